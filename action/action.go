@@ -1,0 +1,98 @@
+// Package action is the contract between the cluster, which delivers calls, and the code that
+// answers them: what an action announces of itself, what a call looks like, how an error travels.
+//
+// It knows neither NATS nor any platform. Package cluster calls a [Handler], package integration
+// provides them, and both speak of the same types because they are declared here.
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/moleculer-go/moleculer"
+)
+
+// Handler answers one call. The result is encoded as JSON; a json.RawMessage goes out as it is.
+// Handlers run concurrently. ctx ends at the caller's deadline and when the node stops; it must not
+// be kept after the return, nor may req.
+type Handler func(ctx context.Context, req *Request) (any, error)
+
+// Request is one call, as its caller sent it. Fields a caller left out are zero.
+type Request struct {
+	ID        string // of this attempt; a retry has another
+	Action    string // full name, such as "telegram.i_sendMessage"
+	RequestID string // trace id, the same along the whole chain of calls; the correlation id in logs
+	ParentID  string
+	Caller    string // full name of the calling service, empty at the root of a chain
+	Sender    string // node id of the caller
+	Level     int    // depth in the chain, 1 at its root
+	Tracing   *bool  // sampling decision, nil when undecided
+	Params    json.RawMessage
+	Meta      Meta
+}
+
+// Spec is the part of an action that moleculer-go has no room for. It travels as the Schema of a
+// [moleculer.Action]; the link reads it from there.
+type Spec struct {
+	// Rest is Moleculer's rest property: a string such as "GET /health", a [Route], or a list of
+	// these. moleculer-web's auto-aliases come from it. Nil: reachable by calls only.
+	Rest any
+	// Params are checked by the handler's side (see [Params.Decode]) and announced in INFO.
+	Params Params
+	// Timeout bounds calls that bring no timeout of their own; zero means none.
+	Timeout time.Duration
+	// Description is for people who list the cluster's actions.
+	Description string
+	// Handle is called directly, with the params still raw.
+	Handle Handler
+}
+
+// Route is the object form of Moleculer's rest property.
+type Route struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+}
+
+// New makes a moleculer-go action of a spec. Calls of the cluster go straight to spec.Handle; local
+// calls of other moleculer-go services reach it through the returned action's own handler.
+func New(name string, spec Spec) moleculer.Action {
+	return moleculer.Action{
+		Name:        name,
+		Description: spec.Description,
+		Schema:      spec,
+		Handler: func(ctx moleculer.Context, params moleculer.Payload) any {
+			return callLocal(spec.Handle, name, ctx, params)
+		},
+	}
+}
+
+// callLocal serves a local moleculer-go call, whose payloads are Go values instead of JSON.
+func callLocal(handle Handler, name string, ctx moleculer.Context, params moleculer.Payload) any {
+	raw, err := json.Marshal(params.Value())
+	if err != nil {
+		return Client(422, "INVALID_PARAMS", "the params of %s cannot be encoded", name)
+	}
+	meta, err := json.Marshal(ctx.Meta().Value())
+	if err != nil {
+		meta = nil
+	}
+	req := &Request{Action: name, Params: raw, Meta: NewMeta(meta), Level: 1}
+	if bctx, ok := ctx.(moleculer.BrokerContext); ok {
+		req.ID, req.RequestID, req.Action, req.Caller = bctx.ID(), bctx.RequestID(), bctx.ActionName(), bctx.Caller()
+	}
+	// moleculer-go has no deadlines: its contexts carry none to pass on.
+	result, err := handle(context.Background(), req)
+	if err != nil {
+		return err
+	}
+	var value any
+	data, err := json.Marshal(result)
+	if err == nil {
+		err = json.Unmarshal(data, &value)
+	}
+	if err != nil {
+		return err
+	}
+	return value
+}

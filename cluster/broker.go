@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/moleculer-go/moleculer"
+	"github.com/moleculer-go/moleculer/broker"
+	molcontext "github.com/moleculer-go/moleculer/context"
+	"github.com/moleculer-go/moleculer/serializer"
+	"github.com/moleculer-go/moleculer/service"
+	"github.com/moleculer-go/moleculer/transit"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// NewBroker makes the moleculer-go broker of this node. Services are published on it before its
+// Start, or later; its Stop leaves the cluster in the order that costs no caller a request.
+func (l *Link) NewBroker() *broker.ServiceBroker {
+	standardLog.Lock()
+	defer standardLog.Unlock()
+	b := broker.New(&moleculer.Config{
+		DiscoverNodeID:             l.NodeID,
+		Namespace:                  l.opts.Namespace,
+		TransporterFactory:         func() any { return &transport{l} },
+		Middlewares:                []moleculer.Middlewares{l.middlewares()},
+		DisableInternalMiddlewares: true,
+		DontWaitForNeighbours:      true,
+		// The link does these itself; moleculer-go's own loops race with its registry (field notes §0.9).
+		HeartbeatFrequency:    -1,
+		HeartbeatTimeout:      -1,
+		OfflineCheckFrequency: -1,
+	})
+	l.tameStandardLog()
+	b.LocalBus().RemoveAllListeners("$registry.service.added") // races too, and would announce for us
+	return b
+}
+
+// standardLog guards the process-wide logger, which moleculer-go logs to and sets to its own taste.
+var standardLog sync.Mutex
+
+// tameStandardLog makes moleculer-go's log look like the rest and pass the same hooks. What it has
+// to say at info level is of no use to operators.
+func (l *Link) tameStandardLog() {
+	std, own := logrus.StandardLogger(), l.log.Logger
+	level := own.GetLevel()
+	if level == logrus.InfoLevel {
+		level = logrus.WarnLevel
+	}
+	std.SetOutput(own.Out)
+	std.SetFormatter(own.Formatter)
+	std.ReplaceHooks(maps.Clone(own.Hooks))
+	std.SetLevel(level)
+}
+
+// middlewares are how moleculer-go tells the link of the broker's life.
+func (l *Link) middlewares() moleculer.Middlewares {
+	on := func(do func(params any)) moleculer.MiddlewareHandler {
+		return func(params any, next func(...any)) {
+			do(params)
+			next()
+		}
+	}
+	return moleculer.Middlewares{
+		"brokerStarting": on(func(params any) {
+			if delegates, ok := params.(*moleculer.BrokerDelegates); ok {
+				l.delegates.Store(delegates)
+			}
+		}),
+		"serviceStarted": on(func(params any) {
+			if s, ok := params.(*service.Service); ok {
+				l.catalog.add(s.Schema(), s.Settings(), l.plain, l.log)
+				l.changed()
+			}
+		}),
+		"brokerStarted":  on(func(any) { l.announce() }),
+		"brokerStopping": on(func(any) { l.leave() }),
+	}
+}
+
+// plain runs an action of a service that was written for moleculer-go alone.
+func (l *Link) plain(goName string) action.Handler {
+	return func(_ context.Context, req *action.Request) (any, error) {
+		var params, meta any
+		if len(req.Params) > 0 {
+			if err := json.Unmarshal(req.Params, &params); err != nil {
+				return nil, fmt.Errorf("decode params: %w", err)
+			}
+		}
+		if raw, err := req.Meta.MarshalJSON(); err != nil || json.Unmarshal(raw, &meta) != nil {
+			meta = map[string]any{}
+		}
+		delegates := l.delegates.Load()
+		if delegates == nil {
+			return nil, action.ServiceNotAvailable(req.Action, l.opts.NodeID)
+		}
+		bctx := molcontext.ActionContext(delegates, map[string]any{
+			"sender": req.Sender, "id": req.ID, "action": goName, "params": params, "meta": meta,
+			"level": req.Level, "parentID": req.ParentID,
+		})
+		result := <-delegates.ActionDelegate(bctx, moleculer.Options{NodeID: l.opts.NodeID})
+		if result == nil {
+			return nil, nil
+		}
+		if !result.IsError() {
+			return result.Value(), nil
+		}
+		err := result.Error()
+		var m action.Moleculer
+		if err == nil || errors.As(err, &m) {
+			return nil, err
+		}
+		return nil, action.Server(500, "", "%s", err.Error()).Because(err)
+	}
+}
+
+// transport is what moleculer-go gets to see of the link. It says nothing on the wire through it:
+// moleculer-go's packets are not what Node expects (wire note §10).
+type transport struct{ link *Link }
+
+var _ transit.Transport = (*transport)(nil)
+
+func (t *transport) Connect(moleculer.Registry) chan error { return result(t.link.open()) }
+
+func (t *transport) Disconnect() chan error { return result(t.link.close()) }
+
+func (t *transport) Subscribe(string, string, transit.TransportHandler) {}
+
+func (t *transport) Publish(command, nodeID string, _ moleculer.Payload) {
+	t.link.log.WithFields(logrus.Fields{"command": command, "to": nodeID}).Trace("moleculer-go's own packet is not sent")
+}
+
+func (t *transport) SetPrefix(string) {}
+
+func (t *transport) SetNodeID(string) {}
+
+func (t *transport) SetSerializer(serializer.Serializer) {}
+
+func result(err error) chan error {
+	c := make(chan error, 1)
+	c <- err
+	return c
+}

@@ -1,0 +1,236 @@
+package cluster
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moleculer-go/moleculer"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster/wire"
+)
+
+// catalog holds what this node serves. Safe for concurrent use.
+type catalog struct {
+	mu       sync.RWMutex
+	services []*localService
+	actions  map[string]*localAction // by full name
+}
+
+type localService struct {
+	fullName string
+	info     map[string]json.RawMessage // as INFO carries it
+	actions  []string
+}
+
+type localAction struct {
+	fullName string
+	timeout  time.Duration
+	remote   bool // callable by other nodes
+	handle   action.Handler
+}
+
+func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}} }
+
+// add takes a started moleculer-go service in. Actions that bring no handler of ours are run by
+// plain, which gets moleculer-go's name of them.
+func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(goName string) action.Handler, log *logrus.Entry) {
+	if strings.HasPrefix(schema.Name, "$") {
+		return // moleculer-go's own $node service does not tell what Node's does
+	}
+	enc := encoder{log.WithField("service", schema.Name)}
+	version := wireVersion(schema.Version)
+	full := fullName(schema.Name, version)
+	if flag(settings, "$noVersionPrefix") {
+		full = schema.Name
+	}
+	service := &localService{fullName: full, info: map[string]json.RawMessage{
+		"name":     enc.json("name", schema.Name),
+		"fullName": enc.json("fullName", full),
+		"settings": enc.object("settings", publicSettings(settings)),
+		"metadata": enc.object("metadata", schema.Metadata),
+		"events":   json.RawMessage("{}"),
+	}}
+	if version != nil {
+		service.info["version"] = version
+	}
+
+	definitions := map[string]map[string]json.RawMessage{}
+	var actions []*localAction
+	for _, a := range schema.Actions {
+		name := full + "." + a.Name
+		if flag(settings, "$noServiceNamePrefix") {
+			name = a.Name
+		}
+		local := &localAction{fullName: name, remote: true}
+		definition := enc.definition(name, a)
+		if spec, ok := a.Schema.(action.Spec); ok && spec.Handle != nil {
+			local.handle, local.timeout = spec.Handle, spec.Timeout
+		} else {
+			goName := schema.Name + "." + a.Name
+			if schema.Version != "" {
+				goName = schema.Version + "." + goName
+			}
+			local.handle = plain(goName)
+		}
+		switch string(definition["visibility"]) {
+		case `"private"`:
+			local.remote = false
+		case `"protected"`:
+			local.remote = false
+			definitions[name] = definition
+		default:
+			definitions[name] = definition
+		}
+		actions = append(actions, local)
+	}
+	service.info["actions"] = enc.json("actions", definitions)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range actions {
+		c.actions[a.fullName] = a
+		service.actions = append(service.actions, a.fullName)
+	}
+	slices.Sort(service.actions)
+	c.services = append(c.services, service)
+}
+
+func (c *catalog) action(name string) (*localAction, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	a, ok := c.actions[name]
+	return a, ok
+}
+
+// announcement lists the services as INFO carries them.
+func (c *catalog) announcement() []any {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	list := make([]any, len(c.services))
+	for i, s := range c.services {
+		list[i] = s.info
+	}
+	return list
+}
+
+func (c *catalog) list(nodeID string) []ServiceStatus {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var list []ServiceStatus
+	for _, s := range c.services {
+		list = append(list, ServiceStatus{FullName: s.fullName, NodeID: nodeID, Local: true, Actions: s.actions})
+	}
+	return list
+}
+
+// encoder makes JSON of what service authors wrote. What JSON cannot hold, such as a function, is
+// left out, as Node does.
+type encoder struct{ log *logrus.Entry }
+
+func (e encoder) json(what string, v any) json.RawMessage {
+	data, err := wire.Encode(v)
+	if err != nil {
+		e.log.WithError(err).Warnf("%s cannot be announced to the cluster and is left out", what)
+		return nil
+	}
+	return data
+}
+
+func (e encoder) object(what string, m map[string]any) json.RawMessage {
+	fields := map[string]json.RawMessage{}
+	for k, v := range m {
+		if data := e.json(what+"."+k, v); data != nil {
+			fields[k] = data
+		}
+	}
+	return e.json(what, fields)
+}
+
+// definition is an action as INFO carries it. Of a plain moleculer-go action, Settings holds
+// Moleculer's properties (rest, visibility, timeout, cache…) and Schema the params.
+func (e encoder) definition(fullName string, a moleculer.Action) map[string]json.RawMessage {
+	props := map[string]any{}
+	maps.Copy(props, a.Settings)
+	delete(props, "fallback") // a name here makes Node callers throw another error than the real one
+	if a.Description != "" {
+		props["description"] = a.Description
+	}
+	switch schema := a.Schema.(type) {
+	case action.Spec:
+		if schema.Rest != nil {
+			props["rest"] = schema.Rest
+		}
+		if len(schema.Params) > 0 {
+			props["params"] = schema.Params
+		}
+		if schema.Timeout > 0 {
+			props["timeout"] = schema.Timeout.Milliseconds()
+		}
+	case moleculer.ObjectSchema:
+		if schema.Source != nil {
+			props["params"] = schema.Source
+		}
+	case map[string]any:
+		props["params"] = schema
+	}
+	props["name"], props["rawName"] = fullName, a.Name
+	definition := map[string]json.RawMessage{}
+	for k, v := range props {
+		if data := e.json(fullName+"."+k, v); data != nil {
+			definition[k] = data
+		}
+	}
+	return definition
+}
+
+// publicSettings leaves out $secureSettings and what it names, dotted paths included.
+func publicSettings(settings map[string]any) map[string]any {
+	public := maps.Clone(settings)
+	for _, path := range secureSettings(settings) {
+		public = without(public, strings.Split(path, "."))
+	}
+	delete(public, "$secureSettings")
+	return public
+}
+
+func secureSettings(settings map[string]any) []string {
+	switch list := settings["$secureSettings"].(type) {
+	case []string:
+		return list
+	case []any:
+		var names []string
+		for _, v := range list {
+			if name, ok := v.(string); ok {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	return nil
+}
+
+// without returns m without the value at a path, sharing what it does not change.
+func without(m map[string]any, path []string) map[string]any {
+	v, ok := m[path[0]]
+	if !ok {
+		return m
+	}
+	m = maps.Clone(m)
+	if inner, nested := v.(map[string]any); len(path) > 1 && nested {
+		m[path[0]] = without(inner, path[1:])
+	} else {
+		delete(m, path[0])
+	}
+	return m
+}
+
+func flag(settings map[string]any, name string) bool {
+	on, _ := settings[name].(bool)
+	return on
+}

@@ -1,0 +1,187 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster/wire"
+)
+
+// onRequest takes a REQ in. It never blocks: what takes time runs in the pool.
+func (l *Link) onRequest(msg *nats.Msg) {
+	var p wire.RequestPacket
+	if !l.decode(msg, &p) || p.ID == "" {
+		return
+	}
+	if p.Stream || p.Seq != nil {
+		// A stream's first packet is answered, its chunks are not calls of their own.
+		if p.Seq == nil || *p.Seq == 0 {
+			l.fail(&p, action.Client(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "action '%s' does not take streams", p.Action))
+		}
+		return
+	}
+	if l.currentPhase() >= stopping {
+		l.fail(&p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
+		return
+	}
+	local, ok := l.catalog.action(p.Action)
+	if !ok || !local.remote {
+		l.fail(&p, action.ServiceNotFound(p.Action, l.opts.NodeID))
+		return
+	}
+	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
+	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
+	submitted := l.pool.submit(func() {
+		defer cancel()
+		l.serve(ctx, &p, local)
+	})
+	if submitted {
+		return
+	}
+	cancel()
+	if l.currentPhase() >= stopping {
+		l.fail(&p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
+		return
+	}
+	l.fail(&p, action.QueueIsFull(p.Action, l.opts.NodeID, l.pool.depth(), l.opts.Concurrency+l.opts.Queue))
+}
+
+// limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
+// wants none, as in Node.
+func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (context.Context, context.CancelFunc) {
+	if unset {
+		caller = local.timeout
+	}
+	if caller <= 0 {
+		return context.WithCancel(l.ctx)
+	}
+	return context.WithTimeout(l.ctx, caller)
+}
+
+// serve runs an action and answers.
+func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAction) {
+	if ctx.Err() != nil { // its time was over while it waited
+		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
+		return
+	}
+	req := &action.Request{
+		ID: p.ID, Action: p.Action, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
+		Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta),
+	}
+	if req.RequestID == "" {
+		req.RequestID = p.ID
+	}
+	result, err := l.run(ctx, req, local)
+	meta, metaErr := req.Meta.MarshalJSON()
+	if err == nil && metaErr != nil {
+		err = fmt.Errorf("encode meta: %w", metaErr)
+	}
+	var data []byte
+	if err == nil {
+		data, err = encodeResult(result)
+	}
+	if err != nil {
+		l.answer(p, l.failure(p, req, meta, err))
+		return
+	}
+	l.answer(p, wire.Result(l.opts.NodeID, p.ID, meta, data))
+}
+
+// run calls a handler and turns its panic into an error: one request must not end the process.
+func (l *Link) run(ctx context.Context, req *action.Request, local *localAction) (result any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.requestLog(req).WithField("stack", string(debug.Stack())).Errorf("action panicked: %v", r)
+			err = action.Internal(fmt.Errorf("panic: %v", r))
+		}
+	}()
+	return local.handle(ctx, req)
+}
+
+// failure encodes the RES of a failed request. What is wrong on this side is logged here, because
+// the caller is told no more than that something is.
+func (l *Link) failure(p *wire.RequestPacket, req *action.Request, meta []byte, err error) []byte {
+	e := action.AsError(err, p.Action, l.opts.NodeID)
+	if e.Type == "INTERNAL_ERROR" {
+		l.requestLog(req).WithError(err).Error("action failed")
+	} else {
+		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).Debug("action answered an error: " + e.Message)
+	}
+	return wire.Failure(l.opts.NodeID, p.ID, meta, l.errorObject(e))
+}
+
+func (l *Link) requestLog(req *action.Request) *logrus.Entry {
+	return l.log.WithFields(logrus.Fields{"action": req.Action, "requestID": req.RequestID, "caller": req.Sender})
+}
+
+// fail answers a request that no handler saw.
+func (l *Link) fail(p *wire.RequestPacket, e *action.Error) {
+	l.answer(p, wire.Failure(l.opts.NodeID, p.ID, p.Meta, l.errorObject(e)))
+}
+
+// errorObject writes all fields: a Node caller hangs for ever on some errors that come without data,
+// and does not retry those that come without retryable.
+func (l *Link) errorObject(e *action.Error) []byte {
+	object := struct {
+		Name      string `json:"name"`
+		Message   string `json:"message"`
+		NodeID    string `json:"nodeID"`
+		Code      int    `json:"code"`
+		Type      string `json:"type"`
+		Retryable bool   `json:"retryable"`
+		Data      any    `json:"data"`
+	}{e.Name, e.Message, e.NodeID, e.Code, e.Type, e.Retryable, e.Data}
+	if object.NodeID == "" {
+		object.NodeID = l.opts.NodeID
+	}
+	if object.Data == nil {
+		object.Data = struct{}{}
+	}
+	data, err := wire.Encode(object)
+	if err != nil {
+		object.Data = struct{}{}
+		if data, err = wire.Encode(object); err != nil {
+			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR","retryable":false,"data":{}}`)
+		}
+	}
+	return data
+}
+
+// answer sends a RES. One that NATS would refuse as too large becomes an error: silence would leave
+// the caller hanging.
+func (l *Link) answer(p *wire.RequestPacket, packet []byte) {
+	if limit := l.nc.MaxPayload(); limit > 0 && int64(len(packet)) > limit {
+		l.log.WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID, "bytes": len(packet)}).Warn("an answer is larger than NATS takes")
+		packet = wire.Failure(l.opts.NodeID, p.ID, nil, l.errorObject(action.Server(http.StatusInternalServerError,
+			"MAX_PAYLOAD_EXCEEDED", "the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)))
+	}
+	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
+		l.log.WithError(err).WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID}).Warn("an answer could not be sent")
+	}
+}
+
+func encodeResult(result any) ([]byte, error) {
+	if raw, ok := result.(json.RawMessage); ok && len(raw) > 0 {
+		return raw, nil
+	}
+	data, err := wire.Encode(result)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result: %w", err)
+	}
+	return data, nil
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,109 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// ackWait is how long an ack may take before the event is published again, under the same id.
+	ackWait = 2 * time.Second
+	// retryWait is the pause before that when the server could not be reached at all.
+	retryWait = 100 * time.Millisecond
+)
+
+// Error says why an event is not stored.
+type Error struct {
+	Subject string
+	// Rejected says that the event itself is at fault and will never be accepted; else the same event
+	// may be stored later.
+	Rejected bool
+	Err      error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Err) }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent is [Error.Rejected], for those who know the error by its methods only.
+func (e *Error) Permanent() bool { return e.Rejected }
+
+// Publish hands an event over and returns at once; events are stored in the order of the calls.
+// await waits for the server's ack, and publishes the event again where that is lost, until
+// [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
+// second one of the same id is acknowledged and not stored. Errors are *Error.
+func (p *Publisher) Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error) {
+	msg := nats.NewMsg(p.Subject(name))
+	msg.Data = payload
+	for k, v := range header {
+		msg.Header[k] = v // not Set: the adapter's names, such as $requestID, are case-sensitive
+	}
+	msg.Header[jetstream.MsgIDHeader] = []string{msgID}
+	deadline := time.Now().Add(p.opts.Timeout)
+	future, err := p.js.PublishMsgAsync(msg)
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		return p.await(ctx, msg, future, err)
+	}
+}
+
+func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.PubAckFuture, err error) error {
+	for {
+		if err == nil {
+			err = acked(ctx, future)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case rejected(err):
+			return &Error{Subject: msg.Subject, Rejected: true, Err: err}
+		case ctx.Err() != nil:
+			return &Error{Subject: msg.Subject, Err: err}
+		}
+		p.log.WithError(err).WithField("subject", msg.Subject).Debug("event not acknowledged, publishing again")
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			// Somebody deleted the stream, or the server is still restoring it.
+			if e := p.ensure(ctx, msg.Subject); e != nil {
+				p.log.WithError(e).Debug("the stream is still missing")
+			}
+		}
+		pause := time.NewTimer(retryWait)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return &Error{Subject: msg.Subject, Err: err}
+		}
+		// A message that has been handed over belongs to the client; the retry is a new one.
+		again := nats.NewMsg(msg.Subject)
+		again.Header, again.Data = msg.Header, msg.Data
+		future, err = p.js.PublishMsgAsync(again)
+	}
+}
+
+func acked(ctx context.Context, future jetstream.PubAckFuture) error {
+	select {
+	case <-future.Ok():
+		return nil
+	case err := <-future.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// rejected says whether an event can never be stored as it is: it is larger than the server or the
+// stream takes.
+func rejected(err error) bool {
+	const messageTooLarge = 10054 // JSStreamMessageExceedsMaximumErr of nats-server
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == messageTooLarge
+}

@@ -1,0 +1,154 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Channel is a tenant's account at a platform: the SDK's IntegrationConfig. (What @moleculer/channels
+// calls a channel is a reliable event here.)
+type Channel struct {
+	ID          string            `json:"id"`
+	TenantID    string            `json:"tenantId"`
+	Platform    string            `json:"platform"`
+	Name        string            `json:"name,omitempty"`
+	Status      string            `json:"status"` // StatusActive or StatusInactive
+	Credentials map[string]string `json:"credentials"`
+	Settings    map[string]string `json:"settings,omitempty"`
+}
+
+// Statuses of channels and of platforms.
+const (
+	StatusActive   = "ACTIVE"
+	StatusInactive = "INACTIVE"
+)
+
+// ErrChannelNotFound is what a [ChannelStore] returns for an id it does not know.
+var ErrChannelNotFound = errors.New("channel not found")
+
+// ChannelStore finds channels. It is asked on every webhook and send, from many goroutines.
+type ChannelStore interface {
+	// Channel returns the channel or ErrChannelNotFound; any other error may pass.
+	// The caller does not change the result.
+	Channel(ctx context.Context, id string) (*Channel, error)
+}
+
+// FieldSource says in which part of a channel a field is kept.
+type FieldSource string
+
+// The parts of a channel that have fields.
+const (
+	InCredentials FieldSource = "credentials"
+	InSettings    FieldSource = "settings"
+)
+
+// Field declares one value of a platform's channels. Validation, masking, CLI output and docs come
+// from it.
+type Field struct {
+	In       FieldSource
+	Name     string
+	Required bool
+	Secret   bool           // masked wherever a channel is shown, removed from every text that leaves the node
+	Pattern  *regexp.Regexp // nil: anything
+	Help     string         // one sentence: what it is and where to find it
+}
+
+// FieldError is a fault in one value of a channel.
+type FieldError struct {
+	Key string // such as "credentials.token"
+	Msg string // never quotes the value
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return e.Key + ": " + e.Msg }
+
+// ValidateChannel checks a channel against a platform's fields. The error joins a FieldError for each fault.
+func ValidateChannel(ch *Channel, fields []Field) error {
+	var faults []error
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, &FieldError{key, fmt.Sprintf(format, args...)})
+	}
+	if ch.ID == "" {
+		fault("id", "is required")
+	} else if !channelID.MatchString(ch.ID) {
+		fault("id", "may hold letters, digits and . _ ~ -, at most 128 of them, because it is part of the webhook's URL")
+	}
+	if ch.TenantID == "" {
+		fault("tenantId", "is required")
+	}
+	if ch.Status != StatusActive && ch.Status != StatusInactive {
+		fault("status", "must be %s or %s", StatusActive, StatusInactive)
+	}
+	known := map[FieldSource][]string{}
+	for _, f := range fields {
+		known[f.In] = append(known[f.In], f.Name)
+		key, value := string(f.In)+"."+f.Name, ch.part(f.In)[f.Name]
+		switch {
+		case value == "" && f.Required:
+			fault(key, "is required: %s", f.Help)
+		case value != "" && f.Pattern != nil && !f.Pattern.MatchString(value):
+			fault(key, "does not look right: %s", f.Help)
+		}
+	}
+	for _, in := range []FieldSource{InCredentials, InSettings} {
+		for name := range ch.part(in) {
+			if !slices.Contains(known[in], name) {
+				fault(string(in)+"."+name, "platform %s has no such field; it has %v", ch.Platform, known[in])
+			}
+		}
+	}
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(faults...)
+}
+
+var channelID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+
+func (c *Channel) part(in FieldSource) map[string]string {
+	if in == InSettings {
+		return c.Settings
+	}
+	return c.Credentials
+}
+
+// secrets lists the values that must not leave the node.
+func (c *Channel) secrets(fields []Field) []string {
+	var values []string
+	for _, f := range fields {
+		if v := c.part(f.In)[f.Name]; f.Secret && v != "" {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// Masked returns a copy of the channel to show to people: of a secret only its last two characters
+// remain, and of a short one nothing.
+func (c *Channel) Masked(fields []Field) *Channel {
+	m := *c
+	m.Credentials, m.Settings = map[string]string{}, map[string]string{}
+	// A credential that no field declares is masked too: better too much than too little.
+	for k, v := range c.Credentials {
+		m.Credentials[k] = mask(v)
+	}
+	maps.Copy(m.Settings, c.Settings)
+	for _, f := range fields {
+		if v, ok := c.part(f.In)[f.Name]; ok && !f.Secret {
+			m.part(f.In)[f.Name] = v
+		} else if ok {
+			m.part(f.In)[f.Name] = mask(v)
+		}
+	}
+	return &m
+}
+
+func mask(v string) string {
+	if len(v) < 12 {
+		return "****"
+	}
+	return "****" + v[len(v)-2:]
+}

@@ -1,0 +1,117 @@
+package integration
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// ErrorKind sorts errors by what the caller can do about them. Platforms choose it, the factory acts
+// on it.
+type ErrorKind string
+
+// The kinds of errors. The first four are about what came in, the others about a platform's answer.
+const (
+	ErrInvalid      ErrorKind = "invalid"      // the webhook or message is malformed
+	ErrUnauthorized ErrorKind = "unauthorized" // the webhook's secret or signature is missing or wrong
+	ErrForbidden    ErrorKind = "forbidden"    // understood and refused, such as a wrong verify token
+	ErrNotFound     ErrorKind = "not_found"    // no such channel
+
+	ErrThrottled ErrorKind = "throttled" // the platform asks to slow down
+	ErrTransient ErrorKind = "transient" // network or platform trouble that may pass
+	ErrAuth      ErrorKind = "auth"      // the platform refuses the channel's credentials
+	ErrPermanent ErrorKind = "permanent" // the platform will never accept this message
+	ErrUnknown   ErrorKind = "unknown"   // the request was written but not answered: it may have been carried out
+)
+
+// Outcome says whether a send reached its recipient's platform.
+type Outcome string
+
+// The outcomes of a send that failed.
+const (
+	NotDelivered Outcome = "not_delivered"
+	Uncertain    Outcome = "unknown"
+)
+
+// Error is the one error type that platforms and the factory speak.
+type Error struct {
+	Kind         ErrorKind
+	Code         string        // machine-readable, upper case, such as "CHANNEL_NOT_FOUND"
+	Message      string        // for people; the factory removes the channel's secrets from it
+	RetryAfter   time.Duration // how long the platform asks to wait; zero when it does not say
+	PlatformCode string        // the platform's own error code
+	HTTPStatus   int           // of the platform's answer; zero when there was none
+	Err          error         // cause, never sent to callers
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message + " (" + e.Code + ")" }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Retryable says whether the same attempt may succeed later without doing something twice.
+func (e *Error) Retryable() bool { return e.Kind == ErrThrottled || e.Kind == ErrTransient }
+
+// Outcome says whether the platform may have carried out the request.
+func (e *Error) Outcome() Outcome {
+	if e.Kind == ErrUnknown {
+		return Uncertain
+	}
+	return NotDelivered
+}
+
+var statusByKind = map[ErrorKind]int{
+	ErrInvalid:      http.StatusBadRequest,
+	ErrUnauthorized: http.StatusUnauthorized,
+	ErrForbidden:    http.StatusForbidden,
+	ErrNotFound:     http.StatusNotFound,
+	ErrThrottled:    http.StatusTooManyRequests,
+	ErrTransient:    http.StatusServiceUnavailable,
+	ErrAuth:         http.StatusBadGateway,
+	ErrPermanent:    http.StatusUnprocessableEntity,
+	ErrUnknown:      http.StatusGatewayTimeout,
+}
+
+// errorData is the data of the Moleculer error.
+type errorData struct {
+	Kind         ErrorKind `json:"kind"`
+	Outcome      Outcome   `json:"outcome,omitempty"`
+	RetryAfterMs int64     `json:"retryAfterMs,omitempty"`
+	PlatformCode string    `json:"platformCode,omitempty"`
+	HTTPStatus   int       `json:"httpStatus,omitempty"`
+}
+
+// MoleculerError is how the error looks to callers: the kind decides the class and the HTTP status.
+func (e *Error) MoleculerError() *action.Error {
+	code, ok := statusByKind[e.Kind]
+	if !ok {
+		code = http.StatusInternalServerError
+	}
+	data := errorData{Kind: e.Kind, RetryAfterMs: e.RetryAfter.Milliseconds(), PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus}
+	var m *action.Error
+	switch {
+	case e.Retryable():
+		m = action.Retryable(code, e.Code, "%s", e.Message)
+	case code < 500:
+		m = action.Client(code, e.Code, "%s", e.Message)
+	default:
+		m = action.Server(code, e.Code, "%s", e.Message)
+	}
+	if code != statusByKind[ErrInvalid] && e.Kind != ErrUnauthorized && e.Kind != ErrForbidden && e.Kind != ErrNotFound {
+		data.Outcome = e.Outcome()
+	}
+	return m.With(data).Because(e)
+}
+
+// asError finds the *Error in err's chain; anything else counts as [ErrTransient] of an unforeseen
+// sort when it may be repeated safely, which only the caller knows.
+func asError(err error, otherwise ErrorKind, code string) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: otherwise, Code: code, Message: err.Error(), Err: err}
+}

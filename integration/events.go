@@ -1,0 +1,137 @@
+package integration
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// Publisher stores reliable events. Safe for concurrent use.
+type Publisher interface {
+	// Publish hands an event over, in order of the calls, without waiting. await waits until it is
+	// durable, publishing it again under the same msgID where needed, and returns the reason when it
+	// is not by the end of ctx. An error with a method Permanent() bool that says true means that
+	// this event will never be accepted.
+	Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error)
+}
+
+// Reliable events are named <namespace>.processing.message.<outcome>.
+const (
+	received = "received"
+	sent     = "sent"
+	failed   = "failed"
+)
+
+// DeadLetters is the default dead letter queue of @moleculer/channels.
+const DeadLetters = "FAILED_MESSAGES"
+
+// EventNames lists the reliable events that integrations publish in a namespace.
+func EventNames(namespace string) []string {
+	return []string{
+		eventName(namespace, received), eventName(namespace, sent), eventName(namespace, failed), DeadLetters,
+	}
+}
+
+func eventName(namespace, outcome string) string { return namespace + ".processing.message." + outcome }
+
+// receivedEvent is the payload of …message.received.
+type receivedEvent struct {
+	TenantID  string   `json:"tenantId"`
+	ChannelID string   `json:"channelId"`
+	Platform  string   `json:"platform"`
+	Message   *Message `json:"message"`
+	Timestamp int64    `json:"timestamp"` // ms
+}
+
+// sentEvent is the payload of …message.sent.
+type sentEvent struct {
+	TenantID  string         `json:"tenantId"`
+	ChannelID string         `json:"channelId"`
+	Platform  string         `json:"platform"`
+	MessageID ID             `json:"messageId,omitempty"`
+	Metadata  map[string]any `json:"metadata,omitempty"`
+	Timestamp int64          `json:"timestamp"` // ms
+}
+
+// failedEvent is the payload of …message.failed and of dead letters.
+type failedEvent struct {
+	TenantID   string          `json:"tenantId"`
+	ChannelID  string          `json:"channelId"`
+	Platform   string          `json:"platform"`
+	Error      string          `json:"error"`
+	Message    json.RawMessage `json:"message,omitempty"`
+	Timestamp  int64           `json:"timestamp"` // ms
+	RetryCount int             `json:"retryCount,omitempty"`
+	Metadata   map[string]any  `json:"metadata,omitempty"`
+}
+
+// publish encodes an event and hands it over.
+func (s *Service) publish(req *action.Request, ch *Channel, outcome, key string, event any) func(context.Context) error {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
+		return func(context.Context) error { return err }
+	}
+	msgID := s.def.Spec.Platform + ":" + ch.ID + ":" + key
+	return s.runtime.Events.Publish(eventName(s.runtime.Namespace, outcome), msgID, s.eventHeader(req, ch), payload)
+}
+
+// eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
+// go along: the rest may hold request headers and, with them, the webhook's secret.
+func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]string {
+	meta := map[string]string{"tenantId": ch.TenantID, "channelId": ch.ID}
+	for _, key := range []string{"userId", "requestId"} {
+		if v := req.Meta.String(key); v != "" {
+			meta[key] = v
+		}
+	}
+	encoded, err := json.Marshal(meta)
+	if err != nil {
+		encoded = []byte("{}")
+	}
+	tracing := "null"
+	if req.Tracing != nil {
+		tracing = strconv.FormatBool(*req.Tracing)
+	}
+	return map[string][]string{
+		"$requestID": {req.RequestID},
+		"$parentID":  {req.ID},
+		"$tracing":   {tracing},
+		"$level":     {strconv.Itoa(req.Level)},
+		"$caller":    {s.def.Name},
+		"$meta":      {base64.StdEncoding.EncodeToString(encoded)},
+	}
+}
+
+// deadLetter keeps a record of an event that can never be stored as it is, without its content.
+func (s *Service) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
+	record := failedEvent{
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
+		Error:    s.runtime.Secrets.Redact(cause.Error()),
+		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},
+	}
+	payload, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	header := s.eventHeader(req, ch)
+	header["x-original-channel"] = []string{eventName(s.runtime.Namespace, outcome)}
+	header["x-error-message"] = []string{record.Error}
+	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + m.DedupKey
+	return s.runtime.Events.Publish(DeadLetters, msgID, header, payload)(ctx)
+}
+
+// permanent marks an event that no repetition will make acceptable.
+type permanent struct{ error }
+
+func (permanent) Permanent() bool { return true }
+
+func isPermanent(err error) bool {
+	var p interface{ Permanent() bool }
+	return errors.As(err, &p) && p.Permanent()
+}

@@ -1,0 +1,80 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// healthCheck is i_healthCheck. A channel that cannot work is an answer, not an error.
+func (s *Service) healthCheck(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := s.actions[ActionHealthCheck].Params.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	id := text(fields["channelId"])
+	if id == "" {
+		return &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}, nil
+	}
+	ch, err := s.channel(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	checker, ok := s.def.Platform.(HealthChecker)
+	if !ok {
+		return &Health{Status: Healthy, Message: "this platform has no health check of its own"}, nil
+	}
+	health, err := checker.CheckHealth(ctx, ch)
+	if err != nil {
+		e := asError(err, ErrTransient, "HEALTH_CHECK_FAILED")
+		status := Unhealthy
+		if e.Kind == ErrThrottled {
+			status = Degraded
+		}
+		return &Health{Status: status, Message: s.runtime.Secrets.Redact(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}, nil
+	}
+	return health, nil
+}
+
+// validateCredentials is i_validateCredentials.
+func (s *Service) validateCredentials(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := s.actions[ActionValidateCredentials].Params.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := stringMap(req, "credentials", fields["credentials"])
+	if err != nil {
+		return nil, err
+	}
+	settings, err := stringMap(req, "settings", fields["settings"])
+	if err != nil {
+		return nil, err
+	}
+	validator, ok := s.def.Platform.(CredentialsValidator)
+	if !ok {
+		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s cannot check credentials", s.def.Name)
+	}
+	s.runtime.Secrets.Add((&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields)...)
+	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Valid bool `json:"valid"`
+	}{valid}, nil
+}
+
+func stringMap(req *action.Request, name string, raw json.RawMessage) (map[string]string, error) {
+	var m map[string]string
+	if len(raw) == 0 {
+		return m, nil
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, action.Validation(action.Fault{
+			Type: "string", Field: name, Message: "The '" + name + "' must hold strings only.", Action: req.Action, NodeID: req.Sender,
+		})
+	}
+	return m, nil
+}

@@ -1,0 +1,158 @@
+// Package httpapi calls the HTTP APIs of platforms: with deadlines, with kept connections, with a
+// cap on what is read, and with errors that say whether the platform can have carried the call out.
+//
+// It knows no platform: what an answer means is decided where the platform is.
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+const (
+	// callTimeout bounds one call, its answer's body included.
+	callTimeout = 15 * time.Second
+	// maxAnswer bounds, in bytes, the answers that are read into memory.
+	maxAnswer = 4 << 20
+	// connections kept per host: as many as sends are likely to run at once through one platform.
+	connections = 512
+)
+
+// Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
+type Client struct {
+	http *http.Client
+}
+
+// New returns a client with its own pool of connections.
+func New() *Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &Client{&http.Client{
+		Timeout: callTimeout,
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           dialer.DialContext,
+			ForceAttemptHTTP2:     true,
+			MaxIdleConns:          2 * connections,
+			MaxIdleConnsPerHost:   connections,
+			IdleConnTimeout:       90 * time.Second,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ExpectContinueTimeout: time.Second,
+		},
+		// A redirect would carry the channel's credentials to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close ends the connections that wait for a next call.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Answer is what a platform answered, whatever its status.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// PostJSON sends in as JSON and reads the answer. name, such as "telegram sendMessage", stands for
+// the call in errors: the URL may hold a credential. Errors are *integration.Error of kind
+// transient when the platform cannot have seen the whole request, and unknown when it can.
+func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Header, in any) (*Answer, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: name + ": the request cannot be encoded", Err: err}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, invalidURL(name)
+	}
+	if header != nil {
+		req.Header = header.Clone()
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, written, err := c.do(req)
+	if err != nil {
+		return nil, failure(name, written, err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, failure(name, true, err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, failure(name, true, fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
+	}
+	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
+}
+
+// Get opens a download. The caller closes the body; the client's deadline covers its reading too.
+func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, invalidURL(name)
+	}
+	if header != nil {
+		req.Header = header.Clone()
+	}
+	res, _, err := c.do(req)
+	if err != nil {
+		return nil, failure(name, false, err)
+	}
+	return res, nil
+}
+
+// do says beside the answer whether the request was written to the end.
+func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
+	var written atomic.Bool
+	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
+	res, err := c.http.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	return res, written.Load(), err
+}
+
+func invalidURL(name string) error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: "API_BASE_INVALID", Message: name + ": the channel's apiBase is not a URL"}
+}
+
+// failure describes a call without an answer. net/http's own error starts with the URL; only what it wraps is kept.
+func failure(name string, written bool, err error) error {
+	var urlErr *url.Error
+	if errors.As(err, &urlErr) {
+		err = urlErr.Err
+	}
+	reason := err.Error()
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		reason = "no answer in time"
+	}
+	e := &integration.Error{Kind: integration.ErrTransient, Code: "PLATFORM_UNREACHABLE", Message: name + ": " + reason, Err: err}
+	if written {
+		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_NO_ANSWER"
+		e.Message = name + ": the request was sent but not answered (" + reason + "); it may have been carried out"
+	}
+	return e
+}
+
+// RetryAfter reads the header of that name: seconds or an HTTP date (RFC 9110, 10.2.3). Zero when it says neither.
+func RetryAfter(header http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 && seconds < 1e6 {
+		return time.Duration(seconds * float64(time.Second))
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}

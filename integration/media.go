@@ -1,0 +1,53 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// maxMedia bounds, in bytes, what i_getMedia reads into memory: the answer travels as one packet.
+const maxMedia = 20 << 20
+
+// mediaResult is the answer of i_getMedia; data is base64.
+type mediaResult struct {
+	ID       string `json:"id"`
+	MimeType string `json:"mimeType,omitempty"`
+	Filename string `json:"filename,omitempty"`
+	Size     int    `json:"size"`
+	Data     []byte `json:"data"`
+}
+
+// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's
+// max_payload) is refused on its way out with a typed error.
+func (s *Service) getMedia(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := s.channel(ctx, text(fields["channelId"]))
+	if err != nil {
+		return nil, err
+	}
+	fetcher, ok := s.def.Platform.(MediaFetcher)
+	if !ok {
+		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
+	}
+	id := text(fields["mediaId"])
+	file, err := fetcher.FetchMedia(ctx, id, ch)
+	if err != nil {
+		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")
+	}
+	defer file.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(file.Body, maxMedia+1))
+	if err != nil {
+		return nil, &Error{Kind: ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "the attachment could not be read to its end", Err: err}
+	}
+	if len(data) > maxMedia {
+		return nil, &Error{Kind: ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: fmt.Sprintf("the attachment is larger than %d bytes", maxMedia)}
+	}
+	return mediaResult{ID: id, MimeType: file.MimeType, Filename: file.Filename, Size: len(data), Data: data}, nil
+}

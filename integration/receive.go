@@ -1,0 +1,206 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// The window in which a webhook's timestamp must lie. Gateways stamp webhooks as they come in, so
+// the future side covers no more than clocks that differ.
+const (
+	maxWebhookAge = 5 * time.Minute
+	maxClockSkew  = time.Minute
+)
+
+var receiveParams = action.Params{
+	{Name: "channelId", Type: action.String},
+	{Name: "payload", Type: action.Object},
+	{Name: "headers", Type: action.Object},
+	{Name: "timestamp", Type: action.Number},
+	{Name: "rawBody", Type: action.String, Optional: true},
+	{Name: "rawBodyEncoding", Type: action.String, Optional: true},
+}
+
+// receiveResult is the answer of i_receiveWebhook.
+type receiveResult struct {
+	Success  bool `json:"success"`
+	Messages int  `json:"messages"` // durable
+	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
+}
+
+// receiveWebhook is i_receiveWebhook. The order of its checks is part of the SDK's contract.
+func (s *Service) receiveWebhook(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := receiveParams.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := s.channel(ctx, text(fields["channelId"]))
+	if err != nil {
+		return nil, err
+	}
+	webhook, err := s.buildWebhook(req, ch, fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkAge(webhook); err != nil {
+		return nil, err
+	}
+	if v, ok := s.def.Platform.(WebhookValidator); ok {
+		if err := v.ValidateWebhook(webhook); err != nil {
+			return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+		}
+	}
+	if v, ok := s.def.Platform.(SignatureValidator); ok {
+		if err := v.ValidateSignature(webhook); err != nil {
+			return nil, asError(err, ErrUnauthorized, "SIGNATURE_INVALID")
+		}
+	}
+	messages, err := s.def.Platform.Normalize(ctx, webhook)
+	if err != nil {
+		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+	}
+	return s.publishReceived(ctx, req, webhook, messages)
+}
+
+func (s *Service) buildWebhook(req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, error) {
+	w := &Webhook{
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		Payload: fields["payload"], Channel: ch,
+	}
+	if w.TenantID == "" {
+		w.TenantID = req.Meta.String("tenantId")
+	}
+	var ms float64
+	if err := json.Unmarshal(fields["timestamp"], &ms); err != nil {
+		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
+	}
+	w.Timestamp = time.UnixMilli(int64(ms))
+
+	headers, err := decodeHeaders(fields["headers"])
+	if err != nil {
+		return nil, &Error{Kind: ErrInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
+	}
+	w.Headers = headers
+
+	if w.RawBody, err = rawBody(req, fields); err != nil {
+		return nil, err
+	}
+	// What was signed is what is read, never a second form of it.
+	if body := bytes.TrimSpace(w.RawBody); len(body) > 0 && body[0] == '{' {
+		if !json.Valid(body) {
+			return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
+		}
+		w.Payload = body
+	}
+	return w, nil
+}
+
+// rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
+func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, error) {
+	body, encoding := text(fields["rawBody"]), text(fields["rawBodyEncoding"])
+	if body == "" {
+		body, encoding = req.Meta.String("rawBody"), req.Meta.String("rawBodyEncoding")
+	}
+	switch {
+	case body == "":
+		return nil, nil
+	case encoding == "" || strings.EqualFold(encoding, "utf8") || strings.EqualFold(encoding, "utf-8"):
+		return []byte(body), nil
+	case strings.EqualFold(encoding, "base64"):
+		raw, err := base64.StdEncoding.DecodeString(body)
+		if err != nil {
+			return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is not valid base64", Err: err}
+		}
+		return raw, nil
+	default:
+		return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBodyEncoding must be utf8 or base64"}
+	}
+}
+
+// decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers.
+func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
+	var plain map[string]string
+	if json.Unmarshal(raw, &plain) != nil {
+		var loose map[string]any
+		if err := json.Unmarshal(raw, &loose); err != nil {
+			return nil, err
+		}
+		plain = make(map[string]string, len(loose))
+		for name, v := range loose {
+			switch v := v.(type) {
+			case nil:
+			case string:
+				plain[name] = v
+			case []any:
+				parts := make([]string, len(v))
+				for i, part := range v {
+					parts[i] = fmt.Sprint(part)
+				}
+				plain[name] = strings.Join(parts, ", ")
+			default:
+				plain[name] = fmt.Sprint(v)
+			}
+		}
+	}
+	headers := make(map[string]string, len(plain))
+	for name, v := range plain {
+		headers[strings.ToLower(name)] = v
+	}
+	return headers, nil
+}
+
+func (s *Service) checkAge(w *Webhook) error {
+	age := s.now().Sub(w.Timestamp)
+	switch {
+	case age > maxWebhookAge:
+		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf("the webhook's timestamp is more than %s ago", maxWebhookAge)}
+	case age < -maxClockSkew:
+		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: "the webhook's timestamp lies in the future; it counts milliseconds since 1970"}
+	}
+	return nil
+}
+
+// publishReceived publishes all messages in their order, then waits for all of them: one that fails
+// holds back no other.
+func (s *Service) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (any, error) {
+	awaits := make([]func(context.Context) error, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		m.Platform = w.Platform
+		awaits[i] = s.publish(req, w.Channel, received, m.DedupKey, receivedEvent{
+			TenantID: w.TenantID, ChannelID: w.ChannelID, Platform: w.Platform, Message: m, Timestamp: s.now().UnixMilli(),
+		})
+	}
+	result := receiveResult{Success: true}
+	var transient error
+	for i, await := range awaits {
+		err := await(ctx)
+		if isPermanent(err) {
+			s.logFor(req, w.Channel).WithError(err).WithField("messageId", messages[i].ID).Error("a message cannot be published and goes to the dead letters")
+			result.Failed++
+			err = s.deadLetter(ctx, req, w.Channel, received, &messages[i], err)
+		} else if err == nil {
+			result.Messages++
+		}
+		if err != nil {
+			transient = err
+		}
+	}
+	if transient != nil {
+		// The platform sends the webhook again; what is stored already is recognised by its message id.
+		return nil, action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE",
+			"%d of %d messages could not be stored; send the webhook again", len(messages)-result.Messages, len(messages)).Because(transient)
+	}
+	if entry := s.logFor(req, w.Channel); entry.Logger.IsLevelEnabled(debugLevel) {
+		entry.WithField("messages", result.Messages).Debug("webhook received")
+	}
+	return result, nil
+}

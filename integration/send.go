@@ -1,0 +1,146 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+const debugLevel = logrus.DebugLevel
+
+// How a send is repeated: at most maxAttempts, with exponential backoff and jitter between them. A
+// platform that asks to wait for longer than maxWait is obeyed by the caller, who is told how long.
+const (
+	maxAttempts  = 3
+	firstBackoff = 500 * time.Millisecond
+	maxWait      = 10 * time.Second
+	// sendTimeout bounds a send whose caller set no timeout, all attempts together.
+	sendTimeout = 60 * time.Second
+	// outcomeTimeout bounds the storing of the outcome, which the caller's own deadline does not cut short:
+	// once the platform has answered, its event must not get lost.
+	outcomeTimeout = 5 * time.Second
+)
+
+var sendParams = action.Params{
+	{Name: "message", Type: action.Object},
+	{Name: "channelId", Type: action.String},
+}
+
+// sendMessage is i_sendMessage.
+func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := sendParams.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	var message Message
+	if err := json.Unmarshal(fields["message"], &message); err != nil {
+		return nil, messageFault(req, err)
+	}
+	ch, err := s.channel(ctx, text(fields["channelId"]))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+
+	result, attempts, err := s.attempt(ctx, req, &message, ch)
+	if err == nil {
+		s.publishSent(ctx, req, ch, result)
+		return result, nil
+	}
+	failure := asError(err, ErrUnknown, "SEND_FAILED")
+	failure.Message = s.runtime.Secrets.Redact(failure.Message)
+	s.publishFailed(ctx, req, ch, fields["message"], failure, attempts)
+	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
+		Warn("message not sent: " + failure.Message)
+	if failure.Kind == ErrPermanent || failure.Kind == ErrAuth || failure.Kind == ErrInvalid {
+		return &SendResult{Error: &SendError{
+			Message: failure.Message, Code: failure.Code, Class: failure.Kind, Retryable: failure.Retryable(),
+			PlatformCode: failure.PlatformCode, HTTPStatus: failure.HTTPStatus,
+		}}, nil
+	}
+	return nil, failure
+}
+
+// messageFault is the ValidationError for a message whose fields have the wrong types.
+func messageFault(req *action.Request, err error) error {
+	field, want := "message", "NormalizedMessage"
+	var typeErr *json.UnmarshalTypeError
+	if errors.As(err, &typeErr) && typeErr.Field != "" {
+		field, want = "message."+typeErr.Field, typeErr.Type.String()
+	}
+	return action.Validation(action.Fault{
+		Type: "message", Field: field, Message: fmt.Sprintf("The '%s' field does not fit its type %s.", field, want),
+		Action: req.Action, NodeID: req.Sender,
+	}).Because(err)
+}
+
+// attempt sends a message, and again where that can help and cannot double it.
+func (s *Service) attempt(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
+	for n := 1; ; n++ {
+		result, err := s.def.Platform.Send(ctx, m, ch)
+		if err == nil {
+			return result, n, nil
+		}
+		e := asError(err, ErrUnknown, "SEND_FAILED")
+		if n == maxAttempts || !e.Retryable() {
+			return nil, n, e
+		}
+		wait := max(e.RetryAfter, backoff(n))
+		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && s.now().Add(wait).After(deadline) {
+			return nil, n, e
+		}
+		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("send failed, trying again")
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, n, e
+		}
+	}
+}
+
+// backoff is the wait before attempt n+1: exponential, with up to half of it taken off at random so
+// that senders that failed together do not come back together.
+func backoff(n int) time.Duration {
+	d := firstBackoff << (n - 1)
+	return d - rand.N(d/2)
+}
+
+func (s *Service) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
+	key := string(result.MessageID)
+	if key == "" {
+		key = uuid.NewString()
+	}
+	s.publishOutcome(ctx, req, ch, sent, key, sentEvent{
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
+	})
+}
+
+func (s *Service) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
+	s.publishOutcome(ctx, req, ch, failed, uuid.NewString(), failedEvent{
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
+		Metadata: map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()},
+	})
+}
+
+// publishOutcome publishes what became of a send. The send itself is done and its answer stands,
+// whether or not the event can be stored.
+func (s *Service) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, event any) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
+	defer cancel()
+	if err := s.publish(req, ch, outcome, outcome+":"+key, event)(ctx); err != nil {
+		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
+	}
+}

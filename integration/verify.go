@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+var verifyParams = action.Params{
+	{Name: "channelId", Type: action.String, Optional: true},
+	{Name: "mode", Type: action.String, Optional: true},
+	{Name: "token", Type: action.String, Optional: true},
+	{Name: "challenge", Type: action.String, Optional: true},
+	{Name: "hub.mode", Type: action.String, Optional: true},
+	{Name: "hub.verify_token", Type: action.String, Optional: true},
+	{Name: "hub.challenge", Type: action.String, Optional: true},
+}
+
+// verifyWebhook is i_verifyWebhook: the challenge as plain text, or 403 without a word of it.
+func (s *Service) verifyWebhook(ctx context.Context, req *action.Request) (any, error) {
+	fields, err := verifyParams.Decode(req)
+	if err != nil {
+		return nil, err
+	}
+	refused := &Error{Kind: ErrForbidden, Code: "VERIFICATION_FAILED", Message: "the verification was refused: mode, token and channel must match"}
+	verifier, ok := s.def.Platform.(WebhookVerifier)
+	id := text(fields["channelId"])
+	if !ok || id == "" {
+		return nil, refused
+	}
+	ch, err := s.channel(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	either := func(name, hub string) string {
+		if v := text(fields[name]); v != "" {
+			return v
+		}
+		return text(fields[hub])
+	}
+	challenge, err := verifier.VerifyWebhook(Verification{
+		Mode:      either("mode", "hub.mode"),
+		Token:     either("token", "hub.verify_token"),
+		Challenge: either("challenge", "hub.challenge"),
+	}, ch)
+	if err != nil || challenge == "" {
+		s.logFor(req, ch).Warn("webhook verification refused")
+		return nil, refused
+	}
+	req.Meta.Set("$statusCode", http.StatusOK)
+	req.Meta.Set("$responseType", "text/plain; charset=utf-8")
+	// The challenge is the caller's own text: no browser may take it for a page.
+	req.Meta.Set("$responseHeaders", map[string]string{"X-Content-Type-Options": "nosniff"})
+	return challenge, nil
+}

@@ -1,0 +1,33 @@
+package app
+
+import (
+	"io"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+// ConfigureLog sets a logger up as the configuration says, and lets no secret pass it.
+func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *redact.Secrets) {
+	log.SetOutput(out)
+	if level, err := logrus.ParseLevel(c.Level); err == nil { // the configuration has been validated
+		log.SetLevel(level)
+	}
+	if c.Format == "json" {
+		log.SetFormatter(&logrus.JSONFormatter{})
+	} else {
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+	}
+	log.AddHook(secrets)
+}
+
+// configSecrets are the values of the configuration that no log line may hold.
+func configSecrets(c *config.Config) []string {
+	secrets := []string{c.NATS.Password.Reveal(), c.NATS.Token.Reveal(), c.NATS.NKey.Reveal()}
+	for _, s := range c.NATS.Servers {
+		secrets = append(secrets, s.Secrets()...)
+	}
+	return secrets
+}

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+// Visitor is a short-lived node without services: it calls and looks around.
+type Visitor struct {
+	nc   *nats.Conn
+	link *cluster.Link
+}
+
+// Visit joins the cluster that the configuration names. With nats.embedded that is the one of the running node.
+func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Visitor, error) {
+	secrets.Add(configSecrets(c)...)
+	id := c.NodeID() + "-visitor-" + uuid.NewString()[:8]
+	entry := log.WithField("node", id)
+	nc, err := connect(ctx, c, id, nil, entry)
+	if err != nil {
+		return nil, err
+	}
+	v := &Visitor{nc, cluster.New(nc, cluster.Options{
+		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+	})}
+	if err := v.link.Join(); err != nil {
+		v.Leave()
+		return nil, err
+	}
+	return v, nil
+}
+
+// Leave leaves the cluster.
+func (v *Visitor) Leave() {
+	v.link.Leave()
+	v.nc.Close()
+}
+
+// Call runs an action as soon as a node that serves it is known. Errors are *action.Error.
+func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, nodeID string) (json.RawMessage, error) {
+	if err := v.link.WaitFor(ctx, name); err != nil {
+		return nil, action.ServiceNotFound(name, nodeID).Because(err)
+	}
+	result, err := v.link.Call(ctx, name, params, cluster.CallOptions{NodeID: nodeID})
+	if err != nil {
+		return nil, err
+	}
+	return result.Data, nil
+}
+
+// quiet is how long no node has introduced itself when all are taken to have done so.
+const quiet = 500 * time.Millisecond
+
+// Services lists what the cluster serves.
+func (v *Visitor) Services(ctx context.Context) []cluster.ServiceStatus {
+	v.link.Settle(ctx, quiet)
+	return v.link.Services()
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,181 @@
+// Package config is the typed configuration of a node: its shape, its defaults and what makes it valid. How a file
+// is read is strictyaml's business, and what the settings are used for is that of the packages they are handed to.
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/internal/strictyaml"
+)
+
+// Config holds every setting of a node. Paths in it are relative to the working directory of the process, except
+// in a secret given as file:PATH, which starts at the folder of the configuration file.
+type Config struct {
+	Node     Node     `yaml:"node"`
+	NATS     NATS     `yaml:"nats"`
+	Events   Events   `yaml:"events"`
+	Channels Channels `yaml:"channels"`
+	// Services names the platforms that the node hosts; default [telegram].
+	Services []string `yaml:"services"`
+	HTTP     HTTP     `yaml:"http"`
+	Limits   Limits   `yaml:"limits"`
+	Log      Log      `yaml:"log"`
+
+	source strictyaml.Source
+}
+
+// Node is the node's place in the Moleculer cluster.
+type Node struct {
+	// ID must be unique in the cluster and be usable in a NATS subject; default "", see [Config.NodeID].
+	ID string `yaml:"id"`
+	// Namespace separates clusters that share a NATS server; "" is Moleculer's unnamed one. Default hios.
+	Namespace string `yaml:"namespace"`
+	// Protocol is Moleculer's wire protocol; default and only choice "4", that of Moleculer 0.14.
+	Protocol string `yaml:"protocol"`
+}
+
+// NATS says where the NATS servers are and how to log in.
+type NATS struct {
+	// Servers are tried in turn, each nats://HOST:PORT or tls://HOST:PORT; default [nats://127.0.0.1:4222].
+	Servers []URL `yaml:"servers"`
+	// User and Password log in by name; default "".
+	User     string            `yaml:"user"`
+	Password strictyaml.Secret `yaml:"password"`
+	// Token logs in by a shared token; default "".
+	Token strictyaml.Secret `yaml:"token"`
+	// Creds is the path of a credentials file, holding a user JWT and its seed; default "".
+	Creds string `yaml:"creds"`
+	// NKey is the seed of a user's NKey, not a path; default "".
+	NKey strictyaml.Secret `yaml:"nkey"`
+	TLS  TLS               `yaml:"tls"`
+	// Embedded runs a NATS server inside this process, listening at the only entry of Servers; default false.
+	Embedded bool `yaml:"embedded"`
+	// StoreDir is the folder where the embedded server keeps its streams; default data/nats.
+	StoreDir string `yaml:"storeDir"`
+	// StartTimeout bounds the wait for a NATS server when the node starts; default 30s.
+	StartTimeout time.Duration `yaml:"startTimeout"`
+}
+
+// TLS holds paths of PEM files for connections to NATS.
+type TLS struct {
+	// CA holds the authorities to trust; default "", those of the system.
+	CA string `yaml:"ca"`
+	// Cert and Key prove who we are to servers that ask; default "", set both or neither.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Events configures the reliable events, which live in JetStream streams.
+type Events struct {
+	// Namespace begins the names of the events, as in NAMESPACE.processing.message.received. Lower case whatever
+	// the file says, as the SDK has it. Default the environment variable NAMESPACE, else hios.
+	Namespace string `yaml:"namespace"`
+	// Prefix is put before every event name; "" puts none. Default null, see [Config.Prefix].
+	Prefix *string `yaml:"prefix"`
+	// Replicas counts the copies of each stream in a NATS cluster, 1 to 5; default 1.
+	Replicas int `yaml:"replicas"`
+	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
+	PublishTimeout time.Duration `yaml:"publishTimeout"`
+}
+
+// Channels says where the tenants' accounts at the platforms are stored.
+type Channels struct {
+	// Store is the kind of database; default and only choice sqlite.
+	Store string `yaml:"store"`
+	// DSN is the path of the SQLite file; default data/switchboard.db.
+	DSN string `yaml:"dsn"`
+}
+
+// HTTP is the node's own webhook listener, for clusters without a gateway.
+type HTTP struct {
+	// Listen is HOST:PORT, or :PORT for all interfaces; default "", no listener.
+	Listen string `yaml:"listen"`
+}
+
+// Limits bounds what the node takes on.
+type Limits struct {
+	// Concurrency is how many requests run at once; default 1024.
+	Concurrency int `yaml:"concurrency"`
+	// Queue is how many requests may wait for their turn before new ones are refused; default 16384.
+	Queue int `yaml:"queue"`
+	// DrainTimeout is how long a stop waits for running requests; default 10s.
+	DrainTimeout time.Duration `yaml:"drainTimeout"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	// Level is the least severe level that is logged: trace, debug, info, warn or error; default info.
+	Level string `yaml:"level"`
+	// Format is text for people or json for machines; default text.
+	Format string `yaml:"format"`
+}
+
+// Default gives the configuration of a node whose file says nothing.
+func Default() *Config {
+	return &Config{
+		Node: Node{Namespace: "hios", Protocol: "4"},
+		NATS: NATS{
+			Servers:      []URL{"nats://127.0.0.1:4222"},
+			StoreDir:     "data/nats",
+			StartTimeout: 30 * time.Second,
+		},
+		Events: Events{
+			Namespace:      strings.ToLower(cmp.Or(os.Getenv("NAMESPACE"), "hios")),
+			Replicas:       1,
+			PublishTimeout: 5 * time.Second,
+		},
+		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db"},
+		Services: []string{"telegram"},
+		Limits:   Limits{Concurrency: 1024, Queue: 16384, DrainTimeout: 10 * time.Second},
+		Log:      Log{Level: "info", Format: "text"},
+	}
+}
+
+// Load reads the file at path over the defaults and validates the result. Faults of form (unknown keys, wrong types)
+// are reported all at once, and faults of meaning once the form is right.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	c := Default()
+	if c.source, err = strictyaml.Decode(path, data, c); err != nil {
+		return nil, err
+	}
+	c.Events.Namespace = strings.ToLower(c.Events.Namespace)
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Fault reports what is wrong with the setting at a dotted key such as services[1], with its place in the file that
+// the configuration came from. It is for those who know more than Validate does.
+func (c *Config) Fault(key, format string, args ...any) error {
+	return c.source.Fault(key, format, args...)
+}
+
+// NodeID gives the node's ID in the cluster: the configured one, or HOSTNAME-PID as Moleculer for Node.js has it.
+func (c *Config) NodeID() string {
+	if c.Node.ID != "" {
+		return c.Node.ID
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "switchboard"
+	}
+	return fmt.Sprintf("%s-%d", strings.ToLower(host), os.Getpid())
+}
+
+// Prefix gives what is put before every event name: the configured prefix, or the node's namespace as
+// @moleculer/channels has it. It may be "".
+func (c *Config) Prefix() string {
+	if c.Events.Prefix != nil {
+		return *c.Events.Prefix
+	}
+	return c.Node.Namespace
+}

@@ -1,0 +1,282 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/strictyaml"
+)
+
+const shipped = "../../config.yaml"
+
+func TestDefaultIsValid(t *testing.T) {
+	require.NoError(t, config.Default().Validate())
+}
+
+func TestAnEmptyFileGivesTheDefaults(t *testing.T) {
+	c, err := config.Load(write(t, ""))
+	require.NoError(t, err)
+	requireSameSettings(t, config.Default(), c)
+}
+
+func TestTheShippedFileGivesTheDefaultsOnAnEmptyMachine(t *testing.T) {
+	t.Setenv("NAMESPACE", "Shop")
+	c, err := config.Load(shipped)
+	require.NoError(t, err)
+
+	want := config.Default()
+	want.NATS.Embedded = true
+	want.HTTP.Listen = "127.0.0.1:3210"
+	requireSameSettings(t, want, c)
+	require.Equal(t, "shop", c.Events.Namespace)
+}
+
+func TestTheShippedFileHasEveryKey(t *testing.T) {
+	data, err := os.ReadFile(shipped)
+	require.NoError(t, err)
+	var file map[string]any
+	require.NoError(t, yaml.Unmarshal(data, &file))
+	requireKeys(t, "", reflect.TypeFor[config.Config](), file)
+}
+
+func TestLoadReadsEveryKey(t *testing.T) {
+	t.Setenv("SWITCHBOARD_TOKEN", "tok")
+	c, err := config.Load(write(t, `
+node: {id: n1, namespace: "", protocol: 4}
+nats:
+  servers: ["tls://a:4222", "nats://u:p@b"]
+  user: u
+  password: p
+  token: ${SWITCHBOARD_TOKEN}
+  creds: c
+  nkey: SU
+  tls: {ca: ca, cert: cert, key: key}
+  embedded: false
+  storeDir: d
+  startTimeout: 1s
+events: {namespace: Shop, prefix: "", replicas: 5, publishTimeout: 2s}
+channels: {store: sqlite, dsn: x.db}
+services: [slack, discord]
+http: {listen: ":3210"}
+limits: {concurrency: 1, queue: 0, drainTimeout: 0s}
+log: {level: trace, format: json}
+`))
+	require.NoError(t, err)
+	none := ""
+	requireSameSettings(t, &config.Config{
+		Node: config.Node{ID: "n1", Protocol: "4"},
+		NATS: config.NATS{
+			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
+			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
+		},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, PublishTimeout: 2 * time.Second},
+		Channels: config.Channels{Store: "sqlite", DSN: "x.db"},
+		Services: []string{"slack", "discord"},
+		HTTP:     config.HTTP{Listen: ":3210"},
+		Limits:   config.Limits{Concurrency: 1},
+		Log:      config.Log{Level: "trace", Format: "json"},
+	}, c)
+}
+
+func TestLoadFaults(t *testing.T) {
+	const subject = "expects a name without spaces, *, > or empty parts between dots, found "
+	cases := map[string]struct{ data, want string }{
+		"an id with a space":                          {"node: {id: a b}", `1: node.id: ` + subject + `"a b"`},
+		"an id with a star":                           {"node: {id: 'a*'}", `1: node.id: ` + subject + `"a*"`},
+		"an id with a greater sign":                   {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
+		"an id that ends in a dot":                    {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
+		"a namespace with a space":                    {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
+		"protocol 5":                                  {"node:\n  protocol: 5", `2: node.protocol: protocol "5" comes in a later release, use "4"`},
+		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4, found "3"`},
+		"no server":                                   {"nats: {servers: []}", `1: nats.servers: expects at least one server`},
+		"a server of another scheme":                  {"nats:\n  servers:\n    - nats://a\n    - http://b", `4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`},
+		"a server without a scheme":                   {"nats: {servers: ['localhost:4222']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "localhost:4222"`},
+		"a server without a host":                     {"nats: {servers: ['nats://:4222']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://:4222"`},
+		"a server with an impossible port":            {"nats: {servers: ['nats://a:70000']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://a:70000"`},
+		"a wrong server shows no credentials":         {"nats: {servers: ['nats://u:hun%ter2@']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://[redacted]@"`},
+		"embedded with two servers":                   {"nats: {embedded: true, servers: ['nats://a', 'nats://b']}", `1: nats.servers: the embedded server expects exactly one address, found 2`},
+		"embedded on all IPv4 interfaces":             {"nats: {embedded: true, servers: ['nats://0.0.0.0:4222']}", `1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "0.0.0.0"`},
+		"embedded on all IPv6 interfaces":             {"nats: {embedded: true, servers: ['nats://[::]:4222']}", `1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "::"`},
+		"embedded without a folder":                   {"nats: {embedded: true, storeDir: ''}", `1: nats.storeDir: expects the path of a folder`},
+		"a certificate without its key":               {"nats:\n  tls:\n    cert: a", `2: nats.tls: expects cert and key together`},
+		"a key without its certificate":               {"nats: {tls: {key: a}}", `1: nats.tls: expects cert and key together`},
+		"no time to start":                            {"nats: {startTimeout: 0s}", `1: nats.startTimeout: expects more than 0s, found 0s`},
+		"no namespace for events":                     {"events: {namespace: ''}", `1: events.namespace: ` + subject + `""`},
+		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
+		"no replicas":                                 {"events: {replicas: 0}", `1: events.replicas: expects 1 to 5, found 0`},
+		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
+		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
+		"another store":                               {"channels: {store: postgres}", `1: channels.store: expects sqlite, found "postgres"`},
+		"no path for the store":                       {"channels: {dsn: ''}", `1: channels.dsn: expects the path of a file`},
+		"a service without a name":                    {"services: [telegram, '']", `1: services[1]: expects a name`},
+		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
+		"a listener without a port":                   {"http: {listen: 127.0.0.1}", `1: http.listen: expects host:port, found "127.0.0.1"`},
+		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
+		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
+		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
+		"a negative time to drain":                    {"limits: {drainTimeout: -1s}", `1: limits.drainTimeout: expects at least 0s, found -1s`},
+		"another level":                               {"log: {level: loud}", `1: log.level: expects trace or debug or info or warn or error, found "loud"`},
+		"another format":                              {"log: {format: xml}", `1: log.format: expects text or json, found "xml"`},
+		"a section that comes later":                  {"cache: {}", `1: cache: unknown key`},
+		"an action of channels, which comes later":    {"channels: {action: a}", `1: channels.action: unknown key`},
+		"the keys of channels, which come later":      {"channels: {keys: []}", `1: channels.keys: unknown key`},
+		"a mistyped key":                              {"events: {prefx: a}", `1: events.prefx: unknown key, did you mean "prefix"?`},
+		"a list forgotten shows no credentials":       {"nats: {servers: 'nats://u:hunter2@h'}", `1: nats.servers: expects a list, found a single value`},
+		"form comes before meaning":                   {"node: {id: a b}\nnod: {}", `2: nod: unknown key, did you mean "node"?`},
+		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expects host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, c.data)
+			_, err := config.Load(path)
+			require.EqualError(t, err, path+":"+strings.ReplaceAll(c.want, "\n", "\n"+path+":"))
+			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "hun%ter2")
+		})
+	}
+}
+
+func TestLoadNamesAnAbsentFile(t *testing.T) {
+	_, err := config.Load("/nowhere/config.yaml")
+	require.EqualError(t, err, "cannot read the configuration: open /nowhere/config.yaml: no such file or directory")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
+	c := config.Default()
+	c.Log.Format = "xml"
+	c.Services = []string{"a", "a"}
+	require.EqualError(t, c.Validate(), "services[1]: \"a\" is listed twice\nlog.format: expects text or json, found \"xml\"")
+}
+
+func TestFaultKnowsTheLineAfterLoad(t *testing.T) {
+	path := write(t, "services:\n  - telegram\n  - fax\n")
+	c, err := config.Load(path)
+	require.NoError(t, err)
+
+	var fault *strictyaml.Error
+	require.ErrorAs(t, c.Fault("services[1]", "no service is called %q", "fax"), &fault)
+	require.Equal(t, strictyaml.Error{File: path, Line: 3, Key: "services[1]", Msg: `no service is called "fax"`}, *fault)
+}
+
+func TestNodeID(t *testing.T) {
+	c := config.Default()
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("%s-%d", strings.ToLower(host), os.Getpid()), c.NodeID())
+	c.Node.ID = "Mine"
+	require.Equal(t, "Mine", c.NodeID())
+}
+
+func TestPrefix(t *testing.T) {
+	none, own := "", "own"
+	cases := map[string]struct {
+		prefix *string
+		want   string
+	}{
+		"null is the node's namespace": {nil, "hios"},
+		"empty is none":                {&none, ""},
+		"any other is itself":          {&own, "own"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := config.Default()
+			c.Events.Prefix = tc.prefix
+			require.Equal(t, tc.want, c.Prefix())
+		})
+	}
+}
+
+func TestDefaultNamespaceOfEvents(t *testing.T) {
+	cases := map[string]struct{ env, want string }{
+		"hios when the environment has none":    {"", "hios"},
+		"that of the environment in lower case": {"Shop", "shop"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("NAMESPACE", c.env)
+			require.Equal(t, c.want, config.Default().Events.Namespace)
+		})
+	}
+}
+
+func TestRedactURL(t *testing.T) {
+	cases := map[string]struct{ raw, want string }{
+		"without credentials":             {"nats://h:4222", "nats://h:4222"},
+		"user and password":               {"nats://u:p@h:4222", "nats://[redacted]@h:4222"},
+		"a token":                         {"tls://t@h", "tls://[redacted]@h"},
+		"a password with unescaped signs": {"nats://u:p@/?#w@h", "nats://[redacted]@h"},
+		"credentials without a scheme":    {"u:p@h", "[redacted]@h"},
+		"several URLs in one":             {"nats://u:p@a,nats://u:p@b", "nats://[redacted]@b"},
+		"an at sign ahead of the scheme":  {"a@b://h", "a@b://h"},
+		"empty":                           {"", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, config.RedactURL(c.raw)) })
+	}
+}
+
+func TestPrintingShowsNoCredentials(t *testing.T) {
+	c := config.Default()
+	c.NATS.Servers = []config.URL{"nats://u:hunter2@h"}
+	c.NATS.Password, c.NATS.Token, c.NATS.NKey = "hunter2", "hunter2", "hunter2"
+	asJSON, err := json.Marshal(c)
+	require.NoError(t, err)
+	asYAML, err := yaml.Marshal(c)
+	require.NoError(t, err)
+
+	for _, shown := range []string{
+		fmt.Sprintf("%v", c), fmt.Sprintf("%+v", *c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s", c.NATS.Servers),
+		string(asJSON), string(asYAML),
+	} {
+		require.NotContains(t, shown, "hunter2")
+		require.Contains(t, shown, "nats://[redacted]@h")
+	}
+}
+
+func write(t *testing.T, data string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(data), 0o600))
+	return path
+}
+
+// requireSameSettings compares what is set, and not where it came from.
+func requireSameSettings(t *testing.T, want, got *config.Config) {
+	t.Helper()
+	w, g := reflect.ValueOf(*want), reflect.ValueOf(*got)
+	for i := range w.NumField() {
+		if field := w.Type().Field(i); field.IsExported() {
+			require.Equal(t, w.Field(i).Interface(), g.Field(i).Interface(), field.Name)
+		}
+	}
+}
+
+// requireKeys requires that the file has exactly the keys of t, at every level.
+func requireKeys(t *testing.T, path string, of reflect.Type, file map[string]any) {
+	t.Helper()
+	for i := range of.NumField() {
+		field := of.Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		key := field.Tag.Get("yaml")
+		require.NotEmpty(t, key, "%s%s has no yaml tag", path, field.Name)
+		require.Contains(t, file, key, "%s%s is absent from the file", path, key)
+		if field.Type.Kind() == reflect.Struct {
+			section, ok := file[key].(map[string]any)
+			require.True(t, ok, "%s%s is no section", path, key)
+			requireKeys(t, path+key+".", field.Type, section)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Validate reports all faults of meaning, joined, each a *strictyaml.Error; they name file and line if the
+// configuration was loaded from a file.
+func (c *Config) Validate() error {
+	v := validation{config: c}
+	v.node(c.Node)
+	v.nats(c.NATS)
+	v.events(c.Events)
+	v.oneOf("channels.store", c.Channels.Store, "sqlite")
+	v.require(c.Channels.DSN != "", "channels.dsn", "expects the path of a file")
+	v.services(c.Services)
+	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
+		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.limits(c.Limits)
+	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "text", "json")
+	return errors.Join(v.faults...)
+}
+
+type validation struct {
+	config *Config
+	faults []error
+}
+
+// require records a fault of the setting at key unless ok.
+func (v *validation) require(ok bool, key, format string, args ...any) {
+	if !ok {
+		v.faults = append(v.faults, v.config.Fault(key, format, args...))
+	}
+}
+
+func (v *validation) oneOf(key, value string, choices ...string) {
+	v.require(slices.Contains(choices, value), key, "expects %s, found %q", strings.Join(choices, " or "), value)
+}
+
+// subject requires text that can be a part of a NATS subject.
+func (v *validation) subject(key, value string) {
+	v.require(isSubject(value), key,
+		"expects a name without spaces, *, > or empty parts between dots, found %q", value)
+}
+
+func (v *validation) node(n Node) {
+	v.subject("node.id", v.config.NodeID())
+	if n.Namespace != "" {
+		v.subject("node.namespace", n.Namespace)
+	}
+	if n.Protocol == "5" {
+		v.require(false, "node.protocol", `protocol "5" comes in a later release, use "4"`)
+	} else {
+		v.oneOf("node.protocol", n.Protocol, "4")
+	}
+}
+
+func (v *validation) nats(n NATS) {
+	v.require(len(n.Servers) > 0, "nats.servers", "expects at least one server")
+	for i, server := range n.Servers {
+		key := fmt.Sprintf("nats.servers[%d]", i)
+		host, ok := server.host()
+		v.require(ok, key, "expects a nats:// or tls:// URL with a host, found %q", server.String())
+		v.require(!n.Embedded || !isUnspecified(host), key,
+			"the embedded server expects a loopback or explicit host, found %q", host)
+	}
+	if n.Embedded {
+		v.require(len(n.Servers) < 2, "nats.servers",
+			"the embedded server expects exactly one address, found %d", len(n.Servers))
+		v.require(n.StoreDir != "", "nats.storeDir", "expects the path of a folder")
+	}
+	v.require((n.TLS.Cert == "") == (n.TLS.Key == ""), "nats.tls", "expects cert and key together")
+	v.require(n.StartTimeout > 0, "nats.startTimeout", "expects more than 0s, found %s", n.StartTimeout)
+}
+
+func (v *validation) events(e Events) {
+	v.subject("events.namespace", e.Namespace)
+	if e.Prefix != nil && *e.Prefix != "" {
+		v.subject("events.prefix", *e.Prefix)
+	}
+	v.require(e.Replicas >= 1 && e.Replicas <= 5, "events.replicas", "expects 1 to 5, found %d", e.Replicas)
+	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
+}
+
+func (v *validation) services(names []string) {
+	for i, name := range names {
+		key := fmt.Sprintf("services[%d]", i)
+		v.require(name != "", key, "expects a name")
+		v.require(name == "" || !slices.Contains(names[:i], name), key, "%q is listed twice", name)
+	}
+}
+
+func (v *validation) limits(l Limits) {
+	v.require(l.Concurrency >= 1, "limits.concurrency", "expects at least 1, found %d", l.Concurrency)
+	v.require(l.Queue >= 0, "limits.queue", "expects at least 0, found %d", l.Queue)
+	v.require(l.DrainTimeout >= 0, "limits.drainTimeout", "expects at least 0s, found %s", l.DrainTimeout)
+}
+
+func isSubject(text string) bool {
+	for token := range strings.SplitSeq(text, ".") {
+		if token == "" || strings.ContainsFunc(token, isForbidden) {
+			return false
+		}
+	}
+	return true
+}
+
+func isForbidden(r rune) bool {
+	return r == '*' || r == '>' || unicode.IsSpace(r) || unicode.IsControl(r)
+}
+
+// isUnspecified reports whether host means all interfaces: one can listen there but not connect to it.
+func isUnspecified(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsUnspecified()
+}
+
+func isListenAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	return err == nil && isPort(port)
+}

@@ -1,0 +1,262 @@
+// Package listener takes webhooks in over HTTP without a gateway: POST and GET /<service>/<channelId>, the
+// paths that moleculer-web's auto-aliases give them. It calls this node's own integrations, so a
+// webhook needs no way through the cluster.
+package listener
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+const (
+	// maxBody bounds a webhook, in bytes: Meta sends up to 3 MB.
+	maxBody = 3 << 20
+	// handleTimeout bounds the work on one webhook; platforms wait for some seconds.
+	handleTimeout = 15 * time.Second
+)
+
+// Caller runs the actions of this node; *cluster.Link does.
+type Caller interface {
+	Call(ctx context.Context, name string, params any, opts cluster.CallOptions) (*cluster.CallResult, error)
+}
+
+// Listener serves HTTP. Start it once, then Stop it.
+type Listener struct {
+	server   *http.Server
+	socket   net.Listener
+	caller   Caller
+	services []string
+	log      *logrus.Entry
+}
+
+// Start listens on address and serves the named services in the background.
+func Start(ctx context.Context, address string, caller Caller, services []string, log *logrus.Entry) (*Listener, error) {
+	var config net.ListenConfig
+	socket, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen %s: %w", address, reason(err))
+	}
+	l := &Listener{socket: socket, caller: caller, services: services, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /{service}/{channelId}", l.receive)
+	mux.HandleFunc("GET /{service}/{channelId}", l.verify)
+	l.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          stdlog.New(debugWriter{log}, "", 0),
+	}
+	go func() {
+		if err := l.server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+			log.WithError(err).Error("the webhook listener ended")
+		}
+	}()
+	return l, nil
+}
+
+// debugWriter takes in what net/http has to say of its clients' connections.
+type debugWriter struct{ log *logrus.Entry }
+
+func (w debugWriter) Write(p []byte) (int, error) {
+	w.log.Debug(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// reason is what is wrong with an address, without repeating it.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Address is where the listener listens, with the real port.
+func (l *Listener) Address() string { return l.socket.Addr().String() }
+
+// Stop takes no new connections and waits for the running webhooks until ctx is over.
+func (l *Listener) Stop(ctx context.Context) error {
+	if err := l.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, l.server.Close())
+	}
+	return nil
+}
+
+func (l *Listener) receive(w http.ResponseWriter, r *http.Request) {
+	if !l.serves(w, r) {
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			l.fail(w, action.Client(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "the body is larger than %d bytes", maxBody))
+			return
+		}
+		l.fail(w, action.Client(http.StatusBadRequest, "BODY_INCOMPLETE", "the body could not be read to its end"))
+		return
+	}
+	payload, err := payloadOf(r.Header.Get("Content-Type"), body)
+	if err != nil {
+		l.fail(w, err)
+		return
+	}
+	params := map[string]any{
+		"channelId": r.PathValue("channelId"),
+		"payload":   payload,
+		"headers":   headersOf(r),
+		"timestamp": time.Now().UnixMilli(),
+	}
+	if utf8.Valid(body) {
+		params["rawBody"] = string(body)
+	} else {
+		params["rawBody"], params["rawBodyEncoding"] = base64.StdEncoding.EncodeToString(body), "base64"
+	}
+	l.call(w, r, integration.ActionReceiveWebhook, params)
+}
+
+// serves answers for services that are not here, before their body is read.
+func (l *Listener) serves(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if slices.Contains(l.services, r.PathValue("service")) {
+		return true
+	}
+	l.fail(w, action.Client(http.StatusNotFound, "NOT_FOUND", "no such service here: %q", r.PathValue("service")))
+	return false
+}
+
+// payloadOf decodes a body as a gateway would.
+func payloadOf(contentType string, body []byte) (any, error) {
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err == nil && kind == "application/x-www-form-urlencoded" {
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not a valid form")
+		}
+		payload := make(map[string]any, len(form))
+		for k, v := range form {
+			if payload[k] = v; len(v) == 1 {
+				payload[k] = v[0]
+			}
+		}
+		return payload, nil
+	}
+	if len(body) == 0 {
+		return struct{}{}, nil
+	}
+	if !json.Valid(body) {
+		return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not valid JSON")
+	}
+	return json.RawMessage(body), nil
+}
+
+func headersOf(r *http.Request) map[string]string {
+	headers := make(map[string]string, len(r.Header)+1)
+	for k, v := range r.Header {
+		headers[strings.ToLower(k)] = strings.Join(v, ", ")
+	}
+	headers["host"] = r.Host
+	return headers
+}
+
+func (l *Listener) verify(w http.ResponseWriter, r *http.Request) {
+	if !l.serves(w, r) {
+		return
+	}
+	params := map[string]any{}
+	for k, v := range r.URL.Query() {
+		params[k] = v[0]
+	}
+	params["channelId"] = r.PathValue("channelId")
+	l.call(w, r, integration.ActionVerifyWebhook, params)
+}
+
+func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, params map[string]any) {
+	requestID := r.Header.Get("X-Request-Id")
+	if requestID == "" || len(requestID) > 128 {
+		requestID = uuid.NewString()
+	}
+	w.Header().Set("X-Request-Id", requestID)
+	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	defer cancel()
+	result, err := l.caller.Call(ctx, r.PathValue("service")+"."+name, params, cluster.CallOptions{RequestID: requestID})
+	if err != nil {
+		l.fail(w, err)
+		return
+	}
+	meta := action.NewMeta(result.Meta)
+	var headers map[string]string
+	if meta.Get("$responseHeaders", &headers) {
+		for k, v := range headers {
+			w.Header().Set(k, v)
+		}
+	}
+	status, body, kind := http.StatusOK, []byte(result.Data), "application/json; charset=utf-8"
+	meta.Get("$statusCode", &status)
+	if t := meta.String("$responseType"); t != "" {
+		kind = t
+		var text string
+		if json.Unmarshal(result.Data, &text) == nil {
+			body = []byte(text)
+		}
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	l.write(w, body)
+}
+
+// fail writes an error with the status and the body that moleculer-web gives it.
+func (l *Listener) fail(w http.ResponseWriter, err error) {
+	e := action.AsError(err, "webhook", "")
+	if e.Code < 400 || e.Code > 598 {
+		e = action.Internal(e)
+	}
+	if e.Code >= 500 {
+		l.log.WithError(err).Warn("webhook not accepted")
+	}
+	data, err := json.Marshal(struct {
+		Name    string `json:"name"`
+		Message string `json:"message"`
+		Code    int    `json:"code"`
+		Type    string `json:"type"`
+		Data    any    `json:"data,omitempty"`
+	}{e.Name, e.Message, e.Code, e.Type, e.Data})
+	if err != nil {
+		data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR"}`)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if e.Retryable {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(e.Code)
+	l.write(w, data)
+}
+
+func (l *Listener) write(w http.ResponseWriter, data []byte) {
+	if _, err := w.Write(data); err != nil { // #nosec G705 -- JSON or plain text, and no browser may guess otherwise
+		l.log.WithError(err).Debug("the platform did not wait for the answer")
+	}
+}

@@ -1,0 +1,75 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// recentError is how long a failed delivery makes a channel degraded: "getWebhookInfo" keeps the
+// last error for ever, also when all updates have arrived since.
+const recentError = time.Hour
+
+// CheckHealth asks who the bot is and whether its updates arrive here.
+func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
+	a := p.api(ch.Credentials, ch.Settings)
+	me, err := ask[user](ctx, a, "getMe", struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	info, err := ask[webhookInfo](ctx, a, "getWebhookInfo", struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	health := &integration.Health{
+		Status:  integration.Healthy,
+		Message: "@" + me.Username + " can send and receive",
+		Details: map[string]any{
+			"botId": decimal(me.ID), "username": me.Username, "pendingUpdateCount": info.PendingUpdateCount,
+		},
+	}
+	host := host(info.URL)
+	if host != "" {
+		health.Details["webhookHost"] = host
+	}
+	failedAt := time.Unix(info.LastErrorDate, 0).UTC()
+	if info.LastErrorDate != 0 {
+		health.Details["lastErrorDate"] = failedAt.Format(time.RFC3339)
+		health.Details["lastErrorMessage"] = info.LastErrorMessage
+	}
+	switch {
+	case info.URL == "":
+		health.Status = integration.Degraded
+		health.Message = "the bot has no webhook, so nothing is received: call setWebhook with the gateway's URL of this channel and its secretToken"
+	case time.Since(failedAt) < recentError:
+		health.Status = integration.Degraded
+		health.Message = fmt.Sprintf("at %s Telegram could not deliver an update to %s: %s; check that the gateway is reachable and that setWebhook was given the channel's secretToken",
+			failedAt.Format(time.RFC3339), host, info.LastErrorMessage)
+	}
+	return health, nil
+}
+
+// host leaves out the rest of a webhook's URL, which is often kept secret.
+func host(webhook string) string {
+	u, err := url.Parse(webhook)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// ValidateCredentials asks the Bot API who the token's bot is.
+func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
+	if !tokenPattern.MatchString(credentials[fieldToken]) {
+		return false, nil // it becomes a part of the URL
+	}
+	_, err := ask[user](ctx, p.api(credentials, settings), "getMe", struct{}{})
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,237 @@
+package telegram_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/services/telegram"
+)
+
+var rewrite = flag.Bool("update", false, "write the golden files anew")
+
+// canary must never be seen in what leaves the package.
+const (
+	canary      = "canary-0123456789"
+	token       = "123456:" + canary
+	secretToken = "secret-canary_9876543210"
+)
+
+var receivedAt = time.UnixMilli(1_790_000_999_123)
+
+func channel() *integration.Channel {
+	return &integration.Channel{
+		ID: "ch-1", TenantID: "tenant-1", Platform: "telegram", Status: integration.StatusActive,
+		Credentials: map[string]string{"token": token, "secretToken": secretToken},
+		Settings:    map[string]string{},
+	}
+}
+
+func webhook(payload []byte) *integration.Webhook {
+	return &integration.Webhook{
+		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "telegram", Payload: payload, Timestamp: receivedAt, Channel: channel(),
+		Headers: map[string]string{"x-telegram-bot-api-secret-token": secretToken},
+	}
+}
+
+func newPlatform(t testing.TB) integration.Platform {
+	t.Helper()
+	client := httpapi.New()
+	t.Cleanup(client.Close)
+	return telegram.Definition(client).Platform
+}
+
+func TestUpdatesBecomeTheMessagesOfTheGoldenFiles(t *testing.T) {
+	platform := newPlatform(t)
+	files, err := filepath.Glob("testdata/inbound/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, name := range files {
+		if strings.HasSuffix(name, ".golden.json") {
+			continue
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".json"), func(t *testing.T) {
+			payload, err := os.ReadFile(name)
+			require.NoError(t, err)
+			messages, err := platform.Normalize(t.Context(), webhook(payload))
+			require.NoError(t, err)
+			got := indented(t, messages)
+			golden := strings.TrimSuffix(name, ".json") + ".golden.json"
+			if *rewrite {
+				require.NoError(t, os.WriteFile(golden, got, 0o600))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(got))
+		})
+	}
+}
+
+func indented(t *testing.T, v any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	require.NoError(t, encoder.Encode(v))
+	return b.Bytes()
+}
+
+func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
+	platform := newPlatform(t)
+	for name, payload := range map[string]string{
+		"nothing at all":              ``,
+		"no JSON":                     `{"update_id":1`,
+		"null":                        `null`,
+		"a list":                      `[{"update_id":1}]`,
+		"a string":                    `"update"`,
+		"no update_id":                `{"message":{"message_id":1}}`,
+		"an update_id of null":        `{"update_id":null}`,
+		"an update_id in quotes":      `{"update_id":"1"}`,
+		"an update_id with decimals":  `{"update_id":1.5}`,
+		"an update_id beyond 64 bits": `{"update_id":9223372036854775808}`,
+		"JSON nested too deep":        `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := platform.(integration.WebhookValidator).ValidateWebhook(webhook([]byte(payload)))
+			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			_, err = platform.Normalize(t.Context(), webhook([]byte(payload)))
+			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+		})
+	}
+}
+
+func TestHostileUpdatesBecomeOneHarmlessMessage(t *testing.T) {
+	platform := newPlatform(t)
+	for name, payload := range map[string]string{
+		"an empty message":               `{"update_id":1,"message":{}}`,
+		"an empty callback query":        `{"update_id":1,"callback_query":{}}`,
+		"a callback query of null":       `{"update_id":1,"callback_query":{"id":null,"from":null,"message":null,"data":null}}`,
+		"lists where objects belong":     `{"update_id":1,"message":{"message_id":5,"chat":[],"from":[],"photo":{},"text":[]}}`,
+		"an object as id":                `{"update_id":1,"inline_query":{"id":{"a":1},"from":{"id":5}}}`,
+		"no photo sizes":                 `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"photo":[]}}`,
+		"a photo without a file_id":      `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"photo":[{}]}}`,
+		"a command without a name":       `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/@b","entities":[{"type":"bot_command","offset":0,"length":3}]}}`,
+		"a command of negative length":   `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/a","entities":[{"type":"bot_command","offset":0,"length":-9}]}}`,
+		"a command longer than its text": `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/a","entities":[{"type":"bot_command","offset":0,"length":999}]}}`,
+		"a command that splits an emoji": `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/👍 x","entities":[{"type":"bot_command","offset":0,"length":2}]}}`,
+		"half of a surrogate pair":       `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"\ud83d"}}`,
+		"a date at the end of time":      `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"date":9223372036854775807,"text":"x"}}`,
+		"a number no float can hold":     `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"location":{"latitude":1e999,"longitude":0}}}`,
+		"a keyboard with empty rows":     `{"update_id":1,"callback_query":{"id":"1","from":{"id":5},"data":"d","message":{"message_id":5,"chat":{"id":5},"reply_markup":{"inline_keyboard":[null,[],[{}]]}}}}`,
+		"two kinds at once":              `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"a"},"callback_query":{"id":"1"}}`,
+		"a member twice":                 `{"update_id":1,"message":{"text":"a"},"message":5}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, platform.(integration.WebhookValidator).ValidateWebhook(webhook([]byte(payload))))
+			messages, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
+			require.NoError(t, err)
+			requireSound(t, messages)
+		})
+	}
+}
+
+// requireSound checks what holds for the message of any update.
+func requireSound(t *testing.T, messages []integration.Message) {
+	t.Helper()
+	require.Len(t, messages, 1)
+	m := messages[0]
+	require.NotEmpty(t, m.ID)
+	require.NotEmpty(t, m.DedupKey)
+	require.Equal(t, m.DedupKey, strconv.FormatInt(m.Metadata["updateId"].(int64), 10))
+	require.Equal(t, integration.ID("123456"), m.To.ID)
+	require.NotEmpty(t, m.Content.Type)
+	if m.Content.Type == integration.TypeUnsupported {
+		require.NotNil(t, m.Content.Unsupported)
+		require.Contains(t, m.Metadata, "raw")
+	}
+	encoded, err := json.Marshal(m)
+	require.NoError(t, err)
+	require.NotContains(t, string(encoded), canary)
+}
+
+// The samples are kept beside the repository and are not always there.
+func TestPublishedSamplesBecomeMessages(t *testing.T) {
+	platform := newPlatform(t)
+	files, err := filepath.Glob("../../../shared/fixtures/telegram/*.json")
+	require.NoError(t, err)
+	t.Logf("%d published samples found", len(files))
+	unsupported := map[string]bool{}
+	for _, name := range files {
+		if strings.HasPrefix(filepath.Base(name), "api_error_") {
+			continue
+		}
+		payload, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, platform.(integration.WebhookValidator).ValidateWebhook(webhook(payload)), name)
+		messages, err := platform.Normalize(t.Context(), webhook(payload))
+		require.NoError(t, err, name)
+		requireSound(t, messages)
+		if messages[0].Content.Type == integration.TypeUnsupported {
+			unsupported[messages[0].Content.Unsupported.PlatformType] = true
+		}
+	}
+	if len(files) > 0 {
+		require.Equal(t, []string{"inline_query", "message_reaction"}, slices.Sorted(maps.Keys(unsupported)))
+	}
+}
+
+func TestATokenWithoutABotIDIsNotShown(t *testing.T) {
+	w := webhook([]byte(`{"update_id":1}`))
+	w.Channel.Credentials["token"] = canary
+	messages, err := newPlatform(t).Normalize(t.Context(), w)
+	require.NoError(t, err)
+	require.Empty(t, messages[0].To.ID)
+}
+
+func FuzzNormalize(f *testing.F) {
+	files, err := filepath.Glob("testdata/inbound/*.json")
+	require.NoError(f, err)
+	for _, name := range files {
+		payload, err := os.ReadFile(name)
+		require.NoError(f, err)
+		f.Add(payload)
+	}
+	platform := newPlatform(f)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		valid := platform.(integration.WebhookValidator).ValidateWebhook(webhook(payload))
+		messages, err := platform.Normalize(context.Background(), webhook(payload))
+		if err != nil {
+			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			require.Error(t, valid)
+			return
+		}
+		requireSound(t, messages)
+	})
+}
+
+func BenchmarkNormalize(b *testing.B) {
+	platform := newPlatform(b)
+	for _, name := range []string{"text_with_entities", "button_pressed", "sticker"} {
+		payload, err := os.ReadFile("testdata/inbound/" + name + ".json")
+		require.NoError(b, err)
+		w := webhook(payload)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(payload)))
+			for b.Loop() {
+				if _, err := platform.Normalize(b.Context(), w); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

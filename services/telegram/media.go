@@ -1,0 +1,84 @@
+package telegram
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// maxFile bounds the files that bots can download, "getFile".
+const maxFile = 20 << 20
+
+// Types of the files that Telegram makes itself and that package mime need not know.
+var mimeTypes = map[string]string{
+	".mp3": "audio/mpeg",
+	".mp4": "video/mp4",
+	".oga": "audio/ogg",
+	".ogg": "audio/ogg",
+}
+
+// FetchMedia downloads a file by its file_id.
+func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
+	a := p.api(ch.Credentials, ch.Settings)
+	f, err := ask[file](ctx, a, "getFile", map[string]string{"file_id": id})
+	if err != nil {
+		return nil, getFileError(err)
+	}
+	if f.FileSize > maxFile {
+		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxFile))
+	}
+	if f.FilePath == "" {
+		return nil, mediaNotFound("telegram getFile: the file has no file_path")
+	}
+	res, err := a.client.Get(ctx, "telegram file download", a.fileURL(f.FilePath), nil)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		if res.StatusCode == http.StatusNotFound {
+			return nil, mediaNotFound("the file's link has expired")
+		}
+		return nil, repeatable(notBotAPI("file download", res.StatusCode, res.Header))
+	}
+	name := path.Base(f.FilePath)
+	return &integration.MediaFile{Body: res.Body, MimeType: mimeType(res.Header, name), Filename: name, Size: res.ContentLength}, nil
+}
+
+// getFileError says in terms of media what getFile refuses with 400.
+func getFileError(err error) error {
+	e, ok := errors.AsType[*integration.Error](err)
+	switch {
+	case !ok || e.PlatformCode != "400":
+		return err
+	case strings.Contains(e.Message, "file is too big"):
+		return tooLarge(e.Message)
+	default:
+		return mediaNotFound(e.Message)
+	}
+}
+
+func tooLarge(message string) error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: message}
+}
+
+func mediaNotFound(message string) error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+}
+
+// mimeType goes by the file's name where the header says nothing, as Telegram's own servers do.
+func mimeType(header http.Header, name string) string {
+	const unknown = "application/octet-stream"
+	if t := header.Get("Content-Type"); t != "" && t != unknown {
+		return t
+	}
+	ext := strings.ToLower(path.Ext(name))
+	return cmp.Or(mimeTypes[ext], mime.TypeByExtension(ext), unknown)
+}

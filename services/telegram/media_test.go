@@ -1,0 +1,83 @@
+package telegram_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
+)
+
+func TestFilesAreFetchedByTheirID(t *testing.T) {
+	for name, test := range map[string]struct {
+		path     string
+		response *telegramtest.Response
+		mimeType string
+		filename string
+	}{
+		"a photo":                         {"photos/file_1.jpg", nil, "image/jpeg", "file_1.jpg"},
+		"a voice message":                 {"voice/file_2.oga", nil, "audio/ogg", "file_2.oga"},
+		"a video":                         {"videos/file_3.MP4", nil, "video/mp4", "file_3.MP4"},
+		"a file without extension":        {"documents/file_4", nil, "application/octet-stream", "file_4"},
+		"a name with characters of a URL": {"documents/50% of ?what#.pdf", nil, "application/pdf", "50% of ?what#.pdf"},
+		"a server that knows the type": {
+			"documents/file_5.bin", &telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"}, "image/webp", "file_5.bin",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			server.AddFile("file-id", test.path, []byte("content"))
+			if test.response != nil {
+				server.Script(telegramtest.Download, *test.response)
+			}
+			file, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "file-id", ch)
+			require.NoError(t, err)
+			defer file.Body.Close()
+			content, err := io.ReadAll(file.Body)
+			require.NoError(t, err)
+			require.Equal(t, "content", string(content))
+			require.Equal(t, test.mimeType, file.MimeType)
+			require.Equal(t, test.filename, file.Filename)
+			require.Equal(t, int64(len(content)), file.Size)
+		})
+	}
+}
+
+func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
+	size := func(bytes string) telegramtest.Response {
+		return telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id","file_path":"photos/file_1.jpg","file_size":` + bytes + `}}`}
+	}
+	for name, test := range map[string]struct {
+		method   string
+		response telegramtest.Response
+		kind     integration.ErrorKind
+		code     string
+	}{
+		"an unknown id":                      {"getFile", telegramtest.Failure(400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil), integration.ErrPermanent, "MEDIA_NOT_FOUND"},
+		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
+		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
+		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.ErrPermanent, "MEDIA_NOT_FOUND"},
+		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "TELEGRAM_UNAUTHORIZED"},
+		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
+		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.ErrPermanent, "MEDIA_NOT_FOUND"},
+		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.ErrThrottled, "RATE_LIMITED"},
+		"a download that fails for now":      {telegramtest.Download, telegramtest.Response{Status: 502}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
+		"a download that is cut off":         {telegramtest.Download, telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_UNREACHABLE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			server.AddFile("file-id", "photos/file_1.jpg", []byte("content"))
+			server.Script(test.method, test.response, test.response) // net/http repeats a GET on a kept connection
+			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "file-id", ch)
+			requireError(t, err, test.kind, test.code)
+		})
+	}
+	t.Run("an id that was never given", func(t *testing.T) {
+		_, ch := newServer(t)
+		_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "another", ch)
+		requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+	})
+}

@@ -1,0 +1,66 @@
+// Package telegram is the platform of Telegram's bots: updates of the Bot API become messages, and
+// messages become calls of sendMessage. One channel is one bot.
+//
+// Comments in quotation marks name sections of https://core.telegram.org/bots/api.
+package telegram
+
+import (
+	"regexp"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// Names of a channel's fields.
+const (
+	fieldToken       = "token"
+	fieldSecretToken = "secretToken"
+	fieldAPIBase     = "apiBase"
+)
+
+var (
+	tokenPattern       = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{3,}$`)
+	secretTokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+	apiBasePattern     = regexp.MustCompile(`^https?://[^\s?#]+$`)
+)
+
+// Definition defines the platform. Its calls go through client.
+func Definition(client *httpapi.Client) integration.Definition {
+	return integration.Definition{
+		Name: "telegram",
+		Spec: integration.Spec{
+			ID: "telegram-bot", Name: "Telegram", Platform: "telegram", Version: "1.0.0",
+			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
+		},
+		Fields: []integration.Field{
+			{
+				In: integration.InCredentials, Name: fieldToken, Required: true, Secret: true, Pattern: tokenPattern,
+				Help: "the bot's token, as @BotFather shows it: digits, a colon, letters",
+			},
+			{
+				In: integration.InCredentials, Name: fieldSecretToken, Required: true, Secret: true, Pattern: secretTokenPattern,
+				Help: "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+			},
+			{
+				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
+			},
+		},
+		Platform: &platform{client},
+	}
+}
+
+// platform implements the interfaces of package integration.
+type platform struct {
+	client *httpapi.Client
+}
+
+var (
+	_ integration.Platform             = (*platform)(nil)
+	_ integration.WebhookValidator     = (*platform)(nil)
+	_ integration.SignatureValidator   = (*platform)(nil)
+	_ integration.WebhookVerifier      = (*platform)(nil)
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+	_ integration.MediaFetcher         = (*platform)(nil)
+)

@@ -1,0 +1,56 @@
+package telegram
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// proofHeader brings back the secret_token of "setWebhook". It is the only proof of where an
+// update comes from: nothing signs the body.
+const proofHeader = "x-telegram-bot-api-secret-token"
+
+// ValidateWebhook checks that the payload is an update.
+func (*platform) ValidateWebhook(w *integration.Webhook) error {
+	var u struct {
+		UpdateID json.RawMessage `json:"update_id"`
+	}
+	_ = json.Unmarshal(w.Payload, &u) // what is no object has no update_id
+	_, err := updateID(u.UpdateID)
+	return err
+}
+
+// updateID reads the one field that every update has; without it there is no telling updates apart.
+func updateID(raw json.RawMessage) (int64, error) {
+	id, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		return 0, &integration.Error{
+			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
+			Message: "the payload is not a Telegram update: an object with an integer update_id",
+		}
+	}
+	return id, nil
+}
+
+// ValidateSignature checks the secret token.
+func (*platform) ValidateSignature(w *integration.Webhook) error {
+	if integration.EqualSecrets(w.Headers[proofHeader], w.Channel.Credentials[fieldSecretToken]) {
+		return nil
+	}
+	return &integration.Error{
+		Kind: integration.ErrUnauthorized, Code: "SIGNATURE_INVALID",
+		Message: "the header " + proofHeader + " must hold the channel's secretToken: give setWebhook the same secret_token",
+	}
+}
+
+// VerifyWebhook answers the SDK's own handshake; Telegram has none.
+func (*platform) VerifyWebhook(v integration.Verification, ch *integration.Channel) (string, error) {
+	if v.Mode == "subscribe" && integration.EqualSecrets(v.Token, ch.Credentials[fieldSecretToken]) {
+		return v.Challenge, nil
+	}
+	return "", &integration.Error{
+		Kind: integration.ErrForbidden, Code: "VERIFICATION_FAILED",
+		Message: `the mode must be "subscribe" and the token the channel's secretToken`,
+	}
+}
