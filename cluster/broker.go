@@ -37,7 +37,10 @@ func (l *Link) NewBroker() *broker.ServiceBroker {
 		OfflineCheckFrequency: -1,
 	})
 	l.tameStandardLog()
-	b.LocalBus().RemoveAllListeners("$registry.service.added") // races too, and would announce for us
+	// moleculer-go's own listeners of these run unsynchronised and would announce for us; what is left
+	// of their work is done at brokerStarted.
+	b.LocalBus().RemoveAllListeners("$registry.service.added")
+	b.LocalBus().RemoveAllListeners("$broker.started")
 	return b
 }
 
@@ -78,7 +81,12 @@ func (l *Link) middlewares() moleculer.Middlewares {
 				l.changed()
 			}
 		}),
-		"brokerStarted":  on(func(any) { l.announce() }),
+		"brokerStarted": on(func(any) {
+			if delegates := l.delegates.Load(); delegates != nil {
+				delegates.LocalNode().Available()
+			}
+			l.announce()
+		}),
 		"brokerStopping": on(func(any) { l.leave() }),
 	}
 }

@@ -47,10 +47,10 @@ func webhook(payload []byte) *integration.Webhook {
 	}
 }
 
-func newPlatform(t testing.TB) integration.Platform {
-	t.Helper()
+func newPlatform(tb testing.TB) integration.Platform {
+	tb.Helper()
 	client := httpapi.New()
-	t.Cleanup(client.Close)
+	tb.Cleanup(client.Close)
 	return telegram.Definition(client).Platform
 }
 

@@ -3,6 +3,7 @@ package telegram_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -260,7 +261,8 @@ func TestAnswersAreClassified(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script("sendMessage", test.response)
 			_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
-			e := requireError(t, err, test.kind, test.code)
+			requireError(t, err, test.kind, test.code)
+			e, _ := errors.AsType[*integration.Error](err)
 			require.Equal(t, test.platformCode, e.PlatformCode)
 			require.Equal(t, test.status, e.HTTPStatus)
 			require.Equal(t, test.retryAfter, e.RetryAfter)
