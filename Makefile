@@ -1,0 +1,39 @@
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+CONFIG ?= config.yaml
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Run the node with config.yaml (CONFIG=other.yaml for another)
+	bin/node run --config $(CONFIG)
+
+.PHONY: demo
+demo: build ## Show the main job from end to end: webhook in, event, answer out, event
+	go run ./examples/demo
+
+.PHONY: build
+build: ## Build bin/node
+	go build -trimpath -o bin/node ./cmd/node
+
+.PHONY: test
+test: ## Run everything that must pass: vet and all tests, installing what they need
+	go vet ./...
+	$(MAKE) test-race
+
+.PHONY: test-race
+test-race: ## Run all tests in random order under the race detector
+	go test -race -shuffle=on -timeout 10m ./...
+
+.PHONY: lint
+lint: ## Check style and known faults
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: bench
+bench: ## Run the Go benchmarks with their allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(GOLANGCI_LINT) fmt ./...
