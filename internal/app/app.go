@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -208,4 +209,21 @@ func Run(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *red
 		n.log.Info("stopped")
 	}
 	return err
+}
+
+// Call runs an action on this node.
+func (n *Node) Call(ctx context.Context, name string, params json.RawMessage) (json.RawMessage, error) {
+	result, err := n.link.Call(ctx, name, params, cluster.CallOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return result.Data, nil
+}
+
+// NATSURL is the server that the node is connected to.
+func (n *Node) NATSURL() string {
+	if n.embedded != nil {
+		return n.embedded.ClientURL()
+	}
+	return n.nc.ConnectedUrlRedacted()
 }

@@ -4,6 +4,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -195,7 +196,7 @@ func (l *Listener) verify(w http.ResponseWriter, r *http.Request) {
 }
 
 func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, params map[string]any) {
-	requestID := r.Header.Get("X-Request-Id")
+	requestID := cmp.Or(r.Header.Get("X-Correlation-Id"), r.Header.Get("X-Request-Id")) // as moleculer-web
 	if requestID == "" || len(requestID) > 128 {
 		requestID = uuid.NewString()
 	}
@@ -215,7 +216,9 @@ func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, par
 		}
 	}
 	status, body, kind := http.StatusOK, []byte(result.Data), "application/json; charset=utf-8"
-	meta.Get("$statusCode", &status)
+	if meta.Get("$statusCode", &status); status < 200 || status > 599 { // on others net/http panics
+		status = http.StatusOK
+	}
 	if t := meta.String("$responseType"); t != "" {
 		kind = t
 		var text string

@@ -318,6 +318,43 @@ func TestMessageIsSentAndItsEventFollows(t *testing.T) {
 	require.NotZero(t, event.Timestamp)
 }
 
+func TestSlowSendsHoldUpNothing(t *testing.T) {
+	t.Parallel()
+	url := natsServer(t).URL()
+	n := startNode(t, url, nil)
+	peer := startPeer(t, url, peerOptions{})
+	peer.WaitForServices(t, "telegram")
+
+	const sends = 8
+	results := make(chan error, sends)
+	for range sends {
+		n.Telegram.Script("sendMessage", telegramtest.Response{Hang: true})
+		go func() {
+			_, err := peer.Call(t.Context(), "telegram.i_sendMessage", map[string]any{
+				"channelId": channelID,
+				"message":   map[string]any{"to": map[string]any{"id": "1"}, "content": map[string]any{"type": "TEXT", "text": "slow"}},
+			}, nil)
+			results <- err
+		}()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range sends { // all of them are at Telegram at once, and none has an answer
+		_, err := n.Telegram.Next(ctx)
+		require.NoError(t, err)
+	}
+	_, err := peer.Call(t.Context(), "telegram.i_receiveWebhook", webhook(update(1, "meanwhile")), nil)
+	require.NoError(t, err)
+	require.Empty(t, results)
+
+	n.Telegram.Close()
+	for range sends {
+		ce := asCallError(t, <-results)
+		require.Equal(t, "PLATFORM_NO_ANSWER", ce.Type)
+		require.False(t, ce.Retryable, "the message may have been sent")
+	}
+}
+
 func TestOtherStandardActions(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()

@@ -20,6 +20,7 @@ type Server struct {
 	token   string
 	http    *httptest.Server
 	closing chan struct{}
+	once    sync.Once // closes
 
 	mu          sync.Mutex
 	requests    []Request
@@ -78,10 +79,12 @@ func NewServer(token string) *Server {
 // URL is the root to use as a channel's settings.apiBase.
 func (s *Server) URL() string { return s.http.URL }
 
-// Close ends all connections. It may be called once.
+// Close ends all connections. Closing again does nothing.
 func (s *Server) Close() {
-	close(s.closing)
-	s.http.Close()
+	s.once.Do(func() {
+		close(s.closing)
+		s.http.Close()
+	})
 }
 
 // Requests returns what has arrived so far.
