@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,9 @@ func (p *Publisher) ensure(ctx context.Context, subject string) error {
 	if err == nil {
 		return p.inspect(ctx, name, subject)
 	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
+	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("look for the stream of %s: %w", subject, err)
 	}
@@ -95,10 +99,16 @@ func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
 	}
 	config := stream.CachedInfo().Config
 	entry := p.log.WithField("stream", name)
-	switch {
-	case config.Storage != jetstream.FileStorage:
+	if config.Storage != jetstream.FileStorage {
 		entry.Warnf("the stream of %s is kept in memory: its events do not survive a restart of NATS", subject)
-	case config.Replicas < p.opts.Replicas:
+	}
+	if config.Retention == jetstream.InterestPolicy {
+		entry.Warnf("the stream of %s keeps events for existing consumers only: without any they are dropped", subject)
+	}
+	if config.NoAck {
+		entry.Warnf("the stream of %s does not acknowledge: its events count as not stored, and are sent again", subject)
+	}
+	if config.Replicas < p.opts.Replicas {
 		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream", subject, config.Replicas, p.opts.Replicas)
 	}
 	return nil
@@ -107,7 +117,7 @@ func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
 // WarnOfOtherPrefix warns of consumers that wait for the same names under another prefix: they
 // would never see an event of this node. namespace is the cluster's.
 func (p *Publisher) WarnOfOtherPrefix(ctx context.Context, namespace string, names ...string) {
-	for _, other := range []string{"", namespace} {
+	for _, other := range slices.Compact([]string{"", namespace}) {
 		if other == p.opts.Prefix {
 			continue
 		}
@@ -123,8 +133,23 @@ func (p *Publisher) warnOfConsumers(ctx context.Context, theirs, ours string) {
 		return // there is none
 	}
 	stream, err := p.js.Stream(ctx, name)
-	if err != nil || stream.CachedInfo().State.Consumers == 0 {
+	if err != nil || !waitFor(ctx, stream, theirs) {
 		return
 	}
 	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use", theirs, ours)
+}
+
+// waitFor says whether a stream has a consumer for just this subject, be it by its filter or because
+// the stream has no other. Consumers of a wider stream may wait for anything.
+func waitFor(ctx context.Context, stream jetstream.Stream, subject string) bool {
+	list := stream.ListConsumers(ctx)
+	found := false
+	for consumer := range list.Info() { // to its end: a goroutine fills it
+		filters := append(consumer.Config.FilterSubjects, consumer.Config.FilterSubject)
+		if filters[0] == "" {
+			filters = stream.CachedInfo().Config.Subjects
+		}
+		found = found || slices.Contains(filters, subject)
+	}
+	return found
 }

@@ -147,8 +147,9 @@ func (c *Channel) Masked(fields []Field) *Channel {
 }
 
 func mask(v string) string {
-	if len(v) < 12 {
+	characters := []rune(v)
+	if len(characters) < 12 {
 		return "****"
 	}
-	return "****" + v[len(v)-2:]
+	return "****" + string(characters[len(characters)-2:])
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/moleculer-go/moleculer"
@@ -91,6 +92,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	need(def.Platform != nil, "platform is missing")
 	need(runtime.Channels != nil && runtime.Events != nil && runtime.Secrets != nil && runtime.Log != nil, "the runtime is incomplete")
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
+	for _, a := range def.Actions {
+		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
@@ -100,6 +104,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	}
 	if s.def.Spec.Status == "" {
 		s.def.Spec.Status = StatusActive
+	}
+	if s.def.Spec.Capabilities == nil {
+		s.def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
 	}
 	s.actions = s.standardActions()
 	return s, nil
@@ -115,6 +122,10 @@ const (
 	ActionStatus              = "i_status"
 	ActionGetMedia            = "i_getMedia"
 )
+
+var standardNames = []string{
+	ActionReceiveWebhook, ActionSendMessage, ActionHealthCheck, ActionVerifyWebhook, ActionValidateCredentials, ActionStatus, ActionGetMedia,
+}
 
 func (s *Service) standardActions() map[string]action.Spec {
 	actions := map[string]action.Spec{
@@ -181,15 +192,17 @@ func (s *Service) Fields() []Field { return s.def.Fields }
 func (s *Service) Schema() moleculer.ServiceSchema {
 	schema := moleculer.ServiceSchema{
 		Name: s.def.Name, Settings: s.def.Settings, Metadata: s.def.Metadata,
-		Mixins: s.def.Mixins, Events: s.def.Events, Actions: s.def.Actions,
+		Mixins: s.def.Mixins, Events: s.def.Events, Actions: slices.Clone(s.def.Actions),
 	}
-	for name, spec := range s.actions {
-		schema.Actions = append(schema.Actions, action.New(name, spec))
+	for _, name := range standardNames {
+		if spec, ok := s.actions[name]; ok {
+			schema.Actions = append(schema.Actions, action.New(name, spec))
+		}
 	}
 	return schema
 }
 
-// Call runs a standard action in this process, as the node's own HTTP listener does.
+// Call runs a standard action in this process, without a cluster.
 func (s *Service) Call(ctx context.Context, name string, req *action.Request) (any, error) {
 	spec, ok := s.actions[name]
 	if !ok {
@@ -200,32 +213,45 @@ func (s *Service) Call(ctx context.Context, name string, req *action.Request) (a
 }
 
 // guard removes secrets from every error on its way out: platforms' answers are beyond our control.
+// An error that is no Moleculer error stays as it is: callers get to see nothing of it.
 func (s *Service) guard(handle action.Handler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		result, err := handle(ctx, req)
 		if err == nil {
 			return result, nil
 		}
-		m := action.AsError(err, req.Action, "")
-		clean := *m
-		clean.Message = s.runtime.Secrets.Redact(m.Message)
+		m, ok := errors.AsType[action.Moleculer](err)
+		if !ok {
+			return nil, err
+		}
+		if e, ok := m.(*Error); ok {
+			m = s.clean(e)
+		}
+		clean := *m.MoleculerError()
+		clean.Message = s.cleanText(clean.Message)
 		return nil, &clean
 	}
 }
 
 // channel loads an active channel of this platform. Another platform's channel counts as unknown:
-// its secrets are none of this service's business.
-func (s *Service) channel(ctx context.Context, id string) (*Channel, error) {
+// its secrets are none of this service's business. A channel without a tenant belongs to the caller's.
+func (s *Service) channel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.runtime.Channels.Channel(ctx, id)
 	switch {
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
 		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Spec.Platform, id)}
 	case err != nil:
+		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel store cannot be read")
 		return nil, &Error{Kind: ErrTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
 	case ch.Status != StatusActive:
 		return nil, &Error{Kind: ErrForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", id)}
 	}
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
+	if ch.TenantID == "" {
+		theirs := *ch // the store's own stays as it is
+		theirs.TenantID = req.Meta.String("tenantId")
+		ch = &theirs
+	}
 	return ch, nil
 }
 

@@ -3,6 +3,7 @@ package integration
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
@@ -91,6 +92,11 @@ func (e *Error) MoleculerError() *action.Error {
 		code = http.StatusInternalServerError
 	}
 	data := errorData{Kind: e.Kind, RetryAfterMs: e.RetryAfter.Milliseconds(), PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus}
+	switch e.Kind {
+	case ErrInvalid, ErrUnauthorized, ErrForbidden, ErrNotFound: // nothing was tried
+	default:
+		data.Outcome = e.Outcome()
+	}
 	var m *action.Error
 	switch {
 	case e.Retryable():
@@ -100,18 +106,68 @@ func (e *Error) MoleculerError() *action.Error {
 	default:
 		m = action.Server(code, e.Code, "%s", e.Message)
 	}
-	if code != statusByKind[ErrInvalid] && e.Kind != ErrUnauthorized && e.Kind != ErrForbidden && e.Kind != ErrNotFound {
-		data.Outcome = e.Outcome()
-	}
 	return m.With(data).Because(e)
 }
 
-// asError finds the *Error in err's chain; anything else counts as [ErrTransient] of an unforeseen
-// sort when it may be repeated safely, which only the caller knows.
+// asError finds the *Error in err's chain; anything else becomes one of the kind and code that the caller knows
+// to be safe. What it returns may be the platform's own, hence shared: it is not changed.
 func asError(err error, otherwise ErrorKind, code string) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
 	return &Error{Kind: otherwise, Code: code, Message: err.Error(), Err: err}
+}
+
+// maxErrorText bounds, in bytes, what is passed on of an error: a platform may answer with a whole page.
+const maxErrorText = 1024
+
+// clean returns a copy of e that may leave the node.
+func (s *Service) clean(e *Error) *Error {
+	c := *e
+	c.Message, c.PlatformCode = s.cleanText(e.Message), s.cleanText(e.PlatformCode)
+	return &c
+}
+
+// cleanText removes secrets, then cuts: the other way round the beginning of a secret could stay.
+func (s *Service) cleanText(text string) string {
+	return cut(s.runtime.Secrets.Redact(text), maxErrorText)
+}
+
+// cleanValues returns a copy of what a platform tells beside its message, without secrets in its texts.
+func (s *Service) cleanValues(values map[string]any) map[string]any {
+	if values == nil {
+		return nil
+	}
+	clean := make(map[string]any, len(values))
+	for k, v := range values {
+		clean[k] = s.cleanValue(v)
+	}
+	return clean
+}
+
+func (s *Service) cleanValue(v any) any {
+	switch v := v.(type) {
+	case string:
+		return s.runtime.Secrets.Redact(v)
+	case map[string]any:
+		return s.cleanValues(v)
+	case []any:
+		clean := make([]any, len(v))
+		for i, item := range v {
+			clean[i] = s.cleanValue(item)
+		}
+		return clean
+	default:
+		return v
+	}
+}
+
+// cut shortens a text to at most size bytes of valid UTF-8.
+func cut(text string, size int) string {
+	const mark = "…"
+	if len(text) <= size {
+		return text
+	}
+	return strings.ToValidUTF8(text[:size-len(mark)], "") + mark
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/hiliosai/switchboard/action"
 )
@@ -18,6 +20,9 @@ type Publisher interface {
 	// is not by the end of ctx. An error with a method Permanent() bool that says true means that
 	// this event will never be accepted.
 	Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error)
+
+	// Subject is where events of a name go.
+	Subject(name string) string
 }
 
 // Reliable events are named <namespace>.processing.message.<outcome>.
@@ -87,7 +92,7 @@ func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]str
 	meta := map[string]string{"tenantId": ch.TenantID, "channelId": ch.ID}
 	for _, key := range []string{"userId", "requestId"} {
 		if v := req.Meta.String(key); v != "" {
-			meta[key] = v
+			meta[key] = cut(v, maxHeader)
 		}
 	}
 	encoded, err := json.Marshal(meta)
@@ -99,8 +104,8 @@ func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]str
 		tracing = strconv.FormatBool(*req.Tracing)
 	}
 	return map[string][]string{
-		"$requestID": {req.RequestID},
-		"$parentID":  {req.ID},
+		"$requestID": {headerValue(req.RequestID)},
+		"$parentID":  {headerValue(req.ID)},
 		"$tracing":   {tracing},
 		"$level":     {strconv.Itoa(req.Level)},
 		"$caller":    {s.def.Name},
@@ -108,11 +113,24 @@ func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]str
 	}
 }
 
+// maxHeader bounds, in bytes, a header whose value comes from outside: it must not make an event too large.
+const maxHeader = 256
+
+// headerValue makes a text fit into one header: on one line, and not longer than a header should be.
+func headerValue(text string) string {
+	return cut(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text), maxHeader)
+}
+
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.
 func (s *Service) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
 	record := failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
-		Error:    s.runtime.Secrets.Redact(cause.Error()),
+		Error:    s.cleanText(cause.Error()),
 		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},
 	}
 	payload, err := json.Marshal(record)
@@ -120,9 +138,9 @@ func (s *Service) deadLetter(ctx context.Context, req *action.Request, ch *Chann
 		return err
 	}
 	header := s.eventHeader(req, ch)
-	header["x-original-channel"] = []string{eventName(s.runtime.Namespace, outcome)}
-	header["x-error-message"] = []string{record.Error}
-	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + m.DedupKey
+	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
+	header["x-error-message"] = []string{headerValue(record.Error)}
+	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
 	return s.runtime.Events.Publish(DeadLetters, msgID, header, payload)(ctx)
 }
 

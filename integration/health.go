@@ -18,7 +18,7 @@ func (s *Service) healthCheck(ctx context.Context, req *action.Request) (any, er
 	if id == "" {
 		return &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}, nil
 	}
-	ch, err := s.channel(ctx, id)
+	ch, err := s.channel(ctx, req, id)
 	if err != nil {
 		return nil, err
 	}
@@ -33,9 +33,14 @@ func (s *Service) healthCheck(ctx context.Context, req *action.Request) (any, er
 		if e.Kind == ErrThrottled {
 			status = Degraded
 		}
-		return &Health{Status: status, Message: s.runtime.Secrets.Redact(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}, nil
+		return &Health{Status: status, Message: s.cleanText(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}, nil
 	}
-	return health, nil
+	if health == nil {
+		return &Health{Status: Healthy}, nil
+	}
+	clean := *health
+	clean.Message, clean.Details = s.cleanText(health.Message), s.cleanValues(health.Details)
+	return &clean, nil
 }
 
 // validateCredentials is i_validateCredentials.
@@ -59,7 +64,7 @@ func (s *Service) validateCredentials(ctx context.Context, req *action.Request) 
 	s.runtime.Secrets.Add((&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields)...)
 	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
 	if err != nil {
-		return nil, err
+		return nil, asError(err, ErrTransient, "CREDENTIALS_UNCHECKED")
 	}
 	return struct {
 		Valid bool `json:"valid"`

@@ -28,7 +28,7 @@ func (s *Service) getMedia(ctx context.Context, req *action.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +42,16 @@ func (s *Service) getMedia(ctx context.Context, req *action.Request) (any, error
 		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")
 	}
 	defer file.Body.Close()
+	tooLarge := &Error{Kind: ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: fmt.Sprintf("the attachment is larger than %d bytes", maxMedia)}
+	if file.Size > maxMedia {
+		return nil, tooLarge
+	}
 	data, err := io.ReadAll(io.LimitReader(file.Body, maxMedia+1))
 	if err != nil {
 		return nil, &Error{Kind: ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "the attachment could not be read to its end", Err: err}
 	}
 	if len(data) > maxMedia {
-		return nil, &Error{Kind: ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: fmt.Sprintf("the attachment is larger than %d bytes", maxMedia)}
+		return nil, tooLarge
 	}
 	return mediaResult{ID: id, MimeType: file.MimeType, Filename: file.Filename, Size: len(data), Data: data}, nil
 }

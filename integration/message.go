@@ -3,7 +3,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"reflect"
 )
 
 // ID is a platform's identifier. Platforms number some of their objects and Node callers pass such
@@ -19,8 +19,9 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 		return json.Unmarshal(data, (*string)(id))
 	}
 	var n json.Number
-	if err := json.Unmarshal(data, &n); err != nil {
-		return fmt.Errorf("an id is a string or a number: %w", err)
+	if json.Unmarshal(data, &n) != nil {
+		// The type of error to which encoding/json adds the field's name.
+		return &json.UnmarshalTypeError{Value: "value", Type: reflect.TypeFor[ID]()}
 	}
 	*id = ID(n)
 	return nil

@@ -18,7 +18,7 @@ type Platform interface {
 	Normalize(ctx context.Context, webhook *Webhook) ([]Message, error)
 
 	// Send delivers one message, with one attempt: the factory repeats it where [Error.Retryable]
-	// says so. Every error is an *Error.
+	// says so. Every error is an *Error. It changes neither the message nor the channel.
 	Send(ctx context.Context, message *Message, channel *Channel) (*SendResult, error)
 }
 

@@ -2,13 +2,18 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
 )
@@ -19,6 +24,10 @@ const (
 	maxWebhookAge = 5 * time.Minute
 	maxClockSkew  = time.Minute
 )
+
+// maxMessages bounds the messages of one webhook, all of which are on their way at once. Meta, which
+// batches most, puts up to 1000 updates into one.
+const maxMessages = 10_000
 
 var receiveParams = action.Params{
 	{Name: "channelId", Type: action.String},
@@ -42,7 +51,7 @@ func (s *Service) receiveWebhook(ctx context.Context, req *action.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +76,9 @@ func (s *Service) receiveWebhook(ctx context.Context, req *action.Request) (any,
 	if err != nil {
 		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
 	}
+	if len(messages) > maxMessages {
+		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
+	}
 	return s.publishReceived(ctx, req, webhook, messages)
 }
 
@@ -74,9 +86,6 @@ func (s *Service) buildWebhook(req *action.Request, ch *Channel, fields map[stri
 	w := &Webhook{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Payload: fields["payload"], Channel: ch,
-	}
-	if w.TenantID == "" {
-		w.TenantID = req.Meta.String("tenantId")
 	}
 	var ms float64
 	if err := json.Unmarshal(fields["timestamp"], &ms); err != nil {
@@ -125,36 +134,37 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 	}
 }
 
-// decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers.
+// decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers. Of names
+// that differ in case only, the one that is lower-case already counts.
 func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
-	var plain map[string]string
-	if json.Unmarshal(raw, &plain) != nil {
-		var loose map[string]any
-		if err := json.Unmarshal(raw, &loose); err != nil {
-			return nil, err
-		}
-		plain = make(map[string]string, len(loose))
-		for name, v := range loose {
-			switch v := v.(type) {
-			case nil:
-			case string:
-				plain[name] = v
-			case []any:
-				parts := make([]string, len(v))
-				for i, part := range v {
-					parts[i] = fmt.Sprint(part)
-				}
-				plain[name] = strings.Join(parts, ", ")
-			default:
-				plain[name] = fmt.Sprint(v)
-			}
-		}
+	var values map[string]headerList
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, err
 	}
-	headers := make(map[string]string, len(plain))
-	for name, v := range plain {
-		headers[strings.ToLower(name)] = v
+	headers := make(map[string]string, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		headers[strings.ToLower(name)] = strings.Join(values[name], ", ")
 	}
 	return headers, nil
+}
+
+// headerList is the value of a header: a string, a number, or a list of these.
+type headerList []string
+
+func (l *headerList) UnmarshalJSON(data []byte) error {
+	var list []ID // which takes both, and keeps a number's digits
+	if data[0] != '[' {
+		list = make([]ID, 1)
+		if err := json.Unmarshal(data, &list[0]); err != nil {
+			return err
+		}
+	} else if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	for _, v := range list {
+		*l = append(*l, string(v))
+	}
+	return nil
 }
 
 func (s *Service) checkAge(w *Webhook) error {
@@ -168,33 +178,47 @@ func (s *Service) checkAge(w *Webhook) error {
 	return nil
 }
 
+// dedupKey is the message's own. A platform that gave none must not have all its messages taken for one.
+func dedupKey(m *Message) string {
+	if key := cmp.Or(m.DedupKey, string(m.ID)); key != "" {
+		return key
+	}
+	return uuid.NewString()
+}
+
 // publishReceived publishes all messages in their order, then waits for all of them: one that fails
 // holds back no other.
 func (s *Service) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (any, error) {
 	awaits := make([]func(context.Context) error, len(messages))
-	for i := range messages {
-		m := &messages[i]
+	for i, m := range messages {
 		m.Platform = w.Platform
-		awaits[i] = s.publish(req, w.Channel, received, m.DedupKey, receivedEvent{
-			TenantID: w.TenantID, ChannelID: w.ChannelID, Platform: w.Platform, Message: m, Timestamp: s.now().UnixMilli(),
+		awaits[i] = s.publish(req, w.Channel, received, dedupKey(&m), receivedEvent{
+			TenantID: w.TenantID, ChannelID: w.ChannelID, Platform: w.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
 		})
 	}
 	result := receiveResult{Success: true}
 	var transient error
 	for i, await := range awaits {
 		err := await(ctx)
-		if isPermanent(err) {
-			s.logFor(req, w.Channel).WithError(err).WithField("messageId", messages[i].ID).Error("a message cannot be published and goes to the dead letters")
-			result.Failed++
-			err = s.deadLetter(ctx, req, w.Channel, received, &messages[i], err)
-		} else if err == nil {
+		if err == nil {
 			result.Messages++
+			continue
+		}
+		if isPermanent(err) {
+			entry := s.logFor(req, w.Channel).WithField("messageId", messages[i].ID)
+			entry.WithError(err).Error("a message cannot be published and goes to the dead letters")
+			result.Failed++
+			if err = s.deadLetter(ctx, req, w.Channel, received, &messages[i], err); isPermanent(err) {
+				entry.WithError(err).Error("not even the dead letters take it: it is lost")
+				continue // sending it again would end here again
+			}
 		}
 		if err != nil {
 			transient = err
 		}
 	}
 	if transient != nil {
+		s.logFor(req, w.Channel).WithError(transient).Warn("the messages of a webhook could not be stored")
 		// The platform sends the webhook again; what is stored already is recognised by its message id.
 		return nil, action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE",
 			"%d of %d messages could not be stored; send the webhook again", len(messages)-result.Messages, len(messages)).Because(transient)

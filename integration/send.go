@@ -1,11 +1,13 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,7 +46,7 @@ func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, er
 	if err := json.Unmarshal(fields["message"], &message); err != nil {
 		return nil, messageFault(req, err)
 	}
-	ch, err := s.channel(ctx, text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +55,12 @@ func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, er
 
 	result, attempts, err := s.attempt(ctx, req, &message, ch)
 	if err == nil {
-		s.publishSent(ctx, req, ch, result)
-		return result, nil
+		clean := *result
+		clean.Metadata = s.cleanValues(result.Metadata)
+		s.publishSent(ctx, req, ch, &clean)
+		return &clean, nil
 	}
-	failure := asError(err, ErrUnknown, "SEND_FAILED")
-	failure.Message = s.runtime.Secrets.Redact(failure.Message)
+	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
 	s.publishFailed(ctx, req, ch, fields["message"], failure, attempts)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
@@ -72,21 +75,39 @@ func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, er
 
 // messageFault is the ValidationError for a message whose fields have the wrong types.
 func messageFault(req *action.Request, err error) error {
-	field, want := "message", "NormalizedMessage"
-	var typeErr *json.UnmarshalTypeError
-	if errors.As(err, &typeErr) && typeErr.Field != "" {
-		field, want = "message."+typeErr.Field, typeErr.Type.String()
+	field, want := "message", "object"
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typeErr.Field != "" {
+		field, want = "message."+typeErr.Field, jsonType(typeErr.Type)
 	}
 	return action.Validation(action.Fault{
-		Type: "message", Field: field, Message: fmt.Sprintf("The '%s' field does not fit its type %s.", field, want),
+		Type: want, Field: field, Message: fmt.Sprintf("The '%s' field must be of type %s.", field, want),
 		Action: req.Action, NodeID: req.Sender,
 	}).Because(err)
+}
+
+// jsonType names a Go type as Moleculer's validator names what it looks like in JSON.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Slice:
+		return "array"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "object"
+	default:
+		return "number"
+	}
 }
 
 // attempt sends a message, and again where that can help and cannot double it.
 func (s *Service) attempt(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
 	for n := 1; ; n++ {
 		result, err := s.def.Platform.Send(ctx, m, ch)
+		if err == nil {
+			result, err = checked(result)
+		}
 		if err == nil {
 			return result, n, nil
 		}
@@ -95,7 +116,7 @@ func (s *Service) attempt(ctx context.Context, req *action.Request, m *Message, 
 			return nil, n, e
 		}
 		wait := max(e.RetryAfter, backoff(n))
-		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && s.now().Add(wait).After(deadline) {
+		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && wait > time.Until(deadline) {
 			return nil, n, e
 		}
 		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("send failed, trying again")
@@ -109,6 +130,23 @@ func (s *Service) attempt(ctx context.Context, req *action.Request, m *Message, 
 	}
 }
 
+// checked finds the failures among results: a platform may report one in the SDK's way, inside its result.
+func checked(result *SendResult) (*SendResult, error) {
+	switch {
+	case result == nil:
+		return &SendResult{Success: true}, nil
+	case result.Success:
+		return result, nil
+	case result.Error == nil:
+		return nil, &Error{Kind: ErrPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
+	}
+	e := result.Error
+	return nil, &Error{
+		Kind: cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
+	}
+}
+
 // backoff is the wait before attempt n+1: exponential, with up to half of it taken off at random so
 // that senders that failed together do not come back together.
 func backoff(n int) time.Duration {
@@ -117,18 +155,14 @@ func backoff(n int) time.Duration {
 }
 
 func (s *Service) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
-	key := string(result.MessageID)
-	if key == "" {
-		key = uuid.NewString()
-	}
-	s.publishOutcome(ctx, req, ch, sent, key, sentEvent{
+	s.publishOutcome(ctx, req, ch, sent, sentEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
 }
 
 func (s *Service) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
-	s.publishOutcome(ctx, req, ch, failed, uuid.NewString(), failedEvent{
+	s.publishOutcome(ctx, req, ch, failed, failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()},
@@ -136,11 +170,12 @@ func (s *Service) publishFailed(ctx context.Context, req *action.Request, ch *Ch
 }
 
 // publishOutcome publishes what became of a send. The send itself is done and its answer stands,
-// whether or not the event can be stored.
-func (s *Service) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, event any) {
+// whether or not the event can be stored. Each send has an event of its own, also where a platform
+// numbers two messages alike.
+func (s *Service) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	if err := s.publish(req, ch, outcome, outcome+":"+key, event)(ctx); err != nil {
+	if err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}
 }

@@ -29,7 +29,7 @@ func (s *Service) verifyWebhook(ctx context.Context, req *action.Request) (any, 
 	if !ok || id == "" {
 		return nil, refused
 	}
-	ch, err := s.channel(ctx, id)
+	ch, err := s.channel(ctx, req, id)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,9 @@ type SQLite struct {
 	byID *sql.Stmt
 }
 
+// connections bounds those to the file: more readers than this wait for their turn, which is short.
+const connections = 8
+
 // OpenSQLite opens the file at path, which only its owner may read, and creates it where missing.
 func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	s, err := openSQLite(ctx, path)
@@ -49,12 +52,18 @@ func openSQLite(ctx context.Context, path string) (*SQLite, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
+	// As a URI a relative path has pitfalls: ":memory:" is no file, "//x" is a host.
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
 	options := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, "_txlock": {"immediate"}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
 		return nil, err
 	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections) // opening one costs more than a lookup
 	s := &SQLite{db: db}
 	_, err = db.ExecContext(ctx, sqliteSchema)
 	if err == nil {

@@ -43,12 +43,14 @@ func New() *Client {
 	return &Client{&http.Client{
 		Timeout: callTimeout,
 		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           dialer.DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          2 * connections,
-			MaxIdleConnsPerHost:   connections,
-			IdleConnTimeout:       90 * time.Second,
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialer.DialContext,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConns:        2 * connections,
+			MaxIdleConnsPerHost: connections,
+			// Shorter than platforms keep theirs: a connection that they close while a request is on its
+			// way makes an outcome unknown.
+			IdleConnTimeout:       30 * time.Second,
 			TLSHandshakeTimeout:   5 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
@@ -75,12 +77,9 @@ func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Hea
 	if err != nil {
 		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: name + ": the request cannot be encoded", Err: err}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := newRequest(ctx, name, http.MethodPost, url, header, bytes.NewReader(body))
 	if err != nil {
-		return nil, invalidURL(name)
-	}
-	if header != nil {
-		req.Header = header.Clone()
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, written, err := c.do(req)
@@ -100,12 +99,9 @@ func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Hea
 
 // Get opens a download. The caller closes the body; the client's deadline covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
 	if err != nil {
-		return nil, invalidURL(name)
-	}
-	if header != nil {
-		req.Header = header.Clone()
+		return nil, err
 	}
 	res, _, err := c.do(req)
 	if err != nil {
@@ -122,8 +118,16 @@ func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
 	return res, written.Load(), err
 }
 
-func invalidURL(name string) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "API_BASE_INVALID", Message: name + ": the channel's apiBase is not a URL"}
+func newRequest(ctx context.Context, name, method, url string, header http.Header, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		// The error would quote the URL.
+		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "API_BASE_INVALID", Message: name + ": the channel's apiBase is not an http or https URL"}
+	}
+	if header != nil {
+		req.Header = header.Clone()
+	}
+	return req, nil
 }
 
 // failure describes a call without an answer. net/http's own error starts with the URL; only what it wraps is kept.
@@ -148,8 +152,9 @@ func failure(name string, written bool, err error) error {
 // RetryAfter reads the header of that name: seconds or an HTTP date (RFC 9110, 10.2.3). Zero when it says neither.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 && seconds < 1e6 {
-		return time.Duration(seconds * float64(time.Second))
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 {
+		const most = 1e6 // as good as never, and no overflow
+		return time.Duration(min(seconds, most) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		return max(0, at.Sub(now))

@@ -1,0 +1,148 @@
+package events_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hiliosai/switchboard/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// generous bounds what has to happen at some time.
+const generous = 30 * time.Second
+
+const (
+	name    = "hios.processing.message.received"
+	subject = "dev." + name
+	stream  = "dev_hios_processing_message_received"
+)
+
+// bench is a publisher on a NATS server of its own.
+type bench struct {
+	t    *testing.T
+	opts *server.Options
+	srv  *server.Server
+	js   jetstream.JetStream // to look behind the publisher's back
+	nc   *nats.Conn          // the publisher's own
+	logs *test.Hook
+	*events.Publisher
+}
+
+func newBench(t *testing.T, change ...func(*server.Options, *events.Options)) *bench {
+	t.Helper()
+	log, logs := test.NewNullLogger()
+	b := &bench{t: t, logs: logs, opts: &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	}}
+	opts := events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: logrus.NewEntry(log)}
+	for _, c := range change {
+		c(b.opts, &opts)
+	}
+	b.start()
+	t.Cleanup(b.stop)
+	b.opts.Port = b.srv.Addr().(*net.TCPAddr).Port // a restarted server is found where it was
+
+	b.nc = b.connect(nats.ReconnectBufSize(-1))
+	var err error
+	b.js, err = jetstream.New(b.connect())
+	require.NoError(t, err)
+	b.Publisher, err = events.New(b.nc, opts)
+	require.NoError(t, err)
+	return b
+}
+
+func (b *bench) start() {
+	b.t.Helper()
+	srv, err := server.NewServer(b.opts.Clone())
+	require.NoError(b.t, err)
+	srv.Start()
+	b.srv = srv
+	require.True(b.t, srv.ReadyForConnections(generous))
+}
+
+func (b *bench) stop() {
+	b.srv.Shutdown()
+	b.srv.WaitForShutdown()
+}
+
+func (b *bench) connect(options ...nats.Option) *nats.Conn {
+	b.t.Helper()
+	nc, err := nats.Connect(b.srv.ClientURL(), append(options, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))...)
+	require.NoError(b.t, err)
+	b.t.Cleanup(nc.Close)
+	return nc
+}
+
+// reconnected waits until the publisher is connected again.
+func (b *bench) reconnected() {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool { return b.nc.FlushTimeout(generous) == nil }, generous, 5*time.Millisecond)
+}
+
+func (b *bench) ensure(names ...string) {
+	b.t.Helper()
+	require.NoError(b.t, b.Ensure(b.t.Context(), names...))
+}
+
+// publish stores an event or says why not.
+func (b *bench) publish(id, payload string) error {
+	return b.Publish(name, id, nil, []byte(payload))(b.t.Context())
+}
+
+func (b *bench) create(config jetstream.StreamConfig) {
+	b.t.Helper()
+	_, err := b.js.CreateStream(b.t.Context(), config)
+	require.NoError(b.t, err)
+}
+
+func (b *bench) info(stream string) *jetstream.StreamInfo {
+	b.t.Helper()
+	s, err := b.js.Stream(b.t.Context(), stream)
+	require.NoError(b.t, err)
+	return s.CachedInfo()
+}
+
+// stored are the ids of a stream's events in their order.
+func (b *bench) stored(stream string) []string {
+	b.t.Helper()
+	s, err := b.js.Stream(b.t.Context(), stream)
+	require.NoError(b.t, err)
+	ids := []string{}
+	for seq := range s.CachedInfo().State.LastSeq {
+		msg, err := s.GetMsg(b.t.Context(), seq+1)
+		require.NoError(b.t, err)
+		ids = append(ids, msg.Header.Get(jetstream.MsgIDHeader))
+	}
+	return ids
+}
+
+func (b *bench) streams() []string {
+	b.t.Helper()
+	list := b.js.StreamNames(b.t.Context())
+	var names []string
+	for n := range list.Name() {
+		names = append(names, n)
+	}
+	require.NoError(b.t, list.Err())
+	return names
+}
+
+func (b *bench) warnings() []string {
+	var texts []string
+	for _, entry := range b.logs.AllEntries() {
+		if entry.Level <= logrus.WarnLevel {
+			texts = append(texts, entry.Message)
+		}
+	}
+	return texts
+}

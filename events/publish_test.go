@@ -1,0 +1,163 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events"
+)
+
+// impatient gives an event up soon.
+func impatient(_ *server.Options, o *events.Options) { o.Timeout = 300 * time.Millisecond }
+
+func requireError(t *testing.T, err error, permanent bool) {
+	t.Helper()
+	e, ok := errors.AsType[*events.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, permanent, e.Permanent(), err)
+	require.Equal(t, subject, e.Subject)
+	require.ErrorContains(t, err, "publish to "+subject+": ")
+}
+
+func TestAnEventIsStoredAsItWasHandedOver(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	header := map[string][]string{"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}}
+	require.NoError(t, b.Publish(name, "parrot:c1:k1", header, []byte(`{"n":1}`))(t.Context()))
+
+	s, err := b.js.Stream(t.Context(), stream)
+	require.NoError(t, err)
+	msg, err := s.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, subject, msg.Subject)
+	require.Equal(t, `{"n":1}`, string(msg.Data))
+	require.Equal(t, nats.Header{
+		"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}, "Nats-Msg-Id": {"parrot:c1:k1"},
+	}, msg.Header)
+	require.Len(t, header, 3, "the caller's map is left alone")
+}
+
+func TestALineBreakInAHeaderMakesNoOther(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	require.NoError(t, b.Publish(name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil)(t.Context()))
+	s, err := b.js.Stream(t.Context(), stream)
+	require.NoError(t, err)
+	msg, err := s.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, msg.Header, 2)
+}
+
+func TestARepeatedEventIsStoredOnce(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	for _, id := range []string{"m1", "m2", "m1"} {
+		require.NoError(t, b.publish(id, "x"))
+	}
+	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
+}
+
+func TestEventsAreStoredInTheOrderOfTheCalls(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	var want []string
+	var awaits []func(context.Context) error
+	for i := range 300 {
+		want = append(want, fmt.Sprint("m", i))
+		awaits = append(awaits, b.Publish(name, want[i], nil, nil))
+	}
+	for _, await := range awaits {
+		require.NoError(t, await(t.Context()))
+	}
+	require.Equal(t, want, b.stored(stream))
+	require.Zero(t, b.Pending())
+}
+
+func TestAnEventThatIsTooLargeIsRejectedForGood(t *testing.T) {
+	small := func(o *server.Options, _ *events.Options) { o.MaxPayload = 4096 }
+	for test, want := range map[string]struct {
+		bench  *bench
+		config jetstream.StreamConfig
+	}{
+		"for the server": {newBench(t, small), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}},
+		"for the stream": {newBench(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096}},
+	} {
+		t.Run(test, func(t *testing.T) {
+			b := want.bench
+			b.create(want.config)
+			requireError(t, b.publish("m1", strings.Repeat("x", 5000)), true)
+			require.NoError(t, b.publish("m2", "x"), "the next one is not held back")
+			require.Equal(t, []string{"m2"}, b.stored(stream))
+			require.Zero(t, b.Pending())
+		})
+	}
+}
+
+func TestADeletedStreamIsMadeAgain(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
+	require.NoError(t, b.publish("m1", "x"))
+	require.Equal(t, []string{"m1"}, b.stored(stream))
+}
+
+func TestAnEventWithoutAServerIsGivenUpForGood(t *testing.T) {
+	b := newBench(t, impatient)
+	b.ensure(name)
+	b.stop()
+	start := time.Now()
+	requireError(t, b.publish("m1", "x"), false)
+	require.Less(t, time.Since(start), generous)
+
+	b.start()
+	b.reconnected()
+	require.NoError(t, b.Publish(name, "m2", nil, nil)(t.Context()))
+	require.Equal(t, []string{"m2"}, b.stored(stream), "what was given up is not stored later")
+	require.Zero(t, b.Pending())
+}
+
+func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	before := b.Publish(name, "before", nil, nil)
+	b.stop()
+	during := b.Publish(name, "during", nil, nil)
+	b.start()
+	require.NoError(t, before(t.Context()))
+	require.NoError(t, during(t.Context()))
+	require.ElementsMatch(t, []string{"before", "during"}, b.stored(stream))
+}
+
+func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
+	b := newBench(t)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	await := b.Publish(name, "m1", nil, nil)
+	cancel()
+	err := await(ctx)
+	requireError(t, err, false)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Eventually(t, func() bool { return b.Pending() == 0 }, generous, 10*time.Millisecond, "an ack that never comes is forgotten")
+}
+
+func TestAnAckThatNeverComesIsAnErrorByTheTimeout(t *testing.T) {
+	b := newBench(t, impatient)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
+	requireError(t, b.publish("m1", "x"), false)
+}
+
+func TestAClosedConnectionIsAnErrorByTheTimeout(t *testing.T) {
+	b := newBench(t, impatient)
+	b.ensure(name)
+	b.nc.Close()
+	requireError(t, b.publish("m1", "x"), false)
+}

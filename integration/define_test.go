@@ -1,0 +1,108 @@
+package integration_test
+
+import (
+	"testing"
+
+	"github.com/moleculer-go/moleculer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+func TestDefineNamesEveryFault(t *testing.T) {
+	_, err := integration.Define(integration.Definition{Name: "Bad Name"}, integration.Runtime{})
+	for _, fault := range []string{
+		`"Bad Name"`, "name must be", "spec.id is missing", "spec.platform is missing", "platform is missing",
+		"the runtime is incomplete", "namespace is missing",
+	} {
+		require.ErrorContains(t, err, fault)
+	}
+}
+
+func TestAStandardActionCannotBeDefinedAnew(t *testing.T) {
+	b := newBench(t)
+	b.def.Actions = []moleculer.Action{{Name: integration.ActionStatus}}
+	_, err := integration.Define(b.def, b.runtime)
+	require.ErrorContains(t, err, "i_status")
+}
+
+func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
+	specs := specsOf(newBench(t).define().Schema())
+	for name, want := range map[string]struct{ rest, params string }{
+		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
+			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional"}`},
+		"i_sendMessage": {`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string"}`},
+		"i_healthCheck": {`{"method":"GET","path":"/health"}`, `{"channelId":"string|optional"}`},
+		"i_verifyWebhook": {`[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}]`, `{"channelId":"string|optional",
+			"mode":"string|optional","token":"string|optional","challenge":"string|optional",
+			"hub.mode":"string|optional","hub.verify_token":"string|optional","hub.challenge":"string|optional"}`},
+		"i_validateCredentials": {`null`, `{"credentials":"object","settings":"object|optional"}`},
+		"i_status":              {`{"method":"GET","path":"/status"}`, `{}`},
+		"i_getMedia":            {`null`, `{"channelId":"string","mediaId":"string"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, specs, name)
+			require.JSONEq(t, want.rest, toJSON(t, specs[name].Rest))
+			require.JSONEq(t, want.params, toJSON(t, specs[name].Params))
+			require.NotEmpty(t, specs[name].Description)
+		})
+	}
+	require.Len(t, specs, 7)
+}
+
+func TestAPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
+	b := newBench(t)
+	b.plain()
+	specs := specsOf(b.define().Schema())
+	require.Len(t, specs, 6)
+	require.NotContains(t, specs, "i_getMedia")
+}
+
+func TestTheSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
+	b := newBench(t)
+	own := make([]moleculer.Action, 1, 20) // with room into which nothing may be written
+	own[0] = moleculer.Action{Name: "moult"}
+	b.def.Actions = own
+	b.def.Events = []moleculer.Event{{Name: "dawn"}}
+	b.def.Mixins = []moleculer.Mixin{{Name: "cage"}}
+	b.def.Settings, b.def.Metadata = object{"loud": true}, object{"green": true}
+	service := b.define()
+
+	schema := service.Schema()
+	require.Equal(t, "parrot", schema.Name)
+	require.Equal(t, "parrot", service.Name())
+	require.Equal(t, fields, service.Fields())
+	require.Equal(t, "moult", schema.Actions[0].Name)
+	require.Len(t, schema.Actions, 8)
+	require.Empty(t, own[:2][1].Name)
+	require.Equal(t, b.def.Events, schema.Events)
+	require.Equal(t, b.def.Mixins, schema.Mixins)
+	require.Equal(t, b.def.Settings, schema.Settings)
+	require.Equal(t, b.def.Metadata, schema.Metadata)
+	for i, again := range service.Schema().Actions {
+		require.Equal(t, schema.Actions[i].Name, again.Name, "the order is the same each time")
+	}
+}
+
+func TestAnUnknownActionIsNotFound(t *testing.T) {
+	_, err := newBench(t).call("i_fly", nil)
+	requireError(t, err, 404, "SERVICE_NOT_FOUND")
+}
+
+func TestEventNamesAreThoseOfTheNamespace(t *testing.T) {
+	require.Equal(t, []string{
+		"hios.processing.message.received", "hios.processing.message.sent", "hios.processing.message.failed", "FAILED_MESSAGES",
+	}, integration.EventNames("hios"))
+}
+
+// specsOf are the specs of a schema's standard actions.
+func specsOf(schema moleculer.ServiceSchema) map[string]action.Spec {
+	specs := map[string]action.Spec{}
+	for _, a := range schema.Actions {
+		if spec, ok := a.Schema.(action.Spec); ok {
+			specs[a.Name] = spec
+		}
+	}
+	return specs
+}

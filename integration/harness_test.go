@@ -1,0 +1,305 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+const token = "123456:CANARY/token"
+
+var now = time.UnixMilli(1_800_000_000_000)
+
+var fields = []integration.Field{
+	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`), Help: "The token of the bot."},
+	{In: integration.InSettings, Name: "apiBase", Help: "Another API root."},
+	{In: integration.InSettings, Name: "pin", Secret: true},
+}
+
+type object = map[string]any
+
+func newChannel() *integration.Channel {
+	return &integration.Channel{
+		ID: "c1", TenantID: "t1", Platform: "parrot", Status: integration.StatusActive,
+		Credentials: map[string]string{"token": token},
+	}
+}
+
+// bench is a defined integration with everything round it replaced by scripted parts.
+type bench struct {
+	t        *testing.T
+	platform *platform
+	store    *store
+	events   *publisher
+	logs     *bytes.Buffer
+	def      integration.Definition
+	runtime  integration.Runtime
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{}}
+	secrets, log := &redact.Secrets{}, logrus.New()
+	log.SetOutput(b.logs)
+	log.SetLevel(logrus.TraceLevel)
+	log.AddHook(secrets)
+	b.def = integration.Definition{
+		Name: "parrot", Fields: fields, Platform: b.platform,
+		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: []integration.Capability{integration.SendMessage}},
+	}
+	b.runtime = integration.Runtime{
+		Channels: b.store, Events: b.events, Secrets: secrets, Namespace: "hios", Log: logrus.NewEntry(log),
+		Now: func() time.Time { return now },
+	}
+	return b
+}
+
+// plain takes from the platform all that a platform need not have.
+func (b *bench) plain() { b.def.Platform = struct{ integration.Platform }{b.platform} }
+
+func (b *bench) define() *integration.Service {
+	b.t.Helper()
+	service, err := integration.Define(b.def, b.runtime)
+	require.NoError(b.t, err)
+	return service
+}
+
+func (b *bench) call(name string, params object) (any, error) {
+	b.t.Helper()
+	return b.callWith(b.t.Context(), name, params, &action.Request{})
+}
+
+func (b *bench) callWith(ctx context.Context, name string, params object, req *action.Request) (any, error) {
+	b.t.Helper()
+	req.Params = json.RawMessage(toJSON(b.t, params))
+	return b.define().Call(ctx, name, req)
+}
+
+func (b *bench) receive(params object) (any, error) {
+	b.t.Helper()
+	return b.call(integration.ActionReceiveWebhook, params)
+}
+
+func (b *bench) send() (any, error) {
+	b.t.Helper()
+	return b.call(integration.ActionSendMessage, sendParams())
+}
+
+func sendParams() object {
+	return object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "hi"}}}
+}
+
+func webhookParams(changes ...object) object {
+	params := object{"channelId": "c1", "payload": object{"n": 1}, "headers": object{}, "timestamp": now.UnixMilli()}
+	for _, change := range changes {
+		maps.Copy(params, change)
+	}
+	return params
+}
+
+func metaOf(t *testing.T, meta object) action.Meta {
+	t.Helper()
+	return action.NewMeta(json.RawMessage(toJSON(t, meta)))
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func decode(t *testing.T, v, target any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(toJSON(t, v)), target))
+}
+
+func requireError(t *testing.T, err error, code int, typ string) {
+	t.Helper()
+	_ = errorOf(t, err, code, typ)
+}
+
+// errorOf returns what a caller gets to see, of the code and type that it must have.
+func errorOf(t *testing.T, err error, code int, typ string) *action.Error {
+	t.Helper()
+	m, ok := errors.AsType[*action.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, typ, m.Type, m.Message)
+	require.Equal(t, code, m.Code, m.Message)
+	return m
+}
+
+// platform records the steps that it is taken through, and answers as scripted.
+type platform struct {
+	mu       sync.Mutex
+	steps    []string
+	webhook  *integration.Webhook
+	messages []integration.Message
+
+	validateErr, normalizeErr error
+	signature                 func(*integration.Webhook) error
+	sending                   func(ctx context.Context, attempt int, m *integration.Message) (*integration.SendResult, error)
+	verify                    func(integration.Verification) (string, error)
+	health                    *integration.Health
+	healthErr                 error
+	valid                     bool
+	validErr                  error
+	credentials, settings     map[string]string
+	media                     *integration.MediaFile
+	mediaErr                  error
+}
+
+var (
+	_ integration.WebhookValidator     = (*platform)(nil)
+	_ integration.SignatureValidator   = (*platform)(nil)
+	_ integration.WebhookVerifier      = (*platform)(nil)
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+	_ integration.MediaFetcher         = (*platform)(nil)
+)
+
+func (p *platform) step(name string) (times int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.steps = append(p.steps, name)
+	for _, s := range p.steps {
+		if s == name {
+			times++
+		}
+	}
+	return times
+}
+
+func (p *platform) ValidateWebhook(*integration.Webhook) error {
+	p.step("structure")
+	return p.validateErr
+}
+
+func (p *platform) ValidateSignature(w *integration.Webhook) error {
+	p.step("signature")
+	if p.signature == nil {
+		return nil
+	}
+	return p.signature(w)
+}
+
+func (p *platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	p.step("normalize")
+	p.mu.Lock()
+	p.webhook = w
+	p.mu.Unlock()
+	return p.messages, p.normalizeErr
+}
+
+func (p *platform) Send(ctx context.Context, m *integration.Message, _ *integration.Channel) (*integration.SendResult, error) {
+	return p.sending(ctx, p.step("send"), m)
+}
+
+func (p *platform) VerifyWebhook(v integration.Verification, _ *integration.Channel) (string, error) {
+	return p.verify(v)
+}
+
+func (p *platform) CheckHealth(context.Context, *integration.Channel) (*integration.Health, error) {
+	return p.health, p.healthErr
+}
+
+func (p *platform) ValidateCredentials(_ context.Context, credentials, settings map[string]string) (bool, error) {
+	p.credentials, p.settings = credentials, settings
+	return p.valid, p.validErr
+}
+
+func (p *platform) FetchMedia(context.Context, string, *integration.Channel) (*integration.MediaFile, error) {
+	return p.media, p.mediaErr
+}
+
+// file is an attachment that tells whether it was closed.
+type file struct {
+	io.Reader
+	closed bool
+}
+
+func (f *file) Close() error {
+	f.closed = true
+	return nil
+}
+
+type store struct {
+	channel *integration.Channel
+	err     error
+}
+
+func (s *store) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if id != s.channel.ID {
+		return nil, integration.ErrChannelNotFound
+	}
+	return s.channel, nil
+}
+
+// event is one that was handed over.
+type event struct {
+	Name, ID string
+	Header   map[string][]string
+	Payload  json.RawMessage
+}
+
+// publisher keeps what it is given. fail decides what becomes of an event; nil means stored.
+type publisher struct {
+	mu     sync.Mutex
+	events []event
+	steps  []string
+	fail   func(event) error
+}
+
+func (p *publisher) Subject(name string) string { return "prefix." + name }
+
+func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) error {
+	e := event{name, msgID, header, payload}
+	p.step("publish "+msgID, &e)
+	return func(ctx context.Context) error {
+		p.step("await "+msgID, nil)
+		if p.fail != nil {
+			if err := p.fail(e); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
+}
+
+func (p *publisher) step(name string, e *event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.steps = append(p.steps, name)
+	if e != nil {
+		p.events = append(p.events, *e)
+	}
+}
+
+// one returns the only event that was handed over.
+func (p *publisher) one(t *testing.T) event {
+	t.Helper()
+	require.Len(t, p.events, 1)
+	return p.events[0]
+}
+
+// rejected is an error of an event that can never be stored.
+type rejected struct{ error }
+
+func (rejected) Permanent() bool { return true }

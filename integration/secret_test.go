@@ -1,0 +1,77 @@
+package integration_test
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// The platform and the event store say the channel's secret in every error that they can return.
+func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
+	told := fmt.Errorf("POST https://api/bot%s/x?t=%s: %s", token, url.QueryEscape(token), token)
+	errs := map[string]error{"no kind": told}
+	for _, kind := range []integration.ErrorKind{
+		integration.ErrInvalid, integration.ErrUnauthorized, integration.ErrForbidden, integration.ErrNotFound, integration.ErrThrottled,
+		integration.ErrTransient, integration.ErrAuth, integration.ErrPermanent, integration.ErrUnknown,
+	} {
+		errs[string(kind)] = &integration.Error{Kind: kind, Code: "TROUBLE", Message: told.Error(), PlatformCode: token, Err: told}
+	}
+	actions := map[string]object{
+		integration.ActionReceiveWebhook:      webhookParams(),
+		integration.ActionSendMessage:         sendParams(),
+		integration.ActionHealthCheck:         {"channelId": "c1"},
+		integration.ActionVerifyWebhook:       {"channelId": "c1", "challenge": "x"},
+		integration.ActionValidateCredentials: {"credentials": object{"token": token}},
+		integration.ActionGetMedia:            {"channelId": "c1", "mediaId": "f1"},
+	}
+	for kind, err := range errs {
+		for name, params := range actions {
+			for step, spoil := range map[string]func(*platform){
+				"structure": func(p *platform) { p.validateErr = err },
+				"signature": func(p *platform) { p.signature = func(*integration.Webhook) error { return err } },
+				"the rest":  func(p *platform) { p.normalizeErr = err },
+				"events":    func(*platform) {},
+			} {
+				t.Run(kind+"/"+name+"/"+step, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						b := newBench(t)
+						p := b.platform
+						p.sending, p.healthErr, p.validErr, p.mediaErr = always(err), err, err, err
+						p.verify = func(integration.Verification) (string, error) { return "", err }
+						p.messages = messages(2)
+						b.events.fail = either(failOn("parrot:c1:k1", rejected{told}), func(event) error { return told })
+						spoil(p)
+						result, err := b.callWith(t.Context(), name, params, &action.Request{Meta: metaOf(t, object{"headers": object{"x-secret": token}})})
+
+						said := toJSON(t, result) + toJSON(t, b.events.events) + b.logs.String()
+						if e, ok := errors.AsType[*action.Error](err); ok {
+							said += e.Error() + toJSON(t, e)
+						} else {
+							require.NoError(t, err)
+						}
+						require.NotContains(t, said, "CANARY")
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestASecretIsNotCutInTwo(t *testing.T) {
+	b := newBench(t)
+	text := make([]byte, 1015)
+	for i := range text {
+		text[i] = 'x'
+	}
+	b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: string(text) + token})
+	result, err := b.send()
+	require.NoError(t, err)
+	require.NotContains(t, toJSON(t, result), "1234")
+}
