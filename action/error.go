@@ -164,7 +164,10 @@ func AsError(err error, action, nodeID string) *Error {
 	var m Moleculer
 	switch {
 	case errors.As(err, &m):
-		return m.MoleculerError()
+		if e := m.MoleculerError(); e != nil {
+			return e
+		}
+		return Internal(fmt.Errorf("%T without a value was returned as an error", m))
 	case errors.Is(err, context.DeadlineExceeded):
 		return RequestTimeout(action, nodeID).Because(err)
 	default:

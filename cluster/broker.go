@@ -11,6 +11,7 @@ import (
 	"github.com/moleculer-go/moleculer"
 	"github.com/moleculer-go/moleculer/broker"
 	molcontext "github.com/moleculer-go/moleculer/context"
+	molregistry "github.com/moleculer-go/moleculer/registry"
 	"github.com/moleculer-go/moleculer/serializer"
 	"github.com/moleculer-go/moleculer/service"
 	"github.com/moleculer-go/moleculer/transit"
@@ -120,7 +121,8 @@ func (l *Link) plain(goName string) action.Handler {
 		}
 		err := result.Error()
 		var m action.Moleculer
-		if err == nil || errors.As(err, &m) {
+		var panicked *molregistry.ActionError // what moleculer-go makes of a panic
+		if err == nil || errors.As(err, &m) || errors.As(err, &panicked) {
 			return nil, err
 		}
 		return nil, action.Server(500, "", "%s", err.Error()).Because(err)

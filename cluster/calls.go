@@ -84,16 +84,24 @@ func (l *Link) callLocal(ctx context.Context, req *action.Request, local *localA
 func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string) (*CallResult, error) {
 	answer := l.pending.add(p.ID, p.Action, nodeID)
 	defer l.pending.remove(p.ID)
-	if err := l.publish(wire.Request, nodeID, p); err != nil {
-		if errors.Is(err, nats.ErrMaxPayload) {
-			return nil, action.Client(http.StatusRequestEntityTooLarge, "MAX_PAYLOAD_EXCEEDED",
-				"the params of '%s' are larger than the cluster's NATS server takes (max_payload)", p.Action).Because(err)
-		}
+	if !l.registry.available(nodeID) { // it left after it was chosen, too early to be told to this call
+		return nil, action.RequestRejected(p.Action, nodeID)
+	}
+	var invalid *json.MarshalerError
+	switch err := l.publish(wire.Request, nodeID, p); {
+	case errors.As(err, &invalid):
+		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the params or meta of '%s' are not valid JSON", p.Action).Because(err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, action.Client(http.StatusRequestEntityTooLarge, "MAX_PAYLOAD_EXCEEDED",
+			"the params of '%s' are larger than the cluster's NATS server takes (max_payload)", p.Action).Because(err)
+	case err != nil:
 		return nil, action.BrokerDisconnected().Because(err)
 	}
 	select {
 	case r := <-answer:
 		return r.result, r.err
+	case <-l.ctx.Done(): // this node has left
+		return nil, action.BrokerDisconnected()
 	case <-ctx.Done():
 		return nil, action.RequestTimeout(p.Action, nodeID).Because(ctx.Err())
 	}
@@ -105,11 +113,14 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	if !l.decode(msg, &p) {
 		return
 	}
-	if p.Success {
+	switch {
+	case p.Success && p.Stream:
+		l.pending.settle(p.ID, callOutcome{err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender)})
+	case p.Success:
 		l.pending.settle(p.ID, callOutcome{result: &CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}})
-		return
+	default:
+		l.pending.settle(p.ID, callOutcome{err: remoteError(&p)})
 	}
-	l.pending.settle(p.ID, callOutcome{err: remoteError(&p)})
 }
 
 func remoteError(p *wire.ResponsePacket) *action.Error {
@@ -177,16 +188,10 @@ func (p *pendingCalls) settle(id string, o callOutcome) {
 
 // reject fails the calls that wait for a node.
 func (p *pendingCalls) reject(nodeID string) {
-	p.rejectIf(func(c *pendingCall) bool { return c.nodeID == nodeID })
-}
-
-func (p *pendingCalls) rejectAll() { p.rejectIf(func(*pendingCall) bool { return true }) }
-
-func (p *pendingCalls) rejectIf(match func(*pendingCall) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, c := range p.calls {
-		if match(c) {
+		if c.nodeID == nodeID {
 			delete(p.calls, id)
 			c.answer <- callOutcome{err: action.RequestRejected(c.action, c.nodeID)}
 		}

@@ -193,7 +193,10 @@ func (e encoder) definition(fullName string, a moleculer.Action) map[string]json
 func publicSettings(settings map[string]any) map[string]any {
 	public := maps.Clone(settings)
 	for _, path := range secureSettings(settings) {
-		public = without(public, strings.Split(path, "."))
+		delete(public, path)
+		if keys := strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(`.[]"'`, r) }); len(keys) > 0 {
+			public = without(public, keys)
+		}
 	}
 	delete(public, "$secureSettings")
 	return public

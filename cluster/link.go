@@ -9,6 +9,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -50,6 +51,7 @@ type Link struct {
 	registry   *registry
 	pending    *pendingCalls
 	pool       *pool
+	beat       time.Duration // between two heartbeats
 	delegates  atomic.Pointer[moleculer.BrokerDelegates]
 
 	ctx    context.Context // of all requests; ends when the drain time is over
@@ -85,6 +87,7 @@ func New(nc *nats.Conn, opts Options) *Link {
 		prefix: wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
 		catalog: newCatalog(), registry: newRegistry(), pending: newPendingCalls(),
 		pool: newPool(opts.Concurrency, opts.Queue),
+		beat: heartbeatInterval + rand.N(2*heartbeatJitter) - heartbeatJitter,
 		ctx:  ctx, cancel: cancel, fatal: make(chan error, 1),
 		seq: 1, control: make(chan *nats.Msg, 8192), strangers: map[string]bool{},
 	}
@@ -195,19 +198,19 @@ func (l *Link) subscribed(sub *nats.Subscription, err error) error {
 // announce makes the node's services known; from now on it serves.
 func (l *Link) announce() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.phase != open {
-		l.mu.Unlock()
 		return
 	}
 	l.phase = ready
 	l.seq++
 	l.sendInfo("")
-	l.mu.Unlock()
 	l.tasks.Go(l.heartbeats)
 }
 
 // changed announces services that were added to a running node.
 func (l *Link) changed() {
+	l.registry.notify()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.phase == ready {
@@ -283,7 +286,6 @@ func (l *Link) close() error {
 	l.mu.Unlock()
 	l.cancel()
 	l.tasks.Wait()
-	l.pending.rejectAll()
 	if e := l.nc.FlushTimeout(time.Second); err == nil {
 		err = e
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -116,9 +115,6 @@ func (l *Link) gone(nodeID, why string) {
 
 // ask makes a node introduce itself.
 func (l *Link) ask(nodeID string) {
-	if strings.ContainsAny(nodeID, " \t\r\n*>") {
-		return // no subject can be made of it
-	}
 	if err := l.publish(wire.Discover, nodeID, &wire.BarePacket{Header: l.header()}); err != nil {
 		l.log.WithError(err).Debug("cannot ask a node who it is")
 	}
@@ -136,7 +132,7 @@ func (l *Link) pong(p *wire.PingPacket) {
 
 // heartbeats beats until the link closes, and drops nodes that do not.
 func (l *Link) heartbeats() {
-	beat := time.NewTicker(heartbeatInterval + rand.N(2*heartbeatJitter) - heartbeatJitter)
+	beat := time.NewTicker(l.beat)
 	defer beat.Stop()
 	check := time.NewTicker(expireInterval)
 	defer check.Stop()
@@ -149,10 +145,14 @@ func (l *Link) heartbeats() {
 				l.log.WithError(err).Debug("no heartbeat sent")
 			}
 		case <-check.C:
-			for _, id := range l.registry.expire(time.Now()) {
-				l.gone(id, "no heartbeat for "+heartbeatTimeout.String())
-			}
+			l.expire(time.Now())
 		}
+	}
+}
+
+func (l *Link) expire(now time.Time) {
+	for _, id := range l.registry.expire(now) {
+		l.gone(id, "no heartbeat for "+heartbeatTimeout.String())
 	}
 }
 

@@ -32,12 +32,12 @@ type registry struct {
 	mu      sync.RWMutex
 	nodes   map[string]*remoteNode
 	actions map[string]*endpoints // by full action name
-	changed chan struct{}         // closed, and replaced, when an INFO has been taken in
+	changed chan struct{}         // closed, and replaced, when services may have been added
 }
 
 type remoteNode struct {
 	id         string
-	info       wire.InfoPacket
+	instanceID string
 	seq        int64
 	available  bool
 	lastSeen   time.Time // of the last heartbeat, or of the INFO that made it available
@@ -54,11 +54,25 @@ func newRegistry() *registry {
 	return &registry{nodes: map[string]*remoteNode{}, actions: map[string]*endpoints{}, changed: make(chan struct{})}
 }
 
-// news is closed when the next INFO has been taken in.
+// news is closed when services may have been added, here or by the next INFO.
 func (r *registry) news() <-chan struct{} {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.changed
+}
+
+func (r *registry) notify() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *registry) available(nodeID string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n, ok := r.nodes[nodeID]
+	return ok && n.available
 }
 
 func (r *registry) knows(name string) bool {
@@ -72,6 +86,7 @@ func (r *registry) knows(name string) bool {
 // when the node was away, or when it is another instance; otherwise they are unchanged. joined says
 // that the node was not there before.
 func (r *registry) info(p *wire.InfoPacket, now time.Time) (joined bool) {
+	defer r.notify()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, known := r.nodes[p.Sender]
@@ -83,17 +98,17 @@ func (r *registry) info(p *wire.InfoPacket, now time.Time) (joined bool) {
 		r.nodes[p.Sender] = n
 	}
 	seq := max(p.Seq, 1)
-	changed := seq > n.seq || !n.available || n.info.InstanceID != p.InstanceID
+	if seq <= n.seq && n.available && n.instanceID == p.InstanceID {
+		return false // a repetition, or one that newer ones have overtaken
+	}
 	if joined = !n.available; joined {
 		n.available, n.lastSeen = true, now
 	}
-	n.info, n.seq = *p, seq
-	if changed && p.Services != nil {
+	n.instanceID, n.seq = p.InstanceID, seq
+	if p.Services != nil {
 		r.unregister(n)
 		r.register(n, p.Services)
 	}
-	close(r.changed)
-	r.changed = make(chan struct{})
 	return joined
 }
 
@@ -269,8 +284,12 @@ func wireVersion(version string) json.RawMessage {
 	if version == "" {
 		return nil
 	}
-	if _, err := strconv.Atoi(version); err == nil {
+	if n, err := strconv.Atoi(version); err == nil && strconv.Itoa(n) == version {
 		return json.RawMessage(version)
 	}
-	return json.RawMessage(strconv.Quote(version))
+	quoted, err := wire.Encode(version)
+	if err != nil { // no string fails to encode
+		return nil
+	}
+	return quoted
 }

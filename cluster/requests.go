@@ -28,7 +28,7 @@ func (l *Link) onRequest(msg *nats.Msg) {
 		}
 		return
 	}
-	if l.currentPhase() >= stopping {
+	if phase := l.currentPhase(); phase < ready || phase >= stopping {
 		l.fail(&p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
 	}
@@ -79,6 +79,11 @@ func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAct
 	if req.RequestID == "" {
 		req.RequestID = p.ID
 	}
+	defer func() { // what the handler returned may have methods that panic, and run has not called them
+		if r := recover(); r != nil {
+			l.answer(p, l.failure(p, req, p.Meta, l.panicked(req, r)))
+		}
+	}()
 	result, err := l.run(ctx, req, local)
 	meta, metaErr := req.Meta.MarshalJSON()
 	if err == nil && metaErr != nil {
@@ -99,11 +104,15 @@ func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAct
 func (l *Link) run(ctx context.Context, req *action.Request, local *localAction) (result any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.requestLog(req).WithField("stack", string(debug.Stack())).Errorf("action panicked: %v", r)
-			err = action.Internal(fmt.Errorf("panic: %v", r))
+			err = l.panicked(req, r)
 		}
 	}()
 	return local.handle(ctx, req)
+}
+
+func (l *Link) panicked(req *action.Request, reason any) error {
+	l.requestLog(req).WithField("stack", string(debug.Stack())).Errorf("action panicked: %v", reason)
+	return action.Internal(fmt.Errorf("panic: %v", reason))
 }
 
 // failure encodes the RES of a failed request. What is wrong on this side is logged here, because

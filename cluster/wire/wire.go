@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -73,8 +74,33 @@ type Packet interface {
 	version() string
 }
 
+// mender is a packet with pointers among its fields. Unmarshal makes them before it finds that the
+// value does not fit, so that "absent" would read as zero, which for a timeout means none.
+type mender interface {
+	mend(fields map[string]json.RawMessage)
+}
+
+// mend makes a pointer nil again whose value did not fit.
+func mend[T any](field **T, raw json.RawMessage) {
+	var typeErr *json.UnmarshalTypeError
+	if err := json.Unmarshal(raw, new(T)); errors.As(err, &typeErr) && typeErr.Field == "" {
+		*field = nil
+	}
+}
+
+// maxNodeID bounds, in bytes, the id of a node: NATS ends the connection of who publishes to a
+// subject that is too long.
+const maxNodeID = 256
+
+// isNodeID says whether an id can be part of a subject to publish to.
+func isNodeID(id string) bool {
+	return id != "" && len(id) <= maxNodeID &&
+		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == '*' || r == '>' || r == 0x7f })
+}
+
 // Decode reads a packet into target, which embeds [Header]. It fails for what is not a JSON object,
-// names no sender, or speaks another protocol version; the sender is filled in where it is known.
+// names no sender that could be answered, or speaks another protocol version; the sender is filled in
+// where it is known.
 func Decode(data []byte, target Packet) error {
 	err := json.Unmarshal(data, target)
 	var typeErr *json.UnmarshalTypeError
@@ -82,9 +108,15 @@ func Decode(data []byte, target Packet) error {
 	if err != nil && (!errors.As(err, &typeErr) || typeErr.Field == "") {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
+	if m, ok := target.(mender); ok && err != nil {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(data, &fields) == nil {
+			m.mend(fields)
+		}
+	}
 	switch sender, ver := target.From(), target.version(); {
-	case sender == "":
-		return fmt.Errorf("%w: no sender", ErrMalformed)
+	case !isNodeID(sender):
+		return fmt.Errorf("%w: no usable sender", ErrMalformed)
 	case ver != Protocol:
 		return fmt.Errorf("%w: %q sends %q, this node speaks %q", ErrVersion, sender, ver, Protocol)
 	}
@@ -108,12 +140,20 @@ type RequestPacket struct {
 	Seq       *int            `json:"seq,omitempty"` // of streams only
 }
 
+func (r *RequestPacket) mend(fields map[string]json.RawMessage) {
+	mend(&r.Timeout, fields["timeout"])
+	mend(&r.Tracing, fields["tracing"])
+	mend(&r.ParentID, fields["parentID"])
+	mend(&r.Caller, fields["caller"])
+	mend(&r.Seq, fields["seq"])
+}
+
 // Limit is the packet's timeout as a duration, zero when it sets none.
 func (r *RequestPacket) Limit() time.Duration {
 	if r.Timeout == nil || !(*r.Timeout > 0) || *r.Timeout > 1e12 {
 		return 0
 	}
-	return time.Duration(*r.Timeout * float64(time.Millisecond))
+	return max(time.Duration(*r.Timeout*float64(time.Millisecond)), 1)
 }
 
 // ResponsePacket is a RES as it is read.
@@ -126,6 +166,8 @@ type ResponsePacket struct {
 	Error   *ErrorObject    `json:"error"`
 	Stream  bool            `json:"stream"`
 }
+
+func (r *ResponsePacket) mend(fields map[string]json.RawMessage) { mend(&r.Error, fields["error"]) }
 
 // ErrorObject is an error on the wire.
 type ErrorObject struct {
@@ -143,9 +185,12 @@ type Code string
 
 // UnmarshalJSON takes a number or a string, and anything else for no code.
 func (c *Code) UnmarshalJSON(data []byte) error {
-	*c = Code(bytes.Trim(data, `"`))
-	if *c == "null" {
-		*c = ""
+	*c = ""
+	switch first := data[0]; {
+	case first == '"':
+		return json.Unmarshal(data, (*string)(c))
+	case first == '-' || '0' <= first && first <= '9':
+		*c = Code(data)
 	}
 	return nil
 }
@@ -205,6 +250,8 @@ type HeartbeatPacket struct {
 	Header
 	CPU *int `json:"cpu"` // percent
 }
+
+func (h *HeartbeatPacket) mend(fields map[string]json.RawMessage) { mend(&h.CPU, fields["cpu"]) }
 
 // PingPacket is a PING, and with Arrived a PONG. Times are ms since 1970; id and time are echoed as
 // they came.

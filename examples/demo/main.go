@@ -31,8 +31,8 @@ import (
 
 const (
 	timeout     = time.Minute
-	botToken    = "123456:DEMO-bot-token"
-	secretToken = "demo-webhook-secret"
+	botToken    = "123456:DEMO-bot-token" // #nosec G101 -- of a bot that does not exist
+	secretToken = "demo-webhook-secret"   // #nosec G101
 	channel     = "demo"
 )
 

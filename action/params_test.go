@@ -1,0 +1,144 @@
+package action_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// faults decodes params against one rule for "p" and gives what is wrong with them.
+func faults(t *testing.T, rule action.Param, params string) []action.Fault {
+	t.Helper()
+	rule.Name = "p"
+	_, err := action.Params{rule}.Decode(&action.Request{Action: "svc.do", Sender: "caller-1", Params: json.RawMessage(params)})
+	if err == nil {
+		return nil
+	}
+	var e *action.Error
+	require.ErrorAs(t, err, &e)
+	require.IsType(t, []action.Fault{}, e.Data)
+	return e.Data.([]action.Fault)
+}
+
+func TestGoodParamsPass(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rule   action.Param
+		params string
+	}{
+		"a string":                     {action.Param{Type: action.String}, `{"p":"x"}`},
+		"an empty string":              {action.Param{Type: action.String}, `{"p":""}`},
+		"a number":                     {action.Param{Type: action.Number}, `{"p":-1.5e3}`},
+		"true":                         {action.Param{Type: action.Bool}, `{"p":true}`},
+		"false":                        {action.Param{Type: action.Bool}, `{"p":false}`},
+		"an object":                    {action.Param{Type: action.Object}, `{"p":{}}`},
+		"white space":                  {action.Param{Type: action.Object}, "\n { \"p\" : {} } \n"},
+		"an optional one left out":     {action.Param{Type: action.String, Optional: true}, `{}`},
+		"an optional one that is null": {action.Param{Type: action.String, Optional: true}, `{"p":null}`},
+		"an optional one, no params":   {action.Param{Type: action.String, Optional: true}, ``},
+	} {
+		t.Run(name, func(t *testing.T) { require.Empty(t, faults(t, tc.rule, tc.params)) })
+	}
+}
+
+// The messages are those of the fastest-validator that Node brokers use.
+func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rule   action.Param
+		params string
+		want   string
+	}{
+		"left out": {
+			action.Param{Type: action.String},
+			`{}`,
+			`{"type":"required","message":"The 'p' field is required.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"null": {
+			action.Param{Type: action.String},
+			`{"p":null}`,
+			`{"type":"required","message":"The 'p' field is required.","field":"p","actual":null,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"no params at all": {
+			action.Param{Type: action.String},
+			``,
+			`{"type":"required","message":"The 'p' field is required.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"params that are no object": {
+			action.Param{Type: action.String},
+			`["p"]`,
+			`{"type":"required","message":"The 'p' field is required.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"no string": {
+			action.Param{Type: action.String},
+			`{"p":5}`,
+			`{"type":"string","message":"The 'p' field must be a string.","field":"p","actual":5,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"no number": {
+			action.Param{Type: action.Number},
+			`{"p":"5"}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":"5","nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"no boolean": {
+			action.Param{Type: action.Bool},
+			`{"p":1}`,
+			`{"type":"boolean","message":"The 'p' field must be a boolean.","field":"p","actual":1,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"no object": {
+			action.Param{Type: action.Object},
+			`{"p":[]}`,
+			`{"type":"object","message":"The 'p' must be an Object.","field":"p","actual":[],"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"an optional one of the wrong type": {
+			action.Param{Type: action.Number, Optional: true},
+			`{"p":true}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":true,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"a value too long to repeat": {
+			action.Param{Type: action.Number},
+			`{"p":"` + strings.Repeat("x", 300) + `"}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.Marshal(faults(t, tc.rule, tc.params))
+			require.NoError(t, err)
+			require.JSONEq(t, "["+tc.want+"]", string(got))
+		})
+	}
+}
+
+func TestDecodeGivesAllFieldsRaw(t *testing.T) {
+	fields, err := action.Params{{Name: "p", Type: action.Number}}.Decode(&action.Request{Params: json.RawMessage(`{"p":9007199254740993,"more":[1]}`)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]json.RawMessage{"p": json.RawMessage("9007199254740993"), "more": json.RawMessage("[1]")}, fields)
+}
+
+func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
+	_, err := action.Params{{Name: "b", Type: action.String}, {Name: "ok", Type: action.String}, {Name: "a", Type: action.String}}.
+		Decode(&action.Request{Params: json.RawMessage(`{"ok":"x"}`)})
+	var e *action.Error
+	require.ErrorAs(t, err, &e)
+	var fields []string
+	for _, fault := range e.Data.([]action.Fault) {
+		fields = append(fields, fault.Field)
+	}
+	require.Equal(t, []string{"b", "a"}, fields)
+}
+
+func TestParamsThatAreNoJSONAreRefused(t *testing.T) {
+	_, err := action.Params{}.Decode(&action.Request{Action: "svc.do", Params: json.RawMessage(`{"p":`)})
+	var e *action.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "INVALID_PARAMS", e.Type)
+}
+
+func TestParamsAreAnnouncedInTheValidatorsShortForm(t *testing.T) {
+	data, err := json.Marshal(action.Params{
+		{Name: "to", Type: action.String}, {Name: "silent", Type: action.Bool, Optional: true},
+	})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"to":"string","silent":"boolean|optional"}`, string(data))
+}

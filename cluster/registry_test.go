@@ -1,0 +1,258 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster/wire"
+)
+
+var start = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// infoFrom is an INFO of a node's first instance, with one service per action "<service>.do".
+func infoFrom(node string, seq int64, services ...string) *wire.InfoPacket {
+	p := &wire.InfoPacket{Header: wire.Header{Sender: node}, InstanceID: "first", Seq: seq, Services: []wire.ServiceInfo{}}
+	for _, name := range services {
+		p.Services = append(p.Services, serving(name, name+".do", `{}`))
+	}
+	return p
+}
+
+func serving(name, actionName, definition string) wire.ServiceInfo {
+	return wire.ServiceInfo{Name: name, FullName: name, Actions: map[string]json.RawMessage{actionName: json.RawMessage(definition)}}
+}
+
+// after is a registry that has taken these INFOs in.
+func after(infos ...*wire.InfoPacket) *registry {
+	r := newRegistry()
+	for _, p := range infos {
+		r.info(p, start)
+	}
+	return r
+}
+
+// served lists the services of a registry as "service@node".
+func served(r *registry) []string {
+	var list []string
+	for _, s := range r.services() {
+		list = append(list, s.FullName+"@"+s.NodeID)
+	}
+	return list
+}
+
+func TestWhichInfosChangeTheServices(t *testing.T) {
+	restarted := infoFrom("n", 1, "new")
+	restarted.InstanceID = "second"
+	silent := infoFrom("n", 3)
+	silent.Services = nil
+	for name, tc := range map[string]struct {
+		infos []*wire.InfoPacket
+		want  []string
+	}{
+		"the first is taken":                      {[]*wire.InfoPacket{infoFrom("n", 2, "old")}, []string{"old@n"}},
+		"one with a higher seq replaces":          {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 3, "new")}, []string{"new@n"}},
+		"one with the same seq is a repetition":   {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 2, "new")}, []string{"old@n"}},
+		"one with a lower seq is late":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 1, "new")}, []string{"old@n"}},
+		"a late one does not let another late in": {[]*wire.InfoPacket{infoFrom("n", 5, "old"), infoFrom("n", 3), infoFrom("n", 4, "new")}, []string{"old@n"}},
+		"another instance may begin at seq 1":     {[]*wire.InfoPacket{infoFrom("n", 9, "old"), restarted}, []string{"new@n"}},
+		"a missing seq counts as 1":               {[]*wire.InfoPacket{infoFrom("n", 0, "old"), infoFrom("n", 1, "new")}, []string{"old@n"}},
+		"an empty list takes all away":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 3)}, nil},
+		"no list changes nothing":                 {[]*wire.InfoPacket{infoFrom("n", 2, "old"), silent}, []string{"old@n"}},
+		"no list still counts as seen":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), silent, infoFrom("n", 3, "new")}, []string{"old@n"}},
+		"what disappeared goes, the rest stays":   {[]*wire.InfoPacket{infoFrom("n", 2, "a", "b"), infoFrom("n", 3, "b", "c")}, []string{"b@n", "c@n"}},
+		"other nodes are left alone":              {[]*wire.InfoPacket{infoFrom("m", 2, "a"), infoFrom("n", 2, "a"), infoFrom("n", 3)}, []string{"a@m"}},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, served(after(tc.infos...))) })
+	}
+}
+
+func TestANodeThatWasAwayIsTakenWithAnySeq(t *testing.T) {
+	r := after(infoFrom("n", 9, "old"))
+	r.disconnect("n")
+	require.True(t, r.info(infoFrom("n", 1, "new"), start))
+	require.Equal(t, []string{"new@n"}, served(r))
+}
+
+func TestAnInfoSaysWhetherTheNodeJoined(t *testing.T) {
+	r := newRegistry()
+	require.True(t, r.info(infoFrom("n", 2), start))
+	require.False(t, r.info(infoFrom("n", 3), start))
+}
+
+func TestActionsThatDisappearedAreNoLongerFound(t *testing.T) {
+	r := after(infoFrom("n", 2, "a"), infoFrom("n", 3))
+	_, err := r.pick("a.do", "")
+	require.Equal(t, action.ServiceNotFound("a.do", ""), err)
+}
+
+func TestAServiceWithoutFullNameGetsTheOneNodeComputes(t *testing.T) {
+	for name, tc := range map[string]struct{ version, want string }{
+		"no version":        {``, "svc"},
+		"null":              {`null`, "svc"},
+		"a number":          {`3`, "v3.svc"},
+		"a number as text":  {`"2"`, "2.svc"},
+		"a word":            {`"beta"`, "beta.svc"},
+		"an empty text":     {`""`, "svc"},
+		"a number with dot": {`1.5`, "v1.5.svc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := infoFrom("n", 2)
+			p.Services = []wire.ServiceInfo{{Name: "svc", Version: json.RawMessage(tc.version)}}
+			require.Equal(t, []string{tc.want + "@n"}, served(after(p)))
+		})
+	}
+}
+
+func TestAServiceWithoutNameIsSkipped(t *testing.T) {
+	p := infoFrom("n", 2, "good")
+	p.Services = append([]wire.ServiceInfo{{}}, p.Services...)
+	require.Equal(t, []string{"good@n"}, served(after(p)))
+}
+
+func TestWhichActionsOfOthersMayBeCalled(t *testing.T) {
+	for definition, want := range map[string]bool{
+		`{}`:                         true,
+		`{"visibility":null}`:        true,
+		`{"visibility":"published"}`: true,
+		`{"visibility":"public"}`:    true,
+		`{"visibility":"protected"}`: false,
+		`{"visibility":"private"}`:   false,
+		`{"visibility":5}`:           false,
+		`{"protected":true}`:         false,
+		`"no object"`:                false,
+	} {
+		t.Run(definition, func(t *testing.T) {
+			p := infoFrom("n", 2)
+			p.Services = []wire.ServiceInfo{serving("svc", "svc.do", definition)}
+			require.Equal(t, want, after(p).knows("svc.do"))
+		})
+	}
+}
+
+func TestNodesAreCalledInTurn(t *testing.T) {
+	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"), infoFrom("c", 2, "svc"))
+	calls := map[string]int{}
+	for range 9 {
+		node, err := r.pick("svc.do", "")
+		require.NoError(t, err)
+		calls[node]++
+	}
+	require.Equal(t, map[string]int{"a": 3, "b": 3, "c": 3}, calls)
+}
+
+func TestPickingAGivenNode(t *testing.T) {
+	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "other"))
+	for name, tc := range map[string]struct {
+		node    string
+		wantErr error
+	}{
+		"that serves it":   {"a", nil},
+		"that does not":    {"b", action.ServiceNotFound("svc.do", "b")},
+		"that is not here": {"c", action.ServiceNotFound("svc.do", "c")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node, err := r.pick("svc.do", tc.node)
+			if tc.wantErr != nil {
+				require.Equal(t, tc.wantErr, err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.node, node)
+		})
+	}
+}
+
+func TestPickingGoesOnWhenANodeLeaves(t *testing.T) {
+	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"))
+	for range 3 {
+		_, err := r.pick("svc.do", "")
+		require.NoError(t, err)
+	}
+	r.disconnect("b")
+	for range 3 {
+		node, err := r.pick("svc.do", "")
+		require.NoError(t, err)
+		require.Equal(t, "a", node)
+	}
+}
+
+func TestANodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
+	r := after(infoFrom("n", 2, "svc"))
+	require.True(t, r.heartbeat("n", start))
+	require.True(t, r.disconnect("n"))
+	require.Empty(t, served(r))
+	require.False(t, r.heartbeat("n", start), "its heartbeat alone brings nothing back")
+	require.False(t, r.disconnect("n"), "it has left already")
+}
+
+func TestAnUnknownNodeMustBeAsked(t *testing.T) {
+	require.False(t, newRegistry().heartbeat("n", start))
+}
+
+func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
+	for name, tc := range map[string]struct {
+		beat, check time.Duration
+		want        []string
+	}{
+		"not at thirty seconds":      {0, 30 * time.Second, nil},
+		"right after":                {0, 30*time.Second + 1, []string{"n"}},
+		"counted from the heartbeat": {20 * time.Second, 50 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := after(infoFrom("n", 2, "svc"))
+			require.True(t, r.heartbeat("n", start.Add(tc.beat)))
+			require.Equal(t, tc.want, r.expire(start.Add(tc.check)))
+			require.Equal(t, tc.want == nil, r.knows("svc.do"))
+		})
+	}
+}
+
+func TestAnInfoIsNoHeartbeat(t *testing.T) {
+	r := after(infoFrom("n", 2))
+	r.info(infoFrom("n", 3), start.Add(29*time.Second))
+	require.Equal(t, []string{"n"}, r.expire(start.Add(31*time.Second)))
+}
+
+func TestANodeIsDroppedOnce(t *testing.T) {
+	r := after(infoFrom("n", 2))
+	require.Equal(t, []string{"n"}, r.expire(start.Add(time.Minute)))
+	require.Empty(t, r.expire(start.Add(2*time.Minute)))
+}
+
+func TestANodeIsForgottenAfterTenMinutes(t *testing.T) {
+	r := after(infoFrom("n", 2))
+	r.disconnect("n")
+	r.expire(start.Add(10 * time.Minute))
+	require.Len(t, r.nodes, 1)
+	r.expire(start.Add(10*time.Minute + 1))
+	require.Empty(t, r.nodes)
+}
+
+func TestNewsOfAnInfoReachThoseWhoWait(t *testing.T) {
+	r := newRegistry()
+	news := r.news()
+	r.info(infoFrom("n", 2), start)
+	receive(t, news)
+	require.NotEqual(t, news, r.news(), "the next news have their own channel")
+}
+
+func TestOneNodeCannotFillTheRegistry(t *testing.T) {
+	p := infoFrom("n", 2)
+	for i := range maxServicesPerNode + 1 {
+		p.Services = append(p.Services, wire.ServiceInfo{Name: fmt.Sprint(i)})
+	}
+	require.Len(t, after(p).services(), maxServicesPerNode)
+}
+
+func TestStrangersCannotFillTheRegistry(t *testing.T) {
+	r := newRegistry()
+	for i := range maxNodes + 1 {
+		r.info(infoFrom(fmt.Sprint(i), 2), start)
+	}
+	require.Len(t, r.nodes, maxNodes)
+}

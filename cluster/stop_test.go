@@ -1,0 +1,128 @@
+package cluster_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/moleculer-go/moleculer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster"
+)
+
+// stopping stops a node and says when it has stopped.
+func stopping(n *node) <-chan struct{} {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		n.broker.Stop()
+	}()
+	return stopped
+}
+
+// untilRefused calls until the node refuses, which it does in the right words and no other way.
+func (p *peer) untilRefused(name string) {
+	p.t.Helper()
+	for {
+		res := p.call(name, nil, nil)
+		if res["success"] == true {
+			continue
+		}
+		require.Equal(p.t, fields{
+			"name": "ServiceNotAvailableError", "code": 404.0, "type": "SERVICE_NOT_AVAILABLE", "retryable": true, "nodeID": nodeID,
+			"message": "Service '" + name + "' is not available on 'go-node' node.", "data": fields{"action": name, "nodeID": nodeID},
+		}, errorOf(p.t, res))
+		return
+	}
+}
+
+func TestAStopCostsNoCallerARequest(t *testing.T) {
+	b := newBench(t)
+	p := b.peer("a")
+	g := newGate()
+	n := b.serve(echo, g.action("wait"))
+	announced := p.expect("INFO", "").fields
+	running := p.request("svc.wait", nil, nil)
+	receive(t, g.entered)
+
+	begun := time.Now()
+	stopped := stopping(n)
+	farewell := p.expect("INFO", "").fields
+	require.Equal(t, []any{}, farewell["services"])
+	require.Greater(t, farewell["seq"], announced["seq"])
+
+	p.untilRefused("svc.echo")
+	require.GreaterOrEqual(t, time.Since(begun), 100*time.Millisecond, "callers get time to notice")
+
+	p.send("DISCOVER", nil)
+	require.Equal(t, []any{}, p.expect("INFO", "a").fields["services"], "it is still there, with nothing to offer")
+
+	g.open()
+	last := func(got packet) bool { return got.fields["id"] == running || got.command == "DISCONNECT" }
+	require.Equal(t, "done", p.await(last).fields["data"], "what was running finishes before the node is gone")
+	require.Equal(t, "DISCONNECT", p.await(last).command)
+	receive(t, stopped)
+}
+
+func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
+	b := newBench(t)
+	p := b.peer("a")
+	g := newGate()
+	closed := make(chan struct{})
+	s := service("svc", echo, g.action("wait"))
+	s.Stopped = func(moleculer.BrokerContext, moleculer.ServiceSchema) { close(closed) }
+	n := b.start(b.prepare(), s)
+	id := p.request("svc.wait", nil, nil)
+	receive(t, g.entered)
+	stopped := stopping(n)
+	p.untilRefused("svc.echo")
+	select {
+	case <-closed:
+		require.Fail(t, "the service was stopped under a running request")
+	default:
+	}
+	g.open()
+	require.Equal(t, "done", p.answer(id)["data"])
+	receive(t, closed)
+	receive(t, stopped)
+}
+
+func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+	b := newBench(t)
+	p := b.peer("a")
+	entered, ended := make(chan struct{}), make(chan error, 1)
+	n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
+		service("svc", handler("hang", func(ctx context.Context, _ *action.Request) (any, error) {
+			close(entered)
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return nil, ctx.Err()
+		})))
+	p.request("svc.hang", nil, nil)
+	receive(t, entered)
+	stopped := stopping(n)
+	require.ErrorIs(t, receive(t, ended), context.Canceled)
+	p.expect("DISCONNECT", "")
+	receive(t, stopped)
+}
+
+func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
+	b := newBench(t)
+	p := b.peer("a")
+	n := b.prepare()
+	require.NoError(t, n.Join())
+	n.Leave()
+	n.Leave()
+	p.expect("DISCONNECT", "")
+	require.NoError(t, n.nc.FlushTimeout(patience)) // whatever it sent is at the server
+	require.NoError(t, p.nc.FlushTimeout(patience)) // and here
+	pending, _, err := p.all.Pending()
+	require.NoError(t, err)
+	require.Zero(t, pending)
+}
+
+func TestALinkThatNeverStartedCanBeLeft(t *testing.T) {
+	newBench(t).prepare().Leave()
+}
