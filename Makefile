@@ -26,6 +26,12 @@ test: ## Run everything that must pass: vet and all tests, installing what they 
 test-race: ## Run all tests in random order under the race detector
 	go test -race -shuffle=on -timeout 10m ./...
 
+.PHONY: interop
+interop: ## Show the matrix of behaviours against real Node brokers of both lines
+	@log=$$(mktemp); go test -race -count=1 -run '^TestMatrix$$' -v ./test/interop >"$$log" 2>&1; status=$$?; \
+	if grep -q '^SEEN' "$$log"; then sed -n '/^SEEN/,/ failed$$/p' "$$log"; else cat "$$log"; fi; \
+	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
+
 .PHONY: lint
 lint: ## Check style and known faults
 	$(GOLANGCI_LINT) run ./...

@@ -22,6 +22,7 @@ type Handler func(ctx context.Context, req *Request) (any, error)
 type Request struct {
 	ID        string // of this attempt; a retry has another
 	Action    string // full name, such as "telegram.i_sendMessage"
+	Service   string // full name of the service that answers; the caller of further calls
 	RequestID string // trace id, the same along the whole chain of calls; the correlation id in logs
 	ParentID  string
 	Caller    string // full name of the calling service, empty at the root of a chain
@@ -30,6 +31,9 @@ type Request struct {
 	Tracing   *bool  // sampling decision, nil when undecided
 	Params    json.RawMessage
 	Meta      Meta
+	Headers   json.RawMessage // of protocol 5, a JSON object; nil in protocol 4
+	Stream    *Stream         // of an action that takes streams, when it was called with one
+	Cluster   Cluster         // see Call, Emit and Broadcast
 }
 
 // Spec is the part of an action that moleculer-go has no room for. It travels as the Schema of a
@@ -42,6 +46,12 @@ type Spec struct {
 	Params Params
 	// Timeout bounds calls that bring no timeout of their own; zero means none.
 	Timeout time.Duration
+	// Stream says that the action takes a request stream, such as an upload through a gateway; calls
+	// with one are refused otherwise.
+	Stream bool
+	// Concurrency bounds how many calls of the action run at once; as many again may wait, and more
+	// are refused with QueueIsFullError. Zero means no bound of its own.
+	Concurrency int
 	// Description is for people who list the cluster's actions.
 	Description string
 	// Handle is called directly, with the params still raw.

@@ -21,6 +21,8 @@ const (
 	NameRequestRejected     = "RequestRejectedError"
 	NameQueueIsFull         = "QueueIsFullError"
 	NameBrokerDisconnected  = "BrokerDisconnectedError"
+	NameRequestSkipped      = "RequestSkippedError"
+	NameMaxCallLevel        = "MaxCallLevelError"
 )
 
 // Error is a Moleculer error: what a caller on any node of the cluster gets to see.
@@ -116,6 +118,27 @@ func RequestTimeout(action, nodeID string) *Error {
 		Name: NameRequestTimeout, Code: http.StatusGatewayTimeout, Type: "REQUEST_TIMEOUT", Retryable: true,
 		Message: fmt.Sprintf("Request is timed out when call '%s' action on '%s' node.", action, nodeID),
 		Data:    endpoint{action, nodeID},
+	}
+}
+
+// RequestSkipped says that the call was not made because its chain's time was over already.
+func RequestSkipped(action, nodeID string) *Error {
+	return &Error{
+		Name: NameRequestSkipped, Code: 514, Type: "REQUEST_SKIPPED",
+		Message: fmt.Sprintf("Calling '%s' is skipped because timeout reached on '%s' node.", action, nodeID),
+		Data:    endpoint{action, nodeID},
+	}
+}
+
+// MaxCallLevel says that a chain of calls is deeper than allowed, most likely a loop.
+func MaxCallLevel(nodeID string, level int) *Error {
+	return &Error{
+		Name: NameMaxCallLevel, Code: http.StatusInternalServerError, Type: "MAX_CALL_LEVEL",
+		Message: fmt.Sprintf("Request level is reached the limit (%d) on '%s' node.", level, nodeID),
+		Data: struct {
+			NodeID string `json:"nodeID"`
+			Level  int    `json:"level"`
+		}{nodeID, level},
 	}
 }
 

@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"sync"
 )
 
 // Meta is a call's ctx.meta: what the caller sent, kept as raw JSON until somebody looks, and what
 // the handler added. All of it goes back with the answer and is merged into the caller's meta.
-// The zero value is an empty meta. Not safe for concurrent use.
-type Meta struct {
+// The zero value is an empty meta. Copies share their values. Safe for concurrent use, except the
+// zero value until its first Set: the answers of calls that a handler makes side by side are merged
+// into its meta as they come.
+type Meta struct{ *metaValues }
+
+type metaValues struct {
+	mu     sync.Mutex
 	raw    json.RawMessage
 	fields map[string]json.RawMessage // decoded from raw on first use
 	added  map[string]any
@@ -18,13 +24,18 @@ type Meta struct {
 // NewMeta wraps a JSON object; anything else counts as empty.
 func NewMeta(raw json.RawMessage) Meta {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
-		return Meta{}
+		raw = nil
 	}
-	return Meta{raw: raw}
+	return Meta{&metaValues{raw: raw}}
 }
 
 // Get decodes the value of a key into target and says whether it was there and fitted.
 func (m *Meta) Get(key string, target any) bool {
+	if m.metaValues == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if v, ok := m.added[key]; ok {
 		data, err := json.Marshal(v)
 		return err == nil && json.Unmarshal(data, target) == nil
@@ -50,14 +61,49 @@ func (m *Meta) String(key string) string {
 // Set adds a value. moleculer-web reads some keys of it: $statusCode, $responseType,
 // $responseHeaders, $location.
 func (m *Meta) Set(key string, value any) {
+	if m.metaValues == nil {
+		*m = NewMeta(nil)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.added == nil {
 		m.added = make(map[string]any)
 	}
 	m.added[key] = value
 }
 
+// With returns a meta of its own that holds m's values and, over them, those of a JSON object.
+func (m *Meta) With(object json.RawMessage) Meta {
+	raw, err := m.MarshalJSON()
+	if err != nil {
+		raw = nil
+	}
+	merged := NewMeta(raw)
+	merged.Merge(object)
+	return merged
+}
+
+// Merge sets all values of a JSON object; anything else changes nothing.
+func (m *Meta) Merge(object json.RawMessage) {
+	if object = bytes.TrimSpace(object); len(object) <= len("{}") || object[0] != '{' {
+		return
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(object, &fields) != nil {
+		return
+	}
+	for k, v := range fields {
+		m.Set(k, v)
+	}
+}
+
 // MarshalJSON gives the caller's meta with the additions merged in, {} when there is none.
 func (m Meta) MarshalJSON() ([]byte, error) {
+	if m.metaValues == nil {
+		return []byte("{}"), nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	switch {
 	case len(m.added) == 0 && m.raw == nil:
 		return []byte("{}"), nil

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Type is a parameter type, named as Moleculer's validator names it.
@@ -67,7 +69,8 @@ func Validation(faults ...Fault) *Error {
 func (p Params) Decode(req *Request) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	if raw := bytes.TrimSpace(req.Params); len(raw) > 0 && raw[0] == '{' {
-		if err := json.Unmarshal(raw, &fields); err != nil {
+		fields = make(map[string]json.RawMessage, len(p))
+		if err := rawjson.Members(raw, func(name string, value []byte) { fields[name] = value }); err != nil {
 			return nil, Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of %s are not valid JSON", req.Action).Because(err)
 		}
 	}

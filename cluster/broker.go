@@ -1,23 +1,15 @@
 package cluster
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"sync"
 
 	"github.com/moleculer-go/moleculer"
 	"github.com/moleculer-go/moleculer/broker"
-	molcontext "github.com/moleculer-go/moleculer/context"
-	molregistry "github.com/moleculer-go/moleculer/registry"
 	"github.com/moleculer-go/moleculer/serializer"
 	"github.com/moleculer-go/moleculer/service"
 	"github.com/moleculer-go/moleculer/transit"
 	"github.com/sirupsen/logrus"
-
-	"github.com/hiliosai/switchboard/action"
 )
 
 // NewBroker makes the moleculer-go broker of this node. Services are published on it before its
@@ -73,11 +65,12 @@ func (l *Link) middlewares() moleculer.Middlewares {
 	return moleculer.Middlewares{
 		"brokerStarting": on(func(params any) {
 			if delegates, ok := params.(*moleculer.BrokerDelegates); ok {
-				l.delegates.Store(delegates)
+				l.adopt(delegates)
 			}
 		}),
 		"serviceStarted": on(func(params any) {
-			if s, ok := params.(*service.Service); ok {
+			// moleculer-go's own $node service does not tell what Node's does; the link brings another.
+			if s, ok := params.(*service.Service); ok && s.Name() != "$node" {
 				l.catalog.add(s.Schema(), s.Settings(), l.plain, l.log)
 				l.changed()
 			}
@@ -89,43 +82,6 @@ func (l *Link) middlewares() moleculer.Middlewares {
 			l.announce()
 		}),
 		"brokerStopping": on(func(any) { l.leave() }),
-	}
-}
-
-// plain runs an action of a service that was written for moleculer-go alone.
-func (l *Link) plain(goName string) action.Handler {
-	return func(_ context.Context, req *action.Request) (any, error) {
-		var params, meta any
-		if len(req.Params) > 0 {
-			if err := json.Unmarshal(req.Params, &params); err != nil {
-				return nil, fmt.Errorf("decode params: %w", err)
-			}
-		}
-		if raw, err := req.Meta.MarshalJSON(); err != nil || json.Unmarshal(raw, &meta) != nil {
-			meta = map[string]any{}
-		}
-		delegates := l.delegates.Load()
-		if delegates == nil {
-			return nil, action.ServiceNotAvailable(req.Action, l.opts.NodeID)
-		}
-		bctx := molcontext.ActionContext(delegates, map[string]any{
-			"sender": req.Sender, "id": req.ID, "action": goName, "params": params, "meta": meta,
-			"level": req.Level, "parentID": req.ParentID,
-		})
-		result := <-delegates.ActionDelegate(bctx, moleculer.Options{NodeID: l.opts.NodeID})
-		if result == nil {
-			return nil, nil
-		}
-		if !result.IsError() {
-			return result.Value(), nil
-		}
-		err := result.Error()
-		var m action.Moleculer
-		var panicked *molregistry.ActionError // what moleculer-go makes of a panic
-		if err == nil || errors.As(err, &m) || errors.As(err, &panicked) {
-			return nil, err
-		}
-		return nil, action.Server(500, "", "%s", err.Error()).Because(err)
 	}
 }
 

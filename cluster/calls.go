@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -16,86 +18,195 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// CallOptions refine a call.
-type CallOptions struct {
-	NodeID string          // call this node only; empty lets the registry choose
-	Meta   json.RawMessage // ctx.meta of the callee, a JSON object
-	// RequestID is the trace id to go on with; empty starts a new trace.
-	RequestID string
+// caller is how handlers reach the cluster.
+type caller Link
+
+var _ action.Cluster = (*caller)(nil)
+
+// Call implements action.Cluster.
+func (c *caller) Call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+	return (*Link)(c).call(ctx, parent, name, params, opts)
 }
 
-// CallResult is a successful answer. Meta is the callee's ctx.meta at its end.
-type CallResult struct {
-	Data   json.RawMessage
-	Meta   json.RawMessage
-	NodeID string
+// Emit implements action.Cluster.
+func (c *caller) Emit(ctx context.Context, parent *action.Request, name string, data any, opts action.EmitOptions) error {
+	return (*Link)(c).emit(ctx, parent, name, data, opts)
 }
 
 // Call runs an action of the cluster, on this node if it serves it, else on another in turn. params
 // is encoded as JSON, a json.RawMessage goes out as it is. The deadline of ctx travels with the call.
 // Errors are *action.Error.
-func (l *Link) Call(ctx context.Context, name string, params any, opts CallOptions) (*CallResult, error) {
+func (l *Link) Call(ctx context.Context, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+	return l.call(ctx, nil, name, params, opts)
+}
+
+func (l *Link) call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+	if params == nil {
+		params = struct{}{} // as in Node, whose handlers may rely on it
+	}
 	raw, err := encodeResult(params)
 	if err != nil {
 		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of '%s' cannot be encoded", name).Because(err)
 	}
-	id := uuid.NewString()
-	if opts.RequestID == "" {
-		opts.RequestID = id
+	p := &wire.RequestPacket{Header: l.header(), Action: name, Params: raw, Level: 1, RequestID: opts.RequestID}
+	if l.opts.Protocol == wire.V5 {
+		p.Headers = json.RawMessage("{}")
 	}
-	if local, ok := l.catalog.action(name); ok && (opts.NodeID == "" || opts.NodeID == l.opts.NodeID) {
-		req := &action.Request{ID: id, Action: name, RequestID: opts.RequestID, Sender: l.opts.NodeID, Level: 1, Params: raw, Meta: action.NewMeta(opts.Meta)}
-		return l.callLocal(ctx, req, local)
+	meta := action.NewMeta(opts.Meta)
+	if parent != nil {
+		if limit := l.opts.MaxCallLevel; limit > 0 && parent.Level >= limit {
+			return nil, action.MaxCallLevel(l.opts.NodeID, parent.Level)
+		}
+		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(deadline) {
+			return nil, action.RequestSkipped(name, l.opts.NodeID).Because(ctx.Err())
+		}
+		p.Level, p.RequestID, p.ParentID, p.Tracing = parent.Level+1, parent.RequestID, &parent.ID, parent.Tracing
+		if parent.Service != "" {
+			p.Caller = &parent.Service
+		}
+		meta = parent.Meta.With(opts.Meta)
 	}
-	nodeID, err := l.registry.pick(name, opts.NodeID)
+	if p.Meta, err = meta.MarshalJSON(); err != nil {
+		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the meta of '%s' cannot be encoded", name).Because(err)
+	}
+	result, err := l.attempts(ctx, p, opts)
+	if parent != nil && result != nil {
+		parent.Meta.Merge(result.Meta) // of a failed call too, as in Node
+	}
 	if err != nil {
 		return nil, err
 	}
-	p := &wire.RequestPacket{Header: l.header(), ID: id, Action: name, Params: raw, Meta: opts.Meta, Level: 1, RequestID: opts.RequestID}
-	if len(p.Meta) == 0 {
-		p.Meta = json.RawMessage("{}")
+	return result, nil
+}
+
+// attempts makes a call, and again where the caller or the action's definition asks for it.
+func (l *Link) attempts(ctx context.Context, p *wire.RequestPacket, opts action.CallOptions) (*action.CallResult, error) {
+	policy := l.registry.policy(p.Action)
+	retry := policy.RetryPolicy
+	retries := opts.Retries
+	if retries == 0 && retry.Enabled {
+		retries = defaultRetries
+		if retry.Retries != nil {
+			retries = min(*retry.Retries, maxRetries)
+		}
+	}
+	tried := ""
+	for n := 0; ; n++ {
+		node, local, err := l.choose(p.Action, opts.NodeID, tried)
+		var result *action.CallResult
+		if err == nil {
+			tried = node
+			timeout := milliseconds(policy.Timeout)
+			if local != nil {
+				timeout = local.timeout
+			}
+			result, err = l.attempt(ctx, p, node, local, cmp.Or(opts.Timeout, timeout))
+		}
+		var e *action.Error
+		if err == nil || n >= retries || !errors.As(err, &e) || !e.Retryable || ctx.Err() != nil {
+			return result, err
+		}
+		// Node's defaults: 100 ms, doubled each time, at most a second.
+		delay := cmp.Or(retry.Delay, 100) * math.Pow(cmp.Or(retry.Factor, 2), float64(n))
+		pause := time.NewTimer(milliseconds(min(delay, cmp.Or(retry.MaxDelay, 1000))))
+		select {
+		case <-pause.C:
+			continue
+		case <-ctx.Done():
+		case <-l.ctx.Done():
+		}
+		pause.Stop()
+		return result, err
+	}
+}
+
+// choose finds who serves an action: the given node, else this one, else the others in turn. A node
+// that has been tried already comes last.
+func (l *Link) choose(name, nodeID, tried string) (node string, local *localAction, err error) {
+	own := l.opts.NodeID
+	local, here := l.catalog.action(name)
+	if here && (nodeID == own || nodeID == "" && tried != own) {
+		return own, local, nil
+	}
+	node, err = l.registry.pick(name, nodeID, tried)
+	if err != nil && here && nodeID == "" {
+		return own, local, nil
+	}
+	return node, nil, err
+}
+
+// What Node does where a retryPolicy does not say how often.
+const defaultRetries = 5
+
+// maxRetries bounds what another node's definition can make this one do.
+const maxRetries = 10
+
+func milliseconds(ms float64) time.Duration {
+	if !(ms > 0) || ms > 1e12 {
+		return 0
+	}
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
+// attempt makes a call once, of the local action if it is not nil. The result may hold meta beside an
+// error.
+func (l *Link) attempt(ctx context.Context, p *wire.RequestPacket, nodeID string, local *localAction, timeout time.Duration) (*action.CallResult, error) {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	once := *p
+	once.ID = uuid.NewString()
+	if once.RequestID == "" { // a trace begins, and goes on with the retries
+		once.RequestID, p.RequestID = once.ID, once.ID
+	}
+	if local != nil {
+		return l.callLocal(ctx, &once, local)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		ms := float64(time.Until(deadline)) / float64(time.Millisecond)
 		if ms <= 0 {
-			return nil, action.RequestTimeout(name, nodeID)
+			return nil, action.RequestTimeout(p.Action, nodeID)
 		}
-		p.Timeout = &ms
+		once.Timeout = &ms
 	}
-	return l.request(ctx, p, nodeID)
+	return l.request(ctx, &once, nodeID)
 }
 
-func (l *Link) callLocal(ctx context.Context, req *action.Request, local *localAction) (*CallResult, error) {
-	result, err := l.run(ctx, req, local)
-	if err != nil {
-		return nil, action.AsError(err, req.Action, l.opts.NodeID)
+func (l *Link) callLocal(ctx context.Context, p *wire.RequestPacket, local *localAction) (result *action.CallResult, err error) {
+	req := l.newRequest(p, local, nil)
+	result = &action.CallResult{Meta: p.Meta, NodeID: l.opts.NodeID}
+	defer func() { // as in serve
+		if r := recover(); r != nil {
+			err = l.failed(req, l.panicked(req, r))
+		}
+	}()
+	data, err := encoded(l.run(ctx, req, local))
+	meta, metaErr := req.Meta.MarshalJSON()
+	if metaErr == nil {
+		result.Meta = meta
+	} else if err == nil {
+		err = fmt.Errorf("encode meta: %w", metaErr)
 	}
-	data, err := encodeResult(result)
 	if err != nil {
-		return nil, action.Internal(err)
+		return result, l.failed(req, err)
 	}
-	meta, err := req.Meta.MarshalJSON()
-	if err != nil {
-		return nil, action.Internal(err)
-	}
-	return &CallResult{Data: data, Meta: meta, NodeID: l.opts.NodeID}, nil
+	result.Data = data
+	return result, nil
 }
 
-func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string) (*CallResult, error) {
+func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string) (*action.CallResult, error) {
 	answer := l.pending.add(p.ID, p.Action, nodeID)
 	defer l.pending.remove(p.ID)
 	if !l.registry.available(nodeID) { // it left after it was chosen, too early to be told to this call
 		return nil, action.RequestRejected(p.Action, nodeID)
 	}
-	var invalid *json.MarshalerError
-	switch err := l.publish(wire.Request, nodeID, p); {
-	case errors.As(err, &invalid):
-		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the params or meta of '%s' are not valid JSON", p.Action).Because(err)
-	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, action.Client(http.StatusRequestEntityTooLarge, "MAX_PAYLOAD_EXCEEDED",
-			"the params of '%s' are larger than the cluster's NATS server takes (max_payload)", p.Action).Because(err)
-	case err != nil:
-		return nil, action.BrokerDisconnected().Because(err)
+	if !l.nc.IsConnected() {
+		return nil, action.BrokerDisconnected()
+	}
+	if err := l.publish(wire.Request, nodeID, p); err != nil {
+		return nil, sendError(err, fmt.Sprintf("params of '%s'", p.Action))
 	}
 	select {
 	case r := <-answer:
@@ -104,6 +215,20 @@ func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string
 		return nil, action.BrokerDisconnected()
 	case <-ctx.Done():
 		return nil, action.RequestTimeout(p.Action, nodeID).Because(ctx.Err())
+	}
+}
+
+// sendError says why a packet could not be sent.
+func sendError(err error, what string) *action.Error {
+	var invalid *json.MarshalerError
+	switch {
+	case errors.As(err, &invalid):
+		return action.Client(http.StatusBadRequest, "INVALID_PARAMS", "%s: not valid JSON", what).Because(err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return action.Client(http.StatusRequestEntityTooLarge, "MAX_PAYLOAD_EXCEEDED",
+			"%s: larger than the cluster's NATS server takes (max_payload)", what).Because(err)
+	default:
+		return action.BrokerDisconnected().Because(err)
 	}
 }
 
@@ -117,9 +242,9 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	case p.Success && p.Stream:
 		l.pending.settle(p.ID, callOutcome{err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender)})
 	case p.Success:
-		l.pending.settle(p.ID, callOutcome{result: &CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}})
+		l.pending.settle(p.ID, callOutcome{result: &action.CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}})
 	default:
-		l.pending.settle(p.ID, callOutcome{err: remoteError(&p)})
+		l.pending.settle(p.ID, callOutcome{result: &action.CallResult{Meta: p.Meta, NodeID: p.Sender}, err: remoteError(&p)})
 	}
 }
 
@@ -155,7 +280,7 @@ type pendingCall struct {
 }
 
 type callOutcome struct {
-	result *CallResult
+	result *action.CallResult
 	err    error
 }
 
@@ -188,12 +313,18 @@ func (p *pendingCalls) settle(id string, o callOutcome) {
 
 // reject fails the calls that wait for a node.
 func (p *pendingCalls) reject(nodeID string) {
+	p.rejectIf(func(c *pendingCall) bool { return c.nodeID == nodeID }, func(c *pendingCall) error {
+		return action.RequestRejected(c.action, c.nodeID)
+	})
+}
+
+func (p *pendingCalls) rejectIf(match func(*pendingCall) bool, reason func(*pendingCall) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, c := range p.calls {
-		if c.nodeID == nodeID {
+		if match(c) {
 			delete(p.calls, id)
-			c.answer <- callOutcome{err: action.RequestRejected(c.action, c.nodeID)}
+			c.answer <- callOutcome{err: reason(c)}
 		}
 	}
 }

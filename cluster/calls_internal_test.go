@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ import (
 func TestACallToANodeThatLeftSinceItWasChosenIsRejected(t *testing.T) {
 	l := New(nil, Options{Log: logrus.NewEntry(logrus.New())})
 	l.registry.info(infoFrom("n", 2, "svc"), start)
-	l.registry.disconnect("n")
+	l.registry.disconnect("n", time.Now())
 	_, err := l.request(context.Background(), &wire.RequestPacket{ID: "1", Action: "svc.do"}, "n")
 	require.Equal(t, action.RequestRejected("svc.do", "n"), err)
 	require.Empty(t, l.pending.calls)
@@ -32,7 +33,7 @@ func TestOnlyTheCallsOfTheNodeThatLeftAreRejected(t *testing.T) {
 func TestAnAnswerIsDeliveredOnce(t *testing.T) {
 	p := newPendingCalls()
 	answer := p.add("1", "svc.do", "n")
-	want := callOutcome{result: &CallResult{NodeID: "n"}}
+	want := callOutcome{result: &action.CallResult{NodeID: "n"}}
 	p.settle("1", want)
 	p.settle("1", callOutcome{})
 	p.reject("n")

@@ -17,12 +17,12 @@ import (
 
 // outcome is what a call came to.
 type outcome struct {
-	*cluster.CallResult
+	*action.CallResult
 	err error
 }
 
 // calling starts a call.
-func calling(ctx context.Context, n *node, name string, params any, opts cluster.CallOptions) <-chan outcome {
+func calling(ctx context.Context, n *node, name string, params any, opts action.CallOptions) <-chan outcome {
 	done := make(chan outcome, 1)
 	go func() {
 		result, err := n.Call(ctx, name, params, opts)
@@ -58,7 +58,7 @@ func (p *peer) respond(req packet, f fields) {
 
 func TestACallIsSentAsNodeSendsIt(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(within(t), n, "peer.do", fields{"to": "x"}, cluster.CallOptions{Meta: json.RawMessage(`{"user":3}`), RequestID: "trace"})
+	done := calling(within(t), n, "peer.do", fields{"to": "x"}, action.CallOptions{Meta: json.RawMessage(`{"user":3}`), RequestID: "trace"})
 	req := p.expect("REQ", "a")
 	require.Regexp(t, `^[0-9a-f-]{36}$`, req.fields["id"])
 	require.IsType(t, 0.0, req.fields["timeout"])
@@ -75,7 +75,7 @@ func TestACallIsSentAsNodeSendsIt(t *testing.T) {
 
 func TestACallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(context.Background(), n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(context.Background(), n, "peer.do", nil, action.CallOptions{})
 	req := p.expect("REQ", "a")
 	require.Equal(t, req.fields["id"], req.fields["requestID"])
 	require.Equal(t, fields{}, req.fields["meta"])
@@ -86,7 +86,7 @@ func TestACallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
 
 func TestACallGetsTheAnswersDataAndMeta(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	p.respond(p.expect("REQ", "a"), fields{"success": true, "data": fields{"error": "just a key"}, "meta": fields{"$statusCode": 201}})
 	got := receive(t, done)
 	require.NoError(t, got.err)
@@ -123,7 +123,7 @@ func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{})
+			done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 			tc.response["success"] = false
 			p.respond(p.expect("REQ", "a"), tc.response)
 			require.Equal(t, tc.want, receive(t, done).err)
@@ -133,14 +133,14 @@ func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
 
 func TestAnAnswerThatIsAStreamIsAnError(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	p.respond(p.expect("REQ", "a"), fields{"success": true, "data": nil, "stream": true, "seq": 0})
 	require.Equal(t, "STREAM_NOT_SUPPORTED", typeOf(t, receive(t, done).err))
 }
 
 func TestAnswersThatNobodyWaitsForAreIgnored(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	req := p.expect("REQ", "a")
 	p.send("RES."+nodeID, fields{"id": "unknown", "success": true, "data": "wrong"})
 	p.send("RES."+nodeID, fields{"success": true, "data": "wrong"})
@@ -152,7 +152,7 @@ func TestAnswersThatNobodyWaitsForAreIgnored(t *testing.T) {
 func TestACallEndsWithItsContext(t *testing.T) {
 	n, p := withPeer(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := calling(ctx, n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(ctx, n, "peer.do", nil, action.CallOptions{})
 	p.expect("REQ", "a")
 	cancel()
 	err := receive(t, done).err
@@ -164,7 +164,7 @@ func TestACallWhoseTimeIsOverIsNotSent(t *testing.T) {
 	n, p := withPeer(t)
 	ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer cancel()
-	_, err := n.Call(ctx, "peer.do", nil, cluster.CallOptions{})
+	_, err := n.Call(ctx, "peer.do", nil, action.CallOptions{})
 	require.Equal(t, "REQUEST_TIMEOUT", typeOf(t, err))
 	for _, got := range p.sync() {
 		require.NotEqual(t, "REQ", got.command)
@@ -178,7 +178,7 @@ func TestCallsToANodeThatLeavesAreRejected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, p := withPeer(t)
-			done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{})
+			done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 			p.expect("REQ", "a")
 			leave(n, p)
 			require.Equal(t, action.RequestRejected("peer.do", "a"), receive(t, done).err)
@@ -192,11 +192,11 @@ func TestACallThatRunsWhenThisNodeLeavesIsGivenUp(t *testing.T) {
 	require.NoError(t, n.Join())
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
-	done := calling(context.Background(), n, "peer.do", nil, cluster.CallOptions{})
+	done := calling(context.Background(), n, "peer.do", nil, action.CallOptions{})
 	p.expect("REQ", "a")
 	n.Leave()
 	require.Equal(t, "BAD_GATEWAY", typeOf(t, receive(t, done).err))
-	_, err := n.Call(context.Background(), "peer.do", nil, cluster.CallOptions{})
+	_, err := n.Call(context.Background(), "peer.do", nil, action.CallOptions{})
 	require.Equal(t, "BAD_GATEWAY", typeOf(t, err), "and so is one that comes after")
 }
 
@@ -205,15 +205,15 @@ func TestCallsThatCannotBeSent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		action string
 		params any
-		opts   cluster.CallOptions
+		opts   action.CallOptions
 		want   string
 	}{
-		"nobody serves the action":      {"nobody.home", nil, cluster.CallOptions{}, "SERVICE_NOT_FOUND"},
-		"the given node does not":       {"peer.do", nil, cluster.CallOptions{NodeID: "b"}, "SERVICE_NOT_FOUND"},
-		"params that are no JSON":       {"peer.do", func() {}, cluster.CallOptions{}, "INVALID_PARAMS"},
-		"raw params that are no JSON":   {"peer.do", json.RawMessage(`{`), cluster.CallOptions{}, "INVALID_PARAMS"},
-		"meta that is no JSON":          {"peer.do", nil, cluster.CallOptions{Meta: json.RawMessage(`{`)}, "INVALID_PARAMS"},
-		"params larger than NATS takes": {"peer.do", strings.Repeat("x", 2<<20), cluster.CallOptions{}, "MAX_PAYLOAD_EXCEEDED"},
+		"nobody serves the action":      {"nobody.home", nil, action.CallOptions{}, "SERVICE_NOT_FOUND"},
+		"the given node does not":       {"peer.do", nil, action.CallOptions{NodeID: "b"}, "SERVICE_NOT_FOUND"},
+		"params that are no JSON":       {"peer.do", func() {}, action.CallOptions{}, "INVALID_PARAMS"},
+		"raw params that are no JSON":   {"peer.do", json.RawMessage(`{`), action.CallOptions{}, "INVALID_PARAMS"},
+		"meta that is no JSON":          {"peer.do", nil, action.CallOptions{Meta: json.RawMessage(`{`)}, "INVALID_PARAMS"},
+		"params larger than NATS takes": {"peer.do", strings.Repeat("x", 2<<20), action.CallOptions{}, "MAX_PAYLOAD_EXCEEDED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := n.Call(within(t), tc.action, tc.params, tc.opts)
@@ -229,7 +229,7 @@ func TestCallsGoToTheGivenNode(t *testing.T) {
 	first.introduce(n, "peer.do")
 	second.introduce(n, "peer.do", "only.b")
 	for range 3 {
-		done := calling(within(t), n, "peer.do", nil, cluster.CallOptions{NodeID: "b"})
+		done := calling(within(t), n, "peer.do", nil, action.CallOptions{NodeID: "b"})
 		second.respond(second.expect("REQ", "b"), fields{"success": true})
 		require.Equal(t, "b", receive(t, done).NodeID)
 	}
@@ -244,12 +244,12 @@ func TestALocalActionIsCalledHere(t *testing.T) {
 	private.Settings = map[string]any{"visibility": "private"}
 	n := b.serve(private, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("boom") }),
 		handler("panic", func(context.Context, *action.Request) (any, error) { panic("boom") }))
-	result, err := n.Call(within(t), "svc.private", nil, cluster.CallOptions{Meta: json.RawMessage(`{"user":"ada"}`)})
+	result, err := n.Call(within(t), "svc.private", nil, action.CallOptions{Meta: json.RawMessage(`{"user":"ada"}`)})
 	require.NoError(t, err)
 	require.Equal(t, []string{`"ada from go-node"`, nodeID}, []string{string(result.Data), result.NodeID})
 	require.JSONEq(t, `{"user":"ada","$statusCode":201}`, string(result.Meta))
 	for _, name := range []string{"svc.fail", "svc.panic"} {
-		_, err = n.Call(within(t), name, nil, cluster.CallOptions{})
+		_, err = n.Call(within(t), name, nil, action.CallOptions{})
 		require.Equal(t, "INTERNAL_ERROR", typeOf(t, err))
 	}
 }
@@ -265,7 +265,7 @@ func TestConcurrentCallsGetTheirOwnAnswers(t *testing.T) {
 	for i := range answers {
 		calls.Go(func() {
 			for {
-				result, err := caller.Call(ctx, "svc.echo", i, cluster.CallOptions{})
+				result, err := caller.Call(ctx, "svc.echo", i, action.CallOptions{})
 				if e := new(action.Error); errors.As(err, &e) && e.Type == "QUEUE_FULL" {
 					continue
 				}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -20,6 +21,8 @@ type catalog struct {
 	mu       sync.RWMutex
 	services []*localService
 	actions  map[string]*localAction // by full name
+	events   []*localEvents
+	matcher  matcher
 }
 
 type localService struct {
@@ -30,19 +33,32 @@ type localService struct {
 
 type localAction struct {
 	fullName string
+	service  string // full name
 	timeout  time.Duration
 	remote   bool // callable by other nodes
+	stream   bool // takes request streams
 	handle   action.Handler
+	bulkhead *bulkhead // nil: no bound of its own
+	pace     pace
+}
+
+// localEvents are the listeners to a pattern in a group; an event that is not broadcast goes to one
+// of them, in turn.
+type localEvents struct {
+	pattern, group string
+	listeners      []*listener
+	next           int
+}
+
+type listener struct {
+	service string // full name
+	handle  moleculer.EventHandler
 }
 
 func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}} }
 
-// add takes a started moleculer-go service in. Actions that bring no handler of ours are run by
-// plain, which gets moleculer-go's name of them.
-func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(goName string) action.Handler, log *logrus.Entry) {
-	if strings.HasPrefix(schema.Name, "$") {
-		return // moleculer-go's own $node service does not tell what Node's does
-	}
+// add takes a started moleculer-go service in. Actions that bring no handler of ours are run by plain.
+func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
 	enc := encoder{log.WithField("service", schema.Name)}
 	version := wireVersion(schema.Version)
 	full := fullName(schema.Name, version)
@@ -54,7 +70,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		"fullName": enc.json("fullName", full),
 		"settings": enc.object("settings", publicSettings(settings)),
 		"metadata": enc.object("metadata", schema.Metadata),
-		"events":   json.RawMessage("{}"),
+		"events":   enc.json("events", eventDefinitions(schema)),
 	}}
 	if version != nil {
 		service.info["version"] = version
@@ -67,16 +83,15 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		if flag(settings, "$noServiceNamePrefix") {
 			name = a.Name
 		}
-		local := &localAction{fullName: name, remote: true}
+		local := &localAction{fullName: name, service: full, remote: true}
 		definition := enc.definition(name, a)
 		if spec, ok := a.Schema.(action.Spec); ok && spec.Handle != nil {
-			local.handle, local.timeout = spec.Handle, spec.Timeout
-		} else {
-			goName := schema.Name + "." + a.Name
-			if schema.Version != "" {
-				goName = schema.Version + "." + goName
+			local.handle, local.timeout, local.stream = spec.Handle, spec.Timeout, spec.Stream
+			if spec.Concurrency > 0 {
+				local.bulkhead = newBulkhead(spec.Concurrency)
 			}
-			local.handle = plain(goName)
+		} else {
+			local.handle = plain(a.Handler)
 		}
 		switch string(definition["visibility"]) {
 		case `"private"`:
@@ -99,6 +114,64 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 	}
 	slices.Sort(service.actions)
 	c.services = append(c.services, service)
+	for _, e := range schema.Events {
+		c.listen(e.Name, cmp.Or(e.Group, schema.Name), &listener{full, e.Handler})
+	}
+}
+
+func (c *catalog) listen(pattern, group string, added *listener) {
+	for _, l := range c.events {
+		if l.pattern == pattern && l.group == group {
+			l.listeners = append(l.listeners, added)
+			return
+		}
+	}
+	c.events = append(c.events, &localEvents{pattern: pattern, group: group, listeners: []*listener{added}})
+}
+
+// listeners chooses who gets an event: all that listen to it, or one of each pattern and group. Empty
+// groups mean every group.
+func (c *catalog) listeners(name string, groups []string, broadcast bool) []*listener {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var chosen []*listener
+	for _, l := range c.events {
+		switch {
+		case len(groups) > 0 && !slices.Contains(groups, l.group),
+			!c.matcher.match(name, l.pattern):
+		case broadcast:
+			chosen = append(chosen, l.listeners...)
+		default:
+			l.next = (l.next + 1) % len(l.listeners)
+			chosen = append(chosen, l.listeners[l.next])
+		}
+	}
+	return chosen
+}
+
+// groups lists the groups of this node that listen to an event.
+func (c *catalog) groups(name string) []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var groups []string
+	for _, l := range c.events {
+		if !slices.Contains(groups, l.group) && c.matcher.match(name, l.pattern) {
+			groups = append(groups, l.group)
+		}
+	}
+	return groups
+}
+
+// eventDefinitions is a service's events as INFO carries them.
+func eventDefinitions(schema *moleculer.ServiceSchema) map[string]map[string]string {
+	definitions := map[string]map[string]string{}
+	for _, e := range schema.Events {
+		definitions[e.Name] = map[string]string{"name": e.Name}
+		if e.Group != "" && e.Group != schema.Name {
+			definitions[e.Name]["group"] = e.Group
+		}
+	}
+	return definitions
 }
 
 func (c *catalog) action(name string) (*localAction, bool) {
@@ -172,6 +245,9 @@ func (e encoder) definition(fullName string, a moleculer.Action) map[string]json
 		if schema.Timeout > 0 {
 			props["timeout"] = schema.Timeout.Milliseconds()
 		}
+		if schema.Concurrency > 0 {
+			props["bulkhead"] = map[string]any{"enabled": true, "concurrency": schema.Concurrency, "maxQueueSize": schema.Concurrency}
+		}
 	case moleculer.ObjectSchema:
 		if schema.Source != nil {
 			props["params"] = schema.Source
@@ -236,4 +312,28 @@ func without(m map[string]any, path []string) map[string]any {
 func flag(settings map[string]any, name string) bool {
 	on, _ := settings[name].(bool)
 	return on
+}
+
+// remoteActions lists the actions that other nodes may call, by full name.
+func (c *catalog) remoteActions() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var names []string
+	for name, a := range c.actions {
+		if a.remote && !strings.HasPrefix(name, "$") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// listened lists what this node listens to, without the listeners.
+func (c *catalog) listened() []localEvents {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var list []localEvents
+	for _, e := range c.events {
+		list = append(list, localEvents{pattern: e.pattern, group: e.group})
+	}
+	return list
 }

@@ -21,8 +21,8 @@ func echo(_ context.Context, req *action.Request) (any, error) { return req.Para
 func catalogOf(schema moleculer.ServiceSchema) (c *catalog, log *test.Hook) {
 	logger, log := test.NewNullLogger()
 	c = newCatalog()
-	plain := func(goName string) action.Handler {
-		return func(context.Context, *action.Request) (any, error) { return goName, nil }
+	plain := func(handle moleculer.ActionHandler) action.Handler {
+		return func(context.Context, *action.Request) (any, error) { return handle(nil, nil), nil }
 	}
 	c.add(&schema, schema.Settings, plain, logrus.NewEntry(logger))
 	return c, log
@@ -196,24 +196,14 @@ func TestNamesFollowTheVersion(t *testing.T) {
 	}
 }
 
-func TestAPlainActionIsRunUnderMoleculerGosOwnName(t *testing.T) {
-	for version, want := range map[string]string{"": "svc.do", "2": "2.svc.do"} {
-		t.Run(want, func(t *testing.T) {
-			c, _ := catalogOf(moleculer.ServiceSchema{Name: "svc", Version: version, Actions: []moleculer.Action{{Name: "do"}}})
-			names := c.list("n")[0].Actions
-			require.Len(t, names, 1)
-			local, ok := c.action(names[0])
-			require.True(t, ok)
-			got, err := local.handle(context.Background(), nil)
-			require.NoError(t, err)
-			require.Equal(t, want, got)
-		})
-	}
-}
-
-func TestInternalServicesStayAtHome(t *testing.T) {
-	c, _ := catalogOf(moleculer.ServiceSchema{Name: "$node", Actions: []moleculer.Action{{Name: "list"}}})
-	require.Empty(t, c.announcement())
+func TestAPlainActionIsRunByItsOwnHandler(t *testing.T) {
+	handler := func(moleculer.Context, moleculer.Payload) any { return "done" }
+	c, _ := catalogOf(moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{{Name: "do", Handler: handler}}})
+	local, ok := c.action("v2.svc.do")
+	require.True(t, ok)
+	got, err := local.handle(context.Background(), nil)
+	require.NoError(t, err)
+	require.Equal(t, "done", got)
 }
 
 func TestTheListOfAServiceNamesItsActionsInOrder(t *testing.T) {

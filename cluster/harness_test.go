@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,21 +28,30 @@ const patience = 30 * time.Second
 // The login of every test server, so that a test can look for what must not leak.
 const user, password = "switchboard", "s3cr3t-of-nats"
 
-// shared is the NATS server of all tests that need none of their own; each has its own namespace on it.
-var shared *server.Server
+// shared gives the NATS server of all tests that need none of their own; each has its own namespace on
+// it. Fuzzing goes without, which would take what the server does for its own work.
+var shared = sync.OnceValue(func() *server.Server {
+	s, err := startServer(server.RANDOM_PORT)
+	if err != nil {
+		panic(err)
+	}
+	running = s
+	return s
+})
+
+var running *server.Server
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
 
-// withServer runs the tests with the shared server.
+// withServer runs the tests and stops the shared server.
 type withServer struct{ *testing.M }
 
 func (m withServer) Run() int {
-	var err error
-	if shared, err = startServer(server.RANDOM_PORT); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer stopServer(shared)
+	defer func() {
+		if running != nil {
+			stopServer(running)
+		}
+	}()
 	return m.M.Run()
 }
 
@@ -84,7 +93,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	t.Parallel()
-	return &bench{T: t, server: shared, namespace: uuid.NewString()}
+	return &bench{T: t, server: shared(), namespace: uuid.NewString()}
 }
 
 // node is the node under test.
@@ -188,6 +197,8 @@ func within(tb testing.TB) context.Context {
 type peer struct {
 	t      *testing.T
 	id     string
+	ver    string // of the protocol
+	seq    int    // of its last INFO
 	prefix string
 	nc     *nats.Conn
 	all    *nats.Subscription
@@ -207,12 +218,32 @@ func (p packet) is(command, target string) bool { return p.command == command &&
 
 func (b *bench) peer(id string) *peer {
 	b.Helper()
-	p := &peer{t: b.T, id: id, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho())}
+	p := &peer{t: b.T, id: id, ver: "4", seq: 1, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho())}
 	var err error
 	p.all, err = p.nc.SubscribeSync(p.prefix + ">")
 	require.NoError(b, err)
+	_, err = p.nc.Subscribe(p.prefix+"PING", p.pong)
+	require.NoError(b, err)
 	require.NoError(b, p.nc.FlushTimeout(patience))
+	b.Cleanup(p.goodbye)
 	return p
+}
+
+// pong answers the PINGs to all, as every node does. One that leaves waits for that.
+func (p *peer) pong(msg *nats.Msg) {
+	var ping fields
+	if json.Unmarshal(msg.Data, &ping) == nil {
+		data := fmt.Appendf(nil, `{"ver":%q,"sender":%q,"id":%q,"time":1,"arrived":1}`, p.ver, p.id, ping["id"])
+		_ = p.nc.Publish(p.prefix+"PONG."+ping["sender"].(string), data)
+	}
+}
+
+// goodbye says that the peer is gone, where it can still be heard.
+func (p *peer) goodbye() {
+	_ = p.nc.Publish(p.prefix+"DISCONNECT", fmt.Appendf(nil, `{"ver":%q,"sender":%q}`, p.ver, p.id))
+	if p.nc.IsConnected() {
+		_ = p.nc.FlushTimeout(patience)
+	}
 }
 
 // raw sends bytes.
@@ -224,7 +255,7 @@ func (p *peer) raw(subject string, data []byte) {
 // send sends a packet; "ver" and "sender" are added where f has none.
 func (p *peer) send(subject string, f fields) {
 	p.t.Helper()
-	whole := fields{"ver": "4", "sender": p.id}
+	whole := fields{"ver": p.ver, "sender": p.id}
 	for k, v := range f {
 		whole[k] = v
 	}
@@ -236,8 +267,9 @@ func (p *peer) send(subject string, f fields) {
 // next reads the next packet of somebody else.
 func (p *peer) next() packet {
 	p.t.Helper()
+	deadline := time.Now().Add(patience)
 	for {
-		msg, err := p.all.NextMsg(patience)
+		msg, err := p.all.NextMsg(time.Until(deadline))
 		require.NoError(p.t, err)
 		got := packet{raw: msg.Data}
 		got.command, got.target = split(msg.Subject[len(p.prefix):])
@@ -265,13 +297,15 @@ func (p *peer) await(match func(packet) bool) packet {
 			return old
 		}
 	}
-	for {
+	for begun := time.Now(); time.Since(begun) < patience; {
 		got := p.next()
 		if match(got) {
 			return got
 		}
 		p.unread = append(p.unread, got)
 	}
+	require.FailNow(p.t, "it did not come")
+	panic("unreachable")
 }
 
 // expect awaits a packet to this peer, or with target "" one to all.
@@ -295,13 +329,34 @@ func (p *peer) introduce(n *node, actions ...string) {
 	for _, a := range actions {
 		definitions[a] = fields{"name": a}
 	}
-	p.send("INFO", fields{
-		"seq": 2, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"},
-		"services": []fields{{"name": "peer", "fullName": "peer", "actions": definitions}},
-	})
+	p.announce(fields{"name": "peer", "fullName": "peer", "actions": definitions})
 	for _, a := range actions {
 		require.NoError(p.t, n.WaitFor(within(p.t), a))
 	}
+}
+
+// announce makes the peer a member with these services, of which the node knows on return.
+func (p *peer) announce(services ...fields) {
+	p.t.Helper()
+	p.seq++
+	p.send("INFO", fields{
+		"seq": p.seq, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"}, "services": append([]fields{}, services...),
+	})
+	p.sync()
+}
+
+// listening is a service of a peer that listens to these events.
+func listening(name string, patterns ...string) fields {
+	events := fields{}
+	for _, pattern := range patterns {
+		events[pattern] = fields{"name": pattern}
+	}
+	return fields{"name": name, "fullName": name, "events": events}
+}
+
+// offering is a service "peer" of a peer with one action "peer.do" of this definition.
+func offering(definition fields) fields {
+	return fields{"name": "peer", "fullName": "peer", "actions": fields{"peer.do": definition}}
 }
 
 // request sends a REQ and gives its id.

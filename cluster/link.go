@@ -7,12 +7,16 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +26,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
@@ -31,10 +36,16 @@ type Options struct {
 	Namespace string // Moleculer's, "" for none
 	Version   string // of this software, told to the cluster
 	Metadata  map[string]any
+	Protocol  wire.Version // empty means wire.V4
+
+	MaxCallLevel int // depth at which a chain of calls ends with MaxCallLevelError; 0 means none
+	StreamLimit  int // bytes of a request stream; 0 means 10 MB
 
 	Concurrency  int           // requests that run at once
 	Queue        int           // requests that wait while that many run; more are refused with QueueIsFullError
 	DrainTimeout time.Duration // how long a stop waits for running requests
+
+	HeartbeatInterval time.Duration // 0 means 10 s; callers take a node for dead after 30 s of silence by default
 
 	Log *logrus.Entry
 }
@@ -50,7 +61,9 @@ type Link struct {
 	catalog    *catalog
 	registry   *registry
 	pending    *pendingCalls
+	streams    *streams
 	pool       *pool
+	lane       *lane
 	beat       time.Duration // between two heartbeats
 	delegates  atomic.Pointer[moleculer.BrokerDelegates]
 
@@ -58,13 +71,20 @@ type Link struct {
 	cancel context.CancelFunc
 	fatal  chan error
 	tasks  sync.WaitGroup
+	born   time.Time
+
+	lastCPU atomic.Pointer[int] // percent, as of the last heartbeat
 
 	mu        sync.Mutex // guards what follows, and the order in which INFOs go out
 	phase     phase
 	seq       int64
 	subs      []*nats.Subscription
+	requests  *nats.Subscription            // one of them
+	balanced  map[string]*nats.Subscription // by subject and queue
 	control   chan *nats.Msg
 	strangers map[string]bool // senders of another protocol version, each logged once
+	unaware   map[string]bool // nodes that may not know yet that this one is leaving
+	aware     chan struct{}   // closed when there are no such nodes any more
 }
 
 // phase of a link's life, in order.
@@ -82,15 +102,22 @@ const (
 // New prepares a link. The connection stays the caller's, who closes it after the broker's Stop.
 func New(nc *nats.Conn, opts Options) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Link{
+	opts.Protocol = cmp.Or(opts.Protocol, wire.V4)
+	opts.HeartbeatInterval = cmp.Or(opts.HeartbeatInterval, heartbeatInterval)
+	jitter := opts.HeartbeatInterval / heartbeatJitter
+	l := &Link{
 		opts: opts, nc: nc, log: opts.Log.WithField("node", opts.NodeID),
 		prefix: wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
 		catalog: newCatalog(), registry: newRegistry(), pending: newPendingCalls(),
 		pool: newPool(opts.Concurrency, opts.Queue),
-		beat: heartbeatInterval + rand.N(2*heartbeatJitter) - heartbeatJitter,
+		beat: opts.HeartbeatInterval + rand.N(2*jitter+1) - jitter,
 		ctx:  ctx, cancel: cancel, fatal: make(chan error, 1),
 		seq: 1, control: make(chan *nats.Msg, 8192), strangers: map[string]bool{},
+		born: time.Now(), streams: newStreams(opts.NodeID, cmp.Or(opts.StreamLimit, 10<<20)),
 	}
+	l.lane = newLane(l.pool)
+	l.addNodeService()
+	return l
 }
 
 // Fatal delivers the one error after which this node must not go on: another node has its id.
@@ -99,10 +126,38 @@ func (l *Link) Fatal() <-chan error { return l.fatal }
 // NodeID is this node's id.
 func (l *Link) NodeID() string { return l.opts.NodeID }
 
-// Services lists what the cluster serves, this node's services first.
+// Services lists what the cluster serves, this node's services first. The brokers' own services, whose
+// names start with $, are left out.
 func (l *Link) Services() []ServiceStatus {
-	return append(l.catalog.list(l.opts.NodeID), l.registry.services()...)
+	return slices.DeleteFunc(append(l.catalog.list(l.opts.NodeID), l.registry.services()...), func(s ServiceStatus) bool {
+		return strings.HasPrefix(s.FullName, "$")
+	})
 }
+
+// conflictWait is how long a node that starts waits for another with its id to speak up.
+const conflictWait = 200 * time.Millisecond
+
+// Open connects the link to the cluster, and fails if another node has this one's id. The broker's
+// Start does so itself where it has not been done, but does not wait for such a node, and can only
+// panic.
+func (l *Link) Open(ctx context.Context) error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	wait := time.NewTimer(conflictWait)
+	defer wait.Stop()
+	select {
+	case err := <-l.fatal:
+		return err
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends what Open began, where no broker has been started.
+func (l *Link) Close() error { return l.close() }
 
 // Join makes a member of the cluster that serves nothing; a broker joins by its own Start.
 func (l *Link) Join() error {
@@ -123,9 +178,26 @@ func (l *Link) Leave() {
 
 // WaitFor waits until some node serves the action.
 func (l *Link) WaitFor(ctx context.Context, name string) error {
+	return l.waitUntil(ctx, func() bool {
+		_, ok := l.catalog.action(name)
+		return ok || l.registry.knows(name)
+	})
+}
+
+// WaitForServices waits until each of the services, named by their full names, is on some node.
+func (l *Link) WaitForServices(ctx context.Context, names ...string) error {
+	return l.waitUntil(ctx, func() bool {
+		known := l.Services()
+		return !slices.ContainsFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(known, func(s ServiceStatus) bool { return s.FullName == name })
+		})
+	})
+}
+
+func (l *Link) waitUntil(ctx context.Context, holds func() bool) error {
 	for {
 		news := l.registry.news()
-		if _, ok := l.catalog.action(name); ok || l.registry.knows(name) {
+		if holds() {
 			return nil
 		}
 		select {
@@ -175,7 +247,12 @@ func (l *Link) open() error {
 	if err := l.subscribed(l.nc.Subscribe(wire.Subject(l.prefix, wire.Response, me), l.onResponse)); err != nil {
 		return err
 	}
-	if err := l.subscribed(l.nc.Subscribe(wire.Subject(l.prefix, wire.Request, me), l.onRequest)); err != nil {
+	requests, err := l.nc.Subscribe(wire.Subject(l.prefix, wire.Request, me), l.onRequest)
+	if err := l.subscribed(requests, err); err != nil {
+		return err
+	}
+	l.requests = requests
+	if err := l.subscribed(l.nc.Subscribe(wire.Subject(l.prefix, wire.Event, me), l.onEvent(""))); err != nil {
 		return err
 	}
 	if err := l.nc.FlushTimeout(5 * time.Second); err != nil {
@@ -183,7 +260,8 @@ func (l *Link) open() error {
 	}
 	l.phase = open
 	l.tasks.Go(l.controlLoop)
-	l.nc.SetReconnectHandler(func(*nats.Conn) { l.reconnected() })
+	status := l.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
+	l.tasks.Go(func() { l.watchConnection(status) })
 	return l.publish(wire.Discover, "", &wire.BarePacket{Header: l.header()})
 }
 
@@ -205,6 +283,7 @@ func (l *Link) announce() {
 	l.phase = ready
 	l.seq++
 	l.sendInfo("")
+	l.balance()
 	l.tasks.Go(l.heartbeats)
 }
 
@@ -216,6 +295,29 @@ func (l *Link) changed() {
 	if l.phase == ready {
 		l.seq++
 		l.sendInfo("")
+		l.balance()
+	}
+}
+
+// watchConnection follows the connection's ups and downs. It listens, as others may, instead of taking
+// the connection's only handlers.
+func (l *Link) watchConnection(status chan nats.Status) {
+	defer l.nc.RemoveStatusListener(status)
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case s, ok := <-status:
+			switch {
+			case !ok: // the connection has been closed
+				return
+			case s == nats.CONNECTED:
+				l.reconnected()
+			case s == nats.RECONNECTING:
+				// Answers that come now are lost.
+				l.pending.rejectIf(func(*pendingCall) bool { return true }, func(*pendingCall) error { return action.BrokerDisconnected() })
+			}
+		}
 	}
 }
 
@@ -234,7 +336,8 @@ func (l *Link) reconnected() {
 }
 
 // leave makes callers go elsewhere, waits for them to notice, refuses what still comes, and waits
-// for the running requests (wire note §6).
+// for the running requests (wire note §6). Node gives callers stopDelay to notice and loses the calls of
+// those that are too busy for that; here they are asked.
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
@@ -245,9 +348,15 @@ func (l *Link) leave() {
 	l.phase = leaving
 	l.seq++
 	l.sendInfo("")
+	l.unbalance()
+	l.askAll()
+	requests, aware := l.requests, l.aware
 	l.mu.Unlock()
-	if err := l.nc.FlushTimeout(time.Second); err != nil {
+	limit, cancelLimit := context.WithTimeout(l.ctx, awareTimeout)
+	defer cancelLimit()
+	if err := l.nc.FlushTimeout(awareTimeout); err != nil {
 		l.log.WithError(err).Warn("could not tell the cluster that this node is leaving")
+		cancelLimit() // nobody will answer
 	}
 	grace := time.NewTimer(stopDelay)
 	defer grace.Stop()
@@ -255,6 +364,11 @@ func (l *Link) leave() {
 	case <-grace.C:
 	case <-l.ctx.Done():
 	}
+	select {
+	case <-aware:
+	case <-limit.Done():
+	}
+	taken(limit, requests)
 
 	l.setPhase(stopping)
 	ctx, cancel := context.WithTimeout(l.ctx, l.opts.DrainTimeout)
@@ -264,8 +378,54 @@ func (l *Link) leave() {
 	}
 }
 
-// stopDelay is how long the node still serves after it has said that it leaves, Node's default.
-const stopDelay = 100 * time.Millisecond
+// How long the node still serves after it has said that it leaves: at least Node's default, at most until
+// awareTimeout where nodes do not answer.
+const (
+	stopDelay    = 100 * time.Millisecond
+	awareTimeout = time.Second
+)
+
+// askAll pings all nodes. Their answers show that they have read what was sent before, and are preceded
+// by all that they have sent before reading it. The caller holds l.mu.
+func (l *Link) askAll() {
+	l.aware, l.unaware = make(chan struct{}), l.registry.present()
+	if len(l.unaware) == 0 {
+		close(l.aware)
+		return
+	}
+	now := strconv.AppendInt(nil, time.Now().UnixMilli(), 10)
+	if err := l.publish(wire.Ping, "", &wire.PingPacket{Header: l.header(), Time: now, ID: strconv.AppendQuote(nil, l.instanceID)}); err != nil {
+		l.log.WithError(err).Warn("cannot ask whether the cluster knows that this node is leaving")
+	}
+}
+
+// knows takes note that a node knows that this one is leaving, or is gone itself.
+func (l *Link) knows(nodeID string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.unaware[nodeID] {
+		return
+	}
+	if delete(l.unaware, nodeID); len(l.unaware) == 0 {
+		close(l.aware)
+	}
+}
+
+// taken waits until all messages that have arrived for a subscription have been handled.
+func taken(ctx context.Context, sub *nats.Subscription) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if waiting, _, err := sub.Pending(); err != nil || waiting == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // close leaves the cluster.
 func (l *Link) close() error {
@@ -305,14 +465,14 @@ func (l *Link) currentPhase() phase {
 }
 
 func (l *Link) header() wire.Header {
-	return wire.Header{Ver: wire.Protocol, Sender: l.opts.NodeID}
+	return wire.Header{Ver: l.opts.Protocol, Sender: l.opts.NodeID}
 }
 
 // sendInfo tells a node, or all, who this is and what it serves. The caller holds l.mu.
 func (l *Link) sendInfo(nodeID string) {
 	info := &wire.Announcement{
 		Header: l.header(), Services: []any{}, IPList: addresses(), Hostname: hostname(),
-		Client:     wire.Client{Type: "go", Version: l.opts.Version, LangVersion: runtime.Version()},
+		Client:     l.client(),
 		InstanceID: l.instanceID, Metadata: l.opts.Metadata, Seq: l.seq,
 	}
 	if info.Metadata == nil {
@@ -324,6 +484,10 @@ func (l *Link) sendInfo(nodeID string) {
 	if err := l.publish(wire.Info, nodeID, info); err != nil {
 		l.log.WithError(err).Warn("cannot announce this node's services")
 	}
+}
+
+func (l *Link) client() wire.Client {
+	return wire.Client{Type: "go", Version: l.opts.Version, LangVersion: runtime.Version()}
 }
 
 func (l *Link) publish(cmd wire.Command, nodeID string, packet any) error {

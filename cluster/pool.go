@@ -48,6 +48,25 @@ func (p *pool) submit(job func()) bool {
 	return true
 }
 
+// hire runs the job at once, if a worker is free. While requests are still running it does so even
+// where the pool takes no more: the job is one of theirs.
+func (p *pool) hire(job func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch last := len(p.idle) - 1; {
+	case last >= 0:
+		p.idle[last] <- job
+		p.idle = p.idle[:last]
+	case p.workers < p.limit && (!p.closed || p.pending > 0):
+		p.workers++
+		go p.work(job)
+	default:
+		return false
+	}
+	p.pending++
+	return true
+}
+
 func (p *pool) work(job func()) {
 	mine := make(chan func(), 1)
 	for job != nil {
@@ -68,6 +87,7 @@ func (p *pool) next(mine chan func()) func() {
 		return job
 	}
 	if p.closed {
+		p.workers--
 		p.checkDrained()
 		p.mu.Unlock()
 		return nil
@@ -95,6 +115,7 @@ func (p *pool) drain(ctx context.Context) int {
 	for _, worker := range p.idle {
 		close(worker)
 	}
+	p.workers -= len(p.idle)
 	p.idle = nil
 	p.checkDrained()
 	p.mu.Unlock()

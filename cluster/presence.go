@@ -10,14 +10,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/shirou/gopsutil/v4/cpu"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// How often the node says that it is alive, Node's default, give or take half a second so that the
+// How often the node says that it is alive, Node's default, give or take a twentieth so that the
 // nodes of a cluster do not all speak at once; and how often it looks for silent ones.
 const (
 	heartbeatInterval = 10 * time.Second
-	heartbeatJitter   = 500 * time.Millisecond
+	heartbeatJitter   = 20 // the interval through this
 	expireInterval    = 5 * time.Second
 )
 
@@ -46,12 +47,14 @@ func (l *Link) onControl(msg *nats.Msg) {
 		}
 	case wire.Heartbeat:
 		var p wire.HeartbeatPacket
-		if l.decode(msg, &p) && p.Sender != l.opts.NodeID && !l.registry.heartbeat(p.Sender, time.Now()) {
+		if l.decode(msg, &p) && p.Sender != l.opts.NodeID && !l.registry.heartbeat(p.Sender, p.CPU, time.Now()) {
 			l.ask(p.Sender)
 		}
 	case wire.Discover:
 		var p wire.BarePacket
-		if l.decode(msg, &p) && p.Sender != l.opts.NodeID {
+		if l.decode(msg, &p) {
+			// This node's own id is answered too: the sender may be another node that has taken it, and
+			// learns so before it does any harm.
 			l.mu.Lock()
 			if l.phase >= ready && l.phase < closed {
 				l.sendInfo(p.Sender)
@@ -60,22 +63,26 @@ func (l *Link) onControl(msg *nats.Msg) {
 		}
 	case wire.Disconnect:
 		var p wire.BarePacket
-		if l.decode(msg, &p) && p.Sender != l.opts.NodeID && l.registry.disconnect(p.Sender) {
-			l.gone(p.Sender, "it left")
+		if l.decode(msg, &p) && p.Sender != l.opts.NodeID && l.registry.disconnect(p.Sender, time.Now()) {
+			l.gone(p.Sender, false)
 		}
 	case wire.Ping:
 		var p wire.PingPacket
 		if l.decode(msg, &p) && p.Sender != l.opts.NodeID {
 			l.pong(&p)
 		}
-	case wire.Pong: // this node sends no pings yet
+	case wire.Pong: // this node pings when it leaves only
+		var p wire.PingPacket
+		if l.decode(msg, &p) {
+			l.knows(p.Sender)
+		}
 	default:
 	}
 }
 
 // decode reads a packet and says whether it can be used.
 func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
-	err := wire.Decode(msg.Data, packet)
+	err := wire.Decode(l.opts.Protocol, msg.Data, packet)
 	if err == nil {
 		return true
 	}
@@ -95,8 +102,21 @@ func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
 
 func (l *Link) onInfo(p *wire.InfoPacket) {
 	if p.Sender != l.opts.NodeID {
-		if l.registry.info(p, time.Now()) {
+		news := l.registry.info(p, time.Now())
+		node := map[string]any{"id": p.Sender}
+		if news.replaced { // nobody will answer what the instance before it was asked
+			l.pending.reject(p.Sender)
+			l.streams.forget(p.Sender)
+		}
+		switch {
+		case news.joined:
 			l.log.WithField("peer", p.Sender).Infof("node joined: %s %s", p.Client.Type, p.Client.Version)
+			l.internal("$node.connected", map[string]any{"node": node, "reconnected": news.reconnected})
+		case news.changed:
+			l.internal("$node.updated", map[string]any{"node": node})
+		}
+		if news.changed && p.Services != nil {
+			l.internal("$services.changed", map[string]any{"localService": false})
 		}
 		return
 	}
@@ -108,9 +128,16 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 	}
 }
 
-func (l *Link) gone(nodeID, why string) {
+func (l *Link) gone(nodeID string, unexpected bool) {
+	why := "it left"
+	if unexpected {
+		why = "no heartbeat for " + heartbeatTimeout.String()
+	}
 	l.log.WithField("peer", nodeID).Infof("node is gone: %s", why)
+	l.knows(nodeID)
 	l.pending.reject(nodeID)
+	l.streams.forget(nodeID)
+	l.internal("$node.disconnected", map[string]any{"node": map[string]any{"id": nodeID}, "unexpected": unexpected})
 }
 
 // ask makes a node introduce itself.
@@ -141,7 +168,8 @@ func (l *Link) heartbeats() {
 		case <-l.ctx.Done():
 			return
 		case <-beat.C:
-			if err := l.publish(wire.Heartbeat, "", &wire.HeartbeatPacket{Header: l.header(), CPU: cpuPercent()}); err != nil {
+			l.lastCPU.Store(cpuPercent())
+			if err := l.publish(wire.Heartbeat, "", &wire.HeartbeatPacket{Header: l.header(), CPU: l.lastCPU.Load()}); err != nil {
 				l.log.WithError(err).Debug("no heartbeat sent")
 			}
 		case <-check.C:
@@ -152,7 +180,10 @@ func (l *Link) heartbeats() {
 
 func (l *Link) expire(now time.Time) {
 	for _, id := range l.registry.expire(now) {
-		l.gone(id, "no heartbeat for "+heartbeatTimeout.String())
+		l.gone(id, true)
+	}
+	for _, p := range l.streams.expire(now) {
+		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 	}
 }
 

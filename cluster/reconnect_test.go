@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/action"
 )
 
 // outage is a cluster whose NATS server the test takes away and brings back.
@@ -86,7 +86,7 @@ func TestCallsDuringAnOutageFailAtOnce(t *testing.T) {
 	n := o.serve(echo)
 	p.introduce(n, "peer.do")
 	o.begin(n)
-	_, err := n.Call(context.Background(), "peer.do", nil, cluster.CallOptions{})
+	_, err := n.Call(context.Background(), "peer.do", nil, action.CallOptions{})
 	require.Equal(t, "BAD_GATEWAY", typeOf(t, err))
 }
 

@@ -32,7 +32,8 @@ type registry struct {
 	mu      sync.RWMutex
 	nodes   map[string]*remoteNode
 	actions map[string]*endpoints // by full action name
-	changed chan struct{}         // closed, and replaced, when services may have been added
+	events  []*eventList
+	changed chan struct{} // closed, and replaced, when services may have been added
 }
 
 type remoteNode struct {
@@ -41,13 +42,39 @@ type remoteNode struct {
 	seq        int64
 	available  bool
 	lastSeen   time.Time // of the last heartbeat, or of the INFO that made it available
+	offline    time.Time // when it was dropped
+	cpu        *int      // percent, of the last heartbeat
+	hostname   string
+	ipList     []string
+	client     wire.Client
+	metadata   json.RawMessage
 	registered []wire.ServiceInfo
 }
 
 // endpoints are the nodes that serve an action, called in turn.
 type endpoints struct {
-	nodes []string
-	next  int
+	nodes  []string
+	next   int
+	policy callPolicy // of the first node that registered the action, as in Node
+}
+
+// callPolicy is what a definition in INFO asks of callers.
+type callPolicy struct {
+	Timeout     float64 `json:"timeout"` // ms
+	RetryPolicy struct {
+		Enabled  bool    `json:"enabled"`
+		Retries  *int    `json:"retries"`
+		Delay    float64 `json:"delay"`    // ms
+		MaxDelay float64 `json:"maxDelay"` // ms
+		Factor   float64 `json:"factor"`
+	} `json:"retryPolicy"`
+}
+
+// eventList are the nodes that listen to a pattern in a group, in turn where an event is balanced.
+type eventList struct {
+	pattern, group string
+	nodes          []string
+	next           int
 }
 
 func newRegistry() *registry {
@@ -75,6 +102,19 @@ func (r *registry) available(nodeID string) bool {
 	return ok && n.available
 }
 
+// present is the set of the nodes that are available.
+func (r *registry) present() map[string]bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	ids := map[string]bool{}
+	for id, n := range r.nodes {
+		if n.available {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
 func (r *registry) knows(name string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -82,34 +122,43 @@ func (r *registry) knows(name string) bool {
 	return ok
 }
 
+// infoNews is what an INFO brought.
+type infoNews struct {
+	joined      bool // the node was not there
+	reconnected bool // … but had been before
+	replaced    bool // another instance of the node took its place unnoticed
+	changed     bool // anything at all
+}
+
 // info takes an INFO in. Services are registered anew when the packet is newer than the last one,
-// when the node was away, or when it is another instance; otherwise they are unchanged. joined says
-// that the node was not there before.
-func (r *registry) info(p *wire.InfoPacket, now time.Time) (joined bool) {
+// when the node was away, or when it is another instance; otherwise they are unchanged.
+func (r *registry) info(p *wire.InfoPacket, now time.Time) (news infoNews) {
 	defer r.notify()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, known := r.nodes[p.Sender]
 	if !known {
 		if len(r.nodes) >= maxNodes {
-			return false
+			return infoNews{}
 		}
 		n = &remoteNode{id: p.Sender}
 		r.nodes[p.Sender] = n
 	}
 	seq := max(p.Seq, 1)
 	if seq <= n.seq && n.available && n.instanceID == p.InstanceID {
-		return false // a repetition, or one that newer ones have overtaken
+		return infoNews{} // a repetition, or one that newer ones have overtaken
 	}
-	if joined = !n.available; joined {
+	news = infoNews{joined: !n.available, reconnected: !n.available && known, replaced: n.available && n.instanceID != p.InstanceID, changed: true}
+	if news.joined {
 		n.available, n.lastSeen = true, now
 	}
 	n.instanceID, n.seq = p.InstanceID, seq
+	n.hostname, n.ipList, n.client, n.metadata = p.Hostname, p.IPList, p.Client, slices.Clone(p.Metadata)
 	if p.Services != nil {
 		r.unregister(n)
 		r.register(n, p.Services)
 	}
-	return joined
+	return news
 }
 
 func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
@@ -128,13 +177,88 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 			e, ok := r.actions[name]
 			if !ok {
 				e = &endpoints{}
+				_ = json.Unmarshal(definition, &e.policy) // what does not fit asks for nothing
 				r.actions[name] = e
 			}
 			if !slices.Contains(e.nodes, n.id) {
 				e.nodes = append(e.nodes, n.id)
 			}
 		}
+		for pattern, definition := range s.Events {
+			r.listen(n.id, pattern, groupOf(definition, s.Name))
+		}
 	}
+}
+
+// groupOf is the group of a listener, its service's name unless its definition says otherwise.
+func groupOf(definition json.RawMessage, service string) string {
+	var d struct {
+		Group string `json:"group"`
+	}
+	_ = json.Unmarshal(definition, &d)
+	return cmp.Or(d.Group, service)
+}
+
+func (r *registry) listen(nodeID, pattern, group string) {
+	i := slices.IndexFunc(r.events, func(l *eventList) bool { return l.pattern == pattern && l.group == group })
+	if i < 0 {
+		r.events = append(r.events, &eventList{pattern: pattern, group: group, nodes: []string{nodeID}})
+	} else if !slices.Contains(r.events[i].nodes, nodeID) {
+		r.events[i].nodes = append(r.events[i].nodes, nodeID)
+	}
+}
+
+// listeners lists the nodes that listen to an event in one of the groups, empty groups meaning all.
+func (r *registry) listeners(name string, groups []string, m *matcher) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var nodes []string
+	for _, l := range r.events {
+		if len(groups) > 0 && !slices.Contains(groups, l.group) || !m.match(name, l.pattern) {
+			continue
+		}
+		for _, id := range l.nodes {
+			if !slices.Contains(nodes, id) {
+				nodes = append(nodes, id)
+			}
+		}
+	}
+	return nodes
+}
+
+// balance chooses one node in turn for each group that listens to an event, and lists the groups by
+// their node. Those of served have their listener already. (Node balances once per pattern, so that a
+// group with two that match may run its handlers twice.)
+func (r *registry) balance(name string, groups, served []string, m *matcher) map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	type group struct {
+		first *eventList // its patterns take their turns together
+		nodes []string
+	}
+	found := map[string]*group{}
+	for _, l := range r.events {
+		if slices.Contains(served, l.group) || len(groups) > 0 && !slices.Contains(groups, l.group) || !m.match(name, l.pattern) {
+			continue
+		}
+		g, ok := found[l.group]
+		if !ok {
+			g = &group{first: l}
+			found[l.group] = g
+		}
+		for _, id := range l.nodes {
+			if !slices.Contains(g.nodes, id) {
+				g.nodes = append(g.nodes, id)
+			}
+		}
+	}
+	chosen := map[string][]string{}
+	for name, g := range found {
+		g.first.next = (g.first.next + 1) % len(g.nodes)
+		id := g.nodes[g.first.next]
+		chosen[id] = append(chosen[id], name)
+	}
+	return chosen
 }
 
 func (r *registry) unregister(n *remoteNode) {
@@ -152,35 +276,39 @@ func (r *registry) unregister(n *remoteNode) {
 			}
 		}
 	}
+	for _, l := range r.events {
+		l.nodes = slices.DeleteFunc(l.nodes, func(id string) bool { return id == n.id })
+	}
+	r.events = slices.DeleteFunc(r.events, func(l *eventList) bool { return len(l.nodes) == 0 })
 	n.registered = nil
 }
 
 // heartbeat says whether the sender is known and available; if not, it must be asked who it is.
-func (r *registry) heartbeat(sender string, now time.Time) bool {
+func (r *registry) heartbeat(sender string, cpu *int, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, ok := r.nodes[sender]
 	if !ok || !n.available {
 		return false
 	}
-	n.lastSeen = now
+	n.lastSeen, n.cpu = now, cpu
 	return true
 }
 
 // disconnect takes a node's services away and says whether there was such a node.
-func (r *registry) disconnect(nodeID string) bool {
+func (r *registry) disconnect(nodeID string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, ok := r.nodes[nodeID]
 	if !ok || !n.available {
 		return false
 	}
-	r.drop(n)
+	r.drop(n, now)
 	return true
 }
 
-func (r *registry) drop(n *remoteNode) {
-	n.available = false
+func (r *registry) drop(n *remoteNode, now time.Time) {
+	n.available, n.offline = false, now
 	n.seq++ // as Node does: the next INFO counts as news in any case
 	r.unregister(n)
 }
@@ -195,7 +323,7 @@ func (r *registry) expire(now time.Time) []string {
 		silent := now.Sub(n.lastSeen)
 		switch {
 		case n.available && silent > heartbeatTimeout:
-			r.drop(n)
+			r.drop(n, now)
 			dropped = append(dropped, id)
 		case !n.available && silent > offlineTimeout:
 			delete(r.nodes, id)
@@ -204,8 +332,9 @@ func (r *registry) expire(now time.Time) []string {
 	return dropped
 }
 
-// pick chooses the node to call: the given one if it serves the action, else the next in turn.
-func (r *registry) pick(name, nodeID string) (string, error) {
+// pick chooses the node to call: the given one if it serves the action, else the next in turn, and
+// the one tried before only where there is no other.
+func (r *registry) pick(name, nodeID, tried string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e, ok := r.actions[name]
@@ -213,13 +342,27 @@ func (r *registry) pick(name, nodeID string) (string, error) {
 	case !ok:
 		return "", action.ServiceNotFound(name, nodeID)
 	case nodeID == "":
-		e.next = (e.next + 1) % len(e.nodes)
+		for range e.nodes {
+			if e.next = (e.next + 1) % len(e.nodes); e.nodes[e.next] != tried {
+				break
+			}
+		}
 		return e.nodes[e.next], nil
 	case slices.Contains(e.nodes, nodeID):
 		return nodeID, nil
 	default:
 		return "", action.ServiceNotFound(name, nodeID)
 	}
+}
+
+// policy is what the action's definition asks of callers.
+func (r *registry) policy(name string) callPolicy {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e, ok := r.actions[name]; ok {
+		return e.policy
+	}
+	return callPolicy{}
 }
 
 // ServiceStatus is one service on one node, as [Link.Services] lists it.

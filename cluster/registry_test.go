@@ -73,20 +73,20 @@ func TestWhichInfosChangeTheServices(t *testing.T) {
 
 func TestANodeThatWasAwayIsTakenWithAnySeq(t *testing.T) {
 	r := after(infoFrom("n", 9, "old"))
-	r.disconnect("n")
-	require.True(t, r.info(infoFrom("n", 1, "new"), start))
+	r.disconnect("n", start)
+	require.True(t, joins(r, infoFrom("n", 1, "new")))
 	require.Equal(t, []string{"new@n"}, served(r))
 }
 
 func TestAnInfoSaysWhetherTheNodeJoined(t *testing.T) {
 	r := newRegistry()
-	require.True(t, r.info(infoFrom("n", 2), start))
-	require.False(t, r.info(infoFrom("n", 3), start))
+	require.True(t, joins(r, infoFrom("n", 2)))
+	require.False(t, joins(r, infoFrom("n", 3)))
 }
 
 func TestActionsThatDisappearedAreNoLongerFound(t *testing.T) {
 	r := after(infoFrom("n", 2, "a"), infoFrom("n", 3))
-	_, err := r.pick("a.do", "")
+	_, err := r.pick("a.do", "", "")
 	require.Equal(t, action.ServiceNotFound("a.do", ""), err)
 }
 
@@ -138,7 +138,7 @@ func TestNodesAreCalledInTurn(t *testing.T) {
 	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"), infoFrom("c", 2, "svc"))
 	calls := map[string]int{}
 	for range 9 {
-		node, err := r.pick("svc.do", "")
+		node, err := r.pick("svc.do", "", "")
 		require.NoError(t, err)
 		calls[node]++
 	}
@@ -156,7 +156,7 @@ func TestPickingAGivenNode(t *testing.T) {
 		"that is not here": {"c", action.ServiceNotFound("svc.do", "c")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			node, err := r.pick("svc.do", tc.node)
+			node, err := r.pick("svc.do", tc.node, "")
 			if tc.wantErr != nil {
 				require.Equal(t, tc.wantErr, err)
 				return
@@ -170,12 +170,12 @@ func TestPickingAGivenNode(t *testing.T) {
 func TestPickingGoesOnWhenANodeLeaves(t *testing.T) {
 	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"))
 	for range 3 {
-		_, err := r.pick("svc.do", "")
+		_, err := r.pick("svc.do", "", "")
 		require.NoError(t, err)
 	}
-	r.disconnect("b")
+	r.disconnect("b", start)
 	for range 3 {
-		node, err := r.pick("svc.do", "")
+		node, err := r.pick("svc.do", "", "")
 		require.NoError(t, err)
 		require.Equal(t, "a", node)
 	}
@@ -183,15 +183,15 @@ func TestPickingGoesOnWhenANodeLeaves(t *testing.T) {
 
 func TestANodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
 	r := after(infoFrom("n", 2, "svc"))
-	require.True(t, r.heartbeat("n", start))
-	require.True(t, r.disconnect("n"))
+	require.True(t, r.heartbeat("n", nil, start))
+	require.True(t, r.disconnect("n", start))
 	require.Empty(t, served(r))
-	require.False(t, r.heartbeat("n", start), "its heartbeat alone brings nothing back")
-	require.False(t, r.disconnect("n"), "it has left already")
+	require.False(t, r.heartbeat("n", nil, start), "its heartbeat alone brings nothing back")
+	require.False(t, r.disconnect("n", start), "it has left already")
 }
 
 func TestAnUnknownNodeMustBeAsked(t *testing.T) {
-	require.False(t, newRegistry().heartbeat("n", start))
+	require.False(t, newRegistry().heartbeat("n", nil, start))
 }
 
 func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
@@ -205,7 +205,7 @@ func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := after(infoFrom("n", 2, "svc"))
-			require.True(t, r.heartbeat("n", start.Add(tc.beat)))
+			require.True(t, r.heartbeat("n", nil, start.Add(tc.beat)))
 			require.Equal(t, tc.want, r.expire(start.Add(tc.check)))
 			require.Equal(t, tc.want == nil, r.knows("svc.do"))
 		})
@@ -226,7 +226,7 @@ func TestANodeIsDroppedOnce(t *testing.T) {
 
 func TestANodeIsForgottenAfterTenMinutes(t *testing.T) {
 	r := after(infoFrom("n", 2))
-	r.disconnect("n")
+	r.disconnect("n", start)
 	r.expire(start.Add(10 * time.Minute))
 	require.Len(t, r.nodes, 1)
 	r.expire(start.Add(10*time.Minute + 1))
@@ -255,4 +255,8 @@ func TestStrangersCannotFillTheRegistry(t *testing.T) {
 		r.info(infoFrom(fmt.Sprint(i), 2), start)
 	}
 	require.Len(t, r.nodes, maxNodes)
+}
+
+func joins(r *registry, p *wire.InfoPacket) bool {
+	return r.info(p, start).joined
 }

@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
@@ -21,37 +23,50 @@ func (l *Link) onRequest(msg *nats.Msg) {
 	if !l.decode(msg, &p) || p.ID == "" {
 		return
 	}
-	if p.Stream || p.Seq != nil {
-		// A stream's first packet is answered, its chunks are not calls of their own.
-		if p.Seq == nil || *p.Seq == 0 {
-			l.fail(&p, action.Client(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "action '%s' does not take streams", p.Action))
-		}
+	if l.streams.concerns(&p) {
+		l.onStreamPacket(&p)
 		return
 	}
+	if local := l.target(&p); local != nil {
+		l.accept(&p, local, nil)
+	}
+}
+
+// target finds the action that a packet asks for. If this node does not serve it, the caller is told.
+func (l *Link) target(p *wire.RequestPacket) *localAction {
 	if phase := l.currentPhase(); phase < ready || phase >= stopping {
-		l.fail(&p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
-		return
+		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
+		return nil
 	}
 	local, ok := l.catalog.action(p.Action)
 	if !ok || !local.remote {
-		l.fail(&p, action.ServiceNotFound(p.Action, l.opts.NodeID))
-		return
+		l.fail(p, action.ServiceNotFound(p.Action, l.opts.NodeID))
+		return nil
 	}
+	return local
+}
+
+// accept has a request served, or says why not.
+func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
 	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
-	submitted := l.pool.submit(func() {
+	job := func() {
 		defer cancel()
-		l.serve(ctx, &p, local)
-	})
-	if submitted {
+		l.serve(ctx, p, local, stream)
+	}
+	submit := l.pool.submit
+	if local.pace.isBrief() {
+		submit = l.lane.submit
+	}
+	if submit(job) {
 		return
 	}
 	cancel()
 	if l.currentPhase() >= stopping {
-		l.fail(&p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
+		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
 	}
-	l.fail(&p, action.QueueIsFull(p.Action, l.opts.NodeID, l.pool.depth(), l.opts.Concurrency+l.opts.Queue))
+	l.fail(p, action.QueueIsFull(p.Action, l.opts.NodeID, l.pool.depth()+l.lane.depth(), l.opts.Concurrency+l.opts.Queue))
 }
 
 // limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
@@ -61,43 +76,45 @@ func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (cont
 		caller = local.timeout
 	}
 	if caller <= 0 {
-		return context.WithCancel(l.ctx)
+		return l.ctx, func() {}
 	}
 	return context.WithTimeout(l.ctx, caller)
 }
 
 // serve runs an action and answers.
-func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAction) {
+func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	if ctx.Err() != nil { // its time was over while it waited
 		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 		return
 	}
-	req := &action.Request{
-		ID: p.ID, Action: p.Action, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
-		Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta),
-	}
-	if req.RequestID == "" {
-		req.RequestID = p.ID
-	}
+	req := l.newRequest(p, local, stream)
 	defer func() { // what the handler returned may have methods that panic, and run has not called them
 		if r := recover(); r != nil {
 			l.answer(p, l.failure(p, req, p.Meta, l.panicked(req, r)))
 		}
 	}()
-	result, err := l.run(ctx, req, local)
+	data, err := encoded(l.run(ctx, req, local))
 	meta, metaErr := req.Meta.MarshalJSON()
 	if err == nil && metaErr != nil {
 		err = fmt.Errorf("encode meta: %w", metaErr)
-	}
-	var data []byte
-	if err == nil {
-		data, err = encodeResult(result)
 	}
 	if err != nil {
 		l.answer(p, l.failure(p, req, meta, err))
 		return
 	}
-	l.answer(p, wire.Result(l.opts.NodeID, p.ID, meta, data))
+	l.answer(p, (&wire.Answer{Header: l.header(), ID: p.ID, Meta: meta, Data: data}).Encode())
+}
+
+func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *action.Stream) *action.Request {
+	req := &action.Request{
+		ID: p.ID, Action: p.Action, Service: local.service, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
+		Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta),
+		Headers: p.Headers, Stream: stream, Cluster: (*caller)(l),
+	}
+	if req.RequestID == "" {
+		req.RequestID = p.ID
+	}
+	return req
 }
 
 // run calls a handler and turns its panic into an error: one request must not end the process.
@@ -107,6 +124,14 @@ func (l *Link) run(ctx context.Context, req *action.Request, local *localAction)
 			err = l.panicked(req, r)
 		}
 	}()
+	if local.bulkhead != nil {
+		if err := local.bulkhead.enter(ctx, req.Action, l.opts.NodeID); err != nil {
+			return nil, err
+		}
+		defer local.bulkhead.leave()
+	}
+	started := time.Now()
+	defer func() { local.pace.took(time.Since(started)) }()
 	return local.handle(ctx, req)
 }
 
@@ -115,16 +140,22 @@ func (l *Link) panicked(req *action.Request, reason any) error {
 	return action.Internal(fmt.Errorf("panic: %v", reason))
 }
 
-// failure encodes the RES of a failed request. What is wrong on this side is logged here, because
-// the caller is told no more than that something is.
-func (l *Link) failure(p *wire.RequestPacket, req *action.Request, meta []byte, err error) []byte {
-	e := action.AsError(err, p.Action, l.opts.NodeID)
+// failed turns what an action failed with into the caller's error. What is wrong on this side is
+// logged here, because the caller is told no more than that something is.
+func (l *Link) failed(req *action.Request, err error) *action.Error {
+	e := action.AsError(err, req.Action, l.opts.NodeID)
 	if e.Type == "INTERNAL_ERROR" {
 		l.requestLog(req).WithError(err).Error("action failed")
 	} else {
 		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).Debug("action answered an error: " + e.Message)
 	}
-	return wire.Failure(l.opts.NodeID, p.ID, meta, l.errorObject(e))
+	return e
+}
+
+// failure encodes the RES of a failed request.
+func (l *Link) failure(p *wire.RequestPacket, req *action.Request, meta []byte, err error) []byte {
+	e := l.failed(req, err)
+	return (&wire.Answer{Header: l.header(), ID: p.ID, Meta: meta, Error: l.errorObject(e)}).Encode()
 }
 
 func (l *Link) requestLog(req *action.Request) *logrus.Entry {
@@ -133,7 +164,7 @@ func (l *Link) requestLog(req *action.Request) *logrus.Entry {
 
 // fail answers a request that no handler saw.
 func (l *Link) fail(p *wire.RequestPacket, e *action.Error) {
-	l.answer(p, wire.Failure(l.opts.NodeID, p.ID, p.Meta, l.errorObject(e)))
+	l.answer(p, (&wire.Answer{Header: l.header(), ID: p.ID, Meta: p.Meta, Error: l.errorObject(e)}).Encode())
 }
 
 // errorObject writes all fields: a Node caller hangs for ever on some errors that come without data,
@@ -169,16 +200,31 @@ func (l *Link) errorObject(e *action.Error) []byte {
 func (l *Link) answer(p *wire.RequestPacket, packet []byte) {
 	if limit := l.nc.MaxPayload(); limit > 0 && int64(len(packet)) > limit {
 		l.log.WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID, "bytes": len(packet)}).Warn("an answer is larger than NATS takes")
-		packet = wire.Failure(l.opts.NodeID, p.ID, nil, l.errorObject(action.Server(http.StatusInternalServerError,
-			"MAX_PAYLOAD_EXCEEDED", "the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)))
+		tooLarge := action.Server(http.StatusInternalServerError, "MAX_PAYLOAD_EXCEEDED",
+			"the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)
+		packet = (&wire.Answer{Header: l.header(), ID: p.ID, Error: l.errorObject(tooLarge)}).Encode()
 	}
 	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
 		l.log.WithError(err).WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID}).Warn("an answer could not be sent")
 	}
 }
 
+// encoded encodes the result of a handler that did not fail.
+func encoded(result any, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return encodeResult(result)
+}
+
+var errNotJSON = errors.New("what was given as raw JSON is none")
+
 func encodeResult(result any) ([]byte, error) {
 	if raw, ok := result.(json.RawMessage); ok && len(raw) > 0 {
+		// A packet with something else in it would be dropped, and its receiver wait for ever.
+		if !jsontext.Value(raw).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+			return nil, errNotJSON
+		}
 		return raw, nil
 	}
 	data, err := wire.Encode(result)

@@ -37,7 +37,9 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 	b := newBench(t)
 	seen := make(chan action.Request, 1)
 	b.serve(handler("look", func(_ context.Context, req *action.Request) (any, error) {
-		seen <- *req
+		got := *req
+		got.Cluster, got.Meta = nil, got.Meta.With(nil)
+		seen <- got
 		return nil, nil
 	}))
 	p := b.peer("a")
@@ -56,15 +58,15 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 				Params: json.RawMessage(`{"to":"x"}`), Meta: action.NewMeta(json.RawMessage(`{"user":3}`)),
 			},
 		},
-		"the least that Node accepts": {fields{"id": "2"}, action.Request{ID: "2", RequestID: "2"}},
+		"the least that Node accepts": {fields{"id": "2"}, action.Request{ID: "2", RequestID: "2", Meta: action.NewMeta(json.RawMessage("{}"))}},
 		"nulls and odd streams": {
 			fields{"id": "3", "params": nil, "meta": nil, "timeout": nil, "tracing": nil, "parentID": nil, "requestID": nil, "caller": nil, "stream": ""},
-			action.Request{ID: "3", RequestID: "3", Params: json.RawMessage("null")},
+			action.Request{ID: "3", RequestID: "3", Params: json.RawMessage("null"), Meta: action.NewMeta(json.RawMessage("{}"))},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.packet["action"] = "svc.look"
-			tc.want.Action, tc.want.Sender = "svc.look", "a"
+			tc.want.Action, tc.want.Service, tc.want.Sender = "svc.look", "svc", "a"
 			p.send("REQ."+nodeID, tc.packet)
 			require.Equal(t, tc.want, receive(t, seen))
 		})
@@ -152,6 +154,7 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 		"nil_pointer":          {fails((*action.Error)(nil)), nil, internal},
 		"panic":                {func(context.Context, *action.Request) (any, error) { panic("hunter2") }, nil, internal},
 		"unencodable":          {gives(func() {}), nil, internal},
+		"raw_but_no_json":      {gives(json.RawMessage("<html>")), nil, internal},
 		"explosive":            {gives(explosive{}), nil, internal},
 		"explosive_data":       {fails(bad.With(explosive{})), nil, internal},
 		"unencodable_meta":     {func(_ context.Context, req *action.Request) (any, error) { req.Meta.Set("f", func() {}); return 1, nil }, nil, internal},

@@ -6,16 +6,16 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // The window in which a webhook's timestamp must lie. Gateways stamp webhooks as they come in, so
@@ -137,34 +137,38 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 // decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers. Of names
 // that differ in case only, the one that is lower-case already counts.
 func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
-	var values map[string]headerList
-	if err := json.Unmarshal(raw, &values); err != nil {
-		return nil, err
-	}
-	headers := make(map[string]string, len(values))
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		headers[strings.ToLower(name)] = strings.Join(values[name], ", ")
-	}
-	return headers, nil
+	headers := make(map[string]string, 16)
+	var fault error
+	err := rawjson.Members(raw, func(name string, value []byte) {
+		lower := strings.ToLower(name)
+		if _, taken := headers[lower]; taken && lower != name {
+			return
+		}
+		text, err := readHeader(value)
+		headers[lower] = text
+		fault = cmp.Or(fault, err)
+	})
+	return headers, errors.Join(err, fault)
 }
 
-// headerList is the value of a header: a string, a number, or a list of these.
-type headerList []string
-
-func (l *headerList) UnmarshalJSON(data []byte) error {
-	var list []ID // which takes both, and keeps a number's digits
-	if data[0] != '[' {
-		list = make([]ID, 1)
-		if err := json.Unmarshal(data, &list[0]); err != nil {
-			return err
+// readHeader reads the value of a header: a string, a number, or a list of these.
+func readHeader(value []byte) (string, error) {
+	switch value[0] {
+	case '"':
+		return rawjson.Text(value), nil
+	case '[':
+		var list []ID // which takes both, and keeps a number's digits
+		err := json.Unmarshal(value, &list)
+		parts := make([]string, len(list))
+		for i, part := range list {
+			parts[i] = string(part)
 		}
-	} else if err := json.Unmarshal(data, &list); err != nil {
-		return err
+		return strings.Join(parts, ", "), err
+	default:
+		var id ID
+		err := json.Unmarshal(value, &id)
+		return string(id), err
 	}
-	for _, v := range list {
-		*l = append(*l, string(v))
-	}
-	return nil
 }
 
 func (s *Service) checkAge(w *Webhook) error {

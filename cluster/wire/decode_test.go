@@ -15,7 +15,7 @@ import (
 func request(t *testing.T, fields string) wire.RequestPacket {
 	t.Helper()
 	var p wire.RequestPacket
-	require.NoError(t, wire.Decode([]byte(`{"ver":"4","sender":"a"`+fields+`}`), &p))
+	require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"a"`+fields+`}`), &p))
 	return p
 }
 
@@ -47,7 +47,7 @@ func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 		"caller is an object":       `,"caller":{}`,
 		"seq is a string":           `,"seq":"0"`,
 		"everything is mistyped":    `,"id":1,"action":1,"timeout":"","level":"","tracing":1,"parentID":1,"requestID":1,"caller":1,"stream":1,"seq":""`,
-		"fields of later versions":  `,"headers":{"a":1},"paramsType":2`,
+		"fields of later versions":  `,"later":{"a":1},"paramsType":2`,
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, absent, request(t, fields)) })
 	}
@@ -121,14 +121,14 @@ func TestPacketsThatCannotBeUsedAreRefused(t *testing.T) {
 		"no version":             {`{"sender":"a"}`, wire.ErrVersion},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.ErrorIs(t, wire.Decode([]byte(tc.packet), &wire.RequestPacket{}), tc.want)
+			require.ErrorIs(t, wire.Decode(wire.V4, []byte(tc.packet), &wire.RequestPacket{}), tc.want)
 		})
 	}
 }
 
 func TestThePacketOfAnotherVersionNamesItsSender(t *testing.T) {
 	var p wire.BarePacket
-	require.Error(t, wire.Decode([]byte(`{"ver":"5","sender":"stranger"}`), &p))
+	require.Error(t, wire.Decode(wire.V4, []byte(`{"ver":"5","sender":"stranger"}`), &p))
 	require.Equal(t, "stranger", p.From())
 }
 
@@ -136,7 +136,7 @@ func TestThePacketOfAnotherVersionNamesItsSender(t *testing.T) {
 func response(t *testing.T, fields string) wire.ResponsePacket {
 	t.Helper()
 	var p wire.ResponsePacket
-	require.NoError(t, wire.Decode([]byte(`{"ver":"4","sender":"b",`+fields+`}`), &p))
+	require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"b",`+fields+`}`), &p))
 	return p
 }
 
@@ -181,7 +181,7 @@ func TestAnErrorsCodeIsANumberOrAWord(t *testing.T) {
 func info(t *testing.T, services string) wire.InfoPacket {
 	t.Helper()
 	var p wire.InfoPacket
-	require.NoError(t, wire.Decode([]byte(`{"ver":"4","sender":"b","seq":2,"instanceID":"i","ipList":["192.0.2.2"],"hostname":"vm",`+
+	require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"b","seq":2,"instanceID":"i","ipList":["192.0.2.2"],"hostname":"vm",`+
 		`"client":{"type":"nodejs","version":"0.14.36","langVersion":"v20"},"config":{},"metadata":{}`+services+`}`), &p))
 	return p
 }
@@ -189,7 +189,7 @@ func info(t *testing.T, services string) wire.InfoPacket {
 func TestAnInfoOfNodeIsRead(t *testing.T) {
 	require.Equal(t, wire.InfoPacket{
 		Header: wire.Header{Ver: "4", Sender: "b"}, Seq: 2, InstanceID: "i", IPList: []string{"192.0.2.2"}, Hostname: "vm",
-		Client: wire.Client{Type: "nodejs", Version: "0.14.36", LangVersion: "v20"},
+		Client: wire.Client{Type: "nodejs", Version: "0.14.36", LangVersion: "v20"}, Metadata: json.RawMessage("{}"),
 		Services: []wire.ServiceInfo{{
 			Name: "posts", Version: json.RawMessage("2"), FullName: "v2.posts", Settings: json.RawMessage("{}"), Metadata: json.RawMessage("{}"),
 			Actions: map[string]json.RawMessage{"v2.posts.list": json.RawMessage(`{"name":"v2.posts.list"}`)},
@@ -219,7 +219,7 @@ func TestAHeartbeatsOddCPUCountsAsAbsent(t *testing.T) {
 	for _, cpu := range []string{`null`, `"2"`, `2.5`, `{}`} {
 		t.Run(cpu, func(t *testing.T) {
 			var p wire.HeartbeatPacket
-			require.NoError(t, wire.Decode([]byte(`{"ver":"4","sender":"a","cpu":`+cpu+`}`), &p))
+			require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"a","cpu":`+cpu+`}`), &p))
 			require.Nil(t, p.CPU)
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-var header = wire.Header{Ver: wire.Protocol, Sender: "b"}
+var header = wire.Header{Ver: wire.V4, Sender: "b"}
 
 func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 	cpu, timeout := 2, 898.946134
@@ -46,6 +46,18 @@ func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 			&wire.RequestPacket{Header: header, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Timeout: &timeout, Level: 2, RequestID: "0", Caller: &caller},
 			`{"ver":"4","sender":"b","id":"1","action":"a.b","meta":{},"timeout":898.946134,"level":2,"tracing":null,"parentID":null,"requestID":"0","caller":"v2.posts","stream":false}`,
 		},
+		"a REQ of version 5": {
+			&wire.RequestPacket{Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Headers: json.RawMessage("{}"), Level: 1},
+			`{"ver":"5","sender":"b","id":"1","action":"a.b","meta":{},"headers":{},"level":1,"tracing":null,"parentID":null,"caller":null,"stream":false}`,
+		},
+		"an EVENT for some groups": {
+			&wire.EventPacket{Header: header, ID: "1", Event: "user.created", Data: json.RawMessage(`{"id":1}`), Groups: []string{"other", "posts"}, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1"},
+			`{"ver":"4","sender":"b","id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
+		},
+		"an EVENT for all": {
+			&wire.EventPacket{Header: header, ID: "1", Event: "x", Broadcast: true, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1"},
+			`{"ver":"4","sender":"b","id":"1","event":"x","broadcast":true,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
+		},
 		"an INFO of a node that leaves": {
 			&wire.Announcement{
 				Header: header, Services: []any{}, IPList: []string{"192.0.2.2"}, Hostname: "vm",
@@ -78,19 +90,31 @@ func TestResponsesHaveTheBytesOfNode(t *testing.T) {
 		want   string
 	}{
 		"success": {
-			wire.Result("b", "1", []byte(`{"user":{"id":3}}`), []byte(`{"ok":1}`)),
+			(&wire.Answer{Header: header, ID: "1", Meta: []byte(`{"user":{"id":3}}`), Data: []byte(`{"ok":1}`)}).Encode(),
 			`{"id":"1","meta":{"user":{"id":3}},"success":true,"data":{"ok":1},"ver":"4","sender":"b"}`,
 		},
 		"success with neither meta nor data": {
-			wire.Result("b", "1", nil, nil),
+			(&wire.Answer{Header: header, ID: "1"}).Encode(),
 			`{"id":"1","meta":{},"success":true,"data":null,"ver":"4","sender":"b"}`,
 		},
 		"failure": {
-			wire.Failure("b", "1", nil, []byte(failure)),
+			(&wire.Answer{Header: header, ID: "1", Error: []byte(failure)}).Encode(),
 			`{"id":"1","meta":{},"success":false,"data":null,"error":` + failure + `,"ver":"4","sender":"b"}`,
 		},
+		"version 5 has headers": {
+			(&wire.Answer{Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1"}).Encode(),
+			`{"id":"1","meta":{},"headers":{},"success":true,"data":null,"ver":"5","sender":"b"}`,
+		},
+		"a failure in version 5, too": {
+			(&wire.Answer{Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1", Error: []byte(failure)}).Encode(),
+			`{"id":"1","meta":{},"headers":{},"success":false,"data":null,"error":` + failure + `,"ver":"5","sender":"b"}`,
+		},
+		"an id beyond ASCII": {
+			(&wire.Answer{Header: header, ID: "ä\u2028"}).Encode(),
+			`{"id":"ä\u2028","meta":{},"success":true,"data":null,"ver":"4","sender":"b"}`,
+		},
 		"an id that needs quoting": {
-			wire.Result("b", `a"b`, nil, nil),
+			(&wire.Answer{Header: header, ID: `a"b`}).Encode(),
 			`{"id":"a\"b","meta":{},"success":true,"data":null,"ver":"4","sender":"b"}`,
 		},
 	} {
@@ -102,6 +126,8 @@ func TestSubjects(t *testing.T) {
 	for want, got := range map[string]string{
 		"MOL.DISCOVER":           wire.Subject(wire.Prefix(""), wire.Discover, ""),
 		"MOL.REQ.node-1":         wire.Subject(wire.Prefix(""), wire.Request, "node-1"),
+		"MOL.REQB.v1.users.get":  wire.Subject(wire.Prefix(""), wire.BalancedRequest, "v1.users.get"),
+		"MOL.EVENTB.mail":        wire.Subject(wire.Prefix(""), wire.BalancedEvent, "mail"),
 		"MOL-prod.INFO":          wire.Subject(wire.Prefix("prod"), wire.Info, ""),
 		"MOL-prod.PONG.host.lan": wire.Subject(wire.Prefix("prod"), wire.Pong, "host.lan"),
 	} {

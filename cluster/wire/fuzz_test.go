@@ -28,6 +28,13 @@ func FuzzDecodeInfo(f *testing.F) {
 		`{"services":[5,null,{"actions":[]}],"seq":"2","client":[],"ver":"4","sender":"b"}`)
 }
 
+func FuzzDecodeEvent(f *testing.F) {
+	fuzzDecode[wire.EventPacket](f,
+		`{"id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{"q":1},"headers":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null,"ver":"4","sender":"a"}`,
+		`{"event":5,"groups":["a",5,null],"broadcast":"true","level":"1","needAck":1,"ver":"4","sender":"a"}`,
+		`{"event":"x","groups":{},"data":null,"ver":"4","sender":"a"}`)
+}
+
 func FuzzDecodePing(f *testing.F) {
 	fuzzDecode[wire.PingPacket](f,
 		`{"time":1795431745501,"id":"uuid","arrived":1795431745502,"ver":"4","sender":"a"}`,
@@ -54,7 +61,7 @@ func fuzzDecode[T any, P interface {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		packet := P(new(T))
-		if wire.Decode(data, packet) != nil {
+		if wire.Decode(wire.V4, data, packet) != nil {
 			return
 		}
 		require.True(t, json.Valid(data))
@@ -62,7 +69,7 @@ func fuzzDecode[T any, P interface {
 		written, err := wire.Encode(packet)
 		require.NoError(t, err)
 		again := P(new(T))
-		require.NoError(t, wire.Decode(written, again), "%s", written)
+		require.NoError(t, wire.Decode(wire.V4, written, again), "%s", written)
 		require.Equal(t, packet.From(), again.From())
 	})
 }

@@ -234,6 +234,12 @@ func start(t *testing.T, dir string) *running {
 		r.httpURL = m[1]
 	}
 	r.await(t, "node is ready")
+	t.Cleanup(func() {
+		_ = r.cmd.Process.Kill() // does nothing where the test has stopped it
+		for range r.log {        // its pipe is read to the end before Wait
+		}
+		_ = r.cmd.Wait()
+	})
 	return r
 }
 
@@ -299,6 +305,19 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 			require.NotContains(t, strings.Join(rest, "\n"), "canary")
 		})
 	}
+}
+
+func TestASecondNodeOfTheSameIDDoesNotStart(t *testing.T) {
+	t.Parallel()
+	dir, address := t.TempDir(), freeAddress(t)
+	write(t, dir, "config.yaml", "node: {id: twin}\n"+embedded(address)+"http: {listen: \"127.0.0.1:0\"}\n")
+	start(t, dir)
+	write(t, dir, "second.yaml", fmt.Sprintf("node: {id: twin}\nnats: {servers: [\"nats://%s\"]}\nchannels: {dsn: second.db}\n", address))
+
+	second := node(t, dir, "run", "--config", "second.yaml")
+	require.Equal(t, 1, second.exit, second.stderr)
+	require.Equal(t, "another node of the cluster has the id \"twin\" too; give this one another (node.id)", second.lines()[len(second.lines())-1])
+	require.Equal(t, 0, node(t, dir, "call", "telegram.i_status").exit, "the first one goes on")
 }
 
 func webhook(t *testing.T, url, secret string) int {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -33,7 +34,7 @@ func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *r
 		return nil, err
 	}
 	v := &Visitor{nc, cluster.New(nc, cluster.Options{
-		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
 	})}
 	if err := v.link.Join(); err != nil {
 		v.Leave()
@@ -53,7 +54,7 @@ func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage,
 	if err := v.link.WaitFor(ctx, name); err != nil {
 		return nil, action.ServiceNotFound(name, nodeID).Because(err)
 	}
-	result, err := v.link.Call(ctx, name, params, cluster.CallOptions{NodeID: nodeID})
+	result, err := v.link.Call(ctx, name, params, action.CallOptions{NodeID: nodeID})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,8 @@ type Node struct {
 	ID string `yaml:"id"`
 	// Namespace separates clusters that share a NATS server; "" is Moleculer's unnamed one. Default hios.
 	Namespace string `yaml:"namespace"`
-	// Protocol is Moleculer's wire protocol; default and only choice "4", that of Moleculer 0.14.
+	// Protocol is Moleculer's wire protocol: "4", that of Moleculer 0.14 and the default, or "5", that of 0.15. All
+	// nodes of a cluster must speak the same.
 	Protocol string `yaml:"protocol"`
 }
 
@@ -102,6 +103,8 @@ type Limits struct {
 	Concurrency int `yaml:"concurrency"`
 	// Queue is how many requests may wait for their turn before new ones are refused; default 16384.
 	Queue int `yaml:"queue"`
+	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
+	MaxCallLevel int `yaml:"maxCallLevel"`
 	// DrainTimeout is how long a stop waits for running requests; default 10s.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
 }

@@ -52,7 +52,7 @@ func TestTheShippedFileHasEveryKey(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	t.Setenv("SWITCHBOARD_TOKEN", "tok")
 	c, err := config.Load(write(t, `
-node: {id: n1, namespace: "", protocol: 4}
+node: {id: n1, namespace: "", protocol: 5}
 nats:
   servers: ["tls://a:4222", "nats://u:p@b"]
   user: u
@@ -68,13 +68,13 @@ events: {namespace: Shop, prefix: "", replicas: 5, publishTimeout: 2s}
 channels: {store: sqlite, dsn: x.db}
 services: [slack, discord]
 http: {listen: ":3210"}
-limits: {concurrency: 1, queue: 0, drainTimeout: 0s}
+limits: {concurrency: 1, queue: 0, maxCallLevel: 7, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
 	require.NoError(t, err)
 	none := ""
 	requireSameSettings(t, &config.Config{
-		Node: config.Node{ID: "n1", Protocol: "4"},
+		Node: config.Node{ID: "n1", Protocol: "5"},
 		NATS: config.NATS{
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
 			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
@@ -83,7 +83,7 @@ log: {level: trace, format: json}
 		Channels: config.Channels{Store: "sqlite", DSN: "x.db"},
 		Services: []string{"slack", "discord"},
 		HTTP:     config.HTTP{Listen: ":3210"},
-		Limits:   config.Limits{Concurrency: 1},
+		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
 }
@@ -96,8 +96,7 @@ func TestLoadFaults(t *testing.T) {
 		"an id with a greater sign":                   {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
 		"an id that ends in a dot":                    {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
 		"a namespace with a space":                    {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
-		"protocol 5":                                  {"node:\n  protocol: 5", `2: node.protocol: protocol "5" comes in a later release, use "4"`},
-		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4, found "3"`},
+		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4 or 5, found "3"`},
 		"no server":                                   {"nats: {servers: []}", `1: nats.servers: expects at least one server`},
 		"a server of another scheme":                  {"nats:\n  servers:\n    - nats://a\n    - http://b", `4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`},
 		"a server without a scheme":                   {"nats: {servers: ['localhost:4222']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "localhost:4222"`},
@@ -124,6 +123,7 @@ func TestLoadFaults(t *testing.T) {
 		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
+		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},
 		"a negative time to drain":                    {"limits: {drainTimeout: -1s}", `1: limits.drainTimeout: expects at least 0s, found -1s`},
 		"another level":                               {"log: {level: loud}", `1: log.level: expects trace or debug or info or warn or error, found "loud"`},
 		"another format":                              {"log: {format: xml}", `1: log.format: expects text or json, found "xml"`},

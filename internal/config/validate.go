@@ -55,11 +55,7 @@ func (v *validation) node(n Node) {
 	if n.Namespace != "" {
 		v.subject("node.namespace", n.Namespace)
 	}
-	if n.Protocol == "5" {
-		v.require(false, "node.protocol", `protocol "5" comes in a later release, use "4"`)
-	} else {
-		v.oneOf("node.protocol", n.Protocol, "4")
-	}
+	v.oneOf("node.protocol", n.Protocol, "4", "5")
 }
 
 func (v *validation) nats(n NATS) {
@@ -100,6 +96,7 @@ func (v *validation) services(names []string) {
 func (v *validation) limits(l Limits) {
 	v.require(l.Concurrency >= 1, "limits.concurrency", "expects at least 1, found %d", l.Concurrency)
 	v.require(l.Queue >= 0, "limits.queue", "expects at least 0, found %d", l.Queue)
+	v.require(l.MaxCallLevel >= 0, "limits.maxCallLevel", "expects at least 0, found %d", l.MaxCallLevel)
 	v.require(l.DrainTimeout >= 0, "limits.drainTimeout", "expects at least 0s, found %s", l.DrainTimeout)
 }
 

@@ -25,7 +25,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -36,9 +35,9 @@ const (
 	handleTimeout = 15 * time.Second
 )
 
-// Caller runs the actions of this node; *cluster.Link does.
+// Caller runs the actions of this node; the link of package cluster does.
 type Caller interface {
-	Call(ctx context.Context, name string, params any, opts cluster.CallOptions) (*cluster.CallResult, error)
+	Call(ctx context.Context, name string, params any, opts action.CallOptions) (*action.CallResult, error)
 }
 
 // Listener serves HTTP. Start it once, then Stop it.
@@ -203,7 +202,7 @@ func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, par
 	w.Header().Set("X-Request-Id", requestID)
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()
-	result, err := l.caller.Call(ctx, r.PathValue("service")+"."+name, params, cluster.CallOptions{RequestID: requestID})
+	result, err := l.caller.Call(ctx, r.PathValue("service")+"."+name, params, action.CallOptions{RequestID: requestID})
 	if err != nil {
 		l.fail(w, err)
 		return

@@ -18,7 +18,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/internal/listener"
 )
 
@@ -39,7 +38,7 @@ type call struct {
 	params          map[string]json.RawMessage
 }
 
-func (n *node) Call(ctx context.Context, name string, params any, opts cluster.CallOptions) (*cluster.CallResult, error) {
+func (n *node) Call(ctx context.Context, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
 	raw, err := json.Marshal(params)
 	if err != nil {
 		return nil, err
@@ -58,7 +57,7 @@ func (n *node) Call(ctx context.Context, name string, params any, opts cluster.C
 	if err != nil {
 		return nil, err
 	}
-	return &cluster.CallResult{Data: json.RawMessage(data), Meta: json.RawMessage(meta)}, nil
+	return &action.CallResult{Data: json.RawMessage(data), Meta: json.RawMessage(meta)}, nil
 }
 
 // only returns the one call that there was.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // proofHeader brings back the secret_token of "setWebhook". It is the only proof of where an
@@ -13,11 +14,16 @@ const proofHeader = "x-telegram-bot-api-secret-token"
 
 // ValidateWebhook checks that the payload is an update.
 func (*platform) ValidateWebhook(w *integration.Webhook) error {
-	var u struct {
-		UpdateID json.RawMessage `json:"update_id"`
+	var id json.RawMessage
+	malformed := rawjson.Members(w.Payload, func(name string, value []byte) {
+		if name == "update_id" {
+			id = value
+		}
+	})
+	if malformed != nil {
+		id = nil
 	}
-	_ = json.Unmarshal(w.Payload, &u) // what is no object has no update_id
-	_, err := updateID(u.UpdateID)
+	_, err := updateID(id)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ import (
 
 const (
 	peerDir    = "peer"
+	peer15Dir  = "peer15"
 	gatewayDir = "../../examples/gateway"
 
 	// namespace is that of every node which asks for no other.
@@ -39,7 +41,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	for _, dir := range []string{peerDir, gatewayDir} {
+	for _, dir := range []string{peerDir, peer15Dir, gatewayDir} {
 		if err := installModules(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -68,6 +70,17 @@ func installModules(dir string) error {
 	return os.WriteFile(stamp, lock, 0o600)
 }
 
+// nodeBinary is the Node.js that came with the modules of dir, or the machine's where none did.
+func nodeBinary(t *testing.T, dir string) string {
+	t.Helper()
+	own, err := filepath.Abs(filepath.Join(dir, "node_modules", ".bin", "node"))
+	require.NoError(t, err)
+	if _, err := os.Stat(own); err != nil {
+		return "node"
+	}
+	return own
+}
+
 // natsd is a NATS server with JetStream inside the test process.
 type natsd struct {
 	opts server.Options
@@ -75,7 +88,7 @@ type natsd struct {
 }
 
 // natsServer starts a NATS server on a free port.
-func natsServer(t *testing.T) *natsd {
+func natsServer(t *testing.T, adjust ...func(*server.Options)) *natsd {
 	t.Helper()
 	n := &natsd{opts: server.Options{
 		Host:      "127.0.0.1",
@@ -85,6 +98,9 @@ func natsServer(t *testing.T) *natsd {
 		JetStream: true,
 		StoreDir:  t.TempDir(),
 	}}
+	for _, f := range adjust {
+		f(&n.opts)
+	}
 	n.start(t)
 	n.opts.Port = n.srv.Addr().(*net.TCPAddr).Port
 	t.Cleanup(n.Stop)
@@ -102,7 +118,11 @@ func (n *natsd) start(t *testing.T) {
 
 // URL stays the same over Stop and Restart.
 func (n *natsd) URL() string {
-	return fmt.Sprintf("nats://%s:%d", n.opts.Host, n.opts.Port)
+	u := url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", n.opts.Host, n.opts.Port)}
+	if n.opts.Username != "" {
+		u.User = url.UserPassword(n.opts.Username, n.opts.Password)
+	}
+	return u.String()
 }
 
 // Stop ends the server and keeps its port number and its store for Restart.
@@ -132,7 +152,7 @@ type process struct {
 // startProcess runs node with args in dir. onLine gets each line of stdout and must not block.
 func startProcess(t *testing.T, name, dir string, env []string, onLine func([]byte), args ...string) *process {
 	t.Helper()
-	p := &process{name: name, cmd: exec.Command("node", args...), exited: make(chan struct{})}
+	p := &process{name: name, cmd: exec.Command(nodeBinary(t, dir), args...), exited: make(chan struct{})}
 	p.cmd.Dir = dir
 	// Nothing of the developer's environment, where a NAMESPACE or NODE_OPTIONS may lurk.
 	p.cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
@@ -225,11 +245,12 @@ type peer struct {
 	mu      sync.Mutex
 	lastID  int
 	pending map[int]chan reply
-	events  []event
-	more    chan struct{} // closed and replaced whenever events grows
+
+	lines *inbox[event]
 }
 
 type peerOptions struct {
+	Line      string // of Moleculer: 0.14, the default, or 0.15
 	NodeID    string // default: a new one
 	Namespace string // default: namespace
 	LogLevel  string // default: warn
@@ -310,8 +331,12 @@ func startPeer(t *testing.T, natsURL string, opts peerOptions) *peer {
 		env = append(env, "OPTIONS="+string(broker))
 	}
 
-	p := &peer{NodeID: opts.NodeID, pending: map[int]chan reply{}, more: make(chan struct{})}
-	p.process = startProcess(t, opts.NodeID, peerDir, env, p.receive, "peer.js")
+	dir := peerDir
+	if opts.Line == "0.15" {
+		dir = peer15Dir
+	}
+	p := &peer{NodeID: opts.NodeID, pending: map[int]chan reply{}, lines: newInbox[event]()}
+	p.process = startProcess(t, opts.NodeID, dir, env, p.receive, "../peer/peer.js")
 	for _, s := range opts.Services {
 		p.CreateService(t, s)
 	}
@@ -328,14 +353,12 @@ func (p *peer) receive(line []byte) {
 	if err := json.Unmarshal(line, &head); err != nil {
 		head.Event = "garbage"
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if head.Event != "" {
-		p.events = append(p.events, event{head.Event, line})
-		close(p.more)
-		p.more = make(chan struct{})
+		p.lines.add(event{head.Event, line})
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if answer, ok := p.pending[head.ID]; ok {
 		delete(p.pending, head.ID)
 		answer <- head.reply
@@ -396,7 +419,7 @@ type callResult struct {
 }
 
 // Call calls action with Moleculer's call options opts: meta, nodeID, timeout, retries… A failure of the call is a *callError.
-func (p *peer) Call(ctx context.Context, action string, params any, opts map[string]any) (callResult, error) {
+func (p *peer) Call(ctx context.Context, action string, params, opts any) (callResult, error) {
 	var res callResult
 	raw, err := p.do(ctx, "call", map[string]any{"action": action, "params": params, "opts": opts})
 	if err != nil {
@@ -475,8 +498,9 @@ func (p *peer) NextMessage(t *testing.T) message {
 	return m
 }
 
-// moleculerEvent is an event that reached the service "listener".
+// moleculerEvent is an event that reached a service "listener".
 type moleculerEvent struct {
+	Listener  string          `json:"listener"` // the service
 	Name      string          `json:"name"`
 	Type      string          `json:"type"` // emit or broadcast
 	Groups    []string        `json:"groups"`
@@ -484,6 +508,8 @@ type moleculerEvent struct {
 	Meta      json.RawMessage `json:"meta"`
 	Sender    string          `json:"sender"`
 	RequestID string          `json:"requestID"`
+	ParentID  string          `json:"parentID"`
+	Caller    string          `json:"caller"`
 	Level     int             `json:"level"`
 }
 
@@ -498,42 +524,86 @@ func (p *peer) NextEvent(t *testing.T) moleculerEvent {
 // NextLine waits for the next line {event: kind, …} and removes it.
 func (p *peer) NextLine(t *testing.T, kind string) json.RawMessage {
 	t.Helper()
-	line, err := p.nextLine(t.Context(), kind)
-	require.NoError(t, err)
+	line, err := p.nextLine(t.Context(), func(e event) bool { return e.kind == kind })
+	require.NoError(t, err, kind)
 	return line
 }
 
-func (p *peer) nextLine(ctx context.Context, kind string) (json.RawMessage, error) {
+func (p *peer) nextLine(ctx context.Context, match func(event) bool) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for ended := false; ; {
-		line, more := p.takeLine(kind)
-		if line != nil {
-			return line, nil
+	go func() { // a peer that has ended says nothing more
+		select {
+		case <-p.exited:
+			cancel()
+		case <-ctx.Done():
 		}
-		if ended {
-			return nil, p.gone()
+	}()
+	next, err := p.lines.next(ctx, match)
+	if err == nil {
+		return next.line, nil
+	}
+	select {
+	case <-p.exited:
+		return nil, p.gone()
+	default:
+		return nil, fmt.Errorf("no such line from %s: %w", p.name, err)
+	}
+}
+
+// inbox keeps what arrives until a test takes it. Safe for concurrent use.
+type inbox[T any] struct {
+	mu    sync.Mutex
+	items []T
+	more  chan struct{} // closed and replaced whenever items grows
+}
+
+func newInbox[T any]() *inbox[T] { return &inbox[T]{more: make(chan struct{})} }
+
+func (b *inbox[T]) add(item T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.items = append(b.items, item)
+	close(b.more)
+	b.more = make(chan struct{})
+}
+
+// next waits for the first item that matches and removes it.
+func (b *inbox[T]) next(ctx context.Context, match func(T) bool) (T, error) {
+	for {
+		item, found, more := b.take(match)
+		if found {
+			return item, nil
 		}
 		select {
 		case <-more:
-		case <-p.exited:
-			ended = true // and all its lines are in events now
 		case <-ctx.Done():
-			return nil, fmt.Errorf("no line %q from %s: %w", kind, p.name, ctx.Err())
+			item, found, _ = b.take(match) // what came last
+			if found {
+				return item, nil
+			}
+			return item, ctx.Err()
 		}
 	}
 }
 
-func (p *peer) takeLine(kind string) (line []byte, more <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.events, func(e event) bool { return e.kind == kind })
+// clear forgets what nobody has taken.
+func (b *inbox[T]) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.items = nil
+}
+
+func (b *inbox[T]) take(match func(T) bool) (item T, found bool, more <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.items, match)
 	if i < 0 {
-		return nil, p.more
+		return item, false, b.more
 	}
-	line = p.events[i].line
-	p.events = slices.Delete(p.events, i, i+1)
-	return line, p.more
+	item = b.items[i]
+	b.items = slices.Delete(b.items, i, i+1)
+	return item, true, b.more
 }
 
 // asCallError requires that err is an error which a Node.js caller got.

@@ -7,12 +7,19 @@
 // Environment: NATS_URL, NAMESPACE, NODE_ID, LOG_LEVEL, OPTIONS (JSON, more broker options), CHANNELS=1 (loads
 // @moleculer/channels), CHANNELS_PREFIX (its `prefix`; unset leaves the default, "" is an explicit empty prefix).
 // The end of stdin stops the broker gracefully.
+// Moleculer is that of the working directory, so that this one source serves its lines 0.14 and 0.15.
 
 const { Console } = require("node:console");
 const { once, EventEmitter } = require("node:events");
+const { createRequire } = require("node:module");
+const path = require("node:path");
 const readline = require("node:readline");
-const { ServiceBroker } = require("moleculer");
-const services = require("./services.js");
+const { Readable } = require("node:stream");
+const loads = require("./load.js");
+const { services, errorFields } = require("./services.js");
+
+const requireHere = createRequire(path.join(process.cwd(), "package.json"));
+const { ServiceBroker } = requireHere("moleculer");
 
 const { NATS_URL, NAMESPACE, NODE_ID, LOG_LEVEL, OPTIONS, CHANNELS, CHANNELS_PREFIX } = process.env;
 
@@ -22,10 +29,6 @@ function send(line) {
 	process.stdout.write(JSON.stringify(line) + "\n");
 }
 
-function errorFields({ name, message, code, type, data, retryable, nodeID }) {
-	return { name, message, code, type, data, retryable, nodeID };
-}
-
 process.on("uncaughtException", err => {
 	console.error(err);
 	send({ event: "crash", error: errorFields(err) });
@@ -33,7 +36,7 @@ process.on("uncaughtException", err => {
 });
 
 function channelsMiddleware() {
-	return require("@moleculer/channels").Middleware({
+	return requireHere("@moleculer/channels").Middleware({
 		adapter: {
 			type: "NATS",
 			options: { nats: { url: NATS_URL }, prefix: CHANNELS_PREFIX }
@@ -91,6 +94,37 @@ const ops = {
 		}
 	},
 
+	// A call with a request stream: of bytes, the chunks in base64, or of objects. `failure` ends it with an error.
+	async callStream({ action, chunks, objectMode = false, failure, params, opts }) {
+		const stream = Readable.from(
+			(async function* () {
+				for (const chunk of chunks) yield objectMode ? chunk : Buffer.from(chunk, "base64");
+				if (failure) throw new Error(failure);
+			})(),
+			{ objectMode }
+		);
+		stream.on("error", () => {}); // Moleculer tells the callee of it
+		return broker.PROTOCOL_VERSION === "4" ? broker.call(action, stream, opts) : broker.call(action, params, { ...opts, stream });
+	},
+
+	// How many of `count` calls, `atOnce` of them at a time, succeed and fail, and in how many milliseconds.
+	async bench({ action, params, opts, count, atOnce }) {
+		const result = { ok: 0, failed: 0 };
+		let left = count;
+		const began = performance.now();
+		await Promise.all(
+			Array.from({ length: atOnce }, async () => {
+				while (left-- > 0) {
+					await broker.call(action, params, opts).then(
+						() => result.ok++,
+						() => result.failed++
+					);
+				}
+			})
+		);
+		return { ...result, ms: performance.now() - began };
+	},
+
 	async waitForServices({ names, timeout }) {
 		await broker.waitForServices(names, timeout, 10);
 	},
@@ -116,6 +150,10 @@ const ops = {
 	},
 
 	ping: ({ nodeID }) => broker.ping(nodeID),
+
+	// One PING to all at once, as Moleculer's latency strategy sends it; each PONG is a local event "$node.pong".
+	pingAll: () => broker.transit.sendPing(),
+
 	services: ({ params }) => broker.call("$node.services", params),
 	actions: ({ params }) => broker.call("$node.actions", params),
 	nodes: ({ params }) => broker.call("$node.list", params),
@@ -153,6 +191,10 @@ const ops = {
 
 	// A service of services.js; `schema` changes its name, version, settings…
 	createService: ({ name, params, schema }) => createService({ ...services[name](params ?? {}, send), ...schema }),
+
+	removeService: ({ name }) => broker.destroyService(name),
+
+	...loads(broker),
 
 	emit: ({ name, data, opts }) => broker.emit(name, data, opts),
 	broadcast: ({ name, data, opts }) => broker.broadcast(name, data, opts)

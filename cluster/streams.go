@@ -1,0 +1,236 @@
+package cluster
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster/wire"
+)
+
+const (
+	// maxStreams bounds how many request streams are open at once.
+	maxStreams = 1024
+	// streamIdle is how long a stream may rest between two packets. Node has no such bound: its
+	// callers that die in the middle of a stream leave it open for ever.
+	streamIdle = time.Minute
+	// maxEarly bounds how many packets of a stream wait for one before them.
+	maxEarly = 1024
+)
+
+// streams collects request streams, which come as REQ packets of one id: the request itself, chunks,
+// and an end (wire note §4). Handlers get them whole; chunks are never calls of their own. Response
+// streams are not supported. Safe for concurrent use.
+type streams struct {
+	nodeID string // this node
+	limit  int    // bytes of one stream
+
+	mu   sync.Mutex
+	open map[string]*incoming // by sender and id
+}
+
+type incoming struct {
+	request  *wire.RequestPacket // the packet with seq 0, nil before it has come
+	next     int                 // seq that is due
+	early    map[int]*wire.RequestPacket
+	waiting  int  // bytes of what is early
+	objects  bool // else bytes
+	size     int  // bytes of the objects
+	refused  bool // answered already; the rest is swallowed
+	content  action.Stream
+	lastSeen time.Time
+}
+
+func newStreams(nodeID string, limit int) *streams {
+	return &streams{nodeID: nodeID, limit: limit, open: map[string]*incoming{}}
+}
+
+func streamKey(p *wire.RequestPacket) string { return p.Sender + " " + p.ID }
+
+// concerns says whether a packet belongs to a stream.
+func (s *streams) concerns(p *wire.RequestPacket) bool {
+	return p.Stream || p.Seq != nil && *p.Seq > 0
+}
+
+// add takes a packet in. It returns the request and its stream when that is complete, or an error to
+// answer the request with. accepts says whether the action takes streams; it is asked once.
+func (s *streams) add(p *wire.RequestPacket, now time.Time, accepts func(*wire.RequestPacket) *action.Error) (*wire.RequestPacket, *action.Stream, *action.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, seq := streamKey(p), 0
+	if p.Seq != nil {
+		seq = *p.Seq
+	}
+	in, ok := s.open[key]
+	if !ok {
+		if len(s.open) >= maxStreams {
+			if seq == 0 {
+				return p, nil, action.QueueIsFull(p.Action, s.nodeID, len(s.open), maxStreams)
+			}
+			return nil, nil, nil
+		}
+		in = &incoming{early: map[int]*wire.RequestPacket{}}
+		s.open[key] = in
+	}
+	in.lastSeen = now
+	switch {
+	case in.refused:
+		if !p.Stream { // the end
+			delete(s.open, key)
+		}
+		return nil, nil, nil
+	case seq < in.next || in.early[seq] != nil:
+		return nil, nil, nil // a repetition
+	}
+	in.early[seq] = p
+	in.waiting += len(p.Params)
+	for in.early[in.next] != nil {
+		due := in.early[in.next]
+		delete(in.early, in.next)
+		in.waiting -= len(due.Params)
+		in.next++
+		done, err := s.take(in, due, accepts)
+		request := in.request
+		switch {
+		case done:
+			delete(s.open, key)
+			return request, &in.content, err
+		case err != nil:
+			s.refuse(key, in)
+			return request, nil, err
+		}
+	}
+	// A byte of a chunk takes at most six in JSON.
+	if in.waiting > 6*s.limit || len(in.early) > maxEarly {
+		s.refuse(key, in)
+		return p, nil, s.tooLarge(p)
+	}
+	return nil, nil, nil
+}
+
+// refuse keeps of a stream no more than that it has been answered, until its end.
+func (s *streams) refuse(key string, in *incoming) {
+	for _, p := range in.early {
+		if !p.Stream { // the end is here already
+			delete(s.open, key)
+		}
+	}
+	*in = incoming{refused: true, lastSeen: in.lastSeen}
+}
+
+// take adds the packet that is due to its stream. done says that it was the last.
+func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.RequestPacket) *action.Error) (done bool, _ *action.Error) {
+	if in.request == nil {
+		in.request = p
+		var flags struct {
+			Objects bool `json:"$streamObjectMode"`
+		}
+		_ = json.Unmarshal(p.Meta, &flags)    // protocol 4
+		_ = json.Unmarshal(p.Headers, &flags) // protocol 5
+		in.objects = flags.Objects
+		return false, accepts(p)
+	}
+	if !p.Stream {
+		if aborted(p) {
+			return true, action.Client(http.StatusBadRequest, "STREAM_ABORTED", "the caller of '%s' broke its stream off", in.request.Action)
+		}
+		return true, nil
+	}
+	if in.objects {
+		in.content.Objects = append(in.content.Objects, p.Params)
+		in.size += len(p.Params)
+	} else {
+		in.content.Bytes = append(in.content.Bytes, chunk(p.Params)...)
+	}
+	if len(in.content.Bytes)+in.size > s.limit {
+		return false, s.tooLarge(in.request)
+	}
+	return false, nil
+}
+
+func (s *streams) tooLarge(p *wire.RequestPacket) *action.Error {
+	return action.Client(http.StatusRequestEntityTooLarge, "STREAM_TOO_LARGE", "the stream for '%s' is larger than %d bytes", p.Action, s.limit)
+}
+
+// aborted says whether the end of a stream reports an error of its source.
+func aborted(p *wire.RequestPacket) bool {
+	var flags struct {
+		Error json.RawMessage `json:"$streamError"`
+	}
+	_ = json.Unmarshal(p.Meta, &flags)
+	_ = json.Unmarshal(p.Headers, &flags)
+	return len(flags.Error) > 0 && string(flags.Error) != "null"
+}
+
+// chunk is the bytes of a byte stream's packet: a Buffer as JSON has it, or a string.
+func chunk(params json.RawMessage) []byte {
+	var text string
+	if json.Unmarshal(params, &text) == nil {
+		return []byte(text)
+	}
+	var buffer struct {
+		Data []uint16 `json:"data"` // []uint8 would be read as base64
+	}
+	_ = json.Unmarshal(params, &buffer)
+	bytes := make([]byte, len(buffer.Data))
+	for i, b := range buffer.Data {
+		bytes[i] = byte(b)
+	}
+	return bytes
+}
+
+// forget drops the streams of a node that is gone.
+func (s *streams) forget(nodeID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.open {
+		if strings.HasPrefix(key, nodeID+" ") {
+			delete(s.open, key)
+		}
+	}
+}
+
+// expire drops the streams that rest for too long, and gives those that are still to be answered.
+func (s *streams) expire(now time.Time) (unanswered []*wire.RequestPacket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, in := range s.open {
+		if now.Sub(in.lastSeen) <= streamIdle {
+			continue
+		}
+		delete(s.open, key)
+		if in.request != nil {
+			unanswered = append(unanswered, in.request)
+		}
+	}
+	return unanswered
+}
+
+// onStreamPacket takes a packet of a stream in.
+func (l *Link) onStreamPacket(p *wire.RequestPacket) {
+	request, stream, err := l.streams.add(p, time.Now(), l.acceptsStream)
+	switch {
+	case request == nil:
+	case err != nil:
+		l.fail(request, err)
+	default:
+		if local := l.target(request); local != nil {
+			l.accept(request, local, stream)
+		}
+	}
+}
+
+// acceptsStream says what is wrong with a stream for an action, nil if nothing.
+func (l *Link) acceptsStream(p *wire.RequestPacket) *action.Error {
+	local, ok := l.catalog.action(p.Action)
+	switch {
+	case !ok || !local.remote:
+		return action.ServiceNotFound(p.Action, l.opts.NodeID)
+	case !local.stream:
+		return action.Client(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "action '%s' does not take streams", p.Action)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Encode writes a packet. HTML characters stay as they are, as in Node's JSON.
+func Encode(p any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(p); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(buf.Bytes(), "\n"), nil
+}
+
+// Answer is a RES as it is written. Meta, Data and Error are JSON; an Error makes it a failure.
+type Answer struct {
+	Header
+	ID                string
+	Meta, Data, Error []byte
+}
+
+// Encode appends the parts by hand: they are JSON already, and need no second look.
+func (a *Answer) Encode() []byte {
+	b := make([]byte, 0, len(a.Meta)+len(a.Data)+len(a.Error)+len(a.ID)+len(a.Sender)+112)
+	b = appendString(append(b, `{"id":`...), a.ID)
+	b = append(append(b, `,"meta":`...), orElse(a.Meta, "{}")...)
+	if a.Ver == V5 {
+		b = append(b, `,"headers":{}`...)
+	}
+	if a.Error == nil {
+		b = append(append(b, `,"success":true,"data":`...), orElse(a.Data, "null")...)
+	} else {
+		b = append(append(b, `,"success":false,"data":null,"error":`...), a.Error...)
+	}
+	b = append(append(append(b, `,"ver":"`...), a.Ver...), `","sender":`...)
+	return append(appendString(b, a.Sender), '}')
+}
+
+func orElse(data []byte, absent string) []byte {
+	if len(data) == 0 {
+		return []byte(absent)
+	}
+	return data
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			encoded, err := json.Marshal(s)
+			if err != nil { // no string fails to encode
+				return append(b, `""`...)
+			}
+			return append(b, encoded...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
