@@ -25,7 +25,9 @@ func TestTheLaneRunsRequestsInTheOrderOfTheirArrival(t *testing.T) {
 	l := laneOf(t, 4, jobs, 1)
 	gate, done, order := make(chan struct{}), make(chan struct{}), []int{}
 	l.watching = true // as if it were watched: no more workers
-	require.True(t, l.submit(func() { <-gate }))
+	begun := make(chan struct{})
+	require.True(t, l.submit(func() { close(begun); <-gate }))
+	receive(t, begun)
 	for i := range jobs {
 		require.True(t, l.submit(func() {
 			if order = append(order, i); i == jobs-1 {

@@ -44,6 +44,7 @@ func (p *peer) ask(name string, params any, key string) map[string]fields {
 func TestTheListOfNodesIsAsInNode(t *testing.T) {
 	n, p := withNeighbour(t)
 	p.send("HEARTBEAT", fields{"cpu": 7})
+	p.sync()
 	list := p.ask("$node.list", nil, "id")
 	require.Len(t, list, 2)
 	// What Node's own list has of each node, without services.
