@@ -83,9 +83,9 @@ type Stream struct {
 // call further; Params holds the event's data.
 type Event struct {
 	Request
-	Name      string
-	Groups    []string
-	Broadcast bool
+	Name        string
+	Groups      []string
+	IsBroadcast bool // sent to all listeners, not to one in each group
 }
 
 // EventHandler takes an event. Its error is logged; nobody else hears of it.

@@ -120,7 +120,7 @@ func (l *Link) hear(p *wire.EventPacket, listener *listener) {
 			ID: p.ID, Service: listener.service, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
 			Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Data, Meta: action.NewMeta(p.Meta), Headers: p.Headers, Cluster: (*caller)(l),
 		},
-		Name: p.Event, Groups: p.Groups, Broadcast: p.Broadcast,
+		Name: p.Event, Groups: p.Groups, IsBroadcast: p.Broadcast,
 	}
 	if event.ID == "" {
 		event.ID = uuid.NewString()

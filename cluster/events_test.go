@@ -264,7 +264,7 @@ func TestAListenerGetsTheWholeEvent(t *testing.T) {
 			ID: "1", Service: "mail", RequestID: "trace", ParentID: "0", Caller: "api", Sender: "a", Level: 2, Tracing: &tracing,
 			Params: json.RawMessage(`{"id":1}`), Meta: action.NewMeta(json.RawMessage(`{"user":3}`)),
 		},
-		Name: "user.created", Groups: []string{"mail"}, Broadcast: true,
+		Name: "user.created", Groups: []string{"mail"}, IsBroadcast: true,
 	}, got)
 
 	p.send("EVENT."+nodeID, fields{"event": "user.bare"})

@@ -117,7 +117,7 @@ func (p *plainContext) Groups() []string {
 	return p.event.Groups
 }
 
-func (p *plainContext) IsBroadcast() bool { return p.event != nil && p.event.Broadcast }
+func (p *plainContext) IsBroadcast() bool { return p.event != nil && p.event.IsBroadcast }
 
 func (p *plainContext) EventName() string {
 	if p.event == nil {

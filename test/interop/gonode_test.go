@@ -462,7 +462,7 @@ func (n *goNode) listener(service, pattern, group string) moleculer.Event {
 	return action.NewEvent(pattern, group, func(_ context.Context, e *action.Event) error {
 		meta, err := json.Marshal(e.Meta)
 		n.events.add(moleculerEvent{
-			Listener: service, Name: e.Name, Type: eventType(e.Broadcast), Groups: e.Groups, Data: e.Params, Meta: meta,
+			Listener: service, Name: e.Name, Type: eventType(e.IsBroadcast), Groups: e.Groups, Data: e.Params, Meta: meta,
 			Sender: e.Sender, RequestID: e.RequestID, ParentID: e.ParentID, Caller: e.Caller, Level: e.Level,
 		})
 		return err
