@@ -335,7 +335,7 @@ func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
 	type told struct{ Name, Data string }
 	listen := func() told {
 		e := receive(t, events)
-		require.True(t, e.Broadcast)
+		require.True(t, e.IsBroadcast)
 		return told{e.Name, string(e.Params)}
 	}
 	other.announce(listening("nosy", "$**"))
