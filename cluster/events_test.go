@@ -281,7 +281,7 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 			if err := e.Emit(ctx, "mail.sent", e.Params); err != nil {
 				return err
 			}
-			if err := e.Request.Broadcast(ctx, "mail.done", nil, "far"); err != nil {
+			if err := e.Broadcast(ctx, "mail.done", nil, "far"); err != nil {
 				return err
 			}
 			_, err := e.Call(ctx, "peer.do", e.Params, action.CallOptions{})
