@@ -227,8 +227,8 @@ func (s *Service) publishReceived(ctx context.Context, req *action.Request, w *W
 		return nil, action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE",
 			"%d of %d messages could not be stored; send the webhook again", len(messages)-result.Messages, len(messages)).Because(transient)
 	}
-	if entry := s.logFor(req, w.Channel); entry.Logger.IsLevelEnabled(debugLevel) {
-		entry.WithField("messages", result.Messages).Debug("webhook received")
+	if s.log.Logger.IsLevelEnabled(debugLevel) {
+		s.logFor(req, w.Channel).WithField("messages", result.Messages).Debug("webhook received")
 	}
 	return result, nil
 }

@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 
-	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
@@ -229,21 +227,4 @@ func Run(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *red
 		n.log.Info("stopped")
 	}
 	return err
-}
-
-// Call runs an action on this node.
-func (n *Node) Call(ctx context.Context, name string, params json.RawMessage) (json.RawMessage, error) {
-	result, err := n.link.Call(ctx, name, params, action.CallOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return result.Data, nil
-}
-
-// NATSURL is the server that the node is connected to.
-func (n *Node) NATSURL() string {
-	if n.embedded != nil {
-		return n.embedded.ClientURL()
-	}
-	return n.nc.ConnectedUrlRedacted()
 }
