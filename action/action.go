@@ -49,6 +49,10 @@ type Spec struct {
 	// Stream says that the action takes a request stream, such as an upload through a gateway; calls
 	// with one are refused otherwise.
 	Stream bool
+	// Cache keeps results where the service has a cache; nil keeps none.
+	Cache *CacheRule
+	// Permissions asks for a user who has one of them; see [Request.Require]. Checked by mixins.Permissions.
+	Permissions []string
 	// Concurrency bounds how many calls of the action run at once; as many again may wait, and more
 	// are refused with QueueIsFullError. Zero means no bound of its own.
 	Concurrency int

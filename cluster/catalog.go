@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -51,8 +52,19 @@ type localEvents struct {
 }
 
 type listener struct {
-	service string // full name
-	handle  moleculer.EventHandler
+	service     string // full name
+	handle      moleculer.EventHandler
+	middlewares []action.Middleware
+}
+
+// context adds what the service's middlewares add.
+func (l *listener) context(ctx context.Context) context.Context {
+	for _, m := range l.middlewares {
+		if m.Context != nil {
+			ctx = m.Context(ctx)
+		}
+	}
+	return ctx
 }
 
 func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}} }
@@ -76,6 +88,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		service.info["version"] = version
 	}
 
+	middlewares := action.Middlewares(schema.Hooks)
 	definitions := map[string]map[string]json.RawMessage{}
 	var actions []*localAction
 	for _, a := range schema.Actions {
@@ -85,14 +98,15 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		}
 		local := &localAction{fullName: name, service: full, remote: true}
 		definition := enc.definition(name, a)
-		if spec, ok := a.Schema.(action.Spec); ok && spec.Handle != nil {
-			local.handle, local.timeout, local.stream = spec.Handle, spec.Timeout, spec.Stream
-			if spec.Concurrency > 0 {
-				local.bulkhead = newBulkhead(spec.Concurrency)
-			}
-		} else {
-			local.handle = plain(a.Handler)
+		spec := action.SpecOf(a)
+		if spec.Handle == nil {
+			spec.Handle = plain(a.Handler)
 		}
+		local.timeout, local.stream = spec.Timeout, spec.Stream
+		if spec.Concurrency > 0 {
+			local.bulkhead = newBulkhead(spec.Concurrency)
+		}
+		local.handle = action.Wrap(middlewares, action.Endpoint{Service: full, Action: name, Spec: spec}, spec.Handle)
 		switch string(definition["visibility"]) {
 		case `"private"`:
 			local.remote = false
@@ -115,7 +129,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 	slices.Sort(service.actions)
 	c.services = append(c.services, service)
 	for _, e := range schema.Events {
-		c.listen(e.Name, cmp.Or(e.Group, schema.Name), &listener{full, e.Handler})
+		c.listen(e.Name, cmp.Or(e.Group, schema.Name), &listener{full, e.Handler, middlewares})
 	}
 }
 
@@ -244,6 +258,12 @@ func (e encoder) definition(fullName string, a moleculer.Action) map[string]json
 		}
 		if schema.Timeout > 0 {
 			props["timeout"] = schema.Timeout.Milliseconds()
+		}
+		if schema.Cache != nil {
+			props["cache"] = schema.Cache
+		}
+		if len(schema.Permissions) > 0 {
+			props["permissions"] = schema.Permissions
 		}
 		if schema.Concurrency > 0 {
 			props["bulkhead"] = map[string]any{"enabled": true, "concurrency": schema.Concurrency, "maxQueueSize": schema.Concurrency}

@@ -133,7 +133,7 @@ func (l *Link) hear(p *wire.EventPacket, listener *listener) {
 			l.log.WithField("event", p.Event).WithField("stack", string(debug.Stack())).Errorf("event handler panicked: %v", r)
 		}
 	}()
-	ctx := l.plainContext(l.ctx, &event.Request, event)
+	ctx := l.plainContext(listener.context(l.ctx), &event.Request, event)
 	listener.handle(ctx, ctx.Payload())
 }
 

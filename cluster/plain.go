@@ -71,6 +71,7 @@ func (l *Link) plainContext(ctx context.Context, req *action.Request, event *act
 	if raw, err := req.Meta.MarshalJSON(); err == nil {
 		_ = json.Unmarshal(raw, &meta)
 	}
+	ctx = action.WithRequest(ctx, req)
 	return &plainContext{
 		BrokerContext: molcontext.ActionContext(l.delegates.Load(), map[string]any{
 			"sender": req.Sender, "id": req.ID, "action": req.Action, "params": params, "meta": meta,
@@ -82,6 +83,9 @@ func (l *Link) plainContext(ctx context.Context, req *action.Request, event *act
 
 // Event is how listeners made by action.NewEvent get at their event.
 func (p *plainContext) Event() (context.Context, *action.Event) { return p.ctx, p.event }
+
+// Context is how action.ContextOf gets at what moleculer-go's contexts have no place for.
+func (p *plainContext) Context() context.Context { return p.ctx }
 
 func (p *plainContext) Payload() moleculer.Payload { return p.payload }
 
