@@ -42,8 +42,10 @@ type Spec struct {
 	// Rest is Moleculer's rest property: a string such as "GET /health", a [Route], or a list of
 	// these. moleculer-web's auto-aliases come from it. Nil: reachable by calls only.
 	Rest any
-	// Params are checked by the handler's side (see [Params.Decode]) and announced in INFO.
-	Params Params
+	// Params are the rules for the action's params, announced in INFO. Package integration has them checked
+	// before Handle is called, unless ChecksParams says that Handle does so itself.
+	Params       Params
+	ChecksParams bool
 	// Timeout bounds calls that bring no timeout of their own; zero means none.
 	Timeout time.Duration
 	// Stream says that the action takes a request stream, such as an upload through a gateway; calls
@@ -56,6 +58,10 @@ type Spec struct {
 	// Concurrency bounds how many calls of the action run at once; as many again may wait, and more
 	// are refused with QueueIsFullError. Zero means no bound of its own.
 	Concurrency int
+	// Visibility is Moleculer's: "published", "public", "protected" or "private"; empty is published.
+	Visibility string
+	// Fault is what is wrong with the definition. The service that has the action cannot be defined.
+	Fault error
 	// Description is for people who list the cluster's actions.
 	Description string
 	// Handle is called directly, with the params still raw.

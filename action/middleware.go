@@ -12,11 +12,14 @@ import (
 // Stage says how far outside a middleware stands: the first stages see a call first.
 type Stage int
 
-// The stages of middlewares, outermost first. Access is checked before anything is read from a cache.
+// The stages of middlewares, outermost first: what every answer passes, whether the caller may, what is
+// in a cache already, what the handler needs, and what belongs to the handler itself.
 const (
-	StageAccess Stage = iota
+	StageOuter Stage = iota
+	StageAccess
 	StageCache
 	StageInner
+	StageHandler
 )
 
 // Middleware stands between the cluster and the actions of a service. A [moleculer.Mixin] or schema

@@ -3,16 +3,17 @@ package action
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Type is a parameter type, named as Moleculer's validator names it.
 type Type string
 
-// The types that the standard actions use.
+// The types that rules written by hand use; [ParamsOf] knows more.
 const (
 	String Type = "string"
 	Number Type = "number"
@@ -25,105 +26,130 @@ type Param struct {
 	Name     string
 	Type     Type
 	Optional bool // may be absent or null
+	Secret   bool // faults don't repeat its value; not announced
+
+	rule *rule // what ParamsOf found beyond the above; nil where that is all
 }
 
 // Params are an action's parameter rules, in the order in which faults are reported.
 type Params []Param
 
-// MarshalJSON gives the rules in the validator's short form, as INFO carries them.
+// MarshalJSON gives the rules as INFO carries them, in their order: that is the order in which Node's
+// validator reports faults too.
 func (p Params) MarshalJSON() ([]byte, error) {
-	rules := make(map[string]string, len(p))
-	for _, param := range p {
-		rule := string(param.Type)
-		if param.Optional {
-			rule += "|optional"
+	rules := make(map[string]json.RawMessage, len(p))
+	names := make([]string, len(p))
+	for i, param := range p {
+		data, err := json.Marshal(param)
+		if err != nil {
+			return nil, err
 		}
-		rules[param.Name] = rule
+		rules[param.Name], names[i] = data, param.Name
 	}
-	return json.Marshal(rules)
+	return object(names, rules), nil
 }
 
-// Fault is one entry of a ValidationError's data, with the fields that Node's validator sends.
-type Fault struct {
-	Type    string          `json:"type"` // "required" or the expected type
-	Message string          `json:"message"`
-	Field   string          `json:"field"`
-	Actual  json.RawMessage `json:"actual,omitempty"`
-	NodeID  string          `json:"nodeID,omitempty"`
-	Action  string          `json:"action,omitempty"`
-}
-
-// maxActual bounds, in bytes, what a fault repeats of a wrong value.
-const maxActual = 256
-
-// Validation is Moleculer's ValidationError (422) for the given faults.
-func Validation(faults ...Fault) *Error {
-	return &Error{
-		Name: NameValidationError, Code: http.StatusUnprocessableEntity, Type: "VALIDATION_ERROR",
-		Message: "Parameters validation error!", Data: faults,
+// MarshalJSON gives the validator's short form, such as "string|optional", and its long form, an
+// object, where the short one has no room.
+func (p Param) MarshalJSON() ([]byte, error) {
+	if p.rule != nil {
+		return json.Marshal(struct {
+			Type     Type `json:"type"`
+			Optional bool `json:"optional,omitempty"`
+			*rule
+		}{p.Type, p.Optional, p.rule})
 	}
+	if p.Optional {
+		return json.Marshal(p.Type + "|optional")
+	}
+	return json.Marshal(p.Type)
 }
 
 // Decode checks a call's params against the rules and returns them by name, still raw; parameters
-// without a rule pass. The error is a ValidationError that lists every fault.
+// without a rule pass. The error is a ValidationError that lists every fault, or a 400 for what is no JSON.
 func (p Params) Decode(req *Request) (map[string]json.RawMessage, error) {
-	var fields map[string]json.RawMessage
-	if raw := bytes.TrimSpace(req.Params); len(raw) > 0 && raw[0] == '{' {
-		fields = make(map[string]json.RawMessage, len(p))
-		if err := rawjson.Members(raw, func(name string, value []byte) { fields[name] = value }); err != nil {
-			return nil, Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of %s are not valid JSON", req.Action).Because(err)
-		}
+	c := checker{req: req}
+	raw, err := c.root(p)
+	if err != nil {
+		return nil, err
 	}
-	var faults []Fault
-	for _, param := range p {
-		fault, bad := param.check(fields[param.Name])
-		if !bad {
-			continue
-		}
-		fault.Field, fault.Action, fault.NodeID = param.Name, req.Action, req.Sender
-		faults = append(faults, fault)
+	fields, _, err := c.members(p, "", raw)
+	if err != nil {
+		return nil, invalid(req, err)
 	}
-	if len(faults) > 0 {
-		return nil, Validation(faults...)
+	if err := c.verdict(); err != nil {
+		return nil, err
 	}
 	return fields, nil
 }
 
-func (p Param) check(raw json.RawMessage) (Fault, bool) {
-	if len(raw) == 0 || string(raw) == "null" {
-		if p.Optional {
-			return Fault{}, false
-		}
-		return Fault{Type: "required", Message: fmt.Sprintf("The '%s' field is required.", p.Name), Actual: raw}, true
+// Check is [Params.Decode] for params that are decoded into a struct whose rules are p: it returns them
+// whole, "{}" if there were none. They come back untouched unless a rule changed a value (default, convert,
+// trim) or encoding/json would read what the rules have not seen: it takes "LIMIT" for "limit", and merges
+// the objects of a repeated name.
+func (p Params) Check(req *Request) (json.RawMessage, error) {
+	c := checker{req: req}
+	raw, err := c.root(p)
+	if err != nil {
+		return nil, err
 	}
-	if typeOf(raw) == p.Type {
-		return Fault{}, false
+	raw, _, err = c.object(p, "", raw)
+	if err != nil {
+		return nil, invalid(req, err)
 	}
-	if len(raw) > maxActual {
-		raw = nil
+	if err := c.verdict(); err != nil {
+		return nil, err
 	}
-	message := "The '%s' field must be a %s."
-	if p.Type == Object {
-		message = "The '%s' must be an %s."
-	}
-	name := string(p.Type)
-	if p.Type == Object {
-		name = "Object"
-	}
-	return Fault{Type: string(p.Type), Message: fmt.Sprintf(message, p.Name, name), Actual: raw}, true
+	return raw, nil
 }
 
-func typeOf(raw json.RawMessage) Type {
-	switch raw[0] {
-	case '"':
-		return String
-	case '{':
-		return Object
-	case 't', 'f':
-		return Bool
-	case '[':
-		return "array"
-	default:
-		return Number
+// root gives the JSON object that a call's params are, "{}" if it has none.
+func (c *checker) root(p Params) (json.RawMessage, error) {
+	raw := bytes.TrimSpace(c.req.Params)
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return json.RawMessage("{}"), nil
+	case raw[0] == '{':
+		return raw, nil
 	}
+	var value json.RawMessage
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return nil, invalid(c.req, err)
+	}
+	c.fault(&Param{Secret: p.secret()}, "", "object", nil, raw)
+	return nil, c.verdict()
+}
+
+func (c *checker) verdict() error {
+	if len(c.faults) > 0 {
+		return Validation(c.faults...)
+	}
+	return nil
+}
+
+func invalid(req *Request, err error) error {
+	return Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of %s are not valid JSON", req.Action).Because(err)
+}
+
+func (p Params) secret() bool {
+	return slices.ContainsFunc(p, func(param Param) bool { return param.Secret })
+}
+
+// object is a JSON object of these members.
+func object(names []string, fields map[string]json.RawMessage) json.RawMessage {
+	out := []byte{'{'}
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out, _ = jsontext.AppendQuote(out, name) // replaces invalid UTF-8 and fails for nothing else
+		out = append(out, ':')
+		out = append(out, fields[name]...)
+	}
+	return append(out, '}')
+}
+
+// sorted is object in the order of the names.
+func sorted(fields map[string]json.RawMessage) json.RawMessage {
+	return object(slices.Sorted(maps.Keys(fields)), fields)
 }

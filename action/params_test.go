@@ -69,7 +69,7 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 		"params that are no object": {
 			action.Param{Type: action.String},
 			`["p"]`,
-			`{"type":"required","message":"The 'p' field is required.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"object","message":"The '' must be an Object.","actual":["p"],"nodeID":"caller-1","action":"svc.do"}`,
 		},
 		"no string": {
 			action.Param{Type: action.String},
@@ -95,6 +95,21 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 			action.Param{Type: action.Number, Optional: true},
 			`{"p":true}`,
 			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":true,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"a number that no machine holds": {
+			action.Param{Type: action.Number},
+			`{"p":1e999}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":null,"nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"a secret": {
+			action.Param{Type: action.Object, Secret: true},
+			`{"p":"hunter2"}`,
+			`{"type":"object","message":"The 'p' must be an Object.","field":"p","nodeID":"caller-1","action":"svc.do"}`,
+		},
+		"params that are no object and may hold a secret": {
+			action.Param{Type: action.String, Secret: true},
+			`"hunter2"`,
+			`{"type":"object","message":"The '' must be an Object.","nodeID":"caller-1","action":"svc.do"}`,
 		},
 		"a value too long to repeat": {
 			action.Param{Type: action.Number},
@@ -129,10 +144,17 @@ func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
 }
 
 func TestParamsThatAreNoJSONAreRefused(t *testing.T) {
-	_, err := action.Params{}.Decode(&action.Request{Action: "svc.do", Params: json.RawMessage(`{"p":`)})
-	var e *action.Error
-	require.ErrorAs(t, err, &e)
-	require.Equal(t, "INVALID_PARAMS", e.Type)
+	for _, params := range []string{`{"p":`, `{"p":1}{}`, `{"p":NaN}`, `["p"`, `Infinity`, `{p:1}`, "\x00", `{"p":` + strings.Repeat("[", 20_000)} {
+		req := &action.Request{Action: "svc.do", Params: json.RawMessage(params)}
+		_, decodeErr := action.Params{}.Decode(req)
+		_, checkErr := action.Params{}.Check(req)
+		for _, err := range []error{decodeErr, checkErr} {
+			var e *action.Error
+			require.ErrorAs(t, err, &e, params)
+			require.Equal(t, 400, e.Code)
+			require.Equal(t, "INVALID_PARAMS", e.Type)
+		}
+	}
 }
 
 func TestParamsAreAnnouncedInTheValidatorsShortForm(t *testing.T) {
@@ -140,5 +162,5 @@ func TestParamsAreAnnouncedInTheValidatorsShortForm(t *testing.T) {
 		{Name: "to", Type: action.String}, {Name: "silent", Type: action.Bool, Optional: true},
 	})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"to":"string","silent":"boolean|optional"}`, string(data))
+	require.Equal(t, `{"to":"string","silent":"boolean|optional"}`, string(data), "in their order")
 }

@@ -23,6 +23,19 @@ type caller Link
 
 var _ action.Cluster = (*caller)(nil)
 
+// Caller is the cluster for those who reach it outside of a request.
+func (l *Link) Caller() interface {
+	action.Cluster
+	WaitForServices(ctx context.Context, names ...string) error
+} {
+	return (*caller)(l)
+}
+
+// WaitForServices waits as [Link.WaitForServices] does.
+func (c *caller) WaitForServices(ctx context.Context, names ...string) error {
+	return (*Link)(c).WaitForServices(ctx, names...)
+}
+
 // Call implements action.Cluster.
 func (c *caller) Call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
 	return (*Link)(c).call(ctx, parent, name, params, opts)
@@ -60,7 +73,10 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(deadline) {
 			return nil, action.RequestSkipped(name, l.opts.NodeID).Because(ctx.Err())
 		}
-		p.Level, p.RequestID, p.ParentID, p.Tracing = parent.Level+1, parent.RequestID, &parent.ID, parent.Tracing
+		p.Level, p.RequestID, p.Tracing = parent.Level+1, cmp.Or(parent.RequestID, opts.RequestID), parent.Tracing
+		if parent.ID != "" { // a lifecycle hook is nobody's call
+			p.ParentID = &parent.ID
+		}
 		if parent.Service != "" {
 			p.Caller = &parent.Service
 		}

@@ -73,10 +73,7 @@ func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}}
 func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
 	enc := encoder{log.WithField("service", schema.Name)}
 	version := wireVersion(schema.Version)
-	full := fullName(schema.Name, version)
-	if flag(settings, "$noVersionPrefix") {
-		full = schema.Name
-	}
+	full := action.FullName(schema.Name, schema.Version, settings)
 	service := &localService{fullName: full, info: map[string]json.RawMessage{
 		"name":     enc.json("name", schema.Name),
 		"fullName": enc.json("fullName", full),
@@ -258,6 +255,9 @@ func (e encoder) definition(fullName string, a moleculer.Action) map[string]json
 		}
 		if schema.Timeout > 0 {
 			props["timeout"] = schema.Timeout.Milliseconds()
+		}
+		if schema.Visibility != "" {
+			props["visibility"] = schema.Visibility
 		}
 		if schema.Cache != nil {
 			props["cache"] = schema.Cache

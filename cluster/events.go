@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,10 @@ func (l *Link) emit(_ context.Context, parent *action.Request, name string, data
 		if meta, err := parent.Meta.MarshalJSON(); err == nil {
 			p.Meta = meta
 		}
-		p.Level, p.RequestID, p.ParentID, p.Tracing = parent.Level+1, parent.RequestID, &parent.ID, parent.Tracing
+		p.Level, p.RequestID, p.Tracing = parent.Level+1, cmp.Or(parent.RequestID, p.ID), parent.Tracing
+		if parent.ID != "" { // a lifecycle hook is nobody's call
+			p.ParentID = &parent.ID
+		}
 		if parent.Service != "" {
 			p.Caller = &parent.Service
 		}

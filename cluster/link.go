@@ -45,6 +45,11 @@ type Options struct {
 	Queue        int           // requests that wait while that many run; more are refused with QueueIsFullError
 	DrainTimeout time.Duration // how long a stop waits for running requests
 
+	// Health adds to what $node.health tells, under these names; nil adds nothing.
+	Health func(ctx context.Context) map[string]any
+	// Reconnected is called when the connection is back: events may have been missed.
+	Reconnected func()
+
 	HeartbeatInterval time.Duration // 0 means 10 s; callers take a node for dead after 30 s of silence by default
 
 	Log *logrus.Entry
@@ -324,6 +329,9 @@ func (l *Link) watchConnection(status chan nats.Status) {
 // reconnected tells the cluster that this node is back. What it missed comes back with the answers.
 func (l *Link) reconnected() {
 	l.log.WithField("server", l.nc.ConnectedUrlRedacted()).Info("connected to NATS again")
+	if l.opts.Reconnected != nil {
+		l.opts.Reconnected()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.phase != ready {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -63,7 +64,7 @@ func (l *Link) addNodeService() {
 		action.New("services", action.Spec{Handle: list(l.listServices)}),
 		action.New("actions", action.Spec{Handle: list(l.listActions)}),
 		action.New("events", action.Spec{Handle: list(l.listEvents)}),
-		action.New("health", action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.health(), nil }}),
+		action.New("health", action.Spec{Handle: func(ctx context.Context, _ *action.Request) (any, error) { return l.health(ctx), nil }}),
 		action.New("options", action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.publicOptions(), nil }}),
 		action.New("metrics", action.Spec{Handle: func(context.Context, *action.Request) (any, error) {
 			return nil, action.Client(http.StatusBadRequest, "METRICS_DISABLED", "Metrics feature is disabled")
@@ -316,7 +317,7 @@ func (l *Link) listEvents(p listParams) any {
 
 // health is $node.health. What the operating system does not tell is zero. The command line is left
 // out, unlike in Node: it may hold secrets.
-func (l *Link) health() any {
+func (l *Link) health(ctx context.Context) any {
 	now := time.Now()
 	averages, err := load.Avg()
 	if err != nil {
@@ -349,7 +350,7 @@ func (l *Link) health() any {
 		name = u.Username
 	}
 	type object = map[string]any
-	return object{
+	health := object{
 		"cpu": object{
 			"load1": averages.Load1, "load5": averages.Load5, "load15": averages.Load15, "cores": cores,
 			"utilization": min(math.Floor(averages.Load1*100/float64(cores)), 100),
@@ -367,6 +368,10 @@ func (l *Link) health() any {
 		"net":    object{"ip": addresses()},
 		"time":   object{"now": now.UnixMilli(), "iso": now.UTC().Format("2006-01-02T15:04:05.000Z"), "utc": now.UTC().Format(http.TimeFormat)},
 	}
+	if l.opts.Health != nil {
+		maps.Copy(health, l.opts.Health(ctx))
+	}
+	return health
 }
 
 // publicOptions is $node.options: what an operator may see of how this node is set up.

@@ -67,6 +67,23 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return e.Key + ": " + e.Msg }
 
+// FieldErrors finds the faults that an error of [ValidateChannel] joins.
+func FieldErrors(err error) []*FieldError {
+	if field, ok := err.(*FieldError); ok { //nolint:errorlint // joined errors are taken apart below
+		return []*FieldError{field}
+	}
+	var list []*FieldError
+	switch e := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			list = append(list, FieldErrors(inner)...)
+		}
+	case interface{ Unwrap() error }:
+		list = FieldErrors(e.Unwrap())
+	}
+	return list
+}
+
 // ValidateChannel checks a channel against a platform's fields. The error joins a FieldError for each fault.
 func ValidateChannel(ch *Channel, fields []Field) error {
 	var faults []error

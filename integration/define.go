@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
-	"github.com/moleculer-go/moleculer"
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
@@ -35,50 +33,27 @@ type Spec struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
-// Definition is what a platform's author writes.
+// Definition is what a platform's author writes: the SDK's defineIntegration.
 type Definition struct {
-	Name     string // service name, such as "telegram"
+	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
+
 	Spec     Spec
 	Fields   []Field
 	Platform Platform
-
-	Settings map[string]any
-	Metadata map[string]any
-	Actions  []moleculer.Action // beside the standard ones
-	Events   []moleculer.Event
-	Mixins   []moleculer.Mixin
+	// Channels finds the platform's channels; nil takes the node's store.
+	Channels ChannelStore
 }
 
-// Runtime is what the node lends to its integrations.
-type Runtime struct {
-	Channels  ChannelStore
-	Events    Publisher
-	Secrets   Secrets
-	Namespace string // of reliable events: "hios" publishes hios.processing.message.received
-	Log       *logrus.Entry
-	Now       func() time.Time // nil means time.Now
-}
-
-// Secrets removes values from texts before they leave the node. Safe for concurrent use.
-type Secrets interface {
-	// Add makes the values unmentionable from now on.
-	Add(values ...string)
-	// Redact returns text without them.
-	Redact(text string) string
-}
-
-// Service is a defined integration.
-type Service struct {
+// platformService is the part of a service that makes a platform of it: the standard actions.
+type platformService struct {
+	*Service
 	def     Definition
-	runtime Runtime
-	log     *logrus.Entry
 	now     func() time.Time
 	actions map[string]action.Spec
 }
 
-var serviceName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-
-// Define checks a definition and gives it the standard actions. The error joins all faults.
+// Define checks a definition and makes a service of it that has the standard actions. The error joins
+// all faults.
 func Define(def Definition, runtime Runtime) (*Service, error) {
 	var faults []error
 	need := func(ok bool, what string) {
@@ -86,30 +61,45 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 			faults = append(faults, fmt.Errorf("integration %q: %s", def.Name, what))
 		}
 	}
-	need(serviceName.MatchString(def.Name), "name must be lower-case letters, digits and dashes")
+	if def.Channels == nil {
+		def.Channels = runtime.Channels
+	}
 	need(def.Spec.ID != "", "spec.id is missing")
 	need(def.Spec.Platform != "", "spec.platform is missing")
 	need(def.Platform != nil, "platform is missing")
-	need(runtime.Channels != nil && runtime.Events != nil && runtime.Secrets != nil && runtime.Log != nil, "the runtime is incomplete")
+	need(def.Channels != nil && runtime.Events != nil, "the runtime is incomplete")
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
+	for i, f := range def.Fields {
+		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
+	}
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+	if def.Spec.Status == "" {
+		def.Spec.Status = StatusActive
 	}
-	s := &Service{def: def, runtime: runtime, now: runtime.Now, log: runtime.Log.WithField("service", def.Name)}
-	if s.now == nil {
-		s.now = time.Now
+	if def.Spec.Capabilities == nil {
+		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
 	}
-	if s.def.Spec.Status == "" {
-		s.def.Spec.Status = StatusActive
+	p := &platformService{def: def, now: runtime.Now}
+	if p.now == nil {
+		p.now = time.Now
 	}
-	if s.def.Spec.Capabilities == nil {
-		s.def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
+	p.actions = p.standardActions()
+	all := def.ServiceDefinition
+	all.Actions = slices.Clone(all.Actions)
+	for _, name := range standardNames {
+		if spec, ok := p.actions[name]; ok {
+			spec.ChecksParams = true
+			all.Actions = append(all.Actions, action.New(name, spec))
+		}
 	}
-	s.actions = s.standardActions()
-	return s, nil
+	var err error
+	p.Service, err = DefineService(all, runtime)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, err
+	}
+	return p.Service, nil
 }
 
 // Names of the standard actions.
@@ -127,7 +117,7 @@ var standardNames = []string{
 	ActionReceiveWebhook, ActionSendMessage, ActionHealthCheck, ActionVerifyWebhook, ActionValidateCredentials, ActionStatus, ActionGetMedia,
 }
 
-func (s *Service) standardActions() map[string]action.Spec {
+func (s *platformService) standardActions() map[string]action.Spec {
 	actions := map[string]action.Spec{
 		ActionReceiveWebhook: {
 			Description: "Checks a webhook and publishes its messages; success means that they are durable.",
@@ -175,68 +165,13 @@ func (s *Service) standardActions() map[string]action.Spec {
 			Handle:      s.getMedia,
 		}
 	}
-	for name, spec := range actions {
-		spec.Handle = s.guard(spec.Handle)
-		actions[name] = spec
-	}
 	return actions
-}
-
-// Name is the service's name in the cluster.
-func (s *Service) Name() string { return s.def.Name }
-
-// Fields are the values that the platform's channels have.
-func (s *Service) Fields() []Field { return s.def.Fields }
-
-// Schema is the service as moleculer-go publishes it.
-func (s *Service) Schema() moleculer.ServiceSchema {
-	schema := moleculer.ServiceSchema{
-		Name: s.def.Name, Settings: s.def.Settings, Metadata: s.def.Metadata,
-		Mixins: s.def.Mixins, Events: s.def.Events, Actions: slices.Clone(s.def.Actions),
-	}
-	for _, name := range standardNames {
-		if spec, ok := s.actions[name]; ok {
-			schema.Actions = append(schema.Actions, action.New(name, spec))
-		}
-	}
-	return schema
-}
-
-// Call runs a standard action in this process, without a cluster.
-func (s *Service) Call(ctx context.Context, name string, req *action.Request) (any, error) {
-	spec, ok := s.actions[name]
-	if !ok {
-		return nil, action.ServiceNotFound(s.def.Name+"."+name, "")
-	}
-	req.Action = s.def.Name + "." + name
-	return spec.Handle(ctx, req)
-}
-
-// guard removes secrets from every error on its way out: platforms' answers are beyond our control.
-// An error that is no Moleculer error stays as it is: callers get to see nothing of it.
-func (s *Service) guard(handle action.Handler) action.Handler {
-	return func(ctx context.Context, req *action.Request) (any, error) {
-		result, err := handle(ctx, req)
-		if err == nil {
-			return result, nil
-		}
-		m, ok := errors.AsType[action.Moleculer](err)
-		if !ok {
-			return nil, err
-		}
-		if e, ok := m.(*Error); ok {
-			m = s.clean(e)
-		}
-		clean := *m.MoleculerError()
-		clean.Message = s.cleanText(clean.Message)
-		return nil, &clean
-	}
 }
 
 // channel loads an active channel of this platform. Another platform's channel counts as unknown:
 // its secrets are none of this service's business. A channel without a tenant belongs to the caller's.
-func (s *Service) channel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
-	ch, err := s.runtime.Channels.Channel(ctx, id)
+func (s *platformService) channel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
+	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
 		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Spec.Platform, id)}
@@ -255,22 +190,13 @@ func (s *Service) channel(ctx context.Context, req *action.Request, id string) (
 	return ch, nil
 }
 
-func (s *Service) logFor(req *action.Request, ch *Channel) *logrus.Entry {
+func (s *platformService) logFor(req *action.Request, ch *Channel) *logrus.Entry {
 	_, name := splitAction(req.Action)
 	fields := logrus.Fields{"action": name, "requestID": req.RequestID}
 	if ch != nil {
 		fields["channel"], fields["tenant"] = ch.ID, ch.TenantID
 	}
 	return s.log.WithFields(fields)
-}
-
-func splitAction(full string) (service, name string) {
-	for i := len(full) - 1; i >= 0; i-- {
-		if full[i] == '.' {
-			return full[:i], full[i+1:]
-		}
-	}
-	return "", full
 }
 
 // text decodes a parameter that Params.Decode has found to be a string or absent.

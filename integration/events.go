@@ -1,14 +1,18 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
 )
@@ -40,6 +44,16 @@ func EventNames(namespace string) []string {
 	return []string{
 		eventName(namespace, received), eventName(namespace, sent), eventName(namespace, failed), DeadLetters,
 	}
+}
+
+// RegisteredEvent and UnregisteredEvent name the reliable events that tell of channels.
+func RegisteredEvent(namespace string) string {
+	return namespace + ".processing.integration.registered"
+}
+
+// UnregisteredEvent is told of by [RegisteredEvent].
+func UnregisteredEvent(namespace string) string {
+	return namespace + ".processing.integration.unregistered"
 }
 
 func eventName(namespace, outcome string) string { return namespace + ".processing.message." + outcome }
@@ -76,20 +90,45 @@ type failedEvent struct {
 }
 
 // publish encodes an event and hands it over.
-func (s *Service) publish(req *action.Request, ch *Channel, outcome, key string, event any) func(context.Context) error {
+func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key string, event any) func(context.Context) error {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
 		return func(context.Context) error { return err }
 	}
 	msgID := s.def.Spec.Platform + ":" + ch.ID + ":" + key
-	return s.runtime.Events.Publish(eventName(s.runtime.Namespace, outcome), msgID, s.eventHeader(req, ch), payload)
+	await := s.runtime.Events.Publish(eventName(s.runtime.Namespace, outcome), msgID, s.eventHeader(req, ch.TenantID, ch.ID), payload)
+	if !s.runtime.PlainEvents {
+		return await
+	}
+	return func(ctx context.Context) error {
+		err := await(ctx)
+		if err == nil {
+			s.emitPlain(ctx, req, ch, outcome, payload)
+		}
+		return err
+	}
+}
+
+// plainEvent begins the names of the events of SDK 0.1.4.
+const plainEvent = "integration.message."
+
+// emitPlain sends a stored event as SDK 0.1.4 did, too. Nobody acknowledges it: it may get lost.
+func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte) {
+	if err := req.Emit(ctx, plainEvent+outcome, json.RawMessage(payload)); err != nil {
+		s.logFor(req, ch).WithError(err).WithField("event", plainEvent+outcome).Warn("a plain event could not be sent")
+	}
 }
 
 // eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
 // go along: the rest may hold request headers and, with them, the webhook's secret.
-func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]string {
-	meta := map[string]string{"tenantId": ch.TenantID, "channelId": ch.ID}
+func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
+	meta := map[string]string{}
+	for key, id := range map[string]string{"tenantId": tenantID, "channelId": channelID} {
+		if id != "" {
+			meta[key] = cut(id, maxHeader)
+		}
+	}
 	for _, key := range []string{"userId", "requestId"} {
 		if v := req.Meta.String(key); v != "" {
 			meta[key] = cut(v, maxHeader)
@@ -108,9 +147,29 @@ func (s *Service) eventHeader(req *action.Request, ch *Channel) map[string][]str
 		"$parentID":  {headerValue(req.ID)},
 		"$tracing":   {tracing},
 		"$level":     {strconv.Itoa(req.Level)},
-		"$caller":    {s.def.Name},
+		"$caller":    {s.fullName},
 		"$meta":      {base64.StdEncoding.EncodeToString(encoded)},
 	}
+}
+
+// sendToChannel stores an event of the service's author.
+func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOptions) error {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		return action.Client(http.StatusBadRequest, "EVENT_INVALID", "the payload of %s cannot be encoded", name).Because(err)
+	}
+	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
+	for k, v := range o.Header {
+		header[k] = []string{headerValue(v)}
+	}
+	err = s.runtime.Events.Publish(name, cmp.Or(o.MessageID, uuid.NewString()), header, data)(c)
+	switch {
+	case isPermanent(err):
+		return action.Client(http.StatusRequestEntityTooLarge, "EVENT_REJECTED", "the event %s cannot be stored as it is", name).Because(err)
+	case err != nil:
+		return action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE", "the event %s could not be stored", name).Because(err)
+	}
+	return nil
 }
 
 // maxHeader bounds, in bytes, a header whose value comes from outside: it must not make an event too large.
@@ -127,7 +186,7 @@ func headerValue(text string) string {
 }
 
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.
-func (s *Service) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
+func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
 	record := failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
 		Error:    s.cleanText(cause.Error()),
@@ -137,7 +196,7 @@ func (s *Service) deadLetter(ctx context.Context, req *action.Request, ch *Chann
 	if err != nil {
 		return err
 	}
-	header := s.eventHeader(req, ch)
+	header := s.eventHeader(req, ch.TenantID, ch.ID)
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)

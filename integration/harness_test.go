@@ -58,7 +58,7 @@ func newBench(t *testing.T) *bench {
 	log.SetLevel(logrus.TraceLevel)
 	log.AddHook(secrets)
 	b.def = integration.Definition{
-		Name: "parrot", Fields: fields, Platform: b.platform,
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: b.platform,
 		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: []integration.Capability{integration.SendMessage}},
 	}
 	b.runtime = integration.Runtime{

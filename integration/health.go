@@ -9,7 +9,7 @@ import (
 )
 
 // healthCheck is i_healthCheck. A channel that cannot work is an answer, not an error.
-func (s *Service) healthCheck(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) healthCheck(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionHealthCheck].Params.Decode(req)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (s *Service) healthCheck(ctx context.Context, req *action.Request) (any, er
 }
 
 // validateCredentials is i_validateCredentials.
-func (s *Service) validateCredentials(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) validateCredentials(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionValidateCredentials].Params.Decode(req)
 	if err != nil {
 		return nil, err

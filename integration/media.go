@@ -23,7 +23,7 @@ type mediaResult struct {
 
 // getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's
 // max_payload) is refused on its way out with a typed error.
-func (s *Service) getMedia(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) getMedia(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ type receiveResult struct {
 }
 
 // receiveWebhook is i_receiveWebhook. The order of its checks is part of the SDK's contract.
-func (s *Service) receiveWebhook(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) receiveWebhook(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := receiveParams.Decode(req)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (s *Service) receiveWebhook(ctx context.Context, req *action.Request) (any,
 	return s.publishReceived(ctx, req, webhook, messages)
 }
 
-func (s *Service) buildWebhook(req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, error) {
+func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, error) {
 	w := &Webhook{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Payload: fields["payload"], Channel: ch,
@@ -171,7 +171,7 @@ func readHeader(value []byte) (string, error) {
 	}
 }
 
-func (s *Service) checkAge(w *Webhook) error {
+func (s *platformService) checkAge(w *Webhook) error {
 	age := s.now().Sub(w.Timestamp)
 	switch {
 	case age > maxWebhookAge:
@@ -192,7 +192,7 @@ func dedupKey(m *Message) string {
 
 // publishReceived publishes all messages in their order, then waits for all of them: one that fails
 // holds back no other.
-func (s *Service) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (any, error) {
+func (s *platformService) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (any, error) {
 	awaits := make([]func(context.Context) error, len(messages))
 	for i, m := range messages {
 		m.Platform = w.Platform

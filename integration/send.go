@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,14 +38,14 @@ var sendParams = action.Params{
 }
 
 // sendMessage is i_sendMessage.
-func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) sendMessage(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := sendParams.Decode(req)
 	if err != nil {
 		return nil, err
 	}
 	var message Message
 	if err := json.Unmarshal(fields["message"], &message); err != nil {
-		return nil, messageFault(req, err)
+		return nil, paramsFault(req, "message", err)
 	}
 	ch, err := s.channel(ctx, req, text(fields["channelId"]))
 	if err != nil {
@@ -73,11 +74,11 @@ func (s *Service) sendMessage(ctx context.Context, req *action.Request) (any, er
 	return nil, failure
 }
 
-// messageFault is the ValidationError for a message whose fields have the wrong types.
-func messageFault(req *action.Request, err error) error {
-	field, want := "message", "object"
+// paramsFault is the ValidationError for params, or the one of a name, whose fields have the wrong types.
+func paramsFault(req *action.Request, name string, err error) error {
+	field, want := name, "object"
 	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typeErr.Field != "" {
-		field, want = "message."+typeErr.Field, jsonType(typeErr.Type)
+		field, want = strings.TrimPrefix(name+"."+typeErr.Field, "."), jsonType(typeErr.Type)
 	}
 	return action.Validation(action.Fault{
 		Type: want, Field: field, Message: fmt.Sprintf("The '%s' field must be of type %s.", field, want),
@@ -102,7 +103,7 @@ func jsonType(t reflect.Type) string {
 }
 
 // attempt sends a message, and again where that can help and cannot double it.
-func (s *Service) attempt(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
+func (s *platformService) attempt(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
 	for n := 1; ; n++ {
 		result, err := s.def.Platform.Send(ctx, m, ch)
 		if err == nil {
@@ -154,14 +155,14 @@ func backoff(n int) time.Duration {
 	return d - rand.N(d/2)
 }
 
-func (s *Service) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
+func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
 	s.publishOutcome(ctx, req, ch, sent, sentEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
 }
 
-func (s *Service) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
+func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
 	s.publishOutcome(ctx, req, ch, failed, failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
@@ -172,7 +173,7 @@ func (s *Service) publishFailed(ctx context.Context, req *action.Request, ch *Ch
 // publishOutcome publishes what became of a send. The send itself is done and its answer stands,
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
 // numbers two messages alike.
-func (s *Service) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
+func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	if err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {

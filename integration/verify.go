@@ -18,7 +18,7 @@ var verifyParams = action.Params{
 }
 
 // verifyWebhook is i_verifyWebhook: the challenge as plain text, or 403 without a word of it.
-func (s *Service) verifyWebhook(ctx context.Context, req *action.Request) (any, error) {
+func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := verifyParams.Decode(req)
 	if err != nil {
 		return nil, err

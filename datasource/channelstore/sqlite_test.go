@@ -1,9 +1,8 @@
 package channelstore_test
 
 import (
-	"context"
 	"database/sql"
-	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,254 +10,208 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var _ integration.ChannelStore = (*channelstore.SQLite)(nil)
 
 func newPath(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "channels.db")
 }
 
-func open(t *testing.T, path string) *channelstore.SQLite {
+func openFile(t *testing.T, path string, keys *channelstore.Keyring) *channelstore.Database {
 	t.Helper()
-	store, err := channelstore.OpenSQLite(t.Context(), path)
+	store, err := channelstore.OpenSQLite(t.Context(), path, keys)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store
 }
 
-func newChannel(id string) *integration.Channel {
-	return &integration.Channel{
-		ID: id, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: integration.StatusActive,
-		Credentials: map[string]string{"token": "CANARY"}, Settings: map[string]string{"apiBase": "http://localhost"},
-	}
-}
-
-func apply(t *testing.T, store *channelstore.SQLite, channels ...*integration.Channel) {
-	t.Helper()
-	require.NoError(t, store.Apply(t.Context(), channels))
-}
-
-func ids(t *testing.T, store *channelstore.SQLite) []string {
-	t.Helper()
-	list, err := store.List(t.Context())
-	require.NoError(t, err)
-	found := []string{}
-	for _, ch := range list {
-		found = append(found, ch.ID)
-	}
-	return found
-}
-
-func TestAChannelIsFoundAsItWasApplied(t *testing.T) {
-	store := open(t, newPath(t))
-	want := newChannel("c1")
-	apply(t, store, want)
-	got, err := store.Channel(t.Context(), "c1")
-	require.NoError(t, err)
-	require.Equal(t, want, got)
-}
-
-func TestAnAppliedChannelReplacesTheOneBefore(t *testing.T) {
-	store := open(t, newPath(t))
-	apply(t, store, newChannel("c1"))
-	want := &integration.Channel{
-		ID: "c1", TenantID: "t2", Platform: "crow", Status: integration.StatusInactive,
-		Credentials: map[string]string{}, Settings: map[string]string{},
-	}
-	apply(t, store, want)
-	got, err := store.Channel(t.Context(), "c1")
-	require.NoError(t, err)
-	require.Equal(t, want, got)
-	require.Equal(t, []string{"c1"}, ids(t, store))
-}
-
-func TestOfManyChannelsAllAreAppliedOrNone(t *testing.T) {
+func sqliteBacking(t *testing.T) backing {
 	path := newPath(t)
-	store := open(t, path)
-	tamper(t, path, `CREATE TRIGGER refuse BEFORE INSERT ON channels WHEN new.id = 'bad' BEGIN SELECT raise(ABORT, 'no'); END`)
-	require.ErrorContains(t, store.Apply(t.Context(), []*integration.Channel{newChannel("c1"), newChannel("bad"), newChannel("c2")}), "apply channel bad")
-	require.Empty(t, ids(t, store))
-	apply(t, store)
-	require.Empty(t, ids(t, store))
-}
-
-func TestChannelsAreListedInTheOrderOfTheirIDs(t *testing.T) {
-	store := open(t, newPath(t))
-	apply(t, store, newChannel("b"), newChannel("c"), newChannel("a"))
-	require.Equal(t, []string{"a", "b", "c"}, ids(t, store))
-}
-
-func TestARemovedChannelIsGone(t *testing.T) {
-	store := open(t, newPath(t))
-	apply(t, store, newChannel("c1"), newChannel("c2"))
-	require.NoError(t, store.Remove(t.Context(), "c1"))
-	require.Equal(t, []string{"c2"}, ids(t, store))
-	_, err := store.Channel(t.Context(), "c1")
-	require.ErrorIs(t, err, integration.ErrChannelNotFound)
-	require.ErrorIs(t, store.Remove(t.Context(), "c1"), integration.ErrChannelNotFound)
-}
-
-func TestAnIDIsTakenAsItIs(t *testing.T) {
-	store := open(t, newPath(t))
-	apply(t, store, newChannel("c1"))
-	for _, id := range []string{"", "C1", "c1 ", "c%", "' OR 1=1 --"} {
-		_, err := store.Channel(t.Context(), id)
-		require.ErrorIs(t, err, integration.ErrChannelNotFound, id)
+	return backing{
+		keys: newKeys(t, "k1"),
+		open: func(t *testing.T, keys *channelstore.Keyring) channelstore.Store { return openFile(t, path, keys) },
+		dump: func(t *testing.T) string { return contents(t, path) },
+		exec: func(t *testing.T, statement string, args ...any) int64 { return execFile(t, path, statement, args...) },
 	}
 }
 
-func TestADamagedRecordIsNamedButNotQuoted(t *testing.T) {
-	for column, content := range map[string]string{"credentials": `{"token":"CANARY`, "settings": `["CANARY"]`} {
-		t.Run(column, func(t *testing.T) {
-			path := newPath(t)
-			store := open(t, path)
-			apply(t, store, newChannel("c1"), newChannel("c2"))
-			tamper(t, path, `UPDATE channels SET `+column+` = ? WHERE id = 'c1'`, content)
-			_, one := store.Channel(t.Context(), "c1")
-			_, all := store.List(t.Context())
-			for _, err := range []error{one, all} {
-				require.ErrorContains(t, err, "the record of channel c1 is damaged")
-				require.NotContains(t, err.Error(), "CANARY")
-			}
-			_, err := store.Channel(t.Context(), "c2")
-			require.NoError(t, err, "the others can still be used")
-		})
+// contents returns all bytes of the database's files.
+func contents(t *testing.T, path string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	require.NoError(t, err)
+	require.Contains(t, files, path)
+	var all strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all.Write(data)
 	}
+	return all.String()
+}
+
+// execFile changes the file behind the store's back.
+func execFile(t *testing.T, path, statement string, args ...any) int64 {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	result, err := db.ExecContext(t.Context(), statement, args...)
+	require.NoError(t, err)
+	n, err := result.RowsAffected()
+	require.NoError(t, err)
+	return n
 }
 
 func TestOnlyItsOwnerMayReadTheFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "channels.db")
-	apply(t, open(t, path), newChannel("c1"))
+	apply(t, openFile(t, path, nil), newChannel("c1"))
 	files, err := filepath.Glob(path + "*")
 	require.NoError(t, err)
-	require.Contains(t, files, path+"-wal")
+	require.Subset(t, files, []string{path, path + "-wal", path + ".key"})
 	for _, file := range files {
-		require.Equal(t, os.FileMode(0o600), mode(t, file), file)
+		require.Equal(t, fs.FileMode(0o600), mode(t, file), file)
 	}
-	require.Equal(t, os.FileMode(0o700), mode(t, filepath.Dir(path)))
+	require.Equal(t, fs.FileMode(0o700), mode(t, filepath.Dir(path)))
 }
 
-func mode(t *testing.T, path string) os.FileMode {
+func mode(t *testing.T, path string) fs.FileMode {
 	t.Helper()
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	return info.Mode().Perm()
 }
 
-func TestTwoProcessesSeeEachOthersChangesAtOnce(t *testing.T) {
+func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
 	path := newPath(t)
-	node, command := open(t, path), open(t, path)
-	changed := newChannel("c1")
-	for i := range 20 {
-		changed.Name = fmt.Sprint("name ", i)
-		apply(t, command, changed)
-		got, err := node.Channel(t.Context(), "c1")
-		require.NoError(t, err)
-		require.Equal(t, changed.Name, got.Name)
-	}
-	require.NoError(t, node.Remove(t.Context(), "c1"))
-	_, err := command.Channel(t.Context(), "c1")
-	require.ErrorIs(t, err, integration.ErrChannelNotFound)
-}
-
-func TestWhatWasAppliedOutlivesTheProcess(t *testing.T) {
-	path := newPath(t)
-	store, err := channelstore.OpenSQLite(t.Context(), path)
+	store, err := channelstore.OpenSQLite(t.Context(), path, nil)
 	require.NoError(t, err)
 	apply(t, store, newChannel("c1"))
+	require.NotContains(t, contents(t, path), canary)
 	require.NoError(t, store.Close())
-	require.Equal(t, []string{"c1"}, ids(t, open(t, path)))
+	require.Equal(t, newChannel("c1"), get(t, openFile(t, path, nil), "c1"))
+
+	// Its text can be moved into the configuration.
+	text, err := os.ReadFile(path + ".key")
+	require.NoError(t, err)
+	require.Equal(t, newChannel("c1"), get(t, openFile(t, path, parse(t, string(text))), "c1"))
+
+	// Without it the records are lost, and that is what is said.
+	require.NoError(t, os.Remove(path+".key"))
+	_, err = openFile(t, path, nil).Channel(t.Context(), "c1")
+	requireSealed(t, err, channelstore.SealedError{ChannelID: "c1", KeyID: store.Keys().IDs()[0], Reason: "which is not configured"})
 }
 
-func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
+// oldSchema is that of the first version, which kept everything as plain text.
+const oldSchema = `CREATE TABLE IF NOT EXISTS channels (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, name TEXT NOT NULL,
+	status TEXT NOT NULL, credentials TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT`
+
+// oldFile makes a file of the first version, with traces of what was removed from it.
+func oldFile(t *testing.T) string {
+	t.Helper()
 	path := newPath(t)
-	node, command := open(t, path), open(t, path)
-	// Two channels are always changed together; a reader never sees one without the other.
-	write := func(name string) error {
-		a, b := newChannel("a"), newChannel("b")
-		a.Name, b.Name = name, name
-		return command.Apply(t.Context(), []*integration.Channel{a, b})
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=secure_delete(OFF)")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	exec := func(statement string, args ...any) {
+		_, err := db.ExecContext(t.Context(), statement, args...)
+		require.NoError(t, err)
 	}
-	require.NoError(t, write("start"))
-	done := make(chan struct{})
-	var all sync.WaitGroup
-	check := func(err error) {
-		if err != nil {
-			t.Error(err)
-		}
+	exec(oldSchema)
+	for _, id := range []string{"c1", "c2", "gone"} {
+		exec(`INSERT INTO channels VALUES (?, 't1', 'parrot', 'Polly', 'ACTIVE', ?, ?, 1000, 2000)`, id,
+			`{"token":"`+canary+`-token-`+id+`"}`, `{"apiBase":"`+canary+`-setting-`+id+`"}`)
 	}
-	for range 2 {
-		all.Go(func() {
-			for i := range 20 {
-				check(write(fmt.Sprint("name ", i)))
-			}
-		})
-	}
-	var readers sync.WaitGroup
-	for range 12 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				_, err := node.Channel(t.Context(), "a")
-				check(err)
-				list, err := node.List(t.Context())
-				check(err)
-				if len(list) != 2 || list[0].Name != list[1].Name {
-					t.Error("half of a change was seen")
-				}
-			}
-		})
-	}
-	all.Wait()
-	close(done)
-	readers.Wait()
+	exec(`INSERT INTO channels VALUES ('damaged', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + canary + `', '{}', 1, 2)`)
+	exec(`INSERT INTO channels VALUES ('large', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + strings.Repeat(canary, 10_000) + `"}', '{}', 1, 2)`)
+	exec(`DELETE FROM channels WHERE id IN ('gone', 'large')`)
+	require.Contains(t, contents(t, path), canary+"-token-gone")
+	return path
 }
 
-func TestACancelledContextEndsEverything(t *testing.T) {
-	path := newPath(t)
-	store := open(t, path)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, channelErr := store.Channel(ctx, "c1")
-	_, listErr := store.List(ctx)
-	_, openErr := channelstore.OpenSQLite(ctx, path)
-	for name, err := range map[string]error{
-		"Channel": channelErr, "List": listErr, "OpenSQLite": openErr,
-		"Apply": store.Apply(ctx, []*integration.Channel{newChannel("c1")}), "Remove": store.Remove(ctx, "c1"),
-	} {
-		require.ErrorIs(t, err, context.Canceled, name)
+func TestAFileOfTheFirstVersionIsSealedWhenItIsOpened(t *testing.T) {
+	for name, keys := range map[string]*channelstore.Keyring{"with keys": newKeys(t, "k1"), "without": nil} {
+		t.Run(name, func(t *testing.T) {
+			path := oldFile(t)
+			store := openFile(t, path, keys)
+			require.NotContains(t, contents(t, path), canary, "while it is in use")
+			entries := list(t, store, channelstore.Query{})
+			require.Len(t, entries, 3)
+			require.Equal(t, []*integration.Channel{newChannel("c1"), newChannel("c2")}, []*integration.Channel{entries[0].Channel, entries[1].Channel})
+			requireSealed(t, entries[2].Err, channelstore.SealedError{ChannelID: "damaged", KeyID: store.Keys().IDs()[0], Reason: "but what it holds is damaged"})
+			require.Equal(t, int64(2), execFile(t, path, `UPDATE switchboard_channels SET name = name WHERE created_at = 1000 AND updated_at = 2000`))
+		})
 	}
-	require.Empty(t, ids(t, store))
+}
+
+func TestAFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
+	for name, path := range map[string]string{"a new one": newPath(t), "one of the first version": oldFile(t)} {
+		t.Run(name, func(t *testing.T) {
+			stores, errs := make([]*channelstore.Database, 6), make([]error, 6)
+			var all sync.WaitGroup
+			for i := range stores {
+				all.Go(func() { stores[i], errs[i] = channelstore.OpenSQLite(t.Context(), path, nil) })
+			}
+			all.Wait()
+			for i, store := range stores {
+				require.NoError(t, errs[i])
+				apply(t, store, newChannel("c1"))
+				require.Equal(t, newChannel("c1"), get(t, stores[0], "c1"))
+				require.Equal(t, stores[0].Keys().IDs(), store.Keys().IDs())
+			}
+			for _, store := range stores {
+				require.NoError(t, store.Close())
+			}
+			require.NotContains(t, contents(t, path), canary)
+		})
+	}
+}
+
+func TestWhatIsRemovedLeavesNoSealedBytesEither(t *testing.T) {
+	path := newPath(t)
+	store := openFile(t, path, newKeys(t, "k1"))
+	apply(t, store, newChannel("c1"))
+	sealed := readSealed(t, path, "c1")
+	require.Contains(t, contents(t, path), sealed)
+	require.NoError(t, store.Remove(t.Context(), "c1"))
+	_, err := store.Rotate(t.Context()) // empties the log
+	require.NoError(t, err)
+	require.NotContains(t, contents(t, path), sealed)
+}
+
+func readSealed(t *testing.T, path, id string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var sealed []byte
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT sealed FROM switchboard_channels WHERE id = $1`, id).Scan(&sealed))
+	return string(sealed)
 }
 
 func TestAPathThatCannotBeUsedIsOneClearError(t *testing.T) {
 	directory := t.TempDir()
-	text := filepath.Join(directory, "text")
+	text, badKey := filepath.Join(directory, "text"), filepath.Join(directory, "bad.db")
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("no database at all ", 100)), 0o600))
+	require.NoError(t, os.WriteFile(badKey+".key", []byte("k1:"+canary), 0o600))
 	for name, test := range map[string]struct{ path, reason string }{
 		"a directory":          {directory, "is a directory"},
 		"below a file":         {filepath.Join(text, "channels.db"), "not a directory"},
 		"a file of other kind": {text, "not a database"},
+		"a bad key file":       {badKey, badKey + ".key: key 1: what follows k1: is not base64"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := channelstore.OpenSQLite(t.Context(), test.path)
+			_, err := channelstore.OpenSQLite(t.Context(), test.path, nil)
 			require.ErrorContains(t, err, "open the channel store "+test.path+": ")
 			require.ErrorContains(t, err, test.reason)
 			require.NotContains(t, err.Error(), "\n")
+			require.NotContains(t, err.Error(), canary)
 		})
 	}
+	require.NoFileExists(t, text+".key")
 }
 
 func TestOddPathsNameTheFileThatTheySay(t *testing.T) {
@@ -275,21 +228,27 @@ func TestOddPathsNameTheFileThatTheySay(t *testing.T) {
 		"SQLite's own names": ":memory:",
 	} {
 		t.Run(name, func(t *testing.T) {
-			apply(t, open(t, path), newChannel(name))
+			apply(t, openFile(t, path, nil), newChannel(name))
 			info, err := os.Stat(path)
 			require.NoError(t, err)
 			require.Positive(t, info.Size())
-			require.Equal(t, []string{name}, ids(t, open(t, path)))
+			require.Equal(t, []string{name}, ids(t, openFile(t, path, nil), channelstore.Query{}))
 		})
 	}
 }
 
-// tamper changes the file behind the store's back.
-func tamper(t *testing.T, path, statement string, args ...any) {
-	t.Helper()
-	db, err := sql.Open("sqlite", path)
-	require.NoError(t, err)
-	_, err = db.ExecContext(t.Context(), statement, args...)
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
+func BenchmarkSQLiteLookup(b *testing.B) {
+	text, err := channelstore.GenerateKey("k1")
+	require.NoError(b, err)
+	keys, err := channelstore.ParseKeys([]string{text})
+	require.NoError(b, err)
+	store, err := channelstore.OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "channels.db"), keys)
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, store.Close()) })
+	require.NoError(b, store.Apply(b.Context(), []*integration.Channel{newChannel("c1")}))
+	for b.Loop() {
+		if _, err := store.Channel(b.Context(), "c1"); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -5,10 +5,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moleculer-go/moleculer/broker"
@@ -16,10 +17,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -50,34 +51,36 @@ type Node struct {
 	config   *config.Config
 	log      *logrus.Entry
 	client   *httpapi.Client
-	channels *channelstore.SQLite
 	embedded *server.Server
 	nc       *nats.Conn
 	link     *cluster.Link
+	stores   // what channels and cached values are kept in
 	broker   *broker.ServiceBroker
+	services []*integration.Service
 	listener *listener.Listener
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
-func Start(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
+func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Add(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: httpapi.New()}
-	if err := n.start(ctx, secrets); err != nil {
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient()}
+	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *Node) start(ctx context.Context, secrets *redact.Secrets) (err error) {
+// newClient is how platforms are called.
+func newClient() *httpapi.Client { return httpapi.New() }
+
+func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
 	c := n.config
-	definitions := platforms(n.client)
-	for i, name := range c.Services {
-		if _, ok := definitions[name]; !ok {
-			return c.Fault(fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(sortedKeys(definitions), ", "))
-		}
+	offer, err := newOffer(extra, n.client)
+	if err == nil {
+		err = offer.check(c)
 	}
-	if n.channels, err = channelstore.OpenSQLite(ctx, c.Channels.DSN); err != nil {
+	if err != nil {
 		return err
 	}
 	if c.NATS.Embedded {
@@ -96,24 +99,25 @@ func (n *Node) start(ctx context.Context, secrets *redact.Secrets) (err error) {
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, DrainTimeout: c.Limits.DrainTimeout,
-		Log: logrus.NewEntry(n.log.Logger),
+		Health:      func(ctx context.Context) map[string]any { return map[string]any{"datasources": n.Health(ctx)} },
+		Reconnected: n.missed,
+		Log:         logrus.NewEntry(n.log.Logger),
 	})
+	if err := n.openStores(ctx); err != nil {
+		return err
+	}
 	if err := n.link.Open(ctx); err != nil {
 		return err
 	}
 	n.broker = n.link.NewBroker()
-	for _, name := range c.Services {
-		service, err := integration.Define(definitions[name], integration.Runtime{
-			Channels: n.channels, Events: publisher, Secrets: secrets, Namespace: c.Events.Namespace, Log: n.log,
+	if err := n.host(ctx, offer, publisher, secrets); err != nil {
+		return err
+	}
+	if c.HTTP.Listen != "" {
+		n.listener, err = listener.Start(ctx, listener.Options{
+			Address: c.HTTP.Listen, Caller: n.link, Services: c.Services, Ready: n.ready, Log: n.log,
 		})
 		if err != nil {
-			return err
-		}
-		n.broker.Publish(service.Schema())
-	}
-	n.broker.Start()
-	if c.HTTP.Listen != "" {
-		if n.listener, err = listener.Start(ctx, c.HTTP.Listen, n.link, c.Services, n.log); err != nil {
 			return err
 		}
 		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
@@ -122,12 +126,62 @@ func (n *Node) start(ctx context.Context, secrets *redact.Secrets) (err error) {
 	return nil
 }
 
+// host defines the services, starts them side by side, as they may wait for each other, and publishes
+// each as soon as it is there.
+func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
+	c := n.config
+	runtime := integration.Runtime{
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Cache: n.cache,
+		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
+		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, Log: n.log,
+	}
+	manager := newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log)
+	var faults []error
+	for _, name := range c.Services {
+		service, err := offer.define(name, manager, runtime)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		n.services = append(n.services, service)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	n.broker.Publish(forget(n.memo))
+	n.broker.Start()
+	return n.startServices(ctx)
+}
+
+func (n *Node) startServices(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.config.Limits.StartTimeout)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	var publishing sync.Mutex // moleculer-go's broker takes one at a time
+	for _, service := range n.services {
+		group.Go(func() error {
+			if err := service.Start(ctx); err != nil {
+				return err
+			}
+			publishing.Lock()
+			defer publishing.Unlock()
+			n.broker.Publish(service.Schema())
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func newPublisher(nc *nats.Conn, c *config.Config, log *logrus.Entry) (*events.Publisher, error) {
+	return events.New(nc, events.Options{
+		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, Log: log,
+	})
+}
+
 // openEvents makes the streams, which a server that has just started may need some time for.
 func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
 	c := n.config
-	publisher, err := events.New(n.nc, events.Options{
-		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, Log: n.log,
-	})
+	publisher, err := newPublisher(n.nc, c, n.log)
 	if err != nil {
 		return nil, err
 	}
@@ -188,17 +242,20 @@ func (n *Node) Stop() {
 			n.log.WithError(err).Warn("the cluster was not left cleanly")
 		}
 	}
+	for _, service := range slices.Backward(n.services) {
+		if err := service.Stop(ctx); err != nil {
+			n.log.WithError(err).WithField("service", service.FullName()).Warn("a service did not stop cleanly")
+		}
+	}
+	if err := n.stores.close(ctx); err != nil {
+		n.log.WithError(err).Warn("the stores did not close cleanly")
+	}
 	if n.nc != nil {
 		n.nc.Close()
 	}
 	if n.embedded != nil {
 		n.embedded.Shutdown()
 		n.embedded.WaitForShutdown()
-	}
-	if n.channels != nil {
-		if err := n.channels.Close(); err != nil {
-			n.log.WithError(err).Warn("the channel store did not close cleanly")
-		}
 	}
 	n.client.Close()
 }
@@ -209,11 +266,11 @@ func (n *Node) Stop() {
 const gcPercent = 400
 
 // Run starts a node and keeps it running until ctx ends or it must not go on.
-func Run(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) error {
+func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	n, err := Start(ctx, c, log, secrets)
+	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
 		return err
 	}

@@ -2,40 +2,214 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
+	"github.com/moleculer-go/moleculer"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/strictyaml"
+	"github.com/hiliosai/switchboard/services/channels"
 )
 
-// Channels manages the channel store outside of a running node, which sees changes at once.
-type Channels struct {
-	store     *channelstore.SQLite
-	platforms map[string]integration.Definition // by platform
-}
-
-// OpenChannels opens the store that the configuration names.
-func OpenChannels(ctx context.Context, c *config.Config) (*Channels, error) {
-	store, err := channelstore.OpenSQLite(ctx, c.Channels.DSN)
+// openChannels opens the store that the configuration names. caller is the cluster, for the store that
+// is another service's action.
+func openChannels(ctx context.Context, c *config.Config, caller action.Cluster) (channelstore.Store, error) {
+	dsn := string(c.Channels.DSN)
+	if c.Channels.Store == "action" {
+		return channelstore.NewAction(caller, c.Channels.Action), nil
+	}
+	keys, err := channelKeys(c)
 	if err != nil {
 		return nil, err
 	}
-	client := httpapi.New() // makes no call: definitions want one
-	all := map[string]integration.Definition{}
-	for _, def := range platforms(client) {
-		all[def.Spec.Platform] = def
+	if c.Channels.Store == "postgres" {
+		return channelstore.OpenPostgres(ctx, dsn, keys)
 	}
-	return &Channels{store, all}, nil
+	return channelstore.OpenSQLite(ctx, dsn, keys)
 }
 
-// Close closes the store.
-func (c *Channels) Close() error { return c.store.Close() }
+func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
+	switch texts := revealed(c.Channels.Keys); {
+	case len(texts) > 0:
+		keys, err := channelstore.ParseKeys(texts)
+		if err != nil {
+			return nil, c.Fault("channels.keys", "%v", err)
+		}
+		return keys, nil
+	case c.Channels.Store == "sqlite":
+		return channelstore.KeyFile(string(c.Channels.DSN) + ".key")
+	default:
+		return nil, c.Fault("channels.keys", "the store %s needs a key that all nodes share; node channels keys generate makes one", c.Channels.Store)
+	}
+}
+
+func revealed(secrets []strictyaml.Secret) []string {
+	texts := make([]string, len(secrets))
+	for i, s := range secrets {
+		texts[i] = s.Reveal()
+	}
+	return texts
+}
+
+// changedEvent tells every node which channels to read anew.
+const changedEvent = "channels.changed"
+
+// changedChannels is its data.
+type changedChannels struct {
+	IDs []string `json:"ids"`
+}
+
+// forget makes a memo follow changes of channels, as an internal service of the node.
+func forget(memo *channelstore.Memo) moleculer.ServiceSchema {
+	return moleculer.ServiceSchema{
+		Name: "$channels", Settings: map[string]any{}, Metadata: map[string]any{},
+		Events: []moleculer.Event{action.NewEvent(changedEvent, "", func(_ context.Context, event *action.Event) error {
+			var changed changedChannels
+			if err := json.Unmarshal(event.Params, &changed); err != nil || len(changed.IDs) == 0 {
+				memo.InvalidateAll() // some have changed, we are not told which
+				return err
+			}
+			for _, id := range changed.IDs {
+				memo.Invalidate(id)
+			}
+			return nil
+		})},
+	}
+}
+
+// announcer is how a visitor makes changes known: it has to get to know the nodes first.
+func (v *Visitor) announcer(c *config.Config) (channels.Announcer, error) {
+	publisher, err := newPublisher(v.nc, c, v.log)
+	if err != nil {
+		return nil, err
+	}
+	return visitorAnnouncer{announcer{v.link, publisher, c.Events.Namespace}}, nil
+}
+
+type visitorAnnouncer struct{ announcer }
+
+func (a visitorAnnouncer) Changed(ctx context.Context, ids ...string) error {
+	a.link.Settle(ctx, quiet)
+	return a.announcer.Changed(ctx, ids...)
+}
+
+// announcer makes changes of channels known through the cluster and as reliable events.
+type announcer struct {
+	link      *cluster.Link
+	events    integration.Publisher
+	namespace string
+}
+
+func (a announcer) Changed(ctx context.Context, ids ...string) error {
+	return a.link.Emit(ctx, changedEvent, changedChannels{ids}, action.EmitOptions{Broadcast: true})
+}
+
+func (a announcer) Registered(ctx context.Context, event channels.RegisteredEvent) error {
+	return a.publish(ctx, integration.RegisteredEvent(a.namespace), event)
+}
+
+func (a announcer) Unregistered(ctx context.Context, event channels.UnregisteredEvent) error {
+	return a.publish(ctx, integration.UnregisteredEvent(a.namespace), event)
+}
+
+func (a announcer) publish(ctx context.Context, name string, event any) error {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	return a.events.Publish(name, uuid.NewString(), nil, payload)(ctx)
+}
+
+func newManager(store channelstore.Store, offer *offer, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {
+	return &channels.Manager{
+		Store: store, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a, Secrets: secrets, Log: log, Now: time.Now,
+	}
+}
+
+// Channels manages the channel store outside of a running node. Running nodes are told of changes.
+type Channels struct {
+	*channels.Manager
+	offer   *offer
+	visitor *Visitor // nil where the cluster cannot be reached
+}
+
+// OpenChannels opens the store that the configuration names.
+func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
+	secrets.Add(configSecrets(c)...)
+	client := newClient()
+	offer, err := newOffer(extra, client)
+	if err != nil {
+		return nil, err
+	}
+	ch := &Channels{offer: offer}
+	var a channels.Announcer = nobody{}
+	quick := *c
+	quick.NATS.StartTimeout = reach
+	if ch.visitor, err = Visit(ctx, &quick, log, secrets); err == nil {
+		a, err = ch.visitor.announcer(c)
+	}
+	entry := logrus.NewEntry(log)
+	var caller action.Cluster
+	switch {
+	case err == nil:
+		caller = ch.visitor.link.Caller()
+	case c.Channels.Store == "action":
+		return nil, err
+	default:
+		entry.WithError(err).Debug("no cluster to tell of changes")
+	}
+	store, err := openChannels(ctx, c, caller)
+	if err != nil {
+		ch.leave()
+		return nil, err
+	}
+	ch.Manager = newManager(store, offer, a, secrets, entry)
+	return ch, nil
+}
+
+// reach is how long managing channels waits for a cluster: without one there is nobody to tell.
+const reach = 2 * time.Second
+
+// nobody is told of changes: no node is running, or none can be reached, and those read channels anew
+// after a while.
+type nobody struct{}
+
+func (nobody) Changed(context.Context, ...string) error                       { return nil }
+func (nobody) Registered(context.Context, channels.RegisteredEvent) error     { return nil }
+func (nobody) Unregistered(context.Context, channels.UnregisteredEvent) error { return nil }
+
+// Close closes the store and leaves the cluster.
+func (c *Channels) Close() error {
+	c.leave()
+	return c.Store.Close()
+}
+
+func (c *Channels) leave() {
+	if c.visitor != nil {
+		c.visitor.Leave()
+	}
+}
+
+// Fields are what a platform's channels have.
+func (c *Channels) Fields(platform string) ([]integration.Field, error) {
+	def, ok := c.offer.byPlatform(platform)
+	if !ok {
+		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.offer.platformNames(), ", "))
+	}
+	return def.Fields, nil
+}
 
 // channelsFile is the form of channels.yaml.
 type channelsFile struct {
@@ -63,7 +237,7 @@ func (c *Channels) ApplyFile(ctx context.Context, path string) (int, error) {
 	}
 	var faults []error
 	seen := map[string]bool{}
-	channels := make([]*integration.Channel, len(file.Channels))
+	list := make([]*integration.Channel, len(file.Channels))
 	for i, entry := range file.Channels {
 		key := fmt.Sprintf("channels[%d]", i)
 		ch := &integration.Channel{
@@ -81,62 +255,28 @@ func (c *Channels) ApplyFile(ctx context.Context, path string) (int, error) {
 		}
 		seen[ch.ID] = true
 		faults = append(faults, c.faults(source, key, ch)...)
-		channels[i] = ch
+		list[i] = ch
 	}
-	if len(channels) == 0 {
+	if len(list) == 0 {
 		faults = append(faults, source.Fault("channels", "is missing or empty"))
 	}
 	if len(faults) > 0 {
 		return 0, errors.Join(faults...)
 	}
-	return len(channels), c.store.Apply(ctx, channels)
+	return len(list), c.Apply(ctx, list)
 }
 
 // faults places what is wrong with a channel in its file.
 func (c *Channels) faults(source strictyaml.Source, key string, ch *integration.Channel) []error {
-	def, ok := c.platforms[ch.Platform]
-	if !ok {
-		return []error{source.Fault(key+".platform", "no such platform %q; there are: %s", ch.Platform, strings.Join(sortedKeys(c.platforms), ", "))}
-	}
-	err := integration.ValidateChannel(ch, def.Fields)
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
+	fields, err := c.Fields(ch.Platform)
+	if err != nil {
+		return []error{source.Fault(key+".platform", "%v", err)}
 	}
 	var faults []error
-	for _, e := range joined.Unwrap() {
-		var field *integration.FieldError
-		if errors.As(e, &field) {
-			faults = append(faults, source.Fault(key+"."+field.Key, "%s", field.Msg))
-		} else {
-			faults = append(faults, e)
-		}
+	for _, f := range integration.FieldErrors(integration.ValidateChannel(ch, fields)) {
+		faults = append(faults, source.Fault(key+"."+f.Key, "%s", f.Msg))
 	}
 	return faults
-}
-
-// List returns all channels, their secrets masked.
-func (c *Channels) List(ctx context.Context) ([]*integration.Channel, error) {
-	list, err := c.store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i, ch := range list {
-		list[i] = ch.Masked(c.platforms[ch.Platform].Fields)
-	}
-	return list, nil
-}
-
-// Remove deletes a channel.
-func (c *Channels) Remove(ctx context.Context, id string) error {
-	err := c.store.Remove(ctx, id)
-	if errors.Is(err, integration.ErrChannelNotFound) {
-		return fmt.Errorf("there is no channel %q", id)
-	}
-	return err
 }
 
 // Pairs shows a channel's values in one line.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 
@@ -26,8 +27,12 @@ func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *reda
 // configSecrets are the values of the configuration that no log line may hold.
 func configSecrets(c *config.Config) []string {
 	secrets := []string{c.NATS.Password.Reveal(), c.NATS.Token.Reveal(), c.NATS.NKey.Reveal()}
-	for _, s := range c.NATS.Servers {
-		secrets = append(secrets, s.Secrets()...)
+	for _, u := range append([]config.URL{c.Channels.DSN, c.Cache.URL}, c.NATS.Servers...) {
+		secrets = append(secrets, u.Secrets()...)
+	}
+	for _, key := range c.Channels.Keys {
+		_, material, _ := strings.Cut(key.Reveal(), ":")
+		secrets = append(secrets, material)
 	}
 	return secrets
 }

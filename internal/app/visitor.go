@@ -22,6 +22,7 @@ import (
 type Visitor struct {
 	nc   *nats.Conn
 	link *cluster.Link
+	log  *logrus.Entry
 }
 
 // Visit joins the cluster that the configuration names. With nats.embedded that is the one of the running node.
@@ -35,7 +36,7 @@ func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *r
 	}
 	v := &Visitor{nc, cluster.New(nc, cluster.Options{
 		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
-	})}
+	}), entry}
 	if err := v.link.Join(); err != nil {
 		v.Leave()
 		return nil, err

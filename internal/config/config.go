@@ -19,6 +19,7 @@ type Config struct {
 	NATS     NATS     `yaml:"nats"`
 	Events   Events   `yaml:"events"`
 	Channels Channels `yaml:"channels"`
+	Cache    Cache    `yaml:"cache"`
 	// Services names the platforms that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	HTTP     HTTP     `yaml:"http"`
@@ -30,7 +31,7 @@ type Config struct {
 
 // Node is the node's place in the Moleculer cluster.
 type Node struct {
-	// ID must be unique in the cluster and be usable in a NATS subject; default "", see [Config.NodeID].
+	// ID must be unique in the cluster and be usable in a NATS subject; default "", which takes HOSTNAME-PID.
 	ID string `yaml:"id"`
 	// Namespace separates clusters that share a NATS server; "" is Moleculer's unnamed one. Default hios.
 	Namespace string `yaml:"namespace"`
@@ -75,20 +76,40 @@ type Events struct {
 	// Namespace begins the names of the events, as in NAMESPACE.processing.message.received. Lower case whatever
 	// the file says, as the SDK has it. Default the environment variable NAMESPACE, else hios.
 	Namespace string `yaml:"namespace"`
-	// Prefix is put before every event name; "" puts none. Default null, see [Config.Prefix].
+	// Prefix is put before every event name; "" puts none. Default null, which takes the namespace of the node.
 	Prefix *string `yaml:"prefix"`
 	// Replicas counts the copies of each stream in a NATS cluster, 1 to 5; default 1.
 	Replicas int `yaml:"replicas"`
+	// Plain sends the events that SDK 0.1.4 sent, integration.message.received, sent and failed, beside the reliable
+	// ones; default false.
+	Plain bool `yaml:"plain"`
 	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
 }
 
 // Channels says where the tenants' accounts at the platforms are stored.
 type Channels struct {
-	// Store is the kind of database; default and only choice sqlite.
+	// Store is where the channels are: sqlite, the default, postgres, for several nodes, or action, for those of an
+	// existing service of the cluster.
 	Store string `yaml:"store"`
-	// DSN is the path of the SQLite file; default data/switchboard.db.
-	DSN string `yaml:"dsn"`
+	// DSN is the path of the SQLite file or the URL of the PostgreSQL database, such as
+	// postgres://USER:PASSWORD@HOST/DATABASE; default data/switchboard.db.
+	DSN URL `yaml:"dsn"`
+	// Action is the full name of the action that is asked, with store action; default channels.get.
+	Action string `yaml:"action"`
+	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as node channels keys generate
+	// makes one; the first seals, all open. Default [], with which sqlite takes a key of its own, beside the file.
+	Keys []strictyaml.Secret `yaml:"keys"`
+}
+
+// Cache configures the node's cache, which holds memoised results and what services keep in ctx.cache.
+type Cache struct {
+	// Driver is memory, each node for itself and the default, or redis, shared with all nodes, Node's included.
+	Driver string `yaml:"driver"`
+	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0; default "".
+	URL URL `yaml:"url"`
+	// TTL is how long a value without a time of its own is kept; default 0, until it is dropped or displaced.
+	TTL time.Duration `yaml:"ttl"`
 }
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.
@@ -105,6 +126,9 @@ type Limits struct {
 	Queue int `yaml:"queue"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
+	// StartTimeout is how long a start waits for the services' datasources and for those that they depend on;
+	// default 1m.
+	StartTimeout time.Duration `yaml:"startTimeout"`
 	// DrainTimeout is how long a stop waits for running requests; default 10s.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
 }
@@ -131,9 +155,10 @@ func Default() *Config {
 			Replicas:       1,
 			PublishTimeout: 5 * time.Second,
 		},
-		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db"},
+		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get"},
+		Cache:    Cache{Driver: "memory"},
 		Services: []string{"telegram"},
-		Limits:   Limits{Concurrency: 1024, Queue: 16384, DrainTimeout: 10 * time.Second},
+		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,12 @@ func RedactURL(raw string) string {
 		return raw
 	}
 	return raw[:start] + "[redacted]" + raw[end:]
+}
+
+// hasScheme says whether the URL is one, with a host and one of the schemes.
+func (u URL) hasScheme(schemes ...string) bool {
+	parsed, err := url.Parse(string(u))
+	return err == nil && slices.Contains(schemes, parsed.Scheme) && parsed.Host != ""
 }
 
 // host gives the host, and whether NATS accepts the URL. It leaves out why not: such errors quote the URL.

@@ -17,8 +17,8 @@ func (c *Config) Validate() error {
 	v.node(c.Node)
 	v.nats(c.NATS)
 	v.events(c.Events)
-	v.oneOf("channels.store", c.Channels.Store, "sqlite")
-	v.require(c.Channels.DSN != "", "channels.dsn", "expects the path of a file")
+	v.channels(c.Channels)
+	v.cache(c.Cache)
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
@@ -85,6 +85,25 @@ func (v *validation) events(e Events) {
 	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
 }
 
+func (v *validation) channels(c Channels) {
+	v.oneOf("channels.store", c.Store, "sqlite", "postgres", "action")
+	switch c.Store {
+	case "sqlite":
+		v.require(c.DSN != "", "channels.dsn", "expects the path of a file")
+		v.require(!strings.Contains(string(c.DSN), "://"), "channels.dsn", "expects the path of a file for the store sqlite, found the URL %s", c.DSN)
+	case "postgres":
+		v.require(c.DSN.hasScheme("postgres", "postgresql"), "channels.dsn", "expects postgres://USER:PASSWORD@HOST/DATABASE, found %q", c.DSN.String())
+	case "action":
+		v.subject("channels.action", c.Action)
+	}
+}
+
+func (v *validation) cache(c Cache) {
+	v.oneOf("cache.driver", c.Driver, "memory", "redis")
+	v.require(c.Driver != "redis" || c.URL.hasScheme("redis", "rediss"), "cache.url", "expects redis://HOST:PORT, found %q", c.URL.String())
+	v.require(c.TTL >= 0, "cache.ttl", "expects at least 0s, found %s", c.TTL)
+}
+
 func (v *validation) services(names []string) {
 	for i, name := range names {
 		key := fmt.Sprintf("services[%d]", i)
@@ -97,6 +116,7 @@ func (v *validation) limits(l Limits) {
 	v.require(l.Concurrency >= 1, "limits.concurrency", "expects at least 1, found %d", l.Concurrency)
 	v.require(l.Queue >= 0, "limits.queue", "expects at least 0, found %d", l.Queue)
 	v.require(l.MaxCallLevel >= 0, "limits.maxCallLevel", "expects at least 0, found %d", l.MaxCallLevel)
+	v.require(l.StartTimeout > 0, "limits.startTimeout", "expects more than 0s, found %s", l.StartTimeout)
 	v.require(l.DrainTimeout >= 0, "limits.drainTimeout", "expects at least 0s, found %s", l.DrainTimeout)
 }
 

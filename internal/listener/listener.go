@@ -49,17 +49,44 @@ type Listener struct {
 	log      *logrus.Entry
 }
 
-// Start listens on address and serves the named services in the background.
-func Start(ctx context.Context, address string, caller Caller, services []string, log *logrus.Entry) (*Listener, error) {
+// Options are what a listener serves.
+type Options struct {
+	Address  string // HOST:PORT
+	Caller   Caller
+	Services []string // those that take webhooks
+	// Ready says whether the node can do its work, and why not, for GET /-/ready.
+	Ready func(ctx context.Context) (ok bool, report any)
+	Log   *logrus.Entry
+}
+
+// Start listens and serves in the background: webhooks, and for whoever watches over the node GET
+// /-/live, which answers as long as the process runs, and GET /-/ready.
+func Start(ctx context.Context, opts Options) (*Listener, error) {
 	var config net.ListenConfig
-	socket, err := config.Listen(ctx, "tcp", address)
+	socket, err := config.Listen(ctx, "tcp", opts.Address)
 	if err != nil {
-		return nil, fmt.Errorf("http.listen %s: %w", address, reason(err))
+		return nil, fmt.Errorf("http.listen %s: %w", opts.Address, reason(err))
 	}
-	l := &Listener{socket: socket, caller: caller, services: services, log: log}
+	log := opts.Log
+	l := &Listener{socket: socket, caller: opts.Caller, services: opts.Services, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{service}/{channelId}", l.receive)
 	mux.HandleFunc("GET /{service}/{channelId}", l.verify)
+	mux.HandleFunc("GET /-/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) {
+		ok, report := opts.Ready(r.Context())
+		status := http.StatusOK
+		if !ok {
+			status = http.StatusServiceUnavailable
+		}
+		data, err := json.Marshal(report)
+		if err != nil {
+			status, data = http.StatusInternalServerError, []byte("{}")
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(status)
+		l.write(w, data)
+	})
 	l.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,7 +72,8 @@ func (n *node) only(t *testing.T) call {
 
 // bench is a running listener and a client that follows no redirects.
 type bench struct {
-	t *testing.T
+	t    *testing.T
+	sick atomic.Bool // the node is not ready
 	*node
 	*listener.Listener
 	client http.Client
@@ -82,13 +84,19 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, node: &node{}, client: http.Client{Transport: &http.Transport{}}}
 	log, _ := test.NewNullLogger()
 	var err error
-	b.Listener, err = listener.Start(t.Context(), "127.0.0.1:0", b.node, []string{"parrot", "crow"}, logrus.NewEntry(log))
+	b.Listener, err = listener.Start(t.Context(), listener.Options{
+		Address: "127.0.0.1:0", Caller: b.node, Services: []string{"parrot", "crow"}, Ready: b.ready, Log: logrus.NewEntry(log),
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		b.client.CloseIdleConnections()
 		require.NoError(t, b.Stop(context.Background()))
 	})
 	return b
+}
+
+func (b *bench) ready(context.Context) (bool, any) {
+	return !b.sick.Load(), map[string]bool{"ready": !b.sick.Load()}
 }
 
 // answer is what came back.
@@ -347,7 +355,7 @@ func TestACallHasADeadline(t *testing.T) {
 func TestATakenAddressIsOneLine(t *testing.T) {
 	b := newBench(t)
 	log, _ := test.NewNullLogger()
-	_, err := listener.Start(t.Context(), b.Address(), b.node, nil, logrus.NewEntry(log))
+	_, err := listener.Start(t.Context(), listener.Options{Address: b.Address(), Caller: b.node, Log: logrus.NewEntry(log)})
 	require.EqualError(t, err, "http.listen "+b.Address()+": bind: address already in use")
 }
 
@@ -390,6 +398,20 @@ func TestStopWaitsNoLongerThanItMay(t *testing.T) {
 }
 
 // postOnce is for other goroutines than the test's: it tells of a failure in what it returns.
+func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
+	b := newBench(t)
+	require.Equal(t, http.StatusNoContent, b.do(http.MethodGet, "/-/live", "").status)
+	got := b.do(http.MethodGet, "/-/ready", "")
+	require.Equal(t, http.StatusOK, got.status)
+	require.JSONEq(t, `{"ready":true}`, got.body)
+	b.sick.Store(true)
+	got = b.do(http.MethodGet, "/-/ready", "")
+	require.Equal(t, http.StatusServiceUnavailable, got.status)
+	require.JSONEq(t, `{"ready":false}`, got.body)
+	require.Equal(t, http.StatusNoContent, b.do(http.MethodGet, "/-/live", "").status)
+	require.Empty(t, b.calls)
+}
+
 func (b *bench) postOnce() string {
 	res, err := b.client.Post("http://"+b.Address()+"/parrot/c1", "application/json", strings.NewReader("{}"))
 	if err != nil {

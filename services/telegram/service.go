@@ -27,7 +27,7 @@ var (
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
-		Name: "telegram",
+		ServiceDefinition: integration.ServiceDefinition{Name: "telegram"},
 		Spec: integration.Spec{
 			ID: "telegram-bot", Name: "Telegram", Platform: "telegram", Version: "1.0.0",
 			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},

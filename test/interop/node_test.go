@@ -53,7 +53,7 @@ func startNode(t *testing.T, natsURL string, prefix *string) *node {
 	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
 	c.Events.Prefix = prefix
-	c.Channels.DSN = filepath.Join(dir, "switchboard.db")
+	c.Channels.DSN = config.URL(filepath.Join(dir, "switchboard.db"))
 	c.HTTP.Listen = "127.0.0.1:0"
 
 	n := &node{ID: c.Node.ID, Telegram: telegramtest.NewServer(botToken)}
@@ -69,7 +69,7 @@ channels:
 
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, t.Output(), c.Log, secrets)
-	running, err := app.Start(t.Context(), c, log, secrets)
+	running, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
 	require.NoError(t, err)
 	t.Cleanup(running.Stop)
 	n.URL = "http://" + running.Address()
@@ -80,7 +80,7 @@ func applyChannels(t *testing.T, c *config.Config, yaml string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "channels.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(yaml), 0o600))
-	channels, err := app.OpenChannels(t.Context(), c)
+	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), &redact.Secrets{})
 	require.NoError(t, err)
 	_, err = channels.ApplyFile(t.Context(), file)
 	require.NoError(t, err)

@@ -1,4 +1,6 @@
-package main
+// Package cli is the command line of a node: what can be done with it from a shell. What the commands
+// do is the business of package app.
+package cli
 
 import (
 	"context"
@@ -7,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -20,13 +24,36 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-type cli struct {
+type commands struct {
 	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT."`
 	Channels channelsCommand `cmd:"" help:"Manage channels: the tenants' accounts at platforms. A running node sees changes at once."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
 	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// Main parses the process's arguments, runs the command and returns the exit status. A first SIGINT or
+// SIGTERM ends ctx, a second one the process.
+func Main(offer app.Offer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once, whatever still runs
+
+	var c commands
+	parser := kong.Parse(&c,
+		kong.Name("node"),
+		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
+		kong.Vars{"version": app.Version()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(logrus.New(), &redact.Secrets{}, offer),
+		kong.UsageOnError(),
+	)
+	if err := parser.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // configFlag is the flag that every command has.
@@ -46,85 +73,12 @@ func (f configFlag) load(log *logrus.Logger, secrets *redact.Secrets) (*config.C
 
 type runCommand struct{ configFlag }
 
-func (r *runCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
+func (r *runCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
 	c, err := r.load(log, secrets)
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, c, log, secrets)
-}
-
-type channelsCommand struct {
-	Apply  applyCommand  `cmd:"" help:"Create or replace the channels of a file, all or none."`
-	List   listCommand   `cmd:"" help:"List the channels, with their secrets masked."`
-	Remove removeCommand `cmd:"" help:"Remove channels."`
-}
-
-type applyCommand struct {
-	configFlag
-	File string `short:"f" required:"" help:"channels.yaml" placeholder:"FILE"`
-}
-
-func (a *applyCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return a.withChannels(ctx, log, secrets, func(channels *app.Channels) error {
-		n, err := channels.ApplyFile(ctx, a.File)
-		if err == nil {
-			fmt.Printf("%d channel(s) applied\n", n)
-		}
-		return err
-	})
-}
-
-type listCommand struct {
-	configFlag
-	JSON bool `help:"Print JSON."`
-}
-
-func (l *listCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return l.withChannels(ctx, log, secrets, func(channels *app.Channels) error {
-		list, err := channels.List(ctx)
-		if err != nil {
-			return err
-		}
-		if l.JSON {
-			return printJSON(os.Stdout, list)
-		}
-		return table(os.Stdout, func(row func(...string)) {
-			row("ID", "TENANT", "PLATFORM", "STATUS", "CREDENTIALS", "SETTINGS")
-			for _, ch := range list {
-				row(ch.ID, ch.TenantID, ch.Platform, ch.Status, app.Pairs(ch.Credentials), app.Pairs(ch.Settings))
-			}
-		})
-	})
-}
-
-type removeCommand struct {
-	configFlag
-	IDs []string `arg:"" name:"id" help:"Channel ids."`
-}
-
-func (r *removeCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return r.withChannels(ctx, log, secrets, func(channels *app.Channels) error {
-		for _, id := range r.IDs {
-			if err := channels.Remove(ctx, id); err != nil {
-				return err
-			}
-			fmt.Printf("channel %s removed\n", id)
-		}
-		return nil
-	})
-}
-
-func (f configFlag) withChannels(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, do func(*app.Channels) error) error {
-	c, err := f.load(log, secrets)
-	if err != nil {
-		return err
-	}
-	channels, err := app.OpenChannels(ctx, c)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(channels), channels.Close())
+	return app.Run(ctx, c, offer, log, secrets)
 }
 
 type callCommand struct {

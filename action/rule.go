@@ -1,0 +1,230 @@
+package action
+
+import (
+	"encoding/json"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
+)
+
+// The types that only [ParamsOf] gives.
+const (
+	typeAny   Type = "any"
+	typeArray Type = "array"
+	typeDate  Type = "date"
+	typeEnum  Type = "enum"
+	typeEmail Type = "email"
+	typeURL   Type = "url"
+	typeUUID  Type = "uuid"
+)
+
+// rule is what a parameter must meet besides its type, under fastest-validator's names.
+type rule struct {
+	Min      *float64          `json:"min,omitempty"` // of a number, or of a length as Max and Length
+	Max      *float64          `json:"max,omitempty"`
+	Length   *float64          `json:"length,omitempty"`
+	Empty    *bool             `json:"empty,omitempty"`
+	Pattern  string            `json:"pattern,omitempty"`
+	Values   []json.RawMessage `json:"values,omitempty"` // of an enum: strings or numbers
+	Integer  bool              `json:"integer,omitempty"`
+	Positive bool              `json:"positive,omitempty"`
+	Trim     bool              `json:"trim,omitempty"`
+	Convert  bool              `json:"convert,omitempty"`
+	Default  json.RawMessage   `json:"default,omitempty"`
+	Items    *Param            `json:"items,omitempty"` // nil: anything
+	Props    Params            `json:"props,omitempty"` // nil: anything
+
+	regexp *regexp.Regexp // Pattern's
+	// wide is Int64 or Uint64 for numbers with the limits of these, which JavaScript's numbers cannot express.
+	wide reflect.Kind
+}
+
+// checker holds the faults of one call's params. Its methods return a value as it is to be decoded, and
+// whether that differs from what came. Raw values are valid JSON without white space round it.
+type checker struct {
+	req    *Request
+	faults []Fault
+}
+
+// members checks the members of an object and returns them by name, and whether they differ.
+func (c *checker) members(rules Params, at string, raw json.RawMessage) (map[string]json.RawMessage, bool, error) {
+	fields, count := make(map[string]json.RawMessage, len(rules)), 0
+	err := rawjson.Members(raw, func(name string, value []byte) {
+		fields[name] = value
+		count++
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	changed := count != len(fields)
+	for i := range rules {
+		p := &rules[i]
+		path := p.Name
+		if at != "" {
+			path = join(at, p.Name)
+		}
+		value, differs := c.value(p, path, fields[p.Name])
+		if differs {
+			fields[p.Name], changed = value, true
+		}
+	}
+	return fields, changed, nil
+}
+
+var identifier = regexp.MustCompile(`^[_$a-zA-Z][_$a-zA-Z0-9]*$`)
+
+func join(at, name string) string {
+	if identifier.MatchString(name) {
+		return at + "." + name
+	}
+	return at + "['" + name + "']"
+}
+
+// object is members with the object written anew where it differs. Members whose names encoding/json
+// would take for another's are dropped: their values have not been checked.
+func (c *checker) object(rules Params, at string, raw json.RawMessage) (json.RawMessage, bool, error) {
+	fields, changed, err := c.members(rules, at, raw)
+	if err != nil {
+		return raw, false, err
+	}
+	for name := range fields {
+		if rules.mistaken(name) {
+			delete(fields, name)
+			changed = true
+		}
+	}
+	if changed {
+		raw = sorted(fields)
+	}
+	return raw, changed, nil
+}
+
+// mistaken says whether name is no rule's but for the case of its letters.
+func (p Params) mistaken(name string) bool {
+	mistaken := false
+	for i := range p {
+		if p[i].Name == name {
+			return false
+		}
+		mistaken = mistaken || strings.EqualFold(p[i].Name, name)
+	}
+	return mistaken
+}
+
+// value checks one value, which is empty where it is absent.
+func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessage, bool) {
+	if missing(raw) {
+		switch {
+		case p.rule != nil && p.rule.Default != nil:
+			return p.rule.Default, true
+		case !p.Optional:
+			c.fault(p, at, "required", nil, raw)
+		}
+		return raw, false
+	}
+	r := p.rule
+	if r == nil {
+		if typeOf(raw) == p.Type && (p.Type != Number || finite(raw)) {
+			return raw, false
+		}
+		r = &rule{}
+	}
+	switch p.Type {
+	case typeAny:
+		return raw, false
+	case String:
+		return c.text(p, r, at, raw)
+	case typeEmail, typeURL, typeUUID:
+		c.format(p, r, at, raw)
+		return raw, false
+	case typeDate:
+		var t time.Time // takes RFC 3339 only, which is less than JavaScript does
+		if t.UnmarshalJSON(raw) != nil {
+			c.fault(p, at, "date", nil, raw)
+		}
+		return raw, false
+	case typeEnum:
+		return c.enum(p, r, at, raw)
+	case Number:
+		return c.number(p, r, at, raw)
+	case Bool:
+		return c.boolean(p, r, at, raw)
+	case typeArray:
+		return c.array(p, r, at, raw)
+	}
+	if raw[0] == '{' && r.Props != nil {
+		whole, changed, err := c.object(r.Props, at, raw)
+		if err == nil { // raw has been read as a part of the params before
+			return whole, changed
+		}
+	}
+	if typeOf(raw) != p.Type {
+		c.fault(p, at, string(p.Type), nil, raw)
+	}
+	return raw, false
+}
+
+func missing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+func typeOf(raw json.RawMessage) Type {
+	switch raw[0] {
+	case '"':
+		return String
+	case '{':
+		return Object
+	case 't', 'f':
+		return Bool
+	case '[':
+		return typeArray
+	default:
+		return Number
+	}
+}
+
+func (c *checker) array(p *Param, r *rule, at string, raw json.RawMessage) (json.RawMessage, bool) {
+	var items []json.RawMessage
+	changed := false
+	switch {
+	case raw[0] == '[':
+		if err := json.Unmarshal(raw, &items); err != nil {
+			c.fault(p, at, "array", nil, raw)
+			return raw, false
+		}
+	case r.Convert:
+		items, changed = []json.RawMessage{raw}, true
+	default:
+		c.fault(p, at, "array", nil, raw)
+		return raw, false
+	}
+	if len(items) == 0 && r.Empty != nil && !*r.Empty {
+		c.fault(p, at, "arrayEmpty", nil, raw)
+	}
+	c.size(p, r, at, len(items))
+	if r.Items != nil {
+		for i, item := range items {
+			path := at
+			if !missing(item) { // a missing item is reported for its array
+				path += "[" + strconv.Itoa(i) + "]"
+			}
+			value, differs := c.value(r.Items, path, item)
+			if differs {
+				items[i], changed = value, true
+			}
+		}
+	}
+	if !changed {
+		return raw, false
+	}
+	out := []byte{'['}
+	for i, item := range items {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, item...)
+	}
+	return append(out, ']'), true
+}

@@ -1,0 +1,193 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// RedisOptions configure a [Redis].
+type RedisOptions struct {
+	// URL is redis://[user:password@]host:port[/database], rediss:// for TLS, or unix://.
+	URL string
+	// Prefix stands before every key; empty means that of a Node broker without a namespace. See [Prefix].
+	Prefix string
+}
+
+// Prefix is what Node's Redis cacher puts before the keys of a namespace.
+func Prefix(namespace string) string {
+	if namespace == "" {
+		return "MOL-"
+	}
+	return "MOL-" + namespace + "-"
+}
+
+// Redis keeps entries in a Redis, version 4 or later, as Node's Redis cacher does. Each of its
+// commands takes at most a second, and at most half of the time that its caller has left. Safe for
+// concurrent use.
+type Redis struct {
+	client *redis.Client
+	prefix string
+}
+
+const (
+	redisTimeout = time.Second
+	scanCount    = 100
+)
+
+// errRedisURL quotes nothing: a URL holds a password, and where it is malformed nobody knows where.
+var errRedisURL = errors.New("the cache's URL is not of the form redis://[user:password@]host:port[/database]")
+
+// NewRedis makes a store of the Redis at a URL. It does not connect before its first use, and does so
+// anew whenever a connection breaks. The error is about the URL.
+func NewRedis(opts RedisOptions) (*Redis, error) {
+	// go-redis has one logger for the whole process, which writes to stderr past ours. What it says there
+	// comes back as errors, too.
+	logging.Disable()
+	o, err := redis.ParseURL(opts.URL)
+	if err != nil {
+		return nil, errRedisURL
+	}
+	o.Protocol = 2
+	o.DisableIdentity = true // asks servers before 7.2 for what they don't know
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.ContextTimeoutEnabled = true
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = redisTimeout, redisTimeout, redisTimeout, redisTimeout
+	// Without its cache a call is slow; waiting for repeated attempts makes it slower.
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.PipelinePoolSize = -1
+	if opts.Prefix == "" {
+		opts.Prefix = Prefix("")
+	}
+	return &Redis{client: redis.NewClient(o), prefix: opts.Prefix}, nil
+}
+
+// bounded is the context of one command.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := redisTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// Get implements [Store]. A value that is not JSON counts as missing.
+func (r *Redis) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return valueOf(r.client.Get(ctx, r.prefix+key))
+}
+
+// GetWithTTL implements [Store]. A value that is not JSON counts as missing.
+func (r *Redis) GetWithTTL(ctx context.Context, key string) ([]byte, time.Duration, bool, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	pipe := r.client.Pipeline()
+	get, left := pipe.Get(ctx, r.prefix+key), pipe.PTTL(ctx, r.prefix+key)
+	_, _ = pipe.Exec(ctx) // its error is one of the two commands'
+	value, found, err := valueOf(get)
+	if err != nil || !found {
+		return nil, 0, false, err
+	}
+	ttl, err := left.Result()
+	if err != nil {
+		return nil, 0, false, err
+	}
+	return value, max(ttl, 0), true, nil // negative: it does not expire, or has done so just now
+}
+
+func valueOf(get *redis.StringCmd) ([]byte, bool, error) {
+	value, err := get.Bytes()
+	switch {
+	case errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "WRONGTYPE"):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return value, json.Valid(value), nil
+}
+
+// Set implements [Store].
+func (r *Redis) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return r.client.Set(ctx, r.prefix+key, value, ttl).Err()
+}
+
+// Delete implements [Store].
+func (r *Redis) Delete(ctx context.Context, keys ...string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	full := make([]string, len(keys))
+	for i, key := range keys {
+		full[i] = r.prefix + key
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return r.client.Unlink(ctx, full...).Err()
+}
+
+// literal makes a pattern that matches just a text.
+var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
+
+// Clean implements [Store]. As with Node's Redis cacher, a single * matches dots, too.
+func (r *Redis) Clean(ctx context.Context, pattern string) error {
+	pattern = literal.Replace(r.prefix) + strings.ReplaceAll(pattern, "**", "*")
+	for cursor := uint64(0); ; {
+		next, err := r.cleanSome(ctx, pattern, cursor)
+		if err != nil || next == 0 {
+			return err
+		}
+		cursor = next
+	}
+}
+
+func (r *Redis) cleanSome(ctx context.Context, pattern string, cursor uint64) (next uint64, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	keys, next, err := r.client.Scan(ctx, cursor, pattern, scanCount).Result()
+	if err != nil || len(keys) == 0 {
+		return next, err
+	}
+	return next, r.client.Unlink(ctx, keys...).Err()
+}
+
+// unlockScript frees a lock that is still the caller's.
+var unlockScript = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
+
+// TryLock implements [Store] as redlock does on one server: the lock is a key with a random value.
+func (r *Redis) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // it never fails
+	owner := hex.EncodeToString(random)
+	acquired, err := r.client.SetNX(ctx, r.prefix+name, owner, ttl).Result()
+	if err != nil || !acquired {
+		return nil, false, err
+	}
+	return func(ctx context.Context) error {
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		return unlockScript.Run(ctx, r.client, []string{r.prefix + name}, owner).Err()
+	}, true, nil
+}
+
+// Check implements [Store].
+func (r *Redis) Check(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return r.client.Ping(ctx).Err()
+}
+
+// Close closes the connections.
+func (r *Redis) Close() error { return r.client.Close() }

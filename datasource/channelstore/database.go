@@ -1,0 +1,246 @@
+package channelstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Database keeps channels in a SQL database, sealed; see [OpenSQLite] and [OpenPostgres]. Its
+// statements are of the SQL that both understand.
+type Database struct {
+	db   *sql.DB
+	keys *Keyring
+	// tidy removes what a rotation leaves behind in the files, where that is ours to do.
+	tidy func(ctx context.Context) error
+	// release frees what lies below db.
+	release func()
+}
+
+var _ Store = (*Database)(nil)
+
+// Keys returns the keys in use.
+func (d *Database) Keys() *Keyring { return d.keys }
+
+// Close implements [Store].
+func (d *Database) Close() error {
+	err := d.db.Close()
+	d.release()
+	return err
+}
+
+// Check implements [Store].
+func (d *Database) Check(ctx context.Context) error {
+	var one int
+	return unavailable("check the channel store", d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE id = ''`).Scan(&one))
+}
+
+const columns = `id, tenant_id, platform, name, status, key_id, sealed`
+
+// Channel implements [integration.ChannelStore].
+func (d *Database) Channel(ctx context.Context, id string) (*integration.Channel, error) {
+	r, err := d.record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := d.keys.open(r)
+	if err != nil {
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (d *Database) record(ctx context.Context, id string) (*record, error) {
+	if !possible(id) {
+		return nil, integration.ErrChannelNotFound
+	}
+	r, err := scan(d.db.QueryRowContext(ctx, `SELECT `+columns+` FROM switchboard_channels WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, integration.ErrChannelNotFound
+	}
+	return r, unavailable("read channel "+id, err)
+}
+
+// List implements [Store].
+func (d *Database) List(ctx context.Context, q Query) ([]Entry, error) {
+	if !isText(q.TenantID + q.Platform + q.After) {
+		return nil, nil
+	}
+	records, err := d.records(ctx, `SELECT `+columns+` FROM switchboard_channels
+		WHERE ($1 = '' OR tenant_id = $1) AND ($2 = '' OR platform = $2) AND id > $3 ORDER BY id LIMIT $4`,
+		q.TenantID, q.Platform, q.After, limit(q.Limit))
+	if err != nil {
+		return nil, unavailable("list channels", err)
+	}
+	entries := make([]Entry, len(records))
+	for i, r := range records {
+		entries[i].Channel, entries[i].Err = d.keys.open(r)
+	}
+	return entries, nil
+}
+
+func limit(n int) int64 {
+	if n <= 0 {
+		return math.MaxInt64
+	}
+	return int64(n)
+}
+
+func (d *Database) records(ctx context.Context, query string, args ...any) ([]*record, error) {
+	rows, err := d.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var records []*record
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, rows.Err()
+}
+
+func scan(row interface{ Scan(dest ...any) error }) (*record, error) {
+	var r record
+	err := row.Scan(&r.id, &r.tenantID, &r.platform, &r.name, &r.status, &r.keyID, &r.sealed)
+	return &r, err
+}
+
+const insert = `INSERT INTO switchboard_channels (id, tenant_id, platform, name, status, key_id, sealed, created_at, updated_at)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) `
+
+func (r *record) args() []any {
+	return []any{r.id, r.tenantID, r.platform, r.name, r.status, r.keyID, r.sealed, time.Now().UnixMilli()}
+}
+
+// sealNew checks and seals a channel that is to be written.
+func (d *Database) sealNew(ch *integration.Channel) (*record, error) {
+	if err := check(ch); err != nil {
+		return nil, err
+	}
+	r, err := d.keys.seal(ch)
+	if err != nil {
+		return nil, fmt.Errorf("seal channel %s: %w", ch.ID, err)
+	}
+	return r, nil
+}
+
+// Apply implements [Store].
+func (d *Database) Apply(ctx context.Context, channels []*integration.Channel) error {
+	records := make([]*record, len(channels))
+	for i, ch := range channels {
+		r, err := d.sealNew(ch)
+		if err != nil {
+			return err
+		}
+		records[i] = r
+	}
+	// All who lock several records do so in this order, and so never wait for each other in a circle.
+	slices.SortStableFunc(records, func(a, b *record) int { return strings.Compare(a.id, b.id) })
+	return unavailable("apply channels", d.transact(ctx, func(tx *sql.Tx) error {
+		for _, r := range records {
+			_, err := tx.ExecContext(ctx, insert+`DO UPDATE SET
+				tenant_id = excluded.tenant_id, platform = excluded.platform, name = excluded.name, status = excluded.status,
+				key_id = excluded.key_id, sealed = excluded.sealed, updated_at = excluded.updated_at`, r.args()...)
+			if err != nil {
+				return fmt.Errorf("channel %s: %w", r.id, err)
+			}
+		}
+		return nil
+	}))
+}
+
+func (d *Database) transact(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Create implements [Store].
+func (d *Database) Create(ctx context.Context, ch *integration.Channel) error {
+	r, err := d.sealNew(ch)
+	if err != nil {
+		return err
+	}
+	done, err := changed(d.db.ExecContext(ctx, insert+`DO NOTHING`, r.args()...))
+	if err == nil && !done {
+		return exists(ch.ID)
+	}
+	return unavailable("create channel "+ch.ID, err)
+}
+
+// Update implements [Store].
+func (d *Database) Update(ctx context.Context, id string, change func(*integration.Channel) error) (*integration.Channel, error) {
+	for {
+		old, err := d.record(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		ch, err := d.keys.open(old)
+		if err != nil {
+			return nil, err
+		}
+		if err := change(ch); err != nil {
+			return nil, err
+		}
+		ch.ID = id
+		r, err := d.sealNew(ch)
+		if err != nil {
+			return nil, err
+		}
+		// Sealed bytes are never the same twice, so they tell whether the record is still the one that was read.
+		done, err := changed(d.db.ExecContext(ctx, `UPDATE switchboard_channels SET
+			tenant_id = $2, platform = $3, name = $4, status = $5, key_id = $6, sealed = $7, updated_at = $8
+			WHERE id = $1 AND sealed = $9`, append(r.args(), old.sealed)...))
+		if err != nil {
+			return nil, unavailable("update channel "+id, err)
+		}
+		if done {
+			return ch, nil
+		}
+	}
+}
+
+// Remove implements [Store].
+func (d *Database) Remove(ctx context.Context, id string) error {
+	if !possible(id) {
+		return integration.ErrChannelNotFound
+	}
+	done, err := changed(d.db.ExecContext(ctx, `DELETE FROM switchboard_channels WHERE id = $1`, id))
+	if err == nil && !done {
+		return integration.ErrChannelNotFound
+	}
+	return unavailable("remove channel "+id, err)
+}
+
+// changed says whether a statement changed a record.
+func changed(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+func unavailable(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &UnavailableError{op, err}
+}

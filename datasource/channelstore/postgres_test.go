@@ -1,0 +1,121 @@
+package channelstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/internal/testserver"
+)
+
+func openURL(t *testing.T, url string, keys *channelstore.Keyring) *channelstore.Database {
+	t.Helper()
+	store, err := channelstore.OpenPostgres(t.Context(), url, keys)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })
+	return conn
+}
+
+func postgresBacking(t *testing.T) backing {
+	url := testserver.Postgres(t)
+	return backing{
+		keys: newKeys(t, "k1"),
+		open: func(t *testing.T, keys *channelstore.Keyring) channelstore.Store { return openURL(t, url, keys) },
+		dump: func(t *testing.T) string {
+			rows, err := connect(t, url).Query(t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`)
+			require.NoError(t, err)
+			all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			require.NoError(t, err)
+			return strings.Join(all, "\n")
+		},
+		exec: func(t *testing.T, statement string, args ...any) int64 {
+			tag, err := connect(t, url).Exec(t.Context(), statement, args...)
+			require.NoError(t, err)
+			return tag.RowsAffected()
+		},
+	}
+}
+
+func TestPostgreSQLIsNotUsedWithoutKeys(t *testing.T) {
+	_, err := channelstore.OpenPostgres(t.Context(), "postgres://nowhere.invalid", nil)
+	require.ErrorContains(t, err, `there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`)
+}
+
+func TestAPasswordIsNotQuotedInErrors(t *testing.T) {
+	for _, url := range []string{
+		"postgres://me:CANARY@127.0.0.1:1/db?sslmode=disable", "postgres://me:CANARY@%zz/db", "postgres://me:CANARY@host:port/db",
+		"host=127.0.0.1 port=x password=CANARY", "postgres://me:CANARY@127.0.0.1:1/db?sslmode=CANARYno", "postgres://me:CAN ARY@h/db?password=CANARY",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := channelstore.OpenPostgres(ctx, url, newKeys(t, "k1"))
+		cancel()
+		require.ErrorContains(t, err, "open the channel store: ")
+		require.NotContains(t, strings.ReplaceAll(err.Error(), "CANARYno", ""), "CANARY", url)
+	}
+}
+
+func TestManyNodesOpenADatabaseAtOnce(t *testing.T) {
+	url, keys := testserver.Postgres(t), newKeys(t, "k1")
+	stores, errs := make([]*channelstore.Database, 3), make([]error, 3)
+	var all sync.WaitGroup
+	for i := range stores {
+		all.Go(func() { stores[i], errs[i] = channelstore.OpenPostgres(t.Context(), url, keys) })
+	}
+	all.Wait()
+	for i, store := range stores {
+		require.NoError(t, errs[i])
+		require.NoError(t, store.Check(t.Context()))
+		require.NoError(t, store.Close())
+	}
+}
+
+func TestPostgreSQLMayGoAndComeBack(t *testing.T) {
+	server := testserver.StartPostgres(t)
+	store := openURL(t, server.URL(), newKeys(t, "k1"))
+	apply(t, store, newChannel("c1"))
+	requireAway := func(name string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		_, err := store.Channel(ctx, "c1")
+		requireUnavailable(t, err)
+		require.NotContains(t, fmt.Sprintf("%+v", err), canary)
+		requireUnavailable(t, store.Remove(ctx, "c1"))
+		requireUnavailable(t, store.Check(ctx))
+		require.Less(t, time.Since(began), 5*time.Second, name)
+	}
+	requireBack := func() {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			ch, err := store.Channel(ctx, "c1")
+			return err == nil && ch.Name == "Polly"
+		}, 20*time.Second, 50*time.Millisecond)
+		require.NoError(t, store.Check(t.Context()))
+	}
+	server.Pause()
+	requireAway("while it hangs")
+	server.Resume()
+	requireBack()
+	server.Stop()
+	requireAway("while it is gone")
+	server.Start()
+	requireBack()
+}

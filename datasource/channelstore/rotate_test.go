@@ -1,0 +1,181 @@
+package channelstore_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+const notOpened = "which does not open it: the key is another of that id, or the record was changed"
+
+func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, b backing) {
+		old := b.open(t, newKeys(t, "lost"))
+		apply(t, old, newChannel("a"))
+		apply(t, b.open(t, newKeys(t, "k1")), newChannel("b"))
+		store := b.store(t)
+		apply(t, store, newChannel("c"), newChannel("d"), newChannel("e"), newChannel("f"))
+		require.Equal(t, int64(2), b.exec(t, `UPDATE switchboard_channels SET sealed = other.sealed
+			FROM (SELECT id, sealed FROM switchboard_channels WHERE id IN ('c', 'd')) AS other
+			WHERE switchboard_channels.id IN ('c', 'd') AND other.id <> switchboard_channels.id`))
+		want := map[string]channelstore.SealedError{
+			"a": {ChannelID: "a", KeyID: "lost", Reason: "which is not configured"},
+			"b": {ChannelID: "b", KeyID: "k1", Reason: notOpened}, // of the same id, but another
+			"c": {ChannelID: "c", KeyID: "k1", Reason: notOpened}, // swapped with d
+			"d": {ChannelID: "d", KeyID: "k1", Reason: notOpened},
+		}
+		for _, e := range list(t, store, channelstore.Query{}) {
+			fault, ok := want[e.Channel.ID]
+			if !ok {
+				require.NoError(t, e.Err)
+				require.Equal(t, newChannel(e.Channel.ID), e.Channel)
+				continue
+			}
+			requireSealed(t, e.Err, fault)
+			require.Equal(t, &integration.Channel{ID: e.Channel.ID, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "ACTIVE"}, e.Channel)
+			ch, err := store.Channel(t.Context(), e.Channel.ID)
+			requireSealed(t, err, fault)
+			require.Nil(t, ch)
+			_, err = store.Update(t.Context(), e.Channel.ID, func(*integration.Channel) error { return nil })
+			requireSealed(t, err, fault)
+		}
+		require.Equal(t, newChannel("e"), get(t, store, "e"))
+
+		rotation, err := b.open(t, parse(t, newTexts(t, "k2")...)).Rotate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, channelstore.Rotation{Failed: 6}, rotation, "what cannot be opened stays as it is")
+		require.Equal(t, newChannel("e"), get(t, store, "e"))
+
+		// They can be mended by being written anew, and removed.
+		apply(t, store, newChannel("a"), newChannel("b"))
+		require.Equal(t, newChannel("a"), get(t, store, "a"))
+		require.NoError(t, store.Remove(t.Context(), "c"))
+	})
+}
+
+func TestRotationSealsEverythingWithTheFirstKey(t *testing.T) {
+	texts := newTexts(t, "old", "new")
+	eachDatabase(t, func(t *testing.T, b backing) {
+		before, both, after := b.open(t, parse(t, texts[0])), b.open(t, parse(t, texts[1], texts[0])), b.open(t, parse(t, texts[1]))
+		all := make([]*integration.Channel, 250)
+		for i := range all {
+			all[i] = newChannel(fmt.Sprintf("c%03d", i))
+		}
+		apply(t, before, all...)
+		apply(t, both, all[:10]...)
+		rotation, err := both.Rotate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, channelstore.Rotation{Resealed: 240, Already: 10}, rotation)
+		for i, e := range list(t, after, channelstore.Query{}) {
+			require.NoError(t, e.Err)
+			require.Equal(t, all[i], e.Channel)
+		}
+		rotation, err = both.Rotate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, channelstore.Rotation{Already: 250}, rotation)
+		require.NotContains(t, b.dump(t), canary)
+	})
+}
+
+func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
+	texts := newTexts(t, "old", "new")
+	const count = 120
+	eachDatabase(t, func(t *testing.T, b backing) {
+		// Nodes that still seal with the old key, and one that rotates to the new.
+		node, rotating := b.open(t, parse(t, texts[0], texts[1])), b.open(t, parse(t, texts[1], texts[0]))
+		var all []*integration.Channel
+		for i := range count {
+			all = append(all, newChannel(fmt.Sprintf("c%03d", i)))
+		}
+		apply(t, node, all...)
+		done := make(chan struct{})
+		var others sync.WaitGroup
+		updates := [2]int{}
+		for i := range updates {
+			others.Go(func() {
+				for n := 0; ; n++ {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					id := fmt.Sprintf("c%03d", n*7%count)
+					_, err := node.Update(t.Context(), id, func(ch *integration.Channel) error {
+						total, _ := strconv.Atoi(ch.Settings["count"])
+						ch.Settings["count"] = strconv.Itoa(total + 1)
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+					updates[i]++
+				}
+			})
+		}
+		others.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				ch, err := node.Channel(t.Context(), fmt.Sprintf("c%03d", n%count))
+				if err != nil || !strings.HasPrefix(ch.Credentials["token"], canary) {
+					t.Error("a channel could not be read", err)
+				}
+			}
+		})
+		for range 3 {
+			_, err := rotating.Rotate(t.Context())
+			require.NoError(t, err)
+		}
+		close(done)
+		others.Wait()
+		_, err := rotating.Rotate(t.Context())
+		require.NoError(t, err)
+		total := 0
+		for _, e := range list(t, b.open(t, parse(t, texts[1])), channelstore.Query{}) {
+			require.NoError(t, e.Err)
+			n, _ := strconv.Atoi(e.Channel.Settings["count"])
+			total += n
+		}
+		require.Equal(t, updates[0]+updates[1], total, "no update is lost")
+	})
+}
+
+func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
+	texts := newTexts(t, "old", "new")
+	eachDatabase(t, func(t *testing.T, b backing) {
+		store := b.open(t, parse(t, texts[0]))
+		clean := func(step string) {
+			t.Helper()
+			dump := b.dump(t)
+			require.NotContains(t, dump, canary, step)
+			require.NotContains(t, strings.ToLower(dump), "apibase", step)
+		}
+		require.NoError(t, store.Create(t.Context(), newChannel("c1")))
+		apply(t, store, newChannel("c2"), newChannel("c3"))
+		require.Contains(t, b.dump(t), "parrot", "the dump shows what is not secret")
+		clean("after create and apply")
+		_, err := store.Update(t.Context(), "c1", func(ch *integration.Channel) error {
+			ch.Credentials["token"] = canary + "-changed"
+			return nil
+		})
+		require.NoError(t, err)
+		clean("after update")
+		_, err = b.open(t, parse(t, texts[1], texts[0])).Rotate(t.Context())
+		require.NoError(t, err)
+		clean("after rotation")
+		require.NoError(t, store.Remove(t.Context(), "c1"))
+		clean("after remove")
+		require.NoError(t, store.Close())
+		clean("after close")
+	})
+}

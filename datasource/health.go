@@ -1,0 +1,144 @@
+package datasource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+const (
+	checkTimeout  = 2 * time.Second
+	checkValid    = time.Second // for so long a result answers for the next check
+	watchInterval = 5 * time.Second
+)
+
+// The states of a datasource.
+const (
+	Healthy   = "healthy"
+	Unhealthy = "unhealthy"
+)
+
+// Health is the state of a datasource. It holds no secrets and may be sent to anybody.
+type Health struct {
+	Name      string `json:"name"`
+	Status    string `json:"status"`            // Healthy or Unhealthy
+	Message   string `json:"message,omitempty"` // why it is unhealthy
+	LatencyMs int64  `json:"latencyMs"`         // how long the check took
+}
+
+// finding is the result of a check.
+type finding struct {
+	Health
+	err error // for the log
+	of  *any  // the instance that was checked
+	at  time.Time
+}
+
+// Health checks all datasources side by side, each for 2 s at most, and returns their states in the
+// order of the definitions. What was found within the last second is not checked again; callers at
+// the same time share a check. A datasource that has no check is healthy while it is open.
+func (s *Set) Health(ctx context.Context) []Health {
+	report := make([]Health, len(s.entries))
+	for i, f := range s.findings(ctx) {
+		report[i] = f.Health
+	}
+	return report
+}
+
+func (s *Set) findings(ctx context.Context) []finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found := make([]finding, len(s.entries))
+	var wg sync.WaitGroup
+	for i, e := range s.entries {
+		wg.Go(func() { found[i] = s.finding(ctx, e) })
+	}
+	wg.Wait()
+	return found
+}
+
+func (s *Set) finding(ctx context.Context, e *entry) finding {
+	start := time.Now()
+	// The check is not this caller's alone, and one that doesn't obey its context isn't waited for.
+	shared := s.checks.DoChan(e.Name, func() (any, error) {
+		e.check(context.WithoutCancel(ctx))
+		return e.last, nil
+	})
+	select {
+	case result := <-shared:
+		return result.Val.(finding)
+	case <-ctx.Done():
+		return e.finding(start, ctx.Err())
+	}
+}
+
+// check sets e.last, unless that is new enough.
+func (e *entry) check(ctx context.Context) {
+	instance, start := e.instance.Load(), time.Now()
+	if instance == nil {
+		e.last = e.finding(start, &NotOpenError{e.Name})
+		return
+	}
+	if e.last.of == instance && start.Sub(e.last.at) < checkValid {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	e.last = e.finding(start, safely(ctx, checkOf(*instance)))
+	e.last.of, e.last.at = instance, time.Now()
+}
+
+// safely runs a check. It runs on a goroutine of ours, where a panic would end the process.
+func safely(ctx context.Context, check func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the check panicked: %v", p)
+		}
+	}()
+	if check == nil {
+		return nil
+	}
+	return check(ctx)
+}
+
+func (e *entry) finding(start time.Time, err error) finding {
+	h := Health{Name: e.Name, Status: Healthy, LatencyMs: time.Since(start).Milliseconds()}
+	if err != nil {
+		h.Status, h.Message = Unhealthy, "its check failed; the node's log says why"
+		if m, ok := errors.AsType[action.Moleculer](AsError(err)); ok {
+			h.Message = m.MoleculerError().Message
+		}
+	}
+	return finding{Health: h, err: err}
+}
+
+// watch logs when a datasource goes bad and when it is back.
+func (s *Set) watch(ctx context.Context) {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	bad := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		found := s.findings(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		for _, f := range found {
+			log := s.log.WithField("datasource", f.Name)
+			if isBad := f.Status == Unhealthy; isBad && !bad[f.Name] {
+				log.WithError(f.err).Warn("a datasource does not work")
+			} else if !isBad && bad[f.Name] {
+				log.Info("a datasource works again")
+			}
+			bad[f.Name] = f.Status == Unhealthy
+		}
+	}
+}

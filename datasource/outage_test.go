@@ -1,0 +1,150 @@
+package datasource_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/internal/testserver"
+)
+
+// slack is what a busy machine may add to a bounded time.
+const slack = 5 * time.Second
+
+// remote is a kind of datasource with a server that can be broken.
+type remote struct {
+	start func(testing.TB) *testserver.Server
+	open  func(url string) datasource.Definition
+	use   func(ctx context.Context) error
+}
+
+var remotes = map[string]remote{
+	"postgres": {
+		start: testserver.StartPostgres,
+		open: func(url string) datasource.Definition {
+			return datasource.Postgres("db", datasource.PostgresOptions{URL: url})
+		},
+		use: func(ctx context.Context) error {
+			pool, err := datasource.Get[*pgxpool.Pool](ctx, "db")
+			if err != nil {
+				return err
+			}
+			_, err = pool.Exec(ctx, `SELECT 1`)
+			return err
+		},
+	},
+	"redis": {
+		start: testserver.StartRedis,
+		open: func(url string) datasource.Definition {
+			return datasource.Redis("db", datasource.RedisOptions{URL: url})
+		},
+		use: func(ctx context.Context) error {
+			client, err := datasource.Get[*redis.Client](ctx, "db")
+			if err != nil {
+				return err
+			}
+			return client.Set(ctx, "k", "v", 0).Err()
+		},
+	},
+}
+
+func TestAnOutageIsToldAndOvercome(t *testing.T) {
+	t.Parallel()
+	for name, kind := range remotes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := kind.start(t)
+			ctx, set, _ := open(t, kind.open(server.URL()))
+			require.NoError(t, kind.use(ctx))
+			requireStatus(ctx, t, set, datasource.Healthy)
+
+			for _, outage := range []struct{ begin, end func() }{{server.Stop, server.Start}, {server.Pause, server.Resume}} {
+				outage.begin()
+				short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+				start := time.Now()
+				requireUnavailable(t, kind.use(short))
+				require.Less(t, time.Since(start), 500*time.Millisecond+slack)
+				cancel()
+				requireStatus(ctx, t, set, datasource.Unhealthy)
+
+				outage.end()
+				requireStatus(ctx, t, set, datasource.Healthy)
+				require.Eventually(t, func() bool { return kind.use(ctx) == nil }, generous, moment)
+			}
+
+			server.Pause()
+			start := time.Now()
+			require.NoError(t, set.Close(t.Context()))
+			require.Less(t, time.Since(start), slack, "a server that hangs does not hinder the end")
+		})
+	}
+}
+
+// requireStatus waits for it; no check may take longer than its bound meanwhile.
+func requireStatus(ctx context.Context, t *testing.T, set *datasource.Set, want string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		start := time.Now()
+		h := set.Health(ctx)[0]
+		return h.Status == want && time.Since(start) < 2*time.Second+slack
+	}, generous, moment)
+}
+
+func TestOpeningWaitsForAServerThatStartsLater(t *testing.T) {
+	t.Parallel()
+	for name, kind := range remotes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := kind.start(t)
+			server.Stop()
+			set, logs := newSet(t, kind.open(server.URL()))
+			opened := make(chan error, 1)
+			go func() { opened <- set.Open(t.Context()) }()
+			require.Eventually(t, func() bool { return len(logs.AllEntries()) > 0 }, generous, moment)
+			server.Start()
+			require.NoError(t, <-opened)
+			require.NoError(t, kind.use(set.Context(t.Context())))
+			require.Equal(t, []string{"waiting for a datasource db"}, messages(logs))
+			require.NoError(t, set.Close(t.Context()))
+		})
+	}
+}
+
+func TestPasswordsAreInNoErrorAndNoLog(t *testing.T) {
+	t.Parallel()
+	for name, kind := range remotes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := kind.start(t)
+			set, logs := newSet(t, kind.open(withPassword(t, server.URL(), "nobody")))
+			start := time.Now()
+			err := set.Open(t.Context())
+			require.Error(t, err, "there is no such user")
+			require.Less(t, time.Since(start), slack, "waiting does not help")
+			requireNoSecret(t, logs, err)
+
+			server.Stop()
+			d := kind.open(withPassword(t, server.URL(), "nobody"))
+			d.Timeout = time.Second
+			set, logs = newSet(t, d)
+			err = set.Open(t.Context())
+			requireUnavailable(t, err)
+			require.NotEmpty(t, logs.AllEntries())
+			requireNoSecret(t, logs, err, datasource.AsError(err))
+		})
+	}
+}
+
+func withPassword(t *testing.T, server, user string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	u.User = url.UserPassword(user, canary)
+	return u.String()
+}

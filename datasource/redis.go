@@ -1,0 +1,63 @@
+package datasource
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// RedisOptions say which Redis to use.
+type RedisOptions struct {
+	URL      string // redis://user:password@host:port/database, rediss:// with TLS
+	PoolSize int    // connections at once; zero means ten for each CPU
+}
+
+// Validate says what is wrong with the options.
+func (o RedisOptions) Validate() error {
+	_, err := o.config()
+	if o.PoolSize < 0 {
+		err = errors.Join(err, errors.New("poolSize is negative"))
+	}
+	return err
+}
+
+func (o RedisOptions) config() (*redis.Options, error) {
+	if o.URL == "" {
+		return nil, errors.New("url is missing")
+	}
+	config, err := redis.ParseURL(o.URL)
+	if err != nil {
+		return nil, errors.New("url is not one of a Redis") // what go-redis says quotes it
+	}
+	if o.PoolSize > 0 {
+		config.PoolSize = o.PoolSize
+	}
+	config.MaxActiveConns = config.PoolSize // PoolSize alone is exceeded under load
+	config.DialTimeout = connectTimeout
+	config.ReadTimeout, config.WriteTimeout = 3*time.Second, 3*time.Second
+	config.ContextTimeoutEnabled = true
+	// Announcements of managed services, which a plain server answers with an error at each connect.
+	config.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return config, nil
+}
+
+// Redis defines a datasource of type *redis.Client, whose commands obey their contexts and take 3 s
+// at most for a read or a write.
+func Redis(name string, opts RedisOptions) Definition {
+	d := New(name, func(ctx context.Context) (*redis.Client, error) {
+		config, err := opts.config()
+		if err != nil {
+			return nil, err
+		}
+		client := redis.NewClient(config)
+		if err := client.Ping(ctx).Err(); err != nil {
+			return nil, errors.Join(err, client.Close())
+		}
+		return client, nil
+	})
+	d.invalid = opts.Validate()
+	return d
+}

@@ -1,0 +1,177 @@
+package datasource
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	openTimeout  = 30 * time.Second
+	closeTimeout = 10 * time.Second
+	// The pauses between attempts to open a datasource double from the first to the longest.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// Set is the datasources of a service. Safe for concurrent use.
+type Set struct {
+	log     *logrus.Entry
+	entries []*entry // in the order of the definitions
+	checks  singleflight.Group
+
+	mu      sync.Mutex // one Open or Close at a time
+	opened  bool
+	unwatch func() // stops the watcher and waits for its end
+}
+
+// entry is a datasource and its instance.
+type entry struct {
+	Definition
+	instance atomic.Pointer[any] // nil while it is not open
+	last     finding             // of its last check; only the one check that runs touches it
+}
+
+// NewSet returns a set of datasources, not yet open. The error names all that is wrong with the
+// definitions.
+func NewSet(log *logrus.Entry, definitions ...Definition) (*Set, error) {
+	s := &Set{log: log}
+	var faults []error
+	for i, d := range definitions {
+		if d.Name == "" {
+			faults = append(faults, fmt.Errorf("datasource %d has no name", i+1))
+		} else if s.find(d.Name) != nil {
+			faults = append(faults, fmt.Errorf("there are two datasources %q", d.Name))
+		}
+		if d.invalid != nil {
+			faults = append(faults, fmt.Errorf("datasource %q: %w", d.Name, d.invalid))
+		} else if d.Open == nil {
+			faults = append(faults, fmt.Errorf("datasource %q: there is no function to open it", d.Name))
+		}
+		s.entries = append(s.entries, &entry{Definition: d})
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return s, nil
+}
+
+func (s *Set) find(name string) *entry {
+	for _, e := range s.entries { // few enough
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// Open opens the datasources in order, waiting for those that are not reachable yet, and watches over
+// them from then on. When one fails, those before it are closed again. It returns early when ctx ends,
+// which bounds nothing else. A set that was closed may be opened again.
+func (s *Set) Open(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		return errors.New("the datasources are open already")
+	}
+	for _, e := range s.entries {
+		if err := s.open(ctx, e); err != nil {
+			err = fmt.Errorf("open datasource %q: %w", e.Name, err)
+			return errors.Join(err, s.closeAll(context.WithoutCancel(ctx)))
+		}
+	}
+	s.opened = true
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watcher sync.WaitGroup
+	watcher.Go(func() { s.watch(watching) })
+	s.unwatch = func() { stop(); watcher.Wait() }
+	return nil
+}
+
+func (s *Set) open(ctx context.Context, e *entry) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(e.Timeout, openTimeout))
+	defer cancel()
+	var reason error // of the last attempt that was not cut short
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		instance, err := e.Open(s.Context(ctx))
+		if err == nil {
+			e.instance.Store(&instance)
+			return nil
+		}
+		if reason == nil || ctx.Err() == nil {
+			reason = err
+		}
+		if !mayPass(reason) {
+			return reason
+		}
+		if pause == firstPause {
+			s.log.WithError(err).WithField("datasource", e.Name).Warn("waiting for a datasource")
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; no longer waited for: %w", reason, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Close closes the datasources in reverse order, each within 10 s. Those who use them should be done
+// by now. Closing a set that is not open does nothing. An Open that is under way is waited for; end its
+// context first.
+func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.opened {
+		return nil
+	}
+	s.opened = false
+	s.unwatch()
+	return s.closeAll(ctx)
+}
+
+func (s *Set) closeAll(ctx context.Context) error {
+	var errs []error
+	for _, e := range slices.Backward(s.entries) {
+		instance := e.instance.Swap(nil)
+		if instance == nil {
+			continue
+		}
+		if err := closeInstance(ctx, *instance); err != nil {
+			errs = append(errs, fmt.Errorf("close datasource %q: %w", e.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closeInstance gives up waiting when ctx or the time is over: some ways to close know no context.
+func closeInstance(ctx context.Context, instance any) error {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		switch i := instance.(type) {
+		case interface{ Close(context.Context) error }:
+			err = i.Close(ctx)
+		case interface{ Close() error }:
+			err = i.Close()
+		case interface{ Close() }:
+			i.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("it is still not closed: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,122 @@
+package datasource
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+)
+
+// SQLiteOptions say which file to open.
+type SQLiteOptions struct {
+	Path string // created where missing, with its folder; only its owner may read it
+	// Migrations are goose's .sql files, at the root of the file system; nil means none. A file beside
+	// Path, with "-migrations" at its end, keeps several processes from making them at once.
+	Migrations fs.FS
+}
+
+// Validate says what is wrong with the options.
+func (o SQLiteOptions) Validate() error {
+	if o.Path == "" {
+		return errors.New("path is missing")
+	}
+	return nil
+}
+
+// SQLite defines a datasource of type *sql.DB: see [OpenSQLite].
+func SQLite(name string, opts SQLiteOptions) Definition {
+	d := New(name, func(ctx context.Context) (*sql.DB, error) {
+		db, err := OpenSQLite(ctx, opts.Path)
+		if err == nil && opts.Migrations != nil {
+			err = migrateSQLite(ctx, db, opts)
+		}
+		if err != nil {
+			if db != nil {
+				err = errors.Join(err, db.Close())
+			}
+			return nil, err
+		}
+		return db, nil
+	})
+	d.invalid = opts.Validate()
+	return d
+}
+
+// sqliteConnections bounds those to a file: more readers than this wait for their turn, which is short.
+const sqliteConnections = 8
+
+// OpenSQLite opens the file at path, and creates it where missing, its folder too; only their owner
+// may read them. Several processes may use it at once: a transaction takes the write lock at its
+// begin, and waits for it for 5 s. What was committed survives a loss of power.
+func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
+	return openSQLite(ctx, path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)")
+}
+
+func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	// SQLite would create the file readable by all.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
+	// As a URI a relative path has pitfalls: ":memory:" is no file, "//x" is a host.
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(sqliteConnections)
+	db.SetMaxIdleConns(sqliteConnections) // opening one costs more than a lookup
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func migrateSQLite(ctx context.Context, db *sql.DB, opts SQLiteOptions) (err error) {
+	unlock, err := lockSQLite(ctx, opts.Path+"-migrations")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return migrate(ctx, db, goose.DialectSQLite3, opts.Migrations)
+}
+
+// lockSQLite waits until nobody else holds the lock. A migration is several transactions, so the lock
+// can't be one on the same file; one on an empty file beside it ends with its process as well.
+func lockSQLite(ctx context.Context, path string) (unlock func() error, err error) {
+	db, err := openSQLite(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	for {
+		_, err := db.ExecContext(ctx, `BEGIN EXCLUSIVE`)
+		if err == nil {
+			return db.Close, nil
+		}
+		if !mayPass(err) || ctx.Err() != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(firstPause):
+		}
+	}
+}

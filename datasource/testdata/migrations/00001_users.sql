@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO users VALUES (1, 'Ada');

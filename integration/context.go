@@ -1,0 +1,217 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
+)
+
+// Context is what the handlers, hooks and lifecycle functions of a service are given: the context of
+// the call, which ends at the caller's deadline, and on it all that the SDK's ctx has. Datasources
+// are got from it by datasource.Get, memoised values by cache.Memoize. It must not be kept after the
+// handler's return.
+type Context struct {
+	context.Context
+
+	// Request is the call or event; in a lifecycle function one without an id. Its Meta travels with calls
+	// and, changed, back to the caller.
+	Request *action.Request
+
+	service *Service // nil in a service that DefineService has not made
+}
+
+// FromContext gives the [Context] of the call that ctx belongs to. A platform's methods get a plain
+// context.Context and find their datasources, cache and meta this way.
+func FromContext(ctx context.Context) *Context {
+	if c, ok := ctx.(*Context); ok {
+		return c
+	}
+	req := action.RequestFrom(ctx)
+	if req == nil {
+		req = &action.Request{Meta: action.NewMeta(nil)}
+	}
+	return newContext(ctx, req)
+}
+
+// newContext is the Context of a request that is about to be handled.
+func newContext(ctx context.Context, req *action.Request) *Context {
+	if action.RequestFrom(ctx) != req {
+		ctx = action.WithRequest(ctx, req)
+	}
+	service, _ := ctx.Value(serviceKey{}).(*Service)
+	return &Context{Context: ctx, Request: req, service: service}
+}
+
+// User is who the call is made for, nil when nobody is logged in.
+func (c *Context) User() *action.User { return c.Request.User() }
+
+// TenantID is ctx.meta.tenantId, else the user's tenant, else "".
+func (c *Context) TenantID() string {
+	if id := c.Request.Meta.String("tenantId"); id != "" {
+		return id
+	}
+	if u := c.User(); u != nil {
+		return u.TenantID
+	}
+	return ""
+}
+
+// TenantName is ctx.meta.tenantName.
+func (c *Context) TenantName() string { return c.Request.Meta.String("tenantName") }
+
+// UserID is ctx.meta.userId, else the user's id, else "".
+func (c *Context) UserID() string {
+	if id := c.Request.Meta.String("userId"); id != "" {
+		return id
+	}
+	if u := c.User(); u != nil {
+		return u.ID
+	}
+	return ""
+}
+
+// ChannelID is ctx.meta.channelId.
+func (c *Context) ChannelID() string { return c.Request.Meta.String("channelId") }
+
+// RequestID is ctx.meta.requestId where a gateway gave one, else the trace's id: the correlation id.
+func (c *Context) RequestID() string {
+	if id := c.Request.Meta.String("requestId"); id != "" {
+		return id
+	}
+	return c.Request.RequestID
+}
+
+// UserAgent is ctx.meta.userAgent.
+func (c *Context) UserAgent() string { return c.Request.Meta.String("userAgent") }
+
+// ClientIP is ctx.meta.clientIP.
+func (c *Context) ClientIP() string { return c.Request.Meta.String("clientIP") }
+
+// Meta decodes any other value of ctx.meta into target and says whether it was there and fitted.
+func (c *Context) Meta(key string, target any) bool { return c.Request.Meta.Get(key, target) }
+
+// SetMeta adds a value to ctx.meta, for further calls and for the caller.
+func (c *Context) SetMeta(key string, value any) { c.Request.Meta.Set(key, value) }
+
+// Settings are the service's own.
+func (c *Context) Settings() map[string]any {
+	if c.service == nil {
+		return nil
+	}
+	return c.service.definition.Settings
+}
+
+// Log is a logger whose lines tell the service, the action, the request, the tenant, the channel and
+// the user, as far as there are any.
+func (c *Context) Log() *logrus.Entry {
+	log := logrus.NewEntry(logrus.StandardLogger())
+	if c.service != nil {
+		log = c.service.log
+	}
+	fields := logrus.Fields{}
+	for key, value := range map[string]string{
+		"requestID": c.RequestID(), "tenant": c.TenantID(), "channel": c.ChannelID(), "user": c.UserID(),
+	} {
+		if value != "" {
+			fields[key] = value
+		}
+	}
+	if _, name := splitAction(c.Request.Action); name != "" {
+		fields["action"] = name
+	}
+	return log.WithFields(fields)
+}
+
+// Cache is the service's cache; one that keeps nothing where there is none.
+func (c *Context) Cache() *cache.Cache { return cache.From(c) }
+
+// Call runs an action on any node, as part of this call, and decodes its answer into result unless
+// that is nil. Errors are *action.Error.
+func (c *Context) Call(name string, params, result any, opts ...action.CallOptions) error {
+	var o action.CallOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	answer, err := c.Request.Call(c, name, params, o)
+	if err != nil || result == nil || len(answer.Data) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(answer.Data, result); err != nil {
+		return action.Internal(fmt.Errorf("decode the answer of %s: %w", name, err))
+	}
+	return nil
+}
+
+// Emit sends an event to one listener in each group, or in each of the given ones.
+func (c *Context) Emit(name string, data any, groups ...string) error {
+	return c.Request.Emit(c, name, data, groups...)
+}
+
+// Broadcast sends an event to all listeners.
+func (c *Context) Broadcast(name string, data any, groups ...string) error {
+	return c.Request.Broadcast(c, name, data, groups...)
+}
+
+// SendOptions refine a reliable event.
+type SendOptions struct {
+	// MessageID names the event: another one with the same id within the stream's duplicate window is not
+	// stored again. Empty gives each event an id of its own.
+	MessageID string
+	Header    map[string]string // beside those of the trace
+}
+
+// SendToChannel stores a reliable event, which consumers of @moleculer/channels read as a channel of
+// that name, and returns when it is durable. Its error is retryable unless the event itself is at
+// fault; with the same MessageID the event may then be sent again.
+func (c *Context) SendToChannel(name string, payload any, opts ...SendOptions) error {
+	if c.service == nil || c.service.runtime.Events == nil {
+		return action.Internal(errors.New("this service has no reliable events"))
+	}
+	var o SendOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	return c.service.sendToChannel(c, name, payload, o)
+}
+
+// HasPermission says whether the call's user has a permission.
+func (c *Context) HasPermission(permission string) bool { return c.User().HasPermission(permission) }
+
+// HasRole says whether the call's user has a role.
+func (c *Context) HasRole(role string) bool { return c.User().HasRole(role) }
+
+// RequirePermission fails with 401 without a user and with 403 when the user has none of the permissions.
+func (c *Context) RequirePermission(anyOf ...string) error { return c.Request.Require(anyOf...) }
+
+// RequireRole fails with 401 without a user and with 403 when the user has none of the roles.
+func (c *Context) RequireRole(anyOf ...string) error {
+	wanted := make([]string, len(anyOf))
+	for i, role := range anyOf {
+		wanted[i] = action.RolePrefix + role
+	}
+	return c.Request.Require(wanted...)
+}
+
+// RequireUser returns the call's user, or fails with 401.
+func (c *Context) RequireUser() (*action.User, error) {
+	if u := c.User(); u != nil {
+		return u, nil
+	}
+	return nil, action.Unauthorized()
+}
+
+// RequireTenant returns the call's tenant, or fails with 403 when it has none, or another than the
+// given one.
+func (c *Context) RequireTenant(id ...string) (string, error) {
+	tenant := c.TenantID()
+	if tenant == "" || len(id) > 0 && tenant != id[0] {
+		return "", action.Client(403, "TENANT_MISMATCH", "this belongs to another tenant than the call")
+	}
+	return tenant, nil
+}

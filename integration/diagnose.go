@@ -1,0 +1,114 @@
+package integration
+
+import (
+	"context"
+	"strings"
+)
+
+// Diagnosis says whether a channel can work, and what to do where it cannot.
+type Diagnosis struct {
+	ChannelID string    `json:"channelId"`
+	OK        bool      `json:"ok"`
+	Findings  []Finding `json:"findings"`
+}
+
+// Finding is the outcome of one check of a channel.
+type Finding struct {
+	Check   string `json:"check"` // "fields", "status", "credentials" or "health"
+	OK      bool   `json:"ok"`
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"` // what to do about it
+}
+
+// Diagnose checks a channel's fields, and asks the platform about its credentials and its health.
+// What it tells has passed redact.
+func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets) *Diagnosis {
+	secrets.Add(ch.secrets(def.Fields)...)
+	d := &diagnoser{Diagnosis{ChannelID: ch.ID, OK: true}, secrets}
+	d.fields(def, ch)
+	if ch.Status == StatusActive {
+		d.add(Finding{Check: "status", OK: true, Message: "the channel is switched on"})
+	} else {
+		d.add(Finding{Check: "status", Message: "the channel is switched off", Fix: "set its status to " + StatusActive})
+	}
+	if !d.OK && len(d.Findings) > 1 { // with wrong fields the platform's answers would only confuse
+		return &d.Diagnosis
+	}
+	d.credentials(ctx, def, ch)
+	d.health(ctx, def, ch)
+	return &d.Diagnosis
+}
+
+type diagnoser struct {
+	Diagnosis
+	secrets Secrets
+}
+
+func (d *diagnoser) add(f Finding) {
+	f.Message, f.Fix = cut(d.secrets.Redact(f.Message), maxErrorText), cut(d.secrets.Redact(f.Fix), maxErrorText)
+	d.Findings = append(d.Findings, f)
+	d.OK = d.OK && f.OK
+}
+
+func (d *diagnoser) fields(def Definition, ch *Channel) {
+	err := ValidateChannel(ch, def.Fields)
+	if err == nil {
+		d.add(Finding{Check: "fields", OK: true, Message: "all fields are as the platform wants them"})
+		return
+	}
+	for _, fault := range FieldErrors(err) {
+		d.add(Finding{Check: "fields", Message: fault.Error(), Fix: "set " + fault.Key})
+	}
+}
+
+func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel) {
+	validator, ok := def.Platform.(CredentialsValidator)
+	if !ok {
+		return
+	}
+	valid, err := validator.ValidateCredentials(ctx, ch.Credentials, ch.Settings)
+	switch {
+	case err != nil:
+		d.trouble("credentials", asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"))
+	case valid:
+		d.add(Finding{Check: "credentials", OK: true, Message: def.Spec.Name + " accepts the credentials"})
+	default:
+		var help []string
+		for _, f := range def.Fields {
+			if f.In == InCredentials && f.Required {
+				help = append(help, f.Name+" ("+f.Help+")")
+			}
+		}
+		d.add(Finding{
+			Check: "credentials", Message: def.Spec.Name + " refuses the credentials",
+			Fix: "replace them: " + strings.Join(help, "; "),
+		})
+	}
+}
+
+func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
+	checker, ok := def.Platform.(HealthChecker)
+	if !ok {
+		return
+	}
+	health, err := checker.CheckHealth(ctx, ch)
+	switch {
+	case err != nil:
+		d.trouble("health", asError(err, ErrTransient, "HEALTH_CHECK_FAILED"))
+	case health == nil || health.Status == Healthy:
+		d.add(Finding{Check: "health", OK: true, Message: def.Spec.Name + " can be reached"})
+	default:
+		d.add(Finding{Check: "health", Message: health.Message, Fix: "see the platform's own settings of this channel"})
+	}
+}
+
+// fixes says what to do about an error of a kind.
+var fixes = map[ErrorKind]string{
+	ErrAuth:      "replace the credentials",
+	ErrThrottled: "wait, the platform asks to slow down",
+	ErrTransient: "see whether the platform can be reached from this machine, and try again",
+}
+
+func (d *diagnoser) trouble(check string, e *Error) {
+	d.add(Finding{Check: check, Message: e.Message, Fix: fixes[e.Kind]})
+}

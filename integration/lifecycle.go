@@ -1,0 +1,111 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
+)
+
+// dependencyReminder is how often a service that waits for others says so.
+const dependencyReminder = 5 * time.Second
+
+// Start creates the service, opens its datasources, waits for its dependencies and starts it: after
+// that its schema may be published. ctx bounds all of it. What was begun is undone when it fails.
+func (s *Service) Start(ctx context.Context) error {
+	err := s.start(ctx)
+	if err != nil {
+		err = fmt.Errorf("service %s does not start: %w", s.fullName, err)
+		if e := s.Stop(context.WithoutCancel(ctx)); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+func (s *Service) start(ctx context.Context) error {
+	def := s.definition
+	if def.Created != nil {
+		if err := def.Created(s.lifecycleContext(ctx)); err != nil {
+			return fmt.Errorf("created: %w", err)
+		}
+	}
+	if err := s.datasources.Open(ctx); err != nil {
+		return err
+	}
+	s.onStop(s.datasources.Close)
+	if err := s.waitForDependencies(ctx); err != nil {
+		return err
+	}
+	if def.Stopped != nil {
+		// Also where Started failed: it may have begun what Stopped ends.
+		s.onStop(func(ctx context.Context) error { return def.Stopped(s.lifecycleContext(ctx)) })
+	}
+	if def.Started != nil {
+		if err := def.Started(s.lifecycleContext(ctx)); err != nil {
+			return fmt.Errorf("started: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stop ends the service: Stopped, then its datasources in reverse. It is called when no handler runs any
+// more. Calling it again does nothing. The error joins all that went wrong.
+func (s *Service) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	undo := s.undo
+	s.undo = nil
+	s.mu.Unlock()
+	var faults []error
+	for i := len(undo) - 1; i >= 0; i-- {
+		faults = append(faults, undo[i](ctx))
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Service) onStop(undo func(ctx context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.undo = append(s.undo, undo)
+}
+
+func (s *Service) waitForDependencies(ctx context.Context) error {
+	names := s.definition.Dependencies
+	if len(names) == 0 {
+		return nil
+	}
+	if s.runtime.Cluster == nil {
+		return errors.New("dependencies need a cluster")
+	}
+	log := s.log.WithField("dependencies", strings.Join(names, ","))
+	log.Infof("%s waits for the services it depends on", s.fullName)
+	began := time.Now()
+	for {
+		wait, cancel := context.WithTimeout(ctx, dependencyReminder)
+		err := s.runtime.Cluster.WaitForServices(wait, names...)
+		cancel()
+		switch {
+		case err == nil:
+			log.Infof("%s has found the services it depends on after %s", s.fullName, time.Since(began).Round(time.Millisecond))
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("the services it depends on have not appeared: %s: %w", strings.Join(names, ", "), ctx.Err())
+		}
+		log.Warnf("%s still waits for the services it depends on", s.fullName)
+	}
+}
+
+// lifecycleContext is that of a lifecycle function: nobody's call, in a trace of its own.
+func (s *Service) lifecycleContext(ctx context.Context) *Context {
+	ctx = cache.With(s.datasources.Context(ctx), s.cache)
+	ctx = context.WithValue(ctx, serviceKey{}, s)
+	return newContext(ctx, &action.Request{
+		Service: s.fullName, RequestID: uuid.NewString(), Meta: action.NewMeta(nil), Cluster: s.runtime.Cluster,
+	})
+}

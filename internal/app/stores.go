@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/internal/config"
+)
+
+// stores are the node's own datasources: what channels and cached values are kept in.
+type stores struct {
+	set   *datasource.Set
+	store channelstore.Store
+	memo  *channelstore.Memo
+	cache *cache.Cache
+}
+
+// openStores opens the channel store and the cache, waiting for their servers where these are not there yet.
+func (n *Node) openStores(ctx context.Context) error {
+	c := n.config
+	var err error
+	n.set, err = datasource.NewSet(n.log,
+		datasource.New("channels", func(ctx context.Context) (channelstore.Store, error) {
+			return openChannels(ctx, c, n.link.Caller())
+		}),
+		datasource.New("cache", func(context.Context) (*cache.Cache, error) { return openCache(c, n.log) }),
+	)
+	if err != nil {
+		return err
+	}
+	if err := n.set.Open(ctx); err != nil {
+		return err
+	}
+	ctx = n.set.Context(ctx)
+	if n.store, err = datasource.Get[channelstore.Store](ctx, "channels"); err != nil {
+		return err
+	}
+	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
+		return err
+	}
+	n.memo, err = channelstore.NewMemo(n.store, n.log)
+	return err
+}
+
+func (s *stores) close(ctx context.Context) error {
+	if s.memo != nil {
+		s.memo.Close()
+	}
+	if s.set == nil {
+		return nil
+	}
+	return s.set.Close(ctx)
+}
+
+// openCache makes the cache that the configuration names, in agreement with those of Node services.
+func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
+	var store cache.Store = cache.NewMemory(cache.MemoryOptions{})
+	if c.Cache.Driver == "redis" {
+		var err error
+		if store, err = cache.NewRedis(cache.RedisOptions{URL: string(c.Cache.URL), Prefix: cache.Prefix(c.Node.Namespace)}); err != nil {
+			return nil, c.Fault("cache.url", "%v", err)
+		}
+	}
+	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
+}
+
+// dialect is how the Node services of the cluster write cache keys.
+func dialect(c *config.Config) cache.Dialect {
+	if c.Node.Protocol == string(wire.V5) {
+		return cache.Node015
+	}
+	return cache.Node014
+}
+
+// missed drops what others may have declared outdated while this node was cut off. A Redis they
+// have cleaned themselves.
+func (n *Node) missed() {
+	n.memo.InvalidateAll()
+	if n.config.Cache.Driver == "memory" {
+		_ = n.cache.Clean(context.Background(), "**") // a memory does not fail
+	}
+}
+
+// serviceHealth is what $node.health and the readiness check tell of one datasource.
+type serviceHealth struct {
+	Service string `json:"service,omitempty"` // whose it is; empty is the node's
+	datasource.Health
+}
+
+// Health tells how the datasources of the node and of its services are.
+func (n *Node) Health(ctx context.Context) []serviceHealth {
+	var list []serviceHealth
+	for _, h := range n.set.Health(ctx) {
+		list = append(list, serviceHealth{Health: h})
+	}
+	for _, s := range n.services {
+		for _, h := range s.Health(ctx) {
+			list = append(list, serviceHealth{s.FullName(), h})
+		}
+	}
+	return list
+}
+
+// ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
+// slower.
+func (n *Node) ready(ctx context.Context) (bool, any) {
+	report := struct {
+		Ready       bool            `json:"ready"`
+		NATS        string          `json:"nats"`
+		Datasources []serviceHealth `json:"datasources"`
+	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
+	for _, h := range report.Datasources {
+		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && h.Name == "cache")
+	}
+	return report.Ready, report
+}

@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/services/channels"
+)
+
+type channelsCommand struct {
+	Apply  applyCommand  `cmd:"" help:"Create or replace the channels of a file, all or none."`
+	List   listCommand   `cmd:"" help:"List the channels, with their secrets masked."`
+	Get    getCommand    `cmd:"" help:"Show a channel, with its secrets masked."`
+	Create createCommand `cmd:"" help:"Create a channel. On a terminal it asks for what is not given."`
+	Update updateCommand `cmd:"" help:"Change some values of a channel."`
+	Remove removeCommand `cmd:"" help:"Remove channels."`
+	Test   testCommand   `cmd:"" help:"Ask the platform whether a channel can work, and say what to fix."`
+	Keys   keysCommand   `cmd:"" help:"Manage the keys that seal credentials in the database."`
+}
+
+// managing is what every command on channels gets.
+type managing struct {
+	ctx     context.Context
+	log     *logrus.Logger
+	secrets *redact.Secrets
+	offer   app.Offer
+}
+
+func (f configFlag) manage(m managing, do func(*app.Channels) error) error {
+	c, err := f.load(m.log, m.secrets)
+	if err != nil {
+		return err
+	}
+	list, err := app.OpenChannels(m.ctx, c, m.offer, m.log, m.secrets)
+	if err != nil {
+		return err
+	}
+	return errors.Join(plain(do(list)), list.Close())
+}
+
+// plain shows what a Moleculer error says, a validation's faults each on a line.
+func plain(err error) error {
+	if faults := integration.FieldErrors(err); len(faults) > 0 {
+		lines := make([]string, len(faults))
+		for i, f := range faults {
+			lines[i] = f.Error()
+		}
+		return errors.New(strings.Join(lines, "\n"))
+	}
+	return err
+}
+
+// everyone may do everything: who can run commands can read the database.
+func everyone(*integration.Channel) error { return nil }
+
+type applyCommand struct {
+	configFlag
+	File string `short:"f" required:"" help:"channels.yaml" placeholder:"FILE"`
+}
+
+func (a *applyCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return a.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		n, err := list.ApplyFile(ctx, a.File)
+		if err == nil {
+			fmt.Printf("%d channel(s) applied\n", n)
+		}
+		return err
+	})
+}
+
+type listCommand struct {
+	configFlag
+	Tenant   string `help:"Only channels of this tenant." placeholder:"ID"`
+	Platform string `help:"Only channels of this platform." placeholder:"NAME"`
+	JSON     bool   `help:"Print JSON."`
+}
+
+func (l *listCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return l.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		views, err := list.List(ctx, channelstore.Query{TenantID: l.Tenant, Platform: l.Platform})
+		if err != nil {
+			return err
+		}
+		if l.JSON {
+			return printJSON(os.Stdout, views)
+		}
+		return table(os.Stdout, func(row func(...string)) {
+			row("ID", "TENANT", "PLATFORM", "STATUS", "CREDENTIALS", "SETTINGS")
+			for _, v := range views {
+				credentials := app.Pairs(v.Credentials)
+				if v.Error != "" {
+					credentials = "! " + v.Error
+				}
+				row(v.ID, v.TenantID, v.Platform, v.Status, credentials, app.Pairs(v.Settings))
+			}
+		})
+	})
+}
+
+type getCommand struct {
+	configFlag
+	ID string `arg:"" name:"id" help:"Channel id."`
+}
+
+func (g *getCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return g.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		view, err := list.Get(ctx, g.ID)
+		if err != nil {
+			return err
+		}
+		return printJSON(os.Stdout, view)
+	})
+}
+
+type createCommand struct {
+	configFlag
+	ID       string            `arg:"" name:"id" help:"Channel id, part of the webhook's URL."`
+	Platform string            `required:"" help:"Platform, such as telegram." placeholder:"NAME"`
+	Tenant   string            `required:"" help:"Tenant." placeholder:"ID"`
+	Name     string            `help:"A name for people." placeholder:"TEXT"`
+	Inactive bool              `help:"Create it switched off."`
+	Set      map[string]string `help:"Values of the platform's fields. A secret is better typed in, or given as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
+}
+
+func (c *createCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return c.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		fields, err := list.Fields(c.Platform)
+		if err != nil {
+			return err
+		}
+		ch := &integration.Channel{ID: c.ID, TenantID: c.Tenant, Platform: c.Platform, Name: c.Name, Status: integration.StatusActive}
+		if c.Inactive {
+			ch.Status = integration.StatusInactive
+		}
+		given, err := read(fields, c.Set)
+		if err != nil {
+			return err
+		}
+		if err := ask(os.Stdin, os.Stderr, fields, given); err != nil {
+			return err
+		}
+		ch.Credentials, ch.Settings = given.of(integration.InCredentials), given.of(integration.InSettings)
+		view, err := list.Create(ctx, ch)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("channel %s created\n", view)
+		return nil
+	})
+}
+
+type updateCommand struct {
+	configFlag
+	ID     string            `arg:"" name:"id" help:"Channel id."`
+	Tenant *string           `help:"Tenant." placeholder:"ID"`
+	Name   *string           `help:"A name for people." placeholder:"TEXT"`
+	Status *string           `help:"ACTIVE or INACTIVE." placeholder:"STATUS"`
+	Set    map[string]string `help:"Values of the platform's fields; a secret is better given as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
+	Unset  []string          `help:"Fields to remove." placeholder:"FIELD"`
+}
+
+func (u *updateCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return u.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		view, err := list.Get(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		fields, err := list.Fields(view.Platform)
+		if err != nil {
+			return err
+		}
+		given, err := read(fields, u.Set)
+		if err != nil {
+			return err
+		}
+		change := channels.Change{
+			TenantID: u.Tenant, Name: u.Name, Status: u.Status,
+			Credentials: pointers(given.of(integration.InCredentials)), Settings: pointers(given.of(integration.InSettings)),
+		}
+		for _, name := range u.Unset {
+			f, err := field(fields, name)
+			if err != nil {
+				return err
+			}
+			if f.In == integration.InCredentials {
+				change.Credentials[f.Name] = nil
+			} else {
+				change.Settings[f.Name] = nil
+			}
+		}
+		if _, err := list.Update(ctx, u.ID, change, everyone); err != nil {
+			return err
+		}
+		fmt.Printf("channel %s updated\n", u.ID)
+		return nil
+	})
+}
+
+func pointers(values map[string]string) map[string]*string {
+	list := map[string]*string{}
+	for k, v := range values {
+		list[k] = &v
+	}
+	return list
+}
+
+type removeCommand struct {
+	configFlag
+	IDs []string `arg:"" name:"id" help:"Channel ids."`
+}
+
+func (r *removeCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		for _, id := range r.IDs {
+			if err := list.Remove(ctx, id, everyone); err != nil {
+				return err
+			}
+			fmt.Printf("channel %s removed\n", id)
+		}
+		return nil
+	})
+}
+
+type testCommand struct {
+	configFlag
+	ID   string `arg:"" name:"id" help:"Channel id."`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (t *testCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return t.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		diagnosis, err := list.Test(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		if t.JSON {
+			err = printJSON(os.Stdout, diagnosis)
+		} else {
+			err = table(os.Stdout, func(row func(...string)) {
+				for _, f := range diagnosis.Findings {
+					mark := "ok"
+					if !f.OK {
+						mark = "FAULT"
+					}
+					row(mark, f.Check, f.Message)
+					if f.Fix != "" {
+						row("", "", "→ "+f.Fix)
+					}
+				}
+			})
+		}
+		if err == nil && !diagnosis.OK {
+			err = fmt.Errorf("channel %s cannot work as it is", t.ID)
+		}
+		return err
+	})
+}
+
+type keysCommand struct {
+	Generate generateKeyCommand `cmd:"" help:"Print a new key for channels.keys of the configuration."`
+	Rotate   rotateKeysCommand  `cmd:"" help:"Seal all channels with the first of the keys. The others can be removed afterwards."`
+}
+
+type generateKeyCommand struct {
+	ID string `arg:"" name:"id" help:"A name for the key, such as k1."`
+}
+
+func (g *generateKeyCommand) Run() error {
+	key, err := channelstore.GenerateKey(g.ID)
+	if err == nil {
+		fmt.Println(key)
+	}
+	return err
+}
+
+type rotateKeysCommand struct{ configFlag }
+
+func (r *rotateKeysCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		result, err := list.Store.Rotate(ctx)
+		fmt.Printf("%d channel(s) sealed anew, %d were already, %d cannot be opened\n", result.Resealed, result.Already, result.Failed)
+		if err == nil && result.Failed > 0 {
+			err = errors.New("some channels cannot be opened; channels list says why")
+		}
+		return err
+	})
+}

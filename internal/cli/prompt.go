@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// values are those of a channel's fields, by place and name.
+type values map[integration.FieldSource]map[string]string
+
+func (v values) of(in integration.FieldSource) map[string]string {
+	if v[in] == nil {
+		v[in] = map[string]string{}
+	}
+	return v[in]
+}
+
+// field finds a field by its name, or by place and name where both have one of that name.
+func field(fields []integration.Field, name string) (integration.Field, error) {
+	var known []string
+	for _, f := range fields {
+		if name == f.Name || name == string(f.In)+"."+f.Name {
+			return f, nil
+		}
+		known = append(known, f.Name)
+	}
+	return integration.Field{}, fmt.Errorf("there is no field %q; there are: %s", name, strings.Join(known, ", "))
+}
+
+// read takes the values given on the command line. file:PATH and env:NAME keep secrets off it.
+func read(fields []integration.Field, given map[string]string) (values, error) {
+	v := values{}
+	for name, text := range given {
+		f, err := field(fields, name)
+		if err != nil {
+			return nil, err
+		}
+		if path, ok := strings.CutPrefix(text, "file:"); ok {
+			data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+			if err != nil {
+				return nil, err
+			}
+			text = strings.TrimSuffix(string(data), "\n")
+		} else if variable, ok := strings.CutPrefix(text, "env:"); ok {
+			if text = os.Getenv(variable); text == "" {
+				return nil, fmt.Errorf("the environment variable %s for %s is not set", variable, f.Name)
+			}
+		}
+		v.of(f.In)[f.Name] = text
+	}
+	return v, nil
+}
+
+// ask asks for the fields that are required and not given, each on a line. What is secret is not
+// shown where in is a terminal.
+func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) error {
+	lines := bufio.NewReader(in)
+	for _, f := range fields {
+		if _, ok := given.of(f.In)[f.Name]; ok || !f.Required {
+			continue
+		}
+		fmt.Fprintf(out, "%s (%s): ", f.Name, f.Help)
+		text, err := answer(in, lines, f.Secret)
+		if f.Secret {
+			fmt.Fprintln(out)
+		}
+		if err != nil {
+			return fmt.Errorf("%s is required: give it with --set %s=… or type it in", f.Name, f.Name)
+		}
+		given.of(f.In)[f.Name] = text
+	}
+	return nil
+}
+
+func answer(in io.Reader, lines *bufio.Reader, secret bool) (string, error) {
+	if file, ok := in.(*os.File); ok && secret && term.IsTerminal(int(file.Fd())) {
+		data, err := term.ReadPassword(int(file.Fd()))
+		return strings.TrimSpace(string(data)), err
+	}
+	text, err := lines.ReadString('\n')
+	if text = strings.TrimSpace(text); text != "" && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return text, err
+}

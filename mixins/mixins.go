@@ -1,0 +1,106 @@
+// Package mixins gives services what is not their own business: datasources, memoised results,
+// permissions. Each function returns a moleculer.Mixin and works on any moleculer-go service, also on
+// one that package integration has not made: the link runs what the mixin's hooks hold round the
+// service's actions.
+//
+// In an action of such a plain service action.ContextOf gives the context that datasource.Get and
+// cache.From ask for; what an action asks of the mixins stands in its Settings, in Moleculer's words:
+// cache and permissions.
+package mixins
+
+import (
+	"context"
+	"time"
+
+	"github.com/moleculer-go/moleculer"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
+)
+
+// The names of the hooks, which also tell a service's own mixin of a kind from one it inherits.
+const (
+	hookPermissions = "permissions"
+	hookMemoize     = "memoize"
+	hookDatasources = "datasources"
+)
+
+// Permissions lets an action be called only for a user who has one of the permissions that it asks
+// for; see [action.Request.Require]. Nothing is read from a cache before.
+func Permissions() moleculer.Mixin {
+	return moleculer.Mixin{Name: hookPermissions, Hooks: map[string]any{hookPermissions: action.Middleware{
+		Stage: action.StageAccess,
+		Wrap: func(e action.Endpoint, next action.Handler) action.Handler {
+			anyOf := e.Spec.Permissions
+			if len(anyOf) == 0 {
+				return next
+			}
+			return func(ctx context.Context, req *action.Request) (any, error) {
+				if err := req.Require(anyOf...); err != nil {
+					return nil, err
+				}
+				return next(ctx, req)
+			}
+		},
+	}}}
+}
+
+// Datasources puts the set into the context of the service's actions and events, and makes errors of
+// drivers that may pass, such as those of a database that is restarting, retryable ones for callers.
+// The set is opened when the service starts and closed when it has stopped. moleculer-go's
+// lifecycle knows no errors: a set that does not open is tried again until it does or the service
+// stops, while datasource.Get says that it is not open.
+func Datasources(set *datasource.Set, log *logrus.Entry) moleculer.Mixin {
+	opening, stop := context.WithCancel(context.Background())
+	opened := make(chan struct{})
+	return moleculer.Mixin{
+		Name:  hookDatasources,
+		Hooks: DatasourceHooks(set),
+		Started: func(moleculer.BrokerContext, moleculer.ServiceSchema) {
+			go func() {
+				defer close(opened)
+				for opening.Err() == nil {
+					err := set.Open(opening)
+					if err == nil {
+						return
+					}
+					log.WithError(err).Error("the service's datasources do not open")
+					pause := time.NewTimer(reopen)
+					select {
+					case <-pause.C:
+					case <-opening.Done():
+						pause.Stop()
+					}
+				}
+			}()
+		},
+		Stopped: func(moleculer.BrokerContext, moleculer.ServiceSchema) {
+			stop()
+			<-opened
+			if err := set.Close(context.Background()); err != nil {
+				log.WithError(err).Warn("the service's datasources did not close cleanly")
+			}
+		},
+	}
+}
+
+// reopen is the pause between two attempts to open a set.
+const reopen = time.Second
+
+// DatasourceHooks is the part of [Datasources] for those who open and close the set themselves.
+func DatasourceHooks(set *datasource.Set) map[string]any {
+	return map[string]any{hookDatasources: action.Middleware{
+		Stage:   action.StageInner,
+		Context: set.Context,
+		Wrap: func(_ action.Endpoint, next action.Handler) action.Handler {
+			return func(ctx context.Context, req *action.Request) (any, error) {
+				result, err := next(ctx, req)
+				if err != nil {
+					return nil, datasource.AsError(err)
+				}
+				return result, nil
+			}
+		},
+	}}
+}

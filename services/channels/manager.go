@@ -1,0 +1,291 @@
+// Package channels manages channels, the tenants' accounts at platforms: the service of that name in
+// the cluster, and what the command line does with them. Both go through a [Manager].
+//
+// It knows the platforms by their declared fields only, and of storing no more than the interface of
+// package channelstore.
+package channels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Manager keeps channels right: only what its platform understands is stored, changes are made known,
+// and what is shown is masked. Safe for concurrent use.
+type Manager struct {
+	Store channelstore.Store
+	// Platform finds a platform's definition by its name; Platforms lists the names.
+	Platform  func(name string) (integration.Definition, bool)
+	Platforms []string
+	Announcer Announcer
+	Secrets   integration.Secrets
+	Log       *logrus.Entry
+	Now       func() time.Time
+}
+
+// Announcer makes changes of channels known. The change is made already: an error is logged.
+type Announcer interface {
+	// Changed tells every node that it must read the channels anew.
+	Changed(ctx context.Context, ids ...string) error
+	// Registered and Unregistered store the reliable events of those names.
+	Registered(ctx context.Context, event RegisteredEvent) error
+	Unregistered(ctx context.Context, event UnregisteredEvent) error
+}
+
+// RegisteredEvent is the payload of …integration.registered: a channel is there, or has changed.
+type RegisteredEvent struct {
+	TenantID  string         `json:"tenantId"`
+	ChannelID string         `json:"channelId"`
+	Platform  string         `json:"platform"`
+	Config    map[string]any `json:"config"`    // the channel, its secrets masked
+	Timestamp int64          `json:"timestamp"` // ms
+}
+
+// UnregisteredEvent is the payload of …integration.unregistered: a channel is gone.
+type UnregisteredEvent struct {
+	TenantID  string `json:"tenantId"`
+	ChannelID string `json:"channelId"`
+	Platform  string `json:"platform"`
+	Timestamp int64  `json:"timestamp"` // ms
+}
+
+// View is a channel as it is shown: masked, or with the reason why it cannot be read.
+type View struct {
+	*integration.Channel
+	Error string `json:"error,omitempty"`
+}
+
+// Get returns one channel, masked.
+func (m *Manager) Get(ctx context.Context, id string) (*View, error) {
+	ch, err := m.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return m.view(ch), nil
+}
+
+// List returns channels in the order of their ids, masked.
+func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, error) {
+	entries, err := m.Store.List(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]*View, len(entries))
+	for i, e := range entries {
+		views[i] = m.view(e.Channel)
+		if e.Err != nil {
+			views[i].Error = m.Secrets.Redact(e.Err.Error())
+		}
+	}
+	return views, nil
+}
+
+// Create adds a channel. A status left out is ACTIVE.
+func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, error) {
+	ch.Status = strings.ToUpper(ch.Status)
+	if ch.Status == "" {
+		ch.Status = integration.StatusActive
+	}
+	if err := m.Validate(ch); err != nil {
+		return nil, err
+	}
+	if err := m.Store.Create(ctx, ch); err != nil {
+		return nil, err
+	}
+	m.registered(ctx, ch)
+	return m.view(ch), nil
+}
+
+// Change is what an update sets; nil leaves a value as it is. A nil value in a map removes that key,
+// and a masked one, as reading the channel gives it, leaves it.
+type Change struct {
+	TenantID    *string            `json:"tenantId" params:"optional"`
+	Name        *string            `json:"name" params:"optional"`
+	Status      *string            `json:"status" params:"optional"`
+	Credentials map[string]*string `json:"credentials" params:"optional|secret"`
+	Settings    map[string]*string `json:"settings" params:"optional|secret"`
+}
+
+// Update changes a channel. allowed may refuse the channel as it is, before anything is changed.
+func (m *Manager) Update(ctx context.Context, id string, change Change, allowed func(*integration.Channel) error) (*View, error) {
+	ch, err := m.Store.Update(ctx, id, func(ch *integration.Channel) error {
+		if err := allowed(ch); err != nil {
+			return err
+		}
+		def, _ := m.Platform(ch.Platform)
+		masked := ch.Masked(def.Fields)
+		set(&ch.TenantID, change.TenantID)
+		set(&ch.Name, change.Name)
+		set(&ch.Status, change.Status)
+		ch.Status = strings.ToUpper(ch.Status)
+		ch.Credentials = patched(ch.Credentials, masked.Credentials, change.Credentials)
+		ch.Settings = patched(ch.Settings, masked.Settings, change.Settings)
+		return m.Validate(ch)
+	})
+	if err != nil {
+		return nil, m.notFound(id, err)
+	}
+	m.registered(ctx, ch)
+	return m.view(ch), nil
+}
+
+func set(target, value *string) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+func patched(values, masked map[string]string, change map[string]*string) map[string]string {
+	values = maps.Clone(values)
+	if values == nil {
+		values = map[string]string{}
+	}
+	for k, v := range change {
+		switch {
+		case v == nil:
+			delete(values, k)
+		case *v != masked[k]:
+			values[k] = *v
+		}
+	}
+	return values
+}
+
+// Apply creates or replaces channels, all or none of them. They must be valid.
+func (m *Manager) Apply(ctx context.Context, list []*integration.Channel) error {
+	if err := m.Store.Apply(ctx, list); err != nil {
+		return err
+	}
+	m.registered(ctx, list...)
+	return nil
+}
+
+// Remove deletes a channel. allowed may refuse that.
+func (m *Manager) Remove(ctx context.Context, id string, allowed func(*integration.Channel) error) error {
+	ch, err := m.Store.Channel(ctx, id)
+	if errors.Is(err, channelstore.ErrSealed) { // what cannot be read can still be removed
+		ch, err = m.sealed(ctx, id)
+	}
+	if err == nil {
+		err = allowed(ch)
+	}
+	if err == nil {
+		err = m.Store.Remove(ctx, id)
+	}
+	if err != nil {
+		return m.notFound(id, err)
+	}
+	m.announce(m.Announcer.Changed(ctx, id), id)
+	m.announce(m.Announcer.Unregistered(ctx, UnregisteredEvent{
+		TenantID: ch.TenantID, ChannelID: id, Platform: ch.Platform, Timestamp: m.Now().UnixMilli(),
+	}), id)
+	return nil
+}
+
+// sealed finds what a list tells of a channel whose record cannot be opened.
+func (m *Manager) sealed(ctx context.Context, id string) (*integration.Channel, error) {
+	entries, err := m.Store.List(ctx, channelstore.Query{})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.Channel.ID == id {
+			return e.Channel, nil
+		}
+	}
+	return nil, integration.ErrChannelNotFound
+}
+
+// Test asks the platform whether a channel can work and says what to fix.
+func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, error) {
+	ch, err := m.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	def, ok := m.Platform(ch.Platform)
+	if !ok {
+		return nil, m.noPlatform(ch.Platform)
+	}
+	return integration.Diagnose(ctx, def, ch, m.Secrets), nil
+}
+
+// Validate checks a channel against its platform's fields. Its error is a ValidationError with one entry
+// for each fault; errors.As finds the FieldErrors in it.
+func (m *Manager) Validate(ch *integration.Channel) error {
+	def, ok := m.Platform(ch.Platform)
+	if !ok {
+		return m.noPlatform(ch.Platform)
+	}
+	err := integration.ValidateChannel(ch, def.Fields)
+	if err == nil {
+		return nil
+	}
+	var faults []action.Fault
+	for _, f := range integration.FieldErrors(err) {
+		faults = append(faults, action.Fault{Type: "field", Field: f.Key, Message: f.Error()})
+	}
+	return action.Validation(faults...).Because(err)
+}
+
+func (m *Manager) noPlatform(name string) error {
+	return action.Client(http.StatusUnprocessableEntity, "PLATFORM_UNKNOWN", "no such platform %q; there are: %s", name, strings.Join(m.Platforms, ", "))
+}
+
+func (m *Manager) load(ctx context.Context, id string) (*integration.Channel, error) {
+	ch, err := m.Store.Channel(ctx, id)
+	if err != nil {
+		return nil, m.notFound(id, err)
+	}
+	return ch, nil
+}
+
+// notFound makes the error for the cluster of a store's.
+func (m *Manager) notFound(id string, err error) error {
+	if errors.Is(err, integration.ErrChannelNotFound) {
+		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no channel %q", id).Because(err)
+	}
+	if errors.Is(err, channelstore.ErrReadOnly) {
+		return action.Client(http.StatusConflict, "CHANNELS_READ_ONLY", "%s", err.Error()).Because(err)
+	}
+	return err
+}
+
+func (m *Manager) view(ch *integration.Channel) *View {
+	def, _ := m.Platform(ch.Platform) // of an unknown platform all credentials are masked
+	return &View{Channel: ch.Masked(def.Fields)}
+}
+
+func (m *Manager) registered(ctx context.Context, list ...*integration.Channel) {
+	ids := make([]string, len(list))
+	for i, ch := range list {
+		ids[i] = ch.ID
+	}
+	m.announce(m.Announcer.Changed(ctx, ids...), ids...)
+	for _, ch := range list {
+		v := m.view(ch)
+		m.announce(m.Announcer.Registered(ctx, RegisteredEvent{
+			TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Timestamp: m.Now().UnixMilli(),
+			Config: map[string]any{"name": v.Name, "status": v.Status, "credentials": v.Credentials, "settings": v.Settings},
+		}), ch.ID)
+	}
+}
+
+func (m *Manager) announce(err error, ids ...string) {
+	if err != nil {
+		m.Log.WithError(err).WithField("channels", strings.Join(ids, ",")).Warn("a change of channels was stored but could not be made known")
+	}
+}
+
+// String is for people who print a channel's place.
+func (v *View) String() string { return fmt.Sprintf("%s (%s)", v.ID, v.Platform) }

@@ -1,0 +1,160 @@
+package channels
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/moleculer-go/moleculer"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// The permissions that the service's actions ask for. A user sees and changes the channels of his
+// tenant; one with AllTenants those of every tenant.
+const (
+	PermissionRead  = "channels.read"
+	PermissionWrite = "channels.write"
+	AllTenants      = "tenants.all"
+)
+
+// Definition is the service that manages channels: channels.get, list, create, update, remove and test.
+func Definition(m *Manager) integration.ServiceDefinition {
+	s := &service{m}
+	read, write := []string{PermissionRead, PermissionWrite}, []string{PermissionWrite}
+	return integration.ServiceDefinition{
+		Name: "channels",
+		Actions: []moleculer.Action{
+			integration.NewAction("get", s.get, action.Spec{
+				Description: "Shows a channel, its secrets masked.", Rest: "GET /:id", Permissions: read,
+			}),
+			integration.NewAction("list", s.list, action.Spec{
+				Description: "Shows channels in the order of their ids, their secrets masked.", Rest: "GET /", Permissions: read,
+			}),
+			integration.NewAction("create", s.create, action.Spec{
+				Description: "Adds a channel.", Rest: "POST /", Permissions: write,
+			}),
+			integration.NewAction("update", s.update, action.Spec{
+				Description: "Changes what is given of a channel.", Rest: "PATCH /:id", Permissions: write,
+			}),
+			integration.NewAction("remove", s.remove, action.Spec{
+				Description: "Removes a channel.", Rest: "DELETE /:id", Permissions: write,
+			}),
+			integration.NewAction("test", s.test, action.Spec{
+				Description: "Asks the platform whether a channel can work, and says what to fix.", Rest: "POST /:id/test",
+				Permissions: read, Timeout: 30 * time.Second,
+			}),
+		},
+	}
+}
+
+type service struct{ manager *Manager }
+
+// ByID names a channel.
+type ByID struct {
+	ID string `json:"id" params:"min:1"`
+}
+
+// own refuses channels of other tenants as if they were not there: who asks must not learn of them.
+func own(ctx *integration.Context) func(*integration.Channel) error {
+	return func(ch *integration.Channel) error {
+		if ctx.HasPermission(AllTenants) || ch.TenantID != "" && ctx.TenantID() == ch.TenantID {
+			return nil
+		}
+		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no channel %q", ch.ID)
+	}
+}
+
+func (s *service) get(ctx *integration.Context, in ByID) (*View, error) {
+	view, err := s.manager.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return view, own(ctx)(view.Channel)
+}
+
+// ListParams choose channels.
+type ListParams struct {
+	TenantID string `json:"tenantId" params:"optional"`
+	Platform string `json:"platform" params:"optional"`
+	After    string `json:"after" params:"optional"` // the last id of the page before
+	Limit    int    `json:"limit" params:"integer|min:1|max:1000|default:100|convert"`
+}
+
+func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error) {
+	if !ctx.HasPermission(AllTenants) {
+		tenant, err := ctx.RequireTenant()
+		if err != nil {
+			return nil, err
+		}
+		in.TenantID = tenant
+	}
+	return s.manager.List(ctx, channelstore.Query{TenantID: in.TenantID, Platform: in.Platform, After: in.After, Limit: in.Limit})
+}
+
+// CreateParams are a new channel.
+type CreateParams struct {
+	ID          string            `json:"id" params:"min:1"`
+	TenantID    string            `json:"tenantId" params:"optional"` // empty is the caller's
+	Platform    string            `json:"platform" params:"min:1"`
+	Name        string            `json:"name" params:"optional"`
+	Status      string            `json:"status" params:"optional"`
+	Credentials map[string]string `json:"credentials" params:"secret"`
+	Settings    map[string]string `json:"settings" params:"optional|secret"`
+}
+
+func (s *service) create(ctx *integration.Context, in CreateParams) (*View, error) {
+	ch := &integration.Channel{
+		ID: in.ID, TenantID: in.TenantID, Platform: in.Platform, Name: in.Name, Status: in.Status,
+		Credentials: in.Credentials, Settings: in.Settings,
+	}
+	if ch.TenantID == "" {
+		ch.TenantID = ctx.TenantID()
+	}
+	if err := tenant(ctx, ch.TenantID); err != nil {
+		return nil, err
+	}
+	return s.manager.Create(ctx, ch)
+}
+
+// tenant refuses channels for other tenants than the caller's.
+func tenant(ctx *integration.Context, id string) error {
+	if ctx.HasPermission(AllTenants) {
+		return nil
+	}
+	_, err := ctx.RequireTenant(id)
+	return err
+}
+
+// UpdateParams name a channel and what to change of it.
+type UpdateParams struct {
+	ID string `json:"id" params:"min:1"`
+	Change
+}
+
+func (s *service) update(ctx *integration.Context, in UpdateParams) (*View, error) {
+	if in.TenantID != nil {
+		if err := tenant(ctx, *in.TenantID); err != nil {
+			return nil, err
+		}
+	}
+	return s.manager.Update(ctx, in.ID, in.Change, own(ctx))
+}
+
+// Removed is the answer of channels.remove.
+type Removed struct {
+	Removed bool `json:"removed"`
+}
+
+func (s *service) remove(ctx *integration.Context, in ByID) (Removed, error) {
+	err := s.manager.Remove(ctx, in.ID, own(ctx))
+	return Removed{err == nil}, err
+}
+
+func (s *service) test(ctx *integration.Context, in ByID) (*integration.Diagnosis, error) {
+	if _, err := s.get(ctx, in); err != nil {
+		return nil, err
+	}
+	return s.manager.Test(ctx, in.ID)
+}
