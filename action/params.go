@@ -28,7 +28,9 @@ type Param struct {
 	Optional bool // may be absent or null
 	Secret   bool // faults don't repeat its value; not announced
 
-	rule *rule // what ParamsOf found beyond the above; nil where that is all
+	// What ParamsOf knows beyond the above.
+	rule   *rule // nil where that is all
+	finite bool  // a number that a float64 holds, as JavaScript asks; a hand-written rule leaves that to those who parse it
 }
 
 // Params are an action's parameter rules, in the order in which faults are reported.

@@ -22,6 +22,7 @@ type draft struct {
 // param is the finished rule.
 func (f *draft) param() Param {
 	p := f.Param
+	p.finite = p.Type == Number
 	if !reflect.ValueOf(f.rule).IsZero() {
 		p.rule = &f.rule
 	}

@@ -128,7 +128,7 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 	}
 	r := p.rule
 	if r == nil {
-		if typeOf(raw) == p.Type && (p.Type != Number || finite(raw)) {
+		if typeOf(raw) == p.Type && (!p.finite || isFinite(raw)) {
 			return raw, false
 		}
 		r = &rule{}

@@ -110,8 +110,8 @@ func (c *checker) boolean(p *Param, r *rule, at string, raw json.RawMessage) (js
 	return raw, false
 }
 
-// finite says whether a float64 can hold the number.
-func finite(raw json.RawMessage) bool {
+// isFinite says whether a float64 can hold the number.
+func isFinite(raw json.RawMessage) bool {
 	_, err := strconv.ParseFloat(string(raw), 64)
 	return err == nil
 }

@@ -79,7 +79,7 @@ func passing(err error) string {
 		return "it does not answer in time"
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
 		return "all connections are in use"
-	case netErr != nil, isAs[*pgconn.ConnectError](err):
+	case isAs[*net.OpError](err), isAs[*net.DNSError](err), isAs[*pgconn.ConnectError](err):
 		return "it cannot be connected to"
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool),
 		errors.Is(err, redis.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -81,10 +81,14 @@ func TestCallersAtTheSameTimeShareACheckAndItsResultIsKeptForASecond(t *testing.
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var checks atomic.Int32
-		set, _ := newSet(t, fixed("db", patient{func(context.Context) error {
+		set, _ := newSet(t, fixed("db", patient{func(ctx context.Context) error {
 			checks.Add(1)
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the bubble's clock
-			return nil
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Millisecond):
+				return nil
+			}
 		}}))
 		require.NoError(t, set.Open(t.Context()))
 		ask := func(callers int) int32 {

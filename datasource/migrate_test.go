@@ -18,9 +18,12 @@ import (
 
 const (
 	createUsers = "-- +goose Up\nCREATE TABLE users (id int PRIMARY KEY, name text);\n"
-	// insertOnce would fail, or leave two rows, if it were made twice.
-	insertOnce = "-- +goose Up\nINSERT INTO users SELECT count(*) + 1, 'first' FROM users;\n"
-	broken     = "-- +goose Up\nINSERT INTO users VALUES (2, 'second');\nINSERT INTO nowhere VALUES (1);\n"
+	// insertOnce would leave two rows if it were made twice.
+	insertOnce = "-- +goose Up\nINSERT INTO users SELECT count(*) + 1, 'one more' FROM users;\n"
+	// insertSlowly takes long enough for others to come meanwhile.
+	insertSlowly = "-- +goose Up\nINSERT INTO users SELECT count(*) + 1, 'one more' FROM users WHERE " +
+		"(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) SELECT count(*) FROM c) > 0;\n"
+	broken = "-- +goose Up\nINSERT INTO users VALUES (2, 'second');\nINSERT INTO nowhere VALUES (1);\n"
 )
 
 func migrations(texts ...string) fstest.MapFS {
@@ -100,10 +103,11 @@ func TestNodesThatStartAtOnceDoNotBothMigrate(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
+		require.NoError(t, m.open(migrations(createUsers)))
 		var wg sync.WaitGroup
 		errs := make([]error, 4)
 		for i := range errs {
-			wg.Go(func() { errs[i] = m.open(migrations(createUsers, insertOnce, insertOnce, insertOnce)) })
+			wg.Go(func() { errs[i] = m.open(migrations(createUsers, insertSlowly, insertSlowly, insertSlowly)) })
 		}
 		wg.Wait()
 		for _, err := range errs {

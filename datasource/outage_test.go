@@ -15,7 +15,7 @@ import (
 )
 
 // slack is what a busy machine may add to a bounded time.
-const slack = 5 * time.Second
+const slack = 2 * time.Second
 
 // remote is a kind of datasource with a server that can be broken.
 type remote struct {

@@ -35,7 +35,6 @@ func (o RedisOptions) config() (*redis.Options, error) {
 	if o.PoolSize > 0 {
 		config.PoolSize = o.PoolSize
 	}
-	config.MaxActiveConns = config.PoolSize // PoolSize alone is exceeded under load
 	config.DialTimeout = connectTimeout
 	config.ReadTimeout, config.WriteTimeout = 3*time.Second, 3*time.Second
 	config.ContextTimeoutEnabled = true

@@ -105,7 +105,7 @@ func lockSQLite(ctx context.Context, path string) (unlock func() error, err erro
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1)
+	db.SetMaxOpenConns(1) // the one that holds the lock
 	for {
 		_, err := db.ExecContext(ctx, `BEGIN EXCLUSIVE`)
 		if err == nil {

@@ -1,7 +1,10 @@
 package channelstore_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +13,58 @@ import (
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 )
+
+// scripted is a cluster whose only service has the channels of a map.
+type scripted struct {
+	mu       sync.Mutex
+	channels map[string]json.RawMessage
+	err      error // instead of an answer
+	calls    []call
+}
+
+type call struct {
+	parent *action.Request
+	name   string
+	params string
+}
+
+func (s *scripted) Call(ctx context.Context, parent *action.Request, name string, params any, _ action.CallOptions) (*action.CallResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return nil, err
+	}
+	s.calls = append(s.calls, call{parent, name, string(raw)})
+	if ctx.Err() != nil {
+		return nil, action.RequestTimeout(name, "").Because(ctx.Err())
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	var asked struct{ ID string }
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, err
+	}
+	data, ok := s.channels[asked.ID]
+	if !ok {
+		data = json.RawMessage("null")
+	}
+	return &action.CallResult{Data: data}, nil
+}
+
+func (s *scripted) Emit(context.Context, *action.Request, string, any, action.EmitOptions) error {
+	return errors.New("nobody listens")
+}
+
+func (s *scripted) put(channels ...*integration.Channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.channels = map[string]json.RawMessage{}
+	for _, ch := range channels {
+		s.channels[ch.ID], s.err = json.Marshal(ch)
+	}
+}
 
 func ask(t *testing.T, answer string) (*integration.Channel, error) {
 	t.Helper()

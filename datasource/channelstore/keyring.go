@@ -86,7 +86,7 @@ func GenerateKey(id string) (string, error) {
 }
 
 // KeyFile returns the keys of a file, one in a line. Where there is no such file it is made, with a
-// new key, for its owner alone; of several processes that do so at once, one makes it for all.
+// new key, for its owner alone, and its folder too; of several processes that do so at once, one makes it for all.
 func KeyFile(path string) (*Keyring, error) {
 	data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,8 +108,14 @@ func KeyFile(path string) (*Keyring, error) {
 // makeKeyFile writes beside the path and links the whole file there, so that nobody reads half a key
 // and no key is replaced by another.
 func makeKeyFile(path string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	text, err := GenerateKey("file-" + rand.Text()[:8]) // no two files have the same id: a wrong one is recognised
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // with mode 0600

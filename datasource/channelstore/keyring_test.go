@@ -64,7 +64,7 @@ func TestAKeyringShowsNoKeyHoweverItIsPrinted(t *testing.T) {
 }
 
 func TestAKeyFileIsMadeOnceAmongManyProcesses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "k")
+	path := filepath.Join(t.TempDir(), "new", "k")
 	sealed := make([][]byte, 16)
 	var all sync.WaitGroup
 	for i := range sealed {

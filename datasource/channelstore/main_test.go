@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/datasource/channelstore/channelstoretest"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
@@ -87,4 +89,62 @@ func requireSealed(t *testing.T, err error, want channelstore.SealedError) {
 	require.ErrorAs(t, err, &sealed)
 	require.Equal(t, want, *sealed)
 	require.NotContains(t, fmt.Sprintf("%+v %v", err, sealed.MoleculerError()), canary)
+}
+
+// requireUnavailable says that an error tells the cluster to come again, and no more.
+func requireUnavailable(t *testing.T, err error) {
+	t.Helper()
+	var unavailable *channelstore.UnavailableError
+	require.ErrorAs(t, err, &unavailable)
+	e := action.AsError(err, "x", "")
+	require.Equal(t, "CHANNELS_UNAVAILABLE", e.Type)
+	require.Equal(t, "the channel store cannot be used at the moment", e.Message)
+	require.True(t, e.Retryable)
+}
+
+// bench is a database of the test, with what is only known of databases.
+type bench struct {
+	*testing.T
+	tryOpen func(keys *channelstore.Keyring) (*channelstore.Database, error)
+	dump    func() string                             // all that is kept
+	exec    func(statement string, args ...any) int64 // changes the database behind the store's back; returns how many records
+}
+
+// open opens a store of the database until the end of the test.
+func (b *bench) open(keys *channelstore.Keyring) channelstore.Store {
+	b.Helper()
+	store, err := b.tryOpen(keys)
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, store.Close()) })
+	return store
+}
+
+func (b *bench) backing() channelstoretest.Backing {
+	keys := newKeys(b.T, "k1")
+	return channelstoretest.Backing{Open: func() channelstore.Store { return b.open(keys) }}
+}
+
+// eachDatabase runs a test with every kind of database.
+func eachDatabase(t *testing.T, test func(b *bench)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { test(sqliteBench(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(postgresBench(t)) })
+}
+
+func TestEveryStoreIsAStore(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) {
+		channelstoretest.Run(t, func(t *testing.T) channelstoretest.Backing { return sqliteBench(t).backing() })
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		channelstoretest.Run(t, func(t *testing.T) channelstoretest.Backing { return postgresBench(t).backing() })
+	})
+	t.Run("Action", func(t *testing.T) {
+		channelstoretest.Run(t, func(*testing.T) channelstoretest.Backing {
+			cluster := &scripted{}
+			return channelstoretest.Backing{
+				Open: func() channelstore.Store { return channelstore.NewAction(cluster, "channels.get") },
+				Put:  cluster.put,
+			}
+		})
+	})
 }

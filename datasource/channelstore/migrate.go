@@ -17,6 +17,7 @@ var migrations embed.FS
 // versions is the table in which goose notes the migrations that were made.
 const versions = "switchboard_channels_versions"
 
+// migrate brings the tables up to date.
 func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string, options ...goose.ProviderOption) error {
 	files, err := fs.Sub(migrations, "migrations/"+folder)
 	if err != nil {
@@ -26,6 +27,13 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder stri
 	provider, err := goose.NewProvider(dialect, db, files, options...)
 	if err != nil {
 		return err
+	}
+	is, known, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read the version of the tables: %w", err)
+	}
+	if is > known {
+		return fmt.Errorf("the tables have version %d, and this program knows versions up to %d: it is too old for them", is, known)
 	}
 	_, err = provider.Up(ctx)
 	return err

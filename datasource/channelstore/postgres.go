@@ -47,6 +47,9 @@ func openPostgres(ctx context.Context, url string, keys *Keyring) (*Database, er
 		return nil, err
 	}
 	d := &Database{db: stdlib.OpenDBFromPool(pool), keys: keys, release: pool.Close, tidy: func(context.Context) error { return nil }}
+	if err := d.db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 60), lock.WithUnlockTimeout(1, 5))
 	if err == nil {
 		err = migrate(ctx, d.db, goose.DialectPostgres, "postgres", goose.WithSessionLocker(locker))

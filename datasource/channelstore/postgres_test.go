@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
@@ -31,19 +33,22 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-func postgresBacking(t *testing.T) backing {
+func postgresBench(t *testing.T) *bench {
+	t.Helper()
 	url := testserver.Postgres(t)
-	return backing{
-		keys: newKeys(t, "k1"),
-		open: func(t *testing.T, keys *channelstore.Keyring) channelstore.Store { return openURL(t, url, keys) },
-		dump: func(t *testing.T) string {
+	return &bench{
+		T: t,
+		tryOpen: func(keys *channelstore.Keyring) (*channelstore.Database, error) {
+			return channelstore.OpenPostgres(t.Context(), url, keys)
+		},
+		dump: func() string {
 			rows, err := connect(t, url).Query(t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`)
 			require.NoError(t, err)
 			all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 			require.NoError(t, err)
 			return strings.Join(all, "\n")
 		},
-		exec: func(t *testing.T, statement string, args ...any) int64 {
+		exec: func(statement string, args ...any) int64 {
 			tag, err := connect(t, url).Exec(t.Context(), statement, args...)
 			require.NoError(t, err)
 			return tag.RowsAffected()
@@ -116,6 +121,15 @@ func TestPostgreSQLMayGoAndComeBack(t *testing.T) {
 	requireBack()
 	server.Stop()
 	requireAway("while it is gone")
+	_, err := channelstore.OpenPostgres(t.Context(), server.URL(), newKeys(t, "k1"))
+	require.ErrorContains(t, err, "open the channel store: ")
+	requireRetryable(t, datasource.AsError(err))
 	server.Start()
 	requireBack()
+}
+
+// requireRetryable says that whoever opens the store may wait for the server.
+func requireRetryable(t *testing.T, err error) {
+	t.Helper()
+	require.True(t, action.AsError(err, "", "").Retryable)
 }

@@ -16,13 +16,15 @@ import (
 const notOpened = "which does not open it: the key is another of that id, or the record was changed"
 
 func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, b backing) {
-		old := b.open(t, newKeys(t, "lost"))
+	keys := newKeys(t, "k1")
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		old := b.open(newKeys(t, "lost"))
 		apply(t, old, newChannel("a"))
-		apply(t, b.open(t, newKeys(t, "k1")), newChannel("b"))
-		store := b.store(t)
+		apply(t, b.open(newKeys(t, "k1")), newChannel("b"))
+		store := b.open(keys)
 		apply(t, store, newChannel("c"), newChannel("d"), newChannel("e"), newChannel("f"))
-		require.Equal(t, int64(2), b.exec(t, `UPDATE switchboard_channels SET sealed = other.sealed
+		require.Equal(t, int64(2), b.exec(`UPDATE switchboard_channels SET sealed = other.sealed
 			FROM (SELECT id, sealed FROM switchboard_channels WHERE id IN ('c', 'd')) AS other
 			WHERE switchboard_channels.id IN ('c', 'd') AND other.id <> switchboard_channels.id`))
 		want := map[string]channelstore.SealedError{
@@ -48,7 +50,7 @@ func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
 		}
 		require.Equal(t, newChannel("e"), get(t, store, "e"))
 
-		rotation, err := b.open(t, parse(t, newTexts(t, "k2")...)).Rotate(t.Context())
+		rotation, err := b.open(parse(t, newTexts(t, "k2")...)).Rotate(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, channelstore.Rotation{Failed: 6}, rotation, "what cannot be opened stays as it is")
 		require.Equal(t, newChannel("e"), get(t, store, "e"))
@@ -62,8 +64,9 @@ func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
 
 func TestRotationSealsEverythingWithTheFirstKey(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	eachDatabase(t, func(t *testing.T, b backing) {
-		before, both, after := b.open(t, parse(t, texts[0])), b.open(t, parse(t, texts[1], texts[0])), b.open(t, parse(t, texts[1]))
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		before, both, after := b.open(parse(t, texts[0])), b.open(parse(t, texts[1], texts[0])), b.open(parse(t, texts[1]))
 		all := make([]*integration.Channel, 250)
 		for i := range all {
 			all[i] = newChannel(fmt.Sprintf("c%03d", i))
@@ -80,16 +83,17 @@ func TestRotationSealsEverythingWithTheFirstKey(t *testing.T) {
 		rotation, err = both.Rotate(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, channelstore.Rotation{Already: 250}, rotation)
-		require.NotContains(t, b.dump(t), canary)
+		require.NotContains(t, b.dump(), canary)
 	})
 }
 
 func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	const count = 120
-	eachDatabase(t, func(t *testing.T, b backing) {
+	eachDatabase(t, func(b *bench) {
+		t := b.T
 		// Nodes that still seal with the old key, and one that rotates to the new.
-		node, rotating := b.open(t, parse(t, texts[0], texts[1])), b.open(t, parse(t, texts[1], texts[0]))
+		node, rotating := b.open(parse(t, texts[0], texts[1])), b.open(parse(t, texts[1], texts[0]))
 		var all []*integration.Channel
 		for i := range count {
 			all = append(all, newChannel(fmt.Sprintf("c%03d", i)))
@@ -141,7 +145,7 @@ func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 		_, err := rotating.Rotate(t.Context())
 		require.NoError(t, err)
 		total := 0
-		for _, e := range list(t, b.open(t, parse(t, texts[1])), channelstore.Query{}) {
+		for _, e := range list(t, b.open(parse(t, texts[1])), channelstore.Query{}) {
 			require.NoError(t, e.Err)
 			n, _ := strconv.Atoi(e.Channel.Settings["count"])
 			total += n
@@ -150,19 +154,45 @@ func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 	})
 }
 
+func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
+	texts := newTexts(t, "old", "new")
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		before, both := b.open(parse(t, texts[0])), b.open(parse(t, texts[1], texts[0]))
+		all := make([]*integration.Channel, 350)
+		for i := range all {
+			all[i] = newChannel(fmt.Sprintf("c%03d", i))
+		}
+		apply(t, before, all...)
+		// The second transaction meets a record that cannot be written.
+		refuse, allow := `CREATE UNIQUE INDEX refuse ON switchboard_channels (key_id) WHERE key_id = 'new' AND id IN ('c001', 'c150')`, `DROP INDEX refuse`
+		b.exec(refuse)
+		rotation, err := both.Rotate(t.Context())
+		requireUnavailable(t, err)
+		require.Equal(t, channelstore.Rotation{Resealed: 100}, rotation)
+		require.Len(t, ids(t, both, channelstore.Query{}), len(all), "all can be read")
+		b.exec(allow)
+		rotation, err = both.Rotate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, channelstore.Rotation{Resealed: 250, Already: 100}, rotation)
+		require.Len(t, ids(t, b.open(parse(t, texts[1])), channelstore.Query{}), len(all))
+	})
+}
+
 func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	eachDatabase(t, func(t *testing.T, b backing) {
-		store := b.open(t, parse(t, texts[0]))
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		store := b.open(parse(t, texts[0]))
 		clean := func(step string) {
 			t.Helper()
-			dump := b.dump(t)
+			dump := b.dump()
 			require.NotContains(t, dump, canary, step)
 			require.NotContains(t, strings.ToLower(dump), "apibase", step)
 		}
 		require.NoError(t, store.Create(t.Context(), newChannel("c1")))
 		apply(t, store, newChannel("c2"), newChannel("c3"))
-		require.Contains(t, b.dump(t), "parrot", "the dump shows what is not secret")
+		require.Contains(t, b.dump(), "parrot", "the dump shows what is not secret")
 		clean("after create and apply")
 		_, err := store.Update(t.Context(), "c1", func(ch *integration.Channel) error {
 			ch.Credentials["token"] = canary + "-changed"
@@ -170,12 +200,37 @@ func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 		})
 		require.NoError(t, err)
 		clean("after update")
-		_, err = b.open(t, parse(t, texts[1], texts[0])).Rotate(t.Context())
+		_, err = b.open(parse(t, texts[1], texts[0])).Rotate(t.Context())
 		require.NoError(t, err)
 		clean("after rotation")
 		require.NoError(t, store.Remove(t.Context(), "c1"))
 		clean("after remove")
 		require.NoError(t, store.Close())
 		clean("after close")
+	})
+}
+
+func TestWhatOnlyTheDatabaseRefusesIsAppliedInNoPart(t *testing.T) {
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		store := b.open(newKeys(t, "k1"))
+		b.exec(`CREATE UNIQUE INDEX one_crow ON switchboard_channels (platform) WHERE platform = 'crow'`)
+		crow1, crow2 := newChannel("crow1"), newChannel("crow2")
+		crow1.Platform, crow2.Platform = "crow", "crow"
+		err := store.Apply(t.Context(), []*integration.Channel{newChannel("c1"), crow1, crow2})
+		require.ErrorContains(t, err, "apply channels: channel crow2: ")
+		requireUnavailable(t, err)
+		require.NotContains(t, err.Error(), canary)
+		require.Empty(t, list(t, store, channelstore.Query{}))
+	})
+}
+
+func TestTablesOfALaterVersionAreLeftAlone(t *testing.T) {
+	eachDatabase(t, func(b *bench) {
+		t := b.T
+		b.open(newKeys(t, "k1"))
+		b.exec(`INSERT INTO switchboard_channels_versions (version_id, is_applied) VALUES ($1, $2)`, 99, true)
+		_, err := b.tryOpen(newKeys(t, "k1"))
+		require.ErrorContains(t, err, "the tables have version 99")
 	})
 }

@@ -28,13 +28,16 @@ func openFile(t *testing.T, path string, keys *channelstore.Keyring) *channelsto
 	return store
 }
 
-func sqliteBacking(t *testing.T) backing {
+func sqliteBench(t *testing.T) *bench {
+	t.Helper()
 	path := newPath(t)
-	return backing{
-		keys: newKeys(t, "k1"),
-		open: func(t *testing.T, keys *channelstore.Keyring) channelstore.Store { return openFile(t, path, keys) },
-		dump: func(t *testing.T) string { return contents(t, path) },
-		exec: func(t *testing.T, statement string, args ...any) int64 { return execFile(t, path, statement, args...) },
+	return &bench{
+		T: t,
+		tryOpen: func(keys *channelstore.Keyring) (*channelstore.Database, error) {
+			return channelstore.OpenSQLite(t.Context(), path, keys)
+		},
+		dump: func() string { return contents(t, path) },
+		exec: func(statement string, args ...any) int64 { return execFile(t, path, statement, args...) },
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/strictyaml"
@@ -49,7 +50,12 @@ func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
 		}
 		return keys, nil
 	case c.Channels.Store == "sqlite":
-		return channelstore.KeyFile(string(c.Channels.DSN) + ".key")
+		path := string(c.Channels.DSN)
+		keys, err := channelstore.KeyFile(path + ".key")
+		if err != nil {
+			return nil, fmt.Errorf("open the channel store %s: %w", path, err)
+		}
+		return keys, nil
 	default:
 		return nil, c.Fault("channels.keys", "the store %s needs a key that all nodes share; node channels keys generate makes one", c.Channels.Store)
 	}
@@ -89,22 +95,6 @@ func forget(memo *channelstore.Memo) moleculer.ServiceSchema {
 	}
 }
 
-// announcer is how a visitor makes changes known: it has to get to know the nodes first.
-func (v *Visitor) announcer(c *config.Config) (channels.Announcer, error) {
-	publisher, err := newPublisher(v.nc, c, v.log)
-	if err != nil {
-		return nil, err
-	}
-	return visitorAnnouncer{announcer{v.link, publisher, c.Events.Namespace}}, nil
-}
-
-type visitorAnnouncer struct{ announcer }
-
-func (a visitorAnnouncer) Changed(ctx context.Context, ids ...string) error {
-	a.link.Settle(ctx, quiet)
-	return a.announcer.Changed(ctx, ids...)
-}
-
 // announcer makes changes of channels known through the cluster and as reliable events.
 type announcer struct {
 	link      *cluster.Link
@@ -141,65 +131,104 @@ func newManager(store channelstore.Store, offer *offer, a channels.Announcer, se
 // Channels manages the channel store outside of a running node. Running nodes are told of changes.
 type Channels struct {
 	*channels.Manager
-	offer   *offer
-	visitor *Visitor // nil where the cluster cannot be reached
+	offer  *offer
+	client *httpapi.Client
+	visit  *visit
 }
 
 // OpenChannels opens the store that the configuration names.
 func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
 	secrets.Add(configSecrets(c)...)
-	client := newClient()
-	offer, err := newOffer(extra, client)
-	if err != nil {
+	ch := &Channels{client: newClient(), visit: &visit{config: c, log: log, secrets: secrets}}
+	var err error
+	if ch.offer, err = newOffer(extra, ch.client); err != nil {
 		return nil, err
 	}
-	ch := &Channels{offer: offer}
-	var a channels.Announcer = nobody{}
-	quick := *c
-	quick.NATS.StartTimeout = reach
-	if ch.visitor, err = Visit(ctx, &quick, log, secrets); err == nil {
-		a, err = ch.visitor.announcer(c)
-	}
-	entry := logrus.NewEntry(log)
 	var caller action.Cluster
-	switch {
-	case err == nil:
-		caller = ch.visitor.link.Caller()
-	case c.Channels.Store == "action":
-		return nil, err
-	default:
-		entry.WithError(err).Debug("no cluster to tell of changes")
+	if c.Channels.Store == "action" {
+		visitor, err := ch.visit.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		caller = visitor.link.Caller()
 	}
 	store, err := openChannels(ctx, c, caller)
 	if err != nil {
-		ch.leave()
+		ch.visit.end()
 		return nil, err
 	}
-	ch.Manager = newManager(store, offer, a, secrets, entry)
+	ch.Manager = newManager(store, ch.offer, ch.visit, secrets, logrus.NewEntry(log))
 	return ch, nil
 }
 
-// reach is how long managing channels waits for a cluster: without one there is nobody to tell.
-const reach = 2 * time.Second
-
-// nobody is told of changes: no node is running, or none can be reached, and those read channels anew
-// after a while.
-type nobody struct{}
-
-func (nobody) Changed(context.Context, ...string) error                       { return nil }
-func (nobody) Registered(context.Context, channels.RegisteredEvent) error     { return nil }
-func (nobody) Unregistered(context.Context, channels.UnregisteredEvent) error { return nil }
-
 // Close closes the store and leaves the cluster.
 func (c *Channels) Close() error {
-	c.leave()
+	c.visit.end()
+	c.client.Close()
 	return c.Store.Close()
 }
 
-func (c *Channels) leave() {
-	if c.visitor != nil {
-		c.visitor.Leave()
+// visit joins the cluster when there is something to tell it. Where none can be reached there is nobody to
+// tell: no node is running, or those that are read their channels anew after a while.
+type visit struct {
+	config  *config.Config
+	log     *logrus.Logger
+	secrets *redact.Secrets
+
+	tried   bool
+	visitor *Visitor // nil where there is no cluster
+	told    announcer
+}
+
+// reach is how long a change of channels waits for a cluster that it can be told to.
+const reach = time.Second
+
+func (v *visit) begin(ctx context.Context) (*Visitor, error) {
+	quick := *v.config
+	quick.NATS.StartTimeout = reach
+	visitor, err := Visit(ctx, &quick, v.log, v.secrets)
+	v.visitor, v.tried = visitor, true
+	if err != nil {
+		return nil, err
 	}
+	publisher, err := newPublisher(visitor.nc, v.config, visitor.log)
+	if err != nil {
+		return nil, err
+	}
+	visitor.link.Settle(ctx, quiet) // an event goes to the nodes that are known
+	v.told = announcer{visitor.link, publisher, v.config.Events.Namespace}
+	return visitor, nil
+}
+
+// tell passes a change on, to whom it may concern.
+func (v *visit) tell(ctx context.Context, say func(announcer) error) error {
+	if !v.tried {
+		if _, err := v.begin(ctx); err != nil {
+			v.log.WithError(err).Debug("no cluster to tell of changes")
+		}
+	}
+	if v.told.link == nil {
+		return nil
+	}
+	return say(v.told)
+}
+
+func (v *visit) end() {
+	if v.visitor != nil {
+		v.visitor.Leave()
+	}
+}
+
+func (v *visit) Changed(ctx context.Context, ids ...string) error {
+	return v.tell(ctx, func(a announcer) error { return a.Changed(ctx, ids...) })
+}
+
+func (v *visit) Registered(ctx context.Context, event channels.RegisteredEvent) error {
+	return v.tell(ctx, func(a announcer) error { return a.Registered(ctx, event) })
+}
+
+func (v *visit) Unregistered(ctx context.Context, event channels.UnregisteredEvent) error {
+	return v.tell(ctx, func(a announcer) error { return a.Unregistered(ctx, event) })
 }
 
 // Fields are what a platform's channels have.

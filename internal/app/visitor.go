@@ -51,11 +51,11 @@ func (v *Visitor) Leave() {
 }
 
 // Call runs an action as soon as a node that serves it is known. Errors are *action.Error.
-func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, nodeID string) (json.RawMessage, error) {
+func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, opts action.CallOptions) (json.RawMessage, error) {
 	if err := v.link.WaitFor(ctx, name); err != nil {
-		return nil, action.ServiceNotFound(name, nodeID).Because(err)
+		return nil, action.ServiceNotFound(name, opts.NodeID).Because(err)
 	}
-	result, err := v.link.Call(ctx, name, params, action.CallOptions{NodeID: nodeID})
+	result, err := v.link.Call(ctx, name, params, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/app"
@@ -40,6 +41,7 @@ func (f configFlag) manage(m managing, do func(*app.Channels) error) error {
 	if err != nil {
 		return err
 	}
+	m.log.SetLevel(min(m.log.Level, logrus.WarnLevel)) // the result is what was asked for
 	list, err := app.OpenChannels(m.ctx, c, m.offer, m.log, m.secrets)
 	if err != nil {
 		return err
@@ -55,6 +57,9 @@ func plain(err error) error {
 			lines[i] = f.Error()
 		}
 		return errors.New(strings.Join(lines, "\n"))
+	}
+	if m, ok := errors.AsType[action.Moleculer](err); ok {
+		return errors.New(m.MoleculerError().Message)
 	}
 	return err
 }

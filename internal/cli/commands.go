@@ -85,6 +85,7 @@ type callCommand struct {
 	configFlag
 	Action  string        `arg:"" help:"Full name, such as telegram.i_status."`
 	Params  string        `arg:"" optional:"" default:"{}" help:"Params as JSON; - reads them from standard input."`
+	Meta    string        `default:"{}" help:"The call's meta as JSON, such as the user that it is made for." placeholder:"JSON"`
 	Node    string        `help:"Call the action on this node." placeholder:"ID"`
 	Timeout time.Duration `default:"10s" help:"How long to wait for the answer."`
 }
@@ -100,8 +101,12 @@ func (c *callCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 	if !json.Valid(params) {
 		return errors.New("the params are not valid JSON")
 	}
+	var meta map[string]json.RawMessage
+	if json.Unmarshal([]byte(c.Meta), &meta) != nil {
+		return errors.New("the meta is not a JSON object")
+	}
 	return c.visit(ctx, c.Timeout, log, secrets, func(ctx context.Context, v *app.Visitor) error {
-		result, err := v.Call(ctx, c.Action, params, c.Node)
+		result, err := v.Call(ctx, c.Action, params, action.CallOptions{NodeID: c.Node, Meta: json.RawMessage(c.Meta)})
 		if err != nil {
 			return described(err)
 		}

@@ -155,7 +155,7 @@ func Default() *Config {
 			Replicas:       1,
 			PublishTimeout: 5 * time.Second,
 		},
-		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get"},
+		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}},
 		Cache:    Cache{Driver: "memory"},
 		Services: []string{"telegram"},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},

@@ -64,11 +64,12 @@ nats:
   embedded: false
   storeDir: d
   startTimeout: 1s
-events: {namespace: Shop, prefix: "", replicas: 5, publishTimeout: 2s}
-channels: {store: sqlite, dsn: x.db}
+events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s}
+channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
+cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 services: [slack, discord]
 http: {listen: ":3210"}
-limits: {concurrency: 1, queue: 0, maxCallLevel: 7, drainTimeout: 0s}
+limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
 	require.NoError(t, err)
@@ -79,11 +80,12 @@ log: {level: trace, format: json}
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
 			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, PublishTimeout: 2 * time.Second},
-		Channels: config.Channels{Store: "sqlite", DSN: "x.db"},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second},
+		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
+		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Services: []string{"slack", "discord"},
 		HTTP:     config.HTTP{Listen: ":3210"},
-		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7},
+		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
 }
@@ -115,7 +117,14 @@ func TestLoadFaults(t *testing.T) {
 		"no replicas":                                 {"events: {replicas: 0}", `1: events.replicas: expects 1 to 5, found 0`},
 		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
 		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
-		"another store":                               {"channels: {store: postgres}", `1: channels.store: expects sqlite, found "postgres"`},
+		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
+		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},
+		"a URL for SQLite shows no credentials":       {"channels: {dsn: 'postgres://u:hunter2@h/d'}", `1: channels.dsn: expects the path of a file for the store sqlite, found the URL postgres://[redacted]@h/d`},
+		"no action to ask":                            {"channels: {store: action, action: ''}", `1: channels.action: ` + subject + `""`},
+		"another cache":                               {"cache: {driver: memcached}", `1: cache.driver: expects memory or redis, found "memcached"`},
+		"a Redis without a URL":                       {"cache: {driver: redis}", `1: cache.url: expects redis://HOST:PORT, found ""`},
+		"a negative time in the cache":                {"cache: {ttl: -1s}", `1: cache.ttl: expects at least 0s, found -1s`},
+		"no time for services to start":               {"limits: {startTimeout: 0s}", `1: limits.startTimeout: expects more than 0s, found 0s`},
 		"no path for the store":                       {"channels: {dsn: ''}", `1: channels.dsn: expects the path of a file`},
 		"a service without a name":                    {"services: [telegram, '']", `1: services[1]: expects a name`},
 		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
@@ -127,9 +136,6 @@ func TestLoadFaults(t *testing.T) {
 		"a negative time to drain":                    {"limits: {drainTimeout: -1s}", `1: limits.drainTimeout: expects at least 0s, found -1s`},
 		"another level":                               {"log: {level: loud}", `1: log.level: expects trace or debug or info or warn or error, found "loud"`},
 		"another format":                              {"log: {format: xml}", `1: log.format: expects text or json, found "xml"`},
-		"a section that comes later":                  {"cache: {}", `1: cache: unknown key`},
-		"an action of channels, which comes later":    {"channels: {action: a}", `1: channels.action: unknown key`},
-		"the keys of channels, which come later":      {"channels: {keys: []}", `1: channels.keys: unknown key`},
 		"a mistyped key":                              {"events: {prefx: a}", `1: events.prefx: unknown key, did you mean "prefix"?`},
 		"a list forgotten shows no credentials":       {"nats: {servers: 'nats://u:hunter2@h'}", `1: nats.servers: expects a list, found a single value`},
 		"form comes before meaning":                   {"node: {id: a b}\nnod: {}", `2: nod: unknown key, did you mean "node"?`},

@@ -21,8 +21,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestTheReferenceIsUpToDate(t *testing.T) {
 	file, err := os.ReadFile(root + "docs/configuration.md")
 	require.NoError(t, err)
-	require.Equal(t, markdown(reference(t, defaults(t))), string(file),
-		"docs/configuration.md is stale; write it anew with: go generate ./internal/config")
+	if string(file) != markdown(reference(t, defaults(t))) { // not require.Equal, which would print both as a whole
+		require.Fail(t, "docs/configuration.md is stale; write it anew with: go generate ./internal/config")
+	}
 }
 
 func TestTheShippedFileHasEveryKeyOfTheReference(t *testing.T) {
@@ -59,7 +60,7 @@ var statedDefault = regexp.MustCompile(`(?i)\bdefault (""|\[.*?\]|[^\s,]+?)(, |\
 
 func TestTheCommentsStateTheDefaults(t *testing.T) {
 	want := reference(t, defaults(t))
-	for _, s := range want {
+	for i, s := range want {
 		if s.kind == section {
 			continue
 		}
@@ -74,7 +75,7 @@ func TestTheCommentsStateTheDefaults(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, []byte(nested), 0o600))
 			c, err := config.Load(file)
 			require.NoError(t, err)
-			require.Equal(t, want, reference(t, c), "the comment says %s", stated[1])
+			require.Equal(t, s, reference(t, c)[i])
 		})
 	}
 }
