@@ -18,9 +18,20 @@ build: ## Build bin/node
 	go build -trimpath -o bin/node ./cmd/node
 
 .PHONY: test
-test: ## Run everything that must pass: vet and all tests, installing what they need
+test: servers ## Run everything that must pass: vet and all tests, installing what they need
 	go vet ./...
 	$(MAKE) test-race
+
+# PostgreSQL and Redis are started by the tests, from Debian's packages, unless TEST_POSTGRES_URL and
+# TEST_REDIS_URL name running ones.
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+.PHONY: servers
+servers: ## Install the database servers that the tests start, where they are missing
+	@if [ -z "$$TEST_POSTGRES_URL" ] && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
+	|| [ -z "$$TEST_REDIS_URL" ] && ! command -v redis-server >/dev/null; then \
+		$(SUDO) apt-get update -q && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql redis-server; \
+	fi
 
 .PHONY: test-race
 test-race: ## Run all tests in random order under the race detector
@@ -39,6 +50,10 @@ lint: ## Check style and known faults
 .PHONY: bench
 bench: ## Run the Go benchmarks with their allocations
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: docs
+docs: ## Write what is generated of the documentation anew
+	go generate ./...
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -10,6 +10,8 @@ package datasource
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,7 +48,7 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
-// checkOf returns how to check an instance, nil when it has no such method.
+// checkOf returns how to check an instance.
 func checkOf(instance any) func(context.Context) error {
 	switch i := instance.(type) {
 	case Checker:
@@ -55,11 +57,35 @@ func checkOf(instance any) func(context.Context) error {
 		return i.Ping
 	case interface{ PingContext(context.Context) error }: // as sql.DB
 		return i.PingContext
-	case interface {
+	case interface { // as redis.Client
 		Ping(context.Context) *redis.StatusCmd
 	}:
 		return func(ctx context.Context) error { return i.Ping(ctx).Err() }
 	default:
-		return nil
+		return func(context.Context) error { return nil }
 	}
+}
+
+// closeOf returns how to close an instance.
+func closeOf(instance any) func(context.Context) error {
+	switch i := instance.(type) {
+	case interface{ Close(context.Context) error }:
+		return i.Close
+	case io.Closer:
+		return func(context.Context) error { return i.Close() }
+	case interface{ Close() }:
+		return func(context.Context) error { i.Close(); return nil }
+	default:
+		return func(context.Context) error { return nil }
+	}
+}
+
+// safely calls an instance on a goroutine of ours, where its panic would end the process.
+func safely(ctx context.Context, call func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return call(ctx)
 }

@@ -52,8 +52,16 @@ func unavailable(reason string) *action.Error {
 
 // mayPass says whether it makes sense to try again later.
 func mayPass(err error) bool {
-	m, ok := errors.AsType[action.Moleculer](AsError(err))
-	return ok && m.MoleculerError().Retryable
+	m := moleculer(err)
+	return m != nil && m.Retryable
+}
+
+// moleculer is what err looks like to the cluster, nil when it has no such form.
+func moleculer(err error) *action.Error {
+	if m, ok := errors.AsType[action.Moleculer](AsError(err)); ok {
+		return m.MoleculerError()
+	}
+	return nil
 }
 
 // passing says why a datasource does not serve at the moment, "" when that is not the matter.

@@ -2,12 +2,8 @@ package datasource
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
-
-	"github.com/hiliosai/switchboard/action"
 )
 
 const (
@@ -92,25 +88,13 @@ func (e *entry) check(ctx context.Context) {
 	e.last.of, e.last.at = instance, time.Now()
 }
 
-// safely runs a check. It runs on a goroutine of ours, where a panic would end the process.
-func safely(ctx context.Context, check func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the check panicked: %v", p)
-		}
-	}()
-	if check == nil {
-		return nil
-	}
-	return check(ctx)
-}
-
+// finding is the result of a check that ended with err.
 func (e *entry) finding(start time.Time, err error) finding {
 	h := Health{Name: e.Name, Status: Healthy, LatencyMs: time.Since(start).Milliseconds()}
 	if err != nil {
 		h.Status, h.Message = Unhealthy, "its check failed; the node's log says why"
-		if m, ok := errors.AsType[action.Moleculer](AsError(err)); ok {
-			h.Message = m.MoleculerError().Message
+		if m := moleculer(err); m != nil {
+			h.Message = m.Message
 		}
 	}
 	return finding{Health: h, err: err}
@@ -133,12 +117,13 @@ func (s *Set) watch(ctx context.Context) {
 		}
 		for _, f := range found {
 			log := s.log.WithField("datasource", f.Name)
-			if isBad := f.Status == Unhealthy; isBad && !bad[f.Name] {
+			switch isBad := f.err != nil; {
+			case isBad && !bad[f.Name]:
 				log.WithError(f.err).Warn("a datasource does not work")
-			} else if !isBad && bad[f.Name] {
+			case !isBad && bad[f.Name]:
 				log.Info("a datasource works again")
 			}
-			bad[f.Name] = f.Status == Unhealthy
+			bad[f.Name] = f.err != nil
 		}
 	}
 }

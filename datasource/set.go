@@ -156,18 +156,7 @@ func closeInstance(ctx context.Context, instance any) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		var err error
-		switch i := instance.(type) {
-		case interface{ Close(context.Context) error }:
-			err = i.Close(ctx)
-		case interface{ Close() error }:
-			err = i.Close()
-		case interface{ Close() }:
-			i.Close()
-		}
-		done <- err
-	}()
+	go func() { done <- safely(ctx, closeOf(instance)) }()
 	select {
 	case err := <-done:
 		return err

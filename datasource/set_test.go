@@ -171,6 +171,7 @@ func TestClosingGivesUpOnWhatHangsAndClosesTheRest(t *testing.T) {
 			fixed("a", closes{func() error { d.note("close a"); return nil }}),
 			fixed("hangs", closesSilently{func() { <-release }}),
 			fixed("fails", closes{func() error { return broken }}),
+			fixed("panics", closesSilently{func() { panic("boom") }}),
 		)
 		require.NoError(t, set.Open(t.Context()))
 		start := time.Now()
@@ -179,6 +180,7 @@ func TestClosingGivesUpOnWhatHangsAndClosesTheRest(t *testing.T) {
 		require.ErrorIs(t, err, broken)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, `"hangs"`)
+		require.ErrorContains(t, err, `"panics": panic: boom`)
 		require.Equal(t, []string{"close a"}, d.take())
 		close(release)
 	})

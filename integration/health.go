@@ -3,9 +3,11 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
 )
 
 // healthCheck is i_healthCheck. A channel that cannot work is an answer, not an error.
@@ -14,17 +16,22 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
-	id := text(fields["channelId"])
-	if id == "" {
-		return &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}, nil
+	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
+	if id := text(fields["channelId"]); id != "" {
+		ch, err := s.channel(ctx, req, id)
+		if err != nil {
+			return nil, err
+		}
+		health = s.channelHealth(ctx, ch)
 	}
-	ch, err := s.channel(ctx, req, id)
-	if err != nil {
-		return nil, err
-	}
+	return s.withDatasources(ctx, health), nil
+}
+
+// channelHealth asks the platform.
+func (s *platformService) channelHealth(ctx context.Context, ch *Channel) *Health {
 	checker, ok := s.def.Platform.(HealthChecker)
 	if !ok {
-		return &Health{Status: Healthy, Message: "this platform has no health check of its own"}, nil
+		return &Health{Status: Healthy, Message: "this platform has no health check of its own"}
 	}
 	health, err := checker.CheckHealth(ctx, ch)
 	if err != nil {
@@ -33,14 +40,34 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 		if e.Kind == ErrThrottled {
 			status = Degraded
 		}
-		return &Health{Status: status, Message: s.cleanText(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}, nil
+		return &Health{Status: status, Message: s.cleanText(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}
 	}
 	if health == nil {
-		return &Health{Status: Healthy}, nil
+		return &Health{Status: Healthy}
 	}
 	clean := *health
 	clean.Message, clean.Details = s.cleanText(health.Message), s.cleanValues(health.Details)
-	return &clean, nil
+	return &clean
+}
+
+// withDatasources adds how the service's datasources are: while one of them is ill, so is the service.
+func (s *platformService) withDatasources(ctx context.Context, health *Health) *Health {
+	list := s.Health(ctx)
+	if len(list) == 0 {
+		return health
+	}
+	h := *health
+	h.Details = maps.Clone(health.Details)
+	if h.Details == nil {
+		h.Details = map[string]any{}
+	}
+	h.Details["datasources"] = list
+	for _, d := range list {
+		if d.Status != datasource.Healthy && h.Status != Unhealthy {
+			h.Status, h.Message = Unhealthy, "datasource "+d.Name+": "+d.Message
+		}
+	}
+	return &h
 }
 
 // validateCredentials is i_validateCredentials.

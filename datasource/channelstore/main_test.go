@@ -119,6 +119,16 @@ func (b *bench) open(keys *channelstore.Keyring) channelstore.Store {
 	return store
 }
 
+func sqliteBacking(t *testing.T) channelstoretest.Backing {
+	t.Helper()
+	return sqliteBench(t).backing()
+}
+
+func postgresBacking(t *testing.T) channelstoretest.Backing {
+	t.Helper()
+	return postgresBench(t).backing()
+}
+
 func (b *bench) backing() channelstoretest.Backing {
 	keys := newKeys(b.T, "k1")
 	return channelstoretest.Backing{Open: func() channelstore.Store { return b.open(keys) }}
@@ -132,12 +142,8 @@ func eachDatabase(t *testing.T, test func(b *bench)) {
 }
 
 func TestEveryStoreIsAStore(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) {
-		channelstoretest.Run(t, func(t *testing.T) channelstoretest.Backing { return sqliteBench(t).backing() })
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		channelstoretest.Run(t, func(t *testing.T) channelstoretest.Backing { return postgresBench(t).backing() })
-	})
+	t.Run("SQLite", func(t *testing.T) { channelstoretest.Run(t, sqliteBacking) })
+	t.Run("PostgreSQL", func(t *testing.T) { channelstoretest.Run(t, postgresBacking) })
 	t.Run("Action", func(t *testing.T) {
 		channelstoretest.Run(t, func(*testing.T) channelstoretest.Backing {
 			cluster := &scripted{}

@@ -133,12 +133,13 @@ func open(k kind) (*Server, error) {
 
 // launchAnywhere tries ports until one is not taken.
 func (s *Server) launchAnywhere() error {
-	for {
+	var err error
+	for range 100 {
 		// Below those that systems give to outgoing connections: a client that keeps dialling a stopped
 		// server must not take its port.
 		s.port = 12000 + rand.IntN(20000)
-		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
-		if err != nil {
+		var listener net.Listener
+		if listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))); err != nil {
 			continue
 		}
 		listener.Close()
@@ -146,6 +147,7 @@ func (s *Server) launchAnywhere() error {
 			return err
 		}
 	}
+	return fmt.Errorf("no port is free: %w", err)
 }
 
 // launch runs the server and waits until it answers. syscall.EADDRINUSE says that its port is taken.
