@@ -47,33 +47,37 @@ type post struct {
 
 func TestCacheKeepsAndForgets(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		c, log := newCache(t, store, cache.Options{})
-		ctx := t.Context()
-		var got post
-		found, err := c.Get(ctx, "p", &got)
-		require.NoError(t, err)
-		require.False(t, found)
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			c, log := newCache(t, store, cache.Options{})
+			ctx := t.Context()
+			var got post
+			found, err := c.Get(ctx, "p", &got)
+			require.NoError(t, err)
+			require.False(t, found)
 
-		want := post{ID: 1, Tags: []string{"a"}, Title: "<b>&"}
-		require.NoError(t, c.Set(ctx, "p", want, 0))
-		require.NoError(t, c.Set(ctx, "q", want, time.Minute))
-		found, err = c.Get(ctx, "p", &got)
-		require.NoError(t, err)
-		require.True(t, found)
-		require.Equal(t, want, got)
+			want := post{ID: 1, Tags: []string{"a"}, Title: "<b>&"}
+			require.NoError(t, c.Set(ctx, "p", want, 0))
+			require.NoError(t, c.Set(ctx, "q", want, time.Minute))
+			found, err = c.Get(ctx, "p", &got)
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, want, got)
 
-		require.NoError(t, c.Delete(ctx, "p", "missing"))
-		found, err = c.Get(ctx, "p", &got)
-		require.NoError(t, err)
-		require.False(t, found)
-		require.NoError(t, c.Clean(ctx, "**"))
-		found, err = c.Get(ctx, "q", &got)
-		require.NoError(t, err)
-		require.False(t, found)
-		require.NoError(t, c.Check(ctx))
-		require.Empty(t, lines(log))
-	})
+			require.NoError(t, c.Delete(ctx, "p", "missing"))
+			found, err = c.Get(ctx, "p", &got)
+			require.NoError(t, err)
+			require.False(t, found)
+			require.NoError(t, c.Clean(ctx, "**"))
+			found, err = c.Get(ctx, "q", &got)
+			require.NoError(t, err)
+			require.False(t, found)
+			require.NoError(t, c.Check(ctx))
+			require.Empty(t, lines(log))
+		})
+	}
 }
 
 func TestValuesThatDoNotFitAreErrors(t *testing.T) {
@@ -89,25 +93,29 @@ func TestValuesThatDoNotFitAreErrors(t *testing.T) {
 
 func TestNamespacesAreApart(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		c, _ := newCache(t, store, cache.Options{})
-		a, b, deep := c.Namespace("a"), c.Namespace("b"), c.Namespace("a").Namespace("deep")
-		ctx := t.Context()
-		in := func(c *cache.Cache, key string) (value string) {
-			_, err := c.Get(ctx, key, &value)
-			require.NoError(t, err)
-			return value
-		}
-		require.NoError(t, a.Set(ctx, "k", "of a", 0))
-		require.NoError(t, b.Set(ctx, "k", "of b", 0))
-		require.NoError(t, deep.Set(ctx, "k", "deep", 0))
-		require.Equal(t, []string{"of a", "of b", "deep", ""}, []string{in(a, "k"), in(b, "k"), in(deep, "k"), in(c, "k")})
-		require.Equal(t, []string{"of a", "deep"}, []string{in(c, "a:k"), in(c, "a:deep:k")})
-		require.NoError(t, a.Clean(ctx, "**"))
-		require.Equal(t, []string{"", "of b", ""}, []string{in(a, "k"), in(b, "k"), in(deep, "k")})
-		require.NoError(t, b.Delete(ctx, "k"))
-		require.Empty(t, in(b, "k"))
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			c, _ := newCache(t, store, cache.Options{})
+			a, b, deep := c.Namespace("a"), c.Namespace("b"), c.Namespace("a").Namespace("deep")
+			ctx := t.Context()
+			in := func(c *cache.Cache, key string) (value string) {
+				_, err := c.Get(ctx, key, &value)
+				require.NoError(t, err)
+				return value
+			}
+			require.NoError(t, a.Set(ctx, "k", "of a", 0))
+			require.NoError(t, b.Set(ctx, "k", "of b", 0))
+			require.NoError(t, deep.Set(ctx, "k", "deep", 0))
+			require.Equal(t, []string{"of a", "of b", "deep", ""}, []string{in(a, "k"), in(b, "k"), in(deep, "k"), in(c, "k")})
+			require.Equal(t, []string{"of a", "deep"}, []string{in(c, "a:k"), in(c, "a:deep:k")})
+			require.NoError(t, a.Clean(ctx, "**"))
+			require.Equal(t, []string{"", "of b", ""}, []string{in(a, "k"), in(b, "k"), in(deep, "k")})
+			require.NoError(t, b.Delete(ctx, "k"))
+			require.Empty(t, in(b, "k"))
+		})
+	}
 }
 
 func TestANilCacheKeepsNothing(t *testing.T) {
@@ -146,20 +154,24 @@ func TestANullIsAResultIn015Only(t *testing.T) {
 	}{"0.14": {cache.Node014, 2}, "0.15": {cache.Node015, 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onEachStore(t, func(t *testing.T, store cache.Store) {
-				c, _ := newCache(t, store, cache.Options{Dialect: tc.dialect})
-				ctx, calls := cache.With(t.Context(), c), 0
-				for range 2 {
-					p, err := cache.Memoize(ctx, "none", nil, 0, func(context.Context) (*post, error) { calls++; return nil, nil })
+			for name, open := range stores() {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					store := open(t)
+					c, _ := newCache(t, store, cache.Options{Dialect: tc.dialect})
+					ctx, calls := cache.With(t.Context(), c), 0
+					for range 2 {
+						p, err := cache.Memoize(ctx, "none", nil, 0, func(context.Context) (*post, error) { calls++; return nil, nil })
+						require.NoError(t, err)
+						require.Nil(t, p)
+					}
+					require.Equal(t, tc.calls, calls)
+					value, found, err := store.Get(ctx, "none")
 					require.NoError(t, err)
-					require.Nil(t, p)
-				}
-				require.Equal(t, tc.calls, calls)
-				value, found, err := store.Get(ctx, "none")
-				require.NoError(t, err)
-				require.True(t, found, "it is written in both")
-				require.Equal(t, "null", string(value))
-			})
+					require.True(t, found, "it is written in both")
+					require.Equal(t, "null", string(value))
+				})
+			}
 		})
 	}
 }

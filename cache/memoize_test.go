@@ -21,34 +21,38 @@ import (
 
 func TestMemoizeComputesOnceForAll(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		c, _ := newCache(t, store, cache.Options{})
-		ctx := cache.With(t.Context(), c)
-		var calls atomic.Int32
-		results := make([]*post, 100)
-		var wg sync.WaitGroup
-		for i := range results {
-			wg.Go(func() {
-				p, err := cache.Memoize(ctx, "posts", map[string]int{"id": 7}, 0, func(context.Context) (*post, error) {
-					calls.Add(1)
-					runtime.Gosched()
-					return &post{ID: 7, Tags: []string{"a"}}, nil
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			c, _ := newCache(t, store, cache.Options{})
+			ctx := cache.With(t.Context(), c)
+			var calls atomic.Int32
+			results := make([]*post, 100)
+			var wg sync.WaitGroup
+			for i := range results {
+				wg.Go(func() {
+					p, err := cache.Memoize(ctx, "posts", map[string]int{"id": 7}, 0, func(context.Context) (*post, error) {
+						calls.Add(1)
+						runtime.Gosched()
+						return &post{ID: 7, Tags: []string{"a"}}, nil
+					})
+					if err == nil {
+						p.Tags[0] = fmt.Sprint(i) // it is this caller's own
+						results[i] = p
+					}
 				})
-				if err == nil {
-					p.Tags[0] = fmt.Sprint(i) // it is this caller's own
-					results[i] = p
-				}
-			})
-		}
-		wg.Wait()
-		require.Equal(t, int32(1), calls.Load())
-		for i, p := range results {
-			require.Equal(t, &post{ID: 7, Tags: []string{fmt.Sprint(i)}}, p)
-		}
-		p, err := cache.Memoize(ctx, "posts", map[string]int{"id": 7}, 0, func(context.Context) (*post, error) { return nil, errors.New("unused") })
-		require.NoError(t, err)
-		require.Equal(t, []string{"a"}, p.Tags)
-	})
+			}
+			wg.Wait()
+			require.Equal(t, int32(1), calls.Load())
+			for i, p := range results {
+				require.Equal(t, &post{ID: 7, Tags: []string{fmt.Sprint(i)}}, p)
+			}
+			p, err := cache.Memoize(ctx, "posts", map[string]int{"id": 7}, 0, func(context.Context) (*post, error) { return nil, errors.New("unused") })
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, p.Tags)
+		})
+	}
 }
 
 func TestMemoizeTellsNamesAndParamsApart(t *testing.T) {
@@ -100,12 +104,12 @@ func TestErrorsAreNotKept(t *testing.T) {
 }
 
 // inBubble runs a test in a bubble of its own time, with a cache in memory.
-func inBubble(t *testing.T, opts cache.Options, test func(t *testing.T, b *bubble)) {
+func inBubble(t *testing.T, opts cache.Options, test func(b *bubble)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, log := inMemory(t, opts)
-		test(t, &bubble{T: t, cache: c, ctx: cache.With(t.Context(), c), logged: func() []string { return lines(log) }})
+		test(&bubble{T: t, cache: c, ctx: cache.With(t.Context(), c), logged: func() []string { return lines(log) }})
 	})
 }
 
@@ -140,43 +144,43 @@ func TestResultsLiveForTheirTTL(t *testing.T) {
 		"for good, says the cache":          {ofCache: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, cache.Options{TTL: tc.ofCache}, func(t *testing.T, b *bubble) {
-				require.Equal(t, 1, b.get(tc.own))
+			inBubble(t, cache.Options{TTL: tc.ofCache}, func(b *bubble) {
+				require.Equal(b, 1, b.get(tc.own))
 				if tc.lives == 0 {
 					b.pass(3 * time.Hour)
-					require.Equal(t, 1, b.get(tc.own))
+					require.Equal(b, 1, b.get(tc.own))
 					return
 				}
 				b.pass(tc.lives - time.Second)
-				require.Equal(t, 1, b.get(tc.own))
+				require.Equal(b, 1, b.get(tc.own))
 				b.pass(time.Second)
-				require.Equal(t, 2, b.get(tc.own))
+				require.Equal(b, 2, b.get(tc.own))
 			})
 		})
 	}
 }
 
 func TestAnOldResultIsGivenWhileANewOneIsMade(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		get := func() int { return b.get(time.Minute, cache.Stale(time.Hour)) }
-		require.Equal(t, 1, get())
+		require.Equal(b, 1, get())
 		b.pass(time.Minute - time.Second)
-		require.Equal(t, 1, get())
-		require.Equal(t, 1, b.calls, "it is good yet")
+		require.Equal(b, 1, get())
+		require.Equal(b, 1, b.calls, "it is good yet")
 		b.pass(2 * time.Second)
-		require.Equal(t, 1, get(), "at once")
-		require.Equal(t, 2, b.calls)
-		require.Equal(t, 2, get())
-		require.Equal(t, 2, b.calls, "the new one is good")
+		require.Equal(b, 1, get(), "at once")
+		require.Equal(b, 2, b.calls)
+		require.Equal(b, 2, get())
+		require.Equal(b, 2, b.calls, "the new one is good")
 		b.pass(time.Minute + time.Hour)
-		require.Equal(t, 3, get(), "too old to be given")
+		require.Equal(b, 3, get(), "too old to be given")
 	})
 }
 
 func TestAnOldResultIsRenewedOnceAtATime(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		opt := cache.Stale(time.Hour)
-		require.Equal(t, 1, b.get(time.Minute, opt))
+		require.Equal(b, 1, b.get(time.Minute, opt))
 		b.pass(2 * time.Minute)
 		release := make(chan struct{})
 		renewals := 0
@@ -190,19 +194,19 @@ func TestAnOldResultIsRenewedOnceAtATime(t *testing.T) {
 				return 100 + value, ctx.Err()
 			}, opt)
 			cancel() // it goes on without its caller
-			require.NoError(t, err)
-			require.Equal(t, 1, got)
+			require.NoError(b, err)
+			require.Equal(b, 1, got)
 			synctest.Wait()
 		}
-		require.Equal(t, 1, renewals)
+		require.Equal(b, 1, renewals)
 		close(release)
 		synctest.Wait()
-		require.Equal(t, 100, b.get(time.Minute, opt), "with the values of the first")
+		require.Equal(b, 100, b.get(time.Minute, opt), "with the values of the first")
 	})
 }
 
 func TestAnOldResultOutlivesFailingRenewals(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		fail := func() int {
 			got, err := cache.Memoize(b.ctx, "n", "canary", time.Minute, func(context.Context) (int, error) {
 				if b.calls++; b.calls > 1 {
@@ -210,22 +214,22 @@ func TestAnOldResultOutlivesFailingRenewals(t *testing.T) {
 				}
 				return b.calls, nil
 			}, cache.Stale(time.Hour))
-			require.NoError(t, err)
+			require.NoError(b, err)
 			synctest.Wait()
 			return got
 		}
-		require.Equal(t, 1, fail())
+		require.Equal(b, 1, fail())
 		b.pass(2 * time.Minute)
-		require.Equal(t, 1, fail())
-		require.Equal(t, 1, fail())
-		require.Equal(t, 3, b.calls)
-		require.Equal(t, []string{"warning: an old result in the cache could not be renewed", "warning: an old result in the cache could not be renewed"}, b.logged())
+		require.Equal(b, 1, fail())
+		require.Equal(b, 1, fail())
+		require.Equal(b, 3, b.calls)
+		require.Equal(b, []string{"warning: an old result in the cache could not be renewed", "warning: an old result in the cache could not be renewed"}, b.logged())
 	})
 }
 
 func TestCloseEndsRenewals(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
-		require.Equal(t, 1, b.get(time.Minute, cache.Stale(time.Hour)))
+	inBubble(t, cache.Options{}, func(b *bubble) {
+		require.Equal(b, 1, b.get(time.Minute, cache.Stale(time.Hour)))
 		b.pass(2 * time.Minute)
 		ended := false
 		_, err := cache.Memoize(b.ctx, "n", nil, time.Minute, func(ctx context.Context) (int, error) {
@@ -233,24 +237,24 @@ func TestCloseEndsRenewals(t *testing.T) {
 			ended = true
 			return 0, ctx.Err()
 		}, cache.Stale(time.Hour))
-		require.NoError(t, err)
-		require.NoError(t, b.cache.Close())
-		require.True(t, ended)
+		require.NoError(b, err)
+		require.NoError(b, b.cache.Close())
+		require.True(b, ended)
 	})
 }
 
 func TestARenewalHasALimit(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
-		require.Equal(t, 1, b.get(time.Minute, cache.Stale(time.Hour)))
+	inBubble(t, cache.Options{}, func(b *bubble) {
+		require.Equal(b, 1, b.get(time.Minute, cache.Stale(time.Hour)))
 		b.pass(2 * time.Minute)
 		_, err := cache.Memoize(b.ctx, "n", nil, time.Minute, func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}, cache.Stale(time.Hour))
-		require.NoError(t, err)
+		require.NoError(b, err)
 		b.pass(15 * time.Second)
-		require.Equal(t, 1, b.get(time.Minute, cache.Stale(time.Hour)))
-		require.Equal(t, 2, b.get(time.Minute, cache.Stale(time.Hour)), "the next one was made")
+		require.Equal(b, 1, b.get(time.Minute, cache.Stale(time.Hour)))
+		require.Equal(b, 2, b.get(time.Minute, cache.Stale(time.Hour)), "the next one was made")
 	})
 }
 
@@ -281,7 +285,7 @@ func (b *bubble) wait(value int, compute func(ctx context.Context) (int, error))
 }
 
 func TestACallerWhoLeavesDoesNotEndTheFlightOfOthers(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		release := make(chan struct{})
 		compute := func(ctx context.Context) (int, error) {
 			b.calls++
@@ -296,20 +300,20 @@ func TestACallerWhoLeavesDoesNotEndTheFlightOfOthers(t *testing.T) {
 		first.leave()
 		synctest.Wait()
 		_, ok := <-first.result
-		require.False(t, ok)
-		require.ErrorIs(t, first.err, context.Canceled)
+		require.False(b, ok)
+		require.ErrorIs(b, first.err, context.Canceled)
 		third := b.wait(3, compute)
 		close(release)
-		require.Equal(t, 41, <-second.result, "with the values of the first")
-		require.Equal(t, 41, <-third.result)
-		require.Equal(t, 1, b.calls)
+		require.Equal(b, 41, <-second.result, "with the values of the first")
+		require.Equal(b, 41, <-third.result)
+		require.Equal(b, 1, b.calls)
 		second.leave()
 		third.leave()
 	})
 }
 
 func TestAFlightThatNobodyWaitsForEnds(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		var ended error
 		hang := func(ctx context.Context) (int, error) {
 			b.calls++
@@ -322,10 +326,10 @@ func TestAFlightThatNobodyWaitsForEnds(t *testing.T) {
 		first.leave()
 		second.leave()
 		synctest.Wait()
-		require.Equal(t, 2, b.get(0), "who comes now does not wait for it")
+		require.Equal(b, 2, b.get(0), "who comes now does not wait for it")
 		b.pass(time.Minute)
-		require.ErrorIs(t, ended, context.Canceled)
-		require.Equal(t, 2, b.get(0), "what it left behind changes nothing")
+		require.ErrorIs(b, ended, context.Canceled)
+		require.Equal(b, 2, b.get(0), "what it left behind changes nothing")
 	})
 }
 
@@ -433,7 +437,7 @@ func TestALockThatIsNeverFreedIsNotWaitedForLong(t *testing.T) {
 }
 
 func TestAResultThatIsNoJSONIsReturnedButNotKept(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		release := make(chan struct{})
 		var mu sync.Mutex
 		calls := 0
@@ -446,7 +450,7 @@ func TestAResultThatIsNoJSONIsReturnedButNotKept(t *testing.T) {
 				return make(chan int), nil
 			})
 			if err != nil {
-				t.Error(err)
+				b.Error(err)
 			}
 			return ch
 		}
@@ -455,64 +459,68 @@ func TestAResultThatIsNoJSONIsReturnedButNotKept(t *testing.T) {
 			go func() { results <- get() }()
 		}
 		synctest.Wait()
-		require.Equal(t, 1, calls)
+		require.Equal(b, 1, calls)
 		close(release)
 		seen := map[chan int]bool{}
 		for range 3 {
 			seen[<-results] = true
 		}
-		require.Len(t, seen, 3, "each has one of its own")
-		require.NotContains(t, seen, nil)
-		require.NotNil(t, get())
-		require.Equal(t, 4, calls)
-		require.Equal(t, []string{"warning: a result cannot be cached"}, b.logged())
+		require.Len(b, seen, 3, "each has one of its own")
+		require.NotContains(b, seen, nil)
+		require.NotNil(b, get())
+		require.Equal(b, 4, calls)
+		require.Equal(b, []string{"warning: a result cannot be cached"}, b.logged())
 	})
 }
 
 func TestParamsThatAreNoJSONAreNotKept(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
+	inBubble(t, cache.Options{}, func(b *bubble) {
 		for i := range 2 {
 			got, err := cache.Memoize(b.ctx, "n", make(chan int), 0, func(context.Context) (int, error) { return i, nil })
-			require.NoError(t, err)
-			require.Equal(t, i, got)
+			require.NoError(b, err)
+			require.Equal(b, i, got)
 		}
-		require.Equal(t, []string{"warning: a result cannot be cached"}, b.logged())
+		require.Equal(b, []string{"warning: a result cannot be cached"}, b.logged())
 	})
 }
 
 func TestAnEntryOfAnotherShapeIsReplaced(t *testing.T) {
-	inBubble(t, cache.Options{}, func(t *testing.T, b *bubble) {
-		require.NoError(t, b.cache.Set(b.ctx, "n", "of an older version", 0))
-		require.Equal(t, 1, b.get(0))
-		require.Equal(t, 2, b.get(0))
-		require.Equal(t, 2, b.get(0))
+	inBubble(t, cache.Options{}, func(b *bubble) {
+		require.NoError(b, b.cache.Set(b.ctx, "n", "of an older version", 0))
+		require.Equal(b, 1, b.get(0))
+		require.Equal(b, 2, b.get(0))
+		require.Equal(b, 2, b.get(0))
 	})
 }
 
 func TestOnceGivesRawJSON(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		c, log := newCache(t, store, cache.Options{})
-		raw := json.RawMessage(`{"b":1,"a":"<&>"}`)
-		for range 2 {
-			got, err := c.Once(t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) { return raw, nil })
-			require.NoError(t, err)
-			require.Equal(t, string(raw), string(got), "as it was")
-		}
-		for range 2 {
-			got, err := c.Once(t.Context(), "posts.bad:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil })
-			require.NoError(t, err)
-			require.Equal(t, `{`, string(got))
-		}
-		require.False(t, has(t, store, "posts.bad:1"))
-		require.Equal(t, []string{"warning: a result cannot be cached"}, lines(log))
-		require.Equal(t, "posts.bad", log.LastEntry().Data["name"], "without params")
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			c, log := newCache(t, store, cache.Options{})
+			raw := json.RawMessage(`{"b":1,"a":"<&>"}`)
+			for range 2 {
+				got, err := c.Once(t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) { return raw, nil })
+				require.NoError(t, err)
+				require.Equal(t, string(raw), string(got), "as it was")
+			}
+			for range 2 {
+				got, err := c.Once(t.Context(), "posts.bad:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil })
+				require.NoError(t, err)
+				require.Equal(t, `{`, string(got))
+			}
+			require.False(t, has(t, store, "posts.bad:1"))
+			require.Equal(t, []string{"warning: a result cannot be cached"}, lines(log))
+			require.Equal(t, "posts.bad", log.LastEntry().Data["name"], "without params")
+		})
+	}
 }
 
 func ExampleMemoize() {
 	c := cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{TTL: time.Hour})
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	ctx := cache.With(context.Background(), c) // a service's handlers are given such a context
 
 	rate := func(ctx context.Context, currency string) (float64, error) {

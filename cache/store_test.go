@@ -28,17 +28,12 @@ func newMemory(tb testing.TB, opts cache.MemoryOptions) *cache.Memory {
 	return store
 }
 
-// onEachStore runs a test on an empty store of each kind.
-func onEachStore(t *testing.T, test func(t *testing.T, store cache.Store)) {
-	t.Helper()
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		test(t, newMemory(t, cache.MemoryOptions{}))
-	})
-	t.Run("redis", func(t *testing.T) {
-		t.Parallel()
-		test(t, newRedis(t, testserver.Redis(t)))
-	})
+// stores open an empty store of each kind.
+func stores() map[string]func(testing.TB) cache.Store {
+	return map[string]func(testing.TB) cache.Store{
+		"memory": func(tb testing.TB) cache.Store { tb.Helper(); return newMemory(tb, cache.MemoryOptions{}) },
+		"redis":  func(tb testing.TB) cache.Store { tb.Helper(); return newRedis(tb, testserver.Redis(tb)) },
+	}
 }
 
 func set(t *testing.T, store cache.Store, ttl time.Duration, keys ...string) {
@@ -57,61 +52,73 @@ func has(t *testing.T, store cache.Store, key string) bool {
 
 func TestStoreKeepsAndForgets(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		ctx := t.Context()
-		require.NoError(t, store.Check(ctx))
-		require.False(t, has(t, store, "a"))
-		set(t, store, 0, "a", "b", "c")
-		value, found, err := store.Get(ctx, "a")
-		require.NoError(t, err)
-		require.True(t, found)
-		require.Equal(t, `"a"`, string(value))
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			ctx := t.Context()
+			require.NoError(t, store.Check(ctx))
+			require.False(t, has(t, store, "a"))
+			set(t, store, 0, "a", "b", "c")
+			value, found, err := store.Get(ctx, "a")
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, `"a"`, string(value))
 
-		require.NoError(t, store.Set(ctx, "a", []byte(`2`), 0))
-		value, _, err = store.Get(ctx, "a")
-		require.NoError(t, err)
-		require.Equal(t, `2`, string(value), "the latest value counts")
+			require.NoError(t, store.Set(ctx, "a", []byte(`2`), 0))
+			value, _, err = store.Get(ctx, "a")
+			require.NoError(t, err)
+			require.Equal(t, `2`, string(value), "the latest value counts")
 
-		require.NoError(t, store.Delete(ctx))
-		require.NoError(t, store.Delete(ctx, "a", "missing", "b"))
-		require.False(t, has(t, store, "a"))
-		require.False(t, has(t, store, "b"))
-		require.True(t, has(t, store, "c"))
-	})
+			require.NoError(t, store.Delete(ctx))
+			require.NoError(t, store.Delete(ctx, "a", "missing", "b"))
+			require.False(t, has(t, store, "a"))
+			require.False(t, has(t, store, "b"))
+			require.True(t, has(t, store, "c"))
+		})
+	}
 }
 
 func TestStoreTellsHowLongAnEntryLives(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		ctx := t.Context()
-		set(t, store, 0, "good")
-		set(t, store, time.Hour, "hour")
-		value, ttl, found, err := store.GetWithTTL(ctx, "good")
-		require.NoError(t, err)
-		require.True(t, found)
-		require.Equal(t, `"good"`, string(value))
-		require.Zero(t, ttl)
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			ctx := t.Context()
+			set(t, store, 0, "good")
+			set(t, store, time.Hour, "hour")
+			value, ttl, found, err := store.GetWithTTL(ctx, "good")
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, `"good"`, string(value))
+			require.Zero(t, ttl)
 
-		value, ttl, found, err = store.GetWithTTL(ctx, "hour")
-		require.NoError(t, err)
-		require.True(t, found)
-		require.Equal(t, `"hour"`, string(value))
-		require.InDelta(t, time.Hour, ttl, float64(time.Minute))
+			value, ttl, found, err = store.GetWithTTL(ctx, "hour")
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, `"hour"`, string(value))
+			require.InDelta(t, time.Hour, ttl, float64(time.Minute))
 
-		_, _, found, err = store.GetWithTTL(ctx, "missing")
-		require.NoError(t, err)
-		require.False(t, found)
-	})
+			_, _, found, err = store.GetWithTTL(ctx, "missing")
+			require.NoError(t, err)
+			require.False(t, found)
+		})
+	}
 }
 
 func TestEntriesExpire(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		set(t, store, 50*time.Millisecond, "short")
-		set(t, store, time.Hour, "long")
-		require.Eventually(t, func() bool { return !has(t, store, "short") }, patience, 5*time.Millisecond)
-		require.True(t, has(t, store, "long"))
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			set(t, store, 50*time.Millisecond, "short")
+			set(t, store, time.Hour, "long")
+			require.Eventually(t, func() bool { return !has(t, store, "short") }, patience, 5*time.Millisecond)
+			require.True(t, has(t, store, "long"))
+		})
+	}
 }
 
 func TestCleanPatterns(t *testing.T) {
@@ -132,87 +139,107 @@ func TestCleanPatterns(t *testing.T) {
 	} {
 		t.Run(tc.pattern, func(t *testing.T) {
 			t.Parallel()
-			onEachStore(t, func(t *testing.T, store cache.Store) {
-				set(t, store, 0, keys...)
-				require.NoError(t, store.Clean(t.Context(), tc.pattern))
-				var removed []string
-				for _, key := range keys {
-					if !has(t, store, key) {
-						removed = append(removed, key)
+			for name, open := range stores() {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					store := open(t)
+					set(t, store, 0, keys...)
+					require.NoError(t, store.Clean(t.Context(), tc.pattern))
+					var removed []string
+					for _, key := range keys {
+						if !has(t, store, key) {
+							removed = append(removed, key)
+						}
 					}
-				}
-				require.Equal(t, tc.removed, removed)
-			})
+					require.Equal(t, tc.removed, removed)
+				})
+			}
 		})
 	}
 }
 
 func TestAStarCrossesDotsInRedisOnly(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		set(t, store, 0, "posts.get:1", "posts.get:1.5", "$posts.get", "$x.get")
-		require.NoError(t, store.Clean(t.Context(), "posts.*"))
-		require.False(t, has(t, store, "posts.get:1"))
-		_, memory := store.(*cache.Memory)
-		require.Equal(t, memory, has(t, store, "posts.get:1.5"))
-		require.NoError(t, store.Clean(t.Context(), "$p*.get"))
-		require.False(t, has(t, store, "$posts.get"))
-		require.True(t, has(t, store, "$x.get"))
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			set(t, store, 0, "posts.get:1", "posts.get:1.5", "$posts.get", "$x.get")
+			require.NoError(t, store.Clean(t.Context(), "posts.*"))
+			require.False(t, has(t, store, "posts.get:1"))
+			_, memory := store.(*cache.Memory)
+			require.Equal(t, memory, has(t, store, "posts.get:1.5"))
+			require.NoError(t, store.Clean(t.Context(), "$p*.get"))
+			require.False(t, has(t, store, "$posts.get"))
+			require.True(t, has(t, store, "$x.get"))
+		})
+	}
 }
 
 func TestCleanOfManyEntries(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		for i := range 1000 {
-			set(t, store, 0, fmt.Sprintf("many.of:%d", i))
-		}
-		set(t, store, 0, "other")
-		require.NoError(t, store.Clean(t.Context(), "many.**"))
-		for i := range 1000 {
-			require.False(t, has(t, store, fmt.Sprintf("many.of:%d", i)))
-		}
-		require.True(t, has(t, store, "other"))
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			for i := range 1000 {
+				set(t, store, 0, fmt.Sprintf("many.of:%d", i))
+			}
+			set(t, store, 0, "other")
+			require.NoError(t, store.Clean(t.Context(), "many.**"))
+			for i := range 1000 {
+				require.False(t, has(t, store, fmt.Sprintf("many.of:%d", i)))
+			}
+			require.True(t, has(t, store, "other"))
+		})
+	}
 }
 
 func TestALockHasOneOwner(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		ctx := t.Context()
-		unlock, acquired, err := store.TryLock(ctx, "a", time.Hour)
-		require.NoError(t, err)
-		require.True(t, acquired)
-		_, acquired, err = store.TryLock(ctx, "a", time.Hour)
-		require.NoError(t, err)
-		require.False(t, acquired)
-		_, acquired, err = store.TryLock(ctx, "b", time.Hour)
-		require.NoError(t, err)
-		require.True(t, acquired, "another lock")
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			ctx := t.Context()
+			unlock, acquired, err := store.TryLock(ctx, "a", time.Hour)
+			require.NoError(t, err)
+			require.True(t, acquired)
+			_, acquired, err = store.TryLock(ctx, "a", time.Hour)
+			require.NoError(t, err)
+			require.False(t, acquired)
+			_, acquired, err = store.TryLock(ctx, "b", time.Hour)
+			require.NoError(t, err)
+			require.True(t, acquired, "another lock")
 
-		require.NoError(t, unlock(ctx))
-		again, acquired, err := store.TryLock(ctx, "a", time.Hour)
-		require.NoError(t, err)
-		require.True(t, acquired)
-		require.NoError(t, unlock(ctx), "it is not the first owner's any more")
-		_, acquired, err = store.TryLock(ctx, "a", time.Hour)
-		require.NoError(t, err)
-		require.False(t, acquired)
-		require.NoError(t, again(ctx))
-	})
+			require.NoError(t, unlock(ctx))
+			again, acquired, err := store.TryLock(ctx, "a", time.Hour)
+			require.NoError(t, err)
+			require.True(t, acquired)
+			require.NoError(t, unlock(ctx), "it is not the first owner's any more")
+			_, acquired, err = store.TryLock(ctx, "a", time.Hour)
+			require.NoError(t, err)
+			require.False(t, acquired)
+			require.NoError(t, again(ctx))
+		})
+	}
 }
 
 func TestALockFreesItself(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, store cache.Store) {
-		_, acquired, err := store.TryLock(t.Context(), "a", 50*time.Millisecond)
-		require.NoError(t, err)
-		require.True(t, acquired)
-		require.Eventually(t, func() bool {
-			_, acquired, err := store.TryLock(t.Context(), "a", time.Hour)
-			return err == nil && acquired
-		}, patience, 5*time.Millisecond)
-	})
+	for name, open := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t)
+			_, acquired, err := store.TryLock(t.Context(), "a", 50*time.Millisecond)
+			require.NoError(t, err)
+			require.True(t, acquired)
+			require.Eventually(t, func() bool {
+				_, acquired, err := store.TryLock(t.Context(), "a", time.Hour)
+				return err == nil && acquired
+			}, patience, 5*time.Millisecond)
+		})
+	}
 }
 
 func TestMemoryIsBoundedInBytes(t *testing.T) {
@@ -324,4 +351,3 @@ func TestRedisNeedNotBeThereAtTheStart(t *testing.T) {
 
 // patience bounds every wait.
 const patience = 30 * time.Second
-

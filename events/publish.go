@@ -35,7 +35,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent is [Error.Rejected], for those who know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish hands an event over and returns at once; events are stored in the order of the calls.
+// Publish hands an event over and returns at once; events are stored in the order of the calls, but for
+// the first ones of a name that [Publisher.Ensure] has not been called for: await sees to their stream.
 // await waits for the server's ack, and publishes the event again where that is lost, until
 // [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
 // second one of the same id is acknowledged and not stored. Errors are *Error.
@@ -47,7 +48,12 @@ func (p *Publisher) Publish(name, msgID string, header map[string][]string, payl
 	}
 	msg.Header[jetstream.MsgIDHeader] = []string{msgID}
 	deadline := time.Now().Add(p.opts.Timeout)
-	future, err := p.js.PublishMsgAsync(msg)
+	var future jetstream.PubAckFuture
+	// Without a stream nobody may answer, where others listen to the subject: it is not tried in vain.
+	var err error = jetstream.ErrNoStreamResponse
+	if _, known := p.known.Load(msg.Subject); known {
+		future, err = p.js.PublishMsgAsync(msg)
+	}
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -68,24 +74,35 @@ func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.P
 		case ctx.Err() != nil:
 			return &Error{Subject: msg.Subject, Err: err}
 		}
-		p.log.WithError(err).WithField("subject", msg.Subject).Debug("event not acknowledged, publishing again")
-		if errors.Is(err, jetstream.ErrNoStreamResponse) {
-			// Somebody deleted the stream, or the server is still restoring it.
-			if e := p.ensure(ctx, msg.Subject); e != nil {
-				p.log.WithError(e).Debug("the stream is still missing")
-			}
-		}
-		pause := time.NewTimer(retryWait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return &Error{Subject: msg.Subject, Err: err}
+		if !p.recovered(ctx, msg.Subject, err) {
+			return &Error{Subject: msg.Subject, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
 		}
 		// A message that has been handed over belongs to the client; the retry is a new one.
 		again := nats.NewMsg(msg.Subject)
 		again.Header, again.Data = msg.Header, msg.Data
 		future, err = p.js.PublishMsgAsync(again)
+	}
+}
+
+// recovered gets ready for another attempt, and says whether there is time for one.
+func (p *Publisher) recovered(ctx context.Context, subject string, err error) bool {
+	entry := p.log.WithError(err).WithField("subject", subject)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		// It is a new name, somebody deleted the stream, or the server is still restoring it.
+		e := p.ensure(ctx, subject)
+		if e == nil {
+			return true
+		}
+		entry = entry.WithField("stream", e.Error())
+	}
+	entry.Debug("event not acknowledged, publishing again")
+	pause := time.NewTimer(retryWait)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

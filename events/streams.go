@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,9 +29,10 @@ type Options struct {
 
 // Publisher stores events. Safe for concurrent use.
 type Publisher struct {
-	js   jetstream.JetStream
-	opts Options
-	log  *logrus.Entry
+	js    jetstream.JetStream
+	opts  Options
+	log   *logrus.Entry
+	known sync.Map // subjects that have had a stream
 }
 
 // maxPending is how many events may wait for their acks at once. Beyond it publishing stalls, and
@@ -73,6 +75,14 @@ func (p *Publisher) Ensure(ctx context.Context, names ...string) error {
 }
 
 func (p *Publisher) ensure(ctx context.Context, subject string) error {
+	err := p.makeStream(ctx, subject)
+	if err == nil {
+		p.known.Store(subject, true)
+	}
+	return err
+}
+
+func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 	name, err := p.js.StreamNameBySubject(ctx, subject)
 	if err == nil {
 		return p.inspect(ctx, name, subject)

@@ -122,7 +122,7 @@ func (c *Context) Log() *logrus.Entry {
 			fields[key] = value
 		}
 	}
-	if _, name := splitAction(c.Request.Action); name != "" {
+	if name := ownName(c.Request.Service, c.Request.Action); name != "" {
 		fields["action"] = name
 	}
 	return log.WithFields(fields)

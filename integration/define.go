@@ -191,8 +191,7 @@ func (s *platformService) channel(ctx context.Context, req *action.Request, id s
 }
 
 func (s *platformService) logFor(req *action.Request, ch *Channel) *logrus.Entry {
-	_, name := splitAction(req.Action)
-	fields := logrus.Fields{"action": name, "requestID": req.RequestID}
+	fields := logrus.Fields{"action": ownName(req.Service, req.Action), "requestID": req.RequestID}
 	if ch != nil {
 		fields["channel"], fields["tenant"] = ch.ID, ch.TenantID
 	}

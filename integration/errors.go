@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -132,6 +134,18 @@ func (s *Service) clean(e *Error) *Error {
 // cleanText removes secrets, then cuts: the other way round the beginning of a secret could stay.
 func (s *Service) cleanText(text string) string {
 	return cut(s.runtime.Secrets.Redact(text), maxErrorText)
+}
+
+// cleanData returns an error's data without secrets, and as it is where there are none in it.
+func (s *Service) cleanData(data any) any {
+	var plain any
+	if raw, err := json.Marshal(data); err != nil || json.Unmarshal(raw, &plain) != nil {
+		return data // which cannot be sent either
+	}
+	if clean := s.cleanValue(plain); !reflect.DeepEqual(clean, plain) {
+		return clean
+	}
+	return data
 }
 
 // cleanValues returns a copy of what a platform tells beside its message, without secrets in its texts.

@@ -38,7 +38,8 @@ func (h Hook) validate(actions []moleculer.Action) error {
 }
 
 func (h Hook) concerns(name string) bool {
-	return h.Actions == "*" || slices.Contains(strings.Split(h.Actions, "|"), name)
+	names := strings.Split(h.Actions, "|")
+	return slices.Contains(names, "*") || slices.Contains(names, name)
 }
 
 // hooked puts the service's hooks round an action.

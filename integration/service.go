@@ -129,10 +129,6 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	if !serviceName.MatchString(def.Name) {
 		fault("name must begin with a letter and hold letters, digits, dots, dashes and underscores")
 	}
-	if runtime.Log == nil || runtime.Secrets == nil {
-		fault("the runtime is incomplete")
-		return nil, errors.Join(faults...)
-	}
 	def = merged(def)
 	seen := map[string]bool{}
 	for _, a := range def.Actions {
@@ -157,6 +153,10 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 		if err := h.validate(def.Actions); err != nil {
 			fault("hook %d: %v", i+1, err)
 		}
+	}
+	if runtime.Log == nil || runtime.Secrets == nil { // which what follows needs
+		fault("the runtime is incomplete")
+		return nil, errors.Join(faults...)
 	}
 	s := &Service{definition: def, runtime: runtime, fullName: action.FullName(def.Name, def.Version, def.Settings), log: runtime.Log.WithField("service", def.Name)}
 	var err error
@@ -212,9 +212,10 @@ func (s *Service) assemble() {
 	}
 	for _, m := range def.Mixins {
 		add(m)
+		s.schema.Mixins = append(s.schema.Mixins, moleculer.Mixin{Name: m.Name, Created: m.Created, Started: m.Started, Stopped: m.Stopped})
 	}
 	add(mixins.Permissions())
-	add(moleculer.Mixin{Hooks: mixins.DatasourceHooks(s.datasources)})
+	maps.Copy(hooks, mixins.DatasourceHooks("service.datasources", s.datasources)) // a mixin's stand beside them
 	if slices.ContainsFunc(def.Actions, func(a moleculer.Action) bool { return action.SpecOf(a).Cache != nil }) {
 		if m := mixins.Memoize(s.results, cache.Keygen{Dialect: s.runtime.Dialect}); add(m) {
 			s.schema.Events = append(s.schema.Events, m.Events...)
@@ -230,12 +231,12 @@ func (s *Service) assemble() {
 	}
 }
 
-// merged returns a definition with its mixins' settings, metadata, dependencies, actions, events and
-// lifecycle worked in. moleculer-go's own merge loses events and knows no errors.
+// merged returns a definition with its mixins' settings, metadata, dependencies, actions and events
+// worked in, of which moleculer-go's own merge loses some. Their lifecycle is left to it.
 func merged(def ServiceDefinition) ServiceDefinition {
 	def.Actions, def.Events = slices.Clone(def.Actions), slices.Clone(def.Events)
 	for _, m := range def.Mixins {
-		def.Settings = withDefaults(def.Settings, m.Settings)
+		def.Settings = withSecrecy(withDefaults(def.Settings, m.Settings), def.Settings, m.Settings)
 		def.Metadata = withDefaults(def.Metadata, m.Metadata)
 		def.Dependencies = append(slices.Clone(m.Dependencies), def.Dependencies...)
 		for _, a := range m.Actions {
@@ -246,6 +247,29 @@ func merged(def ServiceDefinition) ServiceDefinition {
 		def.Events = append(def.Events, m.Events...)
 	}
 	return def
+}
+
+// secureSettings names the settings that are not announced.
+const secureSettings = "$secureSettings"
+
+// withSecrecy returns merged with what either side keeps secret: what a mixin brings stays so.
+func withSecrecy(merged map[string]any, sides ...map[string]any) map[string]any {
+	var names []any
+	for _, settings := range sides {
+		switch list := settings[secureSettings].(type) {
+		case []any:
+			names = append(names, list...)
+		case []string:
+			for _, name := range list {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) > 0 {
+		merged = maps.Clone(merged)
+		merged[secureSettings] = names
+	}
+	return merged
 }
 
 // withDefaults returns values with those of defaults that it lacks, objects within it included.
@@ -301,8 +325,7 @@ func (s *Service) middlewares() map[string]any {
 		"service.handlers": action.Middleware{
 			Stage: action.StageHandler,
 			Wrap: func(e action.Endpoint, next action.Handler) action.Handler {
-				_, name := splitAction(e.Action)
-				return s.checked(e.Spec, s.hooked(name, next))
+				return s.checked(e.Spec, s.hooked(ownName(e.Service, e.Action), next))
 			},
 		},
 	}
@@ -326,12 +349,10 @@ func (s *Service) guard(handle action.Handler) action.Handler {
 			m = s.clean(e)
 		}
 		clean := *m.MoleculerError()
-		clean.Message = s.cleanText(clean.Message)
+		clean.Message, clean.Data = s.cleanText(clean.Message), s.cleanData(clean.Data)
 		return nil, &clean
 	}
 }
 
-func splitAction(full string) (service, name string) {
-	i := strings.LastIndexByte(full, '.')
-	return full[:max(i, 0)], full[i+1:]
-}
+// ownName is an action's name within its service.
+func ownName(service, action string) string { return strings.TrimPrefix(action, service+".") }

@@ -56,7 +56,7 @@ func Datasources(set *datasource.Set, log *logrus.Entry) moleculer.Mixin {
 	opened := make(chan struct{})
 	return moleculer.Mixin{
 		Name:  hookDatasources,
-		Hooks: DatasourceHooks(set),
+		Hooks: DatasourceHooks(hookDatasources, set),
 		Started: func(moleculer.BrokerContext, moleculer.ServiceSchema) {
 			go func() {
 				defer close(opened)
@@ -88,9 +88,10 @@ func Datasources(set *datasource.Set, log *logrus.Entry) moleculer.Mixin {
 // reopen is the pause between two attempts to open a set.
 const reopen = time.Second
 
-// DatasourceHooks is the part of [Datasources] for those who open and close the set themselves.
-func DatasourceHooks(set *datasource.Set) map[string]any {
-	return map[string]any{hookDatasources: action.Middleware{
+// DatasourceHooks is the part of [Datasources] for those who open and close the set themselves, as a
+// hook of that name.
+func DatasourceHooks(name string, set *datasource.Set) map[string]any {
+	return map[string]any{name: action.Middleware{
 		Stage:   action.StageInner,
 		Context: set.Context,
 		Wrap: func(_ action.Endpoint, next action.Handler) action.Handler {

@@ -5,6 +5,7 @@
 // Environment: REDIS_URL, NAMESPACE. Moleculer is that of the working directory.
 
 const { Console } = require("node:console");
+const { once } = require("node:events");
 const { createRequire } = require("node:module");
 const path = require("node:path");
 const readline = require("node:readline");
@@ -41,7 +42,12 @@ broker.createService({
 const parsed = text => (text ? JSON.parse(text) : undefined);
 
 const ops = {
-	start: () => broker.start(),
+	// A cacher that is not connected yet is done without.
+	async start() {
+		const { cacher } = broker;
+		await broker.start();
+		if (!cacher.connected) await once(cacher.client, "ready");
+	},
 
 	key({ action, keys, params, meta, headers, maxParamsLength = null }) {
 		const { cacher } = broker;
