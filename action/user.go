@@ -17,13 +17,13 @@ type User struct {
 	Permissions []string `json:"permissions,omitempty"`
 }
 
-// UnmarshalJSON takes users as applications send them: a number as id, one role instead of a list.
+// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list.
 func (u *User) UnmarshalJSON(data []byte) error {
 	var raw struct {
 		ID          json.RawMessage `json:"id"`
 		Email       string          `json:"email"`
 		Name        string          `json:"name"`
-		TenantID    string          `json:"tenantId"`
+		TenantID    json.RawMessage `json:"tenantId"`
 		Role        string          `json:"role"`
 		Roles       []string        `json:"roles"`
 		Permissions []string        `json:"permissions"`
@@ -31,14 +31,22 @@ func (u *User) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
 	}
-	*u = User{Email: raw.Email, Name: raw.Name, TenantID: raw.TenantID, Roles: raw.Roles, Permissions: raw.Permissions}
+	*u = User{
+		ID: id(raw.ID), Email: raw.Email, Name: raw.Name, TenantID: id(raw.TenantID), Roles: raw.Roles, Permissions: raw.Permissions,
+	}
 	if raw.Role != "" && !slices.Contains(u.Roles, raw.Role) {
 		u.Roles = append(u.Roles, raw.Role)
 	}
-	if json.Unmarshal(raw.ID, &u.ID) != nil && string(raw.ID) != "null" {
-		u.ID = string(raw.ID)
-	}
 	return nil
+}
+
+// id reads a string or a number.
+func id(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return string(raw)
+	}
+	return text
 }
 
 // HasRole says whether the user has a role.

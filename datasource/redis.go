@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -51,6 +52,9 @@ func Redis(name string, opts RedisOptions) Definition {
 		if err != nil {
 			return nil, err
 		}
+		// go-redis has one logger for the whole process, which writes to stderr past ours. What it says
+		// there comes back as errors, too.
+		logging.Disable()
 		client := redis.NewClient(config)
 		if err := client.Ping(ctx).Err(); err != nil {
 			return nil, errors.Join(err, client.Close())

@@ -71,11 +71,11 @@ func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.P
 			return nil
 		case rejected(err):
 			return &Error{Subject: msg.Subject, Rejected: true, Err: err}
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, !p.recovered(ctx, msg.Subject, err):
+			if end := ctx.Err(); !errors.Is(err, end) {
+				err = fmt.Errorf("%w: %w", end, err)
+			}
 			return &Error{Subject: msg.Subject, Err: err}
-		}
-		if !p.recovered(ctx, msg.Subject, err) {
-			return &Error{Subject: msg.Subject, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
 		}
 		// A message that has been handed over belongs to the client; the retry is a new one.
 		again := nats.NewMsg(msg.Subject)

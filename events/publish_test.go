@@ -140,6 +140,7 @@ func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
 func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
 	b := newBench(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
+	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
 	await := b.Publish(name, "m1", nil, nil)
 	cancel()
@@ -147,6 +148,17 @@ func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Eventually(t, func() bool { return b.Pending() == 0 }, generous, 10*time.Millisecond, "an ack that never comes is forgotten")
+}
+
+func TestTheFirstEventOfANameMakesItsStreamWhoeverElseListens(t *testing.T) {
+	b := newBench(t, impatient)
+	other, err := b.nc.SubscribeSync(subject) // without a stream such a subscriber swallows the missing ack's cause
+	require.NoError(t, err)
+	require.NoError(t, b.publish("m1", "x"))
+	require.NoError(t, b.publish("m2", "x"))
+	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
+	_, err = other.NextMsg(generous)
+	require.NoError(t, err)
 }
 
 func TestAnAckThatNeverComesIsAnErrorByTheTimeout(t *testing.T) {

@@ -53,7 +53,7 @@ func (c *Context) User() *action.User { return c.Request.User() }
 
 // TenantID is ctx.meta.tenantId, else the user's tenant, else "".
 func (c *Context) TenantID() string {
-	if id := c.Request.Meta.String("tenantId"); id != "" {
+	if id := c.id("tenantId"); id != "" {
 		return id
 	}
 	if u := c.User(); u != nil {
@@ -67,7 +67,7 @@ func (c *Context) TenantName() string { return c.Request.Meta.String("tenantName
 
 // UserID is ctx.meta.userId, else the user's id, else "".
 func (c *Context) UserID() string {
-	if id := c.Request.Meta.String("userId"); id != "" {
+	if id := c.id("userId"); id != "" {
 		return id
 	}
 	if u := c.User(); u != nil {
@@ -77,7 +77,14 @@ func (c *Context) UserID() string {
 }
 
 // ChannelID is ctx.meta.channelId.
-func (c *Context) ChannelID() string { return c.Request.Meta.String("channelId") }
+func (c *Context) ChannelID() string { return c.id("channelId") }
+
+// id reads an id of ctx.meta, which some applications number.
+func (c *Context) id(key string) string {
+	var id ID
+	c.Meta(key, &id)
+	return string(id)
+}
 
 // RequestID is ctx.meta.requestId where a gateway gave one, else the trace's id: the correlation id.
 func (c *Context) RequestID() string {

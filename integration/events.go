@@ -160,7 +160,7 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	}
 	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
 	for k, v := range o.Header {
-		header[k] = []string{headerValue(v)}
+		header[k] = []string{oneLine(v)}
 	}
 	err = s.runtime.Events.Publish(name, cmp.Or(o.MessageID, uuid.NewString()), header, data)(c)
 	switch {
@@ -175,14 +175,17 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 // maxHeader bounds, in bytes, a header whose value comes from outside: it must not make an event too large.
 const maxHeader = 256
 
-// headerValue makes a text fit into one header: on one line, and not longer than a header should be.
-func headerValue(text string) string {
-	return cut(strings.Map(func(r rune) rune {
+// headerValue makes a text from outside fit into one header: on one line, and not longer than a header should be.
+func headerValue(text string) string { return cut(oneLine(text), maxHeader) }
+
+// oneLine makes a text fit into one header.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text), maxHeader)
+	}, text)
 }
 
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -31,10 +32,8 @@ func (s *Service) Start(ctx context.Context) error {
 
 func (s *Service) start(ctx context.Context) error {
 	def := s.definition
-	if def.Created != nil {
-		if err := def.Created(s.lifecycleContext(ctx)); err != nil {
-			return fmt.Errorf("created: %w", err)
-		}
+	if err := s.run(ctx, "created", def.Created); err != nil {
+		return err
 	}
 	if err := s.datasources.Open(ctx); err != nil {
 		return err
@@ -43,14 +42,25 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.waitForDependencies(ctx); err != nil {
 		return err
 	}
-	if def.Stopped != nil {
-		// Also where Started failed: it may have begun what Stopped ends.
-		s.onStop(func(ctx context.Context) error { return def.Stopped(s.lifecycleContext(ctx)) })
+	// Also where Started fails: it may have begun what Stopped ends.
+	s.onStop(func(ctx context.Context) error { return s.run(ctx, "stopped", def.Stopped) })
+	return s.run(ctx, "started", def.Started)
+}
+
+// run calls a lifecycle function, nil does nothing. Its panic must not keep what else is running from
+// being stopped in order.
+func (s *Service) run(ctx context.Context, stage string, f func(*Context) error) (err error) {
+	if f == nil {
+		return nil
 	}
-	if def.Started != nil {
-		if err := def.Started(s.lifecycleContext(ctx)); err != nil {
-			return fmt.Errorf("started: %w", err)
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.WithField("stack", string(debug.Stack())).Errorf("%s panicked: %v", stage, r)
+			err = fmt.Errorf("%s: panic: %v", stage, r)
 		}
+	}()
+	if err := f(s.lifecycleContext(ctx)); err != nil {
+		return fmt.Errorf("%s: %w", stage, err)
 	}
 	return nil
 }

@@ -26,9 +26,6 @@ type Database struct {
 
 var _ Store = (*Database)(nil)
 
-// Keys returns the keys in use.
-func (d *Database) Keys() *Keyring { return d.keys }
-
 // Close implements [Store].
 func (d *Database) Close() error {
 	err := d.db.Close()

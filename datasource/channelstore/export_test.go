@@ -25,3 +25,6 @@ func (k *Keyring) SealBytes(ch *integration.Channel, plain []byte) []byte {
 
 // DecodeAnswer is what Action makes of an answer.
 var DecodeAnswer = decodeAnswer
+
+// Keys returns the keys in use.
+func (d *Database) Keys() *Keyring { return d.keys }

@@ -23,11 +23,12 @@ const (
 )
 
 const (
-	memoSize    = 100_000         // channels; those asked for least make room
-	loadTimeout = 5 * time.Second // bounds one reading
-	patience    = time.Second     // how long a reading is waited for where there is something older to hand out
-	pause       = time.Second     // between readings of a known channel while the store cannot be read
-	logPause    = time.Minute     // between two log lines about that, for a store that comes and goes
+	memoSize    = 100_000          // channels; those asked for least make room
+	loadTimeout = 5 * time.Second  // bounds one reading
+	patience    = time.Second      // how long a reading is waited for where there is something older to hand out
+	pause       = time.Second      // between readings of a known channel while the store cannot be read
+	outage      = 10 * time.Second // so long after a failed reading no known channel waits for another; longer than that takes
+	logPause    = time.Minute      // between two log lines about that, for a store that comes and goes
 )
 
 // Memo remembers the channels of a store, so that no lookup is on the hot path. Changes are
@@ -38,7 +39,6 @@ type Memo struct {
 	log     *logrus.Entry
 	entries *otter.Cache[string, *memory]
 	epoch   atomic.Uint64 // counts the calls of InvalidateAll
-	failing atomic.Bool   // the last reading failed
 
 	ctx    context.Context // ends with the memo; readings run in it
 	cancel context.CancelFunc
@@ -46,7 +46,8 @@ type Memo struct {
 
 	mu      sync.Mutex
 	flights map[string]*flight // readings whose results may be kept, by id
-	logged  time.Time          // when the store's failing was logged last
+	failed  time.Time          // when the last reading failed, zero when it did not
+	logged  time.Time          // when that was logged last
 }
 
 var _ integration.ChannelStore = (*Memo)(nil)
@@ -115,9 +116,9 @@ func (m *Memo) Channel(ctx context.Context, id string) (*integration.Channel, er
 
 // readAnew reads a channel that is known, but maybe not as it is now.
 func (m *Memo) readAnew(ctx context.Context, id string, known *memory) (*integration.Channel, error) {
-	f := m.flyAgain(ctx, id, known)
-	if f == nil || m.failing.Load() {
-		return known.channel, nil // a flight tells when that is over
+	f, away := m.flyAgain(ctx, id, known)
+	if away {
+		return known.channel, nil // the flight tells when that is over
 	}
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -149,14 +150,15 @@ func (m *Memo) fly(ctx context.Context, id string) *flight {
 	return m.flyLocked(ctx, id)
 }
 
-// flyAgain is fly for a channel that is known. It returns nil shortly after the last reading failed.
-func (m *Memo) flyAgain(ctx context.Context, id string, known *memory) *flight {
+// flyAgain is fly for a channel that is known. It says whether the store seems to be away, and begins
+// nothing shortly after a reading of the channel failed.
+func (m *Memo) flyAgain(ctx context.Context, id string, known *memory) (f *flight, away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if time.Since(known.failed) < pause {
-		return nil
+		return nil, true
 	}
-	return m.flyLocked(ctx, id)
+	return m.flyLocked(ctx, id), time.Since(m.failed) < outage
 }
 
 func (m *Memo) flyLocked(ctx context.Context, id string) *flight {
@@ -217,13 +219,17 @@ func (m *Memo) land(id string, f *flight, read time.Time) {
 	}
 }
 
-// note logs once that the store cannot be read.
+// note notes whether the store can be read, and logs once that it cannot.
 func (m *Memo) note(err error, trouble bool) {
-	if m.failing.Swap(trouble) || !trouble || time.Since(m.logged) < logPause {
-		return
+	began := trouble && m.failed.IsZero()
+	m.failed = time.Time{}
+	if trouble {
+		m.failed = time.Now()
 	}
-	m.logged = time.Now()
-	m.log.WithError(err).Warnf("the channel store cannot be read; known channels are served for up to %s more", lastResort)
+	if began && time.Since(m.logged) >= logPause {
+		m.logged = time.Now()
+		m.log.WithError(err).Warnf("the channel store cannot be read; known channels are served for up to %s more", lastResort)
+	}
 }
 
 // Invalidate forgets a channel that was changed. A reading that has begun is not kept.

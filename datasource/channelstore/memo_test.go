@@ -357,6 +357,18 @@ func TestAfterInvalidateAllKnownChannelsStillServeAnOutage(t *testing.T) {
 	})
 }
 
+func TestAnOutageThatIsOverIsNoReasonToServeWhatIsOld(t *testing.T) {
+	inMemo(t, func(b *memoBench) {
+		b.gets("v1", 1)
+		b.fails(errAway)
+		b.wait(59 * time.Second)
+		b.gets("v1", 1)
+		b.says("v2")
+		b.wait(time.Minute)
+		b.gets("v2", 1)
+	})
+}
+
 func TestAStoreThatComesAndGoesIsLoggedOnceAMinute(t *testing.T) {
 	inMemo(t, func(b *memoBench) {
 		for range 50 {

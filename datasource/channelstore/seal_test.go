@@ -81,20 +81,14 @@ func TestARecordThatWasChangedIsRefused(t *testing.T) {
 	requireSealed(t, err, want)
 
 	// Nor does it open in another record, even where the parts put together look the same.
-	other := newChannel("c1")
-	other.TenantID, other.Platform = "t1p", "arrot"
-	for _, change := range []func(){
-		func() { other.Platform = "crow" },
-		func() { other.TenantID = "t2" },
-		func() { other.ID = "c2" },
+	for _, parts := range [][3]string{
+		{"c2", "t1", "parrot"}, {"c1", "t2", "parrot"}, {"c1", "t1", "crow"}, {"c1", "t1p", "arrot"}, {"c1t1", "", "parrot"}, {"c1", "t1\x06parrot", ""},
 	} {
-		_, err = keys.Open(other, "k1", sealed)
-		require.ErrorIs(t, err, channelstore.ErrSealed)
-		other = newChannel("c1")
-		change()
+		other := newChannel(parts[0])
+		other.TenantID, other.Platform = parts[1], parts[2]
+		_, err := keys.Open(other, "k1", sealed)
+		require.ErrorIs(t, err, channelstore.ErrSealed, parts)
 	}
-	_, err = keys.Open(other, "k1", sealed)
-	require.ErrorIs(t, err, channelstore.ErrSealed)
 	ch.Name, ch.Status = "other", "INACTIVE" // these are not part of the seal
 	_, err = keys.Open(ch, "k1", sealed)
 	require.NoError(t, err)

@@ -20,11 +20,16 @@ import (
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
-	twice := func(_ *integration.Context, in words) (string, error) { return in.Text + " " + in.Text, nil }
-	echo := integration.NewAction("echo", twice, action.Spec{Rest: "GET /echo", Description: "Says everything twice."})
+	hello := func(_ *integration.Context, to integration.Party) (string, error) {
+		return "Hello, " + to.Name + "!", nil
+	}
+	greet := integration.NewAction("greet", hello, action.Spec{Rest: "GET /greet", Description: "Greets somebody by name."})
 	return integration.Definition{
-		ServiceDefinition: integration.ServiceDefinition{Name: "parrot", Actions: []moleculer.Action{echo}},
-		Spec:              integration.Spec{ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0"},
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot", Actions: []moleculer.Action{greet}},
+		Spec: integration.Spec{
+			ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0",
+			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
+		},
 		Fields: []integration.Field{
 			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key, from Parrot's console"},
 			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with, shown beside the key"},
@@ -33,10 +38,6 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Platform: &platform{client},
 	}
-}
-
-type words struct {
-	Text string `json:"text" params:"min:1"`
 }
 
 type platform struct{ client *httpapi.Client }
@@ -65,7 +66,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) (messages 
 		if json.Unmarshal(raw, &in) != nil || in.ID == "" || in.Text == "" { // the others of the batch must not suffer
 			in.ID = integration.ID(fmt.Sprintf("%x", sha256.Sum256(raw)))
 			m.Content = integration.Content{Type: integration.TypeUnsupported, Unsupported: &integration.Unsupported{PlatformType: "message"}}
-			m.Metadata = map[string]any{"raw": raw}
+			m.Metadata, in.Text = map[string]any{"raw": raw}, ""
 		}
 		m.ID, m.DedupKey, m.ConversationID, m.From.ID, m.Content.Text = in.ID, string(in.ID), in.Chat, in.User, string(in.Text)
 		messages = append(messages, m)
@@ -106,13 +107,13 @@ func (p *platform) call(ctx context.Context, path string, credentials, settings 
 		return result.ID, nil
 	}
 	return "", &integration.Error{
-		Kind: cmp.Or(kinds[answer.Status], integration.ErrPermanent), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
+		Kind: cmp.Or(kinds[answer.Status], integration.ErrUnknown), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
 		Message: fmt.Sprintf("parrot %s: HTTP %d %s", path, answer.Status, answer.Body), RetryAfter: httpapi.RetryAfter(answer.Header, time.Now()),
 	}
 }
 
-// kinds of errors by status. What may have been carried out is unknown, and never tried again.
+// kinds of errors by status; any other leaves it unknown whether the call was carried out, and is never repeated.
 var kinds = map[int]integration.ErrorKind{
-	401: integration.ErrAuth, 429: integration.ErrThrottled, 503: integration.ErrTransient,
-	200: integration.ErrUnknown, 500: integration.ErrUnknown, 502: integration.ErrUnknown, 504: integration.ErrUnknown,
+	400: integration.ErrPermanent, 401: integration.ErrAuth, 403: integration.ErrPermanent, 404: integration.ErrPermanent,
+	429: integration.ErrThrottled, 503: integration.ErrTransient,
 }

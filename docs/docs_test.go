@@ -1,0 +1,54 @@
+// Package docs_test keeps the documentation true where that can be told by a program.
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	row  = regexp.MustCompile("(?m)^\\|.*\\| `([^ `|]+) (Test[A-Za-z0-9]+)` \\|$")
+	rows = regexp.MustCompile(`(?m)^\| [^-].*\|$`)
+	link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+)
+
+func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
+	page, err := os.ReadFile("parity.md")
+	require.NoError(t, err)
+	found := row.FindAllSubmatch(page, -1)
+	headings := strings.Count(string(page), "| SDK |")
+	require.Len(t, rows.FindAll(page, -1), len(found)+headings, "a row names no test")
+	tests := map[string]string{} // source of the tests of a folder
+	for _, match := range found {
+		folder, name := string(match[1]), string(match[2])
+		if _, read := tests[folder]; !read {
+			files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
+			require.NoError(t, err)
+			for _, file := range files {
+				source, err := os.ReadFile(file)
+				require.NoError(t, err)
+				tests[folder] += string(source)
+			}
+		}
+		require.Contains(t, tests[folder], "func "+name+"(t *testing.T) {", "%s in %s", name, folder)
+	}
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../README.md", "../examples/gateway/README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, match := range link.FindAllSubmatch(text, -1) {
+			target := filepath.Join(filepath.Dir(page), string(match[1]))
+			_, err := os.Stat(target)
+			require.NoError(t, err, "%s links to %s", page, target)
+		}
+	}
+}

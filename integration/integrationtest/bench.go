@@ -1,0 +1,293 @@
+package integrationtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+// namespace of the reliable events.
+const namespace = "hios"
+
+// object is a JSON object.
+type object = map[string]any
+
+// bench is a platform's service with all that is round it scripted. Everything that leaves the service
+// is kept, and looked through for secrets in the end.
+type bench struct {
+	tb      testing.TB
+	p       Platform
+	channel *integration.Channel
+	fake    *fake
+	service *integration.Service
+	events  *publisher
+	secrets *secrets
+	echoes  bool // the API tells secrets, so that texts may need redaction
+
+	mu   sync.Mutex
+	said bytes.Buffer // logs, answers and errors
+}
+
+// newBench makes a bench. change alters the channel.
+func newBench(tb testing.TB, p Platform, change ...func(*integration.Channel)) *bench {
+	tb.Helper()
+	b := &bench{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
+	b.channel = p.Channel(b.fake.URL)
+	for _, f := range change {
+		f(b.channel)
+	}
+	before := toJSON(tb, b.channel)
+	log := logrus.New()
+	log.SetOutput(b)
+	log.SetLevel(logrus.TraceLevel)
+	log.AddHook(b.secrets)
+	var err error
+	b.service, err = integration.Define(p.Definition, integration.Runtime{
+		Channels: store{b.channel}, Events: b.events, Secrets: b.secrets, Namespace: namespace,
+		Log: logrus.NewEntry(log), Now: Now,
+	})
+	require.NoError(tb, err)
+	require.NoError(tb, b.service.Start(tb.Context()))
+	tb.Cleanup(func() {
+		require.NoError(tb, b.service.Stop(context.Background()))
+		require.JSONEq(tb, before, toJSON(tb, b.channel), "the platform changed the channel, which is not its own")
+		b.requireNoLeak()
+	})
+	return b
+}
+
+// Write takes in log lines.
+func (b *bench) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.said.Write(line)
+}
+
+// call runs an action as the cluster does, and takes a panic for the failure that it is.
+func (b *bench) call(ctx context.Context, name string, params any, req *action.Request) (result json.RawMessage, err error) {
+	b.tb.Helper()
+	data, err := json.Marshal(params)
+	require.NoError(b.tb, err)
+	req.Params = data
+	defer func() {
+		if r := recover(); r != nil {
+			b.tb.Errorf("%s panicked: %v\nparams: %.2000s\n%s", name, r, data, debug.Stack())
+			err = errors.New("panic")
+		}
+	}()
+	answer, err := b.service.Call(ctx, name, req)
+	if err != nil {
+		b.tell(err)
+		return nil, err
+	}
+	result = json.RawMessage(toJSON(b.tb, answer))
+	fmt.Fprintf(b, "answer of %s: %s\n", name, result)
+	return result, nil
+}
+
+// tell keeps what an error says to its caller. What its causes say stays on the node, where it may end
+// up in anybody's log line: it must not hold a secret either, unless the API brought it in.
+func (b *bench) tell(err error) {
+	if e, ok := errors.AsType[*action.Error](err); ok {
+		data, _ := json.Marshal(e.Data)
+		fmt.Fprintf(b, "error: %s %s %s\n", e.Message, e.Type, data)
+	}
+	for cause := err; cause != nil && !b.echoes; cause = errors.Unwrap(cause) {
+		fmt.Fprintf(b, "cause: %v\n", cause)
+	}
+}
+
+// receive hands a webhook over as a gateway does. change alters the params.
+func (b *bench) receive(body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+	b.tb.Helper()
+	params := object{
+		"channelId": b.channel.ID, "payload": payload(body), "headers": headers, "timestamp": Now().UnixMilli(),
+		"rawBody": base64.StdEncoding.EncodeToString(body), "rawBodyEncoding": "base64",
+	}
+	for _, f := range change {
+		f(params)
+	}
+	return b.call(b.tb.Context(), integration.ActionReceiveWebhook, params, &action.Request{})
+}
+
+// genuine hands over a webhook as the platform sends it now.
+func (b *bench) genuine(w Webhook) (json.RawMessage, error) {
+	b.tb.Helper()
+	return b.receive(w.Body, b.headers(w))
+}
+
+// headers are those of a genuine webhook.
+func (b *bench) headers(w Webhook) map[string]string {
+	headers := map[string]string{"content-type": "application/json"}
+	maps.Copy(headers, w.Headers)
+	if b.p.Sign != nil {
+		maps.Copy(headers, b.p.Sign(b.channel, w.Body, Now()))
+	}
+	return headers
+}
+
+// payload is what a gateway makes of a body: JSON, or the fields of a form.
+func payload(body []byte) any {
+	if json.Valid(body) {
+		return json.RawMessage(body)
+	}
+	fields := object{}
+	if form, err := url.ParseQuery(string(body)); err == nil && bytes.Contains(body, []byte("=")) {
+		for k, v := range form {
+			fields[k] = v[0]
+		}
+	}
+	return fields
+}
+
+// canaries are the pieces of the channel's secrets that must not be seen.
+func (b *bench) canaries() []string {
+	var pieces []string
+	for _, secret := range secretsOf(b.p, b.channel) {
+		half := len(secret) / 2
+		for _, piece := range []string{secret[:half], secret[half:]} {
+			pieces = append(pieces, piece, url.QueryEscape(piece), url.PathEscape(piece))
+		}
+	}
+	return pieces
+}
+
+// secretsOf lists the values of the fields that are secret.
+func secretsOf(p Platform, ch *integration.Channel) []string {
+	var values []string
+	for _, f := range p.Definition.Fields {
+		part := ch.Credentials
+		if f.In == integration.InSettings {
+			part = ch.Settings
+		}
+		if v := part[f.Name]; f.Secret && v != "" {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+func (b *bench) requireNoLeak() {
+	b.tb.Helper()
+	left := b.said.String()
+	for _, e := range b.events.take() {
+		left += toJSON(b.tb, e) + "\n"
+	}
+	for _, piece := range b.canaries() {
+		for line := range strings.Lines(left) {
+			require.NotContains(b.tb, line, piece, "a secret leaves the service")
+		}
+	}
+	if !b.echoes {
+		require.Empty(b.tb, b.secrets.found(), "the platform puts a secret into a text; it must not rely on redaction")
+	}
+}
+
+// secrets removes secrets as a node does, and keeps the texts that needed it.
+type secrets struct {
+	redact.Secrets
+
+	mu    sync.Mutex
+	texts []string
+}
+
+// Redact implements integration.Secrets.
+func (s *secrets) Redact(text string) string {
+	clean := s.Secrets.Redact(text)
+	if clean != text {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.texts = append(s.texts, clean)
+	}
+	return clean
+}
+
+// Fire implements logrus.Hook.
+func (s *secrets) Fire(entry *logrus.Entry) error {
+	s.Redact(entry.Message)
+	for _, v := range entry.Data {
+		s.Redact(fmt.Sprint(v))
+	}
+	return s.Secrets.Fire(entry)
+}
+
+func (s *secrets) found() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts
+}
+
+// store holds one channel.
+type store struct{ channel *integration.Channel }
+
+func (s store) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	if id != s.channel.ID {
+		return nil, integration.ErrChannelNotFound
+	}
+	return s.channel, nil
+}
+
+// event is one that was published.
+type event struct {
+	Name    string              `json:"name"`
+	ID      string              `json:"id,omitempty"`
+	Payload json.RawMessage     `json:"payload"`
+	Header  map[string][]string `json:"header,omitempty"`
+}
+
+// publisher keeps the events.
+type publisher struct {
+	mu     sync.Mutex
+	events []event
+}
+
+func (p *publisher) Subject(name string) string { return name }
+
+func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, event{name, msgID, payload, header})
+	return func(context.Context) error { return nil }
+}
+
+// take returns the events so far and forgets them.
+func (p *publisher) take() []event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	events := p.events
+	p.events = nil
+	return events
+}
+
+func toJSON(tb testing.TB, v any) string {
+	tb.Helper()
+	data, err := json.Marshal(v)
+	require.NoError(tb, err)
+	return string(data)
+}
+
+func indented(tb testing.TB, v any) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	require.NoError(tb, encoder.Encode(v))
+	return b.Bytes()
+}

@@ -1,0 +1,117 @@
+// Package integrationtest is the suite that a platform passes, or it is no platform: genuine webhooks
+// and forged ones, hostile bodies, sends through every kind of trouble, and secrets that must not leak.
+//
+// It runs the real service that [integration.Define] makes, and calls its actions as the cluster would.
+// Only what is round the service is scripted: the channel store, the events, the platform's API. It
+// knows no platform; all that differs between them is told by [Platform].
+package integrationtest
+
+import (
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Platform is what the suite must know of a platform. Whether the platform checks signatures, answers
+// handshakes and so on is not told here: the suite sees which interfaces it implements.
+type Platform struct {
+	Definition integration.Definition
+
+	// Channel returns a new valid channel whose API is at url. Its secrets are made up, twelve characters or
+	// longer: the suite looks for each, and for its halves, in everything that leaves the service.
+	Channel func(url string) *integration.Channel
+
+	// API returns the platform's API as it answers when all is well, a fresh one for every call: whether a
+	// message goes out may not depend on those before. A stand-in with a server of its own fits in through
+	// httputil.NewSingleHostReverseProxy. All troubles are the suite's.
+	API func(tb testing.TB) http.Handler
+
+	// Webhooks are genuine ones, each of other messages, at least two in all.
+	Webhooks []Webhook
+
+	// BadItem is the body of a webhook that holds a good message and one that cannot be understood. Nil
+	// where the platform sends each message alone.
+	BadItem []byte
+
+	// Sign returns the headers that make a body genuine for the channel at that time. From what they change
+	// with, the suite sees what they cover.
+	Sign func(ch *integration.Channel, body []byte, at time.Time) map[string]string
+
+	// Handshake is a right one, for platforms that answer handshakes.
+	Handshake integration.Verification
+
+	// Sends are messages to send. The first one is sent, too, while the API is in all kinds of trouble.
+	Sends []Send
+}
+
+// Webhook is a delivery of the platform. Its events are those of the file
+// testdata/golden/webhooks/NAME.json.
+type Webhook struct {
+	Name    string
+	Body    []byte
+	Headers map[string]string // beside those of [Platform.Sign]
+}
+
+// Send is a message to send. Its requests, its result and its event are those of the file
+// testdata/golden/sends/NAME.json.
+type Send struct {
+	Name    string
+	Message integration.Message
+	Answer  *Answer // nil: what [Platform.API] answers
+}
+
+// Answer is what an API answers.
+type Answer struct {
+	Status int // zero is 200
+	Header map[string]string
+	Body   string
+}
+
+// Now is the time at which the suite's webhooks come in.
+func Now() time.Time { return time.UnixMilli(1_800_000_000_000) }
+
+// Files reads webhooks, named like their files, from those that match the patterns of filepath.Match.
+func Files(tb testing.TB, patterns ...string) []Webhook {
+	tb.Helper()
+	var webhooks []Webhook
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(tb, err)
+		require.NotEmpty(tb, paths, "no file matches %s", pattern)
+		for _, path := range paths {
+			body, err := os.ReadFile(path)
+			require.NoError(tb, err)
+			name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+			webhooks = append(webhooks, Webhook{Name: name, Body: body})
+		}
+	}
+	return webhooks
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// Golden compares got with the file at path. With the flag -update it writes the file anew.
+func Golden(tb testing.TB, path string, got []byte) {
+	tb.Helper()
+	if *update {
+		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o750))
+		require.NoError(tb, os.WriteFile(path, got, 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(tb, err, "go test -update writes the golden files")
+	require.Equal(tb, string(want), string(got), "if this is right, go test -update")
+}
+
+// golden is Golden for the suite's own files, which hold JSON.
+func golden(tb testing.TB, section, name string, got any) {
+	tb.Helper()
+	Golden(tb, filepath.Join("testdata", "golden", section, strings.ReplaceAll(name, " ", "_")+".json"), indented(tb, got))
+}

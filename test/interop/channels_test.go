@@ -1,0 +1,556 @@
+package interop_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/strictyaml"
+	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/services/channels"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
+)
+
+// host is a node as the command runs it, set up by the test.
+type host struct {
+	ID   string
+	URL  string // of its own webhook listener
+	Log  *logbook
+	stop func()
+}
+
+// startHost runs a node until the test ends.
+func startHost(t *testing.T, natsURL string, offer app.Offer, adjust func(*config.Config)) *host {
+	t.Helper()
+	h, err := tryHost(t, natsURL, offer, adjust)
+	require.NoError(t, err)
+	return h
+}
+
+func tryHost(t *testing.T, natsURL string, offer app.Offer, adjust func(*config.Config)) (*host, error) {
+	t.Helper()
+	h := &host{Log: &logbook{}}
+	c := hostConfig(t, natsURL, adjust)
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, io.MultiWriter(t.Output(), h.Log), c.Log, secrets)
+	running, err := app.Start(t.Context(), c, offer, log, secrets)
+	if err != nil {
+		return h, err
+	}
+	h.ID, h.URL, h.stop = c.Node.ID, "http://"+running.Address(), sync.OnceFunc(running.Stop)
+	t.Cleanup(h.stop)
+	return h, nil
+}
+
+func hostConfig(t *testing.T, natsURL string, adjust func(*config.Config)) *config.Config {
+	t.Helper()
+	c := config.Default()
+	c.Node.ID = fmt.Sprintf("host-%d", nodes.Add(1))
+	c.NATS.Servers = []config.URL{config.URL(natsURL)}
+	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "switchboard.db"))
+	c.HTTP.Listen = "127.0.0.1:0"
+	c.Log.Level = "trace"
+	if adjust != nil {
+		adjust(c)
+	}
+	return c
+}
+
+// logbook keeps what is written to it. Safe for concurrent use.
+type logbook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// startKeeper runs a Node.js node with the services of channels.js, too.
+func startKeeper(t *testing.T, natsURL string, opts peerOptions) *peer {
+	t.Helper()
+	p := &peer{NodeID: fmt.Sprintf("keeper-%d", peers.Add(1)), pending: map[int]chan reply{}, lines: newInbox[event]()}
+	env := []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "NODE_ID=" + p.NodeID}
+	if opts.Channels {
+		env = append(env, "CHANNELS=1")
+	}
+	broker, err := json.Marshal(opts.Broker)
+	require.NoError(t, err)
+	env = append(env, "OPTIONS="+string(broker))
+	dir := peerDir
+	if opts.Line == "0.15" {
+		dir = peer15Dir
+	}
+	p.process = startProcess(t, p.NodeID, dir, env, p.receive, "../peer/channels.js")
+	for _, s := range opts.Services {
+		p.CreateService(t, s)
+	}
+	p.require(t, "start", nil)
+	return p
+}
+
+// reachable waits until a peer can call an action on a node.
+func reachable(t *testing.T, p *peer, nodeID, action string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := p.Call(t.Context(), action, nil, at(nodeID))
+		return err == nil
+	}, patience, tick, "%s of %s", action, nodeID)
+}
+
+// at are the options of a call to one node.
+func at(nodeID string) fields { return fields{"nodeID": nodeID, "timeout": 5000} }
+
+// soon requires that what a change brings about is there within a second, as is promised.
+func soon(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
+		if err = try(); err == nil {
+			return
+		}
+		pause := time.NewTimer(tick)
+		select {
+		case <-pause.C:
+		case <-t.Context().Done():
+			pause.Stop()
+		}
+	}
+	require.NoError(t, err, "%s, a second after the change", what)
+}
+
+// text sends a text through a channel, as an answer to nobody.
+func text(p *peer, nodeID, channel string) error {
+	return textVia(p, "telegram", nodeID, channel)
+}
+
+func textVia(p *peer, service, nodeID, channel string) error {
+	_, err := p.Call(context.Background(), service+".i_sendMessage", fields{
+		"channelId": channel,
+		"message":   fields{"to": fields{"id": "42"}, "content": fields{"type": "TEXT", "text": "hello"}},
+	}, fields{"nodeID": nodeID, "timeout": 1500, "requestID": "trace-" + channel, "meta": fields{"tenantId": tenantID}})
+	return err
+}
+
+// failsWith requires a failure of this code and type.
+func failsWith(t *testing.T, err error, code float64, typ string, retryable bool) *callError {
+	t.Helper()
+	ce := asCallError(t, err)
+	require.InDelta(t, code, ce.Code, 0, ce.Error())
+	require.Equal(t, typ, ce.Type, ce.Error())
+	require.Equal(t, retryable, ce.Retryable, ce.Error())
+	return ce
+}
+
+// newDatabase makes a database on a PostgreSQL of the test's own.
+func newDatabase(t *testing.T, server string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server)
+	require.NoError(t, err)
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+name)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// newKey is a key as channels.keys has it.
+func newKey(t *testing.T, id string) strictyaml.Secret {
+	t.Helper()
+	key, err := channelstore.GenerateKey(id)
+	require.NoError(t, err)
+	return strictyaml.Secret(key)
+}
+
+// cable is a connection to a server that can be cut.
+type cable struct {
+	listener net.Listener
+	server   string
+
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+// startCable lays a cable to the server of a URL and gives the URL of its end.
+func startCable(t *testing.T, server string) (*cable, string) {
+	t.Helper()
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	c := &cable{server: u.Host}
+	c.listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			conn, err := c.listener.Accept()
+			if err != nil {
+				return
+			}
+			c.connect(conn)
+		}
+	})
+	t.Cleanup(func() {
+		require.NoError(t, c.listener.Close())
+		done.Wait()
+		c.Cut()
+	})
+	u.Host = c.listener.Addr().String()
+	return c, u.String()
+}
+
+func (c *cable) connect(near net.Conn) {
+	far, err := (&net.Dialer{}).Dial("tcp", c.server)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil || c.cut {
+		near.Close()
+		if err == nil {
+			far.Close()
+		}
+		return
+	}
+	c.conns = append(c.conns, near, far)
+	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+		go func() {
+			_, _ = io.Copy(way[0], way[1]) // until either side, or Cut, closes
+			near.Close()
+			far.Close()
+		}()
+	}
+}
+
+// Cut breaks all connections and refuses new ones until Mend.
+func (c *cable) Cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = true
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+	c.conns = nil
+}
+
+// Mend lets connections through again.
+func (c *cable) Mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = false
+}
+
+// Two bots, for a channel that changes from one to the other.
+const (
+	oldToken, newToken   = "111111:OLD-token-of-a-bot", "222222:NEW-token-of-a-bot"
+	oldSecret, newSecret = "OLD-webhook-secret", "NEW-webhook-secret"
+)
+
+// bots are stand-ins for Telegram for both.
+type bots struct{ old, new *telegramtest.Server }
+
+func startBots(t *testing.T) bots {
+	t.Helper()
+	b := bots{telegramtest.NewServer(oldToken), telegramtest.NewServer(newToken)}
+	t.Cleanup(b.old.Close)
+	t.Cleanup(b.new.Close)
+	return b
+}
+
+func (b bots) channel(id string) *integration.Channel {
+	return &integration.Channel{
+		ID: id, TenantID: tenantID, Platform: "telegram", Status: "ACTIVE",
+		Credentials: map[string]string{"token": oldToken, "secretToken": oldSecret},
+		Settings:    map[string]string{"apiBase": b.old.URL()},
+	}
+}
+
+func (b bots) change() channels.Change {
+	token, secret, base := newToken, newSecret, b.new.URL()
+	return channels.Change{
+		Credentials: map[string]*string{"token": &token, "secretToken": &secret}, Settings: map[string]*string{"apiBase": &base},
+	}
+}
+
+// anyone is allowed to do anything.
+func anyone(*integration.Channel) error { return nil }
+
+// town is two Go nodes over one PostgreSQL and one Redis, and a Node.js node.
+type town struct {
+	bots
+	peer  *peer
+	a, b  *host
+	cable *cable // between b and NATS
+	admin *config.Config
+}
+
+func startTown(t *testing.T) *town {
+	t.Helper()
+	natsURL, redis := natsServer(t).URL(), testserver.StartRedis(t).URL()
+	database, key := newDatabase(t, testserver.StartPostgres(t).URL()), newKey(t, "k1")
+	share := func(services ...string) func(*config.Config) {
+		return func(c *config.Config) {
+			c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
+			c.Cache.Driver, c.Cache.URL = "redis", config.URL(redis)
+			c.Services = services
+		}
+	}
+	w := &town{bots: startBots(t), admin: hostConfig(t, natsURL, share("telegram"))}
+	var through string
+	w.cable, through = startCable(t, natsURL)
+	w.a = startHost(t, natsURL, app.Offer{}, share("telegram", "channels"))
+	w.b = startHost(t, through, app.Offer{}, share("telegram"))
+	w.peer = startKeeper(t, natsURL, peerOptions{Channels: true})
+	reachable(t, w.peer, w.b.ID, "telegram.i_status")
+	w.peer.WaitForServices(t, "channels")
+	for _, event := range []string{"registered", "unregistered"} {
+		require.NoError(t, w.peer.Consume(t.Context(), "hios.processing.integration."+event, "audit", nil))
+	}
+	return w
+}
+
+// manager is a user who may change his tenant's channels.
+var manager = fields{"meta": fields{"user": fields{"id": "u1", "tenantId": tenantID, "permissions": []string{"channels.write"}}}}
+
+// command calls the service channels of node A from the Node.js node.
+func (w *town) command(t *testing.T, action string, params any) json.RawMessage {
+	t.Helper()
+	result, err := w.peer.Call(t.Context(), "channels."+action, params, manager)
+	require.NoError(t, err)
+	require.NotContains(t, string(result.Data), "token-of-a-bot")
+	require.NotContains(t, string(result.Data), "webhook-secret")
+	return result.Data
+}
+
+// administer changes channels as the command line does.
+func (w *town) administer(t *testing.T, do func(*app.Channels) error) {
+	t.Helper()
+	list, err := app.OpenChannels(t.Context(), w.admin, app.Offer{}, logrus.New(), &redact.Secrets{})
+	require.NoError(t, err)
+	require.NoError(t, do(list))
+	require.NoError(t, list.Close())
+}
+
+// uses requires that node B works with the old or the new bot's token and secret, both or neither.
+func (w *town) uses(id string, isNew bool) error {
+	bot, other, secret, stale := w.old, w.new, oldSecret, newSecret
+	if isNew {
+		bot, other, secret, stale = w.new, w.old, newSecret, oldSecret
+	}
+	sent, notSent := len(bot.Requests()), len(other.Requests())
+	if err := text(w.peer, w.b.ID, id); err != nil {
+		return err
+	}
+	if len(bot.Requests()) <= sent || len(other.Requests()) > notSent {
+		return fmt.Errorf("%s: the message went to the other bot", id)
+	}
+	if _, err := w.peer.Call(context.Background(), "telegram.i_receiveWebhook", w.webhook(id, secret), at(w.b.ID)); err != nil {
+		return err
+	}
+	if _, err := w.peer.Call(context.Background(), "telegram.i_receiveWebhook", w.webhook(id, stale), at(w.b.ID)); err == nil {
+		return fmt.Errorf("%s: the other secret is good", id)
+	}
+	res, err := w.peer.Call(context.Background(), "telegram.i_healthCheck", fields{"channelId": id}, at(w.b.ID))
+	if err == nil && !strings.Contains(string(res.Data), `"status"`) {
+		return fmt.Errorf("%s: no health: %s", id, res.Data)
+	}
+	return err
+}
+
+func (w *town) webhook(id, secret string) fields {
+	params := webhook(update(1, "hello"))
+	params["channelId"], params["headers"] = id, fields{"x-telegram-bot-api-secret-token": secret}
+	return params
+}
+
+// gone requires that node B knows no such channel.
+func (w *town) gone(id string) error {
+	err := text(w.peer, w.b.ID, id)
+	if ce, ok := err.(*callError); ok && ce.Type == "CHANNEL_NOT_FOUND" { //nolint:errorlint // as Call returns it
+		return nil
+	}
+	return fmt.Errorf("%s is still there: %w", id, err)
+}
+
+// told requires the next reliable event about a channel.
+func (w *town) told(t *testing.T, name, id string) {
+	t.Helper()
+	m := w.peer.NextMessage(t)
+	require.Equal(t, "hios.processing.integration."+name, m.Channel)
+	var event struct {
+		TenantID  string              `json:"tenantId"`
+		ChannelID string              `json:"channelId"`
+		Platform  string              `json:"platform"`
+		Timestamp int64               `json:"timestamp"`
+		Config    integration.Channel `json:"config"`
+	}
+	require.NoError(t, json.Unmarshal(m.Payload, &event))
+	require.Equal(t, []string{tenantID, id, "telegram"}, []string{event.TenantID, event.ChannelID, event.Platform})
+	require.NotZero(t, event.Timestamp)
+	require.NotContains(t, string(m.Payload), "token-of-a-bot")
+	require.NotContains(t, string(m.Payload), "webhook-secret")
+	if name == "registered" {
+		require.Equal(t, map[string]string{"token": "****ot", "secretToken": "****et"}, event.Config.Credentials)
+		require.Equal(t, "ACTIVE", event.Config.Status)
+	} else {
+		require.NotContains(t, string(m.Payload), "config")
+	}
+}
+
+func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
+	t.Parallel()
+	w := startTown(t)
+	ways := map[string]struct {
+		create, update, remove func(t *testing.T, id string)
+	}{
+		"through the service": {
+			func(t *testing.T, id string) {
+				ch := w.channel(id)
+				w.command(t, "create", fields{"id": id, "platform": "telegram", "credentials": ch.Credentials, "settings": ch.Settings})
+			},
+			func(t *testing.T, id string) {
+				change := w.change()
+				w.command(t, "update", fields{"id": id, "credentials": change.Credentials, "settings": change.Settings})
+			},
+			func(t *testing.T, id string) { w.command(t, "remove", fields{"id": id}) },
+		},
+		"by the command line": {
+			func(t *testing.T, id string) {
+				w.administer(t, func(list *app.Channels) error {
+					_, err := list.Create(t.Context(), w.channel(id))
+					return err
+				})
+			},
+			func(t *testing.T, id string) {
+				w.administer(t, func(list *app.Channels) error {
+					_, err := list.Update(t.Context(), id, w.change(), anyone)
+					return err
+				})
+			},
+			func(t *testing.T, id string) {
+				w.administer(t, func(list *app.Channels) error { return list.Remove(t.Context(), id, anyone) })
+			},
+		},
+	}
+	for _, name := range []string{"through the service", "by the command line"} {
+		way := ways[name]
+		t.Run(name, func(t *testing.T) {
+			id := strings.ReplaceAll(name, " ", "-")
+			require.NoError(t, w.gone(id), "node B remembers that there is none")
+			way.create(t, id)
+			soon(t, "the new channel", func() error { return w.uses(id, false) })
+			w.told(t, "registered", id)
+			way.update(t, id)
+			soon(t, "the changed channel", func() error { return w.uses(id, true) })
+			w.told(t, "registered", id)
+			way.remove(t, id)
+			soon(t, "the removed channel", func() error { return w.gone(id) })
+			w.told(t, "unregistered", id)
+		})
+	}
+
+	t.Run("while a node was cut off", func(t *testing.T) {
+		for _, id := range []string{"changed", "removed"} {
+			ways["through the service"].create(t, id)
+			soon(t, "the new channel", func() error { return w.uses(id, false) })
+			w.told(t, "registered", id)
+		}
+		require.NoError(t, w.gone("added"))
+		w.cable.Cut()
+		ways["through the service"].update(t, "changed")
+		w.told(t, "registered", "changed")
+		ways["by the command line"].remove(t, "removed")
+		w.told(t, "unregistered", "removed")
+		ways["by the command line"].create(t, "added")
+		w.told(t, "registered", "added")
+		require.Eventually(t, func() bool { return strings.Contains(w.b.Log.String(), "lost the connection to NATS") }, patience, tick)
+		w.cable.Mend()
+		require.Eventually(t, func() bool {
+			_, err := w.peer.Call(t.Context(), "telegram.i_status", nil, fields{"nodeID": w.b.ID, "timeout": 200})
+			return err == nil
+		}, patience, tick)
+		require.NoError(t, w.uses("changed", true), "the first send after the reconnect")
+		require.NoError(t, w.gone("removed"))
+		require.NoError(t, w.uses("added", false))
+	})
+}
+
+func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
+	t.Parallel()
+	natsURL := natsServer(t).URL()
+	bot := telegramtest.NewServer(oldToken)
+	t.Cleanup(bot.Close)
+	known := func(id string) fields {
+		return fields{
+			"id": "config-of-" + id, "channelId": id, "tenantId": tenantID, "platform": "telegram", "name": "Shop", "status": "active", "version": 3,
+			"credentials": fields{"token": oldToken, "secretToken": oldSecret}, "settings": fields{"apiBase": bot.URL()},
+		}
+	}
+	keeping := service{Name: "channels", Params: fields{"known": fields{"shop": known("shop"), "late": known("late")}}}
+	peer := startKeeper(t, natsURL, peerOptions{Services: []service{keeping}})
+	h := startHost(t, natsURL, app.Offer{}, func(c *config.Config) { c.Channels.Store, c.Channels.Action = "action", "channels.get" })
+	reachable(t, peer, h.ID, "telegram.i_status")
+
+	t.Run("a known one, within the trace and with the meta of the call", func(t *testing.T) {
+		require.NoError(t, text(peer, h.ID, "shop"))
+		require.Equal(t, "sendMessage", bot.Requests()[0].Method)
+		asked, err := peer.nextLine(t.Context(), func(e event) bool { return e.kind == "asked" && strings.Contains(string(e.line), `"shop"`) })
+		require.NoError(t, err)
+		require.JSONEq(t, fmt.Sprintf(`{"event":"asked","id":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID), string(asked))
+	})
+	t.Run("a webhook for it", func(t *testing.T) {
+		params := webhook(update(1, "hello"))
+		params["headers"] = fields{"x-telegram-bot-api-secret-token": oldSecret}
+		_, err := peer.Call(t.Context(), "telegram.i_receiveWebhook", params, at(h.ID))
+		require.NoError(t, err)
+	})
+	for name, id := range map[string]string{"null": "nobody", "a 404": "gone-for-good"} {
+		t.Run("an unknown one, told by "+name, func(t *testing.T) {
+			failsWith(t, text(peer, h.ID, id), http.StatusNotFound, "CHANNEL_NOT_FOUND", false)
+		})
+	}
+	t.Run("while the service is gone", func(t *testing.T) {
+		peer.require(t, "removeService", fields{"name": "channels"})
+		require.Eventually(t, func() bool {
+			err, ok := text(peer, h.ID, "late").(*callError) //nolint:errorlint // as Call returns it
+			return ok && err.Type == "CHANNELS_UNAVAILABLE"
+		}, patience, tick)
+		failsWith(t, text(peer, h.ID, "never-seen"), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
+		require.NoError(t, text(peer, h.ID, "shop"), "a known channel keeps working")
+		require.Contains(t, get(t, h.URL+"/-/ready").body, `"name":"channels","status":"unhealthy"`)
+	})
+	t.Run("when the service is back", func(t *testing.T) {
+		peer.CreateService(t, keeping)
+		require.Eventually(t, func() bool { return text(peer, h.ID, "late") == nil }, patience, tick)
+		failsWith(t, text(peer, h.ID, "never-seen"), http.StatusNotFound, "CHANNEL_NOT_FOUND", false)
+		require.Eventually(t, func() bool { return get(t, h.URL+"/-/ready").status == http.StatusOK }, patience, tick)
+	})
+}
