@@ -420,6 +420,35 @@ func (s lockSpy) TryLock(ctx context.Context, name string, ttl time.Duration) (f
 	return unlock, acquired, err
 }
 
+func TestAResultThatAnotherNodeHasRenewedIsNotRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := cache.NewMemory(cache.MemoryOptions{})
+		c, _ := newCache(t, slowLock{store, func() {
+			if err := store.Set(t.Context(), "n", []byte(`2`), 2*time.Hour); err != nil {
+				t.Error(err)
+			}
+		}}, cache.Options{})
+		b := &bubble{T: t, cache: c, ctx: cache.With(t.Context(), c)}
+		require.Equal(t, 1, b.get(time.Hour, cache.Stale(time.Hour)))
+		b.pass(time.Hour + time.Minute)
+		require.Equal(t, 1, b.get(time.Hour, cache.Stale(time.Hour)))
+		require.Equal(t, 2, b.get(time.Hour, cache.Stale(time.Hour)))
+		require.Equal(t, 1, b.calls)
+	})
+}
+
+// slowLock lets something happen before each lock is taken.
+type slowLock struct {
+	cache.Store
+	before func()
+}
+
+func (s slowLock) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+	s.before()
+	return s.Store.TryLock(ctx, name, ttl)
+}
+
 func TestALockThatIsNeverFreedIsNotWaitedForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

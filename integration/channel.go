@@ -62,6 +62,8 @@ type Field struct {
 type FieldError struct {
 	Key string // such as "credentials.token"
 	Msg string // never quotes the value
+
+	unknown bool // the platform has no such field
 }
 
 // Error implements error.
@@ -88,7 +90,7 @@ func FieldErrors(err error) []*FieldError {
 func ValidateChannel(ch *Channel, fields []Field) error {
 	var faults []error
 	fault := func(key, format string, args ...any) {
-		faults = append(faults, &FieldError{key, fmt.Sprintf(format, args...)})
+		faults = append(faults, &FieldError{Key: key, Msg: fmt.Sprintf(format, args...)})
 	}
 	if ch.ID == "" {
 		fault("id", "is required")
@@ -115,7 +117,9 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 	for _, in := range []FieldSource{InCredentials, InSettings} {
 		for name := range ch.part(in) {
 			if !slices.Contains(known[in], name) {
-				fault(string(in)+"."+name, "platform %s has no such field; it has %v", ch.Platform, known[in])
+				faults = append(faults, &FieldError{
+					Key: string(in) + "." + name, Msg: fmt.Sprintf("platform %s has no such field; it has %v", ch.Platform, known[in]), unknown: true,
+				})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
@@ -25,13 +26,13 @@ type Finding struct {
 func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets) *Diagnosis {
 	secrets.Add(ch.secrets(def.Fields)...)
 	d := &diagnoser{Diagnosis{ChannelID: ch.ID, OK: true}, secrets}
-	d.fields(def, ch)
+	sound := d.fields(def, ch)
 	if ch.Status == StatusActive {
 		d.add(Finding{Check: "status", OK: true, Message: "the channel is switched on"})
 	} else {
 		d.add(Finding{Check: "status", Message: "the channel is switched off", Fix: "set its status to " + StatusActive})
 	}
-	if !d.OK && len(d.Findings) > 1 { // with wrong fields the platform's answers would only confuse
+	if !sound { // the platform's answers would only confuse
 		return &d.Diagnosis
 	}
 	d.credentials(ctx, def, ch)
@@ -50,15 +51,23 @@ func (d *diagnoser) add(f Finding) {
 	d.OK = d.OK && f.OK
 }
 
-func (d *diagnoser) fields(def Definition, ch *Channel) {
-	err := ValidateChannel(ch, def.Fields)
+// fields says whether the platform can be asked; a status is not the platform's business.
+func (d *diagnoser) fields(def Definition, ch *Channel) bool {
+	active := *ch
+	active.Status = StatusActive
+	err := ValidateChannel(&active, def.Fields)
 	if err == nil {
 		d.add(Finding{Check: "fields", OK: true, Message: "all fields are as the platform wants them"})
-		return
+		return true
 	}
 	for _, fault := range FieldErrors(err) {
-		d.add(Finding{Check: "fields", Message: fault.Error(), Fix: "set " + fault.Key})
+		verb := "set "
+		if fault.unknown {
+			verb = "remove "
+		}
+		d.add(Finding{Check: "fields", Message: fault.Error(), Fix: verb + fault.Key})
 	}
+	return false
 }
 
 func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel) {
@@ -98,7 +107,7 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 	case health == nil || health.Status == Healthy:
 		d.add(Finding{Check: "health", OK: true, Message: def.Spec.Name + " can be reached"})
 	default:
-		d.add(Finding{Check: "health", Message: health.Message, Fix: "see the platform's own settings of this channel"})
+		d.add(Finding{Check: "health", Message: cmp.Or(health.Message, def.Spec.Name+" calls it "+health.Status), Fix: "see the platform's own settings of this channel"})
 	}
 }
 
@@ -110,5 +119,5 @@ var fixes = map[ErrorKind]string{
 }
 
 func (d *diagnoser) trouble(check string, e *Error) {
-	d.add(Finding{Check: check, Message: e.Message, Fix: fixes[e.Kind]})
+	d.add(Finding{Check: check, Message: e.Message, Fix: cmp.Or(fixes[e.Kind], "look up what the platform means by this answer")})
 }

@@ -524,7 +524,7 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 		require.Equal(t, "sendMessage", bot.Requests()[0].Method)
 		asked, err := peer.nextLine(t.Context(), func(e event) bool { return e.kind == "asked" && strings.Contains(string(e.line), `"shop"`) })
 		require.NoError(t, err)
-		require.JSONEq(t, fmt.Sprintf(`{"event":"asked","id":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID), string(asked))
+		require.JSONEq(t, fmt.Sprintf(`{"event":"asked","channel":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID), string(asked))
 	})
 	t.Run("a webhook for it", func(t *testing.T) {
 		params := webhook(update(1, "hello"))
@@ -545,7 +545,9 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 		}, patience, tick)
 		failsWith(t, text(peer, h.ID, "never-seen"), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
 		require.NoError(t, text(peer, h.ID, "shop"), "a known channel keeps working")
-		require.Contains(t, get(t, h.URL+"/-/ready").body, `"name":"channels","status":"unhealthy"`)
+		require.Eventually(t, func() bool {
+			return strings.Contains(get(t, h.URL+"/-/ready").body, `"name":"channels","status":"unhealthy"`)
+		}, patience, tick)
 	})
 	t.Run("when the service is back", func(t *testing.T) {
 		peer.CreateService(t, keeping)

@@ -13,7 +13,7 @@ services.channels = ({ known }, send) => ({
 			params: { id: "string" },
 			handler(ctx) {
 				const { id } = ctx.params;
-				send({ event: "asked", id, requestID: ctx.requestID, caller: ctx.caller, meta: ctx.meta });
+				send({ event: "asked", channel: id, requestID: ctx.requestID, caller: ctx.caller, meta: ctx.meta });
 				if (!id.startsWith("gone")) return known[id] ?? null;
 				throw ctx.broker.errorRegenerator.restore(
 					{ name: "MoleculerError", message: "no such integration", code: 404, type: "INTEGRATION_NOT_FOUND", retryable: false },

@@ -1,0 +1,274 @@
+package integrationtest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// longAgo is out of every window of replay.
+const longAgo = -time.Hour
+
+func testInbound(t *testing.T, p Platform) {
+	t.Helper()
+	for _, w := range p.Webhooks {
+		t.Run("a genuine webhook becomes its events/"+w.Name, func(t *testing.T) { testGenuine(t, p, w) })
+	}
+	t.Run("a message has the same id whenever it comes, and no other message has it", func(t *testing.T) { testMessageIDs(t, p) })
+	t.Run("a webhook of another time is refused", func(t *testing.T) { testAge(t, p) })
+	t.Run("a hostile body does no harm", func(t *testing.T) { testHostile(t, p) })
+	if p.BadItem != nil {
+		t.Run("a bad item loses no other", func(t *testing.T) { testBadItem(t, p) })
+	}
+	if p.Sign != nil {
+		t.Run("what is not genuine is refused", func(t *testing.T) { testForged(t, p) })
+	}
+	if p.signsBody() {
+		t.Run("without the raw body the answer says how to configure the gateway", func(t *testing.T) { testRawBody(t, p) })
+	}
+	if _, ok := p.Definition.Platform.(integration.WebhookVerifier); ok {
+		t.Run("a handshake is answered to who knows the token", func(t *testing.T) { testHandshake(t, p) })
+	}
+}
+
+func testGenuine(t *testing.T, p Platform, w Webhook) {
+	t.Helper()
+	b := newBench(t, p)
+	_, err := b.genuine(w)
+	require.NoError(t, err)
+	events := b.events.take()
+	for i := range events {
+		m := messageOf(t, events[i])
+		requireSound(t, m)
+		if m.Content.Type != integration.TypeUnsupported {
+			require.NotEmpty(t, m.ConversationID, "who answers must know where")
+		}
+		events[i].Header = nil
+	}
+	golden(t, "webhooks", w.Name, events)
+}
+
+// receivedEvent is the payload of …message.received.
+type receivedEvent struct {
+	TenantID, ChannelID, Platform string
+	Message                       integration.Message
+}
+
+func messageOf(tb testing.TB, e event) integration.Message {
+	tb.Helper()
+	require.Equal(tb, namespace+".processing.message.received", e.Name)
+	var payload receivedEvent
+	require.NoError(tb, json.Unmarshal(e.Payload, &payload))
+	require.NotEmpty(tb, payload.TenantID)
+	require.NotEmpty(tb, payload.ChannelID)
+	require.NotEmpty(tb, payload.Platform)
+	require.Equal(tb, payload.Platform, payload.Message.Platform)
+	return payload.Message
+}
+
+// requireSound checks what holds for the message of any webhook, however hostile.
+func requireSound(tb testing.TB, m integration.Message) {
+	tb.Helper()
+	require.NotEmpty(tb, m.ID, "a message without id")
+	require.NotEmpty(tb, m.DedupKey, "a message without dedupKey: repeated, it would be stored again")
+	require.NotEmpty(tb, m.Content.Type, "a message without content.type")
+	if m.Content.Type == integration.TypeUnsupported {
+		require.NotNil(tb, m.Content.Unsupported, "content.unsupported must tell what came")
+	}
+}
+
+func testMessageIDs(t *testing.T, p Platform) {
+	t.Helper()
+	b := newBench(t, p)
+	owner := map[string]string{}
+	for _, w := range p.Webhooks {
+		var ids [2][]string
+		for n := range ids {
+			_, err := b.genuine(w)
+			require.NoError(t, err)
+			for _, e := range b.events.take() {
+				ids[n] = append(ids[n], e.ID)
+				m := messageOf(t, e)
+				const since, until = 1e12, 1e13 // 2001 and 2286, in ms
+				require.True(t, m.Timestamp > since && m.Timestamp < until, "%s: the timestamp %d does not count milliseconds", w.Name, m.Timestamp)
+			}
+		}
+		require.Equal(t, ids[0], ids[1], "%s, when it comes again", w.Name)
+		for _, id := range ids[0] {
+			require.NotContains(t, owner, id, "%s has the id of another message", w.Name)
+			owner[id] = w.Name
+		}
+	}
+	require.GreaterOrEqual(t, len(owner), 2, "Platform.Webhooks must hold two different messages at least")
+}
+
+// requireRefused checks that a webhook was refused with a code, or with any 4xx, and that nothing came of it.
+func (b *bench) requireRefused(err error, code int, msg string) *action.Error {
+	b.tb.Helper()
+	require.Error(b.tb, err, msg)
+	e, ok := errors.AsType[*action.Error](err)
+	require.True(b.tb, ok, "%s: the error must be typed: %v", msg, err)
+	if code != 0 {
+		require.Equal(b.tb, code, e.Code, "%s: %v", msg, err)
+	}
+	require.True(b.tb, e.Code >= 400 && e.Code < 500, "%s: the fault is the sender's, so the code must be 4xx and not %d: %v", msg, e.Code, err)
+	require.NotEmpty(b.tb, e.Type, msg)
+	require.Empty(b.tb, b.events.take(), "%s: refused, and published all the same", msg)
+	return e
+}
+
+func testForged(t *testing.T, p Platform) {
+	t.Helper()
+	w := p.Webhooks[0]
+	refuse := func(name string, change func(*integration.Channel), body func() []byte, headers func(b *bench, signed map[string]string)) {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, p)
+			signed := b.headers(w)
+			headers(b, signed)
+			if change != nil {
+				change(b.channel)
+				defer func(ch *integration.Channel) { *b.channel = *ch }(p.Channel(b.fake.URL))
+			}
+			_, err := b.receive(body(), signed)
+			b.requireRefused(err, http.StatusUnauthorized, name)
+		})
+	}
+	same := func() []byte { return w.Body }
+	as := func(*bench, map[string]string) {}
+	signature := p.Sign(p.Channel(""), w.Body, Now())
+
+	refuse("without the headers of the signature", nil, same, func(_ *bench, signed map[string]string) {
+		for name := range signature {
+			delete(signed, name)
+		}
+	})
+	for name := range signature {
+		refuse("without "+name, nil, same, func(_ *bench, signed map[string]string) { delete(signed, name) })
+		refuse("with an empty "+name, nil, same, func(_ *bench, signed map[string]string) { signed[name] = "" })
+		refuse("with half of "+name, nil, same, func(_ *bench, signed map[string]string) { signed[name] = signed[name][:len(signed[name])/2] })
+		refuse("with a flipped bit in "+name, nil, same, func(_ *bench, signed map[string]string) { signed[name] = flipped(signed[name]) })
+		refuse("with a "+name+" that is none", nil, same, func(_ *bench, signed map[string]string) { signed[name] = "guess" })
+	}
+	refuse("with another channel's secrets", func(ch *integration.Channel) { mapValues(ch.Credentials, flipped) }, same, as)
+	empty := func(string) string { return "" }
+	refuse("for a channel without secrets", func(ch *integration.Channel) { mapValues(ch.Credentials, empty) }, same, as)
+	refuse("for a channel without secrets, signed with none", func(ch *integration.Channel) { mapValues(ch.Credentials, empty) }, same,
+		func(b *bench, signed map[string]string) {
+			none := p.Channel(b.fake.URL)
+			mapValues(none.Credentials, empty)
+			maps.Copy(signed, p.Sign(none, w.Body, Now()))
+		})
+	if p.signsBody() {
+		for name, at := range map[string]int{"first": 0, "middle": len(w.Body) / 2, "last": len(w.Body) - 1} {
+			refuse("with a flipped bit in the body's "+name+" byte", nil, func() []byte { return flippedAt(w.Body, at) }, as)
+		}
+		refuse("with a line break after the body", nil, func() []byte { return append(w.Body[:len(w.Body):len(w.Body)], '\n') }, as)
+	}
+}
+
+func testRawBody(t *testing.T, p Platform) {
+	t.Helper()
+	b := newBench(t, p)
+	w := p.Webhooks[0]
+	_, err := b.receive(w.Body, b.headers(w), func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") })
+	e := b.requireRefused(err, http.StatusBadRequest, "without rawBody")
+	require.Equal(t, "RAW_BODY_MISSING", e.Type)
+	require.Contains(t, e.Message, "rawBody")
+}
+
+func testAge(t *testing.T, p Platform) {
+	t.Helper()
+	b := newBench(t, p)
+	w := p.Webhooks[0]
+	for name, at := range map[string]time.Time{"too old": Now().Add(longAgo), "from the future": Now().Add(-longAgo)} {
+		_, err := b.receive(w.Body, b.headers(w), func(params object) { params["timestamp"] = at.UnixMilli() })
+		b.requireRefused(err, http.StatusBadRequest, name)
+		if p.signsTime() {
+			headers := b.headers(w)
+			maps.Copy(headers, p.Sign(b.channel, w.Body, at))
+			_, err := b.receive(w.Body, headers)
+			b.requireRefused(err, 0, "signed at a time that is "+name)
+		}
+	}
+}
+
+func testBadItem(t *testing.T, p Platform) {
+	t.Helper()
+	b := newBench(t, p)
+	_, err := b.genuine(Webhook{Body: p.BadItem})
+	require.NoError(t, err)
+	var good, bad int
+	for _, e := range b.events.take() {
+		m := messageOf(t, e)
+		requireSound(t, m)
+		if m.Content.Type == integration.TypeUnsupported {
+			bad++
+		} else {
+			good++
+		}
+	}
+	require.Positive(t, good, "the good message is lost")
+	require.Positive(t, bad, "the bad message must be passed on as %s", integration.TypeUnsupported)
+}
+
+func testHandshake(t *testing.T, p Platform) {
+	t.Helper()
+	h := p.Handshake
+	shake := func(b *bench, params object) (json.RawMessage, *action.Request, error) {
+		params["channelId"], params["challenge"] = b.channel.ID, "challenge-4711"
+		req := &action.Request{Meta: action.NewMeta(nil)}
+		result, err := b.call(b.tb.Context(), integration.ActionVerifyWebhook, params, req)
+		return result, req, err
+	}
+	t.Run("the right token", func(t *testing.T) {
+		result, req, err := shake(newBench(t, p), object{"mode": h.Mode, "token": h.Token})
+		require.NoError(t, err)
+		require.JSONEq(t, `"challenge-4711"`, string(result))
+		require.Contains(t, req.Meta.String("$responseType"), "text/plain")
+	})
+	refused := func(name string, params object, change ...func(*integration.Channel)) {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, p, change...)
+			_, _, err := shake(b, params)
+			e := b.requireRefused(err, http.StatusForbidden, name)
+			require.NotContains(t, e.Message, "challenge-4711")
+		})
+	}
+	refused("a wrong token", object{"mode": h.Mode, "token": flipped(h.Token)})
+	refused("no token", object{"mode": h.Mode})
+	refused("no token, and none to compare with", object{"mode": h.Mode, "token": ""},
+		func(ch *integration.Channel) { mapValues(ch.Credentials, func(string) string { return "" }) })
+}
+
+func differ(a, b map[string]string) bool { return !maps.Equal(a, b) }
+
+// flipped changes one bit of a text's last byte, which stays a letter or a digit of hex if it was one.
+func flipped(text string) string { return string(flippedAt([]byte(text), len(text)-1)) }
+
+func flippedAt(text []byte, i int) []byte {
+	changed := append([]byte(nil), text...)
+	if i >= 0 && i < len(changed) {
+		changed[i] ^= 1
+	}
+	return changed
+}
+
+func mapValues(m map[string]string, f func(string) string) {
+	for k, v := range m {
+		m[k] = f(v)
+	}
+}
+
+// base64Of is how hostile bodies stand in messages: they may be long and no text at all.
+func base64Of(body []byte) string {
+	return base64.StdEncoding.EncodeToString(body[:min(len(body), 300)])
+}

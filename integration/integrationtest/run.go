@@ -1,0 +1,51 @@
+package integrationtest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Run runs the suite, each of its checks as a subtest. It takes about two seconds, most of them spent
+// waiting for the factory to send again.
+func Run(t *testing.T, p Platform) {
+	t.Helper()
+	p.requireComplete(t)
+	t.Run("definition", func(t *testing.T) { testDefinition(t, p) })
+	t.Run("inbound", func(t *testing.T) { testInbound(t, p) })
+	t.Run("outbound", func(t *testing.T) { testOutbound(t, p) })
+	t.Run("account", func(t *testing.T) { testAccount(t, p) })
+	t.Run("leaks", func(t *testing.T) { testLeaks(t, p) })
+}
+
+// requireComplete says what the author has forgotten to tell.
+func (p Platform) requireComplete(tb testing.TB) {
+	tb.Helper()
+	require.NotNil(tb, p.Definition.Platform, "Platform.Definition is missing")
+	require.NotNil(tb, p.Channel, "Platform.Channel is missing")
+	require.NotNil(tb, p.API, "Platform.API is missing")
+	require.NotEmpty(tb, p.Webhooks, "Platform.Webhooks is missing")
+	require.NotEmpty(tb, p.Sends, "Platform.Sends is missing")
+	require.Nil(tb, p.Sends[0].Answer, "the first of Platform.Sends is sent through all kinds of trouble: leave its answer to API")
+	_, signs := p.Definition.Platform.(integration.SignatureValidator)
+	require.Equal(tb, signs, p.Sign != nil, "Platform.Sign must be there if, and only if, the platform is a SignatureValidator")
+	_, verifies := p.Definition.Platform.(integration.WebhookVerifier)
+	require.Equal(tb, verifies, p.Handshake != integration.Verification{}, "Platform.Handshake must be there if, and only if, the platform is a WebhookVerifier")
+	secrets := secretsOf(p, p.Channel("http://127.0.0.1"))
+	require.NotEmpty(tb, secrets, "Platform.Channel has no value for any secret field")
+	for _, secret := range secrets {
+		require.GreaterOrEqual(tb, len(secret), 12, "a secret of Platform.Channel is too short to be found in texts for sure")
+	}
+}
+
+// signsBody says whether a signature covers the body, as against a header that is the same every time.
+func (p Platform) signsBody() bool {
+	return p.Sign != nil && differ(p.Sign(p.Channel(""), []byte(`{"a":1}`), Now()), p.Sign(p.Channel(""), []byte(`{"a":2}`), Now()))
+}
+
+// signsTime says whether the platform signs a timestamp of its own.
+func (p Platform) signsTime() bool {
+	return p.Sign != nil && differ(p.Sign(p.Channel(""), []byte(`{}`), Now()), p.Sign(p.Channel(""), []byte(`{}`), Now().Add(longAgo)))
+}
