@@ -19,7 +19,7 @@ build: ## Build bin/node
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need
-	go vet ./...
+	go vet -tags slow ./...
 	$(MAKE) test-race
 
 # PostgreSQL and Redis are started by the tests, from Debian's packages, unless TEST_POSTGRES_URL and
@@ -34,8 +34,8 @@ servers: ## Install the database servers that the tests start, where they are mi
 	fi
 
 .PHONY: test-race
-test-race: ## Run all tests in random order under the race detector
-	go test -race -shuffle=on -timeout 10m ./...
+test-race: ## Run all tests, the slow ones too, in random order under the race detector
+	go test -tags slow -race -shuffle=on -timeout 10m ./...
 
 .PHONY: interop
 interop: ## Show the matrix of behaviours against real Node brokers of both lines

@@ -54,25 +54,19 @@ const sqliteConnections = 8
 
 // OpenSQLite opens the file at path, and creates it where missing, its folder too; only their owner
 // may read them. Several processes may use it at once: a transaction takes the write lock at its
-// begin, and waits for it for 5 s. What was committed survives a loss of power.
-func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
-	return openSQLite(ctx, path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)")
+// begin, and waits for it for 5 s. What was committed survives a loss of power. Further pragmas, such as
+// "secure_delete(ON)", hold for each connection.
+func OpenSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
+	return openSQLite(ctx, path, append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...)...)
 }
 
 func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	// SQLite would create the file readable by all.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- the operator names the file
+	// As a URI a relative path has pitfalls: ":memory:" is no file, "//x" is a host.
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, err
-	}
-	// As a URI a relative path has pitfalls: ":memory:" is no file, "//x" is a host.
-	if path, err = filepath.Abs(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, err
 	}
 	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
@@ -87,6 +81,26 @@ func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, e
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// createFile makes the file, because SQLite would make it readable by all. One that exists is left
+// alone: closing it would undo the locks that this process holds on it.
+func createFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) // #nosec G304 -- the operator names the file
+	if err == nil {
+		return file.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = errors.New("is a directory")
+	}
+	return err
 }
 
 func migrateSQLite(ctx context.Context, db *sql.DB, opts SQLiteOptions) (err error) {

@@ -10,6 +10,7 @@ package mixins
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/moleculer-go/moleculer"
@@ -52,36 +53,63 @@ func Permissions() moleculer.Mixin {
 // lifecycle knows no errors: a set that does not open is tried again until it does or the service
 // stops, while datasource.Get says that it is not open.
 func Datasources(set *datasource.Set, log *logrus.Entry) moleculer.Mixin {
-	opening, stop := context.WithCancel(context.Background())
-	opened := make(chan struct{})
+	o := &opener{set: set, log: log}
 	return moleculer.Mixin{
-		Name:  hookDatasources,
-		Hooks: DatasourceHooks(hookDatasources, set),
-		Started: func(moleculer.BrokerContext, moleculer.ServiceSchema) {
-			go func() {
-				defer close(opened)
-				for opening.Err() == nil {
-					err := set.Open(opening)
-					if err == nil {
-						return
-					}
-					log.WithError(err).Error("the service's datasources do not open")
-					pause := time.NewTimer(reopen)
-					select {
-					case <-pause.C:
-					case <-opening.Done():
-						pause.Stop()
-					}
-				}
-			}()
-		},
-		Stopped: func(moleculer.BrokerContext, moleculer.ServiceSchema) {
-			stop()
-			<-opened
-			if err := set.Close(context.Background()); err != nil {
-				log.WithError(err).Warn("the service's datasources did not close cleanly")
-			}
-		},
+		Name:    hookDatasources,
+		Hooks:   DatasourceHooks(hookDatasources, set),
+		Started: func(moleculer.BrokerContext, moleculer.ServiceSchema) { o.start() },
+		Stopped: func(moleculer.BrokerContext, moleculer.ServiceSchema) { o.stop() },
+	}
+}
+
+// opener opens a set in the background and closes it.
+type opener struct {
+	set *datasource.Set
+	log *logrus.Entry
+
+	mu  sync.Mutex
+	end func() // ends the opening and waits for that; nil while the service is not started
+}
+
+func (o *opener) start() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var opening sync.WaitGroup
+	opening.Go(func() { o.open(ctx) })
+	o.end = func() { cancel(); opening.Wait() }
+}
+
+func (o *opener) open(ctx context.Context) {
+	for {
+		err := o.set.Open(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		o.log.WithError(err).Error("the service's datasources do not open")
+		pause := time.NewTimer(reopen)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
+}
+
+func (o *opener) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end == nil {
+		return
+	}
+	o.end()
+	o.end = nil
+	if err := o.set.Close(context.Background()); err != nil {
+		o.log.WithError(err).Warn("the service's datasources did not close cleanly")
 	}
 }
 

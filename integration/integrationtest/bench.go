@@ -129,15 +129,15 @@ func (b *bench) receive(body []byte, headers map[string]string, change ...func(p
 // genuine hands over a webhook as the platform sends it now.
 func (b *bench) genuine(w Webhook) (json.RawMessage, error) {
 	b.tb.Helper()
-	return b.receive(w.Body, b.headers(w))
+	return b.receive(w.Body, b.p.headers(b.channel, w))
 }
 
 // headers are those of a genuine webhook.
-func (b *bench) headers(w Webhook) map[string]string {
+func (p Platform) headers(ch *integration.Channel, w Webhook) map[string]string {
 	headers := map[string]string{"content-type": "application/json"}
 	maps.Copy(headers, w.Headers)
-	if b.p.Sign != nil {
-		maps.Copy(headers, b.p.Sign(b.channel, w.Body, Now()))
+	if p.Sign != nil {
+		maps.Copy(headers, p.Sign(ch, w.Body, Now()))
 	}
 	return headers
 }

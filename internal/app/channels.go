@@ -35,30 +35,32 @@ func openChannels(ctx context.Context, c *config.Config, caller action.Cluster) 
 	if err != nil {
 		return nil, err
 	}
+	var store *channelstore.Database
 	if c.Channels.Store == "postgres" {
-		return channelstore.OpenPostgres(ctx, dsn, keys)
+		store, err = channelstore.OpenPostgres(ctx, dsn, keys)
+	} else {
+		store, err = channelstore.OpenSQLite(ctx, dsn, keys)
 	}
-	return channelstore.OpenSQLite(ctx, dsn, keys)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
+// channelKeys are those of the configuration, nil where it has none: SQLite then makes one of its own.
 func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
-	switch texts := revealed(c.Channels.Keys); {
-	case len(texts) > 0:
-		keys, err := channelstore.ParseKeys(texts)
-		if err != nil {
-			return nil, c.Fault("channels.keys", "%v", err)
+	texts := revealed(c.Channels.Keys)
+	if len(texts) == 0 {
+		if c.Channels.Store == "postgres" {
+			return nil, c.Fault("channels.keys", "the store postgres needs a key that all nodes share: node channels keys generate makes one")
 		}
-		return keys, nil
-	case c.Channels.Store == "sqlite":
-		path := string(c.Channels.DSN)
-		keys, err := channelstore.KeyFile(path + ".key")
-		if err != nil {
-			return nil, fmt.Errorf("open the channel store %s: %w", path, err)
-		}
-		return keys, nil
-	default:
-		return nil, c.Fault("channels.keys", "the store %s needs a key that all nodes share; node channels keys generate makes one", c.Channels.Store)
+		return nil, nil
 	}
+	keys, err := channelstore.ParseKeys(texts)
+	if err != nil {
+		return nil, c.Fault("channels.keys", "%v", err)
+	}
+	return keys, nil
 }
 
 func revealed(secrets []strictyaml.Secret) []string {

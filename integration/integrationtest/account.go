@@ -1,0 +1,101 @@
+package integrationtest
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// testAccount checks what is asked about a channel's account at the platform.
+func testAccount(t *testing.T, p Platform) {
+	t.Helper()
+	if _, ok := p.Definition.Platform.(integration.HealthChecker); ok {
+		for name, test := range map[string]struct {
+			trouble *trouble
+			closed  bool
+			not     string
+		}{
+			"an API that is well":            {nil, false, integration.Unhealthy},
+			"credentials that are refused":   {new(status(http.StatusUnauthorized, "")), false, integration.Healthy},
+			"an API that is overloaded":      {new(status(http.StatusServiceUnavailable, "")), false, integration.Healthy},
+			"an API that cannot be reached":  {nil, true, integration.Healthy},
+			"an answer that cannot be read":  {&trouble{Answer: Answer{Body: "<html>"}}, false, integration.Healthy},
+			"a connection that breaks later": {&trouble{reset: true}, false, integration.Healthy},
+		} {
+			t.Run("health sees "+name, func(t *testing.T) {
+				b := b(t, p, test.trouble, test.closed)
+				health := b.health()
+				require.NotEqual(t, test.not, health.Status, health.Message)
+				require.Contains(t, []string{integration.Healthy, integration.Degraded, integration.Unhealthy}, health.Status)
+				require.NotEmpty(t, health.Message)
+			})
+		}
+	}
+	if _, ok := p.Definition.Platform.(integration.CredentialsValidator); ok {
+		t.Run("the right credentials are valid", func(t *testing.T) {
+			valid, err := b(t, p, nil, false).valid(nil)
+			require.NoError(t, err)
+			require.True(t, valid)
+		})
+		t.Run("credentials that the platform refuses are not", func(t *testing.T) {
+			valid, err := b(t, p, new(status(http.StatusUnauthorized, "")), false).valid(nil)
+			require.NoError(t, err)
+			require.False(t, valid)
+		})
+		t.Run("no credentials are not", func(t *testing.T) {
+			b := b(t, p, new(status(http.StatusUnauthorized, "")), false)
+			valid, err := b.valid(map[string]string{})
+			require.NoError(t, err)
+			require.False(t, valid)
+		})
+		t.Run("a platform that is down leaves the question open", func(t *testing.T) {
+			_, err := b(t, p, nil, true).valid(nil)
+			require.Error(t, err, "the credentials may be good: no answer is not an answer")
+		})
+	}
+}
+
+// b is a bench whose API is in trouble, or away.
+func b(tb testing.TB, p Platform, t *trouble, closed bool) *bench {
+	tb.Helper()
+	b := newBench(tb, p)
+	if t != nil {
+		b.fake.play(*t)
+	}
+	if closed {
+		b.fake.Close()
+	}
+	return b
+}
+
+func (b *bench) health() integration.Health {
+	b.tb.Helper()
+	result, err := b.call(b.tb.Context(), integration.ActionHealthCheck, object{"channelId": b.channel.ID}, &action.Request{})
+	require.NoError(b.tb, err, "a channel that cannot work is an answer, not an error")
+	var health integration.Health
+	require.NoError(b.tb, json.Unmarshal(result, &health))
+	return health
+}
+
+// valid asks about the channel's credentials, or others.
+func (b *bench) valid(others map[string]string) (bool, error) {
+	b.tb.Helper()
+	credentials := maps.Clone(b.channel.Credentials)
+	if others != nil {
+		credentials = others
+	}
+	result, err := b.call(b.tb.Context(), integration.ActionValidateCredentials,
+		object{"credentials": credentials, "settings": b.channel.Settings}, &action.Request{})
+	if err != nil {
+		return false, err
+	}
+	var answer struct{ Valid bool }
+	require.NoError(b.tb, json.Unmarshal(result, &answer))
+	return answer.Valid, nil
+}

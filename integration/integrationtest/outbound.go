@@ -1,0 +1,220 @@
+package integrationtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// enough is how long anything may take that should happen at once.
+const enough = 5 * time.Second
+
+// delivered stands for the kind of the error that a delivered message does not have.
+const delivered integration.ErrorKind = ""
+
+// ordeals are troubles of the API while a message is sent, and the kinds of errors that a platform may
+// make of them. All of them come without the platform's own JSON: what something on the way answers.
+var ordeals = []struct {
+	name    string
+	trouble trouble
+	timeout time.Duration // of the caller; zero is long
+	kinds   []integration.ErrorKind
+}{
+	{"an API that asks for a long pause", status(http.StatusTooManyRequests, "30"), 0, []integration.ErrorKind{integration.ErrThrottled}},
+	{"an API that fails", status(http.StatusInternalServerError, ""), 0, []integration.ErrorKind{integration.ErrTransient, integration.ErrUnknown}},
+	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), 0, []integration.ErrorKind{integration.ErrTransient, integration.ErrThrottled, integration.ErrUnknown}},
+	{"a gateway that got no answer", status(http.StatusGatewayTimeout, ""), 0, []integration.ErrorKind{integration.ErrUnknown}},
+	{"a request that is wrong", status(http.StatusBadRequest, ""), 0, []integration.ErrorKind{integration.ErrPermanent, integration.ErrInvalid}},
+	{"credentials that are refused", status(http.StatusUnauthorized, ""), 0, []integration.ErrorKind{integration.ErrAuth}},
+	{"something that is forbidden", status(http.StatusForbidden, ""), 0, []integration.ErrorKind{integration.ErrPermanent, integration.ErrAuth}},
+	{"an API that has moved", trouble{Answer: Answer{Status: http.StatusFound, Header: map[string]string{"Location": "/elsewhere"}}}, 0, []integration.ErrorKind{integration.ErrPermanent, integration.ErrUnknown, integration.ErrAuth}},
+	{"a connection that breaks before the request is read", trouble{reset: true, unread: true}, 0, []integration.ErrorKind{integration.ErrUnknown, integration.ErrTransient}},
+	{"a connection that breaks after the request was read", trouble{reset: true}, 0, []integration.ErrorKind{integration.ErrUnknown}},
+	{"an answer that is no JSON", trouble{Answer: Answer{Body: "<html>welcome</html>"}}, 0, []integration.ErrorKind{integration.ErrUnknown, delivered}},
+	{"half of an answer", trouble{Answer: Answer{Body: `{"`}}, 0, []integration.ErrorKind{integration.ErrUnknown, delivered}},
+	{"an empty answer", trouble{}, 0, []integration.ErrorKind{integration.ErrUnknown, delivered}},
+	{"an answer of another shape", trouble{Answer: Answer{Body: `[null]`}}, 0, []integration.ErrorKind{integration.ErrUnknown, delivered}},
+	{"no answer before the caller's deadline", trouble{hang: true}, 300 * time.Millisecond, []integration.ErrorKind{integration.ErrUnknown}},
+}
+
+func status(code int, retryAfter string) trouble {
+	t := trouble{Answer: Answer{Status: code}}
+	if retryAfter != "" {
+		t.Header = map[string]string{"Retry-After": retryAfter}
+	}
+	return t
+}
+
+// How the factory answers: see its own tests. A pause of more than ten seconds is left to the caller.
+const (
+	attempts  = 3
+	longPause = 30 * time.Second
+)
+
+func testOutbound(t *testing.T, p Platform) {
+	t.Helper()
+	for _, s := range p.Sends {
+		t.Run("a message becomes its requests/"+s.Name, func(t *testing.T) { testSend(t, p, s) })
+	}
+	t.Run("trouble", func(t *testing.T) {
+		for _, o := range ordeals {
+			t.Run(o.name, func(t *testing.T) {
+				t.Parallel() // for they wait for the factory to try again
+				b := newBench(t, p)
+				b.fake.play(o.trouble)
+				started := time.Now()
+				v := b.send(p.Sends[0].Message, cmp.Or(o.timeout, time.Minute))
+				require.Contains(t, o.kinds, v.kind, "%+v", v)
+				require.Equal(t, v.kind == integration.ErrThrottled || v.kind == integration.ErrTransient, v.retryable, "%+v", v)
+				requests := len(b.fake.seen())
+				switch {
+				case o.trouble.Header["Retry-After"] != "":
+					require.Equal(t, longPause, v.retryAfter, "the caller must be told how long to wait")
+					require.Equal(t, 1, requests, "the API asked to wait")
+				case v.retryable:
+					require.Equal(t, attempts, requests)
+				default:
+					require.Equal(t, 1, requests, "what may have been delivered, or never will be, must not be sent again")
+				}
+				if o.timeout != 0 {
+					require.Less(t, time.Since(started), enough, "the caller has gone long ago")
+				}
+			})
+		}
+		t.Run("an API that cannot be reached", func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, p)
+			b.fake.Close()
+			v := b.send(p.Sends[0].Message, time.Minute)
+			require.Equal(t, integration.ErrTransient, v.kind, "nothing was sent, so it can be sent again: %+v", v)
+			require.True(t, v.retryable)
+		})
+		t.Run("an API that asks for a short pause", func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, p)
+			hurry := status(http.StatusTooManyRequests, "1")
+			hurry.times = 1
+			b.fake.play(hurry)
+			v := b.send(p.Sends[0].Message, time.Minute)
+			require.Equal(t, delivered, v.kind, "%+v", v)
+			seen := b.fake.seen()
+			require.GreaterOrEqual(t, len(seen), 2)
+			require.GreaterOrEqual(t, seen[1].at.Sub(seen[0].at), time.Second)
+		})
+	})
+	t.Run("many messages at once do not disturb each other", func(t *testing.T) { testMany(t, p) })
+}
+
+func testSend(t *testing.T, p Platform, s Send) {
+	t.Helper()
+	b := newBench(t, p)
+	if s.Answer != nil {
+		b.fake.play(trouble{Answer: *s.Answer})
+	}
+	v := b.send(s.Message, time.Minute)
+	v.event.ID, v.event.Header = "", nil
+	golden(t, "sends", s.Name, struct {
+		Requests []request       `json:"requests"`
+		Result   json.RawMessage `json:"result,omitempty"`
+		Error    *action.Error   `json:"error,omitempty"`
+		Event    event           `json:"event"`
+	}{b.fake.seen(), v.result, v.err, v.event})
+}
+
+// verdict is what became of a send.
+type verdict struct {
+	kind       integration.ErrorKind
+	retryable  bool
+	retryAfter time.Duration
+	result     json.RawMessage
+	err        *action.Error
+	event      event
+}
+
+// send sends a message and checks what holds for every send: one event, and that it agrees with what
+// the caller is told.
+func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
+	b.tb.Helper()
+	ctx, cancel := context.WithTimeout(b.tb.Context(), timeout)
+	defer cancel()
+	params := object{"channelId": b.channel.ID, "message": m}
+	result, err := b.call(ctx, integration.ActionSendMessage, params, &action.Request{})
+	v := verdict{result: result}
+	if err != nil {
+		var ok bool
+		v.err, ok = errors.AsType[*action.Error](err)
+		require.True(b.tb, ok, "the error must be typed: %v", err)
+		var data struct {
+			Kind         integration.ErrorKind
+			Outcome      integration.Outcome
+			RetryAfterMs int64
+		}
+		require.NoError(b.tb, json.Unmarshal([]byte(toJSON(b.tb, v.err.Data)), &data), "%v", v.err)
+		v.kind, v.retryable, v.retryAfter = data.Kind, v.err.Retryable, time.Duration(data.RetryAfterMs)*time.Millisecond
+		require.NotEmpty(b.tb, v.kind, "the error must be of a kind: %v", v.err)
+		require.NotEmpty(b.tb, v.err.Type)
+	} else {
+		var r integration.SendResult
+		require.NoError(b.tb, json.Unmarshal(result, &r))
+		require.Equal(b.tb, r.Success, r.Error == nil, "%s", result)
+		if r.Error != nil {
+			v.kind, v.retryable = r.Error.Class, r.Error.Retryable
+			require.NotEmpty(b.tb, r.Error.Code)
+			require.NotEmpty(b.tb, r.Error.Message)
+		}
+	}
+	events := b.events.take()
+	require.Len(b.tb, events, 1, "each send has one event")
+	v.event = events[0]
+	if v.kind == delivered {
+		require.Equal(b.tb, namespace+".processing.message.sent", v.event.Name)
+		return v
+	}
+	require.Equal(b.tb, namespace+".processing.message.failed", v.event.Name)
+	var payload struct {
+		Error    string
+		Metadata struct{ Kind integration.ErrorKind }
+	}
+	require.NoError(b.tb, json.Unmarshal(v.event.Payload, &payload))
+	require.NotEmpty(b.tb, payload.Error)
+	require.Equal(b.tb, v.kind, payload.Metadata.Kind)
+	return v
+}
+
+func testMany(t *testing.T, p Platform) {
+	t.Helper()
+	b := newBench(t, p)
+	const many = 16
+	var wg sync.WaitGroup
+	for range many {
+		wg.Go(func() {
+			params := object{"channelId": b.channel.ID, "message": p.Sends[0].Message}
+			if _, err := b.call(t.Context(), integration.ActionSendMessage, params, &action.Request{}); err != nil {
+				t.Errorf("a send fails: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if _, err := b.genuine(p.Webhooks[0]); err != nil {
+				t.Errorf("a webhook is refused: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	sent := 0
+	for _, e := range b.events.take() {
+		if e.Name == namespace+".processing.message.sent" {
+			sent++
+		}
+	}
+	require.Equal(t, many, sent)
+}
