@@ -215,7 +215,9 @@ func (s *Service) assemble() {
 		s.schema.Mixins = append(s.schema.Mixins, moleculer.Mixin{Name: m.Name, Created: m.Created, Started: m.Started, Stopped: m.Stopped})
 	}
 	add(mixins.Permissions())
-	maps.Copy(hooks, mixins.DatasourceHooks("service.datasources", s.datasources)) // a mixin's stand beside them
+	if len(def.Datasources) > 0 {
+		maps.Copy(hooks, mixins.DatasourceHooks("service.datasources", s.datasources)) // a mixin's stand beside them
+	}
 	if slices.ContainsFunc(def.Actions, func(a moleculer.Action) bool { return action.SpecOf(a).Cache != nil }) {
 		if m := mixins.Memoize(s.results, cache.Keygen{Dialect: s.runtime.Dialect}); add(m) {
 			s.schema.Events = append(s.schema.Events, m.Events...)

@@ -59,7 +59,7 @@ func (f *fake) play(t trouble) {
 func (f *fake) seen() []request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]request(nil), f.requests...)
+	return append([]request{}, f.requests...)
 }
 
 func (f *fake) next(r request) *trouble {

@@ -1,6 +1,7 @@
 package integrationtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -67,7 +68,9 @@ func messageOf(tb testing.TB, e event) integration.Message {
 	tb.Helper()
 	require.Equal(tb, namespace+".processing.message.received", e.Name)
 	var payload receivedEvent
-	require.NoError(tb, json.Unmarshal(e.Payload, &payload))
+	decoder := json.NewDecoder(bytes.NewReader(e.Payload))
+	decoder.UseNumber() // metadata.raw may hold numbers that no float64 does
+	require.NoError(tb, decoder.Decode(&payload))
 	require.NotEmpty(tb, payload.TenantID)
 	require.NotEmpty(tb, payload.ChannelID)
 	require.NotEmpty(tb, payload.Platform)
@@ -165,9 +168,7 @@ func testForged(t *testing.T, p Platform) {
 		maps.Copy(headers, p.Sign(ch, w.Body, Now()))
 	})
 	if p.signsBody() {
-		for name, at := range map[string]int{"first": 0, "middle": len(w.Body) / 2, "last": len(w.Body) - 1} {
-			refuse("with a flipped bit in the body's "+name+" byte", same, func() []byte { return flippedAt(w.Body, at) }, asIs)
-		}
+		refuse("with a flipped bit in the body", same, func() []byte { return flippedBody(w.Body) }, asIs)
 		refuse("with a line break after the body", same, func() []byte { return append(slices.Clone(w.Body), '\n') }, asIs)
 	}
 }
@@ -257,6 +258,18 @@ func flippedAt(text []byte, i int) []byte {
 		changed[i] ^= 1
 	}
 	return changed
+}
+
+// flippedBody changes one bit near the middle, such that JSON stays JSON: otherwise that alone is a reason to
+// refuse it.
+func flippedBody(body []byte) []byte {
+	for i := range body {
+		changed := flippedAt(body, (i+len(body)/2)%len(body))
+		if json.Valid(changed) == json.Valid(body) {
+			return changed
+		}
+	}
+	return nil
 }
 
 func mapValues(m map[string]string, f func(string) string) {

@@ -52,7 +52,7 @@ func quoting(status int, text string) object {
 	inner := object{"message": text, "description": text, "code": status, "error_user_msg": text, "details": text}
 	return object{
 		"ok": false, "success": false, "code": status, "error_code": status, "status": text,
-		"error": inner, "errors": []object{inner}, "message": text, "description": text, "detail": text, "reason": text, "id": text,
-		"result": object{"id": text, "username": text, "message": text},
+		"error": inner, "errors": []object{inner}, "message": text, "description": text, "detail": text, "reason": text,
+		"result": object{"username": text, "message": text},
 	}
 }

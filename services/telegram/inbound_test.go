@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,10 +17,9 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/telegram"
 )
-
-var rewrite = flag.Bool("update", false, "write the golden files anew")
 
 // canary must never be seen in what leaves the package.
 const (
@@ -68,14 +66,7 @@ func TestUpdatesBecomeTheMessagesOfTheGoldenFiles(t *testing.T) {
 			require.NoError(t, err)
 			messages, err := platform.Normalize(t.Context(), webhook(payload))
 			require.NoError(t, err)
-			got := indented(t, messages)
-			golden := strings.TrimSuffix(name, ".json") + ".golden.json"
-			if *rewrite {
-				require.NoError(t, os.WriteFile(golden, got, 0o600))
-			}
-			want, err := os.ReadFile(golden)
-			require.NoError(t, err)
-			require.Equal(t, string(want), string(got))
+			integrationtest.Golden(t, strings.TrimSuffix(name, ".json")+".golden.json", indented(t, messages))
 		})
 	}
 }

@@ -24,8 +24,7 @@ services.channels = ({ known }, send) => ({
 	}
 });
 
-// Memoised results, the same as those of the Go service of this name but for `by`. As with moleculer-db, the
-// event cache.clean.<service> cleans them.
+// Memoised results, the same as those of the Go service of this name but for `by`. Cleaning them is left to Go.
 services.posts = () => {
 	let ran = 0;
 	return {
@@ -34,11 +33,6 @@ services.posts = () => {
 			find: {
 				cache: { keys: ["id", "#tenantId"], ttl: 60 },
 				handler: ctx => ({ by: "node", ran: ++ran, id: ctx.params.id })
-			}
-		},
-		events: {
-			"cache.clean.posts"() {
-				return this.broker.cacher?.clean("posts.**");
 			}
 		}
 	};

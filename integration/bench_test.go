@@ -1,0 +1,66 @@
+package integration_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+// BenchmarkReceiveWebhook is the factory's own part of a webhook: neither a link, nor a platform, nor a
+// server of events takes any time in it.
+func BenchmarkReceiveWebhook(b *testing.B) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	def := integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: still{},
+		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0"},
+	}
+	service, err := integration.Define(def, integration.Runtime{
+		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),
+		Now: func() time.Time { return now },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	params, err := json.Marshal(object{
+		"channelId": "c1", "payload": object{"n": 1}, "headers": object{"content-type": "application/json"}, "timestamp": now.UnixMilli(), "rawBody": `{"n":1}`,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		req := &action.Request{Params: params, Meta: action.NewMeta(nil), RequestID: "r"}
+		if _, err := service.Call(b.Context(), integration.ActionReceiveWebhook, req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// still is a platform with one message in every webhook.
+type still struct{}
+
+func (still) Normalize(context.Context, *integration.Webhook) ([]integration.Message, error) {
+	return []integration.Message{{ID: "m1", DedupKey: "1", ConversationID: "c", Content: integration.Content{Type: "TEXT", Text: "hi"}}}, nil
+}
+
+func (still) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
+	return &integration.SendResult{Success: true}, nil
+}
+
+// discard stores events nowhere.
+type discard struct{}
+
+func (discard) Subject(name string) string { return name }
+
+func (discard) Publish(string, string, map[string][]string, []byte) func(context.Context) error {
+	return func(context.Context) error { return nil }
+}

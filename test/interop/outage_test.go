@@ -1,0 +1,334 @@
+package interop_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/moleculer-go/moleculer"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/strictyaml"
+	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/services/telegram"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
+)
+
+// impatience is what the action notes.quick gives its database.
+const impatience = 300 * time.Millisecond
+
+// notes is a service with a database: count asks it, quick asks it and waits for a moment only, ping does
+// without it, and cached needs a cache to be fast.
+func notes(database string) integration.ServiceDefinition {
+	count := func(ctx context.Context) (int, error) {
+		db, err := datasource.Get[*pgxpool.Pool](ctx, "ledger")
+		if err != nil {
+			return 0, err
+		}
+		var n int
+		return n, db.QueryRow(ctx, "SELECT 1").Scan(&n)
+	}
+	return integration.ServiceDefinition{
+		Name:        "notes",
+		Datasources: []datasource.Definition{datasource.Postgres("ledger", datasource.PostgresOptions{URL: database})},
+		Actions: []moleculer.Action{
+			integration.NewAction("count", func(ctx *integration.Context, _ integration.None) (int, error) { return count(ctx) }, action.Spec{}),
+			integration.NewAction("quick", func(ctx *integration.Context, _ integration.None) (int, error) {
+				short, cancel := context.WithTimeout(ctx, impatience)
+				defer cancel()
+				return count(short)
+			}, action.Spec{}),
+			integration.NewAction("ping", func(*integration.Context, integration.None) (string, error) { return "pong", nil }, action.Spec{}),
+			integration.NewAction("cached", func(*integration.Context, integration.None) (string, error) { return "computed", nil },
+				action.Spec{Cache: &action.CacheRule{TTL: time.Minute}}),
+		},
+	}
+}
+
+// depot is Telegram under another name, with a database of its own.
+func depot(database string) integration.Definition {
+	def := telegram.Definition(httpapi.New())
+	def.Name, def.Spec.Platform = "depot", "depot"
+	def.Datasources = []datasource.Definition{datasource.Postgres("stock", datasource.PostgresOptions{URL: database})}
+	return def
+}
+
+// besieged is a node whose servers go away, and a Node.js node that calls it.
+type besieged struct {
+	*host
+	peer            *peer
+	postgres, redis *testserver.Server
+}
+
+func startBesieged(t *testing.T) *besieged {
+	t.Helper()
+	natsURL := natsServer(t).URL()
+	b := &besieged{postgres: testserver.StartPostgres(t), redis: testserver.StartRedis(t), peer: startKeeper(t, natsURL, peerOptions{})}
+	bot := telegramtest.NewServer(oldToken)
+	t.Cleanup(bot.Close)
+	database, key := b.postgres.URL(), newKey(t, "k1")
+	set := func(c *config.Config) {
+		c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
+		c.Cache.Driver, c.Cache.URL = "redis", config.URL(b.redis.URL())
+		c.Services = []string{"telegram", "depot", "notes"}
+	}
+	applyChannels(t, hostConfig(t, natsURL, set), fmt.Sprintf(
+		`channels: [{id: shop, tenantId: %s, platform: telegram, credentials: {token: "%s", secretToken: %s}, settings: {apiBase: "%s"}}]`,
+		tenantID, oldToken, oldSecret, bot.URL()))
+	offer := app.Offer{Platforms: []integration.Definition{depot(database)}, Services: []integration.ServiceDefinition{notes(database)}}
+	b.host = startHost(t, natsURL, offer, set)
+	reachable(t, b.peer, b.ID, "depot.i_status")
+	b.well(t)
+	return b
+}
+
+// call calls an action of the node and requires that it takes no longer than it may.
+func (b *besieged) call(t *testing.T, name string, params any, timeout time.Duration) (string, error) {
+	t.Helper()
+	began := time.Now()
+	result, err := b.peer.Call(t.Context(), name, params, fields{"nodeID": b.ID, "timeout": timeout.Milliseconds()})
+	require.Less(t, time.Since(began), timeout+500*time.Millisecond, name)
+	return string(result.Data), err
+}
+
+func (b *besieged) answers(t *testing.T, name, want string) {
+	t.Helper()
+	data, err := b.call(t, name, nil, 5*time.Second)
+	require.NoError(t, err, name)
+	require.Equal(t, want, data, name)
+}
+
+// health is what $node.health tells of the datasources, such as "notes/ledger": "healthy".
+func (b *besieged) health(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := b.call(t, "$node.health", nil, 5*time.Second)
+	require.NoError(t, err)
+	told := decode[struct {
+		Datasources []struct{ Service, Name, Status, Message string }
+	}](t, []byte(data))
+	states := map[string]string{}
+	for _, d := range told.Datasources {
+		states[d.Service+"/"+d.Name] = d.Status
+		require.Equal(t, d.Status == "healthy", d.Message == "", "%s: %s", d.Name, d.Message)
+	}
+	return states
+}
+
+// well waits until all is well.
+func (b *besieged) well(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return get(t, b.URL+"/-/ready").status == http.StatusOK }, patience, tick, "ready")
+	require.Eventually(t, func() bool {
+		for _, state := range b.health(t) {
+			if state != "healthy" {
+				return false
+			}
+		}
+		return true
+	}, patience, tick, "healthy")
+	b.answers(t, "notes.count", "1")
+	b.answers(t, "notes.quick", "1")
+	b.answers(t, "notes.ping", `"pong"`)
+	require.NoError(t, text(b.peer, b.ID, "shop"))
+	failsWith(t, text(b.peer, b.ID, "nobody"), http.StatusNotFound, "CHANNEL_NOT_FOUND", false)
+	data, err := b.call(t, "depot.i_healthCheck", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.Contains(t, data, `"status":"healthy"`)
+	require.Contains(t, data, `"stock"`)
+}
+
+// ill waits until node and service tell which datasources do not work.
+func (b *besieged) ill(t *testing.T) {
+	t.Helper()
+	want := map[string]string{"/channels": "unhealthy", "/cache": "healthy", "notes/ledger": "unhealthy", "depot/stock": "unhealthy"}
+	require.Eventually(t, func() bool { return maps.Equal(want, b.health(t)) }, patience, tick)
+	ready := get(t, b.URL+"/-/ready")
+	require.Equal(t, http.StatusServiceUnavailable, ready.status)
+	for _, name := range []string{`"name":"channels","status":"unhealthy"`, `"service":"notes","name":"ledger","status":"unhealthy"`} {
+		require.Contains(t, ready.body, name)
+	}
+	data, err := b.call(t, "depot.i_healthCheck", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.Contains(t, data, `"status":"unhealthy"`)
+	require.Contains(t, data, `datasource stock: `)
+	for _, said := range []string{ready.body, data, fmt.Sprint(b.health(t))} {
+		require.NotContains(t, said, "127.0.0.1", "where the servers are is nobody's business")
+	}
+}
+
+// others requires that what needs no database works.
+func (b *besieged) others(t *testing.T) {
+	t.Helper()
+	b.answers(t, "notes.ping", `"pong"`)
+	b.answers(t, "notes.cached", `"computed"`)
+	require.NoError(t, text(b.peer, b.ID, "shop"), "a channel that is known")
+}
+
+func TestANodeOutlivesItsDatabases(t *testing.T) {
+	t.Parallel()
+	b := startBesieged(t)
+
+	t.Run("PostgreSQL is gone for ten seconds", func(t *testing.T) {
+		gone := time.NewTimer(10 * time.Second)
+		b.postgres.Stop()
+		for round, over := 0, false; !over; round++ {
+			for _, name := range []string{"notes.count", "notes.quick"} {
+				_, err := b.call(t, name, nil, time.Second)
+				failsWith(t, err, http.StatusServiceUnavailable, "DATASOURCE_UNAVAILABLE", true)
+			}
+			failsWith(t, text(b.peer, b.ID, fmt.Sprint("unknown-", round)), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
+			b.others(t)
+			if round == 0 {
+				b.ill(t)
+			}
+			pause := time.NewTimer(200 * time.Millisecond)
+			select {
+			case <-gone.C:
+				over = true
+			case <-pause.C:
+			}
+		}
+		b.postgres.Start()
+		b.well(t)
+	})
+
+	t.Run("PostgreSQL hangs", func(t *testing.T) {
+		b.postgres.Pause()
+		_, err := b.call(t, "notes.quick", nil, 2*time.Second)
+		failsWith(t, err, http.StatusServiceUnavailable, "DATASOURCE_UNAVAILABLE", true)
+		// Who gives up first, the caller or the node, is a matter of chance.
+		_, err = b.call(t, "notes.count", nil, 500*time.Millisecond)
+		require.Contains(t, []string{"DATASOURCE_UNAVAILABLE", "REQUEST_TIMEOUT"}, asCallError(t, err).Type)
+		require.True(t, asCallError(t, err).Retryable)
+		err = text(b.peer, b.ID, "unknown")
+		require.Contains(t, []string{"CHANNELS_UNAVAILABLE", "REQUEST_TIMEOUT"}, asCallError(t, err).Type)
+		require.True(t, asCallError(t, err).Retryable)
+		t.Log("DBG A", time.Now())
+		b.others(t)
+		t.Log("DBG B", time.Now())
+		b.ill(t)
+		t.Log("DBG C", time.Now())
+		b.postgres.Resume()
+		t.Log("DBG D", time.Now(), get(t, b.URL+"/-/ready").body)
+		b.well(t)
+		t.Log("DBG E", time.Now())
+	})
+
+	for name, outage := range map[string]struct{ begin, end func() }{
+		"Redis is gone": {b.redis.Stop, b.redis.Start},
+		"Redis hangs":   {b.redis.Pause, b.redis.Resume},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outage.begin()
+			began := time.Now()
+			for range 20 {
+				data, err := b.call(t, "notes.cached", nil, 4*time.Second)
+				require.NoError(t, err, "slower, but it goes on")
+				require.Equal(t, `"computed"`, data)
+			}
+			require.Less(t, time.Since(began), 5*time.Second, "not each call waits for the cache")
+			require.Eventually(t, func() bool { return b.health(t)["/cache"] == "unhealthy" }, patience, tick)
+			ready := get(t, b.URL+"/-/ready")
+			require.Equal(t, http.StatusOK, ready.status, "the node can do without")
+			require.Contains(t, ready.body, `"name":"cache","status":"unhealthy"`)
+			b.answers(t, "notes.count", "1")
+			outage.end()
+			b.well(t)
+			b.answers(t, "notes.cached", `"computed"`)
+		})
+	}
+	require.NotContains(t, b.Log.String(), "panic")
+}
+
+func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
+	t.Parallel()
+	natsURL := natsServer(t).URL()
+	peer := startPeer(t, natsURL, peerOptions{})
+	book := &logbook{}
+	c := hostConfig(t, natsURL, func(c *config.Config) { c.Services = []string{"sums"} })
+	sums := integration.ServiceDefinition{
+		Name: "sums", Dependencies: []string{"math"},
+		Actions: []moleculer.Action{integration.NewAction("two", func(ctx *integration.Context, _ integration.None) (sum int, err error) {
+			return sum, ctx.Call("math.add", fields{"a": 1, "b": 1}, &sum)
+		}, action.Spec{})},
+	}
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, book, c.Log, secrets)
+	type outcome struct {
+		node *app.Node
+		err  error
+	}
+	started := make(chan outcome, 1)
+	go func() {
+		n, err := app.Start(t.Context(), c, app.Offer{Services: []integration.ServiceDefinition{sums}}, log, secrets)
+		started <- outcome{n, err}
+	}()
+	require.Eventually(t, func() bool {
+		return strings.Contains(book.String(), "sums waits for the services it depends on") && strings.Contains(book.String(), "dependencies=math")
+	}, patience, tick)
+	_, err := peer.Call(t.Context(), "sums.two", nil, fields{"timeout": 1000})
+	require.Equal(t, "SERVICE_NOT_FOUND", asCallError(t, err).Type)
+	require.Empty(t, started)
+
+	peer.CreateService(t, service{Name: "math"})
+	o := <-started
+	require.NoError(t, o.err)
+	t.Cleanup(o.node.Stop)
+	peer.WaitForServices(t, "sums")
+	result, err := peer.Call(t.Context(), "sums.two", nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, "2", string(result.Data))
+}
+
+func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	natsURL := natsServer(t).URL()
+	postgres := testserver.StartPostgres(t)
+	missing := strings.Replace(postgres.URL(), "/postgres?", "/nowhere?", 1)
+	for name, test := range map[string]struct {
+		def    integration.ServiceDefinition
+		limit  time.Duration
+		within time.Duration
+		want   []string
+	}{
+		"that no server answers for": {
+			notes("postgres://notes:CANARY-password@127.0.0.1:1/notes"), time.Second, 3 * time.Second, []string{"service notes", `datasource "ledger"`},
+		},
+		"that is not there": {
+			notes(missing), time.Minute, 5 * time.Second, []string{"service notes", `datasource "ledger"`, `"nowhere" does not exist`},
+		},
+		"that nobody can define": {
+			notes("mysql://notes:CANARY-password@127.0.0.1/notes"), time.Minute, 5 * time.Second, []string{`service "notes"`, `datasource "ledger"`, "PostgreSQL"},
+		},
+		"that needs another service": {
+			integration.ServiceDefinition{Name: "notes", Dependencies: []string{"absent"}, Actions: notes(missing).Actions},
+			time.Second, 3 * time.Second, []string{"service notes", "absent"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			h, err := tryHost(t, natsURL, app.Offer{Services: []integration.ServiceDefinition{test.def}}, func(c *config.Config) {
+				c.Services, c.Limits.StartTimeout = []string{"notes"}, test.limit
+			})
+			require.Less(t, time.Since(began), test.within)
+			for _, part := range test.want {
+				require.ErrorContains(t, err, part)
+			}
+			require.NotContains(t, err.Error()+h.Log.String(), "CANARY")
+		})
+	}
+}
