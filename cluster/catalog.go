@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +73,7 @@ func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}}
 // add takes a started moleculer-go service in. Actions that bring no handler of ours are run by plain.
 func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
 	enc := encoder{log.WithField("service", schema.Name)}
+	events := mergedEvents(schema)
 	version := wireVersion(schema.Version)
 	full := action.FullName(schema.Name, schema.Version, settings)
 	service := &localService{fullName: full, info: map[string]json.RawMessage{
@@ -79,7 +81,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		"fullName": enc.json("fullName", full),
 		"settings": enc.object("settings", publicSettings(settings)),
 		"metadata": enc.object("metadata", schema.Metadata),
-		"events":   enc.json("events", eventDefinitions(schema)),
+		"events":   enc.json("events", eventDefinitions(schema.Name, events)),
 	}}
 	if version != nil {
 		service.info["version"] = version
@@ -125,7 +127,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 	}
 	slices.Sort(service.actions)
 	c.services = append(c.services, service)
-	for _, e := range schema.Events {
+	for _, e := range events {
 		c.listen(e.Name, cmp.Or(e.Group, schema.Name), &listener{full, e.Handler, middlewares})
 	}
 }
@@ -173,12 +175,27 @@ func (c *catalog) groups(name string) []string {
 	return groups
 }
 
+// mergedEvents are a service's own events and those of its mixins. moleculer-go's own merge loses the
+// latter where the service has none, and repeats them where it has several.
+func mergedEvents(schema *moleculer.ServiceSchema) []moleculer.Event {
+	var inherited []moleculer.Event
+	for _, m := range schema.Mixins {
+		inherited = append(inherited, m.Events...)
+	}
+	own := slices.DeleteFunc(slices.Clone(schema.Events), func(e moleculer.Event) bool {
+		return slices.ContainsFunc(inherited, func(m moleculer.Event) bool {
+			return e.Name == m.Name && e.Group == m.Group && reflect.ValueOf(e.Handler).Pointer() == reflect.ValueOf(m.Handler).Pointer()
+		})
+	})
+	return append(own, inherited...)
+}
+
 // eventDefinitions is a service's events as INFO carries them.
-func eventDefinitions(schema *moleculer.ServiceSchema) map[string]map[string]string {
+func eventDefinitions(service string, events []moleculer.Event) map[string]map[string]string {
 	definitions := map[string]map[string]string{}
-	for _, e := range schema.Events {
+	for _, e := range events {
 		definitions[e.Name] = map[string]string{"name": e.Name}
-		if e.Group != "" && e.Group != schema.Name {
+		if e.Group != "" && e.Group != service {
 			definitions[e.Name]["group"] = e.Group
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Channel is a tenant's account at a platform: the SDK's IntegrationConfig. (What @moleculer/channels
@@ -110,6 +111,8 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		switch {
 		case value == "" && f.Required:
 			fault(key, "is required: %s", f.Help)
+		case f.Secret && isMasked(value):
+			fault(key, "is masked, as channels are shown: give the value itself")
 		case value != "" && f.Pattern != nil && !f.Pattern.MatchString(value):
 			fault(key, "does not look right: %s", f.Help)
 		}
@@ -167,10 +170,18 @@ func (c *Channel) Masked(fields []Field) *Channel {
 	return &m
 }
 
+const masking = "****"
+
 func mask(v string) string {
 	characters := []rune(v)
 	if len(characters) < 12 {
-		return "****"
+		return masking
 	}
-	return "****" + string(characters[len(characters)-2:])
+	return masking + string(characters[len(characters)-2:])
+}
+
+// isMasked says whether v is what mask makes of a value.
+func isMasked(v string) bool {
+	rest, ok := strings.CutPrefix(v, masking)
+	return ok && utf8.RuneCountInString(rest) <= 2
 }

@@ -91,8 +91,8 @@ func TestALogLineTellsWhoseItIs(t *testing.T) {
 		return nil
 	}))
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error { ctx.Log().Info("hi"); return nil }))
-	fields := []logrus.Fields{{"service": "users", "action": "look", "requestID": "trace", "tenant": "t1", "channel": "c1", "user": "u1"}, {"service": "users", "action": "look", "requestID": "trace"}}
-	require.Equal(t, fields, []logrus.Fields{logs.AllEntries()[0].Data, logs.AllEntries()[1].Data})
+	want := []logrus.Fields{{"service": "users", "action": "look", "requestID": "trace", "tenant": "t1", "channel": "c1", "user": "u1"}, {"service": "users", "action": "look", "requestID": "trace"}}
+	require.Equal(t, want, []logrus.Fields{logs.AllEntries()[0].Data, logs.AllEntries()[1].Data})
 }
 
 func TestAContextWithoutAServiceIsOfNoHarm(t *testing.T) {

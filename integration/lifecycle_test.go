@@ -165,7 +165,9 @@ func TestLifecycleFunctionsHaveAllThatHandlersHave(t *testing.T) {
 	b := newBench(t)
 	b.runtime.Cluster, b.runtime.Cache = n.caller.Caller(), newCache(t)
 	look := func(ctx *integration.Context) error {
-		ctx = integration.FromContext(context.WithValue(ctx, struct{}{}, 1)) // from any context below
+		below, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ctx = integration.FromContext(below)
 		var answer string
 		if err := ctx.Call("orders.count", nil, &answer); err != nil {
 			return err

@@ -44,7 +44,9 @@ func wrong() integration.ServiceDefinition {
 	return integration.ServiceDefinition{
 		Name: "7 dwarfs",
 		Actions: []moleculer.Action{
-			newGet(action.Spec{}), newGet(action.Spec{}), {Name: "idle"}, answering("bad name", ""),
+			newGet(action.Spec{}), newGet(action.Spec{}),
+			{Name: "idle"},
+			answering("bad name", ""),
 			integration.NewAction("count", func(*integration.Context, int) (int, error) { return 0, nil }, action.Spec{}),
 			integration.NewAction[user, user]("lazy", nil, action.Spec{}),
 			integration.NewAction("odd", func(*integration.Context, struct {

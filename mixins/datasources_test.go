@@ -69,7 +69,7 @@ func TestDatasourcesThatDoNotOpenAreTriedAgain(t *testing.T) {
 	b.serve("n1", reading(mixins.Datasources(b.drawing(life, 2), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
 	_, err := b.call("old.read", nil, nil)
-	require.True(t, requireError(t, err, 503, datasource.TypeUnavailable).Retryable)
+	require.True(t, errorOf(t, err, 503, datasource.TypeUnavailable).Retryable)
 	eventually(t, func() bool {
 		_, err := b.call("old.read", nil, nil)
 		return err == nil

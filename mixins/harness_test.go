@@ -93,7 +93,13 @@ func (b *bench) callNode(id, name string, params, meta object) (string, error) {
 	return string(answer.Data), nil
 }
 
-func requireError(t *testing.T, err error, code int, typ string) *action.Error {
+func requireError(t *testing.T, err error, code int, typ string) {
+	t.Helper()
+	_ = errorOf(t, err, code, typ)
+}
+
+// errorOf returns what a caller gets to see, of the code and type that it must have.
+func errorOf(t *testing.T, err error, code int, typ string) *action.Error {
 	t.Helper()
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, "%v", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moleculer-go/moleculer"
 
@@ -54,8 +55,14 @@ func memoized(c *cache.Cache, keys cache.Keygen, e action.Endpoint, next action.
 		if req.Meta.Get("$cache", &use) && !use {
 			return next(ctx, req)
 		}
-		return c.Once(ctx, keys.Key(e.Action, rule, req), policy, func(ctx context.Context) (json.RawMessage, error) {
-			result, err := next(ctx, req)
+		// The computing may outlast this call, so it has a request of its own. What it adds to meta reaches the
+		// caller who has waited for it, as in Node, and no other.
+		own := *req
+		own.Meta = req.Meta.With(nil)
+		var computed atomic.Bool
+		answer, err := c.Once(ctx, keys.Key(e.Action, rule, req), policy, func(ctx context.Context) (json.RawMessage, error) {
+			result, err := next(ctx, &own)
+			computed.Store(true)
 			if err != nil {
 				return nil, err
 			}
@@ -68,6 +75,15 @@ func memoized(c *cache.Cache, keys cache.Keygen, e action.Endpoint, next action.
 			}
 			return raw, nil
 		})
+		if computed.Load() {
+			if meta, err := own.Meta.MarshalJSON(); err == nil {
+				req.Meta.Merge(meta)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return answer, nil
 	}
 }
 

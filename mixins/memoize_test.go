@@ -3,8 +3,10 @@ package mixins_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/moleculer-go/moleculer"
 	"github.com/stretchr/testify/require"
@@ -126,7 +128,9 @@ func TestAHundredCallsAtOnceRunTheHandlerOnce(t *testing.T) {
 
 func TestTheCleanEventDropsAServicesResultsAlone(t *testing.T) {
 	b, calls, c := newBench(t), &ledger{}, newCache(t)
-	b.serve("n1", counting("old", calls, c, true), counting("older", calls, c, true))
+	old, older := counting("old", calls, c, true), counting("older", calls, c, true)
+	old.Events, older.Events = unrelated, unrelated
+	b.serve("n1", old, older)
 	b.ask("a 1", "old", object{"id": "a"}, nil)
 	b.ask("a 2", "older", object{"id": "a"}, nil)
 	require.NoError(t, b.caller.Emit(t.Context(), "cache.clean.old", nil, action.EmitOptions{Broadcast: true}))
@@ -138,12 +142,41 @@ func TestTheCleanEventDropsAServicesResultsAlone(t *testing.T) {
 	b.ask("a 2", "older", object{"id": "a"}, nil)
 }
 
+// unrelated makes moleculer-go merge the events of mixins as it should.
+var unrelated = []moleculer.Event{{Name: "unrelated", Handler: func(moleculer.Context, moleculer.Payload) {}}}
+
+func TestTheCleanEventReachesAServiceWithoutEventsOfItsOwn(t *testing.T) {
+	b, calls := newBench(t), &ledger{}
+	b.serve("n1", counting("old", calls, newCache(t), true))
+	b.ask("a 1", "old", object{"id": "a"}, nil)
+	require.NoError(t, b.caller.Emit(t.Context(), "cache.clean.old", nil, action.EmitOptions{Broadcast: true}))
+	require.Eventually(t, func() bool {
+		answer, err := b.call("old.get", object{"id": "a"}, nil)
+		return err == nil && answer == `"a 2"`
+	}, 3*time.Second, 2*time.Millisecond, "moleculer-go drops the events of a mixin where the service has none")
+}
+
+func TestAMixinsEventIsHeardOnceByAServiceWithManyEventsOfItsOwn(t *testing.T) {
+	b, heard := newBench(t), &ledger{}
+	listening := func(name string) moleculer.Event {
+		return moleculer.Event{Name: name, Handler: func(moleculer.Context, moleculer.Payload) { heard.add(name) }}
+	}
+	b.serve("n1", moleculer.ServiceSchema{
+		Name: "old", Events: []moleculer.Event{listening("a"), listening("b"), listening("end")},
+		Mixins: []moleculer.Mixin{{Name: "m", Events: []moleculer.Event{listening("theirs")}}},
+	})
+	for _, name := range []string{"theirs", "end"} {
+		require.NoError(t, b.caller.Emit(t.Context(), name, nil, action.EmitOptions{Broadcast: true}))
+	}
+	eventually(t, func() bool { return len(heard.lines()) > 1 && slices.Contains(heard.lines(), "end") })
+	require.ElementsMatch(t, []string{"theirs", "end"}, heard.lines())
+}
+
 func TestCleanDropsAServicesResultsOnAllNodes(t *testing.T) {
 	b, calls := newBench(t), &ledger{}
-	listening := []moleculer.Event{{Name: "unrelated", Handler: func(moleculer.Context, moleculer.Payload) {}}}
 	for _, id := range []string{"n1", "n2"} {
 		s := counting("old", calls, newCache(t), true)
-		s.Events = listening
+		s.Events = unrelated
 		b.serve(id, s)
 	}
 	for i, id := range []string{"n1", "n2"} {
@@ -193,7 +226,7 @@ func TestPermissionsAreAskedBeforeTheCache(t *testing.T) {
 			require.NoError(t, err)
 		}
 		_, err := b.call("old.get", nil, other)
-		e := requireError(t, err, 403, "FORBIDDEN")
+		e := errorOf(t, err, 403, "FORBIDDEN")
 		require.JSONEq(t, `{"permissions":["read","role:admin"]}`, string(e.Data.(json.RawMessage)))
 		_, err = b.call("old.get", nil, nil)
 		requireError(t, err, 401, "UNAUTHORIZED")

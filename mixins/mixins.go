@@ -10,6 +10,7 @@ package mixins
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -126,10 +127,20 @@ func DatasourceHooks(name string, set *datasource.Set) map[string]any {
 			return func(ctx context.Context, req *action.Request) (any, error) {
 				result, err := next(ctx, req)
 				if err != nil {
-					return nil, datasource.AsError(err)
+					return nil, asError(err)
 				}
 				return result, nil
 			}
 		},
 	}}
+}
+
+// asError finds the driver's error also in what the link makes of a plain handler's: one without a type.
+func asError(err error) error {
+	if e, ok := errors.AsType[*action.Error](err); ok && e.Type == "" {
+		if passing, ok := errors.AsType[action.Moleculer](datasource.AsError(e.Unwrap())); ok {
+			return passing
+		}
+	}
+	return datasource.AsError(err)
 }

@@ -15,7 +15,7 @@ import (
 // trouble is what the API does instead of answering well. The zero value answers 200 without a body.
 type trouble struct {
 	Answer
-	hang   bool // no answer, for as long as the caller waits
+	hang   bool // no answer for as long as the caller should wait, then one
 	reset  bool // the connection, instead of an answer
 	unread bool // without reading the request's body
 	times  int  // how often; zero is always
@@ -98,7 +98,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case t == nil:
 		f.api.ServeHTTP(w, r)
 	case t.hang:
-		<-r.Context().Done()
+		timer := time.NewTimer(enough) // for callers that wait for ever
+		defer timer.Stop()
+		select {
+		case <-r.Context().Done():
+		case <-timer.C:
+		}
 	case t.reset:
 		reset(w)
 	default:

@@ -35,6 +35,7 @@ func hostile(tb testing.TB, p Platform) map[string][]byte {
 		"a zero byte":        []byte("{\"a\":\"\x00\"}"),
 		"names of no length": []byte(`{"":{"":""}}`),
 	}
+	m := mutator{map[string]bool{}}
 	for _, w := range p.Webhooks {
 		for i := range 8 {
 			bodies[w.Name+" up to "+strconv.Itoa(i)+"/8"] = w.Body[:len(w.Body)*i/8]
@@ -59,10 +60,8 @@ func hostile(tb testing.TB, p Platform) map[string][]byte {
 		decoder := json.NewDecoder(bytes.NewReader(w.Body))
 		decoder.UseNumber()
 		require.NoError(tb, decoder.Decode(&tree))
-		n := 0
-		mutate(tree, func(v any) {
-			n++
-			bodies[w.Name+" with another type at place "+strconv.Itoa(n)] = []byte(toJSON(tb, v))
+		m.mutate(tree, func(place string, whole any) {
+			bodies[w.Name+" with another type at "+place] = []byte(toJSON(tb, whole))
 		})
 	}
 	return bodies
@@ -71,33 +70,43 @@ func hostile(tb testing.TB, p Platform) map[string][]byte {
 // wrongs are values of each of JSON's types, and some that are awkward for theirs.
 var wrongs = []any{
 	nil, true, "", "word", "5", 0, -1, json.Number("1.5"), json.Number("1e400"), json.Number("9223372036854775808"),
-	[]any{}, []any{nil}, []any{map[string]any{}}, map[string]any{}, map[string]any{"id": nil},
+	[]any{},
+	[]any{nil},
+	[]any{map[string]any{}},
+	map[string]any{},
+	map[string]any{"id": nil},
 }
 
-// mutate calls yield with the whole tree once for each of its values and each of the wrong ones in its place.
-func mutate(tree any, yield func(whole any)) {
-	var walk func(node any)
-	try := func(node any, set func(any)) {
-		for _, wrong := range wrongs {
-			set(wrong)
-			yield(tree)
+// mutator puts wrong values in the place of good ones, once for each place that it comes across.
+type mutator struct{ done map[string]bool }
+
+// mutate calls yield with the whole tree once for each of its places and each of the wrong values in it.
+func (m mutator) mutate(tree any, yield func(place string, whole any)) {
+	var walk func(place string, node any)
+	try := func(place string, node any, set func(any)) {
+		if !m.done[place] {
+			m.done[place] = true
+			for i, wrong := range wrongs {
+				set(wrong)
+				yield(place+" "+strconv.Itoa(i), tree)
+			}
+			set(node)
 		}
-		set(node)
-		walk(node)
+		walk(place, node)
 	}
-	walk = func(node any) {
+	walk = func(place string, node any) {
 		switch node := node.(type) {
 		case map[string]any:
 			for _, k := range slices.Sorted(maps.Keys(node)) {
-				try(node[k], func(v any) { node[k] = v })
+				try(place+"."+k, node[k], func(v any) { node[k] = v })
 			}
 		case []any:
 			for i := range node {
-				try(node[i], func(v any) { node[i] = v })
+				try(place+"[]", node[i], func(v any) { node[i] = v })
 			}
 		}
 	}
-	walk(tree)
+	walk("", tree)
 }
 
 func testHostile(t *testing.T, p Platform) {
@@ -136,8 +145,8 @@ func FuzzWebhook(f *testing.F, p Platform) {
 		}
 	}
 	b := newBench(f, p)
+	f.Cleanup(func() { b.tb = f })
 	f.Fuzz(func(t *testing.T, body []byte) {
-		defer func(tb testing.TB) { b.tb = tb }(b.tb)
 		b.tb = t
 		b.requireHarmless("the body", body)
 		b.requireNoLeak()

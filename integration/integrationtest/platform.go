@@ -87,7 +87,7 @@ func Files(tb testing.TB, patterns ...string) []Webhook {
 		require.NoError(tb, err)
 		require.NotEmpty(tb, paths, "no file matches %s", pattern)
 		for _, path := range paths {
-			body, err := os.ReadFile(path)
+			body, err := os.ReadFile(path) // #nosec G304 -- of the test
 			require.NoError(tb, err)
 			name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 			webhooks = append(webhooks, Webhook{Name: name, Body: body})
@@ -105,7 +105,7 @@ func Golden(tb testing.TB, path string, got []byte) {
 		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o750))
 		require.NoError(tb, os.WriteFile(path, got, 0o600))
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(path) // #nosec G304 -- of the test
 	require.NoError(tb, err, "go test -update writes the golden files")
 	require.Equal(tb, string(want), string(got), "if this is right, go test -update")
 }

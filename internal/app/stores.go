@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 
 	"github.com/sirupsen/logrus"
 
@@ -92,15 +93,24 @@ type serviceHealth struct {
 	datasource.Health
 }
 
-// Health tells how the datasources of the node and of its services are.
+// Health tells how the datasources of the node and of its services are. All are checked side by side: those
+// that hang take no longer than one.
 func (n *Node) Health(ctx context.Context) []serviceHealth {
-	var list []serviceHealth
-	for _, h := range n.set.Health(ctx) {
-		list = append(list, serviceHealth{Health: h})
+	reports := make([][]datasource.Health, 1+len(n.services))
+	var checks sync.WaitGroup
+	checks.Go(func() { reports[0] = n.set.Health(ctx) })
+	for i, s := range n.services {
+		checks.Go(func() { reports[1+i] = s.Health(ctx) })
 	}
-	for _, s := range n.services {
-		for _, h := range s.Health(ctx) {
-			list = append(list, serviceHealth{s.FullName(), h})
+	checks.Wait()
+	var list []serviceHealth
+	for i, report := range reports {
+		service := ""
+		if i > 0 {
+			service = n.services[i-1].FullName()
+		}
+		for _, h := range report {
+			list = append(list, serviceHealth{service, h})
 		}
 	}
 	return list

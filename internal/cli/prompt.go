@@ -48,7 +48,7 @@ func read(fields []integration.Field, given map[string]string) (values, error) {
 			if err != nil {
 				return nil, err
 			}
-			text = strings.TrimSuffix(string(data), "\n")
+			text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 		} else if variable, ok := strings.CutPrefix(text, "env:"); ok {
 			if text = os.Getenv(variable); text == "" {
 				return nil, fmt.Errorf("the environment variable %s for %s is not set", variable, f.Name)
@@ -72,7 +72,7 @@ func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) 
 		if f.Secret {
 			fmt.Fprintln(out)
 		}
-		if err != nil {
+		if err != nil || text == "" {
 			return fmt.Errorf("%s is required: give it with --set %s=… or type it in", f.Name, f.Name)
 		}
 		given.of(f.In)[f.Name] = text

@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -69,9 +70,25 @@ func own(ctx *integration.Context) func(*integration.Channel) error {
 func (s *service) get(ctx *integration.Context, in ByID) (*View, error) {
 	view, err := s.manager.Get(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return nil, s.hidden(ctx, in.ID, err)
 	}
 	return view, own(ctx)(view.Channel)
+}
+
+// hidden is the error about a channel as those may see it who ask: that it cannot be opened tells that
+// it is there.
+func (s *service) hidden(ctx *integration.Context, id string, err error) error {
+	if !errors.Is(err, channelstore.ErrSealed) {
+		return err
+	}
+	ch, unknown := s.manager.sealed(ctx, id)
+	if unknown == nil {
+		unknown = own(ctx)(ch)
+	}
+	if unknown != nil {
+		return s.manager.notFound(id, unknown)
+	}
+	return err
 }
 
 // ListParams choose channels.
@@ -139,7 +156,11 @@ func (s *service) update(ctx *integration.Context, in UpdateParams) (*View, erro
 			return nil, err
 		}
 	}
-	return s.manager.Update(ctx, in.ID, in.Change, own(ctx))
+	view, err := s.manager.Update(ctx, in.ID, in.Change, own(ctx))
+	if err != nil {
+		return nil, s.hidden(ctx, in.ID, err)
+	}
+	return view, nil
 }
 
 // Removed is the answer of channels.remove.

@@ -2,13 +2,16 @@ package interop_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +19,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -555,4 +560,262 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 		failsWith(t, text(peer, h.ID, "never-seen"), http.StatusNotFound, "CHANNEL_NOT_FOUND", false)
 		require.Eventually(t, func() bool { return get(t, h.URL+"/-/ready").status == http.StatusOK }, patience, tick)
 	})
+}
+
+// canaries are the secrets of a channel, first as it is made and then as it is changed.
+var canaries = [2]map[string]string{
+	{"token": "123456:CANARY-token-one", "secretToken": "CANARY-secret-one"},
+	{"token": "123456:CANARY-token-two", "secretToken": "CANARY-secret-two"},
+}
+
+// clumsy is a platform whose sends panic with the channel in hand.
+type clumsy struct{}
+
+func (clumsy) Normalize(context.Context, *integration.Webhook) ([]integration.Message, error) {
+	return nil, nil
+}
+
+func (clumsy) Send(_ context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	switch m.Content.Text {
+	case "error":
+		panic(fmt.Errorf("cannot send with %+v", ch.Credentials))
+	case "json":
+		data, _ := json.Marshal(ch)
+		panic(string(data))
+	case "quoted":
+		panic(fmt.Sprintf("%q", ch.Credentials))
+	default:
+		panic(*ch)
+	}
+}
+
+func clumsyPlatform() integration.Definition {
+	return integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "clumsy"},
+		Spec:              integration.Spec{ID: "clumsy", Name: "Clumsy", Platform: "clumsy", Version: "1.0.0"},
+		Fields:            []integration.Field{{In: integration.InCredentials, Name: "password", Required: true, Secret: true}},
+		Platform:          clumsy{},
+	}
+}
+
+// canaryStore is a kind of store and how to read all that it has written.
+type canaryStore struct {
+	name, dsn string
+	dump      func(t *testing.T) string
+}
+
+func canaryStores(t *testing.T) []canaryStore {
+	t.Helper()
+	dir := t.TempDir()
+	database := newDatabase(t, testserver.StartPostgres(t).URL())
+	return []canaryStore{
+		{"sqlite", filepath.Join(dir, "switchboard.db"), func(t *testing.T) string { return dumpFolder(t, dir) }},
+		{"postgres", database, func(t *testing.T) string { return dumpDatabase(t, database) }},
+	}
+}
+
+func dumpFolder(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var all strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all.Write(data)
+	}
+	return all.String()
+}
+
+// dumpDatabase gives all rows of all tables as text, in which bytes are hexadecimal, and these as they are, too.
+func dumpDatabase(t *testing.T, database string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	rows, err := conn.Query(t.Context(), `SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'`)
+	require.NoError(t, err)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Contains(t, tables, "switchboard_channels")
+	var all strings.Builder
+	for _, table := range tables {
+		rows, err := conn.Query(t.Context(), `SELECT t::text FROM `+table+` t`)
+		require.NoError(t, err)
+		list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		fmt.Fprintln(&all, table, list)
+	}
+	for _, digits := range regexp.MustCompile(`\\x[0-9a-f]+`).FindAllString(all.String(), -1) {
+		data, err := hex.DecodeString(digits[2:])
+		require.NoError(t, err)
+		all.Write(data)
+	}
+	return all.String()
+}
+
+// dumpRedis gives all keys and values.
+func dumpRedis(t *testing.T, address string) string {
+	t.Helper()
+	opts, err := redis.ParseURL(address)
+	require.NoError(t, err)
+	client := redis.NewClient(opts)
+	defer client.Close()
+	keys, err := client.Keys(t.Context(), "*").Result()
+	require.NoError(t, err)
+	all := fmt.Sprint(keys)
+	for _, key := range keys {
+		value, err := client.Dump(t.Context(), key).Result()
+		require.NoError(t, err)
+		all += value
+	}
+	return all
+}
+
+// overhear keeps all that is said on NATS, but for the calls by which a peer hands secrets over.
+func overhear(t *testing.T, natsURL string, peer *peer) *logbook {
+	t.Helper()
+	heard := &logbook{}
+	nc, err := nats.Connect(natsURL)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	_, err = nc.Subscribe(">", func(m *nats.Msg) {
+		if strings.Contains(m.Subject, ".REQ.") && strings.Contains(string(m.Data), `"sender":"`+peer.NodeID+`"`) {
+			return
+		}
+		fmt.Fprintln(heard, m.Subject, m.Header, string(m.Data))
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	return heard
+}
+
+func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
+	t.Parallel()
+	for _, store := range canaryStores(t) {
+		t.Run(store.name, func(t *testing.T) {
+			t.Parallel()
+			natsURL, cacheURL := natsServer(t).URL(), testserver.StartRedis(t).URL()
+			old, next := newKey(t, "k1"), newKey(t, "k2")
+			set := func(keys ...strictyaml.Secret) func(*config.Config) {
+				return func(c *config.Config) {
+					c.Channels.Store, c.Channels.DSN, c.Channels.Keys = store.name, config.URL(store.dsn), keys
+					c.Cache.Driver, c.Cache.URL = "redis", config.URL(cacheURL)
+					c.Services = []string{"telegram", "clumsy", "channels"}
+					c.Events.Plain = true
+				}
+			}
+			offer := app.Offer{Platforms: []integration.Definition{clumsyPlatform()}}
+			peer := startKeeper(t, natsURL, peerOptions{})
+			heard := overhear(t, natsURL, peer)
+			h := startHost(t, natsURL, offer, set(old, next))
+			peer.WaitForServices(t, "channels")
+			admin := hostConfig(t, natsURL, set(next, old))
+
+			answers := &logbook{}
+			call := func(action string, params any) error {
+				result, err := peer.Call(t.Context(), action, params, manager)
+				fmt.Fprintln(answers, string(result.Data), string(result.Meta), err)
+				if ce, ok := err.(*callError); ok { //nolint:errorlint // as Call returns it
+					fmt.Fprintln(answers, string(ce.Data), string(ce.Meta))
+				}
+				return err
+			}
+			silent := func(when string) {
+				t.Helper()
+				for where, told := range map[string]string{
+					"the log": h.Log.String(), "NATS": heard.String(), "an answer": answers.String(),
+					"the store": store.dump(t), "Redis": dumpRedis(t, cacheURL),
+				} {
+					if i := strings.Index(told, "CANARY"); i >= 0 {
+						require.Fail(t, "a secret is told", "%s, by %s: %q", when, where, told[max(0, i-300):min(len(told), i+50)])
+					}
+				}
+			}
+			bots := map[string]*telegramtest.Server{}
+			use := func(secrets map[string]string) {
+				t.Helper()
+				token, bot := secrets["token"], bots[secrets["token"]]
+				status, answer := postUpdate(t, h.URL+"/telegram/shop", []byte(`{"update_id":1}`), secrets["secretToken"])
+				require.Equal(t, http.StatusOK, status, string(answer))
+				status, answer = postUpdate(t, h.URL+"/telegram/shop", []byte(`{"update_id":3}`), "wrong")
+				require.Equal(t, http.StatusUnauthorized, status, string(answer))
+				fmt.Fprintln(answers, string(answer), get(t, h.URL+"/telegram/shop?hub.mode=subscribe&hub.challenge=c&hub.verify_token=wrong").body)
+				failure := telegramtest.Failure(500, "Internal: /bot"+token+"/sendMessage", map[string]any{"token": token})
+				bot.Script("sendMessage", telegramtest.Failure(400, "Bad Request: no bot "+token, nil), telegramtest.Failure(401, token, nil),
+					telegramtest.Failure(403, url.QueryEscape(token), nil), telegramtest.Response{Status: 502, Body: token}, telegramtest.Response{Reset: true})
+				for range 5 {
+					_ = call("telegram.i_sendMessage", fields{"channelId": "shop", "message": fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": "hi"}}})
+				}
+				bot.Script("getMe", failure)
+				bot.SetWebhookInfo(telegramtest.WebhookInfo{URL: "https://example.com/" + secrets["secretToken"], LastErrorMessage: "wrong " + secrets["secretToken"], LastErrorDate: time.Now().Unix()})
+				for range 2 {
+					require.NoError(t, call("telegram.i_healthCheck", fields{"channelId": "shop"}))
+				}
+				_ = call("telegram.i_getMedia", fields{"channelId": "shop", "mediaId": "none"})
+				for _, action := range []string{"channels.get", "channels.test"} {
+					require.NoError(t, call(action, fields{"id": "shop"}))
+				}
+				require.NoError(t, call("channels.list", nil))
+				_ = call("channels.update", fields{"id": "shop", "credentials": fields{"token": "CANARY no token", "colour": "CANARY"}})
+				_ = call("channels.update", fields{"id": "shop", "credentials": "CANARY no object"})
+				_ = call("telegram.i_validateCredentials", fields{"credentials": fields{"token": token}, "settings": fields{"apiBase": bot.URL()}})
+				for _, what := range []string{"list", "services", "actions", "events", "health", "options", "metrics"} {
+					_, _ = peer.Call(t.Context(), "$node."+what, nil, at(h.ID))
+					result, err := peer.Call(t.Context(), "$node."+what, fields{"withActions": true, "withEndpoints": true}, at(h.ID))
+					fmt.Fprintln(answers, string(result.Data), err)
+				}
+				silent("in use")
+			}
+			for _, secrets := range canaries {
+				bots[secrets["token"]] = telegramtest.NewServer(secrets["token"])
+				t.Cleanup(bots[secrets["token"]].Close)
+			}
+
+			first, second := canaries[0], canaries[1]
+			require.NoError(t, call("channels.create", fields{
+				"id": "shop", "platform": "telegram", "credentials": first, "settings": fields{"apiBase": bots[first["token"]].URL()},
+			}))
+			silent("created")
+			require.Error(t, call("channels.create", fields{"id": "shop", "platform": "telegram", "credentials": first}), "it is there already")
+			require.Error(t, call("channels.create", fields{"id": "s2", "platform": "telegram", "credentials": fields{"token": "CANARY", "secretToken": first["secretToken"]}}))
+			use(first)
+			require.NoError(t, call("channels.update", fields{"id": "shop", "credentials": second, "settings": fields{"apiBase": bots[second["token"]].URL()}}))
+			soon(t, "the changed channel", func() error {
+				status, answer := postUpdate(t, h.URL+"/telegram/shop", []byte(`{"update_id":2}`), second["secretToken"])
+				if status != http.StatusOK {
+					return fmt.Errorf("%d %s", status, answer)
+				}
+				return nil
+			})
+			use(second)
+
+			require.NoError(t, call("channels.create", fields{"id": "hand", "platform": "clumsy", "credentials": fields{"password": `CANARY-"clumsy"\<pass>&word`}}))
+			for _, way := range []string{"value", "error", "json", "quoted"} {
+				require.Error(t, call("clumsy.i_sendMessage", fields{"channelId": "hand", "message": fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": way}}}))
+			}
+			require.Equal(t, 4, strings.Count(h.Log.String(), "action panicked"))
+			silent("in a panic")
+
+			list, err := app.OpenChannels(t.Context(), admin, offer, logrus.New(), &redact.Secrets{})
+			require.NoError(t, err)
+			rotation, err := list.Store.Rotate(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, channelstore.Rotation{Resealed: 2}, rotation)
+			silent("rotated")
+			require.NoError(t, list.Remove(t.Context(), "hand", anyone))
+			require.NoError(t, list.Close())
+			require.NoError(t, call("channels.remove", fields{"id": "shop"}))
+			h.stop()
+			silent("removed")
+			for _, key := range []strictyaml.Secret{old, next} {
+				_, material, _ := strings.Cut(key.Reveal(), ":")
+				require.NotContains(t, h.Log.String()+heard.String()+answers.String()+store.dump(t), material)
+			}
+			for _, part := range []string{"hios.processing.integration.registered", "hios.processing.integration.unregistered", "message.failed", "MOL-hios.INFO", "[redacted]"} {
+				require.Contains(t, heard.String(), part, "the spy hears")
+			}
+		})
+	}
 }

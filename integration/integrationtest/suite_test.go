@@ -1,0 +1,251 @@
+package integrationtest_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hiliosai/switchboard/examples/parrot"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// faultVariable names the fault of the platform that TestSuite runs the suite on. A suite that finds a fault
+// fails its test, hence a process of its own for each fault.
+const faultVariable = "INTEGRATIONTEST_FAULT"
+
+func TestSuite(t *testing.T) {
+	client := httpapi.New()
+	t.Cleanup(client.Close)
+	p := platform(t, parrot.Definition(client))
+	if f, planted := faults[os.Getenv(faultVariable)]; planted {
+		p.Definition.Platform = f.plant(p.Definition.Platform.(sound))
+	}
+	integrationtest.Run(t, p)
+}
+
+func TestTheSuiteFindsPlantedFaults(t *testing.T) {
+	for name, f := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found := strings.TrimSuffix("TestSuite/"+strings.ReplaceAll(f.found, " ", "_"), "/")
+			only := "^" + strings.ReplaceAll(regexp.QuoteMeta(found), "/", "$/^") + "$"
+			binary, err := os.Executable()
+			require.NoError(t, err)
+			cmd := exec.CommandContext(t.Context(), binary, "-test.run="+only)
+			cmd.Env = append(os.Environ(), faultVariable+"="+name)
+			output, err := cmd.CombinedOutput()
+			_, failed := errors.AsType[*exec.ExitError](err)
+			require.True(t, failed, "%v %s", err, output)
+			require.Contains(t, string(output), "--- FAIL: "+found+" ")
+		})
+	}
+}
+
+func platform(tb testing.TB, def integration.Definition) integrationtest.Platform {
+	tb.Helper()
+	text := integration.Message{To: integration.Party{ID: "perch"}, Content: integration.Content{Type: integration.TypeText, Text: "hello 👍 <b>"}}
+	return integrationtest.Platform{
+		Definition: def,
+		Channel: func(url string) *integration.Channel {
+			return &integration.Channel{
+				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.StatusActive,
+				Credentials: map[string]string{"apiKey": "cn4rqz81-wv0x6kty", "webhookSecret": "ub73hjf9-eo2mslpd", "verifyToken": "g5tiyxa0-rk8vwcnz"},
+				Settings:    map[string]string{"apiBase": url},
+			}
+		},
+		API: func(testing.TB) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"id":"m-9"}`)) })
+		},
+		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
+		BadItem:  []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "text": "hello"}]}`),
+		Sign: func(ch *integration.Channel, body []byte, _ time.Time) map[string]string {
+			mac := hmac.New(sha256.New, []byte(ch.Credentials["webhookSecret"]))
+			mac.Write(body)
+			return map[string]string{"x-parrot-signature": hex.EncodeToString(mac.Sum(nil))}
+		},
+		Handshake: integration.Verification{Mode: "subscribe", Token: "g5tiyxa0-rk8vwcnz"},
+		Sends:     []integrationtest.Send{{Name: "text", Message: text}},
+	}
+}
+
+// sound is what the faulty platforms are made of.
+type sound interface {
+	integration.Platform
+	integration.SignatureValidator
+	integration.WebhookVerifier
+	integration.HealthChecker
+	integration.CredentialsValidator
+}
+
+// faults are planted into the sound platform, and found in that subtest.
+var faults = map[string]struct {
+	plant func(sound) integration.Platform
+	found string
+}{
+	"no signature is checked":                   {func(s sound) integration.Platform { return unsigned{s} }, "inbound/what is not genuine is refused/without x-parrot-signature"},
+	"the signature is checked without a secret": {func(s sound) integration.Platform { return keyless{s} }, "inbound/what is not genuine is refused/for a channel without secrets, and signed with none"},
+	"a signature of a missing body":             {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
+		for i := range m {
+			m[i].DedupKey = "1"
+		}
+	}), "inbound/a message has the same id whenever it comes, and no other message has it"},
+	"a message has another dedupKey each time": {normalizing(func(m []integration.Message) {
+		for i := range m {
+			m[i].DedupKey = time.Now().String()
+		}
+	}), "inbound/a message has the same id whenever it comes, and no other message has it"},
+	"timestamps count seconds": {normalizing(func(m []integration.Message) {
+		for i := range m {
+			m[i].Timestamp /= 1000
+		}
+	}), "inbound/a message has the same id whenever it comes, and no other message has it"},
+	"messages lose their conversation": {normalizing(func(m []integration.Message) {
+		for i := range m {
+			m[i].ConversationID = ""
+		}
+	}), "inbound/a genuine webhook becomes its events/two_messages"},
+	"a panic on an empty object":     {normalizing(func(m []integration.Message) { _ = m[0] }), "inbound/a hostile body does no harm"},
+	"one bad item loses the webhook": {func(s sound) integration.Platform { return strict{s} }, "inbound/a bad item loses no other"},
+	"every handshake is answered":    {func(s sound) integration.Platform { return credulous{s} }, "inbound/a handshake is answered to who knows the token/a wrong token"},
+	"the token is in an error": {failing(func(e *integration.Error, ch *integration.Channel) {
+		e.Message += " with " + ch.Credentials["apiKey"]
+	}), "outbound/trouble/credentials that are refused"},
+	"the token is in an error's cause": {failing(func(e *integration.Error, ch *integration.Channel) {
+		e.Err = errors.New("GET /?key=" + ch.Credentials["apiKey"])
+	}), "outbound/trouble/an API that fails"},
+	"an error is cut before it is redacted": {failing(func(e *integration.Error, _ *integration.Channel) {
+		e.Message = e.Message[:min(len(e.Message), 100)]
+	}), "leaks/an API that quotes secrets with Bad Request"},
+	"an unknown outcome is sent again by the factory": {failing(func(e *integration.Error, _ *integration.Channel) {
+		if e.Kind == integration.ErrUnknown {
+			e.Kind = integration.ErrTransient
+		}
+	}), "outbound/trouble/a connection that breaks after the request was read"},
+	"an unknown outcome is sent again by the platform": {func(s sound) integration.Platform { return stubborn{s} }, "outbound/trouble/an empty answer"},
+	"Retry-After is not read":                          {failing(func(e *integration.Error, _ *integration.Channel) { e.RetryAfter = 0 }), "outbound/trouble/an API that asks for a short pause"},
+	"the caller's deadline is not obeyed":              {func(s sound) integration.Platform { return deaf{s} }, "outbound/trouble/no answer before the caller's deadline"},
+	"an error is no answer":                            {func(s sound) integration.Platform { return optimist{s} }, "account/a platform that is down leaves the question open"},
+	"the channel is changed":                           {func(s sound) integration.Platform { return meddler{s} }, "outbound/a message becomes its requests/text"},
+	"an optional interface is lost":                    {func(s sound) integration.Platform { return struct{ integration.Platform }{s} }, ""},
+}
+
+type unsigned struct{ sound }
+
+func (unsigned) ValidateSignature(*integration.Webhook) error { return nil }
+
+type keyless struct{ sound }
+
+func (k keyless) ValidateSignature(w *integration.Webhook) error {
+	if w.Channel.Credentials["webhookSecret"] == "" {
+		return nil
+	}
+	return k.sound.ValidateSignature(w)
+}
+
+type bodiless struct{ sound }
+
+func (b bodiless) ValidateSignature(w *integration.Webhook) error {
+	if w.RawBody == nil {
+		return nil
+	}
+	return b.sound.ValidateSignature(w)
+}
+
+// normalizing plants a fault into Normalize.
+func normalizing(change func([]integration.Message)) func(sound) integration.Platform {
+	return func(s sound) integration.Platform { return normalizer{s, change} }
+}
+
+type normalizer struct {
+	sound
+	change func([]integration.Message)
+}
+
+func (n normalizer) Normalize(ctx context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	messages, err := n.sound.Normalize(ctx, w)
+	if err == nil && (len(messages) > 0 || string(w.Payload) == "{}") {
+		n.change(messages)
+	}
+	return messages, err
+}
+
+type strict struct{ sound }
+
+func (s strict) Normalize(ctx context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	var all struct{ Messages []struct{ Text string } }
+	if err := json.Unmarshal(w.Payload, &all); err != nil {
+		return nil, err
+	}
+	return s.sound.Normalize(ctx, w)
+}
+
+type credulous struct{ sound }
+
+func (credulous) VerifyWebhook(v integration.Verification, _ *integration.Channel) (string, error) {
+	return v.Challenge, nil
+}
+
+// failing plants a fault into the errors of Send.
+func failing(change func(*integration.Error, *integration.Channel)) func(sound) integration.Platform {
+	return func(s sound) integration.Platform { return failer{s, change} }
+}
+
+type failer struct {
+	sound
+	change func(*integration.Error, *integration.Channel)
+}
+
+func (f failer) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	result, err := f.sound.Send(ctx, m, ch)
+	if e, ok := errors.AsType[*integration.Error](err); ok {
+		f.change(e, ch)
+	}
+	return result, err
+}
+
+type stubborn struct{ sound }
+
+func (s stubborn) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	if result, err := s.sound.Send(ctx, m, ch); err == nil {
+		return result, nil
+	}
+	return s.sound.Send(ctx, m, ch)
+}
+
+type deaf struct{ sound }
+
+func (d deaf) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	return d.sound.Send(context.WithoutCancel(ctx), m, ch)
+}
+
+type optimist struct{ sound }
+
+func (o optimist) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
+	valid, _ := o.sound.ValidateCredentials(ctx, credentials, settings)
+	return valid, nil
+}
+
+type meddler struct{ sound }
+
+func (p meddler) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	ch.Settings["seen"] = "yes"
+	return p.sound.Send(ctx, m, ch)
+}
