@@ -52,8 +52,8 @@ func id(raw json.RawMessage) string {
 // HasRole says whether the user has a role.
 func (u *User) HasRole(role string) bool { return u != nil && slices.Contains(u.Roles, role) }
 
-// HasPermission says whether one of the user's permissions covers the one asked for. A granted * stands
-// for anything at its place, so that "*" covers all, and "channels.*" covers "channels.update".
+// HasPermission says whether one of the user's permissions covers the one asked for: "channels.*" covers
+// all that begins with "channels.", and "*" covers everything.
 func (u *User) HasPermission(permission string) bool {
 	return u != nil && slices.ContainsFunc(u.Permissions, func(granted string) bool { return covers(granted, permission) })
 }

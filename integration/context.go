@@ -79,10 +79,12 @@ func (c *Context) UserID() string {
 // ChannelID is ctx.meta.channelId.
 func (c *Context) ChannelID() string { return c.id("channelId") }
 
-// id reads an id of ctx.meta, which some applications number.
-func (c *Context) id(key string) string {
+func (c *Context) id(key string) string { return idOf(c.Request, key) }
+
+// idOf reads an id of ctx.meta, which some applications number.
+func idOf(req *action.Request, key string) string {
 	var id ID
-	c.Meta(key, &id)
+	req.Meta.Get(key, &id)
 	return string(id)
 }
 

@@ -187,7 +187,7 @@ func (s *platformService) channel(ctx context.Context, req *action.Request, id s
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
 	if ch.TenantID == "" {
 		theirs := *ch // the store's own stays as it is
-		theirs.TenantID = req.Meta.String("tenantId")
+		theirs.TenantID = idOf(req, "tenantId")
 		ch = &theirs
 	}
 	return ch, nil

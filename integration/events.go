@@ -130,7 +130,7 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 		}
 	}
 	for _, key := range []string{"userId", "requestId"} {
-		if v := req.Meta.String(key); v != "" {
+		if v := idOf(req, key); v != "" {
 			meta[key] = cut(v, maxHeader)
 		}
 	}

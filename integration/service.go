@@ -167,7 +167,7 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 		fault("cache: %v", err)
 	}
 	if err := errors.Join(faults...); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Stop(context.Background())) // of the cache
 	}
 	s.cache = s.results.Namespace(cmp.Or(def.Cache.Namespace, s.fullName))
 	return s, nil

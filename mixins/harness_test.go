@@ -63,12 +63,10 @@ func (b *bench) serve(id string, services ...moleculer.ServiceSchema) *broker.Se
 	}
 	node.Start()
 	b.t.Cleanup(node.Stop)
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
 	for _, s := range services {
-		for _, of := range []*cluster.Link{b.caller, link} {
-			require.NoError(b.t, of.WaitForServices(ctx, s.Name))
-		}
+		eventually(b.t, func() bool {
+			return slices.ContainsFunc(b.caller.Services(), func(known cluster.ServiceStatus) bool { return known.FullName == s.Name && known.NodeID == id })
+		})
 	}
 	return node
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestParrotIsAPlatform(t *testing.T) { integrationtest.Run(t, platform(t)) }
+func TestThePlatformPasses(t *testing.T) { integrationtest.Run(t, platform(t)) }
 
 func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, platform(f)) }
 

@@ -165,13 +165,12 @@ func textVia(p *peer, service, nodeID, channel string) error {
 }
 
 // failsWith requires a failure of this code and type.
-func failsWith(t *testing.T, err error, code float64, typ string, retryable bool) *callError {
+func failsWith(t *testing.T, err error, code float64, typ string, retryable bool) {
 	t.Helper()
 	ce := asCallError(t, err)
 	require.InDelta(t, code, ce.Code, 0, ce.Error())
 	require.Equal(t, typ, ce.Type, ce.Error())
 	require.Equal(t, retryable, ce.Retryable, ce.Error())
-	return ce
 }
 
 // newDatabase makes a database on a PostgreSQL of the test's own.
@@ -202,9 +201,9 @@ type cable struct {
 	listener net.Listener
 	server   string
 
-	mu    sync.Mutex
-	cut   bool
-	conns []net.Conn
+	mu      sync.Mutex
+	cut     bool
+	closers []func() // of the connections
 }
 
 // startCable lays a cable to the server of a URL and gives the URL of its end.
@@ -238,19 +237,20 @@ func (c *cable) connect(near net.Conn) {
 	far, err := (&net.Dialer{}).Dial("tcp", c.server)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || c.cut {
-		near.Close()
-		if err == nil {
-			far.Close()
-		}
+	if err != nil {
+		_ = near.Close()
 		return
 	}
-	c.conns = append(c.conns, near, far)
+	closeBoth := func() { _, _ = near.Close(), far.Close() }
+	if c.cut {
+		closeBoth()
+		return
+	}
+	c.closers = append(c.closers, closeBoth)
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 		go func() {
 			_, _ = io.Copy(way[0], way[1]) // until either side, or Cut, closes
-			near.Close()
-			far.Close()
+			closeBoth()
 		}()
 	}
 }
@@ -260,10 +260,10 @@ func (c *cable) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = true
-	for _, conn := range c.conns {
-		conn.Close()
+	for _, closeBoth := range c.closers {
+		closeBoth()
 	}
-	c.conns = nil
+	c.closers = nil
 }
 
 // Mend lets connections through again.
@@ -311,6 +311,7 @@ func anyone(*integration.Channel) error { return nil }
 // town is two Go nodes over one PostgreSQL and one Redis, and a Node.js node.
 type town struct {
 	bots
+	nats  *natsd
 	peer  *peer
 	a, b  *host
 	cable *cable // between b and NATS
@@ -319,7 +320,8 @@ type town struct {
 
 func startTown(t *testing.T) *town {
 	t.Helper()
-	natsURL, redis := natsServer(t).URL(), testserver.StartRedis(t).URL()
+	nats := natsServer(t)
+	natsURL, redis := nats.URL(), testserver.StartRedis(t).URL()
 	database, key := newDatabase(t, testserver.StartPostgres(t).URL()), newKey(t, "k1")
 	share := func(services ...string) func(*config.Config) {
 		return func(c *config.Config) {
@@ -328,7 +330,7 @@ func startTown(t *testing.T) *town {
 			c.Services = services
 		}
 	}
-	w := &town{bots: startBots(t), admin: hostConfig(t, natsURL, share("telegram"))}
+	w := &town{bots: startBots(t), nats: nats, admin: hostConfig(t, natsURL, share("telegram"))}
 	var through string
 	w.cable, through = startCable(t, natsURL)
 	w.a = startHost(t, natsURL, app.Offer{}, share("telegram", "channels"))
@@ -362,6 +364,15 @@ func (w *town) administer(t *testing.T, do func(*app.Channels) error) {
 	require.NoError(t, err)
 	require.NoError(t, do(list))
 	require.NoError(t, list.Close())
+}
+
+// awaitB waits until node B answers again.
+func (w *town) awaitB(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := w.peer.Call(t.Context(), "telegram.i_status", nil, fields{"nodeID": w.b.ID, "timeout": 200})
+		return err == nil
+	}, patience, tick)
 }
 
 // uses requires that node B works with the old or the new bot's token and secret, both or neither.
@@ -434,33 +445,33 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 	t.Parallel()
 	w := startTown(t)
 	ways := map[string]struct {
-		create, update, remove func(t *testing.T, id string)
+		create, update, remove func(id string)
 	}{
 		"through the service": {
-			func(t *testing.T, id string) {
+			func(id string) {
 				ch := w.channel(id)
 				w.command(t, "create", fields{"id": id, "platform": "telegram", "credentials": ch.Credentials, "settings": ch.Settings})
 			},
-			func(t *testing.T, id string) {
+			func(id string) {
 				change := w.change()
 				w.command(t, "update", fields{"id": id, "credentials": change.Credentials, "settings": change.Settings})
 			},
-			func(t *testing.T, id string) { w.command(t, "remove", fields{"id": id}) },
+			func(id string) { w.command(t, "remove", fields{"id": id}) },
 		},
 		"by the command line": {
-			func(t *testing.T, id string) {
+			func(id string) {
 				w.administer(t, func(list *app.Channels) error {
 					_, err := list.Create(t.Context(), w.channel(id))
 					return err
 				})
 			},
-			func(t *testing.T, id string) {
+			func(id string) {
 				w.administer(t, func(list *app.Channels) error {
 					_, err := list.Update(t.Context(), id, w.change(), anyone)
 					return err
 				})
 			},
-			func(t *testing.T, id string) {
+			func(id string) {
 				w.administer(t, func(list *app.Channels) error { return list.Remove(t.Context(), id, anyone) })
 			},
 		},
@@ -470,13 +481,13 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := strings.ReplaceAll(name, " ", "-")
 			require.NoError(t, w.gone(id), "node B remembers that there is none")
-			way.create(t, id)
+			way.create(id)
 			soon(t, "the new channel", func() error { return w.uses(id, false) })
 			w.told(t, "registered", id)
-			way.update(t, id)
+			way.update(id)
 			soon(t, "the changed channel", func() error { return w.uses(id, true) })
 			w.told(t, "registered", id)
-			way.remove(t, id)
+			way.remove(id)
 			soon(t, "the removed channel", func() error { return w.gone(id) })
 			w.told(t, "unregistered", id)
 		})
@@ -484,27 +495,35 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 
 	t.Run("while a node was cut off", func(t *testing.T) {
 		for _, id := range []string{"changed", "removed"} {
-			ways["through the service"].create(t, id)
+			ways["through the service"].create(id)
 			soon(t, "the new channel", func() error { return w.uses(id, false) })
 			w.told(t, "registered", id)
 		}
 		require.NoError(t, w.gone("added"))
 		w.cable.Cut()
-		ways["through the service"].update(t, "changed")
+		ways["through the service"].update("changed")
 		w.told(t, "registered", "changed")
-		ways["by the command line"].remove(t, "removed")
+		ways["by the command line"].remove("removed")
 		w.told(t, "unregistered", "removed")
-		ways["by the command line"].create(t, "added")
+		ways["by the command line"].create("added")
 		w.told(t, "registered", "added")
 		require.Eventually(t, func() bool { return strings.Contains(w.b.Log.String(), "lost the connection to NATS") }, patience, tick)
 		w.cable.Mend()
-		require.Eventually(t, func() bool {
-			_, err := w.peer.Call(t.Context(), "telegram.i_status", nil, fields{"nodeID": w.b.ID, "timeout": 200})
-			return err == nil
-		}, patience, tick)
+		w.awaitB(t)
 		require.NoError(t, w.uses("changed", true), "the first send after the reconnect")
 		require.NoError(t, w.gone("removed"))
 		require.NoError(t, w.uses("added", false))
+	})
+
+	t.Run("while NATS was away", func(t *testing.T) { // the command line alone can change anything then
+		require.NoError(t, w.gone("added-then"))
+		w.nats.Stop()
+		ways["by the command line"].update("added")
+		ways["by the command line"].create("added-then")
+		w.nats.Restart(t)
+		w.awaitB(t)
+		require.NoError(t, w.uses("added", true))
+		require.NoError(t, w.uses("added-then", false))
 	})
 }
 
@@ -661,7 +680,7 @@ func dumpRedis(t *testing.T, address string) string {
 	opts, err := redis.ParseURL(address)
 	require.NoError(t, err)
 	client := redis.NewClient(opts)
-	defer client.Close()
+	defer func() { require.NoError(t, client.Close()) }()
 	keys, err := client.Keys(t.Context(), "*").Result()
 	require.NoError(t, err)
 	all := fmt.Sprint(keys)

@@ -1,3 +1,5 @@
+//go:build slow
+
 package interop_test
 
 import (
@@ -83,7 +85,7 @@ func startBesieged(t *testing.T) *besieged {
 	set := func(c *config.Config) {
 		c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
 		c.Cache.Driver, c.Cache.URL = "redis", config.URL(b.redis.URL())
-		c.Services = []string{"telegram", "depot", "notes"}
+		c.Services = []string{"telegram", "channels", "depot", "notes"}
 	}
 	applyChannels(t, hostConfig(t, natsURL, set), fmt.Sprintf(
 		`channels: [{id: shop, tenantId: %s, platform: telegram, credentials: {token: "%s", secretToken: %s}, settings: {apiBase: "%s"}}]`,
@@ -112,6 +114,12 @@ func (b *besieged) answers(t *testing.T, name, want string) {
 	data, err := b.call(t, name, nil, 2*time.Second)
 	require.NoError(t, err, name)
 	require.Equal(t, want, data, name)
+}
+
+// manage calls the service channels.
+func (b *besieged) manage(action string, params any) error {
+	_, err := b.peer.Call(context.Background(), "channels."+action, params, fields{"nodeID": b.ID, "timeout": 1000, "meta": manager["meta"]})
+	return err
 }
 
 // health is what $node.health tells of the datasources, such as "notes/ledger": "healthy".
@@ -147,6 +155,7 @@ func (b *besieged) well(t *testing.T) {
 	b.answers(t, "notes.ping", `"pong"`)
 	require.NoError(t, text(b.peer, b.ID, "shop"))
 	failsWith(t, text(b.peer, b.ID, "nobody"), http.StatusNotFound, "CHANNEL_NOT_FOUND", false)
+	require.NoError(t, b.manage("get", fields{"id": "shop"}))
 	data, err := b.call(t, "depot.i_healthCheck", nil, 5*time.Second)
 	require.NoError(t, err)
 	require.Contains(t, data, `"status":"healthy"`)
@@ -195,6 +204,8 @@ func TestANodeOutlivesItsDatabases(t *testing.T) {
 				failsWith(t, err, http.StatusServiceUnavailable, "DATASOURCE_UNAVAILABLE", true)
 			}
 			failsWith(t, text(b.peer, b.ID, fmt.Sprint("unknown-", round)), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
+			failsWith(t, b.manage("list", nil), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
+			failsWith(t, b.manage("remove", fields{"id": "shop"}), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
 			b.others(t)
 			if round == 0 {
 				b.ill(t)
@@ -315,7 +326,8 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 		},
 		"that needs another service": {
 			integration.ServiceDefinition{Name: "notes", Dependencies: []string{"absent"}, Actions: notes(missing).Actions},
-			time.Second, 3 * time.Second, []string{"service notes", "absent"},
+			time.Second, 3 * time.Second,
+			[]string{"service notes", "absent"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,78 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/testserver"
+)
+
+func ready(t *testing.T, n *app.Node) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.Address()+"/-/ready", nil)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func TestANodeStartsWithoutItsCache(t *testing.T) {
+	redis := testserver.StartRedis(t)
+	redis.Stop()
+	c := settings(t)
+	c.Cache.Driver, c.Cache.URL = "redis", config.URL(redis.URL())
+	n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	require.NoError(t, err)
+	defer n.Stop()
+	status, body := ready(t, n)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, `"name":"cache","status":"unhealthy"`)
+	redis.Start()
+	require.Eventually(t, func() bool {
+		_, body = ready(t, n)
+		return !strings.Contains(body, "unhealthy")
+	}, 20*time.Second, 50*time.Millisecond)
+}
+
+func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
+	database := testserver.StartPostgres(t)
+	database.Stop()
+	c := settings(t)
+	c.Channels.Store, c.Channels.DSN = "postgres", config.URL(database.URL())
+	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
+	var out buffer
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, &out, c.Log, secrets)
+	type outcome struct {
+		node *app.Node
+		err  error
+	}
+	started := make(chan outcome, 1)
+	go func() {
+		n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+		started <- outcome{n, err}
+	}()
+	require.Eventually(t, func() bool {
+		return strings.Contains(out.String(), `msg="waiting for a datasource" datasource=channels`)
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Empty(t, started)
+	database.Start()
+	o := <-started
+	require.NoError(t, o.err)
+	defer o.node.Stop()
+	status, body := ready(t, o.node)
+	require.Equal(t, http.StatusOK, status, body)
+}
