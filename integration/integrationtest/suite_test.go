@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,17 @@ func TestSuite(t *testing.T) {
 	if f, planted := faults[os.Getenv(faultVariable)]; planted {
 		p.Definition.Platform = f.plant(p.Definition.Platform.(sound))
 	}
+	if _, ok := p.Definition.Platform.(timed); ok {
+		p.Sign = signTimed
+	}
+	integrationtest.Run(t, p)
+}
+
+func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
+	client := httpapi.New()
+	t.Cleanup(client.Close)
+	p := platform(t, parrot.Definition(client))
+	p.Definition.Platform, p.Sign = timed{p.Definition.Platform.(sound), time.Minute}, signTimed
 	integrationtest.Run(t, p)
 }
 
@@ -76,13 +88,17 @@ func platform(tb testing.TB, def integration.Definition) integrationtest.Platfor
 		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
 		BadItem:  []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "text": "hello"}]}`),
 		Sign: func(ch *integration.Channel, body []byte, _ time.Time) map[string]string {
-			mac := hmac.New(sha256.New, []byte(ch.Credentials["webhookSecret"]))
-			mac.Write(body)
-			return map[string]string{"x-parrot-signature": hex.EncodeToString(mac.Sum(nil))}
+			return map[string]string{"x-parrot-signature": hmacOf(ch, body)}
 		},
 		Handshake: integration.Verification{Mode: "subscribe", Token: "g5tiyxa0-rk8vwcnz"},
 		Sends:     []integrationtest.Send{{Name: "text", Message: text}},
 	}
+}
+
+func hmacOf(ch *integration.Channel, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(ch.Credentials["webhookSecret"]))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // sound is what the faulty platforms are made of.
@@ -102,6 +118,7 @@ var faults = map[string]struct {
 	"no signature is checked":                   {func(s sound) integration.Platform { return unsigned{s} }, "inbound/what is not genuine is refused/without x-parrot-signature"},
 	"the signature is checked without a secret": {func(s sound) integration.Platform { return keyless{s} }, "inbound/what is not genuine is refused/for a channel without secrets, and signed with none"},
 	"a signature of a missing body":             {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"an old signature counts":                   {func(s sound) integration.Platform { return timed{s, 24 * time.Hour} }, "inbound/a webhook of another time is refused"},
 	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
 		for i := range m {
 			m[i].DedupKey = "1"
@@ -145,6 +162,33 @@ var faults = map[string]struct {
 	"an error is no answer":                            {func(s sound) integration.Platform { return optimist{s} }, "account/a platform that is down leaves the question open"},
 	"the channel is changed":                           {func(s sound) integration.Platform { return meddler{s} }, "outbound/a message becomes its requests/text"},
 	"an optional interface is lost":                    {func(s sound) integration.Platform { return struct{ integration.Platform }{s} }, ""},
+}
+
+// timed signs the time before the body, and takes signatures that differ by no more than the window.
+type timed struct {
+	sound
+	window time.Duration
+}
+
+func (p timed) ValidateSignature(w *integration.Webhook) error {
+	body, err := w.SignedBody()
+	if err != nil {
+		return err
+	}
+	ms, err := strconv.ParseInt(w.Headers["x-parrot-time"], 10, 64)
+	if age := w.Timestamp.Sub(time.UnixMilli(ms)).Abs(); err != nil || age > p.window {
+		return errors.New("x-parrot-time must be the time")
+	}
+	signed := append([]byte(w.Headers["x-parrot-time"]), body...)
+	if !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], signed, w.Headers["x-parrot-signature"]) {
+		return errors.New("x-parrot-signature is wrong")
+	}
+	return nil
+}
+
+func signTimed(ch *integration.Channel, body []byte, at time.Time) map[string]string {
+	ms := strconv.FormatInt(at.UnixMilli(), 10)
+	return map[string]string{"x-parrot-time": ms, "x-parrot-signature": hmacOf(ch, append([]byte(ms), body...))}
 }
 
 type unsigned struct{ sound }

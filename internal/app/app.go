@@ -247,7 +247,7 @@ func (n *Node) Stop() {
 			n.log.WithError(err).WithField("service", service.FullName()).Warn("a service did not stop cleanly")
 		}
 	}
-	if err := n.stores.close(ctx); err != nil {
+	if err := n.closeStores(ctx); err != nil {
 		n.log.WithError(err).Warn("the stores did not close cleanly")
 	}
 	if n.nc != nil {

@@ -101,7 +101,7 @@ func (v *vault) exec(t *testing.T, statement string) {
 	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[v.store]
 	db, err := sql.Open(driver, v.dsn)
 	require.NoError(t, err)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.ExecContext(t.Context(), statement)
 	require.NoError(t, err)
 }

@@ -48,7 +48,7 @@ func (n *Node) openStores(ctx context.Context) error {
 	return err
 }
 
-func (s *stores) close(ctx context.Context) error {
+func (s *stores) closeStores(ctx context.Context) error {
 	if s.memo != nil {
 		s.memo.Close()
 	}

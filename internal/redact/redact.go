@@ -3,8 +3,12 @@
 package redact
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -24,7 +28,7 @@ type Secrets struct {
 	replacer *strings.Replacer // nil when values have been added since it was built
 }
 
-// Add makes values unmentionable from now on, in their URL-escaped form too.
+// Add makes values unmentionable from now on, also where a URL, JSON or Go's %q has escaped them.
 func (s *Secrets) Add(values ...string) {
 	for _, v := range values {
 		if len(v) < minLength || s.has(v) {
@@ -62,19 +66,38 @@ func (s *Secrets) build() *strings.Replacer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replacer == nil {
-		pairs := make([]string, 0, 4*len(s.values))
+		var all []string
 		for v := range s.values {
-			pairs = append(pairs, v, Placeholder)
-			for _, escaped := range []string{url.QueryEscape(v), url.PathEscape(v)} {
-				if escaped != v {
-					pairs = append(pairs, escaped, Placeholder)
-				}
-			}
+			all = append(all, forms(v)...)
+		}
+		// Of two that begin alike the longer one counts: else its end would stay.
+		slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+		pairs := make([]string, 0, 2*len(all))
+		for _, form := range all {
+			pairs = append(pairs, form, Placeholder)
 		}
 		s.replacer = strings.NewReplacer(pairs...)
 	}
 	return s.replacer
 }
+
+// forms are a value as texts hold it: itself, in a URL, in JSON, and as Go quotes it.
+func forms(v string) []string {
+	list := []string{v, url.QueryEscape(v), url.PathEscape(v), inside(strconv.Quote(v))}
+	for _, escapeHTML := range []bool{true, false} {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(escapeHTML)
+		if enc.Encode(v) == nil {
+			list = append(list, inside(strings.TrimSpace(b.String())))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// inside takes the quotation marks off a text.
+func inside(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 // Levels implements logrus.Hook.
 func (s *Secrets) Levels() []logrus.Level { return logrus.AllLevels }

@@ -3,6 +3,8 @@ package redact_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 
@@ -12,22 +14,28 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-const canary = "123456:CANARY/secret+value"
+const canary = `123456:CANARY/sec"ret\<+>value`
 
 func TestASecretIsRemovedInEveryForm(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	s.Add(canary, "short", "")
 	for name, text := range map[string]string{
-		"plain":         "token " + canary + " is wrong",
-		"query escaped": "?token=123456%3ACANARY%2Fsecret%2Bvalue",
-		"path escaped":  "/bot123456:CANARY%2Fsecret+value/getMe",
+		"plain":          "token " + canary + " is wrong",
+		"query escaped":  "?token=" + url.QueryEscape(canary),
+		"path escaped":   "/bot" + url.PathEscape(canary) + "/getMe",
+		"quoted by Go":   fmt.Sprintf("no bot %q", canary),
+		"in JSON":        `{"token":"123456:CANARY/sec\"ret\\\u003c+\u003evalue"}`,
+		"in Node's JSON": `{"token":"123456:CANARY/sec\"ret\\<+>value"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NotContains(t, s.Redact(text), "CANARY")
 			require.Contains(t, s.Redact(text), redact.Placeholder)
 		})
 	}
+	require.NotContains(t, s.Redact(fmt.Sprintf("%q", canary)), "value", "no end of it stays")
+	s.Add(canary + "-and-more")
+	require.Equal(t, redact.Placeholder+".", s.Redact(canary+"-and-more."))
 	require.Equal(t, "a short word stays", s.Redact("a short word stays"))
 }
 

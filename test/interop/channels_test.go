@@ -617,20 +617,23 @@ func clumsyPlatform() integration.Definition {
 	}
 }
 
-// canaryStore is a kind of store and how to read all that it has written.
-type canaryStore struct {
-	name, dsn string
-	dump      func(t *testing.T) string
-}
+// canaryStore is a store of channels of which all that it has written can be read.
+type canaryStore struct{ name, dsn string }
 
 func canaryStores(t *testing.T) []canaryStore {
 	t.Helper()
-	dir := t.TempDir()
-	database := newDatabase(t, testserver.StartPostgres(t).URL())
 	return []canaryStore{
-		{"sqlite", filepath.Join(dir, "switchboard.db"), func(t *testing.T) string { return dumpFolder(t, dir) }},
-		{"postgres", database, func(t *testing.T) string { return dumpDatabase(t, database) }},
+		{"sqlite", filepath.Join(t.TempDir(), "switchboard.db")},
+		{"postgres", newDatabase(t, testserver.StartPostgres(t).URL())},
 	}
+}
+
+func (s canaryStore) dump(t *testing.T) string {
+	t.Helper()
+	if s.name == "sqlite" {
+		return dumpFolder(t, filepath.Dir(s.dsn))
+	}
+	return dumpDatabase(t, s.dsn)
 }
 
 func dumpFolder(t *testing.T, dir string) string {
