@@ -11,21 +11,14 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/moleculer-go/moleculer"
-
-	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
-	hello := func(_ *integration.Context, to integration.Party) (string, error) {
-		return "Hello, " + to.Name + "!", nil
-	}
-	greet := integration.NewAction("greet", hello, action.Spec{Rest: "GET /greet", Description: "Greets somebody by name."})
 	return integration.Definition{
-		ServiceDefinition: integration.ServiceDefinition{Name: "parrot", Actions: []moleculer.Action{greet}},
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"},
 		Spec: integration.Spec{
 			ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0",
 			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},

@@ -29,7 +29,7 @@ func testAccount(t *testing.T, p Platform) {
 			"a connection that breaks later": {&trouble{reset: true}, false, integration.Healthy},
 		} {
 			t.Run("health sees "+name, func(t *testing.T) {
-				b := b(t, p, test.trouble, test.closed)
+				b := inTrouble(t, p, test.trouble, test.closed)
 				health := b.health()
 				require.NotEqual(t, test.not, health.Status, health.Message)
 				require.Contains(t, []string{integration.Healthy, integration.Degraded, integration.Unhealthy}, health.Status)
@@ -39,30 +39,30 @@ func testAccount(t *testing.T, p Platform) {
 	}
 	if _, ok := p.Definition.Platform.(integration.CredentialsValidator); ok {
 		t.Run("the right credentials are valid", func(t *testing.T) {
-			valid, err := b(t, p, nil, false).valid(nil)
+			valid, err := inTrouble(t, p, nil, false).valid(nil)
 			require.NoError(t, err)
 			require.True(t, valid)
 		})
 		t.Run("credentials that the platform refuses are not", func(t *testing.T) {
-			valid, err := b(t, p, new(status(http.StatusUnauthorized, "")), false).valid(nil)
+			valid, err := inTrouble(t, p, new(status(http.StatusUnauthorized, "")), false).valid(nil)
 			require.NoError(t, err)
 			require.False(t, valid)
 		})
 		t.Run("no credentials are not", func(t *testing.T) {
-			b := b(t, p, new(status(http.StatusUnauthorized, "")), false)
+			b := inTrouble(t, p, new(status(http.StatusUnauthorized, "")), false)
 			valid, err := b.valid(map[string]string{})
 			require.NoError(t, err)
 			require.False(t, valid)
 		})
 		t.Run("a platform that is down leaves the question open", func(t *testing.T) {
-			_, err := b(t, p, nil, true).valid(nil)
+			_, err := inTrouble(t, p, nil, true).valid(nil)
 			require.Error(t, err, "the credentials may be good: no answer is not an answer")
 		})
 	}
 }
 
-// b is a bench whose API is in trouble, or away.
-func b(tb testing.TB, p Platform, t *trouble, closed bool) *bench {
+// inTrouble is a bench whose API is in trouble, or away.
+func inTrouble(tb testing.TB, p Platform, t *trouble, closed bool) *bench {
 	tb.Helper()
 	b := newBench(tb, p)
 	if t != nil {

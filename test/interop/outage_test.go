@@ -316,13 +316,13 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 		want   []string
 	}{
 		"that no server answers for": {
-			notes("postgres://notes:CANARY-password@127.0.0.1:1/notes"), time.Second, 3 * time.Second, []string{"service notes", `datasource "ledger"`},
+			notes("postgres://notes:HIDDEN-password@127.0.0.1:1/notes"), time.Second, 3 * time.Second, []string{"service notes", `datasource "ledger"`},
 		},
 		"that is not there": {
 			notes(missing), time.Minute, 5 * time.Second, []string{"service notes", `datasource "ledger"`, `"nowhere" does not exist`},
 		},
 		"that nobody can define": {
-			notes("mysql://notes:CANARY-password@127.0.0.1/notes"), time.Minute, 5 * time.Second, []string{`service "notes"`, `datasource "ledger"`, "PostgreSQL"},
+			notes("mysql://notes:HIDDEN-password@127.0.0.1/notes"), time.Minute, 5 * time.Second, []string{`service "notes"`, `datasource "ledger"`, "PostgreSQL"},
 		},
 		"that needs another service": {
 			integration.ServiceDefinition{Name: "notes", Dependencies: []string{"absent"}, Actions: notes(missing).Actions},
@@ -340,7 +340,7 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 			for _, part := range test.want {
 				require.ErrorContains(t, err, part)
 			}
-			require.NotContains(t, err.Error()+h.Log.String(), "CANARY")
+			require.NotContains(t, err.Error()+h.Log.String(), "HIDDEN")
 		})
 	}
 }
