@@ -56,7 +56,7 @@ func TestMixinsMiddlewaresAddToTheContextOfEvents(t *testing.T) {
 	s.Hooks = map[string]any{"mixin": action.Middleware{Context: func(ctx context.Context) context.Context {
 		return context.WithValue(ctx, traceKey{}, "mixin ")
 	}}}
-	s.Events = []moleculer.Event{action.NewEvent("user.created", "", func(ctx context.Context, e *action.Event) error {
+	s.Events = []moleculer.Event{action.NewEvent("user.created", "", func(ctx context.Context, _ *action.Event) error {
 		seen, _ := ctx.Value(traceKey{}).(string)
 		heard <- seen + action.RequestFrom(ctx).RequestID
 		return nil

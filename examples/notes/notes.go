@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/moleculer-go/moleculer"
@@ -16,8 +15,8 @@ import (
 	"github.com/hiliosai/switchboard/mixins"
 )
 
-//go:embed migrations/*.sql
-var files embed.FS
+//go:embed *.sql
+var migrations embed.FS
 
 // Note is what notes.get and notes.list answer with.
 type Note struct {
@@ -27,10 +26,6 @@ type Note struct {
 
 // Definition defines the service, which keeps its notes in the SQLite file at path.
 func Definition(path string) integration.ServiceDefinition {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the name of an embedded folder is wrong
-	}
 	return integration.ServiceDefinition{
 		Name:        "notes",
 		Version:     "1",
@@ -117,10 +112,13 @@ func list(ctx *integration.Context, in ListParams) ([]Note, error) {
 	return notes, rows.Err()
 }
 
-// forget removes what a tenant left behind.
-func forget(ctx *integration.Context, tenant struct {
+// TenantRemoved is the data of tenant.removed.
+type TenantRemoved struct {
 	ID string `json:"id"`
-}) error {
+}
+
+// forget removes what a tenant left behind.
+func forget(ctx *integration.Context, tenant TenantRemoved) error {
 	db, err := datasource.Get[*sql.DB](ctx, "db")
 	if err != nil {
 		return err

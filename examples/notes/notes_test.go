@@ -1,12 +1,11 @@
 package notes_test
 
 import (
-	"time"
-
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -88,7 +89,7 @@ func (v *vault) run(t *testing.T, keys ...strictyaml.Secret) *app.Node {
 	t.Helper()
 	log, secrets := logrus.New(), &redact.Secrets{}
 	c := v.config(t, keys...)
-	app.ConfigureLog(log, t.Output(), c.Log, secrets)
+	app.ConfigureLog(log, io.Discard, c.Log, secrets) // not t.Output: the process's one logger, moleculer-go's, is that of the last node
 	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
 	require.NoError(t, err)
 	t.Cleanup(n.Stop)
@@ -132,8 +133,10 @@ func newKey(t *testing.T, id string) strictyaml.Secret {
 }
 
 func TestARecordThatCannotBeOpenedConcernsItsChannelAlone(t *testing.T) {
+	t.Parallel()
 	for name, v := range vaults(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			key := newKey(t, "k1")
 			v.add(t, "good", key)
 			v.add(t, "corrupt", key)
@@ -170,8 +173,10 @@ func TestARecordThatCannotBeOpenedConcernsItsChannelAlone(t *testing.T) {
 }
 
 func TestKeysAreRotatedUnderARunningNode(t *testing.T) {
+	t.Parallel()
 	for name, v := range vaults(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			old, next := newKey(t, "k1"), newKey(t, "k2")
 			v.add(t, "first", old)
 			v.add(t, "second", old)

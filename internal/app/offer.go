@@ -73,6 +73,9 @@ func (o *offer) check(c *config.Config) error {
 			faults = append(faults, c.Fault(fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(o.names(), ", ")))
 		}
 	}
+	if service, _, _ := strings.Cut(c.Channels.Action, "."); c.Channels.Store == "action" && service == channelsService && slices.Contains(c.Services, channelsService) {
+		faults = append(faults, c.Fault("channels.action", "%s would be asked of this node's own service %s, which has no channels of its own", c.Channels.Action, channelsService))
+	}
 	return errors.Join(faults...)
 }
 

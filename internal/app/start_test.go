@@ -30,6 +30,7 @@ func ready(t *testing.T, n *app.Node) (int, string) {
 }
 
 func TestANodeStartsWithoutItsCache(t *testing.T) {
+	t.Parallel()
 	redis := testserver.StartRedis(t)
 	redis.Stop()
 	c := settings(t)
@@ -48,6 +49,7 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 }
 
 func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
+	t.Parallel()
 	database := testserver.StartPostgres(t)
 	database.Stop()
 	c := settings(t)
@@ -75,4 +77,11 @@ func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
 	defer o.node.Stop()
 	status, body := ready(t, o.node)
 	require.Equal(t, http.StatusOK, status, body)
+}
+
+func TestANodeDoesNotAskItselfForChannels(t *testing.T) {
+	c := settings(t)
+	c.Channels.Store, c.Channels.Action, c.Services = "action", "channels.get", []string{"telegram", "channels"}
+	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(t, err, "channels.action: channels.get would be asked of this node's own service channels")
 }
