@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/moleculer-go/moleculer"
 	"github.com/moleculer-go/moleculer/broker"
 	"github.com/nats-io/nats.go"
@@ -17,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 // node is a node of a real cluster, and another one that calls it.
@@ -30,16 +30,14 @@ type node struct {
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	namespace := uuid.NewString()
 	log, logs := test.NewNullLogger()
+	server := testserver.NATS(t)
 	link := func(id string) *cluster.Link {
-		s, err := natsServer()
-		require.NoError(t, err)
-		nc, err := nats.Connect(s.ClientURL())
+		nc, err := nats.Connect(server.ClientURL())
 		require.NoError(t, err)
 		t.Cleanup(nc.Close)
 		return cluster.New(nc, cluster.Options{
-			NodeID: id, Namespace: namespace, Concurrency: 16, Queue: 500, DrainTimeout: patience, Log: logrus.NewEntry(log),
+			NodeID: id, Concurrency: 16, Queue: 500, DrainTimeout: patience, Log: logrus.NewEntry(log),
 		})
 	}
 	n := &node{t: t, link: link("serving"), caller: link("calling"), logs: logs}

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/moleculer-go/moleculer"
 	"github.com/moleculer-go/moleculer/broker"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
@@ -20,23 +20,24 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 type object = map[string]any
 
 // bench is a cluster of a test's own, with a node that calls others.
 type bench struct {
-	t         *testing.T
-	namespace string
-	log       *logrus.Entry
-	logs      *test.Hook
-	caller    *cluster.Link
+	t      *testing.T
+	server *server.Server
+	log    *logrus.Entry
+	logs   *test.Hook
+	caller *cluster.Link
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	log, logs := test.NewNullLogger()
-	b := &bench{t: t, namespace: uuid.NewString(), log: logrus.NewEntry(log), logs: logs}
+	b := &bench{t: t, server: testserver.NATS(t), log: logrus.NewEntry(log), logs: logs}
 	b.caller = b.link("caller")
 	require.NoError(t, b.caller.Join())
 	t.Cleanup(b.caller.Leave)
@@ -45,12 +46,10 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) link(id string) *cluster.Link {
 	b.t.Helper()
-	s, err := natsServer()
-	require.NoError(b.t, err)
-	nc, err := nats.Connect(s.ClientURL())
+	nc, err := nats.Connect(b.server.ClientURL())
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
-	return cluster.New(nc, cluster.Options{NodeID: id, Namespace: b.namespace, Concurrency: 200, Queue: 500, DrainTimeout: patience, Log: b.log})
+	return cluster.New(nc, cluster.Options{NodeID: id, Concurrency: 200, Queue: 500, DrainTimeout: patience, Log: b.log})
 }
 
 // serve starts a node with plain moleculer-go services, until the test ends.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
@@ -20,6 +19,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/app"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 // How long, and how often, is looked for what must happen.
@@ -41,13 +41,7 @@ func tenant(id, permission string) action.CallOptions {
 
 func TestTheExampleServiceRunsOnANode(t *testing.T) {
 	dir := t.TempDir()
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir})
-	require.NoError(t, err)
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
-	require.True(t, srv.ReadyForConnections(patience))
-
+	srv := testserver.NATS(t)
 	c := config.Default()
 	c.Node.ID, c.NATS.Servers = "notes-test", []config.URL{config.URL(srv.ClientURL())}
 	c.Channels.DSN = config.URL(filepath.Join(dir, "channels.db"))

@@ -1,10 +1,10 @@
 //go:build unix
 
-// Package testserver gives tests real servers, PostgreSQL and Redis, and with them their faults: a
+// Package testserver gives tests real servers, NATS, PostgreSQL and Redis, and with them their faults: a
 // server that is killed, that hangs, that comes back.
 //
 // [Postgres] and [Redis] give a database each on servers that all tests of a package share;
-// [StartPostgres] and [StartRedis] start a server of the test's own to be broken. All need the
+// [StartPostgres] and [StartRedis] start a server of the test's own to be broken. These need the
 // programs of the Debian packages postgresql and redis-server; a test fails where they are missing.
 //
 // A package whose tests share servers says so once, and nothing is left behind:

@@ -4,6 +4,7 @@ package interop_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -254,6 +255,7 @@ type peerOptions struct {
 	NodeID    string // default: a new one
 	Namespace string // default: namespace
 	LogLevel  string // default: warn
+	Script    string // of the folder peer; default: peer.js
 
 	// Services are hosted from the start.
 	Services []service
@@ -336,7 +338,7 @@ func startPeer(t *testing.T, natsURL string, opts peerOptions) *peer {
 		dir = peer15Dir
 	}
 	p := &peer{NodeID: opts.NodeID, pending: map[int]chan reply{}, lines: newInbox[event]()}
-	p.process = startProcess(t, opts.NodeID, dir, env, p.receive, "../peer/peer.js")
+	p.process = startProcess(t, opts.NodeID, dir, env, p.receive, "../peer/"+cmp.Or(opts.Script, "peer.js"))
 	for _, s := range opts.Services {
 		p.CreateService(t, s)
 	}
