@@ -38,12 +38,12 @@ type Options struct {
 type Cache struct {
 	*core
 	prefix string
+	ttl    time.Duration
 }
 
 // core is what a cache shares with those of its namespaces.
 type core struct {
 	store   Store
-	ttl     time.Duration
 	dialect Dialect
 	log     *logrus.Entry
 	health  health
@@ -59,9 +59,9 @@ func New(store Store, opts Options) *Cache {
 		silent.SetOutput(io.Discard)
 		opts.Log = logrus.NewEntry(silent)
 	}
-	c := &core{store: store, ttl: opts.TTL, dialect: opts.Dialect, log: opts.Log}
+	c := &core{store: store, dialect: opts.Dialect, log: opts.Log}
 	c.health.log = opts.Log
-	return &Cache{core: c}
+	return &Cache{core: c, ttl: opts.TTL}
 }
 
 // Namespace is a part of the cache: name and a colon stand before its keys and patterns.
@@ -69,7 +69,15 @@ func (c *Cache) Namespace(name string) *Cache {
 	if c == nil {
 		return nil
 	}
-	return &Cache{core: c.core, prefix: c.prefix + name + ":"}
+	return &Cache{core: c.core, prefix: c.prefix + name + ":", ttl: c.ttl}
+}
+
+// WithTTL is the same cache with another time for entries that are kept without one of their own.
+func (c *Cache) WithTTL(ttl time.Duration) *Cache {
+	if c == nil {
+		return nil
+	}
+	return &Cache{core: c.core, prefix: c.prefix, ttl: ttl}
 }
 
 type cacheKey struct{}

@@ -266,3 +266,19 @@ func TestACallerWhoLeavesSaysNothingOfTheStore(t *testing.T) {
 	require.True(t, memoized(t, c))
 	require.False(t, memoized(t, c))
 }
+
+func TestACacheMayHaveAnotherTTL(t *testing.T) {
+	t.Parallel()
+	store := cache.NewMemory(cache.MemoryOptions{})
+	c, _ := newCache(t, store, cache.Options{TTL: time.Hour})
+	for name, other := range map[string]*cache.Cache{"itself": c, "another": c.WithTTL(time.Minute), "part": c.WithTTL(time.Minute).Namespace("n")} {
+		require.NoError(t, other.Set(t.Context(), name, 1, 0))
+	}
+	for key, want := range map[string]time.Duration{"itself": time.Hour, "another": time.Minute, "n:part": time.Minute} {
+		_, ttl, found, err := store.GetWithTTL(t.Context(), key)
+		require.NoError(t, err)
+		require.True(t, found, key)
+		require.InDelta(t, want, ttl, float64(10*time.Second), key)
+	}
+	require.Nil(t, (*cache.Cache)(nil).WithTTL(time.Minute))
+}

@@ -111,7 +111,7 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		switch {
 		case value == "" && f.Required:
 			fault(key, "is required: %s", f.Help)
-		case f.Secret && isMasked(value):
+		case f.Secret && IsMasked(value):
 			fault(key, "is masked, as channels are shown: give the value itself")
 		case value != "" && f.Pattern != nil && !f.Pattern.MatchString(value):
 			fault(key, "does not look right: %s", f.Help)
@@ -180,8 +180,8 @@ func mask(v string) string {
 	return masking + string(characters[len(characters)-2:])
 }
 
-// isMasked says whether v is what mask makes of a value.
-func isMasked(v string) bool {
+// IsMasked says whether v is a secret as [Channel.Masked] shows it.
+func IsMasked(v string) bool {
 	rest, ok := strings.CutPrefix(v, masking)
 	return ok && utf8.RuneCountInString(rest) <= 2
 }

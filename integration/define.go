@@ -176,10 +176,10 @@ func (s *platformService) channel(ctx context.Context, req *action.Request, id s
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
 		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Spec.Platform, id)}
 	case err != nil:
-		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged
 			return nil, err
 		}
+		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
 		return nil, &Error{Kind: ErrTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
 	case ch.Status != StatusActive:
 		return nil, &Error{Kind: ErrForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", id)}

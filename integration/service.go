@@ -120,7 +120,7 @@ func DefineService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	return s, nil
 }
 
-// newService checks a definition; its actions may still be added to.
+// newService checks a definition and makes what a service consists of.
 func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -173,11 +173,14 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	return s, nil
 }
 
-// openCache opens the service's own cache, if it has one.
+// openCache gives the node's cache, or opens the service's own.
 func (s *Service) openCache() (*cache.Cache, error) {
 	opts := s.definition.Cache
 	if opts.RedisURL == "" {
-		return s.runtime.Cache, nil
+		if opts.TTL == 0 {
+			return s.runtime.Cache, nil
+		}
+		return s.runtime.Cache.WithTTL(opts.TTL), nil
 	}
 	if u, err := url.Parse(opts.RedisURL); err == nil && u.User != nil {
 		if password, ok := u.User.Password(); ok {
@@ -231,64 +234,6 @@ func (s *Service) assemble() {
 			s.handlers[a.Name] = action.Wrap(middlewares, e, spec.Handle)
 		}
 	}
-}
-
-// merged returns a definition with its mixins' settings, metadata, dependencies, actions and events
-// worked in, of which moleculer-go's own merge loses some. Their lifecycle is left to it.
-func merged(def ServiceDefinition) ServiceDefinition {
-	def.Actions, def.Events = slices.Clone(def.Actions), slices.Clone(def.Events)
-	for _, m := range def.Mixins {
-		def.Settings = withSecrecy(withDefaults(def.Settings, m.Settings), def.Settings, m.Settings)
-		def.Metadata = withDefaults(def.Metadata, m.Metadata)
-		def.Dependencies = append(slices.Clone(m.Dependencies), def.Dependencies...)
-		for _, a := range m.Actions {
-			if !slices.ContainsFunc(def.Actions, func(own moleculer.Action) bool { return own.Name == a.Name }) {
-				def.Actions = append(def.Actions, a)
-			}
-		}
-		def.Events = append(def.Events, m.Events...)
-	}
-	return def
-}
-
-// secureSettings names the settings that are not announced.
-const secureSettings = "$secureSettings"
-
-// withSecrecy returns merged with what either side keeps secret: what a mixin brings stays so.
-func withSecrecy(merged map[string]any, sides ...map[string]any) map[string]any {
-	var names []any
-	for _, settings := range sides {
-		switch list := settings[secureSettings].(type) {
-		case []any:
-			names = append(names, list...)
-		case []string:
-			for _, name := range list {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) > 0 {
-		merged = maps.Clone(merged)
-		merged[secureSettings] = names
-	}
-	return merged
-}
-
-// withDefaults returns values with those of defaults that it lacks, objects within it included.
-func withDefaults(values, defaults map[string]any) map[string]any {
-	if len(defaults) == 0 {
-		return values
-	}
-	all := maps.Clone(defaults)
-	for k, v := range values {
-		own, isMap := v.(map[string]any)
-		inner, both := all[k].(map[string]any)
-		if isMap && both {
-			v = withDefaults(own, inner)
-		}
-		all[k] = v
-	}
-	return all
 }
 
 // Name is the service's name in the cluster, without its version.

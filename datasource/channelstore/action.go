@@ -103,6 +103,7 @@ func (a *Action) Close() error { return nil }
 var (
 	errNoChannel    = errors.New("the answer is no channel")
 	errOtherChannel = errors.New("the answer is another channel")
+	errMasked       = errors.New("the answer's credentials are masked")
 )
 
 // answer is the SDK's IntegrationConfig, as services have it: some put the channel's id into id, others
@@ -141,6 +142,11 @@ func decodeAnswer(data []byte, id string) (*integration.Channel, error) {
 	for name, secret := range map[string]text{"webhookSecret": a.WebhookSecret, "verifyToken": a.VerifyToken} {
 		if ch.Credentials[name] == "" && secret != "" {
 			ch.Credentials[name] = string(secret)
+		}
+	}
+	for _, secret := range ch.Credentials {
+		if integration.IsMasked(secret) { // as services show channels to people, such as Switchboard's own
+			return nil, errMasked
 		}
 	}
 	return ch, nil

@@ -131,6 +131,7 @@ func TestAnAnswerThatIsNoChannelIsTroubleAndIsNotQuoted(t *testing.T) {
 		"odd credentials":     {`{"id":"c1","credentials":"CANARY"}`, "the answer is no channel"},
 		"another channel":     {`{"id":"c2","credentials":{"token":"CANARY"}}`, "the answer is another channel"},
 		"of another channel":  {`{"id":"x","channelId":"c2"}`, "the answer is another channel"},
+		"masked credentials":  {`{"id":"c1","credentials":{"token":"****RY"}}`, "the answer's credentials are masked"},
 		"of other upper case": {`{"id":"C1"}`, "the answer is another channel"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -286,3 +286,17 @@ func requireKeys(t *testing.T, path string, of reflect.Type, file map[string]any
 		}
 	}
 }
+
+func TestTheSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
+	for url, want := range map[config.URL][]string{
+		"nats://user:p%40ss@host":     {"p@ss"},
+		"nats://token@host":           {"token"},
+		"postgres://user:pass@host/d": {"pass"},
+		"postgres://user@host/d":      nil,
+		"redis://:pass@host":          {"pass"},
+		"data/switchboard.db":         nil,
+		"nats://host":                 nil,
+	} {
+		require.Equal(t, want, url.Secrets(), "%s", url)
+	}
+}

@@ -76,5 +76,8 @@ func (u URL) Secrets() []string {
 	if password, ok := parsed.User.Password(); ok {
 		return []string{password}
 	}
-	return []string{parsed.User.Username()} // a token
+	if parsed.Scheme == "nats" || parsed.Scheme == "tls" {
+		return []string{parsed.User.Username()} // a token
+	}
+	return nil
 }
