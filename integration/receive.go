@@ -25,6 +25,9 @@ const (
 	maxClockSkew  = time.Minute
 )
 
+// maxTimestamp, in ms since 1970, is beyond all that a clock may say: the year 9999.
+const maxTimestamp = 253_402_300_799_999
+
 // maxMessages bounds the messages of one webhook, all of which are on their way at once. Meta, which
 // batches most, puts up to 1000 updates into one.
 const maxMessages = 10_000
@@ -91,7 +94,7 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 	if err := json.Unmarshal(fields["timestamp"], &ms); err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}
-	w.Timestamp = time.UnixMilli(int64(ms))
+	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
 	headers, err := decodeHeaders(fields["headers"])
 	if err != nil {
@@ -102,12 +105,11 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 	if w.RawBody, err = rawBody(req, fields); err != nil {
 		return nil, err
 	}
-	// What was signed is what is read, never a second form of it.
-	if body := bytes.TrimSpace(w.RawBody); len(body) > 0 && body[0] == '{' {
-		if !json.Valid(body) {
-			return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
-		}
+	// What was signed is what is read, never a second form of it; only a form's payload is the gateway's.
+	if body := bytes.TrimSpace(w.RawBody); json.Valid(body) {
 		w.Payload = body
+	} else if len(body) > 0 && body[0] == '{' {
+		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
 	}
 	return w, nil
 }

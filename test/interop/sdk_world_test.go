@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -129,7 +130,7 @@ func (a *parrotAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer.reset {
 		if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
 			_ = conn.(*net.TCPConn).SetLinger(0)
-			conn.Close()
+			_ = conn.Close()
 		}
 		return
 	}
@@ -268,9 +269,13 @@ func (s *sdkSide) run(ctx context.Context, in sdkInput, trace string) (*sdkOutco
 	if in.meta != nil {
 		opts["meta"] = in.meta
 	}
+	params, err := s.own(in.params)
+	if err != nil {
+		return nil, err
+	}
 	out := &sdkOutcome{}
 	for range max(in.times, 1) { // the last answer counts
-		result, err := s.caller.Call(ctx, "parrot."+in.action, in.params, opts)
+		result, err := s.caller.Call(ctx, "parrot."+in.action, params, opts)
 		*out = sdkOutcome{Data: result.Data, Meta: result.Meta}
 		if err != nil && !errors.As(err, &out.Error) {
 			return nil, err
@@ -280,9 +285,20 @@ func (s *sdkSide) run(ctx context.Context, in sdkInput, trace string) (*sdkOutco
 		}
 	}
 	out.Requests = s.api.requests()
-	var err error
 	out.Events, err = s.events(ctx)
 	return out, err
+}
+
+// sideAPI stands in an input's params for the URL of the side's platform.
+const sideAPI = "the side's API"
+
+// own puts what is the side's own into params.
+func (s *sdkSide) own(params any) (any, error) {
+	if params == nil {
+		return nil, nil
+	}
+	data, err := json.Marshal(params)
+	return json.RawMessage(bytes.ReplaceAll(data, []byte(sideAPI), []byte(s.api.URL))), err
 }
 
 // events gives what was stored since the last look, stream by stream.
@@ -345,24 +361,44 @@ func (s *sdkSide) comparable(raw *jetstream.RawStreamMsg) (sdkEvent, error) {
 
 var millis = regexp.MustCompile(`^1\d{12}$`)
 
-// differences gives the paths of all that is not the same in two values, in order.
+// differences gives the paths of all that is not the same in two values. Lists of different lengths are one difference.
 func differences(t *testing.T, a, b any) []string {
 	t.Helper()
-	left, right := map[string]string{}, map[string]string{}
-	flatten(left, "", plain(t, a))
-	flatten(right, "", plain(t, b))
-	var paths []string
-	for path := range maps.Keys(left) {
-		if other, ok := right[path]; !ok || other != left[path] {
-			paths = append(paths, path)
+	return compare("", plain(t, a), plain(t, b))
+}
+
+func compare(path string, a, b any) (paths []string) {
+	at := func(key any) string { return strings.TrimPrefix(fmt.Sprintf("%s.%v", path, key), ".") }
+	switch left := a.(type) {
+	case map[string]any:
+		right, ok := b.(map[string]any)
+		if !ok {
+			return []string{path}
+		}
+		both := maps.Clone(left)
+		maps.Copy(both, right)
+		for _, key := range slices.Sorted(maps.Keys(both)) {
+			l, inLeft := left[key]
+			r, inRight := right[key]
+			if inLeft != inRight {
+				paths = append(paths, at(key))
+				continue
+			}
+			paths = append(paths, compare(at(key), l, r)...)
+		}
+	case []any:
+		right, ok := b.([]any)
+		if !ok || len(left) != len(right) {
+			return []string{path}
+		}
+		for i := range left {
+			paths = append(paths, compare(at(i), left[i], right[i])...)
+		}
+	default:
+		if !reflect.DeepEqual(a, b) {
+			return []string{path}
 		}
 	}
-	for path := range maps.Keys(right) {
-		if _, ok := left[path]; !ok {
-			paths = append(paths, path)
-		}
-	}
-	slices.Sort(paths)
 	return paths
 }
 
@@ -376,27 +412,4 @@ func plain(t *testing.T, v any) any {
 	d.UseNumber()
 	require.NoError(t, d.Decode(&out))
 	return out
-}
-
-// flatten notes the JSON of each leaf under its path.
-func flatten(leaves map[string]string, path string, v any) {
-	at := func(key any) string { return strings.TrimPrefix(fmt.Sprintf("%s.%v", path, key), ".") }
-	switch v := v.(type) {
-	case map[string]any:
-		for key, value := range v {
-			flatten(leaves, at(key), value)
-		}
-		if len(v) > 0 {
-			return
-		}
-	case []any:
-		for i, value := range v {
-			flatten(leaves, at(i), value)
-		}
-		if len(v) > 0 {
-			return
-		}
-	}
-	data, _ := json.Marshal(v) // what came out of JSON
-	leaves[path] = string(data)
 }

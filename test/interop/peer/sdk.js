@@ -53,9 +53,13 @@ class IntegrationError extends Error {
 		const data = present({ kind, outcome: tried ? this.outcome : undefined, retryAfterMs, platformCode, httpStatus });
 		const status = STATUS[kind];
 		const Class = this.retryable ? MoleculerRetryableError : status < 500 ? MoleculerClientError : MoleculerServerError;
-		return new Class(message, status, code, data);
+		// Moleculer takes any server error for one that may pass.
+		return Object.assign(new Class(message, status, code, data), { retryable: this.retryable });
 	}
 }
+
+// Makes a text fit into one header.
+const oneLine = text => text.replace(/[\r\n]/g, " ");
 
 // Leaves out what is not there.
 function present(object) {
@@ -112,11 +116,13 @@ function webhookOf(ctx, spec, channel) {
 	const headers = headersOf(ctx.params.headers);
 	const rawBody = rawBodyOf(ctx);
 	let { payload } = ctx.params;
-	if (rawBody?.toString().trimStart().startsWith("{")) {
+	if (rawBody?.length) {
 		try {
 			payload = JSON.parse(rawBody); // what was signed is what is read
 		} catch (cause) {
-			throw new IntegrationError("invalid", "WEBHOOK_INVALID", "the raw body is not valid JSON", { cause });
+			// A form is no JSON, and the gateway's payload is what it holds.
+			if (rawBody.toString().trimStart().startsWith("{"))
+				throw new IntegrationError("invalid", "WEBHOOK_INVALID", "the raw body is not valid JSON", { cause });
 		}
 	}
 	return { tenantId: channel.tenantId, channelId, platform: spec.platform, payload, headers, timestamp, rawBody, channel };
@@ -191,10 +197,12 @@ function integrationActions(config) {
 		return { ...channel, tenantId: channel.tenantId || (ctx.meta.tenantId ?? "unknown") };
 	}
 
-	function publish(ctx, channel, name, options, key, payload, headers = {}) {
+	const msgIDOf = (channel, key) => `${spec.platform}:${channel.id}:${key}`;
+
+	function publish(ctx, channel, name, options, msgID, payload, headers = {}) {
 		const of = { tenantId: channel.tenantId, channelId: channel.id, platform: spec.platform };
 		return ctx.broker.sendToChannel(name, { ...of, ...payload, timestamp: Date.now() }, {
-			...options, headers, ctx: traceOf(ctx, of), msgID: `${spec.platform}:${channel.id}:${key}`
+			...options, headers, ctx: traceOf(ctx, of), msgID: oneLine(msgID)
 		});
 	}
 
@@ -203,7 +211,7 @@ function integrationActions(config) {
 		const keyOf = message => message.dedupKey || message.id || randomUUID();
 		const results = await Promise.allSettled(
 			messages.map(message =>
-				publish(ctx, channel, INTEGRATION_CHANNELS.MESSAGE_RECEIVED, CHANNEL_CONFIG.HIGH_PRIORITY, keyOf(message), {
+				publish(ctx, channel, INTEGRATION_CHANNELS.MESSAGE_RECEIVED, CHANNEL_CONFIG.HIGH_PRIORITY, msgIDOf(channel, keyOf(message)), {
 					message: { ...message, platform: spec.platform }
 				})
 			)
@@ -218,7 +226,7 @@ function integrationActions(config) {
 			}
 			failed++;
 			const { id: messageId, conversationId, dedupKey } = messages[i];
-			await publish(ctx, channel, DEAD_LETTERS, {}, `dead:${keyOf(messages[i])}`, {
+			await publish(ctx, channel, DEAD_LETTERS, {}, `dead:${msgIDOf(channel, keyOf(messages[i]))}`, {
 				error: reason.message, metadata: { messageId, conversationId, dedupKey }
 			}, {
 				"x-original-channel": ctx.broker.channelAdapter.addPrefixTopic(INTEGRATION_CHANNELS.MESSAGE_RECEIVED),
@@ -236,7 +244,7 @@ function integrationActions(config) {
 	// What became of a send is told as well as it can be, and changes nothing of it.
 	async function publishOutcome(ctx, channel, name, outcome, payload) {
 		try {
-			await publish(ctx, channel, name, CHANNEL_CONFIG.DEFAULTS, `${outcome}:${randomUUID()}`, payload);
+			await publish(ctx, channel, name, CHANNEL_CONFIG.DEFAULTS, msgIDOf(channel, `${outcome}:${randomUUID()}`), payload);
 		} catch (err) {
 			ctx.broker.logger.warn("Failed to send message event to channel", { error: err.message, platform: spec.platform });
 		}
