@@ -19,6 +19,7 @@ const (
 	Number Type = "number"
 	Object Type = "object"
 	Bool   Type = "boolean"
+	Any    Type = "any" // whatever is not null
 )
 
 // Param is the rule for one parameter.

@@ -156,7 +156,7 @@ func (d *deriver) shape(f *draft, tag []tagRule, at string) {
 		f.Type = Number
 		return
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
-		f.Type = typeAny
+		f.Type = Any
 		return
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		f.Type = String
@@ -169,7 +169,7 @@ func (d *deriver) shape(f *draft, tag []tagRule, at string) {
 		f.Type = Bool
 	case reflect.Interface:
 		if t.NumMethod() == 0 {
-			f.Type = typeAny
+			f.Type = Any
 		}
 	case reflect.Struct:
 		f.Type, f.rule.Props = Object, Params{}
@@ -185,7 +185,7 @@ func (d *deriver) shape(f *draft, tag []tagRule, at string) {
 		}
 		items := d.param(t.Elem(), itemRules(tag), at+"[]")
 		f.Type, f.Secret = typeArray, items.Secret
-		if items.Type != typeAny {
+		if items.Type != Any {
 			f.rule.Items = &items
 		}
 	default:

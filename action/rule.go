@@ -13,7 +13,6 @@ import (
 
 // The types that only [ParamsOf] gives.
 const (
-	typeAny   Type = "any"
 	typeArray Type = "array"
 	typeDate  Type = "date"
 	typeEnum  Type = "enum"
@@ -134,7 +133,7 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 		r = &rule{}
 	}
 	switch p.Type {
-	case typeAny:
+	case Any:
 		return raw, false
 	case String:
 		return c.text(p, r, at, raw)

@@ -87,7 +87,7 @@ func FieldErrors(err error) []*FieldError {
 	return list
 }
 
-// ValidateChannel checks a channel against a platform's fields. The error joins a FieldError for each fault.
+// ValidateChannel checks a channel against a platform's fields and the [CommonFields]. The error joins a FieldError for each fault.
 func ValidateChannel(ch *Channel, fields []Field) error {
 	var faults []error
 	fault := func(key, format string, args ...any) {
@@ -105,7 +105,7 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		fault("status", "must be %s or %s", StatusActive, StatusInactive)
 	}
 	known := map[FieldSource][]string{}
-	for _, f := range fields {
+	for _, f := range slices.Concat(fields, CommonFields()) {
 		known[f.In] = append(known[f.In], f.Name)
 		key, value := string(f.In)+"."+f.Name, ch.part(f.In)[f.Name]
 		switch {

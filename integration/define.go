@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,7 +39,9 @@ type Definition struct {
 	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
 
 	Spec     Spec
-	Fields   []Field
+	Fields   []Field // beside the CommonFields
+	Text     TextLimits
+	Support  Support // nil refuses nothing
 	Platform Platform
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
@@ -111,10 +114,16 @@ const (
 	ActionValidateCredentials = "i_validateCredentials"
 	ActionStatus              = "i_status"
 	ActionGetMedia            = "i_getMedia"
+	ActionEditMessage         = "i_editMessage"
+	ActionDeleteMessage       = "i_deleteMessage"
+	ActionReact               = "i_react"
+	ActionTyping              = "i_typing"
+	ActionMarkRead            = "i_markRead"
 )
 
 var standardNames = []string{
 	ActionReceiveWebhook, ActionSendMessage, ActionHealthCheck, ActionVerifyWebhook, ActionValidateCredentials, ActionStatus, ActionGetMedia,
+	ActionEditMessage, ActionDeleteMessage, ActionReact, ActionTyping, ActionMarkRead,
 }
 
 func (s *platformService) standardActions() map[string]action.Spec {
@@ -165,6 +174,7 @@ func (s *platformService) standardActions() map[string]action.Spec {
 			Handle:      s.getMedia,
 		}
 	}
+	maps.Copy(actions, s.furtherActions())
 	return actions
 }
 

@@ -29,6 +29,15 @@ const (
 	ErrUnknown   ErrorKind = "unknown"   // the request was written but not answered: it may have been carried out
 )
 
+// Scope says how much of a channel's traffic a platform wants to slow down.
+type Scope string
+
+// The scopes.
+const (
+	PausesChannel   Scope = "channel"
+	PausesRecipient Scope = "recipient" // only what goes to the message's recipient
+)
+
 // Outcome says whether a send reached its recipient's platform.
 type Outcome string
 
@@ -44,6 +53,7 @@ type Error struct {
 	Code         string        // machine-readable, upper case, such as "CHANNEL_NOT_FOUND"
 	Message      string        // for people; the factory removes the channel's secrets from it
 	RetryAfter   time.Duration // how long the platform asks to wait; zero when it does not say
+	Pauses       Scope         // of ErrThrottled: what has to wait; empty is PausesChannel
 	PlatformCode string        // the platform's own error code
 	HTTPStatus   int           // of the platform's answer; zero when there was none
 	Err          error         // cause, never sent to callers

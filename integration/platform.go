@@ -49,6 +49,53 @@ type CredentialsValidator interface {
 	ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error)
 }
 
+// Responder answers webhooks in their HTTP response, for platforms that read it: a challenge, an
+// acknowledgement of a certain form, what to do about a pressed button. It is asked after the webhook's
+// messages are durable; nil leaves the usual answer.
+type Responder interface {
+	Respond(ctx context.Context, webhook *Webhook) (*Response, error)
+}
+
+// Response is what a platform reads as the answer to its webhook.
+type Response struct {
+	Status      int    // zero is 200
+	ContentType string // such as "application/json"; empty with an empty body
+	Body        string
+}
+
+// Target names the message, or with an empty MessageID the conversation, that an action is about.
+type Target struct {
+	ConversationID ID
+	ThreadID       ID
+	MessageID      ID
+}
+
+// Editor replaces the content of a message that the channel sent: i_editMessage. message has an empty ID.
+type Editor interface {
+	EditMessage(ctx context.Context, target Target, message *Message, channel *Channel) (*SendResult, error)
+}
+
+// Deleter removes a message that the channel sent: i_deleteMessage.
+type Deleter interface {
+	DeleteMessage(ctx context.Context, target Target, channel *Channel) error
+}
+
+// Reactor puts an emoji on a message: i_react, and i_sendMessage of a [TypeReaction]. An empty emoji takes
+// the channel's reaction away.
+type Reactor interface {
+	React(ctx context.Context, target Target, emoji string, channel *Channel) error
+}
+
+// Typer shows for some seconds that an answer is being written: i_typing.
+type Typer interface {
+	ShowTyping(ctx context.Context, target Target, channel *Channel) error
+}
+
+// ReadMarker shows a message's writer that it was read: i_markRead.
+type ReadMarker interface {
+	MarkRead(ctx context.Context, target Target, channel *Channel) error
+}
+
 // MediaFetcher reads an attachment by the id that [Media] carries.
 type MediaFetcher interface {
 	FetchMedia(ctx context.Context, id string, channel *Channel) (*MediaFile, error)
@@ -116,6 +163,12 @@ type SendError struct {
 	RetryAfterMs int64     `json:"retryAfterMs,omitempty"`
 	PlatformCode string    `json:"platformCode,omitempty"`
 	HTTPStatus   int       `json:"httpStatus,omitempty"`
+}
+
+// MediaSource is a datasource that has attachments to send, see [Media].
+type MediaSource interface {
+	// OpenMedia opens the attachment of that name. Errors are *Error.
+	OpenMedia(ctx context.Context, name string) (*MediaFile, error)
 }
 
 // MediaFile is an attachment's content. The caller closes Body.

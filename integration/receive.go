@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,9 @@ var receiveParams = action.Params{
 // receiveResult is the answer of i_receiveWebhook.
 type receiveResult struct {
 	Success  bool `json:"success"`
-	Messages int  `json:"messages"` // durable
-	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
+	Messages int  `json:"messages"`          // durable
+	Failed   int  `json:"failed"`            // can never be published; logged and dead-lettered
+	Ignored  int  `json:"ignored,omitempty"` // the channel's own, see the setting ownMessages
 }
 
 // receiveWebhook is i_receiveWebhook. The order of its checks is part of the SDK's contract.
@@ -82,7 +84,58 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 	if len(messages) > maxMessages {
 		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
 	}
-	return s.publishReceived(ctx, req, webhook, messages)
+	messages, ignored := s.withoutOwn(ch, messages)
+	result, err := s.publishReceived(ctx, req, webhook, messages)
+	if err != nil {
+		return nil, err
+	}
+	result.Ignored = ignored
+	return s.respond(ctx, req, webhook, result)
+}
+
+// withoutOwn drops what the channel's own account or a bot wrote, unless the channel wants it marked.
+func (s *platformService) withoutOwn(ch *Channel, messages []Message) (kept []Message, ignored int) {
+	isOwn := func(m Message) bool { return m.Direction == DirectionEcho }
+	if !slices.ContainsFunc(messages, isOwn) || ch.Settings[settingOwnMessages] == markOwnMessages {
+		return messages, 0
+	}
+	kept = slices.DeleteFunc(slices.Clone(messages), isOwn)
+	return kept, len(messages) - len(kept)
+}
+
+// respond gives the answer that the platform wants to read, else the usual one.
+func (s *platformService) respond(ctx context.Context, req *action.Request, w *Webhook, result *receiveResult) (any, error) {
+	responder, ok := s.def.Platform.(Responder)
+	if !ok {
+		return result, nil
+	}
+	response, err := responder.Respond(ctx, w)
+	switch {
+	case err != nil:
+		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+	case response == nil:
+		return result, nil
+	}
+	return answerHTTP(req, response), nil
+}
+
+// answerHTTP makes an answer of the cluster that a gateway turns into the response. JSON is handed on as a
+// value, which moleculer-web encodes itself; it sends any other text as it is.
+func answerHTTP(req *action.Request, r *Response) any {
+	req.Meta.Set("$statusCode", cmp.Or(r.Status, http.StatusOK))
+	if r.ContentType != "" {
+		req.Meta.Set("$responseType", r.ContentType)
+		// What is in it may be the caller's own text: no browser may take it for a page.
+		req.Meta.Set("$responseHeaders", map[string]string{"X-Content-Type-Options": "nosniff"})
+	}
+	switch {
+	case r.Body == "":
+		return nil
+	case strings.HasPrefix(r.ContentType, "application/json"):
+		return json.RawMessage(r.Body)
+	default:
+		return r.Body
+	}
 }
 
 func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, error) {
@@ -194,7 +247,7 @@ func dedupKey(m *Message) string {
 
 // publishReceived publishes all messages in their order, then waits for all of them: one that fails
 // holds back no other.
-func (s *platformService) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (any, error) {
+func (s *platformService) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (*receiveResult, error) {
 	awaits := make([]func(context.Context) error, len(messages))
 	for i, m := range messages {
 		m.Platform = w.Platform
@@ -202,7 +255,7 @@ func (s *platformService) publishReceived(ctx context.Context, req *action.Reque
 			TenantID: w.TenantID, ChannelID: w.ChannelID, Platform: w.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
 		})
 	}
-	result := receiveResult{Success: true}
+	result := &receiveResult{Success: true}
 	var transient error
 	for i, await := range awaits {
 		err := await(ctx)

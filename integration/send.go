@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,24 +55,123 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 
-	result, attempts, err := s.attempt(ctx, req, &message, ch)
+	result, attempts, err := s.deliver(ctx, req, &message, ch)
 	if err == nil {
-		clean := *result
-		clean.Metadata = s.cleanValues(result.Metadata)
-		s.publishSent(ctx, req, ch, &clean)
-		return &clean, nil
+		s.publishSent(ctx, req, ch, result)
+		return result, nil
 	}
 	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, fields["message"], failure, attempts)
+	s.publishFailed(ctx, req, ch, withoutData(&message, fields["message"]), failure, attempts)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
-	if failure.Kind == ErrPermanent || failure.Kind == ErrAuth || failure.Kind == ErrInvalid {
-		return &SendResult{Error: &SendError{
-			Message: failure.Message, Code: failure.Code, Class: failure.Kind, Retryable: failure.Retryable(),
-			PlatformCode: failure.PlatformCode, HTTPStatus: failure.HTTPStatus,
-		}}, nil
+	return refusal(failure, result)
+}
+
+// refusal is how a caller learns of a failure: what will never succeed is an answer, as in the SDK. sent is
+// what was delivered all the same, nil for nothing.
+func refusal(failure *Error, sent *SendResult) (any, error) {
+	if failure.Kind != ErrPermanent && failure.Kind != ErrAuth && failure.Kind != ErrInvalid {
+		return nil, failure
 	}
-	return nil, failure
+	result := &SendResult{Error: &SendError{
+		Message: failure.Message, Code: failure.Code, Class: failure.Kind, Retryable: failure.Retryable(),
+		PlatformCode: failure.PlatformCode, HTTPStatus: failure.HTTPStatus,
+	}}
+	if sent != nil {
+		result.Metadata = sent.Metadata
+	}
+	return result, nil
+}
+
+// withoutData is the message as it came, less the attachments' content: an event has no room for it.
+func withoutData(m *Message, raw json.RawMessage) json.RawMessage {
+	held := func(media *Media) bool { return media != nil && len(media.Data) > 0 }
+	if !held(m.Content.Media) && !slices.ContainsFunc(m.Content.Attachments, func(a Media) bool { return held(&a) }) {
+		return raw
+	}
+	lean := *m
+	if held(m.Content.Media) {
+		media := *m.Content.Media
+		media.Data, lean.Content.Media = nil, &media
+	}
+	lean.Content.Attachments = slices.Clone(m.Content.Attachments)
+	for i := range lean.Content.Attachments {
+		lean.Content.Attachments[i].Data = nil
+	}
+	encoded, err := json.Marshal(&lean)
+	if err != nil {
+		return nil
+	}
+	return encoded
+}
+
+// deliver sends a message in as many parts as its text needs, one after the other. The result holds what was
+// delivered, also beside an error.
+func (s *platformService) deliver(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
+	degraded, err := s.admit(m)
+	if err != nil {
+		return nil, 1, err
+	}
+	parts, err := s.parts(m, ch)
+	if err != nil {
+		return nil, 1, err
+	}
+	var whole *SendResult
+	var ids []ID
+	for i, part := range parts {
+		result, attempts, err := s.attempt(ctx, req, ch, func(ctx context.Context) (*SendResult, error) { return s.sendPart(ctx, part, ch) })
+		if err != nil {
+			if i == 0 {
+				return nil, attempts, err
+			}
+			return whole, attempts, partlySent(err, i, len(parts))
+		}
+		if ids = append(ids, result.MessageID); i == 0 {
+			clean := *result
+			if clean.Metadata = s.cleanValues(result.Metadata); len(degraded) > 0 {
+				clean.note("degraded", degraded)
+			}
+			whole = &clean
+		} else {
+			whole.note("messageIds", ids)
+			whole.note("parts", len(parts))
+		}
+		if i == len(parts)-1 {
+			return whole, attempts, nil
+		}
+	}
+	return nil, 1, nil // there is always a part
+}
+
+// note adds to what the result tells beside the message's id.
+func (r *SendResult) note(key string, value any) {
+	if r.Metadata == nil {
+		r.Metadata = map[string]any{}
+	}
+	r.Metadata[key] = value
+}
+
+func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel) (*SendResult, error) {
+	reactor, ok := s.def.Platform.(Reactor)
+	if r := m.Content.Reaction; ok && m.Content.Type == TypeReaction && r != nil {
+		emoji := r.Emoji
+		if r.Action == ReactionRemove {
+			emoji = ""
+		}
+		target := Target{ConversationID: cmp.Or(m.ConversationID, m.To.ID), ThreadID: m.ThreadID, MessageID: r.MessageID}
+		return nil, reactor.React(ctx, target, emoji, ch)
+	}
+	return s.def.Platform.Send(ctx, m, ch)
+}
+
+// partlySent is the failure of a later part: to send the whole message again would double those before.
+func partlySent(err error, sent, parts int) *Error {
+	e := *asError(err, ErrUnknown, "SEND_FAILED")
+	e.Message = fmt.Sprintf("%d of %d parts were sent, then: %s", sent, parts, e.Message)
+	if e.Kind != ErrUnknown {
+		e.Kind, e.Code = ErrPermanent, "PARTLY_SENT"
+	}
+	return &e
 }
 
 // paramsFault is the ValidationError for params, or the one of a name, whose fields have the wrong types.
@@ -102,10 +202,10 @@ func jsonType(t reflect.Type) string {
 	}
 }
 
-// attempt sends a message, and again where that can help and cannot double it.
-func (s *platformService) attempt(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
+// attempt makes a call of the platform, and makes it again where that can help and cannot double anything.
+func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *Channel, call func(context.Context) (*SendResult, error)) (*SendResult, int, error) {
 	for n := 1; ; n++ {
-		result, err := s.def.Platform.Send(ctx, m, ch)
+		result, err := call(ctx)
 		if err == nil {
 			result, err = checked(result)
 		}
@@ -120,7 +220,7 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, m *M
 		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && wait > time.Until(deadline) {
 			return nil, n, e
 		}
-		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("send failed, trying again")
+		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("the platform did not do it, trying again")
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

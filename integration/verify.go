@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/hiliosai/switchboard/action"
 )
@@ -48,9 +47,5 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		s.logFor(req, ch).Warn("webhook verification refused")
 		return nil, refused
 	}
-	req.Meta.Set("$statusCode", http.StatusOK)
-	req.Meta.Set("$responseType", "text/plain; charset=utf-8")
-	// The challenge is the caller's own text: no browser may take it for a page.
-	req.Meta.Set("$responseHeaders", map[string]string{"X-Content-Type-Options": "nosniff"})
-	return challenge, nil
+	return answerHTTP(req, &Response{ContentType: "text/plain; charset=utf-8", Body: challenge}), nil
 }

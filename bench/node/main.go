@@ -84,7 +84,7 @@ func run(ctx context.Context) error {
 	if err := publisher.Ensure(ctx, integration.EventNames(namespace)...); err != nil {
 		return err
 	}
-	def := telegram.Definition(httpapi.New())
+	def := telegram.Definition(httpapi.New(httpapi.Options{}))
 	def.Actions = []moleculer.Action{action.New("i_echo", action.Spec{
 		Handle: func(_ context.Context, req *action.Request) (any, error) { return req.Params, nil },
 	})}

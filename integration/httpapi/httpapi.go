@@ -6,8 +6,8 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,33 +34,50 @@ const (
 
 // Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
 type Client struct {
-	http *http.Client
+	http *http.Client // for the platforms' APIs, whose addresses operators configure
+	web  *http.Client // for links that come from outside, see download.go
 }
 
-// New returns a client with its own pool of connections.
-func New() *Client {
+// Options are what a client may do.
+type Options struct {
+	// AllowPrivate lets downloads go to addresses that are not public: this machine's own, private networks'.
+	AllowPrivate bool
+}
+
+// New returns a client with its own pools of connections.
+func New(o Options) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	return &Client{&http.Client{
-		Timeout: callTimeout,
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         dialer.DialContext,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConns:        2 * connections,
-			MaxIdleConnsPerHost: connections,
-			// Shorter than platforms keep theirs: a connection that they close while a request is on its
-			// way makes an outcome unknown.
-			IdleConnTimeout:       30 * time.Second,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ExpectContinueTimeout: time.Second,
+	return &Client{
+		http: &http.Client{
+			Timeout:   callTimeout,
+			Transport: transport(dialer),
+			// A redirect would carry the channel's credentials to wherever it points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		// A redirect would carry the channel's credentials to wherever it points.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+		web: newWebClient(o),
+	}
+}
+
+func transport(dialer *net.Dialer) *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        2 * connections,
+		MaxIdleConnsPerHost: connections,
+		// Shorter than platforms keep theirs: a connection that they close while a request is on its
+		// way makes an outcome unknown.
+		IdleConnTimeout:       30 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
 }
 
 // Close ends the connections that wait for a next call.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.web.CloseIdleConnections()
+}
 
 // Answer is what a platform answered, whatever its status.
 type Answer struct {
@@ -69,35 +86,54 @@ type Answer struct {
 	Body   []byte
 }
 
-// PostJSON sends in as JSON and reads the answer. name, such as "telegram sendMessage", stands for
-// the call in errors: the URL may hold a credential. Errors are *integration.Error of kind
-// transient when the platform cannot have seen the whole request, and unknown when it can.
+// Request is a call of an API.
+type Request struct {
+	Name   string // such as "telegram sendMessage": stands for the call in errors, since the URL may hold a credential
+	Method string // empty is POST
+	URL    string
+	Header http.Header
+	Body   Body
+}
+
+// PostJSON is [Client.Do] with in as JSON.
 func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Header, in any) (*Answer, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: name + ": the request cannot be encoded", Err: err}
-	}
-	req, err := newRequest(ctx, name, http.MethodPost, url, header, bytes.NewReader(body))
+	body, err := JSON(name, in)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	return c.Do(ctx, Request{Name: name, URL: url, Header: header, Body: body})
+}
+
+// Do makes a call once and reads the answer, whatever its status. Errors are *integration.Error of kind
+// transient when the platform cannot have seen the whole request, and unknown when it can.
+func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
+	var body io.Reader
+	if r.Body.Bytes != nil {
+		body = bytes.NewReader(r.Body.Bytes)
+	}
+	req, err := newRequest(ctx, r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body)
+	if err != nil {
+		return nil, err
+	}
+	if r.Body.ContentType != "" {
+		req.Header.Set("Content-Type", r.Body.ContentType)
+	}
 	res, written, err := c.do(req)
 	if err != nil {
-		return nil, failure(name, written, err)
+		return nil, failure(r.Name, written, err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return nil, failure(name, true, err)
+		return nil, failure(r.Name, true, err)
 	}
 	if len(answer) > maxAnswer {
-		return nil, failure(name, true, fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
+		return nil, failure(r.Name, true, fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
 	}
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
 
-// Get opens a download. The caller closes the body; the client's deadline covers its reading too.
+// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the client's deadline covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
 	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
 	if err != nil {

@@ -29,7 +29,7 @@ const (
 
 func newClient(t *testing.T) *httpapi.Client {
 	t.Helper()
-	c := httpapi.New()
+	c := httpapi.New(httpapi.Options{})
 	t.Cleanup(c.Close)
 	return c
 }

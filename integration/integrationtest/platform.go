@@ -66,6 +66,10 @@ type Send struct {
 	Name    string
 	Message integration.Message
 	Answer  *Answer // nil: what [Platform.API] answers
+	// Action is one of the further actions, such as i_react, called with Params beside the channel's id; Message
+	// is not used then. Empty is i_sendMessage.
+	Action string
+	Params map[string]any
 }
 
 // Answer is what an API answers.

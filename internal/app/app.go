@@ -63,7 +63,7 @@ type Node struct {
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Add(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient()}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -72,7 +72,9 @@ func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logge
 }
 
 // newClient is how platforms are called.
-func newClient() *httpapi.Client { return httpapi.New() }
+func newClient(c *config.Config) *httpapi.Client {
+	return httpapi.New(httpapi.Options{AllowPrivate: c.Media.AllowPrivate})
+}
 
 func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
 	c := n.config

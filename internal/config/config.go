@@ -22,6 +22,7 @@ type Config struct {
 	Cache    Cache    `yaml:"cache"`
 	// Services names the platforms that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
+	Media    Media    `yaml:"media"`
 	HTTP     HTTP     `yaml:"http"`
 	Limits   Limits   `yaml:"limits"`
 	Log      Log      `yaml:"log"`
@@ -110,6 +111,13 @@ type Cache struct {
 	URL URL `yaml:"url"`
 	// TTL is how long a value without a time of its own is kept; default 0, until it is dropped or displaced.
 	TTL time.Duration `yaml:"ttl"`
+}
+
+// Media says how attachments are fetched.
+type Media struct {
+	// AllowPrivate lets the node fetch attachments from addresses that are not public: its own machine's, private
+	// networks'. Whoever can send a message through the node can then make it read from there. Default false.
+	AllowPrivate bool `yaml:"allowPrivate"`
 }
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -48,14 +47,14 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, erro
 	err = json.Unmarshal(answer.Body, &r)
 	switch {
 	case r.OK == nil:
-		return result, notBotAPI(method, answer.Status, answer.Header)
+		return result, httpapi.Foreign("telegram "+method, answer)
 	case !*r.OK:
 		return result, refusal(method, answer, &r)
 	case err == nil:
 		err = json.Unmarshal(r.Result, &result)
 	}
 	if err != nil {
-		return result, unreadable(method, answer.Status, err)
+		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
 	return result, nil
 }
@@ -63,16 +62,7 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, erro
 // ask is call for methods that change nothing: one that was not answered may be asked again.
 func ask[T any](ctx context.Context, a api, method string, params any) (T, error) {
 	result, err := call[T](ctx, a, method, params)
-	return result, repeatable(err)
-}
-
-func repeatable(err error) error {
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrUnknown {
-		again := *e
-		again.Kind = integration.ErrTransient
-		return &again
-	}
-	return err
+	return result, httpapi.Repeatable(err)
 }
 
 // refusal classifies an answer of the Bot API with ok false, "Making requests".
@@ -85,12 +75,12 @@ func refusal(method string, answer *httpapi.Answer, r *response) *integration.Er
 	}
 	switch {
 	case code == http.StatusTooManyRequests:
-		e.Kind, e.Code = integration.ErrThrottled, "RATE_LIMITED"
+		e.Kind, e.Code, e.Pauses = integration.ErrThrottled, "RATE_LIMITED", integration.PausesRecipient
 		if e.RetryAfter = seconds(r.Parameters.RetryAfter); e.RetryAfter == 0 {
 			e.RetryAfter = httpapi.RetryAfter(answer.Header, time.Now())
 		}
 	case code == http.StatusUnauthorized, code == http.StatusNotFound: // a revoked token and a malformed one
-		e.Kind, e.Code = integration.ErrAuth, "TELEGRAM_UNAUTHORIZED"
+		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
 	case code == http.StatusForbidden: // blocked by the user, removed from the chat, …
 		e.Code = "RECIPIENT_UNAVAILABLE"
 	case r.Parameters.MigrateToChatID != 0:
@@ -105,37 +95,6 @@ func refusal(method string, answer *httpapi.Answer, r *response) *integration.Er
 		e.Kind, e.Code = integration.ErrTransient, "PLATFORM_UNAVAILABLE"
 	}
 	return e
-}
-
-// notBotAPI classifies an answer that something on the way gave, by its status alone. The
-// Bot API may have carried the call out unless the status says that it was never handed on.
-func notBotAPI(method string, status int, header http.Header) *integration.Error {
-	e := &integration.Error{HTTPStatus: status, Message: fmt.Sprintf("telegram %s: HTTP %d without the Bot API's JSON", method, status)}
-	switch {
-	case status == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.ErrThrottled, "RATE_LIMITED", httpapi.RetryAfter(header, time.Now())
-	case status == http.StatusUnauthorized:
-		e.Kind, e.Code = integration.ErrAuth, "TELEGRAM_UNAUTHORIZED"
-	case status == http.StatusServiceUnavailable:
-		e.Kind, e.Code = integration.ErrTransient, "PLATFORM_UNAVAILABLE"
-	case status >= 500:
-		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_NO_ANSWER"
-		e.Message += "; it may have been carried out"
-	case status < 300:
-		return unreadable(method, status, nil)
-	default:
-		e.Kind, e.Code = integration.ErrPermanent, "API_BASE_INVALID"
-		e.Message += "; check the channel's apiBase"
-	}
-	return e
-}
-
-// unreadable is an answer that says it went well and not what came of it.
-func unreadable(method string, status int, err error) *integration.Error {
-	return &integration.Error{
-		Kind: integration.ErrUnknown, Code: "ANSWER_UNREADABLE", HTTPStatus: status, Err: err,
-		Message: fmt.Sprintf("telegram %s: HTTP %d with an answer that cannot be read; it was probably carried out", method, status),
-	}
 }
 
 // seconds keeps a nonsensical number from becoming a nonsensical duration.

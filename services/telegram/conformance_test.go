@@ -22,7 +22,7 @@ func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) 
 
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New()
+	client := httpapi.New(httpapi.Options{})
 	tb.Cleanup(client.Close)
 	forbidden := telegramtest.Failure(http.StatusForbidden, "Forbidden: bot was blocked by the user", nil)
 	return integrationtest.Platform{

@@ -54,7 +54,7 @@ func TestHealthFailsWithTheBotAPI(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "TELEGRAM_UNAUTHORIZED"},
+		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
 		"a slow-down":                  {"getWebhookInfo", telegramtest.Failure(429, "Too Many Requests", nil), integration.ErrThrottled, "RATE_LIMITED"},
 		"a question without an answer": {"getMe", telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
 		"an answer that is no JSON":    {"getMe", telegramtest.Response{Body: "{"}, integration.ErrTransient, "ANSWER_UNREADABLE"},

@@ -47,7 +47,7 @@ func webhook(payload []byte) *integration.Webhook {
 
 func newPlatform(tb testing.TB) integration.Platform {
 	tb.Helper()
-	client := httpapi.New()
+	client := httpapi.New(httpapi.Options{})
 	tb.Cleanup(client.Close)
 	return telegram.Definition(client).Platform
 }

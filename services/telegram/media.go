@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // maxFile bounds the files that bots can download, "getFile".
@@ -46,7 +47,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		if res.StatusCode == http.StatusNotFound {
 			return nil, mediaNotFound("the file's link has expired")
 		}
-		return nil, repeatable(notBotAPI("file download", res.StatusCode, res.Header))
+		return nil, httpapi.Repeatable(httpapi.Foreign("telegram file download", &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
 	}
 	name := path.Base(f.FilePath)
 	return &integration.MediaFile{Body: res.Body, MimeType: mimeType(res.Header, name), Filename: name, Size: res.ContentLength}, nil

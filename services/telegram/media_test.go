@@ -60,7 +60,7 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
 		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
 		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "TELEGRAM_UNAUTHORIZED"},
+		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
 		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
 		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.ErrPermanent, "MEDIA_NOT_FOUND"},
 		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.ErrThrottled, "RATE_LIMITED"},

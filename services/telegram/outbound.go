@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // Limits of "sendMessage" and "InlineKeyboardButton".
@@ -30,7 +31,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 		return nil, err
 	}
 	if sent.MessageID == 0 {
-		return nil, unreadable("sendMessage", http.StatusOK, nil)
+		return nil, httpapi.Unreadable("telegram sendMessage", http.StatusOK, nil)
 	}
 	// "@channelname" becomes a number here; a server that leaves the chat out means the one it was told.
 	chatID := fmt.Sprint(params.ChatID)

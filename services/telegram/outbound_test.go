@@ -200,11 +200,11 @@ func TestAnswersAreClassified(t *testing.T) {
 		},
 		"a revoked token": {
 			telegramtest.Failure(401, "Unauthorized", nil),
-			integration.ErrAuth, "TELEGRAM_UNAUTHORIZED", "401", 401, 0, "Unauthorized",
+			integration.ErrAuth, "CREDENTIALS_REFUSED", "401", 401, 0, "Unauthorized",
 		},
 		"a malformed token": {
 			telegramtest.Failure(404, "Not Found", nil),
-			integration.ErrAuth, "TELEGRAM_UNAUTHORIZED", "404", 404, 0, "Not Found",
+			integration.ErrAuth, "CREDENTIALS_REFUSED", "404", 404, 0, "Not Found",
 		},
 		"a user who blocked the bot": {
 			telegramtest.Failure(403, "Forbidden: bot was blocked by the user", nil),
@@ -244,7 +244,7 @@ func TestAnswersAreClassified(t *testing.T) {
 		"an error page of who knows whom":        {html(500), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
 		"a redirect, which is not followed":      {html(301), integration.ErrPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
 		"a server that is no Bot API":            {html(404), integration.ErrPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
-		"a proxy that wants a password":          {html(401), integration.ErrAuth, "TELEGRAM_UNAUTHORIZED", "", 401, 0, ""},
+		"a proxy that wants a password":          {html(401), integration.ErrAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
 		"200 without a body":                     {telegramtest.Response{}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
 		"200 with half of the JSON":              {telegramtest.Response{Body: `{"ok":true,"result":{"mess`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
 		"200 with a page":                        {html(200), integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},

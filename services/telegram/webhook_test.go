@@ -78,7 +78,7 @@ func TestTheHandshakeIsAnsweredToWhoKnowsTheSecret(t *testing.T) {
 }
 
 func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
-	fields := telegram.Definition(httpapi.New()).Fields
+	fields := telegram.Definition(httpapi.New(httpapi.Options{})).Fields
 	for name, test := range map[string]struct {
 		change func(*integration.Channel)
 		faulty string

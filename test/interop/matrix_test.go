@@ -46,6 +46,7 @@ const faults = 33
 
 // TestMatrix shows every behaviour on both lines of Moleculer, from Node.js to Go and from Go to Node.js.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	var m matrix
 	all := behaviours()
 	t.Run("on", func(t *testing.T) {

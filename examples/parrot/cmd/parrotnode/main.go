@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	node.Main(node.Platform(parrot.Definition(httpapi.New())))
+	node.Main(node.Platform(parrot.Definition(httpapi.New(httpapi.Options{}))))
 }

@@ -1,0 +1,104 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// furtherActions are those that a platform has beside sending, where it has them. They are for other
+// services, not for the web: none has a route.
+func (s *platformService) furtherActions() map[string]action.Spec {
+	actions := map[string]action.Spec{}
+	add := func(name, description string, params action.Params, do func(context.Context, *furtherCall) (*SendResult, error)) {
+		params = append(action.Params{{Name: "channelId", Type: action.String}}, params...)
+		params = append(params, action.Params{{Name: "conversationId", Type: action.Any, Optional: true}, {Name: "threadId", Type: action.Any, Optional: true}}...)
+		actions[name] = action.Spec{Description: description, Params: params, Handle: s.further(params, do)}
+	}
+	message := action.Params{{Name: "messageId", Type: action.Any}}
+	if p, ok := s.def.Platform.(Editor); ok {
+		add(ActionEditMessage, "Replaces the content of a message that the channel sent.",
+			append(message[:1:1], action.Params{{Name: "message", Type: action.Object}}...),
+			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				return p.EditMessage(ctx, c.target, &c.message, c.channel)
+			})
+	}
+	if p, ok := s.def.Platform.(Deleter); ok {
+		add(ActionDeleteMessage, "Removes a message that the channel sent.", message,
+			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				return nil, p.DeleteMessage(ctx, c.target, c.channel)
+			})
+	}
+	if p, ok := s.def.Platform.(Reactor); ok {
+		add(ActionReact, "Puts an emoji on a message; an empty one takes it away.",
+			append(message[:1:1], action.Params{{Name: "emoji", Type: action.String}}...),
+			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				return nil, p.React(ctx, c.target, c.emoji, c.channel)
+			})
+	}
+	if p, ok := s.def.Platform.(Typer); ok {
+		add(ActionTyping, "Shows for some seconds that an answer is being written.",
+			action.Params{{Name: "messageId", Type: action.Any, Optional: true}},
+			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				return nil, p.ShowTyping(ctx, c.target, c.channel)
+			})
+	}
+	if p, ok := s.def.Platform.(ReadMarker); ok {
+		add(ActionMarkRead, "Shows a message's writer that it was read.", message,
+			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				return nil, p.MarkRead(ctx, c.target, c.channel)
+			})
+	}
+	return actions
+}
+
+// furtherCall is what one of the further actions is called with.
+type furtherCall struct {
+	channel *Channel
+	target  Target
+	message Message
+	emoji   string
+}
+
+// further makes the handler of one of the further actions. Nothing of it is published: what it changes is
+// known to who called it.
+func (s *platformService) further(params action.Params, do func(context.Context, *furtherCall) (*SendResult, error)) action.Handler {
+	return func(ctx context.Context, req *action.Request) (any, error) {
+		fields, err := params.Decode(req)
+		if err != nil {
+			return nil, err
+		}
+		call := &furtherCall{emoji: text(fields["emoji"])}
+		for name, into := range map[string]any{
+			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
+			"message": &call.message,
+		} {
+			if raw := fields[name]; len(raw) > 0 {
+				if err := json.Unmarshal(raw, into); err != nil {
+					return nil, paramsFault(req, name, err)
+				}
+			}
+		}
+		if call.channel, err = s.channel(ctx, req, text(fields["channelId"])); err != nil {
+			return nil, err
+		}
+		if _, err := s.admit(&call.message); err != nil {
+			return refusal(asError(err, ErrUnknown, ""), nil)
+		}
+		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+		defer cancel()
+		result, attempts, err := s.attempt(ctx, req, call.channel, func(ctx context.Context) (*SendResult, error) { return do(ctx, call) })
+		if err != nil {
+			failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
+			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
+				Warn("the platform did not do it: " + failure.Message)
+			return refusal(failure, nil)
+		}
+		clean := *result
+		clean.Metadata = s.cleanValues(result.Metadata)
+		return &clean, nil
+	}
+}
