@@ -25,6 +25,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 const (
@@ -48,7 +50,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(testserver.Main(m).Run())
 }
 
 // installModules runs npm ci in dir, unless the modules there come from this very lock file.
