@@ -22,13 +22,12 @@ test: servers ## Run everything that must pass: vet and all tests, installing wh
 	go vet -tags slow ./...
 	$(MAKE) test-race
 
-# PostgreSQL and Redis are started by the tests, from Debian's packages, unless TEST_POSTGRES_URL and
-# TEST_REDIS_URL name running ones.
+# PostgreSQL and Redis are started by the tests, from Debian's packages. Where TEST_POSTGRES_URL and TEST_REDIS_URL
+# name running ones, these are used instead, but for the tests that stop their server.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 .PHONY: servers
 servers: ## Install the database servers that the tests start, where they are missing
-	@if [ -z "$$TEST_POSTGRES_URL" ] && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
-	|| [ -z "$$TEST_REDIS_URL" ] && ! command -v redis-server >/dev/null; then \
+	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || ! command -v redis-server >/dev/null; then \
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql redis-server; \
 	fi

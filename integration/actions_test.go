@@ -127,6 +127,7 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 	}{
 		"good ones":        {params, func(b *bench) { b.platform.valid = true }, `{"valid":true}`, 0, ""},
 		"bad ones":         {params, nil, `{"valid":false}`, 0, ""},
+		"a refusal":        {params, func(b *bench) { b.platform.validErr = trouble(integration.ErrAuth, 0) }, `{"valid":false}`, 0, ""},
 		"not strings":      {object{"credentials": object{"token": 1}}, nil, "", 422, "VALIDATION_ERROR"},
 		"bad settings":     {object{"credentials": object{}, "settings": object{"x": object{}}}, nil, "", 422, "VALIDATION_ERROR"},
 		"none":             {object{}, nil, "", 422, "VALIDATION_ERROR"},

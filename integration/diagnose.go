@@ -75,7 +75,7 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 	if !ok {
 		return
 	}
-	valid, err := validator.ValidateCredentials(ctx, ch.Credentials, ch.Settings)
+	valid, err := accepts(ctx, validator, ch.Credentials, ch.Settings)
 	switch {
 	case err != nil:
 		d.trouble("credentials", asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"))

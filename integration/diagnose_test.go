@@ -44,6 +44,12 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 		"nothing":                        {func(*bench) {}, []string{"fields ok", "status ok", "credentials ok", "health ok"}},
 		"a platform that does not check": {(*bench).plain, []string{"fields ok", "status ok"}},
 		"refused credentials":            {func(b *bench) { b.platform.valid = false }, []string{"fields ok", "status ok", "credentials: replace them: token (The token of the bot.)", "health ok"}},
+		"an error that is a refusal": {
+			func(b *bench) {
+				b.platform.validErr = &integration.Error{Kind: integration.ErrAuth, Code: "X", Message: "no " + token}
+			},
+			[]string{"fields ok", "status ok", "credentials: replace them: token (The token of the bot.)", "health ok"},
+		},
 		"unchecked ones": {
 			func(b *bench) { b.platform.validErr = errors.New("dial " + token) },
 			[]string{"fields ok", "status ok", "credentials: see whether the platform can be reached from this machine, and try again", "health ok"},

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 
@@ -89,13 +90,22 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s cannot check credentials", s.def.Name)
 	}
 	s.runtime.Secrets.Add((&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields)...)
-	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
+	valid, err := accepts(ctx, validator, credentials, settings)
 	if err != nil {
 		return nil, asError(err, ErrTransient, "CREDENTIALS_UNCHECKED")
 	}
 	return struct {
 		Valid bool `json:"valid"`
 	}{valid}, nil
+}
+
+// accepts asks the platform about credentials. That it would not let the asker in is an answer: no.
+func accepts(ctx context.Context, validator CredentialsValidator, credentials, settings map[string]string) (bool, error) {
+	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == ErrAuth {
+		return false, nil
+	}
+	return valid, err
 }
 
 func stringMap(req *action.Request, name string, raw json.RawMessage) (map[string]string, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/datasource"
 )
 
 // dependencyReminder is how often a service that waits for others says so.
@@ -35,7 +36,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.run(ctx, "created", def.Created); err != nil {
 		return err
 	}
-	if err := s.datasources.Open(ctx); err != nil {
+	if err := s.datasources.Open(datasource.WithCluster(ctx, s.runtime.Cluster)); err != nil {
 		return err
 	}
 	s.onStop(s.datasources.Close)

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -44,6 +45,30 @@ func TestAServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 	require.Len(t, life.lines(), 3, "once")
 	require.Equal(t, []string{"a unhealthy", "b unhealthy"}, states(s.Health(t.Context())))
+}
+
+func TestADatasourceThatIsAServiceIsCalledOutsideOfRequests(t *testing.T) {
+	b := newBench(t)
+	b.runtime.Cluster = &others{answer: func(name string, _ json.RawMessage) (*action.CallResult, error) {
+		require.Equal(t, "users.list", name)
+		return &action.CallResult{Data: json.RawMessage(`["Ada"]`)}, nil
+	}}
+	s := b.service(integration.ServiceDefinition{Datasources: []datasource.Definition{
+		datasource.Service("users", "users"),
+		datasource.New("names", func(ctx context.Context) (names []string, err error) {
+			users, err := datasource.Get[*datasource.ServiceClient](ctx, "users")
+			if err == nil {
+				err = users.Call(ctx, "list", nil, &names)
+			}
+			return names, err
+		}),
+	}, Started: func(ctx *integration.Context) error {
+		names, err := datasource.Get[[]string](ctx, "names")
+		require.Equal(t, []string{"Ada"}, names)
+		return err
+	}})
+	require.NoError(t, s.Start(t.Context()))
+	require.NoError(t, s.Stop(t.Context()))
 }
 
 func states(list []datasource.Health) (all []string) {

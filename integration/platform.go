@@ -44,7 +44,8 @@ type HealthChecker interface {
 }
 
 // CredentialsValidator asks the platform whether credentials are good. settings may point at
-// another API root. The error is for questions without an answer, such as an unreachable platform.
+// another API root. The error is for questions without an answer, such as an unreachable platform; one of
+// kind auth is taken for a no.
 type CredentialsValidator interface {
 	ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error)
 }

@@ -56,10 +56,16 @@ func (r result) lines() []string { return strings.Split(strings.TrimSuffix(r.std
 // node runs a command of the node to its end, in dir.
 func node(t *testing.T, dir string, args ...string) result {
 	t.Helper()
+	return nodeTyping(t, dir, "", args...)
+}
+
+// nodeTyping is node with something on standard input.
+func nodeTyping(t *testing.T, dir, input string, args ...string) result {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -17,19 +17,16 @@ import (
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
+	capabilities := []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation}
 	return integration.Definition{
-		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"},
-		Spec: integration.Spec{
-			ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Platform: &platform{client},
+		Spec: integration.Spec{ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: capabilities},
 		Fields: []integration.Field{
 			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key, from Parrot's console"},
 			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with, shown beside the key"},
 			{In: integration.InCredentials, Name: "verifyToken", Required: true, Secret: true, Help: "a word of your own, told to Parrot with the webhook's URL"},
 			{In: integration.InSettings, Name: "apiBase", Help: "another API root"},
 		},
-		Platform: &platform{client},
 	}
 }
 
@@ -57,9 +54,8 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) (messages 
 		var in struct{ ID, Chat, User, Text integration.ID } // which also takes numbers
 		m := integration.Message{Timestamp: w.Timestamp.UnixMilli(), Content: integration.Content{Type: integration.TypeText}}
 		if json.Unmarshal(raw, &in) != nil || in.ID == "" || in.Text == "" { // the others of the batch must not suffer
-			in.ID = integration.ID(fmt.Sprintf("%x", sha256.Sum256(raw)))
+			in.ID, in.Text, m.Metadata = integration.ID(fmt.Sprintf("%x", sha256.Sum256(raw))), "", map[string]any{"raw": raw}
 			m.Content = integration.Content{Type: integration.TypeUnsupported, Unsupported: &integration.Unsupported{PlatformType: "message"}}
-			m.Metadata, in.Text = map[string]any{"raw": raw}, ""
 		}
 		m.ID, m.DedupKey, m.ConversationID, m.From.ID, m.Content.Text = in.ID, string(in.ID), in.Chat, in.User, string(in.Text)
 		messages = append(messages, m)
@@ -81,10 +77,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 }
 
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
-	_, err := p.call(ctx, "/v1/me", credentials, settings, nil)
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
-		return false, nil
-	}
+	_, err := p.call(ctx, "/v1/me", credentials, settings, nil) // an error of kind auth is a no
 	return err == nil, err
 }
 
@@ -92,21 +85,16 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 func (p *platform) call(ctx context.Context, path string, credentials, settings map[string]string, in any) (integration.ID, error) {
 	header := http.Header{"Authorization": {"Bearer " + credentials["apiKey"]}}
 	answer, err := p.client.PostJSON(ctx, "parrot "+path, cmp.Or(settings["apiBase"], "https://api.parrot.example")+path, header, in)
-	if err != nil {
-		return "", err
-	}
 	var result struct{ ID integration.ID }
-	if json.Unmarshal(answer.Body, &result) == nil && result.ID != "" && answer.Status < 300 {
-		return result.ID, nil
+	if err != nil || answer.Status < 300 && json.Unmarshal(answer.Body, &result) == nil && result.ID != "" {
+		return result.ID, err
 	}
+	kind := map[int]integration.ErrorKind{ // any other status leaves it unknown whether the call was carried out: it is never repeated
+		400: integration.ErrPermanent, 401: integration.ErrAuth, 403: integration.ErrPermanent, 404: integration.ErrPermanent,
+		429: integration.ErrThrottled, 503: integration.ErrTransient,
+	}[answer.Status]
 	return "", &integration.Error{
-		Kind: cmp.Or(kinds[answer.Status], integration.ErrUnknown), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
+		Kind: cmp.Or(kind, integration.ErrUnknown), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
 		Message: fmt.Sprintf("parrot %s: HTTP %d %s", path, answer.Status, answer.Body), RetryAfter: httpapi.RetryAfter(answer.Header, time.Now()),
 	}
-}
-
-// kinds of errors by status; any other leaves it unknown whether the call was carried out, and is never repeated.
-var kinds = map[int]integration.ErrorKind{
-	400: integration.ErrPermanent, 401: integration.ErrAuth, 403: integration.ErrPermanent, 404: integration.ErrPermanent,
-	429: integration.ErrThrottled, 503: integration.ErrTransient,
 }

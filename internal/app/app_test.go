@@ -20,10 +20,11 @@ import (
 	"github.com/hiliosai/switchboard/internal/app"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
 
 // buffer is a bytes.Buffer that may be written to and read at once.
 type buffer struct {

@@ -39,7 +39,7 @@ func vaults(t *testing.T) map[string]*vault {
 	t.Helper()
 	list := map[string]*vault{
 		"sqlite":   {store: "sqlite", dsn: t.TempDir() + "/switchboard.db"},
-		"postgres": {store: "postgres", dsn: testserver.StartPostgres(t).URL()},
+		"postgres": {store: "postgres", dsn: testserver.Postgres(t)},
 	}
 	for _, v := range list {
 		v.bot = telegramtest.NewServer(botToken)

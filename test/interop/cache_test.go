@@ -32,7 +32,7 @@ type cachers struct {
 
 func startCachers(t *testing.T, line cacherLine) *cachers {
 	t.Helper()
-	url := testserver.StartRedis(t).URL()
+	url := testserver.Redis(t)
 	p := &peer{NodeID: "cacher", pending: map[int]chan reply{}, lines: newInbox[event]()}
 	p.process = startProcess(t, "cacher", line.dir, []string{"REDIS_URL=" + url, "NAMESPACE=" + namespace}, p.receive, "../peer/cache.js")
 	p.require(t, "start", nil)

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
@@ -179,21 +178,6 @@ func failsWith(t *testing.T, err error, code float64, typ string, retryable bool
 	require.Equal(t, retryable, ce.Retryable, ce.Error())
 }
 
-// newDatabase makes a database on a PostgreSQL of the test's own.
-func newDatabase(t *testing.T, server string) string {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), server)
-	require.NoError(t, err)
-	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+name)
-	require.NoError(t, err)
-	require.NoError(t, conn.Close(t.Context()))
-	u, err := url.Parse(server)
-	require.NoError(t, err)
-	u.Path = "/" + name
-	return u.String()
-}
-
 // newKey is a key as channels.keys has it.
 func newKey(t *testing.T, id string) strictyaml.Secret {
 	t.Helper()
@@ -327,8 +311,8 @@ type town struct {
 func startTown(t *testing.T) *town {
 	t.Helper()
 	nats := natsServer(t)
-	natsURL, redis := nats.URL(), testserver.StartRedis(t).URL()
-	database, key := newDatabase(t, testserver.StartPostgres(t).URL()), newKey(t, "k1")
+	natsURL, redis := nats.URL(), testserver.Redis(t)
+	database, key := testserver.Postgres(t), newKey(t, "k1")
 	share := func(services ...string) func(*config.Config) {
 		return func(c *config.Config) {
 			c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
@@ -630,7 +614,7 @@ func canaryStores(t *testing.T) []canaryStore {
 	t.Helper()
 	return []canaryStore{
 		{"sqlite", filepath.Join(t.TempDir(), "switchboard.db")},
-		{"postgres", newDatabase(t, testserver.StartPostgres(t).URL())},
+		{"postgres", testserver.Postgres(t)},
 	}
 }
 
@@ -723,7 +707,7 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 	// Not parallel: moleculer-go logs to the process's one logger, which must be this node's.
 	for _, store := range canaryStores(t) {
 		t.Run(store.name, func(t *testing.T) {
-			natsURL, cacheURL := natsServer(t).URL(), testserver.StartRedis(t).URL()
+			natsURL, cacheURL := natsServer(t).URL(), testserver.Redis(t)
 			old, next := newKey(t, "k1"), newKey(t, "k2")
 			set := func(keys ...strictyaml.Secret) func(*config.Config) {
 				return func(c *config.Config) {
@@ -734,7 +718,8 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 				}
 			}
 			offer := app.Offer{Platforms: []integration.Definition{clumsyPlatform()}}
-			peer := startKeeper(t, natsURL, peerOptions{})
+			listening := service{Name: "listener", Params: fields{"pattern": "integration.message.*"}} // what nobody listens to is not sent
+			peer := startKeeper(t, natsURL, peerOptions{Services: []service{listening}})
 			heard := overhear(t, natsURL, peer)
 			h := startHost(t, natsURL, offer, set(old, next))
 			peer.WaitForServices(t, "channels")
@@ -840,7 +825,7 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 				_, material, _ := strings.Cut(key.Reveal(), ":")
 				require.NotContains(t, h.Log.String()+heard.String()+answers.String()+store.dump(t), material)
 			}
-			for _, part := range []string{"hios.processing.integration.registered", "hios.processing.integration.unregistered", "message.failed", "MOL-hios.INFO", "[redacted]"} {
+			for _, part := range []string{"hios.processing.integration.registered", "hios.processing.integration.unregistered", "processing.message.failed", `"event":"integration.message.failed"`, "MOL-hios.INFO", "[redacted]"} {
 				require.Contains(t, heard.String(), part, "the spy hears")
 			}
 		})

@@ -26,6 +26,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 const (
@@ -54,7 +56,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(testserver.Main(m).Run())
 }
 
 // installModules runs npm ci in dir, unless the modules there come from this very lock file.

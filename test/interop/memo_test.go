@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,11 +125,10 @@ func (l *library) kept(t *testing.T) int {
 
 func TestMemoisedResultsAreSharedWithNode(t *testing.T) {
 	t.Parallel()
-	server := testserver.StartRedis(t)
-	for i, line := range lines {
+	for _, line := range lines {
 		t.Run(line.name, func(t *testing.T) {
 			t.Parallel()
-			l := startLibrary(t, line, fmt.Sprintf("%s%d", server.URL()[:len(server.URL())-1], i))
+			l := startLibrary(t, line, testserver.Redis(t))
 			goID, nodeID := l.shared.ID, l.peer.NodeID
 
 			t.Run("Go finds what Node has kept", func(t *testing.T) {
