@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,7 @@ type Definition struct {
 type platformService struct {
 	*Service
 	def     Definition
+	traffic traffic
 	now     func() time.Time
 	actions map[string]action.Spec
 }
@@ -84,7 +86,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if def.Spec.Capabilities == nil {
 		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
 	}
-	p := &platformService{def: def, now: runtime.Now}
+	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}

@@ -90,7 +90,9 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		}
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		result, attempts, err := s.attempt(ctx, req, call.channel, func(ctx context.Context) (*SendResult, error) { return do(ctx, call) })
+		result, attempts, err := s.attempt(ctx, req, call.channel, call.target.ConversationID, func(ctx context.Context) (*SendResult, error) {
+			return do(ctx, call)
+		})
 		if err != nil {
 			failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
 			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).

@@ -119,7 +119,9 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 	var whole *SendResult
 	var ids []ID
 	for i, part := range parts {
-		result, attempts, err := s.attempt(ctx, req, ch, func(ctx context.Context) (*SendResult, error) { return s.sendPart(ctx, part, ch) })
+		result, attempts, err := s.attempt(ctx, req, ch, cmp.Or(m.To.ID, m.ConversationID), func(ctx context.Context) (*SendResult, error) {
+			return s.sendPart(ctx, part, ch)
+		})
 		if err != nil {
 			if i == 0 {
 				return nil, attempts, err
@@ -129,7 +131,8 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 		if ids = append(ids, result.MessageID); i == 0 {
 			clean := *result
 			if clean.Metadata = s.cleanValues(result.Metadata); len(degraded) > 0 {
-				clean.note("degraded", degraded)
+				theirs, _ := clean.Metadata["degraded"].([]string)
+				clean.note("degraded", append(degraded, theirs...))
 			}
 			whole = &clean
 		} else {
@@ -203,12 +206,16 @@ func jsonType(t reflect.Type) string {
 }
 
 // attempt makes a call of the platform, and makes it again where that can help and cannot double anything.
-func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *Channel, call func(context.Context) (*SendResult, error)) (*SendResult, int, error) {
+func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *Channel, recipient ID, call func(context.Context) (*SendResult, error)) (*SendResult, int, error) {
+	lane := s.traffic.lane(ch)
+	leave, err := s.traffic.join(lane)
+	if err != nil {
+		return nil, 1, err
+	}
+	defer leave()
+	turn := s.traffic.pacer.Turn()
 	for n := 1; ; n++ {
-		result, err := call(ctx)
-		if err == nil {
-			result, err = checked(result)
-		}
+		result, err := s.traffic.call(ctx, lane, recipient, turn, call)
 		if err == nil {
 			return result, n, nil
 		}
@@ -221,6 +228,9 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 			return nil, n, e
 		}
 		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("the platform did not do it, trying again")
+		if e.Kind == ErrThrottled {
+			continue // what it asked for is waited for in traffic, in the order of the calls
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -232,8 +242,10 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 }
 
 // checked finds the failures among results: a platform may report one in the SDK's way, inside its result.
-func checked(result *SendResult) (*SendResult, error) {
+func checked(result *SendResult, err error) (*SendResult, error) {
 	switch {
+	case err != nil:
+		return nil, err
 	case result == nil:
 		return &SendResult{Success: true}, nil
 	case result.Success:

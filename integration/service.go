@@ -69,8 +69,10 @@ type Runtime struct {
 	Namespace      string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
-	Log         *logrus.Entry
-	Now         func() time.Time // nil means time.Now
+	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
+	ChannelCalls int
+	Log          *logrus.Entry
+	Now          func() time.Time // nil means time.Now
 }
 
 // Cluster is how a service reaches others outside of a call.

@@ -1,11 +1,17 @@
 package integration
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/hiliosai/switchboard/internal/pace"
+)
 
 // Settings that every platform's channels have.
 const (
-	settingLongText    = "longText"
-	settingOwnMessages = "ownMessages"
+	settingLongText      = "longText"
+	settingOwnMessages   = "ownMessages"
+	settingRate          = "rate"
+	settingRecipientRate = "recipientRate"
 
 	refuseLongText  = "refuse"
 	markOwnMessages = "mark"
@@ -21,6 +27,14 @@ func CommonFields() []Field {
 		{
 			In: InSettings, Name: settingOwnMessages, Pattern: regexp.MustCompile(`^(drop|mark)$`),
 			Help: `what becomes of messages of the account itself and of bots: "drop", the default, or "mark" them with direction "echo"`,
+		},
+		{
+			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,
+			Help: `how many calls of the platform the channel may make, such as "30/s" or "1000/h"; more wait for their turn. Without it only the platform's own limits hold`,
+		},
+		{
+			In: InSettings, Name: settingRecipientRate, Pattern: pace.RatePattern,
+			Help: `how many messages may go to one recipient, such as "20/m"; more wait for their turn`,
 		},
 	}
 }

@@ -135,7 +135,9 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Cache: n.cache,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
-		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, Log: n.log,
+		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
+		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
+		Log:          n.log,
 	}
 	manager := newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log)
 	var faults []error

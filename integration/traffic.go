@@ -1,0 +1,174 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/hiliosai/switchboard/internal/pace"
+)
+
+const (
+	// defaultChannelCalls is how many calls of one channel are under way at the most: the others' must not run
+	// out of room because one's platform hangs.
+	defaultChannelCalls = 512
+	// suspendAfter failures in a row hold a channel's calls back for suspension, then one may try.
+	suspendAfter = 10
+	suspension   = 15 * time.Second
+)
+
+// traffic is what is on its way to a platform: within what the platform bears, in the order in which it
+// came, and one channel not in another's way.
+type traffic struct {
+	limit int // of one channel's calls
+	pacer pace.Pacer
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+}
+
+// lane is one channel's part of the traffic.
+type lane struct {
+	id                      string   // of the channel
+	channel                 *Channel // under the traffic's lock
+	running                 atomic.Int64
+	rate, recipientRate     pace.Rate
+	breaker                 *gobreaker.TwoStepCircuitBreaker[any]
+	lastFailure, refusedFor atomic.Pointer[Error] // of calls, and what suspended the channel
+	suspendedAt             atomic.Int64          // ns since 1970
+}
+
+// lane finds a channel's lane. One whose channel was changed is made anew: it may work now.
+func (t *traffic) lane(ch *Channel) *lane {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.lanes[ch.ID]
+	if l == nil || l.channel != ch && !(maps.Equal(l.channel.Credentials, ch.Credentials) && maps.Equal(l.channel.Settings, ch.Settings)) {
+		l = newLane(ch)
+		if t.lanes == nil {
+			t.lanes = map[string]*lane{}
+		}
+		t.lanes[ch.ID] = l
+	}
+	l.channel = ch // so that the next look is at the pointer only
+	return l
+}
+
+func newLane(ch *Channel) *lane {
+	l := &lane{id: ch.ID, channel: ch}
+	// What is no rate was refused when the channel was stored.
+	l.rate, _ = pace.ParseRate(ch.Settings[settingRate])
+	l.recipientRate, _ = pace.ParseRate(ch.Settings[settingRecipientRate])
+	l.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Timeout:     suspension,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= suspendAfter },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if to == gobreaker.StateOpen {
+				l.suspendedAt.Store(time.Now().UnixNano())
+				l.refusedFor.Store(l.lastFailure.Load())
+			}
+		},
+	})
+	return l
+}
+
+// join counts a call in, however often it is made, or refuses it.
+func (t *traffic) join(l *lane) (leave func(), err error) {
+	if n := l.running.Add(1); n > int64(t.limit) {
+		l.running.Add(-1)
+		return nil, &Error{
+			Kind: ErrThrottled, Code: "CHANNEL_BUSY", RetryAfter: time.Second,
+			Message: fmt.Sprintf("%d calls of this channel are under way already, which is the most", t.limit),
+		}
+	}
+	return func() { l.running.Add(-1) }, nil
+}
+
+// call makes a call of the platform when it is its turn, and heeds what the platform says about the next ones.
+func (t *traffic) call(ctx context.Context, l *lane, recipient ID, turn pace.Turn, do func(context.Context) (*SendResult, error)) (result *SendResult, err error) {
+	leave, err := t.enter(ctx, l, recipient, turn)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	report, refused := l.breaker.Allow()
+	if refused != nil {
+		return nil, l.suspended()
+	}
+	fault := error(&Error{Kind: ErrUnknown}) // of a call that panics
+	defer func() { report(fault) }()
+
+	if result, err = checked(do(ctx)); err == nil {
+		fault = nil
+		return result, nil
+	}
+	e := asError(err, ErrUnknown, "SEND_FAILED")
+	fault = nil
+	switch e.Kind {
+	case ErrTransient, ErrUnknown, ErrAuth:
+		l.lastFailure.Store(e)
+		fault = e
+	case ErrThrottled:
+		key := channelKey(l)
+		if e.Pauses == PausesRecipient && recipient != "" {
+			key = recipientKey(l, recipient)
+		}
+		t.pacer.Pause(key, max(e.RetryAfter, firstBackoff))
+	default: // the platform works, and does not want this message
+	}
+	return nil, e
+}
+
+func channelKey(l *lane) string                 { return l.id }
+func recipientKey(l *lane, recipient ID) string { return l.id + "\x00" + string(recipient) }
+
+// enter waits for a call's turn: first among those to its recipient, so that who waits for one recipient does
+// not keep the channel's place from others.
+func (t *traffic) enter(ctx context.Context, l *lane, recipient ID, turn pace.Turn) (leave func(), err error) {
+	var leaves []func()
+	leave = func() {
+		for _, f := range leaves {
+			f()
+		}
+	}
+	for _, gate := range []struct {
+		key  string
+		rate pace.Rate
+	}{{recipientKey(l, recipient), l.recipientRate}, {channelKey(l), l.rate}} {
+		out, after, err := t.pacer.Enter(ctx, gate.key, turn, maxWait)
+		if err == nil {
+			leaves = append(leaves, out)
+			after, err = t.pacer.Space(ctx, gate.key, gate.rate, maxWait)
+		}
+		if err != nil {
+			leave()
+			return nil, &Error{
+				Kind: ErrThrottled, Code: "RATE_LIMITED", RetryAfter: after, Err: err,
+				Message: "the message would have to wait for longer than it may: the platform's or the channel's rate is reached",
+			}
+		}
+	}
+	return leave, nil
+}
+
+// suspended is the answer for calls of a channel that keeps failing.
+func (l *lane) suspended() *Error {
+	cause := l.refusedFor.Load()
+	if cause == nil {
+		cause = &Error{Kind: ErrTransient}
+	}
+	e := &Error{
+		Kind: ErrTransient, Code: "CHANNEL_SUSPENDED",
+		RetryAfter: max(time.Second, suspension-time.Since(time.Unix(0, l.suspendedAt.Load()))),
+		Message:    fmt.Sprintf("after %d failures in a row the channel's calls are held back; the last was: %s", suspendAfter, cause.Message),
+	}
+	if cause.Kind == ErrAuth { // waiting does not help, new credentials do
+		e.Kind, e.RetryAfter = ErrAuth, 0
+	}
+	return e
+}

@@ -1,0 +1,247 @@
+package integration_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// channels has several.
+type channels map[string]*integration.Channel
+
+func (c channels) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	if ch, ok := c[id]; ok {
+		return ch, nil
+	}
+	return nil, integration.ErrChannelNotFound
+}
+
+// road is one service with two channels, c1 and c2, whose platform does as scripted.
+type road struct {
+	*bench
+	service  *integration.Service
+	channels channels
+	started  time.Time
+}
+
+func newRoad(t *testing.T, settings map[string]string, sending sending) *road {
+	t.Helper()
+	b := newBench(t)
+	r := &road{bench: b, channels: channels{}, started: time.Now()}
+	for _, id := range []string{"c1", "c2"} {
+		ch := newChannel()
+		ch.ID, ch.Settings = id, settings
+		r.channels[id] = ch
+	}
+	b.def.Channels = r.channels
+	b.platform.sending = sending
+	r.service = b.define()
+	return r
+}
+
+func (r *road) send(channel, to, text string) error {
+	params, _ := json.Marshal(object{"channelId": channel, "message": object{"to": object{"id": to}, "content": object{"type": "TEXT", "text": text}}})
+	result, err := r.service.Call(r.t.Context(), integration.ActionSendMessage, &action.Request{Params: params})
+	if err != nil {
+		return err
+	}
+	if sent := result.(*integration.SendResult); sent.Error != nil { //nolint:forcetypeassert // the action has no other answer
+		return &integration.Error{Kind: sent.Error.Class, Code: sent.Error.Code, Message: sent.Error.Message}
+	}
+	return nil
+}
+
+// log keeps what reached the platform, and when.
+type log struct {
+	mu    sync.Mutex
+	texts []string
+	at    []time.Time
+}
+
+func (l *log) add(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts, l.at = append(l.texts, text), append(l.at, time.Now())
+}
+
+func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := &log{}
+		pause := &integration.Error{Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Message: "slow down", RetryAfter: 5 * time.Second, Pauses: integration.PausesRecipient}
+		r := newRoad(t, nil, func(_ context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
+			if attempt == 1 {
+				return nil, pause
+			}
+			sent.add(m.Content.Text)
+			return &integration.SendResult{Success: true}, nil
+		})
+		var wg sync.WaitGroup
+		send := func(to, text string) {
+			wg.Go(func() {
+				if err := r.send("c1", to, text); err != nil {
+					t.Errorf("%s: %v", text, err)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, text := range []string{"first", "second", "third"} {
+			send("ada", text)
+		}
+		send("bob", "to another")
+		wg.Wait()
+		require.Equal(t, []string{"to another", "first", "second", "third"}, sent.texts)
+		require.Equal(t, r.started, sent.at[0])
+		require.Equal(t, 5*time.Second, sent.at[1].Sub(r.started))
+	})
+}
+
+func TestAPauseThatIsTooLongIsTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoad(t, nil, always(trouble(integration.ErrThrottled, time.Minute)))
+		requireError(t, r.send("c1", "ada", "1"), 429, "TROUBLE")
+		requireError(t, r.send("c1", "bob", "2"), 429, "RATE_LIMITED")
+		require.Equal(t, []string{"send"}, r.platform.steps, "the whole channel has to wait")
+		require.Equal(t, r.started, time.Now())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+	})
+}
+
+func TestAChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := true
+		calls := map[string]int{}
+		r := newRoad(t, nil, func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
+			calls[string(m.To.ID)]++
+			if m.To.ID == "ada" && broken {
+				return nil, trouble(integration.ErrUnknown, 0)
+			}
+			return &integration.SendResult{Success: true}, nil
+		})
+		for range 10 {
+			requireError(t, r.send("c1", "ada", "1"), 504, "TROUBLE")
+		}
+		e := errorOf(t, r.send("c1", "bob", "2"), 503, "CHANNEL_SUSPENDED")
+		require.True(t, e.Retryable)
+		require.JSONEq(t, `{"kind":"transient","outcome":"not_delivered","retryAfterMs":15000}`, toJSON(t, e.Data))
+		require.Zero(t, calls["bob"], "nothing is sent")
+		require.NoError(t, r.send("c2", "bob", "3"), "another channel works")
+
+		time.Sleep(15 * time.Second)
+		requireError(t, r.send("c1", "ada", "4"), 504, "TROUBLE")
+		requireError(t, r.send("c1", "ada", "5"), 503, "CHANNEL_SUSPENDED")
+
+		time.Sleep(15 * time.Second)
+		broken = false
+		require.NoError(t, r.send("c1", "ada", "6"))
+		require.NoError(t, r.send("c1", "ada", "7"))
+	})
+}
+
+func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := true
+		r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
+			if refused {
+				return nil, trouble(integration.ErrAuth, 0)
+			}
+			return &integration.SendResult{Success: true}, nil
+		})
+		for range 15 {
+			require.Error(t, r.send("c1", "ada", "1"))
+		}
+		require.Len(t, r.platform.steps, 10)
+		var e *integration.Error
+		require.ErrorAs(t, r.send("c1", "ada", "2"), &e)
+		require.Equal(t, integration.ErrAuth, e.Kind, "who waits for it to pass waits in vain")
+		require.Equal(t, "CHANNEL_SUSPENDED", e.Code)
+
+		refused = false
+		changed := *r.channels["c1"]
+		changed.Credentials = maps.Clone(changed.Credentials)
+		changed.Credentials["token"] = "654321:another"
+		r.channels["c1"] = &changed
+		require.NoError(t, r.send("c1", "ada", "3"))
+	})
+}
+
+func TestWhatThePlatformRefusesForGoodSuspendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoad(t, nil, always(trouble(integration.ErrPermanent, 0)))
+		for range 30 {
+			require.ErrorContains(t, r.send("c1", "ada", "1"), "TROUBLE")
+		}
+	})
+}
+
+func TestOneChannelCannotTakeAllTheRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoad(t, nil, nil)
+		r.runtime.ChannelCalls = 3
+		r.service = r.define()
+		hang := make(chan struct{})
+		r.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
+			if m.Content.Text == "hangs" {
+				<-hang
+			}
+			return &integration.SendResult{Success: true}, nil
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if err := r.send("c1", "ada", "hangs"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		e := errorOf(t, r.send("c1", "bob", "2"), 429, "CHANNEL_BUSY")
+		require.True(t, e.Retryable)
+		require.NoError(t, r.send("c2", "bob", "3"))
+		close(hang)
+		wg.Wait()
+		require.NoError(t, r.send("c1", "bob", "4"))
+	})
+}
+
+func TestAChannelsOwnRatesSpaceItsMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := &log{}
+		r := newRoad(t, map[string]string{"rate": "2/s", "recipientRate": "1/s"}, func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
+			sent.add(m.Content.Text)
+			return &integration.SendResult{Success: true}, nil
+		})
+		for _, to := range []string{"ada", "bob", "cid", "ada"} {
+			require.NoError(t, r.send("c1", to, to))
+		}
+		var after []time.Duration
+		for _, at := range sent.at {
+			after = append(after, at.Sub(r.started))
+		}
+		require.Equal(t, []time.Duration{0, 0, 500 * time.Millisecond, time.Second}, after)
+	})
+}
+
+func TestAPlatformThatPanicsHoldsNoPlace(t *testing.T) {
+	r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
+		if attempt <= 3 {
+			panic("a bug")
+		}
+		return &integration.SendResult{Success: true}, nil
+	})
+	r.runtime.ChannelCalls = 1
+	r.service = r.define()
+	for range 3 {
+		require.Panics(t, func() { _ = r.send("c1", "ada", "1") })
+	}
+	require.NoError(t, r.send("c1", "ada", "2"))
+}
