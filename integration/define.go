@@ -51,10 +51,11 @@ type Definition struct {
 // platformService is the part of a service that makes a platform of it: the standard actions.
 type platformService struct {
 	*Service
-	def     Definition
-	traffic traffic
-	now     func() time.Time
-	actions map[string]action.Spec
+	def      Definition
+	arrivals sequencer // of webhooks, by channel
+	traffic  traffic
+	now      func() time.Time
+	actions  map[string]action.Spec
 }
 
 // Define checks a definition and makes a service of it that has the standard actions. The error joins

@@ -56,41 +56,80 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, req, text(fields["channelId"]))
+	batch, err := s.handOver(ctx, req, fields)
 	if err != nil {
 		return nil, err
 	}
+	result, err := s.settle(ctx, req, batch)
+	if err != nil {
+		return nil, err
+	}
+	return s.respond(ctx, req, batch.webhook, result)
+}
+
+// batch is the messages of a webhook on their way into the stream.
+type batch struct {
+	webhook  *Webhook
+	messages []Message
+	awaits   []func(context.Context) error // for the ack of each
+	ignored  int
+}
+
+// handOver checks a webhook and hands its messages over to be published: after those of all webhooks of the
+// channel that came before, which takes no longer than reading these. Their acks are not waited for here.
+func (s *platformService) handOver(ctx context.Context, req *action.Request, fields map[string]json.RawMessage) (*batch, error) {
+	id := text(fields["channelId"])
+	arrival := s.arrivals.join(id)
+	defer arrival.leave()
+	ch, err := s.channel(ctx, req, id)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{}
+	if b.webhook, b.messages, err = s.read(ctx, req, ch, fields); err != nil {
+		return nil, err
+	}
+	b.messages, b.ignored = s.withoutOwn(ch, b.messages)
+	if err := arrival.wait(ctx); err != nil {
+		return nil, action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+	}
+	b.awaits = make([]func(context.Context) error, len(b.messages))
+	for i, m := range b.messages {
+		m.Platform = b.webhook.Platform
+		b.awaits[i] = s.publish(req, ch, received, dedupKey(&m), receivedEvent{
+			TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
+		})
+	}
+	return b, nil
+}
+
+// read checks a webhook and finds its messages.
+func (s *platformService) read(ctx context.Context, req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, []Message, error) {
 	webhook, err := s.buildWebhook(req, ch, fields)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.checkAge(webhook); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if v, ok := s.def.Platform.(WebhookValidator); ok {
 		if err := v.ValidateWebhook(webhook); err != nil {
-			return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+			return nil, nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
 		}
 	}
 	if v, ok := s.def.Platform.(SignatureValidator); ok {
 		if err := v.ValidateSignature(webhook); err != nil {
-			return nil, asError(err, ErrUnauthorized, "SIGNATURE_INVALID")
+			return nil, nil, asError(err, ErrUnauthorized, "SIGNATURE_INVALID")
 		}
 	}
 	messages, err := s.def.Platform.Normalize(ctx, webhook)
 	if err != nil {
-		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+		return nil, nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
 	}
 	if len(messages) > maxMessages {
-		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
+		return nil, nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
 	}
-	messages, ignored := s.withoutOwn(ch, messages)
-	result, err := s.publishReceived(ctx, req, webhook, messages)
-	if err != nil {
-		return nil, err
-	}
-	result.Ignored = ignored
-	return s.respond(ctx, req, webhook, result)
+	return webhook, messages, nil
 }
 
 // withoutOwn drops what the channel's own account or a bot wrote, unless the channel wants it marked.
@@ -245,19 +284,12 @@ func dedupKey(m *Message) string {
 	return uuid.NewString()
 }
 
-// publishReceived publishes all messages in their order, then waits for all of them: one that fails
-// holds back no other.
-func (s *platformService) publishReceived(ctx context.Context, req *action.Request, w *Webhook, messages []Message) (*receiveResult, error) {
-	awaits := make([]func(context.Context) error, len(messages))
-	for i, m := range messages {
-		m.Platform = w.Platform
-		awaits[i] = s.publish(req, w.Channel, received, dedupKey(&m), receivedEvent{
-			TenantID: w.TenantID, ChannelID: w.ChannelID, Platform: w.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
-		})
-	}
-	result := &receiveResult{Success: true}
+// settle waits until all messages of a batch are durable: one that fails holds back no other.
+func (s *platformService) settle(ctx context.Context, req *action.Request, b *batch) (*receiveResult, error) {
+	w, messages := b.webhook, b.messages
+	result := &receiveResult{Success: true, Ignored: b.ignored}
 	var transient error
-	for i, await := range awaits {
+	for i, await := range b.awaits {
 		err := await(ctx)
 		if err == nil {
 			result.Messages++
