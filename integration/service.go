@@ -18,6 +18,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/mixins"
 )
@@ -62,6 +63,7 @@ type Runtime struct {
 	Channels ChannelStore
 	Events   Publisher
 	Cache    *cache.Cache // nil keeps nothing
+	Claims   claims.Store // of work that must be done once; nil has none
 	// CacheNamespace and Dialect make a service's own cache agree with those of the cluster's Node services.
 	CacheNamespace string
 	Dialect        cache.Dialect

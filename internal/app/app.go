@@ -54,7 +54,7 @@ type Node struct {
 	embedded *server.Server
 	nc       *nats.Conn
 	link     *cluster.Link
-	stores   // what channels and cached values are kept in
+	stores   // what channels, cached values and claims are kept in
 	broker   *broker.ServiceBroker
 	services []*integration.Service
 	listener *listener.Listener
@@ -133,7 +133,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Cache: n.cache,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others

@@ -2,26 +2,33 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/internal/config"
 )
 
-// stores are the node's own datasources: what channels and cached values are kept in.
+// stores are the node's own datasources: what channels, cached values and claims are kept in.
 type stores struct {
-	set   *datasource.Set
-	store channelstore.Store
-	memo  *channelstore.Memo
-	cache *cache.Cache
+	set    *datasource.Set
+	store  channelstore.Store
+	memo   *channelstore.Memo
+	cache  *cache.Cache
+	claims claims.Store
 }
 
-// openStores opens the channel store and the cache, waiting for their servers where these are not there yet.
+// openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there yet.
 func (n *Node) openStores(ctx context.Context) error {
 	c := n.config
 	var err error
@@ -30,6 +37,7 @@ func (n *Node) openStores(ctx context.Context) error {
 			return openChannels(ctx, c, n.link.Caller())
 		}),
 		datasource.New("cache", func(context.Context) (*cache.Cache, error) { return openCache(c, n.log) }),
+		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
 	)
 	if err != nil {
 		return err
@@ -42,6 +50,9 @@ func (n *Node) openStores(ctx context.Context) error {
 		return err
 	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
+		return err
+	}
+	if n.claims, err = datasource.Get[claims.Store](ctx, "claims"); err != nil {
 		return err
 	}
 	n.memo, err = channelstore.NewMemo(n.store, n.log)
@@ -68,6 +79,39 @@ func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 		}
 	}
 	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
+}
+
+// openClaims opens the claims where the configuration has them. Its error is one that the set waits for where
+// the trouble may pass.
+func openClaims(ctx context.Context, c *config.Config, nc *nats.Conn) (claims.Store, error) {
+	store, err := newClaims(c, nc)
+	if err != nil {
+		return nil, err
+	}
+	if err = store.Check(ctx); err == nil {
+		return store, nil
+	}
+	if fault, ok := errors.AsType[*claims.Error](err); ok && !fault.Permanent() {
+		err = fmt.Errorf("%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err)
+	}
+	return nil, errors.Join(err, store.Close())
+}
+
+func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
+	switch c.Claims.Driver {
+	case "redis":
+		store, err := claims.NewRedis(claims.RedisOptions{URL: string(c.ClaimsURL()), Namespace: c.Node.Namespace})
+		if err != nil {
+			return nil, c.Fault("claims.url", "%v", err)
+		}
+		return store, nil
+	case "memory":
+		return claims.NewMemory(claims.MemoryOptions{}), nil
+	default:
+		return claims.NewNATS(nc, claims.NATSOptions{
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout,
+		})
+	}
 }
 
 // dialect is how the Node services of the cluster write cache keys.

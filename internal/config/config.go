@@ -20,6 +20,7 @@ type Config struct {
 	Events   Events   `yaml:"events"`
 	Channels Channels `yaml:"channels"`
 	Cache    Cache    `yaml:"cache"`
+	Claims   Claims   `yaml:"claims"`
 	// Services names the platforms that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
@@ -113,6 +114,17 @@ type Cache struct {
 	TTL time.Duration `yaml:"ttl"`
 }
 
+// Claims configures where nodes note which work is taken and done, so that a repeated webhook or send is not done
+// twice.
+type Claims struct {
+	// Driver is nats, a JetStream bucket with as many copies as events.replicas and the default, redis, or memory,
+	// each node for itself.
+	Driver string `yaml:"driver"`
+	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
+	// default "", which takes cache.url.
+	URL URL `yaml:"url"`
+}
+
 // Media says how attachments are fetched.
 type Media struct {
 	// AllowPrivate lets the node fetch attachments from addresses that are not public: its own machine's, private
@@ -165,6 +177,7 @@ func Default() *Config {
 		},
 		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}},
 		Cache:    Cache{Driver: "memory"},
+		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
@@ -215,3 +228,6 @@ func (c *Config) Prefix() string {
 	}
 	return c.Node.Namespace
 }
+
+// ClaimsURL gives the URL of the Redis with the claims: its own, or that of the cache.
+func (c *Config) ClaimsURL() URL { return cmp.Or(c.Claims.URL, c.Cache.URL) }
