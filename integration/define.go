@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/claims"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -86,6 +87,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	}
 	if def.Spec.Capabilities == nil {
 		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
+	}
+	if runtime.Claims == nil {
+		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
 	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {

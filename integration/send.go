@@ -36,6 +36,7 @@ const (
 var sendParams = action.Params{
 	{Name: "message", Type: action.Object},
 	{Name: "channelId", Type: action.String},
+	{Name: "idempotencyKey", Type: action.String, Optional: true},
 }
 
 // sendMessage is i_sendMessage.
@@ -52,16 +53,28 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
+	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, &message, fields["message"]) }
+	switch key := text(fields["idempotencyKey"]); {
+	case key == "":
+		return send(ctx)
+	case len(key) > maxIdempotencyKey:
+		return nil, &Error{Kind: ErrInvalid, Code: "IDEMPOTENCY_KEY_INVALID", Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey)}
+	default:
+		return s.once(ctx, req, ch, key, send)
+	}
+}
+
+// send sends a message and publishes the outcome.
+func (s *platformService) send(ctx context.Context, req *action.Request, ch *Channel, message *Message, raw json.RawMessage) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-
-	result, attempts, err := s.deliver(ctx, req, &message, ch)
+	result, attempts, err := s.deliver(ctx, req, message, ch)
 	if err == nil {
 		s.publishSent(ctx, req, ch, result)
 		return result, nil
 	}
 	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, withoutData(&message, fields["message"]), failure, attempts)
+	s.publishFailed(ctx, req, ch, withoutData(message, raw), failure, attempts)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
 	return refusal(failure, result)
@@ -73,10 +86,7 @@ func refusal(failure *Error, sent *SendResult) (any, error) {
 	if failure.Kind != ErrPermanent && failure.Kind != ErrAuth && failure.Kind != ErrInvalid {
 		return nil, failure
 	}
-	result := &SendResult{Error: &SendError{
-		Message: failure.Message, Code: failure.Code, Class: failure.Kind, Retryable: failure.Retryable(),
-		PlatformCode: failure.PlatformCode, HTTPStatus: failure.HTTPStatus,
-	}}
+	result := &SendResult{Error: failure.asSendError()}
 	if sent != nil {
 		result.Metadata = sent.Metadata
 	}
@@ -253,11 +263,7 @@ func checked(result *SendResult, err error) (*SendResult, error) {
 	case result.Error == nil:
 		return nil, &Error{Kind: ErrPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
 	}
-	e := result.Error
-	return nil, &Error{
-		Kind: cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
-		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
-	}
+	return nil, result.Error.asError()
 }
 
 // backoff is the wait before attempt n+1: exponential, with up to half of it taken off at random so
