@@ -40,11 +40,13 @@ type Spec struct {
 type Definition struct {
 	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
 
-	Spec     Spec
-	Fields   []Field // beside the CommonFields
-	Text     TextLimits
-	Support  Support // nil refuses nothing
-	Platform Platform
+	Spec    Spec
+	Fields  []Field // beside the CommonFields
+	Text    TextLimits
+	Support Support // nil refuses nothing
+	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
+	RetryHorizon time.Duration
+	Platform     Platform
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
 }
@@ -54,6 +56,7 @@ type platformService struct {
 	*Service
 	def      Definition
 	arrivals sequencer // of webhooks, by channel
+	talks    sequencer // of webhooks whose messages are claimed, by conversation
 	traffic  traffic
 	now      func() time.Time
 	actions  map[string]action.Spec

@@ -35,8 +35,12 @@ func (s *platformService) once(ctx context.Context, req *action.Request, ch *Cha
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	key = "send:" + s.def.Spec.Platform + ":" + ch.ID + ":" + key
-	for {
+	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
+	for held := false; ; held = true {
 		list, err := s.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
+		if err != nil && held && ctx.Err() != nil {
+			return nil, busy
+		}
 		if err != nil {
 			s.logFor(req, ch).WithError(err).Warn("an idempotency key cannot be looked up")
 			return nil, &Error{Kind: ErrTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
@@ -60,7 +64,7 @@ func (s *platformService) once(ctx context.Context, req *action.Request, ch *Cha
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return nil, &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one", Err: ctx.Err()}
+			return nil, busy
 		}
 	}
 }

@@ -104,7 +104,9 @@ func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 		b := newBench(t)
 		store := claims.NewMemory(claims.MemoryOptions{})
 		b.runtime.Claims = store
-		b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) { panic("the node dies") }
+		b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
+			panic("the node dies")
+		}
 		service := b.define()
 		require.Panics(t, func() { _, _ = once(t, service, "k") })
 		_, err := once(t, service, "k")

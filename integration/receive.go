@@ -45,9 +45,12 @@ var receiveParams = action.Params{
 // receiveResult is the answer of i_receiveWebhook.
 type receiveResult struct {
 	Success  bool `json:"success"`
-	Messages int  `json:"messages"`          // durable
-	Failed   int  `json:"failed"`            // can never be published; logged and dead-lettered
-	Ignored  int  `json:"ignored,omitempty"` // the channel's own, see the setting ownMessages
+	Messages int  `json:"messages"` // durable
+	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
+	// Duplicates were stored before and are not counted among Messages; Ignored are the channel's own, see the
+	// setting ownMessages.
+	Duplicates int `json:"duplicates,omitempty"`
+	Ignored    int `json:"ignored,omitempty"`
 }
 
 // receiveWebhook is i_receiveWebhook. The order of its checks is part of the SDK's contract.
@@ -71,7 +74,8 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 type batch struct {
 	webhook  *Webhook
 	messages []Message
-	awaits   []func(context.Context) error // for the ack of each
+	awaits   []func(context.Context) error // for the ack of each; nil for one that was published before
+	claimed  *claimed                      // nil: nothing is claimed
 	ignored  int
 }
 
@@ -90,11 +94,28 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 		return nil, err
 	}
 	b.messages, b.ignored = s.withoutOwn(ch, b.messages)
+	late := func(err error) error {
+		return action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+	}
 	if err := arrival.wait(ctx); err != nil {
-		return nil, action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+		return nil, late(err)
+	}
+	if ch.Settings[settingDedup] == dedupByHorizon {
+		// The claims have to be asked for: from here on only the same conversation waits.
+		talks := s.conversations(ch, b.messages)
+		arrival.leave()
+		defer talks.leave()
+		b.claimed = s.claim(ctx, req, ch, b.messages)
+		if err := talks.wait(ctx); err != nil {
+			_ = b.claimed.settle(context.WithoutCancel(ctx), make([]bool, len(b.messages))) // else their lease gives them back
+			return nil, late(err)
+		}
 	}
 	b.awaits = make([]func(context.Context) error, len(b.messages))
 	for i, m := range b.messages {
+		if b.claimed.isDone(i) {
+			continue
+		}
 		m.Platform = b.webhook.Platform
 		b.awaits[i] = s.publish(req, ch, received, dedupKey(&m), receivedEvent{
 			TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
@@ -289,9 +310,14 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 	w, messages := b.webhook, b.messages
 	result := &receiveResult{Success: true, Ignored: b.ignored}
 	var transient error
+	stored := make([]bool, len(b.awaits)) // or given up
 	for i, await := range b.awaits {
+		if await == nil {
+			result.Duplicates++
+			continue
+		}
 		err := await(ctx)
-		if err == nil {
+		if stored[i] = err == nil; stored[i] {
 			result.Messages++
 			continue
 		}
@@ -306,7 +332,12 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 		}
 		if err != nil {
 			transient = err
+		} else {
+			stored[i] = true // as a dead letter
 		}
+	}
+	if err := b.claimed.settle(context.WithoutCancel(ctx), stored); err != nil {
+		s.logFor(req, w.Channel).WithError(err).Warn("it could not be kept that messages were published; repeated, they may be published again")
 	}
 	if transient != nil {
 		s.logFor(req, w.Channel).WithError(transient).Warn("the messages of a webhook could not be stored")

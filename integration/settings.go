@@ -13,6 +13,9 @@ const (
 	settingRate          = "rate"
 	settingRecipientRate = "recipientRate"
 
+	settingDedup = "dedup"
+
+	dedupByHorizon  = "horizon"
 	refuseLongText  = "refuse"
 	markOwnMessages = "mark"
 )
@@ -27,6 +30,10 @@ func CommonFields() []Field {
 		{
 			In: InSettings, Name: settingOwnMessages, Pattern: regexp.MustCompile(`^(drop|mark)$`),
 			Help: `what becomes of messages of the account itself and of bots: "drop", the default, or "mark" them with direction "echo"`,
+		},
+		{
+			In: InSettings, Name: settingDedup, Pattern: regexp.MustCompile(`^(window|horizon)$`),
+			Help: `for how long a repeated message is told: "window", the stream's two minutes and the default, or "horizon", for as long as the platform may repeat it`,
 		},
 		{
 			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,
