@@ -46,6 +46,10 @@ type Definition struct {
 	Support Support // nil refuses nothing
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
+	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
+	// says that it does not send a webhook again that was not taken in.
+	AnswerWithin time.Duration
+	SendsOnce    bool
 	Platform     Platform
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore

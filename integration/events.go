@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/spool"
 )
 
 // Publisher stores reliable events. Safe for concurrent use.
@@ -96,8 +97,10 @@ func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key
 		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
 		return func(context.Context) error { return err }
 	}
-	msgID := s.def.Spec.Platform + ":" + ch.ID + ":" + key
-	await := s.runtime.Events.Publish(eventName(s.runtime.Namespace, outcome), msgID, s.eventHeader(req, ch.TenantID, ch.ID), payload)
+	await := s.store(req, ch, outcome, spool.Event{
+		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key,
+		Header: s.eventHeader(req, ch.TenantID, ch.ID), Payload: payload,
+	})
 	if !s.runtime.PlainEvents {
 		return await
 	}

@@ -63,6 +63,7 @@ type Runtime struct {
 	Channels ChannelStore
 	Events   Publisher
 	Cache    *cache.Cache // nil keeps nothing
+	Spool    Spool        // nil: what the stream does not take is refused
 	Claims   claims.Store // of work that must be done once; nil has none
 	// CacheNamespace and Dialect make a service's own cache agree with those of the cluster's Node services.
 	CacheNamespace string

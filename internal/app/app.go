@@ -105,7 +105,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		Reconnected: n.missed,
 		Log:         logrus.NewEntry(n.log.Logger),
 	})
-	if err := n.openStores(ctx); err != nil {
+	if err := n.openStores(ctx, publisher); err != nil {
 		return err
 	}
 	if err := n.link.Open(ctx); err != nil {
@@ -138,6 +138,9 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
+	}
+	if n.spool != nil { // a nil *spool.Spool is no nil Spool
+		runtime.Spool = n.spool
 	}
 	manager := newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log)
 	var faults []error

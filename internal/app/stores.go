@@ -16,8 +16,13 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/config"
 )
+
+// spoolName is the spool's among the datasources.
+const spoolName = "spool"
 
 // stores are the node's own datasources: what channels, cached values and claims are kept in.
 type stores struct {
@@ -26,20 +31,24 @@ type stores struct {
 	memo   *channelstore.Memo
 	cache  *cache.Cache
 	claims claims.Store
+	spool  *spool.Spool // nil where the configuration has none
 }
 
 // openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there yet.
-func (n *Node) openStores(ctx context.Context) error {
+func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) error {
 	c := n.config
 	var err error
-	n.set, err = datasource.NewSet(n.log,
+	definitions := []datasource.Definition{
 		datasource.New("channels", func(ctx context.Context) (channelstore.Store, error) {
 			return openChannels(ctx, c, n.link.Caller())
 		}),
 		datasource.New("cache", func(context.Context) (*cache.Cache, error) { return openCache(c, n.log) }),
 		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
-	)
-	if err != nil {
+	}
+	if c.Events.Spool.Path != "" {
+		definitions = append(definitions, datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) }))
+	}
+	if n.set, err = datasource.NewSet(n.log, definitions...); err != nil {
 		return err
 	}
 	if err := n.set.Open(ctx); err != nil {
@@ -55,6 +64,11 @@ func (n *Node) openStores(ctx context.Context) error {
 	if n.claims, err = datasource.Get[claims.Store](ctx, "claims"); err != nil {
 		return err
 	}
+	if c.Events.Spool.Path != "" {
+		if n.spool, err = datasource.Get[*spool.Spool](ctx, spoolName); err != nil {
+			return err
+		}
+	}
 	n.memo, err = channelstore.NewMemo(n.store, n.log)
 	return err
 }
@@ -67,6 +81,16 @@ func (s *stores) closeStores(ctx context.Context) error {
 		return nil
 	}
 	return s.set.Close(ctx)
+}
+
+// openSpool takes up what an earlier process has left there.
+func openSpool(ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry) (*spool.Spool, error) {
+	return spool.Open(ctx, spool.Options{
+		Path: c.Events.Spool.Path, MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
+		Publish: func(ctx context.Context, e spool.Event) error {
+			return publisher.Publish(e.Name, e.MsgID, e.Header, e.Payload)(ctx)
+		},
+	})
 }
 
 // openCache makes the cache that the configuration names, in agreement with those of Node services.
@@ -161,7 +185,7 @@ func (n *Node) Health(ctx context.Context) []serviceHealth {
 }
 
 // ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
-// slower.
+// slower, and while events wait in the spool more of them may.
 func (n *Node) ready(ctx context.Context) (bool, any) {
 	report := struct {
 		Ready       bool            `json:"ready"`
@@ -169,7 +193,7 @@ func (n *Node) ready(ctx context.Context) (bool, any) {
 		Datasources []serviceHealth `json:"datasources"`
 	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
 	for _, h := range report.Datasources {
-		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && h.Name == "cache")
+		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && (h.Name == "cache" || h.Name == spoolName))
 	}
 	return report.Ready, report
 }

@@ -87,6 +87,20 @@ type Events struct {
 	Plain bool `yaml:"plain"`
 	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
+	// Spool is where events are kept that JetStream does not take at the moment.
+	Spool Spool `yaml:"spool"`
+}
+
+// Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms
+// that do not send a webhook again.
+type Spool struct {
+	// Path is that of the file, made when it is needed; one for each node. "" has none: events that JetStream does not
+	// take are lost, or their webhook refused. Default data/spool.db.
+	Path string `yaml:"path"`
+	// MaxMB bounds the events that wait, in MB; more are refused. Default 256.
+	MaxMB int `yaml:"maxMB"`
+	// MaxAge is how long an event may wait before it is dropped; default 168h.
+	MaxAge time.Duration `yaml:"maxAge"`
 }
 
 // Channels says where the tenants' accounts at the platforms are stored.
@@ -174,6 +188,7 @@ func Default() *Config {
 			Namespace:      strings.ToLower(cmp.Or(os.Getenv("NAMESPACE"), "hios")),
 			Replicas:       1,
 			PublishTimeout: 5 * time.Second,
+			Spool:          Spool{Path: "data/spool.db", MaxMB: 256, MaxAge: 7 * 24 * time.Hour},
 		},
 		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}},
 		Cache:    Cache{Driver: "memory"},

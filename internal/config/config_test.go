@@ -64,7 +64,7 @@ nats:
   embedded: false
   storeDir: d
   startTimeout: 1s
-events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s}
+events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, spool: {path: s, maxMB: 1, maxAge: 2h}}
 channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c"}
@@ -81,7 +81,7 @@ log: {level: trace, format: json}
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
 			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
 		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
@@ -118,6 +118,8 @@ func TestLoadFaults(t *testing.T) {
 		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
 		"no replicas":                                 {"events: {replicas: 0}", `1: events.replicas: expects 1 to 5, found 0`},
 		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
+		"no room in the spool":                        {"events: {spool: {maxMB: 0}}", `1: events.spool.maxMB: expects more than 0, found 0`},
+		"a spool that keeps nothing":                  {"events: {spool: {maxAge: 0s}}", `1: events.spool.maxAge: expects more than 0s, found 0s`},
 		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
 		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
 		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},

@@ -84,6 +84,8 @@ func (v *validation) events(e Events) {
 	}
 	v.require(e.Replicas >= 1 && e.Replicas <= 5, "events.replicas", "expects 1 to 5, found %d", e.Replicas)
 	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
+	v.require(e.Spool.MaxMB > 0, "events.spool.maxMB", "expects more than 0, found %d", e.Spool.MaxMB)
+	v.require(e.Spool.MaxAge > 0, "events.spool.maxAge", "expects more than 0s, found %s", e.Spool.MaxAge)
 }
 
 func (v *validation) channels(c Channels) {
