@@ -100,15 +100,22 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 	if err := arrival.wait(ctx); err != nil {
 		return nil, late(err)
 	}
-	if ch.Settings[settingDedup] == dedupByHorizon {
-		// The claims have to be asked for: from here on only the same conversation waits.
+	claims, statuses := ch.Settings[settingDedup] == dedupByHorizon, slices.ContainsFunc(b.messages, isStatus)
+	if claims || statuses {
+		// Others have to be asked: from here on only the same conversation waits.
+		b.messages = slices.Clone(b.messages) // which are the platform's own
 		talks := s.conversations(ch, b.messages)
 		arrival.leave()
 		defer talks.leave()
-		b.claimed = s.claim(ctx, req, ch, b.messages)
+		if claims {
+			b.claimed = s.claim(ctx, req, ch, b.messages)
+		}
 		if err := talks.wait(ctx); err != nil {
 			_ = b.claimed.settle(context.WithoutCancel(ctx), make([]bool, len(b.messages))) // else their lease gives them back
 			return nil, late(err)
+		}
+		if statuses {
+			s.markLate(ctx, ch, b.messages)
 		}
 	}
 	b.awaits = make([]func(context.Context) error, len(b.messages))
