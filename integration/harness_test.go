@@ -111,6 +111,9 @@ func webhookParams(changes ...object) object {
 	return params
 }
 
+// pass lets time go by, of which there is as much as wanted within a synctest.
+func pass(d time.Duration) { <-time.After(d) }
+
 func metaOf(t *testing.T, meta object) action.Meta {
 	t.Helper()
 	return action.NewMeta(json.RawMessage(toJSON(t, meta)))

@@ -186,8 +186,8 @@ func (s *platformService) respond(ctx context.Context, req *action.Request, w *W
 	return answerHTTP(req, response), nil
 }
 
-// answerHTTP makes an answer of the cluster that a gateway turns into the response. JSON is handed on as a
-// value, which moleculer-web encodes itself; it sends any other text as it is.
+// answerHTTP makes an answer of the cluster that a gateway turns into the response. An object or a list is handed
+// on as a value, which moleculer-web encodes itself; it sends any other text as it is, JSON's own texts too.
 func answerHTTP(req *action.Request, r *Response) any {
 	req.Meta.Set("$statusCode", cmp.Or(r.Status, http.StatusOK))
 	if r.ContentType != "" {
@@ -198,7 +198,7 @@ func answerHTTP(req *action.Request, r *Response) any {
 	switch {
 	case r.Body == "":
 		return nil
-	case strings.HasPrefix(r.ContentType, "application/json"):
+	case strings.HasPrefix(r.ContentType, "application/json") && (r.Body[0] == '{' || r.Body[0] == '['):
 		return json.RawMessage(r.Body)
 	default:
 		return r.Body

@@ -74,7 +74,7 @@ func (s *platformService) send(ctx context.Context, req *action.Request, ch *Cha
 		return result, nil
 	}
 	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, withoutData(message, raw), failure, attempts)
+	s.publishFailed(ctx, req, ch, withoutData(message, raw), failure, attempts, result)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
 	return refusal(failure, result)
@@ -136,6 +136,8 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 			if i == 0 {
 				return nil, attempts, err
 			}
+			whole.note("messageIds", ids)
+			whole.note("parts", len(parts))
 			return whole, attempts, partlySent(err, i, len(parts))
 		}
 		if ids = append(ids, result.MessageID); i == 0 {
@@ -190,8 +192,8 @@ func partlySent(err error, sent, parts int) *Error {
 // paramsFault is the ValidationError for params, or the one of a name, whose fields have the wrong types.
 func paramsFault(req *action.Request, name string, err error) error {
 	field, want := name, "object"
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typeErr.Field != "" {
-		field, want = strings.TrimPrefix(name+"."+typeErr.Field, "."), jsonType(typeErr.Type)
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field, want = strings.Trim(name+"."+typeErr.Field, "."), jsonType(typeErr.Type)
 	}
 	return action.Validation(action.Fault{
 		Type: want, Field: field, Message: fmt.Sprintf("The '%s' field must be of type %s.", field, want),
@@ -280,11 +282,19 @@ func (s *platformService) publishSent(ctx context.Context, req *action.Request, 
 	})
 }
 
-func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
+// publishFailed tells of a failure, and of what was delivered all the same: sent is nil for nothing.
+func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int, sent *SendResult) {
+	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
+	if sent != nil {
+		metadata["messageIds"], metadata["parts"] = sent.Metadata["messageIds"], sent.Metadata["parts"]
+		if e.Outcome() == NotDelivered {
+			metadata["outcome"] = PartlyDelivered
+		}
+	}
 	s.publishOutcome(ctx, req, ch, failed, failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
-		Metadata: map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()},
+		Metadata: metadata,
 	})
 }
 
