@@ -485,10 +485,12 @@ func (c *Consumer) drained(ctx context.Context, receiving jetstream.ConsumeConte
 		defer c.mu.Unlock()
 		return fmt.Errorf("%d handler(s) of %s still run: %w", c.workers, c.subject, ctx.Err())
 	}
+	if !c.p.nc.IsConnected() {
+		return nil // nothing more comes
+	}
 	select {
 	case <-receiving.Closed():
-		return nil
-	case <-ctx.Done():
-		return nil // without the server; what it has sent comes again
+	case <-ctx.Done(): // what the server may have sent comes again
 	}
+	return nil
 }

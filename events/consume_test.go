@@ -241,7 +241,7 @@ func TestNoMoreAreHandledAtOnceThanWanted(t *testing.T) {
 	in.hold = make(chan struct{})
 	sub := subscription(in)
 	sub.MaxInFlight = 100 // the durable's
-	b.consume(subscription2(sub, newInbox())).Stop(t.Context())
+	require.NoError(t, b.consume(by(sub, newInbox())).Stop(t.Context()))
 	sub.MaxInFlight = 3
 	b.consume(sub)
 	b.send("1", "2", "3", "4", "5", "6")
@@ -256,7 +256,8 @@ func TestNoMoreAreHandledAtOnceThanWanted(t *testing.T) {
 	requireTexts(t, []string{"the group handles 100 event(s) at once, as the durable v2_sub was made, not 3 (maxInFlight)"}, b.warnings())
 }
 
-func subscription2(sub events.Subscription, in *inbox) events.Subscription {
+// by is a subscription with another handler.
+func by(sub events.Subscription, in *inbox) events.Subscription {
 	sub.Handle = in.handle
 	return sub
 }
@@ -459,13 +460,13 @@ func TestWhatAStoppedMemberHasNotBegunGoesToOthersAtOnce(t *testing.T) {
 	in.hold = make(chan struct{})
 	sub := subscription(in)
 	sub.MaxInFlight = 5
-	require.NoError(t, b.consume(subscription2(sub, newInbox())).Stop(t.Context()))
+	require.NoError(t, b.consume(by(sub, newInbox())).Stop(t.Context()))
 	sub.MaxInFlight = 1
 	c := b.consume(sub)
 	b.send("1", "2", "3")
 	in.next(t)
 	require.Eventually(t, func() bool { return b.durable().NumAckPending == 3 }, generous, 5*time.Millisecond)
-	consumeWith(t, b.member("node-2"), subscription2(sub, other))
+	consumeWith(t, b.member("node-2"), by(sub, other))
 	go close(in.hold)
 	require.NoError(t, c.Stop(t.Context()))
 	b.settled()

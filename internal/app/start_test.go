@@ -85,3 +85,10 @@ func TestANodeDoesNotAskItselfForChannels(t *testing.T) {
 	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, "channels.action: channels.get would be asked of this node's own service channels")
 }
+
+func TestReplicasOfAServerAloneAreAFault(t *testing.T) {
+	c := settings(t)
+	c.Events.Replicas = 3
+	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none")
+}

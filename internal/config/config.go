@@ -20,7 +20,7 @@ type Config struct {
 	Events   Events   `yaml:"events"`
 	Channels Channels `yaml:"channels"`
 	Cache    Cache    `yaml:"cache"`
-	// Services names the platforms that the node hosts; default [telegram].
+	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	HTTP     HTTP     `yaml:"http"`
 	Limits   Limits   `yaml:"limits"`

@@ -249,10 +249,10 @@ func (d *Desk) View(r *events.Record) *View {
 	}
 	for key, values := range r.Header {
 		text := strings.Join(values, ", ")
-		switch {
-		case key == "$meta":
+		switch key {
+		case "$meta":
 			v.Meta = d.shown(decoded(text))
-		case key == "$headers", key == "x-error-data", key == "x-error-stack":
+		case "$headers", "x-error-data", "x-error-stack":
 			v.Headers[key] = fmt.Sprint(d.asText(decoded(text)))
 		default:
 			v.Headers[key] = fmt.Sprint(d.masked(key, text))
