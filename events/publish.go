@@ -41,7 +41,11 @@ func (e *Error) Permanent() bool { return e.Rejected }
 // [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
 // second one of the same id is acknowledged and not stored. Errors are *Error.
 func (p *Publisher) Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error) {
-	msg := nats.NewMsg(p.Subject(name))
+	return p.publish(p.Subject(name), msgID, header, payload)
+}
+
+func (p *Publisher) publish(subject, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error) {
+	msg := nats.NewMsg(subject)
 	msg.Data = payload
 	for k, v := range header {
 		msg.Header[k] = v // not Set: the adapter's names, such as $requestID, are case-sensitive

@@ -162,6 +162,9 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 		return action.Client(http.StatusBadRequest, "EVENT_INVALID", "the payload of %s cannot be encoded", name).Because(err)
 	}
 	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
+	if d := c.Delivery(); d != nil {
+		header["$parentChannelName"] = []string{d.Subject}
+	}
 	for k, v := range o.Header {
 		header[k] = []string{oneLine(v)}
 	}

@@ -126,3 +126,10 @@ func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 		require.Contains(t, body, `"name":"claims","status":"healthy"`)
 	}
 }
+
+func TestReplicasOfAServerAloneAreAFault(t *testing.T) {
+	c := settings(t)
+	c.Events.Replicas = 3
+	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none")
+}

@@ -21,7 +21,7 @@ type Config struct {
 	Channels Channels `yaml:"channels"`
 	Cache    Cache    `yaml:"cache"`
 	Claims   Claims   `yaml:"claims"`
-	// Services names the platforms that the node hosts; default [telegram].
+	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
 	HTTP     HTTP     `yaml:"http"`
