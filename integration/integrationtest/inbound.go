@@ -25,6 +25,7 @@ func testInbound(t *testing.T, p Platform) {
 		t.Run("a genuine webhook becomes its events/"+w.Name, func(t *testing.T) { testGenuine(t, p, w) })
 	}
 	t.Run("a message has the same id whenever it comes, and no other message has it", func(t *testing.T) { testMessageIDs(t, p) })
+	t.Run("own messages are dropped where they are not wanted", func(t *testing.T) { testOwn(t, p) })
 	t.Run("a webhook of another time is refused", func(t *testing.T) { testAge(t, p) })
 	t.Run("a hostile body does no harm", func(t *testing.T) { testHostile(t, p) })
 	if p.BadItem != nil {
@@ -43,8 +44,8 @@ func testInbound(t *testing.T, p Platform) {
 
 func testGenuine(t *testing.T, p Platform, w Webhook) {
 	t.Helper()
-	b := newBench(t, p)
-	_, err := b.genuine(w)
+	b := newBench(t, p, marking)
+	answer, err := b.answered(w)
 	require.NoError(t, err)
 	events := b.events.take()
 	for i := range events {
@@ -55,7 +56,36 @@ func testGenuine(t *testing.T, p Platform, w Webhook) {
 		}
 		events[i].Header = nil
 	}
+	if _, responds := p.Definition.Platform.(integration.Responder); responds {
+		golden(t, "webhooks", w.Name, struct {
+			Answer httpAnswer `json:"answer"`
+			Events []event    `json:"events"`
+		}{answer, events})
+		return
+	}
 	golden(t, "webhooks", w.Name, events)
+}
+
+// testOwn has webhooks with messages of the account itself come in for a channel that does not want these.
+func testOwn(t *testing.T, p Platform) {
+	t.Helper()
+	wants, drops := newBench(t, p, marking), newBench(t, p)
+	for _, w := range p.Webhooks {
+		var others, kept []string
+		_, err := wants.genuine(w)
+		require.NoError(t, err)
+		for _, e := range wants.events.take() {
+			if messageOf(t, e).Direction != integration.DirectionEcho {
+				others = append(others, e.ID)
+			}
+		}
+		_, err = drops.genuine(w)
+		require.NoError(t, err)
+		for _, e := range drops.events.take() {
+			kept = append(kept, e.ID)
+		}
+		require.Equal(t, others, kept, "%s: own messages, and no others, are dropped", w.Name)
+	}
 }
 
 // receivedEvent is the payload of …message.received.
@@ -91,7 +121,7 @@ func requireSound(tb testing.TB, m integration.Message) {
 
 func testMessageIDs(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newBench(t, p, marking)
 	owner := map[string]string{}
 	for _, w := range p.Webhooks {
 		var ids [2][]string
