@@ -60,7 +60,7 @@ func testGenuine(t *testing.T, p Platform, w Webhook) {
 		golden(t, "webhooks", w.Name, struct {
 			Answer httpAnswer `json:"answer"`
 			Events []event    `json:"events"`
-		}{answer, events})
+		}{answer, append([]event{}, events...)})
 		return
 	}
 	golden(t, "webhooks", w.Name, events)

@@ -55,9 +55,10 @@ func status(code int, retryAfter string) trouble {
 	return t
 }
 
-// How the factory answers: see its own tests. A pause of more than ten seconds is left to the caller.
+// How the factory answers: see its own tests. A longer pause than patience is left to the caller.
 const (
 	attempts  = 3
+	patience  = 10 * time.Second
 	longPause = 30 * time.Second
 )
 
@@ -66,6 +67,8 @@ func testOutbound(t *testing.T, p Platform) {
 	for _, s := range p.Sends {
 		t.Run("a message becomes its requests/"+s.Name, func(t *testing.T) { testSend(t, p, s) })
 	}
+	t.Run("the API takes no request that lacks what is required", func(t *testing.T) { testRequired(t, p) })
+	t.Run("a refusal of the API is understood", func(t *testing.T) { testFailures(t, p) })
 	t.Run("trouble", func(t *testing.T) {
 		for _, o := range ordeals {
 			t.Run(o.name, func(t *testing.T) {
@@ -171,9 +174,14 @@ type verdict struct {
 // the caller is told.
 func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
 	b.tb.Helper()
+	return b.told(b.attempt(m, timeout))
+}
+
+func (b *bench) attempt(m integration.Message, timeout time.Duration) (json.RawMessage, error) {
+	b.tb.Helper()
 	ctx, cancel := context.WithTimeout(b.tb.Context(), timeout)
 	defer cancel()
-	return b.told(b.call(ctx, integration.ActionSendMessage, object{"channelId": b.channel.ID, "message": m}, &action.Request{}))
+	return b.call(ctx, integration.ActionSendMessage, object{"channelId": b.channel.ID, "message": m}, &action.Request{})
 }
 
 // judge reads how an action of sending ended.
