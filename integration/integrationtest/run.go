@@ -20,6 +20,10 @@ func Run(t *testing.T, p Platform) {
 		t.Run("support", func(t *testing.T) { testSupport(t, p) })
 	}
 	t.Run("account", func(t *testing.T) { testAccount(t, p) })
+	if p.Sign != nil {
+		t.Run("signatures from elsewhere", func(t *testing.T) { testVectors(t, p) })
+	}
+	t.Run("fixtures", func(t *testing.T) { testFixtures(t, p) })
 	t.Run("leaks", func(t *testing.T) { testLeaks(t, p) })
 }
 

@@ -135,6 +135,8 @@ var faults = map[string]struct {
 	"no signature is checked":                   {func(s sound) integration.Platform { return unsigned{s} }, "inbound/what is not genuine is refused/without x-parrot-signature"},
 	"the signature is checked without a secret": {func(s sound) integration.Platform { return keyless{s} }, "inbound/what is not genuine is refused/for a channel without secrets, and signed with none"},
 	"a signature of a missing body":             {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"more than a signature counts as one":       {func(s sound) integration.Platform { return lengthy{s} }, "inbound/what is not genuine is refused/with twice the value in x-parrot-signature"},
+	"the end of the secret does not matter":     {func(s sound) integration.Platform { return forgetful{s} }, "inbound/what differs in any one byte is refused"},
 	"an old signature counts":                   {func(s sound) integration.Platform { return timed{s, 24 * time.Hour} }, "inbound/a webhook of another time is refused"},
 	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
 		for i := range m {
@@ -219,6 +221,31 @@ func (k keyless) ValidateSignature(w *integration.Webhook) error {
 		return nil
 	}
 	return k.sound.ValidateSignature(w)
+}
+
+// lengthy looks at the beginning of a signature.
+type lengthy struct{ sound }
+
+func (l lengthy) ValidateSignature(w *integration.Webhook) error {
+	cut := *w
+	cut.Headers = map[string]string{"x-parrot-signature": w.Headers["x-parrot-signature"][:min(64, len(w.Headers["x-parrot-signature"]))]}
+	return l.sound.ValidateSignature(&cut)
+}
+
+// forgetful takes secrets for one that differ in a byte in the middle.
+type forgetful struct{ sound }
+
+func (f forgetful) ValidateSignature(w *integration.Webhook) error {
+	err := f.sound.ValidateSignature(w)
+	secret := []byte(w.Channel.Credentials["webhookSecret"])
+	if err == nil || len(secret) < 4 {
+		return err
+	}
+	secret[3] ^= 1
+	other, ch := *w, *w.Channel
+	ch.Credentials = map[string]string{"webhookSecret": string(secret)}
+	other.Channel = &ch
+	return f.sound.ValidateSignature(&other)
 }
 
 type bodiless struct{ sound }
