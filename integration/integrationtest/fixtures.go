@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -191,20 +191,27 @@ func shapeOf(tb testing.TB, payload []byte) (paths []string, digest string) {
 	return slices.Sorted(maps.Keys(seen)), hex.EncodeToString(sum[:])
 }
 
-// understood is what a message comes to that the API answers so.
+// understood is what the platform itself makes of a message that the API answers so: the factory may try it again.
 func understood(t *testing.T, p Platform, a Answer) any {
 	t.Helper()
 	b := newBench(t, p)
 	b.fake.play(trouble{Answer: a})
-	// No time for a second attempt.
-	v := b.send(p.Sends[0].Message, 400*time.Millisecond)
-	return struct {
+	message := p.Sends[0].Message
+	result, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)
+	record := struct {
 		Delivered    bool                  `json:"delivered"`
 		HasID        bool                  `json:"hasId"`
 		Kind         integration.ErrorKind `json:"kind,omitempty"`
 		Code         string                `json:"code,omitempty"`
 		PlatformCode string                `json:"platformCode,omitempty"`
-		Retryable    bool                  `json:"retryable"`
 		RetryAfterMs int64                 `json:"retryAfterMs,omitempty"`
-	}{v.kind == delivered, v.messageID != "", v.kind, v.code, v.platformCode, v.retryable, v.retryAfter.Milliseconds()}
+		Pauses       integration.Scope     `json:"pauses,omitempty"`
+	}{Delivered: err == nil, HasID: err == nil && result.MessageID != ""}
+	if err != nil {
+		e, ok := errors.AsType[*integration.Error](err)
+		require.True(t, ok, "the error must be typed: %v", err)
+		record.Kind, record.Code, record.PlatformCode = e.Kind, e.Code, e.PlatformCode
+		record.RetryAfterMs, record.Pauses = e.RetryAfter.Milliseconds(), e.Pauses
+	}
+	return record
 }
