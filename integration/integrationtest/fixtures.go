@@ -112,7 +112,7 @@ func compact(tb testing.TB, data []byte) string {
 // it with testdata/fixtures/NAME.json.
 func testFixtures(t *testing.T, p Platform) {
 	t.Helper()
-	for _, f := range Fixtures(t, filepath.Join(shared(t), p.Definition.Spec.Platform)) {
+	for _, f := range Fixtures(t, filepath.Join(Shared(t), p.Definition.Spec.Platform)) {
 		t.Run(f.Name, func(t *testing.T) {
 			path := filepath.Join("testdata", "fixtures", f.Name+".json")
 			switch {

@@ -30,7 +30,7 @@ type vector struct {
 // testVectors holds the platform to signatures from elsewhere, and to each of their bytes.
 func testVectors(t *testing.T, p Platform) {
 	t.Helper()
-	file := filepath.Join(shared(t), "signature_vectors.json")
+	file := filepath.Join(Shared(t), "signature_vectors.json")
 	data, err := os.ReadFile(file) // #nosec G304 -- of the test
 	if os.IsNotExist(err) {
 		t.Logf("no signatures from elsewhere: %s is not here", file)
@@ -92,9 +92,9 @@ func (v vector) time() time.Time {
 	return Now()
 }
 
-// shared is the folder of payloads and signatures from elsewhere. It lies beside the project, or beside a folder
+// Shared is the folder of payloads and signatures from elsewhere. It lies beside the project, or beside a folder
 // that the project lies in, on its authors' machines only: they are not ours to ship.
-func shared(tb testing.TB) string {
+func Shared(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.Getwd()
 	require.NoError(tb, err)
