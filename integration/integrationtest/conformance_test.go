@@ -22,15 +22,18 @@ func TestTheSumOfTheChecks(t *testing.T) {
 			[]string{
 				"FAIL  TestCrowIsAPlatform/b", "TestCrowIsAPlatform                 1 passed, 1 failed",
 				"TestParrotIsAPlatform               2 passed, 0 failed", "3 passed, 1 failed",
-			}, false,
+			},
+			false,
 		},
 		"what fails above all its checks": {
 			"--- FAIL: TestCrowIsAPlatform (0.1s)\n    --- PASS: TestCrowIsAPlatform/a (0.1s)\nFAIL\n",
-			[]string{"FAIL  TestCrowIsAPlatform", "TestCrowIsAPlatform                 1 passed, 1 failed", "1 passed, 1 failed"}, false,
+			[]string{"FAIL  TestCrowIsAPlatform", "TestCrowIsAPlatform                 1 passed, 1 failed", "1 passed, 1 failed"},
+			false,
 		},
 		"a check that is skipped": {
 			"--- SKIP: TestCrowIsAPlatform (0.1s)\nok\n",
-			[]string{"SKIP  TestCrowIsAPlatform", "TestCrowIsAPlatform                 0 passed, 1 failed", "0 passed, 1 failed"}, false,
+			[]string{"SKIP  TestCrowIsAPlatform", "TestCrowIsAPlatform                 0 passed, 1 failed", "0 passed, 1 failed"},
+			false,
 		},
 		"a package that cannot be built": {good + "FAIL\tservices/crow [build failed]\n", []string{
 			"FAIL\tservices/crow [build failed]", "TestParrotIsAPlatform               2 passed, 0 failed", "2 passed, 1 failed",

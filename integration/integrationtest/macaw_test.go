@@ -43,8 +43,8 @@ func (m macaw) Normalize(ctx context.Context, w *integration.Webhook) ([]integra
 
 func (macaw) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
 	var shake struct{ Challenge string }
-	if json.Unmarshal(w.Payload, &shake) != nil || shake.Challenge == "" {
-		return nil, nil
+	if err := json.Unmarshal(w.Payload, &shake); err != nil || shake.Challenge == "" {
+		return nil, err
 	}
 	return &integration.Response{Status: http.StatusCreated, ContentType: "text/plain", Body: shake.Challenge}, nil
 }
@@ -89,7 +89,7 @@ func (m macaw) post(ctx context.Context, ch *integration.Channel, path string, b
 // macawAPI takes nothing that lacks what is required.
 func macawAPI(w http.ResponseWriter, r *http.Request) {
 	form, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	ok := true
+	var ok bool
 	switch r.URL.Path {
 	case "/v1/files":
 		ok = err == nil && form == "multipart/form-data" && params["boundary"] != "" && r.URL.Query().Get("kind") == "file" && r.ParseMultipartForm(1<<20) == nil
@@ -249,7 +249,7 @@ var macawFaults = map[string]struct {
 	"an impossible place is worth more than the message": {func(p *integrationtest.Platform) { p.Definition.Platform = literal{p.Definition.Platform.(macaw)} }, refused},
 	"an answer is another":                               {func(p *integrationtest.Platform) { p.Definition.Platform = silent{p.Definition.Platform.(macaw)} }, "inbound/a genuine webhook becomes its events/handshake"},
 	"own messages are not told":                          {normal(func(m *integration.Message) { m.Direction = "" }), tableIn},
-	"no credential is checked": {api(func(w http.ResponseWriter, r *http.Request) bool {
+	"no credential is checked": {api(func(_ http.ResponseWriter, r *http.Request) bool {
 		r.Header.Set("Authorization", "Bearer cn4rqz81-wv0x6kty")
 		return false
 	}), lacks + "/text"},

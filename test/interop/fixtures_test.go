@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -92,7 +90,9 @@ type delivery struct {
 	place             int
 }
 
-func (d delivery) channel(way string) string { return fmt.Sprintf("%s-%d-%s", d.platform, d.place, way) }
+func (d delivery) channel(way string) string {
+	return fmt.Sprintf("%s-%d-%s", d.platform, d.place, way)
+}
 
 // ways are those by which a webhook reaches the node.
 var ways = []string{"gateway", "listener"}
@@ -217,22 +217,13 @@ func canonical(data []byte, otherwise string) string {
 // the time of messages that bring none.
 func storedEvents(t *testing.T, natsURL string) map[string][]string {
 	t.Helper()
-	nc, err := nats.Connect(natsURL)
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "hios_hios_processing_message_received")
-	require.NoError(t, err)
 	events := map[string][]string{}
-	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
-		msg, err := stream.GetMsg(t.Context(), seq)
-		require.NoError(t, err)
+	for _, data := range stored(t, natsURL) {
 		var payload struct {
 			ChannelID string
 			Message   map[string]json.RawMessage
 		}
-		require.NoError(t, json.Unmarshal(msg.Data, &payload))
+		require.NoError(t, json.Unmarshal(data, &payload))
 		var at int64
 		require.NoError(t, json.Unmarshal(payload.Message["timestamp"], &at))
 		if time.Since(time.UnixMilli(at)) < time.Hour {
