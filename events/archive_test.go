@@ -37,7 +37,7 @@ func TestStoredEventsAreChosen(t *testing.T) {
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}})
 	var times []time.Time
 	for i := range 9 {
-		require.NoError(t, b.Publish("hios.other", fmt.Sprint("o", i), nil, []byte("other"))(t.Context()))
+		require.NoError(t, b.Store(t.Context(), "hios.other", fmt.Sprint("o", i), nil, []byte("other")))
 		b.send(fmt.Sprint(i))
 	}
 	require.NoError(t, a.Each(t.Context(), name, events.Query{}, func(r *events.Record) error {
@@ -93,7 +93,7 @@ func TestAReplayedEventIsStoredAgainAndMarked(t *testing.T) {
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "Nats-TTL": {"1h"}, "x-replayed-group": {"v2.sub"}}
 	b.create(jetstream.StreamConfig{Name: "replayed", Subjects: []string{"dev.replayed"}, AllowMsgTTL: true})
-	require.NoError(t, b.Publish("replayed", "m1", header, []byte("x"))(t.Context()))
+	require.NoError(t, b.Store(t.Context(), "replayed", "m1", header, []byte("x")))
 	for range 2 { // within the duplicate window
 		n, err := a.Replay(t.Context(), "replayed", events.Query{Sequences: []uint64{1}})
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestWhatCannotBeRevivedStaysAndSaysWhy(t *testing.T) {
 		"a wildcard": {"x-original-channel": {"dev.>"}, "x-original-group": {group}},
 		"no letter":  {},
 	} {
-		require.NoError(t, b.Publish("FAILED_MESSAGES", id, header, nil)(t.Context()))
+		require.NoError(t, b.Store(t.Context(), "FAILED_MESSAGES", id, header, nil))
 	}
 	b.kill("mail", "1")
 	n, err := a.Revive(t.Context(), "FAILED_MESSAGES", events.Query{})
@@ -244,7 +244,7 @@ func TestATailShowsWhatComes(t *testing.T) {
 			}()
 			require.Eventually(t, func() bool { return b.readers() == 2 }, generous, 5*time.Millisecond)
 			b.send("new " + what)
-			require.NoError(t, b.Publish("hios.other", what, nil, []byte("other "+what))(t.Context()))
+			require.NoError(t, b.Store(t.Context(), "hios.other", what, nil, []byte("other "+what)))
 			var got []string
 			for !slices.Contains(got, "new "+what) || !slices.Contains(got, "other "+what) {
 				select {

@@ -182,7 +182,7 @@ func TestAnEventIsHandledOnceAndAcknowledged(t *testing.T) {
 	in := newInbox()
 	b.consume(subscription(in))
 	header := map[string][]string{"$requestID": {"r1"}}
-	require.NoError(t, b.Publish(name, "m1", header, []byte(`{"n":1}`))(t.Context()))
+	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte(`{"n":1}`)))
 	d := in.next(t)
 	require.Equal(t, []any{name, subject, group, stream, uint64(1), 1, `{"n":1}`}, []any{d.Name, d.Subject, d.Group, d.Stream, d.Sequence, d.Attempt, string(d.Payload)})
 	require.Equal(t, map[string][]string{"$requestID": {"r1"}, "Nats-Msg-Id": {"m1"}}, d.Header)
@@ -299,7 +299,7 @@ func TestWhatIsGivenUpGoesToTheDeadLettersAsItWas(t *testing.T) {
 	b.consume(subscription(in))
 	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {meta}, "x-error-message": {"of an earlier life"}, "Nats-Expected-Stream": {stream}}
-	require.NoError(t, b.Publish(name, "m1", header, []byte("\x00 any bytes"))(t.Context()))
+	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte("\x00 any bytes")))
 	b.settled()
 	require.Len(t, in.payloads(), 3)
 
@@ -353,7 +353,7 @@ func TestAnEventThatCannotBeMovedToTheDeadLettersIsNotLost(t *testing.T) {
 	config.MaxMsgs, config.Discard = 1, jetstream.DiscardNew // and it is full
 	_, err = b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, b.Publish("FAILED_MESSAGES", "older", nil, nil)(t.Context()))
+	require.NoError(t, b.Store(t.Context(), "FAILED_MESSAGES", "older", nil, nil))
 
 	b.send("x")
 	for i := range 3 {

@@ -55,7 +55,7 @@ func (c *Consumer) putDown(d *delivery, header map[string][]string) error {
 	id := fmt.Sprintf("dead:%s:%s:%d:%d", c.sub.Group, d.Stream, d.Sequence, d.Time.UnixNano())
 	ctx, cancel := context.WithTimeout(c.ctx, c.p.opts.Timeout)
 	defer cancel()
-	return c.p.Publish(c.sub.DeadLetters, id, header, d.Payload)(ctx)
+	return c.p.Store(ctx, c.sub.DeadLetters, id, header, d.Payload)
 }
 
 // again is the header that an event is published again with: without what would make it fail, do harm, or

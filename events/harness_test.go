@@ -99,7 +99,7 @@ func (b *bench) ensure(names ...string) {
 
 // publish stores an event or says why not.
 func (b *bench) publish(id, payload string) error {
-	return b.Publish(name, id, nil, []byte(payload))(b.t.Context())
+	return b.Store(b.t.Context(), name, id, nil, []byte(payload))
 }
 
 func (b *bench) create(config jetstream.StreamConfig) {

@@ -75,7 +75,7 @@ func TestARepeatedMessageIsToldForAsLongAsItMayCome(t *testing.T) {
 		d.service = d.define() // on another node
 		result, err = d.receive("a:2", "a:3")
 		require.NoError(t, err)
-		require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"duplicates":1}`, result)
+		require.JSONEq(t, `{"success":true,"messages":2,"failed":0,"duplicates":1}`, result)
 		require.Equal(t, []string{"parrot:c1:a:1", "parrot:c1:a:2", "parrot:c1:a:3"}, d.published())
 	})
 }
@@ -106,7 +106,7 @@ func TestWhatWasNotStoredIsNotTakenForARepetition(t *testing.T) {
 	d.events.fail = nil
 	result, err := d.receive("a:1", "a:2")
 	require.NoError(t, err)
-	require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"duplicates":1}`, result)
+	require.JSONEq(t, `{"success":true,"messages":2,"failed":0,"duplicates":1}`, result)
 	require.Equal(t, []string{"parrot:c1:a:1", "parrot:c1:a:2", "parrot:c1:a:2"}, d.published())
 }
 
@@ -170,4 +170,13 @@ func TestWhileClaimsAreAskedForOnlyTheSameConversationWaits(t *testing.T) {
 		wg.Wait()
 		require.Equal(t, []string{"parrot:c1:b:1", "parrot:c1:a:1", "parrot:c1:a:2", "parrot:c1:a:3"}, d.published())
 	})
+}
+
+func TestWhatTheStreamHoldsAlreadyIsToldApart(t *testing.T) {
+	b := newBench(t)
+	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1"}}
+	b.events.duplicate = true
+	result, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"duplicates":1}`, toJSON(t, result))
 }

@@ -41,24 +41,24 @@ func (s *platformService) spools(ch *Channel, outcome string) bool {
 }
 
 // store hands an event over to the stream, or to this machine's disk where the stream does not take it.
-func (s *platformService) store(req *action.Request, ch *Channel, outcome string, e spool.Event) func(context.Context) error {
+func (s *platformService) store(req *action.Request, ch *Channel, outcome string, e spool.Event) stored {
 	if !s.spools(ch, outcome) {
 		return s.runtime.Events.Publish(e.Name, e.MsgID, e.Header, e.Payload)
 	}
 	if s.runtime.Spool.Holds(e.Key) {
-		return func(ctx context.Context) error { return s.put(ctx, req, ch, e, nil) }
+		return func(ctx context.Context) (bool, error) { return false, s.put(ctx, req, ch, e, nil) }
 	}
 	await := s.runtime.Events.Publish(e.Name, e.MsgID, e.Header, e.Payload)
 	// The other half is for the disk and the way back.
 	deadline := time.Now().Add(cmp.Or(s.def.AnswerWithin, defaultAnswerWithin) / 2)
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (bool, error) {
 		short, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		err := await(short)
+		duplicate, err := await(short)
 		if err == nil || isPermanent(err) {
-			return err
+			return duplicate, err
 		}
-		return s.put(ctx, req, ch, e, err)
+		return false, s.put(ctx, req, ch, e, err)
 	}
 }
 

@@ -108,11 +108,11 @@ func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
 // silent is a stream that never answers.
 type silent struct{ *publisher }
 
-func (s silent) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) error {
+func (s silent) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
 	s.publisher.Publish(name, msgID, header, payload)
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (bool, error) {
 		<-ctx.Done()
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 

@@ -47,8 +47,8 @@ type receiveResult struct {
 	Success  bool `json:"success"`
 	Messages int  `json:"messages"` // durable
 	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
-	// Duplicates were stored before and are not counted among Messages; Ignored are the channel's own, see the
-	// setting ownMessages.
+	// Duplicates are those of Messages that were stored before; Ignored are the channel's own, see the setting
+	// ownMessages.
 	Duplicates int `json:"duplicates,omitempty"`
 	Ignored    int `json:"ignored,omitempty"`
 }
@@ -74,8 +74,8 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 type batch struct {
 	webhook  *Webhook
 	messages []Message
-	awaits   []func(context.Context) error // for the ack of each; nil for one that was published before
-	claimed  *claimed                      // nil: nothing is claimed
+	awaits   []stored // for the ack of each; nil for one that was published before
+	claimed  *claimed // nil: nothing is claimed
 	ignored  int
 }
 
@@ -118,7 +118,7 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 			s.markLate(ctx, ch, b.messages)
 		}
 	}
-	b.awaits = make([]func(context.Context) error, len(b.messages))
+	b.awaits = make([]stored, len(b.messages))
 	for i, m := range b.messages {
 		if b.claimed.isDone(i) {
 			continue
@@ -317,15 +317,17 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 	w, messages := b.webhook, b.messages
 	result := &receiveResult{Success: true, Ignored: b.ignored}
 	var transient error
-	stored := make([]bool, len(b.awaits)) // or given up
+	settled := make([]bool, len(b.awaits)) // stored, or given up
 	for i, await := range b.awaits {
 		if await == nil {
-			result.Duplicates++
+			result.Messages, result.Duplicates = result.Messages+1, result.Duplicates+1
 			continue
 		}
-		err := await(ctx)
-		if stored[i] = err == nil; stored[i] {
-			result.Messages++
+		duplicate, err := await(ctx)
+		if settled[i] = err == nil; settled[i] {
+			if result.Messages++; duplicate {
+				result.Duplicates++
+			}
 			continue
 		}
 		if isPermanent(err) {
@@ -340,10 +342,10 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 		if err != nil {
 			transient = err
 		} else {
-			stored[i] = true // as a dead letter
+			settled[i] = true // as a dead letter
 		}
 	}
-	if err := b.claimed.settle(context.WithoutCancel(ctx), stored); err != nil {
+	if err := b.claimed.settle(context.WithoutCancel(ctx), settled); err != nil {
 		s.logFor(req, w.Channel).WithError(err).Warn("it could not be kept that messages were published; repeated, they may be published again")
 	}
 	if transient != nil {

@@ -304,7 +304,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	if err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
+	if _, err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}
 }

@@ -88,7 +88,7 @@ func openSpool(ctx context.Context, c *config.Config, publisher *events.Publishe
 	return spool.Open(ctx, spool.Options{
 		Path: c.Events.Spool.Path, MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
 		Publish: func(ctx context.Context, e spool.Event) error {
-			return publisher.Publish(e.Name, e.MsgID, e.Header, e.Payload)(ctx)
+			return publisher.Store(ctx, e.Name, e.MsgID, e.Header, e.Payload)
 		},
 	})
 }

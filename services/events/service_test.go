@@ -69,7 +69,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) put(name, id string, header map[string][]string, payload any) {
 	b.t.Helper()
 	require.NoError(b.t, b.publisher.Ensure(b.t.Context(), name))
-	require.NoError(b.t, b.publisher.Publish(name, id, header, []byte(toJSON(b.t, payload)))(b.t.Context()))
+	require.NoError(b.t, b.publisher.Store(b.t.Context(), name, id, header, []byte(toJSON(b.t, payload))))
 }
 
 // bury stores a dead letter of a tenant.
@@ -281,8 +281,8 @@ func TestNoSecretOfAnEventIsShown(t *testing.T) {
 	require.Contains(t, b.answers[0], `"url":"https://x/[redacted]"`)
 	require.Contains(t, b.answers[0], `"token":"[redacted]"`)
 
-	require.NoError(t, b.publisher.Publish(name, "m2", nil, []byte("no JSON "+canary))(t.Context()))
-	require.NoError(t, b.publisher.Publish(name, "m3", nil, []byte{0xff, 0xfe})(t.Context()))
+	require.NoError(t, b.publisher.Store(t.Context(), name, "m2", nil, []byte("no JSON "+canary)))
+	require.NoError(t, b.publisher.Store(t.Context(), name, "m3", nil, []byte{0xff, 0xfe}))
 	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 1})
 	require.Equal(t, []any{"no JSON [redacted]", "//4="}, []any{list[0].Payload, list[1].Payload})
 }
