@@ -156,7 +156,7 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 		integrationtest.Send{Name: "file", Message: to(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: "https://example.org/a.bin"}})},
 		integrationtest.Send{Name: "reaction", Action: integration.ActionReact, Params: map[string]any{"messageId": "m-1", "emoji": "👍"}},
 	)
-	p.Optional = []string{"v1/files about.quiet"}
+	p.Optional = []string{"*/files about.quiet"}
 	p.Failures = []integrationtest.Failure{
 		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.ErrPermanent, Code: "PARROT_404"},
 		{
@@ -273,11 +273,12 @@ var macawFaults = map[string]struct {
 		}
 		return false
 	}), lacks + "/reaction"},
-	"what is optional is required": {func(p *integrationtest.Platform) { p.Optional = append(p.Optional, "chat") }, lacks},
-	"a failure is of another kind": {failure(func(f *integrationtest.Failure) { f.Kind = integration.ErrAuth }), failures + "an unknown chat"},
-	"a failure has another code":   {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
-	"a failure is tried again":     {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
-	"there is no failure":          {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
+	"what is optional is so elsewhere": {func(p *integrationtest.Platform) { p.Optional = []string{"v1/messages about.quiet"} }, lacks + "/file"},
+	"what is optional is required":     {func(p *integrationtest.Platform) { p.Optional = append(p.Optional, "chat") }, lacks},
+	"a failure is of another kind":     {failure(func(f *integrationtest.Failure) { f.Kind = integration.ErrAuth }), failures + "an unknown chat"},
+	"a failure has another code":       {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
+	"a failure is tried again":         {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
+	"there is no failure":              {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
 }
 
 func failure(change func(*integrationtest.Failure)) func(*integrationtest.Platform) {

@@ -55,8 +55,8 @@ type Platform struct {
 	// Optional lists what the requests of Sends may lack. Anything else of them is required: without it, API must
 	// refuse them. A member of a JSON body is written blocks[].text.type, whatever its place in a list; a field or
 	// part of a form is as if it were a member; a parameter of the query is ?name, a header is Name with a colon:
-	// "Accept:". The last words of the path and a space may stand before, as in "chat.postMessage blocks", for what
-	// is required elsewhere.
+	// "Accept:". For what is required elsewhere the last words of the path and a space stand before, with * for any
+	// word: "chat.postMessage blocks", "upload/* Content-Type:".
 	Optional []string
 
 	// Failures are answers of the API that refuse the first of Sends, in the platform's own form. There must be

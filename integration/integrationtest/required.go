@@ -83,13 +83,22 @@ func refuses(status int, body []byte) bool {
 }
 
 // matches says whether an entry of [Platform.Optional] is about that part of the request.
-func (r request) matches(entry, path string) bool {
+func (r request) matches(entry, part string) bool {
 	endpoint, rest, ok := strings.Cut(entry, " ")
 	if !ok {
-		return entry == path
+		return entry == part
 	}
 	own, _, _ := strings.Cut(r.Path, "?")
-	return rest == path && strings.HasSuffix("/"+strings.Trim(own, "/"), "/"+strings.Trim(endpoint, "/"))
+	words, wanted := strings.Split(strings.Trim(own, "/"), "/"), strings.Split(strings.Trim(endpoint, "/"), "/")
+	if rest != part || len(wanted) > len(words) {
+		return false
+	}
+	for i, word := range words[len(words)-len(wanted):] {
+		if wanted[i] != "*" && wanted[i] != word {
+			return false
+		}
+	}
+	return true
 }
 
 // without lists the request once for each of its parts, lacking that.
