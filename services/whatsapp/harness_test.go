@@ -1,0 +1,78 @@
+package whatsapp_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/services/whatsapp"
+)
+
+// The channel of the tests. What is called canary must never be seen in what leaves the package.
+const (
+	accessToken   = "EAAcanary0123456789token"
+	appSecret     = "canary0123456789appsecret"
+	verifyToken   = "canary-9876543210-verify"
+	phoneNumberID = "106540352242922"
+	wabaID        = "102290129340398"
+)
+
+var receivedAt = time.UnixMilli(1_790_000_999_123)
+
+func channel() *integration.Channel {
+	return &integration.Channel{
+		ID: "ch-1", TenantID: "tenant-1", Platform: "whatsapp", Status: integration.StatusActive,
+		Credentials: map[string]string{"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken},
+		Settings:    map[string]string{},
+	}
+}
+
+func sign(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+func webhook(body []byte) *integration.Webhook {
+	return &integration.Webhook{
+		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt, Channel: channel(),
+		Headers: map[string]string{"x-hub-signature-256": sign(appSecret, body)},
+	}
+}
+
+func newPlatform(tb testing.TB) integration.Platform {
+	tb.Helper()
+	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the stand-in's links lead to this machine
+	tb.Cleanup(client.Close)
+	return whatsapp.Definition(client).Platform
+}
+
+func indented(t *testing.T, v any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	require.NoError(t, encoder.Encode(v))
+	return b.Bytes()
+}
+
+func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
+	t.Helper()
+	require.Error(t, err)
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok, "%T %v", err, err)
+	require.Equal(t, kind, e.Kind, "%v", err)
+	require.Equal(t, code, e.Code, "%v", err)
+	require.NotContains(t, e.Error(), "canary")
+	return e
+}
