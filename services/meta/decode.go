@@ -55,6 +55,34 @@ func (i *Item[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return nil
 }
 
+// Items is a list of them. It holds pointers because what is decoded is large, and would be copied whenever the
+// list grows; none of them is nil.
+type Items[T any] []*Item[T]
+
+// UnmarshalJSONFrom implements jsonv2.UnmarshalerFrom.
+func (list *Items[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	switch dec.PeekKind() {
+	case jsontext.KindNull:
+		return dec.SkipValue()
+	case jsontext.KindBeginArray:
+	default:
+		return errors.New("not a list")
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	*list = make(Items[T], 0, 1) // mostly it has one
+	for dec.PeekKind() != jsontext.KindEndArray {
+		item := &Item[T]{}
+		if err := item.UnmarshalJSONFrom(dec); err != nil {
+			return err
+		}
+		*list = append(*list, item)
+	}
+	_, err := dec.ReadToken()
+	return err
+}
+
 // Raw is the item as it stands in the payload that it was read from.
 func (i *Item[T]) Raw(payload []byte) json.RawMessage {
 	return bytes.TrimLeft(payload[i.start:i.end], " \t\r\n,:") // what a decoder skips before a value

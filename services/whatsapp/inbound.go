@@ -27,8 +27,8 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 		}
 	}
 	b := batch{payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(), messages: make([]integration.Message, 0, hook.items())}
-	for i := range hook.Entry {
-		b.readEntry(&hook.Entry[i])
+	for _, item := range hook.Entry {
+		b.readEntry(item)
 	}
 	return b.messages, nil
 }
@@ -36,9 +36,9 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 // items counts what messages are likely to be made of.
 func (h *webhook) items() int {
 	n := 0
-	for i := range h.Entry {
-		for j := range h.Entry[i].Value.Changes {
-			v := &h.Entry[i].Value.Changes[j].Value.Value.Value
+	for _, e := range h.Entry {
+		for _, c := range e.Value.Changes {
+			v := &c.Value.Value.Value
 			n += max(1, len(v.Messages)+len(v.Statuses)+len(v.Errors)+len(v.Echoes)+len(v.Preferences)+len(v.Groups))
 		}
 	}
@@ -52,7 +52,7 @@ type batch struct {
 	messages   []integration.Message
 
 	entry    *entry
-	contacts []meta.Item[contact]
+	contacts meta.Items[contact]
 	phone    phone
 	// As metadata holds them, so that not every message boxes them anew.
 	wabaID, phoneNumberID, displayPhoneNumber any
@@ -61,8 +61,8 @@ type batch struct {
 func (b *batch) readEntry(item *meta.Item[entry]) {
 	e := &item.Value
 	b.entry, b.wabaID = e, string(e.ID)
-	for i := range e.Changes {
-		b.readChange(&e.Changes[i])
+	for _, item := range e.Changes {
+		b.readChange(item)
 	}
 	if item.Odd || len(e.Changes) == 0 {
 		b.phone, b.phoneNumberID, b.displayPhoneNumber = phone{}, "", ""
@@ -78,26 +78,26 @@ func (b *batch) readChange(item *meta.Item[change]) {
 	before := len(b.messages)
 	switch c.Field {
 	case "messages":
-		for i := range v.Messages {
-			b.readMessage(&v.Messages[i], i, false)
+		for i, item := range v.Messages {
+			b.readMessage(item, i, false)
 		}
-		for i := range v.Statuses {
-			b.readStatus(&v.Statuses[i], i)
+		for i, item := range v.Statuses {
+			b.readStatus(item, i)
 		}
-		for i := range v.Errors {
-			b.readError(&v.Errors[i])
+		for _, item := range v.Errors {
+			b.readError(item)
 		}
 	case "smb_message_echoes", "message_echoes":
-		for i := range v.Echoes {
-			b.readMessage(&v.Echoes[i], i, true)
+		for i, item := range v.Echoes {
+			b.readMessage(item, i, true)
 		}
 	case "user_preferences":
-		for i := range v.Preferences {
-			b.readPreference(&v.Preferences[i], i)
+		for i, item := range v.Preferences {
+			b.readPreference(item, i)
 		}
 	case "group_participants_update", "group_lifecycle_update", "group_settings_update", "group_status_update":
-		for i := range v.Groups {
-			b.readGroup(&v.Groups[i], c.Field)
+		for _, item := range v.Groups {
+			b.readGroup(item, c.Field)
 		}
 	default:
 		b.readAccount(item)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/meta"
@@ -61,17 +62,18 @@ var statuses = []string{
 
 func (s *status) read(m *integration.Message) {
 	out := &integration.Status{MessageID: integration.ID(s.ID), Status: s.Status}
-	if len(s.Errors) > 0 {
-		e := &s.Errors[0]
-		out.Error = &integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.text()}
-	}
-	if len(s.Errors) > 1 {
-		var more []integration.StatusError
-		for i := range s.Errors[1:] {
-			e := &s.Errors[i+1]
-			more = append(more, integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.text()})
+	var further []integration.StatusError
+	for i := range s.Errors {
+		e := &s.Errors[i]
+		told := integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.Data.Details}
+		if i == 0 {
+			out.Error = &told
+		} else {
+			further = append(further, told)
 		}
-		m.Metadata["furtherErrors"] = more
+	}
+	if further != nil {
+		m.Metadata["furtherErrors"] = further
 	}
 	if known(s.Conversation) || known(s.Pricing) {
 		m.Metadata["status"] = billing{json.RawMessage(s.Conversation), json.RawMessage(s.Pricing)}
@@ -156,7 +158,7 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 }
 
 func (p *participant) party() integration.Party {
-	return integration.Party{ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: p.Username}
+	return integration.Party{ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: strings.TrimPrefix(p.Username, "@")}
 }
 
 // addEvent finishes a message of the kind system, and adds it. It keeps what came, of which no more is modelled.

@@ -162,7 +162,8 @@ func (d *draft) addContent(m *integration.Message, previews bool) error {
 		return err
 	}
 	// WhatsApp shows no text with these: it becomes a message of its own.
-	d.degraded = append(d.degraded, "caption→text")
+	kind := strings.ToLower(string(c.Type))
+	d.degraded = append(d.degraded, kind+"→"+kind+" and text")
 	return d.addText(c.Text, previews)
 }
 

@@ -16,7 +16,7 @@ func (d *draft) addLocation(l *integration.Location) error {
 		return invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
 	}
 	if l.Live {
-		d.degraded = append(d.degraded, "live location→location")
+		d.degraded = append(d.degraded, "location→fixed location")
 	}
 	d.add(request{Type: "location", Location: &outLocation{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}})
 	return nil

@@ -42,7 +42,7 @@ func (d *draft) addMedia(c *integration.Content, caption string) error {
 		}
 	}
 	if len(list) > 1 {
-		d.degraded = append(d.degraded, "several attachments→messages")
+		d.degraded = append(d.degraded, string(integration.FeatureAlbum)+"→messages")
 	}
 	kind := mediaKinds[c.Type]
 	for i := range list {

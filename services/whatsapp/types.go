@@ -10,15 +10,15 @@ import (
 // the wrong type.
 
 type webhook struct {
-	Object string             `json:"object"`
-	Entry  []meta.Item[entry] `json:"entry"`
+	Object string            `json:"object"`
+	Entry  meta.Items[entry] `json:"entry"`
 }
 
 // entry is what happened to one WhatsApp Business Account.
 type entry struct {
-	ID      meta.ID             `json:"id"`
-	Time    meta.Seconds        `json:"time"` // of what is about the account itself
-	Changes []meta.Item[change] `json:"changes"`
+	ID      meta.ID            `json:"id"`
+	Time    meta.Seconds       `json:"time"` // of what is about the account itself
+	Changes meta.Items[change] `json:"changes"`
 }
 
 type change struct {
@@ -28,15 +28,15 @@ type change struct {
 
 // value is what the fields that are read have in common: each has some of these.
 type value struct {
-	Metadata    phone                   `json:"metadata"`
-	Contacts    []meta.Item[contact]    `json:"contacts"`
-	Messages    []meta.Item[message]    `json:"messages"`
-	Statuses    []meta.Item[status]     `json:"statuses"`
-	Errors      []meta.Item[failure]    `json:"errors"`
-	Echoes      []meta.Item[message]    `json:"message_echoes"`
-	Preferences []meta.Item[preference] `json:"user_preferences"`
-	Groups      []meta.Item[group]      `json:"groups"`
-	Event       meta.Item[string]       `json:"event"`
+	Metadata    phone                  `json:"metadata"`
+	Contacts    meta.Items[contact]    `json:"contacts"`
+	Messages    meta.Items[message]    `json:"messages"`
+	Statuses    meta.Items[status]     `json:"statuses"`
+	Errors      meta.Items[failure]    `json:"errors"`
+	Echoes      meta.Items[message]    `json:"message_echoes"`
+	Preferences meta.Items[preference] `json:"user_preferences"`
+	Groups      meta.Items[group]      `json:"groups"`
+	Event       meta.Item[string]      `json:"event"`
 }
 
 // phone is a business phone number.
