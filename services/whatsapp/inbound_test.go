@@ -32,14 +32,6 @@ func normalize(tb testing.TB, body []byte) []integration.Message {
 	return messages
 }
 
-func TestWebhooksBecomeTheMessagesOfTheGoldenFiles(t *testing.T) {
-	for name, body := range payloads(t) {
-		t.Run(name, func(t *testing.T) {
-			integrationtest.Golden(t, "testdata/messages/"+name+".json", indented(t, normalize(t, body)))
-		})
-	}
-}
-
 func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for name, payload := range map[string]string{

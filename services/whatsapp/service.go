@@ -16,15 +16,15 @@ import (
 
 // Names of a channel's fields.
 const (
-	fieldAccessToken    = "accessToken"
-	fieldPhoneNumberID  = "phoneNumberId"
-	fieldAppSecret      = "appSecret"
-	fieldVerifyToken    = "verifyToken"
-	fieldAPIBase        = "apiBase"
-	fieldAPIVersion     = "apiVersion"
-	fieldWABAID         = "wabaId"
-	fieldLinkPreviews   = "linkPreviews"
-	fieldAppSecretProof = "appSecretProof"
+	fieldAccessToken   = "accessToken"
+	fieldPhoneNumberID = "phoneNumberId"
+	fieldAppSecret     = "appSecret"
+	fieldVerifyToken   = "verifyToken"
+	fieldAPIBase       = "apiBase"
+	fieldAPIVersion    = "apiVersion"
+	fieldWABAID        = "wabaId"
+	fieldLinkPreviews  = "linkPreviews"
+	fieldCallProof     = "callProof"
 
 	on = "on"
 )
@@ -88,7 +88,7 @@ func fields() []integration.Field {
 			Help: `whether texts show a preview of their first link: "on" or "off", the default; metadata.previewUrl of a message says it for that one`,
 		},
 		{
-			In: integration.InSettings, Name: fieldAppSecretProof, Pattern: switchPattern,
+			In: integration.InSettings, Name: fieldCallProof, Pattern: switchPattern,
 			Help: `whether calls carry appsecret_proof: "on" for apps that require it, else "off", the default`,
 		},
 	}
@@ -132,7 +132,7 @@ func (p *platform) api(credentials, settings map[string]string) api {
 		Client: p.client, Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
 		Token: credentials[fieldAccessToken], Codes: codes,
 	}
-	if settings[fieldAppSecretProof] == on {
+	if settings[fieldCallProof] == on {
 		g.ProofSecret = credentials[fieldAppSecret]
 	}
 	return api{g, credentials[fieldPhoneNumberID]}

@@ -120,6 +120,17 @@ func component(path string, v any) *Answer {
 	return fault
 }
 
+// parameter is a value of a component, in the member that is called as its type.
+func parameter(path string, v any) *Answer {
+	fault := parameterShape.check(path, v)
+	if fault == nil {
+		if of := v.(map[string]any)["type"].(string); v.(map[string]any)[of] == nil {
+			return require(path + "." + of)
+		}
+	}
+	return fault
+}
+
 // The pages of "Messages" and "Templates".
 var (
 	messageTypes = []string{"text", "image", "video", "audio", "document", "sticker", "location", "contacts", "reaction", "interactive", "template"}
@@ -163,11 +174,12 @@ var (
 	}
 	componentShape = shape{
 		"type!": oneOf("header", "body", "button", "carousel", "limited_time_offer"), "sub_type": oneOf("quick_reply", "url", "copy_code", "flow", "catalog"), "index": text(2),
-		"parameters!": list(100, shape{
-			"type!": oneOf("text", "currency", "date_time", "image", "video", "document", "location", "payload", "action", "coupon_code"),
-			"text":  text(32768), "parameter_name": text(200), "payload": text(256), "image": media.check, "video": media.check, "document": anything,
-			"currency": anything, "date_time": anything, "location": anything, "action": anything, "coupon_code": text(20),
-		}.check),
+		"parameters!": list(100, parameter),
+	}
+	parameterShape = shape{
+		"type!": oneOf("text", "currency", "date_time", "image", "video", "document", "location", "payload", "action", "coupon_code"),
+		"text":  text(32768), "parameter_name": text(200), "payload": text(256), "image": media.check, "video": media.check, "document": anything,
+		"currency": anything, "date_time": anything, "location": anything, "action": anything, "coupon_code": text(20),
 	}
 	readShape = shape{
 		"messaging_product!": oneOf("whatsapp"), "status!": oneOf("read"), "message_id!": text(256), "typing_indicator": shape{"type!": oneOf("text")}.check,
