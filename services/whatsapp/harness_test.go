@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/services/whatsapp"
+	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
 )
 
 // The channel of the tests. What is called canary must never be seen in what leaves the package.
@@ -75,4 +77,29 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	require.Equal(t, code, e.Code, "%v", err)
 	require.NotContains(t, e.Error(), "canary")
 	return e
+}
+
+// newServer starts a stand-in for the Graph API and a channel that uses it.
+func newServer(t *testing.T) (*whatsapptest.API, *integration.Channel) {
+	t.Helper()
+	api := newAPI()
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	ch := channel()
+	ch.Settings["apiBase"] = server.URL
+	return api, ch
+}
+
+func send(t *testing.T, ch *integration.Channel, m integration.Message) (*integration.SendResult, error) {
+	t.Helper()
+	return newPlatform(t).Send(t.Context(), &m, ch)
+}
+
+// bodies are those of the requests so far.
+func bodies(api *whatsapptest.API) []string {
+	var list []string
+	for _, r := range api.Requests() {
+		list = append(list, string(r.Body))
+	}
+	return list
 }

@@ -74,7 +74,13 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	if t == integration.TypeInteractive || t == integration.TypeText || t == "" {
 		t = typeOf(m.MimeType)
 	}
+	if t != integration.TypeImage && t != integration.TypeVideo {
+		t = integration.TypeFile
+	}
 	out, err := d.media(m, mediaKinds[t])
+	if err != nil {
+		return nil, err
+	}
 	h := &outHeader{Type: mediaKinds[t].name}
 	switch t {
 	case integration.TypeImage:
@@ -82,24 +88,10 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	case integration.TypeVideo:
 		h.Video = out
 	default:
+		out.Filename = m.Filename
 		h.Document = out
-		if err == nil {
-			out.Filename = m.Filename
-		}
 	}
-	return h, err
-}
-
-// typeOf is the type of content that an attachment makes by itself.
-func typeOf(mimeType string) integration.ContentType {
-	switch {
-	case mimeType == "" || strings.HasPrefix(mimeType, "image/"):
-		return integration.TypeImage
-	case strings.HasPrefix(mimeType, "video/"):
-		return integration.TypeVideo
-	default:
-		return integration.TypeFile
-	}
+	return h, nil
 }
 
 // buttons fills in reply buttons, or one that opens a URL.

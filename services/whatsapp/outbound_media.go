@@ -44,14 +44,17 @@ func (d *draft) addMedia(c *integration.Content, caption string) error {
 	if len(list) > 1 {
 		d.degraded = append(d.degraded, string(integration.FeatureAlbum)+"→messages")
 	}
-	kind := mediaKinds[c.Type]
 	for i := range list {
 		m := &list[i]
+		kind := mediaKinds[c.Type]
+		if len(list) > 1 && m.MimeType != "" && c.Type != integration.TypeFile { // they may differ
+			kind = mediaKinds[typeOf(m.MimeType)]
+		}
 		out, err := d.media(m, kind)
 		if err != nil {
 			return err
 		}
-		out.Voice = c.Type == integration.TypeVoice
+		out.Voice = c.Type == integration.TypeVoice && kind.name == "audio"
 		if kind.name == "document" {
 			out.Filename = m.Filename
 		}
@@ -69,6 +72,21 @@ func (d *draft) addMedia(c *integration.Content, caption string) error {
 		d.add(r)
 	}
 	return nil
+}
+
+// typeOf is the type of content that an attachment makes by itself.
+func typeOf(mimeType string) integration.ContentType {
+	top, _, _ := strings.Cut(mimeType, "/")
+	switch top {
+	case "image":
+		return integration.TypeImage
+	case "video":
+		return integration.TypeVideo
+	case "audio":
+		return integration.TypeAudio
+	default:
+		return integration.TypeFile
+	}
 }
 
 // put places media where the request's type wants it.
