@@ -41,7 +41,7 @@ type Codes map[int]Verdict
 const hourlyWait = time.Minute
 
 const (
-	fixToken      = "make a new access token of a system user and put it into the channel"
+	fixToken      = "make a new access token of a system user and put it into the channel" // #nosec G101 -- no token is in it
 	fixPermission = "give the token the permissions that the platform's page in the documentation lists"
 )
 

@@ -29,13 +29,13 @@ func signed(body []byte, signature string) *integration.Webhook {
 	}
 }
 
-func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
+func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) integration.Error {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%T %v", err, err)
 	require.Equal(t, kind, e.Kind, "%v", err)
 	require.Equal(t, code, e.Code, "%v", err)
-	return e
+	return *e
 }
 
 // The body has escapes as Meta writes them: what is signed are these bytes, whatever they stand for.

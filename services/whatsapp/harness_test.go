@@ -1,11 +1,9 @@
 package whatsapp_test
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http/httptest"
 	"testing"
@@ -58,25 +56,15 @@ func newPlatform(tb testing.TB) integration.Platform {
 	return whatsapp.Definition(client).Platform
 }
 
-func indented(t *testing.T, v any) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	require.NoError(t, encoder.Encode(v))
-	return b.Bytes()
-}
-
-func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
+func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) integration.Error {
 	t.Helper()
 	require.Error(t, err)
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%T %v", err, err)
 	require.Equal(t, kind, e.Kind, "%v", err)
 	require.Equal(t, code, e.Code, "%v", err)
-	require.NotContains(t, e.Error(), "canary")
-	return e
+	require.NotContains(t, e.Message, "canary")
+	return *e
 }
 
 // newServer starts a stand-in for the Graph API and a channel that uses it.

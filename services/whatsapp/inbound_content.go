@@ -11,7 +11,7 @@ import (
 )
 
 // read fills in what a message is about, and of which kind that makes it, and says whether it is modelled.
-func (c *content) read(m *integration.Message, metadata map[string]any) bool {
+func (c *content) read(m *integration.Message) bool {
 	switch c.Type {
 	case "text":
 		return c.readText(m)
@@ -50,7 +50,7 @@ func (c *content) read(m *integration.Message, metadata map[string]any) bool {
 	case "button":
 		return c.Button.read(m)
 	case "interactive":
-		return c.Interactive.read(m, metadata)
+		return c.Interactive.read(m)
 	case "order":
 		return c.Order.read(m)
 	default:
@@ -133,7 +133,7 @@ func (b *button) read(m *integration.Message) bool {
 	return true
 }
 
-func (i *interactive) read(m *integration.Message, metadata map[string]any) bool {
+func (i *interactive) read(m *integration.Message) bool {
 	switch {
 	case i == nil:
 		return false
@@ -142,7 +142,7 @@ func (i *interactive) read(m *integration.Message, metadata map[string]any) bool
 	case i.ListReply != nil:
 		replied(m, integration.TypeInteractive, integration.InteractiveList, i.ListReply.reply())
 	case i.FlowReply != nil:
-		i.FlowReply.read(m, metadata)
+		i.FlowReply.read(m)
 	case known(i.CallPermissionReply):
 		values := formValues(i.CallPermissionReply)
 		answer, _ := values["response"].(string)
@@ -158,10 +158,10 @@ func (c *choice) reply() *integration.InteractiveReply {
 }
 
 // read fills in a form. Its fields are JSON in a string, "Receiving Flow response", which a Flow may break.
-func (f *flowReply) read(m *integration.Message, metadata map[string]any) {
+func (f *flowReply) read(m *integration.Message) {
 	values := formValues([]byte(f.ResponseJSON))
 	if values == nil {
-		putText(metadata, "responseJson", f.ResponseJSON)
+		putText(m.Metadata, "responseJson", f.ResponseJSON)
 	}
 	token, _ := values["flow_token"].(string)
 	replied(m, integration.TypeInteractive, integration.InteractiveForm,

@@ -60,13 +60,13 @@ func (msg *message) read(m *integration.Message) bool {
 	case "system":
 		return msg.readSystem(m)
 	default:
-		return msg.content.read(m, m.Metadata)
+		return msg.content.read(m)
 	}
 }
 
 // read fills in an edited message, which keeps its own id; that of the edit tells it from other edits.
 func (e *edit) read(m *integration.Message) bool {
-	if e == nil || e.OriginalMessageID == "" || !e.Message.content.read(m, m.Metadata) || m.Kind != "" && m.Kind != integration.KindCommand {
+	if e == nil || e.OriginalMessageID == "" || !e.Message.read(m) || m.Kind != "" && m.Kind != integration.KindCommand {
 		return false
 	}
 	m.ID, m.Kind, m.EditedAt = integration.ID(e.OriginalMessageID), integration.KindEdit, m.Timestamp

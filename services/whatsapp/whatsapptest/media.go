@@ -2,6 +2,7 @@ package whatsapptest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -33,7 +34,7 @@ func (a *API) upload(contentType string, body []byte) Answer {
 	var m Media
 	for reader := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
 		part, err := reader.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
