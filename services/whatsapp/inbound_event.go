@@ -137,13 +137,17 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 
 	members := slices.Concat(g.Added, g.Removed)
 	event := g.Type
-	switch g.Type {
-	case "group_participants_add":
+	switch {
+	case g.Type == "group_participants_add":
 		event = "member_joined"
-	case "group_participants_remove":
+	case g.Type == "group_participants_remove" && g.InitiatedBy == "business":
+		event = "member_removed"
+	case g.Type == "group_participants_remove":
 		event = "member_left"
-	case "group_join_request_created", "group_join_request_revoked":
-		members = append(members, g.participant)
+	case g.Type == "group_join_request_created":
+		event, members = "join_requested", append(members, g.participant)
+	case g.Type == "group_join_request_revoked":
+		event, members = "join_request_revoked", append(members, g.participant)
 	}
 	b.addEvent(&m, cmp.Or(event, field), "", item.Odd || g.ID == "", item.Raw(b.payload))
 	if added := last(b.messages); field == "group_participants_update" && added.Content.System != nil {
