@@ -12,12 +12,14 @@ import (
 	"github.com/hiliosai/switchboard/services/channels"
 	"github.com/hiliosai/switchboard/services/events"
 	"github.com/hiliosai/switchboard/services/telegram"
+	"github.com/hiliosai/switchboard/services/whatsapp"
 )
 
 // builtin lists the platforms that come with Switchboard. A new one is added here.
 func builtin(client *httpapi.Client) []integration.Definition {
 	return []integration.Definition{
 		telegram.Definition(client),
+		whatsapp.Definition(client),
 	}
 }
 
