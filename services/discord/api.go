@@ -26,6 +26,7 @@ const (
 type api struct {
 	client      *httpapi.Client
 	base        string
+	cdn         string // in place of Discord's CDN; empty is that itself
 	token       string
 	application string
 }
@@ -33,6 +34,7 @@ type api struct {
 func (p *platform) api(credentials, settings map[string]string) api {
 	return api{
 		client: p.client, base: strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
+		cdn:   strings.TrimRight(settings[fieldCDNBase], "/"),
 		token: credentials[fieldBotToken], application: credentials[fieldApplicationID],
 	}
 }

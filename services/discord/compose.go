@@ -18,9 +18,9 @@ type draft struct {
 
 // target is what a draft is for: not every call takes everything.
 type target struct {
-	answer      bool // to an interaction
-	edit        bool // of a message
-	embedImages bool // leave images at their links
+	answer      *interaction // that is answered, nil for none
+	edit        bool         // of a message
+	embedImages bool         // leave images at their links
 }
 
 // compose makes a draft of a message. All that can be refused without asking Discord is refused here.
@@ -119,7 +119,8 @@ func (d *draft) replyTo(m *integration.Message, to target) error {
 	switch {
 	case err != nil:
 		return err
-	case to.answer || to.edit: // which have no such field
+	case to.answer != nil && id == to.answer.id: // which is what it does anyway
+	case to.answer != nil || to.edit: // which have no such field
 		d.lose("reply→none")
 	default:
 		d.body.MessageReference = &replyReference{MessageID: id}
@@ -137,7 +138,7 @@ func (d *draft) addSticker(c *integration.Content, to target) error {
 		return d.addMedia(c, to)
 	case !isSnowflake(string(c.Sticker.ID)):
 		return invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
-	case to.answer:
+	case to.answer != nil:
 		return unsupportedContent("an answer to an interaction cannot hold a sticker: send it without metadata.%s", metaToken)
 	case to.edit:
 		return unsupportedContent("an edited message cannot get a sticker")

@@ -66,7 +66,7 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	case typeAutocomplete:
 		name = "autocomplete"
 	}
-	m.Metadata["interactionType"] = name
+	m.Metadata[metaKind] = name
 	if kind != typeAutocomplete { // which is answered with its response, for good
 		d.addHandles(m, w)
 	}
@@ -83,6 +83,7 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 
 // addHandles tells how to answer: see interaction.go.
 func (d *delivery) addHandles(m *integration.Message, w *integration.Webhook) {
+	putText(m, metaID, string(d.ID))
 	putText(m, metaToken, d.Token)
 	putText(m, metaApplication, string(d.ApplicationID))
 	m.Metadata[metaExpires] = w.Timestamp.Add(tokenLifetime).UnixMilli()

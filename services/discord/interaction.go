@@ -29,6 +29,7 @@ const (
 	metaApplication = "applicationId"
 	metaEphemeral   = "interactionEphemeral"
 	metaKind        = "interactionType"
+	metaID          = "interactionId"
 
 	flagEphemeral = 1 << 6 // "Message Flags"
 	flagLoading   = 1 << 7
@@ -36,6 +37,7 @@ const (
 
 // interaction is what a message answers.
 type interaction struct {
+	id          string
 	token       string
 	application string
 	expires     int64 // ms since 1970; zero when the caller does not say
@@ -56,7 +58,7 @@ func interactionOf(metadata map[string]any, a api) *interaction {
 	kind := text(metaKind)
 	ephemeral, _ := metadata[metaEphemeral].(bool)
 	return &interaction{
-		token: token, application: cmp.Or(text(metaApplication), a.application), expires: number(metadata[metaExpires]),
+		id: text(metaID), token: token, application: cmp.Or(text(metaApplication), a.application), expires: number(metadata[metaExpires]),
 		ephemeral: ephemeral, deferred: kind == "command" || kind == "modal",
 	}
 }

@@ -31,20 +31,18 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 // fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord makes new ones
 // of them for the asking.
 func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (*integration.MediaFile, error) {
-	own, err := a.place(link)
+	const name = "discord attachment"
+	_, configured, err := a.locate(link)
+	if err == nil && isExpired(link, time.Now()) {
+		link, err = a.refresh(ctx, link)
+	}
+	if err == nil {
+		link, configured, err = a.locate(link)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if isExpired(link, time.Now()) {
-		if link, err = a.refresh(ctx, link); err != nil {
-			return nil, err
-		}
-		if own, err = a.place(link); err != nil {
-			return nil, err
-		}
-	}
-	const name = "discord attachment"
-	if !own {
+	if !configured {
 		return a.client.Download(ctx, name, link, nil, limit)
 	}
 	res, err := a.client.Get(ctx, name, link, http.Header{"User-Agent": {userAgent}})
@@ -62,19 +60,22 @@ func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (
 	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: path.Base(res.Request.URL.Path), Size: res.ContentLength}, nil
 }
 
-// place refuses links that lead elsewhere than to Discord: whoever can make up an id could have anything read
-// otherwise. own says that a link leads to where the channel's apiBase does.
-func (a api) place(link string) (own bool, err error) {
+// locate finds where to fetch a link from. It refuses those that lead elsewhere than to Discord: whoever can make up
+// an id could have anything read otherwise. configured says that the place is one which the channel names.
+func (a api) locate(link string) (at string, configured bool, err error) {
 	u, err := url.Parse(link)
-	if err == nil {
-		if base, baseErr := url.Parse(a.base); baseErr == nil && u.Host == base.Host && u.Scheme == base.Scheme && u.User == nil {
-			return true, nil
+	if err == nil && u.User == nil {
+		if base, err := url.Parse(a.base); err == nil && u.Scheme == base.Scheme && u.Host == base.Host {
+			return link, true, nil
 		}
-		if u.Scheme == "https" && u.User == nil && slices.Contains(cdnHosts, u.Host) {
-			return false, nil
+		if u.Scheme == "https" && slices.Contains(cdnHosts, u.Host) {
+			if a.cdn == "" {
+				return link, false, nil
+			}
+			return a.cdn + u.RequestURI(), true, nil
 		}
 	}
-	return false, mediaNotFound("the media id is not a link of an attachment at Discord")
+	return "", false, mediaNotFound("the media id is not a link of an attachment at Discord")
 }
 
 // isExpired says whether a link no longer leads to its attachment: it is over, or its signature is missing.

@@ -20,7 +20,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 	if said != nil && live == nil && said.ephemeral {
 		return nil, said.tooLate()
 	}
-	d, err := compose(m, target{answer: live != nil, embedImages: ch.Settings[fieldImageLinks] == embedImages})
+	d, err := compose(m, target{answer: live, embedImages: ch.Settings[fieldImageLinks] == embedImages})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ const (
 	fieldApplicationID = "applicationId"
 	fieldPublicKey     = "publicKey"
 	fieldAPIBase       = "apiBase"
+	fieldCDNBase       = "cdnBase"
 	fieldEphemeral     = "ephemeral"
 	fieldImageLinks    = "imageLinks"
 
@@ -61,6 +62,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 			{
 				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
 				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
+			},
+			{
+				In: integration.InSettings, Name: fieldCDNBase, Pattern: apiBasePattern,
+				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
 			},
 			{
 				In: integration.InSettings, Name: fieldEphemeral, Pattern: boolPattern,

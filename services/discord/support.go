@@ -20,7 +20,7 @@ var support = func() integration.Support {
 		integration.FeatureVoice:   {In: written, Out: integration.Partial("with media.durationMs, alone and outside of interactions, and with a level waveform; as an audio file otherwise")},
 		integration.FeatureFile:    {In: written, Out: full},
 		integration.FeatureAlbum:   {In: written, Out: full},
-		integration.FeatureSticker: {In: written, Out: full},
+		integration.FeatureSticker: {In: written, Out: integration.Partial("by its id, and not in answers to interactions; a picture is sent as an image")},
 		integration.FeatureLocation: {
 			In:  no("Discord has no locations", docs+"resources/message#message-object"),
 			Out: integration.Partial("as text, with a link to a map"),
@@ -40,7 +40,7 @@ var support = func() integration.Support {
 		integration.FeatureOrder:    {In: no("Discord has no orders; what is bought of an app comes as a system event", events)},
 		integration.FeaturePoll:     {In: integration.Partial(gatewayOnly + "; votes, too"), Out: full},
 
-		integration.FeatureReply:    {In: written, Out: full},
+		integration.FeatureReply:    {In: written, Out: integration.Partial("but in answers to interactions, which stand below what they answer")},
 		integration.FeatureThread:   {In: integration.Partial("of interactions; " + gatewayOnly), Out: full},
 		integration.FeatureReaction: {In: no("reactions come over the Gateway only", events), Out: full},
 		integration.FeatureEdit:     {In: written, Out: full},

@@ -57,7 +57,7 @@ func (d *draft) addMedia(c *integration.Content, to target) error {
 // addVoice makes a voice message of a recording, where that is possible: alone, and with its length.
 func (d *draft) addVoice(c *integration.Content, to target) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
-	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer || to.edit {
+	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer != nil || to.edit {
 		d.lose("voice→audio")
 		return
 	}
@@ -66,7 +66,7 @@ func (d *draft) addVoice(c *integration.Content, to target) {
 	d.body.Flags |= flagVoice
 	d.body.Attachments[0].DurationSecs = length.Seconds()
 	d.body.Attachments[0].Waveform = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x40}, points))
-	d.lose("waveform→none")
+	d.lose("voice→without its waveform")
 }
 
 // encode reads the draft's files and makes a body of them and of what says all else: body is made of d.body, whose

@@ -62,7 +62,7 @@ const (
 // answered with later is told by interaction.go.
 func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
 	var in struct {
-		Type  int             `json:"type"`
+		Type  int       `json:"type"`
 		Event *struct{} `json:"event"`
 	}
 	_ = json.Unmarshal(w.Payload, &in) // Normalize has read it

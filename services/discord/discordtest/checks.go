@@ -219,6 +219,9 @@ func (m *message) uploads(files map[string][]byte) *Response {
 		if a.ID == nil || a.Filename == "" {
 			return required("attachments.0.id") // and filename, of this server
 		}
+		if m.Flags&flagVoice == 0 && (a.Waveform != "" || a.DurationSecs != 0) {
+			return new(invalidForm("flags", "BASE_TYPE_REQUIRED", "only a voice message has a waveform"))
+		}
 		if utf8.RuneCountInString(a.Description) > 1024 {
 			return tooLong("attachments.0.description", 1024)
 		}
