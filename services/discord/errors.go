@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -119,7 +120,7 @@ func refusal(name string, answer *httpapi.Answer) *integration.Error {
 // wait is the longer of what the body and the header ask for, "Exceeding A Rate Limit".
 func (f *fault) wait(header http.Header) time.Duration {
 	const most = 1e6 // seconds: as good as never, and no overflow
-	inBody := time.Duration(min(max(f.RetryAfter, 0), most) * float64(time.Second))
+	inBody := time.Duration(math.Ceil(min(max(f.RetryAfter, 0), most)*1000)) * time.Millisecond
 	return max(inBody, httpapi.RetryAfter(header, time.Now()))
 }
 

@@ -85,7 +85,7 @@ func (p *platform) encode(ctx context.Context, a api, name string, d *draft, bod
 		if d.body.Flags&flagVoice != 0 && !strings.HasPrefix(file.MimeType, "audio/") {
 			file.MimeType = "audio/ogg" // what is not declared as audio is no voice message
 		}
-		file.Filename = withExtension(file.Filename, file.MimeType)
+		file.Filename = fileName(file.Filename, file.MimeType)
 		d.body.Attachments[i].Filename = file.Filename
 		parts = append(parts, httpapi.Part{
 			Name: fmt.Sprintf("files[%d]", i), Filename: file.Filename, ContentType: file.MimeType, Content: file.Content,
@@ -127,10 +127,17 @@ var extensions = map[string]string{
 	"application/pdf": ".pdf", "text/plain": ".txt",
 }
 
-func withExtension(name, mimeType string) string {
+// fileName is a name that is the same in JSON and in the form beside it, which has its own rules for some characters.
+func fileName(name, mimeType string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '"' || r == '%' || r < ' ' {
+			return '_'
+		}
+		return r
+	}, name[strings.LastIndexAny(name, `/\`)+1:])
 	if path.Ext(name) != "" {
 		return name
 	}
 	kind, _, _ := strings.Cut(mimeType, ";")
-	return name + extensions[strings.TrimSpace(kind)]
+	return cmp.Or(name, "file") + extensions[strings.TrimSpace(kind)]
 }

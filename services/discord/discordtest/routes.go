@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kinds of bodies that calls have.
@@ -58,10 +59,10 @@ var snowflake = regexp.MustCompile(`^\d{1,20}$`)
 func (s *Server) find(r *http.Request) (*route, map[string]string) {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), Root+"/")
 	if !ok {
-		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/attachments/") {
-			return &download, map[string]string{"link": r.URL.RequestURI(), "path": r.URL.Path}
+		if r.Method != http.MethodGet {
+			return nil, nil
 		}
-		return nil, nil
+		return &download, map[string]string{"link": r.URL.RequestURI()}
 	}
 	words := split(rest)
 	for i := range routes {
@@ -190,12 +191,19 @@ func (s *Server) getApplication(*call) Response {
 
 func (s *Server) download(c *call) Response {
 	s.mu.Lock()
-	f, ok := s.files[c.values["path"]]
+	f, ok := s.files[c.request.Path]
 	s.mu.Unlock()
-	if !ok || !strings.Contains(c.values["link"], "?ex=") {
-		return Response{Status: http.StatusNotFound, Body: "This content is no longer available."}
+	link, err := url.Parse(c.values["link"])
+	if !ok || err != nil || strings.Contains(c.request.Path, "attachments/") && !signed(link.Query()) {
+		return Response{Status: http.StatusNotFound, Header: http.Header{"Content-Type": {"text/plain"}}, Body: "This content is no longer available."}
 	}
 	return Response{Header: http.Header{"Content-Type": {f.mimeType}}, Body: string(f.content)}
+}
+
+// signed says whether a link has a signature whose end, in hexadecimal seconds since 1970, is to come.
+func signed(query url.Values) bool {
+	seconds, err := strconv.ParseInt(query.Get("ex"), 16, 64)
+	return err == nil && time.Unix(seconds, 0).After(time.Now()) && query.Get("is") != "" && query.Get("hm") != ""
 }
 
 func (s *Server) refreshURLs(c *call) Response {

@@ -88,12 +88,17 @@ const (
 	Download       = "download"
 )
 
-// NewServer starts a server for an app. Close it after use.
-func NewServer(app App) *Server {
-	s := &Server{
+// New makes a server without an address of its own: a handler for those who bring one.
+func New(app App) *Server {
+	return &Server{
 		app: app, scripts: map[string][]Response{}, interactions: map[string]bool{}, nonces: map[string]map[string]any{},
 		files: map[string]file{}, lastID: 1_400_000_000_000_000_000,
 	}
+}
+
+// NewServer starts a server for an app. Close it after use.
+func NewServer(app App) *Server {
+	s := New(app)
 	s.http = httptest.NewServer(s)
 	return s
 }
@@ -128,17 +133,14 @@ func (s *Server) AddInteraction(token string, thinks bool) {
 	s.interactions[token] = thinks
 }
 
-// AddFile puts an attachment on the server and returns its link, which has ended unless expires, in seconds since 1970,
-// is to come.
-func (s *Server) AddFile(name, mimeType string, content []byte, expires string) (link string) {
+// CDN is the root to use as a channel's settings.cdnBase.
+func (s *Server) CDN() string { return s.http.URL }
+
+// AddFile puts an attachment on the server, at that path, to be fetched with a signature that has not ended.
+func (s *Server) AddFile(path, mimeType string, content []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := "/attachments/1/2/" + name
 	s.files[path] = file{mimeType, content}
-	if expires != "" {
-		path += "?ex=" + expires + "&is=1&hm=2"
-	}
-	return s.http.URL + path
 }
 
 // SetReactions puts emojis on every message.
