@@ -1,7 +1,6 @@
 package discord_test
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -143,8 +142,9 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 }
 
 func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
+	content := make([]byte, 21<<20)
 	file := func(size int) integration.Media {
-		return integration.Media{Data: bytes.Repeat([]byte{1}, size), MimeType: "application/zip", Filename: "a.zip"}
+		return integration.Media{Data: content[:size], MimeType: "application/zip", Filename: "a.zip"}
 	}
 	for name, test := range map[string]struct {
 		files []integration.Media
