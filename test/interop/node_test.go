@@ -133,12 +133,16 @@ func TestNodeJoinsTheCluster(t *testing.T) {
 		}
 		require.Equal(t, map[string]string{
 			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number"}]`,
-			"telegram.i_sendMessage":         `[{"method":"POST","path":"/send"},{"channelId":"string","message":"object"}]`,
+			"telegram.i_sendMessage":         `[{"method":"POST","path":"/send"},{"channelId":"string","idempotencyKey":"string|optional","message":"object"}]`,
 			"telegram.i_healthCheck":         `[{"method":"GET","path":"/health"},{"channelId":"string|optional"}]`,
 			"telegram.i_verifyWebhook":       `[[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],{"challenge":"string|optional","channelId":"string|optional","hub.challenge":"string|optional","hub.mode":"string|optional","hub.verify_token":"string|optional","mode":"string|optional","token":"string|optional"}]`,
 			"telegram.i_validateCredentials": `[null,{"credentials":"object","settings":"object|optional"}]`,
 			"telegram.i_status":              `[{"method":"GET","path":"/status"},null]`,
 			"telegram.i_getMedia":            `[null,{"channelId":"string","mediaId":"string"}]`,
+			"telegram.i_editMessage":         `[null,{"channelId":"string","conversationId":"any|optional","message":"object","messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_deleteMessage":       `[null,{"channelId":"string","conversationId":"any|optional","messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_react":               `[null,{"channelId":"string","conversationId":"any|optional","emoji":"string","messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_typing":              `[null,{"channelId":"string","conversationId":"any|optional","messageId":"any|optional","threadId":"any|optional"}]`,
 		}, rest)
 	})
 
