@@ -29,7 +29,7 @@ func (a api) header() http.Header { return http.Header{"Authorization": {"Bearer
 
 // status is what every answer begins with. The HTTP status is 200 for refusals as well.
 type status struct {
-	OK       *bool           `json:"ok"`
+	OK       json.RawMessage `json:"ok"`    // true or false
 	Error    json.RawMessage `json:"error"` // a text
 	Needed   string          `json:"needed"`
 	Provided string          `json:"provided"`
@@ -38,6 +38,9 @@ type status struct {
 		Messages []string `json:"messages"`
 	} `json:"response_metadata"`
 }
+
+// says whether ok is that.
+func (s *status) says(ok string) bool { return string(s.OK) == ok }
 
 // call runs a method once, with params as JSON or as the fields of a form, and decodes its answer. Errors are
 // *integration.Error.
@@ -61,9 +64,9 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, *htt
 	var s status
 	err = json.Unmarshal(answer.Body, &s)
 	switch {
-	case answer.Status == http.StatusTooManyRequests || s.OK != nil && !*s.OK:
+	case answer.Status == http.StatusTooManyRequests || s.says("false"):
 		return result, nil, refusal(name, answer, &s)
-	case s.OK == nil || answer.Status >= http.StatusMultipleChoices:
+	case !s.says("true") || answer.Status >= http.StatusMultipleChoices:
 		return result, nil, httpapi.Foreign(name, answer)
 	case err == nil:
 		err = json.Unmarshal(answer.Body, &result)

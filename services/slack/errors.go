@@ -30,6 +30,7 @@ var (
 	tooLong     = verdict{integration.ErrPermanent, "MESSAGE_TOO_LONG"}
 	invalidBody = verdict{integration.ErrPermanent, "MESSAGE_INVALID"}
 	noMessage   = verdict{integration.ErrPermanent, "MESSAGE_NOT_FOUND"}
+	spent       = verdict{integration.ErrPermanent, "RESPONSE_URL_EXPIRED"}
 	noFile      = verdict{integration.ErrPermanent, "MEDIA_NOT_FOUND"}
 	tooLarge    = verdict{integration.ErrPermanent, "MEDIA_TOO_LARGE"}
 	rejected    = verdict{integration.ErrPermanent, "MESSAGE_REJECTED"} // of any other error
@@ -75,7 +76,7 @@ var verdicts = map[string]verdict{
 
 	"message_not_found": noMessage, "bad_timestamp": noMessage, "thread_not_found": noMessage, "no_item_specified": noMessage,
 	// Of a response_url that was used five times, or for half an hour.
-	"used_url": noMessage, "expired_url": noMessage,
+	"used_url": spent, "expired_url": spent,
 
 	"file_not_found": noFile, "file_deleted": noFile, "file_is_deleted": noFile, "file_not_visible": noFile, "missing_file_data": noFile,
 	"file_upload_size_restricted": tooLarge, "alt_txt_too_large": invalidBody,

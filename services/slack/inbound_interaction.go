@@ -48,7 +48,7 @@ func readOne(w *integration.Webhook, payload json.RawMessage, i *interaction, ty
 // newInteraction fills in what every interaction has.
 func newInteraction(w *integration.Webhook, payload json.RawMessage, i *interaction) *integration.Message {
 	key := i.TriggerID
-	if i.View != nil && key == "" { // a view that was closed
+	if i.Type == "view_closed" && i.View != nil && key == "" {
 		key = i.Type + ":" + i.View.ID + ":" + i.View.Hash
 	}
 	key = cmp.Or(key, digest(payload))

@@ -68,7 +68,7 @@ func responseRefusal(name string, answer *httpapi.Answer) error {
 	case isError:
 		s.Error = json.RawMessage(word)
 		return refusal(name, answer, &s)
-	case answer.Status == http.StatusTooManyRequests || s.OK != nil && !*s.OK:
+	case answer.Status == http.StatusTooManyRequests || s.says("false"):
 		return refusal(name, answer, &s)
 	case answer.Status >= http.StatusMultipleChoices:
 		e := httpapi.Foreign(name, answer)
@@ -76,7 +76,7 @@ func responseRefusal(name string, answer *httpapi.Answer) error {
 			e.Code, e.Message = "RESPONSE_URL_REFUSED", name+": it is not, or no longer, one that Slack knows"
 		}
 		return e
-	case word == "ok" || s.OK != nil:
+	case word == "ok" || s.says("true"):
 		return nil
 	default:
 		return httpapi.Unreadable(name, answer.Status, nil)
