@@ -56,6 +56,7 @@ func malformed(message string) error {
 // delivery is a webhook's body in whichever of its forms it came.
 type delivery struct {
 	payload json.RawMessage // of an event, or of an interaction's form
+	event   bool            // the payload is the body itself
 	command url.Values      // the form of a slash command
 	probe   bool            // see isProbe
 }
@@ -67,7 +68,7 @@ func read(w *integration.Webhook) (delivery, error) {
 		return delivery{}, err
 	}
 	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '{' {
-		return delivery{payload: trimmed}, nil
+		return delivery{payload: trimmed, event: true}, nil
 	}
 	form, err := url.ParseQuery(string(body))
 	switch {
@@ -106,8 +107,11 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 	if err != nil {
 		return nil, err
 	}
-	if d.probe || d.command != nil {
+	switch {
+	case d.probe || d.command != nil:
 		return &integration.Response{Status: http.StatusOK}, nil
+	case d.event && !bytes.Contains(d.payload, []byte("url_verification")): // most of them
+		return nil, nil
 	}
 	var p struct {
 		Type      string `json:"type"`
