@@ -88,7 +88,7 @@ func TestRefusalsAreClassified(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script("chat.postMessage", test.response)
 			_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
-			e := requireError(t, err, test.kind, test.code)
+			e := errorOf(t, err, test.kind, test.code)
 			require.Equal(t, test.platformCode, e.PlatformCode)
 			require.Equal(t, test.retryAfter, e.RetryAfter)
 			require.Contains(t, e.Message, test.says)
@@ -166,7 +166,7 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 			require.NoError(t, err)
 		}
 		_, err := newPlatform(t).Send(t.Context(), answer(server.ResponseURL(), nil), ch)
-		e := requireError(t, err, integration.ErrPermanent, "RESPONSE_URL_EXPIRED")
+		e := errorOf(t, err, integration.ErrPermanent, "RESPONSE_URL_EXPIRED")
 		require.Equal(t, "used_url", e.PlatformCode)
 	})
 	t.Run("but files go to the conversation", func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-
 	"path/filepath"
 	"slices"
 	"strings"

@@ -286,7 +286,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 			if test.code == "UNSUPPORTED_CONTENT" {
 				kind = integration.ErrPermanent
 			}
-			e := requireError(t, err, kind, test.code)
+			e := errorOf(t, err, kind, test.code)
 			require.Contains(t, e.Message, test.says)
 			require.Empty(t, server.Requests())
 		})

@@ -40,7 +40,13 @@ func webhook(body []byte) *integration.Webhook {
 }
 
 // requireError checks an error's kind and code, and that nothing in its chain tells a secret.
-func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
+func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) {
+	t.Helper()
+	_ = errorOf(t, err, kind, code)
+}
+
+// errorOf is requireError for what else is to be checked.
+func errorOf(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%v", err)

@@ -262,8 +262,12 @@ func TestAResponseURLIsGoodForFiveAnswers(t *testing.T) {
 		status int
 		says   string
 	}{
-		{`{"text":"a"}`, 200, "ok"}, {`{"text":"a","channel":"C1A"}`, 500, "invalid_payload"}, {`{"txet":"a"}`, 500, "invalid_payload"}, {`{}`, 200, "no_text"},
-		{`{"text":"a","response_type":"in_channel"}`, 200, "ok"}, {`{"text":"a"}`, 404, "used_url"},
+		{`{"text":"a"}`, 200, "ok"},
+		{`{"text":"a","channel":"C1A"}`, 500, "invalid_payload"},
+		{`{"txet":"a"}`, 500, "invalid_payload"},
+		{`{}`, 200, "no_text"},
+		{`{"text":"a","response_type":"in_channel"}`, 200, "ok"},
+		{`{"text":"a"}`, 404, "used_url"},
 	} {
 		status, answer, err := post(t.Context(), server.ResponseURL(), "", jsonType, test.body)
 		require.NoError(t, err)
