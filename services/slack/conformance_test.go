@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,6 +72,13 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		BadItem:  form(tb, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"trigger_id":"1.2.3","actions":[{"type":"button","value":"a"},{"type":"button","value":{}}]}`),
 		Sign:     sign,
 		Sends:    sends(),
+		Failures: failures(),
+		Optional: []string{
+			"mrkdwn", "metadata", "thread_ts", "chat.postMessage blocks", "chat.update blocks", // where the text says the same
+			"blocks[].title", "blocks[].elements[].style", "blocks[].elements[].url", "blocks[].elements[].options[].description",
+			"files[].title", "initial_comment", "v1/* Content-Type:",
+			"plan.pdf Authorization:", // which leads to the login page
+		},
 	}
 }
 
@@ -205,4 +214,22 @@ func sends() []integrationtest.Send {
 		further("typing", integration.ActionTyping, map[string]any{"conversationId": "D024BE7RE", "threadId": messageTS}),
 		further("media", integration.ActionGetMedia, map[string]any{"mediaId": fileID}),
 	}
+}
+
+// failures are those of refusals that are an answer.
+func failures() []integrationtest.Failure {
+	var list []integrationtest.Failure
+	all := refusals()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		r := all[name]
+		if r.response.Reset {
+			continue
+		}
+		answer := integrationtest.Answer{Status: r.response.Status, Header: map[string]string{}, Body: r.response.Body}
+		for k := range r.response.Header {
+			answer.Header[k] = r.response.Header.Get(k)
+		}
+		list = append(list, integrationtest.Failure{Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode})
+	}
+	return list
 }

@@ -24,16 +24,20 @@ func withStatus(status int, code string) slacktest.Response {
 	return r
 }
 
-func TestRefusalsAreClassified(t *testing.T) {
+// refusalOf is what Slack, or something on the way, answers instead of posting a message.
+type refusalOf struct {
+	response     slacktest.Response
+	kind         integration.ErrorKind
+	code         string
+	platformCode string
+	retryAfter   time.Duration
+	says         string
+}
+
+// refusals are Slack's, by what is wrong.
+func refusals() map[string]refusalOf {
 	failure := func(code string) slacktest.Response { return slacktest.Failure(code, nil) }
-	for name, test := range map[string]struct {
-		response     slacktest.Response
-		kind         integration.ErrorKind
-		code         string
-		platformCode string
-		retryAfter   time.Duration
-		says         string
-	}{
+	return map[string]refusalOf{
 		"too many posts":                       {slacktest.RateLimited("30"), integration.ErrThrottled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
 		"too many posts, with HTTP 200":        {failure("rate_limited"), integration.ErrThrottled, "RATE_LIMITED", "rate_limited", 0, ""},
 		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"7"}}}, integration.ErrThrottled, "RATE_LIMITED", "", 7 * time.Second, ""},
@@ -83,7 +87,11 @@ func TestRefusalsAreClassified(t *testing.T) {
 		"200 with a ts of another type":        {slacktest.Response{Body: `{"ok":true,"ts":17}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
 		"200 with an ok of another type":       {slacktest.Response{Body: `{"ok":"yes","ts":"17"}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
 		"a connection reset after the request": {slacktest.Response{Reset: true}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
-	} {
+	}
+}
+
+func TestRefusalsAreClassified(t *testing.T) {
+	for name, test := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script("chat.postMessage", test.response)

@@ -279,42 +279,6 @@ func samples(t *testing.T, folders ...string) map[string][]byte {
 // published are the folders in which the samples that others have published may lie, beside the repository.
 var published = []string{"../../../shared/fixtures/slack", "../../../../shared/fixtures/slack"}
 
-func TestPublishedSamplesBecomeMessages(t *testing.T) {
-	unsupported := map[string]bool{}
-	list := samples(t, published...)
-	t.Logf("%d published samples found", len(list))
-	for name, payload := range list {
-		body := payload
-		switch {
-		case strings.HasPrefix(name, "api_"):
-			continue
-		case strings.HasPrefix(name, "interactive_"):
-			body = form(t, string(payload))
-		case strings.HasPrefix(name, "slash_"):
-			var sample struct{ Form map[string]string }
-			require.NoError(t, json.Unmarshal(payload, &sample))
-			values := make([]string, 0, len(sample.Form))
-			for k, v := range sample.Form {
-				values = append(values, k+"="+strings.ReplaceAll(v, "/", "%2F"))
-			}
-			body = []byte(strings.Join(values, "&"))
-		}
-		messages := normalize(t, body, nil)
-		if name == "event_url_verification.json" {
-			require.Empty(t, messages)
-			continue
-		}
-		require.Len(t, messages, 1, name)
-		requireSound(t, &messages[0])
-		if messages[0].Content.Type == integration.TypeUnsupported {
-			unsupported[messages[0].Content.Unsupported.PlatformType] = true
-		}
-	}
-	if len(list) > 0 {
-		require.Equal(t, []string{"block_suggestion"}, slices.Sorted(maps.Keys(unsupported)))
-	}
-}
-
 // TestSlackGoReadsTheSame compares what two decoders make of the same payloads.
 func TestSlackGoReadsTheSame(t *testing.T) {
 	for name, payload := range samples(t, append(published, "testdata/events")...) {
