@@ -8,6 +8,7 @@ package discord
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -76,8 +77,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
 			},
 		},
-		Text:     integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
-		Support:  support,
+		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
+		Support: support,
+		// Webhook events are repeated for ten minutes; an interaction is not, and has to be answered within 3 s.
+		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
 		Platform: &platform{client: client, answering: newTurns()},
 	}
 }

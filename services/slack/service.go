@@ -6,6 +6,7 @@ package slack
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -60,8 +61,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
 			},
 		},
-		Text:     integration.TextLimits{Text: maxText, Caption: maxSectionText, Unit: textlimit.Characters},
-		Support:  support(),
+		Text:    integration.TextLimits{Text: maxText, Caption: maxSectionText, Unit: textlimit.Characters},
+		Support: support(),
+		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
+		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
 		Platform: &platform{client},
 	}
 }

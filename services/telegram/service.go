@@ -6,6 +6,7 @@ package telegram
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -47,9 +48,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
 		},
-		Text:     integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16},
-		Support:  support(),
-		Platform: &platform{client},
+		Text:         integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16},
+		Support:      support(),
+		RetryHorizon: 25 * time.Hour, // updates are kept for 24
+		Platform:     &platform{client},
 	}
 }
 
