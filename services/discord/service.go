@@ -76,8 +76,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
 			},
 		},
-		Text:     integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
-		Support:  support,
+		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
+		Support: support,
+		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
+		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,
 		Platform: &platform{client: client, answering: newTurns()},
 	}
 }
