@@ -52,7 +52,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 
 // failures are what Discord says when it refuses to take a message.
 func failures() []integrationtest.Failure {
-	refusal := func(name string, status, code int, kind integration.ErrorKind, as string) integrationtest.Failure {
+	refused := func(name string, status, code int, kind integration.ErrorKind, as string) integrationtest.Failure {
 		r := discordtest.Failure(status, code, "no", nil)
 		f := integrationtest.Failure{Name: name, Answer: integrationtest.Answer{Status: r.Status, Body: r.Body}, Kind: kind, Code: as, PlatformCode: strconv.Itoa(code)}
 		if code == 0 {
@@ -72,25 +72,25 @@ func failures() []integrationtest.Failure {
 		slow("a rate limit whose header asks for more", `{"message":"no","retry_after":64.57,"global":true}`, map[string]string{"Retry-After": "65", "X-RateLimit-Scope": "global"}, 65*time.Second, "429"),
 		slow("slow mode", `{"message":"no","code":20016,"retry_after":30.5}`, map[string]string{"Retry-After": "30"}, 30500*time.Millisecond, "20016"),
 		slow("the edge, which says no more", "<html>", nil, 10*time.Minute, ""),
-		refusal("an unknown channel", 404, 10003, permanent, "RECIPIENT_UNKNOWN"),
-		refusal("no access to the channel", 403, 50001, permanent, "PERMISSION_MISSING"),
-		refusal("a missing permission", 403, 50013, permanent, "PERMISSION_MISSING"),
-		refusal("a user who takes no direct messages", 403, 50007, permanent, "RECIPIENT_UNAVAILABLE"),
-		refusal("a channel that has no messages", 400, 50008, permanent, "RECIPIENT_UNAVAILABLE"),
-		refusal("an empty message", 400, 50006, permanent, "MESSAGE_REJECTED"),
-		refusal("a form that is wrong", 400, 50035, permanent, "MESSAGE_REJECTED"),
-		refusal("a message that is too large", 413, 40005, permanent, "MEDIA_TOO_LARGE"),
-		refusal("an archived thread", 400, 50083, permanent, "THREAD_CLOSED"),
-		refusal("a locked thread", 403, 160005, permanent, "THREAD_CLOSED"),
-		refusal("a word that is not allowed", 400, 200000, permanent, "MESSAGE_BLOCKED"),
-		refusal("a link that is not allowed", 400, 240000, permanent, "MESSAGE_BLOCKED"),
-		refusal("a user agent that Cloudflare blocks", 403, 40333, permanent, "PLATFORM_BLOCKED"),
-		refusal("a wrong token", 401, 0, integration.ErrAuth, "CREDENTIALS_REFUSED"),
-		refusal("no authorization", 401, 40001, integration.ErrAuth, "CREDENTIALS_REFUSED"),
-		refusal("an overload", 503, 130000, transient, "PLATFORM_UNAVAILABLE"),
-		refusal("a fault of Discord's", 500, 0, transient, "PLATFORM_UNAVAILABLE"),
-		refusal("a gateway that did not wait", 504, 0, integration.ErrUnknown, "PLATFORM_NO_ANSWER"),
-		refusal("a refusal of a later version", 400, 999999, permanent, "MESSAGE_REJECTED"),
+		refused("an unknown channel", 404, 10003, permanent, "RECIPIENT_UNKNOWN"),
+		refused("no access to the channel", 403, 50001, permanent, "PERMISSION_MISSING"),
+		refused("a missing permission", 403, 50013, permanent, "PERMISSION_MISSING"),
+		refused("a user who takes no direct messages", 403, 50007, permanent, "RECIPIENT_UNAVAILABLE"),
+		refused("a channel that has no messages", 400, 50008, permanent, "RECIPIENT_UNAVAILABLE"),
+		refused("an empty message", 400, 50006, permanent, "MESSAGE_REJECTED"),
+		refused("a form that is wrong", 400, 50035, permanent, "MESSAGE_REJECTED"),
+		refused("a message that is too large", 413, 40005, permanent, "MEDIA_TOO_LARGE"),
+		refused("an archived thread", 400, 50083, permanent, "THREAD_CLOSED"),
+		refused("a locked thread", 403, 160005, permanent, "THREAD_CLOSED"),
+		refused("a word that is not allowed", 400, 200000, permanent, "MESSAGE_BLOCKED"),
+		refused("a link that is not allowed", 400, 240000, permanent, "MESSAGE_BLOCKED"),
+		refused("a user agent that Cloudflare blocks", 403, 40333, permanent, "PLATFORM_BLOCKED"),
+		refused("a wrong token", 401, 0, integration.ErrAuth, "CREDENTIALS_REFUSED"),
+		refused("no authorization", 401, 40001, integration.ErrAuth, "CREDENTIALS_REFUSED"),
+		refused("an overload", 503, 130000, transient, "PLATFORM_UNAVAILABLE"),
+		refused("a fault of Discord's", 500, 0, transient, "PLATFORM_UNAVAILABLE"),
+		refused("a gateway that did not wait", 504, 0, integration.ErrUnknown, "PLATFORM_NO_ANSWER"),
+		refused("a refusal of a later version", 400, 999999, permanent, "MESSAGE_REJECTED"),
 	}
 }
 
@@ -142,8 +142,12 @@ func sends() []integrationtest.Send {
 		message("buttons", of(integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{
 			Header: "Engine", Body: "Start it?", Footer: "takes an hour",
 			Buttons: []integration.Button{
-				{ID: "start:1", Title: "Yes", Style: "primary"}, {ID: "start:0", Title: "No", Style: "danger"}, {Title: "Later"},
-				{ID: "a", Title: "A"}, {ID: "b", Title: "B"}, {Title: "Docs", Type: integration.ButtonURL, URL: "https://example.org/docs"},
+				{ID: "start:1", Title: "Yes", Style: "primary"},
+				{ID: "start:0", Title: "No", Style: "danger"},
+				{Title: "Later"},
+				{ID: "a", Title: "A"},
+				{ID: "b", Title: "B"},
+				{Title: "Docs", Type: integration.ButtonURL, URL: "https://example.org/docs"},
 			},
 		}})),
 		message("list", of(integration.Content{Type: integration.TypeInteractive, Text: "Which one?", Interactive: &integration.Interactive{

@@ -1,6 +1,7 @@
 package discord_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -62,32 +63,32 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 	platform := newPlatform(t)
 	for name, test := range map[string]struct {
 		call string
-		do   func(*testing.T, *integration.Channel) error
+		do   func(context.Context, *integration.Channel) error
 	}{
-		"an edit": {discordtest.EditMessage, func(t *testing.T, ch *integration.Channel) error {
+		"an edit": {discordtest.EditMessage, func(ctx context.Context, ch *integration.Channel) error {
 			m := text("", "x")
-			_, err := platform.(integration.Editor).EditMessage(t.Context(), there, &m, ch)
+			_, err := platform.(integration.Editor).EditMessage(ctx, there, &m, ch)
 			return err
 		}},
-		"a deletion": {discordtest.DeleteMessage, func(t *testing.T, ch *integration.Channel) error {
-			return platform.(integration.Deleter).DeleteMessage(t.Context(), there, ch)
+		"a deletion": {discordtest.DeleteMessage, func(ctx context.Context, ch *integration.Channel) error {
+			return platform.(integration.Deleter).DeleteMessage(ctx, there, ch)
 		}},
-		"a reaction": {discordtest.CreateReaction, func(t *testing.T, ch *integration.Channel) error {
-			return platform.(integration.Reactor).React(t.Context(), there, "👍", ch)
+		"a reaction": {discordtest.CreateReaction, func(ctx context.Context, ch *integration.Channel) error {
+			return platform.(integration.Reactor).React(ctx, there, "👍", ch)
 		}},
-		"no reaction": {discordtest.GetMessage, func(t *testing.T, ch *integration.Channel) error {
-			return platform.(integration.Reactor).React(t.Context(), there, "", ch)
+		"no reaction": {discordtest.GetMessage, func(ctx context.Context, ch *integration.Channel) error {
+			return platform.(integration.Reactor).React(ctx, there, "", ch)
 		}},
-		"typing": {discordtest.Typing, func(t *testing.T, ch *integration.Channel) error {
-			return platform.(integration.Typer).ShowTyping(t.Context(), there, ch)
+		"typing": {discordtest.Typing, func(ctx context.Context, ch *integration.Channel) error {
+			return platform.(integration.Typer).ShowTyping(ctx, there, ch)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script(test.call, discordtest.Failure(http.StatusForbidden, 50013, "no", nil))
-			requireError(t, test.do(t, ch), integration.ErrPermanent, "PERMISSION_MISSING")
+			requireError(t, test.do(t.Context(), ch), integration.ErrPermanent, "PERMISSION_MISSING")
 			server.Script(test.call, discordtest.Response{Reset: true}, discordtest.Response{Reset: true}) // net/http repeats a GET on a kept connection
-			requireError(t, test.do(t, ch), integration.ErrTransient, "PLATFORM_NO_ANSWER")
+			requireError(t, test.do(t.Context(), ch), integration.ErrTransient, "PLATFORM_NO_ANSWER")
 		})
 	}
 }

@@ -12,7 +12,8 @@ import (
 func (d *delivery) readEvent(w *integration.Webhook, damaged bool) *integration.Message {
 	m := &integration.Message{DedupKey: bodyKey(w), Timestamp: parseTime(d.Event.Timestamp), Metadata: map[string]any{}}
 	putText(m, "eventType", d.Event.Type)
-	known, typeErr := true, error(nil)
+	var known bool
+	var typeErr error
 	subject, what := cutLast(d.Event.Type)
 	switch subject {
 	case "GAME_DIRECT_MESSAGE", "LOBBY_MESSAGE":
@@ -21,8 +22,6 @@ func (d *delivery) readEvent(w *integration.Webhook, damaged bool) *integration.
 		known, typeErr = d.readAuthorization(m, what)
 	case "ENTITLEMENT":
 		known, typeErr = d.readEntitlement(m, what)
-	default:
-		known = false
 	}
 	switch {
 	case damaged || typeErr != nil:

@@ -169,8 +169,10 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "", []string{discordtest.GetOriginal, discordtest.FollowUp},
 		},
 		"after five answers": {
-			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusBadRequest, 40094, "no", nil)},
-			permanent, "INTERACTION_EXHAUSTED", []string{discordtest.FollowUp},
+			"component", time.Minute,
+			map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusBadRequest, 40094, "no", nil)},
+			permanent, "INTERACTION_EXHAUSTED",
+			[]string{discordtest.FollowUp},
 		},
 		"for a connection that breaks while it asks": {
 			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient, "PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
@@ -179,8 +181,10 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
 		},
 		"for an overload": {
-			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil)},
-			transient, "PLATFORM_UNAVAILABLE", []string{discordtest.FollowUp},
+			"component", time.Minute,
+			map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil)},
+			transient, "PLATFORM_UNAVAILABLE",
+			[]string{discordtest.FollowUp},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,6 +43,10 @@ const (
 	// maxSignatureAge is how far the signed timestamp may be from when the gateway took the webhook in. Discord
 	// documents no such limit; it keeps a webhook that was listened to from being sent again later.
 	maxSignatureAge = 5 * time.Minute
+	// answerWithin is how long Discord waits for the response to a webhook, and retryHorizon how long it sends events
+	// again, with some time for them to arrive, "Responding to Events".
+	answerWithin = 3 * time.Second
+	retryHorizon = 15 * time.Minute
 	// tokenLifetime is how long an interaction can be answered, "Interaction Callback".
 	tokenLifetime = 15 * time.Minute
 	// settlingTime is how long Discord may not know an interaction's token yet: an answer that is quicker than the

@@ -134,7 +134,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			e := requireError(t, err, test.kind, test.code)
+			e := refusal(t, err, test.kind, test.code)
 			require.Contains(t, e.Message, test.says)
 			require.Empty(t, server.Requests())
 		})
@@ -234,7 +234,8 @@ func TestANonceNamesAMessageToAPlace(t *testing.T) {
 	require.Equal(t, first, send(channelID, "order-1"), "the same message again")
 	require.NotEqual(t, first, send(channelID, "order-1:2"), "its second part")
 	require.NotEqual(t, first, send("500000000000000006", "order-1"), "the same message to somebody else")
-	require.NotEqual(t, send(channelID, ""), send(channelID, ""), "messages without an id")
+	unnamed := send(channelID, "")
+	require.NotEqual(t, unnamed, send(channelID, ""), "messages without an id")
 }
 
 func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
@@ -253,7 +254,7 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			server.Script(discordtest.CreateMessage, response, response)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := requireError(t, err, integration.ErrUnknown, errorCode(err))
+			e := refusal(t, err, integration.ErrUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
 
 			m.ID = "order-1"
@@ -293,7 +294,7 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 			before := len(server.Requests())
 			server.Script(discordtest.CreateDM, test.response)
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			require.Equal(t, test.pauses, requireError(t, err, test.kind, test.code).Pauses)
+			require.Equal(t, test.pauses, refusal(t, err, test.kind, test.code).Pauses)
 			require.Len(t, server.Requests(), before+1, "nothing is sent")
 		})
 	}
@@ -324,7 +325,7 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body})
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := requireError(t, err, integration.ErrThrottled, "RATE_LIMITED")
+			e := refusal(t, err, integration.ErrThrottled, "RATE_LIMITED")
 			require.Equal(t, test.pauses, e.Pauses)
 			require.Equal(t, test.wait, e.RetryAfter)
 		})
@@ -352,7 +353,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := requireError(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
+			e := refusal(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
 			require.Equal(t, "50035", e.PlatformCode)
 			require.Contains(t, e.Message, test.says)
 		})

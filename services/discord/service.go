@@ -8,7 +8,6 @@ package discord
 
 import (
 	"regexp"
-	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -79,8 +78,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
 		Support: support,
-		// Webhook events are repeated for ten minutes; an interaction is not, and has to be answered within 3 s.
-		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
+		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
+		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,
 		Platform: &platform{client: client, answering: newTurns()},
 	}
 }

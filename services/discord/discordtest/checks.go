@@ -103,7 +103,7 @@ func (c *call) message(purpose use) (*message, *Response) {
 	if err := decoder.Decode(&m); err != nil {
 		return nil, new(invalidForm("", "BASE_TYPE_BAD", err.Error()))
 	}
-	for _, check := range []*Response{m.whole(purpose, len(c.request.Files)), m.parts(purpose), m.uploads(c.request.Files), checkRows(m.Components)} {
+	for _, check := range []*Response{m.whole(purpose, len(c.request.Files)), m.parts(), m.uploads(c.request.Files), checkRows(m.Components)} {
 		if check != nil {
 			return nil, check
 		}
@@ -157,7 +157,7 @@ func (m *message) voice(files int) *Response {
 }
 
 // parts looks at each of the parts but the files and the components.
-func (m *message) parts(purpose use) *Response {
+func (m *message) parts() *Response {
 	if len(m.Embeds) > 10 {
 		return tooLong("embeds", 10)
 	}

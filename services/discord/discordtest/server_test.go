@@ -248,8 +248,9 @@ func TestANonceIsUsedOnce(t *testing.T) {
 		require.NoError(t, err)
 		return answer
 	}
-	require.Equal(t, create("a"), create("a"))
-	require.NotEqual(t, create("a"), create("b"))
+	first := create("a")
+	require.Equal(t, first, create("a"))
+	require.NotEqual(t, first, create("b"))
 }
 
 func TestAnInteractionWaitsForOneAnswer(t *testing.T) {
