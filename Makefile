@@ -42,6 +42,12 @@ interop: ## Show the matrix of behaviours against real Node brokers of both line
 	if grep -q '^SEEN' "$$log"; then sed -n '/^SEEN/,/ failed$$/p' "$$log"; else cat "$$log"; fi; \
 	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
 
+.PHONY: conformance
+conformance: ## Hold every platform to the conformance suite
+	@log=$$(mktemp); go test -race -count=1 -run 'IsAPlatform$$' -v ./services/... >"$$log" 2>&1; status=$$?; \
+	awk -f test/conformance.awk "$$log" || status=1; \
+	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
+
 .PHONY: lint
 lint: ## Check style and known faults
 	$(GOLANGCI_LINT) run ./...

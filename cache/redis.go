@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/hiliosai/switchboard/internal/redisclient"
 )
 
 // RedisOptions configure a [Redis].
@@ -43,31 +43,18 @@ const (
 	scanCount    = 100
 )
 
-// errRedisURL quotes nothing: a URL holds a password, and where it is malformed nobody knows where.
-var errRedisURL = errors.New("the cache's URL is not of the form redis://[user:password@]host:port[/database]")
-
 // NewRedis makes a store of the Redis at a URL. It does not connect before its first use, and does so
 // anew whenever a connection breaks. The error is about the URL.
 func NewRedis(opts RedisOptions) (*Redis, error) {
-	// go-redis has one logger for the whole process, which writes to stderr past ours. What it says there
-	// comes back as errors, too.
-	logging.Disable()
-	o, err := redis.ParseURL(opts.URL)
-	if err != nil {
-		return nil, errRedisURL
-	}
-	o.Protocol = 2
-	o.DisableIdentity = true // asks servers before 7.2 for what they don't know
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	o.ContextTimeoutEnabled = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = redisTimeout, redisTimeout, redisTimeout, redisTimeout
 	// Without its cache a call is slow; waiting for repeated attempts makes it slower.
-	o.MaxRetries, o.DialerRetries = -1, 1
-	o.PipelinePoolSize = -1
+	client, err := redisclient.New(opts.URL, redisTimeout)
+	if err != nil {
+		return nil, err
+	}
 	if opts.Prefix == "" {
 		opts.Prefix = Prefix("")
 	}
-	return &Redis{client: redis.NewClient(o), prefix: opts.Prefix}, nil
+	return &Redis{client: client, prefix: opts.Prefix}, nil
 }
 
 // bounded is the context of one command.

@@ -1,7 +1,9 @@
 package events_test
 
 import (
+	"fmt"
 	"net"
+	"net/url"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ type bench struct {
 	srv  *server.Server
 	js   jetstream.JetStream // to look behind the publisher's back
 	nc   *nats.Conn          // the publisher's own
+	log  *logrus.Entry
 	logs *test.Hook
 	*events.Publisher
 }
@@ -41,10 +44,10 @@ type bench struct {
 func newBench(t *testing.T, change ...func(*server.Options, *events.Options)) *bench {
 	t.Helper()
 	log, logs := test.NewNullLogger()
-	b := &bench{t: t, logs: logs, opts: &server.Options{
+	b := &bench{t: t, log: logrus.NewEntry(log), logs: logs, opts: &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 	}}
-	opts := events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: logrus.NewEntry(log)}
+	opts := events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log}
 	for _, c := range change {
 		c(b.opts, &opts)
 	}
@@ -96,7 +99,7 @@ func (b *bench) ensure(names ...string) {
 
 // publish stores an event or says why not.
 func (b *bench) publish(id, payload string) error {
-	return b.Publish(name, id, nil, []byte(payload))(b.t.Context())
+	return b.Store(b.t.Context(), name, id, nil, []byte(payload))
 }
 
 func (b *bench) create(config jetstream.StreamConfig) {
@@ -145,4 +148,48 @@ func (b *bench) warnings() []string {
 		}
 	}
 	return texts
+}
+
+// newCluster gives a publisher on a cluster of three servers, and its warnings.
+func newCluster(t *testing.T) (*events.Publisher, func() []string) {
+	t.Helper()
+	var routes []*url.URL
+	ports := make([]int, 3)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+		require.NoError(t, l.Close())
+		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
+	}
+	var servers []*server.Server
+	for i, port := range ports {
+		s, err := server.NewServer(&server.Options{
+			ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+			Cluster: server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: port}, Routes: routes,
+		})
+		require.NoError(t, err)
+		s.Start()
+		t.Cleanup(func() {
+			s.Shutdown()
+			s.WaitForShutdown()
+		})
+		servers = append(servers, s)
+	}
+	require.True(t, servers[0].ReadyForConnections(generous))
+	require.Eventually(t, func() bool {
+		for _, s := range servers {
+			if s.JetStreamIsCurrent() && s.JetStreamIsLeader() {
+				return len(s.JetStreamClusterPeers()) == len(servers)
+			}
+		}
+		return false
+	}, generous, 20*time.Millisecond)
+	nc, err := nats.Connect(servers[0].ClientURL(), nats.ReconnectBufSize(-1))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	log, logs := test.NewNullLogger()
+	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: logrus.NewEntry(log)})
+	require.NoError(t, err)
+	return p, func() []string { return (&bench{logs: logs}).warnings() }
 }

@@ -39,9 +39,19 @@ func (e *Error) Permanent() bool { return e.Rejected }
 // the first ones of a name that [Publisher.Ensure] has not been called for: await sees to their stream.
 // await waits for the server's ack, and publishes the event again where that is lost, until
 // [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
-// second one of the same id is acknowledged and not stored. Errors are *Error.
-func (p *Publisher) Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error) {
-	msg := nats.NewMsg(p.Subject(name))
+// second one of the same id is acknowledged as a duplicate and not stored. Errors are *Error.
+func (p *Publisher) Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error)) {
+	return p.publish(p.Subject(name), msgID, header, payload)
+}
+
+// Store is [Publisher.Publish] for who waits at once.
+func (p *Publisher) Store(ctx context.Context, name, msgID string, header map[string][]string, payload []byte) error {
+	_, err := p.Publish(name, msgID, header, payload)(ctx)
+	return err
+}
+
+func (p *Publisher) publish(subject, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error)) {
+	msg := nats.NewMsg(subject)
 	msg.Data = payload
 	for k, v := range header {
 		msg.Header[k] = v // not Set: the adapter's names, such as $requestID, are case-sensitive
@@ -54,28 +64,28 @@ func (p *Publisher) Publish(name, msgID string, header map[string][]string, payl
 	if _, known := p.known.Load(msg.Subject); known {
 		future, err = p.js.PublishMsgAsync(msg)
 	}
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (bool, error) {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
 		return p.await(ctx, msg, future, err)
 	}
 }
 
-func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.PubAckFuture, err error) error {
+func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.PubAckFuture, err error) (duplicate bool, _ error) {
 	for {
 		if err == nil {
-			err = acked(ctx, future)
+			duplicate, err = acked(ctx, future)
 		}
 		switch {
 		case err == nil:
-			return nil
+			return duplicate, nil
 		case rejected(err):
-			return &Error{Subject: msg.Subject, Rejected: true, Err: err}
+			return false, &Error{Subject: msg.Subject, Rejected: true, Err: err}
 		case ctx.Err() != nil, !p.recovered(ctx, msg.Subject, err):
 			if end := ctx.Err(); !errors.Is(err, end) {
 				err = fmt.Errorf("%w: %w", end, err)
 			}
-			return &Error{Subject: msg.Subject, Err: err}
+			return false, &Error{Subject: msg.Subject, Err: err}
 		}
 		// A message that has been handed over belongs to the client; the retry is a new one.
 		again := nats.NewMsg(msg.Subject)
@@ -106,14 +116,14 @@ func (p *Publisher) recovered(ctx context.Context, subject string, err error) bo
 	}
 }
 
-func acked(ctx context.Context, future jetstream.PubAckFuture) error {
+func acked(ctx context.Context, future jetstream.PubAckFuture) (duplicate bool, err error) {
 	select {
-	case <-future.Ok():
-		return nil
+	case ack := <-future.Ok():
+		return ack.Duplicate, nil
 	case err := <-future.Err():
-		return err
+		return false, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 

@@ -32,7 +32,7 @@ func TestAnEventIsStoredAsItWasHandedOver(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}}
-	require.NoError(t, b.Publish(name, "parrot:c1:k1", header, []byte(`{"n":1}`))(t.Context()))
+	require.NoError(t, b.Store(t.Context(), name, "parrot:c1:k1", header, []byte(`{"n":1}`)))
 
 	s, err := b.js.Stream(t.Context(), stream)
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestAnEventIsStoredAsItWasHandedOver(t *testing.T) {
 func TestALineBreakInAHeaderMakesNoOther(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
-	require.NoError(t, b.Publish(name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil)(t.Context()))
+	require.NoError(t, b.Store(t.Context(), name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil))
 	s, err := b.js.Stream(t.Context(), stream)
 	require.NoError(t, err)
 	msg, err := s.GetMsg(t.Context(), 1)
@@ -70,14 +70,19 @@ func TestEventsAreStoredInTheOrderOfTheCalls(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	var want []string
-	var awaits []func(context.Context) error
+	var awaits []func(context.Context) (bool, error)
 	for i := range 300 {
 		want = append(want, fmt.Sprint("m", i))
 		awaits = append(awaits, b.Publish(name, want[i], nil, nil))
 	}
 	for _, await := range awaits {
-		require.NoError(t, await(t.Context()))
+		duplicate, err := await(t.Context())
+		require.NoError(t, err)
+		require.False(t, duplicate)
 	}
+	duplicate, err := b.Publish(name, want[0], nil, nil)(t.Context())
+	require.NoError(t, err)
+	require.True(t, duplicate, "a second one of the same id")
 	require.Equal(t, want, b.stored(stream))
 	require.Zero(t, b.Pending())
 }
@@ -120,7 +125,7 @@ func TestAnEventWithoutAServerIsGivenUpForGood(t *testing.T) {
 
 	b.start()
 	b.reconnected()
-	require.NoError(t, b.Publish(name, "m2", nil, nil)(t.Context()))
+	require.NoError(t, b.Store(t.Context(), name, "m2", nil, nil))
 	require.Equal(t, []string{"m2"}, b.stored(stream), "what was given up is not stored later")
 	require.Zero(t, b.Pending())
 }
@@ -132,8 +137,10 @@ func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
 	b.stop()
 	during := b.Publish(name, "during", nil, nil)
 	b.start()
-	require.NoError(t, before(t.Context()))
-	require.NoError(t, during(t.Context()))
+	for _, await := range []func(context.Context) (bool, error){before, during} {
+		_, err := await(t.Context())
+		require.NoError(t, err)
+	}
 	require.ElementsMatch(t, []string{"before", "during"}, b.stored(stream))
 }
 
@@ -144,7 +151,7 @@ func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	await := b.Publish(name, "m1", nil, nil)
 	cancel()
-	err := await(ctx)
+	_, err := await(ctx)
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Eventually(t, func() bool { return b.Pending() == 0 }, generous, 10*time.Millisecond, "an ack that never comes is forgotten")

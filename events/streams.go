@@ -6,10 +6,10 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,15 +24,20 @@ type Options struct {
 	Prefix   string        // put before every name with a dot, as the adapter's prefix option; "" for none
 	Replicas int           // of streams that are created here
 	Timeout  time.Duration // how long one event is tried before its publisher is told that it is not stored
-	Log      *logrus.Entry
+	NodeID   string        // part of where the consumers that are made here deliver to
+	// CheckInterval is how often consumers are looked after; zero is 10s. They are too after each reconnect.
+	CheckInterval time.Duration
+	Log           *logrus.Entry
 }
 
-// Publisher stores events. Safe for concurrent use.
+// Publisher stores events, and is the way to consume and to look at what is stored. Safe for concurrent use.
 type Publisher struct {
+	nc    *nats.Conn
 	js    jetstream.JetStream
 	opts  Options
 	log   *logrus.Entry
 	known sync.Map // subjects that have had a stream
+	seen  sync.Map // streams that have been inspected
 }
 
 // maxPending is how many events may wait for their acks at once. Beyond it publishing stalls, and
@@ -47,7 +52,8 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
-	return &Publisher{js: js, opts: opts, log: opts.Log}, nil
+	opts.CheckInterval = cmp.Or(opts.CheckInterval, 10*time.Second)
+	return &Publisher{nc: nc, js: js, opts: opts, log: opts.Log}, nil
 }
 
 // Subject is where events of a name are published.
@@ -95,71 +101,11 @@ func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 	}
 	config := jetstream.StreamConfig{Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas}
 	if _, err := p.js.CreateStream(ctx, config); err != nil {
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noCluster {
+			err = fmt.Errorf("%w: %w", ErrNoCluster, err)
+		}
 		return fmt.Errorf("create the stream of %s: %w", subject, err)
 	}
 	p.log.WithField("stream", config.Name).Debug("stream created")
 	return nil
-}
-
-// inspect warns of an existing stream that makes "durable" weaker than configured.
-func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
-	stream, err := p.js.Stream(ctx, name)
-	if err != nil {
-		return fmt.Errorf("look at stream %s: %w", name, err)
-	}
-	config := stream.CachedInfo().Config
-	entry := p.log.WithField("stream", name)
-	if config.Storage != jetstream.FileStorage {
-		entry.Warnf("the stream of %s is kept in memory: its events do not survive a restart of NATS", subject)
-	}
-	if config.Retention == jetstream.InterestPolicy {
-		entry.Warnf("the stream of %s keeps events for existing consumers only: without any they are dropped", subject)
-	}
-	if config.NoAck {
-		entry.Warnf("the stream of %s does not acknowledge: its events count as not stored, and are sent again", subject)
-	}
-	if config.Replicas < p.opts.Replicas {
-		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream", subject, config.Replicas, p.opts.Replicas)
-	}
-	return nil
-}
-
-// WarnOfOtherPrefix warns of consumers that wait for the same names under another prefix: they
-// would never see an event of this node. namespace is the cluster's.
-func (p *Publisher) WarnOfOtherPrefix(ctx context.Context, namespace string, names ...string) {
-	for _, other := range slices.Compact([]string{"", namespace}) {
-		if other == p.opts.Prefix {
-			continue
-		}
-		for _, name := range names {
-			p.warnOfConsumers(ctx, subject(other, name), p.Subject(name))
-		}
-	}
-}
-
-func (p *Publisher) warnOfConsumers(ctx context.Context, theirs, ours string) {
-	name, err := p.js.StreamNameBySubject(ctx, theirs)
-	if err != nil {
-		return // there is none
-	}
-	stream, err := p.js.Stream(ctx, name)
-	if err != nil || !waitFor(ctx, stream, theirs) {
-		return
-	}
-	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use", theirs, ours)
-}
-
-// waitFor says whether a stream has a consumer for just this subject, be it by its filter or because
-// the stream has no other. Consumers of a wider stream may wait for anything.
-func waitFor(ctx context.Context, stream jetstream.Stream, subject string) bool {
-	list := stream.ListConsumers(ctx)
-	found := false
-	for consumer := range list.Info() { // to its end: a goroutine fills it
-		filters := append(consumer.Config.FilterSubjects, consumer.Config.FilterSubject)
-		if filters[0] == "" {
-			filters = stream.CachedInfo().Config.Subjects
-		}
-		found = found || slices.Contains(filters, subject)
-	}
-	return found
 }

@@ -58,7 +58,7 @@ func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
 		warnings []string
 	}{
 		"of another name":           {jetstream.StreamConfig{Name: "other", Subjects: []string{subject}}, 1, nil},
-		"with a limit of its own":   {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1000}, 1, nil},
+		"with a limit of its own":   {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1000}, 1, []string{"is not as this node makes it: max_msgs 1000"}},
 		"with many more subjects":   {jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}}, 1, nil},
 		"in memory":                 {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 1, []string{"kept in memory"}},
 		"for present consumers":     {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.InterestPolicy}, 1, []string{"existing consumers only"}},

@@ -242,10 +242,12 @@ type Poll struct {
 
 // Status tells what became of a message that the channel sent.
 type Status struct {
-	MessageID ID           `json:"messageId,omitempty"`
-	Status    string       `json:"status"`              // one of the Status constants below
-	Watermark int64        `json:"watermark,omitempty"` // ms since 1970: of all messages up to then
-	Error     *StatusError `json:"error,omitempty"`
+	MessageID ID     `json:"messageId,omitempty"`
+	Status    string `json:"status"`              // one of the Status constants below
+	Watermark int64  `json:"watermark,omitempty"` // ms since 1970: of all messages up to then
+	// Late says that a later status of the message was told before: it does not go back to this one.
+	Late  bool         `json:"late,omitempty"`
+	Error *StatusError `json:"error,omitempty"`
 }
 
 // Values of [Status.Status].

@@ -134,6 +134,9 @@ func (c *Context) Log() *logrus.Entry {
 	if name := ownName(c.Request.Service, c.Request.Action); name != "" {
 		fields["action"] = name
 	}
+	if d := c.Delivery(); d != nil {
+		fields["event"] = d.Name
+	}
 	return log.WithFields(fields)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/claims"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -39,11 +40,17 @@ type Spec struct {
 type Definition struct {
 	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
 
-	Spec     Spec
-	Fields   []Field // beside the CommonFields
-	Text     TextLimits
-	Support  Support // nil refuses nothing
-	Platform Platform
+	Spec    Spec
+	Fields  []Field // beside the CommonFields
+	Text    TextLimits
+	Support Support // nil refuses nothing
+	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
+	RetryHorizon time.Duration
+	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
+	// says that it does not send a webhook again that was not taken in.
+	AnswerWithin time.Duration
+	SendsOnce    bool
+	Platform     Platform
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
 }
@@ -53,6 +60,7 @@ type platformService struct {
 	*Service
 	def      Definition
 	arrivals sequencer // of webhooks, by channel
+	talks    sequencer // of webhooks whose messages are claimed, by conversation
 	traffic  traffic
 	now      func() time.Time
 	actions  map[string]action.Spec
@@ -86,6 +94,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	}
 	if def.Spec.Capabilities == nil {
 		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
+	}
+	if runtime.Claims == nil {
+		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
 	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {

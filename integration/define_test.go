@@ -32,7 +32,7 @@ func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
 	for name, want := range map[string]struct{ rest, params string }{
 		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
 			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional"}`},
-		"i_sendMessage": {`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string"}`},
+		"i_sendMessage": {`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string","idempotencyKey":"string|optional"}`},
 		"i_healthCheck": {`{"method":"GET","path":"/health"}`, `{"channelId":"string|optional"}`},
 		"i_verifyWebhook": {`[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}]`, `{"channelId":"string|optional",
 			"mode":"string|optional","token":"string|optional","challenge":"string|optional",

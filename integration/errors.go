@@ -45,6 +45,8 @@ type Outcome string
 const (
 	NotDelivered Outcome = "not_delivered"
 	Uncertain    Outcome = "unknown"
+	// PartlyDelivered is told in failed events only: metadata.messageIds are the parts that arrived.
+	PartlyDelivered Outcome = "partly_delivered"
 )
 
 // Error is the one error type that platforms and the factory speak.
@@ -176,6 +178,12 @@ func (s *Service) cleanValue(v any) any {
 		return s.runtime.Secrets.Redact(v)
 	case map[string]any:
 		return s.cleanValues(v)
+	case []string:
+		clean := make([]string, len(v))
+		for i, text := range v {
+			clean[i] = s.runtime.Secrets.Redact(text)
+		}
+		return clean
 	case []any:
 		clean := make([]any, len(v))
 		for i, item := range v {

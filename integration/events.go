@@ -15,15 +15,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/spool"
 )
 
 // Publisher stores reliable events. Safe for concurrent use.
 type Publisher interface {
 	// Publish hands an event over, in order of the calls, without waiting. await waits until it is
 	// durable, publishing it again under the same msgID where needed, and returns the reason when it
-	// is not by the end of ctx. An error with a method Permanent() bool that says true means that
+	// is not by the end of ctx. One that the stream holds already is a duplicate. An error with a method Permanent() bool that says true means that
 	// this event will never be accepted.
-	Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) error)
+	Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error))
 
 	// Subject is where events of a name go.
 	Subject(name string) string
@@ -89,24 +90,29 @@ type failedEvent struct {
 	Metadata   map[string]any  `json:"metadata,omitempty"`
 }
 
+// stored waits until an event is, and says whether it was before: what a [Publisher] returns.
+type stored = func(ctx context.Context) (duplicate bool, err error)
+
 // publish encodes an event and hands it over.
-func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key string, event any) func(context.Context) error {
+func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key string, event any) stored {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
-		return func(context.Context) error { return err }
+		return func(context.Context) (bool, error) { return false, err }
 	}
-	msgID := s.def.Spec.Platform + ":" + ch.ID + ":" + key
-	await := s.runtime.Events.Publish(eventName(s.runtime.Namespace, outcome), msgID, s.eventHeader(req, ch.TenantID, ch.ID), payload)
+	await := s.store(req, ch, outcome, spool.Event{
+		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key,
+		Header: s.eventHeader(req, ch.TenantID, ch.ID), Payload: payload,
+	})
 	if !s.runtime.PlainEvents {
 		return await
 	}
-	return func(ctx context.Context) error {
-		err := await(ctx)
-		if err == nil {
+	return func(ctx context.Context) (bool, error) {
+		duplicate, err := await(ctx)
+		if err == nil && !duplicate {
 			s.emitPlain(ctx, req, ch, outcome, payload)
 		}
-		return err
+		return duplicate, err
 	}
 }
 
@@ -159,10 +165,13 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 		return action.Client(http.StatusBadRequest, "EVENT_INVALID", "the payload of %s cannot be encoded", name).Because(err)
 	}
 	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
+	if d := c.Delivery(); d != nil {
+		header["$parentChannelName"] = []string{d.Subject}
+	}
 	for k, v := range o.Header {
 		header[k] = []string{oneLine(v)}
 	}
-	err = s.runtime.Events.Publish(name, cmp.Or(o.MessageID, uuid.NewString()), header, data)(c)
+	_, err = s.runtime.Events.Publish(name, cmp.Or(o.MessageID, uuid.NewString()), header, data)(c)
 	switch {
 	case isPermanent(err):
 		return action.Client(http.StatusRequestEntityTooLarge, "EVENT_REJECTED", "the event %s cannot be stored as it is", name).Because(err)
@@ -203,7 +212,8 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
-	return s.runtime.Events.Publish(DeadLetters, msgID, header, payload)(ctx)
+	_, err = s.runtime.Events.Publish(DeadLetters, msgID, header, payload)(ctx)
+	return err
 }
 
 // permanent marks an event that no repetition will make acceptable.

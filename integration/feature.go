@@ -92,7 +92,32 @@ func Impossible(why, source string) Cell {
 // empty. The conformance suite holds a platform to it, and [Define] refuses what is impossible.
 type Support map[Feature]struct{ In, Out Cell }
 
-// features lists what a message to be sent makes use of.
+// Features lists what a message that came in shows of its platform: what it holds, and what happened.
+func (m *Message) Features() []Feature {
+	list := m.features()
+	add := func(is bool, f Feature) {
+		if is && !slices.Contains(list, f) {
+			list = append(list, f)
+		}
+	}
+	c := &m.Content
+	add(c.Type == TypeButton, FeatureButtons)
+	if i := c.Interactive; i != nil && i.Reply != nil && c.Type == TypeInteractive && i.Kind == "" {
+		add(i.Reply.FormValues != nil, FeatureForm)
+		add(i.Reply.FormValues == nil, FeatureList) // a button's reply is of TypeButton
+	}
+	add(c.Type == TypeInteractive && c.Interactive != nil && c.Interactive.Kind == InteractiveButtons, FeatureButtons)
+	add(c.Type == TypeCommand, FeatureCommand)
+	add(c.Type == TypeOrder, FeatureOrder)
+	add(c.Type == TypeStatus, FeatureStatus)
+	add(m.Kind == KindEdit, FeatureEdit)
+	add(m.Kind == KindDelete || c.Type == TypeDelete, FeatureDelete)
+	add(m.Kind == KindMembership, FeatureMembership)
+	add(m.Direction == DirectionEcho, FeatureEcho)
+	return list
+}
+
+// features lists what a message holds, whatever its direction.
 func (m *Message) features() []Feature {
 	var list []Feature
 	c := &m.Content

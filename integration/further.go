@@ -85,8 +85,11 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		if call.channel, err = s.channel(ctx, req, text(fields["channelId"])); err != nil {
 			return nil, err
 		}
-		if _, err := s.admit(&call.message); err != nil {
-			return refusal(asError(err, ErrUnknown, ""), nil)
+		call.message.ID = "" // it is the target's that counts
+		if len(fields["message"]) > 0 {
+			if _, err := s.admit(&call.message); err != nil {
+				return refusal(asError(err, ErrUnknown, ""), nil)
+			}
 		}
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()

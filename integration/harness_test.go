@@ -111,6 +111,9 @@ func webhookParams(changes ...object) object {
 	return params
 }
 
+// pass lets time go by, of which there is as much as wanted within a synctest.
+func pass(d time.Duration) { <-time.After(d) }
+
 func metaOf(t *testing.T, meta object) action.Meta {
 	t.Helper()
 	return action.NewMeta(json.RawMessage(toJSON(t, meta)))
@@ -265,21 +268,23 @@ type publisher struct {
 	events []event
 	steps  []string
 	fail   func(event) error
+	// duplicate is whether the stream holds all that it is given already.
+	duplicate bool
 }
 
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
-func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) error {
+func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
 	e := event{name, msgID, header, payload}
 	p.step("publish "+msgID, &e)
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (bool, error) {
 		p.step("await "+msgID, nil)
 		if p.fail != nil {
 			if err := p.fail(e); err != nil {
-				return err
+				return false, err
 			}
 		}
-		return ctx.Err()
+		return p.duplicate, ctx.Err()
 	}
 }
 

@@ -69,11 +69,11 @@ func (s *Service) run(ctx context.Context, stage string, f func(*Context) error)
 // Stop ends the service: Stopped, then its datasources in reverse. It is called when no handler runs any
 // more. Calling it again does nothing. The error joins all that went wrong.
 func (s *Service) Stop(ctx context.Context) error {
+	faults := []error{s.StopConsuming(ctx)}
 	s.mu.Lock()
 	undo := s.undo
 	s.undo = nil
 	s.mu.Unlock()
-	var faults []error
 	for i := len(undo) - 1; i >= 0; i-- {
 		faults = append(faults, undo[i](ctx))
 	}

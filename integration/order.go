@@ -18,9 +18,10 @@ type place struct {
 	key    string
 	before <-chan struct{} // nil: nobody is before
 	own    chan struct{}
+	left   bool
 }
 
-// join takes the next place of a key. It must be left, once.
+// join takes the next place of a key. It must be left.
 func (s *sequencer) join(key string) *place {
 	p := &place{of: s, key: key, own: make(chan struct{})}
 	s.mu.Lock()
@@ -45,8 +46,13 @@ func (p *place) wait(ctx context.Context) error {
 	}
 }
 
-// leave lets the next one go on. Who gives up early lets nobody pass those who are still before.
+// leave lets the next one go on. Who gives up early lets nobody pass those who are still before. It may be
+// called again.
 func (p *place) leave() {
+	if p.left {
+		return
+	}
+	p.left = true
 	if p.before != nil {
 		select {
 		case <-p.before:

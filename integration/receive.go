@@ -45,9 +45,12 @@ var receiveParams = action.Params{
 // receiveResult is the answer of i_receiveWebhook.
 type receiveResult struct {
 	Success  bool `json:"success"`
-	Messages int  `json:"messages"`          // durable
-	Failed   int  `json:"failed"`            // can never be published; logged and dead-lettered
-	Ignored  int  `json:"ignored,omitempty"` // the channel's own, see the setting ownMessages
+	Messages int  `json:"messages"` // durable
+	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
+	// Duplicates are those of Messages that were stored before; Ignored are the channel's own, see the setting
+	// ownMessages.
+	Duplicates int `json:"duplicates,omitempty"`
+	Ignored    int `json:"ignored,omitempty"`
 }
 
 // receiveWebhook is i_receiveWebhook. The order of its checks is part of the SDK's contract.
@@ -71,7 +74,8 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 type batch struct {
 	webhook  *Webhook
 	messages []Message
-	awaits   []func(context.Context) error // for the ack of each
+	awaits   []stored // for the ack of each; nil for one that was published before
+	claimed  *claimed // nil: nothing is claimed
 	ignored  int
 }
 
@@ -90,11 +94,35 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 		return nil, err
 	}
 	b.messages, b.ignored = s.withoutOwn(ch, b.messages)
-	if err := arrival.wait(ctx); err != nil {
-		return nil, action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+	late := func(err error) error {
+		return action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
 	}
-	b.awaits = make([]func(context.Context) error, len(b.messages))
+	if err := arrival.wait(ctx); err != nil {
+		return nil, late(err)
+	}
+	claims, statuses := ch.Settings[settingDedup] == dedupByHorizon, slices.ContainsFunc(b.messages, isStatus)
+	if claims || statuses {
+		// Others have to be asked: from here on only the same conversation waits.
+		b.messages = slices.Clone(b.messages) // which are the platform's own
+		talks := s.conversations(ch, b.messages)
+		arrival.leave()
+		defer talks.leave()
+		if claims {
+			b.claimed = s.claim(ctx, req, ch, b.messages)
+		}
+		if err := talks.wait(ctx); err != nil {
+			_ = b.claimed.settle(context.WithoutCancel(ctx), make([]bool, len(b.messages))) // else their lease gives them back
+			return nil, late(err)
+		}
+		if statuses {
+			s.markLate(ctx, ch, b.messages)
+		}
+	}
+	b.awaits = make([]stored, len(b.messages))
 	for i, m := range b.messages {
+		if b.claimed.isDone(i) {
+			continue
+		}
 		m.Platform = b.webhook.Platform
 		b.awaits[i] = s.publish(req, ch, received, dedupKey(&m), receivedEvent{
 			TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
@@ -158,8 +186,8 @@ func (s *platformService) respond(ctx context.Context, req *action.Request, w *W
 	return answerHTTP(req, response), nil
 }
 
-// answerHTTP makes an answer of the cluster that a gateway turns into the response. JSON is handed on as a
-// value, which moleculer-web encodes itself; it sends any other text as it is.
+// answerHTTP makes an answer of the cluster that a gateway turns into the response. An object or a list is handed
+// on as a value, which moleculer-web encodes itself; it sends any other text as it is, JSON's own texts too.
 func answerHTTP(req *action.Request, r *Response) any {
 	req.Meta.Set("$statusCode", cmp.Or(r.Status, http.StatusOK))
 	if r.ContentType != "" {
@@ -170,7 +198,7 @@ func answerHTTP(req *action.Request, r *Response) any {
 	switch {
 	case r.Body == "":
 		return nil
-	case strings.HasPrefix(r.ContentType, "application/json"):
+	case strings.HasPrefix(r.ContentType, "application/json") && (r.Body[0] == '{' || r.Body[0] == '['):
 		return json.RawMessage(r.Body)
 	default:
 		return r.Body
@@ -289,10 +317,17 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 	w, messages := b.webhook, b.messages
 	result := &receiveResult{Success: true, Ignored: b.ignored}
 	var transient error
+	settled := make([]bool, len(b.awaits)) // stored, or given up
 	for i, await := range b.awaits {
-		err := await(ctx)
-		if err == nil {
-			result.Messages++
+		if await == nil {
+			result.Messages, result.Duplicates = result.Messages+1, result.Duplicates+1
+			continue
+		}
+		duplicate, err := await(ctx)
+		if settled[i] = err == nil; settled[i] {
+			if result.Messages++; duplicate {
+				result.Duplicates++
+			}
 			continue
 		}
 		if isPermanent(err) {
@@ -306,7 +341,12 @@ func (s *platformService) settle(ctx context.Context, req *action.Request, b *ba
 		}
 		if err != nil {
 			transient = err
+		} else {
+			settled[i] = true // as a dead letter
 		}
+	}
+	if err := b.claimed.settle(context.WithoutCancel(ctx), settled); err != nil {
+		s.logFor(req, w.Channel).WithError(err).Warn("it could not be kept that messages were published; repeated, they may be published again")
 	}
 	if transient != nil {
 		s.logFor(req, w.Channel).WithError(transient).Warn("the messages of a webhook could not be stored")

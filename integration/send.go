@@ -36,6 +36,7 @@ const (
 var sendParams = action.Params{
 	{Name: "message", Type: action.Object},
 	{Name: "channelId", Type: action.String},
+	{Name: "idempotencyKey", Type: action.String, Optional: true},
 }
 
 // sendMessage is i_sendMessage.
@@ -52,16 +53,28 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
+	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, &message, fields["message"]) }
+	switch key := text(fields["idempotencyKey"]); {
+	case key == "":
+		return send(ctx)
+	case len(key) > maxIdempotencyKey:
+		return nil, &Error{Kind: ErrInvalid, Code: "IDEMPOTENCY_KEY_INVALID", Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey)}
+	default:
+		return s.once(ctx, req, ch, key, send)
+	}
+}
+
+// send sends a message and publishes the outcome.
+func (s *platformService) send(ctx context.Context, req *action.Request, ch *Channel, message *Message, raw json.RawMessage) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-
-	result, attempts, err := s.deliver(ctx, req, &message, ch)
+	result, attempts, err := s.deliver(ctx, req, message, ch)
 	if err == nil {
 		s.publishSent(ctx, req, ch, result)
 		return result, nil
 	}
 	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, withoutData(&message, fields["message"]), failure, attempts)
+	s.publishFailed(ctx, req, ch, withoutData(message, raw), failure, attempts, result)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
 	return refusal(failure, result)
@@ -73,10 +86,7 @@ func refusal(failure *Error, sent *SendResult) (any, error) {
 	if failure.Kind != ErrPermanent && failure.Kind != ErrAuth && failure.Kind != ErrInvalid {
 		return nil, failure
 	}
-	result := &SendResult{Error: &SendError{
-		Message: failure.Message, Code: failure.Code, Class: failure.Kind, Retryable: failure.Retryable(),
-		PlatformCode: failure.PlatformCode, HTTPStatus: failure.HTTPStatus,
-	}}
+	result := &SendResult{Error: failure.asSendError()}
 	if sent != nil {
 		result.Metadata = sent.Metadata
 	}
@@ -126,6 +136,8 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 			if i == 0 {
 				return nil, attempts, err
 			}
+			whole.note("messageIds", ids)
+			whole.note("parts", len(parts))
 			return whole, attempts, partlySent(err, i, len(parts))
 		}
 		if ids = append(ids, result.MessageID); i == 0 {
@@ -180,8 +192,8 @@ func partlySent(err error, sent, parts int) *Error {
 // paramsFault is the ValidationError for params, or the one of a name, whose fields have the wrong types.
 func paramsFault(req *action.Request, name string, err error) error {
 	field, want := name, "object"
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typeErr.Field != "" {
-		field, want = strings.TrimPrefix(name+"."+typeErr.Field, "."), jsonType(typeErr.Type)
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field, want = strings.Trim(name+"."+typeErr.Field, "."), jsonType(typeErr.Type)
 	}
 	return action.Validation(action.Fault{
 		Type: want, Field: field, Message: fmt.Sprintf("The '%s' field must be of type %s.", field, want),
@@ -253,11 +265,7 @@ func checked(result *SendResult, err error) (*SendResult, error) {
 	case result.Error == nil:
 		return nil, &Error{Kind: ErrPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
 	}
-	e := result.Error
-	return nil, &Error{
-		Kind: cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
-		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
-	}
+	return nil, result.Error.asError()
 }
 
 // backoff is the wait before attempt n+1: exponential, with up to half of it taken off at random so
@@ -274,11 +282,19 @@ func (s *platformService) publishSent(ctx context.Context, req *action.Request, 
 	})
 }
 
-func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int) {
+// publishFailed tells of a failure, and of what was delivered all the same: sent is nil for nothing.
+func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int, sent *SendResult) {
+	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
+	if sent != nil {
+		metadata["messageIds"], metadata["parts"] = sent.Metadata["messageIds"], sent.Metadata["parts"]
+		if e.Outcome() == NotDelivered {
+			metadata["outcome"] = PartlyDelivered
+		}
+	}
 	s.publishOutcome(ctx, req, ch, failed, failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
-		Metadata: map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()},
+		Metadata: metadata,
 	})
 }
 
@@ -288,7 +304,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	if err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
+	if _, err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}
 }

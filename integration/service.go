@@ -18,6 +18,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/mixins"
 )
@@ -40,8 +41,10 @@ type ServiceDefinition struct {
 
 	Actions []moleculer.Action // see NewAction; a plain moleculer-go action does too
 	Events  []moleculer.Event  // see NewEvent
-	Hooks   []Hook
-	Mixins  []moleculer.Mixin // what a service defines itself comes before what a mixin brings
+	// ReliableEvents are the channels of @moleculer/channels that the service consumes; see NewReliableEvent.
+	ReliableEvents []ReliableEvent
+	Hooks          []Hook
+	Mixins         []moleculer.Mixin // what a service defines itself comes before what a mixin brings
 
 	// Created runs before anything else of the service is started, Started when its datasources and
 	// dependencies are there and before it takes calls, Stopped when it takes none any more. An error of the
@@ -61,7 +64,10 @@ type Runtime struct {
 	Cluster  Cluster // nil: handlers reach it by their requests only
 	Channels ChannelStore
 	Events   Publisher
+	Consumer Consumer     // nil: no service may consume reliable events
 	Cache    *cache.Cache // nil keeps nothing
+	Spool    Spool        // nil: what the stream does not take is refused
+	Claims   claims.Store // of work that must be done once; nil has none
 	// CacheNamespace and Dialect make a service's own cache agree with those of the cluster's Node services.
 	CacheNamespace string
 	Dialect        cache.Dialect
@@ -90,8 +96,8 @@ type Secrets interface {
 	Redact(text string) string
 }
 
-// Service is a defined service. Start it, publish its Schema on the node's broker, and Stop it when
-// the broker has stopped.
+// Service is a defined service. Start it, publish its Schema on the node's broker, let it StartConsuming;
+// StopConsuming comes before the broker is stopped, and Stop after that.
 type Service struct {
 	definition  ServiceDefinition
 	runtime     Runtime
@@ -103,8 +109,9 @@ type Service struct {
 	results     *cache.Cache // of actions with a cache rule
 	cache       *cache.Cache // of ctx.Cache
 
-	mu   sync.Mutex
-	undo []func(ctx context.Context) error // of what is running, in the order of its start
+	mu        sync.Mutex
+	undo      []func(ctx context.Context) error // of what is running, in the order of its start
+	consuming []func(ctx context.Context) error // stops what delivers reliable events
 }
 
 var (
@@ -151,6 +158,7 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 			fault("event %q needs a name and a handler", e.Name)
 		}
 	}
+	reliableFaults(def.ReliableEvents, fault)
 	for i, h := range def.Hooks {
 		if err := h.validate(def.Actions); err != nil {
 			fault("hook %d: %v", i+1, err)

@@ -66,7 +66,7 @@ func wrong() integration.ServiceDefinition {
 var faults = []string{
 	"name must begin with a letter", "action get is defined twice", "action idle has no handler", `action "bad name"`, "action count: params are decoded into a struct",
 	"action lazy: has no handler", "action odd", `event "dawn" needs`, `event "" needs`, `hook 1: there is no action "fly"`, "hook 2: does nothing", `hook 3: there is no action ""`,
-	"datasource 1 has no name", `datasource "api"`, `two datasources "db"`, "cache: the cache's URL",
+	"datasource 1 has no name", `datasource "api"`, `two datasources "db"`, "cache: the URL is not",
 }
 
 func TestDefineServiceNamesEveryFault(t *testing.T) {

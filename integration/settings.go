@@ -13,6 +13,12 @@ const (
 	settingRate          = "rate"
 	settingRecipientRate = "recipientRate"
 
+	settingDedup = "dedup"
+
+	settingSpool = "spool"
+
+	dedupByHorizon  = "horizon"
+	spoolOn         = "on"
 	refuseLongText  = "refuse"
 	markOwnMessages = "mark"
 )
@@ -27,6 +33,14 @@ func CommonFields() []Field {
 		{
 			In: InSettings, Name: settingOwnMessages, Pattern: regexp.MustCompile(`^(drop|mark)$`),
 			Help: `what becomes of messages of the account itself and of bots: "drop", the default, or "mark" them with direction "echo"`,
+		},
+		{
+			In: InSettings, Name: settingDedup, Pattern: regexp.MustCompile(`^(window|horizon)$`),
+			Help: `for how long a repeated message is told: "window", the stream's two minutes and the default, or "horizon", for as long as the platform may repeat it`,
+		},
+		{
+			In: InSettings, Name: settingSpool, Pattern: regexp.MustCompile(`^(on|off)$`),
+			Help: `whether messages that the stream does not take at the moment are kept on the node's disk ("on") or refused, for the platform to send them again ("off"); by default on for platforms that do not`,
 		},
 		{
 			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,

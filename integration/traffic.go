@@ -48,7 +48,7 @@ func (t *traffic) lane(ch *Channel) *lane {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.lanes[ch.ID]
-	if l == nil || l.channel != ch && !(maps.Equal(l.channel.Credentials, ch.Credentials) && maps.Equal(l.channel.Settings, ch.Settings)) {
+	if l == nil || l.channel != ch && (!maps.Equal(l.channel.Credentials, ch.Credentials) || !maps.Equal(l.channel.Settings, ch.Settings)) {
 		l = newLane(ch)
 		if t.lanes == nil {
 			t.lanes = map[string]*lane{}

@@ -111,7 +111,7 @@ func TestAPauseThatIsTooLongIsTheCallers(t *testing.T) {
 		requireError(t, r.send("c1", "bob", "2"), 429, "RATE_LIMITED")
 		require.Equal(t, []string{"send"}, r.platform.steps, "the whole channel has to wait")
 		require.Equal(t, r.started, time.Now())
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		synctest.Wait()
 	})
 }
@@ -136,11 +136,11 @@ func TestAChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
 		require.Zero(t, calls["bob"], "nothing is sent")
 		require.NoError(t, r.send("c2", "bob", "3"), "another channel works")
 
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		requireError(t, r.send("c1", "ada", "4"), 504, "TROUBLE")
 		requireError(t, r.send("c1", "ada", "5"), 503, "CHANNEL_SUSPENDED")
 
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		broken = false
 		require.NoError(t, r.send("c1", "ada", "6"))
 		require.NoError(t, r.send("c1", "ada", "7"))

@@ -107,7 +107,7 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 		"a wrong type":           {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, found "many"`},
 		"a wrong value":          {"log: {level: loud}\n", `config.yaml:1: log.level: `},
 		"broken YAML":            {"nats: [\n", `config.yaml:`},
-		"an unknown service":     {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, telegram`},
+		"an unknown service":     {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, events, telegram`},
 		"a taken HTTP port":      {embedded(freeAddress(t)) + fmt.Sprintf("http: {listen: %q}\n", taken), "http.listen " + taken + ": bind: address already in use"},
 		"a taken port for NATS":  {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken + ": bind: address already in use"},
 		"an unusable data store": {embedded(freeAddress(t)) + "channels: {dsn: /dev/null/x.db}\n", "open the channel store /dev/null/x.db: "},

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"os"
 	"testing"
@@ -21,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestThePlatformPasses(t *testing.T) { integrationtest.Run(t, platform(t)) }
+func TestParrotIsAPlatform(t *testing.T) { integrationtest.Run(t, platform(t)) }
 
 func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, platform(f)) }
 
@@ -58,13 +59,27 @@ func platform(tb testing.TB) integrationtest.Platform {
 			{Name: "picture", Message: picture},
 			{Name: "text to nobody", Message: text("hello"), Answer: &integrationtest.Answer{Status: 404, Body: `{"error":"no such chat"}`}},
 		},
+		Failures: []integrationtest.Failure{
+			{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{"error":"no such chat"}`}, Kind: integration.ErrPermanent, Code: "PARROT_404"},
+			{
+				Name: "too many messages", Answer: integrationtest.Answer{Status: 429, Header: map[string]string{"Retry-After": "60"}},
+				Kind: integration.ErrThrottled, Code: "PARROT_429", RetryAfter: time.Minute,
+			},
+			{Name: "a break", Answer: integrationtest.Answer{Status: 503}, Kind: integration.ErrTransient, Code: "PARROT_503"},
+		},
 	}
 }
 
-// api is Parrot's API when all is well.
+// api is Parrot's API when all is well. It takes nothing that lacks what is required.
 func api(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer "+apiKey {
+	var message struct{ Chat, Text string }
+	switch err := json.NewDecoder(r.Body).Decode(&message); {
+	case r.Header.Get("Authorization") != "Bearer "+apiKey:
 		w.WriteHeader(http.StatusUnauthorized)
+		return
+	case r.Header.Get("Content-Type") != "application/json",
+		r.URL.Path == "/v1/messages" && (err != nil || message.Chat == "" || message.Text == ""):
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	_, _ = w.Write([]byte(map[string]string{"/v1/messages": `{"id":"m-9"}`, "/v1/me": `{"id":"polly"}`}[r.URL.Path]))

@@ -13,8 +13,10 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
@@ -26,49 +28,54 @@ const (
 	maxRedirects    = 5
 )
 
-// errPrivate is why a link is not followed.
-var errPrivate = errors.New("the address is not a public one")
+// errPrivate and errRedirect are why a link is not followed.
+var (
+	errPrivate  = errors.New("the address is not a public one")
+	errRedirect = errors.New("it redirects too often, or from https to something else")
+)
 
-// newWebClient makes a client for links from outside. The address is judged when it is dialled, so that no name
-// can lead to another one than was looked at.
-func newWebClient(o Options) *http.Client {
+// newWebClient makes a client for links from outside, to where it may. The address is judged when it is dialled, so that
+// no name can lead to another one than was looked at.
+func newWebClient(may func(netip.AddrPort) bool) *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	if !o.AllowPrivate {
-		dialer.Control = func(_, address string, _ syscall.RawConn) error {
-			if at, err := netip.ParseAddrPort(address); err != nil || !public(at.Addr().Unmap()) {
-				return errPrivate
-			}
-			return nil
+	dialer.Control = func(_, address string, _ syscall.RawConn) error {
+		if at, err := netip.ParseAddrPort(address); err != nil || !may(at) {
+			return errPrivate
 		}
+		return nil
 	}
 	return &http.Client{
 		Timeout:   downloadTimeout,
 		Transport: transport(dialer),
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			switch {
-			case len(via) > maxRedirects:
-				return errors.New("too many redirects")
-			case req.URL.Scheme != "https" && via[0].URL.Scheme == "https":
-				return errors.New("a redirect from https to http")
+			case len(via) > maxRedirects || req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || req.URL.Scheme != "http"):
+				return errRedirect
 			case req.URL.Host != via[0].URL.Host:
-				// net/http keeps Authorization for subdomains; a credential is for the host that it was meant for.
-				req.Header.Del("Authorization")
+				// net/http drops credentials that it knows by name, for some other hosts, and tells the link as Referer.
+				clear(req.Header)
 			}
 			return nil
 		},
 	}
 }
 
+// globalIPv6 is all that is assigned of IPv6 as public addresses.
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
+
 // notPublic lists the ranges that package netip has no name for (IANA special-purpose registries).
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
 }
 
-func public(a netip.Addr) bool {
-	if !a.IsGlobalUnicast() || a.IsPrivate() {
+func anywhere(netip.AddrPort) bool { return true }
+
+func public(at netip.AddrPort) bool {
+	a := at.Addr().Unmap()
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !globalIPv6.Contains(a) {
 		return false
 	}
 	for _, p := range notPublic {
@@ -91,6 +98,9 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 	if errors.Is(err, errPrivate) {
 		return nil, mediaError("MEDIA_ADDRESS_REFUSED", "%s: the link leads to an address that is not public; media.allowPrivate allows that", name)
 	}
+	if errors.Is(err, errRedirect) || errors.Is(err, errLocation) {
+		return nil, mediaError("MEDIA_URL_INVALID", "%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name)
+	}
 	if err != nil {
 		return nil, failure(name, false, err)
 	}
@@ -107,14 +117,35 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 		file.MimeType = t
 	}
 	if _, params, err := mime.ParseMediaType(res.Header.Get("Content-Disposition")); err == nil {
-		file.Filename = path.Base(cmp.Or(params["filename"], "."))
+		file.Filename = filename(params["filename"])
 	}
-	if file.Filename == "." || file.Filename == "/" || file.Filename == "" {
-		if file.Filename = path.Base(res.Request.URL.Path); file.Filename == "." || file.Filename == "/" {
-			file.Filename = ""
-		}
-	}
+	file.Filename = cmp.Or(file.Filename, filename(res.Request.URL.Path))
 	return file, nil
+}
+
+// maxFilename bounds, in bytes, the names of files: no file system takes longer ones.
+const maxFilename = 255
+
+// filename makes a name of what a server calls a file: no path, on any system, on one line; empty where nothing is left.
+func filename(text string) string {
+	name := path.Base(strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\\", "/"))
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) { // which could turn "gpj.exe" round
+			return -1
+		}
+		return r
+	}, name))
+	if strings.Trim(name, "./") == "" {
+		return ""
+	}
+	if len(name) > maxFilename {
+		ext := path.Ext(name)
+		if len(ext) > maxFilename/2 {
+			ext = ""
+		}
+		name = strings.ToValidUTF8(name[:maxFilename-len(ext)], "") + ext
+	}
+	return name
 }
 
 func downloadRefusal(name string, res *http.Response) error {
@@ -160,6 +191,9 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	const name = "attachment"
 	file, err := c.open(ctx, name, m, limit)
 	if err != nil {
+		if _, ok := errors.AsType[*integration.Error](err); !ok { // a datasource's own
+			err = &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": " + err.Error(), Err: err}
+		}
 		return nil, Repeatable(err)
 	}
 	defer file.Body.Close()

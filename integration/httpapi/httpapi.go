@@ -47,6 +47,10 @@ type Options struct {
 // New returns a client with its own pools of connections.
 func New(o Options) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	may := public
+	if o.AllowPrivate {
+		may = anywhere
+	}
 	return &Client{
 		http: &http.Client{
 			Timeout:   callTimeout,
@@ -54,12 +58,12 @@ func New(o Options) *Client {
 			// A redirect would carry the channel's credentials to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		web: newWebClient(o),
+		web: newWebClient(may),
 	}
 }
 
-func transport(dialer *net.Dialer) *http.Transport {
-	return &http.Transport{
+func transport(dialer *net.Dialer) http.RoundTripper {
+	return quiet{&http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
 		ForceAttemptHTTP2:   true,
@@ -70,7 +74,28 @@ func transport(dialer *net.Dialer) *http.Transport {
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
+	}}
+}
+
+// errLocation is why a redirect that leads nowhere is not followed.
+var errLocation = errors.New("a redirect to what is no URL")
+
+// quiet refuses redirects that net/http would quote in its error: there may be a credential in them.
+type quiet struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := q.Transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
 	}
+	if res.StatusCode/100 == 3 {
+		if _, err := req.URL.Parse(res.Header.Get("Location")); err != nil {
+			res.Body.Close()
+			return nil, errLocation
+		}
+	}
+	return res, nil
 }
 
 // Close ends the connections that wait for a next call.

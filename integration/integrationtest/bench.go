@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -116,6 +117,12 @@ func (b *bench) tell(err error) {
 // receive hands a webhook over as a gateway does. change alters the params.
 func (b *bench) receive(body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
 	b.tb.Helper()
+	return b.receiveAs(&action.Request{}, body, headers, change...)
+}
+
+// receiveAs is receive with a request whose meta the caller wants to see afterwards.
+func (b *bench) receiveAs(req *action.Request, body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+	b.tb.Helper()
 	params := object{
 		"channelId": b.channel.ID, "payload": payload(body), "headers": headers, "timestamp": Now().UnixMilli(),
 		"rawBody": base64.StdEncoding.EncodeToString(body), "rawBodyEncoding": "base64",
@@ -123,7 +130,32 @@ func (b *bench) receive(body []byte, headers map[string]string, change ...func(p
 	for _, f := range change {
 		f(params)
 	}
-	return b.call(b.tb.Context(), integration.ActionReceiveWebhook, params, &action.Request{})
+	return b.call(b.tb.Context(), integration.ActionReceiveWebhook, params, req)
+}
+
+// httpAnswer is what a gateway makes of the answer to a webhook.
+type httpAnswer struct {
+	Status      int             `json:"status"`
+	ContentType string          `json:"contentType,omitempty"`
+	Body        json.RawMessage `json:"body,omitempty"`
+}
+
+// answered hands over a webhook as the platform sends it now, and returns how it is answered.
+func (b *bench) answered(w Webhook) (httpAnswer, error) {
+	b.tb.Helper()
+	req := &action.Request{Meta: action.NewMeta(nil)}
+	result, err := b.receiveAs(req, w.Body, b.p.headers(b.channel, w))
+	a := httpAnswer{Status: http.StatusOK, ContentType: req.Meta.String("$responseType"), Body: result}
+	req.Meta.Get("$statusCode", &a.Status)
+	return a, err
+}
+
+// marking is a channel that passes on what its own account wrote.
+func marking(ch *integration.Channel) {
+	if ch.Settings == nil {
+		ch.Settings = map[string]string{}
+	}
+	ch.Settings["ownMessages"] = "mark"
 }
 
 // genuine hands over a webhook as the platform sends it now.
@@ -260,11 +292,11 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return name }
 
-func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) error {
+func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, event{name, msgID, payload, header})
-	return func(context.Context) error { return nil }
+	return func(context.Context) (bool, error) { return false, nil }
 }
 
 // take returns the events since it was last called.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,8 +28,10 @@ type request struct {
 	Method  string          `json:"method"`
 	Path    string          `json:"path"` // with its query
 	Headers http.Header     `json:"headers"`
-	Body    json.RawMessage `json:"body,omitempty"` // a string where it is no JSON
+	Body    json.RawMessage `json:"body,omitempty"` // a string where it is no JSON, a list of parts where it has such
 	at      time.Time
+	header  http.Header // as it came, and the body too
+	raw     []byte
 }
 
 // fake is the API's place: it records what comes in and plays trouble, or hands on to the API.
@@ -86,12 +90,19 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Accept-Encoding", "Content-Length", "User-Agent"} { // net/http's own
 		seen.Headers.Del(name)
 	}
+	seen.header = seen.Headers.Clone()
 	if !unread {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the caller has gone away
 		}
-		seen.Body = asJSON(body)
+		seen.raw, seen.Body = body, asJSON(body)
+		if parts := partsOf(r.Header.Get("Content-Type"), body); parts != nil {
+			seen.Headers.Set("Content-Type", "multipart/form-data") // without the boundary, which is another each time
+			if seen.Body, err = json.Marshal(parts); err != nil {
+				seen.Body = nil
+			}
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	switch t := f.next(seen); {
@@ -142,4 +153,32 @@ func asJSON(body []byte) json.RawMessage {
 		return nil
 	}
 	return quoted
+}
+
+// part is one of a body of several.
+type part struct {
+	Name        string `json:"name"`
+	Filename    string `json:"filename,omitempty"`
+	ContentType string `json:"contentType,omitempty"`
+	Content     string `json:"content"`
+}
+
+// partsOf takes a body of several parts apart. Nil is a body of another form.
+func partsOf(contentType string, body []byte) []part {
+	form, params, err := mime.ParseMediaType(contentType)
+	if err != nil || form != "multipart/form-data" {
+		return nil
+	}
+	parts := []part{}
+	for reader := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
+		p, err := reader.NextPart()
+		if err != nil {
+			return parts
+		}
+		content, err := io.ReadAll(p)
+		if err != nil {
+			return parts
+		}
+		parts = append(parts, part{p.FormName(), p.FileName(), p.Header.Get("Content-Type"), string(content)})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -54,9 +55,10 @@ func status(code int, retryAfter string) trouble {
 	return t
 }
 
-// How the factory answers: see its own tests. A pause of more than ten seconds is left to the caller.
+// How the factory answers: see its own tests. A longer pause than patience is left to the caller.
 const (
 	attempts  = 3
+	patience  = 10 * time.Second
 	longPause = 30 * time.Second
 )
 
@@ -65,6 +67,8 @@ func testOutbound(t *testing.T, p Platform) {
 	for _, s := range p.Sends {
 		t.Run("a message becomes its requests/"+s.Name, func(t *testing.T) { testSend(t, p, s) })
 	}
+	t.Run("the API takes no request that lacks what is required", func(t *testing.T) { testRequired(t, p) })
+	t.Run("a refusal of the API is understood", func(t *testing.T) { testFailures(t, p) })
 	t.Run("trouble", func(t *testing.T) {
 		for _, o := range ordeals {
 			t.Run(o.name, func(t *testing.T) {
@@ -116,38 +120,73 @@ func testOutbound(t *testing.T, p Platform) {
 
 func testSend(t *testing.T, p Platform, s Send) {
 	t.Helper()
-	b := newBench(t, p)
-	if s.Answer != nil {
-		b.fake.play(trouble{Answer: *s.Answer})
-	}
-	v := b.send(s.Message, time.Minute)
-	v.event.ID, v.event.Header = "", nil
-	golden(t, "sends", s.Name, struct {
+	b := newScripted(t, p, s)
+	v := b.do(s)
+	record := struct {
 		Requests []request       `json:"requests"`
 		Result   json.RawMessage `json:"result,omitempty"`
 		Error    *action.Error   `json:"error,omitempty"`
-		Event    event           `json:"event"`
-	}{b.fake.seen(), v.result, v.err, v.event})
+		Event    *event          `json:"event,omitempty"`
+	}{b.fake.seen(), v.result, v.err, v.event}
+	if v.event != nil {
+		v.event.ID, v.event.Header = "", nil
+	}
+	golden(t, "sends", s.Name, record)
+}
+
+// newScripted is a bench whose API answers as the send says.
+func newScripted(tb testing.TB, p Platform, s Send) *bench {
+	tb.Helper()
+	b := newBench(tb, p)
+	if s.Answer != nil {
+		b.fake.play(trouble{Answer: *s.Answer})
+	}
+	return b
+}
+
+// do sends a message, or calls the further action.
+func (b *bench) do(s Send) verdict {
+	b.tb.Helper()
+	if s.Action == "" {
+		return b.send(s.Message, time.Minute)
+	}
+	params := object{"channelId": b.channel.ID}
+	maps.Copy(params, s.Params)
+	return b.judge(b.call(b.tb.Context(), s.Action, params, &action.Request{}))
 }
 
 // verdict is what became of a send.
 type verdict struct {
-	kind       integration.ErrorKind
-	retryable  bool
-	retryAfter time.Duration
-	result     json.RawMessage
-	err        *action.Error
-	event      event
+	kind         integration.ErrorKind
+	code         string
+	platformCode string
+	httpStatus   int
+	outcome      integration.Outcome
+	retryable    bool
+	retryAfter   time.Duration
+	messageID    integration.ID
+	result       json.RawMessage
+	err          *action.Error
+	event        *event // further actions have none
 }
 
 // send sends a message and checks what holds for every send: one event, and that it agrees with what
 // the caller is told.
 func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
 	b.tb.Helper()
+	return b.told(b.attempt(m, timeout))
+}
+
+func (b *bench) attempt(m integration.Message, timeout time.Duration) (json.RawMessage, error) {
+	b.tb.Helper()
 	ctx, cancel := context.WithTimeout(b.tb.Context(), timeout)
 	defer cancel()
-	params := object{"channelId": b.channel.ID, "message": m}
-	result, err := b.call(ctx, integration.ActionSendMessage, params, &action.Request{})
+	return b.call(ctx, integration.ActionSendMessage, object{"channelId": b.channel.ID, "message": m}, &action.Request{})
+}
+
+// judge reads how an action of sending ended.
+func (b *bench) judge(result json.RawMessage, err error) verdict {
+	b.tb.Helper()
 	v := verdict{result: result}
 	if err != nil {
 		v.err = b.errorOf(err, "a send")
@@ -155,24 +194,41 @@ func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
 			Kind         integration.ErrorKind
 			Outcome      integration.Outcome
 			RetryAfterMs int64
+			PlatformCode string
+			HTTPStatus   int
 		}
 		require.NoError(b.tb, json.Unmarshal([]byte(toJSON(b.tb, v.err.Data)), &data), "%v", v.err)
-		v.kind, v.retryable, v.retryAfter = data.Kind, v.err.Retryable, time.Duration(data.RetryAfterMs)*time.Millisecond
+		v.kind, v.code, v.retryable, v.outcome = data.Kind, v.err.Type, v.err.Retryable, data.Outcome
+		v.platformCode, v.httpStatus, v.retryAfter = data.PlatformCode, data.HTTPStatus, time.Duration(data.RetryAfterMs)*time.Millisecond
 		require.NotEmpty(b.tb, v.kind, "the error must be of a kind: %v", v.err)
 		require.NotEmpty(b.tb, v.err.Type)
-	} else {
+		return v
+	}
+	var r integration.SendResult
+	require.NoError(b.tb, json.Unmarshal(result, &r))
+	if r.Error != nil {
+		v.kind, v.code, v.retryable, v.outcome = r.Error.Class, r.Error.Code, r.Error.Retryable, integration.NotDelivered
+		v.platformCode, v.httpStatus = r.Error.PlatformCode, r.Error.HTTPStatus
+		require.False(b.tb, r.Success, "%s", result)
+		require.NotEmpty(b.tb, r.Error.Code)
+		require.NotEmpty(b.tb, r.Error.Message)
+	}
+	v.messageID = r.MessageID
+	return v
+}
+
+// told is judge for i_sendMessage, which tells its outcome to others too.
+func (b *bench) told(result json.RawMessage, err error) verdict {
+	b.tb.Helper()
+	v := b.judge(result, err)
+	if v.result != nil {
 		var r integration.SendResult
 		require.NoError(b.tb, json.Unmarshal(result, &r))
-		require.Equal(b.tb, r.Success, r.Error == nil, "%s", result)
-		if r.Error != nil {
-			v.kind, v.retryable = r.Error.Class, r.Error.Retryable
-			require.NotEmpty(b.tb, r.Error.Code)
-			require.NotEmpty(b.tb, r.Error.Message)
-		}
+		require.Equal(b.tb, v.kind == delivered, r.Success, "%s", result)
 	}
 	events := b.events.take()
 	require.Len(b.tb, events, 1, "each send has one event")
-	v.event = events[0]
+	v.event = &events[0]
 	if v.kind == delivered {
 		require.Equal(b.tb, namespace+".processing.message.sent", v.event.Name)
 		return v
@@ -180,11 +236,26 @@ func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
 	require.Equal(b.tb, namespace+".processing.message.failed", v.event.Name)
 	var payload struct {
 		Error    string
-		Metadata struct{ Kind integration.ErrorKind }
+		Metadata struct {
+			Kind    integration.ErrorKind
+			Code    string
+			Outcome integration.Outcome
+		}
 	}
 	require.NoError(b.tb, json.Unmarshal(v.event.Payload, &payload))
 	require.NotEmpty(b.tb, payload.Error)
 	require.Equal(b.tb, v.kind, payload.Metadata.Kind)
+	require.Equal(b.tb, v.code, payload.Metadata.Code)
+	outcome := integration.NotDelivered
+	if v.kind == integration.ErrUnknown {
+		outcome = integration.Uncertain
+	}
+	require.Equal(b.tb, outcome, payload.Metadata.Outcome, "of a failure that is %s", v.kind)
+	switch v.kind {
+	case integration.ErrInvalid, integration.ErrUnauthorized, integration.ErrForbidden, integration.ErrNotFound:
+	default:
+		require.Equal(b.tb, outcome, v.outcome, "of a failure that is %s", v.kind)
+	}
 	return v
 }
 

@@ -48,12 +48,24 @@ type Platform struct {
 	// Handshake is a right one, for platforms that answer handshakes.
 	Handshake integration.Verification
 
-	// Sends are messages to send. The first one is sent, too, while the API is in all kinds of trouble.
+	// Sends are messages to send, and further actions. The first one is sent, too, while the API is in all kinds
+	// of trouble. Those that succeed show together all that Definition.Support promises.
 	Sends []Send
+
+	// Optional lists what the requests of Sends may lack. Anything else of them is required: without it, API must
+	// refuse them. A member of a JSON body is written blocks[].text.type, whatever its place in a list; a field or
+	// part of a form is as if it were a member; a parameter of the query is ?name, a header is Name with a colon:
+	// "Accept:". For what is required elsewhere the last words of the path and a space stand before, with * for any
+	// word: "chat.postMessage blocks", "upload/* Content-Type:".
+	Optional []string
+
+	// Failures are answers of the API that refuse the first of Sends, in the platform's own form. There must be
+	// some where there is a Definition.Support.
+	Failures []Failure
 }
 
-// Webhook is a delivery of the platform. Its events are those of the file
-// testdata/golden/webhooks/NAME.json.
+// Webhook is a delivery of the platform. Its events, and its answer where the platform is a
+// [integration.Responder], are those of the file testdata/golden/webhooks/NAME.json. It may have no events.
 type Webhook struct {
 	Name    string
 	Body    []byte
@@ -70,6 +82,18 @@ type Send struct {
 	// is not used then. Empty is i_sendMessage.
 	Action string
 	Params map[string]any
+}
+
+// Failure is an answer that says no, and what the platform makes of it. Whether the call is repeated, and what
+// its outcome is, follows from the kind.
+type Failure struct {
+	Name         string
+	Answer       Answer
+	Kind         integration.ErrorKind
+	Code         string
+	RetryAfter   time.Duration // that is asked for
+	PlatformCode string
+	Calls        int // of the API; zero is what follows from the kind
 }
 
 // Answer is what an API answers.

@@ -16,7 +16,14 @@ func Run(t *testing.T, p Platform) {
 	t.Run("definition", func(t *testing.T) { testDefinition(t, p) })
 	t.Run("inbound", func(t *testing.T) { testInbound(t, p) })
 	t.Run("outbound", func(t *testing.T) { testOutbound(t, p) })
+	if p.Definition.Support != nil {
+		t.Run("support", func(t *testing.T) { testSupport(t, p) })
+	}
 	t.Run("account", func(t *testing.T) { testAccount(t, p) })
+	if p.Sign != nil {
+		t.Run("signatures from elsewhere", func(t *testing.T) { testVectors(t, p) })
+	}
+	t.Run("fixtures", func(t *testing.T) { testFixtures(t, p) })
 	t.Run("leaks", func(t *testing.T) { testLeaks(t, p) })
 }
 
@@ -28,6 +35,8 @@ func (p Platform) requireComplete(tb testing.TB) {
 	require.NotNil(tb, p.API, "Platform.API is missing")
 	require.NotEmpty(tb, p.Webhooks, "Platform.Webhooks is missing")
 	require.NotEmpty(tb, p.Sends, "Platform.Sends is missing")
+	require.True(tb, p.Definition.Support == nil || len(p.Failures) > 0, "Platform.Failures is missing")
+	require.Empty(tb, p.Sends[0].Action, "the first of Platform.Sends must send a message")
 	require.Nil(tb, p.Sends[0].Answer, "the first of Platform.Sends is sent through all kinds of trouble: leave its answer to API")
 	_, signs := p.Definition.Platform.(integration.SignatureValidator)
 	require.Equal(tb, signs, p.Sign != nil, "Platform.Sign must be there if, and only if, the platform is a SignatureValidator")

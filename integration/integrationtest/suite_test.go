@@ -27,8 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// faultVariable names the fault of the platform that TestSuite runs the suite on. A suite that finds a fault
-// fails its test, hence a process of its own for each fault.
+// faultVariable names the fault of the platform that the suite is run on, see findFault.
 const faultVariable = "INTEGRATIONTEST_FAULT"
 
 func TestSuite(t *testing.T) {
@@ -54,20 +53,24 @@ func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
 
 func TestTheSuiteFindsPlantedFaults(t *testing.T) {
 	for name, f := range faults {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			found := strings.TrimSuffix("TestSuite/"+strings.ReplaceAll(f.found, " ", "_"), "/")
-			only := "^" + strings.ReplaceAll(regexp.QuoteMeta(found), "/", "$/^") + "$"
-			binary, err := os.Executable()
-			require.NoError(t, err)
-			cmd := exec.CommandContext(t.Context(), binary, "-test.run="+only)
-			cmd.Env = append(os.Environ(), faultVariable+"="+name)
-			output, err := cmd.CombinedOutput()
-			_, failed := errors.AsType[*exec.ExitError](err)
-			require.True(t, failed, "%v %s", err, output)
-			require.Contains(t, string(output), "--- FAIL: "+found+" ")
-		})
+		t.Run(name, func(t *testing.T) { findFault(t, name, "TestSuite/"+f.found) })
 	}
+}
+
+// findFault runs the suite on a faulty platform in a process of its own: a suite that finds a fault fails its test.
+func findFault(t *testing.T, name, found string) {
+	t.Helper()
+	t.Parallel()
+	found = strings.TrimSuffix(strings.ReplaceAll(found, " ", "_"), "/")
+	only := "^" + strings.ReplaceAll(regexp.QuoteMeta(found), "/", "$/^") + "$"
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run="+only)
+	cmd.Env = append(os.Environ(), faultVariable+"="+name)
+	output, err := cmd.CombinedOutput()
+	_, failed := errors.AsType[*exec.ExitError](err)
+	require.True(t, failed, "%v %s", err, output)
+	require.Contains(t, string(output), "--- FAIL: "+found+" ")
 }
 
 func platform(tb testing.TB, def integration.Definition) integrationtest.Platform {
@@ -83,7 +86,7 @@ func platform(tb testing.TB, def integration.Definition) integrationtest.Platfor
 			}
 		},
 		API: func(testing.TB) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"id":"m-9"}`)) })
+			return http.HandlerFunc(parrotAPI)
 		},
 		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
 		BadItem:  []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "text": "hello"}]}`),
@@ -92,6 +95,20 @@ func platform(tb testing.TB, def integration.Definition) integrationtest.Platfor
 		},
 		Handshake: integration.Verification{Mode: "subscribe", Token: "g5tiyxa0-rk8vwcnz"},
 		Sends:     []integrationtest.Send{{Name: "text", Message: text}},
+	}
+}
+
+// parrotAPI takes nothing that lacks what is required.
+func parrotAPI(w http.ResponseWriter, r *http.Request) {
+	var message struct{ Chat, Text string }
+	err := json.NewDecoder(r.Body).Decode(&message)
+	switch {
+	case r.Header.Get("Authorization") != "Bearer cn4rqz81-wv0x6kty":
+		w.WriteHeader(http.StatusUnauthorized)
+	case r.Header.Get("Content-Type") != "application/json", r.URL.Path == "/v1/messages" && (err != nil || message.Chat == "" || message.Text == ""):
+		w.WriteHeader(http.StatusBadRequest)
+	default:
+		_, _ = w.Write([]byte(`{"id":"m-9"}`))
 	}
 }
 
@@ -118,6 +135,8 @@ var faults = map[string]struct {
 	"no signature is checked":                   {func(s sound) integration.Platform { return unsigned{s} }, "inbound/what is not genuine is refused/without x-parrot-signature"},
 	"the signature is checked without a secret": {func(s sound) integration.Platform { return keyless{s} }, "inbound/what is not genuine is refused/for a channel without secrets, and signed with none"},
 	"a signature of a missing body":             {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"more than a signature counts as one":       {func(s sound) integration.Platform { return lengthy{s} }, "inbound/what is not genuine is refused/with twice the value in x-parrot-signature"},
+	"the end of the secret does not matter":     {func(s sound) integration.Platform { return forgetful{s} }, "inbound/what differs in any one byte is refused"},
 	"an old signature counts":                   {func(s sound) integration.Platform { return timed{s, 24 * time.Hour} }, "inbound/a webhook of another time is refused"},
 	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
 		for i := range m {
@@ -202,6 +221,31 @@ func (k keyless) ValidateSignature(w *integration.Webhook) error {
 		return nil
 	}
 	return k.sound.ValidateSignature(w)
+}
+
+// lengthy looks at the beginning of a signature.
+type lengthy struct{ sound }
+
+func (l lengthy) ValidateSignature(w *integration.Webhook) error {
+	cut := *w
+	cut.Headers = map[string]string{"x-parrot-signature": w.Headers["x-parrot-signature"][:min(64, len(w.Headers["x-parrot-signature"]))]}
+	return l.sound.ValidateSignature(&cut)
+}
+
+// forgetful takes secrets for one that differ in a byte in the middle.
+type forgetful struct{ sound }
+
+func (f forgetful) ValidateSignature(w *integration.Webhook) error {
+	err := f.sound.ValidateSignature(w)
+	secret := []byte(w.Channel.Credentials["webhookSecret"])
+	if err == nil || len(secret) < 4 {
+		return err
+	}
+	secret[3] ^= 1
+	other, ch := *w, *w.Channel
+	ch.Credentials = map[string]string{"webhookSecret": string(secret)}
+	other.Channel = &ch
+	return f.sound.ValidateSignature(&other)
 }
 
 type bodiless struct{ sound }

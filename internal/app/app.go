@@ -15,7 +15,6 @@ import (
 	"github.com/moleculer-go/moleculer/broker"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
@@ -54,7 +53,7 @@ type Node struct {
 	embedded *server.Server
 	nc       *nats.Conn
 	link     *cluster.Link
-	stores   // what channels and cached values are kept in
+	stores   // what channels, cached values and claims are kept in
 	broker   *broker.ServiceBroker
 	services []*integration.Service
 	listener *listener.Listener
@@ -105,7 +104,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		Reconnected: n.missed,
 		Log:         logrus.NewEntry(n.log.Logger),
 	})
-	if err := n.openStores(ctx); err != nil {
+	if err := n.openStores(ctx, publisher); err != nil {
 		return err
 	}
 	if err := n.link.Open(ctx); err != nil {
@@ -133,16 +132,22 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Cache: n.cache,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}
-	manager := newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log)
+	if n.spool != nil { // a nil *spool.Spool is no nil Spool
+		runtime.Spool = n.spool
+	}
+	own := &own{
+		channels: newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
+		events:   newDesk(publisher, c, secrets),
+	}
 	var faults []error
 	for _, name := range c.Services {
-		service, err := offer.define(name, manager, runtime)
+		service, err := offer.define(name, own, runtime)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -168,54 +173,12 @@ func (n *Node) startServices(ctx context.Context) error {
 				return err
 			}
 			publishing.Lock()
-			defer publishing.Unlock()
 			n.broker.Publish(service.Schema())
-			return nil
+			publishing.Unlock()
+			return service.StartConsuming(ctx)
 		})
 	}
 	return group.Wait()
-}
-
-func newPublisher(nc *nats.Conn, c *config.Config, log *logrus.Entry) (*events.Publisher, error) {
-	return events.New(nc, events.Options{
-		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, Log: log,
-	})
-}
-
-// openEvents makes the streams, which a server that has just started may need some time for.
-func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
-	c := n.config
-	publisher, err := newPublisher(n.nc, c, n.log)
-	if err != nil {
-		return nil, err
-	}
-	names := integration.EventNames(c.Events.Namespace)
-	ctx, cancel := context.WithTimeout(ctx, c.NATS.StartTimeout)
-	defer cancel()
-	for {
-		err := publisher.Ensure(ctx, names...)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-			return nil, errors.New("JetStream is not enabled on the NATS server; reliable events need it (nats-server -js)")
-		}
-		n.log.WithError(err).Warn("the streams of the reliable events are not there yet, trying again")
-		pause := time.NewTimer(connectWait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, err
-		}
-	}
-	subjects := make([]string, len(names))
-	for i, name := range names {
-		subjects[i] = publisher.Subject(name)
-	}
-	n.log.Info("reliable events go to ", strings.Join(subjects, ", "))
-	publisher.WarnOfOtherPrefix(ctx, c.Node.Namespace, names...)
-	return publisher, nil
 }
 
 // Address is where webhooks are taken in, empty without a listener.
@@ -229,7 +192,8 @@ func (n *Node) Address() string {
 // Fatal delivers the error after which the node must be stopped.
 func (n *Node) Fatal() <-chan error { return n.link.Fatal() }
 
-// Stop ends the node: no new webhooks, then no new calls, then nothing running, then no connection.
+// Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
+// connection.
 func (n *Node) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
 	defer cancel()
@@ -238,6 +202,15 @@ func (n *Node) Stop() {
 			n.log.WithError(err).Warn("webhooks were cut off")
 		}
 	}
+	var consuming sync.WaitGroup
+	for _, service := range n.services {
+		consuming.Go(func() {
+			if err := service.StopConsuming(ctx); err != nil {
+				n.log.WithError(err).WithField("service", service.FullName()).Warn("reliable events were cut off; they come again")
+			}
+		})
+	}
+	consuming.Wait()
 	switch {
 	case n.broker != nil && n.broker.IsStarted():
 		n.broker.Stop()

@@ -16,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
@@ -100,7 +101,7 @@ func forget(memo *channelstore.Memo) moleculer.ServiceSchema {
 // announcer makes changes of channels known through the cluster and as reliable events.
 type announcer struct {
 	link      *cluster.Link
-	events    integration.Publisher
+	events    *events.Publisher
 	namespace string
 }
 
@@ -121,7 +122,7 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 	if err != nil {
 		return err
 	}
-	return a.events.Publish(name, uuid.NewString(), nil, payload)(ctx)
+	return a.events.Store(ctx, name, uuid.NewString(), nil, payload)
 }
 
 func newManager(store channelstore.Store, offer *offer, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {

@@ -27,7 +27,7 @@ func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *reda
 // configSecrets are the values of the configuration that no log line may hold.
 func configSecrets(c *config.Config) []string {
 	secrets := []string{c.NATS.Password.Reveal(), c.NATS.Token.Reveal(), c.NATS.NKey.Reveal()}
-	for _, u := range append([]config.URL{c.Channels.DSN, c.Cache.URL}, c.NATS.Servers...) {
+	for _, u := range append([]config.URL{c.Channels.DSN, c.Cache.URL, c.Claims.URL}, c.NATS.Servers...) {
 		secrets = append(secrets, u.Secrets()...)
 	}
 	for _, key := range c.Channels.Keys {

@@ -10,6 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/services/channels"
+	"github.com/hiliosai/switchboard/services/events"
 	"github.com/hiliosai/switchboard/services/telegram"
 )
 
@@ -32,8 +33,18 @@ type offer struct {
 	services  map[string]integration.ServiceDefinition
 }
 
-// channelsService is the name of the service that manages channels, see channels.go.
-const channelsService = "channels"
+// The services of Switchboard's own: channelsService manages channels, see channels.go, eventsService
+// reliable events and dead letters, see events.go.
+const (
+	channelsService = "channels"
+	eventsService   = "events"
+)
+
+// own is what they work with.
+type own struct {
+	channels *channels.Manager
+	events   *events.Desk
+}
 
 func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
 	o := &offer{map[string]integration.Definition{}, map[string]integration.ServiceDefinition{}}
@@ -41,7 +52,7 @@ func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
 	taken := func(name string) bool {
 		_, platform := o.platforms[name]
 		_, service := o.services[name]
-		if platform || service || name == channelsService {
+		if platform || service || name == channelsService || name == eventsService {
 			faults = append(faults, fmt.Errorf("there are two services called %q", name))
 			return true
 		}
@@ -62,7 +73,7 @@ func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
 
 // names lists what may stand in the configuration's services.
 func (o *offer) names() []string {
-	return slices.Sorted(slices.Values(append(append(sortedKeys(o.platforms), sortedKeys(o.services)...), channelsService)))
+	return slices.Sorted(slices.Values(append(append(sortedKeys(o.platforms), sortedKeys(o.services)...), channelsService, eventsService)))
 }
 
 // check refuses a configuration that asks for what is not there.
@@ -80,12 +91,15 @@ func (o *offer) check(c *config.Config) error {
 }
 
 // define makes a service of what is offered under a name.
-func (o *offer) define(name string, manager *channels.Manager, runtime integration.Runtime) (*integration.Service, error) {
+func (o *offer) define(name string, own *own, runtime integration.Runtime) (*integration.Service, error) {
 	if def, ok := o.platforms[name]; ok {
 		return integration.Define(def, runtime)
 	}
-	if name == channelsService {
-		return integration.DefineService(channels.Definition(manager), runtime)
+	switch name {
+	case channelsService:
+		return integration.DefineService(channels.Definition(own.channels), runtime)
+	case eventsService:
+		return integration.DefineService(events.Definition(own.events), runtime)
 	}
 	return integration.DefineService(o.services[name], runtime)
 }

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/internal/app"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -48,13 +51,10 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 	}, 20*time.Second, 50*time.Millisecond)
 }
 
-func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
-	t.Parallel()
-	database := testserver.StartPostgres(t)
-	database.Stop()
-	c := settings(t)
-	c.Channels.Store, c.Channels.DSN = "postgres", config.URL(database.URL())
-	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
+// startedLate starts a node while the server of one of its datasources is down, starts that when the node
+// waits for it, and returns how ready the node is then.
+func startedLate(t *testing.T, c *config.Config, datasource string, server *testserver.Server) (status int, body string) {
+	t.Helper()
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, &out, c.Log, secrets)
@@ -68,14 +68,24 @@ func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
 		started <- outcome{n, err}
 	}()
 	require.Eventually(t, func() bool {
-		return strings.Contains(out.String(), `msg="waiting for a datasource" datasource=channels`)
+		return strings.Contains(out.String(), `msg="waiting for a datasource" datasource=`+datasource)
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Empty(t, started)
-	database.Start()
+	server.Start()
 	o := <-started
 	require.NoError(t, o.err)
 	defer o.node.Stop()
-	status, body := ready(t, o.node)
+	return ready(t, o.node)
+}
+
+func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
+	t.Parallel()
+	database := testserver.StartPostgres(t)
+	database.Stop()
+	c := settings(t)
+	c.Channels.Store, c.Channels.DSN = "postgres", config.URL(database.URL())
+	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
+	status, body := startedLate(t, c, "channels", database)
 	require.Equal(t, http.StatusOK, status, body)
 }
 
@@ -84,4 +94,42 @@ func TestANodeDoesNotAskItselfForChannels(t *testing.T) {
 	c.Channels.Store, c.Channels.Action, c.Services = "action", "channels.get", []string{"telegram", "channels"}
 	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, "channels.action: channels.get would be asked of this node's own service channels")
+}
+
+func TestAStartWaitsForTheRedisOfItsClaims(t *testing.T) {
+	t.Parallel()
+	redis := testserver.StartRedis(t)
+	redis.Stop()
+	c := settings(t)
+	c.Claims.Driver, c.Cache.URL = "redis", config.URL(redis.URL())
+	status, body := startedLate(t, c, "claims", redis)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, `"name":"claims","status":"healthy"`)
+}
+
+func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
+	t.Parallel()
+	for _, driver := range []string{"nats", "memory"} {
+		c := settings(t)
+		c.Claims.Driver, c.Node.Namespace = driver, "a.b"
+		n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+		require.NoError(t, err)
+		defer n.Stop()
+		nc, err := nats.Connect(n.NATSURL())
+		require.NoError(t, err)
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		_, err = js.KeyValue(t.Context(), claims.Bucket("a.b"))
+		require.Equal(t, driver == "nats", err == nil)
+		_, body := ready(t, n)
+		require.Contains(t, body, `"name":"claims","status":"healthy"`)
+	}
+}
+
+func TestReplicasOfAServerAloneAreAFault(t *testing.T) {
+	c := settings(t)
+	c.Events.Replicas = 3
+	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none")
 }

@@ -2,36 +2,53 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/config"
 )
 
-// stores are the node's own datasources: what channels and cached values are kept in.
+// spoolName is the spool's among the datasources.
+const spoolName = "spool"
+
+// stores are the node's own datasources: what channels, cached values and claims are kept in.
 type stores struct {
-	set   *datasource.Set
-	store channelstore.Store
-	memo  *channelstore.Memo
-	cache *cache.Cache
+	set    *datasource.Set
+	store  channelstore.Store
+	memo   *channelstore.Memo
+	cache  *cache.Cache
+	claims claims.Store
+	spool  *spool.Spool // nil where the configuration has none
 }
 
-// openStores opens the channel store and the cache, waiting for their servers where these are not there yet.
-func (n *Node) openStores(ctx context.Context) error {
+// openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there yet.
+func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) error {
 	c := n.config
 	var err error
-	n.set, err = datasource.NewSet(n.log,
+	definitions := []datasource.Definition{
 		datasource.New("channels", func(ctx context.Context) (channelstore.Store, error) {
 			return openChannels(ctx, c, n.link.Caller())
 		}),
 		datasource.New("cache", func(context.Context) (*cache.Cache, error) { return openCache(c, n.log) }),
-	)
-	if err != nil {
+		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
+	}
+	if c.Events.Spool.Path != "" {
+		definitions = append(definitions, datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) }))
+	}
+	if n.set, err = datasource.NewSet(n.log, definitions...); err != nil {
 		return err
 	}
 	if err := n.set.Open(ctx); err != nil {
@@ -43,6 +60,14 @@ func (n *Node) openStores(ctx context.Context) error {
 	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
 		return err
+	}
+	if n.claims, err = datasource.Get[claims.Store](ctx, "claims"); err != nil {
+		return err
+	}
+	if c.Events.Spool.Path != "" {
+		if n.spool, err = datasource.Get[*spool.Spool](ctx, spoolName); err != nil {
+			return err
+		}
 	}
 	n.memo, err = channelstore.NewMemo(n.store, n.log)
 	return err
@@ -58,6 +83,16 @@ func (s *stores) closeStores(ctx context.Context) error {
 	return s.set.Close(ctx)
 }
 
+// openSpool takes up what an earlier process has left there.
+func openSpool(ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry) (*spool.Spool, error) {
+	return spool.Open(ctx, spool.Options{
+		Path: c.Events.Spool.Path, MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
+		Publish: func(ctx context.Context, e spool.Event) error {
+			return publisher.Store(ctx, e.Name, e.MsgID, e.Header, e.Payload)
+		},
+	})
+}
+
 // openCache makes the cache that the configuration names, in agreement with those of Node services.
 func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 	var store cache.Store = cache.NewMemory(cache.MemoryOptions{})
@@ -68,6 +103,39 @@ func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 		}
 	}
 	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
+}
+
+// openClaims opens the claims where the configuration has them. Its error is one that the set waits for where
+// the trouble may pass.
+func openClaims(ctx context.Context, c *config.Config, nc *nats.Conn) (claims.Store, error) {
+	store, err := newClaims(c, nc)
+	if err != nil {
+		return nil, err
+	}
+	if err = store.Check(ctx); err == nil {
+		return store, nil
+	}
+	if fault, ok := errors.AsType[*claims.Error](err); ok && !fault.Permanent() {
+		err = fmt.Errorf("%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err)
+	}
+	return nil, errors.Join(err, store.Close())
+}
+
+func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
+	switch c.Claims.Driver {
+	case "redis":
+		store, err := claims.NewRedis(claims.RedisOptions{URL: string(c.ClaimsURL()), Namespace: c.Node.Namespace})
+		if err != nil {
+			return nil, c.Fault("claims.url", "%v", err)
+		}
+		return store, nil
+	case "memory":
+		return claims.NewMemory(claims.MemoryOptions{}), nil
+	default:
+		return claims.NewNATS(nc, claims.NATSOptions{
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout,
+		})
+	}
 }
 
 // dialect is how the Node services of the cluster write cache keys.
@@ -117,7 +185,7 @@ func (n *Node) Health(ctx context.Context) []serviceHealth {
 }
 
 // ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
-// slower.
+// slower, and while events wait in the spool more of them may.
 func (n *Node) ready(ctx context.Context) (bool, any) {
 	report := struct {
 		Ready       bool            `json:"ready"`
@@ -125,7 +193,7 @@ func (n *Node) ready(ctx context.Context) (bool, any) {
 		Datasources []serviceHealth `json:"datasources"`
 	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
 	for _, h := range report.Datasources {
-		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && h.Name == "cache")
+		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && (h.Name == "cache" || h.Name == spoolName))
 	}
 	return report.Ready, report
 }

@@ -27,6 +27,8 @@ import (
 type commands struct {
 	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT."`
 	Channels channelsCommand `cmd:"" help:"Manage channels: the tenants' accounts at platforms. A running node sees changes at once."`
+	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
+	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 

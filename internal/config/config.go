@@ -20,7 +20,8 @@ type Config struct {
 	Events   Events   `yaml:"events"`
 	Channels Channels `yaml:"channels"`
 	Cache    Cache    `yaml:"cache"`
-	// Services names the platforms that the node hosts; default [telegram].
+	Claims   Claims   `yaml:"claims"`
+	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
 	HTTP     HTTP     `yaml:"http"`
@@ -86,6 +87,20 @@ type Events struct {
 	Plain bool `yaml:"plain"`
 	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
+	// Spool is where events are kept that JetStream does not take at the moment.
+	Spool Spool `yaml:"spool"`
+}
+
+// Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms
+// that do not send a webhook again.
+type Spool struct {
+	// Path is that of the file, made when it is needed; one for each node. "" has none: events that JetStream does not
+	// take are lost, or their webhook refused. Default data/spool.db.
+	Path string `yaml:"path"`
+	// MaxMB bounds the events that wait, in MB; more are refused. Default 256.
+	MaxMB int `yaml:"maxMB"`
+	// MaxAge is how long an event may wait before it is dropped; default 168h.
+	MaxAge time.Duration `yaml:"maxAge"`
 }
 
 // Channels says where the tenants' accounts at the platforms are stored.
@@ -111,6 +126,17 @@ type Cache struct {
 	URL URL `yaml:"url"`
 	// TTL is how long a value without a time of its own is kept; default 0, until it is dropped or displaced.
 	TTL time.Duration `yaml:"ttl"`
+}
+
+// Claims configures where nodes note which work is taken and done, so that a repeated webhook or send is not done
+// twice.
+type Claims struct {
+	// Driver is nats, a JetStream bucket with as many copies as events.replicas and the default, redis, or memory,
+	// each node for itself.
+	Driver string `yaml:"driver"`
+	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
+	// default "", which takes cache.url.
+	URL URL `yaml:"url"`
 }
 
 // Media says how attachments are fetched.
@@ -162,9 +188,11 @@ func Default() *Config {
 			Namespace:      strings.ToLower(cmp.Or(os.Getenv("NAMESPACE"), "hios")),
 			Replicas:       1,
 			PublishTimeout: 5 * time.Second,
+			Spool:          Spool{Path: "data/spool.db", MaxMB: 256, MaxAge: 7 * 24 * time.Hour},
 		},
 		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}},
 		Cache:    Cache{Driver: "memory"},
+		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
@@ -215,3 +243,6 @@ func (c *Config) Prefix() string {
 	}
 	return c.Node.Namespace
 }
+
+// ClaimsURL gives the URL of the Redis with the claims: its own, or that of the cache.
+func (c *Config) ClaimsURL() URL { return cmp.Or(c.Claims.URL, c.Cache.URL) }

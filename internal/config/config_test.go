@@ -64,9 +64,10 @@ nats:
   embedded: false
   storeDir: d
   startTimeout: 1s
-events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s}
+events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, spool: {path: s, maxMB: 1, maxAge: 2h}}
 channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
+claims: {driver: redis, url: "rediss://:p@c"}
 services: [slack, discord]
 http: {listen: ":3210"}
 limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
@@ -80,9 +81,10 @@ log: {level: trace, format: json}
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
 			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
 		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
+		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
 		Services: []string{"slack", "discord"},
 		HTTP:     config.HTTP{Listen: ":3210"},
 		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
@@ -116,6 +118,8 @@ func TestLoadFaults(t *testing.T) {
 		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
 		"no replicas":                                 {"events: {replicas: 0}", `1: events.replicas: expects 1 to 5, found 0`},
 		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
+		"no room in the spool":                        {"events: {spool: {maxMB: 0}}", `1: events.spool.maxMB: expects more than 0, found 0`},
+		"a spool that keeps nothing":                  {"events: {spool: {maxAge: 0s}}", `1: events.spool.maxAge: expects more than 0s, found 0s`},
 		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
 		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
 		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},
@@ -124,6 +128,8 @@ func TestLoadFaults(t *testing.T) {
 		"another cache":                               {"cache: {driver: memcached}", `1: cache.driver: expects memory or redis, found "memcached"`},
 		"a Redis without a URL":                       {"cache: {driver: redis}", `1: cache.url: expects redis://HOST:PORT, found ""`},
 		"a negative time in the cache":                {"cache: {ttl: -1s}", `1: cache.ttl: expects at least 0s, found -1s`},
+		"other claims":                                {"claims: {driver: sqlite}", `1: claims.driver: expects nats or redis or memory, found "sqlite"`},
+		"claims in a Redis without a URL":             {"claims: {driver: redis}", `1: claims.url: expects redis://HOST:PORT, found ""`},
 		"no time for services to start":               {"limits: {startTimeout: 0s}", `1: limits.startTimeout: expects more than 0s, found 0s`},
 		"no path for the store":                       {"channels: {dsn: ''}", `1: channels.dsn: expects the path of a file`},
 		"a service without a name":                    {"services: [telegram, '']", `1: services[1]: expects a name`},
@@ -201,6 +207,14 @@ func TestPrefix(t *testing.T) {
 			require.Equal(t, tc.want, c.Prefix())
 		})
 	}
+}
+
+func TestClaimsInARedisMayUseThatOfTheCache(t *testing.T) {
+	c, err := config.Load(write(t, "cache: {url: 'redis://cache'}\nclaims: {driver: redis}"))
+	require.NoError(t, err)
+	require.Equal(t, config.URL("redis://cache"), c.ClaimsURL())
+	c.Claims.URL = "redis://claims"
+	require.Equal(t, config.URL("redis://claims"), c.ClaimsURL())
 }
 
 func TestDefaultNamespaceOfEvents(t *testing.T) {

@@ -19,6 +19,7 @@ func (c *Config) Validate() error {
 	v.events(c.Events)
 	v.channels(c.Channels)
 	v.cache(c.Cache)
+	v.claims(c.Claims)
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
@@ -83,6 +84,8 @@ func (v *validation) events(e Events) {
 	}
 	v.require(e.Replicas >= 1 && e.Replicas <= 5, "events.replicas", "expects 1 to 5, found %d", e.Replicas)
 	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
+	v.require(e.Spool.MaxMB > 0, "events.spool.maxMB", "expects more than 0, found %d", e.Spool.MaxMB)
+	v.require(e.Spool.MaxAge > 0, "events.spool.maxAge", "expects more than 0s, found %s", e.Spool.MaxAge)
 }
 
 func (v *validation) channels(c Channels) {
@@ -100,8 +103,18 @@ func (v *validation) channels(c Channels) {
 
 func (v *validation) cache(c Cache) {
 	v.oneOf("cache.driver", c.Driver, "memory", "redis")
-	v.require(c.Driver != "redis" || c.URL.hasScheme("redis", "rediss"), "cache.url", "expects redis://HOST:PORT, found %q", c.URL.String())
+	v.redis(c.Driver == "redis", "cache.url", c.URL)
 	v.require(c.TTL >= 0, "cache.ttl", "expects at least 0s, found %s", c.TTL)
+}
+
+func (v *validation) claims(c Claims) {
+	v.oneOf("claims.driver", c.Driver, "nats", "redis", "memory")
+	v.redis(c.Driver == "redis", "claims.url", v.config.ClaimsURL())
+}
+
+// redis requires the URL of a Redis where one is used.
+func (v *validation) redis(used bool, key string, u URL) {
+	v.require(!used || u.hasScheme("redis", "rediss"), key, "expects redis://HOST:PORT, found %q", u.String())
 }
 
 func (v *validation) services(names []string) {

@@ -245,6 +245,10 @@ func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, par
 	if meta.Get("$statusCode", &status); status < 200 || status > 599 { // on others net/http panics
 		status = http.StatusOK
 	}
+	if len(body) == 0 || string(body) == "null" || status == http.StatusNoContent || status == http.StatusNotModified {
+		w.WriteHeader(status) // as moleculer-web: no answer is no body
+		return
+	}
 	if t := meta.String("$responseType"); t != "" {
 		kind = t
 		var text string

@@ -305,6 +305,16 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 		"a status of no sense": {`{"a":1}`, `{"$statusCode":99}`, 200, "application/json; charset=utf-8", `{"a":1}`},
 		"JSON of another type": {`{"a":1}`, `{"$responseType":"application/problem+json"}`, 200, "application/problem+json", `{"a":1}`},
 		"a text as JSON":       {`"a"`, `{"user":"u1"}`, 200, "application/json; charset=utf-8", `"a"`},
+		"JSON of its type":     {`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json", `{"n":9007199254740993}`},
+		"a text that is JSON":  {`"\"a\""`, `{"$responseType":"application/json"}`, 200, "application/json", `"a"`},
+		"an empty text":        {`""`, `{"$responseType":"text/plain"}`, 200, "text/plain", ""},
+		"nothing":              {`null`, `{}`, 200, "", ""},
+		"nothing at all":       {``, `{}`, 200, "", ""},
+		"nothing of a type":    {`null`, `{"$responseType":"text/plain"}`, 200, "", ""},
+		"accepted":             {`null`, `{"$statusCode":202}`, 202, "", ""},
+		"no content":           {`null`, `{"$statusCode":204}`, 204, "", ""},
+		"no content, and some": {`{"a":1}`, `{"$statusCode":204}`, 204, "", ""},
+		"a refusal":            {`"no"`, `{"$statusCode":403,"$responseType":"text/plain"}`, 403, "text/plain", "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -313,6 +323,7 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 			require.Equal(t, test.status, a.status)
 			require.Equal(t, test.kind, a.header.Get("Content-Type"))
 			require.Equal(t, test.body, a.body)
+			require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
 		})
 	}
 }
@@ -397,7 +408,6 @@ func TestStopWaitsNoLongerThanItMay(t *testing.T) {
 	require.Equal(t, "no answer", wait(t, answered))
 }
 
-// postOnce is for other goroutines than the test's: it tells of a failure in what it returns.
 func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
 	b := newBench(t)
 	require.Equal(t, http.StatusNoContent, b.do(http.MethodGet, "/-/live", "").status)
@@ -412,6 +422,7 @@ func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
 	require.Empty(t, b.calls)
 }
 
+// postOnce is for other goroutines than the test's: it tells of a failure in what it returns.
 func (b *bench) postOnce() string {
 	res, err := b.client.Post("http://"+b.Address()+"/parrot/c1", "application/json", strings.NewReader("{}"))
 	if err != nil {

@@ -2,6 +2,7 @@ package pace_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = time.Minute
+
+// pass lets time go by, of which there is as much as wanted within a synctest.
+func pass(d time.Duration) { <-time.After(d) }
 
 func TestAKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -40,9 +44,12 @@ func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
 		call := func(n int, turn pace.Turn) {
 			wg.Go(func() {
 				leave, _, err := p.Enter(t.Context(), "a", turn, patience)
-				require.NoError(t, err)
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				order = append(order, n) // alone, or the race detector says so
-				time.Sleep(time.Second)  // the call
+				pass(time.Second)        // the call
 				leave()
 			})
 		}
@@ -69,7 +76,7 @@ func TestOtherKeysGoOn(t *testing.T) {
 		p.Pause("a", time.Hour)
 		_, _, err := p.Enter(t.Context(), "b", p.Turn(), 0)
 		require.NoError(t, err)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		synctest.Wait()
 	})
 }
@@ -103,7 +110,7 @@ func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
 		_, _, err = p.Enter(ctx, "a", p.Turn(), patience)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Zero(t, time.Since(started))
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		synctest.Wait()
 	})
 }
@@ -117,8 +124,9 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, _, err := p.Enter(ctx, "a", p.Turn(), patience)
-			require.ErrorIs(t, err, context.Canceled)
+			if _, _, err := p.Enter(ctx, "a", p.Turn(), patience); !errors.Is(err, context.Canceled) {
+				t.Errorf("it was admitted, or refused for another reason: %v", err)
+			}
 		})
 		synctest.Wait()
 		cancel()

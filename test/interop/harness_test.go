@@ -487,6 +487,19 @@ func (p *peer) Consume(ctx context.Context, channel, group string, options map[s
 	return err
 }
 
+// ConsumeInVain is Consume with a handler that reports each message, and fails.
+func (p *peer) ConsumeInVain(t *testing.T, channel, group, failure string, options map[string]any) {
+	t.Helper()
+	p.require(t, "consume", map[string]any{"channel": channel, "group": group, "options": options, "failure": failure})
+}
+
+// SendToChannel sends a message with a handler's ctx and returns its requestID.
+func (p *peer) SendToChannel(t *testing.T, channel string, payload, meta any) (requestID string) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(p.require(t, "sendToChannel", map[string]any{"channel": channel, "payload": payload, "meta": meta}), &requestID))
+	return requestID
+}
+
 // message is one message of a channel, as the handler in Node.js got it.
 type message struct {
 	Channel   string          `json:"channel"` // as given to Consume

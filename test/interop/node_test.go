@@ -558,17 +558,8 @@ func TestNodeServesAgainAfterAnOutage(t *testing.T) {
 // storedIDs counts the events of the received stream by update id.
 func storedIDs(t *testing.T, natsURL string) map[int]int {
 	t.Helper()
-	nc, err := nats.Connect(natsURL)
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "hios_hios_processing_message_received")
-	require.NoError(t, err)
 	counts := map[int]int{}
-	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
-		msg, err := stream.GetMsg(t.Context(), seq)
-		require.NoError(t, err)
+	for _, data := range stored(t, natsURL) {
 		var event struct {
 			Message struct {
 				Metadata struct {
@@ -576,10 +567,28 @@ func storedIDs(t *testing.T, natsURL string) map[int]int {
 				} `json:"metadata"`
 			} `json:"message"`
 		}
-		require.NoError(t, json.Unmarshal(msg.Data, &event))
+		require.NoError(t, json.Unmarshal(data, &event))
 		counts[event.Message.Metadata.UpdateID]++
 	}
 	return counts
+}
+
+// stored lists the events of the received stream.
+func stored(t *testing.T, natsURL string) (events [][]byte) {
+	t.Helper()
+	nc, err := nats.Connect(natsURL)
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "hios_hios_processing_message_received")
+	require.NoError(t, err)
+	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		require.NoError(t, err)
+		events = append(events, msg.Data)
+	}
+	return events
 }
 
 type httpAnswer struct {

@@ -19,7 +19,7 @@ const loads = require("./load.js");
 const { services, errorFields } = require("./services.js");
 
 const requireHere = createRequire(path.join(process.cwd(), "package.json"));
-const { ServiceBroker } = requireHere("moleculer");
+const { Context, ServiceBroker } = requireHere("moleculer");
 
 const { NATS_URL, NAMESPACE, NODE_ID, LOG_LEVEL, OPTIONS, CHANNELS, CHANNELS_PREFIX } = process.env;
 
@@ -158,7 +158,8 @@ const ops = {
 	actions: ({ params }) => broker.call("$node.actions", params),
 	nodes: ({ params }) => broker.call("$node.list", params),
 
-	async consume({ channel, group, options }) {
+	// `failure` makes the handler fail with it each time.
+	async consume({ channel, group, options, failure }) {
 		await new Promise((subscribed, failed) => {
 			broker.createService({
 				name: `consumer-${++consumers}`,
@@ -182,11 +183,21 @@ const ops = {
 								caller: ctx.caller,
 								level: ctx.level
 							});
+							if (failure) throw new Error(failure);
 						}
 					}
 				}
 			});
 		});
+	},
+
+	// Sends as a handler with this meta does, within a trace of its own.
+	async sendToChannel({ channel, payload, meta }) {
+		const ctx = new Context(broker);
+		Object.assign(ctx.meta, meta);
+		ctx.requestID = ctx.id;
+		await broker.sendToChannel(channel, payload, { ctx });
+		return ctx.requestID;
 	},
 
 	// A service of services.js; `schema` changes its name, version, settings…

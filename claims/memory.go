@@ -1,0 +1,166 @@
+package claims
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// MemoryOptions configure a [Memory].
+type MemoryOptions struct {
+	// MaxBytes bounds keys and results together; 0 means 64 MB, some 300,000 claims. Where it is reached,
+	// the work that would be forgotten next is forgotten early, unless somebody is at it.
+	MaxBytes int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Memory keeps claims in this process, for a single node and for tests.
+type Memory struct{ core }
+
+const (
+	defaultMaxBytes = 64 << 20
+	// entryBytes is what an entry takes beside its key and its value.
+	entryBytes = 160
+)
+
+var (
+	errFull     = errors.New("the memory is full of claims that are held")
+	errTooLarge = refusal{errors.New("the result is larger than the memory")}
+)
+
+// NewMemory makes an empty store.
+func NewMemory(opts MemoryOptions) *Memory {
+	if opts.MaxBytes <= 0 {
+		opts.MaxBytes = defaultMaxBytes
+	}
+	return &Memory{newCore(&memory{max: opts.MaxBytes, free: opts.MaxBytes, now: clock(opts.Now), entries: map[string]*kept{}}, 0, opts.Now)}
+}
+
+type memory struct {
+	max int // bytes
+	now func() time.Time
+
+	mu      sync.Mutex
+	entries map[string]*kept
+	ends    byEnd
+	free    int // of max
+}
+
+type kept struct {
+	entry
+	key  string
+	end  time.Time
+	slot int // in ends
+}
+
+func (k *kept) size() int { return entryBytes + len(k.key) + len(k.value) }
+
+func (m *memory) apply(_ context.Context, changes []*change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for _, c := range changes {
+		m.expire(now)
+		if there := m.entries[c.key]; there != nil {
+			c.found = there.entry
+		}
+		if bytes.Equal(c.found.value, c.old.value) {
+			m.put(c, now)
+		}
+	}
+}
+
+func (m *memory) put(c *change, now time.Time) {
+	k := &kept{entry{value: c.value, written: now}, c.key, now.Add(c.ttl), 0}
+	if k.size() > m.max {
+		c.err = errTooLarge
+		return
+	}
+	there := m.entries[c.key]
+	if there != nil {
+		m.remove(there)
+	}
+	if c.value == nil {
+		c.made, c.found = true, entry{}
+		return
+	}
+	if !m.makeRoom(k.size(), now) {
+		if there != nil {
+			m.add(there)
+		}
+		c.err = errFull
+		return
+	}
+	m.add(k)
+	c.made, c.found = true, k.entry
+}
+
+func (m *memory) add(k *kept) {
+	m.entries[k.key] = k
+	heap.Push(&m.ends, k)
+	m.free -= k.size()
+}
+
+func (m *memory) remove(k *kept) {
+	delete(m.entries, k.key)
+	heap.Remove(&m.ends, k.slot)
+	m.free += k.size()
+}
+
+func (m *memory) expire(now time.Time) {
+	for len(m.ends) > 0 && !now.Before(m.ends[0].end) {
+		m.remove(m.ends[0])
+	}
+}
+
+// makeRoom forgets what ends first, but nothing that is held.
+func (m *memory) makeRoom(size int, now time.Time) bool {
+	var held []*kept
+	for m.free < size && len(m.ends) > 0 {
+		next := m.ends[0]
+		if r, err := decode(next.value); err == nil && !r.done && now.Before(next.written.Add(r.lease)) {
+			held = append(held, next)
+			heap.Remove(&m.ends, 0)
+			continue
+		}
+		m.remove(next)
+	}
+	for _, k := range held {
+		heap.Push(&m.ends, k)
+	}
+	return m.free >= size
+}
+
+func (m *memory) check(context.Context) error { return nil }
+func (m *memory) close() error                { return nil }
+
+// byEnd is a heap of entries, of which the first to end is on top.
+type byEnd []*kept
+
+func (h byEnd) Len() int           { return len(h) }
+func (h byEnd) Less(i, j int) bool { return h[i].end.Before(h[j].end) }
+
+func (h byEnd) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].slot, h[j].slot = i, j
+}
+
+// Push implements [heap.Interface].
+func (h *byEnd) Push(x any) {
+	k := x.(*kept)
+	k.slot = len(*h)
+	*h = append(*h, k)
+}
+
+// Pop implements [heap.Interface].
+func (h *byEnd) Pop() any {
+	last := len(*h) - 1
+	k := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return k
+}

@@ -1,0 +1,244 @@
+package claims
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+)
+
+// NATSOptions configure a [NATS].
+type NATSOptions struct {
+	// Namespace keeps the claims of clusters that share a server apart; see [Bucket].
+	Namespace string
+	// Replicas is how many servers keep a bucket that is created here; 0 means 1.
+	Replicas int
+	// Timeout is how long the store is asked for an answer; 0 means 5 s.
+	Timeout time.Duration
+	// Now is the clock, which must agree with the servers'; nil means time.Now.
+	Now func() time.Time
+}
+
+// NATS keeps claims in a key-value bucket of JetStream, on nats-server 2.11 or later. The bucket is
+// created when it is needed.
+type NATS struct{ core }
+
+const (
+	// maxPending is how many changes may wait for their acks at once.
+	maxPending = 32768
+	// parallelReads is how many keys of a batch are read at once.
+	parallelReads = 32
+	// markerTTL is how long it shows in the bucket that a claim was released; the shortest there is.
+	markerTTL = "1s"
+)
+
+// The headers of a key-value bucket's delete markers: a client's, and the server's own.
+const (
+	operationHeader = "KV-Operation"
+	reasonHeader    = "Nats-Marker-Reason"
+)
+
+// NewNATS makes a store on a connection that stays the caller's. The connection must not buffer what is
+// published while it is down (nats.ReconnectBufSize(-1)): a claim that was given up must not be made
+// later.
+func NewNATS(nc *nats.Conn, opts NATSOptions) (*NATS, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(attemptWait))
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	bucket := Bucket(opts.Namespace)
+	return &NATS{newCore(&natsStore{
+		js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts.Replicas), now: clock(opts.Now),
+	}, opts.Timeout, opts.Now)}, nil
+}
+
+// Bucket is the name of the bucket with a namespace's claims. What must not stand in a bucket's name
+// becomes _, with a hash at the end to tell it from others.
+func Bucket(namespace string) string {
+	if namespace == "" {
+		return "claims"
+	}
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, namespace)
+	if plain != namespace {
+		sum := sha256.Sum256([]byte(namespace))
+		plain += "-" + hex.EncodeToString(sum[:4])
+	}
+	return "claims-" + plain
+}
+
+// bucketConfig is the stream of a key-value bucket, as nats.go makes it, but for three things. Expired
+// keys leave no markers: nobody watches, and a claim would have to be made on top of them. And it is
+// read at its leader only: other replicas may not know the latest claims yet. See find for the third.
+func bucketConfig(bucket string, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(replicas, 1),
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
+	}
+}
+
+type natsStore struct {
+	js     jetstream.JetStream
+	prefix string // of subjects
+	config jetstream.StreamConfig
+	now    func() time.Time
+	bucket atomic.Pointer[jetstream.Stream] // nil until it is known to be there
+}
+
+func (n *natsStore) apply(ctx context.Context, changes []*change) {
+	bucket, err := n.open(ctx)
+	if err != nil {
+		for _, c := range changes {
+			c.err = err
+		}
+		return
+	}
+	acks := make([]jetstream.PubAckFuture, len(changes))
+	for i, c := range changes {
+		acks[i], c.err = n.publish(c)
+	}
+	var conflicts []*change
+	for i, c := range changes {
+		if c.err == nil {
+			c.err = n.acked(ctx, c, acks[i])
+		}
+		switch {
+		case conflict(c.err):
+			conflicts = append(conflicts, c)
+		case errors.Is(c.err, jetstream.ErrNoStreamResponse):
+			n.bucket.Store(nil) // somebody deleted it, or the server is still restoring it
+		default:
+			c.err = classified(c.err)
+		}
+	}
+	n.read(ctx, bucket, conflicts)
+}
+
+func (n *natsStore) publish(c *change) (jetstream.PubAckFuture, error) {
+	msg := &nats.Msg{Subject: n.prefix + c.key, Data: c.value, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.old.revision, 10)},
+	}}
+	if c.value == nil {
+		msg.Header[operationHeader] = []string{"DEL"}
+		msg.Header[jetstream.MsgTTLHeader] = []string{markerTTL}
+	} else {
+		seconds := (c.ttl + time.Second - 1) / time.Second // it counts in whole ones
+		msg.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
+	}
+	return n.js.PublishMsgAsync(msg)
+}
+
+func (n *natsStore) acked(ctx context.Context, c *change, future jetstream.PubAckFuture) error {
+	select {
+	case ack := <-future.Ok():
+		c.made = true
+		if c.value != nil {
+			c.found = entry{c.value, ack.Sequence, n.now()}
+		}
+		return nil
+	case err := <-future.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read sees what is there instead of what changes expected.
+func (n *natsStore) read(ctx context.Context, bucket jetstream.Stream, changes []*change) {
+	var reads errgroup.Group
+	reads.SetLimit(parallelReads)
+	for _, c := range changes {
+		reads.Go(func() error {
+			c.found, c.err = n.last(ctx, bucket, c.key)
+			return nil
+		})
+	}
+	_ = reads.Wait() // none returns an error
+}
+
+func (n *natsStore) last(ctx context.Context, bucket jetstream.Stream, key string) (entry, error) {
+	msg, err := bucket.GetLastMsgForSubject(ctx, n.prefix+key)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return entry{}, nil
+	case err != nil:
+		return entry{}, classified(err)
+	case msg.Header.Get(operationHeader) != "", msg.Header.Get(reasonHeader) != "":
+		return entry{revision: msg.Sequence}, nil
+	}
+	return entry{msg.Data, msg.Sequence, msg.Time}, nil
+}
+
+func (n *natsStore) open(ctx context.Context) (jetstream.Stream, error) {
+	if known := n.bucket.Load(); known != nil {
+		return *known, nil
+	}
+	return n.find(ctx)
+}
+
+// find looks for the bucket, and creates it where there is none.
+func (n *natsStore) find(ctx context.Context) (jetstream.Stream, error) {
+	bucket, err := n.js.Stream(ctx, n.config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		config := n.config
+		// Revisions must not come again in a bucket that takes the place of another: whoever has a claim from
+		// before would have that of somebody else.
+		config.FirstSeq = uint64(time.Now().UnixMicro())
+		bucket, err = n.js.CreateStream(ctx, config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster, or still is at it
+			bucket, err = n.js.Stream(ctx, n.config.Name)
+		}
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
+	}
+	if err != nil {
+		// Even "not found" and "no suitable peers" pass, in a cluster that is starting.
+		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
+	}
+	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
+		return nil, refusal{fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name)}
+	}
+	n.bucket.Store(&bucket)
+	return bucket, nil
+}
+
+func (n *natsStore) check(ctx context.Context) error {
+	_, err := n.find(ctx)
+	return err
+}
+
+func (n *natsStore) close() error {
+	n.js.CleanupPublisher()
+	return nil
+}
+
+// conflict says whether a change met another entry than it expected.
+func conflict(err error) bool {
+	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
+}
+
+// classified marks what the server will never do.
+func classified(err error) error {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if errors.Is(err, nats.ErrMaxPayload) || ok && api.Code >= 400 && api.Code < 500 {
+		return refusal{err}
+	}
+	return err
+}

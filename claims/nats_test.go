@@ -1,0 +1,174 @@
+package claims_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/internal/testserver"
+)
+
+// stream is a bucket as the server sees it.
+func stream(t *testing.T, nc *nats.Conn, namespace string) jetstream.Stream {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.Stream(t.Context(), "KV_"+claims.Bucket(namespace))
+	require.NoError(t, err)
+	return s
+}
+
+func TestEachNamespaceHasItsBucket(t *testing.T) {
+	t.Parallel()
+	for namespace, want := range map[string]string{
+		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc", "a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
+	} {
+		require.Equal(t, want, claims.Bucket(namespace))
+	}
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	one, other := newNATS(t, nc, claims.NATSOptions{Namespace: "a.b"}), newNATS(t, nc, claims.NATSOptions{Namespace: "a_b"})
+	claim(t, one, terms, "k")
+	requireState(t, claims.Mine, other, "k")
+}
+
+func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
+	list := claim(t, store, terms, "whatsapp:+15550001")
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	bucket, err := js.KeyValue(t.Context(), claims.Bucket("hios"))
+	require.NoError(t, err)
+	keys, err := bucket.Keys(t.Context())
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	require.Regexp(t, `^[A-Za-z0-9_-]{43}$`, keys[0])
+	entry, err := bucket.Get(t.Context(), keys[0])
+	require.NoError(t, err)
+	require.Regexp(t, `^h[A-Za-z0-9_-]{22} 60000 691200000\n$`, string(entry.Value()))
+
+	require.NoError(t, store.Release(t.Context(), list...))
+	_, err = bucket.Get(t.Context(), keys[0])
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+	_, err = bucket.PutString(t.Context(), keys[0], "something else")
+	require.NoError(t, err)
+	_, err = store.Claim(t.Context(), terms, "whatsapp:+15550001")
+	requireFault(t, err, true, "no claim")
+}
+
+func TestTheServerForgetsWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	store := newNATS(t, nc, claims.NATSOptions{})
+	short := claims.Terms{Lease: time.Millisecond, TTL: time.Millisecond}
+	list := claim(t, store, short, "held", "done", "released")
+	_ = store.Done(t.Context(), nil, list[1]) // in time or not
+	_ = store.Release(t.Context(), list[2])
+	bucket := stream(t, nc, "")
+	require.NotZero(t, bucket.CachedInfo().State.Msgs)
+	require.Eventually(t, func() bool {
+		info, err := bucket.Info(t.Context())
+		return err == nil && info.State.Msgs == 0
+	}, patience, 20*time.Millisecond)
+}
+
+func TestLeasesGoByTheNodesClock(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	at := func(shift time.Duration) claims.Store {
+		return newNATS(t, nc, claims.NATSOptions{Now: func() time.Time { return time.Now().Add(shift) }})
+	}
+	claim(t, at(0), terms, "k")
+	requireState(t, claims.Held, at(terms.Lease/2), "k")
+	requireState(t, claims.Abandoned, at(terms.Lease), "k")
+	requireState(t, claims.Abandoned, at(terms.TTL-time.Minute), "k")
+	requireState(t, claims.Mine, at(terms.TTL), "k")
+}
+
+func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	store := newNATS(t, nc, claims.NATSOptions{})
+	list := claim(t, store, terms, "k")
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteKeyValue(t.Context(), claims.Bucket("")))
+	requireState(t, claims.Mine, store, "k")
+	require.ErrorIs(t, store.Done(t.Context(), nil, list...), claims.ErrLost)
+}
+
+func TestABucketOfAnotherKindIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]jetstream.StreamConfig{
+		"without TTLs":              {MaxMsgsPerSubject: 1},
+		"with a history":            {MaxMsgsPerSubject: 5, AllowMsgTTL: true},
+		"that does not acknowledge": {MaxMsgsPerSubject: 1, AllowMsgTTL: true, NoAck: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nc := connect(t, testserver.NATS(t).ClientURL())
+			js, err := jetstream.New(nc)
+			require.NoError(t, err)
+			config.Name, config.Subjects = "KV_claims", []string{"$KV.claims.>"}
+			_, err = js.CreateStream(t.Context(), config)
+			require.NoError(t, err)
+			store := newNATS(t, nc, claims.NATSOptions{})
+			_, err = store.Claim(t.Context(), terms, "k")
+			requireFault(t, err, true, "KV_claims does not keep one acknowledged value")
+			requireFault(t, store.Check(t.Context()), true, "KV_claims does not keep")
+		})
+	}
+}
+
+func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	claim(t, newNATS(t, nc, claims.NATSOptions{}), terms, "k")
+	requireState(t, claims.Held, newNATS(t, nc, claims.NATSOptions{Replicas: 3}), "k")
+	_, err := newNATS(t, nc, claims.NATSOptions{Namespace: "other", Replicas: 3, Timeout: 100 * time.Millisecond}).Claim(t.Context(), terms, "k")
+	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
+}
+
+func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	store := newNATS(t, connect(t, testserver.NATS(t).ClientURL()), claims.NATSOptions{})
+	list := claim(t, store, terms, "k")
+	requireFault(t, store.Done(t.Context(), make([]byte, 2<<20), list...), true, "maximum payload exceeded")
+	require.NoError(t, store.Done(t.Context(), nil, list...))
+}
+
+func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(s.WaitForShutdown)
+	t.Cleanup(s.Shutdown)
+	require.True(t, s.ReadyForConnections(patience))
+	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), claims.NATSOptions{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
+}
+
+func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.NATS(t).ClientURL())
+	store := newNATS(t, nc, claims.NATSOptions{})
+	require.NoError(t, store.Check(t.Context()))
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	config := stream(t, nc, "").CachedInfo().Config
+	config.NoAck = true
+	_, err = js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	list, err := store.Claim(ctx, terms, "k")
+	requireFault(t, err, false, "deadline exceeded")
+	require.Equal(t, claims.Unknown, list[0].State)
+}

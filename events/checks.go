@@ -1,0 +1,173 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrNoCluster says that streams with replicas are asked of a server that is in no cluster.
+var ErrNoCluster = errors.New("the NATS server is in no cluster")
+
+const noCluster = 10074 // JSStreamReplicasNotSupportedErr of nats-server
+
+// inspect warns, once, of an existing stream that makes "durable" weaker than configured.
+func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
+	if _, before := p.seen.Load(name); before {
+		return nil
+	}
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", name, err)
+	}
+	p.seen.Store(name, true)
+	config := stream.CachedInfo().Config
+	entry := p.log.WithField("stream", name)
+	if config.Storage != jetstream.FileStorage {
+		entry.Warnf("the stream of %s is kept in memory: its events do not survive a restart of NATS", subject)
+	}
+	if config.Retention == jetstream.InterestPolicy {
+		entry.Warnf("the stream of %s keeps events for existing consumers only: without any they are dropped", subject)
+	}
+	if config.NoAck {
+		entry.Warnf("the stream of %s does not acknowledge: its events count as not stored, and are sent again", subject)
+	}
+	if config.Replicas < p.opts.Replicas {
+		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream", subject, config.Replicas, p.opts.Replicas)
+	}
+	if drift := drift(config); len(drift) > 0 {
+		entry.Warnf("the stream of %s is not as this node makes it: %s", subject, strings.Join(drift, ", "))
+	}
+	return nil
+}
+
+// usualWindow is the duplicate window of a stream that is made without a wish for another.
+const usualWindow = 2 * time.Minute
+
+// drift lists by which settings a stream may lose, refuse or double events that one made here would keep.
+func drift(c jetstream.StreamConfig) []string {
+	var list []string
+	note := func(differs bool, setting string, value any) {
+		if differs {
+			list = append(list, fmt.Sprintf("%s %v", setting, value))
+		}
+	}
+	note(c.MaxAge > 0, "max_age", c.MaxAge)
+	note(c.MaxMsgs > 0, "max_msgs", c.MaxMsgs)
+	note(c.MaxBytes > 0, "max_bytes", c.MaxBytes)
+	note(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject", c.MaxMsgsPerSubject)
+	note(c.MaxMsgSize > 0, "max_msg_size", c.MaxMsgSize)
+	note(c.Retention == jetstream.WorkQueuePolicy, "retention", c.Retention)
+	note(c.Discard != jetstream.DiscardOld, "discard", c.Discard)
+	note(c.Duplicates < usualWindow, "duplicate_window", c.Duplicates)
+	note(c.PersistMode != jetstream.DefaultPersistMode, "persist_mode", c.PersistMode)
+	note(c.Sealed, "sealed", true)
+	return list
+}
+
+// WarnOfServer warns, once, where NATS is a cluster and streams of these names have one copy only, and where
+// copies are behind. How often a server writes to its disk it tells nobody but its system account, which has
+// no JetStream: that cannot be checked from here.
+func (p *Publisher) WarnOfServer(ctx context.Context, names ...string) {
+	var single, behind []string
+	for _, name := range names {
+		stream, err := p.js.StreamNameBySubject(ctx, p.Subject(name))
+		if err != nil {
+			continue // Ensure has said so
+		}
+		s, err := p.js.Stream(ctx, stream)
+		if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Name == "" {
+			continue
+		}
+		info := s.CachedInfo()
+		if info.Config.Replicas == 1 {
+			single = append(single, stream)
+		}
+		if slices.ContainsFunc(info.Cluster.Replicas, func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current }) {
+			behind = append(behind, stream)
+		}
+	}
+	if len(single) > 0 {
+		p.log.Warnf("NATS is a cluster, but each event is on one server of it only, and away or lost with that one: set events.replicas to 3, and change the streams %s", strings.Join(single, ", "))
+	}
+	if len(behind) > 0 {
+		p.log.Warnf("not all replicas of the streams %s are there and up to date", strings.Join(behind, ", "))
+	}
+}
+
+// WarnOfOtherPrefix warns of consumers that wait for the same names under another prefix: they
+// would never see an event of this node. namespace is the cluster's.
+func (p *Publisher) WarnOfOtherPrefix(ctx context.Context, namespace string, names ...string) {
+	for _, other := range slices.Compact([]string{"", namespace}) {
+		if other == p.opts.Prefix {
+			continue
+		}
+		for _, name := range names {
+			p.warnOfConsumers(ctx, subject(other, name), p.Subject(name))
+		}
+	}
+}
+
+func (p *Publisher) warnOfConsumers(ctx context.Context, theirs, ours string) {
+	name, err := p.js.StreamNameBySubject(ctx, theirs)
+	if err != nil {
+		return // there is none
+	}
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil || !waitFor(ctx, stream, theirs) {
+		return
+	}
+	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use", theirs, ours)
+}
+
+// waitFor says whether a stream has a consumer for just this subject, be it by its filter or because
+// the stream has no other. Consumers of a wider stream may wait for anything.
+func waitFor(ctx context.Context, stream jetstream.Stream, subject string) bool {
+	list := stream.ListConsumers(ctx)
+	found := false
+	for consumer := range list.Info() { // to its end: a goroutine fills it
+		filters := append(consumer.Config.FilterSubjects, consumer.Config.FilterSubject)
+		if filters[0] == "" {
+			filters = stream.CachedInfo().Config.Subjects
+		}
+		found = found || slices.Contains(filters, subject)
+	}
+	return found
+}
+
+// WarnOfOtherPublishers warns of events of the same names that are stored under another prefix, where there are
+// none under this one: consumers here would never see them. namespace is the cluster's.
+func (p *Publisher) WarnOfOtherPublishers(ctx context.Context, namespace string, names ...string) {
+	for _, other := range slices.Compact([]string{"", namespace}) {
+		if other == p.opts.Prefix {
+			continue
+		}
+		for _, name := range names {
+			if p.stored(ctx, subject(other, name)) > 0 && p.stored(ctx, p.Subject(name)) == 0 {
+				p.log.Warnf("events are published to %s, but this node consumes %s: set events.prefix to what their publishers use", subject(other, name), p.Subject(name))
+			}
+		}
+	}
+}
+
+// stored is how many events of a subject there are.
+func (p *Publisher) stored(ctx context.Context, subject string) uint64 {
+	name, err := p.js.StreamNameBySubject(ctx, subject)
+	if err != nil {
+		return 0 // there is none
+	}
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil {
+		return 0
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return 0
+	}
+	return info.State.Subjects[subject]
+}

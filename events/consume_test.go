@@ -1,0 +1,596 @@
+package events_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events"
+)
+
+const (
+	node    = "node-1"
+	group   = "v2.sub"
+	durable = "v2_sub"
+)
+
+// watchful looks after consumers all the time.
+func watchful(_ *server.Options, o *events.Options) {
+	o.NodeID, o.CheckInterval = node, 50*time.Millisecond
+}
+
+// inbox is a handler that keeps what it gets, and fails as it is told to.
+type inbox struct {
+	mu   sync.Mutex
+	list []events.Delivery
+	fail func(events.Delivery) error
+	hold chan struct{} // a handler waits for it to be closed
+	came chan events.Delivery
+}
+
+func newInbox() *inbox { return &inbox{came: make(chan events.Delivery, 1000)} }
+
+func (i *inbox) handle(ctx context.Context, d *events.Delivery) error {
+	i.mu.Lock()
+	i.list = append(i.list, *d)
+	fail, hold := i.fail, i.hold
+	i.mu.Unlock()
+	i.came <- *d
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if fail != nil {
+		return fail(*d)
+	}
+	return nil
+}
+
+func (i *inbox) failing(fail func(events.Delivery) error) *inbox {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.fail = fail
+	return i
+}
+
+func always(text string) func(events.Delivery) error {
+	return func(events.Delivery) error { return errors.New(text) }
+}
+
+func (i *inbox) next(t *testing.T) events.Delivery {
+	t.Helper()
+	select {
+	case d := <-i.came:
+		return d
+	case <-time.After(generous):
+		require.Fail(t, "no event came")
+		return events.Delivery{}
+	}
+}
+
+func (i *inbox) payloads() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	list := []string{}
+	for _, d := range i.list {
+		list = append(list, string(d.Payload))
+	}
+	return list
+}
+
+func subscription(i *inbox) events.Subscription {
+	return events.Subscription{Name: name, Group: group, Service: group, MaxInFlight: 1, MaxRetries: 3, DeadLetters: "FAILED_MESSAGES", Handle: i.handle}
+}
+
+func (b *bench) consume(sub events.Subscription) *events.Consumer {
+	b.t.Helper()
+	return consumeWith(b.t, b.Publisher, sub)
+}
+
+func consumeWith(t *testing.T, p *events.Publisher, sub events.Subscription) *events.Consumer {
+	t.Helper()
+	c, err := p.Consume(t.Context(), sub)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = c.Stop(ctx) // a test of a broken one knows why
+	})
+	return c
+}
+
+// member is another node's publisher on the same server.
+func (b *bench) member(id string) *events.Publisher {
+	b.t.Helper()
+	p, err := events.New(b.connect(nats.ReconnectBufSize(-1)), events.Options{
+		Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: id, CheckInterval: 50 * time.Millisecond, Log: b.log,
+	})
+	require.NoError(b.t, err)
+	return p
+}
+
+func (b *bench) durable() *jetstream.ConsumerInfo {
+	b.t.Helper()
+	c, err := b.js.PushConsumer(b.t.Context(), stream, durable)
+	require.NoError(b.t, err)
+	return c.CachedInfo()
+}
+
+// settled waits until all that is stored has been settled.
+func (b *bench) settled() {
+	b.t.Helper()
+	last := b.info(stream).State.LastSeq
+	require.Eventually(b.t, func() bool {
+		c, err := b.js.PushConsumer(b.t.Context(), stream, durable)
+		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().AckFloor.Stream >= last
+	}, generous, 5*time.Millisecond)
+}
+
+func (b *bench) send(payloads ...string) {
+	b.t.Helper()
+	for _, p := range payloads {
+		require.NoError(b.t, b.publish("id-"+p, p))
+	}
+}
+
+func TestTheDurableIsMadeAsTheNodeAdapterMakesIt(t *testing.T) {
+	b := newBench(t, watchful)
+	b.consume(subscription(newInbox()))
+	ours := b.durable().Config
+
+	// What @moleculer/channels 0.1.8 asks for, in its own words.
+	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
+	request := fmt.Sprintf(`{"stream_name":%q,"config":{"deliver_policy":"new","ack_policy":"explicit","ack_wait":30000000000,
+		"replay_policy":"instant","max_ack_pending":1,"deliver_group":%q,"durable_name":%q,
+		"deliver_subject":"dev.node-1.v2.sub.%s","filter_subject":%q}}`, stream, stream, durable, subject, subject)
+	other := newBench(t, watchful)
+	other.ensure(name)
+	_, err := other.js.Conn().RequestWithContext(t.Context(), "$JS.API.CONSUMER.DURABLE.CREATE."+stream+"."+durable, []byte(request))
+	require.NoError(t, err)
+	theirs := other.durable().Config
+	ours.Metadata, theirs.Metadata, ours.Name, theirs.Name = nil, nil, "", ""
+	require.Equal(t, theirs, ours)
+}
+
+func TestAnotherGroupDeliversElsewhere(t *testing.T) {
+	b := newBench(t, watchful)
+	sub := subscription(newInbox())
+	sub.Group = "audit.log"
+	b.consume(sub)
+	c, err := b.js.PushConsumer(t.Context(), stream, "audit_log")
+	require.NoError(t, err)
+	require.Equal(t, "dev.node-1.v2.sub."+subject+".audit_log", c.CachedInfo().Config.DeliverSubject)
+	require.Equal(t, stream, c.CachedInfo().Config.DeliverGroup)
+}
+
+func TestAnEventIsHandledOnceAndAcknowledged(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	b.consume(subscription(in))
+	header := map[string][]string{"$requestID": {"r1"}}
+	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte(`{"n":1}`)))
+	d := in.next(t)
+	require.Equal(t, []any{name, subject, group, stream, uint64(1), 1, `{"n":1}`}, []any{d.Name, d.Subject, d.Group, d.Stream, d.Sequence, d.Attempt, string(d.Payload)})
+	require.Equal(t, map[string][]string{"$requestID": {"r1"}, "Nats-Msg-Id": {"m1"}}, d.Header)
+	require.WithinDuration(t, time.Now(), d.Time, generous)
+	b.settled()
+	require.Len(t, in.payloads(), 1)
+	require.Empty(t, b.warnings())
+}
+
+func TestWhatWasThereBeforeTheGroupIsNotItsOwn(t *testing.T) {
+	b := newBench(t, watchful)
+	b.ensure(name)
+	b.send("before")
+	in := newInbox()
+	b.consume(subscription(in))
+	b.send("after")
+	require.Equal(t, "after", string(in.next(t).Payload))
+}
+
+func TestTheMembersOfAGroupShareItsEvents(t *testing.T) {
+	b := newBench(t, watchful)
+	one, two := newInbox(), newInbox()
+	sub := subscription(one)
+	sub.MaxInFlight = 20
+	b.consume(sub)
+	sub.Handle = two.handle
+	consumeWith(t, b.member("node-2"), sub)
+	var want []string
+	for i := range 200 {
+		want = append(want, fmt.Sprint(i))
+	}
+	b.send(want...)
+	b.settled()
+	require.ElementsMatch(t, want, append(one.payloads(), two.payloads()...))
+	require.NotEmpty(t, one.payloads())
+	require.NotEmpty(t, two.payloads())
+}
+
+func TestOneAtATimeIsInOrder(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(func(d events.Delivery) error {
+		if string(d.Payload) == "3" && d.Attempt == 1 {
+			return errors.New("once")
+		}
+		return nil
+	})
+	b.consume(subscription(in))
+	b.send("1", "2", "3", "4", "5")
+	b.settled()
+	require.Equal(t, []string{"1", "2", "3", "3", "4", "5"}, in.payloads())
+}
+
+func TestNoMoreAreHandledAtOnceThanWanted(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	in.hold = make(chan struct{})
+	sub := subscription(in)
+	sub.MaxInFlight = 100 // the durable's
+	require.NoError(t, b.consume(by(sub, newInbox())).Stop(t.Context()))
+	sub.MaxInFlight = 3
+	b.consume(sub)
+	b.send("1", "2", "3", "4", "5", "6")
+	for range 3 {
+		in.next(t)
+	}
+	require.Eventually(t, func() bool { return b.durable().NumAckPending == 6 }, generous, 5*time.Millisecond)
+	require.Len(t, in.payloads(), 3)
+	close(in.hold)
+	b.settled()
+	require.Len(t, in.payloads(), 6)
+	requireTexts(t, []string{"the group handles 100 event(s) at once, as the durable v2_sub was made, not 3 (maxInFlight)"}, b.warnings())
+}
+
+// by is a subscription with another handler.
+func by(sub events.Subscription, in *inbox) events.Subscription {
+	sub.Handle = in.handle
+	return sub
+}
+
+func TestWhatFailsComesAgainAfterARest(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(func(d events.Delivery) error {
+		if d.Attempt < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	sub := subscription(in)
+	sub.Backoff = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond}
+	b.consume(sub)
+	b.send("x")
+	first, began := in.next(t), time.Now()
+	second := in.next(t)
+	require.GreaterOrEqual(t, time.Since(began), 95*time.Millisecond)
+	third := in.next(t)
+	require.GreaterOrEqual(t, time.Since(began), 290*time.Millisecond)
+	require.Equal(t, []int{1, 2, 3}, []int{first.Attempt, second.Attempt, third.Attempt})
+	b.settled()
+	require.Empty(t, b.stored("dev_FAILED_MESSAGES"))
+}
+
+// tellingError tells of itself as a service's errors do.
+type tellingError struct{ permanent bool }
+
+func (tellingError) Error() string     { return "told" }
+func (e tellingError) Permanent() bool { return e.permanent }
+func (tellingError) ErrorHeader() map[string]string {
+	return map[string]string{"x-error-name": "MoleculerError", "x-error-message": "to\nld", "x-error-code": "404"}
+}
+
+func TestWhatIsGivenUpGoesToTheDeadLettersAsItWas(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(func(events.Delivery) error { return tellingError{} })
+	b.consume(subscription(in))
+	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
+	header := map[string][]string{"$requestID": {"r1"}, "$meta": {meta}, "x-error-message": {"of an earlier life"}, "Nats-Expected-Stream": {stream}}
+	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte("\x00 any bytes")))
+	b.settled()
+	require.Len(t, in.payloads(), 3)
+
+	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, s.CachedInfo().State.Msgs)
+	dead, err := s.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, "\x00 any bytes", string(dead.Data))
+	require.NotEmpty(t, dead.Header["x-error-timestamp"])
+	delete(dead.Header, "x-error-timestamp")
+	delete(dead.Header, "Nats-Msg-Id")
+	require.Equal(t, nats.Header{
+		"$requestID": {"r1"}, "$meta": {meta}, "x-original-channel": {subject}, "x-original-group": {group}, "x-original-message-id": {"m1"},
+		"x-error-name": {"MoleculerError"}, "x-error-message": {"to ld"}, "x-error-code": {"404"},
+	}, dead.Header)
+}
+
+func TestWhatIsPermanentIsGivenUpAtOnce(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(func(events.Delivery) error { return tellingError{permanent: true} })
+	b.consume(subscription(in))
+	b.send("x")
+	b.settled()
+	require.Len(t, in.payloads(), 1)
+	require.Len(t, b.stored("dev_FAILED_MESSAGES"), 1)
+}
+
+func TestWithoutDeadLettersWhatIsGivenUpIsDroppedAndSaid(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(always("no"))
+	sub := subscription(in)
+	sub.DeadLetters, sub.MaxRetries = "", 0
+	b.consume(sub)
+	b.send("x")
+	b.settled()
+	require.Len(t, in.payloads(), 1)
+	require.NotContains(t, b.streams(), "dev_FAILED_MESSAGES")
+	requireTexts(t, []string{"event not handled, and dropped: dead letters are off"}, b.warnings())
+}
+
+func TestAnEventThatCannotBeMovedToTheDeadLettersIsNotLost(t *testing.T) {
+	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) { o.Timeout = 200 * time.Millisecond })
+	in := newInbox().failing(always("no"))
+	sub := subscription(in)
+	sub.MaxRetries = 1
+	b.consume(sub)
+	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
+	require.NoError(t, err)
+	config := s.CachedInfo().Config
+	config.MaxMsgs, config.Discard = 1, jetstream.DiscardNew // and it is full
+	_, err = b.js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.NoError(t, b.Store(t.Context(), "FAILED_MESSAGES", "older", nil, nil))
+
+	b.send("x")
+	for i := range 3 {
+		require.Equal(t, i+1, in.next(t).Attempt)
+	}
+	require.Contains(t, b.warnings(), "event not handled, and not moved to FAILED_MESSAGES either: it comes again")
+	require.NoError(t, s.DeleteMsg(t.Context(), 1))
+	b.settled()
+	require.EqualValues(t, 1, b.info("dev_FAILED_MESSAGES").State.Msgs)
+}
+
+func TestADeadLetterThatItsErrorMakesTooLargeGoesWithoutIt(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox().failing(always(strings.Repeat("x", 3000)))
+	b.create(jetstream.StreamConfig{Name: "dev_FAILED_MESSAGES", Subjects: []string{"dev.FAILED_MESSAGES"}, MaxMsgSize: 1000})
+	b.consume(subscription(in))
+	b.send("x")
+	b.settled()
+	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
+	require.NoError(t, err)
+	dead, err := s.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{subject}, dead.Header["x-original-channel"])
+	require.Empty(t, dead.Header["x-error-message"])
+}
+
+// brief makes the durable with a short ack wait, as a Node service may have.
+func (b *bench) brief(wait time.Duration) {
+	b.t.Helper()
+	b.ensure(name)
+	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
+		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject, DeliverGroup: stream,
+		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait, MaxAckPending: 1,
+	})
+	require.NoError(b.t, err)
+}
+
+func TestAHandlerThatTakesLongKeepsItsEvent(t *testing.T) {
+	b := newBench(t, watchful)
+	b.brief(300 * time.Millisecond)
+	in, other := newInbox(), newInbox()
+	in.hold = make(chan struct{})
+	b.consume(subscription(in))
+	b.send("long")
+	in.next(t)
+	consumeWith(t, b.member("node-2"), subscription(other)) // would be given it, too
+	began := b.durable()
+	long := time.NewTimer(1200 * time.Millisecond) // four times what the server waits
+	<-long.C
+	close(in.hold)
+	b.settled()
+	require.Len(t, in.payloads(), 1)
+	require.Empty(t, other.payloads())
+	require.Equal(t, began.NumRedelivered, b.durable().NumRedelivered)
+}
+
+func TestWhatACrashedMemberHadComesToAnother(t *testing.T) {
+	b := newBench(t, watchful)
+	b.brief(300 * time.Millisecond)
+	crashed, other := newInbox(), newInbox()
+	crashed.hold = make(chan struct{})
+	defer close(crashed.hold)
+	nc := b.connect(nats.ReconnectBufSize(-1))
+	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Second, NodeID: "node-3", Log: b.log})
+	require.NoError(t, err)
+	consumeWith(t, p, subscription(crashed))
+	b.send("x")
+	crashed.next(t)
+	nc.Close() // nobody is told
+	b.consume(subscription(other))
+	d := other.next(t)
+	require.Equal(t, "x", string(d.Payload))
+	require.Equal(t, 2, d.Attempt)
+	b.settled()
+}
+
+func TestAStopWaitsForWhatRunsAndLeavesTheDurable(t *testing.T) {
+	b := newBench(t, watchful)
+	in, other := newInbox(), newInbox()
+	in.hold = make(chan struct{})
+	sub := subscription(in)
+	sub.MaxInFlight = 2
+	c := b.consume(sub)
+	b.send("1", "2", "3")
+	in.next(t)
+	in.next(t)
+	stopped := make(chan error, 1)
+	go func() { stopped <- c.Stop(t.Context()) }()
+	require.Eventually(t, func() bool { return !b.durable().PushBound }, generous, 5*time.Millisecond)
+	require.Empty(t, stopped)
+	close(in.hold)
+	require.NoError(t, <-stopped)
+	require.NoError(t, c.Stop(t.Context()), "again does nothing")
+	require.ElementsMatch(t, []string{"1", "2"}, in.payloads())
+
+	consumeWith(t, b.member("node-2"), subscription(other))
+	require.Equal(t, "3", string(other.next(t).Payload), "goes on where the group was")
+	b.settled()
+}
+
+func TestWhatAStoppedMemberHasNotBegunGoesToOthersAtOnce(t *testing.T) {
+	b := newBench(t, watchful)
+	in, other := newInbox(), newInbox()
+	in.hold = make(chan struct{})
+	sub := subscription(in)
+	sub.MaxInFlight = 5
+	require.NoError(t, b.consume(by(sub, newInbox())).Stop(t.Context()))
+	sub.MaxInFlight = 1
+	c := b.consume(sub)
+	b.send("1", "2", "3")
+	in.next(t)
+	require.Eventually(t, func() bool { return b.durable().NumAckPending == 3 }, generous, 5*time.Millisecond)
+	consumeWith(t, b.member("node-2"), by(sub, other))
+	go close(in.hold)
+	require.NoError(t, c.Stop(t.Context()))
+	b.settled()
+	all := append(in.payloads(), other.payloads()...)
+	slices.Sort(all)
+	require.Equal(t, []string{"1", "2", "3"}, all)
+}
+
+func TestAStopThatTakesTooLongSaysSoAndEndsTheHandlers(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	in.hold = make(chan struct{}) // until its context ends
+	c := b.consume(subscription(in))
+	b.send("1")
+	in.next(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := c.Stop(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "1 handler(s) of "+subject+" still run")
+	other := newInbox()
+	consumeWith(t, b.member("node-2"), subscription(other))
+	require.Equal(t, 2, other.next(t).Attempt, "it is given back")
+	b.settled()
+}
+
+func TestARestartOfTheServerIsSurvived(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	in.hold = make(chan struct{})
+	b.consume(subscription(in))
+	b.send("1", "2")
+	in.next(t)
+	b.stop()
+	close(in.hold) // what was handled meanwhile is told as soon as there is somebody to tell
+	b.start()
+	b.reconnected()
+	b.send("3")
+	b.settled()
+	require.Equal(t, []string{"1", "2", "3"}, in.payloads())
+}
+
+func TestADeletedConsumerIsMadeAgainAndGoesOn(t *testing.T) {
+	for what, remove := range map[string]func(*bench) error{
+		"the durable": func(b *bench) error { return b.js.DeleteConsumer(b.t.Context(), stream, durable) },
+		"the stream":  func(b *bench) error { return b.js.DeleteStream(b.t.Context(), stream) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t, watchful)
+			in := newInbox()
+			b.consume(subscription(in))
+			b.send("1")
+			in.next(t)
+			b.settled()
+			created := b.durable().Created
+			require.NoError(t, remove(b))
+			b.send("2") // which is stored while nobody consumes
+			require.Eventually(t, func() bool {
+				c, err := b.js.PushConsumer(t.Context(), stream, durable)
+				return err == nil && c.CachedInfo().Created.After(created)
+			}, generous, 5*time.Millisecond)
+			b.send("3")
+			require.Eventually(t, func() bool {
+				got := in.payloads()
+				return slices.Contains(got, "2") && slices.Contains(got, "3")
+			}, generous, 5*time.Millisecond)
+			b.settled()
+			require.Contains(t, b.warnings(), "the durable v2_sub of stream "+stream+" is gone, making it again")
+		})
+	}
+}
+
+func TestADurableThatSomebodyHasMadeAnewIsFollowed(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	b.consume(subscription(in))
+	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
+	_, err := b.js.CreatePushConsumer(t.Context(), stream, jetstream.ConsumerConfig{
+		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere", DeliverGroup: stream,
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
+	})
+	if !errors.Is(err, jetstream.ErrConsumerExists) { // ours was faster
+		require.NoError(t, err)
+	}
+	b.send("1")
+	require.Equal(t, "1", string(in.next(t).Payload))
+	b.settled()
+}
+
+func TestADurableOfSomethingElseIsRefused(t *testing.T) {
+	for test, want := range map[string]struct {
+		config jetstream.ConsumerConfig
+		says   string
+	}{
+		"a pull consumer": {jetstream.ConsumerConfig{Durable: durable, AckPolicy: jetstream.AckExplicitPolicy}, "is a pull consumer"},
+		"no group":        {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", AckPolicy: jetstream.AckExplicitPolicy}, `has the deliver group ""`},
+		"another group":   {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: "other", AckPolicy: jetstream.AckExplicitPolicy}, `has the deliver group "other"`},
+		"another subject": {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: stream, FilterSubject: "dev.hios.other", AckPolicy: jetstream.AckExplicitPolicy}, "is for dev.hios.other"},
+		"no acks":         {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckNonePolicy}, "does not take an ack for each event"},
+	} {
+		t.Run(test, func(t *testing.T) {
+			b := newBench(t, watchful)
+			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{"dev.hios.>"}})
+			var err error
+			if want.config.DeliverSubject == "" {
+				_, err = b.js.CreateConsumer(t.Context(), stream, want.config)
+			} else {
+				_, err = b.js.CreatePushConsumer(t.Context(), stream, want.config)
+			}
+			require.NoError(t, err)
+			_, err = b.Consume(t.Context(), subscription(newInbox()))
+			require.ErrorContains(t, err, "consume "+subject+" in group "+group+": ")
+			require.ErrorContains(t, err, want.says)
+		})
+	}
+}
+
+func TestADurableThatForgetsIsWarnedOf(t *testing.T) {
+	b := newBench(t, watchful)
+	b.ensure(name)
+	_, err := b.js.CreatePushConsumer(t.Context(), stream, jetstream.ConsumerConfig{
+		Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1, MaxDeliver: 2,
+	})
+	require.NoError(t, err)
+	b.consume(subscription(newInbox()))
+	requireTexts(t, []string{"delivers an event 2 time(s) and then forgets it"}, b.warnings())
+}

@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/claims"
+)
+
+// A repeated webhook's messages are told by their event's id for as long as the stream remembers it: two minutes,
+// unless its configuration says otherwise. A channel whose setting dedup asks for it has them told for as
+// long as the platform may repeat them, by the claims that all nodes share.
+const (
+	// publishLease is how long the publishing of a webhook's messages may take.
+	publishLease = time.Minute
+	// defaultHorizon is how long a platform that does not say may repeat a webhook.
+	defaultHorizon = 24 * time.Hour
+)
+
+// claimed is a batch's claims: those of messages that this call publishes for the first time.
+type claimed struct {
+	store claims.Store
+	list  []claims.Claim // of each message
+}
+
+// claim finds out which messages of a webhook have been published before. Where the claims cannot be asked the
+// webhook is taken in all the same: repeated within the stream's memory it is still told.
+func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Channel, messages []Message) *claimed {
+	keys := make([]string, len(messages))
+	for i := range messages {
+		if messages[i].DedupKey == "" {
+			messages[i].DedupKey = dedupKey(&messages[i])
+		}
+		keys[i] = "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":" + messages[i].DedupKey
+	}
+	terms := claims.Terms{Lease: publishLease, TTL: cmp.Or(s.def.RetryHorizon, defaultHorizon), TakeOver: true}
+	list, err := s.runtime.Claims.Claim(ctx, terms, keys...)
+	if err != nil {
+		s.logFor(req, ch).WithError(err).Warn("repeated messages cannot be told by the claims at the moment, only by the stream")
+	}
+	for len(list) < len(messages) {
+		list = append(list, claims.Claim{})
+	}
+	return &claimed{s.runtime.Claims, list}
+}
+
+// isDone says whether a message was published before. One that another call is at is published here too,
+// under the same id: whoever answers success must have seen it stored.
+func (c *claimed) isDone(i int) bool { return c != nil && c.list[i].State == claims.Done }
+
+// settle keeps which messages are published, and gives back the claims of all others.
+func (c *claimed) settle(ctx context.Context, stored []bool) error {
+	if c == nil {
+		return nil
+	}
+	var done, rest []claims.Claim
+	for i, claim := range c.list {
+		switch {
+		case claim.State == claims.Mine && stored[i]:
+			done = append(done, claim)
+		case claim.State == claims.Mine, claim.State == claims.Unknown && claim.Key != "" && !stored[i]:
+			rest = append(rest, claim)
+		}
+	}
+	if len(rest) > 0 {
+		if err := c.store.Release(ctx, rest...); err != nil {
+			return err
+		}
+	}
+	if len(done) == 0 {
+		return nil
+	}
+	return c.store.Done(ctx, nil, done...)
+}
+
+// generation changes with a channel's credentials: another bot of the same channel counts its messages anew.
+func generation(ch *Channel) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(ch.Credentials)) {
+		h.Write([]byte(name + "\x00" + ch.Credentials[name] + "\x00"))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// conversations joins, in one order for all, the places of the conversations that messages belong to.
+func (s *platformService) conversations(ch *Channel, messages []Message) places {
+	var list places
+	seen := map[ID]bool{}
+	for i := range messages {
+		if id := messages[i].ConversationID; !seen[id] {
+			seen[id] = true
+			list = append(list, s.talks.join(ch.ID+"\x00"+string(id)))
+		}
+	}
+	return list
+}
+
+// places are several, of which each has to be waited for.
+type places []*place
+
+func (l places) wait(ctx context.Context) error {
+	for _, p := range l {
+		if err := p.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l places) leave() {
+	for _, p := range l {
+		p.leave()
+	}
+}

@@ -1,0 +1,61 @@
+package integrationtest
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// testFailures has the API refuse the first message in each of the platform's ways.
+func testFailures(t *testing.T, p Platform) {
+	t.Helper()
+	type refused struct {
+		*bench
+		result json.RawMessage
+		err    error
+	}
+	all := make([]refused, len(p.Failures))
+	var wg sync.WaitGroup
+	for i, f := range p.Failures { // all at once, for they wait for the factory to try again
+		all[i].bench = newBench(t, p)
+		all[i].fake.play(trouble{Answer: f.Answer})
+		wg.Go(func() { all[i].result, all[i].err = all[i].attempt(p.Sends[0].Message, time.Minute) })
+	}
+	wg.Wait()
+	for i, f := range p.Failures {
+		t.Run(f.Name, func(t *testing.T) {
+			b := all[i].bench
+			outer := b.tb
+			b.tb = t
+			t.Cleanup(func() { b.tb = outer })
+			v := b.told(all[i].result, all[i].err)
+			require.Equal(t, f.Kind, v.kind, "%+v", v)
+			require.Equal(t, f.Code, v.code, "%+v", v)
+			require.Equal(t, f.PlatformCode, v.platformCode, "%+v", v)
+			require.Equal(t, f.retryable(), v.retryable, "%+v", v)
+			if f.retryable() { // others are not told how long to wait
+				require.Equal(t, f.RetryAfter, v.retryAfter, "%+v", v)
+			}
+			require.Len(t, b.fake.seen(), f.calls(), "calls of the API")
+		})
+	}
+}
+
+func (f Failure) retryable() bool {
+	return slices.Contains([]integration.ErrorKind{integration.ErrThrottled, integration.ErrTransient}, f.Kind)
+}
+
+// calls is how often the API is asked to do what it refuses like this.
+func (f Failure) calls() int {
+	if f.Calls != 0 || !f.retryable() || f.RetryAfter > patience {
+		return cmp.Or(f.Calls, 1)
+	}
+	return attempts
+}

@@ -1,0 +1,116 @@
+package integrationtest
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// vector is a signature that is known to be right: an example of the platform's documentation, or one that another
+// implementation has computed.
+type vector struct {
+	Platform     string            `json:"platform"`
+	Source       string            `json:"source"`
+	Key          string            `json:"key"`
+	PublicKeyHex string            `json:"public_key_hex"`
+	Body         string            `json:"body"`
+	Headers      map[string]string `json:"headers"`
+}
+
+// testVectors holds the platform to signatures from elsewhere, and to each of their bytes.
+func testVectors(t *testing.T, p Platform) {
+	t.Helper()
+	file := filepath.Join(Shared(t), "signature_vectors.json")
+	data, err := os.ReadFile(file) // #nosec G304 -- of the test
+	if os.IsNotExist(err) {
+		t.Logf("no signatures from elsewhere: %s is not here", file)
+		return
+	}
+	require.NoError(t, err)
+	var all []vector
+	require.NoError(t, json.Unmarshal(data, &all))
+	all = slices.DeleteFunc(all, func(v vector) bool { return v.Platform != p.Definition.Spec.Platform })
+	t.Logf("%d signatures from elsewhere", len(all))
+	for i, v := range all {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { v.test(t, p) })
+	}
+}
+
+func (v vector) test(t *testing.T, p Platform) {
+	t.Helper()
+	validator, ok := p.Definition.Platform.(integration.SignatureValidator)
+	require.True(t, ok)
+	body := []byte(v.Body)
+	if v.Body == "" { // where it is not signed
+		body = p.Webhooks[0].Body
+	}
+	proves := p.proves(t)
+	check := func(secret string, body []byte, headers map[string]string) error {
+		ch := p.Channel("http://127.0.0.1")
+		for _, name := range proves {
+			ch.Credentials[name] = secret
+		}
+		w := webhookOf(ch, body, headers)
+		w.Timestamp = v.time()
+		return validator.ValidateSignature(w)
+	}
+	secret := v.Key + v.PublicKeyHex // it has one of them
+	require.NoError(t, check(secret, body, v.Headers), "%s", v.Source)
+	for i := range secret {
+		require.Error(t, check(string(flippedAt([]byte(secret), i)), body, v.Headers), "with another byte %d of the secret", i)
+	}
+	for i := range v.Body {
+		require.Error(t, check(secret, flippedAt(body, i), v.Headers), "with another byte %d of the body", i)
+	}
+	for name, value := range v.Headers {
+		for i := range value {
+			headers := maps.Clone(v.Headers)
+			headers[name] = string(flippedAt([]byte(value), i))
+			require.Error(t, check(secret, body, headers), "with another byte %d of %s", i, name)
+		}
+	}
+}
+
+// time is when the vector was signed, where that was signed too.
+func (v vector) time() time.Time {
+	for _, value := range v.Headers {
+		const digits = len("1700000000")
+		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && len(value) == digits {
+			return time.Unix(seconds, 0)
+		}
+	}
+	return Now()
+}
+
+// Shared is the folder of payloads and signatures from elsewhere. It lies beside the project, or beside a folder
+// that the project lies in, on its authors' machines only: they are not ours to ship.
+func Shared(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.Getwd()
+	require.NoError(tb, err)
+	var beside string
+	for root := ""; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && root == "" {
+			root = dir
+		}
+		if root == "" {
+			continue
+		}
+		folder := filepath.Join(filepath.Dir(dir), "shared", "fixtures")
+		if _, err := os.Stat(folder); err == nil {
+			return folder
+		}
+		beside = cmp.Or(beside, folder)
+	}
+	return beside
+}

@@ -1,0 +1,132 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/claims"
+)
+
+// Sends with an idempotency key are carried out once: whoever comes with the same key gets the same answer.
+const (
+	// sendLease is how long a send may take before it counts as abandoned: its own bound, and what the
+	// storing of its outcome may take.
+	sendLease = sendTimeout + 2*outcomeTimeout
+	// sendMemory is how long a key is known.
+	sendMemory = 24 * time.Hour
+	// lookAgain is the pause between two looks at a send that another call is at.
+	lookAgain = 100 * time.Millisecond
+	// maxIdempotencyKey is in bytes.
+	maxIdempotencyKey = 255
+)
+
+// answer is what became of a send, as it is kept for those who ask again.
+type answer struct {
+	Result *SendResult `json:"result,omitempty"`
+	Error  *SendError  `json:"error,omitempty"`
+}
+
+// once sends, unless a send with the key is known: then it gives that one's answer.
+func (s *platformService) once(ctx context.Context, req *action.Request, ch *Channel, key string, send func(context.Context) (any, error)) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	key = "send:" + s.def.Spec.Platform + ":" + ch.ID + ":" + key
+	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
+	for held := false; ; held = true {
+		list, err := s.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
+		if err != nil && held && ctx.Err() != nil {
+			return nil, busy
+		}
+		if err != nil {
+			s.logFor(req, ch).WithError(err).Warn("an idempotency key cannot be looked up")
+			return nil, &Error{Kind: ErrTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
+		}
+		switch claim := list[0]; claim.State {
+		case claims.Mine:
+			result, err := send(ctx)
+			s.keepAnswer(ctx, req, ch, claim, result, err)
+			return result, err
+		case claims.Done:
+			return givenBefore(claim.Result)
+		case claims.Abandoned:
+			return nil, &Error{
+				Kind: ErrUnknown, Code: "SEND_ABANDONED",
+				Message: "a send with this idempotency key was begun and never finished; it may have been carried out",
+			}
+		default: // another call is at it
+		}
+		pause := time.NewTimer(lookAgain)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, busy
+		}
+	}
+}
+
+// keepAnswer remembers what became of a send, or forgets it where nothing was sent and it may be tried again.
+func (s *platformService) keepAnswer(ctx context.Context, req *action.Request, ch *Channel, claim claims.Claim, result any, failure error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
+	defer cancel()
+	var a answer
+	a.Result, _ = result.(*SendResult)
+	if e := (*Error)(nil); errors.As(failure, &e) {
+		a.Error = e.asSendError()
+	}
+	if a.mayPass() {
+		if err := s.runtime.Claims.Release(ctx, claim); err != nil {
+			s.logFor(req, ch).WithError(err).Warn("an idempotency key could not be given back: it stays taken for a while")
+		}
+		return
+	}
+	encoded, err := json.Marshal(a)
+	if err == nil {
+		err = s.runtime.Claims.Done(ctx, encoded, claim)
+	}
+	if err != nil {
+		s.logFor(req, ch).WithError(err).Error("the answer of a send could not be kept under its idempotency key")
+	}
+}
+
+// mayPass says whether nothing was sent for a reason that the same message may outlive: trouble that passes, or
+// credentials that are mended.
+func (a *answer) mayPass() bool {
+	e := a.Error
+	if e == nil && a.Result != nil {
+		e = a.Result.Error
+	}
+	return e != nil && (e.Retryable || e.Class == ErrAuth)
+}
+
+// givenBefore is the answer that was given to the first call with a key.
+func givenBefore(kept []byte) (any, error) {
+	var a answer
+	if err := json.Unmarshal(kept, &a); err != nil {
+		return nil, &Error{Kind: ErrUnknown, Code: "SEND_ABANDONED", Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
+	}
+	if e := a.Error; e != nil {
+		return nil, e.asError()
+	}
+	return a.Result, nil
+}
+
+// asSendError is the error as a SendResult carries it.
+func (e *Error) asSendError() *SendError {
+	return &SendError{
+		Message: e.Message, Code: e.Code, Class: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),
+		PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
+	}
+}
+
+// asError is the reverse of [Error.asSendError].
+func (e *SendError) asError() *Error {
+	return &Error{
+		Kind: cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
+	}
+}

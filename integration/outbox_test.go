@@ -1,0 +1,139 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events/spool"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// shelf is a spool that lists what is put.
+type shelf struct {
+	mu    sync.Mutex
+	ids   []string
+	holds bool
+	err   error
+}
+
+func (s *shelf) Put(_ context.Context, e spool.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.ids = append(s.ids, e.Key+" "+e.Name+" "+e.MsgID)
+	}
+	return s.err
+}
+
+func (s *shelf) Holds(string) bool { return s.holds }
+
+// withShelf makes a bench whose stream takes nothing.
+func withShelf(t *testing.T) (*bench, *shelf) {
+	t.Helper()
+	b, s := newBench(t), &shelf{}
+	b.runtime.Spool = s
+	b.events.fail = func(event) error { return errors.New("no response from stream") }
+	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1"}, {ID: "2", DedupKey: "2"}}
+	return b, s
+}
+
+func TestWhatBecameOfASendIsNotLostWhenTheStreamIsAway(t *testing.T) {
+	b, s := withShelf(t)
+	b.platform.sending = failing()
+	result, err := b.send()
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success":true,"messageId":"42:7","metadata":{"chatId":"42"}}`, toJSON(t, result))
+	require.Len(t, s.ids, 1)
+	require.Regexp(t, `^c1 hios.processing.message.sent parrot:c1:sent:`, s.ids[0])
+}
+
+func TestAWebhookThatThePlatformSendsAgainIsRefusedWhenTheStreamIsAway(t *testing.T) {
+	b, s := withShelf(t)
+	_, err := b.receive(webhookParams())
+	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
+	require.Empty(t, s.ids)
+}
+
+func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
+	for name, change := range map[string]func(*bench){
+		"by the platform": func(b *bench) { b.def.SendsOnce = true },
+		"by the channel":  func(b *bench) { b.store.channel.Settings = map[string]string{"spool": "on"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, s := withShelf(t)
+			change(b)
+			result, err := b.receive(webhookParams())
+			require.NoError(t, err)
+			require.JSONEq(t, `{"success":true,"messages":2,"failed":0}`, toJSON(t, result))
+			require.Equal(t, []string{"c1 hios.processing.message.received parrot:c1:1", "c1 hios.processing.message.received parrot:c1:2"}, s.ids)
+		})
+	}
+	t.Run("unless the channel says otherwise", func(t *testing.T) {
+		b, _ := withShelf(t)
+		b.def.SendsOnce = true
+		b.store.channel.Settings = map[string]string{"spool": "off"}
+		_, err := b.receive(webhookParams())
+		requireError(t, err, 503, "EVENTS_UNAVAILABLE")
+	})
+}
+
+func TestWhileEventsWaitLaterOnesWaitBehindThem(t *testing.T) {
+	b, s := withShelf(t)
+	b.def.SendsOnce, s.holds, b.events.fail = true, true, nil
+	_, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.Len(t, s.ids, 2)
+	require.Empty(t, b.events.events, "the stream would take it, before what came before")
+}
+
+func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := withShelf(t)
+		b.def.SendsOnce, b.def.AnswerWithin = true, 3*time.Second
+		b.runtime.Events = silent{b.events}
+		started := time.Now()
+		_, err := b.receive(webhookParams())
+		require.NoError(t, err)
+		require.Equal(t, 1500*time.Millisecond, time.Since(started), "for all messages together")
+		require.Len(t, s.ids, 2)
+	})
+}
+
+// silent is a stream that never answers.
+type silent struct{ *publisher }
+
+func (s silent) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
+	s.publisher.Publish(name, msgID, header, payload)
+	return func(ctx context.Context) (bool, error) {
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
+}
+
+func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {
+	b, s := withShelf(t)
+	b.def.SendsOnce, s.err = true, spool.ErrFull
+	_, err := b.receive(webhookParams())
+	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
+}
+
+func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
+	b, s := withShelf(t)
+	b.def.SendsOnce = true
+	b.events.fail = func(e event) error {
+		if e.Name == integration.DeadLetters {
+			return nil
+		}
+		return rejected{errors.New("too large")}
+	}
+	result, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success":true,"messages":0,"failed":2}`, toJSON(t, result))
+	require.Empty(t, s.ids)
+}

@@ -1,0 +1,262 @@
+// Package events shows operators the reliable events and the dead letters, replays and drops them: the service of
+// that name in the cluster, and what the command line does with them. Both go through a [Desk].
+//
+// It knows neither what the events mean nor who consumes them, and shows no secrets.
+package events
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Desk is what operators do with reliable events. Safe for concurrent use.
+type Desk struct {
+	Archive *events.Archive
+	Names   []string // of the events that are shown when none is named
+	Queue   string   // of dead letters, where none is named
+	Secrets integration.Secrets
+	Now     func() time.Time
+}
+
+// Count tells how many events of a name there are, and how old.
+type Count struct {
+	Name   string `json:"name"`
+	Count  int    `json:"count"`
+	Oldest *Age   `json:"oldest,omitempty"`
+	Newest *Age   `json:"newest,omitempty"`
+}
+
+// Age is a moment, and how long ago it was.
+type Age struct {
+	Timestamp int64  `json:"timestamp"` // ms
+	Age       string `json:"age"`       // such as 3h12m0s
+}
+
+func (d *Desk) age(t time.Time) *Age {
+	if t.IsZero() {
+		return nil
+	}
+	return &Age{t.UnixMilli(), d.Now().Sub(t).Round(time.Second).String()}
+}
+
+func (d *Desk) count(name string, s events.Summary) Count {
+	return Count{Name: name, Count: s.Count, Oldest: d.age(s.Oldest), Newest: d.age(s.Newest)}
+}
+
+// View is an event as it is shown: without secrets.
+type View struct {
+	Sequence  uint64            `json:"sequence"`
+	Subject   string            `json:"subject"`
+	MessageID string            `json:"messageId,omitempty"`
+	TenantID  string            `json:"tenantId,omitempty"`
+	Stored    *Age              `json:"stored"`
+	Original  *Original         `json:"original,omitempty"` // of a dead letter
+	Headers   map[string]string `json:"headers,omitempty"`
+	Meta      any               `json:"meta,omitempty"`
+	Payload   any               `json:"payload,omitempty"`
+}
+
+// Original is what a dead letter was.
+type Original struct {
+	Subject string `json:"subject"`
+	Group   string `json:"group,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Choice chooses events; its zero value chooses all.
+type Choice struct {
+	Since      *time.Time `json:"since" params:"optional"`
+	Until      *time.Time `json:"until" params:"optional"`
+	After      uint64     `json:"after" params:"optional|convert"`               // the last sequence of the page before
+	Sequences  []uint64   `json:"sequences" params:"optional"`                   // only these
+	MessageIDs []string   `json:"messageIds" params:"optional"`                  // only those of these ids
+	Subject    string     `json:"subject" params:"optional"`                     // of dead letters: where they were, with or without the prefix
+	Group      string     `json:"group" params:"optional"`                       // of dead letters: who gave them up
+	Limit      int        `json:"limit" params:"optional|integer|min:0|convert"` // zero is no limit
+}
+
+// Allowed says which events somebody gets to see, by their tenant; nil is all.
+type Allowed func(tenantID string) bool
+
+func (d *Desk) query(c Choice, allowed Allowed) events.Query {
+	q := events.Query{After: c.After, Sequences: c.Sequences, MessageIDs: c.MessageIDs, Limit: c.Limit}
+	if c.Since != nil {
+		q.Since = *c.Since
+	}
+	if c.Until != nil {
+		q.Until = *c.Until
+	}
+	q.Match = func(r *events.Record) bool {
+		switch {
+		case c.Group != "" && r.OriginalGroup() != c.Group:
+			return false
+		case c.Subject != "" && r.OriginalSubject() != c.Subject && r.OriginalSubject() != d.Archive.Subject(c.Subject):
+			return false
+		}
+		return allowed == nil || allowed(tenantOf(r))
+	}
+	return q
+}
+
+// tenantOf is whose an event is, by its payload, else by its meta.
+func tenantOf(r *events.Record) string {
+	for _, data := range [][]byte{r.Payload, decoded(r.Get("$meta"))} {
+		var told struct {
+			TenantID json.RawMessage `json:"tenantId"`
+		}
+		if json.Unmarshal(data, &told) != nil || len(told.TenantID) == 0 {
+			continue
+		}
+		if id := strings.Trim(string(told.TenantID), `"`); id != "" && id != "null" {
+			return id
+		}
+	}
+	return ""
+}
+
+func decoded(text string) []byte {
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// Counts tells of the events of each name, and of the dead letters.
+func (d *Desk) Counts(ctx context.Context) ([]Count, error) {
+	var list []Count
+	for _, name := range append(slices.Clone(d.Names), d.Queue) {
+		s, err := d.Archive.Summarize(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d.count(name, s))
+	}
+	return list, nil
+}
+
+// List gives the events of a name, in their order.
+func (d *Desk) List(ctx context.Context, name string, c Choice, allowed Allowed) ([]*View, error) {
+	list := []*View{}
+	err := d.Archive.Each(ctx, name, d.query(c, allowed), func(r *events.Record) error {
+		list = append(list, d.View(r))
+		return nil
+	})
+	return list, err
+}
+
+// Tail shows events as they come, and first those since a moment, until ctx ends. Without names it follows all that
+// the desk has.
+func (d *Desk) Tail(ctx context.Context, names []string, since time.Time, show func(*View)) error {
+	if len(names) == 0 {
+		names = append(slices.Clone(d.Names), d.Queue)
+	}
+	return d.Archive.Tail(ctx, names, since, func(r *events.Record) { show(d.View(r)) })
+}
+
+// Replay publishes the chosen events of a name again, as Archive.Replay does.
+func (d *Desk) Replay(ctx context.Context, name string, c Choice, allowed Allowed) (int, error) {
+	return d.Archive.Replay(ctx, name, d.query(c, allowed))
+}
+
+// DeadLetters are those of a queue: counted by where they were and who gave them up, and some of them.
+type DeadLetters struct {
+	Queue   string          `json:"queue"`
+	Total   Count           `json:"total"`
+	Groups  []DeadLettersOf `json:"groups"`
+	Letters []*View         `json:"letters"`
+}
+
+// DeadLettersOf counts those of one event and group.
+type DeadLettersOf struct {
+	Group string `json:"group,omitempty"`
+	Count
+}
+
+// DeadLetters lists dead letters, without their content. All are counted, the choice's limit is for the list.
+func (d *Desk) DeadLetters(ctx context.Context, queue string, c Choice, allowed Allowed) (*DeadLetters, error) {
+	limit := c.Limit
+	c.Limit = 0
+	type of struct{ subject, group string }
+	found := &DeadLetters{Queue: cmp.Or(queue, d.Queue), Groups: []DeadLettersOf{}, Letters: []*View{}}
+	var total events.Summary
+	groups := map[of]*events.Summary{}
+	var order []of
+	err := d.Archive.EachDead(ctx, found.Queue, d.query(c, allowed), func(r *events.Record) error {
+		key := of{r.OriginalSubject(), r.OriginalGroup()}
+		if groups[key] == nil {
+			groups[key] = &events.Summary{}
+			order = append(order, key)
+		}
+		groups[key].Add(r.Time)
+		total.Add(r.Time)
+		if limit == 0 || len(found.Letters) < limit {
+			v := d.View(r)
+			v.Payload, v.Headers, v.Meta = nil, nil, nil
+			found.Letters = append(found.Letters, v)
+		}
+		return nil
+	})
+	found.Total = d.count(found.Queue, total)
+	for _, key := range order {
+		found.Groups = append(found.Groups, DeadLettersOf{key.group, d.count(key.subject, *groups[key])})
+	}
+	return found, err
+}
+
+// DeadLetter shows one dead letter.
+func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, allowed Allowed) (*View, error) {
+	var view *View
+	err := d.Archive.EachDead(ctx, cmp.Or(queue, d.Queue), d.query(Choice{Sequences: []uint64{sequence}}, allowed), func(r *events.Record) error {
+		view = d.View(r)
+		return nil
+	})
+	if err == nil && view == nil {
+		err = action.Client(http.StatusNotFound, "DEAD_LETTER_NOT_FOUND", "there is no dead letter %d", sequence)
+	}
+	return view, err
+}
+
+// Revive sends the chosen dead letters back to where they were, as Archive.Revive does.
+func (d *Desk) Revive(ctx context.Context, queue string, c Choice, allowed Allowed) (int, error) {
+	return d.Archive.Revive(ctx, cmp.Or(queue, d.Queue), d.query(c, allowed))
+}
+
+// Drop deletes the chosen dead letters for good.
+func (d *Desk) Drop(ctx context.Context, queue string, c Choice, allowed Allowed) (int, error) {
+	return d.Archive.Drop(ctx, cmp.Or(queue, d.Queue), d.query(c, allowed))
+}
+
+// View shows an event.
+func (d *Desk) View(r *events.Record) *View {
+	v := &View{
+		Sequence: r.Sequence, Subject: r.Subject, MessageID: d.Secrets.Redact(r.MessageID()), TenantID: tenantOf(r), Stored: d.age(r.Time),
+		Payload: d.shown(r.Payload), Headers: map[string]string{},
+	}
+	if r.OriginalSubject() != "" {
+		v.Original = &Original{Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: d.Secrets.Redact(r.Failure())}
+	}
+	for key, values := range r.Header {
+		text := strings.Join(values, ", ")
+		switch key {
+		case "$meta":
+			v.Meta = d.shown(decoded(text))
+		case "$headers", "x-error-data", "x-error-stack":
+			v.Headers[key] = fmt.Sprint(d.asText(decoded(text)))
+		default:
+			v.Headers[key] = fmt.Sprint(d.masked(key, text))
+		}
+	}
+	return v
+}

@@ -1,0 +1,304 @@
+package events_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hiliosai/switchboard/action"
+	store "github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/services/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type object = map[string]any
+
+const (
+	name   = "hios.processing.message.received"
+	queue  = "FAILED_MESSAGES"
+	canary = "CANARY-secret"
+)
+
+// bench is the service on a NATS server of its own.
+type bench struct {
+	t         *testing.T
+	publisher *store.Publisher
+	service   *integration.Service
+	desk      *events.Desk
+	answers   []string // and errors, all that callers got to see
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	nc, err := nats.Connect(testserver.NATS(t).ClientURL(), nats.ReconnectBufSize(-1))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	log, _ := test.NewNullLogger()
+	b := &bench{t: t}
+	b.publisher, err = store.New(nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: 10 * time.Second, Log: logrus.NewEntry(log)})
+	require.NoError(t, err)
+	secrets := &redact.Secrets{}
+	secrets.Add(canary)
+	b.desk = &events.Desk{Archive: store.NewArchive(b.publisher), Names: []string{name, "hios.other"}, Queue: queue, Secrets: secrets, Now: time.Now}
+	b.service, err = integration.DefineService(events.Definition(b.desk), integration.Runtime{Secrets: secrets, Log: logrus.NewEntry(log)})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, text := range b.answers {
+			require.NotContains(t, text, canary)
+			require.NotContains(t, text, "hunter2")
+		}
+	})
+	return b
+}
+
+// put stores an event.
+func (b *bench) put(name, id string, header map[string][]string, payload any) {
+	b.t.Helper()
+	require.NoError(b.t, b.publisher.Ensure(b.t.Context(), name))
+	require.NoError(b.t, b.publisher.Store(b.t.Context(), name, id, header, []byte(toJSON(b.t, payload))))
+}
+
+// bury stores a dead letter of a tenant.
+func (b *bench) bury(id, tenant, group string) {
+	b.t.Helper()
+	b.put(queue, "dead-"+id, map[string][]string{
+		"x-original-channel": {"dev." + name}, "x-original-group": {group}, "x-original-message-id": {id},
+		"x-error-message": {"no " + canary}, "x-error-type": {"DB_DOWN"},
+	}, object{"tenantId": tenant})
+}
+
+func user(tenant string, permissions ...string) object {
+	return object{"user": object{"id": "u1", "tenantId": tenant, "permissions": permissions}}
+}
+
+var (
+	reader = user("t1", events.PermissionRead)
+	writer = user("t1", events.PermissionWrite)
+	root   = user("", events.PermissionWrite, events.AllTenants)
+)
+
+// call calls an action and decodes its answer.
+func call[T any](b *bench, meta object, action string, params any) (answer T, err error) {
+	b.t.Helper()
+	result, err := b.service.Call(b.t.Context(), action, request(b.t, meta, params))
+	if err != nil {
+		b.answers = append(b.answers, err.Error())
+		return answer, err
+	}
+	b.answers = append(b.answers, toJSON(b.t, result))
+	require.NoError(b.t, json.Unmarshal([]byte(toJSON(b.t, result)), &answer))
+	return answer, nil
+}
+
+func request(t *testing.T, meta object, params any) *action.Request {
+	t.Helper()
+	return &action.Request{Params: []byte(toJSON(t, params)), Meta: action.NewMeta([]byte(toJSON(t, meta)))}
+}
+
+func answer[T any](b *bench, meta object, action string, params any) T {
+	b.t.Helper()
+	v, err := call[T](b, meta, action, params)
+	require.NoError(b.t, err)
+	return v
+}
+
+func refused(b *bench, meta object, name string, params any, code int, typ string) {
+	b.t.Helper()
+	_, err := call[any](b, meta, name, params)
+	e, ok := errors.AsType[*action.Error](err)
+	require.True(b.t, ok, "%v", err)
+	require.Equal(b.t, []any{code, typ}, []any{e.Code, e.Type}, e.Message)
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// ids are the message ids of events.
+func ids(list []*events.View) []string {
+	found := []string{}
+	for _, v := range list {
+		found = append(found, v.MessageID)
+	}
+	return found
+}
+
+func TestWhoMayDoWhatWithEvents(t *testing.T) {
+	calls := map[string]object{
+		"list": {"name": name}, "dlq.list": {}, "dlq.show": {"sequence": 1},
+		"replay": {"name": name, "messageIds": []string{"m1"}}, "dlq.replay": {"sequences": []int{99}}, "dlq.drop": {"sequences": []int{99}},
+	}
+	for who, test := range map[string]struct {
+		meta        object
+		read, write int // the code of the refusal, 0 for none
+	}{
+		"nobody":                 {nil, 401, 401},
+		"a user":                 {user("t1"), 403, 403},
+		"a reader":               {reader, 0, 403},
+		"a writer":               {writer, 0, 0},
+		"a reader of no tenant":  {user("", events.PermissionRead), 403, 403},
+		"a writer of no tenant":  {user("", events.PermissionWrite), 403, 403},
+		"who sees tenants alone": {user("", events.AllTenants), 403, 403},
+		"who may all":            {root, 0, 0},
+	} {
+		t.Run(who, func(t *testing.T) {
+			b := newBench(t)
+			b.put(name, "m1", nil, object{"tenantId": "t1"})
+			b.bury("d1", "t1", "mail")
+			for action, params := range calls {
+				code := test.write
+				if action == "list" || action == "dlq.list" || action == "dlq.show" {
+					code = test.read
+				}
+				_, err := call[any](b, test.meta, action, params)
+				if code == 0 {
+					require.NoError(t, err, action)
+					continue
+				}
+				require.Error(t, err, action)
+				require.ErrorContains(t, err, "(", action)
+			}
+		})
+	}
+}
+
+func TestOnlyThoseOfAllTenantsSeeCounts(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{})
+	b.put(name, "m2", nil, object{})
+	refused(b, reader, "count", object{}, 403, "FORBIDDEN")
+	counts := answer[[]events.Count](b, root, "count", object{})
+	require.Len(t, counts, 3)
+	require.Equal(t, []any{name, 2, "hios.other", 0, queue, 0}, []any{counts[0].Name, counts[0].Count, counts[1].Name, counts[1].Count, counts[2].Name, counts[2].Count})
+	require.NotEmpty(t, counts[0].Oldest.Age)
+	require.Nil(t, counts[1].Oldest)
+}
+
+func TestATenantSeesItsOwnEventsAlone(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{"tenantId": "t1"})
+	b.put(name, "m2", nil, object{"tenantId": "t2"})
+	b.put(name, "m3", map[string][]string{"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))}}, object{})
+	b.put(name, "m4", nil, object{})
+	require.Equal(t, []string{"m1", "m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name})))
+	require.Equal(t, []string{"m1", "m2", "m3", "m4"}, ids(answer[[]*events.View](b, root, "list", object{"name": name})))
+	require.Equal(t, []string{"m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name, "after": "1", "limit": "1"})))
+
+	b.bury("d1", "t2", "mail")
+	b.bury("d2", "t1", "mail")
+	dead := answer[*events.DeadLetters](b, writer, "dlq.list", object{})
+	require.Equal(t, []string{"d2"}, ids(dead.Letters))
+	require.Equal(t, 1, dead.Total.Count)
+	refused(b, writer, "dlq.show", object{"sequence": 1}, 404, "DEAD_LETTER_NOT_FOUND")
+	require.Zero(t, answer[events.Dropped](b, writer, "dlq.drop", object{"sequences": []int{1}}).Dropped)
+	require.Zero(t, answer[events.Replayed](b, writer, "dlq.replay", object{"sequences": []int{1}}).Replayed)
+	require.Zero(t, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed)
+	require.Equal(t, 1, answer[events.Dropped](b, writer, "dlq.drop", object{"all": true}).Dropped)
+	require.Equal(t, 1, answer[*events.DeadLetters](b, root, "dlq.list", object{}).Total.Count)
+}
+
+func TestEventsAreReplayedByTimeAndById(t *testing.T) {
+	b := newBench(t)
+	for _, id := range []string{"m1", "m2", "m3"} {
+		b.put(name, id, nil, object{"tenantId": "t1"})
+	}
+	refused(b, writer, "replay", object{"name": name}, 422, "EVENTS_NOT_CHOSEN")
+	require.Equal(t, 1, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed)
+	require.Equal(t, 4, answer[events.Replayed](b, writer, "replay", object{"name": name, "since": time.Now().Add(-time.Hour)}).Replayed)
+	require.Zero(t, answer[events.Replayed](b, writer, "replay", object{"name": name, "since": time.Now().Add(-time.Hour), "until": time.Now().Add(-time.Minute)}).Replayed)
+	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 3})
+	require.Equal(t, []string{"m2", "m1", "m2", "m3", "m2"}, ids(list), "what they were called")
+	require.Equal(t, "dev_hios_processing_message_received:2", list[0].Headers["x-replayed-from"])
+}
+
+func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
+	b := newBench(t)
+	b.bury("d1", "t1", "mail")
+	b.bury("d2", "t1", "audit")
+	b.bury("d3", "t1", "mail")
+	dead := answer[*events.DeadLetters](b, reader, "dlq.list", object{"limit": 2})
+	require.Equal(t, []any{queue, 3, queue}, []any{dead.Queue, dead.Total.Count, dead.Total.Name})
+	require.Equal(t, []string{"d1", "d2"}, ids(dead.Letters), "the limit is for the list")
+	require.Len(t, dead.Groups, 2)
+	require.Equal(t, []any{"mail", "dev." + name, 2, "audit", 1}, []any{dead.Groups[0].Group, dead.Groups[0].Name, dead.Groups[0].Count.Count, dead.Groups[1].Group, dead.Groups[1].Count.Count})
+	require.Equal(t, &events.Original{Subject: "dev." + name, Group: "mail", Error: "no [redacted] (DB_DOWN)"}, dead.Letters[0].Original)
+	require.Nil(t, dead.Letters[0].Payload)
+
+	one := answer[*events.View](b, reader, "dlq.show", object{"sequence": "2"})
+	require.Equal(t, "d2", one.MessageID)
+	require.Equal(t, object{"tenantId": "t1"}, one.Payload)
+
+	for _, name := range []string{"dlq.replay", "dlq.drop"} {
+		refused(b, writer, name, object{}, 422, "DEAD_LETTERS_NOT_CHOSEN")
+	}
+	require.Equal(t, 1, answer[events.Replayed](b, writer, "dlq.replay", object{"group": "audit"}).Replayed)
+	require.Equal(t, []string{"d2"}, ids(answer[[]*events.View](b, root, "list", object{"name": name})))
+	require.Equal(t, 1, answer[events.Dropped](b, writer, "dlq.drop", object{"messageIds": []string{"d3"}}).Dropped)
+	require.Equal(t, 1, answer[events.Dropped](b, writer, "dlq.drop", object{"subject": name}).Dropped)
+	require.Zero(t, answer[*events.DeadLetters](b, reader, "dlq.list", object{}).Total.Count)
+}
+
+func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
+	b := newBench(t)
+	b.bury("d1", "t1", "mail")
+	b.put(queue, "record", map[string][]string{"x-original-channel": {"dev." + name}}, object{"tenantId": "t1"})
+	_, err := call[any](b, writer, "dlq.replay", object{"all": true})
+	e, ok := errors.AsType[*action.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, []any{503, "EVENTS_INTERRUPTED", object{"replayed": 1}}, []any{e.Code, e.Type, e.Data})
+}
+
+func TestNoSecretOfAnEventIsShown(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", map[string][]string{
+		"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`))}, "Authorization": {"hunter2"},
+		"$headers": {base64.StdEncoding.EncodeToString([]byte(`{"cookie":"hunter2"}`))}, "x-note": {"see " + canary},
+		"x-error-stack": {base64.StdEncoding.EncodeToString([]byte("at " + canary))},
+	}, object{"tenantId": "t1", "url": "https://x/" + canary, "id": json.Number("12345678901234567890"), "apiKeys": []any{"hunter2", object{"n": 1}}, "token": json.Number("5")})
+	v := answer[[]*events.View](b, reader, "list", object{"name": name})[0]
+	require.Equal(t, object{"tenantId": "t1", "authToken": redact.Placeholder, "user": object{"password": redact.Placeholder}}, v.Meta)
+	require.Equal(t, map[string]string{
+		"Authorization": redact.Placeholder, "$headers": `{"cookie":"[redacted]"}`, "x-note": "see [redacted]", "x-error-stack": "at [redacted]", "Nats-Msg-Id": "m1",
+	}, v.Headers)
+	require.Contains(t, b.answers[0], `"id":12345678901234567890`)
+	require.Contains(t, b.answers[0], `"url":"https://x/[redacted]"`)
+	require.Contains(t, b.answers[0], `"token":"[redacted]"`)
+
+	require.NoError(t, b.publisher.Store(t.Context(), name, "m2", nil, []byte("no JSON "+canary)))
+	require.NoError(t, b.publisher.Store(t.Context(), name, "m3", nil, []byte{0xff, 0xfe}))
+	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 1})
+	require.Equal(t, []any{"no JSON [redacted]", "//4="}, []any{list[0].Payload, list[1].Payload})
+}
+
+func TestADeskTailsAllItsEvents(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{"n": 1})
+	b.bury("d1", "t1", "mail")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var shown []string
+	require.NoError(t, b.desk.Tail(ctx, nil, time.Now().Add(-time.Hour), func(v *events.View) {
+		shown = append(shown, fmt.Sprint(v.Subject, " ", v.MessageID))
+		if len(shown) == 2 {
+			cancel()
+		}
+	}))
+	require.ElementsMatch(t, []string{"dev." + name + " m1", "dev." + queue + " d1"}, shown)
+}

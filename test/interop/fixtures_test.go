@@ -1,0 +1,253 @@
+package interop_test
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
+)
+
+// account is one at a platform, with all that is needed to post what the platform posts.
+type account struct {
+	credentials map[string]string
+	sign        func(body []byte, at time.Time) map[string]string
+}
+
+// accounts are those of the platforms that come with Switchboard.
+func accounts() map[string]account {
+	const secret = "0123456789abcdef0123456789abcdef"
+	mac := func(text string) string {
+		h := hmac.New(sha256.New, []byte(secret))
+		h.Write([]byte(text))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	key := ed25519.NewKeyFromSeed([]byte(secret))
+	seconds := func(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
+	return map[string]account{
+		"telegram": {
+			map[string]string{"token": botToken, "secretToken": secretToken},
+			func([]byte, time.Time) map[string]string {
+				return map[string]string{"X-Telegram-Bot-Api-Secret-Token": secretToken}
+			},
+		},
+		"whatsapp": {
+			map[string]string{"accessToken": "EAAinterop", "phoneNumberId": "1122334455667", "appSecret": secret, "verifyToken": "interop-verify-token"},
+			func(body []byte, _ time.Time) map[string]string {
+				return map[string]string{"X-Hub-Signature-256": "sha256=" + mac(string(body))}
+			},
+		},
+		"slack": {
+			map[string]string{"botToken": "xoxb-interop-token", "signingSecret": secret},
+			func(body []byte, at time.Time) map[string]string {
+				return map[string]string{
+					"X-Slack-Request-Timestamp": seconds(at),
+					"X-Slack-Signature":         "v0=" + mac("v0:"+seconds(at)+":"+string(body)),
+				}
+			},
+		},
+		"discord": {
+			map[string]string{
+				"botToken":      "MTIzNDU2Nzg5MDEyMzQ1Njc4.interop.abcdefghijklmnopqrstuvwxyz01",
+				"applicationId": "123456789012345678", "publicKey": hex.EncodeToString(key.Public().(ed25519.PublicKey)),
+			},
+			func(body []byte, at time.Time) map[string]string {
+				return map[string]string{
+					"X-Signature-Timestamp": seconds(at),
+					"X-Signature-Ed25519":   hex.EncodeToString(ed25519.Sign(key, append([]byte(seconds(at)), body...))),
+				}
+			},
+		},
+	}
+}
+
+// delivery is a payload from elsewhere on its way to the node. Each of its ways has a channel of its own: to one
+// channel the second would be a repetition, as would be other samples that share an id.
+type delivery struct {
+	integrationtest.Webhook
+	service, platform string
+	place             int
+}
+
+func (d delivery) channel(way string) string {
+	return fmt.Sprintf("%s-%d-%s", d.platform, d.place, way)
+}
+
+// ways are those by which a webhook reaches the node.
+var ways = []string{"gateway", "listener"}
+
+func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
+	t.Parallel()
+	client := httpapi.New(httpapi.Options{})
+	t.Cleanup(client.Close)
+	var deliveries []delivery
+	platforms := app.Platforms(client)
+	for _, def := range platforms {
+		require.Contains(t, accounts(), def.Spec.Platform, "the test needs an account at %s", def.Spec.Name)
+		for i, f := range integrationtest.Fixtures(t, filepath.Join(integrationtest.Shared(t), def.Spec.Platform)) {
+			if f.Webhook != nil {
+				deliveries = append(deliveries, delivery{*f.Webhook, def.Name, def.Spec.Platform, i})
+			}
+		}
+	}
+	t.Logf("%d payloads from elsewhere", len(deliveries))
+	if len(deliveries) == 0 {
+		return
+	}
+
+	natsURL := natsServer(t).URL()
+	urls := map[string]string{"listener": startNodeFor(t, natsURL, platforms, deliveries), "gateway": startGateway(t, natsURL)}
+	peer := startPeer(t, natsURL, peerOptions{})
+	for _, def := range platforms {
+		peer.WaitForRoute(t, http.MethodPost, "/"+def.Name+"/:channelId")
+	}
+	answers := map[string]httpAnswer{}
+	for _, d := range deliveries {
+		for _, way := range ways {
+			answers[d.channel(way)] = postDelivery(t, urls[way]+"/"+d.service+"/"+d.channel(way), d)
+		}
+	}
+	events := storedEvents(t, natsURL)
+	for _, d := range deliveries {
+		t.Run(d.platform+"/"+d.Name, func(t *testing.T) {
+			for _, way := range ways {
+				require.Less(t, answers[d.channel(way)].status, http.StatusMultipleChoices, "%s: %s", way, answers[d.channel(way)].body)
+				require.NotContains(t, answers[d.channel(way)].body, `"failed":1`, way)
+			}
+			require.Equal(t, comparableAnswer(answers[d.channel("gateway")]), comparableAnswer(answers[d.channel("listener")]))
+			require.Equal(t, events[d.channel("gateway")], events[d.channel("listener")])
+		})
+	}
+	require.NotEmpty(t, events)
+}
+
+// startNodeFor runs a node with a channel for each way of each delivery, and returns the URL of its listener.
+func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definition, deliveries []delivery) string {
+	t.Helper()
+	c := config.Default()
+	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
+	c.NATS.Servers = []config.URL{config.URL(natsURL)}
+	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "switchboard.db"))
+	c.HTTP.Listen = "127.0.0.1:0"
+	c.Services = nil
+	for _, def := range platforms {
+		c.Services = append(c.Services, def.Name)
+	}
+	var channels []fields
+	for _, d := range deliveries {
+		for _, way := range ways {
+			channels = append(channels, fields{
+				"id": d.channel(way), "tenantId": tenantID, "platform": d.platform, "credentials": accounts()[d.platform].credentials,
+				"settings": fields{"ownMessages": "mark"},
+			})
+		}
+	}
+	file, err := json.Marshal(fields{"channels": channels}) // which is YAML, too
+	require.NoError(t, err)
+	applyChannels(t, c, string(file))
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, t.Output(), c.Log, secrets)
+	running, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	require.NoError(t, err)
+	t.Cleanup(running.Stop)
+	return "http://" + running.Address()
+}
+
+func postDelivery(t *testing.T, url string, d delivery) httpAnswer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(d.Body))
+	require.NoError(t, err)
+	headers := maps.Clone(d.Headers)
+	maps.Copy(headers, accounts()[d.platform].sign(d.Body, time.Now()))
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return httpAnswer{res.StatusCode, res.Header.Get("Content-Type"), string(body)}
+}
+
+// comparableAnswer leaves out what moleculer-web and net/http write differently and a platform reads alike.
+func comparableAnswer(a httpAnswer) httpAnswer {
+	a.contentType, _, _ = strings.Cut(a.contentType, ";")
+	a.body = canonical([]byte(a.body), a.body)
+	if a.body == "" {
+		a.contentType = ""
+	}
+	return a
+}
+
+// canonical writes JSON in one form, and anything else as it is told.
+func canonical(data []byte, otherwise string) string {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var value any
+	if decoder.Decode(&value) != nil {
+		return otherwise
+	}
+	encoded, err := json.Marshal(value)
+	return cmp.Or(string(encoded), fmt.Sprint(err))
+}
+
+// storedEvents are the messages that have come in, by channel, without what is another each time: the channel, and
+// times that count from when it came in.
+func storedEvents(t *testing.T, natsURL string) map[string][]string {
+	t.Helper()
+	events := map[string][]string{}
+	for _, data := range stored(t, natsURL) {
+		var payload struct {
+			ChannelID string
+			Message   any
+		}
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		require.NoError(t, decoder.Decode(&payload))
+		encoded, err := json.Marshal(timeless(payload.Message))
+		require.NoError(t, err)
+		events[payload.ChannelID] = append(events[payload.ChannelID], string(encoded))
+	}
+	return events
+}
+
+// timeless puts a word in the place of times about now, in ms since 1970.
+func timeless(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			value[name] = timeless(inner)
+		}
+	case []any:
+		for i, inner := range value {
+			value[i] = timeless(inner)
+		}
+	case json.Number:
+		if ms, err := value.Int64(); err == nil && time.Since(time.UnixMilli(ms)).Abs() < time.Hour {
+			return "about now"
+		}
+	}
+	return value
+}
