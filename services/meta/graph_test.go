@@ -1,0 +1,137 @@
+package meta_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/services/meta"
+)
+
+// newGraph is a Graph API that answers everything alike, and says what it was asked.
+func newGraph(t *testing.T, status int, body string, header ...string) (*meta.Graph, func() *http.Request) {
+	t.Helper()
+	var asked *http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	client := httpapi.New(httpapi.Options{})
+	t.Cleanup(client.Close)
+	codes := meta.Codes{131056: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient}}
+	return &meta.Graph{Client: client, Product: "parrot", Base: server.URL + "/", Token: "graph-token", Codes: codes}, func() *http.Request { return asked }
+}
+
+func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
+	g, asked := newGraph(t, 200, `{"id":"7"}`)
+	var node struct{ ID string }
+	require.NoError(t, g.Get(t.Context(), "node", "7", url.Values{"fields": {"id,name"}}, &node))
+	require.Equal(t, "7", node.ID)
+	require.Equal(t, "/v25.0/7?fields=id%2Cname", asked().URL.RequestURI())
+	require.Equal(t, "Bearer graph-token", asked().Header.Get("Authorization"))
+
+	g.Version, g.ProofSecret = "v24.0", secret
+	body, err := httpapi.JSON("parrot edge", map[string]string{"a": "b"})
+	require.NoError(t, err)
+	require.NoError(t, g.Post(t.Context(), "edge", "7/edge", body, &node))
+	require.Equal(t, "/v24.0/7/edge", asked().URL.Path)
+	require.Equal(t, sign(secret, []byte("graph-token")), "sha256="+asked().URL.Query().Get("appsecret_proof"))
+	require.Equal(t, "https://graph.facebook.com/v25.0/7", (&meta.Graph{}).URL("7", nil))
+}
+
+func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
+	failure := func(code, more string) string { return `{"error":{"message":"no","code":` + code + more + `}}` }
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		kind   integration.ErrorKind
+		code   string
+	}{
+		"an expired token":                        {401, failure("190", `,"error_subcode":463`), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"an expired token with another status":    {400, failure("190", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"no token":                                {400, failure("0", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"a session that has ended":                {400, failure("102", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"a capability that is missing":            {400, failure("3", ``), integration.ErrAuth, "PERMISSION_MISSING"},
+		"a permission that is missing":            {403, failure("10", ``), integration.ErrAuth, "PERMISSION_MISSING"},
+		"the last of the permissions":             {403, failure("299", ``), integration.ErrAuth, "PERMISSION_MISSING"},
+		"a number that is beyond the permissions": {403, failure("300", ``), integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"a blocked account":                       {400, failure("368", ``), integration.ErrAuth, "ACCOUNT_RESTRICTED"},
+		"too many calls of the app":               {400, failure("4", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"too many calls of the user":              {400, failure("17", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"too many calls of the page":              {403, failure("32", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"too many calls of a custom limit":        {400, failure("613", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"a code of the product":                   {400, failure("131056", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"a code as a string":                      {400, failure(`"131056"`, ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"an unknown error":                        {500, failure("1", ``), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a service that is down":                  {400, failure("2", ``), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"what is called transient":                {400, failure("4711", `,"is_transient":true`), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a wrong parameter that is transient":     {400, failure("100", `,"is_transient":true`), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"an expired token that is transient":      {400, failure("190", `,"is_transient":true`), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"a wrong parameter":                       {400, failure("100", ``), integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"an object that is not there":             {400, failure("100", `,"error_subcode":33`), integration.ErrAuth, "OBJECT_UNKNOWN"},
+		"a code nobody knows":                     {400, failure("4711", ``), integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"a code nobody knows, of too many":        {429, failure("4711", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"a code nobody knows, of a wrong token":   {401, failure("4711", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"a code nobody knows, of a server":        {500, failure("4711", ``), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a code nobody knows, of a gateway":       {504, failure("4711", ``), integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
+		"no code":                                 {400, `{"error":{"message":"no"}}`, integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"an error with a status of success":       {200, failure("131056", ``), integration.ErrThrottled, "RATE_LIMITED"},
+		"no JSON":                                 {400, `<html>`, integration.ErrPermanent, "API_BASE_INVALID"},
+		"JSON without an error":                   {502, `{}`, integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
+		"an error of another shape":               {400, `{"error":"no"}`, integration.ErrPermanent, "API_BASE_INVALID"},
+		"a list":                                  {200, `[]`, integration.ErrUnknown, "ANSWER_UNREADABLE"},
+		"an answer of another shape":              {200, `{"id":{}}`, integration.ErrUnknown, "ANSWER_UNREADABLE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, _ := newGraph(t, test.status, test.body)
+			var node struct{ ID string }
+			err := g.Post(t.Context(), "edge", "7/edge", httpapi.Body{}, &node)
+			e := requireError(t, err, test.kind, test.code)
+			require.Equal(t, test.status, e.HTTPStatus)
+			require.NotContains(t, e.Message, "graph-token")
+		})
+	}
+}
+
+func TestAnErrorSaysWhatToDoAboutIt(t *testing.T) {
+	g, _ := newGraph(t, 400, `{"error":{"message":"(#190) Expired","code":190,"error_subcode":463,"error_user_msg":"Log in again","error_data":{"details":"since Monday"}}}`)
+	e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.ErrAuth, "CREDENTIALS_REFUSED")
+	require.Equal(t, "190", e.PlatformCode)
+	require.Equal(t, "parrot node: 190 (#190) Expired; since Monday; Log in again; make a new access token of a system user and put it into the channel", e.Message)
+}
+
+func TestAThrottledCallKnowsHowLongToWait(t *testing.T) {
+	limited := `{"error":{"message":"no","code":4}}`
+	for name, test := range map[string]struct {
+		body   string
+		header []string
+		wait   time.Duration
+		pauses integration.Scope
+	}{
+		"as long as the documentation says":   {`{"error":{"code":131056}}`, nil, 6 * time.Second, integration.PausesRecipient},
+		"a minute where nothing says":         {limited, nil, time.Minute, ""},
+		"as long as Retry-After says":         {limited, []string{"Retry-After", "30"}, 30 * time.Second, ""},
+		"as long as the account's usage says": {limited, []string{"X-Business-Use-Case-Usage", `{"1":[{"type":"messages","estimated_time_to_regain_access":5},{"estimated_time_to_regain_access":19}],"2":[]}`}, 19 * time.Minute, ""},
+		"no longer than a day":                {limited, []string{"X-Business-Use-Case-Usage", `{"1":[{"estimated_time_to_regain_access":99999999}]}`}, 24 * time.Hour, ""},
+		"a minute where the usage is odd":     {limited, []string{"X-Business-Use-Case-Usage", `[]`}, time.Minute, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, _ := newGraph(t, 400, test.body, test.header...)
+			e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.ErrThrottled, "RATE_LIMITED")
+			require.Equal(t, test.wait, e.RetryAfter)
+			require.Equal(t, test.pauses, e.Pauses)
+		})
+	}
+}

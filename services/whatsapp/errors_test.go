@@ -1,0 +1,64 @@
+package whatsapp_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
+)
+
+func TestEveryErrorCodeIsClassified(t *testing.T) {
+	type verdict struct {
+		kind   integration.ErrorKind
+		code   string
+		wait   time.Duration
+		pauses integration.Scope
+	}
+	auth, permanent := integration.ErrAuth, integration.ErrPermanent
+	number, recipient := integration.PausesChannel, integration.PausesRecipient
+	byCode := map[int]verdict{
+		80007:  {integration.ErrThrottled, "RATE_LIMITED", time.Minute, number},
+		130429: {integration.ErrThrottled, "RATE_LIMITED", time.Second, number},
+		131056: {integration.ErrThrottled, "RATE_LIMITED", 6 * time.Second, recipient},
+		131208: {integration.ErrThrottled, "RATE_LIMITED", time.Minute, recipient},
+		131048: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
+		131064: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
+		133016: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
+		131053: {integration.ErrTransient, "MEDIA_UNAVAILABLE", 0, ""},
+		131047: {permanent, "WINDOW_CLOSED", 0, ""},
+		131052: {permanent, "MEDIA_NOT_FOUND", 0, ""},
+		131005: {auth, "PERMISSION_MISSING", 0, ""},
+	}
+	for v, list := range map[verdict][]int{
+		{integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {1, 2, 131000, 131016, 131057, 133004},
+		{auth, "ACCOUNT_RESTRICTED", 0, ""}:                       {368, 131031, 131042},
+		{auth, "NUMBER_NOT_READY", 0, ""}:                         {131045, 133010, 131215},
+		{auth, "CREDENTIALS_REFUSED", 0, ""}:                      {0, 190},
+		{auth, "PERMISSION_MISSING", 0, ""}:                       {3, 10, 200, 299},
+		{permanent, "RECIPIENT_LIMITED", 0, ""}:                   {130472, 131049},
+		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}:               {130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 137000},
+		{permanent, "MESSAGE_REJECTED", 0, ""}:                    {100, 131008, 131009, 131051, 135000, 424242},
+		{permanent, "TEMPLATE_REJECTED", 0, ""}:                   {132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069},
+	} {
+		for _, code := range list {
+			byCode[code] = v
+		}
+	}
+	for code, want := range byCode {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			api, ch := newServer(t)
+			api.Answer(whatsapptest.Error(400, code, 0, "(#"+strconv.Itoa(code)+") no", "details"))
+			_, err := send(t, ch, to(phone, text("hi")))
+			e := requireError(t, err, want.kind, want.code)
+			require.Equal(t, want.wait, e.RetryAfter)
+			require.Equal(t, want.pauses, e.Pauses)
+			require.Equal(t, strconv.Itoa(code), e.PlatformCode)
+			require.Equal(t, 400, e.HTTPStatus)
+			require.Contains(t, e.Message, "details")
+		})
+	}
+}

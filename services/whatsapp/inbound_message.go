@@ -1,0 +1,139 @@
+package whatsapp
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/services/meta"
+)
+
+// readMessage adds what a user sent, or with echo what was sent to one from the WhatsApp Business app.
+func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
+	msg := &item.Value
+	m := b.start(msg.Timestamp)
+	m.ID, m.DedupKey = integration.ID(msg.ID), msg.ID
+	u := user{waID: msg.From, userID: msg.FromUserID, parentUserID: msg.FromParentUserID}
+	if echo {
+		u = user{waID: msg.To, userID: msg.ToUserID, parentUserID: msg.ToParentUserID}
+	}
+	b.complete(&u, index)
+	m.From, m.To, m.ConversationID = u.party(), b.number(), u.id()
+	if echo {
+		m.Direction = integration.DirectionEcho
+		m.From, m.To = m.To, m.From
+	}
+	u.put(m.Metadata)
+	if msg.GroupID != "" {
+		m.ConversationID = integration.ID(msg.GroupID)
+		m.Metadata["groupId"] = msg.GroupID
+	}
+	msg.Context.read(&m)
+	if known(msg.Referral) {
+		m.Metadata["referral"] = json.RawMessage(msg.Referral)
+	}
+	if item.Odd || !msg.read(&m) {
+		unsupported(&m, cmp.Or(msg.Unsupported.Type, msg.Type), cmp.Or(oddity(item.Odd), reason(msg.Errors)), item.Raw(b.payload))
+	}
+	if m.DedupKey == "" {
+		b.name(&m, cmp.Or(msg.Type, "message"), item.Raw(b.payload))
+	}
+	b.messages = append(b.messages, m)
+}
+
+// read fills in what the message is about and says whether that is modelled.
+func (msg *message) read(m *integration.Message) bool {
+	if msg.ID == "" {
+		return false
+	}
+	switch msg.Type {
+	case "edit":
+		return msg.Edit.read(m)
+	case "revoke":
+		if msg.Revoke == nil || msg.Revoke.OriginalMessageID == "" {
+			return false
+		}
+		m.ID, m.Kind = integration.ID(msg.Revoke.OriginalMessageID), integration.KindDelete
+		m.Content = integration.Content{Type: integration.TypeDelete}
+		return true
+	case "system":
+		return msg.readSystem(m)
+	default:
+		return msg.content.read(m)
+	}
+}
+
+// read fills in an edited message, which keeps its own id; that of the edit tells it from other edits.
+func (e *edit) read(m *integration.Message) bool {
+	if e == nil || e.OriginalMessageID == "" || !e.Message.read(m) || m.Kind != "" && m.Kind != integration.KindCommand {
+		return false
+	}
+	m.ID, m.Kind, m.EditedAt = integration.ID(e.OriginalMessageID), integration.KindEdit, m.Timestamp
+	return true
+}
+
+// read tells what a message answers, and where it was passed on from.
+func (r *reference) read(m *integration.Message) {
+	if r == nil {
+		return
+	}
+	if r.ID != "" {
+		m.ReplyTo = &integration.ReplyTo{MessageID: integration.ID(r.ID), ParticipantID: integration.ID(r.From)}
+	}
+	if r.Forwarded || r.FrequentlyForwarded {
+		m.Metadata["forwarded"] = true
+	}
+	if r.FrequentlyForwarded {
+		m.Metadata["frequentlyForwarded"] = true
+	}
+	if p := r.ReferredProduct; p != nil {
+		m.Metadata["referredProduct"] = map[string]any{"catalogId": p.CatalogID, "productId": p.ProductRetailerID}
+	}
+}
+
+// readSystem tells that a user is someone else from now on, or has another phone.
+func (msg *message) readSystem(m *integration.Message) bool {
+	s := msg.System
+	if s == nil || s.Type == "" {
+		return false
+	}
+	m.Kind = integration.KindSystem
+	event := &integration.System{Event: s.Type, Body: s.Body, Members: []integration.Party{m.From}}
+	waID, oldUserID := cmp.Or(s.WaID, s.NewWaID), cmp.Or(s.PreviousUserID, msg.FromUserID)
+	switch {
+	case s.UserID != "" && oldUserID != "":
+		event.OldID, event.NewID = integration.ID(oldUserID), integration.ID(s.UserID)
+	case waID != "":
+		event.OldID, event.NewID = integration.ID(msg.From), integration.ID(waID)
+	default:
+		event.NewID = integration.ID(s.UserID)
+	}
+	// A notice without a sender is about who had the old id.
+	if m.ConversationID == "" {
+		m.ConversationID = cmp.Or(event.OldID, event.NewID)
+		m.From.ID = m.ConversationID
+		event.Members[0] = m.From
+	}
+	putText(m.Metadata, "newWaId", waID)
+	putText(m.Metadata, "newUserId", s.UserID)
+	putText(m.Metadata, "newParentUserId", s.ParentUserID)
+	if known(msg.Identity) {
+		m.Metadata["identity"] = json.RawMessage(msg.Identity)
+	}
+	m.Content = integration.Content{Type: integration.TypeSystem, System: event}
+	return true
+}
+
+func reason(errs []failure) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	return errs[0].text()
+}
+
+// text is the most telling of what an error says.
+func (f *failure) text() string { return cmp.Or(f.Data.Details, f.Message, f.Title) }
+
+// known says whether a member that is kept as it came has come.
+func known(raw []byte) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }

@@ -1,0 +1,149 @@
+package whatsapp_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+)
+
+// payloads reads the webhooks of the package's own test data by their names.
+func payloads(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	list := map[string][]byte{}
+	for _, w := range integrationtest.Files(tb, "testdata/inbound/*.json") {
+		list[w.Name] = w.Body
+	}
+	return list
+}
+
+func normalize(tb testing.TB, body []byte) []integration.Message {
+	tb.Helper()
+	messages, err := newPlatform(tb).Normalize(tb.Context(), webhook(body))
+	require.NoError(tb, err)
+	return messages
+}
+
+func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
+	platform := newPlatform(t)
+	for name, payload := range map[string]string{
+		"nothing at all":        ``,
+		"no JSON":               `{"object":"whatsapp_business_account"`,
+		"null":                  `null`,
+		"a list":                `[{"object":"whatsapp_business_account"}]`,
+		"a page's webhook":      `{"object":"page","entry":[]}`,
+		"no object":             `{"entry":[]}`,
+		"no entry":              `{"object":"whatsapp_business_account"}`,
+		"an entry of null":      `{"object":"whatsapp_business_account","entry":null}`,
+		"an entry of an object": `{"object":"whatsapp_business_account","entry":{}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
+			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+		})
+	}
+}
+
+// The samples are kept beside the repository and are not always there.
+func TestPublishedSamplesBecomeMessages(t *testing.T) {
+	files, err := filepath.Glob("../../../shared/fixtures/whatsapp/*.json")
+	require.NoError(t, err)
+	t.Logf("%d published samples found", len(files))
+	unsupported := map[string]bool{}
+	for _, name := range files {
+		if strings.HasPrefix(filepath.Base(name), "api_") {
+			continue
+		}
+		body, err := os.ReadFile(name)
+		require.NoError(t, err)
+		messages := normalize(t, body)
+		require.NotEmpty(t, messages, name)
+		for _, m := range messages {
+			require.NotEmpty(t, m.ID, name)
+			require.NotEmpty(t, m.ConversationID, name)
+			require.NotEmpty(t, m.From.ID, name)
+			require.NotEmpty(t, m.To.ID, name)
+			require.NotEqual(t, receivedAt.UnixMilli(), m.Timestamp, "%s: the platform's time is not read", name)
+			if u := m.Content.Unsupported; u != nil {
+				unsupported[filepath.Base(name)+" "+u.PlatformType] = true
+			}
+		}
+	}
+	if len(files) > 0 {
+		require.Equal(t, []string{
+			"message__interactive_message_with_err.json interactive", "message__unsupported.json unsupported",
+		}, slices.Sorted(maps.Keys(unsupported)))
+	}
+}
+
+func TestWhatComesAgainHasTheSameKeys(t *testing.T) {
+	for name, body := range payloads(t) {
+		keys := func() (list []string) {
+			for _, m := range normalize(t, body) {
+				list = append(list, m.DedupKey)
+			}
+			return list
+		}
+		first := keys()
+		require.Equal(t, first, keys(), name)
+		require.Len(t, slices.Compact(slices.Sorted(slices.Values(first))), len(first), "%s: two messages have the same key", name)
+	}
+}
+
+func TestAUserIsKnownByTheBusinessScopedIDWhateverTells(t *testing.T) {
+	list := payloads(t)
+	for _, name := range []string{"text", "image", "button_pressed", "edited_text", "deleted", "echo", "status_sent", "status_delivered", "preference"} {
+		require.Equal(t, integration.ID("US.13491208655302741918"), normalize(t, list[name])[0].ConversationID, name)
+	}
+	require.Equal(t, integration.ID("16505559876"), normalize(t, list["text_without_user_ids"])[0].ConversationID)
+}
+
+func TestAMessageForAnotherNumberSaysForWhich(t *testing.T) {
+	messages := normalize(t, payloads(t)["two_accounts_in_one"])
+	require.Len(t, messages, 4)
+	other := messages[3]
+	require.Equal(t, integration.ID("229876543210987"), other.To.ID)
+	require.Equal(t, "229876543210987", other.Metadata["phoneNumberId"])
+	require.Equal(t, "203390129340399", other.Metadata["wabaId"])
+	require.Equal(t, integration.ID(phoneNumberID), messages[0].To.ID)
+	require.Equal(t, "Ada Lovelace", messages[0].From.Name, "a contact is found by its id, not by its place")
+	require.Equal(t, "Alan", messages[1].From.Name)
+}
+
+// What the tolerant reading reads is what the strict one does: one odd message changes no other.
+func TestAnOddItemChangesNoOther(t *testing.T) {
+	for name, body := range payloads(t) {
+		var hook struct {
+			Object string            `json:"object"`
+			Entry  []json.RawMessage `json:"entry"`
+		}
+		require.NoError(t, json.Unmarshal(body, &hook))
+		alone := normalize(t, body)
+		hook.Entry = append(hook.Entry, json.RawMessage(`{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":5}]}}]}`))
+		together, err := json.Marshal(hook)
+		require.NoError(t, err)
+		messages := normalize(t, together)
+		require.Len(t, messages, len(alone)+1, name)
+		require.Equal(t, integration.TypeUnsupported, messages[len(alone)].Content.Type, name)
+		for i := range alone { // what stands in metadata.raw is compacted here
+			delete(alone[i].Metadata, "raw")
+			delete(messages[i].Metadata, "raw")
+			if !strings.HasPrefix(string(alone[i].ID), "wamid") {
+				alone[i].ID, alone[i].DedupKey = messages[i].ID, messages[i].DedupKey
+			}
+		}
+		want, err := json.Marshal(alone)
+		require.NoError(t, err)
+		got, err := json.Marshal(messages[:len(alone)])
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got), name)
+	}
+}

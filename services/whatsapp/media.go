@@ -1,0 +1,63 @@
+package whatsapp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/services/meta"
+)
+
+// FetchMedia downloads an attachment by its id, "Media". The link is asked for anew each time: it lasts five
+// minutes, and the id for seven days.
+func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
+	if !idPattern.MatchString(id) { // it becomes a part of the URL
+		return nil, mediaNotFound("the id of an attachment is a number")
+	}
+	a := p.api(ch.Credentials, ch.Settings)
+	var m struct {
+		URL      string `json:"url"`
+		MimeType string `json:"mime_type"`
+		Size     int64  `json:"file_size"`
+	}
+	// Without phone_number_id, which would refuse what came for another number of the account.
+	if err := a.Get(ctx, "media", id, nil, &m); err != nil {
+		return nil, mediaError(err)
+	}
+	switch {
+	case m.Size > maxDownload:
+		return nil, httpapi.TooLarge("whatsapp media", maxDownload)
+	case !a.trusts(m.URL):
+		return nil, mediaNotFound("whatsapp media: the answer has no link")
+	}
+	header := a.Header()
+	header.Set("User-Agent", "Switchboard") // the servers of attachments refuse those without
+	file, err := a.Client.Download(ctx, "whatsapp media download", m.URL, header, maxDownload)
+	if err != nil {
+		return nil, err
+	}
+	file.MimeType = cmp.Or(m.MimeType, file.MimeType)
+	return file, nil
+}
+
+// trusts says whether the token may go where a link leads: over TLS, or where it goes anyway.
+func (a api) trusts(link string) bool {
+	to, err := url.Parse(link)
+	base, baseErr := url.Parse(a.Base)
+	return err == nil && to.Host != "" && (to.Scheme == "https" || baseErr == nil && to.Scheme == base.Scheme && to.Host == base.Host)
+}
+
+// mediaError says in terms of media what the Graph API says of its objects.
+func mediaError(err error) error {
+	if e, ok := errors.AsType[*integration.Error](err); ok && (e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
+		return mediaNotFound(e.Message + "; attachments of messages can be fetched for seven days")
+	}
+	return err
+}
+
+func mediaNotFound(message string) error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+}

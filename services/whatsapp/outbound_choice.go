@@ -1,0 +1,213 @@
+package whatsapp
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// addChoice sends what offers something to choose from: buttons, a list, a link or a Flow.
+func (d *draft) addChoice(c *integration.Content) error {
+	switch c.Type {
+	case integration.TypeInteractive, integration.TypeText, "", integration.TypeImage, integration.TypeVideo, integration.TypeFile:
+	default:
+		return unsupportedContent("content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type)
+	}
+	i := c.Interactive
+	out := &outChoice{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
+	var err error
+	bodyLimit := maxBody
+	switch {
+	case i.Kind == integration.InteractiveForm:
+		err = out.flow(i)
+	case i.Kind == integration.InteractiveList || len(i.Sections) > 0:
+		bodyLimit = maxListBody
+		err = out.list(i)
+	default:
+		err = out.buttons(i)
+	}
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(out.Body.Text) == "" {
+		return invalid("an interactive message needs content.text or content.interactive.body")
+	}
+	if err := within("the body", out.Body.Text, bodyLimit); err != nil {
+		return err
+	}
+	if err := within("the footer", i.Footer, maxFooter); err != nil {
+		return err
+	}
+	if i.Footer != "" {
+		out.Footer = &outFooter{i.Footer}
+	}
+	if out.Header, err = d.header(c, out.Type); err != nil {
+		return err
+	}
+	d.add(request{Type: "interactive", Interactive: out})
+	return nil
+}
+
+// header is a text or an attachment over the body; over a list it is a text.
+func (d *draft) header(c *integration.Content, choice string) (*outHeader, error) {
+	m := c.Media
+	switch text := c.Interactive.Header; {
+	case len(c.Attachments) > 1:
+		return nil, unsupportedContent("an interactive message has one attachment at most")
+	case m == nil && len(c.Attachments) == 1:
+		m = &c.Attachments[0]
+	case m == nil && text == "":
+		return nil, nil
+	case m == nil:
+		return &outHeader{Type: "text", Text: text}, within("the header", text, maxHeader)
+	}
+	if c.Interactive.Header != "" {
+		return nil, unsupportedContent("an interactive message has a text as its header or an attachment, not both")
+	}
+	if choice == "list" {
+		return nil, unsupportedContent("a list cannot have an attachment at WhatsApp")
+	}
+	t := c.Type
+	if t == integration.TypeInteractive || t == integration.TypeText || t == "" {
+		t = typeOf(m.MimeType)
+	}
+	if t != integration.TypeImage && t != integration.TypeVideo {
+		t = integration.TypeFile
+	}
+	out, err := d.media(m, mediaKinds[t])
+	if err != nil {
+		return nil, err
+	}
+	h := &outHeader{Type: mediaKinds[t].name}
+	switch t {
+	case integration.TypeImage:
+		h.Image = out
+	case integration.TypeVideo:
+		h.Video = out
+	default:
+		out.Filename = m.Filename
+		h.Document = out
+	}
+	return h, nil
+}
+
+// buttons fills in reply buttons, or one that opens a URL.
+func (out *outChoice) buttons(i *integration.Interactive) error {
+	n := len(i.Buttons)
+	if n == 0 {
+		return invalid("an interactive message needs content.interactive.buttons or sections")
+	}
+	for at, b := range i.Buttons {
+		switch b.Type {
+		case "", integration.ButtonReply:
+		case integration.ButtonURL:
+			if n > 1 {
+				return unsupportedContent("a message has reply buttons at WhatsApp, or one that opens a URL and no other")
+			}
+			return out.link(b)
+		default:
+			return unsupportedContent("button %d is of type %q; WhatsApp has reply and url", at+1, b.Type)
+		}
+	}
+	if n > maxButtons {
+		return invalid("content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows)
+	}
+	out.Type = "button"
+	var ids, titles []string
+	for _, b := range i.Buttons {
+		reply := outReply{ID: cmp.Or(b.ID, b.Title), Title: b.Title}
+		if err := label("the title of a button", b.Title, maxButtonTitle); err != nil {
+			return err
+		}
+		if err := within("the id of a button", reply.ID, maxButtonID); err != nil {
+			return err
+		}
+		if slices.Contains(ids, reply.ID) || slices.Contains(titles, reply.Title) {
+			return invalid("the buttons must differ in their titles and in their ids: there are two of %q", b.Title)
+		}
+		ids, titles = append(ids, reply.ID), append(titles, reply.Title)
+		out.Action.Buttons = append(out.Action.Buttons, outButton{Type: "reply", Reply: reply})
+	}
+	return nil
+}
+
+// link fills in a button that opens a URL, "Interactive CTA URL button messages".
+func (out *outChoice) link(b integration.Button) error {
+	if !httpapi.IsLink(b.URL) {
+		return invalid("the url of a button must be an http or https URL")
+	}
+	out.Type = "cta_url"
+	out.Action = outAction{Name: "cta_url", Parameters: &outParameters{DisplayText: b.Title, URL: b.URL}}
+	return label("the title of a button", b.Title, maxButtonTitle)
+}
+
+// flow fills in a Flow, "Sending a Flow": it is made in WhatsApp Manager, and its id is the only button's.
+func (out *outChoice) flow(i *integration.Interactive) error {
+	if len(i.Buttons) != 1 || !idPattern.MatchString(i.Buttons[0].ID) {
+		return invalid("a form needs one button, whose id is that of a published Flow")
+	}
+	b := i.Buttons[0]
+	out.Type = "flow"
+	out.Action = outAction{Name: "flow", Parameters: &outParameters{FlowVersion: "3", FlowID: b.ID, FlowCTA: b.Title}}
+	return label("the title of a button", b.Title, maxButtonTitle)
+}
+
+// list fills in a list and the button that opens it.
+func (out *outChoice) list(i *integration.Interactive) error {
+	if err := label("content.interactive.buttonLabel", i.ButtonLabel, maxButtonTitle); err != nil {
+		return err
+	}
+	if n := len(i.Sections); n == 0 || n > maxSections {
+		return invalid("the list has %d sections; WhatsApp takes 1 to %d", n, maxSections)
+	}
+	out.Type, out.Action.Button = "list", i.ButtonLabel
+	var ids []string
+	for _, s := range i.Sections {
+		if len(i.Sections) > 1 || s.Title != "" {
+			if err := label("the title of a section", s.Title, maxSectionTitle); err != nil {
+				return err
+			}
+		}
+		if len(s.Rows) == 0 {
+			return invalid("a section of the list has no rows")
+		}
+		section := outSection{Title: s.Title}
+		for _, r := range s.Rows {
+			row := outRow{ID: cmp.Or(r.ID, r.Title), Title: r.Title, Description: r.Description}
+			if err := row.check(); err != nil {
+				return err
+			}
+			if slices.Contains(ids, row.ID) {
+				return invalid("the rows of the list must differ in their ids: there are two of %q", row.ID)
+			}
+			ids = append(ids, row.ID)
+			section.Rows = append(section.Rows, row)
+		}
+		out.Action.Sections = append(out.Action.Sections, section)
+	}
+	if len(ids) > maxRows {
+		return invalid("the list has %d rows; WhatsApp takes %d in all sections together", len(ids), maxRows)
+	}
+	return nil
+}
+
+func (r *outRow) check() error {
+	if err := label("the title of a row", r.Title, maxRowTitle); err != nil {
+		return err
+	}
+	if err := within("the id of a row", r.ID, maxRowID); err != nil {
+		return err
+	}
+	return within("the description of a row", r.Description, maxRowDescription)
+}
+
+// label checks a text that must be there.
+func label(what, text string, limit int) error {
+	if strings.TrimSpace(text) == "" {
+		return invalid("%s is empty", what)
+	}
+	return within(what, text, limit)
+}

@@ -1,0 +1,84 @@
+package whatsapp
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+func (d *draft) addLocation(l *integration.Location) error {
+	switch {
+	case l == nil:
+		return invalid("a location needs content.location")
+	case !(math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180):
+		return invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
+	}
+	if l.Live {
+		d.degraded = append(d.degraded, "location→fixed location")
+	}
+	d.add(request{Type: "location", Location: &outLocation{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}})
+	return nil
+}
+
+// addContacts sends entries of an address book, "Contacts messages".
+func (d *draft) addContacts(list []integration.Contact) error {
+	if len(list) == 0 || len(list) > maxContacts {
+		return invalid("content.contacts has %d entries; WhatsApp takes 1 to %d", len(list), maxContacts)
+	}
+	cards := make([]outCard, len(list))
+	for i, c := range list {
+		formatted := c.Name.Formatted
+		if formatted == "" {
+			formatted = joined(c.Name.First, c.Name.Last)
+		}
+		if formatted == "" {
+			return invalid("contact %d has no name", i+1)
+		}
+		card := &cards[i]
+		// Beside the formatted name, which is required, one of its parts is.
+		card.Name = outName{Formatted: formatted, First: c.Name.First, Last: c.Name.Last}
+		if c.Name.First == "" && c.Name.Last == "" {
+			card.Name.First = formatted
+		}
+		for _, p := range c.Phones {
+			card.Phones = append(card.Phones, outPhone{Phone: p.Phone, Type: p.Type, WaID: string(p.WaID)})
+		}
+		for _, email := range c.Emails {
+			card.Emails = append(card.Emails, outEmail{email})
+		}
+		if c.Org != "" {
+			card.Org = &outOrg{c.Org}
+		}
+	}
+	d.add(request{Type: "contacts", Contacts: cards})
+	return nil
+}
+
+func joined(first, last string) string {
+	if first == "" || last == "" {
+		return cmp.Or(first, last)
+	}
+	return first + " " + last
+}
+
+// addTemplate sends a text that WhatsApp has approved, "Templates". Its components are in WhatsApp's own form.
+func (d *draft) addTemplate(t *integration.Template) error {
+	if t == nil || t.Name == "" || t.Language == "" {
+		return invalid("a template needs content.template with name and language")
+	}
+	if err := within("the template's name", t.Name, maxTemplateName); err != nil {
+		return err
+	}
+	for i, c := range t.Components {
+		var component struct {
+			Type string `json:"type"`
+		}
+		if json.Unmarshal(c, &component) != nil || component.Type == "" {
+			return invalid("component %d of the template is no object with a type", i+1)
+		}
+	}
+	d.add(request{Type: "template", Template: &outTemplate{Name: t.Name, Language: outLanguage{t.Language}, Components: t.Components}})
+	return nil
+}

@@ -1,0 +1,139 @@
+// Package whatsapp is the platform of the WhatsApp Business Cloud API: webhooks of a WhatsApp Business Account
+// become messages, and messages become calls of the Graph API. One channel is one business phone number.
+//
+// Comments in quotation marks name pages below
+// https://developers.facebook.com/documentation/business-messaging/whatsapp.
+package whatsapp
+
+import (
+	"regexp"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+	"github.com/hiliosai/switchboard/services/meta"
+)
+
+// Names of a channel's fields.
+const (
+	fieldAccessToken   = "accessToken"
+	fieldPhoneNumberID = "phoneNumberId"
+	fieldAppSecret     = "appSecret"
+	fieldVerifyToken   = "verifyToken"
+	fieldAPIBase       = "apiBase"
+	fieldAPIVersion    = "apiVersion"
+	fieldWABAID        = "wabaId"
+	fieldLinkPreviews  = "linkPreviews"
+	fieldCallProof     = "callProof"
+
+	on = "on"
+)
+
+var (
+	idPattern      = regexp.MustCompile(`^\d{1,32}$`)
+	tokenPattern   = regexp.MustCompile(`^[^\s"]+$`) // it becomes a header
+	apiBasePattern = regexp.MustCompile(`^https?://[^\s?#]+$`)
+	versionPattern = regexp.MustCompile(`^v\d{1,3}\.\d{1,2}$`)
+	switchPattern  = regexp.MustCompile(`^(on|off)$`)
+)
+
+// Definition defines the platform. Its calls go through client.
+func Definition(client *httpapi.Client) integration.Definition {
+	return integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
+		Spec: integration.Spec{
+			ID: "whatsapp-cloud", Name: "WhatsApp", Platform: "whatsapp", Version: "1.0.0",
+			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
+		},
+		Fields: fields(),
+		// What is fenced by ``` is shown as code, whatever else the text holds.
+		Text:     integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Fences: true},
+		Support:  support(),
+		Platform: &platform{client},
+	}
+}
+
+func fields() []integration.Field {
+	return []integration.Field{
+		{
+			In: integration.InCredentials, Name: fieldAccessToken, Required: true, Secret: true, Pattern: tokenPattern,
+			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; those of the API Setup page last a day",
+		},
+		{
+			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Pattern: idPattern,
+			Help: "the id of the business phone number, not the number itself: digits, from the app's WhatsApp > API Setup page",
+		},
+		{
+			In: integration.InCredentials, Name: fieldAppSecret, Required: true, Secret: true,
+			Help: "the app secret, which signs the webhooks, from the app's dashboard: App settings > Basic",
+		},
+		{
+			In: integration.InCredentials, Name: fieldVerifyToken, Required: true, Secret: true,
+			Help: "a word of your own, given to the app's dashboard with the webhook's URL: WhatsApp > Configuration",
+		},
+		{
+			In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+			Help: "the http(s) root of another Graph API, such as a proxy of your own; without it " + meta.DefaultBase,
+		},
+		{
+			In: integration.InSettings, Name: fieldAPIVersion, Pattern: versionPattern,
+			Help: "the version of the Graph API, such as v24.0; without it " + meta.DefaultVersion,
+		},
+		{
+			In: integration.InSettings, Name: fieldWABAID, Pattern: idPattern,
+			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the webhooks",
+		},
+		{
+			In: integration.InSettings, Name: fieldLinkPreviews, Pattern: switchPattern,
+			Help: `whether texts show a preview of their first link: "on" or "off", the default; metadata.previewUrl of a message says it for that one`,
+		},
+		{
+			In: integration.InSettings, Name: fieldCallProof, Pattern: switchPattern,
+			Help: `whether calls carry appsecret_proof: "on" for apps that require it, else "off", the default`,
+		},
+	}
+}
+
+// platform implements the interfaces of package integration.
+type platform struct {
+	client *httpapi.Client
+}
+
+var (
+	_ integration.Platform             = (*platform)(nil)
+	_ integration.SignatureValidator   = (*platform)(nil)
+	_ integration.WebhookVerifier      = (*platform)(nil)
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+	_ integration.MediaFetcher         = (*platform)(nil)
+	_ integration.Reactor              = (*platform)(nil)
+	_ integration.Typer                = (*platform)(nil)
+	_ integration.ReadMarker           = (*platform)(nil)
+)
+
+// ValidateSignature checks who signed the webhook.
+func (*platform) ValidateSignature(w *integration.Webhook) error {
+	return meta.ValidateSignature(w, fieldAppSecret)
+}
+
+// VerifyWebhook answers the handshake of "Create a webhook endpoint".
+func (*platform) VerifyWebhook(v integration.Verification, ch *integration.Channel) (string, error) {
+	return meta.VerifyWebhook(v, ch, fieldVerifyToken)
+}
+
+// api calls the Graph API as one business phone number.
+type api struct {
+	*meta.Graph
+	phoneNumberID string
+}
+
+func (p *platform) api(credentials, settings map[string]string) api {
+	g := &meta.Graph{
+		Client: p.client, Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
+		Token: credentials[fieldAccessToken], Codes: codes,
+	}
+	if settings[fieldCallProof] == on {
+		g.ProofSecret = credentials[fieldAppSecret]
+	}
+	return api{g, credentials[fieldPhoneNumberID]}
+}
