@@ -47,6 +47,9 @@ func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
+	platforms, err := filepath.Glob("platforms/*.md")
+	require.NoError(t, err)
+	pages = append(pages, platforms...)
 	for _, page := range append(pages, "../README.md", "../examples/gateway/README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)

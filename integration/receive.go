@@ -193,7 +193,11 @@ func answerHTTP(req *action.Request, r *Response) any {
 	if r.ContentType != "" {
 		req.Meta.Set("$responseType", r.ContentType)
 		// What is in it may be the caller's own text: no browser may take it for a page.
-		req.Meta.Set("$responseHeaders", map[string]string{"X-Content-Type-Options": "nosniff"})
+		headers := map[string]string{"X-Content-Type-Options": "nosniff"}
+		if r.Body == "" {
+			headers["Content-Type"] = r.ContentType // moleculer-web leaves the type of an empty body out
+		}
+		req.Meta.Set("$responseHeaders", headers)
 	}
 	switch {
 	case r.Body == "":

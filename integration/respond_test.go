@@ -80,8 +80,12 @@ func TestAPlatformAnswersItsWebhooksItself(t *testing.T) {
 			integration.Response{ContentType: "text/xml", Body: `<Response/>`},
 			`"<Response/>"`, `{"user":"u1","$statusCode":200,"$responseType":"text/xml",` + nosniff + `}`,
 		},
-		"with nothing":                     {integration.Response{}, `null`, `{"user":"u1","$statusCode":200}`},
-		"with no content":                  {integration.Response{Status: 204}, `null`, `{"user":"u1","$statusCode":204}`},
+		"with nothing":    {integration.Response{}, `null`, `{"user":"u1","$statusCode":200}`},
+		"with no content": {integration.Response{Status: 204}, `null`, `{"user":"u1","$statusCode":204}`},
+		"with nothing of a type, which moleculer-web would leave out": {
+			integration.Response{Status: 204, ContentType: "application/json"},
+			`null`, `{"user":"u1","$statusCode":204,"$responseType":"application/json","$responseHeaders":{"X-Content-Type-Options":"nosniff","Content-Type":"application/json"}}`,
+		},
 		"with nothing but that it is here": {integration.Response{Status: 202}, `null`, `{"user":"u1","$statusCode":202}`},
 		"with a refusal": {
 			integration.Response{Status: 403, ContentType: "text/plain", Body: "no"},

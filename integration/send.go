@@ -140,7 +140,7 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 			whole.note("parts", len(parts))
 			return whole, attempts, partlySent(err, i, len(parts))
 		}
-		if ids = append(ids, result.MessageID); i == 0 {
+		if ids = append(ids, result.ids()...); i == 0 {
 			clean := *result
 			if clean.Metadata = s.cleanValues(result.Metadata); len(degraded) > 0 {
 				theirs, _ := clean.Metadata["degraded"].([]string)
@@ -156,6 +156,14 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 		}
 	}
 	return nil, 1, nil // there is always a part
+}
+
+// ids lists the messages that a platform made of one part, mostly one.
+func (r *SendResult) ids() []ID {
+	if list, ok := r.Metadata["messageIds"].([]ID); ok {
+		return list
+	}
+	return []ID{r.MessageID}
 }
 
 // note adds to what the result tells beside the message's id.

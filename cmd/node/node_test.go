@@ -107,7 +107,7 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 		"a wrong type":           {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, found "many"`},
 		"a wrong value":          {"log: {level: loud}\n", `config.yaml:1: log.level: `},
 		"broken YAML":            {"nats: [\n", `config.yaml:`},
-		"an unknown service":     {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, events, telegram`},
+		"an unknown service":     {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, events, `},
 		"a taken HTTP port":      {embedded(freeAddress(t)) + fmt.Sprintf("http: {listen: %q}\n", taken), "http.listen " + taken + ": bind: address already in use"},
 		"a taken port for NATS":  {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken + ": bind: address already in use"},
 		"an unusable data store": {embedded(freeAddress(t)) + "channels: {dsn: /dev/null/x.db}\n", "open the channel store /dev/null/x.db: "},
@@ -162,7 +162,7 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 		yaml string
 		want []string
 	}{
-		"an unknown platform":           {head + "    platform: pigeon\n", []string{`channels.yaml:4: channels[0].platform: no such platform "pigeon"; there are: telegram`}},
+		"an unknown platform":           {head + "    platform: pigeon\n", []string{`channels.yaml:4: channels[0].platform: no such platform "pigeon"; there are: `}},
 		"a missing credential":          {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n", []string{`channels.yaml:5: channels[0].credentials.secretToken: is required: `}},
 		"a credential of no such field": {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n", []string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`}},
 		"a malformed token":             {head + "    platform: telegram\n    credentials:\n      token: canary\n      secretToken: canary-secret\n", []string{`channels.yaml:6: channels[0].credentials.token: does not look right: `}},

@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	// callTimeout bounds one call, its answer's body included.
+	// callTimeout bounds one call, its answer's body included, and slowTimeout one that is told to take long.
 	callTimeout = 15 * time.Second
+	slowTimeout = time.Minute
 	// maxAnswer bounds, in bytes, the answers that are read into memory.
 	maxAnswer = 4 << 20
 	// connections kept per host: as many as sends are likely to run at once through one platform.
@@ -35,6 +36,7 @@ const (
 // Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
 type Client struct {
 	http *http.Client // for the platforms' APIs, whose addresses operators configure
+	slow *http.Client // the same with more patience
 	web  *http.Client // for links that come from outside, see download.go
 }
 
@@ -51,15 +53,15 @@ func New(o Options) *Client {
 	if o.AllowPrivate {
 		may = anywhere
 	}
-	return &Client{
-		http: &http.Client{
-			Timeout:   callTimeout,
-			Transport: transport(dialer),
-			// A redirect would carry the channel's credentials to wherever it points.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		web: newWebClient(may),
+	calls := &http.Client{
+		Timeout:   callTimeout,
+		Transport: transport(dialer),
+		// A redirect would carry the channel's credentials to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	slow := *calls // with the same connections
+	slow.Timeout = slowTimeout
+	return &Client{http: calls, slow: &slow, web: newWebClient(may)}
 }
 
 func transport(dialer *net.Dialer) http.RoundTripper {
@@ -118,6 +120,7 @@ type Request struct {
 	URL    string
 	Header http.Header
 	Body   Body
+	Slow   bool // it takes its time: a file goes along, or the platform fetches one
 }
 
 // PostJSON is [Client.Do] with in as JSON.
@@ -143,7 +146,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if r.Body.ContentType != "" {
 		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
-	res, written, err := c.do(req)
+	client := c.http
+	if r.Slow {
+		client = c.slow
+	}
+	res, written, err := do(client, req)
 	if err != nil {
 		return nil, failure(r.Name, written, err)
 	}
@@ -164,7 +171,7 @@ func (c *Client) Get(ctx context.Context, name, url string, header http.Header) 
 	if err != nil {
 		return nil, err
 	}
-	res, _, err := c.do(req)
+	res, _, err := do(c.slow, req)
 	if err != nil {
 		return nil, failure(name, false, err)
 	}
@@ -172,10 +179,10 @@ func (c *Client) Get(ctx context.Context, name, url string, header http.Header) 
 }
 
 // do says beside the answer whether the request was written to the end.
-func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
+func do(client *http.Client, req *http.Request) (*http.Response, bool, error) {
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	res, err := c.http.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	res, err := client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	return res, written.Load(), err
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,8 +88,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	unread := f.trouble != nil && f.trouble.unread
 	f.mu.Unlock()
 	seen := request{Method: r.Method, Path: r.URL.RequestURI(), Headers: r.Header.Clone(), at: time.Now()}
-	for _, name := range []string{"Accept-Encoding", "Content-Length", "User-Agent"} { // net/http's own
+	for _, name := range []string{"Accept-Encoding", "Content-Length"} { // net/http's own
 		seen.Headers.Del(name)
+	}
+	if strings.HasPrefix(r.UserAgent(), "Go-http-client/") { // and this; platforms may ask for another
+		seen.Headers.Del("User-Agent")
 	}
 	seen.header = seen.Headers.Clone()
 	if !unread {

@@ -10,14 +10,20 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/services/channels"
+	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/events"
+	"github.com/hiliosai/switchboard/services/slack"
 	"github.com/hiliosai/switchboard/services/telegram"
+	"github.com/hiliosai/switchboard/services/whatsapp"
 )
 
 // builtin lists the platforms that come with Switchboard. A new one is added here.
 func builtin(client *httpapi.Client) []integration.Definition {
 	return []integration.Definition{
+		discord.Definition(client),
+		slack.Definition(client),
 		telegram.Definition(client),
+		whatsapp.Definition(client),
 	}
 }
 

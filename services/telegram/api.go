@@ -13,6 +13,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 const defaultAPIBase = "https://api.telegram.org"
@@ -36,10 +37,15 @@ func (a api) fileURL(path string) string {
 	return a.base + "/file/bot" + a.token + "/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// call runs a method once and decodes its result. Errors are *integration.Error.
-func call[T any](ctx context.Context, a api, method string, params any) (T, error) {
+// call runs a method once, with files to upload where there are such, and decodes its result. Errors are
+// *integration.Error.
+func call[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
 	var result T
-	answer, err := a.client.PostJSON(ctx, "telegram "+method, a.methodURL(method), nil, params)
+	body, err := newBody(method, params, files)
+	if err != nil {
+		return result, err
+	}
+	answer, err := a.client.Do(ctx, httpapi.Request{Name: "telegram " + method, URL: a.methodURL(method), Body: body, Slow: slowMethods[method]})
 	if err != nil {
 		return result, err
 	}
@@ -59,9 +65,36 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, erro
 	return result, nil
 }
 
-// ask is call for methods that change nothing: one that was not answered may be asked again.
-func ask[T any](ctx context.Context, a api, method string, params any) (T, error) {
-	result, err := call[T](ctx, a, method, params)
+// slowMethods have files uploaded, or fetched by Telegram before it answers.
+var slowMethods = map[string]bool{
+	photo.method: true, video.method: true, animation.method: true, audio.method: true, document.method: true, voice.method: true,
+	videoNote.method: true, stickers.method: true, methodAlbum: true, methodEditMedia: true,
+}
+
+// newBody is JSON, or a form where files go along: its fields are the parameters, of which those that are no text are
+// written as JSON, "Making requests".
+func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, error) {
+	body, err := httpapi.JSON("telegram "+method, params)
+	if err != nil || len(files) == 0 {
+		return body, err
+	}
+	var parts []httpapi.Part
+	malformed := rawjson.Members(body.Bytes, func(name string, value []byte) {
+		if value[0] == '"' {
+			value = []byte(rawjson.Text(value))
+		}
+		parts = append(parts, httpapi.Part{Name: name, Content: value})
+	})
+	if malformed != nil {
+		return httpapi.Body{}, invalid("telegram %s: the parameters are no object", method)
+	}
+	return httpapi.Multipart(append(parts, files...)...), nil
+}
+
+// ask is call for methods that change nothing, or nothing when they are called again: one that was not answered
+// may be asked again.
+func ask[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
+	result, err := call[T](ctx, a, method, params, files...)
 	return result, httpapi.Repeatable(err)
 }
 
@@ -79,6 +112,9 @@ func refusal(method string, answer *httpapi.Answer, r *response) *integration.Er
 		if e.RetryAfter = seconds(r.Parameters.RetryAfter); e.RetryAfter == 0 {
 			e.RetryAfter = httpapi.RetryAfter(answer.Header, time.Now())
 		}
+	case code == http.StatusNotFound && strings.Contains(r.Description, "method not found"): // by a server of one's own
+		e.Code = "METHOD_UNKNOWN"
+		e.Message += "; the Bot API server is too old for it"
 	case code == http.StatusUnauthorized, code == http.StatusNotFound: // a revoked token and a malformed one
 		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
 	case code == http.StatusForbidden: // blocked by the user, removed from the chat, …

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -32,6 +33,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			"botId": decimal(me.ID), "username": me.Username, "pendingUpdateCount": info.PendingUpdateCount,
 		},
 	}
+	if len(info.AllowedUpdates) > 0 {
+		health.Details["allowedUpdates"] = info.AllowedUpdates
+	}
 	host := host(info.URL)
 	if host != "" {
 		health.Details["webhookHost"] = host
@@ -45,6 +49,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	case info.URL == "":
 		health.Status = integration.Degraded
 		health.Message = "the bot has no webhook, so nothing is received: call setWebhook with the gateway's URL of this channel and its secretToken"
+	case len(info.AllowedUpdates) > 0 && !slices.Contains(info.AllowedUpdates, "message"):
+		health.Status = integration.Degraded
+		health.Message = "no messages of users are received: setWebhook was given allowed_updates without \"message\""
 	case time.Since(failedAt) < recentError:
 		health.Status = integration.Degraded
 		health.Message = fmt.Sprintf("at %s Telegram could not deliver an update to %s: %s; check that the gateway is reachable and that setWebhook was given the channel's secretToken",

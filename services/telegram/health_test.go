@@ -26,6 +26,14 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-time.Minute).Unix(), LastErrorMessage: "Wrong response from the webhook: 401 Unauthorized"},
 			integration.Degraded, "gw.example.org: Wrong response from the webhook: 401 Unauthorized",
 		},
+		"a choice of updates without messages": {
+			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"callback_query"}},
+			integration.Degraded, `allowed_updates without "message"`,
+		},
+		"a choice of updates with messages": {
+			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"message", "chat_member"}},
+			integration.Healthy, "@test_bot",
+		},
 		"an error of yesterday": {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-24 * time.Hour).Unix(), LastErrorMessage: "Connection refused"},
 			integration.Healthy, "@test_bot",
@@ -40,6 +48,9 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 			require.Contains(t, health.Message, test.says)
 			require.Equal(t, test.info.PendingUpdateCount, health.Details["pendingUpdateCount"])
 			require.Equal(t, "123456", health.Details["botId"])
+			if test.info.AllowedUpdates != nil {
+				require.Equal(t, test.info.AllowedUpdates, health.Details["allowedUpdates"])
+			}
 			encoded, err := json.Marshal(health)
 			require.NoError(t, err)
 			require.NotContains(t, string(encoded), "canary")

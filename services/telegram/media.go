@@ -14,9 +14,6 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// maxFile bounds the files that bots can download, "getFile".
-const maxFile = 20 << 20
-
 // Types of the files that Telegram makes itself and that package mime need not know.
 var mimeTypes = map[string]string{
 	".mp3": "audio/mpeg",
@@ -28,12 +25,12 @@ var mimeTypes = map[string]string{
 // FetchMedia downloads a file by its file_id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	a := p.api(ch.Credentials, ch.Settings)
-	f, err := ask[file](ctx, a, "getFile", map[string]string{"file_id": id})
+	f, err := ask[file](ctx, a, "getFile", getFileParams{id})
 	if err != nil {
 		return nil, getFileError(err)
 	}
-	if f.FileSize > maxFile {
-		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxFile))
+	if f.FileSize > maxDownload {
+		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxDownload))
 	}
 	if f.FilePath == "" {
 		return nil, mediaNotFound("telegram getFile: the file has no file_path")

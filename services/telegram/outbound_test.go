@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,10 @@ func withButtons(buttons ...integration.Button) *integration.Message {
 	m.Content.Type = integration.TypeInteractive
 	m.Content.Interactive = &integration.Interactive{Kind: "buttons", Buttons: buttons}
 	return m
+}
+
+func make100(title string) []integration.Button {
+	return slices.Repeat([]integration.Button{{Title: title}}, 100)
 }
 
 func TestMessagesBecomeCallsOfSendMessage(t *testing.T) {
@@ -125,6 +130,19 @@ func TestMessagesBecomeCallsOfSendMessage(t *testing.T) {
 	}
 }
 
+// requireJudged checks that a message is refused before it is sent, or sent where code is empty.
+func requireJudged(t *testing.T, m *integration.Message, kind integration.ErrorKind, code string) {
+	t.Helper()
+	server, ch := newServer(t)
+	_, err := newPlatform(t).Send(t.Context(), m, ch)
+	if code == "" {
+		require.NoError(t, err)
+		return
+	}
+	requireError(t, err, kind, code)
+	require.Empty(t, server.Requests())
+}
+
 func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 	const emoji = "👍" // 2 UTF-16 units, 4 bytes
 	for name, test := range map[string]struct {
@@ -151,21 +169,16 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		"a url button with a script":     {withButtons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), integration.ErrInvalid, "MESSAGE_INVALID"},
 		"a button of another type":       {withButtons(integration.Button{Title: "x", Type: "call"}), integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
 		"an interactive message without": {withButtons(), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"an image":                       {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "IMAGE", Text: "x"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
+		"a quote of 1025 units":          {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "5:41", Quote: strings.Repeat("a", 1025)}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
+		"100 buttons":                    {withButtons(make100("Yes")...), "", ""},
+		"101 buttons":                    {withButtons(append(make100("Yes"), integration.Button{Title: "No"})...), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"a form":                         {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form", Body: "Name?"}}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
+		"a template":                     {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "TEMPLATE"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
 		"a type of a later version":      {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "HOLOGRAM"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
 		"a reply to another platform's":  {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "wamid.x"}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
 		"a reply to a chat that is none": {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "x:41"}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			server, ch := newServer(t)
-			_, err := newPlatform(t).Send(t.Context(), test.message, ch)
-			if test.code == "" {
-				require.NoError(t, err)
-				return
-			}
-			requireError(t, err, test.kind, test.code)
-			require.Empty(t, server.Requests())
-		})
+		t.Run(name, func(t *testing.T) { requireJudged(t, test.message, test.kind, test.code) })
 	}
 }
 
@@ -205,6 +218,10 @@ func TestAnswersAreClassified(t *testing.T) {
 		"a malformed token": {
 			telegramtest.Failure(404, "Not Found", nil),
 			integration.ErrAuth, "CREDENTIALS_REFUSED", "404", 404, 0, "Not Found",
+		},
+		"a method that a server of one's own does not have": {
+			telegramtest.Failure(404, "Not Found: method not found", nil),
+			integration.ErrPermanent, "METHOD_UNKNOWN", "404", 404, 0, "too old",
 		},
 		"a user who blocked the bot": {
 			telegramtest.Failure(403, "Forbidden: bot was blocked by the user", nil),

@@ -1,14 +1,16 @@
 // Package telegram is the platform of Telegram's bots: updates of the Bot API become messages, and
-// messages become calls of sendMessage. One channel is one bot.
+// messages become calls of its methods. One channel is one bot.
 //
 // Comments in quotation marks name sections of https://core.telegram.org/bots/api.
 package telegram
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Names of a channel's fields.
@@ -46,7 +48,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
 		},
-		Platform: &platform{client},
+		Text:         integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16},
+		Support:      support(),
+		RetryHorizon: 25 * time.Hour, // updates are kept for 24
+		Platform:     &platform{client},
 	}
 }
 
@@ -63,4 +68,8 @@ var (
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
 	_ integration.MediaFetcher         = (*platform)(nil)
+	_ integration.Editor               = (*platform)(nil)
+	_ integration.Deleter              = (*platform)(nil)
+	_ integration.Reactor              = (*platform)(nil)
+	_ integration.Typer                = (*platform)(nil)
 )

@@ -3,6 +3,7 @@ package whatsapp_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		Handshake: integration.Verification{Mode: "subscribe", Token: verifyToken},
 		Sends:     sends(),
 		Optional: []string{
+			"User-Agent:", // of downloads: without one they are refused at times
 			"recipient_type", "context", "biz_opaque_callback_data", "text.preview_url",
 			"image.caption", "document.caption", "document.filename", "audio.voice", "location.name", "location.address",
 			"contacts[].name.first_name", "contacts[].name.last_name", "contacts[].phones", "contacts[].phones[].type", "contacts[].phones[].wa_id", "contacts[].emails", "contacts[].org",
@@ -103,6 +105,7 @@ func sends() []integrationtest.Send {
 		{Name: "image by link", Message: to(phone, integration.Content{Type: integration.TypeImage, Text: "the *Taj*", Media: link("taj.jpg", "image/jpeg")})},
 		{Name: "video by id", Message: to(phone, integration.Content{Type: integration.TypeVideo, Media: &integration.Media{ID: sentID, URL: sentID}})},
 		{Name: "audio with a text", Message: to(phone, integration.Content{Type: integration.TypeAudio, Text: "our song", Media: link("song.mp3", "audio/mpeg")})},
+		{Name: "audio with a long text", Message: to(phone, integration.Content{Type: integration.TypeAudio, Text: strings.Repeat("la ", 400), Media: link("song.mp3", "audio/mpeg")})},
 		{Name: "voice with a text", Message: to(phone, integration.Content{Type: integration.TypeVoice, Text: "what we say", Media: link("note.ogg", "audio/ogg")})},
 		{Name: "file by content", Message: to(phone, integration.Content{
 			Type: integration.TypeFile, Text: "the offer", Media: &integration.Media{Data: []byte("%PDF-1.7 offer"), Filename: "offer.pdf"},

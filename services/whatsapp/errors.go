@@ -58,7 +58,6 @@ var codes = meta.Codes{
 	131042: account(codeRestricted, "there is a problem with the payment method: look at the account's billing in WhatsApp Manager"),
 	131045: account(codeNotEnabled, "register the number again: POST /PHONE_NUMBER_ID/register"),
 	133010: account(codeNotEnabled, "register the number: POST /PHONE_NUMBER_ID/register"),
-	131215: account(codeNotEnabled, "the number may not use groups"),
 
 	// The recipient.
 	130472: permanent(codeRecipientLimit, "the user is part of an experiment and gets no marketing messages: wait for a day or more"),
@@ -75,6 +74,7 @@ var codes = meta.Codes{
 	131063: permanent(codeNoRecipient, ""),
 	131207: permanent(codeNoRecipient, "the group is suspended"),
 	131212: permanent(codeNoRecipient, "the recipient is not in the group"),
+	131215: permanent(codeNoRecipient, "the number may not use groups"),
 	137000: permanent(codeNoRecipient, "the user's identity key has changed"),
 
 	// The message.

@@ -35,8 +35,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	}
 	putText(m.Metadata, "callbackData", s.CallbackData)
 
-	known := slices.Contains(statuses, s.Status) && s.ID != "" && !item.Odd
-	if known {
+	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Odd {
 		s.read(&m)
 		m.DedupKey = s.ID + ":" + s.Status
 		if who := cmp.Or(s.ParticipantUserID, s.ParticipantID); who != "" {

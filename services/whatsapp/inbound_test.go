@@ -54,7 +54,7 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 
 // The samples are kept beside the repository and are not always there.
 func TestPublishedSamplesBecomeMessages(t *testing.T) {
-	files, err := filepath.Glob("../../../shared/fixtures/whatsapp/*.json")
+	files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "whatsapp", "*.json"))
 	require.NoError(t, err)
 	t.Logf("%d published samples found", len(files))
 	unsupported := map[string]bool{}
@@ -71,7 +71,9 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 			require.NotEmpty(t, m.ConversationID, name)
 			require.NotEmpty(t, m.From.ID, name)
 			require.NotEmpty(t, m.To.ID, name)
-			require.NotEqual(t, receivedAt.UnixMilli(), m.Timestamp, "%s: the platform's time is not read", name)
+			if m.Kind != integration.KindSystem { // an error of the account has no time
+				require.NotEqual(t, receivedAt.UnixMilli(), m.Timestamp, "%s: the platform's time is not read", name)
+			}
 			if u := m.Content.Unsupported; u != nil {
 				unsupported[filepath.Base(name)+" "+u.PlatformType] = true
 			}

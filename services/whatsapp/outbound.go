@@ -32,7 +32,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 	for i := range d.requests {
 		sent, err := a.send(ctx, &d.requests[i])
 		if err != nil {
-			return nil, partly(err, i, len(d.requests))
+			return nil, partly(err, ids, len(d.requests))
 		}
 		if ids = append(ids, integration.ID(sent.Messages[0].ID)); i == 0 {
 			sent.tell(result)
@@ -72,14 +72,15 @@ func (a *accepted) tell(result *integration.SendResult) {
 	}
 }
 
-// partly is the failure of a later part: to send the whole message again would double those before.
-func partly(err error, sent, parts int) error {
+// partly is the failure of a later part: to send the whole message again would double those before, whose ids it
+// tells.
+func partly(err error, sent []integration.ID, parts int) error {
 	e, ok := errors.AsType[*integration.Error](err)
-	if sent == 0 || !ok {
+	if len(sent) == 0 || !ok {
 		return err
 	}
 	part := *e
-	part.Message = fmt.Sprintf("%d of %d messages were sent, then: %s", sent, parts, e.Message)
+	part.Message = fmt.Sprintf("%d of %d messages were sent %v, then: %s", len(sent), parts, sent, e.Message)
 	if e.Kind != integration.ErrUnknown {
 		part.Kind, part.Code = integration.ErrPermanent, "PARTLY_SENT"
 	}

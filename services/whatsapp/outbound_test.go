@@ -139,7 +139,7 @@ func TestAFailureAfterTheFirstOfSeveralDoesNotDoubleIt(t *testing.T) {
 		says    string
 	}{
 		"the first is refused":       {[]whatsapptest.Answer{whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrTransient, "PLATFORM_UNAVAILABLE", "131000"},
-		"the second is refused":      {[]whatsapptest.Answer{good, whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2 messages were sent, then: whatsapp messages: 131000 no"},
+		"the second is refused":      {[]whatsapptest.Answer{good, whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2 messages were sent [wamid.1], then: whatsapp messages: 131000 no"},
 		"the second is not answered": {[]whatsapptest.Answer{good, {Status: 504}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "1 of 2 messages were sent"},
 		"the second is slowed down":  {[]whatsapptest.Answer{good, whatsapptest.Error(400, 131056, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2"},
 	} {

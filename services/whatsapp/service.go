@@ -7,6 +7,7 @@ package whatsapp
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -47,8 +48,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Fields: fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
-		Text:     integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Fences: true},
-		Support:  support(),
+		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Fences: true},
+		Support: support(),
+		// A webhook that was not taken in is repeated for up to seven days.
+		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
 		Platform: &platform{client},
 	}
 }

@@ -52,7 +52,7 @@ func newCages(apiBase, deadBase string) cages {
 		}
 	}
 	list := cages{}
-	for _, id := range []string{"cage", "asleep", "phone", "wild", "open"} {
+	for _, id := range []string{"cage", "asleep", "phone", "wild", "open", "busy"} {
 		list[id] = cage(id, apiBase)
 	}
 	list["asleep"].Status = integration.StatusInactive

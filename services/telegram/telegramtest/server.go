@@ -20,14 +20,15 @@ type Server struct {
 	token   string
 	http    *httptest.Server
 	closing chan struct{}
-	once    sync.Once // closes
+	close   sync.Once
 
 	mu          sync.Mutex
 	requests    []Request
-	sends       []Request     // those of sendMessage that Next has not returned yet
+	sends       []Request     // those that send a message and that Next has not returned yet
 	sent        chan struct{} // closed and replaced when sends grows
 	scripts     map[string][]Response
 	files       map[string]file
+	answered    map[string]bool // queries, which take one answer each
 	webhookInfo WebhookInfo
 	lastMessage int64
 }
@@ -35,7 +36,8 @@ type Server struct {
 // Request is a call that brought the right token, in the order of arrival.
 type Request struct {
 	Method string
-	Body   map[string]any // numbers are json.Number
+	Body   map[string]any // the parameters, whatever they came as; numbers are json.Number
+	Files  map[string]File
 }
 
 // Response is a canned answer. The zero value is 200 without a body.
@@ -50,10 +52,11 @@ type Response struct {
 
 // WebhookInfo is the Bot API's object of that name, as far as it matters here.
 type WebhookInfo struct {
-	URL                string `json:"url"`
-	PendingUpdateCount int    `json:"pending_update_count"`
-	LastErrorDate      int64  `json:"last_error_date,omitempty"` // seconds since 1970
-	LastErrorMessage   string `json:"last_error_message,omitempty"`
+	URL                string   `json:"url"`
+	PendingUpdateCount int      `json:"pending_update_count"`
+	LastErrorDate      int64    `json:"last_error_date,omitempty"` // seconds since 1970
+	LastErrorMessage   string   `json:"last_error_message,omitempty"`
+	AllowedUpdates     []string `json:"allowed_updates,omitempty"`
 }
 
 // Download is the method name under which [Server.Script] and [Server.Requests] know the download of
@@ -66,11 +69,12 @@ var ErrClosed = errors.New("telegramtest: the server is closed")
 // NewServer starts a server for the bot with this token. Close it after use.
 func NewServer(token string) *Server {
 	s := &Server{
-		token:   token,
-		closing: make(chan struct{}),
-		sent:    make(chan struct{}),
-		scripts: map[string][]Response{},
-		files:   map[string]file{},
+		token:    token,
+		closing:  make(chan struct{}),
+		sent:     make(chan struct{}),
+		scripts:  map[string][]Response{},
+		files:    map[string]file{},
+		answered: map[string]bool{},
 	}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
@@ -81,7 +85,7 @@ func (s *Server) URL() string { return s.http.URL }
 
 // Close ends all connections. Closing again does nothing.
 func (s *Server) Close() {
-	s.once.Do(func() {
+	s.close.Do(func() {
 		close(s.closing)
 		s.http.Close()
 	})
@@ -94,7 +98,7 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-// Next returns the next sendMessage, each once, and waits for it where there is none yet.
+// Next returns the next request that sends a message, each once, and waits for it where there is none yet.
 func (s *Server) Next(ctx context.Context) (Request, error) {
 	for {
 		s.mu.Lock()
@@ -161,7 +165,7 @@ func response(status int, body map[string]any) Response {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, 1<<20)); err != nil {
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 		write(w, Failure(http.StatusRequestEntityTooLarge, "Request Entity Too Large", nil))
 		return
 	}
@@ -179,29 +183,32 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if isFile {
 		method = Download
 	}
-	scripted := s.record(method, r.Header.Get("Content-Type"), body.Bytes())
+	in, err := readInput(r.Header.Get("Content-Type"), body.Bytes())
+	if err != nil {
+		write(w, badRequest("%v", err))
+		return
+	}
+	scripted := s.record(method, in)
 	switch {
 	case scripted != nil:
 		s.play(w, r, *scripted)
 	case isFile:
 		write(w, s.download(filePath))
 	default:
-		write(w, s.answer(method, body.Bytes()))
+		write(w, s.answer(method, in))
 	}
 }
 
 // record keeps a request and takes the answer that a script has for it.
-func (s *Server) record(method, contentType string, body []byte) *Response {
-	request := Request{Method: method}
-	if strings.HasPrefix(contentType, "application/json") {
-		decoder := json.NewDecoder(bytes.NewReader(body))
-		decoder.UseNumber()
-		_ = decoder.Decode(&request.Body) // a body that is no object is refused later
-	}
+func (s *Server) record(method string, in *input) *Response {
+	request := Request{Method: method, Files: in.files}
+	decoder := json.NewDecoder(bytes.NewReader(in.params))
+	decoder.UseNumber()
+	_ = decoder.Decode(&request.Body) // a body that is no object is refused later
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, request)
-	if method == "sendMessage" {
+	if strings.HasPrefix(method, "send") && method != "sendChatAction" {
 		s.sends = append(s.sends, request)
 		close(s.sent)
 		s.sent = make(chan struct{})

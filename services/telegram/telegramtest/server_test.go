@@ -24,11 +24,15 @@ func newServer(t *testing.T) *telegramtest.Server {
 }
 
 func post(ctx context.Context, url, body string) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	return postAs(ctx, url, "application/json", strings.NewReader(body))
+}
+
+func postAs(ctx context.Context, url, contentType string, body io.Reader) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
 		return 0, "", err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return 0, "", err

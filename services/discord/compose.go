@@ -1,0 +1,221 @@
+package discord
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// draft is a message as Discord has it, before its files are read.
+type draft struct {
+	body     outgoing
+	files    []*integration.Media
+	degraded []string // what is lost, such as "location→text"
+}
+
+// target is what a draft is for: not every call takes everything.
+type target struct {
+	answer      *interaction // that is answered, nil for none
+	edit        bool         // of a message
+	embedImages bool         // leave images at their links
+}
+
+// compose makes a draft of a message. All that can be refused without asking Discord is refused here.
+func compose(m *integration.Message, to target) (*draft, error) {
+	d := &draft{}
+	c := &m.Content
+	if c.Format != "" && c.Format != "markdown" {
+		return nil, unsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
+	}
+	if len(c.Entities) > 0 {
+		d.lose("entities→none")
+	}
+	d.body.Content = c.Text
+	if err := d.add(c, to); err != nil {
+		return nil, err
+	}
+	if i := c.Interactive; i != nil {
+		if i.Kind == integration.InteractiveForm {
+			return nil, unsupportedContent("a form cannot be sent through Discord: it can only be the immediate response to an interaction")
+		}
+		d.body.Content = framed(i, d.body.Content)
+		var err error
+		if d.body.Components, err = rows(i); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.replyTo(m, to); err != nil {
+		return nil, err
+	}
+	return d, d.check(c)
+}
+
+func (d *draft) lose(what string) { d.degraded = append(d.degraded, what) }
+
+// add puts in what the content has beside its text.
+func (d *draft) add(c *integration.Content, to target) error {
+	switch c.Type {
+	case integration.TypeText, "":
+		return nil
+	case integration.TypeInteractive:
+		if c.Interactive == nil || len(c.Interactive.Buttons)+len(c.Interactive.Sections) == 0 {
+			return invalid("an interactive message needs content.interactive.buttons or sections")
+		}
+		return nil
+	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeFile, integration.TypeVoice:
+		return d.addMedia(c, to)
+	case integration.TypeSticker:
+		return d.addSticker(c, to)
+	case integration.TypeLocation:
+		if c.Location == nil {
+			return invalid("content.location is missing")
+		}
+		d.addText(locationText(c.Location))
+		d.lose("location→text")
+		return nil
+	case integration.TypeContact:
+		if len(c.Contacts) == 0 {
+			return invalid("content.contacts is missing")
+		}
+		for i := range c.Contacts {
+			d.addText(contactText(&c.Contacts[i]))
+		}
+		d.lose("contact→text")
+		return nil
+	case integration.TypePoll:
+		return d.addPoll(c, to)
+	case integration.TypeReaction:
+		return invalid("content.reaction is missing")
+	default:
+		return unsupportedContent("content of type %s cannot be sent through Discord", c.Type)
+	}
+}
+
+// addText puts a text under what there is.
+func (d *draft) addText(text string) {
+	d.body.Content = strings.TrimSpace(d.body.Content + "\n" + text)
+}
+
+// framed is a text with its header above, bold, and its footer below, small, "Message Formatting".
+func framed(i *integration.Interactive, text string) string {
+	text = cmp.Or(text, i.Body)
+	if i.Header != "" {
+		text = "**" + i.Header + "**\n" + text
+	}
+	if i.Footer != "" {
+		text += "\n-# " + i.Footer
+	}
+	return text
+}
+
+func (d *draft) replyTo(m *integration.Message, to target) error {
+	if m.ReplyTo == nil || m.ReplyTo.MessageID == "" {
+		return nil
+	}
+	id, err := messageIDOf(m.ReplyTo.MessageID, "replyTo.messageId")
+	switch {
+	case err != nil:
+		return err
+	case to.answer != nil && id == to.answer.id: // which is what it does anyway
+	case to.answer != nil || to.edit: // which have no such field
+		d.lose("reply→none")
+	default:
+		d.body.MessageReference = &replyReference{MessageID: id}
+	}
+	return nil
+}
+
+func (d *draft) addSticker(c *integration.Content, to target) error {
+	switch {
+	case c.Sticker == nil || c.Sticker.ID == "":
+		if c.Media == nil {
+			return invalid("a sticker needs content.sticker.id, or a picture in content.media")
+		}
+		d.lose("sticker→image")
+		return d.addMedia(c, to)
+	case !isSnowflake(string(c.Sticker.ID)):
+		return invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
+	case to.answer != nil:
+		return unsupportedContent("an answer to an interaction cannot hold a sticker: send it without metadata.%s", metaToken)
+	case to.edit:
+		return unsupportedContent("an edited message cannot get a sticker")
+	}
+	d.body.StickerIDs = []string{string(c.Sticker.ID)}
+	return nil
+}
+
+func (d *draft) addPoll(c *integration.Content, to target) error {
+	p := c.Poll
+	switch {
+	case to.edit:
+		return unsupportedContent("a poll cannot be edited")
+	case p == nil || strings.TrimSpace(p.Question) == "" || len(p.Options) == 0:
+		return invalid("a poll needs content.poll.question and options")
+	case len(p.Options) > maxAnswers:
+		return invalid("the poll has %d options; Discord takes %d", len(p.Options), maxAnswers)
+	}
+	if err := within(p.Question, maxQuestion, "the question of the poll"); err != nil {
+		return err
+	}
+	request := &pollRequest{Question: pollText{p.Question}, AllowMultiselect: p.Multiple}
+	for i, text := range p.Options {
+		if strings.TrimSpace(text) == "" {
+			return invalid("option %d of the poll is empty", i+1)
+		}
+		if err := within(text, maxAnswer, "option %d of the poll", i+1); err != nil {
+			return err
+		}
+		request.Answers = append(request.Answers, pollChoice{pollText{text}})
+	}
+	d.body.Poll = request
+	return nil
+}
+
+// check looks at the draft as a whole.
+func (d *draft) check(c *integration.Content) error {
+	if n := textlimit.Characters(d.body.Content); n > maxContent {
+		return &integration.Error{
+			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Message: fmt.Sprintf("the text has %d characters; Discord takes %d", n, maxContent),
+		}
+	}
+	empty := strings.TrimSpace(d.body.Content) == ""
+	switch {
+	case empty && len(d.body.Components) > 0 && len(d.files)+len(d.body.Embeds) == 0:
+		return invalid("buttons and lists need a text: content.text or content.interactive.body")
+	case empty && (c.Type == integration.TypeText || c.Type == ""):
+		return invalid("content.text is empty; Discord sends nothing that is only white space")
+	}
+	return nil
+}
+
+// locationText is a place in words, with a link to a map.
+func locationText(l *integration.Location) string {
+	link := cmp.Or(l.URL, fmt.Sprintf("https://www.google.com/maps/search/?api=1&query=%v,%v", l.Latitude, l.Longitude))
+	return lines(l.Name, l.Address, link)
+}
+
+func contactText(c *integration.Contact) string {
+	name := cmp.Or(c.Name.Formatted, strings.TrimSpace(c.Name.First+" "+c.Name.Last))
+	if name != "" {
+		name = "**" + name + "**"
+	}
+	list := []string{name, c.Org}
+	for _, p := range c.Phones {
+		list = append(list, cmp.Or(p.Phone, string(p.WaID)))
+	}
+	return lines(append(list, c.Emails...)...)
+}
+
+func lines(list ...string) string {
+	var kept []string
+	for _, line := range list {
+		if line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}

@@ -1,0 +1,97 @@
+package discord
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// application is the "Application Object".
+type application struct {
+	ID                      snowflake `json:"id"`
+	Name                    string    `json:"name"`
+	VerifyKey               string    `json:"verify_key"`
+	InteractionsEndpointURL string    `json:"interactions_endpoint_url"`
+	EventWebhooksURL        string    `json:"event_webhooks_url"`
+	EventWebhooksStatus     int       `json:"event_webhooks_status"`
+}
+
+// eventsStopped is the status of events that Discord has switched off, "Application Event Webhook Status".
+const eventsStopped = 3
+
+// self asks which app the token is of.
+func (a api) self(ctx context.Context) (*application, error) {
+	var app application
+	err := a.do(ctx, call{name: "get application", method: http.MethodGet, path: "/applications/@me", repeatable: true}, &app)
+	if err == nil && app.ID == "" {
+		err = httpapi.Repeatable(httpapi.Unreadable("discord get application", http.StatusOK, nil))
+	}
+	return &app, err
+}
+
+// CheckHealth asks who the bot is, whether the channel's fields are those of its app, and whether webhooks arrive here.
+func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
+	a := p.api(ch.Credentials, ch.Settings)
+	app, err := a.self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var bot user
+	if err := a.do(ctx, call{name: "get current user", method: http.MethodGet, path: "/users/@me", repeatable: true}, &bot); err != nil {
+		return nil, err
+	}
+	health := &integration.Health{
+		Status:  integration.Healthy,
+		Message: "@" + bot.Username + " can send and receive",
+		Details: map[string]any{"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username},
+	}
+	for key, link := range map[string]string{"interactionsHost": app.InteractionsEndpointURL, "eventsHost": app.EventWebhooksURL} {
+		if host := host(link); host != "" {
+			health.Details[key] = host
+		}
+	}
+	switch {
+	case string(app.ID) != ch.Credentials[fieldApplicationID]:
+		health.Status, health.Message = integration.Unhealthy, "the botToken is that of application "+string(app.ID)+
+			", the channel's applicationId is another: take both from the same app of the developer portal"
+	case !strings.EqualFold(app.VerifyKey, ch.Credentials[fieldPublicKey]):
+		health.Status, health.Message = integration.Unhealthy, "the channel's publicKey is not the app's, so that every webhook is refused: "+
+			`copy it from the page "General Information" of the developer portal`
+	case app.InteractionsEndpointURL == "":
+		health.Status, health.Message = integration.Degraded, "the app has no Interactions Endpoint URL, so that no command or button arrives: "+
+			`enter the gateway's URL of this channel on the page "General Information" of the developer portal`
+	case app.EventWebhooksStatus == eventsStopped:
+		health.Status, health.Message = integration.Degraded, "Discord has switched the app's webhook events off because too many were not answered: "+
+			`see to the gateway, then switch them on again on the page "Webhooks" of the developer portal`
+	}
+	return health, nil
+}
+
+// host leaves out the rest of a webhook's URL, which is often kept secret.
+func host(webhook string) string {
+	u, err := url.Parse(webhook)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// ValidateCredentials asks Discord for the app of the token, and compares it with the other fields.
+func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
+	if !botTokenPattern.MatchString(credentials[fieldBotToken]) {
+		return false, nil // it becomes a header
+	}
+	app, err := p.api(credentials, settings).self(ctx)
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return string(app.ID) == credentials[fieldApplicationID] && strings.EqualFold(app.VerifyKey, credentials[fieldPublicKey]), nil
+}

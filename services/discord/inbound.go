@@ -1,0 +1,161 @@
+package discord
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Normalize makes one message of a delivery, and none of a ping. Where a field has an unexpected type, or the delivery
+// is of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
+func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	var d delivery
+	// An UnmarshalTypeError leaves out the field that it is about; all others are read.
+	typeErr := json.Unmarshal(w.Payload, &d)
+	var m *integration.Message
+	switch {
+	case d.Event != nil:
+		m = d.readEvent(w, typeErr != nil)
+	case d.Type != nil && (*d.Type == typePing || *d.Type == 0 && d.ApplicationID != ""):
+		return nil, nil
+	case d.ID != "" && d.Token != "":
+		m = d.readInteraction(w, typeErr != nil)
+	default:
+		return nil, &integration.Error{
+			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
+			Message: "the payload is neither an interaction, with its id and token, nor a webhook event",
+		}
+	}
+	m.To.ID = cmp.Or(d.ApplicationID.id(), integration.ID(w.Channel.Credentials[fieldApplicationID]))
+	m.Timestamp = cmp.Or(m.Timestamp, w.Timestamp.UnixMilli())
+	m.ID = cmp.Or(m.ID, integration.ID(m.DedupKey))
+	return []integration.Message{*m}, nil
+}
+
+// bodyKey names a webhook event by its body: it has no id, and comes again as it was.
+func bodyKey(w *integration.Webhook) string {
+	sum := sha256.Sum256(w.Payload)
+	return hex.EncodeToString(sum[:16])
+}
+
+// readInteraction reads an interaction of any type.
+func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integration.Message {
+	m := &integration.Message{
+		ID: d.ID.id(), DedupKey: string(d.ID), Kind: integration.KindInteraction, Timestamp: d.ID.milliseconds(),
+		Metadata: map[string]any{},
+	}
+	d.readPlace(m)
+	d.readUser(m)
+	kind := 0
+	if d.Type != nil {
+		kind = *d.Type
+	}
+	name, known := "interaction", false
+	switch kind {
+	case typeCommand:
+		name, known = "command", d.readCommand(m)
+	case typeComponent:
+		name, known = "component", d.readComponent(m)
+	case typeModal:
+		name, known = "modal", d.readModal(m)
+	case typeAutocomplete:
+		name = "autocomplete"
+	}
+	m.Metadata[metaKind] = name
+	if kind != typeAutocomplete { // which is answered with its response, for good
+		d.addHandles(m, w)
+	}
+	switch {
+	case damaged:
+		unsupported(m, w, name, "a field has an unexpected type")
+	case !known:
+		unsupported(m, w, name, "")
+	case bytes.Contains(w.Payload, []byte(`"resolved"`)):
+		addResolved(m, w.Payload)
+	}
+	return m
+}
+
+// addHandles tells how to answer: see interaction.go.
+func (d *delivery) addHandles(m *integration.Message, w *integration.Webhook) {
+	putText(m, metaID, string(d.ID))
+	putText(m, metaToken, d.Token)
+	putText(m, metaApplication, string(d.ApplicationID))
+	m.Metadata[metaExpires] = w.Timestamp.Add(tokenLifetime).UnixMilli()
+	if w.Channel.Settings[fieldEphemeral] == yes {
+		m.Metadata[metaEphemeral] = true
+	}
+}
+
+// readPlace fills in where an interaction was. Threads are channels with a parent.
+func (d *delivery) readPlace(m *integration.Message) {
+	m.ConversationID = cmp.Or(d.ChannelID, d.Channel.ID).id()
+	if t := d.Channel.Type; t != nil {
+		m.Metadata["channelType"] = *t
+		if *t >= firstThreadType && *t <= lastThreadType {
+			m.ThreadID = m.ConversationID
+			putText(m, "parentChannelId", string(d.Channel.ParentID))
+		}
+	}
+	putText(m, "channelName", d.Channel.Name)
+	putText(m, "guildId", string(d.GuildID))
+	putText(m, "locale", d.Locale)
+	putText(m, "guildLocale", d.GuildLocale)
+	if d.AttachmentSizeLimit > 0 {
+		m.Metadata["attachmentSizeLimit"] = d.AttachmentSizeLimit
+	}
+}
+
+// The types of channels that are threads, "Channel Types".
+const (
+	firstThreadType = 10
+	lastThreadType  = 12
+)
+
+func (d *delivery) readUser(m *integration.Message) {
+	var from user
+	nick := ""
+	switch {
+	case d.Member != nil:
+		from, nick = d.Member.User, d.Member.Nick
+	case d.User != nil:
+		from = *d.User
+	}
+	readUser(m, &from)
+	m.From.Name = cmp.Or(nick, m.From.Name)
+	if m.ConversationID == "" { // in direct messages, where the channel can be left out
+		m.ConversationID = directMessages(from.ID)
+	}
+}
+
+func readUser(m *integration.Message, u *user) {
+	m.From = u.party()
+	putText(m, "username", u.Username)
+	if u.Bot {
+		m.Metadata["isBot"] = true
+	}
+}
+
+func (u *user) party() integration.Party {
+	return integration.Party{ID: u.ID.id(), Name: cmp.Or(u.GlobalName, u.Username)}
+}
+
+// unsupported replaces the content by what Discord calls it and keeps the delivery as it came.
+func unsupported(m *integration.Message, w *integration.Webhook, kind, reason string) {
+	m.Content = integration.Content{
+		Type:        integration.TypeUnsupported,
+		Unsupported: &integration.Unsupported{PlatformType: cmp.Or(kind, "event"), Reason: reason},
+	}
+	m.Metadata["raw"] = w.Payload
+}
+
+func putText(m *integration.Message, key, value string) {
+	if value != "" {
+		m.Metadata[key] = value
+	}
+}

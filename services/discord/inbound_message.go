@@ -1,0 +1,243 @@
+package discord
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// readMessage fills in a message and says whether its content is modelled.
+func readMessage(m *integration.Message, msg *message, w *integration.Webhook) bool {
+	m.ID = msg.ID.id()
+	m.ConversationID = cmp.Or(msg.ChannelID, msg.LobbyID).id()
+	m.Timestamp = cmp.Or(parseTime(msg.Timestamp), msg.ID.milliseconds())
+	m.EditedAt = parseTime(msg.EditedTimestamp)
+	readUser(m, &msg.Author)
+	// application_id is no sign: it stands on what users write in a game of the app, too.
+	if msg.Author.Bot || msg.WebhookID != "" || msg.Author.ID != "" && string(msg.Author.ID) == w.Channel.Credentials[fieldApplicationID] {
+		m.Direction = integration.DirectionEcho
+	}
+	putText(m, "guildId", string(msg.GuildID))
+	putText(m, "lobbyId", string(msg.LobbyID))
+	putText(m, "recipientId", string(msg.RecipientID))
+	putText(m, "webhookId", string(msg.WebhookID))
+	if isList(msg.Embeds) {
+		m.Metadata["embeds"] = msg.Embeds // their layout has no place in the content
+	}
+	if len(msg.Metadata) > 0 && msg.Metadata[0] == '{' {
+		m.Metadata["lobbyMetadata"] = msg.Metadata
+	}
+	if reference := msg.MessageReference; reference.Type == referenceForward {
+		m.Metadata["forwarded"] = true
+		putText(m, "forwardedFrom", string(reference.ChannelID))
+	} else if msg.Type == messageReply && reference.MessageID != "" {
+		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
+		if msg.ReferencedMessage != nil {
+			m.ReplyTo.ParticipantID = msg.ReferencedMessage.Author.ID.id()
+		}
+	}
+	if s, ok := systemMessages[msg.Type]; ok {
+		m.Kind = s.kind
+		m.Content = integration.Content{
+			Type: integration.TypeSystem, System: &integration.System{Event: s.event, Body: msg.Content, Members: members(msg.Author)},
+		}
+		return true
+	}
+	if !ordinary[msg.Type] {
+		m.Metadata["messageType"] = msg.Type
+		return false
+	}
+	if len(msg.MessageSnapshots) > 0 {
+		msg = &msg.MessageSnapshots[0].Message // of a forward, which has no content of its own
+	}
+	var known bool
+	m.Content, known = msg.content()
+	return known
+}
+
+func isList(raw json.RawMessage) bool { return len(raw) > 2 && raw[0] == '[' }
+
+const (
+	referenceForward = 1       // "Message Reference Types"
+	messageReply     = 19      // "Message Types"
+	flagVoiceMessage = 1 << 13 // "Message Flags"
+)
+
+// ordinary are the types of messages that somebody wrote, "Message Types": by hand, as a reply, with a command.
+var ordinary = map[int]bool{0: true, messageReply: true, 20: true, 23: true}
+
+// systemMessages are the others.
+var systemMessages = map[int]struct {
+	event string
+	kind  integration.Kind
+}{
+	1: {"recipient_added", integration.KindMembership}, 2: {"recipient_removed", integration.KindMembership},
+	3: {"call", integration.KindSystem}, 4: {"channel_renamed", integration.KindSystem}, 5: {"channel_icon_changed", integration.KindSystem},
+	6: {"message_pinned", integration.KindSystem}, 7: {"member_joined", integration.KindMembership},
+	8: {"server_boosted", integration.KindSystem}, 9: {"server_boosted", integration.KindSystem},
+	10: {"server_boosted", integration.KindSystem}, 11: {"server_boosted", integration.KindSystem},
+	12: {"channel_followed", integration.KindSystem}, 18: {"thread_created", integration.KindSystem},
+	21: {"thread_started", integration.KindSystem}, 24: {"automod_action", integration.KindSystem},
+	25: {"role_subscription_purchased", integration.KindSystem}, 27: {"stage_started", integration.KindSystem},
+	28: {"stage_ended", integration.KindSystem}, 29: {"stage_speaker", integration.KindSystem},
+	31: {"stage_topic_changed", integration.KindSystem}, 32: {"app_premium_subscribed", integration.KindSystem},
+	44: {"purchased", integration.KindSystem}, 46: {"poll_ended", integration.KindSystem},
+}
+
+// content reads what a message holds and says whether that is modelled.
+func (msg *message) content() (integration.Content, bool) {
+	c := integration.Content{Text: msg.Content, Entities: mentions(msg.Content)}
+	if len(msg.StickerItems) > 0 {
+		s := &msg.StickerItems[0]
+		c.Sticker = &integration.Sticker{ID: s.ID.id(), Animated: s.FormatType > stickerPNG}
+	}
+	switch {
+	case len(msg.Attachments) > 0:
+		c.Type = msg.Attachments[0].contentType(msg.Flags)
+		addFiles(&c, msg.Attachments)
+		return c, c.Media.ID != ""
+	case c.Sticker != nil:
+		c.Type = integration.TypeSticker
+		for i := range msg.StickerItems {
+			addMedia(&c, msg.StickerItems[i].media())
+		}
+		return c, c.Sticker.ID != ""
+	case msg.Poll != nil:
+		c.Type, c.Poll = integration.TypePoll, msg.Poll.normalize(msg.ID)
+		return c, c.Poll.Question != ""
+	case msg.Content != "":
+		c.Type = integration.TypeText
+		return c, true
+	}
+	c.Type, c.Text = integration.TypeText, embedText(msg.Embeds)
+	return c, c.Text != ""
+}
+
+// embedText is what the embeds of a message say that says nothing beside them.
+func embedText(raw json.RawMessage) string {
+	var embeds []struct {
+		Title       string `json:"title"`
+		Description string `json:"description"`
+	}
+	if !isList(raw) || json.Unmarshal(raw, &embeds) != nil {
+		return ""
+	}
+	var lines []string
+	for _, e := range embeds {
+		for _, line := range []string{e.Title, e.Description} {
+			if line != "" {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (a *attachment) contentType(flags int64) integration.ContentType {
+	kind, _, _ := strings.Cut(a.ContentType, "/")
+	switch kind {
+	case "image":
+		return integration.TypeImage
+	case "video":
+		return integration.TypeVideo
+	case "audio":
+		if flags&flagVoiceMessage != 0 {
+			return integration.TypeVoice
+		}
+		return integration.TypeAudio
+	default:
+		return integration.TypeFile
+	}
+}
+
+// addFiles puts attachments into a content: the first as its media, all of them where there are several.
+func addFiles(c *integration.Content, files []attachment) {
+	for i := range files {
+		addMedia(c, files[i].media())
+	}
+}
+
+func addMedia(c *integration.Content, media integration.Media) {
+	if c.Media == nil {
+		c.Media = &media
+		return
+	}
+	if len(c.Attachments) == 0 {
+		c.Attachments = append(c.Attachments, *c.Media)
+	}
+	c.Attachments = append(c.Attachments, media)
+}
+
+// media describes an attachment, which goes by its link: with it, and nothing else, it can be fetched again.
+func (a *attachment) media() integration.Media {
+	return integration.Media{
+		ID: a.URL, URL: a.URL, MimeType: a.ContentType, Size: a.Size, Filename: a.Filename, Caption: a.Description,
+		DurationMs: int64(min(max(a.DurationSecs, 0), 1e9) * 1000), Width: a.Width, Height: a.Height, ExpiresAt: expiry(a.URL),
+	}
+}
+
+// expiry is when a link of Discord's CDN ends, "Signed Attachment CDN URLs", in ms since 1970; zero for one that never
+// does.
+func expiry(link string) int64 {
+	u, err := url.Parse(link)
+	if err != nil {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(u.Query().Get("ex"), 16, 64)
+	if err != nil || seconds < 0 || seconds > 1<<40 {
+		return 0
+	}
+	return seconds * 1000
+}
+
+// The formats of stickers, "Sticker Format Types".
+const (
+	stickerPNG    = 1
+	stickerLottie = 3
+	stickerGIF    = 4
+)
+
+// media is a sticker's picture, "CDN Endpoints".
+func (s *stickerItem) media() integration.Media {
+	link, mimeType := cdnBase+"stickers/"+string(s.ID)+".png", "image/png"
+	switch s.FormatType {
+	case stickerLottie:
+		link, mimeType = cdnBase+"stickers/"+string(s.ID)+".json", "application/json"
+	case stickerGIF:
+		link, mimeType = mediaBase+"stickers/"+string(s.ID)+".gif", "image/gif"
+	}
+	return integration.Media{ID: link, URL: link, MimeType: mimeType, Filename: s.Name}
+}
+
+func (p *poll) normalize(id snowflake) *integration.Poll {
+	out := &integration.Poll{ID: id.id(), Question: p.Question.Text, Multiple: p.AllowMultiselect, Closed: p.Results.IsFinalized}
+	for _, a := range p.Answers {
+		out.Options = append(out.Options, a.PollMedia.Text)
+	}
+	return out
+}
+
+// mention is "<@USER_ID>", "Message Formatting"; the exclamation mark is of older clients.
+var mention = regexp.MustCompile(`<@!?(\d{1,20})>`)
+
+// mentions marks the users that a text speaks of.
+func mentions(text string) []integration.Entity {
+	if !strings.Contains(text, "<@") {
+		return nil
+	}
+	var list []integration.Entity
+	units, read := 0, 0
+	for _, at := range mention.FindAllStringSubmatchIndex(text, -1) {
+		units += textlimit.UTF16(text[read:at[0]])
+		length := at[1] - at[0] // of characters that are one unit and one byte each
+		list = append(list, integration.Entity{Type: "mention", Offset: units, Length: length, UserID: integration.ID(text[at[2]:at[3]])})
+		units, read = units+length, at[1]
+	}
+	return list
+}

@@ -1,0 +1,233 @@
+package discord_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/services/discord/discordtest"
+)
+
+// names lists the calls so far.
+func names(server *discordtest.Server) []string {
+	var list []string
+	for _, r := range server.Requests() {
+		list = append(list, r.Name)
+	}
+	return list
+}
+
+// lasting is an answer whose interaction came so long ago, of the fifteen minutes that it lasts.
+func lasting(m integration.Message, token, kind string, ago time.Duration) integration.Message {
+	m = answering(m, token, kind)
+	m.Metadata["interactionExpiresAt"] = float64(time.Now().Add(15*time.Minute - ago).UnixMilli()) // as JSON has it
+	return m
+}
+
+func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind, token string
+		want        []string
+	}{
+		"of a command": {"command", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
+		"of a form":    {"modal", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
+		"of a button":  {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			for range 2 {
+				m := lasting(text(channelID, "hello"), test.token, test.kind, time.Minute)
+				m.ID = "order-1"
+				result, err := newPlatform(t).Send(t.Context(), &m, ch)
+				require.NoError(t, err)
+				require.NotContains(t, result.Metadata, "idempotent")
+			}
+			require.Equal(t, test.want, names(server))
+		})
+	}
+}
+
+func TestAnswersOfOneNodeAtOnceReplaceNoOther(t *testing.T) {
+	server, ch := newServer(t)
+	platform := newPlatform(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			m := lasting(text(channelID, "hello"), thinking, "command", time.Minute)
+			if _, err := platform.Send(t.Context(), &m, ch); err != nil {
+				t.Errorf("an answer fails: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	edits := 0
+	for _, name := range names(server) {
+		if name == discordtest.EditOriginal {
+			edits++
+		}
+	}
+	require.Equal(t, 1, edits)
+}
+
+func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
+	server, ch := newServer(t)
+	platform := newPlatform(t)
+	blocked, release := make(chan struct{}), make(chan struct{})
+	file := blocking{blocked, release}
+	first := lasting(of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: file.serve(t)}}), thinking, "command", time.Minute)
+	done := make(chan error)
+	go func() {
+		_, err := platform.Send(t.Context(), &first, ch)
+		done <- err
+	}()
+	<-blocked // the first answer has its turn, and reads its file
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	second := lasting(text("", "hello"), thinking, "command", time.Minute)
+	_, err := platform.Send(ctx, &second, ch)
+	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	close(release)
+	require.NoError(t, <-done)
+	require.Equal(t, []string{discordtest.GetOriginal, discordtest.EditOriginal}, names(server))
+}
+
+func TestAnswersForOneUsersEyes(t *testing.T) {
+	send := func(t *testing.T, m integration.Message, kind string) (*discordtest.Server, error) {
+		t.Helper()
+		server, ch := newServer(t)
+		token := answered
+		if kind == "command" {
+			token = thinking
+		}
+		ago := 16 * time.Minute
+		if m.Content.Text == "in time" {
+			ago = time.Minute
+		}
+		m = lasting(m, token, kind, ago)
+		m.Metadata["interactionEphemeral"] = true
+		_, err := newPlatform(t).Send(t.Context(), &m, ch)
+		return server, err
+	}
+	t.Run("are announced as such", func(t *testing.T) {
+		server, err := send(t, text(channelID, "in time"), "command")
+		require.NoError(t, err)
+		require.NotContains(t, server.Requests()[1].Body, "flags")
+	})
+	t.Run("or say so", func(t *testing.T) {
+		server, err := send(t, text(channelID, "in time"), "component")
+		require.NoError(t, err)
+		require.EqualValues(t, "64", server.Requests()[0].Body["flags"])
+	})
+	t.Run("and are not shown to all when it is too late", func(t *testing.T) {
+		server, err := send(t, text(channelID, "too late"), "command")
+		requireError(t, err, integration.ErrPermanent, "INTERACTION_EXPIRED")
+		require.Empty(t, server.Requests())
+	})
+}
+
+func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
+	server, ch := newServer(t)
+	m := lasting(text("", "hello"), thinking, "command", 15*time.Minute)
+	m.ConversationID = channelID
+	result, err := newPlatform(t).Send(t.Context(), &m, ch)
+	require.NoError(t, err)
+	require.Equal(t, []string{"interaction→message"}, result.Metadata["degraded"])
+	require.Equal(t, []string{discordtest.CreateMessage}, names(server))
+
+	m.ConversationID = ""
+	_, err = newPlatform(t).Send(t.Context(), &m, ch)
+	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+}
+
+func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
+	const permanent, transient = integration.ErrPermanent, integration.ErrTransient
+	unknown := discordtest.Failure(http.StatusNotFound, 10015, "Unknown Webhook", nil)
+	gone := discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil)
+	wrong := discordtest.Failure(http.StatusUnauthorized, 50027, "Invalid Webhook Token", nil)
+	for name, test := range map[string]struct {
+		kind   string
+		ago    time.Duration
+		script map[string]discordtest.Response
+		as     integration.ErrorKind
+		code   string
+		calls  []string
+	}{
+		"yet, by a command": {"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal}},
+		"yet, by a button":  {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.FollowUp}},
+		"yet, nor what it was told": {
+			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
+		},
+		"any more, by a command": {"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.GetOriginal}},
+		"any more, by a button":  {"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"at all":                 {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: wrong}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"with what it was told deleted": {
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "", []string{discordtest.GetOriginal, discordtest.FollowUp},
+		},
+		"after five answers": {
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusBadRequest, 40094, "no", nil)},
+			permanent, "INTERACTION_EXHAUSTED", []string{discordtest.FollowUp},
+		},
+		"for a connection that breaks while it asks": {
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient, "PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
+		},
+		"for a connection that breaks while it answers": {
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
+		},
+		"for an overload": {
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil)},
+			transient, "PLATFORM_UNAVAILABLE", []string{discordtest.FollowUp},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			for call, response := range test.script {
+				server.Script(call, response, response) // net/http repeats a GET on a kept connection
+			}
+			m := lasting(text(channelID, "hello"), answered, test.kind, test.ago)
+			_, err := newPlatform(t).Send(t.Context(), &m, ch)
+			if test.code == "" {
+				require.NoError(t, err)
+			} else {
+				requireError(t, err, test.as, test.code)
+			}
+			require.Equal(t, test.calls, names(server))
+		})
+	}
+}
+
+func TestWhatAnAnswerCannotHold(t *testing.T) {
+	sticker := of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}})
+	voice := of(integration.Content{Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("x"), DurationMs: 1000, Filename: "a.ogg"}})
+	for name, test := range map[string]struct {
+		message  integration.Message
+		code     string
+		degraded any
+	}{
+		"a sticker":                       {sticker, "UNSUPPORTED_CONTENT", nil},
+		"a recording":                     {voice, "", []string{"voice→audio"}},
+		"a reply to another message":      {replying(text("", "x"), messageID), "", []string{"reply→none"}},
+		"a reply to what it answers":      {replying(text("", "x"), "1450000000000000000"), "", nil},
+		"a poll, which it can":            {poll("x", "a"), "", nil},
+		"buttons, which it can":           {buttons(numbered(2)...), "", nil},
+		"a place, which it has none from": {text("nowhere", "x"), "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			m := answering(test.message, thinking, "command")
+			m.Metadata["interactionId"] = "1450000000000000000"
+			result, err := newPlatform(t).Send(t.Context(), &m, ch)
+			if test.code != "" {
+				requireError(t, err, integration.ErrPermanent, test.code)
+				require.Empty(t, server.Requests())
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.degraded, result.Metadata["degraded"])
+		})
+	}
+}

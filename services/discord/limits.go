@@ -1,0 +1,57 @@
+package discord
+
+import "time"
+
+// Limits of messages, "Create Message". Characters are Unicode code points.
+const (
+	maxContent     = 2000     // characters
+	maxFiles       = 10       // attachments of a message, error 30015
+	maxFile        = 20 << 20 // bytes of one, "Uploading Files": the default; boosted servers take more
+	maxRequest     = 25 << 20 // bytes of all of them
+	maxDescription = 1024     // characters of an attachment's alt text, "Attachment Request Structure"
+)
+
+// Limits of components, "Component Reference".
+const (
+	maxRows              = 5   // action rows, "Legacy Message Component Behavior"
+	maxButtonsInRow      = 5   // "Action Row"
+	maxLabel             = 80  // characters, "Button"
+	maxButtonURL         = 512 // characters
+	maxCustomID          = 100 // characters, "Custom ID"
+	maxOptions           = 25  // "String Select"
+	maxOptionLabel       = 100 // characters
+	maxOptionValue       = 100 // characters
+	maxOptionDescription = 100 // characters
+	maxPlaceholder       = 150 // characters
+)
+
+// Limits of polls, "Poll Resource".
+const (
+	maxQuestion = 300 // characters
+	maxAnswers  = 10
+	maxAnswer   = 55 // characters
+)
+
+// Voice messages, "Voice Messages": one point of the waveform for 100 ms, and no more than 256 of them.
+const (
+	waveformStep = 100 * time.Millisecond
+	maxWaveform  = 256
+)
+
+// Limits in time.
+const (
+	// maxSignatureAge is how far the signed timestamp may be from when the gateway took the webhook in. Discord
+	// documents no such limit; it keeps a webhook that was listened to from being sent again later.
+	maxSignatureAge = 5 * time.Minute
+	// tokenLifetime is how long an interaction can be answered, "Interaction Callback".
+	tokenLifetime = 15 * time.Minute
+	// settlingTime is how long Discord may not know an interaction's token yet: an answer that is quicker than the
+	// response to the webhook comes too early, and later ones have been seen to, for up to ten seconds
+	// (https://github.com/discord/discord-api-docs/issues/7220).
+	settlingTime = 10 * time.Second
+	// edgeBan is how long to stay away when Discord's edge refuses all calls and says neither why nor for how long,
+	// "Invalid Request Limit aka Cloudflare bans": the window of that limit.
+	edgeBan = 10 * time.Minute
+	// dmChannelTTL is how long the channel of a user's direct messages is remembered. It never changes.
+	dmChannelTTL = 24 * time.Hour
+)

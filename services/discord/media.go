@@ -1,0 +1,134 @@
+package discord
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// maxDownload bounds, in bytes, the attachments that are fetched: what users with Nitro can upload.
+const maxDownload = 500 << 20
+
+// cdnHosts are those that Discord serves attachments and stickers from.
+var cdnHosts = []string{"cdn.discordapp.com", "media.discordapp.net"}
+
+// FetchMedia downloads an attachment by its link, which is its id.
+func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
+	file, err := p.fetch(ctx, p.api(ch.Credentials, ch.Settings), id, maxDownload)
+	return file, httpapi.Repeatable(err)
+}
+
+// fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord makes new ones
+// of them for the asking.
+func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (*integration.MediaFile, error) {
+	const name = "discord attachment"
+	_, configured, err := a.locate(link)
+	if err == nil && isExpired(link, time.Now()) {
+		link, err = a.refresh(ctx, link)
+	}
+	if err == nil {
+		link, configured, err = a.locate(link)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !configured {
+		return a.client.Download(ctx, name, link, nil, limit)
+	}
+	res, err := a.client.Get(ctx, name, link, http.Header{"User-Agent": {userAgent}})
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		if res.StatusCode == http.StatusNotFound {
+			return nil, mediaNotFound("the attachment is gone, or its link has expired")
+		}
+		return nil, foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
+	}
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: path.Base(res.Request.URL.Path), Size: res.ContentLength}, nil
+}
+
+// locate finds where to fetch a link from. It refuses those that lead elsewhere than to Discord: whoever can make up
+// an id could have anything read otherwise. configured says that the place is one which the channel names.
+func (a api) locate(link string) (at string, configured bool, err error) {
+	u, err := url.Parse(link)
+	if err == nil && u.User == nil {
+		if base, err := url.Parse(a.base); err == nil && u.Scheme == base.Scheme && u.Host == base.Host {
+			return link, true, nil
+		}
+		if u.Scheme == "https" && slices.Contains(cdnHosts, u.Host) {
+			if a.cdn == "" {
+				return link, false, nil
+			}
+			return a.cdn + u.RequestURI(), true, nil
+		}
+	}
+	return "", false, mediaNotFound("the media id is not a link of an attachment at Discord")
+}
+
+// isExpired says whether a link no longer leads to its attachment: it is over, or its signature is missing.
+func isExpired(link string, now time.Time) bool {
+	u, err := url.Parse(link)
+	if err != nil || !strings.Contains(u.Path, "attachments/") { // stickers have no signature
+		return false
+	}
+	at := expiry(link)
+	return at == 0 || at <= now.UnixMilli()
+}
+
+// refresh asks for a new link. The call is not among the documented ones, but it is what Discord's own clients use, and
+// bots may.
+func (a api) refresh(ctx context.Context, link string) (string, error) {
+	const name = "refresh attachment links"
+	body, err := httpapi.JSON("discord "+name, map[string][]string{"attachment_urls": {link}})
+	if err != nil {
+		return "", err
+	}
+	var result struct {
+		RefreshedURLs []struct {
+			Refreshed string `json:"refreshed"`
+		} `json:"refreshed_urls"`
+	}
+	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, repeatable: true}, &result)
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrPermanent && e.HTTPStatus < 500 {
+		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(result.RefreshedURLs) == 0 || result.RefreshedURLs[0].Refreshed == "" {
+		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one")
+	}
+	return result.RefreshedURLs[0].Refreshed, nil
+}
+
+func mediaNotFound(message string) error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+}
+
+// readAll reads a file into memory.
+func readAll(file *integration.MediaFile, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(file.Body, limit+1))
+	if e, ok := errors.AsType[*integration.Error](err); ok {
+		return nil, e
+	}
+	if err != nil {
+		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "attachment: it could not be read to its end", Err: err}
+	}
+	if int64(len(content)) > limit {
+		return nil, httpapi.TooLarge("attachment", limit)
+	}
+	return content, nil
+}

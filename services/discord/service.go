@@ -1,0 +1,105 @@
+// Package discord is the platform of Discord's apps, as far as they work over HTTP: interactions (commands, pressed
+// buttons, chosen entries, filled-in forms) and webhook events become messages, and messages become calls of the REST
+// API. One channel is one app. It does not connect to the Gateway: what is said in ordinary channels comes from there
+// only.
+//
+// Comments in quotation marks name sections of https://docs.discord.com/developers.
+package discord
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// Names of a channel's fields.
+const (
+	fieldBotToken      = "botToken"
+	fieldApplicationID = "applicationId"
+	fieldPublicKey     = "publicKey"
+	fieldAPIBase       = "apiBase"
+	fieldCDNBase       = "cdnBase"
+	fieldEphemeral     = "ephemeral"
+	fieldImageLinks    = "imageLinks"
+
+	yes         = "true"
+	embedImages = "embed"
+)
+
+var (
+	// No "Bot " before it, and nothing that a header cannot hold.
+	botTokenPattern  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,}$`)
+	snowflakePattern = regexp.MustCompile(`^\d{1,20}$`)
+	publicKeyPattern = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	apiBasePattern   = regexp.MustCompile(`^https?://[^\s?#]+$`)
+	boolPattern      = regexp.MustCompile(`^(true|false)$`)
+	imagePattern     = regexp.MustCompile(`^(upload|embed)$`)
+)
+
+// Definition defines the platform. Its calls go through client.
+func Definition(client *httpapi.Client) integration.Definition {
+	return integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
+		Spec: integration.Spec{
+			ID: "discord-app", Name: "Discord", Platform: "discord", Version: version,
+			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
+		},
+		Fields: []integration.Field{
+			{
+				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
+				Help: `the bot's token, from the app's page "Bot" of Discord's developer portal, without the word Bot before it`,
+			},
+			{
+				In: integration.InCredentials, Name: fieldApplicationID, Required: true, Pattern: snowflakePattern,
+				Help: `the app's Application ID, digits, from its page "General Information"`,
+			},
+			{
+				In: integration.InCredentials, Name: fieldPublicKey, Required: true, Pattern: publicKeyPattern,
+				Help: `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
+			},
+			{
+				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
+			},
+			{
+				In: integration.InSettings, Name: fieldCDNBase, Pattern: apiBasePattern,
+				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
+			},
+			{
+				In: integration.InSettings, Name: fieldEphemeral, Pattern: boolPattern,
+				Help: `"true" shows answers to interactions to who caused them only; "false" is the default`,
+			},
+			{
+				In: integration.InSettings, Name: fieldImageLinks, Pattern: imagePattern,
+				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
+			},
+		},
+		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
+		Support: support,
+		// Webhook events are repeated for ten minutes; an interaction is not, and has to be answered within 3 s.
+		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
+		Platform: &platform{client: client, answering: newTurns()},
+	}
+}
+
+// platform implements the interfaces of package integration.
+type platform struct {
+	client    *httpapi.Client
+	answering turns // see interaction.go
+}
+
+var (
+	_ integration.Platform             = (*platform)(nil)
+	_ integration.SignatureValidator   = (*platform)(nil)
+	_ integration.Responder            = (*platform)(nil)
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+	_ integration.Editor               = (*platform)(nil)
+	_ integration.Deleter              = (*platform)(nil)
+	_ integration.Reactor              = (*platform)(nil)
+	_ integration.Typer                = (*platform)(nil)
+	_ integration.MediaFetcher         = (*platform)(nil)
+)

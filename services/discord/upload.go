@@ -1,0 +1,143 @@
+package discord
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// flagVoice makes a recording of a message, see "Voice Messages": of flagVoiceMessage, as a flag of a call.
+const flagVoice = flagVoiceMessage
+
+// addMedia puts in the attachments of a content. All are uploaded: only an embed can show a link, only for images, and
+// only for as long as there is something behind it.
+func (d *draft) addMedia(c *integration.Content, to target) error {
+	media := c.Attachments
+	if len(media) == 0 && c.Media != nil {
+		media = []integration.Media{*c.Media}
+	}
+	switch {
+	case len(media) == 0:
+		return invalid("content of type %s needs content.media", c.Type)
+	case len(media) > maxFiles:
+		return invalid("there are %d attachments; Discord takes %d", len(media), maxFiles)
+	}
+	for i := range media {
+		f := &media[i]
+		if c.Type == integration.TypeImage && to.embedImages && f.ID == "" && len(f.Data) == 0 && f.Datasource == "" {
+			if !httpapi.IsLink(f.URL) {
+				return invalid("the url of image %d is not an http or https URL", i+1)
+			}
+			d.body.Embeds = append(d.body.Embeds, embed{embedImage{f.URL}})
+			continue
+		}
+		if err := within(f.Caption, maxDescription, "the caption of attachment %d", i+1); err != nil {
+			return err
+		}
+		d.body.Attachments = append(d.body.Attachments, upload{ID: len(d.files), Description: f.Caption})
+		d.files = append(d.files, f)
+	}
+	if len(d.body.Embeds) > 0 {
+		d.lose("image→embed")
+	}
+	if c.Type == integration.TypeVoice {
+		d.addVoice(c, to)
+	}
+	return nil
+}
+
+// addVoice makes a voice message of a recording, where that is possible: alone, and with its length.
+func (d *draft) addVoice(c *integration.Content, to target) {
+	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
+	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer != nil || to.edit {
+		d.lose("voice→audio")
+		return
+	}
+	// The waveform is a drawing beside the play button; a level one stands for a sound that was not looked at.
+	points := min(max(int(length/waveformStep), 1), maxWaveform)
+	d.body.Flags |= flagVoice
+	d.body.Attachments[0].DurationSecs = length.Seconds()
+	d.body.Attachments[0].Waveform = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x40}, points))
+	d.lose("voice→without its waveform")
+}
+
+// encode reads the draft's files and makes a body of them and of what says all else: body is made of d.body, whose
+// attachments have their names by then.
+func (p *platform) encode(ctx context.Context, a api, name string, d *draft, body func(*outgoing) any) (httpapi.Body, error) {
+	parts := make([]httpapi.Part, 1, len(d.files)+1)
+	for i, f := range d.files {
+		left := int64(maxRequest)
+		for _, part := range parts {
+			left -= int64(len(part.Content))
+		}
+		file, err := p.open(ctx, a, f, min(left, maxFile))
+		if err != nil {
+			return httpapi.Body{}, err
+		}
+		if d.body.Flags&flagVoice != 0 && !strings.HasPrefix(file.MimeType, "audio/") {
+			file.MimeType = "audio/ogg" // what is not declared as audio is no voice message
+		}
+		file.Filename = fileName(file.Filename, file.MimeType)
+		d.body.Attachments[i].Filename = file.Filename
+		parts = append(parts, httpapi.Part{
+			Name: fmt.Sprintf("files[%d]", i), Filename: file.Filename, ContentType: file.MimeType, Content: file.Content,
+		})
+	}
+	encoded, err := httpapi.JSON("discord "+name, body(&d.body))
+	if err != nil || len(d.files) == 0 {
+		return encoded, err
+	}
+	parts[0] = httpapi.Part{Name: "payload_json", ContentType: encoded.ContentType, Content: encoded.Bytes}
+	return httpapi.Multipart(parts...), nil
+}
+
+// open reads a file of up to limit bytes. An id is a link of Discord's, as messages that came in have it.
+func (p *platform) open(ctx context.Context, a api, m *integration.Media, limit int64) (*httpapi.Attachment, error) {
+	if m.ID == "" {
+		return a.client.Media(ctx, m, limit)
+	}
+	file, err := p.fetch(ctx, a, m.ID, limit)
+	if err != nil {
+		return nil, httpapi.Repeatable(err)
+	}
+	defer file.Body.Close()
+	content, err := readAll(file, limit)
+	if err != nil {
+		return nil, err
+	}
+	return &httpapi.Attachment{
+		Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType, "application/octet-stream"),
+		Filename: cmp.Or(m.Filename, file.Filename, "file"),
+	}, nil
+}
+
+// extensions of what clients show in the chat itself: they go by the name.
+var extensions = map[string]string{
+	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/avif": ".avif",
+	"video/mp4": ".mp4", "video/webm": ".webm", "video/quicktime": ".mov",
+	"audio/mpeg": ".mp3", "audio/ogg": ".ogg", "audio/mp4": ".m4a", "audio/wav": ".wav", "audio/flac": ".flac",
+	"application/pdf": ".pdf", "text/plain": ".txt",
+}
+
+// fileName is a name that is the same in JSON and in the form beside it, which has its own rules for some characters.
+func fileName(name, mimeType string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '"' || r == '%' || r < ' ' {
+			return '_'
+		}
+		return r
+	}, name[strings.LastIndexAny(name, `/\`)+1:])
+	if path.Ext(name) != "" {
+		return name
+	}
+	kind, _, _ := strings.Cut(mimeType, ";")
+	return cmp.Or(name, "file") + extensions[strings.TrimSpace(kind)]
+}

@@ -1,0 +1,74 @@
+package slack
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// identity is the answer of "auth.test".
+type identity struct {
+	URL    string `json:"url"`
+	Team   string `json:"team"`
+	TeamID string `json:"team_id"`
+	User   string `json:"user"`
+	UserID string `json:"user_id"`
+	BotID  string `json:"bot_id"`
+}
+
+// scopes are what a token should be allowed to do, "Scopes", and what does not work without.
+var scopes = []struct{ name, use string }{
+	{"chat:write", "sending"},
+	{"files:read", "fetching attachments"},
+	{"files:write", "sending files"},
+	{"reactions:write", "reactions"},
+	{"reactions:read", "taking reactions away"},
+}
+
+// CheckHealth asks who the app is and what it may do. Whether Slack's events arrive here cannot be asked.
+func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
+	me, answer, err := ask[identity](ctx, p.api(ch.Credentials, ch.Settings), "auth.test", url.Values{})
+	if err != nil {
+		return nil, err
+	}
+	health := &integration.Health{
+		Status:  integration.Healthy,
+		Message: "@" + me.User + " can send in " + me.Team,
+		Details: map[string]any{"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL},
+	}
+	var missing, uses []string
+	if header := answer.Header.Get("X-Oauth-Scopes"); header != "" {
+		granted := strings.Split(strings.ReplaceAll(header, " ", ""), ",")
+		health.Details["scopes"] = granted
+		for _, s := range scopes {
+			if !slices.Contains(granted, s.name) {
+				missing, uses = append(missing, s.name), append(uses, s.use)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		health.Details["missingScopes"] = missing
+		health.Message += "; for " + strings.Join(uses, ", ") + " add the scopes " + strings.Join(missing, ", ") + ` on the app's page "OAuth & Permissions" and install it again`
+	}
+	switch {
+	case slices.Contains(missing, "chat:write"):
+		health.Status = integration.Degraded
+		health.Message = strings.Replace(health.Message, "can send in", "cannot send in", 1)
+	case me.BotID == "":
+		health.Status = integration.Degraded
+		health.Message = "the token is a user's and not the bot's, in whose name messages would be sent: use the Bot User OAuth Token, which begins with xoxb-"
+	}
+	return health, nil
+}
+
+// ValidateCredentials asks Slack whose the token is. The signing secret can be checked by webhooks only.
+func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
+	if !botTokenPattern.MatchString(credentials[fieldBotToken]) {
+		return false, nil // what is no token need not be asked about, and could not stand in a header
+	}
+	_, _, err := ask[identity](ctx, p.api(credentials, settings), "auth.test", url.Values{})
+	return err == nil, err
+}

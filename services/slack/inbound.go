@@ -1,0 +1,188 @@
+package slack
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Normalize makes one message of an event or a command and one of each action of an interaction. Where a field has
+// an unexpected type, or what happened is not modelled, the message is of TypeUnsupported and tells what could be
+// read.
+func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	d, err := read(w)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.probe:
+		return nil, nil
+	case d.command != nil:
+		return []integration.Message{readCommand(w, d.command)}, nil
+	}
+	var e envelope
+	typeErr, err := decodeJSON(d.payload, &e)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Type == "event_callback":
+		r := reader{w: w, raw: d.payload, typeErr: typeErr}
+		if m := r.event(&e); m != nil {
+			return []integration.Message{*m}, nil
+		}
+		return nil, nil
+	case e.Type == "url_verification" && e.Challenge != "":
+		return nil, nil
+	case e.Type == "app_rate_limited":
+		return []integration.Message{rateLimited(w, &e)}, nil
+	case e.Type == "" || e.Type == "url_verification":
+		return nil, malformed("the payload is neither an event nor an interaction of Slack")
+	default:
+		return readInteraction(w, d.payload)
+	}
+}
+
+// decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.
+func decodeJSON(data []byte, into any) (typeErr bool, err error) {
+	err = json.Unmarshal(data, into)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return true, nil
+	}
+	if err != nil {
+		return false, malformed("the payload is not valid JSON")
+	}
+	return false, nil
+}
+
+// reader makes a message of one payload.
+type reader struct {
+	w       *integration.Webhook
+	raw     json.RawMessage
+	typeErr bool // a field has an unexpected type
+	bot     string
+	m       *integration.Message
+}
+
+// event reads an event, nil for one that says nothing new.
+func (r *reader) event(e *envelope) *integration.Message {
+	for _, a := range e.Authorizations {
+		if a.IsBot {
+			r.bot = a.UserID
+			break
+		}
+	}
+	r.m = &integration.Message{
+		To:       integration.Party{ID: integration.ID(cmp.Or(r.bot, e.TeamID))},
+		DedupKey: cmp.Or(e.EventID, digest(r.raw)),
+		Metadata: map[string]any{},
+	}
+	r.note("eventId", e.EventID)
+	r.note("teamId", e.TeamID)
+	r.note("enterpriseId", e.EnterpriseID)
+	r.note("apiAppId", e.APIAppID)
+	r.note("channelType", e.Event.ChannelType)
+	if e.SharedChannel {
+		r.m.Metadata["sharedChannel"] = true
+	}
+	known, news := r.readEvent(&e.Event)
+	switch {
+	case !news && !r.typeErr:
+		return nil
+	case r.typeErr:
+		r.unsupported(eventType(&e.Event), "a field has an unexpected type")
+	case !known:
+		r.unsupported(eventType(&e.Event), "")
+	}
+	r.m.ID = cmp.Or(r.m.ID, integration.ID(r.m.DedupKey))
+	r.m.ConversationID = cmp.Or(r.m.ConversationID, r.m.From.ID, integration.ID(e.TeamID))
+	if r.m.Timestamp == 0 {
+		r.m.Timestamp = cmp.Or(milliseconds(e.Event.EventTS), milliseconds(strconv.FormatInt(e.EventTime, 10)), r.w.Timestamp.UnixMilli())
+	}
+	return r.m
+}
+
+// eventType is what Slack calls an event, with its subtype where it has one.
+func eventType(e *event) string {
+	if e.Subtype != "" {
+		return e.Type + "." + e.Subtype
+	}
+	return cmp.Or(e.Type, "event_callback")
+}
+
+// note adds a text to what is told beside the message.
+func (r *reader) note(key, value string) {
+	if value != "" {
+		r.m.Metadata[key] = value
+	}
+}
+
+// unsupported replaces the content by what Slack calls it and keeps the payload as it came.
+func (r *reader) unsupported(platformType, reason string) {
+	r.m.Content = integration.Content{
+		Type: integration.TypeUnsupported, Text: r.m.Content.Text,
+		Unsupported: &integration.Unsupported{PlatformType: platformType, Reason: reason},
+	}
+	r.m.Metadata["raw"] = r.raw
+}
+
+// place fills in where a message is. ts is that of the message itself, which begins a thread where each is a
+// conversation.
+func (r *reader) place(channel, threadTS, ts string) {
+	r.m.ConversationID, r.m.ThreadID = integration.ID(channel), integration.ID(threadTS)
+	if channel == "" || r.w.Channel.Settings[fieldConversations] != conversationPerThread {
+		return
+	}
+	if thread := cmp.Or(threadTS, ts); thread != "" {
+		r.m.ThreadID = integration.ID(thread)
+		r.m.ConversationID += ":" + r.m.ThreadID
+	}
+}
+
+// messageID is unique among all channels, as ts is in its own only.
+func messageID(channel, ts string) integration.ID {
+	if channel == "" || ts == "" {
+		return ""
+	}
+	return integration.ID(channel + ":" + ts)
+}
+
+// milliseconds reads a ts, "1595926230.009600" or whole seconds, zero for what is no time of Slack's.
+func milliseconds(ts string) int64 {
+	whole, fraction, _ := strings.Cut(ts, ".")
+	const since, until = 1e9, 1e11 // 2001, and the year 5138
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds < since || seconds > until {
+		return 0
+	}
+	ms, err := strconv.ParseInt((fraction + "000")[:3], 10, 64)
+	if err != nil || ms < 0 {
+		ms = 0
+	}
+	return seconds*1000 + ms
+}
+
+// digest tells payloads apart that have nothing better to do so.
+func digest(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func rateLimited(w *integration.Webhook, e *envelope) integration.Message {
+	minute := strconv.FormatInt(e.MinuteRateLimited, 10)
+	return integration.Message{
+		ID: integration.ID("app_rate_limited:" + minute), ConversationID: integration.ID(e.TeamID), To: integration.Party{ID: integration.ID(e.TeamID)},
+		Kind: integration.KindSystem, DedupKey: "app_rate_limited:" + minute,
+		Timestamp: cmp.Or(milliseconds(minute), w.Timestamp.UnixMilli()),
+		Content: integration.Content{
+			Type:   integration.TypeSystem,
+			System: &integration.System{Event: "app_rate_limited", Body: "Slack left out events of this minute: there were more than it delivers"},
+		},
+		Metadata: map[string]any{"teamId": e.TeamID, "apiAppId": e.APIAppID},
+	}
+}

@@ -1,0 +1,273 @@
+package slack
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// slackbot is the user id of Slackbot in every workspace.
+const slackbot = "USLACKBOT"
+
+// readMessage reads the event "message". known says whether it is modelled, news whether it says anything new.
+func (r *reader) readMessage(e *event) (known, news bool) {
+	switch e.Subtype {
+	case "message_changed":
+		return r.readEdit(e)
+	case "message_deleted":
+		r.readDelete(e, firstPresent(e.PreviousMessage), e.DeletedTS)
+		return e.DeletedTS != "", true
+	case "", "file_share", "thread_broadcast", "me_message", "bot_message":
+		// message_replied comes without its subtype, "message_replied".
+		if e.Subtype == "" && e.Message != nil && e.Text == "" && e.User.ID == "" {
+			return r.readReplied(e), true
+		}
+		return r.readPosted(&e.message, e.Channel.ID), true
+	case "message_replied":
+		return r.readReplied(e), true
+	default:
+		return r.readNotice(e), true
+	}
+}
+
+// readPosted fills in what somebody posted, whether the event is "message" or "app_mention": both come for one
+// that mentions the app, and are one message.
+func (r *reader) readPosted(msg *message, channel string) bool {
+	known := r.readBody(msg, channel, msg.TS)
+	if r.m.ID != "" {
+		r.m.DedupKey = string(r.m.ID)
+	}
+	return known
+}
+
+// readBody fills in the message of that ts.
+func (r *reader) readBody(msg *message, channel, ts string) bool {
+	r.m.ID = messageID(channel, ts)
+	r.m.Timestamp = milliseconds(ts)
+	r.place(channel, msg.ThreadTS, ts)
+	r.readSender(msg)
+	if msg.ThreadTS != "" && msg.ThreadTS != ts {
+		r.m.ReplyTo = &integration.ReplyTo{MessageID: messageID(channel, msg.ThreadTS), ParticipantID: integration.ID(msg.ParentUserID)}
+	}
+	r.note("subtype", msg.Subtype)
+	r.note("clientMsgId", msg.ClientMsgID)
+	var known bool
+	r.m.Content, known = r.content(msg)
+	return known
+}
+
+// readSender fills in who wrote a message, and whether it was a machine.
+func (r *reader) readSender(msg *message) {
+	r.m.From = msg.User.party()
+	r.m.From.ID = cmp.Or(r.m.From.ID, integration.ID(msg.BotID))
+	r.m.From.Name = cmp.Or(r.m.From.Name, msg.Username)
+	if msg.BotProfile != nil {
+		r.m.From.Name = cmp.Or(r.m.From.Name, msg.BotProfile.Name)
+	}
+	if p := msg.UserProfile; p != nil {
+		r.m.From.Name = cmp.Or(r.m.From.Name, p.DisplayName, p.RealName)
+	}
+	r.note("botId", msg.BotID)
+	r.note("appId", msg.AppID)
+	if msg.BotID != "" || msg.Subtype == "bot_message" || r.isOwn(msg.User.ID) || msg.User.ID == slackbot {
+		r.m.Direction = integration.DirectionEcho
+	}
+}
+
+// isOwn says whether a user is the app's own bot.
+func (r *reader) isOwn(user string) bool { return user != "" && user == r.bot }
+
+// content reads what a message says and says whether that is modelled.
+func (r *reader) content(msg *message) (integration.Content, bool) {
+	text, entities := decode(msg.Text)
+	c := integration.Content{Type: integration.TypeText, Text: text, Entities: entities}
+	if text != msg.Text {
+		r.m.Metadata["rawText"] = msg.Text
+	}
+	if r.bot != "" && strings.Contains(msg.Text, "<@"+r.bot) {
+		r.m.Metadata["mentionsBot"] = true
+	}
+	if len(msg.Attachments) > 2 { // of previews and of what apps add, which the text does not hold
+		r.m.Metadata["attachments"] = msg.Attachments
+	}
+	media, t := r.media(msg.Files)
+	switch {
+	case len(media) > 0:
+		c.Type, c.Media = t, &media[0]
+		if len(media) > 1 {
+			c.Attachments = media
+		}
+	case c.Text == "":
+		c.Text, _ = decode(fallback(msg.Attachments))
+	}
+	if len(msg.Blocks) > 2 && c.Text == "" {
+		r.m.Metadata["blocks"] = msg.Blocks
+	}
+	return c, c.Text != "" || len(media) > 0
+}
+
+// fallback is the text of the first attachment, for messages that have none of their own.
+func fallback(attachments json.RawMessage) string {
+	var list []struct {
+		Pretext  string `json:"pretext"`
+		Text     string `json:"text"`
+		Fallback string `json:"fallback"`
+	}
+	_ = json.Unmarshal(attachments, &list) // what is of another type stays empty
+	for _, a := range list {
+		if text := cmp.Or(a.Fallback, a.Text, a.Pretext); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// media lists a message's files, and the type of the first. Those that are gone are left out.
+func (r *reader) media(files []file) (list []integration.Media, first integration.ContentType) {
+	for i := range files {
+		f := &files[i]
+		if f.ID == "" || f.Mode == "tombstone" {
+			continue
+		}
+		if len(list) == 0 {
+			first = f.contentType()
+		}
+		if f.Transcription != nil {
+			r.note("transcription", f.Transcription.Preview.Content)
+		}
+		list = append(list, f.media())
+	}
+	return list, first
+}
+
+// contentType goes by what Slack says of a file. Of one in a channel shared with another workspace it says
+// nothing, "File object".
+func (f *file) contentType() integration.ContentType {
+	kind, _, _ := strings.Cut(f.Mimetype, "/")
+	switch {
+	case f.Subtype == "slack_audio":
+		return integration.TypeVoice
+	case f.Subtype == "slack_video" || kind == "video":
+		return integration.TypeVideo
+	case kind == "image":
+		return integration.TypeImage
+	case kind == "audio":
+		return integration.TypeAudio
+	default:
+		return integration.TypeFile
+	}
+}
+
+// media refers to a file by its id, since its links need the channel's token. The link of a file that is kept
+// elsewhere does not.
+func (f *file) media() integration.Media {
+	m := integration.Media{
+		ID: f.ID, URL: f.ID, MimeType: f.Mimetype, Size: f.Size, Filename: f.Name,
+		DurationMs: f.DurationMs, Width: f.OriginalW, Height: f.OriginalH,
+	}
+	if f.isExternal() && f.URLPrivate != "" {
+		m.ID, m.URL = "", f.URLPrivate
+	}
+	return m
+}
+
+func (f *file) isExternal() bool { return f.IsExternal || f.Mode == "external" }
+
+// readEdit fills in a message that has changed. Slack also reports previews that were added, threads that grew
+// and the like, where what was written is as it was: those are no news.
+func (r *reader) readEdit(e *event) (known, news bool) {
+	now, before := firstPresent(e.Message), firstPresent(e.PreviousMessage)
+	if now.Subtype == "tombstone" { // a message with replies that was deleted
+		r.readDelete(e, before, cmp.Or(now.TS, before.TS))
+		return true, true
+	}
+	if e.Message != nil && e.PreviousMessage != nil && sameText(now, before) {
+		return true, false
+	}
+	known = r.readBody(now, e.Channel.ID, cmp.Or(now.TS, before.TS))
+	r.m.Kind = integration.KindEdit
+	r.m.EditedAt = milliseconds(e.TS)
+	if now.Edited != nil {
+		r.m.EditedAt = cmp.Or(milliseconds(now.Edited.TS), r.m.EditedAt)
+	}
+	return known && e.Message != nil, true
+}
+
+// sameText says whether two states of a message hold the same. The blocks of an app may change without its text.
+func sameText(a, b *message) bool {
+	at := func(m *message) string {
+		if m.Edited == nil {
+			return ""
+		}
+		return m.Edited.TS
+	}
+	return a.Text == b.Text && at(a) == at(b) && bytes.Equal(a.Blocks, b.Blocks) &&
+		slices.EqualFunc(a.Files, b.Files, func(a, b file) bool { return a.ID == b.ID && a.Mode == b.Mode })
+}
+
+// readDelete fills in that a message is gone. Who removed it is not told.
+func (r *reader) readDelete(e *event, gone *message, ts string) {
+	r.m.ID = messageID(e.Channel.ID, ts)
+	r.m.Kind = integration.KindDelete
+	r.m.Timestamp = milliseconds(cmp.Or(e.EventTS, e.TS))
+	r.m.Content = integration.Content{Type: integration.TypeDelete}
+	r.readSender(gone)
+	r.place(e.Channel.ID, gone.ThreadTS, ts)
+}
+
+// readReplied fills in that a thread has grown, whose reply comes in an event of its own.
+func (r *reader) readReplied(e *event) bool {
+	root := firstPresent(e.Message)
+	r.system("message_replied", integration.KindSystem, "")
+	r.place(e.Channel.ID, cmp.Or(root.ThreadTS, e.ThreadTS), root.TS)
+	return e.Message != nil
+}
+
+// notices are the subtypes of messages that Slack writes itself, "message", and what kinds they are.
+var notices = map[string]struct {
+	event string
+	kind  integration.Kind
+}{
+	"channel_join": {"member_joined", integration.KindMembership}, "group_join": {"member_joined", integration.KindMembership},
+	"channel_leave": {"member_left", integration.KindMembership}, "group_leave": {"member_left", integration.KindMembership},
+	"bot_add": {"bot_add", integration.KindMembership}, "bot_remove": {"bot_remove", integration.KindMembership},
+	"channel_topic": {}, "channel_purpose": {}, "channel_name": {}, "channel_archive": {}, "channel_unarchive": {},
+	"channel_convert_to_private": {}, "channel_convert_to_public": {}, "channel_posting_permissions": {}, "channel_canvas_updated": {},
+	"group_topic": {}, "group_purpose": {}, "group_name": {}, "group_archive": {}, "group_unarchive": {},
+	"pinned_item": {}, "unpinned_item": {}, "reminder_add": {}, "reply_broadcast": {}, "file_comment": {}, "file_mention": {},
+	"ekm_access_denied": {}, "huddle_thread": {}, "sh_room_created": {}, "sh_room_shared": {}, "assistant_app_thread": {},
+	"document_mention": {}, "joiner_notification": {}, "joiner_notification_for_inviter": {},
+}
+
+// readNotice fills in a message that Slack wrote about the channel.
+func (r *reader) readNotice(e *event) bool {
+	n, known := notices[e.Subtype]
+	text, _ := decode(e.Text)
+	r.system(cmp.Or(n.event, e.Subtype), cmp.Or(n.kind, integration.KindSystem), text)
+	r.m.ID = messageID(e.Channel.ID, e.TS)
+	r.m.Timestamp = milliseconds(e.TS)
+	r.m.From = e.User.party()
+	if n.kind == integration.KindMembership && e.User.ID != "" {
+		r.m.Content.System.Members = []integration.Party{e.User.party()}
+	}
+	r.place(e.Channel.ID, e.ThreadTS, e.TS)
+	r.note("subtype", e.Subtype)
+	r.note("inviterId", e.Inviter)
+	if !known {
+		r.m.Kind, r.m.Content.Text = "", text
+	}
+	return known
+}
+
+// system makes the message one that no user wrote.
+func (r *reader) system(event string, kind integration.Kind, body string) {
+	r.m.Kind = kind
+	r.m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: event, Body: body}}
+}
+
+// firstPresent spares a look whether a message came.
+func firstPresent(msg *message) *message { return cmp.Or(msg, &message{}) }

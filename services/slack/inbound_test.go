@@ -1,0 +1,385 @@
+package slack_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	slackgo "github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+func normalize(t *testing.T, body []byte, settings map[string]string) []integration.Message {
+	t.Helper()
+	w := webhook(body)
+	maps.Copy(w.Channel.Settings, settings)
+	messages, err := newPlatform(t).Normalize(t.Context(), w)
+	require.NoError(t, err)
+	return messages
+}
+
+// one is the only message of an event.
+func one(t *testing.T, event string) integration.Message {
+	t.Helper()
+	messages := normalize(t, eventBody("Ev1", event), nil)
+	require.Len(t, messages, 1)
+	return messages[0]
+}
+
+func eventBody(id, event string) []byte {
+	return fmt.Appendf(nil, `{"type":"event_callback","team_id":"T1","event_id":%q,"event_time":1800000000,"event":%s,`+
+		`"authorizations":[{"user_id":"U0PERSON","is_bot":false},{"user_id":"U0BOT","is_bot":true}]}`, id, event)
+}
+
+func TestAMentionAndItsMessageAreOneMessage(t *testing.T) {
+	const rest = `"user":"U1","text":"<@U0BOT> hi","ts":"1799999000.000100","channel":"C1","thread_ts":"1799998000.000100"}`
+	first := normalize(t, eventBody("Ev1", `{"type":"message",`+rest), nil)[0]
+	second := normalize(t, eventBody("Ev2", `{"type":"app_mention",`+rest), nil)[0]
+	require.Equal(t, "C1:1799999000.000100", first.DedupKey)
+	require.Equal(t, first.DedupKey, second.DedupKey)
+	second.Metadata["eventId"] = "Ev1"
+	require.Equal(t, first, second)
+}
+
+func TestEventsOfTheSameMessageAreToldApart(t *testing.T) {
+	edit := func(text string) string {
+		return `{"type":"message","subtype":"message_changed","channel":"C1","message":{"user":"U1","text":"` + text + `","ts":"1.2"},"previous_message":{"user":"U1","text":"a","ts":"1.2"}}`
+	}
+	keys := map[string]bool{}
+	for i, event := range []string{
+		`{"type":"message","user":"U1","text":"a","channel":"C1","ts":"1.2"}`, edit("b"), edit("c"),
+		`{"type":"message","subtype":"message_deleted","channel":"C1","deleted_ts":"1.2"}`,
+		`{"type":"reaction_added","user":"U1","reaction":"x","item":{"type":"message","channel":"C1","ts":"1.2"}}`,
+	} {
+		m := normalize(t, eventBody(fmt.Sprintf("Ev%d", i), event), nil)[0]
+		keys[m.DedupKey] = true
+	}
+	require.Len(t, keys, 5)
+}
+
+func TestWhatChangesNothingIsNoMessage(t *testing.T) {
+	changed := func(now, before string) []byte {
+		return eventBody("Ev1", `{"type":"message","subtype":"message_changed","channel":"C1","ts":"1799999001.000100","message":`+now+`,"previous_message":`+before+`}`)
+	}
+	const before = `{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1"}]}`
+	for name, test := range map[string]struct {
+		now  string
+		news bool
+	}{
+		"a preview":                {`{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1"}],"attachments":[{"from_url":"https://example.org"}]}`, false},
+		"replies":                  {`{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1"}],"reply_count":3,"is_locked":true}`, false},
+		"another text":             {`{"user":"U1","text":"b","ts":"1799999000.000100","files":[{"id":"F1"}]}`, true},
+		"a file that was removed":  {`{"user":"U1","text":"a","ts":"1799999000.000100"}`, true},
+		"a file that was deleted":  {`{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1","mode":"tombstone"}]}`, true},
+		"blocks of an app":         {`{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1"}],"blocks":[{"type":"divider"}]}`, true},
+		"an edit to the same text": {`{"user":"U1","text":"a","ts":"1799999000.000100","files":[{"id":"F1"}],"edited":{"ts":"1799999001.000000"}}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			messages := normalize(t, changed(test.now, before), nil)
+			if !test.news {
+				require.Empty(t, messages)
+				return
+			}
+			require.Len(t, messages, 1)
+			require.Equal(t, integration.KindEdit, messages[0].Kind)
+			require.Equal(t, integration.ID("C1:1799999000.000100"), messages[0].ID)
+			require.Equal(t, int64(1799999000000), messages[0].Timestamp)
+			require.GreaterOrEqual(t, messages[0].EditedAt, int64(1799999001000))
+		})
+	}
+}
+
+func TestOwnMessagesAndThoseOfBotsAreEchoes(t *testing.T) {
+	for name, test := range map[string]struct {
+		event string
+		echo  bool
+	}{
+		"a user":                  {`{"type":"message","user":"U1","text":"a","channel":"C1","ts":"1799999000.000100"}`, false},
+		"the user who installed":  {`{"type":"message","user":"U0PERSON","text":"a","channel":"C1","ts":"1799999000.000100"}`, false},
+		"the bot itself":          {`{"type":"message","user":"U0BOT","text":"a","channel":"C1","ts":"1799999000.000100"}`, true},
+		"another app":             {`{"type":"message","user":"U2","bot_id":"B2","text":"a","channel":"C1","ts":"1799999000.000100"}`, true},
+		"a classic app":           {`{"type":"message","subtype":"bot_message","text":"a","channel":"C1","ts":"1799999000.000100"}`, true},
+		"Slackbot":                {`{"type":"message","user":"USLACKBOT","text":"a","channel":"D1","ts":"1799999000.000100"}`, true},
+		"a bot that mentions":     {`{"type":"app_mention","bot_id":"B2","text":"a","channel":"C1","ts":"1799999000.000100"}`, true},
+		"the bot's edit":          {`{"type":"message","subtype":"message_changed","channel":"C1","message":{"bot_id":"B0","text":"b","ts":"1799999000.000100"}}`, true},
+		"the bot's reaction":      {`{"type":"reaction_added","user":"U0BOT","reaction":"x","item":{"type":"message","channel":"C1","ts":"1799999000.000100"}}`, true},
+		"a reaction to the bot's": {`{"type":"reaction_added","user":"U1","item_user":"U0BOT","reaction":"x","item":{"type":"message","channel":"C1","ts":"1799999000.000100"}}`, false},
+		"the bot's joining":       {`{"type":"member_joined_channel","user":"U0BOT","channel":"C1"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := one(t, test.event)
+			require.Equal(t, test.echo, m.Direction == integration.DirectionEcho)
+		})
+	}
+}
+
+func TestAConversationIsAChannelOrAThread(t *testing.T) {
+	type place struct{ conversation, thread integration.ID }
+	message := func(rest string) []byte {
+		return eventBody("Ev1", `{"type":"message","user":"U1","text":"a","channel":"C1","ts":"1799999000.000100"`+rest+`}`)
+	}
+	button := func(container string) []byte {
+		return form(t, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"container":`+container+`,"actions":[{"type":"button","value":"a"}]}`)
+	}
+	for name, test := range map[string]struct {
+		body             []byte
+		channel, threads place
+	}{
+		"a message":           {message(""), place{"C1", ""}, place{"C1:1799999000.000100", "1799999000.000100"}},
+		"the first of many":   {message(`,"thread_ts":"1799999000.000100"`), place{"C1", "1799999000.000100"}, place{"C1:1799999000.000100", "1799999000.000100"}},
+		"a reply":             {message(`,"thread_ts":"1799998000.000100"`), place{"C1", "1799998000.000100"}, place{"C1:1799998000.000100", "1799998000.000100"}},
+		"a button":            {button(`{"message_ts":"1799999000.000100"}`), place{"C1", ""}, place{"C1:1799999000.000100", "1799999000.000100"}},
+		"a button in a reply": {button(`{"message_ts":"1799999000.000100","thread_ts":"1799998000.000100"}`), place{"C1", "1799998000.000100"}, place{"C1:1799998000.000100", "1799998000.000100"}},
+		"a command":           {[]byte("command=%2Fa&channel_id=C1&user_id=U1"), place{"C1", ""}, place{"C1", ""}},
+		"a joining":           {eventBody("Ev1", `{"type":"member_joined_channel","user":"U1","channel":"C1"}`), place{"C1", ""}, place{"C1", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for setting, want := range map[string]place{"": test.channel, "channel": test.channel, "thread": test.threads} {
+				m := normalize(t, test.body, map[string]string{"conversations": setting})[0]
+				require.Equal(t, want, place{m.ConversationID, m.ThreadID}, setting)
+			}
+		})
+	}
+}
+
+func TestTextsAreDecoded(t *testing.T) {
+	type entities = []integration.Entity
+	for raw, test := range map[string]struct {
+		text     string
+		entities entities
+	}{
+		"plain":                                            {"plain", nil},
+		"a &amp; b &lt;c&gt; &amp;lt;":                     {"a & b <c> &lt;", nil},
+		"&quot; is not Slack's":                            {"&quot; is not Slack's", nil},
+		"👍 <@U1>!":                                         {"👍 @U1!", entities{{Type: "mention", Offset: 3, Length: 3, UserID: "U1"}}},
+		"<@U1|ada>":                                        {"@ada", entities{{Type: "mention", Length: 4, UserID: "U1"}}},
+		"<#C1|general>":                                    {"#general", entities{{Type: "channel", Length: 8}}},
+		"<#C1>":                                            {"#C1", entities{{Type: "channel", Length: 3}}},
+		"<#C1|>":                                           {"#C1", entities{{Type: "channel", Length: 3}}},
+		"<!here> <!channel|@channel>":                      {"@here @channel", entities{{Type: "broadcast", Length: 5}, {Type: "broadcast", Offset: 6, Length: 8}}},
+		"<!subteam^S1|@ops>":                               {"@ops", entities{{Type: "usergroup", Length: 4}}},
+		"<!subteam^S1>":                                    {"@S1", entities{{Type: "usergroup", Length: 3}}},
+		"<!date^1392734382^{date}|Feb 18, 2014>":           {"Feb 18, 2014", nil},
+		"<https://example.org/?a=1&amp;b=2>":               {"https://example.org/?a=1&b=2", entities{{Type: "url", Length: 28, URL: "https://example.org/?a=1&b=2"}}},
+		"<https://example.org|a &amp; b>":                  {"a & b", entities{{Type: "text_link", Length: 5, URL: "https://example.org"}}},
+		"<https://example.org|https://example.org>":        {"https://example.org", entities{{Type: "url", Length: 19, URL: "https://example.org"}}},
+		"<mailto:a@example.org|a@example.org>":             {"a@example.org", entities{{Type: "email", Length: 13, URL: "mailto:a@example.org"}}},
+		"<mailto:a@example.org>":                           {"a@example.org", entities{{Type: "email", Length: 13, URL: "mailto:a@example.org"}}},
+		"<tel:+1555|call>":                                 {"call", entities{{Type: "text_link", Length: 4, URL: "tel:+1555"}}},
+		"no end <https://example.org":                      {"no end <https://example.org", nil},
+		"<> <@> <#> <!> <word> <|x>":                       {"<> <@> <#> <!> <word> <|x>", nil},
+		"*bold* _it_ ~no~ `code` :wave:":                   {"*bold* _it_ ~no~ `code` :wave:", nil},
+		"<!something_new|fallback>":                        {"fallback", nil},
+		"nested <@U1 <@U2> >":                              {"nested @U1 <@U2 >", entities{{Type: "mention", Offset: 7, Length: 8, UserID: "U1 <@U2"}}},
+		strings.Repeat("&amp;", 3) + "<@U1>" + "&amp;&lt;": {"&&&@U1&<", entities{{Type: "mention", Offset: 3, Length: 3, UserID: "U1"}}},
+	} {
+		t.Run(raw, func(t *testing.T) {
+			encoded, err := json.Marshal(raw)
+			require.NoError(t, err)
+			m := one(t, `{"type":"message","user":"U1","channel":"C1","ts":"1799999000.000100","text":`+string(encoded)+`}`)
+			require.Equal(t, test.text, m.Content.Text)
+			require.Equal(t, test.entities, m.Content.Entities)
+			if test.text == raw {
+				require.NotContains(t, m.Metadata, "rawText")
+			} else {
+				require.Equal(t, raw, m.Metadata["rawText"])
+			}
+		})
+	}
+}
+
+func TestTimesAreMilliseconds(t *testing.T) {
+	for ts, want := range map[string]int64{
+		"1595926230.009600": 1595926230009, "1595926230.9": 1595926230900, "1595926230": 1595926230000, "1595926230.": 1595926230000,
+		"1595926230.-12": 1595926230000, "1595926230.x": 1595926230000, "": 1800000000000, "5": 1800000000000, "x": 1800000000000,
+		"-1595926230.1": 1800000000000, "99999999999999999999.1": 1800000000000, "159592623000.1": 1800000000000,
+	} {
+		m := one(t, fmt.Sprintf(`{"type":"message","user":"U1","channel":"C1","text":"a","ts":%q}`, ts))
+		require.Equal(t, want, m.Timestamp, ts)
+	}
+}
+
+func TestHostilePayloadsBecomeHarmlessMessages(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"an empty event":                 eventBody("", `{}`),
+		"an event of null":               eventBody("", `null`),
+		"an event that is a list":        eventBody("", `[]`),
+		"a message of null":              eventBody("", `{"type":"message","subtype":"message_changed","message":null,"previous_message":null}`),
+		"a message without a place":      eventBody("", `{"type":"message","text":"a"}`),
+		"a deletion of nothing":          eventBody("", `{"type":"message","subtype":"message_deleted"}`),
+		"a user that is a number":        eventBody("", `{"type":"message","user":5,"text":"a","channel":"C1","ts":"1.2"}`),
+		"a channel that is an object":    eventBody("", `{"type":"message","user":{"id":"U1"},"text":"a","channel":{"id":"C1"},"ts":"1.2"}`),
+		"files of null":                  eventBody("", `{"type":"message","user":"U1","files":[null,{}],"channel":"C1","ts":"1.2"}`),
+		"attachments of another type":    eventBody("", `{"type":"message","user":"U1","attachments":"none","channel":"C1","ts":"1.2"}`),
+		"a reaction on nothing":          eventBody("", `{"type":"reaction_added","item":null}`),
+		"an interaction of nothing":      form(t, `{"type":"block_actions"}`),
+		"actions of null":                form(t, `{"type":"block_actions","actions":[null,null]}`),
+		"actions of another type":        form(t, `{"type":"block_actions","actions":{}}`),
+		"a view of null":                 form(t, `{"type":"view_submission","view":null,"user":null}`),
+		"a view's state of null":         form(t, `{"type":"view_submission","view":{"state":null}}`),
+		"a view's values of null":        form(t, `{"type":"view_submission","view":{"state":{"values":{"b":null,"c":{"a":null}}}}}`),
+		"a view's state of another type": form(t, `{"type":"view_submission","view":{"state":{"values":[]}}}`),
+		"a dialog of nothing":            form(t, `{"type":"dialog_submission"}`),
+		"a shortcut without a name":      form(t, `{"type":"shortcut"}`),
+		"a team of null":                 form(t, `{"type":"message_action","callback_id":"a","team":null,"message":null}`),
+		"a command of nothing":           []byte("command=%2F"),
+		"invalid UTF-8 in a command":     []byte("command=%2Fa&text=%ff%fe"),
+		"half a surrogate":               eventBody("", `{"type":"message","user":"U1","text":"\ud83d <@U1>","channel":"C1","ts":"1.2"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, setting := range []string{"channel", "thread"} {
+				messages := normalize(t, body, map[string]string{"conversations": setting})
+				require.NotEmpty(t, messages)
+				for i := range messages {
+					requireSound(t, &messages[i])
+				}
+			}
+		})
+	}
+}
+
+func requireSound(t *testing.T, m *integration.Message) {
+	t.Helper()
+	require.NotEmpty(t, m.ID)
+	require.NotEmpty(t, m.DedupKey)
+	require.NotEmpty(t, m.Content.Type)
+	require.Positive(t, m.Timestamp)
+	if m.Content.Type == integration.TypeUnsupported {
+		require.NotNil(t, m.Content.Unsupported)
+		require.NotEmpty(t, m.Content.Unsupported.PlatformType)
+		require.Contains(t, m.Metadata, "raw")
+	}
+	encoded, err := json.Marshal(m)
+	require.NoError(t, err)
+	require.NotContains(t, string(encoded), "canary")
+}
+
+// samples are payloads of testdata, and of the folder of published ones where that is there, by their names.
+func samples(t *testing.T, folders ...string) map[string][]byte {
+	t.Helper()
+	list := map[string][]byte{}
+	for _, folder := range folders {
+		paths, err := filepath.Glob(folder + "/*.json")
+		require.NoError(t, err)
+		for _, path := range paths {
+			list[filepath.Base(path)] = read(t, path)
+		}
+	}
+	return list
+}
+
+// published are the folders in which the samples that others have published may lie, beside the repository.
+var published = []string{"../../../shared/fixtures/slack", "../../../../shared/fixtures/slack"}
+
+// TestSlackGoReadsTheSame compares what two decoders make of the same payloads.
+func TestSlackGoReadsTheSame(t *testing.T) {
+	for name, payload := range samples(t, append(published, "testdata/events")...) {
+		if !bytes.Contains(payload, []byte("event_callback")) {
+			continue
+		}
+		theirs, err := slackevents.ParseEvent(payload, slackevents.OptionNoVerifyToken())
+		if err != nil {
+			continue // it fails for what it does not know
+		}
+		messages := normalize(t, payload, nil)
+		if len(messages) == 0 {
+			continue
+		}
+		m := messages[0]
+		switch e := theirs.InnerEvent.Data.(type) {
+		case *slackevents.MessageEvent:
+			if e.SubType != "" && e.SubType != "file_share" && e.SubType != "thread_broadcast" || m.Kind != "" {
+				continue
+			}
+			require.Equal(t, e.Channel+":"+e.TimeStamp, string(m.ID), name)
+			require.Equal(t, e.User, string(m.From.ID), name)
+			require.Equal(t, e.ThreadTimeStamp, string(m.ThreadID), name)
+			raw, differs := m.Metadata["rawText"]
+			if !differs {
+				raw = m.Content.Text
+			}
+			require.Equal(t, e.Text, raw, name)
+		case *slackevents.AppMentionEvent:
+			require.Equal(t, e.Channel+":"+e.TimeStamp, string(m.ID), name)
+			require.Equal(t, e.User, string(m.From.ID), name)
+		case *slackevents.ReactionAddedEvent:
+			if m.Content.Reaction != nil {
+				require.Equal(t, e.Reaction, m.Content.Reaction.Emoji, name)
+				require.Equal(t, e.Item.Channel+":"+e.Item.Timestamp, string(m.Content.Reaction.MessageID), name)
+			}
+		case *slackevents.MemberJoinedChannelEvent:
+			require.Equal(t, e.User, string(m.Content.System.Members[0].ID), name)
+			require.Equal(t, e.Channel, string(m.ConversationID), name)
+		}
+	}
+	for name, payload := range samples(t, "testdata/interactions") {
+		var theirs slackgo.InteractionCallback
+		if err := json.Unmarshal(payload, &theirs); err != nil {
+			continue // such as where it wants another type for what comes with options
+		}
+		m := normalize(t, form(t, string(payload)), nil)[0]
+		require.Equal(t, theirs.User.ID, string(m.From.ID), name)
+		if a := theirs.ActionCallback.BlockActions; len(a) == 1 && a[0].Type == "button" && a[0].Value != "" {
+			require.Equal(t, a[0].Value, m.Content.Interactive.Reply.ID, name)
+			require.Equal(t, a[0].ActionID, m.Content.Interactive.Reply.ActionID, name)
+		}
+	}
+}
+
+// FuzzInteraction looks for interactions that do harm, which FuzzWebhook finds only after it has found their form.
+func FuzzInteraction(f *testing.F) {
+	paths, err := filepath.Glob("testdata/interactions/*.json")
+	require.NoError(f, err)
+	for _, path := range paths {
+		f.Add(read(f, path))
+	}
+	platform := newPlatform(f)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		messages, err := platform.Normalize(t.Context(), webhook([]byte("payload="+escapeForm(payload))))
+		if err != nil {
+			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			return
+		}
+		for i := range messages {
+			requireSound(t, &messages[i])
+		}
+	})
+}
+
+func escapeForm(payload []byte) string {
+	var b strings.Builder
+	for _, c := range payload {
+		fmt.Fprintf(&b, "%%%02x", c)
+	}
+	return b.String()
+}
+
+func BenchmarkNormalize(b *testing.B) {
+	platform := newPlatform(b)
+	for _, w := range webhooks(b) {
+		if !slices.Contains([]string{"text", "button_pressed", "picture_with_text", "slash_command"}, w.Name) {
+			continue
+		}
+		hook := webhook(w.Body)
+		b.Run(w.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(w.Body)))
+			for b.Loop() {
+				if _, err := platform.Normalize(b.Context(), hook); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := platform.(integration.Responder).Respond(b.Context(), hook); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

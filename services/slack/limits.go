@@ -1,0 +1,40 @@
+package slack
+
+import "time"
+
+// Limits of the Web API and of Block Kit. Texts are counted in characters, as Slack does.
+const (
+	// "chat.postMessage": 4000 is what Slack advises, and what "chat.update" takes; beyond 40,000 it cuts off.
+	maxText       = 4000
+	maxPostedText = 40_000
+	maxMarkdown   = 12_000 // markdown_text, and all markdown blocks of a message together
+	maxBlocks     = 50     // "Blocks", of a message
+
+	maxHeader       = 150  // "Header block"
+	maxSectionText  = 3000 // "Text object", hence also of context blocks
+	maxActions      = 25   // "Actions block": its elements
+	maxButtonTitle  = 75   // "Button element"
+	maxButtonValue  = 2000
+	maxURL          = 3000 // of buttons and of images
+	maxPlaceholder  = 150  // "Select menu element"
+	maxOptions      = 100  // "Option group object": options of a menu or of a group of it
+	maxOptionGroups = 100
+	maxGroupLabel   = 75
+	maxOptionText   = 75 // "Option object": its text and its description
+	maxOptionValue  = 150
+	maxAltText      = 2000 // "Image block": its alternative text and its title
+
+	// maxFiles is how many files a message shares: as many as Slack's own clients put into one.
+	maxFiles = 10
+	// maxUpload bounds, in bytes, a file that is sent: it is held in memory. Slack itself takes 1 GB.
+	maxUpload = 50 << 20
+	// maxDownload bounds, in bytes, a file that is fetched, as i_getMedia does.
+	maxDownload = 20 << 20
+)
+
+// maxAge is how far a signature's timestamp may be from the time at which the webhook came in: "Verifying requests
+// from Slack".
+const maxAge = 5 * time.Minute
+
+// responseURLLife is how long a response_url can be used: "Handling user interaction".
+const responseURLLife = 30 * time.Minute

@@ -1,0 +1,93 @@
+package slack
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+)
+
+// page is the type of Slack's login page, which it shows to whom it does not know.
+const page = "text/html"
+
+// fileInfo asks what is known of a file, "files.info".
+func (a api) fileInfo(ctx context.Context, id string) (*file, error) {
+	answer, _, err := ask[struct{ File file }](ctx, a, "files.info", url.Values{"file": {id}})
+	return &answer.File, err
+}
+
+// FetchMedia downloads a file by its id.
+func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
+	if !isWord(id) {
+		return nil, mediaError("MEDIA_NOT_FOUND", "the mediaId is not the id of a file of Slack, such as F024BE91L")
+	}
+	a := p.api(ch.Credentials, ch.Settings)
+	f, err := a.fileInfo(ctx, id)
+	link := cmp.Or(f.URLPrivateDownload, f.URLPrivate)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit" || link == "":
+		return nil, mediaError("MEDIA_NOT_FOUND", "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
+	case f.isExternal() || !a.isSlacks(link):
+		return nil, mediaError("MEDIA_EXTERNAL", "the file is kept outside of Slack, which gives nothing but a link to it")
+	case f.Size > maxDownload:
+		return nil, httpapi.TooLarge("slack file download", maxDownload)
+	}
+	return a.download(ctx, f, link)
+}
+
+// download follows no redirect: the only one there is leads to the login page, "Working with files".
+func (a api) download(ctx context.Context, f *file, link string) (*integration.MediaFile, error) {
+	const name = "slack file download"
+	res, err := a.client.Get(ctx, name, link, a.header())
+	if err != nil {
+		return nil, err
+	}
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	got := &integration.MediaFile{
+		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: path.Base(cmp.Or(f.Name, f.ID)), Size: res.ContentLength,
+	}
+	switch {
+	case res.StatusCode >= 300 && res.StatusCode < 400, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusOK && kind == page && f.Mimetype != page:
+		res.Body.Close()
+		return nil, loginPage(res.StatusCode)
+	case res.StatusCode == http.StatusNotFound:
+		res.Body.Close()
+		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
+	case res.StatusCode != http.StatusOK:
+		res.Body.Close()
+		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
+	case kind == page:
+		return wholePage(got, f.Size)
+	}
+	return got, nil
+}
+
+// wholePage tells a file that is a page itself from the login page by its size.
+func wholePage(got *integration.MediaFile, size int64) (*integration.MediaFile, error) {
+	defer got.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(got.Body, maxDownload+1))
+	if err != nil {
+		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "slack file download: it could not be read to its end", Err: err}
+	}
+	if int64(len(content)) != size {
+		return nil, loginPage(http.StatusOK)
+	}
+	got.Body, got.Size = io.NopCloser(bytes.NewReader(content)), size
+	return got, nil
+}
+
+func loginPage(status int) error {
+	return &integration.Error{
+		Kind: integration.ErrPermanent, Code: "MEDIA_FORBIDDEN", HTTPStatus: status,
+		Message: "slack file download: Slack showed its login page instead of the file: the token needs the scope files:read, and the app access to a channel that has the file",
+	}
+}

@@ -1,0 +1,253 @@
+package slack
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// metadataEvent names what the metadata of a sent message holds: the id that it has here, by which it can be found again
+// where its outcome is unknown. Slack has no key that would keep a repeated send from being posted twice.
+const metadataEvent = "switchboard_message"
+
+// post holds the parameters of "chat.postMessage" and "chat.update", and what a response_url takes.
+type post struct {
+	Channel      string        `json:"channel,omitempty"`
+	TS           string        `json:"ts,omitempty"`        // of the message to update
+	ThreadTS     string        `json:"thread_ts,omitempty"` // of the thread to post in
+	Text         string        `json:"text,omitempty"`
+	MarkdownText string        `json:"markdown_text,omitempty"`
+	Markup       *bool         `json:"mrkdwn,omitempty"`
+	Blocks       []slack.Block `json:"blocks,omitzero"` // empty and not nil removes those that are there
+	UnfurlLinks  *bool         `json:"unfurl_links,omitempty"`
+	UnfurlMedia  *bool         `json:"unfurl_media,omitempty"`
+	Metadata     *metadata     `json:"metadata,omitempty"`
+
+	// Of a response_url only.
+	ResponseType    string `json:"response_type,omitempty"`
+	ReplaceOriginal bool   `json:"replace_original,omitempty"`
+	DeleteOriginal  bool   `json:"delete_original,omitempty"`
+}
+
+type metadata struct {
+	EventType    string          `json:"event_type"`
+	EventPayload metadataPayload `json:"event_payload"`
+}
+
+type metadataPayload struct {
+	ID integration.ID `json:"id"`
+}
+
+// posted is the answer of "chat.postMessage" and "chat.update".
+type posted struct {
+	Channel string `json:"channel"`
+	TS      string `json:"ts"`
+	Warning string `json:"warning"`
+}
+
+// Send posts a message, shares files, or answers at a response_url.
+func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	d, err := newDraft(m)
+	if err != nil {
+		return nil, err
+	}
+	a := p.api(ch.Credentials, ch.Settings)
+	if err := a.addLinks(ctx, d); err != nil {
+		return nil, err
+	}
+	link, _ := m.Metadata["responseUrl"].(string)
+	if link != "" && len(d.uploads) == 0 {
+		return a.respond(ctx, link, d, m)
+	}
+	to, err := recipient(m)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.uploads) > 0 {
+		return a.share(ctx, d, to)
+	}
+	params := d.post
+	params.Channel, params.ThreadTS = to.channel, to.thread
+	if ch.Settings[fieldLinkPreviews] == noLinkPreviews {
+		params.UnfurlLinks, params.UnfurlMedia = new(bool), new(bool)
+	}
+	if m.ID != "" {
+		params.Metadata = &metadata{EventType: metadataEvent, EventPayload: metadataPayload{ID: m.ID}}
+	}
+	return a.post(ctx, "chat.postMessage", params, d)
+}
+
+// post runs "chat.postMessage" or "chat.update".
+func (a api) post(ctx context.Context, method string, params post, d *draft) (*integration.SendResult, error) {
+	result, answer, err := call[posted](ctx, a, method, params)
+	if err != nil {
+		return nil, err
+	}
+	if result.TS == "" {
+		return nil, httpapi.Unreadable("slack "+method, answer.Status, nil)
+	}
+	channel := cmp.Or(result.Channel, params.Channel) // that of a direct message where a user was told
+	sent := d.result(map[string]any{"channel": channel, "ts": result.TS})
+	sent.MessageID = messageID(channel, result.TS)
+	if result.Warning != "" {
+		sent.Metadata["warning"] = result.Warning
+	}
+	return sent, nil
+}
+
+// result is that of a draft that was sent.
+func (d *draft) result(metadata map[string]any) *integration.SendResult {
+	if len(d.degraded) > 0 {
+		metadata["degraded"] = d.degraded
+	}
+	return &integration.SendResult{Success: true, Metadata: metadata}
+}
+
+// place is where a message goes.
+type place struct {
+	channel string // or a user, to whom a direct message goes
+	thread  string // ts of the thread's first message
+}
+
+var (
+	channelPattern = regexp.MustCompile(`^([CGD][A-Z0-9]{2,}|#[^\s:]+)$`)
+	userPattern    = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
+	tsPattern      = regexp.MustCompile(`^\d+\.\d+$`)
+)
+
+// recipient finds the channel, or the user, and the thread. Who answers an inbound message may tell its sender and
+// its conversation, in which case the conversation is meant. Ids of conversations may name a thread:
+// "channel:thread_ts".
+func recipient(m *integration.Message) (place, error) {
+	to, toThread, _ := strings.Cut(string(m.To.ID), ":")
+	conversation, thread, _ := strings.Cut(string(m.ConversationID), ":")
+	var p place
+	switch {
+	case channelPattern.MatchString(to):
+		p = place{to, toThread}
+		if to == conversation {
+			p.thread = cmp.Or(toThread, thread)
+		}
+	case channelPattern.MatchString(conversation):
+		p = place{conversation, thread}
+	case userPattern.MatchString(to):
+		p.channel = to
+	case userPattern.MatchString(conversation):
+		p.channel = conversation
+	default:
+		return p, invalid("to.id or conversationId must be the id of a channel or a user of Slack, such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
+	}
+	p.thread = cmp.Or(string(m.ThreadID), p.thread)
+	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" && p.thread == "" {
+		channel, ts := splitMessageID(m.ReplyTo.MessageID)
+		if channel != "" && channel != p.channel && !userPattern.MatchString(p.channel) {
+			return p, invalid("replyTo.messageId is of another channel: Slack answers in the same one only")
+		}
+		p.thread = ts
+	}
+	if p.thread != "" && !tsPattern.MatchString(p.thread) {
+		return p, invalid("the thread %q is not the ts of a message, such as 1595926230.009600", p.thread)
+	}
+	return p, nil
+}
+
+// splitMessageID accepts "channel:ts", as ids of inbound messages are, and "ts".
+func splitMessageID(id integration.ID) (channel, ts string) {
+	channel, ts, ok := strings.Cut(string(id), ":")
+	if !ok {
+		return "", channel
+	}
+	return channel, ts
+}
+
+// draft is a message on its way out: what is posted, and what must be uploaded for it.
+type draft struct {
+	post     post
+	uploads  []integration.Media
+	linked   []integration.Media // by their ids at Slack
+	degraded []string            // what a reader does not get as it was meant
+}
+
+// newDraft checks a message against Slack's limits and translates it.
+func newDraft(m *integration.Message) (*draft, error) {
+	d := &draft{}
+	c := &m.Content
+	switch c.Type {
+	case integration.TypeText, integration.TypeInteractive, "":
+	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile:
+		if c.Type == integration.TypeVoice {
+			d.degraded = append(d.degraded, "voice→audio")
+		}
+	case integration.TypeLocation, integration.TypeContact:
+		return newSubstitute(c)
+	default:
+		return nil, unsupportedContent("content of type %s cannot be sent through Slack", c.Type)
+	}
+	media, err := attachments(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(media) > 0 {
+		return d, d.addMedia(c, media)
+	}
+	if c.Interactive != nil || c.Type == integration.TypeInteractive {
+		return d, d.addInteractive(c)
+	}
+	return d, d.addText(c)
+}
+
+// addText makes a post of nothing but text.
+func (d *draft) addText(c *integration.Content) error {
+	text, markup, err := markedText(c, c.Text)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(text) == "" {
+		return invalid("content.text is empty; Slack posts nothing that is only white space")
+	}
+	if c.Format == formatMarkdown {
+		d.post.MarkdownText = text
+		return nil
+	}
+	d.post.Text, d.post.Markup = text, markup
+	return nil
+}
+
+// Values of [integration.Content.Format].
+const (
+	formatMarkup   = "mrkdwn"
+	formatMarkdown = "markdown"
+)
+
+// markedText is a text as Slack takes it, and for one without markup that it must not look for any.
+func markedText(c *integration.Content, text string) (string, *bool, error) {
+	limit := maxPostedText
+	var markup *bool
+	switch c.Format {
+	case formatMarkdown:
+		limit = maxMarkdown
+	case formatMarkup:
+	case "", "plain":
+		var marked bool
+		if text, marked = encode(text, c.Entities); !marked {
+			markup = new(bool)
+		}
+	default:
+		return "", nil, unsupportedContent("Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format)
+	}
+	if n := textlimit.Characters(text); n > limit {
+		return "", nil, &integration.Error{
+			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Message: fmt.Sprintf("the text has %d characters; Slack takes %d", n, limit),
+		}
+	}
+	return text, markup, nil
+}

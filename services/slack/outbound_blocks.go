@@ -1,0 +1,208 @@
+package slack
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// addInteractive makes blocks of a message that offers something to choose from.
+func (d *draft) addInteractive(c *integration.Content) error {
+	i := c.Interactive
+	switch {
+	case i == nil || len(i.Buttons) == 0 && len(i.Sections) == 0:
+		if i != nil && i.Kind == integration.InteractiveForm {
+			return unsupportedContent("a form cannot be sent through Slack: a modal opens only within three seconds of an interaction")
+		}
+		return invalid("an interactive message needs content.interactive.buttons or sections")
+	case i.Header != "":
+		if err := within("content.interactive.header", i.Header, maxHeader); err != nil {
+			return err
+		}
+		d.post.Blocks = append(d.post.Blocks, slack.NewHeaderBlock(plain(i.Header)))
+	}
+	if err := d.addBody(c, cmp.Or(c.Text, i.Body)); err != nil {
+		return err
+	}
+	if len(i.Buttons) > 0 {
+		block, err := buttonBlock(i.Buttons)
+		if err != nil {
+			return err
+		}
+		d.post.Blocks = append(d.post.Blocks, block)
+	}
+	if len(i.Sections) > 0 {
+		block, err := menuBlock(i)
+		if err != nil {
+			return err
+		}
+		d.post.Blocks = append(d.post.Blocks, block)
+	}
+	if i.Footer != "" {
+		if err := within("content.interactive.footer", escaper.Replace(i.Footer), maxSectionText); err != nil {
+			return err
+		}
+		d.post.Blocks = append(d.post.Blocks, slack.NewContextBlock("", markup(escaper.Replace(i.Footer))))
+	}
+	return d.checkBlocks()
+}
+
+func (d *draft) checkBlocks() error {
+	if n := len(d.post.Blocks); n > maxBlocks {
+		return invalid("the message needs %d blocks; Slack takes %d", n, maxBlocks)
+	}
+	return nil
+}
+
+// addBody puts a text above what else the message has. Slack shows the blocks, and the text of the post where it
+// cannot: in notifications and to screen readers.
+func (d *draft) addBody(c *integration.Content, body string) error {
+	text, _, err := markedText(c, body)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(text) == "" {
+		return invalid("content.text or content.interactive.body is empty; Slack needs a text beside buttons and menus")
+	}
+	d.post.Text = text
+	if c.Format == formatMarkdown {
+		d.post.Blocks = append(d.post.Blocks, slack.NewMarkdownBlock("", text))
+		return nil
+	}
+	for _, part := range sections(text) {
+		d.post.Blocks = append(d.post.Blocks, slack.NewSectionBlock(markup(part), nil, nil))
+	}
+	return nil
+}
+
+// sections splits a text into those that fit into a section block each. An escaped character stays whole.
+func sections(text string) []string {
+	const room = maxSectionText - len("&amp;")
+	parts := textlimit.Split(text, room, room, textlimit.Characters, false)
+	for i := range len(parts) - 1 {
+		if at := strings.LastIndexByte(parts[i], '&'); at >= 0 && !strings.Contains(parts[i][at:], ";") && len(parts[i])-at < len("&amp;") {
+			parts[i], parts[i+1] = parts[i][:at], parts[i][at:]+parts[i+1]
+		}
+	}
+	return parts
+}
+
+// buttonBlock makes one row of the buttons. What comes back of a pressed one is its value.
+func buttonBlock(buttons []integration.Button) (slack.Block, error) {
+	if n := len(buttons); n > maxActions {
+		return nil, invalid("there are %d buttons; Slack takes %d", n, maxActions)
+	}
+	elements := make([]slack.BlockElement, len(buttons))
+	for i, b := range buttons {
+		name := fmt.Sprintf("button %d", i+1)
+		if strings.TrimSpace(b.Title) == "" {
+			return nil, invalid("%s has no title", name)
+		}
+		value := cmp.Or(b.ID, b.Title)
+		if err := cmp.Or(within("the title of "+name, b.Title, maxButtonTitle), within("the id of "+name, value, maxButtonValue)); err != nil {
+			return nil, err
+		}
+		e := slack.NewButtonBlockElement(fmt.Sprintf("button-%d", i+1), value, plain(b.Title))
+		switch b.Type {
+		case integration.ButtonReply, "":
+		case integration.ButtonURL:
+			if !httpapi.IsLink(b.URL) {
+				return nil, invalid("the url of %s is not an http or https URL", name)
+			}
+			if err := within("the url of "+name, b.URL, maxURL); err != nil {
+				return nil, err
+			}
+			e.URL = b.URL
+		default:
+			return nil, unsupportedContent("%s is of type %q; Slack has %s and %s", name, b.Type, integration.ButtonReply, integration.ButtonURL)
+		}
+		switch b.Style {
+		case "":
+		case string(slack.StylePrimary), string(slack.StyleDanger):
+			e.Style = slack.Style(b.Style)
+		default:
+			return nil, invalid("the style of %s must be primary or danger", name)
+		}
+		elements[i] = e
+	}
+	return slack.NewActionBlock("", elements...), nil
+}
+
+// menuBlock makes a menu of the sections' rows.
+func menuBlock(i *integration.Interactive) (slack.Block, error) {
+	if n := len(i.Sections); n > maxOptionGroups {
+		return nil, invalid("the list has %d sections; Slack takes %d", n, maxOptionGroups)
+	}
+	label := cmp.Or(i.ButtonLabel, "…")
+	if err := within("content.interactive.buttonLabel", label, maxPlaceholder); err != nil {
+		return nil, err
+	}
+	menu := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plain(label), "list-1")
+	for n, section := range i.Sections {
+		options, err := menuOptions(section.Rows, n+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(i.Sections) == 1 && section.Title == "" {
+			menu.Options = options
+			break
+		}
+		if strings.TrimSpace(section.Title) == "" {
+			return nil, invalid("section %d of the list has no title; Slack needs one where there are several", n+1)
+		}
+		if err := within(fmt.Sprintf("the title of section %d", n+1), section.Title, maxGroupLabel); err != nil {
+			return nil, err
+		}
+		menu.OptionGroups = append(menu.OptionGroups, slack.NewOptionGroupBlockElement(plain(section.Title), options...))
+	}
+	return slack.NewActionBlock("", menu), nil
+}
+
+func menuOptions(rows []integration.Row, section int) ([]*slack.OptionBlockObject, error) {
+	if n := len(rows); n == 0 || n > maxOptions {
+		return nil, invalid("section %d of the list has %d rows; Slack takes 1 to %d", section, n, maxOptions)
+	}
+	options := make([]*slack.OptionBlockObject, len(rows))
+	for i, row := range rows {
+		name := fmt.Sprintf("row %d of section %d", i+1, section)
+		if strings.TrimSpace(row.Title) == "" {
+			return nil, invalid("%s has no title", name)
+		}
+		value := cmp.Or(row.ID, row.Title)
+		if err := cmp.Or(
+			within("the title of "+name, row.Title, maxOptionText), within("the id of "+name, value, maxOptionValue),
+			within("the description of "+name, row.Description, maxOptionText),
+		); err != nil {
+			return nil, err
+		}
+		options[i] = slack.NewOptionBlockObject(value, plain(row.Title), nil)
+		if row.Description != "" {
+			options[i].Description = plain(row.Description)
+		}
+	}
+	return options, nil
+}
+
+// within checks a text against a limit of Slack's.
+func within(what, text string, limit int) error {
+	if n := textlimit.Characters(text); n > limit {
+		return invalid("%s has %d characters; Slack takes %d", what, n, limit)
+	}
+	return nil
+}
+
+// plain is a text without markup, "Text object", in which nothing is escaped.
+func plain(text string) *slack.TextBlockObject {
+	return &slack.TextBlockObject{Type: slack.PlainTextType, Text: text}
+}
+
+// markup is a text in Slack's own markup.
+func markup(text string) *slack.TextBlockObject {
+	return &slack.TextBlockObject{Type: slack.MarkdownType, Text: text}
+}

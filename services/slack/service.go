@@ -1,0 +1,88 @@
+// Package slack is the platform of Slack apps: events, interactions and slash commands become messages, and
+// messages become calls of the Web API. One channel is one app in one workspace.
+//
+// Comments in quotation marks name pages of https://docs.slack.dev.
+package slack
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// Names of a channel's fields.
+const (
+	fieldBotToken      = "botToken"
+	fieldSigningSecret = "signingSecret"
+	fieldAPIBase       = "apiBase"
+	fieldConversations = "conversations"
+	fieldLinkPreviews  = "linkPreviews"
+
+	conversationPerThread = "thread"
+	noLinkPreviews        = "off"
+)
+
+var (
+	botTokenPattern      = regexp.MustCompile(`^xox[a-z]+(\.xox[a-z]+)?-[\w.-]+$`)
+	signingSecretPattern = regexp.MustCompile(`^[!-~]+$`)
+	apiBasePattern       = regexp.MustCompile(`^https?://[^\s?#]+$`)
+)
+
+// Definition defines the platform. Its calls go through client.
+func Definition(client *httpapi.Client) integration.Definition {
+	return integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
+		Spec: integration.Spec{
+			ID: "slack-app", Name: "Slack", Platform: "slack", Version: "1.0.0",
+			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
+		},
+		Fields: []integration.Field{
+			{
+				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
+				Help: `the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the app's page "OAuth & Permissions"`,
+			},
+			{
+				In: integration.InCredentials, Name: fieldSigningSecret, Required: true, Secret: true, Pattern: signingSecretPattern,
+				Help: `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
+			},
+			{
+				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				Help: "the http(s) root of another Web API, such as that of GovSlack; without it " + defaultAPIBase,
+			},
+			{
+				In: integration.InSettings, Name: fieldConversations, Pattern: regexp.MustCompile(`^(channel|thread)$`),
+				Help: `what a conversation is: "channel", the default, or "thread", where conversationId is channel:thread_ts and each message outside of a thread begins one`,
+			},
+			{
+				In: integration.InSettings, Name: fieldLinkPreviews, Pattern: regexp.MustCompile(`^(on|off)$`),
+				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
+			},
+		},
+		Text:    integration.TextLimits{Text: maxText, Caption: maxSectionText, Unit: textlimit.Characters},
+		Support: support(),
+		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
+		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
+		Platform: &platform{client},
+	}
+}
+
+// platform implements the interfaces of package integration.
+type platform struct {
+	client *httpapi.Client
+}
+
+var (
+	_ integration.Platform             = (*platform)(nil)
+	_ integration.SignatureValidator   = (*platform)(nil)
+	_ integration.Responder            = (*platform)(nil)
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+	_ integration.MediaFetcher         = (*platform)(nil)
+	_ integration.Editor               = (*platform)(nil)
+	_ integration.Deleter              = (*platform)(nil)
+	_ integration.Reactor              = (*platform)(nil)
+	_ integration.Typer                = (*platform)(nil)
+)

@@ -1,0 +1,131 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Headers of "Verifying requests from Slack".
+const (
+	signatureHeader = "x-slack-signature"
+	timestampHeader = "x-slack-request-timestamp"
+)
+
+// ValidateSignature checks the HMAC over the timestamp and the body, "Verifying requests from Slack".
+func (*platform) ValidateSignature(w *integration.Webhook) error {
+	body, err := w.SignedBody()
+	if err != nil {
+		return err
+	}
+	if isProbe(body) {
+		return nil // nothing comes of it
+	}
+	secret, stamp := w.Channel.Credentials[fieldSigningSecret], w.Headers[timestampHeader]
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte("v0:" + stamp + ":"))
+	mac.Write(body)
+	// The text is compared, not the bytes that it stands for: Slack writes it in lower case.
+	if want := "v0=" + hex.EncodeToString(mac.Sum(nil)); secret == "" || !integration.EqualSecrets(w.Headers[signatureHeader], want) {
+		return unauthorized("SIGNATURE_INVALID", "the header "+signatureHeader+" must be the v0 signature of the body under the channel's "+fieldSigningSecret)
+	}
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil || w.Timestamp.Sub(time.Unix(seconds, 0)).Abs() > maxAge {
+		return unauthorized("SIGNATURE_EXPIRED", "the header "+timestampHeader+" is not within "+maxAge.String()+" of the webhook's time")
+	}
+	return nil
+}
+
+func unauthorized(code, message string) error {
+	return &integration.Error{Kind: integration.ErrUnauthorized, Code: code, Message: message}
+}
+
+func malformed(message string) error {
+	return &integration.Error{Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID", Message: message}
+}
+
+// delivery is a webhook's body in whichever of its forms it came.
+type delivery struct {
+	payload json.RawMessage // of an event, or of an interaction's form
+	event   bool            // the payload is the body itself
+	command url.Values      // the form of a slash command
+	probe   bool            // see isProbe
+}
+
+// read takes a body apart by what is in it: its bytes are signed, the header that names its type is not.
+func read(w *integration.Webhook) (delivery, error) {
+	body, err := w.SignedBody()
+	if err != nil {
+		return delivery{}, err
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '{' {
+		return delivery{payload: trimmed, event: true}, nil
+	}
+	form, err := url.ParseQuery(string(body))
+	switch {
+	case err != nil:
+		return delivery{}, malformed("the body is neither a JSON object nor a form")
+	case form.Get("payload") != "":
+		return delivery{payload: json.RawMessage(form.Get("payload"))}, nil
+	case form.Get("ssl_check") == "1":
+		return delivery{probe: true}, nil
+	case form.Get("command") != "":
+		return delivery{command: form}, nil
+	default:
+		return delivery{}, malformed("the form has neither payload nor command")
+	}
+}
+
+// isProbe says whether Slack looks only whether the URL of a slash command has a good certificate, "Implementing
+// slash commands". It does not sign that, and the form says nothing else.
+func isProbe(body []byte) bool {
+	if len(body) > 256 || !bytes.Contains(body, []byte("ssl_check")) {
+		return false
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil || form.Get("ssl_check") != "1" {
+		return false
+	}
+	form.Del("ssl_check")
+	form.Del("token")
+	return len(form) == 0
+}
+
+// Respond answers what Slack reads: the challenge of "Using the Events API", options for a menu, and nothing but
+// the status for other interactions and commands, for whose body would be shown.
+func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
+	d, err := read(w)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case d.probe || d.command != nil:
+		return &integration.Response{Status: http.StatusOK}, nil
+	case d.event && !bytes.Contains(d.payload, []byte("url_verification")): // most of them
+		return nil, nil
+	}
+	var p struct {
+		Type      string `json:"type"`
+		Challenge string `json:"challenge"`
+	}
+	_ = json.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
+	switch p.Type {
+	case "url_verification":
+		return &integration.Response{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: p.Challenge}, nil
+	case "event_callback", "app_rate_limited":
+		return nil, nil
+	case "block_suggestion", "dialog_suggestion":
+		return &integration.Response{Status: http.StatusOK, ContentType: "application/json; charset=utf-8", Body: `{"options":[]}`}, nil
+	default:
+		return &integration.Response{Status: http.StatusOK}, nil
+	}
+}

@@ -1,0 +1,108 @@
+package telegram
+
+import (
+	"cmp"
+	"maps"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Events of memberships.
+const (
+	memberJoined   = "member_joined"
+	memberLeft     = "member_left"
+	memberRemoved  = "member_removed" // by another; they may come back
+	memberBanned   = "member_banned"
+	memberUnbanned = "member_unbanned"
+	memberChanged  = "member_changed" // rights, titles
+	joinRequested  = "join_requested"
+	botBlocked     = "bot_blocked" // by the user of a private chat
+	botUnblocked   = "bot_unblocked"
+)
+
+// readMemberUpdate fills in what became of a member: "my_chat_member" is about the bot itself, "chat_member"
+// about others. What a bot does to members is no echo: nobody wrote anything.
+func readMemberUpdate(m *integration.Message, u *memberUpdate) {
+	readMembership(m, u.Chat, &u.From, u.Date)
+	m.Content.System = &integration.System{Event: u.event(), Members: []integration.Party{u.NewChatMember.User.party()}}
+	putText(m.Metadata, "oldStatus", u.OldChatMember.Status)
+	putText(m.Metadata, "newStatus", u.NewChatMember.Status)
+}
+
+func (u *memberUpdate) event() string {
+	was, is := u.OldChatMember.in(), u.NewChatMember.in()
+	const banned = "kicked"
+	switch {
+	case u.Chat.Type == "private" && u.NewChatMember.Status == banned: // only ever about the bot
+		return botBlocked
+	case u.Chat.Type == "private" && u.OldChatMember.Status == banned:
+		return botUnblocked
+	case !was && is:
+		return memberJoined
+	case u.NewChatMember.Status == banned && u.OldChatMember.Status != banned:
+		return memberBanned
+	case u.OldChatMember.Status == banned && u.NewChatMember.Status != banned:
+		return memberUnbanned
+	case was && !is && u.From.ID != u.NewChatMember.User.ID:
+		return memberRemoved
+	case was && !is:
+		return memberLeft
+	default:
+		return memberChanged
+	}
+}
+
+// in says whether somebody with this status is in the chat, "ChatMember".
+func (c *chatMember) in() bool {
+	switch c.Status {
+	case "creator", "administrator", "member":
+		return true
+	case "restricted":
+		return c.IsMember
+	default:
+		return false
+	}
+}
+
+// readJoinRequest fills in that a user wants to get in, "ChatJoinRequest". The bot may write to userChatId
+// for five minutes, also where the user has never written to it.
+func readJoinRequest(m *integration.Message, r *joinRequest) {
+	readMembership(m, r.Chat, &r.From, r.Date)
+	m.Content.System = &integration.System{Event: joinRequested, Body: r.Bio, Members: []integration.Party{r.From.party()}}
+	putText(m.Metadata, "userChatId", string(decimalID(r.UserChatID)))
+}
+
+// readBusinessConnection fills in that an account was connected with the bot or disconnected, or that the
+// bot's rights changed, "BusinessConnection".
+func readBusinessConnection(m *integration.Message, c *businessConnection) {
+	event := "business_disconnected"
+	if c.IsEnabled {
+		event = "business_connected"
+	}
+	readMembership(m, chat{ID: c.UserChatID}, &c.User, c.Date)
+	m.Content.System = &integration.System{Event: event, Members: []integration.Party{c.User.party()}}
+	putText(m.Metadata, metaBusinessConnection, c.ID)
+}
+
+func readMembership(m *integration.Message, c chat, from *user, date int64) {
+	readPlace(m, &message{Chat: c})
+	readSender(m, from)
+	m.Kind = integration.KindMembership
+	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
+	m.Content.Type = integration.TypeSystem
+}
+
+// readDeletions makes a message of each that was deleted in a chat of a connected account,
+// "BusinessMessagesDeleted". Other deletions Telegram does not tell.
+func readDeletions(m integration.Message, d *deletedMessages) []integration.Message {
+	readPlace(&m, &message{Chat: d.Chat, BusinessConnectionID: d.BusinessConnectionID})
+	m.Kind = integration.KindDelete
+	m.Content.Type = integration.TypeDelete
+	messages := make([]integration.Message, len(d.MessageIDs))
+	for i, id := range d.MessageIDs {
+		messages[i] = m
+		messages[i].ID = messageID(d.Chat.ID, id)
+		messages[i].Metadata = maps.Clone(m.Metadata)
+	}
+	return messages
+}

@@ -1,0 +1,77 @@
+package telegram
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// Reactions that are no emoji go by names: "custom_emoji:" with the emoji's id, and "paid" for stars.
+const (
+	customEmojiPrefix = "custom_emoji:"
+	typeEmoji         = "emoji"
+	typeCustomEmoji   = "custom_emoji"
+)
+
+func (r reactionType) name() string {
+	switch r.Type {
+	case typeEmoji:
+		return r.Emoji
+	case typeCustomEmoji:
+		return customEmojiPrefix + r.CustomEmojiID
+	default:
+		return r.Type
+	}
+}
+
+// readReactions makes a message of each reaction that was taken away or added: "MessageReactionUpdated" tells
+// what a user's reactions were and what they are. Each has an id of its own: message_id is that of the message
+// that it is about.
+func readReactions(m integration.Message, r *messageReaction) []integration.Message {
+	readReactionPlace(&m, r.Chat, r.Date)
+	switch {
+	case r.User != nil:
+		readSender(&m, r.User)
+	case r.ActorChat != nil:
+		m.From = r.ActorChat.party()
+		putText(m.Metadata, "username", r.ActorChat.Username)
+	}
+	var messages []integration.Message
+	tell := func(action string, these, others []reactionType) {
+		for _, reaction := range these {
+			if reaction.name() == "" || slices.Contains(others, reaction) {
+				continue
+			}
+			one := m
+			one.Metadata = maps.Clone(m.Metadata)
+			one.Content = integration.Content{Type: integration.TypeReaction, Reaction: &integration.Reaction{
+				MessageID: messageID(r.Chat.ID, r.MessageID), Emoji: reaction.name(), Action: action,
+			}}
+			messages = append(messages, one)
+		}
+	}
+	tell(integration.ReactionRemove, r.OldReaction, r.NewReaction)
+	tell(integration.ReactionAdd, r.NewReaction, r.OldReaction)
+	return messages
+}
+
+// readReactionCounts fills in how many anonymous reactions a message has, "MessageReactionCountUpdated": who
+// reacted, and what is new, is not told.
+func readReactionCounts(m *integration.Message, r *reactionCounts) {
+	readReactionPlace(m, r.Chat, r.Date)
+	m.Kind = integration.KindSystem
+	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: "reactions_counted"}}
+	counts := make([]map[string]any, len(r.Reactions))
+	for i, reaction := range r.Reactions {
+		counts[i] = map[string]any{"emoji": reaction.Type.name(), "count": reaction.TotalCount}
+	}
+	m.Metadata["messageId"], m.Metadata["reactions"] = messageID(r.Chat.ID, r.MessageID), counts
+}
+
+func readReactionPlace(m *integration.Message, c chat, date int64) {
+	readPlace(m, &message{Chat: c})
+	m.Kind = integration.KindReaction
+	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
+}

@@ -1,0 +1,111 @@
+package telegram
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// readService fills in a message that Telegram itself has put into a chat, and says whether it is modelled.
+func readService(m *integration.Message, msg *message, payload json.RawMessage) bool {
+	system := &integration.System{}
+	kind := integration.KindSystem
+	switch {
+	case len(msg.NewChatMembers) > 0:
+		kind, system.Event = integration.KindMembership, memberJoined
+		for i := range msg.NewChatMembers {
+			system.Members = append(system.Members, msg.NewChatMembers[i].party())
+		}
+	case msg.LeftChatMember != nil:
+		kind, system.Event = integration.KindMembership, memberLeft
+		if msg.From != nil && msg.From.ID != msg.LeftChatMember.ID {
+			system.Event = memberRemoved
+		}
+		system.Members = []integration.Party{msg.LeftChatMember.party()}
+	case msg.MigrateToChatID != 0:
+		// From here on nothing can be sent to the old chat, and the new one's messages come with the new id.
+		system.Event, system.OldID, system.NewID = "chat_migrated", decimalID(msg.Chat.ID), decimalID(msg.MigrateToChatID)
+	case msg.MigrateFromChatID != 0: // the same event, told in the new chat
+		system.Event, system.OldID, system.NewID = "chat_migrated", decimalID(msg.MigrateFromChatID), decimalID(msg.Chat.ID)
+	case msg.PinnedMessage != nil:
+		system.Event = "message_pinned"
+		if system.Body = msg.PinnedMessage.Text; system.Body == "" {
+			system.Body = msg.PinnedMessage.Caption
+		}
+		putText(m.Metadata, "pinnedMessageId", string(messageID(msg.Chat.ID, msg.PinnedMessage.MessageID)))
+	case msg.NewChatTitle != "":
+		system.Event, system.Body = "chat_title_changed", msg.NewChatTitle
+	case msg.RefundedPayment != nil:
+		system.Event = "payment_refunded"
+		m.Metadata["payment"] = msg.RefundedPayment.details()
+	case msg.SuccessfulPayment != nil:
+		m.Metadata["payment"] = msg.SuccessfulPayment.details()
+		m.Content = integration.Content{Type: integration.TypeOrder, Order: msg.SuccessfulPayment.order()}
+		return true
+	case msg.WebAppData != nil:
+		readWebAppData(m, msg.WebAppData)
+		return true
+	default:
+		if system.Event = serviceField(payload); system.Event == "" {
+			return false
+		}
+		m.Metadata["raw"] = payload
+	}
+	m.Kind = kind
+	m.Content = integration.Content{Type: integration.TypeSystem, System: system}
+	return true
+}
+
+// serviceField is the name of the field that makes a service message of an update's message, or "". It is the
+// event's name too; what else there is to know of it is in metadata.raw.
+func serviceField(payload json.RawMessage) string {
+	_, body := firstOf(payload, isUpdateID)
+	if name, _ := firstOf(body, isMessageField); slices.Contains(serviceFields, name) {
+		return name
+	}
+	return ""
+}
+
+// serviceFields are those of "Message" that are described as service messages and have no reading of their own.
+var serviceFields = []string{
+	"chat_owner_left", "chat_owner_changed", "new_chat_photo", "delete_chat_photo", "group_chat_created",
+	"supergroup_chat_created", "channel_chat_created", "message_auto_delete_timer_changed", "users_shared", "chat_shared",
+	"gift", "unique_gift", "gift_upgrade_sent", "connected_website", "write_access_allowed", "proximity_alert_triggered",
+	"boost_added", "chat_background_set", "checklist_tasks_done", "checklist_tasks_added", "community_chat_added",
+	"community_chat_joined", "community_chat_removed", "direct_message_price_changed", "forum_topic_created",
+	"forum_topic_edited", "forum_topic_closed", "forum_topic_reopened", "general_forum_topic_hidden",
+	"general_forum_topic_unhidden", "giveaway_created", "giveaway_completed", "managed_bot_created",
+	"paid_message_price_changed", "poll_option_added", "poll_option_deleted", "suggested_post_approved",
+	"suggested_post_approval_failed", "suggested_post_declined", "suggested_post_paid", "suggested_post_refunded",
+	"video_chat_scheduled", "video_chat_started", "video_chat_ended", "video_chat_participants_invited",
+}
+
+// order is what was paid for. The bot's invoice_payload is all that is told of the goods, and the price is that
+// of the whole, in the unit in which people count.
+func (p *payment) order() *integration.Order {
+	return &integration.Order{Items: []integration.OrderItem{{
+		ProductID: integration.ID(p.InvoicePayload), Quantity: 1, Currency: p.Currency,
+		Price: float64(p.TotalAmount) / math.Pow10(decimals(p.Currency)),
+	}}}
+}
+
+// decimals says how many digits of an amount stand behind the point, "SuccessfulPayment". "XTR" are stars.
+func decimals(currency string) int {
+	switch currency {
+	case "XTR", "CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND":
+		return 0
+	default:
+		return 2
+	}
+}
+
+// details is what a refund or the provider's books need, to the last digit.
+func (p *payment) details() map[string]any {
+	details := map[string]any{"currency": p.Currency, "totalAmount": p.TotalAmount}
+	putText(details, "invoicePayload", p.InvoicePayload)
+	putText(details, "telegramPaymentChargeId", p.TelegramPaymentChargeID)
+	putText(details, "providerPaymentChargeId", p.ProviderPaymentChargeID)
+	return details
+}

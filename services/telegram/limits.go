@@ -1,0 +1,30 @@
+package telegram
+
+// Limits of the Bot API, each named after the section that sets it. Texts are measured in UTF-16 code units, as
+// "MessageEntity" counts, after their markup is taken out.
+const (
+	maxText         = 4096 // "sendMessage"
+	maxCaption      = 1024 // "sendPhoto" and the others that have captions
+	maxQuote        = 1024 // "ReplyParameters"
+	maxCallbackData = 64   // "InlineKeyboardButton", bytes
+	maxButtons      = 100  // of one keyboard; not documented, more are refused
+
+	minAlbum = 2 // "sendMediaGroup"
+	maxAlbum = 10
+
+	maxQuestion    = 300 // "sendPoll"
+	maxPollOptions = 12
+	maxPollOption  = 100 // "InputPollOption"
+
+	maxVCard = 2048 // "sendContact", bytes
+)
+
+// Sizes of files in bytes, "Sending files" and "getFile".
+const (
+	maxUpload      = 50 << 20
+	maxUploadPhoto = 10 << 20
+	maxByURL       = 20 << 20 // Telegram fetches them itself
+	maxByURLPhoto  = 5 << 20
+	maxByURLVoice  = 1 << 20 // a larger one arrives as a file
+	maxDownload    = 20 << 20
+)

@@ -1,0 +1,107 @@
+package telegram
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// newDelivery finds out where a message goes, what it answers, and what can be pressed below it.
+func newDelivery(m *integration.Message) (*delivery, []string, error) {
+	d := &delivery{BusinessConnectionID: textIn(m.Metadata, metaBusinessConnection)}
+	var err error
+	if d.ChatID, d.MessageThreadID, err = recipient(cmp.Or(m.To.ID, m.ConversationID), m.ThreadID); err != nil {
+		return nil, nil, err
+	}
+	if topic := textIn(m.Metadata, metaDirectTopic); topic != "" {
+		if d.DirectMessagesTopicID, err = strconv.ParseInt(topic, 10, 64); err != nil {
+			return nil, nil, invalid("metadata.%s is not a number", metaDirectTopic)
+		}
+	}
+	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" {
+		if d.ReplyParameters, err = replyTo(m.ReplyTo, d.ChatID); err != nil {
+			return nil, nil, err
+		}
+	}
+	var degraded []string
+	d.ReplyMarkup, degraded, err = keyboard(m.Content.Interactive)
+	return d, degraded, err
+}
+
+// recipient finds the chat and, where there is one, the forum topic. Conversation ids of inbound messages are
+// understood: "chat" and "chat:topic".
+func recipient(conversation, thread integration.ID) (chatID any, threadID int64, err error) {
+	address, topic, _ := strings.Cut(string(conversation), ":")
+	if chatID, err = parseChatID(address); err != nil {
+		return nil, 0, err
+	}
+	if topic = cmp.Or(topic, string(thread)); topic != "" {
+		if threadID, err = strconv.ParseInt(topic, 10, 64); err != nil {
+			return nil, 0, invalid("the topic %q is not a message_thread_id", topic)
+		}
+	}
+	return chatID, threadID, nil
+}
+
+func parseChatID(s string) (any, error) {
+	if id, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return id, nil
+	}
+	if name, ok := strings.CutPrefix(s, "@"); ok && name != "" {
+		return s, nil
+	}
+	return nil, invalid("to.id or conversationId must be a chat's id or @channelname, not %q", s)
+}
+
+// replyTo names the message that is answered, also one of another chat.
+func replyTo(r *integration.ReplyTo, target any) (*replyParameters, error) {
+	p := &replyParameters{Quote: r.Quote, AllowSendingWithoutReply: true}
+	chatID, message, err := parseMessageID(r.MessageID, target)
+	if err != nil {
+		return nil, err
+	}
+	if p.MessageID = message; chatID != target {
+		p.ChatID = chatID // message ids are unique in their chat only
+	}
+	if n := textlimit.UTF16(r.Quote); n > maxQuote {
+		return nil, invalid("replyTo.quote has a length of %d; Telegram takes %d", n, maxQuote)
+	}
+	return p, nil
+}
+
+// parseMessageID accepts "message" and, as ids of inbound messages are, "chat:message".
+func parseMessageID(id integration.ID, chat any) (chatID any, messageID int64, err error) {
+	chatID = chat
+	address, message, ok := strings.Cut(string(id), ":")
+	if !ok {
+		message = address
+	} else if chatID, err = parseChatID(address); err != nil {
+		return nil, 0, err
+	}
+	if messageID, err = strconv.ParseInt(message, 10, 64); err != nil {
+		return nil, 0, invalid("the message's id ends in %q, which is not a message_id", message)
+	}
+	return chatID, messageID, nil
+}
+
+// newPlace finds a message that an action is about.
+func newPlace(t integration.Target) (*place, error) {
+	var chat any
+	if t.ConversationID != "" {
+		var err error
+		if chat, _, err = recipient(t.ConversationID, ""); err != nil {
+			return nil, err
+		}
+	}
+	chatID, message, err := parseMessageID(t.MessageID, chat)
+	if err != nil {
+		return nil, err
+	}
+	if chatID == nil {
+		return nil, invalid("messageId must be as messages and sends tell it, chat:message, or conversationId must name the chat")
+	}
+	return &place{ChatID: chatID, MessageID: message}, nil
+}

@@ -1,0 +1,113 @@
+package telegram
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// Values of parse_mode, "Formatting options", by those of content.format.
+var parseModes = map[string]string{"html": "HTML", "markdown": "MarkdownV2"}
+
+// escapes make a text mean itself under a parse_mode.
+var escapes = map[string]*strings.Replacer{
+	"":           strings.NewReplacer(),
+	"HTML":       strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	"MarkdownV2": newMarkdownEscaper(),
+}
+
+func newMarkdownEscaper() *strings.Replacer {
+	var pairs []string
+	for _, r := range "\\_*[]()~`>#+-=|{}.!" {
+		pairs = append(pairs, string(r), `\`+string(r))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// newText makes a text of what a message says. Telegram has no places of their own for headers and footers, nor
+// for the names of a list's sections: they become parts of the text.
+func newText(c *integration.Content, limit int) (*textParams, []string, error) {
+	t := &textParams{Text: c.Text, ParseMode: parseModes[c.Format]}
+	if c.Format != "" && t.ParseMode == "" {
+		return nil, nil, invalid("content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format)
+	}
+	if t.ParseMode != "" && len(c.Entities) > 0 {
+		return nil, nil, invalid("content.format and content.entities exclude each other")
+	}
+	before, after := "", ""
+	if i := c.Interactive; i != nil {
+		t.Text = cmp.Or(t.Text, i.Body)
+		escape := escapes[t.ParseMode]
+		if i.Header != "" {
+			before = escape.Replace(i.Header) + "\n\n"
+		}
+		after = escape.Replace(listText(i.Sections))
+		if i.Footer != "" {
+			after += "\n\n" + escape.Replace(i.Footer)
+		}
+	}
+	degraded, err := t.mark(c.Entities, textlimit.UTF16(before))
+	if err != nil {
+		return nil, nil, err
+	}
+	t.Text = before + t.Text + after
+	// Markup does not count, and how much of the text it is only Telegram knows for sure.
+	if units := textlimit.UTF16(t.Text); t.ParseMode == "" && units > limit {
+		return nil, nil, &integration.Error{
+			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Message: fmt.Sprintf("the text has %d UTF-16 units; Telegram takes %d", units, limit),
+		}
+	}
+	return t, degraded, nil
+}
+
+// mark adds the entities of the text, which will stand shift units later.
+func (t *textParams) mark(list []integration.Entity, shift int) (degraded []string, err error) {
+	units := textlimit.UTF16(t.Text)
+	for i, e := range list {
+		if e.Offset < 0 || e.Length <= 0 || e.Offset > units-e.Length {
+			return nil, invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
+		}
+		if e.Type == typeCustomEmoji { // which one is not part of the content model; an ordinary one stands in the text
+			degraded = append(degraded, "custom emoji→emoji")
+			continue
+		}
+		entity := messageEntity{Type: e.Type, Offset: e.Offset + shift, Length: e.Length, URL: e.URL}
+		if e.UserID != "" {
+			id, err := strconv.ParseInt(string(e.UserID), 10, 64)
+			if err != nil {
+				return nil, invalid("entity %d has a userId that is not a Telegram user's", i+1)
+			}
+			entity.User = &entityUser{ID: id}
+		}
+		t.Entities = append(t.Entities, entity)
+	}
+	return degraded, nil
+}
+
+// listText tells what buttons have no room for: the sections' titles and the rows' descriptions.
+func listText(sections []integration.Section) string {
+	var b strings.Builder
+	for _, s := range sections {
+		if s.Title != "" {
+			b.WriteString("\n\n" + s.Title)
+		}
+		for _, row := range s.Rows {
+			if row.Description != "" {
+				b.WriteString("\n" + row.Title + ": " + row.Description)
+			}
+		}
+	}
+	return b.String()
+}
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
+
+// caption is the text under other names.
+func (t *textParams) caption() captionParams {
+	return captionParams{Caption: t.Text, ParseMode: t.ParseMode, CaptionEntities: t.Entities}
+}
