@@ -138,7 +138,10 @@ func (s *stage) peersOf(scenario string) []string {
 	}
 }
 
-// cell measures one, and again where other work disturbed it, up to twice.
+// tries is how often a cell is measured at the most, until the machine is quiet.
+const tries = 3
+
+// cell measures one, and again where other work disturbed it.
 func (s *stage) cell(ctx context.Context, measure func() (*result, error), peer, scenario string, c int) {
 	for try := 1; ctx.Err() == nil; try++ {
 		r, err := measure()
@@ -147,7 +150,7 @@ func (s *stage) cell(ctx context.Context, measure func() (*result, error), peer,
 			return
 		}
 		s.results = append(s.results, *r)
-		if !r.Machine.Noisy || try == 3 {
+		if !r.Machine.Noisy || try == tries {
 			return
 		}
 	}

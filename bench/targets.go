@@ -27,6 +27,9 @@ func (v verdict) String() string {
 	if v.atMost {
 		relation = "≤"
 	}
+	if math.IsNaN(v.got) {
+		return fmt.Sprintf("%s %s: not measured (target %s %.3g%s)", word, v.target, relation, v.bound, v.unit)
+	}
 	return fmt.Sprintf("%s %s: %.3g%s (target %s %.3g%s)", word, v.target, v.got, v.unit, relation, v.bound, v.unit)
 }
 
@@ -76,7 +79,7 @@ func judge(results []result, p plan) []verdict {
 		const possible = 256 / 0.05 // 256 at once, each taking 50 ms
 		atLeast("send, platform 50 ms, C=256, throughput against what is possible", m.rps(ours, "send50", 256)/possible, 0.95)
 	}
-	peak := 0.0
+	peak := math.Inf(-1) // of all cells; not a number where one was not measured
 	for _, scenario := range p.scenarios {
 		theirs := fetch
 		if strings.HasPrefix(scenario, "send") {
@@ -84,7 +87,7 @@ func judge(results []result, p plan) []verdict {
 		}
 		for _, c := range p.cs {
 			atMost(fmt.Sprintf("%s C=%d, p99 against Node", scenario, c), m.p99(ours, scenario, c)/m.p99(theirs, scenario, c), 1)
-			peak = max(peak, m.median(ours, scenario, c, func(r result) float64 { return r.Usage["service"].PeakRSSMB }))
+			peak = math.Max(peak, m.median(ours, scenario, c, func(r result) float64 { return r.Usage["service"].PeakRSSMB }))
 		}
 	}
 	add("memory, peak of any cell", peak, 48, true, " MB")
