@@ -53,8 +53,18 @@ lint: ## Check style and known faults
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: bench
-bench: ## Run the Go benchmarks with their allocations
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## Measure beside a Node.js peer and the floor, and hold the targets: the short form, some three minutes
+	go run ./bench
+
+.PHONY: bench-full
+bench-full: ## The same in five rounds, some forty minutes, written to docs/benchmarks.md
+	go run ./bench -full -out docs/benchmarks.md
+
+# To compare two states of the code: make microbench >old, change it, make microbench >new, and
+# go run golang.org/x/perf/cmd/benchstat@latest old new
+.PHONY: microbench
+microbench: ## Run the Go benchmarks with their allocations, six times each
+	go test -run '^$$' -bench . -benchmem -count 6 ./...
 
 .PHONY: docs
 docs: ## Write what is generated of the documentation anew
