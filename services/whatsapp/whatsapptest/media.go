@@ -99,7 +99,7 @@ func (a *API) download(r *http.Request, id string) Answer {
 		return Answer{Status: http.StatusUnauthorized}
 	case r.Method != http.MethodGet || !ok:
 		return Answer{Status: http.StatusNotFound}
-	case strings.HasPrefix(r.Header.Get("User-Agent"), "Go-http-client"): // which stands for none
+	case r.Header.Get("User-Agent") == "" || strings.HasPrefix(r.Header.Get("User-Agent"), "Go-http-client"): // which stands for none
 		return Answer{Status: http.StatusBadRequest}
 	}
 	header := http.Header{"Content-Type": {m.MimeType}}
