@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -36,7 +37,7 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	current, disturbed := &atomic.Pointer[string]{}, &atomic.Int64{}
 	none := chaos.NoFault
 	current.Store(&none)
-	w.awaitRoutes(t)
+	w.awaitRoutes(t, journal)
 
 	posting, endPosting := context.WithTimeout(t.Context(), tr.length)
 	defer endPosting()
@@ -65,13 +66,17 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 func tail(log string) string { return log[max(0, len(log)-8000):] }
 
 // awaitRoutes waits until the gateway reaches both platforms.
-func (w *world) awaitRoutes(t *testing.T) {
+func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 	t.Helper()
-	for _, path := range []string{"/telegram/" + channelWindow, "/flock/" + channelFlock} {
-		require.Eventually(t, func() bool {
-			g := &generator{gateway: w.gateway.URL(), client: gatewayClient()}
-			return g.post(t.Context(), path, []byte(`{"update_id":0,"messages":[]}`), &chaos.Webhook{})
-		}, time.Minute, 100*time.Millisecond, path)
+	g := &generator{gateway: w.gateway.URL(), client: gatewayClient()}
+	defer g.client.CloseIdleConnections()
+	g.ids.Store(1_000_000_000) // not those of the trial
+	for number := range 2 { // the first conversation is flock's, the second Telegram's
+		probe, path, body := g.webhook(number, 0, rand.New(rand.NewPCG(0, 0)))
+		probe.Conversation, probe.Fault = "probe", chaos.NoFault
+		require.Eventually(t, func() bool { return g.post(t.Context(), path, body, &chaos.Webhook{}) }, time.Minute, 100*time.Millisecond, path)
+		probe.Answered(http.StatusOK)
+		journal.Webhook(probe)
 	}
 }
 

@@ -24,6 +24,7 @@ type row struct {
 type Report struct {
 	Violations []Violation
 	rows       map[string]*row
+	answers    map[int]int // how many of each status webhooks got; 0 is none
 }
 
 func (r *Report) row(fault string) *row {
@@ -58,7 +59,7 @@ var Promises = []string{
 
 // Check compares what was answered with what is stored.
 func Check(j *Journal, s *Stored) *Report {
-	r := &Report{rows: map[string]*row{}}
+	r := &Report{rows: map[string]*row{}, answers: map[int]int{}}
 	r.webhooks(j.Webhooks(), s)
 	r.consumers(j.Webhooks(), s)
 	r.sends(j.Sends(), s)
@@ -82,10 +83,11 @@ func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 		row := r.row(w.Fault)
 		row.sent++
 		accepted := w.Accepted()
+		w.count(r.answers)
 		if accepted {
 			row.accepted++
 		}
-		if final := w.refused(); len(final) > 0 {
+		if final := w.final(); len(final) > 0 {
 			r.violated(PromiseRetryable, w.Fault, "%s/%d was answered with %v", w.Conversation, w.Number, final)
 		}
 		before, known := last[w.Conversation]

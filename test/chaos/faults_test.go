@@ -74,8 +74,12 @@ func faults(pause time.Duration) []fault {
 			node.Start()
 		}},
 		{"both nodes away", true, func(ctx context.Context, w *world, random *rand.Rand) {
+			end := (*testserver.Server).Stop
+			if random.IntN(2) == 0 {
+				end = (*testserver.Server).Terminate // of which they tell the gateway
+			}
 			for _, node := range w.nodes {
-				node.Stop()
+				end(node.Server)
 			}
 			wait(ctx, between(random, time.Second, 4*time.Second))
 			for _, node := range w.nodes {

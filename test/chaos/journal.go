@@ -21,38 +21,41 @@ type Webhook struct {
 	Fault   string // what was broken when it was first posted
 
 	mu       sync.Mutex
-	accepted bool
-	refusals []int // statuses other than success; 0 is no answer at all
+	answers []int // their statuses; 0 is no answer at all
 }
 
 // Answered notes the status of an answer; 0 is none.
 func (w *Webhook) Answered(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if status >= 200 && status < 300 {
-		w.accepted = true
-	} else {
-		w.refusals = append(w.refusals, status)
-	}
+	w.answers = append(w.answers, status)
 }
+
+func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
 // Accepted says whether any answer was a success.
 func (w *Webhook) Accepted() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.accepted
+	return slices.ContainsFunc(w.answers, isSuccess)
 }
 
-// refused lists the statuses that no platform is to see: those that may make it give the webhook up.
-func (w *Webhook) refused() (final []int) {
+// final lists the statuses that no platform is to see: those that may make it give the webhook up.
+func (w *Webhook) final() []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, status := range w.refusals {
-		if status != 0 && status != 429 && status < 500 {
-			final = append(final, status)
-		}
+	return slices.DeleteFunc(slices.Clone(w.answers), func(status int) bool {
+		return isSuccess(status) || status == 0 || status == 429 || status >= 500
+	})
+}
+
+// count counts the answers by their statuses.
+func (w *Webhook) count(statuses map[int]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, status := range w.answers {
+		statuses[status]++
 	}
-	return final
 }
 
 // Send is a call of i_sendMessage, repeated under the same idempotency key until it is settled.

@@ -24,7 +24,15 @@ func (r *Report) String() string {
 	}
 	all.write(table, "all")
 	_ = table.Flush() // into memory
-	fmt.Fprintln(&out)
+	fmt.Fprint(&out, "\nwebhooks were answered with")
+	for _, status := range slices.Sorted(maps.Keys(r.answers)) {
+		name := fmt.Sprint(status)
+		if status == 0 {
+			name = "nothing"
+		}
+		fmt.Fprintf(&out, "  %s: %d", name, r.answers[status])
+	}
+	fmt.Fprint(&out, "\n\n")
 	failed := 0
 	for _, promise := range Promises {
 		var list []Violation

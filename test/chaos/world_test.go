@@ -139,7 +139,7 @@ func startWorld(t *testing.T, plant string) *world {
 	w.gateway = startGateway(t, w.nats.URL())
 	if plant == "" {
 		w.archive = w.startArchive(t, dir)
-		w.seen["v1.ledger"], w.seen["archive"] = filepath.Join(dir, "ledger"), filepath.Join(dir, "archive")
+		w.seen["ledger"], w.seen["archive"] = filepath.Join(dir, "ledger"), filepath.Join(dir, "archive")
 	}
 	var err error
 	w.nc, err = nats.Connect(w.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectBufSize(-1))
