@@ -47,7 +47,7 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	sender := newSender(t, w.nc)
 	sender.journal, sender.fault, sender.disturbed = journal, current, disturbed
 	sends := sender.start(posting, life)
-	// Declared last, so that a test that ends early waits for them before it ends what they need.
+	// A test that ends early waits for them before it ends what they need.
 	defer func() { endPosting(); endLife(); <-posts; <-sends }()
 
 	wreck(t, posting, w, tr.faults, rand.New(rand.NewPCG(tr.seed, 0)), current, disturbed)
@@ -71,7 +71,7 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 	g := &generator{gateway: w.gateway.URL(), client: gatewayClient()}
 	defer g.client.CloseIdleConnections()
 	g.ids.Store(1_000_000_000) // not those of the trial
-	for number := range 2 { // the first conversation is flock's, the second Telegram's
+	for number := range 2 {    // the first conversation is flock's, the second Telegram's
 		probe, path, body := g.webhook(number, 0, rand.New(rand.NewPCG(0, 0)))
 		probe.Conversation, probe.Fault = "probe", chaos.NoFault
 		require.Eventually(t, func() bool { return g.post(t.Context(), path, body, &chaos.Webhook{}) }, time.Minute, 100*time.Millisecond, path)

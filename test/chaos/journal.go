@@ -20,7 +20,7 @@ type Webhook struct {
 	InOrder bool
 	Fault   string // what was broken when it was first posted
 
-	mu       sync.Mutex
+	mu      sync.Mutex
 	answers []int // their statuses; 0 is no answer at all
 }
 
