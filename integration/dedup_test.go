@@ -171,3 +171,36 @@ func TestWhileClaimsAreAskedForOnlyTheSameConversationWaits(t *testing.T) {
 		require.Equal(t, []string{"parrot:c1:b:1", "parrot:c1:a:1", "parrot:c1:a:2", "parrot:c1:a:3"}, d.published())
 	})
 }
+
+// deaf are claims that never answer.
+type deaf struct {
+	claims.Store
+	asked int
+}
+
+func (d *deaf) Claim(ctx context.Context, _ claims.Terms, _ ...string) ([]claims.Claim, error) {
+	d.asked++
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestClaimsThatDoNotAnswerHoldUpFewWebhooksAndNoneForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		away := &deaf{Store: d.store}
+		d.runtime.Claims = away
+		d.service = d.define()
+		began := time.Now()
+		for _, name := range []string{"a:1", "a:2", "b:1", "a:3"} {
+			_, err := d.receive(name)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 1, away.asked)
+		require.Less(t, time.Since(began), 2*time.Second)
+
+		<-time.After(3 * time.Second)
+		_, err := d.receive("a:4")
+		require.NoError(t, err)
+		require.Equal(t, 2, away.asked, "they are asked again after a while")
+	})
+}

@@ -3,7 +3,6 @@
 package chaos_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,8 +54,8 @@ func prepareAndRun(m *testing.M) int {
 		func() error {
 			return run("../..", "go", "build", "-o", programs, "./test/chaos/chaosnode", "./test/chaos/plantednode", "./test/chaos/natsd")
 		},
-		func() error { return installModules(peerDir) },
-		func() error { return installModules(gatewayDir) },
+		func() error { return testserver.NodeModules(peerDir) },
+		func() error { return testserver.NodeModules(gatewayDir) },
 	} {
 		if err := prepare(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -73,22 +72,6 @@ func run(dir, program string, args ...string) error {
 		return fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-// installModules runs npm ci in dir, unless the modules there come from this very lock file.
-func installModules(dir string) error {
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		return err
-	}
-	stamp := filepath.Join(dir, "node_modules", ".installed-lock.json")
-	if installed, err := os.ReadFile(stamp); err == nil && bytes.Equal(installed, lock) {
-		return nil
-	}
-	if err := run(dir, "npm", "ci"); err != nil {
-		return err
-	}
-	return os.WriteFile(stamp, lock, 0o600)
 }
 
 // member is a Go node with its own way to NATS.

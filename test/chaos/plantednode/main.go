@@ -70,7 +70,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	runtime := integration.Runtime{
 		Channels: channels(*bot), Events: publisher, Claims: store, Secrets: &redact.Secrets{}, Namespace: namespace, Log: logrus.NewEntry(log),
 	}
