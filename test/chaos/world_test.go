@@ -170,7 +170,7 @@ media: {allowPrivate: true}
 	channels := fmt.Sprintf(`channels:
   - {id: %s, %s, dedup: window}}
   - {id: %s, %s, dedup: horizon}}
-  - {id: %s, platform: flock, tenantId: acme, credentials: {key: x}, settings: {dedup: horizon}}
+  - {id: %s, platform: flock, tenantId: acme, credentials: {key: x}, settings: {dedup: horizon, spool: on}}
 `, channelWindow, account, channelHorizon, account, channelFlock)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "channels.yaml"), []byte(channels), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "apply.yaml"), []byte(config+nodePart("apply", w.nats.URL(), "")), 0o600))
