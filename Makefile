@@ -42,6 +42,17 @@ interop: ## Show the matrix of behaviours against real Node brokers of both line
 	if grep -q '^SEEN' "$$log"; then sed -n '/^SEEN/,/ failed$$/p' "$$log"; else cat "$$log"; fi; \
 	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
 
+# SECONDS is how long webhooks are posted; starting and settling take up to three minutes more.
+SEED ?= 1
+RATE ?= 500
+SECONDS ?= 200
+.PHONY: chaos
+chaos: servers ## Break everything in turn and show that nothing is lost or doubled (SEED=n RATE=n SECONDS=n)
+	@log=$$(mktemp); CHAOS_SEED=$(SEED) CHAOS_RATE=$(RATE) CHAOS_SECONDS=$(SECONDS) \
+	go test -tags slow -count=1 -timeout 10m -run '^TestChaos$$' -v ./test/chaos >"$$log" 2>&1; status=$$?; \
+	if grep -q '^[0-9]* passed,' "$$log"; then sed -n '/^ *fault  /,/^[0-9]* passed,/p' "$$log"; else cat "$$log"; fi; \
+	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
+
 .PHONY: conformance
 conformance: ## Hold every platform to the conformance suite
 	@log=$$(mktemp); go test -race -count=1 -run 'IsAPlatform$$' -v ./services/... >"$$log" 2>&1; status=$$?; \

@@ -71,7 +71,7 @@ func run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	s, err := newStage(ctx, dir)
 	if s != nil {
 		defer s.close()

@@ -92,7 +92,7 @@ func (s *stage) round(ctx context.Context, p plan, round int) error {
 		}
 		peers[name] = peer
 	}
-	if _, err := s.load(ctx, p, ours, peers[ours], "echo", 1, 0, 10); err != nil { // has it joined?
+	if _, err := s.load(ctx, ours, peers[ours], "echo", 1, 0, 10); err != nil { // has it joined?
 		return err
 	}
 	for _, name := range []string{fetch, ours} {
@@ -104,7 +104,7 @@ func (s *stage) round(ctx context.Context, p plan, round int) error {
 	}
 	for _, scenario := range p.scenarios { // warm-up: code that is compiled as it runs, memory that grows
 		for _, name := range s.peersOf(scenario) {
-			if _, err := s.load(ctx, p, name, peers[name], scenario, 64, 0, count(name, scenario, 64, p.scale)); err != nil {
+			if _, err := s.load(ctx, name, peers[name], scenario, 64, 0, count(name, scenario, 64, p.scale)); err != nil {
 				return err
 			}
 		}
@@ -113,7 +113,7 @@ func (s *stage) round(ctx context.Context, p plan, round int) error {
 		for _, scenario := range p.scenarios {
 			for _, name := range s.peersOf(scenario) {
 				s.cell(ctx, func() (*result, error) {
-					return s.load(ctx, p, name, peers[name], scenario, c, round, count(name, scenario, c, p.scale))
+					return s.load(ctx, name, peers[name], scenario, c, round, count(name, scenario, c, p.scale))
 				}, name, scenario, c)
 			}
 			for _, mode := range floorsOf[scenario] {
@@ -180,7 +180,7 @@ func count(peer, scenario string, c int, scale float64) int {
 }
 
 // load runs command load against a peer.
-func (s *stage) load(ctx context.Context, p plan, peer string, process *process, scenario string, c, round, n int) (*result, error) {
+func (s *stage) load(ctx context.Context, peer string, process *process, scenario string, c, round, n int) (*result, error) {
 	warm := n / 5
 	switch scenario {
 	case "send50":
@@ -219,7 +219,7 @@ func (s *stage) command(ctx context.Context, name string, args []string) (*resul
 	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, name), append(args, "-out", out)...) // #nosec G204 -- our own program
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == stats.ExitNoisy) {
+	if noisy := errors.As(err, &exit) && exit.ExitCode() == stats.ExitNoisy; err != nil && !noisy {
 		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(output)))
 	}
 	fmt.Fprint(os.Stderr, string(output))
@@ -278,7 +278,7 @@ func (s *stage) growth(ctx context.Context, p plan) error {
 		for range p.rounds {
 			n := max(count(ours, "telegram", 64, p.scale), 2*manyChannels) // each channel is read once before
 			s.cell(ctx, func() (*result, error) {
-				r, err := s.load(ctx, p, ours, peer, scenario, 64, 0, n)
+				r, err := s.load(ctx, ours, peer, scenario, 64, 0, n)
 				if r != nil && scenario == "telegram" {
 					r.Scenario = "telegram1" // beside the other one, and in no table of the rounds
 				}
@@ -289,7 +289,7 @@ func (s *stage) growth(ctx context.Context, p plan) error {
 	echo := func(scenario string) {
 		for range p.rounds {
 			s.cell(ctx, func() (*result, error) {
-				r, err := s.load(ctx, p, ours, peer, "echo", 64, 0, count(ours, "echo", 64, p.scale))
+				r, err := s.load(ctx, ours, peer, "echo", 64, 0, count(ours, "echo", 64, p.scale))
 				if r != nil {
 					r.Scenario = scenario
 				}

@@ -21,7 +21,9 @@ func TestATargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
 	p := plan{rounds: 1, cs: []int{64}, scenarios: []string{"telegram"}}
 	results := []result{
 		cellOf(fetch, "telegram", 64, 1000, 100, false), cellOf(ours, "telegram", 64, 2000, 41, false), cellOf(limit, "relay", 64, 2400, 0, false),
-		{Peer: ours, Scenario: atRest, RestMB: 31}, {Peer: ours, Scenario: start, StartMS: 100}, {Peer: fetch, Scenario: start, StartMS: 600},
+		{Peer: ours, Scenario: atRest, RestMB: 31},
+		{Peer: ours, Scenario: start, StartMS: 100},
+		{Peer: fetch, Scenario: start, StartMS: 600},
 	}
 	met := map[string]bool{}
 	for _, v := range judge(results, p) {

@@ -35,8 +35,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent is [Error.Rejected], for those who know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish hands an event over and returns at once; events are stored in the order of the calls, but for
-// the first ones of a name that [Publisher.Ensure] has not been called for: await sees to their stream.
+// Publish hands an event over and returns at once; events are stored in the order of the calls, also where some are lost with a
+// connection and handed over again, but for the first ones of a name that [Publisher.Ensure] has not been called for:
+// await sees to their stream.
 // await waits for the server's ack, and publishes the event again where that is lost, until
 // [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
 // second one of the same id is acknowledged as a duplicate and not stored. Errors are *Error.
@@ -57,40 +58,11 @@ func (p *Publisher) publish(subject, msgID string, header map[string][]string, p
 		msg.Header[k] = v // not Set: the adapter's names, such as $requestID, are case-sensitive
 	}
 	msg.Header[jetstream.MsgIDHeader] = []string{msgID}
-	deadline := time.Now().Add(p.opts.Timeout)
-	var future jetstream.PubAckFuture
-	// Without a stream nobody may answer, where others listen to the subject: it is not tried in vain.
-	var err error = jetstream.ErrNoStreamResponse
-	if _, known := p.known.Load(msg.Subject); known {
-		future, err = p.js.PublishMsgAsync(msg)
-	}
+	f := p.depart(msg, time.Now().Add(p.opts.Timeout))
 	return func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithDeadline(ctx, deadline)
+		ctx, cancel := context.WithDeadline(ctx, f.deadline)
 		defer cancel()
-		return p.await(ctx, msg, future, err)
-	}
-}
-
-func (p *Publisher) await(ctx context.Context, msg *nats.Msg, future jetstream.PubAckFuture, err error) (duplicate bool, _ error) {
-	for {
-		if err == nil {
-			duplicate, err = acked(ctx, future)
-		}
-		switch {
-		case err == nil:
-			return duplicate, nil
-		case rejected(err):
-			return false, &Error{Subject: msg.Subject, Rejected: true, Err: err}
-		case ctx.Err() != nil, !p.recovered(ctx, msg.Subject, err):
-			if end := ctx.Err(); !errors.Is(err, end) {
-				err = fmt.Errorf("%w: %w", end, err)
-			}
-			return false, &Error{Subject: msg.Subject, Err: err}
-		}
-		// A message that has been handed over belongs to the client; the retry is a new one.
-		again := nats.NewMsg(msg.Subject)
-		again.Header, again.Data = msg.Header, msg.Data
-		future, err = p.js.PublishMsgAsync(again)
+		return p.await(ctx, f)
 	}
 }
 

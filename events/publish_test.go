@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,4 +180,37 @@ func TestAClosedConnectionIsAnErrorByTheTimeout(t *testing.T) {
 	b.ensure(name)
 	b.nc.Close()
 	requireError(t, b.publish("m1", "x"), false)
+}
+
+func TestWhatWasHandedOverWhileTheServerWasAwayIsStoredBeforeWhatCameLater(t *testing.T) {
+	b := newBench(t)
+	b.ensure(name)
+	b.stop()
+	require.Eventually(t, func() bool { return !b.nc.IsConnected() }, generous, time.Millisecond)
+	var awaits []func(context.Context) (bool, error)
+	for i := range 3 {
+		awaits = append(awaits, b.Publish(name, fmt.Sprint("early-", i), nil, []byte("x")))
+	}
+	b.start()
+	b.reconnected()
+	for i := range 3 {
+		awaits = append(awaits, b.Publish(name, fmt.Sprint("late-", i), nil, []byte("x")))
+	}
+	for _, await := range slices.Backward(awaits) { // whoever is first in asking
+		_, err := await(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, strings.Fields("early-0 early-1 early-2 late-0 late-1 late-2"), b.stored(stream))
+}
+
+func TestWhatNeverComesDownHoldsUpNobody(t *testing.T) {
+	b := newBench(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
+	b.ensure(name)
+	tooLarge := b.Publish(name, "large", nil, make([]byte, 4<<10))
+	nowhere := b.Publish("no.stream.yet", "first", nil, []byte("x"))
+	require.NoError(t, b.publish("small", "x"))
+	_, err := tooLarge(t.Context())
+	require.Error(t, err)
+	_, err = nowhere(t.Context())
+	require.NoError(t, err)
 }

@@ -38,6 +38,8 @@ type Publisher struct {
 	log   *logrus.Entry
 	known sync.Map // subjects that have had a stream
 	seen  sync.Map // streams that have been inspected
+
+	flights flights
 }
 
 // maxPending is how many events may wait for their acks at once. Beyond it publishing stalls, and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -21,7 +22,14 @@ const (
 	publishLease = time.Minute
 	// defaultHorizon is how long a platform that does not say may repeat a webhook.
 	defaultHorizon = 24 * time.Hour
+	// dedupWait is how long the claims may take, once before the messages are published and once after: the platform, and
+	// the gateway before it, wait for the answer, which is to be a success also while the claims are away.
+	dedupWait = time.Second
+	// dedupRest is how long claims that did not answer are not asked again, so that not every webhook waits for them.
+	dedupRest = 2 * time.Second
 )
+
+var errClaimsAway = errors.New("the claims did not answer a moment ago")
 
 // claimed is a batch's claims: those of messages that this call publishes for the first time.
 type claimed struct {
@@ -40,14 +48,35 @@ func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Ch
 		keys[i] = "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":" + messages[i].DedupKey
 	}
 	terms := claims.Terms{Lease: publishLease, TTL: cmp.Or(s.def.RetryHorizon, defaultHorizon), TakeOver: true}
-	list, err := s.runtime.Claims.Claim(ctx, terms, keys...)
-	if err != nil {
+	list, err := s.askClaims(ctx, terms, keys)
+	switch {
+	case errors.Is(err, errClaimsAway): // which was logged
+	case err != nil:
 		s.logFor(req, ch).WithError(err).Warn("repeated messages cannot be told by the claims at the moment, only by the stream")
 	}
 	for len(list) < len(messages) {
 		list = append(list, claims.Claim{})
 	}
 	return &claimed{s.runtime.Claims, list}
+}
+
+// askClaims claims keys, unless the claims were found not to answer a moment ago: one webhook after the other finds out
+// whether they do again.
+func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, keys []string) ([]claims.Claim, error) {
+	at, now := s.claimsAway.Load(), time.Now().UnixNano()
+	if at != 0 && (now < at || !s.claimsAway.CompareAndSwap(at, now+int64(dedupRest))) {
+		return nil, errClaimsAway
+	}
+	short, cancel := context.WithTimeout(ctx, dedupWait)
+	defer cancel()
+	list, err := s.runtime.Claims.Claim(short, terms, keys...)
+	switch {
+	case err == nil:
+		s.claimsAway.Store(0)
+	case ctx.Err() == nil: // else it may be the caller's haste
+		s.claimsAway.Store(time.Now().Add(dedupRest).UnixNano())
+	}
+	return list, err
 }
 
 // isDone says whether a message was published before. One that another call is at is published here too,
@@ -59,6 +88,8 @@ func (c *claimed) settle(ctx context.Context, stored []bool) error {
 	if c == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, dedupWait)
+	defer cancel()
 	var done, rest []claims.Claim
 	for i, claim := range c.list {
 		switch {
@@ -68,15 +99,14 @@ func (c *claimed) settle(ctx context.Context, stored []bool) error {
 			rest = append(rest, claim)
 		}
 	}
+	var faults []error
+	if len(done) > 0 {
+		faults = append(faults, c.store.Done(ctx, nil, done...))
+	}
 	if len(rest) > 0 {
-		if err := c.store.Release(ctx, rest...); err != nil {
-			return err
-		}
+		faults = append(faults, c.store.Release(ctx, rest...))
 	}
-	if len(done) == 0 {
-		return nil
-	}
-	return c.store.Done(ctx, nil, done...)
+	return errors.Join(faults...)
 }
 
 // generation changes with a channel's credentials: another bot of the same channel counts its messages anew.

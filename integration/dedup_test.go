@@ -71,7 +71,7 @@ func TestARepeatedMessageIsToldForAsLongAsItMayCome(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, `{"success":true,"messages":2,"failed":0}`, result)
 
-		time.Sleep(23 * time.Hour)
+		<-time.After(23 * time.Hour)
 		d.service = d.define() // on another node
 		result, err = d.receive("a:2", "a:3")
 		require.NoError(t, err)
@@ -148,7 +148,7 @@ type slowClaims struct{ claims.Store }
 
 func (s slowClaims) Claim(ctx context.Context, terms claims.Terms, keys ...string) ([]claims.Claim, error) {
 	if keys[0][len(keys[0])-3] == 'a' && keys[0][len(keys[0])-1] == '1' {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 	return s.Store.Claim(ctx, terms, keys...)
 }
@@ -179,4 +179,37 @@ func TestWhatTheStreamHoldsAlreadyIsToldApart(t *testing.T) {
 	result, err := b.receive(webhookParams())
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"duplicates":1}`, toJSON(t, result))
+}
+
+// deaf are claims that never answer.
+type deaf struct {
+	claims.Store
+	asked int
+}
+
+func (d *deaf) Claim(ctx context.Context, _ claims.Terms, _ ...string) ([]claims.Claim, error) {
+	d.asked++
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestClaimsThatDoNotAnswerHoldUpFewWebhooksAndNoneForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		away := &deaf{Store: d.store}
+		d.runtime.Claims = away
+		d.service = d.define()
+		began := time.Now()
+		for _, name := range []string{"a:1", "a:2", "b:1", "a:3"} {
+			_, err := d.receive(name)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 1, away.asked)
+		require.Less(t, time.Since(began), 2*time.Second)
+
+		<-time.After(3 * time.Second)
+		_, err := d.receive("a:4")
+		require.NoError(t, err)
+		require.Equal(t, 2, away.asked, "they are asked again after a while")
+	})
 }

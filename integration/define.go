@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -64,6 +65,8 @@ type platformService struct {
 	traffic  traffic
 	now      func() time.Time
 	actions  map[string]action.Spec
+
+	claimsAway atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
 }
 
 // Define checks a definition and makes a service of it that has the standard actions. The error joins

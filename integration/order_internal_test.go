@@ -22,7 +22,7 @@ func TestThoseOfOneKeyGoOnInTheirOrder(t *testing.T) {
 			p := s.join("a")
 			wg.Go(func() {
 				defer p.leave()
-				time.Sleep(rand.N(time.Second))
+				<-time.After(rand.N(time.Second))
 				if n%7 == 0 {
 					return // fails, and leaves before its turn
 				}

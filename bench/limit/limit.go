@@ -89,7 +89,8 @@ func main() {
 	js := must(jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(*conc)))
 	ctx := context.Background()
 	stream := must(js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{pubSubject}, Storage: jetstream.FileStorage}))
+		Name: streamName, Subjects: []string{pubSubject}, Storage: jetstream.FileStorage,
+	}))
 	if *mode == "responder" {
 		respond(nc, js)
 		return

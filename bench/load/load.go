@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -84,7 +85,7 @@ func (n *node) topic(cmd, to string) string {
 func (n *node) send(cmd, to string, v object) {
 	v["ver"], v["sender"] = "4", n.id
 	// The heartbeat may find the connection closed at the end.
-	if err := n.nc.Publish(n.topic(cmd, to), marshal(v)); err != nil && err != nats.ErrConnectionClosed {
+	if err := n.nc.Publish(n.topic(cmd, to), marshal(v)); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		log.Fatal(err)
 	}
 }

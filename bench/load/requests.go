@@ -115,8 +115,10 @@ func scenarios(ns, nonce, secret string) map[string]scenario {
 					},
 				})
 			}
-			raw := marshal(object{"object": "whatsapp_business_account",
-				"entry": []object{{"id": "102290129340398", "changes": changes}}})
+			raw := marshal(object{
+				"object": "whatsapp_business_account",
+				"entry":  []object{{"id": "102290129340398", "changes": changes}},
+			})
 			mac := hmac.New(sha256.New, []byte(secret))
 			mac.Write(raw)
 			return marshal(object{

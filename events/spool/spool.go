@@ -164,7 +164,7 @@ func (s *Spool) Put(ctx context.Context, e Event) error {
 	}
 	s.mu.Unlock()
 	p := put{e, make(chan error, 1)}
-	err := ErrClosed
+	var err error
 	select {
 	case s.puts <- p:
 		err = <-p.reply // the writer does not leave anybody without

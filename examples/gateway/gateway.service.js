@@ -2,6 +2,7 @@
 
 const { isUtf8 } = require("node:buffer");
 const ApiGateway = require("moleculer-web");
+const { ServiceUnavailableError } = ApiGateway.Errors;
 
 // Platforms sign the bytes they sent. Parsing and re-serialising JSON changes them, so each body parser keeps them.
 function keepRawBody(req, res, bytes) {
@@ -22,6 +23,14 @@ function stringHeaders(headers) {
 		Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value])
 	);
 }
+
+// The path of a webhook without its channel: that of its service.
+function parentPath(req) {
+	return (req.originalUrl ?? req.url).split("?")[0].replace(/\/[^/]*\/?$/, "");
+}
+
+// What 404 says of a service that is not there, not of what a service has looked for.
+const noService = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "NOT_FOUND"];
 
 module.exports = {
 	name: "api",
@@ -49,6 +58,7 @@ module.exports = {
 					ctx.meta.userAgent = req.headers["user-agent"];
 
 					if (!req.$action?.name.endsWith(".i_receiveWebhook")) return;
+					this.webhookPaths.add(parentPath(req));
 
 					// moleculer-web merges body, query and path into one object, where a query parameter overwrites the
 					// field of the body with its name. A webhook gets its parts apart instead.
@@ -62,6 +72,19 @@ module.exports = {
 				}
 			}
 		]
+	},
+
+	created() {
+		this.webhookPaths = new Set();
+	},
+
+	methods: {
+		// While no node has a platform, its routes are gone, and a webhook would be answered with 404: some platforms take that
+		// for good and do not send it again. 503 makes all of them.
+		sendError(req, res, err) {
+			const away = err.code === 404 && noService.includes(err.type ?? "NOT_FOUND") && this.webhookPaths.has(parentPath(req));
+			return ApiGateway.methods.sendError.call(this, req, res, away ? new ServiceUnavailableError() : err);
+		}
 	},
 
 	actions: {

@@ -47,6 +47,7 @@ type kind struct {
 	ping    func(ctx context.Context, url string) error
 	user    func() (*syscall.Credential, error) // who it runs as; nil is whoever runs the tests
 	quit    syscall.Signal                      // ends it at once; what it had answered is on disk
+	env     []string                            // nil is that of the tests
 }
 
 // Server is a server process with a folder and a port on 127.0.0.1. Its methods fail the test that
@@ -58,6 +59,7 @@ type Server struct {
 	port   int
 	guard  *guard
 	cmd    *exec.Cmd
+	runs   int
 	exited chan struct{} // closed when cmd has ended; nil when it is not running
 	tb     testing.TB
 }
@@ -155,14 +157,20 @@ func (s *Server) launch() error {
 	if s.exited != nil {
 		return fmt.Errorf("%s is running already", s.kind.name)
 	}
-	logfile, err := os.Create(filepath.Join(s.dir, "log")) // #nosec G304 -- a folder of our own
+	name := filepath.Join(s.dir, "log")
+	if s.runs++; s.runs > 1 {
+		if err := os.Rename(name, fmt.Sprintf("%s.%04d", name, s.runs-1)); err != nil {
+			return err
+		}
+	}
+	logfile, err := os.Create(name) // #nosec G304 -- a folder of our own
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logfile.Close() }()
 	program, args := s.kind.command(s)
 	s.cmd = exec.CommandContext(context.Background(), program, args...) // #nosec G204 -- a program that we looked for
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, logfile, logfile
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = s.dir, logfile, logfile, s.kind.env
 	// A group of its own, so that Ctrl-C ends the tests and these end the server.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.user}
 	if err := s.cmd.Start(); err != nil {

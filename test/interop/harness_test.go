@@ -46,7 +46,7 @@ const (
 
 func TestMain(m *testing.M) {
 	for _, dir := range []string{peerDir, peer15Dir, gatewayDir} {
-		if err := installModules(dir); err != nil {
+		if err := testserver.NodeModules(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -57,26 +57,6 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(testserver.Main(m).Run())
-}
-
-// installModules runs npm ci in dir, unless the modules there come from this very lock file.
-func installModules(dir string) error {
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		return err
-	}
-	stamp := filepath.Join(dir, "node_modules", ".installed-lock.json")
-	if installed, err := os.ReadFile(stamp); err == nil && bytes.Equal(installed, lock) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
-	}
-	return os.WriteFile(stamp, lock, 0o600)
 }
 
 // nodeBinary is the Node.js that came with the modules of dir, or the machine's where none did.
