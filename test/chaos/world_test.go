@@ -239,7 +239,7 @@ func startGateway(t *testing.T, natsURL string) *testserver.Server {
 			wrapper := filepath.Join(dir, "gateway.js")
 			return "node", []string{wrapper}, os.WriteFile(wrapper, fmt.Appendf(nil, "process.env.PORT = '%d'; require(%q);\n", port, script), 0o600)
 		},
-		Env:  []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "LOG_LEVEL=warn", "REQUEST_TIMEOUT=5000", "RETRIES=2"},
+		Env:  []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "LOG_LEVEL=warn", "REQUEST_TIMEOUT=4000", "RETRIES=1"},
 		URL:  url,
 		Ping: func(ctx context.Context, url string) error { _, err := get(ctx, url); return err },
 	})
