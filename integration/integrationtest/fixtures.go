@@ -159,7 +159,7 @@ func taken(t *testing.T, p Platform, w Webhook) any {
 }
 
 // foreign are members whose own members the platform, or its user, names.
-var foreign = []string{"message.metadata.raw", "message.content.interactive.reply.formValues", "message.content.command.options", "message.content.template.components"}
+var foreign = []string{"message.metadata.raw", "message.metadata.resolved", "message.content.interactive.reply.formValues", "message.content.command.options", "message.content.template.components"}
 
 // shapeOf lists the paths of all values of an event, and hashes the whole of it.
 func shapeOf(tb testing.TB, payload []byte) (paths []string, digest string) {

@@ -73,6 +73,8 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	switch {
 	case damaged:
 		unsupported(m, w, name, "a field has an unexpected type")
+	case kind == typeAutocomplete:
+		unsupported(m, w, name, "it needs an answer at once, and got no choices")
 	case !known:
 		unsupported(m, w, name, "")
 	case bytes.Contains(w.Payload, []byte(`"resolved"`)):

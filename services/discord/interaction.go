@@ -133,7 +133,7 @@ func (i *interaction) deliver(ctx context.Context, a api, c call) (*sent, error)
 		return s, err
 	}
 	later := *e
-	later.Kind, later.Code = integration.ErrTransient, "INTERACTION_NOT_READY"
+	later.Kind, later.Code, later.RetryAfter = integration.ErrTransient, "INTERACTION_NOT_READY", settlingPause
 	return nil, &later
 }
 

@@ -197,7 +197,8 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			if test.code == "" {
 				require.NoError(t, err)
 			} else {
-				requireError(t, err, test.as, test.code)
+				e := refusal(t, err, test.as, test.code)
+				require.Equal(t, test.code == "INTERACTION_NOT_READY", e.RetryAfter == 2*time.Second)
 			}
 			require.Equal(t, test.calls, names(server))
 		})

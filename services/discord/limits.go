@@ -52,7 +52,8 @@ const (
 	// settlingTime is how long Discord may not know an interaction's token yet: an answer that is quicker than the
 	// response to the webhook comes too early, and later ones have been seen to, for up to ten seconds
 	// (https://github.com/discord/discord-api-docs/issues/7220).
-	settlingTime = 10 * time.Second
+	settlingTime  = 10 * time.Second
+	settlingPause = 2 * time.Second // between two tries
 	// edgeBan is how long to stay away when Discord's edge refuses all calls and says neither why nor for how long,
 	// "Invalid Request Limit aka Cloudflare bans": the window of that limit.
 	edgeBan = 10 * time.Minute

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
 )
@@ -298,6 +299,19 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 			require.Len(t, server.Requests(), before+1, "nothing is sent")
 		})
 	}
+}
+
+func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
+	server, ch := newServer(t)
+	kept := cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{})
+	t.Cleanup(func() { _ = kept.Close() })
+	ctx := cache.With(t.Context(), kept)
+	for _, to := range []integration.ID{"user:700000000000000007", "user:700000000000000007", "user:700000000000000008"} {
+		m := text(to, "hello")
+		_, err := newPlatform(t).Send(ctx, &m, ch)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{discordtest.CreateDM, discordtest.CreateMessage, discordtest.CreateMessage, discordtest.CreateDM, discordtest.CreateMessage}, names(server))
 }
 
 func TestARateLimitPausesWhatItIsAbout(t *testing.T) {

@@ -14,9 +14,6 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// flagVoice makes a recording of a message, see "Voice Messages": of flagVoiceMessage, as a flag of a call.
-const flagVoice = flagVoiceMessage
-
 // addMedia puts in the attachments of a content. All are uploaded: only an embed can show a link, only for images, and
 // only for as long as there is something behind it.
 func (d *draft) addMedia(c *integration.Content, to target) error {
@@ -54,7 +51,7 @@ func (d *draft) addMedia(c *integration.Content, to target) error {
 	return nil
 }
 
-// addVoice makes a voice message of a recording, where that is possible: alone, and with its length.
+// addVoice makes a voice message of a recording, "Voice Messages", where that is possible: alone, and with its length.
 func (d *draft) addVoice(c *integration.Content, to target) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
 	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer != nil || to.edit {
@@ -63,7 +60,7 @@ func (d *draft) addVoice(c *integration.Content, to target) {
 	}
 	// The waveform is a drawing beside the play button; a level one stands for a sound that was not looked at.
 	points := min(max(int(length/waveformStep), 1), maxWaveform)
-	d.body.Flags |= flagVoice
+	d.body.Flags |= flagVoiceMessage
 	d.body.Attachments[0].DurationSecs = length.Seconds()
 	d.body.Attachments[0].Waveform = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x40}, points))
 	d.lose("voice→without its waveform")
@@ -82,7 +79,7 @@ func (p *platform) encode(ctx context.Context, a api, name string, d *draft, bod
 		if err != nil {
 			return httpapi.Body{}, err
 		}
-		if d.body.Flags&flagVoice != 0 && !strings.HasPrefix(file.MimeType, "audio/") {
+		if d.body.Flags&flagVoiceMessage != 0 && !strings.HasPrefix(file.MimeType, "audio/") {
 			file.MimeType = "audio/ogg" // what is not declared as audio is no voice message
 		}
 		file.Filename = fileName(file.Filename, file.MimeType)

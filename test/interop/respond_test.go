@@ -76,6 +76,7 @@ func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 		"a text that looks like it":  {`{"ContentType":"text/plain","Body":"{}"}`, 200, "text/plain", `{}`},
 		"XML":                        {`{"ContentType":"text/xml","Body":"<Response/>"}`, 200, "text/xml", `<Response/>`},
 		"no content":                 {`{"Status":204}`, 204, "", ""},
+		"no content of a type":       {`{"Status":204,"ContentType":"application/json"}`, 204, "application/json", ""},
 		"accepted":                   {`{"Status":202}`, 202, "", ""},
 		"nothing":                    {`{}`, 200, "", ""},
 		"a refusal":                  {`{"Status":403,"ContentType":"text/plain","Body":"no"}`, 403, "text/plain", "no"},
