@@ -165,7 +165,7 @@ func (b *besieged) well(t *testing.T) {
 // ill waits until node and service tell which datasources do not work.
 func (b *besieged) ill(t *testing.T) {
 	t.Helper()
-	want := map[string]string{"/channels": "unhealthy", "/cache": "healthy", "/claims": "healthy", "notes/ledger": "unhealthy", "depot/stock": "unhealthy"}
+	want := map[string]string{"/channels": "unhealthy", "/cache": "healthy", "/claims": "healthy", "/spool": "healthy", "notes/ledger": "unhealthy", "depot/stock": "unhealthy"}
 	require.Eventually(t, func() bool { return maps.Equal(want, b.health(t)) }, patience, tick)
 	began := time.Now()
 	ready := get(t, b.URL+"/-/ready")
