@@ -34,7 +34,7 @@ func TestOfManySendsWithOneKeyOneIsCarriedOut(t *testing.T) {
 		b := newBench(t)
 		b.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})
 		b.platform.sending = func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return &integration.SendResult{Success: true, MessageID: integration.ID(strings.Repeat("x", attempt))}, nil
 		}
 		nodes := []*integration.Service{b.define(), b.define()}
@@ -54,7 +54,7 @@ func TestOfManySendsWithOneKeyOneIsCarriedOut(t *testing.T) {
 		_, err := once(t, nodes[0], "order-2")
 		require.NoError(t, err)
 		require.Len(t, b.platform.steps, 2, "another key is another send")
-		time.Sleep(25 * time.Hour)
+		<-time.After(25 * time.Hour)
 		_, err = once(t, nodes[0], "order-1")
 		require.NoError(t, err)
 		require.Len(t, b.platform.steps, 3, "a key is known for a day")
@@ -84,7 +84,7 @@ func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 					require.Equal(t, first, second)
 					require.Equal(t, toJSON(t, firstErr), toJSON(t, secondErr))
 				}
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				synctest.Wait()
 			})
 		})
@@ -111,7 +111,7 @@ func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 		require.Panics(t, func() { _, _ = once(t, service, "k") })
 		_, err := once(t, service, "k")
 		require.True(t, errorOf(t, err, 503, "SEND_IN_PROGRESS").Retryable, "for as long as it may still be under way")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		_, err = once(t, service, "k")
 		requireError(t, err, 504, "SEND_ABANDONED")
 		require.Len(t, b.platform.steps, 1)

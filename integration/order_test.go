@@ -25,7 +25,7 @@ func (reader) Normalize(_ context.Context, w *integration.Webhook) ([]integratio
 	if err := json.Unmarshal(w.Payload, &hook); err != nil {
 		return nil, err
 	}
-	time.Sleep(hook.Takes)
+	<-time.After(hook.Takes)
 	if hook.ID == "" {
 		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "NO_ID", Message: "no id"}
 	}
