@@ -231,7 +231,7 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 		c.Services = []string{"parrot"}
 		c.HTTP.Listen = ""
 		c.Log.Level = "warn"
-		c.Events.PublishTimeout = 4 * tick // that a full stream takes no event is known at once
+		c.Events.PublishTimeout = 2 * time.Second // that a full stream takes no event is known soon, and a large one has the time it needs
 	})
 	starting.Wait()
 	for _, side := range []*sdkSide{node, golang} {
