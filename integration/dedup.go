@@ -41,11 +41,12 @@ type claimed struct {
 // webhook is taken in all the same: repeated within the stream's memory it is still told.
 func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Channel, messages []Message) *claimed {
 	keys := make([]string, len(messages))
+	prefix := "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":"
 	for i := range messages {
 		if messages[i].DedupKey == "" {
 			messages[i].DedupKey = dedupKey(&messages[i])
 		}
-		keys[i] = "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":" + messages[i].DedupKey
+		keys[i] = prefix + messages[i].DedupKey
 	}
 	terms := claims.Terms{Lease: publishLease, TTL: cmp.Or(s.def.RetryHorizon, defaultHorizon), TakeOver: true}
 	list, err := s.askClaims(ctx, terms, keys)
