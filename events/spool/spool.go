@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ import (
 
 	"github.com/hiliosai/switchboard/datasource"
 )
+
+// HeaderSpooledAt marks an event that was kept on a node's disk before it was stored, with the time at which it was put
+// there (ms since 1970): later events of the same conversation may have been stored before it, by other nodes.
+const HeaderSpooledAt = "x-spooled-at"
 
 // Event is a reliable event to be published later.
 type Event struct {
@@ -418,6 +423,10 @@ func (s *Spool) next(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 		r.at = time.UnixMilli(at)
+		if r.Header == nil {
+			r.Header = map[string][]string{}
+		}
+		r.Header[HeaderSpooledAt] = []string{strconv.FormatInt(at, 10)}
 		list = append(list, r)
 	}
 	if len(list) > 0 {

@@ -44,6 +44,8 @@ func (s *stream) publish(_ context.Context, e spool.Event) error {
 	switch {
 	case s.away:
 		return errors.New("no response from stream")
+	case len(e.Header[spool.HeaderSpooledAt]) != 1:
+		return rejection{errors.New("it does not say that it is late")}
 	case strings.HasPrefix(e.MsgID, "bad"):
 		return rejection{errors.New("too large")}
 	}

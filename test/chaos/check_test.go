@@ -45,6 +45,14 @@ func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
 		"an order of two webhooks": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) {
 			s.Received = []string{"poison", "c/1/1", "c/1/2"}
 		}, chaos.PromiseOrder},
+		"what was on a disk meanwhile is late": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) {
+			s.Received = []string{"poison", "c/1/1", "c/1/2"}
+			s.Spooled = map[string]bool{"c/1/1": true, "c/1/2": true}
+		}, ""},
+		"an order inside a webhook on a disk": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) {
+			s.Received[0], s.Received[1] = s.Received[1], s.Received[0]
+			s.Spooled = map[string]bool{"c/1/1": true, "c/1/2": true}
+		}, chaos.PromiseOrder},
 		"an error that is final":       {func(_ *chaos.Stored, w []*chaos.Webhook, _ *chaos.Send) { w[0].Answered(404) }, chaos.PromiseRetryable},
 		"an event of nobody's":         {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Received = append(s.Received, "ghost") }, chaos.PromiseCause},
 		"a message that was not seen":  {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Seen["a"] = s.Seen["a"][:3] }, chaos.PromiseSeen},

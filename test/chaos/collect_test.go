@@ -25,6 +25,8 @@ const (
 	failedStream   = "hios_hios_processing_message_failed"
 	deadStream     = "hios_FAILED_MESSAGES"
 
+	headerSpooledAt = "x-spooled-at" // of events that a node kept on its disk meanwhile
+
 	// settleWithin is what consumers and spools may take after the last fault: an event whose consumer died comes again
 	// after 30 s, and again.
 	settleWithin = 100 * time.Second
@@ -46,10 +48,15 @@ func (w *world) collect(ctx context.Context) (*chaos.Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &chaos.Stored{Seen: map[string][]string{}, Dead: map[string][]string{}, Platform: w.bot.took()}
+	s := &chaos.Stored{Seen: map[string][]string{}, Dead: map[string][]string{}, Spooled: map[string]bool{}, Platform: w.bot.took()}
 	var faults []error
 	faults = append(faults,
-		read(ctx, js, receivedStream, func(e event, _ nats.Header) { s.Received = append(s.Received, e.Message.Content.Text) }),
+		read(ctx, js, receivedStream, func(e event, header nats.Header) {
+			s.Received = append(s.Received, e.Message.Content.Text)
+			if len(header[headerSpooledAt]) > 0 {
+				s.Spooled[e.Message.Content.Text] = true
+			}
+		}),
 		read(ctx, js, sentStream, func(e event, _ nats.Header) { s.Sent = append(s.Sent, e.MessageID) }),
 		read(ctx, js, failedStream, func(e event, _ nats.Header) { s.Failed = append(s.Failed, e.Message.Content.Text) }),
 		read(ctx, js, deadStream, func(e event, header nats.Header) {

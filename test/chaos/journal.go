@@ -108,6 +108,7 @@ func (j *Journal) Sends() []*Send {
 // Stored is what is found in the end.
 type Stored struct {
 	Received []string            // the texts of the received events, in the order of their stream
+	Spooled  map[string]bool     // the texts of those that a node kept on its disk before
 	Sent     []string            // the platform's message ids of the sent events
 	Failed   []string            // the texts of the failed events
 	Seen     map[string][]string // the texts that each group of consumers has seen

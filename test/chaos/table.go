@@ -15,7 +15,7 @@ const shown = 5
 func (r *Report) String() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "fault\tsent\taccepted\tstored\tduplicates\tlost\treordered\tsends\tsent ok\t")
+	fmt.Fprintln(table, "fault\tsent\taccepted\tstored\tspooled\tduplicates\tlost\treordered\tsends\tsent ok\t")
 	var all row
 	for _, fault := range slices.Sorted(maps.Keys(r.rows)) {
 		row := r.rows[fault]
@@ -61,13 +61,14 @@ func (r *Report) Violated(promise string) bool {
 }
 
 func (r *row) write(table *tabwriter.Writer, name string) {
-	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, r.sent, r.accepted, r.stored, r.duplicates, r.lost, r.reordered, r.sends, r.sendsSettled)
+	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, r.sent, r.accepted, r.stored, r.spooled, r.duplicates, r.lost, r.reordered, r.sends, r.sendsSettled)
 }
 
 func (r *row) add(o *row) {
 	r.sent += o.sent
 	r.accepted += o.accepted
 	r.stored += o.stored
+	r.spooled += o.spooled
 	r.duplicates += o.duplicates
 	r.lost += o.lost
 	r.reordered += o.reordered
