@@ -13,8 +13,8 @@ import (
 	"github.com/moleculer-go/moleculer"
 )
 
-// Handler answers one call. The result is encoded as JSON; a json.RawMessage goes out as it is.
-// Handlers run concurrently. ctx ends at the caller's deadline and when the node stops; it must not
+// Handler answers one call. The result is encoded as JSON; a json.RawMessage goes out as it is, a [*Later] is answered
+// when it is settled. Handlers run concurrently. ctx ends at the caller's deadline and when the node stops; it must not
 // be kept after the return, nor may req.
 type Handler func(ctx context.Context, req *Request) (any, error)
 
@@ -103,7 +103,7 @@ func callLocal(handle Handler, name string, ctx moleculer.Context, params molecu
 	}
 	// moleculer-go has no deadlines: its contexts carry none to pass on.
 	result, err := handle(context.Background(), req)
-	if err != nil {
+	if result, err = Wait(context.Background(), result, err); err != nil {
 		return err
 	}
 	var value any

@@ -198,7 +198,8 @@ func (l *Link) callLocal(ctx context.Context, p *wire.RequestPacket, local *loca
 			err = l.failed(req, l.panicked(req, r))
 		}
 	}()
-	data, err := encoded(l.run(ctx, req, local))
+	value, err := l.run(ctx, req, local)
+	data, err := encoded(action.Wait(ctx, value, err))
 	meta, metaErr := req.Meta.MarshalJSON()
 	if metaErr == nil {
 		result.Meta = meta

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moleculer-go/moleculer"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -360,42 +361,44 @@ func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
 }
 
 func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
-	b := newBench(t)
-	g := newGate()
-	a := g.action("wait")
-	a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
-	b.serve(a, echo)
-	p := b.peer("a")
-	// One runs, one waits, one is too much: which is which is the workers' affair.
-	ids := []string{p.request("svc.wait", nil, nil), p.request("svc.wait", nil, nil), p.request("svc.wait", nil, nil)}
-	receive(t, g.entered)
-	refused := p.await(func(got packet) bool { return got.is("RES", "a") }).fields
-	require.Equal(t, fields{
-		"name": "QueueIsFullError", "code": 429.0, "type": "QUEUE_FULL", "retryable": true, "nodeID": nodeID,
-		"message": "Queue is full. Request 'svc.wait' action on 'go-node' node is rejected.",
-		"data":    fields{"action": "svc.wait", "nodeID": nodeID, "size": 1.0, "limit": 1.0},
-	}, errorOf(t, refused))
-	require.Equal(t, 1.0, p.call("svc.echo", 1, nil)["data"], "other actions are served")
-	g.open()
-	for _, id := range ids {
-		if id != refused["id"] {
-			require.Equal(t, "done", p.answer(id)["data"])
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		a := wait
+		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
+		b.serve(a, echo)
+		p := b.peer("a")
+		// One runs, one waits, one is too much: which is which is the workers' affair.
+		ids := []string{p.request("svc.wait", nil, nil), p.request("svc.wait", nil, nil), p.request("svc.wait", nil, nil)}
+		receive(t, g.entered)
+		refused := p.await(func(got packet) bool { return got.is("RES", "a") }).fields
+		require.Equal(t, fields{
+			"name": "QueueIsFullError", "code": 429.0, "type": "QUEUE_FULL", "retryable": true, "nodeID": nodeID,
+			"message": "Queue is full. Request 'svc.wait' action on 'go-node' node is rejected.",
+			"data":    fields{"action": "svc.wait", "nodeID": nodeID, "size": 1.0, "limit": 1.0},
+		}, errorOf(t, refused))
+		require.Equal(t, 1.0, p.call("svc.echo", 1, nil)["data"], "other actions are served")
+		g.open()
+		for _, id := range ids {
+			if id != refused["id"] {
+				require.Equal(t, "done", p.answer(id)["data"])
+			}
 		}
-	}
+	})
 }
 
 func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
-	b := newBench(t)
-	g := newGate()
-	a := g.action("wait")
-	a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
-	b.serve(a)
-	p := b.peer("a")
-	running := p.request("svc.wait", nil, nil)
-	receive(t, g.entered)
-	require.Equal(t, "REQUEST_TIMEOUT", errorOf(t, p.call("svc.wait", nil, fields{"timeout": 5}))["type"])
-	g.open()
-	require.Equal(t, "done", p.answer(running)["data"])
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		a := wait
+		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
+		b.serve(a)
+		p := b.peer("a")
+		running := p.request("svc.wait", nil, nil)
+		receive(t, g.entered)
+		require.Equal(t, "REQUEST_TIMEOUT", errorOf(t, p.call("svc.wait", nil, fields{"timeout": 5}))["type"])
+		g.open()
+		require.Equal(t, "done", p.answer(running)["data"])
+	})
 }
 
 func TestAPanicLeavesNoPlaceTaken(t *testing.T) {

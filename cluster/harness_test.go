@@ -170,6 +170,31 @@ func (g *gate) action(name string) moleculer.Action {
 	})
 }
 
+// later is action with a result that is not waited for.
+func (g *gate) later(name string) moleculer.Action {
+	return handler(name, func(ctx context.Context, _ *action.Request) (any, error) {
+		later := &action.Later{}
+		later.Work(func() (any, error) {
+			select {
+			case <-g.opened:
+				return "done", nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+		g.entered <- struct{}{}
+		return later, nil
+	})
+}
+
+// bothWays runs a test with an action that waits for the gate, and with one whose result comes later.
+func bothWays(t *testing.T, test func(t *testing.T, g *gate, wait moleculer.Action)) {
+	t.Helper()
+	g, late := newGate(), newGate()
+	t.Run("waiting", func(t *testing.T) { test(t, g, g.action("wait")) })
+	t.Run("later", func(t *testing.T) { test(t, late, late.later("wait")) })
+}
+
 func (g *gate) open() { close(g.opened) }
 
 // receive takes what must come.

@@ -119,10 +119,3 @@ func (l *lane) watch() {
 		last = taken
 	}
 }
-
-// depth is the number of requests that wait and that the pool does not count.
-func (l *lane) depth() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.jobs) - l.head - l.queued
-}

@@ -20,6 +20,13 @@ func laneOf(t *testing.T, limit, backlog, few int) *lane {
 	return l
 }
 
+// depth is the number of requests that wait and that the pool does not count.
+func (l *lane) depth() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.jobs) - l.head - l.queued
+}
+
 func TestTheLaneRunsRequestsInTheOrderOfTheirArrival(t *testing.T) {
 	const jobs = 3000 // enough for the front of the queue to be given back
 	l := laneOf(t, 4, jobs, 1)

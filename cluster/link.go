@@ -69,6 +69,7 @@ type Link struct {
 	streams    *streams
 	pool       *pool
 	lane       *lane
+	unanswered atomic.Int64  // requests that were accepted
 	beat       time.Duration // between two heartbeats
 	delegates  atomic.Pointer[moleculer.BrokerDelegates]
 

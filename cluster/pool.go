@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // pool runs requests concurrently up to one bound, and holds those that wait up to another, so that
@@ -12,13 +13,15 @@ type pool struct {
 	limit   int // workers at most
 	backlog int // requests that may wait for a worker
 
+	held atomic.Int64 // requests whose job is done, but whose answer is not there yet
+
 	mu      sync.Mutex
 	idle    []chan func() // of workers without work, the last to become idle last
 	queue   []func()      // oldest first; not empty only when every worker is busy
 	workers int
 	pending int // requests that run or wait
 	closed  bool
-	drained chan struct{} // closed once the pool is closed and nothing is pending
+	drained chan struct{} // closed once the pool is closed and nothing is pending or held
 }
 
 func newPool(limit, backlog int) *pool {
@@ -97,8 +100,20 @@ func (p *pool) next(mine chan func()) func() {
 	return <-mine
 }
 
+// hold is called in a job that ends before its request is answered.
+func (p *pool) hold() { p.held.Add(1) }
+
+// release ends what hold began.
+func (p *pool) release() {
+	if p.held.Add(-1) == 0 {
+		p.mu.Lock()
+		p.checkDrained()
+		p.mu.Unlock()
+	}
+}
+
 func (p *pool) checkDrained() {
-	if p.closed && p.pending == 0 {
+	if p.closed && p.pending == 0 && p.held.Load() == 0 {
 		select {
 		case <-p.drained:
 		default:
@@ -130,5 +145,5 @@ func (p *pool) drain(ctx context.Context) int {
 func (p *pool) depth() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pending
+	return p.pending + int(p.held.Load())
 }

@@ -50,23 +50,27 @@ func (l *Link) target(p *wire.RequestPacket) *localAction {
 func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
 	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
-	job := func() {
-		defer cancel()
-		l.serve(ctx, p, local, stream)
-	}
+	limit, open := int64(l.opts.Concurrency+l.opts.Queue), l.unanswered.Add(1)
+	job := func() { l.serve(ctx, cancel, p, local, stream) }
 	submit := l.pool.submit
 	if local.pace.isBrief() {
 		submit = l.lane.submit
 	}
-	if submit(job) {
+	if open <= limit && submit(job) {
 		return
 	}
-	cancel()
+	l.over(cancel)
 	if l.currentPhase() >= stopping {
 		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
 	}
-	l.fail(p, action.QueueIsFull(p.Action, l.opts.NodeID, l.pool.depth()+l.lane.depth(), l.opts.Concurrency+l.opts.Queue))
+	l.fail(p, action.QueueIsFull(p.Action, l.opts.NodeID, int(open-1), int(limit)))
+}
+
+// over ends what accept began.
+func (l *Link) over(cancel context.CancelFunc) {
+	cancel()
+	l.unanswered.Add(-1)
 }
 
 // limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
@@ -81,19 +85,37 @@ func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (cont
 	return context.WithTimeout(l.ctx, caller)
 }
 
-// serve runs an action and answers.
-func (l *Link) serve(ctx context.Context, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
+// serve runs an action and answers, now or when the result is there.
+func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	if ctx.Err() != nil { // its time was over while it waited
+		l.over(cancel)
 		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 		return
 	}
 	req := l.newRequest(p, local, stream)
+	result, err := l.run(ctx, req, local)
+	later, ok := result.(*action.Later)
+	if !ok {
+		l.over(cancel)
+		l.finish(p, req, result, err)
+		return
+	}
+	l.pool.hold()
+	later.Then(func(result any, err error) {
+		defer l.pool.release()
+		l.over(cancel)
+		l.finish(p, req, result, err)
+	})
+}
+
+// finish answers a request.
+func (l *Link) finish(p *wire.RequestPacket, req *action.Request, result any, err error) {
 	defer func() { // what the handler returned may have methods that panic, and run has not called them
 		if r := recover(); r != nil {
 			l.answer(p, l.failure(p, req, p.Meta, l.panicked(req, r)))
 		}
 	}()
-	data, err := encoded(l.run(ctx, req, local))
+	data, err := encoded(result, err)
 	meta, metaErr := req.Meta.MarshalJSON()
 	if err == nil && metaErr != nil {
 		err = fmt.Errorf("encode meta: %w", metaErr)
@@ -119,19 +141,24 @@ func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *act
 
 // run calls a handler and turns its panic into an error: one request must not end the process.
 func (l *Link) run(ctx context.Context, req *action.Request, local *localAction) (result any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = l.panicked(req, r)
-		}
-	}()
 	if local.bulkhead != nil {
 		if err := local.bulkhead.enter(ctx, req.Action, l.opts.NodeID); err != nil {
 			return nil, err
 		}
-		defer local.bulkhead.leave()
 	}
 	started := time.Now()
-	defer func() { local.pace.took(time.Since(started)) }()
+	defer func() {
+		if r := recover(); r != nil {
+			result, err = nil, l.panicked(req, r)
+		}
+		local.pace.took(time.Since(started))
+		if local.bulkhead != nil {
+			result, err = action.Then(result, err, func(result any, err error) (any, error) {
+				local.bulkhead.leave()
+				return result, err
+			})
+		}
+	}()
 	return local.handle(ctx, req)
 }
 

@@ -274,33 +274,35 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 }
 
 func TestASlowCallHoldsUpNoOther(t *testing.T) {
-	b := newBench(t)
-	g := newGate()
-	b.serve(g.action("wait"), echo)
-	p := b.peer("a")
-	id := p.request("svc.wait", nil, nil)
-	receive(t, g.entered)
-	require.Equal(t, 1.0, p.call("svc.echo", 1, nil)["data"])
-	g.open()
-	require.Equal(t, "done", p.answer(id)["data"])
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		b.serve(wait, echo)
+		p := b.peer("a")
+		id := p.request("svc.wait", nil, nil)
+		receive(t, g.entered)
+		require.Equal(t, 1.0, p.call("svc.echo", 1, nil)["data"])
+		g.open()
+		require.Equal(t, "done", p.answer(id)["data"])
+	})
 }
 
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
-	b := newBench(t)
-	g := newGate()
-	b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", g.action("wait")))
-	p := b.peer("a")
-	running := p.request("svc.wait", nil, nil)
-	receive(t, g.entered)
-	waiting := p.request("svc.wait", nil, nil)
-	require.Equal(t, fields{
-		"name": "QueueIsFullError", "code": 429.0, "type": "QUEUE_FULL", "retryable": true, "nodeID": nodeID,
-		"message": "Queue is full. Request 'svc.wait' action on 'go-node' node is rejected.",
-		"data":    fields{"action": "svc.wait", "nodeID": nodeID, "size": 2.0, "limit": 2.0},
-	}, errorOf(t, p.call("svc.wait", nil, nil)))
-	g.open()
-	require.Equal(t, "done", p.answer(running)["data"])
-	require.Equal(t, "done", p.answer(waiting)["data"])
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", wait))
+		p := b.peer("a")
+		running := p.request("svc.wait", nil, nil)
+		receive(t, g.entered)
+		waiting := p.request("svc.wait", nil, nil)
+		require.Equal(t, fields{
+			"name": "QueueIsFullError", "code": 429.0, "type": "QUEUE_FULL", "retryable": true, "nodeID": nodeID,
+			"message": "Queue is full. Request 'svc.wait' action on 'go-node' node is rejected.",
+			"data":    fields{"action": "svc.wait", "nodeID": nodeID, "size": 2.0, "limit": 2.0},
+		}, errorOf(t, p.call("svc.wait", nil, nil)))
+		g.open()
+		require.Equal(t, "done", p.answer(running)["data"])
+		require.Equal(t, "done", p.answer(waiting)["data"])
+	})
 }
 
 func TestAStreamIsRefusedOnce(t *testing.T) {

@@ -39,54 +39,56 @@ func (p *peer) untilRefused(name string) {
 }
 
 func TestAStopCostsNoCallerARequest(t *testing.T) {
-	b := newBench(t)
-	p := b.peer("a")
-	g := newGate()
-	n := b.serve(echo, g.action("wait"))
-	announced := p.expect("INFO", "").fields
-	running := p.request("svc.wait", nil, nil)
-	receive(t, g.entered)
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		p := b.peer("a")
+		n := b.serve(echo, wait)
+		announced := p.expect("INFO", "").fields
+		running := p.request("svc.wait", nil, nil)
+		receive(t, g.entered)
 
-	begun := time.Now()
-	stopped := stopping(n)
-	farewell := p.expect("INFO", "").fields
-	require.Equal(t, []any{}, farewell["services"])
-	require.Greater(t, farewell["seq"], announced["seq"])
+		begun := time.Now()
+		stopped := stopping(n)
+		farewell := p.expect("INFO", "").fields
+		require.Equal(t, []any{}, farewell["services"])
+		require.Greater(t, farewell["seq"], announced["seq"])
 
-	p.untilRefused("svc.echo")
-	require.GreaterOrEqual(t, time.Since(begun), 100*time.Millisecond, "callers get time to notice")
+		p.untilRefused("svc.echo")
+		require.GreaterOrEqual(t, time.Since(begun), 100*time.Millisecond, "callers get time to notice")
 
-	p.send("DISCOVER", nil)
-	require.Equal(t, []any{}, p.expect("INFO", "a").fields["services"], "it is still there, with nothing to offer")
+		p.send("DISCOVER", nil)
+		require.Equal(t, []any{}, p.expect("INFO", "a").fields["services"], "it is still there, with nothing to offer")
 
-	g.open()
-	last := func(got packet) bool { return got.fields["id"] == running || got.command == "DISCONNECT" }
-	require.Equal(t, "done", p.await(last).fields["data"], "what was running finishes before the node is gone")
-	require.Equal(t, "DISCONNECT", p.await(last).command)
-	receive(t, stopped)
+		g.open()
+		last := func(got packet) bool { return got.fields["id"] == running || got.command == "DISCONNECT" }
+		require.Equal(t, "done", p.await(last).fields["data"], "what was running finishes before the node is gone")
+		require.Equal(t, "DISCONNECT", p.await(last).command)
+		receive(t, stopped)
+	})
 }
 
 func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
-	b := newBench(t)
-	p := b.peer("a")
-	g := newGate()
-	closed := make(chan struct{})
-	s := service("svc", echo, g.action("wait"))
-	s.Stopped = func(moleculer.BrokerContext, moleculer.ServiceSchema) { close(closed) }
-	n := b.start(b.prepare(), s)
-	id := p.request("svc.wait", nil, nil)
-	receive(t, g.entered)
-	stopped := stopping(n)
-	p.untilRefused("svc.echo")
-	select {
-	case <-closed:
-		require.Fail(t, "the service was stopped under a running request")
-	default:
-	}
-	g.open()
-	require.Equal(t, "done", p.answer(id)["data"])
-	receive(t, closed)
-	receive(t, stopped)
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		b := newBench(t)
+		p := b.peer("a")
+		closed := make(chan struct{})
+		s := service("svc", echo, wait)
+		s.Stopped = func(moleculer.BrokerContext, moleculer.ServiceSchema) { close(closed) }
+		n := b.start(b.prepare(), s)
+		id := p.request("svc.wait", nil, nil)
+		receive(t, g.entered)
+		stopped := stopping(n)
+		p.untilRefused("svc.echo")
+		select {
+		case <-closed:
+			require.Fail(t, "the service was stopped under a running request")
+		default:
+		}
+		g.open()
+		require.Equal(t, "done", p.answer(id)["data"])
+		receive(t, closed)
+		receive(t, stopped)
+	})
 }
 
 func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {

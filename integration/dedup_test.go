@@ -112,11 +112,7 @@ func TestWhatWasNotStoredIsNotTakenForARepetition(t *testing.T) {
 
 func TestAMessageThatAnotherNodeIsAtIsPublishedHereToo(t *testing.T) {
 	d := newDesk(t)
-	held := make(chan struct{})
-	d.events.fail = func(event) error {
-		<-held // the other node waits for its ack
-		return nil
-	}
+	d.events.held = make(chan struct{}) // the other node waits for its ack
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
@@ -125,12 +121,8 @@ func TestAMessageThatAnotherNodeIsAtIsPublishedHereToo(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool {
-		d.events.mu.Lock()
-		defer d.events.mu.Unlock()
-		return len(d.events.events) == 2
-	}, time.Minute, time.Millisecond, "both wait for an ack: the stream tells that the second is the first")
-	close(held)
+	d.events.handed(t, 2) // both wait for an ack: the stream tells that the second is the first
+	close(d.events.held)
 	wg.Wait()
 }
 

@@ -20,11 +20,12 @@ import (
 
 // Publisher stores reliable events. Safe for concurrent use.
 type Publisher interface {
-	// Publish hands an event over, in order of the calls, without waiting. await waits until it is
-	// durable, publishing it again under the same msgID where needed, and returns the reason when it
-	// is not by the end of ctx. One that the stream holds already is a duplicate. An error with a method Permanent() bool that says true means that
-	// this event will never be accepted.
-	Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error))
+	// Publish hands an event over, in order of the calls, without waiting. settled is called once, from any goroutine and
+	// maybe before the return: when the event is durable, which may take publishing it again under the same msgID, or with
+	// the reason when it is not by the end of ctx. It must not block. One that the stream holds already is a duplicate.
+	// An error with a method Permanent() bool that says true means that this event will never be accepted.
+	// Neither side changes header from then on.
+	Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error))
 
 	// Subject is where events of a name go.
 	Subject(name string) string
@@ -90,29 +91,43 @@ type failedEvent struct {
 	Metadata   map[string]any  `json:"metadata,omitempty"`
 }
 
-// stored waits until an event is, and says whether it was before: what a [Publisher] returns.
-type stored = func(ctx context.Context) (duplicate bool, err error)
+// settled is told once that an event is stored, and whether it was before, or why it is not. It must not block.
+type settled = func(duplicate bool, err error)
 
 // publish encodes an event and hands it over.
-func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key string, event any) stored {
+func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, event any, then settled) {
 	payload, err := json.Marshal(event)
 	if err != nil {
-		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
-		return func(context.Context) (bool, error) { return false, err }
+		then(false, permanent{fmt.Errorf("encode the %s event: %w", outcome, err)})
+		return
 	}
-	await := s.store(req, ch, outcome, spool.Event{
-		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key,
-		Header: s.eventHeader(req, ch.TenantID, ch.ID), Payload: payload,
-	})
-	if !s.runtime.PlainEvents {
-		return await
-	}
-	return func(ctx context.Context) (bool, error) {
-		duplicate, err := await(ctx)
-		if err == nil && !duplicate {
-			s.emitPlain(ctx, req, ch, outcome, payload)
+	if s.runtime.PlainEvents {
+		stored := then
+		then = func(duplicate bool, err error) {
+			if err == nil && !duplicate {
+				s.emitPlain(ctx, req, ch, outcome, payload)
+			}
+			stored(duplicate, err)
 		}
-		return duplicate, err
+	}
+	s.store(ctx, req, ch, outcome, spool.Event{
+		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key, Header: header, Payload: payload,
+	}, then)
+}
+
+// waitFor waits for the end of a publishing.
+func waitFor(ctx context.Context, publish func(settled)) (duplicate bool, err error) {
+	type end struct {
+		duplicate bool
+		err       error
+	}
+	done := make(chan end, 1)
+	publish(func(duplicate bool, err error) { done <- end{duplicate, err} })
+	select {
+	case e := <-done:
+		return e.duplicate, e.err
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 
@@ -171,7 +186,9 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	for k, v := range o.Header {
 		header[k] = []string{oneLine(v)}
 	}
-	_, err = s.runtime.Events.Publish(name, cmp.Or(o.MessageID, uuid.NewString()), header, data)(c)
+	_, err = waitFor(c, func(then settled) {
+		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, then)
+	})
 	switch {
 	case isPermanent(err):
 		return action.Client(http.StatusRequestEntityTooLarge, "EVENT_REJECTED", "the event %s cannot be stored as it is", name).Because(err)
@@ -212,7 +229,7 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
-	_, err = s.runtime.Events.Publish(DeadLetters, msgID, header, payload)(ctx)
+	_, err = waitFor(ctx, func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
 	return err
 }
 

@@ -270,22 +270,43 @@ type publisher struct {
 	fail   func(event) error
 	// duplicate is whether the stream holds all that it is given already.
 	duplicate bool
+	// held keeps all acks back until it is closed; nil is none.
+	held chan struct{}
 }
 
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
-func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
+func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
 	e := event{name, msgID, header, payload}
 	p.step("publish "+msgID, &e)
-	return func(ctx context.Context) (bool, error) {
-		p.step("await "+msgID, nil)
-		if p.fail != nil {
-			if err := p.fail(e); err != nil {
-				return false, err
-			}
-		}
-		return p.duplicate, ctx.Err()
+	if p.held != nil {
+		go func() {
+			<-p.held
+			settled(p.end(ctx, e))
+		}()
+		return
 	}
+	settled(p.end(ctx, e))
+}
+
+func (p *publisher) end(ctx context.Context, e event) (duplicate bool, err error) {
+	p.step("end "+e.ID, nil)
+	if p.fail != nil {
+		if err := p.fail(e); err != nil {
+			return false, err
+		}
+	}
+	return p.duplicate, ctx.Err()
+}
+
+// handed waits until so many events have been handed over.
+func (p *publisher) handed(t *testing.T, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.events) == n
+	}, time.Minute, time.Millisecond)
 }
 
 func (p *publisher) step(name string, e *event) {

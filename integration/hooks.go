@@ -62,6 +62,9 @@ func (h Hook) around(next action.Handler) action.Handler {
 		if err == nil {
 			result, err = next(ctx, req)
 		}
+		if h.After != nil || h.Error != nil {
+			result, err = action.Wait(ctx, result, err)
+		}
 		if err == nil && h.After != nil {
 			result, err = h.After(c, result)
 		}

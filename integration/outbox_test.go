@@ -22,13 +22,13 @@ type shelf struct {
 	err   error
 }
 
-func (s *shelf) Put(_ context.Context, e spool.Event) error {
+func (s *shelf) Put(e spool.Event, kept func(error)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.err == nil {
 		s.ids = append(s.ids, e.Key+" "+e.Name+" "+e.MsgID)
 	}
-	return s.err
+	s.mu.Unlock()
+	kept(s.err)
 }
 
 func (s *shelf) Holds(string) bool { return s.holds }
@@ -108,12 +108,9 @@ func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
 // silent is a stream that never answers.
 type silent struct{ *publisher }
 
-func (s silent) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
-	s.publisher.Publish(name, msgID, header, payload)
-	return func(ctx context.Context) (bool, error) {
-		<-ctx.Done()
-		return false, ctx.Err()
-	}
+func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+	s.publisher.Publish(ctx, name, msgID, header, payload, func(bool, error) {})
+	context.AfterFunc(ctx, func() { settled(false, ctx.Err()) })
 }
 
 func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,24 +60,29 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 	if err != nil {
 		return nil, err
 	}
-	batch, err := s.handOver(ctx, req, fields)
+	b, err := s.handOver(ctx, req, fields)
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.settle(ctx, req, batch)
-	if err != nil {
-		return nil, err
-	}
-	return s.respond(ctx, req, batch.webhook, result)
+	return &b.answer, nil
 }
 
 // batch is the messages of a webhook on their way into the stream.
 type batch struct {
 	webhook  *Webhook
 	messages []Message
-	awaits   []stored // for the ack of each; nil for one that was published before
+	ends     []end    // what became of each
 	claimed  *claimed // nil: nothing is claimed
 	ignored  int
+
+	open   atomic.Int32 // messages that are under way, and one more while they are handed over
+	answer action.Later
+}
+
+// end is what became of a message.
+type end struct {
+	duplicate bool
+	err       error
 }
 
 // handOver checks a webhook and hands its messages over to be published: after those of all webhooks of the
@@ -118,17 +124,53 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 			s.markLate(ctx, ch, b.messages)
 		}
 	}
-	b.awaits = make([]stored, len(b.messages))
-	for i, m := range b.messages {
+	s.publishAll(ctx, req, ch, b)
+	return b, nil
+}
+
+// publishAll hands the messages of a batch over, and has it answered when the last one's end is known.
+func (s *platformService) publishAll(ctx context.Context, req *action.Request, ch *Channel, b *batch) {
+	b.ends = make([]end, len(b.messages))
+	b.open.Store(1)
+	settled := func() {
+		if b.open.Add(-1) == 0 {
+			s.answer(ctx, req, b)
+		}
+	}
+	defer settled()
+	header, now := s.eventHeader(req, ch.TenantID, ch.ID), s.now().UnixMilli()
+	for i := range b.messages {
 		if b.claimed.isDone(i) {
+			b.ends[i].duplicate = true
 			continue
 		}
+		m := b.messages[i]
 		m.Platform = b.webhook.Platform
-		b.awaits[i] = s.publish(req, ch, received, dedupKey(&m), receivedEvent{
-			TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: s.now().UnixMilli(),
+		event := &receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: now}
+		b.open.Add(1)
+		s.publish(ctx, req, ch, received, dedupKey(&m), header, event, func(duplicate bool, err error) {
+			b.ends[i] = end{duplicate, err}
+			settled()
 		})
 	}
-	return b, nil
+}
+
+// answer settles a batch. Where others have to be asked yet, that is not done by who told of its last message.
+func (s *platformService) answer(ctx context.Context, req *action.Request, b *batch) {
+	_, responds := s.def.Platform.(Responder)
+	if b.claimed != nil || responds || slices.ContainsFunc(b.ends, func(e end) bool { return e.err != nil }) {
+		b.answer.Work(func() (any, error) { return s.conclude(ctx, req, b) })
+		return
+	}
+	b.answer.Settle(s.conclude(ctx, req, b))
+}
+
+func (s *platformService) conclude(ctx context.Context, req *action.Request, b *batch) (any, error) {
+	result, err := s.settle(ctx, req, b)
+	if err != nil {
+		return nil, err
+	}
+	return s.respond(ctx, req, b.webhook, result)
 }
 
 // read checks a webhook and finds its messages.
@@ -316,20 +358,16 @@ func dedupKey(m *Message) string {
 	return uuid.NewString()
 }
 
-// settle waits until all messages of a batch are durable: one that fails holds back no other.
+// settle counts what became of a batch's messages: one that failed holds back no other.
 func (s *platformService) settle(ctx context.Context, req *action.Request, b *batch) (*receiveResult, error) {
 	w, messages := b.webhook, b.messages
 	result := &receiveResult{Success: true, Ignored: b.ignored}
 	var transient error
-	settled := make([]bool, len(b.awaits)) // stored, or given up
-	for i, await := range b.awaits {
-		if await == nil {
-			result.Messages, result.Duplicates = result.Messages+1, result.Duplicates+1
-			continue
-		}
-		duplicate, err := await(ctx)
+	settled := make([]bool, len(b.ends)) // stored, or given up
+	for i, end := range b.ends {
+		err := end.err
 		if settled[i] = err == nil; settled[i] {
-			if result.Messages++; duplicate {
+			if result.Messages++; end.duplicate {
 				result.Duplicates++
 			}
 			continue

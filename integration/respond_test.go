@@ -132,7 +132,7 @@ func TestAPlatformIsAskedForItsAnswerWhenTheMessagesAreDurable(t *testing.T) {
 	p.response = &integration.Response{ContentType: "text/plain", Body: "ok"}
 	_, err := b.receive(webhookParams())
 	require.NoError(t, err)
-	require.Equal(t, 4, p.durable, "two were handed over and waited for")
+	require.Equal(t, 4, p.durable, "two were handed over and acknowledged")
 }
 
 func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {

@@ -312,7 +312,10 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	if _, err := s.publish(req, ch, outcome, outcome+":"+uuid.NewString(), event)(ctx); err != nil {
+	_, err := waitFor(ctx, func(then settled) {
+		s.publish(ctx, req, ch, outcome, outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID), event, then)
+	})
+	if err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}
 }

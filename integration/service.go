@@ -265,7 +265,8 @@ func (s *Service) Call(ctx context.Context, name string, req *action.Request) (a
 	if !ok {
 		return nil, action.ServiceNotFound(req.Action, "")
 	}
-	return handle(ctx, req)
+	result, err := handle(ctx, req)
+	return action.Wait(ctx, result, err)
 }
 
 // middlewares make the service known to its handlers, keep secrets out of what they fail with, check
@@ -295,20 +296,24 @@ type serviceKey struct{}
 func (s *Service) guard(handle action.Handler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		result, err := handle(action.WithRequest(ctx, req), req)
-		if err == nil {
-			return result, nil
-		}
-		m, ok := errors.AsType[action.Moleculer](err)
-		if !ok {
-			return nil, err
-		}
-		if e, ok := m.(*Error); ok {
-			m = s.clean(e)
-		}
-		clean := *m.MoleculerError()
-		clean.Message, clean.Data = s.cleanText(clean.Message), s.cleanData(clean.Data)
-		return nil, &clean
+		return action.Then(result, err, s.cleaned)
 	}
+}
+
+func (s *Service) cleaned(result any, err error) (any, error) {
+	if err == nil {
+		return result, nil
+	}
+	m, ok := errors.AsType[action.Moleculer](err)
+	if !ok {
+		return nil, err
+	}
+	if e, ok := m.(*Error); ok {
+		m = s.clean(e)
+	}
+	clean := *m.MoleculerError()
+	clean.Message, clean.Data = s.cleanText(clean.Message), s.cleanData(clean.Data)
+	return nil, &clean
 }
 
 // ownName is an action's name within its service.

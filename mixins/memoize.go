@@ -62,6 +62,7 @@ func memoized(c *cache.Cache, keys cache.Keygen, e action.Endpoint, next action.
 		var computed atomic.Bool
 		answer, err := c.Once(ctx, keys.Key(e.Action, rule, req), policy, func(ctx context.Context) (json.RawMessage, error) {
 			result, err := next(ctx, &own)
+			result, err = action.Wait(ctx, result, err)
 			computed.Store(true)
 			if err != nil {
 				return nil, err

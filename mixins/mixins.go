@@ -126,10 +126,12 @@ func DatasourceHooks(name string, set *datasource.Set) map[string]any {
 		Wrap: func(_ action.Endpoint, next action.Handler) action.Handler {
 			return func(ctx context.Context, req *action.Request) (any, error) {
 				result, err := next(ctx, req)
-				if err != nil {
-					return nil, asError(err)
-				}
-				return result, nil
+				return action.Then(result, err, func(result any, err error) (any, error) {
+					if err != nil {
+						return nil, asError(err)
+					}
+					return result, nil
+				})
 			}
 		},
 	}}

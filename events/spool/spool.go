@@ -54,6 +54,8 @@ const (
 	firstPause, maxPause = 500 * time.Millisecond, 10 * time.Second
 	// batch is how many events are written, or read, at once.
 	batch = 256
+	// writeTimeout bounds the writing of events to the disk.
+	writeTimeout = 5 * time.Second
 )
 
 // Errors of [Spool.Put].
@@ -64,15 +66,16 @@ var (
 
 // Spool is safe for concurrent use. One process uses a file at a time.
 type Spool struct {
-	opts Options
-	puts chan put
-	wake chan struct{}
-	stop context.CancelFunc
-	done sync.WaitGroup
+	opts    Options
+	wake    chan struct{} // for who hands on
+	arrived chan struct{} // for who writes
+	stop    context.CancelFunc
+	done    sync.WaitGroup
 
 	mu       sync.Mutex
 	db       *sql.DB // nil until it is needed
 	closed   bool
+	puts     []put          // to be written
 	waiting  map[string]int // events by key, those on their way into the file included
 	state    State
 	failedAt time.Time // when the last attempt to hand on failed; zero while all goes well
@@ -88,12 +91,12 @@ type State struct {
 
 type put struct {
 	event Event
-	reply chan error
+	kept  func(error)
 }
 
 // Open takes up what an earlier process has left in the file. The spool must be closed.
 func Open(ctx context.Context, opts Options) (*Spool, error) {
-	s := &Spool{opts: opts, puts: make(chan put), wake: make(chan struct{}, 1), waiting: map[string]int{}}
+	s := &Spool{opts: opts, wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), waiting: map[string]int{}}
 	if _, err := os.Stat(opts.Path); err == nil {
 		if err := s.openFile(ctx); err != nil {
 			return nil, fmt.Errorf("open the spool %s: %w", opts.Path, err)
@@ -150,15 +153,26 @@ func (s *Spool) Check(context.Context) error {
 	return fmt.Errorf("%d events (%d bytes) wait for JetStream since %s", s.state.Events, s.state.Bytes, s.state.Oldest.UTC().Format(time.RFC3339))
 }
 
-// Put keeps an event; it is on the disk when Put returns.
-func (s *Spool) Put(ctx context.Context, e Event) error {
+// Put keeps an event, behind those of earlier calls, and returns at once. kept is called once, when the event is on the disk
+// or with the reason why it is not; it must not block.
+func (s *Spool) Put(e Event, kept func(error)) {
+	if err := s.enqueue(e, kept); err != nil {
+		kept(err)
+		return
+	}
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Spool) enqueue(e Event, kept func(error)) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		s.mu.Unlock()
 		return ErrClosed
 	case s.state.Bytes+e.size() > s.opts.MaxBytes:
-		s.mu.Unlock()
 		return ErrFull
 	}
 	s.waiting[e.Key]++
@@ -167,19 +181,8 @@ func (s *Spool) Put(ctx context.Context, e Event) error {
 	if s.state.Oldest.IsZero() {
 		s.state.Oldest = time.Now()
 	}
-	s.mu.Unlock()
-	p := put{e, make(chan error, 1)}
-	var err error
-	select {
-	case s.puts <- p:
-		err = <-p.reply // the writer does not leave anybody without
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		s.forget(e.Key, e.size())
-	}
-	return err
+	s.puts = append(s.puts, put{e, kept})
+	return nil
 }
 
 // forget takes an event out of the account.
@@ -195,35 +198,50 @@ func (s *Spool) forget(key string, size int64) {
 	}
 }
 
-// write takes events in, as many as come at once in one transaction: a disk can do only so many a second.
+// write takes events in, as many as there are in one transaction: a disk can do only so many a second.
 func (s *Spool) write(ctx context.Context) {
 	for {
-		var list []put
-		select {
-		case p := <-s.puts:
-			list = append(list, p)
-		case <-ctx.Done():
+		over := ctx.Err() != nil // looked at before: what came until then is written
+		for list := s.take(); len(list) > 0; list = s.take() {
+			s.keep(ctx, list)
+		}
+		if over {
 			return
 		}
-	more:
-		for len(list) < batch {
-			select {
-			case p := <-s.puts:
-				list = append(list, p)
-			default:
-				break more
-			}
+		select {
+		case <-s.arrived:
+		case <-ctx.Done():
 		}
-		err := s.insert(context.WithoutCancel(ctx), list)
-		for _, p := range list {
-			p.reply <- err
+	}
+}
+
+// take gives the next events to be written.
+func (s *Spool) take() []put {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.puts), batch)
+	list := s.puts[:n:n]
+	if s.puts = s.puts[n:]; len(s.puts) == 0 {
+		s.puts = nil
+	}
+	return list
+}
+
+func (s *Spool) keep(ctx context.Context, list []put) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	err := s.insert(ctx, list)
+	if err == nil {
+		select {
+		case s.wake <- struct{}{}:
+		default:
 		}
-		if err == nil {
-			select {
-			case s.wake <- struct{}{}:
-			default:
-			}
+	}
+	for _, p := range list {
+		if err != nil {
+			s.forget(p.event.Key, p.event.size())
 		}
+		p.kept(err)
 	}
 }
 

@@ -65,6 +65,13 @@ func (s *stream) list() []string {
 	return append([]string{}, s.stored...)
 }
 
+// put waits until an event is kept.
+func put(s *spool.Spool, e spool.Event) error {
+	kept := make(chan error, 1)
+	s.Put(e, func(err error) { kept <- err })
+	return <-kept
+}
+
 func event(key, id string) spool.Event {
 	return spool.Event{Key: key, Name: "hios.processing.message.received", MsgID: id, Header: map[string][]string{"$caller": {"parrot"}}, Payload: []byte(`{"id":"` + id + `"}`)}
 }
@@ -89,7 +96,7 @@ func TestNoFileIsMadeBeforeItIsNeeded(t *testing.T) {
 	sp := open(t, path, &stream{})
 	require.NoFileExists(t, path)
 	require.Equal(t, spool.State{}, sp.State())
-	require.NoError(t, sp.Put(t.Context(), event("c1", "1")))
+	require.NoError(t, put(sp, event("c1", "1")))
 	require.FileExists(t, path)
 }
 
@@ -99,7 +106,7 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 	var want []string
 	for n := range 500 {
 		id := fmt.Sprint(n)
-		require.NoError(t, sp.Put(t.Context(), event("c1", id)))
+		require.NoError(t, put(sp, event("c1", id)))
 		want = append(want, line(id))
 	}
 	require.True(t, sp.Holds("c1"))
@@ -125,7 +132,7 @@ func TestManyAreKeptAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 300 {
 		wg.Go(func() {
-			if err := sp.Put(t.Context(), event("c1", fmt.Sprint(n))); err != nil {
+			if err := put(sp, event("c1", fmt.Sprint(n))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -138,13 +145,13 @@ func TestWhatAnEarlierProcessLeftIsHandedOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	first := open(t, path, s)
-	require.NoError(t, first.Put(t.Context(), event("c1", "1")))
+	require.NoError(t, put(first, event("c1", "1")))
 	require.NoError(t, first.Close())
-	require.ErrorIs(t, first.Put(t.Context(), event("c1", "2")), spool.ErrClosed)
+	require.ErrorIs(t, put(first, event("c1", "2")), spool.ErrClosed)
 
 	second := open(t, path, s)
 	require.True(t, second.Holds("c1"), "new events of the channel come behind")
-	require.NoError(t, second.Put(t.Context(), event("c1", "3")))
+	require.NoError(t, put(second, event("c1", "3")))
 	s.set(false)
 	require.Eventually(t, func() bool { return len(s.list()) == 2 }, 20*time.Second, time.Millisecond)
 	require.Equal(t, []string{line("1"), line("3")}, s.list())
@@ -158,7 +165,7 @@ func victim(path string) {
 		Publish: func(context.Context, spool.Event) error { return errors.New("away") },
 	})
 	for n := 0; err == nil; n++ {
-		if err = sp.Put(context.Background(), event("c1", fmt.Sprint(n))); err == nil {
+		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
 			fmt.Println(n)
 		}
 	}
@@ -203,8 +210,8 @@ func TestAnEventThatCanNeverBeStoredIsSetAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{}
 	sp := open(t, path, s)
-	require.NoError(t, sp.Put(t.Context(), event("c1", "bad")))
-	require.NoError(t, sp.Put(t.Context(), event("c1", "good")))
+	require.NoError(t, put(sp, event("c1", "bad")))
+	require.NoError(t, put(sp, event("c1", "good")))
 	require.Eventually(t, func() bool { return sp.State() == spool.State{SetAside: 1} }, 20*time.Second, time.Millisecond)
 	require.Equal(t, []string{line("good")}, s.list())
 	require.NoError(t, sp.Close())
@@ -214,8 +221,8 @@ func TestAnEventThatCanNeverBeStoredIsSetAside(t *testing.T) {
 func TestASpoolIsBounded(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes = 80 })
-	require.NoError(t, sp.Put(t.Context(), event("c1", "1")))
-	require.ErrorIs(t, sp.Put(t.Context(), event("c1", "2")), spool.ErrFull)
+	require.NoError(t, put(sp, event("c1", "1")))
+	require.ErrorIs(t, put(sp, event("c1", "2")), spool.ErrFull)
 	require.Equal(t, 1, sp.State().Events)
 }
 
@@ -223,7 +230,7 @@ func TestWhatIsTooOldIsDropped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	sp := open(t, path, s)
-	require.NoError(t, sp.Put(t.Context(), event("c1", "1")))
+	require.NoError(t, put(sp, event("c1", "1")))
 	require.NoError(t, sp.Close())
 	s.set(false)
 	sp = open(t, path, s, func(o *spool.Options) { o.MaxAge = time.Nanosecond })
@@ -234,7 +241,7 @@ func TestWhatIsTooOldIsDropped(t *testing.T) {
 func TestAFileIsForOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
-	require.NoError(t, open(t, path, s).Put(t.Context(), event("c1", "1")))
+	require.NoError(t, put(open(t, path, s), event("c1", "1")))
 	log, _ := logtest.NewNullLogger()
 	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
 	require.ErrorContains(t, err, "locked")
@@ -244,6 +251,6 @@ func TestAFileThatCannotBeMadeIsTheCallersTrouble(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	sp := open(t, filepath.Join(file, "spool.db"), &stream{})
-	require.Error(t, sp.Put(t.Context(), event("c1", "1")))
+	require.Error(t, put(sp, event("c1", "1")))
 	require.Equal(t, spool.State{}, sp.State())
 }

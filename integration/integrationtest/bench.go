@@ -292,11 +292,11 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return name }
 
-func (p *publisher) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
+func (p *publisher) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.events = append(p.events, event{name, msgID, payload, header})
-	return func(context.Context) (bool, error) { return false, nil }
+	p.mu.Unlock()
+	settled(false, nil)
 }
 
 // take returns the events since it was last called.

@@ -142,16 +142,16 @@ func (f fixed) Channel(_ context.Context, id string) (*integration.Channel, erro
 // withoutID publishes each event under an id of its own, as if there were none.
 type withoutID struct{ *events.Publisher }
 
-func (p withoutID) Publish(name, _ string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
-	return p.Publisher.Publish(name, uuid.NewString(), header, payload)
+func (p withoutID) Publish(ctx context.Context, name, _ string, header map[string][]string, payload []byte, settled func(bool, error)) {
+	p.Publisher.Publish(ctx, name, uuid.NewString(), header, payload, settled)
 }
 
 // tooEarly says that an event is durable before it is published.
 type tooEarly struct{ *events.Publisher }
 
-func (p tooEarly) Publish(name, msgID string, header map[string][]string, payload []byte) func(context.Context) (bool, error) {
+func (p tooEarly) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
 	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), name, msgID, header, payload) })
-	return func(context.Context) (bool, error) { return false, nil }
+	settled(false, nil)
 }
 
 // keeper does not give claims back.
