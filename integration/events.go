@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
@@ -144,32 +145,29 @@ func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch
 // eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
 // go along: the rest may hold request headers and, with them, the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
-	meta := map[string]string{}
-	for key, id := range map[string]string{"tenantId": tenantID, "channelId": channelID} {
-		if id != "" {
-			meta[key] = cut(id, maxHeader)
+	meta := []byte{'{'}
+	for _, id := range [...]struct{ key, value string }{
+		{"channelId", channelID}, {"requestId", idOf(req, "requestId")}, {"tenantId", tenantID}, {"userId", idOf(req, "userId")},
+	} {
+		if id.value == "" {
+			continue
 		}
-	}
-	for _, key := range []string{"userId", "requestId"} {
-		if v := idOf(req, key); v != "" {
-			meta[key] = cut(v, maxHeader)
+		if len(meta) > 1 {
+			meta = append(meta, ',')
 		}
+		meta = append(append(append(meta, '"'), id.key...), '"', ':')
+		meta, _ = jsontext.AppendQuote(meta, cut(id.value, maxHeader)) // replaces invalid UTF-8 and fails for nothing else
 	}
-	encoded, err := json.Marshal(meta)
-	if err != nil {
-		encoded = []byte("{}")
-	}
+	meta = append(meta, '}')
 	tracing := "null"
 	if req.Tracing != nil {
 		tracing = strconv.FormatBool(*req.Tracing)
 	}
+	v := [...]string{
+		headerValue(req.RequestID), headerValue(req.ID), tracing, strconv.Itoa(req.Level), s.fullName, base64.StdEncoding.EncodeToString(meta),
+	}
 	return map[string][]string{
-		"$requestID": {headerValue(req.RequestID)},
-		"$parentID":  {headerValue(req.ID)},
-		"$tracing":   {tracing},
-		"$level":     {strconv.Itoa(req.Level)},
-		"$caller":    {s.fullName},
-		"$meta":      {base64.StdEncoding.EncodeToString(encoded)},
+		"$requestID": v[0:1:1], "$parentID": v[1:2:2], "$tracing": v[2:3:3], "$level": v[3:4:4], "$caller": v[4:5:5], "$meta": v[5:6:6],
 	}
 }
 

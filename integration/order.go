@@ -9,37 +9,55 @@ import (
 // waits for those of another key. The zero value is ready.
 type sequencer struct {
 	mu   sync.Mutex
-	last map[string]chan struct{} // closed when the last one who joined is done
+	last map[string]*place // of who joined last; nobody where all are done
 }
 
 // place is one's place behind those who joined before.
 type place struct {
-	of     *sequencer
-	key    string
-	before <-chan struct{} // nil: nobody is before
-	own    chan struct{}
-	left   bool
+	of   *sequencer
+	key  string
+	left bool
+
+	// Of the sequencer's mu:
+	before *place        // nil: nobody is before
+	done   bool          // this one and all before have left
+	waited chan struct{} // closed when done; nil while nobody asks
 }
 
 // join takes the next place of a key. It must be left.
 func (s *sequencer) join(key string) *place {
-	p := &place{of: s, key: key, own: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
-		s.last = map[string]chan struct{}{}
+		s.last = map[string]*place{}
 	}
-	p.before, s.last[key] = s.last[key], p.own
+	p := &place{of: s, key: key, before: s.last[key]}
+	s.last[key] = p
 	return p
+}
+
+// turn is closed when all who were before are done; nil when they are.
+func (p *place) turn() <-chan struct{} {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	if p.before == nil || p.before.done {
+		p.before = nil
+		return nil
+	}
+	if p.before.waited == nil {
+		p.before.waited = make(chan struct{})
+	}
+	return p.before.waited
 }
 
 // wait returns when all who were before are done, or with ctx's error.
 func (p *place) wait(ctx context.Context) error {
-	if p.before == nil {
+	turn := p.turn()
+	if turn == nil {
 		return nil
 	}
 	select {
-	case <-p.before:
+	case <-turn:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -53,25 +71,25 @@ func (p *place) leave() {
 		return
 	}
 	p.left = true
-	if p.before != nil {
-		select {
-		case <-p.before:
-		default:
-			go func() {
-				<-p.before
-				p.done()
-			}()
-			return
-		}
+	turn := p.turn()
+	if turn == nil {
+		p.end()
+		return
 	}
-	p.done()
+	go func() {
+		<-turn
+		p.end()
+	}()
 }
 
-func (p *place) done() {
+func (p *place) end() {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
-	if p.of.last[p.key] == p.own {
+	p.done, p.before = true, nil
+	if p.of.last[p.key] == p {
 		delete(p.of.last, p.key)
 	}
-	close(p.own)
+	if p.waited != nil {
+		close(p.waited)
+	}
 }
