@@ -52,8 +52,8 @@ type checker struct {
 // members checks the members of an object and returns them by name, and whether they differ.
 func (c *checker) members(rules Params, at string, raw json.RawMessage) (map[string]json.RawMessage, bool, error) {
 	fields, count := make(map[string]json.RawMessage, len(rules)), 0
-	err := rawjson.Members(raw, func(name string, value []byte) {
-		fields[name] = value
+	err := rawjson.Members(raw, func(name, value []byte) {
+		fields[rules.intern(name)] = value
 		count++
 	})
 	if err != nil {
@@ -72,6 +72,16 @@ func (c *checker) members(rules Params, at string, raw json.RawMessage) (map[str
 		}
 	}
 	return fields, changed, nil
+}
+
+// intern is string(name) without an allocation where a rule has the name.
+func (p Params) intern(name []byte) string {
+	for i := range p {
+		if p[i].Name == string(name) {
+			return p[i].Name
+		}
+	}
+	return string(name)
 }
 
 var identifier = regexp.MustCompile(`^[_$a-zA-Z][_$a-zA-Z0-9]*$`)

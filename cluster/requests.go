@@ -9,12 +9,12 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // onRequest takes a REQ in. It never blocks: what takes time runs in the pool.
@@ -249,7 +249,7 @@ var errNotJSON = errors.New("what was given as raw JSON is none")
 func encodeResult(result any) ([]byte, error) {
 	if raw, ok := result.(json.RawMessage); ok && len(raw) > 0 {
 		// A packet with something else in it would be dropped, and its receiver wait for ever.
-		if !jsontext.Value(raw).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		if !rawjson.Valid(raw) {
 			return nil, errNotJSON
 		}
 		return raw, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -229,10 +230,4 @@ func (s *platformService) logFor(req *action.Request, ch *Channel) *logrus.Entry
 }
 
 // text decodes a parameter that Params.Decode has found to be a string or absent.
-func text(raw json.RawMessage) string {
-	var s string
-	if len(raw) > 0 {
-		_ = json.Unmarshal(raw, &s) // absent and null stay ""
-	}
-	return s
-}
+func text(raw json.RawMessage) string { return rawjson.Text(raw) }

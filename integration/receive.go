@@ -272,7 +272,7 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 		return nil, err
 	}
 	// What was signed is what is read, never a second form of it; only a form's payload is the gateway's.
-	if body := bytes.TrimSpace(w.RawBody); json.Valid(body) {
+	if body := bytes.TrimSpace(w.RawBody); rawjson.Valid(body) {
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {
 		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
@@ -282,17 +282,17 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 
 // rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
 func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, error) {
-	body, encoding := text(fields["rawBody"]), text(fields["rawBodyEncoding"])
-	if body == "" {
-		body, encoding = req.Meta.String("rawBody"), req.Meta.String("rawBodyEncoding")
+	body, encoding := rawjson.AppendText(nil, fields["rawBody"]), text(fields["rawBodyEncoding"])
+	if len(body) == 0 {
+		body, encoding = []byte(req.Meta.String("rawBody")), req.Meta.String("rawBodyEncoding")
 	}
 	switch {
-	case body == "":
+	case len(body) == 0:
 		return nil, nil
 	case encoding == "" || strings.EqualFold(encoding, "utf8") || strings.EqualFold(encoding, "utf-8"):
-		return []byte(body), nil
+		return body, nil
 	case strings.EqualFold(encoding, "base64"):
-		raw, err := base64.StdEncoding.DecodeString(body)
+		raw, err := base64.StdEncoding.AppendDecode([]byte{}, body)
 		if err != nil {
 			return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is not valid base64", Err: err}
 		}
@@ -307,9 +307,9 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
 	headers := make(map[string]string, 16)
 	var fault error
-	err := rawjson.Members(raw, func(name string, value []byte) {
-		lower := strings.ToLower(name)
-		if _, taken := headers[lower]; taken && lower != name {
+	err := rawjson.Members(raw, func(name, value []byte) {
+		lower := strings.ToLower(string(name))
+		if _, taken := headers[lower]; taken && lower != string(name) {
 			return
 		}
 		text, err := readHeader(value)

@@ -13,7 +13,7 @@ type Packet interface {
 	From() string
 	head() *Header
 	// field takes a member of the packet's object. value is valid JSON, a part of the packet's bytes.
-	field(key string, value []byte)
+	field(key, value []byte)
 }
 
 // Decode reads a packet of a version into target, in one pass. Raw fields of target share data, which
@@ -32,8 +32,8 @@ func Decode(version Version, data []byte, target Packet) error {
 	return nil
 }
 
-func (h *Header) field(key string, value []byte) {
-	switch key {
+func (h *Header) field(key, value []byte) {
+	switch string(key) {
 	case "ver":
 		h.Ver = Version(rawjson.Text(value))
 	case "sender":

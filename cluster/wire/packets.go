@@ -26,8 +26,8 @@ type RequestPacket struct {
 	Seq       *int            `json:"seq,omitempty"` // of streams only
 }
 
-func (r *RequestPacket) field(key string, value []byte) {
-	switch key {
+func (r *RequestPacket) field(key, value []byte) {
+	switch string(key) {
 	case "id":
 		r.ID = rawjson.Text(value)
 	case "action":
@@ -78,8 +78,8 @@ type ResponsePacket struct {
 	Stream  bool            `json:"stream"`
 }
 
-func (r *ResponsePacket) field(key string, value []byte) {
-	switch key {
+func (r *ResponsePacket) field(key, value []byte) {
+	switch string(key) {
 	case "id":
 		r.ID = rawjson.Text(value)
 	case "meta":
@@ -149,8 +149,8 @@ type EventPacket struct {
 	NeedAck   *bool           `json:"needAck"` // without function
 }
 
-func (e *EventPacket) field(key string, value []byte) {
-	switch key {
+func (e *EventPacket) field(key, value []byte) {
+	switch string(key) {
 	case "id":
 		e.ID = rawjson.Text(value)
 	case "event":
@@ -194,8 +194,8 @@ type InfoPacket struct {
 	Seq        int64           `json:"seq"`
 }
 
-func (i *InfoPacket) field(key string, value []byte) {
-	switch key {
+func (i *InfoPacket) field(key, value []byte) {
+	switch string(key) {
 	case "services":
 		i.Services = lenient[[]ServiceInfo](value)
 	case "ipList":
@@ -252,8 +252,8 @@ type HeartbeatPacket struct {
 	CPU *int `json:"cpu"` // percent
 }
 
-func (h *HeartbeatPacket) field(key string, value []byte) {
-	if key == "cpu" {
+func (h *HeartbeatPacket) field(key, value []byte) {
+	if string(key) == "cpu" {
 		h.CPU = intPtr(value)
 	} else {
 		h.Header.field(key, value)
@@ -269,8 +269,8 @@ type PingPacket struct {
 	Arrived int64           `json:"arrived,omitempty"`
 }
 
-func (p *PingPacket) field(key string, value []byte) {
-	switch key {
+func (p *PingPacket) field(key, value []byte) {
+	switch string(key) {
 	case "time":
 		p.Time = value
 	case "id":

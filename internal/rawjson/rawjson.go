@@ -1,68 +1,101 @@
 // Package rawjson takes JSON apart without decoding it: the hot paths look at a few members of an
-// object and hand the rest on as it came.
+// object and hand the rest on as it came. It takes what encoding/json takes: RFC 8259 with repeated
+// names and with any bytes in strings, UTF-8 or not.
 package rawjson
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Valid says what encoding/json.Valid says, several times faster.
+func Valid(data []byte) bool {
+	end := scan(data, skipSpace(data, 0), 0)
+	return end >= 0 && skipSpace(data, end) == len(data)
+}
+
 // Members visits the members of a JSON object in their order, repeated names included, and checks all
-// of it in the same pass. value is a part of data, which must not change while it is in use. It fails
-// for what is not one JSON object and nothing else; some members may have been visited by then.
-func Members(data []byte, visit func(name string, value []byte)) error {
-	dec := decoders.Get().(*jsontext.Decoder)
-	defer decoders.Put(dec)
-	dec.Reset(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if kind := dec.PeekKind(); kind != jsontext.KindBeginObject {
-		return fmt.Errorf("not an object but %v", kind)
+// of it in the same pass. value is a part of data, and so mostly is name, which has no escapes left:
+// data must not change while they are in use. It fails for what is not one JSON object and nothing
+// else; some members may have been visited by then.
+func Members(data []byte, visit func(name, value []byte)) error {
+	return members(data, true, func(name, value []byte) bool {
+		visit(name, value)
+		return true
+	})
+}
+
+// Walk is [Members] for what is known to be valid JSON, such as a value that Members has given: it does
+// not check the values, and ends when visit wants no more. Of what is not valid after all, visit may be
+// given parts that are no values.
+func Walk(data []byte, visit func(name, value []byte) (more bool)) error {
+	return members(data, false, visit)
+}
+
+var errNoObject = errors.New("not a JSON object")
+
+func members(data []byte, check bool, visit func(name, value []byte) bool) error {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '{' {
+		return errNoObject
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == '}' {
+		return ended(data, i)
 	}
-	for dec.PeekKind() != jsontext.KindEndObject {
-		quoted, err := dec.ReadValue()
-		if err != nil {
-			return err
+	for {
+		name := i
+		if i >= len(data) || data[i] != '"' {
+			return fault(^i)
 		}
-		name := Text(quoted)
-		value, err := dec.ReadValue()
-		if err != nil {
-			return err
+		if i = scanText(data, i+1); i < 0 {
+			return fault(i)
 		}
-		// The decoder's own slice is good until its next step only.
-		end := dec.InputOffset()
-		visit(name, data[end-int64(len(value)):end:end])
+		nameEnd := i
+		if i = skipColon(data, i); i < 0 {
+			return fault(i)
+		}
+		value := i
+		if check {
+			i = scan(data, i, 1)
+		} else {
+			i = skip(data, i)
+		}
+		if i < 0 {
+			return fault(i)
+		}
+		if !visit(nameOf(data[name:nameEnd]), data[value:i:i]) {
+			return nil
+		}
+		if i = skipSpace(data, i); i >= len(data) {
+			return fault(^i)
+		}
+		switch data[i] {
+		case '}':
+			return ended(data, i)
+		case ',':
+			i = skipSpace(data, i+1)
+		default:
+			return fault(^i)
+		}
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
+}
+
+// nameOf is a quoted name without quotes and escapes.
+func nameOf(quoted []byte) []byte {
+	if name := inside(quoted); isPlain(name) {
+		return name[:len(name):len(name)]
 	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the object")
+	return AppendText(nil, quoted)
+}
+
+// ended checks that nothing follows the object's last bracket.
+func ended(data []byte, i int) error {
+	if end := skipSpace(data, i+1); end < len(data) {
+		return fmt.Errorf("something follows the JSON object at byte %d", end)
 	}
 	return nil
 }
 
-var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(bytes.NewReader(nil)) }}
-
-// Text is the value of a JSON string, "" for any other JSON value. Invalid UTF-8 in it is replaced.
-func Text(value []byte) string {
-	if value[0] != '"' {
-		return ""
-	}
-	inner := value[1 : len(value)-1]
-	for _, c := range inner {
-		if c == '\\' || c >= 0x80 {
-			var s string
-			_ = json.Unmarshal(value, &s) // replaces invalid UTF-8 and fails for nothing else
-			return s
-		}
-	}
-	return string(inner)
-}
+// fault is the error for a position that is negative. It shows nothing of the data, which may be secret.
+func fault(at int) error { return fmt.Errorf("not valid JSON at byte %d", ^at) }

@@ -10,17 +10,51 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-func members(data string) ([][2]string, error) {
-	var list [][2]string
-	err := rawjson.Members([]byte(data), func(name string, value []byte) { list = append(list, [2]string{name, string(value)}) })
+type member struct{ name, value string }
+
+func members(data string) (list []member, err error) {
+	err = rawjson.Members([]byte(data), func(name, value []byte) { list = append(list, member{string(name), string(value)}) })
+	return list, err
+}
+
+func walk(data string) (list []member, err error) {
+	err = rawjson.Walk([]byte(data), func(name, value []byte) bool {
+		list = append(list, member{string(name), string(value)})
+		return true
+	})
 	return list, err
 }
 
 func TestMembersAreVisitedInTheirOrderAsTheyStand(t *testing.T) {
 	t.Parallel()
-	list, err := members(" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\", \"c\":{ \"d\":[ 1 ] },\"a\":null}\n")
-	require.NoError(t, err)
-	require.Equal(t, [][2]string{{"a", "1.50"}, {"bA", `"x\n"`}, {"c", `{ "d":[ 1 ] }`}, {"a", "null"}}, list)
+	for name, visit := range map[string]func(string) ([]member, error){"checked": members, "known to be valid": walk} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			list, err := visit(" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n")
+			require.NoError(t, err)
+			require.Equal(t, []member{{"a", "1.50"}, {"bA", `"x\n\\"`}, {"c", `{ "d":[ 1,"]\"" ] }`}, {"a", "null"}, {"\uFFFD", "[]"}}, list)
+			list, err = visit(" { } ")
+			require.NoError(t, err)
+			require.Empty(t, list)
+		})
+	}
+}
+
+func TestAWalkEndsWhenNoMoreIsWanted(t *testing.T) {
+	t.Parallel()
+	visited := 0
+	require.NoError(t, rawjson.Walk([]byte(`{"a":1,"b":2,"c":oops`), func(name, _ []byte) bool {
+		visited++
+		return string(name) != "b"
+	}))
+	require.Equal(t, 2, visited)
+}
+
+func TestAValueCannotGrowIntoWhatFollowsIt(t *testing.T) {
+	t.Parallel()
+	data := []byte(`{"a":1,"b":2}`)
+	require.NoError(t, rawjson.Members(data, func(name, value []byte) { _, _ = append(name, '!'), append(value, '!') }))
+	require.Equal(t, `{"a":1,"b":2}`, string(data))
 }
 
 func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
@@ -28,7 +62,8 @@ func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
 	for name, data := range map[string]string{
 		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`, "a name without a value": `{"a"}`,
 		"a comma too many": `{"a":1,}`, "two objects": `{}{}`, "garbage after it": `{} x`, "a control character": "{\"a\":\"\x01\"}",
-		"a depth without end": strings.Repeat(`{"a":`, 100_000), "an odd name": `{1:2}`, "binary": "\xff\x00",
+		"a depth without end": strings.Repeat(`{"a":`, 100_000), "an odd name": `{1:2}`, "binary": "\xff\x00", "a colon for a comma": `{"a":1:"b":2}`,
+		"too deep": `{"a":` + nested(10_000) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,28 +73,88 @@ func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
 	}
 }
 
-func TestTextIsWhatEncodingJSONReads(t *testing.T) {
+func TestAFaultTellsItsPlaceAndNothingOfTheData(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{`""`, `"plain"`, `"\u00e9\"\\"`, `"é"`, "\"\xff\"", `"\ud83d\ude00"`, `"\ud83d"`} {
-		var want string
-		require.NoError(t, json.Unmarshal([]byte(value), &want))
-		require.Equal(t, want, rawjson.Text([]byte(value)), value)
-	}
-	require.Empty(t, rawjson.Text([]byte("5")))
+	_, err := members(`{"secret":"s3cret",}`)
+	require.EqualError(t, err, "not valid JSON at byte 19")
 }
 
-func FuzzMembers(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1,"b":[{}]}`, `{"a":"\u00e9"}`, "[", "{\"\xff\":1}"} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		fields := map[string]json.RawMessage{}
-		if rawjson.Members(data, func(name string, value []byte) { fields[name] = value }) != nil {
-			return
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
+// texts are values around the edges of the grammar, strings foremost.
+var texts = []string{
+	`""`, `"plain"`, `"more than eight plain bytes"`, `"\u00e9\"\\\/\b\f\n\r\t"`, `"é, and 漢字 behind it"`, "\"\xff\"", "\"seven..\xff\xe2\x82\\n\x82\"",
+	`"\ud83d\ude00"`, `"\ud83d"`, `"\ud83d\ud83d\ude00"`, `"\ude00\ud83d"`, `"\ud83dx\ude00"`, `"\uD83D\u0041"`, `"\ud83d\ude0"`, `"\u00E9\u00eg"`,
+	"\"\xed\xa0\x80\xf4\x90\x80\x80\"", `"{\"a\":\"b\\\"c\\\\\",\"d\":[1,2]}"`, `"\`, `"\"`, `"\u`, `"\x"`, `"\u12"`, "\"\x00\"", "\"1234567\x1f\"", "\"\x7f\u0080\"",
+	`"12345678`, `"1234567"`, `"123456\""`, `"\\\\\\\\\\"`, "\"a\\\nb\"", "\"\xff\xff\xff\xff\xff\xff\xff\xff\xff\"", `'a'`, `"`, `"a" b`,
+}
+
+var others = []string{
+	"", " ", "null", "nul", "nulll", "true", "tru", "false", "False", "0", "-0", "00", "01", "-", "+1", "1.", ".1", "1.5", "1.5e", "1e5", "1E+5", "1e-", "-1.5E-05", "1x", "0x1",
+	"[]", "[ ]", "[1]", "[1,]", "[,1]", "[1 2]", "[1,2", "]", "[}", "{]", "{}", "{ }", `{"a"}`, `{"a":}`, `{"a":1}`, `{"a" : 1 , "b" : [ ] }`, `{"a":1,}`, `{"a":1,"b"}`, `{,}`,
+	`{"a":1}}`, `[[1],{"a":[{"b":"c"}]}]`, `[{"a":1],2}`, "\t\r\n 1 \t\r\n", "\v1", "\u00a01", "1\x00", "\xef\xbb\xbf{}", "[1,\x00]", `{"a":1 "b":2}`, `{a:1}`, "nan", "[tru]", `[1}`,
+}
+
+func TestWhatIsValidForEncodingJSONIsValid(t *testing.T) {
+	t.Parallel()
+	for _, data := range append(append([]string{nested(9_999), nested(10_000), nested(10_001)}, texts...), others...) {
+		for _, data := range []string{data, "[" + data + "]", `{"":` + data + "}"} {
+			require.Equal(t, json.Valid([]byte(data)), rawjson.Valid([]byte(data)), "%.40q", data)
 		}
-		require.True(t, json.Valid(data))
-		var want map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(data, &want))
-		require.Equal(t, want, fields)
-	})
+	}
+}
+
+func TestTextIsWhatEncodingJSONReads(t *testing.T) {
+	t.Parallel()
+	for _, value := range texts {
+		sameText(t, []byte(value))
+	}
+	for _, value := range others {
+		require.Empty(t, rawjson.Text([]byte(value)))
+	}
+}
+
+// Long strings are read in blocks: whatever is in one must mean the same at each of its edges.
+func TestBlocksOfALongStringAreReadLikeAShortOne(t *testing.T) {
+	t.Parallel()
+	for _, value := range texts {
+		for before := range 70 {
+			for _, behind := range []string{`"`, strings.Repeat("z", 130) + `"`, strings.Repeat("z", 20) + `","` + strings.Repeat("\n", 100)} {
+				data := `"\"` + strings.Repeat("a", before) + strings.Trim(value, `"`) + behind
+				require.Equal(t, json.Valid([]byte(data)), rawjson.Valid([]byte(data)), "%q", data)
+				sameText(t, []byte(data))
+				list := "[" + data + "," + data + "\n]"
+				require.Equal(t, json.Valid([]byte(list)), rawjson.Valid([]byte(list)), "%q", list)
+			}
+		}
+	}
+}
+
+// sameText compares what is read with what encoding/json reads, of a string that is one.
+func sameText(t *testing.T, value []byte) {
+	t.Helper()
+	text := rawjson.Text(value)
+	require.Equal(t, ">"+text, string(rawjson.AppendText([]byte(">"), value)))
+	var want string
+	if len(value) > 0 && value[0] == '"' && value[len(value)-1] == '"' && json.Unmarshal(value, &want) == nil {
+		require.Equal(t, want, text, "%q", value)
+	}
+}
+
+func TestNothingIsAllocatedForMembers(t *testing.T) {
+	data, n := []byte(`{"a":1,"b":[{"c":"\""}],"d":"e"}`), 0
+	visit := func(name, _ []byte) {
+		switch string(name) {
+		case "a", "b", "d":
+			n++
+		}
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = rawjson.Members(data, visit) }))
+	require.Equal(t, 303, n)
+}
+
+func TestTextIsAllocatedOnce(t *testing.T) {
+	for _, value := range []string{`"plain, and long enough to be allocated at all"`, `"escaped: \"\\\u00e9\ud83d\ude00\" and so on, and so on"`} {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { rawjson.Text([]byte(value)) }), 2.0, value) // one is value's own
+	}
 }

@@ -79,11 +79,11 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 		return body, err
 	}
 	var parts []httpapi.Part
-	malformed := rawjson.Members(body.Bytes, func(name string, value []byte) {
+	malformed := rawjson.Members(body.Bytes, func(name, value []byte) {
 		if value[0] == '"' {
-			value = []byte(rawjson.Text(value))
+			value = rawjson.AppendText(nil, value)
 		}
-		parts = append(parts, httpapi.Part{Name: name, Content: value})
+		parts = append(parts, httpapi.Part{Name: string(name), Content: value})
 	})
 	if malformed != nil {
 		return httpapi.Body{}, invalid("telegram %s: the parameters are no object", method)

@@ -15,8 +15,8 @@ const proofHeader = "x-telegram-bot-api-secret-token"
 // ValidateWebhook checks that the payload is an update.
 func (*platform) ValidateWebhook(w *integration.Webhook) error {
 	var id json.RawMessage
-	malformed := rawjson.Members(w.Payload, func(name string, value []byte) {
-		if name == "update_id" {
+	malformed := rawjson.Members(w.Payload, func(name, value []byte) {
+		if string(name) == "update_id" {
 			id = value
 		}
 	})

@@ -1,0 +1,268 @@
+package rawjson
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The functions here take the position at which something begins and give the one behind it. Where it
+// is not valid JSON, they give the complement of the position of the fault, which is negative.
+
+// maxDepth is how deep values may nest, the limit of encoding/json. Nothing here recurses, but those who
+// read the values afterwards do.
+const maxDepth = 10_000
+
+// scan checks a value. depth is the number of objects and lists round it.
+func scan(data []byte, i, depth int) int {
+	if i >= len(data) {
+		return ^i
+	}
+	switch data[i] {
+	case '"':
+		return scanText(data, i+1)
+	case '{', '[':
+		return scanNested(data, i, depth)
+	}
+	return scanScalar(data, i)
+}
+
+// scanNested checks an object or a list.
+func scanNested(data []byte, i, depth int) int {
+	var room [64]byte // on the stack, which is enough for nearly everything
+	open := room[:0]  // the brackets that are to come, the next one last
+	for {
+		if i >= len(data) {
+			return ^i
+		}
+		switch c := data[i]; c {
+		case '{', '[':
+			if depth+len(open) >= maxDepth {
+				return ^i
+			}
+			open = append(open, c+2) // its counterpart in ASCII
+			if i = skipSpace(data, i+1); i >= len(data) {
+				return ^i
+			}
+			if data[i] != c+2 {
+				if c == '{' {
+					i = scanName(data, i)
+				}
+				if i < 0 {
+					return i
+				}
+				continue
+			}
+		case '"':
+			i = scanText(data, i+1)
+		default:
+			i = scanScalar(data, i)
+		}
+		if i < 0 {
+			return i
+		}
+		for { // a value is complete, and with it perhaps what it is in
+			if i = skipSpace(data, i); i >= len(data) {
+				return ^i
+			}
+			next := open[len(open)-1]
+			if data[i] == ',' {
+				if i = skipSpace(data, i+1); next == '}' {
+					i = scanName(data, i)
+				}
+				if i < 0 {
+					return i
+				}
+				break
+			}
+			if data[i] != next {
+				return ^i
+			}
+			i++
+			if open = open[:len(open)-1]; len(open) == 0 {
+				return i
+			}
+		}
+	}
+}
+
+// scanName checks a member's name and its colon, and gives the beginning of its value.
+func scanName(data []byte, i int) int {
+	if i >= len(data) || data[i] != '"' {
+		return ^i
+	}
+	if i = scanText(data, i+1); i < 0 {
+		return i
+	}
+	return skipColon(data, i)
+}
+
+func skipColon(data []byte, i int) int {
+	if i = skipSpace(data, i); i >= len(data) || data[i] != ':' {
+		return ^i
+	}
+	return skipSpace(data, i+1)
+}
+
+func skipSpace(data []byte, i int) int {
+	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\r' || data[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// scanText checks a string behind its first quote.
+func scanText(data []byte, i int) int {
+	for tried := false; i < len(data); {
+		if i+8 <= len(data) {
+			stops := stopsIn(binary.LittleEndian.Uint64(data[i:]))
+			if stops == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(stops) / 8
+		}
+		switch c := data[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\' && !tried: // and more are likely
+			tried = true
+			var done bool
+			if i, done = scanBlocks(data, i); done {
+				return i
+			}
+		case c == '\\':
+			length := escapeLength(data, i)
+			if length == 0 {
+				return ^i
+			}
+			i += length
+		case c < ' ':
+			return ^i
+		default:
+			i++
+		}
+	}
+	return ^i
+}
+
+// scanBlocks is scanText for whole blocks. It gives up before one with a control character, which is
+// behind the string if all is well.
+func scanBlocks(data []byte, i int) (end int, done bool) {
+	for i+blockSize <= len(data) {
+		quotes, slashes, controls := block(data[i:])
+		if controls {
+			break
+		}
+		by, letters := escapes(slashes)
+		rest := letters &^ (quotes | slashes) // which are good
+		quotes &^= letters
+		if quotes != 0 {
+			rest &= quotes ^ (quotes - 1) // what comes before the end
+		}
+		for ; rest != 0; rest &= rest - 1 {
+			at := i + bits.TrailingZeros64(rest) - 1
+			if escapeLength(data, at) == 0 {
+				return ^at, true
+			}
+		}
+		if quotes != 0 {
+			return i + bits.TrailingZeros64(quotes) + 1, true
+		}
+		i += blockSize - int(by>>(blockSize-1)) // an escape at the end is read again, with its letter
+	}
+	return i, false
+}
+
+// escapeLength is that of the escape at i, 0 where it is none.
+func escapeLength(data []byte, i int) int {
+	if i+1 < len(data) && escaped[data[i+1]] != 0 {
+		return 2
+	}
+	if _, ok := hex4(data, i); ok {
+		return 6
+	}
+	return 0
+}
+
+// stopsIn sets the highest bit of those of eight bytes that are a quote, a backslash or a control
+// character. Only the lowest is certain, as it may have borrowed from the bytes above it.
+func stopsIn(x uint64) uint64 {
+	quote := x ^ 0x02*ones // puts the quote right above the control characters, and nothing else below '!'
+	slash := x ^ '\\'*ones
+	return ((quote-0x21*ones)&^quote | (slash-ones)&^slash) & tops
+}
+
+// escaped gives what a letter behind a backslash stands for, 0 where that is not one letter's business.
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// hex4 reads the \uXXXX at i.
+func hex4(data []byte, i int) (rune, bool) {
+	if i+6 > len(data) || data[i] != '\\' || data[i+1] != 'u' {
+		return 0, false
+	}
+	var char rune
+	for _, c := range data[i+2 : i+6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		char = char<<4 | rune(c)
+	}
+	return char, true
+}
+
+// scanScalar checks a number, true, false or null.
+func scanScalar(data []byte, i int) int {
+	word := ""
+	switch data[i] {
+	case 't':
+		word = "true"
+	case 'f':
+		word = "false"
+	case 'n':
+		word = "null"
+	default:
+		return scanNumber(data, i)
+	}
+	if len(data)-i < len(word) || string(data[i:i+len(word)]) != word {
+		return ^i
+	}
+	return i + len(word)
+}
+
+func scanNumber(data []byte, i int) int {
+	if data[i] == '-' {
+		i++
+	}
+	whole := i
+	if i = skipDigits(data, i); i == whole || data[whole] == '0' && i > whole+1 {
+		return ^whole
+	}
+	if i < len(data) && data[i] == '.' {
+		fraction := i + 1
+		if i = skipDigits(data, fraction); i == fraction {
+			return ^i
+		}
+	}
+	if i < len(data) && data[i]|0x20 == 'e' {
+		exponent := i + 1
+		if exponent < len(data) && (data[exponent] == '+' || data[exponent] == '-') {
+			exponent++
+		}
+		if i = skipDigits(data, exponent); i == exponent {
+			return ^i
+		}
+	}
+	return i
+}
+
+func skipDigits(data []byte, i int) int {
+	for i < len(data) && data[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}

@@ -1,0 +1,105 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// Text is the value of a JSON string, "" for any other JSON value. Invalid UTF-8 in it is replaced, byte
+// for byte, as encoding/json does.
+func Text(value []byte) string {
+	inner := inside(value)
+	if len(inner) == 0 {
+		return ""
+	}
+	if isPlain(inner) {
+		return string(inner)
+	}
+	text := appendText(make([]byte, 0, len(inner)), inner)
+	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- nobody else has the bytes
+}
+
+// AppendText appends [Text] of a JSON value to dst.
+func AppendText(dst, value []byte) []byte { return appendText(dst, inside(value)) }
+
+// inside is what stands between a string's quotes, nothing for any other value.
+func inside(value []byte) []byte {
+	if len(value) < 2 || value[0] != '"' {
+		return nil
+	}
+	return value[1 : len(value)-1]
+}
+
+// isPlain says whether a string means what stands in it.
+func isPlain(inner []byte) bool { return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) }
+
+// appendText copies eight bytes at a time and goes on where an escape begins: there is room, since what
+// is written is never longer than what was read.
+func appendText(dst, inner []byte) []byte {
+	dst = slices.Grow(dst, len(inner))
+	out := dst[len(dst) : len(dst)+len(inner)]
+	n, i, high := 0, 0, uint64(0) // written, read, and all bits seen
+	for i < len(inner) {
+		if i+8 <= len(inner) {
+			x := binary.LittleEndian.Uint64(inner[i:])
+			binary.LittleEndian.PutUint64(out[n:], x)
+			high |= x
+			slash := x ^ '\\'*ones
+			run := bits.TrailingZeros64((slash-ones)&^slash&tops) / 8 // 8 where there is none
+			n, i = n+run, i+run
+			if run == 8 {
+				continue
+			}
+		}
+		c := inner[i]
+		if c != '\\' || i+1 == len(inner) {
+			high |= uint64(c)
+			out[n] = c
+			n, i = n+1, i+1
+			continue
+		}
+		if c = escaped[inner[i+1]]; c != 0 {
+			out[n] = c
+			n, i = n+1, i+2
+			continue
+		}
+		char, length := unicodeEscape(inner, i)
+		n += utf8.EncodeRune(out[n:], char)
+		i += length
+	}
+	if out = out[:n]; high&tops != 0 && !utf8.Valid(out) {
+		return appendReplaced(dst, bytes.Clone(out))
+	}
+	return dst[:len(dst)+n]
+}
+
+// unicodeEscape reads the \uXXXX at i, or two of them that make one character, and says how long that is.
+func unicodeEscape(data []byte, i int) (rune, int) {
+	char, ok := hex4(data, i)
+	if !ok { // which is not valid JSON
+		return '?', 2
+	}
+	if !utf16.IsSurrogate(char) {
+		return char, 6
+	}
+	low, _ := hex4(data, i+6)
+	if char = utf16.DecodeRune(char, low); char == utf8.RuneError {
+		return char, 6
+	}
+	return char, 12
+}
+
+// appendReplaced replaces each byte that belongs to no character.
+func appendReplaced(dst, text []byte) []byte {
+	for len(text) > 0 {
+		char, size := utf8.DecodeRune(text)
+		dst = utf8.AppendRune(dst, char)
+		text = text[size:]
+	}
+	return dst
+}
