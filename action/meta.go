@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"maps"
 	"sync"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Meta is a call's ctx.meta: what the caller sent, kept as raw JSON until somebody looks, and what
@@ -40,13 +42,21 @@ func (m *Meta) Get(key string, target any) bool {
 		data, err := json.Marshal(v)
 		return err == nil && json.Unmarshal(data, target) == nil
 	}
-	if m.fields == nil && m.raw != nil {
-		if json.Unmarshal(m.raw, &m.fields) != nil {
+	v, ok := m.find(key)
+	return ok && json.Unmarshal(v, target) == nil
+}
+
+// find looks for a key in what the caller sent. Of a repeated one the last counts.
+func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
+	if m.fields == nil && len(m.raw) > len("{}") {
+		m.fields = map[string]json.RawMessage{}
+		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields[string(name)] = value })
+		if err != nil {
 			m.raw, m.fields = nil, nil
 		}
 	}
-	v, ok := m.fields[key]
-	return ok && json.Unmarshal(v, target) == nil
+	value, ok = m.fields[key]
+	return value, ok
 }
 
 // String returns the string under a key, or "".

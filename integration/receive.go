@@ -305,7 +305,7 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 // decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers. Of names
 // that differ in case only, the one that is lower-case already counts.
 func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
-	headers := make(map[string]string, 16)
+	headers := make(map[string]string, 14) // as many as a table of 16 takes
 	var fault error
 	err := rawjson.Members(raw, func(name, value []byte) {
 		lower := strings.ToLower(string(name))
