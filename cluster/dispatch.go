@@ -11,12 +11,19 @@ import (
 // pace is what is known of how long an action takes: an exponential mean of its last calls.
 type pace struct{ mean atomic.Int64 }
 
-// brief is the time up to which an action counts as over in no time.
-const brief = 50 * time.Microsecond
+const (
+	// brief is the time up to which an action counts as over in no time.
+	brief = 50 * time.Microsecond
+	// waitless is by how much longer an action may take whose results come later: it computes, and waits for nothing.
+	waitless = 5
+)
 
 func (p *pace) isBrief() bool { return p.mean.Load() < int64(brief) }
 
-func (p *pace) took(d time.Duration) {
+func (p *pace) took(d time.Duration, later bool) {
+	if later {
+		d /= waitless
+	}
 	mean := p.mean.Load()
 	if mean == 0 {
 		mean = int64(d)

@@ -158,16 +158,20 @@ func TestTheLaneUnderLoadLosesNothing(t *testing.T) {
 func TestAnActionIsBriefAsLongAsItsCallsAre(t *testing.T) {
 	var p pace
 	require.True(t, p.isBrief(), "as long as nobody knows better")
-	p.took(time.Microsecond)
+	p.took(time.Microsecond, false)
 	require.True(t, p.isBrief())
 	for range 3 {
-		p.took(time.Millisecond)
+		p.took(time.Millisecond, false)
 	}
 	require.False(t, p.isBrief())
 	for range 100 {
-		p.took(time.Microsecond)
+		p.took(time.Microsecond, false)
 	}
 	require.True(t, p.isBrief(), "again")
+	for range 100 {
+		p.took(2*brief, true)
+	}
+	require.True(t, p.isBrief(), "it computes, and waits for nothing")
 }
 
 func TestABulkhead(t *testing.T) {

@@ -151,7 +151,8 @@ func (l *Link) run(ctx context.Context, req *action.Request, local *localAction)
 		if r := recover(); r != nil {
 			result, err = nil, l.panicked(req, r)
 		}
-		local.pace.took(time.Since(started))
+		_, later := result.(*action.Later)
+		local.pace.took(time.Since(started), later)
 		if local.bulkhead != nil {
 			result, err = action.Then(result, err, func(result any, err error) (any, error) {
 				local.bulkhead.leave()

@@ -1,15 +1,12 @@
-//go:build chaos
+//go:build slow || chaos
 
 package chaos_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,35 +77,10 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 	}
 }
 
-// number reads a whole number from the environment.
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err, name)
-	return n
-}
-
-// TestChaos is the long form: make chaos SEED=n RATE=n SECONDS=n.
-func TestChaos(t *testing.T) {
-	if os.Getenv("CHAOS_SEED") == "" {
-		t.Skip("the long form is run by make chaos")
-	}
-	report := trial{
-		seed: uint64(number(t, "CHAOS_SEED", 1)), rate: number(t, "CHAOS_RATE", 500), length: time.Duration(number(t, "CHAOS_SECONDS", 200)) * time.Second,
-		faults: faults(10 * time.Second),
-	}.run(t)
-	fmt.Print(report)
-	require.Empty(t, report.Violations)
-}
-
 // TestShortChaos is the short form, for every change: the faults that have told most.
 func TestShortChaos(t *testing.T) {
 	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, PostgreSQL away, bot throttles"
-	report := trial{seed: 1, rate: 100, length: 45 * time.Second, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
+	report := trial{seed: 1, rate: 100, length: 30 * time.Second, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
 	require.Empty(t, report.Violations)
 }
 

@@ -1,4 +1,4 @@
-//go:build chaos
+//go:build slow || chaos
 
 package chaos_test
 
