@@ -95,7 +95,7 @@ type stored = func(ctx context.Context) (duplicate bool, err error)
 
 // publish encodes an event and hands it over.
 func (s *platformService) publish(req *action.Request, ch *Channel, outcome, key string, event any) stored {
-	payload, err := json.Marshal(event)
+	payload, err := encodeEvent(event)
 	if err != nil {
 		err = permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
 		return func(context.Context) (bool, error) { return false, err }
