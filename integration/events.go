@@ -98,6 +98,11 @@ type settled = func(duplicate bool, err error)
 // publish encodes an event and hands it over.
 func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, event any, then settled) {
 	payload, err := json.Marshal(event)
+	s.handOn(ctx, req, ch, outcome, key, header, payload, err, then)
+}
+
+// handOn hands an event over that has been encoded, or not.
+func (s *platformService) handOn(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, payload []byte, err error, then settled) {
 	if err != nil {
 		then(false, permanent{fmt.Errorf("encode the %s event: %w", outcome, err)})
 		return

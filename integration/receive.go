@@ -146,9 +146,9 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 		}
 		m := b.messages[i]
 		m.Platform = b.webhook.Platform
-		event := &receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: now}
+		payload, err := encodeReceived(&receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: now})
 		b.open.Add(1)
-		s.publish(ctx, req, ch, received, dedupKey(&m), header, event, func(duplicate bool, err error) {
+		s.handOn(ctx, req, ch, received, dedupKey(&m), header, payload, err, func(duplicate bool, err error) {
 			b.ends[i] = end{duplicate, err}
 			settled()
 		})

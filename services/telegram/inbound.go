@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -14,36 +17,54 @@ import (
 // Where a field has an unexpected type, or the update is of a kind that is not modelled, the message is of
 // TypeUnsupported and tells what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	var u update
-	// An UnmarshalTypeError leaves out the field that it is about; all others are read.
-	typeErr := json.Unmarshal(w.Payload, &u)
+	u, typeErr := decodeUpdate(w.Payload)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err
 	}
-	blank := integration.Message{
-		To:        integration.Party{ID: botID(w.Channel.Credentials[fieldToken])},
-		Timestamp: w.Timestamp.UnixMilli(),
-		DedupKey:  decimal(id),
-		Metadata:  map[string]any{"updateId": id},
+	blank := func() integration.Message {
+		metadata := make(map[string]any, 8) // nearly none has more
+		metadata["updateId"] = id
+		return integration.Message{
+			To:        integration.Party{ID: botID(w.Channel.Credentials[fieldToken])},
+			Timestamp: w.Timestamp.UnixMilli(),
+			DedupKey:  decimal(id),
+			Metadata:  metadata,
+		}
 	}
 	var messages []integration.Message
 	switch {
 	case typeErr != nil:
-		messages = u.unsupported(blank, w.Payload, "a field has an unexpected type")
+		messages = u.unsupported(blank(), w.Payload, "a field has an unexpected type")
 	default:
-		if messages = u.normalize(blank, w.Payload); len(messages) == 0 {
-			messages = u.unsupported(blank, w.Payload, "")
+		if messages = u.normalize(blank(), w.Payload); len(messages) == 0 {
+			messages = u.unsupported(blank(), w.Payload, "")
 		}
 	}
 	number(messages)
 	return messages, nil
 }
 
+// asV1 has updates read as encoding/json reads them.
+var asV1 = jsonv2.JoinOptions(
+	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsonv1.MergeWithLegacySemantics(true),
+	jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true),
+)
+
+// decodeUpdate reads an update, and a second time where something in it has an unexpected type: that field is left
+// out then, and all others are read.
+func decodeUpdate(payload []byte) (*update, error) {
+	var u update
+	if jsonv2.Unmarshal(payload, &u, asV1) == nil {
+		return &u, nil
+	}
+	var rest update
+	err := json.Unmarshal(payload, &rest)
+	return &rest, err
+}
+
 // normalize reads the kinds of updates that are modelled; none for any other.
-func (u *update) normalize(blank integration.Message, payload json.RawMessage) []integration.Message {
-	m := blank
-	m.Metadata = maps.Clone(blank.Metadata)
+func (u *update) normalize(m integration.Message, payload json.RawMessage) []integration.Message {
 	known := true
 	switch msg, edited := u.message(); {
 	case msg != nil:

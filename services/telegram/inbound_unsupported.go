@@ -12,7 +12,6 @@ import (
 // unsupported makes the message that stands for an update which is not modelled, or cannot be read: what
 // Telegram calls it, and the update as it came.
 func (u *update) unsupported(m integration.Message, payload json.RawMessage, reason string) []integration.Message {
-	m.Metadata = maps.Clone(m.Metadata)
 	kind, body := firstOf(payload, isUpdateID)
 	switch msg, edited := u.message(); {
 	case msg != nil:

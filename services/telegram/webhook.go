@@ -1,7 +1,6 @@
 package telegram
 
 import (
-	"encoding/json"
 	"strconv"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -14,11 +13,13 @@ const proofHeader = "x-telegram-bot-api-secret-token"
 
 // ValidateWebhook checks that the payload is an update.
 func (*platform) ValidateWebhook(w *integration.Webhook) error {
-	var id json.RawMessage
-	malformed := rawjson.Members(w.Payload, func(name, value []byte) {
-		if string(name) == "update_id" {
-			id = value
+	var id []byte
+	malformed := rawjson.Walk(w.Payload, func(name, value []byte) (more bool) {
+		if string(name) != "update_id" {
+			return true
 		}
+		id = value
+		return false
 	})
 	if malformed != nil {
 		id = nil
@@ -28,7 +29,7 @@ func (*platform) ValidateWebhook(w *integration.Webhook) error {
 }
 
 // updateID reads the one field that every update has; without it there is no telling updates apart.
-func updateID(raw json.RawMessage) (int64, error) {
+func updateID(raw []byte) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
 		return 0, &integration.Error{
