@@ -14,12 +14,10 @@ const proofHeader = "x-telegram-bot-api-secret-token"
 // ValidateWebhook checks that the payload is an update.
 func (*platform) ValidateWebhook(w *integration.Webhook) error {
 	var id []byte
-	malformed := rawjson.Walk(w.Payload, func(name, value []byte) (more bool) {
-		if string(name) != "update_id" {
-			return true
+	malformed := rawjson.Members(w.Payload, func(name, value []byte) {
+		if string(name) == "update_id" {
+			id = value
 		}
-		id = value
-		return false
 	})
 	if malformed != nil {
 		id = nil
