@@ -250,7 +250,7 @@ func (a *Archive) Replay(ctx context.Context, name string, q Query) (int, error)
 	count := 0
 	err := a.Each(ctx, name, q, func(r *Record) error {
 		header := replayed(r)
-		if _, err := a.p.publish(r.Subject, uuid.NewString(), header, r.Payload)(ctx); err != nil {
+		if err := a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), header, r.Payload); err != nil {
 			return err
 		}
 		count++
@@ -291,8 +291,7 @@ func (a *Archive) Revive(ctx context.Context, queue string, q Query) (int, error
 		}
 		header[headerReplayedGroup] = []string{r.OriginalGroup()}
 		id := fmt.Sprintf("replay:%s:%d:%d", r.Stream, r.Sequence, r.Time.UnixNano())
-		_, err = a.p.publish(subject, id, header, r.Payload)(ctx)
-		return true, err
+		return true, a.p.store(ctx, a.p.route(subject), id, header, r.Payload)
 	})
 	return count, errors.Join(append(faults, err)...)
 }

@@ -101,11 +101,11 @@ func (b *bench) consume(sub events.Subscription) *events.Consumer {
 	return consumeWith(b.t, b.Publisher, sub)
 }
 
-func consumeWith(t *testing.T, p *events.Publisher, sub events.Subscription) *events.Consumer {
-	t.Helper()
-	c, err := p.Consume(t.Context(), sub)
-	require.NoError(t, err)
-	t.Cleanup(func() {
+func consumeWith(tb testing.TB, p *events.Publisher, sub events.Subscription) *events.Consumer {
+	tb.Helper()
+	c, err := p.Consume(tb.Context(), sub)
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = c.Stop(ctx) // a test of a broken one knows why

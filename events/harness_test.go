@@ -1,9 +1,11 @@
 package events_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ const (
 
 // bench is a publisher on a NATS server of its own.
 type bench struct {
-	t    *testing.T
+	t    testing.TB
 	opts *server.Options
 	srv  *server.Server
 	js   jetstream.JetStream // to look behind the publisher's back
@@ -41,26 +43,26 @@ type bench struct {
 	*events.Publisher
 }
 
-func newBench(t *testing.T, change ...func(*server.Options, *events.Options)) *bench {
-	t.Helper()
+func newBench(tb testing.TB, change ...func(*server.Options, *events.Options)) *bench {
+	tb.Helper()
 	log, logs := test.NewNullLogger()
-	b := &bench{t: t, log: logrus.NewEntry(log), logs: logs, opts: &server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	b := &bench{t: tb, log: logrus.NewEntry(log), logs: logs, opts: &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true,
 	}}
 	opts := events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log}
 	for _, c := range change {
 		c(b.opts, &opts)
 	}
 	b.start()
-	t.Cleanup(b.stop)
+	tb.Cleanup(b.stop)
 	b.opts.Port = b.srv.Addr().(*net.TCPAddr).Port // a restarted server is found where it was
 
 	b.nc = b.connect(nats.ReconnectBufSize(-1))
 	var err error
 	b.js, err = jetstream.New(b.connect())
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	b.Publisher, err = events.New(b.nc, opts)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
@@ -100,6 +102,38 @@ func (b *bench) ensure(names ...string) {
 // publish stores an event or says why not.
 func (b *bench) publish(id, payload string) error {
 	return b.Store(b.t.Context(), name, id, nil, []byte(payload))
+}
+
+// parcel is an event that has been handed over.
+type parcel struct {
+	t    testing.TB
+	done chan struct{} // closed when it is settled
+
+	duplicate bool
+	err       error
+	times     atomic.Int32 // how often it has been settled
+}
+
+func (b *bench) handOver(ctx context.Context, name, id string, payload []byte) *parcel {
+	p := &parcel{t: b.t, done: make(chan struct{})}
+	b.Publish(ctx, name, id, nil, payload, func(duplicate bool, err error) {
+		if p.times.Add(1) == 1 {
+			p.duplicate, p.err = duplicate, err
+			close(p.done)
+		}
+	})
+	return p
+}
+
+// wait gives what became of it.
+func (p *parcel) wait() (duplicate bool, err error) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(generous):
+		require.Fail(p.t, "an event was not settled")
+	}
+	return p.duplicate, p.err
 }
 
 func (b *bench) create(config jetstream.StreamConfig) {

@@ -10,13 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	// ackWait is how long an ack may take before the event is published again, under the same id.
-	ackWait = 2 * time.Second
-	// retryWait is the pause before that when the server could not be reached at all.
-	retryWait = 100 * time.Millisecond
-)
-
 // Error says why an event is not stored.
 type Error struct {
 	Subject string
@@ -35,74 +28,58 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent is [Error.Rejected], for those who know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish hands an event over and returns at once; events are stored in the order of the calls, also where some are lost with a
-// connection and handed over again, but for the first ones of a name that [Publisher.Ensure] has not been called for:
-// await sees to their stream.
-// await waits for the server's ack, and publishes the event again where that is lost, until
-// [Options.Timeout] or ctx is over. msgID names the event: inside the stream's duplicate window a
-// second one of the same id is acknowledged as a duplicate and not stored. Errors are *Error.
-func (p *Publisher) Publish(name, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error)) {
-	return p.publish(p.Subject(name), msgID, header, payload)
+// Publish hands an event over and returns at once; events are stored in the order of the calls, also where some are lost
+// with a connection and handed over again, but for the first ones of a name that [Publisher.Ensure] has not been called for:
+// their stream has to be made. Where the server's ack is lost the event is published again, until [Options.Timeout] or ctx
+// is over; that is looked at now and then only. msgID names the event: inside the stream's duplicate window a second one of
+// the same id is acknowledged as a duplicate and not stored.
+//
+// settled is called once, when the event is durable or given up, from any goroutine, usually the one that reads the acks: it
+// must not block. It may be called before Publish returns. Errors are *Error. header and payload must not change until then;
+// header is not changed here either, and does not hold the id.
+func (p *Publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error)) {
+	p.publish(ctx, p.named(name), msgID, header, payload, settled)
 }
 
-// Store is [Publisher.Publish] for who waits at once.
+// Store is [Publisher.Publish] for who waits: not longer than ctx.
 func (p *Publisher) Store(ctx context.Context, name, msgID string, header map[string][]string, payload []byte) error {
-	_, err := p.Publish(name, msgID, header, payload)(ctx)
-	return err
+	return p.store(ctx, p.named(name), msgID, header, payload)
 }
 
-func (p *Publisher) publish(subject, msgID string, header map[string][]string, payload []byte) (await func(ctx context.Context) (duplicate bool, err error)) {
-	msg := nats.NewMsg(subject)
-	msg.Data = payload
-	for k, v := range header {
-		msg.Header[k] = v // not Set: the adapter's names, such as $requestID, are case-sensitive
-	}
-	msg.Header[jetstream.MsgIDHeader] = []string{msgID}
-	f := p.depart(msg, time.Now().Add(p.opts.Timeout))
-	return func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithDeadline(ctx, f.deadline)
-		defer cancel()
-		return p.await(ctx, f)
-	}
-}
-
-// recovered gets ready for another attempt, and says whether there is time for one.
-func (p *Publisher) recovered(ctx context.Context, subject string, err error) bool {
-	entry := p.log.WithError(err).WithField("subject", subject)
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		// It is a new name, somebody deleted the stream, or the server is still restoring it.
-		e := p.ensure(ctx, subject)
-		if e == nil {
-			return true
-		}
-		entry = entry.WithField("stream", e.Error())
-	}
-	entry.Debug("event not acknowledged, publishing again")
-	pause := time.NewTimer(retryWait)
-	defer pause.Stop()
+func (p *Publisher) store(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte) error {
+	done := make(chan error, 1)
+	token := p.publish(ctx, r, msgID, header, payload, func(_ bool, err error) { done <- err })
 	select {
-	case <-pause.C:
-		return true
+	case err := <-done:
+		return err
 	case <-ctx.Done():
-		return false
+		p.abandon(token, ctx.Err())
+		return <-done
 	}
 }
 
-func acked(ctx context.Context, future jetstream.PubAckFuture) (duplicate bool, err error) {
-	select {
-	case ack := <-future.Ok():
-		return ack.Duplicate, nil
-	case err := <-future.Err():
-		return false, err
-	case <-ctx.Done():
-		return false, ctx.Err()
+// publish gives the token of what is under way.
+func (p *Publisher) publish(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error)) (token uint64) {
+	now := time.Now()
+	f := &flight{route: r, msgID: msgID, header: header, payload: payload, settled: settled, ctx: ctx, deadline: now.Add(p.opts.Timeout)}
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(f.deadline) {
+		f.deadline = deadline
 	}
+	if end := f.end(now); end != nil {
+		settled(false, f.failure(end))
+		return 0
+	}
+	token, ok := p.depart(f, now)
+	if !ok {
+		settled(false, f.failure(nil))
+	}
+	return token
 }
 
 // rejected says whether an event can never be stored as it is: it is larger than the server or the
-// stream takes.
+// stream takes, or a name in it means nothing to them.
 func rejected(err error) bool {
 	const messageTooLarge = 10054 // JSStreamMessageExceedsMaximumErr of nats-server
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == messageTooLarge
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && api.ErrorCode == messageTooLarge
 }

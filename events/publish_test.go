@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,17 +70,17 @@ func TestEventsAreStoredInTheOrderOfTheCalls(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	var want []string
-	var awaits []func(context.Context) (bool, error)
+	var sent []*parcel
 	for i := range 300 {
 		want = append(want, fmt.Sprint("m", i))
-		awaits = append(awaits, b.Publish(name, want[i], nil, nil))
+		sent = append(sent, b.handOver(t.Context(), name, want[i], nil))
 	}
-	for _, await := range awaits {
-		duplicate, err := await(t.Context())
+	for _, p := range sent {
+		duplicate, err := p.wait()
 		require.NoError(t, err)
 		require.False(t, duplicate)
 	}
-	duplicate, err := b.Publish(name, want[0], nil, nil)(t.Context())
+	duplicate, err := b.handOver(t.Context(), name, want[0], nil).wait()
 	require.NoError(t, err)
 	require.True(t, duplicate, "a second one of the same id")
 	require.Equal(t, want, b.stored(stream))
@@ -134,12 +133,12 @@ func TestAnEventWithoutAServerIsGivenUpForGood(t *testing.T) {
 func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
-	before := b.Publish(name, "before", nil, nil)
+	before := b.handOver(t.Context(), name, "before", nil)
 	b.stop()
-	during := b.Publish(name, "during", nil, nil)
+	during := b.handOver(t.Context(), name, "during", nil)
 	b.start()
-	for _, await := range []func(context.Context) (bool, error){before, during} {
-		_, err := await(t.Context())
+	for _, p := range []*parcel{before, during} {
+		_, err := p.wait()
 		require.NoError(t, err)
 	}
 	require.ElementsMatch(t, []string{"before", "during"}, b.stored(stream))
@@ -150,12 +149,12 @@ func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
-	await := b.Publish(name, "m1", nil, nil)
+	p := b.handOver(ctx, name, "m1", nil)
 	cancel()
-	_, err := await(ctx)
+	_, err := p.wait()
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Eventually(t, func() bool { return b.Pending() == 0 }, generous, 10*time.Millisecond, "an ack that never comes is forgotten")
+	require.Zero(t, b.Pending(), "an ack that never comes is forgotten")
 }
 
 func TestTheFirstEventOfANameMakesItsStreamWhoeverElseListens(t *testing.T) {
@@ -187,17 +186,17 @@ func TestWhatWasHandedOverWhileTheServerWasAwayIsStoredBeforeWhatCameLater(t *te
 	b.ensure(name)
 	b.stop()
 	require.Eventually(t, func() bool { return !b.nc.IsConnected() }, generous, time.Millisecond)
-	var awaits []func(context.Context) (bool, error)
+	var sent []*parcel
 	for i := range 3 {
-		awaits = append(awaits, b.Publish(name, fmt.Sprint("early-", i), nil, []byte("x")))
+		sent = append(sent, b.handOver(t.Context(), name, fmt.Sprint("early-", i), []byte("x")))
 	}
 	b.start()
 	b.reconnected()
 	for i := range 3 {
-		awaits = append(awaits, b.Publish(name, fmt.Sprint("late-", i), nil, []byte("x")))
+		sent = append(sent, b.handOver(t.Context(), name, fmt.Sprint("late-", i), []byte("x")))
 	}
-	for _, await := range slices.Backward(awaits) { // whoever is first in asking
-		_, err := await(t.Context())
+	for _, p := range sent {
+		_, err := p.wait()
 		require.NoError(t, err)
 	}
 	require.Equal(t, strings.Fields("early-0 early-1 early-2 late-0 late-1 late-2"), b.stored(stream))
@@ -206,11 +205,14 @@ func TestWhatWasHandedOverWhileTheServerWasAwayIsStoredBeforeWhatCameLater(t *te
 func TestWhatNeverComesDownHoldsUpNobody(t *testing.T) {
 	b := newBench(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
 	b.ensure(name)
-	tooLarge := b.Publish(name, "large", nil, make([]byte, 4<<10))
-	nowhere := b.Publish("no.stream.yet", "first", nil, []byte("x"))
+	tooLarge := b.handOver(t.Context(), name, "large", make([]byte, 4<<10))
+	misnamed := make(chan error, 1)
+	b.Publish(t.Context(), name, "misnamed", map[string][]string{"a:b": {"c"}}, nil, func(_ bool, err error) { misnamed <- err })
+	nowhere := b.handOver(t.Context(), "no.stream.yet", "first", []byte("x"))
 	require.NoError(t, b.publish("small", "x"))
-	_, err := tooLarge(t.Context())
-	require.Error(t, err)
-	_, err = nowhere(t.Context())
+	_, err := tooLarge.wait()
+	requireError(t, err, true)
+	requireError(t, <-misnamed, true)
+	_, err = nowhere.wait()
 	require.NoError(t, err)
 }

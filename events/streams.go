@@ -32,30 +32,41 @@ type Options struct {
 
 // Publisher stores events, and is the way to consume and to look at what is stored. Safe for concurrent use.
 type Publisher struct {
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	opts  Options
-	log   *logrus.Entry
-	known sync.Map // subjects that have had a stream
-	seen  sync.Map // streams that have been inspected
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	opts   Options
+	log    *logrus.Entry
+	names  sync.Map // of events, to their *route
+	routes sync.Map // the same by their subject
+	seen   sync.Map // streams that have been inspected
 
+	acks    string // begins the subjects of acks; the token of an event follows
 	flights flights
 }
 
-// maxPending is how many events may wait for their acks at once. Beyond it publishing stalls, and
-// then fails for a retry.
+// maxPending is how many events may wait for their acks at once. Those beyond wait to be handed over.
 const maxPending = 32768
 
 // New returns a publisher on a connection that stays the caller's. The connection must not buffer
 // what is published while it is down (nats.ReconnectBufSize(-1)): an event that was given up must
 // not be delivered later.
 func New(nc *nats.Conn, opts Options) (*Publisher, error) {
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(ackWait))
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	opts.CheckInterval = cmp.Or(opts.CheckInterval, 10*time.Second)
-	return &Publisher{nc: nc, js: js, opts: opts, log: opts.Log}, nil
+	p := &Publisher{nc: nc, js: js, opts: opts, log: opts.Log, acks: nc.NewInbox() + "."}
+	p.flights.byToken, p.flights.msg.Header = map[uint64]*flight{}, nats.Header{}
+	p.flights.losses = nc.StatusChanged(nats.RECONNECTING)
+	sub, err := nc.Subscribe(p.acks+"*", p.acknowledged)
+	if err == nil {
+		err = sub.SetPendingLimits(-1, -1) // their number is bounded by what is under way
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for acks: %w", err)
+	}
+	return p, nil
 }
 
 // Subject is where events of a name are published.
@@ -66,6 +77,21 @@ func subject(prefix, name string) string {
 		return name
 	}
 	return prefix + "." + name
+}
+
+// named is the route of a name.
+func (p *Publisher) named(name string) *route {
+	if r, ok := p.names.Load(name); ok {
+		return r.(*route)
+	}
+	r := p.route(p.Subject(name))
+	p.names.Store(name, r)
+	return r
+}
+
+func (p *Publisher) route(subject string) *route {
+	r, _ := p.routes.LoadOrStore(subject, &route{subject: subject})
+	return r.(*route)
 }
 
 func streamName(subject string) string { return strings.ReplaceAll(subject, ".", "_") }
@@ -83,11 +109,15 @@ func (p *Publisher) Ensure(ctx context.Context, names ...string) error {
 }
 
 func (p *Publisher) ensure(ctx context.Context, subject string) error {
-	err := p.makeStream(ctx, subject)
-	if err == nil {
-		p.known.Store(subject, true)
+	if err := p.makeStream(ctx, subject); err != nil {
+		return err
 	}
-	return err
+	r := p.route(subject)
+	p.flights.mu.Lock()
+	defer p.flights.mu.Unlock()
+	r.known, r.open = true, true
+	p.handOver(time.Now()) // at once: what has waited goes before what is new
+	return nil
 }
 
 func (p *Publisher) makeStream(ctx context.Context, subject string) error {

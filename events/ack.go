@@ -1,0 +1,92 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// statusHeader and noResponders are how a server says that nobody listens to a subject.
+const (
+	statusHeader = "Status"
+	noResponders = "503"
+)
+
+// answer reads what came for an event: an ack, or why there is none.
+func answer(m *nats.Msg) (duplicate bool, err error) {
+	if len(m.Data) == 0 && m.Header.Get(statusHeader) == noResponders {
+		return false, jetstream.ErrNoStreamResponse
+	}
+	return parseAck(m.Data)
+}
+
+// parseAck reads a stream's ack. The usual one is read in the very form that nats-server writes, anything else as JSON.
+func parseAck(data []byte) (duplicate bool, err error) {
+	if duplicate, ok := usualAck(data); ok {
+		return duplicate, nil
+	}
+	var ack struct {
+		Stream    string              `json:"stream"`
+		Sequence  uint64              `json:"seq"`
+		Duplicate bool                `json:"duplicate"`
+		Error     *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(data, &ack); {
+	case err != nil:
+		return false, jetstream.ErrInvalidJSAck
+	case ack.Error != nil:
+		return false, ack.Error
+	case ack.Stream == "":
+		return false, jetstream.ErrInvalidJSAck
+	}
+	return ack.Duplicate, nil
+}
+
+// usualAck is {"stream":"S","seq":1}, with "domain" before the number or "duplicate" after it.
+func usualAck(data []byte) (duplicate, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	if !ok {
+		return false, false
+	}
+	if rest, ok = plainText(rest); !ok {
+		return false, false
+	}
+	if domain, has := bytes.CutPrefix(rest, []byte(`,"domain":"`)); has {
+		if rest, ok = plainText(domain); !ok {
+			return false, false
+		}
+	}
+	if rest, ok = bytes.CutPrefix(rest, []byte(`,"seq":`)); !ok {
+		return false, false
+	}
+	digits := 0
+	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
+		digits++
+	}
+	if digits == 0 || digits > 19 || rest[0] == '0' { // 19 fit into 64 bits, whichever they are
+		return false, false
+	}
+	switch string(rest[digits:]) {
+	case `}`:
+		return false, true
+	case `,"duplicate": true}`:
+		return true, true
+	default:
+		return false, false
+	}
+}
+
+// plainText cuts off the rest of a JSON string that is not empty and reads as it is written.
+func plainText(data []byte) (rest []byte, ok bool) {
+	for i, c := range data {
+		switch {
+		case c == '"':
+			return data[i+1:], i > 0
+		case c < ' ' || c == '\\' || c >= 0x80:
+			return nil, false
+		}
+	}
+	return nil, false
+}
