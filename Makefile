@@ -35,7 +35,7 @@ servers: ## Install the database servers that the tests start, where they are mi
 .PHONY: test-race
 test-race: ## Run all tests, the slow ones too, in random order under the race detector
 	go test -tags slow -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /test/)
-	go test -tags slow -race -shuffle=on -timeout 15m ./test/... # which have clusters of processes to themselves
+	go test -p 1 -tags slow -race -shuffle=on -timeout 15m ./test/... # which have the machine to themselves
 
 .PHONY: interop
 interop: ## Show the matrix of behaviours against real Node brokers of both lines

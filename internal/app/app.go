@@ -251,6 +251,7 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	if err != nil {
 		return err
 	}
+	releaseStartup()
 	select {
 	case <-ctx.Done():
 		n.log.Info("stopping")

@@ -24,6 +24,7 @@ type trial struct {
 	length time.Duration // of the posting
 	plant  string        // of plantednode; "" runs nodes as users have them
 	faults []fault
+	settle time.Duration // what consumers, sends and spools may take after the last fault
 }
 
 // run lets everything happen and gives the verdict.
@@ -48,14 +49,14 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	defer func() { endPosting(); endLife(); <-posts; <-sends }()
 
 	wreck(t, posting, w, tr.faults, rand.New(rand.NewPCG(tr.seed, 0)), current, disturbed)
-	overtime := time.AfterFunc(settleWithin, endLife)
+	overtime := time.AfterFunc(tr.settle, endLife)
 	defer overtime.Stop()
 	<-posts
 	<-sends
 	for _, node := range w.nodes {
 		require.False(t, node.Exited(), "%s ended by itself:\n%s", node.id, tail(node.Log()))
 	}
-	report := w.judge(t, journal)
+	report := w.judge(t, journal, tr.settle)
 	t.Logf("seed %d, %d webhooks/s asked for, %.0f/s posted\n%s", tr.seed, tr.rate, float64(len(journal.Webhooks()))/tr.length.Seconds(), report)
 	return report
 }
@@ -80,7 +81,7 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 // TestShortChaos is the short form, for every change: the faults that have told most.
 func TestShortChaos(t *testing.T) {
 	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, PostgreSQL away, bot throttles"
-	report := trial{seed: 1, rate: 100, length: 30 * time.Second, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
+	report := trial{seed: 1, rate: 100, length: 30 * time.Second, settle: 45 * time.Second, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
 	require.Empty(t, report.Violations)
 }
 
@@ -100,8 +101,9 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"claim": {"bot throttles", chaos.PromiseSettled},
 	} {
 		t.Run(plant, func(t *testing.T) {
+			t.Parallel()
 			list := only(faults(time.Second), strings.Split(test.faults, ", ")...)
-			report := trial{seed: 1, rate: 50, length: 10 * time.Second, plant: plant, faults: list}.run(t)
+			report := trial{seed: 1, rate: 50, length: 10 * time.Second, settle: 10 * time.Second, plant: plant, faults: list}.run(t)
 			if test.want == "" {
 				require.Empty(t, report.Violations)
 			} else {

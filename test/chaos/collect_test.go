@@ -26,10 +26,6 @@ const (
 	deadStream     = "hios_FAILED_MESSAGES"
 
 	headerSpooledAt = "x-spooled-at" // of events that a node kept on its disk meanwhile
-
-	// settleWithin is what consumers and spools may take after the last fault: an event whose consumer died comes again
-	// after 30 s, and again.
-	settleWithin = 100 * time.Second
 )
 
 // event is what is read of an event.
@@ -112,9 +108,9 @@ func read(ctx context.Context, js jetstream.JetStream, name string, each func(ev
 }
 
 // judge checks what is stored until all is well, or until nothing more can be expected to come.
-func (w *world) judge(t *testing.T, journal *chaos.Journal) *chaos.Report {
+func (w *world) judge(t *testing.T, journal *chaos.Journal, settle time.Duration) *chaos.Report {
 	t.Helper()
-	deadline := time.Now().Add(settleWithin)
+	deadline := time.Now().Add(settle)
 	var report *chaos.Report
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
