@@ -362,6 +362,7 @@ func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
 
 func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
@@ -388,6 +389,7 @@ func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 
 func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}

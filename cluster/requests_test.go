@@ -275,6 +275,7 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 
 func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		b.serve(wait, echo)
 		p := b.peer("a")
@@ -288,6 +289,7 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", wait))
 		p := b.peer("a")

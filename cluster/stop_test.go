@@ -40,6 +40,7 @@ func (p *peer) untilRefused(name string) {
 
 func TestAStopCostsNoCallerARequest(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		p := b.peer("a")
 		n := b.serve(echo, wait)
@@ -69,6 +70,7 @@ func TestAStopCostsNoCallerARequest(t *testing.T) {
 
 func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
 		b := newBench(t)
 		p := b.peer("a")
 		closed := make(chan struct{})

@@ -28,6 +28,7 @@ func packet(size int) (data, body []byte) {
 }
 
 func measure(b *testing.B, what string, data []byte, f func()) {
+	b.Helper()
 	b.Run(what+"-"+strconv.Itoa((len(data)+500)/1000)+"KB", func(b *testing.B) {
 		b.SetBytes(int64(len(data)))
 		b.ReportAllocs()
