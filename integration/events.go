@@ -121,20 +121,11 @@ func (s *platformService) handOn(ctx context.Context, req *action.Request, ch *C
 	}, then)
 }
 
-// waitFor waits for the end of a publishing.
-func waitFor(ctx context.Context, publish func(settled)) (duplicate bool, err error) {
-	type end struct {
-		duplicate bool
-		err       error
-	}
-	done := make(chan end, 1)
-	publish(func(duplicate bool, err error) { done <- end{duplicate, err} })
-	select {
-	case e := <-done:
-		return e.duplicate, e.err
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
+// waitFor waits for the end of a publishing. That comes with its context's at the latest, but for what the disk takes then.
+func waitFor(publish func(settled)) error {
+	done := make(chan error, 1)
+	publish(func(_ bool, err error) { done <- err })
+	return <-done
 }
 
 // plainEvent begins the names of the events of SDK 0.1.4.
@@ -189,7 +180,7 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	for k, v := range o.Header {
 		header[k] = []string{oneLine(v)}
 	}
-	_, err = waitFor(c, func(then settled) {
+	err = waitFor(func(then settled) {
 		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, then)
 	})
 	switch {
@@ -232,8 +223,7 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
-	_, err = waitFor(ctx, func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
-	return err
+	return waitFor(func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
 }
 
 // permanent marks an event that no repetition will make acceptable.

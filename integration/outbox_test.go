@@ -19,10 +19,19 @@ type shelf struct {
 	mu    sync.Mutex
 	ids   []string
 	holds bool
+	late  time.Duration // what the disk takes
 	err   error
 }
 
 func (s *shelf) Put(e spool.Event, kept func(error)) {
+	if s.late > 0 {
+		time.AfterFunc(s.late, func() { s.take(e, kept) })
+		return
+	}
+	s.take(e, kept)
+}
+
+func (s *shelf) take(e spool.Event, kept func(error)) {
 	s.mu.Lock()
 	if s.err == nil {
 		s.ids = append(s.ids, e.Key+" "+e.Name+" "+e.MsgID)
@@ -102,6 +111,16 @@ func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1500*time.Millisecond, time.Since(started), "for all messages together")
 		require.Len(t, s.ids, 2)
+	})
+}
+
+func TestASendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := withShelf(t)
+		b.platform.sending, b.runtime.Events, s.late = failing(), silent{b.events}, time.Second
+		_, err := b.send()
+		require.NoError(t, err)
+		require.Len(t, s.ids, 1, "a node that dies from here on loses nothing")
 	})
 }
 

@@ -312,7 +312,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	_, err := waitFor(ctx, func(then settled) {
+	err := waitFor(func(then settled) {
 		s.publish(ctx, req, ch, outcome, outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID), event, then)
 	})
 	if err != nil {
