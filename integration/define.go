@@ -3,7 +3,6 @@ package integration
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/claims"
-	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -228,6 +226,3 @@ func (s *platformService) logFor(req *action.Request, ch *Channel) *logrus.Entry
 	}
 	return s.log.WithFields(fields)
 }
-
-// text decodes a parameter that Params.Decode has found to be a string or absent.
-func text(raw json.RawMessage) string { return rawjson.Text(raw) }

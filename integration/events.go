@@ -12,7 +12,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
@@ -95,18 +94,8 @@ type failedEvent struct {
 // settled is told once that an event is stored, and whether it was before, or why it is not. It must not block.
 type settled = func(duplicate bool, err error)
 
-// publish encodes an event and hands it over.
-func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, event any, then settled) {
-	payload, err := json.Marshal(event)
-	s.handOn(ctx, req, ch, outcome, key, header, payload, err, then)
-}
-
-// handOn hands an event over that has been encoded, or not.
-func (s *platformService) handOn(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, payload []byte, err error, then settled) {
-	if err != nil {
-		then(false, permanent{fmt.Errorf("encode the %s event: %w", outcome, err)})
-		return
-	}
+// publish hands an event over.
+func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, payload []byte, then settled) {
 	if s.runtime.PlainEvents {
 		stored := then
 		then = func(duplicate bool, err error) {
@@ -142,17 +131,13 @@ func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch
 // go along: the rest may hold request headers and, with them, the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
 	meta := []byte{'{'}
-	for _, id := range [...]struct{ key, value string }{
-		{"channelId", channelID}, {"requestId", idOf(req, "requestId")}, {"tenantId", tenantID}, {"userId", idOf(req, "userId")},
+	for _, id := range [...]struct{ name, value string }{
+		{`"channelId":`, channelID}, {`"requestId":`, idOf(req, "requestId")}, {`"tenantId":`, tenantID}, {`"userId":`, idOf(req, "userId")},
 	} {
-		if id.value == "" {
-			continue
-		}
-		if len(meta) > 1 {
+		if len(meta) > 1 && id.value != "" {
 			meta = append(meta, ',')
 		}
-		meta = append(append(append(meta, '"'), id.key...), '"', ':')
-		meta, _ = jsontext.AppendQuote(meta, cut(id.value, maxHeader)) // replaces invalid UTF-8 and fails for nothing else
+		meta = appendTextIfAny(meta, id.name, cut(id.value, maxHeader))
 	}
 	meta = append(meta, '}')
 	tracing := "null"
@@ -224,6 +209,11 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
 	return waitFor(func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
+}
+
+// unencodable is the error of an event that cannot be encoded.
+func unencodable(outcome string, err error) error {
+	return permanent{fmt.Errorf("encode the %s event: %w", outcome, err)}
 }
 
 // permanent marks an event that no repetition will make acceptable.

@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // furtherActions are those that a platform has beside sending, where it has them. They are for other
@@ -71,7 +72,7 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		if err != nil {
 			return nil, err
 		}
-		call := &furtherCall{emoji: text(fields["emoji"])}
+		call := &furtherCall{emoji: rawjson.Text(fields["emoji"])}
 		for name, into := range map[string]any{
 			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
 			"message": &call.message,
@@ -82,7 +83,7 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				}
 			}
 		}
-		if call.channel, err = s.channel(ctx, req, text(fields["channelId"])); err != nil {
+		if call.channel, err = s.channel(ctx, req, rawjson.Text(fields["channelId"])); err != nil {
 			return nil, err
 		}
 		call.message.ID = "" // it is the target's that counts

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // healthCheck is i_healthCheck. A channel that cannot work is an answer, not an error.
@@ -18,7 +19,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
-	if id := text(fields["channelId"]); id != "" {
+	if id := rawjson.Text(fields["channelId"]); id != "" {
 		ch, err := s.channel(ctx, req, id)
 		if err != nil {
 			return nil, err

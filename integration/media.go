@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // maxMedia bounds, in bytes, what i_getMedia reads into memory: the answer travels as one packet.
@@ -28,7 +29,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, req, text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
 	}
-	id := text(fields["mediaId"])
+	id := rawjson.Text(fields["mediaId"])
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
 		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")

@@ -88,7 +88,7 @@ type end struct {
 // handOver checks a webhook and hands its messages over to be published: after those of all webhooks of the
 // channel that came before, which takes no longer than reading these. Their acks are not waited for here.
 func (s *platformService) handOver(ctx context.Context, req *action.Request, fields map[string]json.RawMessage) (*batch, error) {
-	id := text(fields["channelId"])
+	id := rawjson.Text(fields["channelId"])
 	arrival := s.arrivals.join(id)
 	defer arrival.leave()
 	ch, err := s.channel(ctx, req, id)
@@ -147,8 +147,12 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 		m := b.messages[i]
 		m.Platform = b.webhook.Platform
 		payload, err := encodeReceived(&receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: now})
+		if err != nil {
+			b.ends[i].err = unencodable(received, err)
+			continue
+		}
 		b.open.Add(1)
-		s.handOn(ctx, req, ch, received, dedupKey(&m), header, payload, err, func(duplicate bool, err error) {
+		s.publish(ctx, req, ch, received, dedupKey(&m), header, payload, func(duplicate bool, err error) {
 			b.ends[i] = end{duplicate, err}
 			settled()
 		})
@@ -282,7 +286,7 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 
 // rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
 func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, error) {
-	body, encoding := rawjson.AppendText(nil, fields["rawBody"]), text(fields["rawBodyEncoding"])
+	body, encoding := rawjson.AppendText(nil, fields["rawBody"]), rawjson.Text(fields["rawBodyEncoding"])
 	if len(body) == 0 {
 		body, encoding = []byte(req.Meta.String("rawBody")), req.Meta.String("rawBodyEncoding")
 	}

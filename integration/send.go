@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 const debugLevel = logrus.DebugLevel
@@ -49,12 +50,12 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err := json.Unmarshal(fields["message"], &message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
-	ch, err := s.channel(ctx, req, text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
 	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, &message, fields["message"]) }
-	switch key := text(fields["idempotencyKey"]); {
+	switch key := rawjson.Text(fields["idempotencyKey"]); {
 	case key == "":
 		return send(ctx)
 	case len(key) > maxIdempotencyKey:
@@ -312,9 +313,14 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	err := waitFor(func(then settled) {
-		s.publish(ctx, req, ch, outcome, outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID), event, then)
-	})
+	payload, err := json.Marshal(event)
+	if err != nil {
+		err = unencodable(outcome, err)
+	} else {
+		err = waitFor(func(then settled) {
+			s.publish(ctx, req, ch, outcome, outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID), payload, then)
+		})
+	}
 	if err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}

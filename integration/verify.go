@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 var verifyParams = action.Params{
@@ -24,7 +25,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 	}
 	refused := &Error{Kind: ErrForbidden, Code: "VERIFICATION_FAILED", Message: "the verification was refused: mode, token and channel must match"}
 	verifier, ok := s.def.Platform.(WebhookVerifier)
-	id := text(fields["channelId"])
+	id := rawjson.Text(fields["channelId"])
 	if !ok || id == "" {
 		return nil, refused
 	}
@@ -33,10 +34,10 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		return nil, err
 	}
 	either := func(name, hub string) string {
-		if v := text(fields[name]); v != "" {
+		if v := rawjson.Text(fields[name]); v != "" {
 			return v
 		}
-		return text(fields[hub])
+		return rawjson.Text(fields[hub])
 	}
 	challenge, err := verifier.VerifyWebhook(Verification{
 		Mode:      either("mode", "hub.mode"),

@@ -58,9 +58,6 @@ func BenchmarkMembers(b *testing.B) {
 		data, _ := packet(size)
 		n := 0
 		measure(b, "rawjson", data, func() { _ = rawjson.Members(data, func(name, _ []byte) { n += len(name) }) })
-		measure(b, "rawjson-walk", data, func() {
-			_ = rawjson.Walk(data, func(name, _ []byte) bool { n += len(name); return true })
-		})
 		measure(b, "jsontext", data, func() { decoderMembers(data, func(name string, _ []byte) { n += len(name) }) })
 		measure(b, "encoding-json", data, func() {
 			var fields map[string]json.RawMessage

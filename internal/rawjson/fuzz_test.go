@@ -42,23 +42,6 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
-// FuzzWalk shows that a walk sees what Members does where the data is valid, and comes to its end anyway.
-func FuzzWalk(f *testing.F) {
-	addAll(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := walk(string(data))
-		for _, m := range list {
-			require.NotEmpty(t, m.value) // as callers look at the first byte
-			require.True(t, m.value[0] != '"' || len(m.value) > 1)
-		}
-		want, invalid := members(string(data))
-		if invalid == nil {
-			require.NoError(t, err)
-			require.Equal(t, want, list)
-		}
-	})
-}
-
 func FuzzText(f *testing.F) {
 	addAll(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -19,22 +19,6 @@ func Valid(data []byte) bool {
 // data must not change while they are in use. It fails for what is not one JSON object and nothing
 // else; some members may have been visited by then.
 func Members(data []byte, visit func(name, value []byte)) error {
-	return members(data, true, func(name, value []byte) bool {
-		visit(name, value)
-		return true
-	})
-}
-
-// Walk is [Members] for what is known to be valid JSON, such as a value that Members has given: it does
-// not check the values, and ends when visit wants no more. Of what is not valid after all, visit may be
-// given parts that are no values.
-func Walk(data []byte, visit func(name, value []byte) (more bool)) error {
-	return members(data, false, visit)
-}
-
-var errNoObject = errors.New("not a JSON object")
-
-func members(data []byte, check bool, visit func(name, value []byte) bool) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNoObject
@@ -56,17 +40,10 @@ func members(data []byte, check bool, visit func(name, value []byte) bool) error
 			return fault(i)
 		}
 		value := i
-		if check {
-			i = scan(data, i, 1)
-		} else {
-			i = skip(data, i)
-		}
-		if i < 0 {
+		if i = scan(data, i, 1); i < 0 {
 			return fault(i)
 		}
-		if !visit(nameOf(data[name:nameEnd]), data[value:i:i]) {
-			return nil
-		}
+		visit(nameOf(data[name:nameEnd]), data[value:i:i])
 		if i = skipSpace(data, i); i >= len(data) {
 			return fault(^i)
 		}
@@ -80,6 +57,8 @@ func members(data []byte, check bool, visit func(name, value []byte) bool) error
 		}
 	}
 }
+
+var errNoObject = errors.New("not a JSON object")
 
 // nameOf is a quoted name without quotes and escapes.
 func nameOf(quoted []byte) []byte {

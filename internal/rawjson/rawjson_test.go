@@ -17,37 +17,14 @@ func members(data string) (list []member, err error) {
 	return list, err
 }
 
-func walk(data string) (list []member, err error) {
-	err = rawjson.Walk([]byte(data), func(name, value []byte) bool {
-		list = append(list, member{string(name), string(value)})
-		return true
-	})
-	return list, err
-}
-
 func TestMembersAreVisitedInTheirOrderAsTheyStand(t *testing.T) {
 	t.Parallel()
-	for name, visit := range map[string]func(string) ([]member, error){"checked": members, "known to be valid": walk} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			list, err := visit(" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n")
-			require.NoError(t, err)
-			require.Equal(t, []member{{"a", "1.50"}, {"bA", `"x\n\\"`}, {"c", `{ "d":[ 1,"]\"" ] }`}, {"a", "null"}, {"\uFFFD", "[]"}}, list)
-			list, err = visit(" { } ")
-			require.NoError(t, err)
-			require.Empty(t, list)
-		})
-	}
-}
-
-func TestAWalkEndsWhenNoMoreIsWanted(t *testing.T) {
-	t.Parallel()
-	visited := 0
-	require.NoError(t, rawjson.Walk([]byte(`{"a":1,"b":2,"c":oops`), func(name, _ []byte) bool {
-		visited++
-		return string(name) != "b"
-	}))
-	require.Equal(t, 2, visited)
+	list, err := members(" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n")
+	require.NoError(t, err)
+	require.Equal(t, []member{{"a", "1.50"}, {"bA", `"x\n\\"`}, {"c", `{ "d":[ 1,"]\"" ] }`}, {"a", "null"}, {"\uFFFD", "[]"}}, list)
+	list, err = members(" { } ")
+	require.NoError(t, err)
+	require.Empty(t, list)
 }
 
 func TestAValueCannotGrowIntoWhatFollowsIt(t *testing.T) {
