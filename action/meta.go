@@ -38,6 +38,11 @@ func (m *Meta) Get(key string, target any) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.get(key, target)
+}
+
+// get is Get under the lock.
+func (m *metaValues) get(key string, target any) bool {
 	if v, ok := m.added[key]; ok {
 		data, err := json.Marshal(v)
 		return err == nil && json.Unmarshal(data, target) == nil
@@ -50,7 +55,7 @@ func (m *Meta) Get(key string, target any) bool {
 func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
 	if m.fields == nil && len(m.raw) > len("{}") {
 		m.fields = map[string]json.RawMessage{}
-		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields[string(name)] = value })
+		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields[rawjson.Share(name)] = value })
 		if err != nil {
 			m.raw, m.fields = nil, nil
 		}
@@ -61,8 +66,17 @@ func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
 
 // String returns the string under a key, or "".
 func (m *Meta) String(key string) string {
+	if m.metaValues == nil {
+		return ""
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.added[key]; !ok {
+		value, _ := m.find(key)
+		return rawjson.Text(value)
+	}
 	var s string
-	if !m.Get(key, &s) {
+	if !m.get(key, &s) {
 		return ""
 	}
 	return s

@@ -83,7 +83,10 @@ func (c *Context) id(key string) string { return idOf(c.Request, key) }
 
 // idOf reads an id of ctx.meta, which some applications number.
 func idOf(req *action.Request, key string) string {
-	var id ID
+	if text := req.Meta.String(key); text != "" {
+		return text
+	}
+	var id ID // which may be a number
 	req.Meta.Get(key, &id)
 	return string(id)
 }

@@ -16,12 +16,13 @@ func encodeReceived(e *receivedEvent) ([]byte, error) {
 	b = appendText(b, `{"tenantId":`, e.TenantID)
 	b = appendText(b, `,"channelId":`, e.ChannelID)
 	b = appendText(b, `,"platform":`, e.Platform)
-	b, err := appendMessage(append(b, `,"message":`...), e.Message)
+	b, err := appendMessage(append(b, `,"message":`...), e.Message, e.Platform)
 	b = appendNumber(b, `,"timestamp":`, e.Timestamp)
 	return append(b, '}'), err
 }
 
-func appendMessage(b []byte, m *Message) ([]byte, error) {
+// appendMessage appends a message as one of a platform, whatever it says itself.
+func appendMessage(b []byte, m *Message, platform string) ([]byte, error) {
 	if m == nil {
 		return append(b, "null"...), nil
 	}
@@ -46,11 +47,25 @@ func appendMessage(b []byte, m *Message) ([]byte, error) {
 	if m.EditedAt != 0 {
 		b = appendNumber(b, `,"editedAt":`, m.EditedAt)
 	}
-	b = appendTextIfAny(b, `,"platform":`, m.Platform)
+	b = appendTextIfAny(b, `,"platform":`, platform)
 	b = appendTextIfAny(b, `,"dedupKey":`, m.DedupKey)
 	if len(m.Metadata) > 0 {
 		b, err = appendMetadata(append(b, `,"metadata":`...), m.Metadata)
 	}
+	return append(b, '}'), err
+}
+
+// encodeSent is the same for what was sent.
+func encodeSent(e *sentEvent) (_ []byte, err error) {
+	b := make([]byte, 0, 256) // enough for most
+	b = appendText(b, `{"tenantId":`, e.TenantID)
+	b = appendText(b, `,"channelId":`, e.ChannelID)
+	b = appendText(b, `,"platform":`, e.Platform)
+	b = appendTextIfAny(b, `,"messageId":`, string(e.MessageID))
+	if len(e.Metadata) > 0 {
+		b, err = appendMetadata(append(b, `,"metadata":`...), e.Metadata)
+	}
+	b = appendNumber(b, `,"timestamp":`, e.Timestamp)
 	return append(b, '}'), err
 }
 

@@ -17,11 +17,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireSame checks that a received event says what encoding/json makes of it.
+// requireSame checks that a received event says what encoding/json makes of it, with a message of the event's platform.
 func requireSame(tb testing.TB, e *receivedEvent) {
 	tb.Helper()
-	want, wantErr := json.Marshal(e)
+	theirs := *e
+	if e.Message != nil {
+		m := *e.Message
+		m.Platform, theirs.Message = e.Platform, &m
+	}
+	want, wantErr := json.Marshal(&theirs)
 	got, err := encodeReceived(e)
+	requireSameJSON(tb, want, wantErr, got, err)
+}
+
+func requireSameJSON(tb testing.TB, want []byte, wantErr error, got []byte, err error) {
+	tb.Helper()
 	if wantErr != nil {
 		require.Error(tb, err)
 		return
@@ -125,6 +135,19 @@ func TestMetadataOfAnyTypeIsEncodedAsBefore(t *testing.T) {
 	}
 	requireSame(t, &receivedEvent{Message: &Message{Metadata: map[string]any{}}})
 	requireSame(t, &receivedEvent{})
+}
+
+func TestSentEventsAreEncodedAsBefore(t *testing.T) {
+	t.Parallel()
+	events := []*sentEvent{{}, {TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"", Timestamp: -1, Metadata: map[string]any{}}}
+	for _, value := range append(oddValues(), "text", true, int64(1), []ID{"1", "2"}, []string{"a"}, make(chan int)) {
+		events = append(events, &sentEvent{TenantID: "t", MessageID: "1", Metadata: map[string]any{"a": "b", "odd": value, "z": 1}, Timestamp: 1_790_000_000_500})
+	}
+	for _, e := range events {
+		want, wantErr := json.Marshal(e)
+		got, err := encodeSent(e)
+		requireSameJSON(t, want, wantErr, got, err)
+	}
 }
 
 func TestWhatIsNoJSONIsAnError(t *testing.T) {

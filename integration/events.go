@@ -130,7 +130,8 @@ func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch
 // eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
 // go along: the rest may hold request headers and, with them, the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
-	meta := []byte{'{'}
+	var buffer [256]byte // enough for most
+	meta := append(buffer[:0], '{')
 	for _, id := range [...]struct{ name, value string }{
 		{`"channelId":`, channelID}, {`"requestId":`, idOf(req, "requestId")}, {`"tenantId":`, tenantID}, {`"userId":`, idOf(req, "userId")},
 	} {

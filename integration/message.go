@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // ID is a platform's identifier. Platforms number some of their objects and Node callers pass such
@@ -16,7 +18,8 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	case bytes.Equal(data, []byte("null")):
 		return nil
 	case len(data) > 0 && data[0] == '"':
-		return json.Unmarshal(data, (*string)(id))
+		*id = ID(rawjson.Text(data))
+		return nil
 	}
 	var n json.Number
 	if json.Unmarshal(data, &n) != nil {

@@ -144,15 +144,14 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 			b.ends[i].duplicate = true
 			continue
 		}
-		m := b.messages[i]
-		m.Platform = b.webhook.Platform
-		payload, err := encodeReceived(&receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: m.Platform, Message: &m, Timestamp: now})
+		m := &b.messages[i]
+		payload, err := encodeReceived(&receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: b.webhook.Platform, Message: m, Timestamp: now})
 		if err != nil {
 			b.ends[i].err = unencodable(received, err)
 			continue
 		}
 		b.open.Add(1)
-		s.publish(ctx, req, ch, received, dedupKey(&m), header, payload, func(duplicate bool, err error) {
+		s.publish(ctx, req, ch, received, dedupKey(m), header, payload, func(duplicate bool, err error) {
 			b.ends[i] = end{duplicate, err}
 			settled()
 		})
@@ -307,13 +306,14 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 }
 
 // decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers. Of names
-// that differ in case only, the one that is lower-case already counts.
+// that differ in case only, the one that is lower-case already counts. The headers share raw's bytes.
 func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
 	headers := make(map[string]string, 14) // as many as a table of 16 takes
 	var fault error
-	err := rawjson.Members(raw, func(name, value []byte) {
-		lower := strings.ToLower(string(name))
-		if _, taken := headers[lower]; taken && lower != string(name) {
+	err := rawjson.Members(raw, func(bytes, value []byte) {
+		name := rawjson.Share(bytes)
+		lower := strings.ToLower(name) // which mostly it is
+		if _, taken := headers[lower]; taken && lower != name {
 			return
 		}
 		text, err := readHeader(value)
@@ -327,7 +327,7 @@ func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
 func readHeader(value []byte) (string, error) {
 	switch value[0] {
 	case '"':
-		return rawjson.Text(value), nil
+		return rawjson.View(value), nil
 	case '[':
 		var list []ID // which takes both, and keeps a number's digits
 		err := json.Unmarshal(value, &list)

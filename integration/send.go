@@ -46,15 +46,15 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
-	var message Message
-	if err := json.Unmarshal(fields["message"], &message); err != nil {
+	message, err := rawjson.Decode[Message](fields["message"])
+	if err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
 	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))
 	if err != nil {
 		return nil, err
 	}
-	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, &message, fields["message"]) }
+	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, message, fields["message"]) }
 	switch key := rawjson.Text(fields["idempotencyKey"]); {
 	case key == "":
 		return send(ctx)
@@ -285,10 +285,11 @@ func backoff(n int) time.Duration {
 }
 
 func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
-	s.publishOutcome(ctx, req, ch, sent, sentEvent{
+	payload, err := encodeSent(&sentEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
+	s.publishOutcome(ctx, req, ch, sent, payload, err)
 }
 
 // publishFailed tells of a failure, and of what was delivered all the same: sent is nil for nothing.
@@ -300,20 +301,20 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 			metadata["outcome"] = PartlyDelivered
 		}
 	}
-	s.publishOutcome(ctx, req, ch, failed, failedEvent{
+	payload, err := json.Marshal(&failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,
 	})
+	s.publishOutcome(ctx, req, ch, failed, payload, err)
 }
 
 // publishOutcome publishes what became of a send. The send itself is done and its answer stands,
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
-// numbers two messages alike.
-func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, event any) {
+// numbers two messages alike. err is why there is no payload.
+func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	payload, err := json.Marshal(event)
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {

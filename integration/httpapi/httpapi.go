@@ -35,9 +35,10 @@ const (
 
 // Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
 type Client struct {
-	http *http.Client // for the platforms' APIs, whose addresses operators configure
-	slow *http.Client // the same with more patience
-	web  *http.Client // for links that come from outside, see download.go
+	// api is for the platforms' APIs, whose addresses operators configure. It is used without an http.Client around it,
+	// which would follow redirects: they carry the channel's credentials to wherever they point.
+	api quiet
+	web *http.Client // for links that come from outside, see download.go
 }
 
 // Options are what a client may do.
@@ -53,18 +54,10 @@ func New(o Options) *Client {
 	if o.AllowPrivate {
 		may = anywhere
 	}
-	calls := &http.Client{
-		Timeout:   callTimeout,
-		Transport: transport(dialer),
-		// A redirect would carry the channel's credentials to wherever it points.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	slow := *calls // with the same connections
-	slow.Timeout = slowTimeout
-	return &Client{http: calls, slow: &slow, web: newWebClient(may)}
+	return &Client{api: transport(dialer), web: newWebClient(may)}
 }
 
-func transport(dialer *net.Dialer) http.RoundTripper {
+func transport(dialer *net.Dialer) quiet {
 	return quiet{&http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
@@ -102,7 +95,7 @@ func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Close ends the connections that wait for a next call.
 func (c *Client) Close() {
-	c.http.CloseIdleConnections()
+	c.api.CloseIdleConnections()
 	c.web.CloseIdleConnections()
 }
 
@@ -139,6 +132,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if r.Body.Bytes != nil {
 		body = bytes.NewReader(r.Body.Bytes)
 	}
+	timeout := callTimeout
+	if r.Slow {
+		timeout = slowTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	req, err := newRequest(ctx, r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body)
 	if err != nil {
 		return nil, err
@@ -146,11 +145,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if r.Body.ContentType != "" {
 		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
-	client := c.http
-	if r.Slow {
-		client = c.slow
-	}
-	res, written, err := do(client, req)
+	res, written, err := c.do(req)
 	if err != nil {
 		return nil, failure(r.Name, written, err)
 	}
@@ -165,24 +160,39 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
 
-// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the client's deadline covers its reading too.
+// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the deadline covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
 	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	res, _, err := do(c.slow, req)
+	res, _, err := c.do(req)
 	if err != nil {
+		cancel()
 		return nil, failure(name, false, err)
 	}
+	res.Body = &bounded{res.Body, cancel}
 	return res, nil
 }
 
+// bounded is a body whose deadline is over with it.
+type bounded struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *bounded) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
 // do says beside the answer whether the request was written to the end.
-func do(client *http.Client, req *http.Request) (*http.Response, bool, error) {
+func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	res, err := client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	res, err := c.api.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	return res, written.Load(), err
 }
 
@@ -194,6 +204,10 @@ func newRequest(ctx context.Context, name, method, url string, header http.Heade
 	}
 	if header != nil {
 		req.Header = header.Clone()
+	}
+	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
 	}
 	return req, nil
 }

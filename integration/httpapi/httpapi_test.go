@@ -286,3 +286,18 @@ func reset(conn net.Conn) {
 	}
 	_ = conn.Close()
 }
+
+func TestAUserInTheAddressIsTold(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		_, _ = io.WriteString(w, user+" "+password+" "+r.Header.Get("Authorization"))
+	})
+	address := strings.Replace(server.URL, "://", "://proxy:CANARY@", 1)
+	answer, err := newClient(t).Do(t.Context(), httpapi.Request{Name: "parrot say", URL: address})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(answer.Body), "proxy CANARY Basic "), string(answer.Body))
+
+	answer, err = newClient(t).Do(t.Context(), httpapi.Request{Name: "parrot say", URL: address, Header: http.Header{"Authorization": {"Bearer x"}}})
+	require.NoError(t, err)
+	require.Equal(t, "  Bearer x", string(answer.Body))
+}

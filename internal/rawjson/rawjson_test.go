@@ -135,3 +135,14 @@ func TestTextIsAllocatedOnce(t *testing.T) {
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { rawjson.Text([]byte(value)) }), 2.0, value) // one is value's own
 	}
 }
+
+func TestAViewIsTheText(t *testing.T) {
+	for _, value := range []string{`"plain"`, `"é"`, `"a\nb\u00e9"`, "\"\xff\"", `""`, `1`, `null`, `"`, ``} {
+		require.Equal(t, rawjson.Text([]byte(value)), rawjson.View([]byte(value)), value)
+	}
+	data := []byte(`"shared"`)
+	view := rawjson.View(data)
+	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.View(data) }))
+	require.Equal(t, "shared", view)
+	require.Empty(t, rawjson.Share(nil))
+}

@@ -24,6 +24,19 @@ func Text(value []byte) string {
 	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- nobody else has the bytes
 }
 
+// View is [Text] without a copy, where that is possible: the bytes of value must not change as long as the text is used.
+func View(value []byte) string {
+	if inner := inside(value); isPlain(inner) {
+		return Share(inner)
+	}
+	return Text(value)
+}
+
+// Share gives bytes that will not change as a string, without a copy.
+func Share(data []byte) string {
+	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- which the caller answers for
+}
+
 // AppendText appends [Text] of a JSON value to dst.
 func AppendText(dst, value []byte) []byte { return appendText(dst, inside(value)) }
 

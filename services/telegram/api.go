@@ -3,7 +3,6 @@ package telegram
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -49,20 +48,20 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 	if err != nil {
 		return result, err
 	}
-	var r response
-	err = json.Unmarshal(answer.Body, &r)
+	r, err := rawjson.Decode[response](answer.Body)
 	switch {
 	case r.OK == nil:
 		return result, httpapi.Foreign("telegram "+method, answer)
 	case !*r.OK:
-		return result, refusal(method, answer, &r)
-	case err == nil:
-		err = json.Unmarshal(r.Result, &result)
+		return result, refusal(method, answer, r)
+	case err != nil:
+		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
+	decoded, err := rawjson.Decode[T](r.Result)
 	if err != nil {
 		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
-	return result, nil
+	return *decoded, nil
 }
 
 // slowMethods have files uploaded, or fetched by Telegram before it answers.

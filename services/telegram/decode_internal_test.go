@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // FuzzDecodeUpdate compares with encoding/json, which leaves out what has an unexpected type.
@@ -30,7 +32,7 @@ func FuzzDecodeUpdate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var want update
 		wantErr := json.Unmarshal(data, &want)
-		got, err := decodeUpdate(data)
+		got, err := rawjson.Decode[update](data)
 		require.Equal(t, wantErr, err)
 		require.Equal(t, &want, got)
 	})

@@ -6,18 +6,16 @@ import (
 	"encoding/json"
 	"strings"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	jsonv1 "github.com/go-json-experiment/json/v1"
-
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Normalize makes messages of an update: one, or several where it tells of several reactions or deletions.
 // Where a field has an unexpected type, or the update is of a kind that is not modelled, the message is of
 // TypeUnsupported and tells what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	u, typeErr := decodeUpdate(w.Payload)
+	// Where something in it has an unexpected type, that field is left out and all others are read.
+	u, typeErr := rawjson.Decode[update](w.Payload)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err
@@ -43,24 +41,6 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	}
 	number(messages)
 	return messages, nil
-}
-
-// asV1 has updates read as encoding/json reads them.
-var asV1 = jsonv2.JoinOptions(
-	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsonv1.MergeWithLegacySemantics(true),
-	jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true),
-)
-
-// decodeUpdate reads an update, and a second time where something in it has an unexpected type: that field is left
-// out then, and all others are read.
-func decodeUpdate(payload []byte) (*update, error) {
-	var u update
-	if jsonv2.Unmarshal(payload, &u, asV1) == nil {
-		return &u, nil
-	}
-	var rest update
-	err := json.Unmarshal(payload, &rest)
-	return &rest, err
 }
 
 // normalize reads the kinds of updates that are modelled; none for any other.
