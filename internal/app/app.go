@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -237,16 +236,9 @@ func (n *Node) Stop() {
 	n.client.Close()
 }
 
-// gcPercent lets the heap, which is small, grow further between two collections than Go does by
-// itself: some 10 MB for a quarter of the CPU per request (bench/node, echo and telegram at 64 calls at
-// once). The environment's GOGC has the last word.
-const gcPercent = 400
-
 // Run starts a node and keeps it running until ctx ends or it must not go on.
 func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	defer tuneGC()()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
 		return err

@@ -23,3 +23,9 @@ func (n *Node) NATSURL() string {
 	}
 	return n.nc.ConnectedUrlRedacted()
 }
+
+// How the heap grows.
+var (
+	GCPercent = gcPercent
+	TuneGC    = tuneGC
+)
