@@ -19,14 +19,15 @@ import (
 )
 
 const (
-	// conversations is how many there are; each posts its webhooks strictly one after another.
-	conversations = 160
+	// conversations is how many there are at first. Each posts its webhooks strictly one after another: where all wait for
+	// an answer, others begin, so that webhooks come at the rate whatever is broken, up to mostConversations.
+	conversations, mostConversations = 160, 8000
 	// impatience is how long a platform waits for an answer.
 	impatience = 15 * time.Second
 	// repeated, given up and poisoned are one in so many.
 	repeatedOneIn, impatientOneIn, poisonedOneIn = 10, 16, 500
 	// firstRest and longestRest are between a platform's attempts to get a webhook through.
-	firstRest, longestRest = 200 * time.Millisecond, 2 * time.Second
+	firstRest, longestRest = 200 * time.Millisecond, 8 * time.Second
 	tick                   = 10 * time.Millisecond
 )
 
@@ -48,11 +49,14 @@ type generator struct {
 func (g *generator) start(posting, life context.Context, seed uint64) (done <-chan struct{}) {
 	g.client = gatewayClient()
 	g.turns = make(chan struct{})
-	for i := range conversations {
-		random := rand.New(rand.NewPCG(seed, uint64(i)))
-		g.busy.Go(func() { g.converse(posting, life, i, random) })
+	begin := func(number int, now bool) {
+		random := rand.New(rand.NewPCG(seed, uint64(number)))
+		g.busy.Go(func() { g.converse(posting, life, number, now, random) })
 	}
-	g.busy.Go(func() { g.pace(posting) })
+	for i := range conversations {
+		begin(i, false)
+	}
+	g.busy.Go(func() { g.pace(posting, begin) })
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -67,11 +71,11 @@ func gatewayClient() *http.Client {
 	return &http.Client{Timeout: impatience, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * conversations}}
 }
 
-// pace gives turns at the rate, to conversations that have nothing under way. Where all have, the turn is over.
-func (g *generator) pace(posting context.Context) {
+// pace gives turns at the rate, to conversations that have nothing under way.
+func (g *generator) pace(posting context.Context, begin func(number int, now bool)) {
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
-	began, given := time.Now(), 0
+	began, given, begun := time.Now(), 0, conversations
 	for {
 		select {
 		case <-posting.Done():
@@ -82,18 +86,25 @@ func (g *generator) pace(posting context.Context) {
 			select {
 			case g.turns <- struct{}{}:
 			default:
+				if begun < mostConversations {
+					begin(begun, true)
+					begun++
+				}
 			}
 		}
 	}
 }
 
-func (g *generator) converse(posting, life context.Context, number int, random *rand.Rand) {
+// converse posts a conversation's webhooks, one for each turn; the first now, where it has one already.
+func (g *generator) converse(posting, life context.Context, number int, now bool, random *rand.Rand) {
 	patient := number%impatientOneIn != 0
 	for n := 1; ; n++ {
-		select {
-		case <-posting.Done():
-			return
-		case <-g.turns:
+		if n > 1 || !now {
+			select {
+			case <-posting.Done():
+				return
+			case <-g.turns:
+			}
 		}
 		w, path, body := g.webhook(number, n, random)
 		w.InOrder, w.Fault = patient, *g.fault.Load()
