@@ -142,6 +142,16 @@ func (m medians) cpu(peer, scenario string, c int) float64 {
 	return m.median(peer, scenario, c, func(r result) float64 { return cpuOf(r, r.Usage["service"]) })
 }
 
+// floorCPU is what a mode of command limit costs: of its responder, where it has one, else of itself.
+func (m medians) floorCPU(mode string, c int) float64 {
+	return m.median(limit, mode, c, func(r result) float64 {
+		if responder := cpuOf(r, r.Usage["responder"]); responder > 0 {
+			return responder
+		}
+		return cpuOf(r, r.Usage["self"])
+	})
+}
+
 func cpuOf(r result, u stats.Usage) float64 {
 	if u.CPUus*float64(r.N) < 1e6 {
 		return u.SchedUS
