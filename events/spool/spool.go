@@ -46,7 +46,10 @@ type Options struct {
 	// Publish stores an event and returns when it is durable. An error with a method Permanent() bool that says
 	// true means that it never will be: the event is set aside in the file.
 	Publish func(ctx context.Context, e Event) error
-	Log     *logrus.Entry
+	// Stored says which events of a name, of these ids, were stored since about a time and would be stored again: an event
+	// may have been stored before it was put here, and only the ack been lost.
+	Stored func(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error)
+	Log    *logrus.Entry
 }
 
 const (
@@ -407,13 +410,42 @@ func (s *Spool) handOn(ctx context.Context) error {
 			}
 			return nil
 		}
+		stored, err := s.stored(ctx, list)
+		if err != nil {
+			return err
+		}
 		for _, e := range list {
-			if err := s.settle(ctx, e); err != nil {
+			if stored[e.Name][e.MsgID] {
+				err = s.remove(ctx, e)
+			} else {
+				err = s.settle(ctx, e)
+			}
+			if err != nil {
 				return err
 			}
 			handed++
 		}
 	}
+}
+
+// stored finds those among the oldest events that need not be published, by their names and ids.
+func (s *Spool) stored(ctx context.Context, list []row) (map[string]map[string]bool, error) {
+	ids, since := map[string][]string{}, map[string]time.Time{}
+	for _, e := range list {
+		if len(ids[e.Name]) == 0 || e.at.Before(since[e.Name]) {
+			since[e.Name] = e.at
+		}
+		ids[e.Name] = append(ids[e.Name], e.MsgID)
+	}
+	stored := map[string]map[string]bool{}
+	for name, list := range ids {
+		found, err := s.opts.Stored(ctx, name, since[name], list)
+		if err != nil {
+			return nil, fmt.Errorf("look for what is stored already: %w", err)
+		}
+		stored[name] = found
+	}
+	return stored, nil
 }
 
 // next reads the oldest events.

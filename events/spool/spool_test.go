@@ -32,6 +32,7 @@ type stream struct {
 	mu     sync.Mutex
 	away   bool
 	stored []string
+	before map[string]time.Time // ids of what was stored before, and since when it has been asked for
 }
 
 type rejection struct{ error }
@@ -51,6 +52,23 @@ func (s *stream) publish(_ context.Context, e spool.Event) error {
 	}
 	s.stored = append(s.stored, e.MsgID+" "+string(e.Payload)+" "+e.Header["$caller"][0])
 	return nil
+}
+
+// storedBefore is the spool's Stored.
+func (s *stream) storedBefore(_ context.Context, _ string, since time.Time, msgIDs []string) (map[string]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return nil, errors.New("no response from stream")
+	}
+	found := map[string]bool{}
+	for _, id := range msgIDs {
+		if _, ok := s.before[id]; ok {
+			found[id] = true
+			s.before[id] = since
+		}
+	}
+	return found, nil
 }
 
 func (s *stream) set(away bool) {
@@ -81,7 +99,7 @@ func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
 func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) *spool.Spool {
 	t.Helper()
 	log, _ := logtest.NewNullLogger()
-	opts := spool.Options{Path: path, MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Log: logrus.NewEntry(log)}
+	opts := spool.Options{Path: path, MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
 	for _, f := range change {
 		f(&opts)
 	}
@@ -126,6 +144,21 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 	require.NoError(t, sp.Check(t.Context()))
 }
 
+func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
+	s := &stream{away: true, before: map[string]time.Time{"2": {}, "4": {}}}
+	path := filepath.Join(t.TempDir(), "spool.db")
+	sp := open(t, path, s)
+	began := time.Now()
+	for n := range 6 {
+		require.NoError(t, put(sp, event("c1", fmt.Sprint(n))))
+	}
+	s.set(false)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("0"), line("1"), line("3"), line("5")}, s.list())
+	require.False(t, sp.Holds("c1"))
+	require.WithinDuration(t, began, s.before["2"], 10*time.Second, "it is looked for from when the first was put on")
+}
+
 func TestManyAreKeptAtOnce(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
@@ -162,7 +195,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(context.Context, spool.Event) error { return errors.New("away") },
+		Publish: func(context.Context, spool.Event) error { return errors.New("away") }, Stored: (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {

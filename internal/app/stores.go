@@ -90,6 +90,7 @@ func openSpool(ctx context.Context, c *config.Config, publisher *events.Publishe
 		Publish: func(ctx context.Context, e spool.Event) error {
 			return publisher.Store(ctx, e.Name, e.MsgID, e.Header, e.Payload)
 		},
+		Stored: events.NewArchive(publisher).Stored,
 	})
 }
 

@@ -1,0 +1,53 @@
+package events_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events"
+)
+
+// found gives which of some ids are stored since a time.
+func found(t *testing.T, a *events.Archive, since time.Time, ids ...string) map[string]bool {
+	t.Helper()
+	stored, err := a.Stored(t.Context(), name, since, ids)
+	require.NoError(t, err)
+	return stored
+}
+
+func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
+	b, a := newArchive(t)
+	require.Empty(t, found(t, a, time.Now(), "a"), "there is no stream")
+
+	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}, Duplicates: 100 * time.Millisecond})
+	require.Empty(t, found(t, a, time.Now(), "a"), "nothing is stored")
+	for i := range 12_000 { // more than are read at once
+		_, err := b.js.PublishAsync(subject, []byte("event"), jetstream.WithMsgID(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	<-b.js.PublishAsyncComplete()
+	require.NoError(t, b.Store(t.Context(), "hios.other", "other", nil, []byte("other")))
+
+	require.Equal(t, map[string]bool{"0": true, "7000": true, "11999": true}, found(t, a, time.Now(), "0", "7000", "11999", "12000", "other", ""))
+	require.Empty(t, found(t, a, time.Now().Add(time.Hour), "0"), "it is older")
+}
+
+func TestWhatAStreamTellsByItselfIsNotLookedFor(t *testing.T) {
+	b, a := newArchive(t)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 2 * time.Minute})
+	require.NoError(t, b.publish("a", "event"))
+	require.Empty(t, found(t, a, time.Now(), "a"))
+	require.Equal(t, map[string]bool{"a": true}, found(t, a, time.Now().Add(-90*time.Second), "a"))
+}
+
+func TestWhatCannotBeLookedForIsAnError(t *testing.T) {
+	b, a := newArchive(t)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
+	b.nc.Close()
+	_, err := a.Stored(t.Context(), name, time.Now().Add(-time.Hour), []string{"a"})
+	require.Error(t, err)
+}
