@@ -19,7 +19,7 @@ build: ## Build bin/node
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need
-	go vet -tags slow,chaos ./...
+	go vet -race -tags slow,chaos ./... # with the race detector, so that nothing is compiled for it alone
 	$(MAKE) test-race
 
 # PostgreSQL and Redis are started by the tests, from Debian's packages. Where TEST_POSTGRES_URL and TEST_REDIS_URL

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
 type user struct {
@@ -132,9 +133,7 @@ func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
 
 func TestAnAPIThatIsNotThereIsTroubleThatMayPass(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	base := strings.Replace(server.URL, "http://", "http://user:"+canary+"@", 1)
+	base := strings.Replace(nowhere.URL(t), "http://", "http://user:"+canary+"@", 1)
 	ctx, set, logs := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: base, HealthPath: "health"}))
 	err := get[*datasource.HTTPClient](ctx, t, "users").GetJSON(ctx, "u", nil)
 	e := action.AsError(err, "a.b", "n")

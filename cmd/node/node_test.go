@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
 // binary is the node, built once for all tests.
@@ -141,7 +143,7 @@ func embedded(address string) string {
 
 func TestRunTriesAnUnreachableNATSUntilItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), strings.TrimPrefix(nowhere.URL(t), "http://")
 	write(t, dir, "config.yaml", fmt.Sprintf("nats: {servers: [\"nats://joe:canary-password@%s\"], startTimeout: 5s}\n", address))
 	r := node(t, dir, "run")
 	require.Equal(t, 1, r.exit)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
 // testAccount checks what is asked about a channel's account at the platform.
@@ -64,14 +65,21 @@ func testAccount(t *testing.T, p Platform) {
 // inTrouble is a bench whose API is in trouble, or away.
 func inTrouble(tb testing.TB, p Platform, t *trouble, closed bool) *bench {
 	tb.Helper()
+	if closed {
+		return newBench(tb, p, unreachable(tb, p))
+	}
 	b := newBench(tb, p)
 	if t != nil {
 		b.fake.play(*t)
 	}
-	if closed {
-		b.fake.Close()
-	}
 	return b
+}
+
+// unreachable makes a channel one whose API nobody serves.
+func unreachable(tb testing.TB, p Platform) func(*integration.Channel) {
+	tb.Helper()
+	url := nowhere.URL(tb)
+	return func(ch *integration.Channel) { *ch = *p.Channel(url) }
 }
 
 func (b *bench) health() integration.Health {

@@ -96,8 +96,7 @@ func testOutbound(t *testing.T, p Platform) {
 		}
 		t.Run("an API that cannot be reached", func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, p)
-			b.fake.Close()
+			b := newBench(t, p, unreachable(t, p))
 			v := b.send(p.Sends[0].Message, time.Minute)
 			require.Equal(t, integration.ErrTransient, v.kind, "nothing was sent, so it can be sent again: %+v", v)
 			require.True(t, v.retryable)

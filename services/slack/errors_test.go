@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 	"github.com/hiliosai/switchboard/services/slack/slacktest"
 )
 
@@ -126,8 +127,8 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 }
 
 func TestASendThatCannotReachSlackIsTransient(t *testing.T) {
-	server, ch := newServer(t)
-	server.Close()
+	_, ch := newServer(t)
+	ch.Settings["apiBase"] = nowhere.URL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
 	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
@@ -310,10 +311,8 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 }
 
 func TestASendThatCannotReachTheServerIsTransient(t *testing.T) {
-	server := telegramtest.NewServer(token)
 	ch := channel()
-	ch.Settings["apiBase"] = server.URL()
-	server.Close()
+	ch.Settings["apiBase"] = nowhere.URL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
 	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
 }
