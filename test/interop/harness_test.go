@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	// The tests wait more than they work: more of them than processors may run at once.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
