@@ -41,7 +41,7 @@ func refusals() map[string]refusalOf {
 	return map[string]refusalOf{
 		"too many posts":                       {slacktest.RateLimited("30"), integration.ErrThrottled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
 		"too many posts, with HTTP 200":        {failure("rate_limited"), integration.ErrThrottled, "RATE_LIMITED", "rate_limited", 0, ""},
-		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"7"}}}, integration.ErrThrottled, "RATE_LIMITED", "", 7 * time.Second, ""},
+		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"2"}}}, integration.ErrThrottled, "RATE_LIMITED", "", 2 * time.Second, ""},
 		"too many posts, until a date":         {slacktest.RateLimited(time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)), integration.ErrThrottled, "RATE_LIMITED", "ratelimited", 0, ""},
 		"trouble of Slack's":                   {failure("internal_error"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "internal_error", 0, ""},
 		"a service that is down":               {withStatus(503, "service_unavailable"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "service_unavailable", 0, ""},
