@@ -69,7 +69,7 @@ bench: ## Measure beside a Node.js peer and the floor, and hold the targets: the
 	go run ./bench
 
 .PHONY: bench-full
-bench-full: ## The same in five rounds, some forty minutes, written to docs/benchmarks.md
+bench-full: ## The same in five rounds, half an hour, written to docs/benchmarks.md
 	go run ./bench -full -out docs/benchmarks.md
 
 # To compare two states of the code: make microbench >old, change it, make microbench >new, and

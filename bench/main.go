@@ -2,7 +2,7 @@
 // run, and says which targets are met. Figures are ratios of that run: CPU per request, throughput, latencies.
 //
 //	go run ./bench            the short form, some three minutes
-//	go run ./bench -full      five rounds, some forty minutes; what docs/benchmarks.md holds
+//	go run ./bench -full      five rounds, half an hour; what docs/benchmarks.md holds
 //
 // Everything runs on 127.0.0.1, on free ports, in a temporary folder, and is bounded in count and time.
 package main

@@ -31,7 +31,7 @@ beside a floor: the same traffic without Moleculer and JSON. All in one run on o
 ratio of CPU below 1 and one of throughput above 1 are in our favour. CPU is that of the node's own process per request; what the NATS
 server beside it takes for the same requests stands in its own column. Medians of %d round(s). %d of %d targets met.
 
-Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (forty). Switchboard runs with its defaults: SQLite, memoised channels, %s.
+Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (half an hour). Switchboard runs with its defaults: SQLite, memoised channels, %s.
 
 | scenario | C | Node req/s | ours req/s | ratio | floor | of floor | Node CPU µs | ours CPU µs | ratio | floor CPU µs | NATS CPU µs | Node p99 ms | ours p99 ms | ours peak MB |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -145,10 +145,10 @@ func (m medians) cpu(peer, scenario string, c int) float64 {
 // floorCPU is what a mode of command limit costs: of its responder, where it has one, else of itself.
 func (m medians) floorCPU(mode string, c int) float64 {
 	return m.median(limit, mode, c, func(r result) float64 {
-		if responder := cpuOf(r, r.Usage["responder"]); responder > 0 {
+		if responder := cpuOf(r, r.Usage["service"]); responder > 0 {
 			return responder
 		}
-		return cpuOf(r, r.Usage["self"])
+		return cpuOf(r, r.Usage["load"])
 	})
 }
 
