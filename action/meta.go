@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -19,8 +20,14 @@ type Meta struct{ *metaValues }
 type metaValues struct {
 	mu     sync.Mutex
 	raw    json.RawMessage
-	fields map[string]json.RawMessage // decoded from raw on first use
+	fields []field // of raw, found on first use
 	added  map[string]any
+}
+
+// field is a value of what the caller sent.
+type field struct {
+	name  string
+	value json.RawMessage
 }
 
 // NewMeta wraps a JSON object; anything else counts as empty.
@@ -54,14 +61,18 @@ func (m *metaValues) get(key string, target any) bool {
 // find looks for a key in what the caller sent. Of a repeated one the last counts.
 func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
 	if m.fields == nil && len(m.raw) > len("{}") {
-		m.fields = map[string]json.RawMessage{}
-		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields[rawjson.Share(name)] = value })
+		m.fields = make([]field, 0, 8)
+		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields = append(m.fields, field{rawjson.Share(name), value}) })
 		if err != nil {
 			m.raw, m.fields = nil, nil
 		}
 	}
-	value, ok = m.fields[key]
-	return value, ok
+	for _, f := range slices.Backward(m.fields) {
+		if f.name == key {
+			return f.value, true
+		}
+	}
+	return nil, false
 }
 
 // String returns the string under a key, or "".

@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
 // Headers of dead letters. All but the message id are those of @moleculer/channels.
@@ -81,18 +82,8 @@ func errorHeader(err error) map[string]string {
 		header = told.ErrorHeader()
 	}
 	for k, v := range header {
-		header[k] = oneLine(v)
+		header[k] = oneline.Of(v)
 	}
 	header[headerErrorTimestamp] = strconv.FormatInt(time.Now().UnixMilli(), 10)
 	return header
-}
-
-// oneLine makes a text fit into one header.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
 }

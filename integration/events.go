@@ -9,13 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/events/spool"
+	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
 // Publisher stores reliable events. Safe for concurrent use.
@@ -164,7 +163,7 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 		header["$parentChannelName"] = []string{d.Subject}
 	}
 	for k, v := range o.Header {
-		header[k] = []string{oneLine(v)}
+		header[k] = []string{oneline.Of(v)}
 	}
 	err = waitFor(func(then settled) {
 		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, then)
@@ -182,17 +181,7 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 const maxHeader = 256
 
 // headerValue makes a text from outside fit into one header: on one line, and not longer than a header should be.
-func headerValue(text string) string { return cut(oneLine(text), maxHeader) }
-
-// oneLine makes a text fit into one header.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
+func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.
 func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
