@@ -430,16 +430,14 @@ func (s *Spool) handOn(ctx context.Context) error {
 
 // stored finds those among the oldest events that need not be published, by their names and ids.
 func (s *Spool) stored(ctx context.Context, list []row) (map[string]map[string]bool, error) {
-	ids, since := map[string][]string{}, map[string]time.Time{}
+	ids := map[string][]string{}
 	for _, e := range list {
-		if len(ids[e.Name]) == 0 || e.at.Before(since[e.Name]) {
-			since[e.Name] = e.at
-		}
 		ids[e.Name] = append(ids[e.Name], e.MsgID)
 	}
+	since := list[0].at // they are in the order in which they came
 	stored := map[string]map[string]bool{}
 	for name, list := range ids {
-		found, err := s.opts.Stored(ctx, name, since[name], list)
+		found, err := s.opts.Stored(ctx, name, since, list)
 		if err != nil {
 			return nil, fmt.Errorf("look for what is stored already: %w", err)
 		}

@@ -190,6 +190,11 @@ func (b *bounded) Close() error {
 
 // do says beside the answer whether the request was written to the end.
 func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
+	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
+	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
 	res, err := c.api.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
@@ -204,10 +209,6 @@ func newRequest(ctx context.Context, name, method, url string, header http.Heade
 	}
 	if header != nil {
 		req.Header = header.Clone()
-	}
-	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
 	}
 	return req, nil
 }

@@ -44,10 +44,10 @@ func behaviours() []behaviour {
 // faults is the number of rows of the wire note's §10.
 const faults = 33
 
-// TestMatrix shows every behaviour on both lines of Moleculer, from Node.js to Go and from Go to Node.js.
 // shares are parts of the matrix that are shown side by side.
 const shares = 3
 
+// TestMatrix shows every behaviour on both lines of Moleculer, from Node.js to Go and from Go to Node.js.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	var m matrix
