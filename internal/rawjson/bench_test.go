@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -92,4 +93,34 @@ func BenchmarkText(b *testing.B) {
 			_ = json.Unmarshal(quoted, &s)
 		})
 	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	type person struct {
+		ID        int64  `json:"id"`
+		IsBot     bool   `json:"is_bot"`
+		FirstName string `json:"first_name"`
+		Username  string `json:"username"`
+	}
+	type update struct {
+		UpdateID json.RawMessage `json:"update_id"`
+		Message  *struct {
+			ID       int64   `json:"message_id"`
+			From     *person `json:"from"`
+			Chat     person  `json:"chat"`
+			Date     int64   `json:"date"`
+			Text     string  `json:"text"`
+			Entities []struct {
+				Type   string `json:"type"`
+				Offset int    `json:"offset"`
+				Length int    `json:"length"`
+			} `json:"entities"`
+		} `json:"message"`
+	}
+	data := []byte(`{"update_id":900000001,"message":{"message_id":365,"from":{"id":1111111,"is_bot":false,"first_name":"Ada","last_name":"Lovelace","username":"ada",` +
+		`"language_code":"en"},"chat":{"id":1111111,"first_name":"Ada","last_name":"Lovelace","username":"ada","type":"private"},"date":1741645532,` +
+		`"text":"/start is bold","entities":[{"offset":0,"length":6,"type":"bot_command"},{"offset":10,"length":4,"type":"bold"}]}}`)
+	measure(b, "rawjson", data, func() { _, _ = rawjson.Decode[update](data) })
+	measure(b, "jsonv2", data, func() { _ = jsonv2.Unmarshal(data, new(update)) })
+	measure(b, "encoding-json", data, func() { _ = json.Unmarshal(data, new(update)) })
 }

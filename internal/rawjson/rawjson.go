@@ -18,42 +18,61 @@ func Valid(data []byte) bool {
 // of it in the same pass. value is a part of data, and so mostly is name, which has no escapes left:
 // data must not change while they are in use. It fails for what is not one JSON object and nothing
 // else; some members may have been visited by then.
-func Members(data []byte, visit func(name, value []byte)) error {
+func Members(data []byte, member func(name, value []byte)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNoObject
 	}
-	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == '}' {
-		return ended(data, i)
+	i = visit(data, i, func(name []byte, i int) int {
+		end := scan(data, i, 1)
+		if end >= 0 {
+			member(name, data[i:end:end])
+		}
+		return end
+	})
+	if i < 0 {
+		return fault(i)
+	}
+	if end := skipSpace(data, i); end < len(data) {
+		return fmt.Errorf("something follows the JSON object at byte %d", end)
+	}
+	return nil
+}
+
+// visit checks the object at i and has a function read the values of its members, which are given by name and
+// beginning. Like that function, it gives the position behind, or a complement.
+func visit(data []byte, i int, value func(name []byte, i int) int) int {
+	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
+		return i + 1
 	}
 	for {
-		name := i
 		if i >= len(data) || data[i] != '"' {
-			return fault(^i)
+			return ^i
 		}
-		if i = scanText(data, i+1); i < 0 {
-			return fault(i)
+		end, plain := scanPlain(data, i+1)
+		if end < 0 {
+			return end
 		}
-		nameEnd := i
-		if i = skipColon(data, i); i < 0 {
-			return fault(i)
+		name := data[i+1 : end-1 : end-1]
+		if !plain {
+			name = nameOf(data[i:end])
 		}
-		value := i
-		if i = scan(data, i, 1); i < 0 {
-			return fault(i)
+		if i = skipColon(data, end); i < 0 {
+			return i
 		}
-		visit(nameOf(data[name:nameEnd]), data[value:i:i])
+		if i = value(name, i); i < 0 {
+			return i
+		}
 		if i = skipSpace(data, i); i >= len(data) {
-			return fault(^i)
+			return ^i
 		}
 		switch data[i] {
 		case '}':
-			return ended(data, i)
+			return i + 1
 		case ',':
 			i = skipSpace(data, i+1)
 		default:
-			return fault(^i)
+			return ^i
 		}
 	}
 }
@@ -66,14 +85,6 @@ func nameOf(quoted []byte) []byte {
 		return name[:len(name):len(name)]
 	}
 	return AppendText(nil, quoted)
-}
-
-// ended checks that nothing follows the object's last bracket.
-func ended(data []byte, i int) error {
-	if end := skipSpace(data, i+1); end < len(data) {
-		return fmt.Errorf("something follows the JSON object at byte %d", end)
-	}
-	return nil
 }
 
 // fault is the error for a position that is negative. It shows nothing of the data, which may be secret.

@@ -145,6 +145,21 @@ func scanText(data []byte, i int) int {
 	return ^i
 }
 
+// scanPlain is scanText that also knows the strings that mean what stands in them: ASCII without escapes. It does not
+// recognise those at the data's very end.
+func scanPlain(data []byte, i int) (end int, plain bool) {
+	for ; i+8 <= len(data); i += 8 {
+		x := binary.LittleEndian.Uint64(data[i:])
+		if stops := stopsIn(x) | x&tops; stops != 0 {
+			if i += bits.TrailingZeros64(stops) / 8; data[i] == '"' {
+				return i + 1, true
+			}
+			break
+		}
+	}
+	return scanText(data, i), false
+}
+
 // scanBlocks is scanText for whole blocks. It gives up before one with a control character, which is
 // behind the string if all is well.
 func scanBlocks(data []byte, i int) (end int, done bool) {

@@ -2,8 +2,6 @@ package telegram
 
 import (
 	"encoding/json"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The objects of the Bot API, "Available types", with the fields that are read here and no others:
@@ -11,15 +9,15 @@ import (
 
 // update is "Update": at most one of the pointers is set.
 type update struct {
-	UpdateID              jsontext.Value `json:"update_id"` // see updateID
-	Message               *message       `json:"message"`
-	EditedMessage         *message       `json:"edited_message"`
-	ChannelPost           *message       `json:"channel_post"`
-	EditedChannelPost     *message       `json:"edited_channel_post"`
-	BusinessMessage       *message       `json:"business_message"`
-	EditedBusinessMessage *message       `json:"edited_business_message"`
-	GuestMessage          *message       `json:"guest_message"`
-	CallbackQuery         *callbackQuery `json:"callback_query"`
+	UpdateID              json.RawMessage `json:"update_id"` // see updateID
+	Message               *message        `json:"message"`
+	EditedMessage         *message        `json:"edited_message"`
+	ChannelPost           *message        `json:"channel_post"`
+	EditedChannelPost     *message        `json:"edited_channel_post"`
+	BusinessMessage       *message        `json:"business_message"`
+	EditedBusinessMessage *message        `json:"edited_business_message"`
+	GuestMessage          *message        `json:"guest_message"`
+	CallbackQuery         *callbackQuery  `json:"callback_query"`
 
 	DeletedBusinessMessages *deletedMessages    `json:"deleted_business_messages"`
 	BusinessConnection      *businessConnection `json:"business_connection"`
@@ -46,7 +44,7 @@ type message struct {
 	EditDate             int64                 `json:"edit_date"`
 	BusinessConnectionID string                `json:"business_connection_id"`
 	GuestQueryID         string                `json:"guest_query_id"`
-	ForwardOrigin        jsontext.Value        `json:"forward_origin"`
+	ForwardOrigin        json.RawMessage       `json:"forward_origin"`
 	ReplyToMessage       *repliedMessage       `json:"reply_to_message"`
 	ExternalReply        *repliedMessage       `json:"external_reply"`
 	Quote                *textQuote            `json:"quote"`

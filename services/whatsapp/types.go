@@ -1,7 +1,7 @@
 package whatsapp
 
 import (
-	"github.com/go-json-experiment/json/jsontext"
+	"encoding/json"
 
 	"github.com/hiliosai/switchboard/services/meta"
 )
@@ -70,14 +70,14 @@ type message struct {
 	ToParentUserID   string         `json:"to_parent_user_id"`
 	GroupID          string         `json:"group_id"`
 	Context          *reference     `json:"context"`
-	Referral         jsontext.Value `json:"referral"`
+	Referral         json.RawMessage `json:"referral"`
 	Errors           []failure      `json:"errors"`
 
 	content
 	Edit        *edit          `json:"edit"`
 	Revoke      *revoke        `json:"revoke"`
 	System      *system        `json:"system"`
-	Identity    jsontext.Value `json:"identity"`
+	Identity    json.RawMessage `json:"identity"`
 	Unsupported struct {
 		Type string `json:"type"`
 	} `json:"unsupported"`
@@ -170,7 +170,7 @@ type interactive struct {
 	ButtonReply         *choice        `json:"button_reply"`
 	ListReply           *choice        `json:"list_reply"`
 	FlowReply           *flowReply     `json:"nfm_reply"`
-	CallPermissionReply jsontext.Value `json:"call_permission_reply"`
+	CallPermissionReply json.RawMessage `json:"call_permission_reply"`
 }
 
 type choice struct {
@@ -232,8 +232,8 @@ type status struct {
 	ParticipantID     string         `json:"recipient_participant_id"`
 	ParticipantUserID string         `json:"recipient_participant_user_id"`
 	CallbackData      string         `json:"biz_opaque_callback_data"`
-	Conversation      jsontext.Value `json:"conversation"`
-	Pricing           jsontext.Value `json:"pricing"`
+	Conversation      json.RawMessage `json:"conversation"`
+	Pricing           json.RawMessage `json:"pricing"`
 	Errors            []failure      `json:"errors"`
 }
 
