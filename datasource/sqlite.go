@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -49,6 +50,9 @@ func SQLite(name string, opts SQLiteOptions) Definition {
 	return d
 }
 
+// lockWait is how long a lock is waited for.
+const lockWait = 5 * time.Second
+
 // sqliteConnections bounds those to a file: more readers than this wait for their turn, which is short.
 const sqliteConnections = 8
 
@@ -57,7 +61,7 @@ const sqliteConnections = 8
 // begin, and waits for it for 5 s. What was committed survives a loss of power. Further pragmas, such as
 // "secure_delete(ON)", hold for each connection.
 func OpenSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
-	return openSQLite(ctx, path, append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...)...)
+	return openSQLite(ctx, path, append([]string{fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...)...)
 }
 
 func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
@@ -77,10 +81,27 @@ func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, e
 	}
 	db.SetMaxOpenConns(sqliteConnections)
 	db.SetMaxIdleConns(sqliteConnections) // opening one costs more than a lookup
-	if err := db.PingContext(ctx); err != nil {
+	// Where several open a new file at once, the change to a write-ahead log is refused instead of waited for.
+	waiting, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	if err := untilFree(waiting, func() error { return db.PingContext(ctx) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// untilFree tries again, as long as ctx lasts, what SQLite refuses at once because the file is locked.
+func untilFree(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil || !mayPass(err) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(firstPause):
+		}
+	}
 }
 
 // createFile makes the file, because SQLite would make it readable by all. One that exists is left
@@ -120,17 +141,12 @@ func lockSQLite(ctx context.Context, path string) (unlock func() error, err erro
 		return nil, err
 	}
 	db.SetMaxOpenConns(1) // the one that holds the lock
-	for {
+	err = untilFree(ctx, func() error {
 		_, err := db.ExecContext(ctx, `BEGIN EXCLUSIVE`)
-		if err == nil {
-			return db.Close, nil
-		}
-		if !mayPass(err) || ctx.Err() != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(firstPause):
-		}
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
+	return db.Close, nil
 }
