@@ -40,26 +40,32 @@ func NewMeta(raw json.RawMessage) Meta {
 
 // Get decodes the value of a key into target and says whether it was there and fitted.
 func (m *Meta) Get(key string, target any) bool {
+	raw := m.Raw(key)
+	return raw != nil && json.Unmarshal(raw, target) == nil
+}
+
+// String returns the string under a key, or "".
+func (m *Meta) String(key string) string { return rawjson.Text(m.Raw(key)) }
+
+// Raw returns the value of a key as JSON, nil where there is none.
+func (m *Meta) Raw(key string) json.RawMessage {
 	if m.metaValues == nil {
-		return false
+		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.get(key, target)
-}
-
-// get is Get under the lock.
-func (m *metaValues) get(key string, target any) bool {
 	if v, ok := m.added[key]; ok {
-		data, err := json.Marshal(v)
-		return err == nil && json.Unmarshal(data, target) == nil
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil
+		}
+		return raw
 	}
-	v, ok := m.find(key)
-	return ok && json.Unmarshal(v, target) == nil
+	return m.find(key)
 }
 
 // find looks for a key in what the caller sent. Of a repeated one the last counts.
-func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
+func (m *metaValues) find(key string) json.RawMessage {
 	if m.fields == nil && len(m.raw) > len("{}") {
 		m.fields = make([]field, 0, 8)
 		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields = append(m.fields, field{rawjson.Share(name), value}) })
@@ -69,28 +75,10 @@ func (m *metaValues) find(key string) (value json.RawMessage, ok bool) {
 	}
 	for _, f := range slices.Backward(m.fields) {
 		if f.name == key {
-			return f.value, true
+			return f.value
 		}
 	}
-	return nil, false
-}
-
-// String returns the string under a key, or "".
-func (m *Meta) String(key string) string {
-	if m.metaValues == nil {
-		return ""
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, ok := m.added[key]; !ok {
-		value, _ := m.find(key)
-		return rawjson.Text(value)
-	}
-	var s string
-	if !m.get(key, &s) {
-		return ""
-	}
-	return s
+	return nil
 }
 
 // Set adds a value. moleculer-web reads some keys of it: $statusCode, $responseType,

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Type is a parameter type, named as Moleculer's validator names it.
@@ -145,7 +145,7 @@ func object(names []string, fields map[string]json.RawMessage) json.RawMessage {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out, _ = jsontext.AppendQuote(out, name) // replaces invalid UTF-8 and fails for nothing else
+		out = rawjson.AppendQuote(out, name)
 		out = append(out, ':')
 		out = append(out, fields[name]...)
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -20,7 +18,7 @@ func (c *checker) text(p *Param, r *rule, at string, raw json.RawMessage) (json.
 	s, value, changed := rawjson.Text(raw), raw, false
 	if trimmed := strings.TrimFunc(s, isSpace); r.Trim && trimmed != s {
 		s, changed = trimmed, true
-		value, _ = jsontext.AppendQuote(nil, s) // Text leaves no invalid UTF-8, the one thing that fails
+		value = rawjson.AppendQuote(nil, s)
 	}
 	if s == "" && r.Empty != nil {
 		if *r.Empty {

@@ -83,11 +83,10 @@ func (c *Context) id(key string) string { return idOf(c.Request, key) }
 
 // idOf reads an id of ctx.meta, which some applications number.
 func idOf(req *action.Request, key string) string {
-	if text := req.Meta.String(key); text != "" {
-		return text
-	}
 	var id ID // which may be a number
-	req.Meta.Get(key, &id)
+	if raw := req.Meta.Raw(key); raw == nil || id.UnmarshalJSON(raw) != nil {
+		return ""
+	}
 	return string(id)
 }
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // encodeReceived makes the JSON that encoding/json makes, but for the escapes of HTML, in a fraction of the time:
@@ -141,8 +141,7 @@ func appendAny(b []byte, v any) ([]byte, error) {
 
 // appendText appends a string and, before it, what is JSON already.
 func appendText(b []byte, before, s string) []byte {
-	b, _ = jsontext.AppendQuote(append(b, before...), s) // fails for invalid UTF-8 only, which it has replaced then
-	return b
+	return rawjson.AppendQuote(append(b, before...), s)
 }
 
 func appendTextIfAny(b []byte, before, s string) []byte {

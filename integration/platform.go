@@ -110,9 +110,8 @@ type Webhook struct {
 	// Payload is the body as JSON: the very bytes that were signed where the gateway sent them.
 	Payload json.RawMessage
 	// RawBody is the body as the platform sent it, nil when the gateway did not keep it.
-	RawBody []byte
-	// Headers have lower-case names.
-	Headers   map[string]string
+	RawBody   []byte
+	Headers   Headers
 	Timestamp time.Time // when the gateway took it in
 	Channel   *Channel
 }

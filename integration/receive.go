@@ -6,10 +6,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -259,18 +259,15 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Payload: fields["payload"], Channel: ch,
 	}
-	var ms float64
-	if err := json.Unmarshal(fields["timestamp"], &ms); err != nil {
+	ms, err := strconv.ParseFloat(rawjson.Share(fields["timestamp"]), 64)
+	if err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}
 	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
-	headers, err := decodeHeaders(fields["headers"])
-	if err != nil {
+	if w.Headers, err = readHeaders(fields["headers"]); err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
 	}
-	w.Headers = headers
-
 	if w.RawBody, err = rawBody(req, fields); err != nil {
 		return nil, err
 	}
@@ -302,44 +299,6 @@ func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, er
 		return raw, nil
 	default:
 		return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBodyEncoding must be utf8 or base64"}
-	}
-}
-
-// decodeHeaders lower-cases names and joins the lists that Node makes of repeated headers. Of names
-// that differ in case only, the one that is lower-case already counts. The headers share raw's bytes.
-func decodeHeaders(raw json.RawMessage) (map[string]string, error) {
-	headers := make(map[string]string, 14) // as many as a table of 16 takes
-	var fault error
-	err := rawjson.Members(raw, func(bytes, value []byte) {
-		name := rawjson.Share(bytes)
-		lower := strings.ToLower(name) // which mostly it is
-		if _, taken := headers[lower]; taken && lower != name {
-			return
-		}
-		text, err := readHeader(value)
-		headers[lower] = text
-		fault = cmp.Or(fault, err)
-	})
-	return headers, errors.Join(err, fault)
-}
-
-// readHeader reads the value of a header: a string, a number, or a list of these.
-func readHeader(value []byte) (string, error) {
-	switch value[0] {
-	case '"':
-		return rawjson.View(value), nil
-	case '[':
-		var list []ID // which takes both, and keeps a number's digits
-		err := json.Unmarshal(value, &list)
-		parts := make([]string, len(list))
-		for i, part := range list {
-			parts[i] = string(part)
-		}
-		return strings.Join(parts, ", "), err
-	default:
-		var id ID
-		err := json.Unmarshal(value, &id)
-		return string(id), err
 	}
 }
 

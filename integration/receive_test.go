@@ -169,7 +169,7 @@ func TestHeadersAreTextsUnderLowerCaseNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{
 		"x-signature": "abc", "x-count": "1700000000", "set-cookie": "a, b", "x-twice": "lower", "x-none": "",
-	}, b.platform.webhook.Headers)
+	}, b.platform.webhook.Headers.Map())
 }
 
 func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {

@@ -48,7 +48,7 @@ func textPtr(value []byte) *string {
 	if value[0] != '"' {
 		return nil
 	}
-	s := rawjson.Text(value)
+	s := rawjson.View(value)
 	return &s
 }
 

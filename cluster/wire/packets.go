@@ -29,9 +29,9 @@ type RequestPacket struct {
 func (r *RequestPacket) field(key, value []byte) {
 	switch string(key) {
 	case "id":
-		r.ID = rawjson.Text(value)
+		r.ID = rawjson.View(value)
 	case "action":
-		r.Action = rawjson.Text(value)
+		r.Action = rawjson.View(value)
 	case "params":
 		r.Params = value
 	case "meta":
@@ -47,7 +47,7 @@ func (r *RequestPacket) field(key, value []byte) {
 	case "parentID":
 		r.ParentID = textPtr(value)
 	case "requestID":
-		r.RequestID = rawjson.Text(value)
+		r.RequestID = rawjson.View(value)
 	case "caller":
 		r.Caller = textPtr(value)
 	case "stream":

@@ -34,7 +34,7 @@ type platform struct{ client *httpapi.Client }
 
 func (*platform) ValidateSignature(w *integration.Webhook) error {
 	body, err := w.SignedBody()
-	if err == nil && !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], body, w.Headers["x-parrot-signature"]) {
+	if err == nil && !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], body, w.Headers.Get("x-parrot-signature")) {
 		err = errors.New("x-parrot-signature must be the body's HMAC-SHA256, in hex, under the channel's webhookSecret")
 	}
 	return err

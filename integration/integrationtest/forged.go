@@ -136,12 +136,8 @@ func (p Platform) proves(tb testing.TB) []string {
 
 // webhookOf is a webhook as the factory hands it to the platform.
 func webhookOf(ch *integration.Channel, body []byte, headers map[string]string) *integration.Webhook {
-	w := &integration.Webhook{
+	return &integration.Webhook{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(),
-		Payload: body, RawBody: body, Headers: map[string]string{},
+		Payload: body, RawBody: body, Headers: integration.NewHeaders(headers),
 	}
-	for name, value := range headers {
-		w.Headers[strings.ToLower(name)] = value
-	}
-	return w
 }

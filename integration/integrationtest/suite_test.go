@@ -194,12 +194,12 @@ func (p timed) ValidateSignature(w *integration.Webhook) error {
 	if err != nil {
 		return err
 	}
-	ms, err := strconv.ParseInt(w.Headers["x-parrot-time"], 10, 64)
+	ms, err := strconv.ParseInt(w.Headers.Get("x-parrot-time"), 10, 64)
 	if age := w.Timestamp.Sub(time.UnixMilli(ms)).Abs(); err != nil || age > p.window {
 		return errors.New("x-parrot-time must be the time")
 	}
-	signed := append([]byte(w.Headers["x-parrot-time"]), body...)
-	if !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], signed, w.Headers["x-parrot-signature"]) {
+	signed := append([]byte(w.Headers.Get("x-parrot-time")), body...)
+	if !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], signed, w.Headers.Get("x-parrot-signature")) {
 		return errors.New("x-parrot-signature is wrong")
 	}
 	return nil
@@ -228,7 +228,7 @@ type lengthy struct{ sound }
 
 func (l lengthy) ValidateSignature(w *integration.Webhook) error {
 	cut := *w
-	cut.Headers = map[string]string{"x-parrot-signature": w.Headers["x-parrot-signature"][:min(64, len(w.Headers["x-parrot-signature"]))]}
+	cut.Headers = integration.NewHeaders(map[string]string{"x-parrot-signature": w.Headers.Get("x-parrot-signature")[:min(64, len(w.Headers.Get("x-parrot-signature")))]})
 	return l.sound.ValidateSignature(&cut)
 }
 

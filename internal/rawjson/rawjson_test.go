@@ -1,6 +1,7 @@
 package rawjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -145,4 +146,16 @@ func TestAViewIsTheText(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.View(data) }))
 	require.Equal(t, "shared", view)
 	require.Empty(t, rawjson.Share(nil))
+}
+
+func TestAQuotedTextIsTheStandards(t *testing.T) {
+	for _, text := range []string{"", "a", "seven77", "eight888", "nine 9999", `with " quote`, `back\slash`, "tab\tand\nmore", "<b>&amp;</b>", "é", "漢字 and more", "a\xffb", "\x00", "\x7f", "0123456\"", "01234567\x1f", "\u2028"} {
+		var buffer bytes.Buffer
+		encoder := json.NewEncoder(&buffer)
+		encoder.SetEscapeHTML(false)
+		require.NoError(t, encoder.Encode(text))
+		got := rawjson.AppendQuote([]byte("x"), text)
+		require.JSONEq(t, buffer.String(), string(got[1:]))
+		require.Equal(t, strings.ToValidUTF8(text, "\uFFFD"), rawjson.Text(got[1:]))
+	}
 }

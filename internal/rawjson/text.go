@@ -8,6 +8,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Text is the value of a JSON string, "" for any other JSON value. Invalid UTF-8 in it is replaced, byte
@@ -35,6 +37,31 @@ func View(value []byte) string {
 // Share gives bytes that will not change as a string, without a copy.
 func Share(data []byte) string {
 	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- which the caller answers for
+}
+
+// AppendQuote appends a text as a JSON string, without the escapes of HTML. Invalid UTF-8 in it is replaced.
+func AppendQuote(dst []byte, text string) []byte {
+	if isBare(text) {
+		return append(append(append(dst, '"'), text...), '"')
+	}
+	dst, _ = jsontext.AppendQuote(dst, text) // fails for invalid UTF-8 only, which it has replaced then
+	return dst
+}
+
+// isBare says whether a text is ASCII that needs no escapes.
+func isBare(text string) bool {
+	data := unsafe.Slice(unsafe.StringData(text), len(text)) // #nosec G103 -- which is only read
+	for ; len(data) >= 8; data = data[8:] {
+		if x := binary.LittleEndian.Uint64(data); stopsIn(x)|x&tops != 0 {
+			return false
+		}
+	}
+	for _, c := range data {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendText appends [Text] of a JSON value to dst.

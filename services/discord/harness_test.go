@@ -62,7 +62,7 @@ func sign(body []byte, at time.Time) map[string]string {
 func webhook(body string) *integration.Webhook {
 	return &integration.Webhook{
 		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "discord", Payload: []byte(body), RawBody: []byte(body),
-		Headers: sign([]byte(body), receivedAt), Timestamp: receivedAt, Channel: channel(),
+		Headers: integration.NewHeaders(sign([]byte(body), receivedAt)), Timestamp: receivedAt, Channel: channel(),
 	}
 }
 

@@ -29,8 +29,8 @@ func (*platform) ValidateSignature(w *integration.Webhook) error {
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return unsigned("the channel has no publicKey to check the signature with: 64 hexadecimal digits")
 	}
-	timestamp := w.Headers[timestampHeader]
-	signature, err := hex.DecodeString(w.Headers[signatureHeader])
+	timestamp := w.Headers.Get(timestampHeader)
+	signature, err := hex.DecodeString(w.Headers.Get(signatureHeader))
 	if err != nil || len(signature) != ed25519.SignatureSize || timestamp == "" {
 		return unsigned("the headers " + signatureHeader + " and " + timestampHeader + " must hold Discord's signature")
 	}

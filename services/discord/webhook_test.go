@@ -27,25 +27,29 @@ func TestTheSignatureIsChecked(t *testing.T) {
 		change func(*integration.Webhook)
 		ok     bool
 	}{
-		"a genuine one":                     {func(*integration.Webhook) {}, true},
-		"of five minutes ago":               {func(w *integration.Webhook) { w.Headers = at(-5*time.Minute + time.Second) }, true},
-		"of more than five minutes ago":     {func(w *integration.Webhook) { w.Headers = at(-5*time.Minute - time.Second) }, false},
-		"of a clock that is ahead":          {func(w *integration.Webhook) { w.Headers = at(time.Minute) }, true},
-		"of another day":                    {func(w *integration.Webhook) { w.Headers = at(24 * time.Hour) }, false},
-		"a public key in capitals":          {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
-		"no public key":                     {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
-		"half of a public key":              {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
-		"a public key that is no hex":       {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
-		"no signature":                      {func(w *integration.Webhook) { delete(w.Headers, "x-signature-ed25519") }, false},
-		"half of a signature":               {func(w *integration.Webhook) { w.Headers["x-signature-ed25519"] = w.Headers["x-signature-ed25519"][:64] }, false},
-		"a signature that is no hex":        {func(w *integration.Webhook) { w.Headers["x-signature-ed25519"] = strings.Repeat("x", 128) }, false},
-		"no timestamp":                      {func(w *integration.Webhook) { delete(w.Headers, "x-signature-timestamp") }, false},
-		"another timestamp than was signed": {func(w *integration.Webhook) { w.Headers["x-signature-timestamp"] += "0" }, false},
+		"a genuine one":                 {func(*integration.Webhook) {}, true},
+		"of five minutes ago":           {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute + time.Second)) }, true},
+		"of more than five minutes ago": {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false},
+		"of a clock that is ahead":      {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true},
+		"of another day":                {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false},
+		"a public key in capitals":      {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
+		"no public key":                 {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
+		"half of a public key":          {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
+		"a public key that is no hex":   {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
+		"no signature":                  {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
+		"half of a signature": {func(w *integration.Webhook) {
+			w.Headers.Set("x-signature-ed25519", w.Headers.Get("x-signature-ed25519")[:64])
+		}, false},
+		"a signature that is no hex": {func(w *integration.Webhook) { w.Headers.Set("x-signature-ed25519", strings.Repeat("x", 128)) }, false},
+		"no timestamp":               {func(w *integration.Webhook) { w.Headers.Del("x-signature-timestamp") }, false},
+		"another timestamp than was signed": {func(w *integration.Webhook) {
+			w.Headers.Set("x-signature-timestamp", w.Headers.Get("x-signature-timestamp")+"0")
+		}, false},
 		"a signed timestamp that is no number": {func(w *integration.Webhook) {
-			w.Headers = map[string]string{
+			w.Headers = integration.NewHeaders(map[string]string{
 				"x-signature-timestamp": "now",
 				"x-signature-ed25519":   hex.EncodeToString(ed25519.Sign(privateKey, []byte("now"+body))),
-			}
+			})
 		}, false},
 		"another body": {func(w *integration.Webhook) { w.RawBody = append(w.RawBody, '\n') }, false},
 	} {

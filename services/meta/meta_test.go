@@ -24,7 +24,7 @@ func sign(key string, body []byte) string {
 
 func signed(body []byte, signature string) *integration.Webhook {
 	return &integration.Webhook{
-		RawBody: body, Headers: map[string]string{"x-hub-signature-256": signature},
+		RawBody: body, Headers: integration.NewHeaders(map[string]string{"x-hub-signature-256": signature}),
 		Channel: &integration.Channel{Credentials: map[string]string{"appSecret": secret, "empty": ""}},
 	}
 }

@@ -27,7 +27,7 @@ func ValidateSignature(w *integration.Webhook, credential string) error {
 	if err != nil {
 		return err
 	}
-	signature, ok := strings.CutPrefix(w.Headers[signatureHeader], signaturePrefix)
+	signature, ok := strings.CutPrefix(w.Headers.Get(signatureHeader), signaturePrefix)
 	// Meta writes lower case; anything else is not what it sent.
 	ok = ok && len(signature) == hex.EncodedLen(32) && strings.ToLower(signature) == signature
 	if ok && integration.ValidHMACSHA256(w.Channel.Credentials[credential], body, signature) {

@@ -30,12 +30,12 @@ func (*platform) ValidateSignature(w *integration.Webhook) error {
 	if isProbe(body) {
 		return nil // nothing comes of it
 	}
-	secret, stamp := w.Channel.Credentials[fieldSigningSecret], w.Headers[timestampHeader]
+	secret, stamp := w.Channel.Credentials[fieldSigningSecret], w.Headers.Get(timestampHeader)
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("v0:" + stamp + ":"))
 	mac.Write(body)
 	// The text is compared, not the bytes that it stands for: Slack writes it in lower case.
-	if want := "v0=" + hex.EncodeToString(mac.Sum(nil)); secret == "" || !integration.EqualSecrets(w.Headers[signatureHeader], want) {
+	if want := "v0=" + hex.EncodeToString(mac.Sum(nil)); secret == "" || !integration.EqualSecrets(w.Headers.Get(signatureHeader), want) {
 		return unauthorized("SIGNATURE_INVALID", "the header "+signatureHeader+" must be the v0 signature of the body under the channel's "+fieldSigningSecret)
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)

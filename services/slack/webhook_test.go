@@ -33,7 +33,7 @@ func webhook(body []byte) *integration.Webhook {
 	ch := channel()
 	return &integration.Webhook{
 		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "slack", Payload: json.RawMessage("{}"), RawBody: body,
-		Headers: sign(ch, body, receivedAt), Timestamp: receivedAt, Channel: ch,
+		Headers: integration.NewHeaders(sign(ch, body, receivedAt)), Timestamp: receivedAt, Channel: ch,
 	}
 }
 
@@ -78,7 +78,7 @@ func TestASignatureHoldsForFiveMinutes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := webhook([]byte(`{"type":"event_callback"}`))
 			w.Timestamp = receivedAt.Truncate(time.Second)
-			w.Headers = sign(w.Channel, w.RawBody, w.Timestamp.Add(-test.age))
+			w.Headers = integration.NewHeaders(sign(w.Channel, w.RawBody, w.Timestamp.Add(-test.age)))
 			err := validate(t, w)
 			if test.code == "" {
 				require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestASignatureHoldsForFiveMinutes(t *testing.T) {
 	for _, stamp := range []string{"", "x", "1.5", "9223372036854775807", "-9223372036854775808", "99999999999999999999"} {
 		t.Run("the time "+stamp, func(t *testing.T) {
 			w := webhook([]byte(`{}`))
-			w.Headers = signedAt(w.Channel, w.RawBody, stamp)
+			w.Headers = integration.NewHeaders(signedAt(w.Channel, w.RawBody, stamp))
 			requireError(t, validate(t, w), integration.ErrUnauthorized, "SIGNATURE_EXPIRED")
 		})
 	}
@@ -98,37 +98,46 @@ func TestASignatureHoldsForFiveMinutes(t *testing.T) {
 
 func TestOnlyTheSignatureOfTheBodyCounts(t *testing.T) {
 	for name, change := range map[string]func(*integration.Webhook){
-		"no headers":       func(w *integration.Webhook) { w.Headers = nil },
-		"no signature":     func(w *integration.Webhook) { delete(w.Headers, "x-slack-signature") },
-		"no time":          func(w *integration.Webhook) { delete(w.Headers, "x-slack-request-timestamp") },
-		"the scheme alone": func(w *integration.Webhook) { w.Headers["x-slack-signature"] = "v0=" },
-		"no scheme":        func(w *integration.Webhook) { w.Headers["x-slack-signature"] = w.Headers["x-slack-signature"][3:] },
+		"no headers":       func(w *integration.Webhook) { w.Headers = integration.Headers{} },
+		"no signature":     func(w *integration.Webhook) { w.Headers.Del("x-slack-signature") },
+		"no time":          func(w *integration.Webhook) { w.Headers.Del("x-slack-request-timestamp") },
+		"the scheme alone": func(w *integration.Webhook) { w.Headers.Set("x-slack-signature", "v0=") },
+		"no scheme": func(w *integration.Webhook) {
+			w.Headers.Set("x-slack-signature", w.Headers.Get("x-slack-signature")[3:])
+		},
 		"another scheme": func(w *integration.Webhook) {
-			w.Headers["x-slack-signature"] = "v1" + w.Headers["x-slack-signature"][2:]
+			w.Headers.Set("x-slack-signature", "v1"+w.Headers.Get("x-slack-signature")[2:])
 		},
 		"upper case": func(w *integration.Webhook) {
-			w.Headers["x-slack-signature"] = "v0=" + strings.ToUpper(w.Headers["x-slack-signature"][3:])
+			w.Headers.Set("x-slack-signature", "v0="+strings.ToUpper(w.Headers.Get("x-slack-signature")[3:]))
 		},
-		"two signatures":           func(w *integration.Webhook) { w.Headers["x-slack-signature"] += ", " + w.Headers["x-slack-signature"] },
-		"another body":             func(w *integration.Webhook) { w.RawBody = append(w.RawBody, ' ') },
-		"another time":             func(w *integration.Webhook) { w.Headers["x-slack-request-timestamp"] += "0" },
+		"two signatures": func(w *integration.Webhook) {
+			w.Headers.Set("x-slack-signature", w.Headers.Get("x-slack-signature")+", "+w.Headers.Get("x-slack-signature"))
+		},
+		"another body": func(w *integration.Webhook) { w.RawBody = append(w.RawBody, ' ') },
+		"another time": func(w *integration.Webhook) {
+			w.Headers.Set("x-slack-request-timestamp", w.Headers.Get("x-slack-request-timestamp")+"0")
+		},
 		"another secret":           func(w *integration.Webhook) { w.Channel.Credentials["signingSecret"] = "another" },
 		"no secret in the channel": func(w *integration.Webhook) { delete(w.Channel.Credentials, "signingSecret") },
 		"an empty secret on both sides": func(w *integration.Webhook) {
 			w.Channel.Credentials["signingSecret"] = ""
-			w.Headers = sign(w.Channel, w.RawBody, receivedAt)
+			w.Headers = integration.NewHeaders(sign(w.Channel, w.RawBody, receivedAt))
 		},
 		"a retry's headers alone": func(w *integration.Webhook) {
-			w.Headers = map[string]string{"x-slack-retry-num": "1", "x-slack-retry-reason": "http_timeout"}
+			w.Headers = integration.NewHeaders(map[string]string{"x-slack-retry-num": "1", "x-slack-retry-reason": "http_timeout"})
 		},
 		"a command that asks for a test": func(w *integration.Webhook) {
 			w.RawBody = []byte("ssl_check=1&token=x&command=%2Forder")
-			w.Headers = nil
+			w.Headers = integration.Headers{}
 		},
-		"an interaction with a test": func(w *integration.Webhook) { w.RawBody = []byte("ssl_check=1&payload=%7B%7D"); w.Headers = nil },
+		"an interaction with a test": func(w *integration.Webhook) {
+			w.RawBody = []byte("ssl_check=1&payload=%7B%7D")
+			w.Headers = integration.Headers{}
+		},
 		"JSON with a test": func(w *integration.Webhook) {
 			w.RawBody = []byte(`{"type":"event_callback"}&ssl_check=1`)
-			w.Headers = nil
+			w.Headers = integration.Headers{}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +150,8 @@ func TestOnlyTheSignatureOfTheBodyCounts(t *testing.T) {
 	}
 	t.Run("a repeated delivery, signed anew", func(t *testing.T) {
 		w := webhook([]byte(`{"type":"event_callback"}`))
-		w.Headers["x-slack-retry-num"], w.Headers["x-slack-retry-reason"] = "3", "http_timeout"
+		w.Headers.Set("x-slack-retry-num", "3")
+		w.Headers.Set("x-slack-retry-reason", "http_timeout")
 		require.NoError(t, validate(t, w))
 	})
 	t.Run("no raw body", func(t *testing.T) {
@@ -157,12 +167,12 @@ func TestTheVerifierAgreesWithSlackGo(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				w := webhook([]byte(`payload=%7B%7D`))
 				w.Timestamp = time.Now()
-				w.Headers = sign(w.Channel, w.RawBody, w.Timestamp.Add(-age))
+				w.Headers = integration.NewHeaders(sign(w.Channel, w.RawBody, w.Timestamp.Add(-age)))
 				if changed {
 					w.RawBody = []byte(`payload=%7B+%7D`)
 				}
 				header := http.Header{}
-				for k, v := range w.Headers {
+				for k, v := range w.Headers.Map() {
 					header.Set(k, v)
 				}
 				theirs, err := slackgo.NewSecretsVerifier(header, signingSecret)
@@ -209,7 +219,7 @@ func TestACertificateCheckIsNoMessage(t *testing.T) {
 	for _, signed := range []bool{true, false} {
 		w := webhook([]byte("ssl_check=1&token=t"))
 		if !signed { // which Slack does not promise to do
-			w.Headers = map[string]string{}
+			w.Headers = integration.NewHeaders(map[string]string{})
 		}
 		require.NoError(t, validate(t, w))
 		messages, err := newPlatform(t).Normalize(t.Context(), w)

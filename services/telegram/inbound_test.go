@@ -39,7 +39,7 @@ func channel() *integration.Channel {
 func webhook(payload []byte) *integration.Webhook {
 	return &integration.Webhook{
 		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "telegram", Payload: payload, Timestamp: receivedAt, Channel: channel(),
-		Headers: map[string]string{"x-telegram-bot-api-secret-token": secretToken},
+		Headers: integration.NewHeaders(map[string]string{"x-telegram-bot-api-secret-token": secretToken}),
 	}
 }
 

@@ -40,7 +40,7 @@ func updateID(raw []byte) (int64, error) {
 
 // ValidateSignature checks the secret token.
 func (*platform) ValidateSignature(w *integration.Webhook) error {
-	if integration.EqualSecrets(w.Headers[proofHeader], w.Channel.Credentials[fieldSecretToken]) {
+	if integration.EqualSecrets(w.Headers.Get(proofHeader), w.Channel.Credentials[fieldSecretToken]) {
 		return nil
 	}
 	return &integration.Error{

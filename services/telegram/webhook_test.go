@@ -39,7 +39,7 @@ func TestTheSecretTokenIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := webhook([]byte(`{"update_id":1}`))
-			w.Headers = map[string]string{"x-telegram-bot-api-secret-token": test.header}
+			w.Headers = integration.NewHeaders(map[string]string{"x-telegram-bot-api-secret-token": test.header})
 			w.Channel.Credentials["secretToken"] = test.secret
 			err := validator.ValidateSignature(w)
 			if test.ok {

@@ -45,7 +45,7 @@ func sign(secret string, body []byte) string {
 func webhook(body []byte) *integration.Webhook {
 	return &integration.Webhook{
 		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt, Channel: channel(),
-		Headers: map[string]string{"x-hub-signature-256": sign(appSecret, body)},
+		Headers: integration.NewHeaders(map[string]string{"x-hub-signature-256": sign(appSecret, body)}),
 	}
 }
 

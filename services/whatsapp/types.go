@@ -60,23 +60,23 @@ type profile struct {
 
 // message is one that a user sent, or for echoes one that was sent from the WhatsApp Business app.
 type message struct {
-	ID               string         `json:"id"`
-	Timestamp        meta.Seconds   `json:"timestamp"`
-	From             string         `json:"from"`
-	FromUserID       string         `json:"from_user_id"`
-	FromParentUserID string         `json:"from_parent_user_id"`
-	To               string         `json:"to"` // and the next two of echoes only
-	ToUserID         string         `json:"to_user_id"`
-	ToParentUserID   string         `json:"to_parent_user_id"`
-	GroupID          string         `json:"group_id"`
-	Context          *reference     `json:"context"`
+	ID               string          `json:"id"`
+	Timestamp        meta.Seconds    `json:"timestamp"`
+	From             string          `json:"from"`
+	FromUserID       string          `json:"from_user_id"`
+	FromParentUserID string          `json:"from_parent_user_id"`
+	To               string          `json:"to"` // and the next two of echoes only
+	ToUserID         string          `json:"to_user_id"`
+	ToParentUserID   string          `json:"to_parent_user_id"`
+	GroupID          string          `json:"group_id"`
+	Context          *reference      `json:"context"`
 	Referral         json.RawMessage `json:"referral"`
-	Errors           []failure      `json:"errors"`
+	Errors           []failure       `json:"errors"`
 
 	content
-	Edit        *edit          `json:"edit"`
-	Revoke      *revoke        `json:"revoke"`
-	System      *system        `json:"system"`
+	Edit        *edit           `json:"edit"`
+	Revoke      *revoke         `json:"revoke"`
+	System      *system         `json:"system"`
 	Identity    json.RawMessage `json:"identity"`
 	Unsupported struct {
 		Type string `json:"type"`
@@ -166,10 +166,10 @@ type button struct {
 }
 
 type interactive struct {
-	Type                string         `json:"type"`
-	ButtonReply         *choice        `json:"button_reply"`
-	ListReply           *choice        `json:"list_reply"`
-	FlowReply           *flowReply     `json:"nfm_reply"`
+	Type                string          `json:"type"`
+	ButtonReply         *choice         `json:"button_reply"`
+	ListReply           *choice         `json:"list_reply"`
+	FlowReply           *flowReply      `json:"nfm_reply"`
 	CallPermissionReply json.RawMessage `json:"call_permission_reply"`
 }
 
@@ -223,18 +223,18 @@ type system struct {
 
 // status is what became of a message that was sent, "Status messages webhook reference".
 type status struct {
-	ID                string         `json:"id"`
-	Status            string         `json:"status"`
-	Timestamp         meta.Seconds   `json:"timestamp"`
-	RecipientID       string         `json:"recipient_id"` // of a group where the type says so
-	RecipientUserID   string         `json:"recipient_user_id"`
-	RecipientType     string         `json:"recipient_type"`
-	ParticipantID     string         `json:"recipient_participant_id"`
-	ParticipantUserID string         `json:"recipient_participant_user_id"`
-	CallbackData      string         `json:"biz_opaque_callback_data"`
+	ID                string          `json:"id"`
+	Status            string          `json:"status"`
+	Timestamp         meta.Seconds    `json:"timestamp"`
+	RecipientID       string          `json:"recipient_id"` // of a group where the type says so
+	RecipientUserID   string          `json:"recipient_user_id"`
+	RecipientType     string          `json:"recipient_type"`
+	ParticipantID     string          `json:"recipient_participant_id"`
+	ParticipantUserID string          `json:"recipient_participant_user_id"`
+	CallbackData      string          `json:"biz_opaque_callback_data"`
 	Conversation      json.RawMessage `json:"conversation"`
 	Pricing           json.RawMessage `json:"pricing"`
-	Errors            []failure      `json:"errors"`
+	Errors            []failure       `json:"errors"`
 }
 
 // failure is an error as webhooks tell it, "Error codes".

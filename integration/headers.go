@@ -1,0 +1,105 @@
+package integration
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
+)
+
+// Headers are those of a webhook. The case of names does not count. They are a list because one or two of a dozen are
+// looked at; the zero value is none. Reading is safe for concurrent use.
+type Headers struct{ list []header }
+
+type header struct{ name, value string }
+
+// NewHeaders makes headers of names and values.
+func NewHeaders(values map[string]string) Headers {
+	var h Headers
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		h.Set(name, values[name])
+	}
+	return h
+}
+
+// Get gives a header's value, "" where there is none.
+func (h *Headers) Get(name string) string {
+	if i := h.index(name); i >= 0 {
+		return h.list[i].value
+	}
+	return ""
+}
+
+// Set sets a header's value.
+func (h *Headers) Set(name, value string) {
+	if i := h.index(name); i >= 0 {
+		h.list[i].value = value
+		return
+	}
+	h.list = append(h.list, header{name, value})
+}
+
+// Del removes a header.
+func (h *Headers) Del(name string) {
+	h.list = slices.DeleteFunc(slices.Clone(h.list), func(e header) bool { return strings.EqualFold(e.name, name) })
+}
+
+// Map gives the values by lower-case names.
+func (h *Headers) Map() map[string]string {
+	values := make(map[string]string, len(h.list))
+	for _, e := range h.list {
+		lower := strings.ToLower(e.name)
+		values[lower] = h.Get(lower)
+	}
+	return values
+}
+
+// index finds a header. Of names that differ in case only, the one that is lower-case already counts; of the same ones, the last.
+func (h *Headers) index(name string) int {
+	found, lower := -1, false
+	for i := range h.list {
+		if e := &h.list[i]; len(e.name) == len(name) && strings.EqualFold(e.name, name) {
+			if is := e.name == strings.ToLower(e.name); is || !lower {
+				found, lower = i, is
+			}
+		}
+	}
+	return found
+}
+
+// readHeaders reads an object of strings, numbers, and the lists that Node makes of repeated headers, which are joined.
+// The headers share raw's bytes.
+func readHeaders(raw json.RawMessage) (Headers, error) {
+	h := Headers{make([]header, 0, 12)} // nearly all webhooks have less
+	var fault error
+	err := rawjson.Members(raw, func(name, value []byte) {
+		text, err := readHeader(value)
+		h.list = append(h.list, header{rawjson.Share(name), text})
+		fault = cmp.Or(fault, err)
+	})
+	return h, errors.Join(err, fault)
+}
+
+// readHeader reads the value of a header: a string, a number, or a list of these.
+func readHeader(value []byte) (string, error) {
+	switch value[0] {
+	case '"':
+		return rawjson.View(value), nil
+	case '[':
+		var list []ID // which takes both, and keeps a number's digits
+		err := json.Unmarshal(value, &list)
+		parts := make([]string, len(list))
+		for i, part := range list {
+			parts[i] = string(part)
+		}
+		return strings.Join(parts, ", "), err
+	default:
+		var id ID
+		err := json.Unmarshal(value, &id)
+		return string(id), err
+	}
+}
