@@ -22,7 +22,7 @@ var _ integration.Responder = oracle{}
 
 func (oracle) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	return []integration.Message{{
-		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: w.ChannelID}, DedupKey: w.Headers["x-key"],
+		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: w.ChannelID}, DedupKey: w.Headers.Get("x-key"),
 	}}, nil
 }
 
