@@ -14,7 +14,7 @@ import (
 const (
 	mostGCPercent, leastGCPercent = 400, 100
 	// heapGrowth, in bytes, is what is aimed at in between.
-	heapGrowth = 16 << 20
+	heapGrowth = 24 << 20
 )
 
 // gcPercent is for a heap of which so many bytes are in use, in steps, so that it seldom changes.
