@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,10 +90,13 @@ func (s *Summary) Add(t time.Time) {
 }
 
 // Archive is what operators do with stored events. Safe for concurrent use.
-type Archive struct{ p *Publisher }
+type Archive struct {
+	p       *Publisher
+	refused sync.Map // until when a stream is not asked what it has stored, by the name of its events
+}
 
 // NewArchive gives the events that a publisher stores, and those of others in the same streams.
-func NewArchive(p *Publisher) *Archive { return &Archive{p} }
+func NewArchive(p *Publisher) *Archive { return &Archive{p: p} }
 
 // Subject is where events of a name are.
 func (a *Archive) Subject(name string) string { return a.p.Subject(name) }

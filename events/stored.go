@@ -2,9 +2,11 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -14,11 +16,40 @@ const (
 	unsure = time.Minute
 	// readAhead is how many headers are asked for at once.
 	readAhead = 5000
+	// refusal is for how long a stream is not asked that has refused it.
+	refusal = time.Minute
 )
 
 // Stored says which events of these ids the stream of a name has stored since about a time. It looks only where the stream
-// would store them again, because more than its duplicate window has passed, and finds what is still there.
+// would store them again, because more than its duplicate window has passed, and finds what is still there. Of a stream that
+// cannot be read, such as a work queue or one that this user may not read, it says nothing and warns: better is an event that is stored
+// twice than one that never is.
 func (a *Archive) Stored(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error) {
+	if until, ok := a.refused.Load(name); ok && time.Now().Before(until.(time.Time)) {
+		return nil, nil
+	}
+	before := a.p.nc.LastError()
+	found, err := a.stored(ctx, name, since, msgIDs)
+	if err == nil || !a.refuses(err, before) {
+		return found, err
+	}
+	a.refused.Store(name, time.Now().Add(refusal))
+	a.p.log.WithError(err).WithField("event", name).Warn("it cannot be looked up which events are stored already: some may be stored twice")
+	return nil, nil
+}
+
+// refuses says whether asking again would end the same way: the server has said that this may not be done. What it says
+// about permissions is no answer, the request just gets none.
+func (a *Archive) refuses(err, before error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code < 500
+	}
+	last := a.p.nc.LastError()
+	return last != before && errors.Is(last, nats.ErrPermissionViolation)
+}
+
+func (a *Archive) stored(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error) {
 	subject := a.p.Subject(name)
 	stream, err := a.stream(ctx, subject)
 	if err != nil || stream == nil {

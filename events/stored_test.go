@@ -1,10 +1,13 @@
 package events_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -42,6 +45,47 @@ func TestWhatAStreamTellsByItselfIsNotLookedFor(t *testing.T) {
 	require.NoError(t, b.publish("a", "event"))
 	require.Empty(t, found(t, a, time.Now(), "a"))
 	require.Equal(t, map[string]bool{"a": true}, found(t, a, time.Now().Add(-90*time.Second), "a"))
+}
+
+func TestWhatAStreamRefusesToTellIsPublishedAgain(t *testing.T) {
+	const user = "switchboard"
+	for title, test := range map[string]struct {
+		stream jetstream.StreamConfig
+		denied []string
+	}{
+		"a work queue":           {stream: jetstream.StreamConfig{Retention: jetstream.WorkQueuePolicy}},
+		"no consumers":           {stream: jetstream.StreamConfig{}, denied: []string{"$JS.API.CONSUMER.>"}},
+		"nothing but publishing": {stream: jetstream.StreamConfig{}, denied: []string{"$JS.API.>"}},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, watchful, func(o *server.Options, _ *events.Options) {
+				o.NoAuthUser = "admin"
+				o.Users = []*server.User{{Username: "admin", Password: "p"}, {
+					Username: user, Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: test.denied}},
+				}}
+			})
+			a := events.NewArchive(b.Publisher)
+			test.stream.Name, test.stream.Subjects = stream, []string{subject}
+			b.create(test.stream)
+			if test.denied != nil {
+				p, err := events.New(b.connect(nats.UserInfo(user, "p")), events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log})
+				require.NoError(t, err)
+				a = events.NewArchive(p)
+			}
+			require.NoError(t, b.publish("a", "event"))
+			b.logs.Reset()
+			for range 2 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // an answer never comes
+				stored, err := a.Stored(ctx, name, time.Now().Add(-time.Hour), []string{"a"})
+				cancel()
+				require.NoError(t, err)
+				require.Empty(t, stored)
+			}
+			require.Len(t, b.logs.AllEntries(), 1, "it is asked and warned of once in a while")
+			require.Contains(t, b.logs.LastEntry().Message, "some may be stored twice")
+		})
+	}
 }
 
 func TestWhatCannotBeLookedForIsAnError(t *testing.T) {
