@@ -20,6 +20,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 // patience bounds every wait for what must happen.
@@ -41,7 +42,7 @@ var shared = sync.OnceValue(func() *server.Server {
 
 var running *server.Server
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{testserver.Crowd(m)}) }
 
 // withServer runs the tests and stops the shared server.
 type withServer struct{ *testing.M }

@@ -23,9 +23,10 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Crowd(m)) }
 
 // faultVariable names the fault of the platform that the suite is run on, see findFault.
 const faultVariable = "INTEGRATIONTEST_FAULT"

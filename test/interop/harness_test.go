@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -51,12 +50,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	// The tests wait more than they work: more of them than processors may run at once.
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(testserver.Main(m).Run())
+	os.Exit(testserver.Main(testserver.Crowd(m)).Run())
 }
 
 // nodeBinary is the Node.js that came with the modules of dir, or the machine's where none did.
