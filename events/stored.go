@@ -46,7 +46,7 @@ func (a *Archive) refuses(err, before error) bool {
 		return api.Code < 500
 	}
 	last := a.p.nc.LastError()
-	return last != before && errors.Is(last, nats.ErrPermissionViolation)
+	return errors.Is(last, nats.ErrPermissionViolation) && !errors.Is(before, last)
 }
 
 func (a *Archive) stored(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error) {

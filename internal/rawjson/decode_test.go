@@ -35,13 +35,11 @@ type decoded struct {
 	Any2   any                `json:"any2"`
 	Lists  [][]string         `json:"lists"`
 	Hidden string             `json:"-"`
-	Dash   string             `json:"-,"`
 	NoTag  string             // as it is called
 	Small  int8               `json:"small,omitempty"`
 	Whole  uint16             `json:"whole"`
 	Empty  struct{}           `json:"empty"`
 	Raws   []*json.RawMessage `json:"raws"`
-	hidden string
 }
 
 type embedded struct {

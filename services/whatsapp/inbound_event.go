@@ -75,7 +75,7 @@ func (s *status) read(m *integration.Message) {
 		m.Metadata["furtherErrors"] = further
 	}
 	if known(s.Conversation) || known(s.Pricing) {
-		m.Metadata["status"] = billing{json.RawMessage(s.Conversation), json.RawMessage(s.Pricing)}
+		m.Metadata["status"] = billing{s.Conversation, s.Pricing}
 	}
 	m.Kind = integration.KindStatus
 	m.Content = integration.Content{Type: integration.TypeStatus, Status: out}

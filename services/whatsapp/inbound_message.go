@@ -31,7 +31,7 @@ func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 	}
 	msg.Context.read(&m)
 	if known(msg.Referral) {
-		m.Metadata["referral"] = json.RawMessage(msg.Referral)
+		m.Metadata["referral"] = msg.Referral
 	}
 	if item.Odd || !msg.read(&m) {
 		unsupported(&m, cmp.Or(msg.Unsupported.Type, msg.Type), cmp.Or(oddity(item.Odd), reason(msg.Errors)), item.Raw(b.payload))
@@ -119,7 +119,7 @@ func (msg *message) readSystem(m *integration.Message) bool {
 	putText(m.Metadata, "newUserId", s.UserID)
 	putText(m.Metadata, "newParentUserId", s.ParentUserID)
 	if known(msg.Identity) {
-		m.Metadata["identity"] = json.RawMessage(msg.Identity)
+		m.Metadata["identity"] = msg.Identity
 	}
 	m.Content = integration.Content{Type: integration.TypeSystem, System: event}
 	return true
