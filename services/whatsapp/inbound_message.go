@@ -3,7 +3,6 @@ package whatsapp
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/meta"
