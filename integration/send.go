@@ -46,8 +46,8 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
-	message, err := rawjson.Decode[Message](fields["message"])
-	if err != nil {
+	message := &Message{}
+	if err := rawjson.Unmarshal(fields["message"], message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
 	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))

@@ -95,7 +95,7 @@ func BenchmarkText(b *testing.B) {
 	}
 }
 
-func BenchmarkDecode(b *testing.B) {
+func BenchmarkUnmarshal(b *testing.B) {
 	type person struct {
 		ID        int64  `json:"id"`
 		IsBot     bool   `json:"is_bot"`
@@ -120,7 +120,7 @@ func BenchmarkDecode(b *testing.B) {
 	data := []byte(`{"update_id":900000001,"message":{"message_id":365,"from":{"id":1111111,"is_bot":false,"first_name":"Ada","last_name":"Lovelace","username":"ada",` +
 		`"language_code":"en"},"chat":{"id":1111111,"first_name":"Ada","last_name":"Lovelace","username":"ada","type":"private"},"date":1741645532,` +
 		`"text":"/start is bold","entities":[{"offset":0,"length":6,"type":"bot_command"},{"offset":10,"length":4,"type":"bold"}]}}`)
-	measure(b, "rawjson", data, func() { _, _ = rawjson.Decode[update](data) })
+	measure(b, "rawjson", data, func() { _ = rawjson.Unmarshal(data, new(update)) })
 	measure(b, "jsonv2", data, func() { _ = jsonv2.Unmarshal(data, new(update)) })
 	measure(b, "encoding-json", data, func() { _ = json.Unmarshal(data, new(update)) })
 }

@@ -6,28 +6,26 @@ import (
 	"reflect"
 )
 
-// Decode reads a value as encoding/json does, in a fifth of the time. Where something in it has an unexpected type, or
-// is read by encoding/json alone, it is read a second time, by that: what is of an unexpected type is left out then,
-// all else is read, and the error says so. Strings and raw values share data, which must not change.
-func Decode[T any](data []byte) (*T, error) {
-	v := new(T)
+// Unmarshal reads a value into what target points to, which must be zero, as encoding/json does, in a quarter of the time.
+// Where something in it has an unexpected type, or is read by encoding/json alone, it is read a second time, by that: what
+// is of an unexpected type is left out then, all else is read, and the error says so. Strings and raw values share data,
+// which must not change.
+func Unmarshal(data []byte, target any) error {
 	d := decoder{data: data, exact: true}
-	if d.decode(v) == nil {
-		return v, nil
+	if d.decode(target) == nil {
+		return nil
 	}
-	v = new(T) // of which nothing has been read
-	err := json.Unmarshal(data, v)
-	return v, err
+	reflect.ValueOf(target).Elem().SetZero() // of which nothing has been read
+	return json.Unmarshal(data, target)
 }
 
-// DecodeParts reads a value whose parts are good or bad by themselves, see [Part]. The error is for what is not valid
-// JSON, of which nothing may be used, or for something of an unexpected type that belongs to no part: that is left out and all
-// else is read. Names count as they are written, and of repeated ones the last. Strings and raw values share data, which must not change.
-func DecodeParts[T any](data []byte) (*T, error) {
-	v := new(T)
+// UnmarshalParts reads a value whose parts are good or bad by themselves, see [Part], into what target points to, which must be
+// zero. The error is for what is not valid JSON, of which nothing may be used, or for something of an unexpected type that
+// belongs to no part: that is left out and all else is read. Names count as they are written, and of repeated ones the last.
+// Strings and raw values share data, which must not change.
+func UnmarshalParts(data []byte, target any) error {
 	d := decoder{data: data}
-	err := d.decode(v)
-	return v, err
+	return d.decode(target)
 }
 
 // Part is a struct that is read as its first field is. What has an unexpected type makes only the smallest part odd

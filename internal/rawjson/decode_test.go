@@ -73,8 +73,8 @@ func (o *own) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// FuzzDecode compares with encoding/json, in good and in bad.
-func FuzzDecode(f *testing.F) {
+// FuzzUnmarshal compares with encoding/json, in good and in bad.
+func FuzzUnmarshal(f *testing.F) {
 	for _, text := range []string{
 		``, `null`, `[]`, `1`, `{`, `{} x`, `{"text":"a","number":1,"nested":{"text":"b"},"list":[{},{"number":2}],"data":"AQI=","any":{"a":[1,"2",null]},"raw":{"x": 1}}`,
 		`{"TEXT":"a","Number":2,"text":null}`, `{"text":1,"number":"x","nested":[],"list":{},"data":"?"}`, `{"number":1.0}`, `{"number":1e400}`, `{"text":"a","text":"b"}`,
@@ -92,19 +92,20 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var want decoded
 		wantErr := json.Unmarshal(data, &want)
-		got, err := rawjson.Decode[decoded](data)
+		var got decoded
+		err := rawjson.Unmarshal(data, &got)
 		require.Equal(t, wantErr, err)
-		require.Equal(t, &want, got)
+		require.Equal(t, want, got)
 	})
 }
 
-func TestDecodeAgreesWithTheStandardOnDepth(t *testing.T) {
+func TestUnmarshalAgreesWithTheStandardOnDepth(t *testing.T) {
 	for _, depth := range []int{9_999, 10_000, 10_001} {
 		for _, around := range [][2]string{{`{"nested":`, `}`}, {`{"list":[`, `]}`}, {`{"raw":[`, `]}`}} {
 			n := depth / (1 + strings.Count(around[0], "[")) // lists count, too
 			data := []byte(strings.Repeat(around[0], n) + `{}` + strings.Repeat(around[1], n))
 			wantErr := json.Unmarshal(data, new(decoded))
-			_, err := rawjson.Decode[decoded](data)
+			err := rawjson.Unmarshal(data, new(decoded))
 			require.Equal(t, wantErr, err, "%d of %s", depth, around[0])
 		}
 	}
@@ -132,12 +133,13 @@ func (p *part2) Placed(_, _ int, odd bool) { p.odd = odd }
 const document = ` {"name":"a","name":"b","Name":"c", "parts": [ {"text":5,"parts":[{"text":"x"},null]} , {"part":{},"text":"y"},{"text":[],"text":"z"}, 5], "number":"1", "more": {"text":"w"}} `
 
 func TestAPartIsGoodOrBadByItself(t *testing.T) {
-	got, err := rawjson.DecodeParts[struct {
+	var got struct {
 		Name   string  `json:"name"`
 		Parts  []*part `json:"parts"`
 		Number int     `json:"number"`
 		More   part    `json:"more"`
-	}]([]byte(document))
+	}
+	err := rawjson.UnmarshalParts([]byte(document), &got)
 	require.ErrorContains(t, err, "unexpected type")
 	require.Equal(t, "b", got.Name, "of repeated names the last counts")
 	require.Zero(t, got.Number)
@@ -161,7 +163,7 @@ func TestAPartIsGoodOrBadByItself(t *testing.T) {
 
 func TestWhatIsNotJSONHasNoParts(t *testing.T) {
 	for _, data := range []string{``, `{`, `{"a":[1,}`, `{} {}`, `{"text":"a}`, `nul`} {
-		_, err := rawjson.DecodeParts[part]([]byte(data))
+		err := rawjson.UnmarshalParts([]byte(data), new(part))
 		require.ErrorContains(t, err, "not valid JSON", data)
 	}
 }

@@ -3,13 +3,13 @@ package discord
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 const (
@@ -75,7 +75,7 @@ func (a api) try(ctx context.Context, c call, result any) error {
 	case result == nil:
 		return nil
 	}
-	if err := json.Unmarshal(answer.Body, result); err != nil {
+	if err := rawjson.Unmarshal(answer.Body, result); err != nil {
 		return httpapi.Unreadable(name, answer.Status, err)
 	}
 	return nil

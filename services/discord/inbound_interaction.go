@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Types of commands, "Application Command Types", and of options, "Application Command Option Type".
@@ -65,7 +66,7 @@ func addResolved(m *integration.Message, payload json.RawMessage) {
 			Resolved json.RawMessage `json:"resolved"`
 		} `json:"data"`
 	}
-	if json.Unmarshal(payload, &d) == nil && bytes.HasPrefix(d.Data.Resolved, []byte("{")) {
+	if rawjson.Unmarshal(payload, &d) == nil && bytes.HasPrefix(d.Data.Resolved, []byte("{")) {
 		m.Metadata["resolved"] = d.Data.Resolved
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/textlimit"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // readMessage fills in a message and says whether its content is modelled.
@@ -125,7 +126,7 @@ func embedText(raw json.RawMessage) string {
 		Title       string `json:"title"`
 		Description string `json:"description"`
 	}
-	if !isList(raw) || json.Unmarshal(raw, &embeds) != nil {
+	if !isList(raw) || rawjson.Unmarshal(raw, &embeds) != nil {
 		return ""
 	}
 	var lines []string

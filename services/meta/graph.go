@@ -6,13 +6,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // The Graph API, https://developers.facebook.com/docs/graph-api/overview. Its versions live for about two years.
@@ -74,7 +74,7 @@ func (g *Graph) call(ctx context.Context, r httpapi.Request, out any) error {
 		Error *Failure `json:"error"`
 	}
 	// Every answer is a JSON object; one that is not comes from something on the way.
-	foreign := json.Unmarshal(answer.Body, &refused)
+	foreign := rawjson.Unmarshal(answer.Body, &refused)
 	switch {
 	case foreign == nil && refused.Error != nil:
 		return g.refusal(r.Name, answer, refused.Error)
@@ -83,7 +83,7 @@ func (g *Graph) call(ctx context.Context, r httpapi.Request, out any) error {
 	case foreign != nil:
 		return httpapi.Unreadable(r.Name, answer.Status, foreign)
 	}
-	if err := json.Unmarshal(answer.Body, out); err != nil {
+	if err := rawjson.Unmarshal(answer.Body, out); err != nil {
 		return httpapi.Unreadable(r.Name, answer.Status, err)
 	}
 	return nil

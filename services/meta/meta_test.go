@@ -100,7 +100,8 @@ type thing struct {
 func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 	payload := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
 		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
-	b, err := meta.Unmarshal[batch](payload)
+	var b batch
+	err := meta.Unmarshal(payload, &b)
 	require.NoError(t, err)
 	require.Equal(t, "b", b.Name)
 	require.Len(t, b.Items, 6)
@@ -125,17 +126,19 @@ func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 
 func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 	for _, payload := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
-		_, err := meta.Unmarshal[batch]([]byte(payload))
+		err := meta.Unmarshal([]byte(payload), new(batch))
 		require.Error(t, err, payload)
 	}
-	b, err := meta.Unmarshal[batch]([]byte(`{"name":{},"items":[{"word":"a"}]}`))
+	var b batch
+	err := meta.Unmarshal([]byte(`{"name":{},"items":[{"word":"a"}]}`), &b)
 	require.Error(t, err)
 	require.Len(t, b.Items, 1, "and everything else is there")
 }
 
 func TestATimeIsANumberOfSeconds(t *testing.T) {
 	for _, wrong := range []string{`"soon"`, `-1`, `1.5`, `"253402300800"`, `1e3`, `[]`, `true`, `""`} {
-		b, err := meta.Unmarshal[batch]([]byte(`{"items":[{"at":` + wrong + `,"word":"a"}]}`))
+		var b batch
+		err := meta.Unmarshal([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
 		require.NoError(t, err)
 		require.True(t, b.Items[0].Odd, wrong)
 		require.Equal(t, thing{Word: "a"}, b.Items[0].Value, wrong)
@@ -147,7 +150,8 @@ func FuzzUnmarshal(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		b, err := meta.Unmarshal[batch](payload)
+		var b batch
+		err := meta.Unmarshal(payload, &b)
 		if err != nil {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 const defaultAPIBase = "https://slack.com/api"
@@ -62,14 +63,14 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, *htt
 		return result, nil, err
 	}
 	var s status
-	err = json.Unmarshal(answer.Body, &s)
+	err = rawjson.Unmarshal(answer.Body, &s)
 	switch {
 	case answer.Status == http.StatusTooManyRequests || s.says("false"):
 		return result, nil, refusal(name, answer, &s)
 	case !s.says("true") || answer.Status >= http.StatusMultipleChoices:
 		return result, nil, httpapi.Foreign(name, answer)
 	case err == nil:
-		err = json.Unmarshal(answer.Body, &result)
+		err = rawjson.Unmarshal(answer.Body, &result)
 	}
 	if err != nil {
 		return result, nil, httpapi.Unreadable(name, answer.Status, err)

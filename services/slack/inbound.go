@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Normalize makes one message of an event or a command and one of each action of an interaction. Where a field has
@@ -50,7 +51,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 
 // decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.
 func decodeJSON(data []byte, into any) (typeErr bool, err error) {
-	err = json.Unmarshal(data, into)
+	err = rawjson.Unmarshal(data, into)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return true, nil
 	}

@@ -48,20 +48,20 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 	if err != nil {
 		return result, err
 	}
-	r, err := rawjson.Decode[response](answer.Body)
+	var r response
+	err = rawjson.Unmarshal(answer.Body, &r)
 	switch {
 	case r.OK == nil:
 		return result, httpapi.Foreign("telegram "+method, answer)
 	case !*r.OK:
-		return result, refusal(method, answer, r)
+		return result, refusal(method, answer, &r)
 	case err != nil:
 		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
-	decoded, err := rawjson.Decode[T](r.Result)
-	if err != nil {
+	if err := rawjson.Unmarshal(r.Result, &result); err != nil {
 		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
-	return *decoded, nil
+	return result, nil
 }
 
 // slowMethods have files uploaded, or fetched by Telegram before it answers.

@@ -15,7 +15,8 @@ import (
 // TypeUnsupported and tells what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	// Where something in it has an unexpected type, that field is left out and all others are read.
-	u, typeErr := rawjson.Decode[update](w.Payload)
+	var u update
+	typeErr := rawjson.Unmarshal(w.Payload, &u)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err

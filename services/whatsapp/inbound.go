@@ -19,7 +19,8 @@ const object = "whatsapp_business_account"
 // Normalize makes a message of each item of a webhook. Where a field of one has an unexpected type, or an item is
 // of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	hook, _ := meta.Unmarshal[webhook](w.Payload)
+	var hook webhook
+	_ = meta.Unmarshal(w.Payload, &hook) // what is outside of all items is looked at here
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
 			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
