@@ -110,7 +110,7 @@ func (l *Link) listNodes(p listParams) any {
 			s.OfflineSince = &since
 		}
 		if p.WithServices {
-			s.Services = append([]wire.ServiceInfo{}, n.registered...)
+			s.Services = n.services()
 		}
 		list = append(list, s)
 	}
@@ -181,7 +181,7 @@ func (l *Link) hostedServices(p listParams) []hosted {
 	add(l.opts.NodeID, l.ownServices())
 	if !p.OnlyLocal {
 		for _, n := range l.registry.snapshot() {
-			add(n.id, n.registered)
+			add(n.id, n.services())
 		}
 	}
 	return list

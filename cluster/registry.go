@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -48,7 +49,24 @@ type remoteNode struct {
 	ipList     []string
 	client     wire.Client
 	metadata   json.RawMessage
-	registered []wire.ServiceInfo
+	registered []registered
+}
+
+// registered is a service of another node. Its definitions stay JSON, which takes a third of what their maps would: all
+// that is looked at often is the names.
+type registered struct {
+	fullName string
+	actions  []string        // full names, sorted
+	info     json.RawMessage // a wire.ServiceInfo
+}
+
+// services are a node's services as its INFO told of them.
+func (n *remoteNode) services() []wire.ServiceInfo {
+	list := make([]wire.ServiceInfo, len(n.registered))
+	for i, s := range n.registered {
+		_ = json.Unmarshal(s.info, &list[i]) // which is ours
+	}
+	return list
 }
 
 // endpoints are the nodes that serve an action, called in turn.
@@ -169,7 +187,11 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 		if s.FullName == "" {
 			s.FullName = fullName(s.Name, s.Version)
 		}
-		n.registered = append(n.registered, s)
+		info, err := wire.Encode(s)
+		if err != nil { // nothing in it fails to encode
+			continue
+		}
+		n.registered = append(n.registered, registered{s.FullName, slices.Sorted(maps.Keys(s.Actions)), slices.Clone(info)}) // without room to grow
 		for name, definition := range s.Actions {
 			if !callable(definition) {
 				continue
@@ -263,7 +285,7 @@ func (r *registry) balance(name string, groups, served []string, m *matcher) map
 
 func (r *registry) unregister(n *remoteNode) {
 	for _, s := range n.registered {
-		for name := range s.Actions {
+		for _, name := range s.actions {
 			e, ok := r.actions[name]
 			if !ok {
 				continue
@@ -379,12 +401,7 @@ func (r *registry) services() []ServiceStatus {
 	var list []ServiceStatus
 	for _, n := range r.nodes {
 		for _, s := range n.registered {
-			status := ServiceStatus{FullName: s.FullName, NodeID: n.id}
-			for name := range s.Actions {
-				status.Actions = append(status.Actions, name)
-			}
-			slices.Sort(status.Actions)
-			list = append(list, status)
+			list = append(list, ServiceStatus{FullName: s.fullName, NodeID: n.id, Actions: slices.Clone(s.actions)})
 		}
 	}
 	slices.SortFunc(list, func(a, b ServiceStatus) int {
