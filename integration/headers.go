@@ -12,7 +12,8 @@ import (
 )
 
 // Headers are those of a webhook. The case of names does not count. They are a list because one or two of a dozen are
-// looked at; the zero value is none. Reading is safe for concurrent use.
+// looked at; the zero value is none. Copies change by
+// themselves. Reading is safe for concurrent use.
 type Headers struct{ list []header }
 
 type header struct{ name, value string }
@@ -36,6 +37,7 @@ func (h *Headers) Get(name string) string {
 
 // Set sets a header's value.
 func (h *Headers) Set(name, value string) {
+	h.list = slices.Clone(h.list)
 	if i := h.index(name); i >= 0 {
 		h.list[i].value = value
 		return

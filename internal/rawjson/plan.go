@@ -56,7 +56,7 @@ func (b builder) plan(t reflect.Type) *plan {
 	case pointer.Implements(textType) || t == numberType:
 		p.null, p.read = true, readByStandard
 	default:
-		p.null, p.read = t.Kind() == reflect.Pointer, b.reader(t)
+		p.null, p.read = t.Implements(partType), b.reader(t) // a pointer to a part is never nil
 	}
 	return p
 }

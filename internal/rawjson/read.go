@@ -84,9 +84,6 @@ func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 
 func pointerReader(elem *plan) func(*decoder, int, reflect.Value) int {
 	return func(d *decoder, i int, v reflect.Value) int {
-		if d.data[i] == 'n' && !v.Type().Implements(partType) {
-			return scanScalar(d.data, i)
-		}
 		target := reflect.New(v.Type().Elem())
 		v.Set(target)
 		return d.read(elem, i, target.Elem())

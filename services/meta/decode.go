@@ -9,11 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// Unmarshal reads a webhook into what target points to, which must be zero. What has an unexpected type is left out, and the smallest [Item] that it belongs to says so.
-// The error is for what is outside of all items, beside which everything else has been read. What is read shares the payload's bytes.
-func Unmarshal(payload []byte, target any) error { return rawjson.UnmarshalParts(payload, target) }
-
-// Item is a part of a webhook that is good or bad by itself.
+// Item is a part of a webhook that is good or bad by itself; rawjson.UnmarshalParts reads it.
 type Item[T any] struct {
 	Value T
 	Odd   bool // something in it has an unexpected type and was left out

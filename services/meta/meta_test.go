@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
@@ -101,7 +102,7 @@ func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 	payload := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
 		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
 	var b batch
-	err := meta.Unmarshal(payload, &b)
+	err := rawjson.UnmarshalParts(payload, &b)
 	require.NoError(t, err)
 	require.Equal(t, "b", b.Name)
 	require.Len(t, b.Items, 6)
@@ -126,11 +127,11 @@ func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 
 func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 	for _, payload := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
-		err := meta.Unmarshal([]byte(payload), new(batch))
+		err := rawjson.UnmarshalParts([]byte(payload), new(batch))
 		require.Error(t, err, payload)
 	}
 	var b batch
-	err := meta.Unmarshal([]byte(`{"name":{},"items":[{"word":"a"}]}`), &b)
+	err := rawjson.UnmarshalParts([]byte(`{"name":{},"items":[{"word":"a"}]}`), &b)
 	require.Error(t, err)
 	require.Len(t, b.Items, 1, "and everything else is there")
 }
@@ -138,7 +139,7 @@ func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 func TestATimeIsANumberOfSeconds(t *testing.T) {
 	for _, wrong := range []string{`"soon"`, `-1`, `1.5`, `"253402300800"`, `1e3`, `[]`, `true`, `""`} {
 		var b batch
-		err := meta.Unmarshal([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
+		err := rawjson.UnmarshalParts([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
 		require.NoError(t, err)
 		require.True(t, b.Items[0].Odd, wrong)
 		require.Equal(t, thing{Word: "a"}, b.Items[0].Value, wrong)
@@ -151,7 +152,7 @@ func FuzzUnmarshal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var b batch
-		err := meta.Unmarshal(payload, &b)
+		err := rawjson.UnmarshalParts(payload, &b)
 		if err != nil {
 			return
 		}

@@ -1,8 +1,6 @@
 package telegram
 
-import (
-	"encoding/json"
-)
+import "encoding/json"
 
 // The objects of the Bot API, "Available types", with the fields that are read here and no others:
 // what is not declared cannot be of the wrong type. Contents of messages are in types_content.go.
