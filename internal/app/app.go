@@ -244,6 +244,7 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 		return err
 	}
 	releaseStartup()
+	defer tuneProcessors(available, n.log)()
 	select {
 	case <-ctx.Done():
 		n.log.Info("stopping")

@@ -29,3 +29,18 @@ var (
 	GCPercent = gcPercent
 	TuneGC    = tuneGC
 )
+
+// On how many processors the process runs.
+var (
+	TuneProcessors = tuneProcessors
+	Available      = available
+)
+
+// Parallelism gives the number of processors after each look.
+func Parallelism(most func() int) func(busy float64) int {
+	p := &parallelism{now: 1, most: most}
+	return func(busy float64) int {
+		p.look(busy)
+		return p.now
+	}
+}

@@ -15,11 +15,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/gather"
 )
 
 const (
 	// connectWait is the pause between attempts to reach NATS at start.
 	connectWait = 2 * time.Second
+	// connectTimeout is how long one attempt may take, the login included.
+	connectTimeout = 5 * time.Second
 	// embeddedMaxPayload is the embedded server's max_payload, in bytes: a webhook of 3 MB, whose raw
 	// body goes along with its payload, fits.
 	embeddedMaxPayload = 8 << 20
@@ -84,6 +87,9 @@ func connect(ctx context.Context, c *config.Config, name string, embedded *serve
 	}
 	if embedded != nil {
 		options = append(options, nats.InProcessServer(embedded))
+	} else {
+		dialer := &gather.Dialer{Dialer: net.Dialer{Timeout: connectTimeout}}
+		options = append(options, nats.SetCustomDialer(dialer), nats.FlusherTimeout(0)) // it has one of its own
 	}
 	where := strings.Join(shown, ", ")
 	deadline := time.Now().Add(c.NATS.StartTimeout)
@@ -121,7 +127,7 @@ func natsOptions(c *config.Config, name string, log *logrus.Entry) []nats.Option
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.Timeout(5 * time.Second),
+		nats.Timeout(connectTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when this node closes the connection
 				log.WithError(err).Warn("lost the connection to NATS")

@@ -1,0 +1,102 @@
+package app_test
+
+import (
+	"io"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/app"
+)
+
+// looks gives the numbers of processors after looks in which so many were busy.
+func looks(most int, busy ...float64) (numbers []int) {
+	look := app.Parallelism(func() int { return most })
+	for _, b := range busy {
+		numbers = append(numbers, look(b))
+	}
+	return numbers
+}
+
+// times is a value, n times.
+func times(n int, value float64) []float64 {
+	list := make([]float64, n)
+	for i := range list {
+		list[i] = value
+	}
+	return list
+}
+
+func TestOneProcessorForAsLongAsOneIsEnough(t *testing.T) {
+	require.Equal(t, 1, last(looks(8, times(1000, 0.89)...)))
+	require.Equal(t, []int{1, 1, 1, 2}, looks(8, times(4, 0.95)...))
+	// A moment's load is none that lasts.
+	require.Equal(t, []int{1, 1, 1, 1, 1, 1, 1}, looks(8, 1, 1, 1, 0.5, 1, 1, 1))
+}
+
+func TestAsManyProcessorsAsTheLoadKeepsBusy(t *testing.T) {
+	for most, want := range map[int]int{1: 1, 2: 2, 3: 3, 6: 6, 8: 8} {
+		require.Equal(t, want, last(looks(most, times(100, 8)...)), "of %d", most)
+	}
+	require.Equal(t, 4, last(looks(8, append(times(4, 1), times(100, 1.9)...)...)), "1.9 of 2 are too many")
+	require.Equal(t, 2, last(looks(8, append(times(4, 1), times(100, 1.7)...)...)))
+}
+
+func TestFewerProcessorsWhenTheLoadIsOver(t *testing.T) {
+	burst := times(16, 8)
+	require.Equal(t, 8, last(looks(8, burst...)))
+	require.Equal(t, 4, last(looks(8, append(burst, times(8, 0.01)...)...)))
+	require.Equal(t, 1, last(looks(8, append(burst, times(24, 0.01)...)...)))
+	require.Equal(t, 8, last(looks(8, append(burst, times(100, 3.3)...)...)), "four would be crowded")
+	require.Equal(t, 4, last(looks(8, append(burst, times(100, 3.1)...)...)))
+	require.Equal(t, 1, last(looks(3, append(times(16, 3), times(100, 0.5)...)...)), "from 3 by way of 2")
+}
+
+func TestNoLoadMakesTheNumberGoUpAndDown(t *testing.T) {
+	for busy := 0.0; busy < 8; busy += 0.05 {
+		look, changes, before := app.Parallelism(func() int { return 8 }), 0, 1
+		for range 1000 {
+			if now := look(busy); now != before {
+				changes, before = changes+1, now
+			}
+		}
+		require.LessOrEqual(t, changes, 3, "%v busy", busy)
+	}
+}
+
+func last(list []int) int { return list[len(list)-1] }
+
+func TestTheProcessFollowsItsLoad(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "") // as users have it
+	log := logrus.New()
+	log.Out = io.Discard
+	stop := app.TuneProcessors(func() int { return 2 }, log.WithField("test", t.Name()))
+	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
+
+	idle := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-idle:
+				return
+			default:
+			}
+		}
+	}()
+	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 2 }, time.Minute, 10*time.Millisecond)
+	close(idle)
+	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, 10*time.Millisecond)
+
+	stop()
+	require.Equal(t, app.Available(), runtime.GOMAXPROCS(0))
+}
+
+func TestTheEnvironmentHasTheLastWordOnProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	t.Setenv("GOMAXPROCS", "3")
+	app.TuneProcessors(app.Available, nil)()
+	require.Equal(t, before, runtime.GOMAXPROCS(0))
+}
