@@ -14,12 +14,12 @@ import (
 const (
 	mostGCPercent, leastGCPercent = 400, 100
 	// heapGrowth, in bytes, is what is aimed at in between.
-	heapGrowth = 24 << 20
+	heapGrowth = 28 << 20
 )
 
 // gcPercent is for a heap of which so many bytes are in use, in steps, so that it seldom changes.
 func gcPercent(live uint64) int {
-	const step = 50
+	const step = 25
 	return int(min(max(heapGrowth*100/max(live, 1), leastGCPercent), mostGCPercent)) / step * step
 }
 

@@ -11,7 +11,7 @@ import (
 // A node that needs less than one processor runs on one. Go's scheduler wakes an idle one for whatever becomes ready to run,
 // and a node's work is many small pieces that become ready together, so that much of what a second one does is to be woken.
 // On one, a webhook takes a quarter less of this process's CPU, and of the NATS server's, because what is written goes out
-// together (bench on two processors, Telegram: 40 us instead of 29 at 16 at once, 27 instead of 20 at 64, 23 instead of 17 at 256).
+// together (bench on two processors, Telegram: 29 us instead of 40 at 16 at once, 20 instead of 27 at 64, 17 instead of 23 at 256).
 const (
 	lookInterval = 250 * time.Millisecond
 	// More processors are used when those in use were busy for more than this part of so many looks in a row, and fewer
