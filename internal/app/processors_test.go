@@ -3,6 +3,7 @@ package app_test
 import (
 	"io"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,18 +77,13 @@ func TestTheProcessFollowsItsLoad(t *testing.T) {
 	stop := app.TuneProcessors(func() int { return 2 }, log.WithField("test", t.Name()))
 	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
 
-	idle := make(chan struct{})
+	var idle atomic.Bool
 	go func() {
-		for {
-			select {
-			case <-idle:
-				return
-			default:
-			}
+		for !idle.Load() { // as hard as it can
 		}
 	}()
 	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 2 }, time.Minute, 10*time.Millisecond)
-	close(idle)
+	idle.Store(true)
 	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, 10*time.Millisecond)
 
 	stop()

@@ -111,7 +111,7 @@ func TestAFailedWriteEndsTheConnection(t *testing.T) {
 
 func TestCloseEndsAWriteThatNobodyReads(t *testing.T) {
 	here, there := net.Pipe()
-	defer there.Close()
+	defer func() { _ = there.Close() }()
 	c := gathering(here)
 	stuck := make(chan error, 1)
 	go func() {
@@ -127,7 +127,7 @@ func TestCloseEndsAWriteThatNobodyReads(t *testing.T) {
 func TestNothingIsLostOrOutOfOrder(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	read := make(chan []byte, 1)
 	go func() {
 		peer, err := listener.Accept()

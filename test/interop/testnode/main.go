@@ -25,6 +25,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/internal/gather"
 )
 
 func main() {
@@ -53,7 +54,8 @@ func run() error {
 
 	// As internal/app connects.
 	nc, err := nats.Connect(*url, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
-		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond))
+		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
+		nats.SetCustomDialer(&gather.Dialer{}), nats.FlusherTimeout(0))
 	if err != nil {
 		return err
 	}
