@@ -182,9 +182,16 @@ func (s *core) settle(ctx context.Context, op string, changes []change, judge fu
 		open[i], index[i] = &changes[i], i
 	}
 	var fault *Error // of what is settled
+	var reason error // why something is not, as the last attempt said that was not cut short
+	over := func(err error) error {
+		if reason != nil {
+			err = fmt.Errorf("%w: %w", err, reason)
+		}
+		return &Error{Op: op, Err: err}
+	}
 	for round := 0; len(open) > 0; round++ {
 		if err := ctx.Err(); err != nil {
-			return &Error{Op: op, Err: err}
+			return over(err)
 		}
 		s.attempt(ctx, open)
 		var trouble error
@@ -207,14 +214,14 @@ func (s *core) settle(ctx context.Context, op string, changes []change, judge fu
 			n++
 		}
 		open, index = open[:n], index[:n]
+		if trouble == nil || reason == nil || ctx.Err() == nil {
+			reason = trouble
+		}
 		if n == 0 || trouble == nil && round == 0 {
 			continue
 		}
 		if err := pause(ctx, retryWait); err != nil {
-			if trouble != nil {
-				err = fmt.Errorf("%w: %w", err, trouble)
-			}
-			return &Error{Op: op, Err: err}
+			return over(err)
 		}
 	}
 	if fault == nil {

@@ -132,7 +132,7 @@ func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	claim(t, newNATS(t, nc, claims.NATSOptions{}), terms, "k")
 	requireState(t, claims.Held, newNATS(t, nc, claims.NATSOptions{Replicas: 3}), "k")
-	_, err := newNATS(t, nc, claims.NATSOptions{Namespace: "other", Replicas: 3, Timeout: 100 * time.Millisecond}).Claim(t.Context(), terms, "k")
+	_, err := newNATS(t, nc, claims.NATSOptions{Namespace: "other", Replicas: 3, Timeout: time.Second}).Claim(t.Context(), terms, "k")
 	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
 }
 

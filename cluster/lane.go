@@ -11,12 +11,13 @@ import (
 // than they do, so a few workers of the pool take them one after another. Should they turn out to wait
 // for something after all, more workers are taken, so that none is held up for longer than a moment.
 type lane struct {
-	pool *pool
-	few  int // workers to begin with
+	pool  *pool
+	width func() int // how many workers are enough, at the moment
 
 	taken atomic.Int64 // requests that have been begun, to see progress
 
 	mu       sync.Mutex
+	few      int      // what width said last
 	jobs     []func() // waiting, from head on
 	head     int
 	workers  int
@@ -27,7 +28,10 @@ type lane struct {
 // stall is how long requests may wait without progress before another worker is taken.
 const stall = time.Millisecond
 
-func newLane(p *pool) *lane { return &lane{pool: p, few: min(p.limit, max(2, runtime.GOMAXPROCS(0)))} }
+func newLane(p *pool) *lane {
+	width := func() int { return min(p.limit, max(2, runtime.GOMAXPROCS(0))) } // of which there may be more at another time
+	return &lane{pool: p, width: width, few: width()}
+}
 
 // submit runs the job, now or later. False means that there is no room for it.
 func (l *lane) submit(job func()) bool {
@@ -100,6 +104,7 @@ func (l *lane) watch() {
 	for range tick.C {
 		taken := l.taken.Load()
 		l.mu.Lock()
+		l.few = l.width()
 		if l.head == len(l.jobs) {
 			l.watching = false
 			l.mu.Unlock()

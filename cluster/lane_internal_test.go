@@ -16,7 +16,7 @@ import (
 func laneOf(t *testing.T, limit, backlog, few int) *lane {
 	t.Helper()
 	l := newLane(drained(t, newPool(limit, backlog)))
-	l.few = few
+	l.width, l.few = func() int { return few }, few
 	return l
 }
 
