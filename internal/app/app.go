@@ -244,7 +244,9 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 		return err
 	}
 	releaseStartup()
-	defer tuneProcessors(available, n.log)()
+	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
+		defer tuneProcessors(available, n.log)()
+	}
 	select {
 	case <-ctx.Done():
 		n.log.Info("stopping")
