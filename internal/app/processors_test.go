@@ -1,16 +1,21 @@
 package app_test
 
 import (
+	"context"
 	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/internal/app"
+	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // looks gives the numbers of processors after looks in which so many were busy.
@@ -95,4 +100,39 @@ func TestTheEnvironmentHasTheLastWordOnProcessors(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
 	app.TuneProcessors(app.Available, nil)()
 	require.Equal(t, before, runtime.GOMAXPROCS(0))
+}
+
+func TestANodeBesideAServerFollowsItsLoad(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "")
+	c := settings(t)
+	c.NATS.Embedded, c.NATS.Servers = false, servers(natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}))
+	runtime.GOMAXPROCS(5)
+	run(t, c, func() {
+		require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
+	})
+	require.Equal(t, app.Available(), runtime.GOMAXPROCS(0))
+}
+
+func TestANodeWithAServerOfItsOwnKeepsAllProcessors(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "")
+	defer app.Available()
+	runtime.GOMAXPROCS(5)
+	run(t, settings(t), func() {})
+	require.Equal(t, 5, runtime.GOMAXPROCS(0), "not even the end of the node has touched it")
+}
+
+// run runs a node until it is ready and a function has returned.
+func run(t *testing.T, c *config.Config, until func()) {
+	t.Helper()
+	var output buffer
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, &output, config.Log{Level: "info"}, secrets)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx, c, app.Offer{}, log, secrets) }()
+	require.Eventually(t, func() bool { return strings.Contains(output.String(), "node is ready") }, time.Minute, time.Millisecond)
+	until()
+	cancel()
+	require.NoError(t, <-ended)
 }
