@@ -17,7 +17,7 @@ type lane struct {
 	taken atomic.Int64 // requests that have been begun, to see progress
 
 	mu       sync.Mutex
-	few      int      // what width said last
+	few      int      // what width said last: asking takes a lock of Go's scheduler
 	jobs     []func() // waiting, from head on
 	head     int
 	workers  int

@@ -95,7 +95,7 @@ func followLoad(most func() int, log *logrus.Entry, done <-chan struct{}) {
 }
 
 // available is how many processors the process may use at the most: those that Go would use, by the machine and the limits of
-// its container as they are now.
+// its container as they are now. Go tells that only by using them: who asks sets the number afterwards.
 func available() int {
 	runtime.SetDefaultGOMAXPROCS()
 	return runtime.GOMAXPROCS(0)

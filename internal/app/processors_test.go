@@ -2,8 +2,8 @@ package app_test
 
 import (
 	"context"
-	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,38 +27,29 @@ func looks(most int, busy ...float64) (numbers []int) {
 	return numbers
 }
 
-// times is a value, n times.
-func times(n int, value float64) []float64 {
-	list := make([]float64, n)
-	for i := range list {
-		list[i] = value
-	}
-	return list
-}
-
 func TestOneProcessorForAsLongAsOneIsEnough(t *testing.T) {
-	require.Equal(t, 1, last(looks(8, times(1000, 0.89)...)))
-	require.Equal(t, []int{1, 1, 1, 2}, looks(8, times(4, 0.95)...))
+	require.Equal(t, 1, last(looks(8, slices.Repeat([]float64{0.89}, 1000)...)))
+	require.Equal(t, []int{1, 1, 1, 2}, looks(8, slices.Repeat([]float64{0.95}, 4)...))
 	// A moment's load is none that lasts.
 	require.Equal(t, []int{1, 1, 1, 1, 1, 1, 1}, looks(8, 1, 1, 1, 0.5, 1, 1, 1))
 }
 
 func TestAsManyProcessorsAsTheLoadKeepsBusy(t *testing.T) {
 	for most, want := range map[int]int{1: 1, 2: 2, 3: 3, 6: 6, 8: 8} {
-		require.Equal(t, want, last(looks(most, times(100, 8)...)), "of %d", most)
+		require.Equal(t, want, last(looks(most, slices.Repeat([]float64{8}, 100)...)), "of %d", most)
 	}
-	require.Equal(t, 4, last(looks(8, append(times(4, 1), times(100, 1.9)...)...)), "1.9 of 2 are too many")
-	require.Equal(t, 2, last(looks(8, append(times(4, 1), times(100, 1.7)...)...)))
+	require.Equal(t, 4, last(looks(8, append(slices.Repeat([]float64{1}, 4), slices.Repeat([]float64{1.9}, 100)...)...)), "1.9 of 2 are too many")
+	require.Equal(t, 2, last(looks(8, append(slices.Repeat([]float64{1}, 4), slices.Repeat([]float64{1.7}, 100)...)...)))
 }
 
 func TestFewerProcessorsWhenTheLoadIsOver(t *testing.T) {
-	burst := times(16, 8)
+	burst := slices.Repeat([]float64{8}, 16)
 	require.Equal(t, 8, last(looks(8, burst...)))
-	require.Equal(t, 4, last(looks(8, append(burst, times(8, 0.01)...)...)))
-	require.Equal(t, 1, last(looks(8, append(burst, times(24, 0.01)...)...)))
-	require.Equal(t, 8, last(looks(8, append(burst, times(100, 3.3)...)...)), "four would be crowded")
-	require.Equal(t, 4, last(looks(8, append(burst, times(100, 3.1)...)...)))
-	require.Equal(t, 1, last(looks(3, append(times(16, 3), times(100, 0.5)...)...)), "from 3 by way of 2")
+	require.Equal(t, 4, last(looks(8, append(burst, slices.Repeat([]float64{0.01}, 8)...)...)))
+	require.Equal(t, 1, last(looks(8, append(burst, slices.Repeat([]float64{0.01}, 24)...)...)))
+	require.Equal(t, 8, last(looks(8, append(burst, slices.Repeat([]float64{3.3}, 100)...)...)), "four would be crowded")
+	require.Equal(t, 4, last(looks(8, append(burst, slices.Repeat([]float64{3.1}, 100)...)...)))
+	require.Equal(t, 1, last(looks(3, append(slices.Repeat([]float64{3}, 16), slices.Repeat([]float64{0.5}, 100)...)...)), "from 3 by way of 2")
 }
 
 func TestNoLoadMakesTheNumberGoUpAndDown(t *testing.T) {
@@ -77,9 +68,7 @@ func last(list []int) int { return list[len(list)-1] }
 
 func TestTheProcessFollowsItsLoad(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "") // as users have it
-	log := logrus.New()
-	log.Out = io.Discard
-	stop := app.TuneProcessors(func() int { return 2 }, log.WithField("test", t.Name()))
+	stop := app.TuneProcessors(func() int { return 2 }, logrus.NewEntry(quiet()))
 	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
 
 	var idle atomic.Bool

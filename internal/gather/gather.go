@@ -94,7 +94,7 @@ func (c *conn) writeOut(p []byte) error {
 		return c.err
 	}
 	c.limit(writeTimeout)
-	if c.closing.Load() {
+	if c.closing.Load() { // looked at afterwards, as Close may have set its own limit just before
 		c.limit(closeTimeout)
 	}
 	c.two = [2][]byte{c.held, p}
