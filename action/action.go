@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/moleculer-go/moleculer"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // Handler answers one call. The result is encoded as JSON; a json.RawMessage goes out as it is, a [*Later] is answered
@@ -34,6 +36,26 @@ type Request struct {
 	Headers   json.RawMessage // of protocol 5, a JSON object; nil in protocol 4
 	Stream    *Stream         // of an action that takes streams, when it was called with one
 	Cluster   Cluster         // see Call, Emit and Broadcast
+
+	apart struct {
+		params json.RawMessage
+		fields Fields
+	}
+}
+
+// Fields are the members of an object, their values still raw.
+type Fields = rawjson.Fields
+
+// TakenApart tells what the object consists of that Params are, for whom has read it already: [Params.Decode] does not
+// read it again then, unless Params have been replaced. The fields must not change.
+func (r *Request) TakenApart(fields Fields) { r.apart.params, r.apart.fields = r.Params, fields }
+
+// fieldsOf takes the object raw apart, unless that has been done.
+func (r *Request) fieldsOf(raw json.RawMessage) (Fields, error) {
+	if known := r.apart.params; r.apart.fields != nil && len(known) == len(raw) && &known[0] == &raw[0] {
+		return r.apart.fields, nil
+	}
+	return rawjson.FieldsOf(raw)
 }
 
 // Spec is the part of an action that moleculer-go has no room for. It travels as the Schema of a

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"slices"
 	"sync"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -20,14 +19,8 @@ type Meta struct{ *metaValues }
 type metaValues struct {
 	mu     sync.Mutex
 	raw    json.RawMessage
-	fields []field // of raw, found on first use
+	fields Fields // of raw, found on first use
 	added  map[string]any
-}
-
-// field is a value of what the caller sent.
-type field struct {
-	name  string
-	value json.RawMessage
 }
 
 // NewMeta wraps a JSON object; anything else counts as empty.
@@ -64,21 +57,15 @@ func (m *Meta) Raw(key string) json.RawMessage {
 	return m.find(key)
 }
 
-// find looks for a key in what the caller sent. Of a repeated one the last counts.
+// find looks for a key in what the caller sent.
 func (m *metaValues) find(key string) json.RawMessage {
 	if m.fields == nil && len(m.raw) > len("{}") {
-		m.fields = make([]field, 0, 8)
-		err := rawjson.Members(m.raw, func(name, value []byte) { m.fields = append(m.fields, field{rawjson.Share(name), value}) })
-		if err != nil {
+		var err error
+		if m.fields, err = rawjson.FieldsOf(m.raw); err != nil {
 			m.raw, m.fields = nil, nil
 		}
 	}
-	for _, f := range slices.Backward(m.fields) {
-		if f.name == key {
-			return f.value
-		}
-	}
-	return nil
+	return m.fields.Get(key)
 }
 
 // Set adds a value. moleculer-web reads some keys of it: $statusCode, $responseType,

@@ -68,9 +68,9 @@ func (p Param) MarshalJSON() ([]byte, error) {
 	return json.Marshal(p.Type)
 }
 
-// Decode checks a call's params against the rules and returns them by name, still raw; parameters
+// Decode checks a call's params against the rules and returns them, still raw; parameters
 // without a rule pass. The error is a ValidationError that lists every fault, or a 400 for what is no JSON.
-func (p Params) Decode(req *Request) (map[string]json.RawMessage, error) {
+func (p Params) Decode(req *Request) (Fields, error) {
 	c := checker{req: req}
 	raw, err := c.root(p)
 	if err != nil {

@@ -124,7 +124,37 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 func TestDecodeGivesAllFieldsRaw(t *testing.T) {
 	fields, err := action.Params{{Name: "p", Type: action.Number}}.Decode(&action.Request{Params: json.RawMessage(`{"p":9007199254740993,"more":[1]}`)})
 	require.NoError(t, err)
-	require.Equal(t, map[string]json.RawMessage{"p": json.RawMessage("9007199254740993"), "more": json.RawMessage("[1]")}, fields)
+	require.Equal(t, action.Fields{{Name: "p", Value: json.RawMessage("9007199254740993")}, {Name: "more", Value: json.RawMessage("[1]")}}, fields)
+}
+
+func TestFieldsThatAreKnownAreNotLookedForAgain(t *testing.T) {
+	rules := action.Params{{Name: "p", Type: action.Number}}
+	req := &action.Request{Params: json.RawMessage(`{"p":1}`)}
+	decoded := func() string {
+		fields, err := rules.Decode(req)
+		require.NoError(t, err)
+		return string(fields.Get("p"))
+	}
+	require.Equal(t, "1", decoded())
+	req.TakenApart(action.Fields{{Name: "p", Value: json.RawMessage("2")}}) // which is not so, and thereby seen
+	require.Equal(t, "2", decoded())
+	req.Params = json.RawMessage(`{"p":3}`)
+	require.Equal(t, "3", decoded(), "a middleware has put others in their place")
+	req.Params = nil
+	_, err := rules.Decode(req)
+	require.Error(t, err)
+}
+
+func TestWhatRulesChangeIsNotChangedInTheRequest(t *testing.T) {
+	rules := paramsOf[struct {
+		Limit int `json:"limit" params:"convert"`
+	}](t)
+	req := &action.Request{Params: json.RawMessage(`{"limit":"5"}`)}
+	known := action.Fields{{Name: "limit", Value: req.Params[9:12]}}
+	req.TakenApart(known)
+	fields, err := rules.Decode(req)
+	require.NoError(t, err)
+	require.Equal(t, []string{"5", `"5"`}, []string{string(fields.Get("limit")), string(known.Get("limit"))})
 }
 
 func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // The types that only [ParamsOf] gives.
@@ -49,39 +48,27 @@ type checker struct {
 	faults []Fault
 }
 
-// members checks the members of an object and returns them by name, and whether they differ.
-func (c *checker) members(rules Params, at string, raw json.RawMessage) (map[string]json.RawMessage, bool, error) {
-	fields, count := make(map[string]json.RawMessage, len(rules)), 0
-	err := rawjson.Members(raw, func(name, value []byte) {
-		fields[rules.intern(name)] = value
-		count++
-	})
-	if err != nil {
+// members checks the members of an object and returns them, and whether they differ.
+func (c *checker) members(rules Params, at string, raw json.RawMessage) (fields Fields, changed bool, err error) {
+	if fields, err = c.req.fieldsOf(raw); err != nil {
 		return nil, false, err
 	}
-	changed := count != len(fields)
 	for i := range rules {
 		p := &rules[i]
 		path := p.Name
 		if at != "" {
 			path = join(at, p.Name)
 		}
-		value, differs := c.value(p, path, fields[p.Name])
-		if differs {
-			fields[p.Name], changed = value, true
+		value, differs := c.value(p, path, fields.Get(p.Name))
+		if !differs {
+			continue
 		}
+		if !changed { // the request keeps those that came
+			fields, changed = slices.Clone(fields), true
+		}
+		fields.Set(p.Name, value)
 	}
 	return fields, changed, nil
-}
-
-// intern is string(name) without an allocation where a rule has the name.
-func (p Params) intern(name []byte) string {
-	for i := range p {
-		if p[i].Name == string(name) {
-			return p[i].Name
-		}
-	}
-	return string(name)
 }
 
 var identifier = regexp.MustCompile(`^[_$a-zA-Z][_$a-zA-Z0-9]*$`)
@@ -96,20 +83,21 @@ func join(at, name string) string {
 // object is members with the object written anew where it differs. Members whose names encoding/json
 // would take for another's are dropped: their values have not been checked.
 func (c *checker) object(rules Params, at string, raw json.RawMessage) (json.RawMessage, bool, error) {
-	fields, changed, err := c.members(rules, at, raw)
+	list, changed, err := c.members(rules, at, raw)
 	if err != nil {
 		return raw, false, err
 	}
-	for name := range fields {
-		if rules.mistaken(name) {
-			delete(fields, name)
-			changed = true
+	fields := make(map[string]json.RawMessage, len(list))
+	for _, f := range list {
+		if rules.mistaken(f.Name) {
+			continue
 		}
+		fields[f.Name] = f.Value
 	}
-	if changed {
-		raw = sorted(fields)
+	if changed || len(fields) < len(list) { // some were mistaken, or repeated
+		return sorted(fields), true, nil
 	}
-	return raw, changed, nil
+	return raw, false, nil
 }
 
 // mistaken says whether name is no rule's but for the case of its letters.

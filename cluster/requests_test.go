@@ -47,6 +47,7 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 	for name, tc := range map[string]struct {
 		packet fields
 		want   action.Request
+		apart  action.Fields // of the params
 	}{
 		"a full one": {
 			fields{
@@ -57,16 +58,19 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 				ID: "1", RequestID: "0", ParentID: "span", Caller: "v2.posts", Level: 3, Tracing: &tracing,
 				Params: json.RawMessage(`{"to":"x"}`), Meta: action.NewMeta(json.RawMessage(`{"user":3}`)),
 			},
+			action.Fields{{Name: "to", Value: json.RawMessage(`"x"`)}},
 		},
-		"the least that Node accepts": {fields{"id": "2"}, action.Request{ID: "2", RequestID: "2", Meta: action.NewMeta(json.RawMessage("{}"))}},
+		"the least that Node accepts": {fields{"id": "2"}, action.Request{ID: "2", RequestID: "2", Meta: action.NewMeta(json.RawMessage("{}"))}, nil},
 		"nulls and odd streams": {
 			fields{"id": "3", "params": nil, "meta": nil, "timeout": nil, "tracing": nil, "parentID": nil, "requestID": nil, "caller": nil, "stream": ""},
 			action.Request{ID: "3", RequestID: "3", Params: json.RawMessage("null"), Meta: action.NewMeta(json.RawMessage("{}"))},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.packet["action"] = "svc.look"
 			tc.want.Action, tc.want.Service, tc.want.Sender = "svc.look", "svc", "a"
+			tc.want.TakenApart(tc.apart)
 			p.send("REQ."+nodeID, tc.packet)
 			require.Equal(t, tc.want, receive(t, seen))
 		})

@@ -72,22 +72,22 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		if err != nil {
 			return nil, err
 		}
-		call := &furtherCall{emoji: rawjson.Text(fields["emoji"])}
+		call := &furtherCall{emoji: rawjson.Text(fields.Get("emoji"))}
 		for name, into := range map[string]any{
 			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
 			"message": &call.message,
 		} {
-			if raw := fields[name]; len(raw) > 0 {
+			if raw := fields.Get(name); len(raw) > 0 {
 				if err := json.Unmarshal(raw, into); err != nil {
 					return nil, paramsFault(req, name, err)
 				}
 			}
 		}
-		if call.channel, err = s.channel(ctx, req, rawjson.Text(fields["channelId"])); err != nil {
+		if call.channel, err = s.channel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 			return nil, err
 		}
 		call.message.ID = "" // it is the target's that counts
-		if len(fields["message"]) > 0 {
+		if len(fields.Get("message")) > 0 {
 			if _, err := s.admit(&call.message); err != nil {
 				return refusal(asError(err, ErrUnknown, ""), nil)
 			}

@@ -19,7 +19,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
-	if id := rawjson.Text(fields["channelId"]); id != "" {
+	if id := rawjson.Text(fields.Get("channelId")); id != "" {
 		ch, err := s.channel(ctx, req, id)
 		if err != nil {
 			return nil, err
@@ -78,11 +78,11 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := stringMap(req, "credentials", fields["credentials"])
+	credentials, err := stringMap(req, "credentials", fields.Get("credentials"))
 	if err != nil {
 		return nil, err
 	}
-	settings, err := stringMap(req, "settings", fields["settings"])
+	settings, err := stringMap(req, "settings", fields.Get("settings"))
 	if err != nil {
 		return nil, err
 	}

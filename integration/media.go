@@ -29,7 +29,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
 	}
-	id := rawjson.Text(fields["mediaId"])
+	id := rawjson.Text(fields.Get("mediaId"))
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
 		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")

@@ -87,8 +87,8 @@ type end struct {
 
 // handOver checks a webhook and hands its messages over to be published: after those of all webhooks of the
 // channel that came before, which takes no longer than reading these. Their acks are not waited for here.
-func (s *platformService) handOver(ctx context.Context, req *action.Request, fields map[string]json.RawMessage) (*batch, error) {
-	id := rawjson.Text(fields["channelId"])
+func (s *platformService) handOver(ctx context.Context, req *action.Request, fields action.Fields) (*batch, error) {
+	id := rawjson.Text(fields.Get("channelId"))
 	arrival := s.arrivals.join(id)
 	defer arrival.leave()
 	ch, err := s.channel(ctx, req, id)
@@ -177,7 +177,7 @@ func (s *platformService) conclude(ctx context.Context, req *action.Request, b *
 }
 
 // read checks a webhook and finds its messages.
-func (s *platformService) read(ctx context.Context, req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, []Message, error) {
+func (s *platformService) read(ctx context.Context, req *action.Request, ch *Channel, fields action.Fields) (*Webhook, []Message, error) {
 	webhook, err := s.buildWebhook(req, ch, fields)
 	if err != nil {
 		return nil, nil, err
@@ -254,18 +254,18 @@ func answerHTTP(req *action.Request, r *Response) any {
 	}
 }
 
-func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields map[string]json.RawMessage) (*Webhook, error) {
+func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields action.Fields) (*Webhook, error) {
 	w := &Webhook{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		Payload: fields["payload"], Channel: ch,
+		Payload: fields.Get("payload"), Channel: ch,
 	}
-	ms, err := strconv.ParseFloat(rawjson.Share(fields["timestamp"]), 64)
+	ms, err := strconv.ParseFloat(rawjson.Share(fields.Get("timestamp")), 64)
 	if err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}
 	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
-	if w.Headers, err = readHeaders(fields["headers"]); err != nil {
+	if w.Headers, err = readHeaders(fields.Get("headers")); err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
 	}
 	if w.RawBody, err = rawBody(req, fields); err != nil {
@@ -281,8 +281,8 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 }
 
 // rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
-func rawBody(req *action.Request, fields map[string]json.RawMessage) ([]byte, error) {
-	body, encoding := rawjson.AppendText(nil, fields["rawBody"]), rawjson.Text(fields["rawBodyEncoding"])
+func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
+	body, encoding := rawjson.AppendText(nil, fields.Get("rawBody")), rawjson.Text(fields.Get("rawBodyEncoding"))
 	if len(body) == 0 {
 		body, encoding = []byte(req.Meta.String("rawBody")), req.Meta.String("rawBodyEncoding")
 	}

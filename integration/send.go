@@ -47,15 +47,15 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	message := &Message{}
-	if err := rawjson.Unmarshal(fields["message"], message); err != nil {
+	if err := rawjson.Unmarshal(fields.Get("message"), message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
-	ch, err := s.channel(ctx, req, rawjson.Text(fields["channelId"]))
+	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
 	if err != nil {
 		return nil, err
 	}
-	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, message, fields["message"]) }
-	switch key := rawjson.Text(fields["idempotencyKey"]); {
+	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, message, fields.Get("message")) }
+	switch key := rawjson.Text(fields.Get("idempotencyKey")); {
 	case key == "":
 		return send(ctx)
 	case len(key) > maxIdempotencyKey:

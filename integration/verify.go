@@ -25,7 +25,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 	}
 	refused := &Error{Kind: ErrForbidden, Code: "VERIFICATION_FAILED", Message: "the verification was refused: mode, token and channel must match"}
 	verifier, ok := s.def.Platform.(WebhookVerifier)
-	id := rawjson.Text(fields["channelId"])
+	id := rawjson.Text(fields.Get("channelId"))
 	if !ok || id == "" {
 		return nil, refused
 	}
@@ -34,10 +34,10 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		return nil, err
 	}
 	either := func(name, hub string) string {
-		if v := rawjson.Text(fields[name]); v != "" {
+		if v := rawjson.Text(fields.Get(name)); v != "" {
 			return v
 		}
-		return rawjson.Text(fields[hub])
+		return rawjson.Text(fields.Get(hub))
 	}
 	challenge, err := verifier.VerifyWebhook(Verification{
 		Mode:      either("mode", "hub.mode"),

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // request is a REQ whose fields, after the required ones, are the given JSON.
@@ -26,6 +27,7 @@ func TestARequestOfNodeIsRead(t *testing.T) {
 		Header: wire.Header{Ver: "4", Sender: "a"}, ID: "1", Action: "v2.posts.list",
 		Params: json.RawMessage(`{"limit":5}`), Meta: json.RawMessage(`{"user":{"id":3}}`),
 		Timeout: &timeout, Level: 2, Tracing: &tracing, ParentID: &parent, RequestID: "0", Caller: &caller,
+		Fields: rawjson.Fields{{Name: "limit", Value: json.RawMessage("5")}},
 	}, request(t, `,"id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.25,"level":2,`+
 		`"tracing":true,"parentID":"span","requestID":"0","caller":"v2.posts","stream":false`))
 }

@@ -24,7 +24,12 @@ type RequestPacket struct {
 	Caller    *string         `json:"caller"`
 	Stream    bool            `json:"stream"`
 	Seq       *int            `json:"seq,omitempty"` // of streams only
+
+	// Fields are those of Params, where that is an object.
+	Fields rawjson.Fields `json:"-"`
 }
+
+func (r *RequestPacket) apart() *rawjson.Fields { return &r.Fields }
 
 func (r *RequestPacket) field(key, value []byte) {
 	switch string(key) {

@@ -42,6 +42,11 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
+func FuzzFields(f *testing.F) {
+	addAll(f)
+	f.Fuzz(func(t *testing.T, data []byte) { sameFields(t, data) })
+}
+
 func FuzzText(f *testing.F) {
 	addAll(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

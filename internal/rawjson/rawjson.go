@@ -19,12 +19,22 @@ func Valid(data []byte) bool {
 // data must not change while they are in use. It fails for what is not one JSON object and nothing
 // else; some members may have been visited by then.
 func Members(data []byte, member func(name, value []byte)) error {
+	return MembersAndFields(data, "", nil, member)
+}
+
+// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name; there are no
+// fields where that is something else.
+func MembersAndFields(data []byte, of string, fields *Fields, member func(name, value []byte)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNoObject
 	}
-	i = visit(data, i, func(name []byte, i int) int {
-		end := scan(data, i, 1)
+	i = visit(data, i, func(name []byte, i int) (end int) {
+		if fields != nil && string(name) == of {
+			end = fields.read(data, i)
+		} else {
+			end = scan(data, i, 1)
+		}
 		if end >= 0 {
 			member(name, data[i:end:end])
 		}

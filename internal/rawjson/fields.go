@@ -1,0 +1,67 @@
+package rawjson
+
+import "encoding/json"
+
+// Field is a member of an object. It shares the bytes that it was read from.
+type Field struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// Fields are the members of an object, in their order and repeated names included. They are a list because a few of a
+// handful are looked at. Reading is safe for concurrent use.
+type Fields []Field
+
+// usualFields is how many most objects have at most.
+const usualFields = 8
+
+// FieldsOf takes an object apart as [Members] does.
+func FieldsOf(data []byte) (Fields, error) {
+	fields := make(Fields, 0, usualFields)
+	err := Members(data, fields.add)
+	return fields, err
+}
+
+func (f *Fields) add(name, value []byte) { *f = append(*f, Field{Share(name), value}) }
+
+// read takes the object at i apart, which is in another one.
+func (f *Fields) read(data []byte, i int) int {
+	*f = nil
+	if i >= len(data) || data[i] != '{' {
+		return scan(data, i, 1)
+	}
+	*f = make(Fields, 0, usualFields)
+	return visit(data, i, func(name []byte, i int) int {
+		end := scan(data, i, 2)
+		if end >= 0 {
+			f.add(name, data[i:end:end])
+		}
+		return end
+	})
+}
+
+// Get gives a member's value, nil where there is none. Of a repeated name the last counts.
+func (f Fields) Get(name string) json.RawMessage {
+	if i := f.index(name); i >= 0 {
+		return f[i].Value
+	}
+	return nil
+}
+
+// Set changes a member's value, or adds one.
+func (f *Fields) Set(name string, value json.RawMessage) {
+	if i := f.index(name); i >= 0 {
+		(*f)[i].Value = value
+		return
+	}
+	*f = append(*f, Field{name, value})
+}
+
+func (f Fields) index(name string) int {
+	for i := len(f) - 1; i >= 0; i-- {
+		if f[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}

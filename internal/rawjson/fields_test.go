@@ -1,0 +1,79 @@
+package rawjson_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
+)
+
+// sameFields takes data apart by itself, and as a member of an object that is read in one pass.
+func sameFields(t *testing.T, data []byte) {
+	t.Helper()
+	want, wanted := rawjson.FieldsOf(data)
+	visited := rawjson.Members(data, func(name, value []byte) {
+		require.Equal(t, rawjson.Field{Name: string(name), Value: value}, want[0])
+		want = want[1:]
+	})
+	require.Equal(t, visited, wanted)
+	require.Empty(t, want)
+
+	outer := []byte(`{"before":{"x":1},"a":` + string(data) + `,"behind":{"y":2}}`)
+	var members, plain [][2]string
+	collect := func(into *[][2]string) func(name, value []byte) {
+		return func(name, value []byte) { *into = append(*into, [2]string{string(name), string(value)}) }
+	}
+	fields := rawjson.Fields{{Name: "of another"}}
+	err := rawjson.MembersAndFields(outer, "a", &fields, collect(&members))
+	require.Equal(t, rawjson.Members(outer, collect(&plain)), err)
+	require.Equal(t, plain, members)
+	if err != nil {
+		return
+	}
+	// Whatever data has made of it, the last one is what counts.
+	value := rawjson.Fields{}
+	for _, m := range members {
+		if m[0] == "a" {
+			value, _ = rawjson.FieldsOf([]byte(m[1]))
+			if m[1][0] != '{' {
+				value = nil
+			}
+		}
+	}
+	require.Equal(t, value, fields)
+}
+
+func TestAMemberIsTakenApartInTheSamePass(t *testing.T) {
+	deep := func(depth int) string { return `{"b":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}` }
+	for name, data := range map[string]string{
+		"nothing in it":       `{}`,
+		"some":                ` {"b":1, "c":[{"a":2}],"\u0062":{"a":{}}} `,
+		"repeated within":     `{"b":1,"b":2}`,
+		"of another type":     `[{"b":1}]`,
+		"null":                `null`,
+		"broken":              `{"b":}`,
+		"cut off":             `{"b":1`,
+		"repeated":            `{"b":1},"a":{"c":2}`,
+		"repeated as a text":  `{"b":1},"a":"{}"`,
+		"as deep as may be":   deep(9_998),
+		"deeper than may be":  deep(9_999),
+		"deeper by itself":    deep(10_000),
+		"a name with escapes": `{},"\u0061":{"c":2}`,
+	} {
+		t.Run(name, func(t *testing.T) { sameFields(t, []byte(data)) })
+	}
+}
+
+func TestOfRepeatedFieldsTheLastCounts(t *testing.T) {
+	fields, err := rawjson.FieldsOf([]byte(`{"a":1,"b":2,"a":3}`))
+	require.NoError(t, err)
+	fields.Set("a", json.RawMessage("4"))
+	fields.Set("c", json.RawMessage("5"))
+	require.Equal(t, rawjson.Fields{
+		{Name: "a", Value: json.RawMessage("1")}, {Name: "b", Value: json.RawMessage("2")}, {Name: "a", Value: json.RawMessage("4")}, {Name: "c", Value: json.RawMessage("5")},
+	}, fields)
+	require.Equal(t, []string{"4", "2", "5", ""}, []string{string(fields.Get("a")), string(fields.Get("b")), string(fields.Get("c")), string(fields.Get("d"))})
+}
