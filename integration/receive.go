@@ -272,7 +272,7 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 		return nil, err
 	}
 	// What was signed is what is read, never a second form of it; only a form's payload is the gateway's.
-	if body := bytes.TrimSpace(w.RawBody); rawjson.Valid(body) {
+	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) { // mostly they are the same text
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {
 		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
