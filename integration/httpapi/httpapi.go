@@ -54,7 +54,9 @@ func New(o Options) *Client {
 	if o.AllowPrivate {
 		may = anywhere
 	}
-	return &Client{api: transport(dialer), web: newWebClient(may)}
+	api := transport(dialer)
+	api.DisableCompression = true // answers are small, and files are packed already
+	return &Client{api: api, web: newWebClient(may)}
 }
 
 func transport(dialer *net.Dialer) quiet {
@@ -138,16 +140,18 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := newRequest(ctx, r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body)
+	var written atomic.Bool // the request, to the end
+	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
+	req, err := newRequest(httptrace.WithClientTrace(ctx, trace), r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body)
 	if err != nil {
 		return nil, err
 	}
 	if r.Body.ContentType != "" {
 		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
-	res, written, err := c.do(req)
+	res, err := c.api.RoundTrip(req)
 	if err != nil {
-		return nil, failure(r.Name, written, err)
+		return nil, failure(r.Name, written.Load(), err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
@@ -168,7 +172,7 @@ func (c *Client) Get(ctx context.Context, name, url string, header http.Header) 
 		cancel()
 		return nil, err
 	}
-	res, _, err := c.do(req)
+	res, err := c.api.RoundTrip(req)
 	if err != nil {
 		cancel()
 		return nil, failure(name, false, err)
@@ -188,19 +192,6 @@ func (b *bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// do says beside the answer whether the request was written to the end.
-func (c *Client) do(req *http.Request) (*http.Response, bool, error) {
-	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
-	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
-	}
-	var written atomic.Bool
-	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	res, err := c.api.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	return res, written.Load(), err
-}
-
 func newRequest(ctx context.Context, name, method, url string, header http.Header, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
@@ -209,6 +200,11 @@ func newRequest(ctx context.Context, name, method, url string, header http.Heade
 	}
 	if header != nil {
 		req.Header = header.Clone()
+	}
+	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
+	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
 	}
 	return req, nil
 }
