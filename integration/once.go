@@ -32,8 +32,6 @@ type answer struct {
 
 // once sends, unless a send with the key is known: then it gives that one's answer.
 func (s *platformService) once(ctx context.Context, req *action.Request, ch *Channel, key string, send func(context.Context) (any, error)) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
 	key = "send:" + s.def.Spec.Platform + ":" + ch.ID + ":" + key
 	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {

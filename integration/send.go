@@ -54,6 +54,8 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
 	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, message, fields.Get("message")) }
 	switch key := rawjson.Text(fields.Get("idempotencyKey")); {
 	case key == "":
@@ -67,8 +69,6 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 
 // send sends a message and publishes the outcome.
 func (s *platformService) send(ctx context.Context, req *action.Request, ch *Channel, message *Message, raw json.RawMessage) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
 	result, attempts, err := s.deliver(ctx, req, message, ch)
 	if err == nil {
 		s.publishSent(ctx, req, ch, result)
@@ -313,8 +313,12 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
 // numbers two messages alike. err is why there is no payload.
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
+	if s.runtime.Spool == nil { // which would have a limit of its own
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, outcomeTimeout)
+		defer cancel()
+	}
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {

@@ -18,7 +18,7 @@ func sameFields(t *testing.T, data []byte) {
 		require.Equal(t, rawjson.Field{Name: string(name), Value: value}, want[0])
 		want = want[1:]
 	})
-	require.Equal(t, visited, wanted)
+	require.Equal(t, wanted, visited)
 	require.Empty(t, want)
 
 	outer := []byte(`{"before":{"x":1},"a":` + string(data) + `,"behind":{"y":2}}`)
