@@ -37,7 +37,7 @@ type Request struct {
 	Stream    *Stream         // of an action that takes streams, when it was called with one
 	Cluster   Cluster         // see Call, Emit and Broadcast
 
-	apart struct {
+	known struct { // by SetFields
 		params json.RawMessage
 		fields Fields
 	}
@@ -46,14 +46,14 @@ type Request struct {
 // Fields are the members of an object, their values still raw.
 type Fields = rawjson.Fields
 
-// TakenApart tells what the object consists of that Params are, for whom has read it already: [Params.Decode] does not
-// read it again then, unless Params have been replaced. The fields must not change.
-func (r *Request) TakenApart(fields Fields) { r.apart.params, r.apart.fields = r.Params, fields }
+// SetFields gives the members of the object that Params are, for whom has read it already: [Params.Decode] does not read
+// it again then, unless Params have been replaced. They must not change.
+func (r *Request) SetFields(fields Fields) { r.known.params, r.known.fields = r.Params, fields }
 
 // fieldsOf takes the object raw apart, unless that has been done.
 func (r *Request) fieldsOf(raw json.RawMessage) (Fields, error) {
-	if known := r.apart.params; r.apart.fields != nil && len(known) == len(raw) && &known[0] == &raw[0] {
-		return r.apart.fields, nil
+	if params := r.known.params; r.known.fields != nil && len(params) == len(raw) && &params[0] == &raw[0] {
+		return r.known.fields, nil
 	}
 	return rawjson.FieldsOf(raw)
 }

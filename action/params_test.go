@@ -136,7 +136,7 @@ func TestFieldsThatAreKnownAreNotLookedForAgain(t *testing.T) {
 		return string(fields.Get("p"))
 	}
 	require.Equal(t, "1", decoded())
-	req.TakenApart(action.Fields{{Name: "p", Value: json.RawMessage("2")}}) // which is not so, and thereby seen
+	req.SetFields(action.Fields{{Name: "p", Value: json.RawMessage("2")}}) // which is not so, and thereby seen
 	require.Equal(t, "2", decoded())
 	req.Params = json.RawMessage(`{"p":3}`)
 	require.Equal(t, "3", decoded(), "a middleware has put others in their place")
@@ -151,7 +151,7 @@ func TestWhatRulesChangeIsNotChangedInTheRequest(t *testing.T) {
 	}](t)
 	req := &action.Request{Params: json.RawMessage(`{"limit":"5"}`)}
 	known := action.Fields{{Name: "limit", Value: req.Params[9:12]}}
-	req.TakenApart(known)
+	req.SetFields(known)
 	fields, err := rules.Decode(req)
 	require.NoError(t, err)
 	require.Equal(t, []string{"5", `"5"`}, []string{string(fields.Get("limit")), string(known.Get("limit"))})

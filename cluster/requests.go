@@ -133,7 +133,7 @@ func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *act
 		Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta),
 		Headers: p.Headers, Stream: stream, Cluster: (*caller)(l),
 	}
-	req.TakenApart(p.Fields)
+	req.SetFields(p.Fields)
 	if req.RequestID == "" {
 		req.RequestID = p.ID
 	}

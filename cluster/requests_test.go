@@ -47,7 +47,7 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 	for name, tc := range map[string]struct {
 		packet fields
 		want   action.Request
-		apart  action.Fields // of the params
+		fields action.Fields // of the params
 	}{
 		"a full one": {
 			fields{
@@ -70,7 +70,7 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.packet["action"] = "svc.look"
 			tc.want.Action, tc.want.Service, tc.want.Sender = "svc.look", "svc", "a"
-			tc.want.TakenApart(tc.apart)
+			tc.want.SetFields(tc.fields)
 			p.send("REQ."+nodeID, tc.packet)
 			require.Equal(t, tc.want, receive(t, seen))
 		})

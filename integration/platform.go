@@ -107,7 +107,7 @@ type Webhook struct {
 	TenantID  string
 	ChannelID string
 	Platform  string
-	// Payload is the body as JSON: the very bytes that were signed where the gateway sent them.
+	// Payload is the body as JSON, which is valid: the very bytes that were signed where the gateway sent them.
 	Payload json.RawMessage
 	// RawBody is the body as the platform sent it, nil when the gateway did not keep it.
 	RawBody   []byte

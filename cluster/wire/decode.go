@@ -14,15 +14,15 @@ type Packet interface {
 	head() *Header
 	// field takes a member of the packet's object. value is valid JSON, a part of the packet's bytes.
 	field(key, value []byte)
-	// apart is where the members of the packet's params go, nil for packets without any.
-	apart() *rawjson.Fields
+	// params is where the members of the packet's params go, nil for packets without any.
+	params() *rawjson.Fields
 }
 
 // Decode reads a packet of a version into target, in one pass. Raw fields of target share data, which
 // must not be changed. It fails for what is not a JSON object, names no sender that could be answered,
 // or speaks another version; the sender is filled in where it is known.
 func Decode(version Version, data []byte, target Packet) error {
-	if err := rawjson.MembersAndFields(data, "params", target.apart(), target.field); err != nil {
+	if err := rawjson.MembersAndFields(data, "params", target.params(), target.field); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	switch h := target.head(); {
@@ -34,7 +34,7 @@ func Decode(version Version, data []byte, target Packet) error {
 	return nil
 }
 
-func (*Header) apart() *rawjson.Fields { return nil }
+func (*Header) params() *rawjson.Fields { return nil }
 
 func (h *Header) field(key, value []byte) {
 	switch string(key) {

@@ -29,7 +29,7 @@ type RequestPacket struct {
 	Fields rawjson.Fields `json:"-"`
 }
 
-func (r *RequestPacket) apart() *rawjson.Fields { return &r.Fields }
+func (r *RequestPacket) params() *rawjson.Fields { return &r.Fields }
 
 func (r *RequestPacket) field(key, value []byte) {
 	switch string(key) {

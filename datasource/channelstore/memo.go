@@ -187,7 +187,7 @@ func detached(ctx context.Context) context.Context {
 	}
 	parent := *req
 	parent.Params, parent.Headers, parent.Stream, parent.Meta = nil, nil, nil, req.Meta.With(nil)
-	parent.TakenApart(nil)
+	parent.SetFields(nil)
 	return action.WithRequest(ctx, &parent)
 }
 

@@ -77,3 +77,12 @@ func TestOfRepeatedFieldsTheLastCounts(t *testing.T) {
 	}, fields)
 	require.Equal(t, []string{"4", "2", "5", ""}, []string{string(fields.Get("a")), string(fields.Get("b")), string(fields.Get("c")), string(fields.Get("d"))})
 }
+
+func TestTheFirstMemberOfAName(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // nobody looks further
+		`{"b":{"a":2}}`: "", `{}`: "", `["a",1]`: "", `"a"`: "", ``: "", `{"a":}`: "", `{"b":},"a":1}`: "", `{"b"`: "",
+	} {
+		require.Equal(t, want, string(rawjson.First([]byte(data), "a")), data)
+	}
+}

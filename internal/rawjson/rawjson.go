@@ -49,6 +49,24 @@ func MembersAndFields(data []byte, of string, fields *Fields, member func(name, 
 	return nil
 }
 
+// First gives the value of the first member of a name, nil where an object has none or data is none. What stands behind it
+// is not looked at.
+func First(data []byte, name string) (value []byte) {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '{' {
+		return nil
+	}
+	visit(data, i, func(member []byte, i int) int {
+		end := scan(data, i, 1)
+		if end >= 0 && string(member) == name {
+			value = data[i:end:end]
+			return ^end // which ends the visit
+		}
+		return end
+	})
+	return value
+}
+
 // visit checks the object at i and has a function read the values of its members, which are given by name and
 // beginning. Like that function, it gives the position behind, or a complement.
 func visit(data []byte, i int, value func(name []byte, i int) int) int {

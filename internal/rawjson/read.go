@@ -54,6 +54,9 @@ func listReader(elem *plan) func(*decoder, int, reflect.Value) int {
 	}
 }
 
+// few is the room that a list begins with: most have no more.
+const few = 4
+
 // list reads what is behind a list's first bracket.
 func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 	if i < len(d.data) && d.data[i] == ']' {
@@ -62,7 +65,7 @@ func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 	}
 	for n := 0; ; n++ {
 		if n == v.Cap() {
-			v.Grow(1)
+			v.Grow(few)
 		}
 		v.SetLen(n + 1)
 		if i = d.read(elem, i, v.Index(n)); i < 0 {
