@@ -27,9 +27,15 @@ func TestARequestOfNodeIsRead(t *testing.T) {
 		Header: wire.Header{Ver: "4", Sender: "a"}, ID: "1", Action: "v2.posts.list",
 		Params: json.RawMessage(`{"limit":5}`), Meta: json.RawMessage(`{"user":{"id":3}}`),
 		Timeout: &timeout, Level: 2, Tracing: &tracing, ParentID: &parent, RequestID: "0", Caller: &caller,
-		Fields: rawjson.Fields{{Name: "limit", Value: json.RawMessage("5")}},
 	}, request(t, `,"id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.25,"level":2,`+
 		`"tracing":true,"parentID":"span","requestID":"0","caller":"v2.posts","stream":false`))
+}
+
+func TestLargeParamsAreTakenApart(t *testing.T) {
+	text := `"` + strings.Repeat("x", 1000) + `"`
+	want := rawjson.Fields{{Name: "text", Value: json.RawMessage(text)}, {Name: "limit", Value: json.RawMessage("5")}}
+	require.Equal(t, want, request(t, `,"params":{"text":`+text+`,"limit":5}`).Fields)
+	require.Nil(t, request(t, `,"params":{"text":"x","limit":5}`).Fields, "what is small is soon read again")
 }
 
 func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {

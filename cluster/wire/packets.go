@@ -25,7 +25,7 @@ type RequestPacket struct {
 	Stream    bool            `json:"stream"`
 	Seq       *int            `json:"seq,omitempty"` // of streams only
 
-	// Fields are those of Params, where that is an object.
+	// Fields are those of Params, where that is a large object: nil tells nothing.
 	Fields rawjson.Fields `json:"-"`
 }
 

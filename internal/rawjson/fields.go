@@ -1,6 +1,9 @@
 package rawjson
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Field is a member of an object. It shares the bytes that it was read from.
 type Field struct {
@@ -24,20 +27,29 @@ func FieldsOf(data []byte) (Fields, error) {
 
 func (f *Fields) add(name, value []byte) { *f = append(*f, Field{Share(name), value}) }
 
-// read takes the object at i apart, which is in another one.
+// worth is from how many bytes on the fields of an object are kept that may be asked for.
+const worth = 512
+
+// read takes the object at i apart, which is in another one, unless it is soon read again, or unusual.
 func (f *Fields) read(data []byte, i int) int {
 	*f = nil
 	if i >= len(data) || data[i] != '{' {
 		return scan(data, i, 1)
 	}
-	*f = make(Fields, 0, usualFields)
-	return visit(data, i, func(name []byte, i int) int {
+	var found [usualFields]Field // on the stack, as long as nothing is appended
+	n := 0
+	end := visit(data, i, func(name []byte, i int) int {
 		end := scan(data, i, 2)
-		if end >= 0 {
-			f.add(name, data[i:end:end])
+		if end >= 0 && n < len(found) {
+			found[n] = Field{Share(name), data[i:end:end]}
 		}
+		n++
 		return end
 	})
+	if end-i >= worth && n <= len(found) {
+		*f = slices.Clone(found[:n])
+	}
+	return end
 }
 
 // Get gives a member's value, nil where there is none. Of a repeated name the last counts.

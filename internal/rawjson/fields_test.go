@@ -34,19 +34,21 @@ func sameFields(t *testing.T, data []byte) {
 		return
 	}
 	// Whatever data has made of it, the last one is what counts.
-	value := rawjson.Fields{}
+	var last []byte
 	for _, m := range members {
 		if m[0] == "a" {
-			value, _ = rawjson.FieldsOf([]byte(m[1]))
-			if m[1][0] != '{' {
-				value = nil
-			}
+			last = []byte(m[1])
 		}
+	}
+	value, err := rawjson.FieldsOf(last)
+	if len(last) < 512 || len(value) > 8 || err != nil { // err: it is no object
+		value = nil
 	}
 	require.Equal(t, value, fields)
 }
 
 func TestAMemberIsTakenApartInTheSamePass(t *testing.T) {
+	long := `"` + strings.Repeat("x", 512) + `"`
 	deep := func(depth int) string { return `{"b":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}` }
 	for name, data := range map[string]string{
 		"nothing in it":       `{}`,
@@ -57,6 +59,14 @@ func TestAMemberIsTakenApartInTheSamePass(t *testing.T) {
 		"broken":              `{"b":}`,
 		"cut off":             `{"b":1`,
 		"repeated":            `{"b":1},"a":{"c":2}`,
+		"long":                `{"b":` + long + `, "c":[{"a":2}],"\\u0062":{"a":` + long + `}}`,
+		"long and broken":     `{"b":` + long + `,"c":}`,
+		"long, then short":    `{"b":` + long + `},"a":{"c":2}`,
+		"short, then long":    `{"b":1},"a":{"c":` + long + `}`,
+		"long, then a text":   `{"b":` + long + `},"a":` + long,
+		"a long list":         `[` + long + `]`,
+		"as many as are kept": `{` + strings.Repeat(`"b":`+long+`,`, 7) + `"c":1}`,
+		"one more":            `{` + strings.Repeat(`"b":`+long+`,`, 8) + `"c":1}`,
 		"repeated as a text":  `{"b":1},"a":"{}"`,
 		"as deep as may be":   deep(9_998),
 		"deeper than may be":  deep(9_999),

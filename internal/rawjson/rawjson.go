@@ -22,8 +22,8 @@ func Members(data []byte, member func(name, value []byte)) error {
 	return MembersAndFields(data, "", nil, member)
 }
 
-// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name; there are no
-// fields where that is something else.
+// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name. There are no
+// fields where that is something else, and none of what is small, which is soon read again.
 func MembersAndFields(data []byte, of string, fields *Fields, member func(name, value []byte)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
