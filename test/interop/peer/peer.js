@@ -80,6 +80,8 @@ async function createService(schema) {
 const ops = {
 	async start() {
 		await broker.start();
+		// A Redis cacher that is not connected yet is done without.
+		if (broker.cacher?.connected === false) await once(broker.cacher.client, "ready");
 		running = true;
 	},
 
