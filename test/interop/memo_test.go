@@ -35,7 +35,7 @@ type posts struct {
 
 const crowdSize = 100
 
-// definition has the actions find, as in channels.js, crowded, which ends when many have asked for it, and refresh.
+// definition has the actions find, as in channels.js, crowded, which ends when many have asked for it, refresh, and ready.
 func (p *posts) definition() integration.ServiceDefinition {
 	type byID struct {
 		ID string `json:"id"`
@@ -58,6 +58,7 @@ func (p *posts) definition() integration.ServiceDefinition {
 			integration.NewAction("refresh", func(ctx *integration.Context, _ integration.None) (any, error) {
 				return nil, mixins.Clean(ctx)
 			}, action.Spec{}),
+			integration.NewAction("ready", func(*integration.Context, integration.None) (any, error) { return nil, nil }, action.Spec{}),
 		},
 		Mixins: []moleculer.Mixin{{Name: "count", Hooks: map[string]any{"count": action.Middleware{Stage: action.StageAccess, Wrap: p.count}}}},
 	}
@@ -99,7 +100,7 @@ func startLibrary(t *testing.T, line line, redisURL string) *library {
 			c.Node.Protocol, c.Services = string(line.protocol), []string{"posts"}
 			adjust(c)
 		})
-		reachable(t, l.peer, h.ID, "posts.refresh")
+		reachable(t, l.peer, h.ID, "posts.ready") // not refresh: nodes that hear of it drop what is kept later
 		return h
 	}
 	l.shared = start(l.sharing, func(c *config.Config) { c.Cache.Driver, c.Cache.URL = "redis", config.URL(redisURL) })
