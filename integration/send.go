@@ -313,12 +313,8 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
 // numbers two messages alike. err is why there is no payload.
 func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte, err error) {
-	ctx = context.WithoutCancel(ctx)
-	if s.runtime.Spool == nil { // which would have a limit of its own
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, outcomeTimeout)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
+	defer cancel()
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {

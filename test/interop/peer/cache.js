@@ -5,10 +5,10 @@
 // Environment: REDIS_URL, NAMESPACE. Moleculer is that of the working directory.
 
 const { Console } = require("node:console");
-const { once } = require("node:events");
 const { createRequire } = require("node:module");
 const path = require("node:path");
 const readline = require("node:readline");
+const start = require("./start.js");
 
 const requireHere = createRequire(path.join(process.cwd(), "package.json"));
 const { ServiceBroker } = requireHere("moleculer");
@@ -42,12 +42,7 @@ broker.createService({
 const parsed = text => (text ? JSON.parse(text) : undefined);
 
 const ops = {
-	// A cacher that is not connected yet is done without.
-	async start() {
-		const { cacher } = broker;
-		await broker.start();
-		if (!cacher.connected) await once(cacher.client, "ready");
-	},
+	start: () => start(broker),
 
 	key({ action, keys, params, meta, headers, maxParamsLength = null }) {
 		const { cacher } = broker;

@@ -16,6 +16,7 @@ const path = require("node:path");
 const readline = require("node:readline");
 const { Readable } = require("node:stream");
 const loads = require("./load.js");
+const start = require("./start.js");
 const { services, errorFields } = require("./services.js");
 
 const requireHere = createRequire(path.join(process.cwd(), "package.json"));
@@ -79,9 +80,7 @@ async function createService(schema) {
 
 const ops = {
 	async start() {
-		await broker.start();
-		// A Redis cacher that is not connected yet is done without.
-		if (broker.cacher?.connected === false) await once(broker.cacher.client, "ready");
+		await start(broker);
 		running = true;
 	},
 
