@@ -7,15 +7,15 @@ help: ## List the targets
 
 .PHONY: run
 run: build ## Run the node with config.yaml (CONFIG=other.yaml for another)
-	bin/node run --config $(CONFIG)
+	bin/switchboard run --config $(CONFIG)
 
 .PHONY: demo
 demo: build ## Show the main job from end to end: webhook in, event, answer out, event
 	go run ./examples/demo
 
 .PHONY: build
-build: ## Build bin/node
-	go build -trimpath -o bin/node ./cmd/node
+build: ## Build bin/switchboard
+	go build -trimpath -o bin/switchboard ./cmd/node
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need

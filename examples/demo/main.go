@@ -37,7 +37,7 @@ const (
 )
 
 func main() {
-	binary := flag.String("node", "bin/node", "the node's binary")
+	binary := flag.String("node", "bin/switchboard", "the node's binary")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -53,7 +53,7 @@ func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
 	texts := revealed(c.Channels.Keys)
 	if len(texts) == 0 {
 		if c.Channels.Store == "postgres" {
-			return nil, c.Fault("channels.keys", "the store postgres needs a key that all nodes share: node channels keys generate makes one")
+			return nil, c.Fault("channels.keys", "the store postgres needs a key that all nodes share: switchboard channels keys generate makes one")
 		}
 		return nil, nil
 	}

@@ -204,7 +204,7 @@ func TestKeysThatAreNoneEndTheStart(t *testing.T) {
 		keys []strictyaml.Secret
 		want string
 	}{
-		"none":          {nil, "node channels keys generate"},
+		"none":          {nil, "switchboard channels keys generate"},
 		"no base64":     {[]strictyaml.Secret{"k1:CANARY~~~"}, "base64"},
 		"a short one":   {[]strictyaml.Secret{"k1:Q0FOQVJZ"}, "k1"},
 		"one id, twice": {[]strictyaml.Secret{newKey(t, "k1"), newKey(t, "k1")}, "k1"},

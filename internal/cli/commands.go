@@ -44,7 +44,7 @@ func Main(offer app.Offer) int {
 
 	var c commands
 	parser := kong.Parse(&c,
-		kong.Name("node"),
+		kong.Name("switchboard"),
 		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
 		kong.Vars{"version": app.Version()},
 		kong.BindTo(ctx, (*context.Context)(nil)),

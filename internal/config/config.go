@@ -113,7 +113,7 @@ type Channels struct {
 	DSN URL `yaml:"dsn"`
 	// Action is the full name of the action that is asked, with store action; default channels.get.
 	Action string `yaml:"action"`
-	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as node channels keys generate
+	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as switchboard channels keys generate
 	// makes one; the first seals, all open. Default [], with which sqlite takes a key of its own, beside the file.
 	Keys []strictyaml.Secret `yaml:"keys"`
 }
