@@ -302,7 +302,9 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	}
 }
 
-func (s *platformService) checkAge(w *Webhook) error { return CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge) }
+func (s *platformService) checkAge(w *Webhook) error {
+	return CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge)
+}
 
 // CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
 // than maxAge, or more than a minute ahead of now. The errors are of kind ErrInvalid, with the codes WEBHOOK_TOO_OLD and
