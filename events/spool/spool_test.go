@@ -32,14 +32,20 @@ type stream struct {
 	mu     sync.Mutex
 	away   bool
 	stored []string
-	before map[string]time.Time // ids of what was stored before, and since when it has been asked for
+
+	storedIDs   []string      // ids of what was stored before
+	holds       time.Duration // how long it need not be looked again
+	looks       int           // how often it was
+	lookedSince time.Time
 }
 
 type rejection struct{ error }
 
 func (rejection) Permanent() bool { return true }
 
-func (s *stream) publish(_ context.Context, e spool.Event) error {
+func (s *stream) publish(_ context.Context, e spool.Event, settled func(error)) { settled(s.store(e)) }
+
+func (s *stream) store(e spool.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -54,21 +60,30 @@ func (s *stream) publish(_ context.Context, e spool.Event) error {
 	return nil
 }
 
-// storedBefore is the spool's Stored.
-func (s *stream) storedBefore(_ context.Context, _ string, since time.Time, msgIDs []string) (map[string]bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away {
-		return nil, errors.New("no response from stream")
+// before is what tells what a stream has stored before.
+type before struct {
+	*stream
+	since time.Time
+	told  bool
+}
+
+func (s *stream) storedBefore(_ string, since time.Time) spool.Stored { return &before{stream: s, since: since} }
+
+func (b *before) Next(_ context.Context, each func(string)) (time.Time, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return time.Time{}, errors.New("no response from stream")
 	}
-	found := map[string]bool{}
-	for _, id := range msgIDs {
-		if _, ok := s.before[id]; ok {
-			found[id] = true
-			s.before[id] = since
+	b.looks++
+	b.lookedSince = b.since
+	for _, id := range b.storedIDs {
+		if !b.told {
+			each(id)
 		}
 	}
-	return found, nil
+	b.told = true
+	return time.Now().Add(b.holds), nil
 }
 
 func (s *stream) set(away bool) {
@@ -99,7 +114,7 @@ func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
 func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) *spool.Spool {
 	t.Helper()
 	log, _ := logtest.NewNullLogger()
-	opts := spool.Options{Path: path, MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
+	opts := spool.Options{Path: path, Owner: "node-1", MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
 	for _, f := range change {
 		f(&opts)
 	}
@@ -107,15 +122,6 @@ func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) 
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sp.Close()) })
 	return sp
-}
-
-func TestNoFileIsMadeBeforeItIsNeeded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "data", "spool.db")
-	sp := open(t, path, &stream{})
-	require.NoFileExists(t, path)
-	require.Equal(t, spool.State{}, sp.State())
-	require.NoError(t, put(sp, event("c1", "1")))
-	require.FileExists(t, path)
 }
 
 func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
@@ -145,7 +151,7 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 }
 
 func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
-	s := &stream{away: true, before: map[string]time.Time{"2": {}, "4": {}}}
+	s := &stream{away: true, storedIDs: []string{"2", "4"}, holds: time.Hour}
 	path := filepath.Join(t.TempDir(), "spool.db")
 	sp := open(t, path, s)
 	began := time.Now()
@@ -156,7 +162,7 @@ func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
 	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
 	require.Equal(t, []string{line("0"), line("1"), line("3"), line("5")}, s.list())
 	require.False(t, sp.Holds("c1"))
-	require.WithinDuration(t, began, s.before["2"], 10*time.Second, "it is looked for from when the first was put on")
+	require.WithinDuration(t, began, s.lookedSince, 10*time.Second, "it is looked for from when the first was put on")
 }
 
 func TestManyAreKeptAtOnce(t *testing.T) {
@@ -195,7 +201,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(context.Context, spool.Event) error { return errors.New("away") }, Stored: (&stream{away: true}).storedBefore,
+		Publish: func(_ context.Context, _ spool.Event, settled func(error)) { settled(errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
@@ -277,13 +283,6 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	require.NoError(t, put(open(t, path, s), event("c1", "1")))
 	log, _ := logtest.NewNullLogger()
 	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
-	require.ErrorContains(t, err, "locked")
+	require.ErrorContains(t, err, fmt.Sprintf("held by node-1 (process %d on ", os.Getpid()))
 }
 
-func TestAFileThatCannotBeMadeIsTheCallersTrouble(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	sp := open(t, filepath.Join(file, "spool.db"), &stream{})
-	require.Error(t, put(sp, event("c1", "1")))
-	require.Equal(t, spool.State{}, sp.State())
-}
