@@ -23,30 +23,51 @@ import (
 )
 
 // openSpool opens a spool that hands on to a publisher, as a node has it.
-func openSpool(tb testing.TB, b *bench, path string, p *events.Publisher) *spool.Spool {
+func openSpool(tb testing.TB, b *bench, path string, p *events.Publisher, gates ...*gate) *spool.Spool {
 	tb.Helper()
 	archive := events.NewArchive(p)
+	publish := func(ctx context.Context, e spool.Event, settled func(bool, error)) {
+		p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
+	}
+	for _, g := range gates {
+		publish = g.around(publish)
+	}
 	s, err := spool.Open(tb.Context(), spool.Options{
 		Path: path, Owner: "test", MaxBytes: 1 << 30, MaxAge: time.Hour, Log: b.log,
-		Publish: func(ctx context.Context, e spool.Event, settled func(error)) {
-			p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, func(_ bool, err error) { settled(err) })
-		},
-		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
+		Publish: publish,
+		Stored:  func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	return s
 }
 
-// fill puts events into a file while nobody can take them: event i of a backlog is one of conversation i modulo conversations.
-func fill(tb testing.TB, b *bench, path string, backlog, conversations int, payload []byte) {
+// gate is a publisher that takes nothing before it is opened.
+type gate struct {
+	open  atomic.Bool
+	began atomic.Pointer[time.Time] // of publishing
+}
+
+// publishing is what a spool publishes with.
+type publishing = func(ctx context.Context, e spool.Event, settled func(duplicate bool, err error))
+
+func (g *gate) around(publish publishing) publishing {
+	return func(ctx context.Context, e spool.Event, settled func(bool, error)) {
+		if !g.open.Load() {
+			settled(false, errors.New("away"))
+			return
+		}
+		if g.began.Load() == nil {
+			now := time.Now()
+			g.began.Store(&now)
+		}
+		publish(ctx, e, settled)
+	}
+}
+
+// fill puts events into a spool: event i of a backlog is one of conversation i modulo conversations.
+func fill(tb testing.TB, s *spool.Spool, backlog, conversations int, payload []byte) {
 	tb.Helper()
-	away := func(_ context.Context, _ spool.Event, settled func(error)) { settled(errors.New("away")) }
-	s, err := spool.Open(tb.Context(), spool.Options{
-		Path: path, MaxBytes: 1 << 30, Log: b.log, Publish: away,
-		Stored: func(string, time.Time) spool.Stored { return never{} },
-	})
-	require.NoError(tb, err)
 	var kept sync.WaitGroup
 	var failed atomic.Pointer[error]
 	for i := range backlog {
@@ -60,14 +81,6 @@ func fill(tb testing.TB, b *bench, path string, backlog, conversations int, payl
 	}
 	kept.Wait()
 	require.Nil(tb, failed.Load())
-	require.NoError(tb, s.Close())
-}
-
-// never tells of nothing.
-type never struct{}
-
-func (never) Next(context.Context, func(string)) (time.Time, error) {
-	return time.Time{}, errors.New("away")
 }
 
 func numbered(i, conversations int, payload []byte) spool.Event {
@@ -91,19 +104,22 @@ func BenchmarkBacklog(b *testing.B) {
 		bench := newBench(b)
 		bench.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
 		bench.ensure(name)
-		path := filepath.Join(b.TempDir(), "spool.db")
-		fill(b, bench, path, backlog, conversations, payload)
+		g := &gate{}
+		s := openSpool(b, bench, filepath.Join(b.TempDir(), "spool.db"), bench.Publisher, g)
+		fill(b, s, backlog, conversations, payload)
 
-		began := time.Now()
+		began, used := time.Now(), cpu(b)
 		publishPlainly(b, bench, backlog, payload)
 		plain := backlog / time.Since(began).Seconds()
+		plainCPU := cpu(b) - used
 
 		stop, late := publishBeside(b, bench, rate, payload)
 		memory := watchMemory()
-		began = time.Now()
-		s := openSpool(b, bench, path, bench.Publisher)
+		used = cpu(b)
+		g.open.Store(true)
 		require.Eventually(b, func() bool { return s.State().Events == 0 }, 5*time.Minute, time.Millisecond)
-		took := time.Since(began)
+		took := time.Since(*g.began.Load())
+		spooledCPU := cpu(b) - used
 		peak := memory()
 		stop()
 		spooled := backlog / took.Seconds()
@@ -111,6 +127,8 @@ func BenchmarkBacklog(b *testing.B) {
 		b.ReportMetric(spooled, "spooled/s")
 		b.ReportMetric(plain, "plain/s")
 		b.ReportMetric(100*spooled/plain, "share/%")
+		b.ReportMetric(float64(plainCPU.Microseconds())/backlog, "plain-cpu-us")
+		b.ReportMetric(float64(spooledCPU.Microseconds())/backlog, "spooled-cpu-us")
 		b.ReportMetric(float64(peak)/(1<<20), "heap-growth-MB")
 		b.ReportMetric(float64(late.Load())/1e6, "slowest-new-ms")
 		require.Equal(b, uint64(2*backlog)+newEvents.Load(), bench.info(stream).State.Msgs)

@@ -15,6 +15,8 @@ const (
 	firstPause, maxPause = 500 * time.Millisecond, 3 * time.Second
 	// maxBatch and maxBatchBytes bound what is on its way at once. As much is in memory beside it, to go next.
 	maxBatch, maxBatchBytes = 1024, 4 << 20
+	// maxStored is how many stored events are deleted at once: the disk is waited for several times each time.
+	maxStored = 4 * maxBatch
 	// closeTimeout bounds the deleting of what is stored at the end of the spool.
 	closeTimeout = 5 * time.Second
 )
@@ -103,17 +105,19 @@ func (s *Spool) handOn(ctx context.Context) error {
 		handed += len(list)
 		list = following
 	}
-	s.recall = nil // of what has gone
+	clear(s.recalls) // of what has gone
 	if err = errors.Join(err, s.sweep(ctx)); err == nil && handed > 0 {
 		s.opts.Log.WithField("events", handed).Info("the events in the spool are stored")
 	}
 	return err
 }
 
-// prepare deletes what went before a batch and reads what follows it.
+// prepare deletes what went before a batch, where it is enough, and reads what follows it.
 func (s *Spool) prepare(ctx context.Context, after int64, count int) ([]row, error) {
-	if err := s.sweep(ctx); err != nil {
-		return nil, err
+	if len(s.stored) >= maxStored {
+		if err := s.sweep(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return s.next(ctx, after, count)
 }
@@ -127,16 +131,17 @@ func (s *Spool) noteOldest(at time.Time) {
 // unstored gives those of a batch that have to be published: neither those that are stored already nor those that have
 // waited for too long.
 func (s *Spool) unstored(ctx context.Context, list []row) ([]row, error) {
-	if err := s.lookUp(ctx, list); err != nil {
-		return nil, err
-	}
+	s.batches++
 	left := make([]row, 0, len(list))
 	var done []row
 	dropped := 0
 	for i := range list {
 		r := &list[i]
+		stored, err := s.isStored(ctx, r, s.batches)
 		switch {
-		case s.recall.has(r):
+		case err != nil:
+			return nil, err
+		case stored:
 			done = append(done, *r)
 		case s.opts.MaxAge > 0 && time.Since(r.at) > s.opts.MaxAge:
 			done = append(done, *r)
@@ -174,7 +179,7 @@ func (s *Spool) publish(ctx context.Context, list []row) *batch {
 	b := &batch{list: list, errs: make([]error, len(list))}
 	b.under.Add(len(list))
 	for i := range list {
-		s.opts.Publish(ctx, list[i].Event, func(err error) {
+		s.opts.Publish(ctx, list[i].Event, func(_ bool, err error) {
 			b.errs[i] = err
 			b.under.Done()
 		})

@@ -3,12 +3,10 @@ package spool
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"modernc.org/sqlite"
@@ -24,9 +22,9 @@ import (
 const (
 	journalSuffix = "-journal"
 	lockSuffix    = "-lock"
-	// journalRoom, in bytes, is what deleting a batch needs at most: each event may be on a page of its own.
-	journalRoom = (maxBatch + 64) * (pageSize + 8)
-	pageSize    = 4096
+	// journalRoom, in bytes, is enough to delete some hundred events, each from a page of its own. Without room for more, more are
+	// deleted in several steps.
+	journalRoom = 4 << 20
 )
 
 const schema = `CREATE TABLE IF NOT EXISTS events (
@@ -87,7 +85,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := datasource.OpenSQLite(ctx, s.opts.Path, "journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)")
+	db, err := datasource.OpenSQLite(ctx, s.opts.Path, "journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)", "page_size(16384)")
 	if err != nil {
 		return err
 	}
@@ -275,15 +273,12 @@ func scan(rows *sql.Rows) (row, error) {
 	if err := rows.Scan(&r.seq, &r.Key, &r.Name, &r.MsgID, &header, &r.Payload, &at); err != nil {
 		return row{}, err
 	}
-	if err := json.Unmarshal(header, &r.Header); err != nil {
+	r.at = time.UnixMilli(at)
+	var err error
+	if r.Header, err = decodeHeader(header, r.at); err != nil {
 		return row{}, fmt.Errorf("the header of event %d: %w", r.seq, err)
 	}
-	r.at = time.UnixMilli(at)
 	r.size = int64(len(r.Key) + len(r.Name) + len(r.MsgID) + len(header) + len(r.Payload))
-	if r.Header == nil {
-		r.Header = map[string][]string{}
-	}
-	r.Header[HeaderSpooledAt] = []string{strconv.FormatInt(at, 10)}
 	return r, nil
 }
 
@@ -310,16 +305,17 @@ func (s *Spool) remove(ctx context.Context, seqs []int64) error {
 	return s.remove(ctx, seqs[half:])
 }
 
+// remove deletes events, in runs where nothing else is between them: that is faster than one by one.
 func remove(ctx context.Context, tx *sql.Tx, seqs []int64) error {
-	del, err := tx.PrepareContext(ctx, `DELETE FROM events WHERE seq = ?`)
-	if err != nil {
-		return err
-	}
-	defer del.Close()
-	for _, seq := range seqs {
-		if _, err := del.ExecContext(ctx, seq); err != nil {
+	for i := 0; i < len(seqs); {
+		n := 1
+		for i+n < len(seqs) && seqs[i+n] == seqs[i]+int64(n) {
+			n++
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE seq BETWEEN ? AND ?`, seqs[i], seqs[i+n-1]); err != nil {
 			return err
 		}
+		i += n
 	}
 	return nil
 }

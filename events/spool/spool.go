@@ -8,7 +8,6 @@ package spool
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -44,7 +43,7 @@ type Options struct {
 	// Publish has an event stored and returns at once. Events of a key must be stored in the order of the calls. It calls
 	// settled once, when the event is durable or given up, at the latest soon after the end of ctx. An error with a method
 	// Permanent() bool that says true means that the event can never be stored: it is set aside in the file.
-	Publish func(ctx context.Context, e Event, settled func(error))
+	Publish func(ctx context.Context, e Event, settled func(duplicate bool, err error))
 	// Stored gives what tells which events of a name were stored since about a time: an event may have been stored before it
 	// was put here, and only the ack been lost.
 	Stored func(name string, since time.Time) Stored
@@ -98,7 +97,8 @@ type Spool struct {
 	// Of who hands on:
 	stored  []int64            // the rows of events that are stored, and have to be deleted
 	deleted map[int64]struct{} // the rows of such events that could not be, because the file has gone
-	recall  *recall
+	recalls map[string]*recall // by the name of events
+	batches int                // counts them
 }
 
 // State is what waits.
@@ -125,6 +125,7 @@ func (p *put) size() int64 {
 func Open(ctx context.Context, opts Options) (*Spool, error) {
 	s := &Spool{
 		opts: opts, wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), seed: maphash.MakeSeed(), waiting: map[uint64]int{},
+		recalls: map[string]*recall{},
 	}
 	_, missing := os.Stat(opts.Path)
 	if _, err := s.file(ctx); err != nil {
@@ -200,11 +201,7 @@ func (s *Spool) Check(ctx context.Context) error {
 // Put keeps an event, behind those of earlier calls, and returns at once. kept is called once, when the event is on the disk
 // or with the reason why it is not; it must not block.
 func (s *Spool) Put(e Event, kept func(error)) {
-	header, err := json.Marshal(e.Header)
-	if err == nil {
-		err = s.enqueue(put{e, header, kept})
-	}
-	if err != nil {
+	if err := s.enqueue(put{e, encodeHeader(e.Header), kept}); err != nil {
 		kept(err)
 		return
 	}

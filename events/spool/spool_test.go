@@ -43,7 +43,9 @@ type rejection struct{ error }
 
 func (rejection) Permanent() bool { return true }
 
-func (s *stream) publish(_ context.Context, e spool.Event, settled func(error)) { settled(s.store(e)) }
+func (s *stream) publish(_ context.Context, e spool.Event, settled func(bool, error)) {
+	settled(false, s.store(e))
+}
 
 func (s *stream) store(e spool.Event) error {
 	s.mu.Lock()
@@ -67,7 +69,9 @@ type before struct {
 	told  bool
 }
 
-func (s *stream) storedBefore(_ string, since time.Time) spool.Stored { return &before{stream: s, since: since} }
+func (s *stream) storedBefore(_ string, since time.Time) spool.Stored {
+	return &before{stream: s, since: since}
+}
 
 func (b *before) Next(_ context.Context, each func(string)) (time.Time, error) {
 	b.mu.Lock()
@@ -201,7 +205,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(_ context.Context, _ spool.Event, settled func(error)) { settled(errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
+		Publish: func(_ context.Context, _ spool.Event, settled func(bool, error)) { settled(false, errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
@@ -285,4 +289,3 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
 	require.ErrorContains(t, err, fmt.Sprintf("held by node-1 (process %d on ", os.Getpid()))
 }
-

@@ -96,8 +96,8 @@ func openSpool(ctx context.Context, c *config.Config, publisher *events.Publishe
 	archive := events.NewArchive(publisher)
 	s, err := spool.Open(ctx, spool.Options{
 		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, settled func(error)) {
-			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, func(_ bool, err error) { settled(err) })
+		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
+			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
