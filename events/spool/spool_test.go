@@ -1,12 +1,14 @@
 package spool_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,12 +19,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events/spool"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SPOOL_VICTIM"); path != "" {
 		victim(path)
+	}
+	if path := os.Getenv("SPOOL_DRAINER"); path != "" {
+		drainer(path)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -94,6 +100,12 @@ func (s *stream) set(away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away = away
+}
+
+func (s *stream) isAway() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away
 }
 
 func (s *stream) list() []string {
@@ -288,4 +300,291 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	log, _ := logtest.NewNullLogger()
 	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
 	require.ErrorContains(t, err, fmt.Sprintf("held by node-1 (process %d on ", os.Getpid()))
+}
+
+func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
+	for name, test := range map[string]struct{ events, size, most int }{
+		"small ones": {events: 5000, size: 100, most: 1024},
+		"large ones": {events: 40, size: 1 << 20, most: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{away: true}
+			var under, most, read int
+			var mu sync.Mutex
+			hold := func(_ context.Context, e spool.Event, settled func(bool, error)) {
+				if err := s.store(e); err != nil {
+					settled(false, err)
+					return
+				}
+				mu.Lock()
+				under++
+				read++
+				most = max(most, under)
+				mu.Unlock()
+				time.AfterFunc(time.Millisecond, func() {
+					mu.Lock()
+					under--
+					mu.Unlock()
+					settled(false, nil)
+				})
+			}
+			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes, o.Publish = 1<<30, hold })
+			payload := strings.Repeat("x", test.size)
+			var kept sync.WaitGroup
+			var want []string
+			for n := range test.events {
+				e := event("c1", fmt.Sprint(n))
+				e.Payload = []byte(payload)
+				kept.Add(1)
+				sp.Put(e, func(error) { kept.Done() })
+				want = append(want, fmt.Sprint(n)+" "+payload+" parrot")
+			}
+			kept.Wait()
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.True(t, slices.Equal(want, s.list()), "in order, each once")
+			mu.Lock()
+			defer mu.Unlock()
+			require.Greater(t, most, 1)
+			require.LessOrEqual(t, most, test.most)
+		})
+	}
+}
+
+func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {
+	s := &stream{away: true}
+	refusals := 3
+	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) {
+		o.Publish = func(_ context.Context, e spool.Event, settled func(bool, error)) {
+			if e.MsgID == "0" && refusals > 0 && !s.isAway() {
+				refusals--
+				settled(false, errors.New("insufficient resources"))
+				return
+			}
+			settled(false, s.store(e))
+		}
+	})
+	var want []string
+	for n := range 100 {
+		require.NoError(t, put(sp, event("c1", fmt.Sprint(n))))
+		want = append(want, line(fmt.Sprint(n)))
+	}
+	s.set(false)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, want, s.list())
+}
+
+func TestAStreamIsAskedOnceForABacklog(t *testing.T) {
+	for name, test := range map[string]struct {
+		holds time.Duration
+		least int
+		most  int
+	}{
+		"while it remembers":                {holds: time.Hour, least: 1, most: 1},
+		"but for each batch if it does not": {holds: -time.Minute, least: 5, most: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{away: true, holds: test.holds, storedIDs: []string{"4000"}}
+			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
+			fill(t, sp, 5000)
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Len(t, s.list(), 4999)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			require.GreaterOrEqual(t, s.looks, test.least)
+			require.LessOrEqual(t, s.looks, test.most)
+		})
+	}
+}
+
+// fill puts events with the numbers from 0 on.
+func fill(t *testing.T, sp *spool.Spool, events int) {
+	t.Helper()
+	var kept sync.WaitGroup
+	for n := range events {
+		kept.Add(1)
+		sp.Put(event("c1", fmt.Sprint(n)), func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			kept.Done()
+		})
+	}
+	kept.Wait()
+}
+
+func TestWhatIsStoredIsLookedForSinceTheOldestOfABatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true, storedIDs: []string{"0", "1"}, holds: time.Hour}
+	sp := open(t, path, s)
+	fill(t, sp, 3)
+	require.NoError(t, sp.Close())
+	oldest := time.Now().Add(-10 * time.Minute)
+	change(t, path, `UPDATE events SET at = ? WHERE msg_id = '0'`, oldest.UnixMilli())
+
+	s.set(false)
+	sp = open(t, path, s)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("2")}, s.list())
+	require.Equal(t, oldest.UnixMilli(), s.lookedSince.UnixMilli())
+}
+
+// change changes a file that no spool has open.
+func change(t *testing.T, path, statement string, args ...any) {
+	t.Helper()
+	db, err := datasource.OpenSQLite(t.Context(), path, "journal_mode(PERSIST)")
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), statement, args...)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
+func TestWhatAnEarlierVersionHasLeftIsHandedOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true}
+	sp := open(t, path, s)
+	fill(t, sp, 2)
+	require.NoError(t, sp.Close())
+	change(t, path, `UPDATE events SET header = ?`, []byte(`{"$caller":["parrot"]}`))
+	s.set(false)
+	sp = open(t, path, s)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("0"), line("1")}, s.list())
+}
+
+func TestASpoolIsFilledUpToTheLastByte(t *testing.T) {
+	s := &stream{away: true}
+	path := filepath.Join(t.TempDir(), "spool.db")
+	sp := open(t, path, s)
+	require.NoError(t, put(sp, event("c1\x00\xc3\xbc", "1")))
+	size := sp.State().Bytes
+	require.NoError(t, sp.Close())
+	sp = open(t, path, s, func(o *spool.Options) { o.MaxBytes = 2 * size })
+	require.Equal(t, size, sp.State().Bytes, "it is counted as before")
+	require.True(t, sp.Holds("c1\x00\xc3\xbc"))
+	require.NoError(t, put(sp, event("c1\x00\xc3\xbc", "2")))
+	require.Equal(t, 2*size, sp.State().Bytes)
+	require.ErrorIs(t, put(sp, event("", "")), spool.ErrFull)
+}
+
+func TestWhatIsStoredIsNotPublishedAgainAfterAKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true}
+	sp := open(t, path, s)
+	fill(t, sp, 3000)
+	require.NoError(t, sp.Close())
+
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), "SPOOL_DRAINER="+path)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if s.storedIDs = append(s.storedIDs, lines.Text()); len(s.storedIDs) == 1500 {
+			require.NoError(t, cmd.Process.Kill())
+		}
+	}
+	_ = cmd.Wait() // it was killed
+
+	s.set(false)
+	s.holds = time.Hour
+	sp = open(t, path, s)
+	require.Positive(t, sp.State().Events)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	stored := s.storedIDs
+	for _, text := range s.list() {
+		id, _, _ := strings.Cut(text, " ")
+		stored = append(stored, id)
+	}
+	var want []string
+	for n := range 3000 {
+		want = append(want, fmt.Sprint(n))
+	}
+	require.True(t, slices.Equal(want, stored), "in order, each once")
+}
+
+// drainer publishes what is in a file and says so, until it is killed. Its events are stored when that is said.
+func drainer(path string) {
+	_, err := spool.Open(context.Background(), spool.Options{
+		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(logrus.New()), Stored: (&stream{}).storedBefore,
+		Publish: func(_ context.Context, e spool.Event, settled func(bool, error)) {
+			_, err := fmt.Println(e.MsgID)
+			settled(false, err)
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+func TestASpoolThatCannotBeMadeSaysSoAtOnce(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.WriteFile(folder, nil, 0o600))
+	log, logs := logtest.NewNullLogger()
+	sp := open(t, filepath.Join(folder, "spool.db"), &stream{away: true}, func(o *spool.Options) { o.Log = logrus.NewEntry(log) })
+	require.NotEmpty(t, logs.AllEntries())
+	require.Equal(t, logrus.ErrorLevel, logs.AllEntries()[0].Level)
+	require.ErrorContains(t, sp.Check(t.Context()), "cannot be used")
+	require.Error(t, put(sp, event("c1", "1")))
+	require.Equal(t, spool.State{}, sp.State())
+
+	require.NoError(t, os.Remove(folder))
+	require.NoError(t, sp.Check(t.Context()), "it is made as soon as it can be")
+	require.NoError(t, put(sp, event("c1", "1")))
+}
+
+func TestASpoolIsMadeAtTheStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "spool.db")
+	sp := open(t, path, &stream{})
+	require.FileExists(t, path)
+	require.Equal(t, spool.State{}, sp.State())
+	require.NoError(t, sp.Check(t.Context()))
+}
+
+func TestAFileThatVanishesIsNotWrittenInto(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, string){
+		"deleted": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) },
+		"replaced": func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		},
+		"with its folder": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "data", "spool.db")
+			s := &stream{away: true}
+			sp := open(t, path, s)
+			fill(t, sp, 2000)
+			change(t, path)
+			require.ErrorIs(t, sp.Check(t.Context()), spool.ErrGone)
+			require.ErrorIs(t, put(sp, event("c1", "late")), spool.ErrGone)
+
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Len(t, s.list(), 2000, "what was in it is stored, once")
+			require.NoError(t, sp.Check(t.Context()))
+			s.set(true)
+			require.NoError(t, put(sp, event("c1", "1")))
+			require.NoError(t, sp.Close())
+			require.Equal(t, 1, open(t, path, s).State().Events, "it is in a new file")
+		})
+	}
+}
+
+func TestHealthTellsWhatWaits(t *testing.T) {
+	s := &stream{away: true}
+	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
+	require.Equal(t, map[string]any{"events": 0, "bytes": int64(0), "setAside": 0}, sp.Details())
+	require.NoError(t, put(sp, event("c1", "1")))
+	details := sp.Details()
+	require.Equal(t, 1, details["events"])
+	require.Equal(t, sp.State().Bytes, details["bytes"])
+	require.GreaterOrEqual(t, details["oldestMs"], int64(0))
 }
