@@ -243,14 +243,14 @@ func (s *Spool) next(ctx context.Context, after int64, count int) ([]row, error)
 		return nil, nil
 	}
 	rows, err := db.QueryContext(ctx, `SELECT seq, key, name, msg_id, header, payload, at FROM events
-		WHERE seq > ? AND set_aside IS NULL ORDER BY seq LIMIT ?`, after, count)
+		WHERE seq > ? AND set_aside IS NULL ORDER BY seq`, after) // of which only some are read
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var list []row
 	var bytes int64
-	for bytes < maxBatchBytes && rows.Next() {
+	for len(list) < count && bytes < maxBatchBytes && rows.Next() {
 		r, err := scan(rows)
 		if err != nil {
 			return nil, err
