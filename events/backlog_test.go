@@ -4,7 +4,6 @@ package events_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -16,83 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
-
-	"github.com/hiliosai/switchboard/events"
-	"github.com/hiliosai/switchboard/events/order"
-	"github.com/hiliosai/switchboard/events/spool"
 )
-
-// openSpool opens a spool that hands on to a publisher, as a node has it.
-func openSpool(tb testing.TB, b *bench, path string, p *events.Publisher, gates ...*gate) *spool.Spool {
-	tb.Helper()
-	archive := events.NewArchive(p)
-	publish := func(ctx context.Context, e spool.Event, settled func(bool, error)) {
-		p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
-	}
-	for _, g := range gates {
-		publish = g.around(publish)
-	}
-	s, err := spool.Open(tb.Context(), spool.Options{
-		Path: path, Owner: "test", MaxBytes: 1 << 30, MaxAge: time.Hour, Log: b.log,
-		Publish: publish,
-		Stored:  func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
-	})
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
-	return s
-}
-
-// gate is a publisher that takes nothing before it is opened.
-type gate struct {
-	open  atomic.Bool
-	began atomic.Pointer[time.Time] // of publishing
-}
-
-// publishing is what a spool publishes with.
-type publishing = func(ctx context.Context, e spool.Event, settled func(duplicate bool, err error))
-
-func (g *gate) around(publish publishing) publishing {
-	return func(ctx context.Context, e spool.Event, settled func(bool, error)) {
-		if !g.open.Load() {
-			settled(false, errors.New("away"))
-			return
-		}
-		if g.began.Load() == nil {
-			now := time.Now()
-			g.began.Store(&now)
-		}
-		publish(ctx, e, settled)
-	}
-}
-
-// fill puts events into a spool: event i of a backlog is one of conversation i modulo conversations.
-func fill(tb testing.TB, s *spool.Spool, backlog, conversations int, payload []byte) {
-	tb.Helper()
-	var kept sync.WaitGroup
-	var failed atomic.Pointer[error]
-	for i := range backlog {
-		kept.Add(1)
-		s.Put(numbered(i, conversations, payload), func(err error) {
-			if err != nil {
-				failed.Store(&err)
-			}
-			kept.Done()
-		})
-	}
-	kept.Wait()
-	require.Nil(tb, failed.Load())
-}
-
-func numbered(i, conversations int, payload []byte) spool.Event {
-	return spool.Event{Key: fmt.Sprint("c", i%conversations), Name: name, MsgID: fmt.Sprint("spooled:", i), Header: usualHeader(), Payload: payload}
-}
-
-func usualHeader() map[string][]string {
-	return map[string][]string{
-		"$requestID": {"01234567-89ab-cdef-0123-456789abcdef"}, "$parentID": {"01234567-89ab-cdef-0123-456789abcdef"},
-		"$tracing": {"true"}, "$level": {"1"}, "$caller": {"hios.parrot"}, "$meta": {strings.Repeat("bWV0", 24)},
-	}
-}
 
 // BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is to be
 // run for one backlog: go test -run '^$' -bench Backlog -benchtime 1x ./events. Of the figures, plain/s is the rate of plain
