@@ -57,7 +57,7 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	}
 	opts.CheckInterval = cmp.Or(opts.CheckInterval, 10*time.Second)
 	p := &Publisher{nc: nc, js: js, opts: opts, log: opts.Log, acks: nc.NewInbox() + "."}
-	p.flights.byToken, p.flights.msg.Header = map[uint64]*flight{}, nats.Header{}
+	p.flights.byToken, p.flights.fallen, p.flights.msg.Header = map[uint64]*flight{}, map[string]struct{}{}, nats.Header{}
 	p.flights.losses = nc.StatusChanged(nats.RECONNECTING)
 	sub, err := nc.Subscribe(p.acks+"*", p.acknowledged)
 	if err == nil {

@@ -104,19 +104,26 @@ type MessageFailedPayload struct {
 // settled is told once that an event is stored, and whether it was before, or why it is not. It must not block.
 type settled = func(duplicate bool, err error)
 
+// about says what an event tells of, for whom.
+type about struct {
+	outcome      string
+	conversation ID     // whose events stay in their order
+	key          string // makes the event's id, unique within the channel
+}
+
 // publish hands an event over.
-func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, payload []byte, then settled) {
+func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, a about, header map[string][]string, payload []byte, then settled) {
 	if s.runtime.PlainEvents {
 		stored := then
 		then = func(duplicate bool, err error) {
 			if err == nil && !duplicate {
-				s.emitPlain(ctx, req, ch, outcome, payload)
+				s.emitPlain(ctx, req, ch, a.outcome, payload)
 			}
 			stored(duplicate, err)
 		}
 	}
-	s.store(ctx, req, ch, outcome, spool.Event{
-		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key, Header: header, Payload: payload,
+	s.store(ctx, req, ch, a, spool.Event{
+		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
 	}, then)
 }
 

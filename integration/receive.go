@@ -151,7 +151,7 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 			continue
 		}
 		b.open.Add(1)
-		s.publish(ctx, req, ch, received, dedupKey(m), header, payload, func(duplicate bool, err error) {
+		s.publish(ctx, req, ch, about{received, m.ConversationID, dedupKey(m)}, header, payload, func(duplicate bool, err error) {
 			b.ends[i] = end{duplicate, err}
 			settled()
 		})
