@@ -40,6 +40,9 @@ type Publisher struct {
 	routes sync.Map // the same by their subject
 	seen   sync.Map // streams that have been inspected
 
+	turns  turns      // of all handlers in this process
+	noting sync.Mutex // one change of a durable's metadata at a time
+
 	acks    string // begins the subjects of acks; the token of an event follows
 	flights flights
 }
