@@ -285,7 +285,7 @@ func backoff(n int) time.Duration {
 }
 
 func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
-	payload, err := encodeSent(&sentEvent{
+	payload, err := encodeSent(&MessageSentPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
@@ -301,7 +301,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 			metadata["outcome"] = PartlyDelivered
 		}
 	}
-	payload, err := json.Marshal(&failedEvent{
+	payload, err := json.Marshal(&MessageFailedPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,

@@ -5,10 +5,13 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moleculer-go/moleculer/broker"
@@ -27,8 +30,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
+// version is set by the linker; see the Makefile.
+var version string
+
 // Version is this build's version: the module's when it was installed by version, else the commit's.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -122,7 +131,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		}
 		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
 	}
-	n.log.WithField("services", strings.Join(c.Services, ",")).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
+	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
 	return nil
 }
 
@@ -238,6 +247,9 @@ func (n *Node) Stop() {
 
 // Run starts a node and keeps it running until ctx ends or it must not go on.
 func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
+	defer signal.Stop(hangups)
 	defer tuneGC()()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
@@ -247,14 +259,25 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
 		defer tuneProcessors(available, n.log)()
 	}
-	select {
-	case <-ctx.Done():
-		n.log.Info("stopping")
-	case err = <-n.Fatal():
-	}
+	err = n.serve(ctx, hangups)
 	n.Stop()
 	if err == nil {
 		n.log.Info("stopped")
 	}
 	return err
+}
+
+// serve returns when ctx ends, or with the error after which the node must not go on.
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangups:
+			n.log.Warn("SIGHUP: the configuration is read at the start only; restart the node to change it")
+		case <-ctx.Done():
+			n.log.Info("stopping")
+			return nil
+		case err := <-n.Fatal():
+			return err
+		}
+	}
 }

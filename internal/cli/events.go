@@ -1,22 +1,18 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/term"
 
 	store "github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/internal/app"
@@ -168,22 +164,6 @@ type doItFlags struct {
 	Yes    bool `short:"y" help:"Do not ask."`
 }
 
-// agreed asks whether to go on, where somebody sits at a terminal and has not said --yes.
-func (f doItFlags) agreed(in, out *os.File, question string) (bool, error) {
-	if f.Yes || !term.IsTerminal(int(in.Fd())) {
-		return true, nil
-	}
-	fmt.Fprintf(out, "%s [y/N] ", question)
-	text, err := answer(in, bufio.NewReader(in), false)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	return strings.EqualFold(text, "y") || strings.EqualFold(text, "yes"), nil
-}
-
-// errNotAgreed says that the answer was no.
-var errNotAgreed = errors.New("nothing was done")
-
 // inParts does something part by part, as much as one call takes each time, until all of it is done.
 func inParts(choice events.Choice, do func(events.Choice) (store.Progress, error)) (int, error) {
 	for count := 0; ; {
@@ -236,9 +216,8 @@ func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choi
 		})
 	}
 	if len(found) > 0 {
-		ok, err := r.agreed(os.Stdin, os.Stderr, fmt.Sprintf("Publish %d event(s) of %s again, to every group?", len(found), r.Name))
-		if err != nil || !ok {
-			return cmp.Or(err, errNotAgreed)
+		if err := confirm(r.Yes, fmt.Sprintf("publish %d event(s) of %s again, for every group", len(found), r.Name)); err != nil {
+			return err
 		}
 	}
 	n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) })
@@ -370,9 +349,8 @@ func (s someDead) each(ctx context.Context, log *logrus.Logger, secrets *redact.
 			return printLetters(found)
 		}
 		if len(found) > 0 {
-			ok, err := s.agreed(os.Stdin, os.Stderr, fmt.Sprintf(what.question, len(found)))
-			if err != nil || !ok {
-				return cmp.Or(err, errNotAgreed)
+			if err := confirm(s.Yes, fmt.Sprintf(what.question, len(found))); err != nil {
+				return err
 			}
 		}
 		n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return what.do(desk, part) })
@@ -406,7 +384,7 @@ func missing(n int) error {
 type replayDeadCommand struct{ someDead }
 
 func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return r.each(ctx, log, secrets, doing{"Send %d dead letter(s) back to where they were?", "replayed", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(desk *app.Events, part events.Choice) (store.Progress, error) {
 		return desk.Revive(ctx, r.Queue, part, nil)
 	}})
 }
@@ -414,7 +392,7 @@ func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets
 type dropDeadCommand struct{ someDead }
 
 func (d *dropDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return d.each(ctx, log, secrets, doing{"Delete %d dead letter(s) for good?", "dropped", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(desk *app.Events, part events.Choice) (store.Progress, error) {
 		return desk.Drop(ctx, d.Queue, part, nil)
 	}})
 }

@@ -223,6 +223,9 @@ func (c *Config) Fault(key, format string, args ...any) error {
 	return c.source.Fault(key, format, args...)
 }
 
+// Path is that of the file which the configuration came from, empty for the defaults.
+func (c *Config) Path() string { return c.source.File() }
+
 // NodeID gives the node's ID in the cluster: the configured one, or HOSTNAME-PID as Moleculer for Node.js has it.
 func (c *Config) NodeID() string {
 	if c.Node.ID != "" {
