@@ -161,7 +161,7 @@ func (t *tailCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 // doItFlags are those of commands that change many events.
 type doItFlags struct {
 	DryRun bool `help:"Only show which they are, and how old."`
-	Yes    bool `short:"y" help:"Do not ask."`
+	Yes    bool `short:"y" help:"Do not ask on a terminal."`
 }
 
 // inParts does something part by part, as much as one call takes each time, until all of it is done.

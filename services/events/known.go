@@ -44,7 +44,7 @@ func (d *Desk) knowsQueue(ctx context.Context, name string) error {
 }
 
 // knowsChoice refuses the event or group that dead letters are chosen by, if nothing is known of it: neither is it among
-// the letters that the caller gets to see, nor does anybody publish or consume it.
+// the letters that the caller gets to see, nor does anybody publish or consume it. An empty queue has no group to compare with.
 func (d *Desk) knowsChoice(ctx context.Context, queue string, c Choice, allowed Allowed) error {
 	if c.Subject == "" && c.Group == "" {
 		return nil
@@ -62,12 +62,13 @@ func (d *Desk) knowsChoice(ctx context.Context, queue string, c Choice, allowed 
 	if err != nil {
 		return err
 	}
-	if name := d.Archive.Name(c.Subject); c.Subject != "" && !slices.Contains(subjects, name) {
-		if err := d.knows(ctx, name, allowed); err != nil {
+	if name := d.Archive.Name(c.Subject); c.Subject != "" && !slices.Contains(subjects, c.Subject) && !slices.Contains(subjects, name) {
+		err := d.knows(ctx, c.Subject, allowed)
+		if err != nil && d.knows(ctx, name, allowed) != nil {
 			return err
 		}
 	}
-	if c.Group == "" || slices.Contains(groups, c.Group) {
+	if c.Group == "" || len(groups) == 0 || slices.Contains(groups, c.Group) {
 		return nil
 	}
 	consuming, err := d.Archive.Groups(ctx)
@@ -88,8 +89,5 @@ func (d *Desk) knowsChoice(ctx context.Context, queue string, c Choice, allowed 
 func unknown(code, what, name string, known []string) error {
 	slices.Sort(known)
 	known = slices.Compact(known)
-	if len(known) == 0 {
-		return action.Client(http.StatusNotFound, code, "there is no %s %q, nor any other", what, name)
-	}
 	return action.Client(http.StatusNotFound, code, "there is no %s %q; there are: %s", what, name, strings.Join(known, ", "))
 }
