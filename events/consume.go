@@ -139,6 +139,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		return err
 	}
 	if c.sub.DeadLetters != "" {
+		c.p.queues.Store(c.p.Subject(c.sub.DeadLetters), true)
 		if err := c.p.Ensure(ctx, c.sub.DeadLetters); err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		return fmt.Errorf("the durable %s of stream %s is a pull consumer: it belongs to something else, choose another group", c.sub.durable(), stream)
 	}
 	if err != nil {
-		return fmt.Errorf("durable %s: %w", c.sub.durable(), err)
+		return fmt.Errorf("durable %s: %w", c.sub.durable(), explained(err))
 	}
 	return c.receive(durable)
 }
