@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(victimSpool); path != "" {
 		victim(path, os.Getenv(victimNATS))
 	}
+	if server := os.Getenv(mortalServer); server != "" {
+		beMortal(server)
+	}
 	goleak.VerifyTestMain(m)
 }
 

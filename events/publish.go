@@ -22,10 +22,10 @@ type Error struct {
 }
 
 // Error implements error.
-func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Unwrap()) }
 
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives the cause. It is [ErrStorageFull] where JetStream had no room.
+func (e *Error) Unwrap() error { return explained(e.Err) }
 
 // Permanent is [Error.Rejected], for those who know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }

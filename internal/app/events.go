@@ -22,6 +22,9 @@ import (
 func newPublisher(nc *nats.Conn, c *config.Config, log *logrus.Entry) (*events.Publisher, error) {
 	return events.New(nc, events.Options{
 		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, NodeID: c.NodeID(), Log: log,
+		Limits:      events.Limits{MaxAge: c.Events.MaxAge, MaxBytes: int64(c.Events.MaxMB) << 20},
+		DeadLetters: events.Limits{MaxAge: c.Events.DeadLetters.MaxAge, MaxBytes: int64(c.Events.DeadLetters.MaxMB) << 20},
+		Queues:      []string{integration.DeadLetters},
 	})
 }
 

@@ -87,8 +87,24 @@ type Events struct {
 	Plain bool `yaml:"plain"`
 	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
+	// MaxAge is how long the streams that this node makes keep an event, consumed or not; at least 2m, the duplicate
+	// window. Default 0s, for ever. Streams that are there already keep their own limits.
+	MaxAge time.Duration `yaml:"maxAge"`
+	// MaxMB bounds each stream that this node makes, in MB: over it the oldest events are dropped, consumed or not.
+	// Default 0, no bound.
+	MaxMB int `yaml:"maxMB"`
+	// DeadLetters bounds the streams of dead letters.
+	DeadLetters DeadLetters `yaml:"deadLetters"`
 	// Spool is where events are kept that JetStream does not take at the moment.
 	Spool Spool `yaml:"spool"`
+}
+
+// DeadLetters bounds the streams of dead letters that this node makes.
+type DeadLetters struct {
+	// MaxAge is how long a dead letter is kept; at least 2m. Default 0s, for ever.
+	MaxAge time.Duration `yaml:"maxAge"`
+	// MaxMB bounds each queue of dead letters, in MB: over it the oldest are dropped. Default 0, no bound.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms

@@ -64,7 +64,7 @@ nats:
   embedded: false
   storeDir: d
   startTimeout: 1s
-events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, spool: {path: s, maxMB: 1, maxAge: 2h}}
+events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, maxAge: 1h, maxMB: 7, deadLetters: {maxAge: 9h, maxMB: 8}, spool: {path: s, maxMB: 1, maxAge: 2h}}
 channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c"}
@@ -81,7 +81,7 @@ log: {level: trace, format: json}
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
 			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, MaxAge: time.Hour, MaxMB: 7, DeadLetters: config.DeadLetters{MaxAge: 9 * time.Hour, MaxMB: 8}, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
 		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
@@ -120,6 +120,10 @@ func TestLoadFaults(t *testing.T) {
 		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
 		"no room in the spool":                        {"events: {spool: {maxMB: 0}}", `1: events.spool.maxMB: expects more than 0, found 0`},
 		"a spool that keeps nothing":                  {"events: {spool: {maxAge: 0s}}", `1: events.spool.maxAge: expects more than 0s, found 0s`},
+		"events kept less than their window":          {"events: {maxAge: 1m}", `1: events.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1m0s`},
+		"a stream of less than nothing":               {"events: {maxMB: -1}", `1: events.maxMB: expects at least 0, found -1`},
+		"letters kept less than their window":         {"events: {deadLetters: {maxAge: 1s}}", `1: events.deadLetters.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1s`},
+		"letters of less than nothing":                {"events: {deadLetters: {maxMB: -1}}", `1: events.deadLetters.maxMB: expects at least 0, found -1`},
 		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
 		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
 		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},

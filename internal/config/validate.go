@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -84,8 +85,19 @@ func (v *validation) events(e Events) {
 	}
 	v.require(e.Replicas >= 1 && e.Replicas <= 5, "events.replicas", "expects 1 to 5, found %d", e.Replicas)
 	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
+	v.retention("events", e.MaxAge, e.MaxMB)
+	v.retention("events.deadLetters", e.DeadLetters.MaxAge, e.DeadLetters.MaxMB)
 	v.require(e.Spool.MaxMB > 0, "events.spool.maxMB", "expects more than 0, found %d", e.Spool.MaxMB)
 	v.require(e.Spool.MaxAge > 0, "events.spool.maxAge", "expects more than 0s, found %s", e.Spool.MaxAge)
+}
+
+// duplicateWindow is for how long a stream recognizes a repeated event: it must keep events that long.
+const duplicateWindow = 2 * time.Minute
+
+// retention requires limits that a stream can have.
+func (v *validation) retention(key string, maxAge time.Duration, maxMB int) {
+	v.require(maxAge == 0 || maxAge >= duplicateWindow, key+".maxAge", "expects 0s or at least %s, the duplicate window, found %s", duplicateWindow, maxAge)
+	v.require(maxMB >= 0, key+".maxMB", "expects at least 0, found %d", maxMB)
 }
 
 func (v *validation) channels(c Channels) {
