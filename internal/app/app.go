@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -56,12 +57,13 @@ type Node struct {
 	broker   *broker.ServiceBroker
 	services []*integration.Service
 	listener *listener.Listener
+	lost     chan error // delivers why the connection to NATS was closed for good
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Add(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c)}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c), lost: make(chan error, 1)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -80,6 +82,9 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if err == nil {
 		err = offer.check(c)
 	}
+	if err == nil {
+		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
+	}
 	if err != nil {
 		return err
 	}
@@ -91,6 +96,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if n.nc, err = connect(ctx, c, c.NodeID(), n.embedded, n.log); err != nil {
 		return err
 	}
+	n.nc.SetClosedHandler(n.disconnected)
 	publisher, err := n.openEvents(ctx)
 	if err != nil {
 		return err
@@ -103,14 +109,18 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		Reconnected: n.missed,
 		Log:         logrus.NewEntry(n.log.Logger),
 	})
-	if err := n.openStores(ctx, publisher); err != nil {
+	// One limit for all that a start waits for from here on: the node's own stores and those of its services.
+	limit := c.Limits.StartTimeout
+	waiting, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("limits.startTimeout is over (%s)", limit))
+	defer cancel()
+	if err := n.openStores(waiting, publisher); err != nil {
 		return err
 	}
 	if err := n.link.Open(ctx); err != nil {
 		return err
 	}
 	n.broker = n.link.NewBroker()
-	if err := n.host(ctx, offer, publisher, secrets); err != nil {
+	if err := n.host(waiting, offer, publisher, secrets); err != nil {
 		return err
 	}
 	if c.HTTP.Listen != "" {
@@ -162,8 +172,6 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 }
 
 func (n *Node) startServices(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, n.config.Limits.StartTimeout)
-	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	var publishing sync.Mutex // moleculer-go's broker takes one at a time
 	for _, service := range n.services {
@@ -188,8 +196,14 @@ func (n *Node) Address() string {
 	return n.listener.Address()
 }
 
-// Fatal delivers the error after which the node must be stopped.
-func (n *Node) Fatal() <-chan error { return n.link.Fatal() }
+// disconnected is called when the connection to NATS is closed for good, which only Stop means to do.
+func (n *Node) disconnected(nc *nats.Conn) {
+	err := nc.LastError()
+	if err == nil {
+		err = nats.ErrConnectionClosed
+	}
+	n.lost <- fmt.Errorf("the connection to NATS is closed for good: %w", err)
+}
 
 // Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
 // connection.
@@ -250,7 +264,8 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	select {
 	case <-ctx.Done():
 		n.log.Info("stopping")
-	case err = <-n.Fatal():
+	case err = <-n.link.Fatal():
+	case err = <-n.lost:
 	}
 	n.Stop()
 	if err == nil {

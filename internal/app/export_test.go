@@ -44,3 +44,6 @@ func Parallelism(most func() int) func(busy float64) int {
 		return p.now
 	}
 }
+
+// Lost delivers why the connection to NATS was closed for good.
+func (n *Node) Lost() <-chan error { return n.lost }

@@ -56,6 +56,9 @@ type NATS struct {
 	// NKey is the seed of a user's NKey, not a path; default "".
 	NKey strictyaml.Secret `yaml:"nkey"`
 	TLS  TLS               `yaml:"tls"`
+	// InboxPrefix begins the subjects on which this node is answered by JetStream. A node whose NATS user may not
+	// subscribe to _INBOX.> has one of its own here. Default _INBOX.
+	InboxPrefix string `yaml:"inboxPrefix"`
 	// Embedded runs a NATS server inside this process, listening at the only entry of Servers; default false.
 	Embedded bool `yaml:"embedded"`
 	// StoreDir is the folder where the embedded server keeps its streams; default data/nats.
@@ -160,8 +163,8 @@ type Limits struct {
 	Queue int `yaml:"queue"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
-	// StartTimeout is how long a start waits for the services' datasources and for those that they depend on;
-	// default 1m.
+	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for the
+	// services' datasources and for the services that they depend on. All together share it; default 1m.
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// DrainTimeout is how long a stop waits for running requests; default 10s.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
@@ -181,6 +184,7 @@ func Default() *Config {
 		Node: Node{Namespace: "hios", Protocol: "4"},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
+			InboxPrefix:  "_INBOX",
 			StoreDir:     "data/nats",
 			StartTimeout: 30 * time.Second,
 		},
