@@ -141,7 +141,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others

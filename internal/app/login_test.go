@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -51,14 +53,14 @@ func logged(c *config.Config) (*logrus.Logger, *redact.Secrets, *buffer) {
 func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	t.Parallel()
 	opts := &server.Options{JetStream: true, StoreDir: t.TempDir(), Users: members("right")}
-	nats := natsd(t, opts)
+	srv := natsd(t, opts)
 	reload := func(password string) {
 		changed := opts.Clone()
 		changed.Users = members(password)
-		require.NoError(t, nats.ReloadOptions(changed))
+		require.NoError(t, srv.ReloadOptions(changed))
 	}
 	refused := func() (n int) {
-		closed, err := nats.Connz(&server.ConnzOptions{State: server.ConnClosed, Username: true})
+		closed, err := srv.Connz(&server.ConnzOptions{State: server.ConnClosed, Username: true})
 		require.NoError(t, err)
 		for _, conn := range closed.Conns {
 			if conn.Reason == "Authentication Failure" {
@@ -67,7 +69,7 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 		}
 		return n
 	}
-	c := external(t, nats.ClientURL())
+	c := external(t, srv.ClientURL())
 	c.NATS.User, c.NATS.Password = "node", "right"
 	log, secrets, out := logged(c)
 	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
@@ -154,8 +156,8 @@ func (w *wire) say(text string) {
 
 func TestAConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
 	t.Parallel()
-	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
-	wire, address := newWire(t, nats.ClientURL())
+	srv := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	wire, address := newWire(t, srv.ClientURL())
 	c := external(t, address)
 	log, secrets, out := logged(c)
 	ended := make(chan error, 1)
@@ -175,4 +177,29 @@ func TestAStartGivesUpWhenItsLimitIsOver(t *testing.T) {
 	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, `datasource "channels"`)
 	require.ErrorContains(t, err, "limits.startTimeout is over (1s)")
+}
+
+func jetStream(t *testing.T, server string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(server)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return js
+}
+
+func makeStream(t *testing.T, server, name, subject string) {
+	t.Helper()
+	_, err := jetStream(t, server).CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}})
+	require.NoError(t, err)
+}
+
+func streams(t *testing.T, server string) []string {
+	t.Helper()
+	var names []string
+	for name := range jetStream(t, server).StreamNames(t.Context()).Name() {
+		names = append(names, name)
+	}
+	return names
 }

@@ -140,6 +140,9 @@ type Claims struct {
 	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
 	// default "", which takes cache.url.
 	URL URL `yaml:"url"`
+	// MaxMB bounds the bucket, in MB, where this node makes it. Some NATS accounts ask for a bound, and 256 is enough for
+	// a million claims. Default 0, none.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Media says how attachments are fetched.

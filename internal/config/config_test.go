@@ -65,7 +65,7 @@ nats:
 events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, spool: {path: s, maxMB: 1, maxAge: 2h}}
 channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
-claims: {driver: redis, url: "rediss://:p@c"}
+claims: {driver: redis, url: "rediss://:p@c", maxMB: 256}
 services: [slack, discord]
 http: {listen: ":3210"}
 limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
@@ -82,7 +82,7 @@ log: {level: trace, format: json}
 		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
 		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
-		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
+		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c", MaxMB: 256},
 		Services: []string{"slack", "discord"},
 		HTTP:     config.HTTP{Listen: ":3210"},
 		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
@@ -130,6 +130,7 @@ func TestLoadFaults(t *testing.T) {
 		"a password of nobody":                        {"nats: {password: p}", `1: nats.user: expects the name that nats.password belongs to`},
 		"an inbox prefix that is a pattern":           {"nats: {inboxPrefix: '_INBOX.>'}", `1: nats.inboxPrefix: ` + subject + `"_INBOX.>"`},
 		"no inbox prefix":                             {"nats: {inboxPrefix: ''}", `1: nats.inboxPrefix: ` + subject + `""`},
+		"a negative bound of claims":                  {"claims: {maxMB: -1}", `1: claims.maxMB: expects at least 0, found -1`},
 		"no time to start":                            {"nats: {startTimeout: 0s}", `1: nats.startTimeout: expects more than 0s, found 0s`},
 		"no namespace for events":                     {"events: {namespace: ''}", `1: events.namespace: ` + subject + `""`},
 		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},

@@ -129,6 +129,7 @@ func (v *validation) cache(c Cache) {
 func (v *validation) claims(c Claims) {
 	v.oneOf("claims.driver", c.Driver, "nats", "redis", "memory")
 	v.redis(c.Driver == "redis", "claims.url", v.config.ClaimsURL())
+	v.require(c.MaxMB >= 0, "claims.maxMB", "expects at least 0, found %d", c.MaxMB)
 }
 
 // redis requires the URL of a Redis where one is used.
