@@ -150,5 +150,5 @@ func notCreated(name, subject string, err error) error {
 	case ok && api.ErrorCode == maxBytesRequired:
 		err = fmt.Errorf("%w: %w", ErrMaxBytesRequired, err)
 	}
-	return fmt.Errorf("create the stream %s of %s: %w", name, subject, err)
+	return fmt.Errorf("create the stream of %s, %s: %w", subject, name, err)
 }

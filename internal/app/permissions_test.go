@@ -210,7 +210,7 @@ func TestAStartSaysWhichStreamIsInTheWay(t *testing.T) {
 	c := external(t, nats.ClientURL())
 	c.NATS.StartTimeout = time.Second
 	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "create the stream hios_hios_processing_message_sent of hios.hios.processing.message.sent")
+	require.ErrorContains(t, err, "create the stream of hios.hios.processing.message.sent, hios_hios_processing_message_sent: there is a stream of this name")
 }
 
 func TestAnOldServerIsServedWithClaimsElsewhere(t *testing.T) {
