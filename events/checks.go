@@ -21,6 +21,7 @@ var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each strea
 const (
 	noCluster        = 10074 // JSStreamReplicasNotSupportedErr
 	maxBytesRequired = 10113 // JSStreamMaxBytesRequired
+	streamNotMatch   = 10060 // JSStreamNotMatchErr
 )
 
 // inspect warns, once, of an existing stream that makes "durable" weaker than configured.

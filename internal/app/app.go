@@ -47,17 +47,19 @@ func Version() string {
 
 // Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
 type Node struct {
-	config   *config.Config
-	log      *logrus.Entry
-	client   *httpapi.Client
-	embedded *server.Server
-	nc       *nats.Conn
-	link     *cluster.Link
-	stores   // what channels, cached values and claims are kept in
-	broker   *broker.ServiceBroker
-	services []*integration.Service
-	listener *listener.Listener
-	lost     chan error // delivers why the connection to NATS was closed for good
+	config    *config.Config
+	log       *logrus.Entry
+	client    *httpapi.Client
+	embedded  *server.Server
+	nc        *nats.Conn
+	link      *cluster.Link
+	stores    // what channels, cached values and claims are kept in
+	broker    *broker.ServiceBroker
+	services  []*integration.Service
+	listener  *listener.Listener
+	publisher *events.Publisher
+	readiness readiness
+	lost      chan error // delivers why the connection to NATS was closed for good
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
@@ -101,11 +103,12 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if err != nil {
 		return err
 	}
+	n.publisher, n.readiness.find, n.readiness.log = publisher, n.findState, n.log
 	n.link = cluster.New(n.nc, cluster.Options{
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, DrainTimeout: c.Limits.DrainTimeout,
-		Health:      func(ctx context.Context) map[string]any { return map[string]any{"datasources": n.Health(ctx)} },
+		Health:      n.health,
 		Reconnected: n.missed,
 		Log:         logrus.NewEntry(n.log.Logger),
 	})

@@ -59,6 +59,9 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 	if n.store, err = datasource.Get[channelstore.Store](ctx, "channels"); err != nil {
 		return err
 	}
+	if err := n.store.Check(ctx); errors.Is(err, channelstore.ErrAllSealed) {
+		n.log.WithError(err).Error("no channel can be read: webhooks and sends fail until channels.keys has the key that they are sealed with")
+	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
 		return err
 	}
@@ -215,18 +218,4 @@ func (n *Node) Health(ctx context.Context) []serviceHealth {
 		}
 	}
 	return list
-}
-
-// ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
-// slower, and while events wait in the spool more of them may.
-func (n *Node) ready(ctx context.Context) (bool, any) {
-	report := struct {
-		Ready       bool            `json:"ready"`
-		NATS        string          `json:"nats"`
-		Datasources []serviceHealth `json:"datasources"`
-	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
-	for _, h := range report.Datasources {
-		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && (h.Name == "cache" || h.Name == spoolName))
-	}
-	return report.Ready, report
 }
