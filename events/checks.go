@@ -15,7 +15,15 @@ import (
 // ErrNoCluster says that streams with replicas are asked of a server that is in no cluster.
 var ErrNoCluster = errors.New("the NATS server is in no cluster")
 
-const noCluster = 10074 // JSStreamReplicasNotSupportedErr of nats-server
+// ErrMaxBytesRequired says that the account wants a bound for each of its streams.
+var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+
+// Error codes of nats-server.
+const (
+	noCluster        = 10074 // JSStreamReplicasNotSupportedErr
+	maxBytesRequired = 10113 // JSStreamMaxBytesRequired
+	streamNotMatch   = 10060 // JSStreamNotMatchErr
+)
 
 // inspect warns, once, of an existing stream that makes "durable" weaker than configured.
 func (p *Publisher) inspect(ctx context.Context, name, subject string) error {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -77,6 +78,7 @@ type flight struct {
 // route is where events of a name go.
 type route struct {
 	subject string
+	trouble atomic.Pointer[trouble] // nil when the last answer was that an event is stored
 
 	// Of flights.mu:
 	known  bool      // has had a stream
@@ -248,10 +250,14 @@ func (p *Publisher) acknowledged(m *nats.Msg) {
 	switch f, landed := p.arrive(token, err); {
 	case f == nil:
 	case !landed:
+		f.route.trouble.Store(&trouble{err, time.Now()})
 		p.log.WithError(err).WithField("subject", f.route.subject).Debug("event not acknowledged, publishing again")
 	case err != nil:
 		f.settled(false, &Error{Subject: f.route.subject, Rejected: true, Err: err})
 	default:
+		if f.route.trouble.Load() != nil {
+			f.route.trouble.Store(nil)
+		}
 		f.settled(duplicate, nil)
 	}
 }
@@ -383,6 +389,7 @@ func (p *Publisher) sweep(now time.Time) (overdue int) {
 			p.askFor(f.route, now)
 		case f.err == nil && now.Sub(f.sent) >= ackWait:
 			fs.ground(f, jetstream.ErrAsyncPublishTimeout)
+			f.route.trouble.Store(&trouble{jetstream.ErrAsyncPublishTimeout, now})
 			overdue++
 		}
 	}

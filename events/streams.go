@@ -161,11 +161,22 @@ func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 		Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas, MaxAge: limits.MaxAge, MaxBytes: limits.MaxBytes,
 	}
 	if _, err := p.js.CreateStream(ctx, config); err != nil {
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noCluster {
-			err = fmt.Errorf("%w: %w", ErrNoCluster, err)
-		}
-		return fmt.Errorf("create the stream of %s: %w", subject, explained(err))
+		return notCreated(config.Name, subject, err)
 	}
 	p.log.WithField("stream", config.Name).Debug("stream created")
 	return nil
+}
+
+// notCreated says which stream cannot be created, and why where that is not in the server's words.
+func notCreated(name, subject string, err error) error {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+		err = fmt.Errorf("there is a stream of this name, and it does not take the subject: add %s to its subjects, or delete it: %w", subject, err)
+	case ok && api.ErrorCode == noCluster:
+		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
+	case ok && api.ErrorCode == maxBytesRequired:
+		err = fmt.Errorf("%w: %w", ErrMaxBytesRequired, err)
+	}
+	return fmt.Errorf("create the stream of %s, %s: %w", subject, name, explained(err))
 }

@@ -52,8 +52,12 @@ func openChannels(ctx context.Context, c *config.Config, caller action.Cluster) 
 	return store, nil
 }
 
-// channelKeys are those of the configuration, nil where it has none: SQLite then makes one of its own.
+// channelKeys are those of the configuration, nil where it has none: SQLite then makes one of its own, and an
+// action needs none.
 func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
+	if c.Channels.Store == "action" {
+		return nil, nil
+	}
 	texts := revealed(c.Channels.Keys)
 	if len(texts) == 0 {
 		if c.Channels.Store == "postgres" {

@@ -63,6 +63,9 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 	if n.store, err = datasource.Get[channelstore.Store](ctx, "channels"); err != nil {
 		return err
 	}
+	if err := n.store.Check(ctx); errors.Is(err, channelstore.ErrAllSealed) {
+		n.log.WithError(err).Error("no channel can be read: webhooks and sends fail until channels.keys has the key that they are sealed with")
+	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
 		return err
 	}
@@ -120,20 +123,51 @@ func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
 }
 
-// openClaims opens the claims where the configuration has them. Its error is one that the set waits for where
-// the trouble may pass.
+// openClaims opens the claims where the configuration has them, and tries out that they can be written. Its error is
+// one that the set waits for where the trouble may pass.
 func openClaims(ctx context.Context, c *config.Config, nc *nats.Conn) (claims.Store, error) {
 	store, err := newClaims(c, nc)
 	if err != nil {
 		return nil, err
 	}
-	if err = store.Check(ctx); err == nil {
+	if err = tryClaims(ctx, store, "start:"+c.NodeID()); err == nil {
 		return store, nil
 	}
+	err = errors.Join(explainClaims(ctx, c, nc, err), store.Close())
 	if fault, ok := errors.AsType[*claims.Error](err); ok && !fault.Permanent() {
 		err = fmt.Errorf("%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err)
 	}
-	return nil, errors.Join(err, store.Close())
+	return nil, err
+}
+
+// tryClaims claims a key and gives it back.
+func tryClaims(ctx context.Context, store claims.Store, key string) error {
+	if err := store.Check(ctx); err != nil {
+		return err
+	}
+	list, err := store.Claim(ctx, claims.Terms{Lease: time.Second, TTL: time.Second, TakeOver: true}, key)
+	if err != nil {
+		return err
+	}
+	return store.Release(ctx, list...)
+}
+
+// explainClaims says what an operator can do about claims that cannot be opened.
+func explainClaims(ctx context.Context, c *config.Config, nc *nats.Conn, err error) error {
+	switch {
+	case c.Claims.Driver != "nats":
+		return err
+	case errors.Is(err, claims.ErrOldServer):
+		return c.Fault("claims.driver", "nats does not work with this server (nats-server %s): set redis, or memory for a single node: %v", nc.ConnectedServerVersion(), err)
+	case errors.Is(err, claims.ErrMaxBytesRequired):
+		return c.Fault("claims.maxMB", "expects a bound: %v", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		denied := checkPermissions(context.WithoutCancel(ctx), nc, makingPermissions(c, nil))
+		if errors.Is(denied, errDenied) {
+			return denied // which does not pass by itself
+		}
+	}
+	return err
 }
 
 func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
@@ -148,7 +182,7 @@ func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
 		return claims.NewMemory(claims.MemoryOptions{}), nil
 	default:
 		return claims.NewNATS(nc, claims.NATSOptions{
-			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout,
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20, Timeout: c.Events.PublishTimeout,
 		})
 	}
 }
@@ -197,18 +231,4 @@ func (n *Node) Health(ctx context.Context) []serviceHealth {
 		}
 	}
 	return list
-}
-
-// ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
-// slower, and while events wait in the spool more of them may.
-func (n *Node) ready(ctx context.Context) (bool, any) {
-	report := struct {
-		Ready       bool            `json:"ready"`
-		NATS        string          `json:"nats"`
-		Datasources []serviceHealth `json:"datasources"`
-	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
-	for _, h := range report.Datasources {
-		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && (h.Name == "cache" || h.Name == spoolName))
-	}
-	return report.Ready, report
 }

@@ -56,6 +56,9 @@ type NATS struct {
 	// NKey is the seed of a user's NKey, not a path; default "".
 	NKey strictyaml.Secret `yaml:"nkey"`
 	TLS  TLS               `yaml:"tls"`
+	// InboxPrefix begins the subjects on which this node is answered by JetStream. A node whose NATS user may not
+	// subscribe to _INBOX.> has one of its own here. Default _INBOX.
+	InboxPrefix string `yaml:"inboxPrefix"`
 	// Embedded runs a NATS server inside this process, listening at the only entry of Servers; default false.
 	Embedded bool `yaml:"embedded"`
 	// StoreDir is the folder where the embedded server keeps its streams; default data/nats.
@@ -153,6 +156,9 @@ type Claims struct {
 	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
 	// default "", which takes cache.url.
 	URL URL `yaml:"url"`
+	// MaxMB bounds the bucket, in MB, where this node makes it. Some NATS accounts ask for a bound, and 256 is enough for
+	// a million claims. Default 0, none.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Media says how attachments are fetched.
@@ -176,8 +182,8 @@ type Limits struct {
 	Queue int `yaml:"queue"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
-	// StartTimeout is how long a start waits for the services' datasources and for those that they depend on;
-	// default 1m.
+	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for the
+	// services' datasources and for the services that they depend on. All together share it; default 1m.
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// DrainTimeout is how long a stop waits for running requests; default 10s.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
@@ -197,6 +203,7 @@ func Default() *Config {
 		Node: Node{Namespace: "hios", Protocol: "4"},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
+			InboxPrefix:  "_INBOX",
 			StoreDir:     "data/nats",
 			StartTimeout: 30 * time.Second,
 		},

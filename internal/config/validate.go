@@ -74,8 +74,27 @@ func (v *validation) nats(n NATS) {
 			"the embedded server expects exactly one address, found %d", len(n.Servers))
 		v.require(n.StoreDir != "", "nats.storeDir", "expects the path of a folder")
 	}
+	v.login(n)
+	v.subject("nats.inboxPrefix", n.InboxPrefix)
 	v.require((n.TLS.Cert == "") == (n.TLS.Key == ""), "nats.tls", "expects cert and key together")
 	v.require(n.StartTimeout > 0, "nats.startTimeout", "expects more than 0s, found %s", n.StartTimeout)
+}
+
+// login requires one way to log in at most: which of several a server is shown is nothing to guess.
+func (v *validation) login(n NATS) {
+	var ways []string
+	for _, way := range []struct {
+		key  string
+		used bool
+	}{{"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}, {"creds", n.Creds != ""}, {"nkey", n.NKey != ""}} {
+		if way.used {
+			ways = append(ways, way.key)
+		}
+	}
+	if len(ways) > 1 {
+		v.require(false, "nats."+ways[1], "expects one login: user and password, or token, or creds, or nkey; found %s", strings.Join(ways, " and "))
+	}
+	v.require(n.Password == "" || n.User != "", "nats.user", "expects the name that nats.password belongs to")
 }
 
 func (v *validation) events(e Events) {
@@ -122,6 +141,7 @@ func (v *validation) cache(c Cache) {
 func (v *validation) claims(c Claims) {
 	v.oneOf("claims.driver", c.Driver, "nats", "redis", "memory")
 	v.redis(c.Driver == "redis", "claims.url", v.config.ClaimsURL())
+	v.require(c.MaxMB >= 0, "claims.maxMB", "expects at least 0, found %d", c.MaxMB)
 }
 
 // redis requires the URL of a Redis where one is used.
