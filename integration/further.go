@@ -83,7 +83,7 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				}
 			}
 		}
-		if call.channel, err = s.channel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
+		if call.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 			return nil, err
 		}
 		call.message.ID = "" // it is the target's that counts

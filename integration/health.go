@@ -20,7 +20,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	}
 	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
 	if id := rawjson.Text(fields.Get("channelId")); id != "" {
-		ch, err := s.channel(ctx, req, id)
+		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err := rawjson.Unmarshal(fields.Get("message"), message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
-	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
+	ch, err := s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId")))
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,8 @@ type Runtime struct {
 	Namespace      string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
+	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
+	AnyTenant bool
 	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
 	ChannelCalls int
 	Log          *logrus.Entry

@@ -133,7 +133,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
-		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
+		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}
