@@ -60,7 +60,7 @@ type Node struct {
 
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
-	secrets.Add(configSecrets(c)...)
+	secrets.Keep(configSecrets(c)...)
 	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
