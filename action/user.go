@@ -2,9 +2,12 @@ package action
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // User is who a call is made for, as the gateway's authentication put it into ctx.meta.user.
@@ -17,25 +20,26 @@ type User struct {
 	Permissions []string `json:"permissions,omitempty"`
 }
 
-// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list.
+// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list. The names of fields
+// are read as they are written: "TENANTID" is no tenantId.
 func (u *User) UnmarshalJSON(data []byte) error {
-	var raw struct {
-		ID          json.RawMessage `json:"id"`
-		Email       string          `json:"email"`
-		Name        string          `json:"name"`
-		TenantID    json.RawMessage `json:"tenantId"`
-		Role        string          `json:"role"`
-		Roles       []string        `json:"roles"`
-		Permissions []string        `json:"permissions"`
-	}
-	if err := json.Unmarshal(data, &raw); err != nil {
+	fields, err := rawjson.FieldsOf(data)
+	if err != nil {
 		return err
 	}
-	*u = User{
-		ID: id(raw.ID), Email: raw.Email, Name: raw.Name, TenantID: id(raw.TenantID), Roles: raw.Roles, Permissions: raw.Permissions,
+	*u = User{ID: id(fields.Get("id")), TenantID: id(fields.Get("tenantId"))}
+	var role string
+	for name, into := range map[string]any{
+		"email": &u.Email, "name": &u.Name, "role": &role, "roles": &u.Roles, "permissions": &u.Permissions,
+	} {
+		if raw := fields.Get(name); raw != nil {
+			if err := json.Unmarshal(raw, into); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
 	}
-	if raw.Role != "" && !slices.Contains(u.Roles, raw.Role) {
-		u.Roles = append(u.Roles, raw.Role)
+	if role != "" && !slices.Contains(u.Roles, role) {
+		u.Roles = append(u.Roles, role)
 	}
 	return nil
 }

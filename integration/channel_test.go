@@ -58,11 +58,12 @@ func TestValidateChannelJoinsItsFaultsInOrder(t *testing.T) {
 func TestMaskedShowsNoSecret(t *testing.T) {
 	ch := newChannel()
 	ch.Credentials["undeclared"] = "short"
+	ch.Credentials["eleven"], ch.Credentials["twelve"] = "0123456789A", "0123456789AB"
 	ch.Credentials["umlauts"] = strings.Repeat("ü", 12)
 	ch.Settings = map[string]string{"apiBase": "http://localhost", "pin": "0123456789AB"}
 
 	masked := ch.Masked(fields)
-	require.Equal(t, map[string]string{"token": "****en", "undeclared": "****", "umlauts": "****üü"}, masked.Credentials)
+	require.Equal(t, map[string]string{"token": "****en", "undeclared": "****", "umlauts": "****üü", "eleven": "****", "twelve": "****AB"}, masked.Credentials)
 	require.Equal(t, map[string]string{"apiBase": "http://localhost", "pin": "****AB"}, masked.Settings)
 	require.Equal(t, ch.ID, masked.ID)
 	require.Equal(t, token, ch.Credentials["token"], "the channel itself keeps it")

@@ -332,19 +332,20 @@ const maxErrorData = 4 << 10
 
 // failure makes of an error what the log and dead letters tell, as @moleculer/channels has it: stack and data in base64.
 func (s *Service) failure(err error) *failure {
-	f := &failure{text: s.cleanText(err.Error()), cause: err}
+	clean := s.cleaner(nil)
+	f := &failure{text: clean.text(err.Error()), cause: err}
 	f.header = map[string]string{"x-error-name": "Error", "x-error-message": f.text}
 	if m, ok := errors.AsType[action.Moleculer](err); ok {
 		e := m.MoleculerError()
 		f.header["x-error-name"], f.header["x-error-type"] = e.Name, e.Type
-		f.header["x-error-message"] = s.cleanText(e.Message)
+		f.header["x-error-message"] = clean.text(e.Message)
 		f.header["x-error-code"], f.header["x-error-retryable"] = strconv.Itoa(e.Code), strconv.FormatBool(e.Retryable)
-		if data, err := json.Marshal(s.cleanData(e.Data)); err == nil && e.Data != nil && len(data) <= maxErrorData {
+		if data, err := json.Marshal(clean.data(e.Data)); err == nil && e.Data != nil && len(data) <= maxErrorData {
 			f.header["x-error-data"] = base64.StdEncoding.EncodeToString(data)
 		}
 	}
 	if p, ok := errors.AsType[panicked](err); ok {
-		f.header["x-error-stack"] = base64.StdEncoding.EncodeToString([]byte(cut(s.runtime.Secrets.Redact(p.stack), maxErrorData)))
+		f.header["x-error-stack"] = base64.StdEncoding.EncodeToString([]byte(cut(clean.redact(p.stack), maxErrorData)))
 	}
 	return f
 }

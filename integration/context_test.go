@@ -305,7 +305,7 @@ func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
 
 func TestAPlatformFindsItsContext(t *testing.T) {
 	b := newBench(t)
-	b.runtime.Cache = newCache(t)
+	b.runtime.Cache, b.store.channel.TenantID = newCache(t), "t7"
 	b.def.Settings = object{"loud": true}
 	seen := make(chan string, 2)
 	note := func(ctx context.Context) {

@@ -194,29 +194,43 @@ func (s *platformService) standardActions() map[string]action.Spec {
 	return actions
 }
 
-// channel loads an active channel of this platform. Another platform's channel counts as unknown:
-// its secrets are none of this service's business. A channel without a tenant belongs to the caller's.
-func (s *platformService) channel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
+// callersChannel loads an active channel for a caller. That of another tenant looks as if it were not there, whatever
+// state it is in.
+func (s *platformService) callersChannel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
+	ch, err := s.stored(ctx, req, id)
+	switch {
+	case err != nil:
+		return nil, s.hidden(req, id, err)
+	case s.isForeign(req, ch.TenantID):
+		return nil, s.unknown(id)
+	}
+	return ch, active(ch)
+}
+
+// stored loads a channel of this platform. Another platform's channel counts as unknown: its secrets are none of this
+// service's business. A channel without a tenant belongs to the caller's.
+func (s *platformService) stored(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
-		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Spec.Platform, id)}
+		return nil, s.unknown(id)
 	case err != nil:
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged
 			return nil, err
 		}
 		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
 		return nil, &Error{Kind: ErrTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
-	case ch.Status != StatusActive:
-		return nil, &Error{Kind: ErrForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", id)}
 	}
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
-	if ch.TenantID == "" {
-		theirs := *ch // the store's own stays as it is
-		theirs.TenantID = idOf(req, "tenantId")
-		ch = &theirs
+	return ofCaller(req, ch), nil
+}
+
+// active refuses a channel that is switched off.
+func active(ch *Channel) error {
+	if ch.Status != StatusActive {
+		return &Error{Kind: ErrForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
 	}
-	return ch, nil
+	return nil
 }
 
 func (s *platformService) logFor(req *action.Request, ch *Channel) *logrus.Entry {

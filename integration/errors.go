@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -136,58 +138,86 @@ func asError(err error, otherwise ErrorKind, code string) *Error {
 // maxErrorText bounds, in bytes, what is passed on of an error: a platform may answer with a whole page.
 const maxErrorText = 1024
 
-// clean returns a copy of e that may leave the node.
-func (s *Service) clean(e *Error) *Error {
-	c := *e
-	c.Message, c.PlatformCode = s.cleanText(e.Message), s.cleanText(e.PlatformCode)
-	return &c
+// cleaner removes secrets from what leaves the node. What its caller said itself is left, see [Secrets].
+type cleaner struct {
+	secrets Secrets
+	req     *action.Request // nil where nobody gets to see it who called
 }
 
-// cleanText removes secrets, then cuts: the other way round the beginning of a secret could stay.
-func (s *Service) cleanText(text string) string {
-	return cut(s.runtime.Secrets.Redact(text), maxErrorText)
+func (s *Service) cleaner(req *action.Request) cleaner { return cleaner{s.runtime.Secrets, req} }
+
+func (c cleaner) redact(text string) string {
+	clean := c.secrets.Redact(text)
+	if clean == text || c.req == nil || len(c.req.Params) == 0 {
+		return clean
+	}
+	return c.secrets.RedactExcept(text, saidIn(c.req.Params))
 }
 
-// cleanData returns an error's data without secrets, and as it is where there are none in it.
-func (s *Service) cleanData(data any) any {
+// saidIn collects all texts and numbers of a JSON value, names of members included.
+func saidIn(params json.RawMessage) string {
+	decoder := json.NewDecoder(bytes.NewReader(params))
+	decoder.UseNumber()
+	var said strings.Builder
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return said.String()
+		}
+		fmt.Fprintln(&said, token)
+	}
+}
+
+// error returns a copy of e that may leave the node.
+func (c cleaner) error(e *Error) *Error {
+	clean := *e
+	clean.Message, clean.PlatformCode = c.text(e.Message), c.text(e.PlatformCode)
+	return &clean
+}
+
+// text removes secrets, then cuts: the other way round the beginning of a secret could stay.
+func (c cleaner) text(text string) string { return cut(c.redact(text), maxErrorText) }
+
+// data returns an error's data without secrets, and as it is where there are none in it.
+func (c cleaner) data(data any) any {
 	var plain any
 	if raw, err := json.Marshal(data); err != nil || json.Unmarshal(raw, &plain) != nil {
 		return data // which cannot be sent either
 	}
-	if clean := s.cleanValue(plain); !reflect.DeepEqual(clean, plain) {
+	if clean := c.value(plain); !reflect.DeepEqual(clean, plain) {
 		return clean
 	}
 	return data
 }
 
-// cleanValues returns a copy of what a platform tells beside its message, without secrets in its texts.
-func (s *Service) cleanValues(values map[string]any) map[string]any {
+// values returns a copy of what a platform tells beside its message, without secrets in its texts.
+func (c cleaner) values(values map[string]any) map[string]any {
 	if values == nil {
 		return nil
 	}
 	clean := make(map[string]any, len(values))
 	for k, v := range values {
-		clean[k] = s.cleanValue(v)
+		clean[k] = c.value(v)
 	}
 	return clean
 }
 
-func (s *Service) cleanValue(v any) any {
+func (c cleaner) value(v any) any {
 	switch v := v.(type) {
 	case string:
-		return s.runtime.Secrets.Redact(v)
+		return c.redact(v)
 	case map[string]any:
-		return s.cleanValues(v)
+		return c.values(v)
 	case []string:
 		clean := make([]string, len(v))
 		for i, text := range v {
-			clean[i] = s.runtime.Secrets.Redact(text)
+			clean[i] = c.redact(text)
 		}
 		return clean
 	case []any:
 		clean := make([]any, len(v))
 		for i, item := range v {
-			clean[i] = s.cleanValue(item)
+			clean[i] = c.value(item)
 		}
 		return clean
 	default:

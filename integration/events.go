@@ -205,7 +205,7 @@ func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
 	record := MessageFailedPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
-		Error:    s.cleanText(cause.Error()),
+		Error:    s.cleaner(nil).text(cause.Error()),
 		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},
 	}
 	payload, err := json.Marshal(record)

@@ -83,7 +83,7 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				}
 			}
 		}
-		if call.channel, err = s.channel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
+		if call.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 			return nil, err
 		}
 		call.message.ID = "" // it is the target's that counts
@@ -98,13 +98,13 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 			return do(ctx, call)
 		})
 		if err != nil {
-			failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
+			failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
 			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)
 		}
 		clean := *result
-		clean.Metadata = s.cleanValues(result.Metadata)
+		clean.Metadata = s.cleaner(req).values(result.Metadata)
 		return &clean, nil
 	}
 }

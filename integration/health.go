@@ -10,6 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // healthCheck is i_healthCheck. A channel that cannot work is an answer, not an error.
@@ -20,17 +21,17 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	}
 	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
 	if id := rawjson.Text(fields.Get("channelId")); id != "" {
-		ch, err := s.channel(ctx, req, id)
+		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
 			return nil, err
 		}
-		health = s.channelHealth(ctx, ch)
+		health = s.channelHealth(ctx, s.cleaner(req), ch)
 	}
 	return s.withDatasources(ctx, health), nil
 }
 
 // channelHealth asks the platform.
-func (s *platformService) channelHealth(ctx context.Context, ch *Channel) *Health {
+func (s *platformService) channelHealth(ctx context.Context, cleaner cleaner, ch *Channel) *Health {
 	checker, ok := s.def.Platform.(HealthChecker)
 	if !ok {
 		return &Health{Status: Healthy, Message: "this platform has no health check of its own"}
@@ -42,13 +43,13 @@ func (s *platformService) channelHealth(ctx context.Context, ch *Channel) *Healt
 		if e.Kind == ErrThrottled {
 			status = Degraded
 		}
-		return &Health{Status: status, Message: s.cleanText(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}
+		return &Health{Status: status, Message: cleaner.text(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}
 	}
 	if health == nil {
 		return &Health{Status: Healthy}
 	}
 	clean := *health
-	clean.Message, clean.Details = s.cleanText(health.Message), s.cleanValues(health.Details)
+	clean.Message, clean.Details = cleaner.text(health.Message), cleaner.values(health.Details)
 	return &clean
 }
 
@@ -90,14 +91,26 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s cannot check credentials", s.def.Name)
 	}
-	s.runtime.Secrets.Add((&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields)...)
 	valid, err := accepts(ctx, validator, credentials, settings)
 	if err != nil {
-		return nil, asError(err, ErrTransient, "CREDENTIALS_UNCHECKED")
+		return nil, withoutGiven(asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
 	}
 	return struct {
 		Valid bool `json:"valid"`
 	}{valid}, nil
+}
+
+// withoutGiven takes credentials that somebody asks about out of an error. They may be no secrets at all, and are none of
+// the node's: nobody else's texts change by them.
+func withoutGiven(e *Error, given []string) *Error {
+	var secrets redact.Secrets
+	secrets.Add(given...)
+	clean := *e
+	clean.Message, clean.PlatformCode = secrets.Redact(e.Message), secrets.Redact(e.PlatformCode)
+	if clean.Err != nil {
+		clean.Err = errors.New(secrets.Redact(clean.Err.Error())) // it is logged
+	}
+	return &clean
 }
 
 // accepts asks the platform about credentials. That it would not let the asker in is an answer: no.

@@ -29,7 +29,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
+	ch, err := s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId")))
 	if err != nil {
 		return nil, err
 	}

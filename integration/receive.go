@@ -91,7 +91,10 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 	id := rawjson.Text(fields.Get("channelId"))
 	arrival := s.arrivals.join(id)
 	defer arrival.leave()
-	ch, err := s.channel(ctx, req, id)
+	ch, err := s.stored(ctx, req, id)
+	if err == nil {
+		err = active(ch)
+	}
 	if err != nil {
 		return nil, err
 	}

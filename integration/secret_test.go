@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -74,4 +75,69 @@ func TestASecretIsNotCutInTwo(t *testing.T) {
 	result, err := b.send()
 	require.NoError(t, err)
 	require.NotContains(t, toJSON(t, result), "1234")
+}
+
+// A guess is put where it comes back: into the credentials, and into what the platform repeats in its error.
+func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
+	const wrong = "654321:GUESS/token"
+	for name, test := range map[string]struct {
+		action string
+		params func(guess string) object
+		spoil  func(b *bench, guess string)
+	}{
+		"as credentials": {
+			integration.ActionValidateCredentials,
+			func(guess string) object { return object{"credentials": object{"token": guess}} },
+			func(b *bench, guess string) { b.platform.validErr = fmt.Errorf("no bot %s at all", guess) },
+		},
+		"beside credentials": {
+			integration.ActionValidateCredentials,
+			func(guess string) object {
+				return object{"credentials": object{"token": "1:x"}, "settings": object{"apiBase": "https://" + guess}}
+			},
+			func(b *bench, guess string) { b.platform.validErr = fmt.Errorf("no host %s", guess) },
+		},
+		"as a channel": {
+			integration.ActionSendMessage, func(guess string) object { return object{"channelId": guess, "message": object{}} }, func(*bench, string) {},
+		},
+		"as a text": {
+			integration.ActionSendMessage,
+			func(guess string) object {
+				return object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "is it " + guess}}}
+			},
+			func(b *bench, guess string) {
+				b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "bad text: is it " + guess})
+			},
+		},
+		"as an attachment": {
+			integration.ActionGetMedia, func(guess string) object { return object{"channelId": "c1", "mediaId": guess} },
+			func(b *bench, guess string) {
+				b.platform.mediaErr = &integration.Error{Kind: integration.ErrNotFound, Code: "NO", Message: "no file " + guess}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := func(guess string) string {
+				b := newBench(t)
+				b.runtime.Secrets.Add(token) // as the channel has it
+				test.spoil(b, guess)
+				result, err := b.call(test.action, test.params(guess))
+				return strings.ReplaceAll(toJSON(t, result)+toJSON(t, err), guess, "GUESSED")
+			}
+			require.Equal(t, said(wrong), said(token))
+		})
+	}
+}
+
+func TestWhatIsAskedAboutIsNoSecretOfTheNode(t *testing.T) {
+	b := newBench(t)
+	b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "the platform found 4711:abc and a message"})
+	for _, value := range []string{"4711:abc", "message", "platform"} {
+		b.platform.validErr = errors.New("no " + value)
+		_, err := b.call(integration.ActionValidateCredentials, object{"credentials": object{"token": value}, "settings": object{"pin": "platform"}})
+		require.Error(t, err)
+	}
+	result, err := b.send()
+	require.NoError(t, err)
+	require.Equal(t, "the platform found 4711:abc and a message", result.(*integration.SendResult).Error.Message)
 }

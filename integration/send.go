@@ -50,7 +50,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	if err := rawjson.Unmarshal(fields.Get("message"), message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
-	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
+	ch, err := s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId")))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *platformService) send(ctx context.Context, req *action.Request, ch *Cha
 		s.publishSent(ctx, req, ch, message, result)
 		return result, nil
 	}
-	failure := s.clean(asError(err, ErrUnknown, "SEND_FAILED"))
+	failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
 	s.publishFailed(ctx, req, ch, outgoing{message, withoutData(message, raw)}, failure, attempts, result)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
@@ -143,7 +143,7 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 		}
 		if ids = append(ids, result.ids()...); i == 0 {
 			clean := *result
-			if clean.Metadata = s.cleanValues(result.Metadata); len(degraded) > 0 {
+			if clean.Metadata = s.cleaner(req).values(result.Metadata); len(degraded) > 0 {
 				theirs, _ := clean.Metadata["degraded"].([]string)
 				clean.note("degraded", append(degraded, theirs...))
 			}
@@ -248,7 +248,7 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && wait > time.Until(deadline) {
 			return nil, n, e
 		}
-		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait.String()}).Info("the platform did not do it, trying again")
+		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait}).Info("the platform did not do it, trying again")
 		if e.Kind == ErrThrottled {
 			continue // what it asked for is waited for in traffic, in the order of the calls
 		}

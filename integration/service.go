@@ -75,6 +75,8 @@ type Runtime struct {
 	Namespace      string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
+	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
+	AnyTenant bool
 	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
 	ChannelCalls int
 	Log          *logrus.Entry
@@ -90,10 +92,15 @@ type Cluster interface {
 
 // Secrets removes values from texts before they leave the node. Safe for concurrent use.
 type Secrets interface {
-	// Add makes the values unmentionable from now on.
+	// Add makes the values unmentionable for as long as they are in use: it is called again for what is.
 	Add(values ...string)
+	// Keep makes the values unmentionable for good, short ones too.
+	Keep(values ...string)
 	// Redact returns text without them.
 	Redact(text string) string
+	// RedactExcept is Redact for somebody who said all of said: what he said himself is left in the text. Else he could
+	// guess secrets, and see by what becomes of a guess whether it is right.
+	RedactExcept(text, said string) string
 }
 
 // Service is a defined service. Start it, publish its Schema on the node's broker, let it StartConsuming;
@@ -194,7 +201,7 @@ func (s *Service) openCache() (*cache.Cache, error) {
 	}
 	if u, err := url.Parse(opts.RedisURL); err == nil && u.User != nil {
 		if password, ok := u.User.Password(); ok {
-			s.runtime.Secrets.Add(password)
+			s.runtime.Secrets.Keep(password)
 		}
 	}
 	store, err := cache.NewRedis(cache.RedisOptions{URL: opts.RedisURL, Prefix: cache.Prefix(s.runtime.CacheNamespace)})
@@ -296,11 +303,11 @@ type serviceKey struct{}
 func (s *Service) guard(handle action.Handler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		result, err := handle(action.WithRequest(ctx, req), req)
-		return action.Then(result, err, s.cleaned)
+		return action.Then(result, err, func(result any, err error) (any, error) { return s.cleaned(req, result, err) })
 	}
 }
 
-func (s *Service) cleaned(result any, err error) (any, error) {
+func (s *Service) cleaned(req *action.Request, result any, err error) (any, error) {
 	if err == nil {
 		return result, nil
 	}
@@ -308,11 +315,12 @@ func (s *Service) cleaned(result any, err error) (any, error) {
 	if !ok {
 		return nil, err
 	}
+	cleaner := s.cleaner(req)
 	if e, ok := m.(*Error); ok {
-		m = s.clean(e)
+		m = cleaner.error(e)
 	}
 	clean := *m.MoleculerError()
-	clean.Message, clean.Data = s.cleanText(clean.Message), s.cleanData(clean.Data)
+	clean.Message, clean.Data = cleaner.text(clean.Message), cleaner.data(clean.Data)
 	return nil, &clean
 }
 

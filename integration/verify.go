@@ -29,7 +29,10 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 	if !ok || id == "" {
 		return nil, refused
 	}
-	ch, err := s.channel(ctx, req, id)
+	ch, err := s.stored(ctx, req, id)
+	if err == nil {
+		err = active(ch)
+	}
 	if err != nil {
 		return nil, err
 	}

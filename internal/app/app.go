@@ -73,7 +73,7 @@ type Node struct {
 
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
-	secrets.Add(configSecrets(c)...)
+	secrets.Keep(configSecrets(c)...)
 	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c), lost: make(chan error, 1)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
@@ -155,7 +155,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
-		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
+		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}

@@ -149,7 +149,7 @@ type Channels struct {
 
 // OpenChannels opens the store that the configuration names.
 func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
-	secrets.Add(configSecrets(c)...)
+	secrets.Keep(configSecrets(c)...)
 	ch := &Channels{client: newClient(c), visit: &visit{config: c, log: log, secrets: secrets}}
 	var err error
 	if ch.offer, err = newOffer(extra, ch.client); err != nil {

@@ -144,7 +144,7 @@ type Events struct {
 
 // OpenEvents connects to the NATS that the configuration names, without joining the cluster.
 func OpenEvents(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Events, error) {
-	secrets.Add(configSecrets(c)...)
+	secrets.Keep(configSecrets(c)...)
 	id := c.NodeID() + "-events"
 	entry := log.WithField("node", id)
 	nc, err := connect(ctx, c, id, nil, entry)

@@ -10,6 +10,9 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
+// logTime is RFC 3339 with milliseconds, as Moleculer for Node.js logs.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
 // ConfigureLog sets a logger up as the configuration says, and lets no secret pass it.
 func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *redact.Secrets) {
 	log.SetOutput(out)
@@ -17,9 +20,9 @@ func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *reda
 		log.SetLevel(level)
 	}
 	if c.Format == "json" {
-		log.SetFormatter(&logrus.JSONFormatter{})
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: logTime})
 	} else {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: logTime})
 	}
 	log.AddHook(secrets)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/app"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"

@@ -29,7 +29,7 @@ type Visitor struct {
 
 // Visit joins the cluster that the configuration names. With nats.embedded that is the one of the running node.
 func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Visitor, error) {
-	secrets.Add(configSecrets(c)...)
+	secrets.Keep(configSecrets(c)...)
 	id := c.NodeID() + "-visitor-" + uuid.NewString()[:8]
 	entry := log.WithField("node", id)
 	nc, err := connect(ctx, c, id, nil, entry)

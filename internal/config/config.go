@@ -135,6 +135,10 @@ type Channels struct {
 	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as switchboard channels keys generate
 	// makes one; the first seals, all open. Default [], with which sqlite takes a key of its own, beside the file.
 	Keys []strictyaml.Secret `yaml:"keys"`
+	// TenantCheck refuses calls of one tenant for a channel of another, as if that channel did not exist. A caller's
+	// tenant is ctx.meta.tenantId and that of ctx.meta.user; callers without one are the cluster's own services. Default
+	// true.
+	TenantCheck bool `yaml:"tenantCheck"`
 }
 
 // Cache configures the node's cache, which holds memoised results and what services keep in ctx.cache.
@@ -213,7 +217,7 @@ func Default() *Config {
 			PublishTimeout: 5 * time.Second,
 			Spool:          Spool{Path: "data/spool.db", MaxMB: 256, MaxAge: 7 * 24 * time.Hour},
 		},
-		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}},
+		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}, TenantCheck: true},
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},

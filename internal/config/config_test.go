@@ -63,7 +63,7 @@ nats:
   storeDir: d
   startTimeout: 1s
 events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, maxAge: 1h, maxMB: 7, deadLetters: {maxAge: 9h, maxMB: 8}, spool: {path: s, maxMB: 1, maxAge: 2h}}
-channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc]}
+channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc], tenantCheck: false}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c", maxMB: 256}
 services: [slack, discord]

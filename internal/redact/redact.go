@@ -3,14 +3,11 @@
 package redact
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
@@ -18,91 +15,237 @@ import (
 // Placeholder stands where a secret was.
 const Placeholder = "[redacted]"
 
-// minLength is that of the shortest value that is replaced: shorter ones occur in texts by chance.
-const minLength = 6
+// What Add takes, and for how long.
+const (
+	// minLength is that of the shortest value, in bytes: shorter ones occur in texts by chance.
+	minLength = 6
+	// disuse is how long a value is known after it was last added: that of a removed channel is not added any more.
+	disuse = time.Hour
+	// maxValues and maxBytes bound the set, the latter over all forms of the values. Those not added for longest make
+	// room.
+	maxValues = 1 << 17
+	maxBytes  = 64 << 20
+)
 
-// Secrets is a set of values to remove. The zero value is ready to use, and safe for concurrent use.
+// How many values are looked at to find those in disuse: each second, and when one has to make room.
+const (
+	sweepEach = 64
+	sweepRoom = 8
+)
+
+// Secrets is a set of values to remove. The zero value is ready to use, and safe for concurrent use. What adding one
+// value costs does not depend on how many there are.
 type Secrets struct {
-	mu       sync.RWMutex
-	values   map[string]struct{}
-	replacer *strings.Replacer // nil when values have been added since it was built
+	mu     sync.RWMutex
+	values map[string]*value
+	ring   []*value // of those that may be dropped, in no order
+	hand   int      // where in the ring the next look begins
+	bytes  int      // of all forms
+	index  index
+
+	swept atomic.Int64 // when disuse was looked for last, in s since 1970
 }
 
-// Add makes values unmentionable from now on, also where a URL, JSON or Go's %q has escaped them.
+// value is one secret.
+type value struct {
+	text  string
+	forms []string
+	place int          // in the ring, -1 for one that is kept
+	added atomic.Int64 // when it was added last, in s since 1970
+}
+
+func (v *value) size() int {
+	n := 0
+	for _, form := range v.forms {
+		n += len(form)
+	}
+	return n
+}
+
+// saidIn says whether a text holds the value in any form.
+func (v *value) saidIn(text string) bool {
+	for _, form := range v.forms {
+		if strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}
+
+// Add makes values unmentionable for as long as they are in use, also where a URL, JSON or Go's %q has escaped them:
+// they are forgotten an hour after they were added last. Values that are short or ordinary words are left out, as they
+// occur in texts by chance: else who can choose a secret could blot out words.
 func (s *Secrets) Add(values ...string) {
+	now := time.Now().Unix()
 	for _, v := range values {
-		if len(v) < minLength || s.has(v) {
+		if len(v) < minLength || s.touch(v, now) || isOrdinary(v) {
 			continue
 		}
 		s.mu.Lock()
-		if s.values == nil {
-			s.values = map[string]struct{}{}
-		}
-		s.values[v] = struct{}{}
-		s.replacer = nil
+		s.insert(v, now, false)
+		s.mu.Unlock()
+	}
+	if last := s.swept.Load(); now > last && s.swept.CompareAndSwap(last, now) {
+		s.mu.Lock()
+		s.dropDisused(now)
 		s.mu.Unlock()
 	}
 }
 
-func (s *Secrets) has(v string) bool {
+// Keep makes values unmentionable for good, whatever their length: the operator's own, such as passwords of the
+// configuration.
+func (s *Secrets) Keep(values ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range values {
+		if v != "" {
+			s.insert(v, 0, true)
+		}
+	}
+}
+
+// touch notes that a value is in use, and says whether it is known.
+func (s *Secrets) touch(text string, now int64) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	_, ok := s.values[v]
+	v, ok := s.values[text]
+	if ok && v.added.Load() != now {
+		v.added.Store(now)
+	}
 	return ok
 }
 
-// Redact returns text with a placeholder for each secret.
-func (s *Secrets) Redact(text string) string {
+func (s *Secrets) insert(text string, now int64, keep bool) {
+	if v, ok := s.values[text]; ok {
+		if keep {
+			s.leaveRing(v)
+		}
+		return
+	}
+	v := &value{text: text, forms: forms(text), place: -1}
+	v.added.Store(now)
+	size := v.size()
+	if !keep {
+		if size > maxBytes {
+			return
+		}
+		for len(s.ring) > 0 && (len(s.ring) >= maxValues || s.bytes+size > maxBytes) {
+			s.makeRoom()
+		}
+		v.place = len(s.ring)
+		s.ring = append(s.ring, v)
+	}
+	if s.values == nil {
+		s.values = map[string]*value{}
+	}
+	s.values[text] = v
+	s.bytes += size
+	s.index.add(v)
+}
+
+// next is the value that the hand points at.
+func (s *Secrets) next() *value {
+	if s.hand >= len(s.ring) {
+		s.hand = 0
+	}
+	v := s.ring[s.hand]
+	s.hand++
+	return v
+}
+
+// dropDisused looks at some values and drops those that are out of use.
+func (s *Secrets) dropDisused(now int64) {
+	for range min(sweepEach, len(s.ring)) {
+		if len(s.ring) == 0 {
+			return
+		}
+		if v := s.next(); now-v.added.Load() > int64(disuse/time.Second) {
+			s.drop(v)
+			s.hand-- // another one stands there now
+		}
+	}
+}
+
+// makeRoom drops that of some values that was not added for longest.
+func (s *Secrets) makeRoom() {
+	oldest := s.next()
+	for range min(sweepRoom, len(s.ring)) - 1 {
+		if v := s.next(); v.added.Load() < oldest.added.Load() {
+			oldest = v
+		}
+	}
+	s.drop(oldest)
+}
+
+func (s *Secrets) drop(v *value) {
+	s.leaveRing(v)
+	delete(s.values, v.text)
+	s.bytes -= v.size()
+	s.index.remove(v)
+}
+
+// leaveRing has the last of the ring take a value's place.
+func (s *Secrets) leaveRing(v *value) {
+	if v.place < 0 {
+		return
+	}
+	last := len(s.ring) - 1
+	s.ring[v.place] = s.ring[last]
+	s.ring[v.place].place = v.place
+	s.ring[last] = nil
+	s.ring = s.ring[:last]
+	v.place = -1
+}
+
+// Redact returns text with a placeholder for each secret, and for the user and password in each URL.
+func (s *Secrets) Redact(text string) string { return s.redact(text, nil) }
+
+// RedactExcept is [Secrets.Redact] for somebody who said all of said: what he gave himself is left, else he could find
+// out by guessing which values are secrets.
+func (s *Secrets) RedactExcept(text, said string) string {
+	return s.redact(text, func(v *value) bool { return v.saidIn(said) })
+}
+
+func (s *Secrets) redact(text string, leave func(*value) bool) string {
 	s.mu.RLock()
-	replacer := s.replacer
+	clean := s.index.replace(text, leave)
 	s.mu.RUnlock()
-	if replacer == nil {
-		replacer = s.build()
-	}
-	return replacer.Replace(text)
+	return withoutUserinfo(clean)
 }
 
-func (s *Secrets) build() *strings.Replacer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.replacer == nil {
-		var all []string
-		for v := range s.values {
-			all = append(all, forms(v)...)
+// withoutUserinfo takes the user and password out of the URLs in a text.
+func withoutUserinfo(text string) string {
+	var out strings.Builder
+	rest := text
+	for {
+		before, after, found := strings.Cut(rest, "://")
+		if !found {
+			break
 		}
-		// Of two that begin alike the longer one counts: else its end would stay.
-		slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-		pairs := make([]string, 0, 2*len(all))
-		for _, form := range all {
-			pairs = append(pairs, form, Placeholder)
+		authority := after
+		if end := strings.IndexAny(authority, "/?# \t\r\n\"'`<>\\"); end >= 0 {
+			authority = authority[:end]
 		}
-		s.replacer = strings.NewReplacer(pairs...)
+		out.WriteString(before)
+		out.WriteString("://")
+		if at := strings.LastIndexByte(authority, '@'); at > 0 {
+			out.WriteString(Placeholder)
+			after = after[at:]
+		}
+		rest = after
 	}
-	return s.replacer
-}
-
-// forms are a value as texts hold it: itself, in a URL, in JSON, and as Go quotes it.
-func forms(v string) []string {
-	list := []string{v, url.QueryEscape(v), url.PathEscape(v), inside(strconv.Quote(v))}
-	for _, escapeHTML := range []bool{true, false} {
-		var b strings.Builder
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(escapeHTML)
-		if enc.Encode(v) == nil {
-			list = append(list, inside(strings.TrimSpace(b.String())))
-		}
+	if out.Len() == 0 {
+		return text
 	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	out.WriteString(rest)
+	return out.String()
 }
-
-// inside takes the quotation marks off a text.
-func inside(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 // Levels implements logrus.Hook.
 func (s *Secrets) Levels() []logrus.Level { return logrus.AllLevels }
 
-// Fire implements logrus.Hook: it removes secrets from a log entry's message and fields.
+// Fire implements logrus.Hook: it removes secrets from a log entry's message and fields. A time.Duration is shown as a
+// number of milliseconds.
 func (s *Secrets) Fire(entry *logrus.Entry) error {
 	entry.Message = s.Redact(entry.Message)
 	clean := make(logrus.Fields, len(entry.Data))
@@ -112,7 +255,9 @@ func (s *Secrets) Fire(entry *logrus.Entry) error {
 			clean[k] = s.Redact(v)
 		case error:
 			clean[k] = s.Redact(v.Error())
-		case bool, int, int64, float64:
+		case time.Duration:
+			clean[k] = v.Milliseconds()
+		case bool, int, int64, uint64, float64:
 			clean[k] = v
 		default:
 			clean[k] = s.Redact(fmt.Sprint(v))

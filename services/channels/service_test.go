@@ -1,13 +1,16 @@
 package channels_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/services/channels"
 )
 
@@ -89,6 +92,22 @@ func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 			b.answer(root, name, of("c3"))
 		})
 	}
+}
+
+func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
+	b := newBench(t)
+	stray := newChannel("c9") // which has no tenant
+	require.NoError(t, b.store.Create(t.Context(), stray))
+	nobodys := user("", channels.PermissionRead, channels.PermissionWrite)
+	for name, params := range map[string]object{"get": {"id": "c9"}, "test": {"id": "c9"}, "update": {"id": "c9", "name": "Rex"}, "remove": {"id": "c9"}} {
+		theirs := b.refusal(nobodys, name, params, 404, "CHANNEL_NOT_FOUND")
+		params["id"] = "c8"
+		none := b.refusal(nobodys, name, params, 404, "CHANNEL_NOT_FOUND")
+		require.Equal(t, []any{none.Name, none.Data, none.Retryable}, []any{theirs.Name, theirs.Data, theirs.Retryable})
+	}
+	require.Equal(t, stray, b.stored("c9"))
+	require.Empty(t, b.announce.lines())
+	b.answer(root, "remove", object{"id": "c9"})
 }
 
 func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
@@ -302,6 +321,31 @@ func TestADamagedChannelIsListedWithItsReasonAndRemovable(t *testing.T) {
 	require.JSONEq(t, `{"removed":true}`, b.answer(writer, "remove", object{"id": "c1"}))
 	require.Equal(t, []string{`changed ["c1"]`, `unregistered {"tenantId":"t1","channelId":"c1","platform":"parrot","timestamp":1800000000000}`}, b.announce.lines())
 	b.answer(writer, "create", creation("c1"))
+}
+
+func TestTheReasonOfADamagedChannelHoldsNoSecret(t *testing.T) {
+	secrets := &redact.Secrets{}
+	secrets.Add(token("c1"))
+	manager := &channels.Manager{
+		Store: torn{reason: errors.New("the record begins with " + token("c1"))}, Secrets: secrets,
+		Platform: func(string) (integration.Definition, bool) { return integration.Definition{Fields: fields}, true },
+	}
+	views, err := manager.List(t.Context(), channelstore.Query{})
+	require.NoError(t, err)
+	require.Len(t, views, 1)
+	require.Equal(t, "the record begins with "+redact.Placeholder, views[0].Error)
+}
+
+// torn is a store with one channel, which it cannot read.
+type torn struct {
+	channelstore.Store
+	reason error
+}
+
+func (s torn) Channel(context.Context, string) (*integration.Channel, error) { return nil, s.reason }
+
+func (s torn) List(context.Context, channelstore.Query) ([]channelstore.Entry, error) {
+	return []channelstore.Entry{{Channel: &integration.Channel{ID: "c1", Platform: "parrot"}, Err: s.reason}}, nil
 }
 
 func TestATestSaysWhatToMend(t *testing.T) {

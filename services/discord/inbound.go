@@ -147,13 +147,14 @@ func (u *user) party() integration.Party {
 	return integration.Party{ID: u.ID.id(), Name: cmp.Or(u.GlobalName, u.Username)}
 }
 
-// unsupported replaces the content by what Discord calls it and keeps the delivery as it came.
+// unsupported replaces the content by what Discord calls it and keeps the delivery, without the token by which everybody
+// may answer it: that is in metadata.interactionToken, where the interaction can be answered.
 func unsupported(m *integration.Message, w *integration.Webhook, kind, reason string) {
 	m.Content = integration.Content{
 		Type:        integration.TypeUnsupported,
 		Unsupported: &integration.Unsupported{PlatformType: cmp.Or(kind, "event"), Reason: reason},
 	}
-	m.Metadata["raw"] = w.Payload
+	m.Metadata["raw"] = integration.MaskRaw(w.Payload, "token")
 }
 
 func putText(m *integration.Message, key, value string) {

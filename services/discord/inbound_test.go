@@ -1,6 +1,7 @@
 package discord_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -174,6 +175,27 @@ func BenchmarkNormalize(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// By the token everybody can answer the interaction; metadata.interactionToken has it where there is something to answer.
+func TestADeliveryIsKeptWithoutItsToken(t *testing.T) {
+	for name, test := range map[string]struct {
+		body string
+		more string // what else holds the token
+	}{
+		"an autocomplete":              {`{"id":"1","application_id":"2","type":4,"token":"CANARY","data":{"name":"x"}}`, ""},
+		"an interaction of a new type": {`{"id":"1","application_id":"2","type":9,"token":"CANARY"}`, "interactionToken"},
+		"one with an odd field":        {`{"id":"1","application_id":"2","type":2,"token":"CANARY","guild_id":{}}`, "interactionToken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := only(t, test.body)
+			require.Contains(t, m.Metadata, "raw")
+			delete(m.Metadata, test.more)
+			said, err := json.Marshal(m)
+			require.NoError(t, err)
+			require.NotContains(t, string(said), "CANARY")
 		})
 	}
 }

@@ -123,13 +123,21 @@ func (r *reader) note(key, value string) {
 	}
 }
 
-// unsupported replaces the content by what Slack calls it and keeps the payload as it came.
+// masked are the members of payloads that are not published: the app's verification token, which proves who sent a
+// webhook in Slack's older way, tokens of workflows, and links by which everybody may answer. metadata.responseUrl has the
+// one that the answer to a message goes to.
+var masked = []string{"token", "bot_access_token", "user_access_token", "access_token", "response_url"}
+
+// keep tells the payload, without what is secret in it.
+func (r *reader) keep() { r.m.Metadata["raw"] = integration.MaskRaw(r.raw, masked...) }
+
+// unsupported replaces the content by what Slack calls it and keeps the payload.
 func (r *reader) unsupported(platformType, reason string) {
 	r.m.Content = integration.Content{
 		Type: integration.TypeUnsupported, Text: r.m.Content.Text,
 		Unsupported: &integration.Unsupported{PlatformType: platformType, Reason: reason},
 	}
-	r.m.Metadata["raw"] = r.raw
+	r.keep()
 }
 
 // place fills in where a message is. ts is that of the message itself, which begins a thread where each is a

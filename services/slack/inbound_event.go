@@ -101,7 +101,7 @@ func (r *reader) readOther(e *event) bool {
 		urls[i] = l.URL
 	}
 	r.system(e.Type, cmp.Or(kind, integration.KindSystem), strings.Join(urls, "\n"))
-	r.m.Metadata["raw"] = r.raw // which tokens, whose profile: consumers of such events look for themselves
+	r.keep() // which tokens, whose profile: consumers of such events look for themselves
 	s := r.m.Content.System
 	s.OldID, s.NewID = integration.ID(e.OldChannelID), integration.ID(e.NewChannelID)
 	if kind == integration.KindMembership && r.m.From.ID != "" {

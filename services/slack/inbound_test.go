@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -380,6 +381,30 @@ func BenchmarkNormalize(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// The verification token proves who sent a webhook in Slack's older way, so no consumer gets it.
+func TestWhatIsPublishedAsItCameHoldsNoSecret(t *testing.T) {
+	form := func(payload string) []byte { return []byte(url.Values{"payload": {payload}}.Encode()) }
+	for name, body := range map[string][]byte{
+		"an event that is not known": []byte(`{"token":"CANARY1","team_id":"T1","type":"event_callback","event_id":"E1","event":{"type":"a_new_event","user":"U1"}}`),
+		"an event about the app":     []byte(`{"token":"CANARY1","team_id":"T1","type":"event_callback","event_id":"E1","event":{"type":"tokens_revoked","tokens":{"oauth":["U1"],"bot":[]}}}`),
+		"a message without content":  []byte(`{"token":"CANARY1","type":"event_callback","event_id":"E1","event":{"type":"message","channel":"C1","ts":"1800000000.000100","user":"U1","text":5}}`),
+		"a step of a workflow":       []byte(`{"token":"CANARY1","type":"event_callback","event_id":"E1","event":{"user":"U1","type":"function_executed","bot_access_token":"xwfp-CANARY2"}}`),
+		"an interaction":             form(`{"type":"a_new_interaction","token":"CANARY1","team":{"id":"T1"},"user":{"id":"U1"},"trigger_id":"t"}`),
+		"a menu that asks":           form(`{"type":"block_suggestion","token":"CANARY1","team":{"id":"T1"},"user":{"id":"U1"},"container":{"type":"view"}}`),
+		"links to answer by":         form(`{"type":"a_new_interaction","token":"CANARY1","user":{"id":"U1"},"response_urls":[{"channel_id":"C1","response_url":"https://h/1"},{"channel_id":"C2","response_url":"https://h/CANARY2"}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			messages := normalize(t, body, nil)
+			require.Len(t, messages, 1)
+			require.Contains(t, messages[0].Metadata, "raw")
+			said, err := json.Marshal(messages[0])
+			require.NoError(t, err)
+			require.NotContains(t, string(said), "CANARY")
+			require.Contains(t, string(said), "U1")
 		})
 	}
 }

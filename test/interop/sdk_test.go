@@ -331,7 +331,7 @@ func saying(changes fields) fields {
 func goodSends() []sdkInput {
 	const later = "1" // a second, after which Parrot wants to be asked again
 	return sending(
-		sdkInput{name: "a text", params: say("hello"), meta: fields{"tenantId": "of-the-caller", "userId": "u1"}},
+		sdkInput{name: "a text", params: say("hello"), meta: fields{"tenantId": tenantID, "userId": "u1"}},
 		sdkInput{name: "a text of emoji, markup and NUL", params: say("🦜 <b>&amp;\x00\u2028\"")},
 		sdkInput{name: "an empty text", params: say("")},
 		sdkInput{name: "no text", params: saying(fields{"content": fields{"type": "TEXT"}})},
