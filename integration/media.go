@@ -1,13 +1,19 @@
 package integration
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // maxMedia bounds, in bytes, what i_getMedia reads into memory: the answer travels as one packet.
@@ -55,4 +61,30 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 		return nil, tooLarge
 	}
 	return mediaResult{ID: id, MimeType: file.MimeType, Filename: file.Filename, Size: len(data), Data: data}, nil
+}
+
+// maskLinks takes logins out of the links of attachments: events are for everybody.
+func maskLinks(c *Content) {
+	if c.Media != nil && strings.Contains(c.Media.URL, "@") {
+		masked := *c.Media // which may be one of the attachments, too
+		masked.URL = redact.URL(masked.URL)
+		c.Media = &masked
+	}
+	if slices.ContainsFunc(c.Attachments, func(m Media) bool { return strings.Contains(m.URL, "@") }) {
+		c.Attachments = slices.Clone(c.Attachments) // which are the platform's own
+		for i := range c.Attachments {
+			c.Attachments[i].URL = redact.URL(c.Attachments[i].URL)
+		}
+	}
+}
+
+// jsonLink is a member of a JSON object that holds a link, with a login maybe.
+var jsonLink = regexp.MustCompile(`"url"\s*:\s*"[^"@]*@[^"]*"`)
+
+// withoutLogins is a message as it came, less the logins in the links of its attachments.
+func withoutLogins(message json.RawMessage) json.RawMessage {
+	if bytes.IndexByte(message, '@') < 0 {
+		return message
+	}
+	return jsonLink.ReplaceAllFunc(message, func(link []byte) []byte { return []byte(redact.URLs(string(link))) })
 }

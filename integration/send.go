@@ -303,7 +303,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 	}
 	payload, err := json.Marshal(&failedEvent{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
+		Error: e.Message, Message: withoutLogins(message), Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,
 	})
 	s.publishOutcome(ctx, req, ch, failed, payload, err)

@@ -23,6 +23,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/egress"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -48,6 +49,7 @@ func Version() string {
 type Node struct {
 	config   *config.Config
 	log      *logrus.Entry
+	guard    *egress.Guard
 	client   *httpapi.Client
 	embedded *server.Server
 	nc       *nats.Conn
@@ -61,7 +63,11 @@ type Node struct {
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Add(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c)}
+	guard, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -69,9 +75,21 @@ func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logge
 	return n, nil
 }
 
+// newGuard judges the addresses that are not the operator's.
+func newGuard(c *config.Config) (*egress.Guard, error) {
+	if c.Media.AllowPrivate {
+		return egress.Anywhere(), nil
+	}
+	guard, err := egress.New(c.Egress.Allow...)
+	if err != nil {
+		return nil, c.Fault("egress.allow", "%v", err)
+	}
+	return guard, nil
+}
+
 // newClient is how platforms are called.
-func newClient(c *config.Config) *httpapi.Client {
-	return httpapi.New(httpapi.Options{AllowPrivate: c.Media.AllowPrivate})
+func newClient(guard *egress.Guard) *httpapi.Client {
+	return httpapi.New(httpapi.Options{Guard: guard})
 }
 
 func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
@@ -141,7 +159,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		runtime.Spool = n.spool
 	}
 	own := &own{
-		channels: newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
+		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
 		events:   newDesk(publisher, c, secrets),
 	}
 	var faults []error

@@ -24,6 +24,7 @@ type Config struct {
 	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
+	Egress   Egress   `yaml:"egress"`
 	HTTP     HTTP     `yaml:"http"`
 	Limits   Limits   `yaml:"limits"`
 	Log      Log      `yaml:"log"`
@@ -141,9 +142,18 @@ type Claims struct {
 
 // Media says how attachments are fetched.
 type Media struct {
-	// AllowPrivate lets the node fetch attachments from addresses that are not public: its own machine's, private
-	// networks'. Whoever can send a message through the node can then make it read from there. Default false.
+	// AllowPrivate is egress.allow for all addresses: whoever can send a message through the node can then make it read
+	// from its own machine and from private networks. Default false.
 	AllowPrivate bool `yaml:"allowPrivate"`
+}
+
+// Egress says where the node connects to on behalf of others: for links of attachments, and for addresses that users
+// of a tenant or callers choose, such as an apiBase. These lead to public addresses only. Addresses that the operator
+// writes, by command or in the channel store, are not restricted.
+type Egress struct {
+	// Allow lists what else they may lead to: addresses, networks and names of hosts, such as 10.0.0.5,
+	// botapi.internal:8081 or 192.168.0.0/16. Default [].
+	Allow []string `yaml:"allow"`
 }
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.
@@ -194,6 +204,7 @@ func Default() *Config {
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
+		Egress:   Egress{Allow: []string{}},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}

@@ -69,6 +69,7 @@ channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c"}
 services: [slack, discord]
+egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
 http: {listen: ":3210"}
 limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
@@ -86,6 +87,7 @@ log: {level: trace, format: json}
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
 		Services: []string{"slack", "discord"},
+		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
 		HTTP:     config.HTTP{Listen: ":3210"},
 		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
@@ -136,6 +138,7 @@ func TestLoadFaults(t *testing.T) {
 		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
 		"a listener without a port":                   {"http: {listen: 127.0.0.1}", `1: http.listen: expects host:port, found "127.0.0.1"`},
 		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
+		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
 		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},
@@ -227,22 +230,6 @@ func TestDefaultNamespaceOfEvents(t *testing.T) {
 			t.Setenv("NAMESPACE", c.env)
 			require.Equal(t, c.want, config.Default().Events.Namespace)
 		})
-	}
-}
-
-func TestRedactURL(t *testing.T) {
-	cases := map[string]struct{ raw, want string }{
-		"without credentials":             {"nats://h:4222", "nats://h:4222"},
-		"user and password":               {"nats://u:p@h:4222", "nats://[redacted]@h:4222"},
-		"a token":                         {"tls://t@h", "tls://[redacted]@h"},
-		"a password with unescaped signs": {"nats://u:p@/?#w@h", "nats://[redacted]@h"},
-		"credentials without a scheme":    {"u:p@h", "[redacted]@h"},
-		"several URLs in one":             {"nats://u:p@a,nats://u:p@b", "nats://[redacted]@b"},
-		"an at sign ahead of the scheme":  {"a@b://h", "a@b://h"},
-		"empty":                           {"", ""},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, config.RedactURL(c.raw)) })
 	}
 }
 

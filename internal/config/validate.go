@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/hiliosai/switchboard/internal/egress"
 )
 
 // Validate reports all faults of meaning, joined, each a *strictyaml.Error; they name file and line if the
@@ -23,6 +25,10 @@ func (c *Config) Validate() error {
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	for i, text := range c.Egress.Allow {
+		_, err := egress.New(text)
+		v.require(err == nil, fmt.Sprintf("egress.allow[%d]", i), "%v", err)
+	}
 	v.limits(c.Limits)
 	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")

@@ -51,7 +51,7 @@ func (s *Secrets) has(v string) bool {
 	return ok
 }
 
-// Redact returns text with a placeholder for each secret.
+// Redact returns text with a placeholder for each secret, and for the credentials in URLs.
 func (s *Secrets) Redact(text string) string {
 	s.mu.RLock()
 	replacer := s.replacer
@@ -59,7 +59,7 @@ func (s *Secrets) Redact(text string) string {
 	if replacer == nil {
 		replacer = s.build()
 	}
-	return replacer.Replace(text)
+	return URLs(replacer.Replace(text))
 }
 
 func (s *Secrets) build() *strings.Replacer {
