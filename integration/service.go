@@ -106,8 +106,9 @@ type Service struct {
 	schema      moleculer.ServiceSchema
 	handlers    map[string]action.Handler // by action name, with all that stands before them
 	datasources *datasource.Set
-	results     *cache.Cache // of actions with a cache rule
-	cache       *cache.Cache // of ctx.Cache
+	channels    func(ctx context.Context, id string) error // of a platform: see CheckChannel
+	results     *cache.Cache                               // of actions with a cache rule
+	cache       *cache.Cache                               // of ctx.Cache
 
 	mu        sync.Mutex
 	undo      []func(ctx context.Context) error // of what is running, in the order of its start
@@ -257,6 +258,16 @@ func (s *Service) Schema() moleculer.ServiceSchema { return s.schema }
 
 // Health tells how the service's datasources are.
 func (s *Service) Health(ctx context.Context) []datasource.Health { return s.datasources.Health(ctx) }
+
+// CheckChannel says what is wrong with a channel, nil where it takes webhooks and sends, and for services that are no
+// platforms. It is cheap: channels are remembered. Errors are *action.Error.
+func (s *Service) CheckChannel(ctx context.Context, id string) error {
+	if s.channels == nil {
+		return nil
+	}
+	_, err := s.cleaned(nil, s.channels(ctx, id))
+	return err
+}
 
 // Call runs an action in this process, without a cluster, through all that stands before its handler.
 func (s *Service) Call(ctx context.Context, name string, req *action.Request) (any, error) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/moleculer-go/moleculer/broker"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -134,6 +135,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if c.HTTP.Listen != "" {
 		n.listener, err = listener.Start(ctx, listener.Options{
 			Address: c.HTTP.Listen, Caller: n.link, Services: c.Services, Ready: n.ready, Log: n.log,
+			Channel: n.checkChannel, MaxBodies: int64(c.HTTP.MaxBodiesMB) << 20,
 		})
 		if err != nil {
 			return err
@@ -142,6 +144,16 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	}
 	n.log.WithField("services", strings.Join(c.Services, ",")).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
 	return nil
+}
+
+// checkChannel says what is wrong with a channel of a service, as the listener wants to know.
+func (n *Node) checkChannel(ctx context.Context, service, id string) error {
+	for _, s := range n.services {
+		if s.Name() == service {
+			return s.CheckChannel(ctx, id)
+		}
+	}
+	return nil // the call tells
 }
 
 // host defines the services, starts them side by side, as they may wait for each other, and publishes
@@ -257,6 +269,7 @@ func (n *Node) Stop() {
 // Run starts a node and keeps it running until ctx ends or it must not go on.
 func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
 	defer tuneGC()()
+	defer limitMemory(memlimit.FromCgroup, logrus.NewEntry(log))()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
 		return err

@@ -160,6 +160,9 @@ type Egress struct {
 type HTTP struct {
 	// Listen is HOST:PORT, or :PORT for all interfaces; default "", no listener.
 	Listen string `yaml:"listen"`
+	// MaxBodiesMB is how many MB the bodies of webhooks under way may have together; more are refused with 503 and
+	// Retry-After. A quarter is for bodies of up to 64 KB alone. Default 64.
+	MaxBodiesMB int `yaml:"maxBodiesMB"`
 }
 
 // Limits bounds what the node takes on.
@@ -205,6 +208,7 @@ func Default() *Config {
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
 		Egress:   Egress{Allow: []string{}},
+		HTTP:     HTTP{MaxBodiesMB: 64},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}

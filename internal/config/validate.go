@@ -12,6 +12,9 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
+// minBodiesMB is room for the largest webhook beside what is for small ones alone.
+const minBodiesMB = 5
+
 // Validate reports all faults of meaning, joined, each a *strictyaml.Error; they name file and line if the
 // configuration was loaded from a file.
 func (c *Config) Validate() error {
@@ -25,6 +28,7 @@ func (c *Config) Validate() error {
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.require(c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB, c.HTTP.MaxBodiesMB)
 	for i, text := range c.Egress.Allow {
 		_, err := egress.New(text)
 		v.require(err == nil, fmt.Sprintf("egress.allow[%d]", i), "%v", err)
