@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -28,8 +26,8 @@ type mediaResult struct {
 	Data     []byte `json:"data"`
 }
 
-// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's
-// max_payload) is refused on its way out with a typed error.
+// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's max_payload) is refused
+// before it is read, where its size is known, else while it is.
 func (s *platformService) getMedia(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
 	if err != nil {
@@ -43,24 +41,45 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
 	}
-	id := rawjson.Text(fields.Get("mediaId"))
+	id, limit := rawjson.Text(fields.Get("mediaId")), s.mediaRoom(req, len(rawjson.Text(fields.Get("mediaId"))))
+	ctx, done := s.holding(context.WithValue(ctx, mediaLimitKey{}, limit))
+	defer done()
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
 		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")
 	}
 	defer file.Body.Close()
-	tooLarge := &Error{Kind: ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: fmt.Sprintf("the attachment is larger than %d bytes", maxMedia)}
-	if file.Size > maxMedia {
-		return nil, tooLarge
-	}
-	data, err := io.ReadAll(io.LimitReader(file.Body, maxMedia+1))
+	data, err := ReadMedia(ctx, "attachment", file, limit)
 	if err != nil {
-		return nil, &Error{Kind: ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "the attachment could not be read to its end", Err: err}
-	}
-	if len(data) > maxMedia {
-		return nil, tooLarge
+		return nil, err
 	}
 	return mediaResult{ID: id, MimeType: file.MimeType, Filename: file.Filename, Size: len(data), Data: data}, nil
+}
+
+type mediaLimitKey struct{}
+
+// MediaLimit is how many bytes of an attachment its caller takes: a platform that knows the size before it fetches one
+// need not fetch a larger one. It is otherwise if nobody said.
+func MediaLimit(ctx context.Context, otherwise int64) int64 {
+	if limit, ok := ctx.Value(mediaLimitKey{}).(int64); ok {
+		return min(limit, otherwise)
+	}
+	return otherwise
+}
+
+// mediaRoom is how many bytes of an attachment fit into the answer of i_getMedia, whose id has so many bytes.
+func (s *platformService) mediaRoom(req *action.Request, id int) int64 {
+	if s.runtime.PacketLimit == nil {
+		return maxMedia
+	}
+	packet := s.runtime.PacketLimit(req)
+	if packet <= 0 {
+		return maxMedia
+	}
+	const envelope = 4 << 10 // names, the file's too, and what the packet says beside the data
+	meta, _ := req.Meta.MarshalJSON()
+	room := packet - envelope - int64(len(meta)) - 2*int64(id)
+	return min(maxMedia, max(0, room)/4*3) // of base64
 }
 
 // maskLinks takes logins out of the links of attachments: events are for everybody.

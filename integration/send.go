@@ -185,6 +185,11 @@ func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel)
 		target := Target{ConversationID: cmp.Or(m.ConversationID, m.To.ID), ThreadID: m.ThreadID, MessageID: r.MessageID}
 		return nil, reactor.React(ctx, target, emoji, ch)
 	}
+	if m.Content.Media != nil || len(m.Content.Attachments) > 0 {
+		var done func()
+		ctx, done = s.holding(ctx)
+		defer done()
+	}
 	return s.def.Platform.Send(ctx, m, ch)
 }
 

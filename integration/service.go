@@ -20,6 +20,7 @@ import (
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
@@ -75,6 +76,10 @@ type Runtime struct {
 	Namespace      string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
+	// PacketLimit is how many bytes the answer to a request may have, 0 for any number; nil is that for all.
+	PacketLimit func(*action.Request) int64
+	// MediaBytes counts the bytes of attachments under way; nil counts none.
+	MediaBytes *inflight.Bytes
 	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
 	ChannelCalls int
 	Log          *logrus.Entry

@@ -168,14 +168,12 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 		return nil, Repeatable(err)
 	}
 	defer file.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(file.Body, limit+1))
-	if err != nil {
-		if e, ok := errors.AsType[*integration.Error](err); ok {
-			return nil, e
+	content := m.Data // it is in memory already
+	if len(content) == 0 {
+		if content, err = integration.ReadMedia(ctx, name, file, limit); err != nil {
+			return nil, err
 		}
-		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": it could not be read to its end", Err: err}
-	}
-	if int64(len(content)) > limit {
+	} else if int64(len(content)) > limit {
 		return nil, TooLarge(name, limit)
 	}
 	a := &Attachment{Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType), Filename: cmp.Or(m.Filename, file.Filename, "file")}

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/events"
@@ -25,6 +26,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -146,6 +148,14 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	return nil
 }
 
+// packetLimit is how many bytes the answer to a request may have: a call from this node needs no packet.
+func (n *Node) packetLimit(req *action.Request) int64 {
+	if req.Sender == n.config.NodeID() {
+		return 0
+	}
+	return n.nc.MaxPayload()
+}
+
 // checkChannel says what is wrong with a channel of a service, as the listener wants to know.
 func (n *Node) checkChannel(ctx context.Context, service, id string) error {
 	for _, s := range n.services {
@@ -164,6 +174,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain,
+		PacketLimit: n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}

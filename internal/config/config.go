@@ -145,6 +145,9 @@ type Media struct {
 	// AllowPrivate is egress.allow for all addresses: whoever can send a message through the node can then make it read
 	// from its own machine and from private networks. Default false.
 	AllowPrivate bool `yaml:"allowPrivate"`
+	// MaxMB is how many MB the attachments under way may have together, sent ones and fetched ones; more fail with
+	// MEDIA_BUSY, which is worth a retry. Uploading one takes as much again. Default 256.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Egress says where the node connects to on behalf of others: for links of attachments, and for addresses that users
@@ -207,6 +210,7 @@ func Default() *Config {
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
+		Media:    Media{MaxMB: 256},
 		Egress:   Egress{Allow: []string{}},
 		HTTP:     HTTP{MaxBodiesMB: 64},
 		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},

@@ -69,6 +69,7 @@ channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c"}
 services: [slack, discord]
+media: {allowPrivate: true, maxMB: 7}
 egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
 http: {listen: ":3210", maxBodiesMB: 5}
 limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
@@ -87,6 +88,7 @@ log: {level: trace, format: json}
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
 		Services: []string{"slack", "discord"},
+		Media:    config.Media{AllowPrivate: true, MaxMB: 7},
 		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
 		HTTP:     config.HTTP{Listen: ":3210", MaxBodiesMB: 5},
 		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
@@ -140,6 +142,7 @@ func TestLoadFaults(t *testing.T) {
 		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
 		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
 		"no room for webhooks":                        {"http: {maxBodiesMB: 4}", `1: http.maxBodiesMB: expects at least 5, found 4`},
+		"no room for attachments":                     {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
 		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},

@@ -28,6 +28,7 @@ func (c *Config) Validate() error {
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.require(c.Media.MaxMB > 0, "media.maxMB", "expects more than 0, found %d", c.Media.MaxMB)
 	v.require(c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB, c.HTTP.MaxBodiesMB)
 	for i, text := range c.Egress.Allow {
 		_, err := egress.New(text)
