@@ -119,10 +119,11 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	n.link = cluster.New(n.nc, cluster.Options{
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
-		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, DrainTimeout: c.Limits.DrainTimeout,
-		Health:      func(ctx context.Context) map[string]any { return map[string]any{"datasources": n.Health(ctx)} },
-		Reconnected: n.missed,
-		Log:         logrus.NewEntry(n.log.Logger),
+		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
+		DrainTimeout: c.Limits.DrainTimeout,
+		Health:       func(ctx context.Context) map[string]any { return map[string]any{"datasources": n.Health(ctx)} },
+		Reconnected:  n.missed,
+		Log:          logrus.NewEntry(n.log.Logger),
 	})
 	if err := n.openStores(ctx, publisher); err != nil {
 		return err

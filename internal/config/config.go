@@ -174,6 +174,8 @@ type Limits struct {
 	Concurrency int `yaml:"concurrency"`
 	// Queue is how many requests may wait for their turn before new ones are refused; default 16384.
 	Queue int `yaml:"queue"`
+	// RequestsMB is how many MB the requests that run or wait may have together before new ones are refused; default 256.
+	RequestsMB int `yaml:"requestsMB"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
 	// StartTimeout is how long a start waits for the services' datasources and for those that they depend on;
@@ -213,7 +215,7 @@ func Default() *Config {
 		Media:    Media{MaxMB: 256},
 		Egress:   Egress{Allow: []string{}},
 		HTTP:     HTTP{MaxBodiesMB: 64},
-		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
+		Limits:   Limits{Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -72,7 +72,7 @@ services: [slack, discord]
 media: {allowPrivate: true, maxMB: 7}
 egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
 http: {listen: ":3210", maxBodiesMB: 5}
-limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
+limits: {concurrency: 1, queue: 0, requestsMB: 3, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ log: {level: trace, format: json}
 		Media:    config.Media{AllowPrivate: true, MaxMB: 7},
 		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
 		HTTP:     config.HTTP{Listen: ":3210", MaxBodiesMB: 5},
-		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
+		Limits:   config.Limits{Concurrency: 1, RequestsMB: 3, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
 }
@@ -143,6 +143,7 @@ func TestLoadFaults(t *testing.T) {
 		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
 		"no room for webhooks":                        {"http: {maxBodiesMB: 4}", `1: http.maxBodiesMB: expects at least 5, found 4`},
 		"no room for attachments":                     {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
+		"no room for requests":                        {"limits: {requestsMB: 0}", `1: limits.requestsMB: expects more than 0, found 0`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
 		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},

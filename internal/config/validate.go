@@ -139,6 +139,7 @@ func (v *validation) services(names []string) {
 func (v *validation) limits(l Limits) {
 	v.require(l.Concurrency >= 1, "limits.concurrency", "expects at least 1, found %d", l.Concurrency)
 	v.require(l.Queue >= 0, "limits.queue", "expects at least 0, found %d", l.Queue)
+	v.require(l.RequestsMB > 0, "limits.requestsMB", "expects more than 0, found %d", l.RequestsMB)
 	v.require(l.MaxCallLevel >= 0, "limits.maxCallLevel", "expects at least 0, found %d", l.MaxCallLevel)
 	v.require(l.StartTimeout > 0, "limits.startTimeout", "expects more than 0s, found %s", l.StartTimeout)
 	v.require(l.DrainTimeout >= 0, "limits.drainTimeout", "expects at least 0s, found %s", l.DrainTimeout)
