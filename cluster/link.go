@@ -43,6 +43,7 @@ type Options struct {
 	StreamLimit  int // bytes of a request stream; 0 means 10 MB
 
 	Concurrency  int           // requests that run at once
+	RequestBytes int64         // of all requests that run or wait; more are refused; 0 for any number
 	Queue        int           // requests that wait while that many run; more are refused with QueueIsFullError
 	DrainTimeout time.Duration // how long a stop waits for running requests
 
@@ -59,20 +60,21 @@ type Options struct {
 // Link speaks Moleculer's protocol on a NATS connection. Make one with [New], a broker on top of it
 // with [Link.NewBroker]; the broker's Start and Stop drive it. Safe for concurrent use.
 type Link struct {
-	opts       Options
-	nc         *nats.Conn
-	log        *logrus.Entry
-	prefix     string
-	instanceID string
-	catalog    *catalog
-	registry   *registry
-	pending    *pendingCalls
-	streams    *streams
-	pool       *pool
-	lane       *lane
-	unanswered atomic.Int64  // requests that were accepted
-	beat       time.Duration // between two heartbeats
-	delegates  atomic.Pointer[moleculer.BrokerDelegates]
+	opts            Options
+	nc              *nats.Conn
+	log             *logrus.Entry
+	prefix          string
+	instanceID      string
+	catalog         *catalog
+	registry        *registry
+	pending         *pendingCalls
+	streams         *streams
+	pool            *pool
+	lane            *lane
+	unanswered      atomic.Int64  // requests that were accepted
+	unansweredBytes atomic.Int64  // of their params and meta
+	beat            time.Duration // between two heartbeats
+	delegates       atomic.Pointer[moleculer.BrokerDelegates]
 
 	ctx    context.Context // of all requests; ends when the drain time is over
 	cancel context.CancelFunc

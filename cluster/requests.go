@@ -51,15 +51,16 @@ func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.
 	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
 	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
 	limit, open := int64(l.opts.Concurrency+l.opts.Queue), l.unanswered.Add(1)
+	bytes := l.unansweredBytes.Add(sizeOf(p))
 	job := func() { l.serve(ctx, cancel, p, local, stream) }
 	submit := l.pool.submit
 	if local.pace.isBrief() {
 		submit = l.lane.submit
 	}
-	if open <= limit && submit(job) {
+	if open <= limit && (l.opts.RequestBytes == 0 || bytes <= l.opts.RequestBytes) && submit(job) {
 		return
 	}
-	l.over(cancel)
+	l.over(cancel, p)
 	if l.currentPhase() >= stopping {
 		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
@@ -68,10 +69,14 @@ func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.
 }
 
 // over ends what accept began.
-func (l *Link) over(cancel context.CancelFunc) {
+func (l *Link) over(cancel context.CancelFunc, p *wire.RequestPacket) {
 	cancel()
 	l.unanswered.Add(-1)
+	l.unansweredBytes.Add(-sizeOf(p))
 }
+
+// sizeOf is how many bytes a request holds until it is answered.
+func sizeOf(p *wire.RequestPacket) int64 { return int64(len(p.Params) + len(p.Meta)) }
 
 // limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
 // wants none, as in Node.
@@ -88,7 +93,7 @@ func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (cont
 // serve runs an action and answers, now or when the result is there.
 func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	if ctx.Err() != nil { // its time was over while it waited
-		l.over(cancel)
+		l.over(cancel, p)
 		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 		return
 	}
@@ -96,14 +101,14 @@ func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.Req
 	result, err := l.run(ctx, req, local)
 	later, ok := result.(*action.Later)
 	if !ok {
-		l.over(cancel)
+		l.over(cancel, p)
 		l.finish(p, req, result, err)
 		return
 	}
 	l.pool.hold()
 	later.Then(func(result any, err error) {
 		defer l.pool.release()
-		l.over(cancel)
+		l.over(cancel, p)
 		l.finish(p, req, result, err)
 	})
 }

@@ -288,6 +288,24 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
+		b := newBench(t)
+		b.start(b.prepare(func(o *cluster.Options) { o.RequestBytes = 1000 }), service("svc", wait))
+		p := b.peer("a")
+		running := p.request("svc.wait", strings.Repeat("x", 600), nil)
+		receive(t, g.entered)
+		require.Equal(t, "QUEUE_FULL", errorOf(t, p.call("svc.wait", strings.Repeat("x", 600), nil))["type"])
+		small := p.request("svc.wait", "x", nil)
+		receive(t, g.entered)
+		g.open()
+		require.Equal(t, "done", p.answer(running)["data"])
+		require.Equal(t, "done", p.answer(small)["data"])
+		require.Equal(t, "done", p.call("svc.wait", strings.Repeat("x", 600), nil)["data"], "what is answered holds nothing")
+	})
+}
+
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()

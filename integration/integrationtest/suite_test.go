@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Crowd(m)) }
 const faultVariable = "INTEGRATIONTEST_FAULT"
 
 func TestSuite(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	t.Cleanup(client.Close)
 	p := platform(t, parrot.Definition(client))
 	if f, planted := faults[os.Getenv(faultVariable)]; planted {
@@ -45,7 +45,7 @@ func TestSuite(t *testing.T) {
 }
 
 func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	t.Cleanup(client.Close)
 	p := platform(t, parrot.Definition(client))
 	p.Definition.Platform, p.Sign = timed{p.Definition.Platform.(sound), time.Minute}, signTimed

@@ -67,8 +67,10 @@ channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c", maxMB: 256}
 services: [slack, discord]
-http: {listen: ":3210"}
-limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
+media: {allowPrivate: true, maxMB: 7}
+egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
+http: {listen: ":3210", maxBodiesMB: 5}
+limits: {concurrency: 1, queue: 0, requestsMB: 3, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
 	require.NoError(t, err)
@@ -84,8 +86,10 @@ log: {level: trace, format: json}
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c", MaxMB: 256},
 		Services: []string{"slack", "discord"},
-		HTTP:     config.HTTP{Listen: ":3210"},
-		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
+		Media:    config.Media{AllowPrivate: true, MaxMB: 7},
+		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
+		HTTP:     config.HTTP{Listen: ":3210", MaxBodiesMB: 5},
+		Limits:   config.Limits{Concurrency: 1, RequestsMB: 3, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
 }
@@ -158,6 +162,10 @@ func TestLoadFaults(t *testing.T) {
 		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
 		"a listener without a port":                   {"http: {listen: 127.0.0.1}", `1: http.listen: expects host:port, found "127.0.0.1"`},
 		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
+		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
+		"no room for webhooks":                        {"http: {maxBodiesMB: 4}", `1: http.maxBodiesMB: expects at least 5, found 4`},
+		"no room for attachments":                     {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
+		"no room for requests":                        {"limits: {requestsMB: 0}", `1: limits.requestsMB: expects more than 0, found 0`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
 		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},
@@ -249,22 +257,6 @@ func TestDefaultNamespaceOfEvents(t *testing.T) {
 			t.Setenv("NAMESPACE", c.env)
 			require.Equal(t, c.want, config.Default().Events.Namespace)
 		})
-	}
-}
-
-func TestRedactURL(t *testing.T) {
-	cases := map[string]struct{ raw, want string }{
-		"without credentials":             {"nats://h:4222", "nats://h:4222"},
-		"user and password":               {"nats://u:p@h:4222", "nats://[redacted]@h:4222"},
-		"a token":                         {"tls://t@h", "tls://[redacted]@h"},
-		"a password with unescaped signs": {"nats://u:p@/?#w@h", "nats://[redacted]@h"},
-		"credentials without a scheme":    {"u:p@h", "[redacted]@h"},
-		"several URLs in one":             {"nats://u:p@a,nats://u:p@b", "nats://[redacted]@b"},
-		"an at sign ahead of the scheme":  {"a@b://h", "a@b://h"},
-		"empty":                           {"", ""},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, config.RedactURL(c.raw)) })
 	}
 }
 

@@ -60,11 +60,11 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
 			},
 			{
-				In: integration.InSettings, Name: fieldCDNBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldCDNBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
 			},
 			{

@@ -49,7 +49,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of another Web API, such as that of GovSlack; without it " + defaultAPIBase,
 			},
 			{

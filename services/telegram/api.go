@@ -26,7 +26,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	base := cmp.Or(settings[fieldAPIBase], defaultAPIBase)
-	return api{client: p.client, base: strings.TrimRight(base, "/"), token: credentials[fieldToken]}
+	return api{client: p.client.For(settings), base: strings.TrimRight(base, "/"), token: credentials[fieldToken]}
 }
 
 func (a api) methodURL(method string) string { return a.base + "/bot" + a.token + "/" + method }

@@ -44,7 +44,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
 		},

@@ -75,7 +75,7 @@ func fields() []integration.Field {
 			Help: "a word of your own, given to the app's dashboard with the webhook's URL: WhatsApp > Configuration",
 		},
 		{
-			In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+			In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 			Help: "the http(s) root of another Graph API, such as a proxy of your own; without it " + meta.DefaultBase,
 		},
 		{
@@ -132,7 +132,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	g := &meta.Graph{
-		Client: p.client, Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
+		Client: p.client.For(settings), Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
 		Token: credentials[fieldAccessToken], Codes: codes,
 	}
 	if settings[fieldCallProof] == on {
