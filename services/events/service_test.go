@@ -288,7 +288,7 @@ func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
 	if e, ok := errors.AsType[*action.Error](err); ok {
 		require.False(t, e.Retryable, "retrying would replay the first ones again")
 	}
-	require.EqualValues(t, 12, b.stored(name))
+	require.Equal(t, 12, b.stored(name))
 }
 
 // stored is how many events of a name there are.
