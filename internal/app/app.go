@@ -5,6 +5,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -23,6 +25,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/filelock"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -49,6 +52,7 @@ type Node struct {
 	config   *config.Config
 	log      *logrus.Entry
 	client   *httpapi.Client
+	storage  *filelock.Lock // of the folder of embedded
 	embedded *server.Server
 	nc       *nats.Conn
 	link     *cluster.Link
@@ -84,6 +88,10 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		return err
 	}
 	if c.NATS.Embedded {
+		// Two servers would write over each other's streams.
+		if n.storage, err = filelock.Acquire(filepath.Clean(c.NATS.StoreDir)+"-lock", "node "+c.NodeID()); err != nil {
+			return fmt.Errorf("nats.storeDir: %w", err)
+		}
 		if n.embedded, err = startEmbedded(ctx, c, n.log); err != nil {
 			return err
 		}
@@ -232,6 +240,11 @@ func (n *Node) Stop() {
 	if n.embedded != nil {
 		n.embedded.Shutdown()
 		n.embedded.WaitForShutdown()
+	}
+	if n.storage != nil {
+		if err := n.storage.Release(); err != nil {
+			n.log.WithError(err).Warn("the folder of the embedded server was not given up cleanly")
+		}
 	}
 	n.client.Close()
 }

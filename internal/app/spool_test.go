@@ -70,3 +70,21 @@ func TestASpoolThatCannotBeMadeIsUnhealthyFromTheStart(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode, "webhooks are taken in")
 }
+
+func TestTwoNodesDoNotShareTheFolderOfAnEmbeddedServer(t *testing.T) {
+	first := settings(t)
+	first.Node.ID = "first"
+	second := *first
+	second.Node.ID = "second"
+	second.Events.Spool.Path = ""
+	log, secrets := logrus.New(), &redact.Secrets{}
+	app.ConfigureLog(log, t.Output(), config.Log{Level: "error"}, secrets)
+	n, err := app.Start(t.Context(), first, app.Offer{}, log, secrets)
+	require.NoError(t, err)
+	_, err = app.Start(t.Context(), &second, app.Offer{}, log, secrets)
+	require.ErrorContains(t, err, "nats.storeDir: "+first.NATS.StoreDir+"-lock is held by node first (process ")
+	n.Stop()
+	n, err = app.Start(t.Context(), &second, app.Offer{}, log, secrets)
+	require.NoError(t, err, "it is free again")
+	n.Stop()
+}
