@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/internal/filelock"
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -64,6 +66,7 @@ type Node struct {
 	log       *logrus.Entry
 	guard     *egress.Guard
 	client    *httpapi.Client
+	storage   *filelock.Lock // of the folder of embedded
 	embedded  *server.Server
 	nc        *nats.Conn
 	link      *cluster.Link
@@ -121,6 +124,10 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		return err
 	}
 	if c.NATS.Embedded {
+		// Two servers would write over each other's streams.
+		if n.storage, err = filelock.Acquire(filepath.Clean(c.NATS.StoreDir)+"-lock", "node "+c.NodeID()); err != nil {
+			return fmt.Errorf("nats.storeDir: %w", err)
+		}
 		if n.embedded, err = startEmbedded(ctx, c, n.log); err != nil {
 			return err
 		}
@@ -300,6 +307,11 @@ func (n *Node) Stop() {
 	if n.embedded != nil {
 		n.embedded.Shutdown()
 		n.embedded.WaitForShutdown()
+	}
+	if n.storage != nil {
+		if err := n.storage.Release(); err != nil {
+			n.log.WithError(err).Warn("the folder of the embedded server was not given up cleanly")
+		}
 	}
 	n.client.Close()
 }

@@ -114,8 +114,8 @@ type DeadLetters struct {
 // Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms
 // that do not send a webhook again.
 type Spool struct {
-	// Path is that of the file, made when it is needed; one for each node. "" has none: events that JetStream does not
-	// take are lost, or their webhook refused. Default data/spool.db.
+	// Path is that of the file, made when the node starts; one for each node, locked by a file beside it. "" has none:
+	// events that JetStream does not take are lost, or their webhook refused. Default data/spool.db.
 	Path string `yaml:"path"`
 	// MaxMB bounds the events that wait, in MB; more are refused. Default 256.
 	MaxMB int `yaml:"maxMB"`

@@ -148,7 +148,8 @@ func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definiti
 	c := config.Default()
 	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
-	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "switchboard.db"))
+	dir := t.TempDir()
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Services = nil
 	for _, def := range platforms {

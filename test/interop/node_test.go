@@ -54,7 +54,7 @@ func startNode(t *testing.T, natsURL string, prefix *string) *node {
 	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
 	c.Events.Prefix = prefix
-	c.Channels.DSN = config.URL(filepath.Join(dir, "switchboard.db"))
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Media.AllowPrivate = true // callers set addresses of this machine, where the platforms' stand-ins are
 
