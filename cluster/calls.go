@@ -36,6 +36,15 @@ func (c *caller) WaitForServices(ctx context.Context, names ...string) error {
 	return (*Link)(c).WaitForServices(ctx, names...)
 }
 
+// NodesOf lists the other nodes that serve an action, none where this one does.
+func (c *caller) NodesOf(action string) []string {
+	l := (*Link)(c)
+	if _, own := l.catalog.action(action); own {
+		return nil
+	}
+	return l.registry.nodesOf(action)
+}
+
 // Call implements action.Cluster.
 func (c *caller) Call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
 	return (*Link)(c).call(ctx, parent, name, params, opts)

@@ -377,6 +377,16 @@ func (r *registry) pick(name, nodeID, tried string) (string, error) {
 	}
 }
 
+// nodesOf lists the nodes that serve an action.
+func (r *registry) nodesOf(name string) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e, ok := r.actions[name]; ok {
+		return slices.Clone(e.nodes)
+	}
+	return nil
+}
+
 // policy is what the action's definition asks of callers.
 func (r *registry) policy(name string) callPolicy {
 	r.mu.RLock()
