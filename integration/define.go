@@ -62,6 +62,7 @@ type platformService struct {
 	arrivals sequencer // of webhooks, by channel
 	talks    sequencer // of webhooks whose messages are claimed, by conversation
 	traffic  traffic
+	refusals refusals
 	now      func() time.Time
 	actions  map[string]action.Spec
 
@@ -118,6 +119,8 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
+	p.refusals.log, p.traffic.log = p.log, p.log
+	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
 }
 
