@@ -1,5 +1,7 @@
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CONFIG ?= config.yaml
+# A tag where there is one, else the commit; -dirty where files are changed.
+VERSION ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null | sed 's/^[0-9a-f]/dev-&/')
 
 .PHONY: help
 help: ## List the targets
@@ -15,7 +17,7 @@ demo: build ## Show the main job from end to end: webhook in, event, answer out,
 
 .PHONY: build
 build: ## Build bin/switchboard
-	go build -trimpath -o bin/switchboard ./cmd/node
+	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need

@@ -22,14 +22,16 @@ type NATSOptions struct {
 	Namespace string
 	// Replicas is how many servers keep a bucket that is created here; 0 means 1.
 	Replicas int
+	// MaxBytes bounds a bucket that is created here, in bytes; 0 sets no bound. An account may ask for one.
+	MaxBytes int64
 	// Timeout is how long the store is asked for an answer; 0 means 5 s.
 	Timeout time.Duration
 	// Now is the clock, which must agree with the servers'; nil means time.Now.
 	Now func() time.Time
 }
 
-// NATS keeps claims in a key-value bucket of JetStream, on nats-server 2.11 or later. The bucket is
-// created when it is needed.
+// NATS keeps claims in a key-value bucket of JetStream, on nats-server 2.11 or later; see [ErrOldServer]. The
+// bucket is created when it is needed.
 type NATS struct{ core }
 
 const (
@@ -57,7 +59,7 @@ func NewNATS(nc *nats.Conn, opts NATSOptions) (*NATS, error) {
 	}
 	bucket := Bucket(opts.Namespace)
 	return &NATS{newCore(&natsStore{
-		js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts.Replicas), now: clock(opts.Now),
+		js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts), now: clock(opts.Now),
 	}, opts.Timeout, opts.Now)}, nil
 }
 
@@ -84,9 +86,9 @@ func Bucket(namespace string) string {
 // bucketConfig is the stream of a key-value bucket, as nats.go makes it, but for three things. Expired
 // keys leave no markers: nobody watches, and a claim would have to be made on top of them. And it is
 // read at its leader only: other replicas may not know the latest claims yet. See find for the third.
-func bucketConfig(bucket string, replicas int) jetstream.StreamConfig {
+func bucketConfig(bucket string, opts NATSOptions) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(replicas, 1),
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1), MaxBytes: opts.MaxBytes,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
 	}
 }
@@ -194,19 +196,17 @@ func (n *natsStore) open(ctx context.Context) (jetstream.Stream, error) {
 func (n *natsStore) find(ctx context.Context) (jetstream.Stream, error) {
 	bucket, err := n.js.Stream(ctx, n.config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		config := n.config
-		// Revisions must not come again in a bucket that takes the place of another: whoever has a claim from
-		// before would have that of somebody else.
-		config.FirstSeq = uint64(time.Now().UnixMicro())
-		bucket, err = n.js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster, or still is at it
-			bucket, err = n.js.Stream(ctx, n.config.Name)
-		}
+		bucket, err = n.create(ctx)
 	}
 	if errors.Is(err, nats.ErrNoResponders) {
 		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
 	}
-	if err != nil {
+	switch api, ok := errors.AsType[*jetstream.APIError](err); {
+	case ok && api.ErrorCode == maxBytesRequired:
+		return nil, refusal{fmt.Errorf("create the bucket %s: %w: %w", n.config.Name, ErrMaxBytesRequired, err)}
+	case errors.Is(err, ErrOldServer):
+		return nil, refusal{fmt.Errorf("create the bucket %s: %w", n.config.Name, err)}
+	case err != nil:
 		// Even "not found" and "no suitable peers" pass, in a cluster that is starting.
 		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
 	}
@@ -215,6 +215,36 @@ func (n *natsStore) find(ctx context.Context) (jetstream.Stream, error) {
 	}
 	n.bucket.Store(&bucket)
 	return bucket, nil
+}
+
+// messageTTLs is the level of JetStream's API from which messages may have a TTL of their own: nats-server 2.11.
+const messageTTLs = 1
+
+// maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
+const maxBytesRequired = 10113
+
+// create makes the bucket. An older server would make one without the TTLs, as it skips settings that it does not
+// know, so it is asked first what it can do.
+func (n *natsStore) create(ctx context.Context) (jetstream.Stream, error) {
+	account, err := n.js.AccountInfo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
+	}
+	if account.API.Level < messageTTLs {
+		return nil, ErrOldServer
+	}
+	config := n.config
+	// Revisions must not come again in a bucket that takes the place of another: whoever has a claim from
+	// before would have that of somebody else.
+	config.FirstSeq = uint64(time.Now().UnixMicro())
+	bucket, err := n.js.CreateStream(ctx, config)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster, or still is at it
+		return n.js.Stream(ctx, n.config.Name)
+	}
+	if err == nil && !bucket.CachedInfo().Config.AllowMsgTTL { // made by an older server of the same cluster
+		return nil, errors.Join(ErrOldServer, n.js.DeleteStream(ctx, n.config.Name))
+	}
+	return bucket, err
 }
 
 func (n *natsStore) check(ctx context.Context) error {

@@ -2,6 +2,8 @@ package claims_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -171,4 +173,51 @@ func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	list, err := store.Claim(ctx, terms, "k")
 	requireFault(t, err, false, "deadline exceeded")
 	require.Equal(t, claims.Unknown, list[0].State)
+}
+
+func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, testserver.OldestNATS(t).URL())
+	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
+	for range 2 {
+		err := store.Check(t.Context())
+		requireFault(t, err, true, "nats-server 2.11")
+		require.ErrorIs(t, err, claims.ErrOldServer)
+	}
+	_, err := store.Claim(t.Context(), terms, "k")
+	require.ErrorIs(t, err, claims.ErrOldServer)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	account, err := js.AccountInfo(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, account.Streams)
+}
+
+func TestABucketHasABoundWhereTheAccountWantsOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "nats.conf")
+	require.NoError(t, os.WriteFile(file, []byte(`
+		listen: "127.0.0.1:-1"
+		jetstream: {store_dir: "`+dir+`"}
+		accounts: {APP: {
+			users: [{user: node, password: secret}]
+			jetstream: {max_file: 100M, max_bytes_required: true}
+		}}`), 0o600))
+	opts, err := server.ProcessConfigFile(file)
+	require.NoError(t, err)
+	opts.NoSigs, opts.NoLog = true, true
+	s, err := server.NewServer(opts)
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(s.WaitForShutdown)
+	t.Cleanup(s.Shutdown)
+	require.True(t, s.ReadyForConnections(patience))
+	nc := connect(t, "nats://node:secret@"+s.Addr().String())
+
+	err = newNATS(t, nc, claims.NATSOptions{}).Check(t.Context())
+	requireFault(t, err, true, "wants max_bytes")
+	require.ErrorIs(t, err, claims.ErrMaxBytesRequired)
+	requireState(t, claims.Mine, newNATS(t, nc, claims.NATSOptions{MaxBytes: 1 << 20}), "k")
+	require.EqualValues(t, 1<<20, stream(t, nc, "").CachedInfo().Config.MaxBytes)
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,6 +190,9 @@ func (l *Link) WaitFor(ctx context.Context, name string) error {
 		return ok || l.registry.knows(name)
 	})
 }
+
+// NodeIDs lists the other nodes of the cluster that are known to be there, in order.
+func (l *Link) NodeIDs() []string { return slices.Sorted(maps.Keys(l.registry.present())) }
 
 // WaitForServices waits until each of the services, named by their full names, is on some node.
 func (l *Link) WaitForServices(ctx context.Context, names ...string) error {

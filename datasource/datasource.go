@@ -26,7 +26,8 @@ type Definition struct {
 	// The instance is closed by its method Close(context.Context) error, Close() error or Close(), and
 	// checked by Check (see [Checker]), Ping or PingContext, where it has one of these.
 	Open func(ctx context.Context) (any, error)
-	// Timeout bounds opening, with all repetitions and migrations. Zero means 30 s.
+	// Timeout bounds opening, with all repetitions and migrations. Zero leaves it to the deadline of the
+	// context that the set is opened with, and means 30 s where that has none.
 	Timeout time.Duration
 
 	invalid error // what is wrong with the options

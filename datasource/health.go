@@ -23,6 +23,7 @@ type Health struct {
 	Name      string `json:"name"`
 	Status    string `json:"status"`            // Healthy or Unhealthy
 	Message   string `json:"message,omitempty"` // why it is unhealthy
+	Type      string `json:"type,omitempty"`    // of the error that says so, such as DATASOURCE_UNAVAILABLE
 	LatencyMs int64  `json:"latencyMs"`         // how long the check took
 }
 
@@ -94,7 +95,7 @@ func (e *entry) finding(start time.Time, err error) finding {
 	if err != nil {
 		h.Status, h.Message = Unhealthy, "its check failed; the node's log says why"
 		if m := moleculer(err); m != nil {
-			h.Message = m.Message
+			h.Message, h.Type = m.Message, m.Type
 		}
 	}
 	return finding{Health: h, err: err}

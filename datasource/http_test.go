@@ -120,9 +120,7 @@ func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, tc.within)
 				defer cancel()
 			}
-			start := time.Now()
-			err := client.PostJSON(ctx, "u?token="+canary, canary, nil)
-			require.Less(t, time.Since(start), slack)
+			err := client.PostJSON(ctx, "u?token="+canary, canary, nil) // what hangs does so until the client leaves
 			e := action.AsError(err, "a.b", "n")
 			require.Equal(t, []any{true, datasource.TypeUnavailable}, []any{e.Retryable, e.Type})
 			require.NotContains(t, err.Error()+e.Error(), canary)

@@ -20,6 +20,8 @@ const (
 	// The pauses between attempts to open a datasource double from the first to the longest.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
+	// waitLog is the time between two log lines about a datasource that is waited for.
+	waitLog = 5 * time.Second
 )
 
 // Set is the datasources of a service. Safe for concurrent use.
@@ -97,8 +99,10 @@ func (s *Set) Open(ctx context.Context) error {
 }
 
 func (s *Set) open(ctx context.Context, e *entry) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(e.Timeout, openTimeout))
+	ctx, cancel := withOpenTimeout(ctx, e.Timeout)
 	defer cancel()
+	var last atomic.Pointer[error] // why the last attempt failed
+	defer s.sayWhatIsWaitedFor(ctx, e.Name, &last)()
 	var reason error // of the last attempt that was not cut short
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		instance, err := e.Open(s.Context(ctx))
@@ -108,6 +112,7 @@ func (s *Set) open(ctx context.Context, e *entry) error {
 		}
 		if reason == nil || ctx.Err() == nil {
 			reason = err
+			last.Store(&err)
 		}
 		if !mayPass(reason) {
 			return reason
@@ -117,10 +122,41 @@ func (s *Set) open(ctx context.Context, e *entry) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; no longer waited for: %w", reason, ctx.Err())
+			return fmt.Errorf("%w; no longer waited for: %w", reason, context.Cause(ctx))
 		case <-time.After(pause):
 		}
 	}
+}
+
+// withOpenTimeout bounds an opening: by its own timeout, else by the deadline of ctx, else by openTimeout.
+func withOpenTimeout(ctx context.Context, own time.Duration) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded && own == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, cmp.Or(own, openTimeout))
+}
+
+// sayWhatIsWaitedFor logs every few seconds that a datasource is not open yet, until stop is called.
+func (s *Set) sayWhatIsWaitedFor(ctx context.Context, name string, last *atomic.Pointer[error]) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var saying sync.WaitGroup
+	saying.Go(func() {
+		ticker := time.NewTicker(waitLog)
+		defer ticker.Stop()
+		for began := time.Now(); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-ticker.C:
+				entry := s.log.WithField("datasource", name)
+				if err := last.Load(); err != nil {
+					entry = entry.WithError(*err)
+				}
+				entry.Warnf("still waiting for a datasource, since %s", now.Sub(began).Round(time.Second))
+			}
+		}
+	})
+	return func() { cancel(); saying.Wait() }
 }
 
 // Close closes the datasources in reverse order, each within 10 s. Those who use them should be done

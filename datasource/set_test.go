@@ -162,6 +162,44 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	})
 }
 
+func TestOpeningWaitsForAsLongAsItsContextAllows(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []time.Duration{5 * time.Second, 60 * time.Second} { // less and more than the default of 30 s
+		synctest.Test(t, func(t *testing.T) {
+			set, _ := newSet(t, failing("db", io.ErrUnexpectedEOF))
+			over := errors.New("the start took too long")
+			ctx, cancel := context.WithTimeoutCause(t.Context(), limit, over)
+			defer cancel()
+			start := time.Now()
+			err := set.Open(ctx)
+			require.Equal(t, limit, time.Since(start))
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.ErrorIs(t, err, over, "the limit is named")
+		})
+	}
+}
+
+func TestWhatIsWaitedForIsLoggedEveryFewSeconds(t *testing.T) {
+	t.Parallel()
+	for name, attempt := range map[string]func(context.Context) error{
+		"a server that refuses": func(context.Context) error { return io.ErrUnexpectedEOF },
+		"a server that hangs":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				set, logs := newSet(t, datasource.New("db", func(ctx context.Context) (any, error) { return nil, attempt(ctx) }))
+				ctx, cancel := context.WithTimeout(t.Context(), 16*time.Second)
+				defer cancel()
+				require.Error(t, set.Open(ctx))
+				for _, line := range []string{"since 5s db", "since 10s db", "since 15s db"} {
+					require.Contains(t, messages(logs), "still waiting for a datasource, "+line)
+				}
+			})
+		})
+	}
+}
+
 func TestClosingGivesUpOnWhatHangsAndClosesTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -59,9 +61,13 @@ const sqliteConnections = 8
 // OpenSQLite opens the file at path, and creates it where missing, its folder too; only their owner
 // may read them. Several processes may use it at once: a transaction takes the write lock at its
 // begin, and waits for it for 5 s. What was committed survives a loss of power. Further pragmas, such as
-// "secure_delete(ON)", hold for each connection.
+// "secure_delete(ON)", hold for each connection. One that begins with "journal_mode" takes the place of the write-ahead log.
 func OpenSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
-	return openSQLite(ctx, path, append([]string{fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...)...)
+	usual := []string{fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()), "synchronous(FULL)"}
+	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "journal_mode") }) {
+		usual = append(usual, "journal_mode(WAL)")
+	}
+	return openSQLite(ctx, path, append(usual, pragmas...)...)
 }
 
 func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {

@@ -2,9 +2,11 @@
 package docs_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +23,10 @@ var (
 func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 	page, err := os.ReadFile("parity.md")
 	require.NoError(t, err)
+	page, _, _ = bytes.Cut(page, []byte("## How they differ"))
 	found := row.FindAllSubmatch(page, -1)
 	headings := strings.Count(string(page), "| SDK |")
-	require.Len(t, rows.FindAll(page, -1), len(found)+headings, "a row names no test")
+	require.Equal(t, len(found)+headings, len(rows.FindAll(page, -1)), "a row names no test")
 	var missing []string
 	tests := map[string]string{} // source of the tests of a folder
 	for _, match := range found {
@@ -42,6 +45,22 @@ func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 		}
 	}
 	require.Empty(t, missing)
+}
+
+func TestEveryDifferenceFromTheSDKIsListedAsItIsTested(t *testing.T) {
+	page, err := os.ReadFile("parity.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(page), "## How they differ")
+	var listed, tested []string
+	for _, match := range regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+ \| [^|]+ \|$`).FindAllStringSubmatch(table, -1) {
+		listed = append(listed, match[1])
+	}
+	source, err := os.ReadFile("../test/interop/sdk_differences_test.go")
+	require.NoError(t, err)
+	for _, match := range regexp.MustCompile(`\{(?:name: )?"([^"]+)", (?:at: )?at\(`).FindAllStringSubmatch(string(source), -1) {
+		tested = append(tested, match[1])
+	}
+	require.Equal(t, tested, slices.DeleteFunc(listed, func(name string) bool { return name == "difference" || name == "---" }))
 }
 
 func TestLinksLeadSomewhere(t *testing.T) {

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,10 @@ func (r *Record) OriginalGroup() string { return r.Get(headerOriginalGroup) }
 // Failure is told of by [Record.OriginalSubject].
 func (r *Record) Failure() string {
 	text := r.Get("x-error-message")
-	if typ := r.Get("x-error-type"); typ != "" {
+	if text == "" {
+		text = r.Get("x-error-name")
+	}
+	if typ := cmp.Or(r.Get("x-error-type"), r.Get("x-error-code")); typ != "" {
 		text = strings.TrimSpace(text + " (" + typ + ")")
 	}
 	return text
@@ -57,21 +61,34 @@ func (r *Record) Failure() string {
 type Query struct {
 	Since, Until time.Time
 	After        uint64   // a sequence: only later ones
-	Sequences    []uint64 // only these
+	Through      uint64   // a sequence: none later
+	Sequences    []uint64 // only these, in this order, each once
 	MessageIDs   []string // only those of these ids
-	Limit        int      // at most so many; zero is no limit
 	// Match has the last word. It is called for what all the rest has chosen.
 	Match func(*Record) bool
+
+	Limit int       // at most so many; zero is no limit
+	Bytes int       // no more once so many bytes have been chosen, with their headers; zero is no limit
+	By    time.Time // no more from then on; zero is no limit
 }
 
-func (q Query) matches(r *Record) bool {
+func (q *Query) matches(r *Record) bool {
 	switch {
-	case r.Time.Before(q.Since), !q.Until.IsZero() && r.Time.After(q.Until):
+	case r.Time.Before(q.Since), !q.Until.IsZero() && r.Time.After(q.Until), q.Through > 0 && r.Sequence > q.Through:
 		return false
 	case len(q.MessageIDs) > 0 && !slices.Contains(q.MessageIDs, r.MessageID()) && !slices.Contains(q.MessageIDs, r.Get(jetstream.MsgIDHeader)):
 		return false
 	}
 	return q.Match == nil || q.Match(r)
+}
+
+// Progress says how far something got that is done to the events of a query.
+type Progress struct {
+	Count   int    // events that it was done to
+	Last    uint64 // sequence of the last of them; zero without any
+	Through uint64 // the last sequence of the stream when it began; zero where single sequences were asked for
+	// More says that it ended at one of the query's limits: there may be more events, after Last and up to Through.
+	More bool
 }
 
 // Summary counts stored events.
@@ -104,29 +121,80 @@ func (a *Archive) Subject(name string) string { return a.p.Subject(name) }
 // Each calls do for the events of a name that a query chooses, in their order, until do returns an error.
 // Those that come meanwhile are left.
 func (a *Archive) Each(ctx context.Context, name string, q Query, do func(*Record) error) error {
+	_, err := a.each(ctx, name, q, func(r *Record) (bool, error) { return true, do(r) })
+	return err
+}
+
+// visit is a walk through the events of a query.
+type visit struct {
+	query Query
+	do    func(*Record) (done bool, err error)
+	found int
+	bytes int
+	Progress
+}
+
+// full says whether the walk has reached a limit, before another event.
+func (v *visit) full() bool {
+	q := &v.query
+	v.More = q.Limit > 0 && v.found >= q.Limit || q.Bytes > 0 && v.bytes >= q.Bytes || !q.By.IsZero() && !time.Now().Before(q.By)
+	return v.More
+}
+
+func (v *visit) event(r *Record) error {
+	if !v.query.matches(r) {
+		return nil
+	}
+	v.found++
+	v.bytes += r.size()
+	done, err := v.do(r)
+	if err == nil && done {
+		v.Count++
+		v.Last = r.Sequence
+	}
+	return err
+}
+
+func (r *Record) size() int {
+	n := len(r.Payload)
+	for key, values := range r.Header {
+		for _, value := range values {
+			n += len(key) + len(value)
+		}
+	}
+	return n
+}
+
+// each is Each, where do says whether it has done something to an event.
+func (a *Archive) each(ctx context.Context, name string, q Query, do func(*Record) (done bool, err error)) (Progress, error) {
 	subject := a.p.Subject(name)
 	stream, err := a.stream(ctx, subject)
 	if err != nil || stream == nil {
-		return err
+		return Progress{}, err
 	}
-	found := 0
-	visit := func(r *Record) error {
-		if q.Limit > 0 && found >= q.Limit || !q.matches(r) {
-			return nil
-		}
-		found++
-		return do(r)
-	}
+	v := &visit{query: q, do: do}
 	if len(q.Sequences) > 0 {
-		return a.eachOf(ctx, stream, subject, q.Sequences, visit)
+		err = a.eachOf(ctx, stream, subject, v)
+	} else {
+		err = a.eachFrom(ctx, stream, subject, v)
 	}
+	return v.Progress, err
+}
+
+// eachFrom visits events in their order, up to the last one that is there now.
+func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject string, v *visit) (err error) {
+	q := &v.query
 	seq, last := q.After+1, stream.CachedInfo().State.LastSeq
+	if q.Through > 0 {
+		last = min(last, q.Through)
+	}
+	v.Through = last
 	if !q.Since.IsZero() {
 		if seq, err = a.firstSince(ctx, stream, subject, seq, last, q.Since); err != nil {
 			return err
 		}
 	}
-	for seq <= last && (q.Limit == 0 || found < q.Limit) {
+	for seq <= last {
 		r, err := a.next(ctx, stream, subject, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
@@ -134,10 +202,10 @@ func (a *Archive) Each(ctx context.Context, name string, q Query, do func(*Recor
 		if err != nil {
 			return err
 		}
-		if r.Sequence > last || !q.Until.IsZero() && r.Time.After(q.Until) {
+		if r.Sequence > last || !q.Until.IsZero() && r.Time.After(q.Until) || v.full() {
 			return nil
 		}
-		if err := visit(r); err != nil {
+		if err := v.event(r); err != nil {
 			return err
 		}
 		seq = r.Sequence + 1
@@ -145,9 +213,14 @@ func (a *Archive) Each(ctx context.Context, name string, q Query, do func(*Recor
 	return nil
 }
 
-// eachOf visits single events; what is not there is left.
-func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject string, sequences []uint64, visit func(*Record) error) error {
-	for _, seq := range sequences {
+// eachOf visits single events, each once; what is not there is left.
+func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject string, v *visit) error {
+	seen := make(map[uint64]bool, len(v.query.Sequences))
+	for _, seq := range v.query.Sequences {
+		if seen[seq] {
+			continue
+		}
+		seen[seq] = true
 		r, err := a.next(ctx, stream, subject, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && r.Sequence != seq {
 			continue
@@ -155,7 +228,10 @@ func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject s
 		if err != nil {
 			return err
 		}
-		if err := visit(r); err != nil {
+		if v.full() {
+			return nil
+		}
+		if err := v.event(r); err != nil {
 			return err
 		}
 	}
@@ -241,26 +317,23 @@ func (a *Archive) Summarize(ctx context.Context, name string) (Summary, error) {
 
 // EachDead is Each for dead letters: what else may be in the queue is left.
 func (a *Archive) EachDead(ctx context.Context, queue string, q Query, do func(*Record) error) error {
-	match := q.Match
-	q.Match = func(r *Record) bool { return r.OriginalSubject() != "" && (match == nil || match(r)) }
-	return a.Each(ctx, queue, q, do)
+	return a.Each(ctx, queue, dead(q), do)
 }
 
-// Replay publishes stored events again, and counts them. Each goes where it was, with its headers but those
-// of the server, and with a message id of its own: under the old one the stream would take it for a
+func dead(q Query) Query {
+	match := q.Match
+	q.Match = func(r *Record) bool { return r.OriginalSubject() != "" && (match == nil || match(r)) }
+	return q
+}
+
+// Replay publishes stored events again, and says how far it got, also with an error. Each goes where it was, with its
+// headers but those of the server, and with a message id of its own: under the old one the stream would take it for a
 // repetition and not store it, if its duplicate window is still open. x-replayed-from and x-replayed-at mark
 // it.
-func (a *Archive) Replay(ctx context.Context, name string, q Query) (int, error) {
-	count := 0
-	err := a.Each(ctx, name, q, func(r *Record) error {
-		header := replayed(r)
-		if err := a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), header, r.Payload); err != nil {
-			return err
-		}
-		count++
-		return nil
+func (a *Archive) Replay(ctx context.Context, name string, q Query) (Progress, error) {
+	return a.each(ctx, name, q, func(r *Record) (bool, error) {
+		return true, a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), replayed(r), r.Payload)
 	})
-	return count, err
 }
 
 func replayed(r *Record) map[string][]string {
@@ -274,14 +347,14 @@ func replayed(r *Record) map[string][]string {
 // ErrNotReplayable says that a dead letter is the record of an event, without its content.
 var ErrNotReplayable = errors.New("this dead letter only tells of an event that could not be stored: there is nothing to replay")
 
-// Revive replays dead letters of a queue and takes them off it, and counts them. Each goes back to where it
+// Revive replays dead letters of a queue and takes them off it, and says how far it got, also with an error. Each goes back to where it
 // was, as it was: without what tells of its error. Groups on Go nodes other than the one that gave it up leave
 // it aside; those on Node nodes get to see it again. A dead letter is off the queue only after the event is
 // stored; trying again what was interrupted between the two doubles nothing inside the duplicate window. Those that
 // cannot be replayed stay, and are told of in the error.
-func (a *Archive) Revive(ctx context.Context, queue string, q Query) (int, error) {
+func (a *Archive) Revive(ctx context.Context, queue string, q Query) (Progress, error) {
 	var faults []error
-	count, err := a.takeOff(ctx, queue, q, func(r *Record) (bool, error) {
+	progress, err := a.takeOff(ctx, queue, q, func(r *Record) (bool, error) {
 		subject, err := r.target()
 		if err != nil {
 			faults = append(faults, fmt.Errorf("dead letter %d: %w", r.Sequence, err))
@@ -297,7 +370,7 @@ func (a *Archive) Revive(ctx context.Context, queue string, q Query) (int, error
 		id := fmt.Sprintf("replay:%s:%d:%d", r.Stream, r.Sequence, r.Time.UnixNano())
 		return true, a.p.store(ctx, a.p.route(subject), id, header, r.Payload)
 	})
-	return count, errors.Join(append(faults, err)...)
+	return progress, errors.Join(append(faults, err)...)
 }
 
 // target is where a dead letter goes back to.
@@ -312,29 +385,26 @@ func (r *Record) target() (string, error) {
 	return subject, nil
 }
 
-// Drop deletes dead letters of a queue for good, and counts them.
-func (a *Archive) Drop(ctx context.Context, queue string, q Query) (int, error) {
+// Drop deletes dead letters of a queue for good, and says how far it got, also with an error.
+func (a *Archive) Drop(ctx context.Context, queue string, q Query) (Progress, error) {
 	return a.takeOff(ctx, queue, q, func(*Record) (bool, error) { return true, nil })
 }
 
 // takeOff deletes dead letters, each as soon as first has said that it may go.
-func (a *Archive) takeOff(ctx context.Context, queue string, q Query, first func(*Record) (bool, error)) (int, error) {
+func (a *Archive) takeOff(ctx context.Context, queue string, q Query, first func(*Record) (bool, error)) (Progress, error) {
 	stream, err := a.stream(ctx, a.p.Subject(queue))
 	if err != nil || stream == nil {
-		return 0, err
+		return Progress{}, err
 	}
-	count := 0
-	err = a.EachDead(ctx, queue, q, func(r *Record) error {
+	return a.each(ctx, queue, dead(q), func(r *Record) (bool, error) {
 		if ok, err := first(r); err != nil || !ok {
-			return err
+			return false, err
 		}
 		if err := stream.DeleteMsg(ctx, r.Sequence); err != nil {
-			return fmt.Errorf("take dead letter %d off the queue: %w", r.Sequence, err)
+			return false, fmt.Errorf("take dead letter %d off the queue: %w", r.Sequence, err)
 		}
-		count++
-		return nil
+		return true, nil
 	})
-	return count, err
 }
 
 // Tail calls show for the events of these names as they come, and first for those since a moment, until ctx

@@ -60,6 +60,12 @@ func TestStoredEventsAreChosen(t *testing.T) {
 		"between two":                {events.Query{Since: times[2], Until: times[5]}, []string{"2", "3", "5"}},
 		"after a sequence":           {events.Query{After: 14}, []string{"7", "8"}},
 		"some of them":               {events.Query{Sequences: []uint64{4, 2, 10, 3, 99}}, []string{"1", "0"}},
+		"each once":                  {events.Query{Sequences: []uint64{4, 4, 2, 4, 2}}, []string{"1", "0"}},
+		"up to a sequence":           {events.Query{After: 4, Through: 8}, []string{"2", "3"}},
+		"only so many bytes":         {events.Query{Bytes: 1 + len("0Nats-Msg-Idid-0")}, []string{"0", "1"}},
+		"more than those, but one":   {events.Query{Bytes: 1}, []string{"0"}},
+		"until time is over":         {events.Query{By: time.Now()}, []string{}},
+		"as long as there is time":   {events.Query{By: time.Now().Add(time.Hour), Limit: 1}, []string{"0"}},
 		"by message id":              {events.Query{MessageIDs: []string{"id-3", "id-7", "id-9", ""}}, []string{"3", "7"}},
 		"only so many":               {events.Query{Limit: 2}, []string{"0", "1"}},
 		"only so many after another": {events.Query{After: 4, Limit: 2}, []string{"2", "3"}},
@@ -80,7 +86,7 @@ func TestWhatHasNoStreamHasNoEvents(t *testing.T) {
 	require.Zero(t, summary)
 	n, err := a.Drop(t.Context(), "FAILED_MESSAGES", events.Query{})
 	require.NoError(t, err)
-	require.Zero(t, n)
+	require.Zero(t, n.Count)
 	require.Empty(t, b.streams(), "looking makes none")
 	b.ensure(name)
 	summary, err = a.Summarize(t.Context(), name)
@@ -97,7 +103,7 @@ func TestAReplayedEventIsStoredAgainAndMarked(t *testing.T) {
 	for range 2 { // within the duplicate window
 		n, err := a.Replay(t.Context(), "replayed", events.Query{Sequences: []uint64{1}})
 		require.NoError(t, err)
-		require.Equal(t, 1, n)
+		require.Equal(t, 1, n.Count)
 	}
 	s, err := b.js.Stream(t.Context(), "replayed")
 	require.NoError(t, err)
@@ -143,7 +149,7 @@ func TestARevivedDeadLetterReachesItsGroupAlone(t *testing.T) {
 
 	n, err := a.Revive(t.Context(), "FAILED_MESSAGES", events.Query{MessageIDs: []string{"id-2"}})
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, 1, n.Count)
 	d := mail.next(t)
 	require.Equal(t, "2", string(d.Payload))
 	require.Equal(t, "dev_FAILED_MESSAGES:2", d.Header["x-replayed-from"][0])
@@ -158,7 +164,7 @@ func TestARevivedDeadLetterReachesItsGroupAlone(t *testing.T) {
 
 	n, err = a.Replay(t.Context(), name, events.Query{Sequences: []uint64{d.Sequence}})
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, 1, n.Count)
 	require.Equal(t, "2", string(audit.next(t).Payload), "a replay of an event is for all")
 }
 
@@ -174,7 +180,7 @@ func TestAnInterruptedRevivalDoublesNothing(t *testing.T) {
 	for range 2 {
 		n, err := a.Revive(t.Context(), "FAILED_MESSAGES", events.Query{})
 		require.ErrorContains(t, err, "take dead letter 1 off the queue")
-		require.Zero(t, n)
+		require.Zero(t, n.Count)
 	}
 	require.Len(t, payloadsOf(t, a, name, events.Query{}), 2, "it and one replay")
 }
@@ -192,7 +198,7 @@ func TestWhatCannotBeRevivedStaysAndSaysWhy(t *testing.T) {
 	}
 	b.kill("mail", "1")
 	n, err := a.Revive(t.Context(), "FAILED_MESSAGES", events.Query{})
-	require.Equal(t, 1, n, "the others are no hindrance")
+	require.Equal(t, 1, n.Count, "the others are no hindrance")
 	require.ErrorIs(t, err, events.ErrNotReplayable)
 	require.ErrorContains(t, err, `"dev.>" is no event's subject`)
 	require.ErrorContains(t, err, `is no event's subject`)
@@ -200,10 +206,10 @@ func TestWhatCannotBeRevivedStaysAndSaysWhy(t *testing.T) {
 
 	n, err = a.Drop(t.Context(), "FAILED_MESSAGES", events.Query{})
 	require.NoError(t, err)
-	require.Equal(t, 3, n, "what is no dead letter is left")
+	require.Equal(t, 3, n.Count, "what is no dead letter is left")
 	n, err = a.Drop(t.Context(), name, events.Query{})
 	require.NoError(t, err)
-	require.Zero(t, n, "in other streams all is left")
+	require.Zero(t, n.Count, "in other streams all is left")
 }
 
 func TestADeadLetterTellsWhatItWas(t *testing.T) {
@@ -315,7 +321,7 @@ func TestAStreamThatDiffersIsWarnedOfOnce(t *testing.T) {
 	for range 3 {
 		b.ensure(name)
 	}
-	requireTexts(t, []string{"max_age 1h0m0s, max_msgs 9, max_bytes 1048576, max_msgs_per_subject 8, max_msg_size 4096, retention WorkQueue, discard DiscardNew, duplicate_window 1s"}, b.warnings())
+	requireTexts(t, []string{"may double or refuse events: retention WorkQueue, duplicate_window 1s"}, b.warnings())
 }
 
 func TestSingleCopiesInAClusterAreWarnedOfOnce(t *testing.T) {
@@ -328,4 +334,94 @@ func TestSingleCopiesInAClusterAreWarnedOfOnce(t *testing.T) {
 	require.NoError(t, p.Ensure(t.Context(), name, "FAILED_MESSAGES"))
 	p.WarnOfServer(t.Context(), name, "FAILED_MESSAGES", "nobody.knows")
 	requireTexts(t, []string{"set events.replicas to 3, and change the streams dev_hios_processing_message_received, dev_FAILED_MESSAGES"}, log())
+}
+
+func TestAReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
+	b, a := newArchive(t)
+	b.ensure(name)
+	b.send("1", "2", "3", "4", "5")
+	var parts []events.Progress
+	for q := (events.Query{Limit: 2}); ; {
+		p, err := a.Replay(t.Context(), name, q)
+		require.NoError(t, err)
+		parts = append(parts, p)
+		if !p.More {
+			break
+		}
+		q.After, q.Through = p.Last, p.Through
+	}
+	require.Equal(t, []events.Progress{
+		{Count: 2, Last: 2, Through: 5, More: true}, {Count: 2, Last: 4, Through: 5, More: true}, {Count: 1, Last: 5, Through: 5},
+	}, parts, "what the replay itself stores is left")
+	require.EqualValues(t, 10, b.info(stream).State.LastSeq)
+}
+
+func TestAReplayEndsWithItsContextAndSaysHowFarItGot(t *testing.T) {
+	b, a := newArchive(t)
+	b.ensure(name)
+	b.send("1", "2", "3", "4", "5")
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := a.Replay(ctx, name, events.Query{Match: func(r *events.Record) bool {
+		if r.Sequence == 4 {
+			cancel() // the caller is gone
+		}
+		return true
+	}})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, events.Progress{Count: 3, Last: 3, Through: 5}, p)
+	require.EqualValues(t, 8, b.info(stream).State.LastSeq)
+}
+
+func TestASequenceIsReplayedOnceACall(t *testing.T) {
+	b, a := newArchive(t)
+	b.ensure(name)
+	b.send("1", "2")
+	p, err := a.Replay(t.Context(), name, events.Query{Sequences: []uint64{2, 2, 1, 2}})
+	require.NoError(t, err)
+	require.Equal(t, events.Progress{Count: 2, Last: 1}, p)
+	require.EqualValues(t, 4, b.info(stream).State.LastSeq)
+}
+
+func TestEachGroupTellsHowFarItIs(t *testing.T) {
+	b, a := newArchive(t)
+	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.shop.>"}})
+	_, err := b.js.CreateConsumer(t.Context(), "wide", jetstream.ConsumerConfig{Durable: "pulls", FilterSubjects: []string{"dev.shop.a", "dev.shop.b"}})
+	require.NoError(t, err)
+	require.NoError(t, b.Store(t.Context(), "shop.a", "1", nil, nil))
+	b.create(jetstream.StreamConfig{Name: "other", Subjects: []string{"prod.x", "$weird"}})
+	_, err = b.js.CreateConsumer(t.Context(), "other", jetstream.ConsumerConfig{Durable: "elsewhere"})
+	require.NoError(t, err)
+	_, err = b.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "dev"})
+	require.NoError(t, err)
+
+	in := newInbox()
+	in.hold = make(chan struct{})
+	c := b.consume(subscription(in))
+	b.send("1", "2", "3")
+	in.next(t)
+	var groups []events.Group
+	require.Eventually(t, func() bool { // the server counts a moment later
+		groups, err = a.Groups(t.Context())
+		return err == nil && len(groups) == 3 && groups[0].Pending == 2
+	}, generous, 5*time.Millisecond)
+	busy := groups[0]
+	require.WithinDuration(t, time.Now(), busy.LastActive, generous)
+	busy.LastActive = time.Time{}
+	require.Equal(t, events.Group{Event: name, Group: durable, Pending: 2, Unacknowledged: 1, Members: true}, busy)
+	require.Equal(t, []events.Group{{Event: "shop.a", Group: "pulls", Pending: 1}, {Event: "shop.b", Group: "pulls", Pending: 1}}, groups[1:])
+
+	names, err := a.Names(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"FAILED_MESSAGES", name, "shop.a", "shop.b"}, names)
+	queues, err := a.Queues(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, queues)
+
+	close(in.hold)
+	b.settled()
+	require.NoError(t, c.Stop(t.Context()))
+	require.Eventually(t, func() bool {
+		groups, err := a.Groups(t.Context())
+		return err == nil && groups[0].Pending == 0 && groups[0].Unacknowledged == 0 && !groups[0].Members
+	}, generous, 5*time.Millisecond)
 }

@@ -9,12 +9,21 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sirupsen/logrus"
 )
 
 // ErrNoCluster says that streams with replicas are asked of a server that is in no cluster.
 var ErrNoCluster = errors.New("the NATS server is in no cluster")
 
-const noCluster = 10074 // JSStreamReplicasNotSupportedErr of nats-server
+// ErrMaxBytesRequired says that the account wants a bound for each of its streams.
+var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+
+// Error codes of nats-server.
+const (
+	noCluster        = 10074 // JSStreamReplicasNotSupportedErr
+	maxBytesRequired = 10113 // JSStreamMaxBytesRequired
+	streamNotMatch   = 10060 // JSStreamNotMatchErr
+)
 
 // inspect warns, once, of an existing stream that makes "durable" weaker than configured.
 func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
@@ -41,32 +50,59 @@ func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
 		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream", subject, config.Replicas, p.opts.Replicas)
 	}
 	if drift := drift(config); len(drift) > 0 {
-		entry.Warnf("the stream of %s is not as this node makes it: %s", subject, strings.Join(drift, ", "))
+		entry.Warnf("the stream of %s may double or refuse events: %s", subject, strings.Join(drift, ", "))
 	}
+	p.tellLimits(entry, subject, config)
 	return nil
+}
+
+// tellLimits tells of a stream's own limits. They are a warning only where this node is asked for others.
+func (p *Publisher) tellLimits(entry *logrus.Entry, subject string, c jetstream.StreamConfig) {
+	asked := p.limits(subject)
+	key := "events"
+	if _, dead := p.queues.Load(subject); dead {
+		key = "events.deadLetters"
+	}
+	if asked.MaxAge > 0 && asked.MaxAge != c.MaxAge {
+		entry.Warnf("the stream of %s was there before and has max_age %v, %s.maxAge is %v: change the stream (nats stream edit %s --max-age=%v)", subject, c.MaxAge, key, asked.MaxAge, c.Name, asked.MaxAge)
+	}
+	if asked.MaxBytes > 0 && asked.MaxBytes != c.MaxBytes {
+		entry.Warnf("the stream of %s was there before and has max_bytes %d, %s.maxMB is %d: change the stream (nats stream edit %s --max-bytes=%d)", subject, c.MaxBytes, key, asked.MaxBytes>>20, c.Name, asked.MaxBytes)
+	}
+	if limits := limitsOf(c); len(limits) > 0 {
+		entry.Infof("the stream of %s has limits: %s", subject, strings.Join(limits, ", "))
+	}
 }
 
 // usualWindow is the duplicate window of a stream that is made without a wish for another.
 const usualWindow = 2 * time.Minute
 
-// drift lists by which settings a stream may lose, refuse or double events that one made here would keep.
-func drift(c jetstream.StreamConfig) []string {
-	var list []string
-	note := func(differs bool, setting string, value any) {
-		if differs {
-			list = append(list, fmt.Sprintf("%s %v", setting, value))
-		}
+// settings lists those that differ.
+type settings []string
+
+func (s *settings) note(differs bool, setting string, value any) {
+	if differs {
+		*s = append(*s, fmt.Sprintf("%s %v", setting, value))
 	}
-	note(c.MaxAge > 0, "max_age", c.MaxAge)
-	note(c.MaxMsgs > 0, "max_msgs", c.MaxMsgs)
-	note(c.MaxBytes > 0, "max_bytes", c.MaxBytes)
-	note(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject", c.MaxMsgsPerSubject)
-	note(c.MaxMsgSize > 0, "max_msg_size", c.MaxMsgSize)
-	note(c.Retention == jetstream.WorkQueuePolicy, "retention", c.Retention)
-	note(c.Discard != jetstream.DiscardOld, "discard", c.Discard)
-	note(c.Duplicates < usualWindow, "duplicate_window", c.Duplicates)
-	note(c.PersistMode != jetstream.DefaultPersistMode, "persist_mode", c.PersistMode)
-	note(c.Sealed, "sealed", true)
+}
+
+// drift lists by which settings, limits aside, a stream may lose, refuse or double events that one made here would keep.
+func drift(c jetstream.StreamConfig) (list settings) {
+	list.note(c.Retention == jetstream.WorkQueuePolicy, "retention", c.Retention)
+	list.note(c.Duplicates < usualWindow, "duplicate_window", c.Duplicates)
+	list.note(c.PersistMode != jetstream.DefaultPersistMode, "persist_mode", c.PersistMode)
+	list.note(c.Sealed, "sealed", true)
+	return list
+}
+
+// limitsOf lists the limits of a stream: whoever has set them wants them.
+func limitsOf(c jetstream.StreamConfig) (list settings) {
+	list.note(c.MaxAge > 0, "max_age", c.MaxAge)
+	list.note(c.MaxMsgs > 0, "max_msgs", c.MaxMsgs)
+	list.note(c.MaxBytes > 0, "max_bytes", c.MaxBytes)
+	list.note(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject", c.MaxMsgsPerSubject)
+	list.note(c.MaxMsgSize > 0, "max_msg_size", c.MaxMsgSize)
+	list.note(c.Discard != jetstream.DiscardOld, "discard", c.Discard)
 	return list
 }
 

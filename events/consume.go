@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -49,9 +50,10 @@ type Delivery struct {
 
 // Consumer hands events to one handler. It is the push consumer of @moleculer/channels on the wire: one
 // durable a group, whose members, on Go and Node nodes, share what it delivers. What fails comes again, after
-// a while, until it has come MaxRetries times; then it goes to the dead letters. An event is acknowledged
-// only when it has been handled or is safe among the dead letters, so it may come more than once, never not
-// at all. A handler that takes long keeps its event.
+// a while, until it has come MaxRetries times; then it goes to the dead letters. So does an event that ended its
+// process each time: the last time, and any beyond it, it is handled alone, so that no other is taken for it. An
+// event is acknowledged only when it has been handled or is safe among the dead letters, so it may come more than
+// once, never not at all. A handler that takes long keeps its event.
 type Consumer struct {
 	p       *Publisher
 	sub     Subscription
@@ -67,7 +69,8 @@ type Consumer struct {
 	source   *source
 	floor    uint64 // all of the stream up to here has been dealt with
 	queue    []*delivery
-	open     map[*delivery]struct{} // what has come and is not settled
+	open     map[place]*delivery // what has come and is not settled
+	returned map[place]int       // of events that come again: the last attempt whose handler returned in this process
 	workers  int
 	stopping bool
 	idle     chan struct{} // closed when a stop finds nobody working
@@ -82,8 +85,20 @@ type source struct {
 // delivery is an event with what the server expects an answer to.
 type delivery struct {
 	Delivery
-	msg jetstream.Msg
+
+	// Of Consumer.mu, and of the last time, where the event has come again while it is worked on:
+	msg  jetstream.Msg
+	came int // deliveries so far
 }
+
+// place is where an event is stored. The time tells it from another one of the same sequence in a stream that has been
+// deleted and made again.
+type place struct {
+	sequence uint64
+	stored   int64 // ns
+}
+
+func (d *delivery) place() place { return place{d.Sequence, d.Time.UnixNano()} }
 
 // Consume begins to hand events over. The streams of the events and of the dead letters are made where they
 // are missing; the durable is made as @moleculer/channels makes it, or used as it is. The consumer looks
@@ -94,7 +109,7 @@ func (p *Publisher) Consume(ctx context.Context, sub Subscription) (*Consumer, e
 		p: p, sub: sub, subject: p.Subject(sub.Name),
 		log:   p.log.WithFields(logrus.Fields{"event": sub.Name, "group": sub.Group}),
 		leave: make(chan struct{}), gone: make(chan struct{}),
-		open: map[*delivery]struct{}{}, idle: make(chan struct{}),
+		open: map[place]*delivery{}, returned: map[place]int{}, idle: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := c.attach(ctx); err != nil {
@@ -124,6 +139,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		return err
 	}
 	if c.sub.DeadLetters != "" {
+		c.p.queues.Store(c.p.Subject(c.sub.DeadLetters), true)
 		if err := c.p.Ensure(ctx, c.sub.DeadLetters); err != nil {
 			return err
 		}
@@ -140,7 +156,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		return fmt.Errorf("the durable %s of stream %s is a pull consumer: it belongs to something else, choose another group", c.sub.durable(), stream)
 	}
 	if err != nil {
-		return fmt.Errorf("durable %s: %w", c.sub.durable(), err)
+		return fmt.Errorf("durable %s: %w", c.sub.durable(), explained(err))
 	}
 	return c.receive(durable)
 }
@@ -240,7 +256,7 @@ func (c *Consumer) take(msg jetstream.Msg) {
 		c.log.WithError(err).Warn("something that is no event was delivered")
 		return
 	}
-	d := &delivery{msg: msg, Delivery: Delivery{
+	d := &delivery{msg: msg, came: int(meta.NumDelivered), Delivery: Delivery{
 		Name: c.sub.Name, Subject: msg.Subject(), Group: c.sub.Group, Stream: meta.Stream, Sequence: meta.Sequence.Stream,
 		Attempt: int(meta.NumDelivered), Time: meta.Timestamp, Header: msg.Headers(), Payload: msg.Data(),
 	}}
@@ -250,7 +266,11 @@ func (c *Consumer) take(msg jetstream.Msg) {
 		_ = msg.Nak() // for another member; without the connection it comes again by itself
 		return
 	}
-	c.open[d] = struct{}{}
+	if same := c.open[d.place()]; same != nil { // the connection was lost for long
+		same.msg, same.came = d.msg, d.came
+		return
+	}
+	c.open[d.place()] = d
 	c.queue = append(c.queue, d)
 	if c.workers < max(c.sub.MaxInFlight, 1) {
 		c.workers++
@@ -275,7 +295,7 @@ func (c *Consumer) work() {
 		c.mu.Unlock()
 		c.deal(d)
 		c.mu.Lock()
-		delete(c.open, d)
+		delete(c.open, d.place())
 		c.mu.Unlock()
 	}
 }
@@ -287,7 +307,7 @@ func (c *Consumer) deal(d *delivery) {
 		c.settle(log, c.ack(d)) // it was dead for another group; this one has had it
 		return
 	}
-	err := c.sub.Handle(c.ctx, &d.Delivery)
+	err := c.handle(log, d)
 	switch {
 	case err == nil:
 		c.settle(log, c.ack(d))
@@ -307,8 +327,18 @@ func (c *Consumer) deal(d *delivery) {
 		}
 		log.WithError(errors.Join(err, moved)).Errorf("event not handled, and not moved to %s either: it comes again", c.sub.DeadLetters)
 	}
+	c.mu.Lock()
+	c.returned[d.place()] = d.came
+	c.mu.Unlock()
 	rest := c.rest(d.Attempt)
-	c.settle(log, func() error { return d.msg.NakWithDelay(rest) })
+	c.settle(log, func() error { return c.message(d).NakWithDelay(rest) })
+}
+
+// message is what the server waits for an answer to.
+func (c *Consumer) message(d *delivery) jetstream.Msg {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return d.msg
 }
 
 func (c *Consumer) rest(attempt int) time.Duration {
@@ -328,7 +358,7 @@ func (c *Consumer) ack(d *delivery) func() error {
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), min(ackWait, c.p.opts.Timeout))
 		defer cancel()
-		return d.msg.DoubleAck(ctx)
+		return c.message(d).DoubleAck(ctx)
 	}
 }
 
@@ -406,13 +436,13 @@ func (c *Consumer) keepInterval() time.Duration {
 
 func (c *Consumer) keep() {
 	c.mu.Lock()
-	list := make([]*delivery, 0, len(c.open))
-	for d := range c.open {
-		list = append(list, d)
+	list := make([]jetstream.Msg, 0, len(c.open))
+	for _, d := range c.open {
+		list = append(list, d.msg)
 	}
 	c.mu.Unlock()
-	for _, d := range list {
-		_ = d.msg.InProgress() // it fails where the event has been settled, or without a connection
+	for _, msg := range list {
+		_ = msg.InProgress() // it fails where the event has been settled, or without a connection
 	}
 }
 
@@ -443,6 +473,7 @@ func (c *Consumer) check() error {
 	}
 	c.mu.Lock()
 	c.floor = max(c.floor, info.AckFloor.Stream)
+	maps.DeleteFunc(c.returned, func(p place, _ int) bool { return p.sequence <= c.floor })
 	c.mu.Unlock()
 	return nil
 }
@@ -459,7 +490,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	waiting := c.queue
 	c.queue = nil
 	for _, d := range waiting {
-		delete(c.open, d)
+		delete(c.open, d.place())
 	}
 	if c.workers == 0 {
 		close(c.idle)
@@ -469,7 +500,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	defer c.cancel()
 	receiving.Drain()
 	for _, d := range waiting {
-		_ = d.msg.Nak()
+		_ = c.message(d).Nak()
 	}
 	err := c.drained(ctx, receiving)
 	close(c.leave)

@@ -1,13 +1,17 @@
 package events_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -593,4 +597,152 @@ func TestADurableThatForgetsIsWarnedOf(t *testing.T) {
 	require.NoError(t, err)
 	b.consume(subscription(newInbox()))
 	requireTexts(t, []string{"delivers an event 2 time(s) and then forgets it"}, b.warnings())
+}
+
+func TestADurableThatIsMadeAgainDoesNotRepeatWhatWasHandled(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	c := b.consume(subscription(in))
+	b.send("1", "2", "3")
+	b.settled()
+	require.Eventually(t, func() bool { return c.Floor() == 3 }, generous, 5*time.Millisecond, "a look at the durable tells")
+	created := b.durable().Created
+	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
+	require.Eventually(t, func() bool {
+		c, err := b.js.PushConsumer(t.Context(), stream, durable)
+		return err == nil && c.CachedInfo().Created.After(created)
+	}, generous, 5*time.Millisecond)
+	b.send("4")
+	b.settled()
+	require.Equal(t, []string{"1", "2", "3", "4"}, in.payloads())
+}
+
+func TestAStreamInThePlaceOfADeletedOneIsReadFromItsBeginning(t *testing.T) {
+	b := newBench(t, watchful)
+	in := newInbox()
+	c := b.consume(subscription(in))
+	b.send("1", "2", "3")
+	b.settled()
+	require.Eventually(t, func() bool { return c.Floor() == 3 }, generous, 5*time.Millisecond)
+	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
+	b.send("4", "5") // the first two of a stream made anew
+	require.Eventually(t, func() bool { return slices.Equal(in.payloads(), []string{"1", "2", "3", "4", "5"}) }, generous, 5*time.Millisecond)
+}
+
+// cutter is a way to the server that is cut, once, as soon as something that contains a text is to go through it.
+type cutter struct {
+	net.Listener
+	cut atomic.Pointer[string]
+}
+
+func newCutter(t *testing.T, server string) *cutter {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := &cutter{Listener: listener}
+	var open sync.WaitGroup
+	open.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", server)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			open.Go(func() {
+				_, _ = io.Copy(client, far)
+				_ = client.Close()
+			})
+			open.Go(func() {
+				c.forward(far, client)
+				_, _ = far.Close(), client.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		open.Wait()
+	})
+	return c
+}
+
+func (c *cutter) forward(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if text := c.cut.Load(); text != nil && bytes.Contains(buffer[:n], []byte(*text)) && c.cut.CompareAndSwap(text, nil) {
+			return
+		}
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func TestAnAckThatIsLostWithTheConnectionIsRepeated(t *testing.T) {
+	b := newBench(t, watchful)
+	way := newCutter(t, b.srv.Addr().String())
+	nc, err := nats.Connect("nats://"+way.Addr().String(), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: "node-2", Log: b.log})
+	require.NoError(t, err)
+	in := newInbox()
+	consumeWith(t, p, subscription(in))
+	ack := "+ACK"
+	way.cut.Store(&ack)
+	b.send("x")
+	b.settled() // long before the server would deliver it again
+	require.Nil(t, way.cut.Load(), "the ack was lost")
+	require.Len(t, in.payloads(), 1)
+	require.Zero(t, b.durable().NumRedelivered)
+}
+
+func TestWhatReachesAStoppedMemberComesToAnotherAtOnce(t *testing.T) {
+	b := newBench(t, watchful)
+	b.brief(time.Hour) // by itself the server would not deliver it again
+	stopped, other := newInbox(), newInbox()
+	c := b.consume(subscription(stopped))
+	require.NoError(t, c.Stop(t.Context()))
+	push, err := b.js.PushConsumer(t.Context(), stream, durable)
+	require.NoError(t, err)
+	came := make(chan struct{}, 10)
+	late, err := push.Consume(func(msg jetstream.Msg) { // what was under way to it
+		c.Take(msg)
+		select {
+		case came <- struct{}{}:
+		default:
+		}
+	})
+	require.NoError(t, err)
+	defer late.Stop()
+	b.send("x")
+	<-came
+	consumeWith(t, b.member("node-2"), subscription(other))
+	require.Equal(t, "x", string(other.next(t).Payload))
+	require.Empty(t, stopped.payloads())
+	b.settled()
+}
+
+func TestTwoGroupsThatGiveUpOneEventLeaveALetterEach(t *testing.T) {
+	b := newBench(t, watchful)
+	for _, g := range []string{"mail", "audit"} {
+		sub := subscription(newInbox().failing(always("no")))
+		sub.Group, sub.MaxRetries = g, 1
+		b.consume(sub)
+	}
+	b.send("x")
+	require.Eventually(t, func() bool { return len(b.stored("dev_FAILED_MESSAGES")) == 2 }, generous, 5*time.Millisecond)
+	var groups []string
+	require.NoError(t, events.NewArchive(b.Publisher).EachDead(t.Context(), "FAILED_MESSAGES", events.Query{}, func(r *events.Record) error {
+		groups = append(groups, r.OriginalGroup())
+		return nil
+	}))
+	require.ElementsMatch(t, []string{"mail", "audit"}, groups)
 }

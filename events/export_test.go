@@ -1,5 +1,7 @@
 package events
 
+import "github.com/nats-io/nats.go/jetstream"
+
 // ParseAck reads a stream's ack.
 var ParseAck = parseAck
 
@@ -32,3 +34,13 @@ func (p *Publisher) Watched() bool {
 
 // Acks begins the subjects of acks.
 func (p *Publisher) Acks() string { return p.acks }
+
+// Floor is up to where all of the stream has been dealt with, as far as the consumer knows.
+func (c *Consumer) Floor() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.floor
+}
+
+// Take is called for each event.
+func (c *Consumer) Take(msg jetstream.Msg) { c.take(msg) }

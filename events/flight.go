@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +43,10 @@ type flights struct {
 	// out on the next one: who finds nothing in it is still on the connection of before.
 	losses <-chan nats.Status
 
+	over    []outcome           // those that are given up, for their publishers to be told
+	fallen  map[string]struct{} // keys of such events, and of those whose publishers are just being told
+	telling bool
+
 	inquiries context.Context // of looks for streams: they end with the connection, which has lost their answers
 	hangUp    context.CancelFunc
 
@@ -58,6 +63,8 @@ type flight struct {
 	settled  func(duplicate bool, err error)
 	ctx      context.Context
 	deadline time.Time
+	key      string            // see order.Context
+	held     func(string) bool // likewise
 
 	// Of flights.mu:
 	token      uint64 // ends the subject of its acks
@@ -71,6 +78,7 @@ type flight struct {
 // route is where events of a name go.
 type route struct {
 	subject string
+	trouble atomic.Pointer[trouble] // nil when the last answer was that an event is stored
 
 	// Of flights.mu:
 	known  bool      // has had a stream
@@ -82,14 +90,25 @@ type route struct {
 var (
 	errWaiting = errors.New("events before this one could not be handed over")
 	errTooMany = fmt.Errorf("%d events wait for their acks already", maxPending)
+	errBehind  = errors.New("an event of the same conversation before this one was given up")
 )
 
-// depart takes an event up and hands it over, behind those that have to be handed over again. False means that it will
-// never be taken, and is off again.
+// depart takes an event up and hands it over, behind those that have to be handed over again. False means that it is given up
+// and off again: it will never be taken, or events before it are kept elsewhere.
 func (p *Publisher) depart(f *flight, now time.Time) (token uint64, ok bool) {
 	fs := &p.flights
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if f.key != "" {
+		if _, fallen := fs.fallen[f.key]; fallen {
+			fs.over = append(fs.over, outcome{f, f.failure(errBehind)}) // they are just being told, in order
+			return 0, true
+		}
+		if f.held != nil && f.held(f.key) {
+			f.err = errBehind
+			return 0, false
+		}
+	}
 	fs.add(f)
 	p.watch()
 	switch {
@@ -231,10 +250,14 @@ func (p *Publisher) acknowledged(m *nats.Msg) {
 	switch f, landed := p.arrive(token, err); {
 	case f == nil:
 	case !landed:
+		f.route.trouble.Store(&trouble{err, time.Now()})
 		p.log.WithError(err).WithField("subject", f.route.subject).Debug("event not acknowledged, publishing again")
 	case err != nil:
 		f.settled(false, &Error{Subject: f.route.subject, Rejected: true, Err: err})
 	default:
+		if f.route.trouble.Load() != nil {
+			f.route.trouble.Store(nil)
+		}
 		f.settled(duplicate, nil)
 	}
 }
@@ -312,13 +335,30 @@ func (p *Publisher) watch() {
 
 // look sees to what does not go well: it hands over what is grounded or overdue, and gives up what is over.
 func (p *Publisher) look() {
-	over, overdue := p.sweep(time.Now())
-	if overdue > 0 {
+	if overdue := p.sweep(time.Now()); overdue > 0 {
 		p.log.Debugf("%d event(s) not acknowledged, published again", overdue)
 	}
-	for _, o := range over {
-		o.flight.settled(false, o.err)
+	for list := p.flights.given(true); len(list) > 0; list = p.flights.given(false) {
+		for _, o := range list {
+			o.flight.settled(false, o.err)
+		}
 	}
+}
+
+// given gives the events that are given up and whose publishers have to be told, in order. One look at a time tells them: to
+// another that begins meanwhile it gives none.
+func (fs *flights) given(begin bool) []outcome {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if begin && fs.telling {
+		return nil
+	}
+	list := fs.over
+	fs.over, fs.telling = nil, len(list) > 0
+	if !fs.telling {
+		clear(fs.fallen)
+	}
+	return list
 }
 
 // outcome is why an event is given up.
@@ -327,21 +367,29 @@ type outcome struct {
 	err    error
 }
 
-func (p *Publisher) sweep(now time.Time) (over []outcome, overdue int) {
+// sweep gives up what is over, and with it what is behind it in order.
+func (p *Publisher) sweep(now time.Time) (overdue int) {
 	fs := &p.flights
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.lost()
 	for f := fs.first; f != nil; f = f.next {
 		end := f.end(now)
+		if _, fallen := fs.fallen[f.key]; fallen && end == nil {
+			end = errBehind
+		}
 		switch {
 		case f.rejected || end != nil:
 			fs.remove(f)
-			over = append(over, outcome{f, f.failure(end)})
+			fs.over = append(fs.over, outcome{f, f.failure(end)})
+			if f.key != "" && !f.rejected {
+				fs.fallen[f.key] = struct{}{}
+			}
 		case !f.route.open:
 			p.askFor(f.route, now)
 		case f.err == nil && now.Sub(f.sent) >= ackWait:
 			fs.ground(f, jetstream.ErrAsyncPublishTimeout)
+			f.route.trouble.Store(&trouble{jetstream.ErrAsyncPublishTimeout, now})
 			overdue++
 		}
 	}
@@ -350,7 +398,7 @@ func (p *Publisher) sweep(now time.Time) (over []outcome, overdue int) {
 	if fs.first != nil {
 		p.watch()
 	}
-	return over, overdue
+	return overdue
 }
 
 // abandon gives an event up whose publisher does not wait any longer.
@@ -383,6 +431,8 @@ func (f *flight) failure(end error) error {
 	switch {
 	case f.rejected:
 		return &Error{Subject: f.route.subject, Rejected: true, Err: f.err}
+	case end == nil:
+		return &Error{Subject: f.route.subject, Err: f.err}
 	case f.err == nil || errors.Is(f.err, end):
 		return &Error{Subject: f.route.subject, Err: end}
 	default:

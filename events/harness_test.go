@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +21,15 @@ import (
 	"github.com/hiliosai/switchboard/events"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(victimSpool); path != "" {
+		victim(path, os.Getenv(victimNATS))
+	}
+	if server := os.Getenv(mortalServer); server != "" {
+		beMortal(server)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // generous bounds what has to happen at some time.
 const generous = 30 * time.Second

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // Error says why an event is not stored.
@@ -20,10 +22,10 @@ type Error struct {
 }
 
 // Error implements error.
-func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Unwrap()) }
 
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives the cause. It is [ErrStorageFull] where JetStream had no room.
+func (e *Error) Unwrap() error { return explained(e.Err) }
 
 // Permanent is [Error.Rejected], for those who know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
@@ -31,7 +33,8 @@ func (e *Error) Permanent() bool { return e.Rejected }
 // Publish hands an event over and returns at once; events are stored in the order of the calls, also where some are lost
 // with a connection and handed over again, but for the first ones of a name that [Publisher.Ensure] has not been called for:
 // their stream has to be made. Where the server's ack is lost the event is published again, until [Options.Timeout] or ctx
-// is over; that is looked at now and then only. msgID names the event: inside the stream's duplicate window a second one of
+// is over; that is looked at now and then only. With an *[order.Context], events of its key stay in order also where they are
+// given up. msgID names the event: inside the stream's duplicate window a second one of
 // the same id is acknowledged as a duplicate and not stored.
 //
 // settled is called once, when the event is durable or given up, from any goroutine, usually the one that reads the acks: it
@@ -62,6 +65,7 @@ func (p *Publisher) store(ctx context.Context, r *route, msgID string, header ma
 func (p *Publisher) publish(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error)) (token uint64) {
 	now := time.Now()
 	f := &flight{route: r, msgID: msgID, header: header, payload: payload, settled: settled, ctx: ctx, deadline: now.Add(p.opts.Timeout)}
+	f.key, f.held = order.Of(ctx)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(f.deadline) {
 		f.deadline = deadline
 	}

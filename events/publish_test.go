@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -215,4 +216,19 @@ func TestWhatNeverComesDownHoldsUpNobody(t *testing.T) {
 	requireError(t, <-misnamed, true)
 	_, err = nowhere.wait()
 	require.NoError(t, err)
+}
+
+func TestWhatWaitedForItsStreamGoesBeforeWhatIsNew(t *testing.T) {
+	b := newBench(t)
+	for i := range 20 {
+		name := fmt.Sprint("hios.order.", i)
+		first, second := b.handOver(t.Context(), name, "1", nil), b.handOver(t.Context(), name, "2", nil)
+		b.ensure(name)
+		third := b.handOver(t.Context(), name, "3", nil)
+		for _, p := range []*parcel{first, second, third} {
+			_, err := p.wait()
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"1", "2", "3"}, b.stored("dev_hios_order_"+strconv.Itoa(i)))
+	}
 }

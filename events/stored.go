@@ -20,22 +20,40 @@ const (
 	refusal = time.Minute
 )
 
-// Stored says which events of these ids the stream of a name has stored since about a time. It looks only where the stream
-// would store them again, because more than its duplicate window has passed, and finds what is still there. Of a stream that
-// cannot be read, such as a work queue or one that this user may not read, it says nothing and warns: better is an event that is stored
-// twice than one that never is.
-func (a *Archive) Stored(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error) {
-	if until, ok := a.refused.Load(name); ok && time.Now().Before(until.(time.Time)) {
-		return nil, nil
+// Stored reads which events of a name a stream has stored since about a time. It reads only where the stream would store
+// them again, because more than its duplicate window has passed, and what is still there. For one goroutine at a time.
+type Stored struct {
+	a     *Archive
+	name  string
+	since time.Time
+
+	made time.Time // when the stream was made that was read
+	last uint64    // the last sequence that was read of it
+}
+
+// Stored gives what reads which events of a name are stored since a time.
+func (a *Archive) Stored(name string, since time.Time) *Stored {
+	return &Stored{a: a, name: name, since: since}
+}
+
+// Next calls each with the message ids of what was stored since the last call, or the beginning. Until the time that it
+// gives, the stream itself knows what it has stored since. Of a stream that cannot be read, such as a work queue or one that
+// this user may not read, Next tells nothing and warns: better is an event that is stored twice than one that never is. After an
+// error it goes on where it was.
+func (s *Stored) Next(ctx context.Context, each func(msgID string)) (until time.Time, err error) {
+	if until, ok := s.a.refused.Load(s.name); ok && time.Now().Before(until.(time.Time)) {
+		return until.(time.Time), nil
 	}
-	before := a.p.nc.LastError()
-	found, err := a.stored(ctx, name, since, msgIDs)
-	if err == nil || !a.refuses(err, before) {
-		return found, err
+	nc := s.a.p.nc
+	before := nc.LastError()
+	until, err = s.next(ctx, each)
+	if err == nil || !s.a.refuses(err, before) {
+		return until, err
 	}
-	a.refused.Store(name, time.Now().Add(refusal))
-	a.p.log.WithError(err).WithField("event", name).Warn("it cannot be looked up which events are stored already: some may be stored twice")
-	return nil, nil
+	until = time.Now().Add(refusal)
+	s.a.refused.Store(s.name, until)
+	s.a.p.log.WithError(err).WithField("event", s.name).Warn("it cannot be looked up which events are stored already: some may be stored twice")
+	return until, nil
 }
 
 // refuses says whether asking again would end the same way: the server has said that this may not be done. What it says
@@ -49,46 +67,69 @@ func (a *Archive) refuses(err, before error) bool {
 	return errors.Is(last, nats.ErrPermissionViolation) && !errors.Is(before, last)
 }
 
-func (a *Archive) stored(ctx context.Context, name string, since time.Time, msgIDs []string) (map[string]bool, error) {
-	subject := a.p.Subject(name)
-	stream, err := a.stream(ctx, subject)
-	if err != nil || stream == nil {
-		return nil, err
-	}
-	if time.Since(since) < stream.CachedInfo().Config.Duplicates-unsure {
-		return nil, nil
-	}
-	since = since.Add(-unsure)
-	asked := make(map[string]bool, len(msgIDs))
-	for _, id := range msgIDs {
-		asked[id] = true
-	}
-	reader, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, HeadersOnly: true,
-		InactiveThreshold: unsure, // what is left of a reader whose connection was lost
-	})
+func (s *Stored) next(ctx context.Context, each func(msgID string)) (until time.Time, err error) {
+	subject := s.a.p.Subject(s.name)
+	stream, err := s.a.stream(ctx, subject)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", subject, err)
+		return time.Time{}, err
 	}
-	found := map[string]bool{}
+	now := time.Now()
+	if stream == nil {
+		return now, nil // one that is made meanwhile may come from anywhere
+	}
+	info := stream.CachedInfo()
+	remembered := info.Config.Duplicates - unsure
+	if !s.made.Equal(info.Created) {
+		if now.Sub(s.since) < remembered {
+			return s.since.Add(remembered), nil
+		}
+		s.made, s.last = info.Created, 0
+	}
+	if s.last >= info.State.LastSeq && s.last > 0 {
+		return now.Add(remembered), nil
+	}
+	if err := s.read(ctx, stream, subject, each); err != nil {
+		return time.Time{}, fmt.Errorf("read %s: %w", subject, err)
+	}
+	return now.Add(remembered), nil
+}
+
+// read reads what is behind the last one that was read.
+func (s *Stored) read(ctx context.Context, stream jetstream.Stream, subject string, each func(msgID string)) error {
+	config := jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, HeadersOnly: true,
+		InactiveThreshold: unsure, // what is left of a reader whose connection was lost
+	}
+	if since := s.since.Add(-unsure); s.last == 0 {
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	} else {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.last+1
+	}
+	reader, err := stream.OrderedConsumer(ctx, config)
+	if err != nil {
+		return err
+	}
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		batch, err := reader.FetchNoWait(readAhead)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", subject, err)
+			return err
 		}
 		more = false
 		for msg := range batch.Messages() {
 			more = true
-			if id := msg.Headers().Get(jetstream.MsgIDHeader); asked[id] {
-				found[id] = true
+			if id := msg.Headers().Get(jetstream.MsgIDHeader); id != "" {
+				each(id)
+			}
+			if meta, err := msg.Metadata(); err == nil {
+				s.last = meta.Sequence.Stream
 			}
 		}
 		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", subject, err)
+			return err
 		}
 	}
-	return found, nil
+	return nil
 }

@@ -3,6 +3,7 @@ package events_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,9 +18,20 @@ import (
 // found gives which of some ids are stored since a time.
 func found(t *testing.T, a *events.Archive, since time.Time, ids ...string) map[string]bool {
 	t.Helper()
-	stored, err := a.Stored(t.Context(), name, since, ids)
+	stored, _, err := look(t.Context(), a.Stored(name, since), ids...)
 	require.NoError(t, err)
 	return stored
+}
+
+// look gives which of some ids are among the next that are stored, and until when that holds.
+func look(ctx context.Context, s *events.Stored, ids ...string) (map[string]bool, time.Time, error) {
+	stored := map[string]bool{}
+	until, err := s.Next(ctx, func(id string) {
+		if slices.Contains(ids, id) {
+			stored[id] = true
+		}
+	})
+	return stored, until, err
 }
 
 func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
@@ -45,6 +57,43 @@ func TestWhatAStreamTellsByItselfIsNotLookedFor(t *testing.T) {
 	require.NoError(t, b.publish("a", "event"))
 	require.Empty(t, found(t, a, time.Now(), "a"))
 	require.Equal(t, map[string]bool{"a": true}, found(t, a, time.Now().Add(-90*time.Second), "a"))
+}
+
+func TestWhatIsStoredIsReadOnce(t *testing.T) {
+	b, a := newArchive(t)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 100 * time.Millisecond})
+	read := func(s *events.Stored) (ids []string) {
+		until, err := s.Next(t.Context(), func(id string) { ids = append(ids, id) })
+		require.NoError(t, err)
+		require.True(t, until.Before(time.Now()), "the stream soon forgets what it stores")
+		return ids
+	}
+	require.NoError(t, b.publish("a", "event"))
+	require.NoError(t, b.publish("b", "event"))
+	s := a.Stored(name, time.Now())
+	require.Equal(t, []string{"a", "b"}, read(s))
+	require.Empty(t, read(s))
+	require.NoError(t, b.publish("c", "event"))
+	require.Equal(t, []string{"c"}, read(s))
+
+	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 100 * time.Millisecond})
+	require.NoError(t, b.publish("d", "event"))
+	require.Equal(t, []string{"d"}, read(s), "it is another stream, which counts anew")
+}
+
+func TestWhatAStreamHasStoredHoldsForAsLongAsItRemembers(t *testing.T) {
+	b, a := newArchive(t)
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 10 * time.Minute})
+	since := time.Now().Add(-time.Minute)
+	_, until, err := look(t.Context(), a.Stored(name, since))
+	require.NoError(t, err)
+	require.Equal(t, since.Add(9*time.Minute), until, "nothing has to be read before")
+	before := time.Now()
+	_, until, err = look(t.Context(), a.Stored(name, before.Add(-time.Hour)))
+	require.NoError(t, err)
+	require.False(t, until.Before(before.Add(9*time.Minute)))
+	require.False(t, until.After(time.Now().Add(9*time.Minute)))
 }
 
 func TestWhatAStreamRefusesToTellIsPublishedAgain(t *testing.T) {
@@ -77,7 +126,7 @@ func TestWhatAStreamRefusesToTellIsPublishedAgain(t *testing.T) {
 			b.logs.Reset()
 			for range 2 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // an answer never comes
-				stored, err := a.Stored(ctx, name, time.Now().Add(-time.Hour), []string{"a"})
+				stored, _, err := look(ctx, a.Stored(name, time.Now().Add(-time.Hour)), "a")
 				cancel()
 				require.NoError(t, err)
 				require.Empty(t, stored)
@@ -92,6 +141,6 @@ func TestWhatCannotBeLookedForIsAnError(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
 	b.nc.Close()
-	_, err := a.Stored(t.Context(), name, time.Now().Add(-time.Hour), []string{"a"})
+	_, _, err := look(t.Context(), a.Stored(name, time.Now().Add(-time.Hour)), "a")
 	require.Error(t, err)
 }

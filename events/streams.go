@@ -25,9 +25,19 @@ type Options struct {
 	Replicas int           // of streams that are created here
 	Timeout  time.Duration // how long one event is tried before its publisher is told that it is not stored
 	NodeID   string        // part of where the consumers that are made here deliver to
+	// Limits bound the streams that are made here, and DeadLetters those of dead letters: the queues named here and those
+	// of the consumers.
+	Limits, DeadLetters Limits
+	Queues              []string
 	// CheckInterval is how often consumers are looked after; zero is 10s. They are too after each reconnect.
 	CheckInterval time.Duration
 	Log           *logrus.Entry
+}
+
+// Limits bound what a stream keeps, consumed or not: beyond them the oldest events are dropped. Zero is no limit.
+type Limits struct {
+	MaxAge   time.Duration
+	MaxBytes int64
 }
 
 // Publisher stores events, and is the way to consume and to look at what is stored. Safe for concurrent use.
@@ -39,6 +49,10 @@ type Publisher struct {
 	names  sync.Map // of events, to their *route
 	routes sync.Map // the same by their subject
 	seen   sync.Map // streams that have been inspected
+	queues sync.Map // the subjects of dead letters
+
+	turns  turns      // of all handlers in this process
+	noting sync.Mutex // one change of a durable's metadata at a time
 
 	acks    string // begins the subjects of acks; the token of an event follows
 	flights flights
@@ -57,7 +71,10 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	}
 	opts.CheckInterval = cmp.Or(opts.CheckInterval, 10*time.Second)
 	p := &Publisher{nc: nc, js: js, opts: opts, log: opts.Log, acks: nc.NewInbox() + "."}
-	p.flights.byToken, p.flights.msg.Header = map[uint64]*flight{}, nats.Header{}
+	for _, queue := range opts.Queues {
+		p.queues.Store(p.Subject(queue), true)
+	}
+	p.flights.byToken, p.flights.fallen, p.flights.msg.Header = map[uint64]*flight{}, map[string]struct{}{}, nats.Header{}
 	p.flights.losses = nc.StatusChanged(nats.RECONNECTING)
 	sub, err := nc.Subscribe(p.acks+"*", p.acknowledged)
 	if err == nil {
@@ -120,6 +137,14 @@ func (p *Publisher) ensure(ctx context.Context, subject string) error {
 	return nil
 }
 
+// limits are those of a stream that is made here.
+func (p *Publisher) limits(subject string) Limits {
+	if _, dead := p.queues.Load(subject); dead {
+		return p.opts.DeadLetters
+	}
+	return p.opts.Limits
+}
+
 func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 	name, err := p.js.StreamNameBySubject(ctx, subject)
 	if err == nil {
@@ -131,13 +156,27 @@ func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("look for the stream of %s: %w", subject, err)
 	}
-	config := jetstream.StreamConfig{Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas}
+	limits := p.limits(subject)
+	config := jetstream.StreamConfig{
+		Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas, MaxAge: limits.MaxAge, MaxBytes: limits.MaxBytes,
+	}
 	if _, err := p.js.CreateStream(ctx, config); err != nil {
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noCluster {
-			err = fmt.Errorf("%w: %w", ErrNoCluster, err)
-		}
-		return fmt.Errorf("create the stream of %s: %w", subject, err)
+		return notCreated(config.Name, subject, err)
 	}
 	p.log.WithField("stream", config.Name).Debug("stream created")
 	return nil
+}
+
+// notCreated says which stream cannot be created, and why where that is not in the server's words.
+func notCreated(name, subject string, err error) error {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+		err = fmt.Errorf("there is a stream of this name, and it does not take the subject: add %s to its subjects, or delete it: %w", subject, err)
+	case ok && api.ErrorCode == noCluster:
+		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
+	case ok && api.ErrorCode == maxBytesRequired:
+		err = fmt.Errorf("%w: %w", ErrMaxBytesRequired, err)
+	}
+	return fmt.Errorf("create the stream of %s, %s: %w", subject, name, explained(err))
 }

@@ -3,10 +3,14 @@ package events_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
@@ -58,7 +62,7 @@ func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
 		warnings []string
 	}{
 		"of another name":           {jetstream.StreamConfig{Name: "other", Subjects: []string{subject}}, 1, nil},
-		"with a limit of its own":   {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1000}, 1, []string{"is not as this node makes it: max_msgs 1000"}},
+		"with a limit of its own":   {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1000}, 1, nil},
 		"with many more subjects":   {jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}}, 1, nil},
 		"in memory":                 {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 1, []string{"kept in memory"}},
 		"for present consumers":     {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.InterestPolicy}, 1, []string{"existing consumers only"}},
@@ -144,4 +148,107 @@ func requireTexts(t *testing.T, parts, texts []string) {
 	for i, part := range parts {
 		require.Contains(t, texts[i], part)
 	}
+}
+
+func TestStreamsThatAreMadeHereHaveTheLimitsThatAreAskedFor(t *testing.T) {
+	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) {
+		o.Limits, o.DeadLetters = events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, events.Limits{MaxAge: 24 * time.Hour, MaxBytes: 2 << 20}
+		o.Queues = []string{"FAILED_MESSAGES"}
+	})
+	sub := subscription(newInbox())
+	sub.DeadLetters = "DEAD"
+	b.consume(sub)
+	b.ensure("FAILED_MESSAGES")
+	for name, want := range map[string][]any{
+		stream: {time.Hour, int64(1 << 20)}, "dev_FAILED_MESSAGES": {24 * time.Hour, int64(2 << 20)}, "dev_DEAD": {24 * time.Hour, int64(2 << 20)},
+	} {
+		config := b.info(name).Config
+		require.Equal(t, want, []any{config.MaxAge, config.MaxBytes}, name)
+		require.Equal(t, 2*time.Minute, config.Duplicates)
+	}
+	require.Empty(t, b.warnings())
+	again := b.member("node-2") // which is asked for none
+	require.NoError(t, again.Ensure(t.Context(), name, "FAILED_MESSAGES"))
+	require.Empty(t, b.warnings())
+}
+
+func TestLimitsOfSomebodyElseAreToldAndNoWarning(t *testing.T) {
+	limited := jetstream.StreamConfig{
+		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096, Discard: jetstream.DiscardNew,
+	}
+	for test, want := range map[string]struct {
+		asked    events.Limits
+		warnings []string
+	}{
+		"where none are asked for":     {events.Limits{}, nil},
+		"where the same are asked for": {events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, nil},
+		"where others are, they differ": {events.Limits{MaxAge: 2 * time.Hour, MaxBytes: 2 << 20}, []string{
+			"has max_age 1h0m0s, events.maxAge is 2h0m0s: change the stream (nats stream edit " + stream + " --max-age=2h0m0s)",
+			"has max_bytes 1048576, events.maxMB is 2: change the stream (nats stream edit " + stream + " --max-bytes=2097152)",
+		}},
+	} {
+		t.Run(test, func(t *testing.T) {
+			b := newBench(t, func(_ *server.Options, o *events.Options) { o.Limits = want.asked })
+			b.create(limited)
+			b.ensure(name)
+			requireTexts(t, want.warnings, b.warnings())
+			var told []string
+			for _, e := range b.logs.AllEntries() {
+				if e.Level == logrus.InfoLevel {
+					told = append(told, e.Message)
+				}
+			}
+			requireTexts(t, []string{"has limits: max_age 1h0m0s, max_msgs 9, max_bytes 1048576, max_msgs_per_subject 8, max_msg_size 4096, discard DiscardNew"}, told)
+		})
+	}
+}
+
+func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
+	small := func(o *server.Options, e *events.Options) {
+		o.JetStreamMaxStore, e.Timeout = 256<<10, 200*time.Millisecond
+	}
+	fill := func(b *bench, size int) error {
+		for i := range 100 {
+			if err := b.publish(fmt.Sprint("m", i), strings.Repeat("x", size)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for test, cause := range map[string]func(*bench) error{
+		"the storage of the server": func(b *bench) error {
+			b.ensure(name)
+			return fill(b, 10<<10)
+		},
+		"a stream by its bytes": func(b *bench) error {
+			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxBytes: 20 << 10, Discard: jetstream.DiscardNew})
+			return fill(b, 10<<10)
+		},
+		"a stream by its number": func(b *bench) error {
+			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
+			return fill(b, 1)
+		},
+		"no room for another stream": func(b *bench) error {
+			b.create(jetstream.StreamConfig{Name: "all", Subjects: []string{"all"}, MaxBytes: 250 << 10})
+			p, err := events.New(b.nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log})
+			require.NoError(b.t, err)
+			return p.Ensure(b.t.Context(), name)
+		},
+	} {
+		t.Run(test, func(t *testing.T) {
+			err := cause(newBench(t, small))
+			require.ErrorIs(t, err, events.ErrStorageFull)
+			require.ErrorContains(t, err, "JetStream's storage is full: ")
+			require.NotContains(t, err.Error(), "context deadline exceeded")
+			require.NotContains(t, err.Error(), "err_code")
+		})
+	}
+}
+
+func TestOtherErrorsAreNotCalledFull(t *testing.T) {
+	b := newBench(t, func(o *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
+	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 10})
+	require.NotErrorIs(t, b.publish("m1", strings.Repeat("x", 100)), events.ErrStorageFull)
+	b.create(jetstream.StreamConfig{Name: "dev_other", Subjects: []string{"else"}})
+	require.NotErrorIs(t, b.Ensure(t.Context(), "other"), events.ErrStorageFull)
 }

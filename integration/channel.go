@@ -97,6 +97,8 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		fault("id", "is required")
 	} else if !channelID.MatchString(ch.ID) {
 		fault("id", "may hold letters, digits and . _ ~ -, at most 128 of them, because it is part of the webhook's URL")
+	} else if slices.Contains(reservedIDs, ch.ID) {
+		fault("id", "must not be one of %s: these are other paths of the service", strings.Join(reservedIDs, " "))
 	}
 	if ch.TenantID == "" {
 		fault("tenantId", "is required")
@@ -131,6 +133,9 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 }
 
 var channelID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+
+// reservedIDs can be no channel's: /<service>/<id> is the path of another action, or none that HTTP keeps as it is.
+var reservedIDs = []string{"send", "health", "status", "webhook", ".", ".."}
 
 func (c *Channel) part(in FieldSource) map[string]string {
 	if in == InSettings {

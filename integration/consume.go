@@ -36,7 +36,8 @@ type ConsumeOptions struct {
 	Group string
 	// MaxInFlight is how many events the group handles at once; zero is 1, with which they are handled in order.
 	MaxInFlight int
-	// MaxRetries is how often an event is delivered before it is given up; zero is 3.
+	// MaxRetries is how often an event is delivered before it is given up; zero is 3. A delivery counts also where the
+	// process ended before the handler returned.
 	MaxRetries int
 	// DeadLettering says what becomes of an event that is given up.
 	DeadLettering DeadLettering
@@ -54,9 +55,10 @@ type DeadLettering struct {
 	QueueName string // without the prefix; empty is FAILED_MESSAGES
 }
 
-// NewReliableEvent makes a consumer of a function. An error, or a panic, makes the event come again; a payload
-// that does not fit T is given up at once. What the handler does must bear to be done twice: an event comes at
-// least once. ctx has the trace and the meta of who sent the event, and ctx.Delivery tells of the event itself.
+// NewReliableEvent makes a consumer of a function. An error, or a panic, makes the event come again. A payload that
+// does not fit T, or a Moleculer error that is not retryable, such as [action.Client]'s, gives it up at once. Handlers
+// must be idempotent: an event comes at least once. ctx has the trace and the meta of who sent the event, and
+// ctx.Delivery tells of the event itself.
 func NewReliableEvent[T any](name string, options ConsumeOptions, handle func(ctx *Context, payload T) error) ReliableEvent {
 	e := ReliableEvent{Name: name, Options: options}
 	if handle != nil {
@@ -300,8 +302,30 @@ type failure struct {
 
 func (f *failure) Error() string                  { return f.text }
 func (f *failure) Unwrap() error                  { return f.cause }
-func (f *failure) Permanent() bool                { return isPermanent(f.cause) }
+func (f *failure) Permanent() bool                { return isPermanent(f.cause) || isFinal(f.cause) }
 func (f *failure) ErrorHeader() map[string]string { return f.header }
+
+// isFinal says whether an error means that handling the event again cannot help: it is a Moleculer error that is not
+// retryable. An error whose maker did not decide that is none: one that was hidden behind [action.Internal], one of
+// another node's server, whose plain errors say that they are not retryable either, or a status that passes.
+func isFinal(err error) bool {
+	m, ok := errors.AsType[action.Moleculer](err)
+	if !ok {
+		return false
+	}
+	e := m.MoleculerError()
+	if e == nil || e.Retryable {
+		return false
+	}
+	switch e.Code {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	if e.Code >= http.StatusBadRequest && e.Code < http.StatusInternalServerError {
+		return true
+	}
+	return e.NodeID == "" && e.Type != action.Internal(nil).Type
+}
 
 // maxErrorData bounds, in bytes, an error's data and stack in a dead letter.
 const maxErrorData = 4 << 10

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,6 +267,47 @@ func TestADeadLetterTellsOfTheErrorAsNodeDoes(t *testing.T) {
 			require.Equal(t, want.header, header)
 		})
 	}
+}
+
+func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
+	remote := func(code int, retryable bool) error {
+		return &action.Error{Name: "MoleculerError", Code: code, Type: "X", Retryable: retryable, NodeID: "node-2"}
+	}
+	for test, want := range map[string]struct {
+		err   error
+		final bool
+	}{
+		"a 422":                               {action.Client(422, "ORDER_INVALID", "no"), true},
+		"a 422 inside another error":          {fmt.Errorf("store it: %w", action.Client(422, "ORDER_INVALID", "no")), true},
+		"a 500 that says so":                  {action.Server(500, "BROKEN", "no"), true},
+		"a 422 of another node":               {remote(422, false), true},
+		"a retryable 422":                     {remote(422, true), false},
+		"a retryable 503":                     {action.Retryable(503, "DB_DOWN", "no"), false},
+		"a service that is not there yet":     {action.ServiceNotFound("a.b", ""), false},
+		"a timeout":                           {action.RequestTimeout("a.b", ""), false},
+		"a 429, whatever it says":             {action.Client(429, "SLOW", "no"), false},
+		"any error":                           {errors.New("no"), false},
+		"any error of another action":         {action.Internal(errors.New("no")), false},
+		"any error of another node, as a 500": {remote(500, false), false},
+	} {
+		t.Run(test, func(t *testing.T) {
+			_, permanent := told(t, newBench(t).deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
+			require.Equal(t, want.final, permanent)
+		})
+	}
+}
+
+// explodeWithCANARYInItsName puts a secret into the stack of its panic.
+func explodeWithCANARYInItsName(*integration.Context, order) error { panic("oh no") }
+
+func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
+	b := newBench(t)
+	b.runtime.Secrets.Add("explodeWithCANARYInItsName")
+	header, _ := told(t, b.deliver(nil, `{}`, integration.ConsumeOptions{}, explodeWithCANARYInItsName))
+	stack, err := base64.StdEncoding.DecodeString(header["x-error-stack"])
+	require.NoError(t, err)
+	require.Contains(t, string(stack), "[redacted]")
+	require.NotContains(t, string(stack), "CANARY")
 }
 
 func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {

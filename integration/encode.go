@@ -11,7 +11,7 @@ import (
 // encodeReceived makes the JSON that encoding/json makes, but for the escapes of HTML, in a fraction of the time:
 // every message of every webhook passes here. What nearly all of them have is written by hand, anything else by
 // encoding/json itself.
-func encodeReceived(e *receivedEvent) ([]byte, error) {
+func encodeReceived(e *MessageReceivedPayload) ([]byte, error) {
 	b := make([]byte, 0, 1024) // enough for most
 	b = appendText(b, `{"tenantId":`, e.TenantID)
 	b = appendText(b, `,"channelId":`, e.ChannelID)
@@ -56,7 +56,7 @@ func appendMessage(b []byte, m *Message, platform string) ([]byte, error) {
 }
 
 // encodeSent is the same for what was sent.
-func encodeSent(e *sentEvent) (_ []byte, err error) {
+func encodeSent(e *MessageSentPayload) (_ []byte, err error) {
 	b := make([]byte, 0, 256) // enough for most
 	b = appendText(b, `{"tenantId":`, e.TenantID)
 	b = appendText(b, `,"channelId":`, e.ChannelID)

@@ -18,7 +18,7 @@ import (
 )
 
 // requireSame checks that a received event says what encoding/json makes of it, with a message of the event's platform.
-func requireSame(tb testing.TB, e *receivedEvent) {
+func requireSame(tb testing.TB, e *MessageReceivedPayload) {
 	tb.Helper()
 	theirs := *e
 	if e.Message != nil {
@@ -62,7 +62,7 @@ func TestReceivedEventsOfTheGoldenFilesAreEncodedAsBefore(t *testing.T) {
 		var value any
 		_ = json.Unmarshal(data, &value) // some are broken on purpose
 		for _, m := range messagesIn(value) {
-			requireSame(t, &receivedEvent{TenantID: "t", ChannelID: "c", Platform: m.Platform, Message: m, Timestamp: 1})
+			requireSame(t, &MessageReceivedPayload{TenantID: "t", ChannelID: "c", Platform: m.Platform, Message: m, Timestamp: 1})
 			checked++
 		}
 		return nil
@@ -124,24 +124,24 @@ func requireFieldIsEncoded(t *testing.T, path []int) {
 			g.fill(field)
 		}
 	}
-	requireSame(t, &receivedEvent{Message: m})
+	requireSame(t, &MessageReceivedPayload{Message: m})
 }
 
 func TestMetadataOfAnyTypeIsEncodedAsBefore(t *testing.T) {
 	t.Parallel()
 	for _, value := range oddValues() {
-		requireSame(t, &receivedEvent{Message: &Message{Metadata: map[string]any{"a": "b", "odd": value, "z": true}}})
-		requireSame(t, &receivedEvent{Message: &Message{Content: Content{Command: &Command{Options: map[string]any{"odd": value}}}}})
+		requireSame(t, &MessageReceivedPayload{Message: &Message{Metadata: map[string]any{"a": "b", "odd": value, "z": true}}})
+		requireSame(t, &MessageReceivedPayload{Message: &Message{Content: Content{Command: &Command{Options: map[string]any{"odd": value}}}}})
 	}
-	requireSame(t, &receivedEvent{Message: &Message{Metadata: map[string]any{}}})
-	requireSame(t, &receivedEvent{})
+	requireSame(t, &MessageReceivedPayload{Message: &Message{Metadata: map[string]any{}}})
+	requireSame(t, &MessageReceivedPayload{})
 }
 
 func TestSentEventsAreEncodedAsBefore(t *testing.T) {
 	t.Parallel()
-	events := []*sentEvent{{}, {TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"", Timestamp: -1, Metadata: map[string]any{}}}
+	events := []*MessageSentPayload{{}, {TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"", Timestamp: -1, Metadata: map[string]any{}}}
 	for _, value := range append(oddValues(), "text", true, int64(1), []ID{"1", "2"}, []string{"a"}, make(chan int)) {
-		events = append(events, &sentEvent{TenantID: "t", MessageID: "1", Metadata: map[string]any{"a": "b", "odd": value, "z": 1}, Timestamp: 1_790_000_000_500})
+		events = append(events, &MessageSentPayload{TenantID: "t", MessageID: "1", Metadata: map[string]any{"a": "b", "odd": value, "z": 1}, Timestamp: 1_790_000_000_500})
 	}
 	for _, e := range events {
 		want, wantErr := json.Marshal(e)
@@ -164,7 +164,7 @@ func TestWhatIsNoJSONIsAnError(t *testing.T) {
 			for _, m := range []Message{
 				{Metadata: map[string]any{"odd": value}}, {Content: Content{Interactive: &Interactive{Reply: &InteractiveReply{FormValues: map[string]any{"odd": value}}}}},
 			} {
-				_, err := encodeReceived(&receivedEvent{Message: &m})
+				_, err := encodeReceived(&MessageReceivedPayload{Message: &m})
 				require.Error(t, err)
 				_, err = json.Marshal(m)
 				require.Error(t, err)
@@ -178,7 +178,7 @@ func FuzzEncodeReceived(f *testing.F) {
 		f.Add(seed, []string{"", "plain", "<a href=\"x\">&\\\n\x00\x7f</a>", "\xff\xc3(\xed\xa0\x80", "é👍\u2028\u2029\ufffd"}[seed%5])
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, text string) {
-		e := &receivedEvent{}
+		e := &MessageReceivedPayload{}
 		(&generator{rand.New(rand.NewPCG(seed, 0)), text, false}).fill(reflect.ValueOf(e).Elem())
 		requireSame(t, e)
 	})
@@ -294,7 +294,7 @@ func BenchmarkEncodeReceived(b *testing.B) {
 		},
 	} {
 		b.Run(platform, func(b *testing.B) {
-			e := &receivedEvent{TenantID: "tenant-1", ChannelID: "ch-1", Platform: platform, Message: m, Timestamp: 1_790_000_000_500}
+			e := &MessageReceivedPayload{TenantID: "tenant-1", ChannelID: "ch-1", Platform: platform, Message: m, Timestamp: 1_790_000_000_500}
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := encodeReceived(e); err != nil {

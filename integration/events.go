@@ -43,9 +43,19 @@ const DeadLetters = "FAILED_MESSAGES"
 // EventNames lists the reliable events that integrations publish in a namespace.
 func EventNames(namespace string) []string {
 	return []string{
-		eventName(namespace, received), eventName(namespace, sent), eventName(namespace, failed), DeadLetters,
+		MessageReceivedEvent(namespace), MessageSentEvent(namespace), MessageFailedEvent(namespace), DeadLetters,
 	}
 }
+
+// MessageReceivedEvent names the reliable event of a message that came in. Its payload is a [MessageReceivedPayload].
+func MessageReceivedEvent(namespace string) string { return eventName(namespace, received) }
+
+// MessageSentEvent names the reliable event of a message that a platform took. Its payload is a [MessageSentPayload].
+func MessageSentEvent(namespace string) string { return eventName(namespace, sent) }
+
+// MessageFailedEvent names the reliable event of a message that could not be sent, or of which nobody knows whether it
+// was. Its payload is a [MessageFailedPayload].
+func MessageFailedEvent(namespace string) string { return eventName(namespace, failed) }
 
 // RegisteredEvent and UnregisteredEvent name the reliable events that tell of channels.
 func RegisteredEvent(namespace string) string {
@@ -59,8 +69,8 @@ func UnregisteredEvent(namespace string) string {
 
 func eventName(namespace, outcome string) string { return namespace + ".processing.message." + outcome }
 
-// receivedEvent is the payload of …message.received.
-type receivedEvent struct {
+// MessageReceivedPayload is what [MessageReceivedEvent] carries.
+type MessageReceivedPayload struct {
 	TenantID  string   `json:"tenantId"`
 	ChannelID string   `json:"channelId"`
 	Platform  string   `json:"platform"`
@@ -68,8 +78,8 @@ type receivedEvent struct {
 	Timestamp int64    `json:"timestamp"` // ms
 }
 
-// sentEvent is the payload of …message.sent.
-type sentEvent struct {
+// MessageSentPayload is what [MessageSentEvent] carries.
+type MessageSentPayload struct {
 	TenantID  string         `json:"tenantId"`
 	ChannelID string         `json:"channelId"`
 	Platform  string         `json:"platform"`
@@ -78,8 +88,9 @@ type sentEvent struct {
 	Timestamp int64          `json:"timestamp"` // ms
 }
 
-// failedEvent is the payload of …message.failed and of dead letters.
-type failedEvent struct {
+// MessageFailedPayload is what [MessageFailedEvent] carries, and the dead letters of messages that no stream can take.
+// Message is the message as the caller gave it, less the data of its media.
+type MessageFailedPayload struct {
 	TenantID   string          `json:"tenantId"`
 	ChannelID  string          `json:"channelId"`
 	Platform   string          `json:"platform"`
@@ -93,19 +104,26 @@ type failedEvent struct {
 // settled is told once that an event is stored, and whether it was before, or why it is not. It must not block.
 type settled = func(duplicate bool, err error)
 
+// about says what an event tells of, for whom.
+type about struct {
+	outcome      string
+	conversation ID     // whose events stay in their order
+	key          string // makes the event's id, unique within the channel
+}
+
 // publish hands an event over.
-func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, outcome, key string, header map[string][]string, payload []byte, then settled) {
+func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, a about, header map[string][]string, payload []byte, then settled) {
 	if s.runtime.PlainEvents {
 		stored := then
 		then = func(duplicate bool, err error) {
 			if err == nil && !duplicate {
-				s.emitPlain(ctx, req, ch, outcome, payload)
+				s.emitPlain(ctx, req, ch, a.outcome, payload)
 			}
 			stored(duplicate, err)
 		}
 	}
-	s.store(ctx, req, ch, outcome, spool.Event{
-		Key: ch.ID, Name: eventName(s.runtime.Namespace, outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + key, Header: header, Payload: payload,
+	s.store(ctx, req, ch, a, spool.Event{
+		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
 	}, then)
 }
 
@@ -185,7 +203,7 @@ func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.
 func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
-	record := failedEvent{
+	record := MessageFailedPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
 		Error:    s.cleaner(nil).text(cause.Error()),
 		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},

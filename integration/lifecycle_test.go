@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/moleculer-go/moleculer"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 // staged is a service whose whole life is noted. What is named in faults fails.
@@ -261,4 +263,61 @@ func TestAServicesOwnCacheIsClosedWithIt(t *testing.T) {
 	require.ErrorContains(t, own.Check(t.Context()), "the cache does not answer", "it is not the node's")
 	require.NoError(t, s.Stop(t.Context()))
 	require.NoError(t, b.runtime.Cache.Check(t.Context()))
+}
+
+func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
+	url := testserver.Redis(t)
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	defer client.Close()
+	for name, test := range map[string]struct {
+		cache integration.CacheOptions
+		key   string
+		ttl   time.Duration
+	}{
+		"its own namespace and time": {integration.CacheOptions{RedisURL: url, Namespace: "prices", TTL: time.Hour}, "MOL-hios-prices:gold", time.Hour},
+		"those of a service":         {integration.CacheOptions{RedisURL: url}, "MOL-hios-users:gold", -1}, // kept until it is dropped
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.runtime.CacheNamespace = "hios"
+			var own *cache.Cache
+			s := b.service(integration.ServiceDefinition{Cache: test.cache, Started: func(ctx *integration.Context) error {
+				own = ctx.Cache()
+				return own.Set(ctx, "gold", 1900, 0)
+			}})
+			require.NoError(t, s.Start(t.Context()))
+			keys, err := client.Keys(t.Context(), "*").Result()
+			require.NoError(t, err)
+			require.Equal(t, []string{test.key}, keys)
+			left, err := client.TTL(t.Context(), test.key).Result()
+			require.NoError(t, err)
+			if left > 0 {
+				left = left.Round(time.Minute)
+			}
+			require.Equal(t, test.ttl, left)
+			require.NoError(t, s.Stop(t.Context()))
+			require.Error(t, own.Check(t.Context()), "it is closed with its service")
+			require.NoError(t, client.FlushDB(t.Context()).Err())
+		})
+	}
+
+	t.Run("another time in the node's cache", func(t *testing.T) {
+		b := newBench(t)
+		store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: cache.Prefix("hios")})
+		require.NoError(t, err)
+		b.runtime.Cache = cache.New(store, cache.Options{TTL: time.Minute})
+		s := b.service(integration.ServiceDefinition{
+			Cache:   integration.CacheOptions{TTL: time.Hour},
+			Started: func(ctx *integration.Context) error { return ctx.Cache().Set(ctx, "gold", 1900, 0) },
+		})
+		require.NoError(t, s.Start(t.Context()))
+		left, err := client.TTL(t.Context(), "MOL-hios-users:gold").Result()
+		require.NoError(t, err)
+		require.Equal(t, time.Hour, left.Round(time.Minute))
+		require.NoError(t, s.Stop(t.Context()))
+		require.NoError(t, b.runtime.Cache.Check(t.Context()), "it is the node's")
+		require.NoError(t, b.runtime.Cache.Close())
+	})
 }

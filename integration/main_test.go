@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
 // patience bounds every wait for what must happen.
 const patience = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }

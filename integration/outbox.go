@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
 )
 
@@ -15,7 +16,7 @@ type Spool interface {
 	// Put keeps an event for good, in order of the calls and without waiting: it is published when that is possible again,
 	// after those before it. kept is called once, when it is on the disk or with the reason why not. It must not block.
 	Put(e spool.Event, kept func(error))
-	// Holds says whether events of a key wait: later ones must be put behind them.
+	// Holds says whether events of a key wait: later ones must be put behind them. It must not block.
 	Holds(key string) bool
 }
 
@@ -38,18 +39,20 @@ func (s *platformService) spools(ch *Channel, outcome string) bool {
 }
 
 // store hands an event over to the stream, or to this machine's disk where the stream does not take it.
-func (s *platformService) store(ctx context.Context, req *action.Request, ch *Channel, outcome string, e spool.Event, then settled) {
-	if !s.spools(ch, outcome) {
+func (s *platformService) store(ctx context.Context, req *action.Request, ch *Channel, a about, e spool.Event, then settled) {
+	if !s.spools(ch, a.outcome) {
 		s.runtime.Events.Publish(ctx, e.Name, e.MsgID, e.Header, e.Payload, then)
 		return
 	}
+	e.Key = a.outcome + "\x00" + ch.ID + "\x00" + string(a.conversation) // each outcome has a stream of its own
 	if s.runtime.Spool.Holds(e.Key) {
 		s.put(req, ch, e, nil, then)
 		return
 	}
 	// The other half is for the disk and the way back.
 	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.AnswerWithin, defaultAnswerWithin)/2)
-	s.runtime.Events.Publish(short, e.Name, e.MsgID, e.Header, e.Payload, func(duplicate bool, err error) {
+	inOrder := &order.Context{Context: short, Key: e.Key, Held: s.runtime.Spool.Holds}
+	s.runtime.Events.Publish(inOrder, e.Name, e.MsgID, e.Header, e.Payload, func(duplicate bool, err error) {
 		cancel()
 		if err == nil || isPermanent(err) {
 			then(duplicate, err)

@@ -21,6 +21,7 @@ type shelf struct {
 	holds bool
 	late  time.Duration // what the disk takes
 	err   error
+	asked []string // the keys that Holds has been asked for
 }
 
 func (s *shelf) Put(e spool.Event, kept func(error)) {
@@ -40,7 +41,12 @@ func (s *shelf) take(e spool.Event, kept func(error)) {
 	kept(s.err)
 }
 
-func (s *shelf) Holds(string) bool { return s.holds }
+func (s *shelf) Holds(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, key)
+	return s.holds
+}
 
 // withShelf makes a bench whose stream takes nothing.
 func withShelf(t *testing.T) (*bench, *shelf) {
@@ -48,7 +54,7 @@ func withShelf(t *testing.T) (*bench, *shelf) {
 	b, s := newBench(t), &shelf{}
 	b.runtime.Spool = s
 	b.events.fail = func(event) error { return errors.New("no response from stream") }
-	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1"}, {ID: "2", DedupKey: "2"}}
+	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1", ConversationID: "42"}, {ID: "2", DedupKey: "2", ConversationID: "43"}}
 	return b, s
 }
 
@@ -59,7 +65,7 @@ func TestWhatBecameOfASendIsNotLostWhenTheStreamIsAway(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success":true,"messageId":"42:7","metadata":{"chatId":"42"}}`, toJSON(t, result))
 	require.Len(t, s.ids, 1)
-	require.Regexp(t, `^c1 hios.processing.message.sent parrot:c1:sent:`, s.ids[0])
+	require.Regexp(t, `^sent\x00c1\x0042 hios.processing.message.sent parrot:c1:sent:`, s.ids[0])
 }
 
 func TestAWebhookThatThePlatformSendsAgainIsRefusedWhenTheStreamIsAway(t *testing.T) {
@@ -80,7 +86,9 @@ func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 			result, err := b.receive(webhookParams())
 			require.NoError(t, err)
 			require.JSONEq(t, `{"success":true,"messages":2,"failed":0}`, toJSON(t, result))
-			require.Equal(t, []string{"c1 hios.processing.message.received parrot:c1:1", "c1 hios.processing.message.received parrot:c1:2"}, s.ids)
+			require.Equal(t, []string{
+				"received\x00c1\x0042 hios.processing.message.received parrot:c1:1", "received\x00c1\x0043 hios.processing.message.received parrot:c1:2",
+			}, s.ids)
 		})
 	}
 	t.Run("unless the channel says otherwise", func(t *testing.T) {

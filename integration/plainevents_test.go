@@ -19,6 +19,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 		prepare func(*bench)
 		action  string
 		off     bool
+		before  bool  // whether the stream holds the events already
 		fail    error // of the reliable events
 		want    []string
 	}{
@@ -26,6 +27,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 		"of a sent message":                 {prepare: sent, action: "send", want: []string{"integration.message.sent"}},
 		"of one that is not sent":           {prepare: unsent, action: "send", want: []string{"integration.message.failed"}},
 		"not where they are off":            {prepare: receiving, action: "receive", off: true},
+		"not again of what comes again":     {prepare: receiving, action: "receive", before: true},
 		"not of what is not stored":         {prepare: receiving, action: "receive", fail: down},
 		"not of what never will be":         {prepare: receiving, action: "receive", fail: rejected{down}},
 		"not of an outcome that is missing": {prepare: sent, action: "send", fail: down},
@@ -33,7 +35,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, cluster := newBench(t), &others{}
 			test.prepare(b)
-			b.runtime.PlainEvents = !test.off
+			b.runtime.PlainEvents, b.events.duplicate = !test.off, test.before
 			b.events.fail = func(e event) error {
 				if e.Name != integration.DeadLetters {
 					require.Empty(t, cluster.lines()[min(1, len(cluster.lines())):], "they come later")

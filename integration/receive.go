@@ -151,13 +151,13 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 			continue
 		}
 		m := &b.messages[i]
-		payload, err := encodeReceived(&receivedEvent{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: b.webhook.Platform, Message: m, Timestamp: now})
+		payload, err := encodeReceived(&MessageReceivedPayload{TenantID: ch.TenantID, ChannelID: ch.ID, Platform: b.webhook.Platform, Message: m, Timestamp: now})
 		if err != nil {
 			b.ends[i].err = unencodable(received, err)
 			continue
 		}
 		b.open.Add(1)
-		s.publish(ctx, req, ch, received, dedupKey(m), header, payload, func(duplicate bool, err error) {
+		s.publish(ctx, req, ch, about{received, m.ConversationID, dedupKey(m)}, header, payload, func(duplicate bool, err error) {
 			b.ends[i] = end{duplicate, err}
 			settled()
 		})
@@ -318,12 +318,21 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 }
 
 func (s *platformService) checkAge(w *Webhook) error {
-	age := s.now().Sub(w.Timestamp)
+	return CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge)
+}
+
+// CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
+// than maxAge, or more than a minute ahead of now. The errors are of kind ErrInvalid, with the codes WEBHOOK_TOO_OLD and
+// WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
+func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
+	age := now.Sub(at)
 	switch {
-	case age > maxWebhookAge:
-		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf("the webhook's timestamp is more than %s ago", maxWebhookAge)}
+	case age > maxAge:
+		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf(
+			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ", age.Round(time.Second), maxAge)}
 	case age < -maxClockSkew:
-		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: "the webhook's timestamp lies in the future; it counts milliseconds since 1970"}
+		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: fmt.Sprintf(
+			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and node differ", (-age).Round(time.Second))}
 	}
 	return nil
 }

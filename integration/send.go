@@ -71,14 +71,14 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 func (s *platformService) send(ctx context.Context, req *action.Request, ch *Channel, message *Message, raw json.RawMessage) (any, error) {
 	result, attempts, err := s.deliver(ctx, req, message, ch)
 	if err == nil {
-		s.publishSent(ctx, req, ch, result)
+		s.publishSent(ctx, req, ch, message, result)
 		if s.log.Logger.IsLevelEnabled(debugLevel) {
 			s.logFor(req, ch).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
 		}
 		return result, nil
 	}
 	failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, withoutData(message, raw), failure, attempts, result)
+	s.publishFailed(ctx, req, ch, outgoing{message, withoutData(message, raw)}, failure, attempts, result)
 	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
 	return refusal(failure, result)
@@ -287,16 +287,22 @@ func backoff(n int) time.Duration {
 	return d - rand.N(d/2)
 }
 
-func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, result *SendResult) {
-	payload, err := encodeSent(&sentEvent{
+func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, m *Message, result *SendResult) {
+	payload, err := encodeSent(&MessageSentPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
-	s.publishOutcome(ctx, req, ch, sent, payload, err)
+	s.publishOutcome(ctx, req, ch, m, sent, payload, err)
+}
+
+// outgoing is a message that could not be sent.
+type outgoing struct {
+	*Message
+	lean json.RawMessage // as it came, less the attachments' content
 }
 
 // publishFailed tells of a failure, and of what was delivered all the same: sent is nil for nothing.
-func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, message json.RawMessage, e *Error, attempts int, sent *SendResult) {
+func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, m outgoing, e *Error, attempts int, sent *SendResult) {
 	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
 	if sent != nil {
 		metadata["messageIds"], metadata["parts"] = sent.Metadata["messageIds"], sent.Metadata["parts"]
@@ -304,25 +310,26 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 			metadata["outcome"] = PartlyDelivered
 		}
 	}
-	payload, err := json.Marshal(&failedEvent{
+	payload, err := json.Marshal(&MessageFailedPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		Error: e.Message, Message: message, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
+		Error: e.Message, Message: m.lean, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,
 	})
-	s.publishOutcome(ctx, req, ch, failed, payload, err)
+	s.publishOutcome(ctx, req, ch, m.Message, failed, payload, err)
 }
 
 // publishOutcome publishes what became of a send. The send itself is done and its answer stands,
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
 // numbers two messages alike. err is why there is no payload.
-func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte, err error) {
+func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, m *Message, outcome string, payload []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {
 		err = waitFor(func(then settled) {
-			s.publish(ctx, req, ch, outcome, outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID), payload, then)
+			a := about{outcome, cmp.Or(m.To.ID, m.ConversationID), outcome + ":" + uuid.NewString()}
+			s.publish(ctx, req, ch, a, s.eventHeader(req, ch.TenantID, ch.ID), payload, then)
 		})
 	}
 	if err != nil {

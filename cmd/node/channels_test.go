@@ -1,11 +1,14 @@
 package main_test
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
@@ -144,4 +147,98 @@ func TestKeysAreRotatedByCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, string(data), "canary", file)
 	}
+}
+
+func TestWhatEveryPlatformHasIsSetByCommand(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	require.Equal(t, 0, o.create().exit)
+	o.succeeds("", "update", "shop", "--set", "rate=5/s", "--set", "longText=refuse", "--set", "ownMessages=mark", "--set", "recipientRate=20/m",
+		"--set", "dedup=horizon", "--set", "spool=on")
+	require.Contains(t, o.succeeds("", "get", "shop"), `"rate": "5/s"`)
+	o.succeeds("", "update", "shop", "--unset", "rate", "--unset", "longText")
+	require.NotContains(t, o.succeeds("", "get", "shop"), "longText")
+	o.succeeds(canaryToken+"\n"+canarySecret+"\n", "create", "other", "--platform", "telegram", "--tenant", "acme", "--set", "recipientRate=1/s")
+
+	r := o.does("", "update", "shop")
+	require.Equal(t, 1, r.exit)
+	require.Equal(t, "nothing to change: give --set, --unset, --tenant, --name or --status\n", r.stderr)
+}
+
+func TestAChannelCannotHaveTheIDOfAnotherPath(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, id := range []string{"send", "health", "status", "webhook", ".", ".."} {
+		r := o.does(canaryToken+"\n"+canarySecret+"\n", "create", id, "--platform", "telegram", "--tenant", "acme")
+		require.Equal(t, 1, r.exit, id)
+		require.Contains(t, r.stderr, "id: must not be one of send health status webhook . ..")
+	}
+}
+
+// channelFile is a channels.yaml with one channel.
+func channelFile(platform, status, credentials string) string {
+	return "channels:\n  - {id: shop, tenantId: acme, platform: " + platform + ", status: " + status + ", credentials: {" + credentials + "}}\n"
+}
+
+func TestApplyShowsWhatChanges(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	telegram := channelFile("telegram", "ACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret")
+	require.Equal(t, "shop: new\n", o.succeeds(telegram, "apply", "-f", "-", "--dry-run"))
+	require.Equal(t, 1, o.does("", "get", "shop").exit, "a dry run changes nothing")
+	changed := channelFile("telegram", "INACTIVE", "token: '123456:canary-token-2', secretToken: canary-secret")
+	for _, step := range []struct{ file, difference string }{
+		{telegram, "shop: new\n"},
+		{telegram, "shop: unchanged\n"},
+		{changed, "shop: status ACTIVE -> INACTIVE, credentials.token changed\n"},
+	} {
+		r := o.does(step.file, "apply", "-f", "-")
+		require.Equal(t, step.difference, r.stderr)
+		require.Equal(t, "1 channel(s) applied\n", r.stdout)
+	}
+
+	slack := channelFile("slack", "ACTIVE", "botToken: xoxb-canary, signingSecret: 8f742231b10e8888abcd99yyyzzz85a5")
+	r := o.does(slack, "apply", "-f", "-")
+	require.Equal(t, 1, r.exit)
+	require.Contains(t, r.stderr, "channel shop belongs to telegram and would become one of slack: give --change-platform if that is meant\n")
+	require.Contains(t, o.succeeds("", "get", "shop"), `"platform": "telegram"`)
+	require.Contains(t, o.does(slack, "apply", "-f", "-", "--change-platform").stderr, "shop: platform telegram -> slack")
+	require.Contains(t, o.succeeds("", "get", "shop"), `"platform": "slack"`)
+}
+
+func TestAPersonIsAskedBeforeChannelsAreLost(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	write(t, o.dir, "channels.yaml", channelFile("telegram", "ACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"))
+	o.succeeds("", "apply", "-f", "channels.yaml")
+	write(t, o.dir, "channels.yaml", channelFile("telegram", "INACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"))
+
+	for _, args := range [][]string{{"apply", "-f", "channels.yaml"}, {"remove", "shop"}} {
+		for _, typed := range []string{"\n", "n\n", "\x04"} {
+			require.Equal(t, 1, o.onTerminal(typed, args...), args)
+			require.Contains(t, o.succeeds("", "get", "shop"), `"status": "ACTIVE"`)
+		}
+	}
+	require.Equal(t, 0, o.onTerminal("y\n", "apply", "-f", "channels.yaml"))
+	require.Contains(t, o.succeeds("", "get", "shop"), `"status": "INACTIVE"`)
+	require.Equal(t, 0, o.onTerminal("", "remove", "shop", "--yes"))
+	require.Equal(t, 1, o.does("", "get", "shop").exit)
+}
+
+// onTerminal runs a command on channels as a person does, and gives its exit status.
+func (o *office) onTerminal(typed string, args ...string) int {
+	o.Helper()
+	cmd := exec.CommandContext(o.Context(), binary, append([]string{"channels"}, args...)...)
+	cmd.Dir = o.dir
+	terminal, err := pty.Start(cmd)
+	require.NoError(o, err)
+	defer terminal.Close()
+	_, err = terminal.WriteString(typed)
+	require.NoError(o, err)
+	_, _ = io.Copy(io.Discard, terminal) // ends with an error when the command has closed its side
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil {
+		require.ErrorAs(o, err, &exit)
+	}
+	return cmd.ProcessState.ExitCode()
 }

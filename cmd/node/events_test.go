@@ -3,11 +3,13 @@ package main_test
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -51,9 +53,9 @@ func TestDeadLettersAreManaged(t *testing.T) {
 	t.Parallel()
 	dir, js := storage(t)
 	list := succeed(t, dir, "dlq", "list")
-	require.Regexp(t, `^1 dead letter\(s\)\nEVENT +GROUP +COUNT +OLDEST +NEWEST\nhios\.hios\.processing\.message\.received +mail +1 +\d+s ago +\d+s ago\n\n`, list)
-	require.Regexp(t, `(?m)^SEQUENCE +AGE +EVENT +GROUP +TENANT +ERROR\n1 +\d+s +hios\.hios\.processing\.message\.received +mail +acme +database down$`, list)
-	require.Contains(t, succeed(t, dir, "dlq", "list", "--group", "audit"), "0 dead letter(s)\n")
+	require.Regexp(t, `^1 dead letter\(s\)\nEVENT +GROUP +COUNT +OLDEST +NEWEST\nhios\.processing\.message\.received +mail +1 +\d+s ago +\d+s ago\n\n`, list)
+	require.Regexp(t, `(?m)^SEQUENCE +AGE +EVENT +GROUP +TENANT +ERROR\n1 +\d+s +hios\.processing\.message\.received +mail +acme +database down$`, list)
+	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", "hios.processing.message.sent"), "0 dead letter(s)\n")
 	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", received, "--json"), `"messageId": "d1"`)
 
 	shown := succeed(t, dir, "dlq", "show", "1")
@@ -61,7 +63,8 @@ func TestDeadLettersAreManaged(t *testing.T) {
 	require.Contains(t, shown, `"token": "[redacted]"`)
 	for args, want := range map[string]string{
 		"show 7":         "there is no dead letter 7\n",
-		"drop 7":         "1 of them are not there\n",
+		"drop 7":         "1 sequence does not exist\n",
+		"replay 7 8 8":   "2 sequences do not exist\n",
 		"drop":           "say which dead letters: their sequences, or --all\n",
 		"replay --all 1": "say which dead letters: their sequences, or --all\n",
 	} {
@@ -70,7 +73,10 @@ func TestDeadLettersAreManaged(t *testing.T) {
 		require.Equal(t, want, r.stderr)
 	}
 
-	require.Equal(t, "1 dead letter(s) replayed\n", succeed(t, dir, "dlq", "replay", "1"))
+	for _, command := range []string{"replay", "drop"} {
+		require.Regexp(t, `^1 dead letter\(s\)\nSEQUENCE .*\n1 +\d+s +hios\.processing\.message\.received +mail +acme +database down\n$`, succeed(t, dir, "dlq", command, "1", "--dry-run"))
+	}
+	require.Equal(t, "1 dead letter(s) replayed\n", succeed(t, dir, "dlq", "replay", "1", "1"))
 	s, err := js.Stream(t.Context(), "hios_hios_processing_message_received")
 	require.NoError(t, err)
 	msg, err := s.GetLastMsgForSubject(t.Context(), "hios."+received)
@@ -129,4 +135,82 @@ func TestEventsAreFollowed(t *testing.T) {
 	require.ElementsMatch(t, strings.Fields("m1 m2 d1"), seen)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
 	require.NoError(t, cmd.Wait())
+}
+
+func TestNamesThatDoNotExistAreErrorsWithThoseThatDo(t *testing.T) {
+	t.Parallel()
+	dir, _ := storage(t)
+	for args, want := range map[string]string{
+		"events replay nope.x --since 1h":           `there is no event "nope.x"; there are: FAILED_MESSAGES, hios.processing.`,
+		"events replay nope.x --since 1h --dry-run": `there is no event "nope.x"; there are: `,
+		"events tail nope.x":                        `there is no event "nope.x"; there are: `,
+		"events groups nope.x":                      `there is no event "nope.x"; there are: `,
+		"dlq list --queue NOPE":                     `there is no queue of dead letters "NOPE"; there are: FAILED_MESSAGES`,
+		"dlq show 1 --queue NOPE":                   `there is no queue of dead letters "NOPE"; there are: FAILED_MESSAGES`,
+		"dlq drop --all --queue NOPE":               `there is no queue of dead letters "NOPE"; there are: FAILED_MESSAGES`,
+		"dlq list --group audit":                    `there is no group "audit"; there are: mail`,
+		"dlq replay --all --event nope.x":           `there is no event "nope.x"; there are: `,
+	} {
+		r := node(t, dir, strings.Fields(args)...)
+		require.Equal(t, 1, r.exit, args)
+		require.Empty(t, r.stdout, args)
+		require.Contains(t, r.stderr, want, args)
+	}
+}
+
+func TestGroupsAreShownByCommand(t *testing.T) {
+	t.Parallel()
+	dir, js := storage(t)
+	_, err := js.CreateConsumer(t.Context(), "hios_hios_processing_message_received", jetstream.ConsumerConfig{
+		Durable: "v1_mail", AckPolicy: jetstream.AckExplicitPolicy,
+	})
+	require.NoError(t, err)
+	require.Regexp(t, `^EVENT +GROUP +PENDING +UNACKNOWLEDGED +REDELIVERED +LAST ACTIVE +MEMBERS\nhios\.processing\.message\.received +v1_mail +2 +0 +0 +none\n$`, succeed(t, dir, "events", "groups"))
+	require.Contains(t, succeed(t, dir, "events", "groups", received, "--json"), `"pending": 2`)
+	require.NotContains(t, succeed(t, dir, "events", "groups", "FAILED_MESSAGES"), "v1_mail")
+}
+
+func TestAPersonIsAskedBeforeEventsAreReplayedOrDropped(t *testing.T) {
+	t.Parallel()
+	dir, _ := storage(t)
+	counts := func() []int {
+		var list []struct {
+			Name  string `json:"name"`
+			Count int    `json:"count"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "events", "list", "--json")), &list))
+		var found []int
+		for _, c := range list {
+			if c.Name == received || c.Name == "FAILED_MESSAGES" {
+				found = append(found, c.Count)
+			}
+		}
+		return found
+	}
+	for _, args := range []string{"events replay hios.processing.message.received --since 1h", "dlq drop --all", "dlq replay --all"} {
+		require.Equal(t, 1, typing(t, dir, "n\n", args), args)
+		require.Equal(t, []int{2, 1}, counts(), args)
+	}
+	require.Equal(t, 0, typing(t, dir, "y\n", "events replay hios.processing.message.received --since 1h"))
+	require.Equal(t, []int{4, 1}, counts())
+	require.Equal(t, 0, typing(t, dir, "", "dlq drop --all --yes"))
+	require.Equal(t, []int{4, 0}, counts())
+}
+
+// typing runs a command as a person does at a terminal, and gives its exit status.
+func typing(t *testing.T, dir, typed, args string) int {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, strings.Fields(args)...)
+	cmd.Dir = dir
+	terminal, err := pty.Start(cmd)
+	require.NoError(t, err)
+	defer func() { _ = terminal.Close() }()
+	_, err = terminal.WriteString(typed)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, terminal) // ends with an error when the command has closed its side
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil {
+		require.ErrorAs(t, err, &exit)
+	}
+	return cmd.ProcessState.ExitCode()
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
 // binary is the node, built once for all tests.
@@ -129,6 +130,23 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a wrong command line", func(t *testing.T) {
+		t.Parallel()
+		for args, want := range map[string]string{
+			"nope":             "switchboard: unexpected argument nope; switchboard --help tells more\n",
+			"call":             "switchboard: expected \"<action>\"; switchboard call --help tells more\n",
+			"run --port 1":     "switchboard: unknown flag --port; switchboard run --help tells more\n",
+			"channels aply -f": "switchboard: unexpected argument aply, did you mean \"apply\"?; switchboard channels --help tells more\n",
+		} {
+			r := node(t, t.TempDir(), strings.Fields(args)...)
+			require.Equal(t, result{"", want, 2}, r)
+		}
+	})
+	t.Run("the version", func(t *testing.T) {
+		t.Parallel()
+		require.Regexp(t, `^switchboard \S+, go\S+, \w+/\w+\n$`, node(t, t.TempDir(), "version").stdout)
+		require.NotEmpty(t, node(t, t.TempDir(), "--version").stdout)
+	})
 	t.Run("a missing file", func(t *testing.T) {
 		t.Parallel()
 		r := node(t, t.TempDir(), "run", "--config", "nowhere.yaml")
@@ -273,9 +291,11 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			write(t, dir, "config.yaml", embedded(freeAddress(t))+"http: {listen: \"127.0.0.1:0\"}\n")
+			write(t, dir, "config.yaml", "node: {id: sb-1}\n"+embedded(freeAddress(t))+"http: {listen: \"127.0.0.1:0\"}\n")
 			r := start(t, dir)
 
+			require.NoError(t, r.cmd.Process.Signal(syscall.SIGHUP), "a closed terminal, or a wish to read the configuration again")
+			r.await(t, "SIGHUP: the configuration is read at the start only")
 			list := node(t, dir, "services")
 			require.Equal(t, 0, list.exit, list.stderr)
 			require.Regexp(t, `(?m)^telegram +\S+ +.*telegram\.i_receiveWebhook`, list.stdout)
@@ -296,12 +316,30 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 			require.Equal(t, 1, unknown.exit)
 			require.Equal(t, "ServiceNotFoundError 404 SERVICE_NOT_FOUND: Service 'nobody.home' is not found.\n{\"action\":\"nobody.home\"}\n", unknown.stderr)
 
+			health := node(t, dir, "call", "$node.health", "--node", "sb-1")
+			require.Equal(t, 0, health.exit, health.stderr)
+			require.Contains(t, health.stdout, `"datasources"`)
+			require.Contains(t, node(t, dir, "call", "$node.health").stderr, "name it with --node")
+			require.Equal(t, "there is no node \"sb-2\"; there are: sb-1\n", node(t, dir, "call", "telegram.i_status", "--node", "sb-2").stderr)
+
 			// A channel that is applied while the node runs is there at once.
 			write(t, dir, "channels.yaml", "channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: \"1:canary-token\", secretToken: canary-secret}}]")
 			require.Equal(t, http.StatusNotFound, webhook(t, r.httpURL, "canary-secret"))
 			require.Equal(t, 0, node(t, dir, "channels", "apply", "-f", "channels.yaml").exit)
 			require.Equal(t, http.StatusOK, webhook(t, r.httpURL, "canary-secret"))
 			require.Equal(t, http.StatusUnauthorized, webhook(t, r.httpURL, "canary-wrong"))
+
+			// A script sees by the status alone that a message was refused.
+			bot := telegramtest.NewServer("1:canary-token")
+			t.Cleanup(bot.Close)
+			require.Equal(t, 0, node(t, dir, "channels", "update", "shop", "--set", "apiBase="+bot.URL()).exit)
+			bot.Script("sendMessage", telegramtest.Failure(http.StatusForbidden, "Forbidden: bot was blocked by the user", nil))
+			const message = `{"channelId":"shop","message":{"to":{"id":"42"},"content":{"type":"TEXT","text":"hi"}}}`
+			refused := node(t, dir, "call", "telegram.i_sendMessage", message)
+			require.Equal(t, 1, refused.exit)
+			require.Contains(t, refused.stdout, `"success": false`)
+			require.Equal(t, "telegram.i_sendMessage answered that it was not done\n", refused.stderr)
+			require.Equal(t, 0, node(t, dir, "call", "telegram.i_sendMessage", message).exit)
 
 			require.NoError(t, r.cmd.Process.Signal(signal))
 			var rest []string

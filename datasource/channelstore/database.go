@@ -22,6 +22,7 @@ type Database struct {
 	tidy func(ctx context.Context) error
 	// release frees what lies below db.
 	release func()
+	files   files // of a SQLite database
 }
 
 var _ Store = (*Database)(nil)
@@ -33,10 +34,46 @@ func (d *Database) Close() error {
 	return err
 }
 
-// Check implements [Store].
+// Check implements [Store]. Channels that are there and of which none can be opened are an [ErrAllSealed]; one that
+// cannot be opened concerns itself alone.
 func (d *Database) Check(ctx context.Context) error {
-	var one int
-	return unavailable("check the channel store", d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE id = ''`).Scan(&one))
+	if err := d.files.check(); err != nil {
+		return err
+	}
+	readable, sealed, err := d.sample(ctx, "")
+	if err != nil || readable || sealed == nil {
+		return unavailable("check the channel store", err)
+	}
+	// The first ones cannot be opened; others may be sealed with other keys.
+	for _, id := range d.keys.IDs() {
+		readable, _, err := d.sample(ctx, id)
+		if err != nil || readable {
+			return unavailable("check the channel store", err)
+		}
+	}
+	return &AllSealedError{sealed}
+}
+
+// sampleSize is how many records of a key are tried before it is said that none can be opened.
+const sampleSize = 10
+
+// sample tries to open some records of a key, or of any. sealed is why the first of them cannot be opened, nil where there
+// is none.
+func (d *Database) sample(ctx context.Context, keyID string) (readable bool, sealed *SealedError, err error) {
+	records, err := d.records(ctx, `SELECT `+columns+` FROM switchboard_channels WHERE ($1 = '' OR key_id = $1) ORDER BY id LIMIT $2`, keyID, sampleSize)
+	if err != nil {
+		return false, nil, err
+	}
+	for _, r := range records {
+		_, err := d.keys.openBytes(r)
+		if err == nil {
+			return true, nil, nil
+		}
+		if sealed == nil {
+			sealed, _ = errors.AsType[*SealedError](err)
+		}
+	}
+	return false, sealed, nil
 }
 
 const columns = `id, tenant_id, platform, name, status, key_id, sealed`
@@ -134,6 +171,9 @@ func (d *Database) sealNew(ch *integration.Channel) (*record, error) {
 
 // Apply implements [Store].
 func (d *Database) Apply(ctx context.Context, channels []*integration.Channel) error {
+	if err := d.files.check(); err != nil {
+		return err
+	}
 	records := make([]*record, len(channels))
 	for i, ch := range channels {
 		r, err := d.sealNew(ch)
@@ -171,6 +211,9 @@ func (d *Database) transact(ctx context.Context, do func(tx *sql.Tx) error) erro
 
 // Create implements [Store].
 func (d *Database) Create(ctx context.Context, ch *integration.Channel) error {
+	if err := d.files.check(); err != nil {
+		return err
+	}
 	r, err := d.sealNew(ch)
 	if err != nil {
 		return err
@@ -184,6 +227,9 @@ func (d *Database) Create(ctx context.Context, ch *integration.Channel) error {
 
 // Update implements [Store].
 func (d *Database) Update(ctx context.Context, id string, change func(*integration.Channel) error) (*integration.Channel, error) {
+	if err := d.files.check(); err != nil {
+		return nil, err
+	}
 	for {
 		old, err := d.record(ctx, id)
 		if err != nil {
@@ -216,6 +262,9 @@ func (d *Database) Update(ctx context.Context, id string, change func(*integrati
 
 // Remove implements [Store].
 func (d *Database) Remove(ctx context.Context, id string) error {
+	if err := d.files.check(); err != nil {
+		return err
+	}
 	if !possible(id) {
 		return integration.ErrChannelNotFound
 	}

@@ -129,6 +129,16 @@ func (m *Memo) readAnew(ctx context.Context, id string, known *memory) (*integra
 	return ch, err
 }
 
+// Remembers says whether there is a channel that would be served now if the store could not be read.
+func (m *Memo) Remembers() bool {
+	for known := range m.entries.Values() {
+		if known.err == nil && time.Since(known.read) < lastResort {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *Memo) wait(ctx context.Context, f *flight) (*integration.Channel, error) {
 	select {
 	case <-f.done:

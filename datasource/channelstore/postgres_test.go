@@ -93,17 +93,15 @@ func TestPostgreSQLMayGoAndComeBack(t *testing.T) {
 	server := testserver.StartPostgres(t)
 	store := openURL(t, server.URL(), newKeys(t, "k1"))
 	apply(t, store, newChannel("c1"))
-	requireAway := func(name string) {
+	requireAway := func() { // while the server hangs, only the context ends the wait
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		began := time.Now()
 		_, err := store.Channel(ctx, "c1")
 		requireUnavailable(t, err)
 		require.NotContains(t, fmt.Sprintf("%+v", err), canary)
 		requireUnavailable(t, store.Remove(ctx, "c1"))
 		requireUnavailable(t, store.Check(ctx))
-		require.Less(t, time.Since(began), 5*time.Second, name)
 	}
 	requireBack := func() {
 		t.Helper()
@@ -116,11 +114,11 @@ func TestPostgreSQLMayGoAndComeBack(t *testing.T) {
 		require.NoError(t, store.Check(t.Context()))
 	}
 	server.Pause()
-	requireAway("while it hangs")
+	requireAway()
 	server.Resume()
 	requireBack()
 	server.Stop()
-	requireAway("while it is gone")
+	requireAway()
 	_, err := channelstore.OpenPostgres(t.Context(), server.URL(), newKeys(t, "k1"))
 	require.ErrorContains(t, err, "open the channel store: ")
 	requireRetryable(t, datasource.AsError(err))

@@ -12,6 +12,9 @@ const rotateBatch = 100
 // Rotate implements [Store].
 func (d *Database) Rotate(ctx context.Context) (Rotation, error) {
 	var result Rotation
+	if err := d.files.check(); err != nil {
+		return result, err
+	}
 	first := d.keys.first().id
 	err := d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE key_id = $1`, first).Scan(&result.Already)
 	for again := true; err == nil && again; {

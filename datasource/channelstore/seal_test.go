@@ -5,11 +5,13 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 )
 
@@ -124,5 +126,28 @@ func FuzzOpen(f *testing.F) {
 			require.NotNil(t, got.Credentials)
 			require.NotNil(t, got.Settings)
 		}
+	})
+}
+
+func TestAStoreOfWhichNothingCanBeOpenedSaysSo(t *testing.T) {
+	eachDatabase(t, func(b *bench) {
+		old := newKeys(b.T, "k1")
+		store := b.open(old)
+		require.NoError(b, store.Check(b.Context()), "there is nothing to open")
+		for i := range 12 {
+			apply(b.T, store, newChannel(fmt.Sprintf("c%02d", i)))
+		}
+		require.NoError(b, store.Check(b.Context()))
+
+		for _, other := range []*channelstore.Keyring{newKeys(b.T, "k2"), newKeys(b.T, "k1")} {
+			err := b.open(other).Check(b.Context())
+			require.ErrorIs(b, err, channelstore.ErrAllSealed)
+			require.ErrorContains(b, err, `channel c00 is sealed with key "k1"`)
+			e := action.AsError(err, "x", "")
+			require.Equal(b, []any{"CHANNELS_SEALED", false}, []any{e.Type, e.Retryable})
+		}
+		mixed := b.open(newKeys(b.T, "k3"))
+		apply(b.T, mixed, newChannel("z"))
+		require.NoError(b, mixed.Check(b.Context()), "one can be opened, behind many that cannot")
 	})
 }

@@ -13,6 +13,9 @@ import (
 // Several processes may use it at once: a node and the commands that manage its channels. Without
 // keys, those of the file path+".key" are used, which is made where missing; see [KeyFile]. What an
 // earlier version wrote as plain text is sealed and removed from the file.
+//
+// It refuses what looks like a loss: a key file or a write-ahead log without the database, and sealed channels without
+// their key file. Where a file is lost later, Check says so, and nothing is written any more.
 func OpenSQLite(ctx context.Context, path string, keys *Keyring) (*Database, error) {
 	d, err := openSQLite(ctx, path, keys)
 	if err != nil {
@@ -22,20 +25,29 @@ func OpenSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 }
 
 func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, error) {
+	if err := refuseLostDatabase(path, keys == nil); err != nil {
+		return nil, err
+	}
 	db, err := datasource.OpenSQLite(ctx, path, "secure_delete(ON)") // what is replaced is overwritten, not only left to be
 	if err != nil {
 		return nil, err
 	}
+	d := &Database{db: db, keys: keys, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) }}
+	watched := []string{path}
 	if keys == nil {
-		keys, err = KeyFile(path + ".key")
+		watched = append(watched, keyPath(path))
+		d.keys, err = ownKeys(ctx, db, path)
 	}
 	if err == nil {
-		err = migrateSQLite(ctx, db, keys)
+		err = migrateSQLite(ctx, db, d.keys)
+	}
+	if err == nil {
+		d.files, err = watchFiles(watched...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Database{db: db, keys: keys, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) }}, nil
+	return d, nil
 }
 
 // truncateWAL empties the write-ahead log, which holds what was written before. Readers that are at

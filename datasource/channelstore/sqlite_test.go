@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -104,8 +105,70 @@ func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
 
 	// Without it the records are lost, and that is what is said.
 	require.NoError(t, os.Remove(path+".key"))
-	_, err = openFile(t, path, nil).Channel(t.Context(), "c1")
-	requireSealed(t, err, channelstore.SealedError{ChannelID: "c1", KeyID: store.Keys().IDs()[0], Reason: "which is not configured"})
+	_, err = channelstore.OpenSQLite(t.Context(), path, nil)
+	require.ErrorIs(t, err, channelstore.ErrFileLost)
+	require.ErrorContains(t, err, `.key is missing, and 1 channel(s) are sealed, with key "`+store.Keys().IDs()[0]+`"`)
+	require.NoFileExists(t, path+".key", "no new key is made")
+}
+
+func TestADatabaseThatVanishedIsNotMadeAnew(t *testing.T) {
+	for name, trace := range map[string]string{"a key": ".key", "a write-ahead log": "-wal"} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			keys := newTexts(t, "k1")
+			require.NoError(t, os.WriteFile(path+trace, []byte(keys[0]), 0o600))
+			_, err := channelstore.OpenSQLite(t.Context(), path, nil)
+			require.ErrorIs(t, err, channelstore.ErrFileLost)
+			require.ErrorContains(t, err, trace+" is there: restore the database")
+			require.NoFileExists(t, path)
+			require.NoError(t, os.Remove(path+trace))
+			openFile(t, path, nil)
+		})
+	}
+}
+
+func TestAFileThatIsLostWhileItIsUsedIsSaidToBe(t *testing.T) {
+	for name, test := range map[string]struct {
+		lose func(t *testing.T, path string)
+		want string
+	}{
+		"the database has vanished": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+		}, "channels.db has vanished while it was in use"},
+		"the database was replaced": {func(t *testing.T, path string) {
+			t.Helper()
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path+".copy", data, 0o600))
+			require.NoError(t, os.Rename(path+".copy", path))
+		}, "channels.db was replaced while it was in use: restart the node"},
+		"the key has vanished": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path+".key"))
+		}, "channels.db.key has vanished while it was in use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			store := openFile(t, path, nil)
+			apply(t, store, newChannel("c1"))
+			require.NoError(t, store.Check(t.Context()))
+			test.lose(t, path)
+			_, updated := store.Update(t.Context(), "c1", func(*integration.Channel) error { return nil })
+			_, rotated := store.Rotate(t.Context())
+			for _, err := range []error{
+				store.Check(t.Context()), store.Create(t.Context(), newChannel("c2")), store.Apply(t.Context(), nil),
+				store.Remove(t.Context(), "c1"), updated, rotated,
+			} {
+				require.ErrorIs(t, err, channelstore.ErrFileLost)
+				require.ErrorContains(t, err, test.want)
+				e := action.AsError(err, "x", "")
+				require.Equal(t, []any{"CHANNELS_FILE_LOST", false}, []any{e.Type, e.Retryable})
+				require.NotContains(t, e.Message, path, "the cluster is told no path")
+			}
+			require.Equal(t, newChannel("c1"), get(t, store, "c1"), "what is there can be read")
+		})
+	}
 }
 
 // oldSchema is that of the first version, which kept everything as plain text.

@@ -45,7 +45,7 @@ type Store interface {
 	// neither readers nor writers, and may be interrupted and repeated.
 	Rotate(ctx context.Context) (Rotation, error)
 
-	// Check says whether channels can be read at the moment.
+	// Check says whether channels can be read and changed at the moment.
 	Check(ctx context.Context) error
 
 	// Close ends the use of the store.
@@ -103,6 +103,25 @@ func (e *SealedError) Is(target error) bool { return target == ErrSealed }
 // MoleculerError implements [action.Moleculer].
 func (e *SealedError) MoleculerError() *action.Error {
 	return action.Server(http.StatusInternalServerError, "CHANNEL_SEALED", "%s", e.Error()).Because(e)
+}
+
+// ErrAllSealed says that a store has channels, and none of them can be opened. The error is an *AllSealedError.
+var ErrAllSealed = errors.New("no channel can be opened")
+
+// AllSealedError says why no channel can be opened, by the example of one.
+type AllSealedError struct{ Example *SealedError }
+
+// Error implements error.
+func (e *AllSealedError) Error() string {
+	return "no channel can be opened: " + e.Example.Error()
+}
+
+// Is makes errors.Is(err, ErrAllSealed) true.
+func (e *AllSealedError) Is(target error) bool { return target == ErrAllSealed }
+
+// MoleculerError implements [action.Moleculer].
+func (e *AllSealedError) MoleculerError() *action.Error {
+	return action.Server(http.StatusInternalServerError, "CHANNELS_SEALED", "no channel can be opened: they are sealed with other keys than this node's").Because(e)
 }
 
 // UnavailableError says that the store could not do its work, which may pass. Its text is for this

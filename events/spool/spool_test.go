@@ -1,12 +1,14 @@
 package spool_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,12 +19,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events/spool"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SPOOL_VICTIM"); path != "" {
 		victim(path)
+	}
+	if path := os.Getenv("SPOOL_DRAINER"); path != "" {
+		drainer(path)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -32,19 +38,31 @@ type stream struct {
 	mu     sync.Mutex
 	away   bool
 	stored []string
-	before map[string]time.Time // ids of what was stored before, and since when it has been asked for
+
+	storedIDs   []string      // ids of what was stored before
+	holds       time.Duration // how long it need not be looked again
+	looks       int           // how often it was
+	lookedSince map[string]time.Time
+	refuse      map[string]int // how often ids are refused
 }
 
 type rejection struct{ error }
 
 func (rejection) Permanent() bool { return true }
 
-func (s *stream) publish(_ context.Context, e spool.Event) error {
+func (s *stream) publish(_ context.Context, e spool.Event, settled func(bool, error)) {
+	settled(false, s.store(e))
+}
+
+func (s *stream) store(e spool.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.away:
 		return errors.New("no response from stream")
+	case s.refuse[e.MsgID] > 0:
+		s.refuse[e.MsgID]--
+		return errors.New("insufficient resources")
 	case len(e.Header[spool.HeaderSpooledAt]) != 1:
 		return rejection{errors.New("it does not say that it is late")}
 	case strings.HasPrefix(e.MsgID, "bad"):
@@ -54,21 +72,36 @@ func (s *stream) publish(_ context.Context, e spool.Event) error {
 	return nil
 }
 
-// storedBefore is the spool's Stored.
-func (s *stream) storedBefore(_ context.Context, _ string, since time.Time, msgIDs []string) (map[string]bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away {
-		return nil, errors.New("no response from stream")
+// before is what tells what a stream has stored before.
+type before struct {
+	*stream
+	name  string
+	since time.Time
+	told  bool
+}
+
+func (s *stream) storedBefore(name string, since time.Time) spool.Stored {
+	return &before{stream: s, name: name, since: since}
+}
+
+func (b *before) Next(_ context.Context, each func(string)) (time.Time, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return time.Time{}, errors.New("no response from stream")
 	}
-	found := map[string]bool{}
-	for _, id := range msgIDs {
-		if _, ok := s.before[id]; ok {
-			found[id] = true
-			s.before[id] = since
+	b.looks++
+	if b.lookedSince == nil {
+		b.lookedSince = map[string]time.Time{}
+	}
+	b.lookedSince[b.name] = b.since
+	for _, id := range b.storedIDs {
+		if !b.told {
+			each(id)
 		}
 	}
-	return found, nil
+	b.told = true
+	return time.Now().Add(b.holds), nil
 }
 
 func (s *stream) set(away bool) {
@@ -90,8 +123,10 @@ func put(s *spool.Spool, e spool.Event) error {
 	return <-kept
 }
 
+const received = "hios.processing.message.received"
+
 func event(key, id string) spool.Event {
-	return spool.Event{Key: key, Name: "hios.processing.message.received", MsgID: id, Header: map[string][]string{"$caller": {"parrot"}}, Payload: []byte(`{"id":"` + id + `"}`)}
+	return spool.Event{Key: key, Name: received, MsgID: id, Header: map[string][]string{"$caller": {"parrot"}}, Payload: []byte(`{"id":"` + id + `"}`)}
 }
 
 func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
@@ -99,7 +134,7 @@ func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
 func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) *spool.Spool {
 	t.Helper()
 	log, _ := logtest.NewNullLogger()
-	opts := spool.Options{Path: path, MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
+	opts := spool.Options{Path: path, Owner: "node-1", MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
 	for _, f := range change {
 		f(&opts)
 	}
@@ -107,15 +142,6 @@ func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) 
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sp.Close()) })
 	return sp
-}
-
-func TestNoFileIsMadeBeforeItIsNeeded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "data", "spool.db")
-	sp := open(t, path, &stream{})
-	require.NoFileExists(t, path)
-	require.Equal(t, spool.State{}, sp.State())
-	require.NoError(t, put(sp, event("c1", "1")))
-	require.FileExists(t, path)
 }
 
 func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
@@ -145,7 +171,7 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 }
 
 func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
-	s := &stream{away: true, before: map[string]time.Time{"2": {}, "4": {}}}
+	s := &stream{away: true, storedIDs: []string{"2", "4"}, holds: time.Hour}
 	path := filepath.Join(t.TempDir(), "spool.db")
 	sp := open(t, path, s)
 	began := time.Now()
@@ -156,7 +182,7 @@ func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
 	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
 	require.Equal(t, []string{line("0"), line("1"), line("3"), line("5")}, s.list())
 	require.False(t, sp.Holds("c1"))
-	require.WithinDuration(t, began, s.before["2"], 10*time.Second, "it is looked for from when the first was put on")
+	require.WithinDuration(t, began, s.lookedSince[received], 10*time.Second, "it is looked for from when the first was put on")
 }
 
 func TestManyAreKeptAtOnce(t *testing.T) {
@@ -195,7 +221,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(context.Context, spool.Event) error { return errors.New("away") }, Stored: (&stream{away: true}).storedBefore,
+		Publish: func(_ context.Context, _ spool.Event, settled func(bool, error)) { settled(false, errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
@@ -277,13 +303,291 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	require.NoError(t, put(open(t, path, s), event("c1", "1")))
 	log, _ := logtest.NewNullLogger()
 	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
-	require.ErrorContains(t, err, "locked")
+	require.ErrorContains(t, err, fmt.Sprintf("held by node-1 (process %d on ", os.Getpid()))
 }
 
-func TestAFileThatCannotBeMadeIsTheCallersTrouble(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	sp := open(t, filepath.Join(file, "spool.db"), &stream{})
+func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
+	for name, test := range map[string]struct{ events, size, most int }{
+		"small ones": {events: 5000, size: 100, most: 1024},
+		"large ones": {events: 40, size: 1 << 20, most: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{away: true}
+			var under, most, read int
+			var mu sync.Mutex
+			hold := func(_ context.Context, e spool.Event, settled func(bool, error)) {
+				if err := s.store(e); err != nil {
+					settled(false, err)
+					return
+				}
+				mu.Lock()
+				under++
+				read++
+				most = max(most, under)
+				mu.Unlock()
+				time.AfterFunc(time.Millisecond, func() {
+					mu.Lock()
+					under--
+					mu.Unlock()
+					settled(false, nil)
+				})
+			}
+			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes, o.Publish = 1<<30, hold })
+			payload := strings.Repeat("x", test.size)
+			var kept sync.WaitGroup
+			var want []string
+			for n := range test.events {
+				e := event("c1", fmt.Sprint(n))
+				e.Payload = []byte(payload)
+				kept.Add(1)
+				sp.Put(e, func(error) { kept.Done() })
+				want = append(want, fmt.Sprint(n)+" "+payload+" parrot")
+			}
+			kept.Wait()
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.True(t, slices.Equal(want, s.list()), "in order, each once")
+			mu.Lock()
+			defer mu.Unlock()
+			require.Greater(t, most, 1)
+			require.LessOrEqual(t, most, test.most)
+		})
+	}
+}
+
+func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {
+	s := &stream{away: true, refuse: map[string]int{"0": 3}}
+	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
+	fill(t, sp, 100)
+	var want []string
+	for n := range 100 {
+		want = append(want, line(fmt.Sprint(n)))
+	}
+	s.set(false)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, want, s.list())
+}
+
+func TestAStreamIsAskedOnceForABacklog(t *testing.T) {
+	for name, test := range map[string]struct {
+		holds time.Duration
+		least int
+		most  int
+	}{
+		"while it remembers":                {holds: time.Hour, least: 1, most: 1},
+		"but for each batch if it does not": {holds: -time.Minute, least: 5, most: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{away: true, holds: test.holds, storedIDs: []string{"4000"}}
+			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
+			fill(t, sp, 5000)
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Len(t, s.list(), 4999)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			require.GreaterOrEqual(t, s.looks, test.least)
+			require.LessOrEqual(t, s.looks, test.most)
+		})
+	}
+}
+
+// fill puts events with the numbers from 0 on.
+func fill(t *testing.T, sp *spool.Spool, events int) {
+	t.Helper()
+	var kept sync.WaitGroup
+	for n := range events {
+		kept.Add(1)
+		sp.Put(event("c1", fmt.Sprint(n)), func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			kept.Done()
+		})
+	}
+	kept.Wait()
+}
+
+func TestWhatIsStoredIsLookedForSinceTheOldestOfABatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true, storedIDs: []string{"0", "1", "2"}, holds: time.Hour}
+	sp := open(t, path, s)
+	fill(t, sp, 4)
+	require.NoError(t, sp.Close())
+	oldest, other := time.Now().Add(-10*time.Minute), time.Now().Add(-5*time.Minute)
+	change(t, path, `UPDATE events SET at = ? WHERE msg_id = '0'`, oldest.UnixMilli())
+	change(t, path, `UPDATE events SET at = ?, name = 'other' WHERE msg_id = '1'`, other.UnixMilli())
+	change(t, path, `UPDATE events SET name = 'other' WHERE msg_id = '2'`)
+
+	s.set(false)
+	sp = open(t, path, s)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("3")}, s.list())
+	require.Equal(t, oldest.UnixMilli(), s.lookedSince[received].UnixMilli())
+	require.Equal(t, other.UnixMilli(), s.lookedSince["other"].UnixMilli(), "also where a newer one is on its way with it")
+}
+
+// change changes a file that no spool has open.
+func change(t *testing.T, path, statement string, args ...any) {
+	t.Helper()
+	db, err := datasource.OpenSQLite(t.Context(), path, "journal_mode(PERSIST)")
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), statement, args...)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
+func TestWhatAnEarlierVersionHasLeftIsHandedOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true}
+	sp := open(t, path, s)
+	fill(t, sp, 2)
+	require.NoError(t, sp.Close())
+	change(t, path, `UPDATE events SET header = ?`, []byte(`{"$caller":["parrot"]}`))
+	s.set(false)
+	sp = open(t, path, s)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("0"), line("1")}, s.list())
+}
+
+func TestASpoolIsFilledUpToTheLastByte(t *testing.T) {
+	s := &stream{away: true}
+	path := filepath.Join(t.TempDir(), "spool.db")
+	sp := open(t, path, s)
+	require.NoError(t, put(sp, event("c1\x00\xc3\xbc", "1")))
+	size := sp.State().Bytes
+	require.NoError(t, sp.Close())
+	sp = open(t, path, s, func(o *spool.Options) { o.MaxBytes = 2 * size })
+	require.Equal(t, size, sp.State().Bytes, "it is counted as before")
+	require.True(t, sp.Holds("c1\x00\xc3\xbc"))
+	require.NoError(t, put(sp, event("c1\x00\xc3\xbc", "2")))
+	require.Equal(t, 2*size, sp.State().Bytes)
+	require.ErrorIs(t, put(sp, event("", "")), spool.ErrFull)
+}
+
+func TestWhatIsStoredIsNotPublishedAgainAfterAKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := &stream{away: true}
+	sp := open(t, path, s)
+	fill(t, sp, 3000)
+	require.NoError(t, sp.Close())
+
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), "SPOOL_DRAINER="+path)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if s.storedIDs = append(s.storedIDs, lines.Text()); len(s.storedIDs) == 1500 {
+			require.NoError(t, cmd.Process.Kill())
+		}
+	}
+	_ = cmd.Wait() // it was killed
+
+	s.set(false)
+	s.holds = time.Hour
+	sp = open(t, path, s)
+	require.Positive(t, sp.State().Events)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	stored := s.storedIDs
+	for _, text := range s.list() {
+		id, _, _ := strings.Cut(text, " ")
+		stored = append(stored, id)
+	}
+	var want []string
+	for n := range 3000 {
+		want = append(want, fmt.Sprint(n))
+	}
+	require.True(t, slices.Equal(want, stored), "in order, each once")
+}
+
+// drainer publishes what is in a file and says so, until it is killed. Its events are stored when that is said.
+func drainer(path string) {
+	_, err := spool.Open(context.Background(), spool.Options{
+		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(logrus.New()), Stored: (&stream{}).storedBefore,
+		Publish: func(_ context.Context, e spool.Event, settled func(bool, error)) {
+			_, err := fmt.Println(e.MsgID)
+			settled(false, err)
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+func TestASpoolThatCannotBeMadeSaysSoAtOnce(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.WriteFile(folder, nil, 0o600))
+	log, logs := logtest.NewNullLogger()
+	sp := open(t, filepath.Join(folder, "spool.db"), &stream{away: true}, func(o *spool.Options) { o.Log = logrus.NewEntry(log) })
+	require.NotEmpty(t, logs.AllEntries())
+	require.Equal(t, logrus.ErrorLevel, logs.AllEntries()[0].Level)
+	require.ErrorContains(t, sp.Check(t.Context()), "cannot be used")
 	require.Error(t, put(sp, event("c1", "1")))
 	require.Equal(t, spool.State{}, sp.State())
+
+	require.NoError(t, os.Remove(folder))
+	require.NoError(t, sp.Check(t.Context()), "it is made as soon as it can be")
+	require.NoError(t, put(sp, event("c1", "1")))
+}
+
+func TestASpoolIsMadeAtTheStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "spool.db")
+	sp := open(t, path, &stream{})
+	require.FileExists(t, path)
+	require.Equal(t, spool.State{}, sp.State())
+	require.NoError(t, sp.Check(t.Context()))
+}
+
+func TestAFileThatVanishesIsNotWrittenInto(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, string){
+		"deleted": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) },
+		"replaced": func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		},
+		"with its folder": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "data", "spool.db")
+			s := &stream{away: true}
+			sp := open(t, path, s)
+			fill(t, sp, 2000)
+			require.NoError(t, sp.Close())
+			sp = open(t, path, s) // which has written nothing into the file yet
+			change(t, path)
+			require.ErrorIs(t, sp.Check(t.Context()), spool.ErrGone)
+			require.ErrorIs(t, put(sp, event("c1", "late")), spool.ErrGone)
+
+			s.mu.Lock()
+			s.refuse = map[string]int{"1500": 1} // so that it is read anew from its beginning
+			s.mu.Unlock()
+			s.set(false)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.ElementsMatch(t, s.list(), slices.Compact(slices.Sorted(slices.Values(s.list()))), "what was in it is stored once")
+			require.Len(t, s.list(), 2000)
+			require.NoError(t, sp.Check(t.Context()))
+			s.set(true)
+			require.NoError(t, put(sp, event("c1", "1")))
+			require.NoError(t, sp.Close())
+			require.Equal(t, 1, open(t, path, s).State().Events, "it is in a new file")
+		})
+	}
+}
+
+func TestHealthTellsWhatWaits(t *testing.T) {
+	s := &stream{away: true}
+	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
+	require.Equal(t, map[string]any{"events": 0, "bytes": int64(0), "setAside": 0}, sp.Details())
+	require.NoError(t, put(sp, event("c1", "1")))
+	details := sp.Details()
+	require.Equal(t, 1, details["events"])
+	require.Equal(t, sp.State().Bytes, details["bytes"])
+	require.GreaterOrEqual(t, details["oldestMs"], int64(0))
 }

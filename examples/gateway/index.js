@@ -1,14 +1,23 @@
 "use strict";
 
-const { ServiceBroker } = require("moleculer");
+const { ServiceBroker, Strategies } = require("moleculer");
+
+// A call that is made again goes to another node than the one that has just failed, where there is one. Round robin alone
+// often leads back to it while other calls are made in between.
+class AnotherNode extends Strategies.RoundRobin {
+	select(list, ctx) {
+		const others = ctx?._retryAttempts > 0 ? list.filter(endpoint => endpoint.id !== ctx.nodeID) : [];
+		return super.select(others.length > 0 ? others : list);
+	}
+}
 
 const broker = new ServiceBroker({
 	namespace: process.env.NAMESPACE ?? "hios",
 	transporter: process.env.NATS_URL ?? "nats://127.0.0.1:4222",
 	logLevel: process.env.LOG_LEVEL ?? "info",
-	// A node that died answers no more: a call is given up after a while and, where all that is behind this gateway bears
-	// being called twice, made again on another node. Webhooks do.
+	registry: { strategy: AnotherNode },
 	requestTimeout: Number(process.env.REQUEST_TIMEOUT ?? 10000),
+	// Nothing is repeated unless its route says so, as that of webhooks does: not every action is safe to repeat.
 	retryPolicy: { enabled: true, retries: Number(process.env.RETRIES ?? 0) }
 });
 

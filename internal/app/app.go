@@ -5,10 +5,14 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moleculer-go/moleculer/broker"
@@ -27,8 +31,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
+// version is set by the linker; see the Makefile.
+var version string
+
 // Version is this build's version: the module's when it was installed by version, else the commit's.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -46,22 +56,25 @@ func Version() string {
 
 // Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
 type Node struct {
-	config   *config.Config
-	log      *logrus.Entry
-	client   *httpapi.Client
-	embedded *server.Server
-	nc       *nats.Conn
-	link     *cluster.Link
-	stores   // what channels, cached values and claims are kept in
-	broker   *broker.ServiceBroker
-	services []*integration.Service
-	listener *listener.Listener
+	config    *config.Config
+	log       *logrus.Entry
+	client    *httpapi.Client
+	embedded  *server.Server
+	nc        *nats.Conn
+	link      *cluster.Link
+	stores    // what channels, cached values and claims are kept in
+	broker    *broker.ServiceBroker
+	services  []*integration.Service
+	listener  *listener.Listener
+	publisher *events.Publisher
+	readiness readiness
+	lost      chan error // delivers why the connection to NATS was closed for good
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Keep(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c)}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c), lost: make(chan error, 1)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -80,6 +93,9 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if err == nil {
 		err = offer.check(c)
 	}
+	if err == nil {
+		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
+	}
 	if err != nil {
 		return err
 	}
@@ -91,26 +107,32 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if n.nc, err = connect(ctx, c, c.NodeID(), n.embedded, n.log); err != nil {
 		return err
 	}
+	n.nc.SetClosedHandler(n.disconnected)
 	publisher, err := n.openEvents(ctx)
 	if err != nil {
 		return err
 	}
+	n.publisher, n.readiness.find, n.readiness.log = publisher, n.findState, n.log
 	n.link = cluster.New(n.nc, cluster.Options{
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, DrainTimeout: c.Limits.DrainTimeout,
-		Health:      func(ctx context.Context) map[string]any { return map[string]any{"datasources": n.Health(ctx)} },
+		Health:      n.health,
 		Reconnected: n.missed,
 		Log:         logrus.NewEntry(n.log.Logger),
 	})
-	if err := n.openStores(ctx, publisher); err != nil {
+	// One limit for all that a start waits for from here on: the node's own stores and those of its services.
+	limit := c.Limits.StartTimeout
+	waiting, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("limits.startTimeout is over (%s)", limit))
+	defer cancel()
+	if err := n.openStores(waiting, publisher); err != nil {
 		return err
 	}
 	if err := n.link.Open(ctx); err != nil {
 		return err
 	}
 	n.broker = n.link.NewBroker()
-	if err := n.host(ctx, offer, publisher, secrets); err != nil {
+	if err := n.host(waiting, offer, publisher, secrets); err != nil {
 		return err
 	}
 	if c.HTTP.Listen != "" {
@@ -122,7 +144,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		}
 		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
 	}
-	n.log.WithField("services", strings.Join(c.Services, ",")).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
+	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
 	return nil
 }
 
@@ -131,7 +153,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
@@ -162,8 +184,6 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 }
 
 func (n *Node) startServices(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, n.config.Limits.StartTimeout)
-	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	var publishing sync.Mutex // moleculer-go's broker takes one at a time
 	for _, service := range n.services {
@@ -188,8 +208,14 @@ func (n *Node) Address() string {
 	return n.listener.Address()
 }
 
-// Fatal delivers the error after which the node must be stopped.
-func (n *Node) Fatal() <-chan error { return n.link.Fatal() }
+// disconnected is called when the connection to NATS is closed for good, which only Stop means to do.
+func (n *Node) disconnected(nc *nats.Conn) {
+	err := nc.LastError()
+	if err == nil {
+		err = nats.ErrConnectionClosed
+	}
+	n.lost <- fmt.Errorf("the connection to NATS is closed for good: %w", err)
+}
 
 // Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
 // connection.
@@ -238,6 +264,9 @@ func (n *Node) Stop() {
 
 // Run starts a node and keeps it running until ctx ends or it must not go on.
 func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
+	defer signal.Stop(hangups)
 	defer tuneGC()()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
@@ -247,14 +276,27 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
 		defer tuneProcessors(available, n.log)()
 	}
-	select {
-	case <-ctx.Done():
-		n.log.Info("stopping")
-	case err = <-n.Fatal():
-	}
+	err = n.serve(ctx, hangups)
 	n.Stop()
 	if err == nil {
 		n.log.Info("stopped")
 	}
 	return err
+}
+
+// serve returns when ctx ends, or with the error after which the node must not go on.
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangups:
+			n.log.Warn("SIGHUP: the configuration is read at the start only; restart the node to change it")
+		case <-ctx.Done():
+			n.log.Info("stopping")
+			return nil
+		case err := <-n.link.Fatal():
+			return err
+		case err := <-n.lost:
+			return err
+		}
+	}
 }

@@ -1,11 +1,15 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +52,12 @@ func openChannels(ctx context.Context, c *config.Config, caller action.Cluster) 
 	return store, nil
 }
 
-// channelKeys are those of the configuration, nil where it has none: SQLite then makes one of its own.
+// channelKeys are those of the configuration, nil where it has none: SQLite then makes one of its own, and an
+// action needs none.
 func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
+	if c.Channels.Store == "action" {
+		return nil, nil
+	}
 	texts := revealed(c.Channels.Keys)
 	if len(texts) == 0 {
 		if c.Channels.Store == "postgres" {
@@ -234,13 +242,13 @@ func (v *visit) Unregistered(ctx context.Context, event channels.UnregisteredEve
 	return v.tell(ctx, func(a announcer) error { return a.Unregistered(ctx, event) })
 }
 
-// Fields are what a platform's channels have.
+// Fields are what a platform's channels have, those included that all platforms' have.
 func (c *Channels) Fields(platform string) ([]integration.Field, error) {
 	def, ok := c.offer.byPlatform(platform)
 	if !ok {
 		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.offer.platformNames(), ", "))
 	}
-	return def.Fields, nil
+	return slices.Concat(def.Fields, integration.CommonFields()), nil
 }
 
 // channelsFile is the form of channels.yaml.
@@ -256,16 +264,25 @@ type channelsFile struct {
 	} `yaml:"channels"`
 }
 
-// ApplyFile creates or replaces the channels of a file, all or none, and returns how many there are. Faults name file, line and key.
+// ApplyFile creates or replaces the channels of a file, all or none, and returns how many there are.
 func (c *Channels) ApplyFile(ctx context.Context, path string) (int, error) {
-	data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+	list, err := c.ReadFile(path)
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the channels: %w", err)
+		return 0, err
+	}
+	return len(list), c.Apply(ctx, list)
+}
+
+// ReadFile reads the channels of a file, of standard input where path is "-". Faults name file, line and key.
+func (c *Channels) ReadFile(path string) ([]*integration.Channel, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the channels: %w", err)
 	}
 	var file channelsFile
 	source, err := strictyaml.Decode(path, data, &file)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var faults []error
 	seen := map[string]bool{}
@@ -293,9 +310,93 @@ func (c *Channels) ApplyFile(ctx context.Context, path string) (int, error) {
 		faults = append(faults, source.Fault("channels", "is missing or empty"))
 	}
 	if len(faults) > 0 {
-		return 0, errors.Join(faults...)
+		return nil, errors.Join(faults...)
 	}
-	return len(list), c.Apply(ctx, list)
+	return list, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(path) // #nosec G304 -- the operator names the file
+}
+
+// Difference is what applying a channel changes.
+type Difference struct {
+	ID       string
+	New      bool
+	Platform string   // that of the channel as it is, where the new one's is another
+	Changes  []string // such as "status ACTIVE -> INACTIVE"; of a secret only that it changes
+}
+
+// String shows the difference in a line.
+func (d Difference) String() string {
+	switch {
+	case d.New:
+		return d.ID + ": new"
+	case len(d.Changes) == 0:
+		return d.ID + ": unchanged"
+	}
+	return d.ID + ": " + strings.Join(d.Changes, ", ")
+}
+
+// Differences compares channels with those of the same ids in the store.
+func (c *Channels) Differences(ctx context.Context, list []*integration.Channel) ([]Difference, error) {
+	differences := make([]Difference, len(list))
+	for i, ch := range list {
+		d := &differences[i]
+		d.ID = ch.ID
+		now, err := c.Store.Channel(ctx, ch.ID)
+		switch {
+		case errors.Is(err, integration.ErrChannelNotFound):
+			d.New = true
+		case errors.Is(err, channelstore.ErrSealed):
+			d.Changes = []string{"replaces a channel that cannot be read"}
+		case err != nil:
+			return nil, err
+		default:
+			c.compare(d, now, ch)
+		}
+	}
+	return differences, nil
+}
+
+func (c *Channels) compare(d *Difference, now, then *integration.Channel) {
+	changed := func(name, from, to string) {
+		if from != to {
+			d.Changes = append(d.Changes, fmt.Sprintf("%s %s -> %s", name, cmp.Or(from, `""`), cmp.Or(to, `""`)))
+		}
+	}
+	if now.Platform != then.Platform {
+		d.Platform = now.Platform
+	}
+	changed("platform", now.Platform, then.Platform)
+	changed("tenantId", now.TenantID, then.TenantID)
+	changed("name", now.Name, then.Name)
+	changed("status", now.Status, then.Status)
+	before, after := c.view(now), c.view(then)
+	values := func(part string, now, then, before, after map[string]string) {
+		names := map[string]string{}
+		maps.Copy(names, now)
+		maps.Copy(names, then)
+		for _, name := range sortedKeys(names) {
+			secret := now[name] != before[name] || then[name] != after[name]
+			switch {
+			case !secret:
+				changed(part+"."+name, now[name], then[name])
+			case now[name] != then[name]:
+				d.Changes = append(d.Changes, part+"."+name+" changed")
+			}
+		}
+	}
+	values("credentials", now.Credentials, then.Credentials, before.Credentials, after.Credentials)
+	values("settings", now.Settings, then.Settings, before.Settings, after.Settings)
+}
+
+func (c *Channels) view(ch *integration.Channel) *integration.Channel {
+	def, _ := c.Platform(ch.Platform)
+	return ch.Masked(def.Fields)
 }
 
 // faults places what is wrong with a channel in its file.

@@ -22,8 +22,14 @@ import (
 func newPublisher(nc *nats.Conn, c *config.Config, log *logrus.Entry) (*events.Publisher, error) {
 	return events.New(nc, events.Options{
 		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, NodeID: c.NodeID(), Log: log,
+		Limits:      events.Limits{MaxAge: c.Events.MaxAge, MaxBytes: int64(c.Events.MaxMB) << 20},
+		DeadLetters: events.Limits{MaxAge: c.Events.DeadLetters.MaxAge, MaxBytes: int64(c.Events.DeadLetters.MaxMB) << 20},
+		Queues:      []string{integration.DeadLetters},
 	})
 }
+
+// ensureWait bounds one attempt to find or make the streams of the events.
+const ensureWait = 5 * time.Second
 
 // openEvents makes the streams, which a server that has just started may need some time for.
 func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
@@ -33,31 +39,15 @@ func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
 		return nil, err
 	}
 	names := integration.EventNames(c.Events.Namespace)
-	ctx, cancel := context.WithTimeout(ctx, c.NATS.StartTimeout)
-	defer cancel()
-	for {
-		err := publisher.Ensure(ctx, names...)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-			return nil, errors.New("JetStream is not enabled on the NATS server; reliable events need it (nats-server -js)")
-		}
-		if errors.Is(err, events.ErrNoCluster) {
-			return nil, c.Fault("events.replicas", "%d copies of each event ask for a NATS cluster, and the server is in none", c.Events.Replicas)
-		}
-		n.log.WithError(err).Warn("the streams of the reliable events are not there yet, trying again")
-		pause := time.NewTimer(connectWait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, err
-		}
-	}
 	subjects := make([]string, len(names))
 	for i, name := range names {
 		subjects[i] = publisher.Subject(name)
+	}
+	if err := checkPermissions(ctx, n.nc, nodePermissions(c, n.nc, subjects)); err != nil {
+		return nil, err
+	}
+	if err := n.ensure(ctx, publisher, names, subjects); err != nil {
+		return nil, err
 	}
 	n.log.Info("reliable events go to ", strings.Join(subjects, ", "))
 	publisher.WarnOfOtherPrefix(ctx, c.Node.Namespace, append(eventNames(c.Events.Namespace), integration.DeadLetters)...)
@@ -68,9 +58,45 @@ func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
 	return publisher, nil
 }
 
+// ensure finds or makes the streams of the events, again and again until nats.startTimeout is over.
+func (n *Node) ensure(ctx context.Context, publisher *events.Publisher, names, subjects []string) error {
+	c := n.config
+	ctx, cancel := context.WithTimeout(ctx, c.NATS.StartTimeout)
+	defer cancel()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, ensureWait)
+		err := publisher.Ensure(attempt, names...)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+			return errors.New("JetStream is not enabled on the NATS server; reliable events need it (nats-server -js)")
+		case errors.Is(err, events.ErrNoCluster):
+			return c.Fault("events.replicas", "%d copies of each event ask for a NATS cluster, and the server is in none", c.Events.Replicas)
+		case errors.Is(err, events.ErrMaxBytesRequired):
+			return fmt.Errorf("%w: set events.maxMB, or make the streams yourself, see docs/nats.md", err)
+		case errors.Is(err, context.DeadlineExceeded):
+			denied := checkPermissions(context.WithoutCancel(ctx), n.nc, makingPermissions(c, subjects))
+			if errors.Is(denied, errDenied) {
+				return denied
+			}
+		}
+		n.log.WithError(err).Warn("the streams of the reliable events are not there yet, trying again")
+		pause := time.NewTimer(connectWait)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
+
 // consumer delivers reliable events to services.
 type consumer struct {
 	publisher *events.Publisher
+	nc        *nats.Conn
 	namespace string // the cluster's
 }
 
@@ -89,6 +115,9 @@ func (c consumer) Consume(ctx context.Context, sub integration.Subscription) (fu
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := deniedDelivery(ctx, c.nc, sub.Name); err != nil {
+		return nil, errors.Join(err, consumer.Stop(ctx))
 	}
 	c.publisher.WarnOfOtherPublishers(ctx, c.namespace, sub.Name)
 	return consumer.Stop, nil

@@ -211,7 +211,9 @@ func TestKeysThatAreNoneEndTheStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &vault{store: "postgres", dsn: "postgres://nobody@127.0.0.1:1/nowhere"}
-			_, err := app.Start(t.Context(), v.config(t, test.keys...), app.Offer{}, quiet(), &redact.Secrets{})
+			c := v.config(t, test.keys...)
+			c.NATS.Embedded, c.NATS.Servers = false, []config.URL{"nats://127.0.0.1:1"} // nobody is there: the keys are looked at before
+			_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 			require.ErrorContains(t, err, "channels.keys")
 			require.ErrorContains(t, err, test.want)
 			for _, key := range test.keys {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -119,6 +120,7 @@ func connect(ctx context.Context, c *config.Config, name string, embedded *serve
 func natsOptions(c *config.Config, name string, log *logrus.Entry) []nats.Option {
 	options := []nats.Option{
 		nats.Name(name),
+		nats.CustomInboxPrefix(c.NATS.InboxPrefix),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
@@ -128,18 +130,15 @@ func natsOptions(c *config.Config, name string, log *logrus.Entry) []nats.Option
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(connectTimeout),
+		// A login that the server refuses now may work again soon: users change while nodes run. Without this
+		// nats.go closes the connection for good after the second refusal.
+		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when this node closes the connection
 				log.WithError(err).Warn("lost the connection to NATS")
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			entry := log.WithError(err)
-			if sub != nil {
-				entry = entry.WithField("subject", sub.Subject)
-			}
-			entry.Warn("NATS reports an error")
-		}),
+		nats.ErrorHandler(newErrorLog(log).handle),
 	}
 	n := c.NATS
 	if n.User != "" {
@@ -161,6 +160,67 @@ func natsOptions(c *config.Config, name string, log *logrus.Entry) []nats.Option
 		options = append(options, nats.ClientCert(n.TLS.Cert, n.TLS.Key))
 	}
 	return options
+}
+
+// errorLog logs what NATS reports, the same error once in errorPause: a refused login is reported at each of several
+// attempts a second, a missing permission for each message.
+type errorLog struct {
+	log *logrus.Entry
+	now func() time.Time
+
+	mu   sync.Mutex
+	last map[string]time.Time // when an error was logged, by its text
+}
+
+const (
+	errorPause = time.Minute
+	// maxErrors bounds how many different errors are told apart.
+	maxErrors = 100
+)
+
+func newErrorLog(log *logrus.Entry) *errorLog {
+	return &errorLog{log: log, now: time.Now, last: map[string]time.Time{}}
+}
+
+func (l *errorLog) handle(_ *nats.Conn, sub *nats.Subscription, err error) {
+	if !l.isDue(err.Error()) {
+		return
+	}
+	entry := l.log.WithError(err)
+	if sub != nil {
+		entry = entry.WithField("subject", sub.Subject)
+	}
+	if isRefusedLogin(err) {
+		entry.Warn("NATS refuses the login; it is tried again until it works")
+		return
+	}
+	entry.Warn("NATS reports an error")
+}
+
+// isDue says whether an error has not been logged within errorPause.
+func (l *errorLog) isDue(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if at, ok := l.last[text]; ok && now.Sub(at) < errorPause {
+		return false
+	}
+	if len(l.last) >= maxErrors {
+		clear(l.last)
+	}
+	l.last[text] = now
+	return true
+}
+
+func isRefusedLogin(err error) bool {
+	for _, refused := range []error{
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	} {
+		if errors.Is(err, refused) {
+			return true
+		}
+	}
+	return false
 }
 
 // nkey logs in with the seed of a user's NKey.

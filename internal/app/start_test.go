@@ -32,6 +32,14 @@ func ready(t *testing.T, n *app.Node) (int, string) {
 	return res.StatusCode, string(body)
 }
 
+// health is what $node.health tells.
+func health(t *testing.T, n *app.Node) string {
+	t.Helper()
+	answer, err := n.Call(t.Context(), "$node.health", nil)
+	require.NoError(t, err)
+	return string(answer)
+}
+
 func TestANodeStartsWithoutItsCache(t *testing.T) {
 	t.Parallel()
 	redis := testserver.StartRedis(t)
@@ -43,17 +51,18 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 	defer n.Stop()
 	status, body := ready(t, n)
 	require.Equal(t, http.StatusOK, status, body)
-	require.Contains(t, body, `"name":"cache","status":"unhealthy"`)
+	require.JSONEq(t, `{"ready":true,"state":"degraded"}`, body)
+	require.Contains(t, health(t, n), `"name":"cache","status":"unhealthy"`)
 	redis.Start()
 	require.Eventually(t, func() bool {
 		_, body = ready(t, n)
-		return !strings.Contains(body, "unhealthy")
+		return body == `{"ready":true,"state":"ready"}`
 	}, 20*time.Second, 50*time.Millisecond)
 }
 
 // startedLate starts a node while the server of one of its datasources is down, starts that when the node
 // waits for it, and returns how ready the node is then.
-func startedLate(t *testing.T, c *config.Config, datasource string, server *testserver.Server) (status int, body string) {
+func startedLate(t *testing.T, c *config.Config, datasource string, server *testserver.Server) (status int, details string) {
 	t.Helper()
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
@@ -75,7 +84,8 @@ func startedLate(t *testing.T, c *config.Config, datasource string, server *test
 	o := <-started
 	require.NoError(t, o.err)
 	defer o.node.Stop()
-	return ready(t, o.node)
+	status, _ = ready(t, o.node)
+	return status, health(t, o.node)
 }
 
 func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
@@ -122,8 +132,7 @@ func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 		require.NoError(t, err)
 		_, err = js.KeyValue(t.Context(), claims.Bucket("a.b"))
 		require.Equal(t, driver == "nats", err == nil)
-		_, body := ready(t, n)
-		require.Contains(t, body, `"name":"claims","status":"healthy"`)
+		require.Contains(t, health(t, n), `"name":"claims","status":"healthy"`)
 	}
 }
 

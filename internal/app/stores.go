@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
@@ -17,8 +18,10 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
 // spoolName is the spool's among the datasources.
@@ -46,7 +49,9 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
 	}
 	if c.Events.Spool.Path != "" {
-		definitions = append(definitions, datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) }))
+		d := datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) })
+		d.Timeout = spoolTimeout
+		definitions = append(definitions, d)
 	}
 	if n.set, err = datasource.NewSet(n.log, definitions...); err != nil {
 		return err
@@ -57,6 +62,9 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 	ctx = n.set.Context(ctx)
 	if n.store, err = datasource.Get[channelstore.Store](ctx, "channels"); err != nil {
 		return err
+	}
+	if err := n.store.Check(ctx); errors.Is(err, channelstore.ErrAllSealed) {
+		n.log.WithError(err).Error("no channel can be read: webhooks and sends fail until channels.keys has the key that they are sealed with")
 	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
 		return err
@@ -83,15 +91,24 @@ func (s *stores) closeStores(ctx context.Context) error {
 	return s.set.Close(ctx)
 }
 
-// openSpool takes up what an earlier process has left there.
+// spoolTimeout is how long another process that still uses the spool is waited for.
+const spoolTimeout = 10 * time.Second
+
+// openSpool takes up what an earlier process has left there. A process that uses the file may be about to end.
 func openSpool(ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry) (*spool.Spool, error) {
-	return spool.Open(ctx, spool.Options{
-		Path: c.Events.Spool.Path, MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
-		Publish: func(ctx context.Context, e spool.Event) error {
-			return publisher.Store(ctx, e.Name, e.MsgID, e.Header, e.Payload)
+	archive := events.NewArchive(publisher)
+	s, err := spool.Open(ctx, spool.Options{
+		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
+		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
+			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
 		},
-		Stored: events.NewArchive(publisher).Stored,
+		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
+	if _, inUse := errors.AsType[*filelock.InUseError](err); inUse {
+		return nil, fmt.Errorf("%w; two processes need events.spool.path each, or a folder: %w",
+			action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "in use"), err)
+	}
+	return s, err
 }
 
 // openCache makes the cache that the configuration names, in agreement with those of Node services.
@@ -106,20 +123,51 @@ func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
 }
 
-// openClaims opens the claims where the configuration has them. Its error is one that the set waits for where
-// the trouble may pass.
+// openClaims opens the claims where the configuration has them, and tries out that they can be written. Its error is
+// one that the set waits for where the trouble may pass.
 func openClaims(ctx context.Context, c *config.Config, nc *nats.Conn) (claims.Store, error) {
 	store, err := newClaims(c, nc)
 	if err != nil {
 		return nil, err
 	}
-	if err = store.Check(ctx); err == nil {
+	if err = tryClaims(ctx, store, "start:"+c.NodeID()); err == nil {
 		return store, nil
 	}
+	err = errors.Join(explainClaims(ctx, c, nc, err), store.Close())
 	if fault, ok := errors.AsType[*claims.Error](err); ok && !fault.Permanent() {
 		err = fmt.Errorf("%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err)
 	}
-	return nil, errors.Join(err, store.Close())
+	return nil, err
+}
+
+// tryClaims claims a key and gives it back.
+func tryClaims(ctx context.Context, store claims.Store, key string) error {
+	if err := store.Check(ctx); err != nil {
+		return err
+	}
+	list, err := store.Claim(ctx, claims.Terms{Lease: time.Second, TTL: time.Second, TakeOver: true}, key)
+	if err != nil {
+		return err
+	}
+	return store.Release(ctx, list...)
+}
+
+// explainClaims says what an operator can do about claims that cannot be opened.
+func explainClaims(ctx context.Context, c *config.Config, nc *nats.Conn, err error) error {
+	switch {
+	case c.Claims.Driver != "nats":
+		return err
+	case errors.Is(err, claims.ErrOldServer):
+		return c.Fault("claims.driver", "nats does not work with this server (nats-server %s): set redis, or memory for a single node: %v", nc.ConnectedServerVersion(), err)
+	case errors.Is(err, claims.ErrMaxBytesRequired):
+		return c.Fault("claims.maxMB", "expects a bound: %v", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		denied := checkPermissions(context.WithoutCancel(ctx), nc, makingPermissions(c, nil))
+		if errors.Is(denied, errDenied) {
+			return denied // which does not pass by itself
+		}
+	}
+	return err
 }
 
 func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
@@ -134,7 +182,7 @@ func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
 		return claims.NewMemory(claims.MemoryOptions{}), nil
 	default:
 		return claims.NewNATS(nc, claims.NATSOptions{
-			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout,
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20, Timeout: c.Events.PublishTimeout,
 		})
 	}
 }
@@ -183,18 +231,4 @@ func (n *Node) Health(ctx context.Context) []serviceHealth {
 		}
 	}
 	return list
-}
-
-// ready says whether NATS is connected and all datasources are well. Without the cache all goes on, only
-// slower, and while events wait in the spool more of them may.
-func (n *Node) ready(ctx context.Context) (bool, any) {
-	report := struct {
-		Ready       bool            `json:"ready"`
-		NATS        string          `json:"nats"`
-		Datasources []serviceHealth `json:"datasources"`
-	}{n.nc.IsConnected(), n.nc.Status().String(), n.Health(ctx)}
-	for _, h := range report.Datasources {
-		report.Ready = report.Ready && (h.Status == datasource.Healthy || h.Service == "" && (h.Name == "cache" || h.Name == spoolName))
-	}
-	return report.Ready, report
 }

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,8 +52,18 @@ func (v *Visitor) Leave() {
 	v.nc.Close()
 }
 
-// Call runs an action as soon as a node that serves it is known. Errors are *action.Error.
+// Call runs an action as soon as a node that serves it is known. Errors are *action.Error, or say that there is no such
+// node.
 func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, opts action.CallOptions) (json.RawMessage, error) {
+	switch {
+	case opts.NodeID != "":
+		v.link.Settle(ctx, quiet) // a visitor has the internal actions too, so they say nothing of who is there
+		if nodes := v.link.NodeIDs(); !slices.Contains(nodes, opts.NodeID) {
+			return nil, fmt.Errorf("there is no node %q; there are: %s", opts.NodeID, strings.Join(nodes, ", "))
+		}
+	case strings.HasPrefix(name, "$"):
+		return nil, fmt.Errorf("%s tells of one node: name it with --node", name)
+	}
 	if err := v.link.WaitFor(ctx, name); err != nil {
 		return nil, action.ServiceNotFound(name, opts.NodeID).Because(err)
 	}

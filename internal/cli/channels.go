@@ -69,17 +69,57 @@ func everyone(*integration.Channel) error { return nil }
 
 type applyCommand struct {
 	configFlag
-	File string `short:"f" required:"" help:"channels.yaml" placeholder:"FILE"`
+	File           string `short:"f" required:"" help:"channels.yaml; - reads standard input." placeholder:"FILE"`
+	DryRun         bool   `help:"Show what would change, and change nothing."`
+	ChangePlatform bool   `help:"Let a channel become one of another platform."`
+	Yes            bool   `short:"y" help:"Do not ask on a terminal."`
 }
 
 func (a *applyCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
 	return a.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
-		n, err := list.ApplyFile(ctx, a.File)
-		if err == nil {
-			fmt.Printf("%d channel(s) applied\n", n)
+		file, err := list.ReadFile(a.File)
+		if err != nil {
+			return err
 		}
-		return err
+		if err := a.show(ctx, list, file); err != nil || a.DryRun {
+			return err
+		}
+		if err := list.Apply(ctx, file); err != nil {
+			return err
+		}
+		fmt.Printf("%d channel(s) applied\n", len(file))
+		return nil
 	})
+}
+
+// show prints what a file changes, and asks whether it may, where it changes channels that are there.
+func (a *applyCommand) show(ctx context.Context, list *app.Channels, file []*integration.Channel) error {
+	differences, err := list.Differences(ctx, file)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	changed := 0
+	out := os.Stderr // what was done is the result
+	if a.DryRun {
+		out = os.Stdout
+	}
+	for i, d := range differences {
+		fmt.Fprintln(out, d)
+		if len(d.Changes) > 0 {
+			changed++
+		}
+		if d.Platform != "" && !a.ChangePlatform {
+			faults = append(faults, fmt.Errorf("channel %s belongs to %s and would become one of %s: give --change-platform if that is meant", d.ID, d.Platform, file[i].Platform))
+		}
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	if changed == 0 || a.DryRun {
+		return nil
+	}
+	return confirm(a.Yes || a.File == "-", fmt.Sprintf("change %d channel(s)", changed))
 }
 
 type listCommand struct {
@@ -183,6 +223,9 @@ func (u *updateCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 		if err != nil {
 			return err
 		}
+		if u.Tenant == nil && u.Name == nil && u.Status == nil && len(u.Set)+len(u.Unset) == 0 {
+			return errors.New("nothing to change: give --set, --unset, --tenant, --name or --status")
+		}
 		given, err := read(fields, u.Set)
 		if err != nil {
 			return err
@@ -221,10 +264,14 @@ func pointers(values map[string]string) map[string]*string {
 type removeCommand struct {
 	configFlag
 	IDs []string `arg:"" name:"id" help:"Channel ids."`
+	Yes bool     `short:"y" help:"Do not ask on a terminal."`
 }
 
 func (r *removeCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
 	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+		if err := confirm(r.Yes, "remove "+strings.Join(r.IDs, ", ")); err != nil {
+			return err
+		}
 		for _, id := range r.IDs {
 			if err := list.Remove(ctx, id, everyone); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -32,6 +33,8 @@ type commands struct {
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
+	ShowVersion versionCommand `cmd:"" name:"version" help:"Print the version, and what it was built with."`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
@@ -43,19 +46,53 @@ func Main(offer app.Offer) int {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once, whatever still runs
 
 	var c commands
-	parser := kong.Parse(&c,
+	parser, err := kong.New(&c,
 		kong.Name("switchboard"),
 		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
 		kong.Vars{"version": app.Version()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(logrus.New(), &redact.Secrets{}, offer),
-		kong.UsageOnError(),
 	)
-	if err := parser.Run(); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return exitFailed
+	}
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "switchboard: %v; %s --help tells more\n", err, nearest(err))
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
 	}
 	return 0
+}
+
+// The statuses that commands exit with, beside 0; docs/deployment.md lists them.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// nearest is the command that was understood of a wrong command line.
+func nearest(err error) string {
+	words := []string{"switchboard"}
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, element := range parse.Context.Path {
+			if element.Command != nil {
+				words = append(words, element.Command.Name)
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	fmt.Printf("switchboard %s, %s, %s/%s\n", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
 }
 
 // configFlag is the flag that every command has.
@@ -112,12 +149,22 @@ func (c *callCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 		if err != nil {
 			return described(err)
 		}
-		return printJSON(os.Stdout, result)
+		if err := printJSON(os.Stdout, result); err != nil {
+			return err
+		}
+		var refused struct{ Success *bool }
+		if json.Unmarshal(result, &refused) == nil && refused.Success != nil && !*refused.Success {
+			return fmt.Errorf("%s answered that it was not done", c.Action)
+		}
+		return nil
 	})
 }
 
 // described shows all that a Moleculer error says.
 func described(err error) error {
+	if _, ok := errors.AsType[*action.Error](err); !ok {
+		return err
+	}
 	e := action.AsError(err, "", "")
 	text := fmt.Sprintf("%s %d %s: %s", e.Name, e.Code, e.Type, e.Message)
 	if data, jsonErr := json.Marshal(e.Data); jsonErr == nil && e.Data != nil {
@@ -146,6 +193,9 @@ func (s *servicesCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 	})
 }
 
+// reach is how long a command waits for a NATS server: somebody waits for it.
+const reach = 5 * time.Second
+
 // visit joins the cluster for as long as do runs.
 func (f configFlag) visit(ctx context.Context, timeout time.Duration, log *logrus.Logger, secrets *redact.Secrets, do func(context.Context, *app.Visitor) error) error {
 	c, err := f.load(log, secrets)
@@ -153,6 +203,7 @@ func (f configFlag) visit(ctx context.Context, timeout time.Duration, log *logru
 		return err
 	}
 	log.SetLevel(min(log.Level, logrus.WarnLevel)) // the result is what was asked for
+	c.NATS.StartTimeout = min(c.NATS.StartTimeout, reach)
 	visitor, err := app.Visit(ctx, c, log, secrets)
 	if err != nil {
 		return err

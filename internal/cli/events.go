@@ -1,17 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/sirupsen/logrus"
 
+	store "github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/internal/app"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/services/events"
@@ -19,6 +22,7 @@ import (
 
 type eventsCommand struct {
 	List   listEventsCommand   `cmd:"" help:"Count the events of each name, with their ages."`
+	Groups groupsCommand       `cmd:"" help:"Show how far each group of consumers is, on Go and Node nodes."`
 	Tail   tailCommand         `cmd:"" help:"Show events as they come, a line of JSON each, without secrets."`
 	Replay replayEventsCommand `cmd:"" help:"Publish stored events again, marked by x-replayed-from and under new message ids."`
 }
@@ -102,6 +106,34 @@ func ago(a *events.Age) string {
 	return a.Age + " ago"
 }
 
+type groupsCommand struct {
+	configFlag
+	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received; all without any."`
+	JSON  bool     `help:"Print JSON."`
+}
+
+func (g *groupsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
+	return g.operate(ctx, log, secrets, func(desk *app.Events) error {
+		groups, err := desk.Groups(ctx, g.Names)
+		if err != nil {
+			return err
+		}
+		if g.JSON {
+			return printJSON(os.Stdout, groups)
+		}
+		return table(os.Stdout, func(row func(...string)) {
+			row("EVENT", "GROUP", "PENDING", "UNACKNOWLEDGED", "REDELIVERED", "LAST ACTIVE", "MEMBERS")
+			for _, g := range groups {
+				members := "none"
+				if g.Members {
+					members = "connected"
+				}
+				row(g.Event, g.Group, strconv.FormatUint(g.Pending, 10), strconv.Itoa(g.Unacknowledged), strconv.Itoa(g.Redelivered), ago(g.LastActive), members)
+			}
+		})
+	})
+}
+
 type tailCommand struct {
 	configFlag
 	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received; all that integrations publish, and dead letters, without any."`
@@ -126,13 +158,35 @@ func (t *tailCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 	})
 }
 
+// doItFlags are those of commands that change many events.
+type doItFlags struct {
+	DryRun bool `help:"Only show which they are, and how old."`
+	Yes    bool `short:"y" help:"Do not ask on a terminal."`
+}
+
+// inParts does something part by part, as much as one call takes each time, until all of it is done.
+func inParts(choice events.Choice, do func(events.Choice) (store.Progress, error)) (int, error) {
+	for count := 0; ; {
+		p, err := do(choice)
+		count += p.Count
+		if err != nil || !p.More {
+			return count, err
+		}
+		if len(choice.Sequences) > 0 {
+			choice.Sequences = choice.Sequences[slices.Index(choice.Sequences, p.Last)+1:]
+			continue
+		}
+		choice.After, choice.Through = max(p.Last, choice.After), p.Through
+	}
+}
+
 type replayEventsCommand struct {
 	configFlag
-	Name   string   `arg:"" help:"Event, such as hios.processing.message.received."`
-	Since  moment   `help:"Those since a time, or for so long." placeholder:"TIME"`
-	Until  moment   `help:"Those until a time." placeholder:"TIME"`
-	ID     []string `name:"id" help:"Those of these message ids." placeholder:"ID"`
-	DryRun bool     `help:"Only say how many there are, and how old."`
+	doItFlags
+	Name  string   `arg:"" help:"Event, such as hios.processing.message.received."`
+	Since moment   `help:"Those since a time, or for so long." placeholder:"TIME"`
+	Until moment   `help:"Those until a time." placeholder:"TIME"`
+	ID    []string `name:"id" help:"Those of these message ids." placeholder:"ID"`
 }
 
 func (r *replayEventsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
@@ -141,22 +195,34 @@ func (r *replayEventsCommand) Run(ctx context.Context, log *logrus.Logger, secre
 	}
 	return r.operate(ctx, log, secrets, func(desk *app.Events) error {
 		choice := events.Choice{Since: r.Since.pointer(), Until: r.Until.pointer(), MessageIDs: r.ID}
-		if r.DryRun {
-			list, err := desk.List(ctx, r.Name, choice, nil)
-			if err != nil {
-				return err
-			}
-			return table(os.Stdout, func(row func(...string)) {
-				row("SEQUENCE", "AGE", "MESSAGE ID")
-				for _, v := range list {
-					row(strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.MessageID)
-				}
-			})
-		}
-		n, err := desk.Replay(ctx, r.Name, choice, nil)
-		fmt.Printf("%d event(s) replayed\n", n)
-		return err
+		return r.replay(ctx, desk, choice)
 	})
+}
+
+func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choice events.Choice) error {
+	var found [][]string
+	err := desk.Each(ctx, r.Name, choice, func(v *events.View) {
+		found = append(found, []string{strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.MessageID})
+	})
+	if err != nil {
+		return err
+	}
+	if r.DryRun {
+		return table(os.Stdout, func(row func(...string)) {
+			row("SEQUENCE", "AGE", "MESSAGE ID")
+			for _, cells := range found {
+				row(cells...)
+			}
+		})
+	}
+	if len(found) > 0 {
+		if err := confirm(r.Yes, fmt.Sprintf("publish %d event(s) of %s again, for every group", len(found), r.Name)); err != nil {
+			return err
+		}
+	}
+	n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) })
+	fmt.Printf("%d event(s) replayed\n", n)
+	return err
 }
 
 // queueFlag names a queue of dead letters.
@@ -206,12 +272,19 @@ func (l *listDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 		}
 		fmt.Println()
 		return table(os.Stdout, func(row func(...string)) {
-			row("SEQUENCE", "AGE", "EVENT", "GROUP", "TENANT", "ERROR")
+			letterHead(row)
 			for _, v := range dead.Letters {
-				row(strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.Original.Subject, v.Original.Group, v.TenantID, v.Original.Error)
+				letterRow(row, v)
 			}
 		})
 	})
+}
+
+func letterHead(row func(...string)) { row("SEQUENCE", "AGE", "EVENT", "GROUP", "TENANT", "ERROR") }
+
+func letterRow(row func(...string), v *events.View) {
+	// @moleculer/channels keeps no errors before 0.3.
+	row(strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.Original.Event, v.Original.Group, v.TenantID, cmp.Or(v.Original.Error, "not recorded"))
 }
 
 type showDeadCommand struct {
@@ -232,47 +305,94 @@ func (s *showDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 // someDead choose dead letters that something is done to.
 type someDead struct {
 	deadFlags
+	doItFlags
 	Sequences []uint64 `arg:"" optional:"" name:"sequence" help:"Sequences, as dlq list shows them."`
 	All       bool     `help:"All of them, or all that --event and --group choose."`
 }
 
 func (s someDead) chosen() (events.Choice, error) {
 	choice := s.choice()
-	choice.Sequences = s.Sequences
+	choice.Sequences = once(s.Sequences)
 	if (len(s.Sequences) > 0) == s.All {
 		return choice, errors.New("say which dead letters: their sequences, or --all")
 	}
 	return choice, nil
 }
 
+func once(sequences []uint64) (list []uint64) {
+	for _, seq := range sequences {
+		if !slices.Contains(list, seq) {
+			list = append(list, seq)
+		}
+	}
+	return list
+}
+
+// doing is what is done to dead letters.
+type doing struct {
+	question, done string
+	do             func(*app.Events, events.Choice) (store.Progress, error)
+}
+
 // each does something to the chosen dead letters and says to how many.
-func (s someDead) each(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, done string, do func(*app.Events, events.Choice) (int, error)) error {
+func (s someDead) each(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, what doing) error {
 	choice, err := s.chosen()
 	if err != nil {
 		return err
 	}
 	return s.operate(ctx, log, secrets, func(desk *app.Events) error {
-		n, err := do(desk, choice)
-		fmt.Printf("%d dead letter(s) %s\n", n, done)
-		if err == nil && n < len(s.Sequences) {
-			err = fmt.Errorf("%d of them are not there", len(s.Sequences)-n)
+		var found []*events.View
+		if err := desk.EachDead(ctx, s.Queue, choice, func(v *events.View) { found = append(found, v) }); err != nil {
+			return err
 		}
-		return err
+		if s.DryRun {
+			return printLetters(found)
+		}
+		if len(found) > 0 {
+			if err := confirm(s.Yes, fmt.Sprintf(what.question, len(found))); err != nil {
+				return err
+			}
+		}
+		n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return what.do(desk, part) })
+		fmt.Printf("%d dead letter(s) %s\n", n, what.done)
+		return cmp.Or(err, missing(len(choice.Sequences)-n))
 	})
+}
+
+func printLetters(list []*events.View) error {
+	fmt.Printf("%d dead letter(s)\n", len(list))
+	return table(os.Stdout, func(row func(...string)) {
+		letterHead(row)
+		for _, v := range list {
+			letterRow(row, v)
+		}
+	})
+}
+
+// missing says how many of the sequences are not there.
+func missing(n int) error {
+	switch {
+	case n <= 0:
+		return nil
+	case n == 1:
+		return errors.New("1 sequence does not exist")
+	default:
+		return fmt.Errorf("%d sequences do not exist", n)
+	}
 }
 
 type replayDeadCommand struct{ someDead }
 
 func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return r.each(ctx, log, secrets, "replayed", func(desk *app.Events, choice events.Choice) (int, error) {
-		return desk.Revive(ctx, r.Queue, choice, nil)
-	})
+	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+		return desk.Revive(ctx, r.Queue, part, nil)
+	}})
 }
 
 type dropDeadCommand struct{ someDead }
 
 func (d *dropDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return d.each(ctx, log, secrets, "dropped", func(desk *app.Events, choice events.Choice) (int, error) {
-		return desk.Drop(ctx, d.Queue, choice, nil)
-	})
+	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+		return desk.Drop(ctx, d.Queue, part, nil)
+	}})
 }

@@ -75,7 +75,24 @@ func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) 
 		if err != nil || text == "" {
 			return fmt.Errorf("%s is required: give it with --set %s=… or type it in", f.Name, f.Name)
 		}
+		if f.Pattern != nil && !f.Pattern.MatchString(text) {
+			return fmt.Errorf("%s does not look right: %s", f.Name, f.Help)
+		}
 		given.of(f.In)[f.Name] = text
+	}
+	return nil
+}
+
+// confirm asks on a terminal whether something may be done. Elsewhere nobody can be asked, and what the command line says
+// is meant.
+func confirm(yes bool, what string) error {
+	if yes || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "%s? [y/N] ", what)
+	text, err := answer(os.Stdin, bufio.NewReader(os.Stdin), false)
+	if err != nil || !strings.EqualFold(text, "y") && !strings.EqualFold(text, "yes") {
+		return errors.New("nothing was changed")
 	}
 	return nil
 }

@@ -56,6 +56,9 @@ type NATS struct {
 	// NKey is the seed of a user's NKey, not a path; default "".
 	NKey strictyaml.Secret `yaml:"nkey"`
 	TLS  TLS               `yaml:"tls"`
+	// InboxPrefix begins the subjects on which this node is answered by JetStream. A node whose NATS user may not
+	// subscribe to _INBOX.> has one of its own here. Default _INBOX.
+	InboxPrefix string `yaml:"inboxPrefix"`
 	// Embedded runs a NATS server inside this process, listening at the only entry of Servers; default false.
 	Embedded bool `yaml:"embedded"`
 	// StoreDir is the folder where the embedded server keeps its streams; default data/nats.
@@ -87,8 +90,24 @@ type Events struct {
 	Plain bool `yaml:"plain"`
 	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
+	// MaxAge is how long the streams that this node makes keep an event, consumed or not; at least 2m, the duplicate
+	// window. Default 0s, for ever. Streams that are there already keep their own limits.
+	MaxAge time.Duration `yaml:"maxAge"`
+	// MaxMB bounds each stream that this node makes, in MB: over it the oldest events are dropped, consumed or not.
+	// Default 0, no bound.
+	MaxMB int `yaml:"maxMB"`
+	// DeadLetters bounds the streams of dead letters.
+	DeadLetters DeadLetters `yaml:"deadLetters"`
 	// Spool is where events are kept that JetStream does not take at the moment.
 	Spool Spool `yaml:"spool"`
+}
+
+// DeadLetters bounds the streams of dead letters that this node makes.
+type DeadLetters struct {
+	// MaxAge is how long a dead letter is kept; at least 2m. Default 0s, for ever.
+	MaxAge time.Duration `yaml:"maxAge"`
+	// MaxMB bounds each queue of dead letters, in MB: over it the oldest are dropped. Default 0, no bound.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms
@@ -141,6 +160,9 @@ type Claims struct {
 	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
 	// default "", which takes cache.url.
 	URL URL `yaml:"url"`
+	// MaxMB bounds the bucket, in MB, where this node makes it. Some NATS accounts ask for a bound, and 256 is enough for
+	// a million claims. Default 0, none.
+	MaxMB int `yaml:"maxMB"`
 }
 
 // Media says how attachments are fetched.
@@ -164,8 +186,8 @@ type Limits struct {
 	Queue int `yaml:"queue"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
-	// StartTimeout is how long a start waits for the services' datasources and for those that they depend on;
-	// default 1m.
+	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for the
+	// services' datasources and for the services that they depend on. All together share it; default 1m.
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// DrainTimeout is how long a stop waits for running requests; default 10s.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
@@ -185,6 +207,7 @@ func Default() *Config {
 		Node: Node{Namespace: "hios", Protocol: "4"},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
+			InboxPrefix:  "_INBOX",
 			StoreDir:     "data/nats",
 			StartTimeout: 30 * time.Second,
 		},
@@ -226,6 +249,9 @@ func Load(path string) (*Config, error) {
 func (c *Config) Fault(key, format string, args ...any) error {
 	return c.source.Fault(key, format, args...)
 }
+
+// Path is that of the file which the configuration came from, empty for the defaults.
+func (c *Config) Path() string { return c.source.File() }
 
 // NodeID gives the node's ID in the cluster: the configured one, or HOSTNAME-PID as Moleculer for Node.js has it.
 func (c *Config) NodeID() string {

@@ -50,24 +50,22 @@ func TestTheShippedFileHasEveryKey(t *testing.T) {
 }
 
 func TestLoadReadsEveryKey(t *testing.T) {
-	t.Setenv("SWITCHBOARD_TOKEN", "tok")
+	t.Setenv("SWITCHBOARD_PASSWORD", "p")
 	c, err := config.Load(write(t, `
 node: {id: n1, namespace: "", protocol: 5}
 nats:
   servers: ["tls://a:4222", "nats://u:p@b"]
   user: u
-  password: p
-  token: ${SWITCHBOARD_TOKEN}
-  creds: c
-  nkey: SU
+  password: ${SWITCHBOARD_PASSWORD}
+  inboxPrefix: _INBOX_n1
   tls: {ca: ca, cert: cert, key: key}
   embedded: false
   storeDir: d
   startTimeout: 1s
-events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, spool: {path: s, maxMB: 1, maxAge: 2h}}
+events: {namespace: Shop, prefix: "", replicas: 5, plain: true, publishTimeout: 2s, maxAge: 1h, maxMB: 7, deadLetters: {maxAge: 9h, maxMB: 8}, spool: {path: s, maxMB: 1, maxAge: 2h}}
 channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:abc], tenantCheck: false}
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
-claims: {driver: redis, url: "rediss://:p@c"}
+claims: {driver: redis, url: "rediss://:p@c", maxMB: 256}
 services: [slack, discord]
 http: {listen: ":3210"}
 limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
@@ -78,18 +76,32 @@ log: {level: trace, format: json}
 	requireSameSettings(t, &config.Config{
 		Node: config.Node{ID: "n1", Protocol: "5"},
 		NATS: config.NATS{
-			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p", Token: "tok", Creds: "c",
-			NKey: "SU", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
+			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p",
+			InboxPrefix: "_INBOX_n1", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
+		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, MaxAge: time.Hour, MaxMB: 7, DeadLetters: config.DeadLetters{MaxAge: 9 * time.Hour, MaxMB: 8}, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
 		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
-		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c"},
+		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c", MaxMB: 256},
 		Services: []string{"slack", "discord"},
 		HTTP:     config.HTTP{Listen: ":3210"},
 		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
+}
+
+func TestLoadReadsEveryLogin(t *testing.T) {
+	for key, want := range map[string]config.NATS{
+		"token: ${SWITCHBOARD_TOKEN}": {Token: "tok"},
+		"creds: c":                    {Creds: "c"},
+		"nkey: SU":                    {NKey: "SU"},
+		"user: u":                     {User: "u"},
+	} {
+		t.Setenv("SWITCHBOARD_TOKEN", "tok")
+		c, err := config.Load(write(t, "nats:\n  "+key))
+		require.NoError(t, err)
+		require.Equal(t, want, config.NATS{User: c.NATS.User, Token: c.NATS.Token, Creds: c.NATS.Creds, NKey: c.NATS.NKey})
+	}
 }
 
 func TestLoadFaults(t *testing.T) {
@@ -113,6 +125,12 @@ func TestLoadFaults(t *testing.T) {
 		"embedded without a folder":                   {"nats: {embedded: true, storeDir: ''}", `1: nats.storeDir: expects the path of a folder`},
 		"a certificate without its key":               {"nats:\n  tls:\n    cert: a", `2: nats.tls: expects cert and key together`},
 		"a key without its certificate":               {"nats: {tls: {key: a}}", `1: nats.tls: expects cert and key together`},
+		"a token beside a user":                       {"nats:\n  user: u\n  token: t", `3: nats.token: expects one login: user and password, or token, or creds, or nkey; found user and token`},
+		"an nkey beside a credentials file":           {"nats: {creds: c, nkey: SU}", `1: nats.nkey: expects one login: user and password, or token, or creds, or nkey; found creds and nkey`},
+		"a password of nobody":                        {"nats: {password: p}", `1: nats.user: expects the name that nats.password belongs to`},
+		"an inbox prefix that is a pattern":           {"nats: {inboxPrefix: '_INBOX.>'}", `1: nats.inboxPrefix: ` + subject + `"_INBOX.>"`},
+		"no inbox prefix":                             {"nats: {inboxPrefix: ''}", `1: nats.inboxPrefix: ` + subject + `""`},
+		"a negative bound of claims":                  {"claims: {maxMB: -1}", `1: claims.maxMB: expects at least 0, found -1`},
 		"no time to start":                            {"nats: {startTimeout: 0s}", `1: nats.startTimeout: expects more than 0s, found 0s`},
 		"no namespace for events":                     {"events: {namespace: ''}", `1: events.namespace: ` + subject + `""`},
 		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
@@ -120,6 +138,10 @@ func TestLoadFaults(t *testing.T) {
 		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
 		"no room in the spool":                        {"events: {spool: {maxMB: 0}}", `1: events.spool.maxMB: expects more than 0, found 0`},
 		"a spool that keeps nothing":                  {"events: {spool: {maxAge: 0s}}", `1: events.spool.maxAge: expects more than 0s, found 0s`},
+		"events kept less than their window":          {"events: {maxAge: 1m}", `1: events.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1m0s`},
+		"a stream of less than nothing":               {"events: {maxMB: -1}", `1: events.maxMB: expects at least 0, found -1`},
+		"letters kept less than their window":         {"events: {deadLetters: {maxAge: 1s}}", `1: events.deadLetters.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1s`},
+		"letters of less than nothing":                {"events: {deadLetters: {maxMB: -1}}", `1: events.deadLetters.maxMB: expects at least 0, found -1`},
 		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
 		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
 		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},

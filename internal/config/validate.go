@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -73,8 +74,27 @@ func (v *validation) nats(n NATS) {
 			"the embedded server expects exactly one address, found %d", len(n.Servers))
 		v.require(n.StoreDir != "", "nats.storeDir", "expects the path of a folder")
 	}
+	v.login(n)
+	v.subject("nats.inboxPrefix", n.InboxPrefix)
 	v.require((n.TLS.Cert == "") == (n.TLS.Key == ""), "nats.tls", "expects cert and key together")
 	v.require(n.StartTimeout > 0, "nats.startTimeout", "expects more than 0s, found %s", n.StartTimeout)
+}
+
+// login requires one way to log in at most: which of several a server is shown is nothing to guess.
+func (v *validation) login(n NATS) {
+	var ways []string
+	for _, way := range []struct {
+		key  string
+		used bool
+	}{{"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}, {"creds", n.Creds != ""}, {"nkey", n.NKey != ""}} {
+		if way.used {
+			ways = append(ways, way.key)
+		}
+	}
+	if len(ways) > 1 {
+		v.require(false, "nats."+ways[1], "expects one login: user and password, or token, or creds, or nkey; found %s", strings.Join(ways, " and "))
+	}
+	v.require(n.Password == "" || n.User != "", "nats.user", "expects the name that nats.password belongs to")
 }
 
 func (v *validation) events(e Events) {
@@ -84,8 +104,19 @@ func (v *validation) events(e Events) {
 	}
 	v.require(e.Replicas >= 1 && e.Replicas <= 5, "events.replicas", "expects 1 to 5, found %d", e.Replicas)
 	v.require(e.PublishTimeout > 0, "events.publishTimeout", "expects more than 0s, found %s", e.PublishTimeout)
+	v.retention("events", e.MaxAge, e.MaxMB)
+	v.retention("events.deadLetters", e.DeadLetters.MaxAge, e.DeadLetters.MaxMB)
 	v.require(e.Spool.MaxMB > 0, "events.spool.maxMB", "expects more than 0, found %d", e.Spool.MaxMB)
 	v.require(e.Spool.MaxAge > 0, "events.spool.maxAge", "expects more than 0s, found %s", e.Spool.MaxAge)
+}
+
+// duplicateWindow is for how long a stream recognizes a repeated event: it must keep events that long.
+const duplicateWindow = 2 * time.Minute
+
+// retention requires limits that a stream can have.
+func (v *validation) retention(key string, maxAge time.Duration, maxMB int) {
+	v.require(maxAge == 0 || maxAge >= duplicateWindow, key+".maxAge", "expects 0s or at least %s, the duplicate window, found %s", duplicateWindow, maxAge)
+	v.require(maxMB >= 0, key+".maxMB", "expects at least 0, found %d", maxMB)
 }
 
 func (v *validation) channels(c Channels) {
@@ -110,6 +141,7 @@ func (v *validation) cache(c Cache) {
 func (v *validation) claims(c Claims) {
 	v.oneOf("claims.driver", c.Driver, "nats", "redis", "memory")
 	v.redis(c.Driver == "redis", "claims.url", v.config.ClaimsURL())
+	v.require(c.MaxMB >= 0, "claims.maxMB", "expects at least 0, found %d", c.MaxMB)
 }
 
 // redis requires the URL of a Redis where one is used.

@@ -24,16 +24,30 @@ const (
 )
 
 // Dialer makes TCP connections that gather what is written to them, by the options of the embedded one. It is a
-// nats.CustomDialer, for a client without a timeout of its own for writes (nats.FlusherTimeout).
-type Dialer struct{ net.Dialer }
+// nats.CustomDialer, for a client without a timeout of its own for writes (nats.FlusherTimeout). One client uses one
+// dialer, and one connection of it at a time.
+type Dialer struct {
+	net.Dialer
 
-// Dial connects to an address.
+	mu   sync.Mutex
+	last *conn
+}
+
+// Dial connects to an address. It closes the connection that it made before: the client of NATS forgets one whose login
+// was refused without closing it.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last != nil {
+		_ = d.last.Close() // closed already, as a rule
+		d.last = nil
+	}
 	c, err := d.Dialer.Dial(network, address)
 	if err != nil {
 		return nil, err
 	}
-	return gathering(c), nil
+	d.last = gathering(c)
+	return d.last, nil
 }
 
 func gathering(c net.Conn) *conn {

@@ -174,6 +174,22 @@ func TestNothingIsLostOrOutOfOrder(t *testing.T) {
 func length(i int) int { return 1 + i*i%(2*enough)/(1+i%9) }
 
 func TestWhoCannotConnectSaysSo(t *testing.T) {
-	_, err := (&Dialer{net.Dialer{Timeout: time.Nanosecond}}).Dial("tcp", "127.0.0.1:1")
+	_, err := (&Dialer{Dialer: net.Dialer{Timeout: time.Nanosecond}}).Dial("tcp", "127.0.0.1:1")
 	require.Error(t, err)
+}
+
+func TestADialerClosesTheConnectionThatItMadeBefore(t *testing.T) {
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	var d Dialer
+	first, err := d.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	second, err := d.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	_, err = first.Write([]byte("x"))
+	require.ErrorIs(t, err, net.ErrClosed)
+	_, err = second.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
 }

@@ -39,6 +39,9 @@ type Source struct {
 	lines map[string]int
 }
 
+// File is the path that was read, empty for a document without one.
+func (s Source) File() string { return s.file }
+
 // Fault reports what is wrong with the value at key. If the key is absent from the file, the fault points at
 // its nearest parent there.
 func (s Source) Fault(key, format string, args ...any) *Error {

@@ -39,15 +39,18 @@ type Count struct {
 
 // Age is a moment, and how long ago it was.
 type Age struct {
+	Time      string `json:"time"`      // in RFC 3339 with ms, in UTC
 	Timestamp int64  `json:"timestamp"` // ms
 	Age       string `json:"age"`       // such as 3h12m0s
 }
+
+const rfc3339ms = "2006-01-02T15:04:05.000Z"
 
 func (d *Desk) age(t time.Time) *Age {
 	if t.IsZero() {
 		return nil
 	}
-	return &Age{t.UnixMilli(), d.Now().Sub(t).Round(time.Second).String()}
+	return &Age{t.UTC().Format(rfc3339ms), t.UnixMilli(), d.Now().Sub(t).Round(time.Second).String()}
 }
 
 func (d *Desk) count(name string, s events.Summary) Count {
@@ -69,6 +72,7 @@ type View struct {
 
 // Original is what a dead letter was.
 type Original struct {
+	Event   string `json:"event"` // its name, without the prefix
 	Subject string `json:"subject"`
 	Group   string `json:"group,omitempty"`
 	Error   string `json:"error,omitempty"`
@@ -78,19 +82,28 @@ type Original struct {
 type Choice struct {
 	Since      *time.Time `json:"since" params:"optional"`
 	Until      *time.Time `json:"until" params:"optional"`
-	After      uint64     `json:"after" params:"optional|convert"`               // the last sequence of the page before
-	Sequences  []uint64   `json:"sequences" params:"optional"`                   // only these
-	MessageIDs []string   `json:"messageIds" params:"optional"`                  // only those of these ids
-	Subject    string     `json:"subject" params:"optional"`                     // of dead letters: where they were, with or without the prefix
-	Group      string     `json:"group" params:"optional"`                       // of dead letters: who gave them up
-	Limit      int        `json:"limit" params:"optional|integer|min:0|convert"` // zero is no limit
+	After      uint64     `json:"after" params:"optional|convert"`                        // the last sequence of the page before
+	Through    uint64     `json:"through" params:"optional|convert"`                      // a sequence: none later
+	Sequences  []uint64   `json:"sequences" params:"optional|max:1000"`                   // only these, each once
+	MessageIDs []string   `json:"messageIds" params:"optional|max:1000"`                  // only those of these ids
+	Subject    string     `json:"subject" params:"optional"`                              // of dead letters: where they were, with or without the prefix
+	Group      string     `json:"group" params:"optional"`                                // of dead letters: who gave them up
+	Limit      int        `json:"limit" params:"optional|integer|min:0|max:1000|convert"` // zero is as many as one call takes
 }
+
+// What one call does at most. It says how far it got, so that another one can go on.
+const (
+	maxEvents    = 1000     // events that are replayed or dropped, or whose list is asked for
+	maxReplayed  = 64 << 20 // bytes
+	maxListed    = 512 << 10
+	partOfTheWay = 5 // of the time that a caller waits, this part is left for the answer
+)
 
 // Allowed says which events somebody gets to see, by their tenant; nil is all.
 type Allowed func(tenantID string) bool
 
 func (d *Desk) query(c Choice, allowed Allowed) events.Query {
-	q := events.Query{After: c.After, Sequences: c.Sequences, MessageIDs: c.MessageIDs, Limit: c.Limit}
+	q := events.Query{After: c.After, Through: c.Through, Sequences: c.Sequences, MessageIDs: c.MessageIDs, Limit: c.Limit}
 	if c.Since != nil {
 		q.Since = *c.Since
 	}
@@ -105,6 +118,16 @@ func (d *Desk) query(c Choice, allowed Allowed) events.Query {
 			return false
 		}
 		return allowed == nil || allowed(tenantOf(r))
+	}
+	return q
+}
+
+// bounded is a query of what one call does, as long as its caller waits.
+func (d *Desk) bounded(ctx context.Context, c Choice, allowed Allowed) events.Query {
+	q := d.query(c, allowed)
+	q.Limit, q.Bytes = min(cmp.Or(q.Limit, maxEvents), maxEvents), maxReplayed
+	if end, ok := ctx.Deadline(); ok {
+		q.By = end.Add(-time.Until(end) / partOfTheWay)
 	}
 	return q
 }
@@ -146,28 +169,81 @@ func (d *Desk) Counts(ctx context.Context) ([]Count, error) {
 	return list, nil
 }
 
-// List gives the events of a name, in their order.
+// List gives the events of a name, in their order: not more than one answer holds. Of no known name it is an error.
 func (d *Desk) List(ctx context.Context, name string, c Choice, allowed Allowed) ([]*View, error) {
+	if err := d.knows(ctx, name, allowed); err != nil {
+		return nil, err
+	}
+	q := d.bounded(ctx, c, allowed)
+	q.Bytes = maxListed
 	list := []*View{}
-	err := d.Archive.Each(ctx, name, d.query(c, allowed), func(r *events.Record) error {
+	err := d.Archive.Each(ctx, name, q, func(r *events.Record) error {
 		list = append(list, d.View(r))
 		return nil
 	})
 	return list, err
 }
 
+// Each shows all the chosen events of a name, in their order.
+func (d *Desk) Each(ctx context.Context, name string, c Choice, show func(*View)) error {
+	if err := d.knows(ctx, name, nil); err != nil {
+		return err
+	}
+	return d.Archive.Each(ctx, name, d.query(c, nil), func(r *events.Record) error {
+		show(d.View(r))
+		return nil
+	})
+}
+
 // Tail shows events as they come, and first those since a moment, until ctx ends. Without names it follows all that
-// the desk has.
+// the desk has. A name that is not known is an error.
 func (d *Desk) Tail(ctx context.Context, names []string, since time.Time, show func(*View)) error {
+	for _, name := range names {
+		if err := d.knows(ctx, name, nil); err != nil {
+			return err
+		}
+	}
 	if len(names) == 0 {
 		names = append(slices.Clone(d.Names), d.Queue)
 	}
 	return d.Archive.Tail(ctx, names, since, func(r *events.Record) { show(d.View(r)) })
 }
 
-// Replay publishes the chosen events of a name again, as Archive.Replay does.
-func (d *Desk) Replay(ctx context.Context, name string, c Choice, allowed Allowed) (int, error) {
-	return d.Archive.Replay(ctx, name, d.query(c, allowed))
+// Replay publishes chosen events of a name again, as Archive.Replay does, and says how far it got: at most a thousand, 64 MB,
+// and as many as its caller waits for. Of no known name it is an error.
+func (d *Desk) Replay(ctx context.Context, name string, c Choice, allowed Allowed) (events.Progress, error) {
+	if err := d.knows(ctx, name, allowed); err != nil {
+		return events.Progress{}, err
+	}
+	return d.Archive.Replay(ctx, name, d.bounded(ctx, c, allowed))
+}
+
+// Group is how far a group of consumers is with an event.
+type Group struct {
+	Event          string `json:"event"`
+	Group          string `json:"group"`          // the durable: the group's name with underscores for dots
+	Pending        uint64 `json:"pending"`        // not delivered yet
+	Unacknowledged int    `json:"unacknowledged"` // delivered, and neither handled nor given up yet
+	Redelivered    int    `json:"redelivered"`    // those of them that have been delivered before
+	LastActive     *Age   `json:"lastActive,omitempty"`
+	Members        bool   `json:"members"` // whether a member is connected
+}
+
+// Groups tells how far all groups are, or those of some events. A name that is not known is an error.
+func (d *Desk) Groups(ctx context.Context, names []string) ([]Group, error) {
+	for _, name := range names {
+		if err := d.knows(ctx, name, nil); err != nil {
+			return nil, err
+		}
+	}
+	found, err := d.Archive.Groups(ctx)
+	list := []Group{}
+	for _, g := range found {
+		if len(names) == 0 || slices.Contains(names, g.Event) {
+			list = append(list, Group{g.Event, g.Group, g.Pending, g.Unacknowledged, g.Redelivered, d.age(g.LastActive), g.Members})
+		}
+	}
+	return list, err
 }
 
 // DeadLetters are those of a queue: counted by where they were and who gave them up, and some of them.
@@ -188,6 +264,9 @@ type DeadLettersOf struct {
 func (d *Desk) DeadLetters(ctx context.Context, queue string, c Choice, allowed Allowed) (*DeadLetters, error) {
 	limit := c.Limit
 	c.Limit = 0
+	if err := d.knowsQueue(ctx, cmp.Or(queue, d.Queue)); err != nil {
+		return nil, err
+	}
 	type of struct{ subject, group string }
 	found := &DeadLetters{Queue: cmp.Or(queue, d.Queue), Groups: []DeadLettersOf{}, Letters: []*View{}}
 	var total events.Summary
@@ -210,13 +289,19 @@ func (d *Desk) DeadLetters(ctx context.Context, queue string, c Choice, allowed 
 	})
 	found.Total = d.count(found.Queue, total)
 	for _, key := range order {
-		found.Groups = append(found.Groups, DeadLettersOf{key.group, d.count(key.subject, *groups[key])})
+		found.Groups = append(found.Groups, DeadLettersOf{key.group, d.count(d.Archive.Name(key.subject), *groups[key])})
+	}
+	if err == nil && total.Count == 0 {
+		err = d.knowsChoice(ctx, found.Queue, c, allowed)
 	}
 	return found, err
 }
 
 // DeadLetter shows one dead letter.
 func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, allowed Allowed) (*View, error) {
+	if err := d.knowsQueue(ctx, cmp.Or(queue, d.Queue)); err != nil {
+		return nil, err
+	}
 	var view *View
 	err := d.Archive.EachDead(ctx, cmp.Or(queue, d.Queue), d.query(Choice{Sequences: []uint64{sequence}}, allowed), func(r *events.Record) error {
 		view = d.View(r)
@@ -228,14 +313,44 @@ func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, al
 	return view, err
 }
 
-// Revive sends the chosen dead letters back to where they were, as Archive.Revive does.
-func (d *Desk) Revive(ctx context.Context, queue string, c Choice, allowed Allowed) (int, error) {
-	return d.Archive.Revive(ctx, cmp.Or(queue, d.Queue), d.query(c, allowed))
+// EachDead shows all the chosen dead letters of a queue, in their order.
+func (d *Desk) EachDead(ctx context.Context, queue string, c Choice, show func(*View)) error {
+	_, err := d.some(ctx, queue, c, nil, func(queue string, q events.Query) (p events.Progress, err error) {
+		q.Limit, q.Bytes = 0, 0
+		return p, d.Archive.EachDead(ctx, queue, q, func(r *events.Record) error {
+			p.Count++
+			show(d.View(r))
+			return nil
+		})
+	})
+	return err
 }
 
-// Drop deletes the chosen dead letters for good.
-func (d *Desk) Drop(ctx context.Context, queue string, c Choice, allowed Allowed) (int, error) {
-	return d.Archive.Drop(ctx, cmp.Or(queue, d.Queue), d.query(c, allowed))
+// Revive sends chosen dead letters back to where they were, as Archive.Revive does, within the bounds of [Desk.Replay].
+func (d *Desk) Revive(ctx context.Context, queue string, c Choice, allowed Allowed) (events.Progress, error) {
+	return d.some(ctx, queue, c, allowed, func(queue string, q events.Query) (events.Progress, error) {
+		return d.Archive.Revive(ctx, queue, q)
+	})
+}
+
+// Drop deletes chosen dead letters for good, within the bounds of [Desk.Replay].
+func (d *Desk) Drop(ctx context.Context, queue string, c Choice, allowed Allowed) (events.Progress, error) {
+	return d.some(ctx, queue, c, allowed, func(queue string, q events.Query) (events.Progress, error) {
+		return d.Archive.Drop(ctx, queue, q)
+	})
+}
+
+// some does something to chosen dead letters. Where there are none because a name is not known, it says so.
+func (d *Desk) some(ctx context.Context, queue string, c Choice, allowed Allowed, do func(string, events.Query) (events.Progress, error)) (events.Progress, error) {
+	queue = cmp.Or(queue, d.Queue)
+	if err := d.knowsQueue(ctx, queue); err != nil {
+		return events.Progress{}, err
+	}
+	p, err := do(queue, d.bounded(ctx, c, allowed))
+	if err == nil && p.Count == 0 {
+		err = d.knowsChoice(ctx, queue, c, allowed)
+	}
+	return p, err
 }
 
 // View shows an event.
@@ -245,7 +360,7 @@ func (d *Desk) View(r *events.Record) *View {
 		Payload: d.shown(r.Payload), Headers: map[string]string{},
 	}
 	if r.OriginalSubject() != "" {
-		v.Original = &Original{Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: d.Secrets.Redact(r.Failure())}
+		v.Original = &Original{Event: d.Archive.Name(r.OriginalSubject()), Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: d.Secrets.Redact(r.Failure())}
 	}
 	for key, values := range r.Header {
 		text := strings.Join(values, ", ")

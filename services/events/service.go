@@ -1,12 +1,14 @@
 package events
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/moleculer-go/moleculer"
 
 	"github.com/hiliosai/switchboard/action"
+	store "github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -21,7 +23,7 @@ const (
 // actionTimeout bounds the actions: long queues take their time.
 const actionTimeout = time.Minute
 
-// Definition is the service that operators work with reliable events through: events.count, list and replay, and
+// Definition is the service that operators work with reliable events through: events.count, groups, list and replay, and
 // events.dlq.list, show, replay and drop.
 func Definition(d *Desk) integration.ServiceDefinition {
 	s := &service{d}
@@ -36,6 +38,7 @@ func Definition(d *Desk) integration.ServiceDefinition {
 		Name: "events",
 		Actions: []moleculer.Action{
 			integration.NewAction("count", s.count, spec(PermissionRead, "GET /", "Counts the events of each name, with their ages; for users of all tenants.")),
+			integration.NewAction("groups", s.groups, spec(PermissionRead, "GET /groups", "Tells how far each group of consumers is; for users of all tenants.")),
 			integration.NewAction("list", s.list, spec(PermissionRead, "GET /list", "Shows events of a name in their order, without secrets.")),
 			integration.NewAction("replay", s.replay, spec(PermissionWrite, "POST /replay", "Publishes stored events of a name again.")),
 			integration.NewAction("dlq.list", s.dlqList, spec(PermissionRead, "GET /dlq", "Counts and lists dead letters.")),
@@ -67,6 +70,21 @@ func (s *service) count(ctx *integration.Context, _ integration.None) ([]Count, 
 	return s.desk.Counts(ctx)
 }
 
+// GroupsParams choose groups by their events.
+type GroupsParams struct {
+	Name string `json:"name" params:"optional"` // empty is all
+}
+
+func (s *service) groups(ctx *integration.Context, in GroupsParams) ([]Group, error) {
+	if err := ctx.RequirePermission(AllTenants); err != nil {
+		return nil, err
+	}
+	if in.Name == "" {
+		return s.desk.Groups(ctx, nil)
+	}
+	return s.desk.Groups(ctx, []string{in.Name})
+}
+
 // ListParams choose events of a name.
 type ListParams struct {
 	Name string `json:"name" params:"min:1"`
@@ -87,9 +105,24 @@ func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error)
 	return s.desk.List(ctx, in.Name, in.Choice, mine)
 }
 
+// Rest says what one call has left, for one that goes on.
+type Rest struct {
+	More    bool   `json:"more,omitempty"`    // the call was full, or its caller's time short: there may be more
+	Last    uint64 `json:"last,omitempty"`    // sequence of the last event: "after" of the next call
+	Through uint64 `json:"through,omitempty"` // "through" of the next call; what is stored since is left
+}
+
+func rest(p store.Progress) Rest {
+	if !p.More {
+		return Rest{}
+	}
+	return Rest{true, p.Last, p.Through}
+}
+
 // Replayed is the answer of events.replay and events.dlq.replay.
 type Replayed struct {
 	Replayed int `json:"replayed"`
+	Rest
 }
 
 func (s *service) replay(ctx *integration.Context, in ListParams) (Replayed, error) {
@@ -100,17 +133,18 @@ func (s *service) replay(ctx *integration.Context, in ListParams) (Replayed, err
 	if err != nil {
 		return Replayed{}, err
 	}
-	n, err := s.desk.Replay(ctx, in.Name, in.Choice, mine)
-	return Replayed{n}, interrupted(n, "replayed", err)
+	p, err := s.desk.Replay(ctx, in.Name, in.Choice, mine)
+	// Retrying would replay the first ones again.
+	return Replayed{p.Count, rest(p)}, interrupted(action.Server, p, "replayed", err)
 }
 
 // interrupted makes known how far something got.
-func interrupted(n int, what string, err error) error {
-	if err == nil {
-		return nil
+func interrupted(kind func(int, string, string, ...any) *action.Error, p store.Progress, what string, err error) error {
+	if _, told := errors.AsType[*action.Error](err); err == nil || told {
+		return err
 	}
-	return action.Retryable(http.StatusServiceUnavailable, "EVENTS_INTERRUPTED", "%d event(s) have been %s before it failed", n, what).
-		With(map[string]any{what: n}).Because(err)
+	return kind(http.StatusServiceUnavailable, "EVENTS_INTERRUPTED", "%d event(s) have been %s before it failed", p.Count, what).
+		With(map[string]any{what: p.Count, "last": p.Last, "through": p.Through}).Because(err)
 }
 
 // DeadLetterParams choose dead letters.
@@ -161,13 +195,14 @@ func (s *service) dlqReplay(ctx *integration.Context, in DeadLetterParams) (Repl
 	if err != nil {
 		return Replayed{}, err
 	}
-	n, err := s.desk.Revive(ctx, in.Queue, in.Choice, mine)
-	return Replayed{n}, interrupted(n, "replayed", err)
+	p, err := s.desk.Revive(ctx, in.Queue, in.Choice, mine)
+	return Replayed{p.Count, rest(p)}, interrupted(action.Retryable, p, "replayed", err)
 }
 
 // Dropped is the answer of events.dlq.drop.
 type Dropped struct {
 	Dropped int `json:"dropped"`
+	Rest
 }
 
 func (s *service) dlqDrop(ctx *integration.Context, in DeadLetterParams) (Dropped, error) {
@@ -178,6 +213,6 @@ func (s *service) dlqDrop(ctx *integration.Context, in DeadLetterParams) (Droppe
 	if err != nil {
 		return Dropped{}, err
 	}
-	n, err := s.desk.Drop(ctx, in.Queue, in.Choice, mine)
-	return Dropped{n}, interrupted(n, "dropped", err)
+	p, err := s.desk.Drop(ctx, in.Queue, in.Choice, mine)
+	return Dropped{p.Count, rest(p)}, interrupted(action.Retryable, p, "dropped", err)
 }

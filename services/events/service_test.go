@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(nc.Close)
 	log, _ := test.NewNullLogger()
 	b := &bench{t: t}
-	b.publisher, err = store.New(nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: 10 * time.Second, Log: logrus.NewEntry(log)})
+	b.publisher, err = store.New(nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: 10 * time.Second, NodeID: "node-1", Log: logrus.NewEntry(log)})
 	require.NoError(t, err)
 	secrets := &redact.Secrets{}
 	secrets.Add(canary)
@@ -237,8 +238,8 @@ func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 	require.Equal(t, []any{queue, 3, queue}, []any{dead.Queue, dead.Total.Count, dead.Total.Name})
 	require.Equal(t, []string{"d1", "d2"}, ids(dead.Letters), "the limit is for the list")
 	require.Len(t, dead.Groups, 2)
-	require.Equal(t, []any{"mail", "dev." + name, 2, "audit", 1}, []any{dead.Groups[0].Group, dead.Groups[0].Name, dead.Groups[0].Count.Count, dead.Groups[1].Group, dead.Groups[1].Count.Count})
-	require.Equal(t, &events.Original{Subject: "dev." + name, Group: "mail", Error: "no [redacted] (DB_DOWN)"}, dead.Letters[0].Original)
+	require.Equal(t, []any{"mail", name, 2, "audit", 1}, []any{dead.Groups[0].Group, dead.Groups[0].Name, dead.Groups[0].Count.Count, dead.Groups[1].Group, dead.Groups[1].Count.Count})
+	require.Equal(t, &events.Original{Event: name, Subject: "dev." + name, Group: "mail", Error: "no [redacted] (DB_DOWN)"}, dead.Letters[0].Original)
 	require.Nil(t, dead.Letters[0].Payload)
 
 	one := answer[*events.View](b, reader, "dlq.show", object{"sequence": "2"})
@@ -262,7 +263,158 @@ func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
 	_, err := call[any](b, writer, "dlq.replay", object{"all": true})
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, []any{503, "EVENTS_INTERRUPTED", object{"replayed": 1}}, []any{e.Code, e.Type, e.Data})
+	require.Equal(t, []any{503, "EVENTS_INTERRUPTED", true, object{"replayed": 1, "last": uint64(1), "through": uint64(2)}}, []any{e.Code, e.Type, e.Retryable, e.Data})
+}
+
+func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
+	b := newBench(t)
+	for i := range 9 {
+		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := 0
+	b.desk.Secrets = &redact.Secrets{}
+	p, err := b.desk.Replay(ctx, name, events.Choice{}, func(string) bool {
+		if seen++; seen == 4 {
+			cancel()
+		}
+		return true
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 3, p.Count)
+
+	_, err = b.service.Call(ctx, "replay", request(t, writer, object{"name": name, "since": time.Now().Add(-time.Hour)}))
+	require.Error(t, err)
+	if e, ok := errors.AsType[*action.Error](err); ok {
+		require.False(t, e.Retryable, "retrying would replay the first ones again")
+	}
+	require.EqualValues(t, 12, b.stored(name))
+}
+
+// stored is how many events of a name there are.
+func (b *bench) stored(name string) int {
+	b.t.Helper()
+	s, err := b.desk.Archive.Summarize(b.t.Context(), name)
+	require.NoError(b.t, err)
+	return s.Count
+}
+
+func TestOneCallIsBounded(t *testing.T) {
+	b := newBench(t)
+	for i := range 1003 {
+		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
+	}
+	since := time.Now().Add(-time.Hour)
+	first := answer[events.Replayed](b, writer, "replay", object{"name": name, "since": since})
+	require.Equal(t, events.Replayed{Replayed: 1000, Rest: events.Rest{More: true, Last: 1000, Through: 1003}}, first)
+	second := answer[events.Replayed](b, writer, "replay", object{"name": name, "since": since, "after": first.Last, "through": first.Through})
+	require.Equal(t, events.Replayed{Replayed: 3}, second)
+	require.Equal(t, 2006, b.stored(name))
+	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": name, "limit": 1000}), 1000)
+
+	long := make([]int, 1001)
+	ids := make([]string, 1001)
+	for action, params := range map[string]object{
+		"list": {"name": name}, "replay": {"name": name, "since": since}, "dlq.list": {}, "dlq.replay": {"all": true}, "dlq.drop": {"all": true},
+	} {
+		for key, value := range map[string]any{"sequences": long, "messageIds": ids, "limit": 1001} {
+			params[key] = value
+			refused(b, writer, action, params, 422, "VALIDATION_ERROR")
+			delete(params, key)
+		}
+	}
+}
+
+func TestASequenceThatIsAskedForTwiceIsReplayedOnce(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{"tenantId": "t1"})
+	require.Equal(t, events.Replayed{Replayed: 1}, answer[events.Replayed](b, writer, "replay", object{"name": name, "sequences": []int{1, 1, 1}}))
+	require.Equal(t, 2, b.stored(name))
+}
+
+func TestAListFitsIntoAnAnswer(t *testing.T) {
+	b := newBench(t)
+	for i := range 20 {
+		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1", "text": strings.Repeat("x", 100<<10)})
+	}
+	list := answer[[]*events.View](b, reader, "list", object{"name": name})
+	require.Len(t, list, 6, "what goes beyond 512 KB is on the next page")
+	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": name, "after": list[5].Sequence, "limit": 3}), 3)
+}
+
+func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{"tenantId": "t1"})
+	b.put("shop.orders", "o1", nil, object{"tenantId": "t1"})
+	b.bury("d1", "t1", "v1.mail")
+	b.put("DEAD", "dead-x", map[string][]string{"x-original-channel": {"dev.shop.orders"}, "x-original-group": {"x"}}, object{})
+	all := "FAILED_MESSAGES, hios.other, hios.processing.message.received"
+	for test, want := range map[string]struct {
+		action string
+		params object
+		typ    string
+		known  string
+		all    bool // for who sees all tenants
+	}{
+		"an event":                       {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", all, false},
+		"for a user of all tenants":      {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"with the prefix":                {"list", object{"name": "dev." + name}, "EVENT_NOT_FOUND", all, false},
+		"of a replay":                    {"replay", object{"name": "nope.x", "sequences": []int{1}}, "EVENT_NOT_FOUND", all, false},
+		"of groups":                      {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"a queue":                        {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"an event's name as a queue":     {"dlq.list", object{"queue": name}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"of one letter":                  {"dlq.show", object{"queue": "NOPE", "sequence": 1}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"of a drop":                      {"dlq.drop", object{"queue": "NOPE", "all": true}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"a group":                        {"dlq.list", object{"group": "nope"}, "GROUP_NOT_FOUND", "v1.mail", false},
+		"a group to replay":              {"dlq.replay", object{"group": "nope"}, "GROUP_NOT_FOUND", "v1.mail", false},
+		"an event of dead letters":       {"dlq.list", object{"subject": "nope.x"}, "EVENT_NOT_FOUND", all, false},
+		"an event of letters to be gone": {"dlq.drop", object{"subject": "nope.x"}, "EVENT_NOT_FOUND", all, false},
+	} {
+		t.Run(test, func(t *testing.T) {
+			who := writer
+			if want.all {
+				who = root
+			}
+			refused(b, who, want.action, want.params, 404, want.typ)
+			require.Contains(t, b.answers[len(b.answers)-1], "; there are: "+want.known)
+		})
+	}
+	require.ErrorContains(t, b.desk.Tail(t.Context(), []string{"nope.x"}, time.Time{}, nil), `there is no event "nope.x"`)
+
+	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": "shop.orders"}), 1, "others' events are known")
+	require.Empty(t, answer[[]*events.View](b, reader, "list", object{"name": "hios.other"}), "and those that nobody has published yet")
+	require.Zero(t, answer[*events.DeadLetters](b, reader, "dlq.list", object{"subject": "hios.other"}).Total.Count)
+	require.Equal(t, 1, answer[*events.DeadLetters](b, root, "dlq.list", object{"queue": "DEAD"}).Total.Count)
+}
+
+func TestGroupsAreShownToThoseOfAllTenants(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{})
+	b.put("shop.orders", "o1", nil, object{})
+	for _, n := range []string{name, "shop.orders"} { // as a Node service makes it
+		c, err := b.publisher.Consume(t.Context(), store.Subscription{
+			Name: n, Group: "v1.mail", Service: "v1.mail", MaxInFlight: 1, MaxRetries: 1, Handle: func(context.Context, *store.Delivery) error { return nil },
+		})
+		require.NoError(t, err)
+		require.NoError(t, c.Stop(t.Context()))
+	}
+	b.put(name, "m2", nil, object{})
+	refused(b, reader, "groups", object{}, 403, "FORBIDDEN")
+	require.Eventually(t, func() bool { // the server counts a moment later
+		groups := answer[[]events.Group](b, root, "groups", object{})
+		return len(groups) == 2 && groups[0].Event == name && groups[0].Group == "v1_mail" && groups[0].Pending == 1
+	}, 30*time.Second, 5*time.Millisecond)
+	require.Len(t, answer[[]events.Group](b, root, "groups", object{"name": "shop.orders"}), 1)
+}
+
+func TestTimesAreWhole(t *testing.T) {
+	b := newBench(t)
+	b.put(name, "m1", nil, object{})
+	stored := answer[[]*events.View](b, root, "list", object{"name": name})[0].Stored
+	at, err := time.Parse(time.RFC3339, stored.Time)
+	require.NoError(t, err)
+	require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`, stored.Time)
+	require.Equal(t, stored.Timestamp, at.UnixMilli())
 }
 
 func TestNoSecretOfAnEventIsShown(t *testing.T) {

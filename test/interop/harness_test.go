@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -196,6 +197,12 @@ func (p *process) gone() error {
 	return fmt.Errorf("%s has ended: %s\n%s", p.name, p.cmd.ProcessState, p.stderr.String())
 }
 
+// The tokens that the example gateway knows.
+const (
+	opsToken          = "interop-ops"
+	otherTenantsToken = "interop-eve"
+)
+
 // startGateway runs the example gateway and returns the URL of its root.
 func startGateway(t *testing.T, natsURL string) (baseURL string) {
 	t.Helper()
@@ -207,7 +214,9 @@ func startGateway(t *testing.T, natsURL string) (baseURL string) {
 	}
 	// The gateway stops at SIGTERM and not at the end of its stdin, which would make it an awkward daemon.
 	const stopAtEOF = `data:text/javascript,process.stdin.on("end", () => process.kill(process.pid, "SIGTERM")).resume()`
-	env := []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "PORT=0", "LOG_LEVEL=warn"}
+	users := fmt.Sprintf(`{"%x": {"id": "ops", "permissions": ["*"]}, "%x": {"id": "eve", "tenantId": "tenant-2"}}`,
+		sha256.Sum256([]byte(opsToken)), sha256.Sum256([]byte(otherTenantsToken)))
+	env := []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "PORT=0", "LOG_LEVEL=warn", "API_USERS=" + users}
 	p := startProcess(t, "gateway", gatewayDir, env, onLine, "--import", stopAtEOF, "index.js")
 
 	select {

@@ -426,8 +426,8 @@ func TestGatewayExposesTheNode(t *testing.T) {
 	})
 
 	t.Run("status and health", func(t *testing.T) {
-		require.Contains(t, get(t, base+"/telegram/status").body, `"platform":"telegram"`)
-		require.Contains(t, get(t, base+"/telegram/health").body, `"status":"healthy"`)
+		require.Contains(t, asUser(t, http.MethodGet, base+"/telegram/status", opsToken, "").body, `"platform":"telegram"`)
+		require.Contains(t, asUser(t, http.MethodGet, base+"/telegram/health", opsToken, "").body, `"status":"healthy"`)
 	})
 
 	t.Run("errors keep their HTTP status", func(t *testing.T) {
@@ -453,10 +453,10 @@ func TestGatewayExposesTheNode(t *testing.T) {
 	})
 
 	t.Run("a message is sent", func(t *testing.T) {
-		status, answer := post(t, base+"/telegram/send", "application/json",
-			[]byte(`{"channelId":"shop","message":{"to":{"id":"42"},"content":{"type":"TEXT","text":"hi"}}}`))
-		require.Equal(t, http.StatusOK, status, string(answer))
-		require.Contains(t, string(answer), `"success":true`)
+		a := asUser(t, http.MethodPost, base+"/telegram/send", opsToken,
+			`{"channelId":"shop","message":{"to":{"id":"42"},"content":{"type":"TEXT","text":"hi"}}}`)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		require.Contains(t, a.body, `"success":true`)
 	})
 
 	// Real payloads lie beside the project on its authors' machines only; they are not ours to ship.

@@ -281,9 +281,9 @@ func TestGateway(t *testing.T) {
 
 	t.Run("other actions get what moleculer-web makes", func(t *testing.T) {
 		t.Parallel()
-		status, answer := post(t, base+"/echohook/plain/7?a=2", jsonType, []byte(`{"a":1,"b":2}`))
-		require.Equal(t, http.StatusOK, status)
-		require.JSONEq(t, `{"a":"2","b":2,"id":"7"}`, string(answer))
+		a := asUser(t, http.MethodPost, base+"/echohook/plain/7?a=2", opsToken, `{"a":1,"b":2}`)
+		require.Equal(t, http.StatusOK, a.status)
+		require.JSONEq(t, `{"a":"2","b":2,"id":"7"}`, a.body)
 	})
 
 	t.Run("only routes are reachable", func(t *testing.T) {

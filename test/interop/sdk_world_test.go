@@ -217,7 +217,9 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 	var host *peer
 	start(peerOptions{
 		NodeID: sdkNode, Namespace: node.namespace, Channels: true, Script: "parrot.js",
-		Services: []service{{Name: "parrot", Params: fields{"channels": newCages(node.api.URL, dead.URL)}}},
+		Services: []service{{Name: "parrot", Params: fields{
+			"channels": newCages(node.api.URL, dead.URL), "webhookSecret": parrotSecret, "verifyToken": parrotToken, "apiBase": node.api.URL,
+		}}},
 	}, &host)
 	for _, side := range []*sdkSide{node, golang} {
 		start(peerOptions{NodeID: sdkCaller, Namespace: side.namespace}, &side.caller)
@@ -342,11 +344,13 @@ func (s *sdkSide) comparable(raw *jetstream.RawStreamMsg) (sdkEvent, error) {
 	for name, values := range raw.Header {
 		e.Headers[name] = neutral(strings.Join(values, ", "))
 	}
-	meta, err := base64.StdEncoding.DecodeString(raw.Header["$meta"][0])
+	meta, err := base64.StdEncoding.DecodeString(raw.Header.Get("$meta"))
 	if err != nil {
 		return e, fmt.Errorf("$meta: %w", err)
 	}
-	e.Meta = meta
+	if len(meta) > 0 {
+		e.Meta = meta
+	}
 	delete(e.Headers, "$meta")
 
 	var payload map[string]json.RawMessage

@@ -1,55 +1,21 @@
 "use strict";
 
-// The platform Parrot, as examples/parrot has it in Go, written for the Node SDK. As a program it is peer.js with a
-// service "parrot", whose params are {channels: {id: IntegrationConfig}}.
+// The platform Parrot, as examples/parrot has it in Go, as an author writes it for the Node SDK, after the example of its
+// handbook: secrets of webhooks are those of the service. As a program it is peer.js with a service "parrot", whose params
+// are {channels: {id: IntegrationConfig}, webhookSecret, verifyToken, apiBase}.
 
-const { createHash } = require("node:crypto");
-const { defineIntegration, IntegrationError, SecurityHelpers } = require("./sdk.js");
+const { createHash, createHmac } = require("node:crypto");
+const { defineIntegration, SecurityHelpers } = require("./sdk.js");
 const { services } = require("./services.js");
 
-// Kinds of errors by status; any other leaves it unknown whether the call was carried out.
-const KINDS = { 400: "permanent", 401: "auth", 403: "permanent", 404: "permanent", 429: "throttled", 503: "transient" };
+const API = "https://api.parrot.example";
 
-// Failures before anything was written.
-const NEVER_SENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"];
-
-async function post(path, credentials, settings, body) {
-	const url = (settings?.apiBase || "https://api.parrot.example") + path;
-	try {
-		const response = await fetch(url, {
-			method: "POST",
-			headers: { Authorization: `Bearer ${credentials.apiKey ?? ""}`, "Content-Type": "application/json" },
-			body: JSON.stringify(body),
-			redirect: "manual"
-		});
-		return { response, text: await response.text() };
-	} catch ({ cause }) {
-		if (NEVER_SENT.includes(cause?.code)) throw new IntegrationError("transient", "PLATFORM_UNREACHABLE", `parrot ${path}: ${cause.message}`);
-		throw new IntegrationError(
-			"unknown", "PLATFORM_NO_ANSWER",
-			`parrot ${path}: the request was sent but not answered (${cause?.message}); it may have been carried out`
-		);
-	}
-}
-
-function parsed(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return undefined;
-	}
-}
-
-// Answers with the id that Parrot gives whatever went well.
-async function call(path, credentials, settings, body) {
-	const { response, text } = await post(path, credentials, settings, body);
-	const id = parsed(text)?.id;
-	if (response.status < 300 && isId(id) && id !== "") return String(id);
-	const retryAfter = Number(response.headers.get("retry-after"));
-	throw new IntegrationError(
-		KINDS[response.status] ?? "unknown", `PARROT_${response.status}`, `parrot ${path}: HTTP ${response.status} ${text}`,
-		{ httpStatus: response.status, retryAfterMs: retryAfter > 0 ? retryAfter * 1000 : undefined }
-	);
+function post(path, credentials, settings, body) {
+	return fetch((settings?.apiBase || API) + path, {
+		method: "POST",
+		headers: { Authorization: `Bearer ${credentials.apiKey ?? ""}`, "Content-Type": "application/json" },
+		body: JSON.stringify(body)
+	});
 }
 
 const isId = value => typeof value === "string" || typeof value === "number";
@@ -66,7 +32,8 @@ function normalizeMessage(item, webhook) {
 		from: { id: text(user) },
 		to: { id: "" },
 		content: { type: "TEXT", text: text(body) },
-		timestamp: webhook.timestamp
+		timestamp: webhook.timestamp,
+		platform: "parrot"
 	};
 	if (!readable || !message.id || !message.content.text) {
 		message.id = createHash("sha256").update(JSON.stringify(item)).digest("hex");
@@ -76,7 +43,7 @@ function normalizeMessage(item, webhook) {
 	return { ...message, dedupKey: message.id };
 }
 
-const parrot = channels =>
+const parrot = ({ channels, webhookSecret, verifyToken, apiBase }) =>
 	defineIntegration({
 		name: "parrot",
 		spec: {
@@ -88,58 +55,41 @@ const parrot = channels =>
 			capabilities: ["SEND_MESSAGE", "RECEIVE_MESSAGE", "WEBHOOK_VALIDATION"]
 		},
 
-		getChannelConfig(ctx, channelId) {
+		async getChannelConfig(ctx, channelId) {
 			if (channelId === "lost") throw new Error("the database is away");
 			return channels[channelId] ?? null;
 		},
 
-		validateWebhook({ payload }) {
-			if (payload.messages == null || Array.isArray(payload.messages)) return true;
-			throw new Error("messages must be a list");
+		validateWebhook: ({ payload }) => payload.messages == null || Array.isArray(payload.messages),
+
+		// A webhook of 0.1.5 has no rawBody: what was signed can only be guessed, by writing the payload as JSON once more.
+		validateSignature({ payload, headers }) {
+			const want = createHmac("sha256", webhookSecret).update(JSON.stringify(payload)).digest("hex");
+			return SecurityHelpers.secureCompare(String(headers["x-parrot-signature"] ?? ""), want);
 		},
 
-		validateSignature({ rawBody, headers, channel }) {
-			if (!rawBody) {
-				throw new IntegrationError(
-					"invalid", "RAW_BODY_MISSING",
-					"the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see examples/gateway)"
-				);
-			}
-			if (SecurityHelpers.validHmacSha256(channel.credentials.webhookSecret, rawBody, headers["x-parrot-signature"])) return true;
-			throw new Error("x-parrot-signature must be the body's HMAC-SHA256, in hex, under the channel's webhookSecret");
+		normalize: async webhook => (webhook.payload.messages ?? []).map(item => normalizeMessage(item, webhook)),
+
+		async sendMessage(ctx, message, { credentials, settings }) {
+			if (message.content?.type !== "TEXT") return { success: false, error: new Error("Parrot takes text only") };
+			const response = await post("/v1/messages", credentials, settings, { chat: text(message.to?.id), text: message.content.text ?? "" });
+			if (!response.ok) return { success: false, error: new Error(`Parrot API error: ${await response.text()}`) };
+			return { success: true, messageId: text((await response.json()).id) };
 		},
 
-		normalize: webhook => (webhook.payload.messages ?? []).map(item => normalizeMessage(item, webhook)),
-
-		async sendMessage(ctx, message, channel) {
-			if (message.content?.type !== "TEXT") {
-				return { success: false, error: { message: "Parrot takes text only", code: "UNSUPPORTED_CONTENT" } };
-			}
-			const body = { chat: text(message.to?.id), text: message.content.text ?? "" };
-			return { success: true, messageId: await call("/v1/messages", channel.credentials, channel.settings, body) };
-		},
-
-		verifyWebhook: ({ mode, token, challenge }, channel) =>
-			mode === "subscribe" && SecurityHelpers.secureCompare(token, channel.credentials.verifyToken) ? challenge : null,
+		verifyWebhook: ({ mode, token, challenge }) => (mode === "subscribe" && token === verifyToken ? challenge : null),
 
 		async checkHealth(ctx, { credentials, settings }) {
-			return { status: "healthy", message: `the bot is ${await call("/v1/me", credentials, settings, null)}` };
+			const response = await post("/v1/me", credentials, settings, null);
+			return { status: response.ok ? "healthy" : "unhealthy", message: response.ok ? `the bot is ${(await response.json()).id}` : "Parrot API error" };
 		},
 
-		async validateCredentials(credentials, settings) {
-			try {
-				await call("/v1/me", credentials, settings, null);
-				return true;
-			} catch (err) {
-				if (err.kind === "auth") return false;
-				throw err;
-			}
-		}
+		validateCredentials: async credentials => (await post("/v1/me", credentials, { apiBase }, null)).ok
 	});
 
 module.exports = parrot;
 
 if (require.main === module) {
-	services.parrot = ({ channels }) => parrot(channels);
+	services.parrot = parrot;
 	require("./peer.js");
 }
