@@ -62,6 +62,7 @@ type platformService struct {
 	arrivals sequencer // of webhooks, by channel
 	talks    sequencer // of webhooks whose messages are claimed, by conversation
 	traffic  traffic
+	refusals refusals
 	now      func() time.Time
 	actions  map[string]action.Spec
 
@@ -125,6 +126,8 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return active(ch)
 	}
+	p.refusals.log, p.traffic.log = p.log, p.log
+	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
 }
 

@@ -20,14 +20,48 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
-	if id := rawjson.Text(fields.Get("channelId")); id != "" {
+	id := rawjson.Text(fields.Get("channelId"))
+	if id == "" {
+		health = s.withSuspensions(req, health)
+	} else {
 		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
 			return nil, err
 		}
-		health = s.channelHealth(ctx, s.cleaner(req), ch)
+		health = s.withSuspension(ch, s.channelHealth(ctx, s.cleaner(req), ch))
 	}
 	return s.withDatasources(ctx, health), nil
+}
+
+// withSuspension adds that this node holds the channel's calls back: whatever the platform says, nothing is sent.
+func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
+	suspension := s.traffic.suspensionOf(ch)
+	if suspension == nil {
+		return health
+	}
+	suspension.Message = s.cleaner(nil).text(suspension.Message)
+	h := *health
+	h.Status, h.Message, h.Details = Unhealthy, suspension.Message, maps.Clone(health.Details)
+	if h.Details == nil {
+		h.Details = map[string]any{}
+	}
+	h.Details["suspended"] = suspension
+	return &h
+}
+
+// withSuspensions adds which channels' calls this node holds back, of those that the caller may use. The service itself is
+// well.
+func (s *platformService) withSuspensions(req *action.Request, health *Health) *Health {
+	list := s.traffic.suspensions(func(ch *Channel) bool { return !s.isForeign(req, ch.TenantID) })
+	if len(list) == 0 {
+		return health
+	}
+	for i := range list {
+		list[i].Message = s.cleaner(nil).text(list[i].Message)
+	}
+	h := *health
+	h.Details = map[string]any{"suspended": list}
+	return &h
 }
 
 // channelHealth asks the platform.

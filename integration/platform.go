@@ -114,7 +114,13 @@ type Webhook struct {
 	Headers   Headers
 	Timestamp time.Time // when the gateway took it in
 	Channel   *Channel
+
+	foreign []string // whose the parts are that are not the channel's
 }
+
+// Foreign says that a part of the webhook is for another account than the channel's, such as "phone number 123", and that
+// Normalize has left it out. It is counted among what was ignored, and logged. For use in Normalize.
+func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
 
 // SignedBody is the body to check a signature over. Without one the webhook is refused, with the
 // words that lead to the cause: JSON that was parsed and written again has other bytes.

@@ -58,6 +58,7 @@ type receiveResult struct {
 func (s *platformService) receiveWebhook(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := receiveParams.Decode(req)
 	if err != nil {
+		s.refused("", nil, err)
 		return nil, err
 	}
 	b, err := s.handOver(ctx, req, fields)
@@ -95,14 +96,16 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 	if err == nil {
 		err = active(ch)
 	}
-	if err != nil {
-		return nil, err
-	}
 	b := &batch{}
-	if b.webhook, b.messages, err = s.read(ctx, req, ch, fields); err != nil {
+	if err == nil {
+		b.webhook, b.messages, err = s.read(ctx, req, ch, fields)
+	}
+	if err != nil {
+		s.refused(id, ch, err)
 		return nil, err
 	}
 	b.messages, b.ignored = s.withoutOwn(ch, b.messages)
+	b.ignored += s.withoutForeign(b.webhook)
 	late := func(err error) error {
 		return action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
 	}
@@ -209,6 +212,15 @@ func (s *platformService) read(ctx context.Context, req *action.Request, ch *Cha
 		return nil, nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
 	}
 	return webhook, messages, nil
+}
+
+// withoutForeign tells what of a webhook is another account's, of which nothing is published here.
+func (s *platformService) withoutForeign(w *Webhook) (ignored int) {
+	for _, whose := range w.foreign {
+		s.refusals.note(refusalKind{w.ChannelID, w.TenantID, "FOREIGN_ACCOUNT"}, w.ChannelID,
+			"it is for "+whose+", which is not the channel's; nothing of it was published")
+	}
+	return len(w.foreign)
 }
 
 // withoutOwn drops what the channel's own account or a bot wrote, unless the channel wants it marked.

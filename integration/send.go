@@ -72,6 +72,9 @@ func (s *platformService) send(ctx context.Context, req *action.Request, ch *Cha
 	result, attempts, err := s.deliver(ctx, req, message, ch)
 	if err == nil {
 		s.publishSent(ctx, req, ch, message, result)
+		if s.log.Logger.IsLevelEnabled(debugLevel) {
+			s.logFor(req, ch).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
+		}
 		return result, nil
 	}
 	failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))

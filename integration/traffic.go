@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/hiliosai/switchboard/internal/pace"
@@ -27,6 +30,7 @@ const (
 type traffic struct {
 	limit int // of one channel's calls
 	pacer pace.Pacer
+	log   *logrus.Entry
 
 	mu    sync.Mutex
 	lanes map[string]*lane
@@ -41,6 +45,59 @@ type lane struct {
 	breaker                 *gobreaker.TwoStepCircuitBreaker[any]
 	lastFailure, refusedFor atomic.Pointer[Error] // of calls, and what suspended the channel
 	suspendedAt             atomic.Int64          // ns since 1970
+	suspendedSince          atomic.Int64          // the same, but for when it began; 0 while the channel works
+}
+
+// Suspension says that a channel's calls are held back on a node, because they kept failing.
+type Suspension struct {
+	ChannelID string    `json:"channelId"`
+	Kind      ErrorKind `json:"kind"` // of the last failure, as its code
+	Code      string    `json:"code"`
+	Message   string    `json:"message"`
+	Since     int64     `json:"since"` // ms since 1970
+}
+
+func (l *lane) isSuspended() bool { return l.suspendedSince.Load() != 0 }
+
+// suspensions lists the channels that are suspended, in the order of their ids, of those that a caller may know of.
+func (t *traffic) suspensions(mayKnow func(*Channel) bool) []Suspension {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []Suspension
+	for _, l := range t.lanes {
+		if s := l.suspension(); s != nil && mayKnow(l.channel) {
+			list = append(list, *s)
+		}
+	}
+	slices.SortFunc(list, func(a, b Suspension) int { return strings.Compare(a.ChannelID, b.ChannelID) })
+	return list
+}
+
+// suspension is nil while the channel works.
+func (l *lane) suspension() *Suspension {
+	since := l.suspendedSince.Load()
+	if since == 0 {
+		return nil
+	}
+	s := &Suspension{ChannelID: l.id, Message: l.suspended().Message, Since: since / int64(time.Millisecond)}
+	cause := l.refusedFor.Load()
+	s.Kind, s.Code = cause.Kind, cause.Code
+	return s
+}
+
+// suspensionOf is that of a channel as it is now, nil where its calls are not held back.
+func (t *traffic) suspensionOf(ch *Channel) *Suspension {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.lanes[ch.ID]; l != nil && l.isOf(ch) {
+		return l.suspension()
+	}
+	return nil
+}
+
+// isOf says whether nothing about a channel has changed that its calls depend on.
+func (l *lane) isOf(ch *Channel) bool {
+	return l.channel == ch || maps.Equal(l.channel.Credentials, ch.Credentials) && maps.Equal(l.channel.Settings, ch.Settings)
 }
 
 // lane finds a channel's lane. One whose channel was changed is made anew: it may work now.
@@ -48,8 +105,11 @@ func (t *traffic) lane(ch *Channel) *lane {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.lanes[ch.ID]
-	if l == nil || l.channel != ch && (!maps.Equal(l.channel.Credentials, ch.Credentials) || !maps.Equal(l.channel.Settings, ch.Settings)) {
-		l = newLane(ch)
+	if l == nil || !l.isOf(ch) {
+		if l != nil && l.isSuspended() {
+			t.tell(ch).Info("channel was changed, its calls are not held back any more")
+		}
+		l = t.newLane(ch)
 		if t.lanes == nil {
 			t.lanes = map[string]*lane{}
 		}
@@ -59,7 +119,12 @@ func (t *traffic) lane(ch *Channel) *lane {
 	return l
 }
 
-func newLane(ch *Channel) *lane {
+// tell is a log line about a channel.
+func (t *traffic) tell(ch *Channel) *logrus.Entry {
+	return t.log.WithFields(logrus.Fields{"channel": ch.ID, "tenant": ch.TenantID})
+}
+
+func (t *traffic) newLane(ch *Channel) *lane {
 	l := &lane{id: ch.ID, channel: ch}
 	// What is no rate was refused when the channel was stored.
 	l.rate, _ = pace.ParseRate(ch.Settings[settingRate])
@@ -67,10 +132,19 @@ func newLane(ch *Channel) *lane {
 	l.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Timeout:     suspension,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= suspendAfter },
-		OnStateChange: func(_ string, _, to gobreaker.State) {
-			if to == gobreaker.StateOpen {
-				l.suspendedAt.Store(time.Now().UnixNano())
-				l.refusedFor.Store(l.lastFailure.Load())
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			switch {
+			case to == gobreaker.StateClosed:
+				l.suspendedSince.Store(0)
+				t.tell(ch).Info("channel works again")
+			case to == gobreaker.StateOpen:
+				now, cause := time.Now().UnixNano(), l.lastFailure.Load()
+				l.suspendedAt.Store(now)
+				l.refusedFor.Store(cause)
+				if from == gobreaker.StateClosed { // else it has been tried again in vain
+					l.suspendedSince.Store(now)
+					t.tell(ch).WithFields(logrus.Fields{"kind": cause.Kind, "code": cause.Code}).Warn(cut("channel suspended: "+l.suspended().Message, maxErrorText))
+				}
 			}
 		},
 	})
@@ -100,8 +174,13 @@ func (t *traffic) call(ctx context.Context, l *lane, recipient ID, turn pace.Tur
 	if refused != nil {
 		return nil, l.suspended()
 	}
-	fault := error(&Error{Kind: ErrUnknown}) // of a call that panics
-	defer func() { report(fault) }()
+	fault := error(errPanicked)
+	defer func() {
+		if fault == errPanicked {
+			l.lastFailure.Store(errPanicked)
+		}
+		report(fault)
+	}()
 
 	if result, err = checked(do(ctx)); err == nil {
 		fault = nil
@@ -123,6 +202,9 @@ func (t *traffic) call(ctx context.Context, l *lane, recipient ID, turn pace.Tur
 	}
 	return nil, e
 }
+
+// errPanicked is the failure of a call that panics.
+var errPanicked = &Error{Kind: ErrUnknown, Code: "SEND_FAILED", Message: "the platform's code panicked"}
 
 func channelKey(l *lane) string                 { return l.id }
 func recipientKey(l *lane, recipient ID) string { return l.id + "\x00" + string(recipient) }
@@ -159,9 +241,6 @@ func (t *traffic) enter(ctx context.Context, l *lane, recipient ID, turn pace.Tu
 // suspended is the answer for calls of a channel that keeps failing.
 func (l *lane) suspended() *Error {
 	cause := l.refusedFor.Load()
-	if cause == nil {
-		cause = &Error{Kind: ErrTransient}
-	}
 	e := &Error{
 		Kind: ErrTransient, Code: "CHANNEL_SUSPENDED",
 		RetryAfter: max(time.Second, suspension-time.Since(time.Unix(0, l.suspendedAt.Load()))),

@@ -245,3 +245,36 @@ func TestAPlatformThatPanicsHoldsNoPlace(t *testing.T) {
 	}
 	require.NoError(t, r.send("c1", "ada", "2"))
 }
+
+func TestAPlatformThatKeepsPanickingIsSuspended(t *testing.T) {
+	r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) { panic("a bug") })
+	for range 10 {
+		require.Panics(t, func() { _ = r.send("c1", "ada", "1") })
+	}
+	e := errorOf(t, r.send("c1", "ada", "2"), 503, "CHANNEL_SUSPENDED")
+	require.Contains(t, e.Message, "the platform's code panicked")
+}
+
+func TestARecipientsTurnIsGivenBackWhereTheChannelHasToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
+			switch attempt {
+			case 1:
+				e := trouble(integration.ErrThrottled, 5*time.Second) // which the call waits for
+				e.Pauses = integration.PausesRecipient
+				return nil, e
+			case 2:
+				return nil, trouble(integration.ErrThrottled, 3*time.Minute) // of the channel
+			}
+			return &integration.SendResult{Success: true}, nil
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- r.send("c1", "bob", "1") }()
+		synctest.Wait()
+		requireError(t, r.send("c1", "ada", "2"), 429, "TROUBLE")
+		requireError(t, <-ended, 429, "RATE_LIMITED")
+		pass(3 * time.Minute)
+		synctest.Wait()
+		require.NoError(t, r.send("c1", "bob", "4"))
+	})
+}

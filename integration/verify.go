@@ -21,12 +21,14 @@ var verifyParams = action.Params{
 func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := verifyParams.Decode(req)
 	if err != nil {
+		s.refused("", nil, err)
 		return nil, err
 	}
 	refused := &Error{Kind: ErrForbidden, Code: "VERIFICATION_FAILED", Message: "the verification was refused: mode, token and channel must match"}
 	verifier, ok := s.def.Platform.(WebhookVerifier)
 	id := rawjson.Text(fields.Get("channelId"))
 	if !ok || id == "" {
+		s.refused(id, nil, refused)
 		return nil, refused
 	}
 	ch, err := s.stored(ctx, req, id)
@@ -34,6 +36,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		err = active(ch)
 	}
 	if err != nil {
+		s.refused(id, ch, err)
 		return nil, err
 	}
 	either := func(name, hub string) string {
@@ -48,7 +51,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		Challenge: either("challenge", "hub.challenge"),
 	}, ch)
 	if err != nil || challenge == "" {
-		s.logFor(req, ch).Warn("webhook verification refused")
+		s.refused(id, ch, refused)
 		return nil, refused
 	}
 	return answerHTTP(req, &Response{ContentType: "text/plain; charset=utf-8", Body: challenge}), nil
