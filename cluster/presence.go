@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -86,17 +84,7 @@ func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
 	if err == nil {
 		return true
 	}
-	entry := l.log.WithError(err).WithField("subject", msg.Subject)
-	if !errors.Is(err, wire.ErrVersion) {
-		entry.Debug("packet dropped")
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if sender := packet.From(); !l.strangers[sender] && len(l.strangers) < maxNodes {
-		l.strangers[sender] = true
-		entry.Warn("packets of a node with another protocol version are dropped")
-	}
+	l.unusable(msg, packet.From(), err)
 	return false
 }
 
@@ -105,6 +93,7 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 		news := l.registry.info(p, time.Now())
 		node := map[string]any{"id": p.Sender}
 		if news.replaced { // nobody will answer what the instance before it was asked
+			l.catchUp()
 			l.pending.reject(p.Sender)
 			l.streams.forget(p.Sender)
 		}
@@ -121,6 +110,9 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 		return
 	}
 	if p.InstanceID != "" && p.InstanceID != l.instanceID {
+		l.mu.Lock()
+		l.contested = true
+		l.mu.Unlock()
 		select {
 		case l.fatal <- fmt.Errorf("another node of the cluster has the id %q too; give this one another (node.id)", l.opts.NodeID):
 		default:
@@ -135,6 +127,7 @@ func (l *Link) gone(nodeID string, unexpected bool) {
 	}
 	l.log.WithField("peer", nodeID).Infof("node is gone: %s", why)
 	l.knows(nodeID)
+	l.catchUp()
 	l.pending.reject(nodeID)
 	l.streams.forget(nodeID)
 	l.internal("$node.disconnected", map[string]any{"node": map[string]any{"id": nodeID}, "unexpected": unexpected})
@@ -149,9 +142,6 @@ func (l *Link) ask(nodeID string) {
 
 func (l *Link) pong(p *wire.PingPacket) {
 	pong := &wire.PingPacket{Header: l.header(), Time: p.Time, ID: p.ID, Arrived: time.Now().UnixMilli()}
-	if len(pong.Time) == 0 {
-		pong.Time = json.RawMessage("null")
-	}
 	if err := l.publish(wire.Pong, p.Sender, pong); err != nil {
 		l.log.WithError(err).Debug("cannot answer a ping")
 	}

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // How long a node may be silent before its services are no longer called, and how long a silent
@@ -187,6 +189,7 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 		if s.FullName == "" {
 			s.FullName = fullName(s.Name, s.Version)
 		}
+		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName) // or they would keep the whole packet
 		info, err := wire.Encode(s)
 		if err != nil { // nothing in it fails to encode
 			continue
@@ -199,7 +202,7 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 			e, ok := r.actions[name]
 			if !ok {
 				e = &endpoints{}
-				_ = json.Unmarshal(definition, &e.policy) // what does not fit asks for nothing
+				_ = rawjson.UnmarshalParts(definition, &e.policy) // what does not fit asks for nothing
 				r.actions[name] = e
 			}
 			if !slices.Contains(e.nodes, n.id) {
@@ -217,8 +220,8 @@ func groupOf(definition json.RawMessage, service string) string {
 	var d struct {
 		Group string `json:"group"`
 	}
-	_ = json.Unmarshal(definition, &d)
-	return cmp.Or(d.Group, service)
+	_ = rawjson.UnmarshalParts(definition, &d)
+	return cmp.Or(strings.Clone(d.Group), service)
 }
 
 func (r *registry) listen(nodeID, pattern, group string) {
@@ -416,7 +419,7 @@ func callable(definition json.RawMessage) bool {
 		Visibility string `json:"visibility"`
 		Protected  bool   `json:"protected"`
 	}
-	if json.Unmarshal(definition, &d) != nil {
+	if rawjson.UnmarshalParts(definition, &d) != nil {
 		return false
 	}
 	return !d.Protected && (d.Visibility == "" || d.Visibility == "published" || d.Visibility == "public")
