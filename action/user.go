@@ -1,10 +1,13 @@
 package action
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // User is who a call is made for, as the gateway's authentication put it into ctx.meta.user.
@@ -17,7 +20,8 @@ type User struct {
 	Permissions []string `json:"permissions,omitempty"`
 }
 
-// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list.
+// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list. Names count as they
+// are written, as for Node: what a client can add to its token must not pass for what the gateway put there.
 func (u *User) UnmarshalJSON(data []byte) error {
 	var raw struct {
 		ID          json.RawMessage `json:"id"`
@@ -28,7 +32,7 @@ func (u *User) UnmarshalJSON(data []byte) error {
 		Roles       []string        `json:"roles"`
 		Permissions []string        `json:"permissions"`
 	}
-	if err := json.Unmarshal(data, &raw); err != nil {
+	if err := rawjson.UnmarshalParts(bytes.Clone(data), &raw); err != nil { // the user outlives data
 		return err
 	}
 	*u = User{
@@ -40,13 +44,12 @@ func (u *User) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// id reads a string or a number.
+// id reads a string or a number, "" for anything else.
 func id(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
+	if len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') {
 		return string(raw)
 	}
-	return text
+	return rawjson.Text(raw)
 }
 
 // HasRole says whether the user has a role.
