@@ -52,7 +52,12 @@ type Options struct {
 	// Reconnected is called when the connection is back: events may have been missed.
 	Reconnected func()
 
-	HeartbeatInterval time.Duration // 0 means 10 s; callers take a node for dead after 30 s of silence by default
+	// HeartbeatInterval is the time between two heartbeats, 0 meaning 10 s. A negative one, as Node's 0, means that
+	// neither this node beats nor the silence of others counts.
+	HeartbeatInterval time.Duration
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone, 0 meaning 30 s, and negative
+	// for ever.
+	HeartbeatTimeout time.Duration
 
 	Log *logrus.Entry
 }
@@ -118,12 +123,13 @@ func New(nc *nats.Conn, opts Options) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
 	work, cutOff := context.WithCancel(ctx)
 	opts.Protocol = cmp.Or(opts.Protocol, wire.V4)
-	opts.HeartbeatInterval = cmp.Or(opts.HeartbeatInterval, heartbeatInterval)
+	opts.HeartbeatInterval = max(cmp.Or(opts.HeartbeatInterval, heartbeatInterval), 0)
+	opts.HeartbeatTimeout = max(cmp.Or(opts.HeartbeatTimeout, heartbeatTimeout), 0)
 	jitter := opts.HeartbeatInterval / heartbeatJitter
 	l := &Link{
 		opts: opts, nc: nc, log: opts.Log.WithField("node", opts.NodeID),
 		prefix: wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
-		catalog: newCatalog(), registry: newRegistry(), pending: newPendingCalls(),
+		catalog: newCatalog(), registry: newRegistry(opts.silence()), pending: newPendingCalls(),
 		pool: newPool(opts.Concurrency, opts.Queue),
 		beat: opts.HeartbeatInterval + rand.N(2*jitter+1) - jitter,
 		ctx:  ctx, cancel: cancel, work: work, cutOff: cutOff, fatal: make(chan error, 1),
@@ -134,6 +140,14 @@ func New(nc *nats.Conn, opts Options) *Link {
 	l.lane = newLane(l.pool)
 	l.addNodeService()
 	return l
+}
+
+// silence is how long another node may be silent, 0 for ever.
+func (o *Options) silence() time.Duration {
+	if o.HeartbeatInterval == 0 { // as in Node
+		return 0
+	}
+	return o.HeartbeatTimeout
 }
 
 // Fatal delivers the one error after which this node must not go on: another node has its id.
@@ -334,7 +348,9 @@ func (l *Link) announce() {
 	l.seq++
 	l.sendInfo("")
 	l.balance()
-	l.tasks.Go(l.heartbeats)
+	if l.beat > 0 {
+		l.tasks.Go(l.heartbeats)
+	}
 }
 
 // changed announces services that were added to a running node.

@@ -383,7 +383,7 @@ func (l *Link) health(ctx context.Context) any {
 func (l *Link) publicOptions() any {
 	return map[string]any{
 		"namespace": l.opts.Namespace, "nodeID": l.opts.NodeID, "metadata": l.opts.Metadata, "transporter": "NATS",
-		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": heartbeatTimeout.Seconds(), "maxCallLevel": l.opts.MaxCallLevel,
+		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": l.opts.HeartbeatTimeout.Seconds(), "maxCallLevel": l.opts.MaxCallLevel,
 		"bulkhead": map[string]any{"concurrency": l.opts.Concurrency, "maxQueueSize": l.opts.Queue},
 	}
 }
