@@ -305,3 +305,17 @@ func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
 		require.NotContains(t, []string{"DISCONNECT", "INFO", "PING"}, got.command, fmt.Sprint(got.fields))
 	}
 }
+
+func TestANodeThatGivesUpItsStartSaysNothing(t *testing.T) {
+	b := newBench(t)
+	p := b.peer("a")
+	first := b.serve(echo)
+	p.introduce(first, "peer.do")
+	second := b.prepare()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = second.Open(ctx) // by its context or by the other node
+	require.NoError(t, second.Close())
+	require.NoError(t, second.nc.FlushTimeout(patience))
+	require.Empty(t, p.sent("DISCONNECT"))
+}

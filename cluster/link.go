@@ -100,6 +100,7 @@ type Link struct {
 	answers   *nats.Subscription            // one of them: RES
 	served    []*nats.Subscription          // of them: REQ and EVENT
 	balanced  map[string]*nats.Subscription // by subject and queue
+	announced bool                          // the cluster knows of this node
 	contested bool                          // another node has this one's id
 	control   chan *nats.Msg
 	unaware   map[string]bool // nodes that may not know yet that this one is leaving
@@ -344,7 +345,7 @@ func (l *Link) announce() {
 	if l.phase != open {
 		return
 	}
-	l.phase = ready
+	l.phase, l.announced = ready, true
 	l.seq++
 	l.sendInfo("")
 	l.balance()
@@ -426,7 +427,9 @@ func (l *Link) reconnected() {
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
-		l.phase = max(l.phase, stopping)
+		if l.phase != created { // else there is nothing to leave
+			l.phase = max(l.phase, stopping)
+		}
 		l.mu.Unlock()
 		return
 	}
@@ -566,7 +569,7 @@ func (l *Link) close() error {
 	}
 	l.phase = closed
 	var err error
-	if !l.contested { // or the others would take the other node for gone
+	if l.announced && !l.contested { // or the others would take another node with this id for gone
 		err = l.publish(wire.Disconnect, "", &wire.BarePacket{Header: l.header()})
 	}
 	answers, subs := l.answers, l.subs
