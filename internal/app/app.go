@@ -144,6 +144,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	n.link = cluster.New(n.nc, cluster.Options{
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
+		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
 		DrainTimeout: c.Limits.DrainTimeout,
 		Health:       n.health,

@@ -41,6 +41,12 @@ type Node struct {
 	// Protocol is Moleculer's wire protocol: "4", that of Moleculer 0.14 and the default, or "5", that of 0.15. All
 	// nodes of a cluster must speak the same.
 	Protocol string `yaml:"protocol"`
+	// HeartbeatInterval is how often the node says that it is alive, at least 100ms; default 10s. All nodes of a cluster
+	// must have the same: it is heartbeatInterval of Moleculer for Node.js. 0 sends none, and takes no silent node for gone.
+	HeartbeatInterval time.Duration `yaml:"heartbeatInterval"`
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone, longer than HeartbeatInterval;
+	// default 30s. It is heartbeatTimeout of Moleculer for Node.js. 0 takes no silent node for gone.
+	HeartbeatTimeout time.Duration `yaml:"heartbeatTimeout"`
 }
 
 // NATS says where the NATS servers are and how to log in.
@@ -222,7 +228,7 @@ type Log struct {
 // Default gives the configuration of a node whose file says nothing.
 func Default() *Config {
 	return &Config{
-		Node: Node{Namespace: "hios", Protocol: "4"},
+		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
 			InboxPrefix:  "_INBOX",

@@ -52,7 +52,7 @@ func TestTheShippedFileHasEveryKey(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	t.Setenv("SWITCHBOARD_PASSWORD", "p")
 	c, err := config.Load(write(t, `
-node: {id: n1, namespace: "", protocol: 5}
+node: {id: n1, namespace: "", protocol: 5, heartbeatInterval: 1m, heartbeatTimeout: 3m}
 nats:
   servers: ["tls://a:4222", "nats://u:p@b"]
   user: u
@@ -76,7 +76,7 @@ log: {level: trace, format: json}
 	require.NoError(t, err)
 	none := ""
 	requireSameSettings(t, &config.Config{
-		Node: config.Node{ID: "n1", Protocol: "5"},
+		Node: config.Node{ID: "n1", Protocol: "5", HeartbeatInterval: time.Minute, HeartbeatTimeout: 3 * time.Minute},
 		NATS: config.NATS{
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p",
 			InboxPrefix: "_INBOX_n1", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
@@ -116,6 +116,11 @@ func TestLoadFaults(t *testing.T) {
 		"an id with a greater sign":                   {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
 		"an id that ends in a dot":                    {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
 		"a namespace with a space":                    {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
+		"heartbeats too often":                        {"node:\n  heartbeatInterval: 5ms", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found 5ms"},
+		"a negative interval":                         {"node:\n  heartbeatInterval: -1s", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found -1s"},
+		"a negative timeout":                          {"node:\n  heartbeatTimeout: -1s", "2: node.heartbeatTimeout: expects more than heartbeatInterval, or 0 for none, found -1s"},
+		"a timeout shorter than the interval":         {"node:\n  heartbeatInterval: 60s\n  heartbeatTimeout: 30s", "3: node.heartbeatTimeout: expects more than heartbeatInterval (1m0s), or every node is gone between two heartbeats; found 30s"},
+		"a timeout shorter than the default interval": {"node:\n  heartbeatTimeout: 6s", "2: node.heartbeatTimeout: expects more than heartbeatInterval (10s), or every node is gone between two heartbeats; found 6s"},
 		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4 or 5, found "3"`},
 		"no server":                                   {"nats: {servers: []}", `1: nats.servers: expects at least one server`},
 		"a server of another scheme":                  {"nats:\n  servers:\n    - nats://a\n    - http://b", `4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`},
@@ -326,5 +331,13 @@ func TestTheSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
 		"nats://host":                 nil,
 	} {
 		require.Equal(t, want, url.Secrets(), "%s", url)
+	}
+}
+
+func TestHeartbeatsMayBeTurnedOff(t *testing.T) {
+	for _, file := range []string{"node: {heartbeatInterval: 0s, heartbeatTimeout: 0s}", "node: {heartbeatInterval: 0, heartbeatTimeout: 0}", "node: {heartbeatInterval: 0}", "node: {heartbeatTimeout: 0}",
+		"node: {heartbeatInterval: 2s, heartbeatTimeout: 6s}"} {
+		_, err := config.Load(write(t, file))
+		require.NoError(t, err, file)
 	}
 }

@@ -69,6 +69,11 @@ func (v *validation) node(n Node) {
 		v.subject("node.namespace", n.Namespace)
 	}
 	v.oneOf("node.protocol", n.Protocol, "4", "5")
+	beat, silence := n.HeartbeatInterval, n.HeartbeatTimeout
+	v.require(beat == 0 || beat >= 100*time.Millisecond, "node.heartbeatInterval", "expects at least 100ms, or 0 for none, found %s", beat)
+	v.require(silence >= 0, "node.heartbeatTimeout", "expects more than heartbeatInterval, or 0 for none, found %s", silence)
+	v.require(silence <= 0 || beat <= 0 || silence > beat, "node.heartbeatTimeout",
+		"expects more than heartbeatInterval (%s), or every node is gone between two heartbeats; found %s", beat, silence)
 }
 
 func (v *validation) nats(n NATS) {
