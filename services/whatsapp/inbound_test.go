@@ -56,7 +56,9 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 func TestPublishedSamplesBecomeMessages(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "whatsapp", "*.json"))
 	require.NoError(t, err)
-	t.Logf("%d published samples found", len(files))
+	if len(files) == 0 {
+		t.Skip("no published samples: they lie beside the project, in ../shared/fixtures/whatsapp; those of testdata are checked")
+	}
 	unsupported := map[string]bool{}
 	for _, name := range files {
 		if strings.HasPrefix(filepath.Base(name), "api_") {
@@ -79,11 +81,9 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 			}
 		}
 	}
-	if len(files) > 0 {
-		require.Equal(t, []string{
-			"message__interactive_message_with_err.json interactive", "message__unsupported.json unsupported",
-		}, slices.Sorted(maps.Keys(unsupported)))
-	}
+	require.Equal(t, []string{
+		"message__interactive_message_with_err.json interactive", "message__unsupported.json unsupported",
+	}, slices.Sorted(maps.Keys(unsupported)))
 }
 
 func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
