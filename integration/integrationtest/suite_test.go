@@ -39,7 +39,7 @@ func TestSuite(t *testing.T) {
 		p.Definition.Platform = f.plant(p.Definition.Platform.(sound))
 	}
 	if _, ok := p.Definition.Platform.(timed); ok {
-		p.Sign = signTimed
+		p.Sign, p.Signatures = signTimed, "testdata/signatures_with_time.json"
 	}
 	integrationtest.Run(t, p)
 }
@@ -49,6 +49,7 @@ func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
 	t.Cleanup(client.Close)
 	p := platform(t, parrot.Definition(client))
 	p.Definition.Platform, p.Sign = timed{p.Definition.Platform.(sound), time.Minute}, signTimed
+	p.Signatures = "testdata/signatures_with_time.json"
 	integrationtest.Run(t, p)
 }
 

@@ -76,7 +76,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
 			},
 		},
-		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
+		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support,
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Names of a channel's fields.
@@ -61,7 +60,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
 			},
 		},
-		Text:    integration.TextLimits{Text: maxText, Caption: maxSectionText, Unit: textlimit.Characters},
+		Text:    textLimits,
 		Support: support(),
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,

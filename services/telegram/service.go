@@ -10,7 +10,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Names of a channel's fields.
@@ -48,7 +47,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
 		},
-		Text:         integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16},
+		Text:         textLimits,
 		Support:      support(),
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
 		Platform:     &platform{client},

@@ -48,7 +48,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Fields: fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
-		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Fences: true},
+		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
 		// A webhook that was not taken in is repeated for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,

@@ -113,7 +113,7 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	}
 	t.Logf("%d payloads from elsewhere", len(deliveries))
 	if len(deliveries) == 0 {
-		return
+		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; TestGatewayExposesTheNode posts our own")
 	}
 
 	natsURL := natsServer(t).URL()

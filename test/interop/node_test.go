@@ -464,7 +464,9 @@ func TestGatewayExposesTheNode(t *testing.T) {
 	t.Run("real payloads pass", func(t *testing.T) {
 		files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "telegram", "*.json"))
 		require.NoError(t, err)
-		t.Logf("%d real payloads found", len(files))
+		if len(files) == 0 {
+			t.Skip("no real payloads: they lie beside the project, in ../shared/fixtures/telegram; the webhooks above are our own")
+		}
 		for i, file := range files {
 			if strings.HasPrefix(filepath.Base(file), "api_") {
 				continue // answers of the Bot API, not updates
