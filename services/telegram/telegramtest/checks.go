@@ -145,17 +145,18 @@ var entityTypes = []string{
 }
 
 func textFault(text, parseMode string, entities []entity, limit int, what string) string {
-	size := units(text)
+	plain, markup := parseMarkup(text, parseMode)
+	size := units(plain)
 	switch {
 	case !slices.Contains([]string{"", "HTML", "MarkdownV2"}, parseMode):
 		return "unsupported parse_mode"
 	case parseMode != "" && len(entities) > 0:
 		return "parse_mode and entities exclude each other"
-	case parseMode == "MarkdownV2" && reserved(text) != 0:
-		return fmt.Sprintf("can't parse entities: Character '%c' is reserved and must be escaped with the preceding '\\'", reserved(text))
-	case parseMode == "HTML" && strings.Count(text, "<") != strings.Count(text, ">"):
-		return "can't parse entities: Unsupported start tag"
-	case parseMode == "" && size > limit:
+	case markup != "":
+		return markup
+	case parseMode != "" && what == "message" && blank(plain):
+		return "message text is empty"
+	case size > limit:
 		return what + " is too long"
 	}
 	for _, e := range entities {
@@ -164,6 +165,8 @@ func textFault(text, parseMode string, entities []entity, limit int, what string
 			return "can't parse MessageEntity: Unsupported type specified"
 		case e.Offset == nil || *e.Offset < 0 || e.Length <= 0 || *e.Offset+e.Length > size:
 			return "entity beginning or ending lies outside of the text"
+		case splits(text, *e.Offset), splits(text, *e.Offset+e.Length):
+			return "entity beginning or ending lies within a character"
 		case e.Type == "text_link" && !validURL(e.URL), e.Type == "text_mention" && (e.User == nil || e.User.ID == 0), e.Type == "custom_emoji" && e.CustomEmojiID == "":
 			return "can't parse MessageEntity: a field is missing"
 		}
@@ -171,16 +174,15 @@ func textFault(text, parseMode string, entities []entity, limit int, what string
 	return ""
 }
 
-// reserved finds a character that MarkdownV2 takes for markup it does not understand.
-func reserved(text string) rune {
-	escaped := false
+// splits says whether an offset, in UTF-16 units, lies within a character that has two of them.
+func splits(text string, offset int) bool {
 	for _, r := range text {
-		if !escaped && strings.ContainsRune("#+-=|{}.!", r) {
-			return r
+		if offset <= 0 {
+			break
 		}
-		escaped = !escaped && r == '\\'
+		offset -= utf16.RuneLen(r)
 	}
-	return 0
+	return offset < 0
 }
 
 func units(text string) int { return len(utf16.Encode([]rune(text))) }
