@@ -44,6 +44,23 @@ func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 	require.Empty(t, missing)
 }
 
+var errorCode = regexp.MustCompile(`"([A-Z]+(?:_[A-Z]+)+)"`)
+
+func TestEveryErrorCodeOfAPlatformIsExplained(t *testing.T) {
+	page, err := os.ReadFile("errors.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("../services/*/errors.go")
+	require.NoError(t, err)
+	require.Len(t, files, 5)
+	for _, file := range append(files, "../integration/httpapi/classify.go", "../integration/httpapi/download.go") {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range errorCode.FindAllSubmatch(source, -1) {
+			require.Contains(t, string(page), "`"+string(match[1])+"`", "of %s", file)
+		}
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)

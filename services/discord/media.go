@@ -101,7 +101,7 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 			Refreshed string `json:"refreshed"`
 		} `json:"refreshed_urls"`
 	}
-	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, repeatable: true}, &result)
+	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, again: httpapi.Repeatable}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
 	}

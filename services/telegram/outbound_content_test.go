@@ -171,6 +171,6 @@ func TestContentsThatTelegramWouldRefuseAreRefused(t *testing.T) {
 		server, ch := newServer(t)
 		server.Script("sendMessage", telegramtest.Failure(400, "Bad Request: message is too long", nil))
 		_, err := newPlatform(t).Send(t.Context(), content(integration.Content{Text: strings.Repeat("<b>a</b>", 600), Format: "html"}), ch)
-		requireError(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
+		requireError(t, err, integration.ErrPermanent, "MESSAGE_TOO_LONG")
 	})
 }
