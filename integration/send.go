@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +46,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	message := &Message{}
-	if err := rawjson.Unmarshal(fields.Get("message"), message); err != nil {
+	if err := readMessage(fields.Get("message"), message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
 	ch, err := s.channel(ctx, req, rawjson.Text(fields.Get("channelId")))
@@ -92,28 +91,6 @@ func refusal(failure *Error, sent *SendResult) (any, error) {
 		result.Metadata = sent.Metadata
 	}
 	return result, nil
-}
-
-// withoutData is the message as it came, less the attachments' content: an event has no room for it.
-func withoutData(m *Message, raw json.RawMessage) json.RawMessage {
-	held := func(media *Media) bool { return media != nil && len(media.Data) > 0 }
-	if !held(m.Content.Media) && !slices.ContainsFunc(m.Content.Attachments, func(a Media) bool { return held(&a) }) {
-		return raw
-	}
-	lean := *m
-	if held(m.Content.Media) {
-		media := *m.Content.Media
-		media.Data, lean.Content.Media = nil, &media
-	}
-	lean.Content.Attachments = slices.Clone(m.Content.Attachments)
-	for i := range lean.Content.Attachments {
-		lean.Content.Attachments[i].Data = nil
-	}
-	encoded, err := json.Marshal(&lean)
-	if err != nil {
-		return nil
-	}
-	return encoded
 }
 
 // deliver sends a message in as many parts as its text needs, one after the other. The result holds what was
