@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +56,7 @@ func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (
 		return nil, foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: path.Base(res.Request.URL.Path), Size: res.ContentLength}, nil
+	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: httpapi.LinkName(link), Size: res.ContentLength}, nil
 }
 
 // locate finds where to fetch a link from. It refuses those that lead elsewhere than to Discord: whoever can make up

@@ -238,3 +238,27 @@ func TestAStickerThatDoesNotMoveIsSmaller(t *testing.T) {
 		})
 	}
 }
+
+func TestADocumentHasTheNameThatItsLinkGivesIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		media integration.Media
+		want  string
+	}{
+		"of the link":               {integration.Media{URL: "https://example.com/docs/Order%20Receipt.pdf?sig=abc"}, "Order Receipt.pdf"},
+		"of the message":            {integration.Media{URL: "https://example.com/docs/a.pdf", Filename: "bill.pdf"}, "bill.pdf"},
+		"of the message, no path":   {integration.Media{URL: "https://example.com/docs/a.pdf", Filename: "../bill\n.pdf"}, "bill.pdf"},
+		"none of a link without it": {integration.Media{URL: "https://example.com/files/7/download?name=a.pdf"}, ""},
+		"none of an id":             {integration.Media{ID: "77"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, ch := newServer(t)
+			_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeFile, Media: &test.media}))
+			require.NoError(t, err)
+			var sent struct {
+				Document struct{ Filename string }
+			}
+			require.NoError(t, json.Unmarshal([]byte(bodies(api)[0]), &sent))
+			require.Equal(t, test.want, sent.Document.Filename)
+		})
+	}
+}
