@@ -58,7 +58,7 @@ func rewrite(object json.RawMessage, name string, change func(json.RawMessage) j
 	}
 	out := []byte{'{'}
 	for _, f := range fields {
-		value := json.RawMessage(f.Value)
+		value := f.Value
 		if strings.EqualFold(f.Name, name) {
 			if value = change(value); value == nil {
 				continue

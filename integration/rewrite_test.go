@@ -61,6 +61,6 @@ func TestAnAttachmentsContentMayBeABufferOfNode(t *testing.T) {
 		b := newBench(t)
 		_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(
 			`{"content":{"media":{"data":{"type":"Buffer","data":[256]}}}}`)})
-		errorOf(t, err, 422, "VALIDATION_ERROR")
+		requireError(t, err, 422, "VALIDATION_ERROR")
 	})
 }

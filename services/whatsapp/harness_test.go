@@ -56,7 +56,7 @@ func newPlatform(tb testing.TB) integration.Platform {
 	return whatsapp.Definition(client).Platform
 }
 
-func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) *integration.Error {
+func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) integration.Error {
 	t.Helper()
 	require.Error(t, err)
 	e, ok := errors.AsType[*integration.Error](err)
@@ -64,7 +64,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	require.Equal(t, kind, e.Kind, "%v", err)
 	require.Equal(t, code, e.Code, "%v", err)
 	require.NotContains(t, e.Message, "canary")
-	return e
+	return *e
 }
 
 // newServer starts a stand-in for the Graph API and a channel that uses it.
