@@ -258,6 +258,7 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
 			e := refusal(t, err, integration.ErrUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
+			require.False(t, e.Retryable(), "Discord would make a second message")
 
 			m.ID = "order-1"
 			_, err = newPlatform(t).Send(t.Context(), &m, ch)
