@@ -28,6 +28,7 @@ type Param struct {
 	Type     Type
 	Optional bool // may be absent or null
 	Secret   bool // faults don't repeat its value; not announced
+	Buffer   bool // a Buffer of Node.js after JSON is taken as well; not announced
 
 	// What ParamsOf knows beyond the above.
 	rule   *rule // nil where that is all

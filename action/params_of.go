@@ -181,7 +181,7 @@ func (d *deriver) shape(f *draft, tag []tagRule, at string) {
 		}
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
-			return // encoding/json takes base64 for it, for which Go's string is the plainer type
+			return // encoding/json takes base64 alone for it; [Bytes] takes what Node sends, too
 		}
 		items := d.param(t.Elem(), itemRules(tag), at+"[]")
 		f.Type, f.Secret = typeArray, items.Secret

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // The types that only [ParamsOf] gives.
@@ -125,7 +127,7 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 	}
 	r := p.rule
 	if r == nil {
-		if typeOf(raw) == p.Type && (!p.finite || isFinite(raw)) {
+		if typeOf(raw) == p.Type && (!p.finite || isFinite(raw)) || p.Buffer && rawjson.IsBuffer(raw) {
 			return raw, false
 		}
 		r = &rule{}

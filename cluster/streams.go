@@ -176,15 +176,8 @@ func chunk(params json.RawMessage) []byte {
 	if json.Unmarshal(params, &text) == nil {
 		return []byte(text)
 	}
-	var buffer struct {
-		Data []uint16 `json:"data"` // []uint8 would be read as base64
-	}
-	_ = rawjson.UnmarshalParts(params, &buffer)
-	bytes := make([]byte, len(buffer.Data))
-	for i, b := range buffer.Data {
-		bytes[i] = byte(b)
-	}
-	return bytes
+	data, _ := rawjson.Buffer(params) // what is neither has no bytes
+	return data
 }
 
 // forget drops the streams of a node that is gone.

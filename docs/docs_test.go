@@ -63,6 +63,23 @@ func TestEveryDifferenceFromTheSDKIsListedAsItIsTested(t *testing.T) {
 	require.Equal(t, tested, slices.DeleteFunc(listed, func(name string) bool { return name == "difference" || name == "---" }))
 }
 
+var errorCode = regexp.MustCompile(`"([A-Z]+(?:_[A-Z]+)+)"`)
+
+func TestEveryErrorCodeOfAPlatformIsExplained(t *testing.T) {
+	page, err := os.ReadFile("errors.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("../services/*/errors.go")
+	require.NoError(t, err)
+	require.Len(t, files, 5)
+	for _, file := range append(files, "../integration/httpapi/classify.go", "../integration/httpapi/download.go") {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range errorCode.FindAllSubmatch(source, -1) {
+			require.Contains(t, string(page), "`"+string(match[1])+"`", "of %s", file)
+		}
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ const (
 	ErrTransient ErrorKind = "transient" // network or platform trouble that may pass
 	ErrAuth      ErrorKind = "auth"      // the platform refuses the channel's credentials
 	ErrPermanent ErrorKind = "permanent" // the platform will never accept this message
-	ErrUnknown   ErrorKind = "unknown"   // the request was written but not answered: it may have been carried out
+	ErrUnknown   ErrorKind = "unknown"   // it may have been carried out: no answer came, or one that leaves that open
 )
 
 // Scope says how much of a channel's traffic a platform wants to slow down.
@@ -47,7 +47,7 @@ type Outcome string
 const (
 	NotDelivered Outcome = "not_delivered"
 	Uncertain    Outcome = "unknown"
-	// PartlyDelivered is told in failed events only: metadata.messageIds are the parts that arrived.
+	// PartlyDelivered is told in failed events only: metadata.messageIds are the messages that arrived.
 	PartlyDelivered Outcome = "partly_delivered"
 )
 
@@ -60,6 +60,8 @@ type Error struct {
 	Pauses       Scope         // of ErrThrottled: what has to wait; empty is PausesChannel
 	PlatformCode string        // the platform's own error code
 	HTTPStatus   int           // of the platform's answer; zero when there was none
+	Idempotent   bool          // of ErrUnknown: the same call may be made again, for it does nothing twice
+	Delivered    []ID          // of one message that becomes several: those that were delivered before this failed
 	Err          error         // cause, never sent to callers
 }
 
@@ -70,7 +72,12 @@ func (e *Error) Error() string { return e.Message + " (" + e.Code + ")" }
 func (e *Error) Unwrap() error { return e.Err }
 
 // Retryable says whether the same attempt may succeed later without doing something twice.
-func (e *Error) Retryable() bool { return e.Kind == ErrThrottled || e.Kind == ErrTransient }
+func (e *Error) Retryable() bool {
+	if len(e.Delivered) > 0 {
+		return false
+	}
+	return e.Kind == ErrThrottled || e.Kind == ErrTransient || e.Kind == ErrUnknown && e.Idempotent
+}
 
 // Outcome says whether the platform may have carried out the request.
 func (e *Error) Outcome() Outcome {

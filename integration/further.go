@@ -75,14 +75,18 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 			return nil, err
 		}
 		call := &furtherCall{emoji: rawjson.Text(fields.Get("emoji"))}
-		for name, into := range map[string]any{
+		for name, into := range map[string]*ID{
 			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
-			"message": &call.message,
 		} {
 			if raw := fields.Get(name); len(raw) > 0 {
 				if err := json.Unmarshal(raw, into); err != nil {
 					return nil, paramsFault(req, name, err)
 				}
+			}
+		}
+		if raw := fields.Get("message"); len(raw) > 0 {
+			if err := readMessage(raw, &call.message); err != nil {
+				return nil, paramsFault(req, "message", err)
 			}
 		}
 		if call.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {

@@ -126,7 +126,8 @@ func (e *Error) asSendError() *SendError {
 // asError is the reverse of [Error.asSendError].
 func (e *SendError) asError() *Error {
 	return &Error{
-		Kind: cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		Idempotent: e.Class == ErrUnknown && e.Retryable,
+		Kind:       cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }

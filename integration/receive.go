@@ -39,7 +39,7 @@ var receiveParams = action.Params{
 	{Name: "payload", Type: action.Object},
 	{Name: "headers", Type: action.Object},
 	{Name: "timestamp", Type: action.Number},
-	{Name: "rawBody", Type: action.String, Optional: true},
+	{Name: "rawBody", Type: action.String, Optional: true, Buffer: true},
 	{Name: "rawBodyEncoding", Type: action.String, Optional: true},
 }
 
@@ -300,11 +300,19 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 
 // rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
 func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
-	body, encoding := rawjson.AppendText(nil, fields.Get("rawBody")), rawjson.Text(fields.Get("rawBodyEncoding"))
-	if len(body) == 0 {
-		body, encoding = []byte(req.Meta.String("rawBody")), req.Meta.String("rawBodyEncoding")
+	value, encoding := fields.Get("rawBody"), rawjson.Text(fields.Get("rawBodyEncoding"))
+	body := rawjson.AppendText(nil, value)
+	if len(body) == 0 && !rawjson.IsBuffer(value) {
+		value, encoding = req.Meta.Raw("rawBody"), req.Meta.String("rawBodyEncoding")
+		body = rawjson.AppendText(nil, value)
 	}
 	switch {
+	case rawjson.IsBuffer(value):
+		raw, ok := rawjson.Buffer(value)
+		if !ok {
+			return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is no Buffer of Node.js after JSON"}
+		}
+		return raw, nil
 	case len(body) == 0:
 		return nil, nil
 	case encoding == "" || strings.EqualFold(encoding, "utf8") || strings.EqualFold(encoding, "utf-8"):

@@ -34,6 +34,7 @@ func TestEachCheckOfAWebhookHoldsBackThoseAfterIt(t *testing.T) {
 		"bad headers":             {func(*bench) {}, object{"headers": object{"x": object{}}}, nil, 400, "HEADERS_INVALID"},
 		"bad base64":              {func(*bench) {}, object{"rawBody": "?", "rawBodyEncoding": "base64"}, nil, 400, "RAW_BODY_INVALID"},
 		"an unknown encoding":     {func(*bench) {}, object{"rawBody": "{}", "rawBodyEncoding": "hex"}, nil, 400, "RAW_BODY_INVALID"},
+		"a Buffer of no bytes":    {func(*bench) {}, object{"rawBody": object{"type": "Buffer", "data": []int{256}}}, nil, 400, "RAW_BODY_INVALID"},
 		"a raw body cut off":      {func(*bench) {}, object{"rawBody": `{"n":`}, nil, 400, "WEBHOOK_INVALID"},
 		"an old timestamp":        {func(*bench) {}, object{"timestamp": 0}, nil, 400, "WEBHOOK_TOO_OLD"},
 		"no timestamp of a clock": {func(*bench) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID"},
@@ -130,6 +131,15 @@ func TestTheTimestampMustLieInItsWindow(t *testing.T) {
 	}
 }
 
+// codes are a text's bytes as a Buffer of Node has them.
+func codes(text string) []int {
+	list := make([]int, len(text))
+	for i := range text {
+		list[i] = int(text[i])
+	}
+	return list
+}
+
 func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 	const raw = ` {"n": 2} ` // with bytes that JSON written anew would not have
 	binary := []byte{0xff, 0x00}
@@ -145,6 +155,8 @@ func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 		"the params come first":    {object{"rawBody": raw}, object{"rawBody": "e30=", "rawBodyEncoding": "base64"}, []byte(raw), `{"n": 2}`},
 		"as base64":                {object{"rawBody": base64.StdEncoding.EncodeToString([]byte(raw)), "rawBodyEncoding": "base64"}, nil, []byte(raw), `{"n": 2}`},
 		"as base64 in ctx.meta":    {nil, object{"rawBody": "/wA=", "rawBodyEncoding": "base64"}, binary, `{"n":1}`},
+		"as a Buffer of Node":      {object{"rawBody": object{"type": "Buffer", "data": codes(raw)}}, nil, []byte(raw), `{"n": 2}`},
+		"as a Buffer in ctx.meta":  {nil, object{"rawBody": object{"type": "Buffer", "data": []int{255, 0}}, "rawBodyEncoding": "utf8"}, binary, `{"n":1}`},
 		"a form, which is no JSON": {object{"rawBody": "n=1"}, nil, []byte("n=1"), `{"n":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {

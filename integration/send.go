@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +46,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 		return nil, err
 	}
 	message := &Message{}
-	if err := rawjson.Unmarshal(fields.Get("message"), message); err != nil {
+	if err := readMessage(fields.Get("message"), message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
 	ch, err := s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId")))
@@ -97,28 +96,6 @@ func refusal(failure *Error, sent *SendResult) (any, error) {
 	return result, nil
 }
 
-// withoutData is the message as it came, less the attachments' content: an event has no room for it.
-func withoutData(m *Message, raw json.RawMessage) json.RawMessage {
-	held := func(media *Media) bool { return media != nil && len(media.Data) > 0 }
-	if !held(m.Content.Media) && !slices.ContainsFunc(m.Content.Attachments, func(a Media) bool { return held(&a) }) {
-		return raw
-	}
-	lean := *m
-	if held(m.Content.Media) {
-		media := *m.Content.Media
-		media.Data, lean.Content.Media = nil, &media
-	}
-	lean.Content.Attachments = slices.Clone(m.Content.Attachments)
-	for i := range lean.Content.Attachments {
-		lean.Content.Attachments[i].Data = nil
-	}
-	encoded, err := json.Marshal(&lean)
-	if err != nil {
-		return nil
-	}
-	return encoded
-}
-
 // deliver sends a message in as many parts as its text needs, one after the other. The result holds what was
 // delivered, also beside an error.
 func (s *platformService) deliver(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
@@ -137,12 +114,19 @@ func (s *platformService) deliver(ctx context.Context, req *action.Request, m *M
 			return s.sendPart(ctx, part, ch)
 		})
 		if err != nil {
-			if i == 0 {
-				return nil, attempts, err
+			e := asError(err, ErrUnknown, "SEND_FAILED")
+			if ids = append(ids, e.Delivered...); len(ids) == 0 {
+				return nil, attempts, e
+			}
+			if whole == nil {
+				whole = &SendResult{}
 			}
 			whole.note("messageIds", ids)
-			whole.note("parts", len(parts))
-			return whole, attempts, partlySent(err, i, len(parts))
+			if i > 0 {
+				whole.note("parts", len(parts))
+				e = partlySent(e, i, len(parts))
+			}
+			return whole, attempts, e
 		}
 		if ids = append(ids, result.ids()...); i == 0 {
 			clean := *result
@@ -197,8 +181,9 @@ func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel)
 }
 
 // partlySent is the failure of a later part: to send the whole message again would double those before.
-func partlySent(err error, sent, parts int) *Error {
-	e := *asError(err, ErrUnknown, "SEND_FAILED")
+func partlySent(err *Error, sent, parts int) *Error {
+	e := *err
+	e.Idempotent = false // the part may be sent again, the message may not
 	e.Message = fmt.Sprintf("%d of %d parts were sent, then: %s", sent, parts, e.Message)
 	if e.Kind != ErrUnknown {
 		e.Kind, e.Code = ErrPermanent, "PARTLY_SENT"
@@ -243,18 +228,23 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 	}
 	defer leave()
 	turn := s.traffic.pacer.Turn()
+	var open *Error // of an attempt that may have been carried out
 	for n := 1; ; n++ {
 		result, err := s.traffic.call(ctx, lane, recipient, turn, call)
 		if err == nil {
 			return result, n, nil
 		}
 		e := asError(err, ErrUnknown, "SEND_FAILED")
-		if n == maxAttempts || !e.Retryable() {
-			return nil, n, e
+		failure := leftOpen(e, open)
+		if n == maxAttempts || !mayRepeat(e, ch) {
+			return nil, n, failure
 		}
 		wait := max(e.RetryAfter, backoff(n))
 		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && wait > time.Until(deadline) {
-			return nil, n, e
+			return nil, n, failure
+		}
+		if e.Kind == ErrUnknown {
+			open = e
 		}
 		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait}).Info("the platform did not do it, trying again")
 		if e.Kind == ErrThrottled {
@@ -265,9 +255,28 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, n, e
+			return nil, n, failure
 		}
 	}
+}
+
+// mayRepeat says whether a call that failed is made again: where that can help and does nothing twice, or where the
+// channel would rather send a message twice than not at all.
+func mayRepeat(e *Error, ch *Channel) bool {
+	prefers := e.Kind == ErrUnknown && len(e.Delivered) == 0 && ch.Settings[settingUnknown] == retryUnknown
+	return prefers || e.Retryable()
+}
+
+// leftOpen is the failure of an attempt after an earlier one that may have been carried out, nil for none: whatever the
+// later one says, the message may be there.
+func leftOpen(e, earlier *Error) *Error {
+	if earlier == nil || e.Kind == ErrUnknown {
+		return e
+	}
+	open := *earlier
+	open.Message += "; when it was tried again: " + e.Message
+	open.Idempotent, open.RetryAfter = earlier.Idempotent && e.Retryable(), e.RetryAfter
+	return &open
 }
 
 // checked finds the failures among results: a platform may report one in the SDK's way, inside its result.
@@ -310,7 +319,11 @@ type outgoing struct {
 func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, m outgoing, e *Error, attempts int, sent *SendResult) {
 	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
 	if sent != nil {
-		metadata["messageIds"], metadata["parts"] = sent.Metadata["messageIds"], sent.Metadata["parts"]
+		for _, key := range []string{"messageIds", "parts"} {
+			if value, ok := sent.Metadata[key]; ok {
+				metadata[key] = value
+			}
+		}
 		if e.Outcome() == NotDelivered {
 			metadata["outcome"] = PartlyDelivered
 		}

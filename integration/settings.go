@@ -13,6 +13,7 @@ const (
 	settingOwnMessages   = "ownMessages"
 	settingRate          = "rate"
 	settingRecipientRate = "recipientRate"
+	settingUnknown       = "unknownOutcome"
 
 	settingDedup = "dedup"
 
@@ -25,6 +26,7 @@ const (
 	refuseLongText  = "refuse"
 	markOwnMessages = "mark"
 	publicAddresses = "public"
+	retryUnknown    = "retry"
 )
 
 // CommonFields lists the settings that every platform's channels have beside its own.
@@ -57,6 +59,10 @@ func CommonFields() []Field {
 		{
 			In: InSettings, Name: settingRecipientRate, Pattern: pace.RatePattern,
 			Help: `how many messages may go to one recipient, such as "20/m"; more wait for their turn`,
+		},
+		{
+			In: InSettings, Name: settingUnknown, Pattern: regexp.MustCompile(`^(report|retry)$`),
+			Help: `what becomes of a call that may have been carried out, such as one that was not answered: "report", the default, tells the caller, or "retry", which may send a message twice`,
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,8 +10,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Repeatable turns an outcome that is unknown into one that is transient, for calls that change nothing: what
-// was not answered may be asked again.
+// Repeatable turns an outcome that is unknown into one that is transient, for calls that change nothing that anybody
+// sees: what was not answered may be asked again.
 func Repeatable(err error) error {
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrUnknown {
 		again := *e
@@ -20,27 +21,118 @@ func Repeatable(err error) error {
 	return err
 }
 
-// Foreign classifies an answer that is not of the API's own form, such as that of a proxy on the way, by its
-// status alone. The API may have carried the call out unless the status says that it was never handed on.
-func Foreign(name string, answer *Answer) *integration.Error {
-	e := &integration.Error{HTTPStatus: answer.Status, Message: fmt.Sprintf("%s: HTTP %d without the API's JSON", name, answer.Status)}
-	switch {
-	case answer.Status == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.ErrThrottled, "RATE_LIMITED", RetryAfter(answer.Header, time.Now())
-	case answer.Status == http.StatusUnauthorized:
-		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
-	case answer.Status == http.StatusServiceUnavailable:
+// Idempotent marks an outcome that is unknown as that of a call that may be made again, for calls that do nothing more
+// when they are made twice. The outcome stays unknown until one is answered.
+func Idempotent(err error) error {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrUnknown {
+		again := *e
+		again.Idempotent = true
+		return &again
+	}
+	return err
+}
+
+// codeNoAnswer is for calls that the API has not answered itself.
+const codeNoAnswer = "PLATFORM_NO_ANSWER"
+
+// Fail makes e the error of a call that the API answered itself, with a status of 500 or more or with such a code.
+//
+// Only a server that says that it did not take the call lets the call be made again. 503 says so (RFC 9110, 15.6.4), and
+// so does Cloudflare where it has not reached the server behind it. 500 says nothing about what was done before the
+// fault. 502 and 504 come from a gateway, which gives 502 both when it could not connect and when the connection broke
+// after the call had been passed on.
+func Fail(e *integration.Error, status int) {
+	switch status {
+	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:
 		e.Kind, e.Code = integration.ErrTransient, "PLATFORM_UNAVAILABLE"
-	case answer.Status >= 500:
-		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_NO_ANSWER"
-		e.Message += "; it may have been carried out"
-	case answer.Status < 300:
-		return Unreadable(name, answer.Status, nil)
+		return
+	case http.StatusGatewayTimeout:
+		e.Kind, e.Code = integration.ErrUnknown, codeNoAnswer
 	default:
-		e.Kind, e.Code = integration.ErrPermanent, "API_BASE_INVALID"
-		e.Message += "; check the channel's apiBase"
+		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_UNAVAILABLE"
+	}
+	e.Message += "; it may have been carried out"
+}
+
+// Statuses of Cloudflare's own, "Cloudflare 5xx errors".
+const (
+	cloudflareServerDown  = 521 // it refused the connection
+	cloudflareUnreachable = 523
+	cloudflareNoHandshake = 525 // of TLS
+)
+
+// refusals says what statuses mean where the answer is not the API's: something on the way has not passed the call on.
+var refusals = map[int]struct {
+	kind integration.ErrorKind
+	code string
+	says string
+}{
+	http.StatusUnauthorized:          {integration.ErrAuth, "CREDENTIALS_REFUSED", "a server on the way wants other credentials"},
+	http.StatusForbidden:             {integration.ErrPermanent, "PLATFORM_BLOCKED", "a server on the way, such as a proxy or a firewall, does not let the call through"},
+	http.StatusProxyAuthRequired:     {integration.ErrPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
+	http.StatusRequestTimeout:        {integration.ErrTransient, "PLATFORM_UNAVAILABLE", "the call did not arrive in time"},
+	http.StatusRequestEntityTooLarge: {integration.ErrPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server, or one on the way, takes"},
+	http.StatusTooEarly:              {integration.ErrTransient, "PLATFORM_UNAVAILABLE", "the server wants the call later"},
+	http.StatusNotFound:              {integration.ErrPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMethodNotAllowed:      {integration.ErrPermanent, codeAPIBase, fixAPIBase},
+	http.StatusGone:                  {integration.ErrPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMisdirectedRequest:    {integration.ErrPermanent, codeAPIBase, fixAPIBase},
+	http.StatusUnavailableForLegalReasons: {
+		integration.ErrPermanent, "PLATFORM_BLOCKED", "a server on the way does not let the call through for legal reasons",
+	},
+}
+
+const (
+	codeAPIBase = "API_BASE_INVALID"
+	fixAPIBase  = "no API is there; check the channel's apiBase"
+)
+
+// Foreign classifies an answer that is not of the API's own form, such as a page of a proxy on the way, by its status.
+// The page itself is not quoted.
+func Foreign(name string, answer *Answer) *integration.Error {
+	status := answer.Status
+	if status < http.StatusMultipleChoices {
+		return Unreadable(name, status, nil)
+	}
+	e := &integration.Error{
+		Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED", HTTPStatus: status,
+		Message: fmt.Sprintf("%s: HTTP %d without the API's JSON", name, status),
+	}
+	refused, known := refusals[status]
+	switch {
+	case status == http.StatusTooManyRequests:
+		e.Kind, e.Code, e.RetryAfter = integration.ErrThrottled, "RATE_LIMITED", RetryAfter(answer.Header, time.Now())
+	case status >= http.StatusInternalServerError:
+		if status == http.StatusServiceUnavailable && brokeOff(answer.Body) {
+			status = http.StatusGatewayTimeout // which it is in truth
+		}
+		if Fail(e, status); e.Kind == integration.ErrUnknown {
+			e.Code = codeNoAnswer
+		}
+	case known:
+		e.Kind, e.Code = refused.kind, refused.code
+		e.Message += "; " + refused.says
+	case status < http.StatusBadRequest, bytes.Contains(answer.Body, []byte("HTTP request was sent to HTTPS port")):
+		e.Code = codeAPIBase
+		e.Message += "; " + fixAPIBase
+	default:
+		e.Message += "; a server on the way refused the call as malformed"
 	}
 	return e
+}
+
+// brokeOff says whether a page with 503 is Envoy's, which stands before Slack, for a connection that broke after the call
+// had been passed on: it gives the same status for that as for one that it could not make.
+func brokeOff(page []byte) bool {
+	if !bytes.Contains(page, []byte("reset before headers")) {
+		return false
+	}
+	for _, reason := range []string{"connection failure", "connection timeout", "overflow", "refused stream"} {
+		if bytes.Contains(page, []byte(reason)) {
+			return false
+		}
+	}
+	return true
 }
 
 // Unreadable is an answer that says it went well and not what came of it.

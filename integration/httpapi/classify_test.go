@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,11 +50,26 @@ func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
 		200: {integration.ErrUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
 		204: {integration.ErrUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
 		302: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		400: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		400: {integration.ErrPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
 		401: {integration.ErrAuth, "CREDENTIALS_REFUSED", ""},
-		403: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		403: {integration.ErrPermanent, "PLATFORM_BLOCKED", "a proxy or a firewall"},
 		404: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		405: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		407: {integration.ErrPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
+		408: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
+		410: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		413: {integration.ErrPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server"},
+		418: {integration.ErrPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
+		421: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		425: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
 		429: {integration.ErrThrottled, "RATE_LIMITED", ""},
+		451: {integration.ErrPermanent, "PLATFORM_BLOCKED", ""},
+		520: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		521: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
+		522: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		523: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
+		524: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		525: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
 		500: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
 		502: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
 		503: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
@@ -64,10 +80,49 @@ func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
 			e := httpapi.Foreign("parrot say", answer)
 			requireError(t, e, want.kind, want.code)
 			require.Contains(t, e.Message, want.words)
+			require.NotContains(t, e.Message, "CANARY", "a page is not quoted")
+			require.Equal(t, want.code == "API_BASE_INVALID", strings.Contains(e.Message, "apiBase"))
 			require.Equal(t, status, e.HTTPStatus)
 			require.Equal(t, status == 429, e.RetryAfter == 7*time.Second)
 		})
 	}
+}
+
+func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
+	const envoy = "upstream connect error or disconnect/reset before headers. reset reason: "
+	for name, test := range map[string]struct {
+		status int
+		page   string
+		kind   integration.ErrorKind
+		code   string
+	}{
+		"a server that is overloaded":            {503, "<h1>Service Unavailable</h1>", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that could not be made":    {503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that was not made in time": {503, envoy + "connection timeout", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"too many calls for Envoy":               {503, envoy + "overflow", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that broke":                {503, envoy + "connection termination", integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
+		"a stream that was reset":                {503, envoy + "remote reset", integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
+		"http where https was meant":             {400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.ErrPermanent, "API_BASE_INVALID"},
+		"a request that is too large":            {400, "<center>Request Header Or Cookie Too Large</center>", integration.ErrPermanent, "MESSAGE_REJECTED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireError(t, httpapi.Foreign("parrot say", &httpapi.Answer{Status: test.status, Body: []byte(test.page)}), test.kind, test.code)
+		})
+	}
+}
+
+func TestWhatDoesNothingTwiceMayBeMadeAgainAndStaysUnknown(t *testing.T) {
+	unknown := &integration.Error{Kind: integration.ErrUnknown, Code: "CODE"}
+	e, ok := errors.AsType[*integration.Error](httpapi.Idempotent(unknown))
+	require.True(t, ok)
+	require.Equal(t, &integration.Error{Kind: integration.ErrUnknown, Code: "CODE", Idempotent: true}, e)
+	require.True(t, e.Retryable())
+	require.Equal(t, integration.Uncertain, e.Outcome())
+	require.False(t, unknown.Retryable(), "what may be shared is left alone")
+
+	refused := &integration.Error{Kind: integration.ErrPermanent, Code: "CODE"}
+	require.Equal(t, error(refused), httpapi.Idempotent(refused))
+	require.NoError(t, httpapi.Idempotent(nil))
 }
 
 func TestAnUnreadableAnswerKeepsItsCause(t *testing.T) {

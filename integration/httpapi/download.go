@@ -11,9 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
@@ -78,9 +76,9 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 		file.MimeType = t
 	}
 	if _, params, err := mime.ParseMediaType(res.Header.Get("Content-Disposition")); err == nil {
-		file.Filename = filename(params["filename"])
+		file.Filename = Filename(params["filename"])
 	}
-	file.Filename = cmp.Or(file.Filename, filename(res.Request.URL.Path))
+	file.Filename = cmp.Or(file.Filename, pathName(res.Request.URL.Path))
 	return file, nil
 }
 
@@ -92,31 +90,6 @@ func last(err error, link *url.URL) *url.URL {
 		}
 	}
 	return link
-}
-
-// maxFilename bounds, in bytes, the names of files: no file system takes longer ones.
-const maxFilename = 255
-
-// filename makes a name of what a server calls a file: no path, on any system, on one line; empty where nothing is left.
-func filename(text string) string {
-	name := path.Base(strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\\", "/"))
-	name = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) { // which could turn "gpj.exe" round
-			return -1
-		}
-		return r
-	}, name))
-	if strings.Trim(name, "./") == "" {
-		return ""
-	}
-	if len(name) > maxFilename {
-		ext := path.Ext(name)
-		if len(ext) > maxFilename/2 {
-			ext = ""
-		}
-		name = strings.ToValidUTF8(name[:maxFilename-len(ext)], "") + ext
-	}
-	return name
 }
 
 func downloadRefusal(name string, res *http.Response) error {
@@ -176,7 +149,7 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	} else if int64(len(content)) > limit {
 		return nil, TooLarge(name, limit)
 	}
-	a := &Attachment{Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType), Filename: cmp.Or(m.Filename, file.Filename, "file")}
+	a := &Attachment{Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType), Filename: cmp.Or(Filename(m.Filename), file.Filename, "file")}
 	if a.MimeType == "" {
 		a.MimeType = cmp.Or(mime.TypeByExtension(path.Ext(a.Filename)), "application/octet-stream")
 	}

@@ -395,7 +395,7 @@ func TestADownloadsNameIsANameAndNoPath(t *testing.T) {
 		"as the server calls it":        {`attachment; filename="terms.pdf"`, "/a.bin", "terms.pdf"},
 		"in UTF-8":                      {`attachment; filename*=UTF-8''%C3%BCber%20uns.pdf`, "/", "über uns.pdf"},
 		"of the link":                   {"", "/files/a%20b.png", "a b.png"},
-		"of the link, of a folder":      {"", "/files/", "files"},
+		"of the link, of a folder":      {"", "/files/", ""},
 		"of nothing":                    {"", "/", ""},
 		"of a header that is none":      {`filename=;;="`, "/a.png", "a.png"},
 		"of an empty one":               {`attachment; filename=""`, "/a.png", "a.png"},

@@ -293,7 +293,7 @@ func newRequest(ctx context.Context, name, method, url string, header http.Heade
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		// The error would quote the URL.
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "API_BASE_INVALID", Message: name + ": the channel's apiBase is not an http or https URL"}
+		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: codeAPIBase, Message: name + ": the channel's apiBase is not an http or https URL"}
 	}
 	if header != nil {
 		req.Header = header.Clone()
@@ -319,7 +319,7 @@ func failure(name string, written bool, err error) error {
 	}
 	e := &integration.Error{Kind: integration.ErrTransient, Code: "PLATFORM_UNREACHABLE", Message: name + ": " + reason, Err: err}
 	if written {
-		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_NO_ANSWER"
+		e.Kind, e.Code = integration.ErrUnknown, codeNoAnswer
 		e.Message = name + ": the request was sent but not answered (" + reason + "); it may have been carried out"
 	}
 	return e

@@ -3,6 +3,7 @@ package integrationtest
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -44,8 +45,23 @@ func testFailures(t *testing.T, p Platform) {
 				require.Equal(t, f.RetryAfter, v.retryAfter, "%+v", v)
 			}
 			require.Len(t, b.fake.seen(), f.calls(), "calls of the API")
+			if f.Kind == integration.ErrThrottled {
+				testScope(t, p, f)
+			}
 		})
 	}
+}
+
+// testScope asks the platform itself what has to wait: one recipient's limit must not stop the whole channel.
+func testScope(t *testing.T, p Platform, f Failure) {
+	t.Helper()
+	b := newBench(t, p)
+	b.fake.play(trouble{Answer: f.Answer})
+	message := p.Sends[0].Message
+	_, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, cmp.Or(f.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait")
 }
 
 func (f Failure) retryable() bool {

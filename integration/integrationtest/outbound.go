@@ -31,7 +31,8 @@ var ordeals = []struct {
 	kinds   []integration.ErrorKind
 }{
 	{"an API that asks for a long pause", status(http.StatusTooManyRequests, "30"), 0, []integration.ErrorKind{integration.ErrThrottled}},
-	{"an API that fails", status(http.StatusInternalServerError, ""), 0, []integration.ErrorKind{integration.ErrTransient, integration.ErrUnknown}},
+	{"an API that fails", status(http.StatusInternalServerError, ""), 0, []integration.ErrorKind{integration.ErrUnknown}},
+	{"a gateway that got no good answer", status(http.StatusBadGateway, ""), 0, []integration.ErrorKind{integration.ErrUnknown}},
 	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), 0, []integration.ErrorKind{integration.ErrTransient, integration.ErrThrottled, integration.ErrUnknown}},
 	{"a gateway that got no answer", status(http.StatusGatewayTimeout, ""), 0, []integration.ErrorKind{integration.ErrUnknown}},
 	{"a request that is wrong", status(http.StatusBadRequest, ""), 0, []integration.ErrorKind{integration.ErrPermanent, integration.ErrInvalid}},

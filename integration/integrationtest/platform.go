@@ -97,7 +97,8 @@ type Failure struct {
 	Code         string
 	RetryAfter   time.Duration // that is asked for
 	PlatformCode string
-	Calls        int // of the API; zero is what follows from the kind
+	Pauses       integration.Scope // of ErrThrottled: what has to wait; empty is the whole channel
+	Calls        int               // of the API; zero is what follows from the kind
 }
 
 // Answer is what an API answers.

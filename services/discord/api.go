@@ -45,8 +45,9 @@ type call struct {
 	method string
 	path   string
 	body   httpapi.Body
-	// repeatable says that the call may be made twice: one that changes nothing, or nothing more the second time.
-	repeatable bool
+	// again marks the error of a call that may be made twice: [httpapi.Repeatable] where it changes nothing,
+	// [httpapi.Idempotent] where it changes nothing more the second time, nil for others.
+	again func(error) error
 	// anonymous calls are let in by the token in their path.
 	anonymous bool
 }
@@ -54,10 +55,14 @@ type call struct {
 // do makes a call once and decodes its answer into result, unless that is nil. Errors are *integration.Error.
 func (a api) do(ctx context.Context, c call, result any) error {
 	err := a.try(ctx, c, result)
-	if c.repeatable {
-		return httpapi.Repeatable(err)
+	return c.failed(err)
+}
+
+func (c *call) failed(err error) error {
+	if c.again == nil {
+		return err
 	}
-	return err
+	return c.again(err)
 }
 
 func (a api) try(ctx context.Context, c call, result any) error {
@@ -95,11 +100,7 @@ func (a api) deliver(ctx context.Context, c call) (*sent, error) {
 		return nil, err
 	}
 	if s.ID == "" {
-		err := error(httpapi.Unreadable("discord "+c.name, http.StatusOK, nil))
-		if c.repeatable {
-			err = httpapi.Repeatable(err)
-		}
-		return nil, err
+		return nil, c.failed(httpapi.Unreadable("discord "+c.name, http.StatusOK, nil))
 	}
 	return &s, nil
 }

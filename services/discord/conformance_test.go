@@ -60,25 +60,25 @@ func failures() []integrationtest.Failure {
 		}
 		return f
 	}
-	slow := func(name, body string, header map[string]string, wait time.Duration, code string) integrationtest.Failure {
+	slow := func(name, body string, header map[string]string, wait time.Duration, code string, pauses integration.Scope) integrationtest.Failure {
 		return integrationtest.Failure{
 			Name: name, Answer: integrationtest.Answer{Status: 429, Header: header, Body: body},
-			Kind: integration.ErrThrottled, Code: "RATE_LIMITED", RetryAfter: wait, PlatformCode: code,
+			Kind: integration.ErrThrottled, Code: "RATE_LIMITED", RetryAfter: wait, PlatformCode: code, Pauses: pauses,
 		}
 	}
 	const permanent, transient = integration.ErrPermanent, integration.ErrTransient
 	return []integrationtest.Failure{
-		slow("a rate limit", `{"message":"You are being rate limited.","retry_after":64.57,"global":false}`, nil, 64570*time.Millisecond, "429"),
-		slow("a rate limit whose header asks for more", `{"message":"no","retry_after":64.57,"global":true}`, map[string]string{"Retry-After": "65", "X-RateLimit-Scope": "global"}, 65*time.Second, "429"),
-		slow("slow mode", `{"message":"no","code":20016,"retry_after":30.5}`, map[string]string{"Retry-After": "30"}, 30500*time.Millisecond, "20016"),
-		slow("the edge, which says no more", "<html>", nil, 10*time.Minute, ""),
+		slow("a rate limit", `{"message":"You are being rate limited.","retry_after":64.57,"global":false}`, nil, 64570*time.Millisecond, "429", integration.PausesRecipient),
+		slow("a rate limit whose header asks for more", `{"message":"no","retry_after":64.57,"global":true}`, map[string]string{"Retry-After": "65", "X-RateLimit-Scope": "global"}, 65*time.Second, "429", integration.PausesChannel),
+		slow("slow mode", `{"message":"no","code":20016,"retry_after":30.5}`, map[string]string{"Retry-After": "30"}, 30500*time.Millisecond, "20016", integration.PausesRecipient),
+		slow("the edge, which says no more", "<html>", nil, 10*time.Minute, "", integration.PausesChannel),
 		refused("an unknown channel", 404, 10003, permanent, "RECIPIENT_UNKNOWN"),
 		refused("no access to the channel", 403, 50001, permanent, "PERMISSION_MISSING"),
 		refused("a missing permission", 403, 50013, permanent, "PERMISSION_MISSING"),
 		refused("a user who takes no direct messages", 403, 50007, permanent, "RECIPIENT_UNAVAILABLE"),
 		refused("a channel that has no messages", 400, 50008, permanent, "RECIPIENT_UNAVAILABLE"),
-		refused("an empty message", 400, 50006, permanent, "MESSAGE_REJECTED"),
-		refused("a form that is wrong", 400, 50035, permanent, "MESSAGE_REJECTED"),
+		refused("an empty message", 400, 50006, permanent, "MESSAGE_INVALID"),
+		refused("a form that is wrong", 400, 50035, permanent, "MESSAGE_INVALID"),
 		refused("a message that is too large", 413, 40005, permanent, "MEDIA_TOO_LARGE"),
 		refused("an archived thread", 400, 50083, permanent, "THREAD_CLOSED"),
 		refused("a locked thread", 403, 160005, permanent, "THREAD_CLOSED"),
@@ -88,7 +88,9 @@ func failures() []integrationtest.Failure {
 		refused("a wrong token", 401, 0, integration.ErrAuth, "CREDENTIALS_REFUSED"),
 		refused("no authorization", 401, 40001, integration.ErrAuth, "CREDENTIALS_REFUSED"),
 		refused("an overload", 503, 130000, transient, "PLATFORM_UNAVAILABLE"),
-		refused("a fault of Discord's", 500, 0, transient, "PLATFORM_UNAVAILABLE"),
+		refused("a fault of Discord's", 500, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
+		refused("a gateway of Discord's without a server", 502, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
+		refused("an overload without a code", 503, 0, transient, "PLATFORM_UNAVAILABLE"),
 		refused("a gateway that did not wait", 504, 0, integration.ErrUnknown, "PLATFORM_NO_ANSWER"),
 		refused("a refusal of a later version", 400, 999999, permanent, "MESSAGE_REJECTED"),
 	}

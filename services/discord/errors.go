@@ -36,6 +36,7 @@ var (
 	unavailable      = class{integration.ErrPermanent, "RECIPIENT_UNAVAILABLE"}
 	forbidden        = class{integration.ErrPermanent, "PERMISSION_MISSING"}
 	rejected         = class{integration.ErrPermanent, "MESSAGE_REJECTED"}
+	malformed        = class{integration.ErrPermanent, "MESSAGE_INVALID"}
 	noMessage        = class{integration.ErrPermanent, "MESSAGE_NOT_FOUND"}
 	tooLarge         = class{integration.ErrPermanent, "MEDIA_TOO_LARGE"}
 	closedThread     = class{integration.ErrPermanent, "THREAD_CLOSED"}
@@ -55,6 +56,7 @@ var classes = map[int]class{
 	20009: unavailable, 40007: unavailable, 50007: unavailable, 50278: unavailable, 50003: unavailable, 50008: unavailable, 50024: unavailable, 40058: unavailable,
 	50001: forbidden, 50009: forbidden, 50013: forbidden, 50173: forbidden, 50600: forbidden, 160002: forbidden, 400001: forbidden,
 	40005: tooLarge, 50045: tooLarge,
+	50006: malformed, 50035: malformed, 50109: malformed,
 	50083: closedThread, 160005: closedThread,
 	200000: blocked, 240000: blocked, 90001: blocked,
 	40001: refusedToken, 50014: refusedToken,
@@ -93,10 +95,7 @@ func refusal(name string, answer *httpapi.Answer) *integration.Error {
 		c = unknownRecipient
 	case answer.Status == http.StatusRequestEntityTooLarge:
 		c = tooLarge
-	case answer.Status == http.StatusGatewayTimeout:
-		c = class{integration.ErrUnknown, "PLATFORM_NO_ANSWER"}
-	case answer.Status >= 500:
-		c = overloaded
+	case answer.Status >= http.StatusInternalServerError: // Fail says what that means
 	default:
 		c = rejected
 	}
@@ -110,6 +109,9 @@ func refusal(name string, answer *httpapi.Answer) *integration.Error {
 	}
 	if details := details(f.Errors); details != "" {
 		e.Message += ": " + details
+	}
+	if c == (class{}) {
+		httpapi.Fail(e, answer.Status)
 	}
 	if c.kind == integration.ErrThrottled {
 		e.RetryAfter, e.Pauses = f.wait(answer.Header), f.scope(answer.Header)

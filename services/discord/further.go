@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // EditMessage replaces all that a message holds, "Edit Message". One that answered an interaction with the metadata of
@@ -24,7 +25,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	if err != nil {
 		return nil, err
 	}
-	c := call{name: name, method: http.MethodPatch, repeatable: true}
+	c := call{name: name, method: http.MethodPatch, again: httpapi.Idempotent}
 	if i := interactionOf(m.Metadata, a).live(); i != nil {
 		c.path, c.anonymous = i.editPath(messageID), true
 	} else if c.path, err = p.pathOf(ctx, a, t, m, messageID); err != nil {
@@ -77,7 +78,7 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 	if err != nil {
 		return err
 	}
-	err = a.do(ctx, call{name: "delete message", method: http.MethodDelete, path: path, repeatable: true}, nil)
+	err = a.do(ctx, call{name: "delete message", method: http.MethodDelete, path: path, again: httpapi.Idempotent}, nil)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == noMessage.code {
 		return nil
 	}
@@ -99,7 +100,7 @@ func (p *platform) React(ctx context.Context, t integration.Target, emoji string
 	if custom := customEmoji.FindStringSubmatch(emoji); custom != nil {
 		emoji = custom[1]
 	}
-	return a.do(ctx, call{name: "create reaction", method: http.MethodPut, path: ownReaction(path, emoji), repeatable: true}, nil)
+	return a.do(ctx, call{name: "create reaction", method: http.MethodPut, path: ownReaction(path, emoji), again: httpapi.Idempotent}, nil)
 }
 
 func ownReaction(path, emoji string) string {
@@ -117,7 +118,7 @@ func (a api) unreact(ctx context.Context, path string) error {
 			} `json:"emoji"`
 		} `json:"reactions"`
 	}
-	if err := a.do(ctx, call{name: "get message", method: http.MethodGet, path: path, repeatable: true}, &m); err != nil {
+	if err := a.do(ctx, call{name: "get message", method: http.MethodGet, path: path, again: httpapi.Repeatable}, &m); err != nil {
 		return err
 	}
 	for _, r := range m.Reactions {
@@ -128,7 +129,7 @@ func (a api) unreact(ctx context.Context, path string) error {
 		if r.Emoji.ID != "" {
 			emoji = cmp.Or(r.Emoji.Name, "_") + ":" + string(r.Emoji.ID) // the name of one that is gone is null
 		}
-		if err := a.do(ctx, call{name: "delete reaction", method: http.MethodDelete, path: ownReaction(path, emoji), repeatable: true}, nil); err != nil {
+		if err := a.do(ctx, call{name: "delete reaction", method: http.MethodDelete, path: ownReaction(path, emoji), again: httpapi.Idempotent}, nil); err != nil {
 			return err
 		}
 	}
@@ -146,5 +147,5 @@ func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *int
 	if err != nil {
 		return err
 	}
-	return a.do(ctx, call{name: "typing", path: "/channels/" + channelID + "/typing", repeatable: true}, nil)
+	return a.do(ctx, call{name: "typing", path: "/channels/" + channelID + "/typing", again: httpapi.Idempotent}, nil)
 }

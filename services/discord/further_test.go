@@ -2,6 +2,7 @@ package discord_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -62,24 +63,25 @@ func TestWhatCannotBeEdited(t *testing.T) {
 func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 	platform := newPlatform(t)
 	for name, test := range map[string]struct {
-		call string
-		do   func(context.Context, *integration.Channel) error
+		call    string
+		changes bool
+		do      func(context.Context, *integration.Channel) error
 	}{
-		"an edit": {discordtest.EditMessage, func(ctx context.Context, ch *integration.Channel) error {
+		"an edit": {discordtest.EditMessage, true, func(ctx context.Context, ch *integration.Channel) error {
 			m := text("", "x")
 			_, err := platform.(integration.Editor).EditMessage(ctx, there, &m, ch)
 			return err
 		}},
-		"a deletion": {discordtest.DeleteMessage, func(ctx context.Context, ch *integration.Channel) error {
+		"a deletion": {discordtest.DeleteMessage, true, func(ctx context.Context, ch *integration.Channel) error {
 			return platform.(integration.Deleter).DeleteMessage(ctx, there, ch)
 		}},
-		"a reaction": {discordtest.CreateReaction, func(ctx context.Context, ch *integration.Channel) error {
+		"a reaction": {discordtest.CreateReaction, true, func(ctx context.Context, ch *integration.Channel) error {
 			return platform.(integration.Reactor).React(ctx, there, "👍", ch)
 		}},
-		"no reaction": {discordtest.GetMessage, func(ctx context.Context, ch *integration.Channel) error {
+		"no reaction": {discordtest.GetMessage, false, func(ctx context.Context, ch *integration.Channel) error {
 			return platform.(integration.Reactor).React(ctx, there, "", ch)
 		}},
-		"typing": {discordtest.Typing, func(ctx context.Context, ch *integration.Channel) error {
+		"typing": {discordtest.Typing, true, func(ctx context.Context, ch *integration.Channel) error {
 			return platform.(integration.Typer).ShowTyping(ctx, there, ch)
 		}},
 	} {
@@ -88,7 +90,10 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 			server.Script(test.call, discordtest.Failure(http.StatusForbidden, 50013, "no", nil))
 			requireError(t, test.do(t.Context(), ch), integration.ErrPermanent, "PERMISSION_MISSING")
 			server.Script(test.call, discordtest.Response{Reset: true}, discordtest.Response{Reset: true}) // net/http repeats a GET on a kept connection
-			requireError(t, test.do(t.Context(), ch), integration.ErrTransient, "PLATFORM_NO_ANSWER")
+			e, _ := errors.AsType[*integration.Error](test.do(t.Context(), ch))
+			require.Equal(t, "PLATFORM_NO_ANSWER", e.Code)
+			require.True(t, e.Retryable())
+			require.Equal(t, test.changes, e.Outcome() == integration.Uncertain)
 		})
 	}
 }

@@ -27,7 +27,7 @@ const eventsStopped = 3
 // self asks which app the token is of.
 func (a api) self(ctx context.Context) (*application, error) {
 	var app application
-	err := a.do(ctx, call{name: "get application", method: http.MethodGet, path: "/applications/@me", repeatable: true}, &app)
+	err := a.do(ctx, call{name: "get application", method: http.MethodGet, path: "/applications/@me", again: httpapi.Repeatable}, &app)
 	if err == nil && app.ID == "" {
 		err = httpapi.Repeatable(httpapi.Unreadable("discord get application", http.StatusOK, nil))
 	}
@@ -42,7 +42,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	var bot user
-	if err := a.do(ctx, call{name: "get current user", method: http.MethodGet, path: "/users/@me", repeatable: true}, &bot); err != nil {
+	if err := a.do(ctx, call{name: "get current user", method: http.MethodGet, path: "/users/@me", again: httpapi.Repeatable}, &bot); err != nil {
 		return nil, err
 	}
 	health := &integration.Health{

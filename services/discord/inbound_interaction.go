@@ -42,7 +42,7 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 			text := plain(o.Value)
 			if file, ok := d.Data.Resolved.Attachments[snowflake(text)]; ok && o.Type == optionAttachment {
 				files = append(files, file)
-				text = file.Filename
+				text = file.name()
 			}
 			args = append(args, text)
 		}

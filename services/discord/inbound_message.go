@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -189,9 +191,19 @@ func addMedia(c *integration.Content, media integration.Media) {
 // media describes an attachment, which goes by its link: with it, and nothing else, it can be fetched again.
 func (a *attachment) media() integration.Media {
 	return integration.Media{
-		ID: a.URL, URL: a.URL, MimeType: a.ContentType, Size: a.Size, Filename: a.Filename, Caption: a.Description,
+		ID: a.URL, URL: a.URL, MimeType: a.ContentType, Size: a.Size, Filename: a.name(), Caption: a.Description,
 		DurationMs: int64(min(max(a.DurationSecs, 0), 1e9) * 1000), Width: a.Width, Height: a.Height, ExpiresAt: expiry(a.URL),
 	}
+}
+
+// name is what the file was called, "Attachment Object": its title where that has characters that Discord leaves out of
+// the filename. The title has no extension.
+func (a *attachment) name() string {
+	name := cmp.Or(a.Title, a.Filename)
+	if ext := path.Ext(a.Filename); !strings.EqualFold(path.Ext(name), ext) {
+		name += ext
+	}
+	return httpapi.Filename(name)
 }
 
 // expiry is when a link of Discord's CDN ends, "Signed Attachment CDN URLs", in ms since 1970; zero for one that never

@@ -199,3 +199,23 @@ func TestADeliveryIsKeptWithoutItsToken(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileIsCalledWhatItsTitleSays(t *testing.T) {
+	for name, test := range map[string]struct{ attachment, want string }{
+		"a title":                         {`"filename":"unknown.pdf","title":"测试文件"`, "测试文件.pdf"},
+		"no title":                        {`"filename":"report.pdf"`, "report.pdf"},
+		"a title with its extension":      {`"filename":"unknown.PDF","title":"такой же.pdf"`, "такой же.pdf"},
+		"a title with a full stop":        {`"filename":"report_v2.pdf","title":"report v1.2"`, "report v1.2.pdf"},
+		"a filename without an extension": {`"filename":"unknown","title":"файл"`, "файл"},
+		"a title with a path":             {`"filename":"a.txt","title":"../../etc/passwd"`, "passwd.txt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := only(t, `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","attachments":[{"url":"https://cdn.discordapp.com/a",`+test.attachment+`}]}}}`)
+			require.Equal(t, test.want, m.Content.Media.Filename)
+		})
+	}
+	m := only(t, `{"type":2,"id":"1","token":"t","channel_id":"2","data":{"id":"3","type":1,"name":"show","options":[{"name":"file","type":11,"value":"9"}],`+
+		`"resolved":{"attachments":{"9":{"id":"9","url":"https://cdn.discordapp.com/a","filename":"image.png","title":"такой же"}}}}}`)
+	require.Equal(t, "такой же.png", m.Content.Media.Filename)
+	require.Equal(t, "/show такой же.png", m.Content.Text)
+}

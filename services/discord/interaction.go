@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // A message whose metadata has an interactionToken answers that interaction, through the webhook that every interaction
@@ -114,7 +115,7 @@ func (p *platform) answer(ctx context.Context, a api, i *interaction, d *draft) 
 
 // isThinking says whether the interaction still waits for its first answer.
 func (i *interaction) isThinking(ctx context.Context, a api) (bool, error) {
-	first, err := i.deliver(ctx, a, call{name: "answer (what was said before)", method: http.MethodGet, path: i.path(original), anonymous: true, repeatable: true})
+	first, err := i.deliver(ctx, a, call{name: "answer (what was said before)", method: http.MethodGet, path: i.path(original), anonymous: true, again: httpapi.Repeatable})
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == noMessage.code {
 		return false, nil // somebody has deleted it
 	}

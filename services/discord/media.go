@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (
 		return nil, foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: path.Base(res.Request.URL.Path), Size: res.ContentLength}, nil
+	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: httpapi.LinkName(link), Size: res.ContentLength}, nil
 }
 
 // locate finds where to fetch a link from. It refuses those that lead elsewhere than to Discord: whoever can make up
@@ -100,7 +99,7 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 			Refreshed string `json:"refreshed"`
 		} `json:"refreshed_urls"`
 	}
-	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, repeatable: true}, &result)
+	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, again: httpapi.Repeatable}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
 	}

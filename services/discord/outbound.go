@@ -64,8 +64,12 @@ func (p *platform) create(ctx context.Context, a api, m *integration.Message, d 
 		return nil, err
 	}
 	// With a nonce Discord answers a repeated call with the message that the first one made, so that an outcome
-	// that is unknown need not stay so.
-	return a.deliver(ctx, call{name: name, path: messagesPath(channelID), body: body, repeatable: d.body.EnforceNonce})
+	// that is unknown need not stay so. Without one it would make a second message.
+	c := call{name: name, path: messagesPath(channelID), body: body}
+	if d.body.EnforceNonce {
+		c.again = httpapi.Idempotent
+	}
+	return a.deliver(ctx, c)
 }
 
 // nonce is the same whenever the same message goes to the same place, and another one for all others, "Create Message":
@@ -93,7 +97,7 @@ func (p *platform) channelOf(ctx context.Context, a api, to string) (string, err
 			return "", err
 		}
 		// It is the same channel however often it is opened.
-		opened, err := a.deliver(ctx, call{name: name, path: "/users/@me/channels", body: body, repeatable: true})
+		opened, err := a.deliver(ctx, call{name: name, path: "/users/@me/channels", body: body, again: httpapi.Repeatable})
 		if err != nil {
 			return "", err
 		}

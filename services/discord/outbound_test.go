@@ -245,6 +245,7 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 		"an answer that cannot be read":  {Body: "{"},
 		"an answer without an id":        {Body: "{}"},
 		"a gateway that did not wait":    discordtest.Failure(http.StatusGatewayTimeout, 0, "no", nil),
+		"a fault of Discord's":           discordtest.Failure(http.StatusInternalServerError, 0, "500: Internal Server Error", nil),
 		"a gateway of another's":         {Status: http.StatusBadGateway, Body: "<html>"},
 		"an answer of another shape":     {Body: "[null]"},
 		"a gateway that says even less":  {Status: http.StatusGatewayTimeout},
@@ -257,10 +258,13 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
 			e := refusal(t, err, integration.ErrUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
+			require.False(t, e.Retryable(), "Discord would make a second message")
 
 			m.ID = "order-1"
 			_, err = newPlatform(t).Send(t.Context(), &m, ch)
-			requireError(t, err, integration.ErrTransient, errorCode(err))
+			e = refusal(t, err, integration.ErrUnknown, errorCode(err))
+			require.True(t, e.Retryable())
+			require.Equal(t, integration.Uncertain, e.Outcome(), "as long as no attempt is answered")
 			require.Len(t, server.Requests(), 2, "one attempt each")
 		})
 	}
@@ -367,7 +371,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
+			e := refusal(t, err, integration.ErrPermanent, "MESSAGE_INVALID")
 			require.Equal(t, "50035", e.PlatformCode)
 			require.Contains(t, e.Message, test.says)
 		})

@@ -143,6 +143,7 @@ type snapshot struct {
 type attachment struct {
 	ID           snowflake `json:"id"`
 	Filename     string    `json:"filename"`
+	Title        string    `json:"title"`
 	Description  string    `json:"description"`
 	ContentType  string    `json:"content_type"`
 	Size         int64     `json:"size"`

@@ -45,17 +45,21 @@ const (
 	fixPermission = "give the token the permissions that the platform's page in the documentation lists"
 )
 
+// Failed is for codes that say that the API itself failed. None of them says how far it had come, so it may have been
+// carried out.
+var Failed = Verdict{Kind: integration.ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
+
 // graphCodes are those that every product has, "Error Codes" of the page above.
 var graphCodes = Codes{
 	0:   {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
-	1:   {Kind: integration.ErrTransient, Code: "PLATFORM_UNAVAILABLE"},
-	2:   {Kind: integration.ErrTransient, Code: "PLATFORM_UNAVAILABLE"},
+	1:   Failed,
+	2:   Failed,
 	3:   {Kind: integration.ErrAuth, Code: "PERMISSION_MISSING", Fix: fixPermission},
 	4:   {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
 	10:  {Kind: integration.ErrAuth, Code: "PERMISSION_MISSING", Fix: fixPermission},
 	17:  {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
 	32:  {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
-	100: {Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED"},
+	100: {Kind: integration.ErrPermanent, Code: "MESSAGE_INVALID"},
 	102: {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
 	190: {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
 	368: {Kind: integration.ErrAuth, Code: "ACCOUNT_RESTRICTED", Fix: "look at the account's status in Meta Business Suite: it was blocked for a violation of policies"},
@@ -83,7 +87,10 @@ func (g *Graph) refusal(name string, answer *httpapi.Answer, f *Failure) *integr
 			e.Message += "; " + more
 		}
 	}
-	if v.Kind == integration.ErrThrottled {
+	switch v.Kind {
+	case integration.ErrUnknown:
+		e.Message += "; it may have been carried out"
+	case integration.ErrThrottled:
 		e.RetryAfter = cmp.Or(httpapi.RetryAfter(answer.Header, time.Now()), regainAccess(answer.Header), v.Wait)
 	}
 	return e
@@ -101,8 +108,8 @@ func (g *Graph) verdict(code, status int, f *Failure) Verdict {
 	switch {
 	case known && v.Kind != integration.ErrPermanent:
 		return v
-	case f.IsTransient:
-		return Verdict{Kind: integration.ErrTransient, Code: "PLATFORM_UNAVAILABLE"}
+	case f.IsTransient: // which says that it may pass, and nothing of what was done
+		return Failed
 	case known:
 		return v
 	case code >= 200 && code < 300:
@@ -111,10 +118,10 @@ func (g *Graph) verdict(code, status int, f *Failure) Verdict {
 		return Verdict{Kind: integration.ErrThrottled, Code: "RATE_LIMITED"}
 	case status == http.StatusUnauthorized:
 		return Verdict{Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken}
-	case status == http.StatusGatewayTimeout:
-		return Verdict{Kind: integration.ErrUnknown, Code: "PLATFORM_NO_ANSWER"}
-	case status >= 500:
-		return Verdict{Kind: integration.ErrTransient, Code: "PLATFORM_UNAVAILABLE"}
+	case status >= http.StatusInternalServerError:
+		var e integration.Error
+		httpapi.Fail(&e, status)
+		return Verdict{Kind: e.Kind, Code: e.Code}
 	}
 	return Verdict{Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED"}
 }

@@ -78,11 +78,16 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, *htt
 	return result, answer, nil
 }
 
-// ask is call for methods that change nothing, or nothing more when they run twice: one that was not answered may be
-// asked again.
+// ask is call for methods that change nothing: one that was not answered may be asked again.
 func ask[T any](ctx context.Context, a api, method string, params any) (T, *httpapi.Answer, error) {
 	result, answer, err := call[T](ctx, a, method, params)
 	return result, answer, httpapi.Repeatable(err)
+}
+
+// change is call for methods that do nothing more when they run twice.
+func change[T any](ctx context.Context, a api, method string, params any) (T, *httpapi.Answer, error) {
+	result, answer, err := call[T](ctx, a, method, params)
+	return result, answer, httpapi.Idempotent(err)
 }
 
 // isSlacks says whether a link leads to Slack, or to where the channel's calls go: the only places that may get to

@@ -229,7 +229,7 @@ func failures() []integrationtest.Failure {
 		for k := range r.response.Header {
 			answer.Header[k] = r.response.Header.Get(k)
 		}
-		list = append(list, integrationtest.Failure{Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode})
+		list = append(list, integrationtest.Failure{Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode, Pauses: integration.PausesRecipient})
 	}
 	return list
 }

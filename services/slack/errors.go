@@ -21,7 +21,7 @@ type verdict struct {
 var (
 	throttled   = verdict{integration.ErrThrottled, "RATE_LIMITED"}
 	unavailable = verdict{integration.ErrTransient, "PLATFORM_UNAVAILABLE"}
-	uncertain   = verdict{integration.ErrUnknown, "PLATFORM_NO_ANSWER"}
+	uncertain   = verdict{integration.ErrUnknown, "PLATFORM_UNAVAILABLE"}
 	refused     = verdict{integration.ErrAuth, "CREDENTIALS_REFUSED"}
 	suspended   = verdict{integration.ErrAuth, "WORKSPACE_UNAVAILABLE"}
 	scope       = verdict{integration.ErrPermanent, "SCOPE_MISSING"}
@@ -40,10 +40,11 @@ var (
 var verdicts = map[string]verdict{
 	"ratelimited": throttled, "rate_limited": throttled,
 
-	"internal_error": unavailable, "service_unavailable": unavailable, "request_timeout": unavailable, "team_added_to_org": unavailable,
-	"accesslimited": unavailable, "external_channel_migrating": unavailable, "update_failed": unavailable, "file_update_failed": unavailable,
-	// "It's possible some aspect of the operation succeeded before the error was raised."
-	"fatal_error": uncertain,
+	// The call was not carried out: Slack is away, has not got all of it, or lets nobody in for a while.
+	"service_unavailable": unavailable, "request_timeout": unavailable, "team_added_to_org": unavailable,
+	"accesslimited": unavailable, "external_channel_migrating": unavailable,
+	// Of these Slack says that a part of the call may have succeeded, or does not say how far it came.
+	"internal_error": uncertain, "fatal_error": uncertain, "update_failed": uncertain, "file_update_failed": uncertain,
 
 	"invalid_auth": refused, "not_authed": refused, "account_inactive": refused, "token_revoked": refused, "token_expired": refused,
 	"two_factor_setup_required": refused, "team_access_not_granted": refused,
@@ -51,7 +52,7 @@ var verdicts = map[string]verdict{
 
 	"missing_scope": scope, "not_allowed_token_type": scope, "no_permission": scope,
 
-	"channel_not_found": unreachable, "not_in_channel": unreachable, "is_archived": unreachable, "is_inactive": unreachable,
+	"channel_is_archived": unreachable, "channel_not_found": unreachable, "not_in_channel": unreachable, "is_archived": unreachable, "is_inactive": unreachable,
 	"invalid_channel": unreachable, "team_not_found": unreachable, "user_not_found": unreachable, "users_not_found": unreachable,
 	"user_disabled": unreachable, "cannot_dm_bot": unreachable, "messages_tab_disabled": unreachable, "channel_is_limited_access": unreachable,
 
@@ -71,7 +72,7 @@ var verdicts = map[string]verdict{
 	"no_text": invalidBody, "invalid_blocks": invalidBody, "invalid_blocks_format": invalidBody, "block_mismatch": invalidBody,
 	"invalid_attachments": invalidBody, "too_many_attachments": invalidBody, "markdown_text_conflict": invalidBody,
 	"invalid_metadata_format": invalidBody, "invalid_metadata_schema": invalidBody, "metadata_must_be_sent_from_app": invalidBody,
-	"invalid_arguments": invalidBody, "invalid_arg_name": invalidBody, "invalid_array_arg": invalidBody, "invalid_form_data": invalidBody,
+	"invalid_payload": invalidBody, "invalid_arguments": invalidBody, "invalid_arg_name": invalidBody, "invalid_array_arg": invalidBody, "invalid_form_data": invalidBody,
 	"invalid_json": invalidBody, "json_not_object": invalidBody, "invalid_name": invalidBody, "invalid_thread_ts": invalidBody,
 
 	"message_not_found": noMessage, "bad_timestamp": noMessage, "thread_not_found": noMessage, "no_item_specified": noMessage,
@@ -102,6 +103,9 @@ func refusal(name string, answer *httpapi.Answer, s *status) *integration.Error 
 	e := &integration.Error{
 		Kind: v.kind, Code: v.code, PlatformCode: code, HTTPStatus: answer.Status,
 		Message: fmt.Sprintf("%s: %s%s", name, cmp.Or(code, "refused without a reason"), s.details()),
+	}
+	if v == uncertain {
+		e.Message += "; it may have been carried out"
 	}
 	if v == throttled {
 		// Slack limits posts by channel, and other methods each apart: "Rate limits".

@@ -12,6 +12,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
@@ -56,7 +57,8 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	if params.Blocks == nil && params.MarkdownText == "" {
 		params.Blocks = []slack.Block{} // or those of the old message would stay
 	}
-	return p.api(ch.Credentials, ch.Settings).post(ctx, "chat.update", params, d)
+	result, err := p.api(ch.Credentials, ch.Settings).post(ctx, "chat.update", params, d)
+	return result, httpapi.Idempotent(err)
 }
 
 // DeleteMessage removes a message, "chat.delete".
@@ -65,7 +67,7 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 	if err != nil {
 		return err
 	}
-	_, _, err = call[nothing](ctx, p.api(ch.Credentials, ch.Settings), "chat.delete", map[string]string{"channel": channel, "ts": ts})
+	_, _, err = change[nothing](ctx, p.api(ch.Credentials, ch.Settings), "chat.delete", map[string]string{"channel": channel, "ts": ts})
 	return err
 }
 
@@ -83,7 +85,7 @@ func (p *platform) React(ctx context.Context, t integration.Target, emoji string
 	if err != nil {
 		return err
 	}
-	_, _, err = ask[nothing](ctx, a, "reactions.add", map[string]string{"channel": channel, "timestamp": ts, "name": name})
+	_, _, err = change[nothing](ctx, a, "reactions.add", map[string]string{"channel": channel, "timestamp": ts, "name": name})
 	return unless(err, "already_reacted")
 }
 
@@ -109,7 +111,7 @@ func (a api) unreact(ctx context.Context, channel, ts string) error {
 		if !slices.Contains(r.Users, me.UserID) {
 			continue
 		}
-		_, _, err := ask[nothing](ctx, a, "reactions.remove", map[string]string{"channel": channel, "timestamp": ts, "name": r.Name})
+		_, _, err := change[nothing](ctx, a, "reactions.remove", map[string]string{"channel": channel, "timestamp": ts, "name": r.Name})
 		if err := unless(err, "no_reaction"); err != nil {
 			return err
 		}
@@ -133,7 +135,7 @@ func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *int
 	if !channelPattern.MatchString(channel) || !tsPattern.MatchString(thread) {
 		return unsupportedContent("Slack shows only in the threads of assistants that something is being written: conversationId and threadId must name one")
 	}
-	_, _, err := ask[nothing](ctx, p.api(ch.Credentials, ch.Settings), "assistant.threads.setStatus",
+	_, _, err := change[nothing](ctx, p.api(ch.Credentials, ch.Settings), "assistant.threads.setStatus",
 		map[string]string{"channel_id": channel, "thread_ts": thread, "status": typingStatus})
 	return err
 }

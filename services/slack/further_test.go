@@ -148,7 +148,8 @@ func TestAReactionIsPutOnceAndTakenAwayAgain(t *testing.T) {
 	}
 	t.Run("which may be repeated where nobody knows", func(t *testing.T) {
 		server.Script("reactions.add", slacktest.Response{Reset: true})
-		requireError(t, react("👍"), integration.ErrTransient, "PLATFORM_NO_ANSWER")
+		e := errorOf(t, react("👍"), integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+		require.True(t, e.Retryable())
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // slackbot is the user id of Slackbot in every workspace.
@@ -232,7 +233,7 @@ func (f *file) contentType() integration.ContentType {
 // elsewhere does not.
 func (f *file) media() integration.Media {
 	m := integration.Media{
-		ID: f.ID, URL: f.ID, MimeType: f.Mimetype, Size: f.Size, Filename: f.Name,
+		ID: f.ID, URL: f.ID, MimeType: f.Mimetype, Size: f.Size, Filename: httpapi.Filename(f.Name),
 		DurationMs: f.DurationMs, Width: f.OriginalW, Height: f.OriginalH,
 	}
 	if f.isExternal() && f.URLPrivate != "" {

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"path"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -53,7 +52,7 @@ func (a api) download(ctx context.Context, f *file, link string) (*integration.M
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	got := &integration.MediaFile{
-		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: path.Base(cmp.Or(f.Name, f.ID)), Size: res.ContentLength,
+		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: httpapi.Filename(cmp.Or(f.Name, f.ID)), Size: res.ContentLength,
 	}
 	switch {
 	case res.StatusCode >= 300 && res.StatusCode < 400, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusOK && kind == page && f.Mimetype != page:

@@ -27,7 +27,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	result := &integration.SendResult{Success: true, MessageID: idOf(to), Metadata: map[string]any{}}
 	// The answer is the new message, or true where it is a business account's. Neither says anything new, and to
 	// edit again changes nothing.
-	_, err = ask[json.RawMessage](ctx, a, r.method, r.params, r.files...)
+	_, err = change[json.RawMessage](ctx, a, r.method, r.params, r.files...)
 	switch {
 	case isUnchanged(err): // it is as it should be
 		result.Metadata["unchanged"] = true
@@ -131,7 +131,7 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 	if err != nil {
 		return err
 	}
-	_, err = call[bool](ctx, p.api(ch.Credentials, ch.Settings), "deleteMessage", to)
+	_, err = change[bool](ctx, p.api(ch.Credentials, ch.Settings), "deleteMessage", to)
 	return err
 }
 
@@ -148,7 +148,7 @@ func (p *platform) React(ctx context.Context, t integration.Target, emoji string
 	} else if emoji != "" {
 		params.Reaction = append(params.Reaction, reactionType{Type: typeEmoji, Emoji: strings.ReplaceAll(emoji, "\ufe0f", "")})
 	}
-	_, err = ask[bool](ctx, p.api(ch.Credentials, ch.Settings), "setMessageReaction", params)
+	_, err = change[bool](ctx, p.api(ch.Credentials, ch.Settings), "setMessageReaction", params)
 	return err
 }
 
@@ -163,6 +163,6 @@ func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *int
 	if params.ChatID, params.MessageThreadID, err = recipient(conversation, t.ThreadID); err != nil {
 		return err
 	}
-	_, err = ask[bool](ctx, p.api(ch.Credentials, ch.Settings), "sendChatAction", params)
+	_, err = change[bool](ctx, p.api(ch.Credentials, ch.Settings), "sendChatAction", params)
 	return err
 }

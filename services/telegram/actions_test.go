@@ -1,6 +1,7 @@
 package telegram_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,7 +147,7 @@ func TestFurtherActionsCallTheirMethods(t *testing.T) {
 	})
 	t.Run("an emoji that Telegram does not take", func(t *testing.T) {
 		_, ch := newServer(t)
-		requireError(t, react("🦜")(newPlatform(t), here, ch), integration.ErrPermanent, "MESSAGE_REJECTED")
+		requireError(t, react("🦜")(newPlatform(t), here, ch), integration.ErrPermanent, "MESSAGE_INVALID")
 	})
 }
 
@@ -157,9 +158,13 @@ func TestWhatChangesNothingWhenItIsRepeatedMayBeRepeated(t *testing.T) {
 		server.Script(method, lost)
 	}
 	p, target := newPlatform(t), integration.Target{ConversationID: "5", MessageID: "5:41"}
-	requireError(t, p.(integration.Reactor).React(t.Context(), target, "👍", ch), integration.ErrTransient, "PLATFORM_NO_ANSWER")
-	requireError(t, p.(integration.Typer).ShowTyping(t.Context(), target, ch), integration.ErrTransient, "PLATFORM_NO_ANSWER")
-	_, err := p.(integration.Editor).EditMessage(t.Context(), target, text("", "new"), ch)
-	requireError(t, err, integration.ErrTransient, "PLATFORM_NO_ANSWER")
-	requireError(t, p.(integration.Deleter).DeleteMessage(t.Context(), target, ch), integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+	_, edited := p.(integration.Editor).EditMessage(t.Context(), target, text("", "new"), ch)
+	for _, err := range []error{
+		p.(integration.Reactor).React(t.Context(), target, "👍", ch), p.(integration.Typer).ShowTyping(t.Context(), target, ch), edited,
+		p.(integration.Deleter).DeleteMessage(t.Context(), target, ch),
+	} {
+		requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+		e, _ := errors.AsType[*integration.Error](err)
+		require.True(t, e.Retryable(), "it does nothing twice")
+	}
 }

@@ -3,15 +3,9 @@ package telegram
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"net/http"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -91,52 +85,14 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 	return httpapi.Multipart(append(parts, files...)...), nil
 }
 
-// ask is call for methods that change nothing, or nothing when they are called again: one that was not answered
-// may be asked again.
-func ask[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
-	result, err := call[T](ctx, a, method, params, files...)
+// ask is call for methods that change nothing: one that was not answered may be asked again.
+func ask[T any](ctx context.Context, a api, method string, params any) (T, error) {
+	result, err := call[T](ctx, a, method, params)
 	return result, httpapi.Repeatable(err)
 }
 
-// tooLong is what the Bot API says of texts and captions, in its own words or in those of the servers behind it.
-var tooLong = regexp.MustCompile(`(message|caption|text) is too long|(MESSAGE|CAPTION)_TOO_LONG`)
-
-// refusal classifies an answer of the Bot API with ok false, "Making requests".
-func refusal(method string, answer *httpapi.Answer, r *response) *integration.Error {
-	code := cmp.Or(r.ErrorCode, answer.Status)
-	e := &integration.Error{
-		Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED",
-		Message:      fmt.Sprintf("telegram %s: %d %s", method, code, r.Description),
-		PlatformCode: strconv.Itoa(code), HTTPStatus: answer.Status,
-	}
-	switch {
-	case code == http.StatusBadRequest && tooLong.MatchString(r.Description): // a text or a caption
-		e.Code = "MESSAGE_TOO_LONG"
-	case code == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.Pauses = integration.ErrThrottled, "RATE_LIMITED", integration.PausesRecipient
-		if e.RetryAfter = seconds(r.Parameters.RetryAfter); e.RetryAfter == 0 {
-			e.RetryAfter = httpapi.RetryAfter(answer.Header, time.Now())
-		}
-	case code == http.StatusNotFound && strings.Contains(r.Description, "method not found"): // by a server of one's own
-		e.Code = "METHOD_UNKNOWN"
-		e.Message += "; the Bot API server is too old for it"
-	case code == http.StatusUnauthorized, code == http.StatusNotFound: // a revoked token and a malformed one
-		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
-	case code == http.StatusForbidden: // blocked by the user, removed from the chat, …
-		e.Code = "RECIPIENT_UNAVAILABLE"
-	case r.Parameters.MigrateToChatID != 0:
-		e.Code = "CHAT_MIGRATED"
-		e.Message += fmt.Sprintf("; its id is %d now", r.Parameters.MigrateToChatID)
-	case code == http.StatusConflict:
-		e.Code = "TELEGRAM_CONFLICT"
-	case code == http.StatusGatewayTimeout:
-		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_NO_ANSWER"
-	case code >= 500:
-		// The Bot API itself says that it failed, such as "Internal Server Error: restart".
-		e.Kind, e.Code = integration.ErrTransient, "PLATFORM_UNAVAILABLE"
-	}
-	return e
+// change is call for methods that change nothing more when they are called again.
+func change[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
+	result, err := call[T](ctx, a, method, params, files...)
+	return result, httpapi.Idempotent(err)
 }
-
-// seconds keeps a nonsensical number from becoming a nonsensical duration.
-func seconds(n int64) time.Duration { return time.Duration(min(max(n, 0), 1e6)) * time.Second }

@@ -85,7 +85,7 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 		"a form":             {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
 		"no text":            {integration.Content{Text: " "}, integration.ErrInvalid, "MESSAGE_INVALID"},
 		"too long a text":    {integration.Content{Text: strings.Repeat("a", 4097)}, integration.ErrInvalid, "MESSAGE_TOO_LONG"},
-		"the second answer":  {integration.Content{Text: "again"}, integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"the second answer":  {integration.Content{Text: "again"}, integration.ErrPermanent, "INTERACTION_EXPIRED"},
 		"a list says it all": {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Body: "Which?", Sections: []integration.Section{{Rows: []integration.Row{{Title: "A"}}}}}}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

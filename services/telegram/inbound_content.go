@@ -7,6 +7,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // content is what a user wrote, recorded or attached.
@@ -74,7 +75,7 @@ func (msg *message) media(t integration.ContentType, f *file) (integration.Conte
 
 func (f *file) normalize() *integration.Media {
 	return &integration.Media{
-		ID: f.FileID, URL: f.FileID, MimeType: f.MimeType, Size: f.FileSize, Filename: f.FileName,
+		ID: f.FileID, URL: f.FileID, MimeType: f.MimeType, Size: f.FileSize, Filename: httpapi.Filename(f.FileName),
 		DurationMs: f.Duration * 1000, Width: cmp.Or(f.Width, f.Length), Height: cmp.Or(f.Height, f.Length),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -44,13 +45,39 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	}
 	if res.StatusCode != http.StatusOK {
 		res.Body.Close()
+		if isLocal(f.FilePath) {
+			return nil, localFile()
+		}
 		if res.StatusCode == http.StatusNotFound {
 			return nil, mediaNotFound("the file's link has expired")
 		}
 		return nil, httpapi.Repeatable(httpapi.Foreign("telegram file download", &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
 	}
 	name := path.Base(f.FilePath)
-	return &integration.MediaFile{Body: res.Body, MimeType: mimeType(res.Header, name), Filename: name, Size: res.ContentLength}, nil
+	file := &integration.MediaFile{Body: res.Body, MimeType: mimeType(res.Header, name), Size: res.ContentLength}
+	if !numbered.MatchString(name) {
+		file.Filename = httpapi.Filename(name)
+	}
+	return file, nil
+}
+
+// numbered is what Telegram calls a file whose name it does not tell.
+var numbered = regexp.MustCompile(`^file_\d+$`)
+
+// isLocal says whether getFile tells a path on the disk of a Bot API server of one's own, "Using a Local Bot API Server".
+// The token is a part of it.
+func isLocal(filePath string) bool {
+	return path.IsAbs(filePath) || windowsPath.MatchString(filePath)
+}
+
+var windowsPath = regexp.MustCompile(`^([A-Za-z]:)?[\\/]`)
+
+func localFile() error {
+	return &integration.Error{
+		Kind: integration.ErrPermanent, Code: "MEDIA_LOCAL",
+		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves no files; " +
+			"run it without --local, or let a web server before it serve that path under /file",
+	}
 }
 
 // getFileError says in terms of media what getFile refuses with 400.

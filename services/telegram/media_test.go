@@ -21,8 +21,9 @@ func TestFilesAreFetchedByTheirID(t *testing.T) {
 		"a photo":                         {"photos/file_1.jpg", nil, "image/jpeg", "file_1.jpg"},
 		"a voice message":                 {"voice/file_2.oga", nil, "audio/ogg", "file_2.oga"},
 		"a video":                         {"videos/file_3.MP4", nil, "video/mp4", "file_3.MP4"},
-		"a file without extension":        {"documents/file_4", nil, "application/octet-stream", "file_4"},
+		"a file without extension":        {"documents/file_4", nil, "application/octet-stream", ""},
 		"a name with characters of a URL": {"documents/50% of ?what#.pdf", nil, "application/pdf", "50% of ?what#.pdf"},
+		"a file of a local server":        {"/var/lib/documents/a b.pdf", nil, "application/pdf", "a b.pdf"},
 		"a server that knows the type": {
 			"documents/file_5.bin", &telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"}, "image/webp", "file_5.bin",
 		},
@@ -73,6 +74,17 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 			server.Script(test.method, test.response, test.response) // net/http repeats a GET on a kept connection
 			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "file-id", ch)
 			requireError(t, err, test.kind, test.code)
+		})
+	}
+	for _, local := range []string{"/var/lib/telegram-bot-api/" + token + "/documents/file_0", `C:\\bots\\123456~token\\file_0`} {
+		t.Run("a file on the disk of a local server", func(t *testing.T) {
+			server, ch := newServer(t)
+			server.Script("getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"x","file_path":"` + local + `"}}`})
+			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "x", ch)
+			requireError(t, err, integration.ErrPermanent, "MEDIA_LOCAL")
+			require.Contains(t, err.Error(), "--local")
+			require.NotContains(t, err.Error(), "expired")
+			require.NotContains(t, err.Error(), "file_0", "the path holds the token")
 		})
 	}
 	t.Run("an id that was never given", func(t *testing.T) {

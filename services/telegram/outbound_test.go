@@ -234,11 +234,11 @@ func TestAnswersAreClassified(t *testing.T) {
 		},
 		"an unknown chat": {
 			telegramtest.Failure(400, "Bad Request: chat not found", nil),
-			integration.ErrPermanent, "MESSAGE_REJECTED", "400", 400, 0, "chat not found",
+			integration.ErrPermanent, "RECIPIENT_UNKNOWN", "400", 400, 0, "chat not found",
 		},
 		"a body that is too large": {
 			telegramtest.Failure(413, "Request Entity Too Large", nil),
-			integration.ErrPermanent, "MESSAGE_REJECTED", "413", 413, 0, "Too Large",
+			integration.ErrPermanent, "MEDIA_TOO_LARGE", "413", 413, 0, "Too Large",
 		},
 		"a conflict": {
 			telegramtest.Failure(409, "Conflict: terminated by other getUpdates request", nil),
@@ -246,11 +246,11 @@ func TestAnswersAreClassified(t *testing.T) {
 		},
 		"a Bot API that restarts": {
 			telegramtest.Failure(500, "Internal Server Error: restart", nil),
-			integration.ErrTransient, "PLATFORM_UNAVAILABLE", "500", 500, 0, "restart",
+			integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "500", 500, 0, "restart; it may have been carried out",
 		},
 		"a Bot API that is down": {
 			telegramtest.Failure(502, "Bad Gateway", nil),
-			integration.ErrTransient, "PLATFORM_UNAVAILABLE", "502", 502, 0, "Bad Gateway",
+			integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "502", 502, 0, "Bad Gateway",
 		},
 		"a Bot API that did not answer its gateway": {
 			telegramtest.Failure(504, "Gateway Timeout", nil),
@@ -261,6 +261,9 @@ func TestAnswersAreClassified(t *testing.T) {
 		"a proxy that got no answer in time":     {html(504), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 504, 0, ""},
 		"an error page of who knows whom":        {html(500), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
 		"a redirect, which is not followed":      {html(301), integration.ErrPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
+		"a file that is too large for a proxy":   {html(413), integration.ErrPermanent, "MEDIA_TOO_LARGE", "", 413, 0, "larger than the server"},
+		"a firewall":                             {html(403), integration.ErrPermanent, "PLATFORM_BLOCKED", "", 403, 0, "firewall"},
+		"400 without a body":                     {telegramtest.Response{Status: 400}, integration.ErrPermanent, "MESSAGE_REJECTED", "", 400, 0, "malformed"},
 		"a server that is no Bot API":            {html(404), integration.ErrPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
 		"a proxy that wants a password":          {html(401), integration.ErrAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
 		"200 without a body":                     {telegramtest.Response{}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
@@ -322,4 +325,46 @@ func TestAnAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
 	ch.Settings["apiBase"] = "http://[::1"
 	_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
 	requireError(t, err, integration.ErrPermanent, "API_BASE_INVALID")
+}
+
+func TestRefusalsWithoutACodeOfTheirOwnAreToldByTheirWords(t *testing.T) {
+	for description, code := range map[string]string{
+		"Bad Request: message is too long":                                          "MESSAGE_TOO_LONG",
+		"Bad Request: message caption is too long":                                  "MESSAGE_TOO_LONG",
+		"Bad Request: MEDIA_CAPTION_TOO_LONG":                                       "MESSAGE_TOO_LONG",
+		"Bad Request: message text is empty":                                        "MESSAGE_INVALID",
+		"Bad Request: can't parse entities: Unsupported start tag \"photo_\"":       "MESSAGE_INVALID",
+		"Bad Request: BUTTON_DATA_INVALID":                                          "MESSAGE_INVALID",
+		"Bad Request: chat not found":                                               "RECIPIENT_UNKNOWN",
+		"Bad Request: PEER_ID_INVALID":                                              "RECIPIENT_UNKNOWN",
+		"Bad Request: message to be replied not found":                              "MESSAGE_NOT_FOUND",
+		"Bad Request: message to edit not found":                                    "MESSAGE_NOT_FOUND",
+		"Bad Request: message thread not found":                                     "THREAD_CLOSED",
+		"Bad Request: TOPIC_CLOSED":                                                 "THREAD_CLOSED",
+		"Bad Request: not enough rights to send text messages to the chat":          "PERMISSION_MISSING",
+		"Bad Request: have no rights to send a message":                             "PERMISSION_MISSING",
+		"Bad Request: CHAT_WRITE_FORBIDDEN":                                         "PERMISSION_MISSING",
+		"Bad Request: message can't be edited":                                      "PERMISSION_MISSING",
+		"Bad Request: VOICE_MESSAGES_FORBIDDEN":                                     "RECIPIENT_UNAVAILABLE",
+		"Forbidden: user is deactivated":                                            "RECIPIENT_UNAVAILABLE",
+		"Forbidden: bot was kicked from the supergroup chat":                        "RECIPIENT_UNAVAILABLE",
+		"Forbidden: not enough rights":                                              "PERMISSION_MISSING",
+		"Bad Request: wrong file identifier/HTTP URL specified":                     "MEDIA_REJECTED",
+		"Bad Request: failed to get HTTP URL content":                               "MEDIA_REJECTED",
+		"Bad Request: PHOTO_INVALID_DIMENSIONS":                                     "MEDIA_REJECTED",
+		"Bad Request: file is too big":                                              "MEDIA_TOO_LARGE",
+		"Bad Request: query is too old and response timeout expired or query ID is": "INTERACTION_EXPIRED",
+		"Bad Request: something of a later version":                                 "MESSAGE_REJECTED",
+	} {
+		t.Run(description, func(t *testing.T) {
+			server, ch := newServer(t)
+			status := 400
+			if strings.HasPrefix(description, "Forbidden") {
+				status = 403
+			}
+			server.Script("sendMessage", telegramtest.Failure(status, description, nil))
+			_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
+			requireError(t, err, integration.ErrPermanent, code)
+		})
+	}
 }

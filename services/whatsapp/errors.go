@@ -11,6 +11,7 @@ import (
 const (
 	codeRateLimited    = "RATE_LIMITED"
 	codeRejected       = "MESSAGE_REJECTED"
+	codeInvalid        = "MESSAGE_INVALID"
 	codeUnavailable    = "PLATFORM_UNAVAILABLE"
 	codeNoRecipient    = "RECIPIENT_UNAVAILABLE"
 	codeRestricted     = "ACCOUNT_RESTRICTED"
@@ -45,9 +46,11 @@ var codes = meta.Codes{
 	131064: {Kind: integration.ErrThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "look at the number's quality rating in WhatsApp Manager"},
 	133016: {Kind: integration.ErrThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "the number was registered too often: wait for three days"},
 
-	// May pass.
-	131000: transient(codeUnavailable, ""),
-	131016: transient(codeUnavailable, ""),
+	// WhatsApp failed.
+	131000: meta.Failed,
+	131016: meta.Failed,
+
+	// May pass; nothing was sent.
 	131053: transient("MEDIA_UNAVAILABLE", "WhatsApp must be able to fetch the link, and its content must be of the type that it says"),
 	131057: transient(codeUnavailable, "the account is in maintenance, such as an upgrade of its throughput"),
 	133004: transient(codeUnavailable, ""),
@@ -78,9 +81,9 @@ var codes = meta.Codes{
 	137000: permanent(codeNoRecipient, "the user's identity key has changed"),
 
 	// The message.
-	131008: permanent(codeRejected, ""),
-	131009: permanent(codeRejected, ""),
-	131051: permanent(codeRejected, ""),
+	131008: permanent(codeInvalid, ""),
+	131009: permanent(codeInvalid, ""),
+	131051: permanent("UNSUPPORTED_CONTENT", ""),
 	131052: permanent("MEDIA_NOT_FOUND", ""),
 	132000: permanent(codeTemplate, "the template has another number of parameters"),
 	132001: permanent(codeTemplate, "there is no template of this name in this language, or it is not approved"),

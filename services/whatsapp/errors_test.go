@@ -34,14 +34,17 @@ func TestEveryErrorCodeIsClassified(t *testing.T) {
 		131005: {auth, "PERMISSION_MISSING", 0, ""},
 	}
 	for v, list := range map[verdict][]int{
-		{integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {1, 2, 131000, 131016, 131057, 133004},
+		{integration.ErrUnknown, "PLATFORM_UNAVAILABLE", 0, ""}:   {1, 2, 131000, 131016},
+		{integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {131057, 133004},
 		{auth, "ACCOUNT_RESTRICTED", 0, ""}:                       {368, 131031, 131042},
 		{auth, "NUMBER_NOT_READY", 0, ""}:                         {131045, 133010},
 		{auth, "CREDENTIALS_REFUSED", 0, ""}:                      {0, 190},
 		{auth, "PERMISSION_MISSING", 0, ""}:                       {3, 10, 200, 299},
 		{permanent, "RECIPIENT_LIMITED", 0, ""}:                   {130472, 131049},
 		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}:               {130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 131215, 137000},
-		{permanent, "MESSAGE_REJECTED", 0, ""}:                    {100, 131008, 131009, 131051, 135000, 424242},
+		{permanent, "MESSAGE_INVALID", 0, ""}:                     {100, 131008, 131009},
+		{permanent, "UNSUPPORTED_CONTENT", 0, ""}:                 {131051},
+		{permanent, "MESSAGE_REJECTED", 0, ""}:                    {135000, 424242},
 		{permanent, "TEMPLATE_REJECTED", 0, ""}:                   {132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069},
 	} {
 		for _, code := range list {

@@ -29,13 +29,13 @@ func failures() []integrationtest.Failure {
 		{"too many calls in the hour", 400, 80007, 0, integration.ErrThrottled, "RATE_LIMITED", time.Minute},
 		{"too many calls of the app", 400, 4, 0, integration.ErrThrottled, "RATE_LIMITED", time.Minute},
 		{"too many reports by users", 400, 131048, 0, integration.ErrThrottled, "SPAM_LIMITED", time.Hour},
-		{"a server that fails", 500, 1, 0, integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0},
-		{"something that went wrong", 500, 131000, 0, integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0},
+		{"a server that fails", 500, 1, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", 0},
+		{"something that went wrong", 500, 131000, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", 0},
 		{"an attachment that cannot be fetched", 400, 131053, 0, integration.ErrTransient, "MEDIA_UNAVAILABLE", 0},
 		{"a closed window", 400, 131047, 0, integration.ErrPermanent, "WINDOW_CLOSED", 0},
 		{"a user who cannot be reached", 400, 131026, 0, integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", 0},
 		{"a template that does not exist", 404, 132001, 0, integration.ErrPermanent, "TEMPLATE_REJECTED", 0},
-		{"a parameter that is wrong", 400, 131009, 0, integration.ErrPermanent, "MESSAGE_REJECTED", 0},
+		{"a parameter that is wrong", 400, 131009, 0, integration.ErrPermanent, "MESSAGE_INVALID", 0},
 		{"a code of a later version", 400, 199999, 0, integration.ErrPermanent, "MESSAGE_REJECTED", 0},
 	} {
 		a := whatsapptest.Error(f.status, f.code, f.subcode, "(#"+strconv.Itoa(f.code)+") "+f.name, "")

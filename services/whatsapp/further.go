@@ -18,7 +18,7 @@ func (p *platform) React(ctx context.Context, target integration.Target, emoji s
 	}
 	r.Type, r.Reaction = "reaction", &outReaction{MessageID: string(target.MessageID), Emoji: emoji}
 	_, err = p.api(ch.Credentials, ch.Settings).send(ctx, &r)
-	return err
+	return err // it is a message of its own, which may be billed and notify twice
 }
 
 // ShowTyping shows for 25 seconds, or until the answer comes, that it is being written. It belongs to a message
@@ -42,5 +42,5 @@ func (p *platform) read(ctx context.Context, target integration.Target, ch *inte
 		return err
 	}
 	a := p.api(ch.Credentials, ch.Settings)
-	return httpapi.Repeatable(a.Post(ctx, "messages", a.phoneNumberID+"/messages", body, &struct{}{}))
+	return httpapi.Idempotent(a.Post(ctx, "messages", a.phoneNumberID+"/messages", body, &struct{}{}))
 }

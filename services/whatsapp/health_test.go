@@ -101,7 +101,7 @@ func TestCallsProveThatTheyKnowTheAppSecretWhereTheChannelSaysSo(t *testing.T) {
 
 	ch.Credentials["appSecret"] = "another"
 	_, err = send(t, ch, to(phone, text("hi")))
-	require.Contains(t, requireError(t, err, integration.ErrPermanent, "MESSAGE_REJECTED").Message, "appsecret_proof")
+	require.Contains(t, requireError(t, err, integration.ErrPermanent, "MESSAGE_INVALID").Message, "appsecret_proof")
 }
 
 func TestFieldsOfTheWrongFormAreRefused(t *testing.T) {

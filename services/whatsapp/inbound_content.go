@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // read fills in what a message is about, and of which kind that makes it, and says whether it is modelled.
@@ -80,7 +81,7 @@ func (a *media) read(m *integration.Message, t integration.ContentType) bool {
 	m.Content = integration.Content{
 		Type: t, Text: a.Caption,
 		// The link that webhooks have begun to carry needs the channel's token and lasts five minutes.
-		Media: &integration.Media{ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: a.Filename},
+		Media: &integration.Media{ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: httpapi.Filename(a.Filename)},
 	}
 	return true
 }

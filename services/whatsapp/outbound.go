@@ -80,6 +80,7 @@ func partly(err error, sent []integration.ID, parts int) error {
 		return err
 	}
 	part := *e
+	part.Delivered = sent
 	part.Message = fmt.Sprintf("%d of %d messages were sent %v, then: %s", len(sent), parts, sent, e.Message)
 	if e.Kind != integration.ErrUnknown {
 		part.Kind, part.Code = integration.ErrPermanent, "PARTLY_SENT"

@@ -88,7 +88,7 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	case integration.TypeVideo:
 		h.Video = out
 	default:
-		out.Filename = m.Filename
+		out.Filename = nameOf(m)
 		h.Document = out
 	}
 	return h, nil

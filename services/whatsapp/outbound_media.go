@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"cmp"
 	"context"
 	"mime"
 	"net/http"
@@ -56,7 +57,7 @@ func (d *draft) addMedia(c *integration.Content, caption string) error {
 		}
 		out.Voice = c.Type == integration.TypeVoice && kind.name == "audio"
 		if kind.name == "document" {
-			out.Filename = m.Filename
+			out.Filename = nameOf(m)
 		}
 		if out.Caption = caption; i > 0 || caption == "" {
 			out.Caption = m.Caption
@@ -72,6 +73,11 @@ func (d *draft) addMedia(c *integration.Content, caption string) error {
 		d.add(r)
 	}
 	return nil
+}
+
+// nameOf is the name that a document is shown with: without one it is "Untitled".
+func nameOf(m *integration.Media) string {
+	return cmp.Or(httpapi.Filename(m.Filename), httpapi.LinkName(m.URL))
 }
 
 // typeOf is the type of content that an attachment makes by itself.

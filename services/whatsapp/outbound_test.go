@@ -138,8 +138,9 @@ func TestAFailureAfterTheFirstOfSeveralDoesNotDoubleIt(t *testing.T) {
 		code    string
 		says    string
 	}{
-		"the first is refused":       {[]whatsapptest.Answer{whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrTransient, "PLATFORM_UNAVAILABLE", "131000"},
-		"the second is refused":      {[]whatsapptest.Answer{good, whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2 messages were sent [wamid.1], then: whatsapp messages: 131000 no"},
+		"the first fails":            {[]whatsapptest.Answer{whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "131000"},
+		"the second is refused":      {[]whatsapptest.Answer{good, whatsapptest.Error(400, 131026, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2 messages were sent [wamid.1], then: whatsapp messages: 131026 no"},
+		"the second fails":           {[]whatsapptest.Answer{good, whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "1 of 2 messages were sent"},
 		"the second is not answered": {[]whatsapptest.Answer{good, {Status: 504}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "1 of 2 messages were sent"},
 		"the second is slowed down":  {[]whatsapptest.Answer{good, whatsapptest.Error(400, 131056, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2"},
 	} {
@@ -147,7 +148,9 @@ func TestAFailureAfterTheFirstOfSeveralDoesNotDoubleIt(t *testing.T) {
 			api, ch := newServer(t)
 			api.Answer(test.answers...)
 			_, err := send(t, ch, album)
-			require.Contains(t, requireError(t, err, test.kind, test.code).Message, test.says)
+			e := requireError(t, err, test.kind, test.code)
+			require.Contains(t, e.Message, test.says)
+			require.Len(t, e.Delivered, len(test.answers)-1)
 			require.Len(t, api.Requests(), len(test.answers))
 		})
 	}
@@ -232,6 +235,30 @@ func TestAStickerThatDoesNotMoveIsSmaller(t *testing.T) {
 			}
 			requireError(t, err, integration.ErrPermanent, test.code)
 			require.Empty(t, api.Requests())
+		})
+	}
+}
+
+func TestADocumentHasTheNameThatItsLinkGivesIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		media integration.Media
+		want  string
+	}{
+		"of the link":               {integration.Media{URL: "https://example.com/docs/Order%20Receipt.pdf?sig=abc"}, "Order Receipt.pdf"},
+		"of the message":            {integration.Media{URL: "https://example.com/docs/a.pdf", Filename: "bill.pdf"}, "bill.pdf"},
+		"of the message, no path":   {integration.Media{URL: "https://example.com/docs/a.pdf", Filename: "../bill\n.pdf"}, "bill.pdf"},
+		"none of a link without it": {integration.Media{URL: "https://example.com/files/7/download?name=a.pdf"}, ""},
+		"none of an id":             {integration.Media{ID: "77"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, ch := newServer(t)
+			_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeFile, Media: &test.media}))
+			require.NoError(t, err)
+			var sent struct {
+				Document struct{ Filename string }
+			}
+			require.NoError(t, json.Unmarshal([]byte(bodies(api)[0]), &sent))
+			require.Equal(t, test.want, sent.Document.Filename)
 		})
 	}
 }

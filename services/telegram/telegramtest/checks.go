@@ -155,6 +155,8 @@ func textFault(text, parseMode string, entities []entity, limit int, what string
 		return "parse_mode and entities exclude each other"
 	case markupFault != "":
 		return markupFault
+	case parseMode != "" && what == "message" && blank(shown):
+		return "message text is empty"
 	case size > limit:
 		return what + " is too long"
 	}
@@ -164,11 +166,24 @@ func textFault(text, parseMode string, entities []entity, limit int, what string
 			return "can't parse MessageEntity: Unsupported type specified"
 		case e.Offset == nil || *e.Offset < 0 || e.Length <= 0 || *e.Offset+e.Length > size:
 			return "entity beginning or ending lies outside of the text"
+		case splits(text, *e.Offset), splits(text, *e.Offset+e.Length):
+			return "entity beginning or ending lies within a character"
 		case e.Type == "text_link" && !validURL(e.URL), e.Type == "text_mention" && (e.User == nil || e.User.ID == 0), e.Type == "custom_emoji" && e.CustomEmojiID == "":
 			return "can't parse MessageEntity: a field is missing"
 		}
 	}
 	return ""
+}
+
+// splits says whether an offset, in UTF-16 units, lies within a character that has two of them.
+func splits(text string, offset int) bool {
+	for _, r := range text {
+		if offset <= 0 {
+			break
+		}
+		offset -= utf16.RuneLen(r)
+	}
+	return offset < 0
 }
 
 func units(text string) int { return len(utf16.Encode([]rune(text))) }

@@ -6,132 +6,331 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// Shown is what a reader sees of a text with markup, "Formatting options". The fault is empty for right markup.
-func Shown(text, parseMode string) (shown, fault string) {
+// Shown returns what is left of a text when its markup is taken out, "Formatting options", and what the Bot API
+// would complain about. It takes what that section documents and nothing else: Telegram itself lets a bare & or > of
+// HTML pass, and drops what is nested where it may not be.
+func Shown(text, parseMode string) (plain, fault string) {
 	switch parseMode {
 	case "HTML":
-		return shownOfHTML(text)
+		p := &htmlParser{rest: text}
+		return p.parse()
 	case "MarkdownV2":
-		return shownOfMarkdown(text)
+		p := &markdownParser{text: text}
+		return p.parse()
 	default:
 		return text, ""
 	}
 }
 
-// tags are those of "HTML style".
-var tags = []string{"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "span", "tg-spoiler", "a", "tg-emoji", "tg-time", "code", "pre", "blockquote"}
-
-var (
-	htmlTag    = regexp.MustCompile(`^<(/?)([a-z-]*)((?:\s+[a-z-]+(?:=(?:"[^"]*"|'[^']*'|[^\s"'>]+))?)*)\s*>`)
-	htmlEntity = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);`)
-)
-
-func shownOfHTML(text string) (shown, fault string) {
-	var b strings.Builder
-	var open []string
-	for text != "" {
-		if text[0] != '<' {
-			size := 1
-			if entity := htmlEntity.FindString(text); entity != "" {
-				b.WriteString(html.UnescapeString(entity))
-				size = len(entity)
-			} else {
-				b.WriteByte(text[0])
-			}
-			text = text[size:]
-			continue
-		}
-		tag := htmlTag.FindStringSubmatch(text)
-		switch {
-		case tag == nil:
-			return "", "can't parse entities: Unclosed start tag"
-		case tag[1] == "" && !slices.Contains(tags, tag[2]):
-			return "", fmt.Sprintf("can't parse entities: Unsupported start tag \"%s\"", tag[2])
-		case tag[1] == "":
-			open = append(open, tag[2])
-		case len(open) == 0 || tag[2] != "" && tag[2] != open[len(open)-1]:
-			return "", "can't parse entities: Unexpected end tag"
-		default:
-			open = open[:len(open)-1]
-		}
-		text = text[len(tag[0]):]
-	}
-	if len(open) > 0 {
-		return "", fmt.Sprintf("can't parse entities: Can't find end tag corresponding to start tag \"%s\"", open[len(open)-1])
-	}
-	return b.String(), ""
+func cannotParse(format string, args ...any) string {
+	return "can't parse entities: " + fmt.Sprintf(format, args...)
 }
 
-// markdownSigns are those of "MarkdownV2 style", the longer first.
-var markdownSigns = []string{"```", "__", "||", "_", "*", "~", "`", "![", "["}
+// htmlParser takes the "HTML style" out of a text.
+type htmlParser struct {
+	rest  string
+	plain strings.Builder
+	open  []string // names of tags, the innermost last
+}
 
 var (
-	codeLanguage = regexp.MustCompile("^[^\\s`]+\\n|^\\n")
-	linkTarget   = regexp.MustCompile(`^\]\((?:[^)\\]|\\.)+\)`)
-	quoteSign    = regexp.MustCompile(`^(?:\*\*)?>`)
+	htmlTag       = regexp.MustCompile(`^<(/?)([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[a-z-]+(?:=(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>=]+))?)*)\s*>`)
+	htmlAttribute = regexp.MustCompile(`([a-z-]+)(?:=(?:"([^"]*)"|'([^']*)'|([^\s"']+)))?`)
+	htmlEntity    = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#[0-9]+|#x[0-9a-fA-F]+);`)
+	languageClass = regexp.MustCompile(`^language-\S+$`)
 )
 
-func shownOfMarkdown(text string) (shown, fault string) {
-	var b strings.Builder
-	var open []string
-	quoted := false
-	for at := 0; at < len(text); {
-		rest := text[at:]
-		top := ""
-		if len(open) > 0 {
-			top = open[len(open)-1]
+func (p *htmlParser) parse() (plain, fault string) {
+	for p.rest != "" {
+		if fault := p.next(); fault != "" {
+			return "", fault
 		}
-		size := 0
-		for _, sign := range markdownSigns {
-			if size == 0 && strings.HasPrefix(rest, sign) {
-				size = len(sign)
-			}
+	}
+	if n := len(p.open); n > 0 {
+		return "", cannotParse("Can't find end tag corresponding to start tag %q", p.open[n-1])
+	}
+	return p.plain.String(), ""
+}
+
+// next takes one tag, one entity or one character.
+func (p *htmlParser) next() (fault string) {
+	switch p.rest[0] {
+	case '<':
+		tag := htmlTag.FindStringSubmatch(p.rest)
+		if tag == nil {
+			return cannotParse("Unsupported start tag at %q", head(p.rest))
 		}
-		sign := rest[:size]
-		isCode := top == "`" || top == "```"
-		quote := ""
-		if at == 0 || text[at-1] == '\n' {
-			quote = quoteSign.FindString(rest)
+		p.rest = p.rest[len(tag[0]):]
+		if name := strings.ToLower(tag[2]); tag[1] == "" {
+			return p.begin(name, tag[3])
+		} else if tag[3] != "" {
+			return cannotParse("Unsupported end tag %q", tag[0])
+		} else {
+			return p.end(name)
 		}
+	case '&':
+		entity := htmlEntity.FindString(p.rest)
+		if entity == "" {
+			return cannotParse("& must be written as &amp; at %q", head(p.rest))
+		}
+		p.plain.WriteString(html.UnescapeString(entity))
+		p.rest = p.rest[len(entity):]
+	case '>':
+		return cannotParse("> must be written as &gt; at %q", head(p.rest))
+	default:
+		n := strings.IndexAny(p.rest, "<>&")
+		if n < 0 {
+			n = len(p.rest)
+		}
+		p.plain.WriteString(p.rest[:n])
+		p.rest = p.rest[n:]
+	}
+	return ""
+}
+
+func (p *htmlParser) begin(name, attributes string) (fault string) {
+	given := map[string]string{}
+	for _, a := range htmlAttribute.FindAllStringSubmatch(attributes, -1) {
+		given[a[1]] = html.UnescapeString(a[2] + a[3] + a[4])
+	}
+	outer := ""
+	if len(p.open) > 0 {
+		outer = p.open[len(p.open)-1]
+	}
+	switch {
+	case !allowedTag(name, outer, given):
+		return cannotParse("Unsupported start tag %q with %q", name, attributes)
+	case slices.Contains(p.open, "code"), slices.Contains(p.open, "pre") && (name != "code" || outer != "pre"):
+		return cannotParse("pre and code can't contain other entities, but there is %q", name)
+	case name == "blockquote" && slices.Contains(p.open, name):
+		return cannotParse("blockquote entities can't be nested")
+	}
+	p.open = append(p.open, name)
+	return ""
+}
+
+// allowedTag says whether a tag has the attributes that are documented for it, and no other.
+func allowedTag(name, outer string, given map[string]string) bool {
+	only := func(attribute string, right func(string) bool) bool {
+		value, ok := given[attribute]
+		return ok && len(given) == 1 && right(value)
+	}
+	filled := func(value string) bool { return value != "" }
+	switch name {
+	case "b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "tg-spoiler", "pre":
+		return len(given) == 0
+	case "code": // within pre it names the language
+		return len(given) == 0 || outer == "pre" && only("class", languageClass.MatchString)
+	case "span":
+		return only("class", func(value string) bool { return value == "tg-spoiler" })
+	case "a":
+		return only("href", filled)
+	case "tg-emoji":
+		return only("emoji-id", filled)
+	case "blockquote":
+		return len(given) == 0 || only("expandable", func(string) bool { return true })
+	case "tg-time":
+		format := 0
+		if _, ok := given["format"]; ok {
+			format = 1
+		}
+		return given["unix"] != "" && len(given) == 1+format
+	default:
+		return false
+	}
+}
+
+func (p *htmlParser) end(name string) (fault string) {
+	last := len(p.open) - 1
+	switch {
+	case last < 0:
+		return cannotParse("Unexpected end tag %q", name)
+	case p.open[last] != name:
+		return cannotParse("Unmatched end tag, expected %q, found %q", p.open[last], name)
+	}
+	p.open = p.open[:last]
+	return ""
+}
+
+// markdownParser takes the "MarkdownV2 style" out of a text.
+type markdownParser struct {
+	text  string
+	at    int
+	plain strings.Builder
+	open  []string // what began: a mark, "[" of a link, or ">" of a quotation; the innermost last
+}
+
+// markdownReserved are the characters that are markup, or must be escaped, outside of code.
+const markdownReserved = "_*[]()~`>#+-=|{}.!"
+
+func (p *markdownParser) parse() (plain, fault string) {
+	for p.at < len(p.text) {
+		if fault := p.next(); fault != "" {
+			return "", fault
+		}
+	}
+	if fault := p.endQuotation(); fault != "" {
+		return "", fault
+	}
+	if n := len(p.open); n > 0 {
+		return "", cannotParse("Can't find end of the entity that %q began", p.open[n-1])
+	}
+	return p.plain.String(), ""
+}
+
+func (p *markdownParser) follows(mark string) bool { return strings.HasPrefix(p.text[p.at:], mark) }
+
+func (p *markdownParser) innermost() string {
+	if len(p.open) == 0 {
+		return ""
+	}
+	return p.open[len(p.open)-1]
+}
+
+func (p *markdownParser) next() (fault string) {
+	if fault, ok := p.code(); ok {
+		return fault
+	}
+	r, size := utf8.DecodeRuneInString(p.text[p.at:])
+	switch {
+	case r == '\\' && p.at+1 < len(p.text) && p.text[p.at+1] >= 1 && p.text[p.at+1] <= 126:
+		p.plain.WriteByte(p.text[p.at+1])
+		p.at += 2
+		return ""
+	case r == '\n':
+		if fault := p.endQuotation(); fault != "" {
+			return fault
+		}
+	case strings.ContainsRune(markdownReserved, r):
+		return p.markup(r)
+	}
+	p.plain.WriteRune(r)
+	p.at += size
+	return ""
+}
+
+// code takes a block or a span of code; ok says that there is one.
+func (p *markdownParser) code() (fault string, ok bool) {
+	mark := "```"
+	if !p.follows(mark) {
+		if mark = "`"; !p.follows(mark) {
+			return "", false
+		}
+	}
+	p.at += len(mark)
+	if mark == "```" { // a first line without white space is the language
+		if line, _, found := strings.Cut(p.text[p.at:], "\n"); found && !strings.ContainsAny(line, " \t`\\") {
+			p.at += len(line) + len("\n")
+		}
+	}
+	for p.at < len(p.text) {
 		switch {
-		case rest[0] == '\\' && len(rest) > 1 && rest[1] < 0x7f:
-			b.WriteByte(rest[1])
-			at += 2
-		case isCode && strings.HasPrefix(rest, top):
-			open, at = open[:len(open)-1], at+len(top)
-		case isCode:
-			b.WriteByte(rest[0])
-			at++
-		case quote != "":
-			quoted, at = true, at+len(quote)
-		case rest[0] == ']' && (top == "[" || top == "!["):
-			target := linkTarget.FindString(rest)
-			if target == "" {
-				target = "]"
-			}
-			open, at = open[:len(open)-1], at+len(target)
-		case sign == "||" && top != "||" && quoted && (len(rest) == 2 || rest[2] == '\n'):
-			at += 2
-		case sign != "" && sign == top:
-			open, at = open[:len(open)-1], at+size
-		case sign == "```":
-			open, at = append(open, sign), at+size+len(codeLanguage.FindString(rest[size:]))
-		case sign != "":
-			open, at = append(open, sign), at+size
-		case strings.IndexByte("]()>#+-=|{}.!", rest[0]) >= 0:
-			return "", fmt.Sprintf("can't parse entities: Character '%c' is reserved and must be escaped with the preceding '\\'", rest[0])
-		default:
-			if rest[0] == '\n' {
-				quoted = false
-			}
-			b.WriteByte(rest[0])
-			at++
+		case p.follows(mark):
+			p.at += len(mark)
+			return "", true
+		case p.follows("`"):
+			return p.reserved('`'), true
+		case p.follows("\\") && p.at+1 < len(p.text):
+			p.at++
+		case p.follows("\\"):
+			return p.reserved('\\'), true
 		}
+		p.plain.WriteByte(p.text[p.at])
+		p.at++
 	}
-	if len(open) > 0 {
-		return "", fmt.Sprintf("can't parse entities: Can't find end of the entity that begins with %s", open[len(open)-1])
+	return cannotParse("Can't find end of the entity that %q began", mark), true
+}
+
+// markup takes what begins or ends an entity.
+func (p *markdownParser) markup(r rune) (fault string) {
+	switch {
+	case p.follows("**>") && p.lineBegins(): // a quotation right after another
+		p.at += len("**>")
+		p.open = append(p.open, ">")
+		return ""
+	case r == '>' && p.lineBegins():
+		if p.at++; !slices.Contains(p.open, ">") {
+			p.open = append(p.open, ">")
+		}
+		return ""
+	case r == ']' && p.innermost() == "[":
+		return p.link()
+	case p.follows("![") || r == '[':
+		if slices.Contains(p.open, "[") {
+			return p.reserved('[')
+		}
+		p.at += strings.Index(p.text[p.at:], "[") + 1
+		p.open = append(p.open, "[")
+		return ""
+	case p.follows("||") && p.innermost() == ">" && (p.at+2 == len(p.text) || p.text[p.at+2] == '\n'): // it can be folded
+		p.at += len("||")
+		return ""
 	}
-	return b.String(), ""
+	for _, mark := range []string{"__", "||", "_", "*", "~"} { // __ is always taken as one mark
+		if !p.follows(mark) {
+			continue
+		}
+		if p.at += len(mark); p.innermost() == mark {
+			p.open = p.open[:len(p.open)-1]
+		} else if slices.Contains(p.open, mark) {
+			return cannotParse("Can't find end of the entity that %q began", p.innermost())
+		} else {
+			p.open = append(p.open, mark)
+		}
+		return ""
+	}
+	return p.reserved(r)
+}
+
+// lineBegins says whether a quotation may begin here, or go on: a line does.
+func (p *markdownParser) lineBegins() bool { return p.at == 0 || p.text[p.at-1] == '\n' }
+
+// endQuotation ends a quotation with its last line: the next one does not begin with > as well. A fault is an entity
+// that is still open within it.
+func (p *markdownParser) endQuotation() (fault string) {
+	if !slices.Contains(p.open, ">") || strings.HasPrefix(p.text[min(p.at+1, len(p.text)):], ">") {
+		return ""
+	}
+	if p.innermost() != ">" {
+		return cannotParse("Can't find end of the entity that %q began", p.innermost())
+	}
+	p.open = p.open[:len(p.open)-1]
+	return ""
+}
+
+// link takes the address of a link or an emoji, in which ) and \ are escaped.
+func (p *markdownParser) link() string {
+	p.open = p.open[:len(p.open)-1]
+	p.at++
+	if !p.follows("(") {
+		return cannotParse("a link needs its address in parentheses")
+	}
+	var address strings.Builder
+	for p.at++; p.at < len(p.text); p.at++ {
+		switch c := p.text[p.at]; {
+		case c == ')':
+			p.at++
+			return fault(address.Len() == 0, "can't parse entities: a link needs an address")
+		case c == '\\' && p.at+1 < len(p.text):
+			p.at++
+		}
+		address.WriteByte(p.text[p.at])
+	}
+	return cannotParse("Can't find end of a URL")
+}
+
+func (p *markdownParser) reserved(r rune) string {
+	return cannotParse("Character '%c' is reserved and must be escaped with the preceding '\\'", r)
+}
+
+// head is the beginning of a text, for people.
+func head(text string) string {
+	const length = 20
+	if len(text) > length {
+		text = strings.ToValidUTF8(text[:length], "")
+	}
+	return text
 }

@@ -58,6 +58,7 @@ func TestMethodsAreAsStrictAsTheirDocumentation(t *testing.T) {
 		"markup in two ways":                {"sendMessage", `{"chat_id":5,"text":"a","parse_mode":"HTML","entities":[{"type":"bold","offset":0,"length":1}]}`, "exclude"},
 		"an entity of another platform":     {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"channel","offset":0,"length":1}]}`, "Unsupported type"},
 		"an entity beside the text":         {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"bold","offset":1,"length":1}]}`, "outside"},
+		"half a character as an entity":     {"sendMessage", `{"chat_id":5,"text":"👍","entities":[{"type":"bold","offset":0,"length":1}]}`, "within a character"},
 		"a link without its URL":            {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"text_link","offset":0,"length":1}]}`, "missing"},
 		"101 buttons":                       {"sendMessage", `{"chat_id":5,"text":"a","reply_markup":{"inline_keyboard":[[` + list(`{"text":"a","callback_data":"b"}`, 101) + `]]}}`, "too long"},
 		"a button of a colour":              {"sendMessage", `{"chat_id":5,"text":"a","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"b","style":"pink"}]]}}`, "style"},
