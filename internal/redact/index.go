@@ -1,11 +1,13 @@
 package redact
 
 import (
+	_ "embed"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // index finds the forms of values in a text. Adding and removing a form costs the same however many there are. The zero
@@ -150,21 +152,31 @@ func forms(v string) []string {
 // inside takes the quotation marks off a text.
 func inside(quoted string) string { return quoted[1 : len(quoted)-1] }
 
-// ordinaryLength is from how many bytes on a word, words or a number are taken for a secret all the same.
+// ordinaryLength is from how many bytes on a number is taken for a secret all the same.
 const ordinaryLength = 16
 
-// isOrdinary says whether a value may well occur in texts that do not mean it: a word, words or a number.
+// commonWords are words of six letters and more that the documentation and the texts of the node use, a line each, in lower case.
+//
+//go:embed words.txt
+var commonWords string
+
+var isCommon = sync.OnceValue(func() map[string]bool {
+	words := map[string]bool{}
+	for word := range strings.Lines(commonWords) {
+		words[strings.TrimSpace(word)] = true
+	}
+	return words
+})
+
+// isOrdinary says whether a value may well occur in texts that do not mean it: common words or a number.
 func isOrdinary(v string) bool {
-	letters, digits := false, false
-	for i := range len(v) {
-		switch c := v[i]; {
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			letters = true
-		case c >= '0' && c <= '9':
-			digits = true
-		case strings.IndexByte(" -_./:,", c) < 0:
+	if !strings.ContainsFunc(v, func(r rune) bool { return (r < '0' || r > '9') && !strings.ContainsRune(" -_./:,", r) }) {
+		return len(v) < ordinaryLength
+	}
+	for word := range strings.FieldsSeq(v) {
+		if !isCommon()[strings.ToLower(word)] {
 			return false
 		}
 	}
-	return len(v) < ordinaryLength && !(letters && digits)
+	return true
 }

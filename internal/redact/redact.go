@@ -73,7 +73,7 @@ func (v *value) saidIn(text string) bool {
 }
 
 // Add makes values unmentionable for as long as they are in use, also where a URL, JSON or Go's %q has escaped them:
-// they are forgotten an hour after they were added last. Values that are short or ordinary words are left out, as they
+// they are forgotten an hour after they were added last. Values that are short, common words or numbers are left out, as they
 // occur in texts by chance: else who can choose a secret could blot out words.
 func (s *Secrets) Add(values ...string) {
 	now := time.Now().Unix()

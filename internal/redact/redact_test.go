@@ -55,7 +55,9 @@ func TestWhatIsTakenForASecret(t *testing.T) {
 		"as JSON has it":          {"bell\a-and-é1", `no "bell\u0007-and-é1" here`, true},
 		"a word":                  {"timeout", "the timeout is over", false},
 		"a word in capitals":      {"TIMEOUT", "the TIMEOUT is over", false},
-		"words":                   {"not_found.here", "it was not_found.here", false},
+		"words":                   {"channel message", "the channel message is lost", false},
+		"a word of no text":       {"canaries", "no canaries here", true},
+		"words with hyphens":      {"channel-message", "the channel-message is lost", true},
 		"a number":                {"1714650010123", "at 1714650010123", false},
 		"an address":              {"127.0.0.1:8080", "dial 127.0.0.1:8080", false},
 		"many words":              {"my-very-secret-word", "it is my-very-secret-word", true},
@@ -159,7 +161,8 @@ func TestThereIsRoomForSoManySecrets(t *testing.T) {
 	for i := range 1<<17 + 1000 {
 		s.Add("many-s3crets-" + strconv.Itoa(i))
 	}
-	require.Equal(t, 1<<17, s.Len())
+	require.LessOrEqual(t, s.Len(), 1<<17)
+	require.LessOrEqual(t, s.Bytes(), 64<<20)
 	require.Equal(t, redact.Placeholder, s.Redact("many-s3crets-"+strconv.Itoa(1<<17+999)))
 }
 
