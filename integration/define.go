@@ -118,7 +118,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	p.Service.channels = func(ctx context.Context, id string) error {
+	p.channels = func(ctx context.Context, id string) error {
 		_, err := p.channel(ctx, &action.Request{Service: p.fullName, Action: p.fullName + "." + ActionReceiveWebhook}, id)
 		return err
 	}
