@@ -119,7 +119,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	p.Service.channels = func(ctx context.Context, req *action.Request, id string) error {
+	p.channels = func(ctx context.Context, req *action.Request, id string) error {
 		ch, err := p.stored(ctx, req, id)
 		if err != nil {
 			return err

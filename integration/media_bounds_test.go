@@ -99,7 +99,7 @@ func TestWhatAnAttachmentAnnouncesTakesNoRoomBeforeItCame(t *testing.T) {
 	b := newBench(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	var held int64
-	body := readerFunc(func(p []byte) (int, error) {
+	body := readerFunc(func([]byte) (int, error) {
 		held = b.runtime.MediaBytes.Held()
 		return 0, io.EOF
 	})

@@ -39,7 +39,7 @@ func TestAnAddressThatATenantChoseIsCalledOnlyWhereItIsPublic(t *testing.T) {
 	} {
 		_, err := post(t.Context(), client, base)
 		requireError(t, err, integration.ErrPermanent, "ADDRESS_REFUSED")
-		_, err = client.Get(t.Context(), "parrot say", base+"/CANARY", nil)
+		_, err = client.Get(t.Context(), "parrot say", base+"/CANARY", nil) //nolint:bodyclose // there is none
 		requireError(t, err, integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
 		require.ErrorContains(t, err, "egress.allow", name)
 		if strings.HasSuffix(name, "port") {

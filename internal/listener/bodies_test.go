@@ -116,7 +116,7 @@ func TestAnUnknownChannelIsToldBeforeTheBodyIsRead(t *testing.T) {
 	b := newBench(t)
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = fmt.Fprintf(conn, "POST /parrot/nobody HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 3*mb) // and not a byte of it
 	require.NoError(t, err)
 	answer := make([]byte, len("HTTP/1.1 404"))
