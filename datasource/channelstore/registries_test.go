@@ -83,7 +83,7 @@ func TestARegistryThatHangsCostsOneShortAttempt(t *testing.T) {
 		require.Equal(t, 1, nodes.count("a"))
 		require.Equal(t, 100, nodes.count("b"))
 
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // of the bubble: no real time passes
 		nodes.hanging["a"] = false
 		for i := range 10 {
 			_, err := store.Channel(t.Context(), fmt.Sprint(i))
@@ -144,7 +144,7 @@ func TestLookupsDoNotPileUpWhileEveryRegistryHangs(t *testing.T) {
 			require.LessOrEqual(t, time.Since(began), 4*time.Second, "those that waited are not asked one after the other")
 
 			for range 2 {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) //nolint:forbidigo // of the bubble: no real time passes
 				nodes.count("a")
 				nodes.count("")
 				for i := range 100 {
@@ -157,7 +157,7 @@ func TestLookupsDoNotPileUpWhileEveryRegistryHangs(t *testing.T) {
 				require.LessOrEqual(t, nodes.count("a")+nodes.count(""), 1, "one finds out for all")
 			}
 			clear(nodes.hanging)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) //nolint:forbidigo // of the bubble: no real time passes
 			_, err := store.Channel(t.Context(), "c")
 			require.NoError(t, err)
 			_, err = store.Channel(t.Context(), "d")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/term"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
@@ -334,9 +335,30 @@ func (g *generateKeyCommand) Run() error {
 	return err
 }
 
-type rotateKeysCommand struct{ configFlag }
+type rotateKeysCommand struct {
+	configFlag
+	Yes bool `help:"Do not ask, on a terminal, whether every node has the key."`
+}
+
+func (*rotateKeysCommand) Help() string {
+	return "Restart every node with the new key in channels.keys first, behind the old one or before it: a node without it can read no channel any more afterwards."
+}
+
+// confirmed asks on a terminal. Elsewhere nobody is there to answer.
+func (r *rotateKeysCommand) confirmed() bool {
+	if r.Yes || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return true
+	}
+	fmt.Fprint(os.Stderr, "A node that was not restarted with the new key can read no channel any more. Do all nodes have it? [y/N] ")
+	var said string
+	_, _ = fmt.Fscanln(os.Stdin, &said) // nothing is no
+	return strings.EqualFold(said, "y") || strings.EqualFold(said, "yes")
+}
 
 func (r *rotateKeysCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+	if !r.confirmed() {
+		return errors.New("nothing was changed")
+	}
 	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
 		result, err := list.Store.Rotate(ctx)
 		fmt.Printf("%d channel(s) sealed anew, %d were already, %d cannot be opened\n", result.Resealed, result.Already, result.Failed)
