@@ -177,7 +177,7 @@ func TestContentsThatTelegramWouldRefuseAreRefused(t *testing.T) {
 	t.Run("faulty markup is Telegram's to judge", func(t *testing.T) {
 		_, ch := newServer(t)
 		_, err := newPlatform(t).Send(t.Context(), content(integration.Content{Text: "<b>" + strings.Repeat("a", 5000), Format: "html"}), ch)
-		requireError(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
+		requireError(t, err, integration.ErrPermanent, "MESSAGE_INVALID")
 	})
 	t.Run("what Telegram finds too long", func(t *testing.T) {
 		for _, says := range []string{"Bad Request: message is too long", "Bad Request: message caption is too long", "Bad Request: MEDIA_CAPTION_TOO_LONG"} {
