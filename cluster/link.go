@@ -432,9 +432,7 @@ func (l *Link) reconnected() {
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
-		if l.phase != created { // else there is nothing to leave
-			l.phase = max(l.phase, stopping)
-		}
+		l.phase = max(l.phase, stopping)
 		l.mu.Unlock()
 		return
 	}
