@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"sync"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -31,10 +32,20 @@ func NewMeta(raw json.RawMessage) Meta {
 	return Meta{&metaValues{raw: raw}}
 }
 
-// Get decodes the value of a key into target and says whether it was there and fitted.
+// Get decodes the value of a key into what target points to, and says whether it was there and fitted. Names in it
+// count as they are written: ID is not id, as it would be for encoding/json. A null leaves target as it is.
 func (m *Meta) Get(key string, target any) bool {
 	raw := m.Raw(key)
-	return raw != nil && json.Unmarshal(raw, target) == nil
+	if raw == nil || string(raw) == "null" {
+		return raw != nil
+	}
+	to := reflect.ValueOf(target).Elem()
+	value := reflect.New(to.Type())
+	if rawjson.UnmarshalParts(raw, value.Interface()) != nil {
+		return false
+	}
+	to.Set(value.Elem())
+	return true
 }
 
 // String returns the string under a key, or "".

@@ -1,8 +1,8 @@
 package action
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,37 +20,36 @@ type User struct {
 	Permissions []string `json:"permissions,omitempty"`
 }
 
-// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list. The names of fields
-// are read as they are written: "TENANTID" is no tenantId.
+// UnmarshalJSON takes users as applications send them: numbers as ids, one role instead of a list. Names count as they
+// are written, as for Node: what a client can add to its token must not pass for what the gateway put there.
 func (u *User) UnmarshalJSON(data []byte) error {
-	fields, err := rawjson.FieldsOf(data)
-	if err != nil {
+	var raw struct {
+		ID          json.RawMessage `json:"id"`
+		Email       string          `json:"email"`
+		Name        string          `json:"name"`
+		TenantID    json.RawMessage `json:"tenantId"`
+		Role        string          `json:"role"`
+		Roles       []string        `json:"roles"`
+		Permissions []string        `json:"permissions"`
+	}
+	if err := rawjson.UnmarshalParts(bytes.Clone(data), &raw); err != nil { // the user outlives data
 		return err
 	}
-	*u = User{ID: id(fields.Get("id")), TenantID: id(fields.Get("tenantId"))}
-	var role string
-	for name, into := range map[string]any{
-		"email": &u.Email, "name": &u.Name, "role": &role, "roles": &u.Roles, "permissions": &u.Permissions,
-	} {
-		if raw := fields.Get(name); raw != nil {
-			if err := json.Unmarshal(raw, into); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-		}
+	*u = User{
+		ID: id(raw.ID), Email: raw.Email, Name: raw.Name, TenantID: id(raw.TenantID), Roles: raw.Roles, Permissions: raw.Permissions,
 	}
-	if role != "" && !slices.Contains(u.Roles, role) {
-		u.Roles = append(u.Roles, role)
+	if raw.Role != "" && !slices.Contains(u.Roles, raw.Role) {
+		u.Roles = append(u.Roles, raw.Role)
 	}
 	return nil
 }
 
-// id reads a string or a number.
+// id reads a string or a number, "" for anything else.
 func id(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
+	if len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') {
 		return string(raw)
 	}
-	return text
+	return rawjson.Text(raw)
 }
 
 // HasRole says whether the user has a role.

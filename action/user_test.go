@@ -23,8 +23,14 @@ func TestAUserIsReadAsApplicationsSendIt(t *testing.T) {
 		"nobody in it":          {`{"user":{}}`, nil},
 		"something else":        {`{"user":"root"}`, nil},
 		"unusable role":         {`{"user":{"id":"u","roles":"admin"}}`, nil},
-		"names of another case": {`{"user":{"id":"u","ID":"v","tenantID":"t2","TENANTID":"t3","Permissions":["*"],"ROLE":"admin"}}`, &action.User{ID: "u"}},
+		"names in capitals":     {`{"user":{"ID":"u","Id":"u","Roles":["admin"],"ROLE":"admin","Permissions":["*"],"TenantId":"t"}}`, nil},
+		"names twice":           {`{"user":{"id":"u","ID":"root","tenantId":"t","TenantID":"other","tenantid":"other","roles":["r"],"Roles":["admin"]}}`, &action.User{ID: "u", TenantID: "t", Roles: []string{"r"}}},
+		"a long s":              {`{"user":{"id":"u","role\u017f":["admin"],"permi\u017fsions":["*"]}}`, &action.User{ID: "u"}},
+		"a User":                {`{"User":{"id":"root"},"USER":{"id":"root"}}`, nil},
+		"an object as id":       {`{"user":{"id":{"a":1}}}`, nil},
+		"a list as tenant":      {`{"user":{"id":"u","tenantId":["t"]}}`, &action.User{ID: "u"}},
 		"no id, but a role":     {`{"user":{"id":null,"roles":["r"]}}`, &action.User{Roles: []string{"r"}}},
+		"names of another case": {`{"user":{"id":"u","ID":"v","tenantID":"t2","TENANTID":"t3","Permissions":["*"],"ROLE":"admin"}}`, &action.User{ID: "u"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -32,6 +38,23 @@ func TestAUserIsReadAsApplicationsSendIt(t *testing.T) {
 			require.Equal(t, c.want, req.User())
 		})
 	}
+}
+
+func TestNamesInTheValuesOfMetaCountAsTheyAreWritten(t *testing.T) {
+	meta := action.NewMeta(json.RawMessage(`{"trace":{"ID":"a","id":"b","Level":5,"parent":{"Id":"c"}},"none":null}`))
+	type trace struct {
+		ID     string `json:"id"`
+		Level  int    `json:"level"`
+		Parent *trace `json:"parent"`
+	}
+	got := trace{ID: "kept", Level: 1}
+	require.True(t, meta.Get("none", &got))
+	require.Equal(t, trace{ID: "kept", Level: 1}, got)
+	var number int
+	require.False(t, meta.Get("trace", &number))
+	require.False(t, meta.Get("Trace", &got))
+	require.True(t, meta.Get("trace", &got))
+	require.Equal(t, trace{ID: "b", Parent: &trace{}}, got)
 }
 
 func TestPermissionsCoverWhatTheyName(t *testing.T) {

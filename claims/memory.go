@@ -122,7 +122,7 @@ func (m *memory) makeRoom(size int, now time.Time) bool {
 	var held []*kept
 	for m.free < size && len(m.ends) > 0 {
 		next := m.ends[0]
-		if r, err := decode(next.value); err == nil && !r.done && now.Before(next.written.Add(r.lease)) {
+		if r, err := decode(next.value); err == nil && now.Before(next.written.Add(r.lease)) { // what is done has no lease
 			held = append(held, next)
 			heap.Remove(&m.ends, 0)
 			continue

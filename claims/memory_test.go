@@ -92,6 +92,18 @@ func TestAFullMemoryForgetsWhatIsDoneAndNotWhatIsHeld(t *testing.T) {
 	require.Len(t, claim(t, store, terms, "held")[0].Result, 90_000)
 }
 
+func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0) // and no time passes
+	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 1000, Now: func() time.Time { return now }})
+	for i := range 20 {
+		key := fmt.Sprint(i)
+		require.NoError(t, store.Done(t.Context(), nil, claim(t, store, terms, key)...), "within its lease, too")
+		requireState(t, claims.Done, store, key)
+	}
+	requireState(t, claims.Mine, store, "0")
+}
+
 func TestAMemoryFullOfHeldClaimsTakesNoMore(t *testing.T) {
 	t.Parallel()
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 10_000})

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -46,12 +48,13 @@ func (l *Link) join(subject, queue string, handle nats.MsgHandler) {
 	l.balanced[key] = sub
 }
 
-// unbalance makes NATS choose other nodes from now on. The caller holds l.mu.
-func (l *Link) unbalance() {
-	for key, sub := range l.balanced {
-		if err := sub.Drain(); err != nil { // what has been routed here is still served
-			l.log.WithError(err).WithField("subject", sub.Subject).Debug("a queue group was not left cleanly")
-		}
-		delete(l.balanced, key)
+// unbalance makes NATS choose other nodes from now on. It returns the subscriptions, at which requests may still
+// wait. The caller holds l.mu.
+func (l *Link) unbalance() []*nats.Subscription {
+	subs := slices.Collect(maps.Values(l.balanced))
+	for _, sub := range subs {
+		l.forsake(sub)
 	}
+	clear(l.balanced)
+	return subs
 }

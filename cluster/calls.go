@@ -36,6 +36,15 @@ func (c *caller) WaitForServices(ctx context.Context, names ...string) error {
 	return (*Link)(c).WaitForServices(ctx, names...)
 }
 
+// NodesOf lists the other nodes that serve an action, none where this one does.
+func (c *caller) NodesOf(action string) []string {
+	l := (*Link)(c)
+	if _, own := l.catalog.action(action); own {
+		return nil
+	}
+	return l.registry.nodesOf(action)
+}
+
 // Call implements action.Cluster.
 func (c *caller) Call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
 	return (*Link)(c).call(ctx, parent, name, params, opts)
@@ -225,13 +234,20 @@ func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string
 	if err := l.publish(wire.Request, nodeID, p); err != nil {
 		return nil, sendError(err, fmt.Sprintf("params of '%s'", p.Action))
 	}
+	var err error
 	select {
 	case r := <-answer:
 		return r.result, r.err
 	case <-l.ctx.Done(): // this node has left
-		return nil, action.BrokerDisconnected()
+		err = action.BrokerDisconnected()
 	case <-ctx.Done():
-		return nil, action.RequestTimeout(p.Action, nodeID).Because(ctx.Err())
+		err = action.RequestTimeout(p.Action, nodeID).Because(ctx.Err())
+	}
+	select {
+	case r := <-answer: // which came at the same time, and says what became of the call
+		return r.result, r.err
+	default:
+		return nil, err
 	}
 }
 
@@ -255,13 +271,15 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	if !l.decode(msg, &p) {
 		return
 	}
+	outcome := callOutcome{result: &action.CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}}
 	switch {
 	case p.Success && p.Stream:
-		l.pending.settle(p.ID, callOutcome{err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender)})
-	case p.Success:
-		l.pending.settle(p.ID, callOutcome{result: &action.CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}})
-	default:
-		l.pending.settle(p.ID, callOutcome{result: &action.CallResult{Meta: p.Meta, NodeID: p.Sender}, err: remoteError(&p)})
+		outcome = callOutcome{err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender)}
+	case !p.Success:
+		outcome.result.Data, outcome.err = nil, remoteError(&p)
+	}
+	if !l.pending.settle(p.ID, outcome) {
+		l.log.WithField("peer", p.Sender).Debug("an answer is dropped: no call waits for it any more")
 	}
 }
 
@@ -289,9 +307,11 @@ func remoteError(p *wire.ResponsePacket) *action.Error {
 type pendingCalls struct {
 	mu    sync.Mutex
 	calls map[string]*pendingCall
+	n     uint64 // calls so far
 }
 
 type pendingCall struct {
+	n              uint64 // which of all calls it is
 	action, nodeID string
 	answer         chan callOutcome // holds one, so that settling never blocks
 }
@@ -306,9 +326,18 @@ func newPendingCalls() *pendingCalls { return &pendingCalls{calls: map[string]*p
 func (p *pendingCalls) add(id, name, nodeID string) <-chan callOutcome {
 	c := &pendingCall{action: name, nodeID: nodeID, answer: make(chan callOutcome, 1)}
 	p.mu.Lock()
+	p.n++
+	c.n = p.n
 	p.calls[id] = c
 	p.mu.Unlock()
 	return c.answer
+}
+
+// last is which of all calls the last one is.
+func (p *pendingCalls) last() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
 }
 
 func (p *pendingCalls) remove(id string) {
@@ -317,8 +346,8 @@ func (p *pendingCalls) remove(id string) {
 	p.mu.Unlock()
 }
 
-// settle delivers an answer to the call that waits for it; late ones find nobody.
-func (p *pendingCalls) settle(id string, o callOutcome) {
+// settle delivers an answer to the call that waits for it. It says whether there was one: late answers find nobody.
+func (p *pendingCalls) settle(id string, o callOutcome) bool {
 	p.mu.Lock()
 	c, ok := p.calls[id]
 	delete(p.calls, id)
@@ -326,6 +355,7 @@ func (p *pendingCalls) settle(id string, o callOutcome) {
 	if ok {
 		c.answer <- o
 	}
+	return ok
 }
 
 // reject fails the calls that wait for a node.

@@ -91,7 +91,11 @@ func (l *Link) recipients(name string, opts action.EmitOptions) map[string][]str
 func (l *Link) onEvent(group string) nats.MsgHandler {
 	return func(msg *nats.Msg) {
 		var p wire.EventPacket
-		if !l.decode(msg, &p) || p.Event == "" {
+		if !l.decode(msg, &p) {
+			return
+		}
+		if p.Event == "" {
+			l.warn(msg, p.Sender, "events without a name are dropped", "name the event by a text", nil)
 			return
 		}
 		if l.currentPhase() < ready {
@@ -137,7 +141,7 @@ func (l *Link) hear(p *wire.EventPacket, listener *listener) {
 			l.log.WithField("event", p.Event).WithField("stack", string(debug.Stack())).Errorf("event handler panicked: %v", r)
 		}
 	}()
-	ctx := l.plainContext(listener.context(l.ctx), &event.Request, event)
+	ctx := l.plainContext(listener.context(l.work), &event.Request, event)
 	listener.handle(ctx, ctx.Payload())
 }
 

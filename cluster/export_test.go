@@ -7,3 +7,13 @@ func (l *Link) BeatEvery(interval time.Duration) { l.beat = interval }
 
 // ExpireAt looks for silent nodes as if it were then.
 func (l *Link) ExpireAt(then time.Time) { l.expire(then) }
+
+// LeaveWithin sets how long a node that leaves serves at least, and how long it waits for others at most.
+func (l *Link) LeaveWithin(least, most time.Duration) { l.stopDelay, l.awareTimeout = least, most }
+
+// OpenStreams counts the streams whose end has not come.
+func (l *Link) OpenStreams() int {
+	l.streams.mu.Lock()
+	defer l.streams.mu.Unlock()
+	return len(l.streams.open)
+}

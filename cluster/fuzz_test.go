@@ -18,7 +18,7 @@ func FuzzInfoIntoRegistry(f *testing.F) {
 	f.Add([]byte(`{"services":[{"name":"a","actions":{"x":5,"y":null,"z":{"retryPolicy":[],"timeout":"1"}},"events":{"(":[],"[*?":{},"**":{"group":5},"":{}}},null,5],"seq":-1,"ver":"4","sender":"a"}`),
 		[]byte(`{"services":[{"name":"a","version":{},"events":{"a?":{"group":"g"}}}],"seq":1e9,"ver":"4","sender":"b"}`))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		r, m := newRegistry(), &matcher{}
+		r, m := newRegistry(heartbeatTimeout), &matcher{}
 		names := []string{"", "user.created", "$x", "a.b.c"}
 		for _, data := range [][]byte{first, second, first} {
 			var p wire.InfoPacket

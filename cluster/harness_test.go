@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,7 @@ type node struct {
 	*cluster.Link
 	nc     *nats.Conn
 	broker *broker.ServiceBroker
+	log    *logrus.Logger
 	logs   *test.Hook
 }
 
@@ -120,7 +122,7 @@ func (b *bench) prepare(adjust ...func(*cluster.Options)) *node {
 	}
 	nc := dial(b.T, b.server, b.dial...)
 	link := cluster.New(nc, opts)
-	return &node{link, nc, link.NewBroker(), logs}
+	return &node{link, nc, link.NewBroker(), logger, logs}
 }
 
 // start starts a node that serves these services, until the test ends.
@@ -228,7 +230,8 @@ type peer struct {
 	prefix string
 	nc     *nats.Conn
 	all    *nats.Subscription
-	unread []packet // what others than the awaited one came before it
+	mute   atomic.Bool // leave PINGs to all to the test
+	unread []packet    // what others than the awaited one came before it
 }
 
 type fields = map[string]any
@@ -257,8 +260,14 @@ func (b *bench) peer(id string) *peer {
 
 // pong answers the PINGs to all, as every node does. One that leaves waits for that.
 func (p *peer) pong(msg *nats.Msg) {
+	if !p.mute.Load() {
+		p.answerPing(msg.Data)
+	}
+}
+
+func (p *peer) answerPing(raw []byte) {
 	var ping fields
-	if json.Unmarshal(msg.Data, &ping) == nil {
+	if json.Unmarshal(raw, &ping) == nil {
 		data := fmt.Appendf(nil, `{"ver":%q,"sender":%q,"id":%q,"time":1,"arrived":1}`, p.ver, p.id, ping["id"])
 		_ = p.nc.Publish(p.prefix+"PONG."+ping["sender"].(string), data)
 	}

@@ -9,12 +9,13 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ type Options struct {
 	StreamLimit  int // bytes of a request stream; 0 means 10 MB
 
 	Concurrency  int           // requests that run at once
+	RequestBytes int64         // of all requests that run or wait; more are refused; 0 for any number
 	Queue        int           // requests that wait while that many run; more are refused with QueueIsFullError
 	DrainTimeout time.Duration // how long a stop waits for running requests
 
@@ -51,7 +53,12 @@ type Options struct {
 	// Reconnected is called when the connection is back: events may have been missed.
 	Reconnected func()
 
-	HeartbeatInterval time.Duration // 0 means 10 s; callers take a node for dead after 30 s of silence by default
+	// HeartbeatInterval is the time between two heartbeats, 0 meaning 10 s. A negative one, as Node's 0, means that
+	// neither this node beats nor the silence of others counts.
+	HeartbeatInterval time.Duration
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone, 0 meaning 30 s, and negative
+	// for ever.
+	HeartbeatTimeout time.Duration
 
 	Log *logrus.Entry
 }
@@ -59,23 +66,29 @@ type Options struct {
 // Link speaks Moleculer's protocol on a NATS connection. Make one with [New], a broker on top of it
 // with [Link.NewBroker]; the broker's Start and Stop drive it. Safe for concurrent use.
 type Link struct {
-	opts       Options
-	nc         *nats.Conn
-	log        *logrus.Entry
-	prefix     string
-	instanceID string
-	catalog    *catalog
-	registry   *registry
-	pending    *pendingCalls
-	streams    *streams
-	pool       *pool
-	lane       *lane
-	unanswered atomic.Int64  // requests that were accepted
-	beat       time.Duration // between two heartbeats
-	delegates  atomic.Pointer[moleculer.BrokerDelegates]
+	opts            Options
+	nc              *nats.Conn
+	log             *logrus.Entry
+	prefix          string
+	instanceID      string
+	catalog         *catalog
+	registry        *registry
+	pending         *pendingCalls
+	streams         *streams
+	strangers       *strangers
+	pool            *pool
+	lane            *lane
+	unanswered      atomic.Int64  // requests that were accepted
+	unansweredBytes atomic.Int64  // of their params and meta
+	beat            time.Duration // between two heartbeats
 
-	ctx    context.Context // of all requests; ends when the drain time is over
+	stopDelay, awareTimeout time.Duration // the constants, but for tests
+	delegates               atomic.Pointer[moleculer.BrokerDelegates]
+
+	ctx    context.Context // ends when the link closes
 	cancel context.CancelFunc
+	work   context.Context // of all requests; ends when the drain time is over
+	cutOff context.CancelFunc
 	fatal  chan error
 	tasks  sync.WaitGroup
 	born   time.Time
@@ -86,10 +99,12 @@ type Link struct {
 	phase     phase
 	seq       int64
 	subs      []*nats.Subscription
-	requests  *nats.Subscription            // one of them
+	answers   *nats.Subscription            // one of them: RES
+	served    []*nats.Subscription          // of them: REQ and EVENT
 	balanced  map[string]*nats.Subscription // by subject and queue
+	announced bool                          // the cluster knows of this node
+	contested bool                          // another node has this one's id
 	control   chan *nats.Msg
-	strangers map[string]bool // senders of another protocol version, each logged once
 	unaware   map[string]bool // nodes that may not know yet that this one is leaving
 	aware     chan struct{}   // closed when there are no such nodes any more
 }
@@ -109,22 +124,33 @@ const (
 // New prepares a link. The connection stays the caller's, who closes it after the broker's Stop.
 func New(nc *nats.Conn, opts Options) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
+	work, cutOff := context.WithCancel(ctx)
 	opts.Protocol = cmp.Or(opts.Protocol, wire.V4)
-	opts.HeartbeatInterval = cmp.Or(opts.HeartbeatInterval, heartbeatInterval)
+	opts.HeartbeatInterval = max(cmp.Or(opts.HeartbeatInterval, heartbeatInterval), 0)
+	opts.HeartbeatTimeout = max(cmp.Or(opts.HeartbeatTimeout, heartbeatTimeout), 0)
 	jitter := opts.HeartbeatInterval / heartbeatJitter
 	l := &Link{
 		opts: opts, nc: nc, log: opts.Log.WithField("node", opts.NodeID),
 		prefix: wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
-		catalog: newCatalog(), registry: newRegistry(), pending: newPendingCalls(),
+		catalog: newCatalog(), registry: newRegistry(opts.silence()), pending: newPendingCalls(),
 		pool: newPool(opts.Concurrency, opts.Queue),
 		beat: opts.HeartbeatInterval + rand.N(2*jitter+1) - jitter,
-		ctx:  ctx, cancel: cancel, fatal: make(chan error, 1),
-		seq: 1, control: make(chan *nats.Msg, 8192), strangers: map[string]bool{},
+		ctx:  ctx, cancel: cancel, work: work, cutOff: cutOff, fatal: make(chan error, 1),
+		seq: 1, control: make(chan *nats.Msg, 8192), strangers: newStrangers(),
+		stopDelay: stopDelay, awareTimeout: awareTimeout,
 		born: time.Now(), streams: newStreams(opts.NodeID, cmp.Or(opts.StreamLimit, 10<<20)),
 	}
 	l.lane = newLane(l.pool)
 	l.addNodeService()
 	return l
+}
+
+// silence is how long another node may be silent, 0 for ever.
+func (o *Options) silence() time.Duration {
+	if o.HeartbeatInterval == 0 { // as in Node
+		return 0
+	}
+	return o.HeartbeatTimeout
 }
 
 // Fatal delivers the one error after which this node must not go on: another node has its id.
@@ -148,7 +174,10 @@ const conflictWait = 200 * time.Millisecond
 // Start does so itself where it has not been done, but does not wait for such a node, and can only
 // panic.
 func (l *Link) Open(ctx context.Context) error {
-	if err := l.open(); err != nil {
+	if err := l.listen(); err != nil {
+		return err
+	}
+	if err := l.discover(); err != nil {
 		return err
 	}
 	wait := time.NewTimer(conflictWait)
@@ -157,7 +186,7 @@ func (l *Link) Open(ctx context.Context) error {
 	case err := <-l.fatal:
 		return err
 	case <-wait.C:
-		return nil
+		return l.takeRequests() // not before: they would be the other node's
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -234,13 +263,24 @@ func (l *Link) Settle(ctx context.Context, quiet time.Duration) {
 	}
 }
 
-// open subscribes and asks who is there.
+// open subscribes and asks who is there, where that has not been done.
 func (l *Link) open() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.phase != created {
+	if l.currentPhase() != created {
 		return nil
 	}
+	if err := l.listen(); err != nil {
+		return err
+	}
+	if err := l.takeRequests(); err != nil {
+		return err
+	}
+	return l.discover()
+}
+
+// listen subscribes to what is said of nodes, and to answers.
+func (l *Link) listen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	me := l.opts.NodeID
 	// Packets about nodes go through one channel: a DISCONNECT must not overtake the INFO before it.
 	for _, s := range []string{
@@ -254,25 +294,45 @@ func (l *Link) open() error {
 			return err
 		}
 	}
-	if err := l.subscribed(l.nc.Subscribe(wire.Subject(l.prefix, wire.Response, me), l.onResponse)); err != nil {
+	answers, err := l.nc.Subscribe(wire.Subject(l.prefix, wire.Response, me), l.onResponse)
+	if err := l.subscribed(answers, err); err != nil {
 		return err
 	}
-	requests, err := l.nc.Subscribe(wire.Subject(l.prefix, wire.Request, me), l.onRequest)
-	if err := l.subscribed(requests, err); err != nil {
+	l.answers = answers
+	if err := l.flushSubscriptions(); err != nil {
 		return err
-	}
-	l.requests = requests
-	if err := l.subscribed(l.nc.Subscribe(wire.Subject(l.prefix, wire.Event, me), l.onEvent(""))); err != nil {
-		return err
-	}
-	if err := l.nc.FlushTimeout(5 * time.Second); err != nil {
-		return fmt.Errorf("subscribe to the cluster: %w", err)
 	}
 	l.phase = open
 	l.tasks.Go(l.controlLoop)
 	status := l.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
 	l.tasks.Go(func() { l.watchConnection(status) })
+	return nil
+}
+
+// takeRequests subscribes to what this node is asked and told.
+func (l *Link) takeRequests() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for cmd, handle := range map[wire.Command]nats.MsgHandler{wire.Request: l.onRequest, wire.Event: l.onEvent("")} {
+		sub, err := l.nc.Subscribe(wire.Subject(l.prefix, cmd, l.opts.NodeID), handle)
+		if err := l.subscribed(sub, err); err != nil {
+			return err
+		}
+		l.served = append(l.served, sub)
+	}
+	return l.flushSubscriptions()
+}
+
+// discover asks who is there.
+func (l *Link) discover() error {
 	return l.publish(wire.Discover, "", &wire.BarePacket{Header: l.header()})
+}
+
+func (l *Link) flushSubscriptions() error {
+	if err := l.nc.FlushTimeout(5 * time.Second); err != nil {
+		return fmt.Errorf("subscribe to the cluster: %w", err)
+	}
+	return nil
 }
 
 func (l *Link) subscribed(sub *nats.Subscription, err error) error {
@@ -290,11 +350,13 @@ func (l *Link) announce() {
 	if l.phase != open {
 		return
 	}
-	l.phase = ready
+	l.phase, l.announced = ready, true
 	l.seq++
 	l.sendInfo("")
 	l.balance()
-	l.tasks.Go(l.heartbeats)
+	if l.beat > 0 {
+		l.tasks.Go(l.heartbeats)
+	}
 }
 
 // changed announces services that were added to a running node.
@@ -320,15 +382,31 @@ func (l *Link) watchConnection(status chan nats.Status) {
 		case s, ok := <-status:
 			switch {
 			case !ok: // the connection has been closed
+				l.disconnected()
 				return
 			case s == nats.CONNECTED:
 				l.reconnected()
 			case s == nats.RECONNECTING:
-				// Answers that come now are lost.
-				l.pending.rejectIf(func(*pendingCall) bool { return true }, func(*pendingCall) error { return action.BrokerDisconnected() })
+				l.disconnected()
 			}
 		}
 	}
+}
+
+// disconnected gives up the calls whose answers are lost: those that have not come yet.
+func (l *Link) disconnected() {
+	last := l.pending.last()
+	l.catchUp()
+	l.pending.rejectIf(func(c *pendingCall) bool { return c.n <= last }, func(*pendingCall) error { return action.BrokerDisconnected() })
+}
+
+// catchUp waits until the answers and requests that have come so far have been handled. What a node sent last may
+// still wait to be read when the node is known to be gone.
+func (l *Link) catchUp() {
+	l.mu.Lock()
+	subs := append([]*nats.Subscription{l.answers}, l.served...)
+	l.mu.Unlock()
+	handled(l.ctx, subs...)
 }
 
 // reconnected tells the cluster that this node is back. What it missed comes back with the answers.
@@ -342,53 +420,47 @@ func (l *Link) reconnected() {
 	if l.phase != ready {
 		return
 	}
-	if err := l.publish(wire.Discover, "", &wire.BarePacket{Header: l.header()}); err != nil {
+	if err := l.discover(); err != nil {
 		l.log.WithError(err).Warn("cannot ask who is in the cluster")
 	}
 	l.sendInfo("")
 }
 
 // leave makes callers go elsewhere, waits for them to notice, refuses what still comes, and waits
-// for the running requests (wire note §6). Node gives callers stopDelay to notice and loses the calls of
-// those that are too busy for that; here they are asked.
+// for the running requests and until their answers have been read (wire note §6). Node gives callers stopDelay to
+// notice and loses the calls of those that are too busy for that; here they are asked.
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
-		l.phase = max(l.phase, stopping)
+		if l.phase != created { // else there is nothing to leave
+			l.phase = max(l.phase, stopping)
+		}
 		l.mu.Unlock()
+		return
+	}
+	if l.contested {
+		l.mu.Unlock()
+		l.leaveQuietly()
 		return
 	}
 	l.phase = leaving
 	l.seq++
 	l.sendInfo("")
-	l.unbalance()
-	l.askAll()
-	requests, aware := l.requests, l.aware
+	served := append(l.unbalance(), l.served...)
 	l.mu.Unlock()
-	limit, cancelLimit := context.WithTimeout(l.ctx, awareTimeout)
-	defer cancelLimit()
-	if err := l.nc.FlushTimeout(awareTimeout); err != nil {
-		l.log.WithError(err).Warn("could not tell the cluster that this node is leaving")
-		cancelLimit() // nobody will answer
-	}
-	grace := time.NewTimer(stopDelay)
+
+	grace := time.NewTimer(l.stopDelay)
 	defer grace.Stop()
+	silent := l.untilRead(l.registry.present(), served)
 	select {
 	case <-grace.C:
 	case <-l.ctx.Done():
 	}
-	select {
-	case <-aware:
-	case <-limit.Done():
-	}
-	taken(limit, requests)
-
 	l.setPhase(stopping)
-	ctx, cancel := context.WithTimeout(l.ctx, l.opts.DrainTimeout)
-	defer cancel()
-	if left := l.pool.drain(ctx); left > 0 {
-		l.log.WithField("requests", left).Warnf("requests still running after %s are cut off", l.opts.DrainTimeout)
-	}
+	l.drain()
+	nodes := l.registry.present()
+	maps.DeleteFunc(nodes, func(id string, _ bool) bool { return silent[id] }) // which would not answer this time either
+	l.untilRead(nodes, nil)
 }
 
 // How long the node still serves after it has said that it leaves: at least Node's default, at most until
@@ -398,18 +470,68 @@ const (
 	awareTimeout = time.Second
 )
 
+// cutOffTimeout is how long requests that are cut off have to answer.
+const cutOffTimeout = time.Second
+
+// drain waits for the running requests, and cuts them off when the drain time is over. Their callers are to hear
+// what became of them.
+func (l *Link) drain() {
+	ctx, cancel := context.WithTimeout(l.ctx, l.opts.DrainTimeout)
+	defer cancel()
+	left := l.pool.drain(ctx)
+	if left == 0 {
+		return
+	}
+	l.log.WithField("requests", left).Warnf("requests still running after %s are cut off", l.opts.DrainTimeout)
+	l.cutOff()
+	ctx, cancel = context.WithTimeout(l.ctx, cutOffTimeout)
+	defer cancel()
+	l.pool.drain(ctx)
+}
+
+// untilRead waits until the nodes have read what this one has sent so far, and until what they sent before that has been
+// handled where it arrives at one of the subscriptions. It returns the nodes that did not answer in time.
+func (l *Link) untilRead(nodes map[string]bool, subs []*nats.Subscription) (silent map[string]bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.awareTimeout)
+	defer cancel()
+	aware := l.askAll(nodes)
+	if err := l.flush(); err != nil {
+		l.log.WithError(err).Warn("could not tell the cluster that this node is leaving")
+		cancel() // nobody will answer
+	}
+	select {
+	case <-aware:
+	case <-ctx.Done():
+	}
+	handled(ctx, subs...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	silent, l.unaware = l.unaware, nil
+	return silent
+}
+
+func (l *Link) flush() error {
+	if !l.nc.IsConnected() { // a flush would wait for the connection
+		return nats.ErrConnectionReconnecting
+	}
+	return l.nc.FlushTimeout(l.awareTimeout)
+}
+
 // askAll pings all nodes. Their answers show that they have read what was sent before, and are preceded
-// by all that they have sent before reading it. The caller holds l.mu.
-func (l *Link) askAll() {
-	l.aware, l.unaware = make(chan struct{}), l.registry.present()
+// by all that they have sent before reading it. The channel is closed when these nodes have answered or are gone.
+func (l *Link) askAll(nodes map[string]bool) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.aware, l.unaware = make(chan struct{}), maps.Clone(nodes)
 	if len(l.unaware) == 0 {
 		close(l.aware)
-		return
+		return l.aware
 	}
 	now := strconv.AppendInt(nil, time.Now().UnixMilli(), 10)
 	if err := l.publish(wire.Ping, "", &wire.PingPacket{Header: l.header(), Time: now, ID: strconv.AppendQuote(nil, l.instanceID)}); err != nil {
 		l.log.WithError(err).Warn("cannot ask whether the cluster knows that this node is leaving")
 	}
+	return l.aware
 }
 
 // knows takes note that a node knows that this one is leaving, or is gone itself.
@@ -424,21 +546,22 @@ func (l *Link) knows(nodeID string) {
 	}
 }
 
-// taken waits until all messages that have arrived for a subscription have been handled.
-func taken(ctx context.Context, sub *nats.Subscription) {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if waiting, _, err := sub.Pending(); err != nil || waiting == 0 {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
+// handled waits until all messages that have arrived for the subscriptions have been handled, or ctx ends.
+func handled(ctx context.Context, subs ...*nats.Subscription) {
+	for _, sub := range subs {
+		waiting, _, err := sub.Pending() // the one being handled is among them
+		begun, _ := sub.Delivered()
+		last := begun + int64(waiting) // at least: there is no way to ask for both at once
+		for err == nil && waiting > 0 && begun <= last && ctx.Err() == nil {
+			time.Sleep(handledPoll)
+			waiting, _, err = sub.Pending()
+			begun, _ = sub.Delivered()
 		}
 	}
 }
+
+// handledPoll is how often handled looks. NATS does not tell.
+const handledPoll = time.Millisecond
 
 // close leaves the cluster.
 func (l *Link) close() error {
@@ -450,19 +573,50 @@ func (l *Link) close() error {
 		return nil
 	}
 	l.phase = closed
-	err := l.publish(wire.Disconnect, "", &wire.BarePacket{Header: l.header()})
-	for _, sub := range l.subs {
-		if e := sub.Unsubscribe(); e != nil && err == nil {
+	var err error
+	if l.announced && !l.contested { // or the others would take another node with this id for gone
+		err = l.publish(wire.Disconnect, "", &wire.BarePacket{Header: l.header()})
+	}
+	answers, subs := l.answers, l.subs
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+	defer cancel()
+	handled(ctx, answers)
+	for _, sub := range subs {
+		if e := sub.Unsubscribe(); e != nil && !errors.Is(e, nats.ErrBadSubscription) && err == nil {
 			err = e
 		}
 	}
-	l.mu.Unlock()
 	l.cancel()
 	l.tasks.Wait()
 	if e := l.nc.FlushTimeout(time.Second); err == nil {
 		err = e
 	}
 	return err
+}
+
+// leaveQuietly makes room for another node with this one's id: what goes to the id is that node's, and callers must
+// not go elsewhere. What NATS has routed to this process alone is still served.
+func (l *Link) leaveQuietly() {
+	l.mu.Lock()
+	for _, sub := range l.served {
+		if err := sub.Unsubscribe(); err != nil {
+			l.log.WithError(err).WithField("subject", sub.Subject).Debug("a subscription was not ended cleanly")
+		}
+	}
+	queues := l.unbalance()
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(l.ctx, l.awareTimeout)
+	defer cancel()
+	handled(ctx, queues...)
+	l.setPhase(stopping)
+	l.drain()
+}
+
+func (l *Link) forsake(sub *nats.Subscription) {
+	if err := sub.Drain(); err != nil { // what has been routed here is still served
+		l.log.WithError(err).WithField("subject", sub.Subject).Debug("a subscription was not ended cleanly")
+	}
 }
 
 func (l *Link) setPhase(p phase) {

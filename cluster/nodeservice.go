@@ -23,6 +23,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // nodeService is what every Node broker has: moleculer-repl and dashboards ask it.
@@ -31,10 +32,14 @@ const nodeService = "$node"
 // listParams are the switches of the $node actions that list something. Callers such as HTTP gateways
 // send them as strings, too.
 type listParams struct {
-	OnlyLocal, OnlyAvailable, SkipInternal flagParam
-	WithServices, WithActions, WithEvents  flagParam
-	WithEndpoints                          flagParam
-	Grouping                               *flagParam
+	OnlyLocal     flagParam  `json:"onlyLocal"`
+	OnlyAvailable flagParam  `json:"onlyAvailable"`
+	SkipInternal  flagParam  `json:"skipInternal"`
+	WithServices  flagParam  `json:"withServices"`
+	WithActions   flagParam  `json:"withActions"`
+	WithEvents    flagParam  `json:"withEvents"`
+	WithEndpoints flagParam  `json:"withEndpoints"`
+	Grouping      *flagParam `json:"grouping"`
 }
 
 type flagParam bool
@@ -54,7 +59,7 @@ func (l *Link) addNodeService() {
 		return func(_ context.Context, req *action.Request) (any, error) {
 			var p listParams
 			if len(req.Params) > 0 {
-				_ = json.Unmarshal(req.Params, &p) // what does not fit is not asked for
+				_ = rawjson.UnmarshalParts(req.Params, &p) // what does not fit is not asked for
 			}
 			return handle(p), nil
 		}
@@ -378,7 +383,7 @@ func (l *Link) health(ctx context.Context) any {
 func (l *Link) publicOptions() any {
 	return map[string]any{
 		"namespace": l.opts.Namespace, "nodeID": l.opts.NodeID, "metadata": l.opts.Metadata, "transporter": "NATS",
-		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": heartbeatTimeout.Seconds(), "maxCallLevel": l.opts.MaxCallLevel,
+		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": l.opts.HeartbeatTimeout.Seconds(), "maxCallLevel": l.opts.MaxCallLevel,
 		"bulkhead": map[string]any{"concurrency": l.opts.Concurrency, "maxQueueSize": l.opts.Queue},
 	}
 }

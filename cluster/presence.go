@@ -1,37 +1,57 @@
 package cluster
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
 // How often the node says that it is alive, Node's default, give or take a twentieth so that the
-// nodes of a cluster do not all speak at once; and how often it looks for silent ones.
+// nodes of a cluster do not all speak at once; and how often it looks for silent ones, unless they may be silent for
+// a shorter time than six of these.
 const (
 	heartbeatInterval = 10 * time.Second
 	heartbeatJitter   = 20 // the interval through this
 	expireInterval    = 5 * time.Second
 )
 
-// controlLoop handles the packets about nodes in the order of their arrival.
+// expireEvery is how often the node looks for silent ones.
+func (l *Link) expireEvery() time.Duration {
+	if silence := l.registry.silence; silence > 0 {
+		return max(min(expireInterval, silence/6), time.Millisecond)
+	}
+	return expireInterval
+}
+
+// controlLoop handles the packets about nodes in the order of their arrival, and drops nodes that are silent.
 func (l *Link) controlLoop() {
+	check := time.NewTicker(l.expireEvery())
+	defer check.Stop()
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
 		case msg := <-l.control:
 			l.onControl(msg)
+		case <-check.C:
+			l.lookForSilent(time.Now())
 		}
 	}
+}
+
+// lookForSilent drops silent nodes, but none whose heartbeat waits to be read.
+func (l *Link) lookForSilent(now time.Time) {
+	for range len(l.control) {
+		l.onControl(<-l.control)
+	}
+	l.expire(now)
 }
 
 func (l *Link) onControl(msg *nats.Msg) {
@@ -86,17 +106,7 @@ func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
 	if err == nil {
 		return true
 	}
-	entry := l.log.WithError(err).WithField("subject", msg.Subject)
-	if !errors.Is(err, wire.ErrVersion) {
-		entry.Debug("packet dropped")
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if sender := packet.From(); !l.strangers[sender] && len(l.strangers) < maxNodes {
-		l.strangers[sender] = true
-		entry.Warn("packets of a node with another protocol version are dropped")
-	}
+	l.unusable(msg, packet.From(), err)
 	return false
 }
 
@@ -105,12 +115,13 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 		news := l.registry.info(p, time.Now())
 		node := map[string]any{"id": p.Sender}
 		if news.replaced { // nobody will answer what the instance before it was asked
+			l.catchUp()
 			l.pending.reject(p.Sender)
 			l.streams.forget(p.Sender)
 		}
 		switch {
 		case news.joined:
-			l.log.WithField("peer", p.Sender).Infof("node joined: %s %s", p.Client.Type, p.Client.Version)
+			l.logPeer(p.Sender, "node joined: %s %s", p.Client.Type, p.Client.Version)
 			l.internal("$node.connected", map[string]any{"node": node, "reconnected": news.reconnected})
 		case news.changed:
 			l.internal("$node.updated", map[string]any{"node": node})
@@ -121,6 +132,9 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 		return
 	}
 	if p.InstanceID != "" && p.InstanceID != l.instanceID {
+		l.mu.Lock()
+		l.contested = true
+		l.mu.Unlock()
 		select {
 		case l.fatal <- fmt.Errorf("another node of the cluster has the id %q too; give this one another (node.id)", l.opts.NodeID):
 		default:
@@ -128,13 +142,23 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 	}
 }
 
+// logPeer logs the coming and going of a node. Visitors, who come and go with each command, are of interest to few.
+func (l *Link) logPeer(nodeID, format string, args ...any) {
+	level := logrus.InfoLevel
+	if l.registry.isVisitor(nodeID) {
+		level = logrus.DebugLevel
+	}
+	l.log.WithField("peer", nodeID).Logf(level, format, args...)
+}
+
 func (l *Link) gone(nodeID string, unexpected bool) {
 	why := "it left"
 	if unexpected {
-		why = "no heartbeat for " + heartbeatTimeout.String()
+		why = "no heartbeat for " + l.registry.silence.String()
 	}
-	l.log.WithField("peer", nodeID).Infof("node is gone: %s", why)
+	l.logPeer(nodeID, "node is gone: %s", why)
 	l.knows(nodeID)
+	l.catchUp()
 	l.pending.reject(nodeID)
 	l.streams.forget(nodeID)
 	l.internal("$node.disconnected", map[string]any{"node": map[string]any{"id": nodeID}, "unexpected": unexpected})
@@ -149,20 +173,15 @@ func (l *Link) ask(nodeID string) {
 
 func (l *Link) pong(p *wire.PingPacket) {
 	pong := &wire.PingPacket{Header: l.header(), Time: p.Time, ID: p.ID, Arrived: time.Now().UnixMilli()}
-	if len(pong.Time) == 0 {
-		pong.Time = json.RawMessage("null")
-	}
 	if err := l.publish(wire.Pong, p.Sender, pong); err != nil {
 		l.log.WithError(err).Debug("cannot answer a ping")
 	}
 }
 
-// heartbeats beats until the link closes, and drops nodes that do not.
+// heartbeats beats until the link closes.
 func (l *Link) heartbeats() {
 	beat := time.NewTicker(l.beat)
 	defer beat.Stop()
-	check := time.NewTicker(expireInterval)
-	defer check.Stop()
 	for {
 		select {
 		case <-l.ctx.Done():
@@ -172,8 +191,6 @@ func (l *Link) heartbeats() {
 			if err := l.publish(wire.Heartbeat, "", &wire.HeartbeatPacket{Header: l.header(), CPU: l.lastCPU.Load()}); err != nil {
 				l.log.WithError(err).Debug("no heartbeat sent")
 			}
-		case <-check.C:
-			l.expire(time.Now())
 		}
 	}
 }

@@ -7,15 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// How long a node may be silent before its services are no longer called, and how long a silent
-// node is remembered. Both are Node's defaults.
+// How long a node may be silent before its services are no longer called, unless configured, and how long a node
+// that is gone is remembered. Both are Node's defaults.
 const (
 	heartbeatTimeout = 30 * time.Second
 	offlineTimeout   = 10 * time.Minute
@@ -30,6 +32,8 @@ const (
 // registry knows the other nodes of the cluster and what they serve (wire note §3 and §6).
 // Safe for concurrent use.
 type registry struct {
+	silence time.Duration // after which a node is dropped; 0 means never
+
 	mu      sync.RWMutex
 	nodes   map[string]*remoteNode
 	actions map[string]*endpoints // by full action name
@@ -49,6 +53,7 @@ type remoteNode struct {
 	ipList     []string
 	client     wire.Client
 	metadata   json.RawMessage
+	visitor    bool
 	registered []registered
 }
 
@@ -95,8 +100,8 @@ type eventList struct {
 	next           int
 }
 
-func newRegistry() *registry {
-	return &registry{nodes: map[string]*remoteNode{}, actions: map[string]*endpoints{}, changed: make(chan struct{})}
+func newRegistry(silence time.Duration) *registry {
+	return &registry{silence: silence, nodes: map[string]*remoteNode{}, actions: map[string]*endpoints{}, changed: make(chan struct{})}
 }
 
 // news is closed when services may have been added, here or by the next INFO.
@@ -118,6 +123,26 @@ func (r *registry) available(nodeID string) bool {
 	defer r.mu.RUnlock()
 	n, ok := r.nodes[nodeID]
 	return ok && n.available
+}
+
+// isVisitor says whether a node has announced that it stays for a moment only.
+func (r *registry) isVisitor(nodeID string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n, ok := r.nodes[nodeID]
+	return ok && n.visitor
+}
+
+// Visitor is the member of a node's metadata that says that it stays for a moment only, as a command does that calls an
+// action. The other nodes of Switchboard log its coming and going at debug level.
+const Visitor = "visitor"
+
+func isVisitor(metadata json.RawMessage) bool {
+	var m struct {
+		Visitor bool `json:"visitor"`
+	}
+	_ = rawjson.UnmarshalParts(metadata, &m) // what does not fit says nothing
+	return m.Visitor
 }
 
 // present is the set of the nodes that are available.
@@ -172,6 +197,7 @@ func (r *registry) info(p *wire.InfoPacket, now time.Time) (news infoNews) {
 	}
 	n.instanceID, n.seq = p.InstanceID, seq
 	n.hostname, n.ipList, n.client, n.metadata = p.Hostname, p.IPList, p.Client, slices.Clone(p.Metadata)
+	n.visitor = isVisitor(n.metadata)
 	if p.Services != nil {
 		r.unregister(n)
 		r.register(n, p.Services)
@@ -187,6 +213,7 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 		if s.FullName == "" {
 			s.FullName = fullName(s.Name, s.Version)
 		}
+		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName) // or they would keep the whole packet
 		info, err := wire.Encode(s)
 		if err != nil { // nothing in it fails to encode
 			continue
@@ -199,7 +226,7 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 			e, ok := r.actions[name]
 			if !ok {
 				e = &endpoints{}
-				_ = json.Unmarshal(definition, &e.policy) // what does not fit asks for nothing
+				_ = rawjson.UnmarshalParts(definition, &e.policy) // what does not fit asks for nothing
 				r.actions[name] = e
 			}
 			if !slices.Contains(e.nodes, n.id) {
@@ -217,8 +244,8 @@ func groupOf(definition json.RawMessage, service string) string {
 	var d struct {
 		Group string `json:"group"`
 	}
-	_ = json.Unmarshal(definition, &d)
-	return cmp.Or(d.Group, service)
+	_ = rawjson.UnmarshalParts(definition, &d)
+	return cmp.Or(strings.Clone(d.Group), service)
 }
 
 func (r *registry) listen(nodeID, pattern, group string) {
@@ -331,7 +358,6 @@ func (r *registry) disconnect(nodeID string, now time.Time) bool {
 
 func (r *registry) drop(n *remoteNode, now time.Time) {
 	n.available, n.offline = false, now
-	n.seq++ // as Node does: the next INFO counts as news in any case
 	r.unregister(n)
 }
 
@@ -342,12 +368,11 @@ func (r *registry) expire(now time.Time) []string {
 	defer r.mu.Unlock()
 	var dropped []string
 	for id, n := range r.nodes {
-		silent := now.Sub(n.lastSeen)
 		switch {
-		case n.available && silent > heartbeatTimeout:
+		case n.available && r.silence > 0 && now.Sub(n.lastSeen) > r.silence:
 			r.drop(n, now)
 			dropped = append(dropped, id)
-		case !n.available && silent > offlineTimeout:
+		case !n.available && now.Sub(n.offline) > offlineTimeout:
 			delete(r.nodes, id)
 		}
 	}
@@ -375,6 +400,16 @@ func (r *registry) pick(name, nodeID, tried string) (string, error) {
 	default:
 		return "", action.ServiceNotFound(name, nodeID)
 	}
+}
+
+// nodesOf lists the nodes that serve an action.
+func (r *registry) nodesOf(name string) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e, ok := r.actions[name]; ok {
+		return slices.Clone(e.nodes)
+	}
+	return nil
 }
 
 // policy is what the action's definition asks of callers.
@@ -416,7 +451,7 @@ func callable(definition json.RawMessage) bool {
 		Visibility string `json:"visibility"`
 		Protected  bool   `json:"protected"`
 	}
-	if json.Unmarshal(definition, &d) != nil {
+	if rawjson.UnmarshalParts(definition, &d) != nil {
 		return false
 	}
 	return !d.Protected && (d.Visibility == "" || d.Visibility == "published" || d.Visibility == "public")

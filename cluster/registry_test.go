@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
@@ -29,7 +31,7 @@ func serving(name, actionName, definition string) wire.ServiceInfo {
 
 // after is a registry that has taken these INFOs in.
 func after(infos ...*wire.InfoPacket) *registry {
-	r := newRegistry()
+	r := newRegistry(heartbeatTimeout)
 	for _, p := range infos {
 		r.info(p, start)
 	}
@@ -79,7 +81,7 @@ func TestANodeThatWasAwayIsTakenWithAnySeq(t *testing.T) {
 }
 
 func TestAnInfoSaysWhetherTheNodeJoined(t *testing.T) {
-	r := newRegistry()
+	r := newRegistry(heartbeatTimeout)
 	require.True(t, joins(r, infoFrom("n", 2)))
 	require.False(t, joins(r, infoFrom("n", 3)))
 }
@@ -191,7 +193,7 @@ func TestANodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
 }
 
 func TestAnUnknownNodeMustBeAsked(t *testing.T) {
-	require.False(t, newRegistry().heartbeat("n", nil, start))
+	require.False(t, newRegistry(heartbeatTimeout).heartbeat("n", nil, start))
 }
 
 func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
@@ -234,7 +236,7 @@ func TestANodeIsForgottenAfterTenMinutes(t *testing.T) {
 }
 
 func TestNewsOfAnInfoReachThoseWhoWait(t *testing.T) {
-	r := newRegistry()
+	r := newRegistry(heartbeatTimeout)
 	news := r.news()
 	r.info(infoFrom("n", 2), start)
 	receive(t, news)
@@ -250,7 +252,7 @@ func TestOneNodeCannotFillTheRegistry(t *testing.T) {
 }
 
 func TestStrangersCannotFillTheRegistry(t *testing.T) {
-	r := newRegistry()
+	r := newRegistry(heartbeatTimeout)
 	for i := range maxNodes + 1 {
 		r.info(infoFrom(fmt.Sprint(i), 2), start)
 	}
@@ -259,4 +261,85 @@ func TestStrangersCannotFillTheRegistry(t *testing.T) {
 
 func joins(r *registry, p *wire.InfoPacket) bool {
 	return r.info(p, start).joined
+}
+
+func TestHowLongANodeMayBeSilent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		interval, timeout time.Duration
+		silence, every    time.Duration // 0 is for ever
+	}{
+		"as Node has it by default": {0, 0, 30 * time.Second, 5 * time.Second},
+		"slow heartbeats":           {time.Minute, 3 * time.Minute, 3 * time.Minute, 5 * time.Second},
+		"fast heartbeats":           {2 * time.Second, 6 * time.Second, 6 * time.Second, time.Second},
+		"no timeout":                {0, -1, 0, 5 * time.Second},
+		"no heartbeats":             {-1, 0, 0, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := New(nil, Options{HeartbeatInterval: tc.interval, HeartbeatTimeout: tc.timeout, Log: logrus.NewEntry(logrus.New())})
+			require.Equal(t, tc.every, l.expireEvery())
+			l.registry.info(infoFrom("n", 2, "svc"), start)
+			if tc.silence == 0 {
+				require.Empty(t, l.registry.expire(start.Add(24*time.Hour)))
+				return
+			}
+			require.Empty(t, l.registry.expire(start.Add(tc.silence)))
+			require.Equal(t, []string{"n"}, l.registry.expire(start.Add(tc.silence+1)))
+		})
+	}
+}
+
+func TestTheTimeBetweenHeartbeats(t *testing.T) {
+	for name, tc := range map[string]struct{ interval, want time.Duration }{
+		"default": {0, 10 * time.Second}, "slow": {time.Minute, time.Minute}, "fast": {2 * time.Second, 2 * time.Second}, "none": {-1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := New(nil, Options{HeartbeatInterval: tc.interval, Log: logrus.NewEntry(logrus.New())})
+			require.InDelta(t, tc.want, l.beat, float64(tc.want)/20)
+		})
+	}
+}
+
+func TestANodeWhoseHeartbeatWaitsToBeReadIsNotSilent(t *testing.T) {
+	l := New(nil, Options{Log: logrus.NewEntry(logrus.New())})
+	l.registry.info(infoFrom("n", 2, "svc"), time.Now().Add(-time.Hour))
+	l.control <- &nats.Msg{Subject: "MOL.HEARTBEAT", Data: []byte(`{"ver":"4","sender":"n","cpu":1}`)}
+	l.lookForSilent(time.Now())
+	require.True(t, l.registry.available("n"))
+}
+
+func TestANodeThatWasSilentForLongIsRemembered(t *testing.T) {
+	r := newRegistry(time.Hour)
+	r.info(infoFrom("n", 2), start)
+	gone := start.Add(time.Hour + 1)
+	require.Equal(t, []string{"n"}, r.expire(gone))
+	r.expire(gone.Add(10 * time.Minute))
+	require.Len(t, r.nodes, 1)
+	r.expire(gone.Add(10*time.Minute + 1))
+	require.Empty(t, r.nodes)
+}
+
+func TestANodeThatWasTriedComesLast(t *testing.T) {
+	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"))
+	for range 4 {
+		for _, tried := range []string{"a", "b", "a", "a"} {
+			node, err := r.pick("svc.do", "", tried)
+			require.NoError(t, err)
+			require.NotEqual(t, tried, node)
+		}
+	}
+	r.disconnect("b", start)
+	node, err := r.pick("svc.do", "", "a")
+	require.NoError(t, err)
+	require.Equal(t, "a", node, "there is no other")
+}
+
+func TestVisitorsSaySo(t *testing.T) {
+	for metadata, want := range map[string]bool{
+		`{"visitor":true}`: true, `{"visitor":false}`: false, `{"Visitor":true}`: false, `{"visitor":"yes"}`: false, `{}`: false, `[]`: false, `null`: false, ``: false,
+	} {
+		p := infoFrom("n", 2)
+		p.Metadata = json.RawMessage(metadata)
+		require.Equal(t, want, after(p).isVisitor("n"), metadata)
+	}
+	require.False(t, after().isVisitor("n"))
 }

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 
@@ -20,7 +21,7 @@ import (
 // onRequest takes a REQ in. It never blocks: what takes time runs in the pool.
 func (l *Link) onRequest(msg *nats.Msg) {
 	var p wire.RequestPacket
-	if !l.decode(msg, &p) || p.ID == "" {
+	if !l.decode(msg, &p) {
 		return
 	}
 	if l.streams.concerns(&p) {
@@ -51,15 +52,16 @@ func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.
 	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
 	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
 	limit, open := int64(l.opts.Concurrency+l.opts.Queue), l.unanswered.Add(1)
+	bytes := l.unansweredBytes.Add(sizeOf(p))
 	job := func() { l.serve(ctx, cancel, p, local, stream) }
 	submit := l.pool.submit
 	if local.pace.isBrief() {
 		submit = l.lane.submit
 	}
-	if open <= limit && submit(job) {
+	if open <= limit && (l.opts.RequestBytes == 0 || bytes <= l.opts.RequestBytes) && submit(job) {
 		return
 	}
-	l.over(cancel)
+	l.over(cancel, p)
 	if l.currentPhase() >= stopping {
 		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
@@ -68,10 +70,14 @@ func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.
 }
 
 // over ends what accept began.
-func (l *Link) over(cancel context.CancelFunc) {
+func (l *Link) over(cancel context.CancelFunc, p *wire.RequestPacket) {
 	cancel()
 	l.unanswered.Add(-1)
+	l.unansweredBytes.Add(-sizeOf(p))
 }
+
+// sizeOf is how many bytes a request holds until it is answered.
+func sizeOf(p *wire.RequestPacket) int64 { return int64(len(p.Params) + len(p.Meta)) }
 
 // limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
 // wants none, as in Node.
@@ -80,15 +86,15 @@ func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (cont
 		caller = local.timeout
 	}
 	if caller <= 0 {
-		return l.ctx, func() {}
+		return l.work, func() {}
 	}
-	return context.WithTimeout(l.ctx, caller)
+	return context.WithTimeout(l.work, caller)
 }
 
 // serve runs an action and answers, now or when the result is there.
 func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
 	if ctx.Err() != nil { // its time was over while it waited
-		l.over(cancel)
+		l.over(cancel, p)
 		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 		return
 	}
@@ -96,14 +102,14 @@ func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.Req
 	result, err := l.run(ctx, req, local)
 	later, ok := result.(*action.Later)
 	if !ok {
-		l.over(cancel)
+		l.over(cancel, p)
 		l.finish(p, req, result, err)
 		return
 	}
 	l.pool.hold()
 	later.Then(func(result any, err error) {
 		defer l.pool.release()
-		l.over(cancel)
+		l.over(cancel, p)
 		l.finish(p, req, result, err)
 	})
 }
@@ -124,7 +130,7 @@ func (l *Link) finish(p *wire.RequestPacket, req *action.Request, result any, er
 		l.answer(p, l.failure(p, req, meta, err))
 		return
 	}
-	l.answer(p, (&wire.Answer{Header: l.header(), ID: p.ID, Meta: meta, Data: data}).Encode())
+	l.answer(p, (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: meta, Data: data}).Encode())
 }
 
 func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *action.Stream) *action.Request {
@@ -134,8 +140,11 @@ func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *act
 		Headers: p.Headers, Stream: stream, Cluster: (*caller)(l),
 	}
 	req.SetFields(p.Fields)
+	if req.ID == "" { // the calls that the handler makes name it as their parent
+		req.ID = uuid.NewString()
+	}
 	if req.RequestID == "" {
-		req.RequestID = p.ID
+		req.RequestID = req.ID
 	}
 	return req
 }
@@ -184,7 +193,7 @@ func (l *Link) failed(req *action.Request, err error) *action.Error {
 // failure encodes the RES of a failed request.
 func (l *Link) failure(p *wire.RequestPacket, req *action.Request, meta []byte, err error) []byte {
 	e := l.failed(req, err)
-	return (&wire.Answer{Header: l.header(), ID: p.ID, Meta: meta, Error: l.errorObject(e)}).Encode()
+	return (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: meta, Error: l.errorObject(e)}).Encode()
 }
 
 func (l *Link) requestLog(req *action.Request) *logrus.Entry {
@@ -193,7 +202,7 @@ func (l *Link) requestLog(req *action.Request) *logrus.Entry {
 
 // fail answers a request that no handler saw.
 func (l *Link) fail(p *wire.RequestPacket, e *action.Error) {
-	l.answer(p, (&wire.Answer{Header: l.header(), ID: p.ID, Meta: p.Meta, Error: l.errorObject(e)}).Encode())
+	l.answer(p, (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: p.Meta, Error: l.errorObject(e)}).Encode())
 }
 
 // errorObject writes all fields: a Node caller hangs for ever on some errors that come without data,
@@ -231,7 +240,7 @@ func (l *Link) answer(p *wire.RequestPacket, packet []byte) {
 		l.log.WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID, "bytes": len(packet)}).Warn("an answer is larger than NATS takes")
 		tooLarge := action.Server(http.StatusInternalServerError, "MAX_PAYLOAD_EXCEEDED",
 			"the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)
-		packet = (&wire.Answer{Header: l.header(), ID: p.ID, Error: l.errorObject(tooLarge)}).Encode()
+		packet = (&wire.Answer{Header: l.header(), RawID: p.RawID, Error: l.errorObject(tooLarge)}).Encode()
 	}
 	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
 		l.log.WithError(err).WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID}).Warn("an answer could not be sent")

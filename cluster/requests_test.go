@@ -13,6 +13,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
 // errorOf is the error object of a RES that failed.
@@ -288,6 +289,24 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
+	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
+		t.Helper()
+		b := newBench(t)
+		b.start(b.prepare(func(o *cluster.Options) { o.RequestBytes = 1000 }), service("svc", wait))
+		p := b.peer("a")
+		running := p.request("svc.wait", strings.Repeat("x", 600), nil)
+		receive(t, g.entered)
+		require.Equal(t, "QUEUE_FULL", errorOf(t, p.call("svc.wait", strings.Repeat("x", 600), nil))["type"])
+		small := p.request("svc.wait", "x", nil)
+		receive(t, g.entered)
+		g.open()
+		require.Equal(t, "done", p.answer(running)["data"])
+		require.Equal(t, "done", p.answer(small)["data"])
+		require.Equal(t, "done", p.call("svc.wait", strings.Repeat("x", 600), nil)["data"], "what is answered holds nothing")
+	})
+}
+
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
@@ -306,6 +325,79 @@ func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 		require.Equal(t, "done", p.answer(running)["data"])
 		require.Equal(t, "done", p.answer(waiting)["data"])
 	})
+}
+
+// Requests that are over in no time wait elsewhere than others: together they are no more than the node may hold.
+func TestAllKindsOfRequestsCountAgainstTheLimit(t *testing.T) {
+	b := newBench(t)
+	g := newGate()
+	slow := handler("slow", func(context.Context, *action.Request) (any, error) {
+		for begun := time.Now(); time.Since(begun) < time.Millisecond; {
+		}
+		return "slow", nil
+	})
+	b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", slow, g.action("wait")))
+	p := b.peer("a")
+	require.Equal(t, "slow", p.call("svc.slow", nil, nil)["data"], "now it is known to be")
+	running := p.request("svc.wait", nil, nil)
+	receive(t, g.entered)
+	waiting := p.request("svc.wait", nil, nil)
+	require.Equal(t, "QUEUE_FULL", errorOf(t, p.call("svc.slow", nil, nil))["type"])
+	g.open()
+	for _, id := range []string{running, waiting} {
+		require.Equal(t, "done", p.answer(id)["data"])
+	}
+	require.Equal(t, "slow", p.call("svc.slow", nil, nil)["data"])
+}
+
+func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
+	ids := []string{`"1"`, `""`, `7`, `-1.50`, `9007199254740993`, `true`, `false`, `null`, `{"a":{"b":[1]}}`, `[1,"x"]`, `"\u00e9\ud800"`, ``}
+	for _, ver := range []string{"4", "5"} {
+		t.Run("protocol "+ver, func(t *testing.T) {
+			b := newBench(t)
+			n := b.prepare(func(o *cluster.Options) { o.Protocol = wire.Version(ver) })
+			b.start(n, service("svc", echo, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("no") }),
+				handler("context", func(_ context.Context, req *action.Request) (any, error) {
+					return []any{req.ID != "", req.RequestID != "", req.Level}, nil
+				})))
+			p := b.peer("a")
+			p.ver = ver
+			for _, id := range ids {
+				for _, name := range []string{"svc.echo", "svc.fail", "svc.context", "svc.none", ""} {
+					member := `"id":` + id + `,`
+					if id == "" {
+						member = ""
+					}
+					p.raw("REQ."+nodeID, []byte(`{`+member+`"ver":"`+ver+`","sender":"a","action":"`+name+`","requestID":5,"parentID":{},"caller":false,"level":"3"}`))
+					res := p.expect("RES", "a")
+					require.Equal(t, member != "", strings.HasPrefix(string(res.raw), `{`+member+`"meta"`) && member != "", "%s", res.raw)
+					if member == "" {
+						require.NotContains(t, res.fields, "id")
+					}
+					if name == "svc.context" {
+						require.Equal(t, []any{true, true, 3.0}, res.fields["data"])
+					}
+				}
+			}
+			for _, id := range ids {
+				if id != "" {
+					p.raw("PING."+nodeID, []byte(`{"ver":"`+ver+`","sender":"a","id":`+id+`,"time":`+id+`}`))
+					require.Contains(t, string(p.expect("PONG", "a").raw), `"time":`+id+`,"id":`+id+`,`)
+				}
+			}
+		})
+	}
+}
+
+func TestAnAnswerWithAnOddIDHarmsNobody(t *testing.T) {
+	n, p := withPeer(t)
+	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
+	req := p.expect("REQ", "a")
+	for _, id := range []any{nil, 7, true, fields{}, []any{req.fields["id"]}} {
+		p.send("RES."+nodeID, fields{"id": id, "success": true, "data": "wrong"})
+	}
+	p.respond(req, fields{"success": 1, "data": "right"})
+	require.JSONEq(t, `"right"`, string(receive(t, done).Data))
 }
 
 func TestAStreamIsRefusedOnce(t *testing.T) {

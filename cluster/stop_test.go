@@ -128,5 +128,17 @@ func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
 }
 
 func TestALinkThatNeverStartedCanBeLeft(t *testing.T) {
-	newBench(t).prepare().Leave()
+	b := newBench(t)
+	p := b.peer("a")
+	n := b.prepare()
+	n.Leave()
+	require.NoError(t, n.nc.FlushTimeout(patience)) // whatever it sent is at the server
+	require.NoError(t, p.nc.FlushTimeout(patience)) // and here
+	pending, _, err := p.all.Pending()
+	require.NoError(t, err)
+	require.Zero(t, pending, "who never joined says nothing")
+	require.Zero(t, n.nc.NumSubscriptions())
+	_, err = n.Call(context.Background(), "svc.echo", nil, action.CallOptions{})
+	require.Equal(t, "SERVICE_NOT_FOUND", typeOf(t, err))
+	n.Leave()
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 const (
@@ -48,7 +50,7 @@ func newStreams(nodeID string, limit int) *streams {
 	return &streams{nodeID: nodeID, limit: limit, open: map[string]*incoming{}}
 }
 
-func streamKey(p *wire.RequestPacket) string { return p.Sender + " " + p.ID }
+func streamKey(p *wire.RequestPacket) string { return p.Sender + " " + cmp.Or(p.ID, string(p.RawID)) }
 
 // concerns says whether a packet belongs to a stream.
 func (s *streams) concerns(p *wire.RequestPacket) bool {
@@ -125,12 +127,7 @@ func (s *streams) refuse(key string, in *incoming) {
 func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.RequestPacket) *action.Error) (done bool, _ *action.Error) {
 	if in.request == nil {
 		in.request = p
-		var flags struct {
-			Objects bool `json:"$streamObjectMode"`
-		}
-		_ = json.Unmarshal(p.Meta, &flags)    // protocol 4
-		_ = json.Unmarshal(p.Headers, &flags) // protocol 5
-		in.objects = flags.Objects
+		in.objects = flagsOf(p.Meta).Objects || flagsOf(p.Headers).Objects
 		return false, accepts(p)
 	}
 	if !p.Stream {
@@ -157,13 +154,21 @@ func (s *streams) tooLarge(p *wire.RequestPacket) *action.Error {
 
 // aborted says whether the end of a stream reports an error of its source.
 func aborted(p *wire.RequestPacket) bool {
-	var flags struct {
-		Error json.RawMessage `json:"$streamError"`
-	}
-	_ = json.Unmarshal(p.Meta, &flags)
-	_ = json.Unmarshal(p.Headers, &flags)
-	return len(flags.Error) > 0 && string(flags.Error) != "null"
+	return flagsOf(p.Meta).failed() || flagsOf(p.Headers).failed()
 }
+
+// streamFlags are what a stream's packets tell of it: in their meta with protocol 4, in their headers with 5.
+type streamFlags struct {
+	Objects bool            `json:"$streamObjectMode"`
+	Error   json.RawMessage `json:"$streamError"`
+}
+
+func flagsOf(raw json.RawMessage) (f streamFlags) {
+	_ = rawjson.UnmarshalParts(raw, &f) // what does not fit says nothing
+	return f
+}
+
+func (f streamFlags) failed() bool { return len(f.Error) > 0 && string(f.Error) != "null" }
 
 // chunk is the bytes of a byte stream's packet: a Buffer as JSON has it, or a string.
 func chunk(params json.RawMessage) []byte {
@@ -174,7 +179,7 @@ func chunk(params json.RawMessage) []byte {
 	var buffer struct {
 		Data []uint16 `json:"data"` // []uint8 would be read as base64
 	}
-	_ = json.Unmarshal(params, &buffer)
+	_ = rawjson.UnmarshalParts(params, &buffer)
 	bytes := make([]byte, len(buffer.Data))
 	for i, b := range buffer.Data {
 		bytes[i] = byte(b)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,33 @@ func TestPacketsThatComeTooEarlyAreNotKeptForEver(t *testing.T) {
 	}
 	require.Equal(t, 1, answers)
 	require.Empty(t, s.open["a 1"].early)
+}
+
+func TestTheBytesOfPacketsThatComeTooEarlyAreBounded(t *testing.T) {
+	s := newStreams("n", 100)
+	answers := 0
+	for seq := range 20 {
+		p := streamPart(seq+1, true) // the one with seq 0 never comes
+		p.Params = json.RawMessage(`"` + strings.Repeat("x", 98) + `"`)
+		if request, _, err := s.add(p, start, accepts); request != nil {
+			require.Equal(t, "STREAM_TOO_LARGE", err.Type)
+			require.Equal(t, 6, seq, "six bytes of JSON for each of the stream")
+			answers++
+		}
+	}
+	require.Equal(t, 1, answers)
+	require.Empty(t, s.open["a 1"].early)
+}
+
+func TestStreamsWithoutATextForAnIDAreToldApart(t *testing.T) {
+	s := newStreams("n", 100)
+	for _, id := range []string{`{"a":1}`, `{"a":2}`, `null`} {
+		p := streamPart(0, true)
+		p.ID, p.RawID = "", json.RawMessage(id)
+		_, _, err := s.add(p, start, accepts)
+		require.Nil(t, err)
+	}
+	require.Len(t, s.open, 3)
 }
 
 func TestTheStreamsOfANodeThatIsGoneAreForgotten(t *testing.T) {

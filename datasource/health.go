@@ -25,7 +25,12 @@ type Health struct {
 	Message   string `json:"message,omitempty"` // why it is unhealthy
 	Type      string `json:"type,omitempty"`    // of the error that says so, such as DATASOURCE_UNAVAILABLE
 	LatencyMs int64  `json:"latencyMs"`         // how long the check took
+	// Details are what the instance tells of itself, see [Detailer].
+	Details map[string]any `json:"details,omitempty"`
 }
+
+// Detailer is an instance that tells figures of itself for its [Health]. They hold no secrets. It must not block.
+type Detailer interface{ Details() map[string]any }
 
 // finding is the result of a check.
 type finding struct {
@@ -86,6 +91,9 @@ func (e *entry) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	e.last = e.finding(start, safely(ctx, checkOf(*instance)))
+	if d, ok := (*instance).(Detailer); ok {
+		e.last.Details = d.Details()
+	}
 	e.last.of, e.last.at = instance, time.Now()
 }
 

@@ -46,6 +46,17 @@ func TestHealthTellsWhatChecksSay(t *testing.T) {
 	}, report)
 }
 
+// counter tells a figure of itself.
+type counter struct{ n int }
+
+func (c counter) Details() map[string]any { return map[string]any{"count": c.n} }
+
+func TestHealthTellsFiguresOfADatasource(t *testing.T) {
+	t.Parallel()
+	_, set, _ := open(t, fixed("counter", counter{7}))
+	require.Equal(t, map[string]any{"count": 7}, set.Health(t.Context())[0].Details)
+}
+
 func TestWhatIsNotOpenIsUnhealthy(t *testing.T) {
 	t.Parallel()
 	set, _ := newSet(t, fixed("db", 1))

@@ -246,7 +246,7 @@ func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
 }
 
 func TestOtherErrorsAreNotCalledFull(t *testing.T) {
-	b := newBench(t, func(o *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
+	b := newBench(t, func(_ *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 10})
 	require.NotErrorIs(t, b.publish("m1", strings.Repeat("x", 100)), events.ErrStorageFull)
 	b.create(jetstream.StreamConfig{Name: "dev_other", Subjects: []string{"else"}})

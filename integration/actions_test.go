@@ -150,7 +150,7 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, test.want, toJSON(t, result))
 			require.Equal(t, map[string]string{"token": token}, b.platform.credentials)
-			require.Equal(t, map[string]string{"apiBase": "http://localhost"}, b.platform.settings)
+			require.Equal(t, map[string]string{"apiBase": "http://localhost", "addresses": "public"}, b.platform.settings, "the caller chose them")
 		})
 	}
 }

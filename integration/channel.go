@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // Channel is a tenant's account at a platform: the SDK's IntegrationConfig. (What @moleculer/channels
@@ -55,9 +56,13 @@ type Field struct {
 	Name     string
 	Required bool
 	Secret   bool           // masked wherever a channel is shown, removed from every text that leaves the node
+	Address  bool           // a URL that is called: what a tenant sets leads to public addresses only
 	Pattern  *regexp.Regexp // nil: anything
 	Help     string         // one sentence: what it is and where to find it
 }
+
+// Of returns the field's value in a channel, empty where it has none.
+func (f Field) Of(ch *Channel) string { return ch.part(f.In)[f.Name] }
 
 // FieldError is a fault in one value of a channel.
 type FieldError struct {
@@ -115,6 +120,8 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 			fault(key, "is required: %s", f.Help)
 		case f.Secret && IsMasked(value):
 			fault(key, "is masked, as channels are shown: give the value itself")
+		case strings.Contains(value, redact.Placeholder):
+			fault(key, "holds a masked password, as channels are shown: give the value itself")
 		case value != "" && f.Pattern != nil && !f.Pattern.MatchString(value):
 			fault(key, "does not look right: %s", f.Help)
 		}
@@ -164,10 +171,12 @@ func (c *Channel) Masked(fields []Field) *Channel {
 	for k, v := range c.Credentials {
 		m.Credentials[k] = mask(v)
 	}
-	maps.Copy(m.Settings, c.Settings)
+	for k, v := range c.Settings {
+		m.Settings[k] = redact.URL(v)
+	}
 	for _, f := range fields {
 		if v, ok := c.part(f.In)[f.Name]; ok && !f.Secret {
-			m.part(f.In)[f.Name] = v
+			m.part(f.In)[f.Name] = redact.URL(v)
 		} else if ok {
 			m.part(f.In)[f.Name] = mask(v)
 		}

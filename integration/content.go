@@ -112,6 +112,24 @@ type Contact struct {
 	Org    string         `json:"org,omitempty"`
 	VCard  string         `json:"vcard,omitempty"`
 	UserID ID             `json:"userId,omitempty"` // at the platform
+
+	// Inbound only, of platforms that tell them apart.
+	Department string           `json:"department,omitempty"`
+	Title      string           `json:"title,omitempty"` // in the organization
+	Addresses  []ContactAddress `json:"addresses,omitempty"`
+	URLs       []string         `json:"urls,omitempty"`
+	Birthday   string           `json:"birthday,omitempty"` // such as 1999-01-23
+}
+
+// ContactAddress is one of a contact's postal addresses.
+type ContactAddress struct {
+	Street      string `json:"street,omitempty"`
+	City        string `json:"city,omitempty"`
+	State       string `json:"state,omitempty"`
+	Zip         string `json:"zip,omitempty"`
+	Country     string `json:"country,omitempty"`
+	CountryCode string `json:"countryCode,omitempty"` // such as "US"
+	Type        string `json:"type,omitempty"`        // such as "HOME"
 }
 
 // ContactName is a contact's name, whole and in parts.
@@ -119,6 +137,9 @@ type ContactName struct {
 	Formatted string `json:"formatted"`
 	First     string `json:"first,omitempty"`
 	Last      string `json:"last,omitempty"`
+	Middle    string `json:"middle,omitempty"` // this and the next two inbound only
+	Prefix    string `json:"prefix,omitempty"`
+	Suffix    string `json:"suffix,omitempty"`
 }
 
 // ContactPhone is one of a contact's numbers.

@@ -67,7 +67,7 @@ const whole = `{
 		"attachments":[{"url":"a"},{"url":"b","caption":"second"}],
 		"sticker":{"id":"s1","packageId":"p1","emoji":"😀","animated":true},
 		"location":{"latitude":52.5,"longitude":-13.25,"name":"n","address":"a","url":"u","live":true},
-		"contacts":[{"name":{"formatted":"Ada L.","first":"Ada","last":"L."},"phones":[{"phone":"+1","type":"CELL","waId":"1"}],"emails":["a@example.com"],"org":"o","vcard":"v","userId":"u4"}],
+		"contacts":[{"name":{"formatted":"Ada L.","first":"Ada","last":"L.","middle":"M.","prefix":"Dr","suffix":"Jr"},"phones":[{"phone":"+1","type":"CELL","waId":"1"}],"emails":["a@example.com"],"org":"o","vcard":"v","userId":"u4","department":"d","title":"t","addresses":[{"street":"s","city":"c","state":"st","zip":"z","country":"co","countryCode":"GB","type":"HOME"}],"urls":["https://example.com"],"birthday":"1815-12-10"}],
 		"reaction":{"messageId":"m0","emoji":"👍","action":"add"},
 		"interactive":{"kind":"list","header":"h","body":"b","footer":"f","buttonLabel":"l",
 			"buttons":[{"id":"b1","title":"Yes","type":"url","url":"https://example.com","style":"primary"}],

@@ -24,6 +24,8 @@ func (s *platformService) furtherActions() map[string]action.Spec {
 		add(ActionEditMessage, "Replaces the content of a message that the channel sent.",
 			append(message[:1:1], action.Params{{Name: "message", Type: action.Object}}...),
 			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+				ctx, done := s.holding(ctx)
+				defer done()
 				return p.EditMessage(ctx, c.target, &c.message, c.channel)
 			})
 	}

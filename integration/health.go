@@ -125,7 +125,7 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s cannot check credentials", s.def.Name)
 	}
-	valid, err := accepts(ctx, validator, credentials, settings)
+	valid, err := accepts(ctx, validator, credentials, WithChosenAddresses(settings))
 	if err != nil {
 		return nil, withoutGiven(asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
 	}

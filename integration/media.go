@@ -1,13 +1,17 @@
 package integration
 
 import (
+	"bytes"
 	"context"
-	"fmt"
-	"io"
+	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // maxMedia bounds, in bytes, what i_getMedia reads into memory: the answer travels as one packet.
@@ -22,8 +26,8 @@ type mediaResult struct {
 	Data     []byte `json:"data"`
 }
 
-// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's
-// max_payload) is refused on its way out with a typed error.
+// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's max_payload) is refused
+// before it is read, where its size is known, else while it is.
 func (s *platformService) getMedia(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
 	if err != nil {
@@ -37,22 +41,69 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
 	}
-	id := rawjson.Text(fields.Get("mediaId"))
+	id, limit := rawjson.Text(fields.Get("mediaId")), s.mediaRoom(req, len(rawjson.Text(fields.Get("mediaId"))))
+	ctx, done := s.holding(context.WithValue(ctx, mediaLimitKey{}, limit))
+	defer done()
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
 		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")
 	}
 	defer file.Body.Close()
-	tooLarge := &Error{Kind: ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: fmt.Sprintf("the attachment is larger than %d bytes", maxMedia)}
-	if file.Size > maxMedia {
-		return nil, tooLarge
-	}
-	data, err := io.ReadAll(io.LimitReader(file.Body, maxMedia+1))
+	data, err := ReadMedia(ctx, "attachment", file, limit)
 	if err != nil {
-		return nil, &Error{Kind: ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "the attachment could not be read to its end", Err: err}
-	}
-	if len(data) > maxMedia {
-		return nil, tooLarge
+		return nil, err
 	}
 	return mediaResult{ID: id, MimeType: file.MimeType, Filename: file.Filename, Size: len(data), Data: data}, nil
+}
+
+type mediaLimitKey struct{}
+
+// MediaLimit is how many bytes of an attachment its caller takes: a platform that knows the size before it fetches one
+// need not fetch a larger one. It is otherwise if nobody said.
+func MediaLimit(ctx context.Context, otherwise int64) int64 {
+	if limit, ok := ctx.Value(mediaLimitKey{}).(int64); ok {
+		return min(limit, otherwise)
+	}
+	return otherwise
+}
+
+// mediaRoom is how many bytes of an attachment fit into the answer of i_getMedia, whose id has so many bytes.
+func (s *platformService) mediaRoom(req *action.Request, id int) int64 {
+	if s.runtime.PacketLimit == nil {
+		return maxMedia
+	}
+	packet := s.runtime.PacketLimit(req)
+	if packet <= 0 {
+		return maxMedia
+	}
+	const envelope = 4 << 10 // names, the file's too, and what the packet says beside the data
+	meta, _ := req.Meta.MarshalJSON()
+	room := packet - envelope - int64(len(meta)) - 2*int64(id)
+	return min(maxMedia, max(0, room)/4*3) // of base64
+}
+
+// maskLinks takes logins out of the links of attachments: events are for everybody.
+func maskLinks(c *Content) {
+	if c.Media != nil && strings.Contains(c.Media.URL, "@") {
+		masked := *c.Media // which may be one of the attachments, too
+		masked.URL = redact.URL(masked.URL)
+		c.Media = &masked
+	}
+	if slices.ContainsFunc(c.Attachments, func(m Media) bool { return strings.Contains(m.URL, "@") }) {
+		c.Attachments = slices.Clone(c.Attachments) // which are the platform's own
+		for i := range c.Attachments {
+			c.Attachments[i].URL = redact.URL(c.Attachments[i].URL)
+		}
+	}
+}
+
+// jsonLink is a member of a JSON object that holds a link, with a login maybe.
+var jsonLink = regexp.MustCompile(`"url"\s*:\s*"[^"@]*@[^"]*"`)
+
+// withoutLogins is a message as it came, less the logins in the links of its attachments.
+func withoutLogins(message json.RawMessage) json.RawMessage {
+	if bytes.IndexByte(message, '@') < 0 {
+		return message
+	}
+	return jsonLink.ReplaceAllFunc(message, func(link []byte) []byte { return []byte(redact.URLs(string(link))) })
 }

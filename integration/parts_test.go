@@ -32,6 +32,14 @@ func limited(t *testing.T, fails int, err error) (*bench, *[]integration.Message
 	return b, &sent
 }
 
+// formatted has the platform take HTML, and markdown twice as long.
+func formatted(b *bench) {
+	b.def.Text.Formats = map[string]integration.TextFormat{
+		"html":     {Unit: textlimit.Characters, Markup: textlimit.HTML},
+		"markdown": {Text: 20, Unit: textlimit.Characters, Markup: textlimit.Markdown},
+	}
+}
+
 func (b *bench) sendContent(content object) (any, error) {
 	b.t.Helper()
 	return b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": content}})
@@ -65,12 +73,16 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 			object{"type": "TEXT", "text": "0123456789a"},
 			[]string{"TEXT 0123456789", "TEXT a"},
 		},
-		"not where there is no limit":      {func(b *bench) { b.def.Text = integration.TextLimits{Caption: 6, Unit: textlimit.Characters} }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
-		"not where nobody can measure":     {func(b *bench) { b.def.Text.Unit = nil }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
-		"not one with markup":              {nil, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, []string{"TEXT <b>0123456789</b>"}},
-		"not one with marked parts":        {nil, object{"type": "TEXT", "text": "0123456789a", "entities": []object{{"type": "bold", "offset": 0, "length": 11}}}, []string{"TEXT 0123456789a"}},
-		"not one with buttons":             {nil, object{"type": "TEXT", "text": "0123456789a", "interactive": object{"buttons": []object{{"title": "Yes"}}}}, []string{"TEXT 0123456789a"}},
-		"not what is no text and no media": {nil, object{"type": "LOCATION", "text": "0123456789a"}, []string{"LOCATION 0123456789a"}},
+		"not where there is no limit":       {func(b *bench) { b.def.Text = integration.TextLimits{Caption: 6, Unit: textlimit.Characters} }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
+		"not where nobody can measure":      {func(b *bench) { b.def.Text.Unit = nil }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
+		"of a format that counts as it is":  {nil, object{"type": "TEXT", "text": "0123456789a", "format": "other"}, []string{"TEXT 0123456789", "TEXT a"}},
+		"of markup that counts for nothing": {formatted, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, []string{"TEXT <b>0123456789</b>"}},
+		"with markup":                       {formatted, object{"type": "TEXT", "text": "<b>one two three</b>", "format": "html"}, []string{"TEXT <b>one two</b>", "TEXT <b>three</b>"}},
+		"a caption with markup":             {formatted, object{"type": "IMAGE", "text": "<b>one two three</b>", "format": "html"}, []string{"IMAGE <b>one</b>", "TEXT <b>two three</b>"}},
+		"of a format with another limit":    {formatted, object{"type": "TEXT", "text": "0123456789abcdef", "format": "markdown"}, []string{"TEXT 0123456789abcdef"}},
+		"not one with marked parts":         {nil, object{"type": "TEXT", "text": "0123456789a", "entities": []object{{"type": "bold", "offset": 0, "length": 11}}}, []string{"TEXT 0123456789a"}},
+		"not one with buttons":              {nil, object{"type": "TEXT", "text": "0123456789a", "interactive": object{"buttons": []object{{"title": "Yes"}}}}, []string{"TEXT 0123456789a"}},
+		"not what is no text and no media":  {nil, object{"type": "LOCATION", "text": "0123456789a"}, []string{"LOCATION 0123456789a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, sent := limited(t, 0, nil)
@@ -82,6 +94,7 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 			var parts, ids []string
 			for i, m := range *sent {
 				parts = append(parts, string(m.Content.Type)+" "+m.Content.Text)
+				require.Equal(t, (*sent)[0].Content.Format, m.Content.Format)
 				ids = append(ids, string(rune('1'+i)))
 				require.Equal(t, integration.ID("42"), m.To.ID)
 			}
@@ -103,7 +116,7 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 
 func TestABlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
 	b, sent := limited(t, 0, nil)
-	b.def.Text = integration.TextLimits{Text: 80, Unit: textlimit.Characters, Fences: true}
+	b.def.Text = integration.TextLimits{Text: 80, Unit: textlimit.Characters, Markup: textlimit.Markdown}
 	_, err := b.sendContent(object{"type": "TEXT", "text": "```\n" + strings.Repeat("a line of code\n", 8) + "```"})
 	require.NoError(t, err)
 	require.Greater(t, len(*sent), 1)
@@ -151,10 +164,13 @@ func TestAChannelMayRefuseLongTexts(t *testing.T) {
 		"a text":                  {object{"type": "TEXT", "text": "0123456789a"}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
 		"a caption":               {object{"type": "IMAGE", "text": "0123456"}, "the text has a length of 7, of which Parrot takes 6; the channel's longText says not to split it"},
 		"one that is long enough": {object{"type": "TEXT", "text": "0123456789"}, ""},
-		"one that is not cut":     {object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, ""},
+		"one with markup":         {object{"type": "TEXT", "text": "<b>0123456789a</b>", "format": "html"}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
+		"markup that is no text":  {object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, ""},
+		"markup that is faulty":   {object{"type": "TEXT", "text": "<b>0123456789a", "format": "html"}, "the text is too long for one message, and cannot be split: the markup is faulty: <b> is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, sent := limited(t, 0, nil)
+			formatted(b)
 			b.store.channel.Settings = map[string]string{"longText": "refuse"}
 			result, err := b.sendContent(test.content)
 			require.NoError(t, err)

@@ -205,6 +205,9 @@ func (s *platformService) read(ctx context.Context, req *action.Request, ch *Cha
 	if err != nil {
 		return nil, nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
 	}
+	for i := range messages {
+		maskLinks(&messages[i].Content)
+	}
 	if len(messages) > maxMessages {
 		return nil, nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
 	}

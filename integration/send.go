@@ -188,6 +188,11 @@ func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel)
 		target := Target{ConversationID: cmp.Or(m.ConversationID, m.To.ID), ThreadID: m.ThreadID, MessageID: r.MessageID}
 		return nil, reactor.React(ctx, target, emoji, ch)
 	}
+	if m.Content.Media != nil || len(m.Content.Attachments) > 0 {
+		var done func()
+		ctx, done = s.holding(ctx)
+		defer done()
+	}
 	return s.def.Platform.Send(ctx, m, ch)
 }
 
@@ -312,7 +317,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		Error: e.Message, Message: m.lean, Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
+		Error: e.Message, Message: withoutLogins(m.lean), Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,
 	})
 	s.publishOutcome(ctx, req, ch, m.Message, failed, payload, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
@@ -77,6 +78,10 @@ type Runtime struct {
 	PlainEvents bool
 	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
 	AnyTenant bool
+	// PacketLimit is how many bytes the answer to a request may have, 0 for any number; nil is that for all.
+	PacketLimit func(*action.Request) int64
+	// MediaBytes counts the bytes of attachments under way; nil counts none.
+	MediaBytes *inflight.Bytes
 	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
 	ChannelCalls int
 	Log          *logrus.Entry
@@ -113,8 +118,9 @@ type Service struct {
 	schema      moleculer.ServiceSchema
 	handlers    map[string]action.Handler // by action name, with all that stands before them
 	datasources *datasource.Set
-	results     *cache.Cache // of actions with a cache rule
-	cache       *cache.Cache // of ctx.Cache
+	channels    func(ctx context.Context, req *action.Request, id string) error // of a platform: see CheckChannel
+	results     *cache.Cache                                                    // of actions with a cache rule
+	cache       *cache.Cache                                                    // of ctx.Cache
 
 	mu        sync.Mutex
 	undo      []func(ctx context.Context) error // of what is running, in the order of its start
@@ -264,6 +270,17 @@ func (s *Service) Schema() moleculer.ServiceSchema { return s.schema }
 
 // Health tells how the service's datasources are.
 func (s *Service) Health(ctx context.Context) []datasource.Health { return s.datasources.Health(ctx) }
+
+// CheckChannel says what is wrong with a channel, nil where it takes webhooks and sends, and for services that are no
+// platforms. It is cheap: channels are remembered. Errors are *action.Error.
+func (s *Service) CheckChannel(ctx context.Context, id string) error {
+	if s.channels == nil {
+		return nil
+	}
+	req := &action.Request{Service: s.fullName, Action: s.fullName + "." + ActionReceiveWebhook}
+	_, err := s.cleaned(req, nil, s.channels(ctx, req, id))
+	return err
+}
 
 // Call runs an action in this process, without a cluster, through all that stands before its handler.
 func (s *Service) Call(ctx context.Context, name string, req *action.Request) (any, error) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"maps"
 	"regexp"
 
 	"github.com/hiliosai/switchboard/internal/pace"
@@ -17,10 +18,13 @@ const (
 
 	settingSpool = "spool"
 
+	settingAddresses = "addresses"
+
 	dedupByHorizon  = "horizon"
 	spoolOn         = "on"
 	refuseLongText  = "refuse"
 	markOwnMessages = "mark"
+	publicAddresses = "public"
 )
 
 // CommonFields lists the settings that every platform's channels have beside its own.
@@ -43,6 +47,10 @@ func CommonFields() []Field {
 			Help: `whether messages that the stream does not take at the moment are kept on the node's disk ("on") or refused, for the platform to send them again ("off"); by default on for platforms that do not`,
 		},
 		{
+			In: InSettings, Name: settingAddresses, Pattern: regexp.MustCompile(`^(any|public)$`),
+			Help: `where the channel's own addresses, such as apiBase, may lead: "any", the default, or "public" and what egress.allow lists, which holds by itself where a user of a tenant set one through channels.create or channels.update`,
+		},
+		{
 			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,
 			Help: `how many calls of the platform the channel may make, such as "30/s" or "1000/h"; more wait for their turn. Without it only the platform's own limits hold`,
 		},
@@ -51,4 +59,27 @@ func CommonFields() []Field {
 			Help: `how many messages may go to one recipient, such as "20/m"; more wait for their turn`,
 		},
 	}
+}
+
+// ChoseAddresses says whether a tenant, or the caller, chose the addresses among a channel's settings: then they may
+// lead to public ones only.
+func ChoseAddresses(settings map[string]string) bool {
+	return settings[settingAddresses] == publicAddresses
+}
+
+// WithChosenAddresses returns the settings with that said.
+func WithChosenAddresses(settings map[string]string) map[string]string {
+	said := maps.Clone(settings)
+	if said == nil {
+		said = map[string]string{}
+	}
+	said[settingAddresses] = publicAddresses
+	return said
+}
+
+// WithoutChosenAddresses returns the settings with that no longer said.
+func WithoutChosenAddresses(settings map[string]string) map[string]string {
+	rest := maps.Clone(settings)
+	delete(rest, settingAddresses)
+	return rest
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -27,7 +28,7 @@ func Decode(version Version, data []byte, target Packet) error {
 	}
 	switch h := target.head(); {
 	case !isNodeID(h.Sender):
-		return fmt.Errorf("%w: no usable sender", ErrMalformed)
+		return fmt.Errorf("%w: %.100q", ErrSender, h.Sender)
 	case h.Ver != version:
 		return fmt.Errorf("%w: %q sends %q, this node speaks %q", ErrVersion, h.Sender, h.Ver, version)
 	}
@@ -45,14 +46,42 @@ func (h *Header) field(key, value []byte) {
 	}
 }
 
+// text is the value of a JSON string, and of a number or a boolean its JSON: nodes in other languages and
+// brokers with an id generator of their own write ids so. It is "" for anything else, and shares value's bytes.
+func text(value []byte) string {
+	switch value[0] {
+	case '"':
+		return rawjson.View(value)
+	case 'n', '{', '[':
+		return ""
+	default:
+		return rawjson.Share(value)
+	}
+}
+
+// truthy says whether JavaScript, which Node's brokers ask, takes a value for true.
+func truthy(value []byte) bool {
+	switch value[0] {
+	case 't', '{', '[':
+		return true
+	case '"':
+		return len(value) > len(`""`)
+	case 'f', 'n':
+		return false
+	default:
+		f, err := strconv.ParseFloat(string(value), 64)
+		return f != 0 || err != nil // one that is too large
+	}
+}
+
 // The following give nil for null and for a value that does not fit: "absent" must not read as zero,
 // which for a timeout means none.
 
 func textPtr(value []byte) *string {
-	if value[0] != '"' {
+	s := text(value)
+	if s == "" && value[0] != '"' {
 		return nil
 	}
-	s := rawjson.View(value)
 	return &s
 }
 
@@ -80,13 +109,17 @@ func intPtr(value []byte) *int {
 	return &n
 }
 
-// integer is the value of a whole JSON number, 0 for anything else.
+// integer is the value of a JSON number, or of a string that holds one, without its fraction. It is 0 for
+// anything else.
 func integer(value []byte) int64 {
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil {
-		return 0
+	digits := text(value)
+	if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+		return n
 	}
-	return n
+	if f, err := strconv.ParseFloat(digits, 64); err == nil && math.Abs(f) < 1<<53 {
+		return int64(f)
+	}
+	return 0
 }
 
 // raw keeps a value as it is, null as nothing.
@@ -97,10 +130,11 @@ func raw(value []byte) json.RawMessage {
 	return value
 }
 
-// lenient decodes a structured value. Of one that does not fit, the parts that do are kept.
+// lenient decodes a structured value. Of one that does not fit, the parts that do are kept. Names count as they
+// are written, as in Node. The result shares value's bytes.
 func lenient[T any](value []byte) T {
 	var v T
-	_ = json.Unmarshal(value, &v)
+	_ = rawjson.UnmarshalParts(value, &v)
 	return v
 }
 

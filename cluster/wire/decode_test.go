@@ -24,7 +24,7 @@ func TestARequestOfNodeIsRead(t *testing.T) {
 	tracing, parent, caller := true, "span", "v2.posts"
 	timeout := 1500.25
 	require.Equal(t, wire.RequestPacket{
-		Header: wire.Header{Ver: "4", Sender: "a"}, ID: "1", Action: "v2.posts.list",
+		Header: wire.Header{Ver: "4", Sender: "a"}, ID: "1", RawID: json.RawMessage(`"1"`), Action: "v2.posts.list",
 		Params: json.RawMessage(`{"limit":5}`), Meta: json.RawMessage(`{"user":{"id":3}}`),
 		Timeout: &timeout, Level: 2, Tracing: &tracing, ParentID: &parent, RequestID: "0", Caller: &caller,
 	}, request(t, `,"id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.25,"level":2,`+
@@ -41,28 +41,78 @@ func TestLargeParamsAreTakenApart(t *testing.T) {
 func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 	absent := request(t, "")
 	for name, fields := range map[string]string{
-		"null for everything":       `,"id":null,"action":null,"timeout":null,"level":null,"tracing":null,"parentID":null,"requestID":null,"caller":null,"stream":null,"seq":null`,
+		"null for everything":       `,"action":null,"timeout":null,"level":null,"tracing":null,"parentID":null,"requestID":null,"caller":null,"stream":null,"seq":null`,
 		"stream is an empty string": `,"stream":""`,
 		"stream is zero":            `,"stream":0`,
-		"id is a number":            `,"id":7`,
 		"action is a list":          `,"action":["a"]`,
 		"timeout is a string":       `,"timeout":"1500"`,
 		"timeout is too large":      `,"timeout":1e400`,
-		"level is a string":         `,"level":"1"`,
-		"level is a fraction":       `,"level":1.5`,
+		"level is a word":           `,"level":"deep"`,
+		"level is too large":        `,"level":1e400`,
+		"parentID is a list":        `,"parentID":[1]`,
+		"requestID is an object":    `,"requestID":{"a":1}`,
 		"tracing is a string":       `,"tracing":""`,
-		"parentID is a number":      `,"parentID":1`,
 		"caller is an object":       `,"caller":{}`,
 		"seq is a string":           `,"seq":"0"`,
-		"everything is mistyped":    `,"id":1,"action":1,"timeout":"","level":"","tracing":1,"parentID":1,"requestID":1,"caller":1,"stream":1,"seq":""`,
+		"everything is mistyped":    `,"action":1,"timeout":"","level":"","tracing":1,"parentID":{},"requestID":[],"caller":{},"stream":1,"seq":""`,
 		"fields of later versions":  `,"later":{"a":1},"paramsType":2`,
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, absent, request(t, fields)) })
 	}
 }
 
+func TestAnIDIsKeptAsItCame(t *testing.T) {
+	for id, text := range map[string]string{
+		`"1"`: "1", `""`: "", `"a\u00e9\n"`: "aé\n", `"\ud800"`: "\uFFFD", `7`: "7", `-1.50`: "-1.50", `1e400`: "1e400", `9007199254740993`: "9007199254740993",
+		`true`: "true", `false`: "false", `null`: "", `{"a": 1}`: "", `[1, 2]`: "",
+	} {
+		t.Run(id, func(t *testing.T) {
+			p := request(t, `,"id":`+id)
+			require.Equal(t, []string{text, id}, []string{p.ID, string(p.RawID)})
+		})
+	}
+	require.Nil(t, request(t, "").RawID)
+}
+
+func TestNumbersAndBooleansAreIDsToo(t *testing.T) {
+	p := request(t, `,"requestID":7,"parentID":-1,"caller":true,"level":"3"`)
+	require.Equal(t, []any{"7", "-1", "true", 3}, []any{p.RequestID, *p.ParentID, *p.Caller, p.Level})
+}
+
+func TestALevelIsANumber(t *testing.T) {
+	for level, want := range map[string]int{`2`: 2, `"2"`: 2, `2.0`: 2, `2e0`: 2, `2.5`: 2, `-1`: -1, `""`: 0, `"2x"`: 0, `1e99`: 0, `true`: 0} {
+		t.Run(level, func(t *testing.T) { require.Equal(t, want, request(t, `,"level":`+level).Level) })
+	}
+}
+
+func TestNamesCountAsTheyAreWritten(t *testing.T) {
+	require.Equal(t, &wire.ErrorObject{Code: "409"}, response(t, `"error":{"code":409,"Code":500,"Retryable":true,"MESSAGE":"m"}`).Error)
+	i := info(t, `,"Services":[],"services":[{"name":"a","NAME":"b","fullname":"c"}],"Client":{}`)
+	require.Equal(t, []wire.ServiceInfo{{Name: "a"}}, i.Services)
+	require.Equal(t, "nodejs", i.Client.Type)
+}
+
+func TestSuccessIsWhatJavaScriptTakesForTrue(t *testing.T) {
+	for success, want := range map[string]bool{
+		`true`: true, `1`: true, `"true"`: true, `{}`: true, `[]`: true, `1e400`: true, `false`: false, `0`: false, `-0.0`: false, `""`: false, `null`: false,
+	} {
+		t.Run(success, func(t *testing.T) { require.Equal(t, want, response(t, `"success":`+success).Success) })
+	}
+}
+
+func TestTheGroupsOfAnEvent(t *testing.T) {
+	for groups, want := range map[string][]string{`["a","b"]`: {"a", "b"}, `"a"`: nil, `[]`: {}, `null`: nil, `5`: nil, `{}`: nil, `["a",5]`: {"a", ""}} {
+		t.Run(groups, func(t *testing.T) {
+			var e wire.EventPacket
+			require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"a","id":7,"requestID":8,"event":"x","groups":`+groups+`}`), &e))
+			require.Equal(t, want, e.Groups)
+			require.Equal(t, []string{"7", "8"}, []string{e.ID, e.RequestID})
+		})
+	}
+}
+
 func TestAMistypedFieldDoesNotHideTheOthers(t *testing.T) {
-	p := request(t, `,"level":"1","id":"1","timeout":20,"caller":5,"action":"a.b"`)
+	p := request(t, `,"level":[],"id":"1","timeout":20,"caller":{},"action":"a.b"`)
 	require.Equal(t, []any{"1", "a.b", 20 * time.Millisecond}, []any{p.ID, p.Action, p.Limit()})
 }
 

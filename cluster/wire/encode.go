@@ -16,18 +16,25 @@ func Encode(p any) ([]byte, error) {
 	return bytes.TrimRight(buf.Bytes(), "\n"), nil
 }
 
-// Answer is a RES as it is written. Meta, Data and Error are JSON; an Error makes it a failure.
+// Answer is a RES as it is written. RawID, Meta, Data and Error are JSON; an Error makes it a failure. RawID is the
+// request's id as it came; without it, ID is written, and without both no id at all.
 type Answer struct {
 	Header
-	ID                string
-	Meta, Data, Error []byte
+	ID                       string
+	RawID, Meta, Data, Error []byte
 }
 
 // Encode appends the parts by hand: they are JSON already, and need no second look.
 func (a *Answer) Encode() []byte {
-	b := make([]byte, 0, len(a.Meta)+len(a.Data)+len(a.Error)+len(a.ID)+len(a.Sender)+112)
-	b = appendString(append(b, `{"id":`...), a.ID)
-	b = append(append(b, `,"meta":`...), orElse(a.Meta, "{}")...)
+	b := make([]byte, 0, len(a.Meta)+len(a.Data)+len(a.Error)+len(a.ID)+len(a.RawID)+len(a.Sender)+112)
+	b = append(b, '{')
+	switch {
+	case a.RawID != nil:
+		b = append(append(append(b, `"id":`...), a.RawID...), ',')
+	case a.ID != "":
+		b = append(appendString(append(b, `"id":`...), a.ID), ',')
+	}
+	b = append(append(b, `"meta":`...), orElse(a.Meta, "{}")...)
 	if a.Ver == V5 {
 		b = append(b, `,"headers":{}`...)
 	}

@@ -7,12 +7,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 func FuzzDecodeRequest(f *testing.F) {
 	fuzzDecode[wire.RequestPacket](f,
 		`{"id":"1","action":"a.b","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.5,"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false,"ver":"4","sender":"a"}`,
-		`{"id":"1","action":"a.b","timeout":"x","level":"1","tracing":5,"stream":"","seq":0,"ver":"4","sender":"a"}`)
+		`{"id":"1","action":"a.b","timeout":"x","level":"1","tracing":5,"stream":"","seq":0,"ver":"4","sender":"a"}`,
+		`{"id":7,"requestID":-1.5e3,"parentID":true,"caller":null,"level":2.5,"ver":"4","sender":"a"}`, `{"id":{"a":[1]},"ver":"4","sender":"a"}`)
+}
+
+// Whatever the id of a request is, the answer carries the same JSON.
+func FuzzAnswerInKind(f *testing.F) {
+	for _, id := range []string{`"1"`, `7`, `null`, `true`, `{"a":1}`, `[1,"\ud800"]`, `1e400`, `"\u00e9\n"`, "\"\xff\""} {
+		f.Add([]byte(id))
+	}
+	f.Fuzz(func(t *testing.T, id []byte) {
+		var p wire.RequestPacket
+		if wire.Decode(wire.V5, []byte(`{"ver":"5","sender":"a","id":`+string(id)+`}`), &p) != nil || p.RawID == nil {
+			return
+		}
+		var back json.RawMessage
+		answer := (&wire.Answer{Header: wire.Header{Ver: wire.V5, Sender: "b"}, RawID: p.RawID}).Encode()
+		require.NoError(t, rawjson.Members(answer, func(name, value []byte) {
+			if string(name) == "id" {
+				back = value
+			}
+		}))
+		require.Equal(t, string(p.RawID), string(back))
+	})
 }
 
 func FuzzDecodeResponse(f *testing.F) {

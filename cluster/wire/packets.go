@@ -2,7 +2,9 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -27,6 +29,8 @@ type RequestPacket struct {
 
 	// Fields are those of Params, where that is a large object: nil tells nothing.
 	Fields rawjson.Fields `json:"-"`
+	// RawID is the JSON of the id, which goes back with the answer, whatever it is. Nil where there is none.
+	RawID json.RawMessage `json:"-"`
 }
 
 func (r *RequestPacket) params() *rawjson.Fields { return &r.Fields }
@@ -34,7 +38,7 @@ func (r *RequestPacket) params() *rawjson.Fields { return &r.Fields }
 func (r *RequestPacket) field(key, value []byte) {
 	switch string(key) {
 	case "id":
-		r.ID = rawjson.View(value)
+		r.ID, r.RawID = text(value), value
 	case "action":
 		r.Action = rawjson.View(value)
 	case "params":
@@ -52,7 +56,7 @@ func (r *RequestPacket) field(key, value []byte) {
 	case "parentID":
 		r.ParentID = textPtr(value)
 	case "requestID":
-		r.RequestID = rawjson.View(value)
+		r.RequestID = text(value)
 	case "caller":
 		r.Caller = textPtr(value)
 	case "stream":
@@ -86,11 +90,11 @@ type ResponsePacket struct {
 func (r *ResponsePacket) field(key, value []byte) {
 	switch string(key) {
 	case "id":
-		r.ID = rawjson.Text(value)
+		r.ID = text(value)
 	case "meta":
 		r.Meta = raw(value)
 	case "success":
-		r.Success = value[0] == 't'
+		r.Success = truthy(value)
 	case "data":
 		r.Data = value
 	case "error":
@@ -157,7 +161,7 @@ type EventPacket struct {
 func (e *EventPacket) field(key, value []byte) {
 	switch string(key) {
 	case "id":
-		e.ID = rawjson.Text(value)
+		e.ID = text(value)
 	case "event":
 		e.Event = rawjson.Text(value)
 	case "data":
@@ -165,7 +169,7 @@ func (e *EventPacket) field(key, value []byte) {
 	case "groups":
 		e.Groups = lenient[[]string](value)
 	case "broadcast":
-		e.Broadcast = value[0] == 't'
+		e.Broadcast = truthy(value)
 	case "meta":
 		e.Meta = raw(value)
 	case "headers":
@@ -177,7 +181,7 @@ func (e *EventPacket) field(key, value []byte) {
 	case "parentID":
 		e.ParentID = textPtr(value)
 	case "requestID":
-		e.RequestID = rawjson.Text(value)
+		e.RequestID = text(value)
 	case "caller":
 		e.Caller = textPtr(value)
 	case "needAck":
@@ -204,13 +208,13 @@ func (i *InfoPacket) field(key, value []byte) {
 	case "services":
 		i.Services = lenient[[]ServiceInfo](value)
 	case "ipList":
-		i.IPList = lenient[[]string](value)
+		i.IPList = lenient[[]string](slices.Clone(value)) // which is kept
 	case "hostname":
 		i.Hostname = rawjson.Text(value)
 	case "client":
-		i.Client = lenient[Client](value)
+		i.Client = lenient[Client](slices.Clone(value)) // which is kept
 	case "instanceID":
-		i.InstanceID = rawjson.Text(value)
+		i.InstanceID = strings.Clone(text(value)) // which is kept
 	case "metadata":
 		i.Metadata = raw(value)
 	case "seq":
@@ -269,7 +273,7 @@ func (h *HeartbeatPacket) field(key, value []byte) {
 // they came.
 type PingPacket struct {
 	Header
-	Time    json.RawMessage `json:"time"`
+	Time    json.RawMessage `json:"time,omitempty"`
 	ID      json.RawMessage `json:"id,omitempty"`
 	Arrived int64           `json:"arrived,omitempty"`
 }

@@ -8,6 +8,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -61,6 +62,8 @@ func Subject(prefix string, cmd Command, nodeID string) string {
 var (
 	ErrMalformed = errors.New("not a Moleculer packet")
 	ErrVersion   = errors.New("protocol version differs")
+	// ErrSender is an ErrMalformed, too.
+	ErrSender = fmt.Errorf("%w: no usable sender", ErrMalformed)
 )
 
 // Header is in every packet.

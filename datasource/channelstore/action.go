@@ -8,48 +8,203 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// answerTimeout bounds the wait for the service that has the channels.
-const answerTimeout = 5 * time.Second
+const (
+	// answerTimeout bounds the wait for the service that has the channels. With firstTimeout before it, that is less than a
+	// Memo waits.
+	answerTimeout = 3 * time.Second
+	// firstTimeout is the same for a node beside which others serve the action: these are asked then.
+	firstTimeout = time.Second
+	// nodeRest is how long a node that did not answer is asked only where there is no other.
+	nodeRest = 10 * time.Second
+	// askRest is how long nobody is asked after none has answered, but by one lookup.
+	askRest = time.Second
+	// maxAsked bounds the lookups that are under way.
+	maxAsked = 64
+)
+
+var errNoAnswer = errors.New("it did not answer a moment ago")
+
+// Directory tells which nodes serve an action. A cluster that is one lets an [Action] choose among them.
+type Directory interface {
+	NodesOf(action string) []string
+}
 
 // Action asks an action of another service for channels, such as "channels.get" with {id}. The answer
 // is the SDK's IntegrationConfig or null. What is known of the call that needs a channel, its trace and
 // meta, goes along. The channels are that service's: they cannot be listed or changed here.
+//
+// Where several nodes serve the action, one that does not answer costs a short wait, and is left alone for a while.
 type Action struct {
 	cluster action.Cluster
 	name    string
+	slots   chan struct{} // of lookups that are under way
+
+	mu      sync.Mutex
+	turn    int                  // of nodes
+	resting map[string]time.Time // until when, by node
+	silent  time.Time            // until when nobody is asked, because no node answered
 }
 
 var _ Store = (*Action)(nil)
 
 // NewAction makes a store of an action.
-func NewAction(cluster action.Cluster, name string) *Action { return &Action{cluster, name} }
+func NewAction(cluster action.Cluster, name string) *Action {
+	return &Action{cluster: cluster, name: name, slots: make(chan struct{}, maxAsked), resting: map[string]time.Time{}}
+}
 
 // Channel implements [integration.ChannelStore].
 func (a *Action) Channel(ctx context.Context, id string) (*integration.Channel, error) {
 	if !possible(id) {
 		return nil, integration.ErrChannelNotFound
 	}
+	ch, err := a.lookUp(ctx, id)
+	if err == nil || errors.Is(err, integration.ErrChannelNotFound) {
+		return ch, err
+	}
+	return nil, unavailable("ask "+a.name+" for channel "+id, err)
+}
+
+func (a *Action) lookUp(ctx context.Context, id string) (*integration.Channel, error) {
+	select {
+	case a.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-a.slots }()
+	if a.isSilent() {
+		return nil, errNoAnswer
+	}
+	nodes := a.choose()
+	for i, node := range nodes {
+		timeout := answerTimeout
+		if i < len(nodes)-1 {
+			timeout = firstTimeout
+		}
+		ch, err := a.ask(ctx, node, id, timeout)
+		silence, last := isSilence(err), i == len(nodes)-1 || ctx.Err() != nil
+		if silence {
+			a.rest(node)
+		}
+		switch {
+		case last && silence:
+			a.noneAnswered()
+			return nil, err
+		case !silence:
+			a.answered()
+		}
+		if last || !silence && !isRetryable(err) {
+			return ch, err
+		}
+	}
+	return nil, errNoAnswer // there is always one to ask
+}
+
+// ask asks one node, or with "" the one whose turn it is.
+func (a *Action) ask(ctx context.Context, node, id string, timeout time.Duration) (*integration.Channel, error) {
 	params := struct {
 		ID string `json:"id"`
 	}{id}
-	result, err := a.cluster.Call(ctx, action.RequestFrom(ctx), a.name, params, action.CallOptions{Timeout: answerTimeout})
+	result, err := a.cluster.Call(ctx, action.RequestFrom(ctx), a.name, params, action.CallOptions{NodeID: node, Timeout: timeout})
 	if err == nil {
-		var ch *integration.Channel
-		if ch, err = decodeAnswer(result.Data, id); err == nil {
-			return ch, nil
-		}
+		return decodeAnswer(result.Data, id)
 	}
 	if isNotFound(err) {
 		return nil, integration.ErrChannelNotFound
 	}
-	return nil, unavailable("ask "+a.name+" for channel "+id, err)
+	return nil, err
+}
+
+// isSilence says whether there was no answer at all.
+func isSilence(err error) bool {
+	e, ok := errors.AsType[*action.Error](err)
+	return ok && e.Name == action.NameRequestTimeout
+}
+
+// isRetryable says whether another node may do better: this one is leaving, or cannot read its own store.
+func isRetryable(err error) bool {
+	e, ok := errors.AsType[*action.Error](err)
+	return ok && e.Retryable
+}
+
+// nodes are those that serve the action, [""] where that is not known.
+func (a *Action) nodes() []string {
+	if d, ok := a.cluster.(Directory); ok {
+		if nodes := d.NodesOf(a.name); len(nodes) > 0 {
+			return nodes
+		}
+	}
+	return []string{""}
+}
+
+// choose gives two nodes at most, in the order in which they are asked: those that rest come last.
+func (a *Action) choose() []string {
+	nodes := a.nodes()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn++
+	start, now := a.turn%len(nodes), time.Now()
+	nodes = append(slices.Clone(nodes[start:]), nodes[:start]...)
+	slices.SortStableFunc(nodes, func(x, y string) int {
+		return cmp.Compare(b2i(now.Before(a.resting[x])), b2i(now.Before(a.resting[y])))
+	})
+	return nodes[:min(2, len(nodes))]
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (a *Action) rest(node string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(a.resting, func(_ string, until time.Time) bool { return !now.Before(until) })
+	a.resting[node] = now.Add(nodeRest)
+}
+
+func (a *Action) wake(node string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.resting, node)
+}
+
+// isSilent says whether nobody is to be asked. When that is over, one lookup finds out for all.
+func (a *Action) isSilent() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if a.silent.IsZero() {
+		return false
+	}
+	if now.Before(a.silent) {
+		return true
+	}
+	a.silent = now.Add(2 * answerTimeout) // longer than that lookup takes, which then says how it is
+	return false
+}
+
+func (a *Action) answered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.silent = time.Time{}
+}
+
+func (a *Action) noneAnswered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.silent = time.Now().Add(askRest)
 }
 
 // isNotFound tells a missing channel from a missing service, which is a 404 too but may come.
@@ -64,13 +219,32 @@ func isNotFound(err error) bool {
 	return e.Code == http.StatusNotFound || e.Type == "CHANNEL_NOT_FOUND" || e.Name == "EntityNotFoundError"
 }
 
-// Check implements [Store]: the service must answer, be it that there is no such channel.
+// Check implements [Store]: a node must answer, be it that there is no such channel. Each is asked, and those that do
+// not answer are left alone for a while.
 func (a *Action) Check(ctx context.Context) error {
-	_, err := a.Channel(ctx, "switchboard-check")
-	if errors.Is(err, integration.ErrChannelNotFound) {
+	nodes := a.nodes()
+	faults := make([]error, len(nodes))
+	var asked sync.WaitGroup
+	for i, node := range nodes {
+		asked.Go(func() {
+			_, err := a.ask(ctx, node, "switchboard-check", answerTimeout)
+			switch {
+			case err == nil, errors.Is(err, integration.ErrChannelNotFound):
+				a.wake(node)
+				a.answered()
+			default:
+				faults[i] = err
+				if isSilence(err) {
+					a.rest(node)
+				}
+			}
+		})
+	}
+	asked.Wait()
+	if slices.Contains(faults, nil) {
 		return nil
 	}
-	return err
+	return unavailable("ask "+a.name+" whether it answers", errors.Join(faults...))
 }
 
 func (a *Action) readOnly() error {

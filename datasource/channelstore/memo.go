@@ -26,6 +26,7 @@ const (
 	memoSize    = 100_000          // channels; those asked for least make room
 	loadTimeout = 5 * time.Second  // bounds one reading
 	patience    = time.Second      // how long a reading is waited for where there is something older to hand out
+	maxReadings = 4096             // at once, of channels that nothing is known of
 	pause       = time.Second      // between readings of a known channel while the store cannot be read
 	outage      = 10 * time.Second // so long after a failed reading no known channel waits for another; longer than that takes
 	logPause    = time.Minute      // between two log lines about that, for a store that comes and goes
@@ -94,7 +95,11 @@ func (m *Memo) Channel(ctx context.Context, id string) (*integration.Channel, er
 		return nil, integration.ErrChannelNotFound // and takes no room
 	}
 	if !ok {
-		return m.wait(ctx, m.fly(ctx, id))
+		f := m.flyFirst(ctx, id)
+		if f == nil {
+			return nil, &UnavailableError{"read a channel", errManyReadings}
+		}
+		return m.wait(ctx, f)
 	}
 	age := time.Since(known.read)
 	if known.epoch == m.epoch.Load() {
@@ -159,6 +164,19 @@ func (m *Memo) fly(ctx context.Context, id string) *flight {
 	defer m.mu.Unlock()
 	return m.flyLocked(ctx, id)
 }
+
+// flyFirst is fly for a channel that nothing is known of, nil where many are being read: anybody can make ids up, and
+// neither the store nor the memory is theirs.
+func (m *Memo) flyFirst(ctx context.Context, id string) *flight {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.flights[id]; !ok && len(m.flights) >= maxReadings {
+		return nil
+	}
+	return m.flyLocked(ctx, id)
+}
+
+var errManyReadings = errors.New("many channels are being read for the first time")
 
 // flyAgain is fly for a channel that is known. It says whether the store seems to be away, and begins
 // nothing shortly after a reading of the channel failed.

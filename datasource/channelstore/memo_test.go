@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -155,6 +156,41 @@ func TestIDsThatCannotBeAreNotAskedFor(t *testing.T) {
 		}
 		require.Zero(b, b.took())
 	})
+}
+
+// stuck is a store that answers nobody until it is let go.
+type stuck struct {
+	asked chan string
+	leave chan struct{}
+}
+
+func (s *stuck) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	s.asked <- id
+	<-s.leave
+	return nil, integration.ErrChannelNotFound
+}
+
+func TestIDsThatSomebodyMakesUpAreNotAllAskedForAtOnce(t *testing.T) {
+	const most = 4096
+	store := &stuck{make(chan string, 2*most), make(chan struct{})}
+	log, _ := logtest.NewNullLogger()
+	memo, err := channelstore.NewMemo(store, logrus.NewEntry(log))
+	require.NoError(t, err)
+	defer memo.Close()
+	var asking sync.WaitGroup
+	for i := range most {
+		asking.Go(func() { _, _ = memo.Channel(t.Context(), "made-up-"+strconv.Itoa(i)) })
+	}
+	for range most {
+		<-store.asked
+	}
+	_, err = memo.Channel(t.Context(), "one more")
+	require.ErrorAs(t, err, new(*channelstore.UnavailableError))
+	close(store.leave)
+	asking.Wait()
+	_, err = memo.Channel(t.Context(), "one more")
+	require.ErrorIs(t, err, integration.ErrChannelNotFound)
+	require.Len(t, store.asked, 1)
 }
 
 func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {

@@ -115,7 +115,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	return nil
 }
 
-// reserve makes a journal as large as it may get. What is in it stays.
+// reserve makes a journal as large as it may get, with zeros, which SQLite takes for no journal. What is in it stays.
 func reserve(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- beside the spool
 	if err != nil {
@@ -126,9 +126,6 @@ func reserve(path string) error {
 		var n int
 		n, err = file.Write(zeros)
 		size += int64(n)
-	}
-	if err == nil {
-		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
 }

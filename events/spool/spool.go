@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
@@ -119,9 +122,9 @@ func (p *put) size() int64 {
 	return int64(len(p.Key) + len(p.Name) + len(p.MsgID) + len(p.header) + len(p.Payload))
 }
 
-// Open opens the file, makes it where it is missing, and hands on what an earlier process has left in it. The error is a
-// *filelock.InUseError while another process uses the file. Where there is no file and none can be made there is no error:
-// the spool says so in the log and in [Spool.Check], and tries again. The spool must be closed.
+// Open opens the file, makes it where it is missing, and hands on what an earlier process has left in it. Where no file can be
+// made, or another process uses it, there is no error: the spool says so in the log and in [Spool.Check], and tries
+// again. The spool must be closed.
 func Open(ctx context.Context, opts Options) (*Spool, error) {
 	s := &Spool{
 		opts: opts, wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), seed: maphash.MakeSeed(), waiting: map[uint64]int{},
@@ -129,10 +132,10 @@ func Open(ctx context.Context, opts Options) (*Spool, error) {
 	}
 	_, missing := os.Stat(opts.Path)
 	if _, err := s.file(ctx); err != nil {
-		if inUse := (*filelock.InUseError)(nil); missing == nil || errors.As(err, &inUse) {
+		if _, inUse := errors.AsType[*filelock.InUseError](err); missing == nil && !inUse {
 			return nil, errors.Join(fmt.Errorf("open the spool %s: %w", opts.Path, err), s.release())
 		}
-		opts.Log.WithError(err).WithField("path", opts.Path).Error("the spool cannot be made: events that JetStream does not take will be lost, or their webhooks refused")
+		opts.Log.WithError(err).WithField("path", opts.Path).Error("the spool cannot be used: events that JetStream does not take will be lost, or their webhooks refused")
 	}
 	if s.state.Events > 0 {
 		opts.Log.WithFields(logrus.Fields{"events": s.state.Events, "since": s.state.Oldest}).Warn("events that could not be stored before are handed on now")
@@ -188,14 +191,31 @@ func (s *Spool) Details() map[string]any {
 // Check is an error while the file cannot be used, or while events wait that could not be handed on.
 func (s *Spool) Check(ctx context.Context) error {
 	if _, err := s.file(ctx); err != nil {
-		return fmt.Errorf("the spool %s cannot be used: %w", s.opts.Path, err)
+		return fmt.Errorf("%w: %w", unavailable("%s", reason(err)), err) // the log tells all, the report of health only the first
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Events == 0 || s.failedAt.IsZero() {
 		return nil
 	}
-	return fmt.Errorf("%d events (%d bytes) wait for JetStream since %s", s.state.Events, s.state.Bytes, s.state.Oldest.UTC().Format(time.RFC3339))
+	return unavailable("%d events (%d bytes) wait for JetStream since %s.", s.state.Events, s.state.Bytes, s.state.Oldest.UTC().Format(time.RFC3339))
+}
+
+func unavailable(format string, args ...any) *action.Error {
+	return action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, format, args...)
+}
+
+// reason says why the file cannot be used.
+func reason(err error) string {
+	_, inUse := errors.AsType[*filelock.InUseError](err)
+	switch {
+	case inUse:
+		return "Another process uses the spool's file."
+	case errors.Is(err, ErrGone):
+		return "The spool's file was deleted or replaced."
+	default:
+		return "The spool's file cannot be made or opened."
+	}
 }
 
 // Put keeps an event, behind those of earlier calls, and returns at once. kept is called once, when the event is on the disk

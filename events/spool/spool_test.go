@@ -21,6 +21,7 @@ import (
 
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events/spool"
+	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
 func TestMain(m *testing.M) {
@@ -300,10 +301,33 @@ func TestWhatIsTooOldIsDropped(t *testing.T) {
 func TestAFileIsForOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
-	require.NoError(t, put(open(t, path, s), event("c1", "1")))
+	first := open(t, path, s)
+	require.NoError(t, put(first, event("c1", "1")))
+
+	log, logs := logtest.NewNullLogger()
+	second := open(t, path, s, func(o *spool.Options) { o.Log = logrus.NewEntry(log) })
+	require.NotEmpty(t, logs.AllEntries(), "it is said at once")
+	inUse := (*filelock.InUseError)(nil)
+	require.ErrorAs(t, logs.AllEntries()[0].Data[logrus.ErrorKey].(error), &inUse)
+	require.Regexp(t, fmt.Sprintf(`^node-1 \(process %d on .+\)$`, os.Getpid()), inUse.Owner)
+	require.ErrorContains(t, second.Check(t.Context()), "Another process uses")
+	require.Error(t, put(second, event("c1", "2")))
+	require.Equal(t, spool.State{}, second.State())
+
+	require.NoError(t, first.Close())
+	require.NoError(t, put(second, event("c1", "2")), "it takes the file over")
+	require.NoError(t, second.Check(t.Context()))
+	s.set(false)
+	require.Eventually(t, func() bool { return second.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, []string{line("1"), line("2")}, s.list())
+}
+
+func TestAFileThatIsNoSpoolIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("no database", 1000)), 0o600))
 	log, _ := logtest.NewNullLogger()
-	_, err := spool.Open(t.Context(), spool.Options{Path: path, MaxBytes: 1 << 20, Publish: s.publish, Log: logrus.NewEntry(log)})
-	require.ErrorContains(t, err, fmt.Sprintf("held by node-1 (process %d on ", os.Getpid()))
+	_, err := spool.Open(t.Context(), spool.Options{Path: path, Log: logrus.NewEntry(log)})
+	require.ErrorContains(t, err, path)
 }
 
 func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
@@ -527,7 +551,7 @@ func TestASpoolThatCannotBeMadeSaysSoAtOnce(t *testing.T) {
 	sp := open(t, filepath.Join(folder, "spool.db"), &stream{away: true}, func(o *spool.Options) { o.Log = logrus.NewEntry(log) })
 	require.NotEmpty(t, logs.AllEntries())
 	require.Equal(t, logrus.ErrorLevel, logs.AllEntries()[0].Level)
-	require.ErrorContains(t, sp.Check(t.Context()), "cannot be used")
+	require.ErrorContains(t, sp.Check(t.Context()), "cannot be made")
 	require.Error(t, put(sp, event("c1", "1")))
 	require.Equal(t, spool.State{}, sp.State())
 

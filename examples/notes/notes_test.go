@@ -44,7 +44,7 @@ func TestTheExampleServiceRunsOnANode(t *testing.T) {
 	srv := testserver.NATS(t)
 	c := config.Default()
 	c.Node.ID, c.NATS.Servers = "notes-test", []config.URL{config.URL(srv.ClientURL())}
-	c.Channels.DSN = config.URL(filepath.Join(dir, "channels.db"))
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "channels.db")), filepath.Join(dir, "spool.db")
 	c.Services = []string{"notes"}
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, t.Output(), config.Log{Level: "debug"}, secrets)

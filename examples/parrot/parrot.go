@@ -25,7 +25,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key, from Parrot's console"},
 			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with, shown beside the key"},
 			{In: integration.InCredentials, Name: "verifyToken", Required: true, Secret: true, Help: "a word of your own, told to Parrot with the webhook's URL"},
-			{In: integration.InSettings, Name: "apiBase", Help: "another API root"},
+			{In: integration.InSettings, Name: "apiBase", Address: true, Help: "another API root"},
 		},
 	}
 }
@@ -84,7 +84,7 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 // call returns the id with which Parrot answers whatever went well. The kind of its error says whether to try again.
 func (p *platform) call(ctx context.Context, path string, credentials, settings map[string]string, in any) (integration.ID, error) {
 	header := http.Header{"Authorization": {"Bearer " + credentials["apiKey"]}}
-	answer, err := p.client.PostJSON(ctx, "parrot "+path, cmp.Or(settings["apiBase"], "https://api.parrot.example")+path, header, in)
+	answer, err := p.client.For(settings).PostJSON(ctx, "parrot "+path, cmp.Or(settings["apiBase"], "https://api.parrot.example")+path, header, in)
 	var result struct{ ID integration.ID }
 	if err != nil || answer.Status < 300 && json.Unmarshal(answer.Body, &result) == nil && result.ID != "" {
 		return result.ID, err

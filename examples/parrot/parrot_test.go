@@ -30,7 +30,7 @@ const apiKey = "cn4rqz81-wv0x6kty"
 
 func platform(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
 	text := func(text string) integration.Message {
 		return integration.Message{To: integration.Party{ID: "perch"}, Content: integration.Content{Type: integration.TypeText, Text: text}}

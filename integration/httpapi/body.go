@@ -42,6 +42,12 @@ type Part struct {
 // Multipart makes a body of a form with files.
 func Multipart(parts ...Part) Body {
 	var b bytes.Buffer
+	const heading = 512
+	room := heading
+	for _, p := range parts {
+		room += heading + len(p.Content)
+	}
+	b.Grow(room) // at once, instead of doubling its way up
 	w := multipart.NewWriter(&b)
 	for _, p := range parts {
 		header := textproto.MIMEHeader{}

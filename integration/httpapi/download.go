@@ -8,18 +8,16 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/egress"
 )
 
 const (
@@ -28,25 +26,14 @@ const (
 	maxRedirects    = 5
 )
 
-// errPrivate and errRedirect are why a link is not followed.
-var (
-	errPrivate  = errors.New("the address is not a public one")
-	errRedirect = errors.New("it redirects too often, or from https to something else")
-)
+// errRedirect is why a redirect is not followed.
+var errRedirect = errors.New("it redirects too often, or from https to something else")
 
-// newWebClient makes a client for links from outside, to where it may. The address is judged when it is dialled, so that
-// no name can lead to another one than was looked at.
-func newWebClient(may func(netip.AddrPort) bool) *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	dialer.Control = func(_, address string, _ syscall.RawConn) error {
-		if at, err := netip.ParseAddrPort(address); err != nil || !may(at) {
-			return errPrivate
-		}
-		return nil
-	}
+// newWebClient makes a client for links from outside, whose redirects the guard judges too.
+func newWebClient(way *guarded) *http.Client {
 	return &http.Client{
 		Timeout:   downloadTimeout,
-		Transport: transport(dialer),
+		Transport: way,
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			switch {
 			case len(via) > maxRedirects || req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || req.URL.Scheme != "http"):
@@ -60,32 +47,6 @@ func newWebClient(may func(netip.AddrPort) bool) *http.Client {
 	}
 }
 
-// globalIPv6 is all that is assigned of IPv6 as public addresses.
-var globalIPv6 = netip.MustParsePrefix("2000::/3")
-
-// notPublic lists the ranges that package netip has no name for (IANA special-purpose registries).
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.88.99.0/24"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
-}
-
-func anywhere(netip.AddrPort) bool { return true }
-
-func public(at netip.AddrPort) bool {
-	a := at.Addr().Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !globalIPv6.Contains(a) {
-		return false
-	}
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
-}
-
 // Download opens what is behind a link that came from outside: from a message, or from a platform's answer.
 // header, such as an Authorization, goes to the link's own host only. What is larger than limit bytes is
 // refused, at the latest while it is read. Errors are *integration.Error; the caller closes the body.
@@ -95,8 +56,8 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 		return nil, mediaError("MEDIA_URL_INVALID", "%s: the link is not an http or https URL", name)
 	}
 	res, err := c.web.Do(req)
-	if errors.Is(err, errPrivate) {
-		return nil, mediaError("MEDIA_ADDRESS_REFUSED", "%s: the link leads to an address that is not public; media.allowPrivate allows that", name)
+	if errors.Is(err, egress.ErrRefused) {
+		return nil, refused(name, codeMediaAddressRefused, last(err, req.URL))
 	}
 	if errors.Is(err, errRedirect) || errors.Is(err, errLocation) {
 		return nil, mediaError("MEDIA_URL_INVALID", "%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name)
@@ -121,6 +82,16 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 	}
 	file.Filename = cmp.Or(file.Filename, filename(res.Request.URL.Path))
 	return file, nil
+}
+
+// last is the URL that a request for a link ended at: behind redirects it is another one.
+func last(err error, link *url.URL) *url.URL {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		if u, err := url.Parse(e.URL); err == nil {
+			return u
+		}
+	}
+	return link
 }
 
 // maxFilename bounds, in bytes, the names of files: no file system takes longer ones.
@@ -197,14 +168,12 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 		return nil, Repeatable(err)
 	}
 	defer file.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(file.Body, limit+1))
-	if err != nil {
-		if e, ok := errors.AsType[*integration.Error](err); ok {
-			return nil, e
+	content := m.Data // it is in memory already
+	if len(content) == 0 {
+		if content, err = integration.ReadMedia(ctx, name, file, limit); err != nil {
+			return nil, err
 		}
-		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": it could not be read to its end", Err: err}
-	}
-	if int64(len(content)) > limit {
+	} else if int64(len(content)) > limit {
 		return nil, TooLarge(name, limit)
 	}
 	a := &Attachment{Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType), Filename: cmp.Or(m.Filename, file.Filename, "file")}

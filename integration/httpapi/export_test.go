@@ -3,29 +3,26 @@ package httpapi
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"net/netip"
+	"net/http"
+	"net/url"
+
+	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// Public is exported for tests: they call no other machine.
-func Public(a netip.Addr) bool { return public(netip.AddrPortFrom(a, 80)) }
-
-// NewWith is New for a client to which addresses of this machine are public ones, too.
-func NewWith(addresses ...string) *Client {
-	c := New(Options{})
-	c.web = newWebClient(func(at netip.AddrPort) bool {
-		for _, a := range addresses {
-			if at == netip.MustParseAddrPort(a) {
-				return true
-			}
+// NewBehind is New for a client behind a proxy, which asks a resolver for the addresses of targets.
+func NewBehind(proxy *url.URL, resolver egress.Resolver, guard *egress.Guard) *Client {
+	c := New(Options{Guard: guard, proxy: func(*http.Request) (*url.URL, error) { return proxy, nil }})
+	for _, t := range []http.RoundTripper{c.web.Transport, c.strict.api} {
+		if g, ok := t.(*guarded); ok {
+			g.resolver = resolver
 		}
-		return public(at)
-	})
+	}
 	return c
 }
 
 // Trust makes a client take a test's certificate.
 func (c *Client) Trust(pool *x509.CertPool) {
-	if t, ok := c.web.Transport.(quiet); ok {
-		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	if g, ok := c.web.Transport.(*guarded); ok {
+		g.direct.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 }

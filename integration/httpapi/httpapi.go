@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/egress"
 )
 
 const (
@@ -31,38 +32,75 @@ const (
 	maxAnswer = 4 << 20
 	// connections kept per host: as many as sends are likely to run at once through one platform.
 	connections = 512
+
+	codeAddressRefused      = "ADDRESS_REFUSED"
+	codeMediaAddressRefused = "MEDIA_ADDRESS_REFUSED"
 )
 
 // Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
 type Client struct {
-	// api is for the platforms' APIs, whose addresses operators configure. It is used without an http.Client around it,
-	// which would follow redirects: they carry the channel's credentials to wherever they point.
-	api quiet
-	web *http.Client // for links that come from outside, see download.go
+	// api is for the platforms' APIs. It is used without an http.Client around it, which would follow redirects: they
+	// carry the channel's credentials to wherever they point.
+	api    transport
+	web    *http.Client // for links that come from outside, see download.go
+	strict *Client      // for channels whose addresses a tenant chose; nil for that one itself
+}
+
+// transport is an http.RoundTripper with connections of its own.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 // Options are what a client may do.
 type Options struct {
-	// AllowPrivate lets downloads go to addresses that are not public: this machine's own, private networks'.
+	// Guard says where links and the addresses that tenants choose may lead; nil is to public addresses only.
+	Guard *egress.Guard
+	// AllowPrivate is a Guard that lets everything through.
 	AllowPrivate bool
+
+	proxy func(*http.Request) (*url.URL, error) // of tests; nil is the environment's
 }
 
 // New returns a client with its own pools of connections.
 func New(o Options) *Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	may := public
-	if o.AllowPrivate {
-		may = anywhere
+	if o.proxy == nil {
+		o.proxy = http.ProxyFromEnvironment
 	}
-	api := transport(dialer)
+	guard := o.Guard
+	switch {
+	case o.AllowPrivate:
+		guard = egress.Anywhere()
+	case guard == nil:
+		guard = &egress.Guard{}
+	}
+	web := newWebClient(newGuarded(guard, o.proxy))
+	strict := newGuarded(guard, o.proxy)
+	strict.compress(false)
+	api := newTransport(newDialer().DialContext, o.proxy)
 	api.DisableCompression = true // answers are small, and files are packed already
-	return &Client{api: api, web: newWebClient(may)}
+	return &Client{api: api, web: web, strict: &Client{api: strict, web: web}}
 }
 
-func transport(dialer *net.Dialer) quiet {
+// For returns the client for a channel with these settings. Where a tenant chose the channel's addresses, which
+// [integration.ChoseAddresses] tells, its calls go only where links may lead.
+func (c *Client) For(settings map[string]string) *Client {
+	if c.strict != nil && integration.ChoseAddresses(settings) {
+		return c.strict
+	}
+	return c
+}
+
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+}
+
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newTransport(dial dial, proxy func(*http.Request) (*url.URL, error)) quiet {
 	return quiet{&http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		Proxy:               proxy,
+		DialContext:         dial,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        2 * connections,
 		MaxIdleConnsPerHost: connections,
@@ -95,10 +133,63 @@ func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// guarded goes only where the guard lets it. Through a proxy it is the target that is judged, not the proxy, and the
+// proxy resolves the target's name once more by itself.
+type guarded struct {
+	guard           *egress.Guard
+	proxy           func(*http.Request) (*url.URL, error)
+	resolver        egress.Resolver
+	direct, proxied quiet
+}
+
+func newGuarded(guard *egress.Guard, proxy func(*http.Request) (*url.URL, error)) *guarded {
+	dialer := &egress.Dialer{Dialer: *newDialer(), Guard: guard}
+	return &guarded{
+		guard: guard, proxy: proxy, resolver: net.DefaultResolver,
+		direct: newTransport(dialer.DialContext, nil), proxied: newTransport(newDialer().DialContext, proxy),
+	}
+}
+
+func (g *guarded) compress(on bool) {
+	g.direct.DisableCompression, g.proxied.DisableCompression = !on, !on
+}
+
+// RoundTrip implements http.RoundTripper. Its error wraps [egress.ErrRefused] where the guard is against it.
+func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
+	proxy, err := g.proxy(req)
+	if err == nil && proxy == nil {
+		return g.direct.RoundTrip(req)
+	}
+	if err == nil {
+		err = g.guard.Check(req.Context(), req.URL, g.resolver)
+	}
+	if err == nil {
+		return g.proxied.RoundTrip(req)
+	}
+	if req.Body != nil {
+		_ = req.Body.Close() // as a RoundTripper must
+	}
+	return nil, err
+}
+
+func (g *guarded) CloseIdleConnections() {
+	g.direct.CloseIdleConnections()
+	g.proxied.CloseIdleConnections()
+}
+
+// refused is the error for an address that the guard is against. It is the same whatever is there.
+func refused(name, code string, u *url.URL) *integration.Error {
+	return &integration.Error{Kind: integration.ErrPermanent, Code: code, Message: fmt.Sprintf(
+		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate allows all", name, u.Hostname())}
+}
+
 // Close ends the connections that wait for a next call.
 func (c *Client) Close() {
 	c.api.CloseIdleConnections()
 	c.web.CloseIdleConnections()
+	if c.strict != nil {
+		c.strict.api.CloseIdleConnections()
+	}
 }
 
 // Answer is what a platform answered, whatever its status.
@@ -150,6 +241,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
 	res, err := c.api.RoundTrip(req)
+	if errors.Is(err, egress.ErrRefused) {
+		return nil, refused(r.Name, codeAddressRefused, req.URL)
+	}
 	if err != nil {
 		return nil, failure(r.Name, written.Load(), err)
 	}
@@ -175,6 +269,9 @@ func (c *Client) Get(ctx context.Context, name, url string, header http.Header) 
 	res, err := c.api.RoundTrip(req)
 	if err != nil {
 		cancel()
+		if errors.Is(err, egress.ErrRefused) {
+			return nil, refused(name, codeMediaAddressRefused, req.URL)
+		}
 		return nil, failure(name, false, err)
 	}
 	res.Body = &bounded{res.Body, cancel}

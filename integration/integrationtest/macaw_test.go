@@ -141,7 +141,7 @@ func macawSupport() integration.Support {
 
 func macawPlatform(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
 	p := platform(tb, parrot.Definition(client))
 	p.Definition.Platform = macaw{sound: p.Definition.Platform.(sound), client: client}

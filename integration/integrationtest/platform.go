@@ -49,6 +49,10 @@ type Platform struct {
 	// with, the suite sees what they cover.
 	Sign func(ch *integration.Channel, body []byte, at time.Time) map[string]string
 
+	// Signatures is a file of signatures that are known to be right, for their author has made them with something
+	// else than the platform. Empty is testdata/signatures.json. A platform that has Sign has such a file.
+	Signatures string
+
 	// Handshake is a right one, for platforms that answer handshakes.
 	Handshake integration.Verification
 

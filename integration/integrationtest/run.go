@@ -21,6 +21,7 @@ func Run(t *testing.T, p Platform) {
 	}
 	t.Run("account", func(t *testing.T) { testAccount(t, p) })
 	if p.Sign != nil {
+		t.Run("signatures", func(t *testing.T) { testOwnVectors(t, p) })
 		t.Run("signatures from elsewhere", func(t *testing.T) { testVectors(t, p) })
 	}
 	t.Run("fixtures", func(t *testing.T) { testFixtures(t, p) })

@@ -32,23 +32,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Crowd(m)) }
 const faultVariable = "INTEGRATIONTEST_FAULT"
 
 func TestSuite(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	t.Cleanup(client.Close)
 	p := platform(t, parrot.Definition(client))
 	if f, planted := faults[os.Getenv(faultVariable)]; planted {
 		p.Definition.Platform = f.plant(p.Definition.Platform.(sound))
 	}
 	if _, ok := p.Definition.Platform.(timed); ok {
-		p.Sign = signTimed
+		p.Sign, p.Signatures = signTimed, "testdata/signatures_with_time.json"
 	}
 	integrationtest.Run(t, p)
 }
 
 func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	t.Cleanup(client.Close)
 	p := platform(t, parrot.Definition(client))
 	p.Definition.Platform, p.Sign = timed{p.Definition.Platform.(sound), time.Minute}, signTimed
+	p.Signatures = "testdata/signatures_with_time.json"
 	integrationtest.Run(t, p)
 }
 

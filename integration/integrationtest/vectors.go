@@ -27,19 +27,34 @@ type vector struct {
 	Headers      map[string]string `json:"headers"`
 }
 
+// testOwnVectors holds the platform to its author's signatures, which are checked wherever the tests run.
+func testOwnVectors(t *testing.T, p Platform) {
+	t.Helper()
+	file := cmp.Or(p.Signatures, filepath.Join("testdata", "signatures.json"))
+	all := readVectors(t, file, p)
+	require.NotEmpty(t, all, "%s must have a signature of the platform that is known to be right", file)
+	for i, v := range all {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { v.test(t, p) })
+	}
+}
+
+func readVectors(t *testing.T, file string, p Platform) []vector {
+	t.Helper()
+	data, err := os.ReadFile(file) // #nosec G304 -- of the test
+	require.NoError(t, err)
+	var all []vector
+	require.NoError(t, json.Unmarshal(data, &all))
+	return slices.DeleteFunc(all, func(v vector) bool { return v.Platform != p.Definition.Spec.Platform })
+}
+
 // testVectors holds the platform to signatures from elsewhere, and to each of their bytes.
 func testVectors(t *testing.T, p Platform) {
 	t.Helper()
 	file := filepath.Join(Shared(t), "signature_vectors.json")
-	data, err := os.ReadFile(file) // #nosec G304 -- of the test
-	if os.IsNotExist(err) {
-		t.Logf("no signatures from elsewhere: %s is not here", file)
-		return
+	if _, err := os.Stat(file); os.IsNotExist(err) {
+		t.Skipf("no signatures from elsewhere: %s is not here; those of testdata are checked", file)
 	}
-	require.NoError(t, err)
-	var all []vector
-	require.NoError(t, json.Unmarshal(data, &all))
-	all = slices.DeleteFunc(all, func(v vector) bool { return v.Platform != p.Definition.Spec.Platform })
+	all := readVectors(t, file, p)
 	t.Logf("%d signatures from elsewhere", len(all))
 	for i, v := range all {
 		t.Run(strconv.Itoa(i), func(t *testing.T) { v.test(t, p) })

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,18 +16,23 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/moleculer-go/moleculer/broker"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/internal/filelock"
+	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -58,7 +64,9 @@ func Version() string {
 type Node struct {
 	config    *config.Config
 	log       *logrus.Entry
+	guard     *egress.Guard
 	client    *httpapi.Client
+	storage   *filelock.Lock // of the folder of embedded
 	embedded  *server.Server
 	nc        *nats.Conn
 	link      *cluster.Link
@@ -74,7 +82,11 @@ type Node struct {
 // Start starts a node. What was started of it is stopped again when it fails.
 func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
 	secrets.Keep(configSecrets(c)...)
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), client: newClient(c), lost: make(chan error, 1)}
+	guard, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1)}
 	if err := n.start(ctx, extra, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -82,9 +94,21 @@ func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logge
 	return n, nil
 }
 
+// newGuard judges the addresses that are not the operator's.
+func newGuard(c *config.Config) (*egress.Guard, error) {
+	if c.Media.AllowPrivate {
+		return egress.Anywhere(), nil
+	}
+	guard, err := egress.New(c.Egress.Allow...)
+	if err != nil {
+		return nil, c.Fault("egress.allow", "%v", err)
+	}
+	return guard, nil
+}
+
 // newClient is how platforms are called.
-func newClient(c *config.Config) *httpapi.Client {
-	return httpapi.New(httpapi.Options{AllowPrivate: c.Media.AllowPrivate})
+func newClient(guard *egress.Guard) *httpapi.Client {
+	return httpapi.New(httpapi.Options{Guard: guard})
 }
 
 func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
@@ -100,6 +124,10 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		return err
 	}
 	if c.NATS.Embedded {
+		// Two servers would write over each other's streams.
+		if n.storage, err = filelock.Acquire(filepath.Clean(c.NATS.StoreDir)+"-lock", "node "+c.NodeID()); err != nil {
+			return fmt.Errorf("nats.storeDir: %w", err)
+		}
 		if n.embedded, err = startEmbedded(ctx, c, n.log); err != nil {
 			return err
 		}
@@ -116,10 +144,12 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	n.link = cluster.New(n.nc, cluster.Options{
 		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
 		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
-		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, DrainTimeout: c.Limits.DrainTimeout,
-		Health:      n.health,
-		Reconnected: n.missed,
-		Log:         logrus.NewEntry(n.log.Logger),
+		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
+		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
+		DrainTimeout: c.Limits.DrainTimeout,
+		Health:       n.health,
+		Reconnected:  n.missed,
+		Log:          logrus.NewEntry(n.log.Logger),
 	})
 	// One limit for all that a start waits for from here on: the node's own stores and those of its services.
 	limit := c.Limits.StartTimeout
@@ -138,6 +168,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	if c.HTTP.Listen != "" {
 		n.listener, err = listener.Start(ctx, listener.Options{
 			Address: c.HTTP.Listen, Caller: n.link, Services: c.Services, Ready: n.ready, Log: n.log,
+			Channel: n.checkChannel, MaxBodies: int64(c.HTTP.MaxBodiesMB) << 20,
 		})
 		if err != nil {
 			return err
@@ -148,6 +179,24 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 	return nil
 }
 
+// packetLimit is how many bytes the answer to a request may have: a call from this node needs no packet.
+func (n *Node) packetLimit(req *action.Request) int64 {
+	if req.Sender == n.config.NodeID() {
+		return 0
+	}
+	return n.nc.MaxPayload()
+}
+
+// checkChannel says what is wrong with a channel of a service, as the listener wants to know.
+func (n *Node) checkChannel(ctx context.Context, service, id string) error {
+	for _, s := range n.services {
+		if s.Name() == service {
+			return s.CheckChannel(ctx, id)
+		}
+	}
+	return nil // the call tells
+}
+
 // host defines the services, starts them side by side, as they may wait for each other, and publishes
 // each as soon as it is there.
 func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
@@ -156,6 +205,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
+		PacketLimit: n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}
@@ -163,7 +213,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		runtime.Spool = n.spool
 	}
 	own := &own{
-		channels: newManager(n.store, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
+		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
 		events:   newDesk(publisher, c, secrets),
 	}
 	var faults []error
@@ -259,6 +309,11 @@ func (n *Node) Stop() {
 		n.embedded.Shutdown()
 		n.embedded.WaitForShutdown()
 	}
+	if n.storage != nil {
+		if err := n.storage.Release(); err != nil {
+			n.log.WithError(err).Warn("the folder of the embedded server was not given up cleanly")
+		}
+	}
 	n.client.Close()
 }
 
@@ -268,6 +323,7 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
 	defer signal.Stop(hangups)
 	defer tuneGC()()
+	defer limitMemory(memlimit.FromCgroup, logrus.NewEntry(log))()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
 		return err

@@ -54,6 +54,7 @@ func settings(t *testing.T) *config.Config {
 	c.NATS.Embedded = true
 	c.NATS.StoreDir = filepath.Join(dir, "nats")
 	c.Channels.DSN = config.URL(filepath.Join(dir, "switchboard.db"))
+	c.Events.Spool.Path = filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Log.Level = "trace"
 	return c

@@ -24,6 +24,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/internal/egress"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/strictyaml"
 	"github.com/hiliosai/switchboard/services/channels"
@@ -133,9 +134,9 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 	return a.events.Store(ctx, name, uuid.NewString(), nil, payload)
 }
 
-func newManager(store channelstore.Store, offer *offer, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {
+func newManager(store channelstore.Store, guard *egress.Guard, offer *offer, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {
 	return &channels.Manager{
-		Store: store, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a, Secrets: secrets, Log: log, Now: time.Now,
+		Store: store, Guard: guard, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a, Secrets: secrets, Log: log, Now: time.Now,
 	}
 }
 
@@ -150,8 +151,11 @@ type Channels struct {
 // OpenChannels opens the store that the configuration names.
 func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
 	secrets.Keep(configSecrets(c)...)
-	ch := &Channels{client: newClient(c), visit: &visit{config: c, log: log, secrets: secrets}}
-	var err error
+	guard, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
+	ch := &Channels{client: newClient(guard), visit: &visit{config: c, log: log, secrets: secrets}}
 	if ch.offer, err = newOffer(extra, ch.client); err != nil {
 		return nil, err
 	}
@@ -168,7 +172,7 @@ func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logru
 		ch.visit.end()
 		return nil, err
 	}
-	ch.Manager = newManager(store, ch.offer, ch.visit, secrets, logrus.NewEntry(log))
+	ch.Manager = newManager(store, guard, ch.offer, ch.visit, secrets, logrus.NewEntry(log))
 	return ch, nil
 }
 

@@ -27,8 +27,9 @@ func (n *Node) NATSURL() string {
 
 // How the heap grows.
 var (
-	GCPercent = gcPercent
-	TuneGC    = tuneGC
+	GCPercent   = gcPercent
+	TuneGC      = tuneGC
+	LimitMemory = limitMemory
 )
 
 // On how many processors the process runs.

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
 )
 
 // How far the heap may grow between two collections. A small one may grow further than Go lets it by itself, which saves
@@ -59,4 +62,24 @@ func (t *gcTuner) look() {
 		t.percent = want
 		debug.SetGCPercent(want)
 	}
+}
+
+// memoryShare is how much of the memory that the system allows the process the Go runtime may use. The rest is for what
+// it does not count, such as the program itself.
+const memoryShare = 0.9
+
+// limitMemory has the collector work harder near the limit of the process's cgroup, which would end the process. The
+// environment's GOMEMLIMIT has the last word. limit finds the limit in bytes; its error says that there is none.
+func limitMemory(limit func() (uint64, error), log *logrus.Entry) (stop func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	most, err := limit()
+	if err != nil || most == 0 || most > math.MaxInt64 {
+		return func() {}
+	}
+	share := int64(float64(most) * memoryShare)
+	before := debug.SetMemoryLimit(share)
+	log.Infof("the memory limit is %d MB, of which the node uses %d", most>>20, share>>20)
+	return func() { debug.SetMemoryLimit(before) }
 }

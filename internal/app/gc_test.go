@@ -1,12 +1,16 @@
 package app_test
 
 import (
+	"errors"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/internal/app"
@@ -39,6 +43,34 @@ func TestTheEnvironmentHasTheLastWordOnTheCollector(t *testing.T) {
 	defer debug.SetGCPercent(before)
 	defer app.TuneGC()()
 	require.Equal(t, uint64(70), gogc())
+}
+
+func TestTheMemoryLimitIsAShareOfTheCgroups(t *testing.T) {
+	const most = 600 << 20
+	none, wide := errors.New("no limit"), uint64(math.MaxUint64)
+	for name, test := range map[string]struct {
+		env   string
+		limit uint64
+		err   error
+		want  int64
+	}{
+		"a limit":                        {"", most, nil, 540 << 20},
+		"no limit":                       {"", 0, none, math.MaxInt64},
+		"a limit that is none":           {"", wide, nil, math.MaxInt64},
+		"the environment's, which leads": {"1GiB", most, nil, math.MaxInt64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOMEMLIMIT", test.env)
+			before := debug.SetMemoryLimit(math.MaxInt64)
+			defer debug.SetMemoryLimit(before)
+			log, logs := logtest.NewNullLogger()
+			stop := app.LimitMemory(func() (uint64, error) { return test.limit, test.err }, logrus.NewEntry(log))
+			require.Equal(t, test.want, debug.SetMemoryLimit(-1))
+			require.Equal(t, test.want != math.MaxInt64, len(logs.AllEntries()) == 1)
+			stop()
+			require.EqualValues(t, math.MaxInt64, debug.SetMemoryLimit(-1))
+		})
+	}
 }
 
 func gogc() uint64 {

@@ -111,6 +111,7 @@ func startForBench(b *testing.B, apis map[string]string) func(ctx context.Contex
 	c := config.Default()
 	c.Node.ID, c.NATS.Embedded, c.NATS.Servers = "benched", true, []config.URL{"nats://127.0.0.1:0"}
 	c.NATS.StoreDir, c.Channels.DSN = filepath.Join(dir, "nats"), config.URL(filepath.Join(dir, "switchboard.db"))
+	c.Events.Spool.Path = filepath.Join(dir, "spool.db")
 	list, err := app.OpenChannels(b.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 	require.NoError(b, err)
 	for id, api := range apis {

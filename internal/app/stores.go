@@ -21,7 +21,6 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/config"
-	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
 // spoolName is the spool's among the datasources.
@@ -49,9 +48,7 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
 	}
 	if c.Events.Spool.Path != "" {
-		d := datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) })
-		d.Timeout = spoolTimeout
-		definitions = append(definitions, d)
+		definitions = append(definitions, datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) }))
 	}
 	if n.set, err = datasource.NewSet(n.log, definitions...); err != nil {
 		return err
@@ -91,24 +88,16 @@ func (s *stores) closeStores(ctx context.Context) error {
 	return s.set.Close(ctx)
 }
 
-// spoolTimeout is how long another process that still uses the spool is waited for.
-const spoolTimeout = 10 * time.Second
-
-// openSpool takes up what an earlier process has left there. A process that uses the file may be about to end.
+// openSpool takes up what an earlier process has left there.
 func openSpool(ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry) (*spool.Spool, error) {
 	archive := events.NewArchive(publisher)
-	s, err := spool.Open(ctx, spool.Options{
+	return spool.Open(ctx, spool.Options{
 		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
 		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
 			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
-	if _, inUse := errors.AsType[*filelock.InUseError](err); inUse {
-		return nil, fmt.Errorf("%w; two processes need events.spool.path each, or a folder: %w",
-			action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "in use"), err)
-	}
-	return s, err
 }
 
 // openCache makes the cache that the configuration names, in agreement with those of Node services.

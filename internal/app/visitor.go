@@ -38,12 +38,22 @@ func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *r
 	}
 	v := &Visitor{nc, cluster.New(nc, cluster.Options{
 		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+		Metadata:          map[string]any{cluster.Visitor: true},
+		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
 	}), entry}
 	if err := v.link.Join(); err != nil {
 		v.Leave()
 		return nil, err
 	}
 	return v, nil
+}
+
+// orNever turns the configuration's 0, for off, into that of the cluster's options.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // Leave leaves the cluster.

@@ -24,6 +24,7 @@ type Config struct {
 	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
+	Egress   Egress   `yaml:"egress"`
 	HTTP     HTTP     `yaml:"http"`
 	Limits   Limits   `yaml:"limits"`
 	Log      Log      `yaml:"log"`
@@ -40,6 +41,12 @@ type Node struct {
 	// Protocol is Moleculer's wire protocol: "4", that of Moleculer 0.14 and the default, or "5", that of 0.15. All
 	// nodes of a cluster must speak the same.
 	Protocol string `yaml:"protocol"`
+	// HeartbeatInterval is how often the node says that it is alive, at least 100ms; default 10s. All nodes of a cluster
+	// must have the same: it is heartbeatInterval of Moleculer for Node.js. 0 sends none, and takes no silent node for gone.
+	HeartbeatInterval time.Duration `yaml:"heartbeatInterval"`
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone, longer than HeartbeatInterval;
+	// default 30s. It is heartbeatTimeout of Moleculer for Node.js. 0 takes no silent node for gone.
+	HeartbeatTimeout time.Duration `yaml:"heartbeatTimeout"`
 }
 
 // NATS says where the NATS servers are and how to log in.
@@ -113,8 +120,8 @@ type DeadLetters struct {
 // Spool configures the file in which events wait for JetStream: what became of sends, and the messages of platforms
 // that do not send a webhook again.
 type Spool struct {
-	// Path is that of the file, made when it is needed; one for each node. "" has none: events that JetStream does not
-	// take are lost, or their webhook refused. Default data/spool.db.
+	// Path is that of the file, made when the node starts; one for each node, locked by a file beside it. "" has none:
+	// events that JetStream does not take are lost, or their webhook refused. Default data/spool.db.
 	Path string `yaml:"path"`
 	// MaxMB bounds the events that wait, in MB; more are refused. Default 256.
 	MaxMB int `yaml:"maxMB"`
@@ -167,15 +174,30 @@ type Claims struct {
 
 // Media says how attachments are fetched.
 type Media struct {
-	// AllowPrivate lets the node fetch attachments from addresses that are not public: its own machine's, private
-	// networks'. Whoever can send a message through the node can then make it read from there. Default false.
+	// AllowPrivate is egress.allow for all addresses: whoever can send a message through the node can then make it read
+	// from its own machine and from private networks. Default false.
 	AllowPrivate bool `yaml:"allowPrivate"`
+	// MaxMB is how many MB the attachments under way may have together, sent ones and fetched ones; more fail with
+	// MEDIA_BUSY, which is worth a retry. Uploading one takes as much again. Default 256.
+	MaxMB int `yaml:"maxMB"`
+}
+
+// Egress says where the node connects to on behalf of others: for links of attachments, and for addresses that users
+// of a tenant or callers choose, such as an apiBase. These lead to public addresses only. Addresses that the operator
+// writes, by command or in the channel store, are not restricted.
+type Egress struct {
+	// Allow lists what else they may lead to: addresses, networks and names of hosts, such as 10.0.0.5,
+	// botapi.internal:8081 or 192.168.0.0/16. Default [].
+	Allow []string `yaml:"allow"`
 }
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.
 type HTTP struct {
 	// Listen is HOST:PORT, or :PORT for all interfaces; default "", no listener.
 	Listen string `yaml:"listen"`
+	// MaxBodiesMB is how many MB the bodies of webhooks under way may have together; more are refused with 503 and
+	// Retry-After. A quarter is for bodies of up to 64 KB alone. Default 64.
+	MaxBodiesMB int `yaml:"maxBodiesMB"`
 }
 
 // Limits bounds what the node takes on.
@@ -184,6 +206,8 @@ type Limits struct {
 	Concurrency int `yaml:"concurrency"`
 	// Queue is how many requests may wait for their turn before new ones are refused; default 16384.
 	Queue int `yaml:"queue"`
+	// RequestsMB is how many MB the requests that run or wait may have together before new ones are refused; default 256.
+	RequestsMB int `yaml:"requestsMB"`
 	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
 	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for the
@@ -204,7 +228,7 @@ type Log struct {
 // Default gives the configuration of a node whose file says nothing.
 func Default() *Config {
 	return &Config{
-		Node: Node{Namespace: "hios", Protocol: "4"},
+		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
 			InboxPrefix:  "_INBOX",
@@ -221,7 +245,10 @@ func Default() *Config {
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
-		Limits:   Limits{Concurrency: 1024, Queue: 16384, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
+		Media:    Media{MaxMB: 256},
+		Egress:   Egress{Allow: []string{}},
+		HTTP:     HTTP{MaxBodiesMB: 64},
+		Limits:   Limits{Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

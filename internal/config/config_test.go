@@ -52,7 +52,7 @@ func TestTheShippedFileHasEveryKey(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	t.Setenv("SWITCHBOARD_PASSWORD", "p")
 	c, err := config.Load(write(t, `
-node: {id: n1, namespace: "", protocol: 5}
+node: {id: n1, namespace: "", protocol: 5, heartbeatInterval: 1m, heartbeatTimeout: 3m}
 nats:
   servers: ["tls://a:4222", "nats://u:p@b"]
   user: u
@@ -67,14 +67,16 @@ channels: {store: postgres, dsn: "postgres://u:p@h/d", action: x.get, keys: [k1:
 cache: {driver: redis, url: "redis://:p@h", ttl: 5s}
 claims: {driver: redis, url: "rediss://:p@c", maxMB: 256}
 services: [slack, discord]
-http: {listen: ":3210"}
-limits: {concurrency: 1, queue: 0, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
+media: {allowPrivate: true, maxMB: 7}
+egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
+http: {listen: ":3210", maxBodiesMB: 5}
+limits: {concurrency: 1, queue: 0, requestsMB: 3, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
 	require.NoError(t, err)
 	none := ""
 	requireSameSettings(t, &config.Config{
-		Node: config.Node{ID: "n1", Protocol: "5"},
+		Node: config.Node{ID: "n1", Protocol: "5", HeartbeatInterval: time.Minute, HeartbeatTimeout: 3 * time.Minute},
 		NATS: config.NATS{
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p",
 			InboxPrefix: "_INBOX_n1", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
@@ -84,8 +86,10 @@ log: {level: trace, format: json}
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c", MaxMB: 256},
 		Services: []string{"slack", "discord"},
-		HTTP:     config.HTTP{Listen: ":3210"},
-		Limits:   config.Limits{Concurrency: 1, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
+		Media:    config.Media{AllowPrivate: true, MaxMB: 7},
+		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
+		HTTP:     config.HTTP{Listen: ":3210", MaxBodiesMB: 5},
+		Limits:   config.Limits{Concurrency: 1, RequestsMB: 3, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
 }
@@ -112,6 +116,11 @@ func TestLoadFaults(t *testing.T) {
 		"an id with a greater sign":                   {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
 		"an id that ends in a dot":                    {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
 		"a namespace with a space":                    {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
+		"heartbeats too often":                        {"node:\n  heartbeatInterval: 5ms", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found 5ms"},
+		"a negative interval":                         {"node:\n  heartbeatInterval: -1s", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found -1s"},
+		"a negative timeout":                          {"node:\n  heartbeatTimeout: -1s", "2: node.heartbeatTimeout: expects more than heartbeatInterval, or 0 for none, found -1s"},
+		"a timeout shorter than the interval":         {"node:\n  heartbeatInterval: 60s\n  heartbeatTimeout: 30s", "3: node.heartbeatTimeout: expects more than heartbeatInterval (1m0s), or every node is gone between two heartbeats; found 30s"},
+		"a timeout shorter than the default interval": {"node:\n  heartbeatTimeout: 6s", "2: node.heartbeatTimeout: expects more than heartbeatInterval (10s), or every node is gone between two heartbeats; found 6s"},
 		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4 or 5, found "3"`},
 		"no server":                                   {"nats: {servers: []}", `1: nats.servers: expects at least one server`},
 		"a server of another scheme":                  {"nats:\n  servers:\n    - nats://a\n    - http://b", `4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`},
@@ -158,6 +167,10 @@ func TestLoadFaults(t *testing.T) {
 		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
 		"a listener without a port":                   {"http: {listen: 127.0.0.1}", `1: http.listen: expects host:port, found "127.0.0.1"`},
 		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
+		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
+		"no room for webhooks":                        {"http: {maxBodiesMB: 4}", `1: http.maxBodiesMB: expects at least 5, found 4`},
+		"no room for attachments":                     {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
+		"no room for requests":                        {"limits: {requestsMB: 0}", `1: limits.requestsMB: expects more than 0, found 0`},
 		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
 		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
 		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},
@@ -252,22 +265,6 @@ func TestDefaultNamespaceOfEvents(t *testing.T) {
 	}
 }
 
-func TestRedactURL(t *testing.T) {
-	cases := map[string]struct{ raw, want string }{
-		"without credentials":             {"nats://h:4222", "nats://h:4222"},
-		"user and password":               {"nats://u:p@h:4222", "nats://[redacted]@h:4222"},
-		"a token":                         {"tls://t@h", "tls://[redacted]@h"},
-		"a password with unescaped signs": {"nats://u:p@/?#w@h", "nats://[redacted]@h"},
-		"credentials without a scheme":    {"u:p@h", "[redacted]@h"},
-		"several URLs in one":             {"nats://u:p@a,nats://u:p@b", "nats://[redacted]@b"},
-		"an at sign ahead of the scheme":  {"a@b://h", "a@b://h"},
-		"empty":                           {"", ""},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, config.RedactURL(c.raw)) })
-	}
-}
-
 func TestPrintingShowsNoCredentials(t *testing.T) {
 	c := config.Default()
 	c.NATS.Servers = []config.URL{"nats://u:hunter2@h"}
@@ -334,5 +331,13 @@ func TestTheSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
 		"nats://host":                 nil,
 	} {
 		require.Equal(t, want, url.Secrets(), "%s", url)
+	}
+}
+
+func TestHeartbeatsMayBeTurnedOff(t *testing.T) {
+	for _, file := range []string{"node: {heartbeatInterval: 0s, heartbeatTimeout: 0s}", "node: {heartbeatInterval: 0, heartbeatTimeout: 0}", "node: {heartbeatInterval: 0}", "node: {heartbeatTimeout: 0}",
+		"node: {heartbeatInterval: 2s, heartbeatTimeout: 6s}"} {
+		_, err := config.Load(write(t, file))
+		require.NoError(t, err, file)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/hiliosai/switchboard/internal/redact"
 )
 
 // URL is the address of a server. It may hold credentials, as in nats://USER:PASSWORD@HOST, which are masked however
@@ -15,27 +16,13 @@ import (
 type URL string
 
 // String gives the URL with its credentials masked.
-func (u URL) String() string { return RedactURL(string(u)) }
+func (u URL) String() string { return redact.Address(string(u)) }
 
 // Format masks the credentials for every verb, also for those that would bypass String.
 func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.String()) }
 
 // MarshalText masks the credentials for encoders.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
-
-// RedactURL masks the credentials in a URL. It goes by the text alone, so that nothing shows of a URL that cannot be
-// parsed, say because its password holds a character that should have been escaped.
-func RedactURL(raw string) string {
-	start := 0
-	if i := strings.Index(raw, "://"); i >= 0 {
-		start = i + len("://")
-	}
-	end := strings.LastIndex(raw, "@")
-	if end < start {
-		return raw
-	}
-	return raw[:start] + "[redacted]" + raw[end:]
-}
 
 // hasScheme says whether the URL is one, with a host and one of the schemes.
 func (u URL) hasScheme(schemes ...string) bool {

@@ -9,7 +9,12 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/hiliosai/switchboard/internal/egress"
 )
+
+// minBodiesMB is room for the largest webhook beside what is for small ones alone.
+const minBodiesMB = 5
 
 // Validate reports all faults of meaning, joined, each a *strictyaml.Error; they name file and line if the
 // configuration was loaded from a file.
@@ -24,6 +29,12 @@ func (c *Config) Validate() error {
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.require(c.Media.MaxMB > 0, "media.maxMB", "expects more than 0, found %d", c.Media.MaxMB)
+	v.require(c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB, c.HTTP.MaxBodiesMB)
+	for i, text := range c.Egress.Allow {
+		_, err := egress.New(text)
+		v.require(err == nil, fmt.Sprintf("egress.allow[%d]", i), "%v", err)
+	}
 	v.limits(c.Limits)
 	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
@@ -58,6 +69,11 @@ func (v *validation) node(n Node) {
 		v.subject("node.namespace", n.Namespace)
 	}
 	v.oneOf("node.protocol", n.Protocol, "4", "5")
+	beat, silence := n.HeartbeatInterval, n.HeartbeatTimeout
+	v.require(beat == 0 || beat >= 100*time.Millisecond, "node.heartbeatInterval", "expects at least 100ms, or 0 for none, found %s", beat)
+	v.require(silence >= 0, "node.heartbeatTimeout", "expects more than heartbeatInterval, or 0 for none, found %s", silence)
+	v.require(silence <= 0 || beat <= 0 || silence > beat, "node.heartbeatTimeout",
+		"expects more than heartbeatInterval (%s), or every node is gone between two heartbeats; found %s", beat, silence)
 }
 
 func (v *validation) nats(n NATS) {
@@ -160,6 +176,7 @@ func (v *validation) services(names []string) {
 func (v *validation) limits(l Limits) {
 	v.require(l.Concurrency >= 1, "limits.concurrency", "expects at least 1, found %d", l.Concurrency)
 	v.require(l.Queue >= 0, "limits.queue", "expects at least 0, found %d", l.Queue)
+	v.require(l.RequestsMB > 0, "limits.requestsMB", "expects more than 0, found %d", l.RequestsMB)
 	v.require(l.MaxCallLevel >= 0, "limits.maxCallLevel", "expects at least 0, found %d", l.MaxCallLevel)
 	v.require(l.StartTimeout > 0, "limits.startTimeout", "expects more than 0s, found %s", l.StartTimeout)
 	v.require(l.DrainTimeout >= 0, "limits.drainTimeout", "expects at least 0s, found %s", l.DrainTimeout)

@@ -6,7 +6,6 @@ package listener
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,21 +18,17 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-const (
-	// maxBody bounds a webhook, in bytes: Meta sends up to 3 MB.
-	maxBody = 3 << 20
-	// handleTimeout bounds the work on one webhook; platforms wait for some seconds.
-	handleTimeout = 15 * time.Second
-)
+// handleTimeout bounds the work on one webhook; platforms wait for some seconds.
+const handleTimeout = 15 * time.Second
 
 // Caller runs the actions of this node; the link of package cluster does.
 type Caller interface {
@@ -45,7 +40,9 @@ type Listener struct {
 	server   *http.Server
 	socket   net.Listener
 	caller   Caller
+	channel  func(ctx context.Context, service, id string) error
 	services []string
+	bodies   *bodies
 	log      *logrus.Entry
 }
 
@@ -54,6 +51,11 @@ type Options struct {
 	Address  string // HOST:PORT
 	Caller   Caller
 	Services []string // those that take webhooks
+	// Channel says what is wrong with a channel of a service, nil where it takes webhooks. It is asked before a body is
+	// read; nil asks nobody.
+	Channel func(ctx context.Context, service, id string) error
+	// MaxBodies is how many bytes the bodies of webhooks under way may have together; zero takes DefaultMaxBodies.
+	MaxBodies int64
 	// Ready says whether the node can do its work, and why not, for GET /-/ready.
 	Ready func(ctx context.Context) (ok bool, report any)
 	Log   *logrus.Entry
@@ -68,7 +70,9 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 		return nil, fmt.Errorf("http.listen %s: %w", opts.Address, reason(err))
 	}
 	log := opts.Log
-	l := &Listener{socket: socket, caller: opts.Caller, services: opts.Services, log: log}
+	l := &Listener{
+		socket: socket, caller: opts.Caller, channel: opts.Channel, services: opts.Services, bodies: newBodies(opts.MaxBodies), log: log,
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{service}/{channelId}", l.receive)
 	mux.HandleFunc("GET /{service}/{channelId}", l.verify)
@@ -136,33 +140,59 @@ func (l *Listener) receive(w http.ResponseWriter, r *http.Request) {
 	if !l.serves(w, r) {
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			l.fail(w, action.Client(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "the body is larger than %d bytes", maxBody))
+	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	defer cancel()
+	if l.channel != nil {
+		if err := l.channel(ctx, r.PathValue("service"), r.PathValue("channelId")); err != nil {
+			l.fail(w, err)
 			return
 		}
-		l.fail(w, action.Client(http.StatusBadRequest, "BODY_INCOMPLETE", "the body could not be read to its end"))
+	}
+	body, err := l.bodies.read(w, r)
+	if err != nil {
+		body.release()
+		l.refuse(w, r, err)
 		return
 	}
-	payload, err := payloadOf(r.Header.Get("Content-Type"), body)
+	defer body.release()
+	l.accept(w, r, body)
+}
+
+// accept hands a webhook on that was read.
+func (l *Listener) accept(w http.ResponseWriter, r *http.Request, body *body) {
+	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	defer cancel()
+	done, err := l.bodies.handle(ctx, body)
+	if err != nil {
+		l.refuse(w, r, err)
+		return
+	}
+	defer done()
+	payload, err := payloadOf(r.Header.Get("Content-Type"), body.data)
 	if err != nil {
 		l.fail(w, err)
 		return
 	}
-	params := map[string]any{
-		"channelId": r.PathValue("channelId"),
-		"payload":   payload,
-		"headers":   headersOf(r),
-		"timestamp": time.Now().UnixMilli(),
+	params, err := paramsOf(r, payload, body.data, time.Now())
+	if err != nil {
+		l.fail(w, err)
+		return
 	}
-	if utf8.Valid(body) {
-		params["rawBody"] = string(body)
-	} else {
-		params["rawBody"], params["rawBodyEncoding"] = base64.StdEncoding.EncodeToString(body), "base64"
+	l.call(ctx, w, r, integration.ActionReceiveWebhook, params)
+}
+
+// refuse answers a webhook that was not read, or for which there was no room.
+func (l *Listener) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, errBusy) {
+		l.fail(w, err)
+		return
 	}
-	l.call(w, r, integration.ActionReceiveWebhook, params)
+	if count, log := l.bodies.busy(time.Now()); log {
+		l.log.WithField("webhooks", count).Warn("webhooks are refused: " + errBusy.Message)
+	}
+	// The sender reads no answer before it has sent all: what is left is read away, which takes no room.
+	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
+	l.answer(w, errBusy)
 }
 
 // serves answers for services that are not here, before their body is read.
@@ -176,7 +206,7 @@ func (l *Listener) serves(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // payloadOf decodes a body as a gateway would.
-func payloadOf(contentType string, body []byte) (any, error) {
+func payloadOf(contentType string, body []byte) (json.RawMessage, error) {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err == nil && kind == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(body))
@@ -189,15 +219,15 @@ func payloadOf(contentType string, body []byte) (any, error) {
 				payload[k] = v[0]
 			}
 		}
-		return payload, nil
+		return json.Marshal(payload)
 	}
 	if len(body) == 0 {
-		return struct{}{}, nil
+		return json.RawMessage("{}"), nil
 	}
-	if !json.Valid(body) {
+	if !rawjson.Valid(body) {
 		return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not valid JSON")
 	}
-	return json.RawMessage(body), nil
+	return body, nil
 }
 
 func headersOf(r *http.Request) map[string]string {
@@ -218,17 +248,17 @@ func (l *Listener) verify(w http.ResponseWriter, r *http.Request) {
 		params[k] = v[0]
 	}
 	params["channelId"] = r.PathValue("channelId")
-	l.call(w, r, integration.ActionVerifyWebhook, params)
+	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	defer cancel()
+	l.call(ctx, w, r, integration.ActionVerifyWebhook, params)
 }
 
-func (l *Listener) call(w http.ResponseWriter, r *http.Request, name string, params map[string]any) {
+func (l *Listener) call(ctx context.Context, w http.ResponseWriter, r *http.Request, name string, params any) {
 	requestID := cmp.Or(r.Header.Get("X-Correlation-Id"), r.Header.Get("X-Request-Id")) // as moleculer-web
 	if requestID == "" || len(requestID) > 128 {
 		requestID = uuid.NewString()
 	}
 	w.Header().Set("X-Request-Id", requestID)
-	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
-	defer cancel()
 	result, err := l.caller.Call(ctx, r.PathValue("service")+"."+name, params, action.CallOptions{RequestID: requestID})
 	if err != nil {
 		l.fail(w, err)
@@ -270,6 +300,11 @@ func (l *Listener) fail(w http.ResponseWriter, err error) {
 	if e.Code >= 500 {
 		l.log.WithError(err).Warn("webhook not accepted")
 	}
+	l.answer(w, e)
+}
+
+// answer writes an error as its status and body.
+func (l *Listener) answer(w http.ResponseWriter, e *action.Error) {
 	data, err := json.Marshal(struct {
 		Name    string `json:"name"`
 		Message string `json:"message"`

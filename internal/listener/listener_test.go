@@ -74,6 +74,7 @@ func (n *node) only(t *testing.T) call {
 type bench struct {
 	t    *testing.T
 	sick atomic.Bool // the node is not ready
+	logs *test.Hook
 	*node
 	*listener.Listener
 	client http.Client
@@ -82,10 +83,12 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, node: &node{}, client: http.Client{Transport: &http.Transport{}}}
-	log, _ := test.NewNullLogger()
+	log, logs := test.NewNullLogger()
+	b.logs = logs
 	var err error
 	b.Listener, err = listener.Start(t.Context(), listener.Options{
-		Address: "127.0.0.1:0", Caller: b.node, Services: []string{"parrot", "crow"}, Ready: b.ready, Log: logrus.NewEntry(log),
+		Address: "127.0.0.1:0", Caller: b.node, Services: []string{"parrot", "crow"}, Ready: b.ready, Channel: b.known, MaxBodies: maxBodies,
+		Log: logrus.NewEntry(log),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -93,6 +96,14 @@ func newBench(t *testing.T) *bench {
 		require.NoError(t, b.Stop(context.Background()))
 	})
 	return b
+}
+
+// known says that there is any channel but one.
+func (b *bench) known(_ context.Context, service, id string) error {
+	if id == "nobody" {
+		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no %s channel %q", service, id)
+	}
+	return nil
 }
 
 func (b *bench) ready(context.Context) (bool, any) {
@@ -349,18 +360,6 @@ func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
 		params[k] = text(t, v)
 	}
 	require.Equal(t, map[string]string{"channelId": "c 1", "hub.mode": "subscribe", "hub.challenge": "a b"}, params)
-}
-
-func TestACallHasADeadline(t *testing.T) {
-	b := newBench(t)
-	bounded := make(chan bool, 1)
-	b.answer = func(ctx context.Context) (string, string, error) {
-		_, ok := ctx.Deadline()
-		bounded <- ok
-		return `{}`, `{}`, nil
-	}
-	b.post("{}")
-	require.True(t, <-bounded)
 }
 
 func TestATakenAddressIsOneLine(t *testing.T) {

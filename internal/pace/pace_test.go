@@ -158,6 +158,55 @@ func TestARateSpacesCallsAfterItsBurst(t *testing.T) {
 	})
 }
 
+func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
+	refusals := map[string]func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error){
+		"by its patience": func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error) {
+			return p.Space(ctx, "a", r, time.Millisecond)
+		},
+		"by its deadline": func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			return p.Space(ctx, "a", r, patience)
+		},
+	}
+	for name, refused := range refusals {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var p pace.Pacer
+				r := pace.Rate{Calls: 1, Per: time.Second}
+				_, err := p.Space(t.Context(), "a", r, 0)
+				require.NoError(t, err)
+				for range 5 {
+					after, err := refused(t.Context(), &p, r)
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.Equal(t, time.Second, after)
+				}
+				started := time.Now()
+				_, err = p.Space(t.Context(), "a", r, patience)
+				require.NoError(t, err)
+				require.Equal(t, time.Second, time.Since(started))
+			})
+		})
+	}
+}
+
+func TestACallThatGivesUpWhileItWaitsTakesNothingOfTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		r := pace.Rate{Calls: 1, Per: time.Second}
+		_, err := p.Space(t.Context(), "a", r, 0)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		_, err = p.Space(ctx, "a", r, patience)
+		require.ErrorIs(t, err, context.Canceled)
+		started := time.Now()
+		_, err = p.Space(t.Context(), "a", r, patience)
+		require.NoError(t, err)
+		require.Equal(t, 900*time.Millisecond, time.Since(started))
+	})
+}
+
 func TestARateIsReadOrRefused(t *testing.T) {
 	for text, want := range map[string]pace.Rate{
 		"": {}, "30/s": {30, time.Second}, "20/m": {20, time.Minute}, "1000/h": {1000, time.Hour},

@@ -210,35 +210,7 @@ func (s *Secrets) redact(text string, leave func(*value) bool) string {
 	s.mu.RLock()
 	clean := s.index.replace(text, leave)
 	s.mu.RUnlock()
-	return withoutUserinfo(clean)
-}
-
-// withoutUserinfo takes the user and password out of the URLs in a text.
-func withoutUserinfo(text string) string {
-	var out strings.Builder
-	rest := text
-	for {
-		before, after, found := strings.Cut(rest, "://")
-		if !found {
-			break
-		}
-		authority := after
-		if end := strings.IndexAny(authority, "/?# \t\r\n\"'`<>\\"); end >= 0 {
-			authority = authority[:end]
-		}
-		out.WriteString(before)
-		out.WriteString("://")
-		if at := strings.LastIndexByte(authority, '@'); at > 0 {
-			out.WriteString(Placeholder)
-			after = after[at:]
-		}
-		rest = after
-	}
-	if out.Len() == 0 {
-		return text
-	}
-	out.WriteString(rest)
-	return out.String()
+	return URLs(clean)
 }
 
 // Levels implements logrus.Hook.

@@ -34,7 +34,8 @@ const canary = "CANARY"
 var fields = []integration.Field{
 	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`), Help: "The token of the bot."},
 	{In: integration.InCredentials, Name: "botId", Help: "The bot's name."},
-	{In: integration.InSettings, Name: "apiBase", Help: "Another API root."},
+	{In: integration.InSettings, Name: "apiBase", Address: true, Help: "Another API root."},
+	{In: integration.InSettings, Name: "cdnBase", Address: true},
 	{In: integration.InSettings, Name: "pin", Secret: true},
 }
 
@@ -111,7 +112,8 @@ func newBench(t *testing.T) *bench {
 		Platform: func(name string) (integration.Definition, bool) {
 			return integration.Definition{Spec: integration.Spec{Name: "Parrot"}, Fields: fields, Platform: parrot{}}, name == "parrot"
 		},
-		Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) },
+		Resolver: names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"},
+		Now:      func() time.Time { return time.UnixMilli(1_800_000_000_000) },
 	}
 	b.service, err = integration.DefineService(channels.Definition(manager), integration.Runtime{Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log)})
 	require.NoError(t, err)

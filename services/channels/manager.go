@@ -19,6 +19,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/egress"
 )
 
 // Manager keeps channels right: only what its platform understands is stored, changes are made known,
@@ -32,6 +33,20 @@ type Manager struct {
 	Secrets   integration.Secrets
 	Log       *logrus.Entry
 	Now       func() time.Time
+	// Guard judges the addresses that users of a tenant set; nil lets public ones through. Resolver finds those of
+	// names; nil asks the system.
+	Guard    *egress.Guard
+	Resolver egress.Resolver
+
+	forTenant bool
+}
+
+// ForTenant is the manager for a user of one tenant: channels get the addresses that he sets only where the guard lets
+// them through, and they are marked, so that the guard judges them again whenever they are called.
+func (m *Manager) ForTenant() *Manager {
+	theirs := *m
+	theirs.forTenant = true
+	return &theirs
 }
 
 // Announcer makes changes of channels known. The change is made already: an error is logged.
@@ -100,6 +115,9 @@ func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, e
 	if err := m.Validate(ch); err != nil {
 		return nil, err
 	}
+	if err := m.own(ctx, &integration.Channel{}, ch); err != nil {
+		return nil, err
+	}
 	if err := m.Store.Create(ctx, ch); err != nil {
 		return nil, err
 	}
@@ -124,14 +142,17 @@ func (m *Manager) Update(ctx context.Context, id string, change Change, allowed 
 			return err
 		}
 		def, _ := m.Platform(ch.Platform)
-		masked := ch.Masked(def.Fields)
+		before, masked := *ch, ch.Masked(def.Fields) // patched leaves the maps of the first alone
 		set(&ch.TenantID, change.TenantID)
 		set(&ch.Name, change.Name)
 		set(&ch.Status, change.Status)
 		ch.Status = strings.ToUpper(ch.Status)
 		ch.Credentials = patched(ch.Credentials, masked.Credentials, change.Credentials)
 		ch.Settings = patched(ch.Settings, masked.Settings, change.Settings)
-		return m.Validate(ch)
+		if err := m.Validate(ch); err != nil {
+			return err
+		}
+		return m.own(ctx, &before, ch)
 	})
 	if err != nil {
 		return nil, m.notFound(id, err)

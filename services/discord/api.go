@@ -33,7 +33,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	return api{
-		client: p.client, base: strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
+		client: p.client.For(settings), base: strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
 		cdn:   strings.TrimRight(settings[fieldCDNBase], "/"),
 		token: credentials[fieldBotToken], application: credentials[fieldApplicationID],
 	}

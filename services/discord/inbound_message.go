@@ -56,6 +56,9 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	}
 	if len(msg.MessageSnapshots) > 0 {
 		msg = &msg.MessageSnapshots[0].Message // of a forward, which has no content of its own
+		if isList(msg.Embeds) {
+			m.Metadata["embeds"] = msg.Embeds
+		}
 	}
 	var known bool
 	m.Content, known = msg.content()
@@ -102,6 +105,7 @@ func (msg *message) content() (integration.Content, bool) {
 	case len(msg.Attachments) > 0:
 		c.Type = msg.Attachments[0].contentType(msg.Flags)
 		addFiles(&c, msg.Attachments)
+		c.Text = cmp.Or(c.Text, embedText(msg.Embeds))
 		return c, c.Media.ID != ""
 	case c.Sticker != nil:
 		c.Type = integration.TypeSticker
@@ -125,6 +129,10 @@ func embedText(raw json.RawMessage) string {
 	var embeds []struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
+		Fields      []struct {
+			Name  string `json:"name"`
+			Value string `json:"value"`
+		} `json:"fields"`
 	}
 	if !isList(raw) || rawjson.Unmarshal(raw, &embeds) != nil {
 		return ""
@@ -135,6 +143,9 @@ func embedText(raw json.RawMessage) string {
 			if line != "" {
 				lines = append(lines, line)
 			}
+		}
+		for _, f := range e.Fields {
+			lines = append(lines, f.Name+": "+f.Value)
 		}
 	}
 	return strings.Join(lines, "\n")

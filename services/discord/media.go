@@ -3,7 +3,6 @@ package discord
 import (
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -24,7 +23,7 @@ var cdnHosts = []string{"cdn.discordapp.com", "media.discordapp.net"}
 
 // FetchMedia downloads an attachment by its link, which is its id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
-	file, err := p.fetch(ctx, p.api(ch.Credentials, ch.Settings), id, maxDownload)
+	file, err := p.fetch(ctx, p.api(ch.Credentials, ch.Settings), id, integration.MediaLimit(ctx, maxDownload))
 	return file, httpapi.Repeatable(err)
 }
 
@@ -116,19 +115,4 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 
 func mediaNotFound(message string) error {
 	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
-}
-
-// readAll reads a file into memory.
-func readAll(file *integration.MediaFile, limit int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(file.Body, limit+1))
-	if e, ok := errors.AsType[*integration.Error](err); ok {
-		return nil, e
-	}
-	if err != nil {
-		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "attachment: it could not be read to its end", Err: err}
-	}
-	if int64(len(content)) > limit {
-		return nil, httpapi.TooLarge("attachment", limit)
-	}
-	return content, nil
 }

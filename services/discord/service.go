@@ -60,11 +60,11 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
 			},
 			{
-				In: integration.InSettings, Name: fieldCDNBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldCDNBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
 			},
 			{
@@ -76,7 +76,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
 			},
 		},
-		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Fences: true},
+		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support,
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,

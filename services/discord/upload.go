@@ -106,7 +106,7 @@ func (p *platform) open(ctx context.Context, a api, m *integration.Media, limit 
 		return nil, httpapi.Repeatable(err)
 	}
 	defer file.Body.Close()
-	content, err := readAll(file, limit)
+	content, err := integration.ReadMedia(ctx, "attachment", file, limit)
 	if err != nil {
 		return nil, err
 	}

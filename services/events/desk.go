@@ -127,7 +127,7 @@ func (d *Desk) bounded(ctx context.Context, c Choice, allowed Allowed) events.Qu
 	q := d.query(c, allowed)
 	q.Limit, q.Bytes = min(cmp.Or(q.Limit, maxEvents), maxEvents), maxReplayed
 	if end, ok := ctx.Deadline(); ok {
-		q.By = end.Add(-time.Until(end) / partOfTheWay)
+		q.By = end.Add(-end.Sub(d.Now()) / partOfTheWay)
 	}
 	return q
 }

@@ -288,7 +288,7 @@ func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
 	if e, ok := errors.AsType[*action.Error](err); ok {
 		require.False(t, e.Retryable, "retrying would replay the first ones again")
 	}
-	require.EqualValues(t, 12, b.stored(name))
+	require.Equal(t, 12, b.stored(name))
 }
 
 // stored is how many events of a name there are.
@@ -453,4 +453,18 @@ func TestADeskTailsAllItsEvents(t *testing.T) {
 		}
 	}))
 	require.ElementsMatch(t, []string{"dev." + name + " m1", "dev." + queue + " d1"}, shown)
+}
+
+func TestACallLeavesTimeForItsAnswer(t *testing.T) {
+	b := newBench(t)
+	for i := range 9 {
+		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	b.desk.Now = func() time.Time { return time.Now().Add(-time.Hour) } // when the call began: most of its time is over
+	p, err := b.desk.Replay(ctx, name, events.Choice{}, nil)
+	require.NoError(t, err, "its caller still waits")
+	require.Equal(t, store.Progress{Through: 9, More: true}, p)
+	require.Equal(t, 9, b.stored(name))
 }

@@ -23,7 +23,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	base := cmp.Or(settings[fieldAPIBase], defaultAPIBase)
-	return api{client: p.client, base: strings.TrimRight(base, "/"), token: credentials[fieldBotToken]}
+	return api{client: p.client.For(settings), base: strings.TrimRight(base, "/"), token: credentials[fieldBotToken]}
 }
 
 func (a api) header() http.Header { return http.Header{"Authorization": {"Bearer " + a.token}} }

@@ -50,7 +50,7 @@ const (
 
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
 	return integrationtest.Platform{
 		Definition: slack.Definition(client),

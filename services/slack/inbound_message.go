@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -38,10 +39,22 @@ func (r *reader) readMessage(e *event) (known, news bool) {
 // that mentions the app, and are one message.
 func (r *reader) readPosted(msg *message, channel string) bool {
 	known := r.readBody(msg, channel, msg.TS)
-	if r.m.ID != "" {
+	switch {
+	case msg.Edited != nil: // Slack tells of a mention that was edited as of a new one
+		r.readEdited(msg)
+	case r.m.ID != "":
 		r.m.DedupKey = string(r.m.ID)
 	}
 	return known
+}
+
+// readEdited makes an edit of a message that somebody has edited. All events that tell of it are one.
+func (r *reader) readEdited(msg *message) {
+	r.m.Kind = integration.KindEdit
+	r.m.EditedAt = cmp.Or(milliseconds(msg.Edited.TS), r.m.EditedAt)
+	if r.m.ID != "" && msg.Edited.TS != "" {
+		r.m.DedupKey = string(r.m.ID) + ":edited:" + msg.Edited.TS
+	}
 }
 
 // readBody fills in the message of that ts.
@@ -73,9 +86,32 @@ func (r *reader) readSender(msg *message) {
 	}
 	r.note("botId", msg.BotID)
 	r.note("appId", msg.AppID)
+	mail := msg.mail()
+	if mail != nil && !r.isOwn(msg.User.ID) { // a person wrote it, and Slack's app for e-mail only posts it
+		r.m.From.Name = cmp.Or(mail.sender(), r.m.From.Name)
+		return
+	}
 	if msg.BotID != "" || msg.Subtype == "bot_message" || r.isOwn(msg.User.ID) || msg.User.ID == slackbot {
 		r.m.Direction = integration.DirectionEcho
 	}
+}
+
+// mail is the e-mail that a message is, nil for none.
+func (msg *message) mail() *file {
+	for i := range msg.Files {
+		if f := &msg.Files[i]; f.Mode == "email" || f.Filetype == "email" {
+			return f
+		}
+	}
+	return nil
+}
+
+// sender is who wrote an e-mail.
+func (f *file) sender() string {
+	if len(f.From) == 0 {
+		return ""
+	}
+	return cmp.Or(f.From[0].Name, f.From[0].Address, f.From[0].Original)
 }
 
 // isOwn says whether a user is the app's own bot.
@@ -94,36 +130,66 @@ func (r *reader) content(msg *message) (integration.Content, bool) {
 	if len(msg.Attachments) > 2 { // of previews and of what apps add, which the text does not hold
 		r.m.Metadata["attachments"] = msg.Attachments
 	}
-	media, t := r.media(msg.Files)
-	switch {
-	case len(media) > 0:
+	files := msg.Files
+	attached := msg.attachments()
+	for i := range attached {
+		files = append(files[:len(files):len(files)], attached[i].Files...)
+	}
+	media, t := r.media(files)
+	if len(media) > 0 {
 		c.Type, c.Media = t, &media[0]
 		if len(media) > 1 {
 			c.Attachments = media
 		}
-	case c.Text == "":
-		c.Text, _ = decode(fallback(msg.Attachments))
+	}
+	if mail := msg.mail(); mail != nil {
+		r.addText(&c, cmp.Or(mail.Subject, mail.Title), cmp.Or(mail.PlainText, mail.PreviewPlainText))
+		r.note("emailSubject", mail.Subject)
+		if len(mail.From) > 0 {
+			r.note("emailFrom", cmp.Or(mail.From[0].Address, mail.From[0].Original))
+		}
 	}
 	if len(msg.Blocks) > 2 && c.Text == "" {
 		r.m.Metadata["blocks"] = msg.Blocks
+		c.Text, c.Entities = decode(blockText(msg.Blocks))
 	}
+	r.addAttachments(&c, attached)
 	return c, c.Text != "" || len(media) > 0
 }
 
-// fallback is the text of the first attachment, for messages that have none of their own.
-func fallback(attachments json.RawMessage) string {
-	var list []struct {
-		Pretext  string `json:"pretext"`
-		Text     string `json:"text"`
-		Fallback string `json:"fallback"`
+// addAttachments puts what attachments say below the text: what somebody forwarded, or what an app reports. The preview
+// of a link counts where the message says nothing else.
+func (r *reader) addAttachments(c *integration.Content, attached []attachment) {
+	own := c.Text
+	for i := range attached {
+		a := &attached[i]
+		if a.IsShare {
+			r.m.Metadata["forwarded"] = true
+			r.note("forwardedFrom", a.ChannelID)
+			r.note("forwardedAuthorId", a.AuthorID)
+		}
+		if a.isPreview() && (own != "" || c.Media != nil) {
+			continue
+		}
+		text, entities := decode(a.shown())
+		if text == "" || strings.Contains(own, text) {
+			continue
+		}
+		if c.Text == "" {
+			c.Text, c.Entities = text, entities
+			continue
+		}
+		c.Text += "\n\n" + text
 	}
-	_ = json.Unmarshal(attachments, &list) // what is of another type stays empty
-	for _, a := range list {
-		if text := cmp.Or(a.Fallback, a.Text, a.Pretext); text != "" {
-			return text
+}
+
+// addText puts texts without markup below the text.
+func (*reader) addText(c *integration.Content, texts ...string) {
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" && !strings.Contains(c.Text, text) {
+			c.Text = strings.TrimLeft(c.Text+"\n\n"+text, "\n")
 		}
 	}
-	return ""
 }
 
 // media lists a message's files, and the type of the first. Those that are gone are left out.
@@ -185,7 +251,7 @@ func (r *reader) readEdit(e *event) (known, news bool) {
 		r.readDelete(e, before, cmp.Or(now.TS, before.TS))
 		return true, true
 	}
-	if e.Message != nil && e.PreviousMessage != nil && sameText(now, before) {
+	if e.Message != nil && (e.PreviousMessage != nil && sameText(now, before) || e.PreviousMessage == nil && now.onlyPreviews()) {
 		return true, false
 	}
 	known = r.readBody(now, e.Channel.ID, cmp.Or(now.TS, before.TS))
@@ -193,20 +259,58 @@ func (r *reader) readEdit(e *event) (known, news bool) {
 	r.m.EditedAt = milliseconds(e.TS)
 	if now.Edited != nil {
 		r.m.EditedAt = cmp.Or(milliseconds(now.Edited.TS), r.m.EditedAt)
+		if e.PreviousMessage != nil && now.editedAt() != before.editedAt() {
+			r.readEdited(now)
+		}
 	}
 	return known && e.Message != nil, true
 }
 
 // sameText says whether two states of a message hold the same. The blocks of an app may change without its text.
 func sameText(a, b *message) bool {
-	at := func(m *message) string {
-		if m.Edited == nil {
-			return ""
-		}
-		return m.Edited.TS
-	}
-	return a.Text == b.Text && at(a) == at(b) && bytes.Equal(a.Blocks, b.Blocks) &&
+	return a.Text == b.Text && a.editedAt() == b.editedAt() && sameBlocks(a.Blocks, b.Blocks) &&
 		slices.EqualFunc(a.Files, b.Files, func(a, b file) bool { return a.ID == b.ID && a.Mode == b.Mode })
+}
+
+// editedAt is the ts of the last edit, "" for none.
+func (msg *message) editedAt() string {
+	if msg.Edited == nil {
+		return ""
+	}
+	return msg.Edited.TS
+}
+
+// onlyPreviews says whether a message, whose earlier state nobody tells, has changed in that it got previews of links.
+func (msg *message) onlyPreviews() bool {
+	list := msg.attachments()
+	return len(list) > 0 && msg.Edited == nil && !slices.ContainsFunc(list, func(a attachment) bool { return !a.isPreview() })
+}
+
+// sameBlocks compares blocks but for their ids, of which Slack makes up new ones.
+func sameBlocks(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var one, other any
+	if len(a) < 3 || len(b) < 3 || json.Unmarshal(a, &one) != nil || json.Unmarshal(b, &other) != nil {
+		return false
+	}
+	return reflect.DeepEqual(withoutBlockIDs(one), withoutBlockIDs(other))
+}
+
+func withoutBlockIDs(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = withoutBlockIDs(v[i])
+		}
+	case map[string]any:
+		delete(v, "block_id")
+		for name := range v {
+			v[name] = withoutBlockIDs(v[name])
+		}
+	}
+	return v
 }
 
 // readDelete fills in that a message is gone. Who removed it is not told.

@@ -50,6 +50,96 @@ func TestAMentionAndItsMessageAreOneMessage(t *testing.T) {
 	require.Equal(t, first, second)
 }
 
+func TestAnEditIsOneInEveryEventThatTellsOfIt(t *testing.T) {
+	const was = `{"user":"U1","text":"<@U0BOT> hi","ts":"1799999000.000100"}`
+	const now = `"user":"U1","text":"<@U0BOT> ho","ts":"1799999000.000100","edited":{"user":"U1","ts":"1799999005.000000"}`
+	keys := map[string]string{}
+	for name, event := range map[string]string{
+		"the mention": `{"type":"app_mention","channel":"C1",` + now + `}`,
+		"the message": `{"type":"message","channel":"C1",` + now + `}`,
+		"a broadcast": `{"type":"message","subtype":"thread_broadcast","channel":"C1",` + now + `}`,
+		"the change":  `{"type":"message","subtype":"message_changed","channel":"C1","ts":"1799999006.000100","message":{` + now + `},"previous_message":` + was + `}`,
+	} {
+		m := normalize(t, eventBody("Ev"+name, event), nil)[0]
+		require.Equal(t, integration.KindEdit, m.Kind, name)
+		require.Equal(t, integration.ID("C1:1799999000.000100"), m.ID, name)
+		require.Equal(t, int64(1799999005000), m.EditedAt, name)
+		require.Equal(t, true, m.Metadata["mentionsBot"], name)
+		keys[m.DedupKey] = name
+	}
+	require.Len(t, keys, 1, "%v", keys)
+	later := normalize(t, eventBody("Ev9", `{"type":"message","subtype":"message_changed","channel":"C1","message":{`+now+`,"files":[{"id":"F1"}]},"previous_message":{`+now+`}}`), nil)[0]
+	require.NotContains(t, keys, later.DedupKey, "what changes without an edit is not the edit before")
+}
+
+func TestWhatIsForwardedOrAttachedIsRead(t *testing.T) {
+	const shared = `{"is_share":true,"is_msg_unfurl":true,"channel_id":"C2","author_id":"U2","ts":"1799998000.000100","fallback":"[August 29th, 2024 2:26 PM] lee: a: b",`
+	message := func(rest string) string {
+		return `{"type":"message","user":"U1","channel":"C1","ts":"1799999000.000100",` + rest + `}`
+	}
+	for name, test := range map[string]struct {
+		event     string
+		typ       integration.ContentType
+		text      string
+		forwarded bool
+		media     []string
+	}{
+		"a forwarded message":            {message(`"text":"","attachments":[` + shared + `"text":"a: b"}]`), "TEXT", "a: b", true, nil},
+		"one with words of one's own":    {message(`"text":"see","attachments":[` + shared + `"text":"a &amp; b"}]`), "TEXT", "see\n\na & b", true, nil},
+		"one whose text is in its parts": {message(`"text":"","attachments":[` + shared + `"message_blocks":[{"message":{"blocks":[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"a < "},{"type":"user","user_id":"U3"}]}]}]}}]}]`), "TEXT", "a < @U3", true, nil},
+		"one that has only the fallback": {message(`"text":"","attachments":[` + shared + `"text":""}]`), "TEXT", "a: b", true, nil},
+		"a forwarded file":               {message(`"text":"","attachments":[` + shared + `"text":"","fallback":"","files":[{"id":"F1","mimetype":"image/png"},{"id":"F2"}]}]`), "IMAGE", "", true, []string{"F1", "F2"}},
+		"one beside a file of one's own": {message(`"text":"see","files":[{"id":"F0"}],"attachments":[` + shared + `"text":"b","files":[{"id":"F1"}]}]`), "FILE", "see\n\nb", true, []string{"F0", "F1"}},
+		"two forwarded messages":         {message(`"text":"","attachments":[` + shared + `"text":"a"},` + shared + `"text":"b"}]`), "TEXT", "a\n\nb", true, nil},
+		"a link to a message":            {message(`"text":"see <https://x.slack.com/archives/C2/p1>","attachments":[{"is_msg_unfurl":true,"text":"no","from_url":"https://x.slack.com/archives/C2/p1"}]`), "TEXT", "see https://x.slack.com/archives/C2/p1", false, nil},
+		"the preview of a link":          {message(`"text":"see","attachments":[{"title":"no","text":"no","from_url":"https://example.org"}]`), "TEXT", "see", false, nil},
+		"an alert":                       {message(`"text":"","bot_id":"B1","attachments":[{"fallback":"no","pretext":"Alert","title":"Disk <https://e.org|full>","text":"db-1","fields":[{"title":"Use","value":"99 %"},{"value":"now"}],"footer":"no"}]`), "TEXT", "Alert\nDisk full\ndb-1\nUse: 99 %\nnow", false, nil},
+		"an alert below a text":          {message(`"text":"Disk full","attachments":[{"title":"Disk full","text":"","fields":[]},{"text":"on db-1"}]`), "TEXT", "Disk full\n\non db-1", false, nil},
+		"an alert with only a fallback":  {message(`"text":"","attachments":[{"fallback":"Disk full"}]`), "TEXT", "Disk full", false, nil},
+		"an alert in blocks":             {message(`"text":"","attachments":[{"fallback":"[no preview available]","blocks":[{"type":"header","text":{"type":"plain_text","text":"a & b"}},{"type":"section","text":{"type":"mrkdwn","text":"*c* &amp; d"},"fields":[{"type":"mrkdwn","text":"e"}]},{"type":"context","elements":[{"type":"mrkdwn","text":"f"},{"type":"image"}]},{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"no"}}]}]}]`), "TEXT", "a & b\n*c* & d\ne\nf", false, nil},
+		"a message of blocks alone":      {message(`"text":"","blocks":[{"type":"rich_text","elements":[{"type":"rich_text_list","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"one "},{"type":"link","url":"https://e.org","text":"two"}]},{"type":"rich_text_section","elements":[{"type":"emoji","name":"wave"},{"type":"channel","channel_id":"C9"},{"type":"broadcast","range":"here"},{"type":"usergroup","usergroup_id":"S1"}]}]}]},{"type":"divider"}]`), "TEXT", "one two\n:wave:#C9@here@S1", false, nil},
+		"attachments of odd types":       {message(`"text":"see","attachments":[5,{"text":{},"title":"a"},null,{"fields":5,"blocks":"x","title":"b"}]`), "TEXT", "see\n\na\n\nb", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := one(t, test.event)
+			require.Equal(t, test.typ, m.Content.Type)
+			require.Equal(t, test.text, m.Content.Text)
+			require.Empty(t, m.Kind)
+			var media []string
+			for _, a := range m.Content.Attachments {
+				media = append(media, a.ID)
+			}
+			require.Equal(t, test.media, media)
+			if !test.forwarded {
+				require.NotContains(t, m.Metadata, "forwarded")
+				return
+			}
+			require.Equal(t, true, m.Metadata["forwarded"])
+			require.Equal(t, "C2", m.Metadata["forwardedFrom"])
+			require.Equal(t, "U2", m.Metadata["forwardedAuthorId"])
+		})
+	}
+}
+
+func TestAnEMailThatSlackPostsIsNoEcho(t *testing.T) {
+	const mail = `"files":[{"id":"F1","mode":"email","filetype":"email","mimetype":"text/html","subject":"Leak","from":[{"address":"ada@example.org","name":"Ada"}],"plain_text":"It drips.","preview_plain_text":"It"}]`
+	for name, event := range map[string]string{
+		"of Slackbot": `{"type":"message","subtype":"file_share","user":"USLACKBOT","text":"","channel":"C1","ts":"1799999000.000100",` + mail + `}`,
+		"of its app":  `{"type":"message","subtype":"bot_message","bot_id":"B1","text":"","channel":"C1","ts":"1799999000.000100",` + mail + `}`,
+	} {
+		m := one(t, event)
+		require.Empty(t, m.Direction, name)
+		require.Equal(t, "Ada", m.From.Name, name)
+		require.Equal(t, integration.TypeFile, m.Content.Type, name)
+		require.Equal(t, "F1", m.Content.Media.ID, name)
+		require.Equal(t, "Leak\n\nIt drips.", m.Content.Text, name)
+		require.Equal(t, "Leak", m.Metadata["emailSubject"], name)
+		require.Equal(t, "ada@example.org", m.Metadata["emailFrom"], name)
+	}
+	own := one(t, `{"type":"message","subtype":"file_share","user":"U0BOT","text":"","channel":"C1","ts":"1799999000.000100",`+mail+`}`)
+	require.Equal(t, integration.DirectionEcho, own.Direction, "what the app itself shares is")
+}
+
 func TestEventsOfTheSameMessageAreToldApart(t *testing.T) {
 	edit := func(text string) string {
 		return `{"type":"message","subtype":"message_changed","channel":"C1","message":{"user":"U1","text":"` + text + `","ts":"1.2"},"previous_message":{"user":"U1","text":"a","ts":"1.2"}}`
@@ -95,6 +185,20 @@ func TestWhatChangesNothingIsNoMessage(t *testing.T) {
 			require.Equal(t, int64(1799999000000), messages[0].Timestamp)
 			require.GreaterOrEqual(t, messages[0].EditedAt, int64(1799999001000))
 		})
+	}
+}
+
+func TestAPreviewIsNoEdit(t *testing.T) {
+	const blocks = `,"blocks":[{"type":"rich_text","block_id":"%s","elements":[{"type":"rich_text_section"}]}]`
+	const preview = `,"attachments":[{"from_url":"https://example.org","title":"a"}]`
+	const rest = `{"user":"U1","text":"<https://example.org>","ts":"1799999000.000100"`
+	for name, event := range map[string]string{
+		"with the earlier state": rest + fmt.Sprintf(blocks, "new") + preview + `},"previous_message":` + rest + fmt.Sprintf(blocks, "old") + `}`,
+		"without it":             rest + preview + `}`,
+		"of a forwarded edit":    rest + `,"edited":{"ts":"1799999000.000200"}` + preview + `},"previous_message":` + rest + `,"edited":{"ts":"1799999000.000200"}}`,
+	} {
+		body := eventBody("Ev1", `{"type":"message","subtype":"message_changed","hidden":true,"channel":"C1","ts":"1799999001.000100","message":`+event+`}`)
+		require.Empty(t, normalize(t, body, nil), name)
 	}
 }
 

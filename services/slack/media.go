@@ -38,8 +38,8 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		return nil, mediaError("MEDIA_NOT_FOUND", "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
 	case f.isExternal() || !a.isSlacks(link):
 		return nil, mediaError("MEDIA_EXTERNAL", "the file is kept outside of Slack, which gives nothing but a link to it")
-	case f.Size > maxDownload:
-		return nil, httpapi.TooLarge("slack file download", maxDownload)
+	case f.Size > integration.MediaLimit(ctx, maxDownload):
+		return nil, httpapi.TooLarge("slack file download", integration.MediaLimit(ctx, maxDownload))
 	}
 	return a.download(ctx, f, link)
 }
@@ -66,17 +66,17 @@ func (a api) download(ctx context.Context, f *file, link string) (*integration.M
 		res.Body.Close()
 		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
 	case kind == page:
-		return wholePage(got, f.Size)
+		return wholePage(ctx, got, f.Size)
 	}
 	return got, nil
 }
 
 // wholePage tells a file that is a page itself from the login page by its size.
-func wholePage(got *integration.MediaFile, size int64) (*integration.MediaFile, error) {
+func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*integration.MediaFile, error) {
 	defer got.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(got.Body, maxDownload+1))
+	content, err := integration.ReadMedia(ctx, "slack file download", got, integration.MediaLimit(ctx, maxDownload))
 	if err != nil {
-		return nil, &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: "slack file download: it could not be read to its end", Err: err}
+		return nil, err
 	}
 	if int64(len(content)) != size {
 		return nil, loginPage(http.StatusOK)

@@ -81,14 +81,11 @@ func (d *draft) addBody(c *integration.Content, body string) error {
 	return nil
 }
 
-// sections splits a text into those that fit into a section block each. An escaped character stays whole.
+// sections splits a text into those that fit into a section block each.
 func sections(text string) []string {
-	const room = maxSectionText - len("&amp;")
-	parts := textlimit.Split(text, room, room, textlimit.Characters, false)
-	for i := range len(parts) - 1 {
-		if at := strings.LastIndexByte(parts[i], '&'); at >= 0 && !strings.Contains(parts[i][at:], ";") && len(parts[i])-at < len("&amp;") {
-			parts[i], parts[i+1] = parts[i][:at], parts[i][at:]+parts[i+1]
-		}
+	parts, err := textlimit.Split(text, textlimit.Rules{First: maxSectionText, Limit: maxSectionText, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn})
+	if err != nil { // which no text of this markup gives cause for
+		return []string{text}
 	}
 	return parts
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Names of a channel's fields.
@@ -50,7 +49,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of another Web API, such as that of GovSlack; without it " + defaultAPIBase,
 			},
 			{
@@ -66,7 +65,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the id of the workspace, which begins with T, or of the organization, with E: what comes from another one is ignored",
 			},
 		},
-		Text:    integration.TextLimits{Text: maxText, Caption: maxSectionText, Unit: textlimit.Characters},
+		Text:    textLimits,
 		Support: support(),
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,

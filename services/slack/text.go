@@ -24,6 +24,15 @@ var (
 	unescaper = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
 )
 
+// textLimits counts texts as they are sent: with what is escaped in them.
+var textLimits = integration.TextLimits{
+	Text: maxText, Caption: maxSectionText, Unit: func(text string) int { return textlimit.Characters(escaper.Replace(text)) },
+	Formats: map[string]integration.TextFormat{
+		formatMarkup:   {Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
+		formatMarkdown: {Text: maxMarkdown, Unit: textlimit.Characters, Markup: textlimit.Markdown},
+	},
+}
+
 func unescape(text string) string {
 	if !strings.Contains(text, "&") {
 		return text

@@ -119,6 +119,11 @@ type file struct {
 	Mimetype           string         `json:"mimetype"`
 	Size               int64          `json:"size"` // bytes
 	Mode               string         `json:"mode"`
+	Filetype           string         `json:"filetype"`
+	Subject            string         `json:"subject"` // this and the next three of e-mails
+	From               []address      `json:"from"`
+	PlainText          string         `json:"plain_text"`
+	PreviewPlainText   string         `json:"preview_plain_text"`
 	Subtype            string         `json:"subtype"` // slack_audio or slack_video, of clips
 	FileAccess         string         `json:"file_access"`
 	IsExternal         bool           `json:"is_external"`
@@ -130,6 +135,13 @@ type file struct {
 	DurationMs         int64          `json:"duration_ms"`
 	Transcription      *transcription `json:"transcription"`
 	Shares             shares         `json:"shares"`
+}
+
+// address is who an e-mail is from.
+type address struct {
+	Address  string `json:"address"`
+	Name     string `json:"name"`
+	Original string `json:"original"`
 }
 
 type transcription struct {

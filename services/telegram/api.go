@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	base := cmp.Or(settings[fieldAPIBase], defaultAPIBase)
-	return api{client: p.client, base: strings.TrimRight(base, "/"), token: credentials[fieldToken]}
+	return api{client: p.client.For(settings), base: strings.TrimRight(base, "/"), token: credentials[fieldToken]}
 }
 
 func (a api) methodURL(method string) string { return a.base + "/bot" + a.token + "/" + method }
@@ -97,6 +98,9 @@ func ask[T any](ctx context.Context, a api, method string, params any, files ...
 	return result, httpapi.Repeatable(err)
 }
 
+// tooLong is what the Bot API says of texts and captions, in its own words or in those of the servers behind it.
+var tooLong = regexp.MustCompile(`(message|caption|text) is too long|(MESSAGE|CAPTION)_TOO_LONG`)
+
 // refusal classifies an answer of the Bot API with ok false, "Making requests".
 func refusal(method string, answer *httpapi.Answer, r *response) *integration.Error {
 	code := cmp.Or(r.ErrorCode, answer.Status)
@@ -106,6 +110,8 @@ func refusal(method string, answer *httpapi.Answer, r *response) *integration.Er
 		PlatformCode: strconv.Itoa(code), HTTPStatus: answer.Status,
 	}
 	switch {
+	case code == http.StatusBadRequest && tooLong.MatchString(r.Description): // a text or a caption
+		e.Code = "MESSAGE_TOO_LONG"
 	case code == http.StatusTooManyRequests:
 		e.Kind, e.Code, e.Pauses = integration.ErrThrottled, "RATE_LIMITED", integration.PausesRecipient
 		if e.RetryAfter = seconds(r.Parameters.RetryAfter); e.RetryAfter == 0 {

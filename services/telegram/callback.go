@@ -55,7 +55,7 @@ func answerGuest(ctx context.Context, a api, queryID string, m *integration.Mess
 		return nil, invalid("content.text is empty; Telegram sends nothing that is only white space")
 	}
 	sent, err := call[sentGuestMessage](ctx, a, "answerGuestQuery", answerGuestParams{queryID, articleResult{
-		Type: "article", ID: articleID, Title: textlimit.Split(text.Text, maxArticleTitle, maxArticleTitle, textlimit.Bytes, false)[0],
+		Type: "article", ID: articleID, Title: textlimit.Shorten(text.Text, maxArticleTitle, textlimit.Bytes),
 		InputMessageContent: inputTextContent{MessageText: text.Text, ParseMode: text.ParseMode, Entities: text.Entities},
 		ReplyMarkup:         markup,
 	}})

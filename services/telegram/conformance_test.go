@@ -23,7 +23,7 @@ func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) 
 
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
 	return integrationtest.Platform{
 		Definition: telegram.Definition(client),

@@ -149,10 +149,24 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 	}
 	putText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
 	putText(m.Metadata, "guestQueryId", msg.GuestQueryID)
-	if msg.ForwardOrigin != nil {
+	if msg.ForwardOrigin != nil || msg.ForwardDate != 0 {
 		m.Metadata["forwarded"] = true
+		readOrigin(m, msg.ForwardOrigin)
 	}
 	m.ReplyTo = msg.replyTo()
+}
+
+// readOrigin tells who wrote what was forwarded: by an id, or by a name where that is all that is told.
+func readOrigin(m *integration.Message, from *messageOrigin) {
+	switch {
+	case from == nil:
+	case from.SenderUser != nil:
+		putText(m.Metadata, "forwardedFrom", decimal(from.SenderUser.ID))
+	case cmp.Or(from.SenderChat, from.Chat) != nil:
+		putText(m.Metadata, "forwardedFrom", decimal(cmp.Or(from.SenderChat, from.Chat).ID))
+	default:
+		putText(m.Metadata, "forwardedFromName", from.SenderUserName)
+	}
 }
 
 // own says whether a message was written by the account behind the channel, or by a bot. Telegram does not

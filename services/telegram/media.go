@@ -32,6 +32,9 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	if f.FileSize > maxDownload {
 		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxDownload))
 	}
+	if limit := integration.MediaLimit(ctx, maxDownload); f.FileSize > limit {
+		return nil, httpapi.TooLarge("telegram file download", limit)
+	}
 	if f.FilePath == "" {
 		return nil, mediaNotFound("telegram getFile: the file has no file_path")
 	}

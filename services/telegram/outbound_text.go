@@ -13,6 +13,15 @@ import (
 // Values of parse_mode, "Formatting options", by those of content.format.
 var parseModes = map[string]string{"html": "HTML", "markdown": "MarkdownV2"}
 
+// textLimits counts texts as "sendMessage" does: in UTF-16 code units, after their markup is taken out.
+var textLimits = integration.TextLimits{
+	Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16,
+	Formats: map[string]integration.TextFormat{
+		"html":     {Unit: textlimit.UTF16, Markup: textlimit.HTML},
+		"markdown": {Unit: textlimit.UTF16, Markup: textlimit.MarkdownV2},
+	},
+}
+
 // escapes make a text mean itself under a parse_mode.
 var escapes = map[string]*strings.Replacer{
 	"":           strings.NewReplacer(),
@@ -55,14 +64,23 @@ func newText(c *integration.Content, limit int) (*textParams, []string, error) {
 		return nil, nil, err
 	}
 	t.Text = before + t.Text + after
-	// Markup does not count, and how much of the text it is only Telegram knows for sure.
-	if units := textlimit.UTF16(t.Text); t.ParseMode == "" && units > limit {
-		return nil, nil, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
-			Message: fmt.Sprintf("the text has %d UTF-16 units; Telegram takes %d", units, limit),
-		}
+	return t, degraded, t.within(c.Format, limit)
+}
+
+// within checks the length of the text. What it cannot measure, for its markup is faulty, Telegram refuses anyway.
+func (t *textParams) within(format string, limit int) error {
+	units := textlimit.UTF16(t.Text)
+	if units <= limit { // markup counts less, and never more
+		return nil
 	}
-	return t, degraded, nil
+	units, err := textlimit.Measure(t.Text, textlimit.UTF16, textLimits.Formats[format].Markup)
+	if err != nil || units <= limit {
+		return nil
+	}
+	return &integration.Error{
+		Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+		Message: fmt.Sprintf("the text has %d UTF-16 units; Telegram takes %d", units, limit),
+	}
 }
 
 // mark adds the entities of the text, which will stand shift units later.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Names of a channel's fields.
@@ -44,11 +43,11 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
 			},
 			{
-				In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
 		},
-		Text:         integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16},
+		Text:         textLimits,
 		Support:      support(),
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
 		Platform:     &platform{client},

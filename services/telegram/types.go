@@ -42,7 +42,8 @@ type message struct {
 	EditDate             int64                 `json:"edit_date"`
 	BusinessConnectionID string                `json:"business_connection_id"`
 	GuestQueryID         string                `json:"guest_query_id"`
-	ForwardOrigin        json.RawMessage       `json:"forward_origin"`
+	ForwardOrigin        *messageOrigin        `json:"forward_origin"`
+	ForwardDate          int64                 `json:"forward_date"` // of Bot API servers before 7.0
 	ReplyToMessage       *repliedMessage       `json:"reply_to_message"`
 	ExternalReply        *repliedMessage       `json:"external_reply"`
 	Quote                *textQuote            `json:"quote"`
@@ -51,6 +52,14 @@ type message struct {
 
 	messageContent
 	serviceContent
+}
+
+// messageOrigin is any "MessageOrigin".
+type messageOrigin struct {
+	SenderUser     *user  `json:"sender_user"`
+	SenderUserName string `json:"sender_user_name"` // of who hides their account
+	SenderChat     *chat  `json:"sender_chat"`
+	Chat           *chat  `json:"chat"` // a channel
 }
 
 type directMessagesTopic struct {

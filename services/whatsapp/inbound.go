@@ -191,6 +191,13 @@ type user struct {
 	waID, userID, parentUserID, name, username string
 }
 
+// sort keeps a phone number apart from a business-scoped user id that stands in its place.
+func (u *user) sort() {
+	if strings.Contains(u.waID, ".") && userIDPattern.MatchString(u.waID) {
+		u.userID, u.waID = cmp.Or(u.userID, u.waID), ""
+	}
+}
+
 // id prefers the business-scoped user id, which every user has and which stays when the phone number is hidden.
 func (u *user) id() integration.ID {
 	return integration.ID(cmp.Or(u.userID, u.waID))
@@ -208,6 +215,7 @@ func (u *user) put(metadata map[string]any) {
 
 // complete adds what the contacts of the change tell about a user, who is mostly the contact of the same index.
 func (b *batch) complete(u *user, index int) {
+	defer u.sort()
 	same := func(c *contact) bool {
 		return u.userID != "" && c.UserID == u.userID || u.waID != "" && c.WaID == u.waID
 	}

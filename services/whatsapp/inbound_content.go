@@ -90,7 +90,9 @@ func contacts(cards []card) []integration.Contact {
 	for i := range cards {
 		c := &cards[i]
 		out := &list[i]
-		out.Name = integration.ContactName{Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last}
+		out.Name = integration.ContactName{
+			Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last, Middle: c.Name.Middle, Prefix: c.Name.Prefix, Suffix: c.Name.Suffix,
+		}
 		for _, p := range c.Phones {
 			out.Phones = append(out.Phones, integration.ContactPhone{Phone: p.Phone, Type: p.Type, WaID: integration.ID(p.WaID)})
 			out.UserID = cmp.Or(out.UserID, integration.ID(p.UserID), integration.ID(p.WaID))
@@ -98,7 +100,14 @@ func contacts(cards []card) []integration.Contact {
 		for _, e := range c.Emails {
 			out.Emails = append(out.Emails, e.Email)
 		}
-		out.Org, out.VCard = c.Org.Company, c.VCard
+		for _, a := range c.Addresses {
+			out.Addresses = append(out.Addresses, integration.ContactAddress(a))
+		}
+		for _, u := range c.URLs {
+			out.URLs = append(out.URLs, u.URL)
+		}
+		out.Org, out.Department, out.Title = c.Org.Company, c.Org.Department, c.Org.Title
+		out.Birthday, out.VCard = c.Birthday, c.VCard
 	}
 	return list
 }

@@ -32,8 +32,14 @@ func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 	if known(msg.Referral) {
 		m.Metadata["referral"] = msg.Referral
 	}
-	if item.Odd || !msg.read(&m) {
-		unsupported(&m, cmp.Or(msg.Unsupported.Type, msg.Type), cmp.Or(oddity(item.Odd), reason(msg.Errors)), item.Raw(b.payload))
+	known := msg.read(&m)
+	nobody := known && u.id() == "" && m.Kind != integration.KindSystem // whose notices name who they are about
+	if item.Odd || !known || nobody {
+		why := cmp.Or(oddity(item.Odd), reason(msg.Errors))
+		if nobody {
+			why = cmp.Or(why, "nobody is named who sent it, or to whom")
+		}
+		unsupported(&m, cmp.Or(msg.Unsupported.Type, msg.Type), why, item.Raw(b.payload))
 	}
 	if m.DedupKey == "" {
 		b.name(&m, cmp.Or(msg.Type, "message"), item.Raw(b.payload))

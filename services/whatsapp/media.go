@@ -27,15 +27,16 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	if err := a.Get(ctx, "media", id, nil, &m); err != nil {
 		return nil, mediaError(err)
 	}
+	limit := integration.MediaLimit(ctx, maxDownload)
 	switch {
-	case m.Size > maxDownload:
-		return nil, httpapi.TooLarge("whatsapp media", maxDownload)
+	case m.Size > limit:
+		return nil, httpapi.TooLarge("whatsapp media", limit)
 	case !a.trusts(m.URL):
 		return nil, mediaNotFound("whatsapp media: the answer has no link")
 	}
 	header := a.Header()
 	header.Set("User-Agent", "Switchboard") // the servers of attachments refuse those without
-	file, err := a.Client.Download(ctx, "whatsapp media download", m.URL, header, maxDownload)
+	file, err := a.Client.Download(ctx, "whatsapp media download", m.URL, header, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Fields: fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
-		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Fences: true},
+		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
 		// A webhook that was not taken in is repeated for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
@@ -75,7 +75,7 @@ func fields() []integration.Field {
 			Help: "a word of your own, given to the app's dashboard with the webhook's URL: WhatsApp > Configuration",
 		},
 		{
-			In: integration.InSettings, Name: fieldAPIBase, Pattern: apiBasePattern,
+			In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 			Help: "the http(s) root of another Graph API, such as a proxy of your own; without it " + meta.DefaultBase,
 		},
 		{
@@ -132,7 +132,7 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	g := &meta.Graph{
-		Client: p.client, Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
+		Client: p.client.For(settings), Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
 		Token: credentials[fieldAccessToken], Codes: codes,
 	}
 	if settings[fieldCallProof] == on {

@@ -137,8 +137,24 @@ type card struct {
 	Name struct {
 		Formatted string `json:"formatted_name"`
 		First     string `json:"first_name"`
+		Middle    string `json:"middle_name"`
 		Last      string `json:"last_name"`
+		Prefix    string `json:"prefix"`
+		Suffix    string `json:"suffix"`
 	} `json:"name"`
+	Birthday  string `json:"birthday"` // such as 1999-01-23
+	Addresses []struct {
+		Street      string `json:"street"`
+		City        string `json:"city"`
+		State       string `json:"state"`
+		Zip         string `json:"zip"`
+		Country     string `json:"country"`
+		CountryCode string `json:"country_code"`
+		Type        string `json:"type"`
+	} `json:"addresses"`
+	URLs []struct {
+		URL string `json:"url"`
+	} `json:"urls"`
 	Phones []struct {
 		Phone  string `json:"phone"`
 		Type   string `json:"type"`
@@ -149,7 +165,9 @@ type card struct {
 		Email string `json:"email"`
 	} `json:"emails"`
 	Org struct {
-		Company string `json:"company"`
+		Company    string `json:"company"`
+		Department string `json:"department"`
+		Title      string `json:"title"`
 	} `json:"org"`
 	VCard string `json:"vcard"`
 }

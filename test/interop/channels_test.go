@@ -76,8 +76,10 @@ func hostConfig(t *testing.T, natsURL string, adjust func(*config.Config)) *conf
 	c := config.Default()
 	c.Node.ID = fmt.Sprintf("host-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
-	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "switchboard.db"))
+	dir := t.TempDir()
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
+	c.Media.AllowPrivate = true // callers set addresses of this machine, where the platforms' stand-ins are
 	c.Log.Level = "trace"
 	if adjust != nil {
 		adjust(c)

@@ -114,7 +114,7 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	}
 	t.Logf("%d payloads from elsewhere", len(deliveries))
 	if len(deliveries) == 0 {
-		return
+		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; TestGatewayExposesTheNode posts our own")
 	}
 
 	natsURL := natsServer(t).URL()
@@ -152,7 +152,8 @@ func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definiti
 	c := config.Default()
 	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
-	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "switchboard.db"))
+	dir := t.TempDir()
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Services = nil
 	for _, def := range platforms {

@@ -54,8 +54,9 @@ func startNode(t *testing.T, natsURL string, prefix *string) *node {
 	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
 	c.NATS.Servers = []config.URL{config.URL(natsURL)}
 	c.Events.Prefix = prefix
-	c.Channels.DSN = config.URL(filepath.Join(dir, "switchboard.db"))
+	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
 	c.HTTP.Listen = "127.0.0.1:0"
+	c.Media.AllowPrivate = true // callers set addresses of this machine, where the platforms' stand-ins are
 
 	n := &node{ID: c.Node.ID, Telegram: telegramtest.NewServer(botToken)}
 	t.Cleanup(n.Telegram.Close)
@@ -463,7 +464,9 @@ func TestGatewayExposesTheNode(t *testing.T) {
 	t.Run("real payloads pass", func(t *testing.T) {
 		files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "telegram", "*.json"))
 		require.NoError(t, err)
-		t.Logf("%d real payloads found", len(files))
+		if len(files) == 0 {
+			t.Skip("no real payloads: they lie beside the project, in ../shared/fixtures/telegram; the webhooks above are our own")
+		}
 		for i, file := range files {
 			if strings.HasPrefix(filepath.Base(file), "api_") {
 				continue // answers of the Bot API, not updates

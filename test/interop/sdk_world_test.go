@@ -225,7 +225,7 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 		start(peerOptions{NodeID: sdkCaller, Namespace: side.namespace}, &side.caller)
 	}
 
-	client := httpapi.New(httpapi.Options{})
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	t.Cleanup(client.Close)
 	platform := parrot.Definition(client)
 	platform.Channels = newCages(golang.api.URL, dead.URL)

@@ -145,17 +145,17 @@ var entityTypes = []string{
 }
 
 func textFault(text, parseMode string, entities []entity, limit int, what string) string {
-	size := units(text)
-	switch {
-	case !slices.Contains([]string{"", "HTML", "MarkdownV2"}, parseMode):
+	if !slices.Contains([]string{"", "HTML", "MarkdownV2"}, parseMode) {
 		return "unsupported parse_mode"
+	}
+	shown, markupFault := Shown(text, parseMode)
+	size := units(shown)
+	switch {
 	case parseMode != "" && len(entities) > 0:
 		return "parse_mode and entities exclude each other"
-	case parseMode == "MarkdownV2" && reserved(text) != 0:
-		return fmt.Sprintf("can't parse entities: Character '%c' is reserved and must be escaped with the preceding '\\'", reserved(text))
-	case parseMode == "HTML" && strings.Count(text, "<") != strings.Count(text, ">"):
-		return "can't parse entities: Unsupported start tag"
-	case parseMode == "" && size > limit:
+	case markupFault != "":
+		return markupFault
+	case size > limit:
 		return what + " is too long"
 	}
 	for _, e := range entities {
@@ -169,18 +169,6 @@ func textFault(text, parseMode string, entities []entity, limit int, what string
 		}
 	}
 	return ""
-}
-
-// reserved finds a character that MarkdownV2 takes for markup it does not understand.
-func reserved(text string) rune {
-	escaped := false
-	for _, r := range text {
-		if !escaped && strings.ContainsRune("#+-=|{}.!", r) {
-			return r
-		}
-		escaped = !escaped && r == '\\'
-	}
-	return 0
 }
 
 func units(text string) int { return len(utf16.Encode([]rune(text))) }

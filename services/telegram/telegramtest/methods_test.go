@@ -54,7 +54,7 @@ func TestMethodsAreAsStrictAsTheirDocumentation(t *testing.T) {
 		"a poll with names in a channel":    {"sendPoll", `{"chat_id":"@news","question":"Q","options":[{"text":"A"}],"is_anonymous":false}`, "non-anonymous"},
 		"Markdown that is not escaped":      {"sendMessage", `{"chat_id":5,"text":"1.","parse_mode":"MarkdownV2"}`, "reserved"},
 		"Markdown that is":                  {"sendMessage", `{"chat_id":5,"text":"1\\.","parse_mode":"MarkdownV2"}`, ""},
-		"HTML that does not end":            {"sendMessage", `{"chat_id":5,"text":"1 < 2","parse_mode":"HTML"}`, "Unsupported start tag"},
+		"HTML that does not end":            {"sendMessage", `{"chat_id":5,"text":"1 < 2","parse_mode":"HTML"}`, "Unclosed start tag"},
 		"markup in two ways":                {"sendMessage", `{"chat_id":5,"text":"a","parse_mode":"HTML","entities":[{"type":"bold","offset":0,"length":1}]}`, "exclude"},
 		"an entity of another platform":     {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"channel","offset":0,"length":1}]}`, "Unsupported type"},
 		"an entity beside the text":         {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"bold","offset":1,"length":1}]}`, "outside"},

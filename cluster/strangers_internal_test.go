@@ -1,0 +1,34 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMadeUpSendersFillNeitherTheLogNorTheMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStrangers()
+		lines := func() (n int) {
+			for i := range 3 * maxStrangers {
+				if s.isNews(fmt.Sprint(strings.Repeat("x", 200), i), "fault") {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, strangerLines, lines())
+		require.Zero(t, lines())
+		time.Sleep(10 * time.Second)
+		require.Equal(t, 10, lines(), "one a second, of senders that had to wait")
+		time.Sleep(time.Hour)
+		for lines() > 0 {
+			time.Sleep(time.Hour)
+		}
+		require.Len(t, s.seen, maxStrangers)
+	})
+}
