@@ -284,3 +284,27 @@ func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 		require.Equal(t, "channel was changed, its calls are not held back any more", lines[0]["msg"])
 	})
 }
+
+// choosy is a platform of which each webhook has a part that is another account's.
+type choosy struct{ *platform }
+
+func (c *choosy) Normalize(ctx context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	w.Foreign("phone number id 7")
+	return c.platform.Normalize(ctx, w)
+}
+
+func TestWhatIsForAnotherAccountIsIgnoredAndLogged(t *testing.T) {
+	b := newBench(t)
+	b.inJSON(logrus.WarnLevel)
+	b.def.Platform = &choosy{b.platform}
+	b.platform.messages = messages(1)
+	answer, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"ignored":1}`, toJSON(t, answer))
+	lines := b.lines("webhook refused")
+	require.Len(t, lines, 1)
+	require.Subset(t, lines[0], object{
+		"channel": "c1", "tenant": "t1", "reason": "FOREIGN_ACCOUNT", "count": 1.0,
+		"msg": "webhook refused: it is for phone number id 7, which is not the channel's; nothing of it was published",
+	})
+}
