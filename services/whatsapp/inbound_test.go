@@ -113,7 +113,7 @@ func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
 }
 
 func TestOnlyAPhoneIsAWaID(t *testing.T) {
-	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"1"},`+
+	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"106540352242922"},`+
 		`"contacts":[{"wa_id":"US.13491208655302741918"}],"messages":[{"from":"US.13491208655302741918","id":"wamid.1","timestamp":"1790000016","type":"contacts",`+
 		`"contacts":[{"name":{"formatted_name":"A"},"phones":[{"phone":"+1"},{"phone":"+2","wa_id":"2"}],"emails":[{"email":"a"},{"email":"b"}],`+
 		`"addresses":[{"street":"s","city":"c","state":"st","zip":"z","country":"US","country_code":"us","type":"HOME"},{"city":"d"}],`+
