@@ -21,6 +21,7 @@ type shelf struct {
 	holds bool
 	late  time.Duration // what the disk takes
 	err   error
+	waits string   // a key of which an event waits
 	asked []string // the keys that Holds has been asked for
 }
 
@@ -45,7 +46,7 @@ func (s *shelf) Holds(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, key)
-	return s.holds
+	return s.holds || s.waits != "" && key == s.waits
 }
 
 // withShelf makes a bench whose stream takes nothing.
