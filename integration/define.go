@@ -119,12 +119,15 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	p.Service.channels = func(ctx context.Context, req *action.Request, id string) error {
+	p.channels = func(ctx context.Context, req *action.Request, id string) error {
 		ch, err := p.stored(ctx, req, id)
-		if err != nil {
-			return err
+		if err == nil {
+			err = active(ch)
 		}
-		return active(ch)
+		if err != nil {
+			p.refused(id, ch, err)
+		}
+		return err
 	}
 	p.refusals.log, p.traffic.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)

@@ -166,5 +166,5 @@ func isOrdinary(v string) bool {
 			return false
 		}
 	}
-	return len(v) < ordinaryLength && !(letters && digits)
+	return len(v) < ordinaryLength && (!letters || !digits)
 }
