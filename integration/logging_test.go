@@ -22,6 +22,9 @@ import (
 // lines are the log's, as JSON, that contain a text; the log is emptied.
 func (b *bench) lines(text string) []object {
 	b.t.Helper()
+	log := b.runtime.Log.Logger
+	log.SetOutput(&bytes.Buffer{}) // which waits for whoever is writing
+	defer log.SetOutput(b.logs)
 	var list []object
 	for scanner := bufio.NewScanner(bytes.NewReader(b.logs.Bytes())); scanner.Scan(); {
 		var line object
@@ -47,7 +50,7 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 		b.runtime.Now = nil
 		b.inJSON(logrus.InfoLevel)
 		b.platform.signature = func(w *integration.Webhook) error {
-			return &integration.Error{Kind: integration.ErrUnauthorized, Code: string(w.Headers.Get("x-code")), Message: "no " + token}
+			return &integration.Error{Kind: integration.ErrUnauthorized, Code: w.Headers.Get("x-code"), Message: "no " + token}
 		}
 		service := b.define()
 		post := func(times int, changes ...object) {
