@@ -1,9 +1,12 @@
 package integration_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
 )
 
 func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
@@ -15,6 +18,9 @@ func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
 	require.Equal(t, []string{"received\x00c1\x0042 hios.processing.message.received parrot:c1:1"}, s.ids)
 	require.Len(t, b.events.events, 1, "the other conversation goes on")
 
+	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
+		return &integration.SendResult{Success: true, MessageID: "1"}, nil
+	}
 	_, err = b.send()
 	require.NoError(t, err)
 	require.Contains(t, s.asked, "sent\x00c1\x0042", "a send's outcome waits for those of its recipient only")
