@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func harnesses() map[string]claimstest.Harness {
 	return map[string]claimstest.Harness{

@@ -11,6 +11,12 @@ func (l *Link) ExpireAt(then time.Time) { l.expire(then) }
 // LeaveWithin sets how long a node that leaves serves at least, and how long it waits for others at most.
 func (l *Link) LeaveWithin(least, most time.Duration) { l.stopDelay, l.awareTimeout = least, most }
 
+// StopDelay is how long a node that leaves serves at least.
+const StopDelay = stopDelay
+
+// GiveUp ends what a link waits for.
+func (l *Link) GiveUp() { l.cancel() }
+
 // OpenStreams counts the streams whose end has not come.
 func (l *Link) OpenStreams() int {
 	l.streams.mu.Lock()

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait for what must happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // The login of every test server, so that a test can look for what must not leak.
 const user, password = "switchboard", "s3cr3t-of-nats"

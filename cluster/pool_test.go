@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(testserver.C
 
 const (
 	// generous bounds what has to happen at some time.
-	generous = 30 * time.Second
+	generous = time.Minute
 	// moment is how often it is looked for.
 	moment = 20 * time.Millisecond
 	// canary stands for a password, which must be in no error and no log.

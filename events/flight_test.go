@@ -100,6 +100,7 @@ func TestTheOrderIsKeptOverADeletedStream(t *testing.T) {
 }
 
 func TestAStreamThatCannotBeMadeIsAnErrorByTheTimeout(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, impatient)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
@@ -111,7 +112,8 @@ func TestAStreamThatCannotBeMadeIsAnErrorByTheTimeout(t *testing.T) {
 }
 
 func TestWhatTheStreamDoesNotTakeIsTriedUntilTheTimeout(t *testing.T) {
-	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Timeout = time.Second })
+	t.Parallel()
+	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second }) // enough for what is taken
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
 	require.NoError(t, b.publish("m1", "x"))
 	err := b.publish("m2", "x")
@@ -143,6 +145,24 @@ func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {
 	require.Equal(t, []string{"m1"}, b.stored(stream))
 }
 
+// overdue is a context whose deadline comes when the test says so.
+type overdue struct {
+	context.Context //nolint:containedctx // it is one
+
+	over chan struct{}
+}
+
+func (o overdue) Done() <-chan struct{} { return o.over }
+
+func (o overdue) Err() error {
+	select {
+	case <-o.over:
+		return context.DeadlineExceeded
+	default:
+		return o.Context.Err()
+	}
+}
+
 func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
@@ -153,9 +173,11 @@ func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
 
-	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err = b.handOver(short, name, "m1", nil).wait()
+	short := overdue{t.Context(), make(chan struct{})}
+	p := b.handOver(short, name, "m1", nil)
+	require.Eventually(t, func() bool { return b.info(stream).State.Msgs == 1 }, generous, time.Millisecond)
+	close(short.over)
+	_, err = p.wait()
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // generous bounds what has to happen at some time.
-const generous = 30 * time.Second
+const generous = time.Minute
 
 const (
 	name    = "hios.processing.message.received"

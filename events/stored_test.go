@@ -41,7 +41,7 @@ func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}, Duplicates: 100 * time.Millisecond})
 	require.Empty(t, found(t, a, time.Now(), "a"), "nothing is stored")
 	for i := range 12_000 { // more than are read at once
-		_, err := b.js.PublishAsync(subject, []byte("event"), jetstream.WithMsgID(fmt.Sprint(i)))
+		_, err := b.js.PublishAsync(subject, []byte("event"), jetstream.WithMsgID(fmt.Sprint(i)), jetstream.WithStallWait(generous))
 		require.NoError(t, err)
 	}
 	<-b.js.PublishAsyncComplete()

@@ -205,7 +205,7 @@ func TestLimitsOfSomebodyElseAreToldAndNoWarning(t *testing.T) {
 
 func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
 	small := func(o *server.Options, e *events.Options) {
-		o.JetStreamMaxStore, e.Timeout = 256<<10, 200*time.Millisecond
+		o.JetStreamMaxStore, e.Timeout = 256<<10, 5*time.Second // enough for what is taken
 	}
 	fill := func(b *bench, size int) error {
 		for i := range 100 {
@@ -230,12 +230,13 @@ func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
 		},
 		"no room for another stream": func(b *bench) error {
 			b.create(jetstream.StreamConfig{Name: "all", Subjects: []string{"all"}, MaxBytes: 250 << 10})
-			p, err := events.New(b.nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log})
+			p, err := events.New(b.nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: 5 * time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log})
 			require.NoError(b.t, err)
 			return p.Ensure(b.t.Context(), name)
 		},
 	} {
 		t.Run(test, func(t *testing.T) {
+			t.Parallel()
 			err := cause(newBench(t, small))
 			require.ErrorIs(t, err, events.ErrStorageFull)
 			require.ErrorContains(t, err, "JetStream's storage is full: ")

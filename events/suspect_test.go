@@ -114,12 +114,12 @@ func (m *mortals) said() map[string]int {
 }
 
 // briefFor makes the durable of a group that handles so many events at once, with a short ack wait.
-func (b *bench) briefFor(atOnce int) {
+func (b *bench) briefFor(atOnce int, wait time.Duration) {
 	b.t.Helper()
 	b.ensure(name, "FAILED_MESSAGES")
 	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
 		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject, DeliverGroup: stream,
-		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 500 * time.Millisecond, MaxAckPending: atOnce,
+		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait, MaxAckPending: atOnce,
 	})
 	require.NoError(b.t, err)
 }
@@ -150,7 +150,7 @@ func TestAnEventThatEndsItsProcessBecomesADeadLetterAndItsNeighboursAreHandled(t
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, watchful)
-			b.briefFor(test.atOnce)
+			b.briefFor(test.atOnce, 1500*time.Millisecond)
 			b.send(test.events...)
 			m := b.mortals(test.retries, test.atOnce)
 			require.Eventually(t, func() bool {
@@ -197,7 +197,7 @@ func (b *bench) vanish(sub events.Subscription) {
 
 func TestAnEventWhoseMembersVanishIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
 	b := newBench(t, watchful)
-	b.briefFor(1)
+	b.briefFor(1, 500*time.Millisecond)
 	sub := subscription(newInbox())
 	b.send("x")
 	for range sub.MaxRetries {
@@ -212,7 +212,7 @@ func TestAnEventWhoseMembersVanishIsGivenUpWithoutBeingHandledAgain(t *testing.T
 
 func TestAnEventThatWasOnlyGivenBackIsHandledHoweverOftenItCame(t *testing.T) {
 	b := newBench(t, watchful)
-	b.briefFor(1)
+	b.briefFor(1, 500*time.Millisecond)
 	c, err := b.js.PushConsumer(t.Context(), stream, durable)
 	require.NoError(t, err)
 	came := make(chan struct{}, 100)
@@ -238,7 +238,7 @@ func TestAnEventThatWasOnlyGivenBackIsHandledHoweverOftenItCame(t *testing.T) {
 
 func TestWhatFailsInTheUsualWayIsHandledBesideOthersToTheLast(t *testing.T) {
 	b := newBench(t, watchful)
-	b.briefFor(10)
+	b.briefFor(10, time.Hour)
 	in := newInbox().failing(always("no"))
 	in.hold = make(chan struct{})
 	sub := subscription(in)
@@ -256,7 +256,7 @@ func TestWhatFailsInTheUsualWayIsHandledBesideOthersToTheLast(t *testing.T) {
 
 func TestAnEventThatComesAgainToWhoWorksOnItIsHandledOnce(t *testing.T) {
 	b := newBench(t, watchful)
-	b.briefFor(10)
+	b.briefFor(10, time.Hour)
 	seen := make(chan *nats.Msg, 10)
 	sub, err := b.js.Conn().ChanSubscribe(b.durable().Config.DeliverSubject, seen)
 	require.NoError(t, err)

@@ -153,7 +153,7 @@ func TestTheCleanEventReachesAServiceWithoutEventsOfItsOwn(t *testing.T) {
 	require.Eventually(t, func() bool {
 		answer, err := b.call("old.get", object{"id": "a"}, nil)
 		return err == nil && answer == `"a 2"`
-	}, 3*time.Second, 2*time.Millisecond, "moleculer-go drops the events of a mixin where the service has none")
+	}, patience, 2*time.Millisecond, "moleculer-go drops the events of a mixin where the service has none")
 }
 
 func TestAMixinsEventIsHeardOnceByAServiceWithManyEventsOfItsOwn(t *testing.T) {

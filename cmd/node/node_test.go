@@ -46,7 +46,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 type result struct {
 	stdout, stderr string
@@ -165,12 +165,12 @@ func TestRunTriesAnUnreachableNATSUntilItsTimeIsOver(t *testing.T) {
 	write(t, dir, "config.yaml", fmt.Sprintf("nats: {servers: [\"nats://joe:canary-password@%s\"], startTimeout: 5s}\n", address))
 	r := node(t, dir, "run")
 	require.Equal(t, 1, r.exit)
-	require.Len(t, r.lines(), 3, r.stderr)
-	for i, line := range r.lines()[:2] {
+	last := len(r.lines()) - 1 // how many attempts there were before depends on the machine
+	for i, line := range r.lines()[:last] {
 		require.Contains(t, line, "cannot reach NATS at nats://[redacted]@"+address+", trying again in 2s: ")
 		require.Contains(t, line, fmt.Sprint("attempt=", i+1))
 	}
-	require.Contains(t, r.lines()[2], "cannot reach NATS at nats://[redacted]@"+address+" within 5s (nats.startTimeout): ")
+	require.Contains(t, r.lines()[last], "cannot reach NATS at nats://[redacted]@"+address+" within 5s (nats.startTimeout): ")
 	require.NotContains(t, r.stderr, "canary")
 	require.NotContains(t, r.stderr, "joe")
 }

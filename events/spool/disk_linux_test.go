@@ -73,7 +73,7 @@ func TestAFullDiskKeepsNoEventInTheSpool(t *testing.T) {
 			require.Equal(t, kept, sp.State().Events, "another process finds them")
 
 			s.set(false)
-			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 30*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 			require.Len(t, s.list(), kept)
 			s.set(true)
 			e := event("c1", "new")
@@ -94,7 +94,7 @@ func TestAnEventIsSetAsideOnAFullDisk(t *testing.T) {
 	require.NoError(t, put(sp, event("c1", "good")))
 	fillUp(t, dir)
 	s.set(false)
-	require.Eventually(t, func() bool { return sp.State() == spool.State{SetAside: 1} }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State() == spool.State{SetAside: 1} }, generous, time.Millisecond)
 	require.Equal(t, []string{line("good")}, s.list())
 }
 

@@ -161,11 +161,11 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 	require.Equal(t, 500, state.Events)
 	require.Positive(t, state.Bytes)
 	require.WithinDuration(t, time.Now(), state.Oldest, time.Minute)
-	require.Eventually(t, func() bool { return sp.Check(t.Context()) != nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.Check(t.Context()) != nil }, generous, time.Millisecond)
 	require.ErrorContains(t, sp.Check(t.Context()), "500 events")
 
 	s.set(false)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, want, s.list())
 	require.Equal(t, spool.State{}, sp.State())
 	require.False(t, sp.Holds("c1"))
@@ -181,7 +181,7 @@ func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
 		require.NoError(t, put(sp, event("c1", fmt.Sprint(n))))
 	}
 	s.set(false)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, []string{line("0"), line("1"), line("3"), line("5")}, s.list())
 	require.False(t, sp.Holds("c1"))
 	require.WithinDuration(t, began, s.lookedSince[received], 10*time.Second, "it is looked for from when the first was put on")
@@ -214,7 +214,7 @@ func TestWhatAnEarlierProcessLeftIsHandedOn(t *testing.T) {
 	require.True(t, second.Holds("c1"), "new events of the channel come behind")
 	require.NoError(t, put(second, event("c1", "3")))
 	s.set(false)
-	require.Eventually(t, func() bool { return len(s.list()) == 2 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.list()) == 2 }, generous, time.Millisecond)
 	require.Equal(t, []string{line("1"), line("3")}, s.list())
 }
 
@@ -258,7 +258,7 @@ func TestWhatWasPutSurvivesAKill(t *testing.T) {
 
 	s := &stream{}
 	sp := open(t, path, s)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	stored := s.list()
 	require.GreaterOrEqual(t, len(stored), last+1, "all that it had said were kept, and no more than one beyond")
 	require.LessOrEqual(t, len(stored), last+2)
@@ -273,7 +273,7 @@ func TestAnEventThatCanNeverBeStoredIsSetAside(t *testing.T) {
 	sp := open(t, path, s)
 	require.NoError(t, put(sp, event("c1", "bad")))
 	require.NoError(t, put(sp, event("c1", "good")))
-	require.Eventually(t, func() bool { return sp.State() == spool.State{SetAside: 1} }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State() == spool.State{SetAside: 1} }, generous, time.Millisecond)
 	require.Equal(t, []string{line("good")}, s.list())
 	require.NoError(t, sp.Close())
 	require.Equal(t, spool.State{SetAside: 1}, open(t, path, s).State(), "it is still there to look at")
@@ -295,7 +295,7 @@ func TestWhatIsTooOldIsDropped(t *testing.T) {
 	require.NoError(t, sp.Close())
 	s.set(false)
 	sp = open(t, path, s, func(o *spool.Options) { o.MaxAge = time.Nanosecond })
-	require.Eventually(t, func() bool { return sp.State() == spool.State{} }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State() == spool.State{} }, generous, time.Millisecond)
 	require.Empty(t, s.list())
 }
 
@@ -319,7 +319,7 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	require.NoError(t, put(second, event("c1", "2")), "it takes the file over")
 	require.NoError(t, second.Check(t.Context()))
 	s.set(false)
-	require.Eventually(t, func() bool { return second.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return second.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, []string{line("1"), line("2")}, s.list())
 }
 
@@ -370,7 +370,7 @@ func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
 			}
 			kept.Wait()
 			s.set(false)
-			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 			require.True(t, slices.Equal(want, s.list()), "in order, each once")
 			mu.Lock()
 			defer mu.Unlock()
@@ -433,7 +433,7 @@ func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {
 		want = append(want, line(fmt.Sprint(n)))
 	}
 	s.set(false)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, want, s.list())
 }
 
@@ -451,7 +451,7 @@ func TestAStreamIsAskedOnceForABacklog(t *testing.T) {
 			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
 			fill(t, sp, 5000)
 			s.set(false)
-			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 			require.Len(t, s.list(), 4999)
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -490,7 +490,7 @@ func TestWhatIsStoredIsLookedForSinceTheOldestOfABatch(t *testing.T) {
 
 	s.set(false)
 	sp = open(t, path, s)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, []string{line("3")}, s.list())
 	require.Equal(t, oldest.UnixMilli(), s.lookedSince[received].UnixMilli())
 	require.Equal(t, other.UnixMilli(), s.lookedSince["other"].UnixMilli(), "also where a newer one is on its way with it")
@@ -515,7 +515,7 @@ func TestWhatAnEarlierVersionHasLeftIsHandedOn(t *testing.T) {
 	change(t, path, `UPDATE events SET header = ?`, []byte(`{"$caller":["parrot"]}`))
 	s.set(false)
 	sp = open(t, path, s)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	require.Equal(t, []string{line("0"), line("1")}, s.list())
 }
 
@@ -560,7 +560,7 @@ func TestWhatIsStoredIsNotPublishedAgainAfterAKill(t *testing.T) {
 	s.holds = time.Hour
 	sp = open(t, path, s)
 	require.Positive(t, sp.State().Events)
-	require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 	stored := s.storedIDs
 	for _, text := range s.list() {
 		id, _, _ := strings.Cut(text, " ")
@@ -638,7 +638,7 @@ func TestAFileThatVanishesIsNotWrittenInto(t *testing.T) {
 			s.refuse = map[string]int{"1500": 1} // so that it is read anew from its beginning
 			s.mu.Unlock()
 			s.set(false)
-			require.Eventually(t, func() bool { return sp.State().Events == 0 }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
 			require.ElementsMatch(t, s.list(), slices.Compact(slices.Sorted(slices.Values(s.list()))), "what was in it is stored once")
 			require.Len(t, s.list(), 2000)
 			require.NoError(t, sp.Check(t.Context()))

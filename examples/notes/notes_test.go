@@ -24,7 +24,7 @@ import (
 
 // How long, and how often, is looked for what must happen.
 const (
-	patience = 30 * time.Second
+	patience = time.Minute
 	tick     = 5 * time.Millisecond
 )
 

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -18,6 +20,13 @@ func NewBehind(proxy *url.URL, resolver egress.Resolver, guard *egress.Guard) *C
 		}
 	}
 	return c
+}
+
+// DialWith has the calls of platforms' APIs go over a test's connections.
+func (c *Client) DialWith(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	if q, ok := c.api.(quiet); ok {
+		q.DialContext = dial
+	}
 }
 
 // Trust makes a client take a test's certificate.

@@ -334,7 +334,7 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	}
 	releaseStartup()
 	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
-		defer tuneProcessors(available, n.log)()
+		defer tuneProcessors(available, processTime, n.log)()
 	}
 	err = n.serve(ctx, hangups)
 	n.Stop()

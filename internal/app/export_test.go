@@ -36,6 +36,7 @@ var (
 var (
 	TuneProcessors = tuneProcessors
 	Available      = available
+	ProcessTime    = processTime
 )
 
 // Parallelism gives the number of processors after each look.

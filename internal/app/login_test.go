@@ -24,7 +24,7 @@ import (
 
 const (
 	// generous bounds what has to happen at some time.
-	generous = 30 * time.Second
+	generous = time.Minute
 	// moment is how often it is looked for.
 	moment = 20 * time.Millisecond
 )

@@ -13,7 +13,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -26,6 +28,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/strictyaml"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
 func natsd(t *testing.T, opts *server.Options) *server.Server {
@@ -34,7 +37,7 @@ func natsd(t *testing.T, opts *server.Options) *server.Server {
 	srv, err := server.NewServer(opts)
 	require.NoError(t, err)
 	go srv.Start()
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(generous))
 	t.Cleanup(func() {
 		srv.Shutdown()
 		srv.WaitForShutdown()
@@ -59,6 +62,19 @@ func visit(t *testing.T, change func(*config.Config)) (string, error) {
 		visitor.Leave()
 	}
 	return out.String(), err
+}
+
+func TestNATSIsTriedAnewEveryTwoSecondsWhileThereIsTime(t *testing.T) {
+	address := strings.TrimPrefix(nowhere.URL(t), "http://")
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		told, err := visit(t, func(c *config.Config) {
+			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{config.URL("nats://" + address)}, false, 5*time.Second
+		})
+		require.ErrorContains(t, err, "cannot reach NATS at nats://"+address+" within 5s (nats.startTimeout): ")
+		require.Equal(t, 2, strings.Count(told, "trying again in 2s"), "after the third attempt there is no time for another one")
+		require.Equal(t, 4*time.Second, time.Since(began))
+	})
 }
 
 func servers(srv ...*server.Server) []config.URL {

@@ -209,9 +209,18 @@ func TestAStartSaysWhichStreamIsInTheWay(t *testing.T) {
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	makeStream(t, nats.ClientURL(), "hios_hios_processing_message_sent", "something.else")
 	c := external(t, nats.ClientURL())
-	c.NATS.StartTimeout = time.Second
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "create the stream of hios.hios.processing.message.sent, hios_hios_processing_message_sent: there is a stream of this name")
+	log, secrets, out := logged(c)
+	ctx, giveUp := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := app.Start(ctx, c, app.Offer{}, log, secrets)
+		failed <- err
+	}()
+	require.Eventually(t, func() bool {
+		return strings.Contains(out.String(), "the streams of the reliable events are not there yet, trying again")
+	}, generous, moment)
+	giveUp()
+	require.ErrorContains(t, <-failed, "create the stream of hios.hios.processing.message.sent, hios_hios_processing_message_sent: there is a stream of this name")
 }
 
 func TestAnOldServerIsServedWithClaimsElsewhere(t *testing.T) {

@@ -48,16 +48,19 @@ func (p *parallelism) look(busy float64) (changed bool) {
 	return p.now != before
 }
 
-// tuneProcessors has the process run on no more processors than it keeps busy, until it is stopped. The environment's
-// GOMAXPROCS has the last word.
-func tuneProcessors(most func() int, log *logrus.Entry) (stop func()) {
+// processClock tells the CPU time that the process has used, where the system does.
+type processClock func() (used time.Duration, ok bool)
+
+// tuneProcessors has the process run on no more processors than it keeps busy by the clock, until it is stopped. The
+// environment's GOMAXPROCS has the last word.
+func tuneProcessors(most func() int, clock processClock, log *logrus.Entry) (stop func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return func() {}
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		followLoad(most, log, done)
+		followLoad(most, clock, log, done)
 	}()
 	return func() {
 		close(done)
@@ -66,8 +69,8 @@ func tuneProcessors(most func() int, log *logrus.Entry) (stop func()) {
 	}
 }
 
-func followLoad(most func() int, log *logrus.Entry, done <-chan struct{}) {
-	used, ok := processTime()
+func followLoad(most func() int, clock processClock, log *logrus.Entry, done <-chan struct{}) {
+	used, ok := clock()
 	if !ok {
 		return
 	}
@@ -83,7 +86,7 @@ func followLoad(most func() int, log *logrus.Entry, done <-chan struct{}) {
 			return
 		}
 		before, since := used, at
-		if used, ok = processTime(); !ok {
+		if used, ok = clock(); !ok {
 			return
 		}
 		at = time.Now()

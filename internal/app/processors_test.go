@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -68,26 +69,43 @@ func last(list []int) int { return list[len(list)-1] }
 
 func TestTheProcessFollowsItsLoad(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "") // as users have it
-	stop := app.TuneProcessors(func() int { return 2 }, logrus.NewEntry(quiet()))
-	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
-
-	var idle atomic.Bool
-	go func() {
-		for !idle.Load() { // as hard as it can
+	synctest.Test(t, func(t *testing.T) {
+		var used atomic.Int64 // CPU time
+		pass := func(seconds int, busy float64) {
+			for range 4 * seconds {
+				used.Add(int64(busy * float64(250*time.Millisecond)))
+				<-time.After(250 * time.Millisecond)
+				synctest.Wait()
+			}
 		}
-	}()
-	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 2 }, time.Minute, 10*time.Millisecond)
-	idle.Store(true)
-	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, 10*time.Millisecond)
+		clock := func() (time.Duration, bool) { return time.Duration(used.Load()), true }
+		stop := app.TuneProcessors(func() int { return 2 }, clock, logrus.NewEntry(quiet()))
+		synctest.Wait()
+		require.Equal(t, 1, runtime.GOMAXPROCS(0))
+		pass(1, 1)
+		require.Equal(t, 2, runtime.GOMAXPROCS(0))
+		pass(10, 1.9)
+		require.Equal(t, 2, runtime.GOMAXPROCS(0))
+		pass(2, 0.1)
+		require.Equal(t, 1, runtime.GOMAXPROCS(0))
 
-	stop()
-	require.Equal(t, app.Available(), runtime.GOMAXPROCS(0))
+		stop()
+		require.Equal(t, app.Available(), runtime.GOMAXPROCS(0))
+	})
+}
+
+func TestAProcessorThatIsBusyIsCPUTime(t *testing.T) {
+	before, ok := app.ProcessTime()
+	require.True(t, ok)
+	for now := before; now < before+10*time.Millisecond; { // else the test never ends
+		now, _ = app.ProcessTime()
+	}
 }
 
 func TestTheEnvironmentHasTheLastWordOnProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	t.Setenv("GOMAXPROCS", "3")
-	app.TuneProcessors(app.Available, nil)()
+	app.TuneProcessors(app.Available, app.ProcessTime, nil)()
 	require.Equal(t, before, runtime.GOMAXPROCS(0))
 }
 

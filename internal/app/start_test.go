@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -57,7 +56,7 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, body = ready(t, n)
 		return body == `{"ready":true,"state":"ready"}`
-	}, 20*time.Second, 50*time.Millisecond)
+	}, generous, moment)
 }
 
 // startedLate starts a node while the server of one of its datasources is down, starts that when the node
@@ -78,7 +77,7 @@ func startedLate(t *testing.T, c *config.Config, datasource string, server *test
 	}()
 	require.Eventually(t, func() bool {
 		return strings.Contains(out.String(), `msg="waiting for a datasource" datasource=`+datasource)
-	}, 20*time.Second, 20*time.Millisecond)
+	}, generous, moment)
 	require.Empty(t, started)
 	server.Start()
 	o := <-started

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
 
-const generous = 30 * time.Second
+const generous = time.Minute
 
 func TestEachTestHasAPostgresDatabaseOfItsOwn(t *testing.T) {
 	t.Parallel()

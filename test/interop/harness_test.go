@@ -39,7 +39,7 @@ const (
 	namespace = "hios"
 
 	// patience bounds every wait. Nothing should come near it; it turns a hang into a failure.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// farewell bounds the graceful end of a process, which is killed after it.
 	farewell = 5 * time.Second
 )
