@@ -412,8 +412,8 @@ func TestFewerAreOnTheirWayWhereTheStreamIsSlow(t *testing.T) {
 		})
 		fill(t, sp, 2000)
 		s.set(false)
-		for sp.State().Events > 0 {
-			time.Sleep(time.Second)
+		for tick := time.NewTicker(time.Second); sp.State().Events > 0; {
+			<-tick.C
 		}
 		mu.Lock()
 		defer mu.Unlock()

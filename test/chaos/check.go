@@ -78,8 +78,8 @@ func index(texts []string) map[string][]int {
 
 func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 	places := index(s.Received)
-	last := map[string]int{}     // the place of the latest message of a conversation
-	late := map[string]bool{}    // conversations whose latest webhook may come late: a node has kept it on its disk
+	last := map[string]int{}  // the place of the latest message of a conversation
+	late := map[string]bool{} // conversations whose latest webhook may come late: a node has kept it on its disk
 	caused := 0
 	for _, w := range slices.SortedFunc(slices.Values(webhooks), func(a, b *Webhook) int { return a.Number - b.Number }) {
 		row := r.row(w.Fault)
