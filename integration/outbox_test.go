@@ -162,3 +162,18 @@ func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 	require.JSONEq(t, `{"success":true,"messages":0,"failed":2}`, toJSON(t, result))
 	require.Empty(t, s.ids)
 }
+func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
+	b, s := withShelf(t)
+	b.def.SendsOnce, b.events.fail = true, nil
+	b.platform.sending = failing()
+	s.waits = "received\x00c1\x0042"
+	_, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.Equal(t, []string{"received\x00c1\x0042 hios.processing.message.received parrot:c1:1"}, s.ids)
+	require.Len(t, b.events.events, 1, "the other conversation goes on")
+
+	_, err = b.send()
+	require.NoError(t, err)
+	require.Contains(t, s.asked, "sent\x00c1\x0042", "a send's outcome waits for those of its recipient only")
+	require.Len(t, s.ids, 1)
+}
