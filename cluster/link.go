@@ -432,9 +432,7 @@ func (l *Link) reconnected() {
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
-		if l.phase != created { // else there is nothing to leave
-			l.phase = max(l.phase, stopping)
-		}
+		l.phase = max(l.phase, stopping)
 		l.mu.Unlock()
 		return
 	}
@@ -548,12 +546,18 @@ func (l *Link) knows(nodeID string) {
 
 // handled waits until all messages that have arrived for the subscriptions have been handled, or ctx ends.
 func handled(ctx context.Context, subs ...*nats.Subscription) {
+	look := time.NewTicker(handledPoll)
+	defer look.Stop()
 	for _, sub := range subs {
 		waiting, _, err := sub.Pending() // the one being handled is among them
 		begun, _ := sub.Delivered()
 		last := begun + int64(waiting) // at least: there is no way to ask for both at once
-		for err == nil && waiting > 0 && begun <= last && ctx.Err() == nil {
-			time.Sleep(handledPoll)
+		for err == nil && waiting > 0 && begun <= last {
+			select {
+			case <-look.C:
+			case <-ctx.Done():
+				return
+			}
 			waiting, _, err = sub.Pending()
 			begun, _ = sub.Delivered()
 		}

@@ -80,18 +80,27 @@ func formOf(data []byte) form {
 	case len(data) == 0:
 		return form{"", "they are empty", "find out who publishes to Moleculer's subjects"}
 	case isCompressed(data):
-		return form{textSender(data), "they look as if the Compression middleware had made them",
-			"remove that middleware from the other nodes: this node sends and takes plain JSON"}
+		return form{
+			textSender(data),
+			"they look as if the Compression middleware had made them",
+			"remove that middleware from the other nodes: this node sends and takes plain JSON",
+		}
 	case data[0] == '{':
 		return form{textSender(data), "they begin as JSON, and are none", "find out which software that node runs"}
 	case 0x80 <= data[0] && data[0] < 0xC0, 0xDE <= data[0] && data[0] <= 0xDF: // a map of MsgPack, Notepack or CBOR
 		if sender := binarySender(data); sender != "" {
-			return form{sender, "they look as if the MsgPack, Notepack or CBOR serializer had made them",
-				"set the serializer of the other nodes to JSON, Moleculer's default"}
+			return form{
+				sender,
+				"they look as if the MsgPack, Notepack or CBOR serializer had made them",
+				"set the serializer of the other nodes to JSON, Moleculer's default",
+			}
 		}
 	}
-	return form{"", "they may be encrypted, or made by another serializer",
-		"remove the Encryption and Compression middlewares from the other nodes, and set their serializer to JSON: this node sends and takes plain JSON"}
+	return form{
+		"",
+		"they may be encrypted, or made by another serializer",
+		"remove the Encryption and Compression middlewares from the other nodes, and set their serializer to JSON: this node sends and takes plain JSON",
+	}
 }
 
 // isCompressed says whether the bytes are a packet of the Compression middleware, small and uncompressed or not, or are

@@ -23,11 +23,11 @@ func TestMadeUpSendersFillNeitherTheLogNorTheMemory(t *testing.T) {
 		}
 		require.Equal(t, strangerLines, lines())
 		require.Zero(t, lines())
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		require.Equal(t, 10, lines(), "one a second, of senders that had to wait")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		for lines() > 0 {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 		}
 		require.Len(t, s.seen, maxStrangers)
 	})

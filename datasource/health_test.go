@@ -40,8 +40,8 @@ func TestHealthTellsWhatChecksSay(t *testing.T) {
 		{Name: "well", Status: datasource.Healthy},
 		{Name: "unchecked", Status: datasource.Healthy},
 		{Name: "secretive", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
-		{Name: "gone", Status: datasource.Unhealthy, Message: "The datasource is not available: the connection was closed."},
-		{Name: "typed", Status: datasource.Unhealthy, Message: "The disk is full."},
+		{Name: "gone", Status: datasource.Unhealthy, Message: "The datasource is not available: the connection was closed.", Type: datasource.TypeUnavailable},
+		{Name: "typed", Status: datasource.Unhealthy, Message: "The disk is full.", Type: "FULL"},
 		{Name: "panics", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
 	}, report)
 }
@@ -79,7 +79,7 @@ func TestChecksRunSideBySideAndAreBounded(t *testing.T) {
 		for _, h := range set.Health(t.Context()) {
 			require.Equal(t, datasource.Health{
 				Name: h.Name, Status: datasource.Unhealthy, LatencyMs: 2000,
-				Message: "The datasource is not available: it does not answer in time.",
+				Message: "The datasource is not available: it does not answer in time.", Type: datasource.TypeUnavailable,
 			}, h)
 		}
 		require.Equal(t, 2*time.Second, time.Since(start))

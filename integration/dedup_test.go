@@ -57,6 +57,8 @@ func (d *desk) receive(names ...string) (string, error) {
 }
 
 func (d *desk) published() []string {
+	d.events.mu.Lock()
+	defer d.events.mu.Unlock()
 	var ids []string
 	for _, e := range d.events.events {
 		ids = append(ids, e.ID)

@@ -121,10 +121,13 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	}
 	p.channels = func(ctx context.Context, req *action.Request, id string) error {
 		ch, err := p.stored(ctx, req, id)
-		if err != nil {
-			return err
+		if err == nil {
+			err = active(ch)
 		}
-		return active(ch)
+		if err != nil {
+			p.refused(id, ch, err)
+		}
+		return err
 	}
 	p.refusals.log, p.traffic.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)

@@ -15,7 +15,7 @@ type Diagnosis struct {
 
 // Finding is the outcome of one check of a channel.
 type Finding struct {
-	Check   string `json:"check"` // "fields", "status", "credentials" or "health"
+	Check   string `json:"check"` // "fields", "status", "credentials", "health" or "sending"
 	OK      bool   `json:"ok"`
 	Message string `json:"message"`
 	Fix     string `json:"fix,omitempty"` // what to do about it

@@ -22,6 +22,9 @@ import (
 // lines are the log's, as JSON, that contain a text; the log is emptied.
 func (b *bench) lines(text string) []object {
 	b.t.Helper()
+	log := b.runtime.Log.Logger
+	log.SetOutput(&bytes.Buffer{}) // which waits for whoever is writing
+	defer log.SetOutput(b.logs)
 	var list []object
 	for scanner := bufio.NewScanner(bytes.NewReader(b.logs.Bytes())); scanner.Scan(); {
 		var line object
@@ -47,7 +50,7 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 		b.runtime.Now = nil
 		b.inJSON(logrus.InfoLevel)
 		b.platform.signature = func(w *integration.Webhook) error {
-			return &integration.Error{Kind: integration.ErrUnauthorized, Code: string(w.Headers.Get("x-code")), Message: "no " + token}
+			return &integration.Error{Kind: integration.ErrUnauthorized, Code: w.Headers.Get("x-code"), Message: "no " + token}
 		}
 		service := b.define()
 		post := func(times int, changes ...object) {
@@ -282,5 +285,29 @@ func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 		lines = r.lines("channel ")
 		require.Len(t, lines, 1)
 		require.Equal(t, "channel was changed, its calls are not held back any more", lines[0]["msg"])
+	})
+}
+
+// choosy is a platform of which each webhook has a part that is another account's.
+type choosy struct{ *platform }
+
+func (c *choosy) Normalize(ctx context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	w.Foreign("phone number id 7")
+	return c.platform.Normalize(ctx, w)
+}
+
+func TestWhatIsForAnotherAccountIsIgnoredAndLogged(t *testing.T) {
+	b := newBench(t)
+	b.inJSON(logrus.WarnLevel)
+	b.def.Platform = &choosy{b.platform}
+	b.platform.messages = messages(1)
+	answer, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"ignored":1}`, toJSON(t, answer))
+	lines := b.lines("webhook refused")
+	require.Len(t, lines, 1)
+	require.Subset(t, lines[0], object{
+		"channel": "c1", "tenant": "t1", "reason": "FOREIGN_ACCOUNT", "count": 1.0,
+		"msg": "webhook refused: it is for phone number id 7, which is not the channel's; nothing of it was published",
 	})
 }

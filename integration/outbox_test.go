@@ -21,6 +21,7 @@ type shelf struct {
 	holds bool
 	late  time.Duration // what the disk takes
 	err   error
+	waits string   // a key of which an event waits
 	asked []string // the keys that Holds has been asked for
 }
 
@@ -45,7 +46,7 @@ func (s *shelf) Holds(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, key)
-	return s.holds
+	return s.holds || s.waits != "" && key == s.waits
 }
 
 // withShelf makes a bench whose stream takes nothing.
@@ -160,4 +161,19 @@ func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success":true,"messages":0,"failed":2}`, toJSON(t, result))
 	require.Empty(t, s.ids)
+}
+func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
+	b, s := withShelf(t)
+	b.def.SendsOnce, b.events.fail = true, nil
+	b.platform.sending = failing()
+	s.waits = "received\x00c1\x0042"
+	_, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.Equal(t, []string{"received\x00c1\x0042 hios.processing.message.received parrot:c1:1"}, s.ids)
+	require.Len(t, b.events.events, 1, "the other conversation goes on")
+
+	_, err = b.send()
+	require.NoError(t, err)
+	require.Contains(t, s.asked, "sent\x00c1\x0042", "a send's outcome waits for those of its recipient only")
+	require.Len(t, s.ids, 1)
 }

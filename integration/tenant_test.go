@@ -142,7 +142,7 @@ func TestTwoTenantsOfOneChannelWithoutATenantAreToldApart(t *testing.T) {
 
 func TestAnIdempotencyKeyIsOfOneChannelAndOneTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoad(t, nil, func(_ context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
+		r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 			return &integration.SendResult{Success: true, MessageID: integration.ID("m" + string(rune('0'+attempt)))}, nil
 		})
 		r.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})

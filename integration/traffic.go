@@ -133,11 +133,11 @@ func (t *traffic) newLane(ch *Channel) *lane {
 		Timeout:     suspension,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= suspendAfter },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			switch {
-			case to == gobreaker.StateClosed:
+			switch to {
+			case gobreaker.StateClosed:
 				l.suspendedSince.Store(0)
 				t.tell(ch).Info("channel works again")
-			case to == gobreaker.StateOpen:
+			case gobreaker.StateOpen:
 				now, cause := time.Now().UnixNano(), l.lastFailure.Load()
 				l.suspendedAt.Store(now)
 				l.refusedFor.Store(cause)
@@ -145,6 +145,7 @@ func (t *traffic) newLane(ch *Channel) *lane {
 					l.suspendedSince.Store(now)
 					t.tell(ch).WithFields(logrus.Fields{"kind": cause.Kind, "code": cause.Code}).Warn(cut("channel suspended: "+l.suspended().Message, maxErrorText))
 				}
+			case gobreaker.StateHalfOpen: // one call may try: that says nothing yet
 			}
 		},
 	})
@@ -174,15 +175,17 @@ func (t *traffic) call(ctx context.Context, l *lane, recipient ID, turn pace.Tur
 	if refused != nil {
 		return nil, l.suspended()
 	}
-	fault := error(errPanicked)
+	fault, panicked := error(errPanicked), true
 	defer func() {
-		if fault == errPanicked {
+		if panicked {
 			l.lastFailure.Store(errPanicked)
 		}
 		report(fault)
 	}()
 
-	if result, err = checked(do(ctx)); err == nil {
+	result, err = checked(do(ctx))
+	panicked = false
+	if err == nil {
 		fault = nil
 		return result, nil
 	}

@@ -89,8 +89,10 @@ func (a *Action) lookUp(ctx context.Context, id string) (*integration.Channel, e
 		if i < len(nodes)-1 {
 			timeout = firstTimeout
 		}
+		asked := time.Now()
 		ch, err := a.ask(ctx, node, id, timeout)
-		silence, last := isSilence(err), i == len(nodes)-1 || ctx.Err() != nil
+		hasty := ctx.Err() != nil && time.Since(asked) < firstTimeout // which is the caller's doing, not the node's
+		silence, last := isSilence(err) && !hasty, i == len(nodes)-1 || ctx.Err() != nil
 		if silence {
 			a.rest(node)
 		}
@@ -98,7 +100,7 @@ func (a *Action) lookUp(ctx context.Context, id string) (*integration.Channel, e
 		case last && silence:
 			a.noneAnswered()
 			return nil, err
-		case !silence:
+		case !silence && !hasty:
 			a.answered()
 		}
 		if last || !silence && !isRetryable(err) {
@@ -234,7 +236,7 @@ func (a *Action) Check(ctx context.Context) error {
 				a.answered()
 			default:
 				faults[i] = err
-				if isSilence(err) {
+				if isSilence(err) && ctx.Err() == nil {
 					a.rest(node)
 				}
 			}

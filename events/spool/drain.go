@@ -15,6 +15,8 @@ const (
 	firstPause, maxPause = 500 * time.Millisecond, 3 * time.Second
 	// maxBatch and maxBatchBytes bound what is on its way at once. As much is in memory beside it, to go next.
 	maxBatch, maxBatchBytes = 1024, 4 << 20
+	// maxWait is how long a batch may take before the next one is smaller: new events wait behind it in the stream.
+	maxWait = 500 * time.Millisecond
 	// maxStored is how many stored events are deleted at once: the disk is waited for several times each time.
 	maxStored = 4 * maxBatch
 	// closeTimeout bounds the deleting of what is stored at the end of the spool.
@@ -84,7 +86,7 @@ func (s *Spool) sweep(ctx context.Context) error {
 // handOn publishes all that waits. While one batch is on its way, the one before it is deleted and the one after it is read,
 // so that there are two in memory at most. A batch ends before the next one begins: an event that is not taken is overtaken
 // by none behind its batch. The first batch is one event, which finds out whether the stream takes any, and each
-// has twice as many as the one before. handOn ends with the first event that cannot be stored for the moment.
+// has twice as many as the one before, or half as many where the stream is slow. handOn ends with the first event that cannot be stored for the moment.
 func (s *Spool) handOn(ctx context.Context) error {
 	if err := s.sweep(ctx); err != nil {
 		return err
@@ -97,19 +99,29 @@ func (s *Spool) handOn(ctx context.Context) error {
 		if left, err = s.unstored(ctx, list); err != nil {
 			break
 		}
+		began := time.Now()
 		batch := s.publish(ctx, left)
-		count = min(2*count, maxBatch)
 		var following []row
-		following, err = s.prepare(ctx, list[len(list)-1].seq, count)
+		following, err = s.prepare(ctx, list[len(list)-1].seq, min(2*count, maxBatch))
 		err = errors.Join(s.settle(ctx, batch), err)
 		handed += len(list)
-		list = following
+		list = portion(following, time.Since(began))
+		count = len(list)
 	}
 	clear(s.recalls) // of what has gone
 	if err = errors.Join(err, s.sweep(ctx)); err == nil && handed > 0 {
 		s.opts.Log.WithField("events", handed).Info("the events in the spool are stored")
 	}
 	return err
+}
+
+// portion gives those of the events that were read that go next: fewer where those before them took a while. The rest is read
+// again.
+func portion(list []row, took time.Duration) []row {
+	if took > maxWait {
+		return list[:(len(list)+3)/4] // twice as many were read as went before
+	}
+	return list
 }
 
 // prepare deletes what went before a batch, where it is enough, and reads what follows it.

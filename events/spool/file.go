@@ -213,7 +213,7 @@ func (s *Spool) insert(ctx context.Context, list []put) error {
 		if err != nil {
 			return err
 		}
-		defer insert.Close()
+		defer func() { _ = insert.Close() }() // the transaction's end does it, too
 		now := time.Now().UnixMilli()
 		for i := range list {
 			p := &list[i]

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -377,6 +378,50 @@ func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
 			require.LessOrEqual(t, most, test.most)
 		})
 	}
+}
+
+func TestFewerAreOnTheirWayWhereTheStreamIsSlow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	synctest.Test(t, func(t *testing.T) {
+		s := &stream{away: true}
+		const each = 10 * time.Millisecond // what an event takes, those behind it wait
+		var mu sync.Mutex
+		var free time.Time
+		under, most := 0, 0
+		sp := open(t, path, s, func(o *spool.Options) {
+			o.Publish = func(_ context.Context, e spool.Event, settled func(bool, error)) {
+				if err := s.store(e); err != nil {
+					settled(false, err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				under++
+				most = max(most, under)
+				if now := time.Now(); free.Before(now) {
+					free = now
+				}
+				free = free.Add(each)
+				time.AfterFunc(time.Until(free), func() {
+					mu.Lock()
+					under--
+					mu.Unlock()
+					settled(false, nil)
+				})
+			}
+		})
+		fill(t, sp, 2000)
+		s.set(false)
+		for tick := time.NewTicker(time.Second); sp.State().Events > 0; {
+			<-tick.C
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, s.list(), 2000)
+		require.LessOrEqual(t, most, 64, "a new event is stored before a second is over")
+		require.GreaterOrEqual(t, most, 32)
+		require.NoError(t, sp.Close())
+	})
 }
 
 func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {

@@ -144,7 +144,11 @@ type summary struct {
 // taken is what becomes of a webhook.
 func taken(t *testing.T, p Platform, w Webhook) any {
 	t.Helper()
-	b := newBench(t, p, marking)
+	b := newBench(t, p, marking, func(ch *integration.Channel) {
+		if p.Address != nil {
+			p.Address(ch, w.Body)
+		}
+	})
 	answer, err := b.answered(w)
 	require.NoError(t, err)
 	list := []summary{}

@@ -29,6 +29,10 @@ type Platform struct {
 	// longer: the suite looks for each, and for its halves, in everything that leaves the service.
 	Channel func(url string) *integration.Channel
 
+	// Address makes a channel the account that a payload from elsewhere is for, where that names one. Nil where the
+	// platform takes in whatever is signed.
+	Address func(ch *integration.Channel, body []byte)
+
 	// API returns the platform's API as it answers when all is well, a fresh one for every call: whether a
 	// message goes out may not depend on those before. A stand-in with a server of its own fits in through
 	// httputil.NewSingleHostReverseProxy. All troubles are the suite's.

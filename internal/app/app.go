@@ -35,6 +35,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/listener"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/services/channels"
 )
 
 // version is set by the linker; see the Makefile.
@@ -215,6 +216,9 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	own := &own{
 		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
 		events:   newDesk(publisher, c, secrets),
+	}
+	own.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
+		return suspensions(ctx, n.link, sortedKeys(offer.platforms))
 	}
 	var faults []error
 	for _, name := range c.Services {

@@ -173,6 +173,9 @@ func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logru
 		return nil, err
 	}
 	ch.Manager = newManager(store, guard, ch.offer, ch.visit, secrets, logrus.NewEntry(log))
+	ch.Suspensions = func(ctx context.Context) channels.Suspensions {
+		return ch.visit.suspensions(ctx, sortedKeys(ch.offer.platforms))
+	}
 	return ch, nil
 }
 

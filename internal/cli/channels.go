@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -146,10 +147,23 @@ func (l *listCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 				if v.Error != "" {
 					credentials = "! " + v.Error
 				}
-				row(v.ID, v.TenantID, v.Platform, v.Status, credentials, app.Pairs(v.Settings))
+				row(v.ID, v.TenantID, v.Platform, status(v), credentials, app.Pairs(v.Settings))
 			}
 		})
 	})
+}
+
+// status is a channel's, and which nodes hold its calls back.
+func status(v *channels.View) string {
+	if len(v.Suspended) == 0 {
+		return v.Status
+	}
+	nodes := make([]string, len(v.Suspended))
+	for i, s := range v.Suspended {
+		nodes[i] = s.NodeID
+	}
+	slices.Sort(nodes)
+	return v.Status + ", suspended on " + strings.Join(nodes, ", ")
 }
 
 type getCommand struct {

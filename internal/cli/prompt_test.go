@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/services/channels"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -125,4 +126,11 @@ func TestASecretIsReadFromAPipeAsFromATerminal(t *testing.T) {
 	v := values{}
 	require.NoError(t, ask(in, io.Discard, fields, v))
 	require.Equal(t, map[string]string{"token": "T", "url": "U"}, v.of(integration.InCredentials))
+}
+
+func TestAListSaysWhichNodesHoldAChannelBack(t *testing.T) {
+	view := &channels.View{Channel: &integration.Channel{Status: integration.StatusActive}}
+	require.Equal(t, "ACTIVE", status(view))
+	view.Suspended = []channels.Suspended{{NodeID: "sb-2"}, {NodeID: "sb-1"}}
+	require.Equal(t, "ACTIVE, suspended on sb-1, sb-2", status(view))
 }

@@ -21,7 +21,7 @@ type Config struct {
 	Channels Channels `yaml:"channels"`
 	Cache    Cache    `yaml:"cache"`
 	Claims   Claims   `yaml:"claims"`
-	// Services names the platforms, and services such as channels and events, that the node hosts; default [telegram].
+	// Services names the platforms, and services such as channels and events, that the node hosts.
 	Services []string `yaml:"services"`
 	Media    Media    `yaml:"media"`
 	Egress   Egress   `yaml:"egress"`
@@ -34,74 +34,76 @@ type Config struct {
 
 // Node is the node's place in the Moleculer cluster.
 type Node struct {
-	// ID must be unique in the cluster and be usable in a NATS subject; default "", which takes HOSTNAME-PID.
+	// ID must be unique in the cluster and be usable in a NATS subject; "" takes HOSTNAME-PID.
 	ID string `yaml:"id"`
-	// Namespace separates clusters that share a NATS server; "" is Moleculer's unnamed one. Default hios.
+	// Namespace separates clusters that share a NATS server; "" is Moleculer's unnamed one.
 	Namespace string `yaml:"namespace"`
-	// Protocol is Moleculer's wire protocol: "4", that of Moleculer 0.14 and the default, or "5", that of 0.15. All
-	// nodes of a cluster must speak the same.
+	// Protocol is Moleculer's wire protocol: "4", that of Moleculer 0.14, or "5", that of 0.15. All nodes of a cluster
+	// must speak the same.
 	Protocol string `yaml:"protocol"`
-	// HeartbeatInterval is how often the node says that it is alive, at least 100ms; default 10s. All nodes of a cluster
-	// must have the same: it is heartbeatInterval of Moleculer for Node.js. 0 sends none, and takes no silent node for gone.
+	// HeartbeatInterval is how often the node says that it is alive, at least 100ms. All nodes of a cluster must have
+	// the same: it is heartbeatInterval of Moleculer for Node.js. 0 sends none, and takes no silent node for gone.
 	HeartbeatInterval time.Duration `yaml:"heartbeatInterval"`
-	// HeartbeatTimeout is how long another node may be silent before it counts as gone, longer than HeartbeatInterval;
-	// default 30s. It is heartbeatTimeout of Moleculer for Node.js. 0 takes no silent node for gone.
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone, longer than HeartbeatInterval.
+	// It is heartbeatTimeout of Moleculer for Node.js. 0 takes no silent node for gone.
 	HeartbeatTimeout time.Duration `yaml:"heartbeatTimeout"`
 }
 
 // NATS says where the NATS servers are and how to log in.
 type NATS struct {
-	// Servers are tried in turn, each nats://HOST:PORT or tls://HOST:PORT; default [nats://127.0.0.1:4222].
+	// Servers are tried in turn, each nats://HOST:PORT or tls://HOST:PORT.
 	Servers []URL `yaml:"servers"`
-	// User and Password log in by name; default "".
-	User     string            `yaml:"user"`
+	// User is the name to log in with, beside Password.
+	User string `yaml:"user"`
+	// Password is that of User.
 	Password strictyaml.Secret `yaml:"password"`
-	// Token logs in by a shared token; default "".
+	// Token is a shared token to log in with.
 	Token strictyaml.Secret `yaml:"token"`
-	// Creds is the path of a credentials file, holding a user JWT and its seed; default "".
+	// Creds is the path of a credentials file, with a user JWT and its seed.
 	Creds string `yaml:"creds"`
-	// NKey is the seed of a user's NKey, not a path; default "".
+	// NKey is the seed of a user's NKey. It is no path: a file is given as file:PATH.
 	NKey strictyaml.Secret `yaml:"nkey"`
 	TLS  TLS               `yaml:"tls"`
 	// InboxPrefix begins the subjects on which this node is answered by JetStream. A node whose NATS user may not
-	// subscribe to _INBOX.> has one of its own here. Default _INBOX.
+	// subscribe to _INBOX.> has one of its own here.
 	InboxPrefix string `yaml:"inboxPrefix"`
-	// Embedded runs a NATS server inside this process, listening at the only entry of Servers; default false.
+	// Embedded runs a NATS server inside this process, listening at the only entry of Servers.
 	Embedded bool `yaml:"embedded"`
-	// StoreDir is the folder where the embedded server keeps its streams; default data/nats.
+	// StoreDir is the folder where the embedded server keeps its streams.
 	StoreDir string `yaml:"storeDir"`
-	// StartTimeout bounds the wait for a NATS server when the node starts; default 30s.
+	// StartTimeout bounds the wait for a NATS server when the node starts.
 	StartTimeout time.Duration `yaml:"startTimeout"`
 }
 
 // TLS holds paths of PEM files for connections to NATS.
 type TLS struct {
-	// CA holds the authorities to trust; default "", those of the system.
+	// CA holds the authorities to trust; "" takes those of the system.
 	CA string `yaml:"ca"`
-	// Cert and Key prove who we are to servers that ask; default "", set both or neither.
+	// Cert is the certificate of this node, for servers that ask for one; set it and Key, or neither.
 	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	// Key is that of Cert.
+	Key string `yaml:"key"`
 }
 
 // Events configures the reliable events, which live in JetStream streams.
 type Events struct {
-	// Namespace begins the names of the events, as in NAMESPACE.processing.message.received. Lower case whatever
-	// the file says, as the SDK has it. Default the environment variable NAMESPACE, else hios.
+	// Namespace begins the names of the events, as in NAMESPACE.processing.message.received. Lower case whatever the
+	// file says, as the SDK has it. The default is the environment variable NAMESPACE, else hios.
 	Namespace string `yaml:"namespace"`
-	// Prefix is put before every event name; "" puts none. Default null, which takes the namespace of the node.
+	// Prefix is put before every event name; "" puts none. null takes the namespace of the node.
 	Prefix *string `yaml:"prefix"`
-	// Replicas counts the copies of each stream in a NATS cluster, 1 to 5; default 1.
+	// Replicas counts the copies of each stream in a NATS cluster, 1 to 5.
 	Replicas int `yaml:"replicas"`
 	// Plain sends the events that SDK 0.1.4 sent, integration.message.received, sent and failed, beside the reliable
-	// ones; default false.
+	// ones.
 	Plain bool `yaml:"plain"`
-	// PublishTimeout bounds the wait until a stream has stored an event; default 5s.
+	// PublishTimeout bounds the wait until a stream has stored an event.
 	PublishTimeout time.Duration `yaml:"publishTimeout"`
 	// MaxAge is how long the streams that this node makes keep an event, consumed or not; at least 2m, the duplicate
-	// window. Default 0s, for ever. Streams that are there already keep their own limits.
+	// window. 0s is for ever. Streams that are there already keep their own limits.
 	MaxAge time.Duration `yaml:"maxAge"`
-	// MaxMB bounds each stream that this node makes, in MB: over it the oldest events are dropped, consumed or not.
-	// Default 0, no bound.
+	// MaxMB bounds each stream that this node makes, in MB: over it the oldest events are dropped, consumed or not. 0
+	// is no bound.
 	MaxMB int `yaml:"maxMB"`
 	// DeadLetters bounds the streams of dead letters.
 	DeadLetters DeadLetters `yaml:"deadLetters"`
@@ -111,9 +113,9 @@ type Events struct {
 
 // DeadLetters bounds the streams of dead letters that this node makes.
 type DeadLetters struct {
-	// MaxAge is how long a dead letter is kept; at least 2m. Default 0s, for ever.
+	// MaxAge is how long a dead letter is kept; at least 2m. 0s is for ever.
 	MaxAge time.Duration `yaml:"maxAge"`
-	// MaxMB bounds each queue of dead letters, in MB: over it the oldest are dropped. Default 0, no bound.
+	// MaxMB bounds each queue of dead letters, in MB: over it the oldest are dropped. 0 is no bound.
 	MaxMB int `yaml:"maxMB"`
 }
 
@@ -121,64 +123,63 @@ type DeadLetters struct {
 // that do not send a webhook again.
 type Spool struct {
 	// Path is that of the file, made when the node starts; one for each node, locked by a file beside it. "" has none:
-	// events that JetStream does not take are lost, or their webhook refused. Default data/spool.db.
+	// events that JetStream does not take are lost, or their webhook refused.
 	Path string `yaml:"path"`
-	// MaxMB bounds the events that wait, in MB; more are refused. Default 256.
+	// MaxMB bounds the events that wait, in MB; more are refused.
 	MaxMB int `yaml:"maxMB"`
-	// MaxAge is how long an event may wait before it is dropped; default 168h.
+	// MaxAge is how long an event may wait before it is dropped.
 	MaxAge time.Duration `yaml:"maxAge"`
 }
 
 // Channels says where the tenants' accounts at the platforms are stored.
 type Channels struct {
-	// Store is where the channels are: sqlite, the default, postgres, for several nodes, or action, for those of an
+	// Store is where the channels are: sqlite, for one node, postgres, for several nodes, or action, for those of an
 	// existing service of the cluster.
 	Store string `yaml:"store"`
 	// DSN is the path of the SQLite file or the URL of the PostgreSQL database, such as
-	// postgres://USER:PASSWORD@HOST/DATABASE; default data/switchboard.db.
+	// postgres://USER:PASSWORD@HOST/DATABASE.
 	DSN URL `yaml:"dsn"`
-	// Action is the full name of the action that is asked, with store action; default channels.get.
+	// Action is the full name of the action that is asked, with store action.
 	Action string `yaml:"action"`
-	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as switchboard channels keys generate
-	// makes one; the first seals, all open. Default [], with which sqlite takes a key of its own, beside the file.
+	// Keys seal the channels' credentials and settings in the database. Each is ID:KEY, as switchboard channels keys
+	// generate makes one; the first seals, all open. Without any, sqlite takes a key of its own, beside the file.
 	Keys []strictyaml.Secret `yaml:"keys"`
 	// TenantCheck refuses calls of one tenant for a channel of another, as if that channel did not exist. A caller's
-	// tenant is ctx.meta.tenantId and that of ctx.meta.user; callers without one are the cluster's own services. Default
-	// true.
+	// tenant is ctx.meta.tenantId and that of ctx.meta.user; callers without one are the cluster's own services.
 	TenantCheck bool `yaml:"tenantCheck"`
 }
 
 // Cache configures the node's cache, which holds memoised results and what services keep in ctx.cache.
 type Cache struct {
-	// Driver is memory, each node for itself and the default, or redis, shared with all nodes, Node's included.
+	// Driver is memory, each node for itself, or redis, shared with all nodes, Node's included.
 	Driver string `yaml:"driver"`
-	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0; default "".
+	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0.
 	URL URL `yaml:"url"`
-	// TTL is how long a value without a time of its own is kept; default 0, until it is dropped or displaced.
+	// TTL is how long a value without a time of its own is kept; 0s keeps it until it is dropped or displaced.
 	TTL time.Duration `yaml:"ttl"`
 }
 
 // Claims configures where nodes note which work is taken and done, so that a repeated webhook or send is not done
 // twice.
 type Claims struct {
-	// Driver is nats, a JetStream bucket with as many copies as events.replicas and the default, redis, or memory,
-	// each node for itself.
+	// Driver is nats, a JetStream bucket with as many copies as events.replicas, redis, or memory, each node for
+	// itself.
 	Driver string `yaml:"driver"`
-	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory;
-	// default "", which takes cache.url.
+	// URL is that of the Redis, such as redis://:PASSWORD@HOST:6379/0, which must not drop keys to save memory; ""
+	// takes cache.url.
 	URL URL `yaml:"url"`
-	// MaxMB bounds the bucket, in MB, where this node makes it. Some NATS accounts ask for a bound, and 256 is enough for
-	// a million claims. Default 0, none.
+	// MaxMB bounds the bucket, in MB, where this node makes it. Some NATS accounts ask for a bound, and 256 is enough
+	// for a million claims. 0 is no bound.
 	MaxMB int `yaml:"maxMB"`
 }
 
 // Media says how attachments are fetched.
 type Media struct {
-	// AllowPrivate is egress.allow for all addresses: whoever can send a message through the node can then make it read
-	// from its own machine and from private networks. Default false.
+	// AllowPrivate is egress.allow for all addresses: whoever can send a message through the node can then make it
+	// read from its own machine and from private networks.
 	AllowPrivate bool `yaml:"allowPrivate"`
 	// MaxMB is how many MB the attachments under way may have together, sent ones and fetched ones; more fail with
-	// MEDIA_BUSY, which is worth a retry. Uploading one takes as much again. Default 256.
+	// MEDIA_BUSY, which is worth a retry. Uploading one takes as much again.
 	MaxMB int `yaml:"maxMB"`
 }
 
@@ -187,41 +188,41 @@ type Media struct {
 // writes, by command or in the channel store, are not restricted.
 type Egress struct {
 	// Allow lists what else they may lead to: addresses, networks and names of hosts, such as 10.0.0.5,
-	// botapi.internal:8081 or 192.168.0.0/16. Default [].
+	// botapi.internal:8081 or 192.168.0.0/16.
 	Allow []string `yaml:"allow"`
 }
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.
 type HTTP struct {
-	// Listen is HOST:PORT, or :PORT for all interfaces; default "", no listener.
+	// Listen is HOST:PORT, or :PORT for all interfaces; "" is none.
 	Listen string `yaml:"listen"`
 	// MaxBodiesMB is how many MB the bodies of webhooks under way may have together; more are refused with 503 and
-	// Retry-After. A quarter is for bodies of up to 64 KB alone. Default 64.
+	// Retry-After. A quarter is for bodies of up to 64 KB alone.
 	MaxBodiesMB int `yaml:"maxBodiesMB"`
 }
 
 // Limits bounds what the node takes on.
 type Limits struct {
-	// Concurrency is how many requests run at once; default 1024.
+	// Concurrency is how many requests run at once.
 	Concurrency int `yaml:"concurrency"`
-	// Queue is how many requests may wait for their turn before new ones are refused; default 16384.
+	// Queue is how many requests may wait for their turn before new ones are refused.
 	Queue int `yaml:"queue"`
-	// RequestsMB is how many MB the requests that run or wait may have together before new ones are refused; default 256.
+	// RequestsMB is how many MB the requests that run or wait may have together before new ones are refused.
 	RequestsMB int `yaml:"requestsMB"`
-	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; default 0, no limit.
+	// MaxCallLevel is how deep a chain of calls may get before it counts as a loop; 0 is no limit.
 	MaxCallLevel int `yaml:"maxCallLevel"`
-	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for the
-	// services' datasources and for the services that they depend on. All together share it; default 1m.
+	// StartTimeout is how long a start waits, once NATS is there: for the node's stores of channels and claims, for
+	// the services' datasources and for the services that they depend on. All together share it.
 	StartTimeout time.Duration `yaml:"startTimeout"`
-	// DrainTimeout is how long a stop waits for running requests; default 10s.
+	// DrainTimeout is how long a stop waits for running requests.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
 }
 
 // Log says what is logged and how.
 type Log struct {
-	// Level is the least severe level that is logged: trace, debug, info, warn or error; default info.
+	// Level is the least severe level that is logged: trace, debug, info, warn or error.
 	Level string `yaml:"level"`
-	// Format is text for people or json for machines; default text.
+	// Format is text for people or json for machines.
 	Format string `yaml:"format"`
 }
 

@@ -335,8 +335,10 @@ func TestTheSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
 }
 
 func TestHeartbeatsMayBeTurnedOff(t *testing.T) {
-	for _, file := range []string{"node: {heartbeatInterval: 0s, heartbeatTimeout: 0s}", "node: {heartbeatInterval: 0, heartbeatTimeout: 0}", "node: {heartbeatInterval: 0}", "node: {heartbeatTimeout: 0}",
-		"node: {heartbeatInterval: 2s, heartbeatTimeout: 6s}"} {
+	for _, file := range []string{
+		"node: {heartbeatInterval: 0s, heartbeatTimeout: 0s}", "node: {heartbeatInterval: 0, heartbeatTimeout: 0}",
+		"node: {heartbeatInterval: 0}", "node: {heartbeatTimeout: 0}", "node: {heartbeatInterval: 2s, heartbeatTimeout: 6s}",
+	} {
 		_, err := config.Load(write(t, file))
 		require.NoError(t, err, file)
 	}

@@ -20,7 +20,7 @@ func TestKeysThatAreIdleAreForgotten(t *testing.T) {
 			}
 		}
 		space(0, maxLimiters)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		_, err := p.Space(t.Context(), "0", r, 0) // which is not idle from here on
 		require.NoError(t, err)
 		space(maxLimiters, maxLimiters+1)

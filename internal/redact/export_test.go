@@ -12,3 +12,6 @@ func (s *Secrets) Bytes() int {
 	defer s.mu.RUnlock()
 	return s.bytes
 }
+
+// Bounded is an empty set of at most so many values, and bytes of their forms.
+func Bounded(values, bytes int) *Secrets { return &Secrets{limits: limits{values, bytes}} }

@@ -3,6 +3,7 @@
 package redact
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -43,8 +44,12 @@ type Secrets struct {
 	bytes  int      // of all forms
 	index  index
 
+	limits limits // zero values take maxValues and maxBytes
+
 	swept atomic.Int64 // when disuse was looked for last, in s since 1970
 }
+
+type limits struct{ values, bytes int }
 
 // value is one secret.
 type value struct {
@@ -126,10 +131,11 @@ func (s *Secrets) insert(text string, now int64, keep bool) {
 	v.added.Store(now)
 	size := v.size()
 	if !keep {
-		if size > maxBytes {
+		values, bytes := cmp.Or(s.limits.values, maxValues), cmp.Or(s.limits.bytes, maxBytes)
+		if size > bytes {
 			return
 		}
-		for len(s.ring) > 0 && (len(s.ring) >= maxValues || s.bytes+size > maxBytes) {
+		for len(s.ring) > 0 && (len(s.ring) >= values || s.bytes+size > bytes) {
 			s.makeRoom()
 		}
 		v.place = len(s.ring)

@@ -31,8 +31,11 @@ type Manager struct {
 	Platforms []string
 	Announcer Announcer
 	Secrets   integration.Secrets
-	Log       *logrus.Entry
-	Now       func() time.Time
+	// Suspensions asks the nodes which channels they hold back. Nodes that do not answer soon are left out. Nil asks
+	// nobody.
+	Suspensions func(ctx context.Context) Suspensions
+	Log         *logrus.Entry
+	Now         func() time.Time
 	// Guard judges the addresses that users of a tenant set; nil lets public ones through. Resolver finds those of
 	// names; nil asks the system.
 	Guard    *egress.Guard
@@ -79,6 +82,8 @@ type UnregisteredEvent struct {
 type View struct {
 	*integration.Channel
 	Error string `json:"error,omitempty"`
+	// Suspended tells which nodes hold the channel's calls back; only in lists.
+	Suspended []Suspended `json:"suspended,omitempty"`
 }
 
 // Get returns one channel, masked.
@@ -96,9 +101,14 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 	if err != nil {
 		return nil, err
 	}
+	suspended := Suspensions{}
+	if len(entries) > 0 {
+		suspended = m.suspensions(ctx)
+	}
 	views := make([]*View, len(entries))
 	for i, e := range entries {
 		views[i] = m.view(e.Channel)
+		views[i].Suspended = suspended[e.Channel.ID]
 		if e.Err != nil {
 			views[i].Error = m.Secrets.Redact(e.Err.Error())
 		}
@@ -238,7 +248,13 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 	if !ok {
 		return nil, m.noPlatform(ch.Platform)
 	}
-	return integration.Diagnose(ctx, def, ch, m.Secrets), nil
+	diagnosis := integration.Diagnose(ctx, def, ch, m.Secrets)
+	for _, s := range m.suspensions(ctx)[id] {
+		finding := s.finding()
+		finding.Message = m.Secrets.Redact(finding.Message)
+		diagnosis.Findings, diagnosis.OK = append(diagnosis.Findings, finding), false
+	}
+	return diagnosis, nil
 }
 
 // Validate checks a channel against its platform's fields. Its error is a ValidationError with one entry

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,9 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	case d.probe:
 		return nil, nil
 	case d.command != nil:
+		if isForeign(w, d.command.Get("team_id"), d.command.Get("enterprise_id")) {
+			return nil, nil
+		}
 		return []integration.Message{readCommand(w, d.command)}, nil
 	}
 	var e envelope
@@ -32,6 +36,8 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	switch {
 	case err != nil:
 		return nil, err
+	case e.Type == "event_callback" && isForeign(w, e.teams()...):
+		return nil, nil
 	case e.Type == "event_callback":
 		r := reader{w: w, raw: d.payload, typeErr: typeErr}
 		if m := r.event(&e); m != nil {
@@ -41,12 +47,37 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	case e.Type == "url_verification" && e.Challenge != "":
 		return nil, nil
 	case e.Type == "app_rate_limited":
+		if isForeign(w, e.teams()...) {
+			return nil, nil
+		}
 		return []integration.Message{rateLimited(w, &e)}, nil
 	case e.Type == "" || e.Type == "url_verification":
 		return nil, malformed("the payload is neither an event nor an interaction of Slack")
 	default:
 		return readInteraction(w, d.payload)
 	}
+}
+
+// isForeign says whether a webhook names workspaces and organizations of which none is the one that the channel declares.
+// The same app may be installed in many.
+func isForeign(w *integration.Webhook, teams ...string) bool {
+	own := w.Channel.Settings[fieldTeamID]
+	teams = slices.DeleteFunc(teams, func(id string) bool { return id == "" })
+	if own == "" || len(teams) == 0 || slices.Contains(teams, own) {
+		return false
+	}
+	w.Foreign("workspace " + teams[0])
+	return true
+}
+
+// teams are the workspaces and organizations that an event is for. In a channel that several share, where it took place is
+// not always one of them.
+func (e *envelope) teams() []string {
+	list := []string{e.ContextTeamID, e.ContextEnterprise, e.TeamID, e.EnterpriseID}
+	for _, a := range e.Authorizations {
+		list = append(list, a.TeamID, a.EnterpriseID)
+	}
+	return list
 }
 
 // decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.

@@ -17,6 +17,9 @@ func readInteraction(w *integration.Webhook, payload json.RawMessage) ([]integra
 	if err != nil {
 		return nil, err
 	}
+	if isForeign(w, i.teams()...) {
+		return nil, nil
+	}
 	if len(i.Actions) < 2 {
 		return []integration.Message{readOne(w, payload, &i, typeErr, 0)}, nil
 	}
@@ -25,6 +28,16 @@ func readInteraction(w *integration.Webhook, payload json.RawMessage) ([]integra
 		messages[n] = readOne(w, payload, &i, typeErr, n)
 	}
 	return messages, nil
+}
+
+// teams are the workspace and the organization that an interaction took place in.
+func (i *interaction) teams() []string {
+	team := cmp.Or(i.Team, &ref{}).ID
+	enterprise := cmp.Or(i.Enterprise, &ref{}).ID
+	if team == "" && enterprise == "" {
+		team = i.User.TeamID
+	}
+	return []string{team, enterprise}
 }
 
 // readOne reads an interaction with its action n.

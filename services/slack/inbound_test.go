@@ -512,3 +512,44 @@ func TestWhatIsPublishedAsItCameHoldsNoSecret(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsOfAnotherWorkspaceIsLeftOut(t *testing.T) {
+	event := func(teams string) []byte {
+		return []byte(`{"type":"event_callback","event_id":"E1",` + teams + `"event":{"type":"message","channel":"C1","ts":"1800000000.000100","user":"U1","text":"hi"}}`)
+	}
+	form := func(values url.Values) []byte { return []byte(values.Encode()) }
+	interaction := func(teams string) []byte {
+		return form(url.Values{"payload": {`{"type":"shortcut","callback_id":"x","trigger_id":"t","user":{"id":"U1","team_id":"T2"}` + teams + `}`}})
+	}
+	for name, test := range map[string]struct {
+		body []byte
+		own  string
+		want int
+	}{
+		"an event of the workspace":              {event(`"team_id":"T1",`), "T1", 1},
+		"an event of another":                    {event(`"team_id":"T2",`), "T1", 0},
+		"where the channel declares none":        {event(`"team_id":"T2",`), "", 1},
+		"an event that names none":               {event(``), "T1", 1},
+		"in a channel that two share":            {event(`"team_id":"T2","context_team_id":"T1",`), "T1", 1},
+		"in a channel that two share, the other": {event(`"team_id":"T1","context_team_id":"T3","authorizations":[{"team_id":"T3"}],`), "T2", 0},
+		"of an app that is authorized":           {event(`"team_id":"T2","authorizations":[{"team_id":"T1"}],`), "T1", 1},
+		"an event of the organization":           {event(`"team_id":"T2","enterprise_id":"E1",`), "E1", 1},
+		"an event of another organization":       {event(`"team_id":"T2","enterprise_id":"E2",`), "E1", 0},
+		"an interaction":                         {interaction(`,"team":{"id":"T1"}`), "T1", 1},
+		"an interaction of another":              {interaction(`,"team":{"id":"T3"}`), "T1", 0},
+		"an interaction of the organization":     {interaction(`,"team":null,"enterprise":{"id":"E1"}`), "E1", 1},
+		"an interaction by its user":             {interaction(``), "T1", 0},
+		"a command":                              {form(url.Values{"command": {"/x"}, "team_id": {"T1"}, "user_id": {"U1"}}), "T1", 1},
+		"a command of another":                   {form(url.Values{"command": {"/x"}, "team_id": {"T2"}, "user_id": {"U1"}}), "T1", 0},
+		"a limit":                                {[]byte(`{"type":"app_rate_limited","team_id":"T1","minute_rate_limited":1800000000}`), "T1", 1},
+		"a limit of another":                     {[]byte(`{"type":"app_rate_limited","team_id":"T2","minute_rate_limited":1800000000}`), "T1", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := map[string]string{}
+			if test.own != "" {
+				settings["teamId"] = test.own
+			}
+			require.Len(t, normalize(t, test.body, settings), test.want)
+		})
+	}
+}

@@ -19,6 +19,7 @@ const (
 	fieldAPIBase       = "apiBase"
 	fieldConversations = "conversations"
 	fieldLinkPreviews  = "linkPreviews"
+	fieldTeamID        = "teamId"
 
 	conversationPerThread = "thread"
 	noLinkPreviews        = "off"
@@ -58,6 +59,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 			{
 				In: integration.InSettings, Name: fieldLinkPreviews, Pattern: regexp.MustCompile(`^(on|off)$`),
 				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
+			},
+			{
+				In: integration.InSettings, Name: fieldTeamID, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
+				Help: "the id of the workspace, which begins with T, or of the organization, with E: what comes from another one is ignored",
 			},
 		},
 		Text:    textLimits,

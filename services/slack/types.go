@@ -16,6 +16,8 @@ type envelope struct {
 	Challenge         string          `json:"challenge"`
 	TeamID            string          `json:"team_id"`
 	EnterpriseID      string          `json:"enterprise_id"`
+	ContextTeamID     string          `json:"context_team_id"`
+	ContextEnterprise string          `json:"context_enterprise_id"`
 	APIAppID          string          `json:"api_app_id"`
 	EventID           string          `json:"event_id"`
 	EventTime         int64           `json:"event_time"` // seconds since 1970
@@ -26,6 +28,9 @@ type envelope struct {
 }
 
 type authorization struct {
+	TeamID       string `json:"team_id"`
+	EnterpriseID string `json:"enterprise_id"`
+
 	UserID string `json:"user_id"`
 	IsBot  bool   `json:"is_bot"`
 }

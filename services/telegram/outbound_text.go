@@ -73,9 +73,9 @@ func (t *textParams) within(format string, limit int) error {
 	if units <= limit { // markup counts less, and never more
 		return nil
 	}
-	units, err := textlimit.Measure(t.Text, textlimit.UTF16, textLimits.Formats[format].Markup)
-	if err != nil || units <= limit {
-		return nil
+	units, faulty := textlimit.Measure(t.Text, textlimit.UTF16, textLimits.Formats[format].Markup)
+	if faulty != nil || units <= limit {
+		return nil //nolint:nilerr // Telegram says better what is faulty
 	}
 	return &integration.Error{
 		Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",

@@ -3,6 +3,7 @@ package whatsapp_test
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			ch.Settings["apiBase"], ch.Settings["wabaId"] = url, wabaID
 			return ch
 		},
+		Address:  address,
 		API:      func(testing.TB) http.Handler { return newAPI() },
 		Webhooks: integrationtest.Files(tb, "testdata/inbound/*.json"),
 		BadItem:  integrationtest.Files(tb, "testdata/inbound/field_of_the_wrong_type.json")[0].Body,
@@ -56,6 +58,14 @@ const (
 	wamid  = "wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ0RgA="
 	sentID = "1003383421387256" // of an attachment that came in
 )
+
+// address makes a channel that of the number that a webhook names first.
+func address(ch *integration.Channel, body []byte) {
+	delete(ch.Settings, "wabaId")
+	if found := regexp.MustCompile(`"phone_number_id":\s*"([^"]+)"`).FindSubmatch(body); found != nil {
+		ch.Credentials["phoneNumberId"] = string(found[1])
+	}
+}
 
 func newAPI() *whatsapptest.API {
 	api := whatsapptest.New(whatsapptest.Account{Token: accessToken, PhoneNumberID: phoneNumberID, WABAID: wabaID, AppSecret: appSecret})

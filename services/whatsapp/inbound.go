@@ -28,7 +28,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's other products need channels of their own", object),
 		}
 	}
-	b := batch{payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(), messages: make([]integration.Message, 0, hook.items())}
+	b := batch{webhook: w, payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(), messages: make([]integration.Message, 0, hook.items())}
 	for _, item := range hook.Entry {
 		b.readEntry(item)
 	}
@@ -49,6 +49,7 @@ func (h *webhook) items() int {
 
 // batch collects the messages of a webhook, and knows where in it the reading is.
 type batch struct {
+	webhook    *integration.Webhook
 	payload    []byte
 	receivedAt int64 // ms since 1970
 	messages   []integration.Message
@@ -72,9 +73,29 @@ func (b *batch) readEntry(item *meta.Item[entry]) {
 	}
 }
 
+// foreign says whose a change is that names another number than the channel's or, where it names none, another account
+// than the channel declares. An app's webhooks for all numbers come to one URL, unless each has one of its own.
+func (b *batch) foreign(phoneNumberID string) string {
+	ch := b.webhook.Channel
+	number, account := ch.Credentials[fieldPhoneNumberID], ch.Settings[fieldWABAID]
+	switch {
+	case phoneNumberID != "" && number != "":
+		if phoneNumberID != number {
+			return "phone number id " + phoneNumberID
+		}
+	case account != "" && b.entry.ID != "" && string(b.entry.ID) != account:
+		return "account " + string(b.entry.ID)
+	}
+	return ""
+}
+
 func (b *batch) readChange(item *meta.Item[change]) {
 	c := &item.Value
 	v := &c.Value.Value
+	if whose := b.foreign(v.Metadata.ID); whose != "" {
+		b.webhook.Foreign(whose)
+		return
+	}
 	b.phone, b.contacts = v.Metadata, v.Contacts
 	b.phoneNumberID, b.displayPhoneNumber = v.Metadata.ID, v.Metadata.Display
 	before := len(b.messages)

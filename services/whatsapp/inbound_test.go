@@ -2,6 +2,7 @@ package whatsapp_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -66,7 +67,10 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 		}
 		body, err := os.ReadFile(name)
 		require.NoError(t, err)
-		messages := normalize(t, body)
+		w := webhook(body)
+		address(w.Channel, body)
+		messages, err := newPlatform(t).Normalize(t.Context(), w)
+		require.NoError(t, err)
 		require.NotEmpty(t, messages, name)
 		for _, m := range messages {
 			require.NotEmpty(t, m.ID, name)
@@ -109,7 +113,7 @@ func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
 }
 
 func TestOnlyAPhoneIsAWaID(t *testing.T) {
-	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"1"},`+
+	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"106540352242922"},`+
 		`"contacts":[{"wa_id":"US.13491208655302741918"}],"messages":[{"from":"US.13491208655302741918","id":"wamid.1","timestamp":"1790000016","type":"contacts",`+
 		`"contacts":[{"name":{"formatted_name":"A"},"phones":[{"phone":"+1"},{"phone":"+2","wa_id":"2"}],"emails":[{"email":"a"},{"email":"b"}],`+
 		`"addresses":[{"street":"s","city":"c","state":"st","zip":"z","country":"US","country_code":"us","type":"HOME"},{"city":"d"}],`+
@@ -145,16 +149,41 @@ func TestAUserIsKnownByTheBusinessScopedIDWhateverTells(t *testing.T) {
 	require.Equal(t, integration.ID("16505559876"), normalize(t, list["text_without_user_ids"])[0].ConversationID)
 }
 
-func TestAMessageForAnotherNumberSaysForWhich(t *testing.T) {
+func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
 	messages := normalize(t, payloads(t)["two_accounts_in_one"])
-	require.Len(t, messages, 4)
-	other := messages[3]
-	require.Equal(t, integration.ID("229876543210987"), other.To.ID)
-	require.Equal(t, "229876543210987", other.Metadata["phoneNumberId"])
-	require.Equal(t, "203390129340399", other.Metadata["wabaId"])
-	require.Equal(t, integration.ID(phoneNumberID), messages[0].To.ID)
+	require.Len(t, messages, 3, "the fourth is for another number")
+	for _, m := range messages {
+		require.Equal(t, integration.ID(phoneNumberID), m.To.ID)
+	}
 	require.Equal(t, "Ada Lovelace", messages[0].From.Name, "a contact is found by its id, not by its place")
 	require.Equal(t, "Alan", messages[1].From.Name)
+
+	const account = `{"object":"whatsapp_business_account","entry":[{"id":"%s","time":1800000000,"changes":[{"field":%q,"value":%s}]}]}`
+	const echo = `{"metadata":{"phone_number_id":"%s"},"message_echoes":[{"id":"wamid.1","to":"1","type":"text","text":{"body":"x"}}]}`
+	for name, test := range map[string]struct {
+		body   string
+		wabaID string
+		want   int
+	}{
+		"an echo of the number":                  {fmt.Sprintf(account, "1", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID)), "", 1},
+		"an echo of another number":              {fmt.Sprintf(account, "1", "smb_message_echoes", fmt.Sprintf(echo, "2")), "", 0},
+		"an odd change of another number":        {fmt.Sprintf(account, "1", "messages", `{"metadata":{"phone_number_id":"2"},"messages":[5]}`), "", 0},
+		"a change of a new kind, of another":     {fmt.Sprintf(account, "1", "news", `{"metadata":{"phone_number_id":"2"}}`), "", 0},
+		"of no number":                           {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "", 1},
+		"of no number, of the account":           {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "1", 1},
+		"of no number, of another account":       {fmt.Sprintf(account, "2", "account_update", `{"event":"X"}`), "1", 0},
+		"of the number, whatever the account is": {fmt.Sprintf(account, "2", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID)), "1", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := webhook([]byte(test.body))
+			if test.wabaID != "" {
+				w.Channel.Settings["wabaId"] = test.wabaID
+			}
+			messages, err := newPlatform(t).Normalize(t.Context(), w)
+			require.NoError(t, err)
+			require.Len(t, messages, test.want)
+		})
+	}
 }
 
 // What the tolerant reading reads is what the strict one does: one odd message changes no other.

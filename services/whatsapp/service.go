@@ -84,7 +84,7 @@ func fields() []integration.Field {
 		},
 		{
 			In: integration.InSettings, Name: fieldWABAID, Pattern: idPattern,
-			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the webhooks",
+			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the webhooks, and events of other accounts are ignored",
 		},
 		{
 			In: integration.InSettings, Name: fieldLinkPreviews, Pattern: switchPattern,

@@ -57,18 +57,6 @@ func TestTheReportedCasesHold(t *testing.T) {
 	replayAll(t, folder)
 }
 
-// notYetFixed are the reported cases that are known to fail, and why. It must be empty when all branches are merged.
-var notYetFixed = map[string]string{
-	"discord-500-without-a-nonce":          "the outcome of sends: merge the branch outbound",
-	"slack-internal-error":                 "the outcome of sends: merge the branch outbound",
-	"telegram-500-restart":                 "the outcome of sends: merge the branch outbound",
-	"telegram-413-page-of-a-proxy":         "the causes of errors: merge the branch outbound",
-	"telegram-file-of-a-local-server":      "the causes of errors: merge the branch outbound",
-	"discord-file-with-a-title":            "the names of files: merge the branch outbound",
-	"whatsapp-document-by-link-has-a-name": "the names of files: merge the branch outbound",
-	"slack-verification-token":             "secrets in events: merge the branch access",
-}
-
 func replayAll(t *testing.T, folder string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(folder, "*.json"))
@@ -78,9 +66,6 @@ func replayAll(t *testing.T, folder string) {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if why := notYetFixed[name]; why != "" {
-				t.Skip(why)
-			}
 			replay(t, path)
 		})
 	}

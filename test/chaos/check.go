@@ -78,8 +78,8 @@ func index(texts []string) map[string][]int {
 
 func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 	places := index(s.Received)
-	last := map[string]int{}     // the place of the latest message of a conversation
-	spooled := map[string]bool{} // conversations whose latest webhook was kept on a node's disk
+	last := map[string]int{}  // the place of the latest message of a conversation
+	late := map[string]bool{} // conversations whose latest webhook may come late: a node has kept it on its disk
 	caused := 0
 	for _, w := range slices.SortedFunc(slices.Values(webhooks), func(a, b *Webhook) int { return a.Number - b.Number }) {
 		row := r.row(w.Fault)
@@ -93,7 +93,7 @@ func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 			r.violated(PromiseRetryable, w.Fault, "%s/%d was answered with %v", w.Conversation, w.Number, final)
 		}
 		before, known := last[w.Conversation]
-		overtaken := spooled[w.Conversation] // by another node's: what is on a disk is late, and says so
+		overtaken := late[w.Conversation] // by another node's: what is on a disk is late, and says so, but for a blind repetition
 		for _, text := range w.Texts {
 			at := places[text]
 			caused += len(at)
@@ -121,7 +121,7 @@ func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 		}
 		if w.InOrder && accepted && known {
 			last[w.Conversation] = before
-			spooled[w.Conversation] = slices.ContainsFunc(w.Texts, func(text string) bool { return s.Spooled[text] })
+			late[w.Conversation] = w.isBlind() || slices.ContainsFunc(w.Texts, func(text string) bool { return s.Spooled[text] })
 		}
 	}
 	if caused < len(s.Received) {

@@ -49,6 +49,14 @@ func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
 			s.Received = []string{"poison", "c/1/1", "c/1/2"}
 			s.Spooled = map[string]bool{"c/1/1": true, "c/1/2": true}
 		}, ""},
+		"what was repeated blindly is late": {func(s *chaos.Stored, w []*chaos.Webhook, _ *chaos.Send) {
+			s.Received = []string{"poison", "c/1/1", "c/1/2"}
+			w[0].Blind()
+		}, ""},
+		"an order inside what was repeated blindly": {func(s *chaos.Stored, w []*chaos.Webhook, _ *chaos.Send) {
+			s.Received[0], s.Received[1] = s.Received[1], s.Received[0]
+			w[0].Blind()
+		}, chaos.PromiseOrder},
 		"an order inside a webhook on a disk": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) {
 			s.Received[0], s.Received[1] = s.Received[1], s.Received[0]
 			s.Spooled = map[string]bool{"c/1/1": true, "c/1/2": true}

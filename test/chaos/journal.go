@@ -22,6 +22,21 @@ type Webhook struct {
 
 	mu      sync.Mutex
 	answers []int // their statuses; 0 is no answer at all
+	blind   bool
+}
+
+// Blind notes that the webhook was posted while the claims were away, to a channel that spools: of what one node has on its
+// disk another one may store a repetition, which nothing tells from a new message.
+func (w *Webhook) Blind() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blind = true
+}
+
+func (w *Webhook) isBlind() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blind
 }
 
 // Answered notes the status of an answer; 0 is none.

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,6 +143,9 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	require.NotEmpty(t, events)
 }
 
+// numberOf finds the number that a webhook of WhatsApp names first.
+var numberOf = regexp.MustCompile(`"phone_number_id":\s*"(\d+)"`)
+
 // startNodeFor runs a node with a channel for each way of each delivery, and returns the URL of its listener.
 func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definition, deliveries []delivery) string {
 	t.Helper()
@@ -158,8 +162,12 @@ func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definiti
 	var channels []fields
 	for _, d := range deliveries {
 		for _, way := range ways {
+			credentials := accounts()[d.platform].credentials
+			if number := numberOf.FindSubmatch(d.Body); number != nil { // a channel takes what is for its own number
+				credentials["phoneNumberId"] = string(number[1])
+			}
 			channels = append(channels, fields{
-				"id": d.channel(way), "tenantId": tenantID, "platform": d.platform, "credentials": accounts()[d.platform].credentials,
+				"id": d.channel(way), "tenantId": tenantID, "platform": d.platform, "credentials": credentials,
 				"settings": fields{"ownMessages": "mark"},
 			})
 		}

@@ -63,13 +63,30 @@ func fields(prefix string, of reflect.Value, docs map[string]string) (list []set
 		if err != nil {
 			return nil, err
 		}
-		s.meaning = strings.Join(strings.Fields(docs[commented]), " ")
-		if s.meaning == "" {
+		name := field.Name
+		if s.kind == section {
+			name = field.Type.Name()
+		}
+		if s.meaning = meaning(docs[commented], name); s.meaning == "" {
 			return nil, fmt.Errorf("%s: %s has no comment", s.key, commented)
 		}
 		list = append(append(list, s), inside...)
 	}
 	return list, nil
+}
+
+// meaning makes the sentence of a reference of a doc comment, which begins with the name in Go: "Level is the least
+// severe level" is there "The least severe level".
+func meaning(comment, name string) string {
+	words := strings.Fields(comment)
+	if len(words) > 1 && words[0] == name {
+		words = words[1:]
+		if len(words) > 1 && (words[0] == "is" || words[0] == "are") {
+			words = words[1:]
+		}
+		words[0] = strings.ToUpper(words[0][:1]) + words[0][1:]
+	}
+	return strings.Join(words, " ")
 }
 
 // inYAML writes a value as it would stand in the file, on one line.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -55,28 +53,16 @@ func TestTheShippedFileDiffersFromTheDefaultsOnlyWhereItSaysSo(t *testing.T) {
 	require.Equal(t, []string{"nats.embedded", "http.listen"}, differing)
 }
 
-// statedDefault finds the value in sentences that end in "default 30s." or go on after a comma.
-var statedDefault = regexp.MustCompile(`(?i)\bdefault (""|\[.*?\]|[^\s,]+?)(, |\.$)`)
-
-func TestTheCommentsStateTheDefaults(t *testing.T) {
-	want := reference(t, defaults(t))
-	for i, s := range want {
-		if s.kind == section {
-			continue
-		}
-		t.Run(s.key, func(t *testing.T) {
-			require.Contains(t, strings.ToLower(s.meaning), "default")
-			stated := statedDefault.FindStringSubmatch(s.meaning)
-			if stated == nil {
-				return // said in words, as in "sqlite, the default"
-			}
-			file := filepath.Join(t.TempDir(), "config.yaml")
-			nested := strings.ReplaceAll(s.key, ".", ": {") + ": " + stated[1] + strings.Repeat("}", strings.Count(s.key, "."))
-			require.NoError(t, os.WriteFile(file, []byte(nested), 0o600))
-			c, err := config.Load(file)
-			require.NoError(t, err)
-			require.Equal(t, s, reference(t, c)[i])
-		})
+func TestTheReferenceReadsLikeOne(t *testing.T) {
+	meanings := map[string]string{}
+	for _, s := range reference(t, defaults(t)) {
+		name := s.key[strings.LastIndex(s.key, ".")+1:]
+		first, _, _ := strings.Cut(s.meaning, " ")
+		require.False(t, strings.EqualFold(first, name), "%s begins with its own name: %s", s.key, s.meaning)
+		require.NotRegexp(t, `(?i)\bdefault (""|\[.*?\]|[^\s,]+?)\.`, s.meaning, "%s repeats the column of defaults", s.key)
+		section, _, _ := strings.Cut(s.key, ".")
+		require.NotEqual(t, meanings[section+s.meaning], s.meaning, "%s says what another key says", s.key)
+		meanings[section+s.meaning] = s.meaning
 	}
 }
 
