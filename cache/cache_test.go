@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -228,6 +229,38 @@ func TestAStoreThatHangsCostsLittle(t *testing.T) {
 	server.Resume()
 	require.Eventually(t, func() bool { return !memoized(t, c) }, patience, 50*time.Millisecond)
 	require.Len(t, lines(log), 2)
+}
+
+// stuck is a store that answers nothing, and counts those who wait for it.
+type stuck struct {
+	cache.Store
+
+	asked int
+}
+
+func (s *stuck) Get(ctx context.Context, _ string) ([]byte, bool, error) {
+	s.asked++
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // as package cache does with Redis
+	defer cancel()
+	<-ctx.Done()
+	return nil, false, ctx.Err()
+}
+
+func TestAStoreThatHangsIsAskedEveryTwoSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &stuck{Store: cache.NewMemory(cache.MemoryOptions{})}
+		c, _ := newCache(t, store, cache.Options{})
+		for range 20 {
+			require.True(t, memoized(t, c))
+		}
+		require.Equal(t, 1, store.asked, "not each call waits for it")
+		<-time.After(2 * time.Second)
+		for range 20 {
+			require.True(t, memoized(t, c))
+		}
+		require.Equal(t, 2, store.asked)
+	})
 }
 
 func TestErrorsOfAStoreMayPass(t *testing.T) {
