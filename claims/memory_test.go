@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -43,17 +44,19 @@ func TestALostAnswerIsFoundOut(t *testing.T) {
 
 func TestAClaimThatIsUnknownMayBeReleased(t *testing.T) {
 	t.Parallel()
-	store := claims.NewMemory(claims.MemoryOptions{})
-	store.LoseAnswers(1)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	list, err := store.Claim(ctx, terms, "k")
-	require.ErrorContains(t, err, "the answer is lost")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Equal(t, claims.Unknown, list[0].State)
-	requireState(t, claims.Held, store, "k")
-	require.NoError(t, store.Release(t.Context(), list...))
-	requireState(t, claims.Mine, store, "k")
+	synctest.Test(t, func(t *testing.T) {
+		store := claims.NewMemory(claims.MemoryOptions{})
+		store.LoseAnswers(1)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		list, err := store.Claim(ctx, terms, "k")
+		require.ErrorContains(t, err, "the answer is lost")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, claims.Unknown, list[0].State)
+		requireState(t, claims.Held, store, "k")
+		require.NoError(t, store.Release(t.Context(), list...))
+		requireState(t, claims.Mine, store, "k")
+	})
 }
 
 func TestLeaseAndTTLGoByTheClock(t *testing.T) {
@@ -106,23 +109,25 @@ func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
 
 func TestAMemoryFullOfHeldClaimsTakesNoMore(t *testing.T) {
 	t.Parallel()
-	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 10_000})
-	keys := make([]string, 100)
-	for i := range keys {
-		keys[i] = fmt.Sprint(i)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	list, err := store.Claim(ctx, terms, keys...)
-	requireFault(t, err, false, "the memory is full")
-	require.Equal(t, claims.Mine, list[0].State)
-	require.Equal(t, claims.Unknown, list[99].State)
-	requireState(t, claims.Held, store, "0")
+	synctest.Test(t, func(t *testing.T) {
+		store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 10_000})
+		keys := make([]string, 100)
+		for i := range keys {
+			keys[i] = fmt.Sprint(i)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		list, err := store.Claim(ctx, terms, keys...)
+		requireFault(t, err, false, "the memory is full")
+		require.Equal(t, claims.Mine, list[0].State)
+		require.Equal(t, claims.Unknown, list[99].State)
+		requireState(t, claims.Held, store, "0")
 
-	err = store.Done(t.Context(), make([]byte, 10_000), list[0])
-	requireFault(t, err, true, "larger than the memory")
-	require.NoError(t, store.Release(t.Context(), list...))
-	requireState(t, claims.Mine, store, "99")
+		err = store.Done(t.Context(), make([]byte, 10_000), list[0])
+		requireFault(t, err, true, "larger than the memory")
+		require.NoError(t, store.Release(t.Context(), list...))
+		requireState(t, claims.Mine, store, "99")
+	})
 }
 
 func requireFault(t *testing.T, err error, permanent bool, text string) {

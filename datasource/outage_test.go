@@ -121,7 +121,7 @@ func TestPasswordsAreInNoErrorAndNoLog(t *testing.T) {
 
 			server.Stop()
 			d := kind.open(withPassword(t, server.URL(), "nobody"))
-			d.Timeout = time.Second
+			d.Timeout = 3 * time.Second
 			set, logs = newSet(t, d)
 			err = set.Open(t.Context())
 			requireUnavailable(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/internal/testserver/overdue"
 )
 
 // silent is a stream whose events are never acknowledged.
@@ -145,24 +146,6 @@ func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {
 	require.Equal(t, []string{"m1"}, b.stored(stream))
 }
 
-// overdue is a context whose deadline comes when the test says so.
-type overdue struct {
-	context.Context //nolint:containedctx // it is one
-
-	over chan struct{}
-}
-
-func (o overdue) Done() <-chan struct{} { return o.over }
-
-func (o overdue) Err() error {
-	select {
-	case <-o.over:
-		return context.DeadlineExceeded
-	default:
-		return o.Context.Err()
-	}
-}
-
 func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
@@ -173,10 +156,10 @@ func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
 
-	short := overdue{t.Context(), make(chan struct{})}
+	short, expire := overdue.Context(t.Context())
 	p := b.handOver(short, name, "m1", nil)
 	require.Eventually(t, func() bool { return b.info(stream).State.Msgs == 1 }, generous, time.Millisecond)
-	close(short.over)
+	expire()
 	_, err = p.wait()
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.DeadlineExceeded)

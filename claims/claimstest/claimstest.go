@@ -27,7 +27,7 @@ type Harness struct {
 
 const (
 	// patience bounds every wait.
-	patience = 30 * time.Second
+	patience = time.Minute
 	tick     = 5 * time.Millisecond
 	// brief is a lease or a TTL that a test waits for the end of.
 	brief = 50 * time.Millisecond

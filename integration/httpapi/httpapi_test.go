@@ -19,6 +19,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/testserver/overdue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -150,10 +151,10 @@ func TestACallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 }
 
 func TestADeadlineIsNamedAsWhatItIs(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx, expire := overdue.Context(t.Context())
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
+		expire()
 		<-r.Context().Done()
 	})
 	_, err := post(ctx, newClient(t), server.URL)

@@ -43,11 +43,13 @@ type fake struct {
 	mu       sync.Mutex
 	requests []request
 	trouble  *trouble
+
+	hung, left chan struct{} // each request that hangs, and each caller who left one
 }
 
 func newFake(tb testing.TB, api http.Handler) *fake {
 	tb.Helper()
-	f := &fake{api: api}
+	f := &fake{api: api, hung: make(chan struct{}, 100), left: make(chan struct{}, 100)}
 	f.Server = httptest.NewServer(f)
 	tb.Cleanup(f.Close)
 	return f
@@ -113,10 +115,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case t == nil:
 		f.api.ServeHTTP(w, r)
 	case t.hang:
-		timer := time.NewTimer(enough) // for callers that wait for ever
+		timer := time.NewTimer(2 * enough) // for callers that wait for ever
 		defer timer.Stop()
+		f.hung <- struct{}{}
 		select {
 		case <-r.Context().Done():
+			f.left <- struct{}{}
 		case <-timer.C:
 		}
 	case t.reset:

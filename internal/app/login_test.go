@@ -173,10 +173,10 @@ func TestAStartGivesUpWhenItsLimitIsOver(t *testing.T) {
 	c := settings(t)
 	c.Channels.Store, c.Channels.DSN = "postgres", "postgres://nobody@127.0.0.1:1/nowhere"
 	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
-	c.Limits.StartTimeout = time.Second
+	c.Limits.StartTimeout = 3 * time.Second
 	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, `datasource "channels"`)
-	require.ErrorContains(t, err, "limits.startTimeout is over (1s)")
+	require.ErrorContains(t, err, "limits.startTimeout is over (3s)")
 }
 
 func jetStream(t *testing.T, server string) jetstream.JetStream {

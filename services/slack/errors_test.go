@@ -1,7 +1,6 @@
 package slack_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
+	"github.com/hiliosai/switchboard/internal/testserver/overdue"
 	"github.com/hiliosai/switchboard/services/slack/slacktest"
 )
 
@@ -123,9 +123,15 @@ func TestAWarningIsPassedOn(t *testing.T) {
 func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script("chat.postMessage", slacktest.Response{Hang: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	_, err := newPlatform(t).Send(ctx, text("hi"), ch)
+	ctx, expire := overdue.Context(t.Context())
+	platform, sent := newPlatform(t), make(chan error, 1)
+	go func() {
+		_, err := platform.Send(ctx, text("hi"), ch)
+		sent <- err
+	}()
+	require.Eventually(t, func() bool { return len(server.Requests()) == 1 }, time.Minute, time.Millisecond)
+	expire()
+	err := <-sent
 	requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
 }
 

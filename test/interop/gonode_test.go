@@ -209,7 +209,7 @@ func (n *goNode) probe() []moleculer.Action {
 		does("gather", decoded(meetings.meet)),
 		does("slow", decoded(slow)),
 		action.New("limited", action.Spec{Timeout: 60 * time.Millisecond, Handle: func(ctx context.Context, req *action.Request) (any, error) {
-			return slow(ctx, req, slowParams{200})
+			return slow(ctx, req, slowParams{1000})
 		}}),
 		does("fan", decoded(fan)),
 		action.New("described", action.Spec{

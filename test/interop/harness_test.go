@@ -41,7 +41,7 @@ const (
 	// patience bounds every wait. Nothing should come near it; it turns a hang into a failure.
 	patience = time.Minute
 	// farewell bounds the graceful end of a process, which is killed after it.
-	farewell = 5 * time.Second
+	farewell = time.Minute
 )
 
 func TestMain(m *testing.M) {
@@ -436,7 +436,7 @@ func (p *peer) WaitForRoute(t *testing.T, method, path string) {
 // Ping returns Moleculer's {nodeID, elapsedTime, timeDiff}, or null where nodeID did not answer.
 func (p *peer) Ping(t *testing.T, nodeID string) json.RawMessage {
 	t.Helper()
-	return p.require(t, "ping", map[string]any{"nodeID": nodeID})
+	return p.require(t, "ping", map[string]any{"nodeID": nodeID, "timeout": patience.Milliseconds() / 2})
 }
 
 // Registry returns what the peer knows of the cluster; what is "services", "actions" or "nodes", params are those of $node's action.

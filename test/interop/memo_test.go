@@ -111,7 +111,7 @@ func startLibrary(t *testing.T, line line, redisURL string) *library {
 // find calls posts.find on one of the nodes.
 func (l *library) find(t *testing.T, nodeID, id string) article {
 	t.Helper()
-	result, err := l.peer.Call(t.Context(), "posts.find", fields{"id": id}, fields{"nodeID": nodeID, "timeout": 5000, "meta": fields{"tenantId": tenantID}})
+	result, err := l.peer.Call(t.Context(), "posts.find", fields{"id": id}, fields{"nodeID": nodeID, "timeout": patience.Milliseconds(), "meta": fields{"tenantId": tenantID}})
 	require.NoError(t, err)
 	return decode[article](t, result.Data)
 }

@@ -268,7 +268,7 @@ func (s *sdkSide) run(ctx context.Context, in sdkInput, trace string) (*sdkOutco
 		return nil, err
 	}
 	s.api.play(in.api)
-	opts := fields{"requestID": trace, "timeout": 10_000}
+	opts := fields{"requestID": trace, "timeout": patience.Milliseconds()}
 	if in.meta != nil {
 		opts["meta"] = in.meta
 	}

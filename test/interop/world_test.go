@@ -99,7 +99,7 @@ type row struct {
 }
 
 // rowPatience bounds each wait of a row.
-const rowPatience = 10 * time.Second
+const rowPatience = time.Minute
 
 // tick is the time between two looks at what has no signal.
 const tick = 20 * time.Millisecond

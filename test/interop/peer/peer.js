@@ -150,7 +150,7 @@ const ops = {
 		}
 	},
 
-	ping: ({ nodeID }) => broker.ping(nodeID),
+	ping: ({ nodeID, timeout }) => broker.ping(nodeID, timeout),
 
 	// One PING to all at once, as Moleculer's latency strategy sends it; each PONG is a local event "$node.pong".
 	pingAll: () => broker.transit.sendPing(),

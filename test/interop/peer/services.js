@@ -128,7 +128,7 @@ const services = {
 			},
 
 			// Takes longer than it may.
-			limited: { timeout: 60, handler: () => delay(200) },
+			limited: { timeout: 60, handler: () => delay(1000) },
 
 			// Makes `count` calls at once.
 			fan: {
