@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -233,22 +234,46 @@ func TestWhatHasArrivedWhenANodeLeavesIsServed(t *testing.T) {
 }
 
 func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
-	b := newBench(t)
-	p := b.peer("a")
-	entered := make(chan struct{})
-	n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
-		service("svc", handler("send", func(ctx context.Context, _ *action.Request) (any, error) {
-			close(entered)
-			<-ctx.Done()
-			return nil, action.Server(500, "OUTCOME_UNKNOWN", "it may have been carried out")
-		})))
-	id := p.request("svc.send", nil, nil)
-	receive(t, entered)
-	stopped := stopping(n)
-	last := func(got packet) bool { return got.fields["id"] == id || got.command == "DISCONNECT" }
-	require.Equal(t, "OUTCOME_UNKNOWN", errorOf(t, p.await(last).fields)["type"])
-	require.Equal(t, "DISCONNECT", p.await(last).command)
-	receive(t, stopped)
+	for name, tc := range map[string]struct {
+		answer func(context.Context) error
+		want   []any
+	}{
+		"with what became of it": {
+			func(context.Context) error {
+				return action.Server(500, "OUTCOME_UNKNOWN", "it may have been carried out")
+			},
+			[]any{"OUTCOME_UNKNOWN", false},
+		},
+		"with what became of it, and why": {
+			func(ctx context.Context) error {
+				return action.Server(500, "OUTCOME_UNKNOWN", "it may").Because(ctx.Err())
+			},
+			[]any{"OUTCOME_UNKNOWN", false},
+		},
+		"with no more than that":    {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
+		"with an error of its own":  {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
+		"with a wrapped end of ctx": {func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p := b.peer("a")
+			entered := make(chan struct{})
+			n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
+				service("svc", handler("send", func(ctx context.Context, _ *action.Request) (any, error) {
+					close(entered)
+					<-ctx.Done()
+					return nil, tc.answer(ctx)
+				})))
+			id := p.request("svc.send", nil, nil)
+			receive(t, entered)
+			stopped := stopping(n)
+			last := func(got packet) bool { return got.fields["id"] == id || got.command == "DISCONNECT" }
+			got := errorOf(t, p.await(last).fields)
+			require.Equal(t, tc.want, []any{got["type"], got["retryable"]})
+			require.Equal(t, "DISCONNECT", p.await(last).command)
+			receive(t, stopped)
+		})
+	}
 }
 
 func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {

@@ -182,6 +182,9 @@ func (l *Link) panicked(req *action.Request, reason any) error {
 // logged here, because the caller is told no more than that something is.
 func (l *Link) failed(req *action.Request, err error) *action.Error {
 	e := action.AsError(err, req.Action, l.opts.NodeID)
+	if known := new(action.Error); l.work.Err() != nil && errors.Is(err, context.Canceled) && !errors.As(err, &known) {
+		e = action.RequestRejected(req.Action, l.opts.NodeID) // it was cut off: what callers hear of a node that is gone
+	}
 	if e.Type == "INTERNAL_ERROR" {
 		l.requestLog(req).WithError(err).Error("action failed")
 	} else {

@@ -162,6 +162,7 @@ func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 	require.JSONEq(t, `{"success":true,"messages":0,"failed":2}`, toJSON(t, result))
 	require.Empty(t, s.ids)
 }
+
 func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
 	b, s := withShelf(t)
 	b.def.SendsOnce, b.events.fail = true, nil

@@ -130,6 +130,9 @@ func put(s *spool.Spool, e spool.Event) error {
 
 const received = "hios.processing.message.received"
 
+// generous bounds what has to happen at some time.
+const generous = time.Minute
+
 func event(key, id string) spool.Event {
 	return spool.Event{Key: key, Name: received, MsgID: id, Header: map[string][]string{"$caller": {"parrot"}}, Payload: []byte(`{"id":"` + id + `"}`)}
 }
