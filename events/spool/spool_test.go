@@ -25,9 +25,6 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
-// generous is longer than anything here takes.
-const generous = time.Minute
-
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SPOOL_VICTIM"); path != "" {
 		victim(path)
