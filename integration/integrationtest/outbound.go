@@ -92,8 +92,12 @@ func testOutbound(t *testing.T, p Platform) {
 		t.Run("a message becomes its requests/"+s.Name, func(t *testing.T) { testSend(t, p, s) })
 	}
 	t.Run("the API takes no request that lacks what is required", func(t *testing.T) { testRequired(t, p) })
-	t.Run("a refusal of the API is understood", func(t *testing.T) { testFailures(t, p) })
+	t.Run("a refusal of the API is understood", func(t *testing.T) {
+		t.Parallel() // as what follows: they wait for the factory to try again
+		testFailures(t, p)
+	})
 	t.Run("trouble", func(t *testing.T) {
+		t.Parallel()
 		for _, o := range ordeals {
 			t.Run(o.name, func(t *testing.T) {
 				t.Parallel() // for they wait for the factory to try again
