@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
+	"github.com/hiliosai/switchboard/internal/testserver/pipes"
 )
 
 type user struct {
@@ -184,33 +185,34 @@ func TestAnAnswerOfAnotherFormIsAnError(t *testing.T) {
 
 func TestConnectionsToAnAPIAreReusedAndBounded(t *testing.T) {
 	t.Parallel()
-	var opened atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/bad" {
-			w.WriteHeader(http.StatusNotFound)
+	synctest.Test(t, func(t *testing.T) {
+		listener := pipes.New()
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/bad" {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			fmt.Fprint(w, `{}`)
+		})}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(listener) }()
+		ctx, _, _ := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: "http://api.example.com", MaxConnsPerHost: 2}))
+		client := get[*datasource.HTTPClient](ctx, t, "users")
+		client.DialWith(listener.Dial)
+		for range 10 {
+			require.NoError(t, client.GetJSON(ctx, "good", new(user)))
+			require.Error(t, client.GetJSON(ctx, "bad", new(user)))
 		}
-		fmt.Fprint(w, `{}`)
-	}))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
+		require.Equal(t, 1, listener.Opened, "errors keep the connection too")
+		done := make(chan error)
+		for range 20 {
+			go func() { done <- client.GetJSON(ctx, "good", new(user)) }()
 		}
-	}
-	server.Start()
-	t.Cleanup(server.Close)
-	ctx, _, _ := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: server.URL, MaxConnsPerHost: 2}))
-	client := get[*datasource.HTTPClient](ctx, t, "users")
-	for range 10 {
-		require.NoError(t, client.GetJSON(ctx, "good", new(user)))
-		require.Error(t, client.GetJSON(ctx, "bad", new(user)))
-	}
-	require.EqualValues(t, 1, opened.Load(), "errors keep the connection too")
-	done := make(chan error)
-	for range 20 {
-		go func() { done <- client.GetJSON(ctx, "good", new(user)) }()
-	}
-	for range 20 {
-		require.NoError(t, <-done)
-	}
-	require.LessOrEqual(t, opened.Load(), int32(2))
+		for range 20 {
+			require.NoError(t, <-done)
+		}
+		require.LessOrEqual(t, listener.Opened, 2)
+		client.Close()
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+	})
 }

@@ -413,6 +413,7 @@ func (b *bench) brief(wait time.Duration) {
 }
 
 func TestAHandlerThatTakesLongKeepsItsEvent(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, watchful)
 	b.brief(1500 * time.Millisecond) // so that a busy machine lets the node say in time that it is at work
 	answers := b.answers()
@@ -705,6 +706,7 @@ func (c *cutter) forward(to, from net.Conn) {
 }
 
 func TestAnAckThatIsLostWithTheConnectionIsRepeated(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, watchful)
 	way := newCutter(t, b.srv.Addr().String())
 	nc, err := nats.Connect("nats://"+way.Addr().String(), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())

@@ -131,6 +131,7 @@ func TestWhatTheStreamDoesNotTakeIsTriedUntilTheTimeout(t *testing.T) {
 }
 
 func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)

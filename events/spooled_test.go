@@ -125,6 +125,7 @@ func drained(t *testing.T, s *spool.Spool) {
 }
 
 func TestABacklogIsHandedOnInOrderAndOnceHoweverOftenTheConnectionIsLost(t *testing.T) {
+	t.Parallel()
 	for title, test := range map[string]struct {
 		times   int
 		disturb func(*bench)
@@ -152,6 +153,7 @@ func TestABacklogIsHandedOnInOrderAndOnceHoweverOftenTheConnectionIsLost(t *test
 }
 
 func TestABacklogIsStoredOnceOverAKill(t *testing.T) {
+	t.Parallel()
 	const backlog, conversations = 20_000, 50
 	b := newBench(t)
 	// Which ids are stored is nothing that this stream tells by itself.
@@ -204,6 +206,7 @@ func victim(path, url string) {
 }
 
 func TestABacklogIsHandedOnToAStreamThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
 	const backlog, conversations = 3000, 10
 	b := newBench(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.WorkQueuePolicy, Duplicates: 100 * time.Millisecond})

@@ -35,6 +35,7 @@ func look(ctx context.Context, s *events.Stored, ids ...string) (map[string]bool
 }
 
 func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
+	t.Parallel()
 	b, a := newArchive(t)
 	require.Empty(t, found(t, a, time.Now(), "a"), "there is no stream")
 

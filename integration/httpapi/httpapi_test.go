@@ -20,6 +20,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/testserver/overdue"
+	"github.com/hiliosai/switchboard/internal/testserver/pipes"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -186,26 +187,9 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	require.Equal(t, http.StatusTemporaryRedirect, res.StatusCode)
 }
 
-// pipes is a listener without a network, so that a bubble knows when nobody can go on.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	conn, ok := <-p
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-func (p pipes) Close() error { close(p); return nil }
-
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-// net/http gives a connection up whose writer was not scheduled for 50 ms, as happens on a busy machine. In the bubble no
-// time passes while there is something to do.
 func TestConnectionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		listener, opened := make(pipes), 0
+		listener := pipes.New()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest) // an error is no reason to hang up
 			_, _ = io.WriteString(w, `{"ok":false}`)
@@ -213,17 +197,12 @@ func TestConnectionsAreKept(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- server.Serve(listener) }()
 		client := httpapi.New(httpapi.Options{})
-		client.DialWith(func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			opened++
-			listener <- far
-			return near, nil
-		})
+		client.DialWith(listener.Dial)
 		for range 50 {
 			_, err := post(t.Context(), client, "http://api.example.com")
 			require.NoError(t, err)
 		}
-		require.Equal(t, 1, opened, "for 50 calls")
+		require.Equal(t, 1, listener.Opened, "for 50 calls")
 		client.Close()
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
