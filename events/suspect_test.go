@@ -188,7 +188,7 @@ func (b *bench) vanish(sub events.Subscription) {
 	in.hold = make(chan struct{})
 	defer close(in.hold)
 	nc := b.connect(nats.ReconnectBufSize(-1))
-	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Millisecond, NodeID: "gone", Log: b.log})
+	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: "gone", Log: b.log})
 	require.NoError(b.t, err)
 	consumeWith(b.t, p, by(sub, in))
 	<-in.came
@@ -196,6 +196,7 @@ func (b *bench) vanish(sub events.Subscription) {
 }
 
 func TestAnEventWhoseMembersVanishIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, watchful)
 	b.briefFor(1, 500*time.Millisecond)
 	sub := subscription(newInbox())
