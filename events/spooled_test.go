@@ -113,7 +113,8 @@ func requireBacklog(t *testing.T, b *bench, backlog, conversations int) {
 	for _, id := range ids {
 		n, err := strconv.Atoi(strings.TrimPrefix(id, "spooled:"))
 		require.NoError(t, err)
-		require.Equal(t, last[n%conversations]+conversations, n, "the next event of its conversation")
+		want := last[n%conversations] + conversations
+		require.Equal(t, want, n, "the next event of its conversation, which is at %d of the stream's", slices.Index(ids, fmt.Sprint("spooled:", want)))
 		last[n%conversations] = n
 	}
 	require.Len(t, ids, backlog)
