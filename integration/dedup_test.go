@@ -43,17 +43,22 @@ func newDesk(t *testing.T) *desk {
 
 // receive hands over messages named like c:1, of conversation c.
 func (d *desk) receive(names ...string) (string, error) {
-	var messages []object
-	for _, name := range names {
-		messages = append(messages, object{"id": name, "conversationId": name[:1], "dedupKey": name})
-	}
-	params, _ := json.Marshal(webhookParams(object{"payload": object{"messages": messages}}))
-	result, err := d.service.Call(d.t.Context(), integration.ActionReceiveWebhook, &action.Request{Params: params})
+	result, err := d.receiveUntil(d.t.Context(), names...)
 	if err != nil {
 		return "", err
 	}
 	encoded, err := json.Marshal(result)
 	return string(encoded), err
+}
+
+// receiveUntil is receive for a caller that waits as long as ctx.
+func (d *desk) receiveUntil(ctx context.Context, names ...string) (any, error) {
+	var messages []object
+	for _, name := range names {
+		messages = append(messages, object{"id": name, "conversationId": name[:1], "dedupKey": name})
+	}
+	params, _ := json.Marshal(webhookParams(object{"payload": object{"messages": messages}}))
+	return d.service.Call(ctx, integration.ActionReceiveWebhook, &action.Request{Params: params})
 }
 
 func (d *desk) published() []string {

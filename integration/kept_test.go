@@ -60,17 +60,6 @@ func (s storing) Publish(ctx context.Context, name, msgID string, header map[str
 	s.publisher.Publish(context.WithoutCancel(ctx), name, msgID, header, payload, settled)
 }
 
-// receiveUntil is receive for a caller that waits as long as ctx.
-func (d *desk) receiveUntil(ctx context.Context, names ...string) error {
-	var messages []object
-	for _, name := range names {
-		messages = append(messages, object{"id": name, "conversationId": name[:1], "dedupKey": name})
-	}
-	params, _ := json.Marshal(webhookParams(object{"payload": object{"messages": messages}}))
-	_, err := d.service.Call(ctx, integration.ActionReceiveWebhook, &action.Request{Params: params})
-	return err
-}
-
 // slowReader is a platform that takes a minute to read the webhook with the message a:1.
 type slowReader struct{ batch }
 
@@ -90,7 +79,7 @@ func TestAWebhookWhoseTimeEndsDoesNotOvertakeTheOneAheadOfIt(t *testing.T) {
 			d.service = d.define()
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				if err := d.receiveUntil(t.Context(), "a:1"); err != nil {
+				if _, err := d.receiveUntil(t.Context(), "a:1"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -98,11 +87,13 @@ func TestAWebhookWhoseTimeEndsDoesNotOvertakeTheOneAheadOfIt(t *testing.T) {
 
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			late := errorOf(t, d.receiveUntil(ctx, "a:2"), 503, "WEBHOOK_LATE")
+			_, err := d.receiveUntil(ctx, "a:2")
+			late := errorOf(t, err, 503, "WEBHOOK_LATE")
 			require.True(t, late.Retryable)
 			require.Empty(t, d.published(), "neither is published before the first is read")
 			wg.Wait()
-			require.NoError(t, d.receiveUntil(t.Context(), "a:2"), "the platform sends it again")
+			_, err = d.receiveUntil(t.Context(), "a:2")
+			require.NoError(t, err, "the platform sends it again")
 			require.Equal(t, []string{"parrot:c1:a:1", "parrot:c1:a:2"}, d.published())
 		})
 	}
@@ -115,18 +106,20 @@ func TestAWebhookThatGaveUpIsToldWhenItComesAgain(t *testing.T) {
 		d.service = d.define()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := d.receiveUntil(t.Context(), "a:1"); err != nil {
+			if _, err := d.receiveUntil(t.Context(), "a:1"); err != nil {
 				t.Error(err)
 			}
 		})
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
 		defer cancel()
-		requireError(t, d.receiveUntil(ctx, "a:2"), 503, "WEBHOOK_LATE")
+		_, err := d.receiveUntil(ctx, "a:2")
+		requireError(t, err, 503, "WEBHOOK_LATE")
 		wg.Wait()
 
 		for range 2 { // the second time after the stream's memory
-			require.NoError(t, d.receiveUntil(t.Context(), "a:2"))
+			_, err := d.receiveUntil(t.Context(), "a:2")
+			require.NoError(t, err)
 			pass(3 * time.Minute)
 		}
 		require.Equal(t, []string{"parrot:c1:a:1", "parrot:c1:a:2"}, d.published())
@@ -139,7 +132,7 @@ func TestWhatWasStoredAfterItsCallerLeftIsToldWhenItComesAgain(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		d.runtime.Claims, d.runtime.Events = strictClaims{d.store}, storing{d.events, leave}
 		d.service = d.define()
-		_ = d.receiveUntil(ctx, "a:1") // nobody is there for the answer
+		_, _ = d.receiveUntil(ctx, "a:1") // nobody is there for the answer
 		pass(3 * time.Minute)
 		result, err := d.receive("a:1")
 		require.NoError(t, err)
@@ -224,7 +217,7 @@ func TestACallersHasteIsNoFaultOfTheClaims(t *testing.T) {
 		d.service = d.define()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/10)
 		defer cancel()
-		_ = d.receiveUntil(ctx, "a:1")
+		_, _ = d.receiveUntil(ctx, "a:1")
 		for range 2 {
 			_, err := d.receive("a:2")
 			require.NoError(t, err)

@@ -1,14 +1,11 @@
 package main_test
 
 import (
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
@@ -215,30 +212,12 @@ func TestAPersonIsAskedBeforeChannelsAreLost(t *testing.T) {
 
 	for _, args := range [][]string{{"apply", "-f", "channels.yaml"}, {"remove", "shop"}} {
 		for _, typed := range []string{"\n", "n\n", "\x04"} {
-			require.Equal(t, 1, o.onTerminal(typed, args...), args)
+			require.Equal(t, 1, typing(t, o.dir, typed, append([]string{"channels"}, args...)...), args)
 			require.Contains(t, o.succeeds("", "get", "shop"), `"status": "ACTIVE"`)
 		}
 	}
-	require.Equal(t, 0, o.onTerminal("y\n", "apply", "-f", "channels.yaml"))
+	require.Equal(t, 0, typing(t, o.dir, "y\n", "channels", "apply", "-f", "channels.yaml"))
 	require.Contains(t, o.succeeds("", "get", "shop"), `"status": "INACTIVE"`)
-	require.Equal(t, 0, o.onTerminal("", "remove", "shop", "--yes"))
+	require.Equal(t, 0, typing(t, o.dir, "", "channels", "remove", "shop", "--yes"))
 	require.Equal(t, 1, o.does("", "get", "shop").exit)
-}
-
-// onTerminal runs a command on channels as a person does, and gives its exit status.
-func (o *office) onTerminal(typed string, args ...string) int {
-	o.Helper()
-	cmd := exec.CommandContext(o.Context(), binary, append([]string{"channels"}, args...)...)
-	cmd.Dir = o.dir
-	terminal, err := pty.Start(cmd)
-	require.NoError(o, err)
-	defer terminal.Close()
-	_, err = terminal.WriteString(typed)
-	require.NoError(o, err)
-	_, _ = io.Copy(io.Discard, terminal) // ends with an error when the command has closed its side
-	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil {
-		require.ErrorAs(o, err, &exit)
-	}
-	return cmd.ProcessState.ExitCode()
 }

@@ -188,19 +188,19 @@ func TestAPersonIsAskedBeforeEventsAreReplayedOrDropped(t *testing.T) {
 		return found
 	}
 	for _, args := range []string{"events replay hios.processing.message.received --since 1h", "dlq drop --all", "dlq replay --all"} {
-		require.Equal(t, 1, typing(t, dir, "n\n", args), args)
+		require.Equal(t, 1, typing(t, dir, "n\n", strings.Fields(args)...), args)
 		require.Equal(t, []int{2, 1}, counts(), args)
 	}
-	require.Equal(t, 0, typing(t, dir, "y\n", "events replay hios.processing.message.received --since 1h"))
+	require.Equal(t, 0, typing(t, dir, "y\n", "events", "replay", "hios.processing.message.received", "--since", "1h"))
 	require.Equal(t, []int{4, 1}, counts())
-	require.Equal(t, 0, typing(t, dir, "", "dlq drop --all --yes"))
+	require.Equal(t, 0, typing(t, dir, "", "dlq", "drop", "--all", "--yes"))
 	require.Equal(t, []int{4, 0}, counts())
 }
 
 // typing runs a command as a person does at a terminal, and gives its exit status.
-func typing(t *testing.T, dir, typed, args string) int {
+func typing(t *testing.T, dir, typed string, args ...string) int {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, strings.Fields(args)...)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Dir = dir
 	terminal, err := pty.Start(cmd)
 	require.NoError(t, err)

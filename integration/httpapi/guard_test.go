@@ -1,13 +1,10 @@
 package httpapi_test
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -17,6 +14,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
 // chosen are the settings of a channel whose addresses a tenant chose.
@@ -61,19 +59,6 @@ func TestAnAddressThatTheOperatorChoseOrListedIsCalled(t *testing.T) {
 	}
 }
 
-// names is a resolver that knows some.
-type names map[string]string
-
-func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if a, ok := n[host]; ok {
-		host = a
-	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-}
-
 func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
@@ -84,7 +69,7 @@ func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
 	})
 	address, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
-	client := httpapi.NewBehind(address, names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"}, nil)
+	client := httpapi.NewBehind(address, nowhere.Names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"}, nil)
 	t.Cleanup(client.Close)
 
 	file, err := download(t.Context(), client, "http://outer.example/a")
@@ -115,7 +100,7 @@ func TestARefusedRedirectNamesTheHostThatItLedTo(t *testing.T) {
 	})
 	address, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
-	client := httpapi.NewBehind(address, names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"}, guard)
+	client := httpapi.NewBehind(address, nowhere.Names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"}, guard)
 	t.Cleanup(client.Close)
 	err = closed(t, client, "http://outer.example/CANARY")
 	e, ok := errors.AsType[*integration.Error](err)

@@ -1,9 +1,6 @@
 package channels_test
 
 import (
-	"context"
-	"net"
-	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,19 +8,6 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 )
-
-// names is a resolver that knows some.
-type names map[string]string
-
-func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if a, ok := n[host]; ok {
-		host = a
-	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-}
 
 func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 	"github.com/hiliosai/switchboard/services/channels"
 )
 
@@ -112,7 +113,7 @@ func newBench(t *testing.T) *bench {
 		Platform: func(name string) (integration.Definition, bool) {
 			return integration.Definition{Spec: integration.Spec{Name: "Parrot"}, Fields: fields, Platform: parrot{}}, name == "parrot"
 		},
-		Resolver: names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"},
+		Resolver: nowhere.Names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"},
 		Now:      func() time.Time { return time.UnixMilli(1_800_000_000_000) },
 	}
 	b.service, err = integration.DefineService(channels.Definition(manager), integration.Runtime{Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log)})

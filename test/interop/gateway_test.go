@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -108,4 +109,45 @@ func TestAWebhookForAKilledNodeIsGivenToAnother(t *testing.T) {
 	for _, status := range statuses {
 		require.Equal(t, http.StatusOK, status, "%v", statuses)
 	}
+}
+
+// The README's consumer is what a newcomer copies first.
+func TestTheConsumerOfTheREADMEReadsMessages(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, script, found := strings.Cut(string(readme), "```js\n")
+	require.True(t, found)
+	script, _, found = strings.Cut(script, "```")
+	require.True(t, found)
+	url := natsServer(t).URL()
+	n := startNode(t, url, nil)
+	lines := make(chan string, 1000)
+	onLine := func(line []byte) {
+		select {
+		case lines <- string(line):
+		default:
+		}
+	}
+	startProcess(t, "consumer", peerDir, nil, onLine, "-e", strings.ReplaceAll(script, "nats://nats:4222", url)+
+		`process.stdin.on("end", () => broker.stop().then(() => process.exit(0))).resume();`)
+	await := func(text string) {
+		t.Helper()
+		bound := time.After(patience)
+		for {
+			select {
+			case line := <-lines:
+				if strings.Contains(line, text) {
+					return
+				}
+			case <-bound:
+				require.Fail(t, "the consumer never said "+text)
+			}
+		}
+	}
+	await("ServiceBroker with")
+	body := []byte(`{"update_id":8,"message":{"message_id":8,"date":1,"chat":{"id":1,"type":"private"},"from":{"id":7,"first_name":"Ada"},"text":"to the README"}}`)
+	status, answer := postUpdate(t, n.URL+"/telegram/shop", body, secretToken)
+	require.Equal(t, http.StatusOK, status, string(answer))
+	await("tenant-1 shop 7 to the README")
 }
