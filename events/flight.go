@@ -43,6 +43,8 @@ type flights struct {
 	// out on the next one: who finds nothing in it is still on the connection of before.
 	losses <-chan nats.Status
 
+	refused map[string]int // by key, events that the stream has refused for the moment: those behind them wait
+
 	over    []outcome           // those that are given up, for their publishers to be told
 	fallen  map[string]struct{} // keys of such events, and of those whose publishers are just being told
 	telling bool
@@ -65,6 +67,7 @@ type flight struct {
 	deadline time.Time
 	key      string            // see order.Context
 	held     func(string) bool // likewise
+	refused  bool              // it counts in flights.refused
 
 	// Of flights.mu:
 	token      uint64 // ends the subject of its acks
@@ -116,7 +119,7 @@ func (p *Publisher) depart(f *flight, now time.Time) (token uint64, ok bool) {
 		// Without a stream nobody may answer, where others listen to the subject: it is not tried in vain.
 		f.err = jetstream.ErrNoStreamResponse
 		p.askFor(f.route, now)
-	case fs.grounded: // the next look hands it over
+	case fs.grounded, fs.refused[f.key] > 0: // a later look hands it over
 	case fs.lost():
 		p.handOver(now)
 	default:
@@ -142,6 +145,7 @@ func (fs *flights) add(f *flight) {
 
 func (fs *flights) remove(f *flight) {
 	delete(fs.byToken, f.token)
+	fs.refuse(f, false)
 	if f.err == nil {
 		fs.aloft--
 	}
@@ -155,6 +159,20 @@ func (fs *flights) remove(f *flight) {
 	} else {
 		f.next.prev = f.prev
 	}
+}
+
+// refuse notes that the stream has refused an event for the moment, or that it goes out again.
+func (fs *flights) refuse(f *flight, refused bool) {
+	switch {
+	case f.key == "" || f.refused == refused:
+	case refused:
+		fs.refused[f.key]++
+	default:
+		if fs.refused[f.key]--; fs.refused[f.key] == 0 {
+			delete(fs.refused, f.key)
+		}
+	}
+	f.refused = refused
 }
 
 // ground makes an event one that has to be handed over again.
@@ -194,14 +212,22 @@ func (fs *flights) lost() bool {
 }
 
 // handOver hands over, in order, all events that have to be, until one cannot: those behind it wait. Only what has no
-// stream yet, rests, or will never be taken, holds up no other.
+// stream yet, rests, or will never be taken, holds up no other, but for those of its key.
 func (p *Publisher) handOver(now time.Time) {
 	fs := &p.flights
 	fs.lost()
 	fs.grounded = false
+	behind := map[string]struct{}{} // keys of which an earlier event waits
 	for f := fs.first; f != nil && !fs.grounded; f = f.next {
-		if f.err != nil && !f.rejected && f.route.open && !now.Before(f.rest) && f.end(now) == nil {
+		if f.err == nil || f.rejected {
+			continue
+		}
+		_, waits := behind[f.key]
+		switch {
+		case !waits && f.route.open && !now.Before(f.rest) && f.end(now) == nil:
 			p.send(f, now)
+		case f.key != "":
+			behind[f.key] = struct{}{}
 		}
 	}
 }
@@ -226,6 +252,7 @@ func (p *Publisher) send(f *flight, now time.Time) {
 	case err == nil:
 		f.err, f.sent = nil, now
 		fs.aloft++
+		fs.refuse(f, false)
 	case rejected(err):
 		f.err, f.rejected = err, true
 	default:
@@ -286,6 +313,7 @@ func (p *Publisher) arrive(token uint64, err error) (_ *flight, landed bool) {
 		p.askFor(f.route, now)
 	} else {
 		f.rest = now.Add(retryWait)
+		fs.refuse(f, true)
 	}
 	return f, false
 }

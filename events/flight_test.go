@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/internal/testserver/overdue"
 )
 
@@ -128,6 +129,46 @@ func TestWhatTheStreamDoesNotTakeIsTriedUntilTheTimeout(t *testing.T) {
 	require.NoError(t, s.Purge(t.Context()))
 	_, err = p.wait()
 	require.NoError(t, err, "there is room again")
+}
+
+func TestNothingOvertakesAnEventOfItsKeyThatTheStreamRefusesForTheMoment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	full := jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew}
+	b.create(full)
+	b.ensure(name)
+	require.NoError(t, b.publish("m1", "x"))
+	wire, err := b.js.Conn().SubscribeSync(subject)
+	require.NoError(t, err)
+	require.NoError(t, b.js.Conn().Flush())
+	heard := map[string]int{}
+	await := func(id string, times int) {
+		for heard[id] < times {
+			msg, err := wire.NextMsg(generous)
+			require.NoError(t, err)
+			heard[msg.Header.Get(jetstream.MsgIDHeader)]++
+		}
+	}
+	handOver := func(key, id string) *parcel {
+		return b.handOver(&order.Context{Context: t.Context(), Key: key}, name, id, nil)
+	}
+
+	refused := handOver("talk", "m2")
+	await("m2", 2) // it goes out again because it was refused
+	behind, beside := handOver("talk", "m3"), handOver("another", "m4")
+	await("m4", 1)
+	require.Zero(t, heard["m3"], "it waits behind the one of its key")
+
+	full.MaxMsgs = 10
+	_, err = b.js.UpdateStream(t.Context(), full)
+	require.NoError(t, err)
+	for _, p := range []*parcel{refused, behind, beside} {
+		_, err := p.wait()
+		require.NoError(t, err)
+	}
+	stored := b.stored(stream)
+	require.Len(t, stored, 4)
+	require.Less(t, slices.Index(stored, "m2"), slices.Index(stored, "m3"))
 }
 
 func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {

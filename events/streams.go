@@ -74,7 +74,7 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	for _, queue := range opts.Queues {
 		p.queues.Store(p.Subject(queue), true)
 	}
-	p.flights.byToken, p.flights.fallen, p.flights.msg.Header = map[uint64]*flight{}, map[string]struct{}{}, nats.Header{}
+	p.flights.byToken, p.flights.fallen, p.flights.refused, p.flights.msg.Header = map[uint64]*flight{}, map[string]struct{}{}, map[string]int{}, nats.Header{}
 	p.flights.losses = nc.StatusChanged(nats.RECONNECTING)
 	sub, err := nc.Subscribe(p.acks+"*", p.acknowledged)
 	if err == nil {
