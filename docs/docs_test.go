@@ -28,7 +28,8 @@ func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 	page, _, _ = bytes.Cut(page, []byte("## How they differ"))
 	found := row.FindAllSubmatch(page, -1)
 	headings := strings.Count(string(page), "| SDK |")
-	require.Equal(t, len(found)+headings, len(rows.FindAll(page, -1)), "a row names no test")
+	without := len(rows.FindAll(page, -1)) - headings - len(found) // a number, as a list of rows would be printed as bytes
+	require.Zero(t, without, "rows that name no test")
 	var missing []string
 	tests := map[string]string{} // source of the tests of a folder
 	for _, match := range found {

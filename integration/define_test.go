@@ -91,9 +91,9 @@ func TestEventNamesAreThoseOfTheNamespace(t *testing.T) {
 	require.Equal(t, []string{
 		"hios.processing.message.received", "hios.processing.message.sent", "hios.processing.message.failed", "FAILED_MESSAGES",
 	}, integration.EventNames("hios"))
-	require.Equal(t, integration.EventNames("hios")[:3], []string{
+	require.Equal(t, []string{
 		integration.MessageReceivedEvent("hios"), integration.MessageSentEvent("hios"), integration.MessageFailedEvent("hios"),
-	})
+	}, integration.EventNames("hios")[:3])
 }
 
 // specsOf are the specs of a schema's standard actions.

@@ -270,7 +270,7 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)
 	client := redis.NewClient(options)
-	defer client.Close()
+	defer func() { require.NoError(t, client.Close()) }()
 	for name, test := range map[string]struct {
 		cache integration.CacheOptions
 		key   string

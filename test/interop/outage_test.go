@@ -312,7 +312,8 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 		},
 		"that needs another service": {
 			integration.ServiceDefinition{Name: "notes", Dependencies: []string{"absent"}, Actions: notes(missing).Actions},
-			brief, []string{"service notes", "absent"},
+			brief,
+			[]string{"service notes", "absent"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

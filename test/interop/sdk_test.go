@@ -189,9 +189,11 @@ func goodWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "what nobody knows among texts", params: hook(now, `{"messages":[5,null,"x",[],{},{"id":"k1","chat":"perch","user":"ada","text":"known"}]}`)},
 		sdkInput{name: "a member of a wrong type, the ones before it good", params: hook(now, `{"messages":[{"id":"w1","chat":"perch","user":"ada","text":{}}]}`)},
 		sdkInput{
-			name: "a member of a wrong type, the ones behind it good", params: hook(now, `{"messages":[{"id":{},"chat":"perch","user":"ada","text":"x"}]}`)},
+			name: "a member of a wrong type, the ones behind it good", params: hook(now, `{"messages":[{"id":{},"chat":"perch","user":"ada","text":"x"}]}`),
+		},
 		sdkInput{
-			name: "names of members in capitals", params: hook(now, `{"MESSAGES":[{"ID":"c1","Chat":"perch","uSER":"ada","TEXT":"x"}]}`)},
+			name: "names of members in capitals", params: hook(now, `{"MESSAGES":[{"ID":"c1","Chat":"perch","uSER":"ada","TEXT":"x"}]}`),
+		},
 		sdkInput{name: "an empty batch", params: hook(now, `{"messages":[]}`)},
 		sdkInput{name: "no batch at all", params: hook(now, `{}`)},
 		sdkInput{name: "a batch of null", params: hook(now, `{"messages":null}`)},
@@ -209,7 +211,8 @@ func goodWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "a tenant in ctx.meta beside the channel's", params: hook(now, said("tenant1", "hello")), meta: ids},
 		sdkInput{name: "a tenant in ctx.meta only", params: with(hook(now, said("tenant2", "hello")), fields{"channelId": "wild"}), meta: ids},
 		sdkInput{
-			name: "a tenant nowhere", params: with(hook(now, said("tenant3", "hello")), fields{"channelId": "wild"})},
+			name: "a tenant nowhere", params: with(hook(now, said("tenant3", "hello")), fields{"channelId": "wild"}),
+		},
 		sdkInput{name: "emoji, right-to-left and NUL", params: hook(now, said("uni", "🦜👩‍👩‍👧 שלום \x00\x1f <b>&amp; \u2028 \\ \""))},
 		sdkInput{name: "emoji as escapes", params: hook(now, `{"messages":[{"id":"esc","chat":"perch","text":"\ud83e\udd9c \u0041"}]}`)},
 		sdkInput{name: "half an emoji", params: hook(now, `{"messages":[{"id":"half","chat":"perch","text":"a\ud83e"}]}`)},
@@ -241,7 +244,8 @@ func badWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "a raw body in an unknown encoding", params: with(good, fields{"rawBodyEncoding": "latin1"})},
 		sdkInput{name: "a raw body that is no JSON", params: hook(now, `{"messages":`)},
 		sdkInput{
-			name: "a signed raw body that is a list", params: with(hook(now, `[]`), fields{"payload": json.RawMessage(said("list", "not signed"))})},
+			name: "a signed raw body that is a list", params: with(hook(now, `[]`), fields{"payload": json.RawMessage(said("list", "not signed"))}),
+		},
 		sdkInput{name: "a header that is an object", params: headers(fields{"x-parrot-signature": fields{}})},
 		sdkInput{name: "a header that is a list of objects", params: headers(fields{"x-parrot-signature": []any{fields{}}})},
 		sdkInput{name: "a timestamp of six minutes ago", params: stamped(after(-6 * time.Minute))},
@@ -258,7 +262,8 @@ func badWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "a channel that cannot be read", params: with(good, fields{"channelId": "lost"})},
 		sdkInput{name: "a batch that is no list", params: hook(now, `{"messages":{"id":"x"}}`)},
 		sdkInput{
-			name: "a batch that is no list, and a wrong signature", params: with(hook(now, `{"messages":{"id":"x"}}`), fields{"headers": fields{}})},
+			name: "a batch that is no list, and a wrong signature", params: with(hook(now, `{"messages":{"id":"x"}}`), fields{"headers": fields{}}),
+		},
 		sdkInput{name: "an old timestamp and a wrong signature", params: with(stamped(after(-time.Hour)), fields{"headers": fields{}})},
 		sdkInput{name: "an unknown channel and an old timestamp", params: with(stamped(after(-time.Hour)), fields{"channelId": "nobody"})},
 		sdkInput{name: "no params"},
@@ -269,7 +274,8 @@ func badWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "a message too large to be stored", params: hook(now, said("large", tooLarge))},
 		sdkInput{name: "a message too large among others", params: hook(now, `{"messages":[{"id":"l1","chat":"perch","text":"a"},{"id":"l2","chat":"perch","text":"`+tooLarge+`"},{"id":"l3","chat":"perch","text":"c"}]}`)},
 		sdkInput{
-			name: "a stream that is full", params: hook(now, said("full", "hello")), full: true},
+			name: "a stream that is full", params: hook(now, said("full", "hello")), full: true,
+		},
 		sdkInput{name: "nothing for a stream that is full", params: hook(now, `{"messages":[]}`), full: true},
 	)
 }
@@ -355,7 +361,8 @@ func badSends() []sdkInput {
 		sdkInput{name: "an image", params: saying(fields{"content": fields{"type": "IMAGE", "media": fields{"url": "https://parrot.example/i.png"}}})},
 		sdkInput{name: "no content", params: saying(fields{"content": nil})},
 		sdkInput{
-			name: "content that is a text", params: saying(fields{"content": "hello"})},
+			name: "content that is a text", params: saying(fields{"content": "hello"}),
+		},
 		sdkInput{name: "a message that is a text", params: with(say(""), fields{"message": "hello"})},
 		sdkInput{name: "a message that is a list", params: with(say(""), fields{"message": []string{"hello"}})},
 		sdkInput{name: "no params"},
