@@ -100,6 +100,18 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 	}
 }
 
+func TestTheCommandIsCalledByItsName(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	platforms, err := filepath.Glob("platforms/*.md")
+	require.NoError(t, err)
+	for _, page := range append(append(pages, platforms...), "../README.md", "../config.yaml") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		require.NotRegexp(t, "(?m)(^ *|`)(bin/)?node (run|call|services|channels|events|dlq) ", string(text), page)
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
