@@ -120,10 +120,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		return nil, err
 	}
 	p.channels = func(ctx context.Context, req *action.Request, id string) error {
-		ch, err := p.stored(ctx, req, id)
-		if err == nil {
-			err = active(ch)
-		}
+		ch, err := p.platformsChannel(ctx, req, id)
 		if err != nil {
 			p.refused(id, ch, err)
 		}
@@ -218,6 +215,16 @@ func (s *platformService) callersChannel(ctx context.Context, req *action.Reques
 		return nil, s.unknown(id)
 	}
 	return ch, active(ch)
+}
+
+// platformsChannel loads an active channel for the platform, which may name those of every tenant. One that is switched off
+// comes with its error, for the log.
+func (s *platformService) platformsChannel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
+	ch, err := s.stored(ctx, req, id)
+	if err == nil {
+		err = active(ch)
+	}
+	return ch, err
 }
 
 // stored loads a channel of this platform. Another platform's channel counts as unknown: its secrets are none of this

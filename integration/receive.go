@@ -92,10 +92,7 @@ func (s *platformService) handOver(ctx context.Context, req *action.Request, fie
 	id := rawjson.Text(fields.Get("channelId"))
 	arrival := s.arrivals.join(id)
 	defer arrival.leave()
-	ch, err := s.stored(ctx, req, id)
-	if err == nil {
-		err = active(ch)
-	}
+	ch, err := s.platformsChannel(ctx, req, id)
 	b := &batch{}
 	if err == nil {
 		b.webhook, b.messages, err = s.read(ctx, req, ch, fields)

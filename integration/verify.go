@@ -31,10 +31,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		s.refused(id, nil, refused)
 		return nil, refused
 	}
-	ch, err := s.stored(ctx, req, id)
-	if err == nil {
-		err = active(ch)
-	}
+	ch, err := s.platformsChannel(ctx, req, id)
 	if err != nil {
 		s.refused(id, ch, err)
 		return nil, err

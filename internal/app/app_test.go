@@ -117,17 +117,7 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, spy.Flush())
 
-	post := func(secret, body string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/shop", strings.NewReader(body))
-		require.NoError(t, err)
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		res, err := client.Do(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
-		return res.StatusCode
-	}
+	post := func(secret, body string) int { return postBody(t, n, "shop", secret, body) }
 	require.Equal(t, http.StatusOK, post(secretToken, `{"update_id":1,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`))
 	require.Equal(t, http.StatusUnauthorized, post("wrong", `{"update_id":2}`))
 

@@ -151,7 +151,13 @@ func TestAServiceThatMayNotReceiveItsEventsDoesNotStart(t *testing.T) {
 // post is a webhook of Telegram.
 func post(t *testing.T, n *app.Node, channel, secret string, update int) int {
 	t.Helper()
-	body := fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%[1]d,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`, update)
+	return postBody(t, n, channel, secret, fmt.Sprintf(
+		`{"update_id":%d,"message":{"message_id":%[1]d,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`, update))
+}
+
+// postBody posts a webhook of Telegram to the node's own listener and gives the status of the answer.
+func postBody(t *testing.T, n *app.Node, channel, secret, body string) int {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/"+channel, strings.NewReader(body))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
