@@ -43,7 +43,7 @@ type flights struct {
 	// out on the next one: who finds nothing in it is still on the connection of before.
 	losses <-chan nats.Status
 
-	refused map[string]int // by key, events that the stream has refused for the moment: those behind them wait
+	refused map[string]int // by key, events that the stream has refused for the moment: until they are off, those behind wait
 
 	over    []outcome           // those that are given up, for their publishers to be told
 	fallen  map[string]struct{} // keys of such events, and of those whose publishers are just being told
@@ -67,7 +67,7 @@ type flight struct {
 	deadline time.Time
 	key      string            // see order.Context
 	held     func(string) bool // likewise
-	refused  bool              // it counts in flights.refused
+	refused  bool              // the stream has refused it for the moment, so it counts in flights.refused until it is off
 
 	// Of flights.mu:
 	token      uint64 // ends the subject of its acks
@@ -145,7 +145,11 @@ func (fs *flights) add(f *flight) {
 
 func (fs *flights) remove(f *flight) {
 	delete(fs.byToken, f.token)
-	fs.refuse(f, false)
+	if f.refused {
+		if fs.refused[f.key]--; fs.refused[f.key] == 0 {
+			delete(fs.refused, f.key)
+		}
+	}
 	if f.err == nil {
 		fs.aloft--
 	}
@@ -161,18 +165,29 @@ func (fs *flights) remove(f *flight) {
 	}
 }
 
-// refuse notes that the stream has refused an event for the moment, or that it goes out again.
-func (fs *flights) refuse(f *flight, refused bool) {
-	switch {
-	case f.key == "" || f.refused == refused:
-	case refused:
+// refuse notes that the stream has refused an event for the moment. It may do so again, so nothing of its key goes out
+// beside it from now on.
+func (fs *flights) refuse(f *flight) {
+	if f.key != "" && !f.refused {
 		fs.refused[f.key]++
-	default:
-		if fs.refused[f.key]--; fs.refused[f.key] == 0 {
-			delete(fs.refused, f.key)
-		}
+		f.refused = true
 	}
-	f.refused = refused
+}
+
+// sendNext sends the next event of the key of one that is off and was refused before: it need not wait for a look.
+func (p *Publisher) sendNext(off *flight, now time.Time) {
+	if p.flights.grounded {
+		return
+	}
+	for f := off.next; f != nil; f = f.next {
+		if f.key != off.key {
+			continue
+		}
+		if f.err != nil && !f.rejected && f.route.open && f.end(now) == nil {
+			p.send(f, now)
+		}
+		return
+	}
 }
 
 // ground makes an event one that has to be handed over again.
@@ -219,13 +234,20 @@ func (p *Publisher) handOver(now time.Time) {
 	fs.grounded = false
 	behind := map[string]struct{}{} // keys of which an earlier event waits
 	for f := fs.first; f != nil && !fs.grounded; f = f.next {
-		if f.err == nil || f.rejected {
+		if f.rejected {
 			continue
 		}
 		_, waits := behind[f.key]
 		switch {
+		case f.err == nil && !f.refused:
+			continue
+		case f.err == nil:
+			behind[f.key] = struct{}{} // it may be refused again
 		case !waits && f.route.open && !now.Before(f.rest) && f.end(now) == nil:
 			p.send(f, now)
+			if f.refused {
+				behind[f.key] = struct{}{}
+			}
 		case f.key != "":
 			behind[f.key] = struct{}{}
 		}
@@ -252,7 +274,6 @@ func (p *Publisher) send(f *flight, now time.Time) {
 	case err == nil:
 		f.err, f.sent = nil, now
 		fs.aloft++
-		fs.refuse(f, false)
 	case rejected(err):
 		f.err, f.rejected = err, true
 	default:
@@ -301,6 +322,9 @@ func (p *Publisher) arrive(token uint64, err error) (_ *flight, landed bool) {
 		return nil, false // another answer has been enough
 	case err == nil || rejected(err):
 		fs.remove(f)
+		if f.refused {
+			p.sendNext(f, time.Now())
+		}
 		return f, true
 	case f.err != nil:
 		return nil, false // it was lost in the meantime, and goes out again anyway
@@ -313,7 +337,7 @@ func (p *Publisher) arrive(token uint64, err error) (_ *flight, landed bool) {
 		p.askFor(f.route, now)
 	} else {
 		f.rest = now.Add(retryWait)
-		fs.refuse(f, true)
+		fs.refuse(f)
 	}
 	return f, false
 }
