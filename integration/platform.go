@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/url"
 	"time"
 )
 
@@ -107,6 +108,10 @@ type Webhook struct {
 	TenantID  string
 	ChannelID string
 	Platform  string
+	// URL is the public URL that the platform called, query included; empty where it is not known.
+	URL string
+	// ContentType is the header content-type as it came, parameters included.
+	ContentType string
 	// Payload is the body as JSON, which is valid: the very bytes that were signed where the gateway sent them.
 	Payload json.RawMessage
 	// RawBody is the body as the platform sent it, nil when the gateway did not keep it.
@@ -131,6 +136,18 @@ func (w *Webhook) SignedBody() ([]byte, error) {
 	}
 	return w.RawBody, nil
 }
+
+// SignedURL gives the URL to check a signature over. Without one the webhook is refused: the error says what to set.
+func (w *Webhook) SignedURL() (string, error) {
+	if w.URL == "" {
+		return "", &Error{Kind: ErrInvalid, Code: "PUBLIC_URL_MISSING", Message: "the signature covers the URL that the platform called, " +
+			"and it is not known: set the channel's publicUrl"}
+	}
+	return w.URL, nil
+}
+
+// Form gives the fields of a form.
+func (w *Webhook) Form() (url.Values, error) { return url.ParseQuery(string(w.RawBody)) }
 
 // Verification is a subscription handshake's question.
 type Verification struct {
