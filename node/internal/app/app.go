@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/events"
@@ -204,14 +205,14 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	c := n.config
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
-		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
+		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		PacketLimit: n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}
 	if n.spool != nil { // a nil *spool.Spool is no nil Spool
-		runtime.Spool = n.spool
+		runtime.Spool = spooler{n.spool}
 	}
 	own := &own{
 		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
