@@ -11,7 +11,7 @@ import (
 )
 
 // Nodes that disable their balancer leave the choice of a node to NATS: they publish calls and events
-// to queue groups named after the action or the group (wire note §1). Any node of the cluster may do
+// to queue groups named after the action or the group (docs/design/moleculer-wire.md §1). Any node of the cluster may do
 // so without the others' knowledge, hence these subscriptions always are there. While they fail, only
 // such callers miss this node, so it is not a reason to stop.
 

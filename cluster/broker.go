@@ -24,7 +24,7 @@ func (l *Link) NewBroker() *broker.ServiceBroker {
 		Middlewares:                []moleculer.Middlewares{l.middlewares()},
 		DisableInternalMiddlewares: true,
 		DontWaitForNeighbours:      true,
-		// The link does these itself; moleculer-go's own loops race with its registry (field notes §0.9).
+		// The link does these itself: moleculer-go's own loops use its registry without a lock.
 		HeartbeatFrequency:    -1,
 		HeartbeatTimeout:      -1,
 		OfflineCheckFrequency: -1,
@@ -86,7 +86,7 @@ func (l *Link) middlewares() moleculer.Middlewares {
 }
 
 // transport is what moleculer-go gets to see of the link. It says nothing on the wire through it:
-// moleculer-go's packets are not what Node expects (wire note §10).
+// moleculer-go's packets are not what Node expects (docs/design/moleculer-wire.md §10).
 type transport struct{ link *Link }
 
 var _ transit.Transport = (*transport)(nil)

@@ -427,7 +427,7 @@ func (l *Link) reconnected() {
 }
 
 // leave makes callers go elsewhere, waits for them to notice, refuses what still comes, and waits
-// for the running requests and until their answers have been read (wire note §6). Node gives callers stopDelay to
+// for the running requests and until their answers have been read (docs/design/moleculer-wire.md §6). Node gives callers stopDelay to
 // notice and loses the calls of those that are too busy for that; here they are asked.
 func (l *Link) leave() {
 	l.mu.Lock()

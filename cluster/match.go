@@ -7,7 +7,7 @@ import (
 )
 
 // matcher says whether event names match Moleculer's patterns: * is one segment or part of one, **
-// any rest, ? one character (wire note §5). Patterns are compiled once. Safe for concurrent use.
+// any rest, ? one character (docs/design/moleculer-wire.md §5). Patterns are compiled once. Safe for concurrent use.
 //
 // It agrees with Node (utils.match) in all its turns, since a sender and the receivers it chooses must
 // come to the same end: at the end of a pattern, * lets one dot pass right where it stands ("user*" is

@@ -29,7 +29,7 @@ const (
 	maxNodes           = 10_000
 )
 
-// registry knows the other nodes of the cluster and what they serve (wire note §3 and §6).
+// registry knows the other nodes of the cluster and what they serve (docs/design/moleculer-wire.md §3 and §6).
 // Safe for concurrent use.
 type registry struct {
 	silence time.Duration // after which a node is dropped; 0 means never

@@ -24,7 +24,7 @@ const (
 )
 
 // streams collects request streams, which come as REQ packets of one id: the request itself, chunks,
-// and an end (wire note §4). Handlers get them whole; chunks are never calls of their own. Response
+// and an end (docs/design/moleculer-wire.md §4). Handlers get them whole; chunks are never calls of their own. Response
 // streams are not supported. Safe for concurrent use.
 type streams struct {
 	nodeID string // this node

@@ -1,6 +1,6 @@
 // Package events carries reliable events: JetStream messages on the wire of @moleculer/channels, so
 // that its consumers read them. An event is named as a channel is there; the subject is the name
-// behind the adapter's prefix, the stream is the subject with underscores (wire note §8).
+// behind the adapter's prefix, the stream is the subject with underscores (docs/design/moleculer-wire.md §8).
 //
 // It knows neither integrations nor their payloads.
 package events
