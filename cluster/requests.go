@@ -100,14 +100,14 @@ func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.Req
 	}
 	req := l.newRequest(p, local, stream)
 	result, err := l.run(ctx, req, local)
-	later, ok := result.(*action.Later)
+	promise, ok := result.(*action.Promise)
 	if !ok {
 		l.over(cancel, p)
 		l.finish(p, req, result, err)
 		return
 	}
 	l.pool.hold()
-	later.Then(func(result any, err error) {
+	promise.OnDone(func(result any, err error) {
 		defer l.pool.release()
 		l.over(cancel, p)
 		l.finish(p, req, result, err)
@@ -161,7 +161,7 @@ func (l *Link) run(ctx context.Context, req *action.Request, local *localAction)
 		if r := recover(); r != nil {
 			result, err = nil, l.panicked(req, r)
 		}
-		_, later := result.(*action.Later)
+		_, later := result.(*action.Promise)
 		local.pace.took(time.Since(started), later)
 		if local.bulkhead != nil {
 			result, err = action.Then(result, err, func(result any, err error) (any, error) {
