@@ -18,8 +18,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/cluster"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"

@@ -1,4 +1,5 @@
-package datasource
+// Package sqlite opens SQLite files, as datasources of a service and by themselves.
+package sqlite
 
 import (
 	"context"
@@ -14,11 +15,32 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+	driver "modernc.org/sqlite" // registers the driver "sqlite", which is pure Go
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/internal/migrate"
 )
 
-// SQLiteOptions say which file to open.
-type SQLiteOptions struct {
+//nolint:gochecknoinits // a driver registers itself
+func init() { datasource.RegisterErrors(readError) }
+
+// readError knows what SQLite says: only a lock may pass.
+func readError(err error) (*action.Error, bool) {
+	sqliteErr, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return nil, false
+	}
+	switch sqliteErr.Code() & 0xff { // the rest of the code is detail
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
+		return datasource.Unavailable("it is locked by another use"), true
+	}
+	return nil, true
+}
+
+// Options say which file to open.
+type Options struct {
 	Path string // created where missing, with its folder; only its owner may read it
 	// Migrations are goose's .sql files, at the root of the file system; nil means none. A file beside
 	// Path, with "-migrations" at its end, keeps several processes from making them at once.
@@ -26,19 +48,19 @@ type SQLiteOptions struct {
 }
 
 // Validate says what is wrong with the options.
-func (o SQLiteOptions) Validate() error {
+func (o Options) Validate() error {
 	if o.Path == "" {
 		return errors.New("path is missing")
 	}
 	return nil
 }
 
-// SQLite defines a datasource of type *sql.DB: see [OpenSQLite].
-func SQLite(name string, opts SQLiteOptions) Definition {
-	d := New(name, func(ctx context.Context) (*sql.DB, error) {
-		db, err := OpenSQLite(ctx, opts.Path)
+// New defines a datasource of type *sql.DB: see [Open].
+func New(name string, opts Options) datasource.Definition {
+	d := datasource.New(name, func(ctx context.Context) (*sql.DB, error) {
+		db, err := Open(ctx, opts.Path)
 		if err == nil && opts.Migrations != nil {
-			err = migrateSQLite(ctx, db, opts)
+			err = makeMigrations(ctx, db, opts)
 		}
 		if err != nil {
 			if db != nil {
@@ -48,29 +70,32 @@ func SQLite(name string, opts SQLiteOptions) Definition {
 		}
 		return db, nil
 	})
-	d.invalid = opts.Validate()
+	d.Invalid = opts.Validate()
 	return d
 }
 
 // lockWait is how long a lock is waited for.
 const lockWait = 5 * time.Second
 
+// lockPause is the time between two attempts to get a lock.
+const lockPause = 100 * time.Millisecond
+
 // sqliteConnections bounds those to a file: more readers than this wait for their turn, which is short.
 const sqliteConnections = 8
 
-// OpenSQLite opens the file at path, and creates it where missing, its folder too; only their owner
+// Open opens the file at path, and creates it where missing, its folder too; only their owner
 // may read them. Several processes may use it at once: a transaction takes the write lock at its
 // begin, and waits for it for 5 s. What was committed survives a loss of power. Further pragmas, such as
 // "secure_delete(ON)", hold for each connection. One that begins with "journal_mode" takes the place of the write-ahead log.
-func OpenSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
+func Open(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
 	usual := []string{fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()), "synchronous(FULL)"}
 	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "journal_mode") }) {
 		usual = append(usual, "journal_mode(WAL)")
 	}
-	return openSQLite(ctx, path, append(usual, pragmas...)...)
+	return open(ctx, path, append(usual, pragmas...)...)
 }
 
-func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
+func open(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
 	// As a URI a relative path has pitfalls: ":memory:" is no file, "//x" is a host.
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -100,12 +125,12 @@ func openSQLite(ctx context.Context, path string, pragmas ...string) (*sql.DB, e
 func untilFree(ctx context.Context, try func() error) error {
 	for {
 		err := try()
-		if err == nil || !mayPass(err) || ctx.Err() != nil {
+		if err == nil || !datasource.MayPass(err) || ctx.Err() != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(firstPause):
+		case <-time.After(lockPause):
 		}
 	}
 }
@@ -130,19 +155,19 @@ func createFile(path string) error {
 	return err
 }
 
-func migrateSQLite(ctx context.Context, db *sql.DB, opts SQLiteOptions) (err error) {
-	unlock, err := lockSQLite(ctx, opts.Path+"-migrations")
+func makeMigrations(ctx context.Context, db *sql.DB, opts Options) (err error) {
+	unlock, err := lockFile(ctx, opts.Path+"-migrations")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	return migrate(ctx, db, goose.DialectSQLite3, opts.Migrations)
+	return migrate.Up(ctx, db, goose.DialectSQLite3, opts.Migrations)
 }
 
-// lockSQLite waits until nobody else holds the lock. A migration is several transactions, so the lock
+// lockFile waits until nobody else holds the lock. A migration is several transactions, so the lock
 // can't be one on the same file; one on an empty file beside it ends with its process as well.
-func lockSQLite(ctx context.Context, path string) (unlock func() error, err error) {
-	db, err := openSQLite(ctx, path)
+func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
+	db, err := open(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/channelstore"
 )
 
 // goldenKey is the bytes 0 to 31.

@@ -1,4 +1,5 @@
-package datasource
+// Package migrate brings the schema of a database up to date with goose.
+package migrate
 
 import (
 	"context"
@@ -11,8 +12,8 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// migrate brings the schema up to date. The caller sees to it that nobody else does so meanwhile.
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, files fs.FS) error {
+// Up brings the schema up to date. The caller makes sure that nobody else does so at the same time.
+func Up(ctx context.Context, db *sql.DB, dialect goose.Dialect, files fs.FS) error {
 	provider, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)

@@ -1,23 +1,30 @@
-package datasource
+// Package redis opens Redis databases as datasources of a service.
+package redis
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/hiliosai/switchboard/datasource"
 )
 
-// RedisOptions say which Redis to use.
-type RedisOptions struct {
+// connectTimeout bounds one attempt to connect to a server.
+const connectTimeout = 5 * time.Second
+
+// Options say which Redis to use.
+type Options struct {
 	URL      string // redis://user:password@host:port/database, rediss:// with TLS
 	PoolSize int    // connections at once; zero means ten for each CPU
 }
 
 // Validate says what is wrong with the options.
-func (o RedisOptions) Validate() error {
+func (o Options) Validate() error {
 	_, err := o.config()
 	if o.PoolSize < 0 {
 		err = errors.Join(err, errors.New("poolSize is negative"))
@@ -25,7 +32,7 @@ func (o RedisOptions) Validate() error {
 	return err
 }
 
-func (o RedisOptions) config() (*redis.Options, error) {
+func (o Options) config() (*redis.Options, error) {
 	if o.URL == "" {
 		return nil, errors.New("url is missing")
 	}
@@ -44,10 +51,10 @@ func (o RedisOptions) config() (*redis.Options, error) {
 	return config, nil
 }
 
-// Redis defines a datasource of type *redis.Client, whose commands obey their contexts and take 3 s
+// New defines a datasource of type *redis.Client, whose commands obey their contexts and take 3 s
 // at most for a read or a write.
-func Redis(name string, opts RedisOptions) Definition {
-	d := New(name, func(ctx context.Context) (*redis.Client, error) {
+func New(name string, opts Options) datasource.Definition {
+	d := datasource.New(name, func(ctx context.Context) (*redis.Client, error) {
 		config, err := opts.config()
 		if err != nil {
 			return nil, err
@@ -61,6 +68,13 @@ func Redis(name string, opts RedisOptions) Definition {
 		}
 		return client, nil
 	})
-	d.invalid = opts.Validate()
+	d.Check = func(ctx context.Context, instance any) error {
+		client, ok := instance.(*redis.Client)
+		if !ok {
+			return fmt.Errorf("%T is not a client of Redis", instance)
+		}
+		return client.Ping(ctx).Err()
+	}
+	d.Invalid = opts.Validate()
 	return d
 }

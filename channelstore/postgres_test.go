@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/datasource"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 

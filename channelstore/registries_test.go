@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/channelstore"
 )
 
 // registries are nodes that serve channels.get, of which some hang.

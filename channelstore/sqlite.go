@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 )
 
 // OpenSQLite opens the file at path, which only its owner may read, and creates it where missing.
@@ -28,7 +28,7 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 	if err := refuseLostDatabase(path, keys == nil); err != nil {
 		return nil, err
 	}
-	db, err := datasource.OpenSQLite(ctx, path, "secure_delete(ON)") // what is replaced is overwritten, not only left to be
+	db, err := sqlite.Open(ctx, path, "secure_delete(ON)") // what is replaced is overwritten, not only left to be
 	if err != nil {
 		return nil, err
 	}

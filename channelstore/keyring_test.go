@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/channelstore"
 )
 
 func TestGeneratedKeysAreParsedInTheirOrder(t *testing.T) {

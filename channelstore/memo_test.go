@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 )
 

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
-	"github.com/hiliosai/switchboard/datasource/channelstore/channelstoretest"
+	"github.com/hiliosai/switchboard/channelstore"
+	"github.com/hiliosai/switchboard/channelstore/channelstoretest"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )

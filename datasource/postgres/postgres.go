@@ -1,4 +1,5 @@
-package datasource
+// Package postgres opens PostgreSQL databases as datasources of a service.
+package postgres
 
 import (
 	"context"
@@ -11,13 +12,16 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/internal/migrate"
 )
 
 // connectTimeout bounds one attempt to connect to a server.
 const connectTimeout = 5 * time.Second
 
-// PostgresOptions say which database to use.
-type PostgresOptions struct {
+// Options say which database to use.
+type Options struct {
 	URL      string // postgres://user:password@host:port/database?sslmode=…
 	MaxConns int32  // connections at once; zero leaves it to the URL's pool_max_conns or pgx: 4, or one for each CPU if these are more
 	// Migrations are goose's .sql files, at the root of the file system; nil means none.
@@ -25,7 +29,7 @@ type PostgresOptions struct {
 }
 
 // Validate says what is wrong with the options.
-func (o PostgresOptions) Validate() error {
+func (o Options) Validate() error {
 	_, err := o.config()
 	if o.MaxConns < 0 {
 		err = errors.Join(err, errors.New("maxConns is negative"))
@@ -33,7 +37,7 @@ func (o PostgresOptions) Validate() error {
 	return err
 }
 
-func (o PostgresOptions) config() (*pgxpool.Config, error) {
+func (o Options) config() (*pgxpool.Config, error) {
 	if o.URL == "" {
 		return nil, errors.New("url is missing") // pgx would take it from the environment
 	}
@@ -49,10 +53,10 @@ func (o PostgresOptions) config() (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// Postgres defines a datasource of type *pgxpool.Pool. A statement may take as long as its context
+// New defines a datasource of type *pgxpool.Pool. A statement may take as long as its context
 // lets it, an attempt to connect 5 s. After an outage the pool connects again by itself.
-func Postgres(name string, opts PostgresOptions) Definition {
-	d := New(name, func(ctx context.Context) (*pgxpool.Pool, error) {
+func New(name string, opts Options) datasource.Definition {
+	d := datasource.New(name, func(ctx context.Context) (*pgxpool.Pool, error) {
 		config, err := opts.config()
 		if err != nil {
 			return nil, err
@@ -63,7 +67,7 @@ func Postgres(name string, opts PostgresOptions) Definition {
 		}
 		err = pool.Ping(ctx)
 		if err == nil && opts.Migrations != nil {
-			err = migratePostgres(ctx, config, opts.Migrations)
+			err = makeMigrations(ctx, config, opts.Migrations)
 		}
 		if err != nil {
 			pool.Close()
@@ -71,13 +75,13 @@ func Postgres(name string, opts PostgresOptions) Definition {
 		}
 		return pool, nil
 	})
-	d.invalid = opts.Validate()
+	d.Invalid = opts.Validate()
 	return d
 }
 
-// migratePostgres holds a lock that other nodes wait for. It has connections of its own: the lock
+// makeMigrations holds a lock that other nodes wait for. It has connections of its own: the lock
 // ends with them, whatever happens.
-func migratePostgres(ctx context.Context, config *pgxpool.Config, files fs.FS) (err error) {
+func makeMigrations(ctx context.Context, config *pgxpool.Config, files fs.FS) (err error) {
 	db := stdlib.OpenDB(*config.ConnConfig)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	conn, err := db.Conn(ctx)
@@ -89,5 +93,5 @@ func migratePostgres(ctx context.Context, config *pgxpool.Config, files fs.FS) (
 	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, lock.DefaultLockID); err != nil {
 		return fmt.Errorf("wait for another node's migrations: %w", err)
 	}
-	return migrate(ctx, db, goose.DialectPostgres, files)
+	return migrate.Up(ctx, db, goose.DialectPostgres, files)
 }
