@@ -136,7 +136,7 @@ func (b *bench) dead() []string {
 	return list
 }
 
-func TestAnEventThatEndsItsProcessBecomesADeadLetterAndItsNeighboursAreHandled(t *testing.T) {
+func TestPoisonEventBecomesADeadLetterAndOthersAreHandled(t *testing.T) {
 	for what, test := range map[string]struct {
 		retries, atOnce int
 		events          []string
@@ -195,7 +195,7 @@ func (b *bench) vanish(sub events.Subscription) {
 	nc.Close()
 }
 
-func TestAnEventWhoseMembersVanishIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
+func TestPoisonEventIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, watchful)
 	b.briefFor(1, 500*time.Millisecond)
@@ -211,7 +211,7 @@ func TestAnEventWhoseMembersVanishIsGivenUpWithoutBeingHandledAgain(t *testing.T
 	require.Equal(t, []string{"x"}, b.dead())
 }
 
-func TestAnEventThatWasOnlyGivenBackIsHandledHoweverOftenItCame(t *testing.T) {
+func TestEventThatWasOnlyNakedIsNotTakenForPoison(t *testing.T) {
 	b := newBench(t, watchful)
 	b.briefFor(1, 500*time.Millisecond)
 	c, err := b.js.PushConsumer(t.Context(), stream, durable)
@@ -237,7 +237,7 @@ func TestAnEventThatWasOnlyGivenBackIsHandledHoweverOftenItCame(t *testing.T) {
 	require.Empty(t, b.dead())
 }
 
-func TestWhatFailsInTheUsualWayIsHandledBesideOthersToTheLast(t *testing.T) {
+func TestEventThatFailsIsNotTakenForPoison(t *testing.T) {
 	b := newBench(t, watchful)
 	b.briefFor(10, time.Hour)
 	in := newInbox().failing(always("no"))
@@ -255,7 +255,7 @@ func TestWhatFailsInTheUsualWayIsHandledBesideOthersToTheLast(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3"}, b.dead())
 }
 
-func TestAnEventThatComesAgainToWhoWorksOnItIsHandledOnce(t *testing.T) {
+func TestEventRedeliveredWhileHandledIsHandledOnce(t *testing.T) {
 	b := newBench(t, watchful)
 	b.briefFor(10, time.Hour)
 	seen := make(chan *nats.Msg, 10)

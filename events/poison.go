@@ -56,20 +56,20 @@ func (c *Consumer) handle(log *logrus.Entry, d *delivery) error {
 
 // begin waits until an event may be handled. Its error gives the event up.
 func (c *Consumer) begin(log *logrus.Entry, d *delivery) (end func(), err error) {
-	turns := &c.p.turns
+	gate := &c.p.gate
 	if !c.unanswered(d) {
-		turns.join()
-		return turns.leave, nil
+		gate.enter()
+		return gate.leave, nil
 	}
 	if d.Attempt <= c.sub.MaxRetries { // it may as well have failed in the usual way, on another node
-		free, alone := turns.try()
+		free, alone := gate.tryAlone()
 		if !alone {
-			turns.join()
-			return turns.leave, nil
+			gate.enter()
+			return gate.leave, nil
 		}
 		return c.aloneFor(log, d, free, lastWait)
 	}
-	free, alone := turns.wait(c.ctx, aloneWait)
+	free, alone := gate.enterAlone(c.ctx, aloneWait)
 	if !alone {
 		log.Warn("other handlers take long: an event that may have ended its process is handled beside them")
 	}
@@ -159,8 +159,8 @@ func (c *Consumer) note(change func(metadata map[string]string, floor uint64) bo
 	c.mu.Lock()
 	source := c.source.info
 	c.mu.Unlock()
-	c.p.noting.Lock()
-	defer c.p.noting.Unlock()
+	c.p.metadataMu.Lock()
+	defer c.p.metadataMu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), min(markWait, c.p.opts.Timeout))
 	defer cancel()
 	durable, err := c.p.js.PushConsumer(ctx, source.Stream, source.Name)

@@ -13,31 +13,31 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// strangers are the senders of packets that this node cannot use. Each is logged once, as long as there are not too
-// many: made-up senders must fill neither the memory nor the log. Safe for concurrent use.
-type strangers struct {
+// unusableSenders remembers the senders of packets that this node cannot use, so that each is logged once. Their number
+// is bounded: made-up senders must fill neither the memory nor the log. Safe for concurrent use.
+type unusableSenders struct {
 	mu    sync.Mutex
 	seen  map[string]bool
 	lines *rate.Limiter
 }
 
 const (
-	// maxStrangers bounds how many senders are remembered. Further ones are not logged.
-	maxStrangers = 1000
-	// strangerLines is how many lines may come at once; after that there is one a second.
-	strangerLines = 100
+	// maxUnusableSenders bounds how many senders are remembered. Further ones are not logged.
+	maxUnusableSenders = 1000
+	// unusableBurst is how many lines may be logged at once; after that there is one a second.
+	unusableBurst = 100
 )
 
-func newStrangers() *strangers {
-	return &strangers{seen: map[string]bool{}, lines: rate.NewLimiter(rate.Every(time.Second), strangerLines)}
+func newUnusableSenders() *unusableSenders {
+	return &unusableSenders{seen: map[string]bool{}, lines: rate.NewLimiter(rate.Every(time.Second), unusableBurst)}
 }
 
 // isNews says whether a fault of this sender is to be logged.
-func (s *strangers) isNews(sender, fault string) bool {
+func (s *unusableSenders) isNews(sender, fault string) bool {
 	key := sender[:min(len(sender), 256)] + " " + fault
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen[key] || len(s.seen) >= maxStrangers || !s.lines.Allow() {
+	if s.seen[key] || len(s.seen) >= maxUnusableSenders || !s.lines.Allow() {
 		return false
 	}
 	s.seen[key] = true
@@ -46,7 +46,7 @@ func (s *strangers) isNews(sender, fault string) bool {
 
 // warn logs that packets of a sender are dropped, once for each sender and fault.
 func (l *Link) warn(msg *nats.Msg, sender, fault, advice string, err error) {
-	if !l.strangers.isNews(sender, fault) {
+	if !l.unusableSenders.isNews(sender, fault) {
 		l.log.WithError(err).WithField("subject", msg.Subject).Debug("packet dropped")
 		return
 	}
@@ -57,7 +57,7 @@ func (l *Link) warn(msg *nats.Msg, sender, fault, advice string, err error) {
 	entry.Warn(fault)
 }
 
-// unusable tells the operator why a packet is dropped, and what to do.
+// unusable logs why a packet is dropped, and what the operator can do.
 func (l *Link) unusable(msg *nats.Msg, sender string, err error) {
 	switch {
 	case errors.Is(err, wire.ErrVersion):
@@ -72,7 +72,7 @@ func (l *Link) unusable(msg *nats.Msg, sender string, err error) {
 	}
 }
 
-// form is what bytes that are not JSON look like.
+// form describes a packet that is not JSON.
 type form struct{ sender, what, advice string }
 
 func formOf(data []byte) form {
@@ -86,7 +86,7 @@ func formOf(data []byte) form {
 			"remove that middleware from the other nodes: this node sends and takes plain JSON",
 		}
 	case data[0] == '{':
-		return form{textSender(data), "they begin as JSON, and are none", "find out which software that node runs"}
+		return form{textSender(data), "they begin like JSON, but are not valid", "find out which software that node runs"}
 	case 0x80 <= data[0] && data[0] < 0xC0, 0xDE <= data[0] && data[0] <= 0xDF: // a map of MsgPack, Notepack or CBOR
 		if sender := binarySender(data); sender != "" {
 			return form{
@@ -114,7 +114,7 @@ func isCompressed(data []byte) bool {
 	return false
 }
 
-// textSender looks for the sender in what is JSON in part.
+// textSender looks for the sender in data that is partly JSON.
 func textSender(data []byte) string {
 	_, rest, ok := bytes.Cut(data, []byte(`"sender":"`))
 	sender, _, closed := bytes.Cut(rest[:min(len(rest), 257)], []byte(`"`))

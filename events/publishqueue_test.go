@@ -22,7 +22,7 @@ import (
 // silent is a stream whose events are never acknowledged.
 var silent = jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true}
 
-func TestNothingIsLostDoubledOrOvertakenHoweverOftenTheConnectionIs(t *testing.T) {
+func TestPublishKeepsOrderOverLostConnections(t *testing.T) {
 	for test, want := range map[string]struct {
 		disturb       func(*bench)
 		times, events int // events between two times
@@ -61,7 +61,7 @@ func TestNothingIsLostDoubledOrOvertakenHoweverOftenTheConnectionIs(t *testing.T
 	}
 }
 
-func TestWhatIsNotKnownToBeStoredGoesOutAgainBeforeAnythingNewOnTheNextConnection(t *testing.T) {
+func TestPublishAfterReconnectSendsUnackedEventsFirst(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)
@@ -84,7 +84,7 @@ func TestWhatIsNotKnownToBeStoredGoesOutAgainBeforeAnythingNewOnTheNextConnectio
 	}
 }
 
-func TestTheOrderIsKeptOverADeletedStream(t *testing.T) {
+func TestPublishKeepsOrderOverADeletedStream(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
@@ -101,7 +101,7 @@ func TestTheOrderIsKeptOverADeletedStream(t *testing.T) {
 	require.Equal(t, ids, b.stored(stream))
 }
 
-func TestAStreamThatCannotBeMadeIsAnErrorByTheTimeout(t *testing.T) {
+func TestPublishWithoutAStreamFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, impatient)
 	b.ensure(name)
@@ -113,7 +113,7 @@ func TestAStreamThatCannotBeMadeIsAnErrorByTheTimeout(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-func TestWhatTheStreamDoesNotTakeIsTriedUntilTheTimeout(t *testing.T) {
+func TestPublishRetriesARefusedEventUntilTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second }) // enough for what is taken
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
@@ -131,7 +131,7 @@ func TestWhatTheStreamDoesNotTakeIsTriedUntilTheTimeout(t *testing.T) {
 	require.NoError(t, err, "there is room again")
 }
 
-func TestNothingOvertakesAnEventOfItsKeyThatTheStreamRefusesForTheMoment(t *testing.T) {
+func TestPublishHoldsBackTheKeyOfARefusedEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	full := jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew}
@@ -176,7 +176,7 @@ func TestNothingOvertakesAnEventOfItsKeyThatTheStreamRefusesForTheMoment(t *test
 	require.Equal(t, []string{"m1", "m2", "behind0", "behind1", "behind2", "behind3", "behind4"}, stored)
 }
 
-func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {
+func TestPublishRepeatsAnEventWithoutAckUnderItsID(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.create(silent)
@@ -193,7 +193,7 @@ func TestAnEventWhoseAckIsLostIsPublishedAgainUnderItsID(t *testing.T) {
 	require.Equal(t, []string{"m1"}, b.stored(stream))
 }
 
-func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
+func TestPublishEndsWithItsContext(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)
@@ -223,24 +223,24 @@ func TestWhoDoesNotWaitAnyLongerIsTold(t *testing.T) {
 	require.Zero(t, b.Pending())
 }
 
-func TestNobodyLooksWhenNothingIsUnderWay(t *testing.T) {
+func TestPublishQueueIsCheckedOnlyWhileEventsArePending(t *testing.T) {
 	b := newBench(t)
-	require.False(t, b.Watched())
+	require.False(t, b.CheckScheduled())
 	b.create(silent)
 	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := b.handOver(ctx, name, "m1", nil)
-	require.True(t, b.Watched())
+	require.True(t, b.CheckScheduled())
 	cancel()
 	_, err := p.wait()
 	require.Error(t, err)
-	require.Eventually(t, func() bool { return !b.Watched() }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return !b.CheckScheduled() }, generous, time.Millisecond)
 	_, err = b.handOver(t.Context(), name, "m2", make([]byte, 2<<20)).wait()
 	requireError(t, err, true)
-	require.Eventually(t, func() bool { return !b.Watched() }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return !b.CheckScheduled() }, generous, time.Millisecond)
 }
 
-func TestWhoIsToldMayPublishAgain(t *testing.T) {
+func TestAckFuncMayPublish(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	again := make(chan *parcel, 1)
@@ -250,7 +250,7 @@ func TestWhoIsToldMayPublishAgain(t *testing.T) {
 	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
 }
 
-func TestNoMoreThanABoundWaitForTheirAcks(t *testing.T) {
+func TestPublishBoundsEventsInFlight(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)
@@ -259,13 +259,13 @@ func TestNoMoreThanABoundWaitForTheirAcks(t *testing.T) {
 	for i := range events.MaxPending + 10 {
 		sent = append(sent, b.handOver(ctx, name, fmt.Sprint(i), nil))
 	}
-	require.Equal(t, events.MaxPending, b.Aloft())
+	require.Equal(t, events.MaxPending, b.InFlight())
 	cancel()
 	for _, p := range sent {
 		_, err := p.wait()
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	require.Zero(t, b.Aloft())
+	require.Zero(t, b.InFlight())
 }
 
 // acknowledge answers as a server would. The publisher's client has the answer when it returns, and deals with it before any later one.
@@ -277,7 +277,7 @@ func (b *bench) acknowledge(token, ack string) {
 	require.NoError(b.t, b.nc.Flush())
 }
 
-func TestAnswersToNothingAreIgnored(t *testing.T) {
+func TestAckOfNoEventIsIgnored(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	p := b.handOver(t.Context(), name, "m1", nil)
@@ -294,7 +294,7 @@ func TestAnswersToNothingAreIgnored(t *testing.T) {
 	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
 }
 
-func TestAnAckThatIsNoneSettlesNothing(t *testing.T) {
+func TestAckThatIsMalformedRemovesNoEvent(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)
@@ -311,7 +311,7 @@ func TestAnAckThatIsNoneSettlesNothing(t *testing.T) {
 	require.EqualValues(t, 1, p.times.Load())
 }
 
-func TestAcksAreReadAsTheServerWritesThem(t *testing.T) {
+func TestParseAckReadsWhatServersWrite(t *testing.T) {
 	for ack, want := range map[string]struct{ duplicate, usual bool }{
 		`{"stream":"S","seq":1}`:                                       {false, true},
 		`{"stream":"S","domain":"hub","seq":18446744}`:                 {false, true},

@@ -12,31 +12,31 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// laneOf is a lane on a pool of its own, which is drained at the end of the test.
-func laneOf(t *testing.T, limit, backlog, few int) *lane {
+// fastQueueOf is a fastQueue on a pool of its own, which is drained at the end of the test.
+func fastQueueOf(t *testing.T, limit, backlog, few int) *fastQueue {
 	t.Helper()
-	l := newLane(drained(t, newPool(limit, backlog)))
-	l.width, l.few = func() int { return few }, few
-	return l
+	q := newFastQueue(drained(t, newPool(limit, backlog)))
+	q.countFunc, q.targetWorkers = func() int { return few }, few
+	return q
 }
 
 // depth is the number of requests that wait and that the pool does not count.
-func (l *lane) depth() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.jobs) - l.head - l.queued
+func (q *fastQueue) depth() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs) - q.head - q.queuedWorkers
 }
 
-func TestTheLaneRunsRequestsInTheOrderOfTheirArrival(t *testing.T) {
+func TestFastQueueKeepsTheOrderOfArrival(t *testing.T) {
 	const jobs = 3000 // enough for the front of the queue to be given back
-	l := laneOf(t, 4, jobs, 1)
+	q := fastQueueOf(t, 4, jobs, 1)
 	gate, done, order := make(chan struct{}), make(chan struct{}), []int{}
-	l.watching = true // as if it were watched: no more workers
+	q.watching = true // as if it were watched: no more workers
 	begun := make(chan struct{})
-	require.True(t, l.submit(func() { close(begun); <-gate }))
+	require.True(t, q.submit(func() { close(begun); <-gate }))
 	receive(t, begun)
 	for i := range jobs {
-		require.True(t, l.submit(func() {
+		require.True(t, q.submit(func() {
 			if order = append(order, i); i == jobs-1 {
 				close(done)
 			}
@@ -49,46 +49,46 @@ func TestTheLaneRunsRequestsInTheOrderOfTheirArrival(t *testing.T) {
 	}
 }
 
-func TestTheLaneGrowsWhenItsRequestsBlock(t *testing.T) {
-	l := laneOf(t, 8, 100, 2)
+func TestFastQueueStartsMoreWorkersWhenRequestsBlock(t *testing.T) {
+	q := fastQueueOf(t, 8, 100, 2)
 	gate, running := make(chan struct{}), make(chan struct{}, 8)
 	for range 8 {
-		require.True(t, l.submit(func() { running <- struct{}{}; <-gate }))
+		require.True(t, q.submit(func() { running <- struct{}{}; <-gate }))
 	}
 	for range 8 { // all of them run, though few would have been enough if they were brief
 		receive(t, running)
 	}
 	quick := make(chan struct{})
-	require.True(t, l.submit(func() { close(quick) }), "what comes now waits")
-	require.Equal(t, 9, l.pool.depth()+l.depth())
+	require.True(t, q.submit(func() { close(quick) }), "what comes now waits")
+	require.Equal(t, 9, q.pool.depth()+q.depth())
 	close(gate)
 	receive(t, quick)
 }
 
-func TestTheLaneGetsAPlaceWhenThePoolHasNone(t *testing.T) {
-	l := laneOf(t, 1, 1, 1)
-	release := occupy(t, l.pool, 1)
+func TestFastQueueWaitsForABusyPool(t *testing.T) {
+	q := fastQueueOf(t, 1, 1, 1)
+	release := occupy(t, q.pool, 1)
 	done := make(chan struct{})
-	require.True(t, l.submit(func() { close(done) }))
-	require.Equal(t, 2, l.pool.depth()+l.depth(), "one runs, one waits")
-	require.False(t, l.submit(func() {}))
+	require.True(t, q.submit(func() { close(done) }))
+	require.Equal(t, 2, q.pool.depth()+q.depth(), "one runs, one waits")
+	require.False(t, q.submit(func() {}))
 	release()
 	receive(t, done)
 }
 
-func TestTheLaneRefusesWhenItIsFull(t *testing.T) {
+func TestFastQueueRefusesWhenFull(t *testing.T) {
 	for name, tc := range map[string]struct{ backlog, taken int }{"a backlog": {2, 3}, "none": {0, 1}} {
 		t.Run(name, func(t *testing.T) {
-			l := laneOf(t, 1, tc.backlog, 1)
+			q := fastQueueOf(t, 1, tc.backlog, 1)
 			gate, running := make(chan struct{}), make(chan struct{}, 10)
 			job := func() { running <- struct{}{}; <-gate }
-			require.True(t, l.submit(job))
+			require.True(t, q.submit(job))
 			receive(t, running)
 			for range tc.taken - 1 {
-				require.True(t, l.submit(job))
+				require.True(t, q.submit(job))
 			}
-			require.False(t, l.submit(job))
-			require.Equal(t, tc.taken, l.pool.depth()+l.depth())
+			require.False(t, q.submit(job))
+			require.Equal(t, tc.taken, q.pool.depth()+q.depth())
 			close(gate)
 			for range tc.taken - 1 {
 				receive(t, running)
@@ -97,24 +97,24 @@ func TestTheLaneRefusesWhenItIsFull(t *testing.T) {
 	}
 }
 
-func TestTheLaneTakesNothingFromAClosedPool(t *testing.T) {
-	l := laneOf(t, 1, 1, 1)
-	require.Zero(t, drain(t, l.pool))
-	require.False(t, l.submit(func() {}))
+func TestFastQueueRefusesOnAClosedPool(t *testing.T) {
+	q := fastQueueOf(t, 1, 1, 1)
+	require.Zero(t, drain(t, q.pool))
+	require.False(t, q.submit(func() {}))
 }
 
-func TestADrainRunsAllThatTheLaneHolds(t *testing.T) {
-	l := laneOf(t, 4, 100, 1)
+func TestDrainRunsAllJobsOfTheFastQueue(t *testing.T) {
+	q := fastQueueOf(t, 4, 100, 1)
 	gate, running := make(chan struct{}), make(chan struct{}, 100)
 	var ran atomic.Int64
 	job := func() { running <- struct{}{}; <-gate; ran.Add(1) }
-	require.True(t, l.submit(job))
+	require.True(t, q.submit(job))
 	receive(t, running)
 	for range 99 {
-		require.True(t, l.submit(job))
+		require.True(t, q.submit(job))
 	}
 	left := make(chan int)
-	go func() { left <- drain(t, l.pool) }()
+	go func() { left <- drain(t, q.pool) }()
 	for range 3 { // while it drains, what blocks still gets more workers
 		receive(t, running)
 	}
@@ -123,9 +123,9 @@ func TestADrainRunsAllThatTheLaneHolds(t *testing.T) {
 	require.Equal(t, int64(100), ran.Load())
 }
 
-func TestTheLaneUnderLoadLosesNothing(t *testing.T) {
+func TestFastQueueLosesNothingUnderLoad(t *testing.T) {
 	const senders, each = 8, 500
-	l := laneOf(t, 4, senders*each, 2)
+	q := fastQueueOf(t, 4, senders*each, 2)
 	var done, senders2 sync.WaitGroup
 	var ran atomic.Int64
 	for s := range senders {
@@ -136,14 +136,14 @@ func TestTheLaneUnderLoadLosesNothing(t *testing.T) {
 					defer done.Done()
 					ran.Add(1)
 					if (s+i)%97 == 0 {
-						<-time.After(2 * stall) // one that is not brief after all
+						<-time.After(2 * stallTime) // one that is not brief after all
 					}
 				}
 				if i%3 == 0 {
-					for !l.pool.submit(job) {
+					for !q.pool.submit(job) {
 					}
 				} else {
-					for !l.submit(job) {
+					for !q.submit(job) {
 					}
 				}
 			}
@@ -152,29 +152,29 @@ func TestTheLaneUnderLoadLosesNothing(t *testing.T) {
 	senders2.Wait()
 	done.Wait()
 	require.Equal(t, int64(senders*each), ran.Load())
-	require.Zero(t, l.depth())
+	require.Zero(t, q.depth())
 }
 
-func TestAnActionIsBriefAsLongAsItsCallsAre(t *testing.T) {
-	var p pace
+func TestLatencyDecidesWhetherAnActionIsBrief(t *testing.T) {
+	var p latencyEWMA
 	require.True(t, p.isBrief(), "as long as nobody knows better")
-	p.took(time.Microsecond, false)
+	p.observe(time.Microsecond, false)
 	require.True(t, p.isBrief())
 	for range 3 {
-		p.took(time.Millisecond, false)
+		p.observe(time.Millisecond, false)
 	}
 	require.False(t, p.isBrief())
 	for range 100 {
-		p.took(time.Microsecond, false)
+		p.observe(time.Microsecond, false)
 	}
 	require.True(t, p.isBrief(), "again")
 	for range 100 {
-		p.took(2*brief, true)
+		p.observe(2*inlineBelow, true)
 	}
 	require.True(t, p.isBrief(), "it computes, and waits for nothing")
 }
 
-func TestABulkhead(t *testing.T) {
+func TestBulkheadBoundsRunningAndWaitingCalls(t *testing.T) {
 	b := newBulkhead(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	require.NoError(t, b.enter(ctx, "svc.do", "n"))
@@ -191,12 +191,12 @@ func TestABulkhead(t *testing.T) {
 	require.NoError(t, b.enter(context.Background(), "svc.do", "n"))
 }
 
-func TestThePoolHiresOnlyWhoIsFree(t *testing.T) {
+func TestPoolTryRunNeedsAFreeWorker(t *testing.T) {
 	p := drained(t, newPool(1, 5))
 	release := occupy(t, p, 1)
-	require.False(t, p.hire(func() {}), "it would have to wait")
+	require.False(t, p.tryRun(func() {}), "it would have to wait")
 	release()
 	done := make(chan struct{})
-	require.Eventually(t, func() bool { return p.hire(func() { close(done) }) }, patience, time.Microsecond)
+	require.Eventually(t, func() bool { return p.tryRun(func() { close(done) }) }, patience, time.Microsecond)
 	receive(t, done)
 }

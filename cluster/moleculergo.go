@@ -1,3 +1,6 @@
+// This file is the bridge to moleculer-go. Services that were written for moleculer-go alone, without package action,
+// get their calls and events through it, and what they call or emit goes out through the link.
+
 package cluster
 
 import (
@@ -18,19 +21,19 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// plain runs an action of a service that was written for moleculer-go alone.
-func (l *Link) plain(handle moleculer.ActionHandler) action.Handler {
+// bridgeHandler makes a handler of package action from a moleculer-go one.
+func (l *Link) bridgeHandler(handle moleculer.ActionHandler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		if handle == nil {
 			return nil, action.ServiceNotAvailable(req.Action, l.opts.NodeID)
 		}
-		pctx := l.plainContext(ctx, req, nil)
-		return plainResult(handle(pctx, pctx.Payload()))
+		pctx := l.bridgeContext(ctx, req, nil)
+		return bridgeResult(handle(pctx, pctx.Payload()))
 	}
 }
 
-// plainResult turns what a moleculer-go handler returned into a result or an error.
-func plainResult(result any) (any, error) {
+// bridgeResult turns what a moleculer-go handler returned into a result or an error.
+func bridgeResult(result any) (any, error) {
 	if p, ok := result.(moleculer.Payload); ok && p != nil {
 		if p.IsError() {
 			result = p.Error()
@@ -49,9 +52,9 @@ func plainResult(result any) (any, error) {
 	return nil, action.Server(http.StatusInternalServerError, "", "%s", err.Error()).Because(err)
 }
 
-// plainContext is what handlers written for moleculer-go get. Beneath is moleculer-go's own context;
-// what reaches the cluster goes through the link, with the request's trace, deadline and meta.
-type plainContext struct {
+// bridgeContext is the context that moleculer-go handlers get. It embeds moleculer-go's own context. Calls and events
+// go out through the link, with the request's trace, deadline and meta.
+type bridgeContext struct {
 	moleculer.BrokerContext
 	link    *Link
 	ctx     context.Context
@@ -60,19 +63,20 @@ type plainContext struct {
 	payload moleculer.Payload
 }
 
-var _ moleculer.Context = (*plainContext)(nil)
+var _ moleculer.Context = (*bridgeContext)(nil)
 
-func (l *Link) plainContext(ctx context.Context, req *action.Request, event *action.Event) *plainContext {
+// bridgeContext makes the context of a request or, if event is not nil, of an event.
+func (l *Link) bridgeContext(ctx context.Context, req *action.Request, event *action.Event) *bridgeContext {
 	var params any
 	if len(req.Params) > 0 {
-		_ = json.Unmarshal(req.Params, &params) // it is valid JSON, having come as part of a packet
+		_ = json.Unmarshal(req.Params, &params) // valid JSON, because it was part of a packet
 	}
 	var meta map[string]any
 	if raw, err := req.Meta.MarshalJSON(); err == nil {
 		_ = json.Unmarshal(raw, &meta)
 	}
 	ctx = action.WithRequest(ctx, req)
-	return &plainContext{
+	return &bridgeContext{
 		BrokerContext: molcontext.ActionContext(l.delegates.Load(), map[string]any{
 			"sender": req.Sender, "id": req.ID, "action": req.Action, "params": params, "meta": meta,
 			"level": req.Level, "parentID": req.ParentID,
@@ -81,22 +85,22 @@ func (l *Link) plainContext(ctx context.Context, req *action.Request, event *act
 	}
 }
 
-// Event is how listeners made by action.NewEvent get at their event.
-func (p *plainContext) Event() (context.Context, *action.Event) { return p.ctx, p.event }
+// Event gives listeners made by action.NewEvent their event.
+func (p *bridgeContext) Event() (context.Context, *action.Event) { return p.ctx, p.event }
 
-// Context is how action.ContextOf gets at what moleculer-go's contexts have no place for.
-func (p *plainContext) Context() context.Context { return p.ctx }
+// Context gives action.ContextOf the Go context, for which moleculer-go's contexts have no place.
+func (p *bridgeContext) Context() context.Context { return p.ctx }
 
-func (p *plainContext) Payload() moleculer.Payload { return p.payload }
+func (p *bridgeContext) Payload() moleculer.Payload { return p.payload }
 
-func (p *plainContext) RequestID() string { return p.req.RequestID }
+func (p *bridgeContext) RequestID() string { return p.req.RequestID }
 
-func (p *plainContext) Caller() string { return p.req.Caller }
+func (p *bridgeContext) Caller() string { return p.req.Caller }
 
-func (p *plainContext) Logger() *logrus.Entry { return p.link.requestLog(p.req) }
+func (p *bridgeContext) Logger() *logrus.Entry { return p.link.requestLog(p.req) }
 
-// Meta is the request's as it is now: what calls brought back is in it.
-func (p *plainContext) Meta() moleculer.Payload {
+// Meta is the request's meta as it is now, with what calls added to it.
+func (p *bridgeContext) Meta() moleculer.Payload {
 	var meta map[string]any
 	if raw, err := p.req.Meta.MarshalJSON(); err == nil {
 		_ = json.Unmarshal(raw, &meta)
@@ -108,22 +112,22 @@ func (p *plainContext) Meta() moleculer.Payload {
 }
 
 // UpdateMeta adds to the request's meta, which goes back to the caller.
-func (p *plainContext) UpdateMeta(meta moleculer.Payload) {
-	if raw, err := json.Marshal(plainValue(meta)); err == nil {
+func (p *bridgeContext) UpdateMeta(meta moleculer.Payload) {
+	if raw, err := json.Marshal(payloadValue(meta)); err == nil {
 		p.req.Meta.Merge(raw)
 	}
 }
 
-func (p *plainContext) Groups() []string {
+func (p *bridgeContext) Groups() []string {
 	if p.event == nil {
 		return nil
 	}
 	return p.event.Groups
 }
 
-func (p *plainContext) IsBroadcast() bool { return p.event != nil && p.event.IsBroadcast }
+func (p *bridgeContext) IsBroadcast() bool { return p.event != nil && p.event.IsBroadcast }
 
-func (p *plainContext) EventName() string {
+func (p *bridgeContext) EventName() string {
 	if p.event == nil {
 		return ""
 	}
@@ -131,30 +135,30 @@ func (p *plainContext) EventName() string {
 }
 
 // Call runs an action of the cluster. Its error, if any, is an *action.Error inside the payload.
-func (p *plainContext) Call(name string, params any, opts ...moleculer.Options) chan moleculer.Payload {
-	return p.link.plainCall(p.ctx, p.req, name, params, opts...)
+func (p *bridgeContext) Call(name string, params any, opts ...moleculer.Options) chan moleculer.Payload {
+	return p.link.bridgeCall(p.ctx, p.req, name, params, opts...)
 }
 
-func (p *plainContext) MCall(calls map[string]map[string]any) chan map[string]moleculer.Payload {
-	return p.link.plainCalls(p.ctx, p.req, calls)
+func (p *bridgeContext) MCall(calls map[string]map[string]any) chan map[string]moleculer.Payload {
+	return p.link.bridgeCalls(p.ctx, p.req, calls)
 }
 
-func (p *plainContext) Emit(name string, data any, groups ...string) {
+func (p *bridgeContext) Emit(name string, data any, groups ...string) {
 	p.send(name, data, action.EmitOptions{Groups: groups})
 }
 
-func (p *plainContext) Broadcast(name string, data any, groups ...string) {
+func (p *bridgeContext) Broadcast(name string, data any, groups ...string) {
 	p.send(name, data, action.EmitOptions{Groups: groups, Broadcast: true})
 }
 
-func (p *plainContext) send(name string, data any, opts action.EmitOptions) {
-	if err := p.link.emit(p.ctx, p.req, name, plainValue(data), opts); err != nil {
+func (p *bridgeContext) send(name string, data any, opts action.EmitOptions) {
+	if err := p.link.emit(p.ctx, p.req, name, payloadValue(data), opts); err != nil {
 		p.Logger().WithError(err).WithField("event", name).Warn("event not sent")
 	}
 }
 
-// plainCall makes a call the way moleculer-go does: the answer comes through a channel.
-func (l *Link) plainCall(ctx context.Context, parent *action.Request, name string, params any, opts ...moleculer.Options) chan moleculer.Payload {
+// bridgeCall makes a call as moleculer-go does: the answer comes through a channel.
+func (l *Link) bridgeCall(ctx context.Context, parent *action.Request, name string, params any, opts ...moleculer.Options) chan moleculer.Payload {
 	answer := make(chan moleculer.Payload, 1)
 	var o action.CallOptions
 	for _, opt := range opts {
@@ -172,7 +176,7 @@ func (l *Link) plainCall(ctx context.Context, parent *action.Request, name strin
 				answer <- payload.New(action.Internal(fmt.Errorf("panic: %v", r)))
 			}
 		}()
-		result, err := l.call(ctx, parent, name, plainValue(params), o)
+		result, err := l.call(ctx, parent, name, payloadValue(params), o)
 		var value any
 		if err == nil && len(result.Data) > 0 {
 			err = json.Unmarshal(result.Data, &value)
@@ -186,11 +190,11 @@ func (l *Link) plainCall(ctx context.Context, parent *action.Request, name strin
 	return answer
 }
 
-func (l *Link) plainCalls(ctx context.Context, parent *action.Request, calls map[string]map[string]any) chan map[string]moleculer.Payload {
+func (l *Link) bridgeCalls(ctx context.Context, parent *action.Request, calls map[string]map[string]any) chan map[string]moleculer.Payload {
 	answers := map[string]chan moleculer.Payload{}
 	for label, c := range calls {
 		name, _ := c["action"].(string)
-		answers[label] = l.plainCall(ctx, parent, name, c["params"])
+		answers[label] = l.bridgeCall(ctx, parent, name, c["params"])
 	}
 	all := make(chan map[string]moleculer.Payload, 1)
 	go func() {
@@ -203,30 +207,29 @@ func (l *Link) plainCalls(ctx context.Context, parent *action.Request, calls map
 	return all
 }
 
-// plainValue takes a Go value out of moleculer-go's payload.
-func plainValue(v any) any {
+// payloadValue returns the Go value inside a moleculer-go payload, or v itself if it is none.
+func payloadValue(v any) any {
 	if p, ok := v.(moleculer.Payload); ok && p != nil {
 		return p.Value()
 	}
 	return v
 }
 
-// dependencyTimeout bounds how long a moleculer-go service waits for others by its context's WaitFor.
+// dependencyTimeout bounds WaitFor of moleculer-go's contexts.
 const dependencyTimeout = 30 * time.Second
 
-// adopt makes the contexts that moleculer-go itself hands out, such as those of started hooks, reach
-// the cluster through the link.
+// adopt connects the contexts that moleculer-go itself hands out, such as those of started hooks, with the link.
 func (l *Link) adopt(delegates *moleculer.BrokerDelegates) {
 	delegates.ActionDelegate = func(ctx moleculer.BrokerContext, opts ...moleculer.Options) chan moleculer.Payload {
-		return l.plainCall(l.ctx, nil, ctx.ActionName(), ctx.Payload(), append(opts, moleculer.Options{Meta: ctx.Meta()})...)
+		return l.bridgeCall(l.ctx, nil, ctx.ActionName(), ctx.Payload(), append(opts, moleculer.Options{Meta: ctx.Meta()})...)
 	}
 	delegates.MultActionDelegate = func(calls map[string]map[string]any) chan map[string]moleculer.Payload {
-		return l.plainCalls(l.ctx, nil, calls)
+		return l.bridgeCalls(l.ctx, nil, calls)
 	}
 	emit := func(broadcast bool) moleculer.EmitEventFunc {
 		return func(ctx moleculer.BrokerContext) {
 			opts := action.EmitOptions{Groups: ctx.Groups(), Broadcast: broadcast}
-			if err := l.Emit(l.ctx, ctx.EventName(), plainValue(ctx.Payload()), opts); err != nil {
+			if err := l.Emit(l.ctx, ctx.EventName(), payloadValue(ctx.Payload()), opts); err != nil {
 				l.log.WithError(err).WithField("event", ctx.EventName()).Warn("event not sent")
 			}
 		}

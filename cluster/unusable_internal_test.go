@@ -12,16 +12,16 @@ import (
 
 func TestMadeUpSendersFillNeitherTheLogNorTheMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStrangers()
+		s := newUnusableSenders()
 		lines := func() (n int) {
-			for i := range 3 * maxStrangers {
+			for i := range 3 * maxUnusableSenders {
 				if s.isNews(fmt.Sprint(strings.Repeat("x", 200), i), "fault") {
 					n++
 				}
 			}
 			return n
 		}
-		require.Equal(t, strangerLines, lines())
+		require.Equal(t, unusableBurst, lines())
 		require.Zero(t, lines())
 		<-time.After(10 * time.Second)
 		require.Equal(t, 10, lines(), "one a second, of senders that had to wait")
@@ -29,6 +29,6 @@ func TestMadeUpSendersFillNeitherTheLogNorTheMemory(t *testing.T) {
 		for lines() > 0 {
 			<-time.After(time.Hour)
 		}
-		require.Len(t, s.seen, maxStrangers)
+		require.Len(t, s.seen, maxUnusableSenders)
 	})
 }
