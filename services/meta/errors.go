@@ -11,7 +11,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Failure is the error object of the Graph API, https://developers.facebook.com/docs/graph-api/guides/error-handling.
@@ -90,7 +90,7 @@ func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	var body struct {
 		Error *Failure `json:"error"`
 	}
-	err := rawjson.Unmarshal(answer.Body, &body)
+	err := payload.Unmarshal(answer.Body, &body)
 	switch {
 	case err == nil && body.Error != nil:
 		return nil, body.Error.refusal(answer.Header), nil
