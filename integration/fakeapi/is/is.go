@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -129,7 +130,7 @@ func (o Object) check(c *checker, path string, v any) *Fault {
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !o.Names(name) {
-			return &Fault{Kind: Unknown, Path: join(path, name), Why: fmt.Sprintf("there is no such member as %s", name)}
+			return &Fault{Kind: Unknown, Path: join(path, name), Why: fmt.Sprintf("there is no such parameter as %s", name)}
 		}
 	}
 	names := slices.Sorted(maps.Keys(o))
@@ -177,7 +178,7 @@ func (o Object) With(more ...Object) Object {
 }
 
 // Words is a rule whose faults the platform has words of its own for, such as error codes. It has none for a value of
-// another type.
+// another type, and for a member that there is not.
 type Words struct {
 	rule                    Rule
 	missing, tooLong, wrong string
@@ -195,7 +196,7 @@ func (w *Words) WhenTooLong(words string) *Words { return &Words{w.rule, w.missi
 func (w *Words) check(c *checker, path string, v any) *Fault {
 	fault := w.rule.check(c, path, v)
 	switch {
-	case fault == nil || fault.Says != "" || fault.Kind == WrongType:
+	case fault == nil || fault.Says != "" || fault.Kind == WrongType || fault.Kind == Unknown:
 	case fault.Kind == TooLong:
 		fault.Says = w.tooLong
 	default:
@@ -218,7 +219,17 @@ var Any Rule = rule(func(c *checker, path string, _ any) *Fault {
 var Never Rule = rule(func(_ *checker, path string, _ any) *Fault { return Wrong(path, "it does not go with the others") })
 
 // Text is a rule for a text that is not blank and has at most so many characters.
-func Text(limit int) Rule {
+func Text(limit int) Rule { return text(utf8.RuneCountInString, limit) }
+
+// UTF16 is [Text] with a limit in units of UTF-16.
+func UTF16(limit int) Rule {
+	return text(func(s string) int { return len(utf16.Encode([]rune(s))) }, limit)
+}
+
+// Bytes is [Text] with a limit in bytes of UTF-8.
+func Bytes(limit int) Rule { return text(func(s string) int { return len(s) }, limit) }
+
+func text(length func(string) int, limit int) Rule {
 	return rule(func(_ *checker, path string, v any) *Fault {
 		s, ok := v.(string)
 		switch {
@@ -226,7 +237,7 @@ func Text(limit int) Rule {
 			return wrongType(path, "a text")
 		case strings.TrimSpace(s) == "":
 			return Wrong(path, "it must not be empty")
-		case utf8.RuneCountInString(s) > limit:
+		case length(s) > limit:
 			return tooLong(path, limit)
 		}
 		return nil
@@ -237,19 +248,8 @@ func tooLong(path string, limit int) *Fault {
 	return &Fault{Kind: TooLong, Path: path, Limit: limit, Why: fmt.Sprintf("it is longer than %d", limit)}
 }
 
-// String is a rule for a text, empty or not, that has at most so many characters.
-func String(limit int) Rule {
-	return rule(func(_ *checker, path string, v any) *Fault {
-		s, ok := v.(string)
-		switch {
-		case !ok:
-			return wrongType(path, "a text")
-		case utf8.RuneCountInString(s) > limit:
-			return tooLong(path, limit)
-		}
-		return nil
-	})
-}
+// String is [Text] that may be empty.
+func String(limit int) Rule { return Empty(Text(limit)) }
 
 // OneOf is a rule for a text, or for a number as it is written.
 func OneOf(values ...string) Rule {
@@ -364,10 +364,10 @@ func List(least, most int, of Rule) Rule {
 	})
 }
 
-// Empty is a rule for an empty text, or for what the other rule allows.
+// Empty is a rule for a blank text, or for what the other rule allows.
 func Empty(or Rule) Rule {
 	return rule(func(c *checker, path string, v any) *Fault {
-		if v == "" {
+		if s, ok := v.(string); ok && strings.TrimSpace(s) == "" {
 			return nil
 		}
 		return or.check(c, path, v)
