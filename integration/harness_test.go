@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -64,6 +66,9 @@ func newBench(t *testing.T) *bench {
 	b.runtime = integration.Runtime{
 		Channels: b.store, Events: b.events, Secrets: secrets, Namespace: "hios", Log: logrus.NewEntry(log),
 		Now: func() time.Time { return now },
+		OpenRedis: func(url string) (cache.Store, error) {
+			return rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
+		},
 	}
 	return b
 }
@@ -187,12 +192,12 @@ func (p *platform) step(name string) (times int) {
 	return times
 }
 
-func (p *platform) ValidateWebhook(*integration.Webhook) error {
+func (p *platform) ValidateWebhook(_ context.Context, _ *integration.Webhook) error {
 	p.step("structure")
 	return p.validateErr
 }
 
-func (p *platform) ValidateSignature(w *integration.Webhook) error {
+func (p *platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	p.step("signature")
 	if p.signature == nil {
 		return nil
@@ -212,7 +217,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, _ *integrat
 	return p.sending(ctx, p.step("send"), m)
 }
 
-func (p *platform) VerifyWebhook(v integration.Verification, _ *integration.Channel) (string, error) {
+func (p *platform) VerifyWebhook(_ context.Context, v integration.Verification, _ *integration.Channel) (string, error) {
 	return p.verify(v)
 }
 

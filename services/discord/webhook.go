@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // The headers of every delivery, "Validating Security Request Headers".
@@ -20,7 +20,7 @@ const (
 
 // ValidateSignature checks Ed25519 over the timestamp and the raw body. Discord sends wrong signatures on purpose, and
 // removes the URL of who does not answer them with 401.
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 		Type  int       `json:"type"`
 		Event *struct{} `json:"event"`
 	}
-	_ = rawjson.Unmarshal(w.Payload, &in) // Normalize has read it
+	_ = payload.Unmarshal(w.Payload, &in) // Normalize has read it
 	if in.Event != nil || in.Type == 0 {
 		// "Responding to Events": without a body, and with a Content-Type all the same.
 		return &integration.Response{Status: http.StatusNoContent, ContentType: "application/json"}, nil

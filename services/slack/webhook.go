@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Headers of "Verifying requests from Slack".
@@ -23,7 +23,7 @@ const (
 )
 
 // ValidateSignature checks the HMAC over the timestamp and the body, "Verifying requests from Slack".
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 		Type      string `json:"type"`
 		Challenge string `json:"challenge"`
 	}
-	_ = rawjson.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
+	_ = payload.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
 	switch p.Type {
 	case "url_verification":
 		return &integration.Response{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: p.Challenge}, nil
