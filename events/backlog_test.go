@@ -17,14 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is to be
-// run for one backlog: go test -run '^$' -bench Backlog -benchtime 1x ./events. Of the figures, plain/s is the rate of plain
-// publishing in the same run, of as many events, and share/% is that of the spool of it.
+// BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is
+// to be run for one backlog: go test -run '^$' -bench Backlog -benchtime 1x ./events. Of the figures, plain/s is the
+// rate of plain publishing in the same run, of as many events, and share/% is that of the spool of it.
 func BenchmarkBacklog(b *testing.B) {
 	const backlog, conversations, rate = 100_000, 1000, 500
 	payload := []byte(strings.Repeat("x", 1024))
 	for b.Loop() {
-		bench := newBench(b)
+		bench := newHarness(b)
 		bench.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
 		bench.ensure(name)
 		g := &gate{}
@@ -58,7 +58,7 @@ func BenchmarkBacklog(b *testing.B) {
 	}
 }
 
-func publishPlainly(b *testing.B, bench *bench, n int, payload []byte) {
+func publishPlainly(b *testing.B, bench *harness, n int, payload []byte) {
 	b.Helper()
 	places := make(chan struct{}, 1024)
 	for i := range n {
@@ -78,7 +78,7 @@ func publishPlainly(b *testing.B, bench *bench, n int, payload []byte) {
 var newEvents atomic.Uint64
 
 // publishBeside publishes new events at a rate until stop is called; late is the longest wait for an ack, in ns.
-func publishBeside(b *testing.B, bench *bench, rate int, payload []byte) (stop func(), late *atomic.Int64) {
+func publishBeside(b *testing.B, bench *harness, rate int, payload []byte) (stop func(), late *atomic.Int64) {
 	b.Helper()
 	newEvents.Store(0)
 	late = &atomic.Int64{}
