@@ -20,6 +20,9 @@ const (
 	// RawBodyInvalid says that the gateway hands the raw body over in a form that cannot be read
 	// ([gateway](../examples/gateway/README.md)).
 	RawBodyInvalid = "RAW_BODY_INVALID" // 400; no
+	// PublicURLMissing says that the signature covers the URL, which is not known: set the channel's `publicUrl`, or
+	// `webhooks.trustForwarded` of the node, and let the gateway pass `url` ([gateway](../examples/gateway/README.md)).
+	PublicURLMissing = "PUBLIC_URL_MISSING" // 400; no
 	// HeadersInvalid says that the headers are no object of strings.
 	HeadersInvalid = "HEADERS_INVALID" // 400; no
 	// TimestampInvalid says that the timestamp is not a number of milliseconds.
@@ -30,7 +33,8 @@ const (
 	BodyIncomplete = "BODY_INCOMPLETE" // 400; no
 	// BodyTooLarge says that the body is larger than 3 MB.
 	BodyTooLarge = "BODY_TOO_LARGE" // 413; no
-	// WebhookTooLarge says that the webhook holds more than 10,000 messages.
+	// WebhookTooLarge says that the webhook holds more than 10,000 messages, its form more than 1,000 values, or its URL
+	// more than 8 KB.
 	WebhookTooLarge = "WEBHOOK_TOO_LARGE" // 400; no
 	// WebhookTooOld says that the webhook was recorded, or the clocks of gateway and node differ by more than five
 	// minutes.

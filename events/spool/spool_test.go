@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
@@ -502,7 +502,7 @@ func TestSpoolReadsTheStreamSinceTheOldestOfABatch(t *testing.T) {
 // change changes a file that no spool has open.
 func change(t *testing.T, path, statement string, args ...any) {
 	t.Helper()
-	db, err := datasource.OpenSQLite(t.Context(), path, "journal_mode(PERSIST)")
+	db, err := sqlite.Open(t.Context(), path, "journal_mode(PERSIST)")
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), statement, args...)
 	require.NoError(t, err)

@@ -206,7 +206,8 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
 		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
-		PacketLimit: n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
+		TrustForwarded: c.Webhooks.TrustForwarded,
+		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
 	}

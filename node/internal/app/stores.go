@@ -13,10 +13,10 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"

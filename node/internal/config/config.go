@@ -26,6 +26,7 @@ type Config struct {
 	Media    Media    `yaml:"media"`
 	Egress   Egress   `yaml:"egress"`
 	HTTP     HTTP     `yaml:"http"`
+	Webhooks Webhooks `yaml:"webhooks"`
 	Limits   Limits   `yaml:"limits"`
 	Log      Log      `yaml:"log"`
 
@@ -199,6 +200,14 @@ type HTTP struct {
 	// MaxBodiesMB is how many MB the bodies of webhooks under way may have together; more are refused with 503 and
 	// Retry-After. A quarter is for bodies of up to 64 KB alone.
 	MaxBodiesMB int `yaml:"maxBodiesMB"`
+}
+
+// Webhooks says how webhooks are read, from a gateway or from the node's own listener.
+type Webhooks struct {
+	// TrustForwarded takes the URL that a platform called from the headers X-Forwarded-Proto and X-Forwarded-Host, for
+	// signatures that cover it. Only behind a proxy that sets both itself: otherwise the sender chooses them. A channel's
+	// setting publicUrl comes before them.
+	TrustForwarded bool `yaml:"trustForwarded"`
 }
 
 // Limits bounds what the node takes on.

@@ -156,11 +156,13 @@ func paramsOf(r *http.Request, payload json.RawMessage, body []byte, now time.Ti
 	} else {
 		raw, encoding = base64.StdEncoding.EncodeToString(body), `,"rawBodyEncoding":"base64"`
 	}
-	const names = 128
-	p := make([]byte, 0, len(payload)+len(raw)+len(raw)/8+len(headers)+names+len(encoding))
+	const names = 160
+	p := make([]byte, 0, len(payload)+len(raw)+len(raw)/8+len(headers)+len(r.RequestURI)+names+len(encoding))
 	p = rawjson.AppendQuote(append(p, `{"channelId":`...), r.PathValue("channelId"))
 	p = append(append(p, `,"payload":`...), payload...)
 	p = append(append(p, `,"headers":`...), headers...)
+	p = rawjson.AppendQuote(append(p, `,"method":`...), r.Method)
+	p = rawjson.AppendQuote(append(p, `,"url":`...), r.RequestURI)
 	p = strconv.AppendInt(append(p, `,"timestamp":`...), now.UnixMilli(), 10)
 	p = rawjson.AppendQuote(append(p, `,"rawBody":`...), raw)
 	return append(append(p, encoding...), '}'), nil

@@ -4,6 +4,7 @@
 package listener
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -205,7 +206,8 @@ func (l *Listener) serves(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// payloadOf decodes a body as a gateway would.
+// payloadOf decodes a body as a gateway would. A body that is neither JSON nor a form is {}: the platform reads its
+// raw bytes.
 func payloadOf(contentType string, body []byte) (json.RawMessage, error) {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err == nil && kind == "application/x-www-form-urlencoded" {
@@ -221,13 +223,20 @@ func payloadOf(contentType string, body []byte) (json.RawMessage, error) {
 		}
 		return json.Marshal(payload)
 	}
-	if len(body) == 0 {
+	trimmed := bytes.TrimSpace(body)
+	switch {
+	case len(trimmed) == 0:
+		return json.RawMessage("{}"), nil
+	case rawjson.Valid(trimmed):
+		if trimmed[0] != '{' {
+			return json.RawMessage("{}"), nil
+		}
+		return trimmed, nil
+	case err != nil || kind == "application/json" || strings.HasSuffix(kind, "+json"):
+		return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not valid JSON")
+	default:
 		return json.RawMessage("{}"), nil
 	}
-	if !rawjson.Valid(body) {
-		return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not valid JSON")
-	}
-	return body, nil
 }
 
 func headersOf(r *http.Request) map[string]string {

@@ -163,6 +163,7 @@ func TestAWebhookBecomesACall(t *testing.T) {
 	var headers map[string]string
 	require.NoError(t, json.Unmarshal(c.params["headers"], &headers))
 	require.Equal(t, []string{"abc", "1, 2", b.Address()}, []string{headers["x-signature"], headers["x-twice"], headers["host"]})
+	require.Equal(t, []string{"POST", "/parrot/c1"}, []string{text(t, c.params["method"]), text(t, c.params["url"])})
 	var timestamp int64
 	require.NoError(t, json.Unmarshal(c.params["timestamp"], &timestamp))
 	require.GreaterOrEqual(t, timestamp, before)
@@ -172,7 +173,11 @@ func TestAWebhookBecomesACall(t *testing.T) {
 func TestAPayloadIsDecodedAsAGatewayWould(t *testing.T) {
 	const form, binary = "application/x-www-form-urlencoded; charset=utf-8", "{\"a\":\"\xff\"}"
 	for name, test := range map[string]struct{ contentType, body, payload, rawBody, encoding string }{
-		"JSON without a type":    {"", `[1]`, `[1]`, `[1]`, ""},
+		"JSON without a type":    {"", ` {"a":1} `, `{"a":1}`, ` {"a":1} `, ""},
+		"JSON that is a list":    {"", `[1]`, `{}`, `[1]`, ""}, // params are objects; the platform reads the raw body
+		"JSON of another type":   {"text/plain", `{"a":1}`, `{"a":1}`, `{"a":1}`, ""},
+		"XML":                    {"text/xml", `<a/>`, `{}`, `<a/>`, ""},
+		"multipart":              {"multipart/form-data; boundary=B", "--B--", `{}`, "--B--", ""},
 		"nothing":                {"application/json", "", `{}`, "", ""},
 		"a form":                 {form, "a=1&b=x+y&b=%C3%BC", `{"a":"1","b":["x y","ü"]}`, "a=1&b=x+y&b=%C3%BC", ""},
 		"an empty form":          {form, "", `{}`, "", ""},
