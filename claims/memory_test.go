@@ -26,7 +26,7 @@ func requireState(t *testing.T, want claims.State, store claims.Store, key strin
 	require.Equal(t, want.String(), claim(t, store, terms, key)[0].State.String())
 }
 
-func TestALostAnswerIsFoundOut(t *testing.T) {
+func TestClaimWhoseAnswerIsLostIsRecognized(t *testing.T) {
 	t.Parallel()
 	store := claims.NewMemory(claims.MemoryOptions{})
 	store.LoseAnswers(1)
@@ -42,7 +42,7 @@ func TestALostAnswerIsFoundOut(t *testing.T) {
 	requireState(t, claims.Mine, store, "b")
 }
 
-func TestAClaimThatIsUnknownMayBeReleased(t *testing.T) {
+func TestClaimThatIsUnknownMayBeReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claims.NewMemory(claims.MemoryOptions{})
@@ -59,7 +59,7 @@ func TestAClaimThatIsUnknownMayBeReleased(t *testing.T) {
 	})
 }
 
-func TestLeaseAndTTLGoByTheClock(t *testing.T) {
+func TestMemoryLeaseAndTTLFollowTheClock(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	store := claims.NewMemory(claims.MemoryOptions{Now: func() time.Time { return now }})
@@ -81,7 +81,7 @@ func TestLeaseAndTTLGoByTheClock(t *testing.T) {
 	requireState(t, claims.Mine, store, "done")
 }
 
-func TestAFullMemoryForgetsWhatIsDoneAndNotWhatIsHeld(t *testing.T) {
+func TestMemoryThatIsFullDropsDoneClaimsAndNotHeldOnes(t *testing.T) {
 	t.Parallel()
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 100_000})
 	held := claim(t, store, claims.Terms{Lease: time.Hour, TTL: time.Hour}, "held")
@@ -95,7 +95,7 @@ func TestAFullMemoryForgetsWhatIsDoneAndNotWhatIsHeld(t *testing.T) {
 	require.Len(t, claim(t, store, terms, "held")[0].Result, 90_000)
 }
 
-func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
+func TestMemoryThatIsFullDropsDoneClaimsAtOnce(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0) // and no time passes
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 1000, Now: func() time.Time { return now }})
@@ -107,7 +107,7 @@ func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
 	requireState(t, claims.Mine, store, "0")
 }
 
-func TestAMemoryFullOfHeldClaimsTakesNoMore(t *testing.T) {
+func TestMemoryFullOfHeldClaimsRefusesMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 10_000})

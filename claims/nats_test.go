@@ -26,7 +26,7 @@ func stream(t *testing.T, nc *nats.Conn, namespace string) jetstream.Stream {
 	return s
 }
 
-func TestEachNamespaceHasItsBucket(t *testing.T) {
+func TestNamespaceHasItsOwnBucket(t *testing.T) {
 	t.Parallel()
 	for namespace, want := range map[string]string{
 		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc", "a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
@@ -39,7 +39,7 @@ func TestEachNamespaceHasItsBucket(t *testing.T) {
 	requireState(t, claims.Mine, other, "k")
 }
 
-func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
+func TestBucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
@@ -65,7 +65,7 @@ func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	requireFault(t, err, true, "no claim")
 }
 
-func TestTheServerForgetsWhatHasExpired(t *testing.T) {
+func TestServerDropsExpiredClaims(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, claims.NATSOptions{})
@@ -81,7 +81,7 @@ func TestTheServerForgetsWhatHasExpired(t *testing.T) {
 	}, patience, 20*time.Millisecond)
 }
 
-func TestLeasesGoByTheNodesClock(t *testing.T) {
+func TestLeasesFollowTheNodesClock(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	at := func(shift time.Duration) claims.Store {
@@ -94,7 +94,7 @@ func TestLeasesGoByTheNodesClock(t *testing.T) {
 	requireState(t, claims.Mine, at(terms.TTL), "k")
 }
 
-func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
+func TestBucketThatWasDeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, claims.NATSOptions{})
@@ -106,7 +106,7 @@ func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
 	require.ErrorIs(t, store.Done(t.Context(), nil, list...), claims.ErrLost)
 }
 
-func TestABucketOfAnotherKindIsRefused(t *testing.T) {
+func TestBucketOfAnotherKindIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]jetstream.StreamConfig{
 		"without TTLs":              {MaxMsgsPerSubject: 1},
@@ -129,7 +129,7 @@ func TestABucketOfAnotherKindIsRefused(t *testing.T) {
 	}
 }
 
-func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
+func TestBucketWithOtherReplicasIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	claim(t, newNATS(t, nc, claims.NATSOptions{}), terms, "k")
@@ -138,7 +138,7 @@ func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
 	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
 }
 
-func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
+func TestResultThatTheServerRefusesIsAnError(t *testing.T) {
 	t.Parallel()
 	store := newNATS(t, connect(t, testserver.NATS(t).ClientURL()), claims.NATSOptions{})
 	list := claim(t, store, terms, "k")
@@ -146,7 +146,7 @@ func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
 	require.NoError(t, store.Done(t.Context(), nil, list...))
 }
 
-func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
+func TestServerWithoutJetStreamIsNamedInTheError(t *testing.T) {
 	t.Parallel()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
 	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), claims.NATSOptions{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
 }
 
-func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
+func TestAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, claims.NATSOptions{})
@@ -175,7 +175,7 @@ func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	require.Equal(t, claims.Unknown, list[0].State)
 }
 
-func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
+func TestServerWithoutMessageTTLsIsRefused(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.OldestNATS(t).URL())
 	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
@@ -193,7 +193,7 @@ func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
 	require.Zero(t, account.Streams)
 }
 
-func TestABucketHasABoundWhereTheAccountWantsOne(t *testing.T) {
+func TestBucketHasMaxBytesIfTheAccountRequiresIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nats.conf")

@@ -39,7 +39,7 @@ func TestRedisHoldsHashesThatExpire(t *testing.T) {
 	requireFault(t, err, true, "no claim")
 }
 
-func TestACacheInTheSameRedisLeavesClaimsAlone(t *testing.T) {
+func TestRedisCacheLeavesClaimsAlone(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	store := newRedis(t, url)
@@ -53,7 +53,7 @@ func TestACacheInTheSameRedisLeavesClaimsAlone(t *testing.T) {
 	requireState(t, claims.Held, store, "k")
 }
 
-func TestARedisThatHangsIsAnErrorInTime(t *testing.T) {
+func TestRedisThatHangsIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	store := newRedis(t, server.URL())
@@ -70,7 +70,7 @@ func TestARedisThatHangsIsAnErrorInTime(t *testing.T) {
 	requireState(t, claims.Mine, store, "other")
 }
 
-func TestAWrongRedisURLIsNotQuoted(t *testing.T) {
+func TestRedisURLThatIsWrongIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st"} {
 		_, err := claims.NewRedis(claims.RedisOptions{URL: url})
