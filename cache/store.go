@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Store is where a [Cache] keeps its entries: [Memory] or [Redis]. Values are JSON. Values must not be changed after
-// Set or Get. Safe for concurrent use.
+// Store is where a [Cache] keeps its entries: [Memory], or a store of package rediscache. Values are JSON. They must not
+// be changed after Set or Get. Safe for concurrent use.
 type Store interface {
 	// Get returns the value of a key, and whether there is one.
 	Get(ctx context.Context, key string) (value []byte, found bool, err error)
