@@ -42,12 +42,17 @@ func TestCallsAndEventsThatNATSBalancesArriveInTheQueuesOfNode(t *testing.T) {
 	private := handler("private", nil)
 	private.Settings = map[string]any{"visibility": "private"}
 	s := moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{echo, private}}
-	for pattern, group := range map[string]string{"user.created": "", "user.**": "mail", "**": "all", "user.*": "", "x**": "", "$node.*": ""} {
-		s.Events = append(s.Events, action.NewEvent(pattern, group, func(context.Context, *action.Event) error { return nil }))
+	for pattern, group := range map[string]string{
+		"user.created": "", "user.**": "mail", "**": "all", "user.*": "", "x**": "", "$node.*": "",
+	} {
+		s.Events = append(
+			s.Events, action.NewEvent(pattern, group, func(context.Context, *action.Event) error { return nil }),
+		)
 	}
 	n := b.start(b.prepare(), s)
 	want := []string{
-		"EVENTB.all.> [all]", "EVENTB.mail.user.> [mail]", "EVENTB.svc.user.* [svc]", "EVENTB.svc.user.created [svc]", "EVENTB.svc.x> [svc]",
+		"EVENTB.all.> [all]", "EVENTB.mail.user.> [mail]", "EVENTB.svc.user.* [svc]", "EVENTB.svc.user.created [svc]",
+		"EVENTB.svc.x> [svc]",
 		"REQB.v2.svc.echo [v2.svc.echo]",
 	}
 	b.expectQueues(want...)
@@ -87,18 +92,27 @@ func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
 	b := newBench(t)
 	events := make(chan heard, 100)
-	b.start(b.prepare(), listener("mail", "", events, "user.created", "user.*", "end.mail"), listener("audit", "", events, "user.**", "end.audit"),
+	b.start(
+		b.prepare(), listener("mail", "", events, "user.created", "user.*", "end.mail"),
+		listener("audit", "", events, "user.**", "end.audit"),
 		listener("mail2", "mail", events, "user.created"))
-	b.expectQueues("EVENTB.audit.end.audit [audit]", "EVENTB.audit.user.> [audit]", "EVENTB.mail.end.mail [mail]", "EVENTB.mail.user.* [mail]",
+	b.expectQueues(
+		"EVENTB.audit.end.audit [audit]", "EVENTB.audit.user.> [audit]", "EVENTB.mail.end.mail [mail]",
+		"EVENTB.mail.user.* [mail]",
 		"EVENTB.mail.user.created [mail]")
 	p := b.peer("a")
 	for round := range 10 {
 		for _, group := range []string{"mail", "audit"} {
-			p.balanced("EVENTB."+group+".user.created", fields{"event": "user.created", "groups": []string{group}, "data": round})
+			p.balanced(
+				"EVENTB."+group+".user.created", fields{"event": "user.created", "groups": []string{group}, "data": round},
+			)
 		}
 		got := hear(t, events, 3)
 		require.Equal(t, "audit user.**", got[0])
-		require.Equal(t, []string{"mail user.*"}, slices.DeleteFunc(got[1:], func(s string) bool { return strings.HasSuffix(s, " user.created") }))
+		require.Equal(
+			t, []string{"mail user.*"},
+			slices.DeleteFunc(got[1:], func(s string) bool { return strings.HasSuffix(s, " user.created") }),
+		)
 	}
 	for _, group := range []string{"mail", "audit"} {
 		p.balanced("EVENTB."+group+".end."+group, fields{"event": "end." + group})
@@ -123,7 +137,10 @@ func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
 	require.Empty(t, b.queues())
 	g.open()
 	for range 5 {
-		require.Equal(t, "done", p.await(func(got packet) bool { return got.is("RES", "a") }).fields["data"], "what was routed here is served")
+		require.Equal(
+			t, "done", p.await(func(got packet) bool { return got.is("RES", "a") }).fields["data"],
+			"what was routed here is served",
+		)
 	}
 	receive(t, stopped)
 }

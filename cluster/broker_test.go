@@ -55,10 +55,17 @@ func TestErrorsOfAPlainMoleculerGoService(t *testing.T) {
 	b.start(b.prepare(), legacy())
 	p := b.peer("a")
 	for name, want := range map[string]fields{
-		"v2.legacy.typed": {"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck", "data": fields{}, "nodeID": nodeID},
-		"v2.legacy.plain": {"name": "MoleculerServerError", "code": 500.0, "type": "", "retryable": false, "message": "no such post", "data": fields{}, "nodeID": nodeID},
+		"v2.legacy.typed": {
+			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck",
+			"data": fields{}, "nodeID": nodeID,
+		},
+		"v2.legacy.plain": {
+			"name": "MoleculerServerError", "code": 500.0, "type": "", "retryable": false, "message": "no such post",
+			"data": fields{}, "nodeID": nodeID,
+		},
 		"v2.legacy.panic": {
-			"name": "MoleculerServerError", "code": 500.0, "type": "INTERNAL_ERROR", "retryable": false, "data": fields{}, "nodeID": nodeID,
+			"name": "MoleculerServerError", "code": 500.0, "type": "INTERNAL_ERROR", "retryable": false, "data": fields{},
+			"nodeID":  nodeID,
 			"message": "Internal error; the node's log has the details under this requestID",
 		},
 	} {

@@ -40,9 +40,12 @@ func withRelay(t *testing.T, opts action.CallOptions, adjust ...func(*cluster.Op
 }
 
 func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
-	_, p := withRelay(t, action.CallOptions{Meta: json.RawMessage(`{"extra":1,"user":4}`), RequestID: "not used in a chain"})
+	_, p := withRelay(
+		t, action.CallOptions{Meta: json.RawMessage(`{"extra":1,"user":4}`), RequestID: "not used in a chain"},
+	)
 	id := p.request("svc.relay", fields{"to": "x"}, fields{
-		"requestID": "trace", "parentID": "span", "caller": "api", "level": 3, "tracing": true, "meta": fields{"user": 3, "lang": "de"}, "timeout": 5000.5,
+		"requestID": "trace", "parentID": "span", "caller": "api", "level": 3, "tracing": true,
+		"meta": fields{"user": 3, "lang": "de"}, "timeout": 5000.5,
 	})
 	req := p.expect("REQ", "a")
 	defer p.respond(packet{fields: fields{"id": req.fields["id"]}}, fields{"success": true})
@@ -53,7 +56,8 @@ func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
 	delete(req.fields, "id")
 	delete(req.fields, "timeout")
 	require.Equal(t, fields{
-		"action": "peer.do", "params": fields{"to": "x"}, "meta": fields{"user": 4.0, "lang": "de", "extra": 1.0}, "level": 4.0, "requestID": "trace",
+		"action": "peer.do", "params": fields{"to": "x"}, "meta": fields{"user": 4.0, "lang": "de", "extra": 1.0},
+		"level": 4.0, "requestID": "trace",
 		"tracing": true, "parentID": id, "caller": "svc", "stream": false, "ver": "4", "sender": nodeID,
 	}, req.fields)
 }
@@ -72,7 +76,10 @@ func TestACallOfAHandlerWithoutTimeoutSendsNone(t *testing.T) {
 
 func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 	_, p := withRelay(t, action.CallOptions{})
-	failure := fields{"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far", "data": fields{"x": 1}}
+	failure := fields{
+		"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far",
+		"data": fields{"x": 1},
+	}
 	for name, response := range map[string]fields{
 		"success": {"success": true, "data": "done"},
 		"failure": {"success": false, "error": failure},
@@ -88,7 +95,8 @@ func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 				return
 			}
 			require.Equal(t, fields{
-				"name": "MoleculerClientError", "message": "bad", "code": 409.0, "type": "BAD", "retryable": false, "nodeID": "far", "data": fields{"x": 1.0},
+				"name": "MoleculerClientError", "message": "bad", "code": 409.0, "type": "BAD", "retryable": false,
+				"nodeID": "far", "data": fields{"x": 1.0},
 			}, errorOf(t, res), "an error passes through as it is")
 		})
 	}
@@ -104,7 +112,8 @@ func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
 	p.introduce(n, "peer.do")
 	require.Equal(t, fields{
 		"name": "RequestSkippedError", "code": 514.0, "type": "REQUEST_SKIPPED", "retryable": false, "nodeID": nodeID,
-		"message": "Calling 'peer.do' is skipped because timeout reached on 'go-node' node.", "data": fields{"action": "peer.do", "nodeID": nodeID},
+		"message": "Calling 'peer.do' is skipped because timeout reached on 'go-node' node.",
+		"data":    fields{"action": "peer.do", "nodeID": nodeID},
 	}, errorOf(t, p.call("svc.late", nil, fields{"timeout": 1})))
 	for _, got := range p.unread {
 		require.NotEqual(t, "REQ", got.command)
@@ -118,7 +127,8 @@ func TestAChainOfCallsIsOnlySoDeep(t *testing.T) {
 	require.Equal(t, true, p.answer(id)["success"])
 	require.Equal(t, fields{
 		"name": "MaxCallLevelError", "code": 500.0, "type": "MAX_CALL_LEVEL", "retryable": false, "nodeID": nodeID,
-		"message": "Request level is reached the limit (3) on 'go-node' node.", "data": fields{"nodeID": nodeID, "level": 3.0},
+		"message": "Request level is reached the limit (3) on 'go-node' node.",
+		"data":    fields{"nodeID": nodeID, "level": 3.0},
 	}, errorOf(t, p.call("svc.relay", nil, fields{"level": 3})))
 }
 
@@ -155,10 +165,14 @@ func TestACallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
 		ctx        time.Duration
 		min, max   float64
 	}{
-		"its own":                   {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 0, 290_000, 300_000},
-		"the action's":              {action.CallOptions{}, fields{"timeout": 400_000}, 0, 390_000, 400_000},
-		"its own over the action's": {action.CallOptions{Timeout: 300 * time.Second}, fields{"timeout": 400_000}, 0, 290_000, 300_000},
-		"never more than there is":  {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 200 * time.Second, 190_000, 200_000},
+		"its own":      {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 0, 290_000, 300_000},
+		"the action's": {action.CallOptions{}, fields{"timeout": 400_000}, 0, 390_000, 400_000},
+		"its own over the action's": {
+			action.CallOptions{Timeout: 300 * time.Second}, fields{"timeout": 400_000}, 0, 290_000, 300_000,
+		},
+		"never more than there is": {action.CallOptions{
+			Timeout: 300 * time.Second,
+		}, fields{}, 200 * time.Second, 190_000, 200_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -191,7 +205,9 @@ func TestACallThatIsNotAnsweredInTimeFails(t *testing.T) {
 
 func TestALocalActionIsBoundByItsOwnTimeout(t *testing.T) {
 	b := newBench(t)
-	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(ctx context.Context, _ *action.Request) (any, error) {
+	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(
+		ctx context.Context, _ *action.Request,
+	) (any, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}))
@@ -247,7 +263,10 @@ func TestCallsToANodeThatWasReplacedAreRejected(t *testing.T) {
 
 // again is a failure that may pass.
 func again() fields {
-	return fields{"success": false, "error": fields{"name": "MoleculerRetryableError", "message": "m", "code": 503, "type": "AGAIN", "retryable": true}}
+	return fields{
+		"success": false,
+		"error":   fields{"name": "MoleculerRetryableError", "message": "m", "code": 503, "type": "AGAIN", "retryable": true},
+	}
 }
 
 func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
@@ -272,7 +291,11 @@ func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
 
 func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
 	b := newBench(t)
-	n := b.serve(handler("do", func(context.Context, *action.Request) (any, error) { return nil, action.Retryable(503, "AGAIN", "m") }))
+	n := b.serve(
+		handler(
+			"do", func(context.Context, *action.Request) (any, error) { return nil, action.Retryable(503, "AGAIN", "m") },
+		),
+	)
 	p := b.peer("a")
 	p.announce(fields{"name": "svc", "fullName": "svc", "actions": fields{"svc.do": fields{}}})
 	done := calling(within(t), n, "svc.do", nil, action.CallOptions{Retries: 1})
@@ -301,19 +324,24 @@ func TestHowOftenACallIsMade(t *testing.T) {
 		}
 		return fields{"retryPolicy": p}
 	}
-	final := fields{"success": false, "error": fields{"name": "MoleculerError", "message": "m", "code": 500, "type": "FINAL", "retryable": false}}
+	final := fields{
+		"success": false,
+		"error":   fields{"name": "MoleculerError", "message": "m", "code": 500, "type": "FINAL", "retryable": false},
+	}
 	for name, tc := range map[string]struct {
 		definition fields
 		opts       action.CallOptions
 		answer     fields
 		want       int
 	}{
-		"once":                                 {fields{}, action.CallOptions{}, again(), 1},
-		"as often as the caller says":          {fields{}, action.CallOptions{Retries: 1}, again(), 2},
-		"as often as the action's policy":      {policy(fields{"retries": 2}), action.CallOptions{}, again(), 3},
-		"Node's default of the policy":         {policy(nil), action.CallOptions{}, again(), 6},
-		"a policy of none":                     {policy(fields{"retries": 0}), action.CallOptions{}, again(), 1},
-		"a policy that is off":                 {policy(fields{"retries": 2, "enabled": false}), action.CallOptions{}, again(), 1},
+		"once":                            {fields{}, action.CallOptions{}, again(), 1},
+		"as often as the caller says":     {fields{}, action.CallOptions{Retries: 1}, again(), 2},
+		"as often as the action's policy": {policy(fields{"retries": 2}), action.CallOptions{}, again(), 3},
+		"Node's default of the policy":    {policy(nil), action.CallOptions{}, again(), 6},
+		"a policy of none":                {policy(fields{"retries": 0}), action.CallOptions{}, again(), 1},
+		"a policy that is off": {policy(
+			fields{"retries": 2, "enabled": false},
+		), action.CallOptions{}, again(), 1},
 		"a policy out of all proportion":       {policy(fields{"retries": 1_000_000}), action.CallOptions{}, again(), 11},
 		"the caller's over the policy":         {policy(fields{"retries": 5}), action.CallOptions{Retries: 2}, again(), 3},
 		"once where it would not help":         {policy(fields{"retries": 2}), action.CallOptions{Retries: 2}, final, 1},
@@ -405,7 +433,11 @@ func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 
 func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
 	b := newBench(t)
-	b.serve(action.New("panic", action.Spec{Concurrency: 1, Handle: func(context.Context, *action.Request) (any, error) { panic("boom") }}))
+	b.serve(
+		action.New(
+			"panic", action.Spec{Concurrency: 1, Handle: func(context.Context, *action.Request) (any, error) { panic("boom") }},
+		),
+	)
 	p := b.peer("a")
 	for range 3 {
 		require.Equal(t, "INTERNAL_ERROR", errorOf(t, p.call("svc.panic", nil, nil))["type"])
@@ -415,7 +447,11 @@ func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
 func TestTheBoundOfAnActionIsAnnounced(t *testing.T) {
 	b := newBench(t)
 	p := b.peer("a")
-	b.serve(action.New("do", action.Spec{Concurrency: 3, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }}))
+	b.serve(
+		action.New(
+			"do", action.Spec{Concurrency: 3, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }},
+		),
+	)
 	services := p.expect("INFO", "").fields["services"].([]any)
 	require.Equal(t, fields{"enabled": true, "concurrency": 3.0, "maxQueueSize": 3.0},
 		services[1].(fields)["actions"].(fields)["svc.do"].(fields)["bulkhead"])

@@ -82,8 +82,10 @@ func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
 	require.Equal(t, "a", got[0].target)
 	require.Regexp(t, `^[0-9a-f-]{36}$`, got[0].fields["id"])
 	require.Equal(t, fields{
-		"id": got[0].fields["id"], "requestID": got[0].fields["id"], "event": "user.created", "data": fields{"id": 1.0}, "groups": []any{"mail"},
-		"broadcast": false, "meta": fields{}, "level": 1.0, "tracing": nil, "parentID": nil, "caller": nil, "needAck": nil, "ver": "4", "sender": nodeID,
+		"id": got[0].fields["id"], "requestID": got[0].fields["id"], "event": "user.created", "data": fields{"id": 1.0},
+		"groups":    []any{"mail"},
+		"broadcast": false, "meta": fields{}, "level": 1.0, "tracing": nil, "parentID": nil, "caller": nil, "needAck": nil,
+		"ver": "4", "sender": nodeID,
 	}, got[0].fields)
 }
 
@@ -128,7 +130,9 @@ func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
 	for _, e := range a.events() {
 		got[fmt.Sprint(e.fields["event"], "@", e.target)]++
 	}
-	require.Equal(t, map[string]int{"user.created@a": 2, "user.created@c": 2, "user.removed@a": 2, "user.removed@c": 2}, got)
+	require.Equal(
+		t, map[string]int{"user.created@a": 2, "user.created@c": 2, "user.removed@a": 2, "user.removed@c": 2}, got,
+	)
 }
 
 func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
@@ -206,18 +210,31 @@ func TestWhichListenersAnEventReaches(t *testing.T) {
 		more  fields
 		want  []string
 	}{
-		"all groups where it names none":       {"user.created", nil, []string{"audit user.*", "mail user.created"}},
-		"all groups where its list is empty":   {"user.created", fields{"groups": []string{}}, []string{"audit user.*", "mail user.created"}},
-		"all groups where its list is no list": {"user.created", fields{"groups": "mail"}, []string{"audit user.*", "mail user.created"}},
-		"the groups it names":                  {"user.created", fields{"groups": []string{"mail"}}, []string{"mail user.created"}},
-		"all groups it names":                  {"user.created", fields{"groups": []string{"mail", "log", "other"}}, []string{"audit user.*", "mail user.created"}},
-		"patterns alone":                       {"user.removed", fields{"groups": []string{"mail", "log"}}, []string{"audit user.*"}},
-		"internal names of others":             {"$api.aliases.regenerated", nil, []string{"audit $api.**"}},
+		"all groups where it names none": {"user.created", nil, []string{"audit user.*", "mail user.created"}},
+		"all groups where its list is empty": {"user.created", fields{"groups": []string{}}, []string{
+			"audit user.*", "mail user.created",
+		}},
+		"all groups where its list is no list": {
+			"user.created", fields{"groups": "mail"}, []string{"audit user.*", "mail user.created"},
+		},
+		"the groups it names": {"user.created", fields{
+			"groups": []string{"mail"},
+		}, []string{"mail user.created"}},
+		"all groups it names": {"user.created", fields{
+			"groups": []string{"mail", "log", "other"},
+		}, []string{"audit user.*", "mail user.created"}},
+		"patterns alone": {"user.removed", fields{
+			"groups": []string{"mail", "log"},
+		}, []string{"audit user.*"}},
+		"internal names of others": {"$api.aliases.regenerated", nil, []string{"audit $api.**"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			events := make(chan heard, 10)
-			b.start(b.prepare(), listener("mail", "", events, "user.created"), listener("audit", "log", events, "user.*", "$api.**", "end"))
+			b.start(
+				b.prepare(), listener("mail", "", events, "user.created"),
+				listener("audit", "log", events, "user.*", "$api.**", "end"),
+			)
 			p := b.peer("a")
 			more := fields{"event": tc.event, "data": fields{}, "meta": fields{}}
 			for k, v := range tc.more {
@@ -253,7 +270,8 @@ func TestAListenerGetsTheWholeEvent(t *testing.T) {
 	p := b.peer("a")
 	tracing := true
 	p.send("EVENT."+nodeID, fields{
-		"id": "1", "event": "user.created", "data": fields{"id": 1}, "groups": []string{"mail"}, "broadcast": true, "meta": fields{"user": 3}, "level": 2,
+		"id": "1", "event": "user.created", "data": fields{"id": 1}, "groups": []string{"mail"}, "broadcast": true,
+		"meta": fields{"user": 3}, "level": 2,
 		"tracing": true, "parentID": "0", "requestID": "trace", "caller": "api", "needAck": nil,
 	})
 	got := receive(t, events).Event
@@ -291,11 +309,21 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 	b.start(b.prepare(), s)
 	p := b.peer("a")
 	p.announce(offering(fields{}), listening("far", "mail.*"))
-	p.send("EVENT."+nodeID, fields{"id": "1", "event": "user.created", "data": 5, "meta": fields{"user": 3}, "level": 2, "tracing": false, "requestID": "trace"})
-	for _, want := range []struct{ command, name, nameField string }{{"EVENT", "mail.sent", "event"}, {"EVENT", "mail.done", "event"}, {"REQ", "peer.do", "action"}} {
+	p.send(
+		"EVENT."+nodeID,
+		fields{
+			"id": "1", "event": "user.created", "data": 5, "meta": fields{"user": 3}, "level": 2, "tracing": false,
+			"requestID": "trace",
+		},
+	)
+	for _, want := range []struct{ command, name, nameField string }{
+		{"EVENT", "mail.sent", "event"}, {"EVENT", "mail.done", "event"}, {"REQ", "peer.do", "action"},
+	} {
 		got := p.expect(want.command, "a").fields
 		require.Equal(t, []any{want.name, 3.0, "trace", "1", "v2.mail", false, fields{"user": 3.0}},
-			[]any{got[want.nameField], got["level"], got["requestID"], got["parentID"], got["caller"], got["tracing"], got["meta"]})
+			[]any{
+				got[want.nameField], got["level"], got["requestID"], got["parentID"], got["caller"], got["tracing"], got["meta"],
+			})
 		if want.command == "REQ" {
 			p.respond(packet{fields: got}, fields{"success": true})
 		}
@@ -347,7 +375,10 @@ func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
 		{"$node.connected", `{"node":{"id":"a"},"reconnected":false}`}, {"$services.changed", `{"localService":false}`},
 	}, []told{listen(), listen()})
 	p.announce()
-	require.ElementsMatch(t, []told{{"$node.updated", `{"node":{"id":"a"}}`}, {"$services.changed", `{"localService":false}`}}, []told{listen(), listen()})
+	require.ElementsMatch(
+		t, []told{{"$node.updated", `{"node":{"id":"a"}}`}, {"$services.changed", `{"localService":false}`}},
+		[]told{listen(), listen()},
+	)
 	p.send("DISCONNECT", nil)
 	require.Equal(t, told{"$node.disconnected", `{"node":{"id":"a"},"unexpected":false}`}, listen())
 	p.announce()

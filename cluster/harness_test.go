@@ -58,7 +58,9 @@ func (m withServer) Run() int {
 }
 
 func startServer(port int) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: user, Password: password})
+	s, err := server.NewServer(
+		&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: user, Password: password},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +249,9 @@ func (p packet) is(command, target string) bool { return p.command == command &&
 
 func (b *bench) peer(id string) *peer {
 	b.Helper()
-	p := &peer{t: b.T, id: id, ver: "4", seq: 1, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho())}
+	p := &peer{
+		t: b.T, id: id, ver: "4", seq: 1, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho()),
+	}
 	var err error
 	p.all, err = p.nc.SubscribeSync(p.prefix + ">")
 	require.NoError(b, err)
@@ -375,7 +379,8 @@ func (p *peer) announce(services ...fields) {
 	p.t.Helper()
 	p.seq++
 	p.send("INFO", fields{
-		"seq": p.seq, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"}, "services": append([]fields{}, services...),
+		"seq": p.seq, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"},
+		"services": append([]fields{}, services...),
 	})
 	p.sync()
 }

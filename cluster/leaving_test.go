@@ -67,7 +67,9 @@ func TestAnAnswerThatCameBeforeItsNodeWasGoneCounts(t *testing.T) {
 			h := holdAt(n, p, "RES."+nodeID)
 			p.respond(req, fields{"success": true, "data": "carried out"})
 			gone(n, p)
-			require.Eventually(t, func() bool { return len(n.Services()) == 1 }, patience, time.Millisecond, "it is known to be gone")
+			require.Eventually(
+				t, func() bool { return len(n.Services()) == 1 }, patience, time.Millisecond, "it is known to be gone",
+			)
 			h.release()
 			got := receive(t, done)
 			require.NoError(t, got.err)
@@ -250,9 +252,11 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 			},
 			[]any{"OUTCOME_UNKNOWN", false},
 		},
-		"with no more than that":    {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
-		"with an error of its own":  {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
-		"with a wrapped end of ctx": {func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true}},
+		"with no more than that":   {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
+		"with an error of its own": {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
+		"with a wrapped end of ctx": {
+			func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

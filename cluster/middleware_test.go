@@ -34,7 +34,9 @@ func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
 	b := newBench(t)
 	b.start(b.prepare(), moleculer.ServiceSchema{
 		Name: "old", Version: "2",
-		Mixins: []moleculer.Mixin{traced("inner", action.StageInner), traced("cache", action.StageCache), traced("access", action.StageAccess)},
+		Mixins: []moleculer.Mixin{
+			traced("inner", action.StageInner), traced("cache", action.StageCache), traced("access", action.StageAccess),
+		},
 		Actions: []moleculer.Action{{
 			Name: "do", Settings: map[string]any{"cache": map[string]any{"keys": []any{"id"}, "ttl": 3}},
 			Handler: func(ctx moleculer.Context, _ moleculer.Payload) any {
@@ -79,7 +81,9 @@ func TestNodeHealthTellsWhatTheNodeAdds(t *testing.T) {
 func TestReconnectedIsCalledAfterAnOutage(t *testing.T) {
 	o := newOutage(t)
 	back := make(chan struct{}, 1)
-	n := o.start(o.prepare(func(opts *cluster.Options) { opts.Reconnected = func() { back <- struct{}{} } }), service("svc", echo))
+	n := o.start(
+		o.prepare(func(opts *cluster.Options) { opts.Reconnected = func() { back <- struct{}{} } }), service("svc", echo),
+	)
 	require.Empty(t, back)
 	o.begin(n)
 	o.end()
@@ -98,7 +102,10 @@ func TestAServicesOwnCallsHaveNoParentCall(t *testing.T) {
 		done <- err
 	}()
 	req := p.expect("REQ", "a")
-	require.Equal(t, []any{nil, "trace", "svc", 1.0}, []any{req.fields["parentID"], req.fields["requestID"], req.fields["caller"], req.fields["level"]})
+	require.Equal(
+		t, []any{nil, "trace", "svc", 1.0},
+		[]any{req.fields["parentID"], req.fields["requestID"], req.fields["caller"], req.fields["level"]},
+	)
 	p.respond(req, fields{"success": true, "data": nil})
 	require.NoError(t, receive(t, done))
 }

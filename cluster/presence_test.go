@@ -161,7 +161,13 @@ func TestVisitorsComeAndGoAtDebugLevel(t *testing.T) {
 	for id, level := range map[string]logrus.Level{"visitor": logrus.DebugLevel, "node": logrus.InfoLevel} {
 		p := b.peer(id)
 		n.logs.Reset()
-		p.send("INFO", fields{"seq": 2, "instanceID": "i", "services": []fields{}, "metadata": fields{"visitor": id == "visitor"}, "client": fields{"type": "go", "version": "1.4.0"}})
+		p.send(
+			"INFO",
+			fields{
+				"seq": 2, "instanceID": "i", "services": []fields{}, "metadata": fields{"visitor": id == "visitor"},
+				"client": fields{"type": "go", "version": "1.4.0"},
+			},
+		)
 		p.send("DISCONNECT", nil)
 		p.sync()
 		require.Subset(t, n.lines(level), []string{"node joined: go 1.4.0", "node is gone: it left"})
@@ -181,12 +187,18 @@ func TestPacketsThatCannotBeUsedAreOneWarningForEachSender(t *testing.T) {
 		packets      [][]byte
 		peer, advice string
 	}{
-		"compression, small":       {[][]byte{[]byte("\x00" + `{"cpu":1,"ver":"4","sender":"x"}`)}, "x", "remove that middleware"},
-		"compression, large":       {[][]byte{append([]byte{1}, deflated("{}")...), append([]byte{1}, deflated("{ }")...)}, "", "remove that middleware"},
-		"compression by itself":    {[][]byte{deflated("{}")}, "", "remove that middleware"},
-		"encryption":               {[][]byte{{0x91, 0x02, 0xfe, 0x40}, {0xa3, 0xff}, {0x33, 0x12}}, "", "Encryption"},
-		"MsgPack":                  {[][]byte{[]byte("\x83\xa3ver\xa14\xa6sender\xa4peer\xa3cpu\x01")}, "peer", "serializer"},
-		"MsgPack, a long id":       {[][]byte{[]byte("\x82\xa6sender\xd9\x28" + strings.Repeat("p", 40) + "\xa3ver\xa14")}, strings.Repeat("p", 40), "serializer"},
+		"compression, small": {[][]byte{
+			[]byte("\x00" + `{"cpu":1,"ver":"4","sender":"x"}`),
+		}, "x", "remove that middleware"},
+		"compression, large": {[][]byte{
+			append([]byte{1}, deflated("{}")...), append([]byte{1}, deflated("{ }")...),
+		}, "", "remove that middleware"},
+		"compression by itself": {[][]byte{deflated("{}")}, "", "remove that middleware"},
+		"encryption":            {[][]byte{{0x91, 0x02, 0xfe, 0x40}, {0xa3, 0xff}, {0x33, 0x12}}, "", "Encryption"},
+		"MsgPack":               {[][]byte{[]byte("\x83\xa3ver\xa14\xa6sender\xa4peer\xa3cpu\x01")}, "peer", "serializer"},
+		"MsgPack, a long id": {[][]byte{
+			[]byte("\x82\xa6sender\xd9\x28" + strings.Repeat("p", 40) + "\xa3ver\xa14"),
+		}, strings.Repeat("p", 40), "serializer"},
 		"CBOR":                     {[][]byte{[]byte("\xa2\x63ver\x614\x66sender\x64peer")}, "peer", "serializer"},
 		"broken JSON":              {[][]byte{[]byte(`{"ver":"4","sender":"x","cpu":}`)}, "x", "which software"},
 		"empty":                    {[][]byte{{}}, "", "who publishes"},

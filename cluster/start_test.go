@@ -51,7 +51,10 @@ func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
 	p := b.peer("a")
 	n, _ := starting(b)
 	p.expect("DISCOVER", "")
-	p.send("INFO."+nodeID, fields{"seq": 2, "instanceID": "i", "services": []fields{{"name": "peer", "actions": fields{"peer.do": fields{}}}}})
+	p.send(
+		"INFO."+nodeID,
+		fields{"seq": 2, "instanceID": "i", "services": []fields{{"name": "peer", "actions": fields{"peer.do": fields{}}}}},
+	)
 	require.NoError(t, n.WaitFor(within(t), "peer.do"))
 }
 
@@ -90,7 +93,10 @@ func TestTheFirstInfoTellsWhatNodeTells(t *testing.T) {
 	require.Equal(t, fields{}, info["config"])
 	require.Equal(t, 2.0, info["seq"])
 	require.Equal(t, []any{"4", nodeID}, []any{info["ver"], info["sender"]})
-	require.ElementsMatch(t, []string{"ver", "sender", "services", "ipList", "hostname", "client", "config", "instanceID", "metadata", "seq"}, keys(info))
+	require.ElementsMatch(
+		t, []string{"ver", "sender", "services", "ipList", "hostname", "client", "config", "instanceID", "metadata", "seq"},
+		keys(info),
+	)
 }
 
 // offered lists the services of an INFO.

@@ -31,8 +31,10 @@ func (p *peer) untilRefused(name string) {
 			continue
 		}
 		require.Equal(p.t, fields{
-			"name": "ServiceNotAvailableError", "code": 404.0, "type": "SERVICE_NOT_AVAILABLE", "retryable": true, "nodeID": nodeID,
-			"message": "Service '" + name + "' is not available on 'go-node' node.", "data": fields{"action": name, "nodeID": nodeID},
+			"name": "ServiceNotAvailableError", "code": 404.0, "type": "SERVICE_NOT_AVAILABLE", "retryable": true,
+			"nodeID":  nodeID,
+			"message": "Service '" + name + "' is not available on 'go-node' node.",
+			"data":    fields{"action": name, "nodeID": nodeID},
 		}, errorOf(p.t, res))
 		return
 	}
