@@ -18,7 +18,7 @@ import (
 )
 
 // queues lists the queue groups of a test's cluster as "subject [queue]".
-func (b *bench) queues() (list []string) {
+func (b *harness) queues() (list []string) {
 	b.Helper()
 	subs, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Limit: 100_000})
 	require.NoError(b, err)
@@ -31,14 +31,14 @@ func (b *bench) queues() (list []string) {
 	return list
 }
 
-func (b *bench) expectQueues(want ...string) {
+func (b *harness) expectQueues(want ...string) {
 	b.Helper()
 	slices.Sort(want)
 	require.Eventually(b, func() bool { return slices.Equal(want, b.queues()) }, patience, time.Millisecond, "%v", want)
 }
 
 func TestCallsAndEventsThatNATSBalancesArriveInTheQueuesOfNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	private := handler("private", nil)
 	private.Settings = map[string]any{"visibility": "private"}
 	s := moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{echo, private}}
@@ -69,7 +69,7 @@ func (p *peer) balanced(subject string, f fields) {
 
 func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 	const calls = 40
-	b := newBench(t)
+	b := newHarness(t)
 	for _, id := range []string{nodeID, "second"} {
 		b.start(b.prepare(func(o *cluster.Options) { o.NodeID, o.Queue = id, calls }), service("svc", echo))
 	}
@@ -90,7 +90,7 @@ func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 
 // NATS hands a message to one member of a queue group, whichever of its patterns they subscribed with.
 func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 100)
 	b.start(
 		b.prepare(), listener("mail", "", events, "user.created", "user.*", "end.mail"),
@@ -121,7 +121,7 @@ func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
 }
 
 func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	n := b.serve(echo, g.action("wait"))
 	p := b.peer("a")

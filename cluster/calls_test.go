@@ -42,7 +42,7 @@ func typeOf(t *testing.T, err error) string {
 // withPeer is a node and a peer "a" that serves "peer.do".
 func withPeer(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -200,7 +200,7 @@ func TestCallsToANodeThatLeavesAreRejected(t *testing.T) {
 }
 
 func TestACallThatRunsWhenThisNodeLeavesIsGivenUp(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
 	p := b.peer("a")
@@ -238,7 +238,7 @@ func TestCallsThatCannotBeSent(t *testing.T) {
 }
 
 func TestCallsGoToTheGivenNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	first, second := b.peer("a"), b.peer("b")
 	first.introduce(n, "peer.do")
@@ -251,7 +251,7 @@ func TestCallsGoToTheGivenNode(t *testing.T) {
 }
 
 func TestALocalActionIsCalledHere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	private := handler("private", func(_ context.Context, req *action.Request) (any, error) {
 		req.Meta.Set("$statusCode", 201)
 		return req.Meta.String("user") + " from " + req.Sender, nil
@@ -271,7 +271,7 @@ func TestALocalActionIsCalledHere(t *testing.T) {
 }
 
 func TestConcurrentCallsGetTheirOwnAnswers(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	caller := b.start(b.prepare(func(o *cluster.Options) { o.NodeID = "caller" }))
 	require.NoError(t, caller.WaitFor(within(t), "svc.echo"))

@@ -32,7 +32,7 @@ func relay(opts action.CallOptions) action.Handler {
 // withRelay is a node whose "svc.relay" calls the peer "a".
 func withRelay(t *testing.T, opts action.CallOptions, adjust ...func(*cluster.Options)) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(adjust...), service("svc", handler("relay", relay(opts)), echo))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -103,7 +103,7 @@ func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 }
 
 func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(handler("late", func(ctx context.Context, req *action.Request) (any, error) {
 		<-ctx.Done()
 		return req.Call(ctx, "peer.do", nil, action.CallOptions{Retries: 3})
@@ -134,7 +134,7 @@ func TestAChainOfCallsIsOnlySoDeep(t *testing.T) {
 
 func TestCallsThatAHandlerMakesSideBySide(t *testing.T) {
 	const calls = 20
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(
 		handler("all", func(ctx context.Context, req *action.Request) (any, error) {
 			var group sync.WaitGroup
@@ -175,7 +175,7 @@ func TestACallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
 		}, fields{}, 200 * time.Second, 190_000, 200_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve()
 			p := b.peer("a")
 			p.announce(offering(tc.definition))
@@ -204,7 +204,7 @@ func TestACallThatIsNotAnsweredInTimeFails(t *testing.T) {
 }
 
 func TestALocalActionIsBoundByItsOwnTimeout(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(
 		ctx context.Context, _ *action.Request,
 	) (any, error) {
@@ -225,7 +225,7 @@ func TestACallWithoutParamsSendsAnEmptyObject(t *testing.T) {
 }
 
 func TestWhatANodeServesItselfIsCalledThereUnlessAnotherIsAskedFor(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	p := b.peer("a")
 	p.announce(fields{"name": "svc", "fullName": "svc", "actions": fields{"svc.echo": fields{}}})
@@ -240,7 +240,7 @@ func TestWhatANodeServesItselfIsCalledThereUnlessAnotherIsAskedFor(t *testing.T)
 }
 
 func TestWhatALocalCallHidesIsInTheLog(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(handler("fail", func(context.Context, *action.Request) (any, error) { return nil, context.Canceled }),
 		handler("explode", func(context.Context, *action.Request) (any, error) { return explosive{}, nil }))
 	for name, want := range map[string]string{"svc.fail": "context canceled", "svc.explode": "hunter2 exploded"} {
@@ -270,7 +270,7 @@ func again() fields {
 }
 
 func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.introduce(n, "peer.do")
@@ -290,7 +290,7 @@ func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
 }
 
 func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(
 		handler(
 			"do", func(context.Context, *action.Request) (any, error) { return nil, action.Retryable(503, "AGAIN", "m") },
@@ -304,7 +304,7 @@ func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
 }
 
 func TestACallRejectedByANodesLeaveIsRetriedElsewhere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.introduce(n, "peer.do")
@@ -348,7 +348,7 @@ func TestHowOftenACallIsMade(t *testing.T) {
 		"once where the policy makes no sense": {fields{"retryPolicy": "often"}, action.CallOptions{}, again(), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve()
 			p := b.peer("a")
 			p.announce(offering(tc.definition))
@@ -365,7 +365,7 @@ func TestHowOftenACallIsMade(t *testing.T) {
 }
 
 func TestARetryEndsWithItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(offering(fields{"retryPolicy": fields{"enabled": true, "delay": 1e9, "maxDelay": 1e9}}))
@@ -377,7 +377,7 @@ func TestARetryEndsWithItsContext(t *testing.T) {
 }
 
 func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
 	p := b.peer("a")
@@ -391,7 +391,7 @@ func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
 func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
 		b.serve(a, echo)
@@ -418,7 +418,7 @@ func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
 		b.serve(a)
@@ -432,7 +432,7 @@ func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 }
 
 func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(
 		action.New(
 			"panic", action.Spec{Concurrency: 1, Handle: func(context.Context, *action.Request) (any, error) { panic("boom") }},
@@ -445,7 +445,7 @@ func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
 }
 
 func TestTheBoundOfAnActionIsAnnounced(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(
 		action.New(

@@ -72,7 +72,7 @@ func emit(t *testing.T, n *node, name string, opts action.EmitOptions) {
 }
 
 func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "user.*"))
@@ -91,7 +91,7 @@ func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
 
 func TestABalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 	const rounds = 6
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c, d := b.peer("a"), b.peer("c"), b.peer("d")
 	audit := listening("audit", "user.**")
@@ -116,7 +116,7 @@ func TestABalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 }
 
 func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.announce(listening("mail", "user.created", "user.removed"))
@@ -136,7 +136,7 @@ func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
 }
 
 func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "user.created"), listening("audit", "user.*"))
@@ -155,7 +155,7 @@ func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
 }
 
 func TestABalancedEventStaysHereWhereItCan(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	n := b.start(b.prepare(), listener("mail", "", events, "user.created"))
 	p := b.peer("a")
@@ -182,7 +182,7 @@ func TestABroadcastReachesEveryNodeOnce(t *testing.T) {
 		"to a group there": {[]string{"far"}, []string{"c"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			events := make(chan heard, 10)
 			n := b.start(b.prepare(), listener("mail", "", events, "user.created"), listener("audit", "", events, "user.*"))
 			a, c := b.peer("a"), b.peer("c")
@@ -229,7 +229,7 @@ func TestWhichListenersAnEventReaches(t *testing.T) {
 		"internal names of others": {"$api.aliases.regenerated", nil, []string{"audit $api.**"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			events := make(chan heard, 10)
 			b.start(
 				b.prepare(), listener("mail", "", events, "user.created"),
@@ -249,7 +249,7 @@ func TestWhichListenersAnEventReaches(t *testing.T) {
 }
 
 func TestListenersOfOneGroupOnOneNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	b.start(b.prepare(), listener("one", "mail", events, "user.created"), listener("two", "mail", events, "user.created"))
 	p := b.peer("a")
@@ -264,7 +264,7 @@ func TestListenersOfOneGroupOnOneNode(t *testing.T) {
 }
 
 func TestAListenerGetsTheWholeEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	b.start(b.prepare(), listener("mail", "", events, "user.*"))
 	p := b.peer("a")
@@ -293,7 +293,7 @@ func TestAListenerGetsTheWholeEvent(t *testing.T) {
 }
 
 func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	s := moleculer.ServiceSchema{Name: "mail", Version: "2", Events: []moleculer.Event{
 		action.NewEvent("user.created", "", func(ctx context.Context, e *action.Event) error {
 			if err := e.Emit(ctx, "mail.sent", e.Params); err != nil {
@@ -331,7 +331,7 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 }
 
 func TestAListenerThatFailsHarmsNobody(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	done := make(chan heard, 10)
 	failing := moleculer.ServiceSchema{Name: "failing", Events: []moleculer.Event{
 		action.NewEvent("x", "", func(context.Context, *action.Event) error { return errors.New("hunter2 failed") }),
@@ -356,7 +356,7 @@ func TestAListenerThatFailsHarmsNobody(t *testing.T) {
 }
 
 func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 100)
 	n := b.start(b.prepare(), listener("watch", "", events, "$node.*", "$services.changed"))
 	p, other := b.peer("a"), b.peer("b")
@@ -392,7 +392,7 @@ func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
 }
 
 func TestEventsAreAnnounced(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.start(b.prepare(), listener("mail", "", nil, "user.*"), listener("audit", "log", nil, "user.**"))
 	services := p.expect("INFO", "").fields["services"].([]any)
@@ -401,7 +401,7 @@ func TestEventsAreAnnounced(t *testing.T) {
 }
 
 func TestEventsThatCannotBeSent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "x"))
@@ -430,7 +430,7 @@ func TestAnEventDuringAnOutageIsAnError(t *testing.T) {
 }
 
 func TestANodeThatLeftGetsNoEvents(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.announce(listening("mail", "x"))

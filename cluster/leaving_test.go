@@ -122,7 +122,7 @@ func TestTheStreamOfANodeThatIsGoneLeavesNothing(t *testing.T) {
 }
 
 func TestAStoppingNodeSaysGoodbyeAfterItsAnswersHaveBeenRead(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	n := b.serve(g.action("wait"))
 	p := b.peer("a")
@@ -161,7 +161,7 @@ func (p *peer) sent(command string) (list []packet) {
 }
 
 func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, patience)
 	b.start(n, service("svc", echo))
@@ -180,7 +180,7 @@ func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
 }
 
 func TestALeavingNodeDoesNotWaitForNodesThatAreGone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, 10*patience)
 	b.start(n, service("svc", echo))
@@ -204,7 +204,7 @@ func TestWhatHasArrivedWhenANodeLeavesIsServed(t *testing.T) {
 		"EVENTB.ear.x":    {"event": "x", "data": params},
 	} {
 		t.Run(subject, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.prepare(func(o *cluster.Options) { o.Queue = calls })
 			n.LeaveWithin(0, patience)
 			events := make(chan heard, calls)
@@ -259,7 +259,7 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			entered := make(chan struct{})
 			n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
@@ -281,7 +281,7 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 }
 
 func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)
 	p.introduce(first, "peer.do")
@@ -304,7 +304,7 @@ func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
 }
 
 func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	g := newGate()
 	n := b.serve(echo, g.action("wait"))
@@ -336,7 +336,7 @@ func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
 }
 
 func TestANodeThatGivesUpItsStartSaysNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)
 	p.introduce(first, "peer.do")

@@ -31,7 +31,7 @@ func traced(name string, stage action.Stage) moleculer.Mixin {
 }
 
 func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(), moleculer.ServiceSchema{
 		Name: "old", Version: "2",
 		Mixins: []moleculer.Mixin{
@@ -53,7 +53,7 @@ func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
 
 func TestMixinsMiddlewaresAddToTheContextOfEvents(t *testing.T) {
 	heard := make(chan string, 1)
-	b := newBench(t)
+	b := newHarness(t)
 	s := service("svc", echo)
 	s.Hooks = map[string]any{"mixin": action.Middleware{Context: func(ctx context.Context) context.Context {
 		return context.WithValue(ctx, traceKey{}, "mixin ")
@@ -69,7 +69,7 @@ func TestMixinsMiddlewaresAddToTheContextOfEvents(t *testing.T) {
 }
 
 func TestNodeHealthTellsWhatTheNodeAdds(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(func(o *cluster.Options) {
 		o.Health = func(context.Context) map[string]any { return map[string]any{"datasources": []string{"db"}} }
 	}), service("svc", echo))
@@ -91,7 +91,7 @@ func TestReconnectedIsCalledAfterAnOutage(t *testing.T) {
 }
 
 func TestAServicesOwnCallsHaveNoParentCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(), service("svc", echo))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")

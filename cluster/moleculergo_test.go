@@ -20,7 +20,7 @@ func plain(handle moleculer.ActionHandler) moleculer.ServiceSchema {
 // withPlain is a node with such a service, and a peer "a" that serves "peer.do".
 func withPlain(t *testing.T, handle moleculer.ActionHandler) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(), service("svc", echo), plain(handle))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -142,7 +142,7 @@ func TestWhatAPlainServiceSeesOfItsRequest(t *testing.T) {
 }
 
 func TestAPlainServiceListens(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	got := make(chan []any, 10)
 	old := moleculer.ServiceSchema{Name: "old", Events: []moleculer.Event{{Name: "user.*", Handler: func(
 		ctx moleculer.Context, data moleculer.Payload,
@@ -166,7 +166,7 @@ func TestAPlainServiceListens(t *testing.T) {
 }
 
 func TestAStartedHookReachesTheCluster(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	a, c := b.peer("a"), b.peer("c")
 	entered, goOn, answers := make(chan struct{}), make(chan struct{}), make(chan string, 3)
 	s := service("hook")

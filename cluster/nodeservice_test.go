@@ -12,7 +12,7 @@ import (
 // withNeighbour is a node with services of its own, and a peer "a" with others.
 func withNeighbour(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	protected := handler("hidden", nil)
 	protected.Settings = map[string]any{"visibility": "protected"}
 	n := b.start(

@@ -14,7 +14,7 @@ import (
 func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "PING." + nodeID, "broadcast": "PING"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			b.serve(echo)
 			before := time.Now().UnixMilli()
@@ -29,7 +29,7 @@ func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 }
 
 func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.send("PING."+nodeID, nil)
@@ -37,7 +37,7 @@ func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
 }
 
 func TestANodeBeats(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
 	n.BeatEvery(time.Millisecond)
@@ -50,7 +50,7 @@ func TestANodeBeats(t *testing.T) {
 }
 
 func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.send("HEARTBEAT", fields{"cpu": 1})
@@ -58,7 +58,7 @@ func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
 }
 
 func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -69,7 +69,7 @@ func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
 }
 
 func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -80,7 +80,7 @@ func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
 }
 
 func TestASilentNodesServicesAreDropped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -89,7 +89,7 @@ func TestASilentNodesServicesAreDropped(t *testing.T) {
 }
 
 func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.send("INFO", fields{"sender": nodeID, "instanceID": "another", "seq": 2, "services": []fields{}})
@@ -97,7 +97,7 @@ func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
 }
 
 func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.raw("INFO", p.expect("INFO", "").raw)
@@ -106,7 +106,7 @@ func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
 }
 
 func TestANodeDoesNotAnswerItself(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.expect("INFO", "")
@@ -122,7 +122,7 @@ func TestANodeDoesNotAnswerItself(t *testing.T) {
 }
 
 func TestAnotherProtocolVersionIsDroppedAndLoggedOncePerSender(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	for range 3 {
@@ -154,7 +154,7 @@ func (n *node) lines(level logrus.Level) (list []string) {
 }
 
 func TestVisitorsComeAndGoAtDebugLevel(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.log.SetLevel(logrus.DebugLevel)
 	b.start(n)
@@ -208,7 +208,7 @@ func TestPacketsThatCannotBeUsedAreOneWarningForEachSender(t *testing.T) {
 		"another protocol version": {[][]byte{[]byte(`{"ver":"5","sender":"x"}`)}, "x", "set node.protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve(echo)
 			p := b.peer("a")
 			for range 3 {

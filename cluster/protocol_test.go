@@ -13,7 +13,7 @@ import (
 // withV5 is a node and a peer "a" of protocol 5.
 func withV5(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	headers := handler("headers", func(_ context.Context, req *action.Request) (any, error) { return req.Headers, nil })
 	fail := handler(
 		"fail", func(context.Context, *action.Request) (any, error) { return nil, action.Client(400, "BAD", "bad") },

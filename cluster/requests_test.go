@@ -25,7 +25,7 @@ func errorOf(t *testing.T, res fields) fields {
 }
 
 func TestARequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	id := p.request("svc.echo", fields{"big": json.Number("9007199254740993")}, fields{"meta": fields{"user": 3}})
@@ -39,7 +39,7 @@ func TestARequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
 }
 
 func TestAHandlerSeesTheWholeRequest(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	seen := make(chan action.Request, 1)
 	b.serve(handler("look", func(_ context.Context, req *action.Request) (any, error) {
 		got := *req
@@ -87,7 +87,7 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 }
 
 func TestResults(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	results := map[string]struct {
 		result any
 		want   any
@@ -195,7 +195,7 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 		"unknown":              {nil, nil, notFound},
 		"unknown_with_no_meta": {nil, fields{"meta": nil}, notFound},
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	var actions []moleculer.Action
 	for name, f := range failures {
 		if f.handle != nil {
@@ -229,7 +229,7 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 
 func TestTheMetaGoesBackWithTheHandlersAdditions(t *testing.T) {
 	add := func(req *action.Request) { req.Meta.Set("$statusCode", 201) }
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(
 		handler("succeed", func(_ context.Context, req *action.Request) (any, error) { add(req); return nil, nil }),
 		handler(
@@ -248,7 +248,7 @@ func TestTheMetaGoesBackWithTheHandlersAdditions(t *testing.T) {
 }
 
 func TestActionsThatAreNotPublicAreNotFoundFromOutside(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var actions []moleculer.Action
 	for _, visibility := range []string{"private", "protected"} {
 		a := handler(visibility, func(context.Context, *action.Request) (any, error) { return "reached", nil })
@@ -263,7 +263,7 @@ func TestActionsThatAreNotPublicAreNotFoundFromOutside(t *testing.T) {
 }
 
 func TestTheCallersTimeoutGoesBeforeTheActions(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	limit := func(ctx context.Context, _ *action.Request) (any, error) {
 		deadline, limited := ctx.Deadline()
 		if !limited {
@@ -292,7 +292,7 @@ func TestTheCallersTimeoutGoesBeforeTheActions(t *testing.T) {
 }
 
 func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	b.serve(g.action("wait"))
 	p := b.peer("a")
@@ -312,7 +312,7 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.serve(wait, echo)
 		p := b.peer("a")
 		id := p.request("svc.wait", nil, nil)
@@ -326,7 +326,7 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.start(b.prepare(func(o *cluster.Options) { o.RequestBytes = 1000 }), service("svc", wait))
 		p := b.peer("a")
 		running := p.request("svc.wait", strings.Repeat("x", 600), nil)
@@ -344,7 +344,7 @@ func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", wait))
 		p := b.peer("a")
 		running := p.request("svc.wait", nil, nil)
@@ -363,7 +363,7 @@ func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 
 // Requests that are over in no time wait elsewhere than others: together they are no more than the node may hold.
 func TestAllKindsOfRequestsCountAgainstTheLimit(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	slow := handler("slow", func(context.Context, *action.Request) (any, error) {
 		for begun := time.Now(); time.Since(begun) < time.Millisecond; {
@@ -391,7 +391,7 @@ func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
 	}
 	for _, ver := range []string{"4", "5"} {
 		t.Run("protocol "+ver, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.prepare(func(o *cluster.Options) { o.Protocol = wire.Version(ver) })
 			b.start(n, service(
 				"svc", echo, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("no") }),
@@ -441,7 +441,7 @@ func TestAnAnswerWithAnOddIDHarmsNobody(t *testing.T) {
 }
 
 func TestAStreamIsRefusedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	id := p.request("svc.echo", nil, fields{"stream": true, "seq": 0})
@@ -457,7 +457,7 @@ func TestAStreamIsRefusedOnce(t *testing.T) {
 }
 
 func TestStreamFieldsWithoutAStreamAreAnOrdinaryCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	for name, more := range map[string]fields{
@@ -469,7 +469,7 @@ func TestStreamFieldsWithoutAStreamAreAnOrdinaryCall(t *testing.T) {
 }
 
 func TestAnAnswerLargerThanNATSTakesBecomesAnError(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	huge := strings.Repeat("x", 2<<20)
 	b.serve(
 		handler("result", func(context.Context, *action.Request) (any, error) { return huge, nil }),

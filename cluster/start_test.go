@@ -22,7 +22,7 @@ func lifecycle(entered, goOn chan struct{}) moleculer.ServiceSchema {
 }
 
 // starting is a node in the middle of its start.
-func starting(b *bench) (n *node, finish func()) {
+func starting(b *harness) (n *node, finish func()) {
 	n = b.prepare()
 	entered, goOn, started := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -39,7 +39,7 @@ func starting(b *bench) (n *node, finish func()) {
 }
 
 func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	require.Equal(t, "DISCOVER", p.next().command)
@@ -47,7 +47,7 @@ func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
 }
 
 func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n, _ := starting(b)
 	p.expect("DISCOVER", "")
@@ -59,7 +59,7 @@ func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
 }
 
 func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
 	p.send("DISCOVER", nil)
@@ -72,7 +72,7 @@ func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
 }
 
 func TestANodeThatIsStartingServesNotYet(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
 	require.Equal(t, "SERVICE_NOT_AVAILABLE", errorOf(t, p.call("slow.echo", 1, nil))["type"])
@@ -81,7 +81,7 @@ func TestANodeThatIsStartingServesNotYet(t *testing.T) {
 }
 
 func TestTheFirstInfoTellsWhatNodeTells(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	info := p.expect("INFO", "").fields
@@ -115,7 +115,7 @@ func keys(m fields) (list []string) {
 }
 
 func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	info := string(p.expect("INFO", "").raw)
@@ -127,7 +127,7 @@ func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
 func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "DISCOVER." + nodeID, "broadcast": "DISCOVER"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			b.serve(echo)
 			broadcast := p.expect("INFO", "")
@@ -138,7 +138,7 @@ func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
 }
 
 func TestAServiceThatIsPublishedLaterIsAnnouncedWithAHigherSeq(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	first := p.expect("INFO", "").fields
@@ -161,7 +161,7 @@ func (l listened) Done() <-chan struct{} {
 }
 
 func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	waited, waiting := make(chan error, 1), make(chan struct{})
 	ctx := listened{within(t), sync.OnceFunc(func() { close(waiting) })}
@@ -172,7 +172,7 @@ func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -180,7 +180,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 }
 
 func TestAMemberMayJoinWithoutABroker(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	visitor := b.prepare(func(o *cluster.Options) { o.NodeID = "visitor" })
 	require.NoError(t, visitor.Join())
@@ -190,7 +190,7 @@ func TestAMemberMayJoinWithoutABroker(t *testing.T) {
 }
 
 func TestTheListOfServicesNamesTheOwnAndThoseOfOthers(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.b", "peer.a")

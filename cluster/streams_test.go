@@ -20,7 +20,7 @@ const streamLimit = 1000
 // withUpload is a node whose "svc.upload" tells what stream it got, and a peer.
 func withUpload(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	upload := action.New("upload", action.Spec{Stream: true, Handle: func(
 		_ context.Context, req *action.Request,
 	) (any, error) {
@@ -209,7 +209,7 @@ func TestAStreamThatRestsForTooLongFails(t *testing.T) {
 }
 
 func TestAStreamDuringAStopIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	upload := action.New(
 		"upload", action.Spec{Stream: true, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }},
@@ -229,7 +229,7 @@ func TestAStreamDuringAStopIsRefused(t *testing.T) {
 }
 
 func TestTheStreamsFlagsAreInTheHeadersOfProtocol5(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	upload := action.New("upload", action.Spec{Stream: true, Handle: func(
 		_ context.Context, req *action.Request,
 	) (any, error) {

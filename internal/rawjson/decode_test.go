@@ -128,14 +128,14 @@ type part struct {
 	odd bool
 }
 
-func (p *part) Placed(start, end int, odd bool) { p.at, p.odd = document[start:end], odd }
+func (p *part) SetSpan(start, end int, odd bool) { p.at, p.odd = document[start:end], odd }
 
 type part2 struct {
 	Value string
 	odd   bool
 }
 
-func (p *part2) Placed(_, _ int, odd bool) { p.odd = odd }
+func (p *part2) SetSpan(_, _ int, odd bool) { p.odd = odd }
 
 const document = ` {"name":"a","name":"b","Name":"c", "parts": [ {"text":5,"parts":[{"text":"x"},null]} , {"part":{},"text":"y"},{"text":[],"text":"z"}, 5], "number":"1", "more": {"text":"w"}} `
 

@@ -160,13 +160,13 @@ func TestTextIsAllocatedOnce(t *testing.T) {
 
 func TestAViewIsTheText(t *testing.T) {
 	for _, value := range []string{`"plain"`, `"é"`, `"a\nb\u00e9"`, "\"\xff\"", `""`, `1`, `null`, `"`, ``} {
-		require.Equal(t, rawjson.Text([]byte(value)), rawjson.View([]byte(value)), value)
+		require.Equal(t, rawjson.Text([]byte(value)), rawjson.StringNoCopy([]byte(value)), value)
 	}
 	data := []byte(`"shared"`)
-	view := rawjson.View(data)
-	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.View(data) }))
+	view := rawjson.StringNoCopy(data)
+	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.StringNoCopy(data) }))
 	require.Equal(t, "shared", view)
-	require.Empty(t, rawjson.Share(nil))
+	require.Empty(t, rawjson.UnsafeString(nil))
 }
 
 func TestAQuotedTextIsTheStandards(t *testing.T) {
