@@ -6,7 +6,8 @@ import (
 )
 
 // Field is a member of an object. It shares the bytes that it was read from.
-type Field struct {
+// It has no name, so that other packages may have the type, too.
+type Field = struct {
 	Name  string
 	Value json.RawMessage
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // The Graph API, https://developers.facebook.com/docs/graph-api/overview. Its versions live for about two years.
@@ -74,7 +74,7 @@ func (g *Graph) call(ctx context.Context, r httpapi.Request, out any) error {
 		Error *Failure `json:"error"`
 	}
 	// Every answer is a JSON object; one that is not comes from something on the way.
-	foreign := rawjson.Unmarshal(answer.Body, &refused)
+	foreign := payload.Unmarshal(answer.Body, &refused)
 	switch {
 	case foreign == nil && refused.Error != nil:
 		return g.refusal(r.Name, answer, refused.Error)
@@ -83,7 +83,7 @@ func (g *Graph) call(ctx context.Context, r httpapi.Request, out any) error {
 	case foreign != nil:
 		return httpapi.Unreadable(r.Name, answer.Status, foreign)
 	}
-	if err := rawjson.Unmarshal(answer.Body, out); err != nil {
+	if err := payload.Unmarshal(answer.Body, out); err != nil {
 		return httpapi.Unreadable(r.Name, answer.Status, err)
 	}
 	return nil

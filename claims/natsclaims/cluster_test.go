@@ -1,6 +1,6 @@
 //go:build slow
 
-package claims_test
+package natsclaims_test
 
 import (
 	"fmt"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/claims/claimstest"
+	"github.com/hiliosai/switchboard/claims/natsclaims"
 )
 
 // startCluster starts three servers that keep copies for each other.
@@ -54,7 +55,7 @@ func TestConformanceOfACluster(t *testing.T) {
 	var places, stores atomic.Int64
 	claimstest.Run(t, claimstest.Harness{New: func(tb testing.TB) func() claims.Store {
 		tb.Helper()
-		opts := claims.NATSOptions{Namespace: fmt.Sprint("place-", places.Add(1)), Replicas: 3, Timeout: patience}
+		opts := natsclaims.Options{Namespace: fmt.Sprint("place-", places.Add(1)), Replicas: 3, Timeout: patience}
 		return func() claims.Store { // each on another server
 			s := servers[stores.Add(1)%int64(len(servers))]
 			return newNATS(tb, connect(tb, s.ClientURL()), opts)

@@ -1,4 +1,5 @@
-package cache
+// Package rediscache keeps the entries of a cache in a Redis, as Node's Redis cacher does.
+package rediscache
 
 import (
 	"context"
@@ -11,11 +12,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/internal/redisclient"
 )
 
-// RedisOptions configure a [Redis].
-type RedisOptions struct {
+// Options configure a [Store].
+type Options struct {
 	// URL is redis://[user:password@]host:port[/database], rediss:// for TLS, or unix://.
 	URL string
 	// Prefix stands before every key; empty means that of a Node broker without a namespace. See [Prefix].
@@ -30,22 +32,24 @@ func Prefix(namespace string) string {
 	return "MOL-" + namespace + "-"
 }
 
-// Redis keeps entries in a Redis, version 4 or later, as Node's Redis cacher does. Each of its
+// Store keeps entries in a Redis, version 4 or later, as Node's Redis cacher does. Each of its
 // commands takes at most a second, and at most half of the time that its caller has left. Safe for
 // concurrent use.
-type Redis struct {
+type Store struct {
 	client *redis.Client
 	prefix string
 }
+
+var _ cache.Store = (*Store)(nil)
 
 const (
 	redisTimeout = time.Second
 	scanCount    = 100
 )
 
-// NewRedis makes a store of the Redis at a URL. It does not connect before its first use, and does so
+// New makes a store of the Redis at a URL. It does not connect before its first use, and does so
 // anew whenever a connection breaks. The error is about the URL.
-func NewRedis(opts RedisOptions) (*Redis, error) {
+func New(opts Options) (*Store, error) {
 	// Without its cache a call is slow; waiting for repeated attempts makes it slower.
 	client, err := redisclient.New(opts.URL, redisTimeout)
 	if err != nil {
@@ -54,7 +58,7 @@ func NewRedis(opts RedisOptions) (*Redis, error) {
 	if opts.Prefix == "" {
 		opts.Prefix = Prefix("")
 	}
-	return &Redis{client: client, prefix: opts.Prefix}, nil
+	return &Store{client: client, prefix: opts.Prefix}, nil
 }
 
 // bounded is the context of one command.
@@ -66,19 +70,19 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, limit)
 }
 
-// Get implements [Store]. A value that is not JSON counts as missing.
-func (r *Redis) Get(ctx context.Context, key string) ([]byte, bool, error) {
+// Get implements [cache.Store]. A value that is not JSON counts as missing.
+func (s *Store) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return valueOf(r.client.Get(ctx, r.prefix+key))
+	return valueOf(s.client.Get(ctx, s.prefix+key))
 }
 
-// GetWithTTL implements [Store]. A value that is not JSON counts as missing.
-func (r *Redis) GetWithTTL(ctx context.Context, key string) ([]byte, time.Duration, bool, error) {
+// GetWithTTL implements [cache.Store]. A value that is not JSON counts as missing.
+func (s *Store) GetWithTTL(ctx context.Context, key string) ([]byte, time.Duration, bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	pipe := r.client.Pipeline()
-	get, left := pipe.Get(ctx, r.prefix+key), pipe.PTTL(ctx, r.prefix+key)
+	pipe := s.client.Pipeline()
+	get, left := pipe.Get(ctx, s.prefix+key), pipe.PTTL(ctx, s.prefix+key)
 	_, _ = pipe.Exec(ctx) // its error is one of the two commands'
 	value, found, err := valueOf(get)
 	if err != nil || !found {
@@ -102,35 +106,35 @@ func valueOf(get *redis.StringCmd) ([]byte, bool, error) {
 	return value, json.Valid(value), nil
 }
 
-// Set implements [Store].
-func (r *Redis) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+// Set implements [cache.Store].
+func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return r.client.Set(ctx, r.prefix+key, value, ttl).Err()
+	return s.client.Set(ctx, s.prefix+key, value, ttl).Err()
 }
 
-// Delete implements [Store].
-func (r *Redis) Delete(ctx context.Context, keys ...string) error {
+// Delete implements [cache.Store].
+func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	full := make([]string, len(keys))
 	for i, key := range keys {
-		full[i] = r.prefix + key
+		full[i] = s.prefix + key
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return r.client.Unlink(ctx, full...).Err()
+	return s.client.Unlink(ctx, full...).Err()
 }
 
 // literal makes a pattern that matches just a text.
 var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
 
-// Clean implements [Store]. As with Node's Redis cacher, a single * matches dots, too.
-func (r *Redis) Clean(ctx context.Context, pattern string) error {
-	pattern = literal.Replace(r.prefix) + strings.ReplaceAll(pattern, "**", "*")
+// Clean implements [cache.Store]. As with Node's Redis cacher, a single * matches dots, too.
+func (s *Store) Clean(ctx context.Context, pattern string) error {
+	pattern = literal.Replace(s.prefix) + strings.ReplaceAll(pattern, "**", "*")
 	for cursor := uint64(0); ; {
-		next, err := r.cleanSome(ctx, pattern, cursor)
+		next, err := s.cleanSome(ctx, pattern, cursor)
 		if err != nil || next == 0 {
 			return err
 		}
@@ -138,43 +142,43 @@ func (r *Redis) Clean(ctx context.Context, pattern string) error {
 	}
 }
 
-func (r *Redis) cleanSome(ctx context.Context, pattern string, cursor uint64) (next uint64, err error) {
+func (s *Store) cleanSome(ctx context.Context, pattern string, cursor uint64) (next uint64, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	keys, next, err := r.client.Scan(ctx, cursor, pattern, scanCount).Result()
+	keys, next, err := s.client.Scan(ctx, cursor, pattern, scanCount).Result()
 	if err != nil || len(keys) == 0 {
 		return next, err
 	}
-	return next, r.client.Unlink(ctx, keys...).Err()
+	return next, s.client.Unlink(ctx, keys...).Err()
 }
 
 // unlockScript frees a lock that is still the caller's.
 var unlockScript = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
 
-// TryLock implements [Store] as redlock does on one server: the lock is a key with a random value.
-func (r *Redis) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+// TryLock implements [cache.Store] as redlock does on one server: the lock is a key with a random value.
+func (s *Store) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // it never fails
 	owner := hex.EncodeToString(random)
-	acquired, err := r.client.SetNX(ctx, r.prefix+name, owner, ttl).Result()
+	acquired, err := s.client.SetNX(ctx, s.prefix+name, owner, ttl).Result()
 	if err != nil || !acquired {
 		return nil, false, err
 	}
 	return func(ctx context.Context) error {
 		ctx, cancel := bounded(ctx)
 		defer cancel()
-		return unlockScript.Run(ctx, r.client, []string{r.prefix + name}, owner).Err()
+		return unlockScript.Run(ctx, s.client, []string{s.prefix + name}, owner).Err()
 	}, true, nil
 }
 
-// Check implements [Store].
-func (r *Redis) Check(ctx context.Context) error {
+// Check implements [cache.Store].
+func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return r.client.Ping(ctx).Err()
+	return s.client.Ping(ctx).Err()
 }
 
 // Close closes the connections.
-func (r *Redis) Close() error { return r.client.Close() }
+func (s *Store) Close() error { return s.client.Close() }

@@ -1,4 +1,5 @@
-package claims
+// Package redisclaims keeps claims in a Redis.
+package redisclaims
 
 import (
 	"context"
@@ -8,11 +9,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/internal/redisclient"
 )
 
-// RedisOptions configure a [Redis].
-type RedisOptions struct {
+// Options configure the store.
+type Options struct {
 	// URL is redis://[user:password@]host:port[/database], rediss:// for TLS, or unix://.
 	URL string
 	// Namespace keeps the claims of clusters that share a Redis apart.
@@ -23,23 +25,24 @@ type RedisOptions struct {
 	Now func() time.Time
 }
 
-// Redis keeps claims in a Redis, version 5 or later. A Redis that drops keys to save memory, or that is
-// replaced by a replica which had not caught up, forgets claims early.
-type Redis struct{ core }
-
-// NewRedis makes a store of the Redis at a URL. It does not connect before its first use, and does so
+// New makes a store of the Redis at a URL, version 5 or later. A Redis that drops keys to save memory, or that is
+// replaced by a replica which had not caught up, forgets claims early. The store does not connect before its first use, and does so
 // anew whenever a connection breaks. The error is about the URL.
-func NewRedis(opts RedisOptions) (*Redis, error) {
-	client, err := redisclient.New(opts.URL, attemptWait)
+func New(opts Options) (claims.Store, error) {
+	client, err := redisclient.New(opts.URL, claims.AttemptTimeout)
 	if err != nil {
 		return nil, err
 	}
 	// Not the prefix of a cache: cleaning that must leave the claims alone.
 	prefix := "claims:" + opts.Namespace + ":"
-	return &Redis{newCore(&redisStore{client, prefix, clock(opts.Now)}, opts.Timeout, opts.Now)}, nil
+	now := opts.Now
+	if now == nil {
+		now = time.Now
+	}
+	return claims.New(&backend{client, prefix, now}, opts.Timeout, now), nil
 }
 
-type redisStore struct {
+type backend struct {
 	client *redis.Client
 	prefix string
 	now    func() time.Time
@@ -66,11 +69,11 @@ for i, key in ipairs(KEYS) do
 end
 return answers`)
 
-func (r *redisStore) apply(ctx context.Context, changes []*change) {
+func (r *backend) Apply(ctx context.Context, changes []*claims.Change) {
 	keys, args := make([]string, len(changes)), make([]any, 0, 3*len(changes))
 	for i, c := range changes {
-		keys[i] = r.prefix + c.key
-		args = append(args, c.old.value, c.value, c.ttl.Milliseconds())
+		keys[i] = r.prefix + c.Key
+		args = append(args, c.Old.Value, c.Value, c.TTL.Milliseconds())
 	}
 	answers, err := applyScript.Run(ctx, r.client, keys, args...).Slice()
 	if err == nil && len(answers) != len(changes) {
@@ -78,18 +81,18 @@ func (r *redisStore) apply(ctx context.Context, changes []*change) {
 	}
 	now := r.now()
 	for i, c := range changes {
-		if c.err = err; err == nil {
-			c.err = c.answered(answers[i], now)
+		if c.Err = err; err == nil {
+			c.Err = answered(c, answers[i], now)
 		}
 	}
 }
 
 var errAnswer = errors.New("Redis answers something else than it was asked for")
 
-func (c *change) answered(answer any, now time.Time) error {
+func answered(c *claims.Change, answer any, now time.Time) error {
 	there, ok := answer.([]any)
 	if !ok {
-		c.made, c.found = true, entry{value: c.value, written: now}
+		c.Made, c.Found = true, claims.Entry{Value: c.Value, Written: now}
 		return nil
 	}
 	if len(there) != 2 {
@@ -103,13 +106,13 @@ func (c *change) answered(answer any, now time.Time) error {
 	if value == "" {
 		return nil
 	}
-	r, err := decode([]byte(value))
+	ttl, err := claims.RecordTTL([]byte(value))
 	if err != nil {
-		return refusal{err}
+		return claims.Refuse(err)
 	}
-	c.found = entry{value: []byte(value), written: now.Add(time.Duration(left)*time.Millisecond - r.ttl)}
+	c.Found = claims.Entry{Value: []byte(value), Written: now.Add(time.Duration(left)*time.Millisecond - ttl)}
 	return nil
 }
 
-func (r *redisStore) check(ctx context.Context) error { return r.client.Ping(ctx).Err() }
-func (r *redisStore) close() error                    { return r.client.Close() }
+func (r *backend) Check(ctx context.Context) error { return r.client.Ping(ctx).Err() }
+func (r *backend) Close() error                    { return r.client.Close() }

@@ -1,4 +1,4 @@
-package claims_test
+package natsclaims_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/claims/claimstest"
+	"github.com/hiliosai/switchboard/claims/natsclaims"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
@@ -21,7 +23,7 @@ func stream(t *testing.T, nc *nats.Conn, namespace string) jetstream.Stream {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	s, err := js.Stream(t.Context(), "KV_"+claims.Bucket(namespace))
+	s, err := js.Stream(t.Context(), "KV_"+natsclaims.Bucket(namespace))
 	require.NoError(t, err)
 	return s
 }
@@ -31,22 +33,22 @@ func TestEachNamespaceHasItsBucket(t *testing.T) {
 	for namespace, want := range map[string]string{
 		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc", "a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
 	} {
-		require.Equal(t, want, claims.Bucket(namespace))
+		require.Equal(t, want, natsclaims.Bucket(namespace))
 	}
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	one, other := newNATS(t, nc, claims.NATSOptions{Namespace: "a.b"}), newNATS(t, nc, claims.NATSOptions{Namespace: "a_b"})
-	claim(t, one, terms, "k")
-	requireState(t, claims.Mine, other, "k")
+	one, other := newNATS(t, nc, natsclaims.Options{Namespace: "a.b"}), newNATS(t, nc, natsclaims.Options{Namespace: "a_b"})
+	claimstest.Claim(t, one, claimstest.Terms, "k")
+	claimstest.RequireState(t, claims.Mine, other, "k")
 }
 
 func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
-	list := claim(t, store, terms, "whatsapp:+15550001")
+	store := newNATS(t, nc, natsclaims.Options{Namespace: "hios"})
+	list := claimstest.Claim(t, store, claimstest.Terms, "whatsapp:+15550001")
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	bucket, err := js.KeyValue(t.Context(), claims.Bucket("hios"))
+	bucket, err := js.KeyValue(t.Context(), natsclaims.Bucket("hios"))
 	require.NoError(t, err)
 	keys, err := bucket.Keys(t.Context())
 	require.NoError(t, err)
@@ -61,16 +63,16 @@ func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 	_, err = bucket.PutString(t.Context(), keys[0], "something else")
 	require.NoError(t, err)
-	_, err = store.Claim(t.Context(), terms, "whatsapp:+15550001")
-	requireFault(t, err, true, "no claim")
+	_, err = store.Claim(t.Context(), claimstest.Terms, "whatsapp:+15550001")
+	claimstest.RequireFault(t, err, true, "no claim")
 }
 
 func TestTheServerForgetsWhatHasExpired(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	store := newNATS(t, nc, claims.NATSOptions{})
+	store := newNATS(t, nc, natsclaims.Options{})
 	short := claims.Terms{Lease: time.Millisecond, TTL: time.Millisecond}
-	list := claim(t, store, short, "held", "done", "released")
+	list := claimstest.Claim(t, store, short, "held", "done", "released")
 	_ = store.Done(t.Context(), nil, list[1]) // in time or not
 	_ = store.Release(t.Context(), list[2])
 	bucket := stream(t, nc, "")
@@ -85,24 +87,24 @@ func TestLeasesGoByTheNodesClock(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	at := func(shift time.Duration) claims.Store {
-		return newNATS(t, nc, claims.NATSOptions{Now: func() time.Time { return time.Now().Add(shift) }})
+		return newNATS(t, nc, natsclaims.Options{Now: func() time.Time { return time.Now().Add(shift) }})
 	}
-	claim(t, at(0), terms, "k")
-	requireState(t, claims.Held, at(terms.Lease/2), "k")
-	requireState(t, claims.Abandoned, at(terms.Lease), "k")
-	requireState(t, claims.Abandoned, at(terms.TTL-time.Minute), "k")
-	requireState(t, claims.Mine, at(terms.TTL), "k")
+	claimstest.Claim(t, at(0), claimstest.Terms, "k")
+	claimstest.RequireState(t, claims.Held, at(claimstest.Terms.Lease/2), "k")
+	claimstest.RequireState(t, claims.Abandoned, at(claimstest.Terms.Lease), "k")
+	claimstest.RequireState(t, claims.Abandoned, at(claimstest.Terms.TTL-time.Minute), "k")
+	claimstest.RequireState(t, claims.Mine, at(claimstest.Terms.TTL), "k")
 }
 
 func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	store := newNATS(t, nc, claims.NATSOptions{})
-	list := claim(t, store, terms, "k")
+	store := newNATS(t, nc, natsclaims.Options{})
+	list := claimstest.Claim(t, store, claimstest.Terms, "k")
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	require.NoError(t, js.DeleteKeyValue(t.Context(), claims.Bucket("")))
-	requireState(t, claims.Mine, store, "k")
+	require.NoError(t, js.DeleteKeyValue(t.Context(), natsclaims.Bucket("")))
+	claimstest.RequireState(t, claims.Mine, store, "k")
 	require.ErrorIs(t, store.Done(t.Context(), nil, list...), claims.ErrLost)
 }
 
@@ -121,10 +123,10 @@ func TestABucketOfAnotherKindIsRefused(t *testing.T) {
 			config.Name, config.Subjects = "KV_claims", []string{"$KV.claims.>"}
 			_, err = js.CreateStream(t.Context(), config)
 			require.NoError(t, err)
-			store := newNATS(t, nc, claims.NATSOptions{})
-			_, err = store.Claim(t.Context(), terms, "k")
-			requireFault(t, err, true, "KV_claims does not keep one acknowledged value")
-			requireFault(t, store.Check(t.Context()), true, "KV_claims does not keep")
+			store := newNATS(t, nc, natsclaims.Options{})
+			_, err = store.Claim(t.Context(), claimstest.Terms, "k")
+			claimstest.RequireFault(t, err, true, "KV_claims does not keep one acknowledged value")
+			claimstest.RequireFault(t, store.Check(t.Context()), true, "KV_claims does not keep")
 		})
 	}
 }
@@ -132,17 +134,17 @@ func TestABucketOfAnotherKindIsRefused(t *testing.T) {
 func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	claim(t, newNATS(t, nc, claims.NATSOptions{}), terms, "k")
-	requireState(t, claims.Held, newNATS(t, nc, claims.NATSOptions{Replicas: 3}), "k")
-	_, err := newNATS(t, nc, claims.NATSOptions{Namespace: "other", Replicas: 3, Timeout: time.Second}).Claim(t.Context(), terms, "k")
+	claimstest.Claim(t, newNATS(t, nc, natsclaims.Options{}), claimstest.Terms, "k")
+	claimstest.RequireState(t, claims.Held, newNATS(t, nc, natsclaims.Options{Replicas: 3}), "k")
+	_, err := newNATS(t, nc, natsclaims.Options{Namespace: "other", Replicas: 3, Timeout: time.Second}).Claim(t.Context(), claimstest.Terms, "k")
 	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
 }
 
 func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
 	t.Parallel()
-	store := newNATS(t, connect(t, testserver.NATS(t).ClientURL()), claims.NATSOptions{})
-	list := claim(t, store, terms, "k")
-	requireFault(t, store.Done(t.Context(), make([]byte, 2<<20), list...), true, "maximum payload exceeded")
+	store := newNATS(t, connect(t, testserver.NATS(t).ClientURL()), natsclaims.Options{})
+	list := claimstest.Claim(t, store, claimstest.Terms, "k")
+	claimstest.RequireFault(t, store.Done(t.Context(), make([]byte, 2<<20), list...), true, "maximum payload exceeded")
 	require.NoError(t, store.Done(t.Context(), nil, list...))
 }
 
@@ -154,13 +156,13 @@ func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
 	t.Cleanup(s.WaitForShutdown)
 	t.Cleanup(s.Shutdown)
 	require.True(t, s.ReadyForConnections(patience))
-	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), claims.NATSOptions{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
+	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), natsclaims.Options{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
 }
 
 func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	store := newNATS(t, nc, claims.NATSOptions{})
+	store := newNATS(t, nc, natsclaims.Options{})
 	require.NoError(t, store.Check(t.Context()))
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -170,22 +172,22 @@ func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	list, err := store.Claim(ctx, terms, "k")
-	requireFault(t, err, false, "deadline exceeded")
+	list, err := store.Claim(ctx, claimstest.Terms, "k")
+	claimstest.RequireFault(t, err, false, "deadline exceeded")
 	require.Equal(t, claims.Unknown, list[0].State)
 }
 
 func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.OldestNATS(t).URL())
-	store := newNATS(t, nc, claims.NATSOptions{Namespace: "hios"})
+	store := newNATS(t, nc, natsclaims.Options{Namespace: "hios"})
 	for range 2 {
 		err := store.Check(t.Context())
-		requireFault(t, err, true, "nats-server 2.11")
-		require.ErrorIs(t, err, claims.ErrOldServer)
+		claimstest.RequireFault(t, err, true, "nats-server 2.11")
+		require.ErrorIs(t, err, natsclaims.ErrOldServer)
 	}
-	_, err := store.Claim(t.Context(), terms, "k")
-	require.ErrorIs(t, err, claims.ErrOldServer)
+	_, err := store.Claim(t.Context(), claimstest.Terms, "k")
+	require.ErrorIs(t, err, natsclaims.ErrOldServer)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	account, err := js.AccountInfo(t.Context())
@@ -215,9 +217,9 @@ func TestABucketHasABoundWhereTheAccountWantsOne(t *testing.T) {
 	require.True(t, s.ReadyForConnections(patience))
 	nc := connect(t, "nats://node:secret@"+s.Addr().String())
 
-	err = newNATS(t, nc, claims.NATSOptions{}).Check(t.Context())
-	requireFault(t, err, true, "wants max_bytes")
-	require.ErrorIs(t, err, claims.ErrMaxBytesRequired)
-	requireState(t, claims.Mine, newNATS(t, nc, claims.NATSOptions{MaxBytes: 1 << 20}), "k")
+	err = newNATS(t, nc, natsclaims.Options{}).Check(t.Context())
+	claimstest.RequireFault(t, err, true, "wants max_bytes")
+	require.ErrorIs(t, err, natsclaims.ErrMaxBytesRequired)
+	claimstest.RequireState(t, claims.Mine, newNATS(t, nc, natsclaims.Options{MaxBytes: 1 << 20}), "k")
 	require.EqualValues(t, 1<<20, stream(t, nc, "").CachedInfo().Config.MaxBytes)
 }

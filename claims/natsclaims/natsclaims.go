@@ -1,4 +1,5 @@
-package claims
+// Package natsclaims keeps claims in a key-value bucket of JetStream.
+package natsclaims
 
 import (
 	"context"
@@ -14,10 +15,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hiliosai/switchboard/claims"
 )
 
-// NATSOptions configure a [NATS].
-type NATSOptions struct {
+// Options configure the store.
+type Options struct {
 	// Namespace keeps the claims of clusters that share a server apart; see [Bucket].
 	Namespace string
 	// Replicas is how many servers keep a bucket that is created here; 0 means 1.
@@ -30,9 +33,11 @@ type NATSOptions struct {
 	Now func() time.Time
 }
 
-// NATS keeps claims in a key-value bucket of JetStream, on nats-server 2.11 or later; see [ErrOldServer]. The
-// bucket is created when it is needed.
-type NATS struct{ core }
+// ErrOldServer says that the JetStream of a store has no TTL for single messages. Nothing has been created there.
+var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
+
+// ErrMaxBytesRequired says that the account of a store wants a bound for each of its streams.
+var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
 
 const (
 	// maxPending is how many changes may wait for their acks at once.
@@ -49,18 +54,22 @@ const (
 	reasonHeader    = "Nats-Marker-Reason"
 )
 
-// NewNATS makes a store on a connection that stays the caller's. The connection must not buffer what is
+// New makes a store on a connection that stays the caller's, to nats-server 2.11 or later; see [ErrOldServer]. The bucket
+// is created when it is needed. The connection must not buffer what is
 // published while it is down (nats.ReconnectBufSize(-1)): a claim that was given up must not be made
 // later.
-func NewNATS(nc *nats.Conn, opts NATSOptions) (*NATS, error) {
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(attemptWait))
+func New(nc *nats.Conn, opts Options) (claims.Store, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(claims.AttemptTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	bucket := Bucket(opts.Namespace)
-	return &NATS{newCore(&natsStore{
-		js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts), now: clock(opts.Now),
-	}, opts.Timeout, opts.Now)}, nil
+	now := opts.Now
+	if now == nil {
+		now = time.Now
+	}
+	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts), now: now}
+	return claims.New(b, opts.Timeout, now), nil
 }
 
 // Bucket is the name of the bucket with a namespace's claims. What must not stand in a bucket's name
@@ -86,14 +95,14 @@ func Bucket(namespace string) string {
 // bucketConfig is the stream of a key-value bucket, as nats.go makes it, but for three things. Expired
 // keys leave no markers: nobody watches, and a claim would have to be made on top of them. And it is
 // read at its leader only: other replicas may not know the latest claims yet. See find for the third.
-func bucketConfig(bucket string, opts NATSOptions) jetstream.StreamConfig {
+func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1), MaxBytes: opts.MaxBytes,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
 	}
 }
 
-type natsStore struct {
+type backend struct {
 	js     jetstream.JetStream
 	prefix string // of subjects
 	config jetstream.StreamConfig
@@ -101,55 +110,55 @@ type natsStore struct {
 	bucket atomic.Pointer[jetstream.Stream] // nil until it is known to be there
 }
 
-func (n *natsStore) apply(ctx context.Context, changes []*change) {
+func (n *backend) Apply(ctx context.Context, changes []*claims.Change) {
 	bucket, err := n.open(ctx)
 	if err != nil {
 		for _, c := range changes {
-			c.err = err
+			c.Err = err
 		}
 		return
 	}
 	acks := make([]jetstream.PubAckFuture, len(changes))
 	for i, c := range changes {
-		acks[i], c.err = n.publish(c)
+		acks[i], c.Err = n.publish(c)
 	}
-	var conflicts []*change
+	var conflicts []*claims.Change
 	for i, c := range changes {
-		if c.err == nil {
-			c.err = n.acked(ctx, c, acks[i])
+		if c.Err == nil {
+			c.Err = n.acked(ctx, c, acks[i])
 		}
 		switch {
-		case conflict(c.err):
+		case conflict(c.Err):
 			conflicts = append(conflicts, c)
-		case errors.Is(c.err, jetstream.ErrNoStreamResponse):
+		case errors.Is(c.Err, jetstream.ErrNoStreamResponse):
 			n.bucket.Store(nil) // somebody deleted it, or the server is still restoring it
 		default:
-			c.err = classified(c.err)
+			c.Err = classified(c.Err)
 		}
 	}
 	n.read(ctx, bucket, conflicts)
 }
 
-func (n *natsStore) publish(c *change) (jetstream.PubAckFuture, error) {
-	msg := &nats.Msg{Subject: n.prefix + c.key, Data: c.value, Header: nats.Header{
-		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.old.revision, 10)},
+func (n *backend) publish(c *claims.Change) (jetstream.PubAckFuture, error) {
+	msg := &nats.Msg{Subject: n.prefix + c.Key, Data: c.Value, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.Old.Revision, 10)},
 	}}
-	if c.value == nil {
+	if c.Value == nil {
 		msg.Header[operationHeader] = []string{"DEL"}
 		msg.Header[jetstream.MsgTTLHeader] = []string{markerTTL}
 	} else {
-		seconds := (c.ttl + time.Second - 1) / time.Second // it counts in whole ones
+		seconds := (c.TTL + time.Second - 1) / time.Second // it counts in whole ones
 		msg.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
 	return n.js.PublishMsgAsync(msg)
 }
 
-func (n *natsStore) acked(ctx context.Context, c *change, future jetstream.PubAckFuture) error {
+func (n *backend) acked(ctx context.Context, c *claims.Change, future jetstream.PubAckFuture) error {
 	select {
 	case ack := <-future.Ok():
-		c.made = true
-		if c.value != nil {
-			c.found = entry{c.value, ack.Sequence, n.now()}
+		c.Made = true
+		if c.Value != nil {
+			c.Found = claims.Entry{Value: c.Value, Revision: ack.Sequence, Written: n.now()}
 		}
 		return nil
 	case err := <-future.Err():
@@ -160,32 +169,32 @@ func (n *natsStore) acked(ctx context.Context, c *change, future jetstream.PubAc
 }
 
 // read sees what is there instead of what changes expected.
-func (n *natsStore) read(ctx context.Context, bucket jetstream.Stream, changes []*change) {
+func (n *backend) read(ctx context.Context, bucket jetstream.Stream, changes []*claims.Change) {
 	var reads errgroup.Group
 	reads.SetLimit(parallelReads)
 	for _, c := range changes {
 		reads.Go(func() error {
-			c.found, c.err = n.last(ctx, bucket, c.key)
+			c.Found, c.Err = n.last(ctx, bucket, c.Key)
 			return nil
 		})
 	}
 	_ = reads.Wait() // none returns an error
 }
 
-func (n *natsStore) last(ctx context.Context, bucket jetstream.Stream, key string) (entry, error) {
+func (n *backend) last(ctx context.Context, bucket jetstream.Stream, key string) (claims.Entry, error) {
 	msg, err := bucket.GetLastMsgForSubject(ctx, n.prefix+key)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return entry{}, nil
+		return claims.Entry{}, nil
 	case err != nil:
-		return entry{}, classified(err)
+		return claims.Entry{}, classified(err)
 	case msg.Header.Get(operationHeader) != "", msg.Header.Get(reasonHeader) != "":
-		return entry{revision: msg.Sequence}, nil
+		return claims.Entry{Revision: msg.Sequence}, nil
 	}
-	return entry{msg.Data, msg.Sequence, msg.Time}, nil
+	return claims.Entry{Value: msg.Data, Revision: msg.Sequence, Written: msg.Time}, nil
 }
 
-func (n *natsStore) open(ctx context.Context) (jetstream.Stream, error) {
+func (n *backend) open(ctx context.Context) (jetstream.Stream, error) {
 	if known := n.bucket.Load(); known != nil {
 		return *known, nil
 	}
@@ -193,7 +202,7 @@ func (n *natsStore) open(ctx context.Context) (jetstream.Stream, error) {
 }
 
 // find looks for the bucket, and creates it where there is none.
-func (n *natsStore) find(ctx context.Context) (jetstream.Stream, error) {
+func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	bucket, err := n.js.Stream(ctx, n.config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		bucket, err = n.create(ctx)
@@ -203,15 +212,15 @@ func (n *natsStore) find(ctx context.Context) (jetstream.Stream, error) {
 	}
 	switch api, ok := errors.AsType[*jetstream.APIError](err); {
 	case ok && api.ErrorCode == maxBytesRequired:
-		return nil, refusal{fmt.Errorf("create the bucket %s: %w: %w", n.config.Name, ErrMaxBytesRequired, err)}
+		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w: %w", n.config.Name, ErrMaxBytesRequired, err))
 	case errors.Is(err, ErrOldServer):
-		return nil, refusal{fmt.Errorf("create the bucket %s: %w", n.config.Name, err)}
+		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w", n.config.Name, err))
 	case err != nil:
 		// Even "not found" and "no suitable peers" pass, in a cluster that is starting.
 		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
 	}
 	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
-		return nil, refusal{fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name)}
+		return nil, claims.Refuse(fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name))
 	}
 	n.bucket.Store(&bucket)
 	return bucket, nil
@@ -225,7 +234,7 @@ const maxBytesRequired = 10113
 
 // create makes the bucket. An older server would make one without the TTLs, as it skips settings that it does not
 // know, so it is asked first what it can do.
-func (n *natsStore) create(ctx context.Context) (jetstream.Stream, error) {
+func (n *backend) create(ctx context.Context) (jetstream.Stream, error) {
 	account, err := n.js.AccountInfo(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
@@ -247,12 +256,12 @@ func (n *natsStore) create(ctx context.Context) (jetstream.Stream, error) {
 	return bucket, err
 }
 
-func (n *natsStore) check(ctx context.Context) error {
+func (n *backend) Check(ctx context.Context) error {
 	_, err := n.find(ctx)
 	return err
 }
 
-func (n *natsStore) close() error {
+func (n *backend) Close() error {
 	n.js.CleanupPublisher()
 	return nil
 }
@@ -268,7 +277,7 @@ func conflict(err error) bool {
 func classified(err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	if errors.Is(err, nats.ErrMaxPayload) || ok && api.Code >= 400 && api.Code < 500 {
-		return refusal{err}
+		return claims.Refuse(err)
 	}
 	return err
 }
