@@ -80,7 +80,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support: support,
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,
-		Platform: &platform{client: client, answering: newTurns()},
+		Platform:  &platform{client: client, answering: newTurns()},
+		Signature: signature(),
 	}
 }
 
@@ -92,7 +93,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)

@@ -69,7 +69,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support: support(),
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
-		Platform: &platform{client},
+		Platform:  &platform{client},
+		Signature: newSignature(),
 	}
 }
 
@@ -80,7 +81,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
