@@ -6,4 +6,4 @@ import (
 	"github.com/hiliosai/switchboard/test/chaos/flock"
 )
 
-func main() { node.Main(node.Platform(flock.Platform()), node.Service(flock.Ledger())) }
+func main() { node.Main(node.Platform(flock.Platform), node.Service(flock.Ledger())) }
