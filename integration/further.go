@@ -94,14 +94,15 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		}
 		call.message.ID = "" // it is the target's that counts
 		if len(fields.Get("message")) > 0 {
-			if _, err := s.admit(&call.message); err != nil {
+			if _, err := s.checkSupport(&call.message); err != nil {
 				return refusal(asError(err, ErrUnknown, ""), nil)
 			}
 		}
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		result, attempts, err := s.attempt(ctx, req, call.channel, call.target.ConversationID, func(ctx context.Context) (*SendResult, error) {
-			return do(ctx, call)
+		result, attempts, err := s.withRetries(ctx, &platformCall{
+			req: req, channel: call.channel, recipient: call.target.ConversationID,
+			do: func(ctx context.Context) (*SendResult, error) { return do(ctx, call) },
 		})
 		if err != nil {
 			failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
@@ -109,8 +110,6 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)
 		}
-		clean := *result
-		clean.Metadata = s.cleaner(req).values(result.Metadata)
-		return &clean, nil
+		return s.cleanResult(req, result), nil
 	}
 }

@@ -13,7 +13,7 @@ import (
 type draft struct {
 	body     outgoing
 	files    []*integration.Media
-	degraded []string // what is lost, such as "location→text"
+	degraded []integration.Degradation // what is lost
 }
 
 // target is what a draft is for: not every call takes everything.
@@ -31,7 +31,7 @@ func compose(m *integration.Message, to target) (*draft, error) {
 		return nil, unsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
 	}
 	if len(c.Entities) > 0 {
-		d.lose("entities→none")
+		d.lose("entities", "none")
 	}
 	d.body.Content = c.Text
 	if err := d.add(c, to); err != nil {
@@ -53,7 +53,10 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	return d, d.check(c)
 }
 
-func (d *draft) lose(what string) { d.degraded = append(d.degraded, what) }
+// lose notes that a feature became something less.
+func (d *draft) lose(feature integration.Feature, became string) {
+	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
+}
 
 // add puts in what the content has beside its text.
 func (d *draft) add(c *integration.Content, to target) error {
@@ -74,7 +77,7 @@ func (d *draft) add(c *integration.Content, to target) error {
 			return invalid("content.location is missing")
 		}
 		d.addText(locationText(c.Location))
-		d.lose("location→text")
+		d.lose("location", "text")
 		return nil
 	case integration.TypeContact:
 		if len(c.Contacts) == 0 {
@@ -83,7 +86,7 @@ func (d *draft) add(c *integration.Content, to target) error {
 		for i := range c.Contacts {
 			d.addText(contactText(&c.Contacts[i]))
 		}
-		d.lose("contact→text")
+		d.lose("contact", "text")
 		return nil
 	case integration.TypePoll:
 		return d.addPoll(c, to)
@@ -121,7 +124,7 @@ func (d *draft) replyTo(m *integration.Message, to target) error {
 		return err
 	case to.answer != nil && id == to.answer.id: // which is what it does anyway
 	case to.answer != nil || to.edit: // which have no such field
-		d.lose("reply→none")
+		d.lose("reply", "none")
 	default:
 		d.body.MessageReference = &replyReference{MessageID: id}
 	}
@@ -134,7 +137,7 @@ func (d *draft) addSticker(c *integration.Content, to target) error {
 		if c.Media == nil {
 			return invalid("a sticker needs content.sticker.id, or a picture in content.media")
 		}
-		d.lose("sticker→image")
+		d.lose("sticker", "image")
 		return d.addMedia(c, to)
 	case !isSnowflake(string(c.Sticker.ID)):
 		return invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)

@@ -179,7 +179,7 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	}})
 	result, err := newPlatform(t).Send(t.Context(), &m, ch)
 	require.NoError(t, err)
-	require.Equal(t, []string{"image→embed"}, result.Metadata["degraded"])
+	require.Equal(t, []integration.Degradation{{Feature: "image", Became: "embed"}}, result.Degraded)
 	request := server.Requests()[0]
 	require.Equal(t, []any{
 		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}}, map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},

@@ -21,14 +21,14 @@ func newSubstitute(c *integration.Content) (*draft, error) {
 		return nil, invalid("content of type %s needs content.location", c.Type)
 	case c.Type == integration.TypeLocation:
 		lines = append(lines, locationLines(c.Location)...)
-		d.degraded = []string{"location→text"}
+		d.degraded = []integration.Degradation{{Feature: integration.FeatureLocation, Became: "text"}}
 	case len(c.Contacts) == 0:
 		return nil, invalid("content of type %s needs content.contacts", c.Type)
 	default:
 		for i := range c.Contacts {
 			lines = append(lines, contactLines(&c.Contacts[i])...)
 		}
-		d.degraded = []string{"contact→text"}
+		d.degraded = []integration.Degradation{{Feature: integration.FeatureContact, Became: "text"}}
 	}
 	markedUp := integration.Content{Text: strings.Join(lines, "\n"), Format: formatMarkup}
 	return d, d.addText(&markedUp)
