@@ -17,7 +17,7 @@ demo: build ## Show the main job from end to end: webhook in, event, answer out,
 
 .PHONY: build
 build: ## Build bin/switchboard
-	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
+	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need

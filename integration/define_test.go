@@ -31,7 +31,8 @@ func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
 	specs := specsOf(newBench(t).define().Schema())
 	for name, want := range map[string]struct{ rest, params string }{
 		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
-			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional"}`},
+			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional",
+			"method":"string|optional","url":"string|optional"}`},
 		"i_sendMessage": {`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string","idempotencyKey":"string|optional"}`},
 		"i_healthCheck": {`{"method":"GET","path":"/health"}`, `{"channelId":"string|optional"}`},
 		"i_verifyWebhook": {`[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}]`, `{"channelId":"string|optional",

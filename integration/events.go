@@ -144,7 +144,7 @@ func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch
 	}
 }
 
-// eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
+// eventHeader carries the trace as @moleculer/channels does (docs/design/moleculer-wire.md §8). Of ctx.meta only ids
 // go along: the rest may hold request headers and, with them, the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
 	var buffer [256]byte // enough for most

@@ -187,12 +187,12 @@ func (p *platform) step(name string) (times int) {
 	return times
 }
 
-func (p *platform) ValidateWebhook(*integration.Webhook) error {
+func (p *platform) ValidateWebhook(_ context.Context, _ *integration.Webhook) error {
 	p.step("structure")
 	return p.validateErr
 }
 
-func (p *platform) ValidateSignature(w *integration.Webhook) error {
+func (p *platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	p.step("signature")
 	if p.signature == nil {
 		return nil
@@ -212,7 +212,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, _ *integrat
 	return p.sending(ctx, p.step("send"), m)
 }
 
-func (p *platform) VerifyWebhook(v integration.Verification, _ *integration.Channel) (string, error) {
+func (p *platform) VerifyWebhook(_ context.Context, v integration.Verification, _ *integration.Channel) (string, error) {
 	return p.verify(v)
 }
 

@@ -2,9 +2,7 @@ package integration
 
 import (
 	"context"
-	"encoding/json"
 	"io"
-	"time"
 )
 
 // Platform is what every platform must bring. Methods are called from many goroutines.
@@ -36,18 +34,18 @@ type Splitter interface {
 
 // WebhookValidator checks a webhook's structure before its signature is checked.
 type WebhookValidator interface {
-	ValidateWebhook(webhook *Webhook) error
+	ValidateWebhook(ctx context.Context, webhook *Webhook) error
 }
 
 // SignatureValidator checks that a webhook comes from the platform. It refuses when the channel has
 // no secret to check with, and compares in constant time ([EqualSecrets]).
 type SignatureValidator interface {
-	ValidateSignature(webhook *Webhook) error
+	ValidateSignature(ctx context.Context, webhook *Webhook) error
 }
 
 // WebhookVerifier answers a subscription handshake: the challenge, or an error.
 type WebhookVerifier interface {
-	VerifyWebhook(v Verification, channel *Channel) (challenge string, err error)
+	VerifyWebhook(ctx context.Context, v Verification, channel *Channel) (challenge string, err error)
 }
 
 // HealthChecker asks the platform whether a channel can work.
@@ -112,36 +110,6 @@ type ReadMarker interface {
 // MediaFetcher reads an attachment by the id that [Media] carries.
 type MediaFetcher interface {
 	FetchMedia(ctx context.Context, id string, channel *Channel) (*MediaFile, error)
-}
-
-// Webhook is one delivery of a platform.
-type Webhook struct {
-	TenantID  string
-	ChannelID string
-	Platform  string
-	// Payload is the body as JSON, which is valid: the very bytes that were signed where the gateway sent them.
-	Payload json.RawMessage
-	// RawBody is the body as the platform sent it, nil when the gateway did not keep it.
-	RawBody   []byte
-	Headers   Headers
-	Timestamp time.Time // when the gateway took it in
-	Channel   *Channel
-
-	foreign []string // whose the parts are that are not the channel's
-}
-
-// Foreign says that a part of the webhook is for another account than the channel's, such as "phone number 123", and that
-// Normalize has left it out. It is counted among what was ignored, and logged. For use in Normalize.
-func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
-
-// SignedBody is the body to check a signature over. Without one the webhook is refused, with the
-// words that lead to the cause: JSON that was parsed and written again has other bytes.
-func (w *Webhook) SignedBody() ([]byte, error) {
-	if w.RawBody == nil {
-		return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_MISSING", Message: "the signature covers the raw body, and none came: " +
-			"let the gateway keep it and pass it as rawBody (see examples/gateway)"}
-	}
-	return w.RawBody, nil
 }
 
 // Verification is a subscription handshake's question.

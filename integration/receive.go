@@ -41,6 +41,8 @@ var receiveParams = action.Params{
 	{Name: "timestamp", Type: action.Number},
 	{Name: "rawBody", Type: action.String, Optional: true, Buffer: true},
 	{Name: "rawBodyEncoding", Type: action.String, Optional: true},
+	{Name: "method", Type: action.String, Optional: true},
+	{Name: "url", Type: action.String, Optional: true}, // path and query, or absolute
 }
 
 // receiveResult is the answer of i_receiveWebhook.
@@ -77,7 +79,7 @@ type batch struct {
 	ignored  int
 
 	open   atomic.Int32 // messages that are under way, and one more while they are handed over
-	answer action.Later
+	answer action.Promise
 }
 
 // end is what became of a message.
@@ -165,10 +167,10 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 func (s *platformService) answer(ctx context.Context, req *action.Request, b *batch) {
 	_, responds := s.def.Platform.(Responder)
 	if b.claimed != nil || responds || slices.ContainsFunc(b.ends, func(e end) bool { return e.err != nil }) {
-		b.answer.Work(func() (any, error) { return s.conclude(ctx, req, b) })
+		b.answer.Go(func() (any, error) { return s.conclude(ctx, req, b) })
 		return
 	}
-	b.answer.Settle(s.conclude(ctx, req, b))
+	b.answer.Resolve(s.conclude(ctx, req, b))
 }
 
 func (s *platformService) conclude(ctx context.Context, req *action.Request, b *batch) (any, error) {
@@ -188,15 +190,8 @@ func (s *platformService) read(ctx context.Context, req *action.Request, ch *Cha
 	if err := s.checkAge(webhook); err != nil {
 		return nil, nil, err
 	}
-	if v, ok := s.def.Platform.(WebhookValidator); ok {
-		if err := v.ValidateWebhook(webhook); err != nil {
-			return nil, nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
-		}
-	}
-	if v, ok := s.def.Platform.(SignatureValidator); ok {
-		if err := v.ValidateSignature(webhook); err != nil {
-			return nil, nil, asError(err, ErrUnauthorized, "SIGNATURE_INVALID")
-		}
+	if err := s.validateWebhook(ctx, webhook); err != nil {
+		return nil, nil, err
 	}
 	messages, err := s.def.Platform.Normalize(ctx, webhook)
 	if err != nil {
@@ -206,7 +201,7 @@ func (s *platformService) read(ctx context.Context, req *action.Request, ch *Cha
 		maskLinks(&messages[i].Content)
 	}
 	if len(messages) > maxMessages {
-		return nil, nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)}
+		return nil, nil, tooLarge("the webhook holds %d messages; at most %d are taken", len(messages), maxMessages)
 	}
 	return webhook, messages, nil
 }
@@ -283,10 +278,15 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 	if w.Headers, err = readHeaders(fields.Get("headers")); err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
 	}
+	w.Method, w.ContentType = rawjson.Text(fields.Get("method")), w.Headers.Get("content-type")
+	if err := w.setURL(rawjson.Text(fields.Get("url")), s.runtime.TrustForwarded); err != nil {
+		return nil, err
+	}
 	if w.RawBody, err = rawBody(req, fields); err != nil {
 		return nil, err
 	}
-	// What was signed is what is read, never a second form of it; only a form's payload is the gateway's.
+	// The platform reads what was signed, never a second form of it. Only the payload of a body that is no JSON is the
+	// gateway's.
 	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) { // mostly they are the same text
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {

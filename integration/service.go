@@ -78,6 +78,8 @@ type Runtime struct {
 	PlainEvents bool
 	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
 	AnyTenant bool
+	// TrustForwarded takes the URL that a webhook was sent to from the headers X-Forwarded-Proto and X-Forwarded-Host.
+	TrustForwarded bool
 	// PacketLimit is how many bytes the answer to a request may have, 0 for any number; nil is that for all.
 	PacketLimit func(*action.Request) int64
 	// MediaBytes counts the bytes of attachments under way; nil counts none.

@@ -21,6 +21,8 @@ const (
 
 	settingAddresses = "addresses"
 
+	settingPublicURL = "publicUrl"
+
 	dedupByHorizon  = "horizon"
 	spoolOn         = "on"
 	refuseLongText  = "refuse"
@@ -51,6 +53,10 @@ func CommonFields() []Field {
 		{
 			In: InSettings, Name: settingAddresses, Pattern: regexp.MustCompile(`^(any|public)$`),
 			Help: `where the channel's own addresses, such as apiBase, may lead: "any", the default, or "public" and what egress.allow lists, which holds by itself where a user of a tenant set one through channels.create or channels.update`,
+		},
+		{
+			In: InSettings, Name: settingPublicURL, Pattern: regexp.MustCompile(`^https?://[^\s?#@/]+(/[^\s?#@]*)?$`),
+			Help: `the URL at which the platform calls, for signatures that cover it: with a slash at the end the base of all paths, such as "https://hooks.example.com/", otherwise the whole URL without its query`,
 		},
 		{
 			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,

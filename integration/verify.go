@@ -42,7 +42,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		}
 		return rawjson.Text(fields.Get(hub))
 	}
-	challenge, err := verifier.VerifyWebhook(Verification{
+	challenge, err := verifier.VerifyWebhook(ctx, Verification{
 		Mode:      either("mode", "hub.mode"),
 		Token:     either("token", "hub.verify_token"),
 		Challenge: either("challenge", "hub.challenge"),

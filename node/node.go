@@ -12,8 +12,8 @@ import (
 	"os"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/cli"
+	"github.com/hiliosai/switchboard/node/internal/app"
+	"github.com/hiliosai/switchboard/node/internal/cli"
 )
 
 // Extra is something that a node can host beside what comes with Switchboard.

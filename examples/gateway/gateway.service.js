@@ -23,6 +23,12 @@ function rawBodyParams(bytes) {
 		: { rawBody: bytes.toString("base64"), rawBodyEncoding: "base64" };
 }
 
+// Of JSON objects and forms the parsed body is passed. Everything else, such as multipart and XML, goes as raw bytes only.
+function payloadOf(body) {
+	const isObject = body !== null && typeof body === "object" && !Array.isArray(body) && !Buffer.isBuffer(body);
+	return isObject ? body : {};
+}
+
 // Node gives set-cookie as an array; every other header is a string already.
 function stringHeaders(headers) {
 	return Object.fromEntries(
@@ -70,8 +76,10 @@ module.exports = {
 				// Only what a service publishes with `rest`; no action is reachable by its name alone.
 				mappingPolicy: "restrict",
 				bodyParsers: {
-					json: { limit: "3mb", verify: keepRawBody },
-					urlencoded: { limit: "3mb", extended: true, verify: keepRawBody }
+					json: { limit: "3mb", type: ["application/json", "application/*+json"], verify: keepRawBody },
+					urlencoded: { limit: "3mb", extended: true, verify: keepRawBody },
+					// What neither of them took: multipart, XML, text.
+					raw: { limit: "3mb", type: () => true, verify: keepRawBody }
 				},
 				// A node that died answers no more, and Moleculer notices that after half a minute. A webhook is safe to repeat,
 				// so it is soon given to another node, while the platform still waits. This needs `retryPolicy.enabled` in the
@@ -89,8 +97,10 @@ module.exports = {
 					// field of the body with its name. A webhook gets its parts apart instead.
 					req.$params = {
 						channelId: req.$params.channelId,
-						payload: req.body ?? {},
+						payload: payloadOf(req.body),
 						headers: stringHeaders(req.headers),
+						method: req.method,
+						url: req.originalUrl ?? req.url,
 						timestamp: Date.now(),
 						...rawBodyParams(req.rawBody)
 					};

@@ -16,10 +16,10 @@ import (
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/examples/notes"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // How long, and how often, is looked for what must happen.

@@ -32,7 +32,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 
 type platform struct{ client *httpapi.Client }
 
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err == nil && !integration.ValidHMACSHA256(w.Channel.Credentials["webhookSecret"], body, w.Headers.Get("x-parrot-signature")) {
 		err = errors.New("x-parrot-signature must be the body's HMAC-SHA256, in hex, under the channel's webhookSecret")
@@ -40,7 +40,7 @@ func (*platform) ValidateSignature(w *integration.Webhook) error {
 	return err
 }
 
-func (*platform) VerifyWebhook(v integration.Verification, ch *integration.Channel) (string, error) {
+func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
 	if v.Mode == "subscribe" && integration.EqualSecrets(v.Token, ch.Credentials["verifyToken"]) {
 		return v.Challenge, nil
 	}

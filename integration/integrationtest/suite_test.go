@@ -191,7 +191,7 @@ type timed struct {
 	window time.Duration
 }
 
-func (p timed) ValidateSignature(w *integration.Webhook) error {
+func (p timed) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err
@@ -214,31 +214,31 @@ func signTimed(ch *integration.Channel, body []byte, at time.Time) map[string]st
 
 type unsigned struct{ sound }
 
-func (unsigned) ValidateSignature(*integration.Webhook) error { return nil }
+func (unsigned) ValidateSignature(_ context.Context, _ *integration.Webhook) error { return nil }
 
 type keyless struct{ sound }
 
-func (k keyless) ValidateSignature(w *integration.Webhook) error {
+func (k keyless) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	if w.Channel.Credentials["webhookSecret"] == "" {
 		return nil
 	}
-	return k.sound.ValidateSignature(w)
+	return k.sound.ValidateSignature(ctx, w)
 }
 
 // lengthy looks at the beginning of a signature.
 type lengthy struct{ sound }
 
-func (l lengthy) ValidateSignature(w *integration.Webhook) error {
+func (l lengthy) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	cut := *w
 	cut.Headers = integration.NewHeaders(map[string]string{"x-parrot-signature": w.Headers.Get("x-parrot-signature")[:min(64, len(w.Headers.Get("x-parrot-signature")))]})
-	return l.sound.ValidateSignature(&cut)
+	return l.sound.ValidateSignature(ctx, &cut)
 }
 
 // forgetful takes secrets for one that differ in a byte in the middle.
 type forgetful struct{ sound }
 
-func (f forgetful) ValidateSignature(w *integration.Webhook) error {
-	err := f.sound.ValidateSignature(w)
+func (f forgetful) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
+	err := f.sound.ValidateSignature(ctx, w)
 	secret := []byte(w.Channel.Credentials["webhookSecret"])
 	if err == nil || len(secret) < 4 {
 		return err
@@ -247,16 +247,16 @@ func (f forgetful) ValidateSignature(w *integration.Webhook) error {
 	other, ch := *w, *w.Channel
 	ch.Credentials = map[string]string{"webhookSecret": string(secret)}
 	other.Channel = &ch
-	return f.sound.ValidateSignature(&other)
+	return f.sound.ValidateSignature(ctx, &other)
 }
 
 type bodiless struct{ sound }
 
-func (b bodiless) ValidateSignature(w *integration.Webhook) error {
+func (b bodiless) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	if w.RawBody == nil {
 		return nil
 	}
-	return b.sound.ValidateSignature(w)
+	return b.sound.ValidateSignature(ctx, w)
 }
 
 // normalizing plants a fault into Normalize.
@@ -289,7 +289,7 @@ func (s strict) Normalize(ctx context.Context, w *integration.Webhook) ([]integr
 
 type credulous struct{ sound }
 
-func (credulous) VerifyWebhook(v integration.Verification, _ *integration.Channel) (string, error) {
+func (credulous) VerifyWebhook(_ context.Context, v integration.Verification, _ *integration.Channel) (string, error) {
 	return v.Challenge, nil
 }
 

@@ -2,6 +2,7 @@ package integrationtest
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -77,7 +78,7 @@ func (v vector) test(t *testing.T, p Platform) {
 		}
 		w := webhookOf(ch, body, headers)
 		w.Timestamp = v.time()
-		return validator.ValidateSignature(w)
+		return validator.ValidateSignature(context.Background(), w)
 	}
 	secret := v.Key + v.PublicKeyHex // it has one of them
 	require.NoError(t, check(secret, body, v.Headers), "%s", v.Source)

@@ -20,7 +20,7 @@ const (
 
 // ValidateSignature checks Ed25519 over the timestamp and the raw body. Discord sends wrong signatures on purpose, and
 // removes the URL of who does not answer them with 401.
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 
 func validate(t *testing.T, w *integration.Webhook) error {
 	t.Helper()
-	return newPlatform(t).(integration.SignatureValidator).ValidateSignature(w)
+	return newPlatform(t).(integration.SignatureValidator).ValidateSignature(t.Context(), w)
 }
 
 func TestTheSignatureIsChecked(t *testing.T) {

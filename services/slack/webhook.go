@@ -23,7 +23,7 @@ const (
 )
 
 // ValidateSignature checks the HMAC over the timestamp and the body, "Verifying requests from Slack".
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func BenchmarkWebhook(b *testing.B) {
 			b.SetBytes(int64(compact.Len()))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := p.(integration.WebhookValidator).ValidateWebhook(w); err != nil {
+				if err := p.(integration.WebhookValidator).ValidateWebhook(b.Context(), w); err != nil {
 					b.Fatal(err)
 				}
 				if messages, err := p.Normalize(b.Context(), w); err != nil || len(messages) != 1 {

@@ -94,7 +94,7 @@ func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
 		"an update_id of a message":   `{"message":{"update_id":1}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := platform.(integration.WebhookValidator).ValidateWebhook(webhook([]byte(payload)))
+			err := platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook([]byte(payload)))
 			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
 			_, err = platform.Normalize(t.Context(), webhook([]byte(payload)))
 			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
@@ -151,7 +151,7 @@ func TestHostileUpdatesBecomeHarmlessMessages(t *testing.T) {
 		"a pin of another type":          `{"update_id":1,"message":{"chat":{"id":5},"message_id":7,"pinned_message":5}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.NoError(t, platform.(integration.WebhookValidator).ValidateWebhook(webhook([]byte(payload))))
+			require.NoError(t, platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook([]byte(payload))))
 			messages, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
 			require.NoError(t, err)
 			requireSound(t, messages)
@@ -203,7 +203,7 @@ func FuzzNormalize(f *testing.F) {
 	}
 	platform := newPlatform(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		valid := platform.(integration.WebhookValidator).ValidateWebhook(webhook(payload))
+		valid := platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook(payload))
 		messages, err := platform.Normalize(context.Background(), webhook(payload))
 		if err != nil {
 			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")

@@ -1,6 +1,7 @@
 package telegram
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -12,7 +13,7 @@ import (
 const proofHeader = "x-telegram-bot-api-secret-token"
 
 // ValidateWebhook checks that the payload is an update, which it says at its beginning; Normalize sees to the rest.
-func (*platform) ValidateWebhook(w *integration.Webhook) error {
+func (*platform) ValidateWebhook(_ context.Context, w *integration.Webhook) error {
 	_, err := updateID(rawjson.First(w.Payload, "update_id"))
 	return err
 }
@@ -30,7 +31,7 @@ func updateID(raw []byte) (int64, error) {
 }
 
 // ValidateSignature checks the secret token.
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	if integration.EqualSecrets(w.Headers.Get(proofHeader), w.Channel.Credentials[fieldSecretToken]) {
 		return nil
 	}
@@ -41,7 +42,7 @@ func (*platform) ValidateSignature(w *integration.Webhook) error {
 }
 
 // VerifyWebhook answers the SDK's own handshake; Telegram has none.
-func (*platform) VerifyWebhook(v integration.Verification, ch *integration.Channel) (string, error) {
+func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
 	if v.Mode == "subscribe" && integration.EqualSecrets(v.Token, ch.Credentials[fieldSecretToken]) {
 		return v.Challenge, nil
 	}

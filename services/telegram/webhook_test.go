@@ -41,7 +41,7 @@ func TestTheSecretTokenIsChecked(t *testing.T) {
 			w := webhook([]byte(`{"update_id":1}`))
 			w.Headers = integration.NewHeaders(map[string]string{"x-telegram-bot-api-secret-token": test.header})
 			w.Channel.Credentials["secretToken"] = test.secret
-			err := validator.ValidateSignature(w)
+			err := validator.ValidateSignature(t.Context(), w)
 			if test.ok {
 				require.NoError(t, err)
 				return
@@ -68,7 +68,7 @@ func TestTheHandshakeIsAnsweredToWhoKnowsTheSecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ch := channel()
 			ch.Credentials["secretToken"] = test.secret
-			challenge, err := verifier.VerifyWebhook(test.verification, ch)
+			challenge, err := verifier.VerifyWebhook(t.Context(), test.verification, ch)
 			require.Equal(t, test.want, challenge)
 			if test.want == "" {
 				requireError(t, err, integration.ErrForbidden, "VERIFICATION_FAILED")

@@ -6,6 +6,7 @@
 package whatsapp
 
 import (
+	"context"
 	"regexp"
 	"time"
 
@@ -115,12 +116,12 @@ var (
 )
 
 // ValidateSignature checks who signed the webhook.
-func (*platform) ValidateSignature(w *integration.Webhook) error {
+func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	return meta.ValidateSignature(w, fieldAppSecret)
 }
 
 // VerifyWebhook answers the handshake of "Create a webhook endpoint".
-func (*platform) VerifyWebhook(v integration.Verification, ch *integration.Channel) (string, error) {
+func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
 	return meta.VerifyWebhook(v, ch, fieldVerifyToken)
 }
 

@@ -23,13 +23,13 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/datasource/channelstore"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
-	"github.com/hiliosai/switchboard/internal/strictyaml"
 	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/node/bridge/strictyaml"
 	"github.com/hiliosai/switchboard/services/channels"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )

@@ -25,9 +25,9 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // account is one at a platform, with all that is needed to post what the platform posts.

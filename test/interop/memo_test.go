@@ -13,10 +13,10 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
 	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/mixins"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // article is a result of posts.find, of channels.js or of Go.

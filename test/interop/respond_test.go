@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // oracle is a platform that answers each webhook with what the webhook says.

@@ -27,8 +27,8 @@ import (
 	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/app"
-	"github.com/hiliosai/switchboard/internal/config"
+	"github.com/hiliosai/switchboard/node/bridge/app"
+	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // What the parrot's channels hold.

@@ -1,0 +1,363 @@
+// Package app puts a node together: configuration in, running node out, graceful stop. It is the
+// one place that knows every other package.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/moleculer-go/moleculer/broker"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cluster"
+	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/internal/filelock"
+	"github.com/hiliosai/switchboard/internal/inflight"
+	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/node/internal/config"
+	"github.com/hiliosai/switchboard/node/internal/listener"
+	"github.com/hiliosai/switchboard/services/channels"
+)
+
+// version is set by the linker; see the Makefile.
+var version string
+
+// Version is this build's version: the module's when it was installed by version, else the commit's.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "dev-" + s.Value[:12]
+		}
+	}
+	return "dev"
+}
+
+// Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
+type Node struct {
+	config    *config.Config
+	log       *logrus.Entry
+	guard     *egress.Guard
+	client    *httpapi.Client
+	storage   *filelock.Lock // of the folder of embedded
+	embedded  *server.Server
+	nc        *nats.Conn
+	link      *cluster.Link
+	stores    // what channels, cached values and claims are kept in
+	broker    *broker.ServiceBroker
+	services  []*integration.Service
+	listener  *listener.Listener
+	publisher *events.Publisher
+	readiness readiness
+	lost      chan error // delivers why the connection to NATS was closed for good
+}
+
+// Start starts a node. What was started of it is stopped again when it fails.
+func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
+	secrets.Keep(configSecrets(c)...)
+	guard, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1)}
+	if err := n.start(ctx, extra, secrets); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+// newGuard judges the addresses that are not the operator's.
+func newGuard(c *config.Config) (*egress.Guard, error) {
+	if c.Media.AllowPrivate {
+		return egress.Anywhere(), nil
+	}
+	guard, err := egress.New(c.Egress.Allow...)
+	if err != nil {
+		return nil, c.Fault("egress.allow", "%v", err)
+	}
+	return guard, nil
+}
+
+// newClient is how platforms are called.
+func newClient(guard *egress.Guard) *httpapi.Client {
+	return httpapi.New(httpapi.Options{Guard: guard})
+}
+
+func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
+	c := n.config
+	offer, err := newOffer(extra, n.client)
+	if err == nil {
+		err = offer.check(c)
+	}
+	if err == nil {
+		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
+	}
+	if err != nil {
+		return err
+	}
+	if c.NATS.Embedded {
+		// Two servers would write over each other's streams.
+		if n.storage, err = filelock.Acquire(filepath.Clean(c.NATS.StoreDir)+"-lock", "node "+c.NodeID()); err != nil {
+			return fmt.Errorf("nats.storeDir: %w", err)
+		}
+		if n.embedded, err = startEmbedded(ctx, c, n.log); err != nil {
+			return err
+		}
+	}
+	if n.nc, err = connect(ctx, c, c.NodeID(), n.embedded, n.log); err != nil {
+		return err
+	}
+	n.nc.SetClosedHandler(n.disconnected)
+	publisher, err := n.openEvents(ctx)
+	if err != nil {
+		return err
+	}
+	n.publisher, n.readiness.find, n.readiness.log = publisher, n.findState, n.log
+	n.link = cluster.New(n.nc, cluster.Options{
+		NodeID: c.NodeID(), Namespace: c.Node.Namespace, Version: Version(),
+		Protocol: wire.Version(c.Node.Protocol), MaxCallLevel: c.Limits.MaxCallLevel,
+		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
+		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
+		DrainTimeout: c.Limits.DrainTimeout,
+		Health:       n.health,
+		Reconnected:  n.missed,
+		Log:          logrus.NewEntry(n.log.Logger),
+	})
+	// One limit for all that a start waits for from here on: the node's own stores and those of its services.
+	limit := c.Limits.StartTimeout
+	waiting, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("limits.startTimeout is over (%s)", limit))
+	defer cancel()
+	if err := n.openStores(waiting, publisher); err != nil {
+		return err
+	}
+	if err := n.link.Open(ctx); err != nil {
+		return err
+	}
+	n.broker = n.link.NewBroker()
+	if err := n.host(waiting, offer, publisher, secrets); err != nil {
+		return err
+	}
+	if c.HTTP.Listen != "" {
+		n.listener, err = listener.Start(ctx, listener.Options{
+			Address: c.HTTP.Listen, Caller: n.link, Services: c.Services, Ready: n.ready, Log: n.log,
+			Channel: n.checkChannel, MaxBodies: int64(c.HTTP.MaxBodiesMB) << 20,
+		})
+		if err != nil {
+			return err
+		}
+		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
+	}
+	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
+	return nil
+}
+
+// packetLimit is how many bytes the answer to a request may have: a call from this node needs no packet.
+func (n *Node) packetLimit(req *action.Request) int64 {
+	if req.Sender == n.config.NodeID() {
+		return 0
+	}
+	return n.nc.MaxPayload()
+}
+
+// checkChannel says what is wrong with a channel of a service, as the listener wants to know.
+func (n *Node) checkChannel(ctx context.Context, service, id string) error {
+	for _, s := range n.services {
+		if s.Name() == service {
+			return s.CheckChannel(ctx, id)
+		}
+	}
+	return nil // the call tells
+}
+
+// host defines the services, starts them side by side, as they may wait for each other, and publishes
+// each as soon as it is there.
+func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
+	c := n.config
+	runtime := integration.Runtime{
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
+		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
+		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
+		TrustForwarded: c.Webhooks.TrustForwarded,
+		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
+		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
+		Log:          n.log,
+	}
+	if n.spool != nil { // a nil *spool.Spool is no nil Spool
+		runtime.Spool = n.spool
+	}
+	own := &own{
+		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
+		events:   newDesk(publisher, c, secrets),
+	}
+	own.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
+		return suspensions(ctx, n.link, sortedKeys(offer.platforms))
+	}
+	var faults []error
+	for _, name := range c.Services {
+		service, err := offer.define(name, own, runtime)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		n.services = append(n.services, service)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	n.broker.Publish(forget(n.memo))
+	n.broker.Start()
+	return n.startServices(ctx)
+}
+
+func (n *Node) startServices(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var publishing sync.Mutex // moleculer-go's broker takes one at a time
+	for _, service := range n.services {
+		group.Go(func() error {
+			if err := service.Start(ctx); err != nil {
+				return err
+			}
+			publishing.Lock()
+			n.broker.Publish(service.Schema())
+			publishing.Unlock()
+			return service.StartConsuming(ctx)
+		})
+	}
+	return group.Wait()
+}
+
+// Address is where webhooks are taken in, empty without a listener.
+func (n *Node) Address() string {
+	if n.listener == nil {
+		return ""
+	}
+	return n.listener.Address()
+}
+
+// disconnected is called when the connection to NATS is closed for good, which only Stop means to do.
+func (n *Node) disconnected(nc *nats.Conn) {
+	err := nc.LastError()
+	if err == nil {
+		err = nats.ErrConnectionClosed
+	}
+	n.lost <- fmt.Errorf("the connection to NATS is closed for good: %w", err)
+}
+
+// Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
+// connection.
+func (n *Node) Stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
+	defer cancel()
+	if n.listener != nil {
+		if err := n.listener.Stop(ctx); err != nil {
+			n.log.WithError(err).Warn("webhooks were cut off")
+		}
+	}
+	var consuming sync.WaitGroup
+	for _, service := range n.services {
+		consuming.Go(func() {
+			if err := service.StopConsuming(ctx); err != nil {
+				n.log.WithError(err).WithField("service", service.FullName()).Warn("reliable events were cut off; they come again")
+			}
+		})
+	}
+	consuming.Wait()
+	switch {
+	case n.broker != nil && n.broker.IsStarted():
+		n.broker.Stop()
+	case n.link != nil:
+		if err := n.link.Close(); err != nil {
+			n.log.WithError(err).Warn("the cluster was not left cleanly")
+		}
+	}
+	for _, service := range slices.Backward(n.services) {
+		if err := service.Stop(ctx); err != nil {
+			n.log.WithError(err).WithField("service", service.FullName()).Warn("a service did not stop cleanly")
+		}
+	}
+	if err := n.closeStores(ctx); err != nil {
+		n.log.WithError(err).Warn("the stores did not close cleanly")
+	}
+	if n.nc != nil {
+		n.nc.Close()
+	}
+	if n.embedded != nil {
+		n.embedded.Shutdown()
+		n.embedded.WaitForShutdown()
+	}
+	if n.storage != nil {
+		if err := n.storage.Release(); err != nil {
+			n.log.WithError(err).Warn("the folder of the embedded server was not given up cleanly")
+		}
+	}
+	n.client.Close()
+}
+
+// Run starts a node and keeps it running until ctx ends or it must not go on.
+func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
+	defer signal.Stop(hangups)
+	defer tuneGC()()
+	defer limitMemory(memlimit.FromCgroup, logrus.NewEntry(log))()
+	n, err := Start(ctx, c, extra, log, secrets)
+	if err != nil {
+		return err
+	}
+	releaseStartup()
+	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
+		defer tuneProcessors(available, processTime, n.log)()
+	}
+	err = n.serve(ctx, hangups)
+	n.Stop()
+	if err == nil {
+		n.log.Info("stopped")
+	}
+	return err
+}
+
+// serve returns when ctx ends, or with the error after which the node must not go on.
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangups:
+			n.log.Warn("SIGHUP: the configuration is read at the start only; restart the node to change it")
+		case <-ctx.Done():
+			n.log.Info("stopping")
+			return nil
+		case err := <-n.link.Fatal():
+			return err
+		case err := <-n.lost:
+			return err
+		}
+	}
+}
