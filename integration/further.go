@@ -92,11 +92,14 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		if call.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 			return nil, err
 		}
+		var degraded []Degradation
 		call.message.ID = "" // it is the target's that counts
 		if len(fields.Get("message")) > 0 {
-			if _, err := s.checkSupport(&call.message); err != nil {
-				return refusal(asError(err, ErrUnknown, ""), nil)
+			fitting, lost, err := s.fit(&call.message)
+			if err != nil {
+				return refusal(asError(err, ErrUnknown, "SEND_FAILED"), nil)
 			}
+			call.message, degraded = *fitting, lost
 		}
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
@@ -110,6 +113,8 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)
 		}
-		return s.cleanResult(req, result), nil
+		whole := *result
+		whole.Degraded = append(degraded, result.Degraded...)
+		return s.cleanResult(req, &whole), nil
 	}
 }

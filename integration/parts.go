@@ -44,7 +44,8 @@ const maxReplyContext = 4 << 10
 
 // prepare checks a message and makes the parts of it that the platform sends. degraded is what gets lost on the way.
 func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) (parts []*Message, degraded []Degradation, err error) {
-	if degraded, err = s.checkSupport(m); err != nil {
+	m, degraded, err = s.fit(m)
+	if err != nil {
 		return nil, nil, err
 	}
 	splitter, ok := s.def.Platform.(Splitter)
@@ -64,6 +65,15 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 		parts = append(parts, texts...)
 	}
 	return number(m, parts), append(degraded, splitLosses(m, split)...), nil
+}
+
+// fit checks a message and makes of it what the platform has. degraded is what gets lost on the way.
+func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradation, err error) {
+	if degraded, err = s.checkSupport(m); err != nil {
+		return nil, nil, err
+	}
+	fitting, rendered, err := s.render(m)
+	return fitting, append(degraded, rendered...), err
 }
 
 // number gives each part but the first an id of its own, for platforms that tell repetitions by it.

@@ -72,22 +72,6 @@ func (d *draft) add(c *integration.Content, to target) error {
 		return d.addMedia(c, to)
 	case integration.TypeSticker:
 		return d.addSticker(c, to)
-	case integration.TypeLocation:
-		if c.Location == nil {
-			return invalid("content.location is missing")
-		}
-		d.addText(locationText(c.Location))
-		d.lose("location", "text")
-		return nil
-	case integration.TypeContact:
-		if len(c.Contacts) == 0 {
-			return invalid("content.contacts is missing")
-		}
-		for i := range c.Contacts {
-			d.addText(contactText(&c.Contacts[i]))
-		}
-		d.lose("contact", "text")
-		return nil
 	case integration.TypePoll:
 		return d.addPoll(c, to)
 	case integration.TypeReaction:
@@ -95,11 +79,6 @@ func (d *draft) add(c *integration.Content, to target) error {
 	default:
 		return unsupportedContent("content of type %s cannot be sent through Discord", c.Type)
 	}
-}
-
-// addText puts a text under what there is.
-func (d *draft) addText(text string) {
-	d.body.Content = strings.TrimSpace(d.body.Content + "\n" + text)
 }
 
 // framed is a text with its header above, bold, and its footer below, small, "Message Formatting".
@@ -193,32 +172,4 @@ func (d *draft) check(c *integration.Content) error {
 		return invalid("content.text is empty; Discord sends nothing that is only white space")
 	}
 	return nil
-}
-
-// locationText is a place in words, with a link to a map.
-func locationText(l *integration.Location) string {
-	link := cmp.Or(l.URL, fmt.Sprintf("https://www.google.com/maps/search/?api=1&query=%v,%v", l.Latitude, l.Longitude))
-	return lines(l.Name, l.Address, link)
-}
-
-func contactText(c *integration.Contact) string {
-	name := cmp.Or(c.Name.Formatted, strings.TrimSpace(c.Name.First+" "+c.Name.Last))
-	if name != "" {
-		name = "**" + name + "**"
-	}
-	list := []string{name, c.Org}
-	for _, p := range c.Phones {
-		list = append(list, cmp.Or(p.Phone, string(p.WaID)))
-	}
-	return lines(append(list, c.Emails...)...)
-}
-
-func lines(list ...string) string {
-	var kept []string
-	for _, line := range list {
-		if line != "" {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "\n")
 }

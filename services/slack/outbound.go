@@ -183,8 +183,6 @@ func newDraft(m *integration.Message) (*draft, error) {
 		if c.Type == integration.TypeVoice {
 			d.degraded = append(d.degraded, integration.Degradation{Feature: integration.FeatureVoice, Became: "audio"})
 		}
-	case integration.TypeLocation, integration.TypeContact:
-		return newSubstitute(c)
 	default:
 		return nil, unsupportedContent("content of type %s cannot be sent through Slack", c.Type)
 	}
