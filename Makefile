@@ -90,6 +90,10 @@ microbench: ## Run the Go benchmarks with their allocations, six times each
 docs: ## Write what is generated of the documentation anew
 	go generate ./...
 
+.PHONY: tidy
+tidy: ## Bring go.mod and go.sum up to date, those of the examples too
+	for module in . $(EXAMPLES); do go -C $$module mod tidy || exit 1; done
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(GOLANGCI_LINT) fmt ./...
