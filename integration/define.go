@@ -43,7 +43,9 @@ type Definition struct {
 	Spec    Spec
 	Fields  []Field // beside the CommonFields
 	Text    TextLimits
-	Support Support // nil refuses nothing
+	Support Support // nil refuses nothing; see [Basic]
+	// Style is how the factory writes what Support has as text.
+	Style TextStyle
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
@@ -110,6 +112,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	need(def.Signature == nil || !validates, "the definition has a signature, and the platform validates one itself")
 	for _, row := range def.Errors.Rows() {
 		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
+	}
+	for _, fault := range def.Support.check() {
+		need(false, fault)
 	}
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
