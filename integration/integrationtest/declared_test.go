@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/integration/sign"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
 // declaring is a platform that leaves its signature to the definition.
