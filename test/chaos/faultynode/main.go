@@ -1,5 +1,5 @@
-// Command faultynode is a node made of Switchboard's parts, with a fault between two of them. It shows that the chaos suite
-// finds such a fault.
+// Command faultynode is a node made of Switchboard's parts, with a fault between two of them. It shows that the chaos
+// suite finds such a fault.
 package main
 
 import (
