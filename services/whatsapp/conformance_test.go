@@ -39,14 +39,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		},
 		Handshake: integration.Verification{Mode: "subscribe", Token: verifyToken},
 		Sends:     sends(),
-		Optional: []string{
-			"recipient_type", "context", "biz_opaque_callback_data", "text.preview_url",
-			"image.caption", "document.caption", "document.filename", "audio.voice", "location.name", "location.address",
-			"contacts[].name.first_name", "contacts[].name.last_name", "contacts[].phones", "contacts[].phones[].type", "contacts[].phones[].wa_id", "contacts[].emails", "contacts[].org",
-			"interactive.header", "interactive.footer", "interactive.header.document.filename", "interactive.action.sections[].rows[].description",
-			"template.components", "typing_indicator",
-		},
-		Failures: failures(),
+		Failures:  failures(),
 	}
 }
 
