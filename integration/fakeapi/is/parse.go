@@ -1,9 +1,12 @@
 package is
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,7 +35,7 @@ func Parse(file []byte, own Shapes) Shapes {
 	for name, rule := range own {
 		p.shapes[name] = rule
 	}
-	for name := range p.file {
+	for _, name := range slices.Collect(maps.Keys(p.file)) {
 		p.named(name)
 	}
 	return p.shapes
@@ -55,6 +58,7 @@ func (p *parser) named(name string) Rule {
 		if !ok {
 			panic("shapes: there is no shape " + name)
 		}
+		delete(p.file, name) // so that a shape cannot have itself as a part
 		p.shapes[name] = p.shape(raw)
 	}
 	return p.shapes[name]
@@ -94,6 +98,9 @@ func (p *parser) text(text string) Rule {
 }
 
 func (p *parser) plain(text string) Rule {
+	if p.shapes[text] != nil || p.file[text] != nil {
+		return p.named(text)
+	}
 	name, rest, _ := strings.Cut(text, " ")
 	args := strings.Fields(rest)
 	limit := func(i, otherwise int) int {
@@ -103,6 +110,9 @@ func (p *parser) plain(text string) Rule {
 		n, err := strconv.Atoi(args[i])
 		must(err)
 		return n
+	}
+	if constant := map[string]Rule{"bool": Bool, "any": Any, "never": Never}[text]; constant != nil {
+		return constant
 	}
 	switch name {
 	case "text":
@@ -124,28 +134,39 @@ func (p *parser) plain(text string) Rule {
 		return Link(limit(0, math.MaxInt32), args[1:]...)
 	case "match":
 		return Match(rest)
-	case "one":
+	case "one": // of
 		return OneOf(args[1:]...)
-	case "bool":
-		return Bool
-	case "any":
-		return Any
-	case "never":
-		return Never
 	default:
-		return p.named(text)
+		panic("shapes: there is no rule " + text)
 	}
 }
 
 // further are the properties that objects and lists have beside their members and items.
 type further struct {
-	With     []string `json:"$with"`
-	One      []string `json:"$one"`
-	Distinct []string `json:"$distinct"`
-	Check    string   `json:"$check"`
-	Says     *string  `json:"$says"`
-	Missing  *string  `json:"$missing"`
-	Long     *string  `json:"$long"`
+	By       string          `json:"$by"`
+	If       string          `json:"$if"`
+	Then     json.RawMessage `json:"$then"`
+	Else     json.RawMessage `json:"$else"`
+	With     []string        `json:"$with"`
+	One      []string        `json:"$one"`
+	Distinct []string        `json:"$distinct"`
+	Check    string          `json:"$check"`
+	Says     *string         `json:"$says"`
+	Missing  *string         `json:"$missing"`
+	Long     *string         `json:"$long"`
+}
+
+// properties are those of an object, beside its members.
+func properties(raw json.RawMessage) (f further) {
+	var members map[string]json.RawMessage
+	must(json.Unmarshal(raw, &members))
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !strings.HasPrefix(name, "$") })
+	own, err := json.Marshal(members)
+	must(err)
+	decoder := json.NewDecoder(bytes.NewReader(own))
+	decoder.DisallowUnknownFields()
+	must(decoder.Decode(&f))
+	return f
 }
 
 // with adds to a rule what is said further.
@@ -191,20 +212,17 @@ func (p *parser) list(raw json.RawMessage) Rule {
 	must(err)
 	var f further
 	if len(items) > 2 {
-		must(json.Unmarshal(items[2], &f))
+		f = properties(items[2])
 	}
 	return p.with(List(least, most, p.shape(items[1])), f)
 }
 
 func (p *parser) object(raw json.RawMessage) Rule {
-	var f further
-	must(json.Unmarshal(raw, &f))
+	f := properties(raw)
 	var members map[string]json.RawMessage
 	must(json.Unmarshal(raw, &members))
-	if members["$if"] != nil {
-		var member string
-		must(json.Unmarshal(members["$if"], &member))
-		return p.with(IfHas(member, p.shape(members["$then"]), p.shape(members["$else"])), f)
+	if f.If != "" {
+		return p.with(IfHas(f.If, p.shape(f.Then), p.shape(f.Else)), f)
 	}
 	shape := Object{}
 	for _, name := range f.With {
@@ -215,14 +233,12 @@ func (p *parser) object(raw json.RawMessage) Rule {
 			shape[name] = p.shape(member)
 		}
 	}
-	if members["$by"] == nil {
+	if f.By == "" {
 		return p.with(shape, f)
 	}
-	var by string
-	must(json.Unmarshal(members["$by"], &by))
 	kinds := map[string]Object{}
 	for name, kind := range shape {
 		kinds[name] = kind.(Object)
 	}
-	return p.with(Union(by, kinds), f)
+	return p.with(Union(f.By, kinds), f)
 }
