@@ -100,7 +100,7 @@ func (a *answer) mayPass() bool {
 	if e == nil && a.Result != nil {
 		e = a.Result.Error
 	}
-	return e != nil && (e.Retryable || e.Class == ErrAuth)
+	return e != nil && (e.Retryable || e.Kind == ErrAuth)
 }
 
 // givenBefore is the answer that was given to the first call with a key.
@@ -118,7 +118,7 @@ func givenBefore(kept []byte) (any, error) {
 // asSendError is the error as a SendResult carries it.
 func (e *Error) asSendError() *SendError {
 	return &SendError{
-		Message: e.Message, Code: e.Code, Class: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),
+		Message: e.Message, Code: e.Code, Kind: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),
 		PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }
@@ -126,8 +126,8 @@ func (e *Error) asSendError() *SendError {
 // asError is the reverse of [Error.asSendError].
 func (e *SendError) asError() *Error {
 	return &Error{
-		Idempotent: e.Class == ErrUnknown && e.Retryable,
-		Kind:       cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		Idempotent: e.Kind == ErrUnknown && e.Retryable,
+		Kind:       cmp.Or(e.Kind, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }

@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"io"
 )
 
@@ -132,11 +134,32 @@ type SendResult struct {
 type SendError struct {
 	Message      string    `json:"message"`
 	Code         string    `json:"code"`
-	Class        ErrorKind `json:"class"`
+	Kind         ErrorKind `json:"kind"`
 	Retryable    bool      `json:"retryable"`
 	RetryAfterMs int64     `json:"retryAfterMs,omitempty"`
 	PlatformCode string    `json:"platformCode,omitempty"`
 	HTTPStatus   int       `json:"httpStatus,omitempty"`
+}
+
+// MarshalJSON writes the kind as class, too, its name before. That goes with the next release.
+func (e SendError) MarshalJSON() ([]byte, error) {
+	type plain SendError
+	return json.Marshal(struct {
+		plain
+		Class ErrorKind `json:"class"`
+	}{plain(e), e.Kind})
+}
+
+// UnmarshalJSON takes class where kind is missing, as in an answer that an earlier node kept.
+func (e *SendError) UnmarshalJSON(data []byte) error {
+	type plain SendError
+	in := struct {
+		*plain
+		Class ErrorKind `json:"class"`
+	}{plain: (*plain)(e)}
+	err := json.Unmarshal(data, &in)
+	e.Kind = cmp.Or(e.Kind, in.Class)
+	return err
 }
 
 // MediaSource is a datasource that has attachments to send, see [Media].
