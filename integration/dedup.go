@@ -41,7 +41,7 @@ type claimed struct {
 // webhook is taken in all the same: repeated within the stream's memory it is still told.
 func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Channel, messages []Message) *claimed {
 	keys := make([]string, len(messages))
-	prefix := "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":"
+	prefix := "received:" + s.def.Name + ":" + ch.ID + ":" + generation(ch) + ":"
 	for i := range messages {
 		if messages[i].DedupKey == "" {
 			messages[i].DedupKey = dedupKey(&messages[i])

@@ -26,7 +26,10 @@ const (
 	WebhookValidation Capability = "WEBHOOK_VALIDATION"
 )
 
-// Spec is the SDK's spec of an integration; i_status answers with it.
+// specVersion is the version in every [Spec]. The SDK wants one of three numbers.
+const specVersion = "1.0.0"
+
+// Spec is the SDK's spec of an integration, the answer of i_status.
 type Spec struct {
 	ID           string       `json:"id"`
 	Name         string       `json:"name"`
@@ -36,35 +39,61 @@ type Spec struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
-// Definition is what a platform's author writes: the SDK's defineIntegration.
+// Definition is what a platform's author writes: the SDK's defineIntegration. The service's name is that of the platform,
+// too, as channels have it.
 type Definition struct {
-	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
+	ServiceDefinition // the user's own actions, events and so on stand beside the standard ones
 
-	Spec    Spec
+	Title   string  // the platform's name as people write it, such as "WhatsApp"
 	Fields  []Field // beside the CommonFields
 	Text    TextLimits
 	Support Support // nil refuses nothing
+	// Signature checks webhooks, such as a scheme of package sign. It is nil where the platform checks them itself, by a
+	// method ValidateSignature, or where nothing proves who sent them.
+	Signature SignatureValidator
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
-	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
-	// says that it does not send a webhook again that was not taken in.
-	AnswerWithin time.Duration
-	SendsOnce    bool
+	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
+	WebhookTimeout time.Duration
+	// NoRedelivery says that the platform does not send a webhook again that was not taken in.
+	NoRedelivery bool
 	Platform     Platform
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
 }
 
+// SignatureValidator gives what checks the signature of webhooks: Signature, or the platform itself; nil where nothing
+// does.
+func (d *Definition) SignatureValidator() SignatureValidator {
+	if d.Signature != nil {
+		return d.Signature
+	}
+	validator, _ := d.Platform.(SignatureValidator)
+	return validator
+}
+
+// Spec derives the answer of i_status.
+func (d *Definition) Spec() Spec {
+	capabilities := []Capability{SendMessage, ReceiveMessage}
+	if d.SignatureValidator() != nil {
+		capabilities = append(capabilities, WebhookValidation)
+	}
+	return Spec{
+		ID: d.Name, Name: d.Title, Platform: d.Name, Version: specVersion, Status: StatusActive, Capabilities: capabilities,
+	}
+}
+
 // platformService is the part of a service that makes a platform of it: the standard actions.
 type platformService struct {
 	*Service
-	def      Definition
-	arrivals sequencer // of webhooks, by channel
-	talks    sequencer // of webhooks whose messages are claimed, by conversation
-	traffic  traffic
-	refusals refusals
-	now      func() time.Time
-	actions  map[string]action.Spec
+	def       Definition
+	signature SignatureValidator // nil: webhooks are not checked
+	arrivals  sequencer          // of webhooks, by channel
+	talks     sequencer          // of webhooks whose messages are claimed, by conversation
+	traffic   traffic
+	refusals  refusals
+	now       func() time.Time
+	actions   map[string]action.Spec
 
 	claimsAway atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
 }
@@ -81,27 +110,23 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if def.Channels == nil {
 		def.Channels = runtime.Channels
 	}
-	need(def.Spec.ID != "", "spec.id is missing")
-	need(def.Spec.Platform != "", "spec.platform is missing")
+	need(def.Title != "", "title is missing")
 	need(def.Platform != nil, "platform is missing")
 	need(def.Channels != nil && runtime.Events != nil, "the runtime is incomplete")
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
+	_, validates := def.Platform.(SignatureValidator)
+	need(def.Signature == nil || !validates, "signature is declared, and the platform has a method ValidateSignature, too: one of them must go")
 	for i, f := range def.Fields {
 		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
 	}
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
-	if def.Spec.Status == "" {
-		def.Spec.Status = StatusActive
-	}
-	if def.Spec.Capabilities == nil {
-		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
-	}
 	if runtime.Claims == nil {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
-	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
+	p := &platformService{def: def, signature: def.SignatureValidator(),
+		traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -190,7 +215,7 @@ func (s *platformService) standardActions() map[string]action.Spec {
 		ActionStatus: {
 			Description: "Tells what this integration is.",
 			Rest:        action.Route{Method: "GET", Path: "/status"},
-			Handle:      func(context.Context, *action.Request) (any, error) { return s.def.Spec, nil },
+			Handle:      func(context.Context, *action.Request) (any, error) { return s.def.Spec(), nil },
 		},
 	}
 	if _, ok := s.def.Platform.(MediaFetcher); ok {
@@ -232,7 +257,7 @@ func (s *platformService) platformsChannel(ctx context.Context, req *action.Requ
 func (s *platformService) stored(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
-	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
+	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Name:
 		return nil, s.unknown(id)
 	case err != nil:
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged

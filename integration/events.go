@@ -123,7 +123,7 @@ func (s *platformService) publish(ctx context.Context, req *action.Request, ch *
 		}
 	}
 	s.store(ctx, req, ch, a, spool.Event{
-		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
+		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Name + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
 	}, then)
 }
 
@@ -204,7 +204,7 @@ func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 // deadLetter keeps a record of an event that can never be stored as it is, without its content.
 func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
 	record := MessageFailedPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Name, Timestamp: s.now().UnixMilli(),
 		Error:    s.cleaner(nil).text(cause.Error()),
 		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},
 	}
@@ -215,7 +215,7 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	header := s.eventHeader(req, ch.TenantID, ch.ID)
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
-	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
+	msgID := "dead:" + s.def.Name + ":" + ch.ID + ":" + dedupKey(m)
 	return waitFor(func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
 }
 

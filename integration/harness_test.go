@@ -59,7 +59,7 @@ func newBench(t *testing.T) *bench {
 	log.AddHook(secrets)
 	b.def = integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: b.platform,
-		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: []integration.Capability{integration.SendMessage}},
+		Title: "Parrot",
 	}
 	b.runtime = integration.Runtime{
 		Channels: b.store, Events: b.events, Secrets: secrets, Namespace: "hios", Log: logrus.NewEntry(log),

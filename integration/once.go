@@ -34,7 +34,7 @@ type answer struct {
 // once sends, unless a send with the key is known: then it gives that one's answer.
 func (s *platformService) once(ctx context.Context, req *action.Request, ch *Channel, key string, send func(context.Context) (any, error)) (any, error) {
 	// The tenant is part of it: a channel's id may come to belong to another one.
-	key = strings.Join([]string{"send", s.def.Spec.Platform, ch.TenantID, ch.ID, key}, "\x00")
+	key = strings.Join([]string{"send", s.def.Name, ch.TenantID, ch.ID, key}, "\x00")
 	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {
 		list, err := s.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)

@@ -20,8 +20,8 @@ type Spool interface {
 	Holds(key string) bool
 }
 
-// defaultAnswerWithin is how long a platform waits that does not say.
-const defaultAnswerWithin = 10 * time.Second
+// defaultWebhookTimeout is how long a platform waits that does not say.
+const defaultWebhookTimeout = 10 * time.Second
 
 // spools says whether an event is kept on this machine rather than refused. What became of a send always is: its
 // message cannot be taken back. A webhook's messages are where nobody would send them again.
@@ -34,7 +34,7 @@ func (s *platformService) spools(ch *Channel, outcome string) bool {
 	case setting != "":
 		return setting == spoolOn
 	default:
-		return s.def.SendsOnce
+		return s.def.NoRedelivery
 	}
 }
 
@@ -50,7 +50,7 @@ func (s *platformService) store(ctx context.Context, req *action.Request, ch *Ch
 		return
 	}
 	// The other half is for the disk and the way back.
-	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.AnswerWithin, defaultAnswerWithin)/2)
+	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.WebhookTimeout, defaultWebhookTimeout)/2)
 	inOrder := &order.Context{Context: short, Key: e.Key, Held: s.runtime.Spool.Holds}
 	s.runtime.Events.Publish(inOrder, e.Name, e.MsgID, e.Header, e.Payload, func(duplicate bool, err error) {
 		cancel()

@@ -50,7 +50,7 @@ func (s *platformService) admit(m *Message) (degraded []string, err error) {
 		}
 		return nil, &Error{
 			Kind: ErrPermanent, Code: "UNSUPPORTED_CONTENT",
-			Message: fmt.Sprintf("%s cannot be sent through %s: %s", f, s.def.Spec.Name, cell.Note),
+			Message: fmt.Sprintf("%s cannot be sent through %s: %s", f, s.def.Title, cell.Note),
 		}
 	}
 	return degraded, nil
@@ -83,7 +83,7 @@ func (s *platformService) parts(m *Message, ch *Channel) ([]*Message, error) {
 	case units <= rules.First:
 		return whole, nil
 	case ch.Settings[settingLongText] == refuseLongText:
-		return nil, s.tooLong(nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units, s.def.Spec.Name, rules.First)
+		return nil, s.tooLong(nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units, s.def.Title, rules.First)
 	}
 	texts, err := textlimit.Split(text, rules)
 	if err != nil {

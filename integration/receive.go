@@ -266,7 +266,7 @@ func answerHTTP(req *action.Request, r *Response) any {
 
 func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields action.Fields) (*Webhook, error) {
 	w := &Webhook{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Name,
 		Payload: fields.Get("payload"), Channel: ch,
 	}
 	ms, err := strconv.ParseFloat(rawjson.Share(fields.Get("timestamp")), 64)

@@ -303,7 +303,7 @@ func backoff(n int) time.Duration {
 
 func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, m *Message, result *SendResult) {
 	payload, err := encodeSent(&MessageSentPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Name,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
 	})
 	s.publishOutcome(ctx, req, ch, m, sent, payload, err)
@@ -329,7 +329,7 @@ func (s *platformService) publishFailed(ctx context.Context, req *action.Request
 		}
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Name,
 		Error: e.Message, Message: withoutLogins(m.lean), Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
 		Metadata: metadata,
 	})

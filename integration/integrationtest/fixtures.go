@@ -112,9 +112,9 @@ func compact(tb testing.TB, data []byte) string {
 // it with testdata/fixtures/NAME.json.
 func testFixtures(t *testing.T, p Platform) {
 	t.Helper()
-	list := Fixtures(t, filepath.Join(Shared(t), p.Definition.Spec.Platform))
+	list := Fixtures(t, filepath.Join(Shared(t), p.Definition.Name))
 	if len(list) == 0 {
-		t.Skipf("no payloads from elsewhere for %s: they lie beside the project, in ../shared/fixtures; those of testdata are checked", p.Definition.Spec.Platform)
+		t.Skipf("no payloads from elsewhere for %s: they lie beside the project, in ../shared/fixtures; those of testdata are checked", p.Definition.Name)
 	}
 	for _, f := range list {
 		t.Run(f.Name, func(t *testing.T) {

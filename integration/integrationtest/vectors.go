@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/hiliosai/switchboard/integration"
 )
 
 // vector is a signature that is known to be right: an example of the platform's documentation, or one that another
@@ -45,7 +43,7 @@ func readVectors(t *testing.T, file string, p Platform) []vector {
 	require.NoError(t, err)
 	var all []vector
 	require.NoError(t, json.Unmarshal(data, &all))
-	return slices.DeleteFunc(all, func(v vector) bool { return v.Platform != p.Definition.Spec.Platform })
+	return slices.DeleteFunc(all, func(v vector) bool { return v.Platform != p.Definition.Name })
 }
 
 // testVectors holds the platform to signatures from elsewhere, and to each of their bytes.
@@ -64,8 +62,8 @@ func testVectors(t *testing.T, p Platform) {
 
 func (v vector) test(t *testing.T, p Platform) {
 	t.Helper()
-	validator, ok := p.Definition.Platform.(integration.SignatureValidator)
-	require.True(t, ok)
+	validator := p.Definition.SignatureValidator()
+	require.NotNil(t, validator)
 	body := []byte(v.Body)
 	if v.Body == "" { // where it is not signed
 		body = p.Webhooks[0].Body

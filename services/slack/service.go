@@ -35,10 +35,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
-		Spec: integration.Spec{
-			ID: "slack-app", Name: "Slack", Platform: "slack", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
+		Title:             "Slack",
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
@@ -68,7 +65,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Text:    textLimits,
 		Support: support(),
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
-		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
+		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,
 		Platform: &platform{client},
 	}
 }

@@ -43,16 +43,13 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
-		Spec: integration.Spec{
-			ID: "whatsapp-cloud", Name: "WhatsApp", Platform: "whatsapp", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
-		Fields: fields(),
+		Title:             "WhatsApp",
+		Fields:            fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
 		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
 		// A webhook that was not taken in is repeated for up to seven days.
-		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
+		RetryHorizon: 8 * 24 * time.Hour, WebhookTimeout: 5 * time.Second,
 		Platform: &platform{client},
 	}
 }

@@ -105,10 +105,10 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	var deliveries []delivery
 	platforms := app.Platforms(client)
 	for _, def := range platforms {
-		require.Contains(t, accounts(), def.Spec.Platform, "the test needs an account at %s", def.Spec.Name)
-		for i, f := range integrationtest.Fixtures(t, filepath.Join(integrationtest.Shared(t), def.Spec.Platform)) {
+		require.Contains(t, accounts(), def.Name, "the test needs an account at %s", def.Title)
+		for i, f := range integrationtest.Fixtures(t, filepath.Join(integrationtest.Shared(t), def.Name)) {
 			if f.Webhook != nil {
-				deliveries = append(deliveries, delivery{*f.Webhook, def.Name, def.Spec.Platform, i})
+				deliveries = append(deliveries, delivery{*f.Webhook, def.Name, def.Name, i})
 			}
 		}
 	}

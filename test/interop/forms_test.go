@@ -85,7 +85,7 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	url := natsServer(t).URL()
 	n := startHost(t, url, app.Offer{Platforms: []integration.Definition{{
 		ServiceDefinition: integration.ServiceDefinition{Name: "switchgear"}, Channels: switchgear{}, Platform: switchgear{},
-		Spec: integration.Spec{ID: "switchgear", Name: "Switchgear", Platform: "switchgear", Version: "1.0.0"},
+		Title: "Switchgear",
 	}}}, func(c *config.Config) { c.Services = []string{"switchgear"} })
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})

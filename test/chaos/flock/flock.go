@@ -20,12 +20,9 @@ const Name = "flock"
 func Platform() integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: Name},
-		Spec: integration.Spec{
-			ID: Name, Name: "Flock", Platform: Name, Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.ReceiveMessage},
-		},
-		Fields:   []integration.Field{{In: integration.InCredentials, Name: "key", Required: true, Secret: true}},
-		Platform: flock{},
+		Title:             "Flock",
+		Fields:            []integration.Field{{In: integration.InCredentials, Name: "key", Required: true, Secret: true}},
+		Platform:          flock{},
 	}
 }
 
