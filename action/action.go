@@ -15,9 +15,9 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// Handler answers one call. The result is encoded as JSON; a json.RawMessage goes out as it is, a [*Later] is answered
-// when it is settled. Handlers run concurrently. ctx ends at the caller's deadline and when the node stops; it must not
-// be kept after the return, nor may req.
+// Handler answers one call. The result is encoded as JSON. A json.RawMessage goes out as it is, and a [*Promise] is
+// answered when it is resolved. Handlers run concurrently. ctx ends at the caller's deadline and when the node stops.
+// Neither ctx nor req may be used after the return, but for a handler that returns a promise: until it is resolved.
 type Handler func(ctx context.Context, req *Request) (any, error)
 
 // Request is one call, as its caller sent it. Fields a caller left out are zero.

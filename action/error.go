@@ -8,7 +8,7 @@ import (
 )
 
 // Names of Moleculer's error classes. A Node caller rebuilds the class from the name, and some of
-// them only from their data (wire note §4).
+// them only from their data (docs/design/moleculer-wire.md §4).
 const (
 	NameError               = "MoleculerError"
 	NameClientError         = "MoleculerClientError"

@@ -29,7 +29,7 @@ type Middleware struct {
 	// Context adds to the context of every call and event of the service; nil adds nothing.
 	Context func(ctx context.Context) context.Context
 	// Wrap returns what handles the endpoint's calls instead of next, or next itself. It is called once
-	// for each action, as the service starts; nil wraps nothing. Results may be of the kind [Later].
+	// for each action, as the service starts; nil wraps nothing. A result may be a [*Promise].
 	Wrap func(e Endpoint, next Handler) Handler
 }
 

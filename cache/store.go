@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Store is where a [Cache] keeps its entries: [Memory] or [Redis]. Values are JSON. Nobody changes a
+// Store is where a [Cache] keeps its entries: [Memory], or what package rediscache makes. Values are JSON. Nobody changes a
 // value that was handed over or given out. Safe for concurrent use.
 type Store interface {
 	// Get returns the value of a key, and whether there is one.

@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func newRedis(tb testing.TB, url string) *cache.Redis {
+func newRedis(tb testing.TB, url string) *rediscache.Store {
 	tb.Helper()
-	store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: cache.Prefix("hios")})
+	store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = store.Close() }) // the test may have closed it
 	return store
@@ -317,13 +318,13 @@ func TestWhatIsNotJSONInRedisIsMissing(t *testing.T) {
 func TestNamespacesInOneRedisAreApart(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
-	open := func(prefix string) *cache.Redis {
-		store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: prefix})
+	open := func(prefix string) *rediscache.Store {
+		store, err := rediscache.New(rediscache.Options{URL: url, Prefix: prefix})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, store.Close()) })
 		return store
 	}
-	none, hios, star := open(""), open(cache.Prefix("hios")), open(cache.Prefix("*"))
+	none, hios, star := open(""), open(rediscache.Prefix("hios")), open(rediscache.Prefix("*"))
 	set(t, none, 0, "k")
 	require.False(t, has(t, hios, "k"))
 	set(t, hios, 0, "k")
@@ -337,7 +338,7 @@ func TestNamespacesInOneRedisAreApart(t *testing.T) {
 func TestAWrongRedisURLIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st", "redis://:cana/ry@host:x", "redis://:canary@host/db"} {
-		_, err := cache.NewRedis(cache.RedisOptions{URL: url})
+		_, err := rediscache.New(rediscache.Options{URL: url})
 		require.ErrorContains(t, err, "not of the form")
 		require.NotContains(t, err.Error(), "can")
 	}

@@ -10,10 +10,9 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// Nodes that disable their balancer leave the choice of a node to NATS: they publish calls and events
-// to queue groups named after the action or the group (wire note §1). Any node of the cluster may do
-// so without the others' knowledge, hence these subscriptions always are there. While they fail, only
-// such callers miss this node, so it is not a reason to stop.
+// Nodes that disable their balancer let NATS choose a node: they publish calls and events to queue groups named after
+// the action or the event group (docs/design/moleculer-wire.md §1). The other nodes cannot know that a node does so, so
+// this node always subscribes to these groups. A failed subscription is no reason to stop: only such callers miss it.
 
 // balance subscribes to the queue groups of what this node serves. The caller holds l.mu.
 func (l *Link) balance() {
@@ -35,6 +34,7 @@ func (l *Link) balance() {
 	}
 }
 
+// join subscribes to a queue group once.
 func (l *Link) join(subject, queue string, handle nats.MsgHandler) {
 	key := subject + " " + queue
 	if _, ok := l.balanced[key]; ok {
@@ -48,12 +48,12 @@ func (l *Link) join(subject, queue string, handle nats.MsgHandler) {
 	l.balanced[key] = sub
 }
 
-// unbalance makes NATS choose other nodes from now on. It returns the subscriptions, at which requests may still
-// wait. The caller holds l.mu.
+// unbalance ends the queue subscriptions, so that NATS chooses other nodes. It returns them, because requests may still
+// wait there. The caller holds l.mu.
 func (l *Link) unbalance() []*nats.Subscription {
 	subs := slices.Collect(maps.Values(l.balanced))
 	for _, sub := range subs {
-		l.forsake(sub)
+		l.drainSubscription(sub)
 	}
 	clear(l.balanced)
 	return subs

@@ -12,8 +12,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// NewBroker makes the moleculer-go broker of this node. Services are published on it before its
-// Start, or later; its Stop leaves the cluster in the order that costs no caller a request.
+// NewBroker makes the moleculer-go broker of this node. Services may be published on it before or after its Start. Its
+// Stop leaves the cluster without losing a caller's request.
 func (l *Link) NewBroker() *broker.ServiceBroker {
 	standardLog.Lock()
 	defer standardLog.Unlock()
@@ -24,24 +24,24 @@ func (l *Link) NewBroker() *broker.ServiceBroker {
 		Middlewares:                []moleculer.Middlewares{l.middlewares()},
 		DisableInternalMiddlewares: true,
 		DontWaitForNeighbours:      true,
-		// The link does these itself; moleculer-go's own loops race with its registry (field notes §0.9).
+		// The link does these itself: moleculer-go's own loops use its registry without a lock.
 		HeartbeatFrequency:    -1,
 		HeartbeatTimeout:      -1,
 		OfflineCheckFrequency: -1,
 	})
 	l.tameStandardLog()
-	// moleculer-go's own listeners of these run unsynchronised and would announce for us; what is left
-	// of their work is done at brokerStarted.
+	// moleculer-go's own listeners of these events run unsynchronised and announce on their own. The brokerStarted
+	// middleware does the rest of their work.
 	b.LocalBus().RemoveAllListeners("$registry.service.added")
 	b.LocalBus().RemoveAllListeners("$broker.started")
 	return b
 }
 
-// standardLog guards the process-wide logger, which moleculer-go logs to and sets to its own taste.
+// standardLog guards logrus's process-wide logger, which moleculer-go uses and configures.
 var standardLog sync.Mutex
 
-// tameStandardLog makes moleculer-go's log look like the rest and pass the same hooks. What it has
-// to say at info level is of no use to operators.
+// tameStandardLog gives moleculer-go's log the format and hooks of the node's own. Its lines at info level are dropped:
+// they are of no use to operators.
 func (l *Link) tameStandardLog() {
 	std, own := logrus.StandardLogger(), l.log.Logger
 	level := own.GetLevel()
@@ -54,7 +54,7 @@ func (l *Link) tameStandardLog() {
 	std.SetLevel(level)
 }
 
-// middlewares are how moleculer-go tells the link of the broker's life.
+// middlewares connects the link with the broker's lifecycle.
 func (l *Link) middlewares() moleculer.Middlewares {
 	on := func(do func(params any)) moleculer.MiddlewareHandler {
 		return func(params any, next func(...any)) {
@@ -69,9 +69,9 @@ func (l *Link) middlewares() moleculer.Middlewares {
 			}
 		}),
 		"serviceStarted": on(func(params any) {
-			// moleculer-go's own $node service does not tell what Node's does; the link brings another.
+			// moleculer-go's own $node service answers other things than Node's; the link has its own.
 			if s, ok := params.(*service.Service); ok && s.Name() != "$node" {
-				l.catalog.add(s.Schema(), s.Settings(), l.plain, l.log)
+				l.catalog.add(s.Schema(), s.Settings(), l.bridgeHandler, l.log)
 				l.changed()
 			}
 		}),
@@ -85,8 +85,8 @@ func (l *Link) middlewares() moleculer.Middlewares {
 	}
 }
 
-// transport is what moleculer-go gets to see of the link. It says nothing on the wire through it:
-// moleculer-go's packets are not what Node expects (wire note §10).
+// transport is the link as moleculer-go's transporter. It drops the packets that moleculer-go publishes, because Node
+// does not understand them (docs/design/moleculer-wire.md §10).
 type transport struct{ link *Link }
 
 var _ transit.Transport = (*transport)(nil)

@@ -18,12 +18,12 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// caller is how handlers reach the cluster.
+// caller is the action.Cluster of the link's handlers.
 type caller Link
 
 var _ action.Cluster = (*caller)(nil)
 
-// Caller is the cluster for those who reach it outside of a request.
+// Caller returns the cluster for code that runs outside of a request.
 func (l *Link) Caller() interface {
 	action.Cluster
 	WaitForServices(ctx context.Context, names ...string) error
@@ -31,12 +31,12 @@ func (l *Link) Caller() interface {
 	return (*caller)(l)
 }
 
-// WaitForServices waits as [Link.WaitForServices] does.
+// WaitForServices is [Link.WaitForServices].
 func (c *caller) WaitForServices(ctx context.Context, names ...string) error {
 	return (*Link)(c).WaitForServices(ctx, names...)
 }
 
-// NodesOf lists the other nodes that serve an action, none where this one does.
+// NodesOf lists the other nodes that serve an action. It is empty if this node serves it.
 func (c *caller) NodesOf(action string) []string {
 	l := (*Link)(c)
 	if _, own := l.catalog.action(action); own {
@@ -55,9 +55,9 @@ func (c *caller) Emit(ctx context.Context, parent *action.Request, name string, 
 	return (*Link)(c).emit(ctx, parent, name, data, opts)
 }
 
-// Call runs an action of the cluster, on this node if it serves it, else on another in turn. params
-// is encoded as JSON, a json.RawMessage goes out as it is. The deadline of ctx travels with the call.
-// Errors are *action.Error.
+// Call calls an action of the cluster: on this node if it serves the action, else on the other nodes in turn. params is
+// encoded as JSON; a json.RawMessage goes out as it is. The deadline of ctx travels with the call. Errors are
+// *action.Error.
 func (l *Link) Call(ctx context.Context, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
 	return l.call(ctx, nil, name, params, opts)
 }
@@ -83,7 +83,7 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 			return nil, action.RequestSkipped(name, l.opts.NodeID).Because(ctx.Err())
 		}
 		p.Level, p.RequestID, p.Tracing = parent.Level+1, cmp.Or(parent.RequestID, opts.RequestID), parent.Tracing
-		if parent.ID != "" { // a lifecycle hook is nobody's call
+		if parent.ID != "" { // a lifecycle hook has no call
 			p.ParentID = &parent.ID
 		}
 		if parent.Service != "" {
@@ -96,7 +96,7 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 	}
 	result, err := l.attempts(ctx, p, opts)
 	if parent != nil && result != nil {
-		parent.Meta.Merge(result.Meta) // of a failed call too, as in Node
+		parent.Meta.Merge(result.Meta) // after a failed call too, as in Node
 	}
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 	return result, nil
 }
 
-// attempts makes a call, and again where the caller or the action's definition asks for it.
+// attempts makes a call, with the retries that the caller or the action's definition asks for.
 func (l *Link) attempts(ctx context.Context, p *wire.RequestPacket, opts action.CallOptions) (*action.CallResult, error) {
 	policy := l.registry.policy(p.Action)
 	retry := policy.RetryPolicy
@@ -145,8 +145,8 @@ func (l *Link) attempts(ctx context.Context, p *wire.RequestPacket, opts action.
 	}
 }
 
-// choose finds who serves an action: the given node, else this one, else the others in turn. A node
-// that has been tried already comes last.
+// choose returns the node to call: the given one, else this one, else the others in turn. A node that was tried already
+// comes last. local is not nil if the node is this one.
 func (l *Link) choose(name, nodeID, tried string) (node string, local *localAction, err error) {
 	own := l.opts.NodeID
 	local, here := l.catalog.action(name)
@@ -160,7 +160,7 @@ func (l *Link) choose(name, nodeID, tried string) (node string, local *localActi
 	return node, nil, err
 }
 
-// What Node does where a retryPolicy does not say how often.
+// defaultRetries is Node's default for a retryPolicy without retries.
 const defaultRetries = 5
 
 // maxRetries bounds what another node's definition can make this one do.
@@ -173,59 +173,58 @@ func milliseconds(ms float64) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond))
 }
 
-// attempt makes a call once, of the local action if it is not nil. The result may hold meta beside an
-// error.
+// attempt makes a call once, of the local action if local is not nil. The result may hold meta beside an error.
 func (l *Link) attempt(ctx context.Context, p *wire.RequestPacket, nodeID string, local *localAction, timeout time.Duration) (*action.CallResult, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	once := *p
-	once.ID = uuid.NewString()
-	if once.RequestID == "" { // a trace begins, and goes on with the retries
-		once.RequestID, p.RequestID = once.ID, once.ID
+	attempt := *p
+	attempt.ID = uuid.NewString()
+	if attempt.RequestID == "" { // a trace begins; the retries belong to it
+		attempt.RequestID, p.RequestID = attempt.ID, attempt.ID
 	}
 	if local != nil {
-		return l.callLocal(ctx, &once, local)
+		return l.callLocal(ctx, &attempt, local)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		ms := float64(time.Until(deadline)) / float64(time.Millisecond)
 		if ms <= 0 {
 			return nil, action.RequestTimeout(p.Action, nodeID)
 		}
-		once.Timeout = &ms
+		attempt.Timeout = &ms
 	}
-	return l.request(ctx, &once, nodeID)
+	return l.request(ctx, &attempt, nodeID)
 }
 
+// callLocal calls an action of this node.
 func (l *Link) callLocal(ctx context.Context, p *wire.RequestPacket, local *localAction) (result *action.CallResult, err error) {
 	req := l.newRequest(p, local, nil)
 	result = &action.CallResult{Meta: p.Meta, NodeID: l.opts.NodeID}
-	defer func() { // as in serve
+	defer func() { // encoding calls methods of the result, and these may panic
 		if r := recover(); r != nil {
-			err = l.failed(req, l.panicked(req, r))
+			err = l.callerError(req, l.panicError(req, r))
 		}
 	}()
-	value, err := l.run(ctx, req, local)
-	data, err := encoded(action.Wait(ctx, value, err))
-	meta, metaErr := req.Meta.MarshalJSON()
-	if metaErr == nil {
+	value, err := l.callHandler(ctx, req, local)
+	value, err = action.Wait(ctx, value, err)
+	data, meta, err := encodeOutcome(req, value, err)
+	if meta != nil {
 		result.Meta = meta
-	} else if err == nil {
-		err = fmt.Errorf("encode meta: %w", metaErr)
 	}
 	if err != nil {
-		return result, l.failed(req, err)
+		return result, l.callerError(req, err)
 	}
 	result.Data = data
 	return result, nil
 }
 
+// request sends a REQ to a node and waits for its RES.
 func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string) (*action.CallResult, error) {
 	answer := l.pending.add(p.ID, p.Action, nodeID)
 	defer l.pending.remove(p.ID)
-	if !l.registry.available(nodeID) { // it left after it was chosen, too early to be told to this call
+	if !l.registry.available(nodeID) { // it left after it was chosen, before the call was added to pending
 		return nil, action.RequestRejected(p.Action, nodeID)
 	}
 	if !l.nc.IsConnected() {
@@ -244,14 +243,14 @@ func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string
 		err = action.RequestTimeout(p.Action, nodeID).Because(ctx.Err())
 	}
 	select {
-	case r := <-answer: // which came at the same time, and says what became of the call
+	case r := <-answer: // it came at the same time
 		return r.result, r.err
 	default:
 		return nil, err
 	}
 }
 
-// sendError says why a packet could not be sent.
+// sendError returns the caller's error for a packet that could not be sent.
 func sendError(err error, what string) *action.Error {
 	var invalid *json.MarshalerError
 	switch {
@@ -265,7 +264,7 @@ func sendError(err error, what string) *action.Error {
 	}
 }
 
-// onResponse takes a RES in.
+// onResponse receives a RES.
 func (l *Link) onResponse(msg *nats.Msg) {
 	var p wire.ResponsePacket
 	if !l.decode(msg, &p) {
@@ -278,7 +277,7 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	case !p.Success:
 		outcome.result.Data, outcome.err = nil, remoteError(&p)
 	}
-	if !l.pending.settle(p.ID, outcome) {
+	if !l.pending.resolve(p.ID, outcome) {
 		l.log.WithField("peer", p.Sender).Debug("an answer is dropped: no call waits for it any more")
 	}
 }
@@ -298,7 +297,7 @@ func remoteError(p *wire.ResponsePacket) *action.Error {
 		e.NodeID = p.Sender
 	}
 	if e.Type == "" && string(p.Error.Code) != fmt.Sprint(e.Code) {
-		e.Type = string(p.Error.Code) // a library's error, whose code is a word
+		e.Type = string(p.Error.Code) // an error of a library, such as NATS's, has a text as its code
 	}
 	return e
 }
@@ -311,9 +310,9 @@ type pendingCalls struct {
 }
 
 type pendingCall struct {
-	n              uint64 // which of all calls it is
+	n              uint64 // its number among all calls
 	action, nodeID string
-	answer         chan callOutcome // holds one, so that settling never blocks
+	answer         chan callOutcome // holds one, so that resolve never blocks
 }
 
 type callOutcome struct {
@@ -333,7 +332,7 @@ func (p *pendingCalls) add(id, name, nodeID string) <-chan callOutcome {
 	return c.answer
 }
 
-// last is which of all calls the last one is.
+// last is the number of the last call.
 func (p *pendingCalls) last() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -346,8 +345,8 @@ func (p *pendingCalls) remove(id string) {
 	p.mu.Unlock()
 }
 
-// settle delivers an answer to the call that waits for it. It says whether there was one: late answers find nobody.
-func (p *pendingCalls) settle(id string, o callOutcome) bool {
+// resolve delivers an answer to the call that waits for it. It returns false if no call does, as for late answers.
+func (p *pendingCalls) resolve(id string, o callOutcome) bool {
 	p.mu.Lock()
 	c, ok := p.calls[id]
 	delete(p.calls, id)
@@ -358,7 +357,7 @@ func (p *pendingCalls) settle(id string, o callOutcome) bool {
 	return ok
 }
 
-// reject fails the calls that wait for a node.
+// reject fails all calls that wait for a node.
 func (p *pendingCalls) reject(nodeID string) {
 	p.rejectIf(func(c *pendingCall) bool { return c.nodeID == nodeID }, func(c *pendingCall) error {
 		return action.RequestRejected(c.action, c.nodeID)

@@ -34,8 +34,8 @@ func TestAnAnswerIsDeliveredOnce(t *testing.T) {
 	p := newPendingCalls()
 	answer := p.add("1", "svc.do", "n")
 	want := callOutcome{result: &action.CallResult{NodeID: "n"}}
-	p.settle("1", want)
-	p.settle("1", callOutcome{})
+	p.resolve("1", want)
+	p.resolve("1", callOutcome{})
 	p.reject("n")
 	require.Equal(t, want, receive(t, answer))
 	require.Empty(t, answer)

@@ -41,7 +41,7 @@ type localAction struct {
 	stream   bool // takes request streams
 	handle   action.Handler
 	bulkhead *bulkhead // nil: no bound of its own
-	pace     pace
+	latency  latencyEWMA
 }
 
 // localEvents are the listeners to a pattern in a group; an event that is not broadcast goes to one
@@ -70,8 +70,8 @@ func (l *listener) context(ctx context.Context) context.Context {
 
 func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}} }
 
-// add takes a started moleculer-go service in. Actions that bring no handler of ours are run by plain.
-func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, plain func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
+// add takes a started moleculer-go service in. Actions that bring no handler of ours are run by bridge.
+func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, bridge func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
 	enc := encoder{log.WithField("service", schema.Name)}
 	events := mergedEvents(schema)
 	version := wireVersion(schema.Version)
@@ -99,7 +99,7 @@ func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, 
 		definition := enc.definition(name, a)
 		spec := action.SpecOf(a)
 		if spec.Handle == nil {
-			spec.Handle = plain(a.Handler)
+			spec.Handle = bridge(a.Handler)
 		}
 		local.timeout, local.stream = spec.Timeout, spec.Stream
 		if spec.Concurrency > 0 {

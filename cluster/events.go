@@ -17,9 +17,9 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// Emit sends an event: to one listener in each group, this node's own first, or with opts.Broadcast
-// to all. It returns when the packets are handed to NATS and the local listeners are under way. Events
-// are not acknowledged, and what is sent while the connection is down is an error.
+// Emit sends an event to one listener of each group, preferably on this node, or with opts.Broadcast to all listeners.
+// It returns when the packets are handed to NATS and the local listeners are queued. Events are not acknowledged. Emit
+// fails while the connection is down.
 func (l *Link) Emit(ctx context.Context, name string, data any, opts action.EmitOptions) error {
 	return l.emit(ctx, nil, name, data, opts)
 }
@@ -61,9 +61,9 @@ func (l *Link) emit(_ context.Context, parent *action.Request, name string, data
 	return errors.Join(faults...)
 }
 
-// recipients chooses the nodes that get an event, and for which groups. Balanced, each group has one
-// node; a node gets one packet for all its groups, since it serves every group that a packet names, and
-// every one there is when it names none.
+// recipients chooses the nodes that get an event, and for which groups. A balanced event goes to one node for each
+// group. A node gets one packet for all its groups: it serves every group that a packet names, and all its groups when
+// the packet names none.
 func (l *Link) recipients(name string, opts action.EmitOptions) map[string][]string {
 	own := l.catalog.groups(name)
 	if len(opts.Groups) > 0 {
@@ -86,8 +86,7 @@ func (l *Link) recipients(name string, opts action.EmitOptions) map[string][]str
 	return chosen
 }
 
-// onEvent takes EVENT packets in: those sent to this node, or those that the queue group of an event
-// group got.
+// onEvent receives EVENT packets: those sent to this node if group is "", else those of that event group's queue group.
 func (l *Link) onEvent(group string) nats.MsgHandler {
 	return func(msg *nats.Msg) {
 		var p wire.EventPacket
@@ -108,25 +107,27 @@ func (l *Link) onEvent(group string) nats.MsgHandler {
 	}
 }
 
-// deliver has the listeners of this node called. A node that stops drops events, as in Node: nobody
-// waits for an answer.
+// deliver calls the listeners of this node in the pool. A stopping node drops events, as Node does: nobody waits for
+// an answer.
 func (l *Link) deliver(p *wire.EventPacket) {
 	if l.currentPhase() >= stopping {
 		return
 	}
 	for _, listener := range l.catalog.listeners(p.Event, p.Groups, p.Broadcast) {
-		if !l.pool.submit(func() { l.hear(p, listener) }) {
+		if !l.pool.submit(func() { l.callListener(p, listener) }) {
 			l.log.WithField("event", p.Event).Warn("an event is dropped: too many requests wait already")
 		}
 	}
 }
 
-// hear calls one listener. Its panic must not end the process.
-func (l *Link) hear(p *wire.EventPacket, listener *listener) {
+// callListener calls one listener. A panic of the listener does not end the process.
+func (l *Link) callListener(p *wire.EventPacket, listener *listener) {
 	event := &action.Event{
 		Request: action.Request{
-			ID: p.ID, Service: listener.service, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
-			Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Data, Meta: action.NewMeta(p.Meta), Headers: p.Headers, Cluster: (*caller)(l),
+			ID: p.ID, Service: listener.service,
+			RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller), Sender: p.Sender,
+			Level: p.Level, Tracing: p.Tracing, Params: p.Data, Meta: action.NewMeta(p.Meta), Headers: p.Headers,
+			Cluster: (*caller)(l),
 		},
 		Name: p.Event, Groups: p.Groups, IsBroadcast: p.Broadcast,
 	}
@@ -141,12 +142,11 @@ func (l *Link) hear(p *wire.EventPacket, listener *listener) {
 			l.log.WithField("event", p.Event).WithField("stack", string(debug.Stack())).Errorf("event handler panicked: %v", r)
 		}
 	}()
-	ctx := l.plainContext(listener.context(l.work), &event.Request, event)
+	ctx := l.bridgeContext(listener.context(l.work), &event.Request, event)
 	listener.handle(ctx, ctx.Payload())
 }
 
-// internal tells this node's services of what happens to the node. Such events start with $ and stay
-// here.
+// internal emits an event about this node to its own services. Such events start with $ and do not leave the node.
 func (l *Link) internal(name string, data any) {
 	raw, err := wire.Encode(data)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestWhenEventsAreDelivered(t *testing.T) {
 			got := make(chan string, 1)
 			l.catalog.add(&moleculer.ServiceSchema{Name: "svc", Events: []moleculer.Event{
 				{Name: "x", Handler: func(moleculer.Context, moleculer.Payload) { got <- "heard" }},
-			}}, nil, l.plain, l.log)
+			}}, nil, l.bridgeHandler, l.log)
 			l.phase = tc.phase
 			l.onEvent("")(&nats.Msg{Data: []byte(`{"event":"x","ver":"4","sender":"a"}`)})
 			require.Zero(t, drain(t, l.pool))

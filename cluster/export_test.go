@@ -9,7 +9,7 @@ func (l *Link) BeatEvery(interval time.Duration) { l.beat = interval }
 func (l *Link) ExpireAt(then time.Time) { l.expire(then) }
 
 // LeaveWithin sets how long a node that leaves serves at least, and how long it waits for others at most.
-func (l *Link) LeaveWithin(least, most time.Duration) { l.stopDelay, l.awareTimeout = least, most }
+func (l *Link) LeaveWithin(least, most time.Duration) { l.stopDelay, l.leaveAckTimeout = least, most }
 
 // StopDelay is how long a node that leaves serves at least.
 const StopDelay = stopDelay

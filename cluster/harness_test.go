@@ -176,8 +176,8 @@ func (g *gate) action(name string) moleculer.Action {
 // later is action with a result that is not waited for.
 func (g *gate) later(name string) moleculer.Action {
 	return handler(name, func(ctx context.Context, _ *action.Request) (any, error) {
-		later := &action.Later{}
-		later.Work(func() (any, error) {
+		promise := &action.Promise{}
+		promise.Go(func() (any, error) {
 			select {
 			case <-g.opened:
 				return "done", nil
@@ -186,7 +186,7 @@ func (g *gate) later(name string) moleculer.Action {
 			}
 		})
 		g.entered <- struct{}{}
-		return later, nil
+		return promise, nil
 	})
 }
 

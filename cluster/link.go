@@ -1,9 +1,7 @@
-// Package cluster is this node's place in a Moleculer cluster: it makes a moleculer-go broker a full
-// member of a cluster of Node brokers over NATS.
+// Package cluster makes a moleculer-go broker a full member of a cluster of Node brokers over NATS.
 //
-// moleculer-go keeps its services, mixins, lifecycle and local calls; its own network side is
-// replaced by [Link] through its extension point, Config.TransporterFactory. The link knows nothing
-// of platforms.
+// moleculer-go keeps its services, mixins, lifecycle and local calls. [Link] replaces its network side through its
+// extension point, Config.TransporterFactory. The link knows nothing of platforms.
 package cluster
 
 import (
@@ -32,39 +30,39 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// Options describe a node.
+// Options describes a node.
 type Options struct {
 	NodeID    string // unique in the cluster; a NATS subject token
 	Namespace string // Moleculer's, "" for none
-	Version   string // of this software, told to the cluster
+	Version   string // of this software, as the cluster sees it
 	Metadata  map[string]any
 	Protocol  wire.Version // empty means wire.V4
 
-	MaxCallLevel int // depth at which a chain of calls ends with MaxCallLevelError; 0 means none
+	MaxCallLevel int // depth at which a chain of calls ends with MaxCallLevelError; 0 means no limit
 	StreamLimit  int // bytes of a request stream; 0 means 10 MB
 
 	Concurrency  int           // requests that run at once
-	RequestBytes int64         // of all requests that run or wait; more are refused; 0 for any number
+	RequestBytes int64         // bytes of all requests that run or wait; more are refused; 0 means no limit
 	Queue        int           // requests that wait while that many run; more are refused with QueueIsFullError
 	DrainTimeout time.Duration // how long a stop waits for running requests
 
-	// Health adds to what $node.health tells, under these names; nil adds nothing.
+	// Health adds values to the answer of $node.health, under these names; nil adds nothing.
 	Health func(ctx context.Context) map[string]any
 	// Reconnected is called when the connection is back: events may have been missed.
 	Reconnected func()
 
-	// HeartbeatInterval is the time between two heartbeats, 0 meaning 10 s. A negative one, as Node's 0, means that
-	// neither this node beats nor the silence of others counts.
+	// HeartbeatInterval is the time between two heartbeats; 0 means 10 s. With a negative one (Node's 0) this node
+	// sends no heartbeats and never drops a silent node.
 	HeartbeatInterval time.Duration
-	// HeartbeatTimeout is how long another node may be silent before it counts as gone, 0 meaning 30 s, and negative
-	// for ever.
+	// HeartbeatTimeout is how long another node may be silent before it counts as gone; 0 means 30 s, a negative one
+	// means for ever.
 	HeartbeatTimeout time.Duration
 
 	Log *logrus.Entry
 }
 
-// Link speaks Moleculer's protocol on a NATS connection. Make one with [New], a broker on top of it
-// with [Link.NewBroker]; the broker's Start and Stop drive it. Safe for concurrent use.
+// Link speaks Moleculer's protocol on a NATS connection. [New] makes one, and [Link.NewBroker] makes a broker on top of
+// it, whose Start and Stop also start and stop the link. Safe for concurrent use.
 type Link struct {
 	opts            Options
 	nc              *nats.Conn
@@ -75,15 +73,15 @@ type Link struct {
 	registry        *registry
 	pending         *pendingCalls
 	streams         *streams
-	strangers       *strangers
+	unusableSenders *unusableSenders
 	pool            *pool
-	lane            *lane
-	unanswered      atomic.Int64  // requests that were accepted
+	fastQueue       *fastQueue
+	unanswered      atomic.Int64  // requests that were accepted and not answered yet
 	unansweredBytes atomic.Int64  // of their params and meta
 	beat            time.Duration // between two heartbeats
 
-	stopDelay, awareTimeout time.Duration // the constants, but for tests
-	delegates               atomic.Pointer[moleculer.BrokerDelegates]
+	stopDelay, leaveAckTimeout time.Duration // the constants, but for tests
+	delegates                  atomic.Pointer[moleculer.BrokerDelegates]
 
 	ctx    context.Context // ends when the link closes
 	cancel context.CancelFunc
@@ -95,18 +93,18 @@ type Link struct {
 
 	lastCPU atomic.Pointer[int] // percent, as of the last heartbeat
 
-	mu        sync.Mutex // guards what follows, and the order in which INFOs go out
-	phase     phase
-	seq       int64
-	subs      []*nats.Subscription
-	answers   *nats.Subscription            // one of them: RES
-	served    []*nats.Subscription          // of them: REQ and EVENT
-	balanced  map[string]*nats.Subscription // by subject and queue
-	announced bool                          // the cluster knows of this node
-	contested bool                          // another node has this one's id
-	control   chan *nats.Msg
-	unaware   map[string]bool // nodes that may not know yet that this one is leaving
-	aware     chan struct{}   // closed when there are no such nodes any more
+	mu           sync.Mutex // guards what follows, and the order in which INFOs go out
+	phase        phase
+	seq          int64
+	subs         []*nats.Subscription
+	answers      *nats.Subscription            // one of them: RES
+	served       []*nats.Subscription          // of them: REQ and EVENT
+	balanced     map[string]*nats.Subscription // by subject and queue
+	announced    bool                          // the cluster knows of this node
+	idConflict   bool                          // another node has this one's id
+	control      chan *nats.Msg
+	leaveUnacked map[string]bool // nodes that may not know yet that this one is leaving
+	leaveAcked   chan struct{}   // closed when leaveUnacked is empty
 }
 
 // phase of a link's life, in order.
@@ -121,7 +119,7 @@ const (
 	closed
 )
 
-// New prepares a link. The connection stays the caller's, who closes it after the broker's Stop.
+// New prepares a link. The caller keeps the connection and closes it after the broker's Stop.
 func New(nc *nats.Conn, opts Options) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
 	work, cutOff := context.WithCancel(ctx)
@@ -136,16 +134,16 @@ func New(nc *nats.Conn, opts Options) *Link {
 		pool: newPool(opts.Concurrency, opts.Queue),
 		beat: opts.HeartbeatInterval + rand.N(2*jitter+1) - jitter,
 		ctx:  ctx, cancel: cancel, work: work, cutOff: cutOff, fatal: make(chan error, 1),
-		seq: 1, control: make(chan *nats.Msg, 8192), strangers: newStrangers(),
-		stopDelay: stopDelay, awareTimeout: awareTimeout,
+		seq: 1, control: make(chan *nats.Msg, 8192), unusableSenders: newUnusableSenders(),
+		stopDelay: stopDelay, leaveAckTimeout: leaveAckTimeout,
 		born: time.Now(), streams: newStreams(opts.NodeID, cmp.Or(opts.StreamLimit, 10<<20)),
 	}
-	l.lane = newLane(l.pool)
+	l.fastQueue = newFastQueue(l.pool)
 	l.addNodeService()
 	return l
 }
 
-// silence is how long another node may be silent, 0 for ever.
+// silence is how long another node may be silent; 0 means for ever.
 func (o *Options) silence() time.Duration {
 	if o.HeartbeatInterval == 0 { // as in Node
 		return 0
@@ -153,26 +151,25 @@ func (o *Options) silence() time.Duration {
 	return o.HeartbeatTimeout
 }
 
-// Fatal delivers the one error after which this node must not go on: another node has its id.
+// Fatal delivers the only error after which the process must stop: another node has the same id.
 func (l *Link) Fatal() <-chan error { return l.fatal }
 
 // NodeID is this node's id.
 func (l *Link) NodeID() string { return l.opts.NodeID }
 
-// Services lists what the cluster serves, this node's services first. The brokers' own services, whose
-// names start with $, are left out.
+// Services lists the services of the cluster, this node's first. It leaves out the brokers' own services, whose names
+// start with $.
 func (l *Link) Services() []ServiceStatus {
 	return slices.DeleteFunc(append(l.catalog.list(l.opts.NodeID), l.registry.services()...), func(s ServiceStatus) bool {
 		return strings.HasPrefix(s.FullName, "$")
 	})
 }
 
-// conflictWait is how long a node that starts waits for another with its id to speak up.
+// conflictWait is how long a starting node waits for the INFO of another node with the same id.
 const conflictWait = 200 * time.Millisecond
 
-// Open connects the link to the cluster, and fails if another node has this one's id. The broker's
-// Start does so itself where it has not been done, but does not wait for such a node, and can only
-// panic.
+// Open connects the link to the cluster. It fails if another node has the same id. The broker's Start opens a link
+// that is not open yet, but it does not wait for such a node, and it panics on errors.
 func (l *Link) Open(ctx context.Context) error {
 	if err := l.listen(); err != nil {
 		return err
@@ -186,16 +183,16 @@ func (l *Link) Open(ctx context.Context) error {
 	case err := <-l.fatal:
 		return err
 	case <-wait.C:
-		return l.takeRequests() // not before: they would be the other node's
+		return l.takeRequests() // not before: they may be for the other node
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Close ends what Open began, where no broker has been started.
+// Close closes a link that was opened without a broker.
 func (l *Link) Close() error { return l.close() }
 
-// Join makes a member of the cluster that serves nothing; a broker joins by its own Start.
+// Join makes the link a member of the cluster that serves nothing. A broker joins by its own Start.
 func (l *Link) Join() error {
 	if err := l.open(); err != nil {
 		return err
@@ -204,7 +201,7 @@ func (l *Link) Join() error {
 	return nil
 }
 
-// Leave ends what Join began.
+// Leave leaves the cluster after Join.
 func (l *Link) Leave() {
 	l.leave()
 	if err := l.close(); err != nil {
@@ -220,10 +217,10 @@ func (l *Link) WaitFor(ctx context.Context, name string) error {
 	})
 }
 
-// NodeIDs lists the other nodes of the cluster that are known to be there, in order.
+// NodeIDs lists the ids of the other available nodes, sorted.
 func (l *Link) NodeIDs() []string { return slices.Sorted(maps.Keys(l.registry.present())) }
 
-// WaitForServices waits until each of the services, named by their full names, is on some node.
+// WaitForServices waits until each of the services is on some node. names are full names, such as "v2.posts".
 func (l *Link) WaitForServices(ctx context.Context, names ...string) error {
 	return l.waitUntil(ctx, func() bool {
 		known := l.Services()
@@ -247,8 +244,8 @@ func (l *Link) waitUntil(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// Settle waits until no node has introduced itself for a while.
-func (l *Link) Settle(ctx context.Context, quiet time.Duration) {
+// WaitQuiet waits until no node has introduced itself for a while.
+func (l *Link) WaitQuiet(ctx context.Context, quiet time.Duration) {
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	for {
@@ -263,7 +260,7 @@ func (l *Link) Settle(ctx context.Context, quiet time.Duration) {
 	}
 }
 
-// open subscribes and asks who is there, where that has not been done.
+// open subscribes and asks who is there, unless that has been done.
 func (l *Link) open() error {
 	if l.currentPhase() != created {
 		return nil
@@ -277,7 +274,7 @@ func (l *Link) open() error {
 	return l.discover()
 }
 
-// listen subscribes to what is said of nodes, and to answers.
+// listen subscribes to packets about nodes and to responses.
 func (l *Link) listen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -309,7 +306,7 @@ func (l *Link) listen() error {
 	return nil
 }
 
-// takeRequests subscribes to what this node is asked and told.
+// takeRequests subscribes to requests and events for this node.
 func (l *Link) takeRequests() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -343,7 +340,7 @@ func (l *Link) subscribed(sub *nats.Subscription, err error) error {
 	return nil
 }
 
-// announce makes the node's services known; from now on it serves.
+// announce makes the node's services known. From then on the node serves requests.
 func (l *Link) announce() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -371,8 +368,8 @@ func (l *Link) changed() {
 	}
 }
 
-// watchConnection follows the connection's ups and downs. It listens, as others may, instead of taking
-// the connection's only handlers.
+// watchConnection reacts when the connection is lost or restored. It uses a status listener, because the connection has
+// only one handler of each kind and others may need it.
 func (l *Link) watchConnection(status chan nats.Status) {
 	defer l.nc.RemoveStatusListener(status)
 	for {
@@ -393,23 +390,23 @@ func (l *Link) watchConnection(status chan nats.Status) {
 	}
 }
 
-// disconnected gives up the calls whose answers are lost: those that have not come yet.
+// disconnected fails the calls that wait for an answer: the connection lost it.
 func (l *Link) disconnected() {
 	last := l.pending.last()
 	l.catchUp()
 	l.pending.rejectIf(func(c *pendingCall) bool { return c.n <= last }, func(*pendingCall) error { return action.BrokerDisconnected() })
 }
 
-// catchUp waits until the answers and requests that have come so far have been handled. What a node sent last may
-// still wait to be read when the node is known to be gone.
+// catchUp waits until the answers and requests that arrived so far are handled. When a node is known to be gone, its
+// last packets may still wait in a subscription.
 func (l *Link) catchUp() {
 	l.mu.Lock()
 	subs := append([]*nats.Subscription{l.answers}, l.served...)
 	l.mu.Unlock()
-	handled(l.ctx, subs...)
+	waitDrained(l.ctx, subs...)
 }
 
-// reconnected tells the cluster that this node is back. What it missed comes back with the answers.
+// reconnected tells the cluster that this node is back. The answers bring what it missed.
 func (l *Link) reconnected() {
 	l.log.WithField("server", l.nc.ConnectedUrlRedacted()).Info("connected to NATS again")
 	if l.opts.Reconnected != nil {
@@ -426,9 +423,9 @@ func (l *Link) reconnected() {
 	l.sendInfo("")
 }
 
-// leave makes callers go elsewhere, waits for them to notice, refuses what still comes, and waits
-// for the running requests and until their answers have been read (wire note §6). Node gives callers stopDelay to
-// notice and loses the calls of those that are too busy for that; here they are asked.
+// leave announces that this node serves nothing any more, waits until all nodes know it, refuses further requests, and
+// waits for the running requests and until their answers have been read (docs/design/moleculer-wire.md §6). Node only
+// waits for stopDelay, and loses the calls of nodes that are too busy to notice in time. Here they are pinged.
 func (l *Link) leave() {
 	l.mu.Lock()
 	if l.phase != ready {
@@ -436,7 +433,7 @@ func (l *Link) leave() {
 		l.mu.Unlock()
 		return
 	}
-	if l.contested {
+	if l.idConflict {
 		l.mu.Unlock()
 		l.leaveQuietly()
 		return
@@ -449,7 +446,7 @@ func (l *Link) leave() {
 
 	grace := time.NewTimer(l.stopDelay)
 	defer grace.Stop()
-	silent := l.untilRead(l.registry.present(), served)
+	silent := l.waitLeaveAcked(l.registry.present(), served)
 	select {
 	case <-grace.C:
 	case <-l.ctx.Done():
@@ -457,22 +454,22 @@ func (l *Link) leave() {
 	l.setPhase(stopping)
 	l.drain()
 	nodes := l.registry.present()
-	maps.DeleteFunc(nodes, func(id string, _ bool) bool { return silent[id] }) // which would not answer this time either
-	l.untilRead(nodes, nil)
+	maps.DeleteFunc(nodes, func(id string, _ bool) bool { return silent[id] }) // they would not answer this time either
+	l.waitLeaveAcked(nodes, nil)
 }
 
-// How long the node still serves after it has said that it leaves: at least Node's default, at most until
-// awareTimeout where nodes do not answer.
+// How long a leaving node still serves: at least stopDelay, which is Node's default, and at most leaveAckTimeout if
+// nodes do not answer.
 const (
-	stopDelay    = 100 * time.Millisecond
-	awareTimeout = time.Second
+	stopDelay       = 100 * time.Millisecond
+	leaveAckTimeout = time.Second
 )
 
-// cutOffTimeout is how long requests that are cut off have to answer.
+// cutOffTimeout is how long requests may take to answer after their context was cancelled.
 const cutOffTimeout = time.Second
 
-// drain waits for the running requests, and cuts them off when the drain time is over. Their callers are to hear
-// what became of them.
+// drain waits for the running requests. When the drain time is over it cancels them, and gives them time to answer
+// their callers.
 func (l *Link) drain() {
 	ctx, cancel := context.WithTimeout(l.ctx, l.opts.DrainTimeout)
 	defer cancel()
@@ -487,24 +484,24 @@ func (l *Link) drain() {
 	l.pool.drain(ctx)
 }
 
-// untilRead waits until the nodes have read what this one has sent so far, and until what they sent before that has been
-// handled where it arrives at one of the subscriptions. It returns the nodes that did not answer in time.
-func (l *Link) untilRead(nodes map[string]bool, subs []*nats.Subscription) (silent map[string]bool) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.awareTimeout)
+// waitLeaveAcked waits until the nodes have read everything that this node has sent, and until everything that they
+// sent to subs before is handled. It returns the nodes that did not answer in time.
+func (l *Link) waitLeaveAcked(nodes map[string]bool, subs []*nats.Subscription) (silent map[string]bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.leaveAckTimeout)
 	defer cancel()
-	aware := l.askAll(nodes)
+	acked := l.pingAll(nodes)
 	if err := l.flush(); err != nil {
 		l.log.WithError(err).Warn("could not tell the cluster that this node is leaving")
-		cancel() // nobody will answer
+		cancel() // no node will answer
 	}
 	select {
-	case <-aware:
+	case <-acked:
 	case <-ctx.Done():
 	}
-	handled(ctx, subs...)
+	waitDrained(ctx, subs...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	silent, l.unaware = l.unaware, nil
+	silent, l.leaveUnacked = l.leaveUnacked, nil
 	return silent
 }
 
@@ -512,46 +509,46 @@ func (l *Link) flush() error {
 	if !l.nc.IsConnected() { // a flush would wait for the connection
 		return nats.ErrConnectionReconnecting
 	}
-	return l.nc.FlushTimeout(l.awareTimeout)
+	return l.nc.FlushTimeout(l.leaveAckTimeout)
 }
 
-// askAll pings all nodes. Their answers show that they have read what was sent before, and are preceded
-// by all that they have sent before reading it. The channel is closed when these nodes have answered or are gone.
-func (l *Link) askAll(nodes map[string]bool) <-chan struct{} {
+// pingAll pings all nodes. A PONG shows that its sender has read everything sent before the PING, and it comes after
+// everything that its sender sent before. The channel is closed when all given nodes have answered or are gone.
+func (l *Link) pingAll(nodes map[string]bool) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.aware, l.unaware = make(chan struct{}), maps.Clone(nodes)
-	if len(l.unaware) == 0 {
-		close(l.aware)
-		return l.aware
+	l.leaveAcked, l.leaveUnacked = make(chan struct{}), maps.Clone(nodes)
+	if len(l.leaveUnacked) == 0 {
+		close(l.leaveAcked)
+		return l.leaveAcked
 	}
 	now := strconv.AppendInt(nil, time.Now().UnixMilli(), 10)
 	if err := l.publish(wire.Ping, "", &wire.PingPacket{Header: l.header(), Time: now, ID: strconv.AppendQuote(nil, l.instanceID)}); err != nil {
 		l.log.WithError(err).Warn("cannot ask whether the cluster knows that this node is leaving")
 	}
-	return l.aware
+	return l.leaveAcked
 }
 
-// knows takes note that a node knows that this one is leaving, or is gone itself.
-func (l *Link) knows(nodeID string) {
+// ackLeave notes that a node knows that this one is leaving, or that it is gone itself.
+func (l *Link) ackLeave(nodeID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.unaware[nodeID] {
+	if !l.leaveUnacked[nodeID] {
 		return
 	}
-	if delete(l.unaware, nodeID); len(l.unaware) == 0 {
-		close(l.aware)
+	if delete(l.leaveUnacked, nodeID); len(l.leaveUnacked) == 0 {
+		close(l.leaveAcked)
 	}
 }
 
-// handled waits until all messages that have arrived for the subscriptions have been handled, or ctx ends.
-func handled(ctx context.Context, subs ...*nats.Subscription) {
-	look := time.NewTicker(handledPoll)
+// waitDrained waits until all messages that have arrived at the subscriptions are handled, or ctx ends.
+func waitDrained(ctx context.Context, subs ...*nats.Subscription) {
+	look := time.NewTicker(drainPoll)
 	defer look.Stop()
 	for _, sub := range subs {
-		waiting, _, err := sub.Pending() // the one being handled is among them
+		waiting, _, err := sub.Pending() // includes the message that is being handled
 		begun, _ := sub.Delivered()
-		last := begun + int64(waiting) // at least: there is no way to ask for both at once
+		last := begun + int64(waiting) // at least: both cannot be read at once
 		for err == nil && waiting > 0 && begun <= last {
 			select {
 			case <-look.C:
@@ -564,8 +561,8 @@ func handled(ctx context.Context, subs ...*nats.Subscription) {
 	}
 }
 
-// handledPoll is how often handled looks. NATS does not tell.
-const handledPoll = time.Millisecond
+// drainPoll is how often waitDrained looks, because NATS sends no notification.
+const drainPoll = time.Millisecond
 
 // close leaves the cluster.
 func (l *Link) close() error {
@@ -578,14 +575,14 @@ func (l *Link) close() error {
 	}
 	l.phase = closed
 	var err error
-	if l.announced && !l.contested { // or the others would take another node with this id for gone
+	if l.announced && !l.idConflict { // otherwise the others drop the other node with this id
 		err = l.publish(wire.Disconnect, "", &wire.BarePacket{Header: l.header()})
 	}
 	answers, subs := l.answers, l.subs
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, time.Second)
 	defer cancel()
-	handled(ctx, answers)
+	waitDrained(ctx, answers)
 	for _, sub := range subs {
 		if e := sub.Unsubscribe(); e != nil && !errors.Is(e, nats.ErrBadSubscription) && err == nil {
 			err = e
@@ -599,8 +596,8 @@ func (l *Link) close() error {
 	return err
 }
 
-// leaveQuietly makes room for another node with this one's id: what goes to the id is that node's, and callers must
-// not go elsewhere. What NATS has routed to this process alone is still served.
+// leaveQuietly leaves without an INFO or DISCONNECT, because another node has the same id: the others would drop that
+// node. Requests that NATS has already delivered to this process are still served.
 func (l *Link) leaveQuietly() {
 	l.mu.Lock()
 	for _, sub := range l.served {
@@ -610,15 +607,16 @@ func (l *Link) leaveQuietly() {
 	}
 	queues := l.unbalance()
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(l.ctx, l.awareTimeout)
+	ctx, cancel := context.WithTimeout(l.ctx, l.leaveAckTimeout)
 	defer cancel()
-	handled(ctx, queues...)
+	waitDrained(ctx, queues...)
 	l.setPhase(stopping)
 	l.drain()
 }
 
-func (l *Link) forsake(sub *nats.Subscription) {
-	if err := sub.Drain(); err != nil { // what has been routed here is still served
+// drainSubscription ends a subscription after its waiting messages have been handled.
+func (l *Link) drainSubscription(sub *nats.Subscription) {
+	if err := sub.Drain(); err != nil {
 		l.log.WithError(err).WithField("subject", sub.Subject).Debug("a subscription was not ended cleanly")
 	}
 }
@@ -639,7 +637,7 @@ func (l *Link) header() wire.Header {
 	return wire.Header{Ver: l.opts.Protocol, Sender: l.opts.NodeID}
 }
 
-// sendInfo tells a node, or all, who this is and what it serves. The caller holds l.mu.
+// sendInfo sends INFO to a node, or to all if nodeID is "". The caller holds l.mu.
 func (l *Link) sendInfo(nodeID string) {
 	info := &wire.Announcement{
 		Header: l.header(), Services: []any{}, IPList: addresses(), Hostname: hostname(),
@@ -680,7 +678,7 @@ func hostname() string {
 	return name
 }
 
-// addresses lists the first IPv4 address of each interface that leads somewhere, else the loopback's.
+// addresses lists the first IPv4 address of each interface, or the loopback's if there is no other.
 func addresses() []string {
 	var outside, inside []string
 	interfaces, err := net.Interfaces()

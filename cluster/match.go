@@ -7,12 +7,11 @@ import (
 )
 
 // matcher says whether event names match Moleculer's patterns: * is one segment or part of one, **
-// any rest, ? one character (wire note §5). Patterns are compiled once. Safe for concurrent use.
+// any rest, ? one character (docs/design/moleculer-wire.md §5). Patterns are compiled once. Safe for concurrent use.
 //
-// It agrees with Node (utils.match) in all its turns, since a sender and the receivers it chooses must
-// come to the same end: at the end of a pattern, * lets one dot pass right where it stands ("user*" is
-// "user.created", too); in a pattern with ? or an inner *, all other characters are a regular
-// expression's, so that a dot is any character.
+// It agrees with Node (utils.match) in its peculiarities too, because a sender and its receivers must come to the same
+// result. At the end of a pattern, * matches one dot at its own position ("user*" matches "user.created"). In a pattern
+// with ? or an inner *, all other characters are those of a regular expression, so that a dot matches any character.
 type matcher struct{ compiled sync.Map } // pattern → *regexp.Regexp
 
 func (m *matcher) match(name, pattern string) bool {

@@ -75,7 +75,7 @@ func (l *Link) addNodeService() {
 			return nil, action.Client(http.StatusBadRequest, "METRICS_DISABLED", "Metrics feature is disabled")
 		}}),
 	}}
-	l.catalog.add(schema, schema.Settings, l.plain, l.log)
+	l.catalog.add(schema, schema.Settings, l.bridgeHandler, l.log)
 }
 
 // nodeStatus is a node as $node.list tells of it.

@@ -6,42 +6,37 @@ import (
 	"sync/atomic"
 )
 
-// pool runs requests concurrently up to one bound, and holds those that wait up to another, so that
-// a request that waits for a platform holds up no other one. Workers stay for further requests: a
-// goroutine that has run a handler has the stack for the next.
+// pool runs jobs in goroutines: at most limit at once, while at most backlog others wait. A request that waits for a
+// platform holds up no other request. Workers are kept for further jobs, because a goroutine that has run a handler has
+// grown the stack for the next one. Safe for concurrent use.
 type pool struct {
 	limit   int // workers at most
-	backlog int // requests that may wait for a worker
+	backlog int // jobs that may wait for a worker
 
-	held atomic.Int64 // requests whose job is done, but whose answer is not there yet
+	promised atomic.Int64 // requests whose job is done and whose promise is not resolved yet
 
 	mu      sync.Mutex
-	idle    []chan func() // of workers without work, the last to become idle last
-	queue   []func()      // oldest first; not empty only when every worker is busy
+	idle    []chan func() // workers without a job, the last one to become idle last
+	queue   []func()      // waiting jobs, oldest first; empty unless every worker is busy
 	workers int
-	pending int // requests that run or wait
+	pending int // jobs that run or wait
 	closed  bool
-	drained chan struct{} // closed once the pool is closed and nothing is pending or held
+	drained chan struct{} // closed once the pool is closed and nothing is pending or promised
 }
 
 func newPool(limit, backlog int) *pool {
 	return &pool{limit: limit, backlog: backlog, drained: make(chan struct{})}
 }
 
-// submit runs the job, now or later. False means that there is no room for it.
+// submit runs the job, now or later. It returns false if there is no room for it.
 func (p *pool) submit(job func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	switch last := len(p.idle) - 1; {
-	case last >= 0:
-		p.idle[last] <- job // never blocks: the worker took everything out before it became idle
-		p.idle = p.idle[:last]
-	case p.workers < p.limit:
-		p.workers++
-		go p.work(job)
+	switch {
+	case p.startLocked(job):
 	case len(p.queue) < p.backlog:
 		p.queue = append(p.queue, job)
 	default:
@@ -51,22 +46,31 @@ func (p *pool) submit(job func()) bool {
 	return true
 }
 
-// hire runs the job at once, if a worker is free. While requests are still running it does so even
-// where the pool takes no more: the job is one of theirs.
-func (p *pool) hire(job func()) bool {
+// tryRun runs the job at once, or returns false if no worker is free. A closed pool runs it too while other jobs are
+// pending: the fastQueue's workers run requests that were accepted before.
+func (p *pool) tryRun(job func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed && p.pending == 0 || !p.startLocked(job) {
+		return false
+	}
+	p.pending++
+	return true
+}
+
+// startLocked gives the job to an idle worker or to a new one. It returns false if all workers are busy. The caller
+// holds p.mu.
+func (p *pool) startLocked(job func()) bool {
 	switch last := len(p.idle) - 1; {
 	case last >= 0:
-		p.idle[last] <- job
+		p.idle[last] <- job // never blocks: an idle worker's channel is empty
 		p.idle = p.idle[:last]
-	case p.workers < p.limit && (!p.closed || p.pending > 0):
+	case p.workers < p.limit:
 		p.workers++
 		go p.work(job)
 	default:
 		return false
 	}
-	p.pending++
 	return true
 }
 
@@ -78,7 +82,7 @@ func (p *pool) work(job func()) {
 	}
 }
 
-// next returns a worker's next request, nil when the pool is closed.
+// next returns a worker's next job, nil when the pool is closed.
 func (p *pool) next(mine chan func()) func() {
 	p.mu.Lock()
 	p.pending--
@@ -100,20 +104,18 @@ func (p *pool) next(mine chan func()) func() {
 	return <-mine
 }
 
-// hold is called in a job that ends before its request is answered.
-func (p *pool) hold() { p.held.Add(1) }
-
-// release ends what hold began.
-func (p *pool) release() {
-	if p.held.Add(-1) == 0 {
+// promiseKept is called when the promise of a request that counts as promised is resolved and answered.
+func (p *pool) promiseKept() {
+	if p.promised.Add(-1) == 0 {
 		p.mu.Lock()
 		p.checkDrained()
 		p.mu.Unlock()
 	}
 }
 
+// checkDrained closes p.drained when nothing is left. The caller holds p.mu.
 func (p *pool) checkDrained() {
-	if p.closed && p.pending == 0 && p.held.Load() == 0 {
+	if p.closed && p.pending == 0 && p.promised.Load() == 0 {
 		select {
 		case <-p.drained:
 		default:
@@ -122,8 +124,7 @@ func (p *pool) checkDrained() {
 	}
 }
 
-// drain takes no more requests and waits until the last is done or ctx is over. It returns how many
-// are left.
+// drain closes the pool to new jobs and waits until the last one is done or ctx ends. It returns how many are left.
 func (p *pool) drain(ctx context.Context) int {
 	p.mu.Lock()
 	p.closed = true
@@ -141,9 +142,9 @@ func (p *pool) drain(ctx context.Context) int {
 	return p.depth()
 }
 
-// depth is the number of requests that run or wait.
+// depth is the number of requests that run, wait or are promised.
 func (p *pool) depth() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pending + int(p.held.Load())
+	return p.pending + int(p.promised.Load())
 }

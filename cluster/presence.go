@@ -13,16 +13,16 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-// How often the node says that it is alive, Node's default, give or take a twentieth so that the
-// nodes of a cluster do not all speak at once; and how often it looks for silent ones, unless they may be silent for
-// a shorter time than six of these.
 const (
+	// heartbeatInterval is Node's default.
 	heartbeatInterval = 10 * time.Second
-	heartbeatJitter   = 20 // the interval through this
-	expireInterval    = 5 * time.Second
+	// heartbeatJitter: the interval varies by a twentieth, so that nodes do not all send at once.
+	heartbeatJitter = 20
+	// expireInterval is how often the node looks for silent ones, at most; see expireEvery.
+	expireInterval = 5 * time.Second
 )
 
-// expireEvery is how often the node looks for silent ones.
+// expireEvery is how often the node looks for silent ones: at least six times within the time that they may be silent.
 func (l *Link) expireEvery() time.Duration {
 	if silence := l.registry.silence; silence > 0 {
 		return max(min(expireInterval, silence/6), time.Millisecond)
@@ -30,7 +30,7 @@ func (l *Link) expireEvery() time.Duration {
 	return expireInterval
 }
 
-// controlLoop handles the packets about nodes in the order of their arrival, and drops nodes that are silent.
+// controlLoop handles the packets about nodes in the order of their arrival, and drops silent nodes.
 func (l *Link) controlLoop() {
 	check := time.NewTicker(l.expireEvery())
 	defer check.Stop()
@@ -46,7 +46,7 @@ func (l *Link) controlLoop() {
 	}
 }
 
-// lookForSilent drops silent nodes, but none whose heartbeat waits to be read.
+// lookForSilent drops silent nodes. It reads the waiting heartbeats first.
 func (l *Link) lookForSilent(now time.Time) {
 	for range len(l.control) {
 		l.onControl(<-l.control)
@@ -73,8 +73,8 @@ func (l *Link) onControl(msg *nats.Msg) {
 	case wire.Discover:
 		var p wire.BarePacket
 		if l.decode(msg, &p) {
-			// This node's own id is answered too: the sender may be another node that has taken it, and
-			// learns so before it does any harm.
+			// This node's own id gets an answer too: the sender may be another node with the same id, which
+			// learns of the conflict before it serves anything.
 			l.mu.Lock()
 			if l.phase >= ready && l.phase < closed {
 				l.sendInfo(p.Sender)
@@ -91,16 +91,16 @@ func (l *Link) onControl(msg *nats.Msg) {
 		if l.decode(msg, &p) && p.Sender != l.opts.NodeID {
 			l.pong(&p)
 		}
-	case wire.Pong: // this node pings when it leaves only
+	case wire.Pong: // this node pings only when it leaves
 		var p wire.PingPacket
 		if l.decode(msg, &p) {
-			l.knows(p.Sender)
+			l.ackLeave(p.Sender)
 		}
 	default:
 	}
 }
 
-// decode reads a packet and says whether it can be used.
+// decode reads a packet. It returns false, after logging why, if the packet cannot be used.
 func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
 	err := wire.Decode(l.opts.Protocol, msg.Data, packet)
 	if err == nil {
@@ -114,7 +114,7 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 	if p.Sender != l.opts.NodeID {
 		news := l.registry.info(p, time.Now())
 		node := map[string]any{"id": p.Sender}
-		if news.replaced { // nobody will answer what the instance before it was asked
+		if news.replaced { // the instance before it will not answer any more
 			l.catchUp()
 			l.pending.reject(p.Sender)
 			l.streams.forget(p.Sender)
@@ -133,7 +133,7 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 	}
 	if p.InstanceID != "" && p.InstanceID != l.instanceID {
 		l.mu.Lock()
-		l.contested = true
+		l.idConflict = true
 		l.mu.Unlock()
 		select {
 		case l.fatal <- fmt.Errorf("another node of the cluster has the id %q too; give this one another (node.id)", l.opts.NodeID):
@@ -142,7 +142,7 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 	}
 }
 
-// logPeer logs the coming and going of a node. Visitors, who come and go with each command, are of interest to few.
+// logPeer logs that a node joined or left: at debug level if it is a visitor, which comes and goes with each command.
 func (l *Link) logPeer(nodeID, format string, args ...any) {
 	level := logrus.InfoLevel
 	if l.registry.isVisitor(nodeID) {
@@ -151,20 +151,21 @@ func (l *Link) logPeer(nodeID, format string, args ...any) {
 	l.log.WithField("peer", nodeID).Logf(level, format, args...)
 }
 
+// gone handles the end of another node. unexpected means that it was silent for too long.
 func (l *Link) gone(nodeID string, unexpected bool) {
 	why := "it left"
 	if unexpected {
 		why = "no heartbeat for " + l.registry.silence.String()
 	}
 	l.logPeer(nodeID, "node is gone: %s", why)
-	l.knows(nodeID)
+	l.ackLeave(nodeID)
 	l.catchUp()
 	l.pending.reject(nodeID)
 	l.streams.forget(nodeID)
 	l.internal("$node.disconnected", map[string]any{"node": map[string]any{"id": nodeID}, "unexpected": unexpected})
 }
 
-// ask makes a node introduce itself.
+// ask sends DISCOVER to a node, which answers with INFO.
 func (l *Link) ask(nodeID string) {
 	if err := l.publish(wire.Discover, nodeID, &wire.BarePacket{Header: l.header()}); err != nil {
 		l.log.WithError(err).Debug("cannot ask a node who it is")
@@ -178,7 +179,7 @@ func (l *Link) pong(p *wire.PingPacket) {
 	}
 }
 
-// heartbeats beats until the link closes.
+// heartbeats sends heartbeats until the link closes.
 func (l *Link) heartbeats() {
 	beat := time.NewTicker(l.beat)
 	defer beat.Stop()
@@ -200,11 +201,11 @@ func (l *Link) expire(now time.Time) {
 		l.gone(id, true)
 	}
 	for _, p := range l.streams.expire(now) {
-		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
+		l.refuse(p, action.RequestTimeout(p.Action, l.opts.NodeID))
 	}
 }
 
-// cpuPercent is the machine's load since the last call, nil when it cannot be read.
+// cpuPercent is the machine's CPU load since the last call, nil if it cannot be read.
 func cpuPercent() *int {
 	percent, err := cpu.Percent(0, false)
 	if err != nil || len(percent) == 0 {

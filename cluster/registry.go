@@ -16,20 +16,19 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// How long a node may be silent before its services are no longer called, unless configured, and how long a node
-// that is gone is remembered. Both are Node's defaults.
+// Node's defaults.
 const (
-	heartbeatTimeout = 30 * time.Second
-	offlineTimeout   = 10 * time.Minute
+	heartbeatTimeout = 30 * time.Second // a node that is silent for longer is not called any more
+	offlineTimeout   = 10 * time.Minute // a node that is gone for longer is forgotten
 )
 
-// Bounds on what one INFO can make this node remember.
+// Bounds on what the INFOs of others can make this node remember.
 const (
 	maxServicesPerNode = 10_000
 	maxNodes           = 10_000
 )
 
-// registry knows the other nodes of the cluster and what they serve (wire note §3 and §6).
+// registry knows the other nodes of the cluster and what they serve (docs/design/moleculer-wire.md §3 and §6).
 // Safe for concurrent use.
 type registry struct {
 	silence time.Duration // after which a node is dropped; 0 means never
@@ -57,31 +56,31 @@ type remoteNode struct {
 	registered []registered
 }
 
-// registered is a service of another node. Its definitions stay JSON, which takes a third of what their maps would: all
-// that is looked at often is the names.
+// registered is a service of another node. Its definitions stay JSON, which takes a third of the memory of maps; only
+// the names are needed often.
 type registered struct {
 	fullName string
 	actions  []string        // full names, sorted
 	info     json.RawMessage // a wire.ServiceInfo
 }
 
-// services are a node's services as its INFO told of them.
+// services returns the node's services as they were in its INFO.
 func (n *remoteNode) services() []wire.ServiceInfo {
 	list := make([]wire.ServiceInfo, len(n.registered))
 	for i, s := range n.registered {
-		_ = json.Unmarshal(s.info, &list[i]) // which is ours
+		_ = json.Unmarshal(s.info, &list[i]) // encoded by register
 	}
 	return list
 }
 
-// endpoints are the nodes that serve an action, called in turn.
+// endpoints is the list of the nodes that serve an action. They are called in turn.
 type endpoints struct {
 	nodes  []string
 	next   int
 	policy callPolicy // of the first node that registered the action, as in Node
 }
 
-// callPolicy is what a definition in INFO asks of callers.
+// callPolicy is the part of an action's definition in INFO that callers follow.
 type callPolicy struct {
 	Timeout     float64 `json:"timeout"` // ms
 	RetryPolicy struct {
@@ -93,7 +92,7 @@ type callPolicy struct {
 	} `json:"retryPolicy"`
 }
 
-// eventList are the nodes that listen to a pattern in a group, in turn where an event is balanced.
+// eventList is the list of the nodes that listen to a pattern in a group. Balanced events go to them in turn.
 type eventList struct {
 	pattern, group string
 	nodes          []string
@@ -125,7 +124,7 @@ func (r *registry) available(nodeID string) bool {
 	return ok && n.available
 }
 
-// isVisitor says whether a node has announced that it stays for a moment only.
+// isVisitor says whether a node has the [Visitor] mark.
 func (r *registry) isVisitor(nodeID string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -133,19 +132,19 @@ func (r *registry) isVisitor(nodeID string) bool {
 	return ok && n.visitor
 }
 
-// Visitor is the member of a node's metadata that says that it stays for a moment only, as a command does that calls an
-// action. The other nodes of Switchboard log its coming and going at debug level.
+// Visitor is the member of a node's metadata that marks a short-lived node, such as a command that calls one action.
+// Other nodes of Switchboard log at debug level that it joins and leaves.
 const Visitor = "visitor"
 
 func isVisitor(metadata json.RawMessage) bool {
 	var m struct {
 		Visitor bool `json:"visitor"`
 	}
-	_ = rawjson.UnmarshalParts(metadata, &m) // what does not fit says nothing
+	_ = rawjson.UnmarshalParts(metadata, &m) // values of the wrong type count as absent
 	return m.Visitor
 }
 
-// present is the set of the nodes that are available.
+// present returns the ids of the available nodes.
 func (r *registry) present() map[string]bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -165,16 +164,16 @@ func (r *registry) knows(name string) bool {
 	return ok
 }
 
-// infoNews is what an INFO brought.
+// infoNews says what an INFO changed.
 type infoNews struct {
-	joined      bool // the node was not there
-	reconnected bool // … but had been before
-	replaced    bool // another instance of the node took its place unnoticed
+	joined      bool // the node was not available before
+	reconnected bool // it joined, and had been known before
+	replaced    bool // another instance of the node took its place without a DISCONNECT
 	changed     bool // anything at all
 }
 
-// info takes an INFO in. Services are registered anew when the packet is newer than the last one,
-// when the node was away, or when it is another instance; otherwise they are unchanged.
+// info updates the registry from an INFO. Services are registered again if the packet is newer than the last one, if
+// the node was not available, or if it is another instance; otherwise they stay unchanged.
 func (r *registry) info(p *wire.InfoPacket, now time.Time) (news infoNews) {
 	defer r.notify()
 	r.mu.Lock()
@@ -189,7 +188,7 @@ func (r *registry) info(p *wire.InfoPacket, now time.Time) (news infoNews) {
 	}
 	seq := max(p.Seq, 1)
 	if seq <= n.seq && n.available && n.instanceID == p.InstanceID {
-		return infoNews{} // a repetition, or one that newer ones have overtaken
+		return infoNews{} // repeated, or older than the last one
 	}
 	news = infoNews{joined: !n.available, reconnected: !n.available && known, replaced: n.available && n.instanceID != p.InstanceID, changed: true}
 	if news.joined {
@@ -213,9 +212,9 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 		if s.FullName == "" {
 			s.FullName = fullName(s.Name, s.Version)
 		}
-		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName) // or they would keep the whole packet
+		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName) // so that they do not keep the whole packet in memory
 		info, err := wire.Encode(s)
-		if err != nil { // nothing in it fails to encode
+		if err != nil { // cannot happen
 			continue
 		}
 		n.registered = append(n.registered, registered{s.FullName, slices.Sorted(maps.Keys(s.Actions)), slices.Clone(info)}) // without room to grow
@@ -226,7 +225,7 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 			e, ok := r.actions[name]
 			if !ok {
 				e = &endpoints{}
-				_ = rawjson.UnmarshalParts(definition, &e.policy) // what does not fit asks for nothing
+				_ = rawjson.UnmarshalParts(definition, &e.policy) // values of the wrong type count as absent
 				r.actions[name] = e
 			}
 			if !slices.Contains(e.nodes, n.id) {
@@ -257,7 +256,7 @@ func (r *registry) listen(nodeID, pattern, group string) {
 	}
 }
 
-// listeners lists the nodes that listen to an event in one of the groups, empty groups meaning all.
+// listeners lists the nodes that listen to an event in one of the groups. Empty groups mean all.
 func (r *registry) listeners(name string, groups []string, m *matcher) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -275,9 +274,9 @@ func (r *registry) listeners(name string, groups []string, m *matcher) []string 
 	return nodes
 }
 
-// balance chooses one node in turn for each group that listens to an event, and lists the groups by
-// their node. Those of served have their listener already. (Node balances once per pattern, so that a
-// group with two that match may run its handlers twice.)
+// balance chooses one node, in turn, for each group that listens to an event. It returns the groups by node. It leaves
+// out the groups of served, which have a listener already. (Node balances once for each pattern, so that a group with
+// two matching patterns may run its handlers twice.)
 func (r *registry) balance(name string, groups, served []string, m *matcher) map[string][]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -332,7 +331,8 @@ func (r *registry) unregister(n *remoteNode) {
 	n.registered = nil
 }
 
-// heartbeat says whether the sender is known and available; if not, it must be asked who it is.
+// heartbeat updates the sender's lastSeen. It returns false if the sender is not available; then it must be asked for
+// its INFO.
 func (r *registry) heartbeat(sender string, cpu *int, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -344,7 +344,7 @@ func (r *registry) heartbeat(sender string, cpu *int, now time.Time) bool {
 	return true
 }
 
-// disconnect takes a node's services away and says whether there was such a node.
+// disconnect removes a node's services. It returns false if the node was not available.
 func (r *registry) disconnect(nodeID string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -361,8 +361,8 @@ func (r *registry) drop(n *remoteNode, now time.Time) {
 	r.unregister(n)
 }
 
-// expire drops the nodes that are silent for too long, forgets those that are long gone, and
-// returns the ids of the former.
+// expire drops the nodes that are silent for too long and returns their ids. It forgets the nodes that have been gone
+// for offlineTimeout.
 func (r *registry) expire(now time.Time) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -379,8 +379,8 @@ func (r *registry) expire(now time.Time) []string {
 	return dropped
 }
 
-// pick chooses the node to call: the given one if it serves the action, else the next in turn, and
-// the one tried before only where there is no other.
+// pick chooses the node to call: the given one if it serves the action, or if none is given the next in turn. The node
+// that was tried before is chosen only if there is no other.
 func (r *registry) pick(name, nodeID, tried string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -412,7 +412,7 @@ func (r *registry) nodesOf(name string) []string {
 	return nil
 }
 
-// policy is what the action's definition asks of callers.
+// policy returns the call policy of an action, the zero value if it has none.
 func (r *registry) policy(name string) callPolicy {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -422,7 +422,7 @@ func (r *registry) policy(name string) callPolicy {
 	return callPolicy{}
 }
 
-// ServiceStatus is one service on one node, as [Link.Services] lists it.
+// ServiceStatus is a service on one node, as [Link.Services] lists it.
 type ServiceStatus struct {
 	FullName string   `json:"fullName"`
 	NodeID   string   `json:"nodeID"`
@@ -457,7 +457,7 @@ func callable(definition json.RawMessage) bool {
 	return !d.Protected && (d.Visibility == "" || d.Visibility == "published" || d.Visibility == "public")
 }
 
-// fullName joins a service's version and name as Node does: 2 gives v2.posts, "beta" gives beta.posts.
+// fullName joins a service's version and name as Node does: 2 gives v2.posts, and "beta" gives beta.posts.
 func fullName(name string, version json.RawMessage) string {
 	var s string
 	switch {
@@ -473,8 +473,7 @@ func fullName(name string, version json.RawMessage) string {
 	}
 }
 
-// wireVersion turns moleculer-go's version, always a string, into what a Node author would have
-// written: a number where it is one.
+// wireVersion turns moleculer-go's version, which is always a string, into JSON: a number if it is one.
 func wireVersion(version string) json.RawMessage {
 	if version == "" {
 		return nil
@@ -483,7 +482,7 @@ func wireVersion(version string) json.RawMessage {
 		return json.RawMessage(version)
 	}
 	quoted, err := wire.Encode(version)
-	if err != nil { // no string fails to encode
+	if err != nil { // cannot happen
 		return nil
 	}
 	return quoted

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,126 +17,203 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// onRequest takes a REQ in. It never blocks: what takes time runs in the pool.
+// inbound is a request on its way through this node, from its REQ to its RES.
+type inbound struct {
+	link   *Link
+	packet wire.RequestPacket
+	stream *action.Stream // nil unless the request came with one
+
+	// Set by accept.
+	local  *localAction
+	size   int64           // bytes that the request holds until it is answered
+	ctx    context.Context // ends at the caller's deadline and when the node stops
+	cancel context.CancelFunc
+
+	req *action.Request // what the handler gets; set by serve
+}
+
+// onRequest receives a REQ. It never blocks: handlers run in the pool.
 func (l *Link) onRequest(msg *nats.Msg) {
-	var p wire.RequestPacket
-	if !l.decode(msg, &p) {
-		return
-	}
-	if l.streams.concerns(&p) {
-		l.onStreamPacket(&p)
-		return
-	}
-	if local := l.target(&p); local != nil {
-		l.accept(&p, local, nil)
+	in := &inbound{link: l}
+	switch {
+	case !l.decode(msg, &in.packet):
+	case isStreamPart(&in.packet):
+		l.onStreamPacket(&in.packet)
+	default:
+		l.accept(in)
 	}
 }
 
-// target finds the action that a packet asks for. If this node does not serve it, the caller is told.
-func (l *Link) target(p *wire.RequestPacket) *localAction {
-	if phase := l.currentPhase(); phase < ready || phase >= stopping {
-		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
-		return nil
+// accept queues a request for its action, or answers why it is refused.
+func (l *Link) accept(in *inbound) {
+	p := &in.packet
+	local, refusal := l.target(p.Action)
+	if refusal != nil {
+		l.refuse(p, refusal)
+		return
 	}
-	local, ok := l.catalog.action(p.Action)
-	if !ok || !local.remote {
-		l.fail(p, action.ServiceNotFound(p.Action, l.opts.NodeID))
-		return nil
-	}
-	return local
-}
-
-// accept has a request served, or says why not.
-func (l *Link) accept(p *wire.RequestPacket, local *localAction, stream *action.Stream) {
-	// The caller's clock runs since it sent the packet, so waiting in the queue counts.
-	ctx, cancel := l.limit(p.Limit(), p.Timeout == nil, local)
-	limit, open := int64(l.opts.Concurrency+l.opts.Queue), l.unanswered.Add(1)
-	bytes := l.unansweredBytes.Add(sizeOf(p))
-	job := func() { l.serve(ctx, cancel, p, local, stream) }
+	in.local, in.size = local, int64(len(p.Params)+len(p.Meta))
+	in.ctx, in.cancel = l.requestContext(p, local)
+	open, bytes := l.unanswered.Add(1), l.unansweredBytes.Add(in.size)
+	limit := int64(l.opts.Concurrency + l.opts.Queue)
+	hasRoom := open <= limit && (l.opts.RequestBytes == 0 || bytes <= l.opts.RequestBytes)
 	submit := l.pool.submit
-	if local.pace.isBrief() {
-		submit = l.lane.submit
+	if local.latency.isBrief() {
+		submit = l.fastQueue.submit
 	}
-	if open <= limit && (l.opts.RequestBytes == 0 || bytes <= l.opts.RequestBytes) && submit(job) {
+	if hasRoom && submit(in.serve) {
 		return
 	}
-	l.over(cancel, p)
+	in.release()
 	if l.currentPhase() >= stopping {
-		l.fail(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
+		l.refuse(p, action.ServiceNotAvailable(p.Action, l.opts.NodeID))
 		return
 	}
-	l.fail(p, action.QueueIsFull(p.Action, l.opts.NodeID, int(open-1), int(limit)))
+	l.refuse(p, action.QueueIsFull(p.Action, l.opts.NodeID, int(open-1), int(limit)))
 }
 
-// over ends what accept began.
-func (l *Link) over(cancel context.CancelFunc, p *wire.RequestPacket) {
-	cancel()
-	l.unanswered.Add(-1)
-	l.unansweredBytes.Add(-sizeOf(p))
-}
-
-// sizeOf is how many bytes a request holds until it is answered.
-func sizeOf(p *wire.RequestPacket) int64 { return int64(len(p.Params) + len(p.Meta)) }
-
-// limit gives a request its deadline: the caller's, else the action's own. A caller that sends 0
-// wants none, as in Node.
-func (l *Link) limit(caller time.Duration, unset bool, local *localAction) (context.Context, context.CancelFunc) {
-	if unset {
-		caller = local.timeout
+// target returns the action that a request asks for, or why this node does not serve it.
+func (l *Link) target(name string) (*localAction, *action.Error) {
+	if phase := l.currentPhase(); phase < ready || phase >= stopping {
+		return nil, action.ServiceNotAvailable(name, l.opts.NodeID)
 	}
-	if caller <= 0 {
+	local, ok := l.catalog.action(name)
+	if !ok || !local.remote {
+		return nil, action.ServiceNotFound(name, l.opts.NodeID)
+	}
+	return local, nil
+}
+
+// requestContext returns the context of a request. Its deadline is the caller's, or the action's own if the caller
+// sends none. A caller that sends 0 wants no deadline, as in Node. The time starts now, so that waiting in the queue
+// counts.
+func (l *Link) requestContext(p *wire.RequestPacket, local *localAction) (context.Context, context.CancelFunc) {
+	timeout := p.Limit()
+	if p.Timeout == nil {
+		timeout = local.timeout
+	}
+	if timeout <= 0 {
 		return l.work, func() {}
 	}
-	return context.WithTimeout(l.work, caller)
+	return context.WithTimeout(l.work, timeout)
 }
 
-// serve runs an action and answers, now or when the result is there.
-func (l *Link) serve(ctx context.Context, cancel context.CancelFunc, p *wire.RequestPacket, local *localAction, stream *action.Stream) {
-	if ctx.Err() != nil { // its time was over while it waited
-		l.over(cancel, p)
-		l.fail(p, action.RequestTimeout(p.Action, l.opts.NodeID))
+// serve calls the handler and answers: at once, or when the promise that the handler returned is resolved. It runs in
+// a worker of the pool.
+func (in *inbound) serve() {
+	l := in.link
+	if in.ctx.Err() != nil { // the deadline passed in the queue
+		in.release()
+		l.refuse(&in.packet, action.RequestTimeout(in.packet.Action, l.opts.NodeID))
 		return
 	}
-	req := l.newRequest(p, local, stream)
-	result, err := l.run(ctx, req, local)
-	later, ok := result.(*action.Later)
+	in.req = l.newRequest(&in.packet, in.local, in.stream)
+	result, err := l.callHandler(in.ctx, in.req, in.local)
+	promise, ok := result.(*action.Promise)
 	if !ok {
-		l.over(cancel, p)
-		l.finish(p, req, result, err)
+		in.respond(result, err)
 		return
 	}
-	l.pool.hold()
-	later.Then(func(result any, err error) {
-		defer l.pool.release()
-		l.over(cancel, p)
-		l.finish(p, req, result, err)
+	l.pool.promised.Add(1)
+	promise.OnDone(func(result any, err error) {
+		defer l.pool.promiseKept()
+		in.respond(result, err)
 	})
 }
 
-// finish answers a request.
-func (l *Link) finish(p *wire.RequestPacket, req *action.Request, result any, err error) {
-	defer func() { // what the handler returned may have methods that panic, and run has not called them
+// release ends the request's context and gives its place to another request.
+func (in *inbound) release() {
+	in.cancel()
+	in.link.unanswered.Add(-1)
+	in.link.unansweredBytes.Add(-in.size)
+}
+
+// callHandler calls a handler. It turns a panic into an error, because one request must not end the process.
+func (l *Link) callHandler(ctx context.Context, req *action.Request, local *localAction) (result any, err error) {
+	if local.bulkhead != nil {
+		if err := local.bulkhead.enter(ctx, req.Action, l.opts.NodeID); err != nil {
+			return nil, err
+		}
+	}
+	started := time.Now()
+	defer func() {
 		if r := recover(); r != nil {
-			l.answer(p, l.failure(p, req, p.Meta, l.panicked(req, r)))
+			result, err = nil, l.panicError(req, r)
+		}
+		_, isPromise := result.(*action.Promise)
+		local.latency.observe(time.Since(started), isPromise)
+		if local.bulkhead != nil {
+			result, err = action.Then(result, err, func(result any, err error) (any, error) {
+				local.bulkhead.leave()
+				return result, err
+			})
 		}
 	}()
-	data, err := encoded(result, err)
+	return local.handle(ctx, req)
+}
+
+// respond sends the RES of a request, with what its handler returned.
+func (in *inbound) respond(result any, err error) {
+	in.release()
+	l, p := in.link, &in.packet
+	defer func() { // encoding calls methods of the result, and these may panic
+		if r := recover(); r != nil {
+			l.sendResponse(p, wire.Answer{Meta: p.Meta, Error: l.errorObject(l.callerError(in.req, l.panicError(in.req, r)))})
+		}
+	}()
+	data, meta, err := encodeOutcome(in.req, result, err)
+	if err != nil {
+		l.sendResponse(p, wire.Answer{Meta: meta, Error: l.errorObject(l.callerError(in.req, err))})
+		return
+	}
+	l.sendResponse(p, wire.Answer{Meta: meta, Data: data})
+}
+
+// encodeOutcome encodes what a handler returned, and the request's meta, which goes back to the caller with errors
+// too. meta is nil if it cannot be encoded.
+func encodeOutcome(req *action.Request, result any, err error) (data, meta []byte, _ error) {
+	if err == nil {
+		data, err = encodeResult(result)
+	}
 	meta, metaErr := req.Meta.MarshalJSON()
 	if err == nil && metaErr != nil {
 		err = fmt.Errorf("encode meta: %w", metaErr)
 	}
-	if err != nil {
-		l.answer(p, l.failure(p, req, meta, err))
-		return
-	}
-	l.answer(p, (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: meta, Data: data}).Encode())
+	return data, meta, err
 }
 
+// refuse answers a request with an error before any handler saw it.
+func (l *Link) refuse(p *wire.RequestPacket, e *action.Error) {
+	l.sendResponse(p, wire.Answer{Meta: p.Meta, Error: l.errorObject(e)})
+}
+
+// sendResponse sends a RES. If NATS would refuse it as too large, an error goes out instead: without any RES the caller
+// would wait until its timeout.
+func (l *Link) sendResponse(p *wire.RequestPacket, res wire.Answer) {
+	res.Header, res.RawID = l.header(), p.RawID
+	packet := res.Encode()
+	log := func() *logrus.Entry {
+		return l.log.WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID})
+	}
+	if limit := l.nc.MaxPayload(); limit > 0 && int64(len(packet)) > limit {
+		log().WithField("bytes", len(packet)).Warn("an answer is larger than NATS takes")
+		tooLarge := action.Server(http.StatusInternalServerError, "MAX_PAYLOAD_EXCEEDED",
+			"the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)
+		res.Meta, res.Data, res.Error = nil, nil, l.errorObject(tooLarge)
+		packet = res.Encode()
+	}
+	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
+		log().WithError(err).Warn("an answer could not be sent")
+	}
+}
+
+// newRequest makes what the handler of an action gets from a REQ.
 func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *action.Stream) *action.Request {
 	req := &action.Request{
-		ID: p.ID, Action: p.Action, Service: local.service, RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller),
-		Sender: p.Sender, Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta),
-		Headers: p.Headers, Stream: stream, Cluster: (*caller)(l),
+		ID: p.ID, Action: p.Action, Service: local.service,
+		RequestID: p.RequestID, ParentID: orEmpty(p.ParentID), Caller: orEmpty(p.Caller), Sender: p.Sender,
+		Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta), Headers: p.Headers,
+		Stream: stream, Cluster: (*caller)(l),
 	}
 	req.SetFields(p.Fields)
 	if req.ID == "" { // the calls that the handler makes name it as their parent
@@ -149,120 +225,13 @@ func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *act
 	return req
 }
 
-// run calls a handler and turns its panic into an error: one request must not end the process.
-func (l *Link) run(ctx context.Context, req *action.Request, local *localAction) (result any, err error) {
-	if local.bulkhead != nil {
-		if err := local.bulkhead.enter(ctx, req.Action, l.opts.NodeID); err != nil {
-			return nil, err
-		}
-	}
-	started := time.Now()
-	defer func() {
-		if r := recover(); r != nil {
-			result, err = nil, l.panicked(req, r)
-		}
-		_, later := result.(*action.Later)
-		local.pace.took(time.Since(started), later)
-		if local.bulkhead != nil {
-			result, err = action.Then(result, err, func(result any, err error) (any, error) {
-				local.bulkhead.leave()
-				return result, err
-			})
-		}
-	}()
-	return local.handle(ctx, req)
-}
+// errNotJSON means that a handler returned a json.RawMessage that holds no valid JSON.
+var errNotJSON = errors.New("the raw JSON is not valid")
 
-func (l *Link) panicked(req *action.Request, reason any) error {
-	l.requestLog(req).WithField("stack", string(debug.Stack())).Errorf("action panicked: %v", reason)
-	return action.Internal(fmt.Errorf("panic: %v", reason))
-}
-
-// failed turns what an action failed with into the caller's error. What is wrong on this side is
-// logged here, because the caller is told no more than that something is.
-func (l *Link) failed(req *action.Request, err error) *action.Error {
-	e := action.AsError(err, req.Action, l.opts.NodeID)
-	if known := new(action.Error); l.work.Err() != nil && errors.Is(err, context.Canceled) && !errors.As(err, &known) {
-		e = action.RequestRejected(req.Action, l.opts.NodeID) // it was cut off: what callers hear of a node that is gone
-	}
-	if e.Type == "INTERNAL_ERROR" {
-		l.requestLog(req).WithError(err).Error("action failed")
-	} else {
-		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).Debug("action answered an error: " + e.Message)
-	}
-	return e
-}
-
-// failure encodes the RES of a failed request.
-func (l *Link) failure(p *wire.RequestPacket, req *action.Request, meta []byte, err error) []byte {
-	e := l.failed(req, err)
-	return (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: meta, Error: l.errorObject(e)}).Encode()
-}
-
-func (l *Link) requestLog(req *action.Request) *logrus.Entry {
-	return l.log.WithFields(logrus.Fields{"action": req.Action, "requestID": req.RequestID, "caller": req.Sender})
-}
-
-// fail answers a request that no handler saw.
-func (l *Link) fail(p *wire.RequestPacket, e *action.Error) {
-	l.answer(p, (&wire.Answer{Header: l.header(), RawID: p.RawID, Meta: p.Meta, Error: l.errorObject(e)}).Encode())
-}
-
-// errorObject writes all fields: a Node caller hangs for ever on some errors that come without data,
-// and does not retry those that come without retryable.
-func (l *Link) errorObject(e *action.Error) []byte {
-	object := struct {
-		Name      string `json:"name"`
-		Message   string `json:"message"`
-		NodeID    string `json:"nodeID"`
-		Code      int    `json:"code"`
-		Type      string `json:"type"`
-		Retryable bool   `json:"retryable"`
-		Data      any    `json:"data"`
-	}{e.Name, e.Message, e.NodeID, e.Code, e.Type, e.Retryable, e.Data}
-	if object.NodeID == "" {
-		object.NodeID = l.opts.NodeID
-	}
-	if object.Data == nil {
-		object.Data = struct{}{}
-	}
-	data, err := wire.Encode(object)
-	if err != nil {
-		object.Data = struct{}{}
-		if data, err = wire.Encode(object); err != nil {
-			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR","retryable":false,"data":{}}`)
-		}
-	}
-	return data
-}
-
-// answer sends a RES. One that NATS would refuse as too large becomes an error: silence would leave
-// the caller hanging.
-func (l *Link) answer(p *wire.RequestPacket, packet []byte) {
-	if limit := l.nc.MaxPayload(); limit > 0 && int64(len(packet)) > limit {
-		l.log.WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID, "bytes": len(packet)}).Warn("an answer is larger than NATS takes")
-		tooLarge := action.Server(http.StatusInternalServerError, "MAX_PAYLOAD_EXCEEDED",
-			"the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)
-		packet = (&wire.Answer{Header: l.header(), RawID: p.RawID, Error: l.errorObject(tooLarge)}).Encode()
-	}
-	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
-		l.log.WithError(err).WithFields(logrus.Fields{"action": p.Action, "requestID": p.RequestID}).Warn("an answer could not be sent")
-	}
-}
-
-// encoded encodes the result of a handler that did not fail.
-func encoded(result any, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	return encodeResult(result)
-}
-
-var errNotJSON = errors.New("what was given as raw JSON is none")
-
+// encodeResult encodes a result, params or event data as JSON.
 func encodeResult(result any) ([]byte, error) {
 	if raw, ok := result.(json.RawMessage); ok && len(raw) > 0 {
-		// A packet with something else in it would be dropped, and its receiver wait for ever.
+		// A packet with anything else in it is dropped by its receiver, which then waits for ever.
 		if !rawjson.Valid(raw) {
 			return nil, errNotJSON
 		}

@@ -16,16 +16,16 @@ import (
 const (
 	// maxStreams bounds how many request streams are open at once.
 	maxStreams = 1024
-	// streamIdle is how long a stream may rest between two packets. Node has no such bound: its
-	// callers that die in the middle of a stream leave it open for ever.
+	// streamIdle is how long a stream may pause between two packets. Node has no such bound, so a caller that dies in
+	// the middle of a stream leaves it open for ever.
 	streamIdle = time.Minute
-	// maxEarly bounds how many packets of a stream wait for one before them.
+	// maxEarly bounds how many packets of a stream wait for an earlier one.
 	maxEarly = 1024
 )
 
-// streams collects request streams, which come as REQ packets of one id: the request itself, chunks,
-// and an end (wire note §4). Handlers get them whole; chunks are never calls of their own. Response
-// streams are not supported. Safe for concurrent use.
+// streams collects request streams. A stream is a series of REQ packets with one id: the request itself, chunks, and an
+// end (docs/design/moleculer-wire.md §4). Handlers get the whole stream. Response streams are not supported. Safe for
+// concurrent use.
 type streams struct {
 	nodeID string // this node
 	limit  int    // bytes of one stream
@@ -36,12 +36,12 @@ type streams struct {
 
 type incoming struct {
 	request  *wire.RequestPacket // the packet with seq 0, nil before it has come
-	next     int                 // seq that is due
+	next     int                 // the next seq
 	early    map[int]*wire.RequestPacket
-	waiting  int  // bytes of what is early
+	waiting  int  // bytes of the early packets
 	objects  bool // else bytes
 	size     int  // bytes of the objects
-	refused  bool // answered already; the rest is swallowed
+	refused  bool // answered already; the rest is dropped
 	content  action.Stream
 	lastSeen time.Time
 }
@@ -52,13 +52,13 @@ func newStreams(nodeID string, limit int) *streams {
 
 func streamKey(p *wire.RequestPacket) string { return p.Sender + " " + cmp.Or(p.ID, string(p.RawID)) }
 
-// concerns says whether a packet belongs to a stream.
-func (s *streams) concerns(p *wire.RequestPacket) bool {
+// isStreamPart says whether a packet belongs to a request stream.
+func isStreamPart(p *wire.RequestPacket) bool {
 	return p.Stream || p.Seq != nil && *p.Seq > 0
 }
 
-// add takes a packet in. It returns the request and its stream when that is complete, or an error to
-// answer the request with. accepts says whether the action takes streams; it is asked once.
+// add adds a packet to its stream. When the stream is complete, add returns the request and the stream. It returns the
+// request and an error if the request must be refused. accepts says whether the action takes streams; it is called once.
 func (s *streams) add(p *wire.RequestPacket, now time.Time, accepts func(*wire.RequestPacket) *action.Error) (*wire.RequestPacket, *action.Stream, *action.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *streams) add(p *wire.RequestPacket, now time.Time, accepts func(*wire.R
 	return nil, nil, nil
 }
 
-// refuse keeps of a stream no more than that it has been answered, until its end.
+// refuse drops the content of a stream that has been answered. The stream is remembered until its end.
 func (s *streams) refuse(key string, in *incoming) {
 	for _, p := range in.early {
 		if !p.Stream { // the end is here already
@@ -123,7 +123,7 @@ func (s *streams) refuse(key string, in *incoming) {
 	*in = incoming{refused: true, lastSeen: in.lastSeen}
 }
 
-// take adds the packet that is due to its stream. done says that it was the last.
+// take adds the next packet to its stream. done says that it was the last.
 func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.RequestPacket) *action.Error) (done bool, _ *action.Error) {
 	if in.request == nil {
 		in.request = p
@@ -157,26 +157,26 @@ func aborted(p *wire.RequestPacket) bool {
 	return flagsOf(p.Meta).failed() || flagsOf(p.Headers).failed()
 }
 
-// streamFlags are what a stream's packets tell of it: in their meta with protocol 4, in their headers with 5.
+// streamFlags are in the meta of a stream's packets with protocol 4, and in their headers with 5.
 type streamFlags struct {
 	Objects bool            `json:"$streamObjectMode"`
 	Error   json.RawMessage `json:"$streamError"`
 }
 
 func flagsOf(raw json.RawMessage) (f streamFlags) {
-	_ = rawjson.UnmarshalParts(raw, &f) // what does not fit says nothing
+	_ = rawjson.UnmarshalParts(raw, &f) // values of the wrong type count as absent
 	return f
 }
 
 func (f streamFlags) failed() bool { return len(f.Error) > 0 && string(f.Error) != "null" }
 
-// chunk is the bytes of a byte stream's packet: a Buffer as JSON has it, or a string.
+// chunk returns the bytes of a byte stream's packet: those of a Buffer as JSON, or of a string.
 func chunk(params json.RawMessage) []byte {
 	var text string
 	if json.Unmarshal(params, &text) == nil {
 		return []byte(text)
 	}
-	data, _ := rawjson.Buffer(params) // what is neither has no bytes
+	data, _ := rawjson.Buffer(params) // nil for anything else
 	return data
 }
 
@@ -191,7 +191,7 @@ func (s *streams) forget(nodeID string) {
 	}
 }
 
-// expire drops the streams that rest for too long, and gives those that are still to be answered.
+// expire drops the streams that have paused for too long. It returns the requests that still need an answer.
 func (s *streams) expire(now time.Time) (unanswered []*wire.RequestPacket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,21 +207,19 @@ func (s *streams) expire(now time.Time) (unanswered []*wire.RequestPacket) {
 	return unanswered
 }
 
-// onStreamPacket takes a packet of a stream in.
+// onStreamPacket receives a packet of a request stream.
 func (l *Link) onStreamPacket(p *wire.RequestPacket) {
 	request, stream, err := l.streams.add(p, time.Now(), l.acceptsStream)
 	switch {
 	case request == nil:
 	case err != nil:
-		l.fail(request, err)
+		l.refuse(request, err)
 	default:
-		if local := l.target(request); local != nil {
-			l.accept(request, local, stream)
-		}
+		l.accept(&inbound{link: l, packet: *request, stream: stream})
 	}
 }
 
-// acceptsStream says what is wrong with a stream for an action, nil if nothing.
+// acceptsStream returns why an action cannot take a stream, nil if it can.
 func (l *Link) acceptsStream(p *wire.RequestPacket) *action.Error {
 	local, ok := l.catalog.action(p.Action)
 	switch {

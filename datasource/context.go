@@ -92,5 +92,5 @@ func (e *NotOpenError) Error() string { return fmt.Sprintf("datasource %q is not
 
 // MoleculerError implements [action.Moleculer]: another node, or this one later, may serve the call.
 func (e *NotOpenError) MoleculerError() *action.Error {
-	return unavailable("it is not open").Because(e)
+	return Unavailable("it is not open").Because(e)
 }

@@ -16,6 +16,9 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/postgres"
+	redisdb "github.com/hiliosai/switchboard/datasource/redis"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
@@ -23,7 +26,7 @@ func TestAnSQLiteFileIsItsOwnersAlone(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "a folder?#%")
 	path := filepath.Join(folder, "test.db")
-	ctx, _, _ := open(t, datasource.SQLite("db", datasource.SQLiteOptions{Path: path}))
+	ctx, _, _ := open(t, sqlite.New("db", sqlite.Options{Path: path}))
 	db := get[*sql.DB](ctx, t, "db")
 	_, err := db.ExecContext(ctx, `CREATE TABLE t (id int)`)
 	require.NoError(t, err)
@@ -44,7 +47,7 @@ func TestAnSQLiteFileIsItsOwnersAlone(t *testing.T) {
 
 func TestALockedSQLiteFileIsTroubleThatMayPass(t *testing.T) {
 	t.Parallel()
-	ctx, _, _ := open(t, datasource.SQLite("db", datasource.SQLiteOptions{Path: filepath.Join(t.TempDir(), "test.db")}))
+	ctx, _, _ := open(t, sqlite.New("db", sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")}))
 	db := get[*sql.DB](ctx, t, "db")
 	impatient, err := db.Conn(ctx)
 	require.NoError(t, err)
@@ -62,7 +65,7 @@ func TestALockedSQLiteFileIsTroubleThatMayPass(t *testing.T) {
 
 func TestAnSQLiteQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	ctx, _, _ := open(t, datasource.SQLite("db", datasource.SQLiteOptions{Path: filepath.Join(t.TempDir(), "test.db")}))
+	ctx, _, _ := open(t, sqlite.New("db", sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")}))
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	var n int
@@ -73,7 +76,7 @@ func TestAnSQLiteQueryEndsWithItsContext(t *testing.T) {
 
 func TestAPostgresQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	ctx, _, _ := open(t, datasource.Postgres("db", datasource.PostgresOptions{URL: testserver.Postgres(t)}))
+	ctx, _, _ := open(t, postgres.New("db", postgres.Options{URL: testserver.Postgres(t)}))
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	_, err := get[*pgxpool.Pool](ctx, t, "db").Exec(short, `SELECT pg_sleep(30)`)
@@ -82,7 +85,7 @@ func TestAPostgresQueryEndsWithItsContext(t *testing.T) {
 
 func TestWhatPostgresRefusesStaysAsItIs(t *testing.T) {
 	t.Parallel()
-	ctx, _, _ := open(t, datasource.Postgres("db", datasource.PostgresOptions{
+	ctx, _, _ := open(t, postgres.New("db", postgres.Options{
 		URL: testserver.Postgres(t), Migrations: migrations(createUsers, insertOnce),
 	}))
 	_, err := get[*pgxpool.Pool](ctx, t, "db").Exec(ctx, `INSERT INTO users VALUES (1, 'again')`)
@@ -92,7 +95,7 @@ func TestWhatPostgresRefusesStaysAsItIs(t *testing.T) {
 
 func TestASerializationFailureIsAConflict(t *testing.T) {
 	t.Parallel()
-	ctx, _, _ := open(t, datasource.Postgres("db", datasource.PostgresOptions{
+	ctx, _, _ := open(t, postgres.New("db", postgres.Options{
 		URL: testserver.Postgres(t), Migrations: migrations(createUsers, insertOnce),
 	}))
 	pool := get[*pgxpool.Pool](ctx, t, "db")
@@ -110,8 +113,8 @@ func TestASerializationFailureIsAConflict(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t,
-		datasource.Postgres("db", datasource.PostgresOptions{URL: testserver.Postgres(t), MaxConns: 2}),
-		datasource.Redis("redis", datasource.RedisOptions{URL: testserver.Redis(t), PoolSize: 2}),
+		postgres.New("db", postgres.Options{URL: testserver.Postgres(t), MaxConns: 2}),
+		redisdb.New("redis", redisdb.Options{URL: testserver.Redis(t), PoolSize: 2}),
 	)
 	pool, client := get[*pgxpool.Pool](ctx, t, "db"), get[*redis.Client](ctx, t, "redis")
 	var wg sync.WaitGroup

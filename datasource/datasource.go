@@ -2,8 +2,8 @@
 // watches over it and closes it: named, typed, in order. It is for a service what datasources and
 // ctx.datasources are in the Node SDK.
 //
-// A service names its datasources with [SQLite], [Postgres], [Redis], [HTTP], [Service] or a kind of
-// its own with [New], and puts them into a [Set]. A handler asks for one with [Get].
+// A service names its datasources with the New of the packages datasource/sqlite, datasource/postgres and
+// datasource/redis, with [HTTP] and [Service], or a kind of its own with [New], and puts them into a [Set]. A handler asks for one with [Get].
 //
 // The package knows neither what is stored nor who asks.
 package datasource
@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Definition names a datasource and says how to open it.
@@ -24,13 +22,16 @@ type Definition struct {
 	// [AsError]) it is called again until Timeout is over.
 	//
 	// The instance is closed by its method Close(context.Context) error, Close() error or Close(), and
-	// checked by Check (see [Checker]), Ping or PingContext, where it has one of these.
+	// checked by Check below, else its own Check (see [Checker]), Ping or PingContext, where it has one of these.
 	Open func(ctx context.Context) (any, error)
 	// Timeout bounds opening, with all repetitions and migrations. Zero leaves it to the deadline of the
 	// context that the set is opened with, and means 30 s where that has none.
 	Timeout time.Duration
-
-	invalid error // what is wrong with the options
+	// Check says whether the instance works at the moment, for instances without a method that does. It must obey ctx; it
+	// is never called twice at once. Its error is logged, so it must quote no secrets.
+	Check func(ctx context.Context, instance any) error
+	// Invalid is what is wrong with the options; [NewSet] reports it.
+	Invalid error
 }
 
 // New defines a kind of datasource of one's own. The context that open gets carries the datasources
@@ -50,7 +51,10 @@ type Checker interface {
 }
 
 // checkOf returns how to check an instance.
-func checkOf(instance any) func(context.Context) error {
+func (d *Definition) checkOf(instance any) func(context.Context) error {
+	if d.Check != nil {
+		return func(ctx context.Context) error { return d.Check(ctx, instance) }
+	}
 	switch i := instance.(type) {
 	case Checker:
 		return i.Check
@@ -58,10 +62,6 @@ func checkOf(instance any) func(context.Context) error {
 		return i.Ping
 	case interface{ PingContext(context.Context) error }: // as sql.DB
 		return i.PingContext
-	case interface { // as redis.Client
-		Ping(context.Context) *redis.StatusCmd
-	}:
-		return func(ctx context.Context) error { return i.Ping(ctx).Err() }
 	default:
 		return func(context.Context) error { return nil }
 	}

@@ -2,19 +2,12 @@ package datasource
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/puddle/v2"
-	"github.com/redis/go-redis/v9"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"sync"
 
 	"github.com/hiliosai/switchboard/action"
 )
@@ -36,22 +29,46 @@ func AsError(err error) error {
 	if _, ok := errors.AsType[action.Moleculer](err); ok || err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == "40001" || pgErr.Code == "40P01") {
-		return action.Retryable(http.StatusServiceUnavailable, TypeConflict,
-			"The transaction met another one (SQLSTATE %s).", pgErr.Code).Because(err)
+	drivers.RLock()
+	defer drivers.RUnlock()
+	for _, read := range drivers.readers {
+		if e, known := read(err); e != nil {
+			return e.Because(err)
+		} else if known {
+			return err
+		}
 	}
 	if reason := passing(err); reason != "" {
-		return unavailable(reason).Because(err)
+		return Unavailable(reason).Because(err)
 	}
 	return err
 }
 
-func unavailable(reason string) *action.Error {
+// ErrorReader knows the errors of a driver. known says that err is one of them; e is then what to make of it
+// without its cause, nil where trying again does not help.
+type ErrorReader func(err error) (e *action.Error, known bool)
+
+var drivers struct {
+	sync.RWMutex
+
+	readers []ErrorReader
+}
+
+// RegisterErrors has [AsError] ask read, too. A package that opens a kind of datasource calls it in its init.
+func RegisterErrors(read ErrorReader) {
+	drivers.Lock()
+	defer drivers.Unlock()
+	drivers.readers = append(drivers.readers, read)
+}
+
+// Unavailable is the error of type [TypeUnavailable]. The reason completes "The datasource is not available: …" and
+// must quote nothing.
+func Unavailable(reason string) *action.Error {
 	return action.Retryable(http.StatusServiceUnavailable, TypeUnavailable, "The datasource is not available: %s.", reason)
 }
 
-// mayPass says whether it makes sense to try again later.
-func mayPass(err error) bool {
+// MayPass says whether it makes sense to try again later.
+func MayPass(err error) bool {
 	m := moleculer(err)
 	return m != nil && m.Retryable
 }
@@ -66,57 +83,15 @@ func moleculer(err error) *action.Error {
 
 // passing says why a datasource does not serve at the moment, "" when that is not the matter.
 func passing(err error) string {
-	// What a server says tells more than that a connection has ended.
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return passingPostgres(pgErr.Code)
-	}
-	if redisErr, ok := errors.AsType[redis.Error](err); ok {
-		return passingRedis(redisErr)
-	}
-	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch sqliteErr.Code() & 0xff { // the rest of the code is detail
-		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-			return "it is locked by another use"
-		}
-		return ""
-	}
 	var netErr net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &netErr) && netErr.Timeout():
 		return "it does not answer in time"
-	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		return "all connections are in use"
-	case isAs[*net.OpError](err), isAs[*net.DNSError](err), isAs[*pgconn.ConnectError](err):
+	case isAs[*net.OpError](err), isAs[*net.DNSError](err):
 		return "it cannot be connected to"
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool),
-		errors.Is(err, redis.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
-	}
-	return ""
-}
-
-// passingPostgres reads a SQLSTATE.
-func passingPostgres(code string) string {
-	switch {
-	case strings.HasPrefix(code, "08"):
-		return "the connection failed (SQLSTATE " + code + ")"
-	case strings.HasPrefix(code, "53"):
-		return "it has not enough resources (SQLSTATE " + code + ")"
-	case strings.HasPrefix(code, "57P0"):
-		return "it is starting or stopping (SQLSTATE " + code + ")"
-	}
-	return ""
-}
-
-func passingRedis(err error) string {
-	switch {
-	case redis.IsLoadingError(err), redis.IsMasterDownError(err), redis.IsClusterDownError(err):
-		return "it is starting or stopping"
-	case redis.IsReadOnlyError(err), redis.IsTryAgainError(err), redis.IsNoReplicasError(err):
-		return "it is changing its roles"
-	case redis.IsMaxClientsError(err):
-		return "it has too many clients"
 	}
 	return ""
 }

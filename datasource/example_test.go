@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 )
 
 //go:embed testdata/migrations
@@ -39,7 +40,7 @@ func ExampleNew() {
 		return
 	}
 	set, err := datasource.NewSet(logrus.NewEntry(logrus.New()),
-		datasource.SQLite("db", datasource.SQLiteOptions{Path: filepath.Join(folder, "app.db"), Migrations: migrations}),
+		sqlite.New("db", sqlite.Options{Path: filepath.Join(folder, "app.db"), Migrations: migrations}),
 		datasource.New("users", func(ctx context.Context) (*Users, error) {
 			db, err := datasource.Get[*sql.DB](ctx, "db")
 			return &Users{db}, err

@@ -90,7 +90,7 @@ func (e *entry) check(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	e.last = e.finding(start, safely(ctx, checkOf(*instance)))
+	e.last = e.finding(start, safely(ctx, e.checkOf(*instance)))
 	if d, ok := (*instance).(Detailer); ok {
 		e.last.Details = d.Details()
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 )
 
 // patient's health is what its function says.
@@ -166,7 +167,7 @@ func TestTheWatcherLogsOnceWhenADatasourceGoesBadAndOnceWhenItIsBack(t *testing.
 
 func TestAClosedDatabaseIsUnhealthy(t *testing.T) {
 	t.Parallel()
-	ctx, set, _ := open(t, datasource.SQLite("db", datasource.SQLiteOptions{Path: t.TempDir() + "/test.db"}))
+	ctx, set, _ := open(t, sqlite.New("db", sqlite.Options{Path: t.TempDir() + "/test.db"}))
 	require.NoError(t, get[*sql.DB](ctx, t, "db").Close())
 	require.Equal(t, datasource.Unhealthy, set.Health(t.Context())[0].Status, "a type with PingContext is checked by it")
 }

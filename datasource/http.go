@@ -17,6 +17,9 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
+// connectTimeout bounds one attempt to connect to a server.
+const connectTimeout = 5 * time.Second
+
 // HTTPOptions say which API to call, and how. Zero values are replaced by the defaults named.
 type HTTPOptions struct {
 	BaseURL         string        // paths of calls are appended to it
@@ -60,7 +63,7 @@ type HTTPClient struct {
 // HTTP defines a datasource of type *HTTPClient. It is open without the API being asked.
 func HTTP(name string, opts HTTPOptions) Definition {
 	d := New(name, func(context.Context) (*HTTPClient, error) { return newHTTPClient(name, opts) })
-	d.invalid = opts.Validate()
+	d.Invalid = opts.Validate()
 	return d
 }
 
@@ -218,9 +221,9 @@ func (e *HTTPError) Retryable() bool {
 func (e *HTTPError) MoleculerError() *action.Error {
 	switch {
 	case e.Err != nil:
-		return unavailable(cmp.Or(passing(e.Err), "it does not answer")).Because(e)
+		return Unavailable(cmp.Or(passing(e.Err), "it does not answer")).Because(e)
 	case e.Retryable():
-		as := unavailable("it answered " + strconv.Itoa(e.Status)).Because(e)
+		as := Unavailable("it answered " + strconv.Itoa(e.Status)).Because(e)
 		if e.RetryAfter > 0 {
 			as = as.With(map[string]int64{"retryAfterMs": e.RetryAfter.Milliseconds()})
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/postgres"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
@@ -39,10 +41,10 @@ var migrated = map[string]func(t *testing.T) (open func(fs.FS) datasource.Defini
 	"sqlite": func(t *testing.T) (func(fs.FS) datasource.Definition, *sql.DB) {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "test.db")
-		look, err := datasource.OpenSQLite(t.Context(), path)
+		look, err := sqlite.Open(t.Context(), path)
 		require.NoError(t, err)
 		return func(files fs.FS) datasource.Definition {
-			return datasource.SQLite("db", datasource.SQLiteOptions{Path: path, Migrations: files})
+			return sqlite.New("db", sqlite.Options{Path: path, Migrations: files})
 		}, look
 	},
 	"postgres": func(t *testing.T) (func(fs.FS) datasource.Definition, *sql.DB) {
@@ -51,7 +53,7 @@ var migrated = map[string]func(t *testing.T) (open func(fs.FS) datasource.Defini
 		look, err := sql.Open("pgx", url)
 		require.NoError(t, err)
 		return func(files fs.FS) datasource.Definition {
-			return datasource.Postgres("db", datasource.PostgresOptions{URL: url, Migrations: files})
+			return postgres.New("db", postgres.Options{URL: url, Migrations: files})
 		}, look
 	},
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/postgres"
+	redisdb "github.com/hiliosai/switchboard/datasource/redis"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
@@ -25,7 +27,7 @@ var remotes = map[string]remote{
 	"postgres": {
 		start: testserver.StartPostgres,
 		open: func(url string) datasource.Definition {
-			return datasource.Postgres("db", datasource.PostgresOptions{URL: url})
+			return postgres.New("db", postgres.Options{URL: url})
 		},
 		use: func(ctx context.Context) error {
 			pool, err := datasource.Get[*pgxpool.Pool](ctx, "db")
@@ -39,7 +41,7 @@ var remotes = map[string]remote{
 	"redis": {
 		start: testserver.StartRedis,
 		open: func(url string) datasource.Definition {
-			return datasource.Redis("db", datasource.RedisOptions{URL: url})
+			return redisdb.New("db", redisdb.Options{URL: url})
 		},
 		use: func(ctx context.Context) error {
 			client, err := datasource.Get[*redis.Client](ctx, "db")

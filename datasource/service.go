@@ -33,7 +33,7 @@ func Service(name, service string) Definition {
 		return &ServiceClient{service: service, cluster: cluster}, nil
 	})
 	if service == "" {
-		d.invalid = errors.New("the service's name is missing")
+		d.Invalid = errors.New("the service's name is missing")
 	}
 	return d
 }

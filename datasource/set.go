@@ -53,8 +53,8 @@ func NewSet(log *logrus.Entry, definitions ...Definition) (*Set, error) {
 		} else if s.find(d.Name) != nil {
 			faults = append(faults, fmt.Errorf("there are two datasources %q", d.Name))
 		}
-		if d.invalid != nil {
-			faults = append(faults, fmt.Errorf("datasource %q: %w", d.Name, d.invalid))
+		if d.Invalid != nil {
+			faults = append(faults, fmt.Errorf("datasource %q: %w", d.Name, d.Invalid))
 		} else if d.Open == nil {
 			faults = append(faults, fmt.Errorf("datasource %q: there is no function to open it", d.Name))
 		}
@@ -114,7 +114,7 @@ func (s *Set) open(ctx context.Context, e *entry) error {
 			reason = err
 			last.Store(&err)
 		}
-		if !mayPass(reason) {
+		if !MayPass(reason) {
 			return reason
 		}
 		if pause == firstPause {

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/postgres"
+	redisdb "github.com/hiliosai/switchboard/datasource/redis"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 )
 
 // diary notes what happens in which order.
@@ -229,10 +232,10 @@ func TestAllFaultsOfDefinitionsAreNamed(t *testing.T) {
 	_, err := datasource.NewSet(logrus.NewEntry(logrus.New()),
 		fixed("twice", 1), fixed("twice", 2), fixed("", 3),
 		datasource.Definition{Name: "hollow"}, datasource.New[int]("hollow too", nil),
-		datasource.SQLite("no path", datasource.SQLiteOptions{}),
-		datasource.Postgres("no url", datasource.PostgresOptions{MaxConns: -1}),
-		datasource.Postgres("bad postgres", datasource.PostgresOptions{URL: "postgres://u:" + canary + "@host:port:port/db"}),
-		datasource.Redis("bad redis", datasource.RedisOptions{URL: "http://:" + canary + "@host", PoolSize: -1}),
+		sqlite.New("no path", sqlite.Options{}),
+		postgres.New("no url", postgres.Options{MaxConns: -1}),
+		postgres.New("bad postgres", postgres.Options{URL: "postgres://u:" + canary + "@host:port:port/db"}),
+		redisdb.New("bad redis", redisdb.Options{URL: "http://:" + canary + "@host", PoolSize: -1}),
 		datasource.HTTP("bad api", datasource.HTTPOptions{BaseURL: "ftp://u:" + canary + "@host", Timeout: -1, MaxBodyBytes: -1}),
 		datasource.Service("no service", ""),
 	)

@@ -117,7 +117,9 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	require.NoError(t, err)
 	platforms, err := filepath.Glob("platforms/*.md")
 	require.NoError(t, err)
-	pages = append(pages, platforms...)
+	design, err := filepath.Glob("design/*.md")
+	require.NoError(t, err)
+	pages = slices.Concat(pages, platforms, design)
 	for _, page := range append(pages, "../README.md", "../examples/gateway/README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)

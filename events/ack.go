@@ -14,8 +14,8 @@ const (
 	noResponders = "503"
 )
 
-// answer reads what came for an event: an ack, or why there is none.
-func answer(m *nats.Msg) (duplicate bool, err error) {
+// readAnswer reads the answer to an event: an ack, or the reason why there is none.
+func readAnswer(m *nats.Msg) (duplicate bool, err error) {
 	if len(m.Data) == 0 && m.Header.Get(statusHeader) == noResponders {
 		return false, jetstream.ErrNoStreamResponse
 	}

@@ -32,7 +32,7 @@ func payloadsOf(t *testing.T, a *events.Archive, name string, q events.Query) []
 	return list
 }
 
-func TestStoredEventsAreChosen(t *testing.T) {
+func TestArchiveQueryChoosesEvents(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}})
 	var times []time.Time
@@ -78,7 +78,7 @@ func TestStoredEventsAreChosen(t *testing.T) {
 	require.Equal(t, events.Summary{Count: 8, Oldest: times[0], Newest: times[8]}, summary)
 }
 
-func TestWhatHasNoStreamHasNoEvents(t *testing.T) {
+func TestArchiveWithoutAStreamIsEmpty(t *testing.T) {
 	b, a := newArchive(t)
 	require.Empty(t, payloadsOf(t, a, name, events.Query{}))
 	summary, err := a.Summarize(t.Context(), name)
@@ -94,7 +94,7 @@ func TestWhatHasNoStreamHasNoEvents(t *testing.T) {
 	require.Zero(t, summary)
 }
 
-func TestAReplayedEventIsStoredAgainAndMarked(t *testing.T) {
+func TestReplayStoresTheEventAgainAndMarksIt(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "Nats-TTL": {"1h"}, "x-replayed-group": {"v2.sub"}}
@@ -137,7 +137,7 @@ func (b *bench) kill(group string, payloads ...string) {
 	require.NoError(b.t, c.Stop(b.t.Context()))
 }
 
-func TestARevivedDeadLetterReachesItsGroupAlone(t *testing.T) {
+func TestReviveReachesOnlyTheGroupOfTheDeadLetter(t *testing.T) {
 	b, a := newArchive(t)
 	b.kill("mail", "1", "2")
 	mail, audit := newInbox(), newInbox()
@@ -168,7 +168,7 @@ func TestARevivedDeadLetterReachesItsGroupAlone(t *testing.T) {
 	require.Equal(t, "2", string(audit.next(t).Payload), "a replay of an event is for all")
 }
 
-func TestAnInterruptedRevivalDoublesNothing(t *testing.T) {
+func TestReviveThatWasInterruptedStoresNothingTwice(t *testing.T) {
 	b, a := newArchive(t)
 	b.kill("mail", "1")
 	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
@@ -185,7 +185,7 @@ func TestAnInterruptedRevivalDoublesNothing(t *testing.T) {
 	require.Len(t, payloadsOf(t, a, name, events.Query{}), 2, "it and one replay")
 }
 
-func TestWhatCannotBeRevivedStaysAndSaysWhy(t *testing.T) {
+func TestReviveLeavesWhatCannotBeReplayed(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure("FAILED_MESSAGES", name)
 	for id, header := range map[string]map[string][]string{
@@ -212,7 +212,7 @@ func TestWhatCannotBeRevivedStaysAndSaysWhy(t *testing.T) {
 	require.Zero(t, n.Count, "in other streams all is left")
 }
 
-func TestADeadLetterTellsWhatItWas(t *testing.T) {
+func TestDeadLetterNamesItsOrigin(t *testing.T) {
 	b, a := newArchive(t)
 	b.kill("mail", "1")
 	var r *events.Record
@@ -223,7 +223,7 @@ func TestADeadLetterTellsWhatItWas(t *testing.T) {
 	require.Equal(t, []string{subject, "mail", "it is mail", "id-1"}, []string{r.OriginalSubject(), r.OriginalGroup(), r.Failure(), r.MessageID()})
 }
 
-func TestLookingEndsWithItsFunction(t *testing.T) {
+func TestEachEndsWithTheErrorOfItsFunction(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	b.send("1", "2")
@@ -231,7 +231,7 @@ func TestLookingEndsWithItsFunction(t *testing.T) {
 	require.ErrorIs(t, a.Each(t.Context(), name, events.Query{}, func(*events.Record) error { return enough }), enough)
 }
 
-func TestATailShowsWhatComes(t *testing.T) {
+func TestTailShowsNewEvents(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name, "hios.other")
 	b.send("old")
@@ -280,7 +280,7 @@ func (b *bench) readers() int {
 	return n
 }
 
-func TestEventsOfOtherPublishersUnderAnotherPrefixAreWarnedOf(t *testing.T) {
+func TestWarnOfOtherPublishersFindsTheirEvents(t *testing.T) {
 	for test, want := range map[string]struct {
 		stored []string
 		warns  bool
@@ -307,12 +307,12 @@ func TestEventsOfOtherPublishersUnderAnotherPrefixAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestReplicasAskForACluster(t *testing.T) {
+func TestEnsureWithReplicasNeedsACluster(t *testing.T) {
 	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Replicas = 3 })
 	require.ErrorIs(t, b.Ensure(t.Context(), name), events.ErrNoCluster)
 }
 
-func TestAStreamThatDiffersIsWarnedOfOnce(t *testing.T) {
+func TestEnsureWarnsOfADifferingStreamOnce(t *testing.T) {
 	b := newBench(t)
 	b.create(jetstream.StreamConfig{
 		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096,
@@ -324,7 +324,7 @@ func TestAStreamThatDiffersIsWarnedOfOnce(t *testing.T) {
 	requireTexts(t, []string{"may double or refuse events: retention WorkQueue, duplicate_window 1s"}, b.warnings())
 }
 
-func TestSingleCopiesInAClusterAreWarnedOfOnce(t *testing.T) {
+func TestWarnOfServerFindsSingleCopiesOnce(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	b.WarnOfServer(t.Context(), name)
@@ -336,7 +336,7 @@ func TestSingleCopiesInAClusterAreWarnedOfOnce(t *testing.T) {
 	requireTexts(t, []string{"set events.replicas to 3, and change the streams dev_hios_processing_message_received, dev_FAILED_MESSAGES"}, log())
 }
 
-func TestAReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
+func TestReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	b.send("1", "2", "3", "4", "5")
@@ -356,7 +356,7 @@ func TestAReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
 	require.EqualValues(t, 10, b.info(stream).State.LastSeq)
 }
 
-func TestAReplayEndsWithItsContextAndSaysHowFarItGot(t *testing.T) {
+func TestReplayEndsWithItsContextAndReportsProgress(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	b.send("1", "2", "3", "4", "5")
@@ -372,7 +372,7 @@ func TestAReplayEndsWithItsContextAndSaysHowFarItGot(t *testing.T) {
 	require.EqualValues(t, 8, b.info(stream).State.LastSeq)
 }
 
-func TestASequenceIsReplayedOnceACall(t *testing.T) {
+func TestReplayOfASequenceTwiceStoresItOnce(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	b.send("1", "2")
@@ -382,7 +382,7 @@ func TestASequenceIsReplayedOnceACall(t *testing.T) {
 	require.EqualValues(t, 4, b.info(stream).State.LastSeq)
 }
 
-func TestEachGroupTellsHowFarItIs(t *testing.T) {
+func TestGroupsReportTheirProgress(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.shop.>"}})
 	_, err := b.js.CreateConsumer(t.Context(), "wide", jetstream.ConsumerConfig{Durable: "pulls", FilterSubjects: []string{"dev.shop.a", "dev.shop.b"}})

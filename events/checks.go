@@ -27,14 +27,14 @@ const (
 
 // inspect warns, once, of an existing stream that makes "durable" weaker than configured.
 func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
-	if _, before := p.seen.Load(name); before {
+	if _, before := p.inspected.Load(name); before {
 		return nil
 	}
 	stream, err := p.js.Stream(ctx, name)
 	if err != nil {
 		return fmt.Errorf("look at stream %s: %w", name, err)
 	}
-	p.seen.Store(name, true)
+	p.inspected.Store(name, true)
 	config := stream.CachedInfo().Config
 	entry := p.log.WithField("stream", name)
 	if config.Storage != jetstream.FileStorage {

@@ -151,7 +151,7 @@ func (b *bench) send(payloads ...string) {
 	}
 }
 
-func TestTheDurableIsMadeAsTheNodeAdapterMakesIt(t *testing.T) {
+func TestConsumeCreatesTheDurableAsTheNodeAdapterDoes(t *testing.T) {
 	b := newBench(t, watchful)
 	b.consume(subscription(newInbox()))
 	ours := b.durable().Config
@@ -170,7 +170,7 @@ func TestTheDurableIsMadeAsTheNodeAdapterMakesIt(t *testing.T) {
 	require.Equal(t, theirs, ours)
 }
 
-func TestAnotherGroupDeliversElsewhere(t *testing.T) {
+func TestConsumeInAnotherGroupUsesAnotherDeliverSubject(t *testing.T) {
 	b := newBench(t, watchful)
 	sub := subscription(newInbox())
 	sub.Group = "audit.log"
@@ -181,7 +181,7 @@ func TestAnotherGroupDeliversElsewhere(t *testing.T) {
 	require.Equal(t, stream, c.CachedInfo().Config.DeliverGroup)
 }
 
-func TestAnEventIsHandledOnceAndAcknowledged(t *testing.T) {
+func TestConsumerHandlesAnEventOnceAndAcksIt(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	b.consume(subscription(in))
@@ -196,7 +196,7 @@ func TestAnEventIsHandledOnceAndAcknowledged(t *testing.T) {
 	require.Empty(t, b.warnings())
 }
 
-func TestWhatWasThereBeforeTheGroupIsNotItsOwn(t *testing.T) {
+func TestConsumerOfANewGroupGetsOnlyNewEvents(t *testing.T) {
 	b := newBench(t, watchful)
 	b.ensure(name)
 	b.send("before")
@@ -206,7 +206,7 @@ func TestWhatWasThereBeforeTheGroupIsNotItsOwn(t *testing.T) {
 	require.Equal(t, "after", string(in.next(t).Payload))
 }
 
-func TestTheMembersOfAGroupShareItsEvents(t *testing.T) {
+func TestConsumersOfAGroupShareItsEvents(t *testing.T) {
 	b := newBench(t, watchful)
 	one, two := newInbox(), newInbox()
 	sub := subscription(one)
@@ -225,7 +225,7 @@ func TestTheMembersOfAGroupShareItsEvents(t *testing.T) {
 	require.NotEmpty(t, two.payloads())
 }
 
-func TestOneAtATimeIsInOrder(t *testing.T) {
+func TestConsumerWithOneInFlightHandlesInOrder(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(func(d events.Delivery) error {
 		if string(d.Payload) == "3" && d.Attempt == 1 {
@@ -239,7 +239,7 @@ func TestOneAtATimeIsInOrder(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3", "3", "4", "5"}, in.payloads())
 }
 
-func TestNoMoreAreHandledAtOnceThanWanted(t *testing.T) {
+func TestConsumerHandlesAtMostMaxInFlight(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{})
@@ -284,7 +284,7 @@ func (b *bench) answers() (next func(begin string) string) {
 	}
 }
 
-func TestWhatFailsComesAgainAfterARest(t *testing.T) {
+func TestConsumerRetriesAfterItsBackoff(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(func(d events.Delivery) error {
 		if d.Attempt < 3 {
@@ -313,7 +313,7 @@ func (tellingError) ErrorHeader() map[string]string {
 	return map[string]string{"x-error-name": "MoleculerError", "x-error-message": "to\nld", "x-error-code": "404"}
 }
 
-func TestWhatIsGivenUpGoesToTheDeadLettersAsItWas(t *testing.T) {
+func TestDeadLetterIsTheEventUnchanged(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(func(events.Delivery) error { return tellingError{} })
 	b.consume(subscription(in))
@@ -338,7 +338,7 @@ func TestWhatIsGivenUpGoesToTheDeadLettersAsItWas(t *testing.T) {
 	}, dead.Header)
 }
 
-func TestWhatIsPermanentIsGivenUpAtOnce(t *testing.T) {
+func TestConsumerGivesUpAPermanentErrorAtOnce(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(func(events.Delivery) error { return tellingError{permanent: true} })
 	b.consume(subscription(in))
@@ -348,7 +348,7 @@ func TestWhatIsPermanentIsGivenUpAtOnce(t *testing.T) {
 	require.Len(t, b.stored("dev_FAILED_MESSAGES"), 1)
 }
 
-func TestWithoutDeadLettersWhatIsGivenUpIsDroppedAndSaid(t *testing.T) {
+func TestConsumerWithoutDeadLettersDropsAndLogs(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(always("no"))
 	sub := subscription(in)
@@ -361,7 +361,7 @@ func TestWithoutDeadLettersWhatIsGivenUpIsDroppedAndSaid(t *testing.T) {
 	requireTexts(t, []string{"event not handled, and dropped: dead letters are off"}, b.warnings())
 }
 
-func TestAnEventThatCannotBeMovedToTheDeadLettersIsNotLost(t *testing.T) {
+func TestDeadLetterThatCannotBeStoredLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) { o.Timeout = time.Second })
 	in := newInbox().failing(always("no"))
@@ -386,7 +386,7 @@ func TestAnEventThatCannotBeMovedToTheDeadLettersIsNotLost(t *testing.T) {
 	require.EqualValues(t, 1, b.info("dev_FAILED_MESSAGES").State.Msgs)
 }
 
-func TestADeadLetterThatItsErrorMakesTooLargeGoesWithoutIt(t *testing.T) {
+func TestDeadLetterTooLargeWithItsErrorGoesWithoutIt(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox().failing(always(strings.Repeat("x", 3000)))
 	b.create(jetstream.StreamConfig{Name: "dev_FAILED_MESSAGES", Subjects: []string{"dev.FAILED_MESSAGES"}, MaxMsgSize: 1000})
@@ -412,7 +412,7 @@ func (b *bench) brief(wait time.Duration) {
 	require.NoError(b.t, err)
 }
 
-func TestAHandlerThatTakesLongKeepsItsEvent(t *testing.T) {
+func TestConsumerKeepsTheEventOfASlowHandler(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, watchful)
 	b.brief(1500 * time.Millisecond) // so that a busy machine lets the node say in time that it is at work
@@ -434,7 +434,7 @@ func TestAHandlerThatTakesLongKeepsItsEvent(t *testing.T) {
 	require.Equal(t, began.NumRedelivered, b.durable().NumRedelivered)
 }
 
-func TestWhatACrashedMemberHadComesToAnother(t *testing.T) {
+func TestConsumerGetsTheEventsOfACrashedMember(t *testing.T) {
 	b := newBench(t, watchful)
 	b.brief(300 * time.Millisecond)
 	crashed, other := newInbox(), newInbox()
@@ -454,7 +454,7 @@ func TestWhatACrashedMemberHadComesToAnother(t *testing.T) {
 	b.settled()
 }
 
-func TestAStopWaitsForWhatRunsAndLeavesTheDurable(t *testing.T) {
+func TestStopWaitsForHandlersAndKeepsTheDurable(t *testing.T) {
 	b := newBench(t, watchful)
 	in, other := newInbox(), newInbox()
 	in.hold = make(chan struct{})
@@ -478,7 +478,7 @@ func TestAStopWaitsForWhatRunsAndLeavesTheDurable(t *testing.T) {
 	b.settled()
 }
 
-func TestWhatAStoppedMemberHasNotBegunGoesToOthersAtOnce(t *testing.T) {
+func TestStopGivesQueuedEventsToOthersAtOnce(t *testing.T) {
 	b := newBench(t, watchful)
 	in, other := newInbox(), newInbox()
 	in.hold = make(chan struct{})
@@ -499,7 +499,7 @@ func TestWhatAStoppedMemberHasNotBegunGoesToOthersAtOnce(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3"}, all)
 }
 
-func TestAStopThatTakesTooLongSaysSoAndEndsTheHandlers(t *testing.T) {
+func TestStopThatTakesTooLongCancelsTheHandlers(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{}) // until its context ends
@@ -517,7 +517,7 @@ func TestAStopThatTakesTooLongSaysSoAndEndsTheHandlers(t *testing.T) {
 	b.settled()
 }
 
-func TestARestartOfTheServerIsSurvived(t *testing.T) {
+func TestConsumerSurvivesAServerRestart(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{})
@@ -533,7 +533,7 @@ func TestARestartOfTheServerIsSurvived(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3"}, in.payloads())
 }
 
-func TestADeletedConsumerIsMadeAgainAndGoesOn(t *testing.T) {
+func TestDurableThatWasDeletedIsCreatedAgainAndGoesOn(t *testing.T) {
 	for what, remove := range map[string]func(*bench) error{
 		"the durable": func(b *bench) error { return b.js.DeleteConsumer(b.t.Context(), stream, durable) },
 		"the stream":  func(b *bench) error { return b.js.DeleteStream(b.t.Context(), stream) },
@@ -563,7 +563,7 @@ func TestADeletedConsumerIsMadeAgainAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestADurableThatSomebodyHasMadeAnewIsFollowed(t *testing.T) {
+func TestDurableThatWasReplacedIsFollowed(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	b.consume(subscription(in))
@@ -580,7 +580,7 @@ func TestADurableThatSomebodyHasMadeAnewIsFollowed(t *testing.T) {
 	b.settled()
 }
 
-func TestADurableOfSomethingElseIsRefused(t *testing.T) {
+func TestDurableOfAnotherKindIsRefused(t *testing.T) {
 	for test, want := range map[string]struct {
 		config jetstream.ConsumerConfig
 		says   string
@@ -608,7 +608,7 @@ func TestADurableOfSomethingElseIsRefused(t *testing.T) {
 	}
 }
 
-func TestADurableThatForgetsIsWarnedOf(t *testing.T) {
+func TestDurableWithMaxDeliverIsWarnedOf(t *testing.T) {
 	b := newBench(t, watchful)
 	b.ensure(name)
 	_, err := b.js.CreatePushConsumer(t.Context(), stream, jetstream.ConsumerConfig{
@@ -619,7 +619,7 @@ func TestADurableThatForgetsIsWarnedOf(t *testing.T) {
 	requireTexts(t, []string{"delivers an event 2 time(s) and then forgets it"}, b.warnings())
 }
 
-func TestADurableThatIsMadeAgainDoesNotRepeatWhatWasHandled(t *testing.T) {
+func TestDurableThatIsCreatedAgainRepeatsNothing(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	c := b.consume(subscription(in))
@@ -637,7 +637,7 @@ func TestADurableThatIsMadeAgainDoesNotRepeatWhatWasHandled(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3", "4"}, in.payloads())
 }
 
-func TestAStreamInThePlaceOfADeletedOneIsReadFromItsBeginning(t *testing.T) {
+func TestStreamThatReplacesADeletedOneIsReadFromItsStart(t *testing.T) {
 	b := newBench(t, watchful)
 	in := newInbox()
 	c := b.consume(subscription(in))
@@ -705,7 +705,7 @@ func (c *cutter) forward(to, from net.Conn) {
 	}
 }
 
-func TestAnAckThatIsLostWithTheConnectionIsRepeated(t *testing.T) {
+func TestConsumerRepeatsAnAckThatWasLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, watchful)
 	way := newCutter(t, b.srv.Addr().String())
@@ -725,7 +725,7 @@ func TestAnAckThatIsLostWithTheConnectionIsRepeated(t *testing.T) {
 	require.Zero(t, b.durable().NumRedelivered)
 }
 
-func TestWhatReachesAStoppedMemberComesToAnotherAtOnce(t *testing.T) {
+func TestStoppedConsumerGivesLateEventsToOthersAtOnce(t *testing.T) {
 	b := newBench(t, watchful)
 	b.brief(time.Hour) // by itself the server would not deliver it again
 	stopped, other := newInbox(), newInbox()
@@ -751,7 +751,7 @@ func TestWhatReachesAStoppedMemberComesToAnotherAtOnce(t *testing.T) {
 	b.settled()
 }
 
-func TestTwoGroupsThatGiveUpOneEventLeaveALetterEach(t *testing.T) {
+func TestDeadLettersOfTwoGroupsAreKeptApart(t *testing.T) {
 	b := newBench(t, watchful)
 	for _, g := range []string{"mail", "audit"} {
 		sub := subscription(newInbox().failing(always("no")))

@@ -8,28 +8,28 @@ var ParseAck = parseAck
 // UsualAck reads the form that a server writes.
 var UsualAck = usualAck
 
-// MaxPending is how many events may wait for an ack at once.
+// MaxPending is how many events may be in flight at once.
 const MaxPending = maxPending
 
-// Pending is how many events are under way.
+// Pending is how many events are not known to be stored.
 func (p *Publisher) Pending() int {
-	p.flights.mu.Lock()
-	defer p.flights.mu.Unlock()
-	return len(p.flights.byToken)
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return len(p.queue.byToken)
 }
 
-// Aloft is how many of them wait for an ack.
-func (p *Publisher) Aloft() int {
-	p.flights.mu.Lock()
-	defer p.flights.mu.Unlock()
-	return p.flights.aloft
+// InFlight is how many of them wait for an ack.
+func (p *Publisher) InFlight() int {
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return p.queue.inFlight
 }
 
-// Watched says whether another look is due.
-func (p *Publisher) Watched() bool {
-	p.flights.mu.Lock()
-	defer p.flights.mu.Unlock()
-	return p.flights.armed
+// CheckScheduled says whether a check of pending events is due.
+func (p *Publisher) CheckScheduled() bool {
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return p.queue.checkScheduled
 }
 
 // Acks begins the subjects of acks.

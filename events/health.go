@@ -10,29 +10,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// troubleRest is how long a stream that did not take an event counts as one that takes none. Then the next event may try.
-const troubleRest = 10 * time.Second
+// failureTTL is how long a stream counts as refusing after it did not store an event. Then it is asked again.
+const failureTTL = 10 * time.Second
 
-// trouble is why the last event of a route was not stored at once.
-type trouble struct {
-	err error
-	at  time.Time
-}
-
-// noStream is a name that no stream has. A message that expects it is refused by any stream, so nothing is stored.
+// noStream is a name that no stream has. Every stream refuses a message that expects it, so nothing is stored.
 const noStream = "switchboard-readiness-check"
 
-// Takes says why events of a name cannot be stored at the moment, nil where they can. It knows it from the last one that was
-// not stored, and else asks the stream with a message that it answers and does not store. It obeys ctx.
+// Takes returns an error if events of a name cannot be stored at the moment. It remembers the last event that was not
+// stored. Without one it sends the stream a message that the stream answers and does not store. It obeys ctx.
 func (p *Publisher) Takes(ctx context.Context, name string) error {
-	r := p.named(name)
-	if last := r.trouble.Load(); last != nil && time.Since(last.at) < troubleRest {
+	r := p.routeOf(name)
+	if last := r.lastFailure.Load(); last != nil && time.Since(last.at) < failureTTL {
 		return fmt.Errorf("the last event to %s was not stored: %w", r.subject, last.err)
 	}
 	msg := &nats.Msg{Subject: r.subject, Header: nats.Header{jetstream.ExpectedStreamHeader: {noStream}}}
 	reply, err := p.nc.RequestMsgWithContext(ctx, msg)
 	if err == nil {
-		_, err = answer(reply)
+		_, err = readAnswer(reply)
 	}
 	if errors.Is(err, nats.ErrNoResponders) {
 		err = jetstream.ErrNoStreamResponse
@@ -43,7 +37,7 @@ func (p *Publisher) Takes(ctx context.Context, name string) error {
 	return fmt.Errorf("the stream of %s does not answer as it should: %w", r.subject, err)
 }
 
-// full says whether a stream refuses new events because it holds all that it may.
+// full returns an error if a stream refuses new events because it has reached its limits.
 func (p *Publisher) full(ctx context.Context, subject string) error {
 	name, err := p.js.StreamNameBySubject(ctx, subject)
 	if err != nil {

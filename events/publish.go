@@ -15,8 +15,8 @@ import (
 // Error says why an event is not stored.
 type Error struct {
 	Subject string
-	// Rejected says that the event itself is at fault and will never be accepted; else the same event
-	// may be stored later.
+	// Rejected says that the event itself is at fault and will never be accepted. If false, the same event may be stored
+	// later.
 	Rejected bool
 	Err      error
 }
@@ -24,29 +24,33 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("publish to %s: %v", e.Subject, e.Unwrap()) }
 
-// Unwrap gives the cause. It is [ErrStorageFull] where JetStream had no room.
+// Unwrap returns the cause. It is [ErrStorageFull] if JetStream had no room.
 func (e *Error) Unwrap() error { return explained(e.Err) }
 
-// Permanent is [Error.Rejected], for those who know the error by its methods only.
+// Permanent is [Error.Rejected], for callers that know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish hands an event over and returns at once; events are stored in the order of the calls, also where some are lost
-// with a connection and handed over again, but for the first ones of a name that [Publisher.Ensure] has not been called for:
-// their stream has to be made. Where the server's ack is lost the event is published again, until [Options.Timeout] or ctx
-// is over; that is looked at now and then only. With an *[order.Context], events of its key stay in order also where they are
-// given up. msgID names the event: inside the stream's duplicate window a second one of
-// the same id is acknowledged as a duplicate and not stored.
+// Publish queues an event and returns at once. msgID is the event's id: inside the stream's duplicate window the stream
+// acknowledges a second event of the same id as a duplicate and does not store it.
 //
-// settled is called once, when the event is durable or given up, from any goroutine, usually the one that reads the acks: it
-// must not block. It may be called before Publish returns. Errors are *Error. header and payload must not change until then;
-// header is not changed here either, and does not hold the id.
-func (p *Publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error)) {
-	p.publish(ctx, p.named(name), msgID, header, payload, settled)
+// Events are stored in the order of the calls, also when a connection is lost and they are sent again. The exception are the
+// first events of a name that [Publisher.Ensure] was not called for, because their stream has to be created. With an
+// *[order.Context], events of its key stay in order also when some are given up.
+//
+// An event whose ack is lost is sent again until [Options.Timeout] is over or ctx ends. Both are checked from time to time.
+//
+// onAck is called once, when the event is durable or given up. The caller is usually the goroutine that reads the acks, so
+// onAck must not block. It may be called before Publish returns. Its errors are *Error. header and payload must not change
+// until then. Publish does not change header, which does not hold the id.
+func (p *Publisher) Publish(
+	ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck AckFunc,
+) {
+	p.publish(ctx, p.routeOf(name), msgID, header, payload, onAck)
 }
 
-// Store is [Publisher.Publish] for who waits: not longer than ctx.
+// Store is [Publisher.Publish] for a caller that waits for the ack, until ctx ends.
 func (p *Publisher) Store(ctx context.Context, name, msgID string, header map[string][]string, payload []byte) error {
-	return p.store(ctx, p.named(name), msgID, header, payload)
+	return p.store(ctx, p.routeOf(name), msgID, header, payload)
 }
 
 func (p *Publisher) store(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte) error {
@@ -56,34 +60,39 @@ func (p *Publisher) store(ctx context.Context, r *route, msgID string, header ma
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		p.abandon(token, ctx.Err())
+		p.cancel(token, ctx.Err())
 		return <-done
 	}
 }
 
-// publish gives the token of what is under way.
-func (p *Publisher) publish(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error)) (token uint64) {
+// publish returns the token of the event in the queue, 0 if it is not there.
+func (p *Publisher) publish(
+	ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte, onAck AckFunc,
+) (token uint64) {
 	now := time.Now()
-	f := &flight{route: r, msgID: msgID, header: header, payload: payload, settled: settled, ctx: ctx, deadline: now.Add(p.opts.Timeout)}
-	f.key, f.held = order.Of(ctx)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(f.deadline) {
-		f.deadline = deadline
+	e := &pendingPublish{
+		route: r, msgID: msgID, header: header, payload: payload, onAck: onAck, ctx: ctx, deadline: now.Add(p.opts.Timeout),
 	}
-	if end := f.end(now); end != nil {
-		settled(false, f.failure(end))
+	e.key, e.held = order.Of(ctx)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(e.deadline) {
+		e.deadline = deadline
+	}
+	if reason := e.expired(now); reason != nil {
+		onAck(false, e.failure(reason))
 		return 0
 	}
-	token, ok := p.depart(f, now)
+	token, ok := p.enqueue(e, now)
 	if !ok {
-		settled(false, f.failure(nil))
+		onAck(false, e.failure(nil))
 	}
 	return token
 }
 
-// rejected says whether an event can never be stored as it is: it is larger than the server or the
-// stream takes, or a name in it means nothing to them.
-func rejected(err error) bool {
+// isRejection says whether an error means that the event can never be stored as it is: it is larger than the server or the
+// stream takes, or its subject or a header is malformed.
+func isRejection(err error) bool {
 	const messageTooLarge = 10054 // JSStreamMessageExceedsMaximumErr of nats-server
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && api.ErrorCode == messageTooLarge
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) ||
+		errors.As(err, &api) && api.ErrorCode == messageTooLarge
 }

@@ -29,7 +29,7 @@ func requireError(t *testing.T, err error, permanent bool) {
 	require.ErrorContains(t, err, "publish to "+subject+": ")
 }
 
-func TestAnEventIsStoredAsItWasHandedOver(t *testing.T) {
+func TestPublishStoresTheEventUnchanged(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}}
@@ -47,7 +47,7 @@ func TestAnEventIsStoredAsItWasHandedOver(t *testing.T) {
 	require.Len(t, header, 3, "the caller's map is left alone")
 }
 
-func TestALineBreakInAHeaderMakesNoOther(t *testing.T) {
+func TestPublishWithALineBreakInAHeaderAddsNoHeader(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	require.NoError(t, b.Store(t.Context(), name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil))
@@ -58,7 +58,7 @@ func TestALineBreakInAHeaderMakesNoOther(t *testing.T) {
 	require.Len(t, msg.Header, 2)
 }
 
-func TestARepeatedEventIsStoredOnce(t *testing.T) {
+func TestPublishOfTheSameIDIsStoredOnce(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	for _, id := range []string{"m1", "m2", "m1"} {
@@ -67,7 +67,7 @@ func TestARepeatedEventIsStoredOnce(t *testing.T) {
 	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
 }
 
-func TestEventsAreStoredInTheOrderOfTheCalls(t *testing.T) {
+func TestPublishStoresInTheOrderOfTheCalls(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	var want []string
@@ -88,7 +88,7 @@ func TestEventsAreStoredInTheOrderOfTheCalls(t *testing.T) {
 	require.Zero(t, b.Pending())
 }
 
-func TestAnEventThatIsTooLargeIsRejectedForGood(t *testing.T) {
+func TestPublishRejectsAnEventThatIsTooLarge(t *testing.T) {
 	small := func(o *server.Options, _ *events.Options) { o.MaxPayload = 4096 }
 	for test, want := range map[string]struct {
 		bench  *bench
@@ -108,7 +108,7 @@ func TestAnEventThatIsTooLargeIsRejectedForGood(t *testing.T) {
 	}
 }
 
-func TestADeletedStreamIsMadeAgain(t *testing.T) {
+func TestPublishCreatesADeletedStreamAgain(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
@@ -116,7 +116,7 @@ func TestADeletedStreamIsMadeAgain(t *testing.T) {
 	require.Equal(t, []string{"m1"}, b.stored(stream))
 }
 
-func TestAnEventWithoutAServerIsGivenUpForGood(t *testing.T) {
+func TestPublishWithoutAServerFailsAndStoresNothingLater(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, impatient)
 	b.ensure(name)
@@ -130,7 +130,7 @@ func TestAnEventWithoutAServerIsGivenUpForGood(t *testing.T) {
 	require.Zero(t, b.Pending())
 }
 
-func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
+func TestPublishOverAServerRestartStoresEachEventOnce(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	before := b.handOver(t.Context(), name, "before", nil)
@@ -144,7 +144,7 @@ func TestAServersRestartLosesAndDoublesNothing(t *testing.T) {
 	require.ElementsMatch(t, []string{"before", "during"}, b.stored(stream))
 }
 
-func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
+func TestStoreWaitsNotLongerThanItsContext(t *testing.T) {
 	b := newBench(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	b.ensure(name)
@@ -157,7 +157,7 @@ func TestNobodyWaitsForAnAckLongerThanItsCaller(t *testing.T) {
 	require.Zero(t, b.Pending(), "an ack that never comes is forgotten")
 }
 
-func TestTheFirstEventOfANameMakesItsStreamWhoeverElseListens(t *testing.T) {
+func TestPublishOfANewNameCreatesItsStreamBesideOtherListeners(t *testing.T) {
 	b := newBench(t)
 	other, err := b.nc.SubscribeSync(subject) // without a stream such a subscriber swallows the missing ack's cause
 	require.NoError(t, err)
@@ -168,14 +168,14 @@ func TestTheFirstEventOfANameMakesItsStreamWhoeverElseListens(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAnAckThatNeverComesIsAnErrorByTheTimeout(t *testing.T) {
+func TestPublishWithoutAckFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, impatient)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	requireError(t, b.publish("m1", "x"), false)
 }
 
-func TestAClosedConnectionIsAnErrorByTheTimeout(t *testing.T) {
+func TestPublishOnAClosedConnectionFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, impatient)
 	b.ensure(name)
@@ -183,7 +183,7 @@ func TestAClosedConnectionIsAnErrorByTheTimeout(t *testing.T) {
 	requireError(t, b.publish("m1", "x"), false)
 }
 
-func TestWhatWasHandedOverWhileTheServerWasAwayIsStoredBeforeWhatCameLater(t *testing.T) {
+func TestPublishDuringAnOutageIsStoredBeforeLaterEvents(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	b.stop()
@@ -204,7 +204,7 @@ func TestWhatWasHandedOverWhileTheServerWasAwayIsStoredBeforeWhatCameLater(t *te
 	require.Equal(t, strings.Fields("early-0 early-1 early-2 late-0 late-1 late-2"), b.stored(stream))
 }
 
-func TestWhatNeverComesDownHoldsUpNobody(t *testing.T) {
+func TestPublishRejectedByTheClientHoldsUpNoOther(t *testing.T) {
 	b := newBench(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
 	b.ensure(name)
 	tooLarge := b.handOver(t.Context(), name, "large", make([]byte, 4<<10))
@@ -219,7 +219,7 @@ func TestWhatNeverComesDownHoldsUpNobody(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhatWaitedForItsStreamGoesBeforeWhatIsNew(t *testing.T) {
+func TestPublishThatWaitedForItsStreamGoesFirst(t *testing.T) {
 	b := newBench(t)
 	for i := range 20 {
 		name := fmt.Sprint("hios.order.", i)

@@ -125,7 +125,7 @@ func drained(t *testing.T, s *spool.Spool) {
 	require.Eventually(t, func() bool { return s.State().Events == 0 }, generous, time.Millisecond)
 }
 
-func TestABacklogIsHandedOnInOrderAndOnceHoweverOftenTheConnectionIsLost(t *testing.T) {
+func TestBacklogIsPublishedInOrderAndOnceOverLostConnections(t *testing.T) {
 	t.Parallel()
 	for title, test := range map[string]struct {
 		times   int
@@ -153,7 +153,7 @@ func TestABacklogIsHandedOnInOrderAndOnceHoweverOftenTheConnectionIsLost(t *test
 	}
 }
 
-func TestABacklogIsStoredOnceOverAKill(t *testing.T) {
+func TestBacklogIsStoredOnceOverAKill(t *testing.T) {
 	t.Parallel()
 	const backlog, conversations = 20_000, 50
 	b := newBench(t)
@@ -206,7 +206,7 @@ func victim(path, url string) {
 	select {}
 }
 
-func TestABacklogIsHandedOnToAStreamThatMayNotBeRead(t *testing.T) {
+func TestBacklogIsPublishedToAStreamThatMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	const backlog, conversations = 3000, 10
 	b := newBench(t)
@@ -224,7 +224,7 @@ func (b *bench) ordered(ctx context.Context, key, id string, told func(id string
 	b.Publish(&order.Context{Context: ctx, Key: key}, name, id, nil, nil, func(_ bool, err error) { told(id, err) })
 }
 
-func TestAnEventThatIsGivenUpTakesThoseBehindItAlong(t *testing.T) {
+func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
 	b := newBench(t)
 	b.create(silent)
 	b.ensure(name)
@@ -262,7 +262,7 @@ func TestAnEventThatIsGivenUpTakesThoseBehindItAlong(t *testing.T) {
 	require.Equal(t, 2, b.Pending(), "and so does this one, when all have been told")
 }
 
-func TestAnEventBehindOneThatIsKeptElsewhereIsNotHandedOver(t *testing.T) {
+func TestPublishFailsAtOnceForAHeldKey(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	held := &order.Context{Context: t.Context(), Key: "a", Held: func(key string) bool { return key == "a" }}

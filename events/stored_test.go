@@ -34,7 +34,7 @@ func look(ctx context.Context, s *events.Stored, ids ...string) (map[string]bool
 	return stored, until, err
 }
 
-func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
+func TestStoredFindsEventsOutsideTheDuplicateWindow(t *testing.T) {
 	t.Parallel()
 	b, a := newArchive(t)
 	require.Empty(t, found(t, a, time.Now(), "a"), "there is no stream")
@@ -52,7 +52,7 @@ func TestWhatAStreamHasForgottenIsFoundInIt(t *testing.T) {
 	require.Empty(t, found(t, a, time.Now().Add(time.Hour), "0"), "it is older")
 }
 
-func TestWhatAStreamTellsByItselfIsNotLookedFor(t *testing.T) {
+func TestStoredReadsNothingInsideTheDuplicateWindow(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 2 * time.Minute})
 	require.NoError(t, b.publish("a", "event"))
@@ -60,7 +60,7 @@ func TestWhatAStreamTellsByItselfIsNotLookedFor(t *testing.T) {
 	require.Equal(t, map[string]bool{"a": true}, found(t, a, time.Now().Add(-90*time.Second), "a"))
 }
 
-func TestWhatIsStoredIsReadOnce(t *testing.T) {
+func TestStoredReadsEachEventOnce(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 100 * time.Millisecond})
 	read := func(s *events.Stored) (ids []string) {
@@ -83,7 +83,7 @@ func TestWhatIsStoredIsReadOnce(t *testing.T) {
 	require.Equal(t, []string{"d"}, read(s), "it is another stream, which counts anew")
 }
 
-func TestWhatAStreamHasStoredHoldsForAsLongAsItRemembers(t *testing.T) {
+func TestStoredHoldsForTheDuplicateWindow(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 10 * time.Minute})
 	since := time.Now().Add(-time.Minute)
@@ -97,7 +97,7 @@ func TestWhatAStreamHasStoredHoldsForAsLongAsItRemembers(t *testing.T) {
 	require.False(t, until.After(time.Now().Add(9*time.Minute)))
 }
 
-func TestWhatAStreamRefusesToTellIsPublishedAgain(t *testing.T) {
+func TestStoredOfAStreamThatRefusesReportsNothing(t *testing.T) {
 	const user = "switchboard"
 	for title, test := range map[string]struct {
 		stream jetstream.StreamConfig
@@ -138,7 +138,7 @@ func TestWhatAStreamRefusesToTellIsPublishedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeLookedForIsAnError(t *testing.T) {
+func TestStoredWithoutAServerIsAnError(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
 	b.nc.Close()

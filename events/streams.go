@@ -1,8 +1,8 @@
-// Package events carries reliable events: JetStream messages on the wire of @moleculer/channels, so
-// that its consumers read them. An event is named as a channel is there; the subject is the name
-// behind the adapter's prefix, the stream is the subject with underscores (wire note §8).
+// Package events carries reliable events. They are JetStream messages in the format of @moleculer/channels, so that its
+// consumers read them. The name of an event is the name of a channel there. The subject is the name behind the adapter's
+// prefix, and the stream's name is the subject with underscores for dots (docs/design/moleculer-wire.md §8).
 //
-// It knows neither integrations nor their payloads.
+// The package knows neither integrations nor their payloads.
 package events
 
 import (
@@ -23,13 +23,13 @@ import (
 type Options struct {
 	Prefix   string        // put before every name with a dot, as the adapter's prefix option; "" for none
 	Replicas int           // of streams that are created here
-	Timeout  time.Duration // how long one event is tried before its publisher is told that it is not stored
-	NodeID   string        // part of where the consumers that are made here deliver to
-	// Limits bound the streams that are made here, and DeadLetters those of dead letters: the queues named here and those
-	// of the consumers.
+	Timeout  time.Duration // how long Publish tries to store one event
+	NodeID   string        // part of the deliver subject of consumers that are created here
+	// Limits bound the streams that are created here. DeadLetters bound those of dead letters: of Queues, and of the queues
+	// that consumers name.
 	Limits, DeadLetters Limits
 	Queues              []string
-	// CheckInterval is how often consumers are looked after; zero is 10s. They are too after each reconnect.
+	// CheckInterval is how often consumers check their durables; zero is 10s. They also do after each reconnect.
 	CheckInterval time.Duration
 	Log           *logrus.Entry
 }
@@ -40,30 +40,26 @@ type Limits struct {
 	MaxBytes int64
 }
 
-// Publisher stores events, and is the way to consume and to look at what is stored. Safe for concurrent use.
+// Publisher stores events. Consumers and [Archive] use its connection and its names. Safe for concurrent use.
 type Publisher struct {
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	opts   Options
-	log    *logrus.Entry
-	names  sync.Map // of events, to their *route
-	routes sync.Map // the same by their subject
-	seen   sync.Map // streams that have been inspected
-	queues sync.Map // the subjects of dead letters
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	opts      Options
+	log       *logrus.Entry
+	names     sync.Map // *route by the name of its events
+	routes    sync.Map // *route by its subject
+	inspected sync.Map // names of streams that inspect has seen
+	queues    sync.Map // subjects of dead letters
 
-	turns  turns      // of all handlers in this process
-	noting sync.Mutex // one change of a durable's metadata at a time
+	gate       handlerGate // of all handlers in this process
+	metadataMu sync.Mutex  // one change of a durable's metadata at a time
 
-	acks    string // begins the subjects of acks; the token of an event follows
-	flights flights
+	acks  string // begins the subjects of acks; the token of an event follows
+	queue publishQueue
 }
 
-// maxPending is how many events may wait for their acks at once. Those beyond wait to be handed over.
-const maxPending = 32768
-
-// New returns a publisher on a connection that stays the caller's. The connection must not buffer
-// what is published while it is down (nats.ReconnectBufSize(-1)): an event that was given up must
-// not be delivered later.
+// New returns a publisher on a connection. It does not close the connection. The connection must not buffer messages while
+// it is down (nats.ReconnectBufSize(-1)): an event that was given up must not be delivered later.
 func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -74,11 +70,10 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	for _, queue := range opts.Queues {
 		p.queues.Store(p.Subject(queue), true)
 	}
-	p.flights.byToken, p.flights.fallen, p.flights.refused, p.flights.msg.Header = map[uint64]*flight{}, map[string]struct{}{}, map[string]int{}, nats.Header{}
-	p.flights.losses = nc.StatusChanged(nats.RECONNECTING)
-	sub, err := nc.Subscribe(p.acks+"*", p.acknowledged)
+	p.queue.init(nc.StatusChanged(nats.RECONNECTING))
+	sub, err := nc.Subscribe(p.acks+"*", p.receiveAck)
 	if err == nil {
-		err = sub.SetPendingLimits(-1, -1) // their number is bounded by what is under way
+		err = sub.SetPendingLimits(-1, -1) // maxPending bounds their number
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for acks: %w", err)
@@ -86,7 +81,7 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	return p, nil
 }
 
-// Subject is where events of a name are published.
+// Subject returns the subject that events of a name are published to.
 func (p *Publisher) Subject(name string) string { return subject(p.opts.Prefix, name) }
 
 func subject(prefix, name string) string {
@@ -96,8 +91,8 @@ func subject(prefix, name string) string {
 	return prefix + "." + name
 }
 
-// named is the route of a name.
-func (p *Publisher) named(name string) *route {
+// routeOf returns the route of a name.
+func (p *Publisher) routeOf(name string) *route {
 	if r, ok := p.names.Load(name); ok {
 		return r.(*route)
 	}
@@ -113,9 +108,8 @@ func (p *Publisher) route(subject string) *route {
 
 func streamName(subject string) string { return strings.ReplaceAll(subject, ".", "_") }
 
-// Ensure makes sure that every name has a stream to be stored in. Missing ones are created with the
-// very configuration that @moleculer/channels asks for, so that a Node consumer that comes later finds
-// its own; existing ones are used as they are.
+// Ensure makes sure that every name has a stream. It creates missing streams with the configuration that
+// @moleculer/channels asks for, so that a Node consumer finds the stream it expects. It uses existing streams as they are.
 func (p *Publisher) Ensure(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if err := p.ensure(ctx, p.Subject(name)); err != nil {
@@ -126,18 +120,18 @@ func (p *Publisher) Ensure(ctx context.Context, names ...string) error {
 }
 
 func (p *Publisher) ensure(ctx context.Context, subject string) error {
-	if err := p.makeStream(ctx, subject); err != nil {
+	if err := p.findOrCreateStream(ctx, subject); err != nil {
 		return err
 	}
 	r := p.route(subject)
-	p.flights.mu.Lock()
-	defer p.flights.mu.Unlock()
-	r.known, r.open = true, true
-	p.handOver(time.Now()) // at once: what has waited goes before what is new
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	r.hadStream, r.ready = true, true
+	p.sendQueued(time.Now()) // at once: events that waited go before new ones
 	return nil
 }
 
-// limits are those of a stream that is made here.
+// limits returns the limits for a stream that is created here.
 func (p *Publisher) limits(subject string) Limits {
 	if _, dead := p.queues.Load(subject); dead {
 		return p.opts.DeadLetters
@@ -145,20 +139,21 @@ func (p *Publisher) limits(subject string) Limits {
 	return p.opts.Limits
 }
 
-func (p *Publisher) makeStream(ctx context.Context, subject string) error {
+func (p *Publisher) findOrCreateStream(ctx context.Context, subject string) error {
 	name, err := p.js.StreamNameBySubject(ctx, subject)
 	if err == nil {
 		return p.inspect(ctx, name, subject)
 	}
 	if errors.Is(err, nats.ErrNoResponders) {
-		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
+		err = jetstream.ErrJetStreamNotEnabled // a server without JetStream does not answer
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("look for the stream of %s: %w", subject, err)
 	}
 	limits := p.limits(subject)
 	config := jetstream.StreamConfig{
-		Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas, MaxAge: limits.MaxAge, MaxBytes: limits.MaxBytes,
+		Name: streamName(subject), Subjects: []string{subject}, Replicas: p.opts.Replicas,
+		MaxAge: limits.MaxAge, MaxBytes: limits.MaxBytes,
 	}
 	if _, err := p.js.CreateStream(ctx, config); err != nil {
 		return notCreated(config.Name, subject, err)
@@ -167,7 +162,7 @@ func (p *Publisher) makeStream(ctx context.Context, subject string) error {
 	return nil
 }
 
-// notCreated says which stream cannot be created, and why where that is not in the server's words.
+// notCreated wraps an error with the stream that cannot be created, and explains errors of the server that do not say why.
 func notCreated(name, subject string, err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	switch {

@@ -16,7 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/events"
 )
 
-func TestThePrefixIsPutBeforeEveryName(t *testing.T) {
+func TestSubjectBeginsWithThePrefix(t *testing.T) {
 	for prefix, want := range map[string]string{"": "a.b", "dev": "dev.a.b", "x.y": "x.y.a.b"} {
 		t.Run(prefix, func(t *testing.T) {
 			b := newBench(t, func(_ *server.Options, o *events.Options) { o.Prefix = prefix })
@@ -27,7 +27,7 @@ func TestThePrefixIsPutBeforeEveryName(t *testing.T) {
 	}
 }
 
-func TestAStreamIsCreatedAsTheNodeAdapterCreatesIt(t *testing.T) {
+func TestEnsureCreatesAStreamAsTheNodeAdapterDoes(t *testing.T) {
 	b := newBench(t)
 	b.ensure(name)
 	ours := b.info(stream).Config
@@ -55,7 +55,7 @@ func TestEnsureMayBeRepeated(t *testing.T) {
 	require.Empty(t, b.warnings())
 }
 
-func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
+func TestEnsureUsesAnExistingStreamAsItIs(t *testing.T) {
 	for test, want := range map[string]struct {
 		config   jetstream.StreamConfig
 		replicas int
@@ -82,7 +82,7 @@ func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
 	}
 }
 
-func TestAStreamThatDoesNotAcknowledgeIsWarnedOf(t *testing.T) {
+func TestEnsureWarnsOfAStreamWithoutAcks(t *testing.T) {
 	b := newBench(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	b.ensure(name)
@@ -107,7 +107,7 @@ func TestEnsureObeysItsContext(t *testing.T) {
 	require.ErrorIs(t, newBench(t).Ensure(ctx, name), context.Canceled)
 }
 
-func TestConsumersUnderAnotherPrefixAreWarnedOf(t *testing.T) {
+func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
 	const plain, wide = "hios_processing_message_received", "wide"
 	for test, want := range map[string]struct {
 		namespace string
@@ -150,7 +150,7 @@ func requireTexts(t *testing.T, parts, texts []string) {
 	}
 }
 
-func TestStreamsThatAreMadeHereHaveTheLimitsThatAreAskedFor(t *testing.T) {
+func TestEnsureCreatesStreamsWithTheConfiguredLimits(t *testing.T) {
 	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) {
 		o.Limits, o.DeadLetters = events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, events.Limits{MaxAge: 24 * time.Hour, MaxBytes: 2 << 20}
 		o.Queues = []string{"FAILED_MESSAGES"}
@@ -172,7 +172,7 @@ func TestStreamsThatAreMadeHereHaveTheLimitsThatAreAskedFor(t *testing.T) {
 	require.Empty(t, b.warnings())
 }
 
-func TestLimitsOfSomebodyElseAreToldAndNoWarning(t *testing.T) {
+func TestEnsureLogsForeignLimitsWithoutAWarning(t *testing.T) {
 	limited := jetstream.StreamConfig{
 		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096, Discard: jetstream.DiscardNew,
 	}
@@ -203,7 +203,7 @@ func TestLimitsOfSomebodyElseAreToldAndNoWarning(t *testing.T) {
 	}
 }
 
-func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
+func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 	small := func(o *server.Options, e *events.Options) {
 		o.JetStreamMaxStore, e.Timeout = 256<<10, 5*time.Second // enough for what is taken
 	}
@@ -246,7 +246,7 @@ func TestAFullJetStreamIsSaidToBeFull(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsAreNotCalledFull(t *testing.T) {
+func TestErrorOfAnotherKindIsNotErrStorageFull(t *testing.T) {
 	b := newBench(t, func(_ *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 10})
 	require.NotErrorIs(t, b.publish("m1", strings.Repeat("x", 100)), events.ErrStorageFull)

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
@@ -122,7 +121,7 @@ func (s *platformService) publish(ctx context.Context, req *action.Request, ch *
 			stored(duplicate, err)
 		}
 	}
-	s.store(ctx, req, ch, a, spool.Event{
+	s.store(ctx, req, ch, a, SpooledEvent{
 		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Name + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
 	}, then)
 }
@@ -144,7 +143,7 @@ func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch
 	}
 }
 
-// eventHeader carries the trace as @moleculer/channels does (wire note §8). Of ctx.meta only ids
+// eventHeader carries the trace as @moleculer/channels does (docs/design/moleculer-wire.md §8). Of ctx.meta only ids
 // go along: the rest may hold request headers and, with them, the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
 	var buffer [256]byte // enough for most

@@ -79,7 +79,7 @@ type batch struct {
 	ignored  int
 
 	open   atomic.Int32 // messages that are under way, and one more while they are handed over
-	answer action.Later
+	answer action.Promise
 }
 
 // end is what became of a message.
@@ -167,10 +167,10 @@ func (s *platformService) publishAll(ctx context.Context, req *action.Request, c
 func (s *platformService) answer(ctx context.Context, req *action.Request, b *batch) {
 	_, responds := s.def.Platform.(Responder)
 	if b.claimed != nil || responds || slices.ContainsFunc(b.ends, func(e end) bool { return e.err != nil }) {
-		b.answer.Work(func() (any, error) { return s.conclude(ctx, req, b) })
+		b.answer.Go(func() (any, error) { return s.conclude(ctx, req, b) })
 		return
 	}
-	b.answer.Settle(s.conclude(ctx, req, b))
+	b.answer.Resolve(s.conclude(ctx, req, b))
 }
 
 func (s *platformService) conclude(ctx context.Context, req *action.Request, b *batch) (any, error) {

@@ -11,13 +11,14 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
 // A service that was written for moleculer-go alone gets datasources, memoised results and permissions.
 func Example() {
 	log := logrus.NewEntry(logrus.New())
-	set, err := datasource.NewSet(log, datasource.SQLite("db", datasource.SQLiteOptions{Path: "data/users.db"}))
+	set, err := datasource.NewSet(log, sqlite.New("db", sqlite.Options{Path: "data/users.db"}))
 	if err != nil {
 		fmt.Println(err)
 		return

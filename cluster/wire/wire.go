@@ -1,9 +1,9 @@
 // Package wire reads and writes the packets of Moleculer's protocols 4 and 5 as Node brokers put
 // them on NATS: one JSON document each, with "ver" and "sender" in it.
 //
-// It reads leniently, since other nodes' versions and languages differ: a field of the wrong type
-// counts as absent, unknown ones are skipped, and no input makes it panic. It writes exactly what
-// Node writes. Facts and their sources: the wire note, §2 to §5.
+// It reads leniently, because other nodes have other versions and languages: a field of the wrong type
+// counts as absent, unknown fields are skipped, and no input causes a panic. It writes exactly what
+// Node writes. Facts and their sources: docs/design/moleculer-wire.md §2 to §5.
 package wire
 
 import (

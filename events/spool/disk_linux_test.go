@@ -43,7 +43,7 @@ func fillUp(t *testing.T, dir string) {
 	require.NoError(t, file.Close())
 }
 
-func TestAFullDiskKeepsNoEventInTheSpool(t *testing.T) {
+func TestSpoolOnAFullDiskCanBeEmptied(t *testing.T) {
 	for name, size := range map[string]int{"small events": 300, "events as large as a page": 12_000, "events of many pages": 200_000} {
 		t.Run(name, func(t *testing.T) {
 			dir := smallDisk(t, 32)
@@ -85,7 +85,7 @@ func TestAFullDiskKeepsNoEventInTheSpool(t *testing.T) {
 	}
 }
 
-func TestAnEventIsSetAsideOnAFullDisk(t *testing.T) {
+func TestSpoolOnAFullDiskSetsEventsAside(t *testing.T) {
 	dir := smallDisk(t, 8)
 	s := &stream{away: true}
 	path := filepath.Join(dir, "spool.db")
@@ -98,7 +98,7 @@ func TestAnEventIsSetAsideOnAFullDisk(t *testing.T) {
 	require.Equal(t, []string{line("good")}, s.list())
 }
 
-func TestASpoolOnAFullDiskIsMadeWhenThereIsRoom(t *testing.T) {
+func TestSpoolOnAFullDiskIsCreatedWhenThereIsRoom(t *testing.T) {
 	dir := smallDisk(t, 8)
 	fillUp(t, dir)
 	sp := open(t, filepath.Join(dir, "data", "spool.db"), &stream{away: true})

@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
-	"modernc.org/sqlite"
+	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
@@ -85,7 +85,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := datasource.OpenSQLite(ctx, s.opts.Path, "journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)", "page_size(16384)")
+	db, err := sqlite.Open(ctx, s.opts.Path, "journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)", "page_size(16384)")
 	if err != nil {
 		return err
 	}
@@ -328,7 +328,7 @@ func (s *Spool) overlook(seqs []int64) {
 }
 
 func isFull(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
+	e, ok := errors.AsType[*driver.Error](err)
 	return ok && e.Code()&0xff == sqlite3.SQLITE_FULL // the rest of the code is detail
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
@@ -149,7 +149,7 @@ func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) 
 	return sp
 }
 
-func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
+func TestSpoolPublishesInOrderWhenTheStreamIsBack(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
 	var want []string
@@ -175,7 +175,7 @@ func TestEventsAreHandedOnInTheirOrderWhenTheStreamIsBack(t *testing.T) {
 	require.NoError(t, sp.Check(t.Context()))
 }
 
-func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
+func TestSpoolDoesNotPublishWhatIsStored(t *testing.T) {
 	s := &stream{away: true, storedIDs: []string{"2", "4"}, holds: time.Hour}
 	path := filepath.Join(t.TempDir(), "spool.db")
 	sp := open(t, path, s)
@@ -190,7 +190,7 @@ func TestWhatWasStoredBeforeIsNotPublishedAgain(t *testing.T) {
 	require.WithinDuration(t, began, s.lookedSince[received], generous, "it is looked for from when the first was put on")
 }
 
-func TestManyAreKeptAtOnce(t *testing.T) {
+func TestSpoolTakesManyPutsAtOnce(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
 	var wg sync.WaitGroup
@@ -205,7 +205,7 @@ func TestManyAreKeptAtOnce(t *testing.T) {
 	require.Equal(t, 300, sp.State().Events)
 }
 
-func TestWhatAnEarlierProcessLeftIsHandedOn(t *testing.T) {
+func TestSpoolPublishesWhatAnEarlierProcessLeft(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	first := open(t, path, s)
@@ -237,7 +237,7 @@ func victim(path string) {
 	os.Exit(1)
 }
 
-func TestWhatWasPutSurvivesAKill(t *testing.T) {
+func TestSpoolSurvivesAKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -270,7 +270,7 @@ func TestWhatWasPutSurvivesAKill(t *testing.T) {
 	}
 }
 
-func TestAnEventThatCanNeverBeStoredIsSetAside(t *testing.T) {
+func TestSpoolSetsAsideWhatCanNeverBeStored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{}
 	sp := open(t, path, s)
@@ -282,7 +282,7 @@ func TestAnEventThatCanNeverBeStoredIsSetAside(t *testing.T) {
 	require.Equal(t, spool.State{SetAside: 1}, open(t, path, s).State(), "it is still there to look at")
 }
 
-func TestASpoolIsBounded(t *testing.T) {
+func TestSpoolIsBounded(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes = 80 })
 	require.NoError(t, put(sp, event("c1", "1")))
@@ -290,7 +290,7 @@ func TestASpoolIsBounded(t *testing.T) {
 	require.Equal(t, 1, sp.State().Events)
 }
 
-func TestWhatIsTooOldIsDropped(t *testing.T) {
+func TestSpoolDropsWhatIsTooOld(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	sp := open(t, path, s)
@@ -302,7 +302,7 @@ func TestWhatIsTooOldIsDropped(t *testing.T) {
 	require.Empty(t, s.list())
 }
 
-func TestAFileIsForOneProcess(t *testing.T) {
+func TestSpoolFileIsForOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	first := open(t, path, s)
@@ -326,7 +326,7 @@ func TestAFileIsForOneProcess(t *testing.T) {
 	require.Equal(t, []string{line("1"), line("2")}, s.list())
 }
 
-func TestAFileThatIsNoSpoolIsRefused(t *testing.T) {
+func TestSpoolRefusesAFileThatIsNoSpool(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("no database", 1000)), 0o600))
 	log, _ := logtest.NewNullLogger()
@@ -334,7 +334,7 @@ func TestAFileThatIsNoSpoolIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, path)
 }
 
-func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
+func TestSpoolPublishesInBoundedBatches(t *testing.T) {
 	for name, test := range map[string]struct{ events, size, most int }{
 		"small ones": {events: 5000, size: 100, most: 1024},
 		"large ones": {events: 40, size: 1 << 20, most: 3},
@@ -383,7 +383,7 @@ func TestManyAreOnTheirWayAtOnceWithinBounds(t *testing.T) {
 	}
 }
 
-func TestFewerAreOnTheirWayWhereTheStreamIsSlow(t *testing.T) {
+func TestSpoolShrinksItsBatchesForASlowStream(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	synctest.Test(t, func(t *testing.T) {
 		s := &stream{away: true}
@@ -427,7 +427,7 @@ func TestFewerAreOnTheirWayWhereTheStreamIsSlow(t *testing.T) {
 	})
 }
 
-func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {
+func TestSpoolPublishesNothingBeforeARefusedEvent(t *testing.T) {
 	s := &stream{away: true, refuse: map[string]int{"0": 3}}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
 	fill(t, sp, 100)
@@ -440,7 +440,7 @@ func TestWhatFollowsAnEventThatIsNotTakenIsNotPublishedBeforeIt(t *testing.T) {
 	require.Equal(t, want, s.list())
 }
 
-func TestAStreamIsAskedOnceForABacklog(t *testing.T) {
+func TestSpoolReadsTheStreamOnceForABacklog(t *testing.T) {
 	for name, test := range map[string]struct {
 		holds time.Duration
 		least int
@@ -480,7 +480,7 @@ func fill(t *testing.T, sp *spool.Spool, events int) {
 	kept.Wait()
 }
 
-func TestWhatIsStoredIsLookedForSinceTheOldestOfABatch(t *testing.T) {
+func TestSpoolReadsTheStreamSinceTheOldestOfABatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true, storedIDs: []string{"0", "1", "2"}, holds: time.Hour}
 	sp := open(t, path, s)
@@ -502,14 +502,14 @@ func TestWhatIsStoredIsLookedForSinceTheOldestOfABatch(t *testing.T) {
 // change changes a file that no spool has open.
 func change(t *testing.T, path, statement string, args ...any) {
 	t.Helper()
-	db, err := datasource.OpenSQLite(t.Context(), path, "journal_mode(PERSIST)")
+	db, err := sqlite.Open(t.Context(), path, "journal_mode(PERSIST)")
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), statement, args...)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 }
 
-func TestWhatAnEarlierVersionHasLeftIsHandedOn(t *testing.T) {
+func TestSpoolPublishesWhatAnEarlierVersionLeft(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	sp := open(t, path, s)
@@ -522,7 +522,7 @@ func TestWhatAnEarlierVersionHasLeftIsHandedOn(t *testing.T) {
 	require.Equal(t, []string{line("0"), line("1")}, s.list())
 }
 
-func TestASpoolIsFilledUpToTheLastByte(t *testing.T) {
+func TestSpoolIsFilledToTheLastByte(t *testing.T) {
 	s := &stream{away: true}
 	path := filepath.Join(t.TempDir(), "spool.db")
 	sp := open(t, path, s)
@@ -537,7 +537,7 @@ func TestASpoolIsFilledUpToTheLastByte(t *testing.T) {
 	require.ErrorIs(t, put(sp, event("", "")), spool.ErrFull)
 }
 
-func TestWhatIsStoredIsNotPublishedAgainAfterAKill(t *testing.T) {
+func TestSpoolDoesNotPublishWhatIsStoredAfterAKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{away: true}
 	sp := open(t, path, s)
@@ -592,7 +592,7 @@ func drainer(path string) {
 	select {}
 }
 
-func TestASpoolThatCannotBeMadeSaysSoAtOnce(t *testing.T) {
+func TestSpoolThatCannotBeCreatedFailsAtOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	require.NoError(t, os.WriteFile(folder, nil, 0o600))
 	log, logs := logtest.NewNullLogger()
@@ -608,7 +608,7 @@ func TestASpoolThatCannotBeMadeSaysSoAtOnce(t *testing.T) {
 	require.NoError(t, put(sp, event("c1", "1")))
 }
 
-func TestASpoolIsMadeAtTheStart(t *testing.T) {
+func TestSpoolIsCreatedByOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "spool.db")
 	sp := open(t, path, &stream{})
 	require.FileExists(t, path)
@@ -616,7 +616,7 @@ func TestASpoolIsMadeAtTheStart(t *testing.T) {
 	require.NoError(t, sp.Check(t.Context()))
 }
 
-func TestAFileThatVanishesIsNotWrittenInto(t *testing.T) {
+func TestSpoolDoesNotWriteIntoADeletedFile(t *testing.T) {
 	for name, change := range map[string]func(*testing.T, string){
 		"deleted": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) },
 		"replaced": func(t *testing.T, path string) {
@@ -653,7 +653,7 @@ func TestAFileThatVanishesIsNotWrittenInto(t *testing.T) {
 	}
 }
 
-func TestHealthTellsWhatWaits(t *testing.T) {
+func TestSpoolDetailsReportWhatWaits(t *testing.T) {
 	s := &stream{away: true}
 	sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s)
 	require.Equal(t, map[string]any{"events": 0, "bytes": int64(0), "setAside": 0}, sp.Details())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/sqlite"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/mixins"
 )
@@ -29,7 +30,7 @@ func Definition(path string) integration.ServiceDefinition {
 	return integration.ServiceDefinition{
 		Name:        "notes",
 		Version:     "1",
-		Datasources: []datasource.Definition{datasource.SQLite("db", datasource.SQLiteOptions{Path: path, Migrations: migrations})},
+		Datasources: []datasource.Definition{sqlite.New("db", sqlite.Options{Path: path, Migrations: migrations})},
 		Actions: []moleculer.Action{
 			integration.NewAction("add", add, action.Spec{Rest: "POST /", Permissions: []string{"notes.write"}}),
 			integration.NewAction("get", get, action.Spec{Rest: "GET /:id", Permissions: []string{"notes.read", "notes.write"}}),

@@ -35,31 +35,14 @@ func Idempotent(err error) error {
 // codeNoAnswer is for calls that the API has not answered itself.
 const codeNoAnswer = "PLATFORM_NO_ANSWER"
 
-// Fail makes e the error of a call that the API answered itself, with a status of 500 or more or with such a code.
-//
-// Only a server that says that it did not take the call lets the call be made again. 503 says so (RFC 9110, 15.6.4), and
-// so does Cloudflare where it has not reached the server behind it. 500 says nothing about what was done before the
-// fault. 502 and 504 come from a gateway, which gives 502 both when it could not connect and when the connection broke
-// after the call had been passed on.
+// Fail makes e the error of a call that the API answered itself with a status of 500 or more or with such a code, see
+// [integration.ServerError].
 func Fail(e *integration.Error, status int) {
-	switch status {
-	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:
-		e.Kind, e.Code = integration.ErrTransient, "PLATFORM_UNAVAILABLE"
-		return
-	case http.StatusGatewayTimeout:
-		e.Kind, e.Code = integration.ErrUnknown, codeNoAnswer
-	default:
-		e.Kind, e.Code = integration.ErrUnknown, "PLATFORM_UNAVAILABLE"
+	row := integration.ServerError(status)
+	if e.Kind, e.Code = row.Kind, row.Code; e.Kind == integration.ErrUnknown {
+		e.Message += "; it may have been carried out"
 	}
-	e.Message += "; it may have been carried out"
 }
-
-// Statuses of Cloudflare's own, "Cloudflare 5xx errors".
-const (
-	cloudflareServerDown  = 521 // it refused the connection
-	cloudflareUnreachable = 523
-	cloudflareNoHandshake = 525 // of TLS
-)
 
 // refusals says what statuses mean where the answer is not the API's: something on the way has not passed the call on.
 var refusals = map[int]struct {

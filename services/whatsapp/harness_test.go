@@ -87,7 +87,7 @@ func send(t *testing.T, ch *integration.Channel, m integration.Message) (*integr
 func bodies(api *whatsapptest.API) []string {
 	var list []string
 	for _, r := range api.Requests() {
-		list = append(list, string(r.Body))
+		list = append(list, string(r.Raw))
 	}
 	return list
 }

@@ -97,7 +97,7 @@ func TestCallsProveThatTheyKnowTheAppSecretWhereTheChannelSaysSo(t *testing.T) {
 	ch.Settings["callProof"], ch.Settings["apiVersion"] = "on", "v24.0"
 	_, err := send(t, ch, to(phone, text("hi")))
 	require.NoError(t, err)
-	require.Equal(t, phoneNumberID+"/messages?appsecret_proof="+sign(appSecret, []byte(accessToken))[len("sha256="):], api.Requests()[0].Path)
+	require.Equal(t, "/v24.0/"+phoneNumberID+"/messages?appsecret_proof="+sign(appSecret, []byte(accessToken))[len("sha256="):], api.Requests()[0].URI)
 
 	ch.Credentials["appSecret"] = "another"
 	_, err = send(t, ch, to(phone, text("hi")))

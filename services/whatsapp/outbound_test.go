@@ -179,11 +179,11 @@ func TestAttachmentsAreUploadedBeforeTheirMessages(t *testing.T) {
 		require.NoError(t, err)
 		requests := api.Requests()
 		require.Len(t, requests, 2)
-		require.Equal(t, phoneNumberID+"/media", requests[0].Path)
+		require.Equal(t, "/v25.0/"+phoneNumberID+"/media", requests[0].Path)
 		uploaded, ok := api.Media("1037543291543001")
 		require.True(t, ok)
 		require.Equal(t, whatsapptest.Media{MimeType: "image/png", Filename: "file", Content: png}, uploaded)
-		require.JSONEq(t, `{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"image","image":{"id":"1037543291543001","caption":"a logo"}}`, string(requests[1].Body))
+		require.JSONEq(t, `{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"image","image":{"id":"1037543291543001","caption":"a logo"}}`, string(requests[1].Raw))
 	})
 	t.Run("also those over buttons", func(t *testing.T) {
 		api, ch := newServer(t)

@@ -4,7 +4,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Nodes with disableBalancer leave the choice of a node to NATS (wire note §1).
+// Nodes with disableBalancer leave the choice of a node to NATS (docs/design/moleculer-wire.md §1).
 func balancedBehaviours() []behaviour {
 	rows := []behaviour{
 		{name: "a call through a queue group is answered", faults: []int{25}, ways: toGo, show: func(r *row) {

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Calls and what travels with them (wire note §4).
+// Calls and what travels with them (docs/design/moleculer-wire.md §4).
 func callBehaviours() []behaviour {
 	return []behaviour{
 		{name: "params and results pass as they are", ways: both, show: func(r *row) {

@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster"
 )
 
-// Errors as callers see them (wire note §4).
+// Errors as callers see them (docs/design/moleculer-wire.md §4).
 func errorBehaviours() []behaviour {
 	var rows []behaviour
 	for _, e := range []wireError{

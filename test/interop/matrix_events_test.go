@@ -4,7 +4,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Events (wire note §5).
+// Events (docs/design/moleculer-wire.md §5).
 func eventBehaviours() []behaviour {
 	var rows []behaviour
 	for _, p := range []struct {

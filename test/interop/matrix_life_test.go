@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster"
 )
 
-// Packets that no node sends (wire note §10, rows 12 and 13).
+// Packets that no node sends (docs/design/moleculer-wire.md §10, rows 12 and 13).
 func hostileBehaviours() []behaviour {
 	rows := []behaviour{
 		{name: "a request with an id and an action only is answered", faults: []int{12}, ways: both, show: func(r *row) {
@@ -53,7 +53,7 @@ func malformed(s *stranger) []string {
 	return bodies
 }
 
-// What an interruption of NATS does and does not do (wire note §6).
+// What an interruption of NATS does and does not do (docs/design/moleculer-wire.md §6).
 func outageBehaviours() []behaviour {
 	return []behaviour{
 		{name: "while NATS is away a call fails at once", faults: []int{14}, ways: toNode, show: func(r *row) {
@@ -147,7 +147,7 @@ func (o *interrupted) begin() {
 	require.Eventually(o, func() bool { return !o.golang.nc.IsConnected() }, rowPatience, tick)
 }
 
-// How nodes leave (wire note §6).
+// How nodes leave (docs/design/moleculer-wire.md §6).
 func departureBehaviours() []behaviour {
 	return []behaviour{
 		{name: "a call that runs when its node leaves is answered", faults: []int{29}, ways: toGo, show: func(r *row) {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Packets, field by field (wire note §2).
+// Packets, field by field (docs/design/moleculer-wire.md §2).
 func packetBehaviours() []behaviour {
 	var rows []behaviour
 	for _, p := range []struct {

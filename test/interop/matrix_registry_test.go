@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What members know of each other (wire note §3).
+// What members know of each other (docs/design/moleculer-wire.md §3).
 func registryBehaviours() []behaviour {
 	rows := []behaviour{
 		{name: "a node is listed with its software, version and runtime", faults: []int{1}, ways: both, show: func(r *row) {

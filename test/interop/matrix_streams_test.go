@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Request streams (wire note §4).
+// Request streams (docs/design/moleculer-wire.md §4).
 func streamBehaviours() []behaviour {
 	return []behaviour{
 		{name: "a stream of bytes arrives whole", faults: []int{19}, ways: toGo, show: func(r *row) {

@@ -14,7 +14,7 @@ import (
 // behaviour is what a member of a cluster can be seen to do.
 type behaviour struct {
 	name   string
-	faults []int // the rows of the wire note's §10, faults of stock moleculer-go, which it rules out
+	faults []int // faults of stock moleculer-go that it rules out: rows of docs/design/moleculer-wire.md §10
 	ways   way
 	only   string // the line on which it can be seen; empty means all
 	show   func(r *row)
@@ -41,7 +41,7 @@ func behaviours() []behaviour {
 	)
 }
 
-// faults is the number of rows of the wire note's §10.
+// faults is the number of rows in docs/design/moleculer-wire.md §10.
 const faults = 33
 
 // shares are parts of the matrix that are shown side by side.
@@ -83,7 +83,7 @@ func TestMatrixIsComplete(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(names), 60)
 	for fault := 1; fault <= faults; fault++ {
-		require.True(t, ruledOut[fault], "no behaviour rules out fault %d of the wire note's §10", fault)
+		require.True(t, ruledOut[fault], "no behaviour rules out fault %d of docs/design/moleculer-wire.md §10", fault)
 	}
 }
 

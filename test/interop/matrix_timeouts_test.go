@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// How time limits hold along a chain of calls (wire note §4).
+// How time limits hold along a chain of calls (docs/design/moleculer-wire.md §4).
 func timeoutBehaviours() []behaviour {
 	return []behaviour{
 		{name: "a call ends at its timeout", faults: []int{11}, ways: both, show: func(r *row) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/datasource/postgres"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -45,7 +46,7 @@ func notes(database string) integration.ServiceDefinition {
 	}
 	return integration.ServiceDefinition{
 		Name:        "notes",
-		Datasources: []datasource.Definition{datasource.Postgres("ledger", datasource.PostgresOptions{URL: database})},
+		Datasources: []datasource.Definition{postgres.New("ledger", postgres.Options{URL: database})},
 		Actions: []moleculer.Action{
 			integration.NewAction("count", func(ctx *integration.Context, _ integration.None) (int, error) { return count(ctx) }, action.Spec{}),
 			integration.NewAction("quick", func(ctx *integration.Context, _ integration.None) (int, error) {
@@ -64,7 +65,7 @@ func notes(database string) integration.ServiceDefinition {
 func depot(database string) integration.Definition {
 	def := telegram.Definition(httpapi.New(httpapi.Options{}))
 	def.Name = "depot"
-	def.Datasources = []datasource.Definition{datasource.Postgres("stock", datasource.PostgresOptions{URL: database})}
+	def.Datasources = []datasource.Definition{postgres.New("stock", postgres.Options{URL: database})}
 	return def
 }
 

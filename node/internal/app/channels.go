@@ -18,8 +18,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/cluster"
-	"github.com/hiliosai/switchboard/datasource/channelstore"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -213,7 +213,7 @@ func (v *visit) begin(ctx context.Context) (*Visitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	visitor.link.Settle(ctx, quiet) // an event goes to the nodes that are known
+	visitor.link.WaitQuiet(ctx, quiet) // an event goes to the nodes that are known
 	v.told = announcer{visitor.link, publisher, v.config.Events.Namespace}
 	return visitor, nil
 }

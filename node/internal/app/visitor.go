@@ -67,7 +67,7 @@ func (v *Visitor) Leave() {
 func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, opts action.CallOptions) (json.RawMessage, error) {
 	switch {
 	case opts.NodeID != "":
-		v.link.Settle(ctx, quiet) // a visitor has the internal actions too, so they say nothing of who is there
+		v.link.WaitQuiet(ctx, quiet) // a visitor has the internal actions too, so they say nothing of who is there
 		if nodes := v.link.NodeIDs(); !slices.Contains(nodes, opts.NodeID) {
 			return nil, fmt.Errorf("there is no node %q; there are: %s", opts.NodeID, strings.Join(nodes, ", "))
 		}
@@ -89,7 +89,7 @@ const quiet = 500 * time.Millisecond
 
 // Services lists what the cluster serves.
 func (v *Visitor) Services(ctx context.Context) []cluster.ServiceStatus {
-	v.link.Settle(ctx, quiet)
+	v.link.WaitQuiet(ctx, quiet)
 	return v.link.Services()
 }
 

@@ -1,20 +1,35 @@
 package whatsapptest
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hiliosai/switchboard/integration/fakeapi"
+	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
 // downloads is where the links of attachments lead to.
 const downloads = "/whatsapp_business/attachments/"
+
+// Media is an attachment.
+type Media struct {
+	MimeType string
+	Filename string
+	Content  []byte
+	Size     int64 // that the API tells; zero is the content's
+}
+
+// AddMedia makes an attachment available by an id.
+func (a *API) AddMedia(id string, m Media) { a.Locked(func() { a.media[id] = m }) }
+
+// Media is an attachment by its id, also one that was uploaded.
+func (a *API) Media(id string) (m Media, ok bool) {
+	a.Locked(func() { m, ok = a.media[id] })
+	return m, ok
+}
 
 // limits of uploads by type, in bytes; documents take any type.
 var limits = map[string]int{
@@ -24,87 +39,63 @@ var limits = map[string]int{
 	"text/plain": 100 << 20, "application/pdf": 100 << 20, "application/zip": 100 << 20,
 }
 
-// upload answers POST /PHONE_NUMBER_ID/media.
-func (a *API) upload(contentType string, body []byte) Answer {
-	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil || kind != "multipart/form-data" {
-		return invalidParameter("the body must be multipart/form-data")
-	}
-	fields := map[string]string{}
-	var m Media
-	for reader := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
-		part, err := reader.NextPart()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return invalidParameter("the form cannot be read")
-		}
-		content, err := io.ReadAll(part)
-		if err != nil {
-			return invalidParameter("the form cannot be read")
-		}
-		if part.FormName() == "file" {
-			m = Media{MimeType: part.Header.Get("Content-Type"), Filename: part.FileName(), Content: content}
-		} else {
-			fields[part.FormName()] = string(content)
-		}
-	}
-	base, _, _ := strings.Cut(m.MimeType, ";")
+func uploadFault(r *fakeapi.Request) *is.Fault {
+	file := r.Files["file"]
+	base, _, _ := strings.Cut(file.ContentType, ";")
 	limit, known := limits[base]
 	switch {
-	case fields["messaging_product"] != "whatsapp":
-		return missing("messaging_product")
-	case fields["type"] == "":
-		return missing("type")
-	case len(m.Content) == 0 || m.Filename == "":
-		return missing("file")
-	case fields["type"] != m.MimeType:
-		return invalidParameter("type is not the type of the file")
+	case r.Body["type"] != file.ContentType:
+		return is.Wrong("type", "it is not the type of the file")
 	case !known:
-		return Error(http.StatusBadRequest, 100, 0, fmt.Sprintf("(#100) Param file must be a file with one of the following types: %s. Received file of type '%s'.", strings.Join(types(), ", "), base), "")
-	case len(m.Content) > limit:
-		return Error(http.StatusBadRequest, 131053, 0, "(#131053) Media upload error", fmt.Sprintf("the file has %d bytes, %s may have %d", len(m.Content), base, limit))
+		why := fmt.Sprintf("(#100) Param file must be a file of a documented type. Received file of type '%s'.", base)
+		return fakeapi.Refusal(Error(http.StatusBadRequest, 100, 0, why, ""))
+	case len(file.Content) > limit:
+		why := fmt.Sprintf("the file has %d bytes, %s may have %d", len(file.Content), base, limit)
+		return fakeapi.Refusal(Error(http.StatusBadRequest, 131053, 0, "(#131053) Media upload error", why))
 	}
-	id := strconv.Itoa(1037543291543000 + a.nextID())
-	a.AddMedia(id, m)
-	return answer(http.StatusOK, map[string]any{"id": id})
+	return nil
 }
 
-func types() []string {
-	var list []string
-	for t := range limits {
-		list = append(list, t)
-	}
-	slices.Sort(list)
-	return list
+func (a *API) upload(r *fakeapi.Request) Answer {
+	file := r.Files["file"]
+	a.lastID++
+	id := strconv.Itoa(1037543291543000 + a.lastID)
+	a.media[id] = Media{MimeType: file.ContentType, Filename: file.Name, Content: file.Content}
+	return fakeapi.JSON(http.StatusOK, map[string]any{"id": id})
 }
 
-// link answers GET /MEDIA_ID.
-func link(r *http.Request, id string, m Media) Answer {
-	size := m.Size
-	if size == 0 {
-		size = int64(len(m.Content))
+// link tells where an attachment can be fetched.
+func (a *API) link(r *fakeapi.Request) Answer {
+	id := r.Values["media"]
+	m, ok := a.media[id]
+	if !ok {
+		return unknownObject(r)
 	}
-	return answer(http.StatusOK, map[string]any{
-		"messaging_product": "whatsapp", "id": id, "url": "http://" + r.Host + downloads + id, "mime_type": m.MimeType, "file_size": size, "sha256": "73298ec14751",
+	if m.Size == 0 {
+		m.Size = int64(len(m.Content))
+	}
+	return fakeapi.JSON(http.StatusOK, map[string]any{
+		"messaging_product": "whatsapp", "id": id, "url": "http://" + r.Host + downloads + id, "mime_type": m.MimeType,
+		"file_size": m.Size, "sha256": "73298ec14751",
 	})
 }
 
-// download answers GET of a link, which wants the token again and somebody who says who asks.
-func (a *API) download(r *http.Request, id string) Answer {
-	m, ok := a.Media(id)
+// download wants the token again, and a caller who names itself.
+func (a *API) download(r *fakeapi.Request) *Answer {
+	m, ok := a.media[strings.TrimPrefix(r.Path, downloads)]
+	agent := r.Header.Get("User-Agent")
 	switch {
 	case r.Header.Get("Authorization") != "Bearer "+a.account.Token:
-		return Answer{Status: http.StatusUnauthorized}
+		return &Answer{Status: http.StatusUnauthorized}
 	case r.Method != http.MethodGet || !ok:
-		return Answer{Status: http.StatusNotFound}
-	case r.Header.Get("User-Agent") == "" || strings.HasPrefix(r.Header.Get("User-Agent"), "Go-http-client"): // which stands for none
-		return Answer{Status: http.StatusBadRequest}
+		return &Answer{Status: http.StatusNotFound}
+	case agent == "" || strings.HasPrefix(agent, "Go-http-client"): // which stands for none
+		return &Answer{Status: http.StatusBadRequest}
 	}
-	header := http.Header{"Content-Type": {m.MimeType}}
+	answer := fakeapi.Bytes(m.MimeType, m.Content)
 	if m.Filename != "" {
-		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": m.Filename}))
+		named := map[string]string{"filename": m.Filename}
+		answer.Header.Set("Content-Disposition", mime.FormatMediaType("attachment", named))
 	}
-	return Answer{Header: header, Body: string(m.Content)}
+	return &answer
 }

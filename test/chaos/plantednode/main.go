@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/claims/redisclaims"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
@@ -66,7 +67,7 @@ func run(ctx context.Context) error {
 	if err := publisher.Ensure(ctx, integration.EventNames(namespace)...); err != nil {
 		return err
 	}
-	store, err := claims.NewRedis(claims.RedisOptions{URL: *redisURL, Namespace: namespace})
+	store, err := redisclaims.New(redisclaims.Options{URL: *redisURL, Namespace: namespace})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,164 @@
+package integration
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ErrorTable says what the refusals of a platform's API mean. A refusal is looked up in this order: HTTP status 429,
+// Codes, Texts, Statuses, Other.
+type ErrorTable struct {
+	// Codes are the platform's own error codes. A code with a subcode is written "100/33", and counts before "100".
+	Codes map[string]ErrorRow
+	// Texts are for platforms whose errors differ in their words only. The first one found counts, of HTTP status 4xx.
+	Texts []ErrorText
+	// Statuses are HTTP statuses. Where 429 is missing it is RATE_LIMITED; where one from 500 is missing it means what
+	// [ServerError] says.
+	Statuses map[int]ErrorRow
+	// Other is for what is in no list; zero is permanent, MESSAGE_REJECTED.
+	Other ErrorRow
+	// Foreign are HTTP statuses of answers that are not of the API's own form, where they mean something else than on
+	// other platforms.
+	Foreign map[int]ErrorRow
+}
+
+// ErrorRow is what a refusal means. It says all: whether a retry helps and whether the outcome is unknown follows from
+// the kind.
+type ErrorRow struct {
+	Kind   ErrorKind
+	Code   string        // such as "RATE_LIMITED", see docs/errors.md
+	Wait   time.Duration // of ErrThrottled: how long to wait where the answer does not say
+	Pauses Scope         // of ErrThrottled: what has to wait where the answer does not say; empty is PausesChannel
+	Fix    string        // what to do about it; ends the message
+}
+
+// ErrorText is a row for a text.
+type ErrorText struct {
+	Says string // in lower case
+	ErrorRow
+}
+
+// Refusal is what an API answered when it refused a call, as it was read from the API's own form.
+type Refusal struct {
+	Name    string // of the call, such as "slack chat.postMessage"
+	Status  int    // of HTTP
+	Code    string // the platform's own, empty where it has none
+	Subcode string
+	Text    string   // what the platform says
+	Details []string // what else it says
+	// Shown is the platform's code for people, where that is not Code.
+	Shown string
+	// MayPass is set where the platform says that it failed itself, and not whether it did what was asked. It counts
+	// where the table has no row, or a permanent one: the outcome is unknown then.
+	MayPass bool
+	// RetryAfter is how long the platform asks to wait; zero when it does not say.
+	RetryAfter time.Duration
+	// Pauses says what has to wait; empty when the answer does not say.
+	Pauses Scope
+}
+
+// Error is the error for a refusal.
+func (t *ErrorTable) Error(r *Refusal) *Error {
+	row := t.Row(r)
+	e := row.Error(r.Name+": "+r.Text, r.Status, r.Details...)
+	e.PlatformCode = cmp.Or(r.Shown, r.Code)
+	if e.Kind == ErrThrottled {
+		e.RetryAfter, e.Pauses = cmp.Or(r.RetryAfter, row.Wait), cmp.Or(r.Pauses, row.Pauses)
+	}
+	return e
+}
+
+// Has says whether the platform's code is in the table.
+func (t *ErrorTable) Has(code string) bool {
+	_, ok := t.Codes[code]
+	return ok
+}
+
+// Row finds the row of a refusal.
+func (t *ErrorTable) Row(r *Refusal) ErrorRow {
+	row, known := t.byCode(r)
+	switch {
+	case r.Status == http.StatusTooManyRequests && row.Kind != ErrThrottled:
+		return t.byStatus(r.Status)
+	case known && row.Kind != ErrPermanent:
+		return row
+	case r.MayPass:
+		return ServerError(http.StatusInternalServerError)
+	case known:
+		return row
+	}
+	return t.byStatus(r.Status)
+}
+
+func (t *ErrorTable) byCode(r *Refusal) (row ErrorRow, known bool) {
+	if r.Subcode != "" {
+		row, known = t.Codes[r.Code+"/"+r.Subcode]
+	}
+	if !known {
+		row, known = t.Codes[r.Code]
+	}
+	if known || r.Status/100 != 4 {
+		return row, known
+	}
+	text := strings.ToLower(r.Text)
+	for i := range t.Texts {
+		if strings.Contains(text, t.Texts[i].Says) {
+			return t.Texts[i].ErrorRow, true
+		}
+	}
+	return ErrorRow{}, false
+}
+
+func (t *ErrorTable) byStatus(status int) ErrorRow {
+	row, known := t.Statuses[status]
+	switch {
+	case known:
+		return row
+	case status == http.StatusTooManyRequests:
+		return ErrorRow{Kind: ErrThrottled, Code: "RATE_LIMITED"}
+	case status >= http.StatusInternalServerError:
+		return ServerError(status)
+	case t.Other.Kind != "":
+		return t.Other
+	}
+	return ErrorRow{Kind: ErrPermanent, Code: "MESSAGE_REJECTED"}
+}
+
+// Error is an error of this row. The message ends with the details and with what to do.
+func (row *ErrorRow) Error(message string, status int, details ...string) *Error {
+	for _, more := range append(details[:len(details):len(details)], row.Fix) {
+		if more != "" {
+			message += "; " + more
+		}
+	}
+	if row.Kind == ErrUnknown {
+		message += "; it may have been carried out"
+	}
+	return &Error{Kind: row.Kind, Code: row.Code, Message: message, HTTPStatus: status, RetryAfter: row.Wait, Pauses: row.Pauses}
+}
+
+// Statuses of Cloudflare's own, "Cloudflare 5xx errors".
+const (
+	cloudflareServerDown  = 521 // it refused the connection
+	cloudflareUnreachable = 523
+	cloudflareNoHandshake = 525 // of TLS
+)
+
+// ServerError says what an HTTP status of 500 or more means where the platform's table does not say it.
+//
+// A call may be made again only after a server says that it did not take it. 503 says so (RFC 9110, 15.6.4), and so
+// does Cloudflare where it did not reach the server behind it. 500 says nothing about what was done before the fault.
+// 502 and 504 come from a gateway. It gives 502 both when it could not connect and when the connection broke after the
+// call had been passed on.
+func ServerError(status int) ErrorRow {
+	switch status {
+	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:
+		return ErrorRow{Kind: ErrTransient, Code: "PLATFORM_UNAVAILABLE"}
+	case http.StatusGatewayTimeout:
+		return ErrorRow{Kind: ErrUnknown, Code: "PLATFORM_NO_ANSWER"}
+	default:
+		return ErrorRow{Kind: ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
+	}
+}

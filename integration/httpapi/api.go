@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/rawjson"
+)
+
+// API is a platform's JSON API, as one account calls it. It is a value that is made for a call or for many. Safe for
+// concurrent use.
+type API struct {
+	Client *Client
+	// Name begins the names of all calls in errors, such as "slack".
+	Name string
+	// Base is the beginning of all URLs, without a slash at its end.
+	Base string
+	// Header goes with every call, such as Authorization.
+	Header http.Header
+	// Errors says what refusals mean.
+	Errors *integration.ErrorTable
+	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read.
+	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
+}
+
+// Call is a call of an API.
+type Call struct {
+	Name   string // such as "chat.postMessage": stands for the call in errors, since the path may hold a credential
+	Method string // empty is POST
+	Path   string // after the API's Base, with the query
+	Body   Body
+	Slow   bool // it takes its time: a file goes along, or the platform fetches one
+	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
+	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
+	Again func(error) error
+}
+
+// Do makes a call once and decodes its result into out, unless that is nil. Errors are *integration.Error.
+func (a *API) Do(ctx context.Context, c Call, out any) (*Answer, error) {
+	answer, err := a.do(ctx, &c, out)
+	if err != nil && c.Again != nil {
+		err = c.Again(err)
+	}
+	return answer, err
+}
+
+// Ask is [API.Do] for calls that change nothing: one that was not answered may be made again.
+func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
+	c.Again = Repeatable
+	return a.Do(ctx, c, out)
+}
+
+func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
+	name := a.Name + " " + c.Name
+	answer, err := a.Client.Do(ctx, Request{
+		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
+	})
+	if err != nil {
+		return nil, err
+	}
+	result, refusal, err := a.Read(answer)
+	switch {
+	case err != nil:
+		return answer, Unreadable(name, answer.Status, err)
+	case refusal != nil:
+		return answer, a.refused(name, answer, refusal)
+	case result == nil:
+		return answer, a.foreign(name, answer)
+	case out == nil:
+		return answer, nil
+	}
+	if err := rawjson.Unmarshal(result, out); err != nil {
+		return answer, Unreadable(name, answer.Status, err)
+	}
+	return answer, nil
+}
+
+// refused is the error for a refusal, which Read need not fill in wholly.
+func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *integration.Error {
+	r.Name = name
+	if r.Status == 0 {
+		r.Status = answer.Status
+	}
+	if r.RetryAfter == 0 {
+		r.RetryAfter = RetryAfter(answer.Header, time.Now())
+	}
+	e := a.Errors.Error(r)
+	e.HTTPStatus = answer.Status
+	return e
+}
+
+// foreign is [Foreign] with what the platform says otherwise.
+func (a *API) foreign(name string, answer *Answer) *integration.Error {
+	e := Foreign(name, answer)
+	row, ok := a.Errors.Foreign[answer.Status]
+	if !ok {
+		return e
+	}
+	own := row.Error(fmt.Sprintf("%s: HTTP %d without the API's JSON", name, answer.Status), answer.Status)
+	if own.Kind == integration.ErrThrottled && e.RetryAfter > 0 {
+		own.RetryAfter = e.RetryAfter
+	}
+	return own
+}
+
+// With returns the API with other headers: an empty value removes one.
+func (a *API) With(header http.Header) *API {
+	other := *a
+	other.Header = a.Header.Clone()
+	if other.Header == nil {
+		other.Header = http.Header{}
+	}
+	maps.Copy(other.Header, header)
+	maps.DeleteFunc(other.Header, func(_ string, values []string) bool { return len(values) == 0 || values[0] == "" })
+	return &other
+}
