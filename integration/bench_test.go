@@ -61,6 +61,6 @@ type discard struct{}
 
 func (discard) Subject(name string) string { return name }
 
-func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, settled func(bool, error)) {
-	settled(false, nil)
+func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+	onAck(false, nil)
 }

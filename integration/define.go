@@ -86,16 +86,17 @@ func (d *Definition) Spec() Spec {
 // platformService is the part of a service that makes a platform of it: the standard actions.
 type platformService struct {
 	*Service
-	def       Definition
-	signature SignatureValidator // nil: webhooks are not checked
-	arrivals  sequencer          // of webhooks, by channel
-	talks     sequencer          // of webhooks whose messages are claimed, by conversation
-	traffic   traffic
-	refusals  refusals
-	now       func() time.Time
-	actions   map[string]action.Spec
+	def               Definition
+	signature         SignatureValidator // nil: webhooks are not checked
+	channelOrder      keyedQueue         // of webhooks
+	conversationOrder keyedQueue         // of webhooks about which others are asked
+	receiveParams     action.Params
+	traffic           traffic
+	refusals          refusals
+	now               func() time.Time
+	actions           map[string]action.Spec
 
-	claimsAway atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
+	claimsRetryAt atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
 }
 
 // Define checks a definition and makes a service of it that has the standard actions. The error joins
@@ -116,16 +117,22 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
 	_, validates := def.Platform.(SignatureValidator)
 	need(def.Signature == nil || !validates, "signature is declared, and the platform has a method ValidateSignature, too: one of them must go")
+	_, routes := def.Platform.(Accounts)
+	accounts := 0
 	for i, f := range def.Fields {
+		if f.Account {
+			accounts++
+		}
 		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
 	}
+	need(accounts <= 1 && routes == (accounts == 1), "a platform with a method Accounts has one field with Account, and no other has one")
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
 	if runtime.Claims == nil {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
-	p := &platformService{def: def, signature: def.SignatureValidator(),
+	p := &platformService{def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
 		traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
@@ -181,8 +188,8 @@ func (s *platformService) standardActions() map[string]action.Spec {
 	actions := map[string]action.Spec{
 		ActionReceiveWebhook: {
 			Description: "Checks a webhook and publishes its messages; success means that they are durable.",
-			Rest:        action.Route{Method: "POST", Path: "/:channelId"},
-			Params:      receiveParams,
+			Rest:        s.receiveRoutes(),
+			Params:      s.receiveParams,
 			Handle:      s.receiveWebhook,
 		},
 		ActionSendMessage: {
@@ -199,10 +206,9 @@ func (s *platformService) standardActions() map[string]action.Spec {
 		},
 		ActionVerifyWebhook: {
 			Description: "Answers a platform's subscription handshake with its challenge.",
-			// Meta calls one URL with both verbs, hence the second route.
-			Rest:   []action.Route{{Method: "GET", Path: "/webhook"}, {Method: "GET", Path: "/:channelId"}},
-			Params: verifyParams,
-			Handle: s.verifyWebhook,
+			Rest:        s.verifyRoutes(),
+			Params:      verifyParams,
+			Handle:      s.verifyWebhook,
 		},
 		ActionValidateCredentials: {
 			Description: "Asks the platform whether credentials are good.",

@@ -281,17 +281,17 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
-func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	e := event{name, msgID, header, payload}
 	p.step("publish "+msgID, &e)
 	if p.held != nil {
 		go func() {
 			<-p.held
-			settled(p.end(ctx, e))
+			onAck(p.end(ctx, e))
 		}()
 		return
 	}
-	settled(p.end(ctx, e))
+	onAck(p.end(ctx, e))
 }
 
 func (p *publisher) end(ctx context.Context, e event) (duplicate bool, err error) {

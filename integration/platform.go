@@ -38,6 +38,14 @@ type WebhookVerifier interface {
 	VerifyWebhook(ctx context.Context, v Verification, channel *Channel) (challenge string, err error)
 }
 
+// Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST /<service>
+// without a channel. The factory finds the channels by their field with [Field.Account], and each checks the webhook with
+// its own secret. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the channel that the
+// URL's query names as channelId. webhook has no channel.
+type Accounts interface {
+	Accounts(ctx context.Context, webhook *Webhook) ([]string, error)
+}
+
 // HealthChecker asks the platform whether a channel can work.
 type HealthChecker interface {
 	CheckHealth(ctx context.Context, channel *Channel) (*Health, error)

@@ -345,10 +345,9 @@ func (s *platformService) publishOutcome(ctx context.Context, req *action.Reques
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {
-		err = waitFor(func(then settled) {
-			a := about{outcome, cmp.Or(m.To.ID, m.ConversationID), outcome + ":" + uuid.NewString()}
-			s.publish(ctx, req, ch, a, s.eventHeader(req, ch.TenantID, ch.ID), payload, then)
-		})
+		key, header := outcome+":"+uuid.NewString(), s.eventHeader(req, ch.TenantID, ch.ID)
+		e := messageEvent{outcome, cmp.Or(m.To.ID, m.ConversationID), key, header, payload}
+		err = waitForAck(func(onAck AckFunc) { s.publish(ctx, req, ch, e, onAck) })
 	}
 	if err != nil {
 		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")

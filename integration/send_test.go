@@ -254,8 +254,8 @@ type publisherFunc func(context.Context) error
 
 func (publisherFunc) Subject(name string) string { return name }
 
-func (f publisherFunc) Publish(ctx context.Context, _, _ string, _ map[string][]string, _ []byte, settled func(bool, error)) {
-	settled(false, f(ctx))
+func (f publisherFunc) Publish(ctx context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+	onAck(false, f(ctx))
 }
 
 func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {

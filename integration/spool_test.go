@@ -135,9 +135,9 @@ func TestASendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
 // silent is a stream that never answers.
 type silent struct{ *publisher }
 
-func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	s.publisher.Publish(ctx, name, msgID, header, payload, func(bool, error) {})
-	context.AfterFunc(ctx, func() { settled(false, ctx.Err()) })
+	context.AfterFunc(ctx, func() { onAck(false, ctx.Err()) })
 }
 
 func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {
