@@ -58,7 +58,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
 			},
 			{
-				In: integration.InSettings, Name: fieldTeamID, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
+				In: integration.InSettings, Name: fieldTeamID, Account: true, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
 				Help: "the id of the workspace, which begins with T, or of the organization, with E: what comes from another one is ignored",
 			},
 		},
@@ -79,6 +79,7 @@ var (
 	_ integration.Platform             = (*platform)(nil)
 	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
+	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
 	_ integration.MediaFetcher         = (*platform)(nil)

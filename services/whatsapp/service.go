@@ -61,7 +61,7 @@ func fields() []integration.Field {
 			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; those of the API Setup page last a day",
 		},
 		{
-			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Pattern: idPattern,
+			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Account: true, Pattern: idPattern,
 			Help: "the id of the business phone number, not the number itself: digits, from the app's WhatsApp > API Setup page",
 		},
 		{
@@ -104,6 +104,7 @@ var (
 	_ integration.Platform             = (*platform)(nil)
 	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.WebhookVerifier      = (*platform)(nil)
+	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
 	_ integration.MediaFetcher         = (*platform)(nil)
