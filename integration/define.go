@@ -47,10 +47,9 @@ type Definition struct {
 	Title   string  // the platform's name as people write it, such as "WhatsApp"
 	Fields  []Field // beside the CommonFields
 	Text    TextLimits
-	Support Support // nil refuses nothing
-	// Signature checks webhooks, such as a scheme of package sign. It is nil where the platform checks them itself, by a
-	// method ValidateSignature, or where nothing proves who sent them.
-	Signature SignatureValidator
+	Support Support // nil refuses nothing; see [Basic]
+	// Style is how the factory writes what Support has as text.
+	Style TextStyle
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
@@ -58,18 +57,23 @@ type Definition struct {
 	// NoRedelivery says that the platform does not send a webhook again that was not taken in.
 	NoRedelivery bool
 	Platform     Platform
+	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
+	// Platform is a [SignatureValidator] itself; both at once are an error.
+	Signature SignatureValidator
+	// Errors says what refusals of the platform's API mean. Platform uses it for its calls, and the conformance suite
+	// tests every row.
+	Errors *ErrorTable
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
 }
 
-// SignatureValidator gives what checks the signature of webhooks: Signature, or the platform itself; nil where nothing
-// does.
+// SignatureValidator returns what checks the platform's signatures, nil where nothing does.
 func (d *Definition) SignatureValidator() SignatureValidator {
 	if d.Signature != nil {
 		return d.Signature
 	}
-	validator, _ := d.Platform.(SignatureValidator)
-	return validator
+	own, _ := d.Platform.(SignatureValidator)
+	return own
 }
 
 // Spec derives the answer of i_status.
@@ -126,6 +130,12 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
 	}
 	need(accounts <= 1 && routes == (accounts == 1), "a platform with a method Accounts has one field with Account, and no other has one")
+	for _, row := range def.Errors.Rows() {
+		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
+	}
+	for _, fault := range def.Support.check() {
+		need(false, fault)
+	}
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
@@ -137,6 +147,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
+	p.signature = def.SignatureValidator()
 	p.actions = p.standardActions()
 	all := def.ServiceDefinition
 	all.Actions = slices.Clone(all.Actions)

@@ -25,7 +25,7 @@ const maxTimestamp = 253_402_300_799_999
 // readWebhook reads the params of i_receiveWebhook. The webhook belongs to no channel yet.
 func (s *platformService) readWebhook(req *action.Request, fields action.Fields) (*Webhook, error) {
 	w := &Webhook{Platform: s.def.Name, Payload: fields.Get("payload")}
-	ms, err := strconv.ParseFloat(rawjson.Share(fields.Get("timestamp")), 64)
+	ms, err := strconv.ParseFloat(rawjson.UnsafeString(fields.Get("timestamp")), 64)
 	if err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}

@@ -56,7 +56,7 @@ func (m macaw) Send(ctx context.Context, message *integration.Message, ch *integ
 		plain.Content = integration.Content{Type: integration.TypeText, Text: "https://map.example.org"}
 		result, err := m.sound.Send(ctx, &plain, ch)
 		if err == nil && !m.lose {
-			result.Metadata = map[string]any{"degraded": []string{"location→text"}}
+			result.Degraded = []integration.Degradation{{Feature: integration.FeatureLocation, Became: "text"}}
 		}
 		return result, err
 	case integration.TypeFile:

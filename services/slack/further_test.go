@@ -20,18 +20,17 @@ func TestAnEditReplacesAllThatAMessageShows(t *testing.T) {
 		message *integration.Message
 		body    string
 	}{
-		"a text":        {edit(integration.Content{Text: "a & b"}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"a &amp; b","blocks":[]}`},
-		"markdown":      {edit(integration.Content{Text: "**a**", Format: "markdown"}), `{"channel":"C024BE91L","ts":"1700000000.000900","markdown_text":"**a**"}`},
-		"buttons":       {interactive(integration.Interactive{Body: "?", Buttons: buttons(1)}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"?","blocks":[{"type":"section","text":{"type":"mrkdwn","text":"?"}},{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"button 0"},"action_id":"button-1","value":"button 0"}]}]}`},
-		"4000 of text":  {edit(integration.Content{Text: strings.Repeat("ж", 4000)}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"` + strings.Repeat("ж", 4000) + `","blocks":[]}`},
-		"a place's map": {edit(integration.Content{Type: integration.TypeLocation, Location: &integration.Location{Latitude: 1, Longitude: 2, URL: "https://example.org/map"}}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"<https://example.org/map|1,2>","blocks":[]}`},
+		"a text":       {edit(integration.Content{Text: "a & b"}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"a &amp; b","blocks":[]}`},
+		"markdown":     {edit(integration.Content{Text: "**a**", Format: "markdown"}), `{"channel":"C024BE91L","ts":"1700000000.000900","markdown_text":"**a**"}`},
+		"buttons":      {interactive(integration.Interactive{Body: "?", Buttons: buttons(1)}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"?","blocks":[{"type":"section","text":{"type":"mrkdwn","text":"?"}},{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"button 0"},"action_id":"button-1","value":"button 0"}]}]}`},
+		"4000 of text": {edit(integration.Content{Text: strings.Repeat("ж", 4000)}), `{"channel":"C024BE91L","ts":"1700000000.000900","text":"` + strings.Repeat("ж", 4000) + `","blocks":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), target, test.message, ch)
 			require.NoError(t, err)
 			require.Equal(t, integration.ID(messageID), result.MessageID)
-			require.JSONEq(t, test.body, server.Requests()[0].Body)
+			require.JSONEq(t, test.body, string(server.Requests()[0].Raw))
 		})
 	}
 	for name, test := range map[string]struct {
@@ -113,7 +112,7 @@ func TestReactionsGoByName(t *testing.T) {
 	} {
 		server, ch := newServer(t)
 		require.NoError(t, newPlatform(t).(integration.Reactor).React(t.Context(), target, emoji, ch), emoji)
-		require.JSONEq(t, `{"channel":"C024BE91L","timestamp":"1700000000.000900","name":"`+want+`"}`, server.Requests()[0].Body)
+		require.JSONEq(t, `{"channel":"C024BE91L","timestamp":"1700000000.000900","name":"`+want+`"}`, string(server.Requests()[0].Raw))
 	}
 	for _, emoji := range []string{"🦕", "👍👍", "Thumbs Up", ":", "::skin-tone-2", "wave::skin-tone-9", "1️⃣", "<b>"} {
 		server, ch := newServer(t)
@@ -175,7 +174,7 @@ func TestTypingIsShownInThreadsOfAssistants(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.JSONEq(t, `{"channel_id":"D1A","thread_ts":"1700000000.000900","status":"is typing…"}`, server.Requests()[0].Body)
+			require.JSONEq(t, `{"channel_id":"D1A","thread_ts":"1700000000.000900","status":"is typing…"}`, string(server.Requests()[0].Raw))
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Normalize makes one message of an event or a command and one of each action of an interaction. Where a field has
@@ -71,11 +71,11 @@ func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, 
 		return oneOf(d.command.Get("team_id"), d.command.Get("enterprise_id")), nil
 	case !d.event:
 		var in interaction
-		_ = rawjson.Unmarshal(d.payload, &in) // Normalize refuses what cannot be read
+		_ = payload.Unmarshal(d.payload, &in) // Normalize refuses what cannot be read
 		return oneOf(in.teams()...), nil
 	}
 	var e envelope
-	_ = rawjson.Unmarshal(d.payload, &e) // as above
+	_ = payload.Unmarshal(d.payload, &e) // as above
 	teams := []string{e.TeamID, e.EnterpriseID}
 	for _, a := range e.Authorizations { // in a channel that several share, team_id need not be where the app is
 		teams = append([]string{a.TeamID, a.EnterpriseID}, teams...)
@@ -110,7 +110,7 @@ func (e *envelope) teams() []string {
 
 // decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.
 func decodeJSON(data []byte, into any) (typeErr bool, err error) {
-	err = rawjson.Unmarshal(data, into)
+	err = payload.Unmarshal(data, into)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return true, nil
 	}

@@ -38,7 +38,7 @@ func TestAMessageIsEditedByTheMethodForWhatIsNew(t *testing.T) {
 			require.Equal(t, integration.ID("-77:41"), result.MessageID)
 			requests := server.Requests()
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 		})
 	}
@@ -94,7 +94,7 @@ func TestAnEditTellsWhatItLoses(t *testing.T) {
 	m.Metadata = map[string]any{"businessConnectionId": "bc-1"}
 	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{ConversationID: "@engine_news", MessageID: "41"}, m, ch)
 	require.NoError(t, err)
-	require.Equal(t, &integration.SendResult{Success: true, MessageID: "@engine_news:41", Metadata: map[string]any{"degraded": []string{"custom emoji→emoji"}}}, result)
+	require.Equal(t, &integration.SendResult{Success: true, MessageID: "@engine_news:41", Degraded: []integration.Degradation{{Feature: "custom emoji", Became: "emoji"}}, Metadata: map[string]any{}}, result)
 }
 
 func TestFurtherActionsCallTheirMethods(t *testing.T) {
@@ -134,7 +134,7 @@ func TestFurtherActionsCallTheirMethods(t *testing.T) {
 			require.NoError(t, test.do(newPlatform(t), test.target, ch))
 			requests := server.Requests()
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 		})
 	}

@@ -33,8 +33,8 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 			require.Equal(t, test.answered, result.Metadata["callbackAnswered"])
 			requests := server.Requests()
 			require.Len(t, requests, 2)
-			require.Equal(t, "sendMessage", requests[0].Method)
-			require.Equal(t, "answerCallbackQuery", requests[1].Method)
+			require.Equal(t, "sendMessage", requests[0].Route)
+			require.Equal(t, "answerCallbackQuery", requests[1].Route)
 			requireBody(t, `{"callback_query_id":"3007"}`, requests[1])
 		})
 	}
@@ -50,7 +50,7 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 		result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: "5:41"}, answering(text("", "new"), "callbackQueryId", "3007"), ch)
 		require.NoError(t, err)
 		require.Equal(t, true, result.Metadata["callbackAnswered"])
-		require.Equal(t, "answerCallbackQuery", server.Requests()[1].Method)
+		require.Equal(t, "answerCallbackQuery", server.Requests()[1].Route)
 	})
 	t.Run("not for what is no id", func(t *testing.T) {
 		server, ch := newServer(t)
@@ -63,6 +63,20 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 	})
 }
 
+func TestReplyContextComesBeforeTheMetadata(t *testing.T) {
+	server, ch := newServer(t)
+	m := text("5", "hi")
+	m.Metadata = map[string]any{"businessConnectionId": "old", "directMessagesTopicId": "700100200"}
+	m.ReplyContext = "businessConnectionId=bc%2F1"
+	_, err := newPlatform(t).Send(t.Context(), m, ch)
+	require.NoError(t, err)
+	requireBody(t, `{"business_connection_id":"bc/1","chat_id":5,"direct_messages_topic_id":700100200,"text":"hi"}`, server.Requests()[0])
+
+	m.ReplyContext = "%"
+	_, err = newPlatform(t).Send(t.Context(), m, ch)
+	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+}
+
 func TestAGuestAnswersTheQuery(t *testing.T) {
 	server, ch := newServer(t)
 	m := answering(withButtons(integration.Button{ID: "y", Title: "Yes"}), "guestQueryId", "7001")
@@ -72,7 +86,7 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 	require.Equal(t, &integration.SendResult{Success: true, Metadata: map[string]any{"inlineMessageId": "inline-7001"}}, result)
 	requests := server.Requests()
 	require.Len(t, requests, 1)
-	require.Equal(t, "answerGuestQuery", requests[0].Method)
+	require.Equal(t, "answerGuestQuery", requests[0].Route)
 	requireBody(t, `{"guest_query_id":"7001","result":{"type":"article","id":"1","title":"`+strings.TrimSpace(strings.Repeat("steam ", 10))+`",
 		"input_message_content":{"message_text":"`+m.Content.Text+`"},"reply_markup":{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}]]}}}`, requests[0])
 
@@ -96,7 +110,7 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 			result, err := newPlatform(t).Send(t.Context(), answering(content(test.content), "guestQueryId", id), ch)
 			if test.code == "" {
 				require.NoError(t, err)
-				require.Equal(t, []string{"list→buttons"}, result.Metadata["degraded"])
+				require.Equal(t, []integration.Degradation{{Feature: "list", Became: "buttons"}}, result.Degraded)
 				return
 			}
 			requireError(t, err, test.kind, test.code)

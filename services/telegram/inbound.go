@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Normalize makes messages of an update: one, or several where it tells of several reactions or deletions.
@@ -16,7 +16,7 @@ import (
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	// Where something in it has an unexpected type, that field is left out and all others are read.
 	var u update
-	typeErr := rawjson.Unmarshal(w.Payload, &u)
+	typeErr := payload.Unmarshal(w.Payload, &u)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 		readSender(m, msg.From)
 	}
 	putText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
-	putText(m.Metadata, "guestQueryId", msg.GuestQueryID)
+	putContext(m, metaGuestQuery, msg.GuestQueryID)
 	if msg.ForwardOrigin != nil || msg.ForwardDate != 0 {
 		m.Metadata["forwarded"] = true
 		readOrigin(m, msg.ForwardOrigin)
@@ -195,8 +195,8 @@ func readPlace(m *integration.Message, msg *message) {
 	}
 	putText(m.Metadata, "chatType", msg.Chat.Type)
 	putText(m.Metadata, "chatTitle", msg.Chat.Title)
-	putText(m.Metadata, metaBusinessConnection, msg.BusinessConnectionID)
-	putText(m.Metadata, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
+	putContext(m, metaBusinessConnection, msg.BusinessConnectionID)
+	putContext(m, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
 }
 
 func readSender(m *integration.Message, from *user) {

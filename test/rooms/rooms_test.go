@@ -39,3 +39,29 @@ func TestPlatformNeedsNoDriver(t *testing.T) {
 		}
 	}
 }
+
+// platforms are the packages that an author outside of the module could have written: fakes and tests included.
+var platforms = []string{"discord", "line", "meta", "slack", "telegram", "whatsapp"}
+
+func TestPlatformImportsNothingInternal(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f",
+		`{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "./services/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	checked := 0
+	for line := range strings.Lines(string(out)) {
+		paths := strings.Fields(line)
+		name, _, _ := strings.Cut(strings.TrimPrefix(paths[0], module+"/services/"), "/")
+		if !slices.Contains(platforms, name) {
+			continue
+		}
+		checked++
+		for _, path := range paths[1:] {
+			require.NotContains(t, path, module+"/internal/", paths[0])
+			require.NotContains(t, path, module+"/node", paths[0])
+		}
+	}
+	require.GreaterOrEqual(t, checked, 9)
+}
