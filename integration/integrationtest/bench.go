@@ -49,7 +49,7 @@ type bench struct {
 func newBench(tb testing.TB, p Platform, change ...func(*integration.Channel)) *bench {
 	tb.Helper()
 	b := &bench{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
-	b.channel = p.Channel(b.fake.URL)
+	b.channel = p.Channel(b.fake.URL())
 	for _, f := range change {
 		f(b.channel)
 	}

@@ -1,18 +1,14 @@
 package integrationtest
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"mime"
-	"mime/multipart"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/hiliosai/switchboard/integration/fakeapi"
 )
 
 // trouble is what the API does instead of answering well. The zero value answers 200 without a body.
@@ -35,120 +31,74 @@ type request struct {
 	raw     []byte
 }
 
-// fake is the API's place: it records what comes in and plays trouble, or hands on to the API.
+// fake stands before the API: it records what comes in and plays trouble, or hands on to the API.
 type fake struct {
-	*httptest.Server
-	api http.Handler
-
-	mu       sync.Mutex
-	requests []request
-	trouble  *trouble
-
+	*fakeapi.Server
 	hung, left chan struct{} // each request that hangs, and each caller who left one
 }
 
 func newFake(tb testing.TB, api http.Handler) *fake {
 	tb.Helper()
-	f := &fake{api: api, hung: make(chan struct{}, 100), left: make(chan struct{}, 100)}
-	f.Server = httptest.NewServer(f)
-	tb.Cleanup(f.Close)
-	return f
+	server := fakeapi.Start(fakeapi.API{Handler: api, MaxBody: 1 << 30})
+	tb.Cleanup(server.Close)
+	return &fake{server, make(chan struct{}, 100), make(chan struct{}, 100)}
 }
 
 // play puts the API into trouble.
 func (f *fake) play(t trouble) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.trouble = &t
+	answer := fakeapi.Answer{Status: t.Status, Header: http.Header{}, Body: t.Body, Reset: t.reset, Unread: t.unread}
+	for name, value := range t.Header {
+		answer.Header.Set(name, value)
+	}
+	if t.hang {
+		answer.Handler = http.HandlerFunc(f.hang)
+	}
+	if t.times == 0 {
+		f.Always(&answer)
+	}
+	for range t.times {
+		f.Script("", answer)
+	}
+}
+
+func (f *fake) hang(_ http.ResponseWriter, r *http.Request) {
+	timer := time.NewTimer(2 * enough) // for callers that wait for ever
+	defer timer.Stop()
+	f.hung <- struct{}{}
+	select {
+	case <-r.Context().Done():
+		f.left <- struct{}{}
+	case <-timer.C:
+	}
 }
 
 // seen returns the requests so far.
 func (f *fake) seen() []request {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]request{}, f.requests...)
+	list := []request{}
+	for _, r := range f.Requests() {
+		list = append(list, recorded(r))
+	}
+	return list
 }
 
-func (f *fake) next(r request) *trouble {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.requests = append(f.requests, r)
-	t := f.trouble
-	if t == nil || t.times == 0 {
-		return t
-	}
-	now := *t
-	if t.times--; t.times == 0 {
-		f.trouble = nil
-	}
-	return &now
-}
-
-// ServeHTTP implements http.Handler.
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	unread := f.trouble != nil && f.trouble.unread
-	f.mu.Unlock()
-	seen := request{Method: r.Method, Path: r.URL.RequestURI(), Headers: r.Header.Clone(), at: time.Now()}
+// recorded is a request as the golden files have it.
+func recorded(r fakeapi.Request) request {
+	seen := request{Method: r.Method, Path: r.URI, Headers: r.Header.Clone(), at: r.At, raw: r.Raw, Body: asJSON(r.Raw)}
 	for _, name := range []string{"Accept-Encoding", "Content-Length"} { // net/http's own
 		seen.Headers.Del(name)
 	}
-	if strings.HasPrefix(r.UserAgent(), "Go-http-client/") { // and this; platforms may ask for another
+	if strings.HasPrefix(seen.Headers.Get("User-Agent"), "Go-http-client/") { // and this; platforms may ask for another
 		seen.Headers.Del("User-Agent")
 	}
 	seen.header = seen.Headers.Clone()
-	if !unread {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // the caller has gone away
+	if parts := partsOf(r.Header.Get("Content-Type"), r.Raw); parts != nil {
+		seen.Headers.Set("Content-Type", "multipart/form-data") // without the boundary, which is another each time
+		var err error
+		if seen.Body, err = json.Marshal(parts); err != nil {
+			seen.Body = nil
 		}
-		seen.raw, seen.Body = body, asJSON(body)
-		if parts := partsOf(r.Header.Get("Content-Type"), body); parts != nil {
-			seen.Headers.Set("Content-Type", "multipart/form-data") // without the boundary, which is another each time
-			if seen.Body, err = json.Marshal(parts); err != nil {
-				seen.Body = nil
-			}
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	switch t := f.next(seen); {
-	case t == nil:
-		f.api.ServeHTTP(w, r)
-	case t.hang:
-		timer := time.NewTimer(2 * enough) // for callers that wait for ever
-		defer timer.Stop()
-		f.hung <- struct{}{}
-		select {
-		case <-r.Context().Done():
-			f.left <- struct{}{}
-		case <-timer.C:
-		}
-	case t.reset:
-		reset(w)
-	default:
-		t.write(w)
-	}
-}
-
-func (a *Answer) write(w http.ResponseWriter) {
-	for name, value := range a.Header {
-		w.Header().Set(name, value)
-	}
-	if a.Status != 0 {
-		w.WriteHeader(a.Status)
-	}
-	_, _ = io.WriteString(w, a.Body) // the caller may have gone away
-}
-
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // so that closing sends RST instead of FIN
-	}
-	_ = conn.Close()
+	return seen
 }
 
 // asJSON is a body as it is, or as a JSON string where it is no JSON.
@@ -178,15 +128,9 @@ func partsOf(contentType string, body []byte) []part {
 		return nil
 	}
 	parts := []part{}
-	for reader := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
-		p, err := reader.NextPart()
-		if err != nil {
-			return parts
-		}
-		content, err := io.ReadAll(p)
-		if err != nil {
-			return parts
-		}
-		parts = append(parts, part{p.FormName(), p.FileName(), p.Header.Get("Content-Type"), string(content)})
+	found, _ := fakeapi.Parts(body, params["boundary"]) // those before one that cannot be read
+	for _, p := range found {
+		parts = append(parts, part{p.Field, p.Name, p.ContentType, string(p.Content)})
 	}
+	return parts
 }

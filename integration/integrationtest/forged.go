@@ -22,7 +22,7 @@ func testForged(t *testing.T, p Platform) {
 	refuse := func(name string, change func(*integration.Channel), body func() []byte, alter func(headers map[string]string)) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, p, change)
-			headers := p.headers(t, p.Channel(b.fake.URL), w)
+			headers := p.headers(t, p.Channel(b.fake.URL()), w)
 			alter(headers)
 			_, err := b.receive(body(), headers)
 			b.requireRefused(err, http.StatusUnauthorized, name)
@@ -110,7 +110,7 @@ func testFlipped(t *testing.T, p Platform) {
 			other := newBench(t, p, func(ch *integration.Channel) {
 				ch.Credentials[name] = string(flippedAt([]byte(ch.Credentials[name]), i))
 			})
-			_, err := other.receive(w.Body, p.headers(t, p.Channel(other.fake.URL), w))
+			_, err := other.receive(w.Body, p.headers(t, p.Channel(other.fake.URL()), w))
 			other.requireRefused(err, 0, fmt.Sprintf("with another byte %d of %s", i, name))
 		}
 	}

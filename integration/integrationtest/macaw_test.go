@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/fakeapi"
+	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/test/parrot"
@@ -86,30 +87,47 @@ func (m macaw) post(ctx context.Context, ch *integration.Channel, path string, b
 	return nil
 }
 
-// macawAPI takes nothing that lacks what is required.
-func macawAPI(w http.ResponseWriter, r *http.Request) {
-	form, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	var ok bool
-	switch r.URL.Path {
-	case "/v1/files":
-		ok = err == nil && form == "multipart/form-data" && params["boundary"] != "" && r.URL.Query().Get("kind") == "file" && r.ParseMultipartForm(1<<20) == nil
-		var about struct{ Chat string }
-		ok = ok && json.Unmarshal([]byte(r.FormValue("about")), &about) == nil && about.Chat != "" && len(r.MultipartForm.File["file"]) == 1
-	case "/v1/reactions":
-		var about struct{ List []struct{ A int } }
-		ok = json.Unmarshal([]byte(r.FormValue("about")), &about) == nil && len(about.List) == 1 && about.List[0].A == 1 && r.FormValue("message") != "" && r.FormValue("emoji") != ""
-	default:
-		parrotAPI(w, r)
-		return
+// macawAPI knows files and reactions by their shapes. All else it leaves to the parrot's.
+type macawAPI struct {
+	*fakeapi.Server
+	first func(w http.ResponseWriter, r *http.Request) bool // says whether it has answered; nil leaves all to the shapes
+}
+
+func (a macawAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.first == nil || !a.first(w, r) {
+		a.Server.ServeHTTP(w, r)
 	}
-	switch {
-	case r.Header.Get("Authorization") == "":
-		w.WriteHeader(http.StatusUnauthorized)
-	case !ok: // as platforms do that refuse with a good status
-		_, _ = io.WriteString(w, `{"ok":false}`)
-	default:
-		_, _ = io.WriteString(w, `{"ok":true,"id":"m-9"}`)
+}
+
+func newMacawAPI() *fakeapi.Server {
+	done := func(*fakeapi.Request) fakeapi.Answer {
+		return fakeapi.JSON(http.StatusOK, map[string]any{"ok": true, "id": "m-9"})
 	}
+	return fakeapi.New(fakeapi.API{
+		Handler: http.HandlerFunc(parrotAPI),
+		Value: func(name, text string) (any, error) {
+			var value any
+			return value, json.Unmarshal([]byte(text), &value)
+		},
+		Admit: func(r *fakeapi.Request) *fakeapi.Answer {
+			if r.Route != "" && r.Header.Get("Authorization") == "" {
+				return &fakeapi.Answer{Status: http.StatusUnauthorized}
+			}
+			return nil
+		},
+		Refuse: func(*fakeapi.Request, *is.Fault) fakeapi.Answer { // as platforms do that refuse with a good status
+			return fakeapi.Answer{Body: `{"ok":false}`}
+		},
+		Routes: fakeapi.Routes{
+			"POST /v1/files": {
+				Takes: fakeapi.FormatMultipart, Query: is.Object{"kind!": is.OneOf("file")}, Answer: done,
+				Body: is.Object{"about!": is.Object{"chat!": is.Text(10), "quiet": is.Bool}, "file!": fakeapi.FileOf(1 << 20)},
+			},
+			"POST /v1/reactions": {Takes: fakeapi.FormatForm, Answer: done, Body: is.Object{
+				"message!": is.Text(10), "emoji!": is.Text(10), "about!": is.OneOf(`{"list":[{"a":1}]}`),
+			}},
+		},
+	})
 }
 
 func macawSupport() integration.Support {
@@ -146,7 +164,7 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 	p := platform(tb, parrot.Definition(client))
 	p.Definition.Platform = macaw{sound: p.Definition.Platform.(sound), client: client}
 	p.Definition.Support = macawSupport()
-	p.API = func(testing.TB) http.Handler { return http.HandlerFunc(macawAPI) }
+	p.API = func(testing.TB) http.Handler { return newMacawAPI() }
 	p.Webhooks = integrationtest.Files(tb, "testdata/macaw/*.json")
 	to := func(c integration.Content) integration.Message {
 		return integration.Message{To: integration.Party{ID: "perch"}, Content: c}
@@ -156,7 +174,6 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 		integrationtest.Send{Name: "file", Message: to(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: "https://example.org/a.bin"}})},
 		integrationtest.Send{Name: "reaction", Action: integration.ActionReact, Params: map[string]any{"messageId": "m-1", "emoji": "👍"}},
 	)
-	p.Optional = []string{"*/files about.quiet"}
 	p.Failures = []integrationtest.Failure{
 		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.ErrPermanent, Code: "PARROT_404"},
 		{
@@ -200,11 +217,7 @@ func cell(f integration.Feature, in, out *integration.Cell) func(*integrationtes
 func api(answers func(w http.ResponseWriter, r *http.Request) bool) func(*integrationtest.Platform) {
 	return func(p *integrationtest.Platform) {
 		p.API = func(testing.TB) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if !answers(w, r) {
-					macawAPI(w, r)
-				}
-			})
+			return macawAPI{newMacawAPI(), answers}
 		}
 	}
 }
@@ -273,12 +286,13 @@ var macawFaults = map[string]struct {
 		}
 		return false
 	}), lacks + "/reaction"},
-	"what is optional is so elsewhere": {func(p *integrationtest.Platform) { p.Optional = []string{"v1/messages about.quiet"} }, lacks + "/file"},
-	"what is optional is required":     {func(p *integrationtest.Platform) { p.Optional = append(p.Optional, "chat") }, lacks},
-	"a failure is of another kind":     {failure(func(f *integrationtest.Failure) { f.Kind = integration.ErrAuth }), failures + "an unknown chat"},
-	"a failure has another code":       {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
-	"a failure is tried again":         {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
-	"there is no failure":              {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
+	"no shape says what is optional": {func(p *integrationtest.Platform) {
+		p.API = func(testing.TB) http.Handler { return http.HandlerFunc(newMacawAPI().ServeHTTP) }
+	}, lacks + "/file"},
+	"a failure is of another kind": {failure(func(f *integrationtest.Failure) { f.Kind = integration.ErrAuth }), failures + "an unknown chat"},
+	"a failure has another code":   {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
+	"a failure is tried again":     {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
+	"there is no failure":          {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
 }
 
 func failure(change func(*integrationtest.Failure)) func(*integrationtest.Platform) {

@@ -34,8 +34,8 @@ type Platform struct {
 	Address func(ch *integration.Channel, body []byte)
 
 	// API returns the platform's API as it answers when all is well, a fresh one for every call: whether a
-	// message goes out may not depend on those before. A stand-in with a server of its own fits in through
-	// httputil.NewSingleHostReverseProxy. All troubles are the suite's.
+	// message goes out may not depend on those before. All troubles are the suite's. What the requests of Sends have is
+	// required: without any part of it, the API must refuse them. A fakeapi.Server tells by its shapes what is optional.
 	API func(tb testing.TB) http.Handler
 
 	// Webhooks are genuine ones, each of other messages, at least two in all.
@@ -60,13 +60,6 @@ type Platform struct {
 	// Sends are messages to send, and further actions. The first one is sent, too, while the API is in all kinds
 	// of trouble. Those that succeed show together all that Definition.Support promises.
 	Sends []Send
-
-	// Optional lists what the requests of Sends may lack. Anything else of them is required: without it, API must
-	// refuse them. A member of a JSON body is written blocks[].text.type, whatever its place in a list; a field or
-	// part of a form is as if it were a member; a parameter of the query is ?name, a header is Name with a colon:
-	// "Accept:". For what is required elsewhere the last words of the path and a space stand before, with * for any
-	// word: "chat.postMessage blocks", "upload/* Content-Type:".
-	Optional []string
 
 	// Refusal makes an answer of a refusal, in the platform's own form and with a status that the API gives with it. It
 	// is there if Definition.Errors is: the suite has the API refuse the first of Sends for the reason of each row.

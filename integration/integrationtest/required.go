@@ -17,19 +17,24 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration/fakeapi"
 )
 
 // lacking is a request with something left out.
 type lacking struct {
-	path string // of what is left out, as in [Platform.Optional]
+	path string // of what is left out, as in [fakeapi.Request]
 	request
 }
 
+// shaped is an API that knows from its shapes what its requests could do without.
+type shaped interface{ Requests() []fakeapi.Request }
+
 // testRequired has the API judge each request of the sends again, as it was and without each of its parts: an API
-// that takes what lacks a part which is required would have taken a wrong request as well.
+// that takes what lacks a part which is required would have taken a wrong request as well. The shapes of a fakeapi say
+// what is optional. To an API without shapes everything is required.
 func testRequired(t *testing.T, p Platform) {
 	t.Helper()
-	used := map[string]bool{}
 	for _, s := range p.Sends {
 		if s.Answer != nil {
 			continue // the API was not asked
@@ -40,29 +45,31 @@ func testRequired(t *testing.T, p Platform) {
 			requests := b.fake.seen()
 			var taken []string
 			for i, r := range requests {
-				status, body := replay(t, p, requests[:i], r)
+				status, body, optional := replay(t, p, requests[:i], r)
 				require.False(t, refuses(status, body), "the API refuses %s %s, which it took before: HTTP %d %s", r.Method, r.Path, status, body)
 				for _, l := range r.without() {
-					if refuses(replay(t, p, requests[:i], l.request)) {
-						continue
-					}
-					if optional := slices.IndexFunc(p.Optional, func(entry string) bool { return r.matches(entry, l.path) }); optional >= 0 {
-						used[p.Optional[optional]] = true
-					} else {
+					status, body, _ := replay(t, p, requests[:i], l.request)
+					if !refuses(status, body) && !isOptional(optional, l.path) {
 						taken = append(taken, fmt.Sprintf("%s %s without %s", r.Method, r.Path, l.path))
 					}
 				}
 			}
-			require.Empty(t, taken, "the API takes these; where that is right, Platform.Optional must list what is missing")
+			require.Empty(t, taken, "the API takes these; where that is right, its shape must say that the part is optional")
 		})
-	}
-	for _, entry := range p.Optional {
-		require.True(t, used[entry] || t.Failed(), "Platform.Optional lists %q: no request has it, or the API refuses those without it", entry)
 	}
 }
 
-// replay sends a request to a fresh API, after those that went before it.
-func replay(tb testing.TB, p Platform, before []request, r request) (int, []byte) {
+// isOptional says whether a part is among the optional ones, or within one that any value may have.
+func isOptional(optional []string, path string) bool {
+	return slices.ContainsFunc(optional, func(entry string) bool {
+		prefix, within := strings.CutSuffix(entry, "*")
+		return entry == path || within && strings.HasPrefix(path, prefix)
+	})
+}
+
+// replay sends a request to a fresh API, after those that went before it, and returns its answer, and the parts of the
+// request that are optional.
+func replay(tb testing.TB, p Platform, before []request, r request) (int, []byte, []string) {
 	tb.Helper()
 	api := p.API(tb)
 	var answer *httptest.ResponseRecorder
@@ -73,32 +80,20 @@ func replay(tb testing.TB, p Platform, before []request, r request) (int, []byte
 		req.RequestURI = r.Path
 		api.ServeHTTP(answer, req)
 	}
-	return answer.Code, answer.Body.Bytes()
-}
-
-// refuses says whether an answer is a refusal: by its status, or by "ok": false where the status says nothing.
-func refuses(status int, body []byte) bool {
-	var answer struct{ OK *bool }
-	return status >= http.StatusBadRequest || json.Unmarshal(body, &answer) == nil && answer.OK != nil && !*answer.OK
-}
-
-// matches says whether an entry of [Platform.Optional] is about that part of the request.
-func (r request) matches(entry, part string) bool {
-	endpoint, rest, ok := strings.Cut(entry, " ")
-	if !ok {
-		return entry == part
-	}
-	own, _, _ := strings.Cut(r.Path, "?")
-	words, wanted := strings.Split(strings.Trim(own, "/"), "/"), strings.Split(strings.Trim(endpoint, "/"), "/")
-	if rest != part || len(wanted) > len(words) {
-		return false
-	}
-	for i, word := range words[len(words)-len(wanted):] {
-		if wanted[i] != "*" && wanted[i] != word {
-			return false
+	var optional []string
+	if fake, ok := api.(shaped); ok {
+		if seen := fake.Requests(); len(seen) > 0 && seen[len(seen)-1].URI == r.Path {
+			optional = seen[len(seen)-1].Optional
 		}
 	}
-	return true
+	return answer.Code, answer.Body.Bytes(), optional
+}
+
+// refuses says whether an answer is a refusal: by its status, which may lead elsewhere, or by "ok": false where the status
+// says nothing.
+func refuses(status int, body []byte) bool {
+	var answer struct{ OK *bool }
+	return status >= http.StatusMultipleChoices || json.Unmarshal(body, &answer) == nil && answer.OK != nil && !*answer.OK
 }
 
 // without lists the request once for each of its parts, lacking that.

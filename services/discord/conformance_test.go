@@ -40,12 +40,6 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		Webhooks: integrationtest.Files(tb, "testdata/inbound/*.json"),
 		Sign:     func(_ *integration.Channel, body []byte, at time.Time) map[string]string { return sign(body, at) },
 		Sends:    sends(),
-		Optional: []string{
-			// Each of these can be in a message, and something has to be.
-			"components", "message_reference", "payload_json.content",
-			"components[].components[].placeholder", "components[].components[].options[].description",
-			"poll.allow_multiselect",
-		},
 		Failures: failures(),
 	}
 }

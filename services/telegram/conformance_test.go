@@ -2,11 +2,7 @@ package telegram_test
 
 import (
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -35,16 +31,11 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			server := telegramtest.NewServer(token)
 			tb.Cleanup(server.Close)
 			server.AddFile("file-1", "photos/file_1.jpg", []byte("jpeg"))
-			root, err := url.Parse(server.URL())
-			require.NoError(tb, err)
-			proxy := httputil.NewSingleHostReverseProxy(root)
-			proxy.Transport = &http.Transport{DisableKeepAlives: true}
-			return proxy
+			return server
 		},
 		Webhooks:  integrationtest.Files(tb, webhookFiles()...),
 		Handshake: integration.Verification{Mode: "subscribe", Token: secretToken},
 		Sends:     append(sends(), actions()...),
-		Optional:  optional(),
 		Refusal:   refusal,
 	}
 }
@@ -145,17 +136,6 @@ func actions() []integrationtest.Send {
 		on("reaction taken away", integration.ActionReact, map[string]any{"emoji": ""}),
 		on("typing", integration.ActionTyping, map[string]any{"conversationId": "-1001700100200:7"}),
 		{Name: "media download", Action: integration.ActionGetMedia, Params: map[string]any{"mediaId": "file-1"}},
-	}
-}
-
-// optional lists what the Bot API's documentation calls so.
-func optional() []string {
-	return []string{
-		"business_connection_id", "message_thread_id", "direct_messages_topic_id", "parse_mode", "entities", "caption_entities",
-		"reply_parameters", "reply_parameters.allow_sending_without_reply", "reply_parameters.quote", "reply_parameters.chat_id",
-		"reply_markup", "reply_markup.inline_keyboard[][].style", "result.reply_markup",
-		"duration", "width", "height", "length", "media[].caption", "media[].duration", "editMessageCaption caption",
-		"last_name", "vcard", "is_anonymous", "allows_multiple_answers", "reaction",
 	}
 }
 

@@ -36,13 +36,6 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		BadItem:   integrationtest.Files(tb, "testdata/inbound/field_of_the_wrong_type.json")[0].Body,
 		Handshake: integration.Verification{Mode: "subscribe", Token: verifyToken},
 		Sends:     sends(),
-		Optional: []string{
-			"recipient_type", "context", "biz_opaque_callback_data", "text.preview_url",
-			"image.caption", "document.caption", "document.filename", "audio.voice", "location.name", "location.address",
-			"contacts[].name.first_name", "contacts[].name.last_name", "contacts[].phones", "contacts[].phones[].type", "contacts[].phones[].wa_id", "contacts[].emails", "contacts[].org",
-			"interactive.header", "interactive.footer", "interactive.header.document.filename", "interactive.action.sections[].rows[].description",
-			"template.components", "typing_indicator",
-		},
 		Refusal: func(r integration.Refusal) integrationtest.Answer {
 			code, _ := strconv.Atoi(r.Code)
 			subcode, _ := strconv.Atoi(r.Subcode)

@@ -16,9 +16,9 @@ func (s *Server) routes() fakeapi.Routes {
 	const messages = "/channels/{channel}/messages"
 	const reaction = messages + "/{message}/reactions/{emoji}/@me"
 	const answers, original = "/webhooks/{app}/{token}", "/webhooks/{app}/{token}/messages/@original"
-	posted := func(name string, shape is.Object, answer func(*fakeapi.Request) Response, checks ...check) fakeapi.Route {
+	posted := func(name string, answer func(*fakeapi.Request) Response, checks ...check) fakeapi.Route {
 		return fakeapi.Route{
-			Name: name, Body: shape, Takes: fakeapi.FormatJSON | fakeapi.FormatMultipart, JSONPart: "payload_json",
+			Name: name, Body: shapes[name], Takes: fakeapi.FormatJSON | fakeapi.FormatMultipart, JSONPart: "payload_json",
 			Files: fakeapi.FileOf(maxBody), Check: all(append(checks, messageFault)), Answer: answer,
 		}
 	}
@@ -26,9 +26,9 @@ func (s *Server) routes() fakeapi.Routes {
 		return fakeapi.Route{Name: name, Takes: fakeapi.NoBody, Check: all(checks), Answer: answer}
 	}
 	calls := fakeapi.Routes{
-		"POST " + messages:                         posted(CreateMessage, newMessage, s.createMessage),
+		"POST " + messages:                         posted(CreateMessage, s.createMessage),
 		"GET " + messages + "/{message}":           plain(GetMessage, s.getMessage),
-		"PATCH " + messages + "/{message}":         posted(EditMessage, edit, s.changed),
+		"PATCH " + messages + "/{message}":         posted(EditMessage, s.changed),
 		"DELETE " + messages + "/{message}":        plain(DeleteMessage, nothing),
 		"PUT " + reaction:                          plain(CreateReaction, nothing, emojiFault),
 		"DELETE " + reaction:                       plain(DeleteReaction, nothing, emojiFault),
@@ -36,14 +36,14 @@ func (s *Server) routes() fakeapi.Routes {
 		"GET /users/@me":                           plain(GetUser, s.getUser),
 		"GET /applications/@me":                    plain(GetApplication, s.getApplication),
 		"GET " + original:                          plain(GetOriginal, s.getOriginal, s.unknown),
-		"PATCH " + original:                        posted(EditOriginal, firstAnswer, s.editOriginal, s.unknown),
-		"PATCH " + answers + "/messages/{message}": posted(EditFollowUp, edit, s.changed, s.unknown),
-		"POST " + answers:                          posted(FollowUp, laterAnswer, s.changed, s.unknown, s.early),
+		"PATCH " + original:                        posted(EditOriginal, s.editOriginal, s.unknown),
+		"PATCH " + answers + "/messages/{message}": posted(EditFollowUp, s.changed, s.unknown),
+		"POST " + answers:                          posted(FollowUp, s.changed, s.unknown, s.early),
 		"POST /users/@me/channels": {
-			Name: CreateDM, Body: is.Object{"recipient_id!": snowflake}, Answer: createDM,
+			Name: CreateDM, Body: shapes[CreateDM], Answer: createDM,
 		},
 		"POST /attachments/refresh-urls": {
-			Name: RefreshURLs, Body: is.Object{"attachment_urls!": is.List(1, 50, is.Link(2048))}, Answer: refreshURLs,
+			Name: RefreshURLs, Body: shapes[RefreshURLs], Answer: refreshURLs,
 		},
 	}
 	routes := fakeapi.Routes{"GET /{path...}": plain(Download, s.download)}

@@ -1,6 +1,7 @@
 package discordtest
 
 import (
+	_ "embed" // of the shapes
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -20,51 +21,19 @@ const (
 	flagVoice     = 1 << 13
 )
 
-var (
-	snowflake = is.Says("Value is not snowflake.", is.Match(`^\d{1,20}$`))
+//go:embed shapes.json
+var shapesFile []byte
 
-	// parts are what each message can have. It has to say whom it notifies: nobody, whatever the text is.
-	parts = is.Object{
-		"content": is.String(2000), "embeds": embeds, "components": components, "attachments": attachments,
-		"allowed_mentions!": is.Object{"parse!": is.Says("nobody may be notified", is.List(0, 0, is.Any))},
-	}
-	embeds      = is.List(0, 10, is.Object{"image!": is.Object{"url!": is.Link(2048)}})
-	attachments = is.List(0, 10, is.Object{
-		"id!": is.Integer(0, 9), "filename!": is.Text(255), "description": is.Text(1024),
-		"duration_secs": is.Number(0, 1e6), "waveform": is.Text(400),
-	})
-	poll = is.Object{
-		"question!":         is.Object{"text!": is.Text(300)},
-		"answers!":          is.List(1, 10, is.Object{"poll_media!": is.Object{"text!": is.Text(55)}}),
-		"allow_multiselect": is.Bool,
-	}
-
-	newMessage = parts.With(is.Object{
-		"flags": flags(flagSilent | flagVoice | flagNoEmbeds), "poll": poll, "sticker_ids": is.List(0, 3, snowflake),
-		"message_reference": is.Object{"message_id!": snowflake, "fail_if_not_exists!": is.Bool},
-		"nonce":             is.Text(25), "enforce_nonce": is.Bool,
-	})
-	firstAnswer = parts.With(is.Object{"flags": flags(flagNoEmbeds), "poll": poll})
-	laterAnswer = parts.With(is.Object{"flags": flags(flagSilent | flagNoEmbeds | flagEphemeral), "poll": poll})
-	// edit has to name everything: what it does not name stays.
-	edit = is.Object{
-		"content!": is.String(2000), "embeds!": embeds, "components!": components, "attachments!": attachments,
-		"allowed_mentions!": parts["allowed_mentions!"], "flags": flags(flagNoEmbeds),
-	}
-
-	// components are action rows, "Legacy Message Component Behavior".
-	components = is.All(is.List(0, 5, is.Union("type", map[string]is.Object{
-		"1": {"components!": is.All(is.List(1, 5, is.All(is.Union("type", map[string]is.Object{
-			"2": {
-				"label!": is.Text(80), "style!": is.OneOf("1", "2", "3", "4", "5"),
-				"custom_id": is.Text(100), "url": is.Link(512, "http", "https", "discord"),
-			},
-			"3": {"custom_id!": is.Text(100), "placeholder": is.Text(150), "options!": is.All(is.List(1, 25, is.Object{
-				"label!": is.Text(100), "value!": is.Text(100), "description": is.Text(100),
-			}), is.Distinct("value"))},
-		}), is.Func(buttonFault))), is.Func(menuFault))},
-	})), is.Says("Component custom id cannot be duplicated", is.Distinct("components.custom_id")))
-)
+// shapes are those of the calls, by their names. Each message has to say whom it notifies: nobody, whatever its text.
+// An edit has to name everything: what it does not name stays. Components are "Legacy Message Component Behavior".
+var shapes = is.Parse(shapesFile, is.Shapes{
+	"new flags":    flags(flagSilent | flagVoice | flagNoEmbeds),
+	"edit flags":   flags(flagNoEmbeds),
+	"answer flags": flags(flagSilent | flagNoEmbeds | flagEphemeral),
+	"a button":     is.Func(buttonFault),
+	"a menu alone": is.Func(menuFault),
+	"custom ids":   is.Says("Component custom id cannot be duplicated", is.Distinct("components.custom_id")),
+})
 
 // flags is a rule for the bits that a call allows.
 func flags(allowed int64) is.Rule {

@@ -2,75 +2,58 @@ package slacktest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// method is one of the Web API's. Those that are formOnly take no JSON, as their pages say.
-type method struct {
-	body     is.Rule
-	formOnly bool
-	check    func(*fakeapi.Request) *is.Fault
-	answer   func(*fakeapi.Request) Response
-}
-
-func (s *Server) methods() map[string]method {
-	done := func(*fakeapi.Request) Response { return success(map[string]any{}) }
-	reaction := is.Object{"channel!": conversation, "timestamp!": item, "name!": emojiName}
-	return map[string]method{
-		"auth.test":        {body: is.Object{}, answer: s.authTest},
-		"chat.postMessage": {body: postMessage, answer: s.postMessage},
-		"chat.update":      {body: update, check: s.absent, answer: s.update},
-		"chat.delete": {
-			body:  is.Object{"channel!": conversation, "ts!": timestamp},
-			check: s.absent, answer: s.deleteMessage,
-		},
-		"reactions.add":    {body: reaction, check: s.absent, answer: s.addReaction},
-		"reactions.remove": {body: reaction, check: s.absent, answer: s.removeReaction},
-		"reactions.get": {
-			body:     is.Object{"channel!": conversation, "timestamp!": item, "full": is.OneOf("true", "false")},
-			formOnly: true, check: s.absent, answer: s.getReactions,
-		},
-		"assistant.threads.setStatus": {
-			body:   is.Object{"channel_id!": conversation, "thread_ts!": threadTS, "status!": is.String(1000)},
-			answer: done,
-		},
-		"files.info": {body: is.Object{"file!": fileID}, formOnly: true, answer: s.fileInfo},
-		"files.getUploadURLExternal": {
-			body:     is.Object{"filename!": is.Text(255), "length!": is.Match(`^[1-9]\d*$`)},
-			formOnly: true, answer: s.getUploadURL,
-		},
-		"files.completeUploadExternal": {body: completeUpload, answer: s.completeUpload},
-	}
-}
+// formOnly are the methods that take no JSON, as their pages say.
+var formOnly = []string{"reactions.get", "files.info", "files.getUploadURLExternal"}
 
 // routes are those of the methods, and of the links that they tell.
 func (s *Server) routes() fakeapi.Routes {
-	routes := fakeapi.Routes{
-		"POST /upload/v1/{id}": {
-			Name: Upload, Takes: fakeapi.FormatRaw, Check: s.uploadFault, Answer: s.upload,
-		},
-		"/files-pri/{id}/{name...}": {Name: Download, Check: s.downloadFault, Answer: s.download},
-		"POST /actions/{link...}": {Name: Respond, Body: respond, Answer: func(*fakeapi.Request) Response {
-			return fakeapi.Bytes("text/html", []byte("ok"))
-		}},
+	about := func(answer func(*fakeapi.Request) Response) fakeapi.Route {
+		return fakeapi.Route{Check: s.absent, Answer: answer}
 	}
-	for name, m := range s.methods() {
-		route := fakeapi.Route{Name: name, Body: m.body, Takes: fakeapi.FormatForm, Check: m.check}
-		if !m.formOnly {
+	routes := fakeapi.Routes{
+		"POST /upload/v1/{id}":      {Name: Upload, Takes: fakeapi.FormatRaw, Check: s.uploadFault, Answer: s.upload},
+		"/files-pri/{id}/{name...}": {Name: Download, Check: s.downloadFault, Answer: s.download},
+		"POST /actions/{link...}":   {Name: Respond, Body: shapes[Respond], Answer: responded},
+	}
+	methods := fakeapi.Routes{
+		"auth.test":                    {Answer: s.authTest},
+		"chat.postMessage":             {Answer: s.postMessage},
+		"chat.update":                  about(s.update),
+		"chat.delete":                  about(s.deleteMessage),
+		"reactions.add":                about(s.addReaction),
+		"reactions.remove":             about(s.removeReaction),
+		"reactions.get":                about(s.getReactions),
+		"assistant.threads.setStatus":  {Answer: done},
+		"files.info":                   {Answer: s.fileInfo},
+		"files.getUploadURLExternal":   {Answer: s.getUploadURL},
+		"files.completeUploadExternal": {Answer: s.completeUpload},
+	}
+	for name, route := range methods {
+		route.Name, route.Body, route.Takes = name, shapes[name], fakeapi.FormatForm
+		if !slices.Contains(formOnly, name) {
 			route.Takes |= fakeapi.FormatJSON
 		}
+		answer := route.Answer
 		route.Answer = func(r *fakeapi.Request) Response {
-			answer := m.answer(r)
-			answer.Header.Set("X-OAuth-Scopes", s.scopes)
-			return answer
+			a := answer(r)
+			a.Header.Set("X-OAuth-Scopes", s.scopes)
+			return a
 		}
 		routes["POST /api/"+name] = route
 	}
 	return routes
 }
+
+func done(*fakeapi.Request) Response { return success(map[string]any{}) }
+
+func responded(*fakeapi.Request) Response { return fakeapi.Bytes("text/html", []byte("ok")) }
 
 // key is how a message is kept.
 func key(r *fakeapi.Request) string {

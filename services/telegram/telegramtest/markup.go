@@ -36,11 +36,22 @@ type htmlParser struct {
 	open  []string // names of tags, the innermost last
 }
 
+const htmlValue = `=("[^"<>]+"|'[^'<>]+'|[^\s"'<>=]+)`
+
 var (
-	htmlTag       = regexp.MustCompile(`^<(/?)([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[a-z-]+(?:=(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>=]+))?)*)\s*>`)
-	htmlAttribute = regexp.MustCompile(`([a-z-]+)(?:=(?:"([^"]*)"|'([^']*)'|([^\s"']+)))?`)
-	htmlEntity    = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#[0-9]+|#x[0-9a-fA-F]+);`)
-	languageClass = regexp.MustCompile(`^language-\S+$`)
+	htmlTag    = regexp.MustCompile(`^<(/?)([a-zA-Z][a-zA-Z0-9-]*)((\s+[a-z-]+(` + htmlValue + `|=""|='')?)*)\s*>`)
+	htmlEntity = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#[0-9]+|#x[0-9a-fA-F]+);`)
+	plainTags  = strings.Fields("b strong i em u ins s strike del tg-spoiler pre code blockquote")
+
+	// htmlAttributes are those that a tag has, or may have.
+	htmlAttributes = map[string]*regexp.Regexp{
+		"span":       regexp.MustCompile(`^\s+class=["']?tg-spoiler["']?$`),
+		"a":          regexp.MustCompile(`^\s+href` + htmlValue + `$`),
+		"tg-emoji":   regexp.MustCompile(`^\s+emoji-id` + htmlValue + `$`),
+		"tg-time":    regexp.MustCompile(`^(\s+format` + htmlValue + `)?\s+unix` + htmlValue + `(\s+format` + htmlValue + `)?$`),
+		"blockquote": regexp.MustCompile(`^\s+expandable(` + htmlValue + `|=""|='')?$`),
+		"code":       regexp.MustCompile(`^\s+class=["']?language-[^\s"']+["']?$`), // within pre
+	}
 )
 
 func (p *htmlParser) parse() (plain, fault string) {
@@ -55,53 +66,50 @@ func (p *htmlParser) parse() (plain, fault string) {
 	return p.plain.String(), ""
 }
 
-// next takes one tag, one entity or one character.
+// next takes one tag, one entity or the characters before the next one.
 func (p *htmlParser) next() (fault string) {
+	size := strings.IndexAny(p.rest, "<>&")
+	if size < 0 {
+		size = len(p.rest)
+	}
+	text := p.rest[:size]
 	switch p.rest[0] {
 	case '<':
 		tag := htmlTag.FindStringSubmatch(p.rest)
 		if tag == nil {
-			return cannotParse("Unsupported start tag at %q", head(p.rest))
+			return cannotParse("Unsupported start tag at %.20q", p.rest)
 		}
 		p.rest = p.rest[len(tag[0]):]
-		if name := strings.ToLower(tag[2]); tag[1] == "" {
-			return p.begin(name, tag[3])
-		} else if tag[3] != "" {
-			return cannotParse("Unsupported end tag %q", tag[0])
-		} else {
-			return p.end(name)
-		}
+		return p.tag(strings.ToLower(tag[2]), tag[3], tag[1] != "")
 	case '&':
-		entity := htmlEntity.FindString(p.rest)
-		if entity == "" {
-			return cannotParse("& must be written as &amp; at %q", head(p.rest))
+		if text = htmlEntity.FindString(p.rest); text == "" {
+			return cannotParse("& must be written as &amp; at %.20q", p.rest)
 		}
-		p.plain.WriteString(html.UnescapeString(entity))
-		p.rest = p.rest[len(entity):]
+		size = len(text)
 	case '>':
-		return cannotParse("> must be written as &gt; at %q", head(p.rest))
-	default:
-		n := strings.IndexAny(p.rest, "<>&")
-		if n < 0 {
-			n = len(p.rest)
-		}
-		p.plain.WriteString(p.rest[:n])
-		p.rest = p.rest[n:]
+		return cannotParse("> must be written as &gt; at %.20q", p.rest)
 	}
+	p.plain.WriteString(html.UnescapeString(text))
+	p.rest = p.rest[size:]
 	return ""
 }
 
-func (p *htmlParser) begin(name, attributes string) (fault string) {
-	given := map[string]string{}
-	for _, a := range htmlAttribute.FindAllStringSubmatch(attributes, -1) {
-		given[a[1]] = html.UnescapeString(a[2] + a[3] + a[4])
-	}
+func (p *htmlParser) tag(name, attributes string, ends bool) (fault string) {
 	outer := ""
 	if len(p.open) > 0 {
 		outer = p.open[len(p.open)-1]
 	}
+	allowed := htmlAttributes[name]
 	switch {
-	case !allowedTag(name, outer, given):
+	case ends && outer == "":
+		return cannotParse("Unexpected end tag %q", name)
+	case ends && (outer != name || attributes != ""):
+		return cannotParse("Unmatched end tag, expected %q, found %q", outer, name)
+	case ends:
+		p.open = p.open[:len(p.open)-1]
+		return ""
+	case attributes == "" && !slices.Contains(plainTags, name),
+		attributes != "" && (allowed == nil || !allowed.MatchString(attributes) || name == "code" && outer != "pre"):
 		return cannotParse("Unsupported start tag %q with %q", name, attributes)
 	case slices.Contains(p.open, "code"), slices.Contains(p.open, "pre") && (name != "code" || outer != "pre"):
 		return cannotParse("pre and code can't contain other entities, but there is %q", name)
@@ -109,49 +117,6 @@ func (p *htmlParser) begin(name, attributes string) (fault string) {
 		return cannotParse("blockquote entities can't be nested")
 	}
 	p.open = append(p.open, name)
-	return ""
-}
-
-// allowedTag says whether a tag has the attributes that are documented for it, and no other.
-func allowedTag(name, outer string, given map[string]string) bool {
-	only := func(attribute string, right func(string) bool) bool {
-		value, ok := given[attribute]
-		return ok && len(given) == 1 && right(value)
-	}
-	filled := func(value string) bool { return value != "" }
-	switch name {
-	case "b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "tg-spoiler", "pre":
-		return len(given) == 0
-	case "code": // within pre it names the language
-		return len(given) == 0 || outer == "pre" && only("class", languageClass.MatchString)
-	case "span":
-		return only("class", func(value string) bool { return value == "tg-spoiler" })
-	case "a":
-		return only("href", filled)
-	case "tg-emoji":
-		return only("emoji-id", filled)
-	case "blockquote":
-		return len(given) == 0 || only("expandable", func(string) bool { return true })
-	case "tg-time":
-		format := 0
-		if _, ok := given["format"]; ok {
-			format = 1
-		}
-		return given["unix"] != "" && len(given) == 1+format
-	default:
-		return false
-	}
-}
-
-func (p *htmlParser) end(name string) (fault string) {
-	last := len(p.open) - 1
-	switch {
-	case last < 0:
-		return cannotParse("Unexpected end tag %q", name)
-	case p.open[last] != name:
-		return cannotParse("Unmatched end tag, expected %q, found %q", p.open[last], name)
-	}
-	p.open = p.open[:last]
 	return ""
 }
 
@@ -327,13 +292,4 @@ func (p *markdownParser) link() string {
 
 func (p *markdownParser) reserved(r rune) string {
 	return cannotParse("Character '%c' is reserved and must be escaped with the preceding '\\'", r)
-}
-
-// head is the beginning of a text, for people.
-func head(text string) string {
-	const length = 20
-	if len(text) > length {
-		text = strings.ToValidUTF8(text[:length], "")
-	}
-	return text
 }

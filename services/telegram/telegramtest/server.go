@@ -182,3 +182,32 @@ func (s *Server) sentGroup(r *Request) Response {
 }
 
 func done(*Request) Response { return success(true) }
+
+func (s *Server) routes() fakeapi.Routes {
+	send := func(check func(*Request) *is.Fault) fakeapi.Route { return fakeapi.Route{Check: check, Answer: s.sent} }
+	text := send(func(r *Request) *is.Fault { return textFault(r.Body, "text", "entities", 4096) })
+	caption := send(func(r *Request) *is.Fault { return captionFault(r.Body) })
+	files := fakeapi.Route{Files: fakeapi.FileOf(maxUpload), Check: mediaFault, Answer: s.sent}
+	album := files
+	album.Answer = s.sentGroup
+	routes := fakeapi.Routes{
+		"sendMessage": text, "sendPhoto": caption, "sendVideo": caption, "sendAnimation": caption, "sendAudio": caption,
+		"sendDocument": caption, "sendVoice": caption, "sendVideoNote": send(nil), "sendSticker": send(nil),
+		"sendMediaGroup": album, "sendLocation": send(nil), "sendVenue": send(nil), "sendContact": send(nil),
+		"sendPoll": send(pollFault), "editMessageText": text, "editMessageCaption": caption, "editMessageMedia": files,
+		"editMessageReplyMarkup": send(nil), "deleteMessage": {Answer: done}, "setMessageReaction": {Answer: done},
+		"sendChatAction": {Answer: done}, "answerCallbackQuery": {Check: s.callbackFault, Answer: done},
+		"answerGuestQuery": {Check: s.guestFault, Answer: func(r *Request) Response {
+			return success(map[string]any{"inline_message_id": "inline-" + is.At[string](r.Body, "guest_query_id")})
+		}},
+		"getMe":          {Answer: func(*Request) Response { return success(s.bot()) }},
+		"getWebhookInfo": {Answer: func(*Request) Response { return success(s.webhookInfo) }},
+		"getFile":        {Answer: s.getFile},
+	}
+	all := fakeapi.Routes{"/file/{bot}/{path...}": {Name: Download, Answer: s.download}}
+	for name, route := range routes {
+		route.Name, route.Body, route.Takes = name, shapes[name], fakeapi.FormatJSON|fakeapi.FormatMultipart
+		all["/{bot}/"+name] = route
+	}
+	return all
+}

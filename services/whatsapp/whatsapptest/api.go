@@ -52,10 +52,12 @@ func New(account Account) *API {
 	a.Server = fakeapi.New(fakeapi.API{
 		Admit: a.admit, Refuse: refuse, MaxBody: 101 << 20,
 		Routes: fakeapi.Routes{
-			"POST /{version}/" + account.PhoneNumberID + "/messages": {Body: message, Check: recipientFault, Answer: a.sent},
-			"POST /{version}/" + account.PhoneNumberID + "/media": {Takes: fakeapi.FormatMultipart, Body: is.Object{
-				"messaging_product!": product, "type!": is.Text(100), "file!": fakeapi.FileOf(100 << 20),
-			}, Check: uploadFault, Answer: a.upload},
+			"POST /{version}/" + account.PhoneNumberID + "/messages": {
+				Body: shapes["messages"], Check: recipientFault, Answer: a.sent,
+			},
+			"POST /{version}/" + account.PhoneNumberID + "/media": {
+				Takes: fakeapi.FormatMultipart, Body: shapes["upload"], Check: uploadFault, Answer: a.upload,
+			},
 			"GET /{version}/" + account.PhoneNumberID:               {Answer: a.describe},
 			"GET /{version}/" + account.WABAID + "/subscribed_apps": {Answer: a.subscribed},
 			"GET /{version}/{media}":                                {Answer: a.link},
