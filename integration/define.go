@@ -46,6 +46,8 @@ type Definition struct {
 	Support Support // nil refuses nothing; see [Basic]
 	// Style is how the factory writes what Support has as text.
 	Style TextStyle
+	// Media are the limits of attachments, by the content type. What goes beyond is refused before Send.
+	Media map[ContentType]MediaLimits
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce

@@ -96,6 +96,9 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		call.message.ID = "" // it is the target's that counts
 		if len(fields.Get("message")) > 0 {
 			fitting, lost, err := s.fit(&call.message)
+			if err == nil {
+				err = s.checkMedia(&fitting.Content)
+			}
 			if err != nil {
 				return refusal(asError(err, ErrUnknown, "SEND_FAILED"), nil)
 			}

@@ -50,6 +50,9 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 	}
 	splitter, ok := s.def.Platform.(Splitter)
 	if !ok {
+		if err := s.checkMedia(&m.Content); err != nil {
+			return nil, nil, err
+		}
 		parts, err = s.splitText(m, ch)
 		return number(m, parts), degraded, err
 	}
@@ -58,6 +61,9 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 		return nil, nil, err
 	}
 	for _, part := range split {
+		if err := s.checkMedia(&part.Content); err != nil {
+			return nil, nil, err
+		}
 		texts, err := s.splitText(part, ch)
 		if err != nil {
 			return nil, nil, err

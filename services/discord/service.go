@@ -14,6 +14,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "Discord"
+
 // Names of a channel's fields.
 const (
 	fieldBotToken      = "botToken"
@@ -43,7 +46,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
 		Spec: integration.Spec{
-			ID: "discord-app", Name: "Discord", Platform: "discord", Version: version,
+			ID: "discord-app", Name: platformTitle, Platform: "discord", Version: version,
 			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
 		},
 		Fields: []integration.Field{
@@ -78,6 +81,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support,
+		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,

@@ -12,6 +12,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "Slack"
+
 // Names of a channel's fields.
 const (
 	fieldBotToken      = "botToken"
@@ -36,7 +39,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
 		Spec: integration.Spec{
-			ID: "slack-app", Name: "Slack", Platform: "slack", Version: "1.0.0",
+			ID: "slack-app", Name: platformTitle, Platform: "slack", Version: "1.0.0",
 			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
 		},
 		Fields: []integration.Field{
@@ -67,6 +70,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    textLimits,
 		Support: support(),
+		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,

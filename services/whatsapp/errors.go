@@ -1,8 +1,6 @@
 package whatsapp
 
 import (
-	"fmt"
-
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/meta"
 )
@@ -96,12 +94,4 @@ var codes = meta.Codes{
 	132068: permanent(codeTemplate, "the Flow is blocked"),
 	132069: permanent(codeTemplate, "the Flow is throttled"),
 	135000: permanent(codeRejected, ""),
-}
-
-func invalid(format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
-}
-
-func unsupportedContent(format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "WhatsApp"
+
 // Names of a channel's fields.
 const (
 	fieldAccessToken   = "accessToken"
@@ -44,13 +47,14 @@ func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
 		Spec: integration.Spec{
-			ID: "whatsapp-cloud", Name: "WhatsApp", Platform: "whatsapp", Version: "1.0.0",
+			ID: "whatsapp-cloud", Name: platformTitle, Platform: "whatsapp", Version: "1.0.0",
 			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
 		},
 		Fields: fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
 		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
+		Media:   mediaLimits,
 		// A webhook that was not taken in is repeated for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
 		Platform: &platform{client},
