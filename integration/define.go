@@ -65,7 +65,7 @@ type platformService struct {
 	def      Definition
 	arrivals sequencer // of webhooks, by channel
 	talks    sequencer // of webhooks whose messages are claimed, by conversation
-	traffic  traffic
+	limiter  limiter
 	refusals refusals
 	now      func() time.Time
 	actions  map[string]action.Spec
@@ -108,7 +108,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if runtime.Claims == nil {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
-	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
+	p := &platformService{def: def, limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -133,7 +133,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
-	p.refusals.log, p.traffic.log = p.log, p.log
+	p.refusals.log, p.limiter.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
 }
@@ -207,7 +207,7 @@ func (s *platformService) standardActions() map[string]action.Spec {
 			Handle:      s.getMedia,
 		}
 	}
-	maps.Copy(actions, s.furtherActions())
+	maps.Copy(actions, s.messageActions())
 	return actions
 }
 
@@ -240,6 +240,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
+		s.limiter.drop(id)
 		return nil, s.unknown(id)
 	case err != nil:
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged
