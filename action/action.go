@@ -43,8 +43,21 @@ type Request struct {
 	}
 }
 
-// Fields are the members of an object, their values still raw.
-type Fields = rawjson.Fields
+// Field is a member of an object. It shares the bytes that it was read from.
+type Field = struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// Fields are the members of an object, their values still raw, in their order and repeated names included. Reading is
+// safe for concurrent use.
+type Fields []Field
+
+// Get gives a member's value, nil where there is none. Of a repeated name the last counts.
+func (f Fields) Get(name string) json.RawMessage { return rawjson.Fields(f).Get(name) }
+
+// Set changes a member's value, or adds one.
+func (f *Fields) Set(name string, value json.RawMessage) { (*rawjson.Fields)(f).Set(name, value) }
 
 // SetFields gives the members of the object that Params are, for whom has read it already: [Params.Decode] does not read
 // it again then, unless Params have been replaced. They must not change.
@@ -55,7 +68,8 @@ func (r *Request) fieldsOf(raw json.RawMessage) (Fields, error) {
 	if params := r.known.params; r.known.fields != nil && len(params) == len(raw) && &params[0] == &raw[0] {
 		return r.known.fields, nil
 	}
-	return rawjson.FieldsOf(raw)
+	fields, err := rawjson.FieldsOf(raw)
+	return Fields(fields), err
 }
 
 // Spec is the part of an action that moleculer-go has no room for. It travels as the Schema of a

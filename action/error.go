@@ -176,7 +176,10 @@ func BrokerDisconnected() *Error {
 // Internal hides an unforeseen error behind a message that is safe to send anywhere: what went
 // wrong stays in the cause, for this node's log.
 func Internal(err error) *Error {
-	e := Server(http.StatusInternalServerError, "INTERNAL_ERROR", "Internal error; the node's log has the details under this requestID")
+	e := Server(
+		http.StatusInternalServerError, "INTERNAL_ERROR",
+		"Internal error; the node's log has the details under this requestID",
+	)
 	e.cause = err
 	return e
 }

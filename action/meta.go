@@ -71,8 +71,8 @@ func (m *Meta) Raw(key string) json.RawMessage {
 // find looks for a key in what the caller sent.
 func (m *metaValues) find(key string) json.RawMessage {
 	if m.fields == nil && len(m.raw) > len("{}") {
-		var err error
-		if m.fields, err = rawjson.FieldsOf(m.raw); err != nil {
+		fields, err := rawjson.FieldsOf(m.raw)
+		if m.fields = Fields(fields); err != nil {
 			m.raw, m.fields = nil, nil
 		}
 	}

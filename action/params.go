@@ -31,8 +31,9 @@ type Param struct {
 	Buffer   bool // a Buffer of Node.js after JSON is taken as well; not announced
 
 	// What ParamsOf knows beyond the above.
-	rule   *rule // nil where that is all
-	finite bool  // a number that a float64 holds, as JavaScript asks; a hand-written rule leaves that to those who parse it
+	rule *rule // nil where that is all
+	// a number that a float64 holds, as JavaScript asks; a hand-written rule leaves that to those who parse it
+	finite bool
 }
 
 // Params are an action's parameter rules, in the order in which faults are reported.

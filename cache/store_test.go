@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func newRedis(tb testing.TB, url string) *cache.Redis {
+func newRedis(tb testing.TB, url string) *rediscache.Store {
 	tb.Helper()
-	store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: cache.Prefix("hios")})
+	store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = store.Close() }) // the test may have closed it
 	return store
@@ -79,7 +80,7 @@ func TestStoreKeepsAndForgets(t *testing.T) {
 	}
 }
 
-func TestStoreTellsHowLongAnEntryLives(t *testing.T) {
+func TestStoreReturnsTheTTLOfAnEntry(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestStoreTellsHowLongAnEntryLives(t *testing.T) {
 	}
 }
 
-func TestEntriesExpire(t *testing.T) {
+func TestStoreEntriesExpire(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +159,7 @@ func TestCleanPatterns(t *testing.T) {
 	}
 }
 
-func TestAStarCrossesDotsInRedisOnly(t *testing.T) {
+func TestCleanStarMatchesDotsOnlyInRedis(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +196,7 @@ func TestCleanOfManyEntries(t *testing.T) {
 	}
 }
 
-func TestALockHasOneOwner(t *testing.T) {
+func TestLockHasOneOwner(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +226,7 @@ func TestALockHasOneOwner(t *testing.T) {
 	}
 }
 
-func TestALockFreesItself(t *testing.T) {
+func TestLockExpires(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -300,7 +301,7 @@ func TestRedisHoldsWhatNodeWouldWrite(t *testing.T) {
 	require.Zero(t, plain.Exists(ctx, "MOL-hios-posts.get:1-lock").Val())
 }
 
-func TestWhatIsNotJSONInRedisIsMissing(t *testing.T) {
+func TestRedisValueThatIsNotJSONIsMissing(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	store, plain, ctx := newRedis(t, url), client(t, url), t.Context()
@@ -314,16 +315,16 @@ func TestWhatIsNotJSONInRedisIsMissing(t *testing.T) {
 	}
 }
 
-func TestNamespacesInOneRedisAreApart(t *testing.T) {
+func TestRedisNamespacesAreApart(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
-	open := func(prefix string) *cache.Redis {
-		store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: prefix})
+	open := func(prefix string) *rediscache.Store {
+		store, err := rediscache.New(rediscache.Options{URL: url, Prefix: prefix})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, store.Close()) })
 		return store
 	}
-	none, hios, star := open(""), open(cache.Prefix("hios")), open(cache.Prefix("*"))
+	none, hios, star := open(""), open(rediscache.Prefix("hios")), open(rediscache.Prefix("*"))
 	set(t, none, 0, "k")
 	require.False(t, has(t, hios, "k"))
 	set(t, hios, 0, "k")
@@ -334,10 +335,10 @@ func TestNamespacesInOneRedisAreApart(t *testing.T) {
 	require.True(t, has(t, none, "k"))
 }
 
-func TestAWrongRedisURLIsNotQuoted(t *testing.T) {
+func TestRedisURLThatIsWrongIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st", "redis://:cana/ry@host:x", "redis://:canary@host/db"} {
-		_, err := cache.NewRedis(cache.RedisOptions{URL: url})
+		_, err := rediscache.New(rediscache.Options{URL: url})
 		require.ErrorContains(t, err, "not of the form")
 		require.NotContains(t, err.Error(), "can")
 	}

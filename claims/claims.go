@@ -3,7 +3,7 @@
 // later learns that another is at work, what the result was, or that whoever claimed it never said how
 // it went.
 //
-// The claims are kept by [NATS], [Redis] or, for one node, [Memory]. The package knows nothing of what
+// The claims are kept by packages natsclaims and redisclaims or, for one node, by [Memory]; [New] makes a store of another [Backend]. The package knows nothing of what
 // the work is. Keys may be any text; only their hashes leave this process.
 package claims
 
@@ -67,7 +67,7 @@ type Claim struct {
 	Result []byte
 
 	token string // proves whose it is; empty where it is another's
-	at    entry  // what was written, as far as that is known
+	at    Entry  // what was written, as far as that is known
 	ttl   time.Duration
 }
 

@@ -7,50 +7,62 @@ import (
 	"time"
 )
 
-// backend is what differs between the stores.
-type backend interface {
-	// apply carries out changes in their order, each atomically and none depending on another, and notes in
+// Backend is what differs between the kinds of [Store]: compare-and-set of keys. Package claimstest tests it.
+type Backend interface {
+	// Apply carries out changes in their order, each atomically and none depending on another, and notes in
 	// them what came of it. It obeys ctx.
-	apply(ctx context.Context, changes []*change)
-	check(ctx context.Context) error
-	close() error
+	Apply(ctx context.Context, changes []*Change)
+	// Check says whether the backend answers.
+	Check(ctx context.Context) error
+	// Close frees what it holds.
+	Close() error
 }
 
-// change is a compare-and-set of one key.
-type change struct {
-	key   string        // hashed
-	old   entry         // what must be there
-	value []byte        // what to put there; nil removes
-	ttl   time.Duration // of the value
+// Change is a compare-and-set of one key.
+type Change struct {
+	Key   string        // hashed
+	Old   Entry         // what must be there
+	Value []byte        // what to put there; nil removes
+	TTL   time.Duration // of the value
 
-	made  bool  // it was carried out
-	found entry // what is there now
-	err   error // why it is not known whether it was carried out
+	// What [Backend.Apply] notes:
+
+	Made  bool  // it was carried out
+	Found Entry // what is there now
+	Err   error // why it is not known whether it was carried out; see [Refuse]
 }
 
-// entry is what is under a key.
-type entry struct {
-	value    []byte // nil: nothing
-	revision uint64 // of the entry, in stores that count them
-	written  time.Time
+// Entry is what is under a key.
+type Entry struct {
+	Value    []byte // nil: nothing; see [RecordTTL]
+	Revision uint64 // of the entry, in stores that count them
+	Written  time.Time
 }
 
 // core is what the stores have in common.
 type core struct {
-	backend backend
+	backend Backend
 	timeout time.Duration
 	now     func() time.Time
 }
 
+// AttemptTimeout is how long an answer may take before a [Backend] is asked again.
+const AttemptTimeout = 2 * time.Second
+
 const (
 	defaultTimeout = 5 * time.Second
-	// attemptWait is how long an answer may take before the store is asked again.
-	attemptWait = 2 * time.Second
 	// retryWait is the pause before that when there was an answer, and not a good one.
 	retryWait = 50 * time.Millisecond
 )
 
-func newCore(b backend, timeout time.Duration, now func() time.Time) core {
+// New makes a store of a backend, which it closes at its end. The timeout is how long the backend is asked for an answer,
+// 0 for 5 s; now is the clock, nil for time.Now.
+func New(b Backend, timeout time.Duration, now func() time.Time) Store {
+	s := newCore(b, timeout, now)
+	return &s
+}
+
+func newCore(b Backend, timeout time.Duration, now func() time.Time) core {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
@@ -69,12 +81,12 @@ func (s *core) Claim(ctx context.Context, terms Terms, keys ...string) ([]Claim,
 	if err := terms.Validate(); err != nil {
 		return nil, &Error{Op: "claim", Rejected: true, Err: err}
 	}
-	claims, changes := make([]Claim, len(keys)), make([]change, len(keys))
+	claims, changes := make([]Claim, len(keys)), make([]Change, len(keys))
 	until := s.now().Add(terms.Lease) // from before it is asked for: the caller must not think it longer
 	for i, token := range newTokens(len(keys)) {
 		held := record{token: token, lease: terms.Lease, ttl: terms.TTL}
 		claims[i] = Claim{Key: keys[i], Until: until, token: token, ttl: terms.TTL}
-		changes[i] = change{key: hashed(keys[i]), value: held.encode(), ttl: terms.TTL}
+		changes[i] = Change{Key: hashed(keys[i]), Value: held.encode(), TTL: terms.TTL}
 	}
 	return claims, s.settle(ctx, "claim", changes, func(i int) (bool, error) {
 		return claims[i].settle(&changes[i], terms.TakeOver, s.now())
@@ -82,27 +94,27 @@ func (s *core) Claim(ctx context.Context, terms Terms, keys ...string) ([]Claim,
 }
 
 // settle makes of a change's outcome what the caller is told, unless it is to be tried again.
-func (c *Claim) settle(change *change, takeOver bool, now time.Time) (settled bool, err error) {
-	if change.made {
-		c.State, c.at = Mine, change.found
+func (c *Claim) settle(change *Change, takeOver bool, now time.Time) (settled bool, err error) {
+	if change.Made {
+		c.State, c.at = Mine, change.Found
 		return true, nil
 	}
-	if change.found.value == nil {
-		change.old = change.found
+	if change.Found.Value == nil {
+		change.Old = change.Found
 		return false, nil
 	}
-	there, err := decode(change.found.value)
+	there, err := decode(change.Found.Value)
 	if err != nil {
 		return true, err
 	}
-	end := change.found.written.Add(there.lease)
+	end := change.Found.Written.Add(there.lease)
 	switch {
 	case there.token == c.token: // it was made, and only the answer was lost
-		c.State, c.at = Mine, change.found
+		c.State, c.at = Mine, change.Found
 		return true, nil
-	case !now.Before(change.found.written.Add(there.ttl)), // the store will drop it in a moment
+	case !now.Before(change.Found.Written.Add(there.ttl)), // the store will drop it in a moment
 		takeOver && !there.done && !now.Before(end):
-		change.old = change.found
+		change.Old = change.Found
 		return false, nil
 	case there.done:
 		*c = Claim{Key: c.Key, State: Done, Result: there.result}
@@ -116,13 +128,13 @@ func (c *Claim) settle(change *change, takeOver bool, now time.Time) (settled bo
 
 // Done implements [Store].
 func (s *core) Done(ctx context.Context, result []byte, claims ...Claim) error {
-	changes := make([]change, len(claims))
+	changes := make([]Change, len(claims))
 	for i, c := range claims {
 		if c.token == "" {
 			return &Error{Op: "done", Rejected: true, Err: ErrLost}
 		}
 		done := record{done: true, token: c.token, ttl: c.ttl, result: result}
-		changes[i] = change{key: hashed(c.Key), old: c.at, value: done.encode(), ttl: c.ttl}
+		changes[i] = Change{Key: hashed(c.Key), Old: c.at, Value: done.encode(), TTL: c.ttl}
 	}
 	return s.settle(ctx, "done", changes, func(i int) (bool, error) {
 		there, mine, err := changes[i].whose(claims[i].token)
@@ -138,15 +150,15 @@ func (s *core) Done(ctx context.Context, result []byte, claims ...Claim) error {
 
 // Release implements [Store].
 func (s *core) Release(ctx context.Context, claims ...Claim) error {
-	changes, tokens := make([]change, 0, len(claims)), make([]string, 0, len(claims))
+	changes, tokens := make([]Change, 0, len(claims)), make([]string, 0, len(claims))
 	for _, c := range claims {
 		if c.token != "" {
-			changes = append(changes, change{key: hashed(c.Key), old: c.at})
+			changes = append(changes, Change{Key: hashed(c.Key), Old: c.at})
 			tokens = append(tokens, c.token)
 		}
 	}
 	return s.settle(ctx, "release", changes, func(i int) (bool, error) {
-		if changes[i].found.value == nil {
+		if changes[i].Found.Value == nil {
 			return true, nil
 		}
 		there, mine, err := changes[i].whose(tokens[i])
@@ -161,23 +173,23 @@ func (s *core) Release(ctx context.Context, claims ...Claim) error {
 }
 
 // whose says what is there and whether that is the token's, which then is what the change starts from.
-func (c *change) whose(token string) (there record, mine bool, err error) {
-	if c.found.value == nil {
+func (c *Change) whose(token string) (there record, mine bool, err error) {
+	if c.Found.Value == nil {
 		return record{}, false, nil
 	}
-	if there, err = decode(c.found.value); err != nil {
+	if there, err = decode(c.Found.Value); err != nil {
 		return record{}, false, err
 	}
-	c.old = c.found
+	c.Old = c.Found
 	return there, there.token == token, nil
 }
 
 // settle applies changes until judge calls each settled, trying again what the store did not answer and
 // what met somebody else's change.
-func (s *core) settle(ctx context.Context, op string, changes []change, judge func(i int) (settled bool, err error)) error {
+func (s *core) settle(ctx context.Context, op string, changes []Change, judge func(i int) (settled bool, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	open, index := make([]*change, len(changes)), make([]int, len(changes))
+	open, index := make([]*Change, len(changes)), make([]int, len(changes))
 	for i := range changes {
 		open[i], index[i] = &changes[i], i
 	}
@@ -197,7 +209,7 @@ func (s *core) settle(ctx context.Context, op string, changes []change, judge fu
 		var trouble error
 		n := 0
 		for k, c := range open {
-			settled, err := false, c.err
+			settled, err := false, c.Err
 			if err == nil {
 				settled, err = judge(index[k])
 			}
@@ -230,13 +242,13 @@ func (s *core) settle(ctx context.Context, op string, changes []change, judge fu
 	return fault
 }
 
-func (s *core) attempt(ctx context.Context, changes []*change) {
+func (s *core) attempt(ctx context.Context, changes []*Change) {
 	for _, c := range changes {
-		c.made, c.found, c.err = false, entry{}, nil
+		c.Made, c.Found, c.Err = false, Entry{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptWait)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
-	s.backend.apply(ctx, changes)
+	s.backend.Apply(ctx, changes)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -254,14 +266,17 @@ func pause(ctx context.Context, d time.Duration) error {
 func (s *core) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if err := s.backend.check(ctx); err != nil {
+	if err := s.backend.Check(ctx); err != nil {
 		return &Error{Op: "check", Rejected: permanent(err), Err: err}
 	}
 	return nil
 }
 
 // Close implements [Store].
-func (s *core) Close() error { return s.backend.close() }
+func (s *core) Close() error { return s.backend.Close() }
+
+// Refuse marks an error that will be the same however often a [Backend] is asked.
+func Refuse(err error) error { return refusal{err} }
 
 // refusal is an error that will be the same however often the store is asked.
 type refusal struct{ error }

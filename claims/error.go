@@ -9,12 +9,6 @@ import (
 // has taken over.
 var ErrLost = errors.New("the claim is not the caller's")
 
-// ErrOldServer says that the JetStream of a [NATS] has no TTL for single messages. Nothing has been created there.
-var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
-
-// ErrMaxBytesRequired says that the account of a [NATS] wants a bound for each of its streams.
-var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
-
 // Error says why claims could not be made, kept as done or released. It quotes no keys.
 type Error struct {
 	Op string // claim, done, release or check

@@ -9,17 +9,17 @@ import (
 func (m *Memory) LoseAnswers(n int) { m.backend = &deaf{m.backend, n} }
 
 type deaf struct {
-	backend
+	Backend
 	n int
 }
 
-func (d *deaf) apply(ctx context.Context, changes []*change) {
-	d.backend.apply(ctx, changes)
+func (d *deaf) Apply(ctx context.Context, changes []*Change) {
+	d.Backend.Apply(ctx, changes)
 	if d.n == 0 {
 		return
 	}
 	d.n--
 	for _, c := range changes {
-		c.made, c.found, c.err = false, entry{}, errors.New("the answer is lost")
+		c.Made, c.Found, c.Err = false, Entry{}, errors.New("the answer is lost")
 	}
 }

@@ -51,52 +51,52 @@ type memory struct {
 }
 
 type kept struct {
-	entry
+	Entry
 	key  string
 	end  time.Time
 	slot int // in ends
 }
 
-func (k *kept) size() int { return entryBytes + len(k.key) + len(k.value) }
+func (k *kept) size() int { return entryBytes + len(k.key) + len(k.Value) }
 
-func (m *memory) apply(_ context.Context, changes []*change) {
+func (m *memory) Apply(_ context.Context, changes []*Change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	for _, c := range changes {
 		m.expire(now)
-		if there := m.entries[c.key]; there != nil {
-			c.found = there.entry
+		if there := m.entries[c.Key]; there != nil {
+			c.Found = there.Entry
 		}
-		if bytes.Equal(c.found.value, c.old.value) {
+		if bytes.Equal(c.Found.Value, c.Old.Value) {
 			m.put(c, now)
 		}
 	}
 }
 
-func (m *memory) put(c *change, now time.Time) {
-	k := &kept{entry{value: c.value, written: now}, c.key, now.Add(c.ttl), 0}
+func (m *memory) put(c *Change, now time.Time) {
+	k := &kept{Entry{Value: c.Value, Written: now}, c.Key, now.Add(c.TTL), 0}
 	if k.size() > m.max {
-		c.err = errTooLarge
+		c.Err = errTooLarge
 		return
 	}
-	there := m.entries[c.key]
+	there := m.entries[c.Key]
 	if there != nil {
 		m.remove(there)
 	}
-	if c.value == nil {
-		c.made, c.found = true, entry{}
+	if c.Value == nil {
+		c.Made, c.Found = true, Entry{}
 		return
 	}
 	if !m.makeRoom(k.size(), now) {
 		if there != nil {
 			m.add(there)
 		}
-		c.err = errFull
+		c.Err = errFull
 		return
 	}
 	m.add(k)
-	c.made, c.found = true, k.entry
+	c.Made, c.Found = true, k.Entry
 }
 
 func (m *memory) add(k *kept) {
@@ -122,7 +122,7 @@ func (m *memory) makeRoom(size int, now time.Time) bool {
 	var held []*kept
 	for m.free < size && len(m.ends) > 0 {
 		next := m.ends[0]
-		if r, err := decode(next.value); err == nil && now.Before(next.written.Add(r.lease)) { // what is done has no lease
+		if r, err := decode(next.Value); err == nil && now.Before(next.Written.Add(r.lease)) { // what is done has no lease
 			held = append(held, next)
 			heap.Remove(&m.ends, 0)
 			continue
@@ -135,8 +135,8 @@ func (m *memory) makeRoom(size int, now time.Time) bool {
 	return m.free >= size
 }
 
-func (m *memory) check(context.Context) error { return nil }
-func (m *memory) close() error                { return nil }
+func (m *memory) Check(context.Context) error { return nil }
+func (m *memory) Close() error                { return nil }
 
 // byEnd is a heap of entries, of which the first to end is on top.
 type byEnd []*kept

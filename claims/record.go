@@ -63,6 +63,13 @@ func decode(text []byte) (record, error) {
 	return r, nil
 }
 
+// RecordTTL is how long the value of an [Entry] is kept from when it was written, for backends that know only when it
+// ends.
+func RecordTTL(value []byte) (time.Duration, error) {
+	r, err := decode(value)
+	return r.ttl, err
+}
+
 func milliseconds(text []byte) (time.Duration, error) {
 	n, err := strconv.ParseUint(string(text), 10, 43) // what a Duration holds
 	if err != nil {

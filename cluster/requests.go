@@ -215,7 +215,7 @@ func (l *Link) newRequest(p *wire.RequestPacket, local *localAction, stream *act
 		Level: p.Level, Tracing: p.Tracing, Params: p.Params, Meta: action.NewMeta(p.Meta), Headers: p.Headers,
 		Stream: stream, Cluster: (*caller)(l),
 	}
-	req.SetFields(p.Fields)
+	req.SetFields(action.Fields(p.Fields))
 	if req.ID == "" { // the calls that the handler makes name it as their parent
 		req.ID = uuid.NewString()
 	}

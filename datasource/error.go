@@ -2,7 +2,6 @@ package datasource
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
@@ -91,7 +90,7 @@ func passing(err error) string {
 		return "it does not answer in time"
 	case isAs[*net.OpError](err), isAs[*net.DNSError](err):
 		return "it cannot be connected to"
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
 	}
 	return ""

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
@@ -122,7 +121,7 @@ func (s *platformService) publish(ctx context.Context, req *action.Request, ch *
 			stored(duplicate, err)
 		}
 	}
-	s.store(ctx, req, ch, a, spool.Event{
+	s.store(ctx, req, ch, a, SpooledEvent{
 		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
 	}, then)
 }

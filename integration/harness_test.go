@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -64,6 +66,9 @@ func newBench(t *testing.T) *bench {
 	b.runtime = integration.Runtime{
 		Channels: b.store, Events: b.events, Secrets: secrets, Namespace: "hios", Log: logrus.NewEntry(log),
 		Now: func() time.Time { return now },
+		OpenRedis: func(url string) (cache.Store, error) {
+			return rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
+		},
 	}
 	return b
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver"
@@ -281,7 +282,6 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			b.runtime.CacheNamespace = "hios"
 			var own *cache.Cache
 			s := b.service(integration.ServiceDefinition{Cache: test.cache, Started: func(ctx *integration.Context) error {
 				own = ctx.Cache()
@@ -305,7 +305,7 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 
 	t.Run("another time in the node's cache", func(t *testing.T) {
 		b := newBench(t)
-		store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: cache.Prefix("hios")})
+		store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
 		require.NoError(t, err)
 		b.runtime.Cache = cache.New(store, cache.Options{TTL: time.Minute})
 		s := b.service(integration.ServiceDefinition{

@@ -8,14 +8,22 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/events/order"
-	"github.com/hiliosai/switchboard/events/spool"
 )
+
+// SpooledEvent is a reliable event to be published later.
+type SpooledEvent struct {
+	Key     string // events of one key stay in their order
+	Name    string
+	MsgID   string // unique: the stream takes an event of an id once
+	Header  map[string][]string
+	Payload []byte
+}
 
 // Spool keeps events on this machine while the stream does not take them. Safe for concurrent use.
 type Spool interface {
 	// Put keeps an event for good, in order of the calls and without waiting: it is published when that is possible again,
 	// after those before it. kept is called once, when it is on the disk or with the reason why not. It must not block.
-	Put(e spool.Event, kept func(error))
+	Put(e SpooledEvent, kept func(error))
 	// Holds says whether events of a key wait: later ones must be put behind them. It must not block.
 	Holds(key string) bool
 }
@@ -39,7 +47,7 @@ func (s *platformService) spools(ch *Channel, outcome string) bool {
 }
 
 // store hands an event over to the stream, or to this machine's disk where the stream does not take it.
-func (s *platformService) store(ctx context.Context, req *action.Request, ch *Channel, a about, e spool.Event, then settled) {
+func (s *platformService) store(ctx context.Context, req *action.Request, ch *Channel, a about, e SpooledEvent, then settled) {
 	if !s.spools(ch, a.outcome) {
 		s.runtime.Events.Publish(ctx, e.Name, e.MsgID, e.Header, e.Payload, then)
 		return
@@ -63,7 +71,7 @@ func (s *platformService) store(ctx context.Context, req *action.Request, ch *Ch
 }
 
 // put keeps an event on the disk, also for a caller who has gone: the message is there.
-func (s *platformService) put(req *action.Request, ch *Channel, e spool.Event, cause error, then settled) {
+func (s *platformService) put(req *action.Request, ch *Channel, e SpooledEvent, cause error, then settled) {
 	s.runtime.Spool.Put(e, func(err error) {
 		if err != nil {
 			s.logFor(req, ch).WithError(err).Error("an event can be stored neither in the stream nor in the spool")

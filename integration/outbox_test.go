@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -25,7 +24,7 @@ type shelf struct {
 	asked []string // the keys that Holds has been asked for
 }
 
-func (s *shelf) Put(e spool.Event, kept func(error)) {
+func (s *shelf) Put(e integration.SpooledEvent, kept func(error)) {
 	if s.late > 0 {
 		time.AfterFunc(s.late, func() { s.take(e, kept) })
 		return
@@ -33,7 +32,7 @@ func (s *shelf) Put(e spool.Event, kept func(error)) {
 	s.take(e, kept)
 }
 
-func (s *shelf) take(e spool.Event, kept func(error)) {
+func (s *shelf) take(e integration.SpooledEvent, kept func(error)) {
 	s.mu.Lock()
 	if s.err == nil {
 		s.ids = append(s.ids, e.Key+" "+e.Name+" "+e.MsgID)
@@ -143,7 +142,7 @@ func (s silent) Publish(ctx context.Context, name, msgID string, header map[stri
 
 func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {
 	b, s := withShelf(t)
-	b.def.SendsOnce, s.err = true, spool.ErrFull
+	b.def.SendsOnce, s.err = true, errors.New("the spool is full")
 	_, err := b.receive(webhookParams())
 	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
 }

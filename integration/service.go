@@ -69,11 +69,12 @@ type Runtime struct {
 	Cache    *cache.Cache // nil keeps nothing
 	Spool    Spool        // nil: what the stream does not take is refused
 	Claims   claims.Store // of work that must be done once; nil has none
-	// CacheNamespace and Dialect make a service's own cache agree with those of the cluster's Node services.
-	CacheNamespace string
-	Dialect        cache.Dialect
-	Secrets        Secrets
-	Namespace      string // of reliable events: "hios" publishes hios.processing.message.received
+	// OpenRedis opens a Redis of a service's own, by its URL, as the cluster's Node services would; nil opens none.
+	OpenRedis func(url string) (cache.Store, error)
+	// Dialect is how the cluster's Node services write the keys of a cache.
+	Dialect   cache.Dialect
+	Secrets   Secrets
+	Namespace string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
 	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
@@ -212,7 +213,10 @@ func (s *Service) openCache() (*cache.Cache, error) {
 			s.runtime.Secrets.Keep(password)
 		}
 	}
-	store, err := cache.NewRedis(cache.RedisOptions{URL: opts.RedisURL, Prefix: cache.Prefix(s.runtime.CacheNamespace)})
+	if s.runtime.OpenRedis == nil {
+		return nil, errors.New("this node opens no Redis for a service")
+	}
+	store, err := s.runtime.OpenRedis(opts.RedisURL)
 	if err != nil {
 		return nil, err
 	}

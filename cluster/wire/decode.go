@@ -51,11 +51,11 @@ func (h *Header) field(key, value []byte) {
 func text(value []byte) string {
 	switch value[0] {
 	case '"':
-		return rawjson.View(value)
+		return rawjson.StringNoCopy(value)
 	case 'n', '{', '[':
 		return ""
 	default:
-		return rawjson.Share(value)
+		return rawjson.UnsafeString(value)
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *RequestPacket) field(key, value []byte) {
 	case "id":
 		r.ID, r.RawID = text(value), value
 	case "action":
-		r.Action = rawjson.View(value)
+		r.Action = rawjson.StringNoCopy(value)
 	case "params":
 		r.Params = value
 	case "meta":

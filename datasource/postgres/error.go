@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"database/sql/driver"
 	"errors"
 	"net/http"
 	"strings"
@@ -27,7 +28,7 @@ func readError(err error) (*action.Error, bool) {
 		return nil, false // the timeout is not this driver's alone
 	case refused:
 		return datasource.Unavailable("it cannot be connected to"), true
-	case errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool):
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool):
 		return datasource.Unavailable("the connection was closed"), true
 	}
 	return nil, false

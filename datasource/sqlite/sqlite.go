@@ -4,6 +4,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,10 +27,13 @@ import (
 //nolint:gochecknoinits // a driver registers itself
 func init() { datasource.RegisterErrors(readError) }
 
-// readError knows what SQLite says: only a lock may pass.
+// readError knows what SQLite and database/sql say: only a lock and a connection that was closed may pass.
 func readError(err error) (*action.Error, bool) {
 	sqliteErr, ok := errors.AsType[*driver.Error](err)
-	if !ok {
+	switch {
+	case errors.Is(err, sqldriver.ErrBadConn):
+		return datasource.Unavailable("the connection was closed"), true
+	case !ok:
 		return nil, false
 	}
 	switch sqliteErr.Code() & 0xff { // the rest of the code is detail

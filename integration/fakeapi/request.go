@@ -63,22 +63,20 @@ const (
 	NoBody
 )
 
-func newRequest(r *http.Request, route *Route) *Request {
+// newRequest is a request that has come in, and its route if there is one.
+func newRequest(r *http.Request, routes []*pattern) (*Request, *Route) {
 	request := &Request{
 		Method: r.Method, Path: r.URL.Path, URI: r.URL.RequestURI(), Query: r.URL.Query(), Header: r.Header.Clone(),
-		Values: map[string]string{}, Host: r.Host, At: time.Now(),
+		Host: r.Host, At: time.Now(),
 	}
-	if route == nil {
-		return request
-	}
-	request.Route = route.Name
-	for _, word := range strings.Split(r.Pattern, "/") {
-		if name, ok := strings.CutPrefix(word, "{"); ok {
-			name = strings.TrimSuffix(strings.TrimSuffix(name, "}"), "...")
-			request.Values[name] = r.PathValue(name)
+	words := strings.Split(r.URL.EscapedPath(), "/")
+	for _, p := range routes {
+		if values, ok := p.match(r.Method, words); ok {
+			request.Route, request.Values = p.route.Name, values
+			return request, &p.route
 		}
 	}
-	return request
+	return request, nil
 }
 
 // read takes the body apart.

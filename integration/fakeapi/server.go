@@ -22,7 +22,8 @@ import (
 
 // API describes a platform's API. The zero value has no routes.
 type API struct {
-	// Routes are the documented calls, by patterns of [http.ServeMux]: "POST /v1/messages/{id}".
+	// Routes are the documented calls, by a method and a pattern: "POST /v1/messages/{id}", or
+	// "/files/{path...}" for any method and all that follows. Of several routes, the one with the fewest wildcards counts.
 	Routes Routes
 
 	// Refuse makes the platform's answer to a request that is wrong. Nil answers 400 with the fault as text, 404 where
@@ -76,7 +77,7 @@ type Route struct {
 // Server is a fake API. Safe for concurrent use.
 type Server struct {
 	api     API
-	mux     *http.ServeMux
+	routes  []*pattern
 	http    *httptest.Server // nil without an address
 	closing chan struct{}
 	close   sync.Once
@@ -97,15 +98,9 @@ var ErrClosed = errors.New("fakeapi: the server is closed")
 // New makes a server without an address: an [http.Handler].
 func New(api API) *Server {
 	s := &Server{
-		api: api, mux: http.NewServeMux(), closing: make(chan struct{}), arrived: make(chan struct{}), scripts: map[string][]Answer{},
+		api: api, routes: patterns(api.Routes), closing: make(chan struct{}), arrived: make(chan struct{}),
+		scripts: map[string][]Answer{},
 	}
-	for pattern, route := range api.Routes {
-		if route.Name == "" {
-			route.Name = pattern
-		}
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, &route) })
-	}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil) })
 	return s
 }
 
@@ -184,10 +179,8 @@ func (s *Server) Always(answer *Answer) {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, route *Route) {
-	request := newRequest(r, route)
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	request, route := newRequest(r, s.routes)
 	unread := s.unread(request.Route)
 	if !unread {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody()))

@@ -26,7 +26,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Crowd(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Parallel(m)) }
 
 // faultVariable names the fault of the platform that the suite is run on, see findFault.
 const faultVariable = "INTEGRATIONTEST_FAULT"

@@ -81,7 +81,9 @@ func parse(text string) (rule, error) {
 }
 
 func fault(text string) error {
-	return fmt.Errorf("expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found %q", text)
+	return fmt.Errorf(
+		"expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found %q", text,
+	)
 }
 
 // unmapped is a network of IPv4 as such, also where it was written within IPv6.
@@ -118,9 +120,11 @@ var globalIPv6 = netip.MustParsePrefix("2000::/3")
 // notPublic lists the ranges that package netip has no name for (IANA special-purpose registries).
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.88.99.0/24"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("3fff::/20"),
 }
 
 func isPublic(a netip.Addr) bool {

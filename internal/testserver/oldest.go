@@ -30,7 +30,9 @@ func OldestNATS(tb testing.TB) *Server {
 	return StartProgram(tb, Program{
 		Name: "nats",
 		Command: func(dir string, port int) (string, []string, error) {
-			return program, []string{"--addr", "127.0.0.1", "--port", fmt.Sprint(port), "--jetstream", "--store_dir", filepath.Join(dir, "store")}, nil
+			return program, []string{
+				"--addr", "127.0.0.1", "--port", fmt.Sprint(port), "--jetstream", "--store_dir", filepath.Join(dir, "store"),
+			}, nil
 		},
 		URL: func(port int) string { return fmt.Sprintf("nats://127.0.0.1:%d", port) },
 		Ping: func(_ context.Context, url string) error {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 const (
@@ -80,7 +80,7 @@ func (a api) try(ctx context.Context, c call, result any) error {
 	case result == nil:
 		return nil
 	}
-	if err := rawjson.Unmarshal(answer.Body, result); err != nil {
+	if err := payload.Unmarshal(answer.Body, result); err != nil {
 		return httpapi.Unreadable(name, answer.Status, err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
@@ -102,4 +103,13 @@ func refusal(tb testing.TB, err error, kind integration.ErrorKind, code string) 
 		require.NotContains(tb, cause.Error(), "canary")
 	}
 	return e
+}
+
+// files are those of a form, by the names of their parts, their own names and their types.
+func files(r fakeapi.Request) map[string]string {
+	list := map[string]string{}
+	for part, f := range r.Files {
+		list[part+" "+f.Name+" "+f.ContentType] = string(f.Content)
+	}
+	return list
 }

@@ -8,7 +8,7 @@ import (
 	"encoding/hex"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Normalize makes one message of a delivery, and none of a ping. Where a field has an unexpected type, or the delivery
@@ -16,7 +16,7 @@ import (
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var d delivery
 	// An UnmarshalTypeError leaves out the field that it is about; all others are read.
-	typeErr := rawjson.Unmarshal(w.Payload, &d)
+	typeErr := payload.Unmarshal(w.Payload, &d)
 	var m *integration.Message
 	switch {
 	case d.Event != nil:

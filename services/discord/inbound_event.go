@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // readEvent reads a webhook event of any type, "Event Types".
@@ -42,7 +42,7 @@ func cutLast(name string) (subject, what string) {
 // Objects".
 func (d *delivery) readMessageEvent(m *integration.Message, what string, w *integration.Webhook) (bool, error) {
 	var msg message
-	err := rawjson.Unmarshal(d.Event.Data, &msg)
+	err := payload.Unmarshal(d.Event.Data, &msg)
 	at := m.Timestamp
 	known := readMessage(m, &msg, w)
 	m.Timestamp = cmp.Or(m.Timestamp, at)
@@ -73,7 +73,7 @@ func (d *delivery) readAuthorization(m *integration.Message, what string) (bool,
 			Name string    `json:"name"`
 		} `json:"guild"`
 	}
-	err := rawjson.Unmarshal(d.Event.Data, &data)
+	err := payload.Unmarshal(d.Event.Data, &data)
 	events := map[string]string{"AUTHORIZED": "app_authorized", "DEAUTHORIZED": "app_deauthorized"}
 	m.Kind = integration.KindMembership
 	readUser(m, &data.User)
@@ -108,7 +108,7 @@ func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, e
 		UserID  snowflake `json:"user_id"`
 		GuildID snowflake `json:"guild_id"`
 	}
-	err := rawjson.Unmarshal(d.Event.Data, &data)
+	err := payload.Unmarshal(d.Event.Data, &data)
 	events := map[string]string{"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted"}
 	m.Kind = integration.KindSystem
 	m.From.ID = data.UserID.id()

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Types of commands, "Application Command Types", and of options, "Application Command Option Type".
@@ -60,13 +60,13 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 
 // addResolved keeps what the ids of an interaction's values stand for: users, members, roles, channels, the message that
 // a command was called on.
-func addResolved(m *integration.Message, payload json.RawMessage) {
+func addResolved(m *integration.Message, raw json.RawMessage) {
 	var d struct {
 		Data struct {
 			Resolved json.RawMessage `json:"resolved"`
 		} `json:"data"`
 	}
-	if rawjson.Unmarshal(payload, &d) == nil && bytes.HasPrefix(d.Data.Resolved, []byte("{")) {
+	if payload.Unmarshal(raw, &d) == nil && bytes.HasPrefix(d.Data.Resolved, []byte("{")) {
 		m.Metadata["resolved"] = d.Data.Resolved
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/integration/textlimit"
-	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
 // readMessage fills in a message and says whether its content is modelled.
@@ -136,7 +136,7 @@ func embedText(raw json.RawMessage) string {
 			Value string `json:"value"`
 		} `json:"fields"`
 	}
-	if !isList(raw) || rawjson.Unmarshal(raw, &embeds) != nil {
+	if !isList(raw) || payload.Unmarshal(raw, &embeds) != nil {
 		return ""
 	}
 	var lines []string

@@ -17,7 +17,7 @@ import (
 func names(server *discordtest.Server) []string {
 	var list []string
 	for _, r := range server.Requests() {
-		list = append(list, r.Name)
+		list = append(list, r.Route)
 	}
 	return list
 }

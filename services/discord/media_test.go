@@ -75,7 +75,7 @@ func TestAttachmentsAreFetchedByTheirLinks(t *testing.T) {
 			require.Equal(t, int64(len(content)), file.Size)
 			require.Equal(t, test.asked, names(server))
 			for _, r := range server.Requests() {
-				require.Equal(t, r.Name != discordtest.Download, r.Header.Get("Authorization") != "", "the bot's token is for the API only")
+				require.Equal(t, r.Route != discordtest.Download, r.Header.Get("Authorization") != "", "the bot's token is for the API only")
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestAMessageThatCameInCanGoOutAgain(t *testing.T) {
 	_, err := newPlatform(t).Send(t.Context(), &m, ch)
 	require.NoError(t, err)
 	require.Equal(t, []string{discordtest.RefreshURLs, discordtest.Download, discordtest.CreateMessage}, names(server))
-	require.Equal(t, map[string][]byte{"files[0] engine.png image/png": []byte("a picture")}, server.Requests()[2].Files)
+	require.Equal(t, map[string]string{"files[0] engine.png image/png": "a picture"}, files(server.Requests()[2]))
 }
 
 func TestAFileThatIsTooLargeIsNotSentAgain(t *testing.T) {

@@ -212,7 +212,7 @@ func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
 			m := of(integration.Content{Type: kind, Media: &test.media})
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
 			require.NoError(t, err)
-			require.Contains(t, server.Requests()[0].Files, test.part)
+			require.Contains(t, files(server.Requests()[0]), test.part)
 		})
 	}
 }

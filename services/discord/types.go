@@ -3,7 +3,7 @@ package discord
 import (
 	"encoding/json"
 
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // The objects of Discord's API with the fields that are read here and no others: what is not declared cannot be of
@@ -16,7 +16,7 @@ type snowflake string
 func (s *snowflake) UnmarshalJSON(data []byte) error {
 	switch c := data[0]; {
 	case c == '"':
-		*s = snowflake(rawjson.Text(data))
+		*s = snowflake(payload.Text(data))
 	case c >= '0' && c <= '9':
 		*s = snowflake(data)
 	}

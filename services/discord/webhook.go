@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // The headers of every delivery, "Validating Security Request Headers".
@@ -65,7 +65,7 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 		Type  int       `json:"type"`
 		Event *struct{} `json:"event"`
 	}
-	_ = rawjson.Unmarshal(w.Payload, &in) // Normalize has read it
+	_ = payload.Unmarshal(w.Payload, &in) // Normalize has read it
 	if in.Event != nil || in.Type == 0 {
 		// "Responding to Events": without a body, and with a Content-Type all the same.
 		return &integration.Response{Status: http.StatusNoContent, ContentType: "application/json"}, nil

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Item is a part of a webhook that is good or bad by itself; rawjson.UnmarshalParts reads it.
+// Item is a part of a webhook that is good or bad by itself; payload.UnmarshalParts reads it.
 type Item[T any] struct {
 	Value T
 	Odd   bool // something in it has an unexpected type and was left out
@@ -17,8 +17,8 @@ type Item[T any] struct {
 	start, end int
 }
 
-// Placed implements rawjson.Part.
-func (i *Item[T]) Placed(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
+// SetSpan implements payload.Part.
+func (i *Item[T]) SetSpan(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
 
 // Items is a list of them. It holds pointers because what is decoded is large, and would be copied whenever the
 // list grows; none of them is nil.
@@ -34,7 +34,7 @@ type ID string
 func (id *ID) UnmarshalJSON(value []byte) error {
 	switch c := value[0]; {
 	case c == '"':
-		*id = ID(rawjson.Text(value))
+		*id = ID(payload.Text(value))
 	case c == '-' || '0' <= c && c <= '9':
 		*id = ID(value)
 	case c != 'n':

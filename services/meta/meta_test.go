@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
@@ -30,6 +30,11 @@ func signed(body []byte, signature string) *integration.Webhook {
 	}
 }
 
+func validate(t *testing.T, w *integration.Webhook, credential string) error {
+	t.Helper()
+	return meta.Signature(credential).ValidateSignature(t.Context(), w)
+}
+
 func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) integration.Error {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
@@ -43,7 +48,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 	body := []byte(`{"text":"caf\u00e9 \ud83d\ude00"}`)
 	right := sign(secret, body)
-	require.NoError(t, meta.ValidateSignature(signed(body, right), "appSecret"))
+	require.NoError(t, validate(t, signed(body, right), "appSecret"))
 	for name, w := range map[string]*integration.Webhook{
 		"the same text in other bytes": signed([]byte(`{"text":"café 😀"}`), right),
 		"another secret's":             signed(body, sign("another", body)),
@@ -55,16 +60,16 @@ func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 		"two of them":                  signed(body, right+", "+right),
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, meta.ValidateSignature(w, "appSecret"), integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, validate(t, w, "appSecret"), integration.ErrUnauthorized, "SIGNATURE_INVALID")
 		})
 	}
 	t.Run("a channel without a secret", func(t *testing.T) {
 		for _, credential := range []string{"empty", "absent"} {
-			requireError(t, meta.ValidateSignature(signed(body, sign("", body)), credential), integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, validate(t, signed(body, sign("", body)), credential), integration.ErrUnauthorized, "SIGNATURE_INVALID")
 		}
 	})
 	t.Run("no raw body", func(t *testing.T) {
-		requireError(t, meta.ValidateSignature(signed(nil, right), "appSecret"), integration.ErrInvalid, "RAW_BODY_MISSING")
+		requireError(t, validate(t, signed(nil, right), "appSecret"), integration.ErrInvalid, "RAW_BODY_MISSING")
 	})
 }
 
@@ -99,10 +104,10 @@ type thing struct {
 }
 
 func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
-	payload := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
+	data := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
 		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
 	var b batch
-	err := rawjson.UnmarshalParts(payload, &b)
+	err := payload.UnmarshalParts(data, &b)
 	require.NoError(t, err)
 	require.Equal(t, "b", b.Name)
 	require.Len(t, b.Items, 6)
@@ -110,28 +115,28 @@ func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 	require.False(t, b.Items[0].Odd)
 	require.Equal(t, thing{ID: "9007199254740993", At: 1790000000, Word: "a"}, b.Items[0].Value)
 	require.Equal(t, int64(1_790_000_000_000), b.Items[0].Value.At.Milli())
-	require.Equal(t, `{"id":9007199254740993,"at":"1790000000","word":"a"}`, string(b.Items[0].Raw(payload)))
+	require.Equal(t, `{"id":9007199254740993,"at":"1790000000","word":"a"}`, string(b.Items[0].Raw(data)))
 
 	require.True(t, b.Items[1].Odd)
 	require.Equal(t, meta.ID("x"), b.Items[1].Value.ID)
 	require.Equal(t, 7, b.Items[1].Value.Inner.N, "what follows the odd field is read, too")
-	require.Equal(t, `{"id":"x","at":1790000001,"word":5,"inner":{"n":7}}`, string(b.Items[1].Raw(payload)))
+	require.Equal(t, `{"id":"x","at":1790000001,"word":5,"inner":{"n":7}}`, string(b.Items[1].Raw(data)))
 
 	require.True(t, b.Items[2].Odd)
 	require.True(t, b.Items[3].Odd)
-	require.Equal(t, `"word"`, string(b.Items[3].Raw(payload)))
+	require.Equal(t, `"word"`, string(b.Items[3].Raw(data)))
 	require.False(t, b.Items[4].Odd)
 	require.False(t, b.Items[5].Odd)
 	require.Equal(t, thing{}, b.Items[5].Value)
 }
 
 func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
-	for _, payload := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
-		err := rawjson.UnmarshalParts([]byte(payload), new(batch))
-		require.Error(t, err, payload)
+	for _, data := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
+		err := payload.UnmarshalParts([]byte(data), new(batch))
+		require.Error(t, err, data)
 	}
 	var b batch
-	err := rawjson.UnmarshalParts([]byte(`{"name":{},"items":[{"word":"a"}]}`), &b)
+	err := payload.UnmarshalParts([]byte(`{"name":{},"items":[{"word":"a"}]}`), &b)
 	require.Error(t, err)
 	require.Len(t, b.Items, 1, "and everything else is there")
 }
@@ -139,7 +144,7 @@ func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 func TestATimeIsANumberOfSeconds(t *testing.T) {
 	for _, wrong := range []string{`"soon"`, `-1`, `1.5`, `"253402300800"`, `1e3`, `[]`, `true`, `""`} {
 		var b batch
-		err := rawjson.UnmarshalParts([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
+		err := payload.UnmarshalParts([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
 		require.NoError(t, err)
 		require.True(t, b.Items[0].Odd, wrong)
 		require.Equal(t, thing{Word: "a"}, b.Items[0].Value, wrong)
@@ -150,14 +155,14 @@ func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{`{"items":[{"id":1},5]}`, `{"items":[[[{"id":{}}]]]}`, `{"items":[{"inner":{"n":"x"}},{"word":"\ud83d"}]}`, `{"items":[{}],"items":[5]}`} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, payload []byte) {
+	f.Fuzz(func(t *testing.T, data []byte) {
 		var b batch
-		err := rawjson.UnmarshalParts(payload, &b)
+		err := payload.UnmarshalParts(data, &b)
 		if err != nil {
 			return
 		}
 		for _, item := range b.Items {
-			require.NotEmpty(t, item.Raw(payload))
+			require.NotEmpty(t, item.Raw(data))
 		}
 	})
 }

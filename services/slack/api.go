@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 const defaultAPIBase = "https://slack.com/api"
@@ -63,14 +63,14 @@ func call[T any](ctx context.Context, a api, method string, params any) (T, *htt
 		return result, nil, err
 	}
 	var s status
-	err = rawjson.Unmarshal(answer.Body, &s)
+	err = payload.Unmarshal(answer.Body, &s)
 	switch {
 	case answer.Status == http.StatusTooManyRequests || s.says("false"):
 		return result, nil, refusal(name, answer, &s)
 	case !s.says("true") || answer.Status >= http.StatusMultipleChoices:
 		return result, nil, httpapi.Foreign(name, answer)
 	case err == nil:
-		err = rawjson.Unmarshal(answer.Body, &result)
+		err = payload.Unmarshal(answer.Body, &result)
 	}
 	if err != nil {
 		return result, nil, httpapi.Unreadable(name, answer.Status, err)

@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
-	"github.com/hiliosai/switchboard/internal/testserver/overdue"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/slack/slacktest"
 )
 
@@ -123,7 +122,7 @@ func TestAWarningIsPassedOn(t *testing.T) {
 func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script("chat.postMessage", slacktest.Response{Hang: true})
-	ctx, expire := overdue.Context(t.Context())
+	ctx, expire := integrationtest.OverdueContext(t.Context())
 	platform, sent := newPlatform(t), make(chan error, 1)
 	go func() {
 		_, err := platform.Send(ctx, text("hi"), ch)
@@ -137,7 +136,7 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 
 func TestASendThatCannotReachSlackIsTransient(t *testing.T) {
 	_, ch := newServer(t)
-	ch.Settings["apiBase"] = nowhere.URL(t)
+	ch.Settings["apiBase"] = integrationtest.UnusedURL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
 	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
 }

@@ -30,7 +30,7 @@ func TestAnEditReplacesAllThatAMessageShows(t *testing.T) {
 			result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), target, test.message, ch)
 			require.NoError(t, err)
 			require.Equal(t, integration.ID(messageID), result.MessageID)
-			require.JSONEq(t, test.body, server.Requests()[0].Body)
+			require.JSONEq(t, test.body, string(server.Requests()[0].Raw))
 		})
 	}
 	for name, test := range map[string]struct {
@@ -112,7 +112,7 @@ func TestReactionsGoByName(t *testing.T) {
 	} {
 		server, ch := newServer(t)
 		require.NoError(t, newPlatform(t).(integration.Reactor).React(t.Context(), target, emoji, ch), emoji)
-		require.JSONEq(t, `{"channel":"C024BE91L","timestamp":"1700000000.000900","name":"`+want+`"}`, server.Requests()[0].Body)
+		require.JSONEq(t, `{"channel":"C024BE91L","timestamp":"1700000000.000900","name":"`+want+`"}`, string(server.Requests()[0].Raw))
 	}
 	for _, emoji := range []string{"🦕", "👍👍", "Thumbs Up", ":", "::skin-tone-2", "wave::skin-tone-9", "1️⃣", "<b>"} {
 		server, ch := newServer(t)
@@ -174,7 +174,7 @@ func TestTypingIsShownInThreadsOfAssistants(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.JSONEq(t, `{"channel_id":"D1A","thread_ts":"1700000000.000900","status":"is typing…"}`, server.Requests()[0].Body)
+			require.JSONEq(t, `{"channel_id":"D1A","thread_ts":"1700000000.000900","status":"is typing…"}`, string(server.Requests()[0].Raw))
 		})
 	}
 }

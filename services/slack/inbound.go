@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Normalize makes one message of an event or a command and one of each action of an interaction. Where a field has
@@ -82,7 +82,7 @@ func (e *envelope) teams() []string {
 
 // decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.
 func decodeJSON(data []byte, into any) (typeErr bool, err error) {
-	err = rawjson.Unmarshal(data, into)
+	err = payload.Unmarshal(data, into)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return true, nil
 	}

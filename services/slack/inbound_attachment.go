@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // attachment is one of a message's, "Secondary message attachments": a message that was forwarded, the preview of a
@@ -50,7 +50,7 @@ func (msg *message) attachments() []attachment {
 	}
 	list := make([]attachment, len(parts))
 	for i, part := range parts {
-		_ = rawjson.Unmarshal(part, &list[i]) // a field of another type stays empty
+		_ = payload.Unmarshal(part, &list[i]) // a field of another type stays empty
 	}
 	return list
 }
@@ -135,7 +135,7 @@ func blockText(raw json.RawMessage) string {
 	var lines []string
 	for _, part := range parts {
 		var b block
-		_ = rawjson.Unmarshal(part, &b) // a field of another type stays empty
+		_ = payload.Unmarshal(part, &b) // a field of another type stays empty
 		lines = append(lines, b.shown())
 	}
 	return join("\n", lines...)

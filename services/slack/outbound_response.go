@@ -11,7 +11,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // respond answers at a response_url, "Handling user interaction": up to five times within half an hour, also where the
@@ -62,7 +62,7 @@ func (a api) takesResponses(link string) bool {
 // responseRefusal is nil for an answer that says "ok", which it does as a word or as JSON.
 func responseRefusal(name string, answer *httpapi.Answer) error {
 	var s status
-	_ = rawjson.Unmarshal(answer.Body, &s)
+	_ = payload.Unmarshal(answer.Body, &s)
 	word := strings.TrimSpace(string(answer.Body))
 	_, isError := verdicts[word]
 	switch {

@@ -41,7 +41,7 @@ func interactive(i integration.Interactive) *integration.Message {
 func methods(server *slacktest.Server) []string {
 	var list []string
 	for _, r := range server.Requests() {
-		list = append(list, r.Method)
+		list = append(list, r.Route)
 	}
 	return list
 }
@@ -50,8 +50,8 @@ func methods(server *slacktest.Server) []string {
 func bodies(server *slacktest.Server, method string) []string {
 	var list []string
 	for _, r := range server.Requests() {
-		if r.Method == method {
-			list = append(list, r.Body)
+		if r.Route == method {
+			list = append(list, string(r.Raw))
 		}
 	}
 	return list
@@ -91,7 +91,7 @@ func TestMessagesGoWhereTheyShould(t *testing.T) {
 				Channel  string `json:"channel"`
 				ThreadTS string `json:"thread_ts"`
 			}
-			require.NoError(t, json.Unmarshal([]byte(server.Requests()[0].Body), &sent))
+			require.NoError(t, json.Unmarshal(server.Requests()[0].Raw, &sent))
 			require.Equal(t, test.channel, sent.Channel)
 			require.Equal(t, test.thread, sent.ThreadTS)
 		})
@@ -152,7 +152,7 @@ func TestTextsAreEscapedUnlessTheyAreMarkup(t *testing.T) {
 			server, ch := newServer(t)
 			_, err := newPlatform(t).Send(t.Context(), content(test.content), ch)
 			require.NoError(t, err)
-			require.JSONEq(t, strings.Replace(test.want, "{", `{"channel":"`+channelID+`",`, 1), server.Requests()[0].Body)
+			require.JSONEq(t, strings.Replace(test.want, "{", `{"channel":"`+channelID+`",`, 1), string(server.Requests()[0].Raw))
 		})
 	}
 }
@@ -166,7 +166,7 @@ func TestAnInboundTextGoesOutAsItCame(t *testing.T) {
 	_, err = newPlatform(t).Send(t.Context(), content(in.Content), ch)
 	require.NoError(t, err)
 	var sent struct{ Text string }
-	require.NoError(t, json.Unmarshal([]byte(server.Requests()[0].Body), &sent))
+	require.NoError(t, json.Unmarshal(server.Requests()[0].Raw, &sent))
 	require.Equal(t, raw, sent.Text)
 }
 
@@ -175,7 +175,7 @@ func TestPreviewsAreLeftOutWhereTheyAreNotWanted(t *testing.T) {
 	ch.Settings["linkPreviews"] = "off"
 	_, err := newPlatform(t).Send(t.Context(), text("https://example.org"), ch)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"channel":"C024BE91L","text":"https://example.org","mrkdwn":false,"unfurl_links":false,"unfurl_media":false}`, server.Requests()[0].Body)
+	require.JSONEq(t, `{"channel":"C024BE91L","text":"https://example.org","mrkdwn":false,"unfurl_links":false,"unfurl_media":false}`, string(server.Requests()[0].Raw))
 }
 
 func rows(n int) []integration.Row {
@@ -308,7 +308,7 @@ func TestALongBodyIsSplitWithoutLosingAnything(t *testing.T) {
 					Text struct{ Text string }
 				}
 			}
-			require.NoError(t, json.Unmarshal([]byte(server.Requests()[0].Body), &sent))
+			require.NoError(t, json.Unmarshal(server.Requests()[0].Raw, &sent))
 			var shown strings.Builder
 			for _, b := range sent.Blocks[:len(sent.Blocks)-1] {
 				require.Equal(t, "section", b.Type)
@@ -330,7 +330,7 @@ func TestPicturesMayHaveButtons(t *testing.T) {
 		{"type":"image","image_url":"https://example.org/a.png","alt_text":"a.png"},
 		{"type":"section","text":{"type":"mrkdwn","text":"Take it?"}},
 		{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"button 0"},"action_id":"button-1","value":"button 0"}]}]}`,
-		server.Requests()[0].Body)
+		string(server.Requests()[0].Raw))
 }
 
 func TestMarkdownStandsAboveButtons(t *testing.T) {
@@ -339,7 +339,7 @@ func TestMarkdownStandsAboveButtons(t *testing.T) {
 	m.Content.Format = "markdown"
 	_, err := newPlatform(t).Send(t.Context(), m, ch)
 	require.NoError(t, err)
-	require.Contains(t, server.Requests()[0].Body, `{"type":"markdown","text":"**Well**?"}`)
+	require.Contains(t, string(server.Requests()[0].Raw), `{"type":"markdown","text":"**Well**?"}`)
 }
 
 func TestASendChangesNeitherTheMessageNorTheChannel(t *testing.T) {

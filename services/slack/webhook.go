@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Headers of "Verifying requests from Slack".
@@ -118,7 +118,7 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 		Type      string `json:"type"`
 		Challenge string `json:"challenge"`
 	}
-	_ = rawjson.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
+	_ = payload.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
 	switch p.Type {
 	case "url_verification":
 		return &integration.Response{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: p.Challenge}, nil

@@ -38,7 +38,7 @@ func TestAMessageIsEditedByTheMethodForWhatIsNew(t *testing.T) {
 			require.Equal(t, integration.ID("-77:41"), result.MessageID)
 			requests := server.Requests()
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 		})
 	}
@@ -134,7 +134,7 @@ func TestFurtherActionsCallTheirMethods(t *testing.T) {
 			require.NoError(t, test.do(newPlatform(t), test.target, ch))
 			requests := server.Requests()
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 		})
 	}

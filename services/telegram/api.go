@@ -8,7 +8,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 const defaultAPIBase = "https://api.telegram.org"
@@ -45,7 +45,7 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 		return result, err
 	}
 	var r response
-	err = rawjson.Unmarshal(answer.Body, &r)
+	err = payload.Unmarshal(answer.Body, &r)
 	switch {
 	case r.OK == nil:
 		return result, httpapi.Foreign("telegram "+method, answer)
@@ -54,7 +54,7 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 	case err != nil:
 		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
-	if err := rawjson.Unmarshal(r.Result, &result); err != nil {
+	if err := payload.Unmarshal(r.Result, &result); err != nil {
 		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
 	}
 	return result, nil
@@ -74,9 +74,9 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 		return body, err
 	}
 	var parts []httpapi.Part
-	malformed := rawjson.Members(body.Bytes, func(name, value []byte) {
+	malformed := payload.Members(body.Bytes, func(name, value []byte) {
 		if value[0] == '"' {
-			value = rawjson.AppendText(nil, value)
+			value = payload.AppendText(nil, value)
 		}
 		parts = append(parts, httpapi.Part{Name: string(name), Content: value})
 	})

@@ -33,8 +33,8 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 			require.Equal(t, test.answered, result.Metadata["callbackAnswered"])
 			requests := server.Requests()
 			require.Len(t, requests, 2)
-			require.Equal(t, "sendMessage", requests[0].Method)
-			require.Equal(t, "answerCallbackQuery", requests[1].Method)
+			require.Equal(t, "sendMessage", requests[0].Route)
+			require.Equal(t, "answerCallbackQuery", requests[1].Route)
 			requireBody(t, `{"callback_query_id":"3007"}`, requests[1])
 		})
 	}
@@ -50,7 +50,7 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 		result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: "5:41"}, answering(text("", "new"), "callbackQueryId", "3007"), ch)
 		require.NoError(t, err)
 		require.Equal(t, true, result.Metadata["callbackAnswered"])
-		require.Equal(t, "answerCallbackQuery", server.Requests()[1].Method)
+		require.Equal(t, "answerCallbackQuery", server.Requests()[1].Route)
 	})
 	t.Run("not for what is no id", func(t *testing.T) {
 		server, ch := newServer(t)
@@ -86,7 +86,7 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 	require.Equal(t, &integration.SendResult{Success: true, Metadata: map[string]any{"inlineMessageId": "inline-7001"}}, result)
 	requests := server.Requests()
 	require.Len(t, requests, 1)
-	require.Equal(t, "answerGuestQuery", requests[0].Method)
+	require.Equal(t, "answerGuestQuery", requests[0].Route)
 	requireBody(t, `{"guest_query_id":"7001","result":{"type":"article","id":"1","title":"`+strings.TrimSpace(strings.Repeat("steam ", 10))+`",
 		"input_message_content":{"message_text":"`+m.Content.Text+`"},"reply_markup":{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}]]}}}`, requests[0])
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // FuzzDecodeUpdate compares with encoding/json, which leaves out what has an unexpected type.
@@ -33,7 +33,7 @@ func FuzzDecodeUpdate(f *testing.F) {
 		var want update
 		wantErr := json.Unmarshal(data, &want)
 		var got update
-		err := rawjson.Unmarshal(data, &got)
+		err := payload.Unmarshal(data, &got)
 		require.Equal(t, wantErr, err)
 		require.Equal(t, want, got)
 	})

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Normalize makes messages of an update: one, or several where it tells of several reactions or deletions.
@@ -16,7 +16,7 @@ import (
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	// Where something in it has an unexpected type, that field is left out and all others are read.
 	var u update
-	typeErr := rawjson.Unmarshal(w.Payload, &u)
+	typeErr := payload.Unmarshal(w.Payload, &u)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err

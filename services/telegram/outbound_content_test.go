@@ -98,7 +98,7 @@ func TestContentsBecomeTheirMethods(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			result, requests := send(t, test.message)
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 			require.Equal(t, test.degraded, result.Degraded)
 		})

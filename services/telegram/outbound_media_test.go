@@ -96,7 +96,7 @@ func TestOneFileIsSentByTheMethodForItsKind(t *testing.T) {
 			result, requests := send(t, test.message)
 			require.Equal(t, integration.ID("5:1"), result.MessageID)
 			require.Len(t, requests, 1)
-			require.Equal(t, test.method, requests[0].Method)
+			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
 		})
 	}
@@ -203,7 +203,7 @@ func TestSeveralFilesAreOneAlbum(t *testing.T) {
 			result, requests := send(t, test.message)
 			require.Equal(t, integration.ID("-1001700100200:1"), result.MessageID)
 			require.Len(t, result.MessageIDs, len(test.message.Content.Attachments))
-			require.Equal(t, "sendMediaGroup", requests[0].Method)
+			require.Equal(t, "sendMediaGroup", requests[0].Route)
 			requireBody(t, `{"chat_id":-1001700100200,"message_thread_id":7,"media":`+test.media+`}`, requests[0])
 			require.Len(t, requests[0].Files, len(test.files))
 			for _, name := range test.files {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
@@ -315,7 +315,7 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 
 func TestASendThatCannotReachTheServerIsTransient(t *testing.T) {
 	ch := channel()
-	ch.Settings["apiBase"] = nowhere.URL(t)
+	ch.Settings["apiBase"] = integrationtest.UnusedURL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
 	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
 }

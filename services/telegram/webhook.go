@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // proofHeader brings back the secret_token of "setWebhook". It is the only proof of where an
@@ -14,7 +14,7 @@ const proofHeader = "x-telegram-bot-api-secret-token"
 
 // ValidateWebhook checks that the payload is an update, which it says at its beginning; Normalize sees to the rest.
 func (*platform) ValidateWebhook(_ context.Context, w *integration.Webhook) error {
-	_, err := updateID(rawjson.First(w.Payload, "update_id"))
+	_, err := updateID(payload.First(w.Payload, "update_id"))
 	return err
 }
 

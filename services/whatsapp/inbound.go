@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
@@ -21,7 +21,7 @@ const object = "whatsapp_business_account"
 // of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var hook webhook
-	_ = rawjson.UnmarshalParts(w.Payload, &hook) // what is outside of all items is looked at here
+	_ = payload.UnmarshalParts(w.Payload, &hook) // what is outside of all items is looked at here
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
 			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
@@ -36,7 +37,7 @@ func startCachers(t *testing.T, line cacherLine) *cachers {
 	p := &peer{NodeID: "cacher", pending: map[int]chan reply{}, lines: newInbox[event]()}
 	p.process = startProcess(t, "cacher", line.dir, []string{"REDIS_URL=" + url, "NAMESPACE=" + namespace}, p.receive, "../peer/cache.js")
 	p.require(t, "start", nil)
-	store, err := cache.NewRedis(cache.RedisOptions{URL: url, Prefix: cache.Prefix(namespace)})
+	store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix(namespace)})
 	require.NoError(t, err)
 	c := &cachers{node: p, ours: cache.New(store, cache.Options{Dialect: line.dialect}), keygen: cache.Keygen{Dialect: line.dialect}}
 	t.Cleanup(func() { require.NoError(t, c.ours.Close()) })
@@ -106,7 +107,7 @@ func (c *cachers) once(t *testing.T, name string, keys []string, params, meta, c
 	t.Helper()
 	req := &action.Request{Params: json.RawMessage(params), Meta: action.NewMeta(json.RawMessage(meta))}
 	key := c.keygen.Key(name, &action.CacheRule{Keys: keys}, req)
-	got, err := c.ours.Once(t.Context(), key, cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) {
+	got, err := c.ours.GetOrCompute(t.Context(), key, cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) {
 		return json.RawMessage(computed), nil
 	})
 	require.NoError(t, err)

@@ -551,7 +551,7 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 
 	t.Run("a known one, within the trace and with the meta of the call", func(t *testing.T) {
 		require.NoError(t, text(peer, h.ID, "shop"))
-		require.Equal(t, "sendMessage", bot.Requests()[0].Method)
+		require.Equal(t, "sendMessage", bot.Requests()[0].Route)
 		asked, err := peer.nextLine(t.Context(), func(e event) bool { return e.kind == "asked" && strings.Contains(string(e.line), `"shop"`) })
 		require.NoError(t, err)
 		require.JSONEq(t, fmt.Sprintf(`{"event":"asked","channel":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID), string(asked))

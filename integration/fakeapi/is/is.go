@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -43,6 +44,7 @@ type Kind int
 // The kinds of faults.
 const (
 	Invalid     Kind = iota // a value is none that the part may have
+	WrongType               // a value is of another type of JSON
 	TooLong                 // a text or a list is longer than Limit
 	Missing                 // a required part is not there
 	Unknown                 // there is no such part
@@ -71,6 +73,10 @@ func Missed(path string) *Fault { return &Fault{Kind: Missing, Path: path, Why: 
 // Wrong is the fault of a value that the part may not have.
 func Wrong(path, format string, args ...any) *Fault {
 	return &Fault{Kind: Invalid, Path: path, Why: fmt.Sprintf(format, args...)}
+}
+
+func wrongType(path, of string) *Fault {
+	return &Fault{Kind: WrongType, Path: path, Why: "it must be " + of}
 }
 
 // Saying is a fault in the platform's own words, or nil where there are none.
@@ -120,18 +126,18 @@ type Object map[string]Rule
 func (o Object) check(c *checker, path string, v any) *Fault {
 	members, ok := v.(map[string]any)
 	if !ok {
-		return Wrong(path, "it must be an object")
+		return wrongType(path, "an object")
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !o.Names(name) {
+			return &Fault{Kind: Unknown, Path: join(path, name), Why: fmt.Sprintf("there is no such parameter as %s", name)}
+		}
 	}
 	names := slices.Sorted(maps.Keys(o))
 	for _, name := range names {
 		bare, required := strings.CutSuffix(name, "!")
 		if _, there := members[bare]; !there && required {
 			return missed(o[name], join(path, bare))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if !o.Names(name) {
-			return &Fault{Kind: Unknown, Path: join(path, name), Why: fmt.Sprintf("there is no such member as %s", name)}
 		}
 	}
 	for _, name := range names {
@@ -171,22 +177,29 @@ func (o Object) With(more ...Object) Object {
 	return all
 }
 
-// Words is a rule whose faults the platform has words of its own for.
+// Words is a rule whose faults the platform has words of its own for, such as error codes. It has none for a value of
+// another type, and for a member that there is not.
 type Words struct {
-	rule           Rule
-	missing, wrong string
+	rule                    Rule
+	missing, tooLong, wrong string
 }
 
-// Says is a rule whose faults are told in the platform's own words, such as an error code: also where the part is
-// required and missing.
-func Says(words string, rule Rule) *Words { return &Words{rule, words, words} }
+// Says is a rule whose faults the platform tells so: also that the part is missing, where it is required.
+func Says(words string, rule Rule) *Words { return &Words{rule, words, words, words} }
 
 // WhenMissing changes the words for a part that is missing.
-func (w *Words) WhenMissing(words string) *Words { return &Words{w.rule, words, w.wrong} }
+func (w *Words) WhenMissing(words string) *Words { return &Words{w.rule, words, w.tooLong, w.wrong} }
+
+// WhenTooLong changes the words for a text or a list that is too long.
+func (w *Words) WhenTooLong(words string) *Words { return &Words{w.rule, w.missing, words, w.wrong} }
 
 func (w *Words) check(c *checker, path string, v any) *Fault {
 	fault := w.rule.check(c, path, v)
-	if fault != nil && fault.Says == "" {
+	switch {
+	case fault == nil || fault.Says != "" || fault.Kind == WrongType || fault.Kind == Unknown:
+	case fault.Kind == TooLong:
+		fault.Says = w.tooLong
+	default:
 		fault.Says = w.wrong
 	}
 	return fault
@@ -202,14 +215,29 @@ var Any Rule = rule(func(c *checker, path string, _ any) *Fault {
 	return nil
 })
 
+// Never is a rule that no value keeps, for a member that the platform refuses in words of its own.
+var Never Rule = rule(func(_ *checker, path string, _ any) *Fault { return Wrong(path, "it does not go with the others") })
+
 // Text is a rule for a text that is not blank and has at most so many characters.
-func Text(limit int) Rule {
+func Text(limit int) Rule { return text(utf8.RuneCountInString, limit) }
+
+// UTF16 is [Text] with a limit in units of UTF-16.
+func UTF16(limit int) Rule {
+	return text(func(s string) int { return len(utf16.Encode([]rune(s))) }, limit)
+}
+
+// Bytes is [Text] with a limit in bytes of UTF-8.
+func Bytes(limit int) Rule { return text(func(s string) int { return len(s) }, limit) }
+
+func text(length func(string) int, limit int) Rule {
 	return rule(func(_ *checker, path string, v any) *Fault {
 		s, ok := v.(string)
 		switch {
-		case !ok || strings.TrimSpace(s) == "":
-			return Wrong(path, "it must be a text")
-		case utf8.RuneCountInString(s) > limit:
+		case !ok:
+			return wrongType(path, "a text")
+		case strings.TrimSpace(s) == "":
+			return Wrong(path, "it must not be empty")
+		case length(s) > limit:
 			return tooLong(path, limit)
 		}
 		return nil
@@ -220,19 +248,8 @@ func tooLong(path string, limit int) *Fault {
 	return &Fault{Kind: TooLong, Path: path, Limit: limit, Why: fmt.Sprintf("it is longer than %d", limit)}
 }
 
-// String is a rule for a text, empty or not, that has at most so many characters.
-func String(limit int) Rule {
-	return rule(func(_ *checker, path string, v any) *Fault {
-		s, ok := v.(string)
-		switch {
-		case !ok:
-			return Wrong(path, "it must be a text")
-		case utf8.RuneCountInString(s) > limit:
-			return tooLong(path, limit)
-		}
-		return nil
-	})
-}
+// String is [Text] that may be empty.
+func String(limit int) Rule { return Empty(Text(limit)) }
 
 // OneOf is a rule for a text, or for a number as it is written.
 func OneOf(values ...string) Rule {
@@ -260,7 +277,11 @@ func written(v any) string {
 func Match(pattern string) Rule {
 	expression := regexp.MustCompile(pattern)
 	return rule(func(_ *checker, path string, v any) *Fault {
-		if s, ok := v.(string); !ok || !expression.MatchString(s) {
+		s, ok := v.(string)
+		switch {
+		case !ok:
+			return wrongType(path, "a text")
+		case !expression.MatchString(s):
 			return Wrong(path, "it must match %s", pattern)
 		}
 		return nil
@@ -288,7 +309,7 @@ func Link(limit int, schemes ...string) Rule {
 // Bool is a rule for true and false.
 var Bool Rule = rule(func(_ *checker, path string, v any) *Fault {
 	if _, ok := v.(bool); !ok {
-		return Wrong(path, "it must be true or false")
+		return wrongType(path, "true or false")
 	}
 	return nil
 })
@@ -297,7 +318,10 @@ var Bool Rule = rule(func(_ *checker, path string, v any) *Fault {
 func Number(least, most float64) Rule {
 	return rule(func(_ *checker, path string, v any) *Fault {
 		n, ok := v.(json.Number)
-		if f, err := n.Float64(); !ok || err != nil || f < least || f > most {
+		if !ok {
+			return wrongType(path, "a number")
+		}
+		if f, err := n.Float64(); err != nil || f < least || f > most {
 			return Wrong(path, "it must be a number from %v to %v", least, most)
 		}
 		return nil
@@ -308,7 +332,11 @@ func Number(least, most float64) Rule {
 func Integer(least, most int64) Rule {
 	return rule(func(_ *checker, path string, v any) *Fault {
 		n, ok := v.(json.Number)
-		if i, err := n.Int64(); !ok || err != nil || i < least || i > most {
+		i, err := n.Int64()
+		switch {
+		case !ok || err != nil:
+			return wrongType(path, "a whole number")
+		case i < least || i > most:
 			return Wrong(path, "it must be a whole number from %d to %d", least, most)
 		}
 		return nil
@@ -320,8 +348,10 @@ func List(least, most int, of Rule) Rule {
 	return rule(func(c *checker, path string, v any) *Fault {
 		items, ok := v.([]any)
 		switch {
-		case !ok || len(items) < least:
-			return Wrong(path, "it must be a list of %d to %d", least, most)
+		case !ok:
+			return wrongType(path, "a list")
+		case len(items) < least:
+			return Wrong(path, "it must have between %d and %d items", least, most)
 		case len(items) > most:
 			return tooLong(path, most)
 		}
@@ -334,10 +364,10 @@ func List(least, most int, of Rule) Rule {
 	})
 }
 
-// Empty is a rule for an empty text, or for what the other rule allows.
+// Empty is a rule for a blank text, or for what the other rule allows.
 func Empty(or Rule) Rule {
 	return rule(func(c *checker, path string, v any) *Fault {
-		if v == "" {
+		if s, ok := v.(string); ok && strings.TrimSpace(s) == "" {
 			return nil
 		}
 		return or.check(c, path, v)

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/events"
@@ -204,7 +205,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	c := n.config
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
-		CacheNamespace: c.Node.Namespace, Dialect: dialect(c), Secrets: secrets,
+		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
 		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
@@ -212,7 +213,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		Log:          n.log,
 	}
 	if n.spool != nil { // a nil *spool.Spool is no nil Spool
-		runtime.Spool = n.spool
+		runtime.Spool = spooler{n.spool}
 	}
 	own := &own{
 		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/claims/natsclaims"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
@@ -54,7 +54,7 @@ func nodePermissions(c *config.Config, nc *nats.Conn, subjects []string) []permi
 			permission{false, api + "STREAM.INFO." + streamOf(subject), "the stream of events"})
 	}
 	if c.Claims.Driver == "nats" {
-		bucket := claims.Bucket(c.Node.Namespace)
+		bucket := natsclaims.Bucket(c.Node.Namespace)
 		list = append(list,
 			permission{false, "$KV." + bucket + "." + noStream, "claims, see claims.driver"},
 			permission{false, api + "STREAM.INFO.KV_" + bucket, "the bucket of claims"},
@@ -72,7 +72,7 @@ func makingPermissions(c *config.Config, subjects []string) []permission {
 	if c.Claims.Driver == "nats" {
 		list = append(list,
 			permission{false, "$JS.API.INFO", "to make the bucket of claims"},
-			permission{false, "$JS.API.STREAM.CREATE.KV_" + claims.Bucket(c.Node.Namespace), "to make the bucket of claims"})
+			permission{false, "$JS.API.STREAM.CREATE.KV_" + natsclaims.Bucket(c.Node.Namespace), "to make the bucket of claims"})
 	}
 	return list
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/claims/natsclaims"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/node/internal/app"
@@ -129,7 +129,7 @@ func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 		defer nc.Close()
 		js, err := jetstream.New(nc)
 		require.NoError(t, err)
-		_, err = js.KeyValue(t.Context(), claims.Bucket("a.b"))
+		_, err = js.KeyValue(t.Context(), natsclaims.Bucket("a.b"))
 		require.Equal(t, driver == "nats", err == nil)
 		require.Contains(t, health(t, n), `"name":"claims","status":"healthy"`)
 	}

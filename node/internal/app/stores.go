@@ -13,13 +13,17 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
+	"github.com/hiliosai/switchboard/cache/rediscache"
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/claims/natsclaims"
+	"github.com/hiliosai/switchboard/claims/redisclaims"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
@@ -100,16 +104,26 @@ func openSpool(ctx context.Context, c *config.Config, publisher *events.Publishe
 	})
 }
 
+// spooler is the spool as services see it.
+type spooler struct{ *spool.Spool }
+
+func (s spooler) Put(e integration.SpooledEvent, kept func(error)) { s.Spool.Put(spool.Event(e), kept) }
+
 // openCache makes the cache that the configuration names, in agreement with those of Node services.
 func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
 	var store cache.Store = cache.NewMemory(cache.MemoryOptions{})
 	if c.Cache.Driver == "redis" {
 		var err error
-		if store, err = cache.NewRedis(cache.RedisOptions{URL: string(c.Cache.URL), Prefix: cache.Prefix(c.Node.Namespace)}); err != nil {
+		if store, err = openRedis(c, string(c.Cache.URL)); err != nil {
 			return nil, c.Fault("cache.url", "%v", err)
 		}
 	}
 	return cache.New(store, cache.Options{TTL: c.Cache.TTL, Dialect: dialect(c), Log: log}), nil
+}
+
+// openRedis makes a store of a Redis that the cluster's Node services may share.
+func openRedis(c *config.Config, url string) (cache.Store, error) {
+	return rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix(c.Node.Namespace)})
 }
 
 // openClaims opens the claims where the configuration has them, and tries out that they can be written. Its error is
@@ -146,9 +160,9 @@ func explainClaims(ctx context.Context, c *config.Config, nc *nats.Conn, err err
 	switch {
 	case c.Claims.Driver != "nats":
 		return err
-	case errors.Is(err, claims.ErrOldServer):
+	case errors.Is(err, natsclaims.ErrOldServer):
 		return c.Fault("claims.driver", "nats does not work with this server (nats-server %s): set redis, or memory for a single node: %v", nc.ConnectedServerVersion(), err)
-	case errors.Is(err, claims.ErrMaxBytesRequired):
+	case errors.Is(err, natsclaims.ErrMaxBytesRequired):
 		return c.Fault("claims.maxMB", "expects a bound: %v", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		denied := checkPermissions(context.WithoutCancel(ctx), nc, makingPermissions(c, nil))
@@ -162,7 +176,7 @@ func explainClaims(ctx context.Context, c *config.Config, nc *nats.Conn, err err
 func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
 	switch c.Claims.Driver {
 	case "redis":
-		store, err := claims.NewRedis(claims.RedisOptions{URL: string(c.ClaimsURL()), Namespace: c.Node.Namespace})
+		store, err := redisclaims.New(redisclaims.Options{URL: string(c.ClaimsURL()), Namespace: c.Node.Namespace})
 		if err != nil {
 			return nil, c.Fault("claims.url", "%v", err)
 		}
@@ -170,7 +184,7 @@ func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
 	case "memory":
 		return claims.NewMemory(claims.MemoryOptions{}), nil
 	default:
-		return claims.NewNATS(nc, claims.NATSOptions{
+		return natsclaims.New(nc, natsclaims.Options{
 			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20, Timeout: c.Events.PublishTimeout,
 		})
 	}

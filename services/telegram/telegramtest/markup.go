@@ -313,7 +313,10 @@ func (p *markdownParser) link() string {
 		switch c := p.text[p.at]; {
 		case c == ')':
 			p.at++
-			return fault(address.Len() == 0, "can't parse entities: a link needs an address")
+			if address.Len() == 0 {
+				return cannotParse("a link needs an address")
+			}
+			return ""
 		case c == '\\' && p.at+1 < len(p.text):
 			p.at++
 		}

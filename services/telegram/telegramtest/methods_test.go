@@ -173,9 +173,9 @@ func TestAQueryIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSentAsJSONOrAFormIsNotLookedAt(t *testing.T) {
+func TestBodyThatIsNeitherJSONNorAFormIsRefused(t *testing.T) {
 	server := newServer(t)
 	status, answer, err := postAs(t.Context(), server.URL()+"/bot"+token+"/sendMessage", "text/plain", strings.NewReader(`{"chat_id":5,"text":"hi"}`))
 	require.NoError(t, err)
-	requireAnswer(t, "chat_id is empty", status, answer)
+	requireAnswer(t, "content type", status, answer)
 }

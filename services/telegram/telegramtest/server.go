@@ -1,54 +1,36 @@
-// Package telegramtest stands in for the Bot API, on loopback, for tests and demonstrations. It is
+// Package telegramtest is a fake of the Bot API, on loopback, for tests and demonstrations. It is
 // stricter than Telegram: it refuses parameters that the Bot API does not document.
 package telegramtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
+	"fmt"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/hiliosai/switchboard/integration/fakeapi"
+	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// Server is a Bot API for one bot. Safe for concurrent use.
+// Server is a Bot API for one bot. It records the calls that bring the right token. Safe for concurrent use.
 type Server struct {
-	token   string
-	http    *httptest.Server
-	closing chan struct{}
-	close   sync.Once
-
-	mu          sync.Mutex
-	requests    []Request
-	sends       []Request     // those that send a message and that Next has not returned yet
-	sent        chan struct{} // closed and replaced when sends grows
-	scripts     map[string][]Response
-	files       map[string]file
-	answered    map[string]bool // queries, which take one answer each
+	*fakeapi.Server
+	token       string
+	files       map[string]fakeapi.File // Name is the path
+	answered    map[string]bool         // queries, which take one answer each
 	webhookInfo WebhookInfo
 	lastMessage int64
 }
 
-// Request is a call that brought the right token, in the order of arrival.
-type Request struct {
-	Method string
-	Body   map[string]any // the parameters, whatever they came as; numbers are json.Number
-	Files  map[string]File
-}
+// Request is a call. Its route is the method's name.
+type Request = fakeapi.Request
 
-// Response is a canned answer. The zero value is 200 without a body.
-type Response struct {
-	Status int
-	Header http.Header
-	Body   string
-	Delay  time.Duration
-	Hang   bool // give no answer before the server closes
-	Reset  bool // reset the connection after the request has been read
-}
+// Response is a scripted answer.
+type Response = fakeapi.Answer
 
 // WebhookInfo is the Bot API's object of that name, as far as it matters here.
 type WebhookInfo struct {
@@ -59,88 +41,31 @@ type WebhookInfo struct {
 	AllowedUpdates     []string `json:"allowed_updates,omitempty"`
 }
 
-// Download is the method name under which [Server.Script] and [Server.Requests] know the download of
-// a file.
+// Download is the route of the download of a file.
 const Download = "file"
-
-// ErrClosed is what [Server.Next] returns once the server is closed.
-var ErrClosed = errors.New("telegramtest: the server is closed")
 
 // NewServer starts a server for the bot with this token. Close it after use.
 func NewServer(token string) *Server {
-	s := &Server{
-		token:    token,
-		closing:  make(chan struct{}),
-		sent:     make(chan struct{}),
-		scripts:  map[string][]Response{},
-		files:    map[string]file{},
-		answered: map[string]bool{},
-	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
+	s := &Server{token: token, files: map[string]fakeapi.File{}, answered: map[string]bool{}}
+	s.Server = fakeapi.Start(fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value})
 	return s
 }
 
-// URL is the root to use as a channel's settings.apiBase.
-func (s *Server) URL() string { return s.http.URL }
-
-// Close ends all connections. Closing again does nothing.
-func (s *Server) Close() {
-	s.close.Do(func() {
-		close(s.closing)
-		s.http.Close()
-	})
-}
-
-// Requests returns what has arrived so far.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.requests...)
-}
-
-// Next returns the next request that sends a message, each once, and waits for it where there is none yet.
+// Next returns the next request that sends a message, each once, and waits for it where there is none yet. It returns
+// [fakeapi.ErrClosed] once the server is closed.
 func (s *Server) Next(ctx context.Context) (Request, error) {
-	for {
-		s.mu.Lock()
-		if len(s.sends) > 0 {
-			r := s.sends[0]
-			s.sends = s.sends[1:]
-			s.mu.Unlock()
-			return r, nil
-		}
-		sent := s.sent
-		s.mu.Unlock()
-		select {
-		case <-sent:
-		case <-ctx.Done():
-			return Request{}, ctx.Err()
-		case <-s.closing:
-			return Request{}, ErrClosed
-		}
-	}
-}
-
-// Script makes the next calls of a method be answered with responses, in their order, instead of
-// in the usual way.
-func (s *Server) Script(method string, responses ...Response) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scripts[method] = append(s.scripts[method], responses...)
+	return s.Server.Next(ctx, func(r *Request) bool {
+		return strings.HasPrefix(r.Route, "send") && r.Route != "sendChatAction"
+	})
 }
 
 // AddFile makes a file available to getFile under its file_id, and for download under its file_path.
 func (s *Server) AddFile(id, path string, content []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.files[id] = file{path, content}
+	s.Locked(func() { s.files[id] = fakeapi.File{Name: path, Content: content} })
 }
 
 // SetWebhookInfo sets what getWebhookInfo answers; without it the bot has no webhook.
-func (s *Server) SetWebhookInfo(info WebhookInfo) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.webhookInfo = info
-}
+func (s *Server) SetWebhookInfo(info WebhookInfo) { s.Locked(func() { s.webhookInfo = info }) }
 
 // Failure is an answer with ok false. parameters may be nil.
 func Failure(code int, description string, parameters map[string]any) Response {
@@ -148,117 +73,112 @@ func Failure(code int, description string, parameters map[string]any) Response {
 	if parameters != nil {
 		body["parameters"] = parameters
 	}
-	return response(code, body)
+	return fakeapi.JSON(code, body)
 }
 
 func success(result any) Response {
-	return response(http.StatusOK, map[string]any{"ok": true, "result": result})
+	return fakeapi.JSON(http.StatusOK, map[string]any{"ok": true, "result": result})
 }
 
-func response(status int, body map[string]any) Response {
-	encoded, err := json.Marshal(body)
-	if err != nil { // of parameters that JSON cannot hold
-		return Response{Status: http.StatusInternalServerError, Body: err.Error()}
-	}
-	return Response{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: string(encoded)}
-}
-
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
-		write(w, Failure(http.StatusRequestEntityTooLarge, "Request Entity Too Large", nil))
-		return
-	}
-	path, isFile := strings.CutPrefix(r.URL.Path, "/file")
-	token, method, ok := strings.Cut(strings.TrimPrefix(path, "/bot"), "/")
+// admit checks the token, which stands in the path.
+func (s *Server) admit(r *Request) *Response {
+	token, ok := strings.CutPrefix(r.Values["bot"], "bot")
 	switch {
 	case !ok || !strings.Contains(token, ":"):
-		write(w, Failure(http.StatusNotFound, "Not Found", nil))
-		return
+		return new(Failure(http.StatusNotFound, "Not Found", nil))
 	case token != s.token:
-		write(w, Failure(http.StatusUnauthorized, "Unauthorized", nil))
-		return
+		return new(Failure(http.StatusUnauthorized, "Unauthorized", nil))
 	}
-	filePath := method
-	if isFile {
-		method = Download
-	}
-	in, err := readInput(r.Header.Get("Content-Type"), body.Bytes())
-	if err != nil {
-		write(w, badRequest("%v", err))
-		return
-	}
-	scripted := s.record(method, in)
+	return nil
+}
+
+// refuse is the Bot API's answer to a request that is wrong.
+func refuse(_ *Request, f *is.Fault) Response {
 	switch {
-	case scripted != nil:
-		s.play(w, r, *scripted)
-	case isFile:
-		write(w, s.download(filePath))
+	case f.Kind == is.TooLarge:
+		return Failure(http.StatusRequestEntityTooLarge, "Request Entity Too Large", nil)
+	case f.Kind == is.NoRoute:
+		return Failure(http.StatusNotFound, "Not Found", nil)
+	case f.Says != "":
+		return Failure(http.StatusBadRequest, "Bad Request: "+f.Says, nil)
 	default:
-		write(w, s.answer(method, in))
+		return Failure(http.StatusBadRequest, "Bad Request: can't parse the parameters: "+f.String(), nil)
 	}
 }
 
-// record keeps a request and takes the answer that a script has for it.
-func (s *Server) record(method string, in *input) *Response {
-	request := Request{Method: method, Files: in.files}
-	decoder := json.NewDecoder(bytes.NewReader(in.params))
+// textParams are the parameters that are texts. The others are written as JSON in a form.
+var textParams = strings.Fields(`business_connection_id text parse_mode message_effect_id caption photo video animation
+	audio document voice video_note sticker emoji title address phone_number first_name last_name vcard question`)
+
+// value reads a field of a form.
+func value(name, text string) (any, error) {
+	if slices.Contains(textParams, name) || name == "chat_id" && !json.Valid([]byte(text)) {
+		return text, nil
+	}
+	var v any
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	_ = decoder.Decode(&request.Body) // a body that is no object is refused later
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = append(s.requests, request)
-	if strings.HasPrefix(method, "send") && method != "sendChatAction" {
-		s.sends = append(s.sends, request)
-		close(s.sent)
-		s.sent = make(chan struct{})
+	if decoder.Decode(&v) != nil {
+		return nil, errors.New("can't parse the parameter " + name)
 	}
-	queue := s.scripts[method]
-	if len(queue) == 0 {
-		return nil
-	}
-	s.scripts[method] = queue[1:]
-	return &queue[0]
+	return v, nil
 }
 
-func (s *Server) play(w http.ResponseWriter, r *http.Request, response Response) {
-	var answerAt <-chan time.Time // never, for Hang
-	if !response.Hang {
-		timer := time.NewTimer(response.Delay)
-		defer timer.Stop()
-		answerAt = timer.C
-	}
-	select {
-	case <-answerAt:
-	case <-s.closing:
-		response.Reset = true
-	case <-r.Context().Done():
-		return
-	}
-	if response.Reset {
-		reset(w)
-		return
-	}
-	write(w, response)
+func (s *Server) bot() map[string]any {
+	id, _, _ := strings.Cut(s.token, ":")
+	return map[string]any{"id": json.Number(id), "is_bot": true, "first_name": "Test bot", "username": "test_bot"}
 }
 
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
+func (s *Server) getFile(r *Request) Response {
+	id := is.At[string](r.Body, "file_id")
+	f, ok := s.files[id]
+	if !ok {
+		return Failure(http.StatusBadRequest, "Bad Request: invalid file_id", nil)
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // so that closing sends RST instead of FIN
-	}
-	_ = conn.Close()
+	return success(map[string]any{
+		"file_id": id, "file_unique_id": "unique-" + id, "file_size": len(f.Content), "file_path": f.Name,
+	})
 }
 
-func write(w http.ResponseWriter, response Response) {
-	for name, values := range response.Header {
-		w.Header()[name] = values
+func (s *Server) download(r *Request) Response {
+	for _, f := range s.files {
+		if f.Name == r.Values["path"] {
+			return fakeapi.Bytes("application/octet-stream", f.Content)
+		}
 	}
-	if response.Status != 0 {
-		w.WriteHeader(response.Status)
-	}
-	_, _ = w.Write([]byte(response.Body)) // the client may have gone away
+	return Failure(http.StatusNotFound, "Not Found", nil)
 }
+
+// message is the one that a request is about: the one that it names, or else a new one.
+func (s *Server) message(r *Request) map[string]any {
+	chat, _ := chatOf(r.Body["chat_id"])
+	m := map[string]any{"from": s.bot(), "chat": chat, "date": time.Now().Unix(), "message_id": r.Body["message_id"]}
+	for _, name := range []string{"text", "caption", "message_thread_id"} {
+		if v, there := r.Body[name]; there {
+			m[name] = v
+		}
+	}
+	if m["message_id"] != nil {
+		m["edit_date"] = m["date"]
+		return m
+	}
+	s.lastMessage++
+	m["message_id"], m["is_topic_message"] = s.lastMessage, r.Body["message_thread_id"] != nil
+	kind := strings.ToLower(strings.TrimPrefix(r.Route, "send"))
+	m[kind] = map[string]any{"id": fmt.Sprintf("%s-%d", kind, s.lastMessage), "file_id": "sent-" + kind}
+	return m
+}
+
+func (s *Server) sent(r *Request) Response { return success(s.message(r)) }
+
+func (s *Server) sentGroup(r *Request) Response {
+	var messages []any
+	for range is.At[[]any](r.Body, "media") {
+		m := s.message(r)
+		m["media_group_id"] = "group"
+		messages = append(messages, m)
+	}
+	return success(messages)
+}
+
+func done(*Request) Response { return success(true) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
@@ -145,7 +146,7 @@ func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
 	}()
 	server.Close()
 	seen := []error{<-errs, <-errs, <-errs}
-	require.Contains(t, seen, telegramtest.ErrClosed)
+	require.Contains(t, seen, fakeapi.ErrClosed)
 	require.NotContains(t, seen, nil)
 }
 

@@ -1,0 +1,283 @@
+// Package natsclaims keeps claims in a key-value bucket of JetStream.
+package natsclaims
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hiliosai/switchboard/claims"
+)
+
+// Options configure the store.
+type Options struct {
+	// Namespace keeps the claims of clusters that share a server apart; see [Bucket].
+	Namespace string
+	// Replicas is how many servers keep a bucket that is created here; 0 means 1.
+	Replicas int
+	// MaxBytes bounds a bucket that is created here, in bytes; 0 sets no bound. An account may ask for one.
+	MaxBytes int64
+	// Timeout is how long the store is asked for an answer; 0 means 5 s.
+	Timeout time.Duration
+	// Now is the clock, which must agree with the servers'; nil means time.Now.
+	Now func() time.Time
+}
+
+// ErrOldServer says that the JetStream of a store has no TTL for single messages. Nothing has been created there.
+var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
+
+// ErrMaxBytesRequired says that the account of a store wants a bound for each of its streams.
+var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+
+const (
+	// maxPending is how many changes may wait for their acks at once.
+	maxPending = 32768
+	// parallelReads is how many keys of a batch are read at once.
+	parallelReads = 32
+	// markerTTL is how long it shows in the bucket that a claim was released; the shortest there is.
+	markerTTL = "1s"
+)
+
+// The headers of a key-value bucket's delete markers: a client's, and the server's own.
+const (
+	operationHeader = "KV-Operation"
+	reasonHeader    = "Nats-Marker-Reason"
+)
+
+// New makes a store on a connection that stays the caller's, to nats-server 2.11 or later; see [ErrOldServer]. The bucket
+// is created when it is needed. The connection must not buffer what is
+// published while it is down (nats.ReconnectBufSize(-1)): a claim that was given up must not be made
+// later.
+func New(nc *nats.Conn, opts Options) (claims.Store, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(claims.AttemptTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	bucket := Bucket(opts.Namespace)
+	now := opts.Now
+	if now == nil {
+		now = time.Now
+	}
+	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts), now: now}
+	return claims.New(b, opts.Timeout, now), nil
+}
+
+// Bucket is the name of the bucket with a namespace's claims. What must not stand in a bucket's name
+// becomes _, with a hash at the end to tell it from others.
+func Bucket(namespace string) string {
+	if namespace == "" {
+		return "claims"
+	}
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, namespace)
+	if plain != namespace {
+		sum := sha256.Sum256([]byte(namespace))
+		plain += "-" + hex.EncodeToString(sum[:4])
+	}
+	return "claims-" + plain
+}
+
+// bucketConfig is the stream of a key-value bucket, as nats.go makes it, but for three things. Expired
+// keys leave no markers: nobody watches, and a claim would have to be made on top of them. And it is
+// read at its leader only: other replicas may not know the latest claims yet. See find for the third.
+func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1), MaxBytes: opts.MaxBytes,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
+	}
+}
+
+type backend struct {
+	js     jetstream.JetStream
+	prefix string // of subjects
+	config jetstream.StreamConfig
+	now    func() time.Time
+	bucket atomic.Pointer[jetstream.Stream] // nil until it is known to be there
+}
+
+func (n *backend) Apply(ctx context.Context, changes []*claims.Change) {
+	bucket, err := n.open(ctx)
+	if err != nil {
+		for _, c := range changes {
+			c.Err = err
+		}
+		return
+	}
+	acks := make([]jetstream.PubAckFuture, len(changes))
+	for i, c := range changes {
+		acks[i], c.Err = n.publish(c)
+	}
+	var conflicts []*claims.Change
+	for i, c := range changes {
+		if c.Err == nil {
+			c.Err = n.acked(ctx, c, acks[i])
+		}
+		switch {
+		case conflict(c.Err):
+			conflicts = append(conflicts, c)
+		case errors.Is(c.Err, jetstream.ErrNoStreamResponse):
+			n.bucket.Store(nil) // somebody deleted it, or the server is still restoring it
+		default:
+			c.Err = classified(c.Err)
+		}
+	}
+	n.read(ctx, bucket, conflicts)
+}
+
+func (n *backend) publish(c *claims.Change) (jetstream.PubAckFuture, error) {
+	msg := &nats.Msg{Subject: n.prefix + c.Key, Data: c.Value, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.Old.Revision, 10)},
+	}}
+	if c.Value == nil {
+		msg.Header[operationHeader] = []string{"DEL"}
+		msg.Header[jetstream.MsgTTLHeader] = []string{markerTTL}
+	} else {
+		seconds := (c.TTL + time.Second - 1) / time.Second // it counts in whole ones
+		msg.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
+	}
+	return n.js.PublishMsgAsync(msg)
+}
+
+func (n *backend) acked(ctx context.Context, c *claims.Change, future jetstream.PubAckFuture) error {
+	select {
+	case ack := <-future.Ok():
+		c.Made = true
+		if c.Value != nil {
+			c.Found = claims.Entry{Value: c.Value, Revision: ack.Sequence, Written: n.now()}
+		}
+		return nil
+	case err := <-future.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read sees what is there instead of what changes expected.
+func (n *backend) read(ctx context.Context, bucket jetstream.Stream, changes []*claims.Change) {
+	var reads errgroup.Group
+	reads.SetLimit(parallelReads)
+	for _, c := range changes {
+		reads.Go(func() error {
+			c.Found, c.Err = n.last(ctx, bucket, c.Key)
+			return nil
+		})
+	}
+	_ = reads.Wait() // none returns an error
+}
+
+func (n *backend) last(ctx context.Context, bucket jetstream.Stream, key string) (claims.Entry, error) {
+	msg, err := bucket.GetLastMsgForSubject(ctx, n.prefix+key)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return claims.Entry{}, nil
+	case err != nil:
+		return claims.Entry{}, classified(err)
+	case msg.Header.Get(operationHeader) != "", msg.Header.Get(reasonHeader) != "":
+		return claims.Entry{Revision: msg.Sequence}, nil
+	}
+	return claims.Entry{Value: msg.Data, Revision: msg.Sequence, Written: msg.Time}, nil
+}
+
+func (n *backend) open(ctx context.Context) (jetstream.Stream, error) {
+	if known := n.bucket.Load(); known != nil {
+		return *known, nil
+	}
+	return n.find(ctx)
+}
+
+// find looks for the bucket, and creates it where there is none.
+func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
+	bucket, err := n.js.Stream(ctx, n.config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		bucket, err = n.create(ctx)
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
+	}
+	switch api, ok := errors.AsType[*jetstream.APIError](err); {
+	case ok && api.ErrorCode == maxBytesRequired:
+		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w: %w", n.config.Name, ErrMaxBytesRequired, err))
+	case errors.Is(err, ErrOldServer):
+		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w", n.config.Name, err))
+	case err != nil:
+		// Even "not found" and "no suitable peers" pass, in a cluster that is starting.
+		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
+	}
+	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
+		return nil, claims.Refuse(fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name))
+	}
+	n.bucket.Store(&bucket)
+	return bucket, nil
+}
+
+// messageTTLs is the level of JetStream's API from which messages may have a TTL of their own: nats-server 2.11.
+const messageTTLs = 1
+
+// maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
+const maxBytesRequired = 10113
+
+// create makes the bucket. An older server would make one without the TTLs, as it skips settings that it does not
+// know, so it is asked first what it can do.
+func (n *backend) create(ctx context.Context) (jetstream.Stream, error) {
+	account, err := n.js.AccountInfo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
+	}
+	if account.API.Level < messageTTLs {
+		return nil, ErrOldServer
+	}
+	config := n.config
+	// Revisions must not come again in a bucket that takes the place of another: whoever has a claim from
+	// before would have that of somebody else.
+	config.FirstSeq = uint64(time.Now().UnixMicro())
+	bucket, err := n.js.CreateStream(ctx, config)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster, or still is at it
+		return n.js.Stream(ctx, n.config.Name)
+	}
+	if err == nil && !bucket.CachedInfo().Config.AllowMsgTTL { // made by an older server of the same cluster
+		return nil, errors.Join(ErrOldServer, n.js.DeleteStream(ctx, n.config.Name))
+	}
+	return bucket, err
+}
+
+func (n *backend) Check(ctx context.Context) error {
+	_, err := n.find(ctx)
+	return err
+}
+
+func (n *backend) Close() error {
+	n.js.CleanupPublisher()
+	return nil
+}
+
+// conflict says whether a change met another entry than it expected.
+func conflict(err error) bool {
+	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
+}
+
+// classified marks what the server will never do.
+func classified(err error) error {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if errors.Is(err, nats.ErrMaxPayload) || ok && api.Code >= 400 && api.Code < 500 {
+		return claims.Refuse(err)
+	}
+	return err
+}
