@@ -170,7 +170,7 @@ func (t *limiter) logFor(ch *Channel) *logrus.Entry {
 
 func (t *limiter) newChannelLimiter(ch *Channel) *channelLimiter {
 	l := &channelLimiter{channelID: ch.ID, tenantID: ch.TenantID, fingerprint: fingerprint(ch)}
-	// What is no rate was refused when the channel was stored.
+	// A text that is no rate was refused when the channel was stored.
 	l.rate, _ = throttle.ParseRate(ch.Settings[settingRate])
 	l.recipientRate, _ = throttle.ParseRate(ch.Settings[settingRecipientRate])
 	log := t.logFor(ch) // of its ids: the breaker lives for longer than the channel
@@ -211,7 +211,9 @@ func (t *limiter) begin(l *channelLimiter) (end func(), err error) {
 }
 
 // withLimits makes one attempt of a call when it is its turn, and heeds what the platform says about the next ones.
-func (t *limiter) withLimits(ctx context.Context, l *channelLimiter, ticket throttle.Ticket, call *platformCall) (result *SendResult, err error) {
+func (t *limiter) withLimits(
+	ctx context.Context, l *channelLimiter, ticket throttle.Ticket, call *platformCall,
+) (result *SendResult, err error) {
 	release, err := t.waitTurn(ctx, l, ticket, call.recipient)
 	if err != nil {
 		return nil, err
@@ -262,7 +264,9 @@ func recipientKey(l *channelLimiter, recipient ID) string {
 
 // waitTurn waits for a call's turn: first among those to its recipient, so that a call that waits for one recipient
 // keeps no room of the channel from the others.
-func (t *limiter) waitTurn(ctx context.Context, l *channelLimiter, ticket throttle.Ticket, recipient ID) (release func(), err error) {
+func (t *limiter) waitTurn(
+	ctx context.Context, l *channelLimiter, ticket throttle.Ticket, recipient ID,
+) (release func(), err error) {
 	var releases []func()
 	release = func() {
 		for _, f := range releases {

@@ -87,7 +87,8 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 	if err == nil {
 		r.publishSent(ctx, result)
 		if r.log.Logger.IsLevelEnabled(debugLevel) {
-			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
+			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).
+				Debug("message sent")
 		}
 		return result, nil
 	}
