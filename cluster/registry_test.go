@@ -271,7 +271,7 @@ func TestOneNodeCannotFillTheRegistry(t *testing.T) {
 	require.Len(t, after(p).services(), maxServicesPerNode)
 }
 
-func TestStrangersCannotFillTheRegistry(t *testing.T) {
+func TestRegistryBoundsUnknownNodes(t *testing.T) {
 	r := newRegistry(heartbeatTimeout)
 	for i := range maxNodes + 1 {
 		r.info(infoFrom(fmt.Sprint(i), 2), start)

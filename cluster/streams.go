@@ -58,7 +58,8 @@ func isStreamPart(p *wire.RequestPacket) bool {
 }
 
 // add adds a packet to its stream. When the stream is complete, add returns the request and the stream. It returns the
-// request and an error if the request must be refused. accepts says whether the action takes streams; it is called once.
+// request and an error if the request must be refused. accepts says whether the action takes streams; it is called
+// once.
 func (s *streams) add(
 	p *wire.RequestPacket, now time.Time, accepts func(*wire.RequestPacket) *action.Error,
 ) (*wire.RequestPacket, *action.Stream, *action.Error) {

@@ -270,6 +270,10 @@ func (s *Spool) next(ctx context.Context, after int64, count int) ([]row, error)
 		}
 		list = append(list, r)
 	}
+	// Close comes before Err: after a Scan into RawBytes, Err waits forever if ctx ends meanwhile.
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
 	return list, rows.Err()
 }
 

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
 // macaw is a parrot that can more: it answers webhooks, knows commands, its own messages, files, places and

@@ -16,4 +16,6 @@ func UnusedURL(tb testing.TB) string {
 
 // OverdueContext returns a context whose deadline comes when expire is called, which may be from anywhere and more than
 // once. Before that, the context does not end.
-func OverdueContext(parent context.Context) (ctx context.Context, expire func()) { return overdue.Context(parent) }
+func OverdueContext(parent context.Context) (ctx context.Context, expire func()) {
+	return overdue.Context(parent)
+}

@@ -19,11 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Parallel(m)) }

@@ -1,9 +1,9 @@
 // Package netbatch sends small writes to a connection that follow each other closely as one write.
 //
-// The NATS client writes whenever one of its publishers waits for something. When many goroutines publish and then wait, as
-// sends do, every message costs one system call and wakes the server. With batches, a send costs a quarter less of this
-// process's CPU and half of the server's (bench, 64 sends at once on one processor: 86 us and 99 us before, 62 us and 39 us
-// with batches).
+// The NATS client writes whenever one of its publishers waits for something. When many goroutines publish and then
+// wait, as sends do, every message costs one system call and wakes the server. With batches, a send costs a quarter
+// less of this process's CPU and half of the server's (bench, 64 sends at once on one processor: 86 us and 99 us
+// before, 62 us and 39 us with batches).
 package netbatch
 
 import (
@@ -23,8 +23,8 @@ const (
 	closeTimeout = time.Second
 )
 
-// Dialer makes TCP connections that batch small writes. It is a nats.CustomDialer for a client without a write timeout of
-// its own (nats.FlusherTimeout(0)). Each client needs a Dialer of its own, and uses one connection of it at a time.
+// Dialer makes TCP connections that batch small writes. It is a nats.CustomDialer for a client without a write timeout
+// of its own (nats.FlusherTimeout(0)). Each client needs a Dialer of its own, and uses one connection of it at a time.
 type Dialer struct {
 	net.Dialer
 
@@ -68,8 +68,8 @@ type conn struct {
 	err     error         // of all further writes
 }
 
-// Write accepts p and writes it now or soon, in the order of the calls. As with any TCP connection, success does not mean
-// that p arrives.
+// Write accepts p and writes it now or soon, in the order of the calls. As with any TCP connection, success does not
+// mean that p arrives.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

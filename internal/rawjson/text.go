@@ -26,8 +26,8 @@ func Text(value []byte) string {
 	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- no other code has the bytes
 }
 
-// StringNoCopy is [Text] without a copy, unless value has escapes or invalid UTF-8. The result shares the bytes of value,
-// which must not change as long as the result is used.
+// StringNoCopy is [Text] without a copy, unless value has escapes or invalid UTF-8. The result shares the bytes of
+// value, which must not change as long as the result is used.
 func StringNoCopy(value []byte) string {
 	if inner := inside(value); isPlain(inner) {
 		return UnsafeString(inner)

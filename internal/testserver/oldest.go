@@ -45,8 +45,8 @@ func OldestNATS(tb testing.TB) *Server {
 	})
 }
 
-// buildOldest builds the server. Tests of several packages may do so at once: one after the other, the later ones find it
-// in the cache.
+// buildOldest builds the server. Tests of several packages may do so at once: one after the other, the later ones find
+// it in the cache.
 func buildOldest(program string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()

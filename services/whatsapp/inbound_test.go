@@ -12,7 +12,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
-	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
 // payloads reads the webhooks of the package's own test data by their names.
@@ -55,10 +54,7 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 // The samples are kept beside the repository and are not always there.
 func TestPublishedSamplesBecomeMessages(t *testing.T) {
 	unsupported := map[string]bool{}
-	for _, f := range fixtures.Payloads(t, "whatsapp") {
-		if f.Status != 0 || f.Unused != "" {
-			continue
-		}
+	for _, f := range integrationtest.Samples(t, "whatsapp") {
 		name := f.Name
 		w := webhook(f.Body)
 		address(w.Channel, f.Body)

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // Name is that of the platform and of its service.
 const Name = "batch"
 
 // Platform defines the platform. It only receives.
-func Platform() integration.Definition {
+func Platform(*httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: Name},
 		Spec: integration.Spec{

@@ -6,4 +6,4 @@ import (
 	"github.com/hiliosai/switchboard/test/chaos/batchplatform"
 )
 
-func main() { node.Main(node.Platform(batchplatform.Platform()), node.Service(batchplatform.Ledger())) }
+func main() { node.Main(node.Platform(batchplatform.Platform), node.Service(batchplatform.Ledger())) }

@@ -1,5 +1,5 @@
-// Command faultynode is a node made of Switchboard's parts, with a fault between two of them. It shows that the chaos suite
-// finds such a fault.
+// Command faultynode is a node made of Switchboard's parts, with a fault between two of them. It shows that the chaos
+// suite finds such a fault.
 package main
 
 import (
@@ -92,7 +92,7 @@ func run(ctx context.Context) error {
 		NodeID: *id, Namespace: namespace, Version: "chaos", Concurrency: 1024, Queue: 16384, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
 	})
 	broker := link.NewBroker()
-	for _, def := range []integration.Definition{telegram.Definition(client), batchplatform.Platform()} {
+	for _, def := range []integration.Definition{telegram.Definition(client), batchplatform.Platform(nil)} {
 		service, err := integration.Define(def, runtime)
 		if err != nil {
 			return err
