@@ -71,7 +71,7 @@ func BenchmarkSendMessage(b *testing.B) {
 	log.SetOutput(io.Discard)
 	def := integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: still{},
-		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0"},
+		Title: "Parrot",
 	}
 	service, err := integration.Define(def, integration.Runtime{
 		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),

@@ -48,7 +48,7 @@ func (s *platformService) checkMedia(c *Content) error {
 	}
 	list := c.MediaList()
 	if l := s.def.Media[mediaTypeOf(c, &list[0])]; l.MaxCount > 0 && len(list) > l.MaxCount {
-		return Invalid("there are %d attachments; %s takes %d", len(list), s.def.Spec.Name, l.MaxCount)
+		return Invalid("there are %d attachments; %s takes %d", len(list), s.def.Title, l.MaxCount)
 	}
 	for i := range list {
 		m := &list[i]

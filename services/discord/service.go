@@ -82,7 +82,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, WebhookTimeout: answerWithin, NoRedelivery: true,
-		Platform: &platform{client: client, answering: newTurns()},
+		Platform:  &platform{client: client, answering: newTurns()},
+		Signature: signature(),
 	}
 }
 
@@ -94,7 +95,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)

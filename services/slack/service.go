@@ -71,7 +71,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,
-		Platform: &platform{client},
+		Platform:  &platform{client},
+		Signature: newSignature(),
 	}
 }
 
@@ -82,7 +83,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
