@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
@@ -64,7 +65,7 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 		parts = append(parts, httpapi.Part{Name: string(name), Content: value})
 	})
 	if malformed != nil {
-		return httpapi.Body{}, invalid("telegram %s: the parameters are no object", method)
+		return httpapi.Body{}, integration.Invalid("telegram %s: the parameters are no object", method)
 	}
 	return httpapi.Multipart(append(parts, files...)...), nil
 }

@@ -46,6 +46,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:         textLimits,
 		Support:      support(),
+		Media:        mediaLimits,
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
 		Platform:     &platform{client},
 		Signature:    signature,
