@@ -19,8 +19,12 @@ demo: build ## Show the main job from end to end: webhook in, event, answer out,
 build: ## Build bin/switchboard
 	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
 
+# Modules of their own, as an author outside of this one has them: an import of a package internal does not build there.
+EXAMPLES = examples/parrot examples/notes
+
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need
+	for example in $(EXAMPLES); do go -C $$example vet ./... || exit 1; done
 	go vet -race -tags slow,chaos ./... # with the race detector, so that nothing is compiled for it alone
 	$(MAKE) test-race
 
@@ -37,6 +41,7 @@ servers: ## Install the database servers that the tests start, where they are mi
 .PHONY: test-race
 test-race: ## Run all tests, the slow ones too, in random order under the race detector
 	go test -tags slow -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /test/)
+	for example in $(EXAMPLES); do go -C $$example test -race -shuffle=on ./... || exit 1; done
 	go test -p 1 -tags slow -race -shuffle=on -timeout 15m ./test/... # which have the machine to themselves
 
 .PHONY: interop
@@ -65,6 +70,7 @@ conformance: ## Hold every platform to the conformance suite
 .PHONY: lint
 lint: ## Check style and known faults
 	$(GOLANGCI_LINT) run ./...
+	for example in $(EXAMPLES); do (cd $$example && $(GOLANGCI_LINT) run ./...) || exit 1; done
 
 .PHONY: bench
 bench: ## Measure beside a Node.js peer and the floor, and hold the targets: the short form, some three minutes
@@ -83,6 +89,10 @@ microbench: ## Run the Go benchmarks with their allocations, six times each
 .PHONY: docs
 docs: ## Write what is generated of the documentation anew
 	go generate ./...
+
+.PHONY: tidy
+tidy: ## Bring go.mod and go.sum up to date, those of the examples too
+	for module in . $(EXAMPLES); do go -C $$module mod tidy || exit 1; done
 
 .PHONY: fmt
 fmt: ## Format the code

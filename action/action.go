@@ -1,8 +1,8 @@
-// Package action is the contract between the cluster, which delivers calls, and the code that
-// answers them: what an action announces of itself, what a call looks like, how an error travels.
+// Package action is the contract between the cluster, which delivers calls, and the code that answers them. It defines
+// actions, requests, results and errors.
 //
-// It knows neither NATS nor any platform. Package cluster calls a [Handler], package integration
-// provides them, and both speak of the same types because they are declared here.
+// It knows neither NATS nor any platform. Package integration provides a [Handler] for each action, and package cluster
+// calls it.
 package action
 
 import (
@@ -20,7 +20,7 @@ import (
 // Neither ctx nor req may be used after the return, but for a handler that returns a promise: until it is resolved.
 type Handler func(ctx context.Context, req *Request) (any, error)
 
-// Request is one call, as its caller sent it. Fields a caller left out are zero.
+// Request is one call as its caller sent it. Fields that the caller left out are zero.
 type Request struct {
 	ID        string // of this attempt; a retry has another
 	Action    string // full name, such as "telegram.i_sendMessage"
@@ -59,11 +59,11 @@ func (f Fields) Get(name string) json.RawMessage { return rawjson.Fields(f).Get(
 // Set changes a member's value, or adds one.
 func (f *Fields) Set(name string, value json.RawMessage) { (*rawjson.Fields)(f).Set(name, value) }
 
-// SetFields gives the members of the object that Params are, for whom has read it already: [Params.Decode] does not read
-// it again then, unless Params have been replaced. They must not change.
+// SetFields saves [Params.Decode] from parsing Params: fields are the members of Params, and must not change. They are
+// ignored when Params have been replaced.
 func (r *Request) SetFields(fields Fields) { r.known.params, r.known.fields = r.Params, fields }
 
-// fieldsOf takes the object raw apart, unless that has been done.
+// fieldsOf returns the members of the object raw: those of SetFields if raw is Params.
 func (r *Request) fieldsOf(raw json.RawMessage) (Fields, error) {
 	if params := r.known.params; r.known.fields != nil && len(params) == len(raw) && &params[0] == &raw[0] {
 		return r.known.fields, nil
@@ -72,31 +72,32 @@ func (r *Request) fieldsOf(raw json.RawMessage) (Fields, error) {
 	return Fields(fields), err
 }
 
-// Spec is the part of an action that moleculer-go has no room for. It travels as the Schema of a
-// [moleculer.Action]; the link reads it from there.
+// Spec describes an action beyond what moleculer-go has fields for. It is the Schema of a [moleculer.Action], where the
+// link reads it.
 type Spec struct {
 	// Rest is Moleculer's rest property: a string such as "GET /health", a [Route], or a list of
-	// these. moleculer-web's auto-aliases come from it. Nil: reachable by calls only.
+	// these. moleculer-web makes auto-aliases of it. Nil means that the action is reachable by calls only.
 	Rest any
-	// Params are the rules for the action's params, announced in INFO. Package integration has them checked
-	// before Handle is called, unless ChecksParams says that Handle does so itself.
+	// Params are the rules for the action's params, announced in INFO. Package integration checks params before it
+	// calls Handle, unless ChecksParams says that Handle does so.
 	Params       Params
 	ChecksParams bool
-	// Timeout bounds calls that bring no timeout of their own; zero means none.
+	// Timeout bounds calls without a timeout of their own; zero means no bound.
 	Timeout time.Duration
 	// Stream says that the action takes a request stream, such as an upload through a gateway; calls
 	// with one are refused otherwise.
 	Stream bool
-	// Cache keeps results where the service has a cache; nil keeps none.
+	// Cache says how results are cached, if the service has a cache; nil means not at all.
 	Cache *CacheRule
-	// Permissions asks for a user who has one of them; see [Request.Require]. Checked by mixins.Permissions.
+	// Permissions lists permissions of which the user must have one; see [Request.Require]. mixins.Permissions checks
+	// them.
 	Permissions []string
 	// Concurrency bounds how many calls of the action run at once; as many again may wait, and more
 	// are refused with QueueIsFullError. Zero means no bound of its own.
 	Concurrency int
 	// Visibility is Moleculer's: "published", "public", "protected" or "private"; empty is published.
 	Visibility string
-	// Fault is what is wrong with the definition. The service that has the action cannot be defined.
+	// Fault is an error in the definition. A service with such an action cannot be defined.
 	Fault error
 	// Description is for people who list the cluster's actions.
 	Description string
@@ -110,8 +111,8 @@ type Route struct {
 	Path   string `json:"path"`
 }
 
-// New makes a moleculer-go action of a spec. Calls of the cluster go straight to spec.Handle; local
-// calls of other moleculer-go services reach it through the returned action's own handler.
+// New makes a moleculer-go action from a spec. Calls from the cluster go straight to spec.Handle. Local calls of
+// moleculer-go services go through the Handler of the returned action.
 func New(name string, spec Spec) moleculer.Action {
 	return moleculer.Action{
 		Name:        name,

@@ -59,7 +59,10 @@ func TestALocalCallOfWhatJSONCannotHoldFails(t *testing.T) {
 		"result": {result: func() {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Implements(t, (*error)(nil), callFromGo(func(context.Context, *action.Request) (any, error) { return tc.result, nil }, tc.params))
+			require.Implements(
+				t, (*error)(nil),
+				callFromGo(func(context.Context, *action.Request) (any, error) { return tc.result, nil }, tc.params),
+			)
 		})
 	}
 }

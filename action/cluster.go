@@ -11,34 +11,33 @@ import (
 
 // Cluster is how a handler reaches other services. Package cluster implements it.
 type Cluster interface {
-	// Call runs an action on behalf of parent, nil for nobody. Errors are *Error.
+	// Call calls an action on behalf of parent, which may be nil. Errors are *Error.
 	Call(ctx context.Context, parent *Request, name string, params any, opts CallOptions) (*CallResult, error)
-	// Emit sends an event on behalf of parent, nil for nobody.
+	// Emit sends an event on behalf of parent, which may be nil.
 	Emit(ctx context.Context, parent *Request, name string, data any, opts EmitOptions) error
 }
 
-// CallOptions refine a call. The zero value is a call as Moleculer makes it by default.
+// CallOptions are the options of a call. The zero value has Moleculer's defaults.
 type CallOptions struct {
 	NodeID string          // call this node only; empty chooses one in turn, this node first
 	Meta   json.RawMessage // a JSON object, merged over the parent's meta
-	// Timeout bounds the call, each retry anew. Zero leaves it to the action's own, and to the deadline
-	// of ctx, which holds in any case.
+	// Timeout bounds each attempt of the call. Zero means the action's own timeout. The deadline of ctx always holds.
 	Timeout time.Duration
-	// Retries is how often a call that failed with a retryable error is made again, on another node
-	// where there is one. Zero leaves it to the action's retryPolicy.
+	// Retries is how often a call that failed with a retryable error is repeated, on another node if there is one.
+	// Zero means the action's retryPolicy.
 	Retries int
 	// RequestID is the trace id of a call without a parent; empty starts a new trace.
 	RequestID string
 }
 
-// CallResult is a successful answer. Meta is the callee's ctx.meta at its end.
+// CallResult is a successful answer. Meta is the callee's ctx.meta when it returned.
 type CallResult struct {
 	Data   json.RawMessage
 	Meta   json.RawMessage
 	NodeID string // who answered
 }
 
-// EmitOptions refine an event.
+// EmitOptions are the options of an event.
 type EmitOptions struct {
 	// Groups are the groups to reach; empty means all.
 	Groups []string
@@ -48,8 +47,8 @@ type EmitOptions struct {
 
 var errNoCluster = errors.New("this request has no cluster to call")
 
-// Call runs an action of the cluster as part of this request: the trace goes on, the time that is
-// left is passed on, meta goes along and comes back merged. params is encoded as JSON. Errors are *Error.
+// Call calls an action of the cluster as part of this request: the call has the same trace, the remaining time and the
+// request's meta, into which the callee's meta is merged. params is encoded as JSON. Errors are *Error.
 func (r *Request) Call(ctx context.Context, name string, params any, opts CallOptions) (*CallResult, error) {
 	if r.Cluster == nil {
 		return nil, Internal(errNoCluster)
@@ -79,8 +78,8 @@ type Stream struct {
 	Objects []json.RawMessage // of a stream in object mode
 }
 
-// Event is an event as its listener gets it. Its request part carries trace, meta and the way to
-// call further; Params holds the event's data.
+// Event is an event as its listener gets it. Its Request has the trace, the meta and the methods to call and emit;
+// Params holds the event's data.
 type Event struct {
 	Request
 	Name        string
@@ -88,11 +87,11 @@ type Event struct {
 	IsBroadcast bool // sent to all listeners, not to one in each group
 }
 
-// EventHandler takes an event. Its error is logged; nobody else hears of it.
+// EventHandler handles an event. Its error is logged and not sent to anyone.
 type EventHandler func(ctx context.Context, event *Event) error
 
-// NewEvent makes a moleculer-go listener for a name or pattern (with *, ** and ?). An empty group is
-// the service's name.
+// NewEvent makes a moleculer-go listener for a name or pattern (with *, ** and ?). An empty group means the service's
+// name.
 func NewEvent(name, group string, handle EventHandler) moleculer.Event {
 	return moleculer.Event{Name: name, Group: group, Handler: func(ctx moleculer.Context, data moleculer.Payload) {
 		goctx, event := context.Background(), &Event{Name: name}
@@ -108,7 +107,7 @@ func NewEvent(name, group string, handle EventHandler) moleculer.Event {
 	}}
 }
 
-// eventContext is the context that package cluster calls listeners with.
+// eventContext is what the contexts of package cluster's listeners implement.
 type eventContext interface {
 	Event() (context.Context, *Event)
 }

@@ -28,12 +28,16 @@ type asked struct {
 // recorder is a cluster that takes note of what it is asked.
 type recorder struct{ asked []asked }
 
-func (r *recorder) Call(_ context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+func (r *recorder) Call(
+	_ context.Context, parent *action.Request, name string, params any, opts action.CallOptions,
+) (*action.CallResult, error) {
 	r.asked = append(r.asked, asked{parent, name, params, opts})
 	return &action.CallResult{NodeID: "n"}, nil
 }
 
-func (r *recorder) Emit(_ context.Context, parent *action.Request, name string, data any, opts action.EmitOptions) error {
+func (r *recorder) Emit(
+	_ context.Context, parent *action.Request, name string, data any, opts action.EmitOptions,
+) error {
 	r.asked = append(r.asked, asked{parent, name, data, opts})
 	return nil
 }
@@ -150,11 +154,17 @@ func TestErrorsOfTheChainAreThoseOfNode(t *testing.T) {
 		return string(raw)
 	}
 	skipped := action.RequestSkipped("svc.do", "n")
-	require.Equal(t, []any{"RequestSkippedError", 514, "REQUEST_SKIPPED", false, "Calling 'svc.do' is skipped because timeout reached on 'n' node."},
+	require.Equal(
+		t,
+		[]any{
+			"RequestSkippedError", 514, "REQUEST_SKIPPED", false,
+			"Calling 'svc.do' is skipped because timeout reached on 'n' node.",
+		},
 		[]any{skipped.Name, skipped.Code, skipped.Type, skipped.Retryable, skipped.Message})
 	require.JSONEq(t, `{"action":"svc.do","nodeID":"n"}`, data(skipped))
 	deep := action.MaxCallLevel("n", 5)
-	require.Equal(t, []any{"MaxCallLevelError", 500, "MAX_CALL_LEVEL", false, "Request level is reached the limit (5) on 'n' node."},
+	require.Equal(
+		t, []any{"MaxCallLevelError", 500, "MAX_CALL_LEVEL", false, "Request level is reached the limit (5) on 'n' node."},
 		[]any{deep.Name, deep.Code, deep.Type, deep.Retryable, deep.Message})
 	require.JSONEq(t, `{"nodeID":"n","level":5}`, data(deep))
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// Names of Moleculer's error classes. A Node caller rebuilds the class from the name, and some of
-// them only from their data (docs/design/moleculer-wire.md §4).
+// Names of Moleculer's error classes. A Node caller rebuilds the class from the name, and some classes only from their
+// data (docs/design/moleculer-wire.md §4).
 const (
 	NameError               = "MoleculerError"
 	NameClientError         = "MoleculerClientError"
@@ -25,7 +25,7 @@ const (
 	NameMaxCallLevel        = "MaxCallLevelError"
 )
 
-// Error is a Moleculer error: what a caller on any node of the cluster gets to see.
+// Error is a Moleculer error, as a caller on any node of the cluster gets it.
 type Error struct {
 	Name      string // class, one of the Name constants
 	Message   string
@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%s)", e.Message, e.Type)
 }
 
-// Unwrap gives the cause, which stays on this node: it is never sent.
+// Unwrap returns the cause. The cause is never sent to other nodes.
 func (e *Error) Unwrap() error { return e.cause }
 
 // MoleculerError implements [Moleculer].
@@ -65,28 +65,28 @@ func (e *Error) With(data any) *Error {
 	return &c
 }
 
-// Moleculer is implemented by errors that know how they look to the cluster.
+// Moleculer is implemented by errors that can be turned into a Moleculer error.
 type Moleculer interface {
 	error
 	MoleculerError() *Error
 }
 
-// Client is an error of the caller's making: code is 4xx and repeating the call does not help.
+// Client makes an error that the caller caused: code is 4xx, and a retry does not help.
 func Client(code int, typ, format string, args ...any) *Error {
 	return &Error{Name: NameClientError, Code: code, Type: typ, Message: fmt.Sprintf(format, args...)}
 }
 
-// Server is an error on this side that repeating the call does not mend.
+// Server makes an error of this side that a retry does not help against.
 func Server(code int, typ, format string, args ...any) *Error {
 	return &Error{Name: NameServerError, Code: code, Type: typ, Message: fmt.Sprintf(format, args...)}
 }
 
-// Retryable is an error that may pass, such as an unreachable database.
+// Retryable makes an error that a retry may help against, such as an unreachable database.
 func Retryable(code int, typ, format string, args ...any) *Error {
 	return &Error{Name: NameRetryableError, Code: code, Type: typ, Message: fmt.Sprintf(format, args...), Retryable: true}
 }
 
-// endpoint is the data of errors about where a call went. Node rebuilds these errors from it alone.
+// endpoint is the data of errors about the callee. Node rebuilds these errors from it alone.
 type endpoint struct {
 	Action string `json:"action"`
 	NodeID string `json:"nodeID,omitempty"`
@@ -104,7 +104,7 @@ func ServiceNotFound(action, nodeID string) *Error {
 	return e
 }
 
-// ServiceNotAvailable says that the action exists but nobody serves it now, as on a stopping node.
+// ServiceNotAvailable says that the action exists but is not served at the moment, as on a stopping node.
 func ServiceNotAvailable(action, nodeID string) *Error {
 	return &Error{
 		Name: NameServiceNotAvailable, Code: http.StatusNotFound, Type: "SERVICE_NOT_AVAILABLE", Retryable: true,
@@ -112,7 +112,7 @@ func ServiceNotAvailable(action, nodeID string) *Error {
 	}
 }
 
-// RequestTimeout says that the call's time was over before its answer.
+// RequestTimeout says that the call's timeout passed before its answer came.
 func RequestTimeout(action, nodeID string) *Error {
 	return &Error{
 		Name: NameRequestTimeout, Code: http.StatusGatewayTimeout, Type: "REQUEST_TIMEOUT", Retryable: true,
@@ -121,7 +121,7 @@ func RequestTimeout(action, nodeID string) *Error {
 	}
 }
 
-// RequestSkipped says that the call was not made because its chain's time was over already.
+// RequestSkipped says that the call was not made because the deadline of its chain of calls had passed.
 func RequestSkipped(action, nodeID string) *Error {
 	return &Error{
 		Name: NameRequestSkipped, Code: 514, Type: "REQUEST_SKIPPED",
@@ -130,7 +130,7 @@ func RequestSkipped(action, nodeID string) *Error {
 	}
 }
 
-// MaxCallLevel says that a chain of calls is deeper than allowed, most likely a loop.
+// MaxCallLevel says that a chain of calls is deeper than allowed. Most likely it is a loop.
 func MaxCallLevel(nodeID string, level int) *Error {
 	return &Error{
 		Name: NameMaxCallLevel, Code: http.StatusInternalServerError, Type: "MAX_CALL_LEVEL",
@@ -151,7 +151,7 @@ func RequestRejected(action, nodeID string) *Error {
 	}
 }
 
-// QueueIsFull says that the node has as many requests waiting as it is allowed to hold.
+// QueueIsFull says that as many requests wait on the node as may wait.
 func QueueIsFull(action, nodeID string, size, limit int) *Error {
 	return &Error{
 		Name: NameQueueIsFull, Code: http.StatusTooManyRequests, Type: "QUEUE_FULL", Retryable: true,
@@ -173,16 +173,18 @@ func BrokerDisconnected() *Error {
 	}
 }
 
-// Internal hides an unforeseen error behind a message that is safe to send anywhere: what went
-// wrong stays in the cause, for this node's log.
+// Internal makes an error with a message that is safe to send to any caller. The cause is for this node's log only.
 func Internal(err error) *Error {
-	e := Server(http.StatusInternalServerError, "INTERNAL_ERROR", "Internal error; the node's log has the details under this requestID")
+	e := Server(
+		http.StatusInternalServerError, "INTERNAL_ERROR",
+		"Internal error; the node's log has the details under this requestID",
+	)
 	e.cause = err
 	return e
 }
 
-// AsError turns any error into the Moleculer error that a caller gets: itself if it is one, a
-// RequestTimeoutError for an expired context, else [Internal].
+// AsError returns the Moleculer error for a caller: err itself if it is one, a RequestTimeoutError for an expired
+// context, else [Internal].
 func AsError(err error, action, nodeID string) *Error {
 	var m Moleculer
 	switch {

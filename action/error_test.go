@@ -25,7 +25,8 @@ func TestErrorsLookAsNodeMakesThem(t *testing.T) {
 		action.NameClientError: {action.Client(409, "BAD", "bad %s", "luck"), 409, "BAD", false, "bad luck", `null`},
 		action.NameServerError: {action.Server(500, "OWN", "our fault"), 500, "OWN", false, "our fault", `null`},
 		action.NameRetryableError: {
-			action.Retryable(503, "DB_DOWN", "later").With(map[string]int{"after": 5}), 503, "DB_DOWN", true, "later", `{"after":5}`,
+			action.Retryable(503, "DB_DOWN", "later").With(map[string]int{"after": 5}), 503, "DB_DOWN", true, "later",
+			`{"after":5}`,
 		},
 		action.NameValidationError: {
 			action.Validation(action.Fault{Type: "required", Message: "m", Field: "f"}), 422, "VALIDATION_ERROR", false,
@@ -61,7 +62,9 @@ func TestErrorsLookAsNodeMakesThem(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, tc.data, string(data))
 			tc.got.Data = nil
-			require.Equal(t, &action.Error{Name: name, Code: tc.code, Type: tc.typ, Retryable: tc.retryable, Message: tc.message}, tc.got)
+			require.Equal(
+				t, &action.Error{Name: name, Code: tc.code, Type: tc.typ, Retryable: tc.retryable, Message: tc.message}, tc.got,
+			)
 		})
 	}
 }

@@ -10,11 +10,9 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// Meta is a call's ctx.meta: what the caller sent, kept as raw JSON until somebody looks, and what
-// the handler added. All of it goes back with the answer and is merged into the caller's meta.
-// The zero value is an empty meta. Copies share their values. Safe for concurrent use, except the
-// zero value until its first Set: the answers of calls that a handler makes side by side are merged
-// into its meta as they come.
+// Meta is a call's ctx.meta: what the caller sent, as raw JSON, and what the handler added. All of it goes back with
+// the answer and is merged into the caller's meta. The zero value is an empty meta. Copies share their values. Safe for
+// concurrent use, except the zero value until its first Set: answers of concurrent calls are merged into the meta.
 type Meta struct{ *metaValues }
 
 type metaValues struct {
@@ -24,7 +22,7 @@ type metaValues struct {
 	added  map[string]any
 }
 
-// NewMeta wraps a JSON object; anything else counts as empty.
+// NewMeta makes a Meta of a JSON object. Anything else counts as empty.
 func NewMeta(raw json.RawMessage) Meta {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
 		raw = nil
@@ -32,8 +30,8 @@ func NewMeta(raw json.RawMessage) Meta {
 	return Meta{&metaValues{raw: raw}}
 }
 
-// Get decodes the value of a key into what target points to, and says whether it was there and fitted. Names in it
-// count as they are written: ID is not id, as it would be for encoding/json. A null leaves target as it is.
+// Get decodes the value of a key into the value that target points to. It returns false if there is no value or one of
+// another type. Unlike encoding/json, it compares names case-sensitively. A null leaves target as it is.
 func (m *Meta) Get(key string, target any) bool {
 	raw := m.Raw(key)
 	if raw == nil || string(raw) == "null" {
@@ -51,7 +49,7 @@ func (m *Meta) Get(key string, target any) bool {
 // String returns the string under a key, or "".
 func (m *Meta) String(key string) string { return rawjson.Text(m.Raw(key)) }
 
-// Raw returns the value of a key as JSON, nil where there is none.
+// Raw returns the value of a key as JSON, or nil.
 func (m *Meta) Raw(key string) json.RawMessage {
 	if m.metaValues == nil {
 		return nil
@@ -93,7 +91,7 @@ func (m *Meta) Set(key string, value any) {
 	m.added[key] = value
 }
 
-// With returns a meta of its own that holds m's values and, over them, those of a JSON object.
+// With returns a new meta with m's values, overridden by those of a JSON object.
 func (m *Meta) With(object json.RawMessage) Meta {
 	raw, err := m.MarshalJSON()
 	if err != nil {
@@ -104,7 +102,7 @@ func (m *Meta) With(object json.RawMessage) Meta {
 	return merged
 }
 
-// Merge sets all values of a JSON object; anything else changes nothing.
+// Merge sets all values of a JSON object. It ignores anything else.
 func (m *Meta) Merge(object json.RawMessage) {
 	if object = bytes.TrimSpace(object); len(object) <= len("{}") || object[0] != '{' {
 		return
@@ -118,7 +116,7 @@ func (m *Meta) Merge(object json.RawMessage) {
 	}
 }
 
-// MarshalJSON gives the caller's meta with the additions merged in, {} when there is none.
+// MarshalJSON returns the caller's meta with the additions merged in, {} if there is none.
 func (m Meta) MarshalJSON() ([]byte, error) {
 	if m.metaValues == nil {
 		return []byte("{}"), nil

@@ -9,11 +9,11 @@ import (
 	"github.com/moleculer-go/moleculer"
 )
 
-// Stage says how far outside a middleware stands: the first stages see a call first.
+// Stage orders middlewares: a call passes the first stages first.
 type Stage int
 
-// The stages of middlewares, outermost first: what every answer passes, whether the caller may, what is
-// in a cache already, what the handler needs, and what belongs to the handler itself.
+// The stages of middlewares, outermost first: for every answer, for permissions, for the cache, for what the handler
+// needs, and for the handler itself.
 const (
 	StageOuter Stage = iota
 	StageAccess
@@ -22,26 +22,25 @@ const (
 	StageHandler
 )
 
-// Middleware stands between the cluster and the actions of a service. A [moleculer.Mixin] or schema
-// carries it as a value of its Hooks, under a name of its own; the link finds it there.
+// Middleware wraps the actions of a service. A [moleculer.Mixin] or schema has it as a value of its Hooks, under a name
+// of its own, where the link finds it.
 type Middleware struct {
 	Stage Stage
 	// Context adds to the context of every call and event of the service; nil adds nothing.
 	Context func(ctx context.Context) context.Context
-	// Wrap returns what handles the endpoint's calls instead of next, or next itself. It is called once
-	// for each action, as the service starts; nil wraps nothing. A result may be a [*Promise].
+	// Wrap returns the handler to call instead of next, or next itself. It is called once for each action when the
+	// service starts; nil wraps nothing. A result may be a [*Promise].
 	Wrap func(e Endpoint, next Handler) Handler
 }
 
-// Endpoint is an action as a middleware gets to know it.
+// Endpoint is the action that a middleware wraps.
 type Endpoint struct {
 	Service string // full name
 	Action  string // full name
 	Spec    Spec
 }
 
-// Middlewares finds the middlewares among a schema's hooks, outermost first, in the order of their
-// names within a stage.
+// Middlewares returns the middlewares in a schema's hooks, outermost first, and sorted by name within a stage.
 func Middlewares(hooks map[string]any) []Middleware {
 	var list []Middleware
 	for _, name := range slices.Sorted(maps.Keys(hooks)) {
@@ -53,7 +52,7 @@ func Middlewares(hooks map[string]any) []Middleware {
 	return list
 }
 
-// Wrap puts the middlewares round an action.
+// Wrap wraps a handler in middlewares; the first is the outermost.
 func Wrap(list []Middleware, e Endpoint, handle Handler) Handler {
 	for _, m := range slices.Backward(list) {
 		if m.Wrap != nil {
@@ -67,8 +66,8 @@ func Wrap(list []Middleware, e Endpoint, handle Handler) Handler {
 	return handle
 }
 
-// SpecOf gives the spec of an action: the one it was made with by [New], or what the settings of a
-// plain moleculer-go action say in Moleculer's words (cache, permissions).
+// SpecOf returns the spec of an action: the one given to [New], or for a moleculer-go action one made from its settings
+// cache and permissions.
 func SpecOf(a moleculer.Action) Spec {
 	if spec, ok := a.Schema.(Spec); ok {
 		return spec
@@ -103,7 +102,7 @@ func cacheRuleOf(v any) *CacheRule {
 	return nil
 }
 
-// texts reads a string or a list of strings; nil where there is none.
+// texts reads a string with words, or a list of strings. It returns nil for anything else.
 func texts(v any) []string {
 	switch v := v.(type) {
 	case string:

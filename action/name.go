@@ -2,8 +2,8 @@ package action
 
 import "strconv"
 
-// FullName is what the cluster calls a service: a version goes before the name, "2" as v2, unless the
-// settings say $noVersionPrefix.
+// FullName returns the full name of a service: its version and name, such as v2.posts for "2" and posts. With the
+// setting $noVersionPrefix it is the name alone.
 func FullName(name, version string, settings map[string]any) string {
 	if off, _ := settings["$noVersionPrefix"].(bool); off || version == "" {
 		return name

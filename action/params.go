@@ -13,7 +13,7 @@ import (
 // Type is a parameter type, named as Moleculer's validator names it.
 type Type string
 
-// The types that rules written by hand use; [ParamsOf] knows more.
+// The types for rules written by hand; [ParamsOf] uses others too.
 const (
 	String Type = "string"
 	Number Type = "number"
@@ -30,9 +30,10 @@ type Param struct {
 	Secret   bool // faults don't repeat its value; not announced
 	Buffer   bool // a Buffer of Node.js after JSON is taken as well; not announced
 
-	// What ParamsOf knows beyond the above.
-	rule   *rule // nil where that is all
-	finite bool  // a number that a float64 holds, as JavaScript asks; a hand-written rule leaves that to those who parse it
+	// Only ParamsOf sets these.
+	rule *rule // nil where that is all
+	// finite requires a number that a float64 can hold, as JavaScript does. Rules written by hand do not require it.
+	finite bool
 }
 
 // Params are an action's parameter rules, in the order in which faults are reported.

@@ -45,19 +45,22 @@ type filter struct {
 
 func TestCheckedParamsAreReadyToDecode(t *testing.T) {
 	for name, tc := range map[string]struct{ params, want string }{
-		"nothing had to be changed":   {` {"query" : "go", "limit":5, "more":[ 1 ]} `, `{"query" : "go", "limit":5, "more":[ 1 ]}`},
-		"a default":                   {`{"query":"go"}`, `{"limit":20,"query":"go"}`},
-		"a default for null":          {`{"query":"go","limit":null}`, `{"limit":20,"query":"go"}`},
-		"trimmed":                     {`{"query":" <g\u00f6> ","limit":5}`, `{"limit":5,"query":"<gö>"}`},
-		"invalid UTF-8, trimmed":      {"{\"query\":\" g\xffo\",\"limit\":5}", `{"limit":5,"query":"g` + "\uFFFD" + `o"}`},
-		"what a query string has":     {`{"query":"go","limit":"7","deep":"on","tags":"x"}`, `{"deep":true,"limit":7,"query":"go","tags":["x"]}`},
-		"others go along":             {`{"query":"go","more":{ "a":1 }}`, `{"limit":20,"more":{ "a":1 },"query":"go"}`},
-		"an id keeps all its digits":  {`{"query":"go","limit":5,"id":9007199254740993}`, `{"query":"go","limit":5,"id":9007199254740993}`},
-		"an integer as Go reads it":   {`{"query":"go","limit":1e1,"id":-0.0}`, `{"id":0,"limit":10,"query":"go"}`},
-		"a nested value":              {`{"query":"go","limit":5,"filter":{"age":1.0,"score":2.50}}`, `{"filter":{"age":1,"score":2.50},"limit":5,"query":"go"}`},
-		"names that differ by case":   {`{"query":"go","limit":5,"LIMIT":1000000,"filter":{"AGE":200}}`, `{"filter":{},"limit":5,"query":"go"}`},
-		"a repeated name":             {`{"query":"go","limit":1000000,"limit":5}`, `{"limit":5,"query":"go"}`},
-		"a repeated object, not both": {`{"query":"go","limit":5,"filter":{"age":200},"filter":{"score":1}}`, `{"filter":{"score":1},"limit":5,"query":"go"}`},
+		"nothing had to be changed":  {` {"query" : "go", "limit":5, "more":[ 1 ]} `, `{"query" : "go", "limit":5, "more":[ 1 ]}`},
+		"a default":                  {`{"query":"go"}`, `{"limit":20,"query":"go"}`},
+		"a default for null":         {`{"query":"go","limit":null}`, `{"limit":20,"query":"go"}`},
+		"trimmed":                    {`{"query":" <g\u00f6> ","limit":5}`, `{"limit":5,"query":"<gö>"}`},
+		"invalid UTF-8, trimmed":     {"{\"query\":\" g\xffo\",\"limit\":5}", `{"limit":5,"query":"g` + "\uFFFD" + `o"}`},
+		"what a query string has":    {`{"query":"go","limit":"7","deep":"on","tags":"x"}`, `{"deep":true,"limit":7,"query":"go","tags":["x"]}`},
+		"others go along":            {`{"query":"go","more":{ "a":1 }}`, `{"limit":20,"more":{ "a":1 },"query":"go"}`},
+		"an id keeps all its digits": {`{"query":"go","limit":5,"id":9007199254740993}`, `{"query":"go","limit":5,"id":9007199254740993}`},
+		"an integer as Go reads it":  {`{"query":"go","limit":1e1,"id":-0.0}`, `{"id":0,"limit":10,"query":"go"}`},
+		"a nested value":             {`{"query":"go","limit":5,"filter":{"age":1.0,"score":2.50}}`, `{"filter":{"age":1,"score":2.50},"limit":5,"query":"go"}`},
+		"names that differ by case":  {`{"query":"go","limit":5,"LIMIT":1000000,"filter":{"AGE":200}}`, `{"filter":{},"limit":5,"query":"go"}`},
+		"a repeated name":            {`{"query":"go","limit":1000000,"limit":5}`, `{"limit":5,"query":"go"}`},
+		"a repeated object, not both": {
+			`{"query":"go","limit":5,"filter":{"age":200},"filter":{"score":1}}`,
+			`{"filter":{"score":1},"limit":5,"query":"go"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw, err := paramsOf[search](t).Check(&action.Request{Params: json.RawMessage(tc.params)})
@@ -129,12 +132,17 @@ func TestIntegersFitTheirGoType(t *testing.T) {
 		A int64  `json:"a"`
 		B uint64 `json:"b"`
 	}
-	_, err := paramsOf[wide](t).Check(&action.Request{Params: json.RawMessage(`{"a":-9223372036854775808,"b":18446744073709551615}`)})
+	_, err := paramsOf[wide](t).Check(
+		&action.Request{Params: json.RawMessage(`{"a":-9223372036854775808,"b":18446744073709551615}`)},
+	)
 	require.NoError(t, err)
 	faults := refused[wide](t, `{"a":-9223372036854775809,"b":18446744073709551616}`)
 	require.Equal(t, "The 'a' field must be greater than or equal to -9223372036854775808.", faults[0].Message)
 	require.Equal(t, "The 'b' field must be less than or equal to 18446744073709551615.", faults[1].Message)
-	require.Equal(t, "The 'a' field must be less than or equal to 9223372036854775807.", refused[wide](t, `{"a":1e300,"b":0}`)[0].Message)
+	require.Equal(
+		t, "The 'a' field must be less than or equal to 9223372036854775807.",
+		refused[wide](t, `{"a":1e300,"b":0}`)[0].Message,
+	)
 }
 
 // fuzzed has every kind of rule.
@@ -158,10 +166,13 @@ type fuzzed struct {
 // What passes the rules can be decoded, passes them again unchanged, and what doesn't is the caller's fault.
 func FuzzCheck(f *testing.F) {
 	for _, params := range []string{
-		`{"query":"go"}`, ``, `null`, `[]`, `"x"`, `{"query":`, `{"query":" go ","limit":"7","small":"12.0","big":"1e3","list":[["1",2]],"parts":{"age":1}}`,
+		`{"query":"go"}`, ``, `null`, `[]`, `"x"`, `{"query":`,
+		`{"query":" go ","limit":"7","small":"12.0","big":"1e3","list":[["1",2]],"parts":{"age":1}}`,
 		`{"query":"go","LIMIT":1e999,"limit":1e999}`, `{"query":"go","small":128,"big":18446744073709551616,"ratio":1e39}`,
-		`{"query":"go","ſmall":"x","filter":{"age":1},"filter":{"ſcore":2}}`, "{\"query\":\"\xff\xfe go\",\"\xff\":1}", `{"query":"\ud800 ","name":"\ufeff"}`,
-		`{"query":"go","exact":"+.5","raw":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`, `{"query":NaN}`, `{"query":"go","rank":1.0,"id":-0}`,
+		`{"query":"go","ſmall":"x","filter":{"age":1},"filter":{"ſcore":2}}`, "{\"query\":\"\xff\xfe go\",\"\xff\":1}",
+		`{"query":"\ud800 ","name":"\ufeff"}`,
+		`{"query":"go","exact":"+.5","raw":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`, `{"query":NaN}`,
+		`{"query":"go","rank":1.0,"id":-0}`,
 	} {
 		f.Add([]byte(params))
 	}

@@ -155,7 +155,8 @@ func TestAllThatIsWrongWithAStructIsSaidAtOnce(t *testing.T) {
 
 func TestOnlyStructsHaveParams(t *testing.T) {
 	for _, typ := range []reflect.Type{
-		reflect.TypeFor[map[string]any](), reflect.TypeFor[*order](), reflect.TypeFor[json.RawMessage](), reflect.TypeFor[any](),
+		reflect.TypeFor[map[string]any](), reflect.TypeFor[*order](), reflect.TypeFor[json.RawMessage](),
+		reflect.TypeFor[any](),
 		reflect.TypeFor[ownJSON](), reflect.TypeFor[time.Time](),
 	} {
 		_, err := action.ParamsOf(typ)
@@ -170,10 +171,12 @@ func TestOnlyStructsHaveParams(t *testing.T) {
 func TestPatternsAreThoseThatJavaScriptSharesWithGo(t *testing.T) {
 	for pattern, shared := range map[string]bool{
 		`^(?:a|b)[a-z]\d\w\x41\.$`: true, `\\A`: true, `a\\\\z`: true, `[(]x`: true,
-		`(?i)a`: false, `(?P<x>a)`: false, `a\z`: false, `\\\A`: false, `\pL`: false, `\x{41}`: false, `[[:alpha:]]`: false, `\Q.\E`: false, `(?=a)`: false,
+		`(?i)a`: false, `(?P<x>a)`: false, `a\z`: false, `\\\A`: false, `\pL`: false, `\x{41}`: false, `[[:alpha:]]`: false,
+		`\Q.\E`: false, `(?=a)`: false,
 	} {
 		_, err := action.ParamsOf(reflect.StructOf([]reflect.StructField{{
-			Name: "P", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(`params:"pattern:` + strings.ReplaceAll(pattern, `\`, `\\`) + `"`),
+			Name: "P", Type: reflect.TypeFor[string](),
+			Tag: reflect.StructTag(`params:"pattern:` + strings.ReplaceAll(pattern, `\`, `\\`) + `"`),
 		}}))
 		require.Equal(t, shared, err == nil, "%s: %v", pattern, err)
 	}

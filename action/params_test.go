@@ -14,7 +14,9 @@ import (
 func faults(t *testing.T, rule action.Param, params string) []action.Fault {
 	t.Helper()
 	rule.Name = "p"
-	_, err := action.Params{rule}.Decode(&action.Request{Action: "svc.do", Sender: "caller-1", Params: json.RawMessage(params)})
+	_, err := action.Params{rule}.Decode(
+		&action.Request{Action: "svc.do", Sender: "caller-1", Params: json.RawMessage(params)},
+	)
 	if err == nil {
 		return nil
 	}
@@ -122,9 +124,15 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 }
 
 func TestDecodeGivesAllFieldsRaw(t *testing.T) {
-	fields, err := action.Params{{Name: "p", Type: action.Number}}.Decode(&action.Request{Params: json.RawMessage(`{"p":9007199254740993,"more":[1]}`)})
+	fields, err := action.Params{{Name: "p", Type: action.Number}}.Decode(
+		&action.Request{Params: json.RawMessage(`{"p":9007199254740993,"more":[1]}`)},
+	)
 	require.NoError(t, err)
-	require.Equal(t, action.Fields{{Name: "p", Value: json.RawMessage("9007199254740993")}, {Name: "more", Value: json.RawMessage("[1]")}}, fields)
+	require.Equal(
+		t,
+		action.Fields{{Name: "p", Value: json.RawMessage("9007199254740993")}, {Name: "more", Value: json.RawMessage("[1]")}},
+		fields,
+	)
 }
 
 func TestFieldsThatAreKnownAreNotLookedForAgain(t *testing.T) {
@@ -158,7 +166,9 @@ func TestWhatRulesChangeIsNotChangedInTheRequest(t *testing.T) {
 }
 
 func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
-	_, err := action.Params{{Name: "b", Type: action.String}, {Name: "ok", Type: action.String}, {Name: "a", Type: action.String}}.
+	_, err := action.Params{
+		{Name: "b", Type: action.String}, {Name: "ok", Type: action.String}, {Name: "a", Type: action.String},
+	}.
 		Decode(&action.Request{Params: json.RawMessage(`{"ok":"x"}`)})
 	var e *action.Error
 	require.ErrorAs(t, err, &e)
@@ -170,7 +180,9 @@ func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
 }
 
 func TestParamsThatAreNoJSONAreRefused(t *testing.T) {
-	for _, params := range []string{`{"p":`, `{"p":1}{}`, `{"p":NaN}`, `["p"`, `Infinity`, `{p:1}`, "\x00", `{"p":` + strings.Repeat("[", 20_000)} {
+	for _, params := range []string{
+		`{"p":`, `{"p":1}{}`, `{"p":NaN}`, `["p"`, `Infinity`, `{p:1}`, "\x00", `{"p":` + strings.Repeat("[", 20_000),
+	} {
 		req := &action.Request{Action: "svc.do", Params: json.RawMessage(params)}
 		_, decodeErr := action.Params{}.Decode(req)
 		_, checkErr := action.Params{}.Check(req)

@@ -8,9 +8,10 @@ import (
 
 // Fault is one entry of a ValidationError's data, with the fields that Node's validator sends.
 type Fault struct {
-	Type     string          `json:"type"` // the rule that is broken, such as "required" or "stringMin"
-	Message  string          `json:"message"`
-	Field    string          `json:"field,omitempty"` // a path such as "address.city" or "tags[1]"; none for the params as a whole
+	Type    string `json:"type"` // the rule that is broken, such as "required" or "stringMin"
+	Message string `json:"message"`
+	// a path such as "address.city" or "tags[1]"; none for the params as a whole
+	Field    string          `json:"field,omitempty"`
 	Expected any             `json:"expected,omitempty"`
 	Actual   json.RawMessage `json:"actual,omitempty"`
 	NodeID   string          `json:"nodeID,omitempty"`

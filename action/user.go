@@ -36,7 +36,8 @@ func (u *User) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*u = User{
-		ID: id(raw.ID), Email: raw.Email, Name: raw.Name, TenantID: id(raw.TenantID), Roles: raw.Roles, Permissions: raw.Permissions,
+		ID: id(raw.ID), Email: raw.Email, Name: raw.Name, TenantID: id(raw.TenantID), Roles: raw.Roles,
+		Permissions: raw.Permissions,
 	}
 	if raw.Role != "" && !slices.Contains(u.Roles, raw.Role) {
 		u.Roles = append(u.Roles, raw.Role)
@@ -108,7 +109,9 @@ func (r *Request) Require(anyOf ...string) error {
 
 // Unauthorized is the error for a call that nobody is logged in for.
 func Unauthorized() *Error {
-	return Client(http.StatusUnauthorized, "UNAUTHORIZED", "this action asks for a user, and the call has none (ctx.meta.user)")
+	return Client(
+		http.StatusUnauthorized, "UNAUTHORIZED", "this action asks for a user, and the call has none (ctx.meta.user)",
+	)
 }
 
 // Forbidden is the error for a user who has none of the permissions.

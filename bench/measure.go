@@ -38,11 +38,11 @@ type result struct {
 
 // Scenarios of the results that no load makes.
 const (
-	atRest  = "at rest"
-	start   = "start"
-	idle    = "idle in a large cluster"
-	crowded = "echo in a large cluster"
-	manyOf  = "telegram10k"
+	atRest       = "at rest"
+	start        = "start"
+	idle         = "idle in a large cluster"
+	largeCluster = "echo in a large cluster"
+	manyOf       = "telegram10k"
 )
 
 // measure fills the results.
@@ -298,15 +298,15 @@ func (s *stage) growth(ctx context.Context, p plan) error {
 		}
 	}
 	echo("echo alone")
-	crowd, err := s.start(ctx, "crowd", nil, filepath.Join(s.dir, "crowd"), "-nats", s.nats)
+	others, err := s.start(ctx, "bigcluster", nil, filepath.Join(s.dir, "bigcluster"), "-nats", s.nats)
 	if err != nil {
 		return err
 	}
-	defer s.stop(crowd)
-	if err := crowd.ready(); err != nil {
+	defer s.stop(others)
+	if err := others.ready(); err != nil {
 		return err
 	}
-	echo(crowded) // also lets the node take in all those nodes before it is idle
+	echo(largeCluster) // also lets the node take in all those nodes before it is idle
 	for range p.rounds {
 		r, err := idleFor(ctx, peer, time.Duration(float64(20*time.Second)*min(1, p.scale+0.3)))
 		if err != nil {

@@ -98,7 +98,7 @@ func judge(results []result, p plan) []verdict {
 	atMost("start to the first answered call, against Node", began(ours)/began(fetch), 1.0/3)
 	if p.growth {
 		add("CPU of an idle node among 300 others with 3,000 services, of one core", m.median(ours, idle, 0, func(r result) float64 { return r.IdlePct }), 1, true, " %")
-		atMost("echo C=64 among 300 others, CPU per request against alone", m.cpu(ours, crowded, 64)/m.cpu(ours, "echo alone", 64), 1.1)
+		atMost("echo C=64 among 300 others, CPU per request against alone", m.cpu(ours, largeCluster, 64)/m.cpu(ours, "echo alone", 64), 1.1)
 		atMost("telegram webhook C=64 over 10,000 channels, CPU per request against one", m.cpu(ours, manyOf, 64)/m.cpu(ours, "telegram1", 64), 1.1)
 	}
 	return list

@@ -1,11 +1,10 @@
-// Package cache keeps results, in memory or in Redis, with keys and values as Moleculer's Node cachers
-// write them: Go and Node instances of one service share their entries.
+// Package cache keeps results in memory or in Redis. Keys and values have the format of Moleculer's Node cachers, so Go
+// and Node instances of one service share their entries.
 //
-// [Memoize] keeps what a function returns, [Cache.Once] does so for whole actions, whose keys come
-// from a [Keygen]. Both call the function once for all who ask at the same time, and both do without
-// a store that does not answer.
+// [Memoize] keeps the results of a function. [Cache.GetOrCompute] keeps those of whole actions, whose keys come from a
+// [Keygen]. Both call the function once for concurrent callers, and both work without a store that does not answer.
 //
-// The package knows neither the cluster nor services: package mixins puts it before actions.
+// The package knows neither the cluster nor services. Package mixins wraps actions with it.
 package cache
 
 import (
@@ -25,34 +24,34 @@ import (
 
 // Options configure a [Cache].
 type Options struct {
-	// TTL is how long entries live that are kept without a time of their own; 0 is for good.
+	// TTL is the default lifetime of entries; 0 never expires.
 	TTL time.Duration
-	// Dialect says whether a null that was kept is a result.
+	// Dialect says whether a cached null is a result.
 	Dialect Dialect
-	// Log hears of a store that stops or begins to answer, and of values that cannot be kept; nil logs nothing.
+	// Log logs when the store stops or begins to answer, and values that cannot be kept; nil logs nothing.
 	Log *logrus.Entry
 }
 
-// Cache keeps values as JSON under keys. A nil Cache keeps nothing and finds nothing: functions are
-// called each time. Safe for concurrent use.
+// Cache keeps values as JSON under keys. A nil Cache keeps and finds nothing, so functions are called each time. Safe
+// for concurrent use.
 type Cache struct {
 	*core
 	prefix string
 	ttl    time.Duration
 }
 
-// core is what a cache shares with those of its namespaces.
+// core is shared by a cache and its namespaces.
 type core struct {
-	store   Store
-	dialect Dialect
-	log     *logrus.Entry
-	health  health
-	flights flights
-	refresh refreshes
-	refused sync.Map // names of values that could not be kept, which was said
+	store      Store
+	dialect    Dialect
+	log        *logrus.Entry
+	health     health
+	inProgress singleflight // calls of functions that compute results
+	refresh    refreshes
+	warned     sync.Map // names that warnUncacheable has warned of
 }
 
-// New makes a cache that keeps its entries in store, and closes it in the end.
+// New returns a cache that keeps its entries in store. [Cache.Close] closes the store.
 func New(store Store, opts Options) *Cache {
 	if opts.Log == nil {
 		silent := logrus.New()
@@ -64,7 +63,7 @@ func New(store Store, opts Options) *Cache {
 	return &Cache{core: c, ttl: opts.TTL}
 }
 
-// Namespace is a part of the cache: name and a colon stand before its keys and patterns.
+// Namespace returns a part of the cache: its keys and patterns have name and a colon as prefix.
 func (c *Cache) Namespace(name string) *Cache {
 	if c == nil {
 		return nil
@@ -72,7 +71,7 @@ func (c *Cache) Namespace(name string) *Cache {
 	return &Cache{core: c.core, prefix: c.prefix + name + ":", ttl: c.ttl}
 }
 
-// WithTTL is the same cache with another time for entries that are kept without one of their own.
+// WithTTL returns the same cache with another default lifetime of entries.
 func (c *Cache) WithTTL(ttl time.Duration) *Cache {
 	if c == nil {
 		return nil
@@ -87,14 +86,14 @@ func With(ctx context.Context, c *Cache) context.Context {
 	return context.WithValue(ctx, cacheKey{}, c)
 }
 
-// From returns the cache that a context carries, nil, which keeps nothing, when there is none.
+// From returns the cache that a context carries. Without one it returns nil, which keeps nothing.
 func From(ctx context.Context) *Cache {
 	c, _ := ctx.Value(cacheKey{}).(*Cache)
 	return c
 }
 
-// Get decodes the value of a key into target and says whether there was one. The error is a retryable
-// [action.Error] when the store does not answer, another when the value does not fit.
+// Get decodes the value of a key into target and says whether there was one. If the store does not answer, the error is
+// a retryable [action.Error].
 func (c *Cache) Get(ctx context.Context, key string, target any) (bool, error) {
 	if c == nil {
 		return false, nil
@@ -112,8 +111,8 @@ func (c *Cache) Get(ctx context.Context, key string, target any) (bool, error) {
 	return true, nil
 }
 
-// Set keeps a value for ttl: 0 is the cache's own, a negative one is for good. The error is a retryable
-// [action.Error] when the store does not answer, another when the value cannot be encoded.
+// Set keeps a value for ttl: 0 is the cache's TTL, and a negative ttl never expires. If the store does not answer, the
+// error is a retryable [action.Error].
 func (c *Cache) Set(ctx context.Context, key string, value any, ttl time.Duration) error {
 	if c == nil {
 		return nil
@@ -125,8 +124,7 @@ func (c *Cache) Set(ctx context.Context, key string, value any, ttl time.Duratio
 	return c.failure(ctx, c.write(ctx, c.prefix+key, encoded, c.lifetime(ttl)))
 }
 
-// Delete removes entries; missing ones are no error. Without an error they are gone for sure. The error
-// is a retryable [action.Error].
+// Delete deletes entries. Missing ones are no error. The error is a retryable [action.Error].
 func (c *Cache) Delete(ctx context.Context, keys ...string) error {
 	if c == nil {
 		return nil
@@ -141,9 +139,9 @@ func (c *Cache) Delete(ctx context.Context, keys ...string) error {
 	return c.failure(ctx, err)
 }
 
-// Clean removes the entries whose keys match a pattern of Moleculer's, such as "posts.list:**": ** is
-// any text, * is text without a dot in memory and any text in Redis. The error is a retryable
-// [action.Error]; some entries may be gone then.
+// Clean deletes the entries whose keys match a pattern of Moleculer, such as "posts.list:**". ** matches any text. *
+// matches text without a dot in memory, and any text in Redis. The error is a retryable [action.Error]; some entries
+// may be deleted then.
 func (c *Cache) Clean(ctx context.Context, pattern string) error {
 	if c == nil {
 		return nil
@@ -154,7 +152,7 @@ func (c *Cache) Clean(ctx context.Context, pattern string) error {
 	return c.failure(ctx, err)
 }
 
-// Check says whether the store answers. The error is a retryable [action.Error].
+// Check returns a retryable [action.Error] if the store does not answer.
 func (c *Cache) Check(ctx context.Context) error {
 	if c == nil {
 		return nil
@@ -165,7 +163,7 @@ func (c *Cache) Check(ctx context.Context) error {
 	return c.failure(ctx, err)
 }
 
-// Close ends the refreshes in the background and closes the store. Caches of namespaces end with it.
+// Close cancels the computations in the background and closes the store. It closes the namespaces, too.
 func (c *Cache) Close() error {
 	if c == nil {
 		return nil
@@ -174,7 +172,7 @@ func (c *Cache) Close() error {
 	return c.store.Close()
 }
 
-// lifetime turns a ttl as callers give it into one as stores take it.
+// lifetime converts the ttl of a caller to that of a store, where 0 never expires.
 func (c *Cache) lifetime(ttl time.Duration) time.Duration {
 	if ttl == 0 {
 		ttl = c.ttl
@@ -182,7 +180,7 @@ func (c *Cache) lifetime(ttl time.Duration) time.Duration {
 	return max(ttl, 0)
 }
 
-// read looks a full key up. It is stale when it has less than that to live.
+// read looks up a full key. The value is stale if it expires in less than stale.
 func (c *Cache) read(ctx context.Context, key string, stale time.Duration) (value json.RawMessage, isStale, found bool, err error) {
 	if !c.health.admits() {
 		return nil, false, false, errStoreDown
@@ -212,7 +210,7 @@ func (c *Cache) write(ctx context.Context, key string, value []byte, ttl time.Du
 	return err
 }
 
-// failure is a store's error as callers get it.
+// failure converts an error of the store to the error for a caller.
 func (c *Cache) failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -224,7 +222,7 @@ func (c *Cache) failure(ctx context.Context, err error) error {
 	}
 }
 
-// nameOf is the part of a key that may be logged: what follows are a caller's params.
+// nameOf returns the part of a key that may be logged: the rest are the params of a caller.
 func nameOf(key string) string {
 	name, _, _ := strings.Cut(key, ":")
 	return name

@@ -81,7 +81,7 @@ func TestCacheKeepsAndForgets(t *testing.T) {
 	}
 }
 
-func TestValuesThatDoNotFitAreErrors(t *testing.T) {
+func TestGetIntoAnotherTypeIsAnError(t *testing.T) {
 	t.Parallel()
 	c, _ := inMemory(t, cache.Options{})
 	require.ErrorContains(t, c.Set(t.Context(), "posts.get:secret", make(chan int), 0), "encode posts.get")
@@ -119,7 +119,7 @@ func TestNamespacesAreApart(t *testing.T) {
 	}
 }
 
-func TestANilCacheKeepsNothing(t *testing.T) {
+func TestNilCacheKeepsNothing(t *testing.T) {
 	t.Parallel()
 	for name, ctx := range map[string]context.Context{"none": t.Context(), "nil": cache.With(t.Context(), nil)} {
 		c := cache.From(ctx).Namespace("x")
@@ -140,14 +140,14 @@ func TestANilCacheKeepsNothing(t *testing.T) {
 	}
 }
 
-func TestAContextCarriesItsCache(t *testing.T) {
+func TestContextCarriesItsCache(t *testing.T) {
 	t.Parallel()
 	c, _ := inMemory(t, cache.Options{})
 	require.Same(t, c, cache.From(cache.With(t.Context(), c)))
 	require.Nil(t, cache.From(t.Context()))
 }
 
-func TestANullIsAResultIn015Only(t *testing.T) {
+func TestNullIsAResultOnlyIn015(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		dialect cache.Dialect
@@ -196,7 +196,7 @@ func memoizedWithin(t *testing.T, c *cache.Cache, limit time.Duration, opts ...c
 	return computed
 }
 
-func TestAStoreThatIsDownFailsNoCall(t *testing.T) {
+func TestStoreThatIsDownFailsNoCall(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	c, log := newCache(t, newRedis(t, server.URL()), cache.Options{})
@@ -215,7 +215,7 @@ func TestAStoreThatIsDownFailsNoCall(t *testing.T) {
 	require.Len(t, lines(log), 2)
 }
 
-func TestAStoreThatHangsCostsLittle(t *testing.T) {
+func TestStoreThatHangsDelaysFewCalls(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	c, log := newCache(t, newRedis(t, server.URL()), cache.Options{})
@@ -246,7 +246,7 @@ func (s *stuck) Get(ctx context.Context, _ string) ([]byte, bool, error) {
 	return nil, false, ctx.Err()
 }
 
-func TestAStoreThatHangsIsAskedEveryTwoSeconds(t *testing.T) {
+func TestStoreThatHangsIsCalledEveryTwoSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &stuck{Store: cache.NewMemory(cache.MemoryOptions{})}
@@ -263,7 +263,7 @@ func TestAStoreThatHangsIsAskedEveryTwoSeconds(t *testing.T) {
 	})
 }
 
-func TestErrorsOfAStoreMayPass(t *testing.T) {
+func TestStoreThatFailedIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	c, log := newCache(t, newRedis(t, "redis://:canary@127.0.0.1:1"), cache.Options{})
 	ctx := t.Context()
@@ -282,7 +282,7 @@ func TestErrorsOfAStoreMayPass(t *testing.T) {
 	require.False(t, bytes.Contains(formatted, []byte("canary")))
 }
 
-func TestACallerWhoLeavesSaysNothingOfTheStore(t *testing.T) {
+func TestCallerThatStopsWaitingIsNoFailureOfTheStore(t *testing.T) {
 	t.Parallel()
 	c, log := newCache(t, newRedis(t, testserver.Redis(t)), cache.Options{})
 	ctx, cancel := context.WithCancel(cache.With(t.Context(), c))
@@ -296,7 +296,7 @@ func TestACallerWhoLeavesSaysNothingOfTheStore(t *testing.T) {
 	require.False(t, memoized(t, c))
 }
 
-func TestACacheMayHaveAnotherTTL(t *testing.T) {
+func TestWithTTLChangesTheDefaultTTL(t *testing.T) {
 	t.Parallel()
 	store := cache.NewMemory(cache.MemoryOptions{})
 	c, _ := newCache(t, store, cache.Options{TTL: time.Hour})

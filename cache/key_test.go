@@ -39,7 +39,7 @@ func (c keyCase) key(d cache.Dialect) string {
 	return cache.Keygen{Dialect: d, MaxParamsLength: c.MaxParamsLength}.Key("posts.find", &action.CacheRule{Keys: c.Keys}, req)
 }
 
-func TestKeysAreThoseOfNode(t *testing.T) {
+func TestKeyIsThatOfNode(t *testing.T) {
 	t.Parallel()
 	for _, c := range keyCases(t) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -50,20 +50,20 @@ func TestKeysAreThoseOfNode(t *testing.T) {
 	}
 }
 
-func TestNoRuleTakesAllParams(t *testing.T) {
+func TestKeyWithoutARuleHasAllParams(t *testing.T) {
 	t.Parallel()
 	req := &action.Request{Params: json.RawMessage(`{"id":1}`)}
 	require.Equal(t, "posts.get:id|1", cache.Keygen{}.Key("posts.get", nil, req))
 }
 
-func TestMetaThatAMiddlewareSetIsPartOfTheKey(t *testing.T) {
+func TestKeyHasMetaSetByAMiddleware(t *testing.T) {
 	t.Parallel()
 	req := &action.Request{Meta: action.NewMeta(json.RawMessage(`{"user":{"id":1}}`))}
 	req.Meta.Set("user", map[string]any{"id": 2})
 	require.Equal(t, "posts.get:2", cache.Keygen{}.Key("posts.get", &action.CacheRule{Keys: []string{"#user.id"}}, req))
 }
 
-func TestParamsThatAreNotJSONHaveKeysOfTheirOwn(t *testing.T) {
+func TestKeyOfParamsThatAreNotJSONIsUnique(t *testing.T) {
 	t.Parallel()
 	key := func(params string) string {
 		return cache.Keygen{}.Key("posts.get", nil, &action.Request{Params: json.RawMessage(params)})

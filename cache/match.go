@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// matcher gives what tells keys that match a pattern as Moleculer's utils.match does: * is one segment
-// between dots or part of one, ** any rest, ? one character. At the end of a pattern, * lets one dot
-// pass right where it stands; in a pattern with ? or an inner *, all other characters are a regular
-// expression's.
+// matcher returns a function that says whether a key matches a pattern, as Moleculer's utils.match does: * matches one
+// segment between dots or a part of it, ** any text, ? one character. At the end of a pattern, * also matches one dot
+// right where it stands. In a pattern with ? or an inner *, all other characters are those of a regular expression.
 func matcher(pattern string) func(key string) bool {
 	star := strings.IndexByte(pattern, '*')
 	switch end := len(pattern); {

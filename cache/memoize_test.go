@@ -19,7 +19,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func TestMemoizeComputesOnceForAll(t *testing.T) {
+func TestMemoizeComputesOnceForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func (b *bubble) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestResultsLiveForTheirTTL(t *testing.T) {
+func TestMemoizeKeepsResultsForTheirTTL(t *testing.T) {
 	for name, tc := range map[string]struct{ own, ofCache, lives time.Duration }{
 		"of the call":                       {own: time.Minute, ofCache: time.Hour, lives: time.Minute},
 		"of the cache":                      {ofCache: time.Hour, lives: time.Hour},
@@ -160,7 +160,7 @@ func TestResultsLiveForTheirTTL(t *testing.T) {
 	}
 }
 
-func TestAnOldResultIsGivenWhileANewOneIsMade(t *testing.T) {
+func TestStaleResultIsReturnedWhileANewOneIsComputed(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		get := func() int { return b.get(time.Minute, cache.Stale(time.Hour)) }
 		require.Equal(b, 1, get())
@@ -177,7 +177,7 @@ func TestAnOldResultIsGivenWhileANewOneIsMade(t *testing.T) {
 	})
 }
 
-func TestAnOldResultIsRenewedOnceAtATime(t *testing.T) {
+func TestStaleResultIsRecomputedOnceAtATime(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		opt := cache.Stale(time.Hour)
 		require.Equal(b, 1, b.get(time.Minute, opt))
@@ -205,7 +205,7 @@ func TestAnOldResultIsRenewedOnceAtATime(t *testing.T) {
 	})
 }
 
-func TestAnOldResultOutlivesFailingRenewals(t *testing.T) {
+func TestStaleResultSurvivesFailedRecomputation(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		fail := func() int {
 			got, err := cache.Memoize(b.ctx, "n", "canary", time.Minute, func(context.Context) (int, error) {
@@ -227,7 +227,7 @@ func TestAnOldResultOutlivesFailingRenewals(t *testing.T) {
 	})
 }
 
-func TestCloseEndsRenewals(t *testing.T) {
+func TestCloseCancelsRecomputations(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		require.Equal(b, 1, b.get(time.Minute, cache.Stale(time.Hour)))
 		b.pass(2 * time.Minute)
@@ -243,7 +243,7 @@ func TestCloseEndsRenewals(t *testing.T) {
 	})
 }
 
-func TestARenewalHasALimit(t *testing.T) {
+func TestRecomputationHasATimeLimit(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		require.Equal(b, 1, b.get(time.Minute, cache.Stale(time.Hour)))
 		b.pass(2 * time.Minute)
@@ -284,7 +284,7 @@ func (b *bubble) wait(value int, compute func(ctx context.Context) (int, error))
 	return w
 }
 
-func TestACallerWhoLeavesDoesNotEndTheFlightOfOthers(t *testing.T) {
+func TestSingleflightGoesOnWhenOneCallerLeaves(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		release := make(chan struct{})
 		compute := func(ctx context.Context) (int, error) {
@@ -312,7 +312,7 @@ func TestACallerWhoLeavesDoesNotEndTheFlightOfOthers(t *testing.T) {
 	})
 }
 
-func TestAFlightThatNobodyWaitsForEnds(t *testing.T) {
+func TestSingleflightIsCanceledWhenNoCallerWaits(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		var ended error
 		hang := func(ctx context.Context) (int, error) {
@@ -333,7 +333,7 @@ func TestAFlightThatNobodyWaitsForEnds(t *testing.T) {
 	})
 }
 
-func TestOneNodeComputesUnderTheLock(t *testing.T) {
+func TestLockLetsOneNodeCompute(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	tried := make(chan bool, 100)
@@ -367,7 +367,7 @@ func TestOneNodeComputesUnderTheLock(t *testing.T) {
 	require.Zero(t, client(t, url).Exists(t.Context(), "MOL-hios-n-lock").Val(), "it is free")
 }
 
-func TestOneNodeRenews(t *testing.T) {
+func TestStaleResultIsRecomputedByOneNode(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	tried := make(chan bool, 100)
@@ -420,7 +420,7 @@ func (s lockSpy) TryLock(ctx context.Context, name string, ttl time.Duration) (f
 	return unlock, acquired, err
 }
 
-func TestAResultThatAnotherNodeHasRenewedIsNotRenewed(t *testing.T) {
+func TestStaleResultRecomputedByAnotherNodeIsUsed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := cache.NewMemory(cache.MemoryOptions{})
@@ -449,7 +449,7 @@ func (s slowLock) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	return s.Store.TryLock(ctx, name, ttl)
 }
 
-func TestALockThatIsNeverFreedIsNotWaitedForLong(t *testing.T) {
+func TestLockThatIsNeverReleasedDelaysOnlyBriefly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := cache.NewMemory(cache.MemoryOptions{})
@@ -465,7 +465,7 @@ func TestALockThatIsNeverFreedIsNotWaitedForLong(t *testing.T) {
 	})
 }
 
-func TestAResultThatIsNoJSONIsReturnedButNotKept(t *testing.T) {
+func TestMemoizeReturnsButDoesNotKeepWhatIsNotJSON(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		release := make(chan struct{})
 		var mu sync.Mutex
@@ -502,7 +502,7 @@ func TestAResultThatIsNoJSONIsReturnedButNotKept(t *testing.T) {
 	})
 }
 
-func TestParamsThatAreNoJSONAreNotKept(t *testing.T) {
+func TestMemoizeDoesNotKeepParamsThatAreNotJSON(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		for i := range 2 {
 			got, err := cache.Memoize(b.ctx, "n", make(chan int), 0, func(context.Context) (int, error) { return i, nil })
@@ -513,7 +513,7 @@ func TestParamsThatAreNoJSONAreNotKept(t *testing.T) {
 	})
 }
 
-func TestAnEntryOfAnotherShapeIsReplaced(t *testing.T) {
+func TestMemoizeReplacesAnEntryOfAnotherType(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		require.NoError(b, b.cache.Set(b.ctx, "n", "of an older version", 0))
 		require.Equal(b, 1, b.get(0))
@@ -522,7 +522,7 @@ func TestAnEntryOfAnotherShapeIsReplaced(t *testing.T) {
 	})
 }
 
-func TestOnceGivesRawJSON(t *testing.T) {
+func TestGetOrComputeReturnsRawJSON(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -531,12 +531,12 @@ func TestOnceGivesRawJSON(t *testing.T) {
 			c, log := newCache(t, store, cache.Options{})
 			raw := json.RawMessage(`{"b":1,"a":"<&>"}`)
 			for range 2 {
-				got, err := c.Once(t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) { return raw, nil })
+				got, err := c.GetOrCompute(t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) { return raw, nil })
 				require.NoError(t, err)
 				require.Equal(t, string(raw), string(got), "as it was")
 			}
 			for range 2 {
-				got, err := c.Once(t.Context(), "posts.bad:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil })
+				got, err := c.GetOrCompute(t.Context(), "posts.bad:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil })
 				require.NoError(t, err)
 				require.Equal(t, `{`, string(got))
 			}
@@ -575,7 +575,7 @@ func BenchmarkMemoryHit(b *testing.B) {
 	b.Run("once", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = c.Once(ctx, "posts.get:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return raw, nil })
+			_, _ = c.GetOrCompute(ctx, "posts.get:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return raw, nil })
 		}
 	})
 	b.Run("memoize", func(b *testing.B) {

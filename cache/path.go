@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// get is what lodash's get gives for a path such as "user.tags[0].name".
+// get returns what lodash's get returns for a path such as "user.tags[0].name".
 func (v *value) get(path string) *value {
 	if !strings.ContainsAny(path, ".[") || !deepPath.MatchString(path) {
 		return v.property(path)
@@ -20,15 +20,14 @@ func (v *value) get(path string) *value {
 }
 
 var (
-	// deepPath tells paths from plain names, which may hold a lone bracket.
+	// deepPath matches paths, and not plain names, which may have a single bracket.
 	deepPath = regexp.MustCompile(`\.|\[(?:[^\[\]]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\]`)
-	// bracket is a number or a quoted name in brackets.
+	// bracket matches a number or a quoted name in brackets.
 	bracket = regexp.MustCompile(`^\[(?:(-?\d+(?:\.\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))\]`)
 	escaped = regexp.MustCompile(`\\(\\)?`)
 )
 
-// splitPath takes a path apart as lodash does: names end at dots and brackets, and between two dots
-// there is an empty name.
+// splitPath splits a path as lodash does: names end at dots and brackets, and between two dots is an empty name.
 func splitPath(path string) []string {
 	var names []string
 	if strings.HasPrefix(path, ".") {
@@ -60,7 +59,7 @@ func splitPath(path string) []string {
 	return names
 }
 
-// opensEmptyName: a dot or [] before another or the end.
+// opensEmptyName says whether a path begins with a dot or [] that is followed by another one or the end.
 func opensEmptyName(path string) bool {
 	rest, ok := strings.CutPrefix(path, "[]")
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// refreshes run in the background, one for a key at a time. The zero value is ready for use.
+// refreshes are computations in the background, at most one per key at a time. The zero value is ready for use.
 type refreshes struct {
 	mu      sync.Mutex
 	running map[string]context.CancelFunc // by key
@@ -14,7 +14,8 @@ type refreshes struct {
 	wg      sync.WaitGroup
 }
 
-// start runs refresh unless one of the key is running. It has the values of ctx and a time of its own.
+// start runs refresh in the background, unless one of the key is running. It gets the values of ctx and its own time
+// limit.
 func (r *refreshes) start(ctx context.Context, key string, limit time.Duration, refresh func(ctx context.Context)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +40,7 @@ func (r *refreshes) end(key string) {
 	delete(r.running, key)
 }
 
-// close ends all and waits for them.
+// close cancels all refreshes and waits for them.
 func (r *refreshes) close() {
 	r.mu.Lock()
 	r.closed = true

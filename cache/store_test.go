@@ -80,7 +80,7 @@ func TestStoreKeepsAndForgets(t *testing.T) {
 	}
 }
 
-func TestStoreTellsHowLongAnEntryLives(t *testing.T) {
+func TestStoreReturnsTheTTLOfAnEntry(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestStoreTellsHowLongAnEntryLives(t *testing.T) {
 	}
 }
 
-func TestEntriesExpire(t *testing.T) {
+func TestStoreEntriesExpire(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestCleanPatterns(t *testing.T) {
 	}
 }
 
-func TestAStarCrossesDotsInRedisOnly(t *testing.T) {
+func TestCleanStarMatchesDotsOnlyInRedis(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestCleanOfManyEntries(t *testing.T) {
 	}
 }
 
-func TestALockHasOneOwner(t *testing.T) {
+func TestLockHasOneOwner(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestALockHasOneOwner(t *testing.T) {
 	}
 }
 
-func TestALockFreesItself(t *testing.T) {
+func TestLockExpires(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores() {
 		t.Run(name, func(t *testing.T) {
@@ -301,7 +301,7 @@ func TestRedisHoldsWhatNodeWouldWrite(t *testing.T) {
 	require.Zero(t, plain.Exists(ctx, "MOL-hios-posts.get:1-lock").Val())
 }
 
-func TestWhatIsNotJSONInRedisIsMissing(t *testing.T) {
+func TestRedisValueThatIsNotJSONIsMissing(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	store, plain, ctx := newRedis(t, url), client(t, url), t.Context()
@@ -315,7 +315,7 @@ func TestWhatIsNotJSONInRedisIsMissing(t *testing.T) {
 	}
 }
 
-func TestNamespacesInOneRedisAreApart(t *testing.T) {
+func TestRedisNamespacesAreApart(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	open := func(prefix string) *rediscache.Store {
@@ -335,7 +335,7 @@ func TestNamespacesInOneRedisAreApart(t *testing.T) {
 	require.True(t, has(t, none, "k"))
 }
 
-func TestAWrongRedisURLIsNotQuoted(t *testing.T) {
+func TestRedisURLThatIsWrongIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st", "redis://:cana/ry@host:x", "redis://:canary@host/db"} {
 		_, err := rediscache.New(rediscache.Options{URL: url})

@@ -1,10 +1,10 @@
-// Package claims sees to it that work which must be done once is done once, whichever nodes are asked
-// to: a node claims the work's key, does it, and keeps that it is done, with what came of it. Who comes
-// later learns that another is at work, what the result was, or that whoever claimed it never said how
-// it went.
+// Package claims makes sure that work is done once, even if several nodes are asked to do it. A node claims the key of
+// the work, does the work, and stores its result under the key. A later caller learns that another node holds the
+// claim, what the result was, or that the claim was abandoned.
 //
-// The claims are kept by packages natsclaims and redisclaims or, for one node, by [Memory]; [New] makes a store of another [Backend]. The package knows nothing of what
-// the work is. Keys may be any text; only their hashes leave this process.
+// The claims are kept by packages natsclaims and redisclaims or, for one node, by [Memory]; [New] makes a store of
+// another [Backend]. The package knows nothing of what the work is. Keys may be any text; only their hashes leave this
+// process.
 package claims
 
 import (
@@ -13,39 +13,38 @@ import (
 	"time"
 )
 
-// Store keeps claims. Nobody changes a result that was handed over or given out. Its errors are *[Error].
-// Safe for concurrent use.
+// Store keeps claims. Results must not be changed after a call. Its errors are *[Error]. Safe for concurrent use.
 type Store interface {
-	// Claim asks for keys, each for itself; the claims are in the order of the keys. Of all who ask for a
-	// key at once, one gets it, and where a key is given twice here, the first of the two. Errors are of
-	// those claims only whose state is [Unknown], all others hold.
+	// Claim claims keys, each independent of the others, and returns the claims in the order of the keys. Of concurrent
+	// callers, one gets a key. If a key is given twice, the first of the two gets it. After an error, claims whose
+	// state is not [Unknown] are valid.
 	Claim(ctx context.Context, terms Terms, keys ...string) ([]Claim, error)
-	// Done keeps that the work of claims which are [Mine] is done, with its result, for a TTL from now. It
-	// does so after the lease, too, unless another has taken over by then: see [ErrLost]. It may be repeated.
+	// Done marks claims that are [Mine] as done and keeps the result for a TTL from now. It also works after the lease,
+	// unless another caller has taken the claim over: then the error is [ErrLost]. It may be repeated.
 	Done(ctx context.Context, result []byte, claims ...Claim) error
-	// Release gives the keys of claims that are Mine back, as if they had never been asked for; see [ErrLost].
-	// Unknown ones are given back where they turn out to be the caller's. Those of others stay as they are,
-	// so that all that Claim returned may be released after an error. It may be repeated.
+	// Release deletes claims that are Mine, as if they had never been made; see [ErrLost]. It deletes Unknown claims if
+	// they are the caller's, and ignores claims of others. So all claims that Claim returned may be released after an
+	// error. It may be repeated.
 	Release(ctx context.Context, claims ...Claim) error
-	// Check says whether the store answers.
+	// Check returns an error if the store does not answer.
 	Check(ctx context.Context) error
-	// Close frees what the store holds.
+	// Close releases the resources of the store.
 	Close() error
 }
 
-// Terms are what a key is claimed on.
+// Terms are the conditions of a claim.
 type Terms struct {
-	// Lease is how long the work may take. After that it counts as abandoned. The clocks of the nodes, and
-	// with NATS that of its servers, must agree to much less.
+	// Lease is how long the work may take. After that the claim is abandoned. The difference between the clocks of the
+	// nodes, and with NATS those of its servers, must be much smaller.
 	Lease time.Duration
-	// TTL is how long a key stays known, from the claim and again from its being done: as long as somebody
-	// may ask for the same work, and not less than the lease.
+	// TTL is how long a key is kept, from the claim and again from Done. It must cover the time in which somebody may
+	// ask for the same work, and must not be less than the lease.
 	TTL time.Duration
-	// TakeOver makes abandoned work the caller's own. It is for work that does no harm when done twice.
+	// TakeOver lets the caller claim abandoned work. It is for work that may be done twice.
 	TakeOver bool
 }
 
-// Validate says what is wrong with the terms.
+// Validate returns an error that names all invalid fields.
 func (t Terms) Validate() error {
 	var faults []error
 	if t.Lease < time.Millisecond {
@@ -57,30 +56,30 @@ func (t Terms) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Claim is what came of asking for a key.
+// Claim is the result of claiming a key.
 type Claim struct {
 	Key   string
 	State State
-	// Until is when the lease of a claim that is Mine, Held or Abandoned is over.
+	// Until is the end of the lease of a claim that is Mine, Held or Abandoned.
 	Until time.Time
-	// Result is what was kept with Done.
+	// Result is the result that Done has stored.
 	Result []byte
 
-	token string // proves whose it is; empty where it is another's
+	token string // proves that the claim is the caller's; empty if it is another's
 	at    Entry  // what was written, as far as that is known
 	ttl   time.Duration
 }
 
-// State is how a key stands for who asked for it.
+// State is the state of a claim, for the caller that claimed its key.
 type State int
 
 // The states.
 const (
-	Unknown   State = iota // the store did not say
-	Mine                   // the caller may do the work, and then says so with Done or Release
-	Held                   // another is doing it
-	Done                   // it is done
-	Abandoned              // the lease is over: it is not known what became of the work
+	Unknown   State = iota // the store did not answer
+	Mine                   // the caller may do the work, and must call Done or Release then
+	Held                   // another caller does the work
+	Done                   // the work is done
+	Abandoned              // the lease is over, and it is not known whether the work was done
 )
 
 // String names the state.

@@ -7,56 +7,57 @@ import (
 	"time"
 )
 
-// Backend is what differs between the kinds of [Store]: compare-and-set of keys. Package claimstest tests it.
+// Backend is the part of a [Store] that differs between databases: compare-and-set of keys. Package claimstest tests
+// it.
 type Backend interface {
-	// Apply carries out changes in their order, each atomically and none depending on another, and notes in
-	// them what came of it. It obeys ctx.
+	// Apply makes changes in order and writes the result into each. Each is atomic and independent of the others. It
+	// obeys ctx.
 	Apply(ctx context.Context, changes []*Change)
-	// Check says whether the backend answers.
+	// Check returns an error if the backend does not answer.
 	Check(ctx context.Context) error
-	// Close frees what it holds.
+	// Close releases the resources of the backend.
 	Close() error
 }
 
 // Change is a compare-and-set of one key.
 type Change struct {
 	Key   string        // hashed
-	Old   Entry         // what must be there
-	Value []byte        // what to put there; nil removes
+	Old   Entry         // the entry that must be there
+	Value []byte        // the new value; nil deletes the entry
 	TTL   time.Duration // of the value
 
-	// What [Backend.Apply] notes:
+	// [Backend.Apply] sets these:
 
-	Made  bool  // it was carried out
-	Found Entry // what is there now
-	Err   error // why it is not known whether it was carried out; see [Refuse]
+	Made  bool  // the change was made
+	Found Entry // the entry that is there now
+	Err   error // why it is not known whether the change was made; see [Refuse]
 }
 
-// Entry is what is under a key.
+// Entry is the entry of a key.
 type Entry struct {
-	Value    []byte // nil: nothing; see [RecordTTL]
-	Revision uint64 // of the entry, in stores that count them
+	Value    []byte // nil if there is no entry; see [RecordTTL]
+	Revision uint64 // of the entry, in databases that have revisions
 	Written  time.Time
 }
 
-// core is what the stores have in common.
+// core is common to all stores.
 type core struct {
 	backend Backend
 	timeout time.Duration
 	now     func() time.Time
 }
 
-// AttemptTimeout is how long an answer may take before a [Backend] is asked again.
+// AttemptTimeout bounds one call of [Backend.Apply]. Then the changes are tried again.
 const AttemptTimeout = 2 * time.Second
 
 const (
 	defaultTimeout = 5 * time.Second
-	// retryWait is the pause before that when there was an answer, and not a good one.
+	// retryWait is the pause between two attempts.
 	retryWait = 50 * time.Millisecond
 )
 
-// New makes a store of a backend, which it closes at its end. The timeout is how long the backend is asked for an answer,
-// 0 for 5 s; now is the clock, nil for time.Now.
+// New returns a store on a backend. [Store.Close] closes the backend. timeout bounds each method of the store, 0 is 5
+// s. now is the clock, nil is time.Now.
 func New(b Backend, timeout time.Duration, now func() time.Time) Store {
 	s := newCore(b, timeout, now)
 	return &s
@@ -82,19 +83,19 @@ func (s *core) Claim(ctx context.Context, terms Terms, keys ...string) ([]Claim,
 		return nil, &Error{Op: "claim", Rejected: true, Err: err}
 	}
 	claims, changes := make([]Claim, len(keys)), make([]Change, len(keys))
-	until := s.now().Add(terms.Lease) // from before it is asked for: the caller must not think it longer
+	until := s.now().Add(terms.Lease) // from before the call: the caller must not think that the lease is longer
 	for i, token := range newTokens(len(keys)) {
 		held := record{token: token, lease: terms.Lease, ttl: terms.TTL}
 		claims[i] = Claim{Key: keys[i], Until: until, token: token, ttl: terms.TTL}
 		changes[i] = Change{Key: hashed(keys[i]), Value: held.encode(), TTL: terms.TTL}
 	}
-	return claims, s.settle(ctx, "claim", changes, func(i int) (bool, error) {
-		return claims[i].settle(&changes[i], terms.TakeOver, s.now())
+	return claims, s.apply(ctx, "claim", changes, func(i int) (bool, error) {
+		return claims[i].resolve(&changes[i], terms.TakeOver, s.now())
 	})
 }
 
-// settle makes of a change's outcome what the caller is told, unless it is to be tried again.
-func (c *Claim) settle(change *Change, takeOver bool, now time.Time) (settled bool, err error) {
+// resolve sets the claim's state from the result of a change. It returns false if the change must be tried again.
+func (c *Claim) resolve(change *Change, takeOver bool, now time.Time) (resolved bool, err error) {
 	if change.Made {
 		c.State, c.at = Mine, change.Found
 		return true, nil
@@ -109,10 +110,10 @@ func (c *Claim) settle(change *Change, takeOver bool, now time.Time) (settled bo
 	}
 	end := change.Found.Written.Add(there.lease)
 	switch {
-	case there.token == c.token: // it was made, and only the answer was lost
+	case there.token == c.token: // an earlier attempt made it, and only the answer was lost
 		c.State, c.at = Mine, change.Found
 		return true, nil
-	case !now.Before(change.Found.Written.Add(there.ttl)), // the store will drop it in a moment
+	case !now.Before(change.Found.Written.Add(there.ttl)), // expired: the store deletes it soon
 		takeOver && !there.done && !now.Before(end):
 		change.Old = change.Found
 		return false, nil
@@ -136,8 +137,8 @@ func (s *core) Done(ctx context.Context, result []byte, claims ...Claim) error {
 		done := record{done: true, token: c.token, ttl: c.ttl, result: result}
 		changes[i] = Change{Key: hashed(c.Key), Old: c.at, Value: done.encode(), TTL: c.ttl}
 	}
-	return s.settle(ctx, "done", changes, func(i int) (bool, error) {
-		there, mine, err := changes[i].whose(claims[i].token)
+	return s.apply(ctx, "done", changes, func(i int) (bool, error) {
+		there, mine, err := changes[i].owned(claims[i].token)
 		switch {
 		case err != nil:
 			return true, err
@@ -157,11 +158,11 @@ func (s *core) Release(ctx context.Context, claims ...Claim) error {
 			tokens = append(tokens, c.token)
 		}
 	}
-	return s.settle(ctx, "release", changes, func(i int) (bool, error) {
+	return s.apply(ctx, "release", changes, func(i int) (bool, error) {
 		if changes[i].Found.Value == nil {
 			return true, nil
 		}
-		there, mine, err := changes[i].whose(tokens[i])
+		there, mine, err := changes[i].owned(tokens[i])
 		switch {
 		case err != nil:
 			return true, err
@@ -172,8 +173,8 @@ func (s *core) Release(ctx context.Context, claims ...Claim) error {
 	})
 }
 
-// whose says what is there and whether that is the token's, which then is what the change starts from.
-func (c *Change) whose(token string) (there record, mine bool, err error) {
+// owned returns the record that is there, and whether it has the token. It sets Old for another attempt.
+func (c *Change) owned(token string) (there record, mine bool, err error) {
 	if c.Found.Value == nil {
 		return record{}, false, nil
 	}
@@ -184,62 +185,84 @@ func (c *Change) whose(token string) (there record, mine bool, err error) {
 	return there, there.token == token, nil
 }
 
-// settle applies changes until judge calls each settled, trying again what the store did not answer and
-// what met somebody else's change.
-func (s *core) settle(ctx context.Context, op string, changes []Change, judge func(i int) (settled bool, err error)) error {
+// apply applies changes until each is resolved. After each attempt it calls resolve for every change that the backend
+// has answered. resolve returns true if the change has its final result, or sets Change.Old for another attempt.
+// Changes without an answer are tried again, too, until the store's timeout.
+func (s *core) apply(ctx context.Context, op string, changes []Change, resolve resolveFunc) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	open, index := make([]*Change, len(changes)), make([]int, len(changes))
-	for i := range changes {
-		open[i], index[i] = &changes[i], i
-	}
-	var fault *Error // of what is settled
-	var reason error // why something is not, as the last attempt said that was not cut short
-	over := func(err error) error {
-		if reason != nil {
-			err = fmt.Errorf("%w: %w", err, reason)
-		}
-		return &Error{Op: op, Err: err}
-	}
-	for round := 0; len(open) > 0; round++ {
+	u := newUnresolved(changes)
+	for attempt := 0; len(u.changes) > 0; attempt++ {
 		if err := ctx.Err(); err != nil {
-			return over(err)
+			return u.timeoutError(op, err)
 		}
-		s.attempt(ctx, open)
-		var trouble error
-		n := 0
-		for k, c := range open {
-			settled, err := false, c.Err
-			if err == nil {
-				settled, err = judge(index[k])
-			}
-			if settled || permanent(err) {
-				if err != nil {
-					fault = &Error{Op: op, Rejected: true, Err: err}
-				}
-				continue
-			}
-			if err != nil {
-				trouble = err
-			}
-			open[n], index[n] = c, index[k]
-			n++
+		s.attempt(ctx, u.changes)
+		err := u.resolve(resolve)
+		if err == nil || u.retryErr == nil || ctx.Err() == nil { // not the error of an attempt that ctx cut short
+			u.retryErr = err
 		}
-		open, index = open[:n], index[:n]
-		if trouble == nil || reason == nil || ctx.Err() == nil {
-			reason = trouble
-		}
-		if n == 0 || trouble == nil && round == 0 {
+		if len(u.changes) == 0 || err == nil && attempt == 0 { // no pause after the first conflict
 			continue
 		}
 		if err := pause(ctx, retryWait); err != nil {
-			return over(err)
+			return u.timeoutError(op, err)
 		}
 	}
-	if fault == nil {
-		return nil
+	if u.finalErr != nil {
+		return &Error{Op: op, Rejected: true, Err: u.finalErr}
 	}
-	return fault
+	return nil
+}
+
+// resolveFunc says whether change i has its final result. err is part of that result.
+type resolveFunc func(i int) (resolved bool, err error)
+
+// unresolved are the changes that have no final result yet.
+type unresolved struct {
+	changes  []*Change
+	index    []int // of each in the caller's list
+	finalErr error // of a change that is resolved
+	retryErr error // why a change is not resolved
+}
+
+func newUnresolved(changes []Change) *unresolved {
+	u := &unresolved{changes: make([]*Change, len(changes)), index: make([]int, len(changes))}
+	for i := range changes {
+		u.changes[i], u.index[i] = &changes[i], i
+	}
+	return u
+}
+
+// resolve removes the changes that are resolved. It returns an error of those that are not, nil if they only met the
+// changes of other callers.
+func (u *unresolved) resolve(resolve resolveFunc) (retryErr error) {
+	n := 0
+	for k, c := range u.changes {
+		resolved, err := false, c.Err
+		if err == nil {
+			resolved, err = resolve(u.index[k])
+		}
+		if resolved || permanent(err) {
+			if err != nil {
+				u.finalErr = err
+			}
+			continue
+		}
+		if err != nil {
+			retryErr = err
+		}
+		u.changes[n], u.index[n] = c, u.index[k]
+		n++
+	}
+	u.changes, u.index = u.changes[:n], u.index[:n]
+	return retryErr
+}
+
+func (u *unresolved) timeoutError(op string, err error) error {
+	if u.retryErr != nil {
+		err = fmt.Errorf("%w: %w", err, u.retryErr)
+	}
+	return &Error{Op: op, Err: err}
 }
 
 func (s *core) attempt(ctx context.Context, changes []*Change) {
@@ -275,10 +298,10 @@ func (s *core) Check(ctx context.Context) error {
 // Close implements [Store].
 func (s *core) Close() error { return s.backend.Close() }
 
-// Refuse marks an error that will be the same however often a [Backend] is asked.
+// Refuse marks an error of a [Backend] that a retry would only repeat.
 func Refuse(err error) error { return refusal{err} }
 
-// refusal is an error that will be the same however often the store is asked.
+// refusal is an error that a retry would only repeat.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }

@@ -37,7 +37,8 @@ func NewMemory(opts MemoryOptions) *Memory {
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = defaultMaxBytes
 	}
-	return &Memory{newCore(&memory{max: opts.MaxBytes, free: opts.MaxBytes, now: clock(opts.Now), entries: map[string]*kept{}}, 0, opts.Now)}
+	backend := &memory{max: opts.MaxBytes, free: opts.MaxBytes, now: clock(opts.Now), entries: map[string]*kept{}}
+	return &Memory{newCore(backend, 0, opts.Now)}
 }
 
 type memory struct {

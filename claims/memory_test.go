@@ -13,7 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/claims/claimstest"
 )
 
-func TestALostAnswerIsFoundOut(t *testing.T) {
+func TestClaimWhoseAnswerIsLostIsRecognized(t *testing.T) {
 	t.Parallel()
 	store := claims.NewMemory(claims.MemoryOptions{})
 	store.LoseAnswers(1)
@@ -29,7 +29,7 @@ func TestALostAnswerIsFoundOut(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, store, "b")
 }
 
-func TestAClaimThatIsUnknownMayBeReleased(t *testing.T) {
+func TestClaimThatIsUnknownMayBeReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claims.NewMemory(claims.MemoryOptions{})
@@ -46,7 +46,7 @@ func TestAClaimThatIsUnknownMayBeReleased(t *testing.T) {
 	})
 }
 
-func TestLeaseAndTTLGoByTheClock(t *testing.T) {
+func TestMemoryLeaseAndTTLFollowTheClock(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	store := claims.NewMemory(claims.MemoryOptions{Now: func() time.Time { return now }})
@@ -68,7 +68,7 @@ func TestLeaseAndTTLGoByTheClock(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, store, "done")
 }
 
-func TestAFullMemoryForgetsWhatIsDoneAndNotWhatIsHeld(t *testing.T) {
+func TestMemoryThatIsFullDropsDoneClaimsAndNotHeldOnes(t *testing.T) {
 	t.Parallel()
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 100_000})
 	held := claimstest.Claim(t, store, claims.Terms{Lease: time.Hour, TTL: time.Hour}, "held")
@@ -82,7 +82,7 @@ func TestAFullMemoryForgetsWhatIsDoneAndNotWhatIsHeld(t *testing.T) {
 	require.Len(t, claimstest.Claim(t, store, claimstest.Terms, "held")[0].Result, 90_000)
 }
 
-func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
+func TestMemoryThatIsFullDropsDoneClaimsAtOnce(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0) // and no time passes
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 1000, Now: func() time.Time { return now }})
@@ -94,7 +94,7 @@ func TestAFullMemoryForgetsWhatIsDoneAtOnce(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, store, "0")
 }
 
-func TestAMemoryFullOfHeldClaimsTakesNoMore(t *testing.T) {
+func TestMemoryFullOfHeldClaimsRefusesMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 10_000})

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// record is what a store keeps under a key: a line "h<token> <lease> <ttl>", or d when the work is done,
-// with times in milliseconds, and after it the result.
+// record is the value of a key: a line "h<token> <lease> <ttl>" with times in milliseconds, and after it the result.
+// The line begins with d if the work is done.
 type record struct {
 	done   bool
 	token  string
@@ -63,8 +63,8 @@ func decode(text []byte) (record, error) {
 	return r, nil
 }
 
-// RecordTTL is how long the value of an [Entry] is kept from when it was written, for backends that know only when it
-// ends.
+// RecordTTL returns the TTL of an [Entry]'s value, which counts from Written. It is for backends that know only when an
+// entry expires.
 func RecordTTL(value []byte) (time.Duration, error) {
 	r, err := decode(value)
 	return r.ttl, err
@@ -78,7 +78,7 @@ func milliseconds(text []byte) (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-// newTokens makes proofs of ownership that nobody can guess.
+// newTokens returns n random tokens, which prove who owns a claim.
 func newTokens(n int) []string {
 	random := make([]byte, n*tokenBytes)
 	_, _ = rand.Read(random) // it never fails
@@ -89,8 +89,8 @@ func newTokens(n int) []string {
 	return tokens
 }
 
-// hashed is a key as stores see it: of one length and of letters that all take, without the personal
-// data that platforms' ids are.
+// hashed returns the hash of a key. Hashes have one length and characters that all databases accept, and no personal
+// data, which ids of platforms are.
 func hashed(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -42,7 +42,8 @@ func (l *Link) join(subject, queue string, handle nats.MsgHandler) {
 	}
 	sub, err := l.nc.QueueSubscribe(subject, queue, handle)
 	if err != nil {
-		l.log.WithError(err).WithField("subject", subject).Warn("nodes without a balancer of their own do not reach this one here")
+		l.log.WithError(err).WithField("subject", subject).
+			Warn("nodes without a balancer of their own do not reach this one here")
 		return
 	}
 	l.balanced[key] = sub

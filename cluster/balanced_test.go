@@ -18,7 +18,7 @@ import (
 )
 
 // queues lists the queue groups of a test's cluster as "subject [queue]".
-func (b *bench) queues() (list []string) {
+func (b *harness) queues() (list []string) {
 	b.Helper()
 	subs, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Limit: 100_000})
 	require.NoError(b, err)
@@ -31,23 +31,28 @@ func (b *bench) queues() (list []string) {
 	return list
 }
 
-func (b *bench) expectQueues(want ...string) {
+func (b *harness) expectQueues(want ...string) {
 	b.Helper()
 	slices.Sort(want)
 	require.Eventually(b, func() bool { return slices.Equal(want, b.queues()) }, patience, time.Millisecond, "%v", want)
 }
 
 func TestCallsAndEventsThatNATSBalancesArriveInTheQueuesOfNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	private := handler("private", nil)
 	private.Settings = map[string]any{"visibility": "private"}
 	s := moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{echo, private}}
-	for pattern, group := range map[string]string{"user.created": "", "user.**": "mail", "**": "all", "user.*": "", "x**": "", "$node.*": ""} {
-		s.Events = append(s.Events, action.NewEvent(pattern, group, func(context.Context, *action.Event) error { return nil }))
+	for pattern, group := range map[string]string{
+		"user.created": "", "user.**": "mail", "**": "all", "user.*": "", "x**": "", "$node.*": "",
+	} {
+		s.Events = append(
+			s.Events, action.NewEvent(pattern, group, func(context.Context, *action.Event) error { return nil }),
+		)
 	}
 	n := b.start(b.prepare(), s)
 	want := []string{
-		"EVENTB.all.> [all]", "EVENTB.mail.user.> [mail]", "EVENTB.svc.user.* [svc]", "EVENTB.svc.user.created [svc]", "EVENTB.svc.x> [svc]",
+		"EVENTB.all.> [all]", "EVENTB.mail.user.> [mail]", "EVENTB.svc.user.* [svc]", "EVENTB.svc.user.created [svc]",
+		"EVENTB.svc.x> [svc]",
 		"REQB.v2.svc.echo [v2.svc.echo]",
 	}
 	b.expectQueues(want...)
@@ -64,7 +69,7 @@ func (p *peer) balanced(subject string, f fields) {
 
 func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 	const calls = 40
-	b := newBench(t)
+	b := newHarness(t)
 	for _, id := range []string{nodeID, "second"} {
 		b.start(b.prepare(func(o *cluster.Options) { o.NodeID, o.Queue = id, calls }), service("svc", echo))
 	}
@@ -85,20 +90,29 @@ func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 
 // NATS hands a message to one member of a queue group, whichever of its patterns they subscribed with.
 func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 100)
-	b.start(b.prepare(), listener("mail", "", events, "user.created", "user.*", "end.mail"), listener("audit", "", events, "user.**", "end.audit"),
+	b.start(
+		b.prepare(), listener("mail", "", events, "user.created", "user.*", "end.mail"),
+		listener("audit", "", events, "user.**", "end.audit"),
 		listener("mail2", "mail", events, "user.created"))
-	b.expectQueues("EVENTB.audit.end.audit [audit]", "EVENTB.audit.user.> [audit]", "EVENTB.mail.end.mail [mail]", "EVENTB.mail.user.* [mail]",
+	b.expectQueues(
+		"EVENTB.audit.end.audit [audit]", "EVENTB.audit.user.> [audit]", "EVENTB.mail.end.mail [mail]",
+		"EVENTB.mail.user.* [mail]",
 		"EVENTB.mail.user.created [mail]")
 	p := b.peer("a")
 	for round := range 10 {
 		for _, group := range []string{"mail", "audit"} {
-			p.balanced("EVENTB."+group+".user.created", fields{"event": "user.created", "groups": []string{group}, "data": round})
+			p.balanced(
+				"EVENTB."+group+".user.created", fields{"event": "user.created", "groups": []string{group}, "data": round},
+			)
 		}
 		got := hear(t, events, 3)
 		require.Equal(t, "audit user.**", got[0])
-		require.Equal(t, []string{"mail user.*"}, slices.DeleteFunc(got[1:], func(s string) bool { return strings.HasSuffix(s, " user.created") }))
+		require.Equal(
+			t, []string{"mail user.*"},
+			slices.DeleteFunc(got[1:], func(s string) bool { return strings.HasSuffix(s, " user.created") }),
+		)
 	}
 	for _, group := range []string{"mail", "audit"} {
 		p.balanced("EVENTB."+group+".end."+group, fields{"event": "end." + group})
@@ -107,7 +121,7 @@ func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
 }
 
 func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	n := b.serve(echo, g.action("wait"))
 	p := b.peer("a")
@@ -123,7 +137,10 @@ func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
 	require.Empty(t, b.queues())
 	g.open()
 	for range 5 {
-		require.Equal(t, "done", p.await(func(got packet) bool { return got.is("RES", "a") }).fields["data"], "what was routed here is served")
+		require.Equal(
+			t, "done", p.await(func(got packet) bool { return got.is("RES", "a") }).fields["data"],
+			"what was routed here is served",
+		)
 	}
 	receive(t, stopped)
 }

@@ -29,7 +29,7 @@ func legacy() moleculer.ServiceSchema {
 }
 
 func TestAPlainMoleculerGoServiceAnswersTheCluster(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(), service("svc", echo), legacy())
 	p := b.peer("a")
 	for name, tc := range map[string]struct {
@@ -51,14 +51,21 @@ func TestAPlainMoleculerGoServiceAnswersTheCluster(t *testing.T) {
 }
 
 func TestErrorsOfAPlainMoleculerGoService(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(), legacy())
 	p := b.peer("a")
 	for name, want := range map[string]fields{
-		"v2.legacy.typed": {"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck", "data": fields{}, "nodeID": nodeID},
-		"v2.legacy.plain": {"name": "MoleculerServerError", "code": 500.0, "type": "", "retryable": false, "message": "no such post", "data": fields{}, "nodeID": nodeID},
+		"v2.legacy.typed": {
+			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck",
+			"data": fields{}, "nodeID": nodeID,
+		},
+		"v2.legacy.plain": {
+			"name": "MoleculerServerError", "code": 500.0, "type": "", "retryable": false, "message": "no such post",
+			"data": fields{}, "nodeID": nodeID,
+		},
 		"v2.legacy.panic": {
-			"name": "MoleculerServerError", "code": 500.0, "type": "INTERNAL_ERROR", "retryable": false, "data": fields{}, "nodeID": nodeID,
+			"name": "MoleculerServerError", "code": 500.0, "type": "INTERNAL_ERROR", "retryable": false, "data": fields{},
+			"nodeID":  nodeID,
 			"message": "Internal error; the node's log has the details under this requestID",
 		},
 	} {
@@ -67,7 +74,7 @@ func TestErrorsOfAPlainMoleculerGoService(t *testing.T) {
 }
 
 func TestAPlainServiceIsCalledFromThisNodeToo(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(), legacy())
 	result, err := n.Call(within(t), "v2.legacy.sum", fields{"a": 1, "b": 2}, action.CallOptions{})
 	require.NoError(t, err)
@@ -75,7 +82,7 @@ func TestAPlainServiceIsCalledFromThisNodeToo(t *testing.T) {
 }
 
 func TestMoleculerGoKeepsOffTheWire(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.expect("INFO", "")

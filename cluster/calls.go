@@ -46,12 +46,16 @@ func (c *caller) NodesOf(action string) []string {
 }
 
 // Call implements action.Cluster.
-func (c *caller) Call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+func (c *caller) Call(
+	ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions,
+) (*action.CallResult, error) {
 	return (*Link)(c).call(ctx, parent, name, params, opts)
 }
 
 // Emit implements action.Cluster.
-func (c *caller) Emit(ctx context.Context, parent *action.Request, name string, data any, opts action.EmitOptions) error {
+func (c *caller) Emit(
+	ctx context.Context, parent *action.Request, name string, data any, opts action.EmitOptions,
+) error {
 	return (*Link)(c).emit(ctx, parent, name, data, opts)
 }
 
@@ -62,13 +66,17 @@ func (l *Link) Call(ctx context.Context, name string, params any, opts action.Ca
 	return l.call(ctx, nil, name, params, opts)
 }
 
-func (l *Link) call(ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+func (l *Link) call(
+	ctx context.Context, parent *action.Request, name string, params any, opts action.CallOptions,
+) (*action.CallResult, error) {
 	if params == nil {
 		params = struct{}{} // as in Node, whose handlers may rely on it
 	}
 	raw, err := encodeResult(params)
 	if err != nil {
-		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of '%s' cannot be encoded", name).Because(err)
+		return nil, action.Client(
+			http.StatusBadRequest, "INVALID_PARAMS", "the params of '%s' cannot be encoded", name,
+		).Because(err)
 	}
 	p := &wire.RequestPacket{Header: l.header(), Action: name, Params: raw, Level: 1, RequestID: opts.RequestID}
 	if l.opts.Protocol == wire.V5 {
@@ -92,7 +100,9 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 		meta = parent.Meta.With(opts.Meta)
 	}
 	if p.Meta, err = meta.MarshalJSON(); err != nil {
-		return nil, action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the meta of '%s' cannot be encoded", name).Because(err)
+		return nil, action.Client(
+			http.StatusBadRequest, "INVALID_PARAMS", "the meta of '%s' cannot be encoded", name,
+		).Because(err)
 	}
 	result, err := l.attempts(ctx, p, opts)
 	if parent != nil && result != nil {
@@ -105,7 +115,9 @@ func (l *Link) call(ctx context.Context, parent *action.Request, name string, pa
 }
 
 // attempts makes a call, with the retries that the caller or the action's definition asks for.
-func (l *Link) attempts(ctx context.Context, p *wire.RequestPacket, opts action.CallOptions) (*action.CallResult, error) {
+func (l *Link) attempts(
+	ctx context.Context, p *wire.RequestPacket, opts action.CallOptions,
+) (*action.CallResult, error) {
 	policy := l.registry.policy(p.Action)
 	retry := policy.RetryPolicy
 	retries := opts.Retries
@@ -174,7 +186,9 @@ func milliseconds(ms float64) time.Duration {
 }
 
 // attempt makes a call once, of the local action if local is not nil. The result may hold meta beside an error.
-func (l *Link) attempt(ctx context.Context, p *wire.RequestPacket, nodeID string, local *localAction, timeout time.Duration) (*action.CallResult, error) {
+func (l *Link) attempt(
+	ctx context.Context, p *wire.RequestPacket, nodeID string, local *localAction, timeout time.Duration,
+) (*action.CallResult, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -199,7 +213,9 @@ func (l *Link) attempt(ctx context.Context, p *wire.RequestPacket, nodeID string
 }
 
 // callLocal calls an action of this node.
-func (l *Link) callLocal(ctx context.Context, p *wire.RequestPacket, local *localAction) (result *action.CallResult, err error) {
+func (l *Link) callLocal(
+	ctx context.Context, p *wire.RequestPacket, local *localAction,
+) (result *action.CallResult, err error) {
 	req := l.newRequest(p, local, nil)
 	result = &action.CallResult{Meta: p.Meta, NodeID: l.opts.NodeID}
 	defer func() { // encoding calls methods of the result, and these may panic
@@ -273,7 +289,9 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	outcome := callOutcome{result: &action.CallResult{Data: p.Data, Meta: p.Meta, NodeID: p.Sender}}
 	switch {
 	case p.Success && p.Stream:
-		outcome = callOutcome{err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender)}
+		outcome = callOutcome{
+			err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender),
+		}
 	case !p.Success:
 		outcome.result.Data, outcome.err = nil, remoteError(&p)
 	}
@@ -284,7 +302,9 @@ func (l *Link) onResponse(msg *nats.Msg) {
 
 func remoteError(p *wire.ResponsePacket) *action.Error {
 	if p.Error == nil {
-		return action.Server(http.StatusInternalServerError, "INVALID_RESPONSE", "node %s answered with neither success nor error", p.Sender)
+		return action.Server(
+			http.StatusInternalServerError, "INVALID_RESPONSE", "node %s answered with neither success nor error", p.Sender,
+		)
 	}
 	e := &action.Error{
 		Name: p.Error.Name, Message: p.Error.Message, Code: p.Error.Code.Int(), Type: p.Error.Type,

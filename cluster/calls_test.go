@@ -42,7 +42,7 @@ func typeOf(t *testing.T, err error) string {
 // withPeer is a node and a peer "a" that serves "peer.do".
 func withPeer(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -58,7 +58,10 @@ func (p *peer) respond(req packet, f fields) {
 
 func TestACallIsSentAsNodeSendsIt(t *testing.T) {
 	n, p := withPeer(t)
-	done := calling(within(t), n, "peer.do", fields{"to": "x"}, action.CallOptions{Meta: json.RawMessage(`{"user":3}`), RequestID: "trace"})
+	done := calling(
+		within(t), n, "peer.do", fields{"to": "x"},
+		action.CallOptions{Meta: json.RawMessage(`{"user":3}`), RequestID: "trace"},
+	)
 	req := p.expect("REQ", "a")
 	require.Regexp(t, `^[0-9a-f-]{36}$`, req.fields["id"])
 	require.IsType(t, 0.0, req.fields["timeout"])
@@ -87,10 +90,16 @@ func TestACallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
 func TestACallGetsTheAnswersDataAndMeta(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
-	p.respond(p.expect("REQ", "a"), fields{"success": true, "data": fields{"error": "just a key"}, "meta": fields{"$statusCode": 201}})
+	p.respond(
+		p.expect("REQ", "a"),
+		fields{"success": true, "data": fields{"error": "just a key"}, "meta": fields{"$statusCode": 201}},
+	)
 	got := receive(t, done)
 	require.NoError(t, got.err)
-	require.Equal(t, []string{`{"error":"just a key"}`, `{"$statusCode":201}`, "a"}, []string{string(got.Data), string(got.Meta), got.NodeID})
+	require.Equal(
+		t, []string{`{"error":"just a key"}`, `{"$statusCode":201}`, "a"},
+		[]string{string(got.Data), string(got.Meta), got.NodeID},
+	)
 }
 
 func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
@@ -101,9 +110,13 @@ func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
 	}{
 		"a whole one": {
 			fields{"error": fields{
-				"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": true, "nodeID": "far", "data": fields{"x": 1}, "stack": "…",
+				"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": true, "nodeID": "far",
+				"data": fields{"x": 1}, "stack": "…",
 			}},
-			&action.Error{Name: "MoleculerClientError", Message: "bad", Code: 409, Type: "BAD", Retryable: true, NodeID: "far", Data: json.RawMessage(`{"x":1}`)},
+			&action.Error{
+				Name: "MoleculerClientError", Message: "bad", Code: 409, Type: "BAD", Retryable: true, NodeID: "far",
+				Data: json.RawMessage(`{"x":1}`),
+			},
 		},
 		"one of a library, whose code is a word": {
 			fields{"error": fields{"name": "NatsError", "message": "m", "code": "MAX_PAYLOAD_EXCEEDED"}},
@@ -187,7 +200,7 @@ func TestCallsToANodeThatLeavesAreRejected(t *testing.T) {
 }
 
 func TestACallThatRunsWhenThisNodeLeavesIsGivenUp(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
 	p := b.peer("a")
@@ -208,12 +221,14 @@ func TestCallsThatCannotBeSent(t *testing.T) {
 		opts   action.CallOptions
 		want   string
 	}{
-		"nobody serves the action":      {"nobody.home", nil, action.CallOptions{}, "SERVICE_NOT_FOUND"},
-		"the given node does not":       {"peer.do", nil, action.CallOptions{NodeID: "b"}, "SERVICE_NOT_FOUND"},
-		"params that are no JSON":       {"peer.do", func() {}, action.CallOptions{}, "INVALID_PARAMS"},
-		"raw params that are no JSON":   {"peer.do", json.RawMessage(`{`), action.CallOptions{}, "INVALID_PARAMS"},
-		"meta that is no JSON":          {"peer.do", nil, action.CallOptions{Meta: json.RawMessage(`{`)}, "INVALID_PARAMS"},
-		"params larger than NATS takes": {"peer.do", strings.Repeat("x", 2<<20), action.CallOptions{}, "MAX_PAYLOAD_EXCEEDED"},
+		"nobody serves the action":    {"nobody.home", nil, action.CallOptions{}, "SERVICE_NOT_FOUND"},
+		"the given node does not":     {"peer.do", nil, action.CallOptions{NodeID: "b"}, "SERVICE_NOT_FOUND"},
+		"params that are no JSON":     {"peer.do", func() {}, action.CallOptions{}, "INVALID_PARAMS"},
+		"raw params that are no JSON": {"peer.do", json.RawMessage(`{`), action.CallOptions{}, "INVALID_PARAMS"},
+		"meta that is no JSON":        {"peer.do", nil, action.CallOptions{Meta: json.RawMessage(`{`)}, "INVALID_PARAMS"},
+		"params larger than NATS takes": {
+			"peer.do", strings.Repeat("x", 2<<20), action.CallOptions{}, "MAX_PAYLOAD_EXCEEDED",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := n.Call(within(t), tc.action, tc.params, tc.opts)
@@ -223,7 +238,7 @@ func TestCallsThatCannotBeSent(t *testing.T) {
 }
 
 func TestCallsGoToTheGivenNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	first, second := b.peer("a"), b.peer("b")
 	first.introduce(n, "peer.do")
@@ -236,13 +251,14 @@ func TestCallsGoToTheGivenNode(t *testing.T) {
 }
 
 func TestALocalActionIsCalledHere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	private := handler("private", func(_ context.Context, req *action.Request) (any, error) {
 		req.Meta.Set("$statusCode", 201)
 		return req.Meta.String("user") + " from " + req.Sender, nil
 	})
 	private.Settings = map[string]any{"visibility": "private"}
-	n := b.serve(private, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("boom") }),
+	n := b.serve(
+		private, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("boom") }),
 		handler("panic", func(context.Context, *action.Request) (any, error) { panic("boom") }))
 	result, err := n.Call(within(t), "svc.private", nil, action.CallOptions{Meta: json.RawMessage(`{"user":"ada"}`)})
 	require.NoError(t, err)
@@ -255,7 +271,7 @@ func TestALocalActionIsCalledHere(t *testing.T) {
 }
 
 func TestConcurrentCallsGetTheirOwnAnswers(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	caller := b.start(b.prepare(func(o *cluster.Options) { o.NodeID = "caller" }))
 	require.NoError(t, caller.WaitFor(within(t), "svc.echo"))

@@ -71,7 +71,10 @@ func (l *listener) context(ctx context.Context) context.Context {
 func newCatalog() *catalog { return &catalog{actions: map[string]*localAction{}} }
 
 // add takes a started moleculer-go service in. Actions that bring no handler of ours are run by bridge.
-func (c *catalog) add(schema *moleculer.ServiceSchema, settings map[string]any, bridge func(moleculer.ActionHandler) action.Handler, log *logrus.Entry) {
+func (c *catalog) add(
+	schema *moleculer.ServiceSchema, settings map[string]any, bridge func(moleculer.ActionHandler) action.Handler,
+	log *logrus.Entry,
+) {
 	enc := encoder{log.WithField("service", schema.Name)}
 	events := mergedEvents(schema)
 	version := wireVersion(schema.Version)
@@ -184,7 +187,8 @@ func mergedEvents(schema *moleculer.ServiceSchema) []moleculer.Event {
 	}
 	own := slices.DeleteFunc(slices.Clone(schema.Events), func(e moleculer.Event) bool {
 		return slices.ContainsFunc(inherited, func(m moleculer.Event) bool {
-			return e.Name == m.Name && e.Group == m.Group && reflect.ValueOf(e.Handler).Pointer() == reflect.ValueOf(m.Handler).Pointer()
+			return e.Name == m.Name && e.Group == m.Group &&
+				reflect.ValueOf(e.Handler).Pointer() == reflect.ValueOf(m.Handler).Pointer()
 		})
 	})
 	return append(own, inherited...)
@@ -283,7 +287,9 @@ func (e encoder) definition(fullName string, a moleculer.Action) map[string]json
 			props["permissions"] = schema.Permissions
 		}
 		if schema.Concurrency > 0 {
-			props["bulkhead"] = map[string]any{"enabled": true, "concurrency": schema.Concurrency, "maxQueueSize": schema.Concurrency}
+			props["bulkhead"] = map[string]any{
+				"enabled": true, "concurrency": schema.Concurrency, "maxQueueSize": schema.Concurrency,
+			}
 		}
 	case moleculer.ObjectSchema:
 		if schema.Source != nil {

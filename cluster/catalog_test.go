@@ -72,7 +72,8 @@ func TestASpecIsAnnounced(t *testing.T) {
 	})
 	a.Settings = map[string]any{"visibility": "published", "cache": false}
 	require.Equal(t, map[string]any{
-		"name": "svc.do", "rawName": "do", "rest": map[string]any{"method": "POST", "path": "/do"}, "params": map[string]any{"to": "string"},
+		"name": "svc.do", "rawName": "do", "rest": map[string]any{"method": "POST", "path": "/do"},
+		"params":  map[string]any{"to": "string"},
 		"timeout": 3000.0, "description": "does", "visibility": "published", "cache": false,
 	}, announcedAction(t, a))
 }
@@ -87,11 +88,17 @@ func TestAPlainActionIsAnnounced(t *testing.T) {
 			moleculer.Action{Settings: map[string]any{"rest": "GET /", "timeout": 5}, Description: "does"},
 			map[string]any{"rest": "GET /", "timeout": 5.0, "description": "does"},
 		},
-		"an object schema becomes params": {moleculer.Action{Schema: moleculer.ObjectSchema{Source: params}}, map[string]any{"params": params}},
-		"a map becomes params":            {moleculer.Action{Schema: params}, map[string]any{"params": params}},
-		"an empty object schema is none":  {moleculer.Action{Schema: moleculer.ObjectSchema{}}, map[string]any{}},
-		"a fallback is never announced":   {moleculer.Action{Settings: map[string]any{"fallback": "other"}}, map[string]any{}},
-		"names cannot be overwritten":     {moleculer.Action{Settings: map[string]any{"name": "x", "rawName": "y"}}, map[string]any{}},
+		"an object schema becomes params": {
+			moleculer.Action{Schema: moleculer.ObjectSchema{Source: params}}, map[string]any{"params": params},
+		},
+		"a map becomes params":           {moleculer.Action{Schema: params}, map[string]any{"params": params}},
+		"an empty object schema is none": {moleculer.Action{Schema: moleculer.ObjectSchema{}}, map[string]any{}},
+		"a fallback is never announced": {moleculer.Action{
+			Settings: map[string]any{"fallback": "other"},
+		}, map[string]any{}},
+		"names cannot be overwritten": {moleculer.Action{
+			Settings: map[string]any{"name": "x", "rawName": "y"},
+		}, map[string]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.want["name"], tc.want["rawName"] = "svc.do", "do"
@@ -129,13 +136,27 @@ func TestSecureSettingsAreNotAnnounced(t *testing.T) {
 		secure any
 		want   map[string]any
 	}{
-		"a key":                      {[]string{"token"}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0}},
-		"a path":                     {[]string{"db.password"}, map[string]any{"db": map[string]any{"host": "h"}, "token": "t", "a.b": 1.0}},
-		"a list of any":              {[]any{"token", 5}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0}},
-		"a key with a dot in it":     {[]string{"a.b"}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "token": "t"}},
-		"a path in brackets":         {[]string{`db["password"]`}, map[string]any{"db": map[string]any{"host": "h"}, "token": "t", "a.b": 1.0}},
-		"a path into what is no map": {[]string{"token.part"}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0}},
-		"unknown and empty paths":    {[]string{"nothing", "db.nothing", "no.thing", ""}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "token": "t", "a.b": 1.0}},
+		"a key": {[]string{"token"}, map[string]any{
+			"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0,
+		}},
+		"a path": {[]string{"db.password"}, map[string]any{
+			"db": map[string]any{"host": "h"}, "token": "t", "a.b": 1.0,
+		}},
+		"a list of any": {[]any{"token", 5}, map[string]any{
+			"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0,
+		}},
+		"a key with a dot in it": {[]string{"a.b"}, map[string]any{
+			"db": map[string]any{"host": "h", "password": "p"}, "token": "t",
+		}},
+		"a path in brackets": {[]string{`db["password"]`}, map[string]any{
+			"db": map[string]any{"host": "h"}, "token": "t", "a.b": 1.0,
+		}},
+		"a path into what is no map": {
+			[]string{"token.part"}, map[string]any{"db": map[string]any{"host": "h", "password": "p"}, "a.b": 1.0},
+		},
+		"unknown and empty paths": {[]string{"nothing", "db.nothing", "no.thing", ""}, map[string]any{
+			"db": map[string]any{"host": "h", "password": "p"}, "token": "t", "a.b": 1.0,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, announced(t, moleculer.ServiceSchema{Name: "svc", Settings: map[string]any{
@@ -148,7 +169,9 @@ func TestSecureSettingsAreNotAnnounced(t *testing.T) {
 func TestAnnouncingLeavesTheServicesOwnSettingsAlone(t *testing.T) {
 	settings := map[string]any{"db": map[string]any{"password": "p"}, "$secureSettings": []string{"db.password"}}
 	announced(t, moleculer.ServiceSchema{Name: "svc", Settings: settings})
-	require.Equal(t, map[string]any{"db": map[string]any{"password": "p"}, "$secureSettings": []string{"db.password"}}, settings)
+	require.Equal(
+		t, map[string]any{"db": map[string]any{"password": "p"}, "$secureSettings": []string{"db.password"}}, settings,
+	)
 }
 
 func TestWhatJSONCannotHoldIsLeftOutWithAWarning(t *testing.T) {
@@ -166,12 +189,16 @@ func TestNamesFollowTheVersion(t *testing.T) {
 		settings map[string]any
 		want     map[string]any // version, fullName and the action's name
 	}{
-		"none":              {"", nil, map[string]any{"version": nil, "fullName": "svc", "action": "svc.do"}},
-		"a number":          {"2", nil, map[string]any{"version": 2.0, "fullName": "v2.svc", "action": "v2.svc.do"}},
-		"a word":            {"beta", nil, map[string]any{"version": "beta", "fullName": "beta.svc", "action": "beta.svc.do"}},
+		"none":     {"", nil, map[string]any{"version": nil, "fullName": "svc", "action": "svc.do"}},
+		"a number": {"2", nil, map[string]any{"version": 2.0, "fullName": "v2.svc", "action": "v2.svc.do"}},
+		"a word": {"beta", nil, map[string]any{
+			"version": "beta", "fullName": "beta.svc", "action": "beta.svc.do",
+		}},
 		"no number of JSON": {"007", nil, map[string]any{"version": "007", "fullName": "007.svc", "action": "007.svc.do"}},
 		"signed":            {"+2", nil, map[string]any{"version": "+2", "fullName": "+2.svc", "action": "+2.svc.do"}},
-		"control character": {"a\x01", nil, map[string]any{"version": "a\x01", "fullName": "a\x01.svc", "action": "a\x01.svc.do"}},
+		"control character": {
+			"a\x01", nil, map[string]any{"version": "a\x01", "fullName": "a\x01.svc", "action": "a\x01.svc.do"},
+		},
 		"no version prefix": {
 			"2",
 			map[string]any{"$noVersionPrefix": true},
@@ -198,7 +225,9 @@ func TestNamesFollowTheVersion(t *testing.T) {
 
 func TestAPlainActionIsRunByItsOwnHandler(t *testing.T) {
 	handler := func(moleculer.Context, moleculer.Payload) any { return "done" }
-	c, _ := catalogOf(moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{{Name: "do", Handler: handler}}})
+	c, _ := catalogOf(
+		moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{{Name: "do", Handler: handler}}},
+	)
 	local, ok := c.action("v2.svc.do")
 	require.True(t, ok)
 	got, err := local.handle(context.Background(), nil)
@@ -208,5 +237,7 @@ func TestAPlainActionIsRunByItsOwnHandler(t *testing.T) {
 
 func TestTheListOfAServiceNamesItsActionsInOrder(t *testing.T) {
 	c, _ := catalogOf(moleculer.ServiceSchema{Name: "svc", Actions: []moleculer.Action{{Name: "b"}, {Name: "a"}}})
-	require.Equal(t, []ServiceStatus{{FullName: "svc", NodeID: "n", Local: true, Actions: []string{"svc.a", "svc.b"}}}, c.list("n"))
+	require.Equal(
+		t, []ServiceStatus{{FullName: "svc", NodeID: "n", Local: true, Actions: []string{"svc.a", "svc.b"}}}, c.list("n"),
+	)
 }

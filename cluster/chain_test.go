@@ -32,7 +32,7 @@ func relay(opts action.CallOptions) action.Handler {
 // withRelay is a node whose "svc.relay" calls the peer "a".
 func withRelay(t *testing.T, opts action.CallOptions, adjust ...func(*cluster.Options)) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(adjust...), service("svc", handler("relay", relay(opts)), echo))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -40,9 +40,12 @@ func withRelay(t *testing.T, opts action.CallOptions, adjust ...func(*cluster.Op
 }
 
 func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
-	_, p := withRelay(t, action.CallOptions{Meta: json.RawMessage(`{"extra":1,"user":4}`), RequestID: "not used in a chain"})
+	_, p := withRelay(
+		t, action.CallOptions{Meta: json.RawMessage(`{"extra":1,"user":4}`), RequestID: "not used in a chain"},
+	)
 	id := p.request("svc.relay", fields{"to": "x"}, fields{
-		"requestID": "trace", "parentID": "span", "caller": "api", "level": 3, "tracing": true, "meta": fields{"user": 3, "lang": "de"}, "timeout": 5000.5,
+		"requestID": "trace", "parentID": "span", "caller": "api", "level": 3, "tracing": true,
+		"meta": fields{"user": 3, "lang": "de"}, "timeout": 5000.5,
 	})
 	req := p.expect("REQ", "a")
 	defer p.respond(packet{fields: fields{"id": req.fields["id"]}}, fields{"success": true})
@@ -53,7 +56,8 @@ func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
 	delete(req.fields, "id")
 	delete(req.fields, "timeout")
 	require.Equal(t, fields{
-		"action": "peer.do", "params": fields{"to": "x"}, "meta": fields{"user": 4.0, "lang": "de", "extra": 1.0}, "level": 4.0, "requestID": "trace",
+		"action": "peer.do", "params": fields{"to": "x"}, "meta": fields{"user": 4.0, "lang": "de", "extra": 1.0},
+		"level": 4.0, "requestID": "trace",
 		"tracing": true, "parentID": id, "caller": "svc", "stream": false, "ver": "4", "sender": nodeID,
 	}, req.fields)
 }
@@ -72,7 +76,10 @@ func TestACallOfAHandlerWithoutTimeoutSendsNone(t *testing.T) {
 
 func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 	_, p := withRelay(t, action.CallOptions{})
-	failure := fields{"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far", "data": fields{"x": 1}}
+	failure := fields{
+		"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far",
+		"data": fields{"x": 1},
+	}
 	for name, response := range map[string]fields{
 		"success": {"success": true, "data": "done"},
 		"failure": {"success": false, "error": failure},
@@ -88,14 +95,15 @@ func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 				return
 			}
 			require.Equal(t, fields{
-				"name": "MoleculerClientError", "message": "bad", "code": 409.0, "type": "BAD", "retryable": false, "nodeID": "far", "data": fields{"x": 1.0},
+				"name": "MoleculerClientError", "message": "bad", "code": 409.0, "type": "BAD", "retryable": false,
+				"nodeID": "far", "data": fields{"x": 1.0},
 			}, errorOf(t, res), "an error passes through as it is")
 		})
 	}
 }
 
 func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(handler("late", func(ctx context.Context, req *action.Request) (any, error) {
 		<-ctx.Done()
 		return req.Call(ctx, "peer.do", nil, action.CallOptions{Retries: 3})
@@ -104,7 +112,8 @@ func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
 	p.introduce(n, "peer.do")
 	require.Equal(t, fields{
 		"name": "RequestSkippedError", "code": 514.0, "type": "REQUEST_SKIPPED", "retryable": false, "nodeID": nodeID,
-		"message": "Calling 'peer.do' is skipped because timeout reached on 'go-node' node.", "data": fields{"action": "peer.do", "nodeID": nodeID},
+		"message": "Calling 'peer.do' is skipped because timeout reached on 'go-node' node.",
+		"data":    fields{"action": "peer.do", "nodeID": nodeID},
 	}, errorOf(t, p.call("svc.late", nil, fields{"timeout": 1})))
 	for _, got := range p.unread {
 		require.NotEqual(t, "REQ", got.command)
@@ -118,13 +127,14 @@ func TestAChainOfCallsIsOnlySoDeep(t *testing.T) {
 	require.Equal(t, true, p.answer(id)["success"])
 	require.Equal(t, fields{
 		"name": "MaxCallLevelError", "code": 500.0, "type": "MAX_CALL_LEVEL", "retryable": false, "nodeID": nodeID,
-		"message": "Request level is reached the limit (3) on 'go-node' node.", "data": fields{"nodeID": nodeID, "level": 3.0},
+		"message": "Request level is reached the limit (3) on 'go-node' node.",
+		"data":    fields{"nodeID": nodeID, "level": 3.0},
 	}, errorOf(t, p.call("svc.relay", nil, fields{"level": 3})))
 }
 
 func TestCallsThatAHandlerMakesSideBySide(t *testing.T) {
 	const calls = 20
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(
 		handler("all", func(ctx context.Context, req *action.Request) (any, error) {
 			var group sync.WaitGroup
@@ -155,13 +165,17 @@ func TestACallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
 		ctx        time.Duration
 		min, max   float64
 	}{
-		"its own":                   {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 0, 290_000, 300_000},
-		"the action's":              {action.CallOptions{}, fields{"timeout": 400_000}, 0, 390_000, 400_000},
-		"its own over the action's": {action.CallOptions{Timeout: 300 * time.Second}, fields{"timeout": 400_000}, 0, 290_000, 300_000},
-		"never more than there is":  {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 200 * time.Second, 190_000, 200_000},
+		"its own":      {action.CallOptions{Timeout: 300 * time.Second}, fields{}, 0, 290_000, 300_000},
+		"the action's": {action.CallOptions{}, fields{"timeout": 400_000}, 0, 390_000, 400_000},
+		"its own over the action's": {
+			action.CallOptions{Timeout: 300 * time.Second}, fields{"timeout": 400_000}, 0, 290_000, 300_000,
+		},
+		"never more than there is": {action.CallOptions{
+			Timeout: 300 * time.Second,
+		}, fields{}, 200 * time.Second, 190_000, 200_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve()
 			p := b.peer("a")
 			p.announce(offering(tc.definition))
@@ -190,8 +204,10 @@ func TestACallThatIsNotAnsweredInTimeFails(t *testing.T) {
 }
 
 func TestALocalActionIsBoundByItsOwnTimeout(t *testing.T) {
-	b := newBench(t)
-	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(ctx context.Context, _ *action.Request) (any, error) {
+	b := newHarness(t)
+	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(
+		ctx context.Context, _ *action.Request,
+	) (any, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}))
@@ -209,7 +225,7 @@ func TestACallWithoutParamsSendsAnEmptyObject(t *testing.T) {
 }
 
 func TestWhatANodeServesItselfIsCalledThereUnlessAnotherIsAskedFor(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(echo)
 	p := b.peer("a")
 	p.announce(fields{"name": "svc", "fullName": "svc", "actions": fields{"svc.echo": fields{}}})
@@ -224,7 +240,7 @@ func TestWhatANodeServesItselfIsCalledThereUnlessAnotherIsAskedFor(t *testing.T)
 }
 
 func TestWhatALocalCallHidesIsInTheLog(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve(handler("fail", func(context.Context, *action.Request) (any, error) { return nil, context.Canceled }),
 		handler("explode", func(context.Context, *action.Request) (any, error) { return explosive{}, nil }))
 	for name, want := range map[string]string{"svc.fail": "context canceled", "svc.explode": "hunter2 exploded"} {
@@ -247,11 +263,14 @@ func TestCallsToANodeThatWasReplacedAreRejected(t *testing.T) {
 
 // again is a failure that may pass.
 func again() fields {
-	return fields{"success": false, "error": fields{"name": "MoleculerRetryableError", "message": "m", "code": 503, "type": "AGAIN", "retryable": true}}
+	return fields{
+		"success": false,
+		"error":   fields{"name": "MoleculerRetryableError", "message": "m", "code": 503, "type": "AGAIN", "retryable": true},
+	}
 }
 
 func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.introduce(n, "peer.do")
@@ -271,8 +290,12 @@ func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
 }
 
 func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
-	b := newBench(t)
-	n := b.serve(handler("do", func(context.Context, *action.Request) (any, error) { return nil, action.Retryable(503, "AGAIN", "m") }))
+	b := newHarness(t)
+	n := b.serve(
+		handler(
+			"do", func(context.Context, *action.Request) (any, error) { return nil, action.Retryable(503, "AGAIN", "m") },
+		),
+	)
 	p := b.peer("a")
 	p.announce(fields{"name": "svc", "fullName": "svc", "actions": fields{"svc.do": fields{}}})
 	done := calling(within(t), n, "svc.do", nil, action.CallOptions{Retries: 1})
@@ -281,7 +304,7 @@ func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
 }
 
 func TestACallRejectedByANodesLeaveIsRetriedElsewhere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.introduce(n, "peer.do")
@@ -301,26 +324,31 @@ func TestHowOftenACallIsMade(t *testing.T) {
 		}
 		return fields{"retryPolicy": p}
 	}
-	final := fields{"success": false, "error": fields{"name": "MoleculerError", "message": "m", "code": 500, "type": "FINAL", "retryable": false}}
+	final := fields{
+		"success": false,
+		"error":   fields{"name": "MoleculerError", "message": "m", "code": 500, "type": "FINAL", "retryable": false},
+	}
 	for name, tc := range map[string]struct {
 		definition fields
 		opts       action.CallOptions
 		answer     fields
 		want       int
 	}{
-		"once":                                 {fields{}, action.CallOptions{}, again(), 1},
-		"as often as the caller says":          {fields{}, action.CallOptions{Retries: 1}, again(), 2},
-		"as often as the action's policy":      {policy(fields{"retries": 2}), action.CallOptions{}, again(), 3},
-		"Node's default of the policy":         {policy(nil), action.CallOptions{}, again(), 6},
-		"a policy of none":                     {policy(fields{"retries": 0}), action.CallOptions{}, again(), 1},
-		"a policy that is off":                 {policy(fields{"retries": 2, "enabled": false}), action.CallOptions{}, again(), 1},
+		"once":                            {fields{}, action.CallOptions{}, again(), 1},
+		"as often as the caller says":     {fields{}, action.CallOptions{Retries: 1}, again(), 2},
+		"as often as the action's policy": {policy(fields{"retries": 2}), action.CallOptions{}, again(), 3},
+		"Node's default of the policy":    {policy(nil), action.CallOptions{}, again(), 6},
+		"a policy of none":                {policy(fields{"retries": 0}), action.CallOptions{}, again(), 1},
+		"a policy that is off": {policy(
+			fields{"retries": 2, "enabled": false},
+		), action.CallOptions{}, again(), 1},
 		"a policy out of all proportion":       {policy(fields{"retries": 1_000_000}), action.CallOptions{}, again(), 11},
 		"the caller's over the policy":         {policy(fields{"retries": 5}), action.CallOptions{Retries: 2}, again(), 3},
 		"once where it would not help":         {policy(fields{"retries": 2}), action.CallOptions{Retries: 2}, final, 1},
 		"once where the policy makes no sense": {fields{"retryPolicy": "often"}, action.CallOptions{}, again(), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve()
 			p := b.peer("a")
 			p.announce(offering(tc.definition))
@@ -337,7 +365,7 @@ func TestHowOftenACallIsMade(t *testing.T) {
 }
 
 func TestARetryEndsWithItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(offering(fields{"retryPolicy": fields{"enabled": true, "delay": 1e9, "maxDelay": 1e9}}))
@@ -349,7 +377,7 @@ func TestARetryEndsWithItsContext(t *testing.T) {
 }
 
 func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
 	p := b.peer("a")
@@ -363,7 +391,7 @@ func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
 func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
 		b.serve(a, echo)
@@ -390,7 +418,7 @@ func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		a := wait
 		a.Schema = action.Spec{Handle: a.Schema.(action.Spec).Handle, Concurrency: 1}
 		b.serve(a)
@@ -404,8 +432,12 @@ func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 }
 
 func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
-	b := newBench(t)
-	b.serve(action.New("panic", action.Spec{Concurrency: 1, Handle: func(context.Context, *action.Request) (any, error) { panic("boom") }}))
+	b := newHarness(t)
+	b.serve(
+		action.New(
+			"panic", action.Spec{Concurrency: 1, Handle: func(context.Context, *action.Request) (any, error) { panic("boom") }},
+		),
+	)
 	p := b.peer("a")
 	for range 3 {
 		require.Equal(t, "INTERNAL_ERROR", errorOf(t, p.call("svc.panic", nil, nil))["type"])
@@ -413,9 +445,13 @@ func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
 }
 
 func TestTheBoundOfAnActionIsAnnounced(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
-	b.serve(action.New("do", action.Spec{Concurrency: 3, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }}))
+	b.serve(
+		action.New(
+			"do", action.Spec{Concurrency: 3, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }},
+		),
+	)
 	services := p.expect("INFO", "").fields["services"].([]any)
 	require.Equal(t, fields{"enabled": true, "concurrency": 3.0, "maxQueueSize": 3.0},
 		services[1].(fields)["actions"].(fields)["svc.do"].(fields)["bulkhead"])

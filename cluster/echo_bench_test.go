@@ -25,7 +25,8 @@ func BenchmarkEcho(b *testing.B) {
 	logger, _ := test.NewNullLogger()
 	namespace := uuid.NewString()
 	link := cluster.New(connect(), cluster.Options{
-		NodeID: nodeID, Namespace: namespace, Concurrency: 256, Queue: 256, DrainTimeout: patience, Log: logrus.NewEntry(logger),
+		NodeID: nodeID, Namespace: namespace, Concurrency: 256, Queue: 256, DrainTimeout: patience,
+		Log: logrus.NewEntry(logger),
 	})
 	broker := link.NewBroker()
 	broker.Publish(service("svc", echo))

@@ -27,10 +27,12 @@ func (l *Link) Emit(ctx context.Context, name string, data any, opts action.Emit
 func (l *Link) emit(_ context.Context, parent *action.Request, name string, data any, opts action.EmitOptions) error {
 	raw, err := encodeResult(data)
 	if err != nil {
-		return action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the data of event '%s' cannot be encoded", name).Because(err)
+		return action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the data of event '%s' cannot be encoded", name).
+			Because(err)
 	}
 	p := &wire.EventPacket{
-		Header: l.header(), ID: uuid.NewString(), Event: name, Data: raw, Meta: json.RawMessage("{}"), Level: 1, Broadcast: opts.Broadcast,
+		Header: l.header(), ID: uuid.NewString(), Event: name, Data: raw, Meta: json.RawMessage("{}"), Level: 1,
+		Broadcast: opts.Broadcast,
 	}
 	p.RequestID = p.ID
 	if l.opts.Protocol == wire.V5 {
@@ -153,5 +155,7 @@ func (l *Link) internal(name string, data any) {
 		return
 	}
 	id := uuid.NewString()
-	l.deliver(&wire.EventPacket{Header: l.header(), ID: id, RequestID: id, Event: name, Data: raw, Broadcast: true, Level: 1})
+	l.deliver(
+		&wire.EventPacket{Header: l.header(), ID: id, RequestID: id, Event: name, Data: raw, Broadcast: true, Level: 1},
+	)
 }

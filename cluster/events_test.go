@@ -72,7 +72,7 @@ func emit(t *testing.T, n *node, name string, opts action.EmitOptions) {
 }
 
 func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "user.*"))
@@ -82,14 +82,16 @@ func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
 	require.Equal(t, "a", got[0].target)
 	require.Regexp(t, `^[0-9a-f-]{36}$`, got[0].fields["id"])
 	require.Equal(t, fields{
-		"id": got[0].fields["id"], "requestID": got[0].fields["id"], "event": "user.created", "data": fields{"id": 1.0}, "groups": []any{"mail"},
-		"broadcast": false, "meta": fields{}, "level": 1.0, "tracing": nil, "parentID": nil, "caller": nil, "needAck": nil, "ver": "4", "sender": nodeID,
+		"id": got[0].fields["id"], "requestID": got[0].fields["id"], "event": "user.created", "data": fields{"id": 1.0},
+		"groups":    []any{"mail"},
+		"broadcast": false, "meta": fields{}, "level": 1.0, "tracing": nil, "parentID": nil, "caller": nil, "needAck": nil,
+		"ver": "4", "sender": nodeID,
 	}, got[0].fields)
 }
 
 func TestABalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 	const rounds = 6
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c, d := b.peer("a"), b.peer("c"), b.peer("d")
 	audit := listening("audit", "user.**")
@@ -114,7 +116,7 @@ func TestABalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 }
 
 func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.announce(listening("mail", "user.created", "user.removed"))
@@ -128,11 +130,13 @@ func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
 	for _, e := range a.events() {
 		got[fmt.Sprint(e.fields["event"], "@", e.target)]++
 	}
-	require.Equal(t, map[string]int{"user.created@a": 2, "user.created@c": 2, "user.removed@a": 2, "user.removed@c": 2}, got)
+	require.Equal(
+		t, map[string]int{"user.created@a": 2, "user.created@c": 2, "user.removed@a": 2, "user.removed@c": 2}, got,
+	)
 }
 
 func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "user.created"), listening("audit", "user.*"))
@@ -151,7 +155,7 @@ func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
 }
 
 func TestABalancedEventStaysHereWhereItCan(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	n := b.start(b.prepare(), listener("mail", "", events, "user.created"))
 	p := b.peer("a")
@@ -178,7 +182,7 @@ func TestABroadcastReachesEveryNodeOnce(t *testing.T) {
 		"to a group there": {[]string{"far"}, []string{"c"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			events := make(chan heard, 10)
 			n := b.start(b.prepare(), listener("mail", "", events, "user.created"), listener("audit", "", events, "user.*"))
 			a, c := b.peer("a"), b.peer("c")
@@ -206,18 +210,31 @@ func TestWhichListenersAnEventReaches(t *testing.T) {
 		more  fields
 		want  []string
 	}{
-		"all groups where it names none":       {"user.created", nil, []string{"audit user.*", "mail user.created"}},
-		"all groups where its list is empty":   {"user.created", fields{"groups": []string{}}, []string{"audit user.*", "mail user.created"}},
-		"all groups where its list is no list": {"user.created", fields{"groups": "mail"}, []string{"audit user.*", "mail user.created"}},
-		"the groups it names":                  {"user.created", fields{"groups": []string{"mail"}}, []string{"mail user.created"}},
-		"all groups it names":                  {"user.created", fields{"groups": []string{"mail", "log", "other"}}, []string{"audit user.*", "mail user.created"}},
-		"patterns alone":                       {"user.removed", fields{"groups": []string{"mail", "log"}}, []string{"audit user.*"}},
-		"internal names of others":             {"$api.aliases.regenerated", nil, []string{"audit $api.**"}},
+		"all groups where it names none": {"user.created", nil, []string{"audit user.*", "mail user.created"}},
+		"all groups where its list is empty": {"user.created", fields{"groups": []string{}}, []string{
+			"audit user.*", "mail user.created",
+		}},
+		"all groups where its list is no list": {
+			"user.created", fields{"groups": "mail"}, []string{"audit user.*", "mail user.created"},
+		},
+		"the groups it names": {"user.created", fields{
+			"groups": []string{"mail"},
+		}, []string{"mail user.created"}},
+		"all groups it names": {"user.created", fields{
+			"groups": []string{"mail", "log", "other"},
+		}, []string{"audit user.*", "mail user.created"}},
+		"patterns alone": {"user.removed", fields{
+			"groups": []string{"mail", "log"},
+		}, []string{"audit user.*"}},
+		"internal names of others": {"$api.aliases.regenerated", nil, []string{"audit $api.**"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			events := make(chan heard, 10)
-			b.start(b.prepare(), listener("mail", "", events, "user.created"), listener("audit", "log", events, "user.*", "$api.**", "end"))
+			b.start(
+				b.prepare(), listener("mail", "", events, "user.created"),
+				listener("audit", "log", events, "user.*", "$api.**", "end"),
+			)
 			p := b.peer("a")
 			more := fields{"event": tc.event, "data": fields{}, "meta": fields{}}
 			for k, v := range tc.more {
@@ -232,7 +249,7 @@ func TestWhichListenersAnEventReaches(t *testing.T) {
 }
 
 func TestListenersOfOneGroupOnOneNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	b.start(b.prepare(), listener("one", "mail", events, "user.created"), listener("two", "mail", events, "user.created"))
 	p := b.peer("a")
@@ -247,13 +264,14 @@ func TestListenersOfOneGroupOnOneNode(t *testing.T) {
 }
 
 func TestAListenerGetsTheWholeEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 10)
 	b.start(b.prepare(), listener("mail", "", events, "user.*"))
 	p := b.peer("a")
 	tracing := true
 	p.send("EVENT."+nodeID, fields{
-		"id": "1", "event": "user.created", "data": fields{"id": 1}, "groups": []string{"mail"}, "broadcast": true, "meta": fields{"user": 3}, "level": 2,
+		"id": "1", "event": "user.created", "data": fields{"id": 1}, "groups": []string{"mail"}, "broadcast": true,
+		"meta": fields{"user": 3}, "level": 2,
 		"tracing": true, "parentID": "0", "requestID": "trace", "caller": "api", "needAck": nil,
 	})
 	got := receive(t, events).Event
@@ -275,7 +293,7 @@ func TestAListenerGetsTheWholeEvent(t *testing.T) {
 }
 
 func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	s := moleculer.ServiceSchema{Name: "mail", Version: "2", Events: []moleculer.Event{
 		action.NewEvent("user.created", "", func(ctx context.Context, e *action.Event) error {
 			if err := e.Emit(ctx, "mail.sent", e.Params); err != nil {
@@ -291,11 +309,21 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 	b.start(b.prepare(), s)
 	p := b.peer("a")
 	p.announce(offering(fields{}), listening("far", "mail.*"))
-	p.send("EVENT."+nodeID, fields{"id": "1", "event": "user.created", "data": 5, "meta": fields{"user": 3}, "level": 2, "tracing": false, "requestID": "trace"})
-	for _, want := range []struct{ command, name, nameField string }{{"EVENT", "mail.sent", "event"}, {"EVENT", "mail.done", "event"}, {"REQ", "peer.do", "action"}} {
+	p.send(
+		"EVENT."+nodeID,
+		fields{
+			"id": "1", "event": "user.created", "data": 5, "meta": fields{"user": 3}, "level": 2, "tracing": false,
+			"requestID": "trace",
+		},
+	)
+	for _, want := range []struct{ command, name, nameField string }{
+		{"EVENT", "mail.sent", "event"}, {"EVENT", "mail.done", "event"}, {"REQ", "peer.do", "action"},
+	} {
 		got := p.expect(want.command, "a").fields
 		require.Equal(t, []any{want.name, 3.0, "trace", "1", "v2.mail", false, fields{"user": 3.0}},
-			[]any{got[want.nameField], got["level"], got["requestID"], got["parentID"], got["caller"], got["tracing"], got["meta"]})
+			[]any{
+				got[want.nameField], got["level"], got["requestID"], got["parentID"], got["caller"], got["tracing"], got["meta"],
+			})
 		if want.command == "REQ" {
 			p.respond(packet{fields: got}, fields{"success": true})
 		}
@@ -303,7 +331,7 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 }
 
 func TestAListenerThatFailsHarmsNobody(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	done := make(chan heard, 10)
 	failing := moleculer.ServiceSchema{Name: "failing", Events: []moleculer.Event{
 		action.NewEvent("x", "", func(context.Context, *action.Event) error { return errors.New("hunter2 failed") }),
@@ -328,7 +356,7 @@ func TestAListenerThatFailsHarmsNobody(t *testing.T) {
 }
 
 func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	events := make(chan heard, 100)
 	n := b.start(b.prepare(), listener("watch", "", events, "$node.*", "$services.changed"))
 	p, other := b.peer("a"), b.peer("b")
@@ -347,7 +375,10 @@ func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
 		{"$node.connected", `{"node":{"id":"a"},"reconnected":false}`}, {"$services.changed", `{"localService":false}`},
 	}, []told{listen(), listen()})
 	p.announce()
-	require.ElementsMatch(t, []told{{"$node.updated", `{"node":{"id":"a"}}`}, {"$services.changed", `{"localService":false}`}}, []told{listen(), listen()})
+	require.ElementsMatch(
+		t, []told{{"$node.updated", `{"node":{"id":"a"}}`}, {"$services.changed", `{"localService":false}`}},
+		[]told{listen(), listen()},
+	)
 	p.send("DISCONNECT", nil)
 	require.Equal(t, told{"$node.disconnected", `{"node":{"id":"a"},"unexpected":false}`}, listen())
 	p.announce()
@@ -361,7 +392,7 @@ func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
 }
 
 func TestEventsAreAnnounced(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.start(b.prepare(), listener("mail", "", nil, "user.*"), listener("audit", "log", nil, "user.**"))
 	services := p.expect("INFO", "").fields["services"].([]any)
@@ -370,7 +401,7 @@ func TestEventsAreAnnounced(t *testing.T) {
 }
 
 func TestEventsThatCannotBeSent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
 	p.announce(listening("mail", "x"))
@@ -399,7 +430,7 @@ func TestAnEventDuringAnOutageIsAnError(t *testing.T) {
 }
 
 func TestANodeThatLeftGetsNoEvents(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
 	a.announce(listening("mail", "x"))

@@ -43,7 +43,7 @@ var shared = sync.OnceValue(func() *server.Server {
 
 var running *server.Server
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{testserver.Crowd(m)}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{testserver.Parallel(m)}) }
 
 // withServer runs the tests and stops the shared server.
 type withServer struct{ *testing.M }
@@ -58,7 +58,9 @@ func (m withServer) Run() int {
 }
 
 func startServer(port int) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: user, Password: password})
+	s, err := server.NewServer(
+		&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: user, Password: password},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -84,18 +86,18 @@ func dial(t *testing.T, s *server.Server, more ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// bench is one test's cluster: a namespace of its own on a NATS server.
-type bench struct {
+// harness is one test's cluster: a namespace of its own on a NATS server.
+type harness struct {
 	*testing.T
 	server    *server.Server
 	namespace string
 	dial      []nats.Option // of the node's connection
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	t.Parallel()
-	return &bench{T: t, server: shared(), namespace: uuid.NewString()}
+	return &harness{T: t, server: shared(), namespace: uuid.NewString()}
 }
 
 // node is the node under test.
@@ -110,7 +112,7 @@ type node struct {
 const nodeID = "go-node"
 
 // prepare makes a node that has not started yet.
-func (b *bench) prepare(adjust ...func(*cluster.Options)) *node {
+func (b *harness) prepare(adjust ...func(*cluster.Options)) *node {
 	b.Helper()
 	logger, logs := test.NewNullLogger()
 	opts := cluster.Options{
@@ -126,7 +128,7 @@ func (b *bench) prepare(adjust ...func(*cluster.Options)) *node {
 }
 
 // start starts a node that serves these services, until the test ends.
-func (b *bench) start(n *node, services ...moleculer.ServiceSchema) *node {
+func (b *harness) start(n *node, services ...moleculer.ServiceSchema) *node {
 	b.Helper()
 	for _, s := range services {
 		n.broker.Publish(s)
@@ -137,7 +139,7 @@ func (b *bench) start(n *node, services ...moleculer.ServiceSchema) *node {
 }
 
 // serve starts a node with a service "svc" of these actions.
-func (b *bench) serve(actions ...moleculer.Action) *node {
+func (b *harness) serve(actions ...moleculer.Action) *node {
 	b.Helper()
 	return b.start(b.prepare(), service("svc", actions...))
 }
@@ -245,9 +247,11 @@ type packet struct {
 
 func (p packet) is(command, target string) bool { return p.command == command && p.target == target }
 
-func (b *bench) peer(id string) *peer {
+func (b *harness) peer(id string) *peer {
 	b.Helper()
-	p := &peer{t: b.T, id: id, ver: "4", seq: 1, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho())}
+	p := &peer{
+		t: b.T, id: id, ver: "4", seq: 1, prefix: "MOL-" + b.namespace + ".", nc: dial(b.T, b.server, nats.NoEcho()),
+	}
 	var err error
 	p.all, err = p.nc.SubscribeSync(p.prefix + ">")
 	require.NoError(b, err)
@@ -375,7 +379,8 @@ func (p *peer) announce(services ...fields) {
 	p.t.Helper()
 	p.seq++
 	p.send("INFO", fields{
-		"seq": p.seq, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"}, "services": append([]fields{}, services...),
+		"seq": p.seq, "instanceID": "instance of " + p.id, "client": fields{"type": "nodejs", "version": "0.14.36"},
+		"services": append([]fields{}, services...),
 	})
 	p.sync()
 }

@@ -78,7 +78,7 @@ func pick[T any](random *rand.Rand, from []T) T { return from[random.Intn(len(fr
 // Not parallel: it counts the goroutines of the process.
 func TestTenThousandSpoiltPacketsDoNoHarm(t *testing.T) {
 	const packets, batch = 10_000, 250
-	b := &bench{T: t, server: shared(), namespace: uuid.NewString()}
+	b := &harness{T: t, server: shared(), namespace: uuid.NewString()}
 	n := b.serve(echo)
 	p := b.peer("probe")
 	require.Equal(t, "ping", p.call("svc.echo", "ping", nil)["data"])

@@ -67,7 +67,9 @@ func TestAnAnswerThatCameBeforeItsNodeWasGoneCounts(t *testing.T) {
 			h := holdAt(n, p, "RES."+nodeID)
 			p.respond(req, fields{"success": true, "data": "carried out"})
 			gone(n, p)
-			require.Eventually(t, func() bool { return len(n.Services()) == 1 }, patience, time.Millisecond, "it is known to be gone")
+			require.Eventually(
+				t, func() bool { return len(n.Services()) == 1 }, patience, time.Millisecond, "it is known to be gone",
+			)
 			h.release()
 			got := receive(t, done)
 			require.NoError(t, got.err)
@@ -120,7 +122,7 @@ func TestTheStreamOfANodeThatIsGoneLeavesNothing(t *testing.T) {
 }
 
 func TestAStoppingNodeSaysGoodbyeAfterItsAnswersHaveBeenRead(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	n := b.serve(g.action("wait"))
 	p := b.peer("a")
@@ -159,7 +161,7 @@ func (p *peer) sent(command string) (list []packet) {
 }
 
 func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, patience)
 	b.start(n, service("svc", echo))
@@ -178,7 +180,7 @@ func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
 }
 
 func TestALeavingNodeDoesNotWaitForNodesThatAreGone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, 10*patience)
 	b.start(n, service("svc", echo))
@@ -202,7 +204,7 @@ func TestWhatHasArrivedWhenANodeLeavesIsServed(t *testing.T) {
 		"EVENTB.ear.x":    {"event": "x", "data": params},
 	} {
 		t.Run(subject, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.prepare(func(o *cluster.Options) { o.Queue = calls })
 			n.LeaveWithin(0, patience)
 			events := make(chan heard, calls)
@@ -250,12 +252,14 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 			},
 			[]any{"OUTCOME_UNKNOWN", false},
 		},
-		"with no more than that":    {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
-		"with an error of its own":  {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
-		"with a wrapped end of ctx": {func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true}},
+		"with no more than that":   {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
+		"with an error of its own": {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
+		"with a wrapped end of ctx": {
+			func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			entered := make(chan struct{})
 			n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
@@ -277,7 +281,7 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 }
 
 func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)
 	p.introduce(first, "peer.do")
@@ -300,7 +304,7 @@ func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
 }
 
 func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	g := newGate()
 	n := b.serve(echo, g.action("wait"))
@@ -332,7 +336,7 @@ func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
 }
 
 func TestANodeThatGivesUpItsStartSaysNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)
 	p.introduce(first, "peer.do")

@@ -394,7 +394,9 @@ func (l *Link) watchConnection(status chan nats.Status) {
 func (l *Link) disconnected() {
 	last := l.pending.last()
 	l.catchUp()
-	l.pending.rejectIf(func(c *pendingCall) bool { return c.n <= last }, func(*pendingCall) error { return action.BrokerDisconnected() })
+	l.pending.rejectIf(
+		func(c *pendingCall) bool { return c.n <= last }, func(*pendingCall) error { return action.BrokerDisconnected() },
+	)
 }
 
 // catchUp waits until the answers and requests that arrived so far are handled. When a node is known to be gone, its
@@ -523,7 +525,9 @@ func (l *Link) pingAll(nodes map[string]bool) <-chan struct{} {
 		return l.leaveAcked
 	}
 	now := strconv.AppendInt(nil, time.Now().UnixMilli(), 10)
-	if err := l.publish(wire.Ping, "", &wire.PingPacket{Header: l.header(), Time: now, ID: strconv.AppendQuote(nil, l.instanceID)}); err != nil {
+	if err := l.publish(
+		wire.Ping, "", &wire.PingPacket{Header: l.header(), Time: now, ID: strconv.AppendQuote(nil, l.instanceID)},
+	); err != nil {
 		l.log.WithError(err).Warn("cannot ask whether the cluster knows that this node is leaving")
 	}
 	return l.leaveAcked

@@ -31,10 +31,12 @@ func traced(name string, stage action.Stage) moleculer.Mixin {
 }
 
 func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(), moleculer.ServiceSchema{
 		Name: "old", Version: "2",
-		Mixins: []moleculer.Mixin{traced("inner", action.StageInner), traced("cache", action.StageCache), traced("access", action.StageAccess)},
+		Mixins: []moleculer.Mixin{
+			traced("inner", action.StageInner), traced("cache", action.StageCache), traced("access", action.StageAccess),
+		},
 		Actions: []moleculer.Action{{
 			Name: "do", Settings: map[string]any{"cache": map[string]any{"keys": []any{"id"}, "ttl": 3}},
 			Handler: func(ctx moleculer.Context, _ moleculer.Payload) any {
@@ -51,7 +53,7 @@ func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
 
 func TestMixinsMiddlewaresAddToTheContextOfEvents(t *testing.T) {
 	heard := make(chan string, 1)
-	b := newBench(t)
+	b := newHarness(t)
 	s := service("svc", echo)
 	s.Hooks = map[string]any{"mixin": action.Middleware{Context: func(ctx context.Context) context.Context {
 		return context.WithValue(ctx, traceKey{}, "mixin ")
@@ -67,7 +69,7 @@ func TestMixinsMiddlewaresAddToTheContextOfEvents(t *testing.T) {
 }
 
 func TestNodeHealthTellsWhatTheNodeAdds(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.start(b.prepare(func(o *cluster.Options) {
 		o.Health = func(context.Context) map[string]any { return map[string]any{"datasources": []string{"db"}} }
 	}), service("svc", echo))
@@ -79,7 +81,9 @@ func TestNodeHealthTellsWhatTheNodeAdds(t *testing.T) {
 func TestReconnectedIsCalledAfterAnOutage(t *testing.T) {
 	o := newOutage(t)
 	back := make(chan struct{}, 1)
-	n := o.start(o.prepare(func(opts *cluster.Options) { opts.Reconnected = func() { back <- struct{}{} } }), service("svc", echo))
+	n := o.start(
+		o.prepare(func(opts *cluster.Options) { opts.Reconnected = func() { back <- struct{}{} } }), service("svc", echo),
+	)
 	require.Empty(t, back)
 	o.begin(n)
 	o.end()
@@ -87,7 +91,7 @@ func TestReconnectedIsCalledAfterAnOutage(t *testing.T) {
 }
 
 func TestAServicesOwnCallsHaveNoParentCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(), service("svc", echo))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -98,7 +102,10 @@ func TestAServicesOwnCallsHaveNoParentCall(t *testing.T) {
 		done <- err
 	}()
 	req := p.expect("REQ", "a")
-	require.Equal(t, []any{nil, "trace", "svc", 1.0}, []any{req.fields["parentID"], req.fields["requestID"], req.fields["caller"], req.fields["level"]})
+	require.Equal(
+		t, []any{nil, "trace", "svc", 1.0},
+		[]any{req.fields["parentID"], req.fields["requestID"], req.fields["caller"], req.fields["level"]},
+	)
 	p.respond(req, fields{"success": true, "data": nil})
 	require.NoError(t, receive(t, done))
 }

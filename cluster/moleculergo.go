@@ -158,7 +158,9 @@ func (p *bridgeContext) send(name string, data any, opts action.EmitOptions) {
 }
 
 // bridgeCall makes a call as moleculer-go does: the answer comes through a channel.
-func (l *Link) bridgeCall(ctx context.Context, parent *action.Request, name string, params any, opts ...moleculer.Options) chan moleculer.Payload {
+func (l *Link) bridgeCall(
+	ctx context.Context, parent *action.Request, name string, params any, opts ...moleculer.Options,
+) chan moleculer.Payload {
 	answer := make(chan moleculer.Payload, 1)
 	var o action.CallOptions
 	for _, opt := range opts {
@@ -190,7 +192,9 @@ func (l *Link) bridgeCall(ctx context.Context, parent *action.Request, name stri
 	return answer
 }
 
-func (l *Link) bridgeCalls(ctx context.Context, parent *action.Request, calls map[string]map[string]any) chan map[string]moleculer.Payload {
+func (l *Link) bridgeCalls(
+	ctx context.Context, parent *action.Request, calls map[string]map[string]any,
+) chan map[string]moleculer.Payload {
 	answers := map[string]chan moleculer.Payload{}
 	for label, c := range calls {
 		name, _ := c["action"].(string)

@@ -20,7 +20,7 @@ func plain(handle moleculer.ActionHandler) moleculer.ServiceSchema {
 // withPlain is a node with such a service, and a peer "a" that serves "peer.do".
 func withPlain(t *testing.T, handle moleculer.ActionHandler) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.start(b.prepare(), service("svc", echo), plain(handle))
 	p := b.peer("a")
 	p.introduce(n, "peer.do")
@@ -32,11 +32,16 @@ func TestAPlainServiceCallsOtherNodesInItsChain(t *testing.T) {
 		answer := <-ctx.Call("peer.do", params, moleculer.Options{Meta: payload.New(map[string]any{"extra": 1})})
 		return map[string]any{"answer": answer.Value(), "meta": ctx.Meta().Value()}
 	})
-	id := p.request("old.do", fields{"to": "x"}, fields{"requestID": "trace", "level": 2, "meta": fields{"user": 3}, "timeout": 5000})
+	id := p.request(
+		"old.do", fields{"to": "x"}, fields{"requestID": "trace", "level": 2, "meta": fields{"user": 3}, "timeout": 5000},
+	)
 	req := p.expect("REQ", "a")
 	require.IsType(t, 0.0, req.fields["timeout"])
 	require.Equal(t, []any{fields{"to": "x"}, fields{"user": 3.0, "extra": 1.0}, "trace", id, "old", 3.0},
-		[]any{req.fields["params"], req.fields["meta"], req.fields["requestID"], req.fields["parentID"], req.fields["caller"], req.fields["level"]})
+		[]any{
+			req.fields["params"], req.fields["meta"], req.fields["requestID"], req.fields["parentID"], req.fields["caller"],
+			req.fields["level"],
+		})
 	p.respond(req, fields{"success": true, "data": []int{1}, "meta": fields{"$statusCode": 201}})
 	res := p.answer(id)
 	merged := fields{"user": 3.0, "$statusCode": 201.0}
@@ -58,7 +63,10 @@ func TestAPlainServiceGetsTypedErrors(t *testing.T) {
 		return answer
 	})
 	id := p.request("old.do", nil, nil)
-	failure := fields{"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far", "data": fields{"x": 1}}
+	failure := fields{
+		"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far",
+		"data": fields{"x": 1},
+	}
 	p.respond(p.expect("REQ", "a"), fields{"success": false, "error": failure})
 	require.Equal(t, "BAD", errorOf(t, p.answer(id))["type"], "and passes them on")
 	s := receive(t, got)
@@ -85,7 +93,10 @@ func TestAPlainServiceMakesManyCallsAtOnce(t *testing.T) {
 	})
 	id := p.request("old.do", nil, nil)
 	p.respond(p.expect("REQ", "a"), fields{"success": true, "data": "pong"})
-	require.Equal(t, fields{"here": "ping", "there": "pong", "none": "SERVICE_NOT_FOUND", "odd": "SERVICE_NOT_FOUND"}, p.answer(id)["data"])
+	require.Equal(
+		t, fields{"here": "ping", "there": "pong", "none": "SERVICE_NOT_FOUND", "odd": "SERVICE_NOT_FOUND"},
+		p.answer(id)["data"],
+	)
 }
 
 func TestAPlainServiceSendsEvents(t *testing.T) {
@@ -104,7 +115,10 @@ func TestAPlainServiceSendsEvents(t *testing.T) {
 		e := p.expect("EVENT", "a")
 		require.Equal(t, want.groups, e.groups())
 		require.Equal(t, []any{fields{"id": 1.0}, want.broadcast, "trace", id, "old", 3.0, fields{"user": 3.0}},
-			[]any{e.fields["data"], e.fields["broadcast"], e.fields["requestID"], e.fields["parentID"], e.fields["caller"], e.fields["level"], e.fields["meta"]})
+			[]any{
+				e.fields["data"], e.fields["broadcast"], e.fields["requestID"], e.fields["parentID"], e.fields["caller"],
+				e.fields["level"], e.fields["meta"],
+			})
 	}
 	require.Equal(t, true, p.answer(id)["success"])
 	require.Equal(t, "event not sent", n.logs.LastEntry().Message)
@@ -116,7 +130,8 @@ func TestWhatAPlainServiceSeesOfItsRequest(t *testing.T) {
 		bctx.UpdateMeta(payload.New(map[string]any{"$statusCode": 202}))
 		ctx.Logger().Debug("works")
 		return []any{
-			bctx.ID(), bctx.RequestID(), bctx.Caller(), bctx.ActionName(), bctx.EventName(), bctx.IsBroadcast(), len(bctx.Groups()),
+			bctx.ID(), bctx.RequestID(), bctx.Caller(), bctx.ActionName(), bctx.EventName(), bctx.IsBroadcast(),
+			len(bctx.Groups()),
 			ctx.Meta().Get("user").Int(), ctx.Payload().Value(), params.Get("a").String(),
 		}
 	})
@@ -127,20 +142,31 @@ func TestWhatAPlainServiceSeesOfItsRequest(t *testing.T) {
 }
 
 func TestAPlainServiceListens(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	got := make(chan []any, 10)
-	old := moleculer.ServiceSchema{Name: "old", Events: []moleculer.Event{{Name: "user.*", Handler: func(ctx moleculer.Context, data moleculer.Payload) {
+	old := moleculer.ServiceSchema{Name: "old", Events: []moleculer.Event{{Name: "user.*", Handler: func(
+		ctx moleculer.Context, data moleculer.Payload,
+	) {
 		bctx := ctx.(moleculer.BrokerContext) //nolint:forcetypeassert // it is one in moleculer-go
-		got <- []any{bctx.EventName(), bctx.Groups(), bctx.IsBroadcast(), data.Get("id").Int(), ctx.Meta().Get("user").Int(), (<-ctx.Call("svc.echo", 5)).Int()}
+		got <- []any{
+			bctx.EventName(), bctx.Groups(), bctx.IsBroadcast(), data.Get("id").Int(), ctx.Meta().Get("user").Int(),
+			(<-ctx.Call("svc.echo", 5)).Int(),
+		}
 	}}}}
 	b.start(b.prepare(), service("svc", echo), old)
 	p := b.peer("a")
-	p.send("EVENT."+nodeID, fields{"event": "user.created", "data": fields{"id": 1}, "groups": []string{"old"}, "broadcast": true, "meta": fields{"user": 3}})
+	p.send(
+		"EVENT."+nodeID,
+		fields{
+			"event": "user.created", "data": fields{"id": 1}, "groups": []string{"old"}, "broadcast": true,
+			"meta": fields{"user": 3},
+		},
+	)
 	require.Equal(t, []any{"user.created", []string{"old"}, true, 1, 3, 5}, receive(t, got))
 }
 
 func TestAStartedHookReachesTheCluster(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	a, c := b.peer("a"), b.peer("c")
 	entered, goOn, answers := make(chan struct{}), make(chan struct{}), make(chan string, 3)
 	s := service("hook")
@@ -173,6 +199,8 @@ func TestAStartedHookReachesTheCluster(t *testing.T) {
 }
 
 func TestParamsThatPanicFailTheirCallAlone(t *testing.T) {
-	_, p := withPlain(t, func(ctx moleculer.Context, _ moleculer.Payload) any { return <-ctx.Call("peer.do", explosive{}) })
+	_, p := withPlain(
+		t, func(ctx moleculer.Context, _ moleculer.Payload) any { return <-ctx.Call("peer.do", explosive{}) },
+	)
 	require.Equal(t, "INTERNAL_ERROR", errorOf(t, p.call("old.do", nil, nil))["type"])
 }

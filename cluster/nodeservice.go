@@ -69,8 +69,14 @@ func (l *Link) addNodeService() {
 		action.New("services", action.Spec{Handle: list(l.listServices)}),
 		action.New("actions", action.Spec{Handle: list(l.listActions)}),
 		action.New("events", action.Spec{Handle: list(l.listEvents)}),
-		action.New("health", action.Spec{Handle: func(ctx context.Context, _ *action.Request) (any, error) { return l.health(ctx), nil }}),
-		action.New("options", action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.publicOptions(), nil }}),
+		action.New(
+			"health",
+			action.Spec{Handle: func(ctx context.Context, _ *action.Request) (any, error) { return l.health(ctx), nil }},
+		),
+		action.New(
+			"options",
+			action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.publicOptions(), nil }},
+		),
 		action.New("metrics", action.Spec{Handle: func(context.Context, *action.Request) (any, error) {
 			return nil, action.Client(http.StatusBadRequest, "METRICS_DISABLED", "Metrics feature is disabled")
 		}}),
@@ -107,8 +113,9 @@ func (l *Link) listNodes(p listParams) any {
 			continue
 		}
 		s := nodeStatus{
-			ID: n.id, Available: n.available, LastHeartbeatTime: n.lastSeen.UnixMilli(), Client: n.client, Metadata: orObject(n.metadata),
-			IPList: append([]string{}, n.ipList...), Hostname: n.hostname, CPU: n.cpu, Seq: n.seq, InstanceID: n.instanceID,
+			ID: n.id, Available: n.available, LastHeartbeatTime: n.lastSeen.UnixMilli(), Client: n.client,
+			Metadata: orObject(n.metadata),
+			IPList:   append([]string{}, n.ipList...), Hostname: n.hostname, CPU: n.cpu, Seq: n.seq, InstanceID: n.instanceID,
 		}
 		if !n.available {
 			since := n.offline.UnixMilli()
@@ -131,8 +138,10 @@ func (l *Link) ownStatus(p listParams) nodeStatus {
 		metadata = nil
 	}
 	s := nodeStatus{
-		ID: l.opts.NodeID, Available: phase == ready, Local: true, LastHeartbeatTime: time.Now().UnixMilli(), Client: l.client(),
-		Metadata: orObject(metadata), IPList: addresses(), Hostname: hostname(), CPU: l.lastCPU.Load(), Seq: seq, InstanceID: l.instanceID,
+		ID: l.opts.NodeID, Available: phase == ready, Local: true, LastHeartbeatTime: time.Now().UnixMilli(),
+		Client:   l.client(),
+		Metadata: orObject(metadata), IPList: addresses(), Hostname: hostname(), CPU: l.lastCPU.Load(), Seq: seq,
+		InstanceID: l.instanceID,
 	}
 	if p.WithServices {
 		s.Services = l.ownServices()
@@ -210,8 +219,9 @@ func (l *Link) listServices(p listParams) any {
 	list := []*serviceStatus{}
 	for _, h := range l.hostedServices(p) {
 		s := &serviceStatus{
-			Name: h.Name, Version: h.Version, FullName: h.FullName, Settings: orObject(h.Settings), Metadata: orObject(h.Metadata),
-			Local: h.nodeID == l.opts.NodeID, Available: true,
+			Name: h.Name, Version: h.Version, FullName: h.FullName, Settings: orObject(h.Settings),
+			Metadata: orObject(h.Metadata),
+			Local:    h.nodeID == l.opts.NodeID, Available: true,
 		}
 		if p.WithActions {
 			s.Actions = h.reachable(s.Local)
@@ -362,8 +372,9 @@ func (l *Link) health(ctx context.Context) any {
 		},
 		"mem": object{"free": memory.Available, "total": memory.Total, "percent": percent},
 		"os": object{
-			"uptime": uptime, "type": runtime.GOOS, "release": release, "hostname": hostname(), "arch": runtime.GOARCH, "platform": runtime.GOOS,
-			"user": object{"username": name},
+			"uptime": uptime, "type": runtime.GOOS, "release": release, "hostname": hostname(), "arch": runtime.GOARCH,
+			"platform": runtime.GOOS,
+			"user":     object{"username": name},
 		},
 		"process": object{
 			"pid": os.Getpid(), "memory": object{"rss": rss, "heapTotal": stats.HeapSys, "heapUsed": stats.HeapAlloc},
@@ -371,7 +382,10 @@ func (l *Link) health(ctx context.Context) any {
 		},
 		"client": l.client(),
 		"net":    object{"ip": addresses()},
-		"time":   object{"now": now.UnixMilli(), "iso": now.UTC().Format("2006-01-02T15:04:05.000Z"), "utc": now.UTC().Format(http.TimeFormat)},
+		"time": object{
+			"now": now.UnixMilli(), "iso": now.UTC().Format("2006-01-02T15:04:05.000Z"),
+			"utc": now.UTC().Format(http.TimeFormat),
+		},
 	}
 	if l.opts.Health != nil {
 		maps.Copy(health, l.opts.Health(ctx))
@@ -383,8 +397,9 @@ func (l *Link) health(ctx context.Context) any {
 func (l *Link) publicOptions() any {
 	return map[string]any{
 		"namespace": l.opts.Namespace, "nodeID": l.opts.NodeID, "metadata": l.opts.Metadata, "transporter": "NATS",
-		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": l.opts.HeartbeatTimeout.Seconds(), "maxCallLevel": l.opts.MaxCallLevel,
-		"bulkhead": map[string]any{"concurrency": l.opts.Concurrency, "maxQueueSize": l.opts.Queue},
+		"heartbeatInterval": l.opts.HeartbeatInterval.Seconds(), "heartbeatTimeout": l.opts.HeartbeatTimeout.Seconds(),
+		"maxCallLevel": l.opts.MaxCallLevel,
+		"bulkhead":     map[string]any{"concurrency": l.opts.Concurrency, "maxQueueSize": l.opts.Queue},
 	}
 }
 

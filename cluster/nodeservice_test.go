@@ -12,10 +12,13 @@ import (
 // withNeighbour is a node with services of its own, and a peer "a" with others.
 func withNeighbour(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	protected := handler("hidden", nil)
 	protected.Settings = map[string]any{"visibility": "protected"}
-	n := b.start(b.prepare(), service("svc", echo, protected), listener("mail", "", make(chan heard, 10), "user.*", "$node.connected"))
+	n := b.start(
+		b.prepare(), service("svc", echo, protected),
+		listener("mail", "", make(chan heard, 10), "user.*", "$node.connected"),
+	)
 	p := b.peer("a")
 	p.announce(
 		fields{"name": "svc", "fullName": "svc", "settings": fields{"rest": "/"}, "actions": fields{
@@ -49,7 +52,8 @@ func TestTheListOfNodesIsAsInNode(t *testing.T) {
 	require.Len(t, list, 2)
 	// What Node's own list has of each node, without services.
 	shape := []string{
-		"id", "instanceID", "available", "local", "lastHeartbeatTime", "config", "client", "metadata", "ipList", "port", "hostname", "udpAddress", "cpu",
+		"id", "instanceID", "available", "local", "lastHeartbeatTime", "config", "client", "metadata", "ipList", "port",
+		"hostname", "udpAddress", "cpu",
 		"cpuSeq", "seq", "offlineSince",
 	}
 	for id, item := range list {
@@ -62,7 +66,9 @@ func TestTheListOfNodesIsAsInNode(t *testing.T) {
 	require.Equal(t, []any{7.0, 2.0, "instance of a", "nodejs"}, []any{
 		list["a"]["cpu"], list["a"]["seq"], list["a"]["instanceID"], list["a"]["client"].(fields)["type"],
 	})
-	require.Equal(t, []any{"go", fields{"region": "eu"}}, []any{list[nodeID]["client"].(fields)["type"], list[nodeID]["metadata"]})
+	require.Equal(
+		t, []any{"go", fields{"region": "eu"}}, []any{list[nodeID]["client"].(fields)["type"], list[nodeID]["metadata"]},
+	)
 
 	n.ExpireAt(time.Now().Add(time.Minute))
 	list = p.ask("$node.list", fields{"withServices": "true"}, "id")
@@ -77,10 +83,14 @@ func TestTheListOfServicesIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.services", fields{"skipInternal": true}, "fullName")
 	require.Equal(t, map[string]fields{
-		"svc":  {"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true, "nodes": []any{nodeID, "a"}},
-		"mail": {"name": "mail", "fullName": "mail", "settings": fields{}, "metadata": fields{}, "local": true, "available": true, "nodes": []any{nodeID}},
+		"svc": {"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true, "nodes": []any{nodeID, "a"}},
+		"mail": {
+			"name": "mail", "fullName": "mail", "settings": fields{}, "metadata": fields{}, "local": true, "available": true,
+			"nodes": []any{nodeID},
+		},
 		"v2.posts": {
-			"name": "posts", "version": 2.0, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1.0}, "local": false, "available": true, "nodes": []any{"a"},
+			"name": "posts", "version": 2.0, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1.0},
+			"local": false, "available": true, "nodes": []any{"a"},
 		},
 	}, list)
 	require.Contains(t, p.ask("$node.services", nil, "fullName"), "$node")
@@ -91,7 +101,9 @@ func TestTheListOfServicesIsAsInNode(t *testing.T) {
 	require.Equal(t, fields{}, list["mail"]["actions"], "empty, but there")
 	require.Equal(t, fields{"user.*": fields{"name": "user.*"}}, list["mail"]["events"], "without internal ones")
 
-	res := p.call("$node.services", fields{"grouping": false, "skipInternal": true, "withActions": true}, nil)["data"].([]any)
+	res := p.call(
+		"$node.services", fields{"grouping": false, "skipInternal": true, "withActions": true}, nil,
+	)["data"].([]any)
 	require.Len(t, res, 4)
 	for _, item := range res {
 		require.NotContains(t, item, "nodes")
@@ -114,7 +126,8 @@ func TestTheListOfActionsIsAsInNode(t *testing.T) {
 	endpoint := func(id string) fields { return fields{"nodeID": id, "state": true, "available": true} }
 	require.Equal(t, map[string]fields{
 		"svc.echo": {
-			"name": "svc.echo", "count": 2.0, "hasLocal": true, "available": true, "action": fields{"name": "svc.echo", "rawName": "echo"},
+			"name": "svc.echo", "count": 2.0, "hasLocal": true, "available": true,
+			"action":    fields{"name": "svc.echo", "rawName": "echo"},
 			"endpoints": []any{endpoint(nodeID), endpoint("a")},
 		},
 		"svc.hidden": {
@@ -138,12 +151,15 @@ func TestTheListOfEventsIsAsInNode(t *testing.T) {
 	list := p.ask("$node.events", fields{"withEndpoints": true}, "name")
 	endpoint := func(id string) fields { return fields{"nodeID": id, "state": true, "available": true} }
 	require.Equal(t, fields{
-		"name": "user.*", "group": "mail", "count": 2.0, "hasLocal": true, "available": true, "event": fields{"name": "user.*"},
+		"name": "user.*", "group": "mail", "count": 2.0, "hasLocal": true, "available": true,
+		"event":     fields{"name": "user.*"},
 		"endpoints": []any{endpoint(nodeID), endpoint("a")},
 	}, list["user.*"])
 	require.ElementsMatch(t, []string{"user.*", "$api", "$node.connected"}, keysOf(list))
 	require.Equal(t, []string{"user.*"}, keysOf(p.ask("$node.events", fields{"skipInternal": true}, "name")))
-	require.ElementsMatch(t, []string{"user.*", "$node.connected"}, keysOf(p.ask("$node.events", fields{"onlyLocal": true}, "name")))
+	require.ElementsMatch(
+		t, []string{"user.*", "$node.connected"}, keysOf(p.ask("$node.events", fields{"onlyLocal": true}, "name")),
+	)
 }
 
 func TestTheHealthIsAsInNodeButForTheCommandLine(t *testing.T) {
@@ -175,7 +191,10 @@ func TestTheOptionsTellNoSecrets(t *testing.T) {
 	id := p.request("$node.options", nil, nil)
 	res := p.await(func(got packet) bool { return got.is("RES", "a") && got.fields["id"] == id })
 	options := res.fields["data"].(fields)
-	require.Equal(t, []any{nodeID, "NATS", fields{"region": "eu"}}, []any{options["nodeID"], options["transporter"], options["metadata"]})
+	require.Equal(
+		t, []any{nodeID, "NATS", fields{"region": "eu"}},
+		[]any{options["nodeID"], options["transporter"], options["metadata"]},
+	)
 	for _, secret := range []string{user, password, n.nc.ConnectedUrl()} {
 		require.NotContains(t, string(res.raw), secret)
 	}
@@ -184,8 +203,9 @@ func TestTheOptionsTellNoSecrets(t *testing.T) {
 func TestThereAreNoMetrics(t *testing.T) {
 	_, p := withNeighbour(t)
 	require.Equal(t, fields{
-		"name": "MoleculerClientError", "code": 400.0, "type": "METRICS_DISABLED", "message": "Metrics feature is disabled", "retryable": false,
-		"data": fields{}, "nodeID": nodeID,
+		"name": "MoleculerClientError", "code": 400.0, "type": "METRICS_DISABLED", "message": "Metrics feature is disabled",
+		"retryable": false,
+		"data":      fields{}, "nodeID": nodeID,
 	}, errorOf(t, p.call("$node.metrics", nil, nil)))
 }
 

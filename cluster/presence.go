@@ -136,7 +136,9 @@ func (l *Link) onInfo(p *wire.InfoPacket) {
 		l.idConflict = true
 		l.mu.Unlock()
 		select {
-		case l.fatal <- fmt.Errorf("another node of the cluster has the id %q too; give this one another (node.id)", l.opts.NodeID):
+		case l.fatal <- fmt.Errorf(
+			"another node of the cluster has the id %q too; give this one another (node.id)", l.opts.NodeID,
+		):
 		default:
 		}
 	}
@@ -189,7 +191,9 @@ func (l *Link) heartbeats() {
 			return
 		case <-beat.C:
 			l.lastCPU.Store(cpuPercent())
-			if err := l.publish(wire.Heartbeat, "", &wire.HeartbeatPacket{Header: l.header(), CPU: l.lastCPU.Load()}); err != nil {
+			if err := l.publish(
+				wire.Heartbeat, "", &wire.HeartbeatPacket{Header: l.header(), CPU: l.lastCPU.Load()},
+			); err != nil {
 				l.log.WithError(err).Debug("no heartbeat sent")
 			}
 		}

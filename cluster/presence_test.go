@@ -14,7 +14,7 @@ import (
 func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "PING." + nodeID, "broadcast": "PING"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			b.serve(echo)
 			before := time.Now().UnixMilli()
@@ -29,7 +29,7 @@ func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 }
 
 func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.send("PING."+nodeID, nil)
@@ -37,7 +37,7 @@ func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
 }
 
 func TestANodeBeats(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
 	n.BeatEvery(time.Millisecond)
@@ -50,7 +50,7 @@ func TestANodeBeats(t *testing.T) {
 }
 
 func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.send("HEARTBEAT", fields{"cpu": 1})
@@ -58,7 +58,7 @@ func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
 }
 
 func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -69,7 +69,7 @@ func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
 }
 
 func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -80,7 +80,7 @@ func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
 }
 
 func TestASilentNodesServicesAreDropped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.do")
@@ -89,7 +89,7 @@ func TestASilentNodesServicesAreDropped(t *testing.T) {
 }
 
 func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.send("INFO", fields{"sender": nodeID, "instanceID": "another", "seq": 2, "services": []fields{}})
@@ -97,7 +97,7 @@ func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
 }
 
 func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.raw("INFO", p.expect("INFO", "").raw)
@@ -106,7 +106,7 @@ func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
 }
 
 func TestANodeDoesNotAnswerItself(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	p.expect("INFO", "")
@@ -122,7 +122,7 @@ func TestANodeDoesNotAnswerItself(t *testing.T) {
 }
 
 func TestAnotherProtocolVersionIsDroppedAndLoggedOncePerSender(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	for range 3 {
@@ -154,14 +154,20 @@ func (n *node) lines(level logrus.Level) (list []string) {
 }
 
 func TestVisitorsComeAndGoAtDebugLevel(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.log.SetLevel(logrus.DebugLevel)
 	b.start(n)
 	for id, level := range map[string]logrus.Level{"visitor": logrus.DebugLevel, "node": logrus.InfoLevel} {
 		p := b.peer(id)
 		n.logs.Reset()
-		p.send("INFO", fields{"seq": 2, "instanceID": "i", "services": []fields{}, "metadata": fields{"visitor": id == "visitor"}, "client": fields{"type": "go", "version": "1.4.0"}})
+		p.send(
+			"INFO",
+			fields{
+				"seq": 2, "instanceID": "i", "services": []fields{}, "metadata": fields{"visitor": id == "visitor"},
+				"client": fields{"type": "go", "version": "1.4.0"},
+			},
+		)
 		p.send("DISCONNECT", nil)
 		p.sync()
 		require.Subset(t, n.lines(level), []string{"node joined: go 1.4.0", "node is gone: it left"})
@@ -181,12 +187,18 @@ func TestPacketsThatCannotBeUsedAreOneWarningForEachSender(t *testing.T) {
 		packets      [][]byte
 		peer, advice string
 	}{
-		"compression, small":       {[][]byte{[]byte("\x00" + `{"cpu":1,"ver":"4","sender":"x"}`)}, "x", "remove that middleware"},
-		"compression, large":       {[][]byte{append([]byte{1}, deflated("{}")...), append([]byte{1}, deflated("{ }")...)}, "", "remove that middleware"},
-		"compression by itself":    {[][]byte{deflated("{}")}, "", "remove that middleware"},
-		"encryption":               {[][]byte{{0x91, 0x02, 0xfe, 0x40}, {0xa3, 0xff}, {0x33, 0x12}}, "", "Encryption"},
-		"MsgPack":                  {[][]byte{[]byte("\x83\xa3ver\xa14\xa6sender\xa4peer\xa3cpu\x01")}, "peer", "serializer"},
-		"MsgPack, a long id":       {[][]byte{[]byte("\x82\xa6sender\xd9\x28" + strings.Repeat("p", 40) + "\xa3ver\xa14")}, strings.Repeat("p", 40), "serializer"},
+		"compression, small": {[][]byte{
+			[]byte("\x00" + `{"cpu":1,"ver":"4","sender":"x"}`),
+		}, "x", "remove that middleware"},
+		"compression, large": {[][]byte{
+			append([]byte{1}, deflated("{}")...), append([]byte{1}, deflated("{ }")...),
+		}, "", "remove that middleware"},
+		"compression by itself": {[][]byte{deflated("{}")}, "", "remove that middleware"},
+		"encryption":            {[][]byte{{0x91, 0x02, 0xfe, 0x40}, {0xa3, 0xff}, {0x33, 0x12}}, "", "Encryption"},
+		"MsgPack":               {[][]byte{[]byte("\x83\xa3ver\xa14\xa6sender\xa4peer\xa3cpu\x01")}, "peer", "serializer"},
+		"MsgPack, a long id": {[][]byte{
+			[]byte("\x82\xa6sender\xd9\x28" + strings.Repeat("p", 40) + "\xa3ver\xa14"),
+		}, strings.Repeat("p", 40), "serializer"},
 		"CBOR":                     {[][]byte{[]byte("\xa2\x63ver\x614\x66sender\x64peer")}, "peer", "serializer"},
 		"broken JSON":              {[][]byte{[]byte(`{"ver":"4","sender":"x","cpu":}`)}, "x", "which software"},
 		"empty":                    {[][]byte{{}}, "", "who publishes"},
@@ -196,7 +208,7 @@ func TestPacketsThatCannotBeUsedAreOneWarningForEachSender(t *testing.T) {
 		"another protocol version": {[][]byte{[]byte(`{"ver":"5","sender":"x"}`)}, "x", "set node.protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.serve(echo)
 			p := b.peer("a")
 			for range 3 {

@@ -13,9 +13,11 @@ import (
 // withV5 is a node and a peer "a" of protocol 5.
 func withV5(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	headers := handler("headers", func(_ context.Context, req *action.Request) (any, error) { return req.Headers, nil })
-	fail := handler("fail", func(context.Context, *action.Request) (any, error) { return nil, action.Client(400, "BAD", "bad") })
+	fail := handler(
+		"fail", func(context.Context, *action.Request) (any, error) { return nil, action.Client(400, "BAD", "bad") },
+	)
 	n := b.start(b.prepare(func(o *cluster.Options) { o.Protocol = "5" }), service("svc", headers, fail))
 	p := b.peer("a")
 	p.ver = "5"

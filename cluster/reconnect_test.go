@@ -17,7 +17,7 @@ import (
 
 // outage is a cluster whose NATS server the test takes away and brings back.
 type outage struct {
-	*bench
+	*harness
 	port      int
 	mayReturn chan struct{} // closed when the node's connection may try again
 	release   func()        // closes it
@@ -29,8 +29,8 @@ func newOutage(t *testing.T) *outage {
 	s, err := startServer(server.RANDOM_PORT)
 	require.NoError(t, err)
 	o := &outage{
-		bench: &bench{T: t, server: s, namespace: uuid.NewString()},
-		port:  s.Addr().(*net.TCPAddr).Port, mayReturn: make(chan struct{}),
+		harness: &harness{T: t, server: s, namespace: uuid.NewString()},
+		port:    s.Addr().(*net.TCPAddr).Port, mayReturn: make(chan struct{}),
 	}
 	o.release = sync.OnceFunc(func() { close(o.mayReturn) })
 	o.dial = []nats.Option{nats.CustomReconnectDelay(func(int) time.Duration {

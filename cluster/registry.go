@@ -100,7 +100,9 @@ type eventList struct {
 }
 
 func newRegistry(silence time.Duration) *registry {
-	return &registry{silence: silence, nodes: map[string]*remoteNode{}, actions: map[string]*endpoints{}, changed: make(chan struct{})}
+	return &registry{
+		silence: silence, nodes: map[string]*remoteNode{}, actions: map[string]*endpoints{}, changed: make(chan struct{}),
+	}
 }
 
 // news is closed when services may have been added, here or by the next INFO.
@@ -190,7 +192,10 @@ func (r *registry) info(p *wire.InfoPacket, now time.Time) (news infoNews) {
 	if seq <= n.seq && n.available && n.instanceID == p.InstanceID {
 		return infoNews{} // repeated, or older than the last one
 	}
-	news = infoNews{joined: !n.available, reconnected: !n.available && known, replaced: n.available && n.instanceID != p.InstanceID, changed: true}
+	news = infoNews{
+		joined: !n.available, reconnected: !n.available && known, replaced: n.available && n.instanceID != p.InstanceID,
+		changed: true,
+	}
 	if news.joined {
 		n.available, n.lastSeen = true, now
 	}
@@ -212,12 +217,14 @@ func (r *registry) register(n *remoteNode, services []wire.ServiceInfo) {
 		if s.FullName == "" {
 			s.FullName = fullName(s.Name, s.Version)
 		}
-		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName) // so that they do not keep the whole packet in memory
+		// so that they do not keep the whole packet in memory
+		s.Name, s.FullName = strings.Clone(s.Name), strings.Clone(s.FullName)
 		info, err := wire.Encode(s)
 		if err != nil { // cannot happen
 			continue
 		}
-		n.registered = append(n.registered, registered{s.FullName, slices.Sorted(maps.Keys(s.Actions)), slices.Clone(info)}) // without room to grow
+		// without room to grow
+		n.registered = append(n.registered, registered{s.FullName, slices.Sorted(maps.Keys(s.Actions)), slices.Clone(info)})
 		for name, definition := range s.Actions {
 			if !callable(definition) {
 				continue
@@ -286,7 +293,8 @@ func (r *registry) balance(name string, groups, served []string, m *matcher) map
 	}
 	found := map[string]*group{}
 	for _, l := range r.events {
-		if slices.Contains(served, l.group) || len(groups) > 0 && !slices.Contains(groups, l.group) || !m.match(name, l.pattern) {
+		if slices.Contains(served, l.group) || len(groups) > 0 && !slices.Contains(groups, l.group) ||
+			!m.match(name, l.pattern) {
 			continue
 		}
 		g, ok := found[l.group]

@@ -26,7 +26,9 @@ func infoFrom(node string, seq int64, services ...string) *wire.InfoPacket {
 }
 
 func serving(name, actionName, definition string) wire.ServiceInfo {
-	return wire.ServiceInfo{Name: name, FullName: name, Actions: map[string]json.RawMessage{actionName: json.RawMessage(definition)}}
+	return wire.ServiceInfo{
+		Name: name, FullName: name, Actions: map[string]json.RawMessage{actionName: json.RawMessage(definition)},
+	}
 }
 
 // after is a registry that has taken these INFOs in.
@@ -56,18 +58,36 @@ func TestWhichInfosChangeTheServices(t *testing.T) {
 		infos []*wire.InfoPacket
 		want  []string
 	}{
-		"the first is taken":                      {[]*wire.InfoPacket{infoFrom("n", 2, "old")}, []string{"old@n"}},
-		"one with a higher seq replaces":          {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 3, "new")}, []string{"new@n"}},
-		"one with the same seq is a repetition":   {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 2, "new")}, []string{"old@n"}},
-		"one with a lower seq is late":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 1, "new")}, []string{"old@n"}},
-		"a late one does not let another late in": {[]*wire.InfoPacket{infoFrom("n", 5, "old"), infoFrom("n", 3), infoFrom("n", 4, "new")}, []string{"old@n"}},
-		"another instance may begin at seq 1":     {[]*wire.InfoPacket{infoFrom("n", 9, "old"), restarted}, []string{"new@n"}},
-		"a missing seq counts as 1":               {[]*wire.InfoPacket{infoFrom("n", 0, "old"), infoFrom("n", 1, "new")}, []string{"old@n"}},
-		"an empty list takes all away":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 3)}, nil},
-		"no list changes nothing":                 {[]*wire.InfoPacket{infoFrom("n", 2, "old"), silent}, []string{"old@n"}},
-		"no list still counts as seen":            {[]*wire.InfoPacket{infoFrom("n", 2, "old"), silent, infoFrom("n", 3, "new")}, []string{"old@n"}},
-		"what disappeared goes, the rest stays":   {[]*wire.InfoPacket{infoFrom("n", 2, "a", "b"), infoFrom("n", 3, "b", "c")}, []string{"b@n", "c@n"}},
-		"other nodes are left alone":              {[]*wire.InfoPacket{infoFrom("m", 2, "a"), infoFrom("n", 2, "a"), infoFrom("n", 3)}, []string{"a@m"}},
+		"the first is taken": {[]*wire.InfoPacket{infoFrom("n", 2, "old")}, []string{"old@n"}},
+		"one with a higher seq replaces": {[]*wire.InfoPacket{
+			infoFrom("n", 2, "old"), infoFrom("n", 3, "new"),
+		}, []string{"new@n"}},
+		"one with the same seq is a repetition": {[]*wire.InfoPacket{
+			infoFrom("n", 2, "old"), infoFrom("n", 2, "new"),
+		}, []string{"old@n"}},
+		"one with a lower seq is late": {[]*wire.InfoPacket{
+			infoFrom("n", 2, "old"), infoFrom("n", 1, "new"),
+		}, []string{"old@n"}},
+		"a late one does not let another late in": {
+			[]*wire.InfoPacket{infoFrom("n", 5, "old"), infoFrom("n", 3), infoFrom("n", 4, "new")}, []string{"old@n"},
+		},
+		"another instance may begin at seq 1": {[]*wire.InfoPacket{
+			infoFrom("n", 9, "old"), restarted,
+		}, []string{"new@n"}},
+		"a missing seq counts as 1": {[]*wire.InfoPacket{
+			infoFrom("n", 0, "old"), infoFrom("n", 1, "new"),
+		}, []string{"old@n"}},
+		"an empty list takes all away": {[]*wire.InfoPacket{infoFrom("n", 2, "old"), infoFrom("n", 3)}, nil},
+		"no list changes nothing":      {[]*wire.InfoPacket{infoFrom("n", 2, "old"), silent}, []string{"old@n"}},
+		"no list still counts as seen": {[]*wire.InfoPacket{
+			infoFrom("n", 2, "old"), silent, infoFrom("n", 3, "new"),
+		}, []string{"old@n"}},
+		"what disappeared goes, the rest stays": {[]*wire.InfoPacket{
+			infoFrom("n", 2, "a", "b"), infoFrom("n", 3, "b", "c"),
+		}, []string{"b@n", "c@n"}},
+		"other nodes are left alone": {[]*wire.InfoPacket{
+			infoFrom("m", 2, "a"), infoFrom("n", 2, "a"), infoFrom("n", 3),
+		}, []string{"a@m"}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, served(after(tc.infos...))) })
 	}
@@ -251,7 +271,7 @@ func TestOneNodeCannotFillTheRegistry(t *testing.T) {
 	require.Len(t, after(p).services(), maxServicesPerNode)
 }
 
-func TestStrangersCannotFillTheRegistry(t *testing.T) {
+func TestRegistryBoundsUnknownNodes(t *testing.T) {
 	r := newRegistry(heartbeatTimeout)
 	for i := range maxNodes + 1 {
 		r.info(infoFrom(fmt.Sprint(i), 2), start)
@@ -275,7 +295,9 @@ func TestHowLongANodeMayBeSilent(t *testing.T) {
 		"no heartbeats":             {-1, 0, 0, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := New(nil, Options{HeartbeatInterval: tc.interval, HeartbeatTimeout: tc.timeout, Log: logrus.NewEntry(logrus.New())})
+			l := New(
+				nil, Options{HeartbeatInterval: tc.interval, HeartbeatTimeout: tc.timeout, Log: logrus.NewEntry(logrus.New())},
+			)
 			require.Equal(t, tc.every, l.expireEvery())
 			l.registry.info(infoFrom("n", 2, "svc"), start)
 			if tc.silence == 0 {
@@ -290,7 +312,8 @@ func TestHowLongANodeMayBeSilent(t *testing.T) {
 
 func TestTheTimeBetweenHeartbeats(t *testing.T) {
 	for name, tc := range map[string]struct{ interval, want time.Duration }{
-		"default": {0, 10 * time.Second}, "slow": {time.Minute, time.Minute}, "fast": {2 * time.Second, 2 * time.Second}, "none": {-1, 0},
+		"default": {0, 10 * time.Second}, "slow": {time.Minute, time.Minute}, "fast": {2 * time.Second, 2 * time.Second},
+		"none": {-1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := New(nil, Options{HeartbeatInterval: tc.interval, Log: logrus.NewEntry(logrus.New())})
@@ -335,7 +358,8 @@ func TestANodeThatWasTriedComesLast(t *testing.T) {
 
 func TestVisitorsSaySo(t *testing.T) {
 	for metadata, want := range map[string]bool{
-		`{"visitor":true}`: true, `{"visitor":false}`: false, `{"Visitor":true}`: false, `{"visitor":"yes"}`: false, `{}`: false, `[]`: false, `null`: false, ``: false,
+		`{"visitor":true}`: true, `{"visitor":false}`: false, `{"Visitor":true}`: false, `{"visitor":"yes"}`: false,
+		`{}`: false, `[]`: false, `null`: false, ``: false,
 	} {
 		p := infoFrom("n", 2)
 		p.Metadata = json.RawMessage(metadata)

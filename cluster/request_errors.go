@@ -23,12 +23,14 @@ func (l *Link) panicError(req *action.Request, reason any) error {
 func (l *Link) callerError(req *action.Request, err error) *action.Error {
 	e := action.AsError(err, req.Action, l.opts.NodeID)
 	if known := new(action.Error); l.work.Err() != nil && errors.Is(err, context.Canceled) && !errors.As(err, &known) {
-		e = action.RequestRejected(req.Action, l.opts.NodeID) // the node cut it off: the same as a call to a node that is gone
+		// the node cut it off: the same as a call to a node that is gone
+		e = action.RequestRejected(req.Action, l.opts.NodeID)
 	}
 	if e.Type == "INTERNAL_ERROR" {
 		l.requestLog(req).WithError(err).Error("action failed")
 	} else {
-		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).Debug("action answered an error: " + e.Message)
+		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).
+			Debug("action answered an error: " + e.Message)
 	}
 	return e
 }

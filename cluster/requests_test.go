@@ -25,17 +25,21 @@ func errorOf(t *testing.T, res fields) fields {
 }
 
 func TestARequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	id := p.request("svc.echo", fields{"big": json.Number("9007199254740993")}, fields{"meta": fields{"user": 3}})
 	res := p.await(func(got packet) bool { return got.is("RES", "a") })
-	require.JSONEq(t, `{"id":"`+id+`","meta":{"user":3},"success":true,"data":{"big":9007199254740993},"ver":"4","sender":"`+nodeID+`"}`, string(res.raw))
+	require.JSONEq(
+		t,
+		`{"id":"`+id+`","meta":{"user":3},"success":true,"data":{"big":9007199254740993},"ver":"4","sender":"`+nodeID+`"}`,
+		string(res.raw),
+	)
 	require.Contains(t, string(res.raw), "9007199254740993", "numbers keep their precision")
 }
 
 func TestAHandlerSeesTheWholeRequest(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	seen := make(chan action.Request, 1)
 	b.serve(handler("look", func(_ context.Context, req *action.Request) (any, error) {
 		got := *req
@@ -59,10 +63,17 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 				Params: json.RawMessage(`{"to":"x"}`), Meta: action.NewMeta(json.RawMessage(`{"user":3}`)),
 			},
 		},
-		"the least that Node accepts": {fields{"id": "2"}, action.Request{ID: "2", RequestID: "2", Meta: action.NewMeta(json.RawMessage("{}"))}},
+		"the least that Node accepts": {
+			fields{"id": "2"}, action.Request{ID: "2", RequestID: "2", Meta: action.NewMeta(json.RawMessage("{}"))},
+		},
 		"nulls and odd streams": {
-			fields{"id": "3", "params": nil, "meta": nil, "timeout": nil, "tracing": nil, "parentID": nil, "requestID": nil, "caller": nil, "stream": ""},
-			action.Request{ID: "3", RequestID: "3", Params: json.RawMessage("null"), Meta: action.NewMeta(json.RawMessage("{}"))},
+			fields{
+				"id": "3", "params": nil, "meta": nil, "timeout": nil, "tracing": nil, "parentID": nil, "requestID": nil,
+				"caller": nil, "stream": "",
+			},
+			action.Request{
+				ID: "3", RequestID: "3", Params: json.RawMessage("null"), Meta: action.NewMeta(json.RawMessage("{}")),
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +87,7 @@ func TestAHandlerSeesTheWholeRequest(t *testing.T) {
 }
 
 func TestResults(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	results := map[string]struct {
 		result any
 		want   any
@@ -88,7 +99,9 @@ func TestResults(t *testing.T) {
 	}
 	var actions []moleculer.Action
 	for name, tc := range results {
-		actions = append(actions, handler(name, func(context.Context, *action.Request) (any, error) { return tc.result, nil }))
+		actions = append(
+			actions, handler(name, func(context.Context, *action.Request) (any, error) { return tc.result, nil }),
+		)
 	}
 	b.serve(actions...)
 	p := b.peer("a")
@@ -117,13 +130,15 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 	notFound := func(name string) fields {
 		return fields{
 			"name": "ServiceNotFoundError", "code": 404.0, "type": "SERVICE_NOT_FOUND", "retryable": true,
-			"message": "Service '" + name + "' is not found on 'go-node' node.", "data": fields{"action": name, "nodeID": nodeID},
+			"message": "Service '" + name + "' is not found on 'go-node' node.",
+			"data":    fields{"action": name, "nodeID": nodeID},
 		}
 	}
 	timedOut := func(name string) fields {
 		return fields{
 			"name": "RequestTimeoutError", "code": 504.0, "type": "REQUEST_TIMEOUT", "retryable": true,
-			"message": "Request is timed out when call '" + name + "' action on 'go-node' node.", "data": fields{"action": name, "nodeID": nodeID},
+			"message": "Request is timed out when call '" + name + "' action on 'go-node' node.",
+			"data":    fields{"action": name, "nodeID": nodeID},
 		}
 	}
 	exactly := func(want fields) func(string) fields { return func(string) fields { return want } }
@@ -141,31 +156,46 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 	}
 	failures := map[string]failure{
 		"typed": {fails(bad.With(map[string]int{"x": 1})), nil, exactly(fields{
-			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck", "data": fields{"x": 1.0},
+			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck",
+			"data": fields{"x": 1.0},
 		})},
 		"typed_without_data": {fails(bad), nil, exactly(fields{
-			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck", "data": fields{},
+			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck",
+			"data": fields{},
 		})},
 		"typed_with_odd_data": {fails(bad.With(func() {})), nil, exactly(fields{
-			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck", "data": fields{},
+			"name": "MoleculerClientError", "code": 409.0, "type": "BAD", "retryable": false, "message": "bad luck",
+			"data": fields{},
 		})},
-		"typed_from_elsewhere": {fails(&action.Error{Name: "E", Message: "m", Code: 418, Type: "T", Retryable: true, NodeID: "far"}), nil, exactly(fields{
+		"typed_from_elsewhere": {fails(
+			&action.Error{Name: "E", Message: "m", Code: 418, Type: "T", Retryable: true, NodeID: "far"},
+		), nil, exactly(fields{
 			"name": "E", "code": 418.0, "type": "T", "retryable": true, "message": "m", "data": fields{}, "nodeID": "far",
 		})},
-		"plain":                {fails(errors.New("password is hunter2")), nil, internal},
-		"nil_pointer":          {fails((*action.Error)(nil)), nil, internal},
-		"panic":                {func(context.Context, *action.Request) (any, error) { panic("hunter2") }, nil, internal},
-		"unencodable":          {gives(func() {}), nil, internal},
-		"raw_but_no_json":      {gives(json.RawMessage("<html>")), nil, internal},
-		"explosive":            {gives(explosive{}), nil, internal},
-		"explosive_data":       {fails(bad.With(explosive{})), nil, internal},
-		"unencodable_meta":     {func(_ context.Context, req *action.Request) (any, error) { req.Meta.Set("f", func() {}); return 1, nil }, nil, internal},
-		"own_deadline":         {func(ctx context.Context, _ *action.Request) (any, error) { <-ctx.Done(); return nil, ctx.Err() }, fields{"timeout": 1.5}, timedOut},
+		"plain":           {fails(errors.New("password is hunter2")), nil, internal},
+		"nil_pointer":     {fails((*action.Error)(nil)), nil, internal},
+		"panic":           {func(context.Context, *action.Request) (any, error) { panic("hunter2") }, nil, internal},
+		"unencodable":     {gives(func() {}), nil, internal},
+		"raw_but_no_json": {gives(json.RawMessage("<html>")), nil, internal},
+		"explosive":       {gives(explosive{}), nil, internal},
+		"explosive_data":  {fails(bad.With(explosive{})), nil, internal},
+		"unencodable_meta": {func(
+			_ context.Context, req *action.Request,
+		) (any, error) {
+			req.Meta.Set("f", func() {})
+			return 1, nil
+		}, nil, internal},
+		"own_deadline": {func(
+			ctx context.Context, _ *action.Request,
+		) (any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, fields{"timeout": 1.5}, timedOut},
 		"dead_on_arrival":      {gives("never run"), fields{"timeout": 1e-6}, timedOut},
 		"unknown":              {nil, nil, notFound},
 		"unknown_with_no_meta": {nil, fields{"meta": nil}, notFound},
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	var actions []moleculer.Action
 	for name, f := range failures {
 		if f.handle != nil {
@@ -199,22 +229,26 @@ func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
 
 func TestTheMetaGoesBackWithTheHandlersAdditions(t *testing.T) {
 	add := func(req *action.Request) { req.Meta.Set("$statusCode", 201) }
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(
 		handler("succeed", func(_ context.Context, req *action.Request) (any, error) { add(req); return nil, nil }),
-		handler("fail", func(_ context.Context, req *action.Request) (any, error) { add(req); return nil, errors.New("boom") }),
+		handler(
+			"fail", func(_ context.Context, req *action.Request) (any, error) { add(req); return nil, errors.New("boom") },
+		),
 		handler("panic", func(_ context.Context, req *action.Request) (any, error) { add(req); panic("boom") }),
 	)
 	p := b.peer("a")
 	for _, name := range []string{"svc.succeed", "svc.fail", "svc.panic"} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, fields{"user": 3.0, "$statusCode": 201.0}, p.call(name, nil, fields{"meta": fields{"user": 3}})["meta"])
+			require.Equal(
+				t, fields{"user": 3.0, "$statusCode": 201.0}, p.call(name, nil, fields{"meta": fields{"user": 3}})["meta"],
+			)
 		})
 	}
 }
 
 func TestActionsThatAreNotPublicAreNotFoundFromOutside(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var actions []moleculer.Action
 	for _, visibility := range []string{"private", "protected"} {
 		a := handler(visibility, func(context.Context, *action.Request) (any, error) { return "reached", nil })
@@ -229,7 +263,7 @@ func TestActionsThatAreNotPublicAreNotFoundFromOutside(t *testing.T) {
 }
 
 func TestTheCallersTimeoutGoesBeforeTheActions(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	limit := func(ctx context.Context, _ *action.Request) (any, error) {
 		deadline, limited := ctx.Deadline()
 		if !limited {
@@ -258,7 +292,7 @@ func TestTheCallersTimeoutGoesBeforeTheActions(t *testing.T) {
 }
 
 func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	b.serve(g.action("wait"))
 	p := b.peer("a")
@@ -278,7 +312,7 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.serve(wait, echo)
 		p := b.peer("a")
 		id := p.request("svc.wait", nil, nil)
@@ -292,7 +326,7 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.start(b.prepare(func(o *cluster.Options) { o.RequestBytes = 1000 }), service("svc", wait))
 		p := b.peer("a")
 		running := p.request("svc.wait", strings.Repeat("x", 600), nil)
@@ -310,7 +344,7 @@ func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
 func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		b.start(b.prepare(func(o *cluster.Options) { o.Concurrency, o.Queue = 1, 1 }), service("svc", wait))
 		p := b.peer("a")
 		running := p.request("svc.wait", nil, nil)
@@ -329,7 +363,7 @@ func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
 
 // Requests that are over in no time wait elsewhere than others: together they are no more than the node may hold.
 func TestAllKindsOfRequestsCountAgainstTheLimit(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
 	slow := handler("slow", func(context.Context, *action.Request) (any, error) {
 		for begun := time.Now(); time.Since(begun) < time.Millisecond; {
@@ -351,12 +385,16 @@ func TestAllKindsOfRequestsCountAgainstTheLimit(t *testing.T) {
 }
 
 func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
-	ids := []string{`"1"`, `""`, `7`, `-1.50`, `9007199254740993`, `true`, `false`, `null`, `{"a":{"b":[1]}}`, `[1,"x"]`, `"\u00e9\ud800"`, ``}
+	ids := []string{
+		`"1"`, `""`, `7`, `-1.50`, `9007199254740993`, `true`, `false`, `null`, `{"a":{"b":[1]}}`, `[1,"x"]`,
+		`"\u00e9\ud800"`, ``,
+	}
 	for _, ver := range []string{"4", "5"} {
 		t.Run("protocol "+ver, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			n := b.prepare(func(o *cluster.Options) { o.Protocol = wire.Version(ver) })
-			b.start(n, service("svc", echo, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("no") }),
+			b.start(n, service(
+				"svc", echo, handler("fail", func(context.Context, *action.Request) (any, error) { return nil, errors.New("no") }),
 				handler("context", func(_ context.Context, req *action.Request) (any, error) {
 					return []any{req.ID != "", req.RequestID != "", req.Level}, nil
 				})))
@@ -370,7 +408,9 @@ func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
 					}
 					p.raw("REQ."+nodeID, []byte(`{`+member+`"ver":"`+ver+`","sender":"a","action":"`+name+`","requestID":5,"parentID":{},"caller":false,"level":"3"}`))
 					res := p.expect("RES", "a")
-					require.Equal(t, member != "", strings.HasPrefix(string(res.raw), `{`+member+`"meta"`) && member != "", "%s", res.raw)
+					require.Equal(
+						t, member != "", strings.HasPrefix(string(res.raw), `{`+member+`"meta"`) && member != "", "%s", res.raw,
+					)
 					if member == "" {
 						require.NotContains(t, res.fields, "id")
 					}
@@ -401,7 +441,7 @@ func TestAnAnswerWithAnOddIDHarmsNobody(t *testing.T) {
 }
 
 func TestAStreamIsRefusedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	id := p.request("svc.echo", nil, fields{"stream": true, "seq": 0})
@@ -417,23 +457,28 @@ func TestAStreamIsRefusedOnce(t *testing.T) {
 }
 
 func TestStreamFieldsWithoutAStreamAreAnOrdinaryCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
 	for name, more := range map[string]fields{
-		"false": {"stream": false}, "null": {"stream": nil}, "empty": {"stream": ""}, "zero": {"stream": 0}, "odd seq": {"seq": "0"},
+		"false": {"stream": false}, "null": {"stream": nil}, "empty": {"stream": ""}, "zero": {"stream": 0},
+		"odd seq": {"seq": "0"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, 1.0, p.call("svc.echo", 1, more)["data"]) })
 	}
 }
 
 func TestAnAnswerLargerThanNATSTakesBecomesAnError(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	huge := strings.Repeat("x", 2<<20)
 	b.serve(
 		handler("result", func(context.Context, *action.Request) (any, error) { return huge, nil }),
-		handler("error", func(context.Context, *action.Request) (any, error) { return nil, action.Client(400, "BIG", "%s", huge) }),
-		handler("meta", func(_ context.Context, req *action.Request) (any, error) { req.Meta.Set("big", huge); return nil, nil }),
+		handler(
+			"error", func(context.Context, *action.Request) (any, error) { return nil, action.Client(400, "BIG", "%s", huge) },
+		),
+		handler(
+			"meta", func(_ context.Context, req *action.Request) (any, error) { req.Meta.Set("big", huge); return nil, nil },
+		),
 	)
 	p := b.peer("a")
 	for _, name := range []string{"svc.result", "svc.error", "svc.meta"} {

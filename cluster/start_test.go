@@ -22,7 +22,7 @@ func lifecycle(entered, goOn chan struct{}) moleculer.ServiceSchema {
 }
 
 // starting is a node in the middle of its start.
-func starting(b *bench) (n *node, finish func()) {
+func starting(b *harness) (n *node, finish func()) {
 	n = b.prepare()
 	entered, goOn, started := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -39,7 +39,7 @@ func starting(b *bench) (n *node, finish func()) {
 }
 
 func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	require.Equal(t, "DISCOVER", p.next().command)
@@ -47,16 +47,19 @@ func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
 }
 
 func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n, _ := starting(b)
 	p.expect("DISCOVER", "")
-	p.send("INFO."+nodeID, fields{"seq": 2, "instanceID": "i", "services": []fields{{"name": "peer", "actions": fields{"peer.do": fields{}}}}})
+	p.send(
+		"INFO."+nodeID,
+		fields{"seq": 2, "instanceID": "i", "services": []fields{{"name": "peer", "actions": fields{"peer.do": fields{}}}}},
+	)
 	require.NoError(t, n.WaitFor(within(t), "peer.do"))
 }
 
 func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
 	p.send("DISCOVER", nil)
@@ -69,7 +72,7 @@ func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
 }
 
 func TestANodeThatIsStartingServesNotYet(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
 	require.Equal(t, "SERVICE_NOT_AVAILABLE", errorOf(t, p.call("slow.echo", 1, nil))["type"])
@@ -78,7 +81,7 @@ func TestANodeThatIsStartingServesNotYet(t *testing.T) {
 }
 
 func TestTheFirstInfoTellsWhatNodeTells(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	info := p.expect("INFO", "").fields
@@ -90,7 +93,10 @@ func TestTheFirstInfoTellsWhatNodeTells(t *testing.T) {
 	require.Equal(t, fields{}, info["config"])
 	require.Equal(t, 2.0, info["seq"])
 	require.Equal(t, []any{"4", nodeID}, []any{info["ver"], info["sender"]})
-	require.ElementsMatch(t, []string{"ver", "sender", "services", "ipList", "hostname", "client", "config", "instanceID", "metadata", "seq"}, keys(info))
+	require.ElementsMatch(
+		t, []string{"ver", "sender", "services", "ipList", "hostname", "client", "config", "instanceID", "metadata", "seq"},
+		keys(info),
+	)
 }
 
 // offered lists the services of an INFO.
@@ -109,7 +115,7 @@ func keys(m fields) (list []string) {
 }
 
 func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
 	info := string(p.expect("INFO", "").raw)
@@ -121,7 +127,7 @@ func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
 func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "DISCOVER." + nodeID, "broadcast": "DISCOVER"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			p := b.peer("a")
 			b.serve(echo)
 			broadcast := p.expect("INFO", "")
@@ -132,7 +138,7 @@ func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
 }
 
 func TestAServiceThatIsPublishedLaterIsAnnouncedWithAHigherSeq(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	first := p.expect("INFO", "").fields
@@ -155,7 +161,7 @@ func (l listened) Done() <-chan struct{} {
 }
 
 func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	waited, waiting := make(chan error, 1), make(chan struct{})
 	ctx := listened{within(t), sync.OnceFunc(func() { close(waiting) })}
@@ -166,7 +172,7 @@ func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.serve()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -174,7 +180,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 }
 
 func TestAMemberMayJoinWithoutABroker(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	visitor := b.prepare(func(o *cluster.Options) { o.NodeID = "visitor" })
 	require.NoError(t, visitor.Join())
@@ -184,7 +190,7 @@ func TestAMemberMayJoinWithoutABroker(t *testing.T) {
 }
 
 func TestTheListOfServicesNamesTheOwnAndThoseOfOthers(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
 	p.introduce(n, "peer.b", "peer.a")

@@ -31,8 +31,10 @@ func (p *peer) untilRefused(name string) {
 			continue
 		}
 		require.Equal(p.t, fields{
-			"name": "ServiceNotAvailableError", "code": 404.0, "type": "SERVICE_NOT_AVAILABLE", "retryable": true, "nodeID": nodeID,
-			"message": "Service '" + name + "' is not available on 'go-node' node.", "data": fields{"action": name, "nodeID": nodeID},
+			"name": "ServiceNotAvailableError", "code": 404.0, "type": "SERVICE_NOT_AVAILABLE", "retryable": true,
+			"nodeID":  nodeID,
+			"message": "Service '" + name + "' is not available on 'go-node' node.",
+			"data":    fields{"action": name, "nodeID": nodeID},
 		}, errorOf(p.t, res))
 		return
 	}
@@ -41,7 +43,7 @@ func (p *peer) untilRefused(name string) {
 func TestAStopCostsNoCallerARequest(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		p := b.peer("a")
 		n := b.serve(echo, wait)
 		announced := p.expect("INFO", "").fields
@@ -68,7 +70,7 @@ func TestAStopCostsNoCallerARequest(t *testing.T) {
 
 func TestCallersGetTimeToNoticeThatANodeLeaves(t *testing.T) {
 	require.Equal(t, 100*time.Millisecond, cluster.StopDelay, "as Node gives them")
-	b := newBench(t)
+	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(time.Hour, patience)
 	b.start(n, service("svc", echo))
@@ -87,7 +89,7 @@ func TestCallersGetTimeToNoticeThatANodeLeaves(t *testing.T) {
 func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
-		b := newBench(t)
+		b := newHarness(t)
 		p := b.peer("a")
 		closed := make(chan struct{})
 		s := service("svc", echo, wait)
@@ -110,7 +112,7 @@ func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
 }
 
 func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	entered, ended := make(chan struct{}), make(chan error, 1)
 	n := b.start(b.prepare(func(o *cluster.Options) { o.DrainTimeout = time.Nanosecond }),
@@ -129,7 +131,7 @@ func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
 }
 
 func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
 	require.NoError(t, n.Join())
@@ -144,7 +146,7 @@ func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
 }
 
 func TestALinkThatNeverStartedCanBeLeft(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
 	n.Leave()

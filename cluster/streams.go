@@ -58,8 +58,11 @@ func isStreamPart(p *wire.RequestPacket) bool {
 }
 
 // add adds a packet to its stream. When the stream is complete, add returns the request and the stream. It returns the
-// request and an error if the request must be refused. accepts says whether the action takes streams; it is called once.
-func (s *streams) add(p *wire.RequestPacket, now time.Time, accepts func(*wire.RequestPacket) *action.Error) (*wire.RequestPacket, *action.Stream, *action.Error) {
+// request and an error if the request must be refused. accepts says whether the action takes streams; it is called
+// once.
+func (s *streams) add(
+	p *wire.RequestPacket, now time.Time, accepts func(*wire.RequestPacket) *action.Error,
+) (*wire.RequestPacket, *action.Stream, *action.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key, seq := streamKey(p), 0
@@ -124,7 +127,9 @@ func (s *streams) refuse(key string, in *incoming) {
 }
 
 // take adds the next packet to its stream. done says that it was the last.
-func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.RequestPacket) *action.Error) (done bool, _ *action.Error) {
+func (s *streams) take(
+	in *incoming, p *wire.RequestPacket, accepts func(*wire.RequestPacket) *action.Error,
+) (done bool, _ *action.Error) {
 	if in.request == nil {
 		in.request = p
 		in.objects = flagsOf(p.Meta).Objects || flagsOf(p.Headers).Objects
@@ -132,7 +137,9 @@ func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.R
 	}
 	if !p.Stream {
 		if aborted(p) {
-			return true, action.Client(http.StatusBadRequest, "STREAM_ABORTED", "the caller of '%s' broke its stream off", in.request.Action)
+			return true, action.Client(
+				http.StatusBadRequest, "STREAM_ABORTED", "the caller of '%s' broke its stream off", in.request.Action,
+			)
 		}
 		return true, nil
 	}
@@ -149,7 +156,10 @@ func (s *streams) take(in *incoming, p *wire.RequestPacket, accepts func(*wire.R
 }
 
 func (s *streams) tooLarge(p *wire.RequestPacket) *action.Error {
-	return action.Client(http.StatusRequestEntityTooLarge, "STREAM_TOO_LARGE", "the stream for '%s' is larger than %d bytes", p.Action, s.limit)
+	return action.Client(
+		http.StatusRequestEntityTooLarge, "STREAM_TOO_LARGE", "the stream for '%s' is larger than %d bytes", p.Action,
+		s.limit,
+	)
 }
 
 // aborted says whether the end of a stream reports an error of its source.

@@ -17,7 +17,9 @@ func accepts(*wire.RequestPacket) *action.Error { return nil }
 
 // streamPart is a packet of a stream "1" of node "a".
 func streamPart(seq int, open bool) *wire.RequestPacket {
-	return &wire.RequestPacket{Header: wire.Header{Sender: "a"}, ID: "1", Action: "svc.do", Stream: open, Seq: &seq, Params: json.RawMessage(`"x"`)}
+	return &wire.RequestPacket{
+		Header: wire.Header{Sender: "a"}, ID: "1", Action: "svc.do", Stream: open, Seq: &seq, Params: json.RawMessage(`"x"`),
+	}
 }
 
 func TestOnlySoManyStreamsAreOpenAtOnce(t *testing.T) {
@@ -113,7 +115,9 @@ func TestTheStreamsOfANodeThatIsGoneAreForgotten(t *testing.T) {
 
 func TestARefusedStreamLeavesNothingAfterItsEnd(t *testing.T) {
 	refuses := func(*wire.RequestPacket) *action.Error { return action.Client(501, "NO", "no") }
-	for name, order := range map[string][]int{"in order": {0, 1, 2}, "out of order": {2, 1, 0}, "the end before a chunk": {0, 2}} {
+	for name, order := range map[string][]int{
+		"in order": {0, 1, 2}, "out of order": {2, 1, 0}, "the end before a chunk": {0, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s, answers := newStreams("n", 100), 0
 			for _, seq := range order {

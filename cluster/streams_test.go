@@ -20,8 +20,10 @@ const streamLimit = 1000
 // withUpload is a node whose "svc.upload" tells what stream it got, and a peer.
 func withUpload(t *testing.T) (*node, *peer) {
 	t.Helper()
-	b := newBench(t)
-	upload := action.New("upload", action.Spec{Stream: true, Handle: func(_ context.Context, req *action.Request) (any, error) {
+	b := newHarness(t)
+	upload := action.New("upload", action.Spec{Stream: true, Handle: func(
+		_ context.Context, req *action.Request,
+	) (any, error) {
 		if req.Stream == nil {
 			return "no stream", nil
 		}
@@ -34,7 +36,10 @@ func withUpload(t *testing.T) (*node, *peer) {
 // part is one packet of a stream of "svc.upload".
 func (p *peer) part(id string, seq int, more fields) {
 	p.t.Helper()
-	f := fields{"id": id, "action": "svc.upload", "params": nil, "meta": fields{}, "level": 1, "requestID": id, "stream": true, "seq": seq}
+	f := fields{
+		"id": id, "action": "svc.upload", "params": nil, "meta": fields{}, "level": 1, "requestID": id, "stream": true,
+		"seq": seq,
+	}
 	for k, v := range more {
 		f[k] = v
 	}
@@ -68,14 +73,20 @@ func TestAStreamReachesItsActionWhole(t *testing.T) {
 		chunks []any
 		want   fields
 	}{
-		"buffers":                 {nil, []int{0, 1, 2, 3}, []any{buffer(104, 105), buffer(33)}, fields{"bytes": "hi!"}},
-		"strings":                 {nil, []int{0, 1, 2, 3}, []any{"hällo ", "you"}, fields{"bytes": "hällo you"}},
-		"an empty one":            {nil, []int{0, 1}, nil, fields{"bytes": ""}},
-		"what is no chunk at all": {nil, []int{0, 1, 2, 3, 4, 5}, []any{nil, 5, fields{}, buffer(104, 300, -1)}, fields{"bytes": ""}},
-		"out of order":            {nil, []int{3, 1, 4, 0, 2}, []any{"a", "b", "c"}, fields{"bytes": "abc"}},
-		"repeated":                {nil, []int{0, 0, 1, 1, 3, 3, 2, 1, 4}, []any{"a", "b", "c"}, fields{"bytes": "abc"}},
-		"with params, as in 0.15": {fields{"params": fields{"to": "x"}}, []int{0, 1, 2}, []any{"a"}, fields{"bytes": "a", "params": fields{"to": "x"}}},
-		"objects":                 {object, []int{0, 2, 1, 3}, []any{fields{"a": 1}, "b"}, fields{"bytes": "", "objects": []any{fields{"a": 1.0}, "b"}}},
+		"buffers":      {nil, []int{0, 1, 2, 3}, []any{buffer(104, 105), buffer(33)}, fields{"bytes": "hi!"}},
+		"strings":      {nil, []int{0, 1, 2, 3}, []any{"hällo ", "you"}, fields{"bytes": "hällo you"}},
+		"an empty one": {nil, []int{0, 1}, nil, fields{"bytes": ""}},
+		"what is no chunk at all": {
+			nil, []int{0, 1, 2, 3, 4, 5}, []any{nil, 5, fields{}, buffer(104, 300, -1)}, fields{"bytes": ""},
+		},
+		"out of order": {nil, []int{3, 1, 4, 0, 2}, []any{"a", "b", "c"}, fields{"bytes": "abc"}},
+		"repeated":     {nil, []int{0, 0, 1, 1, 3, 3, 2, 1, 4}, []any{"a", "b", "c"}, fields{"bytes": "abc"}},
+		"with params, as in 0.15": {
+			fields{"params": fields{"to": "x"}}, []int{0, 1, 2}, []any{"a"}, fields{"bytes": "a", "params": fields{"to": "x"}},
+		},
+		"objects": {object, []int{0, 2, 1, 3}, []any{fields{"a": 1}, "b"}, fields{
+			"bytes": "", "objects": []any{fields{"a": 1.0}, "b"},
+		}},
 		"objects, as in 0.15": {
 			fields{"headers": fields{"$streamObjectMode": true}},
 			[]int{0, 1, 2},
@@ -123,13 +134,19 @@ func TestStreamsThatAreRefused(t *testing.T) {
 		chunks []any
 		want   string
 	}{
-		"an action that takes none":                {fields{"action": "svc.echo"}, []int{0, 1, 2, 3}, []any{"a", "b"}, "STREAM_NOT_SUPPORTED"},
-		"an action that takes none, the end first": {fields{"action": "svc.echo"}, []int{2, 1, 0}, []any{"a"}, "STREAM_NOT_SUPPORTED"},
-		"an unknown action":                        {fields{"action": "svc.none"}, []int{0, 1, 2}, []any{"a"}, "SERVICE_NOT_FOUND"},
-		"too large":                                {nil, []int{0, 1, 2, 3, 4, 5}, []any{big, big, "x", "y"}, "STREAM_TOO_LARGE"},
-		"too large, out of order":                  {nil, []int{0, 3, 2, 1, 4}, []any{big, big, "x"}, "STREAM_TOO_LARGE"},
-		"too large before it begins":               {nil, []int{14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 15}, slices.Repeat([]any{big}, 14), "STREAM_TOO_LARGE"},
-		"too large in objects":                     {fields{"meta": fields{"$streamObjectMode": true}}, []int{0, 1, 2, 3, 4}, []any{big, big, "x"}, "STREAM_TOO_LARGE"},
+		"an action that takes none": {fields{"action": "svc.echo"}, []int{0, 1, 2, 3}, []any{"a", "b"}, "STREAM_NOT_SUPPORTED"},
+		"an action that takes none, the end first": {
+			fields{"action": "svc.echo"}, []int{2, 1, 0}, []any{"a"}, "STREAM_NOT_SUPPORTED",
+		},
+		"an unknown action":       {fields{"action": "svc.none"}, []int{0, 1, 2}, []any{"a"}, "SERVICE_NOT_FOUND"},
+		"too large":               {nil, []int{0, 1, 2, 3, 4, 5}, []any{big, big, "x", "y"}, "STREAM_TOO_LARGE"},
+		"too large, out of order": {nil, []int{0, 3, 2, 1, 4}, []any{big, big, "x"}, "STREAM_TOO_LARGE"},
+		"too large before it begins": {nil, []int{
+			14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 15,
+		}, slices.Repeat([]any{big}, 14), "STREAM_TOO_LARGE"},
+		"too large in objects": {fields{
+			"meta": fields{"$streamObjectMode": true},
+		}, []int{0, 1, 2, 3, 4}, []any{big, big, "x"}, "STREAM_TOO_LARGE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, p := withUpload(t)
@@ -192,9 +209,11 @@ func TestAStreamThatRestsForTooLongFails(t *testing.T) {
 }
 
 func TestAStreamDuringAStopIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	g := newGate()
-	upload := action.New("upload", action.Spec{Stream: true, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }})
+	upload := action.New(
+		"upload", action.Spec{Stream: true, Handle: func(context.Context, *action.Request) (any, error) { return nil, nil }},
+	)
 	n := b.start(b.prepare(), service("svc", upload, echo, g.action("wait")))
 	p := b.peer("a")
 	running := p.request("svc.wait", nil, nil)
@@ -210,13 +229,17 @@ func TestAStreamDuringAStopIsRefused(t *testing.T) {
 }
 
 func TestTheStreamsFlagsAreInTheHeadersOfProtocol5(t *testing.T) {
-	b := newBench(t)
-	upload := action.New("upload", action.Spec{Stream: true, Handle: func(_ context.Context, req *action.Request) (any, error) {
+	b := newHarness(t)
+	upload := action.New("upload", action.Spec{Stream: true, Handle: func(
+		_ context.Context, req *action.Request,
+	) (any, error) {
 		return fields{"objects": req.Stream.Objects, "params": req.Params}, nil
 	}})
 	b.start(b.prepare(func(o *cluster.Options) { o.Protocol = "5" }), service("svc", upload))
 	p := b.peer("a")
 	p.ver = "5"
-	id := p.upload(fields{"params": fields{"to": "x"}, "headers": fields{"$streamObjectMode": true}}, []int{0, 1, 2}, fields{"a": 1})
+	id := p.upload(
+		fields{"params": fields{"to": "x"}, "headers": fields{"$streamObjectMode": true}}, []int{0, 1, 2}, fields{"a": 1},
+	)
 	require.Equal(t, fields{"objects": []any{fields{"a": 1.0}}, "params": fields{"to": "x"}}, p.answer(id)["data"])
 }

@@ -106,7 +106,9 @@ func formOf(data []byte) form {
 // isCompressed says whether the bytes are a packet of the Compression middleware, small and uncompressed or not, or are
 // compressed in another way.
 func isCompressed(data []byte) bool {
-	for _, start := range []string{"\x00{", "\x01\x78", "\x01\x1F\x8B", "\x1F\x8B", "\x78\x01", "\x78\x5E", "\x78\x9C", "\x78\xDA"} {
+	for _, start := range []string{
+		"\x00{", "\x01\x78", "\x01\x1F\x8B", "\x1F\x8B", "\x78\x01", "\x78\x5E", "\x78\x9C", "\x78\xDA",
+	} {
 		if bytes.HasPrefix(data, []byte(start)) {
 			return true
 		}

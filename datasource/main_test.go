@@ -17,7 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(testserver.Crowd(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(testserver.Parallel(m))) }
 
 const (
 	// generous bounds what has to happen at some time.

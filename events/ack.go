@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// statusHeader and noResponders are how a server says that nobody listens to a subject.
+// statusHeader with the value noResponders means that nobody listens to a subject.
 const (
 	statusHeader = "Status"
 	noResponders = "503"
@@ -22,7 +22,7 @@ func readAnswer(m *nats.Msg) (duplicate bool, err error) {
 	return parseAck(m.Data)
 }
 
-// parseAck reads a stream's ack. The usual one is read in the very form that nats-server writes, anything else as JSON.
+// parseAck reads a stream's ack. It reads the form that nats-server writes without a JSON decoder, which is faster.
 func parseAck(data []byte) (duplicate bool, err error) {
 	if duplicate, ok := usualAck(data); ok {
 		return duplicate, nil
@@ -44,7 +44,8 @@ func parseAck(data []byte) (duplicate bool, err error) {
 	return ack.Duplicate, nil
 }
 
-// usualAck is {"stream":"S","seq":1}, with "domain" before the number or "duplicate" after it.
+// usualAck reads {"stream":"S","seq":1}, with an optional "domain" before the number or "duplicate" after it. For any
+// other text it returns ok = false.
 func usualAck(data []byte) (duplicate, ok bool) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
 	if !ok {
@@ -65,7 +66,7 @@ func usualAck(data []byte) (duplicate, ok bool) {
 	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
 		digits++
 	}
-	if digits == 0 || digits > 19 || rest[0] == '0' { // 19 fit into 64 bits, whichever they are
+	if digits == 0 || digits > 19 || rest[0] == '0' { // 19 digits always fit into 64 bits
 		return false, false
 	}
 	switch string(rest[digits:]) {
@@ -78,7 +79,7 @@ func usualAck(data []byte) (duplicate, ok bool) {
 	}
 }
 
-// plainText cuts off the rest of a JSON string that is not empty and reads as it is written.
+// plainText cuts off the rest of a JSON string that is not empty and has no escapes.
 func plainText(data []byte) (rest []byte, ok bool) {
 	for i, c := range data {
 		switch {

@@ -27,10 +27,10 @@ type Record struct {
 	Payload  []byte
 }
 
-// Get is the first value of a header, or "".
+// Get returns the first value of a header, or "".
 func (r *Record) Get(header string) string { return nats.Header(r.Header).Get(header) }
 
-// MessageID is what names the event, also among the dead letters.
+// MessageID returns the id that the event was published with. For a dead letter that is the id of the original event.
 func (r *Record) MessageID() string {
 	if id := r.Get(headerOriginalMessageID); id != "" {
 		return id
@@ -38,14 +38,14 @@ func (r *Record) MessageID() string {
 	return r.Get(jetstream.MsgIDHeader)
 }
 
-// OriginalSubject is where a dead letter was, OriginalGroup whose it was, Failure why it is one, and FailedAt
-// when it became one. All are empty where nothing tells of it: @moleculer/channels before 0.3 keeps no errors.
+// OriginalSubject returns the subject of the event that became this dead letter, "" if it is no dead letter.
 func (r *Record) OriginalSubject() string { return r.Get(headerOriginalChannel) }
 
-// OriginalGroup is told of by [Record.OriginalSubject].
+// OriginalGroup returns the consumer group that gave up the event of this dead letter, "" if it is not known.
 func (r *Record) OriginalGroup() string { return r.Get(headerOriginalGroup) }
 
-// Failure is told of by [Record.OriginalSubject].
+// Failure returns the error text of a dead letter, with its type or code. It is "" if the headers have none, as those
+// of @moleculer/channels before 0.3.
 func (r *Record) Failure() string {
 	text := r.Get("x-error-message")
 	if text == "" {
@@ -57,37 +57,38 @@ func (r *Record) Failure() string {
 	return text
 }
 
-// Query chooses stored events. The zero values of its fields choose all.
+// Query selects stored events. The zero value selects all.
 type Query struct {
 	Since, Until time.Time
 	After        uint64   // a sequence: only later ones
 	Through      uint64   // a sequence: none later
 	Sequences    []uint64 // only these, in this order, each once
 	MessageIDs   []string // only those of these ids
-	// Match has the last word. It is called for what all the rest has chosen.
+	// Match is called for events that all other fields select. If it returns false, the event is left out.
 	Match func(*Record) bool
 
-	Limit int       // at most so many; zero is no limit
-	Bytes int       // no more once so many bytes have been chosen, with their headers; zero is no limit
-	By    time.Time // no more from then on; zero is no limit
+	Limit int       // maximum number of events; zero is no limit
+	Bytes int       // no further event once so many bytes are selected, headers included; zero is no limit
+	By    time.Time // no further event from then on; zero is no limit
 }
 
 func (q *Query) matches(r *Record) bool {
 	switch {
 	case r.Time.Before(q.Since), !q.Until.IsZero() && r.Time.After(q.Until), q.Through > 0 && r.Sequence > q.Through:
 		return false
-	case len(q.MessageIDs) > 0 && !slices.Contains(q.MessageIDs, r.MessageID()) && !slices.Contains(q.MessageIDs, r.Get(jetstream.MsgIDHeader)):
+	case len(q.MessageIDs) > 0 && !slices.Contains(q.MessageIDs, r.MessageID()) &&
+		!slices.Contains(q.MessageIDs, r.Get(jetstream.MsgIDHeader)):
 		return false
 	}
 	return q.Match == nil || q.Match(r)
 }
 
-// Progress says how far something got that is done to the events of a query.
+// Progress says how far an operation on the events of a query got.
 type Progress struct {
-	Count   int    // events that it was done to
+	Count   int    // number of events that were processed
 	Last    uint64 // sequence of the last of them; zero without any
-	Through uint64 // the last sequence of the stream when it began; zero where single sequences were asked for
-	// More says that it ended at one of the query's limits: there may be more events, after Last and up to Through.
+	Through uint64 // the last sequence of the stream at the start; zero if Query.Sequences was set
+	// More says that a limit of the query ended the operation: there may be more events after Last and up to Through.
 	More bool
 }
 
@@ -97,7 +98,7 @@ type Summary struct {
 	Oldest, Newest time.Time // zero without any
 }
 
-// Add counts one more, not older than those before.
+// Add counts one more event, which must not be older than those before.
 func (s *Summary) Add(t time.Time) {
 	if s.Count == 0 {
 		s.Oldest = t
@@ -106,51 +107,52 @@ func (s *Summary) Add(t time.Time) {
 	s.Newest = t
 }
 
-// Archive is what operators do with stored events. Safe for concurrent use.
+// Archive reads, replays and deletes stored events, for operators. Safe for concurrent use.
 type Archive struct {
 	p       *Publisher
-	refused sync.Map // until when a stream is not asked what it has stored, by the name of its events
+	refused sync.Map // time.Time until which Stored does not read a stream that refused it, by the name of its events
 }
 
-// NewArchive gives the events that a publisher stores, and those of others in the same streams.
+// NewArchive returns the archive of the streams that a publisher uses. Events of other publishers are in them, too.
 func NewArchive(p *Publisher) *Archive { return &Archive{p: p} }
 
-// Subject is where events of a name are.
+// Subject returns the subject of the events of a name.
 func (a *Archive) Subject(name string) string { return a.p.Subject(name) }
 
-// Each calls do for the events of a name that a query chooses, in their order, until do returns an error.
-// Those that come meanwhile are left.
+// Each calls do for the events of a name that a query selects, in order, until do returns an error. It leaves out
+// events that are stored after it began.
 func (a *Archive) Each(ctx context.Context, name string, q Query, do func(*Record) error) error {
 	_, err := a.each(ctx, name, q, func(r *Record) (bool, error) { return true, do(r) })
 	return err
 }
 
-// visit is a walk through the events of a query.
-type visit struct {
+// scan is one pass over the events of a query.
+type scan struct {
 	query Query
 	do    func(*Record) (done bool, err error)
-	found int
+	found int // number of events that match
 	bytes int
 	Progress
 }
 
-// full says whether the walk has reached a limit, before another event.
-func (v *visit) full() bool {
-	q := &v.query
-	v.More = q.Limit > 0 && v.found >= q.Limit || q.Bytes > 0 && v.bytes >= q.Bytes || !q.By.IsZero() && !time.Now().Before(q.By)
-	return v.More
+// limitReached says whether the query's limits allow no further event, and sets More.
+func (s *scan) limitReached() bool {
+	q := &s.query
+	s.More = q.Limit > 0 && s.found >= q.Limit || q.Bytes > 0 && s.bytes >= q.Bytes ||
+		!q.By.IsZero() && !time.Now().Before(q.By)
+	return s.More
 }
 
-func (v *visit) event(r *Record) error {
-	if !v.query.matches(r) {
+func (s *scan) event(r *Record) error {
+	if !s.query.matches(r) {
 		return nil
 	}
-	v.found++
-	v.bytes += r.size()
-	done, err := v.do(r)
+	s.found++
+	s.bytes += r.size()
+	done, err := s.do(r)
 	if err == nil && done {
-		v.Count++
-		v.Last = r.Sequence
+		s.Count++
+		s.Last = r.Sequence
 	}
 	return err
 }
@@ -165,30 +167,32 @@ func (r *Record) size() int {
 	return n
 }
 
-// each is Each, where do says whether it has done something to an event.
-func (a *Archive) each(ctx context.Context, name string, q Query, do func(*Record) (done bool, err error)) (Progress, error) {
+// each is Each with a do that says whether it has processed the event.
+func (a *Archive) each(
+	ctx context.Context, name string, q Query, do func(*Record) (done bool, err error),
+) (Progress, error) {
 	subject := a.p.Subject(name)
 	stream, err := a.stream(ctx, subject)
 	if err != nil || stream == nil {
 		return Progress{}, err
 	}
-	v := &visit{query: q, do: do}
+	s := &scan{query: q, do: do}
 	if len(q.Sequences) > 0 {
-		err = a.eachOf(ctx, stream, subject, v)
+		err = a.eachOf(ctx, stream, subject, s)
 	} else {
-		err = a.eachFrom(ctx, stream, subject, v)
+		err = a.eachFrom(ctx, stream, subject, s)
 	}
-	return v.Progress, err
+	return s.Progress, err
 }
 
-// eachFrom visits events in their order, up to the last one that is there now.
-func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject string, v *visit) (err error) {
-	q := &v.query
+// eachFrom scans events in order, up to the last one that is stored now.
+func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject string, s *scan) (err error) {
+	q := &s.query
 	seq, last := q.After+1, stream.CachedInfo().State.LastSeq
 	if q.Through > 0 {
 		last = min(last, q.Through)
 	}
-	v.Through = last
+	s.Through = last
 	if !q.Since.IsZero() {
 		if seq, err = a.firstSince(ctx, stream, subject, seq, last, q.Since); err != nil {
 			return err
@@ -202,10 +206,10 @@ func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject
 		if err != nil {
 			return err
 		}
-		if r.Sequence > last || !q.Until.IsZero() && r.Time.After(q.Until) || v.full() {
+		if r.Sequence > last || !q.Until.IsZero() && r.Time.After(q.Until) || s.limitReached() {
 			return nil
 		}
-		if err := v.event(r); err != nil {
+		if err := s.event(r); err != nil {
 			return err
 		}
 		seq = r.Sequence + 1
@@ -213,10 +217,10 @@ func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject
 	return nil
 }
 
-// eachOf visits single events, each once; what is not there is left.
-func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject string, v *visit) error {
-	seen := make(map[uint64]bool, len(v.query.Sequences))
-	for _, seq := range v.query.Sequences {
+// eachOf scans single events, each once, and leaves out missing ones.
+func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject string, s *scan) error {
+	seen := make(map[uint64]bool, len(s.query.Sequences))
+	for _, seq := range s.query.Sequences {
 		if seen[seq] {
 			continue
 		}
@@ -228,17 +232,17 @@ func (a *Archive) eachOf(ctx context.Context, stream jetstream.Stream, subject s
 		if err != nil {
 			return err
 		}
-		if v.full() {
+		if s.limitReached() {
 			return nil
 		}
-		if err := v.event(r); err != nil {
+		if err := s.event(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// stream is the one with a subject, nil where there is none.
+// stream returns the stream that stores a subject, nil if there is none.
 func (a *Archive) stream(ctx context.Context, subject string) (jetstream.Stream, error) {
 	name, err := a.p.js.StreamNameBySubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -254,7 +258,7 @@ func (a *Archive) stream(ctx context.Context, subject string) (jetstream.Stream,
 	return stream, nil
 }
 
-// next is the first event of a subject from a sequence on.
+// next returns the first event of a subject from a sequence on.
 func (a *Archive) next(ctx context.Context, stream jetstream.Stream, subject string, seq uint64) (*Record, error) {
 	msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
 	if err != nil {
@@ -263,11 +267,16 @@ func (a *Archive) next(ctx context.Context, stream jetstream.Stream, subject str
 		}
 		return nil, fmt.Errorf("read %s: %w", subject, err)
 	}
-	return &Record{Stream: stream.CachedInfo().Config.Name, Sequence: msg.Sequence, Subject: msg.Subject, Time: msg.Time, Header: msg.Header, Payload: msg.Data}, nil
+	return &Record{
+		Stream: stream.CachedInfo().Config.Name, Sequence: msg.Sequence, Subject: msg.Subject,
+		Time: msg.Time, Header: msg.Header, Payload: msg.Data,
+	}, nil
 }
 
-// firstSince finds, by halves, the sequence from which on events are not older than since.
-func (a *Archive) firstSince(ctx context.Context, stream jetstream.Stream, subject string, first, last uint64, since time.Time) (uint64, error) {
+// firstSince finds the first sequence whose event is not older than since, by binary search.
+func (a *Archive) firstSince(
+	ctx context.Context, stream jetstream.Stream, subject string, first, last uint64, since time.Time,
+) (uint64, error) {
 	if last < first {
 		return first, nil
 	}
@@ -309,13 +318,13 @@ func (a *Archive) Summarize(ctx context.Context, name string) (Summary, error) {
 			s.Newest = last.Time
 		}
 	}
-	if errors.Is(err, jetstream.ErrMsgNotFound) { // all have gone meanwhile, or there has never been one
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // all were deleted meanwhile, or there was none
 		return Summary{}, nil
 	}
 	return s, err
 }
 
-// EachDead is Each for dead letters: what else may be in the queue is left.
+// EachDead is [Archive.Each] for the dead letters of a queue. It leaves out other events of the queue.
 func (a *Archive) EachDead(ctx context.Context, queue string, q Query, do func(*Record) error) error {
 	return a.Each(ctx, queue, dead(q), do)
 }
@@ -326,10 +335,9 @@ func dead(q Query) Query {
 	return q
 }
 
-// Replay publishes stored events again, and says how far it got, also with an error. Each goes where it was, with its
-// headers but those of the server, and with a message id of its own: under the old one the stream would take it for a
-// repetition and not store it, if its duplicate window is still open. x-replayed-from and x-replayed-at mark
-// it.
+// Replay publishes stored events again, each to its own subject. It returns how far it got, also with an error. A
+// replayed event has the headers of the stored one without those of the server, is marked by x-replayed-from and
+// x-replayed-at, and has a new message id: inside the duplicate window the stream would not store it under the old one.
 func (a *Archive) Replay(ctx context.Context, name string, q Query) (Progress, error) {
 	return a.each(ctx, name, q, func(r *Record) (bool, error) {
 		return true, a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), replayed(r), r.Payload)
@@ -337,24 +345,26 @@ func (a *Archive) Replay(ctx context.Context, name string, q Query) (Progress, e
 }
 
 func replayed(r *Record) map[string][]string {
-	header := again(r.Header)
+	header := republishHeader(r.Header)
 	delete(header, headerReplayedGroup)
 	header[headerReplayedFrom] = []string{fmt.Sprintf("%s:%d", r.Stream, r.Sequence)}
 	header[headerReplayedAt] = []string{strconv.FormatInt(time.Now().UnixMilli(), 10)}
 	return header
 }
 
-// ErrNotReplayable says that a dead letter is the record of an event, without its content.
-var ErrNotReplayable = errors.New("this dead letter only tells of an event that could not be stored: there is nothing to replay")
+// ErrNotReplayable says that a dead letter describes an event and does not hold its content.
+var ErrNotReplayable = errors.New(
+	"this dead letter only tells of an event that could not be stored: there is nothing to replay",
+)
 
-// Revive replays dead letters of a queue and takes them off it, and says how far it got, also with an error. Each goes back to where it
-// was, as it was: without what tells of its error. Groups on Go nodes other than the one that gave it up leave
-// it aside; those on Node nodes get to see it again. A dead letter is off the queue only after the event is
-// stored; trying again what was interrupted between the two doubles nothing inside the duplicate window. Those that
-// cannot be replayed stay, and are told of in the error.
+// Revive replays dead letters of a queue and deletes them there. It returns how far it got, also with an error. Each
+// event goes back to its original subject, without the headers about its error. On Go nodes only the group that gave it
+// up handles it again; on Node nodes all groups do. A dead letter is deleted only after the event is stored. If Revive
+// is interrupted in between and called again, the event is stored once inside the duplicate window. Dead letters that
+// cannot be replayed stay, and the error names them.
 func (a *Archive) Revive(ctx context.Context, queue string, q Query) (Progress, error) {
 	var faults []error
-	progress, err := a.takeOff(ctx, queue, q, func(r *Record) (bool, error) {
+	progress, err := a.deleteDead(ctx, queue, q, func(r *Record) (bool, error) {
 		subject, err := r.target()
 		if err != nil {
 			faults = append(faults, fmt.Errorf("dead letter %d: %w", r.Sequence, err))
@@ -373,25 +383,28 @@ func (a *Archive) Revive(ctx context.Context, queue string, q Query) (Progress, 
 	return progress, errors.Join(append(faults, err)...)
 }
 
-// target is where a dead letter goes back to.
+// target returns the subject that a dead letter goes back to.
 func (r *Record) target() (string, error) {
 	subject := r.OriginalSubject()
 	switch {
 	case r.OriginalGroup() == "":
 		return "", ErrNotReplayable
-	case strings.HasPrefix(subject, "$") || strings.ContainsAny(subject, "*> \t") || strings.Contains("."+subject+".", ".."):
+	case strings.HasPrefix(subject, "$"), strings.ContainsAny(subject, "*> \t"),
+		strings.Contains("."+subject+".", ".."):
 		return "", fmt.Errorf("%q is no event's subject", subject)
 	}
 	return subject, nil
 }
 
-// Drop deletes dead letters of a queue for good, and says how far it got, also with an error.
+// Drop deletes dead letters of a queue for good. It returns how far it got, also with an error.
 func (a *Archive) Drop(ctx context.Context, queue string, q Query) (Progress, error) {
-	return a.takeOff(ctx, queue, q, func(*Record) (bool, error) { return true, nil })
+	return a.deleteDead(ctx, queue, q, func(*Record) (bool, error) { return true, nil })
 }
 
-// takeOff deletes dead letters, each as soon as first has said that it may go.
-func (a *Archive) takeOff(ctx context.Context, queue string, q Query, first func(*Record) (bool, error)) (Progress, error) {
+// deleteDead calls first for each dead letter, and deletes the dead letter if first returns true.
+func (a *Archive) deleteDead(
+	ctx context.Context, queue string, q Query, first func(*Record) (bool, error),
+) (Progress, error) {
 	stream, err := a.stream(ctx, a.p.Subject(queue))
 	if err != nil || stream == nil {
 		return Progress{}, err
@@ -407,8 +420,8 @@ func (a *Archive) takeOff(ctx context.Context, queue string, q Query, first func
 	})
 }
 
-// Tail calls show for the events of these names as they come, and first for those since a moment, until ctx
-// ends. Names without a stream have none; they are not waited for.
+// Tail calls show for the events of these names that were stored since a time, and then for new ones, until ctx ends.
+// It leaves out names that have no stream when it begins.
 func (a *Archive) Tail(ctx context.Context, names []string, since time.Time, show func(*Record)) error {
 	records := make(chan *Record)
 	ctx, cancel := context.WithCancel(ctx)
@@ -438,7 +451,9 @@ func (a *Archive) Tail(ctx context.Context, names []string, since time.Time, sho
 	}
 }
 
-func follow(ctx context.Context, stream jetstream.Stream, subject string, since time.Time, records chan<- *Record) (stop func(), err error) {
+func follow(
+	ctx context.Context, stream jetstream.Stream, subject string, since time.Time, records chan<- *Record,
+) (stop func(), err error) {
 	config := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
@@ -452,8 +467,12 @@ func follow(ctx context.Context, stream jetstream.Stream, subject string, since 
 		if err != nil {
 			return // not an event
 		}
+		r := &Record{
+			Stream: meta.Stream, Sequence: meta.Sequence.Stream, Subject: msg.Subject(),
+			Time: meta.Timestamp, Header: msg.Headers(), Payload: msg.Data(),
+		}
 		select {
-		case records <- &Record{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Subject: msg.Subject(), Time: meta.Timestamp, Header: msg.Headers(), Payload: msg.Data()}:
+		case records <- r:
 		case <-ctx.Done():
 		}
 	})
@@ -464,6 +483,6 @@ func follow(ctx context.Context, stream jetstream.Stream, subject string, since 
 		following.Stop()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name) // else the server does so after some minutes
+		_ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name) // else the server deletes it after some minutes
 	}, nil
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/hiliosai/switchboard/events"
 )
 
-// archive is a bench with what operators have.
-func newArchive(t *testing.T) (*bench, *events.Archive) {
+// archive is a harness with an archive.
+func newArchive(t *testing.T) (*harness, *events.Archive) {
 	t.Helper()
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	return b, events.NewArchive(b.Publisher)
 }
 
@@ -121,7 +121,7 @@ func TestReplayStoresTheEventAgainAndMarksIt(t *testing.T) {
 }
 
 // kill lets a group give events up.
-func (b *bench) kill(group string, payloads ...string) {
+func (b *harness) kill(group string, payloads ...string) {
 	b.t.Helper()
 	in := newInbox().failing(always("it is " + group))
 	sub := subscription(in)
@@ -159,7 +159,7 @@ func TestReviveReachesOnlyTheGroupOfTheDeadLetter(t *testing.T) {
 		require.NotContains(t, []string{"x-original-channel", "x-original-group"}, key)
 	}
 	require.Equal(t, []string{"1"}, payloadsOf(t, a, "FAILED_MESSAGES", events.Query{}), "it is off the queue")
-	b.settled()
+	b.allAcked()
 	require.Empty(t, audit.payloads(), "the other group has had it")
 
 	n, err = a.Replay(t.Context(), name, events.Query{Sequences: []uint64{d.Sequence}})
@@ -272,7 +272,7 @@ func TestTailShowsNewEvents(t *testing.T) {
 }
 
 // readers is how many consumers there are.
-func (b *bench) readers() int {
+func (b *harness) readers() int {
 	n := 0
 	for _, s := range b.streams() {
 		n += b.info(s).State.Consumers
@@ -291,7 +291,7 @@ func TestWarnOfOtherPublishersFindsTheirEvents(t *testing.T) {
 		"of another events": {[]string{"hios.other"}, false},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.create(jetstream.StreamConfig{Name: "all", Subjects: []string{"hios.>", "dev.>"}})
 			for _, s := range want.stored {
 				_, err := b.js.Publish(t.Context(), s, nil)
@@ -308,12 +308,12 @@ func TestWarnOfOtherPublishersFindsTheirEvents(t *testing.T) {
 }
 
 func TestEnsureWithReplicasNeedsACluster(t *testing.T) {
-	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Replicas = 3 })
+	b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Replicas = 3 })
 	require.ErrorIs(t, b.Ensure(t.Context(), name), events.ErrNoCluster)
 }
 
 func TestEnsureWarnsOfADifferingStreamOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(jetstream.StreamConfig{
 		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096,
 		Discard: jetstream.DiscardNew, Duplicates: time.Second, Retention: jetstream.WorkQueuePolicy,
@@ -325,7 +325,7 @@ func TestEnsureWarnsOfADifferingStreamOnce(t *testing.T) {
 }
 
 func TestWarnOfServerFindsSingleCopiesOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	b.WarnOfServer(t.Context(), name)
 	require.Empty(t, b.warnings(), "a server alone cannot have more")
@@ -418,7 +418,7 @@ func TestGroupsReportTheirProgress(t *testing.T) {
 	require.Empty(t, queues)
 
 	close(in.hold)
-	b.settled()
+	b.allAcked()
 	require.NoError(t, c.Stop(t.Context()))
 	require.Eventually(t, func() bool {
 		groups, err := a.Groups(t.Context())

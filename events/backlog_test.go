@@ -17,26 +17,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is to be
-// run for one backlog: go test -run '^$' -bench Backlog -benchtime 1x ./events. Of the figures, plain/s is the rate of plain
-// publishing in the same run, of as many events, and share/% is that of the spool of it.
+// BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is
+// to be run for one backlog: go test -run '^$' -bench Backlog -benchtime 1x ./events. Of the figures, plain/s is the
+// rate of plain publishing in the same run, of as many events, and share/% is that of the spool of it.
 func BenchmarkBacklog(b *testing.B) {
 	const backlog, conversations, rate = 100_000, 1000, 500
 	payload := []byte(strings.Repeat("x", 1024))
 	for b.Loop() {
-		bench := newBench(b)
-		bench.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
-		bench.ensure(name)
+		h := newHarness(b)
+		h.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}})
+		h.ensure(name)
 		g := &gate{}
-		s := openSpool(b, bench, filepath.Join(b.TempDir(), "spool.db"), bench.Publisher, g)
+		s := openSpool(b, h, filepath.Join(b.TempDir(), "spool.db"), h.Publisher, g)
 		fill(b, s, backlog, conversations, payload)
 
 		began, used := time.Now(), cpu(b)
-		publishPlainly(b, bench, backlog, payload)
+		publishPlainly(b, h, backlog, payload)
 		plain := backlog / time.Since(began).Seconds()
 		plainCPU := cpu(b) - used
 
-		stop, late := publishBeside(b, bench, rate, payload)
+		stop, late := publishBeside(b, h, rate, payload)
 		memory := watchMemory()
 		used = cpu(b)
 		g.open.Store(true)
@@ -54,16 +54,16 @@ func BenchmarkBacklog(b *testing.B) {
 		b.ReportMetric(float64(spooledCPU.Microseconds())/backlog, "spooled-cpu-us")
 		b.ReportMetric(float64(peak)/(1<<20), "heap-growth-MB")
 		b.ReportMetric(float64(late.Load())/1e6, "slowest-new-ms")
-		require.Equal(b, uint64(2*backlog)+newEvents.Load(), bench.info(stream).State.Msgs)
+		require.Equal(b, uint64(2*backlog)+newEvents.Load(), h.info(stream).State.Msgs)
 	}
 }
 
-func publishPlainly(b *testing.B, bench *bench, n int, payload []byte) {
+func publishPlainly(b *testing.B, h *harness, n int, payload []byte) {
 	b.Helper()
 	places := make(chan struct{}, 1024)
 	for i := range n {
 		places <- struct{}{}
-		bench.Publish(b.Context(), name, fmt.Sprint("plain:", i), usualHeader(), payload, func(_ bool, err error) {
+		h.Publish(b.Context(), name, fmt.Sprint("plain:", i), usualHeader(), payload, func(_ bool, err error) {
 			if err != nil {
 				b.Error(err)
 			}
@@ -78,7 +78,7 @@ func publishPlainly(b *testing.B, bench *bench, n int, payload []byte) {
 var newEvents atomic.Uint64
 
 // publishBeside publishes new events at a rate until stop is called; late is the longest wait for an ack, in ns.
-func publishBeside(b *testing.B, bench *bench, rate int, payload []byte) (stop func(), late *atomic.Int64) {
+func publishBeside(b *testing.B, h *harness, rate int, payload []byte) (stop func(), late *atomic.Int64) {
 	b.Helper()
 	newEvents.Store(0)
 	late = &atomic.Int64{}
@@ -96,7 +96,7 @@ func publishBeside(b *testing.B, bench *bench, rate int, payload []byte) (stop f
 			for due := uint64(time.Since(began) * time.Duration(rate) / time.Second); newEvents.Load() < due; {
 				sent := time.Now()
 				busy.Add(1)
-				bench.Publish(b.Context(), name, fmt.Sprint("new:", newEvents.Add(1)), usualHeader(), payload, func(_ bool, err error) {
+				h.Publish(b.Context(), name, fmt.Sprint("new:", newEvents.Add(1)), usualHeader(), payload, func(_ bool, err error) {
 					if err != nil {
 						b.Error(err)
 					}

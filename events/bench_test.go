@@ -21,9 +21,9 @@ const outstanding = 256
 func BenchmarkPublish(b *testing.B) {
 	for test, storage := range map[string]jetstream.StorageType{"memory": jetstream.MemoryStorage, "file": jetstream.FileStorage} {
 		b.Run(test, func(b *testing.B) {
-			bench := newBench(b)
-			bench.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: storage, MaxMsgs: 10_000})
-			bench.ensure(name)
+			h := newHarness(b)
+			h.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: storage, MaxMsgs: 10_000})
+			h.ensure(name)
 			header := map[string][]string{
 				"$requestID": {"01234567-89ab-cdef-0123-456789abcdef"}, "$parentID": {"01234567-89ab-cdef-0123-456789abcdef"},
 				"$tracing": {"true"}, "$level": {"1"}, "$caller": {"hios.parrot"}, "$meta": {strings.Repeat("bWV0", 24)},
@@ -32,7 +32,7 @@ func BenchmarkPublish(b *testing.B) {
 			places := make(chan struct{}, outstanding)
 			failed := make(chan error, 1)
 			ctx := b.Context()
-			settled := func(_ bool, err error) {
+			onAck := func(_ bool, err error) {
 				if err != nil {
 					select {
 					case failed <- err:
@@ -47,7 +47,7 @@ func BenchmarkPublish(b *testing.B) {
 			for b.Loop() {
 				i++
 				places <- struct{}{}
-				bench.Publish(ctx, name, fmt.Sprint("parrot:c1:", i), header, payload, settled)
+				h.Publish(ctx, name, fmt.Sprint("parrot:c1:", i), header, payload, onAck)
 			}
 			for range outstanding {
 				places <- struct{}{}

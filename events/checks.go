@@ -12,10 +12,10 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// ErrNoCluster says that streams with replicas are asked of a server that is in no cluster.
+// ErrNoCluster says that a stream with replicas was to be created on a server that is in no cluster.
 var ErrNoCluster = errors.New("the NATS server is in no cluster")
 
-// ErrMaxBytesRequired says that the account wants a bound for each of its streams.
+// ErrMaxBytesRequired says that the account requires max_bytes for each of its streams.
 var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
 
 // Error codes of nats-server.
@@ -25,7 +25,7 @@ const (
 	streamNotMatch   = 10060 // JSStreamNotMatchErr
 )
 
-// inspect warns, once, of an existing stream that makes "durable" weaker than configured.
+// inspect warns once per stream if an existing stream is less durable than configured.
 func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
 	if _, before := p.inspected.Load(name); before {
 		return nil
@@ -47,74 +47,78 @@ func (p *Publisher) inspect(ctx context.Context, name, subject string) error {
 		entry.Warnf("the stream of %s does not acknowledge: its events count as not stored, and are sent again", subject)
 	}
 	if config.Replicas < p.opts.Replicas {
-		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream", subject, config.Replicas, p.opts.Replicas)
+		entry.Warnf("the stream of %s has %d replica(s), events.replicas asks for %d: change the stream",
+			subject, config.Replicas, p.opts.Replicas)
 	}
 	if drift := drift(config); len(drift) > 0 {
 		entry.Warnf("the stream of %s may double or refuse events: %s", subject, strings.Join(drift, ", "))
 	}
-	p.tellLimits(entry, subject, config)
+	p.logLimits(entry, subject, config)
 	return nil
 }
 
-// tellLimits tells of a stream's own limits. They are a warning only where this node is asked for others.
-func (p *Publisher) tellLimits(entry *logrus.Entry, subject string, c jetstream.StreamConfig) {
+// logLimits logs the limits of an existing stream. It warns only if this node is configured with others.
+func (p *Publisher) logLimits(entry *logrus.Entry, subject string, c jetstream.StreamConfig) {
 	asked := p.limits(subject)
 	key := "events"
 	if _, dead := p.queues.Load(subject); dead {
 		key = "events.deadLetters"
 	}
 	if asked.MaxAge > 0 && asked.MaxAge != c.MaxAge {
-		entry.Warnf("the stream of %s was there before and has max_age %v, %s.maxAge is %v: change the stream (nats stream edit %s --max-age=%v)", subject, c.MaxAge, key, asked.MaxAge, c.Name, asked.MaxAge)
+		entry.Warnf("the stream of %s was there before and has max_age %v, %s.maxAge is %v: change the stream (nats stream edit %s --max-age=%v)",
+			subject, c.MaxAge, key, asked.MaxAge, c.Name, asked.MaxAge)
 	}
 	if asked.MaxBytes > 0 && asked.MaxBytes != c.MaxBytes {
-		entry.Warnf("the stream of %s was there before and has max_bytes %d, %s.maxMB is %d: change the stream (nats stream edit %s --max-bytes=%d)", subject, c.MaxBytes, key, asked.MaxBytes>>20, c.Name, asked.MaxBytes)
+		entry.Warnf("the stream of %s was there before and has max_bytes %d, %s.maxMB is %d: change the stream (nats stream edit %s --max-bytes=%d)",
+			subject, c.MaxBytes, key, asked.MaxBytes>>20, c.Name, asked.MaxBytes)
 	}
 	if limits := limitsOf(c); len(limits) > 0 {
 		entry.Infof("the stream of %s has limits: %s", subject, strings.Join(limits, ", "))
 	}
 }
 
-// usualWindow is the duplicate window of a stream that is made without a wish for another.
+// usualWindow is the default duplicate window of a stream.
 const usualWindow = 2 * time.Minute
 
-// settings lists those that differ.
+// settings lists settings of a stream, with their values.
 type settings []string
 
-func (s *settings) note(differs bool, setting string, value any) {
+func (s *settings) addIf(differs bool, setting string, value any) {
 	if differs {
 		*s = append(*s, fmt.Sprintf("%s %v", setting, value))
 	}
 }
 
-// drift lists by which settings, limits aside, a stream may lose, refuse or double events that one made here would keep.
+// drift lists the settings, other than limits, by which a stream may lose, refuse or duplicate events that a stream
+// created here would keep.
 func drift(c jetstream.StreamConfig) (list settings) {
-	list.note(c.Retention == jetstream.WorkQueuePolicy, "retention", c.Retention)
-	list.note(c.Duplicates < usualWindow, "duplicate_window", c.Duplicates)
-	list.note(c.PersistMode != jetstream.DefaultPersistMode, "persist_mode", c.PersistMode)
-	list.note(c.Sealed, "sealed", true)
+	list.addIf(c.Retention == jetstream.WorkQueuePolicy, "retention", c.Retention)
+	list.addIf(c.Duplicates < usualWindow, "duplicate_window", c.Duplicates)
+	list.addIf(c.PersistMode != jetstream.DefaultPersistMode, "persist_mode", c.PersistMode)
+	list.addIf(c.Sealed, "sealed", true)
 	return list
 }
 
-// limitsOf lists the limits of a stream: whoever has set them wants them.
+// limitsOf lists the limits of a stream.
 func limitsOf(c jetstream.StreamConfig) (list settings) {
-	list.note(c.MaxAge > 0, "max_age", c.MaxAge)
-	list.note(c.MaxMsgs > 0, "max_msgs", c.MaxMsgs)
-	list.note(c.MaxBytes > 0, "max_bytes", c.MaxBytes)
-	list.note(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject", c.MaxMsgsPerSubject)
-	list.note(c.MaxMsgSize > 0, "max_msg_size", c.MaxMsgSize)
-	list.note(c.Discard != jetstream.DiscardOld, "discard", c.Discard)
+	list.addIf(c.MaxAge > 0, "max_age", c.MaxAge)
+	list.addIf(c.MaxMsgs > 0, "max_msgs", c.MaxMsgs)
+	list.addIf(c.MaxBytes > 0, "max_bytes", c.MaxBytes)
+	list.addIf(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject", c.MaxMsgsPerSubject)
+	list.addIf(c.MaxMsgSize > 0, "max_msg_size", c.MaxMsgSize)
+	list.addIf(c.Discard != jetstream.DiscardOld, "discard", c.Discard)
 	return list
 }
 
-// WarnOfServer warns, once, where NATS is a cluster and streams of these names have one copy only, and where
-// copies are behind. How often a server writes to its disk it tells nobody but its system account, which has
-// no JetStream: that cannot be checked from here.
+// WarnOfServer warns if NATS is a cluster and streams of these names have only one replica, or replicas that are
+// behind. How often a server syncs its disk cannot be checked: the server reports that only to its system account,
+// which has no JetStream.
 func (p *Publisher) WarnOfServer(ctx context.Context, names ...string) {
 	var single, behind []string
 	for _, name := range names {
 		stream, err := p.js.StreamNameBySubject(ctx, p.Subject(name))
 		if err != nil {
-			continue // Ensure has said so
+			continue // Ensure has reported it
 		}
 		s, err := p.js.Stream(ctx, stream)
 		if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Name == "" {
@@ -124,20 +128,22 @@ func (p *Publisher) WarnOfServer(ctx context.Context, names ...string) {
 		if info.Config.Replicas == 1 {
 			single = append(single, stream)
 		}
-		if slices.ContainsFunc(info.Cluster.Replicas, func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current }) {
+		isBehind := func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current }
+		if slices.ContainsFunc(info.Cluster.Replicas, isBehind) {
 			behind = append(behind, stream)
 		}
 	}
 	if len(single) > 0 {
-		p.log.Warnf("NATS is a cluster, but each event is on one server of it only, and away or lost with that one: set events.replicas to 3, and change the streams %s", strings.Join(single, ", "))
+		p.log.Warnf("NATS is a cluster, but each event is on one server of it only, and away or lost with that one: set events.replicas to 3, and change the streams %s",
+			strings.Join(single, ", "))
 	}
 	if len(behind) > 0 {
 		p.log.Warnf("not all replicas of the streams %s are there and up to date", strings.Join(behind, ", "))
 	}
 }
 
-// WarnOfOtherPrefix warns of consumers that wait for the same names under another prefix: they
-// would never see an event of this node. namespace is the cluster's.
+// WarnOfOtherPrefix warns of consumers of the same names under another prefix: they would never get an event of this
+// node. namespace is the cluster's.
 func (p *Publisher) WarnOfOtherPrefix(ctx context.Context, namespace string, names ...string) {
 	for _, other := range slices.Compact([]string{"", namespace}) {
 		if other == p.opts.Prefix {
@@ -155,15 +161,16 @@ func (p *Publisher) warnOfConsumers(ctx context.Context, theirs, ours string) {
 		return // there is none
 	}
 	stream, err := p.js.Stream(ctx, name)
-	if err != nil || !waitFor(ctx, stream, theirs) {
+	if err != nil || !hasConsumer(ctx, stream, theirs) {
 		return
 	}
-	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use", theirs, ours)
+	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use",
+		theirs, ours)
 }
 
-// waitFor says whether a stream has a consumer for just this subject, be it by its filter or because
-// the stream has no other. Consumers of a wider stream may wait for anything.
-func waitFor(ctx context.Context, stream jetstream.Stream, subject string) bool {
+// hasConsumer says whether a stream has a consumer of just this subject: by its filter, or because the stream has no
+// other subject.
+func hasConsumer(ctx context.Context, stream jetstream.Stream, subject string) bool {
 	list := stream.ListConsumers(ctx)
 	found := false
 	for consumer := range list.Info() { // to its end: a goroutine fills it
@@ -176,23 +183,24 @@ func waitFor(ctx context.Context, stream jetstream.Stream, subject string) bool 
 	return found
 }
 
-// WarnOfOtherPublishers warns of events of the same names that are stored under another prefix, where there are
-// none under this one: consumers here would never see them. namespace is the cluster's.
+// WarnOfOtherPublishers warns if events of the same names are stored under another prefix and none under this one:
+// consumers here would never get them. namespace is the cluster's.
 func (p *Publisher) WarnOfOtherPublishers(ctx context.Context, namespace string, names ...string) {
 	for _, other := range slices.Compact([]string{"", namespace}) {
 		if other == p.opts.Prefix {
 			continue
 		}
 		for _, name := range names {
-			if p.stored(ctx, subject(other, name)) > 0 && p.stored(ctx, p.Subject(name)) == 0 {
-				p.log.Warnf("events are published to %s, but this node consumes %s: set events.prefix to what their publishers use", subject(other, name), p.Subject(name))
+			if p.storedCount(ctx, subject(other, name)) > 0 && p.storedCount(ctx, p.Subject(name)) == 0 {
+				p.log.Warnf("events are published to %s, but this node consumes %s: set events.prefix to what their publishers use",
+					subject(other, name), p.Subject(name))
 			}
 		}
 	}
 }
 
-// stored is how many events of a subject there are.
-func (p *Publisher) stored(ctx context.Context, subject string) uint64 {
+// storedCount returns the number of stored events of a subject.
+func (p *Publisher) storedCount(ctx context.Context, subject string) uint64 {
 	name, err := p.js.StreamNameBySubject(ctx, subject)
 	if err != nil {
 		return 0 // there is none

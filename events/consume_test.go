@@ -100,7 +100,7 @@ func subscription(i *inbox) events.Subscription {
 	return events.Subscription{Name: name, Group: group, Service: group, MaxInFlight: 1, MaxRetries: 3, DeadLetters: "FAILED_MESSAGES", Handle: i.handle}
 }
 
-func (b *bench) consume(sub events.Subscription) *events.Consumer {
+func (b *harness) consume(sub events.Subscription) *events.Consumer {
 	b.t.Helper()
 	return consumeWith(b.t, b.Publisher, sub)
 }
@@ -118,7 +118,7 @@ func consumeWith(tb testing.TB, p *events.Publisher, sub events.Subscription) *e
 }
 
 // member is another node's publisher on the same server.
-func (b *bench) member(id string) *events.Publisher {
+func (b *harness) member(id string) *events.Publisher {
 	b.t.Helper()
 	p, err := events.New(b.connect(nats.ReconnectBufSize(-1)), events.Options{
 		Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: id, CheckInterval: 50 * time.Millisecond, Log: b.log,
@@ -127,15 +127,15 @@ func (b *bench) member(id string) *events.Publisher {
 	return p
 }
 
-func (b *bench) durable() *jetstream.ConsumerInfo {
+func (b *harness) durable() *jetstream.ConsumerInfo {
 	b.t.Helper()
 	c, err := b.js.PushConsumer(b.t.Context(), stream, durable)
 	require.NoError(b.t, err)
 	return c.CachedInfo()
 }
 
-// settled waits until all that is stored has been settled.
-func (b *bench) settled() {
+// allAcked waits until all stored events are acknowledged.
+func (b *harness) allAcked() {
 	b.t.Helper()
 	last := b.info(stream).State.LastSeq
 	require.Eventually(b.t, func() bool {
@@ -144,7 +144,7 @@ func (b *bench) settled() {
 	}, generous, 5*time.Millisecond)
 }
 
-func (b *bench) send(payloads ...string) {
+func (b *harness) send(payloads ...string) {
 	b.t.Helper()
 	for _, p := range payloads {
 		require.NoError(b.t, b.publish("id-"+p, p))
@@ -152,7 +152,7 @@ func (b *bench) send(payloads ...string) {
 }
 
 func TestConsumeCreatesTheDurableAsTheNodeAdapterDoes(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.consume(subscription(newInbox()))
 	ours := b.durable().Config
 
@@ -161,7 +161,7 @@ func TestConsumeCreatesTheDurableAsTheNodeAdapterDoes(t *testing.T) {
 	request := fmt.Sprintf(`{"stream_name":%q,"config":{"deliver_policy":"new","ack_policy":"explicit","ack_wait":30000000000,
 		"replay_policy":"instant","max_ack_pending":1,"deliver_group":%q,"durable_name":%q,
 		"deliver_subject":"dev.node-1.v2.sub.%s","filter_subject":%q}}`, stream, stream, durable, subject, subject)
-	other := newBench(t, watchful)
+	other := newHarness(t, watchful)
 	other.ensure(name)
 	_, err := other.js.Conn().RequestWithContext(t.Context(), "$JS.API.CONSUMER.DURABLE.CREATE."+stream+"."+durable, []byte(request))
 	require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestConsumeCreatesTheDurableAsTheNodeAdapterDoes(t *testing.T) {
 }
 
 func TestConsumeInAnotherGroupUsesAnotherDeliverSubject(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	sub := subscription(newInbox())
 	sub.Group = "audit.log"
 	b.consume(sub)
@@ -182,7 +182,7 @@ func TestConsumeInAnotherGroupUsesAnotherDeliverSubject(t *testing.T) {
 }
 
 func TestConsumerHandlesAnEventOnceAndAcksIt(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	b.consume(subscription(in))
 	header := map[string][]string{"$requestID": {"r1"}}
@@ -191,13 +191,13 @@ func TestConsumerHandlesAnEventOnceAndAcksIt(t *testing.T) {
 	require.Equal(t, []any{name, subject, group, stream, uint64(1), 1, `{"n":1}`}, []any{d.Name, d.Subject, d.Group, d.Stream, d.Sequence, d.Attempt, string(d.Payload)})
 	require.Equal(t, map[string][]string{"$requestID": {"r1"}, "Nats-Msg-Id": {"m1"}}, d.Header)
 	require.WithinDuration(t, time.Now(), d.Time, generous)
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 1)
 	require.Empty(t, b.warnings())
 }
 
 func TestConsumerOfANewGroupGetsOnlyNewEvents(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.ensure(name)
 	b.send("before")
 	in := newInbox()
@@ -207,7 +207,7 @@ func TestConsumerOfANewGroupGetsOnlyNewEvents(t *testing.T) {
 }
 
 func TestConsumersOfAGroupShareItsEvents(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	one, two := newInbox(), newInbox()
 	sub := subscription(one)
 	sub.MaxInFlight = 20
@@ -219,14 +219,14 @@ func TestConsumersOfAGroupShareItsEvents(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 	}
 	b.send(want...)
-	b.settled()
+	b.allAcked()
 	require.ElementsMatch(t, want, append(one.payloads(), two.payloads()...))
 	require.NotEmpty(t, one.payloads())
 	require.NotEmpty(t, two.payloads())
 }
 
 func TestConsumerWithOneInFlightHandlesInOrder(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(func(d events.Delivery) error {
 		if string(d.Payload) == "3" && d.Attempt == 1 {
 			return errors.New("once")
@@ -235,12 +235,12 @@ func TestConsumerWithOneInFlightHandlesInOrder(t *testing.T) {
 	})
 	b.consume(subscription(in))
 	b.send("1", "2", "3", "4", "5")
-	b.settled()
+	b.allAcked()
 	require.Equal(t, []string{"1", "2", "3", "3", "4", "5"}, in.payloads())
 }
 
 func TestConsumerHandlesAtMostMaxInFlight(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{})
 	sub := subscription(in)
@@ -255,7 +255,7 @@ func TestConsumerHandlesAtMostMaxInFlight(t *testing.T) {
 	require.Eventually(t, func() bool { return b.durable().NumAckPending == 6 }, generous, 5*time.Millisecond)
 	require.Len(t, in.payloads(), 3)
 	close(in.hold)
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 6)
 	requireTexts(t, []string{"the group handles 100 event(s) at once, as the durable v2_sub was made, not 3 (maxInFlight)"}, b.warnings())
 }
@@ -267,7 +267,7 @@ func by(sub events.Subscription, in *inbox) events.Subscription {
 }
 
 // answers gives, one after the other, what consumers answer the server of events, by how it begins.
-func (b *bench) answers() (next func(begin string) string) {
+func (b *harness) answers() (next func(begin string) string) {
 	b.t.Helper()
 	sub, err := b.js.Conn().SubscribeSync("$JS.ACK.>")
 	require.NoError(b.t, err)
@@ -285,7 +285,7 @@ func (b *bench) answers() (next func(begin string) string) {
 }
 
 func TestConsumerRetriesAfterItsBackoff(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(func(d events.Delivery) error {
 		if d.Attempt < 3 {
 			return errors.New("not yet")
@@ -298,7 +298,7 @@ func TestConsumerRetriesAfterItsBackoff(t *testing.T) {
 	b.consume(sub)
 	b.send("x")
 	require.Equal(t, []int{1, 2, 3}, []int{in.next(t).Attempt, in.next(t).Attempt, in.next(t).Attempt})
-	b.settled()
+	b.allAcked()
 	require.Equal(t, `-NAK {"delay": 100000000}`, answers("-NAK"), "the server is asked for the rest, in ns")
 	require.Equal(t, `-NAK {"delay": 200000000}`, answers("-NAK"))
 	require.Empty(t, b.stored("dev_FAILED_MESSAGES"))
@@ -314,13 +314,13 @@ func (tellingError) ErrorHeader() map[string]string {
 }
 
 func TestDeadLetterIsTheEventUnchanged(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(func(events.Delivery) error { return tellingError{} })
 	b.consume(subscription(in))
 	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {meta}, "x-error-message": {"of an earlier life"}, "Nats-Expected-Stream": {stream}}
 	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte("\x00 any bytes")))
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 3)
 
 	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
@@ -339,23 +339,23 @@ func TestDeadLetterIsTheEventUnchanged(t *testing.T) {
 }
 
 func TestConsumerGivesUpAPermanentErrorAtOnce(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(func(events.Delivery) error { return tellingError{permanent: true} })
 	b.consume(subscription(in))
 	b.send("x")
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 1)
 	require.Len(t, b.stored("dev_FAILED_MESSAGES"), 1)
 }
 
 func TestConsumerWithoutDeadLettersDropsAndLogs(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(always("no"))
 	sub := subscription(in)
 	sub.DeadLetters, sub.MaxRetries = "", 0
 	b.consume(sub)
 	b.send("x")
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 1)
 	require.NotContains(t, b.streams(), "dev_FAILED_MESSAGES")
 	requireTexts(t, []string{"event not handled, and dropped: dead letters are off"}, b.warnings())
@@ -363,7 +363,7 @@ func TestConsumerWithoutDeadLettersDropsAndLogs(t *testing.T) {
 
 func TestDeadLetterThatCannotBeStoredLosesNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) { o.Timeout = time.Second })
+	b := newHarness(t, watchful, func(_ *server.Options, o *events.Options) { o.Timeout = time.Second })
 	in := newInbox().failing(always("no"))
 	sub := subscription(in)
 	sub.MaxRetries = 1
@@ -382,17 +382,17 @@ func TestDeadLetterThatCannotBeStoredLosesNothing(t *testing.T) {
 	}
 	require.Contains(t, b.warnings(), "event not handled, and not moved to FAILED_MESSAGES either: it comes again")
 	require.NoError(t, s.DeleteMsg(t.Context(), 1))
-	b.settled()
+	b.allAcked()
 	require.EqualValues(t, 1, b.info("dev_FAILED_MESSAGES").State.Msgs)
 }
 
 func TestDeadLetterTooLargeWithItsErrorGoesWithoutIt(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox().failing(always(strings.Repeat("x", 3000)))
 	b.create(jetstream.StreamConfig{Name: "dev_FAILED_MESSAGES", Subjects: []string{"dev.FAILED_MESSAGES"}, MaxMsgSize: 1000})
 	b.consume(subscription(in))
 	b.send("x")
-	b.settled()
+	b.allAcked()
 	s, err := b.js.Stream(t.Context(), "dev_FAILED_MESSAGES")
 	require.NoError(t, err)
 	dead, err := s.GetMsg(t.Context(), 1)
@@ -402,7 +402,7 @@ func TestDeadLetterTooLargeWithItsErrorGoesWithoutIt(t *testing.T) {
 }
 
 // brief makes the durable with a short ack wait, as a Node service may have.
-func (b *bench) brief(wait time.Duration) {
+func (b *harness) brief(wait time.Duration) {
 	b.t.Helper()
 	b.ensure(name)
 	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
@@ -414,7 +414,7 @@ func (b *bench) brief(wait time.Duration) {
 
 func TestConsumerKeepsTheEventOfASlowHandler(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.brief(1500 * time.Millisecond) // so that a busy machine lets the node say in time that it is at work
 	answers := b.answers()
 	in, other := newInbox(), newInbox()
@@ -428,14 +428,14 @@ func TestConsumerKeepsTheEventOfASlowHandler(t *testing.T) {
 		answers("+WPI")
 	}
 	close(in.hold)
-	b.settled()
+	b.allAcked()
 	require.Len(t, in.payloads(), 1)
 	require.Empty(t, other.payloads())
 	require.Equal(t, began.NumRedelivered, b.durable().NumRedelivered)
 }
 
 func TestConsumerGetsTheEventsOfACrashedMember(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.brief(300 * time.Millisecond)
 	crashed, other := newInbox(), newInbox()
 	crashed.hold = make(chan struct{})
@@ -451,11 +451,11 @@ func TestConsumerGetsTheEventsOfACrashedMember(t *testing.T) {
 	d := other.next(t)
 	require.Equal(t, "x", string(d.Payload))
 	require.Equal(t, 2, d.Attempt)
-	b.settled()
+	b.allAcked()
 }
 
 func TestStopWaitsForHandlersAndKeepsTheDurable(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in, other := newInbox(), newInbox()
 	in.hold = make(chan struct{})
 	sub := subscription(in)
@@ -475,11 +475,11 @@ func TestStopWaitsForHandlersAndKeepsTheDurable(t *testing.T) {
 
 	consumeWith(t, b.member("node-2"), subscription(other))
 	require.Equal(t, "3", string(other.next(t).Payload), "goes on where the group was")
-	b.settled()
+	b.allAcked()
 }
 
 func TestStopGivesQueuedEventsToOthersAtOnce(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in, other := newInbox(), newInbox()
 	in.hold = make(chan struct{})
 	sub := subscription(in)
@@ -493,14 +493,14 @@ func TestStopGivesQueuedEventsToOthersAtOnce(t *testing.T) {
 	consumeWith(t, b.member("node-2"), by(sub, other))
 	go close(in.hold)
 	require.NoError(t, c.Stop(t.Context()))
-	b.settled()
+	b.allAcked()
 	all := append(in.payloads(), other.payloads()...)
 	slices.Sort(all)
 	require.Equal(t, []string{"1", "2", "3"}, all)
 }
 
 func TestStopThatTakesTooLongCancelsTheHandlers(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{}) // until its context ends
 	c := b.consume(subscription(in))
@@ -514,11 +514,11 @@ func TestStopThatTakesTooLongCancelsTheHandlers(t *testing.T) {
 	other := newInbox()
 	consumeWith(t, b.member("node-2"), subscription(other))
 	require.Equal(t, 2, other.next(t).Attempt, "it is given back")
-	b.settled()
+	b.allAcked()
 }
 
 func TestConsumerSurvivesAServerRestart(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	in.hold = make(chan struct{})
 	b.consume(subscription(in))
@@ -529,22 +529,22 @@ func TestConsumerSurvivesAServerRestart(t *testing.T) {
 	b.start()
 	b.reconnected()
 	b.send("3")
-	b.settled()
+	b.allAcked()
 	require.Equal(t, []string{"1", "2", "3"}, in.payloads())
 }
 
 func TestDurableThatWasDeletedIsCreatedAgainAndGoesOn(t *testing.T) {
-	for what, remove := range map[string]func(*bench) error{
-		"the durable": func(b *bench) error { return b.js.DeleteConsumer(b.t.Context(), stream, durable) },
-		"the stream":  func(b *bench) error { return b.js.DeleteStream(b.t.Context(), stream) },
+	for what, remove := range map[string]func(*harness) error{
+		"the durable": func(b *harness) error { return b.js.DeleteConsumer(b.t.Context(), stream, durable) },
+		"the stream":  func(b *harness) error { return b.js.DeleteStream(b.t.Context(), stream) },
 	} {
 		t.Run(what, func(t *testing.T) {
-			b := newBench(t, watchful)
+			b := newHarness(t, watchful)
 			in := newInbox()
 			b.consume(subscription(in))
 			b.send("1")
 			in.next(t)
-			b.settled()
+			b.allAcked()
 			created := b.durable().Created
 			require.NoError(t, remove(b))
 			b.send("2") // which is stored while nobody consumes
@@ -557,14 +557,14 @@ func TestDurableThatWasDeletedIsCreatedAgainAndGoesOn(t *testing.T) {
 				got := in.payloads()
 				return slices.Contains(got, "2") && slices.Contains(got, "3")
 			}, generous, 5*time.Millisecond)
-			b.settled()
+			b.allAcked()
 			require.Contains(t, b.warnings(), "the durable v2_sub of stream "+stream+" is gone, making it again")
 		})
 	}
 }
 
 func TestDurableThatWasReplacedIsFollowed(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	b.consume(subscription(in))
 	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
@@ -577,7 +577,7 @@ func TestDurableThatWasReplacedIsFollowed(t *testing.T) {
 	}
 	b.send("1")
 	require.Equal(t, "1", string(in.next(t).Payload))
-	b.settled()
+	b.allAcked()
 }
 
 func TestDurableOfAnotherKindIsRefused(t *testing.T) {
@@ -592,7 +592,7 @@ func TestDurableOfAnotherKindIsRefused(t *testing.T) {
 		"no acks":         {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckNonePolicy}, "does not take an ack for each event"},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t, watchful)
+			b := newHarness(t, watchful)
 			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{"dev.hios.>"}})
 			var err error
 			if want.config.DeliverSubject == "" {
@@ -609,7 +609,7 @@ func TestDurableOfAnotherKindIsRefused(t *testing.T) {
 }
 
 func TestDurableWithMaxDeliverIsWarnedOf(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.ensure(name)
 	_, err := b.js.CreatePushConsumer(t.Context(), stream, jetstream.ConsumerConfig{
 		Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1, MaxDeliver: 2,
@@ -620,12 +620,12 @@ func TestDurableWithMaxDeliverIsWarnedOf(t *testing.T) {
 }
 
 func TestDurableThatIsCreatedAgainRepeatsNothing(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	c := b.consume(subscription(in))
 	b.send("1", "2", "3")
-	b.settled()
-	require.Eventually(t, func() bool { return c.Floor() == 3 }, generous, 5*time.Millisecond, "a look at the durable tells")
+	b.allAcked()
+	require.Eventually(t, func() bool { return c.AckFloor() == 3 }, generous, 5*time.Millisecond, "a look at the durable tells")
 	created := b.durable().Created
 	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
 	require.Eventually(t, func() bool {
@@ -633,17 +633,17 @@ func TestDurableThatIsCreatedAgainRepeatsNothing(t *testing.T) {
 		return err == nil && c.CachedInfo().Created.After(created)
 	}, generous, 5*time.Millisecond)
 	b.send("4")
-	b.settled()
+	b.allAcked()
 	require.Equal(t, []string{"1", "2", "3", "4"}, in.payloads())
 }
 
 func TestStreamThatReplacesADeletedOneIsReadFromItsStart(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	in := newInbox()
 	c := b.consume(subscription(in))
 	b.send("1", "2", "3")
-	b.settled()
-	require.Eventually(t, func() bool { return c.Floor() == 3 }, generous, 5*time.Millisecond)
+	b.allAcked()
+	require.Eventually(t, func() bool { return c.AckFloor() == 3 }, generous, 5*time.Millisecond)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
 	b.send("4", "5") // the first two of a stream made anew
 	require.Eventually(t, func() bool { return slices.Equal(in.payloads(), []string{"1", "2", "3", "4", "5"}) }, generous, 5*time.Millisecond)
@@ -707,7 +707,7 @@ func (c *cutter) forward(to, from net.Conn) {
 
 func TestConsumerRepeatsAnAckThatWasLost(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	way := newCutter(t, b.srv.Addr().String())
 	nc, err := nats.Connect("nats://"+way.Addr().String(), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())
 	require.NoError(t, err)
@@ -719,14 +719,14 @@ func TestConsumerRepeatsAnAckThatWasLost(t *testing.T) {
 	ack := "+ACK"
 	way.cut.Store(&ack)
 	b.send("x")
-	b.settled() // long before the server would deliver it again
+	b.allAcked() // long before the server would deliver it again
 	require.Nil(t, way.cut.Load(), "the ack was lost")
 	require.Len(t, in.payloads(), 1)
 	require.Zero(t, b.durable().NumRedelivered)
 }
 
 func TestStoppedConsumerGivesLateEventsToOthersAtOnce(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.brief(time.Hour) // by itself the server would not deliver it again
 	stopped, other := newInbox(), newInbox()
 	c := b.consume(subscription(stopped))
@@ -735,7 +735,7 @@ func TestStoppedConsumerGivesLateEventsToOthersAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	came := make(chan struct{}, 10)
 	late, err := push.Consume(func(msg jetstream.Msg) { // what was under way to it
-		c.Take(msg)
+		c.Receive(msg)
 		select {
 		case came <- struct{}{}:
 		default:
@@ -748,11 +748,11 @@ func TestStoppedConsumerGivesLateEventsToOthersAtOnce(t *testing.T) {
 	consumeWith(t, b.member("node-2"), subscription(other))
 	require.Equal(t, "x", string(other.next(t).Payload))
 	require.Empty(t, stopped.payloads())
-	b.settled()
+	b.allAcked()
 }
 
 func TestDeadLettersOfTwoGroupsAreKeptApart(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	for _, g := range []string{"mail", "audit"} {
 		sub := subscription(newInbox().failing(always("no")))
 		sub.Group, sub.MaxRetries = g, 1

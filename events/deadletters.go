@@ -20,48 +20,47 @@ const (
 	headerOriginalChannel   = "x-original-channel"
 	headerOriginalGroup     = "x-original-group"
 	headerOriginalMessageID = "x-original-message-id"
-	headerError             = "x-error-" // begins those that tell of the error
+	headerError             = "x-error-" // prefix of the headers that describe the error
 	headerErrorTimestamp    = "x-error-timestamp"
 )
 
-// Headers of what has been replayed.
+// Headers of replayed events.
 const (
 	headerReplayedFrom  = "x-replayed-from"  // stream:sequence
 	headerReplayedAt    = "x-replayed-at"    // ms
-	headerReplayedGroup = "x-replayed-group" // the only group that it is for, of those that know of this header
+	headerReplayedGroup = "x-replayed-group" // the only group that handles it, of those that know this header
 )
 
-// serverHeader begins the headers that mean something to the server: an event that is published again must
-// not be taken for what it once was, nor may it expect, expire or roll up anything.
+// serverHeader is the prefix of the headers that the server interprets. A republished event must not have them: they
+// would make it a duplicate, or make it expect, expire or roll up something.
 const serverHeader = "Nats-"
 
-// bury moves an event to the dead letters: as it was, with what became of it. Until they have it it is not
-// acknowledged. The same one is buried once inside the duplicate window.
-func (c *Consumer) bury(d *delivery, cause error) error {
-	header := again(d.Header)
+// deadLetter stores an event in the dead letter queue, unchanged but for headers that say where it was and why it
+// failed. The event must not be acknowledged before. Inside the duplicate window the queue stores it once.
+func (c *Consumer) deadLetter(d *delivery, cause error) error {
+	header := republishHeader(d.Header)
 	header[headerOriginalChannel] = []string{d.Subject}
 	header[headerOriginalGroup] = []string{c.sub.Group}
 	for k, v := range errorHeader(cause) {
 		header[k] = []string{v}
 	}
-	err := c.putDown(d, header)
-	if isPermanent(err) { // too large with what has been added
+	err := c.storeDeadLetter(d, header)
+	if isPermanent(err) { // too large with the added headers
 		maps.DeleteFunc(header, func(k string, _ []string) bool { return strings.HasPrefix(k, headerError) })
-		err = c.putDown(d, header)
+		err = c.storeDeadLetter(d, header)
 	}
 	return err
 }
 
-func (c *Consumer) putDown(d *delivery, header map[string][]string) error {
+func (c *Consumer) storeDeadLetter(d *delivery, header map[string][]string) error {
 	id := fmt.Sprintf("dead:%s:%s:%d:%d", c.sub.Group, d.Stream, d.Sequence, d.Time.UnixNano())
 	ctx, cancel := context.WithTimeout(c.ctx, c.p.opts.Timeout)
 	defer cancel()
 	return c.p.Store(ctx, c.sub.DeadLetters, id, header, d.Payload)
 }
 
-// again is the header that an event is published again with: without what would make it fail, do harm, or
-// count as a repetition.
-func again(header map[string][]string) map[string][]string {
+// republishHeader returns the header for publishing an event again: a copy without the server's headers.
+func republishHeader(header map[string][]string) map[string][]string {
 	copied := map[string][]string{}
 	for k, v := range header {
 		if !strings.HasPrefix(k, serverHeader) {
@@ -74,12 +73,12 @@ func again(header map[string][]string) map[string][]string {
 	return copied
 }
 
-// errorHeader tells of an error as @moleculer/channels does.
+// errorHeader describes an error in the headers of @moleculer/channels.
 func errorHeader(err error) map[string]string {
 	header := map[string]string{"x-error-name": "Error", "x-error-message": err.Error()}
-	var told interface{ ErrorHeader() map[string]string }
-	if errors.As(err, &told) {
-		header = told.ErrorHeader()
+	var described interface{ ErrorHeader() map[string]string }
+	if errors.As(err, &described) {
+		header = described.ErrorHeader()
 	}
 	for k, v := range header {
 		header[k] = oneline.Of(v)

@@ -35,12 +35,12 @@ func (p *Publisher) CheckScheduled() bool {
 // Acks begins the subjects of acks.
 func (p *Publisher) Acks() string { return p.acks }
 
-// Floor is up to where all of the stream has been dealt with, as far as the consumer knows.
-func (c *Consumer) Floor() uint64 {
+// AckFloor is the sequence up to which all events are acknowledged, as far as the consumer knows.
+func (c *Consumer) AckFloor() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.floor
+	return c.ackFloor
 }
 
-// Take is called for each event.
-func (c *Consumer) Take(msg jetstream.Msg) { c.take(msg) }
+// Receive is called for each event.
+func (c *Consumer) Receive(msg jetstream.Msg) { c.receive(msg) }

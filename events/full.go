@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrStorageFull says that JetStream has no room: for the server, the account or the stream a limit is reached, or the disk
-// is full. It passes when there is room again.
+// ErrStorageFull says that JetStream has no room: the server, the account or the stream has reached a limit, or the
+// disk is full. A retry helps when there is room again.
 var ErrStorageFull = errors.New("JetStream's storage is full")
 
 // Error codes of nats-server.
@@ -36,7 +36,7 @@ func isFull(err error) (*jetstream.APIError, bool) {
 	return nil, false
 }
 
-// explained is an error that says in words that there is no room, where that is why.
+// explained wraps an error of a full JetStream in one that is [ErrStorageFull], and returns any other unchanged.
 func explained(err error) error {
 	if api, full := isFull(err); full {
 		return &fullError{api, err}

@@ -12,18 +12,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Group is how far a group of consumers is with an event. Its members may be on Go and Node nodes.
+// Group is the progress of a consumer group with the events of a name. Its members may be on Go and Node nodes.
 type Group struct {
-	Event          string // the name; one with wildcards where the group takes what fits them
-	Group          string // the durable: the group's name with underscores for dots
-	Pending        uint64 // events that have not been delivered yet
-	Unacknowledged int    // events that have been delivered and not been answered: they are being handled, or rest
-	Redelivered    int    // those of them that have been delivered before
+	Event          string // name of the events; a pattern if the group consumes several names
+	Group          string // name of the durable: the group's name with underscores for dots
+	Pending        uint64 // events that are not delivered yet
+	Unacknowledged int    // delivered events without an ack: their handler runs, or they wait for their backoff
+	Redelivered    int    // those of them that were delivered before
 	LastActive     time.Time
-	Members        bool // whether somebody receives now; a durable that is pulled from does not tell
+	Members        bool // a member receives events now; always false for a pull consumer
 }
 
-// Groups tells of all groups that consume events under the prefix, by event and group.
+// Groups returns all groups that consume events under the prefix, sorted by event and group.
 func (a *Archive) Groups(ctx context.Context) ([]Group, error) {
 	var list []Group
 	err := a.streams(ctx, func(info *jetstream.StreamInfo) error {
@@ -33,7 +33,7 @@ func (a *Archive) Groups(ctx context.Context) ([]Group, error) {
 		}
 		consumers := stream.ListConsumers(ctx)
 		for c := range consumers.Info() {
-			if c.Config.Durable == "" { // somebody who only looks
+			if c.Config.Durable == "" { // a consumer without a durable only reads, such as Tail
 				continue
 			}
 			for _, subject := range filters(c.Config, info.Config) {
@@ -52,7 +52,8 @@ func (a *Archive) Groups(ctx context.Context) ([]Group, error) {
 
 func group(name string, c *jetstream.ConsumerInfo) Group {
 	g := Group{
-		Event: name, Group: c.Config.Durable, Pending: c.NumPending, Unacknowledged: c.NumAckPending, Redelivered: c.NumRedelivered, Members: c.PushBound,
+		Event: name, Group: c.Config.Durable, Pending: c.NumPending, Unacknowledged: c.NumAckPending,
+		Redelivered: c.NumRedelivered, Members: c.PushBound,
 	}
 	for _, last := range []*time.Time{c.Delivered.Last, c.AckFloor.Last} {
 		if last != nil && last.After(g.LastActive) {
@@ -62,7 +63,7 @@ func group(name string, c *jetstream.ConsumerInfo) Group {
 	return g
 }
 
-// filters are the subjects that a consumer takes.
+// filters returns the subjects that a consumer consumes.
 func filters(c jetstream.ConsumerConfig, s jetstream.StreamConfig) []string {
 	switch {
 	case c.FilterSubject != "":
@@ -73,24 +74,24 @@ func filters(c jetstream.ConsumerConfig, s jetstream.StreamConfig) []string {
 	return s.Subjects
 }
 
-// streams calls do for the streams that events may be in.
+// streams calls do for each stream that may hold events.
 func (a *Archive) streams(ctx context.Context, do func(*jetstream.StreamInfo) error) error {
 	list := a.p.js.ListStreams(ctx)
-	var faults []error
-	for info := range list.Info() { // to its end: a goroutine fills it
-		if len(faults) == 0 && !strings.HasPrefix(info.Config.Name, "KV_") && !strings.HasPrefix(info.Config.Name, "OBJ_") {
+	var errs []error
+	for info := range list.Info() { // it must be read to its end: a goroutine writes to it
+		if len(errs) == 0 && !strings.HasPrefix(info.Config.Name, "KV_") && !strings.HasPrefix(info.Config.Name, "OBJ_") {
 			if err := do(info); err != nil {
-				faults = append(faults, err)
+				errs = append(errs, err)
 			}
 		}
 	}
 	if err := list.Err(); err != nil {
-		faults = append(faults, fmt.Errorf("list the streams: %w", err))
+		errs = append(errs, fmt.Errorf("list the streams: %w", err))
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-// Name is what events of a subject are called: the subject without the prefix, where it has that.
+// Name returns the name of the events of a subject: the subject without the prefix, if it has that.
 func (a *Archive) Name(subject string) string {
 	if name, ok := a.name(subject); ok {
 		return name
@@ -98,7 +99,7 @@ func (a *Archive) Name(subject string) string {
 	return subject
 }
 
-// name is Name for subjects under the prefix alone.
+// name is Name for subjects under the prefix. For others it returns false.
 func (a *Archive) name(subject string) (string, bool) {
 	if strings.HasPrefix(subject, "$") {
 		return "", false
@@ -109,8 +110,8 @@ func (a *Archive) name(subject string) (string, bool) {
 	return strings.CutPrefix(subject, a.p.opts.Prefix+".")
 }
 
-// Names are the events under the prefix that have a stream, sorted. Of a stream for many subjects they are those that it
-// has stored, or that somebody consumes.
+// Names returns the names of the events under the prefix that have a stream, sorted. For a stream of many subjects
+// these are the names of stored events, and those that a group consumes.
 func (a *Archive) Names(ctx context.Context) ([]string, error) {
 	var names []string
 	add := func(subject string) {
@@ -138,7 +139,7 @@ func (a *Archive) Names(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// storedIn are the subjects of what a stream for many subjects has stored.
+// storedIn returns the subjects of the events in a stream of many subjects, nil for another stream.
 func (a *Archive) storedIn(ctx context.Context, info *jetstream.StreamInfo) ([]string, error) {
 	if !slices.ContainsFunc(info.Config.Subjects, func(s string) bool { return strings.ContainsAny(s, "*>") }) {
 		return nil, nil
@@ -158,7 +159,7 @@ func (a *Archive) storedIn(ctx context.Context, info *jetstream.StreamInfo) ([]s
 	return list, nil
 }
 
-// Queues are those of Names whose last event is a dead letter.
+// Queues returns those of Names whose last event is a dead letter.
 func (a *Archive) Queues(ctx context.Context) ([]string, error) {
 	names, err := a.Names(ctx)
 	if err != nil {
@@ -170,7 +171,8 @@ func (a *Archive) Queues(ctx context.Context) ([]string, error) {
 		if err != nil || stream == nil {
 			continue
 		}
-		if last, err := stream.GetLastMsgForSubject(ctx, a.p.Subject(name)); err == nil && last.Header.Get(headerOriginalChannel) != "" {
+		last, err := stream.GetLastMsgForSubject(ctx, a.p.Subject(name))
+		if err == nil && last.Header.Get(headerOriginalChannel) != "" {
 			queues = append(queues, name)
 		}
 	}

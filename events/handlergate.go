@@ -49,8 +49,8 @@ func (g *handlerGate) tryAlone() (end func(), ok bool) {
 	return g.close(), true
 }
 
-// enterAlone starts a handler that runs alone: it lets no other start and waits for those that run. After maxWait, or when
-// ctx ends, it starts beside them and returns alone = false. The returned function ends it.
+// enterAlone starts a handler that runs alone: it lets no other start and waits for those that run. After maxWait, or
+// when ctx ends, it starts beside them and returns alone = false. The returned function ends it.
 func (g *handlerGate) enterAlone(ctx context.Context, maxWait time.Duration) (end func(), alone bool) {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()

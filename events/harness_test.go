@@ -40,8 +40,8 @@ const (
 	stream  = "dev_hios_processing_message_received"
 )
 
-// bench is a publisher on a NATS server of its own.
-type bench struct {
+// harness is a publisher on a NATS server of its own.
+type harness struct {
 	t    testing.TB
 	opts *server.Options
 	srv  *server.Server
@@ -52,10 +52,10 @@ type bench struct {
 	*events.Publisher
 }
 
-func newBench(tb testing.TB, change ...func(*server.Options, *events.Options)) *bench {
+func newHarness(tb testing.TB, change ...func(*server.Options, *events.Options)) *harness {
 	tb.Helper()
 	log, logs := test.NewNullLogger()
-	b := &bench{t: tb, log: logrus.NewEntry(log), logs: logs, opts: &server.Options{
+	b := &harness{t: tb, log: logrus.NewEntry(log), logs: logs, opts: &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true,
 	}}
 	opts := events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log}
@@ -75,7 +75,7 @@ func newBench(tb testing.TB, change ...func(*server.Options, *events.Options)) *
 	return b
 }
 
-func (b *bench) start() {
+func (b *harness) start() {
 	b.t.Helper()
 	srv, err := server.NewServer(b.opts.Clone())
 	require.NoError(b.t, err)
@@ -84,12 +84,12 @@ func (b *bench) start() {
 	require.True(b.t, srv.ReadyForConnections(generous))
 }
 
-func (b *bench) stop() {
+func (b *harness) stop() {
 	b.srv.Shutdown()
 	b.srv.WaitForShutdown()
 }
 
-func (b *bench) connect(options ...nats.Option) *nats.Conn {
+func (b *harness) connect(options ...nats.Option) *nats.Conn {
 	b.t.Helper()
 	nc, err := nats.Connect(b.srv.ClientURL(), append(options, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))...)
 	require.NoError(b.t, err)
@@ -98,33 +98,33 @@ func (b *bench) connect(options ...nats.Option) *nats.Conn {
 }
 
 // reconnected waits until the publisher is connected again.
-func (b *bench) reconnected() {
+func (b *harness) reconnected() {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool { return b.nc.FlushTimeout(generous) == nil }, generous, 5*time.Millisecond)
 }
 
-func (b *bench) ensure(names ...string) {
+func (b *harness) ensure(names ...string) {
 	b.t.Helper()
 	require.NoError(b.t, b.Ensure(b.t.Context(), names...))
 }
 
 // publish stores an event or says why not.
-func (b *bench) publish(id, payload string) error {
+func (b *harness) publish(id, payload string) error {
 	return b.Store(b.t.Context(), name, id, nil, []byte(payload))
 }
 
-// parcel is an event that has been handed over.
-type parcel struct {
+// publication is an event that was published and may not be acknowledged yet.
+type publication struct {
 	t    testing.TB
-	done chan struct{} // closed when it is settled
+	done chan struct{} // closed when onAck is called
 
 	duplicate bool
 	err       error
-	times     atomic.Int32 // how often it has been settled
+	times     atomic.Int32 // how often onAck was called
 }
 
-func (b *bench) handOver(ctx context.Context, name, id string, payload []byte) *parcel {
-	p := &parcel{t: b.t, done: make(chan struct{})}
+func (b *harness) publishAsync(ctx context.Context, name, id string, payload []byte) *publication {
+	p := &publication{t: b.t, done: make(chan struct{})}
 	b.Publish(ctx, name, id, nil, payload, func(duplicate bool, err error) {
 		if p.times.Add(1) == 1 {
 			p.duplicate, p.err = duplicate, err
@@ -134,24 +134,24 @@ func (b *bench) handOver(ctx context.Context, name, id string, payload []byte) *
 	return p
 }
 
-// wait gives what became of it.
-func (p *parcel) wait() (duplicate bool, err error) {
+// wait returns the result of onAck.
+func (p *publication) wait() (duplicate bool, err error) {
 	p.t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(generous):
-		require.Fail(p.t, "an event was not settled")
+		require.Fail(p.t, "onAck was not called")
 	}
 	return p.duplicate, p.err
 }
 
-func (b *bench) create(config jetstream.StreamConfig) {
+func (b *harness) create(config jetstream.StreamConfig) {
 	b.t.Helper()
 	_, err := b.js.CreateStream(b.t.Context(), config)
 	require.NoError(b.t, err)
 }
 
-func (b *bench) info(stream string) *jetstream.StreamInfo {
+func (b *harness) info(stream string) *jetstream.StreamInfo {
 	b.t.Helper()
 	s, err := b.js.Stream(b.t.Context(), stream)
 	require.NoError(b.t, err)
@@ -159,7 +159,7 @@ func (b *bench) info(stream string) *jetstream.StreamInfo {
 }
 
 // stored are the ids of a stream's events in their order.
-func (b *bench) stored(stream string) []string {
+func (b *harness) stored(stream string) []string {
 	b.t.Helper()
 	s, err := b.js.Stream(b.t.Context(), stream)
 	require.NoError(b.t, err)
@@ -172,7 +172,7 @@ func (b *bench) stored(stream string) []string {
 	return ids
 }
 
-func (b *bench) streams() []string {
+func (b *harness) streams() []string {
 	b.t.Helper()
 	list := b.js.StreamNames(b.t.Context())
 	var names []string
@@ -183,7 +183,7 @@ func (b *bench) streams() []string {
 	return names
 }
 
-func (b *bench) warnings() []string {
+func (b *harness) warnings() []string {
 	var texts []string
 	for _, entry := range b.logs.AllEntries() {
 		if entry.Level <= logrus.WarnLevel {
@@ -234,5 +234,5 @@ func newCluster(t *testing.T) (*events.Publisher, func() []string) {
 	log, logs := test.NewNullLogger()
 	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: logrus.NewEntry(log)})
 	require.NoError(t, err)
-	return p, func() []string { return (&bench{logs: logs}).warnings() }
+	return p, func() []string { return (&harness{logs: logs}).warnings() }
 }

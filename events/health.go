@@ -52,7 +52,8 @@ func (p *Publisher) full(ctx context.Context, subject string) error {
 	if limits.Discard != jetstream.DiscardNew {
 		return nil
 	}
-	if limits.MaxBytes > 0 && state.Bytes >= uint64(limits.MaxBytes) || limits.MaxMsgs > 0 && state.Msgs >= uint64(limits.MaxMsgs) {
+	if limits.MaxBytes > 0 && state.Bytes >= uint64(limits.MaxBytes) ||
+		limits.MaxMsgs > 0 && state.Msgs >= uint64(limits.MaxMsgs) {
 		return fmt.Errorf("the stream %s is full", name)
 	}
 	return nil

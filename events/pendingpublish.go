@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// AckFunc is called once with the fate of an event: it is stored (duplicate says that it was stored before), or err says
-// why it is not. It may be called from any goroutine and must not block.
+// AckFunc is called once with the fate of an event: it is stored (duplicate says that it was stored before), or err
+// says why it is not. It may be called from any goroutine and must not block.
 type AckFunc = func(duplicate bool, err error)
 
 // publishState is the state of an event in the [publishQueue]. All changes, with who makes them:

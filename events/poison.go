@@ -11,42 +11,45 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// An event may end the process that handles it, by exhausting the memory or by a fault that no recover catches. No handler
-// says so: the server only delivers the event again, and all the others that the process had taken, as it cannot tell them
-// apart. So an event whose last deliveries got no answer is handled alone in its process, and the durable's metadata say
-// so meanwhile. When it comes again and still has that mark, its process ended with it, and it is given up.
+// A poison event ends the process that handles it: it exhausts the memory, or causes a fault that no recover catches.
+// Then no handler reports an error. The server delivers the event again, with all others that the process had not
+// acknowledged, and cannot tell them apart. So an event whose last deliveries were not acknowledged is handled alone in
+// its process, and meanwhile a mark in the durable's metadata says so. If the event is delivered again and still has
+// its mark, the process ended with it, and it is given up.
 
 const (
-	// markPrefix begins the names of the marks in a durable's metadata; the event's sequence follows.
+	// markPrefix is the prefix of the marks in a durable's metadata. The event's sequence follows.
 	markPrefix = "switchboard.alone."
-	// aloneWait is how long a suspect waits for the handlers that run, and how long it may keep others from beginning.
+	// aloneWait is how long a suspected event waits for the running handlers, and how long other handlers wait for it.
 	aloneWait = 30 * time.Second
-	// lastWait is the same for an event that may have failed in the usual way on another node: others are not to wait for it.
+	// lastWait is how long other handlers wait for an event that may just have failed on another node.
 	lastWait = time.Second
-	// markWait bounds the writing of a mark.
+	// markWait bounds the write of a mark.
 	markWait = 5 * time.Second
 )
 
-// unanswered is why an event is given up that no handler has answered for.
-type unanswered struct{ deliveries int }
+// poisonError is why a poison event is given up.
+type poisonError struct{ deliveries int }
 
-func (u unanswered) Error() string {
-	return fmt.Sprintf("delivered %d times; the last process that handled it ended, or lost its connection, before its handler returned", u.deliveries)
+func (e poisonError) Error() string {
+	return fmt.Sprintf("delivered %d times; the last process that handled it ended, or lost its connection, before its handler returned",
+		e.deliveries)
 }
 
-// Permanent says that it does not come again.
-func (unanswered) Permanent() bool { return true }
+// Permanent says that the event must not be delivered again.
+func (poisonError) Permanent() bool { return true }
 
-// ErrorHeader is what dead letters tell of it.
-func (u unanswered) ErrorHeader() map[string]string {
+// ErrorHeader returns the headers of the dead letter.
+func (e poisonError) ErrorHeader() map[string]string {
 	return map[string]string{
-		"x-error-name": "Error", "x-error-message": u.Error(), "x-error-type": "HANDLER_DID_NOT_RETURN", "x-error-retryable": "false",
+		"x-error-name": "Error", "x-error-message": e.Error(), "x-error-type": "HANDLER_DID_NOT_RETURN",
+		"x-error-retryable": "false",
 	}
 }
 
-// handle runs the handler of an event, beside others or, where the event may have ended its process before, alone.
-func (c *Consumer) handle(log *logrus.Entry, d *delivery) error {
-	end, err := c.begin(log, d)
+// runHandler runs the handler of an event: beside others, or alone if the event may have ended its process before.
+func (c *Consumer) runHandler(log *logrus.Entry, d *delivery) error {
+	end, err := c.startHandler(log, d)
 	if err != nil {
 		return err
 	}
@@ -54,108 +57,112 @@ func (c *Consumer) handle(log *logrus.Entry, d *delivery) error {
 	return c.sub.Handle(c.ctx, &d.Delivery)
 }
 
-// begin waits until an event may be handled. Its error gives the event up.
-func (c *Consumer) begin(log *logrus.Entry, d *delivery) (end func(), err error) {
+// startHandler waits until an event may be handled. The caller must call end when its handler has returned. An error
+// means that the event is given up.
+func (c *Consumer) startHandler(log *logrus.Entry, d *delivery) (end func(), err error) {
 	gate := &c.p.gate
-	if !c.unanswered(d) {
+	if !c.maybePoison(d) {
 		gate.enter()
 		return gate.leave, nil
 	}
-	if d.Attempt <= c.sub.MaxRetries { // it may as well have failed in the usual way, on another node
-		free, alone := gate.tryAlone()
+	if d.Attempt <= c.sub.MaxRetries { // it may also have failed on another node
+		release, alone := gate.tryAlone()
 		if !alone {
 			gate.enter()
 			return gate.leave, nil
 		}
-		return c.aloneFor(log, d, free, lastWait)
+		return c.startAlone(log, d, release, lastWait)
 	}
-	free, alone := gate.enterAlone(c.ctx, aloneWait)
+	release, alone := gate.enterAlone(c.ctx, aloneWait)
 	if !alone {
 		log.Warn("other handlers take long: an event that may have ended its process is handled beside them")
 	}
-	return c.aloneFor(log, d, free, aloneWait)
+	return c.startAlone(log, d, release, aloneWait)
 }
 
-// unanswered says whether an event has been delivered as often as it may be, or this is the last time, and it is not known
-// that its handler returned before.
-func (c *Consumer) unanswered(d *delivery) bool {
+// maybePoison says whether an event may be a poison event: this is its last delivery or one beyond it, and its handler
+// is not known to have returned after the delivery before.
+func (c *Consumer) maybePoison(d *delivery) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	returned := c.returned[d.place()]
-	delete(c.returned, d.place())
+	returned := c.returned[d.key()]
+	delete(c.returned, d.key())
 	if d.Attempt < max(c.sub.MaxRetries, 2) || returned == d.Attempt-1 {
 		return false
 	}
 	return d.Attempt > c.sub.MaxRetries || time.Since(d.Time) >= c.source.info.Config.AckWait
 }
 
-// aloneFor marks an event that is handled alone. After some time others may begin beside it; one that may have failed in
-// the usual way is not marked any longer then.
-func (c *Consumer) aloneFor(log *logrus.Entry, d *delivery, free func(), bound time.Duration) (end func(), err error) {
-	last := d.Attempt <= c.sub.MaxRetries
+// startAlone marks an event that is handled alone. After maxAlone other handlers may start beside it. Then an event
+// that may just have failed on another node loses its mark.
+func (c *Consumer) startAlone(
+	log *logrus.Entry, d *delivery, release func(), maxAlone time.Duration,
+) (end func(), err error) {
+	mayHaveFailed := d.Attempt <= c.sub.MaxRetries
 	marked, err := c.mark(d)
 	if err != nil {
-		log.WithError(err).Warn("it cannot be noted that an event may have ended its process: only its deliveries count")
+		log.WithError(err).Warn("an event that may have ended its process cannot be marked: only its deliveries count")
 		marked = d.Attempt > 2*max(c.sub.MaxRetries, 2)
 	}
 	if marked {
-		free()
+		release()
 		c.unmark(d)
-		return nil, unanswered{d.Attempt - 1}
+		return nil, poisonError{d.Attempt - 1}
 	}
-	timer := time.AfterFunc(bound, func() {
-		if last {
+	timer := time.AfterFunc(maxAlone, func() {
+		if mayHaveFailed {
 			c.unmark(d)
 		}
-		free()
+		release()
 	})
 	return func() {
 		timer.Stop()
 		c.unmark(d)
-		free()
+		release()
 	}, nil
 }
 
-// mark notes that an event is handled alone, and says whether that has been noted before.
+// mark marks an event as handled alone, and says whether it had the mark before.
 func (c *Consumer) mark(d *delivery) (before bool, err error) {
 	name := markPrefix + strconv.FormatUint(d.Sequence, 10)
-	err = c.note(func(metadata map[string]string, floor uint64) bool {
+	err = c.updateMetadata(func(metadata map[string]string, ackFloor uint64) bool {
 		if _, before = metadata[name]; before {
 			return false
 		}
-		maps.DeleteFunc(metadata, func(key, _ string) bool { return settledMark(key, floor) })
+		maps.DeleteFunc(metadata, func(key, _ string) bool { return isStaleMark(key, ackFloor) })
 		metadata[name] = strconv.Itoa(d.Attempt)
 		return true
 	})
 	return before, err
 }
 
-// unmark takes the mark off. One that stays because the server cannot be reached is removed once the event is settled.
+// unmark removes the mark. If the server cannot be reached, a later mark removes it once the event is acknowledged.
 func (c *Consumer) unmark(d *delivery) {
 	name := markPrefix + strconv.FormatUint(d.Sequence, 10)
-	err := c.note(func(metadata map[string]string, _ uint64) bool {
+	err := c.updateMetadata(func(metadata map[string]string, _ uint64) bool {
 		_, marked := metadata[name]
 		delete(metadata, name)
 		return marked
 	})
 	if err != nil {
-		c.log.WithError(err).WithField("sequence", d.Sequence).Warn("the note that an event is handled alone could not be removed")
+		c.log.WithError(err).WithField("sequence", d.Sequence).
+			Warn("the mark of an event that is handled alone could not be removed")
 	}
 }
 
-// settledMark says whether a mark is of an event up to floor.
-func settledMark(key string, floor uint64) bool {
+// isStaleMark says whether a key of the metadata is the mark of an acknowledged event.
+func isStaleMark(key string, ackFloor uint64) bool {
 	text, ok := strings.CutPrefix(key, markPrefix)
 	if !ok {
 		return false
 	}
 	seq, err := strconv.ParseUint(text, 10, 64)
-	return err != nil || seq <= floor
+	return err != nil || seq <= ackFloor
 }
 
-// note changes the durable's metadata, if change says that it has. Two members that do so at once may undo each other's
-// change: then an event is handled once more, or not.
-func (c *Consumer) note(change func(metadata map[string]string, floor uint64) bool) error {
+// updateMetadata calls change with a copy of the durable's metadata, and writes it back if change returns true. If two
+// members do so at once, one may overwrite the other's change: then an event is handled once more, or once less.
+func (c *Consumer) updateMetadata(change func(metadata map[string]string, ackFloor uint64) bool) error {
 	c.mu.Lock()
 	source := c.source.info
 	c.mu.Unlock()

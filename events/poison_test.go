@@ -71,7 +71,7 @@ type mortals struct {
 	died  int
 }
 
-func (b *bench) mortals(retries, atOnce int) *mortals {
+func (b *harness) mortals(retries, atOnce int) *mortals {
 	b.t.Helper()
 	m := &mortals{lines: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -89,7 +89,7 @@ func (b *bench) mortals(retries, atOnce int) *mortals {
 	return m
 }
 
-func (m *mortals) live(ctx context.Context, b *bench, retries, atOnce int) {
+func (m *mortals) live(ctx context.Context, b *harness, retries, atOnce int) {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), mortalServer+"="+b.srv.ClientURL(), fmt.Sprint(mortalRetries, "=", retries), fmt.Sprint(mortalAtOnce, "=", atOnce))
 	out, err := cmd.StdoutPipe()
@@ -114,7 +114,7 @@ func (m *mortals) said() map[string]int {
 }
 
 // briefFor makes the durable of a group that handles so many events at once, with a short ack wait.
-func (b *bench) briefFor(atOnce int, wait time.Duration) {
+func (b *harness) briefFor(atOnce int, wait time.Duration) {
 	b.t.Helper()
 	b.ensure(name, "FAILED_MESSAGES")
 	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
@@ -125,7 +125,7 @@ func (b *bench) briefFor(atOnce int, wait time.Duration) {
 }
 
 // dead are the payloads of the dead letters, sorted.
-func (b *bench) dead() []string {
+func (b *harness) dead() []string {
 	b.t.Helper()
 	list := []string{}
 	require.NoError(b.t, events.NewArchive(b.Publisher).EachDead(b.t.Context(), "FAILED_MESSAGES", events.Query{}, func(r *events.Record) error {
@@ -149,7 +149,7 @@ func TestPoisonEventBecomesADeadLetterAndOthersAreHandled(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, watchful)
+			b := newHarness(t, watchful)
 			b.briefFor(test.atOnce, 1500*time.Millisecond)
 			b.send(test.events...)
 			m := b.mortals(test.retries, test.atOnce)
@@ -182,7 +182,7 @@ func TestPoisonEventBecomesADeadLetterAndOthersAreHandled(t *testing.T) {
 }
 
 // vanish consumes on a connection that is closed as soon as the event has come: as if the process had died.
-func (b *bench) vanish(sub events.Subscription) {
+func (b *harness) vanish(sub events.Subscription) {
 	b.t.Helper()
 	in := newInbox()
 	in.hold = make(chan struct{})
@@ -197,7 +197,7 @@ func (b *bench) vanish(sub events.Subscription) {
 
 func TestPoisonEventIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.briefFor(1, 500*time.Millisecond)
 	sub := subscription(newInbox())
 	b.send("x")
@@ -206,13 +206,13 @@ func TestPoisonEventIsGivenUpWithoutBeingHandledAgain(t *testing.T) {
 	}
 	in := newInbox()
 	b.consume(subscription(in))
-	b.settled()
+	b.allAcked()
 	require.Empty(t, in.payloads())
 	require.Equal(t, []string{"x"}, b.dead())
 }
 
 func TestEventThatWasOnlyNakedIsNotTakenForPoison(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.briefFor(1, 500*time.Millisecond)
 	c, err := b.js.PushConsumer(t.Context(), stream, durable)
 	require.NoError(t, err)
@@ -233,12 +233,12 @@ func TestEventThatWasOnlyNakedIsNotTakenForPoison(t *testing.T) {
 	in := newInbox()
 	b.consume(subscription(in))
 	require.Greater(t, in.next(t).Attempt, 5)
-	b.settled()
+	b.allAcked()
 	require.Empty(t, b.dead())
 }
 
 func TestEventThatFailsIsNotTakenForPoison(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.briefFor(10, time.Hour)
 	in := newInbox().failing(always("no"))
 	in.hold = make(chan struct{})
@@ -251,12 +251,12 @@ func TestEventThatFailsIsNotTakenForPoison(t *testing.T) {
 		in.next(t)
 	}
 	close(in.hold)
-	b.settled()
+	b.allAcked()
 	require.Equal(t, []string{"1", "2", "3"}, b.dead())
 }
 
 func TestEventRedeliveredWhileHandledIsHandledOnce(t *testing.T) {
-	b := newBench(t, watchful)
+	b := newHarness(t, watchful)
 	b.briefFor(10, time.Hour)
 	seen := make(chan *nats.Msg, 10)
 	sub, err := b.js.Conn().ChanSubscribe(b.durable().Config.DeliverSubject, seen)
@@ -274,7 +274,7 @@ func TestEventRedeliveredWhileHandledIsHandledOnce(t *testing.T) {
 	b.send("y") // comes after it
 	in.next(t)
 	close(in.hold)
-	b.settled()
+	b.allAcked()
 	require.NoError(t, c.Stop(t.Context())) // waits for all handlers
 	require.Equal(t, []string{"x", "y"}, in.payloads())
 }

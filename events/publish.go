@@ -15,8 +15,8 @@ import (
 // Error says why an event is not stored.
 type Error struct {
 	Subject string
-	// Rejected says that the event itself is at fault and will never be accepted. If false, the same event may be stored
-	// later.
+	// Rejected says that the event itself is at fault and will never be accepted. If false, the same event may be
+	// stored later.
 	Rejected bool
 	Err      error
 }
@@ -33,15 +33,16 @@ func (e *Error) Permanent() bool { return e.Rejected }
 // Publish queues an event and returns at once. msgID is the event's id: inside the stream's duplicate window the stream
 // acknowledges a second event of the same id as a duplicate and does not store it.
 //
-// Events are stored in the order of the calls, also when a connection is lost and they are sent again. The exception are the
-// first events of a name that [Publisher.Ensure] was not called for, because their stream has to be created. With an
-// *[order.Context], events of its key stay in order also when some are given up.
+// Events are stored in the order of the calls, also when a connection is lost and they are sent again. The exception
+// are the first events of a name that [Publisher.Ensure] was not called for, because their stream has to be created.
+// With an *[order.Context], events of its key stay in order also when some are given up.
 //
-// An event whose ack is lost is sent again until [Options.Timeout] is over or ctx ends. Both are checked from time to time.
+// An event whose ack is lost is sent again until [Options.Timeout] is over or ctx ends. Both are checked from time to
+// time.
 //
-// onAck is called once, when the event is durable or given up. The caller is usually the goroutine that reads the acks, so
-// onAck must not block. It may be called before Publish returns. Its errors are *Error. header and payload must not change
-// until then. Publish does not change header, which does not hold the id.
+// onAck is called once, when the event is durable or given up. The caller is usually the goroutine that reads the acks,
+// so onAck must not block. It may be called before Publish returns. Its errors are *Error. header and payload must not
+// change until then. Publish does not change header, which does not hold the id.
 func (p *Publisher) Publish(
 	ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck AckFunc,
 ) {
@@ -53,7 +54,9 @@ func (p *Publisher) Store(ctx context.Context, name, msgID string, header map[st
 	return p.store(ctx, p.routeOf(name), msgID, header, payload)
 }
 
-func (p *Publisher) store(ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte) error {
+func (p *Publisher) store(
+	ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte,
+) error {
 	done := make(chan error, 1)
 	token := p.publish(ctx, r, msgID, header, payload, func(_ bool, err error) { done <- err })
 	select {
@@ -88,11 +91,11 @@ func (p *Publisher) publish(
 	return token
 }
 
-// isRejection says whether an error means that the event can never be stored as it is: it is larger than the server or the
-// stream takes, or its subject or a header is malformed.
+// isRejection says whether an error means that the event can never be stored as it is: it is larger than the server or
+// the stream takes, or its subject or a header is malformed.
 func isRejection(err error) bool {
 	const messageTooLarge = 10054 // JSStreamMessageExceedsMaximumErr of nats-server
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) ||
-		errors.As(err, &api) && api.ErrorCode == messageTooLarge
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) ||
+		errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && api.ErrorCode == messageTooLarge
 }

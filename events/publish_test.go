@@ -30,7 +30,7 @@ func requireError(t *testing.T, err error, permanent bool) {
 }
 
 func TestPublishStoresTheEventUnchanged(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}}
 	require.NoError(t, b.Store(t.Context(), name, "parrot:c1:k1", header, []byte(`{"n":1}`)))
@@ -48,7 +48,7 @@ func TestPublishStoresTheEventUnchanged(t *testing.T) {
 }
 
 func TestPublishWithALineBreakInAHeaderAddsNoHeader(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	require.NoError(t, b.Store(t.Context(), name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil))
 	s, err := b.js.Stream(t.Context(), stream)
@@ -59,7 +59,7 @@ func TestPublishWithALineBreakInAHeaderAddsNoHeader(t *testing.T) {
 }
 
 func TestPublishOfTheSameIDIsStoredOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	for _, id := range []string{"m1", "m2", "m1"} {
 		require.NoError(t, b.publish(id, "x"))
@@ -68,20 +68,20 @@ func TestPublishOfTheSameIDIsStoredOnce(t *testing.T) {
 }
 
 func TestPublishStoresInTheOrderOfTheCalls(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	var want []string
-	var sent []*parcel
+	var sent []*publication
 	for i := range 300 {
 		want = append(want, fmt.Sprint("m", i))
-		sent = append(sent, b.handOver(t.Context(), name, want[i], nil))
+		sent = append(sent, b.publishAsync(t.Context(), name, want[i], nil))
 	}
 	for _, p := range sent {
 		duplicate, err := p.wait()
 		require.NoError(t, err)
 		require.False(t, duplicate)
 	}
-	duplicate, err := b.handOver(t.Context(), name, want[0], nil).wait()
+	duplicate, err := b.publishAsync(t.Context(), name, want[0], nil).wait()
 	require.NoError(t, err)
 	require.True(t, duplicate, "a second one of the same id")
 	require.Equal(t, want, b.stored(stream))
@@ -91,11 +91,11 @@ func TestPublishStoresInTheOrderOfTheCalls(t *testing.T) {
 func TestPublishRejectsAnEventThatIsTooLarge(t *testing.T) {
 	small := func(o *server.Options, _ *events.Options) { o.MaxPayload = 4096 }
 	for test, want := range map[string]struct {
-		bench  *bench
+		bench  *harness
 		config jetstream.StreamConfig
 	}{
-		"for the server": {newBench(t, small), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}},
-		"for the stream": {newBench(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096}},
+		"for the server": {newHarness(t, small), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}},
+		"for the stream": {newHarness(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096}},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := want.bench
@@ -109,7 +109,7 @@ func TestPublishRejectsAnEventThatIsTooLarge(t *testing.T) {
 }
 
 func TestPublishCreatesADeletedStreamAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
 	require.NoError(t, b.publish("m1", "x"))
@@ -118,7 +118,7 @@ func TestPublishCreatesADeletedStreamAgain(t *testing.T) {
 
 func TestPublishWithoutAServerFailsAndStoresNothingLater(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, impatient)
+	b := newHarness(t, impatient)
 	b.ensure(name)
 	b.stop()
 	requireError(t, b.publish("m1", "x"), false)
@@ -131,13 +131,13 @@ func TestPublishWithoutAServerFailsAndStoresNothingLater(t *testing.T) {
 }
 
 func TestPublishOverAServerRestartStoresEachEventOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
-	before := b.handOver(t.Context(), name, "before", nil)
+	before := b.publishAsync(t.Context(), name, "before", nil)
 	b.stop()
-	during := b.handOver(t.Context(), name, "during", nil)
+	during := b.publishAsync(t.Context(), name, "during", nil)
 	b.start()
-	for _, p := range []*parcel{before, during} {
+	for _, p := range []*publication{before, during} {
 		_, err := p.wait()
 		require.NoError(t, err)
 	}
@@ -145,11 +145,11 @@ func TestPublishOverAServerRestartStoresEachEventOnce(t *testing.T) {
 }
 
 func TestStoreWaitsNotLongerThanItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
-	p := b.handOver(ctx, name, "m1", nil)
+	p := b.publishAsync(ctx, name, "m1", nil)
 	cancel()
 	_, err := p.wait()
 	requireError(t, err, false)
@@ -158,7 +158,7 @@ func TestStoreWaitsNotLongerThanItsContext(t *testing.T) {
 }
 
 func TestPublishOfANewNameCreatesItsStreamBesideOtherListeners(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	other, err := b.nc.SubscribeSync(subject) // without a stream such a subscriber swallows the missing ack's cause
 	require.NoError(t, err)
 	require.NoError(t, b.publish("m1", "x"))
@@ -170,32 +170,32 @@ func TestPublishOfANewNameCreatesItsStreamBesideOtherListeners(t *testing.T) {
 
 func TestPublishWithoutAckFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, impatient)
+	b := newHarness(t, impatient)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	requireError(t, b.publish("m1", "x"), false)
 }
 
 func TestPublishOnAClosedConnectionFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, impatient)
+	b := newHarness(t, impatient)
 	b.ensure(name)
 	b.nc.Close()
 	requireError(t, b.publish("m1", "x"), false)
 }
 
 func TestPublishDuringAnOutageIsStoredBeforeLaterEvents(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	b.stop()
 	require.Eventually(t, func() bool { return !b.nc.IsConnected() }, generous, time.Millisecond)
-	var sent []*parcel
+	var sent []*publication
 	for i := range 3 {
-		sent = append(sent, b.handOver(t.Context(), name, fmt.Sprint("early-", i), []byte("x")))
+		sent = append(sent, b.publishAsync(t.Context(), name, fmt.Sprint("early-", i), []byte("x")))
 	}
 	b.start()
 	b.reconnected()
 	for i := range 3 {
-		sent = append(sent, b.handOver(t.Context(), name, fmt.Sprint("late-", i), []byte("x")))
+		sent = append(sent, b.publishAsync(t.Context(), name, fmt.Sprint("late-", i), []byte("x")))
 	}
 	for _, p := range sent {
 		_, err := p.wait()
@@ -205,12 +205,12 @@ func TestPublishDuringAnOutageIsStoredBeforeLaterEvents(t *testing.T) {
 }
 
 func TestPublishRejectedByTheClientHoldsUpNoOther(t *testing.T) {
-	b := newBench(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
+	b := newHarness(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
 	b.ensure(name)
-	tooLarge := b.handOver(t.Context(), name, "large", make([]byte, 4<<10))
+	tooLarge := b.publishAsync(t.Context(), name, "large", make([]byte, 4<<10))
 	misnamed := make(chan error, 1)
 	b.Publish(t.Context(), name, "misnamed", map[string][]string{"a:b": {"c"}}, nil, func(_ bool, err error) { misnamed <- err })
-	nowhere := b.handOver(t.Context(), "no.stream.yet", "first", []byte("x"))
+	nowhere := b.publishAsync(t.Context(), "no.stream.yet", "first", []byte("x"))
 	require.NoError(t, b.publish("small", "x"))
 	_, err := tooLarge.wait()
 	requireError(t, err, true)
@@ -220,13 +220,13 @@ func TestPublishRejectedByTheClientHoldsUpNoOther(t *testing.T) {
 }
 
 func TestPublishThatWaitedForItsStreamGoesFirst(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 20 {
 		name := fmt.Sprint("hios.order.", i)
-		first, second := b.handOver(t.Context(), name, "1", nil), b.handOver(t.Context(), name, "2", nil)
+		first, second := b.publishAsync(t.Context(), name, "1", nil), b.publishAsync(t.Context(), name, "2", nil)
 		b.ensure(name)
-		third := b.handOver(t.Context(), name, "3", nil)
-		for _, p := range []*parcel{first, second, third} {
+		third := b.publishAsync(t.Context(), name, "3", nil)
+		for _, p := range []*publication{first, second, third} {
 			_, err := p.wait()
 			require.NoError(t, err)
 		}

@@ -18,7 +18,8 @@ const (
 	checkInterval = 50 * time.Millisecond
 	// ackWait is how long an ack may take. Then the event is published again, under the same id.
 	ackWait = 2 * time.Second
-	// retryWait is the pause before an event that the stream refused is sent again, and between two lookups of a stream.
+	// retryWait is the pause before an event that the stream refused is sent again, and between two lookups of a
+	// stream.
 	retryWait = 100 * time.Millisecond
 	// lookupTimeout bounds one lookup of a stream, or its creation.
 	lookupTimeout = 5 * time.Second
@@ -34,9 +35,9 @@ var (
 	errBehind  = errors.New("an event of the same conversation before this one was given up")
 )
 
-// publishQueue holds the events that are not known to be stored, in the order of the calls of Publish. On one connection
-// events are sent in that order. After a lost connection the events that were in flight are sent again before any new one:
-// else a later event would be stored first. See [publishState] for the states of an event.
+// publishQueue holds the events that are not known to be stored, in the order of the calls of Publish. On one
+// connection events are sent in that order. After a lost connection the events that were in flight are sent again
+// before any new one: else a later event would be stored first. See [publishState] for the states of an event.
 type publishQueue struct {
 	mu          sync.Mutex
 	first, last *pendingPublish
@@ -49,9 +50,9 @@ type publishQueue struct {
 	checkTimer     *time.Timer
 	checkScheduled bool
 
-	// disconnects has an entry for each lost connection. The client puts it there under its own lock, before anything can
-	// go out on the next connection. So while it is empty, an event that is sent goes out on the same connection as the one
-	// before.
+	// disconnects has an entry for each lost connection. The client puts it there under its own lock, before anything
+	// can go out on the next connection. So while it is empty, an event that is sent goes out on the same connection as
+	// the one before.
 	disconnects <-chan nats.Status
 
 	refused map[string]int // number of events with pendingPublish.refused, by key
@@ -121,8 +122,8 @@ func (q *publishQueue) requeue(e *pendingPublish, reason error) {
 	e.state, e.err = queued, reason
 }
 
-// holdBack notes that the stream has refused an event for the moment. It may refuse it again, so no later event of its key
-// is sent until this one is removed.
+// holdBack notes that the stream has refused an event for the moment. It may refuse it again, so no later event of its
+// key is sent until this one is removed.
 func (q *publishQueue) holdBack(e *pendingPublish) {
 	if e.key != "" && !e.refused {
 		q.refused[e.key]++
@@ -130,8 +131,8 @@ func (q *publishQueue) holdBack(e *pendingPublish) {
 	}
 }
 
-// requeueAfterDisconnect says whether the connection has been lost since the last call. If so it requeues all that was in
-// flight. Such an event may be stored and only its ack be lost; then the stream knows its id.
+// requeueAfterDisconnect says whether the connection has been lost since the last call. If so it requeues all that was
+// in flight. Such an event may be stored and only its ack be lost; then the stream knows its id.
 func (q *publishQueue) requeueAfterDisconnect() (lost bool) {
 	lost = q.sendFailed
 	for more := true; more; {
@@ -158,8 +159,8 @@ func (q *publishQueue) requeueAfterDisconnect() (lost bool) {
 	return true
 }
 
-// takeGivenUp gives the events that are given up and whose onAck must be called, in order. One check at a time calls them:
-// a second one that begins meanwhile gets none.
+// takeGivenUp gives the events that are given up and whose onAck must be called, in order. One check at a time calls
+// them: a second one that begins meanwhile gets none.
 func (q *publishQueue) takeGivenUp(begin bool) []failedPublish {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -174,8 +175,9 @@ func (q *publishQueue) takeGivenUp(begin bool) []failedPublish {
 	return list
 }
 
-// enqueue adds an event to the queue, and sends it if nothing before it has to be sent first. It returns false if the event
-// failed at once and is not in the queue: it can never be stored, or earlier events of its key are kept elsewhere.
+// enqueue adds an event to the queue, and sends it if nothing before it has to be sent first. It returns false if the
+// event failed at once and is not in the queue: it can never be stored, or earlier events of its key are kept
+// elsewhere.
 func (p *Publisher) enqueue(e *pendingPublish, now time.Time) (token uint64, ok bool) {
 	q := &p.queue
 	q.mu.Lock()
@@ -210,8 +212,8 @@ func (p *Publisher) enqueue(e *pendingPublish, now time.Time) (token uint64, ok 
 	return e.token, e.state != rejected
 }
 
-// sendQueued sends all queued events in order, until the client takes no more. An event that has no stream yet, waits for
-// its retry, or is expired, holds up only the events of its key.
+// sendQueued sends all queued events in order, until the client takes no more. An event that has no stream yet, waits
+// for its retry, or is expired, holds up only the events of its key.
 func (p *Publisher) sendQueued(now time.Time) {
 	q := &p.queue
 	q.requeueAfterDisconnect()
@@ -233,7 +235,8 @@ func (p *Publisher) sendQueued(now time.Time) {
 	}
 }
 
-// sendNextOfKey sends the event behind a refused one that has just been removed. So it need not wait for the next check.
+// sendNextOfKey sends the event behind a refused one that has just been removed. So it need not wait for the next
+// check.
 func (p *Publisher) sendNextOfKey(removed *pendingPublish, now time.Time) {
 	if p.queue.blocked {
 		return

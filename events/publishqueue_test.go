@@ -24,18 +24,18 @@ var silent = jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, N
 
 func TestPublishKeepsOrderOverLostConnections(t *testing.T) {
 	for test, want := range map[string]struct {
-		disturb       func(*bench)
+		disturb       func(*harness)
 		times, events int // events between two times
 	}{
-		"with its server":  {func(b *bench) { b.stop(); b.start() }, 4, 300},
-		"with work on it":  {func(b *bench) { require.NoError(b.t, b.nc.ForceReconnect()) }, 20, 100},
-		"and again, early": {func(b *bench) { require.NoError(b.t, b.nc.ForceReconnect()) }, 200, 3},
+		"with its server":  {func(b *harness) { b.stop(); b.start() }, 4, 300},
+		"with work on it":  {func(b *harness) { require.NoError(b.t, b.nc.ForceReconnect()) }, 20, 100},
+		"and again, early": {func(b *harness) { require.NoError(b.t, b.nc.ForceReconnect()) }, 200, 3},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.ensure(name)
 			var ids []string
-			var sent []*parcel
+			var sent []*publication
 			for i := range want.times {
 				var disturbed sync.WaitGroup
 				for j := range want.events {
@@ -43,7 +43,7 @@ func TestPublishKeepsOrderOverLostConnections(t *testing.T) {
 						disturbed.Go(func() { want.disturb(b) })
 					}
 					ids = append(ids, fmt.Sprint(i, "-", j))
-					sent = append(sent, b.handOver(t.Context(), name, ids[len(ids)-1], []byte("x")))
+					sent = append(sent, b.publishAsync(t.Context(), name, ids[len(ids)-1], []byte("x")))
 				}
 				disturbed.Wait()
 			}
@@ -62,7 +62,7 @@ func TestPublishKeepsOrderOverLostConnections(t *testing.T) {
 }
 
 func TestPublishAfterReconnectSendsUnackedEventsFirst(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
 	wire, err := b.js.Conn().SubscribeSync(subject)
@@ -71,12 +71,12 @@ func TestPublishAfterReconnectSendsUnackedEventsFirst(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for _, id := range []string{"m1", "m2"} {
-		b.handOver(ctx, name, id, nil)
+		b.publishAsync(ctx, name, id, nil)
 	}
 	b.reconnected()
 	require.NoError(t, b.nc.ForceReconnect())
 	b.reconnected()
-	b.handOver(ctx, name, "m3", nil)
+	b.publishAsync(ctx, name, "m3", nil)
 	for _, id := range strings.Fields("m1 m2 m1 m2 m3") {
 		msg, err := wire.NextMsg(generous)
 		require.NoError(t, err)
@@ -85,14 +85,14 @@ func TestPublishAfterReconnectSendsUnackedEventsFirst(t *testing.T) {
 }
 
 func TestPublishKeepsOrderOverADeletedStream(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
 	var ids []string
-	var sent []*parcel
+	var sent []*publication
 	for i := range 100 {
 		ids = append(ids, fmt.Sprint("m", i))
-		sent = append(sent, b.handOver(t.Context(), name, ids[i], nil))
+		sent = append(sent, b.publishAsync(t.Context(), name, ids[i], nil))
 	}
 	for _, p := range sent {
 		_, err := p.wait()
@@ -103,7 +103,7 @@ func TestPublishKeepsOrderOverADeletedStream(t *testing.T) {
 
 func TestPublishWithoutAStreamFailsByTheTimeout(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, impatient)
+	b := newHarness(t, impatient)
 	b.ensure(name)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{"something.else"}})
@@ -115,7 +115,7 @@ func TestPublishWithoutAStreamFailsByTheTimeout(t *testing.T) {
 
 func TestPublishRetriesARefusedEventUntilTheTimeout(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second }) // enough for what is taken
+	b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second }) // enough for what is taken
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
 	require.NoError(t, b.publish("m1", "x"))
 	err := b.publish("m2", "x")
@@ -123,7 +123,7 @@ func TestPublishRetriesARefusedEventUntilTheTimeout(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "maximum messages exceeded")
 
-	p := b.handOver(t.Context(), name, "m3", nil)
+	p := b.publishAsync(t.Context(), name, "m3", nil)
 	s, err := b.js.Stream(t.Context(), stream)
 	require.NoError(t, err)
 	require.NoError(t, s.Purge(t.Context()))
@@ -133,7 +133,7 @@ func TestPublishRetriesARefusedEventUntilTheTimeout(t *testing.T) {
 
 func TestPublishHoldsBackTheKeyOfARefusedEvent(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newHarness(t)
 	full := jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew}
 	b.create(full)
 	b.ensure(name)
@@ -149,12 +149,12 @@ func TestPublishHoldsBackTheKeyOfARefusedEvent(t *testing.T) {
 			heard[msg.Header.Get(jetstream.MsgIDHeader)]++
 		}
 	}
-	handOver := func(key, id string) *parcel {
-		return b.handOver(&order.Context{Context: t.Context(), Key: key}, name, id, nil)
+	handOver := func(key, id string) *publication {
+		return b.publishAsync(&order.Context{Context: t.Context(), Key: key}, name, id, nil)
 	}
 
 	refused := handOver("talk", "m2")
-	parcels := []*parcel{refused}
+	parcels := []*publication{refused}
 	for i := range 5 { // also while the refused one is on its way again
 		await("m2", i+2)
 		parcels = append(parcels, handOver("talk", fmt.Sprint("behind", i)))
@@ -178,10 +178,10 @@ func TestPublishHoldsBackTheKeyOfARefusedEvent(t *testing.T) {
 
 func TestPublishRepeatsAnEventWithoutAckUnderItsID(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
-	p := b.handOver(t.Context(), name, "m1", nil)
+	p := b.publishAsync(t.Context(), name, "m1", nil)
 	require.Eventually(t, func() bool { return b.info(stream).State.Msgs == 1 }, generous, 5*time.Millisecond)
 	talking := silent
 	talking.NoAck = false
@@ -194,17 +194,17 @@ func TestPublishRepeatsAnEventWithoutAckUnderItsID(t *testing.T) {
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := b.handOver(ended, name, "never", nil).wait()
+	_, err := b.publishAsync(ended, name, "never", nil).wait()
 	requireError(t, err, false)
 	require.ErrorIs(t, err, context.Canceled)
 
 	short, expire := overdue.Context(t.Context())
-	p := b.handOver(short, name, "m1", nil)
+	p := b.publishAsync(short, name, "m1", nil)
 	require.Eventually(t, func() bool { return b.info(stream).State.Msgs == 1 }, generous, time.Millisecond)
 	expire()
 	_, err = p.wait()
@@ -224,40 +224,40 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 }
 
 func TestPublishQueueIsCheckedOnlyWhileEventsArePending(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.False(t, b.CheckScheduled())
 	b.create(silent)
 	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
-	p := b.handOver(ctx, name, "m1", nil)
+	p := b.publishAsync(ctx, name, "m1", nil)
 	require.True(t, b.CheckScheduled())
 	cancel()
 	_, err := p.wait()
 	require.Error(t, err)
 	require.Eventually(t, func() bool { return !b.CheckScheduled() }, generous, time.Millisecond)
-	_, err = b.handOver(t.Context(), name, "m2", make([]byte, 2<<20)).wait()
+	_, err = b.publishAsync(t.Context(), name, "m2", make([]byte, 2<<20)).wait()
 	requireError(t, err, true)
 	require.Eventually(t, func() bool { return !b.CheckScheduled() }, generous, time.Millisecond)
 }
 
 func TestAckFuncMayPublish(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
-	again := make(chan *parcel, 1)
-	b.Publish(t.Context(), name, "m1", nil, nil, func(bool, error) { again <- b.handOver(t.Context(), name, "m2", nil) })
+	again := make(chan *publication, 1)
+	b.Publish(t.Context(), name, "m1", nil, nil, func(bool, error) { again <- b.publishAsync(t.Context(), name, "m2", nil) })
 	_, err := (<-again).wait()
 	require.NoError(t, err)
 	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
 }
 
 func TestPublishBoundsEventsInFlight(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
 	ctx, cancel := context.WithCancel(t.Context())
-	var sent []*parcel
+	var sent []*publication
 	for i := range events.MaxPending + 10 {
-		sent = append(sent, b.handOver(ctx, name, fmt.Sprint(i), nil))
+		sent = append(sent, b.publishAsync(ctx, name, fmt.Sprint(i), nil))
 	}
 	require.Equal(t, events.MaxPending, b.InFlight())
 	cancel()
@@ -268,8 +268,9 @@ func TestPublishBoundsEventsInFlight(t *testing.T) {
 	require.Zero(t, b.InFlight())
 }
 
-// acknowledge answers as a server would. The publisher's client has the answer when it returns, and deals with it before any later one.
-func (b *bench) acknowledge(token, ack string) {
+// acknowledge answers as a server would. The publisher's client has the answer when it returns, and deals with it
+// before any later one.
+func (b *harness) acknowledge(token, ack string) {
 	b.t.Helper()
 	b.t.Log("answer", token, ack)
 	require.NoError(b.t, b.js.Conn().Publish(b.Acks()+token, []byte(ack)))
@@ -278,9 +279,9 @@ func (b *bench) acknowledge(token, ack string) {
 }
 
 func TestAckOfNoEventIsIgnored(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
-	p := b.handOver(t.Context(), name, "m1", nil)
+	p := b.publishAsync(t.Context(), name, "m1", nil)
 	_, err := p.wait()
 	require.NoError(t, err)
 	// The second event's own token is not among them: the last of these answers may arrive when that is out already.
@@ -295,10 +296,10 @@ func TestAckOfNoEventIsIgnored(t *testing.T) {
 }
 
 func TestAckThatIsMalformedRemovesNoEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
-	p := b.handOver(t.Context(), name, "m1", nil)
+	p := b.publishAsync(t.Context(), name, "m1", nil)
 	for _, ack := range []string{"", "null", "[]", "{}", `{"stream":""}`, `{"stream":"","seq":1}`, `{"stream":5}`, `{"stream":"s","seq":1`, `{"stream":"s","seq":1}}`, "\x00\xff", `{"stream":"s","seq":-1}`} {
 		b.acknowledge("1", ack)
 	}

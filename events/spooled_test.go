@@ -30,15 +30,15 @@ func spoolOptions(path string, p *events.Publisher, log *logrus.Entry) spool.Opt
 	archive := events.NewArchive(p)
 	return spool.Options{
 		Path: path, Owner: "test", MaxBytes: 1 << 30, MaxAge: time.Hour, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
-			p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
+		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
+			p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, onAck)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	}
 }
 
 // openSpool opens a spool. It takes nothing off it before its gates are open.
-func openSpool(tb testing.TB, b *bench, path string, p *events.Publisher, gates ...*gate) *spool.Spool {
+func openSpool(tb testing.TB, b *harness, path string, p *events.Publisher, gates ...*gate) *spool.Spool {
 	tb.Helper()
 	opts := spoolOptions(path, p, b.log)
 	for _, g := range gates {
@@ -57,19 +57,19 @@ type gate struct {
 }
 
 // publishing is what a spool publishes with.
-type publishing = func(ctx context.Context, e spool.Event, settled func(duplicate bool, err error))
+type publishing = func(ctx context.Context, e spool.Event, onAck func(duplicate bool, err error))
 
 func (g *gate) around(publish publishing) publishing {
-	return func(ctx context.Context, e spool.Event, settled func(bool, error)) {
+	return func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
 		if !g.open.Load() {
-			settled(false, errors.New("away"))
+			onAck(false, errors.New("away"))
 			return
 		}
 		if g.began.Load() == nil {
 			now := time.Now()
 			g.began.Store(&now)
 		}
-		publish(ctx, e, settled)
+		publish(ctx, e, onAck)
 	}
 }
 
@@ -103,7 +103,7 @@ func usualHeader() map[string][]string {
 }
 
 // requireBacklog holds a stream to a backlog: each event once, those of a conversation in order.
-func requireBacklog(t *testing.T, b *bench, backlog, conversations int) {
+func requireBacklog(t *testing.T, b *harness, backlog, conversations int) {
 	t.Helper()
 	last := make([]int, conversations)
 	for c := range last {
@@ -129,14 +129,14 @@ func TestBacklogIsPublishedInOrderAndOnceOverLostConnections(t *testing.T) {
 	t.Parallel()
 	for title, test := range map[string]struct {
 		times   int
-		disturb func(*bench)
+		disturb func(*harness)
 	}{
-		"with its server": {1, func(b *bench) { b.stop(); b.start() }},
-		"with work on it": {10, func(b *bench) { require.NoError(b.t, b.nc.ForceReconnect()) }},
+		"with its server": {1, func(b *harness) { b.stop(); b.start() }},
+		"with work on it": {10, func(b *harness) { require.NoError(b.t, b.nc.ForceReconnect()) }},
 	} {
 		t.Run(title, func(t *testing.T) {
 			const backlog, conversations = 10_000, 50
-			b := newBench(t)
+			b := newHarness(t)
 			b.ensure(name)
 			g := &gate{}
 			s := openSpool(t, b, filepath.Join(t.TempDir(), "spool.db"), b.Publisher, g)
@@ -156,7 +156,7 @@ func TestBacklogIsPublishedInOrderAndOnceOverLostConnections(t *testing.T) {
 func TestBacklogIsStoredOnceOverAKill(t *testing.T) {
 	t.Parallel()
 	const backlog, conversations = 20_000, 50
-	b := newBench(t)
+	b := newHarness(t)
 	// Which ids are stored is nothing that this stream tells by itself.
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Duplicates: 100 * time.Millisecond})
 	b.ensure(name)
@@ -209,7 +209,7 @@ func victim(path, url string) {
 func TestBacklogIsPublishedToAStreamThatMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	const backlog, conversations = 3000, 10
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.WorkQueuePolicy, Duplicates: 100 * time.Millisecond})
 	b.ensure(name)
 	s := openSpool(t, b, filepath.Join(t.TempDir(), "spool.db"), b.Publisher)
@@ -220,12 +220,12 @@ func TestBacklogIsPublishedToAStreamThatMayNotBeRead(t *testing.T) {
 }
 
 // ordered hands an event over that is kept elsewhere when it is given up, and notes then that it was told so.
-func (b *bench) ordered(ctx context.Context, key, id string, told func(id string, err error)) {
+func (b *harness) ordered(ctx context.Context, key, id string, told func(id string, err error)) {
 	b.Publish(&order.Context{Context: ctx, Key: key}, name, id, nil, nil, func(_ bool, err error) { told(id, err) })
 }
 
 func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(silent)
 	b.ensure(name)
 	short, cancel := context.WithCancel(t.Context())
@@ -263,7 +263,7 @@ func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
 }
 
 func TestPublishFailsAtOnceForAHeldKey(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	held := &order.Context{Context: t.Context(), Key: "a", Held: func(key string) bool { return key == "a" }}
 	done := make(chan error, 1)

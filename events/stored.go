@@ -11,35 +11,37 @@ import (
 )
 
 const (
-	// unsure is by how much the clocks of a node and its server may differ, and for how long an event may have been on its
-	// way when the time was taken, and may be until it is published again.
-	unsure = time.Minute
-	// readAhead is how many headers are asked for at once.
+	// margin is added to both ends of a time span. It covers the difference between the clocks of a node and its
+	// server, the time that an event took to the server, and the time until it is published again.
+	margin = time.Minute
+	// readAhead is the number of headers in one fetch.
 	readAhead = 5000
-	// refusal is for how long a stream is not asked that has refused it.
-	refusal = time.Minute
+	// refusalTTL is how long a stream that refused to be read is not read.
+	refusalTTL = time.Minute
 )
 
-// Stored reads which events of a name a stream has stored since about a time. It reads only where the stream would store
-// them again, because more than its duplicate window has passed, and what is still there. For one goroutine at a time.
+// Stored finds out which events of a name a stream has stored since a time. It reads the stream only if more than the
+// duplicate window has passed, because until then the stream does not store an event twice. For one goroutine at a
+// time.
 type Stored struct {
 	a     *Archive
 	name  string
 	since time.Time
 
-	made time.Time // when the stream was made that was read
-	last uint64    // the last sequence that was read of it
+	created time.Time // creation time of the stream that was read
+	last    uint64    // the last sequence that was read of it
 }
 
-// Stored gives what reads which events of a name are stored since a time.
+// Stored returns a reader of the events of a name that were stored since a time.
 func (a *Archive) Stored(name string, since time.Time) *Stored {
 	return &Stored{a: a, name: name, since: since}
 }
 
-// Next calls each with the message ids of what was stored since the last call, or the beginning. Until the time that it
-// gives, the stream itself knows what it has stored since. Of a stream that cannot be read, such as a work queue or one that
-// this user may not read, Next tells nothing and warns: better is an event that is stored twice than one that never is. After an
-// error it goes on where it was.
+// Next calls each with the message ids of the events that were stored since the last call, or since the time given to
+// [Archive.Stored]. Later events need not be read before until: the stream recognizes them as duplicates. If the stream
+// cannot be read, such as a work queue or one that this user may not read, Next reports no event and logs a warning: an
+// event that is stored twice is better than one that is never stored. After an error the next call goes on where this
+// one ended.
 func (s *Stored) Next(ctx context.Context, each func(msgID string)) (until time.Time, err error) {
 	if until, ok := s.a.refused.Load(s.name); ok && time.Now().Before(until.(time.Time)) {
 		return until.(time.Time), nil
@@ -50,14 +52,15 @@ func (s *Stored) Next(ctx context.Context, each func(msgID string)) (until time.
 	if err == nil || !s.a.refuses(err, before) {
 		return until, err
 	}
-	until = time.Now().Add(refusal)
+	until = time.Now().Add(refusalTTL)
 	s.a.refused.Store(s.name, until)
-	s.a.p.log.WithError(err).WithField("event", s.name).Warn("it cannot be looked up which events are stored already: some may be stored twice")
+	s.a.p.log.WithError(err).WithField("event", s.name).
+		Warn("it cannot be looked up which events are stored already: some may be stored twice")
 	return until, nil
 }
 
-// refuses says whether asking again would end the same way: the server has said that this may not be done. What it says
-// about permissions is no answer, the request just gets none.
+// refuses says whether another attempt would fail the same way, because the server refuses it. A missing permission is
+// no answer to the request: the client reports it as its last error, and the request times out.
 func (a *Archive) refuses(err, before error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -75,32 +78,32 @@ func (s *Stored) next(ctx context.Context, each func(msgID string)) (until time.
 	}
 	now := time.Now()
 	if stream == nil {
-		return now, nil // one that is made meanwhile may come from anywhere
+		return now, nil // a stream that is created meanwhile may have events of others
 	}
 	info := stream.CachedInfo()
-	remembered := info.Config.Duplicates - unsure
-	if !s.made.Equal(info.Created) {
-		if now.Sub(s.since) < remembered {
-			return s.since.Add(remembered), nil
+	window := info.Config.Duplicates - margin
+	if !s.created.Equal(info.Created) {
+		if now.Sub(s.since) < window {
+			return s.since.Add(window), nil
 		}
-		s.made, s.last = info.Created, 0
+		s.created, s.last = info.Created, 0
 	}
 	if s.last >= info.State.LastSeq && s.last > 0 {
-		return now.Add(remembered), nil
+		return now.Add(window), nil
 	}
 	if err := s.read(ctx, stream, subject, each); err != nil {
 		return time.Time{}, fmt.Errorf("read %s: %w", subject, err)
 	}
-	return now.Add(remembered), nil
+	return now.Add(window), nil
 }
 
-// read reads what is behind the last one that was read.
+// read reads the events behind the last one that was read.
 func (s *Stored) read(ctx context.Context, stream jetstream.Stream, subject string, each func(msgID string)) error {
 	config := jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subject}, HeadersOnly: true,
-		InactiveThreshold: unsure, // what is left of a reader whose connection was lost
+		InactiveThreshold: margin, // then the server deletes a reader whose connection was lost
 	}
-	if since := s.since.Add(-unsure); s.last == 0 {
+	if since := s.since.Add(-margin); s.last == 0 {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	} else {
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.last+1

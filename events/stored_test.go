@@ -109,7 +109,7 @@ func TestStoredOfAStreamThatRefusesReportsNothing(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, watchful, func(o *server.Options, _ *events.Options) {
+			b := newHarness(t, watchful, func(o *server.Options, _ *events.Options) {
 				o.NoAuthUser = "admin"
 				o.Users = []*server.User{{Username: "admin", Password: "p"}, {
 					Username: user, Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: test.denied}},

@@ -1,6 +1,6 @@
 // Package events carries reliable events. They are JetStream messages in the format of @moleculer/channels, so that its
-// consumers read them. The name of an event is the name of a channel there. The subject is the name behind the adapter's
-// prefix, and the stream's name is the subject with underscores for dots (docs/design/moleculer-wire.md §8).
+// consumers read them. The name of an event is the name of a channel there. The subject is the name behind the
+// adapter's prefix, and the stream's name is the subject with underscores for dots (docs/design/moleculer-wire.md §8).
 //
 // The package knows neither integrations nor their payloads.
 package events
@@ -25,8 +25,8 @@ type Options struct {
 	Replicas int           // of streams that are created here
 	Timeout  time.Duration // how long Publish tries to store one event
 	NodeID   string        // part of the deliver subject of consumers that are created here
-	// Limits bound the streams that are created here. DeadLetters bound those of dead letters: of Queues, and of the queues
-	// that consumers name.
+	// Limits bound the streams that are created here. DeadLetters bound those of dead letters: of Queues, and of the
+	// queues that consumers name.
 	Limits, DeadLetters Limits
 	Queues              []string
 	// CheckInterval is how often consumers check their durables; zero is 10s. They also do after each reconnect.
@@ -58,8 +58,8 @@ type Publisher struct {
 	queue publishQueue
 }
 
-// New returns a publisher on a connection. It does not close the connection. The connection must not buffer messages while
-// it is down (nats.ReconnectBufSize(-1)): an event that was given up must not be delivered later.
+// New returns a publisher on a connection. It does not close the connection. The connection must not buffer messages
+// while it is down (nats.ReconnectBufSize(-1)): an event that was given up must not be delivered later.
 func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -109,7 +109,8 @@ func (p *Publisher) route(subject string) *route {
 func streamName(subject string) string { return strings.ReplaceAll(subject, ".", "_") }
 
 // Ensure makes sure that every name has a stream. It creates missing streams with the configuration that
-// @moleculer/channels asks for, so that a Node consumer finds the stream it expects. It uses existing streams as they are.
+// @moleculer/channels asks for, so that a Node consumer finds the stream it expects. It uses existing streams as they
+// are.
 func (p *Publisher) Ensure(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if err := p.ensure(ctx, p.Subject(name)); err != nil {
@@ -162,7 +163,8 @@ func (p *Publisher) findOrCreateStream(ctx context.Context, subject string) erro
 	return nil
 }
 
-// notCreated wraps an error with the stream that cannot be created, and explains errors of the server that do not say why.
+// notCreated wraps an error with the stream that cannot be created, and explains errors of the server that do not say
+// why.
 func notCreated(name, subject string, err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	switch {

@@ -19,7 +19,7 @@ import (
 func TestSubjectBeginsWithThePrefix(t *testing.T) {
 	for prefix, want := range map[string]string{"": "a.b", "dev": "dev.a.b", "x.y": "x.y.a.b"} {
 		t.Run(prefix, func(t *testing.T) {
-			b := newBench(t, func(_ *server.Options, o *events.Options) { o.Prefix = prefix })
+			b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Prefix = prefix })
 			require.Equal(t, want, b.Subject("a.b"))
 			b.ensure("a.b")
 			require.Equal(t, []string{want}, b.info(map[string]string{"": "a_b", "dev": "dev_a_b", "x.y": "x_y_a_b"}[prefix]).Config.Subjects)
@@ -28,7 +28,7 @@ func TestSubjectBeginsWithThePrefix(t *testing.T) {
 }
 
 func TestEnsureCreatesAStreamAsTheNodeAdapterDoes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name)
 	ours := b.info(stream).Config
 
@@ -46,7 +46,7 @@ func TestEnsureCreatesAStreamAsTheNodeAdapterDoes(t *testing.T) {
 }
 
 func TestEnsureMayBeRepeated(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.ensure(name, "FAILED_MESSAGES")
 	require.NoError(t, b.publish("m1", "x"))
 	b.ensure(name, "FAILED_MESSAGES")
@@ -70,7 +70,7 @@ func TestEnsureUsesAnExistingStreamAsItIs(t *testing.T) {
 		"with fewer, and in memory": {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 3, []string{"kept in memory", "1 replica(s)"}},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t, func(_ *server.Options, o *events.Options) { o.Replicas = want.replicas })
+			b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Replicas = want.replicas })
 			b.create(want.config)
 			before := b.info(want.config.Name).Config
 			b.ensure(name)
@@ -83,28 +83,28 @@ func TestEnsureUsesAnExistingStreamAsItIs(t *testing.T) {
 }
 
 func TestEnsureWarnsOfAStreamWithoutAcks(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, NoAck: true})
 	b.ensure(name)
 	requireTexts(t, []string{"does not acknowledge"}, b.warnings())
 }
 
 func TestEnsureSaysWhichStreamItCannotMake(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{"something.else"}})
 	require.ErrorContains(t, b.Ensure(t.Context(), name), "create the stream of "+subject)
 	require.ErrorIs(t, b.Ensure(t.Context(), name), jetstream.ErrStreamNameAlreadyInUse)
 }
 
 func TestEnsureSaysThatJetStreamIsOff(t *testing.T) {
-	b := newBench(t, func(o *server.Options, _ *events.Options) { o.JetStream = false })
+	b := newHarness(t, func(o *server.Options, _ *events.Options) { o.JetStream = false })
 	require.ErrorIs(t, b.Ensure(t.Context(), name), jetstream.ErrJetStreamNotEnabled)
 }
 
 func TestEnsureObeysItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, newBench(t).Ensure(ctx, name), context.Canceled)
+	require.ErrorIs(t, newHarness(t).Ensure(ctx, name), context.Canceled)
 }
 
 func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
@@ -124,7 +124,7 @@ func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
 		"one of ours in a stream with both": {"prod", jetstream.StreamConfig{Name: wide, Subjects: []string{"dev.>", "prod.>"}}, &jetstream.ConsumerConfig{FilterSubject: subject}, false},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.create(want.stream)
 			if want.consumer != nil {
 				want.consumer.Durable = "v2_sub"
@@ -151,7 +151,7 @@ func requireTexts(t *testing.T, parts, texts []string) {
 }
 
 func TestEnsureCreatesStreamsWithTheConfiguredLimits(t *testing.T) {
-	b := newBench(t, watchful, func(_ *server.Options, o *events.Options) {
+	b := newHarness(t, watchful, func(_ *server.Options, o *events.Options) {
 		o.Limits, o.DeadLetters = events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, events.Limits{MaxAge: 24 * time.Hour, MaxBytes: 2 << 20}
 		o.Queues = []string{"FAILED_MESSAGES"}
 	})
@@ -188,7 +188,7 @@ func TestEnsureLogsForeignLimitsWithoutAWarning(t *testing.T) {
 		}},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t, func(_ *server.Options, o *events.Options) { o.Limits = want.asked })
+			b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Limits = want.asked })
 			b.create(limited)
 			b.ensure(name)
 			requireTexts(t, want.warnings, b.warnings())
@@ -207,7 +207,7 @@ func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 	small := func(o *server.Options, e *events.Options) {
 		o.JetStreamMaxStore, e.Timeout = 256<<10, 5*time.Second // enough for what is taken
 	}
-	fill := func(b *bench, size int) error {
+	fill := func(b *harness, size int) error {
 		for i := range 100 {
 			if err := b.publish(fmt.Sprint("m", i), strings.Repeat("x", size)); err != nil {
 				return err
@@ -215,20 +215,20 @@ func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 		}
 		return nil
 	}
-	for test, cause := range map[string]func(*bench) error{
-		"the storage of the server": func(b *bench) error {
+	for test, cause := range map[string]func(*harness) error{
+		"the storage of the server": func(b *harness) error {
 			b.ensure(name)
 			return fill(b, 10<<10)
 		},
-		"a stream by its bytes": func(b *bench) error {
+		"a stream by its bytes": func(b *harness) error {
 			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxBytes: 20 << 10, Discard: jetstream.DiscardNew})
 			return fill(b, 10<<10)
 		},
-		"a stream by its number": func(b *bench) error {
+		"a stream by its number": func(b *harness) error {
 			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
 			return fill(b, 1)
 		},
-		"no room for another stream": func(b *bench) error {
+		"no room for another stream": func(b *harness) error {
 			b.create(jetstream.StreamConfig{Name: "all", Subjects: []string{"all"}, MaxBytes: 250 << 10})
 			p, err := events.New(b.nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: 5 * time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log})
 			require.NoError(b.t, err)
@@ -237,7 +237,7 @@ func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 	} {
 		t.Run(test, func(t *testing.T) {
 			t.Parallel()
-			err := cause(newBench(t, small))
+			err := cause(newHarness(t, small))
 			require.ErrorIs(t, err, events.ErrStorageFull)
 			require.ErrorContains(t, err, "JetStream's storage is full: ")
 			require.NotContains(t, err.Error(), "context deadline exceeded")
@@ -247,7 +247,7 @@ func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 }
 
 func TestErrorOfAnotherKindIsNotErrStorageFull(t *testing.T) {
-	b := newBench(t, func(_ *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
+	b := newHarness(t, func(_ *server.Options, e *events.Options) { e.Timeout = 200 * time.Millisecond })
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 10})
 	require.NotErrorIs(t, b.publish("m1", strings.Repeat("x", 100)), events.ErrStorageFull)
 	b.create(jetstream.StreamConfig{Name: "dev_other", Subjects: []string{"else"}})

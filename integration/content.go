@@ -1,6 +1,9 @@
 package integration
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // ContentType is one of the Type constants; consumers treat others as [TypeUnsupported].
 type ContentType string
@@ -51,6 +54,35 @@ type Content struct {
 	Status      *Status      `json:"status,omitempty"`
 	System      *System      `json:"system,omitempty"`
 	Unsupported *Unsupported `json:"unsupported,omitempty"`
+}
+
+// MediaList lists the attachments of a content. A sticker may be given by its id alone.
+func (c *Content) MediaList() []Media {
+	switch {
+	case len(c.Attachments) > 0:
+		return c.Attachments
+	case c.Media != nil:
+		return []Media{*c.Media}
+	case c.Type == TypeSticker && c.Sticker != nil && c.Sticker.ID != "":
+		return []Media{{ID: string(c.Sticker.ID)}}
+	default:
+		return nil
+	}
+}
+
+// TypeOfMedia returns the type of content that an attachment of a MIME type makes by itself.
+func TypeOfMedia(mimeType string) ContentType {
+	top, _, _ := strings.Cut(mimeType, "/")
+	switch top {
+	case "image":
+		return TypeImage
+	case "video":
+		return TypeVideo
+	case "audio":
+		return TypeAudio
+	default:
+		return TypeFile
+	}
 }
 
 // Media refers to an attachment. Where a platform gives an id instead of a public link, ID and URL

@@ -59,7 +59,7 @@ func TestAMessageOfTheSDKsFormReachesThePlatformAndComesBackAsItIs(t *testing.T)
 const whole = `{
 	"id":"m1","conversationId":"chat","from":{"id":"u1","name":"Ada"},"to":{"id":"bot"},
 	"replyTo":{"messageId":"m0","quote":"hi","participantId":"u2"},"threadId":"t1","kind":"edit","direction":"echo",
-	"timestamp":1700000000000,"editedAt":1700000000001,"platform":"parrot","dedupKey":"k1","metadata":{"raw":{"a":[1]}},
+	"timestamp":1700000000000,"editedAt":1700000000001,"platform":"parrot","dedupKey":"k1","replyContext":"r=1","metadata":{"raw":{"a":[1]}},
 	"content":{
 		"type":"INTERACTIVE","text":"t","format":"markdown",
 		"entities":[{"type":"mention","offset":1,"length":2,"url":"https://example.com","userId":"u3"}],

@@ -43,7 +43,9 @@ type Definition struct {
 	Spec    Spec
 	Fields  []Field // beside the CommonFields
 	Text    TextLimits
-	Support Support // nil refuses nothing
+	Support Support // nil refuses nothing; see [Basic]
+	// Style is how the factory writes what Support has as text.
+	Style TextStyle
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
@@ -51,8 +53,23 @@ type Definition struct {
 	AnswerWithin time.Duration
 	SendsOnce    bool
 	Platform     Platform
+	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
+	// Platform is a [SignatureValidator] itself; both at once are an error.
+	Signature SignatureValidator
+	// Errors says what refusals of the platform's API mean. Platform uses it for its calls, and the conformance suite
+	// tests every row.
+	Errors *ErrorTable
 	// Channels finds the platform's channels; nil takes the node's store.
 	Channels ChannelStore
+}
+
+// SignatureValidator returns what checks the platform's signatures, nil where nothing does.
+func (d *Definition) SignatureValidator() SignatureValidator {
+	if d.Signature != nil {
+		return d.Signature
+	}
+	own, _ := d.Platform.(SignatureValidator)
+	return own
 }
 
 // platformService is the part of a service that makes a platform of it: the standard actions.
@@ -65,6 +82,8 @@ type platformService struct {
 	refusals refusals
 	now      func() time.Time
 	actions  map[string]action.Spec
+
+	signature SignatureValidator // nil: nothing is signed
 
 	claimsAway atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
 }
@@ -89,6 +108,14 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	for i, f := range def.Fields {
 		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
 	}
+	_, validates := def.Platform.(SignatureValidator)
+	need(def.Signature == nil || !validates, "the definition has a signature, and the platform validates one itself")
+	for _, row := range def.Errors.Rows() {
+		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
+	}
+	for _, fault := range def.Support.check() {
+		need(false, fault)
+	}
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
@@ -105,6 +132,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
+	p.signature = def.SignatureValidator()
 	p.actions = p.standardActions()
 	all := def.ServiceDefinition
 	all.Actions = slices.Clone(all.Actions)

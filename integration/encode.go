@@ -49,6 +49,7 @@ func appendMessage(b []byte, m *Message, platform string) ([]byte, error) {
 	}
 	b = appendTextIfAny(b, `,"platform":`, platform)
 	b = appendTextIfAny(b, `,"dedupKey":`, m.DedupKey)
+	b = appendTextIfAny(b, `,"replyContext":`, m.ReplyContext)
 	if len(m.Metadata) > 0 {
 		b, err = appendMetadata(append(b, `,"metadata":`...), m.Metadata)
 	}

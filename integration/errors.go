@@ -61,7 +61,6 @@ type Error struct {
 	PlatformCode string        // the platform's own error code
 	HTTPStatus   int           // of the platform's answer; zero when there was none
 	Idempotent   bool          // of ErrUnknown: the same call may be made again, for it does nothing twice
-	Delivered    []ID          // of one message that becomes several: those that were delivered before this failed
 	Err          error         // cause, never sent to callers
 }
 
@@ -73,9 +72,6 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Retryable says whether the same attempt may succeed later without doing something twice.
 func (e *Error) Retryable() bool {
-	if len(e.Delivered) > 0 {
-		return false
-	}
 	return e.Kind == ErrThrottled || e.Kind == ErrTransient || e.Kind == ErrUnknown && e.Idempotent
 }
 

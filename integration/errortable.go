@@ -2,7 +2,10 @@ package integration
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,6 +60,43 @@ type Refusal struct {
 	RetryAfter time.Duration
 	// Pauses says what has to wait; empty when the answer does not say.
 	Pauses Scope
+}
+
+// TableRow is a row of a table and the refusal that it is for.
+type TableRow struct {
+	Key string // names the row, such as "code 131056" or "HTTP 403"
+	ErrorRow
+	// Refusal is an example: it has what the row goes by. Nil for rows of Foreign, which go by Status.
+	Refusal *Refusal
+	Status  int // of Foreign
+}
+
+// Rows lists all rows in the order in which they count, the foreign ones last. A nil table has none.
+func (t *ErrorTable) Rows() []TableRow {
+	if t == nil {
+		return nil
+	}
+	var rows []TableRow
+	for _, key := range slices.Sorted(maps.Keys(t.Codes)) {
+		code, subcode, _ := strings.Cut(key, "/")
+		r := &Refusal{Status: http.StatusBadRequest, Code: code, Subcode: subcode, Text: "refused"}
+		rows = append(rows, TableRow{Key: "code " + key, ErrorRow: t.Codes[key], Refusal: r})
+	}
+	for _, text := range t.Texts {
+		r := &Refusal{Status: http.StatusBadRequest, Text: text.Says}
+		rows = append(rows, TableRow{Key: "text " + text.Says, ErrorRow: text.ErrorRow, Refusal: r})
+	}
+	for _, status := range slices.Sorted(maps.Keys(t.Statuses)) {
+		r := &Refusal{Status: status, Text: "refused"}
+		rows = append(rows, TableRow{Key: "HTTP " + strconv.Itoa(status), ErrorRow: t.Statuses[status], Refusal: r})
+	}
+	if t.Other != (ErrorRow{}) {
+		rows = append(rows, TableRow{Key: "all else", ErrorRow: t.Other, Refusal: &Refusal{Status: http.StatusConflict, Text: "refused"}})
+	}
+	for _, status := range slices.Sorted(maps.Keys(t.Foreign)) {
+		rows = append(rows, TableRow{Key: "foreign HTTP " + strconv.Itoa(status), ErrorRow: t.Foreign[status], Status: status})
+	}
+	return rows
 }
 
 // Error is the error for a refusal.

@@ -1,11 +1,15 @@
 package integration
 
-import "slices"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Feature is a row of the table of what platforms can do, docs/content-model.md.
 type Feature string
 
-// The features: types of content first, then what messages can be beside their content, then further
+// The features: types of content first, then what messages can be beside their content, then message
 // actions.
 const (
 	FeatureText     Feature = "text"
@@ -55,7 +59,7 @@ func (f Feature) Inbound() bool {
 	return !slices.Contains([]Feature{FeatureTemplate, FeatureTyping, FeatureMarkRead}, f)
 }
 
-// Outbound is told of by [Feature.Inbound].
+// Outbound says whether a feature is about what platforms are sent. See [Feature.Inbound].
 func (f Feature) Outbound() bool {
 	return !slices.Contains([]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f)
 }
@@ -66,7 +70,7 @@ type Level string
 // The levels.
 const (
 	LevelFull       Level = "full"
-	LevelDegraded   Level = "degraded"   // something is lost; sends say so in metadata.degraded
+	LevelDegraded   Level = "degraded"   // something is lost; the result says so in [SendResult.Degraded]
 	LevelImpossible Level = "impossible" // the platform has no such thing; sends are refused
 )
 
@@ -75,6 +79,7 @@ type Cell struct {
 	Level  Level
 	Note   string // what is lost, or why it is impossible
 	Source string // the platform's documentation that says so: a URL
+	AsText bool   // outbound, degraded: the factory writes it as text, see [AsText]
 }
 
 // Full is the cell of what works.
@@ -88,9 +93,75 @@ func Impossible(why, source string) Cell {
 	return Cell{Level: LevelImpossible, Note: why, Source: source}
 }
 
-// Support tells of each feature how a platform has it. Features of one direction only have the other cell
-// empty. The conformance suite holds a platform to it, and [Define] refuses what is impossible.
-type Support map[Feature]struct{ In, Out Cell }
+// AsText is the outbound cell of what the factory writes as text before the platform gets the message: a location, a
+// contact, a poll, buttons, a list, the emoji of a sticker, links to attachments. The platform never sees such content.
+// [Definition.Style] says how texts are marked up.
+func AsText() Cell { return Cell{Level: LevelDegraded, Note: "as text", AsText: true} }
+
+// Cells are a platform's answers for one feature. The cell of a direction that a feature does not have is empty.
+type Cells = struct{ In, Out Cell }
+
+// Support tells of each feature how a platform has it. The conformance suite holds a platform to it, and the factory
+// refuses what is impossible. Begin with [Basic], or list all features.
+type Support map[Feature]Cells
+
+// Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
+// platform's documentation that lists what its messages can be. Add to it by [Support.With] and [Support.AsText].
+func Basic(source string) Support {
+	s, never := Support{}, Impossible("messages are texts", source)
+	for _, f := range Features() {
+		var cells Cells
+		if f.Inbound() {
+			cells.In = never
+		}
+		if f.Outbound() {
+			cells.Out = never
+		}
+		s[f] = cells
+	}
+	s[FeatureText] = Cells{In: Full(), Out: Full()}
+	return s
+}
+
+// With returns the support with the rows in the place of its own. A cell that is empty in rows stays as it was.
+func (s Support) With(rows Support) Support {
+	merged := maps.Clone(s)
+	for f, row := range rows {
+		cells := merged[f]
+		if row.In != (Cell{}) {
+			cells.In = row.In
+		}
+		if row.Out != (Cell{}) {
+			cells.Out = row.Out
+		}
+		merged[f] = cells
+	}
+	return merged
+}
+
+// AsText returns the support with the features written as text by the factory. Without any it is all that the factory
+// can write and that was impossible.
+func (s Support) AsText(features ...Feature) Support {
+	if len(features) == 0 {
+		features = slices.DeleteFunc(slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible })
+	}
+	rows := Support{}
+	for _, f := range features {
+		rows[f] = Cells{Out: AsText()}
+	}
+	return s.With(rows)
+}
+
+// check lists what the factory cannot do.
+func (s Support) check() (faults []string) {
+	for f, cells := range s {
+		if cells.In.AsText || cells.Out.AsText && !slices.Contains(rendered, f) {
+			faults = append(faults, fmt.Sprintf("support: the factory cannot write %q as text", f))
+		}
+	}
+	slices.Sort(faults)
+	return faults
+}
 
 // Features lists what a message that came in shows of its platform: what it holds, and what happened.
 func (m *Message) Features() []Feature {

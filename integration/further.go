@@ -92,16 +92,20 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		if call.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 			return nil, err
 		}
+		var degraded []Degradation
 		call.message.ID = "" // it is the target's that counts
 		if len(fields.Get("message")) > 0 {
-			if _, err := s.admit(&call.message); err != nil {
-				return refusal(asError(err, ErrUnknown, ""), nil)
+			fitting, lost, err := s.fit(&call.message)
+			if err != nil {
+				return refusal(asError(err, ErrUnknown, "SEND_FAILED"), nil)
 			}
+			call.message, degraded = *fitting, lost
 		}
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		result, attempts, err := s.attempt(ctx, req, call.channel, call.target.ConversationID, func(ctx context.Context) (*SendResult, error) {
-			return do(ctx, call)
+		result, attempts, err := s.withRetries(ctx, &platformCall{
+			req: req, channel: call.channel, recipient: call.target.ConversationID,
+			do: func(ctx context.Context) (*SendResult, error) { return do(ctx, call) },
 		})
 		if err != nil {
 			failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
@@ -109,8 +113,8 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)
 		}
-		clean := *result
-		clean.Metadata = s.cleaner(req).values(result.Metadata)
-		return &clean, nil
+		whole := *result
+		whole.Degraded = append(degraded, result.Degraded...)
+		return s.cleanResult(req, &whole), nil
 	}
 }

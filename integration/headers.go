@@ -80,7 +80,7 @@ func readHeaders(raw json.RawMessage) (Headers, error) {
 	var fault error
 	err := rawjson.Members(raw, func(name, value []byte) {
 		text, err := readHeader(value)
-		h.list = append(h.list, header{rawjson.Share(name), text})
+		h.list = append(h.list, header{rawjson.UnsafeString(name), text})
 		fault = cmp.Or(fault, err)
 	})
 	return h, errors.Join(err, fault)
@@ -90,7 +90,7 @@ func readHeaders(raw json.RawMessage) (Headers, error) {
 func readHeader(value []byte) (string, error) {
 	switch value[0] {
 	case '"':
-		return rawjson.View(value), nil
+		return rawjson.StringNoCopy(value), nil
 	case '[':
 		var list []ID // which takes both, and keeps a number's digits
 		err := json.Unmarshal(value, &list)

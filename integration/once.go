@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/claims"
 )
 
@@ -31,24 +30,24 @@ type answer struct {
 	Error  *SendError  `json:"error,omitempty"`
 }
 
-// once sends, unless a send with the key is known: then it gives that one's answer.
-func (s *platformService) once(ctx context.Context, req *action.Request, ch *Channel, key string, send func(context.Context) (any, error)) (any, error) {
+// idempotent sends, unless a send with the key is known: then it gives that one's answer.
+func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	// The tenant is part of it: a channel's id may come to belong to another one.
-	key = strings.Join([]string{"send", s.def.Spec.Platform, ch.TenantID, ch.ID, key}, "\x00")
+	key = strings.Join([]string{"send", r.def.Spec.Platform, r.channel.TenantID, r.channel.ID, key}, "\x00")
 	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {
-		list, err := s.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
+		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
 		if err != nil && held && ctx.Err() != nil {
 			return nil, busy
 		}
 		if err != nil {
-			s.logFor(req, ch).WithError(err).Warn("an idempotency key cannot be looked up")
+			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key cannot be looked up")
 			return nil, &Error{Kind: ErrTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
 		}
 		switch claim := list[0]; claim.State {
 		case claims.Mine:
-			result, err := send(ctx)
-			s.keepAnswer(ctx, req, ch, claim, result, err)
+			result, err := r.sendAndReport(ctx)
+			r.keepAnswer(ctx, claim, result, err)
 			return result, err
 		case claims.Done:
 			return givenBefore(claim.Result)
@@ -70,7 +69,7 @@ func (s *platformService) once(ctx context.Context, req *action.Request, ch *Cha
 }
 
 // keepAnswer remembers what became of a send, or forgets it where nothing was sent and it may be tried again.
-func (s *platformService) keepAnswer(ctx context.Context, req *action.Request, ch *Channel, claim claims.Claim, result any, failure error) {
+func (r *sendRun) keepAnswer(ctx context.Context, claim claims.Claim, result any, failure error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	var a answer
@@ -79,17 +78,17 @@ func (s *platformService) keepAnswer(ctx context.Context, req *action.Request, c
 		a.Error = e.asSendError()
 	}
 	if a.mayPass() {
-		if err := s.runtime.Claims.Release(ctx, claim); err != nil {
-			s.logFor(req, ch).WithError(err).Warn("an idempotency key could not be given back: it stays taken for a while")
+		if err := r.runtime.Claims.Release(ctx, claim); err != nil {
+			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key could not be given back: it stays taken for a while")
 		}
 		return
 	}
 	encoded, err := json.Marshal(a)
 	if err == nil {
-		err = s.runtime.Claims.Done(ctx, encoded, claim)
+		err = r.runtime.Claims.Done(ctx, encoded, claim)
 	}
 	if err != nil {
-		s.logFor(req, ch).WithError(err).Error("the answer of a send could not be kept under its idempotency key")
+		r.logFor(r.req, r.channel).WithError(err).Error("the answer of a send could not be kept under its idempotency key")
 	}
 }
 

@@ -2,7 +2,9 @@ package integration
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"strings"
 
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
@@ -37,28 +39,135 @@ func (l *TextLimits) rules(format string, caption bool) textlimit.Rules {
 	return r
 }
 
-// admit refuses what the platform does not have, and tells what will be left out.
-func (s *platformService) admit(m *Message) (degraded []string, err error) {
+// maxReplyContext is how many bytes a [Message.ReplyContext] may have.
+const maxReplyContext = 4 << 10
+
+// prepare checks a message and makes the parts of it that the platform sends. degraded is what gets lost on the way.
+func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) (parts []*Message, degraded []Degradation, err error) {
+	m, degraded, err = s.fit(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	splitter, ok := s.def.Platform.(Splitter)
+	if !ok {
+		parts, err = s.splitText(m, ch)
+		return number(m, parts), degraded, err
+	}
+	split, err := splitter.Split(ctx, m, ch)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, part := range split {
+		texts, err := s.splitText(part, ch)
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, texts...)
+	}
+	return number(m, parts), append(degraded, splitLosses(m, split)...), nil
+}
+
+// fit checks a message and makes of it what the platform has. degraded is what gets lost on the way.
+func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradation, err error) {
+	if degraded, err = s.checkSupport(m); err != nil {
+		return nil, nil, err
+	}
+	fitting, rendered, err := s.render(m)
+	return fitting, append(degraded, rendered...), err
+}
+
+// number gives each part but the first an id of its own, for platforms that tell repetitions by it.
+func number(m *Message, parts []*Message) []*Message {
+	if m.ID != "" {
+		for i, part := range parts[min(1, len(parts)):] {
+			part.ID = ID(fmt.Sprintf("%s:%d", m.ID, i+2))
+		}
+	}
+	return parts
+}
+
+// splitLosses is what a [Splitter] took apart that was meant to be together.
+func splitLosses(m *Message, parts []*Message) (losses []Degradation) {
+	if len(parts) < 2 {
+		return nil
+	}
+	first, last := &parts[0].Content, &parts[len(parts)-1].Content
+	if len(m.Content.Attachments) > 1 && len(first.Attachments) == 0 {
+		losses = append(losses, Degradation{Feature: FeatureAlbum, Became: "messages"})
+	}
+	if last.Type == TypeText && last.Text != "" && last.Text == m.Content.Text && first.Text == "" {
+		kind := strings.ToLower(string(first.Type))
+		losses = append(losses, Degradation{Feature: Feature(kind), Became: kind + " and text"})
+	}
+	return losses
+}
+
+// Separate returns a message for each attachment, and one for the text where the first of them cannot have a caption:
+// captions says which types of content can have a text beside them. The text goes with the first attachment else. What
+// has buttons or a list stays together. A [Splitter] may use it.
+func (m *Message) Separate(captions func(ContentType) bool) []*Message {
+	c := &m.Content
+	if c.Interactive != nil || c.Type == TypeText || c.Type == "" {
+		return []*Message{m}
+	}
+	var parts []*Message
+	add := func(content Content) {
+		part := *m
+		if part.Content = content; len(parts) > 0 {
+			part.ReplyTo = nil
+		}
+		parts = append(parts, &part)
+	}
+	first := m
+	if list := c.Attachments; len(list) > 1 {
+		for i := range list {
+			content := Content{Type: c.Type, Format: c.Format, Media: &list[i]}
+			if list[i].MimeType != "" && c.Type != TypeFile { // they may differ
+				content.Type = TypeOfMedia(list[i].MimeType)
+			}
+			if i == 0 {
+				content.Text, content.Entities = c.Text, c.Entities
+			}
+			add(content)
+		}
+		first = parts[0]
+	}
+	if strings.TrimSpace(c.Text) == "" || captions(first.Content.Type) {
+		if parts == nil {
+			return []*Message{m}
+		}
+		return parts
+	}
+	if parts == nil {
+		add(*c)
+	}
+	parts[0].Content.Text, parts[0].Content.Entities, parts[0].Content.Format = "", nil, ""
+	add(Content{Type: TypeText, Text: c.Text, Format: c.Format, Entities: c.Entities})
+	return parts
+}
+
+// checkSupport refuses what the platform does not have, and tells what will be left out.
+func (s *platformService) checkSupport(m *Message) (degraded []Degradation, err error) {
+	if n := len(m.ReplyContext); n > maxReplyContext {
+		return nil, Invalid("replyContext has %d bytes; %d are the most", n, maxReplyContext)
+	}
 	for _, f := range m.features() {
 		cell := s.def.Support[f].Out
 		if cell.Level != LevelImpossible {
 			continue
 		}
 		if f == FeatureReply || f == FeatureThread {
-			degraded = append(degraded, string(f)+"→none")
+			degraded = append(degraded, Degradation{Feature: f, Became: "none"})
 			continue
 		}
-		return nil, &Error{
-			Kind: ErrPermanent, Code: "UNSUPPORTED_CONTENT",
-			Message: fmt.Sprintf("%s cannot be sent through %s: %s", f, s.def.Spec.Name, cell.Note),
-		}
+		return nil, UnsupportedContent("%s cannot be sent through %s: %s", f, s.def.Spec.Name, cell.Note)
 	}
 	return degraded, nil
 }
 
-// parts splits a message whose text is too long for one. What a message has beside its text goes with the
+// splitText splits a message whose text is too long for one. What a message has beside its text goes with the
 // first part, and a text with buttons or with entities is left to the platform to judge.
-func (s *platformService) parts(m *Message, ch *Channel) ([]*Message, error) {
+func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error) {
 	whole := []*Message{m}
 	limits, text := &s.def.Text, m.Content.Text
 	if limits.Text == 0 || limits.Unit == nil || m.Content.Interactive != nil || len(m.Content.Entities) > 0 {
@@ -103,9 +212,6 @@ func (m *Message) withTexts(texts []string) []*Message {
 		part := *m
 		if i > 0 {
 			part.ReplyTo, part.Content = nil, Content{Type: TypeText, Format: m.Content.Format}
-		}
-		if part.ID != "" && i > 0 {
-			part.ID = ID(fmt.Sprintf("%s:%d", m.ID, i+1)) // for platforms that tell repetitions by it
 		}
 		part.Content.Text = text
 		list[i] = &part

@@ -20,6 +20,18 @@ type Platform interface {
 	Send(ctx context.Context, message *Message, channel *Channel) (*SendResult, error)
 }
 
+// Splitter makes several messages of one that the platform cannot put into one, such as one for each attachment. All that
+// can be refused without asking the platform is refused here, before the first is sent. Long texts are no reason for
+// one: the factory splits them by [Definition.Text].
+//
+// The factory sends each part in its turn, with a pace, retries and an id of its own: that of the message for the first,
+// "id:2" and so on for those after it.
+type Splitter interface {
+	// Split returns the parts in their order, or a list of nothing but message. It changes neither the message nor the
+	// channel. See [Message.Separate]. Errors are *Error.
+	Split(ctx context.Context, message *Message, channel *Channel) ([]*Message, error)
+}
+
 // WebhookValidator checks a webhook's structure before its signature is checked.
 type WebhookValidator interface {
 	ValidateWebhook(ctx context.Context, webhook *Webhook) error
@@ -121,12 +133,28 @@ const (
 
 // SendResult is the answer of i_sendMessage. A message that the platform refuses for good is an
 // answer with Success false, as in the SDK; trouble that may pass is an error.
+//
+// A platform fills in MessageID, MessageIDs, Degraded and Metadata. The factory adds up the parts, and repeats
+// messageIds, parts and degraded in the metadata, where the SDK's consumers look for them.
 type SendResult struct {
-	Success   bool           `json:"success"`
-	MessageID ID             `json:"messageId,omitempty"`
-	Error     *SendError     `json:"error,omitempty"`
-	Metadata  map[string]any `json:"metadata,omitempty"`
+	Success    bool           `json:"success"`
+	MessageID  ID             `json:"messageId,omitempty"`  // of the message, or of the first where there are several
+	MessageIDs []ID           `json:"messageIds,omitempty"` // of all of them, in their order, where there are several
+	Parts      int            `json:"parts,omitempty"`      // how many parts the factory made, where there are several
+	Degraded   []Degradation  `json:"degraded,omitempty"`   // what a reader does not get as it was meant
+	Error      *SendError     `json:"error,omitempty"`
+	Metadata   map[string]any `json:"metadata,omitempty"`
 }
+
+// Degradation says what a platform could not show as it was meant.
+type Degradation struct {
+	Feature Feature `json:"feature"`        // such as "location", or another name of what is lost
+	Became  string  `json:"became"`         // such as "text"; "none" where it was left out
+	Note    string  `json:"note,omitempty"` // for people
+}
+
+// String returns the form that metadata.degraded has, such as "location→text".
+func (d Degradation) String() string { return string(d.Feature) + "→" + d.Became }
 
 // SendError is an [Error] as a SendResult carries it.
 type SendError struct {

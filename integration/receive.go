@@ -269,7 +269,7 @@ func (s *platformService) buildWebhook(req *action.Request, ch *Channel, fields 
 		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
 		Payload: fields.Get("payload"), Channel: ch,
 	}
-	ms, err := strconv.ParseFloat(rawjson.Share(fields.Get("timestamp")), 64)
+	ms, err := strconv.ParseFloat(rawjson.UnsafeString(fields.Get("timestamp")), 64)
 	if err != nil {
 		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,129 +40,153 @@ var sendParams = action.Params{
 	{Name: "idempotencyKey", Type: action.String, Optional: true},
 }
 
-// sendMessage is i_sendMessage.
+// sendMessage is i_sendMessage. It is the first of six steps, each of which adds one thing: idempotent (the same key
+// gets the same answer), sendAndReport (the outcome as an event), sendParts (a message may need several),
+// withRetries, withLimits (rates, pauses, suspension), and Send of the platform.
 func (s *platformService) sendMessage(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := sendParams.Decode(req)
 	if err != nil {
 		return nil, err
 	}
-	message := &Message{}
-	if err := readMessage(fields.Get("message"), message); err != nil {
+	run := &sendRun{platformService: s, req: req, message: &Message{}, raw: fields.Get("message")}
+	if err := readMessage(run.raw, run.message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
-	ch, err := s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId")))
-	if err != nil {
+	if run.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	send := func(ctx context.Context) (any, error) { return s.send(ctx, req, ch, message, fields.Get("message")) }
 	switch key := rawjson.Text(fields.Get("idempotencyKey")); {
 	case key == "":
-		return send(ctx)
+		return run.sendAndReport(ctx)
 	case len(key) > maxIdempotencyKey:
-		return nil, &Error{Kind: ErrInvalid, Code: "IDEMPOTENCY_KEY_INVALID", Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey)}
+		return nil, &Error{
+			Kind: ErrInvalid, Code: "IDEMPOTENCY_KEY_INVALID",
+			Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey),
+		}
 	default:
-		return s.once(ctx, req, ch, key, send)
+		return run.idempotent(ctx, key)
 	}
 }
 
-// send sends a message and publishes the outcome.
-func (s *platformService) send(ctx context.Context, req *action.Request, ch *Channel, message *Message, raw json.RawMessage) (any, error) {
-	result, attempts, err := s.deliver(ctx, req, message, ch)
+// sendRun is one call of i_sendMessage on its way.
+type sendRun struct {
+	*platformService
+	req     *action.Request
+	channel *Channel
+	message *Message
+	raw     json.RawMessage // the message as it came
+}
+
+func (r *sendRun) recipient() ID { return cmp.Or(r.message.To.ID, r.message.ConversationID) }
+
+// sendAndReport sends the message and publishes the outcome.
+func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
+	result, attempts, err := r.sendParts(ctx)
 	if err == nil {
-		s.publishSent(ctx, req, ch, message, result)
-		if s.log.Logger.IsLevelEnabled(debugLevel) {
-			s.logFor(req, ch).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
+		r.publishSent(ctx, result)
+		if r.log.Logger.IsLevelEnabled(debugLevel) {
+			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
 		}
 		return result, nil
 	}
-	failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
-	s.publishFailed(ctx, req, ch, outgoing{message, withoutData(message, raw)}, failure, attempts, result)
-	s.logFor(req, ch).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
+	failure := r.cleaner(r.req).error(asError(err, ErrUnknown, "SEND_FAILED"))
+	r.publishFailed(ctx, failure, attempts, result)
+	r.logFor(r.req, r.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
 	return refusal(failure, result)
 }
 
-// refusal is how a caller learns of a failure: what will never succeed is an answer, as in the SDK. sent is
-// what was delivered all the same, nil for nothing.
+// refusal is how a caller learns of a failure. A failure that no repetition can mend is an answer, as in the SDK; any
+// other is an error. sent is what was delivered all the same, nil for nothing.
 func refusal(failure *Error, sent *SendResult) (any, error) {
 	if failure.Kind != ErrPermanent && failure.Kind != ErrAuth && failure.Kind != ErrInvalid {
 		return nil, failure
 	}
-	result := &SendResult{Error: failure.asSendError()}
+	result := &SendResult{}
 	if sent != nil {
-		result.Metadata = sent.Metadata
+		*result = *sent
+		result.Success, result.MessageID = false, ""
 	}
+	result.Error = failure.asSendError()
 	return result, nil
 }
 
-// deliver sends a message in as many parts as its text needs, one after the other. The result holds what was
-// delivered, also beside an error.
-func (s *platformService) deliver(ctx context.Context, req *action.Request, m *Message, ch *Channel) (*SendResult, int, error) {
-	degraded, err := s.admit(m)
+// sendParts sends the parts of a message one after the other. The result holds what was delivered, also beside an
+// error. attempts are those of the last part that was tried.
+func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts int, err error) {
+	parts, degraded, err := r.prepare(ctx, r.message, r.channel)
 	if err != nil {
 		return nil, 1, err
 	}
-	parts, err := s.parts(m, ch)
-	if err != nil {
-		return nil, 1, err
-	}
-	var whole *SendResult
-	var ids []ID
+	whole = &SendResult{Degraded: degraded}
 	for i, part := range parts {
-		result, attempts, err := s.attempt(ctx, req, ch, cmp.Or(m.To.ID, m.ConversationID), func(ctx context.Context) (*SendResult, error) {
-			return s.sendPart(ctx, part, ch)
+		var result *SendResult
+		result, attempts, err = r.withRetries(ctx, &platformCall{
+			req: r.req, channel: r.channel, recipient: r.recipient(),
+			do: func(ctx context.Context) (*SendResult, error) { return r.sendPart(ctx, part, r.channel) },
 		})
-		if err != nil {
-			e := asError(err, ErrUnknown, "SEND_FAILED")
-			if ids = append(ids, e.Delivered...); len(ids) == 0 {
-				return nil, attempts, e
-			}
-			if whole == nil {
-				whole = &SendResult{}
-			}
-			whole.note("messageIds", ids)
-			if i > 0 {
-				whole.note("parts", len(parts))
-				e = partlySent(e, i, len(parts))
-			}
-			return whole, attempts, e
+		switch {
+		case err != nil && i == 0:
+			return nil, attempts, err
+		case err != nil:
+			return r.cleanResult(r.req, whole), attempts, partlySent(asError(err, ErrUnknown, "SEND_FAILED"), i, len(parts))
 		}
-		if ids = append(ids, result.ids()...); i == 0 {
-			clean := *result
-			if clean.Metadata = s.cleaner(req).values(result.Metadata); len(degraded) > 0 {
-				theirs, _ := clean.Metadata["degraded"].([]string)
-				clean.note("degraded", append(degraded, theirs...))
-			}
-			whole = &clean
-		} else {
-			whole.note("messageIds", ids)
-			whole.note("parts", len(parts))
-		}
-		if i == len(parts)-1 {
-			return whole, attempts, nil
-		}
+		whole.add(result, i, len(parts))
 	}
-	return nil, 1, nil // there is always a part
+	return r.cleanResult(r.req, whole), attempts, nil
 }
 
-// ids lists the messages that a platform made of one part, mostly one.
-func (r *SendResult) ids() []ID {
-	if list, ok := r.Metadata["messageIds"].([]ID); ok {
-		return list
+// add counts in the result of part i of so many.
+func (r *SendResult) add(part *SendResult, i, parts int) {
+	for _, d := range part.Degraded {
+		if !slices.Contains(r.Degraded, d) {
+			r.Degraded = append(r.Degraded, d)
+		}
 	}
-	return []ID{r.MessageID}
+	if i == 0 {
+		r.Success, r.MessageID, r.MessageIDs, r.Metadata = true, part.MessageID, part.MessageIDs, part.Metadata
+	}
+	if parts == 1 {
+		return
+	}
+	switch {
+	case len(part.MessageIDs) == 0:
+		r.MessageIDs = append(r.MessageIDs[:len(r.MessageIDs):len(r.MessageIDs)], part.MessageID)
+	case i > 0:
+		r.MessageIDs = append(r.MessageIDs[:len(r.MessageIDs):len(r.MessageIDs)], part.MessageIDs...)
+	}
+	r.Parts = parts
 }
 
-// note adds to what the result tells beside the message's id.
-func (r *SendResult) note(key string, value any) {
-	if r.Metadata == nil {
-		r.Metadata = map[string]any{}
+// cleanResult returns a copy of a platform's result that may leave the node: without secrets, and with the typed fields
+// in its metadata, too, where they stood before there were any.
+func (s *platformService) cleanResult(req *action.Request, result *SendResult) *SendResult {
+	clean, c := *result, s.cleaner(req)
+	if clean.Metadata = c.values(result.Metadata); clean.Metadata == nil && len(clean.MessageIDs)+clean.Parts+len(clean.Degraded) > 0 {
+		clean.Metadata = map[string]any{}
 	}
-	r.Metadata[key] = value
+	if len(clean.MessageIDs) > 0 {
+		clean.Metadata["messageIds"] = clean.MessageIDs
+	}
+	if clean.Parts > 0 {
+		clean.Metadata["parts"] = clean.Parts
+	}
+	if len(clean.Degraded) > 0 {
+		clean.Degraded = slices.Clone(clean.Degraded)
+		tokens := make([]string, len(clean.Degraded))
+		for i := range clean.Degraded {
+			d := &clean.Degraded[i]
+			d.Feature, d.Became, d.Note = Feature(c.redact(string(d.Feature))), c.redact(d.Became), c.redact(d.Note)
+			tokens[i] = d.String()
+		}
+		clean.Metadata["degraded"] = tokens
+	}
+	return &clean
 }
 
+// sendPart makes the platform send one part, with one attempt.
 func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel) (*SendResult, error) {
 	reactor, ok := s.def.Platform.(Reactor)
 	if r := m.Content.Reaction; ok && m.Content.Type == TypeReaction && r != nil {
@@ -180,7 +205,7 @@ func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel)
 	return s.def.Platform.Send(ctx, m, ch)
 }
 
-// partlySent is the failure of a later part: to send the whole message again would double those before.
+// partlySent is the failure of a later part. To send the whole message again would double the parts before it.
 func partlySent(err *Error, sent, parts int) *Error {
 	e := *err
 	e.Idempotent = false // the part may be sent again, the message may not
@@ -219,9 +244,17 @@ func jsonType(t reflect.Type) string {
 	}
 }
 
-// attempt makes a call of the platform, and makes it again where that can help and cannot double anything.
-func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *Channel, recipient ID, call func(context.Context) (*SendResult, error)) (*SendResult, int, error) {
-	lane := s.traffic.lane(ch)
+// platformCall is one call of a platform, which may need several attempts.
+type platformCall struct {
+	req       *action.Request
+	channel   *Channel
+	recipient ID // whose pauses and rate count beside the channel's
+	do        func(context.Context) (*SendResult, error)
+}
+
+// withRetries makes a call of the platform, and makes it again where that can help and cannot double anything.
+func (s *platformService) withRetries(ctx context.Context, call *platformCall) (result *SendResult, attempts int, err error) {
+	lane := s.traffic.lane(call.channel)
 	leave, err := s.traffic.join(lane)
 	if err != nil {
 		return nil, 1, err
@@ -230,13 +263,13 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 	turn := s.traffic.pacer.Turn()
 	var open *Error // of an attempt that may have been carried out
 	for n := 1; ; n++ {
-		result, err := s.traffic.call(ctx, lane, recipient, turn, call)
+		result, err := s.traffic.call(ctx, lane, call.recipient, turn, call.do)
 		if err == nil {
 			return result, n, nil
 		}
 		e := asError(err, ErrUnknown, "SEND_FAILED")
 		failure := leftOpen(e, open)
-		if n == maxAttempts || !mayRepeat(e, ch) {
+		if n == maxAttempts || !mayRepeat(e, call.channel) {
 			return nil, n, failure
 		}
 		wait := max(e.RetryAfter, backoff(n))
@@ -246,9 +279,10 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 		if e.Kind == ErrUnknown {
 			open = e
 		}
-		s.logFor(req, ch).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait}).Info("the platform did not do it, trying again")
+		s.logFor(call.req, call.channel).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait}).
+			Info("the platform did not do it, trying again")
 		if e.Kind == ErrThrottled {
-			continue // what it asked for is waited for in traffic, in the order of the calls
+			continue // the limits wait for as long as it asked, in the order of the calls
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -263,7 +297,7 @@ func (s *platformService) attempt(ctx context.Context, req *action.Request, ch *
 // mayRepeat says whether a call that failed is made again: where that can help and does nothing twice, or where the
 // channel would rather send a message twice than not at all.
 func mayRepeat(e *Error, ch *Channel) bool {
-	prefers := e.Kind == ErrUnknown && len(e.Delivered) == 0 && ch.Settings[settingUnknown] == retryUnknown
+	prefers := e.Kind == ErrUnknown && ch.Settings[settingUnknown] == retryUnknown
 	return prefers || e.Retryable()
 }
 
@@ -301,56 +335,47 @@ func backoff(n int) time.Duration {
 	return d - rand.N(d/2)
 }
 
-func (s *platformService) publishSent(ctx context.Context, req *action.Request, ch *Channel, m *Message, result *SendResult) {
+func (r *sendRun) publishSent(ctx context.Context, result *SendResult) {
 	payload, err := encodeSent(&MessageSentPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: s.now().UnixMilli(),
+		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Spec.Platform,
+		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: r.now().UnixMilli(),
 	})
-	s.publishOutcome(ctx, req, ch, m, sent, payload, err)
+	r.publishOutcome(ctx, sent, payload, err)
 }
 
-// outgoing is a message that could not be sent.
-type outgoing struct {
-	*Message
-	lean json.RawMessage // as it came, less the attachments' content
-}
-
-// publishFailed tells of a failure, and of what was delivered all the same: sent is nil for nothing.
-func (s *platformService) publishFailed(ctx context.Context, req *action.Request, ch *Channel, m outgoing, e *Error, attempts int, sent *SendResult) {
+// publishFailed tells of a failure, and of what was delivered all the same: delivered is nil for nothing.
+func (r *sendRun) publishFailed(ctx context.Context, e *Error, attempts int, delivered *SendResult) {
 	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
-	if sent != nil {
-		for _, key := range []string{"messageIds", "parts"} {
-			if value, ok := sent.Metadata[key]; ok {
-				metadata[key] = value
-			}
-		}
+	if delivered != nil {
+		metadata["messageIds"], metadata["parts"] = delivered.MessageIDs, delivered.Parts
 		if e.Outcome() == NotDelivered {
 			metadata["outcome"] = PartlyDelivered
 		}
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform,
-		Error: e.Message, Message: withoutLogins(m.lean), Timestamp: s.now().UnixMilli(), RetryCount: attempts - 1,
-		Metadata: metadata,
+		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Spec.Platform,
+		Error: e.Message, Message: withoutLogins(withoutData(r.message, r.raw)), Timestamp: r.now().UnixMilli(),
+		RetryCount: attempts - 1, Metadata: metadata,
 	})
-	s.publishOutcome(ctx, req, ch, m.Message, failed, payload, err)
+	r.publishOutcome(ctx, failed, payload, err)
 }
 
 // publishOutcome publishes what became of a send. The send itself is done and its answer stands,
 // whether or not the event can be stored. Each send has an event of its own, also where a platform
 // numbers two messages alike. err is why there is no payload.
-func (s *platformService) publishOutcome(ctx context.Context, req *action.Request, ch *Channel, m *Message, outcome string, payload []byte, err error) {
+func (r *sendRun) publishOutcome(ctx context.Context, outcome string, payload []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {
 		err = waitFor(func(then settled) {
-			a := about{outcome, cmp.Or(m.To.ID, m.ConversationID), outcome + ":" + uuid.NewString()}
-			s.publish(ctx, req, ch, a, s.eventHeader(req, ch.TenantID, ch.ID), payload, then)
+			a := about{outcome, r.recipient(), outcome + ":" + uuid.NewString()}
+			header := r.eventHeader(r.req, r.channel.TenantID, r.channel.ID)
+			r.publish(ctx, r.req, r.channel, a, header, payload, then)
 		})
 	}
 	if err != nil {
-		s.logFor(req, ch).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
+		r.logFor(r.req, r.channel).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
 	}
 }

@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -16,8 +15,6 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 	idempotent := trouble(integration.ErrUnknown, 0)
 	idempotent.Idempotent = true
 	unknown, permanent := trouble(integration.ErrUnknown, 0), trouble(integration.ErrPermanent, 0)
-	partly := trouble(integration.ErrUnknown, 0)
-	partly.Delivered = []integration.ID{"1"}
 	for name, test := range map[string]struct {
 		setting   string // unknownOutcome
 		sending   sending
@@ -30,7 +27,6 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 		"as it is where the channel says so":            {"report", failing(unknown), 1, false, false, "unknown"},
 		"a channel may prefer a double":                 {"retry", failing(unknown), 2, true, false, ""},
 		"to a gap, three times at most":                 {"retry", always(unknown), 3, false, false, "unknown"},
-		"but no double of what was delivered":           {"retry", always(partly), 1, false, false, "unknown"},
 		"what does nothing twice is made again":         {"", failing(idempotent), 2, true, false, ""},
 		"and stays unknown where no attempt says":       {"", always(idempotent), 3, false, true, "unknown"},
 		"also where the last is refused":                {"", failing(idempotent, permanent), 2, false, false, "unknown"},
@@ -65,33 +61,6 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 				require.Equal(t, test.retryable, e.Retryable)
 				require.Contains(t, toJSON(t, e.Data), `"outcome":"unknown"`)
 			})
-		})
-	}
-}
-
-func TestWhatWasDeliveredOfAMessageIsTold(t *testing.T) {
-	for name, test := range map[string]struct {
-		kind    integration.ErrorKind
-		outcome integration.Outcome
-	}{
-		"before what was refused":           {integration.ErrPermanent, integration.PartlyDelivered},
-		"before what may have been carried": {integration.ErrUnknown, integration.Uncertain},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			failure := trouble(test.kind, 0)
-			failure.Delivered = []integration.ID{"m1", "m2"}
-			b.platform.sending = always(failure)
-			result, err := b.send()
-			if test.kind == integration.ErrPermanent {
-				require.NoError(t, err)
-				require.Contains(t, toJSON(t, result), `"messageIds":["m1","m2"]`)
-			}
-			var payload struct{ Metadata json.RawMessage }
-			require.NoError(t, json.Unmarshal(b.events.one(t).Payload, &payload))
-			require.JSONEq(t, toJSON(t, object{
-				"code": "TROUBLE", "kind": test.kind, "outcome": test.outcome, "messageIds": []string{"m1", "m2"},
-			}), string(payload.Metadata))
 		})
 	}
 }

@@ -261,8 +261,8 @@ func (s *platformService) validateWebhook(ctx context.Context, w *Webhook) error
 			return asError(err, ErrInvalid, "WEBHOOK_INVALID")
 		}
 	}
-	if v, ok := s.def.Platform.(SignatureValidator); ok {
-		if err := v.ValidateSignature(ctx, w); err != nil {
+	if s.signature != nil {
+		if err := s.signature.ValidateSignature(ctx, w); err != nil {
 			return asError(err, ErrUnauthorized, "SIGNATURE_INVALID")
 		}
 	}

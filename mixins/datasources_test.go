@@ -64,7 +64,7 @@ func TestDatasourcesLiveAsLongAsTheirService(t *testing.T) {
 	require.Equal(t, []string{"open", "close"}, life.lines())
 }
 
-func TestDatasourcesThatDoNotOpenAreTriedAgain(t *testing.T) {
+func TestDatasourcesThatFailToOpenAreRetried(t *testing.T) {
 	b, life := newBench(t), &ledger{}
 	b.serve("n1", reading(mixins.Datasources(b.drawing(life, 2), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
@@ -77,7 +77,7 @@ func TestDatasourcesThatDoNotOpenAreTriedAgain(t *testing.T) {
 	require.True(t, slices.ContainsFunc(b.logs.AllEntries(), func(e *logrus.Entry) bool { return e.Message == "the service's datasources do not open" }))
 }
 
-func TestAServiceStopsWhoseDatasourcesNeverOpened(t *testing.T) {
+func TestServiceWithoutOpenDatasourcesStops(t *testing.T) {
 	b, life := newBench(t), &ledger{}
 	node := b.serve("n1", reading(mixins.Datasources(b.drawing(life, 1000), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
@@ -85,13 +85,13 @@ func TestAServiceStopsWhoseDatasourcesNeverOpened(t *testing.T) {
 	require.NotContains(t, life.lines(), "close")
 }
 
-func TestAServiceStopsThatWasNeverStarted(t *testing.T) {
+func TestServiceThatWasNeverStartedStops(t *testing.T) {
 	b, life := newBench(t), &ledger{}
 	mixins.Datasources(b.drawing(life, 0), b.log).Stopped(nil, moleculer.ServiceSchema{}) // and does not wait for a start
 	require.Empty(t, life.lines())
 }
 
-func TestTwoServicesMayShareAMixin(t *testing.T) {
+func TestMixinMayBeSharedByTwoServices(t *testing.T) {
 	b, life := newBench(t), &ledger{}
 	m := mixins.Datasources(b.drawing(life, 0), b.log)
 	one, other := reading(m), reading(m)
@@ -105,7 +105,7 @@ func TestTwoServicesMayShareAMixin(t *testing.T) {
 	require.Equal(t, []string{"open", "close"}, life.lines())
 }
 
-func TestAServiceMayBeStartedAgain(t *testing.T) {
+func TestServiceMayBeStartedAgain(t *testing.T) {
 	b, life := newBench(t), &ledger{}
 	m := mixins.Datasources(b.drawing(life, 0), b.log)
 	for i := range 2 {
@@ -116,7 +116,7 @@ func TestAServiceMayBeStartedAgain(t *testing.T) {
 	require.Equal(t, []string{"open", "close", "open", "close"}, life.lines())
 }
 
-func TestTroubleOfADriverThatMayPassIsRetryable(t *testing.T) {
+func TestDriverErrorThatMayPassIsRetryable(t *testing.T) {
 	for name, test := range map[string]struct {
 		err       error
 		code      int

@@ -14,17 +14,17 @@ import (
 	"github.com/hiliosai/switchboard/cache"
 )
 
-// cleanEvent and the full name of a service make the event that cleans its memoised results: the
-// convention of moleculer-db and others.
+// cleanEvent is the prefix of the event that deletes the memoized results of a service; the service's full name
+// follows. It is the convention of moleculer-db and others.
 const cleanEvent = "cache.clean."
 
-// Memoize keeps the results of the actions that have a cache rule, under the keys and in the form of
-// Moleculer's cachers, so that instances of the service on Go and Node nodes share them through one
-// Redis. A call with meta.$cache false goes past it. Errors are not kept. The event cache.clean.<service>
-// drops the service's results; [Clean] does so on all nodes.
+// Memoize keeps the results of the actions that have a cache rule. Keys and values have the format of Moleculer's
+// cachers, so instances of the service on Go and Node nodes share them through one Redis. A call with meta.$cache false
+// does not use the cache. Errors are not kept. The event cache.clean.<service> deletes the results of a service;
+// [Clean] sends it to all nodes.
 func Memoize(c *cache.Cache, keys cache.Keygen) moleculer.Mixin {
 	var services sync.Map // full names
-	drop := func(ctx context.Context, event *action.Event) error {
+	clean := func(ctx context.Context, event *action.Event) error {
 		service := strings.TrimPrefix(event.Name, cleanEvent)
 		if _, ours := services.Load(service); !ours {
 			return nil
@@ -43,7 +43,7 @@ func Memoize(c *cache.Cache, keys cache.Keygen) moleculer.Mixin {
 				return memoized(c, keys, e, next)
 			},
 		}},
-		Events: []moleculer.Event{action.NewEvent(cleanEvent+"**", "", drop)},
+		Events: []moleculer.Event{action.NewEvent(cleanEvent+"**", "", clean)},
 	}
 }
 
@@ -55,12 +55,13 @@ func memoized(c *cache.Cache, keys cache.Keygen, e action.Endpoint, next action.
 		if req.Meta.Get("$cache", &use) && !use {
 			return next(ctx, req)
 		}
-		// The computing may outlast this call, so it has a request of its own. What it adds to meta reaches the
-		// caller who has waited for it, as in Node, and no other.
+		// The action may outlast this call, so it gets its own request. Only the caller that ran it gets what it adds
+		// to meta, as in Node.
 		own := *req
 		own.Meta = req.Meta.With(nil)
 		var computed atomic.Bool
-		answer, err := c.Once(ctx, keys.Key(e.Action, rule, req), policy, func(ctx context.Context) (json.RawMessage, error) {
+		key := keys.Key(e.Action, rule, req)
+		cached, err := c.GetOrCompute(ctx, key, policy, func(ctx context.Context) (json.RawMessage, error) {
 			result, err := next(ctx, &own)
 			result, err = action.Wait(ctx, result, err)
 			computed.Store(true)
@@ -84,11 +85,11 @@ func memoized(c *cache.Cache, keys cache.Keygen, e action.Endpoint, next action.
 		if err != nil {
 			return nil, err
 		}
-		return answer, nil
+		return cached, nil
 	}
 }
 
-// Clean drops all memoised results of the service whose action runs in ctx, on every node.
+// Clean deletes all memoized results of the service whose action runs in ctx, on all nodes.
 func Clean(ctx context.Context) error {
 	req := action.RequestFrom(ctx)
 	if req == nil || req.Service == "" {

@@ -46,7 +46,7 @@ func (b *bench) ask(want, name string, params, meta object) {
 	require.Equal(b.t, `"`+want+`"`, answer)
 }
 
-func TestResultsOfPlainActionsAreKeptAsTheirSettingsSay(t *testing.T) {
+func TestMemoizeFollowsTheSettingsOfPlainActions(t *testing.T) {
 	for name, test := range map[string]struct {
 		rule any
 		want [4]string
@@ -72,7 +72,7 @@ func TestResultsOfPlainActionsAreKeptAsTheirSettingsSay(t *testing.T) {
 	}
 }
 
-func TestAResultIsKeptForItsTTL(t *testing.T) {
+func TestMemoizeKeepsAResultForItsTTL(t *testing.T) {
 	b, calls := newBench(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), object{"ttl": 0.05}))
 	b.ask("a 1", "old", object{"id": "a"}, nil)
@@ -83,7 +83,7 @@ func TestAResultIsKeptForItsTTL(t *testing.T) {
 	})
 }
 
-func TestACallMayGoPastTheCache(t *testing.T) {
+func TestMemoizeIsBypassedByMeta(t *testing.T) {
 	b, calls := newBench(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), true))
 	b.ask("a 1", "old", object{"id": "a"}, object{"$cache": true})
@@ -101,7 +101,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 	require.Len(t, calls.lines(), 2)
 }
 
-func TestAHundredCallsAtOnceRunTheHandlerOnce(t *testing.T) {
+func TestMemoizeRunsTheHandlerOnceForConcurrentCalls(t *testing.T) {
 	b, calls, open := newBench(t), &ledger{}, make(chan struct{})
 	entered := make(chan struct{}, 100)
 	b.serve("n1", moleculer.ServiceSchema{
@@ -126,7 +126,7 @@ func TestAHundredCallsAtOnceRunTheHandlerOnce(t *testing.T) {
 	require.Len(t, calls.lines(), 1)
 }
 
-func TestTheCleanEventDropsAServicesResultsAlone(t *testing.T) {
+func TestCleanEventDeletesOnlyTheResultsOfItsService(t *testing.T) {
 	b, calls, c := newBench(t), &ledger{}, newCache(t)
 	old, older := counting("old", calls, c, true), counting("older", calls, c, true)
 	old.Events, older.Events = unrelated, unrelated
@@ -145,7 +145,7 @@ func TestTheCleanEventDropsAServicesResultsAlone(t *testing.T) {
 // unrelated makes moleculer-go merge the events of mixins as it should.
 var unrelated = []moleculer.Event{{Name: "unrelated", Handler: func(moleculer.Context, moleculer.Payload) {}}}
 
-func TestTheCleanEventReachesAServiceWithoutEventsOfItsOwn(t *testing.T) {
+func TestCleanEventReachesAServiceWithoutEvents(t *testing.T) {
 	b, calls := newBench(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), true))
 	b.ask("a 1", "old", object{"id": "a"}, nil)
@@ -156,7 +156,7 @@ func TestTheCleanEventReachesAServiceWithoutEventsOfItsOwn(t *testing.T) {
 	}, patience, 2*time.Millisecond, "moleculer-go drops the events of a mixin where the service has none")
 }
 
-func TestAMixinsEventIsHeardOnceByAServiceWithManyEventsOfItsOwn(t *testing.T) {
+func TestMixinEventReachesAServiceWithManyEventsOnce(t *testing.T) {
 	b, heard := newBench(t), &ledger{}
 	listening := func(name string) moleculer.Event {
 		return moleculer.Event{Name: name, Handler: func(moleculer.Context, moleculer.Payload) { heard.add(name) }}
@@ -172,7 +172,7 @@ func TestAMixinsEventIsHeardOnceByAServiceWithManyEventsOfItsOwn(t *testing.T) {
 	require.ElementsMatch(t, []string{"theirs", "end"}, heard.lines())
 }
 
-func TestCleanDropsAServicesResultsOnAllNodes(t *testing.T) {
+func TestCleanDeletesTheResultsOnAllNodes(t *testing.T) {
 	b, calls := newBench(t), &ledger{}
 	for _, id := range []string{"n1", "n2"} {
 		s := counting("old", calls, newCache(t), true)
@@ -199,7 +199,7 @@ func TestCleanNeedsACall(t *testing.T) {
 	require.ErrorContains(t, mixins.Clean(t.Context()), "no service's call")
 }
 
-func TestAResultThatHasNoJSONFailsItsCall(t *testing.T) {
+func TestMemoizeFailsForAResultThatIsNotJSON(t *testing.T) {
 	b := newBench(t)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{})},
@@ -209,7 +209,7 @@ func TestAResultThatHasNoJSONFailsItsCall(t *testing.T) {
 	requireError(t, err, 500, "INTERNAL_ERROR")
 }
 
-func TestPermissionsAreAskedBeforeTheCache(t *testing.T) {
+func TestPermissionsAreCheckedBeforeTheCache(t *testing.T) {
 	b := newBench(t)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{}), mixins.Permissions()},

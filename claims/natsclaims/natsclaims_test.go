@@ -28,7 +28,7 @@ func stream(t *testing.T, nc *nats.Conn, namespace string) jetstream.Stream {
 	return s
 }
 
-func TestEachNamespaceHasItsBucket(t *testing.T) {
+func TestNamespaceHasItsOwnBucket(t *testing.T) {
 	t.Parallel()
 	for namespace, want := range map[string]string{
 		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc", "a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
@@ -41,7 +41,7 @@ func TestEachNamespaceHasItsBucket(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, other, "k")
 }
 
-func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
+func TestBucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, natsclaims.Options{Namespace: "hios"})
@@ -67,7 +67,7 @@ func TestABucketIsAKeyValueBucketOfHashes(t *testing.T) {
 	claimstest.RequireFault(t, err, true, "no claim")
 }
 
-func TestTheServerForgetsWhatHasExpired(t *testing.T) {
+func TestServerDropsExpiredClaims(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, natsclaims.Options{})
@@ -83,7 +83,7 @@ func TestTheServerForgetsWhatHasExpired(t *testing.T) {
 	}, patience, 20*time.Millisecond)
 }
 
-func TestLeasesGoByTheNodesClock(t *testing.T) {
+func TestLeasesFollowTheNodesClock(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	at := func(shift time.Duration) claims.Store {
@@ -96,7 +96,7 @@ func TestLeasesGoByTheNodesClock(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, at(claimstest.Terms.TTL), "k")
 }
 
-func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
+func TestBucketThatWasDeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, natsclaims.Options{})
@@ -108,7 +108,7 @@ func TestABucketThatWasDeletedIsMadeAgain(t *testing.T) {
 	require.ErrorIs(t, store.Done(t.Context(), nil, list...), claims.ErrLost)
 }
 
-func TestABucketOfAnotherKindIsRefused(t *testing.T) {
+func TestBucketOfAnotherKindIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]jetstream.StreamConfig{
 		"without TTLs":              {MaxMsgsPerSubject: 1},
@@ -131,7 +131,7 @@ func TestABucketOfAnotherKindIsRefused(t *testing.T) {
 	}
 }
 
-func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
+func TestBucketWithOtherReplicasIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	claimstest.Claim(t, newNATS(t, nc, natsclaims.Options{}), claimstest.Terms, "k")
@@ -140,7 +140,7 @@ func TestABucketOfOtherReplicasIsUsedAsItIs(t *testing.T) {
 	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
 }
 
-func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
+func TestResultThatTheServerRefusesIsAnError(t *testing.T) {
 	t.Parallel()
 	store := newNATS(t, connect(t, testserver.NATS(t).ClientURL()), natsclaims.Options{})
 	list := claimstest.Claim(t, store, claimstest.Terms, "k")
@@ -148,7 +148,7 @@ func TestAResultThatTheServerDoesNotTakeIsRefused(t *testing.T) {
 	require.NoError(t, store.Done(t.Context(), nil, list...))
 }
 
-func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
+func TestServerWithoutJetStreamIsNamedInTheError(t *testing.T) {
 	t.Parallel()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestAServerWithoutJetStreamIsSaidToBe(t *testing.T) {
 	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), natsclaims.Options{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
 }
 
-func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
+func TestAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	store := newNATS(t, nc, natsclaims.Options{})
@@ -177,7 +177,7 @@ func TestAnAckThatNeverComesIsAnErrorInTime(t *testing.T) {
 	require.Equal(t, claims.Unknown, list[0].State)
 }
 
-func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
+func TestServerWithoutMessageTTLsIsRefused(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, testserver.OldestNATS(t).URL())
 	store := newNATS(t, nc, natsclaims.Options{Namespace: "hios"})
@@ -195,7 +195,7 @@ func TestAServerWithoutMessageTTLsIsRefusedAndNothingIsLeftThere(t *testing.T) {
 	require.Zero(t, account.Streams)
 }
 
-func TestABucketHasABoundWhereTheAccountWantsOne(t *testing.T) {
+func TestBucketHasMaxBytesIfTheAccountRequiresIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nats.conf")

@@ -41,7 +41,7 @@ func TestRedisHoldsHashesThatExpire(t *testing.T) {
 	claimstest.RequireFault(t, err, true, "no claim")
 }
 
-func TestACacheInTheSameRedisLeavesClaimsAlone(t *testing.T) {
+func TestRedisCacheLeavesClaimsAlone(t *testing.T) {
 	t.Parallel()
 	url := testserver.Redis(t)
 	store := newRedis(t, url)
@@ -55,7 +55,7 @@ func TestACacheInTheSameRedisLeavesClaimsAlone(t *testing.T) {
 	claimstest.RequireState(t, claims.Held, store, "k")
 }
 
-func TestARedisThatHangsIsAnErrorInTime(t *testing.T) {
+func TestRedisThatHangsIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	store := newRedis(t, server.URL())
@@ -72,7 +72,7 @@ func TestARedisThatHangsIsAnErrorInTime(t *testing.T) {
 	claimstest.RequireState(t, claims.Mine, store, "other")
 }
 
-func TestAWrongRedisURLIsNotQuoted(t *testing.T) {
+func TestRedisURLThatIsWrongIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st"} {
 		_, err := redisclaims.New(redisclaims.Options{URL: url})

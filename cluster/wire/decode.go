@@ -15,13 +15,13 @@ type Packet interface {
 	head() *Header
 	// field takes a member of the packet's object. value is valid JSON, a part of the packet's bytes.
 	field(key, value []byte)
-	// params is where the members of the packet's params go, nil for packets without any.
+	// params returns where to put the members of the packet's params, nil for packets without params.
 	params() *rawjson.Fields
 }
 
-// Decode reads a packet of a version into target, in one pass. Raw fields of target share data, which
-// must not be changed. It fails for what is not a JSON object, names no sender that could be answered,
-// or speaks another version; the sender is filled in where it is known.
+// Decode decodes a packet of a protocol version into target, in one pass. Raw fields of target share data, which must
+// not change. It fails if data is not a JSON object, if the sender cannot be part of a subject, or if the version
+// differs. It sets the sender, if there is one, even when it fails.
 func Decode(version Version, data []byte, target Packet) error {
 	if err := rawjson.MembersAndFields(data, "params", target.params(), target.field); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -46,20 +46,20 @@ func (h *Header) field(key, value []byte) {
 	}
 }
 
-// text is the value of a JSON string, and of a number or a boolean its JSON: nodes in other languages and
-// brokers with an id generator of their own write ids so. It is "" for anything else, and shares value's bytes.
+// text returns the value of a JSON string, or the JSON of a number or a boolean, because some nodes write ids so. It
+// returns "" for anything else. The result shares value's bytes.
 func text(value []byte) string {
 	switch value[0] {
 	case '"':
-		return rawjson.View(value)
+		return rawjson.StringNoCopy(value)
 	case 'n', '{', '[':
 		return ""
 	default:
-		return rawjson.Share(value)
+		return rawjson.UnsafeString(value)
 	}
 }
 
-// truthy says whether JavaScript, which Node's brokers ask, takes a value for true.
+// truthy says whether a value is true in JavaScript.
 func truthy(value []byte) bool {
 	switch value[0] {
 	case 't', '{', '[':
@@ -74,8 +74,8 @@ func truthy(value []byte) bool {
 	}
 }
 
-// The following give nil for null and for a value that does not fit: "absent" must not read as zero,
-// which for a timeout means none.
+// The following functions return nil for null and for values of another type: absent must not become zero, which means
+// none for a timeout.
 
 func textPtr(value []byte) *string {
 	s := text(value)
@@ -109,8 +109,8 @@ func intPtr(value []byte) *int {
 	return &n
 }
 
-// integer is the value of a JSON number, or of a string that holds one, without its fraction. It is 0 for
-// anything else.
+// integer returns the value of a JSON number, or of a string with one, without its fraction. It returns 0 for anything
+// else.
 func integer(value []byte) int64 {
 	digits := text(value)
 	if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
@@ -122,7 +122,7 @@ func integer(value []byte) int64 {
 	return 0
 }
 
-// raw keeps a value as it is, null as nothing.
+// raw returns the value as it is, or nil for null.
 func raw(value []byte) json.RawMessage {
 	if value[0] == 'n' {
 		return nil
@@ -130,15 +130,15 @@ func raw(value []byte) json.RawMessage {
 	return value
 }
 
-// lenient decodes a structured value. Of one that does not fit, the parts that do are kept. Names count as they
-// are written, as in Node. The result shares value's bytes.
+// lenient decodes a structured value. It leaves out members of an unexpected type. Names are case-sensitive, as in
+// Node. The result shares value's bytes.
 func lenient[T any](value []byte) T {
 	var v T
 	_ = rawjson.UnmarshalParts(value, &v)
 	return v
 }
 
-// fits decodes a structured value, nil where it is of another kind altogether.
+// fits decodes an object. It returns nil for any other value.
 func fits[T any](value []byte) *T {
 	if value[0] != '{' {
 		return nil

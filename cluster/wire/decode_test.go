@@ -63,8 +63,9 @@ func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 
 func TestAnIDIsKeptAsItCame(t *testing.T) {
 	for id, text := range map[string]string{
-		`"1"`: "1", `""`: "", `"a\u00e9\n"`: "aé\n", `"\ud800"`: "\uFFFD", `7`: "7", `-1.50`: "-1.50", `1e400`: "1e400", `9007199254740993`: "9007199254740993",
-		`true`: "true", `false`: "false", `null`: "", `{"a": 1}`: "", `[1, 2]`: "",
+		`"1"`: "1", `""`: "", `"a\u00e9\n"`: "aé\n", `"\ud800"`: "\uFFFD", `7`: "7", `-1.50`: "-1.50", `1e400`: "1e400",
+		`9007199254740993`: "9007199254740993",
+		`true`:             "true", `false`: "false", `null`: "", `{"a": 1}`: "", `[1, 2]`: "",
 	} {
 		t.Run(id, func(t *testing.T) {
 			p := request(t, `,"id":`+id)
@@ -80,13 +81,18 @@ func TestNumbersAndBooleansAreIDsToo(t *testing.T) {
 }
 
 func TestALevelIsANumber(t *testing.T) {
-	for level, want := range map[string]int{`2`: 2, `"2"`: 2, `2.0`: 2, `2e0`: 2, `2.5`: 2, `-1`: -1, `""`: 0, `"2x"`: 0, `1e99`: 0, `true`: 0} {
+	for level, want := range map[string]int{
+		`2`: 2, `"2"`: 2, `2.0`: 2, `2e0`: 2, `2.5`: 2, `-1`: -1, `""`: 0, `"2x"`: 0, `1e99`: 0, `true`: 0,
+	} {
 		t.Run(level, func(t *testing.T) { require.Equal(t, want, request(t, `,"level":`+level).Level) })
 	}
 }
 
 func TestNamesCountAsTheyAreWritten(t *testing.T) {
-	require.Equal(t, &wire.ErrorObject{Code: "409"}, response(t, `"error":{"code":409,"Code":500,"Retryable":true,"MESSAGE":"m"}`).Error)
+	require.Equal(
+		t, &wire.ErrorObject{Code: "409"},
+		response(t, `"error":{"code":409,"Code":500,"Retryable":true,"MESSAGE":"m"}`).Error,
+	)
 	i := info(t, `,"Services":[],"services":[{"name":"a","NAME":"b","fullname":"c"}],"Client":{}`)
 	require.Equal(t, []wire.ServiceInfo{{Name: "a"}}, i.Services)
 	require.Equal(t, "nodejs", i.Client.Type)
@@ -94,17 +100,23 @@ func TestNamesCountAsTheyAreWritten(t *testing.T) {
 
 func TestSuccessIsWhatJavaScriptTakesForTrue(t *testing.T) {
 	for success, want := range map[string]bool{
-		`true`: true, `1`: true, `"true"`: true, `{}`: true, `[]`: true, `1e400`: true, `false`: false, `0`: false, `-0.0`: false, `""`: false, `null`: false,
+		`true`: true, `1`: true, `"true"`: true, `{}`: true, `[]`: true, `1e400`: true, `false`: false, `0`: false,
+		`-0.0`: false, `""`: false, `null`: false,
 	} {
 		t.Run(success, func(t *testing.T) { require.Equal(t, want, response(t, `"success":`+success).Success) })
 	}
 }
 
 func TestTheGroupsOfAnEvent(t *testing.T) {
-	for groups, want := range map[string][]string{`["a","b"]`: {"a", "b"}, `"a"`: nil, `[]`: {}, `null`: nil, `5`: nil, `{}`: nil, `["a",5]`: {"a", ""}} {
+	for groups, want := range map[string][]string{
+		`["a","b"]`: {"a", "b"}, `"a"`: nil, `[]`: {}, `null`: nil, `5`: nil, `{}`: nil, `["a",5]`: {"a", ""},
+	} {
 		t.Run(groups, func(t *testing.T) {
 			var e wire.EventPacket
-			require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"a","id":7,"requestID":8,"event":"x","groups":`+groups+`}`), &e))
+			require.NoError(
+				t,
+				wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"a","id":7,"requestID":8,"event":"x","groups":`+groups+`}`), &e),
+			)
 			require.Equal(t, want, e.Groups)
 			require.Equal(t, []string{"7", "8"}, []string{e.ID, e.RequestID})
 		})
@@ -201,12 +213,15 @@ func response(t *testing.T, fields string) wire.ResponsePacket {
 func TestAnErrorOfNodeIsRead(t *testing.T) {
 	p := response(t, `"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":true,"stack":"…","data":{"x":1}}`)
 	require.Equal(t, &wire.ErrorObject{
-		Name: "MoleculerClientError", Message: "bad", NodeID: "b", Code: "409", Type: "BAD", Retryable: true, Data: json.RawMessage(`{"x":1}`),
+		Name: "MoleculerClientError", Message: "bad", NodeID: "b", Code: "409", Type: "BAD", Retryable: true,
+		Data: json.RawMessage(`{"x":1}`),
 	}, p.Error)
 }
 
 func TestAMistypedFieldOfAnErrorDoesNotHideTheOthers(t *testing.T) {
-	require.Equal(t, &wire.ErrorObject{Name: "E", Type: "T"}, response(t, `"error":{"name":"E","message":5,"type":"T"}`).Error)
+	require.Equal(
+		t, &wire.ErrorObject{Name: "E", Type: "T"}, response(t, `"error":{"name":"E","message":5,"type":"T"}`).Error,
+	)
 }
 
 func TestAnErrorThatIsNoObjectCountsAsAbsent(t *testing.T) {
@@ -249,9 +264,10 @@ func TestAnInfoOfNodeIsRead(t *testing.T) {
 		Header: wire.Header{Ver: "4", Sender: "b"}, Seq: 2, InstanceID: "i", IPList: []string{"192.0.2.2"}, Hostname: "vm",
 		Client: wire.Client{Type: "nodejs", Version: "0.14.36", LangVersion: "v20"}, Metadata: json.RawMessage("{}"),
 		Services: []wire.ServiceInfo{{
-			Name: "posts", Version: json.RawMessage("2"), FullName: "v2.posts", Settings: json.RawMessage("{}"), Metadata: json.RawMessage("{}"),
-			Actions: map[string]json.RawMessage{"v2.posts.list": json.RawMessage(`{"name":"v2.posts.list"}`)},
-			Events:  map[string]json.RawMessage{"user.*": json.RawMessage(`{"name":"user.*"}`)},
+			Name: "posts", Version: json.RawMessage("2"), FullName: "v2.posts", Settings: json.RawMessage("{}"),
+			Metadata: json.RawMessage("{}"),
+			Actions:  map[string]json.RawMessage{"v2.posts.list": json.RawMessage(`{"name":"v2.posts.list"}`)},
+			Events:   map[string]json.RawMessage{"user.*": json.RawMessage(`{"name":"user.*"}`)},
 		}},
 	}, info(t, `,"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},`+
 		`"actions":{"v2.posts.list":{"name":"v2.posts.list"}},"events":{"user.*":{"name":"user.*"}}}]`))

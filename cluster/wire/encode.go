@@ -16,15 +16,15 @@ func Encode(p any) ([]byte, error) {
 	return bytes.TrimRight(buf.Bytes(), "\n"), nil
 }
 
-// Answer is a RES as it is written. RawID, Meta, Data and Error are JSON; an Error makes it a failure. RawID is the
-// request's id as it came; without it, ID is written, and without both no id at all.
+// Answer is a RES to be sent. RawID, Meta, Data and Error are JSON. With an Error it is a failure. RawID is the
+// request's id as it came. Without RawID, ID is written; without both, the packet has no id.
 type Answer struct {
 	Header
 	ID                       string
 	RawID, Meta, Data, Error []byte
 }
 
-// Encode appends the parts by hand: they are JSON already, and need no second look.
+// Encode encodes the packet. It appends the parts as they are, because they are JSON already.
 func (a *Answer) Encode() []byte {
 	b := make([]byte, 0, len(a.Meta)+len(a.Data)+len(a.Error)+len(a.ID)+len(a.RawID)+len(a.Sender)+112)
 	b = append(b, '{')

@@ -35,33 +35,50 @@ func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 			`{"ver":"4","sender":"b","time":1795431745501,"id":"uuid"}`,
 		},
 		"a PONG adds its arrival": {
-			&wire.PingPacket{Header: header, Time: json.RawMessage("1795431745501"), ID: json.RawMessage(`"uuid"`), Arrived: 1795431745502},
+			&wire.PingPacket{
+				Header: header, Time: json.RawMessage("1795431745501"), ID: json.RawMessage(`"uuid"`), Arrived: 1795431745502,
+			},
 			`{"ver":"4","sender":"b","time":1795431745501,"id":"uuid","arrived":1795431745502}`,
 		},
 		"a REQ at the root of a chain": {
-			&wire.RequestPacket{Header: header, ID: "1", Action: "v2.posts.list", Params: json.RawMessage(`{"limit":5}`), Meta: json.RawMessage("{}"), Level: 1, RequestID: "1"},
+			&wire.RequestPacket{
+				Header: header, ID: "1", Action: "v2.posts.list", Params: json.RawMessage(`{"limit":5}`),
+				Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
+			},
 			`{"ver":"4","sender":"b","id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false}`,
 		},
 		"a REQ with a fractional timeout": {
-			&wire.RequestPacket{Header: header, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Timeout: &timeout, Level: 2, RequestID: "0", Caller: &caller},
+			&wire.RequestPacket{
+				Header: header, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Timeout: &timeout, Level: 2, RequestID: "0",
+				Caller: &caller,
+			},
 			`{"ver":"4","sender":"b","id":"1","action":"a.b","meta":{},"timeout":898.946134,"level":2,"tracing":null,"parentID":null,"requestID":"0","caller":"v2.posts","stream":false}`,
 		},
 		"a REQ of version 5": {
-			&wire.RequestPacket{Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Headers: json.RawMessage("{}"), Level: 1},
+			&wire.RequestPacket{
+				Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"),
+				Headers: json.RawMessage("{}"), Level: 1,
+			},
 			`{"ver":"5","sender":"b","id":"1","action":"a.b","meta":{},"headers":{},"level":1,"tracing":null,"parentID":null,"caller":null,"stream":false}`,
 		},
 		"an EVENT for some groups": {
-			&wire.EventPacket{Header: header, ID: "1", Event: "user.created", Data: json.RawMessage(`{"id":1}`), Groups: []string{"other", "posts"}, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1"},
+			&wire.EventPacket{
+				Header: header, ID: "1", Event: "user.created", Data: json.RawMessage(`{"id":1}`),
+				Groups: []string{"other", "posts"}, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
+			},
 			`{"ver":"4","sender":"b","id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
 		},
 		"an EVENT for all": {
-			&wire.EventPacket{Header: header, ID: "1", Event: "x", Broadcast: true, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1"},
+			&wire.EventPacket{
+				Header: header, ID: "1", Event: "x", Broadcast: true, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
+			},
 			`{"ver":"4","sender":"b","id":"1","event":"x","broadcast":true,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
 		},
 		"an INFO of a node that leaves": {
 			&wire.Announcement{
 				Header: header, Services: []any{}, IPList: []string{"192.0.2.2"}, Hostname: "vm",
-				Client: wire.Client{Type: "go", Version: "1", LangVersion: "go1.26"}, InstanceID: "uuid", Metadata: map[string]any{"region": "eu"}, Seq: 3,
+				Client: wire.Client{Type: "go", Version: "1", LangVersion: "go1.26"}, InstanceID: "uuid",
+				Metadata: map[string]any{"region": "eu"}, Seq: 3,
 			},
 			`{"ver":"4","sender":"b","services":[],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"go","version":"1","langVersion":"go1.26"},"config":{},"instanceID":"uuid","metadata":{"region":"eu"},"seq":3}`,
 		},

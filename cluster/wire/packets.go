@@ -27,9 +27,9 @@ type RequestPacket struct {
 	Stream    bool            `json:"stream"`
 	Seq       *int            `json:"seq,omitempty"` // of streams only
 
-	// Fields are those of Params, where that is a large object: nil tells nothing.
+	// Fields are the members of Params if Params are a large object; nil means unknown.
 	Fields rawjson.Fields `json:"-"`
-	// RawID is the JSON of the id, which goes back with the answer, whatever it is. Nil where there is none.
+	// RawID is the JSON of the id, which goes back with the answer whatever its type. Nil if there is no id.
 	RawID json.RawMessage `json:"-"`
 }
 
@@ -40,7 +40,7 @@ func (r *RequestPacket) field(key, value []byte) {
 	case "id":
 		r.ID, r.RawID = text(value), value
 	case "action":
-		r.Action = rawjson.View(value)
+		r.Action = rawjson.StringNoCopy(value)
 	case "params":
 		r.Params = value
 	case "meta":
@@ -68,7 +68,7 @@ func (r *RequestPacket) field(key, value []byte) {
 	}
 }
 
-// Limit is the packet's timeout as a duration, zero when it sets none.
+// Limit returns the packet's timeout, zero if it has none.
 func (r *RequestPacket) Limit() time.Duration {
 	if r.Timeout == nil || !(*r.Timeout > 0) || *r.Timeout > 1e12 {
 		return 0
@@ -76,7 +76,7 @@ func (r *RequestPacket) Limit() time.Duration {
 	return max(time.Duration(*r.Timeout*float64(time.Millisecond)), 1)
 }
 
-// ResponsePacket is a RES as it is read.
+// ResponsePacket is a received RES.
 type ResponsePacket struct {
 	Header
 	ID      string          `json:"id"`
@@ -120,7 +120,7 @@ type ErrorObject struct {
 // Code is an error's code. Node's own errors have numbers, its libraries' errors also strings.
 type Code string
 
-// UnmarshalJSON takes a number or a string, and anything else for no code.
+// UnmarshalJSON reads a number or a string. Anything else counts as no code.
 func (c *Code) UnmarshalJSON(data []byte) error {
 	*c = ""
 	switch first := data[0]; {
@@ -132,7 +132,7 @@ func (c *Code) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Int is the code as an HTTP status, 500 when it is not a number.
+// Int returns the code as an HTTP status, 500 if it is not a number.
 func (c Code) Int() int {
 	if n, err := strconv.Atoi(string(c)); err == nil {
 		return n
@@ -191,7 +191,7 @@ func (e *EventPacket) field(key, value []byte) {
 	}
 }
 
-// InfoPacket is an INFO as it is read. Services nil means that the packet says nothing of them.
+// InfoPacket is a received INFO. Nil Services mean that the packet has none, and that those known before stay.
 type InfoPacket struct {
 	Header
 	Services   []ServiceInfo   `json:"services"`
@@ -224,7 +224,7 @@ func (i *InfoPacket) field(key, value []byte) {
 	}
 }
 
-// ServiceInfo is what an INFO tells of one service. Actions and events are keyed by full name.
+// ServiceInfo is a service in an INFO. Actions and events are keyed by full name.
 type ServiceInfo struct {
 	Name     string                     `json:"name"`
 	Version  json.RawMessage            `json:"version,omitempty"` // number or string
@@ -242,7 +242,7 @@ type Client struct {
 	LangVersion string `json:"langVersion"`
 }
 
-// Announcement is an INFO as it is written.
+// Announcement is an INFO to be sent.
 type Announcement struct {
 	Header
 	Services   []any          `json:"services"`
@@ -269,8 +269,7 @@ func (h *HeartbeatPacket) field(key, value []byte) {
 	}
 }
 
-// PingPacket is a PING, and with Arrived a PONG. Times are ms since 1970; id and time are echoed as
-// they came.
+// PingPacket is a PING, and with Arrived a PONG. Times are ms since 1970. ID and Time are echoed as they came.
 type PingPacket struct {
 	Header
 	Time    json.RawMessage `json:"time,omitempty"`

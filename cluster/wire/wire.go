@@ -37,12 +37,12 @@ const (
 	Event      Command = "EVENT"
 	Disconnect Command = "DISCONNECT"
 
-	// The subjects that nodes with their balancer disabled leave the balancing to NATS with.
+	// The subjects of nodes with their balancer disabled: NATS balances.
 	BalancedRequest Command = "REQB"
 	BalancedEvent   Command = "EVENTB"
 )
 
-// Prefix is what all subjects of a namespace start with.
+// Prefix returns the first token of all subjects of a namespace.
 func Prefix(namespace string) string {
 	if namespace == "" {
 		return "MOL"
@@ -50,7 +50,7 @@ func Prefix(namespace string) string {
 	return "MOL-" + namespace
 }
 
-// Subject of a command: to one node, or with an empty nodeID to all.
+// Subject returns the subject of a command: to one node, or with an empty nodeID to all.
 func Subject(prefix string, cmd Command, nodeID string) string {
 	if nodeID == "" {
 		return prefix + "." + string(cmd)
@@ -58,11 +58,11 @@ func Subject(prefix string, cmd Command, nodeID string) string {
 	return prefix + "." + string(cmd) + "." + nodeID
 }
 
-// Faults of a packet that cannot be used. The receiver drops it.
+// Errors of packets that cannot be used. The receiver drops such a packet.
 var (
 	ErrMalformed = errors.New("not a Moleculer packet")
 	ErrVersion   = errors.New("protocol version differs")
-	// ErrSender is an ErrMalformed, too.
+	// ErrSender wraps ErrMalformed.
 	ErrSender = fmt.Errorf("%w: no usable sender", ErrMalformed)
 )
 
@@ -77,8 +77,8 @@ func (h *Header) From() string { return h.Sender }
 
 func (h *Header) head() *Header { return h }
 
-// maxNodeID bounds, in bytes, the id of a node: NATS ends the connection of who publishes to a
-// subject that is too long.
+// maxNodeID bounds the id of a node, in bytes: NATS closes the connection of a client that publishes to a longer
+// subject.
 const maxNodeID = 256
 
 // isNodeID says whether an id can be part of a subject to publish to.

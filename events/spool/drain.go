@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// firstPause and maxPause are between attempts to hand on, at first and at most.
+	// firstPause and maxPause are the first and the longest pause between attempts to publish.
 	firstPause, maxPause = 500 * time.Millisecond, 3 * time.Second
-	// maxBatch and maxBatchBytes bound what is on its way at once. As much is in memory beside it, to go next.
+	// maxBatch and maxBatchBytes bound the events in flight. The next batch of up to the same size is in memory, too.
 	maxBatch, maxBatchBytes = 1024, 4 << 20
-	// maxWait is how long a batch may take before the next one is smaller: new events wait behind it in the stream.
+	// maxWait is how long a batch may take. After a slower one the next is smaller, because new events wait behind it.
 	maxWait = 500 * time.Millisecond
-	// maxStored is how many stored events are deleted at once: the disk is waited for several times each time.
+	// maxStored is how many stored events are deleted in one transaction, which waits for the disk several times.
 	maxStored = 4 * maxBatch
-	// closeTimeout bounds the deleting of what is stored at the end of the spool.
+	// closeTimeout bounds the deletion of stored events in Close.
 	closeTimeout = 5 * time.Second
 )
 
-// drain hands events on for as long as there are any.
+// drain publishes waiting events until ctx ends.
 func (s *Spool) drain(ctx context.Context) {
 	for pause := firstPause; ; {
-		err := s.handOn(ctx)
+		err := s.publishAll(ctx)
 		if ctx.Err() != nil {
-			s.finish(ctx)
+			s.deleteStoredAtEnd(ctx)
 			return
 		}
 		first := s.noteFailure(err)
@@ -41,7 +41,8 @@ func (s *Spool) drain(ctx context.Context) {
 			continue
 		}
 		if first { // once for each outage
-			s.opts.Log.WithError(err).WithField("events", s.State().Events).Warn("events are kept in the spool until JetStream takes them")
+			s.opts.Log.WithError(err).WithField("events", s.State().Events).
+				Warn("events are kept in the spool until JetStream takes them")
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
@@ -53,7 +54,8 @@ func (s *Spool) drain(ctx context.Context) {
 	}
 }
 
-// noteFailure keeps for [Spool.Check] how handing on has ended, and says whether it has failed for the first time.
+// noteFailure remembers the result of publishing for [Spool.Check]. It returns true for the first failure after a
+// success.
 func (s *Spool) noteFailure(err error) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,17 +67,18 @@ func (s *Spool) noteFailure(err error) (first bool) {
 	return first
 }
 
-// finish deletes what is stored, so that the next process does not have to ask for it.
-func (s *Spool) finish(ctx context.Context) {
+// deleteStoredAtEnd deletes stored events, so that the next process need not look for them in the stream.
+func (s *Spool) deleteStoredAtEnd(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	if err := s.sweep(ctx); err != nil {
-		s.opts.Log.WithError(err).Warn("events that are stored stay in the spool: they will be looked for in their stream")
+	if err := s.deleteStored(ctx); err != nil {
+		s.opts.Log.WithError(err).
+			Warn("events that are stored stay in the spool: they will be looked for in their stream")
 	}
 }
 
-// sweep deletes what is stored.
-func (s *Spool) sweep(ctx context.Context) error {
+// deleteStored deletes stored events from the file.
+func (s *Spool) deleteStored(ctx context.Context) error {
 	err := s.remove(ctx, s.stored)
 	if err == nil {
 		s.stored = nil
@@ -83,51 +86,54 @@ func (s *Spool) sweep(ctx context.Context) error {
 	return err
 }
 
-// handOn publishes all that waits. While one batch is on its way, the one before it is deleted and the one after it is read,
-// so that there are two in memory at most. A batch ends before the next one begins: an event that is not taken is overtaken
-// by none behind its batch. The first batch is one event, which finds out whether the stream takes any, and each
-// has twice as many as the one before, or half as many where the stream is slow. handOn ends with the first event that cannot be stored for the moment.
-func (s *Spool) handOn(ctx context.Context) error {
-	if err := s.sweep(ctx); err != nil {
+// publishAll publishes all waiting events in batches. It ends with the first event that cannot be stored for the
+// moment.
+//
+// While one batch is in flight, the batch before it is deleted and the one after it is read, so at most two are in
+// memory. A batch ends before the next one begins: so no event of a later batch is stored before one that the stream
+// refuses. The first batch is one event, which finds out whether the stream takes any. Each later batch has twice as
+// many events as the one before, or half as many if the stream is slow.
+func (s *Spool) publishAll(ctx context.Context) error {
+	if err := s.deleteStored(ctx); err != nil {
 		return err
 	}
-	handed := 0
+	published := 0
 	list, err := s.next(ctx, 0, 1)
 	for count := 1; err == nil && len(list) > 0; {
 		s.noteOldest(list[0].at)
-		var left []row
-		if left, err = s.unstored(ctx, list); err != nil {
+		var unstored []row
+		if unstored, err = s.unstored(ctx, list); err != nil {
 			break
 		}
 		began := time.Now()
-		batch := s.publish(ctx, left)
+		batch := s.publish(ctx, unstored)
 		var following []row
 		following, err = s.prepare(ctx, list[len(list)-1].seq, min(2*count, maxBatch))
-		err = errors.Join(s.settle(ctx, batch), err)
-		handed += len(list)
-		list = portion(following, time.Since(began))
+		err = errors.Join(s.waitForAcks(ctx, batch), err)
+		published += len(list)
+		list = nextBatch(following, time.Since(began))
 		count = len(list)
 	}
-	clear(s.recalls) // of what has gone
-	if err = errors.Join(err, s.sweep(ctx)); err == nil && handed > 0 {
-		s.opts.Log.WithField("events", handed).Info("the events in the spool are stored")
+	clear(s.lookups)
+	if err = errors.Join(err, s.deleteStored(ctx)); err == nil && published > 0 {
+		s.opts.Log.WithField("events", published).Info("the events in the spool are stored")
 	}
 	return err
 }
 
-// portion gives those of the events that were read that go next: fewer where those before them took a while. The rest is read
+// nextBatch returns the events of list that are published next: fewer if the batch before was slow. The rest is read
 // again.
-func portion(list []row, took time.Duration) []row {
+func nextBatch(list []row, took time.Duration) []row {
 	if took > maxWait {
-		return list[:(len(list)+3)/4] // twice as many were read as went before
+		return list[:(len(list)+3)/4] // the batch before had half as many
 	}
 	return list
 }
 
-// prepare deletes what went before a batch, where it is enough, and reads what follows it.
+// prepare reads the events behind a sequence. If there are enough stored events, it deletes them first.
 func (s *Spool) prepare(ctx context.Context, after int64, count int) ([]row, error) {
 	if len(s.stored) >= maxStored {
-		if err := s.sweep(ctx); err != nil {
+		if err := s.deleteStored(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -140,11 +146,10 @@ func (s *Spool) noteOldest(at time.Time) {
 	s.state.Oldest = at
 }
 
-// unstored gives those of a batch that have to be published: neither those that are stored already nor those that have
-// waited for too long.
+// unstored returns the events of a batch that have to be published: those that are not stored yet and not too old.
 func (s *Spool) unstored(ctx context.Context, list []row) ([]row, error) {
 	s.batches++
-	left := make([]row, 0, len(list))
+	unstored := make([]row, 0, len(list))
 	var done []row
 	dropped := 0
 	for i := range list {
@@ -159,49 +164,51 @@ func (s *Spool) unstored(ctx context.Context, list []row) ([]row, error) {
 			done = append(done, *r)
 			dropped++
 		default:
-			left = append(left, *r)
+			unstored = append(unstored, *r)
 		}
 	}
 	if dropped > 0 {
-		s.opts.Log.WithFields(logrus.Fields{"events": dropped, "since": list[0].at}).Error("events have waited for too long and are dropped")
+		s.opts.Log.WithFields(logrus.Fields{"events": dropped, "since": list[0].at}).
+			Error("events have waited for too long and are dropped")
 	}
-	s.leave(done)
-	return left, nil
+	s.noteStored(done)
+	return unstored, nil
 }
 
-// leave takes events that need not be handed on any longer out of the account. They are deleted later, with others.
-func (s *Spool) leave(list []row) {
+// noteStored removes events from the counts that need not be published any longer. deleteStored deletes them later.
+func (s *Spool) noteStored(list []row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range list {
-		s.forget(list[i].Key, list[i].size)
+		s.uncount(list[i].Key, list[i].size)
 		s.stored = append(s.stored, list[i].seq)
 	}
-	s.kept -= len(list)
+	s.inFile -= len(list)
 }
 
-// batch is events on their way.
+// batch is a number of events in flight.
 type batch struct {
-	list  []row
-	errs  []error // of each
-	under sync.WaitGroup
+	list []row
+	errs []error        // of each event
+	acks sync.WaitGroup // for the onAck of all events
 }
 
 func (s *Spool) publish(ctx context.Context, list []row) *batch {
 	b := &batch{list: list, errs: make([]error, len(list))}
-	b.under.Add(len(list))
+	b.acks.Add(len(list))
 	for i := range list {
 		s.opts.Publish(ctx, list[i].Event, func(_ bool, err error) {
 			b.errs[i] = err
-			b.under.Done()
+			b.acks.Done()
 		})
 	}
 	return b
 }
 
-// settle waits for the end of a batch. The error is that of the first event that was not stored.
-func (s *Spool) settle(ctx context.Context, b *batch) error {
-	b.under.Wait()
+// waitForAcks waits until all events of a batch are stored or have failed. The error is that of the first event that
+// was not stored.
+func (s *Spool) waitForAcks(ctx context.Context, b *batch) error {
+	b.acks.Wait()
 	var first error
 	stored := b.list[:0]
 	for i, err := range b.errs {
@@ -215,20 +222,21 @@ func (s *Spool) settle(ctx context.Context, b *batch) error {
 			first = err
 		}
 	}
-	s.leave(stored)
+	s.noteStored(stored)
 	return first
 }
 
-// reject sets an event aside.
+// reject sets an event aside that can never be stored, and logs it.
 func (s *Spool) reject(ctx context.Context, r *row, reason error) error {
-	s.opts.Log.WithError(reason).WithFields(logrus.Fields{"event": r.Name, "id": r.MsgID}).Error("an event can never be stored and is set aside in the spool")
+	s.opts.Log.WithError(reason).WithFields(logrus.Fields{"event": r.Name, "id": r.MsgID}).
+		Error("an event can never be stored and is set aside in the spool")
 	if err := s.setAside(ctx, r, reason); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget(r.Key, r.size)
-	s.kept--
+	s.uncount(r.Key, r.size)
+	s.inFile--
 	s.state.SetAside++
 	return nil
 }

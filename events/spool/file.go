@@ -16,14 +16,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
-// A full disk must not keep events in the file: to delete them, SQLite needs room for its journal. So the journal is a file
-// that stays, and has its room from the beginning. A write-ahead log would not do: what is written into it needs room in the
-// database later, and without that the log cannot be used again.
+// On a full disk events must still leave the file. To delete rows SQLite needs room for its journal. So the journal is
+// a file that stays and has its full size from the start. A write-ahead log would not do: its contents need room in the
+// database later, and without that room the log cannot be reused.
 const (
 	journalSuffix = "-journal"
 	lockSuffix    = "-lock"
-	// journalRoom, in bytes, is enough to delete some hundred events, each from a page of its own. Without room for more, more are
-	// deleted in several steps.
+	// journalRoom is the size of the journal in bytes. It is enough to delete some hundred events, each on a page of
+	// its own. If the disk has no room for a larger journal, more events are deleted in several steps.
 	journalRoom = 4 << 20
 )
 
@@ -31,17 +31,17 @@ const schema = `CREATE TABLE IF NOT EXISTS events (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, name TEXT NOT NULL, msg_id TEXT NOT NULL,
 	header BLOB NOT NULL, payload BLOB NOT NULL, at INTEGER NOT NULL, set_aside TEXT)`
 
-// file gives the open file, and opens it where it is not open. One that somebody has deleted or replaced is given up when
-// all that was in it is stored; until then nothing can be written.
+// file returns the open database, and opens it if it is not open. If somebody has deleted or replaced the file, it
+// returns ErrGone until all events that were in it are stored, and then creates a new file.
 func (s *Spool) file(ctx context.Context) (*sql.DB, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	db, opened, kept := s.open()
+	db, opened, inFile := s.current()
 	if db != nil {
 		if !s.gone(opened) {
 			return db, nil
 		}
-		if kept > 0 {
+		if inFile > 0 {
 			return nil, ErrGone
 		}
 		if err := db.Close(); err != nil {
@@ -53,15 +53,16 @@ func (s *Spool) file(ctx context.Context) (*sql.DB, error) {
 	if err := s.openFile(ctx); err != nil {
 		return nil, err
 	}
-	db, _, _ = s.open()
+	db, _, _ = s.current()
 	return db, nil
 }
 
-// open gives what is open.
-func (s *Spool) open() (db *sql.DB, opened os.FileInfo, kept int) {
+// current returns the open database, nil if none is open, the file as it was when opened, and the number of events in
+// it.
+func (s *Spool) current() (db *sql.DB, opened os.FileInfo, inFile int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.db, s.opened, s.kept
+	return s.db, s.opened, s.inFile
 }
 
 func (s *Spool) setFile(db *sql.DB, opened os.FileInfo) {
@@ -70,27 +71,28 @@ func (s *Spool) setFile(db *sql.DB, opened os.FileInfo) {
 	s.db, s.opened = db, opened
 }
 
-// gone says whether another file, or none, is where the open one was.
+// gone says whether the open file was deleted or replaced.
 func (s *Spool) gone(opened os.FileInfo) bool {
 	now, err := os.Stat(s.opts.Path)
 	return errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(now, opened)
 }
 
-// openFile opens the file for this process alone, and counts what is in it.
+// openFile opens the file for this process alone, and counts its events.
 func (s *Spool) openFile(ctx context.Context) error {
-	err := s.unlock() // where the file has gone, the lock may have, too
+	err := s.unlock() // if the file is gone, the lock may be, too
 	if err == nil {
 		s.lock, err = filelock.Acquire(s.opts.Path+lockSuffix, s.opts.Owner)
 	}
 	if err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, s.opts.Path, "journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)", "page_size(16384)")
+	db, err := sqlite.Open(ctx, s.opts.Path,
+		"journal_mode(PERSIST)", "locking_mode(EXCLUSIVE)", "temp_store(MEMORY)", "page_size(16384)")
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1) // which holds the lock
-	counted, err := s.load(ctx, db)
+	found, err := s.countEvents(ctx, db)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -99,23 +101,27 @@ func (s *Spool) openFile(ctx context.Context) error {
 		return errors.Join(err, db.Close())
 	}
 	if err := reserve(s.opts.Path + journalSuffix); err != nil {
-		s.opts.Log.WithError(err).Warn("the disk has no room for the spool's journal: on a full disk events cannot leave the spool")
+		s.opts.Log.WithError(err).
+			Warn("the disk has no room for the spool's journal: on a full disk events cannot leave the spool")
 	}
 	s.setFile(db, opened)
 	defer s.signal()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept += counted.Events
-	s.state.SetAside = counted.SetAside
-	s.state.Events += counted.Events
-	s.state.Bytes += counted.Bytes
-	if counted.Events > 0 {
-		s.state.Oldest = counted.Oldest
+	for hash, n := range found.byKey {
+		s.waiting[hash] += n
+	}
+	s.inFile += found.Events
+	s.state.SetAside = found.SetAside
+	s.state.Events += found.Events
+	s.state.Bytes += found.Bytes
+	if found.Events > 0 {
+		s.state.Oldest = found.Oldest
 	}
 	return nil
 }
 
-// reserve makes a journal as large as it may get, with zeros, which SQLite takes for no journal. What is in it stays.
+// reserve extends the journal to its full size with zeros, which SQLite ignores. It keeps what is in the journal.
 func reserve(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- beside the spool
 	if err != nil {
@@ -130,47 +136,49 @@ func reserve(path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// load makes the table where it is missing and counts what is in it.
-func (s *Spool) load(ctx context.Context, db *sql.DB) (counted State, err error) {
+// contents counts the events in a file.
+type contents struct {
+	State
+	byKey map[uint64]int // number of waiting events by the hash of their key
+}
+
+// countEvents creates the table if it is missing, and counts the events in it.
+func (s *Spool) countEvents(ctx context.Context, db *sql.DB) (*contents, error) {
 	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return State{}, err
+		return nil, err
 	}
 	rows, err := db.QueryContext(ctx, `SELECT key, COUNT(*) - COUNT(set_aside), COUNT(set_aside),
-		SUM(IIF(set_aside IS NULL, OCTET_LENGTH(key) + OCTET_LENGTH(name) + OCTET_LENGTH(msg_id) + LENGTH(header) + LENGTH(payload), 0)),
+		SUM(IIF(set_aside IS NULL,
+			OCTET_LENGTH(key) + OCTET_LENGTH(name) + OCTET_LENGTH(msg_id) + LENGTH(header) + LENGTH(payload), 0)),
 		MIN(IIF(set_aside IS NULL, at, NULL)) FROM events GROUP BY key`)
 	if err != nil {
-		return State{}, err
+		return nil, err
 	}
 	defer rows.Close()
-	waiting := map[uint64]int{}
+	found := &contents{byKey: map[uint64]int{}}
 	for rows.Next() {
 		var key string
 		var events, setAside int
 		var bytes int64
 		var at sql.NullInt64
 		if err := rows.Scan(&key, &events, &setAside, &bytes, &at); err != nil {
-			return State{}, err
+			return nil, err
 		}
-		counted.SetAside += setAside
+		found.SetAside += setAside
 		if events == 0 {
 			continue
 		}
-		waiting[s.hash(key)] += events
-		counted.Events += events
-		counted.Bytes += bytes
-		if oldest := time.UnixMilli(at.Int64); counted.Oldest.IsZero() || oldest.Before(counted.Oldest) {
-			counted.Oldest = oldest
+		found.byKey[s.hash(key)] += events
+		found.Events += events
+		found.Bytes += bytes
+		if oldest := time.UnixMilli(at.Int64); found.Oldest.IsZero() || oldest.Before(found.Oldest) {
+			found.Oldest = oldest
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return State{}, err
+		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for hash, n := range waiting {
-		s.waiting[hash] += n
-	}
-	return counted, nil
+	return found, nil
 }
 
 func (s *Spool) unlock() error {
@@ -182,16 +190,16 @@ func (s *Spool) unlock() error {
 	return lock.Release()
 }
 
-// release closes the file, then gives it up to other processes.
+// release closes the file and then releases its lock.
 func (s *Spool) release() error {
 	var err error
-	if db, _, _ := s.open(); db != nil {
+	if db, _, _ := s.current(); db != nil {
 		err = db.Close()
 	}
 	return errors.Join(err, s.unlock())
 }
 
-// transact has all or nothing of do done.
+// transact runs do in a transaction.
 func transact(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -209,11 +217,12 @@ func (s *Spool) insert(ctx context.Context, list []put) error {
 		return err
 	}
 	return transact(ctx, db, func(tx *sql.Tx) error {
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO events (key, name, msg_id, header, payload, at) VALUES (?, ?, ?, ?, ?, ?)`)
+		insert, err := tx.PrepareContext(ctx,
+			`INSERT INTO events (key, name, msg_id, header, payload, at) VALUES (?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = insert.Close() }() // the transaction's end does it, too
+		defer func() { _ = insert.Close() }() // the end of the transaction closes it, too
 		now := time.Now().UnixMilli()
 		for i := range list {
 			p := &list[i]
@@ -233,14 +242,15 @@ type row struct {
 	size int64
 }
 
-// next reads the oldest events behind one: at most count, and of more than maxBatchBytes only one.
+// next reads the oldest waiting events behind a sequence: at most count, and no more than maxBatchBytes, but at least
+// one.
 func (s *Spool) next(ctx context.Context, after int64, count int) ([]row, error) {
-	db, _, kept := s.open()
-	if db == nil || kept == 0 {
+	db, _, inFile := s.current()
+	if db == nil || inFile == 0 {
 		return nil, nil
 	}
 	rows, err := db.QueryContext(ctx, `SELECT seq, key, name, msg_id, header, payload, at FROM events
-		WHERE seq > ? AND set_aside IS NULL ORDER BY seq`, after) // of which only some are read
+		WHERE seq > ? AND set_aside IS NULL ORDER BY seq`, after) // not LIMIT: the bytes count, too
 	if err != nil {
 		return nil, err
 	}
@@ -252,13 +262,17 @@ func (s *Spool) next(ctx context.Context, after int64, count int) ([]row, error)
 		if err != nil {
 			return nil, err
 		}
-		if _, gone := s.deleted[r.seq]; gone {
+		if _, ignored := s.ignored[r.seq]; ignored {
 			continue
 		}
 		if bytes += r.size; bytes > maxBatchBytes && len(list) > 0 {
 			break
 		}
 		list = append(list, r)
+	}
+	// Close comes before Err: after a Scan into RawBytes, Err waits forever if ctx ends meanwhile.
+	if err := rows.Close(); err != nil {
+		return nil, err
 	}
 	return list, rows.Err()
 }
@@ -279,18 +293,18 @@ func scan(rows *sql.Rows) (row, error) {
 	return r, nil
 }
 
-// remove deletes events: fewer at once where the disk has no room for the journal of many.
+// remove deletes events. If the disk has no room for the journal of many, it deletes them in smaller transactions.
 func (s *Spool) remove(ctx context.Context, seqs []int64) error {
-	db, opened, _ := s.open()
+	db, opened, _ := s.current()
 	if len(seqs) == 0 || db == nil {
 		return nil
 	}
-	err := transact(ctx, db, func(tx *sql.Tx) error { return remove(ctx, tx, seqs) })
+	err := transact(ctx, db, func(tx *sql.Tx) error { return deleteRows(ctx, tx, seqs) })
 	switch {
 	case err == nil:
 		return nil
 	case s.gone(opened):
-		s.overlook(seqs)
+		s.ignore(seqs)
 		return nil
 	case len(seqs) == 1 || !isFull(err):
 		return fmt.Errorf("delete what is stored: %w", err)
@@ -302,8 +316,8 @@ func (s *Spool) remove(ctx context.Context, seqs []int64) error {
 	return s.remove(ctx, seqs[half:])
 }
 
-// remove deletes events, in runs where nothing else is between them: that is faster than one by one.
-func remove(ctx context.Context, tx *sql.Tx, seqs []int64) error {
+// deleteRows deletes rows, each run of consecutive sequences in one statement, which is faster.
+func deleteRows(ctx context.Context, tx *sql.Tx, seqs []int64) error {
 	for i := 0; i < len(seqs); {
 		n := 1
 		for i+n < len(seqs) && seqs[i+n] == seqs[i]+int64(n) {
@@ -317,27 +331,29 @@ func remove(ctx context.Context, tx *sql.Tx, seqs []int64) error {
 	return nil
 }
 
-// overlook notes what cannot be deleted because SQLite writes into no file that has gone. No other process will find it there.
-func (s *Spool) overlook(seqs []int64) {
-	if s.deleted == nil {
-		s.deleted = map[int64]struct{}{}
+// ignore notes rows that cannot be deleted, because SQLite does not write to a file that is gone. No other process will
+// find them there.
+func (s *Spool) ignore(seqs []int64) {
+	if s.ignored == nil {
+		s.ignored = map[int64]struct{}{}
 	}
 	for _, seq := range seqs {
-		s.deleted[seq] = struct{}{}
+		s.ignored[seq] = struct{}{}
 	}
 }
 
 func isFull(err error) bool {
 	e, ok := errors.AsType[*driver.Error](err)
-	return ok && e.Code()&0xff == sqlite3.SQLITE_FULL // the rest of the code is detail
+	return ok && e.Code()&0xff == sqlite3.SQLITE_FULL // the upper bits are details
 }
 
-// setAside leaves an event in the file that can never be stored.
+// setAside marks an event in the file as one that can never be stored.
 func (s *Spool) setAside(ctx context.Context, r *row, reason error) error {
-	db, opened, _ := s.open()
-	// Without a reason the row does not grow: a full disk has room for that.
+	db, opened, _ := s.current()
+	// First without the reason: then the row does not grow, so it works on a full disk.
 	for _, text := range []string{"", reason.Error()} {
-		if _, err := db.ExecContext(ctx, `UPDATE events SET set_aside = ? WHERE seq = ?`, text, r.seq); err != nil && text == "" && !s.gone(opened) {
+		_, err := db.ExecContext(ctx, `UPDATE events SET set_aside = ? WHERE seq = ?`, text, r.seq)
+		if err != nil && text == "" && !s.gone(opened) {
 			return fmt.Errorf("set an event aside: %w", err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A header is written as its names and values, each behind its length: JSON takes more time than all the rest of reading an
-// event. A name that has several values is there several times. Earlier versions have written JSON objects.
+// A header is written as pairs of name and value, each with its length before it. A name with several values has
+// several pairs. JSON would take more time than all the rest of reading an event. Earlier versions wrote JSON objects.
 const headerVersion = 1
 
 var errHeader = errors.New("it is cut off")
@@ -34,10 +34,10 @@ func appendText(data []byte, text string) []byte {
 	return append(binary.AppendUvarint(data, uint64(len(text))), text...)
 }
 
-// decodeHeader reads a header, and adds to it when its event was put here.
+// decodeHeader reads a header, and adds HeaderSpooledAt to it.
 func decodeHeader(data []byte, at time.Time) (map[string][]string, error) {
 	header := make(map[string][]string, 8)
-	values := make([]string, 0, 8) // of all names: most have one
+	values := make([]string, 0, 8) // of all names; most names have one
 	if len(data) > 0 && data[0] == headerVersion {
 		text := string(data[1:])
 		for len(text) > 0 {
@@ -59,14 +59,14 @@ func decodeHeader(data []byte, at time.Time) (map[string][]string, error) {
 	} else if err := json.Unmarshal(data, &header); err != nil {
 		return nil, err
 	}
-	if header == nil { // by a JSON null
+	if header == nil { // the JSON text was null
 		header = map[string][]string{}
 	}
 	header[HeaderSpooledAt] = []string{strconv.FormatInt(at.UnixMilli(), 10)}
 	return header, nil
 }
 
-// cutText cuts a text off that stands behind its length.
+// cutText reads a text that has its length before it.
 func cutText(data string) (text, rest string, ok bool) {
 	var prefix [binary.MaxVarintLen64]byte
 	n, size := binary.Uvarint(prefix[:copy(prefix[:], data)])

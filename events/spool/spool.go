@@ -1,8 +1,8 @@
-// Package spool keeps reliable events in a file of this machine while JetStream does not take them, and hands them on
-// when it does again. Events of a key are handed on in the order in which they came. What was put survives the end of the
+// Package spool keeps reliable events in a file of this machine while JetStream does not store them, and publishes them
+// when it does again. Events of a key are published in the order of Put. Events in the file survive the end of the
 // process and a loss of power.
 //
-// It knows neither NATS nor platforms: how an event is published is told by its owner.
+// The package knows neither NATS nor platforms: [Options.Publish] publishes an event.
 package spool
 
 import (
@@ -23,8 +23,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
-// HeaderSpooledAt marks an event that was kept on a node's disk before it was stored, with the time at which it was put
-// there (ms since 1970): later events of the same conversation may have been stored before it, by other nodes.
+// HeaderSpooledAt marks an event that was in a node's spool before it was stored. Its value is the time of [Spool.Put],
+// in ms since 1970. Other nodes may have stored later events of the same conversation before it.
 const HeaderSpooledAt = "x-spooled-at"
 
 // Event is a reliable event to be published later.
@@ -39,31 +39,32 @@ type Event struct {
 // Options configure a spool.
 type Options struct {
 	Path     string // of the file
-	Owner    string // who uses the file, for another process that wants to
-	MaxBytes int64  // of events that wait; more are refused
-	// MaxAge is how long events may wait. Older ones are dropped, which is logged.
+	Owner    string // name of this process, for the error of another process that opens the file
+	MaxBytes int64  // of waiting events; Put refuses more
+	// MaxAge is how long events may wait. Older ones are dropped and logged. Zero is no limit.
 	MaxAge time.Duration
-	// Publish has an event stored and returns at once. Events of a key must be stored in the order of the calls. It calls
-	// settled once, when the event is durable or given up, at the latest soon after the end of ctx. An error with a method
-	// Permanent() bool that says true means that the event can never be stored: it is set aside in the file.
-	Publish func(ctx context.Context, e Event, settled func(duplicate bool, err error))
-	// Stored gives what tells which events of a name were stored since about a time: an event may have been stored before it
-	// was put here, and only the ack been lost.
+	// Publish publishes an event and returns at once. Events of a key must be stored in the order of the calls. Publish
+	// calls onAck once, when the event is durable or given up, at the latest soon after ctx ends. If the error has a
+	// method Permanent() bool that returns true, the event can never be stored and is set aside in the file.
+	Publish func(ctx context.Context, e Event, onAck func(duplicate bool, err error))
+	// Stored returns a reader of the events of a name that were stored since about a time. It is needed because an
+	// event may have been stored before it was put here, and only its ack was lost.
 	Stored func(name string, since time.Time) Stored
 	Log    *logrus.Entry
 }
 
-// Stored tells what a stream has stored.
+// Stored reads which events a stream has stored.
 type Stored interface {
-	// Next calls each with the message ids of what was stored since the last call, or since the beginning. It may leave out
-	// what the stream would not store twice anyway. What is stored later need not be looked for before the time that it gives.
+	// Next calls each with the message ids of the events that were stored since the last call, or since the time given
+	// to Options.Stored. It may leave out events that the stream would not store twice. It need not be called again
+	// before until.
 	Next(ctx context.Context, each func(msgID string)) (until time.Time, err error)
 }
 
 const (
-	// maxPut is how many events are written at once.
+	// maxPut is how many events are written in one transaction.
 	maxPut = 256
-	// writeTimeout bounds the writing of events to the disk.
+	// writeTimeout bounds one such transaction.
 	writeTimeout = 5 * time.Second
 )
 
@@ -75,11 +76,11 @@ var (
 	ErrGone = errors.New("the spool's file was deleted or replaced, and events that were in it wait for JetStream")
 )
 
-// Spool is safe for concurrent use. One process uses a file at a time.
+// Spool keeps events in a file and publishes them. Safe for concurrent use. Only one process can use a file at a time.
 type Spool struct {
 	opts    Options
-	wake    chan struct{} // for who hands on
-	arrived chan struct{} // for who writes
+	wake    chan struct{} // wakes drain
+	arrived chan struct{} // wakes write
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 
@@ -87,58 +88,61 @@ type Spool struct {
 	lock    *filelock.Lock
 
 	mu       sync.Mutex
-	db       *sql.DB // nil while it could not be opened
+	db       *sql.DB // nil if the file could not be opened
 	opened   os.FileInfo
 	closed   bool
-	puts     []put // to be written
+	puts     []put // not written yet
 	seed     maphash.Seed
-	waiting  map[uint64]int // events by the hash of their key, those on their way into the file included
-	kept     int            // events of state that are in the file
+	waiting  map[uint64]int // number of waiting events by the hash of their key, also of those not written yet
+	inFile   int            // number of events of state that are in the file
 	state    State
-	failedAt time.Time // when the last attempt to hand on failed; zero while all goes well
+	failedAt time.Time // of the last attempt to publish; zero if it succeeded
 
-	// Of who hands on:
-	stored  []int64            // the rows of events that are stored, and have to be deleted
-	deleted map[int64]struct{} // the rows of such events that could not be, because the file has gone
-	recalls map[string]*recall // by the name of events
-	batches int                // counts them
+	// Only drain uses these.
+
+	stored  []int64                  // rows of stored events, which have to be deleted
+	ignored map[int64]struct{}       // rows of stored events that cannot be deleted, because the file is gone
+	lookups map[string]*storedLookup // by the name of events
+	batches int                      // number of batches so far
 }
 
-// State is what waits.
+// State counts the events in a spool.
 type State struct {
 	Events   int
 	Bytes    int64
 	Oldest   time.Time // zero when nothing waits
-	SetAside int       // that can never be published
+	SetAside int       // events that can never be published; not counted above
 }
 
 type put struct {
 	Event
-	header []byte // as it is written
-	kept   func(error)
+	header []byte // encoded
+	onKept func(error)
 }
 
 func (p *put) size() int64 {
 	return int64(len(p.Key) + len(p.Name) + len(p.MsgID) + len(p.header) + len(p.Payload))
 }
 
-// Open opens the file, makes it where it is missing, and hands on what an earlier process has left in it. Where no file can be
-// made, or another process uses it, there is no error: the spool says so in the log and in [Spool.Check], and tries
-// again. The spool must be closed.
+// Open opens the file, or creates it, and publishes the events that an earlier process left in it. If the file cannot
+// be created, or another process uses it, Open logs that and returns no error: the spool tries again, and [Spool.Check]
+// reports it. A file that exists and is no spool is an error. The caller must close the spool.
 func Open(ctx context.Context, opts Options) (*Spool, error) {
 	s := &Spool{
-		opts: opts, wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), seed: maphash.MakeSeed(), waiting: map[uint64]int{},
-		recalls: map[string]*recall{},
+		opts: opts, wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), seed: maphash.MakeSeed(),
+		waiting: map[uint64]int{}, lookups: map[string]*storedLookup{},
 	}
 	_, missing := os.Stat(opts.Path)
 	if _, err := s.file(ctx); err != nil {
 		if _, inUse := errors.AsType[*filelock.InUseError](err); missing == nil && !inUse {
 			return nil, errors.Join(fmt.Errorf("open the spool %s: %w", opts.Path, err), s.release())
 		}
-		opts.Log.WithError(err).WithField("path", opts.Path).Error("the spool cannot be used: events that JetStream does not take will be lost, or their webhooks refused")
+		opts.Log.WithError(err).WithField("path", opts.Path).
+			Error("the spool cannot be used: events that JetStream does not take will be lost, or their webhooks refused")
 	}
 	if s.state.Events > 0 {
-		opts.Log.WithFields(logrus.Fields{"events": s.state.Events, "since": s.state.Oldest}).Warn("events that could not be stored before are handed on now")
+		opts.Log.WithFields(logrus.Fields{"events": s.state.Events, "since": s.state.Oldest}).
+			Warn("events that could not be stored before are published now")
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -147,7 +151,7 @@ func Open(ctx context.Context, opts Options) (*Spool, error) {
 	return s, nil
 }
 
-// Close stops handing on. What waits stays in the file for the next one to open it.
+// Close stops publishing. Waiting events stay in the file until it is opened again.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -161,24 +165,25 @@ func (s *Spool) Close() error {
 	return s.release()
 }
 
-// Holds says whether events of a key wait: later ones must be put behind them. Rarely it says so of another key, too.
+// Holds says whether events of a key wait. Then later events of the key must be put, too, to stay in order. It may
+// rarely return true for another key, because it compares hashes.
 func (s *Spool) Holds(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.waiting) > 0 && s.waiting[s.hash(key)] > 0
 }
 
-// hash stands for a key, which may be long.
+// hash returns the hash of a key, because keys may be long.
 func (s *Spool) hash(key string) uint64 { return maphash.String(s.seed, key) }
 
-// State tells what waits.
+// State returns the counts of waiting events.
 func (s *Spool) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
 }
 
-// Details tells what waits, for a report of the node's health.
+// Details returns the counts for the node's health report.
 func (s *Spool) Details() map[string]any {
 	state := s.State()
 	details := map[string]any{"events": state.Events, "bytes": state.Bytes, "setAside": state.SetAside}
@@ -188,17 +193,20 @@ func (s *Spool) Details() map[string]any {
 	return details
 }
 
-// Check is an error while the file cannot be used, or while events wait that could not be handed on.
+// Check returns an error while the file cannot be used, or while events wait that could not be published. It is a
+// retryable [action.Error].
 func (s *Spool) Check(ctx context.Context) error {
 	if _, err := s.file(ctx); err != nil {
-		return fmt.Errorf("%w: %w", unavailable("%s", reason(err)), err) // the log tells all, the report of health only the first
+		// The health report shows only the first error, the log both.
+		return fmt.Errorf("%w: %w", unavailable("%s", reason(err)), err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Events == 0 || s.failedAt.IsZero() {
 		return nil
 	}
-	return unavailable("%d events (%d bytes) wait for JetStream since %s.", s.state.Events, s.state.Bytes, s.state.Oldest.UTC().Format(time.RFC3339))
+	return unavailable("%d events (%d bytes) wait for JetStream since %s.",
+		s.state.Events, s.state.Bytes, s.state.Oldest.UTC().Format(time.RFC3339))
 }
 
 func unavailable(format string, args ...any) *action.Error {
@@ -218,11 +226,11 @@ func reason(err error) string {
 	}
 }
 
-// Put keeps an event, behind those of earlier calls, and returns at once. kept is called once, when the event is on the disk
-// or with the reason why it is not; it must not block.
-func (s *Spool) Put(e Event, kept func(error)) {
-	if err := s.enqueue(put{e, encodeHeader(e.Header), kept}); err != nil {
-		kept(err)
+// Put queues an event behind those of earlier calls and returns at once. onKept is called once: with nil when the event
+// is on the disk, or with the reason why it is not. It must not block.
+func (s *Spool) Put(e Event, onKept func(error)) {
+	if err := s.enqueue(put{e, encodeHeader(e.Header), onKept}); err != nil {
+		onKept(err)
 		return
 	}
 	select {
@@ -250,8 +258,8 @@ func (s *Spool) enqueue(p put) error {
 	return nil
 }
 
-// forget takes an event out of the account. s.mu must be held.
-func (s *Spool) forget(key string, size int64) {
+// uncount removes an event from the counts. s.mu must be held.
+func (s *Spool) uncount(key string, size int64) {
 	hash := s.hash(key)
 	if s.waiting[hash]--; s.waiting[hash] == 0 {
 		delete(s.waiting, hash)
@@ -262,12 +270,13 @@ func (s *Spool) forget(key string, size int64) {
 	}
 }
 
-// write takes events in, as many as there are in one transaction: a disk can do only so many a second.
+// write writes the events of Put to the file, many in one transaction: a disk can do only so many transactions a
+// second.
 func (s *Spool) write(ctx context.Context) {
 	for {
-		over := ctx.Err() != nil // looked at before: what came until then is written
-		for list := s.take(); len(list) > 0; list = s.take() {
-			s.keep(ctx, list)
+		over := ctx.Err() != nil // checked first, so that all events put before the end are written
+		for list := s.nextPuts(); len(list) > 0; list = s.nextPuts() {
+			s.writePuts(ctx, list)
 		}
 		if over {
 			return
@@ -279,8 +288,8 @@ func (s *Spool) write(ctx context.Context) {
 	}
 }
 
-// take gives the next events to be written.
-func (s *Spool) take() []put {
+// nextPuts takes the next events to write off the queue.
+func (s *Spool) nextPuts() []put {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := min(len(s.puts), maxPut)
@@ -291,28 +300,28 @@ func (s *Spool) take() []put {
 	return list
 }
 
-func (s *Spool) keep(ctx context.Context, list []put) {
+func (s *Spool) writePuts(ctx context.Context, list []put) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	err := s.insert(ctx, list)
 	s.mu.Lock()
 	if err == nil {
-		s.kept += len(list)
+		s.inFile += len(list)
 	} else {
 		for i := range list {
-			s.forget(list[i].Key, list[i].size())
+			s.uncount(list[i].Key, list[i].size())
 		}
 	}
 	s.mu.Unlock()
 	for i := range list {
-		list[i].kept(err)
+		list[i].onKept(err)
 	}
 	if err == nil {
 		s.signal()
 	}
 }
 
-// signal wakes who hands on.
+// signal wakes drain.
 func (s *Spool) signal() {
 	select {
 	case s.wake <- struct{}{}:

@@ -52,8 +52,8 @@ type rejection struct{ error }
 
 func (rejection) Permanent() bool { return true }
 
-func (s *stream) publish(_ context.Context, e spool.Event, settled func(bool, error)) {
-	settled(false, s.store(e))
+func (s *stream) publish(_ context.Context, e spool.Event, onAck func(bool, error)) {
+	onAck(false, s.store(e))
 }
 
 func (s *stream) store(e spool.Event) error {
@@ -226,7 +226,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(_ context.Context, _ spool.Event, settled func(bool, error)) { settled(false, errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
+		Publish: func(_ context.Context, _ spool.Event, onAck func(bool, error)) { onAck(false, errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
@@ -320,9 +320,9 @@ func TestSpoolFileIsForOneProcess(t *testing.T) {
 
 	require.NoError(t, first.Close())
 	require.NoError(t, put(second, event("c1", "2")), "it takes the file over")
-	require.NoError(t, second.Check(t.Context()))
 	s.set(false)
 	require.Eventually(t, func() bool { return second.State().Events == 0 }, generous, time.Millisecond)
+	require.NoError(t, second.Check(t.Context()))
 	require.Equal(t, []string{line("1"), line("2")}, s.list())
 }
 
@@ -343,9 +343,9 @@ func TestSpoolPublishesInBoundedBatches(t *testing.T) {
 			s := &stream{away: true}
 			var under, most, read int
 			var mu sync.Mutex
-			hold := func(_ context.Context, e spool.Event, settled func(bool, error)) {
+			hold := func(_ context.Context, e spool.Event, onAck func(bool, error)) {
 				if err := s.store(e); err != nil {
-					settled(false, err)
+					onAck(false, err)
 					return
 				}
 				mu.Lock()
@@ -357,7 +357,7 @@ func TestSpoolPublishesInBoundedBatches(t *testing.T) {
 					mu.Lock()
 					under--
 					mu.Unlock()
-					settled(false, nil)
+					onAck(false, nil)
 				})
 			}
 			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes, o.Publish = 1<<30, hold })
@@ -392,9 +392,9 @@ func TestSpoolShrinksItsBatchesForASlowStream(t *testing.T) {
 		var free time.Time
 		under, most := 0, 0
 		sp := open(t, path, s, func(o *spool.Options) {
-			o.Publish = func(_ context.Context, e spool.Event, settled func(bool, error)) {
+			o.Publish = func(_ context.Context, e spool.Event, onAck func(bool, error)) {
 				if err := s.store(e); err != nil {
-					settled(false, err)
+					onAck(false, err)
 					return
 				}
 				mu.Lock()
@@ -409,7 +409,7 @@ func TestSpoolShrinksItsBatchesForASlowStream(t *testing.T) {
 					mu.Lock()
 					under--
 					mu.Unlock()
-					settled(false, nil)
+					onAck(false, nil)
 				})
 			}
 		})
@@ -580,9 +580,9 @@ func TestSpoolDoesNotPublishWhatIsStoredAfterAKill(t *testing.T) {
 func drainer(path string) {
 	_, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(logrus.New()), Stored: (&stream{}).storedBefore,
-		Publish: func(_ context.Context, e spool.Event, settled func(bool, error)) {
+		Publish: func(_ context.Context, e spool.Event, onAck func(bool, error)) {
 			_, err := fmt.Println(e.MsgID)
-			settled(false, err)
+			onAck(false, err)
 		},
 	})
 	if err != nil {

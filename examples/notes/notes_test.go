@@ -8,18 +8,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/notes"
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/cluster"
-	"github.com/hiliosai/switchboard/examples/notes"
-	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/redact"
-	"github.com/hiliosai/switchboard/internal/testserver"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/node"
+	"github.com/hiliosai/switchboard/node/nodetest"
 )
 
 // How long, and how often, is looked for what must happen.
@@ -39,37 +34,23 @@ func tenant(id, permission string) action.CallOptions {
 	return action.CallOptions{Meta: meta}
 }
 
-func TestTheExampleServiceRunsOnANode(t *testing.T) {
-	dir := t.TempDir()
-	srv := testserver.NATS(t)
-	c := config.Default()
-	c.Node.ID, c.NATS.Servers = "notes-test", []config.URL{config.URL(srv.ClientURL())}
-	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "channels.db")), filepath.Join(dir, "spool.db")
-	c.Services = []string{"notes"}
-	log, secrets := logrus.New(), &redact.Secrets{}
-	app.ConfigureLog(log, t.Output(), config.Log{Level: "debug"}, secrets)
-	def := notes.Definition(filepath.Join(dir, "notes.db"))
-	running, err := app.Start(t.Context(), c, app.Offer{Services: []integration.ServiceDefinition{def}}, log, secrets)
-	require.NoError(t, err)
-	defer running.Stop()
-
-	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
+func TestExampleServiceRunsOnANode(t *testing.T) {
+	def := notes.Definition(filepath.Join(t.TempDir(), "notes.db"))
+	n := nodetest.Start(t, node.Service(def), node.Config("services: [notes]"))
+	nc, err := nats.Connect(n.NATSURL())
 	require.NoError(t, err)
 	defer nc.Close()
 	added, err := nc.SubscribeSync("hios.notes.added")
 	require.NoError(t, err)
-	caller := cluster.New(nc, cluster.Options{NodeID: "caller", Namespace: c.Node.Namespace, Concurrency: 1, Log: logrus.NewEntry(log)})
-	require.NoError(t, caller.Join())
-	defer caller.Leave()
-	require.NoError(t, caller.WaitForServices(t.Context(), "v1.notes"))
+	require.NoError(t, nc.Flush())
 
 	call := func(name, params string, opts action.CallOptions) string {
 		t.Helper()
-		result, err := caller.Call(t.Context(), name, json.RawMessage(params), opts)
+		result, err := n.Call(t.Context(), name, json.RawMessage(params), opts)
 		if err != nil {
 			return action.AsError(err, name, "").Type
 		}
-		return string(result.Data)
+		return string(result)
 	}
 	writer, reader, stranger := tenant("acme", "notes.write"), tenant("acme", "notes.read"), tenant("other", "notes.*")
 	require.Equal(t, `[]`, call("v1.notes.list", `{}`, reader))
@@ -86,7 +67,7 @@ func TestTheExampleServiceRunsOnANode(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id":1,"text":"milk"}`, string(event.Data))
 
-	require.NoError(t, caller.Emit(t.Context(), "tenant.removed", map[string]string{"id": "acme"}, action.EmitOptions{}))
+	require.NoError(t, n.Emit(t.Context(), "tenant.removed", map[string]string{"id": "acme"}))
 	require.Eventually(t, func() bool { return call("v1.notes.get", `{"id":1}`, reader) == "NOTE_NOT_FOUND" }, patience, tick)
 }
 

@@ -17,7 +17,7 @@ type API struct {
 	Client *Client
 	// Name begins the names of all calls in errors, such as "slack".
 	Name string
-	// Base is the beginning of all URLs, without a slash at its end.
+	// Base is the beginning of all URLs; a Call's Path follows it as it is.
 	Base string
 	// Header goes with every call, such as Authorization.
 	Header http.Header

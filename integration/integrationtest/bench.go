@@ -144,7 +144,7 @@ type httpAnswer struct {
 func (b *bench) answered(w Webhook) (httpAnswer, error) {
 	b.tb.Helper()
 	req := &action.Request{Meta: action.NewMeta(nil)}
-	result, err := b.receiveAs(req, w.Body, b.p.headers(b.channel, w))
+	result, err := b.receiveAs(req, w.Body, b.p.headers(b.tb, b.channel, w))
 	a := httpAnswer{Status: http.StatusOK, ContentType: req.Meta.String("$responseType"), Body: result}
 	req.Meta.Get("$statusCode", &a.Status)
 	return a, err
@@ -161,16 +161,15 @@ func marking(ch *integration.Channel) {
 // genuine hands over a webhook as the platform sends it now.
 func (b *bench) genuine(w Webhook) (json.RawMessage, error) {
 	b.tb.Helper()
-	return b.receive(w.Body, b.p.headers(b.channel, w))
+	return b.receive(w.Body, b.p.headers(b.tb, b.channel, w))
 }
 
 // headers are those of a genuine webhook.
-func (p Platform) headers(ch *integration.Channel, w Webhook) map[string]string {
+func (p Platform) headers(tb testing.TB, ch *integration.Channel, w Webhook) map[string]string {
+	tb.Helper()
 	headers := map[string]string{"content-type": "application/json"}
 	maps.Copy(headers, w.Headers)
-	if p.Sign != nil {
-		maps.Copy(headers, p.Sign(ch, w.Body, Now()))
-	}
+	maps.Copy(headers, p.signature(tb, ch, Webhook{Body: w.Body, Headers: headers}, Now()))
 	return headers
 }
 

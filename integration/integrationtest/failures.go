@@ -17,20 +17,21 @@ import (
 // testFailures has the API refuse the first message in each of the platform's ways.
 func testFailures(t *testing.T, p Platform) {
 	t.Helper()
+	failures := slices.Concat(literals(t, p), p.Failures)
 	type refused struct {
 		*bench
 		result json.RawMessage
 		err    error
 	}
-	all := make([]refused, len(p.Failures))
+	all := make([]refused, len(failures))
 	var wg sync.WaitGroup
-	for i, f := range p.Failures { // all at once, for they wait for the factory to try again
+	for i, f := range failures { // all at once, for they wait for the factory to try again
 		all[i].bench = newBench(t, p)
 		all[i].fake.play(trouble{Answer: f.Answer})
 		wg.Go(func() { all[i].result, all[i].err = all[i].attempt(p.Sends[0].Message, time.Minute) })
 	}
 	wg.Wait()
-	for i, f := range p.Failures {
+	for i, f := range failures {
 		t.Run(f.Name, func(t *testing.T) {
 			b := all[i].bench
 			outer := b.tb

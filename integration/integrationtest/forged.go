@@ -22,7 +22,7 @@ func testForged(t *testing.T, p Platform) {
 	refuse := func(name string, change func(*integration.Channel), body func() []byte, alter func(headers map[string]string)) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, p, change)
-			headers := p.headers(p.Channel(b.fake.URL()), w)
+			headers := p.headers(t, p.Channel(b.fake.URL()), w)
 			alter(headers)
 			_, err := b.receive(body(), headers)
 			b.requireRefused(err, http.StatusUnauthorized, name)
@@ -30,7 +30,7 @@ func testForged(t *testing.T, p Platform) {
 	}
 	body := func() []byte { return w.Body }
 	asIs, same := func(map[string]string) {}, func(*integration.Channel) {}
-	signature := p.Sign(p.Channel(""), w.Body, Now())
+	signature := p.signature(t, p.Channel(""), w, Now())
 
 	refuse("without the headers of the signature", same, body, func(headers map[string]string) {
 		for name := range signature {
@@ -49,9 +49,9 @@ func testForged(t *testing.T, p Platform) {
 	refuse("for a channel without secrets, and signed with none", without, body, func(headers map[string]string) {
 		ch := p.Channel("")
 		without(ch)
-		maps.Copy(headers, p.Sign(ch, w.Body, Now()))
+		maps.Copy(headers, p.signature(t, ch, w, Now()))
 	})
-	if p.signsBody() {
+	if p.signsBody(t) {
 		refuse("with a flipped bit in the body", same, func() []byte { return flippedBody(w.Body) }, asIs)
 		refuse("with a line break after the body", same, func() []byte { return append(slices.Clone(w.Body), '\n') }, asIs)
 	}
@@ -90,14 +90,14 @@ func testFlipped(t *testing.T, p Platform) {
 	t.Helper()
 	w := p.Webhooks[0]
 	b := newBench(t, p)
-	headers := p.headers(b.channel, w)
-	if p.signsBody() {
+	headers := p.headers(t, b.channel, w)
+	if p.signsBody(t) {
 		for i := range w.Body {
 			_, err := b.receive(flippedAt(w.Body, i), headers)
 			b.requireRefused(err, 0, fmt.Sprintf("with another byte %d of the body", i))
 		}
 	}
-	for name, value := range p.Sign(b.channel, w.Body, Now()) {
+	for name, value := range p.signature(t, b.channel, w, Now()) {
 		for i := range value {
 			forged := maps.Clone(headers)
 			forged[name] = string(flippedAt([]byte(value), i))
@@ -110,7 +110,7 @@ func testFlipped(t *testing.T, p Platform) {
 			other := newBench(t, p, func(ch *integration.Channel) {
 				ch.Credentials[name] = string(flippedAt([]byte(ch.Credentials[name]), i))
 			})
-			_, err := other.receive(w.Body, p.headers(p.Channel(other.fake.URL()), w))
+			_, err := other.receive(w.Body, p.headers(t, p.Channel(other.fake.URL()), w))
 			other.requireRefused(err, 0, fmt.Sprintf("with another byte %d of %s", i, name))
 		}
 	}
@@ -119,13 +119,12 @@ func testFlipped(t *testing.T, p Platform) {
 // proves lists the credentials with which signatures are checked.
 func (p Platform) proves(tb testing.TB) []string {
 	tb.Helper()
-	validator, ok := p.Definition.Platform.(integration.SignatureValidator)
-	require.True(tb, ok)
+	validator := p.Definition.SignatureValidator()
 	var names []string
 	w := p.Webhooks[0]
 	for _, name := range slices.Sorted(maps.Keys(p.Channel("").Credentials)) {
 		ch := p.Channel("http://127.0.0.1")
-		genuine := p.headers(ch, w)
+		genuine := p.headers(tb, ch, w)
 		ch.Credentials[name] = flipped(ch.Credentials[name])
 		if validator.ValidateSignature(context.Background(), webhookOf(ch, w.Body, genuine)) != nil {
 			names = append(names, name)
@@ -137,8 +136,10 @@ func (p Platform) proves(tb testing.TB) []string {
 
 // webhookOf is a webhook as the factory hands it to the platform.
 func webhookOf(ch *integration.Channel, body []byte, headers map[string]string) *integration.Webhook {
-	return &integration.Webhook{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(),
+	w := &integration.Webhook{
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(), URL: ch.Settings[settingPublicURL],
 		Payload: body, RawBody: body, Headers: integration.NewHeaders(headers),
 	}
+	w.ContentType = w.Headers.Get("content-type")
+	return w
 }

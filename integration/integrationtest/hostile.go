@@ -135,6 +135,7 @@ func (b *bench) requireHarmless(name string, body []byte) {
 // FuzzWebhook looks for bodies that do harm. It is called by a fuzz target of the platform's own tests.
 func FuzzWebhook(f *testing.F, p Platform) {
 	f.Helper()
+	p = p.withSigner(f)
 	p.requireComplete(f)
 	for _, w := range p.Webhooks {
 		f.Add(w.Body)

@@ -30,11 +30,11 @@ func testInbound(t *testing.T, p Platform) {
 	if p.BadItem != nil {
 		t.Run("a bad item loses no other", func(t *testing.T) { testBadItem(t, p) })
 	}
-	if p.Sign != nil {
+	if p.signs() {
 		t.Run("what is not genuine is refused", func(t *testing.T) { testForged(t, p) })
 		t.Run("what differs in any one byte is refused", func(t *testing.T) { testFlipped(t, p) })
 	}
-	if p.signsBody() {
+	if p.signsBody(t) {
 		t.Run("without the raw body the answer says how to configure the gateway", func(t *testing.T) { testRawBody(t, p) })
 	}
 	if _, ok := p.Definition.Platform.(integration.WebhookVerifier); ok {
@@ -169,7 +169,7 @@ func testRawBody(t *testing.T, p Platform) {
 	t.Helper()
 	b := newBench(t, p)
 	w := p.Webhooks[0]
-	_, err := b.receive(w.Body, p.headers(b.channel, w), func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") })
+	_, err := b.receive(w.Body, p.headers(t, b.channel, w), func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") })
 	b.requireRefused(err, http.StatusBadRequest, "without rawBody")
 	e := b.errorOf(err, "without rawBody")
 	require.Equal(t, "RAW_BODY_MISSING", e.Type)
@@ -181,11 +181,11 @@ func testAge(t *testing.T, p Platform) {
 	b := newBench(t, p)
 	w := p.Webhooks[0]
 	for name, at := range map[string]time.Time{"too old": Now().Add(longAgo), "from the future": Now().Add(-longAgo)} {
-		_, err := b.receive(w.Body, p.headers(b.channel, w), func(params object) { params["timestamp"] = at.UnixMilli() })
+		_, err := b.receive(w.Body, p.headers(t, b.channel, w), func(params object) { params["timestamp"] = at.UnixMilli() })
 		b.requireRefused(err, http.StatusBadRequest, name)
-		if p.signsTime() {
-			headers := p.headers(b.channel, w)
-			maps.Copy(headers, p.Sign(b.channel, w.Body, at))
+		if p.signsTime(t) {
+			headers := p.headers(t, b.channel, w)
+			maps.Copy(headers, p.signature(t, b.channel, w, at))
 			_, err := b.receive(w.Body, headers)
 			b.requireRefused(err, 0, "signed at a time that is "+name)
 		}

@@ -21,7 +21,7 @@ func testLeaks(t *testing.T, p Platform) {
 		t.Run("an API that quotes secrets with "+http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			for _, secret := range secretsOf(p, p.Channel("")) {
-				for _, text := range []string{secret, crowd(secret, 0), crowd(secret, len(secret)/2)} {
+				for _, text := range []string{secret, padded(secret, 0), padded(secret, len(secret)/2)} {
 					for _, body := range []string{text, toJSON(t, quoting(status, text))} {
 						b := newBench(t, p) // which no earlier failure holds back
 						b.echoes = true
@@ -41,9 +41,9 @@ func testLeaks(t *testing.T, p Platform) {
 	}
 }
 
-// crowd is so full of the secret that wherever it is cut, a secret is: in one of two crowds, half of a
+// padded is a text so full of the secret that wherever it is cut, a secret is: in one of two such texts, half of a
 // secret apart, more than half of it remains.
-func crowd(secret string, before int) string {
+func padded(secret string, before int) string {
 	return strings.Repeat(".", before) + strings.Repeat(secret+" ", 2000/len(secret))
 }
 

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
 // macaw is a parrot that can more: it answers webhooks, knows commands, its own messages, files, places and
@@ -57,7 +57,7 @@ func (m macaw) Send(ctx context.Context, message *integration.Message, ch *integ
 		plain.Content = integration.Content{Type: integration.TypeText, Text: "https://map.example.org"}
 		result, err := m.sound.Send(ctx, &plain, ch)
 		if err == nil && !m.lose {
-			result.Metadata = map[string]any{"degraded": []string{"location→text"}}
+			result.Degraded = []integration.Degradation{{Feature: integration.FeatureLocation, Became: "text"}}
 		}
 		return result, err
 	case integration.TypeFile:

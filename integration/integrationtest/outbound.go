@@ -96,6 +96,9 @@ func testOutbound(t *testing.T, p Platform) {
 		t.Parallel() // as what follows: they wait for the factory to try again
 		testFailures(t, p)
 	})
+	if p.Definition.Errors != nil {
+		t.Run("a refusal means what its row of the error table says", func(t *testing.T) { testRows(t, p) })
+	}
 	t.Run("trouble", func(t *testing.T) {
 		t.Parallel()
 		for _, o := range ordeals {

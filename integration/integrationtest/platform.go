@@ -46,11 +46,12 @@ type Platform struct {
 	BadItem []byte
 
 	// Sign returns the headers that make a body genuine for the channel at that time. From what they change
-	// with, the suite sees what they cover.
+	// with, the suite sees what they cover. It is for a platform that validates signatures by a method of its own:
+	// where Definition.Signature is a [Signer], the suite signs with that.
 	Sign func(ch *integration.Channel, body []byte, at time.Time) map[string]string
 
 	// Signatures is a file of signatures that are known to be right, for their author has made them with something
-	// else than the platform. Empty is testdata/signatures.json. A platform that has Sign has such a file.
+	// else than the platform. Empty is testdata/signatures.json. A platform that signs has such a file.
 	Signatures string
 
 	// Handshake is a right one, for platforms that answer handshakes.
@@ -60,9 +61,19 @@ type Platform struct {
 	// of trouble. Those that succeed show together all that Definition.Support promises.
 	Sends []Send
 
-	// Failures are answers of the API that refuse the first of Sends, in the platform's own form. There must be
-	// some where there is a Definition.Support.
+	// Refusal makes an answer of a refusal, in the platform's own form and with a status that the API gives with it. It
+	// is there if Definition.Errors is: the suite has the API refuse the first of Sends for the reason of each row.
+	Refusal func(r integration.Refusal) Answer
+
+	// Failures are answers of the API that refuse the first of Sends, in the platform's own form: what neither a row of
+	// Definition.Errors nor testdata/errors.json shows. There must be some where there is a Definition.Support and no
+	// Definition.Errors.
+	//
+	// With Definition.Errors the file testdata/errors.json has answers of the API, word for word, at least one each that
+	// is throttled, auth, permanent, transient and unknown.
 	Failures []Failure
+
+	signer Signer // what the suite signs with, nil where Sign is there or nothing is signed
 }
 
 // Webhook is a delivery of the platform. Its events, and its answer where the platform is a

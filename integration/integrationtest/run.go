@@ -12,6 +12,7 @@ import (
 // waiting for the factory to send again.
 func Run(t *testing.T, p Platform) {
 	t.Helper()
+	p = p.withSigner(t)
 	p.requireComplete(t)
 	t.Run("definition", func(t *testing.T) { testDefinition(t, p) })
 	t.Run("inbound", func(t *testing.T) { testInbound(t, p) })
@@ -20,7 +21,7 @@ func Run(t *testing.T, p Platform) {
 		t.Run("support", func(t *testing.T) { testSupport(t, p) })
 	}
 	t.Run("account", func(t *testing.T) { testAccount(t, p) })
-	if p.Sign != nil {
+	if p.signs() {
 		t.Run("signatures", func(t *testing.T) { testOwnVectors(t, p) })
 		t.Run("signatures from elsewhere", func(t *testing.T) { testVectors(t, p) })
 	}
@@ -36,11 +37,15 @@ func (p Platform) requireComplete(tb testing.TB) {
 	require.NotNil(tb, p.API, "Platform.API is missing")
 	require.NotEmpty(tb, p.Webhooks, "Platform.Webhooks is missing")
 	require.NotEmpty(tb, p.Sends, "Platform.Sends is missing")
-	require.True(tb, p.Definition.Support == nil || len(p.Failures) > 0, "Platform.Failures is missing")
+	table := p.Definition.Errors != nil
+	require.True(tb, table || p.Definition.Support == nil || len(p.Failures) > 0, "Platform.Failures is missing")
+	require.Equal(tb, table, p.Refusal != nil, "Platform.Refusal must be there if, and only if, there is Definition.Errors")
 	require.Empty(tb, p.Sends[0].Action, "the first of Platform.Sends must send a message")
 	require.Nil(tb, p.Sends[0].Answer, "the first of Platform.Sends is sent through all kinds of trouble: leave its answer to API")
-	_, signs := p.Definition.Platform.(integration.SignatureValidator)
-	require.Equal(tb, signs, p.Sign != nil, "Platform.Sign must be there if, and only if, the platform is a SignatureValidator")
+	require.Equal(tb, p.Definition.SignatureValidator() != nil, p.signs(),
+		"Platform.Sign must be there if, and only if, the platform is a SignatureValidator, or has a signature that cannot sign")
+	_, declared := p.Definition.Signature.(Signer)
+	require.False(tb, declared && p.Sign != nil, "Platform.Sign is not needed: the declared signature signs by itself")
 	_, verifies := p.Definition.Platform.(integration.WebhookVerifier)
 	require.Equal(tb, verifies, p.Handshake != integration.Verification{}, "Platform.Handshake must be there if, and only if, the platform is a WebhookVerifier")
 	secrets := secretsOf(p, p.Channel("http://127.0.0.1"))
@@ -48,14 +53,4 @@ func (p Platform) requireComplete(tb testing.TB) {
 	for _, secret := range secrets {
 		require.GreaterOrEqual(tb, len(secret), 12, "a secret of Platform.Channel is too short to be found in texts for sure")
 	}
-}
-
-// signsBody says whether a signature covers the body, as against a header that is the same every time.
-func (p Platform) signsBody() bool {
-	return p.Sign != nil && differ(p.Sign(p.Channel(""), []byte(`{"a":1}`), Now()), p.Sign(p.Channel(""), []byte(`{"a":2}`), Now()))
-}
-
-// signsTime says whether the platform signs a timestamp of its own.
-func (p Platform) signsTime() bool {
-	return p.Sign != nil && differ(p.Sign(p.Channel(""), []byte(`{}`), Now()), p.Sign(p.Channel(""), []byte(`{}`), Now().Add(longAgo)))
 }

@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/internal/testserver"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Crowd(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Parallel(m)) }
 
 // faultVariable names the fault of the platform that the suite is run on, see findFault.
 const faultVariable = "INTEGRATIONTEST_FAULT"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
 // vector is a signature that is known to be right: an example of the platform's documentation, or one that another
@@ -24,6 +24,8 @@ type vector struct {
 	Source       string            `json:"source"`
 	Key          string            `json:"key"`
 	PublicKeyHex string            `json:"public_key_hex"`
+	URL          string            `json:"url"`         // where it is signed
+	ContentType  string            `json:"contentType"` // where it tells what of the body is signed
 	Body         string            `json:"body"`
 	Headers      map[string]string `json:"headers"`
 }
@@ -51,11 +53,10 @@ func readVectors(t *testing.T, file string, p Platform) []vector {
 // testVectors holds the platform to signatures from elsewhere, and to each of their bytes.
 func testVectors(t *testing.T, p Platform) {
 	t.Helper()
-	file := filepath.Join(Shared(t), "signature_vectors.json")
-	if _, err := os.Stat(file); os.IsNotExist(err) {
-		t.Skipf("no signatures from elsewhere: %s is not here; those of testdata are checked", file)
+	all := readVectors(t, fixtures.Signatures(t), p)
+	if len(all) == 0 {
+		t.Skipf("no signatures from elsewhere for %s; those of testdata are checked", p.Definition.Spec.Platform)
 	}
-	all := readVectors(t, file, p)
 	t.Logf("%d signatures from elsewhere", len(all))
 	for i, v := range all {
 		t.Run(strconv.Itoa(i), func(t *testing.T) { v.test(t, p) })
@@ -64,8 +65,7 @@ func testVectors(t *testing.T, p Platform) {
 
 func (v vector) test(t *testing.T, p Platform) {
 	t.Helper()
-	validator, ok := p.Definition.Platform.(integration.SignatureValidator)
-	require.True(t, ok)
+	validator := p.Definition.SignatureValidator()
 	body := []byte(v.Body)
 	if v.Body == "" { // where it is not signed
 		body = p.Webhooks[0].Body
@@ -77,7 +77,7 @@ func (v vector) test(t *testing.T, p Platform) {
 			ch.Credentials[name] = secret
 		}
 		w := webhookOf(ch, body, headers)
-		w.Timestamp = v.time()
+		w.URL, w.ContentType, w.Timestamp = v.URL, v.ContentType, v.time()
 		return validator.ValidateSignature(context.Background(), w)
 	}
 	secret := v.Key + v.PublicKeyHex // it has one of them
@@ -106,27 +106,4 @@ func (v vector) time() time.Time {
 		}
 	}
 	return Now()
-}
-
-// Shared is the folder of payloads and signatures from elsewhere. It lies beside the project, or beside a folder
-// that the project lies in, on its authors' machines only: they are not ours to ship.
-func Shared(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.Getwd()
-	require.NoError(tb, err)
-	var beside string
-	for root := ""; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && root == "" {
-			root = dir
-		}
-		if root == "" {
-			continue
-		}
-		folder := filepath.Join(filepath.Dir(dir), "shared", "fixtures")
-		if _, err := os.Stat(folder); err == nil {
-			return folder
-		}
-		beside = cmp.Or(beside, folder)
-	}
-	return beside
 }

@@ -19,8 +19,8 @@ type item struct {
 	odd        bool
 }
 
-// Placed implements [payload.Part].
-func (i *item) Placed(start, end int, odd bool) { i.start, i.end, i.odd = start, end, odd }
+// SetSpan implements [payload.Part].
+func (i *item) SetSpan(start, end int, odd bool) { i.start, i.end, i.odd = start, end, odd }
 
 func ExampleUnmarshalParts() {
 	var batch struct {

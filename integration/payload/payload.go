@@ -23,9 +23,9 @@ func UnmarshalParts(data []byte, target any) error { return rawjson.UnmarshalPar
 // unexpected type makes only the smallest part odd that it stands in. A pointer to a part is never nil where there is a
 // value, be it null.
 type Part interface {
-	// Placed is called with the place of the value in the data, data[start:end], and with whether something of it was
+	// SetSpan is called with the place of the value in the data, data[start:end], and with whether something of it was
 	// left out.
-	Placed(start, end int, odd bool)
+	SetSpan(start, end int, odd bool)
 }
 
 // Members visits the members of a JSON object in their order, repeated names included, and checks all of it in the same

@@ -1,5 +1,5 @@
-// Package egress judges which addresses the node may connect to on behalf of others: callers, tenants, platforms'
-// answers. Addresses that the operator configures are not its business.
+// Package egress decides which addresses the node may connect to on behalf of callers, tenants and platforms. It is not
+// used for addresses that the operator configures.
 package egress
 
 import (
@@ -17,29 +17,29 @@ import (
 	"time"
 )
 
-// ErrRefused says that an address may not be connected to, or that a name has no address at all. Both are the same
-// error: else whoever asks could find out which names and addresses there are in a private network.
+// ErrRefused says that the node may not connect to an address, or that a name has no address. The error is the same for
+// both, so that a caller cannot find out which names and addresses exist in a private network.
 var ErrRefused = errors.New("the address is not a public one, or the host is not known")
 
-// Guard lets connections through to public addresses, and to those that it was told of. The zero value knows public
-// ones only. Safe for concurrent use.
+// Guard allows connections to public addresses and to listed ones. The zero value allows public addresses only. Safe
+// for concurrent use.
 type Guard struct {
 	all   bool
 	rules []rule
 }
 
-// rule allows a name or a range of addresses, at one port or, where that is 0, at all ports.
+// rule allows a name or a range of addresses, at one port, or at all ports if port is 0.
 type rule struct {
 	name   string
 	prefix netip.Prefix
 	port   uint16
 }
 
-// Anywhere is a guard that refuses nothing.
+// Anywhere returns a guard that allows everything.
 func Anywhere() *Guard { return &Guard{all: true} }
 
-// New makes a guard that also lets through what is listed: IP addresses, networks such as 192.168.0.0/16, and names
-// of hosts. Addresses and names may have a port, as in 10.0.0.5:8081 or [fd00::1]:8081. The error joins all faults.
+// New makes a guard that also allows the listed IP addresses, networks such as 192.168.0.0/16, and names of hosts.
+// Addresses and names may have a port, as in 10.0.0.5:8081 or [fd00::1]:8081. The error joins all faults.
 func New(allow ...string) (*Guard, error) {
 	g := &Guard{}
 	var faults []error
@@ -53,7 +53,7 @@ func New(allow ...string) (*Guard, error) {
 	return g, errors.Join(faults...)
 }
 
-// hostname is a name in DNS. One that ends in a number would be read as an address by some.
+// hostname matches a name in DNS. It may not end in a number, because some programs read such a name as an address.
 var hostname = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]*[a-z_]([a-z0-9_-]*[a-z0-9_])?$`)
 
 func parse(text string) (rule, error) {
@@ -81,10 +81,12 @@ func parse(text string) (rule, error) {
 }
 
 func fault(text string) error {
-	return fmt.Errorf("expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found %q", text)
+	return fmt.Errorf(
+		"expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found %q", text,
+	)
 }
 
-// unmapped is a network of IPv4 as such, also where it was written within IPv6.
+// unmapped turns an IPv4 network that was written as IPv6 into one of IPv4.
 func unmapped(p netip.Prefix) netip.Prefix {
 	const mapped = 96
 	if p.Addr().Is4In6() && p.Bits() >= mapped {
@@ -93,10 +95,10 @@ func unmapped(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// normal is a host's name as names are compared.
+// normal returns a host's name in the form in which names are compared.
 func normal(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
-// AllowsName says whether a host may be connected to whatever its address is.
+// AllowsName says whether the node may connect to a host whatever its address is.
 func (g *Guard) AllowsName(host string, port uint16) bool {
 	name := normal(host)
 	return g.all || slices.ContainsFunc(g.rules, func(r rule) bool {
@@ -104,7 +106,7 @@ func (g *Guard) AllowsName(host string, port uint16) bool {
 	})
 }
 
-// Allows says whether an address may be connected to.
+// Allows says whether the node may connect to an address.
 func (g *Guard) Allows(at netip.AddrPort) bool {
 	a := at.Addr().Unmap()
 	return g.all || isPublic(a) || slices.ContainsFunc(g.rules, func(r rule) bool {
@@ -118,9 +120,11 @@ var globalIPv6 = netip.MustParsePrefix("2000::/3")
 // notPublic lists the ranges that package netip has no name for (IANA special-purpose registries).
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.88.99.0/24"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("3fff::/20"),
 }
 
 func isPublic(a netip.Addr) bool {
@@ -130,14 +134,14 @@ func isPublic(a netip.Addr) bool {
 	return !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Dialer is a net.Dialer that asks the guard. The address is judged when it is dialled, so that no name can lead to
-// another one than was looked at.
+// Dialer is a net.Dialer that asks the guard. It checks the address that it dials, so that a name cannot resolve to
+// another address after the check.
 type Dialer struct {
 	net.Dialer
 	Guard *Guard
 }
 
-// DialContext connects as [net.Dialer.DialContext] does. Its error wraps [ErrRefused] where the guard is against it.
+// DialContext connects as [net.Dialer.DialContext] does. Its error wraps [ErrRefused] if the guard refuses the address.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := split(address)
 	if err != nil {
@@ -182,8 +186,8 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Check judges a URL that a proxy is to fetch, which resolves its host by itself: all addresses of it must be allowed.
-// The error wraps [ErrRefused], or is that of the look-up.
+// Check checks a URL that a proxy will fetch. The proxy resolves the host itself, so all addresses of the host must be
+// allowed. The error wraps [ErrRefused], or is that of the look-up.
 func (g *Guard) Check(ctx context.Context, u *url.URL, resolver Resolver) error {
 	port, err := portOf(u)
 	if err != nil {

@@ -1,27 +1,27 @@
-// Package inflight counts the bytes that requests under way hold, so that they stay within a bound.
+// Package inflight bounds the bytes that running requests hold.
 package inflight
 
 import "sync/atomic"
 
-// Bytes are the bytes that are held, up to a limit. Safe for concurrent use; it never blocks.
+// Bytes counts held bytes up to a limit. It never blocks. Safe for concurrent use.
 type Bytes struct {
 	limit int64
 	held  atomic.Int64
 }
 
-// New makes a count with a limit in bytes.
+// New makes a Bytes with a limit in bytes.
 func New(limit int64) *Bytes { return &Bytes{limit: limit} }
 
-// Limit is how many bytes may be held.
+// Limit returns how many bytes may be held.
 func (b *Bytes) Limit() int64 { return b.limit }
 
-// Held is how many bytes are held now.
+// Held returns how many bytes are held now.
 func (b *Bytes) Held() int64 { return b.held.Load() }
 
-// Take counts n more bytes, unless more than the limit would be held then.
+// Take adds n bytes. It returns false, and adds nothing, if that exceeds the limit.
 func (b *Bytes) Take(n int64) bool { return b.TakeUpTo(n, b.limit) }
 
-// TakeUpTo is Take with a lower limit, which leaves room for others.
+// TakeUpTo is Take with a lower limit, to leave room for other requests.
 func (b *Bytes) TakeUpTo(n, limit int64) bool {
 	if b.held.Add(n) <= limit {
 		return true
@@ -30,5 +30,5 @@ func (b *Bytes) TakeUpTo(n, limit int64) bool {
 	return false
 }
 
-// Give counts n bytes no more.
+// Give returns n bytes.
 func (b *Bytes) Give(n int64) { b.held.Add(-n) }

@@ -17,7 +17,9 @@ import (
 // packet is a REQ of about so many bytes that hands on a webhook, with its body as a value and as it came.
 func packet(size int) (data, body []byte) {
 	message := `{"from":"41790000000","id":"wamid.HBgLNDE3OTAwMDAwMDAVAgASGBQz","timestamp":"1741645532","type":"text","text":{"body":"Guten Tag, ist die Lampe noch zu haben? 漢字"}}`
-	body = fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":"1002","changes":[{"field":"messages","value":{"messages":[%s]}}]}]}`,
+	body = fmt.Appendf(
+		nil,
+		`{"object":"whatsapp_business_account","entry":[{"id":"1002","changes":[{"field":"messages","value":{"messages":[%s]}}]}]}`,
 		strings.Repeat(message+",", max(size/450-2, 0))+message)
 	escaped := bytes.ReplaceAll(bytes.ReplaceAll(body, []byte(`\`), []byte(`\\`)), []byte(`"`), []byte(`\"`))
 	data = fmt.Appendf(nil, `{"ver":"4","sender":"gateway-7","id":"3f6d9a52-6a7e-4f1c-9c55-6a1fd2d3c1a0","action":"whatsapp.i_receiveWebhook",`+

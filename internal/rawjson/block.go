@@ -18,8 +18,8 @@ func block(data []byte) (quotes, slashes uint64, controls bool) {
 	var lows uint64
 	for data = data[:blockSize]; len(data) >= 8; data = data[8:] {
 		x := binary.LittleEndian.Uint64(data)
-		quotes = quotes>>8 | gather(zeros(x^'"'*ones))
-		slashes = slashes>>8 | gather(zeros(x^'\\'*ones))
+		quotes = quotes>>8 | moveMask(zeros(x^'"'*ones))
+		slashes = slashes>>8 | moveMask(zeros(x^'\\'*ones))
 		lows |= (x - ' '*ones) &^ x
 	}
 	return quotes, slashes, lows&tops != 0
@@ -28,8 +28,8 @@ func block(data []byte) (quotes, slashes uint64, controls bool) {
 // zeros sets the highest bit of those of eight bytes that are zero.
 func zeros(x uint64) uint64 { return ^((x | tops) - ones | x) & tops }
 
-// gather moves the highest bits of eight bytes into the highest byte.
-func gather(hits uint64) uint64 { return (hits >> 7) * 0x0102_0408_1020_4080 & (0xFF << 56) }
+// moveMask moves the highest bits of eight bytes into the highest byte.
+func moveMask(hits uint64) uint64 { return (hits >> 7) * 0x0102_0408_1020_4080 & (0xFF << 56) }
 
 // escapes gives the backslashes that escape, and what they escape: of a row of backslashes every second
 // is escaped itself. A subtraction carries through the rows, as in simdjson. The byte before the block

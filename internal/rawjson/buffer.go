@@ -5,8 +5,8 @@ func IsBuffer(value []byte) bool {
 	return len(value) > 0 && value[0] == '{' && Text(First(value, "type")) == "Buffer"
 }
 
-// Buffer gives the bytes of a Buffer of Node.js after JSON.stringify. ok is false for any other value, and where the data
-// is not a list of bytes. The result has at most half as many bytes as the value.
+// Buffer gives the bytes of a Buffer of Node.js after JSON.stringify. ok is false for any other value, and where the
+// data is not a list of bytes. The result has at most half as many bytes as the value.
 func Buffer(value []byte) (data []byte, ok bool) {
 	if !IsBuffer(value) {
 		return nil, false

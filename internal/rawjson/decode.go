@@ -6,41 +6,41 @@ import (
 	"reflect"
 )
 
-// Unmarshal reads a value into what target points to, which must be zero, as encoding/json does, in a quarter of the time.
-// Where something in it has an unexpected type, or is read by encoding/json alone, it is read a second time, by that: what
-// is of an unexpected type is left out then, all else is read, and the error says so. Strings and raw values share data,
-// which must not change.
+// Unmarshal decodes data into the value that target points to, which must be zero. It gives the result of encoding/json
+// in a quarter of the time. If a value has an unexpected type, or a type that only encoding/json can decode,
+// encoding/json decodes data once more: it leaves out what has an unexpected type, decodes the rest and returns an
+// error. Strings and raw values share data, which must not change.
 func Unmarshal(data []byte, target any) error {
 	d := decoder{data: data, exact: true}
 	if d.decode(target) == nil {
 		return nil
 	}
-	reflect.ValueOf(target).Elem().SetZero() // of which nothing has been read
+	reflect.ValueOf(target).Elem().SetZero() // nothing of it may stay
 	return json.Unmarshal(data, target)
 }
 
-// UnmarshalParts reads a value whose parts are good or bad by themselves, see [Part], into what target points to, which must be
-// zero. The error is for what is not valid JSON, of which nothing may be used, or for something of an unexpected type that
-// belongs to no part: that is left out and all else is read. Names count as they are written, and of repeated ones the last.
-// Strings and raw values share data, which must not change.
+// UnmarshalParts decodes data into the value that target points to, which must be zero. Values of an unexpected type
+// are left out. If such a value belongs to a [Part], the part is marked; else UnmarshalParts returns an error, and the
+// rest is still decoded. If data is not valid JSON, nothing of target may be used. Names of members are case-sensitive;
+// the last of repeated ones counts. Strings and raw values share data, which must not change.
 func UnmarshalParts(data []byte, target any) error {
 	d := decoder{data: data}
 	return d.decode(target)
 }
 
-// Part is a struct that is read as its first field is. What has an unexpected type makes only the smallest part odd
-// that it stands in. A pointer to a part is never nil where there is a value, be it null.
+// Part is a struct that is decoded as its first field. A value of an unexpected type marks only the innermost part
+// around it as malformed. A pointer to a part is not nil if there is a value, even null.
 type Part interface {
-	// Placed is told where in the data the value stands, and whether something of it was left out.
-	Placed(start, end int, odd bool)
+	// SetSpan gets the position of the value, data[start:end], and whether something in it was left out.
+	SetSpan(start, end int, malformed bool)
 }
 
 // decoder reads one document.
 type decoder struct {
 	data  []byte
-	exact bool  // stop where encoding/json would read something else
-	depth int   // objects and lists round what is read
-	odd   error // says what was left out of the part that is read, nil for nothing
+	exact bool  // stop where encoding/json would give another result
+	depth int   // of objects and lists
+	odd   error // says what was left out of the current part; nil means nothing
 }
 
 func (d *decoder) decode(target any) error {
@@ -55,7 +55,8 @@ func (d *decoder) decode(target any) error {
 	return d.odd
 }
 
-// read reads the value at i into v, which is zero. As with scan, it gives the position behind it or, to stop, a complement.
+// read decodes the value at i into v, which is zero. Like scan, it returns the position behind the value, or a
+// complement to stop.
 func (d *decoder) read(p *plan, i int, v reflect.Value) int {
 	if i >= len(d.data) {
 		return ^i
@@ -66,7 +67,7 @@ func (d *decoder) read(p *plan, i int, v reflect.Value) int {
 	return p.read(d, i, v)
 }
 
-// leaveOut passes by a value of an unexpected type.
+// leaveOut skips a value of an unexpected type.
 func (d *decoder) leaveOut(i int) int {
 	if d.exact {
 		return ^i

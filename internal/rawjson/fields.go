@@ -26,7 +26,7 @@ func FieldsOf(data []byte) (Fields, error) {
 	return fields, err
 }
 
-func (f *Fields) add(name, value []byte) { *f = append(*f, Field{Share(name), value}) }
+func (f *Fields) add(name, value []byte) { *f = append(*f, Field{UnsafeString(name), value}) }
 
 // worth is from how many bytes on the fields of an object are kept that may be asked for.
 const worth = 512
@@ -42,7 +42,7 @@ func (f *Fields) read(data []byte, i int) int {
 	end := visit(data, i, func(name []byte, i int) int {
 		end := scan(data, i, 2)
 		if end >= 0 && n < len(found) {
-			found[n] = Field{Share(name), data[i:end:end]}
+			found[n] = Field{UnsafeString(name), data[i:end:end]}
 		}
 		n++
 		return end

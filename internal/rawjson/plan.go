@@ -147,7 +147,8 @@ func (b builder) add(o *object, t reflect.Type, at []int) bool {
 		index := append(at[:len(at):len(at)], i)
 		switch {
 		case f.Anonymous && name == "":
-			if f.Type.Kind() != reflect.Struct || reflect.PointerTo(f.Type).Implements(unmarshalerType) || !b.add(o, f.Type, index) {
+			if f.Type.Kind() != reflect.Struct || reflect.PointerTo(f.Type).Implements(unmarshalerType) ||
+				!b.add(o, f.Type, index) {
 				return false
 			}
 			continue

@@ -22,8 +22,8 @@ func Members(data []byte, member func(name, value []byte)) error {
 	return MembersAndFields(data, "", nil, member)
 }
 
-// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name. There are no
-// fields where that is something else, and none of what is small, which is soon read again.
+// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name. There
+// are no fields where that is something else, and none of what is small, which is soon read again.
 func MembersAndFields(data []byte, of string, fields *Fields, member func(name, value []byte)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
@@ -49,8 +49,8 @@ func MembersAndFields(data []byte, of string, fields *Fields, member func(name, 
 	return nil
 }
 
-// First gives the value of the first member of a name, nil where an object has none or data is none. What stands behind it
-// is not looked at.
+// First gives the value of the first member of a name, nil where an object has none or data is none. What stands behind
+// it is not looked at.
 func First(data []byte, name string) (value []byte) {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {

@@ -14,15 +14,21 @@ import (
 type member struct{ name, value string }
 
 func members(data string) (list []member, err error) {
-	err = rawjson.Members([]byte(data), func(name, value []byte) { list = append(list, member{string(name), string(value)}) })
+	err = rawjson.Members(
+		[]byte(data), func(name, value []byte) { list = append(list, member{string(name), string(value)}) },
+	)
 	return list, err
 }
 
 func TestMembersAreVisitedInTheirOrderAsTheyStand(t *testing.T) {
 	t.Parallel()
-	list, err := members(" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n")
+	list, err := members(
+		" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n",
+	)
 	require.NoError(t, err)
-	require.Equal(t, []member{{"a", "1.50"}, {"bA", `"x\n\\"`}, {"c", `{ "d":[ 1,"]\"" ] }`}, {"a", "null"}, {"\uFFFD", "[]"}}, list)
+	require.Equal(
+		t, []member{{"a", "1.50"}, {"bA", `"x\n\\"`}, {"c", `{ "d":[ 1,"]\"" ] }`}, {"a", "null"}, {"\uFFFD", "[]"}}, list,
+	)
 	list, err = members(" { } ")
 	require.NoError(t, err)
 	require.Empty(t, list)
@@ -38,10 +44,13 @@ func TestAValueCannotGrowIntoWhatFollowsIt(t *testing.T) {
 func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]string{
-		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`, "a name without a value": `{"a"}`,
-		"a comma too many": `{"a":1,}`, "two objects": `{}{}`, "garbage after it": `{} x`, "a control character": "{\"a\":\"\x01\"}",
-		"a depth without end": strings.Repeat(`{"a":`, 100_000), "an odd name": `{1:2}`, "binary": "\xff\x00", "a colon for a comma": `{"a":1:"b":2}`,
-		"too deep": `{"a":` + nested(10_000) + `}`,
+		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`,
+		"a name without a value": `{"a"}`,
+		"a comma too many":       `{"a":1,}`, "two objects": `{}{}`, "garbage after it": `{} x`,
+		"a control character": "{\"a\":\"\x01\"}",
+		"a depth without end": strings.Repeat(`{"a":`, 100_000), "an odd name": `{1:2}`, "binary": "\xff\x00",
+		"a colon for a comma": `{"a":1:"b":2}`,
+		"too deep":            `{"a":` + nested(10_000) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,16 +70,23 @@ func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repe
 
 // texts are values around the edges of the grammar, strings foremost.
 var texts = []string{
-	`""`, `"plain"`, `"more than eight plain bytes"`, `"\u00e9\"\\\/\b\f\n\r\t"`, `"é, and 漢字 behind it"`, "\"\xff\"", "\"seven..\xff\xe2\x82\\n\x82\"",
-	`"\ud83d\ude00"`, `"\ud83d"`, `"\ud83d\ud83d\ude00"`, `"\ude00\ud83d"`, `"\ud83dx\ude00"`, `"\uD83D\u0041"`, `"\ud83d\ude0"`, `"\u00E9\u00eg"`,
-	"\"\xed\xa0\x80\xf4\x90\x80\x80\"", `"{\"a\":\"b\\\"c\\\\\",\"d\":[1,2]}"`, `"\`, `"\"`, `"\u`, `"\x"`, `"\u12"`, "\"\x00\"", "\"1234567\x1f\"", "\"\x7f\u0080\"",
-	`"12345678`, `"1234567"`, `"123456\""`, `"\\\\\\\\\\"`, "\"a\\\nb\"", "\"\xff\xff\xff\xff\xff\xff\xff\xff\xff\"", `'a'`, `"`, `"a" b`,
+	`""`, `"plain"`, `"more than eight plain bytes"`, `"\u00e9\"\\\/\b\f\n\r\t"`, `"é, and 漢字 behind it"`, "\"\xff\"",
+	"\"seven..\xff\xe2\x82\\n\x82\"",
+	`"\ud83d\ude00"`, `"\ud83d"`, `"\ud83d\ud83d\ude00"`, `"\ude00\ud83d"`, `"\ud83dx\ude00"`, `"\uD83D\u0041"`,
+	`"\ud83d\ude0"`, `"\u00E9\u00eg"`,
+	"\"\xed\xa0\x80\xf4\x90\x80\x80\"", `"{\"a\":\"b\\\"c\\\\\",\"d\":[1,2]}"`, `"\`, `"\"`, `"\u`, `"\x"`, `"\u12"`,
+	"\"\x00\"", "\"1234567\x1f\"", "\"\x7f\u0080\"",
+	`"12345678`, `"1234567"`, `"123456\""`, `"\\\\\\\\\\"`, "\"a\\\nb\"", "\"\xff\xff\xff\xff\xff\xff\xff\xff\xff\"",
+	`'a'`, `"`, `"a" b`,
 }
 
 var others = []string{
-	"", " ", "null", "nul", "nulll", "true", "tru", "false", "False", "0", "-0", "00", "01", "-", "+1", "1.", ".1", "1.5", "1.5e", "1e5", "1E+5", "1e-", "-1.5E-05", "1x", "0x1",
-	"[]", "[ ]", "[1]", "[1,]", "[,1]", "[1 2]", "[1,2", "]", "[}", "{]", "{}", "{ }", `{"a"}`, `{"a":}`, `{"a":1}`, `{"a" : 1 , "b" : [ ] }`, `{"a":1,}`, `{"a":1,"b"}`, `{,}`,
-	`{"a":1}}`, `[[1],{"a":[{"b":"c"}]}]`, `[{"a":1],2}`, "\t\r\n 1 \t\r\n", "\v1", "\u00a01", "1\x00", "\xef\xbb\xbf{}", "[1,\x00]", `{"a":1 "b":2}`, `{a:1}`, "nan", "[tru]", `[1}`,
+	"", " ", "null", "nul", "nulll", "true", "tru", "false", "False", "0", "-0", "00", "01", "-", "+1", "1.", ".1", "1.5",
+	"1.5e", "1e5", "1E+5", "1e-", "-1.5E-05", "1x", "0x1",
+	"[]", "[ ]", "[1]", "[1,]", "[,1]", "[1 2]", "[1,2", "]", "[}", "{]", "{}", "{ }", `{"a"}`, `{"a":}`, `{"a":1}`,
+	`{"a" : 1 , "b" : [ ] }`, `{"a":1,}`, `{"a":1,"b"}`, `{,}`,
+	`{"a":1}}`, `[[1],{"a":[{"b":"c"}]}]`, `[{"a":1],2}`, "\t\r\n 1 \t\r\n", "\v1", "\u00a01", "1\x00", "\xef\xbb\xbf{}",
+	"[1,\x00]", `{"a":1 "b":2}`, `{a:1}`, "nan", "[tru]", `[1}`,
 }
 
 func TestWhatIsValidForEncodingJSONIsValid(t *testing.T) {
@@ -97,7 +113,9 @@ func TestBlocksOfALongStringAreReadLikeAShortOne(t *testing.T) {
 	t.Parallel()
 	for _, value := range texts {
 		for before := range 70 {
-			for _, behind := range []string{`"`, strings.Repeat("z", 130) + `"`, strings.Repeat("z", 20) + `","` + strings.Repeat("\n", 100)} {
+			for _, behind := range []string{
+				`"`, strings.Repeat("z", 130) + `"`, strings.Repeat("z", 20) + `","` + strings.Repeat("\n", 100),
+			} {
 				data := `"\"` + strings.Repeat("a", before) + strings.Trim(value, `"`) + behind
 				require.Equal(t, json.Valid([]byte(data)), rawjson.Valid([]byte(data)), "%q", data)
 				sameText(t, []byte(data))
@@ -132,24 +150,30 @@ func TestNothingIsAllocatedForMembers(t *testing.T) {
 }
 
 func TestTextIsAllocatedOnce(t *testing.T) {
-	for _, value := range []string{`"plain, and long enough to be allocated at all"`, `"escaped: \"\\\u00e9\ud83d\ude00\" and so on, and so on"`} {
-		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { rawjson.Text([]byte(value)) }), 2.0, value) // one is value's own
+	for _, value := range []string{
+		`"plain, and long enough to be allocated at all"`, `"escaped: \"\\\u00e9\ud83d\ude00\" and so on, and so on"`,
+	} {
+		// one is value's own
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { rawjson.Text([]byte(value)) }), 2.0, value)
 	}
 }
 
 func TestAViewIsTheText(t *testing.T) {
 	for _, value := range []string{`"plain"`, `"é"`, `"a\nb\u00e9"`, "\"\xff\"", `""`, `1`, `null`, `"`, ``} {
-		require.Equal(t, rawjson.Text([]byte(value)), rawjson.View([]byte(value)), value)
+		require.Equal(t, rawjson.Text([]byte(value)), rawjson.StringNoCopy([]byte(value)), value)
 	}
 	data := []byte(`"shared"`)
-	view := rawjson.View(data)
-	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.View(data) }))
+	view := rawjson.StringNoCopy(data)
+	require.Zero(t, testing.AllocsPerRun(10, func() { view = rawjson.StringNoCopy(data) }))
 	require.Equal(t, "shared", view)
-	require.Empty(t, rawjson.Share(nil))
+	require.Empty(t, rawjson.UnsafeString(nil))
 }
 
 func TestAQuotedTextIsTheStandards(t *testing.T) {
-	for _, text := range []string{"", "a", "seven77", "eight888", "nine 9999", `with " quote`, `back\slash`, "tab\tand\nmore", "<b>&amp;</b>", "é", "漢字 and more", "a\xffb", "\x00", "\x7f", "0123456\"", "01234567\x1f", "\u2028"} {
+	for _, text := range []string{
+		"", "a", "seven77", "eight888", "nine 9999", `with " quote`, `back\slash`, "tab\tand\nmore", "<b>&amp;</b>", "é",
+		"漢字 and more", "a\xffb", "\x00", "\x7f", "0123456\"", "01234567\x1f", "\u2028",
+	} {
 		var buffer bytes.Buffer
 		encoder := json.NewEncoder(&buffer)
 		encoder.SetEscapeHTML(false)

@@ -99,7 +99,7 @@ func partReader(first *plan) func(*decoder, int, reflect.Value) int {
 		d.odd = nil
 		end := d.read(first, i, v.Field(0))
 		if end >= 0 {
-			v.Addr().Interface().(Part).Placed(i, end, d.odd != nil)
+			v.Addr().Interface().(Part).SetSpan(i, end, d.odd != nil)
 		}
 		d.odd = outer
 		return end
@@ -113,9 +113,9 @@ func readString(d *decoder, i int, v reflect.Value) int {
 	end, plain := scanPlain(d.data, i+1)
 	switch {
 	case plain:
-		v.SetString(Share(d.data[i+1 : end-1]))
+		v.SetString(UnsafeString(d.data[i+1 : end-1]))
 	case end >= 0:
-		v.SetString(View(d.data[i:end]))
+		v.SetString(StringNoCopy(d.data[i:end]))
 	}
 	return end
 }
@@ -162,7 +162,7 @@ func (d *decoder) number(i int) (text string, end int) {
 	if end = scanNumber(d.data, i); end < 0 {
 		return "", end
 	}
-	return Share(d.data[i:end]), end
+	return UnsafeString(d.data[i:end]), end
 }
 
 func readRaw(d *decoder, i int, v reflect.Value) int {

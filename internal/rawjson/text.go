@@ -23,20 +23,21 @@ func Text(value []byte) string {
 		return string(inner)
 	}
 	text := appendText(make([]byte, 0, len(inner)), inner)
-	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- nobody else has the bytes
+	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- no other code has the bytes
 }
 
-// View is [Text] without a copy, where that is possible: the bytes of value must not change as long as the text is used.
-func View(value []byte) string {
+// StringNoCopy is [Text] without a copy, unless value has escapes or invalid UTF-8. The result shares the bytes of
+// value, which must not change as long as the result is used.
+func StringNoCopy(value []byte) string {
 	if inner := inside(value); isPlain(inner) {
-		return Share(inner)
+		return UnsafeString(inner)
 	}
 	return Text(value)
 }
 
-// Share gives bytes that will not change as a string, without a copy.
-func Share(data []byte) string {
-	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- which the caller answers for
+// UnsafeString returns data as a string without a copy. data must not change as long as the string is used.
+func UnsafeString(data []byte) string {
+	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- the caller guarantees it
 }
 
 // AppendQuote appends a text as a JSON string, without the escapes of HTML. Invalid UTF-8 in it is replaced.
@@ -44,13 +45,13 @@ func AppendQuote(dst []byte, text string) []byte {
 	if isBare(text) {
 		return append(append(append(dst, '"'), text...), '"')
 	}
-	dst, _ = jsontext.AppendQuote(dst, text) // fails for invalid UTF-8 only, which it has replaced then
+	dst, _ = jsontext.AppendQuote(dst, text) // it fails only for invalid UTF-8, which it has replaced
 	return dst
 }
 
 // isBare says whether a text is ASCII that needs no escapes.
 func isBare(text string) bool {
-	data := unsafe.Slice(unsafe.StringData(text), len(text)) // #nosec G103 -- which is only read
+	data := unsafe.Slice(unsafe.StringData(text), len(text)) // #nosec G103 -- it is only read
 	for ; len(data) >= 8; data = data[8:] {
 		if x := binary.LittleEndian.Uint64(data); stopsIn(x)|x&tops != 0 {
 			return false

@@ -1,6 +1,7 @@
 package redact
 
-// Len is how many secrets there are that may be forgotten, Bytes how much room their forms and those of all others take.
+// Len is how many secrets there are that may be forgotten, Bytes how much room their forms and those of all others
+// take.
 func (s *Secrets) Len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

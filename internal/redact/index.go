@@ -155,7 +155,8 @@ func inside(quoted string) string { return quoted[1 : len(quoted)-1] }
 // ordinaryLength is from how many bytes on a number is taken for a secret all the same.
 const ordinaryLength = 16
 
-// commonWords are words of six letters and more that the documentation and the texts of the node use, a line each, in lower case.
+// commonWords are words of six letters and more that the documentation and the texts of the node use, a line each, in
+// lower case.
 //
 //go:embed words.txt
 var commonWords string

@@ -1,5 +1,5 @@
-// Package redact keeps secrets out of texts that leave the process: logs, errors, events. It works
-// by value: whoever reads a secret makes it known here, and every text passes through here last.
+// Package redact removes secrets from texts that leave the process: logs, errors, events. It knows the values: code
+// that reads a secret adds it here, and every text passes through here last.
 package redact
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Placeholder stands where a secret was.
+// Placeholder replaces a secret.
 const Placeholder = "[redacted]"
 
 // What Add takes, and for how long.
@@ -67,7 +67,7 @@ func (v *value) size() int {
 	return n
 }
 
-// saidIn says whether a text holds the value in any form.
+// saidIn says whether a text contains the value in any form.
 func (v *value) saidIn(text string) bool {
 	for _, form := range v.forms {
 		if strings.Contains(text, form) {
@@ -77,9 +77,9 @@ func (v *value) saidIn(text string) bool {
 	return false
 }
 
-// Add makes values unmentionable for as long as they are in use, also where a URL, JSON or Go's %q has escaped them:
-// they are forgotten an hour after they were added last. Values that are short, common words or numbers are left out, as they
-// occur in texts by chance: else who can choose a secret could blot out words.
+// Add has values removed from texts, also where a URL, JSON or Go's %q has escaped them. They are forgotten an hour
+// after they were added last. Add ignores values that are short, common words or numbers, because they occur in texts
+// by chance: otherwise a user who can choose a secret could remove words from logs.
 func (s *Secrets) Add(values ...string) {
 	now := time.Now().Unix()
 	for _, v := range values {
@@ -97,8 +97,8 @@ func (s *Secrets) Add(values ...string) {
 	}
 }
 
-// Keep makes values unmentionable for good, whatever their length: the operator's own, such as passwords of the
-// configuration.
+// Keep has values removed for ever, whatever their length. It is for the operator's own secrets, such as passwords of
+// the configuration.
 func (s *Secrets) Keep(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Secrets) Keep(values ...string) {
 	}
 }
 
-// touch notes that a value is in use, and says whether it is known.
+// touch notes that a value is in use. It returns false if the value is not known.
 func (s *Secrets) touch(text string, now int64) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -159,7 +159,7 @@ func (s *Secrets) next() *value {
 	return v
 }
 
-// dropDisused looks at some values and drops those that are out of use.
+// dropDisused checks some values and drops those that are not in use any more.
 func (s *Secrets) dropDisused(now int64) {
 	for range min(sweepEach, len(s.ring)) {
 		if len(s.ring) == 0 {
@@ -206,8 +206,8 @@ func (s *Secrets) leaveRing(v *value) {
 // Redact returns text with a placeholder for each secret, and for the user and password in each URL.
 func (s *Secrets) Redact(text string) string { return s.redact(text, nil) }
 
-// RedactExcept is [Secrets.Redact] for somebody who said all of said: what he gave himself is left, else he could find
-// out by guessing which values are secrets.
+// RedactExcept is [Secrets.Redact] for a caller who sent said. It leaves what the caller sent: otherwise a caller could
+// find out by guessing which values are secrets.
 func (s *Secrets) RedactExcept(text, said string) string {
 	return s.redact(text, func(v *value) bool { return v.saidIn(said) })
 }

@@ -113,7 +113,9 @@ func TestWhoSaidASecretHimselfIsNotToldWhetherItIsOne(t *testing.T) {
 	var s redact.Secrets
 	s.Add(canary, "another-s3cret")
 	for _, said := range []string{canary, url.QueryEscape(canary), fmt.Sprintf("%q", canary)} {
-		require.Equal(t, "no "+canary+" and "+redact.Placeholder, s.RedactExcept("no "+canary+" and another-s3cret", "I say "+said))
+		require.Equal(
+			t, "no "+canary+" and "+redact.Placeholder, s.RedactExcept("no "+canary+" and another-s3cret", "I say "+said),
+		)
 	}
 	require.NotContains(t, s.RedactExcept(canary, "123456:CANARY"), "CANARY", "a part of it is not enough")
 }

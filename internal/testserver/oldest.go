@@ -30,7 +30,9 @@ func OldestNATS(tb testing.TB) *Server {
 	return StartProgram(tb, Program{
 		Name: "nats",
 		Command: func(dir string, port int) (string, []string, error) {
-			return program, []string{"--addr", "127.0.0.1", "--port", fmt.Sprint(port), "--jetstream", "--store_dir", filepath.Join(dir, "store")}, nil
+			return program, []string{
+				"--addr", "127.0.0.1", "--port", fmt.Sprint(port), "--jetstream", "--store_dir", filepath.Join(dir, "store"),
+			}, nil
 		},
 		URL: func(port int) string { return fmt.Sprintf("nats://127.0.0.1:%d", port) },
 		Ping: func(_ context.Context, url string) error {
@@ -43,8 +45,8 @@ func OldestNATS(tb testing.TB) *Server {
 	})
 }
 
-// buildOldest builds the server. Tests of several packages may do so at once: one after the other, the later ones find it
-// in the cache.
+// buildOldest builds the server. Tests of several packages may do so at once: one after the other, the later ones find
+// it in the cache.
 func buildOldest(program string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()

@@ -141,7 +141,9 @@ func (s *Server) launchAnywhere() error {
 		// server must not take its port.
 		s.port = 12000 + rand.IntN(20000)
 		var listener net.Listener
-		if listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))); err != nil {
+		if listener, err = (&net.ListenConfig{}).Listen(
+			context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
+		); err != nil {
 			continue
 		}
 		listener.Close()

@@ -13,7 +13,7 @@ import (
 type draft struct {
 	body     outgoing
 	files    []*integration.Media
-	degraded []string // what is lost, such as "location→text"
+	degraded []integration.Degradation // what is lost
 }
 
 // target is what a draft is for: not every call takes everything.
@@ -31,7 +31,7 @@ func compose(m *integration.Message, to target) (*draft, error) {
 		return nil, unsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
 	}
 	if len(c.Entities) > 0 {
-		d.lose("entities→none")
+		d.lose("entities", "none")
 	}
 	d.body.Content = c.Text
 	if err := d.add(c, to); err != nil {
@@ -53,7 +53,10 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	return d, d.check(c)
 }
 
-func (d *draft) lose(what string) { d.degraded = append(d.degraded, what) }
+// lose notes that a feature became something less.
+func (d *draft) lose(feature integration.Feature, became string) {
+	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
+}
 
 // add puts in what the content has beside its text.
 func (d *draft) add(c *integration.Content, to target) error {
@@ -69,22 +72,6 @@ func (d *draft) add(c *integration.Content, to target) error {
 		return d.addMedia(c, to)
 	case integration.TypeSticker:
 		return d.addSticker(c, to)
-	case integration.TypeLocation:
-		if c.Location == nil {
-			return invalid("content.location is missing")
-		}
-		d.addText(locationText(c.Location))
-		d.lose("location→text")
-		return nil
-	case integration.TypeContact:
-		if len(c.Contacts) == 0 {
-			return invalid("content.contacts is missing")
-		}
-		for i := range c.Contacts {
-			d.addText(contactText(&c.Contacts[i]))
-		}
-		d.lose("contact→text")
-		return nil
 	case integration.TypePoll:
 		return d.addPoll(c, to)
 	case integration.TypeReaction:
@@ -92,11 +79,6 @@ func (d *draft) add(c *integration.Content, to target) error {
 	default:
 		return unsupportedContent("content of type %s cannot be sent through Discord", c.Type)
 	}
-}
-
-// addText puts a text under what there is.
-func (d *draft) addText(text string) {
-	d.body.Content = strings.TrimSpace(d.body.Content + "\n" + text)
 }
 
 // framed is a text with its header above, bold, and its footer below, small, "Message Formatting".
@@ -121,7 +103,7 @@ func (d *draft) replyTo(m *integration.Message, to target) error {
 		return err
 	case to.answer != nil && id == to.answer.id: // which is what it does anyway
 	case to.answer != nil || to.edit: // which have no such field
-		d.lose("reply→none")
+		d.lose("reply", "none")
 	default:
 		d.body.MessageReference = &replyReference{MessageID: id}
 	}
@@ -134,7 +116,7 @@ func (d *draft) addSticker(c *integration.Content, to target) error {
 		if c.Media == nil {
 			return invalid("a sticker needs content.sticker.id, or a picture in content.media")
 		}
-		d.lose("sticker→image")
+		d.lose("sticker", "image")
 		return d.addMedia(c, to)
 	case !isSnowflake(string(c.Sticker.ID)):
 		return invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
@@ -190,32 +172,4 @@ func (d *draft) check(c *integration.Content) error {
 		return invalid("content.text is empty; Discord sends nothing that is only white space")
 	}
 	return nil
-}
-
-// locationText is a place in words, with a link to a map.
-func locationText(l *integration.Location) string {
-	link := cmp.Or(l.URL, fmt.Sprintf("https://www.google.com/maps/search/?api=1&query=%v,%v", l.Latitude, l.Longitude))
-	return lines(l.Name, l.Address, link)
-}
-
-func contactText(c *integration.Contact) string {
-	name := cmp.Or(c.Name.Formatted, strings.TrimSpace(c.Name.First+" "+c.Name.Last))
-	if name != "" {
-		name = "**" + name + "**"
-	}
-	list := []string{name, c.Org}
-	for _, p := range c.Phones {
-		list = append(list, cmp.Or(p.Phone, string(p.WaID)))
-	}
-	return lines(append(list, c.Emails...)...)
-}
-
-func lines(list ...string) string {
-	var kept []string
-	for _, line := range list {
-		if line != "" {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "\n")
 }

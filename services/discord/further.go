@@ -45,9 +45,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 		return nil, err
 	}
 	result := s.result()
-	if len(d.degraded) > 0 {
-		result.Metadata["degraded"] = d.degraded
-	}
+	result.Degraded = d.degraded
 	return result, nil
 }
 

@@ -30,7 +30,7 @@ func TestAnAnswerToAnInteractionIsEditedThroughIt(t *testing.T) {
 	m := answering(replying(text("", "hello again"), messageID), answered, "component")
 	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: messageID}, &m, ch)
 	require.NoError(t, err)
-	require.Equal(t, []string{"reply→none"}, result.Metadata["degraded"])
+	require.Equal(t, []integration.Degradation{{Feature: "reply", Became: "none"}}, result.Degraded)
 	require.Equal(t, []string{discordtest.EditFollowUp}, names(server))
 }
 

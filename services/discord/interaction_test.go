@@ -136,7 +136,7 @@ func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
 	m.ConversationID = channelID
 	result, err := newPlatform(t).Send(t.Context(), &m, ch)
 	require.NoError(t, err)
-	require.Equal(t, []string{"interaction→message"}, result.Metadata["degraded"])
+	require.Equal(t, []integration.Degradation{{Feature: "interaction", Became: "message"}}, result.Degraded)
 	require.Equal(t, []string{discordtest.CreateMessage}, names(server))
 
 	m.ConversationID = ""
@@ -211,11 +211,11 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 	for name, test := range map[string]struct {
 		message  integration.Message
 		code     string
-		degraded any
+		degraded []integration.Degradation
 	}{
 		"a sticker":                       {sticker, "UNSUPPORTED_CONTENT", nil},
-		"a recording":                     {voice, "", []string{"voice→audio"}},
-		"a reply to another message":      {replying(text("", "x"), messageID), "", []string{"reply→none"}},
+		"a recording":                     {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
+		"a reply to another message":      {replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}}},
 		"a reply to what it answers":      {replying(text("", "x"), "1450000000000000000"), "", nil},
 		"a poll, which it can":            {poll("x", "a"), "", nil},
 		"buttons, which it can":           {buttons(numbered(2)...), "", nil},
@@ -232,7 +232,7 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, test.degraded, result.Metadata["degraded"])
+			require.Equal(t, test.degraded, result.Degraded)
 		})
 	}
 }

@@ -29,7 +29,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 		s, err = p.answer(ctx, a, live, d)
 	} else {
 		if said != nil {
-			d.lose("interaction→message")
+			d.lose("interaction", "message")
 		}
 		s, err = p.create(ctx, a, m, d)
 	}
@@ -37,9 +37,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 		return nil, err
 	}
 	result := s.result()
-	if len(d.degraded) > 0 {
-		result.Metadata["degraded"] = d.degraded
-	}
+	result.Degraded = d.degraded
 	if d.body.Nonce != "" {
 		result.Metadata["idempotent"] = true
 	}

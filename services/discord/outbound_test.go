@@ -122,8 +122,6 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		"a poll without options":            {poll("x"), invalid, "MESSAGE_INVALID", "options"},
 		"a sticker of another platform":     {of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "CAACAg"}}), invalid, "MESSAGE_INVALID", "sticker"},
 		"a sticker of nothing":              {of(integration.Content{Type: integration.TypeSticker}), invalid, "MESSAGE_INVALID", "sticker"},
-		"a location of nothing":             {of(integration.Content{Type: integration.TypeLocation}), invalid, "MESSAGE_INVALID", "location"},
-		"a contact of nothing":              {of(integration.Content{Type: integration.TypeContact}), invalid, "MESSAGE_INVALID", "contacts"},
 		"a reaction of nothing":             {of(integration.Content{Type: integration.TypeReaction}), invalid, "MESSAGE_INVALID", "reaction"},
 		"a form":                            {with(integration.Interactive{Kind: integration.InteractiveForm, Buttons: numbered(1)}), permanent, "UNSUPPORTED_CONTENT", "form"},
 		"a type of a later version":         {of(integration.Content{Type: "HOLOGRAM"}), permanent, "UNSUPPORTED_CONTENT", "HOLOGRAM"},
@@ -179,7 +177,7 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	}})
 	result, err := newPlatform(t).Send(t.Context(), &m, ch)
 	require.NoError(t, err)
-	require.Equal(t, []string{"image→embed"}, result.Metadata["degraded"])
+	require.Equal(t, []integration.Degradation{{Feature: "image", Became: "embed"}}, result.Degraded)
 	request := server.Requests()[0]
 	require.Equal(t, []any{
 		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}}, map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},

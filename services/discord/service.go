@@ -78,6 +78,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support,
+		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,
 		Platform: &platform{client: client, answering: newTurns()},

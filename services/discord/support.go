@@ -23,11 +23,11 @@ var support = func() integration.Support {
 		integration.FeatureSticker: {In: written, Out: integration.Partial("by its id, and not in answers to interactions; a picture is sent as an image")},
 		integration.FeatureLocation: {
 			In:  no("Discord has no locations", docs+"resources/message#message-object"),
-			Out: integration.Partial("as text, with a link to a map"),
+			Out: integration.AsText(),
 		},
 		integration.FeatureContact: {
 			In:  no("Discord has no contacts", docs+"resources/message#message-object"),
-			Out: integration.Partial("as text"),
+			Out: integration.AsText(),
 		},
 		integration.FeatureButtons: {In: full, Out: full},
 		integration.FeatureList:    {In: full, Out: full},

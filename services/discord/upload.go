@@ -43,7 +43,7 @@ func (d *draft) addMedia(c *integration.Content, to target) error {
 		d.files = append(d.files, f)
 	}
 	if len(d.body.Embeds) > 0 {
-		d.lose("image→embed")
+		d.lose("image", "embed")
 	}
 	if c.Type == integration.TypeVoice {
 		d.addVoice(c, to)
@@ -55,7 +55,7 @@ func (d *draft) addMedia(c *integration.Content, to target) error {
 func (d *draft) addVoice(c *integration.Content, to target) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
 	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer != nil || to.edit {
-		d.lose("voice→audio")
+		d.lose("voice", "audio")
 		return
 	}
 	// The waveform is a drawing beside the play button; a level one stands for a sound that was not looked at.
@@ -63,7 +63,7 @@ func (d *draft) addVoice(c *integration.Content, to target) {
 	d.body.Flags |= flagVoiceMessage
 	d.body.Attachments[0].DurationSecs = length.Seconds()
 	d.body.Attachments[0].Waveform = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x40}, points))
-	d.lose("voice→without its waveform")
+	d.lose("voice", "without its waveform")
 }
 
 // encode reads the draft's files and makes a body of them and of what says all else: body is made of d.body, whose

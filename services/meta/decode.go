@@ -17,8 +17,8 @@ type Item[T any] struct {
 	start, end int
 }
 
-// Placed implements payload.Part.
-func (i *Item[T]) Placed(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
+// SetSpan implements payload.Part.
+func (i *Item[T]) SetSpan(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
 
 // Items is a list of them. It holds pointers because what is decoded is large, and would be copied whenever the
 // list grows; none of them is nil.

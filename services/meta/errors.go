@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Failure is the error object of the Graph API, https://developers.facebook.com/docs/graph-api/guides/error-handling.
@@ -24,106 +26,90 @@ type Failure struct {
 	} `json:"error_data"`
 }
 
-// Verdict is what an error code means for the sender.
-type Verdict struct {
-	Kind   integration.ErrorKind
-	Code   string
-	Wait   time.Duration     // where the documentation gives a rate, how long until the next call is within it
-	Pauses integration.Scope // of throttling
-	Fix    string            // what to do about it, for people
-}
-
-// Codes are verdicts by error code.
-type Codes map[int]Verdict
-
 // Limits of calls count by the hour, https://developers.facebook.com/docs/graph-api/overview/rate-limiting; where
 // the answer does not say how long they last, it is asked again after this.
 const hourlyWait = time.Minute
 
-const (
-	fixToken      = "make a new access token of a system user and put it into the channel" // #nosec G101 -- no token is in it
-	fixPermission = "give the token the permissions that the platform's page in the documentation lists"
-)
-
 // Failed is for codes that say that the API itself failed. None of them says how far it had come, so it may have been
 // carried out.
-var Failed = Verdict{Kind: integration.ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
+var Failed = integration.ErrorRow{Kind: integration.ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
 
-// graphCodes are those that every product has, "Error Codes" of the page above.
-var graphCodes = Codes{
-	0:   {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
-	1:   Failed,
-	2:   Failed,
-	3:   {Kind: integration.ErrAuth, Code: "PERMISSION_MISSING", Fix: fixPermission},
-	4:   {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
-	10:  {Kind: integration.ErrAuth, Code: "PERMISSION_MISSING", Fix: fixPermission},
-	17:  {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
-	32:  {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
-	100: {Kind: integration.ErrPermanent, Code: "MESSAGE_INVALID"},
-	102: {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
-	190: {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken},
-	368: {Kind: integration.ErrAuth, Code: "ACCOUNT_RESTRICTED", Fix: "look at the account's status in Meta Business Suite: it was blocked for a violation of policies"},
-	613: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait},
-}
+var (
+	badToken = integration.ErrorRow{
+		Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED",
+		Fix: "make a new access token of a system user and put it into the channel", // #nosec G101 -- no token is in it
+	}
+	noPermission = integration.ErrorRow{
+		Kind: integration.ErrAuth, Code: "PERMISSION_MISSING",
+		Fix: "give the token the permissions that the platform's page in the documentation lists",
+	}
+	tooManyCalls = integration.ErrorRow{Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait}
+)
 
-// unknownObject is the subcode of 100 for an id that is wrong, or that the token may not see.
-const unknownObject = "33"
-
-// CodeObjectUnknown is the code of the error for [unknownObject].
+// CodeObjectUnknown is the code of the error for an id that is wrong, or that the token may not see.
 const CodeObjectUnknown = "OBJECT_UNKNOWN"
 
-func (g *Graph) refusal(name string, answer *httpapi.Answer, f *Failure) *integration.Error {
-	code, err := strconv.Atoi(string(f.Code))
-	if err != nil {
-		code = -1 // which no table has
-	}
-	v := g.verdict(code, answer.Status, f)
-	e := &integration.Error{
-		Kind: v.Kind, Code: v.Code, Pauses: v.Pauses, HTTPStatus: answer.Status, PlatformCode: string(f.Code),
-		Message: fmt.Sprintf("%s: %s %s", name, f.Code, f.Message),
-	}
-	for _, more := range []string{f.Data.Details, f.UserMessage, v.Fix} {
-		if more != "" {
-			e.Message += "; " + more
-		}
-	}
-	switch v.Kind {
-	case integration.ErrUnknown:
-		e.Message += "; it may have been carried out"
-	case integration.ErrThrottled:
-		e.RetryAfter = cmp.Or(httpapi.RetryAfter(answer.Header, time.Now()), regainAccess(answer.Header), v.Wait)
-	}
-	return e
+// permissions stands in the table for the codes from 200 to 299.
+const permissions = "200"
+
+// graphCodes are the "Error Codes" of the page above, which every product has.
+var graphCodes = map[string]integration.ErrorRow{
+	"0":  badToken,
+	"1":  Failed,
+	"2":  Failed,
+	"3":  noPermission,
+	"4":  tooManyCalls,
+	"10": noPermission,
+	"17": tooManyCalls,
+	"32": tooManyCalls,
+	"100/33": {
+		Kind: integration.ErrAuth, Code: CodeObjectUnknown,
+		Fix: "the channel's ids are wrong, or belong to another account than its token",
+	},
+	"100":       {Kind: integration.ErrPermanent, Code: "MESSAGE_INVALID"},
+	"102":       badToken,
+	"190":       badToken,
+	permissions: noPermission,
+	"368": {
+		Kind: integration.ErrAuth, Code: "ACCOUNT_RESTRICTED",
+		Fix: "look at the account's status in Meta Business Suite: it was blocked for a violation of policies",
+	},
+	"613": tooManyCalls,
 }
 
-// verdict goes by the code. The status counts where the code is not known: some errors of rate come as 400 or 403.
-func (g *Graph) verdict(code, status int, f *Failure) Verdict {
-	if code == 100 && f.Subcode == unknownObject {
-		return Verdict{Kind: integration.ErrAuth, Code: CodeObjectUnknown, Fix: "the channel's ids are wrong, or belong to another account than its token"}
+// ErrorTable is the table of a product: its own codes, beside those of the Graph API. Where a code is in neither, the
+// status counts: some errors of rate come as 400 or 403, so a status says little.
+func ErrorTable(codes map[string]integration.ErrorRow) *integration.ErrorTable {
+	all := maps.Clone(graphCodes)
+	maps.Copy(all, codes)
+	return &integration.ErrorTable{Codes: all, Statuses: map[int]integration.ErrorRow{http.StatusUnauthorized: badToken}}
+}
+
+// read takes an answer apart. Every answer is a JSON object; one that is not comes from something on the way.
+func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	var body struct {
+		Error *Failure `json:"error"`
 	}
-	v, known := g.Codes[code]
-	if !known {
-		v, known = graphCodes[code]
-	}
+	err := payload.Unmarshal(answer.Body, &body)
 	switch {
-	case known && v.Kind != integration.ErrPermanent:
-		return v
-	case f.IsTransient: // which says that it may pass, and nothing of what was done
-		return Failed
-	case known:
-		return v
-	case code >= 200 && code < 300:
-		return Verdict{Kind: integration.ErrAuth, Code: "PERMISSION_MISSING", Fix: fixPermission}
-	case status == http.StatusTooManyRequests:
-		return Verdict{Kind: integration.ErrThrottled, Code: "RATE_LIMITED"}
-	case status == http.StatusUnauthorized:
-		return Verdict{Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED", Fix: fixToken}
-	case status >= http.StatusInternalServerError:
-		var e integration.Error
-		httpapi.Fail(&e, status)
-		return Verdict{Kind: e.Kind, Code: e.Code}
+	case err == nil && body.Error != nil:
+		return nil, body.Error.refusal(answer.Header), nil
+	case answer.Status >= http.StatusMultipleChoices:
+		return nil, nil, nil
 	}
-	return Verdict{Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED"}
+	return answer.Body, nil, err
+}
+
+func (f *Failure) refusal(header http.Header) *integration.Refusal {
+	r := &integration.Refusal{
+		Code: string(f.Code), Subcode: string(f.Subcode), Shown: string(f.Code),
+		Text: fmt.Sprintf("%s %s", f.Code, f.Message), Details: []string{f.Data.Details, f.UserMessage},
+		MayPass: f.IsTransient, RetryAfter: cmp.Or(httpapi.RetryAfter(header, time.Now()), regainAccess(header)),
+	}
+	if code, err := strconv.Atoi(r.Code); err == nil && code >= 200 && code < 300 {
+		r.Code = permissions
+	}
+	return r
 }
 
 // maxRegain keeps a nonsensical number from becoming a nonsensical duration.

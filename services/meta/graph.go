@@ -11,8 +11,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // The Graph API, https://developers.facebook.com/docs/graph-api/overview. Its versions live for about two years.
@@ -23,6 +23,12 @@ const (
 
 // Graph calls the Graph API with one token.
 type Graph struct {
+	httpapi.API
+	proof string // of the token, where the app wants each call to prove that its caller knows its secret
+}
+
+// Options are what a [Graph] is made of.
+type Options struct {
 	Client  *httpapi.Client
 	Product string // such as "whatsapp", for errors
 	Base    string // empty is DefaultBase
@@ -31,60 +37,46 @@ type Graph struct {
 	// ProofSecret is the app secret where the app wants each call to prove that its caller knows it,
 	// https://developers.facebook.com/docs/graph-api/guides/secure-requests; empty proves nothing.
 	ProofSecret string
-	Codes       Codes // of the product; those of the Graph API itself are known
+	Errors      *integration.ErrorTable // see ErrorTable
 }
 
-// URL is that of a node or an edge of the graph, such as "1234/messages".
-func (g *Graph) URL(path string, query url.Values) string {
-	u := strings.TrimRight(cmp.Or(g.Base, DefaultBase), "/") + "/" + cmp.Or(g.Version, DefaultVersion) + "/" + path
-	if g.ProofSecret != "" {
-		mac := hmac.New(sha256.New, []byte(g.ProofSecret))
-		mac.Write([]byte(g.Token))
-		proof := url.Values{"appsecret_proof": {hex.EncodeToString(mac.Sum(nil))}}
-		maps.Copy(proof, query)
-		query = proof
+// New returns a Graph.
+func New(o Options) *Graph {
+	g := &Graph{API: httpapi.API{
+		Client: o.Client, Name: o.Product, Errors: o.Errors, Read: read,
+		Base:   strings.TrimRight(cmp.Or(o.Base, DefaultBase), "/") + "/" + cmp.Or(o.Version, DefaultVersion) + "/",
+		Header: http.Header{"Authorization": {"Bearer " + o.Token}}, // also for the links of attachments
+	}}
+	if o.ProofSecret != "" {
+		mac := hmac.New(sha256.New, []byte(o.ProofSecret))
+		mac.Write([]byte(o.Token))
+		g.proof = hex.EncodeToString(mac.Sum(nil))
+	}
+	return g
+}
+
+// path is that of a node or an edge of the graph, such as "1234/messages".
+func (g *Graph) path(path string, query url.Values) string {
+	if g.proof != "" {
+		proven := url.Values{"appsecret_proof": {g.proof}}
+		maps.Copy(proven, query)
+		query = proven
 	}
 	if len(query) > 0 {
-		u += "?" + query.Encode()
+		path += "?" + query.Encode()
 	}
-	return u
+	return path
 }
 
-// Header carries the token, also to the links of attachments.
-func (g *Graph) Header() http.Header { return http.Header{"Authorization": {"Bearer " + g.Token}} }
-
-// Post sends a body once and decodes the answer into out. Errors are *integration.Error. what names the call in them.
-func (g *Graph) Post(ctx context.Context, what, path string, body httpapi.Body, out any) error {
-	return g.call(ctx, httpapi.Request{Name: g.Product + " " + what, URL: g.URL(path, nil), Header: g.Header(), Body: body}, out)
+// Post sends a body once and decodes the answer into out. Errors are *integration.Error. name stands for the call in
+// them.
+func (g *Graph) Post(ctx context.Context, name, path string, body httpapi.Body, out any) error {
+	_, err := g.Do(ctx, httpapi.Call{Name: name, Path: g.path(path, nil), Body: body}, out)
+	return err
 }
 
 // Get asks for a node. What was not answered may be asked again.
-func (g *Graph) Get(ctx context.Context, what, path string, query url.Values, out any) error {
-	return httpapi.Repeatable(g.call(ctx, httpapi.Request{
-		Name: g.Product + " " + what, Method: http.MethodGet, URL: g.URL(path, query), Header: g.Header(),
-	}, out))
-}
-
-func (g *Graph) call(ctx context.Context, r httpapi.Request, out any) error {
-	answer, err := g.Client.Do(ctx, r)
-	if err != nil {
-		return err
-	}
-	var refused struct {
-		Error *Failure `json:"error"`
-	}
-	// Every answer is a JSON object; one that is not comes from something on the way.
-	foreign := payload.Unmarshal(answer.Body, &refused)
-	switch {
-	case foreign == nil && refused.Error != nil:
-		return g.refusal(r.Name, answer, refused.Error)
-	case answer.Status >= 300:
-		return httpapi.Foreign(r.Name, answer)
-	case foreign != nil:
-		return httpapi.Unreadable(r.Name, answer.Status, foreign)
-	}
-	if err := payload.Unmarshal(answer.Body, out); err != nil {
-		return httpapi.Unreadable(r.Name, answer.Status, err)
-	}
-	return nil
+func (g *Graph) Get(ctx context.Context, name, path string, query url.Values, out any) error {
+	_, err := g.Ask(ctx, httpapi.Call{Name: name, Method: http.MethodGet, Path: g.path(path, query)}, out)
+	return err
 }

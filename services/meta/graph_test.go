@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,8 +31,14 @@ func newGraph(t *testing.T, status int, body string, header ...string) (*meta.Gr
 	t.Cleanup(server.Close)
 	client := httpapi.New(httpapi.Options{})
 	t.Cleanup(client.Close)
-	codes := meta.Codes{131056: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient}}
-	return &meta.Graph{Client: client, Product: "parrot", Base: server.URL + "/", Token: "graph-token", Codes: codes}, func() *http.Request { return asked }
+	return meta.New(options(client, server.URL+"/")), func() *http.Request { return asked }
+}
+
+func options(client *httpapi.Client, base string) meta.Options {
+	codes := map[string]integration.ErrorRow{
+		"131056": {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient},
+	}
+	return meta.Options{Client: client, Product: "parrot", Base: base, Token: "graph-token", Errors: meta.ErrorTable(codes)}
 }
 
 func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
@@ -42,13 +49,15 @@ func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
 	require.Equal(t, "/v25.0/7?fields=id%2Cname", asked().URL.RequestURI())
 	require.Equal(t, "Bearer graph-token", asked().Header.Get("Authorization"))
 
-	g.Version, g.ProofSecret = "v24.0", secret
+	o := options(g.Client, strings.TrimSuffix(g.Base, "v25.0/"))
+	o.Version, o.ProofSecret = "v24.0", secret
+	g = meta.New(o)
 	body, err := httpapi.JSON("parrot edge", map[string]string{"a": "b"})
 	require.NoError(t, err)
 	require.NoError(t, g.Post(t.Context(), "edge", "7/edge", body, &node))
 	require.Equal(t, "/v24.0/7/edge", asked().URL.Path)
 	require.Equal(t, sign(secret, []byte("graph-token")), "sha256="+asked().URL.Query().Get("appsecret_proof"))
-	require.Equal(t, "https://graph.facebook.com/v25.0/7", (&meta.Graph{}).URL("7", nil))
+	require.Equal(t, "https://graph.facebook.com/v25.0/", meta.New(meta.Options{}).Base)
 }
 
 func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {

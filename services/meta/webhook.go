@@ -6,36 +6,19 @@
 package meta
 
 import (
-	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// The header that signs a webhook, https://developers.facebook.com/docs/graph-api/webhooks/getting-started,
-// "Validating Payloads".
-const (
-	signatureHeader = "x-hub-signature-256"
-	signaturePrefix = "sha256="
-)
-
-// ValidateSignature checks the header over the raw body, under the credential of that name, which holds the
-// secret of the app. There is no timestamp to check: repetitions, which may come days later, are told by ids.
-func ValidateSignature(w *integration.Webhook, credential string) error {
-	body, err := w.SignedBody()
-	if err != nil {
-		return err
-	}
-	signature, ok := strings.CutPrefix(w.Headers.Get(signatureHeader), signaturePrefix)
-	// Meta writes lower case; anything else is not what it sent.
-	ok = ok && len(signature) == hex.EncodedLen(32) && strings.ToLower(signature) == signature
-	if ok && integration.ValidHMACSHA256(w.Channel.Credentials[credential], body, signature) {
-		return nil
-	}
-	return &integration.Error{
-		Kind: integration.ErrUnauthorized, Code: "SIGNATURE_INVALID",
-		Message: fmt.Sprintf("the header %s must sign the raw body under the channel's %s: copy the app secret from the app's dashboard, App settings > Basic", signatureHeader, credential),
+// Signature is that of all webhooks, under the credential of that name, which holds the secret of the app:
+// https://developers.facebook.com/docs/graph-api/webhooks/getting-started, "Validating Payloads". There is no time in
+// it: repetitions, which may come days later, are told by ids.
+func Signature(credential string) sign.HMAC {
+	return sign.HMAC{
+		Header: "x-hub-signature-256", Prefix: "sha256=", Secret: credential,
+		Fix: "copy the app secret from the app's dashboard, App settings > Basic",
 	}
 }
 

@@ -105,10 +105,7 @@ func (a api) post(ctx context.Context, method string, params post, d *draft) (*i
 
 // result is that of a draft that was sent.
 func (d *draft) result(metadata map[string]any) *integration.SendResult {
-	if len(d.degraded) > 0 {
-		metadata["degraded"] = d.degraded
-	}
-	return &integration.SendResult{Success: true, Metadata: metadata}
+	return &integration.SendResult{Success: true, Degraded: d.degraded, Metadata: metadata}
 }
 
 // place is where a message goes.
@@ -172,8 +169,8 @@ func splitMessageID(id integration.ID) (channel, ts string) {
 type draft struct {
 	post     post
 	uploads  []integration.Media
-	linked   []integration.Media // by their ids at Slack
-	degraded []string            // what a reader does not get as it was meant
+	linked   []integration.Media       // by their ids at Slack
+	degraded []integration.Degradation // what a reader does not get as it was meant
 }
 
 // newDraft checks a message against Slack's limits and translates it.
@@ -184,10 +181,8 @@ func newDraft(m *integration.Message) (*draft, error) {
 	case integration.TypeText, integration.TypeInteractive, "":
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile:
 		if c.Type == integration.TypeVoice {
-			d.degraded = append(d.degraded, "voice→audio")
+			d.degraded = append(d.degraded, integration.Degradation{Feature: integration.FeatureVoice, Became: "audio"})
 		}
-	case integration.TypeLocation, integration.TypeContact:
-		return newSubstitute(c)
 	default:
 		return nil, unsupportedContent("content of type %s cannot be sent through Slack", c.Type)
 	}

@@ -271,8 +271,6 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		"a file without a place":        {content(integration.Content{Type: integration.TypeFile, Media: &integration.Media{MimeType: "application/pdf"}}), "MEDIA_URL_INVALID", "datasource"},
 		"a file with buttons":           {content(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Data: []byte("a")}, Interactive: &integration.Interactive{Buttons: buttons(1)}}), "MESSAGE_INVALID", "pictures only"},
 		"a file with markdown":          {content(integration.Content{Type: integration.TypeFile, Text: "a", Format: "markdown", Media: &integration.Media{Data: []byte("a")}}), "UNSUPPORTED_CONTENT", "markdown"},
-		"no place":                      {content(integration.Content{Type: integration.TypeLocation}), "MESSAGE_INVALID", "content.location"},
-		"no contact":                    {content(integration.Content{Type: integration.TypeContact}), "MESSAGE_INVALID", "content.contacts"},
 		"a sticker":                     {content(integration.Content{Type: integration.TypeSticker}), "UNSUPPORTED_CONTENT", "STICKER"},
 	} {
 		t.Run(name, func(t *testing.T) {

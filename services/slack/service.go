@@ -67,6 +67,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    textLimits,
 		Support: support(),
+		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
 		Platform: &platform{client},

@@ -25,8 +25,8 @@ func support() integration.Support {
 		integration.FeatureSticker: cells{
 			events("there are no stickers; custom emoji stand in the text by their names"), blocks("there are no stickers"),
 		},
-		integration.FeatureLocation: {events("messages hold no locations"), integration.Partial("a text with a link to a map")},
-		integration.FeatureContact:  {events("messages hold no address book entries"), integration.Partial("a text")},
+		integration.FeatureLocation: {events("messages hold no locations"), integration.AsText()},
+		integration.FeatureContact:  {events("messages hold no address book entries"), integration.AsText()},
 		integration.FeatureButtons:  {full, full},
 		integration.FeatureList:     {full, full},
 		integration.FeatureForm: {full, integration.Impossible(

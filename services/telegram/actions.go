@@ -18,7 +18,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	if err != nil {
 		return nil, err
 	}
-	to.BusinessConnectionID = textIn(m.Metadata, metaBusinessConnection)
+	to.BusinessConnectionID = contextOf(m, metaBusinessConnection)
 	r, err := p.composeEdit(ctx, m, to)
 	if err != nil {
 		return nil, err
@@ -34,9 +34,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	case err != nil:
 		return nil, err
 	}
-	if len(r.degraded) > 0 {
-		result.Metadata["degraded"] = r.degraded
-	}
+	result.Degraded = r.degraded
 	answerCallback(ctx, a, m, result)
 	return result, nil
 }

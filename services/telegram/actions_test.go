@@ -94,7 +94,7 @@ func TestAnEditTellsWhatItLoses(t *testing.T) {
 	m.Metadata = map[string]any{"businessConnectionId": "bc-1"}
 	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{ConversationID: "@engine_news", MessageID: "41"}, m, ch)
 	require.NoError(t, err)
-	require.Equal(t, &integration.SendResult{Success: true, MessageID: "@engine_news:41", Metadata: map[string]any{"degraded": []string{"custom emoji→emoji"}}}, result)
+	require.Equal(t, &integration.SendResult{Success: true, MessageID: "@engine_news:41", Degraded: []integration.Degradation{{Feature: "custom emoji", Became: "emoji"}}, Metadata: map[string]any{}}, result)
 }
 
 func TestFurtherActionsCallTheirMethods(t *testing.T) {

@@ -14,11 +14,11 @@ import (
 const callbackTimeout = 3 * time.Second
 
 // answerCallback stops the spinner on the button whose press this message answers: "CallbackQuery" wants
-// answerCallbackQuery, whatever else is done. It needs the id that came in the press's metadata, and it is done
+// answerCallbackQuery, whatever else is done. It needs the id that came with the press, in replyContext, and it is done
 // after what was to be done: the message is there, so whatever becomes of this is no failure. metadata.callbackAnswered
 // tells.
 func answerCallback(ctx context.Context, a api, m *integration.Message, result *integration.SendResult) {
-	id := textIn(m.Metadata, metaCallbackQuery)
+	id := contextOf(m, metaCallbackQuery)
 	if id == "" {
 		return
 	}
@@ -65,9 +65,7 @@ func answerGuest(ctx context.Context, a api, queryID string, m *integration.Mess
 	if sent.InlineMessageID == "" {
 		return nil, httpapi.Unreadable("telegram answerGuestQuery", http.StatusOK, nil)
 	}
-	result := &integration.SendResult{Success: true, Metadata: map[string]any{"inlineMessageId": sent.InlineMessageID}}
-	if degraded = append(degraded, lost...); len(degraded) > 0 {
-		result.Metadata["degraded"] = degraded
-	}
-	return result, nil
+	return &integration.SendResult{
+		Success: true, Degraded: append(degraded, lost...), Metadata: map[string]any{"inlineMessageId": sent.InlineMessageID},
+	}, nil
 }

@@ -63,6 +63,20 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 	})
 }
 
+func TestReplyContextComesBeforeTheMetadata(t *testing.T) {
+	server, ch := newServer(t)
+	m := text("5", "hi")
+	m.Metadata = map[string]any{"businessConnectionId": "old", "directMessagesTopicId": "700100200"}
+	m.ReplyContext = "businessConnectionId=bc%2F1"
+	_, err := newPlatform(t).Send(t.Context(), m, ch)
+	require.NoError(t, err)
+	requireBody(t, `{"business_connection_id":"bc/1","chat_id":5,"direct_messages_topic_id":700100200,"text":"hi"}`, server.Requests()[0])
+
+	m.ReplyContext = "%"
+	_, err = newPlatform(t).Send(t.Context(), m, ch)
+	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+}
+
 func TestAGuestAnswersTheQuery(t *testing.T) {
 	server, ch := newServer(t)
 	m := answering(withButtons(integration.Button{ID: "y", Title: "Yes"}), "guestQueryId", "7001")
@@ -96,7 +110,7 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 			result, err := newPlatform(t).Send(t.Context(), answering(content(test.content), "guestQueryId", id), ch)
 			if test.code == "" {
 				require.NoError(t, err)
-				require.Equal(t, []string{"list→buttons"}, result.Metadata["degraded"])
+				require.Equal(t, []integration.Degradation{{Feature: "list", Became: "buttons"}}, result.Degraded)
 				return
 			}
 			requireError(t, err, test.kind, test.code)

@@ -148,7 +148,7 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 		readSender(m, msg.From)
 	}
 	putText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
-	putText(m.Metadata, "guestQueryId", msg.GuestQueryID)
+	putContext(m, metaGuestQuery, msg.GuestQueryID)
 	if msg.ForwardOrigin != nil || msg.ForwardDate != 0 {
 		m.Metadata["forwarded"] = true
 		readOrigin(m, msg.ForwardOrigin)
@@ -195,8 +195,8 @@ func readPlace(m *integration.Message, msg *message) {
 	}
 	putText(m.Metadata, "chatType", msg.Chat.Type)
 	putText(m.Metadata, "chatTitle", msg.Chat.Title)
-	putText(m.Metadata, metaBusinessConnection, msg.BusinessConnectionID)
-	putText(m.Metadata, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
+	putContext(m, metaBusinessConnection, msg.BusinessConnectionID)
+	putContext(m, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
 }
 
 func readSender(m *integration.Message, from *user) {

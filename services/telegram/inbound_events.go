@@ -81,7 +81,7 @@ func readBusinessConnection(m *integration.Message, c *businessConnection) {
 	}
 	readMembership(m, chat{ID: c.UserChatID}, &c.User, c.Date)
 	m.Content.System = &integration.System{Event: event, Members: []integration.Party{c.User.party()}}
-	putText(m.Metadata, metaBusinessConnection, c.ID)
+	putContext(m, metaBusinessConnection, c.ID)
 }
 
 func readMembership(m *integration.Message, c chat, from *user, date int64) {

@@ -13,7 +13,7 @@ func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 	m.ID = integration.ID(q.ID)
 	m.Kind = integration.KindInteraction
 	readSender(m, &q.From)
-	putText(m.Metadata, metaCallbackQuery, q.ID)
+	putContext(m, metaCallbackQuery, q.ID)
 	putText(m.Metadata, "inlineMessageId", q.InlineMessageID)
 
 	reply := &integration.InteractiveReply{ID: q.Data}

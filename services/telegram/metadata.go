@@ -1,18 +1,58 @@
 package telegram
 
-// Keys of a message's metadata that a sender hands back: what came in with them is answered with them.
+import (
+	"net/url"
+
+	"github.com/hiliosai/switchboard/integration"
+)
+
+// What an answer needs of the message that it answers. All of it comes in replyContext, and until the next release
+// in the metadata, too, under these names. Senders hand it back by either way.
 const (
 	metaBusinessConnection = "businessConnectionId" // the connected account in whose name is spoken
 	metaDirectTopic        = "directMessagesTopicId"
 	metaCallbackQuery      = "callbackQueryId" // good once, for seconds
 	metaGuestQuery         = "guestQueryId"    // good once, for seconds
+)
 
+// Keys of a message's metadata.
+const (
 	// What a video is: a round one of the camera, or one without sound that repeats.
 	metaVideoNote = "videoNote"
 	metaAnimation = "animation"
 
 	metaAnonymous = "anonymous" // of a poll: who voted for what is told to nobody
 )
+
+// putContext adds what an answer needs to a message's replyContext, which has the form of a URL's query.
+func putContext(m *integration.Message, key, value string) {
+	if value == "" {
+		return
+	}
+	m.Metadata[key] = value
+	if m.ReplyContext != "" {
+		m.ReplyContext += "&"
+	}
+	m.ReplyContext += key + "=" + url.QueryEscape(value)
+}
+
+// contextOf reads what putContext wrote, from replyContext or else from the metadata; "" where it is not there.
+func contextOf(m *integration.Message, key string) string {
+	if m.ReplyContext != "" {
+		if values, err := url.ParseQuery(m.ReplyContext); err == nil && values.Has(key) {
+			return values.Get(key)
+		}
+	}
+	return textIn(m.Metadata, key)
+}
+
+// checkContext refuses a replyContext that putContext cannot have written.
+func checkContext(m *integration.Message) error {
+	if _, err := url.ParseQuery(m.ReplyContext); err != nil {
+		return invalid("replyContext is not that of a message from Telegram: hand it back as it came")
+	}
+	return nil
+}
 
 func putText(metadata map[string]any, key, value string) {
 	if value != "" {

@@ -11,8 +11,11 @@ import (
 
 // Send delivers a message by the method that there is for its content.
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+	if err := checkContext(m); err != nil {
+		return nil, err
+	}
 	a := p.api(ch.Credentials, ch.Settings)
-	if id := textIn(m.Metadata, metaGuestQuery); id != "" {
+	if id := contextOf(m, metaGuestQuery); id != "" {
 		return answerGuest(ctx, a, id, m)
 	}
 	r, err := p.compose(ctx, m)
@@ -33,7 +36,7 @@ type request struct {
 	chatID   any
 	params   any
 	files    []httpapi.Part // to upload with it
-	degraded []string
+	degraded []integration.Degradation
 }
 
 // compose checks a message and makes its request. Attachments are read last: what else is wrong with a message
@@ -123,11 +126,9 @@ func (r *request) send(ctx context.Context, a api) (*integration.SendResult, err
 	}
 	result := &integration.SendResult{Success: true, MessageID: ids[0], Metadata: map[string]any{"chatId": chatID}}
 	if len(ids) > 1 {
-		result.Metadata["messageIds"] = ids
+		result.MessageIDs = ids
 	}
-	if len(r.degraded) > 0 {
-		result.Metadata["degraded"] = r.degraded
-	}
+	result.Degraded = r.degraded
 	putText(result.Metadata, "pollId", sent[0].Poll.ID)
 	return result, nil
 }

@@ -26,7 +26,7 @@ func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 		r.method, params.Title, params.Address = "sendVenue", name, cmp.Or(l.Address, l.Name)
 	}
 	if l.Live { // somebody would have to keep it up to date
-		r.degraded = append(r.degraded, "live location→location")
+		r.degraded = append(r.degraded, integration.Degradation{Feature: "live location", Became: "location"})
 	}
 	r.params = params
 	return r, nil

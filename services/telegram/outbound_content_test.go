@@ -30,13 +30,13 @@ func TestContentsBecomeTheirMethods(t *testing.T) {
 		message  *integration.Message
 		method   string
 		body     string
-		degraded []string
+		degraded []integration.Degradation
 	}{
 		"a point": {content(integration.Content{Type: "LOCATION", Location: place}), "sendLocation", `{"chat_id":5,"latitude":51.5,"longitude":-0.15}`, nil},
 		"a point that moves": {
 			content(integration.Content{Type: "LOCATION", Location: &integration.Location{Live: true}}),
 			"sendLocation", `{"chat_id":5,"latitude":0,"longitude":0}`,
-			[]string{"live location→location"},
+			[]integration.Degradation{{Feature: "live location", Became: "location"}},
 		},
 		"a place": {
 			content(integration.Content{Type: "LOCATION", Location: &integration.Location{Latitude: 1, Longitude: 2, Name: "Works", Address: "1 Mill Lane"}}),
@@ -65,7 +65,7 @@ func TestContentsBecomeTheirMethods(t *testing.T) {
 				{Type: "text_mention", Offset: 3, Length: 3, UserID: "700100200"}, {Type: "text_link", Offset: 7, Length: 4, URL: "https://example.org"}, {Type: "custom_emoji", Length: 2},
 			}}),
 			"sendMessage", `{"chat_id":5,"text":"👍 Ada here","entities":[{"type":"text_mention","offset":3,"length":3,"user":{"id":700100200}},{"type":"text_link","offset":7,"length":4,"url":"https://example.org"}]}`,
-			[]string{"custom emoji→emoji"},
+			[]integration.Degradation{{Feature: "custom emoji", Became: "emoji"}},
 		},
 		"entities below a header": {
 			content(integration.Content{Type: "INTERACTIVE", Text: "hi", Entities: []integration.Entity{{Type: "bold", Length: 2}}, Interactive: &integration.Interactive{Header: "👍", Buttons: []integration.Button{{Title: "Ok"}}}}),
@@ -76,7 +76,7 @@ func TestContentsBecomeTheirMethods(t *testing.T) {
 				{Title: "Valves", Rows: []integration.Row{{ID: "v1", Title: "Brass", Description: "two bar"}, {Title: "Steel"}}}, {Rows: []integration.Row{{ID: "p1", Title: "Pipe"}}},
 			}}}),
 			"sendMessage", `{"chat_id":5,"text":"Which?\n\nValves\nBrass: two bar\n\nValves Ltd","reply_markup":{"inline_keyboard":[[{"text":"Brass","callback_data":"v1"}],[{"text":"Steel","callback_data":"Steel"}],[{"text":"Pipe","callback_data":"p1"}]]}}`,
-			[]string{"list→buttons"},
+			[]integration.Degradation{{Feature: "list", Became: "buttons"}},
 		},
 		"buttons of a style": {
 			withButtons(integration.Button{Title: "Go", Style: "primary"}, integration.Button{Title: "No", Style: "danger"}, integration.Button{Title: "Hm", Style: "loud"}),
@@ -100,11 +100,7 @@ func TestContentsBecomeTheirMethods(t *testing.T) {
 			require.Len(t, requests, 1)
 			require.Equal(t, test.method, requests[0].Route)
 			requireBody(t, test.body, requests[0])
-			if test.degraded == nil {
-				require.NotContains(t, result.Metadata, "degraded")
-			} else {
-				require.Equal(t, test.degraded, result.Metadata["degraded"])
-			}
+			require.Equal(t, test.degraded, result.Degraded)
 		})
 	}
 }

@@ -10,15 +10,15 @@ import (
 )
 
 // newDelivery finds out where a message goes, what it answers, and what can be pressed below it.
-func newDelivery(m *integration.Message) (*delivery, []string, error) {
-	d := &delivery{BusinessConnectionID: textIn(m.Metadata, metaBusinessConnection)}
+func newDelivery(m *integration.Message) (*delivery, []integration.Degradation, error) {
+	d := &delivery{BusinessConnectionID: contextOf(m, metaBusinessConnection)}
 	var err error
 	if d.ChatID, d.MessageThreadID, err = recipient(cmp.Or(m.To.ID, m.ConversationID), m.ThreadID); err != nil {
 		return nil, nil, err
 	}
-	if topic := textIn(m.Metadata, metaDirectTopic); topic != "" {
+	if topic := contextOf(m, metaDirectTopic); topic != "" {
 		if d.DirectMessagesTopicID, err = strconv.ParseInt(topic, 10, 64); err != nil {
-			return nil, nil, invalid("metadata.%s is not a number", metaDirectTopic)
+			return nil, nil, invalid("%s, in replyContext or metadata, is not a number", metaDirectTopic)
 		}
 	}
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" {
@@ -26,7 +26,7 @@ func newDelivery(m *integration.Message) (*delivery, []string, error) {
 			return nil, nil, err
 		}
 	}
-	var degraded []string
+	var degraded []integration.Degradation
 	d.ReplyMarkup, degraded, err = keyboard(m.Content.Interactive)
 	return d, degraded, err
 }

@@ -9,7 +9,7 @@ import (
 
 // keyboard makes the buttons below a message, none without an error where it offers nothing. Each is on a row of
 // its own: titles are cut off where they do not fit. Entries of a list become buttons too.
-func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []string, error) {
+func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.Degradation, error) {
 	if i == nil {
 		return nil, nil, nil
 	}
@@ -27,14 +27,14 @@ func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []string, erro
 			return nil, nil, err
 		}
 	}
-	var degraded []string
+	var degraded []integration.Degradation
 	for _, s := range i.Sections {
 		for n, row := range s.Rows {
 			if err := add("row", n+1, integration.Button{ID: row.ID, Title: row.Title}); err != nil {
 				return nil, nil, err
 			}
 		}
-		degraded = []string{string(integration.FeatureList) + "→buttons"}
+		degraded = []integration.Degradation{{Feature: integration.FeatureList, Became: "buttons"}}
 	}
 	switch n := len(k.InlineKeyboard); {
 	case n == 0:

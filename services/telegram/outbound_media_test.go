@@ -202,7 +202,7 @@ func TestSeveralFilesAreOneAlbum(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			result, requests := send(t, test.message)
 			require.Equal(t, integration.ID("-1001700100200:1"), result.MessageID)
-			require.Len(t, result.Metadata["messageIds"], len(test.message.Content.Attachments))
+			require.Len(t, result.MessageIDs, len(test.message.Content.Attachments))
 			require.Equal(t, "sendMediaGroup", requests[0].Route)
 			requireBody(t, `{"chat_id":-1001700100200,"message_thread_id":7,"media":`+test.media+`}`, requests[0])
 			require.Len(t, requests[0].Files, len(test.files))

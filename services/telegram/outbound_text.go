@@ -39,7 +39,7 @@ func newMarkdownEscaper() *strings.Replacer {
 
 // newText makes a text of what a message says. Telegram has no places of their own for headers and footers, nor
 // for the names of a list's sections: they become parts of the text.
-func newText(c *integration.Content, limit int) (*textParams, []string, error) {
+func newText(c *integration.Content, limit int) (*textParams, []integration.Degradation, error) {
 	t := &textParams{Text: c.Text, ParseMode: parseModes[c.Format]}
 	if c.Format != "" && t.ParseMode == "" {
 		return nil, nil, invalid("content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format)
@@ -84,14 +84,14 @@ func (t *textParams) within(format string, limit int) error {
 }
 
 // mark adds the entities of the text, which will stand shift units later.
-func (t *textParams) mark(list []integration.Entity, shift int) (degraded []string, err error) {
+func (t *textParams) mark(list []integration.Entity, shift int) (degraded []integration.Degradation, err error) {
 	units := textlimit.UTF16(t.Text)
 	for i, e := range list {
 		if e.Offset < 0 || e.Length <= 0 || e.Offset > units-e.Length {
 			return nil, invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
 		}
 		if e.Type == typeCustomEmoji { // which one is not part of the content model; an ordinary one stands in the text
-			degraded = append(degraded, "custom emoji→emoji")
+			degraded = append(degraded, integration.Degradation{Feature: "custom emoji", Became: "emoji"})
 			continue
 		}
 		entity := messageEntity{Type: e.Type, Offset: e.Offset + shift, Length: e.Length, URL: e.URL}

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -30,16 +30,21 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			ch.Settings["apiBase"], ch.Settings["wabaId"] = url, wabaID
 			return ch
 		},
-		Address:  address,
-		API:      func(testing.TB) http.Handler { return newAPI() },
-		Webhooks: integrationtest.Files(tb, "testdata/inbound/*.json"),
-		BadItem:  integrationtest.Files(tb, "testdata/inbound/field_of_the_wrong_type.json")[0].Body,
-		Sign: func(ch *integration.Channel, body []byte, _ time.Time) map[string]string {
-			return map[string]string{"X-Hub-Signature-256": sign(ch.Credentials["appSecret"], body)}
-		},
+		Address:   address,
+		API:       func(testing.TB) http.Handler { return newAPI() },
+		Webhooks:  integrationtest.Files(tb, "testdata/inbound/*.json"),
+		BadItem:   integrationtest.Files(tb, "testdata/inbound/field_of_the_wrong_type.json")[0].Body,
 		Handshake: integration.Verification{Mode: "subscribe", Token: verifyToken},
 		Sends:     sends(),
-		Failures:  failures(),
+		Refusal: func(r integration.Refusal) integrationtest.Answer {
+			code, _ := strconv.Atoi(r.Code)
+			subcode, _ := strconv.Atoi(r.Subcode)
+			if r.Code == "" { // one that the table does not have
+				code = 199999
+			}
+			a := whatsapptest.Error(r.Status, code, subcode, r.Text, "")
+			return integrationtest.Answer{Status: a.Status, Body: a.Body}
+		},
 	}
 }
 

@@ -80,7 +80,22 @@ func newServer(t *testing.T) (*whatsapptest.API, *integration.Channel) {
 
 func send(t *testing.T, ch *integration.Channel, m integration.Message) (*integration.SendResult, error) {
 	t.Helper()
-	return newPlatform(t).Send(t.Context(), &m, ch)
+	p := newPlatform(t)
+	parts, err := p.(integration.Splitter).Split(t.Context(), &m, ch)
+	if err != nil {
+		return nil, err
+	}
+	var first *integration.SendResult
+	for _, part := range parts { // as the factory does
+		result, err := p.Send(t.Context(), part, ch)
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = result
+		}
+	}
+	return first, nil
 }
 
 // bodies are those of the requests so far.

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,20 +53,11 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 
 // The samples are kept beside the repository and are not always there.
 func TestPublishedSamplesBecomeMessages(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "whatsapp", "*.json"))
-	require.NoError(t, err)
-	if len(files) == 0 {
-		t.Skip("no published samples: they lie beside the project, in ../shared/fixtures/whatsapp; those of testdata are checked")
-	}
 	unsupported := map[string]bool{}
-	for _, name := range files {
-		if strings.HasPrefix(filepath.Base(name), "api_") {
-			continue
-		}
-		body, err := os.ReadFile(name)
-		require.NoError(t, err)
-		w := webhook(body)
-		address(w.Channel, body)
+	for _, f := range integrationtest.Samples(t, "whatsapp") {
+		name := f.Name
+		w := webhook(f.Body)
+		address(w.Channel, f.Body)
 		messages, err := newPlatform(t).Normalize(t.Context(), w)
 		require.NoError(t, err)
 		require.NotEmpty(t, messages, name)
@@ -81,12 +70,12 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 				require.NotEqual(t, receivedAt.UnixMilli(), m.Timestamp, "%s: the platform's time is not read", name)
 			}
 			if u := m.Content.Unsupported; u != nil {
-				unsupported[filepath.Base(name)+" "+u.PlatformType] = true
+				unsupported[name+" "+u.PlatformType] = true
 			}
 		}
 	}
 	require.Equal(t, []string{
-		"message__interactive_message_with_err.json interactive", "message__unsupported.json unsupported",
+		"message__interactive_message_with_err interactive", "message__unsupported unsupported",
 	}, slices.Sorted(maps.Keys(unsupported)))
 }
 

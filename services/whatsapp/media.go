@@ -34,7 +34,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case !a.trusts(m.URL):
 		return nil, mediaNotFound("whatsapp media: the answer has no link")
 	}
-	header := a.Header()
+	header := a.Header.Clone()
 	header.Set("User-Agent", "Switchboard") // the servers of attachments refuse those without
 	file, err := a.Client.Download(ctx, "whatsapp media download", m.URL, header, limit)
 	if err != nil {

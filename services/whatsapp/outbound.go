@@ -3,8 +3,6 @@ package whatsapp
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -14,36 +12,51 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// Send delivers a message: mostly as one of WhatsApp's, and as several where it holds what WhatsApp cannot put
-// into one. All of it is checked, and uploaded, before the first is sent.
+// Split makes a message of each attachment, and of a text that WhatsApp shows with none of them.
+func (*platform) Split(_ context.Context, m *integration.Message, ch *integration.Channel) ([]*integration.Message, error) {
+	parts := m.Separate(hasCaption)
+	if len(parts) == 1 {
+		return parts, nil // which Send checks
+	}
+	for _, part := range parts {
+		if _, err := compose(part, ch); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+// hasCaption says which content WhatsApp shows a text with. That beside a template is the sender's own note of what the
+// template says.
+func hasCaption(t integration.ContentType) bool {
+	switch t {
+	case integration.TypeImage, integration.TypeVideo, integration.TypeFile, integration.TypeTemplate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Send delivers a message, after the upload of its attachment.
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	d, err := compose(m, ch)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range d.uploads {
-		if err := a.upload(ctx, u); err != nil {
+	if d.upload != nil {
+		if err := a.upload(ctx, d.upload); err != nil {
 			return nil, err
 		}
 	}
-	result := &integration.SendResult{Success: true, Metadata: map[string]any{"accepted": true}}
-	var ids []integration.ID
-	for i := range d.requests {
-		sent, err := a.send(ctx, &d.requests[i])
-		if err != nil {
-			return nil, partly(err, ids, len(d.requests))
-		}
-		if ids = append(ids, integration.ID(sent.Messages[0].ID)); i == 0 {
-			sent.tell(result)
-		}
+	sent, err := a.send(ctx, &d.request)
+	if err != nil {
+		return nil, err
 	}
-	if result.MessageID = ids[0]; len(ids) > 1 {
-		result.Metadata["messageIds"], result.Metadata["parts"] = ids, len(ids)
+	result := &integration.SendResult{
+		Success: true, MessageID: integration.ID(sent.Messages[0].ID), Degraded: d.degraded, Metadata: map[string]any{"accepted": true},
 	}
-	if len(d.degraded) > 0 {
-		result.Metadata["degraded"] = d.degraded
-	}
+	sent.tell(result)
 	return result, nil
 }
 
@@ -72,54 +85,31 @@ func (a *accepted) tell(result *integration.SendResult) {
 	}
 }
 
-// partly is the failure of a later part: to send the whole message again would double those before, whose ids it
-// tells.
-func partly(err error, sent []integration.ID, parts int) error {
-	e, ok := errors.AsType[*integration.Error](err)
-	if len(sent) == 0 || !ok {
-		return err
-	}
-	part := *e
-	part.Delivered = sent
-	part.Message = fmt.Sprintf("%d of %d messages were sent %v, then: %s", len(sent), parts, sent, e.Message)
-	if e.Kind != integration.ErrUnknown {
-		part.Kind, part.Code = integration.ErrPermanent, "PARTLY_SENT"
-	}
-	return &part
-}
-
 // draft is what a message becomes.
 type draft struct {
-	address  request // what all requests have in common
-	requests []request
-	uploads  []upload
-	degraded []string
+	request  request
+	upload   *upload // of its attachment, nil for none
+	degraded []integration.Degradation
 }
 
-// add appends a request. Only the first one answers what the message answers.
-func (d *draft) add(r request) {
-	base := d.address
-	r.Product, r.RecipientType, r.To, r.Recipient = base.Product, base.RecipientType, base.To, base.Recipient
-	if r.CallbackData = base.CallbackData; len(d.requests) == 0 {
-		r.Context = base.Context
-	}
-	d.requests = append(d.requests, r)
+func (d *draft) lose(feature integration.Feature, became string) {
+	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
 }
 
 func compose(m *integration.Message, ch *integration.Channel) (*draft, error) {
 	d := &draft{}
 	var err error
-	if d.address, err = address(cmp.Or(m.To.ID, m.ConversationID)); err != nil {
+	if d.request, err = address(cmp.Or(m.To.ID, m.ConversationID)); err != nil {
 		return nil, err
 	}
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" {
-		d.address.Context = &outContext{string(m.ReplyTo.MessageID)}
+		d.request.Context = &outContext{string(m.ReplyTo.MessageID)}
 	}
 	if utf8.RuneCountInString(string(m.ID)) <= maxCallbackData {
-		d.address.CallbackData = string(m.ID)
+		d.request.CallbackData = string(m.ID)
 	}
 	if m.Content.Format != "" {
-		d.degraded = append(d.degraded, m.Content.Format+"→text")
+		d.lose(integration.Feature(m.Content.Format), "text")
 	}
 	previews := ch.Settings[fieldLinkPreviews] == on
 	if wanted, ok := m.Metadata["previewUrl"].(bool); ok {
@@ -136,23 +126,21 @@ func (d *draft) addContent(m *integration.Message, previews bool) error {
 	if c.Interactive != nil {
 		return d.addChoice(c)
 	}
-	var err error
 	switch c.Type {
 	case integration.TypeText, "":
-		if len(c.Attachments) > 0 || c.Media != nil {
+		if len(c.MediaList()) > 0 {
 			return invalid("a text with attachments is of type IMAGE, VIDEO, AUDIO or FILE")
 		}
 		return d.addText(c.Text, previews)
-	case integration.TypeImage, integration.TypeVideo, integration.TypeFile:
-		return d.addMedia(c, c.Text)
-	case integration.TypeAudio, integration.TypeVoice, integration.TypeSticker:
-		err = d.addMedia(c, "")
+	case integration.TypeImage, integration.TypeVideo, integration.TypeFile, integration.TypeAudio, integration.TypeVoice,
+		integration.TypeSticker:
+		return d.addMedia(c)
 	case integration.TypeLocation:
-		err = d.addLocation(c.Location)
+		return d.addLocation(c.Location)
 	case integration.TypeContact:
-		err = d.addContacts(c.Contacts)
+		return d.addContacts(c.Contacts)
 	case integration.TypeTemplate:
-		return d.addTemplate(c.Template) // a text beside it is the sender's own note of what it says
+		return d.addTemplate(c.Template)
 	case integration.TypeInteractive:
 		return invalid("an interactive message needs content.interactive")
 	case integration.TypeReaction:
@@ -160,13 +148,6 @@ func (d *draft) addContent(m *integration.Message, previews bool) error {
 	default:
 		return unsupportedContent("content of type %s cannot be sent through WhatsApp", c.Type)
 	}
-	if err != nil || strings.TrimSpace(c.Text) == "" {
-		return err
-	}
-	// WhatsApp shows no text with these: it becomes a message of its own.
-	kind := strings.ToLower(string(c.Type))
-	d.degraded = append(d.degraded, kind+"→"+kind+" and text")
-	return d.addText(c.Text, previews)
 }
 
 func (d *draft) addText(text string, previews bool) error {
@@ -176,7 +157,7 @@ func (d *draft) addText(text string, previews bool) error {
 	if err := within("the text", text, maxText); err != nil {
 		return err
 	}
-	d.add(request{Type: "text", Text: &outText{Body: text, PreviewURL: previews}})
+	d.request.Type, d.request.Text = "text", &outText{Body: text, PreviewURL: previews}
 	return nil
 }
 

@@ -47,21 +47,19 @@ func (d *draft) addChoice(c *integration.Content) error {
 	if out.Header, err = d.header(c, out.Type); err != nil {
 		return err
 	}
-	d.add(request{Type: "interactive", Interactive: out})
+	d.request.Type, d.request.Interactive = "interactive", out
 	return nil
 }
 
 // header is a text or an attachment over the body; over a list it is a text.
 func (d *draft) header(c *integration.Content, choice string) (*outHeader, error) {
-	m := c.Media
+	list := c.MediaList()
 	switch text := c.Interactive.Header; {
-	case len(c.Attachments) > 1:
+	case len(list) > 1:
 		return nil, unsupportedContent("an interactive message has one attachment at most")
-	case m == nil && len(c.Attachments) == 1:
-		m = &c.Attachments[0]
-	case m == nil && text == "":
+	case len(list) == 0 && text == "":
 		return nil, nil
-	case m == nil:
+	case len(list) == 0:
 		return &outHeader{Type: "text", Text: text}, within("the header", text, maxHeader)
 	}
 	if c.Interactive.Header != "" {
@@ -70,9 +68,9 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	if choice == "list" {
 		return nil, unsupportedContent("a list cannot have an attachment at WhatsApp")
 	}
-	t := c.Type
+	m, t := &list[0], c.Type
 	if t == integration.TypeInteractive || t == integration.TypeText || t == "" {
-		t = typeOf(m.MimeType)
+		t = integration.TypeOfMedia(m.MimeType)
 	}
 	if t != integration.TypeImage && t != integration.TypeVideo {
 		t = integration.TypeFile

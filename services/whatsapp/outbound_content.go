@@ -16,9 +16,10 @@ func (d *draft) addLocation(l *integration.Location) error {
 		return invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
 	}
 	if l.Live {
-		d.degraded = append(d.degraded, "location→fixed location")
+		d.lose(integration.FeatureLocation, "fixed location")
 	}
-	d.add(request{Type: "location", Location: &outLocation{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}})
+	d.request.Type = "location"
+	d.request.Location = &outLocation{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}
 	return nil
 }
 
@@ -52,7 +53,7 @@ func (d *draft) addContacts(list []integration.Contact) error {
 			card.Org = &outOrg{c.Org}
 		}
 	}
-	d.add(request{Type: "contacts", Contacts: cards})
+	d.request.Type, d.request.Contacts = "contacts", cards
 	return nil
 }
 
@@ -79,6 +80,7 @@ func (d *draft) addTemplate(t *integration.Template) error {
 			return invalid("component %d of the template is no object with a type", i+1)
 		}
 	}
-	d.add(request{Type: "template", Template: &outTemplate{Name: t.Name, Language: outLanguage{t.Language}, Components: t.Components}})
+	d.request.Type = "template"
+	d.request.Template = &outTemplate{Name: t.Name, Language: outLanguage{t.Language}, Components: t.Components}
 	return nil
 }

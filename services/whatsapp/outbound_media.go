@@ -14,85 +14,46 @@ import (
 
 // mediaKind is what "Media" says of a type of media.
 type mediaKind struct {
-	name        string // in requests
-	limit       int64
-	captionless bool
-	types       []string // nil takes all
+	name  string // in requests
+	limit int64
+	types []string // nil takes all
 }
 
 var mediaKinds = map[integration.ContentType]mediaKind{
-	integration.TypeImage:   {"image", maxImage, false, []string{"image/jpeg", "image/png"}},
-	integration.TypeVideo:   {"video", maxVideo, false, []string{"video/mp4", "video/3gpp"}},
-	integration.TypeAudio:   {"audio", maxAudio, true, []string{"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"}},
-	integration.TypeVoice:   {"audio", maxAudio, true, []string{"audio/ogg", "audio/opus"}},
-	integration.TypeFile:    {"document", maxDocument, false, nil},
-	integration.TypeSticker: {"sticker", maxAnimatedSticker, true, []string{"image/webp"}},
+	integration.TypeImage:   {"image", maxImage, []string{"image/jpeg", "image/png"}},
+	integration.TypeVideo:   {"video", maxVideo, []string{"video/mp4", "video/3gpp"}},
+	integration.TypeAudio:   {"audio", maxAudio, []string{"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"}},
+	integration.TypeVoice:   {"audio", maxAudio, []string{"audio/ogg", "audio/opus"}},
+	integration.TypeFile:    {"document", maxDocument, nil},
+	integration.TypeSticker: {"sticker", maxAnimatedSticker, []string{"image/webp"}},
 }
 
-// addMedia sends each attachment as a message: WhatsApp has no albums. The caption is the first one's.
-func (d *draft) addMedia(c *integration.Content, caption string) error {
-	list := c.Attachments
-	if len(list) == 0 {
-		switch {
-		case c.Media != nil:
-			list = []integration.Media{*c.Media}
-		case c.Type == integration.TypeSticker && c.Sticker != nil && c.Sticker.ID != "":
-			list = []integration.Media{{ID: string(c.Sticker.ID)}}
-		default:
-			return invalid("content of type %s needs content.media", c.Type)
-		}
+// addMedia sends an attachment, of which WhatsApp takes one in a message.
+func (d *draft) addMedia(c *integration.Content) error {
+	list := c.MediaList()
+	if len(list) != 1 {
+		return invalid("content of type %s needs content.media, and one attachment in a message", c.Type)
 	}
-	if len(list) > 1 {
-		d.degraded = append(d.degraded, string(integration.FeatureAlbum)+"→messages")
+	m, kind := &list[0], mediaKinds[c.Type]
+	out, err := d.media(m, kind)
+	if err != nil {
+		return err
 	}
-	for i := range list {
-		m := &list[i]
-		kind := mediaKinds[c.Type]
-		if len(list) > 1 && m.MimeType != "" && c.Type != integration.TypeFile { // they may differ
-			kind = mediaKinds[typeOf(m.MimeType)]
-		}
-		out, err := d.media(m, kind)
-		if err != nil {
-			return err
-		}
-		out.Voice = c.Type == integration.TypeVoice && kind.name == "audio"
-		if kind.name == "document" {
-			out.Filename = nameOf(m)
-		}
-		if out.Caption = caption; i > 0 || caption == "" {
-			out.Caption = m.Caption
-		}
-		if kind.captionless {
-			out.Caption = ""
-		}
-		if err := within("the caption", out.Caption, maxCaption); err != nil {
-			return err
-		}
-		r := request{Type: kind.name}
-		r.put(out)
-		d.add(r)
+	out.Voice = c.Type == integration.TypeVoice
+	if kind.name == "document" {
+		out.Filename = nameOf(m)
 	}
-	return nil
+	if hasCaption(c.Type) {
+		out.Caption = cmp.Or(c.Text, m.Caption)
+	}
+	d.request.Type = kind.name
+	d.request.put(out)
+	return within("the caption", out.Caption, maxCaption)
 }
 
 // nameOf is the name that a document is shown with: without one it is "Untitled".
 func nameOf(m *integration.Media) string {
 	return cmp.Or(httpapi.Filename(m.Filename), httpapi.LinkName(m.URL))
-}
-
-// typeOf is the type of content that an attachment makes by itself.
-func typeOf(mimeType string) integration.ContentType {
-	top, _, _ := strings.Cut(mimeType, "/")
-	switch top {
-	case "image":
-		return integration.TypeImage
-	case "video":
-		return integration.TypeVideo
-	case "audio":
-		return integration.TypeAudio
-	default:
-		return integration.TypeFile
-	}
 }
 
 // put places media where the request's type wants it.
@@ -120,7 +81,7 @@ func (d *draft) media(m *integration.Media, kind mediaKind) (*outMedia, error) {
 		return &outMedia{ID: m.ID}, nil
 	case inline:
 		out := &outMedia{}
-		d.uploads = append(d.uploads, upload{m, kind, out})
+		d.upload = &upload{m, kind, out}
 		return out, nil
 	case httpapi.IsLink(m.URL):
 		return &outMedia{Link: m.URL}, nil
@@ -140,7 +101,7 @@ type upload struct {
 
 // upload makes a call of "Media", POST /PHONE_NUMBER_ID/media. One that was not answered may be made again: what
 // nobody refers to is deleted after 30 days.
-func (a api) upload(ctx context.Context, u upload) error {
+func (a api) upload(ctx context.Context, u *upload) error {
 	file, err := a.Client.Media(ctx, u.media, u.kind.limit)
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func TestMarkupIsSentAsItIsAndToldSo(t *testing.T) {
 	c.Format = "markdown"
 	result, err := send(t, ch, to(phone, c))
 	require.NoError(t, err)
-	require.Equal(t, []string{"markdown→text"}, result.Metadata["degraded"])
+	require.Equal(t, []integration.Degradation{{Feature: "markdown", Became: "text"}}, result.Degraded)
 }
 
 func TestAnAlbumMayHoldAttachmentsOfAllTypes(t *testing.T) {
@@ -129,31 +129,13 @@ func TestAnAlbumMayHoldAttachmentsOfAllTypes(t *testing.T) {
 	require.Equal(t, []string{"image", "video", "audio", "document"}, types)
 }
 
-func TestAFailureAfterTheFirstOfSeveralDoesNotDoubleIt(t *testing.T) {
-	album := to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{*link("1.jpg", ""), *link("2.jpg", "")}})
-	good := whatsapptest.Answer{Body: `{"messages":[{"id":"wamid.1"}]}`}
-	for name, test := range map[string]struct {
-		answers []whatsapptest.Answer
-		kind    integration.ErrorKind
-		code    string
-		says    string
-	}{
-		"the first fails":            {[]whatsapptest.Answer{whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "131000"},
-		"the second is refused":      {[]whatsapptest.Answer{good, whatsapptest.Error(400, 131026, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2 messages were sent [wamid.1], then: whatsapp messages: 131026 no"},
-		"the second fails":           {[]whatsapptest.Answer{good, whatsapptest.Error(500, 131000, 0, "no", "")}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "1 of 2 messages were sent"},
-		"the second is not answered": {[]whatsapptest.Answer{good, {Status: 504}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "1 of 2 messages were sent"},
-		"the second is slowed down":  {[]whatsapptest.Answer{good, whatsapptest.Error(400, 131056, 0, "no", "")}, integration.ErrPermanent, "PARTLY_SENT", "1 of 2"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			api, ch := newServer(t)
-			api.Answer(test.answers...)
-			_, err := send(t, ch, album)
-			e := requireError(t, err, test.kind, test.code)
-			require.Contains(t, e.Message, test.says)
-			require.Len(t, e.Delivered, len(test.answers)-1)
-			require.Len(t, api.Requests(), len(test.answers))
-		})
-	}
+func TestSplitRefusesAMessageOfWhichOnePartIsInvalid(t *testing.T) {
+	api, ch := newServer(t)
+	_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{
+		*link("1.jpg", ""), {URL: "https://www.luckyshrub.example.com/2.jpg", Caption: strings.Repeat("x", 1025)},
+	}}))
+	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	require.Empty(t, api.Requests(), "nothing of it is sent")
 }
 
 func TestAnAcceptedMessageTellsWhatTheAnswerSays(t *testing.T) {
@@ -192,13 +174,6 @@ func TestAttachmentsAreUploadedBeforeTheirMessages(t *testing.T) {
 		_, err := send(t, ch, to(phone, c))
 		require.NoError(t, err)
 		require.Contains(t, bodies(api)[1], `"header":{"type":"image","image":{"id":"1037543291543001"}}`)
-	})
-	t.Run("and all of them before the first message", func(t *testing.T) {
-		api, ch := newServer(t)
-		api.Answer(whatsapptest.Answer{Body: `{"id":"1"}`}, whatsapptest.Error(400, 131053, 0, "no", ""))
-		_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{{Data: png}, {Data: png}}}))
-		requireError(t, err, integration.ErrTransient, "MEDIA_UNAVAILABLE")
-		require.Len(t, api.Requests(), 2)
 	})
 	t.Run("an upload that is not answered may be made again", func(t *testing.T) {
 		for _, answer := range []whatsapptest.Answer{{Status: http.StatusGatewayTimeout}, {Body: `{}`}, {Body: `[`}} {

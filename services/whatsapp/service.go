@@ -53,7 +53,9 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support: support(),
 		// A webhook that was not taken in is repeated for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
-		Platform: &platform{client},
+		Platform:  &platform{client},
+		Signature: meta.Signature(fieldAppSecret),
+		Errors:    errorTable,
 	}
 }
 
@@ -105,7 +107,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.WebhookVerifier      = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
@@ -114,11 +115,6 @@ var (
 	_ integration.Typer                = (*platform)(nil)
 	_ integration.ReadMarker           = (*platform)(nil)
 )
-
-// ValidateSignature checks who signed the webhook.
-func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
-	return meta.ValidateSignature(w, fieldAppSecret)
-}
 
 // VerifyWebhook answers the handshake of "Create a webhook endpoint".
 func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
@@ -132,12 +128,12 @@ type api struct {
 }
 
 func (p *platform) api(credentials, settings map[string]string) api {
-	g := &meta.Graph{
+	o := meta.Options{
 		Client: p.client.For(settings), Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
-		Token: credentials[fieldAccessToken], Codes: codes,
+		Token: credentials[fieldAccessToken], Errors: errorTable,
 	}
 	if settings[fieldCallProof] == on {
-		g.ProofSecret = credentials[fieldAppSecret]
+		o.ProofSecret = credentials[fieldAppSecret]
 	}
-	return api{g, credentials[fieldPhoneNumberID]}
+	return api{meta.New(o), credentials[fieldPhoneNumberID]}
 }

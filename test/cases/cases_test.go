@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
 // trial is the file of a case.
@@ -50,7 +50,8 @@ type outcome = object
 func TestOurCasesHold(t *testing.T) { replayAll(t, "testdata") }
 
 func TestTheReportedCasesHold(t *testing.T) {
-	folder := filepath.Join(filepath.Dir(integrationtest.Shared(t)), "trials", "platform")
+	shared, _ := fixtures.Folder(t)
+	folder := filepath.Join(filepath.Dir(shared), "trials", "platform")
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 		t.Skip("the reported cases are not beside this repository: ../shared/trials/platform")
 	}

@@ -22,7 +22,7 @@ type trial struct {
 	seed   uint64
 	rate   int           // webhooks per second
 	length time.Duration // of the posting
-	plant  string        // of plantednode; "" runs nodes as users have them
+	plant  string        // of faultynode; "" runs nodes as users have them
 	faults []fault
 	settle time.Duration // what consumers, sends and spools may take after the last fault
 }
@@ -69,7 +69,7 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 	g := &generator{gateway: w.gateway.URL(), client: gatewayClient()}
 	defer g.client.CloseIdleConnections()
 	g.ids.Store(1_000_000_000) // not those of the trial
-	for number := range 2 {    // the first conversation is flock's, the second Telegram's
+	for number := range 2 {    // the first conversation is the batch platform's, the second Telegram's
 		probe, path, body := g.webhook(number, 0, rand.New(rand.NewPCG(0, 0)))
 		probe.Conversation, probe.Fault = "probe", chaos.NoFault
 		require.Eventually(t, func() bool { return g.post(t.Context(), path, body, &chaos.Webhook{}) }, time.Minute, 100*time.Millisecond, path)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/test/chaos"
-	"github.com/hiliosai/switchboard/test/chaos/flock"
+	"github.com/hiliosai/switchboard/test/chaos/batchplatform"
 )
 
 const (
@@ -144,24 +144,24 @@ func (g *generator) converse(posting, life context.Context, number int, now bool
 	}
 }
 
-// webhook makes a conversation's next webhook: of Telegram, or of flock with several messages.
+// webhook makes a conversation's next webhook: of Telegram, or of the batch platform with several messages.
 func (g *generator) webhook(conversation, n int, random *rand.Rand) (w *chaos.Webhook, path string, body []byte) {
 	w = &chaos.Webhook{Conversation: fmt.Sprint("c", conversation), Number: n, Poisoned: random.IntN(poisonedOneIn) == 0}
 	text := fmt.Sprintf("c%d/%d", conversation, n)
 	if w.Poisoned {
-		text += "/" + flock.Poison
+		text += "/" + batchplatform.Poison
 	}
 	id := g.ids.Add(1)
 	var content any
 	switch conversation % 5 {
 	case 0: // several messages at once
-		var batch flock.Webhook
+		var batch batchplatform.Webhook
 		for i := range 3 {
 			part := fmt.Sprintf("%s/%d", text, i+1)
 			w.Texts = append(w.Texts, part)
-			batch.Messages = append(batch.Messages, flock.Message{ID: fmt.Sprintf("%d-%d", id, i), Conversation: w.Conversation, Text: part})
+			batch.Messages = append(batch.Messages, batchplatform.Message{ID: fmt.Sprintf("%d-%d", id, i), Conversation: w.Conversation, Text: part})
 		}
-		path, content = "/flock/"+channelFlock, batch
+		path, content = "/batch/"+channelBatch, batch
 	default:
 		w.Texts = []string{text}
 		path = "/telegram/" + channelWindow
@@ -189,7 +189,7 @@ func (g *generator) post(ctx context.Context, path string, body []byte, w *chaos
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Telegram-Bot-Api-Secret-Token", botSecret)
-	spools := strings.HasPrefix(path, "/flock/")
+	spools := strings.HasPrefix(path, "/batch/")
 	if spools && g.claimsAway() {
 		w.Blind()
 	}

@@ -20,7 +20,7 @@ import (
 
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/internal/testserver"
-	"github.com/hiliosai/switchboard/test/chaos/flock"
+	"github.com/hiliosai/switchboard/test/chaos/batchplatform"
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 const (
 	channelWindow  = "window"
 	channelHorizon = "horizon"
-	channelFlock   = "flock"
+	channelBatch   = "batch"
 )
 
 // programs is the folder with what was built for the tests.
@@ -52,7 +52,7 @@ func prepareAndRun(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(programs) }()
 	for _, prepare := range []func() error{
 		func() error {
-			return run("../..", "go", "build", "-o", programs, "./test/chaos/chaosnode", "./test/chaos/plantednode", "./test/chaos/natsd")
+			return run("../..", "go", "build", "-o", programs, "./test/chaos/chaosnode", "./test/chaos/faultynode", "./test/chaos/natsd")
 		},
 		func() error { return testserver.NodeModules(peerDir) },
 		func() error { return testserver.NodeModules(gatewayDir) },
@@ -91,7 +91,7 @@ type world struct {
 	seen                  map[string]string
 }
 
-// startWorld starts it, with nodes as users have them or, for a plant, with the ones of plantednode.
+// startWorld starts it, with nodes as users have them or, for a plant, with the ones of faultynode.
 func startWorld(t *testing.T, plant string) *world {
 	t.Helper()
 	dir := t.TempDir()
@@ -163,15 +163,15 @@ func (w *world) config(t *testing.T, dir string) string {
 	config := fmt.Sprintf(`channels: {store: postgres, dsn: %q, keys: [%q]}
 cache: {driver: redis, url: %q}
 claims: {driver: redis}
-services: [telegram, flock, ledger]
+services: [telegram, batch, ledger]
 media: {allowPrivate: true}
 `, w.postgres.URL(), key, w.redis.URL())
 	account := fmt.Sprintf(`platform: telegram, tenantId: acme, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q`, botToken, botSecret, w.bot.http.URL)
 	channels := fmt.Sprintf(`channels:
   - {id: %s, %s, dedup: window}}
   - {id: %s, %s, dedup: horizon}}
-  - {id: %s, platform: flock, tenantId: acme, credentials: {key: x}, settings: {dedup: horizon, spool: on}}
-`, channelWindow, account, channelHorizon, account, channelFlock)
+  - {id: %s, platform: batch, tenantId: acme, credentials: {key: x}, settings: {dedup: horizon, spool: on}}
+`, channelWindow, account, channelHorizon, account, channelBatch)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "channels.yaml"), []byte(channels), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "apply.yaml"), []byte(config+nodePart("apply", w.nats.URL(), "")), 0o600))
 	require.NoError(t, run(dir, filepath.Join(programs, "chaosnode"), "channels", "apply", "-f", "channels.yaml", "--config", "apply.yaml"))
@@ -192,14 +192,14 @@ func (w *world) startNode(t *testing.T, shared, id, plant, config string) *membe
 		Command: func(dir string, port int) (string, []string, error) {
 			listen := fmt.Sprintf("127.0.0.1:%d", port)
 			if plant != "" {
-				return filepath.Join(programs, "plantednode"), []string{
+				return filepath.Join(programs, "faultynode"), []string{
 					"-id", id, "-nats", natsURL, "-redis", w.redis.URL(), "-bot", w.bot.http.URL, "-listen", listen, "-plant", plant,
 				}, nil
 			}
 			err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config+nodePart(id, natsURL, listen)), 0o600)
 			return filepath.Join(programs, "chaosnode"), []string{"run", "--config", "config.yaml"}, err
 		},
-		Env: []string{"GOTRACEBACK=all", flock.SeenFile + "=" + filepath.Join(shared, "ledger")},
+		Env: []string{"GOTRACEBACK=all", batchplatform.SeenFile + "=" + filepath.Join(shared, "ledger")},
 		URL: func(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) },
 		Ping: func(ctx context.Context, url string) error {
 			status, err := get(ctx, url+"/-/ready")

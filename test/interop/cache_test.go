@@ -107,7 +107,7 @@ func (c *cachers) once(t *testing.T, name string, keys []string, params, meta, c
 	t.Helper()
 	req := &action.Request{Params: json.RawMessage(params), Meta: action.NewMeta(json.RawMessage(meta))}
 	key := c.keygen.Key(name, &action.CacheRule{Keys: keys}, req)
-	got, err := c.ours.Once(t.Context(), key, cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) {
+	got, err := c.ours.GetOrCompute(t.Context(), key, cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) {
 		return json.RawMessage(computed), nil
 	})
 	require.NoError(t, err)

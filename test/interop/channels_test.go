@@ -733,7 +733,7 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 					c.Events.Plain = true
 				}
 			}
-			offer := app.Offer{Platforms: []integration.Definition{clumsyPlatform()}}
+			offer := app.Offer{Platforms: offered(clumsyPlatform())}
 			listening := service{Name: "listener", Params: fields{"pattern": "integration.message.*"}} // what nobody listens to is not sent
 			peer := startKeeper(t, natsURL, peerOptions{Services: []service{listening}})
 			heard := overhear(t, natsURL, peer)

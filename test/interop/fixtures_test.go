@@ -25,6 +25,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/internal/fixtures"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/node/bridge/app"
 	"github.com/hiliosai/switchboard/node/bridge/config"
@@ -103,12 +104,14 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	client := httpapi.New(httpapi.Options{})
 	t.Cleanup(client.Close)
 	var deliveries []delivery
+	folder, _ := fixtures.Folder(t)
 	platforms := app.Platforms(client)
 	for _, def := range platforms {
 		require.Contains(t, accounts(), def.Spec.Platform, "the test needs an account at %s", def.Spec.Name)
-		for i, f := range integrationtest.Fixtures(t, filepath.Join(integrationtest.Shared(t), def.Spec.Platform)) {
-			if f.Webhook != nil {
-				deliveries = append(deliveries, delivery{*f.Webhook, def.Name, def.Spec.Platform, i})
+		for i, f := range fixtures.Read(t, filepath.Join(folder, def.Spec.Platform)) {
+			if f.Status == 0 && f.Unused == "" {
+				w := integrationtest.Webhook{Name: f.Name, Body: f.Body, Headers: f.Headers}
+				deliveries = append(deliveries, delivery{w, def.Name, def.Spec.Platform, i})
 			}
 		}
 	}

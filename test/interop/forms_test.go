@@ -83,10 +83,10 @@ func (switchgear) Channel(_ context.Context, id string) (*integration.Channel, e
 func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
-	n := startHost(t, url, app.Offer{Platforms: []integration.Definition{{
+	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "switchgear"}, Channels: switchgear{}, Platform: switchgear{},
 		Spec: integration.Spec{ID: "switchgear", Name: "Switchgear", Platform: "switchgear", Version: "1.0.0"},
-	}}}, func(c *config.Config) { c.Services = []string{"switchgear"} })
+	})}, func(c *config.Config) { c.Services = []string{"switchgear"} })
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})
 	peer.WaitForRoute(t, http.MethodPost, "/switchgear/:channelId")

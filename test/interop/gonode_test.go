@@ -179,7 +179,7 @@ var add = action.New("add", action.Spec{Params: addParams, Handle: func(ctx cont
 // probe has the actions of the service probe, and those of a node in Go only.
 func (n *goNode) probe() []moleculer.Action {
 	var tries flaky
-	var meetings gathering
+	var meetings barrier
 	return []moleculer.Action{
 		does("echo", echo),
 		does("same", func(_ context.Context, req *action.Request) (any, error) { return req.Params, nil }),
@@ -367,8 +367,8 @@ func patient(f *flaky) moleculer.Action {
 	}
 }
 
-// gathering keeps calls until enough of them are here. Safe for concurrent use.
-type gathering struct {
+// barrier keeps calls until enough of them are here. Safe for concurrent use.
+type barrier struct {
 	mu       sync.Mutex
 	meetings map[string]*meeting
 }
@@ -378,12 +378,12 @@ type meeting struct {
 	full chan struct{}
 }
 
-type gatherParams struct {
+type meetParams struct {
 	Key   string `json:"key"`
 	Count int    `json:"count"`
 }
 
-func (g *gathering) meet(ctx context.Context, _ *action.Request, p gatherParams) (any, error) {
+func (g *barrier) meet(ctx context.Context, _ *action.Request, p meetParams) (any, error) {
 	select {
 	case <-g.join(p):
 		return p.Count, nil
@@ -392,7 +392,7 @@ func (g *gathering) meet(ctx context.Context, _ *action.Request, p gatherParams)
 	}
 }
 
-func (g *gathering) join(p gatherParams) <-chan struct{} {
+func (g *barrier) join(p meetParams) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.meetings == nil {

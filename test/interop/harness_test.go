@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(testserver.Main(testserver.Crowd(m)).Run())
+	os.Exit(testserver.Main(testserver.Parallel(m)).Run())
 }
 
 // nodeBinary is the Node.js that came with the modules of dir, or the machine's where none did.

@@ -109,11 +109,11 @@ func callBehaviours() []behaviour {
 			require.Equal(r, map[string]int{quoted(r.go2.ID()): 5, quoted(r.node2.ID()): 5}, served)
 		}},
 		{name: "calls of one action run at once", faults: []int{2}, ways: both, show: func(r *row) {
-			_, err := r.atOnce(20, func(int) any { return gatherParams{r.key, 20} }, r.to.Own("probe.gather"))
+			_, err := r.atOnce(20, func(int) any { return meetParams{r.key, 20} }, r.to.Own("probe.gather"))
 			require.NoError(r, err)
 		}},
 		{name: "calls of one handler run at once", faults: []int{32}, ways: both, show: func(r *row) {
-			call := fields{"action": r.to.Own("probe.gather"), "params": gatherParams{r.key, 10}, "count": 10}
+			call := fields{"action": r.to.Own("probe.gather"), "params": meetParams{r.key, 10}, "count": 10}
 			r.call(r.from.Own("probe.fan"), call, callOptions{Meta: fields{"user": 1}}) // each answer's meta is merged
 		}},
 		{name: "hundreds of calls at once get each its own answer", faults: []int{32}, ways: both, show: func(r *row) {
@@ -167,7 +167,7 @@ func callBehaviours() []behaviour {
 			require.JSONEq(r, `5`, string(result.Data))
 		}},
 		{name: "a plain moleculer-go service makes many calls at once", faults: []int{32}, ways: toNode, show: func(r *row) {
-			call := fields{"action": r.to.Own("probe.gather"), "params": gatherParams{r.key, 10}, "count": 10}
+			call := fields{"action": r.to.Own("probe.gather"), "params": meetParams{r.key, 10}, "count": 10}
 			r.call(r.from.Own("plain.mcall"), call, callOptions{Meta: fields{"user": 1}})
 		}},
 		{name: "a plain moleculer-go service gets typed errors", faults: []int{5}, ways: toNode, show: func(r *row) {

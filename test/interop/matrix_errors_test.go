@@ -78,9 +78,9 @@ func errorBehaviours() []behaviour {
 			require.Equal(r, "MAX_PAYLOAD_EXCEEDED", r.fails(r.to.Own("probe.same"), make([]byte, 2<<20)).Type)
 		}},
 		{name: "an action refuses what is more than may wait for it", ways: toGo, show: func(r *row) {
-			results := r.start(3, r.to.Own("probe.narrow"), gatherParams{r.key, 2})
+			results := r.start(3, r.to.Own("probe.narrow"), meetParams{r.key, 2})
 			r.queueFull(<-results) // one runs and one waits
-			r.call(r.to.Own("probe.gather"), gatherParams{r.key, 2})
+			r.call(r.to.Own("probe.gather"), meetParams{r.key, 2})
 			require.NoError(r, <-results)
 			require.NoError(r, <-results)
 		}},

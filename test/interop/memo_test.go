@@ -29,11 +29,11 @@ type article struct {
 // posts is the Go service of this name.
 type posts struct {
 	ran, asked atomic.Int32
-	crowd      chan struct{} // closed when crowdSize calls are there
+	arrived    chan struct{} // closed when sharers calls are there
 	full       sync.Once
 }
 
-const crowdSize = 100
+const sharers = 100
 
 // definition has the actions find, as in channels.js, crowded, which ends when many have asked for it, refresh, and ready.
 func (p *posts) definition() integration.ServiceDefinition {
@@ -49,7 +49,7 @@ func (p *posts) definition() integration.ServiceDefinition {
 			}, action.Spec{Cache: rule}),
 			integration.NewAction("crowded", func(ctx *integration.Context, in byID) (article, error) {
 				select {
-				case <-p.crowd:
+				case <-p.arrived:
 					return article{"go", p.ran.Add(1), in.ID}, nil
 				case <-ctx.Done():
 					return article{}, ctx.Err()
@@ -70,8 +70,8 @@ func (p *posts) count(e action.Endpoint, next action.Handler) action.Handler {
 		return next
 	}
 	return func(ctx context.Context, req *action.Request) (any, error) {
-		if p.asked.Add(1) == crowdSize {
-			p.full.Do(func() { close(p.crowd) })
+		if p.asked.Add(1) == sharers {
+			p.full.Do(func() { close(p.arrived) })
 		}
 		return next(ctx, req)
 	}
@@ -87,7 +87,7 @@ type library struct {
 
 func startLibrary(t *testing.T, line line, redisURL string) *library {
 	t.Helper()
-	l := &library{sharing: &posts{crowd: make(chan struct{})}, loner: &posts{crowd: make(chan struct{})}}
+	l := &library{sharing: &posts{arrived: make(chan struct{})}, loner: &posts{arrived: make(chan struct{})}}
 	natsURL := natsServer(t).URL()
 	opts, err := redis.ParseURL(redisURL)
 	require.NoError(t, err)
@@ -204,11 +204,11 @@ func TestMemoisedResultsAreSharedWithNode(t *testing.T) {
 				t.Run("a crowd that misses it at once makes one call, kept "+name, func(t *testing.T) {
 					before := node.posts.ran.Load()
 					raw := l.peer.require(t, "bench", fields{
-						"action": "posts.crowded", "params": fields{"id": "5"}, "opts": at(node.id), "count": crowdSize, "atOnce": crowdSize,
+						"action": "posts.crowded", "params": fields{"id": "5"}, "opts": at(node.id), "count": sharers, "atOnce": sharers,
 					})
 					result := decode[struct{ OK, Failed int }](t, raw)
-					require.Equal(t, crowdSize, result.OK)
-					require.EqualValues(t, crowdSize, node.posts.asked.Load())
+					require.Equal(t, sharers, result.OK)
+					require.EqualValues(t, sharers, node.posts.asked.Load())
 					require.Equal(t, before+1, node.posts.ran.Load())
 				})
 			}

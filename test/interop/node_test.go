@@ -19,7 +19,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/internal/fixtures"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/node/bridge/app"
 	"github.com/hiliosai/switchboard/node/bridge/config"
@@ -462,7 +462,8 @@ func TestGatewayExposesTheNode(t *testing.T) {
 
 	// Real payloads lie beside the project on its authors' machines only; they are not ours to ship.
 	t.Run("real payloads pass", func(t *testing.T) {
-		files, err := filepath.Glob(filepath.Join(integrationtest.Shared(t), "telegram", "*.json"))
+		folder, _ := fixtures.Folder(t)
+		files, err := filepath.Glob(filepath.Join(folder, "telegram", "*.json"))
 		require.NoError(t, err)
 		if len(files) == 0 {
 			t.Skip("no real payloads: they lie beside the project, in ../shared/fixtures/telegram; the webhooks above are our own")

@@ -91,7 +91,7 @@ func startBesieged(t *testing.T) *besieged {
 	applyChannels(t, hostConfig(t, natsURL, set), fmt.Sprintf(
 		`channels: [{id: shop, tenantId: %s, platform: telegram, credentials: {token: "%s", secretToken: %s}, settings: {apiBase: "%s"}}]`,
 		tenantID, oldToken, oldSecret, bot.URL()))
-	offer := app.Offer{Platforms: []integration.Definition{depot(database)}, Services: []integration.ServiceDefinition{notes(database)}}
+	offer := app.Offer{Platforms: offered(depot(database)), Services: []integration.ServiceDefinition{notes(database)}}
 	b.host = startHost(t, natsURL, offer, set)
 	reachable(t, b.peer, b.ID, "depot.i_status")
 	b.well(t)

@@ -47,10 +47,10 @@ func (oracle) Channel(_ context.Context, id string) (*integration.Channel, error
 func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
-	n := startHost(t, url, app.Offer{Platforms: []integration.Definition{{
+	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "oracle"}, Channels: oracle{}, Platform: oracle{},
 		Spec: integration.Spec{ID: "oracle", Name: "Oracle", Platform: "oracle", Version: "1.0.0"},
-	}}}, func(c *config.Config) { c.Services = []string{"oracle"} })
+	})}, func(c *config.Config) { c.Services = []string{"oracle"} })
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})
 	peer.WaitForRoute(t, http.MethodPost, "/oracle/:channelId")

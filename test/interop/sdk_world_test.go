@@ -24,11 +24,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/examples/parrot"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/node/bridge/app"
 	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/test/parrot"
 )
 
 // What the parrot's channels hold.
@@ -229,7 +229,7 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 	t.Cleanup(client.Close)
 	platform := parrot.Definition(client)
 	platform.Channels = newCages(golang.api.URL, dead.URL)
-	startHost(t, url, app.Offer{Platforms: []integration.Definition{platform}}, func(c *config.Config) {
+	startHost(t, url, app.Offer{Platforms: offered(platform)}, func(c *config.Config) {
 		c.Node.ID, c.Node.Namespace, c.Events.Namespace = sdkNode, golang.namespace, golang.namespace
 		c.Services = []string{"parrot"}
 		c.HTTP.Listen = ""

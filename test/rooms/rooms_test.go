@@ -2,6 +2,7 @@
 package rooms
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func TestPlatformNeedsNoDriver(t *testing.T) {
 		"modernc.org/sqlite", "github.com/jackc/pgx", "github.com/jackc/puddle", "github.com/pressly/goose",
 		"github.com/redis/go-redis", module + "/events/spool", module + "/datasource/", module + "/channelstore",
 	}
-	for _, pkg := range []string{"integration", "mixins", "integration/httpapi", "examples/parrot"} {
+	for _, pkg := range []string{"integration", "mixins", "integration/httpapi", "integration/payload", "test/parrot"} {
 		deps := dependencies(t, module+"/"+pkg)
 		require.Contains(t, deps, module+"/"+pkg)
 		for _, driver := range drivers {
@@ -64,4 +65,15 @@ func TestPlatformImportsNothingInternal(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, checked, 9)
+}
+
+// The examples are modules of their own, outside of this module's path: an import of a package internal does not build
+// there. Their names say which.
+func TestExampleIsAModuleOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, example := range []string{"parrot", "notes"} {
+		mod, err := os.ReadFile("../../examples/" + example + "/go.mod")
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(mod), "module example.com/"+example+"\n"), example)
+	}
 }

@@ -18,17 +18,20 @@ type Shapes map[string]Rule
 //
 // A shape is a text, an object or a list:
 //
-//	"text 50"                         a rule: text, utf16, bytes, string, link (with a limit, and schemes), match, one of,
-//	                                  bool, number, integer (with bounds), any, never, or another shape or own rule by its name
-//	"text 50 | says no_text"          ... in the platform's words; also | missing WORDS and | long WORDS
-//	{"to!": "text 50"}                an object
-//	["1-10", "text 50"]               a list
-//	{"$by": "type", "text": {}}       a union
-//	{"$if": "a", "$then": "x", "$else": "y"}  one shape for what has a member, and another for what lacks it
+//	"text 50"                        a text of at most 50 characters
+//	"text 50 | says no_text"         in the platform's words; also | missing WORDS and | long WORDS
+//	"line"                           the shape, or the rule of own, of this name
+//	{"to!": "text 50"}               an object; what ends with ! is required
+//	["1-10", "text 50"]              a list of one to ten
+//	{"$by": "type", "text": {}}      a union, see [Union]
+//	{"$if": "a", "$then": "x", "$else": "y"}  see [IfHas]
 //
-// Objects and lists have further properties: $with, a list of shapes whose members an object has too; $one, the members of
-// which there is exactly one; $distinct, the paths at which values are distinct; $check, the name of a further rule;
-// $says, $missing and $long, words. Those of a list stand in an object at its end.
+// The rules in words are text, string, utf16 and bytes with a limit, link with a limit and schemes, integer and number
+// with bounds, match with a regular expression, one of with values, bool, any and never.
+//
+// Objects have further properties: $with lists shapes whose members they have too, $one the members of which there is
+// exactly one, $distinct the paths at which values are distinct. $check names a further rule. $says, $missing and $long
+// are words. Those of a list stand in an object at its end.
 func Parse(file []byte, own Shapes) Shapes {
 	p := &parser{shapes: Shapes{}}
 	must(json.Unmarshal(file, &p.file))

@@ -1,5 +1,5 @@
-// Package nowhere has addresses at which nobody listens. The one of a server that was closed will not do: another test's
-// server may get it.
+// Package nowhere has addresses at which nobody listens. The one of a server that was closed will not do: another
+// test's server may get it.
 package nowhere
 
 import (

@@ -12,8 +12,8 @@ type overdue struct {
 	over chan struct{}
 }
 
-// Context returns a context and what makes its deadline come, which may be called from anywhere and more than once. Before
-// that, the context does not end.
+// Context returns a context and what makes its deadline come, which may be called from anywhere and more than once.
+// Before that, the context does not end.
 func Context(parent context.Context) (ctx context.Context, expire func()) {
 	o := overdue{context.WithoutCancel(parent), make(chan struct{})}
 	return o, sync.OnceFunc(func() { close(o.over) })

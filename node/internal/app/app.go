@@ -77,6 +77,7 @@ type Node struct {
 	services  []*integration.Service
 	listener  *listener.Listener
 	publisher *events.Publisher
+	channels  *channels.Manager
 	readiness readiness
 	lost      chan error // delivers why the connection to NATS was closed for good
 }
@@ -219,6 +220,7 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
 		events:   newDesk(publisher, c, secrets),
 	}
+	n.channels = own.channels
 	own.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
 		return suspensions(ctx, n.link, sortedKeys(offer.platforms))
 	}
@@ -328,14 +330,15 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
 	defer signal.Stop(hangups)
-	defer tuneGC()()
+	if c.Node.Tuning {
+		defer tuneGC()()
+	}
 	defer limitMemory(memlimit.FromCgroup, logrus.NewEntry(log))()
 	n, err := Start(ctx, c, extra, log, secrets)
 	if err != nil {
 		return err
 	}
-	releaseStartup()
-	if n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
+	if c.Node.Tuning && n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
 		defer tuneProcessors(available, processTime, n.log)()
 	}
 	err = n.serve(ctx, hangups)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/node/internal/app"
@@ -132,11 +133,11 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	message := json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`)
 	var answers []string
 	for range 4 {
-		result, err := n.Call(t.Context(), "telegram.i_sendMessage", message)
+		result, err := n.Call(t.Context(), "telegram.i_sendMessage", message, action.CallOptions{})
 		answers = append(answers, string(result), fmt.Sprintf("%+v", err))
 	}
 	telegram.SetWebhookInfo(telegramtest.WebhookInfo{URL: "https://example.com/x", LastErrorMessage: "wrong " + secretToken, LastErrorDate: time.Now().Unix()})
-	health, err := n.Call(t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`))
+	health, err := n.Call(t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`), action.CallOptions{})
 	answers = append(answers, string(health), fmt.Sprintf("%+v", err))
 
 	require.NoError(t, spy.Flush())

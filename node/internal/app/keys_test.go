@@ -108,7 +108,7 @@ func (v *vault) exec(t *testing.T, statement string) {
 }
 
 func send(ctx context.Context, n *app.Node, id string) error {
-	_, err := n.Call(ctx, "telegram.i_sendMessage", json.RawMessage(`{"channelId":"`+id+`","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`))
+	_, err := n.Call(ctx, "telegram.i_sendMessage", json.RawMessage(`{"channelId":"`+id+`","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`), action.CallOptions{})
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/sirupsen/logrus"
 
-	"github.com/hiliosai/switchboard/internal/gather"
+	"github.com/hiliosai/switchboard/internal/netbatch"
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
@@ -89,7 +89,7 @@ func connect(ctx context.Context, c *config.Config, name string, embedded *serve
 	if embedded != nil {
 		options = append(options, nats.InProcessServer(embedded))
 	} else {
-		dialer := &gather.Dialer{Dialer: net.Dialer{Timeout: connectTimeout}}
+		dialer := &netbatch.Dialer{Dialer: net.Dialer{Timeout: connectTimeout}}
 		options = append(options, nats.SetCustomDialer(dialer), nats.FlusherTimeout(0)) // it has one of its own
 	}
 	where := strings.Join(shown, ", ")

@@ -29,7 +29,7 @@ func builtin(client *httpapi.Client) []integration.Definition {
 
 // Offer is what a build can host beside what comes with Switchboard.
 type Offer struct {
-	Platforms []integration.Definition
+	Platforms []func(*httpapi.Client) integration.Definition
 	Services  []integration.ServiceDefinition
 }
 
@@ -64,7 +64,11 @@ func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
 		}
 		return false
 	}
-	for _, def := range append(builtin(client), extra.Platforms...) {
+	platforms := builtin(client)
+	for _, define := range extra.Platforms {
+		platforms = append(platforms, define(client))
+	}
+	for _, def := range platforms {
 		if !taken(def.Name) {
 			o.platforms[def.Name] = def
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/claims/natsclaims"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
@@ -34,7 +35,7 @@ func ready(t *testing.T, n *app.Node) (int, string) {
 // health is what $node.health tells.
 func health(t *testing.T, n *app.Node) string {
 	t.Helper()
-	answer, err := n.Call(t.Context(), "$node.health", nil)
+	answer, err := n.Call(t.Context(), "$node.health", nil, action.CallOptions{})
 	require.NoError(t, err)
 	return string(answer)
 }

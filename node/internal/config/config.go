@@ -48,6 +48,9 @@ type Node struct {
 	// HeartbeatTimeout is how long another node may be silent before it counts as gone, longer than HeartbeatInterval.
 	// It is heartbeatTimeout of Moleculer for Node.js. 0 takes no silent node for gone.
 	HeartbeatTimeout time.Duration `yaml:"heartbeatTimeout"`
+	// Tuning fits the number of processors and the growth of the heap to the node's load; see docs/performance.md. false
+	// leaves both to the Go runtime.
+	Tuning bool `yaml:"tuning"`
 }
 
 // NATS says where the NATS servers are and how to log in.
@@ -238,7 +241,7 @@ type Log struct {
 // Default gives the configuration of a node whose file says nothing.
 func Default() *Config {
 	return &Config{
-		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second},
+		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second, Tuning: true},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
 			InboxPrefix:  "_INBOX",
@@ -263,17 +266,32 @@ func Default() *Config {
 	}
 }
 
-// Load reads the file at path over the defaults and validates the result. Faults of form (unknown keys, wrong types)
-// are reported all at once, and faults of meaning once the form is right.
-func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w", err)
-	}
+// Load is [LoadWith] of a file alone.
+func Load(path string) (*Config, error) { return LoadWith(path) }
+
+// LoadWith reads the file at path, "" for none, over the defaults, then further YAML over that, and validates the result.
+// Faults of form (unknown keys, wrong types) are reported all at once, and faults of meaning once the form is right.
+func LoadWith(path string, further ...string) (*Config, error) {
 	c := Default()
-	if c.source, err = strictyaml.Decode(path, data, c); err != nil {
-		return nil, err
+	if path != "" {
+		data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		}
+		if c.source, err = strictyaml.Decode(path, data, c); err != nil {
+			return nil, err
+		}
 	}
+	for i, text := range further {
+		if _, err := strictyaml.Decode(fmt.Sprintf("config option %d", i+1), []byte(text), c); err != nil {
+			return nil, err
+		}
+	}
+	return c.checked()
+}
+
+// checked is the configuration where it is valid.
+func (c *Config) checked() (*Config, error) {
 	c.Events.Namespace = strings.ToLower(c.Events.Namespace)
 	if err := c.Validate(); err != nil {
 		return nil, err

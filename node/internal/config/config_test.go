@@ -52,7 +52,7 @@ func TestTheShippedFileHasEveryKey(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	t.Setenv("SWITCHBOARD_PASSWORD", "p")
 	c, err := config.Load(write(t, `
-node: {id: n1, namespace: "", protocol: 5, heartbeatInterval: 1m, heartbeatTimeout: 3m}
+node: {id: n1, namespace: "", protocol: 5, heartbeatInterval: 1m, heartbeatTimeout: 3m, tuning: false}
 nats:
   servers: ["tls://a:4222", "nats://u:p@b"]
   user: u

@@ -152,7 +152,7 @@ func paramsOf(r *http.Request, payload json.RawMessage, body []byte, now time.Ti
 	}
 	raw, encoding := "", ""
 	if utf8.Valid(body) {
-		raw = rawjson.Share(body)
+		raw = rawjson.UnsafeString(body)
 	} else {
 		raw, encoding = base64.StdEncoding.EncodeToString(body), `,"rawBodyEncoding":"base64"`
 	}

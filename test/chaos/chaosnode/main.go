@@ -3,7 +3,7 @@ package main
 
 import (
 	"github.com/hiliosai/switchboard/node"
-	"github.com/hiliosai/switchboard/test/chaos/flock"
+	"github.com/hiliosai/switchboard/test/chaos/batchplatform"
 )
 
-func main() { node.Main(node.Platform(flock.Platform()), node.Service(flock.Ledger())) }
+func main() { node.Main(node.Platform(batchplatform.Platform), node.Service(batchplatform.Ledger())) }

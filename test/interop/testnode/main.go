@@ -25,7 +25,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster"
-	"github.com/hiliosai/switchboard/internal/gather"
+	"github.com/hiliosai/switchboard/internal/netbatch"
 )
 
 func main() {
@@ -55,7 +55,7 @@ func run() error {
 	// As internal/app connects.
 	nc, err := nats.Connect(*url, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
-		nats.SetCustomDialer(&gather.Dialer{}), nats.FlusherTimeout(0))
+		nats.SetCustomDialer(&netbatch.Dialer{}), nats.FlusherTimeout(0))
 	if err != nil {
 		return err
 	}

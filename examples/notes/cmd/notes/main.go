@@ -2,7 +2,7 @@
 package main
 
 import (
-	"github.com/hiliosai/switchboard/examples/notes"
+	"example.com/notes"
 	"github.com/hiliosai/switchboard/node"
 )
 

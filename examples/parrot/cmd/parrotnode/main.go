@@ -2,11 +2,8 @@
 package main
 
 import (
-	"github.com/hiliosai/switchboard/examples/parrot"
-	"github.com/hiliosai/switchboard/integration/httpapi"
+	"example.com/parrot"
 	"github.com/hiliosai/switchboard/node"
 )
 
-func main() {
-	node.Main(node.Platform(parrot.Definition(httpapi.New(httpapi.Options{}))))
-}
+func main() { node.Main(node.Platform(parrot.Definition)) }

@@ -1,4 +1,4 @@
-package gather
+package netbatch
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func write(t *testing.T, c net.Conn, text string) {
 func TestSmallWritesGoOutTogether(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // nobody else runs before this goroutine waits
 	s := newSink()
-	c := gathering(s)
+	c := newConn(s)
 	for range 100 {
 		write(t, c, "PING\r\n")
 	}
@@ -79,8 +79,8 @@ func TestSmallWritesGoOutTogether(t *testing.T) {
 func TestALargeWriteIsDoneWhenWriteReturns(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := newSink()
-	c := gathering(s)
-	large := strings.Repeat("x", enough)
+	c := newConn(s)
+	large := strings.Repeat("x", batchSize)
 	write(t, c, "small")
 	write(t, c, large)
 	require.Equal(t, "small"+large, strings.Join(s.written(), ""))
@@ -90,7 +90,7 @@ func TestALargeWriteIsDoneWhenWriteReturns(t *testing.T) {
 func TestCloseWritesWhatIsHeld(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := newSink()
-	c := gathering(s)
+	c := newConn(s)
 	write(t, c, "the last words")
 	require.NoError(t, c.Close())
 	require.Equal(t, []string{"the last words"}, s.written())
@@ -102,7 +102,7 @@ func TestCloseWritesWhatIsHeld(t *testing.T) {
 func TestAFailedWriteEndsTheConnection(t *testing.T) {
 	s := newSink()
 	s.fails = errors.New("broken pipe")
-	c := gathering(s)
+	c := newConn(s)
 	write(t, c, "taken") // and written by somebody else
 	<-s.closed           // so that its reader hears of it
 	_, err := c.Write([]byte("more"))
@@ -112,10 +112,10 @@ func TestAFailedWriteEndsTheConnection(t *testing.T) {
 func TestCloseEndsAWriteThatNobodyReads(t *testing.T) {
 	here, there := net.Pipe()
 	defer func() { _ = there.Close() }()
-	c := gathering(here)
+	c := newConn(here)
 	stuck := make(chan error, 1)
 	go func() {
-		_, err := c.Write(make([]byte, enough))
+		_, err := c.Write(make([]byte, batchSize))
 		stuck <- err
 	}()
 	_, err := io.ReadFull(there, make([]byte, 1)) // it is under way
@@ -171,7 +171,7 @@ func TestNothingIsLostOrOutOfOrder(t *testing.T) {
 }
 
 // length is that of a message: most are small, some are not.
-func length(i int) int { return 1 + i*i%(2*enough)/(1+i%9) }
+func length(i int) int { return 1 + i*i%(2*batchSize)/(1+i%9) }
 
 func TestWhoCannotConnectSaysSo(t *testing.T) {
 	_, err := (&Dialer{Dialer: net.Dialer{Timeout: time.Nanosecond}}).Dial("tcp", "127.0.0.1:1")

@@ -1,4 +1,4 @@
-// Command crowd plays a large cluster: nodes with services that announce themselves and then send
+// Command bigcluster plays a large cluster: nodes with services that announce themselves and then send
 // heartbeats, as Node.js brokers do every ten seconds. Nobody can call them.
 package main
 
@@ -38,9 +38,9 @@ func main() {
 		}
 	}
 	info := func(node int, to string) {
-		id := fmt.Sprintf("crowd-%03d", node)
+		id := fmt.Sprintf("peer-%03d", node)
 		send("INFO"+to, object{
-			"ver": "4", "sender": id, "instanceID": id + "-1", "seq": 1, "hostname": "crowd", "ipList": []string{"127.0.0.1"},
+			"ver": "4", "sender": id, "instanceID": id + "-1", "seq": 1, "hostname": "bigcluster", "ipList": []string{"127.0.0.1"},
 			"client": object{"type": "nodejs", "version": "0.14.36", "langVersion": "v20"}, "config": object{}, "metadata": object{},
 			"services": servicesOf(node, *services),
 		})
@@ -64,7 +64,7 @@ func main() {
 	if err := nc.Flush(); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("ready crowd pid", os.Getpid())
+	fmt.Println("ready bigcluster pid", os.Getpid())
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	beat := time.NewTicker(10 * time.Second / time.Duration(*nodes)) // each node every ten seconds, none with another
@@ -75,7 +75,7 @@ func main() {
 			nc.Close()
 			return
 		case <-beat.C:
-			send("HEARTBEAT", object{"ver": "4", "sender": fmt.Sprintf("crowd-%03d", n%*nodes), "cpu": n % 100})
+			send("HEARTBEAT", object{"ver": "4", "sender": fmt.Sprintf("peer-%03d", n%*nodes), "cpu": n % 100})
 		}
 	}
 }
@@ -84,7 +84,7 @@ func main() {
 func servicesOf(node, count int) []object {
 	list := make([]object, count)
 	for s := range list {
-		name := fmt.Sprintf("crowd%d-%d", node, s)
+		name := fmt.Sprintf("service%d-%d", node, s)
 		if s == 0 {
 			name = "shared"
 		}

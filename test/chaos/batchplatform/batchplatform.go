@@ -1,6 +1,6 @@
-// Package flock is a platform for the chaos suite whose webhooks hold several messages, which Telegram's do not,
+// Package batchplatform is a platform for the chaos suite whose webhooks hold several messages, which Telegram's do not,
 // and a service that consumes what is received.
-package flock
+package batchplatform
 
 import (
 	"context"
@@ -11,21 +11,22 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // Name is that of the platform and of its service.
-const Name = "flock"
+const Name = "batch"
 
 // Platform defines the platform. It only receives.
-func Platform() integration.Definition {
+func Platform(*httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: Name},
 		Spec: integration.Spec{
-			ID: Name, Name: "Flock", Platform: Name, Version: "1.0.0",
+			ID: Name, Name: "Batch", Platform: Name, Version: "1.0.0",
 			Capabilities: []integration.Capability{integration.ReceiveMessage},
 		},
 		Fields:   []integration.Field{{In: integration.InCredentials, Name: "key", Required: true, Secret: true}},
-		Platform: flock{},
+		Platform: platform{},
 	}
 }
 
@@ -41,9 +42,9 @@ type Message struct {
 	Text         string `json:"text"`
 }
 
-type flock struct{}
+type platform struct{}
 
-func (flock) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+func (platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var batch Webhook
 	if err := json.Unmarshal(w.Payload, &batch); err != nil {
 		return nil, err
@@ -58,8 +59,8 @@ func (flock) Normalize(_ context.Context, w *integration.Webhook) ([]integration
 	return messages, nil
 }
 
-func (flock) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
-	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED", Message: "a flock only talks"}
+func (platform) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
+	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED", Message: "this platform only receives"}
 }
 
 // Poison is in the texts of messages that consumers refuse.

@@ -1,5 +1,5 @@
-// Command plantednode is a node of the same parts as Switchboard's with a fault planted between two of them. It shows that
-// the chaos suite would see such a fault.
+// Command faultynode is a node made of Switchboard's parts, with a fault between two of them. It shows that the chaos
+// suite finds such a fault.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/services/telegram"
-	"github.com/hiliosai/switchboard/test/chaos/flock"
+	"github.com/hiliosai/switchboard/test/chaos/batchplatform"
 )
 
 func main() {
@@ -92,7 +92,7 @@ func run(ctx context.Context) error {
 		NodeID: *id, Namespace: namespace, Version: "chaos", Concurrency: 1024, Queue: 16384, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
 	})
 	broker := link.NewBroker()
-	for _, def := range []integration.Definition{telegram.Definition(client), flock.Platform()} {
+	for _, def := range []integration.Definition{telegram.Definition(client), batchplatform.Platform(nil)} {
 		service, err := integration.Define(def, runtime)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func channels(bot string) fixed {
 	return fixed{
 		"window":  channel("window", "telegram", account, "window"),
 		"horizon": channel("horizon", "telegram", account, "horizon"),
-		"flock":   channel("flock", flock.Name, map[string]string{"key": "x"}, "horizon"),
+		"batch":   channel("batch", batchplatform.Name, map[string]string{"key": "x"}, "horizon"),
 	}
 }
 

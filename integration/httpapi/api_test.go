@@ -1,0 +1,124 @@
+package httpapi_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/internal/rawjson"
+)
+
+// newAPI is an API that answers {"ok":true,"id":…} or {"ok":false,"error":…}, and here everything alike.
+func newAPI(t *testing.T, status int, body string, header ...string) (*httpapi.API, func() *http.Request) {
+	t.Helper()
+	var asked *http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	client := httpapi.New(httpapi.Options{AllowPrivate: true})
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
+	return &httpapi.API{
+		Client: client, Name: "parrot", Base: server.URL, Header: http.Header{"Authorization": {"Bearer of the tests"}}, Read: readParrot,
+		Errors: &integration.ErrorTable{
+			Codes:    map[string]integration.ErrorRow{"asleep": {Kind: integration.ErrPermanent, Code: "RECIPIENT_UNAVAILABLE", Fix: "come back tomorrow"}},
+			Statuses: map[int]integration.ErrorRow{429: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient}},
+			Foreign:  map[int]integration.ErrorRow{429: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: time.Minute}},
+		},
+	}, func() *http.Request { return asked }
+}
+
+func readParrot(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	var a struct {
+		OK    *bool
+		Error string
+	}
+	err := rawjson.Unmarshal(answer.Body, &a)
+	switch {
+	case a.OK == nil:
+		return nil, nil, nil
+	case !*a.OK:
+		return nil, &integration.Refusal{Code: a.Error, Text: a.Error}, nil
+	}
+	return answer.Body, nil, err
+}
+
+func TestCallIsMadeWithTheAPIsHeaders(t *testing.T) {
+	api, asked := newAPI(t, 200, `{"ok":true,"id":"7"}`)
+	var result struct{ ID string }
+	answer, err := api.Do(t.Context(), httpapi.Call{Name: "say", Path: "/say?loud=1"}, &result)
+	require.NoError(t, err)
+	require.Equal(t, "7", result.ID)
+	require.Equal(t, 200, answer.Status)
+	require.Equal(t, "POST /say?loud=1", asked().Method+" "+asked().URL.RequestURI())
+	require.Equal(t, "Bearer of the tests", asked().Header.Get("Authorization"))
+	_, err = api.With(http.Header{"Authorization": nil, "X-More": {"yes"}}).Do(t.Context(), httpapi.Call{Name: "say", Method: http.MethodGet}, nil)
+	require.NoError(t, err)
+	require.Empty(t, asked().Header.Get("Authorization"))
+	require.Equal(t, "yes", asked().Header.Get("X-More"))
+	require.Equal(t, "Bearer of the tests", api.Header.Get("Authorization"))
+}
+
+func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		header []string
+		kind   integration.ErrorKind
+		code   string
+		wait   time.Duration
+		pauses integration.Scope
+	}{
+		"a code":                    {200, `{"ok":false,"error":"asleep"}`, nil, integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", 0, ""},
+		"a code nobody knows":       {200, `{"ok":false,"error":"away"}`, nil, integration.ErrPermanent, "MESSAGE_REJECTED", 0, ""},
+		"too many calls":            {429, `{"ok":false}`, []string{"Retry-After", "7"}, integration.ErrThrottled, "RATE_LIMITED", 7 * time.Second, integration.PausesRecipient},
+		"a failure":                 {500, `{"ok":false}`, nil, integration.ErrUnknown, "PLATFORM_UNAVAILABLE", 0, ""},
+		"a page":                    {403, `<html>`, nil, integration.ErrPermanent, "PLATFORM_BLOCKED", 0, ""},
+		"a page of the table":       {429, `<html>`, nil, integration.ErrThrottled, "RATE_LIMITED", time.Minute, ""},
+		"a page that says how long": {429, `<html>`, []string{"Retry-After", "7"}, integration.ErrThrottled, "RATE_LIMITED", 7 * time.Second, ""},
+		"half of an answer":         {200, `{"ok":true`, nil, integration.ErrUnknown, "ANSWER_UNREADABLE", 0, ""},
+		"another shape":             {200, `{"ok":true,"id":{}}`, nil, integration.ErrUnknown, "ANSWER_UNREADABLE", 0, ""},
+		"a good page":               {200, `<html>`, nil, integration.ErrUnknown, "ANSWER_UNREADABLE", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, _ := newAPI(t, test.status, test.body, test.header...)
+			var result struct{ ID string }
+			_, err := api.Do(t.Context(), httpapi.Call{Name: "say"}, &result)
+			e, ok := errors.AsType[*integration.Error](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, test.kind, e.Kind, "%v", err)
+			require.Equal(t, test.code, e.Code, "%v", err)
+			require.Equal(t, test.wait, e.RetryAfter)
+			require.Equal(t, test.pauses, e.Pauses)
+			require.Equal(t, test.status, e.HTTPStatus)
+			require.Contains(t, e.Message, "parrot say: ")
+		})
+	}
+}
+
+func TestCallThatMayBeMadeTwiceSaysSo(t *testing.T) {
+	api, _ := newAPI(t, 500, `{"ok":false}`)
+	_, err := api.Ask(t.Context(), httpapi.Call{Name: "look"}, nil)
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok)
+	require.Equal(t, integration.ErrTransient, e.Kind)
+	_, err = api.Do(t.Context(), httpapi.Call{Name: "paint", Again: httpapi.Idempotent}, nil)
+	e, ok = errors.AsType[*integration.Error](err)
+	require.True(t, ok)
+	require.Equal(t, integration.ErrUnknown, e.Kind)
+	require.True(t, e.Retryable())
+}

@@ -1,0 +1,27 @@
+package integration
+
+import (
+	"fmt"
+
+	"github.com/hiliosai/switchboard/integration/textlimit"
+)
+
+// Invalid returns the error of a message that is malformed, or against a limit of its platform: MESSAGE_INVALID. The
+// message is formatted as by fmt.Sprintf.
+func Invalid(format string, args ...any) *Error {
+	return &Error{Kind: ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
+}
+
+// UnsupportedContent returns the error of a message that its platform has no form for: UNSUPPORTED_CONTENT.
+func UnsupportedContent(format string, args ...any) *Error {
+	return &Error{Kind: ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
+}
+
+// Within returns nil for a text of at most limit characters, and else the error that says what is too long, such as
+// "the title of a button", and for which platform.
+func Within(platform, what, text string, limit int) error {
+	if n := textlimit.Characters(text); n > limit {
+		return Invalid("%s has %d characters; %s takes %d", what, n, platform, limit)
+	}
+	return nil
+}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package app
-
-// releaseStartup is done on Linux only.
-func releaseStartup() {}
