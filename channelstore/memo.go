@@ -40,6 +40,9 @@ type Memo struct {
 	log     *logrus.Entry
 	entries *otter.Cache[string, *memory]
 	epoch   atomic.Uint64 // counts the calls of InvalidateAll
+	changes atomic.Uint64 // counts the calls of Invalidate and InvalidateAll
+
+	indexing chan struct{} // of the caller who reads an index of accounts
 
 	ctx    context.Context // ends with the memo; readings run in it
 	cancel context.CancelFunc
@@ -49,6 +52,8 @@ type Memo struct {
 	flights map[string]*flight // readings whose results may be kept, by id
 	failed  time.Time          // when the last reading failed, zero when it did not
 	logged  time.Time          // when that was logged last
+
+	accounts map[string]*accountIndex // by platform
 }
 
 var _ integration.ChannelStore = (*Memo)(nil)
@@ -75,7 +80,7 @@ func NewMemo(store integration.ChannelStore, log *logrus.Entry) (*Memo, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Memo{store: store, log: log, entries: entries, flights: map[string]*flight{}}
+	m := &Memo{store: store, log: log, entries: entries, flights: map[string]*flight{}, accounts: map[string]*accountIndex{}, indexing: make(chan struct{}, 1)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -267,6 +272,7 @@ func (m *Memo) Invalidate(id string) {
 	defer m.mu.Unlock()
 	delete(m.flights, id)
 	m.entries.Invalidate(id)
+	m.changes.Add(1)
 }
 
 // InvalidateAll has every channel read anew before it is handed out, because any may have been changed.
@@ -276,4 +282,5 @@ func (m *Memo) InvalidateAll() {
 	defer m.mu.Unlock()
 	clear(m.flights)
 	m.epoch.Add(1)
+	m.changes.Add(1)
 }

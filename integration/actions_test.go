@@ -159,12 +159,13 @@ func TestTheStatusIsTheSpec(t *testing.T) {
 	b := newBench(t)
 	status, err := b.call(integration.ActionStatus, nil)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":"parrot-1","name":"Parrot","platform":"parrot","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE"]}`, toJSON(t, status))
+	require.JSONEq(t, `{"id":"parrot","name":"Parrot","platform":"parrot","version":"1.0.0","status":"ACTIVE",
+		"capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`, toJSON(t, status))
 
-	b.def.Spec.Capabilities, b.def.Spec.Status = nil, integration.StatusInactive
+	b.plain()
 	status, err = b.call(integration.ActionStatus, nil)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":"parrot-1","name":"Parrot","platform":"parrot","version":"1.0.0","status":"INACTIVE","capabilities":[]}`, toJSON(t, status))
+	require.JSONEq(t, `["SEND_MESSAGE","RECEIVE_MESSAGE"]`, toJSON(t, status.(integration.Spec).Capabilities))
 }
 
 // most is the largest attachment, in bytes, that is taken.

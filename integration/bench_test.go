@@ -21,7 +21,7 @@ func BenchmarkReceiveWebhook(b *testing.B) {
 	log.SetOutput(io.Discard)
 	def := integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: still{},
-		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0"},
+		Title: "Parrot",
 	}
 	service, err := integration.Define(def, integration.Runtime{
 		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),
@@ -61,6 +61,6 @@ type discard struct{}
 
 func (discard) Subject(name string) string { return name }
 
-func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, settled func(bool, error)) {
-	settled(false, nil)
+func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+	onAck(false, nil)
 }

@@ -40,6 +40,13 @@ type ChannelStore interface {
 	Channel(ctx context.Context, id string) (*Channel, error)
 }
 
+// AccountStore is a [ChannelStore] that finds channels by their accounts.
+type AccountStore interface {
+	// ByAccount returns the ids of the platform's channels whose field has this value, sorted, and none where there are
+	// none. Errors may pass, unless they say otherwise.
+	ByAccount(ctx context.Context, platform string, field Field, account string) ([]string, error)
+}
+
 // FieldSource says in which part of a channel a field is kept.
 type FieldSource string
 
@@ -56,6 +63,7 @@ type Field struct {
 	Name     string
 	Required bool
 	Secret   bool           // masked wherever a channel is shown, removed from every text that leaves the node
+	Account  bool           // the platform's id of the account, by which webhooks without a channel are routed; see [Accounts]
 	Address  bool           // a URL that is called: what a tenant sets leads to public addresses only
 	Pattern  *regexp.Regexp // nil: anything
 	Help     string         // one sentence: what it is and where to find it

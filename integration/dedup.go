@@ -31,7 +31,7 @@ const (
 
 var errClaimsAway = errors.New("the claims did not answer a moment ago")
 
-// claimed is a batch's claims: those of messages that this call publishes for the first time.
+// claimed is the claims of a webhook's messages: of those that this call publishes for the first time.
 type claimed struct {
 	store claims.Store
 	list  []claims.Claim // of each message
@@ -41,7 +41,7 @@ type claimed struct {
 // webhook is taken in all the same: repeated within the stream's memory it is still told.
 func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Channel, messages []Message) *claimed {
 	keys := make([]string, len(messages))
-	prefix := "received:" + s.def.Spec.Platform + ":" + ch.ID + ":" + generation(ch) + ":"
+	prefix := "received:" + s.def.Name + ":" + ch.ID + ":" + generation(ch) + ":"
 	for i := range messages {
 		if messages[i].DedupKey == "" {
 			messages[i].DedupKey = dedupKey(&messages[i])
@@ -64,8 +64,8 @@ func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Ch
 // askClaims claims keys, unless the claims were found not to answer a moment ago: one webhook after the other finds out
 // whether they do again.
 func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, keys []string) ([]claims.Claim, error) {
-	at, now := s.claimsAway.Load(), time.Now().UnixNano()
-	if at != 0 && (now < at || !s.claimsAway.CompareAndSwap(at, now+int64(dedupRest))) {
+	at, now := s.claimsRetryAt.Load(), time.Now().UnixNano()
+	if at != 0 && (now < at || !s.claimsRetryAt.CompareAndSwap(at, now+int64(dedupRest))) {
 		return nil, errClaimsAway
 	}
 	short, cancel := context.WithTimeout(ctx, dedupWait)
@@ -73,9 +73,9 @@ func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, key
 	list, err := s.runtime.Claims.Claim(short, terms, keys...)
 	switch {
 	case err == nil:
-		s.claimsAway.Store(0)
+		s.claimsRetryAt.Store(0)
 	case ctx.Err() == nil: // else it may be the caller's haste
-		s.claimsAway.Store(time.Now().Add(dedupRest).UnixNano())
+		s.claimsRetryAt.Store(time.Now().Add(dedupRest).UnixNano())
 	}
 	return list, err
 }
@@ -84,8 +84,8 @@ func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, key
 // under the same id: whoever answers success must have seen it stored.
 func (c *claimed) isDone(i int) bool { return c != nil && c.list[i].State == claims.Done }
 
-// settle keeps which messages are published, and gives back the claims of all others.
-func (c *claimed) settle(ctx context.Context, stored []bool) error {
+// finish keeps which messages are published, and gives back the claims of all others.
+func (c *claimed) finish(ctx context.Context, stored []bool) error {
 	if c == nil {
 		return nil
 	}
@@ -119,33 +119,33 @@ func generation(ch *Channel) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// conversations joins, in one order for all, the places of the conversations that messages belong to.
-func (s *platformService) conversations(ch *Channel, messages []Message) places {
-	var list places
+// conversations takes a ticket for each conversation that messages belong to, in the order of the messages.
+func (s *platformService) conversations(ch *Channel, messages []Message) tickets {
+	var list tickets
 	seen := map[ID]bool{}
 	for i := range messages {
 		if id := messages[i].ConversationID; !seen[id] {
 			seen[id] = true
-			list = append(list, s.talks.join(ch.ID+"\x00"+string(id)))
+			list = append(list, s.conversationOrder.join(ch.ID+"\x00"+string(id)))
 		}
 	}
 	return list
 }
 
-// places are several, of which each has to be waited for.
-type places []*place
+// tickets are those of several keys, all of which must come up.
+type tickets []*ticket
 
-func (l places) wait(ctx context.Context) error {
-	for _, p := range l {
-		if err := p.wait(ctx); err != nil {
+func (l tickets) wait(ctx context.Context) error {
+	for _, t := range l {
+		if err := t.wait(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l places) leave() {
-	for _, p := range l {
-		p.leave()
+func (l tickets) leave() {
+	for _, t := range l {
+		t.leave()
 	}
 }

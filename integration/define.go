@@ -26,7 +26,10 @@ const (
 	WebhookValidation Capability = "WEBHOOK_VALIDATION"
 )
 
-// Spec is the SDK's spec of an integration; i_status answers with it.
+// specVersion is the version in every [Spec]. The SDK wants one of three numbers.
+const specVersion = "1.0.0"
+
+// Spec is the SDK's spec of an integration, the answer of i_status.
 type Spec struct {
 	ID           string       `json:"id"`
 	Name         string       `json:"name"`
@@ -36,11 +39,12 @@ type Spec struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
-// Definition is what a platform's author writes: the SDK's defineIntegration.
+// Definition is what a platform's author writes: the SDK's defineIntegration. The service's name is that of the platform,
+// too, as channels have it.
 type Definition struct {
-	ServiceDefinition // the user's own actions, events and so on are kept beside the standard ones
+	ServiceDefinition // the user's own actions, events and so on stand beside the standard ones
 
-	Spec    Spec
+	Title   string  // the platform's name as people write it, such as "WhatsApp"
 	Fields  []Field // beside the CommonFields
 	Text    TextLimits
 	Support Support // nil refuses nothing; see [Basic]
@@ -48,10 +52,10 @@ type Definition struct {
 	Style TextStyle
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
-	// AnswerWithin is how long the platform waits for the answer to a webhook; zero takes ten seconds. SendsOnce
-	// says that it does not send a webhook again that was not taken in.
-	AnswerWithin time.Duration
-	SendsOnce    bool
+	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
+	WebhookTimeout time.Duration
+	// NoRedelivery says that the platform does not send a webhook again that was not taken in.
+	NoRedelivery bool
 	Platform     Platform
 	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
 	// Platform is a [SignatureValidator] itself; both at once are an error.
@@ -72,20 +76,31 @@ func (d *Definition) SignatureValidator() SignatureValidator {
 	return own
 }
 
+// Spec derives the answer of i_status.
+func (d *Definition) Spec() Spec {
+	capabilities := []Capability{SendMessage, ReceiveMessage}
+	if d.SignatureValidator() != nil {
+		capabilities = append(capabilities, WebhookValidation)
+	}
+	return Spec{
+		ID: d.Name, Name: d.Title, Platform: d.Name, Version: specVersion, Status: StatusActive, Capabilities: capabilities,
+	}
+}
+
 // platformService is the part of a service that makes a platform of it: the standard actions.
 type platformService struct {
 	*Service
-	def      Definition
-	arrivals sequencer // of webhooks, by channel
-	talks    sequencer // of webhooks whose messages are claimed, by conversation
-	traffic  traffic
-	refusals refusals
-	now      func() time.Time
-	actions  map[string]action.Spec
+	def               Definition
+	signature         SignatureValidator // nil: webhooks are not checked
+	channelOrder      keyedQueue         // of webhooks
+	conversationOrder keyedQueue         // of webhooks about which others are asked
+	receiveParams     action.Params
+	traffic           traffic
+	refusals          refusals
+	now               func() time.Time
+	actions           map[string]action.Spec
 
-	signature SignatureValidator // nil: nothing is signed
-
-	claimsAway atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
+	claimsRetryAt atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
 }
 
 // Define checks a definition and makes a service of it that has the standard actions. The error joins
@@ -100,16 +115,21 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if def.Channels == nil {
 		def.Channels = runtime.Channels
 	}
-	need(def.Spec.ID != "", "spec.id is missing")
-	need(def.Spec.Platform != "", "spec.platform is missing")
+	need(def.Title != "", "title is missing")
 	need(def.Platform != nil, "platform is missing")
 	need(def.Channels != nil && runtime.Events != nil, "the runtime is incomplete")
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
+	_, validates := def.Platform.(SignatureValidator)
+	need(def.Signature == nil || !validates, "signature is declared, and the platform has a method ValidateSignature, too: one of them must go")
+	_, routes := def.Platform.(Accounts)
+	accounts := 0
 	for i, f := range def.Fields {
+		if f.Account {
+			accounts++
+		}
 		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
 	}
-	_, validates := def.Platform.(SignatureValidator)
-	need(def.Signature == nil || !validates, "the definition has a signature, and the platform validates one itself")
+	need(accounts <= 1 && routes == (accounts == 1), "a platform with a method Accounts has one field with Account, and no other has one")
 	for _, row := range def.Errors.Rows() {
 		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
 	}
@@ -119,16 +139,11 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	for _, a := range def.Actions {
 		need(!slices.Contains(standardNames, a.Name), "action "+a.Name+" is a standard one and cannot be defined anew")
 	}
-	if def.Spec.Status == "" {
-		def.Spec.Status = StatusActive
-	}
-	if def.Spec.Capabilities == nil {
-		def.Spec.Capabilities = []Capability{} // a list for those who read it, not null
-	}
 	if runtime.Claims == nil {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
-	p := &platformService{def: def, traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
+	p := &platformService{def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
+		traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -184,8 +199,8 @@ func (s *platformService) standardActions() map[string]action.Spec {
 	actions := map[string]action.Spec{
 		ActionReceiveWebhook: {
 			Description: "Checks a webhook and publishes its messages; success means that they are durable.",
-			Rest:        action.Route{Method: "POST", Path: "/:channelId"},
-			Params:      receiveParams,
+			Rest:        s.receiveRoutes(),
+			Params:      s.receiveParams,
 			Handle:      s.receiveWebhook,
 		},
 		ActionSendMessage: {
@@ -202,10 +217,9 @@ func (s *platformService) standardActions() map[string]action.Spec {
 		},
 		ActionVerifyWebhook: {
 			Description: "Answers a platform's subscription handshake with its challenge.",
-			// Meta calls one URL with both verbs, hence the second route.
-			Rest:   []action.Route{{Method: "GET", Path: "/webhook"}, {Method: "GET", Path: "/:channelId"}},
-			Params: verifyParams,
-			Handle: s.verifyWebhook,
+			Rest:        s.verifyRoutes(),
+			Params:      verifyParams,
+			Handle:      s.verifyWebhook,
 		},
 		ActionValidateCredentials: {
 			Description: "Asks the platform whether credentials are good.",
@@ -218,7 +232,7 @@ func (s *platformService) standardActions() map[string]action.Spec {
 		ActionStatus: {
 			Description: "Tells what this integration is.",
 			Rest:        action.Route{Method: "GET", Path: "/status"},
-			Handle:      func(context.Context, *action.Request) (any, error) { return s.def.Spec, nil },
+			Handle:      func(context.Context, *action.Request) (any, error) { return s.def.Spec(), nil },
 		},
 	}
 	if _, ok := s.def.Platform.(MediaFetcher); ok {
@@ -260,7 +274,7 @@ func (s *platformService) platformsChannel(ctx context.Context, req *action.Requ
 func (s *platformService) stored(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
-	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Spec.Platform:
+	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Name:
 		return nil, s.unknown(id)
 	case err != nil:
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged

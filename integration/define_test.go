@@ -1,6 +1,8 @@
 package integration_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/moleculer-go/moleculer"
@@ -13,7 +15,7 @@ import (
 func TestDefineNamesEveryFault(t *testing.T) {
 	_, err := integration.Define(integration.Definition{ServiceDefinition: integration.ServiceDefinition{Name: "Bad Name"}}, integration.Runtime{})
 	for _, fault := range []string{
-		`"Bad Name"`, "name must be", "spec.id is missing", "spec.platform is missing", "platform is missing",
+		`"Bad Name"`, "name must be", "title is missing", "platform is missing",
 		"the runtime is incomplete", "namespace is missing",
 	} {
 		require.ErrorContains(t, err, fault)
@@ -106,4 +108,24 @@ func specsOf(schema moleculer.ServiceSchema) map[string]action.Spec {
 		}
 	}
 	return specs
+}
+
+// refusing is a declared scheme that no webhook fits.
+type refusing struct{}
+
+func (refusing) ValidateSignature(context.Context, *integration.Webhook) error {
+	return errors.New("it does not fit")
+}
+
+func TestSignatureIsDeclaredOrAMethodNotBoth(t *testing.T) {
+	b := newBench(t)
+	b.def.Signature = refusing{}
+	_, err := integration.Define(b.def, b.runtime)
+	require.ErrorContains(t, err, "signature is declared, and the platform has a method ValidateSignature")
+
+	b.plain()
+	require.Contains(t, b.def.Spec().Capabilities, integration.WebhookValidation)
+	_, err = b.receive(webhookParams())
+	requireError(t, err, 401, "SIGNATURE_INVALID")
+	require.Empty(t, b.platform.steps, "nothing is normalized before")
 }

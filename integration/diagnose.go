@@ -80,7 +80,7 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 	case err != nil:
 		d.trouble("credentials", asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"))
 	case valid:
-		d.add(Finding{Check: "credentials", OK: true, Message: def.Spec.Name + " accepts the credentials"})
+		d.add(Finding{Check: "credentials", OK: true, Message: def.Title + " accepts the credentials"})
 	default:
 		var help []string
 		for _, f := range def.Fields {
@@ -89,7 +89,7 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 			}
 		}
 		d.add(Finding{
-			Check: "credentials", Message: def.Spec.Name + " refuses the credentials",
+			Check: "credentials", Message: def.Title + " refuses the credentials",
 			Fix: "replace them: " + strings.Join(help, "; "),
 		})
 	}
@@ -105,9 +105,9 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 	case err != nil:
 		d.trouble("health", asError(err, ErrTransient, "HEALTH_CHECK_FAILED"))
 	case health == nil || health.Status == Healthy:
-		d.add(Finding{Check: "health", OK: true, Message: def.Spec.Name + " can be reached"})
+		d.add(Finding{Check: "health", OK: true, Message: def.Title + " can be reached"})
 	default:
-		d.add(Finding{Check: "health", Message: cmp.Or(health.Message, def.Spec.Name+" calls it "+health.Status), Fix: "see the platform's own settings of this channel"})
+		d.add(Finding{Check: "health", Message: cmp.Or(health.Message, def.Title+" calls it "+health.Status), Fix: "see the platform's own settings of this channel"})
 	}
 }
 

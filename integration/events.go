@@ -18,12 +18,12 @@ import (
 
 // Publisher stores reliable events. Safe for concurrent use.
 type Publisher interface {
-	// Publish hands an event over, in order of the calls, without waiting. settled is called once, from any goroutine and
+	// Publish hands an event over, in order of the calls, without waiting. onAck is called once, from any goroutine and
 	// maybe before the return: when the event is durable, which may take publishing it again under the same msgID, or with
 	// the reason when it is not by the end of ctx. It must not block. One that the stream holds already is a duplicate.
 	// An error with a method Permanent() bool that says true means that this event will never be accepted.
 	// Neither side changes header from then on.
-	Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(duplicate bool, err error))
+	Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck AckFunc)
 
 	// Subject is where events of a name go.
 	Subject(name string) string
@@ -56,12 +56,12 @@ func MessageSentEvent(namespace string) string { return eventName(namespace, sen
 // was. Its payload is a [MessageFailedPayload].
 func MessageFailedEvent(namespace string) string { return eventName(namespace, failed) }
 
-// RegisteredEvent and UnregisteredEvent name the reliable events that tell of channels.
+// RegisteredEvent names the reliable event of a channel that was created or changed.
 func RegisteredEvent(namespace string) string {
 	return namespace + ".processing.integration.registered"
 }
 
-// UnregisteredEvent is told of by [RegisteredEvent].
+// UnregisteredEvent names the reliable event of a channel that was removed.
 func UnregisteredEvent(namespace string) string {
 	return namespace + ".processing.integration.unregistered"
 }
@@ -100,34 +100,36 @@ type MessageFailedPayload struct {
 	Metadata   map[string]any  `json:"metadata,omitempty"`
 }
 
-// settled is told once that an event is stored, and whether it was before, or why it is not. It must not block.
-type settled = func(duplicate bool, err error)
+// AckFunc is called once, when an event is stored (duplicate says that it was stored before) or when it is not (err says
+// why). It must not block.
+type AckFunc = func(duplicate bool, err error)
 
-// about says what an event tells of, for whom.
-type about struct {
+// messageEvent is a reliable event about a message.
+type messageEvent struct {
 	outcome      string
 	conversation ID     // whose events stay in their order
 	key          string // makes the event's id, unique within the channel
+	header       map[string][]string
+	payload      []byte
 }
 
-// publish hands an event over.
-func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, a about, header map[string][]string, payload []byte, then settled) {
+// publish hands an event over, to the stream or to this machine's disk, without waiting.
+func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc) {
 	if s.runtime.PlainEvents {
-		stored := then
-		then = func(duplicate bool, err error) {
-			if err == nil && !duplicate {
-				s.emitPlain(ctx, req, ch, a.outcome, payload)
-			}
-			stored(duplicate, err)
-		}
+		onAck = s.thenEmitPlain(ctx, req, ch, e, onAck)
 	}
-	s.store(ctx, req, ch, a, SpooledEvent{
-		Name: eventName(s.runtime.Namespace, a.outcome), MsgID: s.def.Spec.Platform + ":" + ch.ID + ":" + a.key, Header: header, Payload: payload,
-	}, then)
+	name, msgID := eventName(s.runtime.Namespace, e.outcome), s.def.Name+":"+ch.ID+":"+e.key
+	if s.usesSpool(ch, e.outcome) {
+		key := e.outcome + "\x00" + ch.ID + "\x00" + string(e.conversation) // each outcome has a stream of its own
+		s.publishOrSpool(ctx, s.logFor(req, ch), SpooledEvent{key, name, msgID, e.header, e.payload}, onAck)
+		return
+	}
+	s.runtime.Events.Publish(ctx, name, msgID, e.header, e.payload, onAck)
 }
 
-// waitFor waits for the end of a publishing. That comes with its context's at the latest, but for what the disk takes then.
-func waitFor(publish func(settled)) error {
+// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk may
+// take a little longer.
+func waitForAck(publish func(AckFunc)) error {
 	done := make(chan error, 1)
 	publish(func(_ bool, err error) { done <- err })
 	return <-done
@@ -136,10 +138,17 @@ func waitFor(publish func(settled)) error {
 // plainEvent begins the names of the events of SDK 0.1.4.
 const plainEvent = "integration.message."
 
-// emitPlain sends a stored event as SDK 0.1.4 did, too. Nobody acknowledges it: it may get lost.
-func (s *platformService) emitPlain(ctx context.Context, req *action.Request, ch *Channel, outcome string, payload []byte) {
-	if err := req.Emit(ctx, plainEvent+outcome, json.RawMessage(payload)); err != nil {
-		s.logFor(req, ch).WithError(err).WithField("event", plainEvent+outcome).Warn("a plain event could not be sent")
+// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may get
+// lost.
+func (s *platformService) thenEmitPlain(ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc) AckFunc {
+	return func(duplicate bool, err error) {
+		if err == nil && !duplicate {
+			name := plainEvent + e.outcome
+			if err := req.Emit(ctx, name, json.RawMessage(e.payload)); err != nil {
+				s.logFor(req, ch).WithError(err).WithField("event", name).Warn("a plain event could not be sent")
+			}
+		}
+		onAck(duplicate, err)
 	}
 }
 
@@ -182,8 +191,8 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	for k, v := range o.Header {
 		header[k] = []string{oneline.Of(v)}
 	}
-	err = waitFor(func(then settled) {
-		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, then)
+	err = waitForAck(func(onAck AckFunc) {
+		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, onAck)
 	})
 	switch {
 	case isPermanent(err):
@@ -200,10 +209,11 @@ const maxHeader = 256
 // headerValue makes a text from outside fit into one header: on one line, and not longer than a header should be.
 func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 
-// deadLetter keeps a record of an event that can never be stored as it is, without its content.
-func (s *platformService) deadLetter(ctx context.Context, req *action.Request, ch *Channel, outcome string, m *Message, cause error) error {
+// deadLetter keeps a record of a received message whose event can never be stored as it is, without its content.
+func (s *platformService) deadLetter(r *webhookRun, m *Message, cause error) error {
+	ch := r.channel
 	record := MessageFailedPayload{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Spec.Platform, Timestamp: s.now().UnixMilli(),
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: s.def.Name, Timestamp: s.now().UnixMilli(),
 		Error:    s.cleaner(nil).text(cause.Error()),
 		Metadata: map[string]any{"messageId": m.ID, "conversationId": m.ConversationID, "dedupKey": m.DedupKey},
 	}
@@ -211,11 +221,11 @@ func (s *platformService) deadLetter(ctx context.Context, req *action.Request, c
 	if err != nil {
 		return err
 	}
-	header := s.eventHeader(req, ch.TenantID, ch.ID)
-	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, outcome))}
+	header := s.eventHeader(r.req, ch.TenantID, ch.ID)
+	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, received))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
-	msgID := "dead:" + s.def.Spec.Platform + ":" + ch.ID + ":" + dedupKey(m)
-	return waitFor(func(then settled) { s.runtime.Events.Publish(ctx, DeadLetters, msgID, header, payload, then) })
+	msgID := "dead:" + s.def.Name + ":" + ch.ID + ":" + dedupKey(m)
+	return waitForAck(func(onAck AckFunc) { s.runtime.Events.Publish(r.ctx, DeadLetters, msgID, header, payload, onAck) })
 }
 
 // unencodable is the error of an event that cannot be encoded.

@@ -296,7 +296,7 @@ func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) 
 					if test.code == 0 {
 						require.NoError(t, err)
 						require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-							"message": "no [redacted]", "code": "TROUBLE", "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
+							"message": "no [redacted]", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
 						}}), toJSON(t, result))
 					} else {
 						told := errorOf(t, err, test.code, "TROUBLE")
@@ -371,7 +371,7 @@ func TestAnEditToWhatThePlatformHasNotIsRefused(t *testing.T) {
 	b.def.Support = integration.Support{integration.FeatureImage: {Out: integration.Impossible("it has no pictures", "https://example.com")}}
 	result, err := b.call("i_editMessage", object{"channelId": "c1", "messageId": "m1", "message": object{"content": object{"type": "IMAGE"}}})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"success":false,"error":{"message":"image cannot be sent through Parrot: it has no pictures","code":"UNSUPPORTED_CONTENT","class":"permanent","retryable":false}}`, toJSON(t, result))
+	require.JSONEq(t, `{"success":false,"error":{"message":"image cannot be sent through Parrot: it has no pictures","code":"UNSUPPORTED_CONTENT","kind":"permanent","class":"permanent","retryable":false}}`, toJSON(t, result))
 	require.Empty(t, a.calls)
 }
 

@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 	log.AddHook(secrets)
 	b.def = integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: b.platform,
-		Spec: integration.Spec{ID: "parrot-1", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: []integration.Capability{integration.SendMessage}},
+		Title: "Parrot",
 	}
 	b.runtime = integration.Runtime{
 		Channels: b.store, Events: b.events, Secrets: secrets, Namespace: "hios", Log: logrus.NewEntry(log),
@@ -281,17 +281,17 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
-func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	e := event{name, msgID, header, payload}
 	p.step("publish "+msgID, &e)
 	if p.held != nil {
 		go func() {
 			<-p.held
-			settled(p.end(ctx, e))
+			onAck(p.end(ctx, e))
 		}()
 		return
 	}
-	settled(p.end(ctx, e))
+	onAck(p.end(ctx, e))
 }
 
 func (p *publisher) end(ctx context.Context, e event) (duplicate bool, err error) {

@@ -19,7 +19,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
-	health := &Health{Status: Healthy, Message: s.def.Spec.Name + " is running; name a channelId to check a channel"}
+	health := &Health{Status: Healthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
 	id := rawjson.Text(fields.Get("channelId"))
 	if id == "" {
 		health = s.withSuspensions(req, health)

@@ -137,7 +137,7 @@ func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
 	require.Empty(t, b.platform.steps)
 	answer, err := n.call("parrot.i_status", nil, object{"user": object{"id": 1, "permissions": []string{"parrots"}}})
 	require.NoError(t, err)
-	require.Contains(t, string(answer.Data), `{"spec":{"id":"parrot-1"`)
+	require.Contains(t, string(answer.Data), `{"spec":{"id":"parrot"`)
 	answer, err = n.call("parrot.i_healthCheck", nil, nil)
 	require.NoError(t, err)
 	require.Contains(t, string(answer.Data), "healthy")

@@ -55,9 +55,9 @@ type storing struct {
 	meanwhile func()
 }
 
-func (s storing) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (s storing) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	s.meanwhile()
-	s.publisher.Publish(context.WithoutCancel(ctx), name, msgID, header, payload, settled)
+	s.publisher.Publish(context.WithoutCancel(ctx), name, msgID, header, payload, onAck)
 }
 
 // slowReader is a platform that takes a minute to read the webhook with the message a:1.

@@ -33,7 +33,7 @@ type answer struct {
 // idempotent sends, unless a send with the key is known: then it gives that one's answer.
 func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	// The tenant is part of it: a channel's id may come to belong to another one.
-	key = strings.Join([]string{"send", r.def.Spec.Platform, r.channel.TenantID, r.channel.ID, key}, "\x00")
+	key = strings.Join([]string{"send", r.def.Name, r.channel.TenantID, r.channel.ID, key}, "\x00")
 	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {
 		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
@@ -99,7 +99,7 @@ func (a *answer) mayPass() bool {
 	if e == nil && a.Result != nil {
 		e = a.Result.Error
 	}
-	return e != nil && (e.Retryable || e.Class == ErrAuth)
+	return e != nil && (e.Retryable || e.Kind == ErrAuth)
 }
 
 // givenBefore is the answer that was given to the first call with a key.
@@ -117,7 +117,7 @@ func givenBefore(kept []byte) (any, error) {
 // asSendError is the error as a SendResult carries it.
 func (e *Error) asSendError() *SendError {
 	return &SendError{
-		Message: e.Message, Code: e.Code, Class: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),
+		Message: e.Message, Code: e.Code, Kind: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),
 		PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }
@@ -125,8 +125,8 @@ func (e *Error) asSendError() *SendError {
 // asError is the reverse of [Error.asSendError].
 func (e *SendError) asError() *Error {
 	return &Error{
-		Idempotent: e.Class == ErrUnknown && e.Retryable,
-		Kind:       cmp.Or(e.Class, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		Idempotent: e.Kind == ErrUnknown && e.Retryable,
+		Kind:       cmp.Or(e.Kind, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }

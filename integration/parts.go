@@ -160,7 +160,7 @@ func (s *platformService) checkSupport(m *Message) (degraded []Degradation, err 
 			degraded = append(degraded, Degradation{Feature: f, Became: "none"})
 			continue
 		}
-		return nil, UnsupportedContent("%s cannot be sent through %s: %s", f, s.def.Spec.Name, cell.Note)
+		return nil, UnsupportedContent("%s cannot be sent through %s: %s", f, s.def.Title, cell.Note)
 	}
 	return degraded, nil
 }
@@ -192,7 +192,7 @@ func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error)
 	case units <= rules.First:
 		return whole, nil
 	case ch.Settings[settingLongText] == refuseLongText:
-		return nil, s.tooLong(nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units, s.def.Spec.Name, rules.First)
+		return nil, s.tooLong(nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units, s.def.Title, rules.First)
 	}
 	texts, err := textlimit.Split(text, rules)
 	if err != nil {

@@ -182,7 +182,7 @@ func TestAChannelMayRefuseLongTexts(t *testing.T) {
 				return
 			}
 			require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-				"message": test.message, "code": "MESSAGE_TOO_LONG", "class": "invalid", "retryable": false,
+				"message": test.message, "code": "MESSAGE_TOO_LONG", "kind": "invalid", "class": "invalid", "retryable": false,
 			}}), toJSON(t, result))
 			require.Empty(t, *sent)
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)
@@ -226,7 +226,7 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 				} else {
 					require.NoError(t, err)
 					want := object{"success": false, "error": object{
-						"message": test.message, "code": test.typ, "class": "permanent", "retryable": false, "platformCode": "p9", "httpStatus": 418,
+						"message": test.message, "code": test.typ, "kind": "permanent", "class": "permanent", "retryable": false, "platformCode": "p9", "httpStatus": 418,
 					}}
 					if test.ids != nil {
 						want["metadata"] = object{"n": 1, "messageIds": test.ids, "parts": 3}
@@ -360,7 +360,7 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 			result, err := b.sendContent(content)
 			require.NoError(t, err)
 			require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-				"message": string(feature) + " cannot be sent through Parrot: it has no such thing", "code": "UNSUPPORTED_CONTENT", "class": "permanent", "retryable": false,
+				"message": string(feature) + " cannot be sent through Parrot: it has no such thing", "code": "UNSUPPORTED_CONTENT", "kind": "permanent", "class": "permanent", "retryable": false,
 			}}), toJSON(t, result))
 			require.Empty(t, b.platform.steps)
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)

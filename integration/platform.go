@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"io"
 )
 
@@ -46,6 +48,14 @@ type SignatureValidator interface {
 // WebhookVerifier answers a subscription handshake: the challenge, or an error.
 type WebhookVerifier interface {
 	VerifyWebhook(ctx context.Context, v Verification, channel *Channel) (challenge string, err error)
+}
+
+// Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST /<service>
+// without a channel. The factory finds the channels by their field with [Field.Account], and each checks the webhook with
+// its own secret. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the channel that the
+// URL's query names as channelId. webhook has no channel.
+type Accounts interface {
+	Accounts(ctx context.Context, webhook *Webhook) ([]string, error)
 }
 
 // HealthChecker asks the platform whether a channel can work.
@@ -160,11 +170,32 @@ func (d Degradation) String() string { return string(d.Feature) + "→" + d.Beca
 type SendError struct {
 	Message      string    `json:"message"`
 	Code         string    `json:"code"`
-	Class        ErrorKind `json:"class"`
+	Kind         ErrorKind `json:"kind"`
 	Retryable    bool      `json:"retryable"`
 	RetryAfterMs int64     `json:"retryAfterMs,omitempty"`
 	PlatformCode string    `json:"platformCode,omitempty"`
 	HTTPStatus   int       `json:"httpStatus,omitempty"`
+}
+
+// MarshalJSON writes the kind as class, too, its name before. That goes with the next release.
+func (e SendError) MarshalJSON() ([]byte, error) {
+	type plain SendError
+	return json.Marshal(struct {
+		plain
+		Class ErrorKind `json:"class"`
+	}{plain(e), e.Kind})
+}
+
+// UnmarshalJSON takes class where kind is missing, as in an answer that an earlier node kept.
+func (e *SendError) UnmarshalJSON(data []byte) error {
+	type plain SendError
+	in := struct {
+		*plain
+		Class ErrorKind `json:"class"`
+	}{plain: (*plain)(e)}
+	err := json.Unmarshal(data, &in)
+	e.Kind = cmp.Or(e.Kind, in.Class)
+	return err
 }
 
 // MediaSource is a datasource that has attachments to send, see [Media].

@@ -41,7 +41,7 @@ func (s *platformService) render(m *Message) (*Message, []Degradation, error) {
 		return m, nil, nil
 	}
 	text := *m
-	w := &textWriter{TextStyle: s.def.Style, platform: s.def.Spec.Name, from: &m.Content, to: &text.Content}
+	w := &textWriter{TextStyle: s.def.Style, platform: s.def.Title, from: &m.Content, to: &text.Content}
 	if asText(FeatureButtons) || asText(FeatureList) {
 		w.header()
 	}

@@ -337,7 +337,7 @@ func backoff(n int) time.Duration {
 
 func (r *sendRun) publishSent(ctx context.Context, result *SendResult) {
 	payload, err := encodeSent(&MessageSentPayload{
-		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Spec.Platform,
+		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Name,
 		MessageID: result.MessageID, Metadata: result.Metadata, Timestamp: r.now().UnixMilli(),
 	})
 	r.publishOutcome(ctx, sent, payload, err)
@@ -353,7 +353,7 @@ func (r *sendRun) publishFailed(ctx context.Context, e *Error, attempts int, del
 		}
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
-		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Spec.Platform,
+		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Name,
 		Error: e.Message, Message: withoutLogins(withoutData(r.message, r.raw)), Timestamp: r.now().UnixMilli(),
 		RetryCount: attempts - 1, Metadata: metadata,
 	})
@@ -369,11 +369,9 @@ func (r *sendRun) publishOutcome(ctx context.Context, outcome string, payload []
 	if err != nil {
 		err = unencodable(outcome, err)
 	} else {
-		err = waitFor(func(then settled) {
-			a := about{outcome, r.recipient(), outcome + ":" + uuid.NewString()}
-			header := r.eventHeader(r.req, r.channel.TenantID, r.channel.ID)
-			r.publish(ctx, r.req, r.channel, a, header, payload, then)
-		})
+		key, header := outcome+":"+uuid.NewString(), r.eventHeader(r.req, r.channel.TenantID, r.channel.ID)
+		e := messageEvent{outcome, r.recipient(), key, header, payload}
+		err = waitForAck(func(onAck AckFunc) { r.publish(ctx, r.req, r.channel, e, onAck) })
 	}
 	if err != nil {
 		r.logFor(r.req, r.channel).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")

@@ -172,7 +172,7 @@ func TestARefusalForGoodIsAnAnswer(t *testing.T) {
 			result, err := b.send()
 			require.NoError(t, err)
 			require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-				"message": "there is trouble", "code": "TROUBLE", "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
+				"message": "there is trouble", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
 			}}), toJSON(t, result))
 			require.Equal(t, []string{"send"}, b.platform.steps, "once")
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)
@@ -254,8 +254,8 @@ type publisherFunc func(context.Context) error
 
 func (publisherFunc) Subject(name string) string { return name }
 
-func (f publisherFunc) Publish(ctx context.Context, _, _ string, _ map[string][]string, _ []byte, settled func(bool, error)) {
-	settled(false, f(ctx))
+func (f publisherFunc) Publish(ctx context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+	onAck(false, f(ctx))
 }
 
 func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
@@ -266,12 +266,12 @@ func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
 	}{
 		"nothing at all": {nil, `{"success":true}`, "hios.processing.message.sent"},
 		"no success": {
-			&integration.SendResult{}, `{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED","class":"permanent","retryable":false}}`,
+			&integration.SendResult{}, `{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED","kind":"permanent","class":"permanent","retryable":false}}`,
 			"hios.processing.message.failed",
 		},
 		"an error": {
-			&integration.SendResult{Error: &integration.SendError{Class: integration.ErrAuth, Code: "TOKEN", Message: "bad " + token}},
-			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","class":"auth","retryable":false}}`, "hios.processing.message.failed",
+			&integration.SendResult{Error: &integration.SendError{Kind: integration.ErrAuth, Code: "TOKEN", Message: "bad " + token}},
+			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth","retryable":false}}`, "hios.processing.message.failed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -352,4 +352,12 @@ func TestASendNeedsAnActiveChannel(t *testing.T) {
 	requireError(t, err, 403, "CHANNEL_INACTIVE")
 	require.Empty(t, b.platform.steps)
 	require.Empty(t, b.events.events)
+}
+
+func TestSendErrorIsReadWithEitherNameOfItsKind(t *testing.T) {
+	for _, text := range []string{`{"code":"X","class":"auth"}`, `{"code":"X","kind":"auth"}`, `{"code":"X","kind":"auth","class":"other"}`} {
+		var e integration.SendError
+		require.NoError(t, json.Unmarshal([]byte(text), &e))
+		require.Equal(t, integration.SendError{Code: "X", Kind: integration.ErrAuth}, e, text)
+	}
 }

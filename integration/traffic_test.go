@@ -55,7 +55,7 @@ func (r *road) send(channel, to, text string) error {
 		return err
 	}
 	if sent := result.(*integration.SendResult); sent.Error != nil { //nolint:forcetypeassert // the action has no other answer
-		return &integration.Error{Kind: sent.Error.Class, Code: sent.Error.Code, Message: sent.Error.Message}
+		return &integration.Error{Kind: sent.Error.Kind, Code: sent.Error.Code, Message: sent.Error.Message}
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 				require.Contains(t, string(b.events.one(t).Payload), `"outcome":"`+test.outcome+`"`)
 				if test.outcome == "not_delivered" {
 					require.NoError(t, err)
-					require.Contains(t, toJSON(t, result), `"class":"permanent"`)
+					require.Contains(t, toJSON(t, result), `"kind":"permanent"`)
 					return
 				}
 				e, ok := errors.AsType[*action.Error](err)

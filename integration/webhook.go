@@ -38,7 +38,8 @@ type Webhook struct {
 	Timestamp time.Time // when the gateway took it in
 	Channel   *Channel
 
-	query   string // of the request, also where URL is empty
+	called  string // as the gateway passed it
+	query   string // of called
 	form    *form  // nil until asked for
 	foreign []string
 }
@@ -190,14 +191,20 @@ func noForm(format string, args ...any) *Error {
 // maxURL bounds, in bytes, the URL of a webhook.
 const maxURL = 8 << 10
 
-// setURL sets what is known of the URL that was called.
-func (w *Webhook) setURL(called string, trustForwarded bool) error {
+// setCalled sets the path and query, or the absolute URL, that the gateway passed.
+func (w *Webhook) setCalled(called string) error {
 	if len(called) > maxURL {
 		return tooLarge("the URL has %d bytes; at most %d are taken", len(called), maxURL)
 	}
+	w.called = called
 	_, w.query, _ = strings.Cut(called, "?")
-	w.URL = publicURL(called, &w.Headers, w.Channel, trustForwarded)
 	return nil
+}
+
+// setChannel makes the webhook that of a channel.
+func (w *Webhook) setChannel(ch *Channel, trustForwarded bool) {
+	w.TenantID, w.ChannelID, w.Channel = ch.TenantID, ch.ID, ch
+	w.URL = publicURL(w.called, &w.Headers, ch, trustForwarded)
 }
 
 // publicURL gives the URL that a platform called, "" where it is not known. called is what the gateway passed: path

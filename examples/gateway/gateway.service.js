@@ -36,9 +36,15 @@ function stringHeaders(headers) {
 	);
 }
 
-// The path of a webhook without its channel: that of its service.
-function parentPath(req) {
-	return (req.originalUrl ?? req.url).split("?")[0].replace(/\/[^/]*\/?$/, "");
+// The channel in the path. A query parameter of that name is none: it is the platform's, see docs/channels.md.
+function channelOf(req) {
+	return req.$alias.path.endsWith("/:channelId") ? req.$params.channelId : undefined;
+}
+
+// The path of a webhook without its channel is that of its service.
+function servicePaths(req) {
+	const path = (req.originalUrl ?? req.url).split("?")[0].replace(/\/$/, "");
+	return [path, path.replace(/\/[^/]*$/, "")];
 }
 
 // The types of a 404 that means that no node has the service, as opposed to what a service itself did not find.
@@ -96,7 +102,7 @@ module.exports = {
 					// moleculer-web merges body, query and path into one object, where a query parameter overwrites the
 					// field of the body with its name. A webhook gets its parts apart instead.
 					req.$params = {
-						channelId: req.$params.channelId,
+						channelId: channelOf(req),
 						payload: payloadOf(req.body),
 						headers: stringHeaders(req.headers),
 						method: req.method,
@@ -134,7 +140,7 @@ module.exports = {
 		// Platforms with other names are learned when their node is first seen.
 		"$api.aliases.regenerated"() {
 			for (const { action, fullPath } of this.aliases) {
-				if (action?.endsWith(".i_receiveWebhook")) this.webhookPaths.add(fullPath.replace(/\/:[^/]+$/, ""));
+				if (action?.endsWith(".i_receiveWebhook")) this.webhookPaths.add(fullPath.replace(/\/(:[^/]+)?$/, ""));
 			}
 		}
 	},
@@ -156,7 +162,7 @@ module.exports = {
 		// While no node has a platform, its routes are gone, and a webhook would be answered with 404. Some platforms take
 		// that for good and do not send it again. All of them repeat after 503.
 		sendError(req, res, err) {
-			const webhook = ["GET", "POST"].includes(req.method) && this.webhookPaths.has(parentPath(req));
+			const webhook = ["GET", "POST"].includes(req.method) && servicePaths(req).some(path => this.webhookPaths.has(path));
 			const away = webhook && err.code === 404 && noService.includes(err.type ?? "NOT_FOUND");
 			return ApiGateway.methods.sendError.call(this, req, res, away ? new ServiceUnavailableError() : err);
 		}

@@ -23,7 +23,7 @@ import (
 // it with testdata/fixtures/NAME.json.
 func testFixtures(t *testing.T, p Platform) {
 	t.Helper()
-	for _, f := range fixtures.Payloads(t, p.Definition.Spec.Platform) {
+	for _, f := range fixtures.Payloads(t, p.Definition.Name) {
 		t.Run(f.Name, func(t *testing.T) {
 			path := filepath.Join("testdata", "fixtures", f.Name+".json")
 			switch {

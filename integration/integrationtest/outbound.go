@@ -238,7 +238,7 @@ func (b *bench) judge(result json.RawMessage, err error) verdict {
 	var r integration.SendResult
 	require.NoError(b.tb, json.Unmarshal(result, &r))
 	if r.Error != nil {
-		v.kind, v.code, v.retryable, v.outcome = r.Error.Class, r.Error.Code, r.Error.Retryable, integration.NotDelivered
+		v.kind, v.code, v.retryable, v.outcome = r.Error.Kind, r.Error.Code, r.Error.Retryable, integration.NotDelivered
 		v.platformCode, v.httpStatus = r.Error.PlatformCode, r.Error.HTTPStatus
 		require.False(b.tb, r.Success, "%s", result)
 		require.NotEmpty(b.tb, r.Error.Code)

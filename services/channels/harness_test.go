@@ -111,7 +111,7 @@ func newBench(t *testing.T) *bench {
 	manager := &channels.Manager{
 		Store: b.store, Platforms: []string{"parrot"}, Announcer: b.announce, Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log),
 		Platform: func(name string) (integration.Definition, bool) {
-			return integration.Definition{Spec: integration.Spec{Name: "Parrot"}, Fields: fields, Platform: parrot{}}, name == "parrot"
+			return integration.Definition{Title: "Parrot", Fields: fields, Platform: parrot{}}, name == "parrot"
 		},
 		Resolver: nowhere.Names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"},
 		Now:      func() time.Time { return time.UnixMilli(1_800_000_000_000) },

@@ -42,10 +42,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
-		Spec: integration.Spec{
-			ID: "discord-app", Name: "Discord", Platform: "discord", Version: version,
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
+		Title:             "Discord",
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
@@ -80,7 +77,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support: support,
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
-		RetryHorizon: retryHorizon, AnswerWithin: answerWithin, SendsOnce: true,
+		RetryHorizon: retryHorizon, WebhookTimeout: answerWithin, NoRedelivery: true,
 		Platform: &platform{client: client, answering: newTurns()},
 	}
 }

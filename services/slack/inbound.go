@@ -58,6 +58,34 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	}
 }
 
+// Accounts names the workspace that a webhook is for, or its organization where the app is installed in that. The
+// handshake of the URL names neither.
+func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
+	d, err := read(w)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.probe:
+		return nil, nil
+	case d.command != nil:
+		return oneOf(d.command.Get("team_id"), d.command.Get("enterprise_id")), nil
+	case !d.event:
+		var in interaction
+		_ = payload.Unmarshal(d.payload, &in) // Normalize refuses what cannot be read
+		return oneOf(in.teams()...), nil
+	}
+	var e envelope
+	_ = payload.Unmarshal(d.payload, &e) // as above
+	teams := []string{e.TeamID, e.EnterpriseID}
+	for _, a := range e.Authorizations { // in a channel that several share, team_id need not be where the app is
+		teams = append([]string{a.TeamID, a.EnterpriseID}, teams...)
+	}
+	return oneOf(teams...), nil
+}
+
+// oneOf gives the first id that is there.
+func oneOf(ids ...string) []string { return []string{cmp.Or(ids...)} }
+
 // isForeign says whether a webhook names workspaces and organizations of which none is the one that the channel declares.
 // The same app may be installed in many.
 func isForeign(w *integration.Webhook, teams ...string) bool {

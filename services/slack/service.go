@@ -35,10 +35,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
-		Spec: integration.Spec{
-			ID: "slack-app", Name: "Slack", Platform: "slack", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
+		Title:             "Slack",
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
@@ -61,7 +58,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
 			},
 			{
-				In: integration.InSettings, Name: fieldTeamID, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
+				In: integration.InSettings, Name: fieldTeamID, Account: true, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
 				Help: "the id of the workspace, which begins with T, or of the organization, with E: what comes from another one is ignored",
 			},
 		},
@@ -69,7 +66,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support: support(),
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
-		RetryHorizon: time.Hour, AnswerWithin: 3 * time.Second, SendsOnce: true,
+		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,
 		Platform: &platform{client},
 	}
 }
@@ -83,6 +80,7 @@ var (
 	_ integration.Platform             = (*platform)(nil)
 	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
+	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
 	_ integration.MediaFetcher         = (*platform)(nil)

@@ -297,3 +297,25 @@ func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
 		})
 	}
 }
+
+func TestAccountsNameTheWorkspaceThatAWebhookIsFor(t *testing.T) {
+	p := newPlatform(t).(integration.Accounts)
+	for name, test := range map[string]struct {
+		body string
+		want string
+	}{
+		"an event":                     {`{"type":"event_callback","team_id":"T1","event":{}}`, "T1"},
+		"a channel that two share":     {`{"type":"event_callback","team_id":"T2","authorizations":[{"team_id":"T1"}],"event":{}}`, "T1"},
+		"an app of an organization":    {`{"type":"event_callback","team_id":null,"authorizations":[{"enterprise_id":"E1","team_id":null}]}`, "E1"},
+		"an interaction":               {url.Values{"payload": {`{"type":"shortcut","team":{"id":"T1"}}`}}.Encode(), "T1"},
+		"a command":                    {"command=%2Fx&team_id=T1", "T1"},
+		"the handshake":                {`{"type":"url_verification","challenge":"x"}`, ""},
+		"what has nothing of the kind": {`{}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			accounts, err := p.Accounts(t.Context(), &integration.Webhook{RawBody: []byte(test.body)})
+			require.NoError(t, err)
+			require.Equal(t, []string{test.want}, accounts)
+		})
+	}
+}

@@ -29,10 +29,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "telegram"},
-		Spec: integration.Spec{
-			ID: "telegram-bot", Name: "Telegram", Platform: "telegram", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
+		Title:             "Telegram",
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldToken, Required: true, Secret: true, Pattern: tokenPattern,

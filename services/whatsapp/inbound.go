@@ -35,6 +35,19 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	return b.messages, nil
 }
 
+// Accounts names the phone numbers that a webhook is for. One that names none is for the channel of the URL's query.
+func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
+	var hook webhook
+	_ = payload.UnmarshalParts(w.Payload, &hook) // Normalize refuses what is none
+	var numbers []string
+	for _, e := range hook.Entry {
+		for _, c := range e.Value.Changes {
+			numbers = append(numbers, c.Value.Value.Value.Metadata.ID)
+		}
+	}
+	return numbers, nil
+}
+
 // items counts what messages are likely to be made of.
 func (h *webhook) items() int {
 	n := 0

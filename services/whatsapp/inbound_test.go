@@ -204,3 +204,14 @@ func TestAnOddItemChangesNoOther(t *testing.T) {
 		require.JSONEq(t, string(want), string(got), name)
 	}
 }
+
+func TestAccountsNameThePhoneNumbersThatAWebhookIsFor(t *testing.T) {
+	const change = `{"field":"messages","value":{"metadata":{"phone_number_id":"%s"}}}`
+	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[`+change+`,`+change+`]},{"id":"2","changes":[`+change+`]}]}`, "1", "2", "3")
+	accounts := newPlatform(t).(integration.Accounts)
+	for payload, want := range map[string][]string{body: {"1", "2", "3"}, `{}`: nil, `[]`: nil, `{"entry":[{"changes":7}]}`: nil} {
+		numbers, err := accounts.Accounts(t.Context(), &integration.Webhook{Payload: []byte(payload)})
+		require.NoError(t, err)
+		require.Equal(t, want, numbers, payload)
+	}
+}

@@ -43,16 +43,13 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
-		Spec: integration.Spec{
-			ID: "whatsapp-cloud", Name: "WhatsApp", Platform: "whatsapp", Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation},
-		},
-		Fields: fields(),
+		Title:             "WhatsApp",
+		Fields:            fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
 		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
 		// A webhook that was not taken in is repeated for up to seven days.
-		RetryHorizon: 8 * 24 * time.Hour, AnswerWithin: 5 * time.Second,
+		RetryHorizon: 8 * 24 * time.Hour, WebhookTimeout: 5 * time.Second,
 		Platform:  &platform{client},
 		Signature: meta.Signature(fieldAppSecret),
 		Errors:    errorTable,
@@ -66,7 +63,7 @@ func fields() []integration.Field {
 			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; those of the API Setup page last a day",
 		},
 		{
-			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Pattern: idPattern,
+			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Account: true, Pattern: idPattern,
 			Help: "the id of the business phone number, not the number itself: digits, from the app's WhatsApp > API Setup page",
 		},
 		{
@@ -108,6 +105,7 @@ type platform struct {
 var (
 	_ integration.Platform             = (*platform)(nil)
 	_ integration.WebhookVerifier      = (*platform)(nil)
+	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)
 	_ integration.MediaFetcher         = (*platform)(nil)

@@ -617,7 +617,7 @@ func (clumsy) Send(_ context.Context, m *integration.Message, ch *integration.Ch
 func clumsyPlatform() integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "clumsy"},
-		Spec:              integration.Spec{ID: "clumsy", Name: "Clumsy", Platform: "clumsy", Version: "1.0.0"},
+		Title:             "Clumsy",
 		Fields:            []integration.Field{{In: integration.InCredentials, Name: "password", Required: true, Secret: true}},
 		Platform:          clumsy{},
 	}

@@ -107,11 +107,11 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	folder, _ := fixtures.Folder(t)
 	platforms := app.Platforms(client)
 	for _, def := range platforms {
-		require.Contains(t, accounts(), def.Spec.Platform, "the test needs an account at %s", def.Spec.Name)
-		for i, f := range fixtures.Read(t, filepath.Join(folder, def.Spec.Platform)) {
+		require.Contains(t, accounts(), def.Name, "the test needs an account at %s", def.Title)
+		for i, f := range fixtures.Read(t, filepath.Join(folder, def.Name)) {
 			if f.Status == 0 && f.Unused == "" {
 				w := integrationtest.Webhook{Name: f.Name, Body: f.Body, Headers: f.Headers}
-				deliveries = append(deliveries, delivery{w, def.Name, def.Spec.Platform, i})
+				deliveries = append(deliveries, delivery{w, def.Name, def.Name, i})
 			}
 		}
 	}

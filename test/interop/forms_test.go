@@ -71,6 +71,19 @@ func (switchgear) Send(context.Context, *integration.Message, *integration.Chann
 	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "SILENT", Message: "it only listens"}
 }
 
+func (switchgear) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
+	form, err := w.Form()
+	return form["To"], err
+}
+
+// ByAccount implements integration.AccountStore.
+func (switchgear) ByAccount(_ context.Context, _ string, field integration.Field, account string) ([]string, error) {
+	if field.Name == "number" && account == "+1" {
+		return []string{channelID}, nil
+	}
+	return nil, nil
+}
+
 // Channel implements integration.ChannelStore: channelID has a publicUrl, all others have none.
 func (switchgear) Channel(_ context.Context, id string) (*integration.Channel, error) {
 	ch := &integration.Channel{ID: id, TenantID: tenantID, Platform: "switchgear", Status: integration.StatusActive, Settings: map[string]string{}}
@@ -85,7 +98,7 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	url := natsServer(t).URL()
 	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "switchgear"}, Channels: switchgear{}, Platform: switchgear{},
-		Spec: integration.Spec{ID: "switchgear", Name: "Switchgear", Platform: "switchgear", Version: "1.0.0"},
+		Title: "Switchgear", Fields: []integration.Field{{In: integration.InSettings, Name: "number", Account: true}},
 	})}, func(c *config.Config) { c.Services = []string{"switchgear"} })
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})
@@ -122,4 +135,20 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 			require.Contains(t, string(m.Payload), test.text)
 		})
 	}
+
+	t.Run("to the service, without a channel", func(t *testing.T) {
+		for from, url := range map[string]string{"gateway": base, "own listener": n.URL} {
+			const called = "/switchgear?n=%37&channelId=other" // which no caller may choose where the webhook names an account
+			form := map[string][]string{"To": {"+1"}, "Sid": {"A"}, "Body": {"hi"}}
+			signature := signForm("https://hooks.example/in"+called, form)
+			status, _, answer := exchange(t, url+called, "To=%2B1&Sid=A&Body=hi", "Content-Type", "application/x-www-form-urlencoded", "X-Form-Signature", signature)
+			require.Equal(t, http.StatusOK, status, "%s: %s", from, answer)
+			require.Equal(t, "<Response/>", answer, from)
+
+			status, _, answer = exchange(t, url+"/switchgear", "To=%2B2", "Content-Type", "application/x-www-form-urlencoded")
+			require.Equal(t, http.StatusNotFound, status, from)
+			require.Contains(t, answer, "CHANNEL_NOT_FOUND", from)
+		}
+		require.Contains(t, string(peer.NextMessage(t).Payload), "POST 7 hi 0 files")
+	})
 }

@@ -64,7 +64,7 @@ func notes(database string) integration.ServiceDefinition {
 // depot is Telegram under another name, with a database of its own.
 func depot(database string) integration.Definition {
 	def := telegram.Definition(httpapi.New(httpapi.Options{}))
-	def.Name, def.Spec.Platform = "depot", "depot"
+	def.Name = "depot"
 	def.Datasources = []datasource.Definition{postgres.New("stock", postgres.Options{URL: database})}
 	return def
 }

@@ -49,7 +49,7 @@ func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 	url := natsServer(t).URL()
 	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "oracle"}, Channels: oracle{}, Platform: oracle{},
-		Spec: integration.Spec{ID: "oracle", Name: "Oracle", Platform: "oracle", Version: "1.0.0"},
+		Title: "Oracle",
 	})}, func(c *config.Config) { c.Services = []string{"oracle"} })
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})

@@ -17,10 +17,9 @@ import (
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
-	capabilities := []integration.Capability{integration.SendMessage, integration.ReceiveMessage, integration.WebhookValidation}
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Platform: &platform{client},
-		Spec: integration.Spec{ID: "parrot-chat", Name: "Parrot", Platform: "parrot", Version: "1.0.0", Capabilities: capabilities},
+		Title: "Parrot",
 		Fields: []integration.Field{
 			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key, from Parrot's console"},
 			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with, shown beside the key"},

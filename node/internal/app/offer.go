@@ -114,10 +114,10 @@ func (o *offer) define(name string, own *own, runtime integration.Runtime) (*int
 	return integration.DefineService(o.services[name], runtime)
 }
 
-// byPlatform finds the definition of a platform, which need not be called as its service is.
+// byPlatform finds the definition of a platform.
 func (o *offer) byPlatform(platform string) (integration.Definition, bool) {
 	for _, def := range o.platforms {
-		if def.Spec.Platform == platform {
+		if def.Name == platform {
 			return def, true
 		}
 	}
@@ -128,7 +128,7 @@ func (o *offer) byPlatform(platform string) (integration.Definition, bool) {
 func (o *offer) platformNames() []string {
 	var names []string
 	for _, def := range o.platforms {
-		names = append(names, def.Spec.Platform)
+		names = append(names, def.Name)
 	}
 	slices.Sort(names)
 	return names

@@ -158,8 +158,10 @@ func paramsOf(r *http.Request, payload json.RawMessage, body []byte, now time.Ti
 	}
 	const names = 160
 	p := make([]byte, 0, len(payload)+len(raw)+len(raw)/8+len(headers)+len(r.RequestURI)+names+len(encoding))
-	p = rawjson.AppendQuote(append(p, `{"channelId":`...), r.PathValue("channelId"))
-	p = append(append(p, `,"payload":`...), payload...)
+	p = append(append(p, `{"payload":`...), payload...)
+	if id := r.PathValue("channelId"); id != "" {
+		p = rawjson.AppendQuote(append(p, `,"channelId":`...), id)
+	}
 	p = append(append(p, `,"headers":`...), headers...)
 	p = rawjson.AppendQuote(append(p, `,"method":`...), r.Method)
 	p = rawjson.AppendQuote(append(p, `,"url":`...), r.RequestURI)

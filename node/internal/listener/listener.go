@@ -1,4 +1,4 @@
-// Package listener takes webhooks in over HTTP without a gateway: POST and GET /<service>/<channelId>, the
+// Package listener takes webhooks in over HTTP without a gateway: POST and GET /<service>/<channelId> and /<service>, the
 // paths that moleculer-web's auto-aliases give them. It calls this node's own integrations, so a
 // webhook needs no way through the cluster.
 package listener
@@ -77,6 +77,8 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{service}/{channelId}", l.receive)
 	mux.HandleFunc("GET /{service}/{channelId}", l.verify)
+	mux.HandleFunc("POST /{service}", l.receive) // the webhook names its accounts
+	mux.HandleFunc("GET /{service}", l.verify)
 	mux.HandleFunc("GET /-/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) {
 		ok, report := opts.Ready(r.Context())
@@ -143,7 +145,7 @@ func (l *Listener) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()
-	if l.channel != nil {
+	if l.channel != nil && r.PathValue("channelId") != "" {
 		if err := l.channel(ctx, r.PathValue("service"), r.PathValue("channelId")); err != nil {
 			l.fail(w, err)
 			return
@@ -256,7 +258,9 @@ func (l *Listener) verify(w http.ResponseWriter, r *http.Request) {
 	for k, v := range r.URL.Query() {
 		params[k] = v[0]
 	}
-	params["channelId"] = r.PathValue("channelId")
+	if id := r.PathValue("channelId"); id != "" { // without it the query may name one
+		params["channelId"] = id
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()
 	l.call(ctx, w, r, integration.ActionVerifyWebhook, params)

@@ -21,12 +21,9 @@ const Name = "batch"
 func Platform(*httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: Name},
-		Spec: integration.Spec{
-			ID: Name, Name: "Batch", Platform: Name, Version: "1.0.0",
-			Capabilities: []integration.Capability{integration.ReceiveMessage},
-		},
-		Fields:   []integration.Field{{In: integration.InCredentials, Name: "key", Required: true, Secret: true}},
-		Platform: platform{},
+		Title:             "Batch",
+		Fields:            []integration.Field{{In: integration.InCredentials, Name: "key", Required: true, Secret: true}},
+		Platform:          platform{},
 	}
 }
 

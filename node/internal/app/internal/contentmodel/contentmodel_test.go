@@ -30,14 +30,14 @@ func TestEveryPlatformTellsWhatItCan(t *testing.T) {
 	client := httpapi.New(httpapi.Options{})
 	t.Cleanup(client.Close)
 	for _, def := range app.Platforms(client) {
-		require.NotNil(t, def.Support, "%s has no table of support", def.Spec.Name)
+		require.NotNil(t, def.Support, "%s has no table of support", def.Title)
 	}
 }
 
 func TestThePageTellsOfTypesValuesAndCells(t *testing.T) {
 	m, err := readModel(root+"integration/message.go", root+"integration/content.go")
 	require.NoError(t, err)
-	parrot := integration.Definition{Spec: integration.Spec{Name: "Parrot"}, Support: integration.Support{
+	parrot := integration.Definition{Title: "Parrot", Support: integration.Support{
 		integration.FeatureText:   {In: integration.Full(), Out: integration.Partial("a | loud")},
 		integration.FeatureTyping: {Out: integration.Impossible("it does not type", "https://parrot.example/typing")},
 	}}

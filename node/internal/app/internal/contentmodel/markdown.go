@@ -66,7 +66,7 @@ func writeMatrix(b *strings.Builder, platforms []integration.Definition) {
 	for _, s := range sides {
 		fmt.Fprintf(b, "\n### %s\n\n| |", strings.ToUpper(s.name[:1])+s.name[1:])
 		for _, p := range platforms {
-			fmt.Fprintf(b, " %s |", p.Spec.Name)
+			fmt.Fprintf(b, " %s |", p.Title)
 		}
 		b.WriteString("\n| --- |" + strings.Repeat(" --- |", len(platforms)) + "\n")
 		for _, f := range integration.Features() {
@@ -103,7 +103,7 @@ func word(level integration.Level) string {
 
 // writeNotes tells what is behind a platform's cells.
 func writeNotes(b *strings.Builder, p integration.Definition) {
-	fmt.Fprintf(b, "\n### %s in detail\n\n| | direction | | |\n| --- | --- | --- | --- |\n", p.Spec.Name)
+	fmt.Fprintf(b, "\n### %s in detail\n\n| | direction | | |\n| --- | --- | --- | --- |\n", p.Title)
 	for _, f := range integration.Features() {
 		for _, s := range sides {
 			cell := s.cell(p, f)

@@ -13,7 +13,7 @@ import (
 
 func TestThoseOfOneKeyGoOnInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s sequencer
+		var s keyedQueue
 		var mu sync.Mutex
 		var order []int
 		var wg sync.WaitGroup
@@ -43,7 +43,7 @@ func TestThoseOfOneKeyGoOnInTheirOrder(t *testing.T) {
 }
 
 func TestOneKeyDoesNotWaitForAnother(t *testing.T) {
-	var s sequencer
+	var s keyedQueue
 	slow := s.join("a")
 	defer slow.leave()
 	p := s.join("b")
@@ -52,7 +52,7 @@ func TestOneKeyDoesNotWaitForAnother(t *testing.T) {
 }
 
 func TestWhoIsStuckBehindAnotherGivesUpWithItsContext(t *testing.T) {
-	var s sequencer
+	var s keyedQueue
 	slow := s.join("a")
 	p := s.join("a")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -66,7 +66,7 @@ func TestWhoIsStuckBehindAnotherGivesUpWithItsContext(t *testing.T) {
 }
 
 func BenchmarkSequencer(b *testing.B) {
-	var s sequencer
+	var s keyedQueue
 	b.ReportAllocs()
 	for b.Loop() {
 		p := s.join("a")

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hiliosai/switchboard/action"
+	"github.com/sirupsen/logrus"
+
 	"github.com/hiliosai/switchboard/events/order"
 )
 
@@ -28,12 +29,12 @@ type Spool interface {
 	Holds(key string) bool
 }
 
-// defaultAnswerWithin is how long a platform waits that does not say.
-const defaultAnswerWithin = 10 * time.Second
+// defaultWebhookTimeout is how long a platform waits that does not say.
+const defaultWebhookTimeout = 10 * time.Second
 
-// spools says whether an event is kept on this machine rather than refused. What became of a send always is: its
-// message cannot be taken back. A webhook's messages are where nobody would send them again.
-func (s *platformService) spools(ch *Channel, outcome string) bool {
+// usesSpool says whether an event that the stream does not take is kept on this machine, not refused. The outcome of a
+// send always is: its message cannot be taken back. A webhook's messages are kept if nobody would send them again.
+func (s *platformService) usesSpool(ch *Channel, outcome string) bool {
 	switch setting := ch.Settings[settingSpool]; {
 	case s.runtime.Spool == nil:
 		return false
@@ -42,41 +43,36 @@ func (s *platformService) spools(ch *Channel, outcome string) bool {
 	case setting != "":
 		return setting == spoolOn
 	default:
-		return s.def.SendsOnce
+		return s.def.NoRedelivery
 	}
 }
 
-// store hands an event over to the stream, or to this machine's disk where the stream does not take it.
-func (s *platformService) store(ctx context.Context, req *action.Request, ch *Channel, a about, e SpooledEvent, then settled) {
-	if !s.spools(ch, a.outcome) {
-		s.runtime.Events.Publish(ctx, e.Name, e.MsgID, e.Header, e.Payload, then)
-		return
-	}
-	e.Key = a.outcome + "\x00" + ch.ID + "\x00" + string(a.conversation) // each outcome has a stream of its own
+// publishOrSpool hands an event over to the stream, and to this machine's disk where the stream does not take it.
+func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry, e SpooledEvent, onAck AckFunc) {
 	if s.runtime.Spool.Holds(e.Key) {
-		s.put(req, ch, e, nil, then)
+		s.spoolEvent(log, e, nil, onAck)
 		return
 	}
 	// The other half is for the disk and the way back.
-	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.AnswerWithin, defaultAnswerWithin)/2)
+	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.WebhookTimeout, defaultWebhookTimeout)/2)
 	inOrder := &order.Context{Context: short, Key: e.Key, Held: s.runtime.Spool.Holds}
 	s.runtime.Events.Publish(inOrder, e.Name, e.MsgID, e.Header, e.Payload, func(duplicate bool, err error) {
 		cancel()
 		if err == nil || isPermanent(err) {
-			then(duplicate, err)
+			onAck(duplicate, err)
 			return
 		}
-		s.put(req, ch, e, err, then)
+		s.spoolEvent(log, e, err, onAck)
 	})
 }
 
-// put keeps an event on the disk, also for a caller who has gone: the message is there.
-func (s *platformService) put(req *action.Request, ch *Channel, e SpooledEvent, cause error, then settled) {
+// spoolEvent keeps an event on the disk, also when the caller has gone. cause is why the stream does not have it.
+func (s *platformService) spoolEvent(log *logrus.Entry, e SpooledEvent, cause error, onAck AckFunc) {
 	s.runtime.Spool.Put(e, func(err error) {
 		if err != nil {
-			s.logFor(req, ch).WithError(err).Error("an event can be stored neither in the stream nor in the spool")
+			log.WithError(err).Error("an event can be stored neither in the stream nor in the spool")
 			err = errors.Join(cause, err)
 		}
-		then(false, err)
+		onAck(false, err)
 	})
 }

@@ -77,7 +77,7 @@ func TestAWebhookThatThePlatformSendsAgainIsRefusedWhenTheStreamIsAway(t *testin
 
 func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 	for name, change := range map[string]func(*bench){
-		"by the platform": func(b *bench) { b.def.SendsOnce = true },
+		"by the platform": func(b *bench) { b.def.NoRedelivery = true },
 		"by the channel":  func(b *bench) { b.store.channel.Settings = map[string]string{"spool": "on"} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 	}
 	t.Run("unless the channel says otherwise", func(t *testing.T) {
 		b, _ := withShelf(t)
-		b.def.SendsOnce = true
+		b.def.NoRedelivery = true
 		b.store.channel.Settings = map[string]string{"spool": "off"}
 		_, err := b.receive(webhookParams())
 		requireError(t, err, 503, "EVENTS_UNAVAILABLE")
@@ -102,7 +102,7 @@ func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 
 func TestWhileEventsWaitLaterOnesWaitBehindThem(t *testing.T) {
 	b, s := withShelf(t)
-	b.def.SendsOnce, s.holds, b.events.fail = true, true, nil
+	b.def.NoRedelivery, s.holds, b.events.fail = true, true, nil
 	_, err := b.receive(webhookParams())
 	require.NoError(t, err)
 	require.Len(t, s.ids, 2)
@@ -112,7 +112,7 @@ func TestWhileEventsWaitLaterOnesWaitBehindThem(t *testing.T) {
 func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := withShelf(t)
-		b.def.SendsOnce, b.def.AnswerWithin = true, 3*time.Second
+		b.def.NoRedelivery, b.def.WebhookTimeout = true, 3*time.Second
 		b.runtime.Events = silent{b.events}
 		started := time.Now()
 		_, err := b.receive(webhookParams())
@@ -135,21 +135,21 @@ func TestASendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
 // silent is a stream that never answers.
 type silent struct{ *publisher }
 
-func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	s.publisher.Publish(ctx, name, msgID, header, payload, func(bool, error) {})
-	context.AfterFunc(ctx, func() { settled(false, ctx.Err()) })
+	context.AfterFunc(ctx, func() { onAck(false, ctx.Err()) })
 }
 
 func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {
 	b, s := withShelf(t)
-	b.def.SendsOnce, s.err = true, errors.New("the spool is full")
+	b.def.NoRedelivery, s.err = true, errors.New("the spool is full")
 	_, err := b.receive(webhookParams())
 	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
 }
 
 func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 	b, s := withShelf(t)
-	b.def.SendsOnce = true
+	b.def.NoRedelivery = true
 	b.events.fail = func(e event) error {
 		if e.Name == integration.DeadLetters {
 			return nil
@@ -164,7 +164,7 @@ func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 
 func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
 	b, s := withShelf(t)
-	b.def.SendsOnce, b.events.fail = true, nil
+	b.def.NoRedelivery, b.events.fail = true, nil
 	b.platform.sending = failing()
 	s.waits = "received\x00c1\x0042"
 	_, err := b.receive(webhookParams())

@@ -1,0 +1,153 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// maxAccounts bounds the accounts that one webhook may name.
+const maxAccounts = 100
+
+// receiveRoutes are the paths of i_receiveWebhook.
+func (s *platformService) receiveRoutes() any {
+	if _, ok := s.def.Platform.(Accounts); ok {
+		return []action.Route{{Method: "POST", Path: "/:channelId"}, {Method: "POST", Path: "/"}}
+	}
+	return action.Route{Method: "POST", Path: "/:channelId"}
+}
+
+// verifyRoutes are the paths of i_verifyWebhook. Meta calls one URL with both verbs, hence those of i_receiveWebhook.
+func (s *platformService) verifyRoutes() any {
+	routes := []action.Route{{Method: "GET", Path: "/webhook"}, {Method: "GET", Path: "/:channelId"}}
+	if _, ok := s.def.Platform.(Accounts); ok {
+		routes = append(routes, action.Route{Method: "GET", Path: "/"})
+	}
+	return routes
+}
+
+// receiveByAccount takes in a webhook that names no channel.
+func (s *platformService) receiveByAccount(ctx context.Context, req *action.Request, fields action.Fields) (any, error) {
+	w, err := s.readWebhook(req, fields)
+	var ids []string
+	if err == nil {
+		ids, err = s.channelsFor(ctx, req, w)
+	}
+	if err != nil {
+		s.refused("", nil, err)
+		return nil, err
+	}
+	g := &webhookGroup{runs: make([]*webhookRun, len(ids)), ends: make([]groupEnd, len(ids))}
+	g.open.Store(int32(len(ids))) //nolint:gosec // few
+	for i, id := range ids {
+		own := *w
+		g.runs[i] = &webhookRun{s: s, ctx: ctx, req: req, webhook: &own, routed: true}
+		if err := g.runs[i].accept(id, fields); err != nil {
+			g.oneDone(i, nil, err)
+			continue
+		}
+		g.runs[i].answer.OnDone(func(result any, err error) { g.oneDone(i, result, err) })
+	}
+	return &g.answer, nil
+}
+
+// channelsFor finds the channels that a webhook is for, each once.
+func (s *platformService) channelsFor(ctx context.Context, req *action.Request, w *Webhook) ([]string, error) {
+	accounts, err := s.def.Platform.(Accounts).Accounts(ctx, w)
+	if err != nil {
+		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+	}
+	slices.Sort(accounts)
+	accounts = slices.DeleteFunc(slices.Compact(accounts), func(account string) bool { return account == "" })
+	if len(accounts) > maxAccounts {
+		return nil, tooLarge("the webhook names %d accounts; at most %d are taken", len(accounts), maxAccounts)
+	}
+	if len(accounts) == 0 {
+		if id := w.Query().Get("channelId"); id != "" {
+			return []string{id}, nil
+		}
+		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: "the webhook names no account: add ?channelId=… to its URL, with a channel that such webhooks are for"}
+	}
+	var ids []string
+	for _, account := range accounts {
+		found, err := s.channelsOf(ctx, req, account)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			s.refusals.note(refusalKind{reason: "ACCOUNT_UNKNOWN"}, account, "no "+s.def.Name+" channel has the account "+account)
+		}
+		ids = append(ids, found...)
+	}
+	if len(ids) == 0 {
+		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel for any account of the webhook", s.def.Name)}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// channelsOf finds the channels of one account.
+func (s *platformService) channelsOf(ctx context.Context, req *action.Request, account string) ([]string, error) {
+	store, ok := s.def.Channels.(AccountStore)
+	if !ok {
+		return nil, &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: "the channel store finds no channels by their accounts: put the channel into the URL"}
+	}
+	field := s.def.Fields[slices.IndexFunc(s.def.Fields, func(f Field) bool { return f.Account })]
+	ids, err := store.ByAccount(ctx, s.def.Name, field, account)
+	if err == nil {
+		return ids, nil
+	}
+	if _, told := errors.AsType[action.Moleculer](err); told {
+		return nil, err
+	}
+	s.logFor(req, nil).WithError(err).Warn("the channels of an account cannot be read")
+	return nil, &Error{Kind: ErrTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
+}
+
+// webhookGroup is one webhook on its way through several channels.
+type webhookGroup struct {
+	runs   []*webhookRun
+	ends   []groupEnd // of each run
+	open   atomic.Int32
+	answer action.Promise
+}
+
+// groupEnd is how a run ended.
+type groupEnd struct {
+	result any
+	err    error
+}
+
+// oneDone notes the end of a run. After the last one the webhook is answered.
+func (g *webhookGroup) oneDone(i int, result any, err error) {
+	g.ends[i] = groupEnd{result, err}
+	if g.open.Add(-1) == 0 {
+		g.answer.Go(g.finish)
+	}
+}
+
+// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that are
+// stored already are recognised when the webhook comes again.
+func (g *webhookGroup) finish() (any, error) {
+	sum := &receiveResult{Success: true}
+	var first *webhookRun
+	for i, end := range g.ends {
+		if m, ok := errors.AsType[action.Moleculer](end.err); end.err != nil && (!ok || m.MoleculerError().Retryable) {
+			return nil, end.err
+		}
+		if result, ok := end.result.(*receiveResult); ok && end.err == nil {
+			sum.add(result)
+			if first == nil {
+				first = g.runs[i]
+			}
+		}
+	}
+	if first == nil {
+		return nil, g.ends[0].err
+	}
+	return first.s.respond(first.ctx, first.req, first.webhook, sum)
+}

@@ -1,0 +1,50 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// respond gives the answer that the platform wants to read, else the usual one.
+func (s *platformService) respond(ctx context.Context, req *action.Request, w *Webhook, result *receiveResult) (any, error) {
+	responder, ok := s.def.Platform.(Responder)
+	if !ok {
+		return result, nil
+	}
+	response, err := responder.Respond(ctx, w)
+	switch {
+	case err != nil:
+		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+	case response == nil:
+		return result, nil
+	}
+	return answerHTTP(req, response), nil
+}
+
+// answerHTTP makes an answer of the cluster that a gateway turns into the response. An object or a list is handed
+// on as a value, which moleculer-web encodes itself; it sends any other text as it is, JSON's own texts too.
+func answerHTTP(req *action.Request, r *Response) any {
+	req.Meta.Set("$statusCode", cmp.Or(r.Status, http.StatusOK))
+	if r.ContentType != "" {
+		req.Meta.Set("$responseType", r.ContentType)
+		// What is in it may be the caller's own text: no browser may take it for a page.
+		headers := map[string]string{"X-Content-Type-Options": "nosniff"}
+		if r.Body == "" {
+			headers["Content-Type"] = r.ContentType // moleculer-web leaves the type of an empty body out
+		}
+		req.Meta.Set("$responseHeaders", headers)
+	}
+	switch {
+	case r.Body == "":
+		return nil
+	case strings.HasPrefix(r.ContentType, "application/json") && (r.Body[0] == '{' || r.Body[0] == '['):
+		return json.RawMessage(r.Body)
+	default:
+		return r.Body
+	}
+}

@@ -1,0 +1,244 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action"
+)
+
+// maxMessages bounds the messages of one webhook, all of which are on their way at once. Meta, which
+// batches most, puts up to 1000 updates into one.
+const maxMessages = 10_000
+
+// webhookRun carries a webhook of one channel from its checks to its answer.
+type webhookRun struct {
+	s   *platformService
+	ctx context.Context
+	req *action.Request
+	// routed says that the channel was found by an account in the webhook: then others' parts are theirs, and the group
+	// answers.
+	routed bool
+
+	channel  *Channel
+	webhook  *Webhook // set before the run where several channels get it
+	messages []Message
+	outcomes []outcome // of each message
+	claimed  *claimed  // nil: nothing is claimed
+	ignored  int
+
+	open   atomic.Int32 // messages under way, and one more while they are handed over
+	answer action.Promise
+}
+
+// outcome is what became of a message.
+type outcome struct {
+	duplicate bool
+	err       error
+}
+
+// accept checks a webhook and hands its messages over, to be published after those of all webhooks of the channel that
+// came before. It waits no longer than these take to be read, and never for an ack.
+func (r *webhookRun) accept(id string, fields action.Fields) error {
+	arrival := r.s.channelOrder.join(id)
+	defer arrival.leave()
+	if err := r.check(id, fields); err != nil {
+		r.s.refused(id, r.channel, err)
+		return err
+	}
+	r.dropUnwanted()
+	if err := arrival.wait(r.ctx); err != nil {
+		return webhookLate(err)
+	}
+	if r.claims() || slices.ContainsFunc(r.messages, isStatus) {
+		return r.publishByConversation(arrival)
+	}
+	r.publish()
+	return nil
+}
+
+func webhookLate(err error) error {
+	return action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+}
+
+// check loads the channel, runs all checks, and finds the messages.
+func (r *webhookRun) check(id string, fields action.Fields) (err error) {
+	if r.channel, err = r.s.platformsChannel(r.ctx, r.req, id); err != nil {
+		return err
+	}
+	if r.webhook == nil {
+		if r.webhook, err = r.s.readWebhook(r.req, fields); err != nil {
+			return err
+		}
+	}
+	r.webhook.setChannel(r.channel, r.s.runtime.TrustForwarded)
+	if err := r.s.validateWebhook(r.ctx, r.webhook); err != nil {
+		return err
+	}
+	if r.messages, err = r.s.def.Platform.Normalize(r.ctx, r.webhook); err != nil {
+		return asError(err, ErrInvalid, "WEBHOOK_INVALID")
+	}
+	for i := range r.messages {
+		maskLinks(&r.messages[i].Content)
+	}
+	if len(r.messages) > maxMessages {
+		return tooLarge("the webhook holds %d messages; at most %d are taken", len(r.messages), maxMessages)
+	}
+	return nil
+}
+
+// dropUnwanted drops what the channel's own account or a bot wrote, unless the channel wants it marked. It logs and counts
+// what is another account's.
+func (r *webhookRun) dropUnwanted() {
+	if r.channel.Settings[settingOwnMessages] != markOwnMessages && slices.ContainsFunc(r.messages, isOwn) {
+		before := len(r.messages)
+		r.messages = slices.DeleteFunc(slices.Clone(r.messages), isOwn) // the list is the platform's
+		r.ignored = before - len(r.messages)
+	}
+	if r.routed {
+		return
+	}
+	r.ignored += len(r.webhook.foreign)
+	for _, whose := range r.webhook.foreign {
+		r.s.refusals.note(refusalKind{r.channel.ID, r.channel.TenantID, "FOREIGN_ACCOUNT"}, r.channel.ID,
+			"it is for "+whose+", which is not the channel's; nothing of it was published")
+	}
+}
+
+func isOwn(m Message) bool { return m.Direction == DirectionEcho }
+
+// claims says whether the channel wants repeated messages to be told by the claims.
+func (r *webhookRun) claims() bool { return r.channel.Settings[settingDedup] == dedupByHorizon }
+
+// publishByConversation publishes messages about which others are asked before: the claims, or the memory of statuses.
+// Meanwhile only the same conversations wait.
+func (r *webhookRun) publishByConversation(arrival *ticket) error {
+	r.messages = slices.Clone(r.messages) // the list is the platform's
+	conversations := r.s.conversations(r.channel, r.messages)
+	arrival.leave()
+	defer conversations.leave()
+	if r.claims() {
+		r.claimed = r.s.claim(r.ctx, r.req, r.channel, r.messages)
+	}
+	if err := conversations.wait(r.ctx); err != nil {
+		_ = r.claimed.finish(context.WithoutCancel(r.ctx), make([]bool, len(r.messages))) // else their lease gives them back
+		return webhookLate(err)
+	}
+	r.s.markLate(r.ctx, r.channel, r.messages)
+	r.publish()
+	return nil
+}
+
+// publish hands the messages over. When the outcome of the last one is known, the webhook is answered.
+func (r *webhookRun) publish() {
+	r.outcomes = make([]outcome, len(r.messages))
+	r.open.Store(1)
+	defer r.oneDone()
+	header, now := r.s.eventHeader(r.req, r.channel.TenantID, r.channel.ID), r.s.now().UnixMilli()
+	for i := range r.messages {
+		if r.claimed.isDone(i) {
+			r.outcomes[i].duplicate = true
+			continue
+		}
+		m := &r.messages[i]
+		payload, err := encodeReceived(&MessageReceivedPayload{
+			TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.webhook.Platform, Message: m, Timestamp: now,
+		})
+		if err != nil {
+			r.outcomes[i].err = unencodable(received, err)
+			continue
+		}
+		r.open.Add(1)
+		e := messageEvent{received, m.ConversationID, dedupKey(m), header, payload}
+		r.s.publish(r.ctx, r.req, r.channel, e, func(duplicate bool, err error) {
+			r.outcomes[i] = outcome{duplicate, err}
+			r.oneDone()
+		})
+	}
+}
+
+// oneDone counts a message whose outcome is known. After the last one the webhook is answered: in a goroutine of its own
+// where others have to be asked yet, because acks must not wait for them.
+func (r *webhookRun) oneDone() {
+	if r.open.Add(-1) > 0 {
+		return
+	}
+	_, responds := r.s.def.Platform.(Responder)
+	if r.claimed != nil || responds || slices.ContainsFunc(r.outcomes, func(o outcome) bool { return o.err != nil }) {
+		r.answer.Go(r.finish)
+		return
+	}
+	r.answer.Resolve(r.finish())
+}
+
+// finish gives the webhook's answer.
+func (r *webhookRun) finish() (any, error) {
+	result, err := r.summarize()
+	switch {
+	case err != nil:
+		return nil, err
+	case r.routed:
+		return result, nil
+	default:
+		return r.s.respond(r.ctx, r.req, r.webhook, result)
+	}
+}
+
+func (r *webhookRun) log() *logrus.Entry { return r.s.logFor(r.req, r.channel) }
+
+// summarize counts what became of the messages. One that failed holds back no other.
+func (r *webhookRun) summarize() (*receiveResult, error) {
+	result := &receiveResult{Success: true, Ignored: r.ignored}
+	var transient error
+	stored := make([]bool, len(r.outcomes)) // or given up
+	for i, o := range r.outcomes {
+		err := o.err
+		if stored[i] = err == nil; stored[i] {
+			if result.Messages++; o.duplicate {
+				result.Duplicates++
+			}
+			continue
+		}
+		if isPermanent(err) {
+			entry := r.log().WithField("messageId", r.messages[i].ID)
+			entry.WithError(err).Error("a message cannot be published and goes to the dead letters")
+			result.Failed++
+			if err = r.s.deadLetter(r, &r.messages[i], err); isPermanent(err) {
+				entry.WithError(err).Error("not even the dead letters take it: it is lost")
+				continue // sending it again would end here again
+			}
+		}
+		if err != nil {
+			transient = err
+		} else {
+			stored[i] = true // as a dead letter
+		}
+	}
+	if err := r.claimed.finish(context.WithoutCancel(r.ctx), stored); err != nil {
+		r.log().WithError(err).Warn("it could not be kept that messages were published; repeated, they may be published again")
+	}
+	if transient != nil {
+		r.log().WithError(transient).Warn("the messages of a webhook could not be stored")
+		// The platform sends the webhook again; what is stored already is recognised by its message id.
+		return nil, action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE",
+			"%d of %d messages could not be stored; send the webhook again", len(r.messages)-result.Messages, len(r.messages)).Because(transient)
+	}
+	if r.s.log.Logger.IsLevelEnabled(debugLevel) {
+		r.log().WithField("messages", result.Messages).Debug("webhook received")
+	}
+	return result, nil
+}
+
+// dedupKey is the message's own. A platform that gave none must not have all its messages taken for one.
+func dedupKey(m *Message) string {
+	if key := cmp.Or(m.DedupKey, string(m.ID)); key != "" {
+		return key
+	}
+	return uuid.NewString()
+}
