@@ -28,7 +28,7 @@ func legacy() moleculer.ServiceSchema {
 	}}
 }
 
-func TestAPlainMoleculerGoServiceAnswersTheCluster(t *testing.T) {
+func TestMoleculerGoServiceAnswersTheCluster(t *testing.T) {
 	b := newHarness(t)
 	b.start(b.prepare(), service("svc", echo), legacy())
 	p := b.peer("a")
@@ -50,7 +50,7 @@ func TestAPlainMoleculerGoServiceAnswersTheCluster(t *testing.T) {
 	}
 }
 
-func TestErrorsOfAPlainMoleculerGoService(t *testing.T) {
+func TestMoleculerGoServiceErrors(t *testing.T) {
 	b := newHarness(t)
 	b.start(b.prepare(), legacy())
 	p := b.peer("a")
@@ -73,7 +73,7 @@ func TestErrorsOfAPlainMoleculerGoService(t *testing.T) {
 	}
 }
 
-func TestAPlainServiceIsCalledFromThisNodeToo(t *testing.T) {
+func TestMoleculerGoServiceIsCalledLocally(t *testing.T) {
 	b := newHarness(t)
 	n := b.start(b.prepare(), legacy())
 	result, err := n.Call(within(t), "v2.legacy.sum", fields{"a": 1, "b": 2}, action.CallOptions{})

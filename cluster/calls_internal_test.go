@@ -12,7 +12,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
-func TestACallToANodeThatLeftSinceItWasChosenIsRejected(t *testing.T) {
+func TestCallToANodeThatHasLeftIsRejected(t *testing.T) {
 	l := New(nil, Options{Log: logrus.NewEntry(logrus.New())})
 	l.registry.info(infoFrom("n", 2, "svc"), start)
 	l.registry.disconnect("n", time.Now())
@@ -21,7 +21,7 @@ func TestACallToANodeThatLeftSinceItWasChosenIsRejected(t *testing.T) {
 	require.Empty(t, l.pending.calls)
 }
 
-func TestOnlyTheCallsOfTheNodeThatLeftAreRejected(t *testing.T) {
+func TestRejectFailsOnlyTheCallsOfThatNode(t *testing.T) {
 	p := newPendingCalls()
 	gone, other := p.add("1", "svc.do", "n"), p.add("2", "svc.do", "m")
 	p.reject("n")
@@ -30,7 +30,7 @@ func TestOnlyTheCallsOfTheNodeThatLeftAreRejected(t *testing.T) {
 	require.Len(t, p.calls, 1)
 }
 
-func TestAnAnswerIsDeliveredOnce(t *testing.T) {
+func TestResponseIsDeliveredOnce(t *testing.T) {
 	p := newPendingCalls()
 	answer := p.add("1", "svc.do", "n")
 	want := callOutcome{result: &action.CallResult{NodeID: "n"}}

@@ -78,7 +78,7 @@ func TestASpecIsAnnounced(t *testing.T) {
 	}, announcedAction(t, a))
 }
 
-func TestAPlainActionIsAnnounced(t *testing.T) {
+func TestMoleculerGoActionIsAnnounced(t *testing.T) {
 	params := map[string]any{"to": "string"}
 	for name, tc := range map[string]struct {
 		action moleculer.Action
@@ -223,7 +223,7 @@ func TestNamesFollowTheVersion(t *testing.T) {
 	}
 }
 
-func TestAPlainActionIsRunByItsOwnHandler(t *testing.T) {
+func TestMoleculerGoActionIsRunByItsOwnHandler(t *testing.T) {
 	handler := func(moleculer.Context, moleculer.Payload) any { return "done" }
 	c, _ := catalogOf(
 		moleculer.ServiceSchema{Name: "svc", Version: "2", Actions: []moleculer.Action{{Name: "do", Handler: handler}}},

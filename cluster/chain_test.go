@@ -224,7 +224,7 @@ func TestACallWithoutParamsSendsAnEmptyObject(t *testing.T) {
 	require.NoError(t, receive(t, done).err)
 }
 
-func TestWhatANodeServesItselfIsCalledThereUnlessAnotherIsAskedFor(t *testing.T) {
+func TestCallPrefersTheLocalAction(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve(echo)
 	p := b.peer("a")
@@ -269,7 +269,7 @@ func again() fields {
 	}
 }
 
-func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
+func TestRetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
@@ -289,7 +289,7 @@ func TestARetryGoesToAnotherNodeUnderTheSameTrace(t *testing.T) {
 	}
 }
 
-func TestARetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
+func TestRetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve(
 		handler(
@@ -316,7 +316,7 @@ func TestACallRejectedByANodesLeaveIsRetriedElsewhere(t *testing.T) {
 	require.Equal(t, "c", receive(t, done).NodeID)
 }
 
-func TestHowOftenACallIsMade(t *testing.T) {
+func TestRetryCount(t *testing.T) {
 	policy := func(more fields) fields {
 		p := fields{"enabled": true, "delay": 1, "maxDelay": 1}
 		for k, v := range more {
@@ -364,7 +364,7 @@ func TestHowOftenACallIsMade(t *testing.T) {
 	}
 }
 
-func TestARetryEndsWithItsContext(t *testing.T) {
+func TestRetryEndsWithItsContext(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
@@ -376,7 +376,7 @@ func TestARetryEndsWithItsContext(t *testing.T) {
 	require.Error(t, receive(t, done).err)
 }
 
-func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
+func TestRetryEndsWhenThisNodeLeaves(t *testing.T) {
 	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
@@ -388,7 +388,7 @@ func TestARetryEndsWhenThisNodeLeaves(t *testing.T) {
 	require.Error(t, receive(t, done).err)
 }
 
-func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
+func TestBulkheadRefusesWhatExceedsIt(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -415,7 +415,7 @@ func TestAnActionWithABoundRefusesWhatExceedsIt(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
+func TestBulkheadWaitEndsAtTheDeadline(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -431,7 +431,7 @@ func TestWhoWaitsForABoundActionGivesUpInTime(t *testing.T) {
 	})
 }
 
-func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
+func TestBulkheadIsLeftAfterAPanic(t *testing.T) {
 	b := newHarness(t)
 	b.serve(
 		action.New(
@@ -444,7 +444,7 @@ func TestAPanicLeavesNoPlaceTaken(t *testing.T) {
 	}
 }
 
-func TestTheBoundOfAnActionIsAnnounced(t *testing.T) {
+func TestBulkheadIsAnnounced(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(

@@ -121,7 +121,7 @@ func TestTheStreamOfANodeThatIsGoneLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return n.OpenStreams() == 0 }, patience, time.Millisecond)
 }
 
-func TestAStoppingNodeSaysGoodbyeAfterItsAnswersHaveBeenRead(t *testing.T) {
+func TestLeaveDisconnectsAfterItsAnswersAreRead(t *testing.T) {
 	b := newHarness(t)
 	g := newGate()
 	n := b.serve(g.action("wait"))
@@ -160,7 +160,7 @@ func (p *peer) sent(command string) (list []packet) {
 	return list
 }
 
-func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
+func TestLeaveServesUntilAllNodesKnow(t *testing.T) {
 	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, patience)
@@ -179,7 +179,7 @@ func TestALeavingNodeServesUntilAllKnow(t *testing.T) {
 	receive(t, stopped)
 }
 
-func TestALeavingNodeDoesNotWaitForNodesThatAreGone(t *testing.T) {
+func TestLeaveDoesNotWaitForNodesThatAreGone(t *testing.T) {
 	b := newHarness(t)
 	n := b.prepare()
 	n.LeaveWithin(0, 10*patience)
@@ -194,7 +194,7 @@ func TestALeavingNodeDoesNotWaitForNodesThatAreGone(t *testing.T) {
 	receive(t, stopped)
 }
 
-func TestWhatHasArrivedWhenANodeLeavesIsServed(t *testing.T) {
+func TestLeaveServesWhatHasArrived(t *testing.T) {
 	const calls = 300
 	params := strings.Repeat("x", 100)
 	for subject, packet := range map[string]fields{
@@ -235,7 +235,7 @@ func TestWhatHasArrivedWhenANodeLeavesIsServed(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
+func TestLeaveAnswersRequestsThatItCancels(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer func(context.Context) error
 		want   []any
@@ -280,7 +280,7 @@ func TestARequestThatIsCutOffAnswersBeforeItsNodeIsGone(t *testing.T) {
 	}
 }
 
-func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
+func TestIDConflictLeavesTheFirstNodeAlone(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)
@@ -303,7 +303,7 @@ func TestASecondNodeWithTheSameIDLeavesTheFirstAlone(t *testing.T) {
 	require.Equal(t, true, p.call("svc.echo", 1, nil)["success"])
 }
 
-func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
+func TestIDConflictLeavesQuietly(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	g := newGate()
@@ -335,7 +335,7 @@ func TestANodeThatFindsAnotherWithItsIDLaterLeavesWithoutAWord(t *testing.T) {
 	}
 }
 
-func TestANodeThatGivesUpItsStartSaysNothing(t *testing.T) {
+func TestStartThatIsGivenUpSendsNothing(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	first := b.serve(echo)

@@ -30,7 +30,7 @@ func traced(name string, stage action.Stage) moleculer.Mixin {
 	}}}
 }
 
-func TestMixinsMiddlewaresStandRoundPlainActionsByStage(t *testing.T) {
+func TestMiddlewaresWrapMoleculerGoActionsByStage(t *testing.T) {
 	b := newHarness(t)
 	b.start(b.prepare(), moleculer.ServiceSchema{
 		Name: "old", Version: "2",

@@ -27,7 +27,7 @@ func withPlain(t *testing.T, handle moleculer.ActionHandler) (*node, *peer) {
 	return n, p
 }
 
-func TestAPlainServiceCallsOtherNodesInItsChain(t *testing.T) {
+func TestMoleculerGoServiceCallsInItsChain(t *testing.T) {
 	_, p := withPlain(t, func(ctx moleculer.Context, params moleculer.Payload) any {
 		answer := <-ctx.Call("peer.do", params, moleculer.Options{Meta: payload.New(map[string]any{"extra": 1})})
 		return map[string]any{"answer": answer.Value(), "meta": ctx.Meta().Value()}
@@ -49,7 +49,7 @@ func TestAPlainServiceCallsOtherNodesInItsChain(t *testing.T) {
 	require.Equal(t, merged, res["meta"])
 }
 
-func TestAPlainServiceGetsTypedErrors(t *testing.T) {
+func TestMoleculerGoServiceGetsTypedErrors(t *testing.T) {
 	type seen struct {
 		is  bool
 		err *action.Error
@@ -74,7 +74,7 @@ func TestAPlainServiceGetsTypedErrors(t *testing.T) {
 	require.Equal(t, []any{"MoleculerClientError", 409, "far"}, []any{s.err.Name, s.err.Code, s.err.NodeID})
 }
 
-func TestAPlainServiceMakesManyCallsAtOnce(t *testing.T) {
+func TestMoleculerGoServiceMakesManyCallsAtOnce(t *testing.T) {
 	_, p := withPlain(t, func(ctx moleculer.Context, _ moleculer.Payload) any {
 		answers := <-ctx.MCall(map[string]map[string]any{
 			"here":  {"action": "svc.echo", "params": "ping"},
@@ -99,7 +99,7 @@ func TestAPlainServiceMakesManyCallsAtOnce(t *testing.T) {
 	)
 }
 
-func TestAPlainServiceSendsEvents(t *testing.T) {
+func TestMoleculerGoServiceSendsEvents(t *testing.T) {
 	n, p := withPlain(t, func(ctx moleculer.Context, params moleculer.Payload) any {
 		ctx.Emit("user.created", params)
 		ctx.Broadcast("user.created", params, "mail")
@@ -124,7 +124,7 @@ func TestAPlainServiceSendsEvents(t *testing.T) {
 	require.Equal(t, "event not sent", n.logs.LastEntry().Message)
 }
 
-func TestWhatAPlainServiceSeesOfItsRequest(t *testing.T) {
+func TestMoleculerGoServiceSeesItsRequest(t *testing.T) {
 	_, p := withPlain(t, func(ctx moleculer.Context, params moleculer.Payload) any {
 		bctx := ctx.(moleculer.BrokerContext) //nolint:forcetypeassert // it is one in moleculer-go
 		bctx.UpdateMeta(payload.New(map[string]any{"$statusCode": 202}))
@@ -141,7 +141,7 @@ func TestWhatAPlainServiceSeesOfItsRequest(t *testing.T) {
 	require.Equal(t, fields{"user": 3.0, "$statusCode": 202.0}, res["meta"])
 }
 
-func TestAPlainServiceListens(t *testing.T) {
+func TestMoleculerGoServiceListens(t *testing.T) {
 	b := newHarness(t)
 	got := make(chan []any, 10)
 	old := moleculer.ServiceSchema{Name: "old", Events: []moleculer.Event{{Name: "user.*", Handler: func(

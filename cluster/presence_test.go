@@ -174,7 +174,7 @@ func TestVisitorsComeAndGoAtDebugLevel(t *testing.T) {
 	}
 }
 
-func TestPacketsThatCannotBeUsedAreOneWarningForEachSender(t *testing.T) {
+func TestUnusablePacketsAreOneWarningForEachSender(t *testing.T) {
 	deflated := func(text string) []byte {
 		var buf bytes.Buffer
 		w := zlib.NewWriter(&buf)

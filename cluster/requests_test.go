@@ -120,7 +120,7 @@ type explosive struct{}
 func (explosive) MarshalJSON() ([]byte, error) { panic("hunter2 exploded") }
 
 // A Node caller hangs for ever on some errors that lack a field, so all of them must be there always.
-func TestEveryFailureIsAnsweredWithAWholeErrorObject(t *testing.T) {
+func TestResponseErrorsHaveAllFields(t *testing.T) {
 	internal := func(string) fields {
 		return fields{
 			"name": "MoleculerServerError", "code": 500.0, "type": "INTERNAL_ERROR", "retryable": false,
@@ -323,7 +323,7 @@ func TestASlowCallHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
+func TestRequestBytesLimitRefusesMore(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -341,7 +341,7 @@ func TestRequestsOfMoreBytesThanTheNodeMayHoldAreRefused(t *testing.T) {
 	})
 }
 
-func TestMoreRequestsThanTheNodeMayHoldAreRefused(t *testing.T) {
+func TestRequestLimitRefusesMore(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -468,7 +468,7 @@ func TestStreamFieldsWithoutAStreamAreAnOrdinaryCall(t *testing.T) {
 	}
 }
 
-func TestAnAnswerLargerThanNATSTakesBecomesAnError(t *testing.T) {
+func TestResponseLargerThanNATSTakesBecomesAnError(t *testing.T) {
 	b := newHarness(t)
 	huge := strings.Repeat("x", 2<<20)
 	b.serve(

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMadeUpSendersFillNeitherTheLogNorTheMemory(t *testing.T) {
+func TestUnusableSendersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newUnusableSenders()
 		lines := func() (n int) {

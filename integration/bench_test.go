@@ -64,3 +64,32 @@ func (discard) Subject(name string) string { return name }
 func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
 	onAck(false, nil)
 }
+
+// BenchmarkSendMessage is the factory's own part of a send.
+func BenchmarkSendMessage(b *testing.B) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	def := integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: still{},
+		Title: "Parrot",
+	}
+	service, err := integration.Define(def, integration.Runtime{
+		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	params, err := json.Marshal(object{
+		"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "hi"}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		req := &action.Request{Params: params, Meta: action.NewMeta(nil), RequestID: "r"}
+		if _, err := service.Call(b.Context(), integration.ActionSendMessage, req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

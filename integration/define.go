@@ -50,6 +50,8 @@ type Definition struct {
 	Support Support // nil refuses nothing; see [Basic]
 	// Style is how the factory writes what Support has as text.
 	Style TextStyle
+	// Media are the limits of attachments, by the content type. What goes beyond is refused before Send.
+	Media map[ContentType]MediaLimits
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
@@ -95,7 +97,7 @@ type platformService struct {
 	channelOrder      keyedQueue         // of webhooks
 	conversationOrder keyedQueue         // of webhooks about which others are asked
 	receiveParams     action.Params
-	traffic           traffic
+	limiter           limiter
 	refusals          refusals
 	now               func() time.Time
 	actions           map[string]action.Spec
@@ -143,7 +145,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
 	p := &platformService{def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
-		traffic: traffic{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
+		limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -169,7 +171,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
-	p.refusals.log, p.traffic.log = p.log, p.log
+	p.refusals.log, p.limiter.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
 }
@@ -242,7 +244,7 @@ func (s *platformService) standardActions() map[string]action.Spec {
 			Handle:      s.getMedia,
 		}
 	}
-	maps.Copy(actions, s.furtherActions())
+	maps.Copy(actions, s.messageActions())
 	return actions
 }
 
@@ -275,6 +277,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
 	case errors.Is(err, ErrChannelNotFound) || err == nil && ch.Platform != s.def.Name:
+		s.limiter.drop(id)
 		return nil, s.unknown(id)
 	case err != nil:
 		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
@@ -22,7 +23,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	health := &Health{Status: Healthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
 	id := rawjson.Text(fields.Get("channelId"))
 	if id == "" {
-		health = s.withSuspensions(req, health)
+		health = s.withSuspensions(ctx, req, health)
 	} else {
 		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
@@ -35,7 +36,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 
 // withSuspension adds that this node holds the channel's calls back: whatever the platform says, nothing is sent.
 func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
-	suspension := s.traffic.suspensionOf(ch)
+	suspension := s.limiter.suspensionOf(ch)
 	if suspension == nil {
 		return health
 	}
@@ -51,8 +52,16 @@ func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 
 // withSuspensions adds which channels' calls this node holds back, of those that the caller may use. The service itself is
 // well.
-func (s *platformService) withSuspensions(req *action.Request, health *Health) *Health {
-	list := s.traffic.suspensions(func(ch *Channel) bool { return !s.isForeign(req, ch.TenantID) })
+func (s *platformService) withSuspensions(ctx context.Context, req *action.Request, health *Health) *Health {
+	list := s.limiter.suspensions(func(tenantID string) bool { return !s.isForeign(req, tenantID) })
+	list = slices.DeleteFunc(list, func(suspended Suspension) bool {
+		_, err := s.def.Channels.Channel(ctx, suspended.ChannelID)
+		removed := errors.Is(err, ErrChannelNotFound)
+		if removed {
+			s.limiter.drop(suspended.ChannelID)
+		}
+		return removed
+	})
 	if len(list) == 0 {
 		return health
 	}

@@ -47,7 +47,7 @@ type Message struct {
 	Platform       string    `json:"platform,omitempty"`  // set by the factory on the way in
 	DedupKey       string    `json:"dedupKey,omitempty"`  // unique per channel; see [Platform.Normalize]
 	// ReplyContext is what the platform needs to answer this message, such as a reply token. It is the platform's own,
-	// of 4 KB at most. Who answers the message passes it on unchanged.
+	// of 4 KB at most. An answer hands it back unchanged.
 	ReplyContext string         `json:"replyContext,omitempty"`
 	Metadata     map[string]any `json:"metadata,omitempty"`
 }

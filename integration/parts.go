@@ -50,6 +50,9 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 	}
 	splitter, ok := s.def.Platform.(Splitter)
 	if !ok {
+		if err := s.checkMedia(&m.Content); err != nil {
+			return nil, nil, err
+		}
 		parts, err = s.splitText(m, ch)
 		return number(m, parts), degraded, err
 	}
@@ -58,6 +61,9 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 		return nil, nil, err
 	}
 	for _, part := range split {
+		if err := s.checkMedia(&part.Content); err != nil {
+			return nil, nil, err
+		}
 		texts, err := s.splitText(part, ch)
 		if err != nil {
 			return nil, nil, err
@@ -69,10 +75,11 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 
 // fit checks a message and makes of it what the platform has. degraded is what gets lost on the way.
 func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradation, err error) {
-	if degraded, err = s.checkSupport(m); err != nil {
+	features := m.features()
+	if degraded, err = s.checkSupport(m, features); err != nil {
 		return nil, nil, err
 	}
-	fitting, rendered, err := s.render(m)
+	fitting, rendered, err := s.render(m, features)
 	return fitting, append(degraded, rendered...), err
 }
 
@@ -147,11 +154,11 @@ func (m *Message) Separate(captions func(ContentType) bool) []*Message {
 }
 
 // checkSupport refuses what the platform does not have, and tells what will be left out.
-func (s *platformService) checkSupport(m *Message) (degraded []Degradation, err error) {
+func (s *platformService) checkSupport(m *Message, features []Feature) (degraded []Degradation, err error) {
 	if n := len(m.ReplyContext); n > maxReplyContext {
 		return nil, Invalid("replyContext has %d bytes; %d are the most", n, maxReplyContext)
 	}
-	for _, f := range m.features() {
+	for _, f := range features {
 		cell := s.def.Support[f].Out
 		if cell.Level != LevelImpossible {
 			continue

@@ -27,12 +27,12 @@ var rendered = []Feature{
 
 // render returns a message in which all that the platform wants as text is text, and says what became text. A message
 // without such things is returned as it is.
-func (s *platformService) render(m *Message) (*Message, []Degradation, error) {
+func (s *platformService) render(m *Message, features []Feature) (*Message, []Degradation, error) {
 	var degraded []Degradation
 	asText := func(f Feature) bool {
 		return slices.ContainsFunc(degraded, func(d Degradation) bool { return d.Feature == f })
 	}
-	for _, f := range m.features() {
+	for _, f := range features {
 		if s.def.Support[f].Out.AsText {
 			degraded = append(degraded, Degradation{Feature: f, Became: "text"})
 		}

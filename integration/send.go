@@ -87,7 +87,8 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 	if err == nil {
 		r.publishSent(ctx, result)
 		if r.log.Logger.IsLevelEnabled(debugLevel) {
-			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).Debug("message sent")
+			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).
+				Debug("message sent")
 		}
 		return result, nil
 	}
@@ -254,16 +255,16 @@ type platformCall struct {
 
 // withRetries makes a call of the platform, and makes it again where that can help and cannot double anything.
 func (s *platformService) withRetries(ctx context.Context, call *platformCall) (result *SendResult, attempts int, err error) {
-	lane := s.traffic.lane(call.channel)
-	leave, err := s.traffic.join(lane)
+	channel := s.limiter.ofChannel(call.channel)
+	end, err := s.limiter.begin(channel)
 	if err != nil {
 		return nil, 1, err
 	}
-	defer leave()
-	turn := s.traffic.pacer.Turn()
+	defer end()
+	ticket := s.limiter.throttle.NewTicket()
 	var open *Error // of an attempt that may have been carried out
 	for n := 1; ; n++ {
-		result, err := s.traffic.call(ctx, lane, call.recipient, turn, call.do)
+		result, err := s.limiter.withLimits(ctx, channel, ticket, call)
 		if err == nil {
 			return result, n, nil
 		}

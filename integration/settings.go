@@ -4,7 +4,7 @@ import (
 	"maps"
 	"regexp"
 
-	"github.com/hiliosai/switchboard/internal/pace"
+	"github.com/hiliosai/switchboard/internal/throttle"
 )
 
 // Settings that every platform's channels have.
@@ -59,11 +59,11 @@ func CommonFields() []Field {
 			Help: `the URL at which the platform calls, for signatures that cover it: with a slash at the end the base of all paths, such as "https://hooks.example.com/", otherwise the whole URL without its query`,
 		},
 		{
-			In: InSettings, Name: settingRate, Pattern: pace.RatePattern,
+			In: InSettings, Name: settingRate, Pattern: throttle.RatePattern,
 			Help: `how many calls of the platform the channel may make, such as "30/s" or "1000/h"; more wait for their turn. Without it only the platform's own limits hold`,
 		},
 		{
-			In: InSettings, Name: settingRecipientRate, Pattern: pace.RatePattern,
+			In: InSettings, Name: settingRecipientRate, Pattern: throttle.RatePattern,
 			Help: `how many messages may go to one recipient, such as "20/m"; more wait for their turn`,
 		},
 		{

@@ -58,7 +58,7 @@ func Config(yaml string) Option { return func(o *options) { o.config = append(o.
 // LogTo has [Run] and [Start] log there rather than to standard error.
 func LogTo(w io.Writer) Option { return func(o *options) { o.log = w } }
 
-func gather(list []Option) *options {
+func collect(list []Option) *options {
 	o := &options{log: os.Stderr}
 	for _, set := range list {
 		set(o)
@@ -79,12 +79,12 @@ func (o *options) load() (*config.Config, *logrus.Logger, *redact.Secrets, error
 
 // Main runs the command that the process's arguments name, and exits. A node that hosts a platform or service reports the
 // faults of its definition when it starts.
-func Main(options ...Option) { os.Exit(cli.Main(gather(options).offer)) }
+func Main(options ...Option) { os.Exit(cli.Main(collect(options).offer)) }
 
 // Run runs a node until ctx ends, which is no error, or until it must not go on. It tunes the process as the command does:
 // see node.tuning in the configuration.
 func Run(ctx context.Context, options ...Option) error {
-	o := gather(options)
+	o := collect(options)
 	c, log, secrets, err := o.load()
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ type Node struct{ running *app.Node }
 
 // Start starts a node and returns when it is ready. ctx bounds the start alone. The node must be closed.
 func Start(ctx context.Context, options ...Option) (*Node, error) {
-	o := gather(options)
+	o := collect(options)
 	c, log, secrets, err := o.load()
 	if err != nil {
 		return nil, err

@@ -45,6 +45,8 @@ const (
 	SignatureInvalid = "SIGNATURE_INVALID" // 401; no
 	// SignatureExpired says that the signature is of another time.
 	SignatureExpired = "SIGNATURE_EXPIRED" // 401; no
+	// SignatureKeysUnavailable says that the platform's keys, which the signature is checked with, cannot be fetched now.
+	SignatureKeysUnavailable = "SIGNATURE_KEYS_UNAVAILABLE" // 503; yes
 	// WebhookInvalid says that the webhook has not the platform's structure.
 	WebhookInvalid = "WEBHOOK_INVALID" // 400; no
 	// VerificationFailed says that a handshake came with another token, mode or channel.

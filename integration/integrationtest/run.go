@@ -45,7 +45,8 @@ func (p Platform) requireComplete(tb testing.TB) {
 	require.Equal(tb, p.Definition.SignatureValidator() != nil, p.signs(),
 		"Platform.Sign must be there if, and only if, the platform is a SignatureValidator, or has a signature that cannot sign")
 	_, declared := p.Definition.Signature.(Signer)
-	require.False(tb, declared && p.Sign != nil, "Platform.Sign is not needed: the declared signature signs by itself")
+	_, byKey := p.Definition.Signature.(keyed)
+	require.False(tb, declared && !byKey && p.Sign != nil, "Platform.Sign is not needed: the declared signature signs by itself")
 	_, verifies := p.Definition.Platform.(integration.WebhookVerifier)
 	require.Equal(tb, verifies, p.Handshake != integration.Verification{}, "Platform.Handshake must be there if, and only if, the platform is a WebhookVerifier")
 	secrets := secretsOf(p, p.Channel("http://127.0.0.1"))

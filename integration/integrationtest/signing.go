@@ -21,6 +21,10 @@ type Signer interface {
 	Sign(w *integration.Webhook, at time.Time) error
 }
 
+// keyed is a declared signature by a private key, which only the platform has. Tests sign with another key, unless the
+// platform's fake API knows the channel's public key: then [Platform.Sign] signs with the private one.
+type keyed interface{ ForTests() sign.Ed25519 }
+
 // settingPublicURL is the common setting that signatures over the URL are checked with.
 const settingPublicURL = "publicUrl"
 
@@ -35,14 +39,12 @@ func (p Platform) withSigner(tb testing.TB) Platform {
 	case *sign.JWT:
 		trusted := publishing(tb, declared)
 		p.Definition.Signature, p.signer = trusted, trusted
-	case interface {
-		ForTests() sign.Ed25519
-	}:
-		keyed, channel := declared.ForTests(), p.Channel
-		p.signer = keyed
+	case keyed:
+		scheme, channel := declared.ForTests(), p.Channel
+		p.signer = scheme
 		p.Channel = func(url string) *integration.Channel {
 			ch := channel(url)
-			keyed.Trust(ch)
+			scheme.Trust(ch)
 			return ch
 		}
 	case Signer:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/integration/sign"
 	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
@@ -30,9 +31,13 @@ type vector struct {
 	Headers      map[string]string `json:"headers"`
 }
 
-// testOwnVectors holds the platform to its author's signatures, which are checked wherever the tests run.
+// testOwnVectors holds the platform to its author's signatures, which are checked wherever the tests run. A token has
+// none: only the platform could make one, and it would have expired.
 func testOwnVectors(t *testing.T, p Platform) {
 	t.Helper()
+	if _, ok := p.Definition.Signature.(*sign.JWT); ok {
+		return
+	}
 	file := cmp.Or(p.Signatures, filepath.Join("testdata", "signatures.json"))
 	all := readVectors(t, file, p)
 	require.NotEmpty(t, all, "%s must have a signature of the platform that is known to be right", file)

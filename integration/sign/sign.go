@@ -72,10 +72,10 @@ func (c TimestampAndBody) signed(w *integration.Webhook) (head, body []byte, err
 
 func (c TimestampAndBody) checkTime(w *integration.Webhook) error {
 	n, err := strconv.ParseInt(w.Headers.Get(c.Header), 10, 64)
-	window := cmp.Or(c.Window, DefaultWindow)
-	// Compared in whole units: a nonsensical number would overflow a duration.
-	arrived, allowed := w.Timestamp.UnixNano()/int64(c.unit()), int64(window/c.unit())
-	if err != nil || n < arrived-allowed || n > arrived+allowed {
+	window, unit := cmp.Or(c.Window, DefaultWindow), int64(c.unit())
+	// Whole units are compared first, since a nonsensical number would overflow a time.
+	arrived, allowed := w.Timestamp.UnixNano()/unit, int64(window)/unit+1
+	if err != nil || n < arrived-allowed || n > arrived+allowed || w.Timestamp.Sub(time.Unix(0, n*unit)).Abs() > window {
 		return refused(codeExpired, "the header %s is not within %s of the webhook's time", c.Header, window)
 	}
 	return nil

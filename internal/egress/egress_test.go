@@ -142,7 +142,7 @@ func TestAProxysTargetIsJudgedByAllOfItsAddresses(t *testing.T) {
 	require.NotErrorIs(t, err, egress.ErrRefused)
 }
 
-func TestADialerAnswersTheSameWhateverIsAtAPrivateAddress(t *testing.T) {
+func TestDialerHidesWhatIsAtAPrivateAddress(t *testing.T) {
 	open, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer open.Close()

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/inflight"
 )
 
-func TestNoMoreIsHeldThanTheLimit(t *testing.T) {
+func TestBytesHoldsNoMoreThanItsLimit(t *testing.T) {
 	b := inflight.New(10)
 	require.True(t, b.Take(10))
 	require.False(t, b.Take(1))
@@ -21,7 +21,7 @@ func TestNoMoreIsHeldThanTheLimit(t *testing.T) {
 	require.EqualValues(t, 10, b.Held())
 }
 
-func TestManyAtOnceHoldNoMoreEither(t *testing.T) {
+func TestBytesHoldsItsLimitConcurrently(t *testing.T) {
 	b := inflight.New(50)
 	var taken atomic.Int64
 	var group sync.WaitGroup

@@ -63,7 +63,7 @@ func write(t *testing.T, c net.Conn, text string) {
 	require.Len(t, text, n)
 }
 
-func TestSmallWritesGoOutTogether(t *testing.T) {
+func TestConnBatchesSmallWrites(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // nobody else runs before this goroutine waits
 	s := newSink()
 	c := newConn(s)
@@ -76,7 +76,7 @@ func TestSmallWritesGoOutTogether(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-func TestALargeWriteIsDoneWhenWriteReturns(t *testing.T) {
+func TestConnWritesLargeDataAtOnce(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := newSink()
 	c := newConn(s)

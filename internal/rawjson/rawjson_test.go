@@ -158,7 +158,7 @@ func TestTextIsAllocatedOnce(t *testing.T) {
 	}
 }
 
-func TestAViewIsTheText(t *testing.T) {
+func TestStringNoCopyIsTheText(t *testing.T) {
 	for _, value := range []string{`"plain"`, `"é"`, `"a\nb\u00e9"`, "\"\xff\"", `""`, `1`, `null`, `"`, ``} {
 		require.Equal(t, rawjson.Text([]byte(value)), rawjson.StringNoCopy([]byte(value)), value)
 	}

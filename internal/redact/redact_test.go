@@ -108,7 +108,7 @@ func TestAURLShowsNoUserAndPassword(t *testing.T) {
 	}
 }
 
-func TestWhoSaidASecretHimselfIsNotToldWhetherItIsOne(t *testing.T) {
+func TestRedactExceptLeavesWhatTheCallerSent(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	s.Add(canary, "another-s3cret")

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Styles of buttons, "Button Styles".
@@ -37,7 +36,7 @@ func rows(i *integration.Interactive) ([]actionRow, error) {
 		return nil, err
 	}
 	if list = append(list, menus...); len(list) > maxRows {
-		return nil, invalid("the buttons and sections need %d rows; Discord takes %d", len(list), maxRows)
+		return nil, integration.Invalid("the buttons and sections need %d rows; Discord takes %d", len(list), maxRows)
 	}
 	return list, nil
 }
@@ -45,7 +44,7 @@ func rows(i *integration.Interactive) ([]actionRow, error) {
 // buttonRows fills rows with buttons.
 func buttonRows(buttons []integration.Button) ([]actionRow, error) {
 	if most := maxRows * maxButtonsInRow; len(buttons) > most {
-		return nil, invalid("there are %d buttons; Discord takes %d", len(buttons), most)
+		return nil, integration.Invalid("there are %d buttons; Discord takes %d", len(buttons), most)
 	}
 	items := make([]item, len(buttons))
 	seen := map[string]bool{}
@@ -56,7 +55,7 @@ func buttonRows(buttons []integration.Button) ([]actionRow, error) {
 		}
 		if id := items[i].CustomID; id != "" {
 			if seen[id] {
-				return nil, invalid("two buttons have the id %q", id)
+				return nil, integration.Invalid("two buttons have the id %q", id)
 			}
 			seen[id] = true
 		}
@@ -71,23 +70,23 @@ func buttonRows(buttons []integration.Button) ([]actionRow, error) {
 func button(n int, b *integration.Button) (item, error) {
 	out := item{Type: componentButton, Label: b.Title}
 	if strings.TrimSpace(b.Title) == "" {
-		return out, invalid("button %d has no title", n)
+		return out, integration.Invalid("button %d has no title", n)
 	}
-	if err := within(b.Title, maxLabel, "the title of button %d", n); err != nil {
+	if err := integration.Within(platformTitle, b.Title, maxLabel, "the title of button %d", n); err != nil {
 		return out, err
 	}
 	switch b.Type {
 	case integration.ButtonReply, "":
 		out.Style, out.CustomID = cmp.Or(styles[b.Style], styleSecondary), cmp.Or(b.ID, b.Title)
-		return out, within(out.CustomID, maxCustomID, "the id of button %d", n)
+		return out, integration.Within(platformTitle, out.CustomID, maxCustomID, "the id of button %d", n)
 	case integration.ButtonURL:
 		out.Style, out.URL = styleLink, b.URL
 		if u, err := url.Parse(b.URL); err != nil || u.Scheme != "discord" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			return out, invalid("the url of button %d is not an http, https or discord URL", n)
+			return out, integration.Invalid("the url of button %d is not an http, https or discord URL", n)
 		}
-		return out, within(b.URL, maxButtonURL, "the url of button %d", n)
+		return out, integration.Within(platformTitle, b.URL, maxButtonURL, "the url of button %d", n)
 	default:
-		return out, unsupportedContent("button %d is of type %q; Discord has reply and url", n, b.Type)
+		return out, integration.UnsupportedContent("button %d is of type %q; Discord has reply and url", n, b.Type)
 	}
 }
 
@@ -97,15 +96,15 @@ func menuRows(i *integration.Interactive) ([]actionRow, error) {
 	var list []actionRow
 	for n, section := range i.Sections {
 		if len(section.Rows) == 0 {
-			return nil, invalid("section %d has no rows", n+1)
+			return nil, integration.Invalid("section %d has no rows", n+1)
 		}
 		if len(section.Rows) > maxOptions {
-			return nil, invalid("section %d has %d rows; Discord takes %d", n+1, len(section.Rows), maxOptions)
+			return nil, integration.Invalid("section %d has %d rows; Discord takes %d", n+1, len(section.Rows), maxOptions)
 		}
 		menu := item{
 			Type: componentSelect, CustomID: "list:" + strconv.Itoa(n+1), Placeholder: cmp.Or(section.Title, i.ButtonLabel),
 		}
-		if err := within(menu.Placeholder, maxPlaceholder, "the title of section %d", n+1); err != nil {
+		if err := integration.Within(platformTitle, menu.Placeholder, maxPlaceholder, "the title of section %d", n+1); err != nil {
 			return nil, err
 		}
 		seen := map[string]bool{}
@@ -115,7 +114,7 @@ func menuRows(i *integration.Interactive) ([]actionRow, error) {
 				return nil, err
 			}
 			if seen[o.Value] {
-				return nil, invalid("two rows of section %d have the id %q", n+1, o.Value)
+				return nil, integration.Invalid("two rows of section %d have the id %q", n+1, o.Value)
 			}
 			seen[o.Value] = true
 			menu.Options = append(menu.Options, o)
@@ -128,23 +127,15 @@ func menuRows(i *integration.Interactive) ([]actionRow, error) {
 func option(section, n int, row *integration.Row) (optionToShow, error) {
 	o := optionToShow{Label: row.Title, Value: cmp.Or(row.ID, row.Title), Description: row.Description}
 	if strings.TrimSpace(row.Title) == "" {
-		return o, invalid("row %d of section %d has no title", n, section)
+		return o, integration.Invalid("row %d of section %d has no title", n, section)
 	}
 	for _, part := range []struct {
 		name, text string
 		most       int
 	}{{"title", o.Label, maxOptionLabel}, {"id", o.Value, maxOptionValue}, {"description", o.Description, maxOptionDescription}} {
-		if err := within(part.text, part.most, "the %s of row %d of section %d", part.name, n, section); err != nil {
+		if err := integration.Within(platformTitle, part.text, part.most, "the %s of row %d of section %d", part.name, n, section); err != nil {
 			return o, err
 		}
 	}
 	return o, nil
-}
-
-// within refuses a text of more than most characters. What is told of it names it.
-func within(text string, most int, name string, args ...any) error {
-	if n := textlimit.Characters(text); n > most {
-		return invalid(name+" has %d characters; Discord takes %d", append(args, n, most)...)
-	}
-	return nil
 }

@@ -28,7 +28,7 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	d := &draft{}
 	c := &m.Content
 	if c.Format != "" && c.Format != "markdown" {
-		return nil, unsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
+		return nil, integration.UnsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
 	}
 	if len(c.Entities) > 0 {
 		d.lose("entities", "none")
@@ -39,7 +39,7 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	}
 	if i := c.Interactive; i != nil {
 		if i.Kind == integration.InteractiveForm {
-			return nil, unsupportedContent("a form cannot be sent through Discord: it can only be the immediate response to an interaction")
+			return nil, integration.UnsupportedContent("a form cannot be sent through Discord: it can only be the immediate response to an interaction")
 		}
 		d.body.Content = framed(i, d.body.Content)
 		var err error
@@ -65,7 +65,7 @@ func (d *draft) add(c *integration.Content, to target) error {
 		return nil
 	case integration.TypeInteractive:
 		if c.Interactive == nil || len(c.Interactive.Buttons)+len(c.Interactive.Sections) == 0 {
-			return invalid("an interactive message needs content.interactive.buttons or sections")
+			return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 		}
 		return nil
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeFile, integration.TypeVoice:
@@ -75,9 +75,9 @@ func (d *draft) add(c *integration.Content, to target) error {
 	case integration.TypePoll:
 		return d.addPoll(c, to)
 	case integration.TypeReaction:
-		return invalid("content.reaction is missing")
+		return integration.Invalid("content.reaction is missing")
 	default:
-		return unsupportedContent("content of type %s cannot be sent through Discord", c.Type)
+		return integration.UnsupportedContent("content of type %s cannot be sent through Discord", c.Type)
 	}
 }
 
@@ -114,16 +114,16 @@ func (d *draft) addSticker(c *integration.Content, to target) error {
 	switch {
 	case c.Sticker == nil || c.Sticker.ID == "":
 		if c.Media == nil {
-			return invalid("a sticker needs content.sticker.id, or a picture in content.media")
+			return integration.Invalid("a sticker needs content.sticker.id, or a picture in content.media")
 		}
 		d.lose("sticker", "image")
 		return d.addMedia(c, to)
 	case !isSnowflake(string(c.Sticker.ID)):
-		return invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
+		return integration.Invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
 	case to.answer != nil:
-		return unsupportedContent("an answer to an interaction cannot hold a sticker: send it without metadata.%s", metaToken)
+		return integration.UnsupportedContent("an answer to an interaction cannot hold a sticker: send it without metadata.%s", metaToken)
 	case to.edit:
-		return unsupportedContent("an edited message cannot get a sticker")
+		return integration.UnsupportedContent("an edited message cannot get a sticker")
 	}
 	d.body.StickerIDs = []string{string(c.Sticker.ID)}
 	return nil
@@ -133,21 +133,21 @@ func (d *draft) addPoll(c *integration.Content, to target) error {
 	p := c.Poll
 	switch {
 	case to.edit:
-		return unsupportedContent("a poll cannot be edited")
+		return integration.UnsupportedContent("a poll cannot be edited")
 	case p == nil || strings.TrimSpace(p.Question) == "" || len(p.Options) == 0:
-		return invalid("a poll needs content.poll.question and options")
+		return integration.Invalid("a poll needs content.poll.question and options")
 	case len(p.Options) > maxAnswers:
-		return invalid("the poll has %d options; Discord takes %d", len(p.Options), maxAnswers)
+		return integration.Invalid("the poll has %d options; Discord takes %d", len(p.Options), maxAnswers)
 	}
-	if err := within(p.Question, maxQuestion, "the question of the poll"); err != nil {
+	if err := integration.Within(platformTitle, p.Question, maxQuestion, "the question of the poll"); err != nil {
 		return err
 	}
 	request := &pollRequest{Question: pollText{p.Question}, AllowMultiselect: p.Multiple}
 	for i, text := range p.Options {
 		if strings.TrimSpace(text) == "" {
-			return invalid("option %d of the poll is empty", i+1)
+			return integration.Invalid("option %d of the poll is empty", i+1)
 		}
-		if err := within(text, maxAnswer, "option %d of the poll", i+1); err != nil {
+		if err := integration.Within(platformTitle, text, maxAnswer, "option %d of the poll", i+1); err != nil {
 			return err
 		}
 		request.Answers = append(request.Answers, pollChoice{pollText{text}})
@@ -167,9 +167,9 @@ func (d *draft) check(c *integration.Content) error {
 	empty := strings.TrimSpace(d.body.Content) == ""
 	switch {
 	case empty && len(d.body.Components) > 0 && len(d.files)+len(d.body.Embeds) == 0:
-		return invalid("buttons and lists need a text: content.text or content.interactive.body")
+		return integration.Invalid("buttons and lists need a text: content.text or content.interactive.body")
 	case empty && (c.Type == integration.TypeText || c.Type == ""):
-		return invalid("content.text is empty; Discord sends nothing that is only white space")
+		return integration.Invalid("content.text is empty; Discord sends nothing that is only white space")
 	}
 	return nil
 }

@@ -183,11 +183,3 @@ func collect(node json.RawMessage, path []string, found *[]string) {
 		}
 	}
 }
-
-func invalid(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
-}
-
-func unsupportedContent(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
-}

@@ -52,7 +52,7 @@ func messageIDOf(id integration.ID, field string) (string, error) {
 	if isSnowflake(string(id)) {
 		return string(id), nil
 	}
-	return "", invalid("%s must be the id of a Discord message, digits, and not %q", field, id)
+	return "", integration.Invalid("%s must be the id of a Discord message, digits, and not %q", field, id)
 }
 
 // address finds where a message goes: the id of a channel, of a thread, which is a channel too, or user: and the id of
@@ -65,7 +65,7 @@ func address(threadID integration.ID, others ...integration.ID) (string, error) 
 		if isSnowflake(strings.TrimPrefix(string(id), userPrefix)) {
 			return string(id), nil
 		}
-		return "", invalid("%q is neither a channel's id nor user: and a user's id", id)
+		return "", integration.Invalid("%q is neither a channel's id nor user: and a user's id", id)
 	}
-	return "", invalid("to.id or conversationId must be a channel's id, or user: and a user's id")
+	return "", integration.Invalid("to.id or conversationId must be a channel's id, or user: and a user's id")
 }

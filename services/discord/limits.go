@@ -1,6 +1,10 @@
 package discord
 
-import "time"
+import (
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
 
 // Limits of messages, "Create Message". Characters are Unicode code points.
 const (
@@ -60,3 +64,14 @@ const (
 	// dmChannelTTL is how long the channel of a user's direct messages is remembered. It never changes.
 	dmChannelTTL = 24 * time.Hour
 )
+
+// mediaLimits are the same for all attachments: Discord takes files of every type.
+func mediaLimits() map[integration.ContentType]integration.MediaLimits {
+	limits := map[integration.ContentType]integration.MediaLimits{}
+	for _, t := range []integration.ContentType{
+		integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile, integration.TypeSticker,
+	} {
+		limits[t] = integration.MediaLimits{MaxBytes: maxFile, MaxCount: maxFiles}
+	}
+	return limits
+}

@@ -106,7 +106,6 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		"a section's title of 150":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(150), Rows: rows(1)}}}), "", "", ""},
 		"a section's title of 151":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(151), Rows: rows(1)}}}), invalid, "MESSAGE_INVALID", "title of section 1"},
 		"ten attachments":                   {files(10), "", "", ""},
-		"eleven attachments":                {files(11), invalid, "MESSAGE_INVALID", "11 attachments"},
 		"an alt text of 1025 characters":    {captioned, invalid, "MESSAGE_INVALID", "caption of attachment 2"},
 		"no attachment":                     {of(integration.Content{Type: integration.TypeImage}), invalid, "MESSAGE_INVALID", "content.media"},
 		"an attachment without a place":     {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Filename: "a"}}), invalid, "MEDIA_URL_INVALID", ""},

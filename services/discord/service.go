@@ -14,6 +14,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "Discord"
+
 // Names of a channel's fields.
 const (
 	fieldBotToken      = "botToken"
@@ -42,7 +45,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
-		Title:             "Discord",
+		Title:             platformTitle,
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
@@ -75,10 +78,12 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support,
+		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, WebhookTimeout: answerWithin, NoRedelivery: true,
-		Platform: &platform{client: client, answering: newTurns()},
+		Platform:  &platform{client: client, answering: newTurns()},
+		Signature: signature(),
 	}
 }
 
@@ -90,7 +95,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)

@@ -17,26 +17,20 @@ import (
 // addMedia puts in the attachments of a content. All are uploaded: only an embed can show a link, only for images, and
 // only for as long as there is something behind it.
 func (d *draft) addMedia(c *integration.Content, to target) error {
-	media := c.Attachments
-	if len(media) == 0 && c.Media != nil {
-		media = []integration.Media{*c.Media}
-	}
-	switch {
-	case len(media) == 0:
-		return invalid("content of type %s needs content.media", c.Type)
-	case len(media) > maxFiles:
-		return invalid("there are %d attachments; Discord takes %d", len(media), maxFiles)
+	media := c.MediaList()
+	if len(media) == 0 {
+		return integration.Invalid("content of type %s needs content.media", c.Type)
 	}
 	for i := range media {
 		f := &media[i]
 		if c.Type == integration.TypeImage && to.embedImages && f.ID == "" && len(f.Data) == 0 && f.Datasource == "" {
 			if !httpapi.IsLink(f.URL) {
-				return invalid("the url of image %d is not an http or https URL", i+1)
+				return integration.Invalid("the url of image %d is not an http or https URL", i+1)
 			}
 			d.body.Embeds = append(d.body.Embeds, embed{embedImage{f.URL}})
 			continue
 		}
-		if err := within(f.Caption, maxDescription, "the caption of attachment %d", i+1); err != nil {
+		if err := integration.Within(platformTitle, f.Caption, maxDescription, "the caption of attachment %d", i+1); err != nil {
 			return err
 		}
 		d.body.Attachments = append(d.body.Attachments, upload{ID: len(d.files), Description: f.Caption})

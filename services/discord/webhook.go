@@ -2,51 +2,20 @@ package discord
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/hex"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
+	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// The headers of every delivery, "Validating Security Request Headers".
-const (
-	signatureHeader = "x-signature-ed25519"
-	timestampHeader = "x-signature-timestamp"
-)
-
-// ValidateSignature checks Ed25519 over the timestamp and the raw body. Discord sends wrong signatures on purpose, and
-// removes the URL of who does not answer them with 401.
-func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
-	body, err := w.SignedBody()
-	if err != nil {
-		return err
+// signature is that of every delivery, "Validating Security Request Headers": Ed25519 over the timestamp and the raw body.
+// Discord sends wrong signatures on purpose, and removes the URL of who does not answer them with 401.
+func signature() sign.Ed25519 {
+	return sign.Ed25519{
+		Header: "x-signature-ed25519", PublicKey: fieldPublicKey, Fix: "the key must be the app's",
+		Over: sign.TimestampAndBody{Header: "x-signature-timestamp", Window: maxSignatureAge},
 	}
-	key, err := hex.DecodeString(w.Channel.Credentials[fieldPublicKey])
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return unsigned("the channel has no publicKey to check the signature with: 64 hexadecimal digits")
-	}
-	timestamp := w.Headers.Get(timestampHeader)
-	signature, err := hex.DecodeString(w.Headers.Get(signatureHeader))
-	if err != nil || len(signature) != ed25519.SignatureSize || timestamp == "" {
-		return unsigned("the headers " + signatureHeader + " and " + timestampHeader + " must hold Discord's signature")
-	}
-	signed := append([]byte(timestamp), body...)
-	if !ed25519.Verify(key, signed, signature) {
-		return unsigned("the header " + signatureHeader + " does not fit: the channel's publicKey must be the app's")
-	}
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || w.Timestamp.Sub(time.Unix(seconds, 0)).Abs() > maxSignatureAge {
-		return unsigned("the signature is of another time than the webhook")
-	}
-	return nil
-}
-
-func unsigned(message string) error {
-	return &integration.Error{Kind: integration.ErrUnauthorized, Code: "SIGNATURE_INVALID", Message: message}
 }
 
 // Types of interactions, "Interaction Type". A webhook event is of type 1 too, and its ping of type 0.

@@ -64,7 +64,6 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		},
 		Webhooks: webhooks(tb),
 		BadItem:  form(tb, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"trigger_id":"1.2.3","actions":[{"type":"button","value":"a"},{"type":"button","value":{}}]}`),
-		Sign:     sign,
 		Sends:    sends(),
 		Failures: failures(),
 	}

@@ -127,14 +127,6 @@ func (s *status) details() string {
 	return " (" + strings.Join(details, "; ") + ")"
 }
 
-func invalid(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
-}
-
-func unsupportedContent(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
-}
-
 func mediaError(code, format string, args ...any) error {
 	return &integration.Error{Kind: integration.ErrPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
 }

@@ -28,7 +28,7 @@ func targetOf(t integration.Target) (channel, ts string, err error) {
 	conversation, _, _ := strings.Cut(string(t.ConversationID), ":")
 	channel = cmp.Or(channel, conversation)
 	if !tsPattern.MatchString(ts) || !channelPattern.MatchString(channel) || strings.HasPrefix(channel, "#") {
-		return "", "", invalid("messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId")
+		return "", "", integration.Invalid("messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId")
 	}
 	return channel, ts, nil
 }
@@ -44,7 +44,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 		return nil, err
 	}
 	if len(d.uploads)+len(d.linked) > 0 {
-		return nil, unsupportedContent("the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can")
+		return nil, integration.UnsupportedContent("the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can")
 	}
 	if n := textlimit.Characters(d.post.Text); n > maxText {
 		return nil, &integration.Error{
@@ -133,7 +133,7 @@ func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *int
 	of, ts := splitMessageID(t.MessageID)
 	channel, thread = cmp.Or(channel, of), cmp.Or(string(t.ThreadID), thread, ts)
 	if !channelPattern.MatchString(channel) || !tsPattern.MatchString(thread) {
-		return unsupportedContent("Slack shows only in the threads of assistants that something is being written: conversationId and threadId must name one")
+		return integration.UnsupportedContent("Slack shows only in the threads of assistants that something is being written: conversationId and threadId must name one")
 	}
 	_, _, err := change[nothing](ctx, p.api(ch.Credentials, ch.Settings), "assistant.threads.setStatus",
 		map[string]string{"channel_id": channel, "thread_ts": thread, "status": typingStatus})

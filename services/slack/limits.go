@@ -1,6 +1,10 @@
 package slack
 
-import "time"
+import (
+	"time"
+
+	"github.com/hiliosai/switchboard/integration"
+)
 
 // Limits of the Web API and of Block Kit. Texts are counted in characters, as Slack does.
 const (
@@ -38,3 +42,14 @@ const maxAge = 5 * time.Minute
 
 // responseURLLife is how long a response_url can be used: "Handling user interaction".
 const responseURLLife = 30 * time.Minute
+
+// mediaLimits are the same for all attachments: Slack takes files of every type.
+func mediaLimits() map[integration.ContentType]integration.MediaLimits {
+	limits := map[integration.ContentType]integration.MediaLimits{}
+	for _, t := range []integration.ContentType{
+		integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile,
+	} {
+		limits[t] = integration.MediaLimits{MaxBytes: maxUpload, MaxCount: maxFiles}
+	}
+	return limits
+}

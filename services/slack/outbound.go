@@ -140,18 +140,18 @@ func recipient(m *integration.Message) (place, error) {
 	case userPattern.MatchString(conversation):
 		p.channel = conversation
 	default:
-		return p, invalid("to.id or conversationId must be the id of a channel or a user of Slack, such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
+		return p, integration.Invalid("to.id or conversationId must be the id of a channel or a user of Slack, such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
 	}
 	p.thread = cmp.Or(string(m.ThreadID), p.thread)
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" && p.thread == "" {
 		channel, ts := splitMessageID(m.ReplyTo.MessageID)
 		if channel != "" && channel != p.channel && !userPattern.MatchString(p.channel) {
-			return p, invalid("replyTo.messageId is of another channel: Slack answers in the same one only")
+			return p, integration.Invalid("replyTo.messageId is of another channel: Slack answers in the same one only")
 		}
 		p.thread = ts
 	}
 	if p.thread != "" && !tsPattern.MatchString(p.thread) {
-		return p, invalid("the thread %q is not the ts of a message, such as 1595926230.009600", p.thread)
+		return p, integration.Invalid("the thread %q is not the ts of a message, such as 1595926230.009600", p.thread)
 	}
 	return p, nil
 }
@@ -184,14 +184,12 @@ func newDraft(m *integration.Message) (*draft, error) {
 			d.degraded = append(d.degraded, integration.Degradation{Feature: integration.FeatureVoice, Became: "audio"})
 		}
 	default:
-		return nil, unsupportedContent("content of type %s cannot be sent through Slack", c.Type)
+		return nil, integration.UnsupportedContent("content of type %s cannot be sent through Slack", c.Type)
 	}
-	media, err := attachments(c)
-	if err != nil {
-		return nil, err
-	}
-	if len(media) > 0 {
+	if media := c.MediaList(); len(media) > 0 {
 		return d, d.addMedia(c, media)
+	} else if t := c.Type; t != integration.TypeText && t != integration.TypeInteractive && t != "" {
+		return nil, integration.Invalid("content of type %s needs content.media", t)
 	}
 	if c.Interactive != nil || c.Type == integration.TypeInteractive {
 		return d, d.addInteractive(c)
@@ -206,7 +204,7 @@ func (d *draft) addText(c *integration.Content) error {
 		return err
 	}
 	if strings.TrimSpace(text) == "" {
-		return invalid("content.text is empty; Slack posts nothing that is only white space")
+		return integration.Invalid("content.text is empty; Slack posts nothing that is only white space")
 	}
 	if c.Format == formatMarkdown {
 		d.post.MarkdownText = text
@@ -236,7 +234,7 @@ func markedText(c *integration.Content, text string) (string, *bool, error) {
 			markup = new(bool)
 		}
 	default:
-		return "", nil, unsupportedContent("Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format)
+		return "", nil, integration.UnsupportedContent("Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format)
 	}
 	if n := textlimit.Characters(text); n > limit {
 		return "", nil, &integration.Error{

@@ -18,11 +18,11 @@ func (d *draft) addInteractive(c *integration.Content) error {
 	switch {
 	case i == nil || len(i.Buttons) == 0 && len(i.Sections) == 0:
 		if i != nil && i.Kind == integration.InteractiveForm {
-			return unsupportedContent("a form cannot be sent through Slack: a modal opens only within three seconds of an interaction")
+			return integration.UnsupportedContent("a form cannot be sent through Slack: a modal opens only within three seconds of an interaction")
 		}
-		return invalid("an interactive message needs content.interactive.buttons or sections")
+		return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 	case i.Header != "":
-		if err := within("content.interactive.header", i.Header, maxHeader); err != nil {
+		if err := integration.Within(platformTitle, i.Header, maxHeader, "content.interactive.header"); err != nil {
 			return err
 		}
 		d.post.Blocks = append(d.post.Blocks, slack.NewHeaderBlock(plain(i.Header)))
@@ -45,7 +45,7 @@ func (d *draft) addInteractive(c *integration.Content) error {
 		d.post.Blocks = append(d.post.Blocks, block)
 	}
 	if i.Footer != "" {
-		if err := within("content.interactive.footer", escaper.Replace(i.Footer), maxSectionText); err != nil {
+		if err := integration.Within(platformTitle, escaper.Replace(i.Footer), maxSectionText, "content.interactive.footer"); err != nil {
 			return err
 		}
 		d.post.Blocks = append(d.post.Blocks, slack.NewContextBlock("", markup(escaper.Replace(i.Footer))))
@@ -55,7 +55,7 @@ func (d *draft) addInteractive(c *integration.Content) error {
 
 func (d *draft) checkBlocks() error {
 	if n := len(d.post.Blocks); n > maxBlocks {
-		return invalid("the message needs %d blocks; Slack takes %d", n, maxBlocks)
+		return integration.Invalid("the message needs %d blocks; Slack takes %d", n, maxBlocks)
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (d *draft) addBody(c *integration.Content, body string) error {
 		return err
 	}
 	if strings.TrimSpace(text) == "" {
-		return invalid("content.text or content.interactive.body is empty; Slack needs a text beside buttons and menus")
+		return integration.Invalid("content.text or content.interactive.body is empty; Slack needs a text beside buttons and menus")
 	}
 	d.post.Text = text
 	if c.Format == formatMarkdown {
@@ -93,16 +93,16 @@ func sections(text string) []string {
 // buttonBlock makes one row of the buttons. What comes back of a pressed one is its value.
 func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 	if n := len(buttons); n > maxActions {
-		return nil, invalid("there are %d buttons; Slack takes %d", n, maxActions)
+		return nil, integration.Invalid("there are %d buttons; Slack takes %d", n, maxActions)
 	}
 	elements := make([]slack.BlockElement, len(buttons))
 	for i, b := range buttons {
 		name := fmt.Sprintf("button %d", i+1)
 		if strings.TrimSpace(b.Title) == "" {
-			return nil, invalid("%s has no title", name)
+			return nil, integration.Invalid("%s has no title", name)
 		}
 		value := cmp.Or(b.ID, b.Title)
-		if err := cmp.Or(within("the title of "+name, b.Title, maxButtonTitle), within("the id of "+name, value, maxButtonValue)); err != nil {
+		if err := cmp.Or(integration.Within(platformTitle, b.Title, maxButtonTitle, "the title of %s", name), integration.Within(platformTitle, value, maxButtonValue, "the id of %s", name)); err != nil {
 			return nil, err
 		}
 		e := slack.NewButtonBlockElement(fmt.Sprintf("button-%d", i+1), value, plain(b.Title))
@@ -110,21 +110,21 @@ func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 		case integration.ButtonReply, "":
 		case integration.ButtonURL:
 			if !httpapi.IsLink(b.URL) {
-				return nil, invalid("the url of %s is not an http or https URL", name)
+				return nil, integration.Invalid("the url of %s is not an http or https URL", name)
 			}
-			if err := within("the url of "+name, b.URL, maxURL); err != nil {
+			if err := integration.Within(platformTitle, b.URL, maxURL, "the url of %s", name); err != nil {
 				return nil, err
 			}
 			e.URL = b.URL
 		default:
-			return nil, unsupportedContent("%s is of type %q; Slack has %s and %s", name, b.Type, integration.ButtonReply, integration.ButtonURL)
+			return nil, integration.UnsupportedContent("%s is of type %q; Slack has %s and %s", name, b.Type, integration.ButtonReply, integration.ButtonURL)
 		}
 		switch b.Style {
 		case "":
 		case string(slack.StylePrimary), string(slack.StyleDanger):
 			e.Style = slack.Style(b.Style)
 		default:
-			return nil, invalid("the style of %s must be primary or danger", name)
+			return nil, integration.Invalid("the style of %s must be primary or danger", name)
 		}
 		elements[i] = e
 	}
@@ -134,10 +134,10 @@ func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 // menuBlock makes a menu of the sections' rows.
 func menuBlock(i *integration.Interactive) (slack.Block, error) {
 	if n := len(i.Sections); n > maxOptionGroups {
-		return nil, invalid("the list has %d sections; Slack takes %d", n, maxOptionGroups)
+		return nil, integration.Invalid("the list has %d sections; Slack takes %d", n, maxOptionGroups)
 	}
 	label := cmp.Or(i.ButtonLabel, "…")
-	if err := within("content.interactive.buttonLabel", label, maxPlaceholder); err != nil {
+	if err := integration.Within(platformTitle, label, maxPlaceholder, "content.interactive.buttonLabel"); err != nil {
 		return nil, err
 	}
 	menu := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plain(label), "list-1")
@@ -151,9 +151,9 @@ func menuBlock(i *integration.Interactive) (slack.Block, error) {
 			break
 		}
 		if strings.TrimSpace(section.Title) == "" {
-			return nil, invalid("section %d of the list has no title; Slack needs one where there are several", n+1)
+			return nil, integration.Invalid("section %d of the list has no title; Slack needs one where there are several", n+1)
 		}
-		if err := within(fmt.Sprintf("the title of section %d", n+1), section.Title, maxGroupLabel); err != nil {
+		if err := integration.Within(platformTitle, section.Title, maxGroupLabel, "the title of section %d", n+1); err != nil {
 			return nil, err
 		}
 		menu.OptionGroups = append(menu.OptionGroups, slack.NewOptionGroupBlockElement(plain(section.Title), options...))
@@ -163,18 +163,18 @@ func menuBlock(i *integration.Interactive) (slack.Block, error) {
 
 func menuOptions(rows []integration.Row, section int) ([]*slack.OptionBlockObject, error) {
 	if n := len(rows); n == 0 || n > maxOptions {
-		return nil, invalid("section %d of the list has %d rows; Slack takes 1 to %d", section, n, maxOptions)
+		return nil, integration.Invalid("section %d of the list has %d rows; Slack takes 1 to %d", section, n, maxOptions)
 	}
 	options := make([]*slack.OptionBlockObject, len(rows))
 	for i, row := range rows {
 		name := fmt.Sprintf("row %d of section %d", i+1, section)
 		if strings.TrimSpace(row.Title) == "" {
-			return nil, invalid("%s has no title", name)
+			return nil, integration.Invalid("%s has no title", name)
 		}
 		value := cmp.Or(row.ID, row.Title)
 		if err := cmp.Or(
-			within("the title of "+name, row.Title, maxOptionText), within("the id of "+name, value, maxOptionValue),
-			within("the description of "+name, row.Description, maxOptionText),
+			integration.Within(platformTitle, row.Title, maxOptionText, "the title of %s", name), integration.Within(platformTitle, value, maxOptionValue, "the id of %s", name),
+			integration.Within(platformTitle, row.Description, maxOptionText, "the description of %s", name),
 		); err != nil {
 			return nil, err
 		}
@@ -184,14 +184,6 @@ func menuOptions(rows []integration.Row, section int) ([]*slack.OptionBlockObjec
 		}
 	}
 	return options, nil
-}
-
-// within checks a text against a limit of Slack's.
-func within(what, text string, limit int) error {
-	if n := textlimit.Characters(text); n > limit {
-		return invalid("%s has %d characters; Slack takes %d", what, n, limit)
-	}
-	return nil
 }
 
 // plain is a text without markup, "Text object", in which nothing is escaped.

@@ -16,21 +16,6 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// attachments lists what a message has beside its text.
-func attachments(c *integration.Content) ([]integration.Media, error) {
-	media := c.Attachments
-	if len(media) == 0 && c.Media != nil {
-		media = []integration.Media{*c.Media}
-	}
-	switch t := c.Type; {
-	case len(media) > maxFiles:
-		return nil, invalid("the message has %d attachments; Slack takes %d", len(media), maxFiles)
-	case len(media) == 0 && t != integration.TypeText && t != integration.TypeInteractive && t != "":
-		return nil, invalid("content of type %s needs content.media", t)
-	}
-	return media, nil
-}
-
 // addMedia shows pictures that have a link, or an id at Slack, in blocks, and leaves the rest to be uploaded. One
 // message cannot have both.
 func (d *draft) addMedia(c *integration.Content, media []integration.Media) error {
@@ -43,9 +28,9 @@ func (d *draft) addMedia(c *integration.Content, media []integration.Media) erro
 	}
 	switch {
 	case c.Interactive != nil:
-		return invalid("beside buttons and menus Slack shows pictures only, by a link or an id of Slack's")
+		return integration.Invalid("beside buttons and menus Slack shows pictures only, by a link or an id of Slack's")
 	case c.Format == formatMarkdown:
-		return unsupportedContent("the text beside a file cannot be in markdown at Slack; mrkdwn and plain ones can")
+		return integration.UnsupportedContent("the text beside a file cannot be in markdown at Slack; mrkdwn and plain ones can")
 	}
 	for _, m := range media {
 		if m.ID != "" {
@@ -89,12 +74,12 @@ func pictureBlock(m integration.Media, name string) (*slack.ImageBlock, error) {
 	case httpapi.IsLink(m.URL):
 		block.ImageURL = m.URL
 	default:
-		return nil, invalid("%s needs an http or https url, an id, data or a datasource", name)
+		return nil, integration.Invalid("%s needs an http or https url, an id, data or a datasource", name)
 	}
 	if m.Caption != "" {
 		block.Title = plain(m.Caption)
 	}
-	return block, cmp.Or(within("the url of "+name, block.ImageURL, maxURL), within("the caption of "+name, title, maxAltText))
+	return block, cmp.Or(integration.Within(platformTitle, block.ImageURL, maxURL, "the url of %s", name), integration.Within(platformTitle, title, maxAltText, "the caption of %s", name))
 }
 
 // uploadURL is the answer of "files.getUploadURLExternal".
@@ -121,7 +106,7 @@ type completedFile struct {
 // completed, so that up to then all of it may be done again.
 func (a api) share(ctx context.Context, d *draft, to place) (*integration.SendResult, error) {
 	if strings.HasPrefix(to.channel, "#") {
-		return nil, invalid("files go to the id of a channel, such as C024BE91L, and not to its name")
+		return nil, integration.Invalid("files go to the id of a channel, such as C024BE91L, and not to its name")
 	}
 	params := completion{ThreadTS: to.thread, InitialComment: d.post.Text}
 	if params.ChannelID = to.channel; userPattern.MatchString(to.channel) {

@@ -19,7 +19,7 @@ import (
 func (a api) respond(ctx context.Context, link string, d *draft, m *integration.Message) (*integration.SendResult, error) {
 	const name = "slack response_url" // the link itself is a credential
 	if !a.takesResponses(link) {
-		return nil, invalid("metadata.responseUrl is not one of Slack's: an https URL of hooks.slack.com")
+		return nil, integration.Invalid("metadata.responseUrl is not one of Slack's: an https URL of hooks.slack.com")
 	}
 	params := d.post
 	if params.MarkdownText != "" { // which only methods of the Web API take
@@ -31,7 +31,7 @@ func (a api) respond(ctx context.Context, link string, d *draft, m *integration.
 	params.ReplaceOriginal, _ = m.Metadata["replaceOriginal"].(bool)
 	params.DeleteOriginal, _ = m.Metadata["deleteOriginal"].(bool)
 	if t := params.ResponseType; t != "" && t != "ephemeral" && t != "in_channel" {
-		return nil, invalid("metadata.responseType must be ephemeral or in_channel")
+		return nil, integration.Invalid("metadata.responseType must be ephemeral or in_channel")
 	}
 	body, err := httpapi.JSON(name, params)
 	if err != nil {

@@ -263,7 +263,6 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		"a row's description of 76":     {row(integration.Row{Title: "a", Description: long("a", 76)}), "MESSAGE_INVALID", "description of row 1"},
 		"a label of 151":                {interactive(integration.Interactive{Body: "?", ButtonLabel: long("a", 151), Sections: sections(1)}), "MESSAGE_INVALID", "buttonLabel"},
 		"10 pictures":                   {media(picture, picture, picture, picture, picture, picture, picture, picture, picture, picture), "", ""},
-		"11 pictures":                   {media(picture, picture, picture, picture, picture, picture, picture, picture, picture, picture, picture), "MESSAGE_INVALID", "11 attachments"},
 		"a picture without anything":    {content(integration.Content{Type: integration.TypeImage}), "MESSAGE_INVALID", "content.media"},
 		"a picture without a place":     {media(integration.Media{URL: "F1"}), "MESSAGE_INVALID", "attachment 1"},
 		"a picture's link of 3001":      {media(integration.Media{URL: "https://example.org/" + long("a", 2981)}), "MESSAGE_INVALID", "url of attachment 1"},

@@ -12,6 +12,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "Slack"
+
 // Names of a channel's fields.
 const (
 	fieldBotToken      = "botToken"
@@ -35,7 +38,7 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
-		Title:             "Slack",
+		Title:             platformTitle,
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
@@ -64,10 +67,12 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:    textLimits,
 		Support: support(),
+		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,
-		Platform: &platform{client},
+		Platform:  &platform{client},
+		Signature: newSignature(),
 	}
 }
 
@@ -78,7 +83,6 @@ type platform struct {
 
 var (
 	_ integration.Platform             = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.Responder            = (*platform)(nil)
 	_ integration.Accounts             = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)

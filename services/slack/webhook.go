@@ -3,51 +3,32 @@ package slack
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
+	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// Headers of "Verifying requests from Slack".
-const (
-	signatureHeader = "x-slack-signature"
-	timestampHeader = "x-slack-request-timestamp"
-)
+// signature is the HMAC over the timestamp and the body of "Verifying requests from Slack".
+type signature struct{ sign.HMAC }
 
-// ValidateSignature checks the HMAC over the timestamp and the body, "Verifying requests from Slack".
-func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
-	body, err := w.SignedBody()
-	if err != nil {
-		return err
-	}
-	if isProbe(body) {
-		return nil // nothing comes of it
-	}
-	secret, stamp := w.Channel.Credentials[fieldSigningSecret], w.Headers.Get(timestampHeader)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("v0:" + stamp + ":"))
-	mac.Write(body)
-	// The text is compared, not the bytes that it stands for: Slack writes it in lower case.
-	if want := "v0=" + hex.EncodeToString(mac.Sum(nil)); secret == "" || !integration.EqualSecrets(w.Headers.Get(signatureHeader), want) {
-		return unauthorized("SIGNATURE_INVALID", "the header "+signatureHeader+" must be the v0 signature of the body under the channel's "+fieldSigningSecret)
-	}
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil || w.Timestamp.Sub(time.Unix(seconds, 0)).Abs() > maxAge {
-		return unauthorized("SIGNATURE_EXPIRED", "the header "+timestampHeader+" is not within "+maxAge.String()+" of the webhook's time")
-	}
-	return nil
+func newSignature() signature {
+	return signature{sign.HMAC{
+		Header: "x-slack-signature", Prefix: "v0=", Secret: fieldSigningSecret,
+		Over: sign.TimestampAndBody{Header: "x-slack-request-timestamp", Before: "v0:", Between: ":", Window: maxAge},
+		Fix:  "copy the Signing Secret from the app's Basic Information, App Credentials",
+	}}
 }
 
-func unauthorized(code, message string) error {
-	return &integration.Error{Kind: integration.ErrUnauthorized, Code: code, Message: message}
+// ValidateSignature lets through what Slack does not sign, of which nothing comes.
+func (s signature) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
+	if w.RawBody != nil && isProbe(w.RawBody) {
+		return nil
+	}
+	return s.HMAC.ValidateSignature(ctx, w)
 }
 
 func malformed(message string) error {

@@ -48,7 +48,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 		return nil, err
 	}
 	r := &request{degraded: degraded}
-	files := attachments(c)
+	files := c.MediaList()
 	limit := maxCaption
 	switch c.Type {
 	case integration.TypeText, integration.TypeInteractive, "":
@@ -58,13 +58,13 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeFile:
 	case integration.TypeVoice: // "editMessageMedia" knows none, but they have captions
 		if len(files) > 0 {
-			return nil, unsupportedContent("a voice message cannot be put in the place of another message")
+			return nil, integration.UnsupportedContent("a voice message cannot be put in the place of another message")
 		}
 	default:
-		return nil, unsupportedContent("a message cannot be edited into content of type %s", c.Type)
+		return nil, integration.UnsupportedContent("a message cannot be edited into content of type %s", c.Type)
 	}
 	if len(files) > 1 {
-		return nil, invalid("there are %d attachments; a message is edited into one", len(files))
+		return nil, integration.Invalid("there are %d attachments; a message is edited into one", len(files))
 	}
 	if len(files) == 1 {
 		c = captioned(c, &files[0])
@@ -83,7 +83,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 	case blank(text.Text) && markup != nil:
 		r.method, r.params = "editMessageReplyMarkup", editMarkupParams{*to, markup}
 	case blank(text.Text):
-		return nil, invalid("the new content is empty")
+		return nil, integration.Invalid("the new content is empty")
 	default:
 		r.method, r.params = "editMessageText", editTextParams{*to, *text, markup}
 	}
@@ -93,7 +93,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 func (p *platform) composeEditMedia(ctx context.Context, r *request, m *integration.Message, f *integration.Media, params editMediaParams) error {
 	kind := kindOf(m, f)
 	if kind.album == "" && kind != animation {
-		return unsupportedContent("%s cannot be put in the place of another message", kind.field)
+		return integration.UnsupportedContent("%s cannot be put in the place of another message", kind.field)
 	}
 	params.Media.Type, params.Media.mediaSize = kind.field, kind.size(f)
 	const name = "file1"

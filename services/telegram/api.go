@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
@@ -14,49 +15,33 @@ const defaultAPIBase = "https://api.telegram.org"
 
 // api calls the Bot API as one bot.
 type api struct {
-	client *httpapi.Client
-	base   string
-	token  string
+	httpapi.API
+	files string // beginning of the URLs of files
 }
 
 func (p *platform) api(credentials, settings map[string]string) api {
-	base := cmp.Or(settings[fieldAPIBase], defaultAPIBase)
-	return api{client: p.client.For(settings), base: strings.TrimRight(base, "/"), token: credentials[fieldToken]}
+	base := strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/")
+	return api{
+		httpapi.API{
+			Client: p.client.For(settings), Name: "telegram", Base: base + "/bot" + credentials[fieldToken] + "/",
+			Errors: errorTable, Read: read,
+		},
+		base + "/file/bot" + credentials[fieldToken] + "/",
+	}
 }
-
-func (a api) methodURL(method string) string { return a.base + "/bot" + a.token + "/" + method }
 
 // fileURL is where "getFile" says that a file is.
-func (a api) fileURL(path string) string {
-	return a.base + "/file/bot" + a.token + "/" + (&url.URL{Path: path}).EscapedPath()
-}
+func (a *api) fileURL(path string) string { return a.files + (&url.URL{Path: path}).EscapedPath() }
 
 // call runs a method once, with files to upload where there are such, and decodes its result. Errors are
 // *integration.Error.
 func call[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
 	var result T
 	body, err := newBody(method, params, files)
-	if err != nil {
-		return result, err
+	if err == nil {
+		_, err = a.Do(ctx, httpapi.Call{Name: method, Path: method, Body: body, Slow: slowMethods[method]}, &result)
 	}
-	answer, err := a.client.Do(ctx, httpapi.Request{Name: "telegram " + method, URL: a.methodURL(method), Body: body, Slow: slowMethods[method]})
-	if err != nil {
-		return result, err
-	}
-	var r response
-	err = payload.Unmarshal(answer.Body, &r)
-	switch {
-	case r.OK == nil:
-		return result, httpapi.Foreign("telegram "+method, answer)
-	case !*r.OK:
-		return result, refusal(method, answer, &r)
-	case err != nil:
-		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
-	}
-	if err := payload.Unmarshal(r.Result, &result); err != nil {
-		return result, httpapi.Unreadable("telegram "+method, answer.Status, err)
-	}
-	return result, nil
+	return result, err
 }
 
 // slowMethods have files uploaded, or fetched by Telegram before it answers.
@@ -80,7 +65,7 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 		parts = append(parts, httpapi.Part{Name: string(name), Content: value})
 	})
 	if malformed != nil {
-		return httpapi.Body{}, invalid("telegram %s: the parameters are no object", method)
+		return httpapi.Body{}, integration.Invalid("telegram %s: the parameters are no object", method)
 	}
 	return httpapi.Multipart(append(parts, files...)...), nil
 }

@@ -41,7 +41,7 @@ func answerGuest(ctx context.Context, a api, queryID string, m *integration.Mess
 	switch c.Type {
 	case integration.TypeText, integration.TypeInteractive, "":
 	default:
-		return nil, unsupportedContent("content of type %s cannot answer a guest_message; TEXT and INTERACTIVE can", c.Type)
+		return nil, integration.UnsupportedContent("content of type %s cannot answer a guest_message; TEXT and INTERACTIVE can", c.Type)
 	}
 	markup, degraded, err := keyboard(c.Interactive)
 	if err != nil {
@@ -52,7 +52,7 @@ func answerGuest(ctx context.Context, a api, queryID string, m *integration.Mess
 		return nil, err
 	}
 	if blank(text.Text) {
-		return nil, invalid("content.text is empty; Telegram sends nothing that is only white space")
+		return nil, integration.Invalid("content.text is empty; Telegram sends nothing that is only white space")
 	}
 	sent, err := call[sentGuestMessage](ctx, a, "answerGuestQuery", answerGuestParams{queryID, articleResult{
 		Type: "article", ID: articleID, Title: textlimit.Shorten(text.Text, maxArticleTitle, textlimit.Bytes),

@@ -2,9 +2,7 @@ package telegram_test
 
 import (
 	"net/http"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -35,13 +33,10 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			server.AddFile("file-1", "photos/file_1.jpg", []byte("jpeg"))
 			return server
 		},
-		Webhooks: integrationtest.Files(tb, webhookFiles()...),
-		Sign: func(ch *integration.Channel, _ []byte, _ time.Time) map[string]string {
-			return map[string]string{"X-Telegram-Bot-Api-Secret-Token": ch.Credentials["secretToken"]}
-		},
+		Webhooks:  integrationtest.Files(tb, webhookFiles()...),
 		Handshake: integration.Verification{Mode: "subscribe", Token: secretToken},
 		Sends:     append(sends(), actions()...),
-		Failures:  failures(),
+		Refusal:   refusal,
 	}
 }
 
@@ -144,34 +139,12 @@ func actions() []integrationtest.Send {
 	}
 }
 
-func failures() []integrationtest.Failure {
-	answer := func(r telegramtest.Response) integrationtest.Answer {
-		return integrationtest.Answer{Status: r.Status, Body: r.Body}
+// refusal says no as the Bot API does.
+func refusal(r integration.Refusal) integrationtest.Answer {
+	var parameters map[string]any
+	if r.Code == "migrated" {
+		parameters = map[string]any{"migrate_to_chat_id": -1001234567890}
 	}
-	refused := func(name string, code int, description string, kind integration.ErrorKind, is string) integrationtest.Failure {
-		return integrationtest.Failure{Name: name, Answer: answer(telegramtest.Failure(code, description, nil)), Kind: kind, Code: is, PlatformCode: strconv.Itoa(code)}
-	}
-	slow := refused("too many requests", 429, "", integration.ErrThrottled, "RATE_LIMITED")
-	slow.Pauses = integration.PausesRecipient // the Bot API limits each chat
-	slow.Answer, slow.RetryAfter = answer(telegramtest.Failure(429, "Too Many Requests: retry after 35", map[string]any{"retry_after": 35})), 35*time.Second
-	migrated := refused("a group that became a supergroup", 400, "", integration.ErrPermanent, "CHAT_MIGRATED")
-	migrated.Answer = answer(telegramtest.Failure(400, "Bad Request: group chat was upgraded to a supergroup chat", map[string]any{"migrate_to_chat_id": -1001234567890}))
-	page := integrationtest.Failure{
-		Name: "a file that is too large for a proxy", Kind: integration.ErrPermanent, Code: "MEDIA_TOO_LARGE",
-		Answer: integrationtest.Answer{Status: 413, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html><h1>413 Request Entity Too Large</h1></html>"},
-	}
-	return []integrationtest.Failure{
-		slow, migrated, page,
-		refused("an unknown chat", 400, "Bad Request: chat not found", integration.ErrPermanent, "RECIPIENT_UNKNOWN"),
-		refused("markup that cannot be read", 400, "Bad Request: can't parse entities", integration.ErrPermanent, "MESSAGE_INVALID"),
-		refused("a revoked token", 401, "Unauthorized", integration.ErrAuth, "CREDENTIALS_REFUSED"),
-		refused("a user who blocked the bot", 403, "Forbidden: bot was blocked by the user", integration.ErrPermanent, "RECIPIENT_UNAVAILABLE"),
-		refused("a malformed token", 404, "Not Found", integration.ErrAuth, "CREDENTIALS_REFUSED"),
-		refused("a conflict", 409, "Conflict: terminated by other getUpdates request", integration.ErrPermanent, "TELEGRAM_CONFLICT"),
-		refused("a request that is too large", 413, "Request Entity Too Large", integration.ErrPermanent, "MEDIA_TOO_LARGE"),
-		refused("a Bot API that restarts", 500, "Internal Server Error: restart", integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
-		refused("a gateway of the Bot API", 502, "Bad Gateway", integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
-		refused("a Bot API that is overloaded", 503, "Service Unavailable", integration.ErrTransient, "PLATFORM_UNAVAILABLE"),
-		refused("a Bot API that did not answer its gateway", 504, "Gateway Timeout", integration.ErrUnknown, "PLATFORM_NO_ANSWER"),
-	}
+	a := telegramtest.Failure(r.Status, r.Text, parameters)
+	return integrationtest.Answer{Status: a.Status, Body: a.Body}
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // Some of the codes below.
@@ -118,53 +118,57 @@ var descriptions = []struct{ says, code string }{
 	{"inline keyboard button", codeInvalid},
 }
 
-// meaning is the code for a description, or otherwise.
-func meaning(description, otherwise string) string {
-	description = strings.ToLower(description)
-	for _, d := range descriptions {
-		if strings.Contains(description, d.says) {
-			return d.code
-		}
-	}
-	return otherwise
+// errorTable says what refusals mean, "Making requests".
+var errorTable = &integration.ErrorTable{
+	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.ErrPermanent, Code: "CHAT_MIGRATED"}},
+	Texts: texts(),
+	Statuses: map[int]integration.ErrorRow{
+		http.StatusUnauthorized:          {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED"}, // a revoked token
+		http.StatusForbidden:             permanent(codeNoWay),                                     // blocked by the user, removed from the chat, …
+		http.StatusNotFound:              {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED"}, // a malformed token
+		http.StatusConflict:              permanent("TELEGRAM_CONFLICT"),
+		http.StatusRequestEntityTooLarge: permanent(codeMediaSize),
+		// "Broadcasting to Users": of one chat mostly, and Telegram does not say of which.
+		http.StatusTooManyRequests: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient},
+	},
 }
 
-// refusal classifies an answer of the Bot API with ok false, "Making requests".
-func refusal(method string, answer *httpapi.Answer, r *response) *integration.Error {
-	code := cmp.Or(r.ErrorCode, answer.Status)
-	e := &integration.Error{
-		Kind: integration.ErrPermanent, Code: codeRejected,
-		Message:      fmt.Sprintf("telegram %s: %d %s", method, code, r.Description),
-		PlatformCode: strconv.Itoa(code), HTTPStatus: answer.Status,
+// migrated stands in the table for a group that has another id now.
+const migrated = "migrated"
+
+func permanent(code string) integration.ErrorRow {
+	return integration.ErrorRow{Kind: integration.ErrPermanent, Code: code}
+}
+
+func texts() []integration.ErrorText {
+	tooOld := permanent("METHOD_UNKNOWN") // of a server of one's own
+	tooOld.Fix = "the Bot API server is too old for it"
+	list := []integration.ErrorText{{Says: "method not found", ErrorRow: tooOld}}
+	for _, d := range descriptions {
+		list = append(list, integration.ErrorText{Says: d.says, ErrorRow: permanent(d.code)})
 	}
+	return list
+}
+
+// read takes an answer apart. A Bot API server that closes answers so all calls under way, "Internal Server Error:
+// restart", also those whose message is on its way.
+func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	var r response
+	err := payload.Unmarshal(answer.Body, &r)
 	switch {
-	case code == http.StatusTooManyRequests: // "Broadcasting to Users": of one chat mostly, and Telegram does not say of which
-		e.Kind, e.Code, e.Pauses = integration.ErrThrottled, "RATE_LIMITED", integration.PausesRecipient
-		if e.RetryAfter = seconds(r.Parameters.RetryAfter); e.RetryAfter == 0 {
-			e.RetryAfter = httpapi.RetryAfter(answer.Header, time.Now())
-		}
-	case code == http.StatusNotFound && strings.Contains(r.Description, "method not found"): // by a server of one's own
-		e.Code = "METHOD_UNKNOWN"
-		e.Message += "; the Bot API server is too old for it"
-	case code == http.StatusUnauthorized, code == http.StatusNotFound: // a revoked token and a malformed one
-		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
-	case code == http.StatusForbidden: // blocked by the user, removed from the chat, …
-		e.Code = meaning(r.Description, codeNoWay)
-	case r.Parameters.MigrateToChatID != 0:
-		e.Code = "CHAT_MIGRATED"
-		e.Message += fmt.Sprintf("; its id is %d now", r.Parameters.MigrateToChatID)
-	case code == http.StatusBadRequest:
-		e.Code = meaning(r.Description, codeRejected)
-	case code == http.StatusConflict:
-		e.Code = "TELEGRAM_CONFLICT"
-	case code == http.StatusRequestEntityTooLarge:
-		e.Code = codeMediaSize
-	case code >= http.StatusInternalServerError:
-		// A Bot API server that closes answers so all calls under way, "Internal Server Error: restart", also those whose
-		// message is on its way.
-		httpapi.Fail(e, code)
+	case r.OK == nil:
+		return nil, nil, nil
+	case *r.OK:
+		return r.Result, nil, err
 	}
-	return e
+	code := cmp.Or(r.ErrorCode, answer.Status)
+	refusal := &integration.Refusal{
+		Status: code, Shown: strconv.Itoa(code), Text: fmt.Sprintf("%d %s", code, r.Description), RetryAfter: seconds(r.Parameters.RetryAfter),
+	}
+	if id := r.Parameters.MigrateToChatID; id != 0 {
+		refusal.Code, refusal.Details = migrated, []string{fmt.Sprintf("its id is %d now", id)}
+	}
+	return nil, refusal, nil
 }
 
 // seconds keeps a nonsensical number from becoming a nonsensical duration.

@@ -1,5 +1,7 @@
 package telegram
 
+import "github.com/hiliosai/switchboard/integration"
+
 // Limits of the Bot API, each named after the section that sets it. Texts are measured in UTF-16 code units, as
 // "MessageEntity" counts, after their markup is taken out.
 const (
@@ -9,8 +11,7 @@ const (
 	maxCallbackData = 64   // "InlineKeyboardButton", bytes
 	maxButtons      = 100  // of one keyboard; not documented, more are refused
 
-	minAlbum = 2 // "sendMediaGroup"
-	maxAlbum = 10
+	maxAlbum = 10 // "sendMediaGroup"
 
 	maxQuestion    = 300 // "sendPoll"
 	maxPollOptions = 12
@@ -28,3 +29,13 @@ const (
 	maxByURLVoice  = 1 << 20 // a larger one arrives as a file
 	maxDownload    = 20 << 20
 )
+
+// mediaLimits hold for what is uploaded. A picture may be an animation, which is larger than a photo.
+var mediaLimits = map[integration.ContentType]integration.MediaLimits{
+	integration.TypeImage:   {MaxBytes: maxUpload, MaxCount: maxAlbum},
+	integration.TypeVideo:   {MaxBytes: maxUpload, MaxCount: maxAlbum},
+	integration.TypeAudio:   {MaxBytes: maxUpload, MaxCount: maxAlbum},
+	integration.TypeFile:    {MaxBytes: maxUpload, MaxCount: maxAlbum},
+	integration.TypeVoice:   {MaxBytes: maxUpload},
+	integration.TypeSticker: {MaxBytes: maxUpload},
+}

@@ -39,7 +39,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	if f.FilePath == "" {
 		return nil, mediaNotFound("telegram getFile: the file has no file_path")
 	}
-	res, err := a.client.Get(ctx, "telegram file download", a.fileURL(f.FilePath), nil)
+	res, err := a.Client.Get(ctx, "telegram file download", a.fileURL(f.FilePath), nil)
 	if err != nil {
 		return nil, err
 	}

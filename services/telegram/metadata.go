@@ -49,7 +49,7 @@ func contextOf(m *integration.Message, key string) string {
 // checkContext refuses a replyContext that putContext cannot have written.
 func checkContext(m *integration.Message) error {
 	if _, err := url.ParseQuery(m.ReplyContext); err != nil {
-		return invalid("replyContext is not that of a message from Telegram: hand it back as it came")
+		return integration.Invalid("replyContext is not that of a message from Telegram: hand it back as it came")
 	}
 	return nil
 }

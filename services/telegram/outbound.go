@@ -61,9 +61,9 @@ func (p *platform) composeContent(ctx context.Context, m *integration.Message, d
 		return composeText(c, d)
 	case integration.TypeInteractive:
 		if d.ReplyMarkup == nil {
-			return nil, invalid("an interactive message needs content.interactive.buttons or sections")
+			return nil, integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 		}
-		if len(attachments(c)) > 0 { // a picture over the buttons
+		if len(c.MediaList()) > 0 { // a picture over the buttons
 			return p.composeMedia(ctx, m, d)
 		}
 		return composeText(c, d)
@@ -76,7 +76,7 @@ func (p *platform) composeContent(ctx context.Context, m *integration.Message, d
 	case integration.TypePoll:
 		return composePoll(m, d)
 	default:
-		return nil, unsupportedContent("content of type %s cannot be sent through Telegram", c.Type)
+		return nil, integration.UnsupportedContent("content of type %s cannot be sent through Telegram", c.Type)
 	}
 }
 
@@ -86,7 +86,7 @@ func composeText(c *integration.Content, d *delivery) (*request, error) {
 		return nil, err
 	}
 	if blank(text.Text) {
-		return nil, invalid("content.text is empty; Telegram sends nothing that is only white space")
+		return nil, integration.Invalid("content.text is empty; Telegram sends nothing that is only white space")
 	}
 	return &request{method: "sendMessage", params: &sendMessageParams{*d, *text}, degraded: degraded}, nil
 }
@@ -131,12 +131,4 @@ func (r *request) send(ctx context.Context, a api) (*integration.SendResult, err
 	result.Degraded = r.degraded
 	putText(result.Metadata, "pollId", sent[0].Poll.ID)
 	return result, nil
-}
-
-func invalid(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
-}
-
-func unsupportedContent(format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
 }

@@ -12,10 +12,7 @@ import (
 // among themselves.
 func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, files []integration.Media, d *delivery) (*request, error) {
 	if d.ReplyMarkup != nil {
-		return nil, unsupportedContent("Telegram has no buttons below several attachments; send them as a message of their own")
-	}
-	if n := len(files); n > maxAlbum {
-		return nil, invalid("there are %d attachments; Telegram takes %d to %d in a message", n, minAlbum, maxAlbum)
+		return nil, integration.UnsupportedContent("Telegram has no buttons below several attachments; send them as a message of their own")
 	}
 	kinds, err := albumKinds(m, files)
 	if err != nil {
@@ -47,7 +44,7 @@ func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, fil
 			value = "attach://" + name
 			r.files = append(r.files, *part)
 			if uploaded += int64(len(part.Content)); uploaded > maxUpload {
-				return nil, invalid("the attachments have more than %d bytes together, which is what one call takes", maxUpload)
+				return nil, integration.Invalid("the attachments have more than %d bytes together, which is what one call takes", maxUpload)
 			}
 		}
 		params.Media[i].Media = value
@@ -60,10 +57,10 @@ func albumKinds(m *integration.Message, files []integration.Media) ([]*mediaKind
 	for i := range files {
 		kinds[i] = albumKind(m.Content.Type, &files[i])
 		if kinds[i].album == "" {
-			return nil, invalid("content of type %s takes one attachment; Telegram sends several photos, videos, audio files or documents", m.Content.Type)
+			return nil, integration.Invalid("content of type %s takes one attachment; Telegram sends several photos, videos, audio files or documents", m.Content.Type)
 		}
 		if kinds[i].album != kinds[0].album {
-			return nil, invalid("attachment %d is a %s, the first a %s: Telegram groups photos with videos, and documents and audio among themselves",
+			return nil, integration.Invalid("attachment %d is a %s, the first a %s: Telegram groups photos with videos, and documents and audio among themselves",
 				i+1, kinds[i].field, kinds[0].field)
 		}
 	}

@@ -13,9 +13,9 @@ func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 	l := c.Location
 	switch {
 	case l == nil:
-		return nil, invalid("content.location is missing")
+		return nil, integration.Invalid("content.location is missing")
 	case l.Latitude < -90 || l.Latitude > 90 || l.Longitude < -180 || l.Longitude > 180:
-		return nil, invalid("content.location lies outside the world")
+		return nil, integration.Invalid("content.location lies outside the world")
 	}
 	if err := noText(c, "a location"); err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 
 func composeContact(c *integration.Content, d *delivery) (*request, error) {
 	if n := len(c.Contacts); n != 1 {
-		return nil, invalid("there are %d contacts; Telegram takes one in a message", n)
+		return nil, integration.Invalid("there are %d contacts; Telegram takes one in a message", n)
 	}
 	if err := noText(c, "a contact"); err != nil {
 		return nil, err
@@ -51,11 +51,11 @@ func composeContact(c *integration.Content, d *delivery) (*request, error) {
 	}
 	switch size := len(params.VCard); {
 	case params.PhoneNumber == "":
-		return nil, invalid("the contact has no phone; Telegram needs one")
+		return nil, integration.Invalid("the contact has no phone; Telegram needs one")
 	case params.FirstName == "":
-		return nil, invalid("the contact has no name; Telegram needs one")
+		return nil, integration.Invalid("the contact has no name; Telegram needs one")
 	case size > maxVCard:
-		return nil, invalid("the contact's vcard has %d bytes; Telegram takes %d", size, maxVCard)
+		return nil, integration.Invalid("the contact's vcard has %d bytes; Telegram takes %d", size, maxVCard)
 	}
 	return &request{method: "sendContact", params: params}, nil
 }
@@ -96,7 +96,7 @@ var vCardEscaper = strings.NewReplacer("\\", "\\\\", ",", "\\,", ";", "\\;", "\r
 func composePoll(m *integration.Message, d *delivery) (*request, error) {
 	poll := m.Content.Poll
 	if poll == nil {
-		return nil, invalid("content.poll is missing")
+		return nil, integration.Invalid("content.poll is missing")
 	}
 	if err := noText(&m.Content, "a poll"); err != nil {
 		return nil, err
@@ -106,14 +106,14 @@ func composePoll(m *integration.Message, d *delivery) (*request, error) {
 		AllowsMultipleAnswers: poll.Multiple, IsClosed: poll.Closed,
 	}
 	if n := textlimit.UTF16(poll.Question); blank(poll.Question) || n > maxQuestion {
-		return nil, invalid("the poll's question has a length of %d; Telegram takes 1 to %d", n, maxQuestion)
+		return nil, integration.Invalid("the poll's question has a length of %d; Telegram takes 1 to %d", n, maxQuestion)
 	}
 	if n := len(poll.Options); n == 0 || n > maxPollOptions {
-		return nil, invalid("the poll has %d options; Telegram takes 1 to %d", n, maxPollOptions)
+		return nil, integration.Invalid("the poll has %d options; Telegram takes 1 to %d", n, maxPollOptions)
 	}
 	for i, option := range poll.Options {
 		if n := textlimit.UTF16(option); blank(option) || n > maxPollOption {
-			return nil, invalid("option %d of the poll has a length of %d; Telegram takes 1 to %d", i+1, n, maxPollOption)
+			return nil, integration.Invalid("option %d of the poll has a length of %d; Telegram takes 1 to %d", i+1, n, maxPollOption)
 		}
 		params.Options = append(params.Options, pollOption{option})
 	}
@@ -124,7 +124,7 @@ func composePoll(m *integration.Message, d *delivery) (*request, error) {
 func noText(c *integration.Content, beside string) error {
 	text, _, err := newText(c, maxText)
 	if err == nil && text.Text != "" {
-		err = invalid("a text cannot go with %s through Telegram; send it as a message of its own", beside)
+		err = integration.Invalid("a text cannot go with %s through Telegram; send it as a message of its own", beside)
 	}
 	return err
 }

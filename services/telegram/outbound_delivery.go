@@ -18,7 +18,7 @@ func newDelivery(m *integration.Message) (*delivery, []integration.Degradation, 
 	}
 	if topic := contextOf(m, metaDirectTopic); topic != "" {
 		if d.DirectMessagesTopicID, err = strconv.ParseInt(topic, 10, 64); err != nil {
-			return nil, nil, invalid("%s, in replyContext or metadata, is not a number", metaDirectTopic)
+			return nil, nil, integration.Invalid("%s, in replyContext or metadata, is not a number", metaDirectTopic)
 		}
 	}
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" {
@@ -40,7 +40,7 @@ func recipient(conversation, thread integration.ID) (chatID any, threadID int64,
 	}
 	if topic = cmp.Or(topic, string(thread)); topic != "" {
 		if threadID, err = strconv.ParseInt(topic, 10, 64); err != nil {
-			return nil, 0, invalid("the topic %q is not a message_thread_id", topic)
+			return nil, 0, integration.Invalid("the topic %q is not a message_thread_id", topic)
 		}
 	}
 	return chatID, threadID, nil
@@ -53,7 +53,7 @@ func parseChatID(s string) (any, error) {
 	if name, ok := strings.CutPrefix(s, "@"); ok && name != "" {
 		return s, nil
 	}
-	return nil, invalid("to.id or conversationId must be a chat's id or @channelname, not %q", s)
+	return nil, integration.Invalid("to.id or conversationId must be a chat's id or @channelname, not %q", s)
 }
 
 // replyTo names the message that is answered, also one of another chat.
@@ -67,7 +67,7 @@ func replyTo(r *integration.ReplyTo, target any) (*replyParameters, error) {
 		p.ChatID = chatID // message ids are unique in their chat only
 	}
 	if n := textlimit.UTF16(r.Quote); n > maxQuote {
-		return nil, invalid("replyTo.quote has a length of %d; Telegram takes %d", n, maxQuote)
+		return nil, integration.Invalid("replyTo.quote has a length of %d; Telegram takes %d", n, maxQuote)
 	}
 	return p, nil
 }
@@ -82,7 +82,7 @@ func parseMessageID(id integration.ID, chat any) (chatID any, messageID int64, e
 		return nil, 0, err
 	}
 	if messageID, err = strconv.ParseInt(message, 10, 64); err != nil {
-		return nil, 0, invalid("the message's id ends in %q, which is not a message_id", message)
+		return nil, 0, integration.Invalid("the message's id ends in %q, which is not a message_id", message)
 	}
 	return chatID, messageID, nil
 }
@@ -101,7 +101,7 @@ func newPlace(t integration.Target) (*place, error) {
 		return nil, err
 	}
 	if chatID == nil {
-		return nil, invalid("messageId must be as messages and sends tell it, chat:message, or conversationId must name the chat")
+		return nil, integration.Invalid("messageId must be as messages and sends tell it, chat:message, or conversationId must name the chat")
 	}
 	return &place{ChatID: chatID, MessageID: message}, nil
 }

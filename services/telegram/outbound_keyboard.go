@@ -14,7 +14,7 @@ func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.
 		return nil, nil, nil
 	}
 	if i.Kind == integration.InteractiveForm {
-		return nil, nil, unsupportedContent("Telegram has no forms; what comes near are Web Apps, which are pages of one's own")
+		return nil, nil, integration.UnsupportedContent("Telegram has no forms; what comes near are Web Apps, which are pages of one's own")
 	}
 	k := &inlineKeyboardMarkup{}
 	add := func(what string, n int, b integration.Button) error {
@@ -40,7 +40,7 @@ func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.
 	case n == 0:
 		return nil, degraded, nil
 	case n > maxButtons:
-		return nil, nil, invalid("there are %d buttons and rows; Telegram takes %d", n, maxButtons)
+		return nil, nil, integration.Invalid("there are %d buttons and rows; Telegram takes %d", n, maxButtons)
 	}
 	return k, degraded, nil
 }
@@ -51,21 +51,21 @@ func newButton(what string, n int, b *integration.Button) (inlineKeyboardButton,
 		button.Style = b.Style // any other is of another platform
 	}
 	if blank(b.Title) {
-		return button, invalid("%s %d has no title", what, n)
+		return button, integration.Invalid("%s %d has no title", what, n)
 	}
 	switch b.Type {
 	case integration.ButtonReply, "":
 		button.CallbackData = cmp.Or(b.ID, b.Title)
 		if size := len(button.CallbackData); size > maxCallbackData {
-			return button, invalid("the id of %s %d has %d bytes; Telegram takes %d", what, n, size, maxCallbackData)
+			return button, integration.Invalid("the id of %s %d has %d bytes; Telegram takes %d", what, n, size, maxCallbackData)
 		}
 	case integration.ButtonURL:
 		button.URL = b.URL
 		if !validURL(b.URL) {
-			return button, invalid("the url of %s %d is not an http, https or tg URL", what, n)
+			return button, integration.Invalid("the url of %s %d is not an http, https or tg URL", what, n)
 		}
 	default:
-		return button, unsupportedContent("%s %d is of type %q; Telegram has reply and url", what, n, b.Type)
+		return button, integration.UnsupportedContent("%s %d is of type %q; Telegram has reply and url", what, n, b.Type)
 	}
 	return button, nil
 }

@@ -83,25 +83,11 @@ func kindOf(m *integration.Message, f *integration.Media) *mediaKind {
 	}
 }
 
-// attachments lists a message's files. A sticker may be told by its id alone.
-func attachments(c *integration.Content) []integration.Media {
-	switch {
-	case len(c.Attachments) > 0:
-		return c.Attachments
-	case c.Media != nil:
-		return []integration.Media{*c.Media}
-	case c.Type == integration.TypeSticker && c.Sticker != nil && c.Sticker.ID != "":
-		return []integration.Media{{ID: string(c.Sticker.ID)}}
-	default:
-		return nil
-	}
-}
-
 func (p *platform) composeMedia(ctx context.Context, m *integration.Message, d *delivery) (*request, error) {
-	files := attachments(&m.Content)
+	files := m.Content.MediaList()
 	switch len(files) {
 	case 0:
-		return nil, invalid("content.media or content.attachments is missing")
+		return nil, integration.Invalid("content.media or content.attachments is missing")
 	case 1:
 		return p.composeFile(ctx, m, &files[0], d)
 	default:
@@ -116,7 +102,7 @@ func (p *platform) composeFile(ctx context.Context, m *integration.Message, f *i
 		return nil, err
 	}
 	if kind.mute && text.Text != "" {
-		return nil, invalid("%s has no caption; send the text as a message of its own", kind.method)
+		return nil, integration.Invalid("%s has no caption; send the text as a message of its own", kind.method)
 	}
 	params := &mediaParams{delivery: *d, captionParams: text.caption(), mediaSize: kind.size(f)}
 	if kind == stickers && m.Content.Sticker != nil && f.ID == "" {
@@ -176,7 +162,7 @@ func (p *platform) source(ctx context.Context, kind *mediaKind, f *integration.M
 	case len(f.Data) == 0 && f.Datasource == "" && fileID.MatchString(f.URL): // as inbound messages have it in both fields
 		return f.URL, nil, nil
 	case size > kind.upload:
-		return "", nil, invalid("the attachment has %d bytes; %s takes %d", size, kind.method, kind.upload)
+		return "", nil, integration.Invalid("the attachment has %d bytes; %s takes %d", size, kind.method, kind.upload)
 	case kind.takesURL(f):
 		return f.URL, nil, nil
 	}

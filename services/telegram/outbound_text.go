@@ -42,10 +42,10 @@ func newMarkdownEscaper() *strings.Replacer {
 func newText(c *integration.Content, limit int) (*textParams, []integration.Degradation, error) {
 	t := &textParams{Text: c.Text, ParseMode: parseModes[c.Format]}
 	if c.Format != "" && t.ParseMode == "" {
-		return nil, nil, invalid("content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format)
+		return nil, nil, integration.Invalid("content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format)
 	}
 	if t.ParseMode != "" && len(c.Entities) > 0 {
-		return nil, nil, invalid("content.format and content.entities exclude each other")
+		return nil, nil, integration.Invalid("content.format and content.entities exclude each other")
 	}
 	before, after := "", ""
 	if i := c.Interactive; i != nil {
@@ -88,7 +88,7 @@ func (t *textParams) mark(list []integration.Entity, shift int) (degraded []inte
 	units := textlimit.UTF16(t.Text)
 	for i, e := range list {
 		if e.Offset < 0 || e.Length <= 0 || e.Offset > units-e.Length {
-			return nil, invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
+			return nil, integration.Invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
 		}
 		if e.Type == typeCustomEmoji { // which one is not part of the content model; an ordinary one stands in the text
 			degraded = append(degraded, integration.Degradation{Feature: "custom emoji", Became: "emoji"})
@@ -98,7 +98,7 @@ func (t *textParams) mark(list []integration.Entity, shift int) (degraded []inte
 		if e.UserID != "" {
 			id, err := strconv.ParseInt(string(e.UserID), 10, 64)
 			if err != nil {
-				return nil, invalid("entity %d has a userId that is not a Telegram user's", i+1)
+				return nil, integration.Invalid("entity %d has a userId that is not a Telegram user's", i+1)
 			}
 			entity.User = &entityUser{ID: id}
 		}

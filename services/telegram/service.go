@@ -46,8 +46,11 @@ func Definition(client *httpapi.Client) integration.Definition {
 		},
 		Text:         textLimits,
 		Support:      support(),
+		Media:        mediaLimits,
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
 		Platform:     &platform{client},
+		Signature:    signature,
+		Errors:       errorTable,
 	}
 }
 
@@ -59,7 +62,6 @@ type platform struct {
 var (
 	_ integration.Platform             = (*platform)(nil)
 	_ integration.WebhookValidator     = (*platform)(nil)
-	_ integration.SignatureValidator   = (*platform)(nil)
 	_ integration.WebhookVerifier      = (*platform)(nil)
 	_ integration.HealthChecker        = (*platform)(nil)
 	_ integration.CredentialsValidator = (*platform)(nil)

@@ -6,11 +6,14 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
+	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// proofHeader brings back the secret_token of "setWebhook". It is the only proof of where an
-// update comes from: nothing signs the body.
-const proofHeader = "x-telegram-bot-api-secret-token"
+// signature is the secret_token of "setWebhook", which each update brings back. It is the only proof of where an update
+// comes from: nothing signs the body.
+var signature = sign.SharedSecret{
+	Header: "x-telegram-bot-api-secret-token", Secret: fieldSecretToken, Fix: "give setWebhook the same secret_token",
+}
 
 // ValidateWebhook checks that the payload is an update, which it says at its beginning; Normalize sees to the rest.
 func (*platform) ValidateWebhook(_ context.Context, w *integration.Webhook) error {
@@ -28,17 +31,6 @@ func updateID(raw []byte) (int64, error) {
 		}
 	}
 	return id, nil
-}
-
-// ValidateSignature checks the secret token.
-func (*platform) ValidateSignature(_ context.Context, w *integration.Webhook) error {
-	if integration.EqualSecrets(w.Headers.Get(proofHeader), w.Channel.Credentials[fieldSecretToken]) {
-		return nil
-	}
-	return &integration.Error{
-		Kind: integration.ErrUnauthorized, Code: "SIGNATURE_INVALID",
-		Message: "the header " + proofHeader + " must hold the channel's secretToken: give setWebhook the same secret_token",
-	}
 }
 
 // VerifyWebhook answers the SDK's own handshake; Telegram has none.

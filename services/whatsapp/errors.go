@@ -1,8 +1,6 @@
 package whatsapp
 
 import (
-	"fmt"
-
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/meta"
 )
@@ -97,11 +95,3 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	"132069": permanent(codeTemplate, "the Flow is throttled"),
 	"135000": permanent(codeRejected, ""),
 })
-
-func invalid(format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
-}
-
-func unsupportedContent(format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
-}

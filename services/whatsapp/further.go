@@ -10,7 +10,7 @@ import (
 // React puts an emoji on a message, "Reaction messages".
 func (p *platform) React(ctx context.Context, target integration.Target, emoji string, ch *integration.Channel) error {
 	if target.MessageID == "" {
-		return invalid("a reaction needs the id of the message that it is put on")
+		return integration.Invalid("a reaction needs the id of the message that it is put on")
 	}
 	r, err := address(target.ConversationID)
 	if err != nil {
@@ -35,7 +35,7 @@ func (p *platform) MarkRead(ctx context.Context, target integration.Target, ch *
 // read may be repeated: it does nothing the second time.
 func (p *platform) read(ctx context.Context, target integration.Target, ch *integration.Channel, typing *typingRequest) error {
 	if target.MessageID == "" {
-		return invalid("messageId is missing: WhatsApp ties this to a message of the user, which it shows as read")
+		return integration.Invalid("messageId is missing: WhatsApp ties this to a message of the user, which it shows as read")
 	}
 	body, err := httpapi.JSON("whatsapp messages", &request{Product: product, Status: "read", MessageID: string(target.MessageID), Typing: typing})
 	if err != nil {

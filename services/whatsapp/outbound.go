@@ -129,7 +129,7 @@ func (d *draft) addContent(m *integration.Message, previews bool) error {
 	switch c.Type {
 	case integration.TypeText, "":
 		if len(c.MediaList()) > 0 {
-			return invalid("a text with attachments is of type IMAGE, VIDEO, AUDIO or FILE")
+			return integration.Invalid("a text with attachments is of type IMAGE, VIDEO, AUDIO or FILE")
 		}
 		return d.addText(c.Text, previews)
 	case integration.TypeImage, integration.TypeVideo, integration.TypeFile, integration.TypeAudio, integration.TypeVoice,
@@ -142,19 +142,19 @@ func (d *draft) addContent(m *integration.Message, previews bool) error {
 	case integration.TypeTemplate:
 		return d.addTemplate(c.Template)
 	case integration.TypeInteractive:
-		return invalid("an interactive message needs content.interactive")
+		return integration.Invalid("an interactive message needs content.interactive")
 	case integration.TypeReaction:
-		return invalid("a reaction needs content.reaction")
+		return integration.Invalid("a reaction needs content.reaction")
 	default:
-		return unsupportedContent("content of type %s cannot be sent through WhatsApp", c.Type)
+		return integration.UnsupportedContent("content of type %s cannot be sent through WhatsApp", c.Type)
 	}
 }
 
 func (d *draft) addText(text string, previews bool) error {
 	if strings.TrimSpace(text) == "" {
-		return invalid("content.text is empty")
+		return integration.Invalid("content.text is empty")
 	}
-	if err := within("the text", text, maxText); err != nil {
+	if err := integration.Within(platformTitle, text, maxText, "the text"); err != nil {
 		return err
 	}
 	d.request.Type, d.request.Text = "text", &outText{Body: text, PreviewURL: previews}
@@ -181,15 +181,7 @@ func address(id integration.ID) (request, error) {
 	case groupPattern.MatchString(to) && strings.Trim(to, "0123456789") != "":
 		r.RecipientType, r.To = "group", to
 	default:
-		return r, invalid("to.id or conversationId must be a phone number in digits with its country's code, a business-scoped user id or a group's id, not %q", to)
+		return r, integration.Invalid("to.id or conversationId must be a phone number in digits with its country's code, a business-scoped user id or a group's id, not %q", to)
 	}
 	return r, nil
-}
-
-// within checks the length of a text.
-func within(what, text string, limit int) error {
-	if n := utf8.RuneCountInString(text); n > limit {
-		return invalid("%s has %d characters; WhatsApp takes %d", what, n, limit)
-	}
-	return nil
 }

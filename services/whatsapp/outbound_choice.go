@@ -14,7 +14,7 @@ func (d *draft) addChoice(c *integration.Content) error {
 	switch c.Type {
 	case integration.TypeInteractive, integration.TypeText, "", integration.TypeImage, integration.TypeVideo, integration.TypeFile:
 	default:
-		return unsupportedContent("content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type)
+		return integration.UnsupportedContent("content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type)
 	}
 	i := c.Interactive
 	out := &outChoice{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
@@ -33,12 +33,12 @@ func (d *draft) addChoice(c *integration.Content) error {
 		return err
 	}
 	if strings.TrimSpace(out.Body.Text) == "" {
-		return invalid("an interactive message needs content.text or content.interactive.body")
+		return integration.Invalid("an interactive message needs content.text or content.interactive.body")
 	}
-	if err := within("the body", out.Body.Text, bodyLimit); err != nil {
+	if err := integration.Within(platformTitle, out.Body.Text, bodyLimit, "the body"); err != nil {
 		return err
 	}
-	if err := within("the footer", i.Footer, maxFooter); err != nil {
+	if err := integration.Within(platformTitle, i.Footer, maxFooter, "the footer"); err != nil {
 		return err
 	}
 	if i.Footer != "" {
@@ -56,17 +56,17 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	list := c.MediaList()
 	switch text := c.Interactive.Header; {
 	case len(list) > 1:
-		return nil, unsupportedContent("an interactive message has one attachment at most")
+		return nil, integration.UnsupportedContent("an interactive message has one attachment at most")
 	case len(list) == 0 && text == "":
 		return nil, nil
 	case len(list) == 0:
-		return &outHeader{Type: "text", Text: text}, within("the header", text, maxHeader)
+		return &outHeader{Type: "text", Text: text}, integration.Within(platformTitle, text, maxHeader, "the header")
 	}
 	if c.Interactive.Header != "" {
-		return nil, unsupportedContent("an interactive message has a text as its header or an attachment, not both")
+		return nil, integration.UnsupportedContent("an interactive message has a text as its header or an attachment, not both")
 	}
 	if choice == "list" {
-		return nil, unsupportedContent("a list cannot have an attachment at WhatsApp")
+		return nil, integration.UnsupportedContent("a list cannot have an attachment at WhatsApp")
 	}
 	m, t := &list[0], c.Type
 	if t == integration.TypeInteractive || t == integration.TypeText || t == "" {
@@ -75,11 +75,11 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	if t != integration.TypeImage && t != integration.TypeVideo {
 		t = integration.TypeFile
 	}
-	out, err := d.media(m, mediaKinds[t])
+	out, err := d.media(m, t)
 	if err != nil {
 		return nil, err
 	}
-	h := &outHeader{Type: mediaKinds[t].name}
+	h := &outHeader{Type: mediaNames[t]}
 	switch t {
 	case integration.TypeImage:
 		h.Image = out
@@ -96,22 +96,22 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 func (out *outChoice) buttons(i *integration.Interactive) error {
 	n := len(i.Buttons)
 	if n == 0 {
-		return invalid("an interactive message needs content.interactive.buttons or sections")
+		return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 	}
 	for at, b := range i.Buttons {
 		switch b.Type {
 		case "", integration.ButtonReply:
 		case integration.ButtonURL:
 			if n > 1 {
-				return unsupportedContent("a message has reply buttons at WhatsApp, or one that opens a URL and no other")
+				return integration.UnsupportedContent("a message has reply buttons at WhatsApp, or one that opens a URL and no other")
 			}
 			return out.link(b)
 		default:
-			return unsupportedContent("button %d is of type %q; WhatsApp has reply and url", at+1, b.Type)
+			return integration.UnsupportedContent("button %d is of type %q; WhatsApp has reply and url", at+1, b.Type)
 		}
 	}
 	if n > maxButtons {
-		return invalid("content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows)
+		return integration.Invalid("content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows)
 	}
 	out.Type = "button"
 	var ids, titles []string
@@ -120,11 +120,11 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 		if err := label("the title of a button", b.Title, maxButtonTitle); err != nil {
 			return err
 		}
-		if err := within("the id of a button", reply.ID, maxButtonID); err != nil {
+		if err := integration.Within(platformTitle, reply.ID, maxButtonID, "the id of a button"); err != nil {
 			return err
 		}
 		if slices.Contains(ids, reply.ID) || slices.Contains(titles, reply.Title) {
-			return invalid("the buttons must differ in their titles and in their ids: there are two of %q", b.Title)
+			return integration.Invalid("the buttons must differ in their titles and in their ids: there are two of %q", b.Title)
 		}
 		ids, titles = append(ids, reply.ID), append(titles, reply.Title)
 		out.Action.Buttons = append(out.Action.Buttons, outButton{Type: "reply", Reply: reply})
@@ -135,7 +135,7 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 // link fills in a button that opens a URL, "Interactive CTA URL button messages".
 func (out *outChoice) link(b integration.Button) error {
 	if !httpapi.IsLink(b.URL) {
-		return invalid("the url of a button must be an http or https URL")
+		return integration.Invalid("the url of a button must be an http or https URL")
 	}
 	out.Type = "cta_url"
 	out.Action = outAction{Name: "cta_url", Parameters: &outParameters{DisplayText: b.Title, URL: b.URL}}
@@ -145,7 +145,7 @@ func (out *outChoice) link(b integration.Button) error {
 // flow fills in a Flow, "Sending a Flow": it is made in WhatsApp Manager, and its id is the only button's.
 func (out *outChoice) flow(i *integration.Interactive) error {
 	if len(i.Buttons) != 1 || !idPattern.MatchString(i.Buttons[0].ID) {
-		return invalid("a form needs one button, whose id is that of a published Flow")
+		return integration.Invalid("a form needs one button, whose id is that of a published Flow")
 	}
 	b := i.Buttons[0]
 	out.Type = "flow"
@@ -159,7 +159,7 @@ func (out *outChoice) list(i *integration.Interactive) error {
 		return err
 	}
 	if n := len(i.Sections); n == 0 || n > maxSections {
-		return invalid("the list has %d sections; WhatsApp takes 1 to %d", n, maxSections)
+		return integration.Invalid("the list has %d sections; WhatsApp takes 1 to %d", n, maxSections)
 	}
 	out.Type, out.Action.Button = "list", i.ButtonLabel
 	var ids []string
@@ -170,7 +170,7 @@ func (out *outChoice) list(i *integration.Interactive) error {
 			}
 		}
 		if len(s.Rows) == 0 {
-			return invalid("a section of the list has no rows")
+			return integration.Invalid("a section of the list has no rows")
 		}
 		section := outSection{Title: s.Title}
 		for _, r := range s.Rows {
@@ -179,7 +179,7 @@ func (out *outChoice) list(i *integration.Interactive) error {
 				return err
 			}
 			if slices.Contains(ids, row.ID) {
-				return invalid("the rows of the list must differ in their ids: there are two of %q", row.ID)
+				return integration.Invalid("the rows of the list must differ in their ids: there are two of %q", row.ID)
 			}
 			ids = append(ids, row.ID)
 			section.Rows = append(section.Rows, row)
@@ -187,7 +187,7 @@ func (out *outChoice) list(i *integration.Interactive) error {
 		out.Action.Sections = append(out.Action.Sections, section)
 	}
 	if len(ids) > maxRows {
-		return invalid("the list has %d rows; WhatsApp takes %d in all sections together", len(ids), maxRows)
+		return integration.Invalid("the list has %d rows; WhatsApp takes %d in all sections together", len(ids), maxRows)
 	}
 	return nil
 }
@@ -196,16 +196,16 @@ func (r *outRow) check() error {
 	if err := label("the title of a row", r.Title, maxRowTitle); err != nil {
 		return err
 	}
-	if err := within("the id of a row", r.ID, maxRowID); err != nil {
+	if err := integration.Within(platformTitle, r.ID, maxRowID, "the id of a row"); err != nil {
 		return err
 	}
-	return within("the description of a row", r.Description, maxRowDescription)
+	return integration.Within(platformTitle, r.Description, maxRowDescription, "the description of a row")
 }
 
 // label checks a text that must be there.
 func label(what, text string, limit int) error {
 	if strings.TrimSpace(text) == "" {
-		return invalid("%s is empty", what)
+		return integration.Invalid("%s is empty", what)
 	}
-	return within(what, text, limit)
+	return integration.Within(platformTitle, text, limit, "%s", what)
 }

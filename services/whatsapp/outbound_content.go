@@ -11,9 +11,9 @@ import (
 func (d *draft) addLocation(l *integration.Location) error {
 	switch {
 	case l == nil:
-		return invalid("a location needs content.location")
+		return integration.Invalid("a location needs content.location")
 	case !(math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180):
-		return invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
+		return integration.Invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
 	}
 	if l.Live {
 		d.lose(integration.FeatureLocation, "fixed location")
@@ -26,7 +26,7 @@ func (d *draft) addLocation(l *integration.Location) error {
 // addContacts sends entries of an address book, "Contacts messages".
 func (d *draft) addContacts(list []integration.Contact) error {
 	if len(list) == 0 || len(list) > maxContacts {
-		return invalid("content.contacts has %d entries; WhatsApp takes 1 to %d", len(list), maxContacts)
+		return integration.Invalid("content.contacts has %d entries; WhatsApp takes 1 to %d", len(list), maxContacts)
 	}
 	cards := make([]outCard, len(list))
 	for i, c := range list {
@@ -35,7 +35,7 @@ func (d *draft) addContacts(list []integration.Contact) error {
 			formatted = joined(c.Name.First, c.Name.Last)
 		}
 		if formatted == "" {
-			return invalid("contact %d has no name", i+1)
+			return integration.Invalid("contact %d has no name", i+1)
 		}
 		card := &cards[i]
 		// Beside the formatted name, which is required, one of its parts is.
@@ -67,9 +67,9 @@ func joined(first, last string) string {
 // addTemplate sends a text that WhatsApp has approved, "Templates". Its components are in WhatsApp's own form.
 func (d *draft) addTemplate(t *integration.Template) error {
 	if t == nil || t.Name == "" || t.Language == "" {
-		return invalid("a template needs content.template with name and language")
+		return integration.Invalid("a template needs content.template with name and language")
 	}
-	if err := within("the template's name", t.Name, maxTemplateName); err != nil {
+	if err := integration.Within(platformTitle, t.Name, maxTemplateName, "the template's name"); err != nil {
 		return err
 	}
 	for i, c := range t.Components {
@@ -77,7 +77,7 @@ func (d *draft) addTemplate(t *integration.Template) error {
 			Type string `json:"type"`
 		}
 		if json.Unmarshal(c, &component) != nil || component.Type == "" {
-			return invalid("component %d of the template is no object with a type", i+1)
+			return integration.Invalid("component %d of the template is no object with a type", i+1)
 		}
 	}
 	d.request.Type = "template"

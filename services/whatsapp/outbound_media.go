@@ -3,52 +3,52 @@ package whatsapp
 import (
 	"cmp"
 	"context"
-	"mime"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// mediaKind is what "Media" says of a type of media.
-type mediaKind struct {
-	name  string // in requests
-	limit int64
-	types []string // nil takes all
+// mediaNames are what "Media" calls the content types.
+var mediaNames = map[integration.ContentType]string{
+	integration.TypeImage: "image", integration.TypeVideo: "video", integration.TypeAudio: "audio", integration.TypeVoice: "audio",
+	integration.TypeFile: "document", integration.TypeSticker: "sticker",
 }
 
-var mediaKinds = map[integration.ContentType]mediaKind{
-	integration.TypeImage:   {"image", maxImage, []string{"image/jpeg", "image/png"}},
-	integration.TypeVideo:   {"video", maxVideo, []string{"video/mp4", "video/3gpp"}},
-	integration.TypeAudio:   {"audio", maxAudio, []string{"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"}},
-	integration.TypeVoice:   {"audio", maxAudio, []string{"audio/ogg", "audio/opus"}},
-	integration.TypeFile:    {"document", maxDocument, nil},
-	integration.TypeSticker: {"sticker", maxAnimatedSticker, []string{"image/webp"}},
+// mediaLimits are those of "Media".
+var mediaLimits = map[integration.ContentType]integration.MediaLimits{
+	integration.TypeImage: {MaxBytes: maxImage, MaxCount: 1, Types: []string{"image/jpeg", "image/png"}},
+	integration.TypeVideo: {MaxBytes: maxVideo, MaxCount: 1, Types: []string{"video/mp4", "video/3gpp"}},
+	integration.TypeAudio: {MaxBytes: maxAudio, MaxCount: 1, Types: []string{
+		"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus",
+	}},
+	integration.TypeVoice:   {MaxBytes: maxAudio, MaxCount: 1, Types: []string{"audio/ogg", "audio/opus"}},
+	integration.TypeFile:    {MaxBytes: maxDocument, MaxCount: 1},
+	integration.TypeSticker: {MaxBytes: maxAnimatedSticker, MaxCount: 1, Types: []string{"image/webp"}},
 }
 
 // addMedia sends an attachment, of which WhatsApp takes one in a message.
 func (d *draft) addMedia(c *integration.Content) error {
 	list := c.MediaList()
 	if len(list) != 1 {
-		return invalid("content of type %s needs content.media, and one attachment in a message", c.Type)
+		return integration.Invalid("content of type %s needs content.media, and one attachment in a message", c.Type)
 	}
-	m, kind := &list[0], mediaKinds[c.Type]
-	out, err := d.media(m, kind)
+	m, name := &list[0], mediaNames[c.Type]
+	out, err := d.media(m, c.Type)
 	if err != nil {
 		return err
 	}
 	out.Voice = c.Type == integration.TypeVoice
-	if kind.name == "document" {
+	if name == "document" {
 		out.Filename = nameOf(m)
 	}
 	if hasCaption(c.Type) {
 		out.Caption = cmp.Or(c.Text, m.Caption)
 	}
-	d.request.Type = kind.name
+	d.request.Type = name
 	d.request.put(out)
-	return within("the caption", out.Caption, maxCaption)
+	return integration.Within(platformTitle, out.Caption, maxCaption, "the caption")
 }
 
 // nameOf is the name that a document is shown with: without one it is "Untitled".
@@ -74,42 +74,42 @@ func (r *request) put(m *outMedia) {
 
 // media says where an attachment is: its id, a link that WhatsApp fetches, or, for all else, what will be
 // uploaded.
-func (d *draft) media(m *integration.Media, kind mediaKind) (*outMedia, error) {
+func (d *draft) media(m *integration.Media, t integration.ContentType) (*outMedia, error) {
 	inline := len(m.Data) > 0 || m.Datasource != ""
 	switch {
 	case m.ID != "":
 		return &outMedia{ID: m.ID}, nil
 	case inline:
 		out := &outMedia{}
-		d.upload = &upload{m, kind, out}
+		d.upload = &upload{m, t, out}
 		return out, nil
 	case httpapi.IsLink(m.URL):
 		return &outMedia{Link: m.URL}, nil
 	case idPattern.MatchString(m.URL): // as inbound messages have it
 		return &outMedia{ID: m.URL}, nil
 	default:
-		return nil, invalid("an attachment needs an id, an http or https url, data or a datasource")
+		return nil, integration.Invalid("an attachment needs an id, an http or https url, data or a datasource")
 	}
 }
 
 // upload is an attachment that goes to WhatsApp before its message, which then has its id.
 type upload struct {
 	media *integration.Media
-	kind  mediaKind
+	as    integration.ContentType
 	into  *outMedia
 }
 
 // upload makes a call of "Media", POST /PHONE_NUMBER_ID/media. One that was not answered may be made again: what
 // nobody refers to is deleted after 30 days.
 func (a api) upload(ctx context.Context, u *upload) error {
-	file, err := a.Client.Media(ctx, u.media, u.kind.limit)
+	file, err := a.Client.Media(ctx, u.media, mediaLimits[u.as].MaxBytes)
 	if err != nil {
 		return err
 	}
-	mimeType, err := u.kind.check(file)
-	if err != nil {
+	if err := checkFile(u.as, file); err != nil {
 		return err
 	}
+	mimeType := file.MimeType
 	body := httpapi.Multipart(
 		httpapi.Part{Name: "messaging_product", Content: []byte(product)},
 		httpapi.Part{Name: "type", Content: []byte(mimeType)},
@@ -128,21 +128,19 @@ func (a api) upload(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// check finds the type of a file, and refuses what WhatsApp would refuse after it has accepted the message.
-func (k mediaKind) check(file *httpapi.Attachment) (string, error) {
-	const unknown = "application/octet-stream"
-	base, _, err := mime.ParseMediaType(file.MimeType)
-	if err != nil || base == unknown {
+// checkFile refuses what WhatsApp would refuse after it has accepted the message, and finds the type of a file that
+// has none.
+func checkFile(t integration.ContentType, file *httpapi.Attachment) error {
+	if base := integration.MediaType(file.MimeType, file.Content); !strings.HasPrefix(file.MimeType, base) { // it said nothing
 		file.MimeType = http.DetectContentType(file.Content)
-		base, _, _ = mime.ParseMediaType(file.MimeType)
 	}
-	if k.types != nil && !slices.Contains(k.types, base) {
-		return "", invalid("content of type %s must be %s, not %s", k.name, strings.Join(k.types, " or "), base)
+	if err := mediaLimits[t].Check(t, file.MimeType, file.Content); err != nil {
+		return err
 	}
-	if k.name == "sticker" && len(file.Content) > maxStaticSticker && !animated(file.Content) {
-		return "", httpapi.TooLarge("sticker", maxStaticSticker)
+	if t == integration.TypeSticker && len(file.Content) > maxStaticSticker && !animated(file.Content) {
+		return httpapi.TooLarge("sticker", maxStaticSticker)
 	}
-	return file.MimeType, nil
+	return nil
 }
 
 // animated reads the flag of an extended WebP file,

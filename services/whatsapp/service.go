@@ -16,6 +16,9 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
+// platformTitle is what people call the platform.
+const platformTitle = "WhatsApp"
+
 // Names of a channel's fields.
 const (
 	fieldAccessToken   = "accessToken"
@@ -43,11 +46,12 @@ var (
 func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
-		Title:             "WhatsApp",
+		Title:             platformTitle,
 		Fields:            fields(),
 		// What is fenced by ``` is shown as code, whatever else the text holds.
 		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		Support: support(),
+		Media:   mediaLimits,
 		// A webhook that was not taken in is repeated for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, WebhookTimeout: 5 * time.Second,
 		Platform:  &platform{client},

@@ -278,3 +278,20 @@ func TestARecipientsTurnIsGivenBackWhereTheChannelHasToWait(t *testing.T) {
 		require.NoError(t, r.send("c1", "bob", "4"))
 	})
 }
+
+func TestRemovedChannelIsNoLongerSuspended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoad(t, nil, always(trouble(integration.ErrUnknown, 0)))
+		for range 10 {
+			require.Error(t, r.send("c1", "r", "x"))
+		}
+		suspended := func() string {
+			answer, err := r.service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{})
+			require.NoError(t, err)
+			return toJSON(t, answer)
+		}
+		require.Contains(t, suspended(), `"channelId":"c1"`)
+		delete(r.channels, "c1")
+		require.NotContains(t, suspended(), "suspended")
+	})
+}

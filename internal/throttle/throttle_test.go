@@ -1,4 +1,4 @@
-package pace_test
+package throttle_test
 
 import (
 	"context"
@@ -11,22 +11,22 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/hiliosai/switchboard/internal/pace"
+	"github.com/hiliosai/switchboard/internal/throttle"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = time.Minute
+const maxWait = time.Minute
 
 // pass lets time go by, of which there is as much as wanted within a synctest.
 func pass(d time.Duration) { <-time.After(d) }
 
 func TestAKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
+		var p throttle.Keyed
 		started := time.Now()
 		for range 100 { // all at once
-			_, _, err := p.Enter(t.Context(), "a", p.Turn(), patience)
+			_, _, err := p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 			require.NoError(t, err)
 		}
 		require.Zero(t, time.Since(started))
@@ -35,15 +35,15 @@ func TestAKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
 
 func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
+		var p throttle.Keyed
 		started := time.Now()
-		early := p.Turn() // a call that is under way when the pause begins, and is repeated
-		p.Pause("a", 5*time.Second)
+		early := p.NewTicket() // a call that is under way when the pause begins, and is repeated
+		p.Block("a", 5*time.Second)
 		var order []int
 		var wg sync.WaitGroup
-		call := func(n int, turn pace.Turn) {
+		call := func(n int, ticket throttle.Ticket) {
 			wg.Go(func() {
-				leave, _, err := p.Enter(t.Context(), "a", turn, patience)
+				leave, _, err := p.Acquire(t.Context(), "a", ticket, maxWait)
 				if err != nil {
 					t.Error(err)
 					return
@@ -54,7 +54,7 @@ func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
 			})
 		}
 		for n := 1; n <= 3; n++ {
-			call(n, p.Turn())
+			call(n, p.NewTicket())
 			synctest.Wait()
 		}
 		call(0, early)
@@ -62,9 +62,9 @@ func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
 		require.Equal(t, []int{0, 1, 2, 3}, order)
 		require.Equal(t, 9*time.Second, time.Since(started))
 
-		leave, _, err := p.Enter(t.Context(), "a", p.Turn(), patience)
+		leave, _, err := p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 		require.NoError(t, err)
-		_, _, err = p.Enter(t.Context(), "a", p.Turn(), patience)
+		_, _, err = p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 		require.NoError(t, err, "the key is free again: nobody waits for anybody")
 		leave()
 	})
@@ -72,9 +72,9 @@ func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
 
 func TestOtherKeysGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
-		p.Pause("a", time.Hour)
-		_, _, err := p.Enter(t.Context(), "b", p.Turn(), 0)
+		var p throttle.Keyed
+		p.Block("a", time.Hour)
+		_, _, err := p.Acquire(t.Context(), "b", p.NewTicket(), 0)
 		require.NoError(t, err)
 		pass(time.Hour)
 		synctest.Wait()
@@ -83,15 +83,15 @@ func TestOtherKeysGoOn(t *testing.T) {
 
 func TestAPauseWithinAPauseCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
+		var p throttle.Keyed
 		started := time.Now()
-		p.Pause("a", time.Second)
-		leave, _, err := p.Enter(t.Context(), "a", p.Turn(), patience)
+		p.Block("a", time.Second)
+		leave, _, err := p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 		require.NoError(t, err)
-		p.Pause("a", 3*time.Second)
-		p.Pause("a", time.Second) // shorter than what is left
+		p.Block("a", 3*time.Second)
+		p.Block("a", time.Second) // shorter than what is left
 		leave()
-		_, _, err = p.Enter(t.Context(), "a", p.Turn(), patience)
+		_, _, err = p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 		require.NoError(t, err)
 		require.Equal(t, 4*time.Second, time.Since(started))
 	})
@@ -99,15 +99,15 @@ func TestAPauseWithinAPauseCounts(t *testing.T) {
 
 func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
-		p.Pause("a", 10*time.Second)
+		var p throttle.Keyed
+		p.Block("a", 10*time.Second)
 		started := time.Now()
-		_, after, err := p.Enter(t.Context(), "a", p.Turn(), time.Second)
+		_, after, err := p.Acquire(t.Context(), "a", p.NewTicket(), time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 10*time.Second, after)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		_, _, err = p.Enter(ctx, "a", p.Turn(), patience)
+		_, _, err = p.Acquire(ctx, "a", p.NewTicket(), maxWait)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Zero(t, time.Since(started))
 		pass(10 * time.Second)
@@ -117,14 +117,14 @@ func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
 
 func TestWhoGivesUpMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
-		p.Pause("a", time.Second)
-		leave, _, err := p.Enter(t.Context(), "a", p.Turn(), patience)
+		var p throttle.Keyed
+		p.Block("a", time.Second)
+		leave, _, err := p.Acquire(t.Context(), "a", p.NewTicket(), maxWait)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, _, err := p.Enter(ctx, "a", p.Turn(), patience); !errors.Is(err, context.Canceled) {
+			if _, _, err := p.Acquire(ctx, "a", p.NewTicket(), maxWait); !errors.Is(err, context.Canceled) {
 				t.Errorf("it was admitted, or refused for another reason: %v", err)
 			}
 		})
@@ -132,49 +132,49 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 		cancel()
 		wg.Wait()
 		leave()
-		_, _, err = p.Enter(t.Context(), "a", p.Turn(), 0)
+		_, _, err = p.Acquire(t.Context(), "a", p.NewTicket(), 0)
 		require.NoError(t, err)
 	})
 }
 
 func TestARateSpacesCallsAfterItsBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
-		r, err := pace.ParseRate("2/s")
+		var p throttle.Keyed
+		r, err := throttle.ParseRate("2/s")
 		require.NoError(t, err)
 		started := time.Now()
 		for _, want := range []time.Duration{0, 0, 500 * time.Millisecond, time.Second} {
-			_, err := p.Space(t.Context(), "a", r, patience)
+			_, err := p.Reserve(t.Context(), "a", r, maxWait)
 			require.NoError(t, err)
 			require.Equal(t, want, time.Since(started))
 		}
-		after, err := p.Space(t.Context(), "a", r, time.Millisecond)
+		after, err := p.Reserve(t.Context(), "a", r, time.Millisecond)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 500*time.Millisecond, after)
-		_, err = p.Space(t.Context(), "b", r, 0)
+		_, err = p.Reserve(t.Context(), "b", r, 0)
 		require.NoError(t, err, "each key has its own")
-		_, err = p.Space(t.Context(), "a", pace.Rate{}, 0)
+		_, err = p.Reserve(t.Context(), "a", throttle.Rate{}, 0)
 		require.NoError(t, err, "no rate is no limit")
 	})
 }
 
 func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
-	refusals := map[string]func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error){
-		"by its patience": func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error) {
-			return p.Space(ctx, "a", r, time.Millisecond)
+	refusals := map[string]func(ctx context.Context, p *throttle.Keyed, r throttle.Rate) (time.Duration, error){
+		"by its maxWait": func(ctx context.Context, p *throttle.Keyed, r throttle.Rate) (time.Duration, error) {
+			return p.Reserve(ctx, "a", r, time.Millisecond)
 		},
-		"by its deadline": func(ctx context.Context, p *pace.Pacer, r pace.Rate) (time.Duration, error) {
+		"by its deadline": func(ctx context.Context, p *throttle.Keyed, r throttle.Rate) (time.Duration, error) {
 			ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()
-			return p.Space(ctx, "a", r, patience)
+			return p.Reserve(ctx, "a", r, maxWait)
 		},
 	}
 	for name, refused := range refusals {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var p pace.Pacer
-				r := pace.Rate{Calls: 1, Per: time.Second}
-				_, err := p.Space(t.Context(), "a", r, 0)
+				var p throttle.Keyed
+				r := throttle.Rate{Calls: 1, Per: time.Second}
+				_, err := p.Reserve(t.Context(), "a", r, 0)
 				require.NoError(t, err)
 				for range 5 {
 					after, err := refused(t.Context(), &p, r)
@@ -182,7 +182,7 @@ func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
 					require.Equal(t, time.Second, after)
 				}
 				started := time.Now()
-				_, err = p.Space(t.Context(), "a", r, patience)
+				_, err = p.Reserve(t.Context(), "a", r, maxWait)
 				require.NoError(t, err)
 				require.Equal(t, time.Second, time.Since(started))
 			})
@@ -192,40 +192,40 @@ func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
 
 func TestACallThatGivesUpWhileItWaitsTakesNothingOfTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace.Pacer
-		r := pace.Rate{Calls: 1, Per: time.Second}
-		_, err := p.Space(t.Context(), "a", r, 0)
+		var p throttle.Keyed
+		r := throttle.Rate{Calls: 1, Per: time.Second}
+		_, err := p.Reserve(t.Context(), "a", r, 0)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
-		_, err = p.Space(ctx, "a", r, patience)
+		_, err = p.Reserve(ctx, "a", r, maxWait)
 		require.ErrorIs(t, err, context.Canceled)
 		started := time.Now()
-		_, err = p.Space(t.Context(), "a", r, patience)
+		_, err = p.Reserve(t.Context(), "a", r, maxWait)
 		require.NoError(t, err)
 		require.Equal(t, 900*time.Millisecond, time.Since(started))
 	})
 }
 
 func TestARateIsReadOrRefused(t *testing.T) {
-	for text, want := range map[string]pace.Rate{
+	for text, want := range map[string]throttle.Rate{
 		"": {}, "30/s": {30, time.Second}, "20/m": {20, time.Minute}, "1000/h": {1000, time.Hour},
 	} {
-		r, err := pace.ParseRate(text)
+		r, err := throttle.ParseRate(text)
 		require.NoError(t, err)
 		require.Equal(t, want, r, text)
 	}
 	for _, text := range []string{"30", "0/s", "30/d", "-1/s", "1.5/s", "30/s "} {
-		_, err := pace.ParseRate(text)
+		_, err := throttle.ParseRate(text)
 		require.Error(t, err, text)
 	}
 }
 
 func BenchmarkEnterFree(b *testing.B) {
-	var p pace.Pacer
+	var p throttle.Keyed
 	b.ReportAllocs()
 	for b.Loop() {
-		leave, _, _ := p.Enter(b.Context(), "a", p.Turn(), patience)
+		leave, _, _ := p.Acquire(b.Context(), "a", p.NewTicket(), maxWait)
 		leave()
 	}
 }

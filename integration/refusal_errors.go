@@ -17,11 +17,11 @@ func UnsupportedContent(format string, args ...any) *Error {
 	return &Error{Kind: ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
 }
 
-// Within returns nil for a text of at most limit characters, and else the error that says what is too long, such as
-// "the title of a button", and for which platform.
-func Within(platform, what, text string, limit int) error {
+// Within returns nil for a text of at most limit characters, and else the error that says for which platform it is too
+// long. what names the text, such as "the title of button %d", and is formatted with args.
+func Within(platform, text string, limit int, what string, args ...any) error {
 	if n := textlimit.Characters(text); n > limit {
-		return Invalid("%s has %d characters; %s takes %d", what, n, platform, limit)
+		return Invalid("%s has %d characters; %s takes %d", fmt.Sprintf(what, args...), n, platform, limit)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package pace
+package throttle
 
 import (
 	"context"
@@ -46,15 +46,15 @@ type limiter struct {
 	of Rate
 }
 
-// Space waits until the key's rate lets another call go, in the order of the calls. A wait longer than
-// patience, or than ctx allows, is not begun: after is how long it would be.
-func (p *Pacer) Space(ctx context.Context, key string, r Rate, patience time.Duration) (after time.Duration, err error) {
+// Reserve waits until the key's rate lets another call go, in the order of the calls. A wait that would be longer than
+// maxWait, or than ctx allows, is not begun: after is how long it would be.
+func (k *Keyed) Reserve(ctx context.Context, key string, r Rate, maxWait time.Duration) (after time.Duration, err error) {
 	if r.Calls == 0 {
 		return 0, nil
 	}
-	reservation := p.rates.limiter(key, r).Reserve()
+	reservation := k.rates.limiter(key, r).Reserve()
 	delay := reservation.Delay()
-	if deadline, ok := ctx.Deadline(); delay > patience || ok && delay > time.Until(deadline) {
+	if deadline, ok := ctx.Deadline(); delay > maxWait || ok && delay > time.Until(deadline) {
 		reservation.Cancel()
 		return delay, context.DeadlineExceeded
 	}

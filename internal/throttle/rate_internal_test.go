@@ -1,4 +1,4 @@
-package pace
+package throttle
 
 import (
 	"fmt"
@@ -11,21 +11,21 @@ import (
 
 func TestKeysThatAreIdleAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p Pacer
+		var p Keyed
 		r := Rate{Calls: 1, Per: time.Second}
 		space := func(from, to int) {
 			for i := from; i < to; i++ {
-				_, err := p.Space(t.Context(), fmt.Sprint(i), r, 0)
+				_, err := p.Reserve(t.Context(), fmt.Sprint(i), r, 0)
 				require.NoError(t, err)
 			}
 		}
 		space(0, maxLimiters)
 		<-time.After(time.Second)
-		_, err := p.Space(t.Context(), "0", r, 0) // which is not idle from here on
+		_, err := p.Reserve(t.Context(), "0", r, 0) // which is not idle from here on
 		require.NoError(t, err)
 		space(maxLimiters, maxLimiters+1)
 		require.Len(t, p.rates.limiters, 2)
-		after, err := p.Space(t.Context(), "0", r, 0)
+		after, err := p.Reserve(t.Context(), "0", r, 0)
 		require.Error(t, err, "a key that is not idle keeps its rate")
 		require.Equal(t, time.Second, after)
 	})

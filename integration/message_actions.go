@@ -10,20 +10,20 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// furtherActions are those that a platform has beside sending, where it has them. They are for other
+// messageActions are what a platform can do with messages beside sending them, as far as it can. They are for other
 // services, not for the web: none has a route.
-func (s *platformService) furtherActions() map[string]action.Spec {
+func (s *platformService) messageActions() map[string]action.Spec {
 	actions := map[string]action.Spec{}
-	add := func(name, description string, params action.Params, do func(context.Context, *furtherCall) (*SendResult, error)) {
+	add := func(name, description string, params action.Params, do func(context.Context, *messageCall) (*SendResult, error)) {
 		params = append(action.Params{{Name: "channelId", Type: action.String}}, params...)
 		params = append(params, action.Params{{Name: "conversationId", Type: action.Any, Optional: true}, {Name: "threadId", Type: action.Any, Optional: true}}...)
-		actions[name] = action.Spec{Description: description, Params: params, Handle: s.further(params, do)}
+		actions[name] = action.Spec{Description: description, Params: params, Handle: s.messageAction(params, do)}
 	}
 	message := action.Params{{Name: "messageId", Type: action.Any}}
 	if p, ok := s.def.Platform.(Editor); ok {
 		add(ActionEditMessage, "Replaces the content of a message that the channel sent.",
 			append(message[:1:1], action.Params{{Name: "message", Type: action.Object}}...),
-			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+			func(ctx context.Context, c *messageCall) (*SendResult, error) {
 				ctx, done := s.holding(ctx)
 				defer done()
 				return p.EditMessage(ctx, c.target, &c.message, c.channel)
@@ -31,50 +31,51 @@ func (s *platformService) furtherActions() map[string]action.Spec {
 	}
 	if p, ok := s.def.Platform.(Deleter); ok {
 		add(ActionDeleteMessage, "Removes a message that the channel sent.", message,
-			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+			func(ctx context.Context, c *messageCall) (*SendResult, error) {
 				return nil, p.DeleteMessage(ctx, c.target, c.channel)
 			})
 	}
 	if p, ok := s.def.Platform.(Reactor); ok {
 		add(ActionReact, "Puts an emoji on a message; an empty one takes it away.",
 			append(message[:1:1], action.Params{{Name: "emoji", Type: action.String}}...),
-			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+			func(ctx context.Context, c *messageCall) (*SendResult, error) {
 				return nil, p.React(ctx, c.target, c.emoji, c.channel)
 			})
 	}
 	if p, ok := s.def.Platform.(Typer); ok {
 		add(ActionTyping, "Shows for some seconds that an answer is being written.",
 			action.Params{{Name: "messageId", Type: action.Any, Optional: true}},
-			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+			func(ctx context.Context, c *messageCall) (*SendResult, error) {
 				return nil, p.ShowTyping(ctx, c.target, c.channel)
 			})
 	}
 	if p, ok := s.def.Platform.(ReadMarker); ok {
 		add(ActionMarkRead, "Shows a message's writer that it was read.", message,
-			func(ctx context.Context, c *furtherCall) (*SendResult, error) {
+			func(ctx context.Context, c *messageCall) (*SendResult, error) {
 				return nil, p.MarkRead(ctx, c.target, c.channel)
 			})
 	}
 	return actions
 }
 
-// furtherCall is what one of the further actions is called with.
-type furtherCall struct {
+// messageCall is what a message action is called with.
+type messageCall struct {
 	channel *Channel
 	target  Target
 	message Message
 	emoji   string
 }
 
-// further makes the handler of one of the further actions. Nothing of it is published: what it changes is
-// known to who called it.
-func (s *platformService) further(params action.Params, do func(context.Context, *furtherCall) (*SendResult, error)) action.Handler {
+// messageAction makes the handler of a message action. Nothing is published: the caller knows what it changes.
+func (s *platformService) messageAction(
+	params action.Params, do func(context.Context, *messageCall) (*SendResult, error),
+) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		fields, err := params.Decode(req)
 		if err != nil {
 			return nil, err
 		}
-		call := &furtherCall{emoji: rawjson.Text(fields.Get("emoji"))}
+		call := &messageCall{emoji: rawjson.Text(fields.Get("emoji"))}
 		for name, into := range map[string]*ID{
 			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
 		} {
@@ -96,6 +97,9 @@ func (s *platformService) further(params action.Params, do func(context.Context,
 		call.message.ID = "" // it is the target's that counts
 		if len(fields.Get("message")) > 0 {
 			fitting, lost, err := s.fit(&call.message)
+			if err == nil {
+				err = s.checkMedia(&fitting.Content)
+			}
 			if err != nil {
 				return refusal(asError(err, ErrUnknown, "SEND_FAILED"), nil)
 			}

@@ -1,0 +1,78 @@
+package integration
+
+import (
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// MediaLimits are what a platform takes of the attachments of one content type, see [Definition.Media].
+type MediaLimits struct {
+	Types    []string // MIME types without parameters; nil takes all
+	MaxBytes int64    // of one attachment; zero is no limit
+	MaxCount int      // attachments of a message; zero is no limit
+}
+
+// Check returns nil for an attachment of content type t that the platform takes, and else MESSAGE_INVALID or
+// MEDIA_TOO_LARGE. A mimeType that says nothing is looked up in the content. The factory checks the bytes that come with
+// a message; a platform that uploads what it has fetched from a link or a datasource checks that itself.
+func (l MediaLimits) Check(t ContentType, mimeType string, content []byte) error {
+	name := strings.ToLower(string(t))
+	if l.MaxBytes > 0 && int64(len(content)) > l.MaxBytes {
+		return mediaTooLarge(name, l.MaxBytes)
+	}
+	if l.Types == nil {
+		return nil
+	}
+	if base := MediaType(mimeType, content); !slices.Contains(l.Types, base) {
+		return Invalid("content of type %s must be %s, not %s", name, strings.Join(l.Types, " or "), base)
+	}
+	return nil
+}
+
+// MediaType returns a MIME type without its parameters. If mimeType says nothing, it is that of the content.
+func MediaType(mimeType string, content []byte) string {
+	base, _, err := mime.ParseMediaType(mimeType)
+	if err != nil || base == "application/octet-stream" {
+		base, _, _ = mime.ParseMediaType(http.DetectContentType(content))
+	}
+	return base
+}
+
+// checkMedia holds the attachments of a message to the platform's limits, as far as that costs nothing. What is behind
+// a link or an id is judged by the platform.
+func (s *platformService) checkMedia(c *Content) error {
+	if s.def.Media == nil || c.Media == nil && len(c.Attachments) == 0 {
+		return nil
+	}
+	list := c.MediaList()
+	if l := s.def.Media[mediaTypeOf(c, &list[0])]; l.MaxCount > 0 && len(list) > l.MaxCount {
+		return Invalid("there are %d attachments; %s takes %d", len(list), s.def.Title, l.MaxCount)
+	}
+	for i := range list {
+		m := &list[i]
+		if len(m.Data) == 0 {
+			continue
+		}
+		t := mediaTypeOf(c, m)
+		if len(list) > 1 && m.MimeType != "" && c.Type != TypeFile { // they may differ
+			t = TypeOfMedia(m.MimeType)
+		}
+		if err := s.def.Media[t].Check(t, m.MimeType, m.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mediaTypeOf is the content type whose limits hold for an attachment: that of the message, unless it has a type of
+// its own beside the attachment.
+func mediaTypeOf(c *Content, m *Media) ContentType {
+	switch c.Type {
+	case TypeText, TypeInteractive, "":
+		return TypeOfMedia(MediaType(m.MimeType, m.Data))
+	default:
+		return c.Type
+	}
+}
