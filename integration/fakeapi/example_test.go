@@ -17,7 +17,7 @@ func Example() {
 			return fakeapi.JSON(http.StatusBadRequest, map[string]string{"error": f.String()})
 		},
 		Routes: fakeapi.Routes{"POST /v1/messages": {
-			Body: is.Object{"to!": is.Text(50), "lines!": is.List(1, 5, is.Text(100)), "mood": is.OneOf("gay", "grave")},
+			Body: is.Object{"to!": is.Text(50), "lines!": is.List(1, 5, is.Text(100)), "mood": is.OneOf("merry", "grave")},
 			Answer: func(*fakeapi.Request) fakeapi.Answer {
 				return fakeapi.JSON(http.StatusOK, map[string]string{"id": "m-1"})
 			},
@@ -25,7 +25,7 @@ func Example() {
 	})
 	defer api.Close()
 
-	for _, body := range []string{`{"to":"ada","lines":["hello"]}`, `{"to":"ada"}`, `{"to":"ada","lines":[],"moods":"gay"}`} {
+	for _, body := range []string{`{"to":"ada","lines":["hello"]}`, `{"to":"ada"}`, `{"to":"ada","lines":[],"moods":"merry"}`} {
 		answer, err := http.Post(api.URL()+"/v1/messages", "application/json", strings.NewReader(body)) //nolint:noctx // short
 		if err != nil {
 			fmt.Println(err)

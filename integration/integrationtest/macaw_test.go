@@ -105,7 +105,7 @@ func newMacawAPI() *fakeapi.Server {
 	}
 	return fakeapi.New(fakeapi.API{
 		Handler: http.HandlerFunc(parrotAPI),
-		Value: func(name, text string) (any, error) {
+		Value: func(_, text string) (any, error) {
 			var value any
 			return value, json.Unmarshal([]byte(text), &value)
 		},

@@ -77,3 +77,10 @@ func TestExampleIsAModuleOfItsOwn(t *testing.T) {
 		require.True(t, strings.HasPrefix(string(mod), "module example.com/"+example+"\n"), example)
 	}
 }
+
+func TestProgramHasNoFakes(t *testing.T) {
+	t.Parallel()
+	for _, dep := range dependencies(t, module+"/cmd/node") {
+		require.NotContains(t, dep, module+"/integration/fakeapi")
+	}
+}

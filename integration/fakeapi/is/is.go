@@ -1,5 +1,5 @@
-// Package is has the rules for the shapes of requests: what a member of JSON, a field of a form or a parameter of a query
-// may be. They are written from a platform's documentation, and read as it does:
+// Package is has the rules for the shapes of requests: what a member of JSON, a field of a form or a parameter of a
+// query may be. They are written from a platform's documentation, and read as it does:
 //
 //	is.Object{"to!": is.Text(50), "messages!": is.List(1, 5, message), "silent": is.Bool}
 //
@@ -23,8 +23,9 @@ type Rule interface {
 	check(c *checker, path string, v any) *Fault
 }
 
-// Check says what is wrong with a value, or nil, and which parts of it the rule could do without. Those parts are written
-// blocks[].text.type, whatever their place in a list; what is within a part that may be anything has a star: payload.*
+// Check says what is wrong with a value, or nil, and which parts of it the rule could do without. Those parts are
+// written blocks[].text.type, whatever their place in a list. What is within a part that may be anything has a star:
+// payload.*
 func Check(r Rule, v any) (*Fault, []string) {
 	c := &checker{optional: map[string]bool{}}
 	fault := r.check(c, "", v)
@@ -216,7 +217,9 @@ var Any Rule = rule(func(c *checker, path string, _ any) *Fault {
 })
 
 // Never is a rule that no value keeps, for a member that the platform refuses in words of its own.
-var Never Rule = rule(func(_ *checker, path string, _ any) *Fault { return Wrong(path, "it does not go with the others") })
+var Never Rule = rule(func(_ *checker, path string, _ any) *Fault {
+	return Wrong(path, "it does not go with the others")
+})
 
 // Text is a rule for a text that is not blank and has at most so many characters.
 func Text(limit int) Rule { return text(utf8.RuneCountInString, limit) }

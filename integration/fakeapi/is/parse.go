@@ -3,6 +3,7 @@ package is
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -18,17 +19,20 @@ type Shapes map[string]Rule
 //
 // A shape is a text, an object or a list:
 //
-//	"text 50"                         a rule: text, utf16, bytes, string, link (with a limit, and schemes), match, one of,
-//	                                  bool, number, integer (with bounds), any, never, or another shape or own rule by its name
-//	"text 50 | says no_text"          ... in the platform's words; also | missing WORDS and | long WORDS
-//	{"to!": "text 50"}                an object
-//	["1-10", "text 50"]               a list
-//	{"$by": "type", "text": {}}       a union
-//	{"$if": "a", "$then": "x", "$else": "y"}  one shape for what has a member, and another for what lacks it
+//	"text 50"                        a text of at most 50 characters
+//	"text 50 | says no_text"         in the platform's words; also | missing WORDS and | long WORDS
+//	"line"                           the shape, or the rule of own, of this name
+//	{"to!": "text 50"}               an object; what ends with ! is required
+//	["1-10", "text 50"]              a list of one to ten
+//	{"$by": "type", "text": {}}      a union, see [Union]
+//	{"$if": "a", "$then": "x", "$else": "y"}  see [IfHas]
 //
-// Objects and lists have further properties: $with, a list of shapes whose members an object has too; $one, the members of
-// which there is exactly one; $distinct, the paths at which values are distinct; $check, the name of a further rule;
-// $says, $missing and $long, words. Those of a list stand in an object at its end.
+// The rules in words are text, string, utf16 and bytes with a limit, link with a limit and schemes, integer and number
+// with bounds, match with a regular expression, one of with values, bool, any and never.
+//
+// Objects have further properties: $with lists shapes whose members they have too, $one the members of which there is
+// exactly one, $distinct the paths at which values are distinct. $check names a further rule. $says, $missing and $long
+// are words. Those of a list stand in an object at its end.
 func Parse(file []byte, own Shapes) Shapes {
 	p := &parser{shapes: Shapes{}}
 	must(json.Unmarshal(file, &p.file))
@@ -48,7 +52,7 @@ type parser struct {
 
 func must(err error) {
 	if err != nil {
-		panic(fmt.Sprintf("shapes: %v", err))
+		panic(fmt.Sprintf("shapes: %v", err)) //nolint:forbidigo // the file is part of a test, as a regular expression is
 	}
 }
 
@@ -56,7 +60,7 @@ func (p *parser) named(name string) Rule {
 	if p.shapes[name] == nil {
 		raw, ok := p.file[name]
 		if !ok {
-			panic("shapes: there is no shape " + name)
+			must(errors.New("there is no shape " + name))
 		}
 		delete(p.file, name) // so that a shape cannot have itself as a part
 		p.shapes[name] = p.shape(raw)
@@ -91,7 +95,7 @@ func (p *parser) text(text string) Rule {
 		case "long":
 			further.Long = &words
 		default:
-			panic("shapes: there are no words such as " + part)
+			must(errors.New("there are no words such as " + part))
 		}
 	}
 	return p.with(p.plain(parts[0]), further)
@@ -137,7 +141,8 @@ func (p *parser) plain(text string) Rule {
 	case "one": // of
 		return OneOf(args[1:]...)
 	default:
-		panic("shapes: there is no rule " + text)
+		must(errors.New("there is no rule " + text))
+		return nil
 	}
 }
 

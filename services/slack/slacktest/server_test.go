@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/services/slack/slacktest"
 )
 
@@ -304,7 +304,8 @@ func TestClosingEndsWhatHangs(t *testing.T) {
 		_, _, err := post(context.Background(), server.URL()+"/auth.test", token, formType, "")
 		errs <- err
 	}()
-	require.Eventually(t, func() bool { return len(server.Requests()) == 1 }, time.Minute, time.Millisecond)
+	_, err := server.Next(t.Context(), func(*fakeapi.Request) bool { return true })
+	require.NoError(t, err)
 	server.Close()
 	require.Error(t, <-errs)
 	server.Close()

@@ -36,7 +36,10 @@ type htmlParser struct {
 	open  []string // names of tags, the innermost last
 }
 
-const htmlValue = `=("[^"<>]+"|'[^'<>]+'|[^\s"'<>=]+)`
+const (
+	htmlValue  = `=("[^"<>]+"|'[^'<>]+'|[^\s"'<>=]+)`
+	htmlFormat = `\s+format` + htmlValue
+)
 
 var (
 	htmlTag    = regexp.MustCompile(`^<(/?)([a-zA-Z][a-zA-Z0-9-]*)((\s+[a-z-]+(` + htmlValue + `|=""|='')?)*)\s*>`)
@@ -48,7 +51,7 @@ var (
 		"span":       regexp.MustCompile(`^\s+class=["']?tg-spoiler["']?$`),
 		"a":          regexp.MustCompile(`^\s+href` + htmlValue + `$`),
 		"tg-emoji":   regexp.MustCompile(`^\s+emoji-id` + htmlValue + `$`),
-		"tg-time":    regexp.MustCompile(`^(\s+format` + htmlValue + `)?\s+unix` + htmlValue + `(\s+format` + htmlValue + `)?$`),
+		"tg-time":    regexp.MustCompile(`^(` + htmlFormat + `)?\s+unix` + htmlValue + `(` + htmlFormat + `)?$`),
 		"blockquote": regexp.MustCompile(`^\s+expandable(` + htmlValue + `|=""|='')?$`),
 		"code":       regexp.MustCompile(`^\s+class=["']?language-[^\s"']+["']?$`), // within pre
 	}

@@ -151,7 +151,7 @@ func (m *media) fault(v any) *is.Fault {
 // mediaFault looks at the files of an album, or at the one that takes another's place: they are of one group, and each
 // one in the form is used.
 func mediaFault(r *Request) *is.Fault {
-	group := map[string]string{"photo": "visual", "video": "visual", "audio": "audio", "document": "document", "animation": ""}
+	group := map[string]string{"photo": "visual", "video": "visual", "audio": "audio", "document": "document"}
 	items, used := is.Every(r.Body, "media"), 0
 	for _, item := range items {
 		kind, text := is.At[string](item, "type"), is.At[string](item, "media")
