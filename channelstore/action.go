@@ -312,7 +312,7 @@ func decodeAnswer(data []byte, id string) (*integration.Channel, error) {
 	}
 	ch := &integration.Channel{
 		ID: id, TenantID: string(a.TenantID), Platform: string(a.Platform), Name: string(a.Name),
-		Status:      strings.ToUpper(cmp.Or(string(a.Status), integration.StatusActive)),
+		Status:      strings.ToUpper(cmp.Or(string(a.Status), integration.ChannelActive)),
 		Credentials: texts(a.Credentials), Settings: texts(a.Settings),
 	}
 	for name, secret := range map[string]text{"webhookSecret": a.WebhookSecret, "verifyToken": a.VerifyToken} {

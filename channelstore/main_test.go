@@ -21,7 +21,7 @@ const canary = "CANARY"
 
 func newChannel(id string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: integration.StatusActive,
+		ID: id, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: integration.ChannelActive,
 		Credentials: map[string]string{"token": canary + "-token-" + id},
 		Settings:    map[string]string{"apiBase": canary + "-setting-" + id},
 	}
@@ -103,7 +103,7 @@ func requireUnavailable(t *testing.T, err error) {
 }
 
 // bench is a database of the test, with what is only known of databases.
-type bench struct {
+type harness struct {
 	*testing.T
 	tryOpen func(keys *channelstore.Keyring) (*channelstore.Database, error)
 	dump    func() string                             // all that is kept
@@ -111,7 +111,7 @@ type bench struct {
 }
 
 // open opens a store of the database until the end of the test.
-func (b *bench) open(keys *channelstore.Keyring) channelstore.Store {
+func (b *harness) open(keys *channelstore.Keyring) channelstore.Store {
 	b.Helper()
 	store, err := b.tryOpen(keys)
 	require.NoError(b, err)
@@ -129,13 +129,13 @@ func postgresBacking(t *testing.T) channelstoretest.Backing {
 	return postgresBench(t).backing()
 }
 
-func (b *bench) backing() channelstoretest.Backing {
+func (b *harness) backing() channelstoretest.Backing {
 	keys := newKeys(b.T, "k1")
 	return channelstoretest.Backing{Open: func() channelstore.Store { return b.open(keys) }}
 }
 
 // eachDatabase runs a test with every kind of database.
-func eachDatabase(t *testing.T, test func(b *bench)) {
+func eachDatabase(t *testing.T, test func(b *harness)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { test(sqliteBench(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(postgresBench(t)) })

@@ -33,10 +33,10 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-func postgresBench(t *testing.T) *bench {
+func postgresBench(t *testing.T) *harness {
 	t.Helper()
 	url := testserver.Postgres(t)
-	return &bench{
+	return &harness{
 		T: t,
 		tryOpen: func(keys *channelstore.Keyring) (*channelstore.Database, error) {
 			return channelstore.OpenPostgres(t.Context(), url, keys)

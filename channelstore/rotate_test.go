@@ -17,7 +17,7 @@ const notOpened = "which does not open it: the key is another of that id, or the
 
 func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
 	keys := newKeys(t, "k1")
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		old := b.open(newKeys(t, "lost"))
 		apply(t, old, newChannel("a"))
@@ -64,7 +64,7 @@ func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
 
 func TestRotationSealsEverythingWithTheFirstKey(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		before, both, after := b.open(parse(t, texts[0])), b.open(parse(t, texts[1], texts[0])), b.open(parse(t, texts[1]))
 		all := make([]*integration.Channel, 250)
@@ -90,7 +90,7 @@ func TestRotationSealsEverythingWithTheFirstKey(t *testing.T) {
 func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	const count = 120
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		// Nodes that still seal with the old key, and one that rotates to the new.
 		node, rotating := b.open(parse(t, texts[0], texts[1])), b.open(parse(t, texts[1], texts[0]))
@@ -156,7 +156,7 @@ func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 
 func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		before, both := b.open(parse(t, texts[0])), b.open(parse(t, texts[1], texts[0]))
 		all := make([]*integration.Channel, 350)
@@ -181,7 +181,7 @@ func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
 
 func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		store := b.open(parse(t, texts[0]))
 		clean := func(step string) {
@@ -211,7 +211,7 @@ func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 }
 
 func TestWhatOnlyTheDatabaseRefusesIsAppliedInNoPart(t *testing.T) {
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		store := b.open(newKeys(t, "k1"))
 		b.exec(`CREATE UNIQUE INDEX one_crow ON switchboard_channels (platform) WHERE platform = 'crow'`)
@@ -226,7 +226,7 @@ func TestWhatOnlyTheDatabaseRefusesIsAppliedInNoPart(t *testing.T) {
 }
 
 func TestTablesOfALaterVersionAreLeftAlone(t *testing.T) {
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		t := b.T
 		b.open(newKeys(t, "k1"))
 		b.exec(`INSERT INTO switchboard_channels_versions (version_id, is_applied) VALUES ($1, $2)`, 99, true)

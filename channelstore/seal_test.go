@@ -130,7 +130,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func TestAStoreOfWhichNothingCanBeOpenedSaysSo(t *testing.T) {
-	eachDatabase(t, func(b *bench) {
+	eachDatabase(t, func(b *harness) {
 		old := newKeys(b.T, "k1")
 		store := b.open(old)
 		require.NoError(b, store.Check(b.Context()), "there is nothing to open")

@@ -29,10 +29,10 @@ func openFile(t *testing.T, path string, keys *channelstore.Keyring) *channelsto
 	return store
 }
 
-func sqliteBench(t *testing.T) *bench {
+func sqliteBench(t *testing.T) *harness {
 	t.Helper()
 	path := newPath(t)
-	return &bench{
+	return &harness{
 		T: t,
 		tryOpen: func(keys *channelstore.Keyring) (*channelstore.Database, error) {
 			return channelstore.OpenSQLite(t.Context(), path, keys)

@@ -91,14 +91,14 @@ func TestPublishStoresInTheOrderOfTheCalls(t *testing.T) {
 func TestPublishRejectsAnEventThatIsTooLarge(t *testing.T) {
 	small := func(o *server.Options, _ *events.Options) { o.MaxPayload = 4096 }
 	for test, want := range map[string]struct {
-		bench  *harness
-		config jetstream.StreamConfig
+		harness *harness
+		config  jetstream.StreamConfig
 	}{
 		"for the server": {newHarness(t, small), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}},
 		"for the stream": {newHarness(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096}},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := want.bench
+			b := want.harness
 			b.create(want.config)
 			requireError(t, b.publish("m1", strings.Repeat("x", 5000)), true)
 			require.NoError(t, b.publish("m2", "x"), "the next one is not held back")

@@ -54,9 +54,9 @@ func (s accountStore) ByAccount(_ context.Context, _ string, _ integration.Field
 	return map[string][]string{"A": {"a"}, "B": {"b"}, "both": {"a", "b"}, "wrong": {"wrong"}, "lost": {"lost"}, "off": {"off"}}[account], nil
 }
 
-func accountBench(t *testing.T) *bench {
+func accountBench(t *testing.T) *harness {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Platform = onePerApp{b.platform}
 	b.def.Fields = append(append([]integration.Field{}, fields...), integration.Field{In: integration.InSettings, Name: "account", Account: true})
 	channel := func(id, status string) *integration.Channel {
@@ -65,8 +65,8 @@ func accountBench(t *testing.T) *bench {
 		return ch
 	}
 	store := accountStore{
-		"a": channel("a", integration.StatusActive), "b": channel("b", integration.StatusActive),
-		"wrong": channel("wrong", integration.StatusActive), "off": channel("off", integration.StatusInactive), "lost": nil,
+		"a": channel("a", integration.ChannelActive), "b": channel("b", integration.ChannelActive),
+		"wrong": channel("wrong", integration.ChannelActive), "off": channel("off", integration.ChannelInactive), "lost": nil,
 	}
 	store["wrong"].Credentials = map[string]string{"token": "1:other"}
 	b.runtime.Channels = store
@@ -156,10 +156,10 @@ func TestAccountsNeedAField(t *testing.T) {
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "has one field with Account")
 
-	b = newBench(t)
+	b = newHarness(t)
 	b.def.Fields = []integration.Field{{In: integration.InSettings, Name: "account", Account: true}}
 	_, err = integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "has one field with Account")
-	_, err = newBench(t).callWith(t.Context(), integration.ActionReceiveWebhook, byAccounts("A"), &action.Request{})
+	_, err = newHarness(t).callWith(t.Context(), integration.ActionReceiveWebhook, byAccounts("A"), &action.Request{})
 	requireError(t, err, 422, "VALIDATION_ERROR")
 }

@@ -27,7 +27,7 @@ func TestAHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 		"by Meta's names":    {"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right", "hub.challenge": "<b>42"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.verify = echo
 			req := &action.Request{Meta: metaOf(t, object{"user": "u1"})}
 			challenge, err := b.callWith(t.Context(), integration.ActionVerifyWebhook, params, req)
@@ -51,7 +51,7 @@ func TestARefusedHandshakeGivesNothingBack(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		params object
-		change func(*bench)
+		change func(*harness)
 		code   int
 		typ    string
 	}{
@@ -60,10 +60,10 @@ func TestARefusedHandshakeGivesNothingBack(t *testing.T) {
 		"no challenge":             {without("challenge", ""), nil, 403, "VERIFICATION_FAILED"},
 		"no channel":               {without("channelId", nil), nil, 403, "VERIFICATION_FAILED"},
 		"an unknown channel":       {without("channelId", "c2"), nil, 404, "CHANNEL_NOT_FOUND"},
-		"a platform that has none": {right, (*bench).plain, 403, "VERIFICATION_FAILED"},
+		"a platform that has none": {right, (*harness).plain, 403, "VERIFICATION_FAILED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.verify = echo
 			if test.change != nil {
 				test.change(b)
@@ -79,28 +79,28 @@ func TestARefusedHandshakeGivesNothingBack(t *testing.T) {
 func TestHealthIsAnAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		channel string
-		change  func(*bench)
+		change  func(*harness)
 		want    string
 	}{
 		"of the service": {"", nil, `{"status":"healthy","message":"Parrot is running; name a channelId to check a channel"}`},
-		"of a channel": {"c1", func(b *bench) {
-			b.platform.health = &integration.Health{Status: integration.Degraded, Message: "the webhook of " + token + " is slow", Details: object{"pending": 3, "last": token, "all": []any{object{"url": "/bot" + token}}}}
+		"of a channel": {"c1", func(b *harness) {
+			b.platform.health = &integration.Health{Status: integration.HealthDegraded, Message: "the webhook of " + token + " is slow", Details: object{"pending": 3, "last": token, "all": []any{object{"url": "/bot" + token}}}}
 		}, `{"status":"degraded","message":"the webhook of [redacted] is slow","details":{"pending":3,"last":"[redacted]","all":[{"url":"/bot[redacted]"}]}}`},
 		"of a platform without a word":  {"c1", nil, `{"status":"healthy"}`},
-		"of a platform without a check": {"c1", (*bench).plain, `{"status":"healthy","message":"this platform has no health check of its own"}`},
-		"refused credentials": {"c1", func(b *bench) {
-			b.platform.healthErr = &integration.Error{Kind: integration.ErrAuth, Code: "TOKEN", Message: "bad " + token}
+		"of a platform without a check": {"c1", (*harness).plain, `{"status":"healthy","message":"this platform has no health check of its own"}`},
+		"refused credentials": {"c1", func(b *harness) {
+			b.platform.healthErr = &integration.Error{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token}
 		}, `{"status":"unhealthy","message":"bad [redacted]","details":{"code":"TOKEN","kind":"auth"}}`},
-		"too many calls": {"c1", func(b *bench) {
-			b.platform.healthErr = &integration.Error{Kind: integration.ErrThrottled, Code: "SLOW", Message: "slow down"}
+		"too many calls": {"c1", func(b *harness) {
+			b.platform.healthErr = &integration.Error{Kind: integration.FaultThrottled, Code: "SLOW", Message: "slow down"}
 		}, `{"status":"degraded","message":"slow down","details":{"code":"SLOW","kind":"throttled"}}`},
 		"an error of no kind": {
-			"c1", func(b *bench) { b.platform.healthErr = errors.New("boom") },
+			"c1", func(b *harness) { b.platform.healthErr = errors.New("boom") },
 			`{"status":"unhealthy","message":"boom","details":{"code":"HEALTH_CHECK_FAILED","kind":"transient"}}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			if test.change != nil {
 				test.change(b)
 			}
@@ -112,7 +112,7 @@ func TestHealthIsAnAnswer(t *testing.T) {
 }
 
 func TestTheHealthOfAnUnknownChannelIsAnError(t *testing.T) {
-	_, err := newBench(t).call(integration.ActionHealthCheck, object{"channelId": "c2"})
+	_, err := newHarness(t).call(integration.ActionHealthCheck, object{"channelId": "c2"})
 	requireError(t, err, 404, "CHANNEL_NOT_FOUND")
 }
 
@@ -120,25 +120,25 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 	params := object{"credentials": object{"token": token}, "settings": object{"apiBase": "http://localhost"}}
 	for name, test := range map[string]struct {
 		params object
-		change func(*bench)
+		change func(*harness)
 		want   string
 		code   int
 		typ    string
 	}{
-		"good ones":        {params, func(b *bench) { b.platform.valid = true }, `{"valid":true}`, 0, ""},
+		"good ones":        {params, func(b *harness) { b.platform.valid = true }, `{"valid":true}`, 0, ""},
 		"bad ones":         {params, nil, `{"valid":false}`, 0, ""},
-		"a refusal":        {params, func(b *bench) { b.platform.validErr = trouble(integration.ErrAuth, 0) }, `{"valid":false}`, 0, ""},
+		"a refusal":        {params, func(b *harness) { b.platform.validErr = trouble(integration.FaultAuth, 0) }, `{"valid":false}`, 0, ""},
 		"not strings":      {object{"credentials": object{"token": 1}}, nil, "", 422, "VALIDATION_ERROR"},
 		"bad settings":     {object{"credentials": object{}, "settings": object{"x": object{}}}, nil, "", 422, "VALIDATION_ERROR"},
 		"none":             {object{}, nil, "", 422, "VALIDATION_ERROR"},
-		"nobody who knows": {params, (*bench).plain, "", 501, "NOT_SUPPORTED"},
+		"nobody who knows": {params, (*harness).plain, "", 501, "NOT_SUPPORTED"},
 		"nobody who answers": {
-			params, func(b *bench) { b.platform.validErr = errors.New("dial " + token) },
+			params, func(b *harness) { b.platform.validErr = errors.New("dial " + token) },
 			"", 503, "CREDENTIALS_UNCHECKED",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			if test.change != nil {
 				test.change(b)
 			}
@@ -156,7 +156,7 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 }
 
 func TestTheStatusIsTheSpec(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	status, err := b.call(integration.ActionStatus, nil)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id":"parrot","name":"Parrot","platform":"parrot","version":"1.0.0","status":"ACTIVE",
@@ -172,7 +172,7 @@ func TestTheStatusIsTheSpec(t *testing.T) {
 const most = 20 << 20
 
 func TestTheLargestMediaIsTaken(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.media = &integration.MediaFile{Body: &file{Reader: io.LimitReader(zeros{}, most)}, Size: most}
 	_, err := b.call(integration.ActionGetMedia, object{"channelId": "c1", "mediaId": "f1"})
 	require.NoError(t, err)
@@ -202,7 +202,7 @@ func TestMediaIsFetchedWithinBounds(t *testing.T) {
 		"one that breaks off":         {iotest.ErrReader(errors.New("CANARY")), 3, 0, 503, "MEDIA_UNAVAILABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			body := &file{Reader: test.content}
 			b.platform.media = &integration.MediaFile{Body: body, MimeType: "image/png", Filename: "a.png", Size: test.size}
 			result, err := b.call(integration.ActionGetMedia, object{"channelId": "c1", "mediaId": "f1"})
@@ -226,8 +226,8 @@ func TestMediaIsFetchedWithinBounds(t *testing.T) {
 }
 
 func TestMediaThatIsNotThereIsAnError(t *testing.T) {
-	b := newBench(t)
-	b.platform.mediaErr = &integration.Error{Kind: integration.ErrPermanent, Code: "GONE", Message: "no file under " + token}
+	b := newHarness(t)
+	b.platform.mediaErr = &integration.Error{Kind: integration.FaultPermanent, Code: "GONE", Message: "no file under " + token}
 	_, err := b.call(integration.ActionGetMedia, object{"channelId": "c1", "mediaId": "f1"})
 	require.Equal(t, "no file under [redacted]", errorOf(t, err, 422, "GONE").Message)
 }
@@ -238,16 +238,16 @@ func TestErrorsLookToCallersAsTheirKindSays(t *testing.T) {
 		name string
 		data string
 	}{
-		integration.ErrInvalid:      {400, action.NameClientError, `{"kind":"invalid"}`},
-		integration.ErrUnauthorized: {401, action.NameClientError, `{"kind":"unauthorized"}`},
-		integration.ErrForbidden:    {403, action.NameClientError, `{"kind":"forbidden"}`},
-		integration.ErrNotFound:     {404, action.NameClientError, `{"kind":"not_found"}`},
-		integration.ErrThrottled:    {429, action.NameRetryableError, `{"kind":"throttled","outcome":"not_delivered"}`},
-		integration.ErrTransient:    {503, action.NameRetryableError, `{"kind":"transient","outcome":"not_delivered"}`},
-		integration.ErrAuth:         {502, action.NameServerError, `{"kind":"auth","outcome":"not_delivered"}`},
-		integration.ErrPermanent:    {422, action.NameClientError, `{"kind":"permanent","outcome":"not_delivered"}`},
-		integration.ErrUnknown:      {504, action.NameServerError, `{"kind":"unknown","outcome":"unknown"}`},
-		"of tomorrow":               {500, action.NameServerError, `{"kind":"of tomorrow","outcome":"not_delivered"}`},
+		integration.FaultInvalid:      {400, action.NameClientError, `{"kind":"invalid"}`},
+		integration.FaultUnauthorized: {401, action.NameClientError, `{"kind":"unauthorized"}`},
+		integration.FaultForbidden:    {403, action.NameClientError, `{"kind":"forbidden"}`},
+		integration.FaultNotFound:     {404, action.NameClientError, `{"kind":"not_found"}`},
+		integration.FaultThrottled:    {429, action.NameRetryableError, `{"kind":"throttled","outcome":"not_delivered"}`},
+		integration.FaultTransient:    {503, action.NameRetryableError, `{"kind":"transient","outcome":"not_delivered"}`},
+		integration.FaultAuth:         {502, action.NameServerError, `{"kind":"auth","outcome":"not_delivered"}`},
+		integration.FaultPermanent:    {422, action.NameClientError, `{"kind":"permanent","outcome":"not_delivered"}`},
+		integration.FaultUnknown:      {504, action.NameServerError, `{"kind":"unknown","outcome":"unknown"}`},
+		"of tomorrow":                 {500, action.NameServerError, `{"kind":"of tomorrow","outcome":"not_delivered"}`},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			cause := errors.New("cause")

@@ -19,15 +19,15 @@ type Channel struct {
 	TenantID    string            `json:"tenantId"`
 	Platform    string            `json:"platform"`
 	Name        string            `json:"name,omitempty"`
-	Status      string            `json:"status"` // StatusActive or StatusInactive
+	Status      string            `json:"status"` // ChannelActive or ChannelInactive
 	Credentials map[string]string `json:"credentials"`
 	Settings    map[string]string `json:"settings,omitempty"`
 }
 
 // Statuses of channels and of platforms.
 const (
-	StatusActive   = "ACTIVE"
-	StatusInactive = "INACTIVE"
+	ChannelActive   = "ACTIVE"
+	ChannelInactive = "INACTIVE"
 )
 
 // ErrChannelNotFound is what a [ChannelStore] returns for an id it does not know.
@@ -116,8 +116,8 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 	if ch.TenantID == "" {
 		fault("tenantId", "is required")
 	}
-	if ch.Status != StatusActive && ch.Status != StatusInactive {
-		fault("status", "must be %s or %s", StatusActive, StatusInactive)
+	if ch.Status != ChannelActive && ch.Status != ChannelInactive {
+		fault("status", "must be %s or %s", ChannelActive, ChannelInactive)
 	}
 	known := map[FieldSource][]string{}
 	for _, f := range slices.Concat(fields, CommonFields()) {

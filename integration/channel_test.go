@@ -15,7 +15,7 @@ func TestValidateChannelNamesWhatIsWrong(t *testing.T) {
 		fault  string // none when empty
 	}{
 		"a good channel":           {func(*integration.Channel) {}, ""},
-		"an inactive one":          {func(ch *integration.Channel) { ch.Status = integration.StatusInactive }, ""},
+		"an inactive one":          {func(ch *integration.Channel) { ch.Status = integration.ChannelInactive }, ""},
 		"the longest id":           {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 128) }, ""},
 		"no id":                    {func(ch *integration.Channel) { ch.ID = "" }, "id: is required"},
 		"an id too long":           {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 129) }, "id: may hold"},

@@ -43,7 +43,7 @@ func (c *consumer) Consume(_ context.Context, sub integration.Subscription) (fun
 }
 
 // consuming is a service that has begun to consume.
-func consuming(b *bench, events ...integration.ReliableEvent) (*integration.Service, *consumer) {
+func consuming(b *harness, events ...integration.ReliableEvent) (*integration.Service, *consumer) {
 	b.t.Helper()
 	c := &consumer{}
 	b.runtime.Consumer = c
@@ -53,7 +53,7 @@ func consuming(b *bench, events ...integration.ReliableEvent) (*integration.Serv
 }
 
 // deliver hands an event to the handler of a service of its own.
-func (b *bench) deliver(header map[string][]string, payload string, options integration.ConsumeOptions, handle func(*integration.Context, order) error) error {
+func (b *harness) deliver(header map[string][]string, payload string, options integration.ConsumeOptions, handle func(*integration.Context, order) error) error {
 	b.t.Helper()
 	_, c := consuming(b, integration.NewReliableEvent(orders, options, handle))
 	return c.subs[0].Handle(b.t.Context(), &integration.Delivery{Name: orders, Subject: "dev." + orders, Group: "v2.users", MessageID: "m1", Attempt: 2, Header: header}, []byte(payload))
@@ -87,7 +87,7 @@ func TestTheOptionsOfAConsumerAreThoseOfNode(t *testing.T) {
 		}},
 	} {
 		t.Run(test, func(t *testing.T) {
-			_, c := consuming(newBench(t), integration.NewReliableEvent(orders, want.options, nothing))
+			_, c := consuming(newHarness(t), integration.NewReliableEvent(orders, want.options, nothing))
 			got := c.subs[0]
 			got.Handle = nil
 			want.sub.Name, want.sub.Service = orders, "v2.users"
@@ -113,14 +113,14 @@ func TestFaultsOfConsumersAreNamed(t *testing.T) {
 		`FAILED_MESSAGES would be its own dead letter que`: {event("FAILED_MESSAGES", dead)},
 	} {
 		t.Run(want, func(t *testing.T) {
-			_, err := integration.DefineService(integration.ServiceDefinition{Name: "users", ReliableEvents: events}, newBench(t).runtime)
+			_, err := integration.DefineService(integration.ServiceDefinition{Name: "users", ReliableEvents: events}, newHarness(t).runtime)
 			require.ErrorContains(t, err, want)
 		})
 	}
 }
 
 func TestConsumersNeedANodeThatDelivers(t *testing.T) {
-	s := newBench(t).service(integration.ServiceDefinition{ReliableEvents: []integration.ReliableEvent{integration.NewReliableEvent(orders, integration.ConsumeOptions{}, nothing)}})
+	s := newHarness(t).service(integration.ServiceDefinition{ReliableEvents: []integration.ReliableEvent{integration.NewReliableEvent(orders, integration.ConsumeOptions{}, nothing)}})
 	require.ErrorContains(t, s.StartConsuming(t.Context()), "service users: this node delivers no reliable events")
 }
 
@@ -128,25 +128,25 @@ func TestConsumersThatWereBegunAreStoppedOnce(t *testing.T) {
 	events := []integration.ReliableEvent{
 		integration.NewReliableEvent("a", integration.ConsumeOptions{}, nothing), integration.NewReliableEvent("b", integration.ConsumeOptions{}, nothing),
 	}
-	s, c := consuming(newBench(t), events...)
+	s, c := consuming(newHarness(t), events...)
 	require.NoError(t, s.StopConsuming(t.Context()))
 	require.NoError(t, s.Stop(t.Context()))
 	require.ElementsMatch(t, []string{"stop a", "stop b"}, c.lines())
 
-	b := newBench(t)
+	b := newHarness(t)
 	c = &consumer{err: errors.New("no stream")}
 	b.runtime.Consumer = c
 	s = b.service(integration.ServiceDefinition{ReliableEvents: events})
 	require.ErrorIs(t, s.StartConsuming(t.Context()), c.err)
 	require.Equal(t, []string{"stop a"}, c.lines(), "what was begun is undone")
 
-	s, c = consuming(newBench(t), events...)
+	s, c = consuming(newHarness(t), events...)
 	require.NoError(t, s.Stop(t.Context()), "a stop of the service does, too")
 	require.Len(t, c.lines(), 2)
 }
 
 func TestAnEventIsHandledInTheContextOfItsSender(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	watch := b.watch()
 	yes := true
 	err := b.deliver(map[string][]string{
@@ -171,7 +171,7 @@ func TestAnEventIsHandledInTheContextOfItsSender(t *testing.T) {
 }
 
 func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
-	require.NoError(t, newBench(t).deliver(map[string][]string{"$parentID": {"p1"}, "$caller": {"x"}, "$level": {"4"}}, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, _ order) error {
+	require.NoError(t, newHarness(t).deliver(map[string][]string{"$parentID": {"p1"}, "$caller": {"x"}, "$level": {"4"}}, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, _ order) error {
 		require.NotEmpty(t, ctx.Request.RequestID)
 		require.Equal(t, []any{"", "", 1}, []any{ctx.Request.ParentID, ctx.Request.Caller, ctx.Request.Level})
 		return nil
@@ -179,7 +179,7 @@ func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
 }
 
 func TestAnEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	header := map[string][]string{"$requestID": {"r1"}, "$level": {"4"}}
 	require.NoError(t, b.deliver(header, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, o order) error {
 		return ctx.SendToChannel("hios.next", o)
@@ -190,7 +190,7 @@ func TestAnEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
 }
 
 func TestAHandlerReachesDatasourcesCacheAndCluster(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var life ledger
 	c := &consumer{}
 	b.runtime.Consumer, b.runtime.Cluster = c, &others{}
@@ -234,7 +234,7 @@ func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
 		"headers of no base64": {map[string][]string{"$headers": {"?"}}, `{}`, "the header $headers of hios.orders.placed: illegal base64 data at input byte 0"},
 	} {
 		t.Run(test, func(t *testing.T) {
-			header, permanent := told(t, newBench(t).deliver(event.header, event.payload, integration.ConsumeOptions{}, func(*integration.Context, order) error {
+			header, permanent := told(t, newHarness(t).deliver(event.header, event.payload, integration.ConsumeOptions{}, func(*integration.Context, order) error {
 				require.Fail(t, "handled")
 				return nil
 			}))
@@ -260,7 +260,7 @@ func TestADeadLetterTellsOfTheErrorAsNodeDoes(t *testing.T) {
 		}},
 	} {
 		t.Run(test, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.runtime.Secrets.Add(token)
 			header, permanent := told(t, b.deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
 			require.False(t, permanent)
@@ -291,7 +291,7 @@ func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
 		"any error of another node, as a 500": {remote(500, false), false},
 	} {
 		t.Run(test, func(t *testing.T) {
-			_, permanent := told(t, newBench(t).deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
+			_, permanent := told(t, newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
 			require.Equal(t, want.final, permanent)
 		})
 	}
@@ -301,7 +301,7 @@ func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
 func explodeWithCANARYInItsName(*integration.Context, order) error { panic("oh no") }
 
 func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Secrets.Add("explodeWithCANARYInItsName")
 	header, _ := told(t, b.deliver(nil, `{}`, integration.ConsumeOptions{}, explodeWithCANARYInItsName))
 	stack, err := base64.StdEncoding.DecodeString(header["x-error-stack"])
@@ -311,7 +311,7 @@ func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
 }
 
 func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	err := b.deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { panic("oh no") })
 	header, permanent := told(t, err)
 	require.False(t, permanent)
@@ -324,7 +324,7 @@ func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
 
 func TestAHandlingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err := newBench(t).deliver(nil, `{}`, integration.ConsumeOptions{Timeout: time.Minute}, func(ctx *integration.Context, _ order) error {
+		err := newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{Timeout: time.Minute}, func(ctx *integration.Context, _ order) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -334,7 +334,7 @@ func TestAHandlingIsBounded(t *testing.T) {
 
 func TestAPayloadMayStayRaw(t *testing.T) {
 	c := &consumer{}
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Consumer = c
 	var got json.RawMessage
 	s := b.service(integration.ServiceDefinition{ReliableEvents: []integration.ReliableEvent{

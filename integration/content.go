@@ -305,11 +305,11 @@ type Status struct {
 
 // Values of [Status.Status].
 const (
-	StatusSent      = "sent"
-	StatusDelivered = "delivered"
-	StatusRead      = "read"
-	StatusPlayed    = "played"
-	StatusFailed    = "failed"
+	DeliverySent      = "sent"
+	DeliveryDelivered = "delivered"
+	DeliveryRead      = "read"
+	DeliveryPlayed    = "played"
+	DeliveryFailed    = "failed"
 )
 
 // StatusError is why a message was not delivered.

@@ -40,10 +40,10 @@ func TestAMessageOfTheSDKsFormStaysAsItIs(t *testing.T) {
 func TestAMessageOfTheSDKsFormReachesThePlatformAndComesBackAsItIs(t *testing.T) {
 	for name, message := range sdkMessages {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 				require.JSONEq(t, message, toJSON(t, m))
-				return nil, trouble(integration.ErrPermanent, 0)
+				return nil, trouble(integration.FaultPermanent, 0)
 			}
 			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(message)})
 			require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 )
 
 // inside runs look inside of an action of a service "v2.users", for a call with that meta.
-func (b *bench) inside(meta any, look func(ctx *integration.Context) error) error {
+func (b *harness) inside(meta any, look func(ctx *integration.Context) error) error {
 	b.t.Helper()
 	s := b.service(integration.ServiceDefinition{
 		Version: "2", Settings: object{"loud": true},
@@ -53,7 +53,7 @@ func TestAContextTellsWhoCalls(t *testing.T) {
 		"an unknown user": {object{"user": object{"email": "a@b"}}, []string{"", "", "", "", "trace", "", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			require.NoError(t, b.inside(test.meta, func(ctx *integration.Context) error {
 				require.Equal(t, test.want, tell(ctx))
 				require.Equal(t, test.want, tell(integration.FromContext(ctx)))
@@ -67,7 +67,7 @@ func TestAContextTellsWhoCalls(t *testing.T) {
 }
 
 func TestMetaOfAContextGoesBothWays(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.NoError(t, b.inside(object{"n": 1}, func(ctx *integration.Context) error {
 		var n int
 		var text string
@@ -84,7 +84,7 @@ func TestMetaOfAContextGoesBothWays(t *testing.T) {
 }
 
 func TestALogLineTellsWhoseItIs(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	logs := b.watch()
 	require.NoError(t, b.inside(object{"tenantId": "t1", "channelId": "c1", "userId": "u1"}, func(ctx *integration.Context) error {
 		ctx.Log().Info("hi")
@@ -108,7 +108,7 @@ func TestAContextWithoutAServiceIsOfNoHarm(t *testing.T) {
 }
 
 func TestTheCacheOfAContextIsTheServicesOwn(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	require.NoError(t, b.runtime.Cache.Set(t.Context(), "v2.users.get:u1", "a memoised result", 0))
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
@@ -146,7 +146,7 @@ func TestCallsDecodeAnswersAndErrors(t *testing.T) {
 		"an error of another": {err: gone, typ: "GONE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.runtime.Cluster = &others{answer: func(name string, params json.RawMessage) (*action.CallResult, error) {
 				require.Equal(t, `orders.get {"id":"o1"}`, name+" "+string(params))
 				if test.err != nil {
@@ -170,7 +170,7 @@ func TestCallsDecodeAnswersAndErrors(t *testing.T) {
 }
 
 func TestEventsGoOutAsAsked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	cluster := &others{}
 	b.runtime.Cluster = cluster
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
@@ -182,7 +182,7 @@ func TestEventsGoOutAsAsked(t *testing.T) {
 }
 
 func TestAReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.NoError(t, b.inside(object{"tenantId": "t1", "user": object{"id": 1}, "userId": "u1", "token": token}, func(ctx *integration.Context) error {
 		return ctx.SendToChannel("users.created", user{"u1"}, integration.SendOptions{MessageID: "m1", Header: map[string]string{"x-kind": "a\nb"}})
 	}))
@@ -196,7 +196,7 @@ func TestAReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
 }
 
 func TestEachReliableEventHasAnIDOfItsOwn(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
 		return errors.Join(ctx.SendToChannel("a", nil), ctx.SendToChannel("a", nil))
 	}))
@@ -205,7 +205,7 @@ func TestEachReliableEventHasAnIDOfItsOwn(t *testing.T) {
 }
 
 func TestALongHeaderOfAReliableEventStaysWhole(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	long := strings.Repeat("x", 1000)
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
 		return ctx.SendToChannel("a", nil, integration.SendOptions{Header: map[string]string{"signature": long}})
@@ -227,7 +227,7 @@ func TestAReliableEventThatIsNotStoredIsAnError(t *testing.T) {
 		"in time":       {context.DeadlineExceeded, 1, 503, "EVENTS_UNAVAILABLE", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.events.fail = func(event) error { return test.fail }
 			err := b.inside(nil, func(ctx *integration.Context) error { return ctx.SendToChannel("a", test.payload) })
 			require.Equal(t, test.retryable, errorOf(t, err, test.code, test.typ).Retryable)
@@ -277,7 +277,7 @@ func TestWhatACallIsAllowed(t *testing.T) {
 		"what asks for nothing":          {nil, func(ctx *integration.Context) error { return ctx.RequirePermission() }, ok},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newBench(t).inside(test.meta, test.require)
+			err := newHarness(t).inside(test.meta, test.require)
 			if test.code == ok {
 				require.NoError(t, err)
 				return
@@ -296,7 +296,7 @@ func errorType(err error) string {
 }
 
 func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
-	require.NoError(t, newBench(t).inside(object{"user": object{"id": 7, "tenantId": 42}}, func(ctx *integration.Context) error {
+	require.NoError(t, newHarness(t).inside(object{"user": object{"id": 7, "tenantId": 42}}, func(ctx *integration.Context) error {
 		_, err := ctx.RequireUser()
 		require.Equal(t, "42", ctx.TenantID())
 		return err
@@ -304,7 +304,7 @@ func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
 }
 
 func TestAPlatformFindsItsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache, b.store.channel.TenantID = newCache(t), "t7"
 	b.def.Settings = object{"loud": true}
 	seen := make(chan string, 2)
@@ -339,7 +339,7 @@ func (n *nosy) Send(ctx context.Context, _ *integration.Message, _ *integration.
 }
 
 func TestAContextIsForManyGoroutines(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache, b.runtime.Cluster = newCache(t), &others{answer: func(string, json.RawMessage) (*action.CallResult, error) { return &action.CallResult{}, nil }}
 	require.NoError(t, b.inside(object{"tenantId": "t1"}, func(ctx *integration.Context) error {
 		var wg sync.WaitGroup

@@ -172,7 +172,7 @@ func TestWhileClaimsAreAskedForOnlyTheSameConversationWaits(t *testing.T) {
 }
 
 func TestWhatTheStreamHoldsAlreadyIsToldApart(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1"}}
 	b.events.duplicate = true
 	result, err := b.receive(webhookParams())

@@ -85,7 +85,7 @@ func (d *Definition) Spec() Spec {
 		capabilities = append(capabilities, WebhookValidation)
 	}
 	return Spec{
-		ID: d.Name, Name: d.Title, Platform: d.Name, Version: specVersion, Status: StatusActive, Capabilities: capabilities,
+		ID: d.Name, Name: d.Title, Platform: d.Name, Version: specVersion, Status: ChannelActive, Capabilities: capabilities,
 	}
 }
 
@@ -283,7 +283,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 			return nil, err
 		}
 		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
-		return nil, &Error{Kind: ErrTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
+		return nil, &Error{Kind: FaultTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
 	}
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
 	return ofCaller(req, ch), nil
@@ -291,8 +291,8 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 
 // active refuses a channel that is switched off.
 func active(ch *Channel) error {
-	if ch.Status != StatusActive {
-		return &Error{Kind: ErrForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
+	if ch.Status != ChannelActive {
+		return &Error{Kind: FaultForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
 	}
 	return nil
 }

@@ -23,14 +23,14 @@ func TestDefineNamesEveryFault(t *testing.T) {
 }
 
 func TestAStandardActionCannotBeDefinedAnew(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Actions = []moleculer.Action{{Name: integration.ActionStatus}}
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "i_status")
 }
 
 func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
-	specs := specsOf(newBench(t).define().Schema())
+	specs := specsOf(newHarness(t).define().Schema())
 	for name, want := range map[string]struct{ rest, params string }{
 		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
 			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional",
@@ -55,7 +55,7 @@ func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
 }
 
 func TestAPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.plain()
 	specs := specsOf(b.define().Schema())
 	require.Len(t, specs, 6)
@@ -63,7 +63,7 @@ func TestAPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
 }
 
 func TestTheSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	own := make([]moleculer.Action, 1, 20) // with room into which nothing may be written
 	own[0] = moleculer.Action{Name: "moult", Handler: func(moleculer.Context, moleculer.Payload) any { return nil }}
 	b.def.Actions = own
@@ -86,7 +86,7 @@ func TestTheSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
 }
 
 func TestAnUnknownActionIsNotFound(t *testing.T) {
-	_, err := newBench(t).call("i_fly", nil)
+	_, err := newHarness(t).call("i_fly", nil)
 	requireError(t, err, 404, "SERVICE_NOT_FOUND")
 }
 
@@ -118,7 +118,7 @@ func (refusing) ValidateSignature(context.Context, *integration.Webhook) error {
 }
 
 func TestSignatureIsDeclaredOrAMethodNotBoth(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Signature = refusing{}
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "signature is declared, and the platform has a method ValidateSignature")

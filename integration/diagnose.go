@@ -27,10 +27,10 @@ func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets)
 	secrets.Add(ch.secrets(def.Fields)...)
 	d := &diagnoser{Diagnosis{ChannelID: ch.ID, OK: true}, secrets}
 	sound := d.fields(def, ch)
-	if ch.Status == StatusActive {
+	if ch.Status == ChannelActive {
 		d.add(Finding{Check: "status", OK: true, Message: "the channel is switched on"})
 	} else {
-		d.add(Finding{Check: "status", Message: "the channel is switched off", Fix: "set its status to " + StatusActive})
+		d.add(Finding{Check: "status", Message: "the channel is switched off", Fix: "set its status to " + ChannelActive})
 	}
 	if !sound { // the platform's answers would only confuse
 		return &d.Diagnosis
@@ -54,7 +54,7 @@ func (d *diagnoser) add(f Finding) {
 // fields says whether the platform can be asked; a status is not the platform's business.
 func (d *diagnoser) fields(def Definition, ch *Channel) bool {
 	active := *ch
-	active.Status = StatusActive
+	active.Status = ChannelActive
 	err := ValidateChannel(&active, def.Fields)
 	if err == nil {
 		d.add(Finding{Check: "fields", OK: true, Message: "all fields are as the platform wants them"})
@@ -78,7 +78,7 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 	valid, err := accepts(ctx, validator, ch.Credentials, ch.Settings)
 	switch {
 	case err != nil:
-		d.trouble("credentials", asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"))
+		d.trouble("credentials", asError(err, FaultTransient, "CREDENTIALS_UNCHECKED"))
 	case valid:
 		d.add(Finding{Check: "credentials", OK: true, Message: def.Title + " accepts the credentials"})
 	default:
@@ -103,8 +103,8 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 	health, err := checker.CheckHealth(ctx, ch)
 	switch {
 	case err != nil:
-		d.trouble("health", asError(err, ErrTransient, "HEALTH_CHECK_FAILED"))
-	case health == nil || health.Status == Healthy:
+		d.trouble("health", asError(err, FaultTransient, "HEALTH_CHECK_FAILED"))
+	case health == nil || health.Status == HealthHealthy:
 		d.add(Finding{Check: "health", OK: true, Message: def.Title + " can be reached"})
 	default:
 		d.add(Finding{Check: "health", Message: cmp.Or(health.Message, def.Title+" calls it "+health.Status), Fix: "see the platform's own settings of this channel"})
@@ -113,9 +113,9 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 
 // fixes says what to do about an error of a kind.
 var fixes = map[ErrorKind]string{
-	ErrAuth:      "replace the credentials",
-	ErrThrottled: "wait, the platform asks to slow down",
-	ErrTransient: "see whether the platform can be reached from this machine, and try again",
+	FaultAuth:      "replace the credentials",
+	FaultThrottled: "wait, the platform asks to slow down",
+	FaultTransient: "see whether the platform can be reached from this machine, and try again",
 }
 
 func (d *diagnoser) trouble(check string, e *Error) {

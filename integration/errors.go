@@ -19,16 +19,16 @@ type ErrorKind string
 
 // The kinds of errors. The first four are about what came in, the others about a platform's answer.
 const (
-	ErrInvalid      ErrorKind = "invalid"      // the webhook or message is malformed
-	ErrUnauthorized ErrorKind = "unauthorized" // the webhook's secret or signature is missing or wrong
-	ErrForbidden    ErrorKind = "forbidden"    // understood and refused, such as a wrong verify token
-	ErrNotFound     ErrorKind = "not_found"    // no such channel
+	FaultInvalid      ErrorKind = "invalid"      // the webhook or message is malformed
+	FaultUnauthorized ErrorKind = "unauthorized" // the webhook's secret or signature is missing or wrong
+	FaultForbidden    ErrorKind = "forbidden"    // understood and refused, such as a wrong verify token
+	FaultNotFound     ErrorKind = "not_found"    // no such channel
 
-	ErrThrottled ErrorKind = "throttled" // the platform asks to slow down
-	ErrTransient ErrorKind = "transient" // network or platform trouble that may pass
-	ErrAuth      ErrorKind = "auth"      // the platform refuses the channel's credentials
-	ErrPermanent ErrorKind = "permanent" // the platform will never accept this message
-	ErrUnknown   ErrorKind = "unknown"   // it may have been carried out: no answer came, or one that leaves that open
+	FaultThrottled ErrorKind = "throttled" // the platform asks to slow down
+	FaultTransient ErrorKind = "transient" // network or platform trouble that may pass
+	FaultAuth      ErrorKind = "auth"      // the platform refuses the channel's credentials
+	FaultPermanent ErrorKind = "permanent" // the platform will never accept this message
+	FaultUnknown   ErrorKind = "unknown"   // it may have been carried out: no answer came, or one that leaves that open
 )
 
 // Scope says how much of a channel's traffic a platform wants to slow down.
@@ -57,10 +57,10 @@ type Error struct {
 	Code         string        // machine-readable, upper case, such as "CHANNEL_NOT_FOUND"
 	Message      string        // for people; the factory removes the channel's secrets from it
 	RetryAfter   time.Duration // how long the platform asks to wait; zero when it does not say
-	Pauses       Scope         // of ErrThrottled: what has to wait; empty is PausesChannel
+	Pauses       Scope         // of FaultThrottled: what has to wait; empty is PausesChannel
 	PlatformCode string        // the platform's own error code
 	HTTPStatus   int           // of the platform's answer; zero when there was none
-	Idempotent   bool          // of ErrUnknown: the same call may be made again, for it does nothing twice
+	Idempotent   bool          // of FaultUnknown: the same call may be made again, for it does nothing twice
 	Err          error         // cause, never sent to callers
 }
 
@@ -72,27 +72,27 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Retryable says whether the same attempt may succeed later without doing something twice.
 func (e *Error) Retryable() bool {
-	return e.Kind == ErrThrottled || e.Kind == ErrTransient || e.Kind == ErrUnknown && e.Idempotent
+	return e.Kind == FaultThrottled || e.Kind == FaultTransient || e.Kind == FaultUnknown && e.Idempotent
 }
 
 // Outcome says whether the platform may have carried out the request.
 func (e *Error) Outcome() Outcome {
-	if e.Kind == ErrUnknown {
+	if e.Kind == FaultUnknown {
 		return Uncertain
 	}
 	return NotDelivered
 }
 
 var statusByKind = map[ErrorKind]int{
-	ErrInvalid:      http.StatusBadRequest,
-	ErrUnauthorized: http.StatusUnauthorized,
-	ErrForbidden:    http.StatusForbidden,
-	ErrNotFound:     http.StatusNotFound,
-	ErrThrottled:    http.StatusTooManyRequests,
-	ErrTransient:    http.StatusServiceUnavailable,
-	ErrAuth:         http.StatusBadGateway,
-	ErrPermanent:    http.StatusUnprocessableEntity,
-	ErrUnknown:      http.StatusGatewayTimeout,
+	FaultInvalid:      http.StatusBadRequest,
+	FaultUnauthorized: http.StatusUnauthorized,
+	FaultForbidden:    http.StatusForbidden,
+	FaultNotFound:     http.StatusNotFound,
+	FaultThrottled:    http.StatusTooManyRequests,
+	FaultTransient:    http.StatusServiceUnavailable,
+	FaultAuth:         http.StatusBadGateway,
+	FaultPermanent:    http.StatusUnprocessableEntity,
+	FaultUnknown:      http.StatusGatewayTimeout,
 }
 
 // errorData is the data of the Moleculer error.
@@ -112,7 +112,7 @@ func (e *Error) MoleculerError() *action.Error {
 	}
 	data := errorData{Kind: e.Kind, RetryAfterMs: e.RetryAfter.Milliseconds(), PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus}
 	switch e.Kind {
-	case ErrInvalid, ErrUnauthorized, ErrForbidden, ErrNotFound: // nothing was tried
+	case FaultInvalid, FaultUnauthorized, FaultForbidden, FaultNotFound: // nothing was tried
 	default:
 		data.Outcome = e.Outcome()
 	}

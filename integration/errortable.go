@@ -32,8 +32,8 @@ type ErrorTable struct {
 type ErrorRow struct {
 	Kind   ErrorKind
 	Code   string        // such as "RATE_LIMITED", see docs/errors.md
-	Wait   time.Duration // of ErrThrottled: how long to wait where the answer does not say
-	Pauses Scope         // of ErrThrottled: what has to wait where the answer does not say; empty is PausesChannel
+	Wait   time.Duration // of FaultThrottled: how long to wait where the answer does not say
+	Pauses Scope         // of FaultThrottled: what has to wait where the answer does not say; empty is PausesChannel
 	Fix    string        // what to do about it; ends the message
 }
 
@@ -104,7 +104,7 @@ func (t *ErrorTable) Error(r *Refusal) *Error {
 	row := t.Row(r)
 	e := row.Error(r.Name+": "+r.Text, r.Status, r.Details...)
 	e.PlatformCode = cmp.Or(r.Shown, r.Code)
-	if e.Kind == ErrThrottled {
+	if e.Kind == FaultThrottled {
 		e.RetryAfter, e.Pauses = cmp.Or(r.RetryAfter, row.Wait), cmp.Or(r.Pauses, row.Pauses)
 	}
 	return e
@@ -120,9 +120,9 @@ func (t *ErrorTable) Has(code string) bool {
 func (t *ErrorTable) Row(r *Refusal) ErrorRow {
 	row, known := t.byCode(r)
 	switch {
-	case r.Status == http.StatusTooManyRequests && row.Kind != ErrThrottled:
+	case r.Status == http.StatusTooManyRequests && row.Kind != FaultThrottled:
 		return t.byStatus(r.Status)
-	case known && row.Kind != ErrPermanent:
+	case known && row.Kind != FaultPermanent:
 		return row
 	case r.MayPass:
 		return ServerError(http.StatusInternalServerError)
@@ -157,13 +157,13 @@ func (t *ErrorTable) byStatus(status int) ErrorRow {
 	case known:
 		return row
 	case status == http.StatusTooManyRequests:
-		return ErrorRow{Kind: ErrThrottled, Code: "RATE_LIMITED"}
+		return ErrorRow{Kind: FaultThrottled, Code: "RATE_LIMITED"}
 	case status >= http.StatusInternalServerError:
 		return ServerError(status)
 	case t.Other.Kind != "":
 		return t.Other
 	}
-	return ErrorRow{Kind: ErrPermanent, Code: "MESSAGE_REJECTED"}
+	return ErrorRow{Kind: FaultPermanent, Code: "MESSAGE_REJECTED"}
 }
 
 // Error is an error of this row. The message ends with the details and with what to do.
@@ -173,7 +173,7 @@ func (row *ErrorRow) Error(message string, status int, details ...string) *Error
 			message += "; " + more
 		}
 	}
-	if row.Kind == ErrUnknown {
+	if row.Kind == FaultUnknown {
 		message += "; it may have been carried out"
 	}
 	return &Error{Kind: row.Kind, Code: row.Code, Message: message, HTTPStatus: status, RetryAfter: row.Wait, Pauses: row.Pauses}
@@ -195,10 +195,10 @@ const (
 func ServerError(status int) ErrorRow {
 	switch status {
 	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:
-		return ErrorRow{Kind: ErrTransient, Code: "PLATFORM_UNAVAILABLE"}
+		return ErrorRow{Kind: FaultTransient, Code: "PLATFORM_UNAVAILABLE"}
 	case http.StatusGatewayTimeout:
-		return ErrorRow{Kind: ErrUnknown, Code: "PLATFORM_NO_ANSWER"}
+		return ErrorRow{Kind: FaultUnknown, Code: "PLATFORM_NO_ANSWER"}
 	default:
-		return ErrorRow{Kind: ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
+		return ErrorRow{Kind: FaultUnknown, Code: "PLATFORM_UNAVAILABLE"}
 	}
 }

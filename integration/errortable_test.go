@@ -12,19 +12,19 @@ import (
 func errorTable() *integration.ErrorTable {
 	return &integration.ErrorTable{
 		Codes: map[string]integration.ErrorRow{
-			"7":    {Kind: integration.ErrPermanent, Code: "MESSAGE_INVALID"},
-			"7/33": {Kind: integration.ErrAuth, Code: "OBJECT_UNKNOWN", Fix: "look at the ids"},
-			"slow": {Kind: integration.ErrThrottled, Code: "SPAM_LIMITED", Wait: time.Hour, Pauses: integration.PausesRecipient},
-			"fell": {Kind: integration.ErrUnknown, Code: "PLATFORM_UNAVAILABLE"},
+			"7":    {Kind: integration.FaultPermanent, Code: "MESSAGE_INVALID"},
+			"7/33": {Kind: integration.FaultAuth, Code: "OBJECT_UNKNOWN", Fix: "look at the ids"},
+			"slow": {Kind: integration.FaultThrottled, Code: "SPAM_LIMITED", Wait: time.Hour, Pauses: integration.PausesRecipient},
+			"fell": {Kind: integration.FaultUnknown, Code: "PLATFORM_UNAVAILABLE"},
 		},
 		Texts: []integration.ErrorText{
-			{Says: "chat not found", ErrorRow: integration.ErrorRow{Kind: integration.ErrPermanent, Code: "RECIPIENT_UNKNOWN"}},
+			{Says: "chat not found", ErrorRow: integration.ErrorRow{Kind: integration.FaultPermanent, Code: "RECIPIENT_UNKNOWN"}},
 		},
 		Statuses: map[int]integration.ErrorRow{
-			401: {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED"},
-			403: {Kind: integration.ErrPermanent, Code: "PERMISSION_MISSING"},
+			401: {Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED"},
+			403: {Kind: integration.FaultPermanent, Code: "PERMISSION_MISSING"},
 		},
-		Foreign: map[int]integration.ErrorRow{403: {Kind: integration.ErrPermanent, Code: "PLATFORM_BLOCKED"}},
+		Foreign: map[int]integration.ErrorRow{403: {Kind: integration.FaultPermanent, Code: "PLATFORM_BLOCKED"}},
 	}
 }
 
@@ -35,23 +35,23 @@ func TestErrorTableFindsTheRow(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"a code":                            {integration.Refusal{Status: 400, Code: "7"}, integration.ErrPermanent, "MESSAGE_INVALID"},
-		"a subcode before its code":         {integration.Refusal{Status: 400, Code: "7", Subcode: "33"}, integration.ErrAuth, "OBJECT_UNKNOWN"},
-		"the code of another subcode":       {integration.Refusal{Status: 400, Code: "7", Subcode: "34"}, integration.ErrPermanent, "MESSAGE_INVALID"},
-		"a code before the status":          {integration.Refusal{Status: 401, Code: "7"}, integration.ErrPermanent, "MESSAGE_INVALID"},
-		"a code with a good status":         {integration.Refusal{Status: 200, Code: "7"}, integration.ErrPermanent, "MESSAGE_INVALID"},
-		"429 before a code":                 {integration.Refusal{Status: 429, Code: "7"}, integration.ErrThrottled, "RATE_LIMITED"},
-		"a code of throttling with 429":     {integration.Refusal{Status: 429, Code: "slow"}, integration.ErrThrottled, "SPAM_LIMITED"},
-		"a text in any case":                {integration.Refusal{Status: 400, Text: "Bad Request: Chat not found"}, integration.ErrPermanent, "RECIPIENT_UNKNOWN"},
-		"a text of a server's failure":      {integration.Refusal{Status: 500, Text: "chat not found"}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"a status":                          {integration.Refusal{Status: 401, Code: "8"}, integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"what is in no list":                {integration.Refusal{Status: 409, Code: "8"}, integration.ErrPermanent, "MESSAGE_REJECTED"},
-		"429 that is in no list":            {integration.Refusal{Status: 429}, integration.ErrThrottled, "RATE_LIMITED"},
-		"an overload":                       {integration.Refusal{Status: 503}, integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a gateway":                         {integration.Refusal{Status: 504}, integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"a failure that may pass":           {integration.Refusal{Status: 400, Code: "8", MayPass: true}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"a permanent code that may pass":    {integration.Refusal{Status: 400, Code: "7", MayPass: true}, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"refused credentials that may pass": {integration.Refusal{Status: 400, Code: "7", Subcode: "33", MayPass: true}, integration.ErrAuth, "OBJECT_UNKNOWN"},
+		"a code":                            {integration.Refusal{Status: 400, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"a subcode before its code":         {integration.Refusal{Status: 400, Code: "7", Subcode: "33"}, integration.FaultAuth, "OBJECT_UNKNOWN"},
+		"the code of another subcode":       {integration.Refusal{Status: 400, Code: "7", Subcode: "34"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"a code before the status":          {integration.Refusal{Status: 401, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"a code with a good status":         {integration.Refusal{Status: 200, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"429 before a code":                 {integration.Refusal{Status: 429, Code: "7"}, integration.FaultThrottled, "RATE_LIMITED"},
+		"a code of throttling with 429":     {integration.Refusal{Status: 429, Code: "slow"}, integration.FaultThrottled, "SPAM_LIMITED"},
+		"a text in any case":                {integration.Refusal{Status: 400, Text: "Bad Request: Chat not found"}, integration.FaultPermanent, "RECIPIENT_UNKNOWN"},
+		"a text of a server's failure":      {integration.Refusal{Status: 500, Text: "chat not found"}, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a status":                          {integration.Refusal{Status: 401, Code: "8"}, integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"what is in no list":                {integration.Refusal{Status: 409, Code: "8"}, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"429 that is in no list":            {integration.Refusal{Status: 429}, integration.FaultThrottled, "RATE_LIMITED"},
+		"an overload":                       {integration.Refusal{Status: 503}, integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a gateway":                         {integration.Refusal{Status: 504}, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a failure that may pass":           {integration.Refusal{Status: 400, Code: "8", MayPass: true}, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a permanent code that may pass":    {integration.Refusal{Status: 400, Code: "7", MayPass: true}, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"refused credentials that may pass": {integration.Refusal{Status: 400, Code: "7", Subcode: "33", MayPass: true}, integration.FaultAuth, "OBJECT_UNKNOWN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := table.Error(&test.refusal)

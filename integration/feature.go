@@ -86,7 +86,7 @@ type Cell struct {
 func Full() Cell { return Cell{Level: LevelFull} }
 
 // Partial is the cell of what works with losses.
-func Partial(how string) Cell { return Cell{Level: LevelDegraded, Note: how} }
+func Degraded(how string) Cell { return Cell{Level: LevelDegraded, Note: how} }
 
 // Impossible is the cell of what the platform does not have, by its documentation.
 func Impossible(why, source string) Cell {

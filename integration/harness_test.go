@@ -36,13 +36,13 @@ type object = map[string]any
 
 func newChannel() *integration.Channel {
 	return &integration.Channel{
-		ID: "c1", TenantID: "t1", Platform: "parrot", Status: integration.StatusActive,
+		ID: "c1", TenantID: "t1", Platform: "parrot", Status: integration.ChannelActive,
 		Credentials: map[string]string{"token": token},
 	}
 }
 
 // bench is a defined integration with everything round it replaced by scripted parts.
-type bench struct {
+type harness struct {
 	t        *testing.T
 	platform *platform
 	store    *store
@@ -52,9 +52,9 @@ type bench struct {
 	runtime  integration.Runtime
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	b := &bench{t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{}}
+	b := &harness{t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{}}
 	secrets, log := &redact.Secrets{}, logrus.New()
 	log.SetOutput(b.logs)
 	log.SetLevel(logrus.TraceLevel)
@@ -74,32 +74,32 @@ func newBench(t *testing.T) *bench {
 }
 
 // plain takes from the platform all that a platform need not have.
-func (b *bench) plain() { b.def.Platform = struct{ integration.Platform }{b.platform} }
+func (b *harness) plain() { b.def.Platform = struct{ integration.Platform }{b.platform} }
 
-func (b *bench) define() *integration.Service {
+func (b *harness) define() *integration.Service {
 	b.t.Helper()
 	service, err := integration.Define(b.def, b.runtime)
 	require.NoError(b.t, err)
 	return service
 }
 
-func (b *bench) call(name string, params object) (any, error) {
+func (b *harness) call(name string, params object) (any, error) {
 	b.t.Helper()
 	return b.callWith(b.t.Context(), name, params, &action.Request{})
 }
 
-func (b *bench) callWith(ctx context.Context, name string, params object, req *action.Request) (any, error) {
+func (b *harness) callWith(ctx context.Context, name string, params object, req *action.Request) (any, error) {
 	b.t.Helper()
 	req.Params = json.RawMessage(toJSON(b.t, params))
 	return b.define().Call(ctx, name, req)
 }
 
-func (b *bench) receive(params object) (any, error) {
+func (b *harness) receive(params object) (any, error) {
 	b.t.Helper()
 	return b.call(integration.ActionReceiveWebhook, params)
 }
 
-func (b *bench) send() (any, error) {
+func (b *harness) send() (any, error) {
 	b.t.Helper()
 	return b.call(integration.ActionSendMessage, sendParams())
 }

@@ -20,7 +20,7 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	if err != nil {
 		return nil, err
 	}
-	health := &Health{Status: Healthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
+	health := &Health{Status: HealthHealthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
 	id := rawjson.Text(fields.Get("channelId"))
 	if id == "" {
 		health = s.withSuspensions(ctx, req, health)
@@ -42,7 +42,7 @@ func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 	}
 	suspension.Message = s.cleaner(nil).text(suspension.Message)
 	h := *health
-	h.Status, h.Message, h.Details = Unhealthy, suspension.Message, maps.Clone(health.Details)
+	h.Status, h.Message, h.Details = HealthUnhealthy, suspension.Message, maps.Clone(health.Details)
 	if h.Details == nil {
 		h.Details = map[string]any{}
 	}
@@ -77,19 +77,19 @@ func (s *platformService) withSuspensions(ctx context.Context, req *action.Reque
 func (s *platformService) channelHealth(ctx context.Context, cleaner cleaner, ch *Channel) *Health {
 	checker, ok := s.def.Platform.(HealthChecker)
 	if !ok {
-		return &Health{Status: Healthy, Message: "this platform has no health check of its own"}
+		return &Health{Status: HealthHealthy, Message: "this platform has no health check of its own"}
 	}
 	health, err := checker.CheckHealth(ctx, ch)
 	if err != nil {
-		e := asError(err, ErrTransient, "HEALTH_CHECK_FAILED")
-		status := Unhealthy
-		if e.Kind == ErrThrottled {
-			status = Degraded
+		e := asError(err, FaultTransient, "HEALTH_CHECK_FAILED")
+		status := HealthUnhealthy
+		if e.Kind == FaultThrottled {
+			status = HealthDegraded
 		}
 		return &Health{Status: status, Message: cleaner.text(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}
 	}
 	if health == nil {
-		return &Health{Status: Healthy}
+		return &Health{Status: HealthHealthy}
 	}
 	clean := *health
 	clean.Message, clean.Details = cleaner.text(health.Message), cleaner.values(health.Details)
@@ -109,8 +109,8 @@ func (s *platformService) withDatasources(ctx context.Context, health *Health) *
 	}
 	h.Details["datasources"] = list
 	for _, d := range list {
-		if d.Status != datasource.Healthy && h.Status != Unhealthy {
-			h.Status, h.Message = Unhealthy, "datasource "+d.Name+": "+d.Message
+		if d.Status != datasource.Healthy && h.Status != HealthUnhealthy {
+			h.Status, h.Message = HealthUnhealthy, "datasource "+d.Name+": "+d.Message
 		}
 	}
 	return &h
@@ -136,7 +136,7 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	}
 	valid, err := accepts(ctx, validator, credentials, WithChosenAddresses(settings))
 	if err != nil {
-		return nil, withoutGiven(asError(err, ErrTransient, "CREDENTIALS_UNCHECKED"), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
+		return nil, withoutGiven(asError(err, FaultTransient, "CREDENTIALS_UNCHECKED"), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
 	}
 	return struct {
 		Valid bool `json:"valid"`
@@ -159,7 +159,7 @@ func withoutGiven(e *Error, given []string) *Error {
 // accepts asks the platform about credentials. That it would not let the asker in is an answer: no.
 func accepts(ctx context.Context, validator CredentialsValidator, credentials, settings map[string]string) (bool, error) {
 	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == ErrAuth {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == FaultAuth {
 		return false, nil
 	}
 	return valid, err

@@ -30,7 +30,7 @@ func (l *ledger) hook(name, actions string) integration.Hook {
 
 func TestHooksAreNestedAsTheyAreListed(t *testing.T) {
 	var steps ledger
-	s := newBench(t).service(integration.ServiceDefinition{
+	s := newHarness(t).service(integration.ServiceDefinition{
 		Hooks:   []integration.Hook{steps.hook("a", "*"), steps.hook("b", "get|fail"), steps.hook("c", "other|fail")},
 		Actions: []moleculer.Action{newGet(action.Spec{}), answering("other", ""), failingWith("fail", errors.New("broken"))},
 	})
@@ -67,7 +67,7 @@ func TestHooksFindTheirActionsByTheirWholeNames(t *testing.T) {
 					Actions: []moleculer.Action{answering("admin.get", ""), answering("get", "")},
 				}
 				require.NoError(t, json.Unmarshal([]byte(settings), &def.Settings))
-				n, guarded := newNode(t).serve(newBench(t).service(def)), []string{}
+				n, guarded := newNode(t).serve(newHarness(t).service(def)), []string{}
 				for _, name := range []string{"admin.get", "get"} {
 					if _, err := n.call(prefix+name, nil, nil); err != nil {
 						requireError(t, err, 401, "UNAUTHORIZED")
@@ -110,7 +110,7 @@ func TestWhatHooksMakeOfACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.hook.Actions = "*"
-			n := newNode(t).serve(newBench(t).service(integration.ServiceDefinition{Hooks: []integration.Hook{test.hook}, Actions: []moleculer.Action{newGet(action.Spec{})}}))
+			n := newNode(t).serve(newHarness(t).service(integration.ServiceDefinition{Hooks: []integration.Hook{test.hook}, Actions: []moleculer.Action{newGet(action.Spec{})}}))
 			answer, err := n.call("users.get", user{"u1"}, nil)
 			if err == nil {
 				require.JSONEq(t, test.want, string(answer.Data))
@@ -122,7 +122,7 @@ func TestWhatHooksMakeOfACall(t *testing.T) {
 }
 
 func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Hooks = []integration.Hook{
 		{Actions: "i_status|i_sendMessage", Before: func(c *integration.Context) error { return c.RequirePermission("parrots") }},
 		{Actions: "i_status", After: func(_ *integration.Context, result any) (any, error) {
@@ -145,7 +145,7 @@ func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
 
 func TestHooksStandRoundPlainActions(t *testing.T) {
 	var steps ledger
-	s := newBench(t).service(integration.ServiceDefinition{
+	s := newHarness(t).service(integration.ServiceDefinition{
 		Hooks: []integration.Hook{steps.hook("a", "*"), {Actions: "do", After: func(c *integration.Context, result any) (any, error) {
 			return object{"was": result, "tenant": c.TenantID()}, nil
 		}}},

@@ -34,7 +34,7 @@ type answer struct {
 func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	// The tenant is part of it: a channel's id may come to belong to another one.
 	key = strings.Join([]string{"send", r.def.Name, r.channel.TenantID, r.channel.ID, key}, "\x00")
-	busy := &Error{Kind: ErrTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
+	busy := &Error{Kind: FaultTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {
 		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
 		if err != nil && held && ctx.Err() != nil {
@@ -42,7 +42,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 		}
 		if err != nil {
 			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key cannot be looked up")
-			return nil, &Error{Kind: ErrTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
+			return nil, &Error{Kind: FaultTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
 		}
 		switch claim := list[0]; claim.State {
 		case claims.Mine:
@@ -53,7 +53,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 			return givenBefore(claim.Result)
 		case claims.Abandoned:
 			return nil, &Error{
-				Kind: ErrUnknown, Code: "SEND_ABANDONED",
+				Kind: FaultUnknown, Code: "SEND_ABANDONED",
 				Message: "a send with this idempotency key was begun and never finished; it may have been carried out",
 			}
 		default: // another call is at it
@@ -99,14 +99,14 @@ func (a *answer) mayPass() bool {
 	if e == nil && a.Result != nil {
 		e = a.Result.Error
 	}
-	return e != nil && (e.Retryable || e.Kind == ErrAuth)
+	return e != nil && (e.Retryable || e.Kind == FaultAuth)
 }
 
 // givenBefore is the answer that was given to the first call with a key.
 func givenBefore(kept []byte) (any, error) {
 	var a answer
 	if err := json.Unmarshal(kept, &a); err != nil {
-		return nil, &Error{Kind: ErrUnknown, Code: "SEND_ABANDONED", Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
+		return nil, &Error{Kind: FaultUnknown, Code: "SEND_ABANDONED", Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
 	}
 	if e := a.Error; e != nil {
 		return nil, e.asError()
@@ -125,8 +125,8 @@ func (e *Error) asSendError() *SendError {
 // asError is the reverse of [Error.asSendError].
 func (e *SendError) asError() *Error {
 	return &Error{
-		Idempotent: e.Kind == ErrUnknown && e.Retryable,
-		Kind:       cmp.Or(e.Kind, ErrPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		Idempotent: e.Kind == FaultUnknown && e.Retryable,
+		Kind:       cmp.Or(e.Kind, FaultPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }

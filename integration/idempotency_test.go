@@ -31,7 +31,7 @@ func once(t *testing.T, service *integration.Service, key string) (string, error
 
 func TestOfManySendsWithOneKeyOneIsCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})
 		b.platform.sending = func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 			<-time.After(time.Second)
@@ -66,15 +66,15 @@ func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 		err   error
 		calls int // after a second send with the key
 	}{
-		"a refusal for good":             {trouble(integration.ErrPermanent, 0), 1},
-		"an outcome that is not known":   {trouble(integration.ErrUnknown, 0), 1},
-		"trouble that passes":            {trouble(integration.ErrTransient, 0), 6},
-		"a platform that is overrun":     {trouble(integration.ErrThrottled, time.Minute), 1}, // and the second is held back
-		"credentials that can be mended": {trouble(integration.ErrAuth, 0), 2},
+		"a refusal for good":             {trouble(integration.FaultPermanent, 0), 1},
+		"an outcome that is not known":   {trouble(integration.FaultUnknown, 0), 1},
+		"trouble that passes":            {trouble(integration.FaultTransient, 0), 6},
+		"a platform that is overrun":     {trouble(integration.FaultThrottled, time.Minute), 1}, // and the second is held back
+		"credentials that can be mended": {trouble(integration.FaultAuth, 0), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				b.platform.sending = always(test.err)
 				service := b.define()
 				first, firstErr := once(t, service, "k")
@@ -92,7 +92,7 @@ func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 }
 
 func TestAKeyThatCannotBeLookedUpSendsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Claims = brokenClaims{}
 	_, err := once(t, b.define(), "k")
 	require.True(t, errorOf(t, err, 503, "CLAIMS_UNAVAILABLE").Retryable)
@@ -101,7 +101,7 @@ func TestAKeyThatCannotBeLookedUpSendsNothing(t *testing.T) {
 
 func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		store := claims.NewMemory(claims.MemoryOptions{})
 		b.runtime.Claims = store
 		b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
@@ -119,7 +119,7 @@ func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 }
 
 func TestAKeyIsNotTooLong(t *testing.T) {
-	_, err := once(t, newBench(t).define(), strings.Repeat("k", 256))
+	_, err := once(t, newHarness(t).define(), strings.Repeat("k", 256))
 	requireError(t, err, 400, "IDEMPOTENCY_KEY_INVALID")
 }
 

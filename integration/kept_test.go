@@ -242,7 +242,7 @@ func TestClaimsThatFailAreWarnedOfOnce(t *testing.T) {
 }
 
 func TestTheAnswerOfASendIsKeptAfterItsCallerLeft(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Claims = strictClaims{claims.NewMemory(claims.MemoryOptions{})}
 	ctx, leave := context.WithCancel(t.Context())
 	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
@@ -260,7 +260,7 @@ func TestTheAnswerOfASendIsKeptAfterItsCallerLeft(t *testing.T) {
 }
 
 func TestBoundsAreTakenAndWhatIsBeyondIsNot(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})
 	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
 		return &integration.SendResult{Success: true, MessageID: "1"}, nil
@@ -292,7 +292,7 @@ func TestAttemptsOfManySendsDoNotComeTogether(t *testing.T) {
 					return &integration.SendResult{Success: true, MessageID: "1"}, nil
 				}
 				last = time.Now()
-				return nil, trouble(integration.ErrTransient, 0)
+				return nil, trouble(integration.FaultTransient, 0)
 			}
 			require.NoError(t, r.send("c1", "42", "hi"))
 		}

@@ -61,7 +61,7 @@ func (l *ledger) source(name string, openErr, closeErr error) datasource.Definit
 }
 
 // service defines a service "users", or of another name.
-func (b *bench) service(def integration.ServiceDefinition) *integration.Service {
+func (b *harness) service(def integration.ServiceDefinition) *integration.Service {
 	b.t.Helper()
 	if def.Name == "" {
 		def.Name = "users"
@@ -72,7 +72,7 @@ func (b *bench) service(def integration.ServiceDefinition) *integration.Service 
 }
 
 // watch gives what the service logs from now on.
-func (b *bench) watch() *test.Hook { return test.NewLocal(b.runtime.Log.Logger) }
+func (b *harness) watch() *test.Hook { return test.NewLocal(b.runtime.Log.Logger) }
 
 func linesOf(entries []*logrus.Entry) []string {
 	list := []string{}

@@ -21,7 +21,7 @@ import (
 )
 
 // staged is a service whose whole life is noted. What is named in faults fails.
-func staged(b *bench, faults map[string]error) (*integration.Service, *ledger) {
+func staged(b *harness, faults map[string]error) (*integration.Service, *ledger) {
 	var life ledger
 	b.runtime.Cluster = &others{wait: func(context.Context) error {
 		life.add("depend")
@@ -37,7 +37,7 @@ func staged(b *bench, faults map[string]error) (*integration.Service, *ledger) {
 }
 
 func TestAServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
-	s, life := staged(newBench(t), nil)
+	s, life := staged(newHarness(t), nil)
 	require.NoError(t, s.Start(t.Context()))
 	require.Equal(t, []string{"created", "open a", "open b", "depend", "started"}, life.lines())
 	require.Equal(t, []string{"a healthy", "b healthy"}, states(s.Health(t.Context())))
@@ -51,7 +51,7 @@ func TestAServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
 }
 
 func TestADatasourceThatIsAServiceIsCalledOutsideOfRequests(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cluster = &others{answer: func(name string, _ json.RawMessage) (*action.CallResult, error) {
 		require.Equal(t, "users.list", name)
 		return &action.CallResult{Data: json.RawMessage(`["Ada"]`)}, nil
@@ -90,7 +90,7 @@ func TestWhatWasBegunIsUndoneWhenAServiceDoesNotStart(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			cause := errors.New("no " + fault)
-			s, life := staged(newBench(t), map[string]error{fault: cause})
+			s, life := staged(newHarness(t), map[string]error{fault: cause})
 			err := s.Start(t.Context())
 			require.ErrorIs(t, err, cause)
 			require.ErrorContains(t, err, "service users does not start")
@@ -102,7 +102,7 @@ func TestWhatWasBegunIsUndoneWhenAServiceDoesNotStart(t *testing.T) {
 }
 
 func TestTheErrorOfAStopJoinsAllThatWentWrong(t *testing.T) {
-	s, life := staged(newBench(t), map[string]error{"stopped": errors.New("no end"), "close a": errors.New("no a"), "close b": errors.New("no b")})
+	s, life := staged(newHarness(t), map[string]error{"stopped": errors.New("no end"), "close a": errors.New("no a"), "close b": errors.New("no b")})
 	require.NoError(t, s.Start(t.Context()))
 	err := s.Stop(t.Context())
 	for _, fault := range []string{"no end", "no a", "no b"} {
@@ -112,7 +112,7 @@ func TestTheErrorOfAStopJoinsAllThatWentWrong(t *testing.T) {
 }
 
 func TestTheErrorOfAFailedStartTellsWhatItsUndoingMetToo(t *testing.T) {
-	s, _ := staged(newBench(t), map[string]error{"started": errors.New("no start"), "close a": errors.New("no a")})
+	s, _ := staged(newHarness(t), map[string]error{"started": errors.New("no start"), "close a": errors.New("no a")})
 	err := s.Start(t.Context())
 	require.ErrorContains(t, err, "no start")
 	require.ErrorContains(t, err, "no a")
@@ -120,7 +120,7 @@ func TestTheErrorOfAFailedStartTellsWhatItsUndoingMetToo(t *testing.T) {
 
 func TestAServiceSaysWhomItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		there := make(chan struct{})
 		b.runtime.Cluster = &others{wait: func(ctx context.Context) error {
 			select {
@@ -144,7 +144,7 @@ func TestAServiceSaysWhomItWaitsFor(t *testing.T) {
 
 func TestAServiceThatWaitsInVainSaysForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		var life ledger
 		b.runtime.Cluster = &others{wait: func(ctx context.Context) error {
 			<-ctx.Done()
@@ -164,33 +164,33 @@ func TestAServiceThatWaitsInVainSaysForWhom(t *testing.T) {
 }
 
 func TestDependenciesNeedACluster(t *testing.T) {
-	s := newBench(t).service(integration.ServiceDefinition{Dependencies: []string{"orders"}})
+	s := newHarness(t).service(integration.ServiceDefinition{Dependencies: []string{"orders"}})
 	require.ErrorContains(t, s.Start(t.Context()), "dependencies need a cluster")
 }
 
 func TestAServiceFindsItsDependencyOnAnotherNode(t *testing.T) {
 	n := newNode(t)
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cluster = n.caller.Caller()
 	waiting := b.service(integration.ServiceDefinition{Dependencies: []string{"v2.orders"}})
 	logs, started := b.watch(), make(chan error, 1)
 	go func() { started <- waiting.Start(within(t)) }()
 	require.Eventually(t, func() bool { return len(logs.AllEntries()) == 1 }, patience, time.Millisecond)
 	require.Empty(t, started)
-	n.serve(newBench(t).service(integration.ServiceDefinition{Name: "orders", Version: "2"}))
+	n.serve(newHarness(t).service(integration.ServiceDefinition{Name: "orders", Version: "2"}))
 	require.NoError(t, receive(t, started))
 	require.NoError(t, waiting.Stop(t.Context()))
 }
 
 func TestLifecycleFunctionsHaveAllThatHandlersHave(t *testing.T) {
 	n := newNode(t)
-	n.serve(newBench(t).service(integration.ServiceDefinition{Name: "orders", Actions: []moleculer.Action{
+	n.serve(newHarness(t).service(integration.ServiceDefinition{Name: "orders", Actions: []moleculer.Action{
 		integration.NewAction("count", func(ctx *integration.Context, _ integration.None) (string, error) {
 			return ctx.Request.Caller + " " + ctx.RequestID(), nil
 		}, action.Spec{}),
 	}}))
 	var life ledger
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cluster, b.runtime.Cache = n.caller.Caller(), newCache(t)
 	look := func(ctx *integration.Context) error {
 		below, cancel := context.WithCancel(ctx)
@@ -237,14 +237,14 @@ func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var life ledger
 			def.Datasources = []datasource.Definition{life.source("a", nil, nil)}
-			s := newBench(t).service(def)
+			s := newHarness(t).service(def)
 			defer func() { require.NoError(t, s.Stop(context.Background())) }()
 			require.NotPanics(t, func() { require.ErrorContains(t, s.Start(t.Context()), name) })
 		})
 	}
 	t.Run("stopped", func(t *testing.T) {
 		var life ledger
-		s := newBench(t).service(integration.ServiceDefinition{Datasources: []datasource.Definition{life.source("a", nil, nil)}, Stopped: explode})
+		s := newHarness(t).service(integration.ServiceDefinition{Datasources: []datasource.Definition{life.source("a", nil, nil)}, Stopped: explode})
 		require.NoError(t, s.Start(t.Context()))
 		require.NotPanics(t, func() { require.ErrorContains(t, s.Stop(t.Context()), "stopped") })
 		require.Equal(t, []string{"open a", "close a"}, life.lines())
@@ -252,7 +252,7 @@ func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 }
 
 func TestAServicesOwnCacheIsClosedWithIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	var own *cache.Cache
 	s := b.service(integration.ServiceDefinition{
@@ -281,7 +281,7 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 		"those of a service":         {integration.CacheOptions{RedisURL: url}, "MOL-hios-users:gold", -1}, // kept until it is dropped
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			var own *cache.Cache
 			s := b.service(integration.ServiceDefinition{Cache: test.cache, Started: func(ctx *integration.Context) error {
 				own = ctx.Cache()
@@ -304,7 +304,7 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 	}
 
 	t.Run("another time in the node's cache", func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix("hios")})
 		require.NoError(t, err)
 		b.runtime.Cache = cache.New(store, cache.Options{TTL: time.Minute})

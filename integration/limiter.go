@@ -203,7 +203,7 @@ func (t *limiter) begin(l *channelLimiter) (end func(), err error) {
 	if n := l.running.Add(1); n > int64(t.limit) {
 		l.running.Add(-1)
 		return nil, &Error{
-			Kind: ErrThrottled, Code: "CHANNEL_BUSY", RetryAfter: time.Second,
+			Kind: FaultThrottled, Code: "CHANNEL_BUSY", RetryAfter: time.Second,
 			Message: fmt.Sprintf("%d calls of this channel are under way already, which is the most", t.limit),
 		}
 	}
@@ -237,13 +237,13 @@ func (t *limiter) withLimits(
 		fault = nil
 		return result, nil
 	}
-	e := asError(err, ErrUnknown, "SEND_FAILED")
+	e := asError(err, FaultUnknown, "SEND_FAILED")
 	fault = nil
 	switch e.Kind {
-	case ErrTransient, ErrUnknown, ErrAuth:
+	case FaultTransient, FaultUnknown, FaultAuth:
 		l.lastFailure.Store(e)
 		fault = e
-	case ErrThrottled:
+	case FaultThrottled:
 		key := l.channelID
 		if e.Pauses == PausesRecipient && call.recipient != "" {
 			key = recipientKey(l, call.recipient)
@@ -255,7 +255,7 @@ func (t *limiter) withLimits(
 }
 
 // errPanicked is the failure of a call that panics.
-var errPanicked = &Error{Kind: ErrUnknown, Code: "SEND_FAILED", Message: "the platform's code panicked"}
+var errPanicked = &Error{Kind: FaultUnknown, Code: "SEND_FAILED", Message: "the platform's code panicked"}
 
 // recipientKey is a key of the throttle; that of a channel is its id.
 func recipientKey(l *channelLimiter, recipient ID) string {
@@ -285,7 +285,7 @@ func (t *limiter) waitTurn(
 		if err != nil {
 			release()
 			return nil, &Error{
-				Kind: ErrThrottled, Code: "RATE_LIMITED", RetryAfter: after, Err: err,
+				Kind: FaultThrottled, Code: "RATE_LIMITED", RetryAfter: after, Err: err,
 				Message: "the message would have to wait for longer than it may: the platform's or the channel's rate is reached",
 			}
 		}
@@ -297,12 +297,12 @@ func (t *limiter) waitTurn(
 func (l *channelLimiter) suspended() *Error {
 	cause := l.refusedFor.Load()
 	e := &Error{
-		Kind: ErrTransient, Code: "CHANNEL_SUSPENDED",
+		Kind: FaultTransient, Code: "CHANNEL_SUSPENDED",
 		RetryAfter: max(time.Second, suspension-time.Since(time.Unix(0, l.suspendedAt.Load()))),
 		Message:    fmt.Sprintf("after %d failures in a row the channel's calls are held back; the last was: %s", suspendAfter, cause.Message),
 	}
-	if cause.Kind == ErrAuth { // waiting does not help, new credentials do
-		e.Kind, e.RetryAfter = ErrAuth, 0
+	if cause.Kind == FaultAuth { // waiting does not help, new credentials do
+		e.Kind, e.RetryAfter = FaultAuth, 0
 	}
 	return e
 }

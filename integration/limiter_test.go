@@ -27,7 +27,7 @@ func (c channels) Channel(_ context.Context, id string) (*integration.Channel, e
 
 // road is one service with two channels, c1 and c2, whose platform does as scripted.
 type road struct {
-	*bench
+	*harness
 	service  *integration.Service
 	channels channels
 	started  time.Time
@@ -35,8 +35,8 @@ type road struct {
 
 func newRoad(t *testing.T, settings map[string]string, sending sending) *road {
 	t.Helper()
-	b := newBench(t)
-	r := &road{bench: b, channels: channels{}, started: time.Now()}
+	b := newHarness(t)
+	r := &road{harness: b, channels: channels{}, started: time.Now()}
 	for _, id := range []string{"c1", "c2"} {
 		ch := newChannel()
 		ch.ID, ch.Settings = id, settings
@@ -76,7 +76,7 @@ func (l *log) add(text string) {
 func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
-		pause := &integration.Error{Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Message: "slow down", RetryAfter: 5 * time.Second, Pauses: integration.PausesRecipient}
+		pause := &integration.Error{Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Message: "slow down", RetryAfter: 5 * time.Second, Pauses: integration.PausesRecipient}
 		r := newRoad(t, nil, func(_ context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
 			if attempt == 1 {
 				return nil, pause
@@ -106,7 +106,7 @@ func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) 
 
 func TestAPauseThatIsTooLongIsTheCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoad(t, nil, always(trouble(integration.ErrThrottled, time.Minute)))
+		r := newRoad(t, nil, always(trouble(integration.FaultThrottled, time.Minute)))
 		requireError(t, r.send("c1", "ada", "1"), 429, "TROUBLE")
 		requireError(t, r.send("c1", "bob", "2"), 429, "RATE_LIMITED")
 		require.Equal(t, []string{"send"}, r.platform.steps, "the whole channel has to wait")
@@ -123,7 +123,7 @@ func TestAChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
 		r := newRoad(t, nil, func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 			calls[string(m.To.ID)]++
 			if m.To.ID == "ada" && broken {
-				return nil, trouble(integration.ErrUnknown, 0)
+				return nil, trouble(integration.FaultUnknown, 0)
 			}
 			return &integration.SendResult{Success: true}, nil
 		})
@@ -152,7 +152,7 @@ func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testin
 		refused := true
 		r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
 			if refused {
-				return nil, trouble(integration.ErrAuth, 0)
+				return nil, trouble(integration.FaultAuth, 0)
 			}
 			return &integration.SendResult{Success: true}, nil
 		})
@@ -162,7 +162,7 @@ func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testin
 		require.Len(t, r.platform.steps, 10)
 		var e *integration.Error
 		require.ErrorAs(t, r.send("c1", "ada", "2"), &e)
-		require.Equal(t, integration.ErrAuth, e.Kind, "who waits for it to pass waits in vain")
+		require.Equal(t, integration.FaultAuth, e.Kind, "who waits for it to pass waits in vain")
 		require.Equal(t, "CHANNEL_SUSPENDED", e.Code)
 
 		refused = false
@@ -176,7 +176,7 @@ func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testin
 
 func TestWhatThePlatformRefusesForGoodSuspendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoad(t, nil, always(trouble(integration.ErrPermanent, 0)))
+		r := newRoad(t, nil, always(trouble(integration.FaultPermanent, 0)))
 		for range 30 {
 			require.ErrorContains(t, r.send("c1", "ada", "1"), "TROUBLE")
 		}
@@ -260,11 +260,11 @@ func TestARecipientsTurnIsGivenBackWhereTheChannelHasToWait(t *testing.T) {
 		r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 			switch attempt {
 			case 1:
-				e := trouble(integration.ErrThrottled, 5*time.Second) // which the call waits for
+				e := trouble(integration.FaultThrottled, 5*time.Second) // which the call waits for
 				e.Pauses = integration.PausesRecipient
 				return nil, e
 			case 2:
-				return nil, trouble(integration.ErrThrottled, 3*time.Minute) // of the channel
+				return nil, trouble(integration.FaultThrottled, 3*time.Minute) // of the channel
 			}
 			return &integration.SendResult{Success: true}, nil
 		})
@@ -281,7 +281,7 @@ func TestARecipientsTurnIsGivenBackWhereTheChannelHasToWait(t *testing.T) {
 
 func TestRemovedChannelIsNoLongerSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoad(t, nil, always(trouble(integration.ErrUnknown, 0)))
+		r := newRoad(t, nil, always(trouble(integration.FaultUnknown, 0)))
 		for range 10 {
 			require.Error(t, r.send("c1", "r", "x"))
 		}

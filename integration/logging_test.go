@@ -20,7 +20,7 @@ import (
 )
 
 // lines are the log's, as JSON, that contain a text; the log is emptied.
-func (b *bench) lines(text string) []object {
+func (b *harness) lines(text string) []object {
 	b.t.Helper()
 	log := b.runtime.Log.Logger
 	log.SetOutput(&bytes.Buffer{}) // which waits for whoever is writing
@@ -39,18 +39,18 @@ func (b *bench) lines(text string) []object {
 }
 
 // inJSON makes the log one of JSON, of a level.
-func (b *bench) inJSON(level logrus.Level) {
+func (b *harness) inJSON(level logrus.Level) {
 	b.runtime.Log.Logger.SetFormatter(&logrus.JSONFormatter{})
 	b.runtime.Log.Logger.SetLevel(level)
 }
 
 func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.runtime.Now = nil
 		b.inJSON(logrus.InfoLevel)
 		b.platform.signature = func(w *integration.Webhook) error {
-			return &integration.Error{Kind: integration.ErrUnauthorized, Code: w.Headers.Get("x-code"), Message: "no " + token}
+			return &integration.Error{Kind: integration.FaultUnauthorized, Code: w.Headers.Get("x-code"), Message: "no " + token}
 		}
 		service := b.define()
 		post := func(times int, changes ...object) {
@@ -94,7 +94,7 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 
 func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(*bench)
+		change func(*harness)
 		action string
 		params object
 		reason any // nil: it is not logged as one
@@ -102,29 +102,29 @@ func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 	}{
 		"an unknown channel":       {nil, "i_receiveWebhook", webhookParams(object{"channelId": "nobody"}), "CHANNEL_NOT_FOUND", false},
 		"params that are missing":  {nil, "i_receiveWebhook", object{"channelId": "c1"}, "VALIDATION_ERROR", false},
-		"an inactive channel":      {func(b *bench) { b.store.channel.Status = "INACTIVE" }, "i_receiveWebhook", webhookParams(), "CHANNEL_INACTIVE", true},
+		"an inactive channel":      {func(b *harness) { b.store.channel.Status = "INACTIVE" }, "i_receiveWebhook", webhookParams(), "CHANNEL_INACTIVE", true},
 		"a time that is long past": {nil, "i_receiveWebhook", webhookParams(object{"timestamp": 1}), "WEBHOOK_TOO_OLD", true},
 		"no raw body": {
-			func(b *bench) {
+			func(b *harness) {
 				b.platform.signature = func(w *integration.Webhook) error { _, err := w.SignedBody(); return err }
 			}, "i_receiveWebhook", webhookParams(), "RAW_BODY_MISSING", true,
 		},
-		"a structure that is wrong": {func(b *bench) { b.platform.validateErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
-		"what cannot be read":       {func(b *bench) { b.platform.normalizeErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
-		"a damaged channel":         {func(b *bench) { b.store.err = action.Server(500, "CHANNEL_SEALED", "sealed") }, "i_receiveWebhook", webhookParams(), "CHANNEL_SEALED", false},
-		"a store that is away":      {func(b *bench) { b.store.err = errors.New("away") }, "i_receiveWebhook", webhookParams(), nil, false},
+		"a structure that is wrong": {func(b *harness) { b.platform.validateErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
+		"what cannot be read":       {func(b *harness) { b.platform.normalizeErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
+		"a damaged channel":         {func(b *harness) { b.store.err = action.Server(500, "CHANNEL_SEALED", "sealed") }, "i_receiveWebhook", webhookParams(), "CHANNEL_SEALED", false},
+		"a store that is away":      {func(b *harness) { b.store.err = errors.New("away") }, "i_receiveWebhook", webhookParams(), nil, false},
 		"a stream that is away": {
-			func(b *bench) {
+			func(b *harness) {
 				b.platform.messages = messages(1)
 				b.events.fail = func(event) error { return errors.New("away") }
 			}, "i_receiveWebhook", webhookParams(), nil, false,
 		},
-		"a handshake":                       {func(b *bench) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "c1", "token": "x"}, "VERIFICATION_FAILED", true},
-		"a handshake of an unknown channel": {func(b *bench) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "nobody", "token": "x"}, "CHANNEL_NOT_FOUND", false},
-		"a handshake without a channel":     {func(b *bench) { b.platform.verify = echo }, "i_verifyWebhook", object{"token": "x"}, "VERIFICATION_FAILED", false},
+		"a handshake":                       {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "c1", "token": "x"}, "VERIFICATION_FAILED", true},
+		"a handshake of an unknown channel": {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "nobody", "token": "x"}, "CHANNEL_NOT_FOUND", false},
+		"a handshake without a channel":     {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"token": "x"}, "VERIFICATION_FAILED", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.inJSON(logrus.WarnLevel)
 			if test.change != nil {
 				test.change(b)
@@ -149,7 +149,7 @@ func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 
 func TestUnknownChannelsShareALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.inJSON(logrus.WarnLevel)
 		service := b.define()
 		for i := range 5000 {
@@ -167,12 +167,12 @@ func TestUnknownChannelsShareALine(t *testing.T) {
 
 func TestReasonsWithoutNumberShareALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.inJSON(logrus.WarnLevel)
 		n := 0
 		b.platform.signature = func(*integration.Webhook) error {
 			n++
-			return &integration.Error{Kind: integration.ErrUnauthorized, Code: fmt.Sprint("CODE_", n), Message: "no"}
+			return &integration.Error{Kind: integration.FaultUnauthorized, Code: fmt.Sprint("CODE_", n), Message: "no"}
 		}
 		service := b.define()
 		for range 1500 {
@@ -194,11 +194,11 @@ func TestALineAboutASendTellsWhoseItIs(t *testing.T) {
 		level string
 		msg   string
 	}{
-		"that failed":    {trouble(integration.ErrPermanent, 0), "warning", "message not sent"},
+		"that failed":    {trouble(integration.FaultPermanent, 0), "warning", "message not sent"},
 		"that succeeded": {nil, "debug", "message sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.inJSON(logrus.DebugLevel)
 			b.platform.sending = failing()
 			if test.err != nil {
@@ -222,12 +222,12 @@ func TestALineAboutASendTellsWhoseItIs(t *testing.T) {
 
 func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var failure error = trouble(integration.ErrUnknown, 0)
+		var failure error = trouble(integration.FaultUnknown, 0)
 		r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
 			return &integration.SendResult{Success: true}, failure
 		})
 		r.inJSON(logrus.InfoLevel)
-		r.platform.health = &integration.Health{Status: integration.Healthy, Details: object{"bot": "Polly"}}
+		r.platform.health = &integration.Health{Status: integration.HealthHealthy, Details: object{"bot": "Polly"}}
 		health := func(channel string, meta object) (h integration.Health) {
 			params := object{}
 			if channel != "" {
@@ -251,10 +251,10 @@ func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 		at := float64(r.started.UnixMilli())
 		suspended := object{"channelId": "c1", "kind": "unknown", "code": "TROUBLE", "since": at, "message": "after 10 failures in a row the channel's calls are held back; the last was: there is trouble"}
 		ill := health("c1", nil)
-		require.Equal(t, integration.Unhealthy, ill.Status)
+		require.Equal(t, integration.HealthUnhealthy, ill.Status)
 		require.Equal(t, suspended["message"], ill.Message)
 		require.Equal(t, object{"bot": "Polly", "suspended": suspended}, ill.Details)
-		require.Equal(t, integration.Healthy, health("c2", nil).Status)
+		require.Equal(t, integration.HealthHealthy, health("c2", nil).Status)
 		require.Equal(t, object{"suspended": []any{suspended}}, health("", nil).Details)
 		require.Equal(t, object{"suspended": []any{suspended}}, health("", object{"tenantId": "t1"}).Details)
 		require.Empty(t, health("", object{"tenantId": "t2"}).Details, "another tenant learns nothing")
@@ -271,7 +271,7 @@ func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 		require.Equal(t, object{"bot": "Polly"}, health("c1", nil).Details)
 		require.Empty(t, health("", nil).Details)
 
-		failure = trouble(integration.ErrAuth, 0)
+		failure = trouble(integration.FaultAuth, 0)
 		for range 12 {
 			require.Error(t, r.send("c1", "ada", "4"))
 		}
@@ -297,7 +297,7 @@ func (c *choosy) Normalize(ctx context.Context, w *integration.Webhook) ([]integ
 }
 
 func TestWhatIsForAnotherAccountIsIgnoredAndLogged(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.inJSON(logrus.WarnLevel)
 	b.def.Platform = &choosy{b.platform}
 	b.platform.messages = messages(1)

@@ -46,7 +46,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	defer done()
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
-		return nil, asError(err, ErrTransient, "MEDIA_UNAVAILABLE")
+		return nil, asError(err, FaultTransient, "MEDIA_UNAVAILABLE")
 	}
 	defer file.Body.Close()
 	data, err := ReadMedia(ctx, "attachment", file, limit)

@@ -26,7 +26,7 @@ func TestMediaThatFitsIntoNoPacketIsRefusedBeforeItIsRead(t *testing.T) {
 		"a call that needs no packets": {0, 800 << 10, packet, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.runtime.PacketLimit = func(*action.Request) int64 { return test.packet }
 			b.runtime.MediaBytes = inflight.New(8 << 20)
 			content := &counted{Reader: io.LimitReader(zeros{}, max(test.size, 0))}
@@ -64,7 +64,7 @@ func (c *counted) Read(p []byte) (int, error) {
 func (*counted) Close() error { return nil }
 
 func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	read := func(ctx context.Context, size int64) error {
 		_, err := integration.ReadMedia(ctx, "attachment", &integration.MediaFile{Body: io.NopCloser(io.LimitReader(zeros{}, size)), Size: -1}, 8<<20)
@@ -96,7 +96,7 @@ func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 }
 
 func TestWhatAnAttachmentAnnouncesTakesNoRoomBeforeItCame(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	var held int64
 	body := readerFunc(func([]byte) (int, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheLoginInALinkIsInNoEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	const link, masked = "https://user:CANARY@example.com/a@b.png", "https://[redacted]@example.com/a@b.png"
 	media := integration.Media{URL: link}
 	b.platform.messages = []integration.Message{
@@ -21,7 +21,7 @@ func TestTheLoginInALinkIsInNoEvent(t *testing.T) {
 	_, err := b.call(integration.ActionReceiveWebhook, webhookParams())
 	require.NoError(t, err)
 	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "cannot read " + link}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "cannot read " + link}
 	}
 	_, err = b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
 		"to": object{"id": "1"}, "content": object{"type": "IMAGE", "text": "to a@b", "media": object{"url": link}},

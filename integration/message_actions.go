@@ -101,7 +101,7 @@ func (s *platformService) messageAction(
 				err = s.checkMedia(&fitting.Content)
 			}
 			if err != nil {
-				return refusal(asError(err, ErrUnknown, "SEND_FAILED"), nil)
+				return refusal(asError(err, FaultUnknown, "SEND_FAILED"), nil)
 			}
 			call.message, degraded = *fitting, lost
 		}
@@ -112,7 +112,7 @@ func (s *platformService) messageAction(
 			do: func(ctx context.Context) (*SendResult, error) { return do(ctx, call) },
 		})
 		if err != nil {
-			failure := s.cleaner(req).error(asError(err, ErrUnknown, "SEND_FAILED"))
+			failure := s.cleaner(req).error(asError(err, FaultUnknown, "SEND_FAILED"))
 			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)

@@ -69,9 +69,9 @@ func (a *acrobat) MarkRead(_ context.Context, t integration.Target, ch *integrat
 }
 
 // acrobatic is a bench whose platform can do everything.
-func acrobatic(t *testing.T) (*bench, *acrobat) {
+func acrobatic(t *testing.T) (*harness, *acrobat) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	a := &acrobat{platform: b.platform}
 	b.def.Platform = a
 	return b, a
@@ -133,7 +133,7 @@ func TestAPlatformHasTheFurtherActionsThatItCanDo(t *testing.T) {
 		"everything": {&acrobat{}, furtherNames},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.def.Platform = test.platform
 			service := b.define()
 			specs := specsOf(service.Schema())
@@ -248,14 +248,14 @@ func TestEachParameterOfAFurtherActionIsChecked(t *testing.T) {
 
 func TestAFurtherActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(*bench)
+		change func(*harness)
 		code   int
 		typ    string
 	}{
-		"an unknown one":          {func(b *bench) { b.store.channel.ID = "c2" }, 404, "CHANNEL_NOT_FOUND"},
-		"one of another platform": {func(b *bench) { b.store.channel.Platform = "crow" }, 404, "CHANNEL_NOT_FOUND"},
-		"an inactive one":         {func(b *bench) { b.store.channel.Status = integration.StatusInactive }, 403, "CHANNEL_INACTIVE"},
-		"no store":                {func(b *bench) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
+		"an unknown one":          {func(b *harness) { b.store.channel.ID = "c2" }, 404, "CHANNEL_NOT_FOUND"},
+		"one of another platform": {func(b *harness) { b.store.channel.Platform = "crow" }, 404, "CHANNEL_NOT_FOUND"},
+		"an inactive one":         {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE"},
+		"no store":                {func(b *harness) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
 	} {
 		for _, action := range furtherNames {
 			t.Run(name+" for "+action, func(t *testing.T) {
@@ -274,14 +274,14 @@ func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) 
 		attempts int
 		code     int // of the error; an answer when zero
 	}{
-		integration.ErrPermanent: {1, 0},
-		integration.ErrAuth:      {1, 0},
-		integration.ErrInvalid:   {1, 0},
-		integration.ErrNotFound:  {1, 404},
-		integration.ErrForbidden: {1, 403},
-		integration.ErrUnknown:   {1, 504},
-		integration.ErrTransient: {3, 503},
-		integration.ErrThrottled: {3, 429},
+		integration.FaultPermanent: {1, 0},
+		integration.FaultAuth:      {1, 0},
+		integration.FaultInvalid:   {1, 0},
+		integration.FaultNotFound:  {1, 404},
+		integration.FaultForbidden: {1, 403},
+		integration.FaultUnknown:   {1, 504},
+		integration.FaultTransient: {3, 503},
+		integration.FaultThrottled: {3, 429},
 	} {
 		for _, action := range furtherNames {
 			t.Run(string(kind)+" for "+action, func(t *testing.T) {
@@ -319,7 +319,7 @@ func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
 				b, a := acrobatic(t)
 				a.doing = func(attempt int) (*integration.SendResult, error) {
 					if attempt < 3 {
-						return nil, trouble(integration.ErrTransient, 0)
+						return nil, trouble(integration.FaultTransient, 0)
 					}
 					return nil, nil
 				}
@@ -349,7 +349,7 @@ func TestAnEditThatReportsItsFailureInItsResultHasFailed(t *testing.T) {
 
 func TestAFurtherActionHasADeadlineWithoutItsCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.def.Platform = hangs{b.platform}
 		start := time.Now()
 		_, err := b.call("i_typing", furtherParams("i_typing"))
@@ -416,15 +416,15 @@ func TestAReactionThatIsSentGoesToThePlatformsReactions(t *testing.T) {
 func TestAReactionThatThePlatformCannotPutOnIsSentAsAnyMessage(t *testing.T) {
 	reaction := object{"messageId": "7", "emoji": "👍", "action": "add"}
 	for name, test := range map[string]struct {
-		change  func(*bench)
+		change  func(*harness)
 		content object
 	}{
-		"a platform without reactions":  {func(*bench) {}, object{"type": "REACTION", "reaction": reaction}},
-		"a reaction that is none":       {func(b *bench) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "REACTION"}},
-		"a reaction of another content": {func(b *bench) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "TEXT", "text": "hi", "reaction": reaction}},
+		"a platform without reactions":  {func(*harness) {}, object{"type": "REACTION", "reaction": reaction}},
+		"a reaction that is none":       {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "REACTION"}},
+		"a reaction of another content": {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "TEXT", "text": "hi", "reaction": reaction}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.sending = failing()
 			test.change(b)
 			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": test.content}})
@@ -436,7 +436,7 @@ func TestAReactionThatThePlatformCannotPutOnIsSentAsAnyMessage(t *testing.T) {
 
 func TestAReactionThatFailsIsPublishedAsAnyFailure(t *testing.T) {
 	b, a := acrobatic(t)
-	a.doing = func(int) (*integration.SendResult, error) { return nil, trouble(integration.ErrPermanent, 0) }
+	a.doing = func(int) (*integration.SendResult, error) { return nil, trouble(integration.FaultPermanent, 0) }
 	result, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
 		"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "add"}},
 	}})

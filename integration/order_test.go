@@ -27,7 +27,7 @@ func (reader) Normalize(_ context.Context, w *integration.Webhook) ([]integratio
 	}
 	<-time.After(hook.Takes)
 	if hook.ID == "" {
-		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "NO_ID", Message: "no id"}
+		return nil, &integration.Error{Kind: integration.FaultInvalid, Code: "NO_ID", Message: "no id"}
 	}
 	return []integration.Message{{ID: integration.ID(hook.ID), DedupKey: hook.ID}}, nil
 }

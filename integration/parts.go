@@ -209,7 +209,7 @@ func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error)
 }
 
 func (*platformService) tooLong(cause error, format string, args ...any) *Error {
-	return &Error{Kind: ErrInvalid, Code: "MESSAGE_TOO_LONG", Message: fmt.Sprintf(format, args...), Err: cause}
+	return &Error{Kind: FaultInvalid, Code: "MESSAGE_TOO_LONG", Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
 // withTexts makes a message of each text. All but the first are nothing but texts.

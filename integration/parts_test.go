@@ -17,9 +17,9 @@ import (
 
 // limited is a bench whose platform takes texts of ten characters and captions of six, and keeps what it is sent.
 // Each part gets the number of its send as its id; from the one called fails on they fail with err.
-func limited(t *testing.T, fails int, err error) (*bench, *[]integration.Message) {
+func limited(t *testing.T, fails int, err error) (*harness, *[]integration.Message) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Text = integration.TextLimits{Text: 10, Caption: 6, Unit: textlimit.Characters}
 	var sent []integration.Message
 	b.platform.sending = func(_ context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
@@ -33,21 +33,21 @@ func limited(t *testing.T, fails int, err error) (*bench, *[]integration.Message
 }
 
 // formatted has the platform take HTML, and markdown twice as long.
-func formatted(b *bench) {
+func formatted(b *harness) {
 	b.def.Text.Formats = map[string]integration.TextFormat{
 		"html":     {Unit: textlimit.Characters, Markup: textlimit.HTML},
 		"markdown": {Text: 20, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 	}
 }
 
-func (b *bench) sendContent(content object) (any, error) {
+func (b *harness) sendContent(content object) (any, error) {
 	b.t.Helper()
 	return b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": content}})
 }
 
 func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 	for name, test := range map[string]struct {
-		change  func(*bench)
+		change  func(*harness)
 		content object
 		want    []string // type and text of each part
 	}{
@@ -62,19 +62,19 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 		"that of a video":                   {nil, object{"type": "VIDEO", "text": "abc def ghi"}, []string{"VIDEO abc", "TEXT def ghi"}},
 		"that of music":                     {nil, object{"type": "AUDIO", "text": "abc def ghi"}, []string{"AUDIO abc", "TEXT def ghi"}},
 		"that of speech":                    {nil, object{"type": "VOICE", "text": "abc def ghi"}, []string{"VOICE abc", "TEXT def ghi"}},
-		"captions without a limit of their": {func(b *bench) { b.def.Text.Caption = 0 }, object{"type": "IMAGE", "text": "0123456789a"}, []string{"IMAGE 0123456789", "TEXT a"}},
+		"captions without a limit of their": {func(b *harness) { b.def.Text.Caption = 0 }, object{"type": "IMAGE", "text": "0123456789a"}, []string{"IMAGE 0123456789", "TEXT a"}},
 		"in UTF-16": {
-			func(b *bench) { b.def.Text.Unit = textlimit.UTF16 },
+			func(b *harness) { b.def.Text.Unit = textlimit.UTF16 },
 			object{"type": "TEXT", "text": "😀😀😀😀😀😀"},
 			[]string{"TEXT 😀😀😀😀😀", "TEXT 😀"},
 		},
 		"where the channel says so": {
-			func(b *bench) { b.store.channel.Settings = map[string]string{"longText": "split"} },
+			func(b *harness) { b.store.channel.Settings = map[string]string{"longText": "split"} },
 			object{"type": "TEXT", "text": "0123456789a"},
 			[]string{"TEXT 0123456789", "TEXT a"},
 		},
-		"not where there is no limit":       {func(b *bench) { b.def.Text = integration.TextLimits{Caption: 6, Unit: textlimit.Characters} }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
-		"not where nobody can measure":      {func(b *bench) { b.def.Text.Unit = nil }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
+		"not where there is no limit":       {func(b *harness) { b.def.Text = integration.TextLimits{Caption: 6, Unit: textlimit.Characters} }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
+		"not where nobody can measure":      {func(b *harness) { b.def.Text.Unit = nil }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
 		"of a format that counts as it is":  {nil, object{"type": "TEXT", "text": "0123456789a", "format": "other"}, []string{"TEXT 0123456789", "TEXT a"}},
 		"of markup that counts for nothing": {formatted, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, []string{"TEXT <b>0123456789</b>"}},
 		"with markup":                       {formatted, object{"type": "TEXT", "text": "<b>one two three</b>", "format": "html"}, []string{"TEXT <b>one two</b>", "TEXT <b>three</b>"}},
@@ -202,13 +202,13 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 		message  string
 		outcome  string
 	}{
-		"the second, for good":      {2, integration.ErrPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"the third, for good":       {3, integration.ErrPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"for want of credentials":   {2, integration.ErrAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"with trouble that stays":   {2, integration.ErrTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"with too many calls":       {3, integration.ErrThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"nobody knows how":          {2, integration.ErrUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
-		"the first, as any message": {1, integration.ErrPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered"},
+		"the second, for good":      {2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"the third, for good":       {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"for want of credentials":   {2, integration.FaultAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"with trouble that stays":   {2, integration.FaultTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"with too many calls":       {3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"nobody knows how":          {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
+		"the first, as any message": {1, integration.FaultPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 					require.JSONEq(t, toJSON(t, want), toJSON(t, result))
 				}
 
-				metadata["code"], metadata["kind"], metadata["outcome"] = test.typ, integration.ErrPermanent, test.outcome
+				metadata["code"], metadata["kind"], metadata["outcome"] = test.typ, integration.FaultPermanent, test.outcome
 				if test.code != 0 {
 					metadata["kind"] = test.kind
 				}
@@ -266,7 +266,7 @@ func TestPartsGoOneAfterTheOtherEachWithAttemptsOfItsOwn(t *testing.T) {
 		b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 			if texts = append(texts, m.Content.Text); failed[m.Content.Text] < 2 {
 				failed[m.Content.Text]++
-				return nil, trouble(integration.ErrTransient, 0)
+				return nil, trouble(integration.FaultTransient, 0)
 			}
 			return &integration.SendResult{Success: true}, nil
 		}
@@ -291,10 +291,10 @@ func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
 		"both":                    {integration.Support{integration.FeatureReply: {Out: impossible}, integration.FeatureThread: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, []string{"reply→none", "thread→none"}},
 		"beside the platform's":   {integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}}, []integration.Degradation{{Feature: "html", Became: "text"}, {Feature: "voice", Became: token, Note: token}}, []string{"reply→none", "html→text", "voice→[redacted]"}},
 		"the platform's only":     {nil, object{}, []integration.Degradation{{Feature: "html", Became: "text"}}, []string{"html→text"}},
-		"what it has with losses": {integration.Support{integration.FeatureReply: {Out: integration.Partial("as a quote")}}, object{"replyTo": object{"messageId": "m1"}}, nil, nil},
+		"what it has with losses": {integration.Support{integration.FeatureReply: {Out: integration.Degraded("as a quote")}}, object{"replyTo": object{"messageId": "m1"}}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.def.Support = test.support
 			result := &integration.SendResult{Success: true, MessageID: "1", Degraded: test.theirs, Metadata: object{"n": 1}}
 			before := toJSON(t, result)
@@ -349,13 +349,13 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 		integration.FeatureButtons:  {"type": "TEXT", "text": "?", "interactive": object{"buttons": []object{{"title": "Yes"}}}},
 	} {
 		t.Run(string(feature), func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.sending = failing()
 			_, err := b.sendContent(content)
 			require.NoError(t, err)
 			require.Equal(t, []string{"send"}, b.platform.steps, "who tells of no support refuses nothing")
 
-			b = newBench(t)
+			b = newHarness(t)
 			b.def.Support = integration.Support{feature: {In: integration.Full(), Out: integration.Impossible("it has no such thing", "https://example.com")}}
 			result, err := b.sendContent(content)
 			require.NoError(t, err)
@@ -366,9 +366,9 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)
 			require.NotContains(t, string(b.events.one(t).Payload), "retryCount")
 
-			b = newBench(t)
+			b = newHarness(t)
 			b.platform.sending = failing()
-			b.def.Support = integration.Support{feature: {In: integration.Impossible("it sends none", "https://example.com"), Out: integration.Partial("something is lost")}}
+			b.def.Support = integration.Support{feature: {In: integration.Impossible("it sends none", "https://example.com"), Out: integration.Degraded("something is lost")}}
 			_, err = b.sendContent(content)
 			require.NoError(t, err)
 			require.Equal(t, []string{"send"}, b.platform.steps, "only what cannot be sent is refused")
@@ -377,7 +377,7 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 }
 
 func TestASingleAttachmentIsNoAlbum(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.sending = failing()
 	b.def.Support = integration.Support{integration.FeatureAlbum: {Out: integration.Impossible("one at a time", "https://example.com")}}
 	_, err := b.sendContent(object{"type": "IMAGE", "attachments": []object{{"url": "u"}}})
@@ -419,7 +419,7 @@ func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 		"none, and fields that nobody knows": {`{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`, `{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			var held int
 			b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 				if m.Content.Media != nil {
@@ -428,7 +428,7 @@ func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 				for _, a := range m.Content.Attachments {
 					held += len(a.Data)
 				}
-				return nil, trouble(integration.ErrPermanent, 0)
+				return nil, trouble(integration.FaultPermanent, 0)
 			}
 			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(`{"to":{"id":"42"},"content":` + test.content + `}`)})
 			require.NoError(t, err)
@@ -443,7 +443,7 @@ func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 }
 
 func TestDataThatIsNoBase64IsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.sendContent(object{"type": "IMAGE", "media": object{"data": "?"}})
 	require.Equal(t, action.NameValidationError, errorOf(t, err, 422, "VALIDATION_ERROR").Name)
 	require.Empty(t, b.platform.steps)

@@ -12,11 +12,11 @@ import (
 
 func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 	down := errors.New("no answer")
-	receiving := func(b *bench) { b.platform.messages = messages(2) }
-	sent := func(b *bench) { b.platform.sending = failing() }
-	unsent := func(b *bench) { b.platform.sending = always(trouble(integration.ErrPermanent, 0)) }
+	receiving := func(b *harness) { b.platform.messages = messages(2) }
+	sent := func(b *harness) { b.platform.sending = failing() }
+	unsent := func(b *harness) { b.platform.sending = always(trouble(integration.FaultPermanent, 0)) }
 	for name, test := range map[string]struct {
-		prepare func(*bench)
+		prepare func(*harness)
 		action  string
 		off     bool
 		before  bool  // whether the stream holds the events already
@@ -33,7 +33,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 		"not of an outcome that is missing": {prepare: sent, action: "send", fail: down},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, cluster := newBench(t), &others{}
+			b, cluster := newHarness(t), &others{}
 			test.prepare(b)
 			b.runtime.PlainEvents, b.events.duplicate = !test.off, test.before
 			b.events.fail = func(e event) error {
@@ -60,7 +60,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 }
 
 func TestAPlainEventThatIsLostFailsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages, b.runtime.PlainEvents = messages(1), true
 	logs := b.watch()
 	_, err := b.receive(webhookParams()) // with no cluster to send it to

@@ -136,9 +136,9 @@ type Health struct {
 
 // Values of [Health.Status].
 const (
-	Healthy   = "healthy"
-	Unhealthy = "unhealthy"
-	Degraded  = "degraded"
+	HealthHealthy   = "healthy"
+	HealthUnhealthy = "unhealthy"
+	HealthDegraded  = "degraded"
 )
 
 // SendResult is the answer of i_sendMessage. A message that the platform refuses for good is an

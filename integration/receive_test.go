@@ -20,37 +20,37 @@ import (
 func TestEachCheckOfAWebhookHoldsBackThoseAfterIt(t *testing.T) {
 	all := []string{"structure", "signature", "normalize"}
 	for name, test := range map[string]struct {
-		change func(*bench)
+		change func(*harness)
 		params object
 		steps  []string
 		code   int
 		typ    string
 	}{
-		"wrong params":            {func(*bench) {}, object{"channelId": 1}, nil, 422, "VALIDATION_ERROR"},
-		"an unknown channel":      {func(*bench) {}, object{"channelId": "c2"}, nil, 404, "CHANNEL_NOT_FOUND"},
-		"one of another platform": {func(b *bench) { b.store.channel.Platform = "crow" }, nil, nil, 404, "CHANNEL_NOT_FOUND"},
-		"an inactive channel":     {func(b *bench) { b.store.channel.Status = integration.StatusInactive }, nil, nil, 403, "CHANNEL_INACTIVE"},
-		"no channel store":        {func(b *bench) { b.store.err = errors.New("CANARY") }, nil, nil, 503, "CHANNELS_UNAVAILABLE"},
-		"bad headers":             {func(*bench) {}, object{"headers": object{"x": object{}}}, nil, 400, "HEADERS_INVALID"},
-		"bad base64":              {func(*bench) {}, object{"rawBody": "?", "rawBodyEncoding": "base64"}, nil, 400, "RAW_BODY_INVALID"},
-		"an unknown encoding":     {func(*bench) {}, object{"rawBody": "{}", "rawBodyEncoding": "hex"}, nil, 400, "RAW_BODY_INVALID"},
-		"a Buffer of no bytes":    {func(*bench) {}, object{"rawBody": object{"type": "Buffer", "data": []int{256}}}, nil, 400, "RAW_BODY_INVALID"},
-		"a raw body cut off":      {func(*bench) {}, object{"rawBody": `{"n":`}, nil, 400, "WEBHOOK_INVALID"},
-		"an old timestamp":        {func(*bench) {}, object{"timestamp": 0}, nil, 400, "WEBHOOK_TOO_OLD"},
-		"no timestamp of a clock": {func(*bench) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID"},
-		"a bad structure":         {func(b *bench) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID"},
-		"a bad signature":         {func(b *bench) { b.platform.signature = refuse }, nil, all[:2], 401, "SIGNATURE_INVALID"},
-		"no raw body to check":    {func(b *bench) { b.platform.signature = signedBody }, nil, all[:2], 400, "RAW_BODY_MISSING"},
-		"not understood":          {func(b *bench) { b.platform.normalizeErr = errors.New("no") }, nil, all, 400, "WEBHOOK_INVALID"},
+		"wrong params":            {func(*harness) {}, object{"channelId": 1}, nil, 422, "VALIDATION_ERROR"},
+		"an unknown channel":      {func(*harness) {}, object{"channelId": "c2"}, nil, 404, "CHANNEL_NOT_FOUND"},
+		"one of another platform": {func(b *harness) { b.store.channel.Platform = "crow" }, nil, nil, 404, "CHANNEL_NOT_FOUND"},
+		"an inactive channel":     {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, nil, nil, 403, "CHANNEL_INACTIVE"},
+		"no channel store":        {func(b *harness) { b.store.err = errors.New("CANARY") }, nil, nil, 503, "CHANNELS_UNAVAILABLE"},
+		"bad headers":             {func(*harness) {}, object{"headers": object{"x": object{}}}, nil, 400, "HEADERS_INVALID"},
+		"bad base64":              {func(*harness) {}, object{"rawBody": "?", "rawBodyEncoding": "base64"}, nil, 400, "RAW_BODY_INVALID"},
+		"an unknown encoding":     {func(*harness) {}, object{"rawBody": "{}", "rawBodyEncoding": "hex"}, nil, 400, "RAW_BODY_INVALID"},
+		"a Buffer of no bytes":    {func(*harness) {}, object{"rawBody": object{"type": "Buffer", "data": []int{256}}}, nil, 400, "RAW_BODY_INVALID"},
+		"a raw body cut off":      {func(*harness) {}, object{"rawBody": `{"n":`}, nil, 400, "WEBHOOK_INVALID"},
+		"an old timestamp":        {func(*harness) {}, object{"timestamp": 0}, nil, 400, "WEBHOOK_TOO_OLD"},
+		"no timestamp of a clock": {func(*harness) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID"},
+		"a bad structure":         {func(b *harness) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID"},
+		"a bad signature":         {func(b *harness) { b.platform.signature = refuse }, nil, all[:2], 401, "SIGNATURE_INVALID"},
+		"no raw body to check":    {func(b *harness) { b.platform.signature = signedBody }, nil, all[:2], 400, "RAW_BODY_MISSING"},
+		"not understood":          {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, nil, all, 400, "WEBHOOK_INVALID"},
 		"more messages than taken": {
-			func(b *bench) { b.platform.messages = make([]integration.Message, 10_001) }, nil, all, 400, "WEBHOOK_TOO_LARGE",
+			func(b *harness) { b.platform.messages = make([]integration.Message, 10_001) }, nil, all, 400, "WEBHOOK_TOO_LARGE",
 		},
-		"the platform's own word": {func(b *bench) {
-			b.platform.validateErr = &integration.Error{Kind: integration.ErrForbidden, Code: "NOT_MINE", Message: "no"}
+		"the platform's own word": {func(b *harness) {
+			b.platform.validateErr = &integration.Error{Kind: integration.FaultForbidden, Code: "NOT_MINE", Message: "no"}
 		}, nil, all[:1], 403, "NOT_MINE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.messages = []integration.Message{{ID: "m1"}}
 			test.change(b)
 			_, err := b.receive(webhookParams(test.params))
@@ -71,7 +71,7 @@ func signedBody(w *integration.Webhook) error {
 }
 
 func TestAGoodWebhookPassesEveryStepInOrder(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	result, err := b.receive(webhookParams())
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success":true,"messages":0,"failed":0}`, toJSON(t, result))
@@ -80,7 +80,7 @@ func TestAGoodWebhookPassesEveryStepInOrder(t *testing.T) {
 }
 
 func TestAPlatformNeedNotCheckItsWebhooks(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.plain()
 	_, err := b.receive(webhookParams())
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestAPlatformNeedNotCheckItsWebhooks(t *testing.T) {
 }
 
 func TestEachWrongParameterIsNamed(t *testing.T) {
-	_, err := newBench(t).callWith(t.Context(), integration.ActionReceiveWebhook,
+	_, err := newHarness(t).callWith(t.Context(), integration.ActionReceiveWebhook,
 		object{"channelId": 1, "payload": "x", "headers": []string{}, "rawBody": object{}}, &action.Request{Sender: "n1"})
 	faults, ok := errorOf(t, err, 422, "VALIDATION_ERROR").Data.([]action.Fault)
 	require.True(t, ok)
@@ -102,7 +102,7 @@ func TestEachWrongParameterIsNamed(t *testing.T) {
 }
 
 func TestAMissingRawBodySaysWhatToDo(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.signature = signedBody
 	_, err := b.receive(webhookParams())
 	require.Equal(t, "the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see examples/gateway)",
@@ -121,7 +121,7 @@ func TestTheTimestampMustLieInItsWindow(t *testing.T) {
 		"a little further ahead": {-time.Minute - time.Millisecond, "WEBHOOK_FROM_FUTURE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := newBench(t).receive(webhookParams(object{"timestamp": now.Add(-test.age).UnixMilli()}))
+			_, err := newHarness(t).receive(webhookParams(object{"timestamp": now.Add(-test.age).UnixMilli()}))
 			if test.typ == "" {
 				require.NoError(t, err)
 				return
@@ -160,7 +160,7 @@ func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 		"a form, which is no JSON": {object{"rawBody": "n=1"}, nil, []byte("n=1"), `{"n":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(test.params), &action.Request{Meta: metaOf(t, test.meta)})
 			require.NoError(t, err)
 			w := b.platform.webhook
@@ -174,7 +174,7 @@ func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 }
 
 func TestHeadersAreTextsUnderLowerCaseNames(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.receive(webhookParams(object{"headers": object{
 		"X-Signature": "abc", "x-count": 1_700_000_000, "Set-Cookie": []string{"a", "b"}, "X-Twice": "upper", "x-twice": "lower", "x-none": nil,
 	}}))
@@ -192,7 +192,7 @@ func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {
 		"of neither":         {"", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.store.channel.TenantID = test.channel
 			b.platform.messages = []integration.Message{{ID: "m1"}}
 			_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{Meta: metaOf(t, object{"tenantId": test.meta})})
@@ -209,7 +209,7 @@ func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {
 }
 
 func TestAReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = []integration.Message{{
 		ID: "m1", ConversationID: "chat", From: integration.Party{ID: "u1", Name: "Polly"}, To: integration.Party{ID: "bot"},
 		Content: integration.Content{Type: integration.TypeText, Text: "<hi>"}, Timestamp: 7, DedupKey: "update:9", Platform: "forged",
@@ -238,7 +238,7 @@ func TestAReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
 }
 
 func TestAHeaderHoldsOneShortLine(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "m1"}}
 	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{
 		RequestID: "trace\r\nNats-Rollup: all", ID: strings.Repeat("ü", 1000), Meta: metaOf(t, object{"userId": strings.Repeat("x", 1e5)}),
@@ -253,7 +253,7 @@ func TestAHeaderHoldsOneShortLine(t *testing.T) {
 }
 
 func TestMessagesArePublishedInOrderBeforeAnyIsAwaited(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages, b.events.held = messages(3), make(chan struct{})
 	var result any
 	var err error
@@ -276,7 +276,7 @@ func TestMessagesArePublishedInOrderBeforeAnyIsAwaited(t *testing.T) {
 }
 
 func TestMessagesWithoutAKeyAreNotTakenForOne(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "m1"}, {}, {}}
 	_, err := b.receive(webhookParams())
 	require.NoError(t, err)
@@ -285,17 +285,17 @@ func TestMessagesWithoutAKeyAreNotTakenForOne(t *testing.T) {
 }
 
 func TestAMessageThatCannotBePublishedHoldsBackNoOther(t *testing.T) {
-	for name, spoil := range map[string]func(*bench){
-		"it cannot be encoded": func(b *bench) {
+	for name, spoil := range map[string]func(*harness){
+		"it cannot be encoded": func(b *harness) {
 			b.platform.messages[1].Metadata = object{"secret text": "CANARY", "n": math.Inf(1)}
 		},
-		"the server will never take it": func(b *bench) {
+		"the server will never take it": func(b *harness) {
 			b.platform.messages[1].Content.Text = "CANARY"
 			b.events.fail = failOn("parrot:c1:k2", rejected{errors.New("too\nlarge")})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.messages = messages(3)
 			spoil(b)
 			result, err := b.receive(webhookParams())
@@ -323,7 +323,7 @@ func TestWhatIsNotStoredIsAskedForAgain(t *testing.T) {
 		"one, beside one that never will": either(failOn("parrot:c1:k1", lost), failOn("parrot:c1:k2", rejected{lost})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.messages = messages(3)
 			b.events.fail = fail
 			_, err := b.receive(webhookParams())
@@ -339,7 +339,7 @@ func TestWhatIsNotStoredIsAskedForAgain(t *testing.T) {
 }
 
 func TestADeadLetterThatIsRejectedTooIsNotAskedForAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = messages(2)
 	b.events.fail = func(e event) error {
 		if e.ID == "parrot:c1:k1" {
@@ -354,7 +354,7 @@ func TestADeadLetterThatIsRejectedTooIsNotAskedForAgain(t *testing.T) {
 }
 
 func TestWebhooksOfOneMomentShareNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = messages(2)
 	service := b.define()
 	params := json.RawMessage(toJSON(t, webhookParams()))

@@ -27,9 +27,9 @@ func (p *textOnly) Send(_ context.Context, m *integration.Message, _ *integratio
 
 const birds = "https://birds.example.org/messages"
 
-func newTextOnly(t *testing.T) (*bench, *textOnly) {
+func newTextOnly(t *testing.T) (*harness, *textOnly) {
 	t.Helper()
-	b, p := newBench(t), &textOnly{}
+	b, p := newHarness(t), &textOnly{}
 	b.def.Platform, b.def.Support = p, integration.Basic(birds).AsText()
 	return b, p
 }
@@ -165,7 +165,7 @@ func TestBasicSupportHasEveryRow(t *testing.T) {
 		require.Equal(t, f.Inbound(), cells.In != integration.Cell{}, f)
 		require.Equal(t, f.Outbound(), cells.Out != integration.Cell{}, f)
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	b.def.Support = s.AsText(integration.FeatureTemplate)
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, `the factory cannot write "template" as text`)
@@ -173,7 +173,7 @@ func TestBasicSupportHasEveryRow(t *testing.T) {
 }
 
 func TestEditIsRenderedLikeASend(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	a := &acrobat{platform: b.platform}
 	b.def.Platform, b.def.Support = a, integration.Basic(birds).AsText()
 	a.doing = func(int) (*integration.SendResult, error) {

@@ -19,7 +19,7 @@ func (s *platformService) respond(ctx context.Context, req *action.Request, w *W
 	response, err := responder.Respond(ctx, w)
 	switch {
 	case err != nil:
-		return nil, asError(err, ErrInvalid, "WEBHOOK_INVALID")
+		return nil, asError(err, FaultInvalid, "WEBHOOK_INVALID")
 	case response == nil:
 		return result, nil
 	}

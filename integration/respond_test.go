@@ -33,9 +33,9 @@ func (p *talker) Respond(_ context.Context, w *integration.Webhook) (*integratio
 	return p.response, p.err
 }
 
-func talking(t *testing.T) (*bench, *talker) {
+func talking(t *testing.T) (*harness, *talker) {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	p := &talker{platform: b.platform, events: b.events}
 	b.def.Platform = p
 	return b, p
@@ -137,15 +137,15 @@ func TestAPlatformIsAskedForItsAnswerWhenTheMessagesAreDurable(t *testing.T) {
 
 func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(*bench)
+		change func(*harness)
 		code   int
 		typ    string
 	}{
-		"a wrong signature":       {func(b *bench) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
-		"not understood":          {func(b *bench) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
-		"a message not stored":    {func(b *bench) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE"},
-		"a channel switched off":  {func(b *bench) { b.store.channel.Status = integration.StatusInactive }, 403, "CHANNEL_INACTIVE"},
-		"a webhook that is stale": {func(b *bench) { b.runtime.Now = func() time.Time { return now.Add(time.Hour) } }, 400, "WEBHOOK_TOO_OLD"},
+		"a wrong signature":       {func(b *harness) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
+		"not understood":          {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
+		"a message not stored":    {func(b *harness) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE"},
+		"a channel switched off":  {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE"},
+		"a webhook that is stale": {func(b *harness) { b.runtime.Now = func() time.Time { return now.Add(time.Hour) } }, 400, "WEBHOOK_TOO_OLD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := talking(t)
@@ -168,7 +168,7 @@ func TestAnAnswerThatThePlatformCannotGiveIsAnError(t *testing.T) {
 		typ  string
 	}{
 		"of no kind":  {errors.New("no " + token), 400, "WEBHOOK_INVALID"},
-		"of its kind": {&integration.Error{Kind: integration.ErrTransient, Code: "LATER", Message: "no " + token}, 503, "LATER"},
+		"of its kind": {&integration.Error{Kind: integration.FaultTransient, Code: "LATER", Message: "no " + token}, 503, "LATER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := talking(t)
@@ -194,7 +194,7 @@ func TestWhatTheAccountItselfWroteIsDroppedOrMarked(t *testing.T) {
 		"marked, and nothing but it": {"mark", []bool{true}, `{"success":true,"messages":1,"failed":0}`, []string{"m1 echo"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.store.channel.Settings = map[string]string{"ownMessages": test.setting}
 			b.platform.messages = messages(len(test.echoes))
 			for i, echo := range test.echoes {
@@ -225,7 +225,7 @@ func TestWhatTheAccountItselfWroteIsDroppedOrMarked(t *testing.T) {
 }
 
 func TestIgnoredMessagesAreCountedBesideThoseThatFailed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.messages = messages(3)
 	b.platform.messages[0].Direction = integration.DirectionEcho
 	b.events.fail = failOn("parrot:c1:k2", rejected{errors.New("too large")})

@@ -22,8 +22,8 @@ func TestAFailedEventHoldsTheMessageAsItCameLessTheData(t *testing.T) {
 		"without any":   lean,
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			b.platform.sending = always(trouble(integration.ErrPermanent, 0))
+			b := newHarness(t)
+			b.platform.sending = always(trouble(integration.FaultPermanent, 0))
 			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(sent)})
 			require.NoError(t, err)
 			var payload struct{ Message json.RawMessage }
@@ -42,7 +42,7 @@ func TestAnAttachmentsContentMayBeABufferOfNode(t *testing.T) {
 		"one of many":  `{"type":"FILE","attachments":[{"url":"","data":` + buffer + `},{"url":"https://x.example/a"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			var got *integration.Message
 			b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 				got = m
@@ -58,7 +58,7 @@ func TestAnAttachmentsContentMayBeABufferOfNode(t *testing.T) {
 		})
 	}
 	t.Run("but not of what are no bytes", func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(
 			`{"content":{"media":{"data":{"type":"Buffer","data":[256]}}}}`)})
 		requireError(t, err, 422, "VALIDATION_ERROR")

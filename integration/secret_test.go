@@ -19,8 +19,8 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 	told := fmt.Errorf("POST https://api/bot%s/x?t=%s: %s", token, url.QueryEscape(token), token)
 	errs := map[string]error{"no kind": told}
 	for _, kind := range []integration.ErrorKind{
-		integration.ErrInvalid, integration.ErrUnauthorized, integration.ErrForbidden, integration.ErrNotFound, integration.ErrThrottled,
-		integration.ErrTransient, integration.ErrAuth, integration.ErrPermanent, integration.ErrUnknown,
+		integration.FaultInvalid, integration.FaultUnauthorized, integration.FaultForbidden, integration.FaultNotFound, integration.FaultThrottled,
+		integration.FaultTransient, integration.FaultAuth, integration.FaultPermanent, integration.FaultUnknown,
 	} {
 		errs[string(kind)] = &integration.Error{Kind: kind, Code: "TROUBLE", Message: told.Error(), PlatformCode: token, Err: told}
 	}
@@ -42,7 +42,7 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 			} {
 				t.Run(kind+"/"+name+"/"+step, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						b := newBench(t)
+						b := newHarness(t)
 						p := b.platform
 						p.sending, p.healthErr, p.validErr, p.mediaErr = always(err), err, err, err
 						p.verify = func(integration.Verification) (string, error) { return "", err }
@@ -66,12 +66,12 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 }
 
 func TestASecretIsNotCutInTwo(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	text := make([]byte, 1015)
 	for i := range text {
 		text[i] = 'x'
 	}
-	b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: string(text) + token})
+	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: string(text) + token})
 	result, err := b.send()
 	require.NoError(t, err)
 	require.NotContains(t, toJSON(t, result), "1234")
@@ -83,42 +83,42 @@ func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
 	for name, test := range map[string]struct {
 		action string
 		params func(guess string) object
-		spoil  func(b *bench, guess string)
+		spoil  func(b *harness, guess string)
 	}{
 		"as credentials": {
 			integration.ActionValidateCredentials,
 			func(guess string) object { return object{"credentials": object{"token": guess}} },
-			func(b *bench, guess string) { b.platform.validErr = fmt.Errorf("no bot %s at all", guess) },
+			func(b *harness, guess string) { b.platform.validErr = fmt.Errorf("no bot %s at all", guess) },
 		},
 		"beside credentials": {
 			integration.ActionValidateCredentials,
 			func(guess string) object {
 				return object{"credentials": object{"token": "1:x"}, "settings": object{"apiBase": "https://" + guess}}
 			},
-			func(b *bench, guess string) { b.platform.validErr = fmt.Errorf("no host %s", guess) },
+			func(b *harness, guess string) { b.platform.validErr = fmt.Errorf("no host %s", guess) },
 		},
 		"as a channel": {
-			integration.ActionSendMessage, func(guess string) object { return object{"channelId": guess, "message": object{}} }, func(*bench, string) {},
+			integration.ActionSendMessage, func(guess string) object { return object{"channelId": guess, "message": object{}} }, func(*harness, string) {},
 		},
 		"as a text": {
 			integration.ActionSendMessage,
 			func(guess string) object {
 				return object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "is it " + guess}}}
 			},
-			func(b *bench, guess string) {
-				b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "bad text: is it " + guess})
+			func(b *harness, guess string) {
+				b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "bad text: is it " + guess})
 			},
 		},
 		"as an attachment": {
 			integration.ActionGetMedia, func(guess string) object { return object{"channelId": "c1", "mediaId": guess} },
-			func(b *bench, guess string) {
-				b.platform.mediaErr = &integration.Error{Kind: integration.ErrNotFound, Code: "NO", Message: "no file " + guess}
+			func(b *harness, guess string) {
+				b.platform.mediaErr = &integration.Error{Kind: integration.FaultNotFound, Code: "NO", Message: "no file " + guess}
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := func(guess string) string {
-				b := newBench(t)
+				b := newHarness(t)
 				b.runtime.Secrets.Add(token) // as the channel has it
 				test.spoil(b, guess)
 				result, err := b.call(test.action, test.params(guess))
@@ -130,8 +130,8 @@ func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
 }
 
 func TestWhatIsAskedAboutIsNoSecretOfTheNode(t *testing.T) {
-	b := newBench(t)
-	b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "the platform found 4711:abc and a message"})
+	b := newHarness(t)
+	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "the platform found 4711:abc and a message"})
 	for _, value := range []string{"4711:abc", "message", "platform"} {
 		b.platform.validErr = errors.New("no " + value)
 		_, err := b.call(integration.ActionValidateCredentials, object{"credentials": object{"token": value}, "settings": object{"pin": "platform"}})

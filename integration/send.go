@@ -62,7 +62,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 		return run.sendAndReport(ctx)
 	case len(key) > maxIdempotencyKey:
 		return nil, &Error{
-			Kind: ErrInvalid, Code: "IDEMPOTENCY_KEY_INVALID",
+			Kind: FaultInvalid, Code: "IDEMPOTENCY_KEY_INVALID",
 			Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey),
 		}
 	default:
@@ -92,7 +92,7 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 		}
 		return result, nil
 	}
-	failure := r.cleaner(r.req).error(asError(err, ErrUnknown, "SEND_FAILED"))
+	failure := r.cleaner(r.req).error(asError(err, FaultUnknown, "SEND_FAILED"))
 	r.publishFailed(ctx, failure, attempts, result)
 	r.logFor(r.req, r.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
@@ -102,7 +102,7 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 // refusal is how a caller learns of a failure. A failure that no repetition can mend is an answer, as in the SDK; any
 // other is an error. sent is what was delivered all the same, nil for nothing.
 func refusal(failure *Error, sent *SendResult) (any, error) {
-	if failure.Kind != ErrPermanent && failure.Kind != ErrAuth && failure.Kind != ErrInvalid {
+	if failure.Kind != FaultPermanent && failure.Kind != FaultAuth && failure.Kind != FaultInvalid {
 		return nil, failure
 	}
 	result := &SendResult{}
@@ -132,7 +132,7 @@ func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts in
 		case err != nil && i == 0:
 			return nil, attempts, err
 		case err != nil:
-			return r.cleanResult(r.req, whole), attempts, partlySent(asError(err, ErrUnknown, "SEND_FAILED"), i, len(parts))
+			return r.cleanResult(r.req, whole), attempts, partlySent(asError(err, FaultUnknown, "SEND_FAILED"), i, len(parts))
 		}
 		whole.add(result, i, len(parts))
 	}
@@ -211,8 +211,8 @@ func partlySent(err *Error, sent, parts int) *Error {
 	e := *err
 	e.Idempotent = false // the part may be sent again, the message may not
 	e.Message = fmt.Sprintf("%d of %d parts were sent, then: %s", sent, parts, e.Message)
-	if e.Kind != ErrUnknown {
-		e.Kind, e.Code = ErrPermanent, "PARTLY_SENT"
+	if e.Kind != FaultUnknown {
+		e.Kind, e.Code = FaultPermanent, "PARTLY_SENT"
 	}
 	return &e
 }
@@ -268,7 +268,7 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 		if err == nil {
 			return result, n, nil
 		}
-		e := asError(err, ErrUnknown, "SEND_FAILED")
+		e := asError(err, FaultUnknown, "SEND_FAILED")
 		failure := leftOpen(e, open)
 		if n == maxAttempts || !mayRepeat(e, call.channel) {
 			return nil, n, failure
@@ -277,12 +277,12 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 		if deadline, ok := ctx.Deadline(); wait > maxWait || ok && wait > time.Until(deadline) {
 			return nil, n, failure
 		}
-		if e.Kind == ErrUnknown {
+		if e.Kind == FaultUnknown {
 			open = e
 		}
 		s.logFor(call.req, call.channel).WithFields(logrus.Fields{"attempt": n, "code": e.Code, "wait": wait}).
 			Info("the platform did not do it, trying again")
-		if e.Kind == ErrThrottled {
+		if e.Kind == FaultThrottled {
 			continue // the limits wait for as long as it asked, in the order of the calls
 		}
 		timer := time.NewTimer(wait)
@@ -298,14 +298,14 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 // mayRepeat says whether a call that failed is made again: where that can help and does nothing twice, or where the
 // channel would rather send a message twice than not at all.
 func mayRepeat(e *Error, ch *Channel) bool {
-	prefers := e.Kind == ErrUnknown && ch.Settings[settingUnknown] == retryUnknown
+	prefers := e.Kind == FaultUnknown && ch.Settings[settingUnknown] == retryUnknown
 	return prefers || e.Retryable()
 }
 
 // leftOpen is the failure of an attempt after an earlier one that may have been carried out, nil for none: whatever the
 // later one says, the message may be there.
 func leftOpen(e, earlier *Error) *Error {
-	if earlier == nil || e.Kind == ErrUnknown {
+	if earlier == nil || e.Kind == FaultUnknown {
 		return e
 	}
 	open := *earlier
@@ -324,7 +324,7 @@ func checked(result *SendResult, err error) (*SendResult, error) {
 	case result.Success:
 		return result, nil
 	case result.Error == nil:
-		return nil, &Error{Kind: ErrPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
+		return nil, &Error{Kind: FaultPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
 	}
 	return nil, result.Error.asError()
 }

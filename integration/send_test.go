@@ -40,7 +40,7 @@ func trouble(kind integration.ErrorKind, retryAfter time.Duration) *integration.
 }
 
 func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.sending = failing()
 	result, err := b.send()
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
 }
 
 func TestWhatAPlatformTellsOfASentMessageHoldsNoSecret(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	result := &integration.SendResult{Success: true, MessageID: "1", Metadata: object{"url": "/bot" + token, "n": 1}}
 	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) { return result, nil }
 	answer, err := b.send()
@@ -64,7 +64,7 @@ func TestWhatAPlatformTellsOfASentMessageHoldsNoSecret(t *testing.T) {
 }
 
 func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
-	transient, throttled := trouble(integration.ErrTransient, 0), trouble(integration.ErrThrottled, 3*time.Second)
+	transient, throttled := trouble(integration.FaultTransient, 0), trouble(integration.FaultThrottled, 3*time.Second)
 	between := func(least, most time.Duration) [2]time.Duration { return [2]time.Duration{least, most} }
 	first, second := between(250*time.Millisecond, 500*time.Millisecond), between(500*time.Millisecond, time.Second)
 	for name, test := range map[string]struct {
@@ -76,16 +76,16 @@ func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
 		"trouble that passes later":        {failing(transient, transient), [][2]time.Duration{first, second}, 0},
 		"trouble that stays":               {always(transient), [][2]time.Duration{first, second}, 503},
 		"the platform names the pause":     {failing(throttled, transient), [][2]time.Duration{between(3*time.Second, 3*time.Second), second}, 0},
-		"a pause shorter than the backoff": {failing(trouble(integration.ErrThrottled, time.Millisecond)), [][2]time.Duration{first}, 0},
-		"the longest pause":                {failing(trouble(integration.ErrThrottled, 10*time.Second)), [][2]time.Duration{between(10*time.Second, 10*time.Second)}, 0},
-		"a longer pause":                   {always(trouble(integration.ErrThrottled, 10*time.Second+1)), nil, 429},
-		"an outcome that is unknown":       {always(trouble(integration.ErrUnknown, 0)), nil, 504},
+		"a pause shorter than the backoff": {failing(trouble(integration.FaultThrottled, time.Millisecond)), [][2]time.Duration{first}, 0},
+		"the longest pause":                {failing(trouble(integration.FaultThrottled, 10*time.Second)), [][2]time.Duration{between(10*time.Second, 10*time.Second)}, 0},
+		"a longer pause":                   {always(trouble(integration.FaultThrottled, 10*time.Second+1)), nil, 429},
+		"an outcome that is unknown":       {always(trouble(integration.FaultUnknown, 0)), nil, 504},
 		"an error of no kind":              {always(errors.New("boom")), nil, 504},
-		"trouble, then the unknown":        {failing(transient, trouble(integration.ErrUnknown, 0)), [][2]time.Duration{first}, 504},
+		"trouble, then the unknown":        {failing(transient, trouble(integration.FaultUnknown, 0)), [][2]time.Duration{first}, 504},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				var attempts []time.Time
 				b.platform.sending = func(ctx context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
 					attempts = append(attempts, time.Now())
@@ -120,8 +120,8 @@ func TestTheCallerIsToldHowLongToWait(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
-				b.platform.sending = always(trouble(integration.ErrThrottled, test.retryAfter))
+				b := newHarness(t)
+				b.platform.sending = always(trouble(integration.FaultThrottled, test.retryAfter))
 				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
 				defer cancel()
 				start := time.Now()
@@ -139,10 +139,10 @@ func TestTheCallerIsToldHowLongToWait(t *testing.T) {
 
 func TestACallerThatGoesAwayEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
-		b.platform.sending = always(trouble(integration.ErrTransient, 0))
+		b.platform.sending = always(trouble(integration.FaultTransient, 0))
 		_, err := b.callWith(ctx, integration.ActionSendMessage, sendParams(), &action.Request{})
 		requireError(t, err, 503, "TROUBLE")
 		require.Equal(t, []string{"send"}, b.platform.steps)
@@ -152,7 +152,7 @@ func TestACallerThatGoesAwayEndsTheWaiting(t *testing.T) {
 
 func TestASendWithoutADeadlineHasOneAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.platform.sending = func(ctx context.Context, _ int, _ *integration.Message) (*integration.SendResult, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -165,9 +165,9 @@ func TestASendWithoutADeadlineHasOneAllTheSame(t *testing.T) {
 }
 
 func TestARefusalForGoodIsAnAnswer(t *testing.T) {
-	for _, kind := range []integration.ErrorKind{integration.ErrPermanent, integration.ErrAuth, integration.ErrInvalid} {
+	for _, kind := range []integration.ErrorKind{integration.FaultPermanent, integration.FaultAuth, integration.FaultInvalid} {
 		t.Run(string(kind), func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.sending = always(trouble(kind, 0))
 			result, err := b.send()
 			require.NoError(t, err)
@@ -185,13 +185,13 @@ func TestAFailedSendIsPublished(t *testing.T) {
 		retries int
 		outcome string
 	}{
-		integration.ErrPermanent: {0, "not_delivered"},
-		integration.ErrTransient: {2, "not_delivered"},
-		integration.ErrUnknown:   {0, "unknown"},
+		integration.FaultPermanent: {0, "not_delivered"},
+		integration.FaultTransient: {2, "not_delivered"},
+		integration.FaultUnknown:   {0, "unknown"},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				b.platform.sending = always(trouble(kind, 0))
 				_, err := b.send()
 				if err != nil {
@@ -213,10 +213,10 @@ func TestAFailedSendIsPublished(t *testing.T) {
 	}
 }
 
-var statusOf = map[integration.ErrorKind]int{integration.ErrTransient: 503, integration.ErrUnknown: 504}
+var statusOf = map[integration.ErrorKind]int{integration.FaultTransient: 503, integration.FaultUnknown: 504}
 
 func TestASendStandsWhetherOrNotItsEventIsStored(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.sending = failing()
 	b.events.fail = func(event) error { return errors.New("no ack") }
 	result, err := b.send()
@@ -227,7 +227,7 @@ func TestASendStandsWhetherOrNotItsEventIsStored(t *testing.T) {
 
 func TestTheOutcomeIsPublishedAfterTheCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newHarness(t)
 		var stored error
 		b.platform.sending = func(ctx context.Context, _ int, _ *integration.Message) (*integration.SendResult, error) {
 			<-ctx.Done() // the platform answers in the last moment
@@ -270,12 +270,12 @@ func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
 			"hios.processing.message.failed",
 		},
 		"an error": {
-			&integration.SendResult{Error: &integration.SendError{Kind: integration.ErrAuth, Code: "TOKEN", Message: "bad " + token}},
+			&integration.SendResult{Error: &integration.SendError{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token}},
 			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth","retryable":false}}`, "hios.processing.message.failed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
 				return test.result, nil
 			}
@@ -288,8 +288,8 @@ func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
 }
 
 func TestThePlatformsErrorIsLeftAlone(t *testing.T) {
-	b := newBench(t)
-	shared := &integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: "refused " + token}
+	b := newHarness(t)
+	shared := &integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "refused " + token}
 	b.platform.sending = always(shared)
 	_, err := b.send()
 	require.NoError(t, err)
@@ -297,8 +297,8 @@ func TestThePlatformsErrorIsLeftAlone(t *testing.T) {
 }
 
 func TestALongErrorIsCut(t *testing.T) {
-	b := newBench(t)
-	b.platform.sending = always(&integration.Error{Kind: integration.ErrPermanent, Code: "NO", Message: strings.Repeat("ü", 1e6)})
+	b := newHarness(t)
+	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: strings.Repeat("ü", 1e6)})
 	result, err := b.send()
 	require.NoError(t, err)
 	require.Less(t, len(toJSON(t, result)), 1200)
@@ -306,7 +306,7 @@ func TestALongErrorIsCut(t *testing.T) {
 }
 
 func TestIdsMayBeNumbers(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var got *integration.Message
 	b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 		got = m
@@ -331,7 +331,7 @@ func TestAMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 		"a flag that is none":    {`{"content":{"location":{"live":1}}}`, "message.content.location.live", "boolean"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(test.message)})
 			e := errorOf(t, err, 422, "VALIDATION_ERROR")
 			require.Equal(t, action.NameValidationError, e.Name)
@@ -346,8 +346,8 @@ func TestAMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 }
 
 func TestASendNeedsAnActiveChannel(t *testing.T) {
-	b := newBench(t)
-	b.store.channel.Status = integration.StatusInactive
+	b := newHarness(t)
+	b.store.channel.Status = integration.ChannelInactive
 	_, err := b.send()
 	requireError(t, err, 403, "CHANNEL_INACTIVE")
 	require.Empty(t, b.platform.steps)
@@ -358,6 +358,6 @@ func TestSendErrorIsReadWithEitherNameOfItsKind(t *testing.T) {
 	for _, text := range []string{`{"code":"X","class":"auth"}`, `{"code":"X","kind":"auth"}`, `{"code":"X","kind":"auth","class":"other"}`} {
 		var e integration.SendError
 		require.NoError(t, json.Unmarshal([]byte(text), &e))
-		require.Equal(t, integration.SendError{Code: "X", Kind: integration.ErrAuth}, e, text)
+		require.Equal(t, integration.SendError{Code: "X", Kind: integration.FaultAuth}, e, text)
 	}
 }

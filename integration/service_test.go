@@ -70,7 +70,7 @@ var faults = []string{
 }
 
 func TestDefineServiceNamesEveryFault(t *testing.T) {
-	_, err := integration.DefineService(wrong(), newBench(t).runtime)
+	_, err := integration.DefineService(wrong(), newHarness(t).runtime)
 	for _, fault := range faults {
 		require.ErrorContains(t, err, fault)
 	}
@@ -97,7 +97,7 @@ func TestAVersionStandsBeforeTheName(t *testing.T) {
 		"one to be hidden": {"2", object{"$noVersionPrefix": true}, "users"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newBench(t).service(integration.ServiceDefinition{Version: test.version, Settings: test.settings, Actions: []moleculer.Action{newGet(action.Spec{})}})
+			s := newHarness(t).service(integration.ServiceDefinition{Version: test.version, Settings: test.settings, Actions: []moleculer.Action{newGet(action.Spec{})}})
 			require.Equal(t, test.want, s.FullName())
 			require.Equal(t, "users", s.Name())
 			answer, err := newNode(t).serve(s).call(test.want+".get", user{"u1"}, nil)
@@ -109,7 +109,7 @@ func TestAVersionStandsBeforeTheName(t *testing.T) {
 
 func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
 	own, first, second := object{"db": object{"host": "own"}, "$secureSettings": []string{"db.host"}}, object{"db": object{"host": "first", "port": 1}, "list": []int{1}}, object{"db": object{"port": 2, "tls": true}}
-	b := newBench(t)
+	b := newHarness(t)
 	s := b.service(integration.ServiceDefinition{
 		Settings: own, Metadata: object{"a": 1}, Dependencies: []string{"own"}, Actions: []moleculer.Action{answering("who", "own")},
 		Mixins: []moleculer.Mixin{
@@ -131,7 +131,7 @@ func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
 }
 
 func TestWhatAMixinKeepsSecretIsNotAnnounced(t *testing.T) {
-	s := newBench(t).service(integration.ServiceDefinition{
+	s := newHarness(t).service(integration.ServiceDefinition{
 		Settings: object{"mine": "x", "$secureSettings": []string{"mine"}},
 		Mixins:   []moleculer.Mixin{{Name: "theirs", Settings: object{"apiKey": "CANARY", "$secureSettings": []string{"apiKey"}}}},
 	})
@@ -149,7 +149,7 @@ func TestTheLifecycleOfAMixinIsRun(t *testing.T) {
 	note := func(what string) moleculer.LifecycleFunc {
 		return func(moleculer.BrokerContext, moleculer.ServiceSchema) { life.add(what) }
 	}
-	s := newBench(t).service(integration.ServiceDefinition{Mixins: []moleculer.Mixin{{Name: "m", Started: note("started"), Stopped: note("stopped")}}})
+	s := newHarness(t).service(integration.ServiceDefinition{Mixins: []moleculer.Mixin{{Name: "m", Started: note("started"), Stopped: note("stopped")}}})
 	n := newNode(t)
 	n.serve(s)
 	require.Equal(t, []string{"started"}, life.lines())
@@ -168,7 +168,7 @@ func TestAServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
 			}
 		},
 	}}}
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	s := b.service(integration.ServiceDefinition{Mixins: []moleculer.Mixin{own}, Actions: []moleculer.Action{newGet(action.Spec{Cache: &action.CacheRule{}})}})
 	for range 2 {
@@ -182,7 +182,7 @@ func TestAServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
 
 func TestAMixinOfDatasourcesStandsBesideTheServicesOwn(t *testing.T) {
 	var life ledger
-	b := newBench(t)
+	b := newHarness(t)
 	set, err := datasource.NewSet(b.runtime.Log, life.source("theirs", nil, nil))
 	require.NoError(t, err)
 	s := b.service(integration.ServiceDefinition{
@@ -211,7 +211,7 @@ func newCache(t *testing.T) *cache.Cache {
 }
 
 func TestAMemoisedResultIsNotGivenToAUserWithoutThePermission(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	calls := 0
 	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{integration.NewAction("secrets", func(*integration.Context, integration.None) (string, error) {
@@ -235,7 +235,7 @@ func TestAMemoisedResultIsNotGivenToAUserWithoutThePermission(t *testing.T) {
 }
 
 func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	b.runtime.Secrets.Add(token)
 	s := b.service(integration.ServiceDefinition{
@@ -248,7 +248,7 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 			integration.NewAction("kept", get, action.Spec{Cache: &action.CacheRule{}}),
 			integration.NewAction("guarded", get, action.Spec{Permissions: []string{"read"}}),
 			failingWith("typed", action.Client(409, "TAKEN", "taken by %s", token).With(object{"by": "u1"})),
-			failingWith("platform", &integration.Error{Kind: integration.ErrThrottled, Code: "SLOW", Message: "slow down " + token, RetryAfter: time.Second, PlatformCode: token}),
+			failingWith("platform", &integration.Error{Kind: integration.FaultThrottled, Code: "SLOW", Message: "slow down " + token, RetryAfter: time.Second, PlatformCode: token}),
 			failingWith("wrapped", errors.Join(errors.New("inner "+token), action.Server(500, "BROKEN", "broken"))),
 		},
 	})
@@ -285,7 +285,7 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 func TestAnErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
 	var none *action.Error
 	var nobody *integration.Error
-	n := newNode(t).serve(newBench(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{failingWith("none", none), failingWith("nobody", nobody)}}))
+	n := newNode(t).serve(newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{failingWith("none", none), failingWith("nobody", nobody)}}))
 	for _, name := range []string{"users.none", "users.nobody"} {
 		_, err := n.call(name, nil, nil)
 		requireError(t, err, 500, "INTERNAL_ERROR")
@@ -293,7 +293,7 @@ func TestAnErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
 }
 
 func TestNoSecretIsInTheDataOfAnError(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Secrets.Add(token)
 	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{
 		failingWith("fail", action.Client(400, "BAD", "bad").With(object{"url": "https://api/bot" + token, "list": []any{token}})),

@@ -22,7 +22,7 @@ func (s *splitter) Split(_ context.Context, m *integration.Message, _ *integrati
 	return m.Separate(func(t integration.ContentType) bool { return t == integration.TypeImage }), s.err
 }
 
-func splitting(t *testing.T, fails int, err error) (*bench, *[]integration.Message) {
+func splitting(t *testing.T, fails int, err error) (*harness, *[]integration.Message) {
 	t.Helper()
 	b, sent := limited(t, fails, err)
 	b.def.Platform = &splitter{platform: b.platform}
@@ -86,7 +86,7 @@ func TestSplitterPartsHaveRetriesOfTheirOwn(t *testing.T) {
 			var tried []string
 			b.platform.sending = func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
 				if tried = append(tried, m.Content.Media.URL); slices.Equal(tried, []string{"a", "b"}) {
-					return nil, trouble(integration.ErrTransient, 0)
+					return nil, trouble(integration.FaultTransient, 0)
 				}
 				return &integration.SendResult{Success: true, MessageIDs: []integration.ID{"x", "y"}}, nil
 			}
@@ -97,7 +97,7 @@ func TestSplitterPartsHaveRetriesOfTheirOwn(t *testing.T) {
 		})
 	})
 	t.Run("what fails for good is sent in part", func(t *testing.T) {
-		b, _ := splitting(t, 2, trouble(integration.ErrPermanent, 0))
+		b, _ := splitting(t, 2, trouble(integration.FaultPermanent, 0))
 		answer, err := b.sendContent(album)
 		require.NoError(t, err)
 		result := answer.(*integration.SendResult)

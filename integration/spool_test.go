@@ -49,9 +49,9 @@ func (s *shelf) Holds(key string) bool {
 }
 
 // withShelf makes a bench whose stream takes nothing.
-func withShelf(t *testing.T) (*bench, *shelf) {
+func withShelf(t *testing.T) (*harness, *shelf) {
 	t.Helper()
-	b, s := newBench(t), &shelf{}
+	b, s := newHarness(t), &shelf{}
 	b.runtime.Spool = s
 	b.events.fail = func(event) error { return errors.New("no response from stream") }
 	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1", ConversationID: "42"}, {ID: "2", DedupKey: "2", ConversationID: "43"}}
@@ -76,9 +76,9 @@ func TestAWebhookThatThePlatformSendsAgainIsRefusedWhenTheStreamIsAway(t *testin
 }
 
 func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
-	for name, change := range map[string]func(*bench){
-		"by the platform": func(b *bench) { b.def.NoRedelivery = true },
-		"by the channel":  func(b *bench) { b.store.channel.Settings = map[string]string{"spool": "on"} },
+	for name, change := range map[string]func(*harness){
+		"by the platform": func(b *harness) { b.def.NoRedelivery = true },
+		"by the channel":  func(b *harness) { b.store.channel.Settings = map[string]string{"spool": "on"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, s := withShelf(t)

@@ -10,7 +10,7 @@ import (
 const statusMemory = 7 * 24 * time.Hour
 
 // statusOrder is the order in which a message's statuses come about; a failure ends it.
-var statusOrder = []string{StatusSent, StatusDelivered, StatusRead, StatusPlayed, StatusFailed}
+var statusOrder = []string{DeliverySent, DeliveryDelivered, DeliveryRead, DeliveryPlayed, DeliveryFailed}
 
 func isStatus(m Message) bool { return m.Content.Status != nil && m.Content.Status.MessageID != "" }
 

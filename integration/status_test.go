@@ -11,7 +11,7 @@ import (
 )
 
 func TestAStatusThatComesAfterALaterOneIsMarked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.runtime.Cache = cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{Log: b.runtime.Log})
 	t.Cleanup(func() { require.NoError(t, b.runtime.Cache.Close()) })
 	status := func(message integration.ID, status string) {
@@ -20,12 +20,12 @@ func TestAStatusThatComesAfterALaterOneIsMarked(t *testing.T) {
 			Content: integration.Content{Type: integration.TypeStatus, Status: &integration.Status{MessageID: message, Status: status}},
 		})
 	}
-	status("m1", integration.StatusSent)
-	status("m1", integration.StatusRead)
-	status("m1", integration.StatusDelivered)
-	status("m1", integration.StatusRead)
-	status("m2", integration.StatusDelivered)
-	status("m1", integration.StatusFailed)
+	status("m1", integration.DeliverySent)
+	status("m1", integration.DeliveryRead)
+	status("m1", integration.DeliveryDelivered)
+	status("m1", integration.DeliveryRead)
+	status("m2", integration.DeliveryDelivered)
+	status("m1", integration.DeliveryFailed)
 	_, err := b.receive(webhookParams())
 	require.NoError(t, err)
 	var late []bool

@@ -77,5 +77,5 @@ func (s *platformService) hidden(req *action.Request, id string, err error) erro
 }
 
 func (s *platformService) unknown(id string) *Error {
-	return &Error{Kind: ErrNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id)}
+	return &Error{Kind: FaultNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id)}
 }

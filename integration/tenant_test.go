@@ -29,11 +29,11 @@ func forCallers() map[string]object {
 
 func TestAForeignChannelLooksUnknownToEveryAction(t *testing.T) {
 	foreign := object{"user": object{"id": "u1", "tenantId": "t2", "permissions": []string{"channels.read", "messages.*"}}}
-	for state, change := range map[string]func(*bench){
-		"a good one":      func(*bench) {},
-		"an inactive":     func(b *bench) { b.store.channel.Status = integration.StatusInactive },
-		"a damaged one":   func(b *bench) { b.store.err = action.Server(500, "CHANNEL_SEALED", "channel c1 is sealed") },
-		"no such channel": func(b *bench) { b.store.channel.ID = "c2" }, // c1 is unknown then, which is what all must look like
+	for state, change := range map[string]func(*harness){
+		"a good one":      func(*harness) {},
+		"an inactive":     func(b *harness) { b.store.channel.Status = integration.ChannelInactive },
+		"a damaged one":   func(b *harness) { b.store.err = action.Server(500, "CHANNEL_SEALED", "channel c1 is sealed") },
+		"no such channel": func(b *harness) { b.store.channel.ID = "c2" }, // c1 is unknown then, which is what all must look like
 	} {
 		for name, params := range forCallers() {
 			t.Run(state+" for "+name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 		"a channel without one, of two tenants": {object{"tenantId": "t1", "user": of("t2")}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.store.channel.TenantID = test.channel
 			b.platform.sending = failing()
 			_, err := b.callWith(t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, test.meta)})
@@ -108,14 +108,14 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 }
 
 func TestAStoreThatIsAwaySaysSoToEveryTenant(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.store.err = errors.New("away")
 	_, err := b.callWith(t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, object{"tenantId": "t2"})})
 	requireError(t, err, 503, "CHANNELS_UNAVAILABLE")
 }
 
 func TestAPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.verify = echo
 	foreign := object{"tenantId": "t2", "user": object{"id": "u", "tenantId": "t2"}}
 	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{Meta: metaOf(t, foreign)})
@@ -126,7 +126,7 @@ func TestAPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
 }
 
 func TestTwoTenantsOfOneChannelWithoutATenantAreToldApart(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.store.channel.TenantID = ""
 	b.platform.messages = []integration.Message{{ID: "m1"}}
 	service := b.define()

@@ -25,7 +25,7 @@ type search struct {
 }
 
 // searching is a service with an action "find" that answers with its input, and what its hook saw.
-func searching(b *bench) (*integration.Service, *ledger) {
+func searching(b *harness) (*integration.Service, *ledger) {
 	var seen ledger
 	return b.service(integration.ServiceDefinition{
 		Hooks: []integration.Hook{{Actions: "*", Before: func(c *integration.Context) error {
@@ -40,7 +40,7 @@ func searching(b *bench) (*integration.Service, *ledger) {
 }
 
 func TestParamsAreCheckedAndConvertedBeforeHooks(t *testing.T) {
-	s, seen := searching(newBench(t))
+	s, seen := searching(newHarness(t))
 	answer, err := newNode(t).serve(s).call("users.find", object{"query": " ab ", "limit": "5", "unknown": 1}, nil)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"query":"ab","limit":5,"since":"0001-01-01T00:00:00Z","tag":null}`, string(answer.Data))
@@ -49,7 +49,7 @@ func TestParamsAreCheckedAndConvertedBeforeHooks(t *testing.T) {
 }
 
 func TestParamsThatAreLeftOutHaveTheirDefaults(t *testing.T) {
-	s, _ := searching(newBench(t))
+	s, _ := searching(newHarness(t))
 	answer, err := ask(t, s, "find", object{"query": "ab", "limit": nil}, nil)
 	require.NoError(t, err)
 	require.Equal(t, search{Query: "ab", Limit: 20}, answer)
@@ -66,7 +66,7 @@ func TestWrongParamsAreListedAllAndReachNobody(t *testing.T) {
 		"a broken text": {`{"query":"\ud800","limit":"x"}`, `["query","limit"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, seen := searching(newBench(t))
+			s, seen := searching(newHarness(t))
 			_, err := s.Call(t.Context(), "find", &action.Request{Params: json.RawMessage(test.params)})
 			e := errorOf(t, err, 422, "VALIDATION_ERROR")
 			require.Equal(t, "ValidationError", e.Name)
@@ -89,13 +89,13 @@ func listOf(t *testing.T, text string) (items []string) {
 }
 
 func TestTheRulesOfParamsAreAnnounced(t *testing.T) {
-	s, _ := searching(newBench(t))
+	s, _ := searching(newHarness(t))
 	require.JSONEq(t, `{"query":{"type":"string","trim":true,"min":2},"limit":{"type":"number","integer":true,"max":100,"default":20,"convert":true},
 		"since":{"type":"date","convert":true,"optional":true},"tag":"string|optional"}`, toJSON(t, specsOf(s.Schema())["find"].Params))
 }
 
 func TestAnActionWithoutParamsTakesNoneAndAny(t *testing.T) {
-	s := newBench(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{answering("hi", "there")}})
+	s := newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{answering("hi", "there")}})
 	for _, params := range []string{"", "null", "{}", `{"a":1}`} {
 		answer, err := s.Call(t.Context(), "hi", &action.Request{Params: json.RawMessage(params)})
 		require.NoError(t, err, params)
@@ -118,7 +118,7 @@ func TestWhatAHandlerReturnsIsTheAnswer(t *testing.T) {
 		"a list of nobody":      {result: []user{}, data: `[]`},
 		"an error of Moleculer": {result: user{"lost"}, err: action.Client(404, "NO_USER", "none"), code: 404, typ: "NO_USER"},
 		"an error of a platform": {
-			err: &integration.Error{Kind: integration.ErrTransient, Code: "DOWN", Message: "down"}, code: 503, typ: "DOWN",
+			err: &integration.Error{Kind: integration.FaultTransient, Code: "DOWN", Message: "down"}, code: 503, typ: "DOWN",
 		},
 		"any error":         {err: cause, code: 500, typ: "INTERNAL_ERROR"},
 		"a wrapped one":     {err: errors.Join(cause, action.Retryable(503, "LATER", "later")), code: 503, typ: "LATER"},
@@ -126,7 +126,7 @@ func TestWhatAHandlerReturnsIsTheAnswer(t *testing.T) {
 		"a cancelled query": {err: context.Canceled, code: 500, typ: "INTERNAL_ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newBench(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{
+			s := newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{
 				integration.NewAction("do", func(*integration.Context, integration.None) (any, error) { return test.result, test.err }, action.Spec{}),
 			}})
 			answer, err := newNode(t).serve(s).call("users.do", nil, nil)
@@ -142,7 +142,7 @@ func TestWhatAHandlerReturnsIsTheAnswer(t *testing.T) {
 
 func TestEventsAreTypedAndWhatDoesNotFitIsLoggedAndLeft(t *testing.T) {
 	heard := make(chan string, 10)
-	b := newBench(t)
+	b := newHarness(t)
 	s := b.service(integration.ServiceDefinition{
 		Settings: object{"loud": true},
 		Events: []moleculer.Event{integration.NewEvent("user.*", "", func(ctx *integration.Context, u user) error {

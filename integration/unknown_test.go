@@ -12,9 +12,9 @@ import (
 )
 
 func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *testing.T) {
-	idempotent := trouble(integration.ErrUnknown, 0)
+	idempotent := trouble(integration.FaultUnknown, 0)
 	idempotent.Idempotent = true
-	unknown, permanent := trouble(integration.ErrUnknown, 0), trouble(integration.ErrPermanent, 0)
+	unknown, permanent := trouble(integration.FaultUnknown, 0), trouble(integration.FaultPermanent, 0)
 	for name, test := range map[string]struct {
 		setting   string // unknownOutcome
 		sending   sending
@@ -30,14 +30,14 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 		"what does nothing twice is made again":         {"", failing(idempotent), 2, true, false, ""},
 		"and stays unknown where no attempt says":       {"", always(idempotent), 3, false, true, "unknown"},
 		"also where the last is refused":                {"", failing(idempotent, permanent), 2, false, false, "unknown"},
-		"or where the last was not done":                {"", failing(idempotent, trouble(integration.ErrTransient, 0), trouble(integration.ErrTransient, 0)), 3, false, true, "unknown"},
+		"or where the last was not done":                {"", failing(idempotent, trouble(integration.FaultTransient, 0), trouble(integration.FaultTransient, 0)), 3, false, true, "unknown"},
 		"also for a channel that prefers a double":      {"retry", failing(unknown, permanent), 2, false, false, "unknown"},
-		"a refusal after what was not done is one":      {"retry", failing(trouble(integration.ErrTransient, 0), permanent), 2, false, false, "not_delivered"},
+		"a refusal after what was not done is one":      {"retry", failing(trouble(integration.FaultTransient, 0), permanent), 2, false, false, "not_delivered"},
 		"a channel that prefers a double takes refusal": {"retry", failing(permanent), 1, false, false, "not_delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				if test.setting != "" {
 					b.store.channel.Settings = map[string]string{"unknownOutcome": test.setting}
 				}

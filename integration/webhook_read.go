@@ -27,12 +27,12 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	w := &Webhook{Platform: s.def.Name, Payload: fields.Get("payload")}
 	ms, err := strconv.ParseFloat(rawjson.UnsafeString(fields.Get("timestamp")), 64)
 	if err != nil {
-		return nil, &Error{Kind: ErrInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
+		return nil, &Error{Kind: FaultInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
 	}
 	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
 	if w.Headers, err = readHeaders(fields.Get("headers")); err != nil {
-		return nil, &Error{Kind: ErrInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
+		return nil, &Error{Kind: FaultInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
 	}
 	w.Method, w.ContentType = rawjson.Text(fields.Get("method")), w.Headers.Get("content-type")
 	if err := w.setCalled(rawjson.Text(fields.Get("url"))); err != nil {
@@ -46,7 +46,7 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) { // mostly they are the same text
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {
-		return nil, &Error{Kind: ErrInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
+		return nil, &Error{Kind: FaultInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
 	}
 	return w, s.checkAge(w)
 }
@@ -63,7 +63,7 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	case rawjson.IsBuffer(value):
 		raw, ok := rawjson.Buffer(value)
 		if !ok {
-			return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is no Buffer of Node.js after JSON"}
+			return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is no Buffer of Node.js after JSON"}
 		}
 		return raw, nil
 	case len(body) == 0:
@@ -73,11 +73,11 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	case strings.EqualFold(encoding, "base64"):
 		raw, err := base64.StdEncoding.AppendDecode([]byte{}, body)
 		if err != nil {
-			return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is not valid base64", Err: err}
+			return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is not valid base64", Err: err}
 		}
 		return raw, nil
 	default:
-		return nil, &Error{Kind: ErrInvalid, Code: "RAW_BODY_INVALID", Message: "rawBodyEncoding must be utf8 or base64"}
+		return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBodyEncoding must be utf8 or base64"}
 	}
 }
 
@@ -86,16 +86,16 @@ func (s *platformService) checkAge(w *Webhook) error {
 }
 
 // CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
-// than maxAge, or more than a minute ahead of now. The errors are of kind ErrInvalid, with the codes WEBHOOK_TOO_OLD and
+// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD and
 // WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
 func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > maxAge:
-		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf(
+		return &Error{Kind: FaultInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf(
 			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ", age.Round(time.Second), maxAge)}
 	case age < -maxClockSkew:
-		return &Error{Kind: ErrInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: fmt.Sprintf(
+		return &Error{Kind: FaultInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: fmt.Sprintf(
 			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and node differ", (-age).Round(time.Second))}
 	}
 	return nil

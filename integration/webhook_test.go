@@ -38,7 +38,7 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 		"no path":                           {called: "parrot", headers: proxied, trust: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.runtime.TrustForwarded = test.trust
 			b.store.channel.Settings = map[string]string{"publicUrl": test.publicURL}
 			params := webhookParams(object{"method": "POST", "headers": test.headers})
@@ -63,7 +63,7 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 }
 
 func TestWebhookWithoutPublicURLIsRefusedWhereItIsSigned(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.platform.signature = func(w *integration.Webhook) error {
 		_, err := w.SignedURL()
 		return err
@@ -112,7 +112,7 @@ func TestWebhookBodiesThatAreNoJSONAreTakenIn(t *testing.T) {
 		"a large one": {"application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 16<<20), nil, nil, "WEBHOOK_TOO_LARGE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			_, err := b.receive(webhookParams(object{
 				"payload": object{"what": "the gateway made of it"}, "headers": object{"Content-Type": test.contentType},
 				"rawBody": base64.StdEncoding.EncodeToString([]byte(test.body)), "rawBodyEncoding": "base64",
@@ -179,7 +179,7 @@ func (p watchful) VerifyWebhook(ctx context.Context, v integration.Verification,
 }
 
 func TestWebhookChecksGetTheCallsContext(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	p := watchful{b.platform, map[string]any{}}
 	b.def.Platform = p
 	ctx := context.WithValue(t.Context(), contextKey{}, 7)

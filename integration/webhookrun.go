@@ -82,7 +82,7 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 		return err
 	}
 	if r.messages, err = r.s.def.Platform.Normalize(r.ctx, r.webhook); err != nil {
-		return asError(err, ErrInvalid, "WEBHOOK_INVALID")
+		return asError(err, FaultInvalid, "WEBHOOK_INVALID")
 	}
 	for i := range r.messages {
 		maskLinks(&r.messages[i].Content)

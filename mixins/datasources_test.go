@@ -27,7 +27,7 @@ func (s *source) Close() error {
 }
 
 // drawing is a set of one datasource "db" that opens at the n-th attempt.
-func (b *bench) drawing(life *ledger, n int) *datasource.Set {
+func (b *harness) drawing(life *ledger, n int) *datasource.Set {
 	b.t.Helper()
 	set, err := datasource.NewSet(b.log, datasource.New("db", func(context.Context) (*source, error) {
 		if life.add("open") < n {
@@ -53,7 +53,7 @@ func reading(mixin moleculer.Mixin) moleculer.ServiceSchema {
 }
 
 func TestDatasourcesLiveAsLongAsTheirService(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	node := b.serve("n1", reading(mixins.Datasources(b.drawing(life, 0), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
 	eventually(t, func() bool {
@@ -65,7 +65,7 @@ func TestDatasourcesLiveAsLongAsTheirService(t *testing.T) {
 }
 
 func TestDatasourcesThatFailToOpenAreRetried(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	b.serve("n1", reading(mixins.Datasources(b.drawing(life, 2), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
 	_, err := b.call("old.read", nil, nil)
@@ -78,7 +78,7 @@ func TestDatasourcesThatFailToOpenAreRetried(t *testing.T) {
 }
 
 func TestServiceWithoutOpenDatasourcesStops(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	node := b.serve("n1", reading(mixins.Datasources(b.drawing(life, 1000), b.log)))
 	eventually(t, func() bool { return len(life.lines()) == 1 })
 	node.Stop()
@@ -86,13 +86,13 @@ func TestServiceWithoutOpenDatasourcesStops(t *testing.T) {
 }
 
 func TestServiceThatWasNeverStartedStops(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	mixins.Datasources(b.drawing(life, 0), b.log).Stopped(nil, moleculer.ServiceSchema{}) // and does not wait for a start
 	require.Empty(t, life.lines())
 }
 
 func TestMixinMayBeSharedByTwoServices(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	m := mixins.Datasources(b.drawing(life, 0), b.log)
 	one, other := reading(m), reading(m)
 	other.Name = "older"
@@ -106,7 +106,7 @@ func TestMixinMayBeSharedByTwoServices(t *testing.T) {
 }
 
 func TestServiceMayBeStartedAgain(t *testing.T) {
-	b, life := newBench(t), &ledger{}
+	b, life := newHarness(t), &ledger{}
 	m := mixins.Datasources(b.drawing(life, 0), b.log)
 	for i := range 2 {
 		m.Started(nil, moleculer.ServiceSchema{})
@@ -131,7 +131,7 @@ func TestDriverErrorThatMayPassIsRetryable(t *testing.T) {
 		"what the handler retries": {action.Retryable(503, "OWN", "own").Because(driver.ErrBadConn), 503, "OWN", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, life := newBench(t), &ledger{}
+			b, life := newHarness(t), &ledger{}
 			s := reading(mixins.Datasources(b.drawing(life, 0), b.log))
 			s.Actions = append(s.Actions,
 				moleculer.Action{Name: "plain", Handler: func(moleculer.Context, moleculer.Payload) any { return test.err }},
@@ -153,7 +153,7 @@ func TestDriverErrorThatMayPassIsRetryable(t *testing.T) {
 }
 
 func TestEventsOfAPlainServiceFindItsDatasources(t *testing.T) {
-	b, life, heard := newBench(t), &ledger{}, make(chan error, 100)
+	b, life, heard := newHarness(t), &ledger{}, make(chan error, 100)
 	s := reading(mixins.Datasources(b.drawing(life, 0), b.log))
 	s.Events = []moleculer.Event{{Name: "dawn", Handler: func(ctx moleculer.Context, _ moleculer.Payload) {
 		_, err := datasource.Get[*source](action.ContextOf(ctx), "db")

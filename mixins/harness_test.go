@@ -26,7 +26,7 @@ import (
 type object = map[string]any
 
 // bench is a cluster of a test's own, with a node that calls others.
-type bench struct {
+type harness struct {
 	t      *testing.T
 	server *server.Server
 	log    *logrus.Entry
@@ -34,17 +34,17 @@ type bench struct {
 	caller *cluster.Link
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	log, logs := test.NewNullLogger()
-	b := &bench{t: t, server: testserver.NATS(t), log: logrus.NewEntry(log), logs: logs}
+	b := &harness{t: t, server: testserver.NATS(t), log: logrus.NewEntry(log), logs: logs}
 	b.caller = b.link("caller")
 	require.NoError(t, b.caller.Join())
 	t.Cleanup(b.caller.Leave)
 	return b
 }
 
-func (b *bench) link(id string) *cluster.Link {
+func (b *harness) link(id string) *cluster.Link {
 	b.t.Helper()
 	nc, err := nats.Connect(b.server.ClientURL())
 	require.NoError(b.t, err)
@@ -53,7 +53,7 @@ func (b *bench) link(id string) *cluster.Link {
 }
 
 // serve starts a node with plain moleculer-go services, until the test ends.
-func (b *bench) serve(id string, services ...moleculer.ServiceSchema) *broker.ServiceBroker {
+func (b *harness) serve(id string, services ...moleculer.ServiceSchema) *broker.ServiceBroker {
 	b.t.Helper()
 	link := b.link(id)
 	node := link.NewBroker()
@@ -71,12 +71,12 @@ func (b *bench) serve(id string, services ...moleculer.ServiceSchema) *broker.Se
 }
 
 // call calls an action from the other node.
-func (b *bench) call(name string, params, meta object) (string, error) {
+func (b *harness) call(name string, params, meta object) (string, error) {
 	b.t.Helper()
 	return b.callNode("", name, params, meta)
 }
 
-func (b *bench) callNode(id, name string, params, meta object) (string, error) {
+func (b *harness) callNode(id, name string, params, meta object) (string, error) {
 	encoded, err := json.Marshal(meta)
 	if err != nil {
 		return "", err

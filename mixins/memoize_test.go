@@ -39,7 +39,7 @@ func counting(name string, calls *ledger, c *cache.Cache, rule any) moleculer.Se
 }
 
 // ask calls get and requires the answer.
-func (b *bench) ask(want, name string, params, meta object) {
+func (b *harness) ask(want, name string, params, meta object) {
 	b.t.Helper()
 	answer, err := b.call(name+".get", params, meta)
 	require.NoError(b.t, err)
@@ -62,7 +62,7 @@ func TestMemoizeFollowsTheSettingsOfPlainActions(t *testing.T) {
 		"a pointer to a rule": {&action.CacheRule{Keys: []string{"id"}}, [4]string{"a 1", "a 1", "b 2", "a 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, calls := newBench(t), &ledger{}
+			b, calls := newHarness(t), &ledger{}
 			b.serve("n1", counting("old", calls, newCache(t), test.rule))
 			b.ask(test.want[0], "old", object{"id": "a"}, nil)
 			b.ask(test.want[1], "old", object{"id": "a", "page": 2}, nil)
@@ -73,7 +73,7 @@ func TestMemoizeFollowsTheSettingsOfPlainActions(t *testing.T) {
 }
 
 func TestMemoizeKeepsAResultForItsTTL(t *testing.T) {
-	b, calls := newBench(t), &ledger{}
+	b, calls := newHarness(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), object{"ttl": 0.05}))
 	b.ask("a 1", "old", object{"id": "a"}, nil)
 	eventually(t, func() bool {
@@ -84,7 +84,7 @@ func TestMemoizeKeepsAResultForItsTTL(t *testing.T) {
 }
 
 func TestMemoizeIsBypassedByMeta(t *testing.T) {
-	b, calls := newBench(t), &ledger{}
+	b, calls := newHarness(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), true))
 	b.ask("a 1", "old", object{"id": "a"}, object{"$cache": true})
 	b.ask("a 2", "old", object{"id": "a"}, object{"$cache": false})
@@ -92,7 +92,7 @@ func TestMemoizeIsBypassedByMeta(t *testing.T) {
 }
 
 func TestErrorsAreNotKept(t *testing.T) {
-	b, calls := newBench(t), &ledger{}
+	b, calls := newHarness(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), true))
 	for range 2 {
 		_, err := b.call("old.get", object{"fail": true}, nil)
@@ -102,7 +102,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 }
 
 func TestMemoizeRunsTheHandlerOnceForConcurrentCalls(t *testing.T) {
-	b, calls, open := newBench(t), &ledger{}, make(chan struct{})
+	b, calls, open := newHarness(t), &ledger{}, make(chan struct{})
 	entered := make(chan struct{}, 100)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{})},
@@ -127,7 +127,7 @@ func TestMemoizeRunsTheHandlerOnceForConcurrentCalls(t *testing.T) {
 }
 
 func TestCleanEventDeletesOnlyTheResultsOfItsService(t *testing.T) {
-	b, calls, c := newBench(t), &ledger{}, newCache(t)
+	b, calls, c := newHarness(t), &ledger{}, newCache(t)
 	old, older := counting("old", calls, c, true), counting("older", calls, c, true)
 	old.Events, older.Events = unrelated, unrelated
 	b.serve("n1", old, older)
@@ -146,7 +146,7 @@ func TestCleanEventDeletesOnlyTheResultsOfItsService(t *testing.T) {
 var unrelated = []moleculer.Event{{Name: "unrelated", Handler: func(moleculer.Context, moleculer.Payload) {}}}
 
 func TestCleanEventReachesAServiceWithoutEvents(t *testing.T) {
-	b, calls := newBench(t), &ledger{}
+	b, calls := newHarness(t), &ledger{}
 	b.serve("n1", counting("old", calls, newCache(t), true))
 	b.ask("a 1", "old", object{"id": "a"}, nil)
 	require.NoError(t, b.caller.Emit(t.Context(), "cache.clean.old", nil, action.EmitOptions{Broadcast: true}))
@@ -157,7 +157,7 @@ func TestCleanEventReachesAServiceWithoutEvents(t *testing.T) {
 }
 
 func TestMixinEventReachesAServiceWithManyEventsOnce(t *testing.T) {
-	b, heard := newBench(t), &ledger{}
+	b, heard := newHarness(t), &ledger{}
 	listening := func(name string) moleculer.Event {
 		return moleculer.Event{Name: name, Handler: func(moleculer.Context, moleculer.Payload) { heard.add(name) }}
 	}
@@ -173,7 +173,7 @@ func TestMixinEventReachesAServiceWithManyEventsOnce(t *testing.T) {
 }
 
 func TestCleanDeletesTheResultsOnAllNodes(t *testing.T) {
-	b, calls := newBench(t), &ledger{}
+	b, calls := newHarness(t), &ledger{}
 	for _, id := range []string{"n1", "n2"} {
 		s := counting("old", calls, newCache(t), true)
 		s.Events = unrelated
@@ -200,7 +200,7 @@ func TestCleanNeedsACall(t *testing.T) {
 }
 
 func TestMemoizeFailsForAResultThatIsNotJSON(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{})},
 		Actions: []moleculer.Action{{Name: "get", Settings: object{"cache": true}, Handler: func(moleculer.Context, moleculer.Payload) any { return func() {} }}},
@@ -210,7 +210,7 @@ func TestMemoizeFailsForAResultThatIsNotJSON(t *testing.T) {
 }
 
 func TestPermissionsAreCheckedBeforeTheCache(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{}), mixins.Permissions()},
 		Actions: []moleculer.Action{

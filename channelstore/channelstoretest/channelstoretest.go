@@ -30,7 +30,7 @@ type Backing struct {
 
 type test struct {
 	name string
-	run  func(b *bench)
+	run  func(b *harness)
 }
 
 var testsOfAll = []test{
@@ -65,17 +65,17 @@ func Run(t *testing.T, start func(t *testing.T) Backing) {
 		tests = slices.Concat(testsOfAll, testsOfReadOnly)
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { test.run(&bench{t, start(t)}) })
+		t.Run(test.name, func(t *testing.T) { test.run(&harness{t, start(t)}) })
 	}
 }
 
-type bench struct {
+type harness struct {
 	*testing.T
 	Backing
 }
 
 // fill puts channels where a store finds them.
-func (b *bench) fill(store channelstore.Store, channels ...*integration.Channel) {
+func (b *harness) fill(store channelstore.Store, channels ...*integration.Channel) {
 	b.Helper()
 	if b.Put != nil {
 		b.Put(channels...)
@@ -84,19 +84,19 @@ func (b *bench) fill(store channelstore.Store, channels ...*integration.Channel)
 	b.apply(store, channels...)
 }
 
-func (b *bench) apply(store channelstore.Store, channels ...*integration.Channel) {
+func (b *harness) apply(store channelstore.Store, channels ...*integration.Channel) {
 	b.Helper()
 	require.NoError(b, store.Apply(b.Context(), channels))
 }
 
-func (b *bench) get(store channelstore.Store, id string) *integration.Channel {
+func (b *harness) get(store channelstore.Store, id string) *integration.Channel {
 	b.Helper()
 	ch, err := store.Channel(b.Context(), id)
 	require.NoError(b, err)
 	return ch
 }
 
-func (b *bench) ids(store channelstore.Store, q channelstore.Query) []string {
+func (b *harness) ids(store channelstore.Store, q channelstore.Query) []string {
 	b.Helper()
 	entries, err := store.List(b.Context(), q)
 	require.NoError(b, err)
@@ -108,7 +108,7 @@ func (b *bench) ids(store channelstore.Store, q channelstore.Query) []string {
 	return found
 }
 
-func (b *bench) requireUnavailable(err error) {
+func (b *harness) requireUnavailable(err error) {
 	b.Helper()
 	var unavailable *channelstore.UnavailableError
 	require.ErrorAs(b, err, &unavailable)
@@ -117,14 +117,14 @@ func (b *bench) requireUnavailable(err error) {
 
 func newChannel(id string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: integration.StatusActive,
+		ID: id, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: integration.ChannelActive,
 		Credentials: map[string]string{"token": "secret-" + id}, Settings: map[string]string{"apiBase": "http://" + id},
 	}
 }
 
-func aChannelIsFoundAsItWasKept(b *bench) {
+func aChannelIsFoundAsItWasKept(b *harness) {
 	full, bare := newChannel("c1"), &integration.Channel{
-		ID: "a.b_c~d-9", TenantID: "t2", Platform: "crow", Status: integration.StatusInactive,
+		ID: "a.b_c~d-9", TenantID: "t2", Platform: "crow", Status: integration.ChannelInactive,
 		Credentials: map[string]string{}, Settings: map[string]string{},
 	}
 	odd := newChannel("odd")
@@ -137,7 +137,7 @@ func aChannelIsFoundAsItWasKept(b *bench) {
 	}
 }
 
-func anUnknownChannelIsNotFound(b *bench) {
+func anUnknownChannelIsNotFound(b *harness) {
 	store := b.Open()
 	b.fill(store, newChannel("c1"))
 	for _, id := range []string{"", "c2", "C1", "c1 ", "c%", "' OR 1=1 --", "c1\x00", "\xff", "ü", strings.Repeat("c", 1000)} {
@@ -146,7 +146,7 @@ func anUnknownChannelIsNotFound(b *bench) {
 	}
 }
 
-func anEndedContextEndsEverything(b *bench) {
+func anEndedContextEndsEverything(b *harness) {
 	store := b.Open()
 	b.fill(store, newChannel("c1"))
 	ctx, cancel := context.WithCancel(b.Context())
@@ -166,7 +166,7 @@ func anEndedContextEndsEverything(b *bench) {
 	require.Equal(b, "c1", b.get(store, "c1").ID)
 }
 
-func whatIsReadOnlySaysWhoseTheChannelsAre(b *bench) {
+func whatIsReadOnlySaysWhoseTheChannelsAre(b *harness) {
 	if b.Put == nil {
 		return
 	}
@@ -182,11 +182,11 @@ func whatIsReadOnlySaysWhoseTheChannelsAre(b *bench) {
 	}
 }
 
-func anAppliedChannelReplacesTheOneBefore(b *bench) {
+func anAppliedChannelReplacesTheOneBefore(b *harness) {
 	store := b.Open()
 	b.apply(store, newChannel("c1"))
 	want := &integration.Channel{
-		ID: "c1", TenantID: "t2", Platform: "crow", Status: integration.StatusInactive,
+		ID: "c1", TenantID: "t2", Platform: "crow", Status: integration.ChannelInactive,
 		Credentials: map[string]string{}, Settings: map[string]string{},
 	}
 	b.apply(store, want)
@@ -194,7 +194,7 @@ func anAppliedChannelReplacesTheOneBefore(b *bench) {
 	require.Equal(b, []string{"c1"}, b.ids(store, channelstore.Query{}))
 }
 
-func ofManyChannelsAllAreAppliedOrNone(b *bench) {
+func ofManyChannelsAllAreAppliedOrNone(b *harness) {
 	store := b.Open()
 	for name, bad := range map[string]*integration.Channel{
 		"without an id": newChannel(""), "with a too long id": newChannel(strings.Repeat("x", 257)), "with half a character": {ID: "bad", Name: "\xff"},
@@ -207,7 +207,7 @@ func ofManyChannelsAllAreAppliedOrNone(b *bench) {
 	require.Empty(b, b.ids(store, channelstore.Query{}))
 }
 
-func aChannelIsCreatedOnce(b *bench) {
+func aChannelIsCreatedOnce(b *harness) {
 	store := b.Open()
 	require.NoError(b, store.Create(b.Context(), newChannel("c1")))
 	other := newChannel("c1")
@@ -218,11 +218,11 @@ func aChannelIsCreatedOnce(b *bench) {
 	require.Equal(b, newChannel("c1"), b.get(store, "c1"))
 }
 
-func aChannelIsUpdatedInEveryPart(b *bench) {
+func aChannelIsUpdatedInEveryPart(b *harness) {
 	store := b.Open()
 	b.apply(store, newChannel("c1"), newChannel("c2"))
 	want := &integration.Channel{
-		ID: "c1", TenantID: "t2", Platform: "crow", Name: "other", Status: integration.StatusInactive,
+		ID: "c1", TenantID: "t2", Platform: "crow", Name: "other", Status: integration.ChannelInactive,
 		Credentials: map[string]string{"a": "b"}, Settings: map[string]string{"c": "d"},
 	}
 	got, err := store.Update(b.Context(), "c1", func(ch *integration.Channel) error {
@@ -237,7 +237,7 @@ func aChannelIsUpdatedInEveryPart(b *bench) {
 	require.Equal(b, newChannel("c2"), b.get(store, "c2"))
 }
 
-func anUpdateThatIsRefusedChangesNothing(b *bench) {
+func anUpdateThatIsRefusedChangesNothing(b *harness) {
 	no := errors.New("no")
 	store := b.Open()
 	b.apply(store, newChannel("c1"))
@@ -250,7 +250,7 @@ func anUpdateThatIsRefusedChangesNothing(b *bench) {
 	require.Equal(b, newChannel("c1"), b.get(store, "c1"))
 }
 
-func noUpdateIsLostAmongManyWriters(b *bench) {
+func noUpdateIsLostAmongManyWriters(b *harness) {
 	const writers, times = 4, 10
 	stores := []channelstore.Store{b.Open(), b.Open()}
 	b.apply(stores[0], newChannel("c1"))
@@ -273,7 +273,7 @@ func noUpdateIsLostAmongManyWriters(b *bench) {
 	require.Equal(b, strconv.Itoa(writers*times), b.get(stores[0], "c1").Settings["count"])
 }
 
-func oneOfManyCreatorsWins(b *bench) {
+func oneOfManyCreatorsWins(b *harness) {
 	stores := []channelstore.Store{b.Open(), b.Open()}
 	errs := make([]error, 6)
 	var all sync.WaitGroup
@@ -294,7 +294,7 @@ func oneOfManyCreatorsWins(b *bench) {
 	}
 }
 
-func channelsAreListedAsAskedFor(b *bench) {
+func channelsAreListedAsAskedFor(b *harness) {
 	store := b.Open()
 	for _, id := range []string{"b", "C", "a", "a-1", "a.1", "z"} {
 		ch := newChannel(id)
@@ -329,7 +329,7 @@ func channelsAreListedAsAskedFor(b *bench) {
 	require.Equal(b, []channelstore.Entry{{Channel: newChannel("C")}}, entries)
 }
 
-func aRemovedChannelIsGone(b *bench) {
+func aRemovedChannelIsGone(b *harness) {
 	store := b.Open()
 	b.apply(store, newChannel("c1"), newChannel("c2"))
 	require.NoError(b, store.Remove(b.Context(), "c1"))
@@ -341,7 +341,7 @@ func aRemovedChannelIsGone(b *bench) {
 	}
 }
 
-func nodesSeeEachOthersChangesAtOnce(b *bench) {
+func nodesSeeEachOthersChangesAtOnce(b *harness) {
 	node, command := b.Open(), b.Open()
 	changed := newChannel("c1")
 	for i := range 10 {
@@ -354,7 +354,7 @@ func nodesSeeEachOthersChangesAtOnce(b *bench) {
 	require.ErrorIs(b, err, integration.ErrChannelNotFound)
 }
 
-func readersNeverSeeHalfOfAChange(b *bench) {
+func readersNeverSeeHalfOfAChange(b *harness) {
 	node, command := b.Open(), b.Open()
 	write := func(name string) error {
 		x, y := newChannel("a"), newChannel("b")

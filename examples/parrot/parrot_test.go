@@ -40,7 +40,7 @@ func platform(tb testing.TB) integrationtest.Platform {
 		Definition: parrot.Definition(client),
 		Channel: func(url string) *integration.Channel {
 			return &integration.Channel{
-				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.StatusActive,
+				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,
 				Credentials: map[string]string{"apiKey": apiKey, "webhookSecret": "ub73hjf9-eo2mslpd", "verifyToken": "g5tiyxa0-rk8vwcnz"},
 				Settings:    map[string]string{"apiBase": url},
 			}
@@ -60,12 +60,12 @@ func platform(tb testing.TB) integrationtest.Platform {
 			{Name: "text to nobody", Message: text("hello"), Answer: &integrationtest.Answer{Status: 404, Body: `{"error":"no such chat"}`}},
 		},
 		Failures: []integrationtest.Failure{
-			{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{"error":"no such chat"}`}, Kind: integration.ErrPermanent, Code: "PARROT_404"},
+			{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{"error":"no such chat"}`}, Kind: integration.FaultPermanent, Code: "PARROT_404"},
 			{
 				Name: "too many messages", Answer: integrationtest.Answer{Status: 429, Header: map[string]string{"Retry-After": "60"}},
-				Kind: integration.ErrThrottled, Code: "PARROT_429", RetryAfter: time.Minute,
+				Kind: integration.FaultThrottled, Code: "PARROT_429", RetryAfter: time.Minute,
 			},
-			{Name: "a break", Answer: integrationtest.Answer{Status: 503}, Kind: integration.ErrTransient, Code: "PARROT_503"},
+			{Name: "a break", Answer: integrationtest.Answer{Status: 503}, Kind: integration.FaultTransient, Code: "PARROT_503"},
 		},
 	}
 }

@@ -102,7 +102,7 @@ func (a *API) foreign(name string, answer *Answer) *integration.Error {
 		return e
 	}
 	own := row.Error(fmt.Sprintf("%s: HTTP %d without the API's JSON", name, answer.Status), answer.Status)
-	if own.Kind == integration.ErrThrottled && e.RetryAfter > 0 {
+	if own.Kind == integration.FaultThrottled && e.RetryAfter > 0 {
 		own.RetryAfter = e.RetryAfter
 	}
 	return own

@@ -22,7 +22,7 @@ func TestABodyOfJSON(t *testing.T) {
 	require.JSONEq(t, `{"n":1,"text":"<ü>"}`, string(body.Bytes))
 
 	_, err = httpapi.JSON("parrot say", map[string]any{"CANARY": func() {}})
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
 func TestABodyOfAFormsFields(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 // Repeatable turns an outcome that is unknown into one that is transient, for calls that change nothing that anybody
 // sees: what was not answered may be asked again.
 func Repeatable(err error) error {
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrUnknown {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultUnknown {
 		again := *e
-		again.Kind = integration.ErrTransient
+		again.Kind = integration.FaultTransient
 		return &again
 	}
 	return err
@@ -24,7 +24,7 @@ func Repeatable(err error) error {
 // Idempotent marks an outcome that is unknown as that of a call that may be made again, for calls that do nothing more
 // when they are made twice. The outcome stays unknown until one is answered.
 func Idempotent(err error) error {
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrUnknown {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultUnknown {
 		again := *e
 		again.Idempotent = true
 		return &again
@@ -39,7 +39,7 @@ const codeNoAnswer = "PLATFORM_NO_ANSWER"
 // [integration.ServerError].
 func Fail(e *integration.Error, status int) {
 	row := integration.ServerError(status)
-	if e.Kind, e.Code = row.Kind, row.Code; e.Kind == integration.ErrUnknown {
+	if e.Kind, e.Code = row.Kind, row.Code; e.Kind == integration.FaultUnknown {
 		e.Message += "; it may have been carried out"
 	}
 }
@@ -50,18 +50,18 @@ var refusals = map[int]struct {
 	code string
 	says string
 }{
-	http.StatusUnauthorized:          {integration.ErrAuth, "CREDENTIALS_REFUSED", "a server on the way wants other credentials"},
-	http.StatusForbidden:             {integration.ErrPermanent, "PLATFORM_BLOCKED", "a server on the way, such as a proxy or a firewall, does not let the call through"},
-	http.StatusProxyAuthRequired:     {integration.ErrPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
-	http.StatusRequestTimeout:        {integration.ErrTransient, "PLATFORM_UNAVAILABLE", "the call did not arrive in time"},
-	http.StatusRequestEntityTooLarge: {integration.ErrPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server, or one on the way, takes"},
-	http.StatusTooEarly:              {integration.ErrTransient, "PLATFORM_UNAVAILABLE", "the server wants the call later"},
-	http.StatusNotFound:              {integration.ErrPermanent, codeAPIBase, fixAPIBase},
-	http.StatusMethodNotAllowed:      {integration.ErrPermanent, codeAPIBase, fixAPIBase},
-	http.StatusGone:                  {integration.ErrPermanent, codeAPIBase, fixAPIBase},
-	http.StatusMisdirectedRequest:    {integration.ErrPermanent, codeAPIBase, fixAPIBase},
+	http.StatusUnauthorized:          {integration.FaultAuth, "CREDENTIALS_REFUSED", "a server on the way wants other credentials"},
+	http.StatusForbidden:             {integration.FaultPermanent, "PLATFORM_BLOCKED", "a server on the way, such as a proxy or a firewall, does not let the call through"},
+	http.StatusProxyAuthRequired:     {integration.FaultPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
+	http.StatusRequestTimeout:        {integration.FaultTransient, "PLATFORM_UNAVAILABLE", "the call did not arrive in time"},
+	http.StatusRequestEntityTooLarge: {integration.FaultPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server, or one on the way, takes"},
+	http.StatusTooEarly:              {integration.FaultTransient, "PLATFORM_UNAVAILABLE", "the server wants the call later"},
+	http.StatusNotFound:              {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMethodNotAllowed:      {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusGone:                  {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMisdirectedRequest:    {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusUnavailableForLegalReasons: {
-		integration.ErrPermanent, "PLATFORM_BLOCKED", "a server on the way does not let the call through for legal reasons",
+		integration.FaultPermanent, "PLATFORM_BLOCKED", "a server on the way does not let the call through for legal reasons",
 	},
 }
 
@@ -78,18 +78,18 @@ func Foreign(name string, answer *Answer) *integration.Error {
 		return Unreadable(name, status, nil)
 	}
 	e := &integration.Error{
-		Kind: integration.ErrPermanent, Code: "MESSAGE_REJECTED", HTTPStatus: status,
+		Kind: integration.FaultPermanent, Code: "MESSAGE_REJECTED", HTTPStatus: status,
 		Message: fmt.Sprintf("%s: HTTP %d without the API's JSON", name, status),
 	}
 	refused, known := refusals[status]
 	switch {
 	case status == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.ErrThrottled, "RATE_LIMITED", RetryAfter(answer.Header, time.Now())
+		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, "RATE_LIMITED", RetryAfter(answer.Header, time.Now())
 	case status >= http.StatusInternalServerError:
 		if status == http.StatusServiceUnavailable && brokeOff(answer.Body) {
 			status = http.StatusGatewayTimeout // which it is in truth
 		}
-		if Fail(e, status); e.Kind == integration.ErrUnknown {
+		if Fail(e, status); e.Kind == integration.FaultUnknown {
 			e.Code = codeNoAnswer
 		}
 	case known:
@@ -121,7 +121,7 @@ func brokeOff(page []byte) bool {
 // Unreadable is an answer that says it went well and not what came of it.
 func Unreadable(name string, status int, err error) *integration.Error {
 	return &integration.Error{
-		Kind: integration.ErrUnknown, Code: "ANSWER_UNREADABLE", HTTPStatus: status, Err: err,
+		Kind: integration.FaultUnknown, Code: "ANSWER_UNREADABLE", HTTPStatus: status, Err: err,
 		Message: fmt.Sprintf("%s: HTTP %d with an answer that cannot be read; it was probably carried out", name, status),
 	}
 }

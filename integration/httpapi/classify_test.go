@@ -17,7 +17,7 @@ import (
 
 func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
-		integration.ErrInvalid, integration.ErrAuth, integration.ErrPermanent, integration.ErrThrottled, integration.ErrTransient, integration.ErrUnknown,
+		integration.FaultInvalid, integration.FaultAuth, integration.FaultPermanent, integration.FaultThrottled, integration.FaultTransient, integration.FaultUnknown,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			asked := &integration.Error{Kind: kind, Code: "CODE", Message: "message", RetryAfter: time.Second, HTTPStatus: 502}
@@ -25,8 +25,8 @@ func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
 			e, ok := errors.AsType[*integration.Error](err)
 			require.True(t, ok)
 			want := *asked
-			if kind == integration.ErrUnknown {
-				want.Kind = integration.ErrTransient
+			if kind == integration.FaultUnknown {
+				want.Kind = integration.FaultTransient
 			}
 			require.Equal(t, &want, e)
 			require.Equal(t, kind, asked.Kind, "what may be shared is left alone")
@@ -35,10 +35,10 @@ func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
 	other := errors.New("boom")
 	require.Equal(t, other, httpapi.Repeatable(other))
 	require.NoError(t, httpapi.Repeatable(nil))
-	wrapped := fmt.Errorf("wrapped: %w", &integration.Error{Kind: integration.ErrUnknown})
+	wrapped := fmt.Errorf("wrapped: %w", &integration.Error{Kind: integration.FaultUnknown})
 	e, ok := errors.AsType[*integration.Error](httpapi.Repeatable(wrapped))
 	require.True(t, ok)
-	require.Equal(t, integration.ErrTransient, e.Kind)
+	require.Equal(t, integration.FaultTransient, e.Kind)
 }
 
 func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
@@ -47,33 +47,33 @@ func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
 		code  string
 		words string
 	}{
-		200: {integration.ErrUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
-		204: {integration.ErrUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
-		302: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		400: {integration.ErrPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
-		401: {integration.ErrAuth, "CREDENTIALS_REFUSED", ""},
-		403: {integration.ErrPermanent, "PLATFORM_BLOCKED", "a proxy or a firewall"},
-		404: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		405: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		407: {integration.ErrPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
-		408: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		410: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		413: {integration.ErrPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server"},
-		418: {integration.ErrPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
-		421: {integration.ErrPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
-		425: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		429: {integration.ErrThrottled, "RATE_LIMITED", ""},
-		451: {integration.ErrPermanent, "PLATFORM_BLOCKED", ""},
-		520: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
-		521: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		522: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
-		523: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		524: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
-		525: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		500: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
-		502: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
-		503: {integration.ErrTransient, "PLATFORM_UNAVAILABLE", ""},
-		504: {integration.ErrUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		200: {integration.FaultUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
+		204: {integration.FaultUnknown, "ANSWER_UNREADABLE", "it was probably carried out"},
+		302: {integration.FaultPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		400: {integration.FaultPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
+		401: {integration.FaultAuth, "CREDENTIALS_REFUSED", ""},
+		403: {integration.FaultPermanent, "PLATFORM_BLOCKED", "a proxy or a firewall"},
+		404: {integration.FaultPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		405: {integration.FaultPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		407: {integration.FaultPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
+		408: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		410: {integration.FaultPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		413: {integration.FaultPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server"},
+		418: {integration.FaultPermanent, "MESSAGE_REJECTED", "refused the call as malformed"},
+		421: {integration.FaultPermanent, "API_BASE_INVALID", "check the channel's apiBase"},
+		425: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		429: {integration.FaultThrottled, "RATE_LIMITED", ""},
+		451: {integration.FaultPermanent, "PLATFORM_BLOCKED", ""},
+		520: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		521: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		522: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		523: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		524: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		525: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		500: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		502: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
+		503: {integration.FaultTransient, "PLATFORM_UNAVAILABLE", ""},
+		504: {integration.FaultUnknown, "PLATFORM_NO_ANSWER", "it may have been carried out"},
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			answer := &httpapi.Answer{Status: status, Header: http.Header{"Retry-After": {"7"}}, Body: []byte("<html>CANARY")}
@@ -96,14 +96,14 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"a server that is overloaded":            {503, "<h1>Service Unavailable</h1>", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that could not be made":    {503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that was not made in time": {503, envoy + "connection timeout", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"too many calls for Envoy":               {503, envoy + "overflow", integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that broke":                {503, envoy + "connection termination", integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"a stream that was reset":                {503, envoy + "remote reset", integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"http where https was meant":             {400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.ErrPermanent, "API_BASE_INVALID"},
-		"a request that is too large":            {400, "<center>Request Header Or Cookie Too Large</center>", integration.ErrPermanent, "MESSAGE_REJECTED"},
+		"a server that is overloaded":            {503, "<h1>Service Unavailable</h1>", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that could not be made":    {503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that was not made in time": {503, envoy + "connection timeout", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"too many calls for Envoy":               {503, envoy + "overflow", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that broke":                {503, envoy + "connection termination", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a stream that was reset":                {503, envoy + "remote reset", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"http where https was meant":             {400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.FaultPermanent, "API_BASE_INVALID"},
+		"a request that is too large":            {400, "<center>Request Header Or Cookie Too Large</center>", integration.FaultPermanent, "MESSAGE_REJECTED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireError(t, httpapi.Foreign("parrot say", &httpapi.Answer{Status: test.status, Body: []byte(test.page)}), test.kind, test.code)
@@ -112,15 +112,15 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 }
 
 func TestWhatDoesNothingTwiceMayBeMadeAgainAndStaysUnknown(t *testing.T) {
-	unknown := &integration.Error{Kind: integration.ErrUnknown, Code: "CODE"}
+	unknown := &integration.Error{Kind: integration.FaultUnknown, Code: "CODE"}
 	e, ok := errors.AsType[*integration.Error](httpapi.Idempotent(unknown))
 	require.True(t, ok)
-	require.Equal(t, &integration.Error{Kind: integration.ErrUnknown, Code: "CODE", Idempotent: true}, e)
+	require.Equal(t, &integration.Error{Kind: integration.FaultUnknown, Code: "CODE", Idempotent: true}, e)
 	require.True(t, e.Retryable())
 	require.Equal(t, integration.Uncertain, e.Outcome())
 	require.False(t, unknown.Retryable(), "what may be shared is left alone")
 
-	refused := &integration.Error{Kind: integration.ErrPermanent, Code: "CODE"}
+	refused := &integration.Error{Kind: integration.FaultPermanent, Code: "CODE"}
 	require.Equal(t, error(refused), httpapi.Idempotent(refused))
 	require.NoError(t, httpapi.Idempotent(nil))
 }
@@ -128,7 +128,7 @@ func TestWhatDoesNothingTwiceMayBeMadeAgainAndStaysUnknown(t *testing.T) {
 func TestAnUnreadableAnswerKeepsItsCause(t *testing.T) {
 	cause := errors.New("cause")
 	e := httpapi.Unreadable("parrot say", 201, cause)
-	requireError(t, e, integration.ErrUnknown, "ANSWER_UNREADABLE")
+	requireError(t, e, integration.FaultUnknown, "ANSWER_UNREADABLE")
 	require.ErrorIs(t, e, cause)
 	require.NotContains(t, e.Message, "cause", "which callers don't see")
 	require.Equal(t, 201, e.HTTPStatus)

@@ -93,14 +93,14 @@ func last(err error, link *url.URL) *url.URL {
 }
 
 func downloadRefusal(name string, res *http.Response) error {
-	e := &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode)}
+	e := &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode)}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.ErrThrottled, "RATE_LIMITED", RetryAfter(res.Header, time.Now())
+		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, "RATE_LIMITED", RetryAfter(res.Header, time.Now())
 	case res.StatusCode == http.StatusUnauthorized:
-		e.Kind, e.Code = integration.ErrAuth, "CREDENTIALS_REFUSED"
+		e.Kind, e.Code = integration.FaultAuth, "CREDENTIALS_REFUSED"
 	case res.StatusCode >= 500:
-		e.Kind, e.Code = integration.ErrTransient, "MEDIA_UNAVAILABLE"
+		e.Kind, e.Code = integration.FaultTransient, "MEDIA_UNAVAILABLE"
 	}
 	return e
 }
@@ -126,7 +126,7 @@ func TooLarge(name string, limit int64) *integration.Error {
 }
 
 func mediaError(code, format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
 // Media reads an attachment that is to be sent, from wherever the message says, up to limit bytes. Errors are
@@ -136,7 +136,7 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	file, err := c.open(ctx, name, m, limit)
 	if err != nil {
 		if _, ok := errors.AsType[*integration.Error](err); !ok { // a datasource's own
-			err = &integration.Error{Kind: integration.ErrTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": " + err.Error(), Err: err}
+			err = &integration.Error{Kind: integration.FaultTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": " + err.Error(), Err: err}
 		}
 		return nil, Repeatable(err)
 	}
@@ -170,13 +170,13 @@ func (c *Client) open(ctx context.Context, name string, m *integration.Media, li
 	case m.Datasource != "":
 		source, err := datasource.Get[integration.MediaSource](ctx, m.Datasource)
 		if err != nil {
-			return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "MEDIA_SOURCE_UNKNOWN", Message: name + ": " + err.Error(), Err: err}
+			return nil, &integration.Error{Kind: integration.FaultInvalid, Code: "MEDIA_SOURCE_UNKNOWN", Message: name + ": " + err.Error(), Err: err}
 		}
 		return source.OpenMedia(ctx, m.URL)
 	case IsLink(m.URL):
 		return c.Download(ctx, name, m.URL, nil, limit)
 	default:
-		return nil, &integration.Error{Kind: integration.ErrInvalid, Code: "MEDIA_URL_INVALID", Message: name + ": it needs an http or https url, data or a datasource"}
+		return nil, &integration.Error{Kind: integration.FaultInvalid, Code: "MEDIA_URL_INVALID", Message: name + ": it needs an http or https url, data or a datasource"}
 	}
 }
 

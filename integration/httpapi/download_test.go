@@ -76,7 +76,7 @@ func TestALinkToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
 			if strings.Contains(address, ":") {
 				host = "[" + strings.ReplaceAll(address, "%", "%25") + "]"
 			}
-			requireError(t, closed(t, client, "http://"+host+":81/CANARY?key=CANARY"), integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+			requireError(t, closed(t, client, "http://"+host+":81/CANARY?key=CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestNoWayLeadsToAnAddressThatIsNotPublic(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := closed(t, client, "http://"+host+port+"/CANARY")
-			requireError(t, err, integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+			requireError(t, err, integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 			require.ErrorContains(t, err, "egress.allow")
 			require.ErrorContains(t, err, "media.allowPrivate")
 		})
@@ -125,7 +125,7 @@ func TestALinkThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
 		"of another scheme": "ftp://example.com/CANARY", "of files": "file:///etc/CANARY", "of data": "data:text/plain,CANARY", "with a line break": "http://localhost/\nCANARY",
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, client, link), integration.ErrPermanent, "MEDIA_URL_INVALID")
+			requireError(t, closed(t, client, link), integration.FaultPermanent, "MEDIA_URL_INVALID")
 		})
 	}
 }
@@ -155,7 +155,7 @@ func TestARedirectToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
 				first := redirect(t, status, to(location))
 				client := newClientFor(t, first.Listener.Addr().String())
-				requireError(t, closed(t, client, first.URL+"/CANARY"), integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+				requireError(t, closed(t, client, first.URL+"/CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 			})
 		}
 	}
@@ -166,7 +166,7 @@ func TestAWayOverSeveralRedirectsEndsWhereItIsNotPublic(t *testing.T) {
 	second := redirect(t, 302, to(secret.URL))
 	first := redirect(t, 302, to(second.URL))
 	client := newClientFor(t, first.Listener.Addr().String(), second.Listener.Addr().String())
-	requireError(t, closed(t, client, first.URL+"/CANARY"), integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+	requireError(t, closed(t, client, first.URL+"/CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 }
 
 func TestALinkIsFollowedOverAFewRedirects(t *testing.T) {
@@ -185,7 +185,7 @@ func TestALinkIsFollowedOverAFewRedirects(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			requireError(t, err, integration.ErrPermanent, code)
+			requireError(t, err, integration.FaultPermanent, code)
 		})
 	}
 }
@@ -195,14 +195,14 @@ func TestARedirectThatLeadsNowhereIsToldWithoutQuotingIt(t *testing.T) {
 		"no URL": "http://example.com:CANARY/%zz", "broken": "://CANARY", "a file": "file:///etc/CANARY", "another scheme": "gopher://127.0.0.1/CANARY",
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, newHomeClient(t), redirect(t, 302, to(location)).URL+"/CANARY"), integration.ErrPermanent, "MEDIA_URL_INVALID")
+			requireError(t, closed(t, newHomeClient(t), redirect(t, 302, to(location)).URL+"/CANARY"), integration.FaultPermanent, "MEDIA_URL_INVALID")
 		})
 	}
 }
 
 func TestAnAPIsRedirectThatIsNoneIsNotQuotedEither(t *testing.T) {
 	_, err := post(t.Context(), newClient(t), redirect(t, 302, to("http://example.com:CANARY/%zz")).URL)
-	requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 
 	created := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "://CANARY")
@@ -239,8 +239,8 @@ func TestARedirectGivesUpNoEncryption(t *testing.T) {
 		}
 	})
 	require.NoError(t, closed(t, client, secure.URL+"/here"))
-	requireError(t, closed(t, client, secure.URL+"/CANARY"), integration.ErrPermanent, "MEDIA_URL_INVALID")
-	requireError(t, closed(t, client, secure.URL+"/twice"), integration.ErrPermanent, "MEDIA_URL_INVALID")
+	requireError(t, closed(t, client, secure.URL+"/CANARY"), integration.FaultPermanent, "MEDIA_URL_INVALID")
+	requireError(t, closed(t, client, secure.URL+"/twice"), integration.FaultPermanent, "MEDIA_URL_INVALID")
 
 	require.NoError(t, closed(t, client, redirect(t, 302, to(secure.URL+"/here")).URL), "the other way round it gains some")
 }
@@ -290,16 +290,16 @@ func TestADownloadThatIsRefusedIsClassified(t *testing.T) {
 		kind integration.ErrorKind
 		code string
 	}{
-		201: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		204: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		304: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		400: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		401: {integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		403: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		404: {integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		429: {integration.ErrThrottled, "RATE_LIMITED"},
-		500: {integration.ErrTransient, "MEDIA_UNAVAILABLE"},
-		503: {integration.ErrTransient, "MEDIA_UNAVAILABLE"},
+		201: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		204: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		304: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		400: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		401: {integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		403: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		404: {integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		429: {integration.FaultThrottled, "RATE_LIMITED"},
+		500: {integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		503: {integration.FaultTransient, "MEDIA_UNAVAILABLE"},
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -322,13 +322,13 @@ func TestADownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	resets := serve(t, func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) })
 	for name, base := range map[string]string{"nobody listens": gone.URL, "the connection is reset": resets.URL} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, newHomeClient(t), base+"/CANARY?key=CANARY"), integration.ErrTransient, "PLATFORM_UNREACHABLE")
+			requireError(t, closed(t, newHomeClient(t), base+"/CANARY?key=CANARY"), integration.FaultTransient, "PLATFORM_UNREACHABLE")
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := download(ctx, newHomeClient(t), resets.URL+"/CANARY")
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
 func TestADownloadIsNoLargerThanItMayBe(t *testing.T) {
@@ -355,7 +355,7 @@ func TestADownloadIsNoLargerThanItMayBe(t *testing.T) {
 			})
 			file, err := download(t.Context(), newHomeClient(t), server.URL+"/CANARY")
 			if test.open != "" {
-				requireError(t, err, integration.ErrPermanent, test.open)
+				requireError(t, err, integration.FaultPermanent, test.open)
 				return
 			}
 			require.NoError(t, err)
@@ -363,10 +363,10 @@ func TestADownloadIsNoLargerThanItMayBe(t *testing.T) {
 			require.Equal(t, test.said, file.Size == int64(test.size))
 			data, err := io.ReadAll(file.Body)
 			if test.reading != "" {
-				requireError(t, err, integration.ErrPermanent, test.reading)
+				requireError(t, err, integration.FaultPermanent, test.reading)
 				require.LessOrEqual(t, len(data), limit)
 				_, err = file.Body.Read(make([]byte, 1))
-				requireError(t, err, integration.ErrPermanent, test.reading)
+				requireError(t, err, integration.FaultPermanent, test.reading)
 				return
 			}
 			require.NoError(t, err)
@@ -386,7 +386,7 @@ func TestADownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Body.Close()
 	_, err = io.Copy(io.Discard, file.Body)
-	requireError(t, err, integration.ErrPermanent, "MEDIA_TOO_LARGE")
+	requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 }
 
 func TestADownloadsNameIsANameAndNoPath(t *testing.T) {
@@ -515,8 +515,8 @@ func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nCANARY")
 		_ = conn.Close()
 	})
-	own := &integration.Error{Kind: integration.ErrPermanent, Code: "GONE", Message: "attachment: gone"}
-	unknown := &integration.Error{Kind: integration.ErrUnknown, Code: "HM", Message: "attachment: hm"}
+	own := &integration.Error{Kind: integration.FaultPermanent, Code: "GONE", Message: "attachment: gone"}
+	unknown := &integration.Error{Kind: integration.FaultUnknown, Code: "HM", Message: "attachment: hm"}
 	closes := &atomic.Int32{}
 	of := func(r io.Reader) func() (*integration.MediaFile, error) {
 		return func() (*integration.MediaFile, error) {
@@ -535,20 +535,20 @@ func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
 		kind  integration.ErrorKind
 		code  string
 	}{
-		"nowhere":                           {integration.Media{}, integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"an id of a platform":               {integration.Media{URL: "CANARY", ID: "CANARY"}, integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"a file of this machine":            {integration.Media{URL: "file:///etc/CANARY"}, integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"a link without a host":             {integration.Media{URL: "https:///CANARY"}, integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"too much data":                     {integration.Media{Data: make([]byte, limit+1)}, integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"too much behind a link":            {integration.Media{URL: large.URL + "/CANARY"}, integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"too much in a datasource":          {integration.Media{Datasource: "files", URL: "endless"}, integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"a link that breaks off":            {integration.Media{URL: cut.URL + "/CANARY"}, integration.ErrTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource that breaks off":      {integration.Media{Datasource: "files", URL: "breaks"}, integration.ErrTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource's own error":          {integration.Media{Datasource: "files", URL: "own"}, integration.ErrPermanent, "GONE"},
-		"a datasource's error of no kind":   {integration.Media{Datasource: "files", URL: "plain"}, integration.ErrTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource that does not know":   {integration.Media{Datasource: "files", URL: "unknown"}, integration.ErrTransient, "HM"},
-		"a datasource that is none":         {integration.Media{Datasource: "nobody", URL: "x"}, integration.ErrInvalid, "MEDIA_SOURCE_UNKNOWN"},
-		"a datasource that has none of all": {integration.Media{Datasource: "other", URL: "x"}, integration.ErrInvalid, "MEDIA_SOURCE_UNKNOWN"},
+		"nowhere":                           {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"an id of a platform":               {integration.Media{URL: "CANARY", ID: "CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a file of this machine":            {integration.Media{URL: "file:///etc/CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a link without a host":             {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"too much data":                     {integration.Media{Data: make([]byte, limit+1)}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much behind a link":            {integration.Media{URL: large.URL + "/CANARY"}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much in a datasource":          {integration.Media{Datasource: "files", URL: "endless"}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a link that breaks off":            {integration.Media{URL: cut.URL + "/CANARY"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource that breaks off":      {integration.Media{Datasource: "files", URL: "breaks"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource's own error":          {integration.Media{Datasource: "files", URL: "own"}, integration.FaultPermanent, "GONE"},
+		"a datasource's error of no kind":   {integration.Media{Datasource: "files", URL: "plain"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource that does not know":   {integration.Media{Datasource: "files", URL: "unknown"}, integration.FaultTransient, "HM"},
+		"a datasource that is none":         {integration.Media{Datasource: "nobody", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
+		"a datasource that has none of all": {integration.Media{Datasource: "other", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
@@ -563,7 +563,7 @@ func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
 		})
 	}
 	require.EqualValues(t, 2, closes.Load(), "those that were opened are closed")
-	require.Equal(t, integration.ErrUnknown, unknown.Kind, "the datasource's own error is left alone")
+	require.Equal(t, integration.FaultUnknown, unknown.Kind, "the datasource's own error is left alone")
 }
 
 func TestAnAttachmentOfAPrivateAddressIsNotRead(t *testing.T) {

@@ -36,9 +36,9 @@ func TestAnAddressThatATenantChoseIsCalledOnlyWhereItIsPublic(t *testing.T) {
 		"cloud metadata": "http://169.254.169.254",
 	} {
 		_, err := post(t.Context(), client, base)
-		requireError(t, err, integration.ErrPermanent, "ADDRESS_REFUSED")
+		requireError(t, err, integration.FaultPermanent, "ADDRESS_REFUSED")
 		_, err = client.Get(t.Context(), "parrot say", base+"/CANARY", nil) //nolint:bodyclose // there is none
-		requireError(t, err, integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 		require.ErrorContains(t, err, "egress.allow", name)
 		if strings.HasSuffix(name, "port") {
 			messages[err.Error()] = true
@@ -83,11 +83,11 @@ func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
 		"a name": "http://inner.example/a", "an address": "http://169.254.169.254/a", "an unknown name": "http://nobody.example/a", "a redirect": "http://outer.example/redirect",
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, client, link), integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+			requireError(t, closed(t, client, link), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 		})
 	}
 	_, err = post(t.Context(), client.For(chosen()), "http://inner.example")
-	requireError(t, err, integration.ErrPermanent, "ADDRESS_REFUSED")
+	requireError(t, err, integration.FaultPermanent, "ADDRESS_REFUSED")
 	_, err = post(t.Context(), client.For(chosen()), "http://outer.example")
 	require.NoError(t, err)
 }

@@ -179,7 +179,7 @@ func (g *guarded) CloseIdleConnections() {
 
 // refused is the error for an address that the guard is against. It is the same whatever is there.
 func refused(name, code string, u *url.URL) *integration.Error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: code, Message: fmt.Sprintf(
+	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(
 		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate allows all", name, u.Hostname())}
 }
 
@@ -293,7 +293,7 @@ func newRequest(ctx context.Context, name, method, url string, header http.Heade
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		// The error would quote the URL.
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: codeAPIBase, Message: name + ": the channel's apiBase is not an http or https URL"}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: codeAPIBase, Message: name + ": the channel's apiBase is not an http or https URL"}
 	}
 	if header != nil {
 		req.Header = header.Clone()
@@ -317,9 +317,9 @@ func failure(name string, written bool, err error) error {
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		reason = "no answer in time"
 	}
-	e := &integration.Error{Kind: integration.ErrTransient, Code: "PLATFORM_UNREACHABLE", Message: name + ": " + reason, Err: err}
+	e := &integration.Error{Kind: integration.FaultTransient, Code: "PLATFORM_UNREACHABLE", Message: name + ": " + reason, Err: err}
 	if written {
-		e.Kind, e.Code = integration.ErrUnknown, codeNoAnswer
+		e.Kind, e.Code = integration.FaultUnknown, codeNoAnswer
 		e.Message = name + ": the request was sent but not answered (" + reason + "); it may have been carried out"
 	}
 	return e

@@ -87,7 +87,7 @@ func TestACallThatWasNotWrittenMayBeRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := post(t.Context(), newClient(t), base)
-			requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+			requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestACallWhoseTimeWasOverBeforeItBeganMayBeRepeated(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := post(ctx, newClient(t), serve(t, nil).URL)
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
 func TestACallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
@@ -144,7 +144,7 @@ func TestACallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 				handle(w, r)
 			})
 			_, err := post(ctx, newClient(t), server.URL)
-			requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+			requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 			require.ErrorContains(t, err, "it may have been carried out")
 			require.EqualValues(t, 1, calls.Load())
 		})
@@ -159,7 +159,7 @@ func TestADeadlineIsNamedAsWhatItIs(t *testing.T) {
 		<-r.Context().Done()
 	})
 	_, err := post(ctx, newClient(t), server.URL)
-	requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 	require.ErrorContains(t, err, "no answer in time")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
@@ -220,16 +220,16 @@ func TestAURLThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := client.PostJSON(t.Context(), "parrot say", url, nil, nil)
-			requireError(t, err, integration.ErrPermanent, "API_BASE_INVALID")
+			requireError(t, err, integration.FaultPermanent, "API_BASE_INVALID")
 			_, err = client.Get(t.Context(), "parrot say", url, nil) //nolint:bodyclose // there is none
-			requireError(t, err, integration.ErrPermanent, "API_BASE_INVALID")
+			requireError(t, err, integration.FaultPermanent, "API_BASE_INVALID")
 		})
 	}
 }
 
 func TestARequestThatCannotBeEncodedIsTheCallersFault(t *testing.T) {
 	_, err := newClient(t).PostJSON(t.Context(), "parrot say", "http://localhost", nil, make(chan int))
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
 func TestGetOpensADownload(t *testing.T) {
@@ -247,7 +247,7 @@ func TestGetOpensADownload(t *testing.T) {
 func TestADownloadMayBeRepeated(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) })
 	_, err := newClient(t).Get(t.Context(), "parrot say", server.URL+path, nil) //nolint:bodyclose // there is none
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
 func TestRetryAfter(t *testing.T) {

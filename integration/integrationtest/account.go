@@ -22,18 +22,18 @@ func testAccount(t *testing.T, p Platform) {
 			closed  bool
 			not     string
 		}{
-			"an API that is well":            {nil, false, integration.Unhealthy},
-			"credentials that are refused":   {new(status(http.StatusUnauthorized, "")), false, integration.Healthy},
-			"an API that is overloaded":      {new(status(http.StatusServiceUnavailable, "")), false, integration.Healthy},
-			"an API that cannot be reached":  {nil, true, integration.Healthy},
-			"an answer that cannot be read":  {&trouble{Answer: Answer{Body: "<html>"}}, false, integration.Healthy},
-			"a connection that breaks later": {&trouble{reset: true}, false, integration.Healthy},
+			"an API that is well":            {nil, false, integration.HealthUnhealthy},
+			"credentials that are refused":   {new(status(http.StatusUnauthorized, "")), false, integration.HealthHealthy},
+			"an API that is overloaded":      {new(status(http.StatusServiceUnavailable, "")), false, integration.HealthHealthy},
+			"an API that cannot be reached":  {nil, true, integration.HealthHealthy},
+			"an answer that cannot be read":  {&trouble{Answer: Answer{Body: "<html>"}}, false, integration.HealthHealthy},
+			"a connection that breaks later": {&trouble{reset: true}, false, integration.HealthHealthy},
 		} {
 			t.Run("health sees "+name, func(t *testing.T) {
 				b := inTrouble(t, p, test.trouble, test.closed)
 				health := b.health()
 				require.NotEqual(t, test.not, health.Status, health.Message)
-				require.Contains(t, []string{integration.Healthy, integration.Degraded, integration.Unhealthy}, health.Status)
+				require.Contains(t, []string{integration.HealthHealthy, integration.HealthDegraded, integration.HealthUnhealthy}, health.Status)
 				require.NotEmpty(t, health.Message)
 			})
 		}
@@ -63,12 +63,12 @@ func testAccount(t *testing.T, p Platform) {
 }
 
 // inTrouble is a bench whose API is in trouble, or away.
-func inTrouble(tb testing.TB, p Platform, t *trouble, closed bool) *bench {
+func inTrouble(tb testing.TB, p Platform, t *trouble, closed bool) *harness {
 	tb.Helper()
 	if closed {
-		return newBench(tb, p, unreachable(tb, p))
+		return newHarness(tb, p, unreachable(tb, p))
 	}
-	b := newBench(tb, p)
+	b := newHarness(tb, p)
 	if t != nil {
 		b.fake.play(*t)
 	}
@@ -82,7 +82,7 @@ func unreachable(tb testing.TB, p Platform) func(*integration.Channel) {
 	return func(ch *integration.Channel) { *ch = *p.Channel(url) }
 }
 
-func (b *bench) health() integration.Health {
+func (b *harness) health() integration.Health {
 	b.tb.Helper()
 	result, err := b.call(b.tb.Context(), integration.ActionHealthCheck, object{"channelId": b.channel.ID}, &action.Request{})
 	require.NoError(b.tb, err, "a channel that cannot work is an answer, not an error")
@@ -92,7 +92,7 @@ func (b *bench) health() integration.Health {
 }
 
 // valid asks about the channel's credentials, or others.
-func (b *bench) valid(others map[string]string) (bool, error) {
+func (b *harness) valid(others map[string]string) (bool, error) {
 	b.tb.Helper()
 	credentials := maps.Clone(b.channel.Credentials)
 	if others != nil {

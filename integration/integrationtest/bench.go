@@ -31,7 +31,7 @@ type object = map[string]any
 
 // bench is a platform's service with all that is round it scripted. Everything that leaves the service
 // is kept, and looked through for secrets in the end.
-type bench struct {
+type harness struct {
 	tb      testing.TB
 	p       Platform
 	channel *integration.Channel
@@ -45,10 +45,10 @@ type bench struct {
 	said bytes.Buffer // logs, answers and errors
 }
 
-// newBench makes a bench. change alters the channel.
-func newBench(tb testing.TB, p Platform, change ...func(*integration.Channel)) *bench {
+// newHarness makes a bench. change alters the channel.
+func newHarness(tb testing.TB, p Platform, change ...func(*integration.Channel)) *harness {
 	tb.Helper()
-	b := &bench{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
+	b := &harness{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
 	b.channel = p.Channel(b.fake.URL())
 	for _, f := range change {
 		f(b.channel)
@@ -74,14 +74,14 @@ func newBench(tb testing.TB, p Platform, change ...func(*integration.Channel)) *
 }
 
 // Write takes in log lines.
-func (b *bench) Write(line []byte) (int, error) {
+func (b *harness) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.said.Write(line)
 }
 
 // call runs an action as the cluster does, and takes a panic for the failure that it is.
-func (b *bench) call(ctx context.Context, name string, params any, req *action.Request) (result json.RawMessage, err error) {
+func (b *harness) call(ctx context.Context, name string, params any, req *action.Request) (result json.RawMessage, err error) {
 	b.tb.Helper()
 	data, err := json.Marshal(params)
 	require.NoError(b.tb, err)
@@ -104,7 +104,7 @@ func (b *bench) call(ctx context.Context, name string, params any, req *action.R
 
 // tell keeps what an error says to its caller. What its causes say stays on the node, where it may end
 // up in anybody's log line: it must not hold a secret either, unless the API brought it in.
-func (b *bench) tell(err error) {
+func (b *harness) tell(err error) {
 	if e, ok := errors.AsType[*action.Error](err); ok {
 		data, _ := json.Marshal(e.Data)
 		fmt.Fprintf(b, "error: %s %s %s\n", e.Message, e.Type, data)
@@ -115,13 +115,13 @@ func (b *bench) tell(err error) {
 }
 
 // receive hands a webhook over as a gateway does. change alters the params.
-func (b *bench) receive(body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+func (b *harness) receive(body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
 	b.tb.Helper()
 	return b.receiveAs(&action.Request{}, body, headers, change...)
 }
 
 // receiveAs is receive with a request whose meta the caller wants to see afterwards.
-func (b *bench) receiveAs(req *action.Request, body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+func (b *harness) receiveAs(req *action.Request, body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
 	b.tb.Helper()
 	params := object{
 		"channelId": b.channel.ID, "payload": payload(body), "headers": headers, "timestamp": Now().UnixMilli(),
@@ -141,7 +141,7 @@ type httpAnswer struct {
 }
 
 // answered hands over a webhook as the platform sends it now, and returns how it is answered.
-func (b *bench) answered(w Webhook) (httpAnswer, error) {
+func (b *harness) answered(w Webhook) (httpAnswer, error) {
 	b.tb.Helper()
 	req := &action.Request{Meta: action.NewMeta(nil)}
 	result, err := b.receiveAs(req, w.Body, b.p.headers(b.tb, b.channel, w))
@@ -159,7 +159,7 @@ func marking(ch *integration.Channel) {
 }
 
 // genuine hands over a webhook as the platform sends it now.
-func (b *bench) genuine(w Webhook) (json.RawMessage, error) {
+func (b *harness) genuine(w Webhook) (json.RawMessage, error) {
 	b.tb.Helper()
 	return b.receive(w.Body, b.p.headers(b.tb, b.channel, w))
 }
@@ -188,7 +188,7 @@ func payload(body []byte) any {
 }
 
 // canaries are the pieces of the channel's secrets that must not be seen.
-func (b *bench) canaries() []string {
+func (b *harness) canaries() []string {
 	var pieces []string
 	for _, secret := range secretsOf(b.p, b.channel) {
 		half := len(secret) / 2
@@ -215,7 +215,7 @@ func secretsOf(p Platform, ch *integration.Channel) []string {
 }
 
 // requireNoLeak looks through what has left the service since it was last called.
-func (b *bench) requireNoLeak() {
+func (b *harness) requireNoLeak() {
 	b.tb.Helper()
 	left := b.said.String() + toJSON(b.tb, b.events.events)
 	b.said.Reset()

@@ -62,7 +62,7 @@ var broken = map[string]struct {
 	"a declared hash that differs":          {signedBy(sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"}), "signatures/0"},
 	"a row that the platform does not find": {func(p *integrationtest.Platform) {
 		p.Definition.Errors = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
-			"tired": {Kind: integration.ErrThrottled, Code: "RATE_LIMITED"},
+			"tired": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED"},
 		}}
 		p.Refusal = func(r integration.Refusal) integrationtest.Answer {
 			return integrationtest.Answer{Status: r.Status, Body: `{"error":"` + r.Code + `"}`}

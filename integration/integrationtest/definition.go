@@ -43,14 +43,14 @@ func testDefinition(t *testing.T, p Platform) {
 		}
 	})
 	t.Run("a channel that is shown shows no secret", func(t *testing.T) {
-		b := newBench(t, p)
+		b := newHarness(t, p)
 		shown := toJSON(t, b.channel.Masked(def.Fields))
 		for _, piece := range b.canaries() {
 			require.NotContains(t, shown, piece)
 		}
 	})
 	t.Run("i_status tells the spec", func(t *testing.T) {
-		b := newBench(t, p)
+		b := newHarness(t, p)
 		result, err := b.call(t.Context(), integration.ActionStatus, object{}, &action.Request{})
 		require.NoError(t, err)
 		var spec integration.Spec
@@ -81,7 +81,7 @@ var standard = map[string]string{
 
 func testAnnounced(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	schema := b.service.Schema()
 	announced := map[string]string{}
 	for _, a := range schema.Actions {

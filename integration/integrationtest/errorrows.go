@@ -26,7 +26,7 @@ func testRows(t *testing.T, p Platform) {
 			if row.Refusal != nil {
 				answer = p.Refusal(*row.Refusal)
 			}
-			b := newBench(t, p)
+			b := newHarness(t, p)
 			b.fake.play(trouble{Answer: answer})
 			message := p.Sends[0].Message
 			_, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)
@@ -35,8 +35,8 @@ func testRows(t *testing.T, p Platform) {
 			require.Equal(t, row.Kind, e.Kind, "%v", err)
 			require.Equal(t, row.Code, e.Code, "%v", err)
 			require.Contains(t, e.Message, row.Fix, "the message must say what to do")
-			require.Equal(t, row.Kind == integration.ErrUnknown, e.Outcome() == integration.Uncertain)
-			if row.Kind == integration.ErrThrottled && answer.Header == nil {
+			require.Equal(t, row.Kind == integration.FaultUnknown, e.Outcome() == integration.Uncertain)
+			if row.Kind == integration.FaultThrottled && answer.Header == nil {
 				require.Equal(t, row.Wait, e.RetryAfter, "how long to wait")
 				require.Equal(t, cmp.Or(row.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait")
 			}
@@ -62,7 +62,7 @@ type literal struct {
 
 // literalKinds are those of which a platform with an error table owes at least one answer each.
 var literalKinds = []integration.ErrorKind{
-	integration.ErrThrottled, integration.ErrAuth, integration.ErrPermanent, integration.ErrTransient, integration.ErrUnknown,
+	integration.FaultThrottled, integration.FaultAuth, integration.FaultPermanent, integration.FaultTransient, integration.FaultUnknown,
 }
 
 // literals reads the platform's literal answers, and demands one of each kind. Without an error table there are none.

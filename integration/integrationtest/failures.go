@@ -19,21 +19,21 @@ func testFailures(t *testing.T, p Platform) {
 	t.Helper()
 	failures := slices.Concat(literals(t, p), p.Failures)
 	type refused struct {
-		*bench
+		*harness
 		result json.RawMessage
 		err    error
 	}
 	all := make([]refused, len(failures))
 	var wg sync.WaitGroup
 	for i, f := range failures { // all at once, for they wait for the factory to try again
-		all[i].bench = newBench(t, p)
+		all[i].harness = newHarness(t, p)
 		all[i].fake.play(trouble{Answer: f.Answer})
 		wg.Go(func() { all[i].result, all[i].err = all[i].attempt(p.Sends[0].Message, time.Minute) })
 	}
 	wg.Wait()
 	for i, f := range failures {
 		t.Run(f.Name, func(t *testing.T) {
-			b := all[i].bench
+			b := all[i].harness
 			outer := b.tb
 			b.tb = t
 			t.Cleanup(func() { b.tb = outer })
@@ -46,7 +46,7 @@ func testFailures(t *testing.T, p Platform) {
 				require.Equal(t, f.RetryAfter, v.retryAfter, "%+v", v)
 			}
 			require.Len(t, b.fake.seen(), f.calls(), "calls of the API")
-			if f.Kind == integration.ErrThrottled {
+			if f.Kind == integration.FaultThrottled {
 				testScope(t, p, f)
 			}
 		})
@@ -56,7 +56,7 @@ func testFailures(t *testing.T, p Platform) {
 // testScope asks the platform itself what has to wait: one recipient's limit must not stop the whole channel.
 func testScope(t *testing.T, p Platform, f Failure) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	b.fake.play(trouble{Answer: f.Answer})
 	message := p.Sends[0].Message
 	_, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)
@@ -66,7 +66,7 @@ func testScope(t *testing.T, p Platform, f Failure) {
 }
 
 func (f Failure) retryable() bool {
-	return slices.Contains([]integration.ErrorKind{integration.ErrThrottled, integration.ErrTransient}, f.Kind)
+	return slices.Contains([]integration.ErrorKind{integration.FaultThrottled, integration.FaultTransient}, f.Kind)
 }
 
 // calls is how often the API is asked to do what it refuses like this.

@@ -51,7 +51,7 @@ type summary struct {
 // taken is what becomes of a webhook.
 func taken(t *testing.T, p Platform, w Webhook) any {
 	t.Helper()
-	b := newBench(t, p, marking, func(ch *integration.Channel) {
+	b := newHarness(t, p, marking, func(ch *integration.Channel) {
 		if p.Address != nil {
 			p.Address(ch, w.Body)
 		}
@@ -109,7 +109,7 @@ func shapeOf(tb testing.TB, payload []byte) (paths []string, digest string) {
 // understood is what the platform itself makes of a message that the API answers so: the factory may try it again.
 func understood(t *testing.T, p Platform, a Answer) any {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	b.fake.play(trouble{Answer: a})
 	message := p.Sends[0].Message
 	result, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)

@@ -21,7 +21,7 @@ func testForged(t *testing.T, p Platform) {
 	// Each is signed for the channel as it was, then altered, then received by the changed channel.
 	refuse := func(name string, change func(*integration.Channel), body func() []byte, alter func(headers map[string]string)) {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, p, change)
+			b := newHarness(t, p, change)
 			headers := p.headers(t, p.Channel(b.fake.URL()), w)
 			alter(headers)
 			_, err := b.receive(body(), headers)
@@ -89,7 +89,7 @@ func forgeries(value string) map[string]string {
 func testFlipped(t *testing.T, p Platform) {
 	t.Helper()
 	w := p.Webhooks[0]
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	headers := p.headers(t, b.channel, w)
 	if p.signsBody(t) {
 		for i := range w.Body {
@@ -107,7 +107,7 @@ func testFlipped(t *testing.T, p Platform) {
 	}
 	for _, name := range p.proves(t) {
 		for i := range b.channel.Credentials[name] {
-			other := newBench(t, p, func(ch *integration.Channel) {
+			other := newHarness(t, p, func(ch *integration.Channel) {
 				ch.Credentials[name] = string(flippedAt([]byte(ch.Credentials[name]), i))
 			})
 			_, err := other.receive(w.Body, p.headers(t, p.Channel(other.fake.URL()), w))

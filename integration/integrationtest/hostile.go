@@ -111,7 +111,7 @@ func (m mutator) mutate(tree any, yield func(place string, whole any)) {
 
 func testHostile(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	bodies := hostile(t, p)
 	for _, name := range slices.Sorted(maps.Keys(bodies)) {
 		b.requireHarmless(name, bodies[name])
@@ -120,7 +120,7 @@ func testHostile(t *testing.T, p Platform) {
 
 // requireHarmless hands over a body that is signed as it should be, and checks that it is refused as the
 // sender's fault or becomes sound messages.
-func (b *bench) requireHarmless(name string, body []byte) {
+func (b *harness) requireHarmless(name string, body []byte) {
 	b.tb.Helper()
 	_, err := b.genuine(Webhook{Body: body})
 	if err != nil {
@@ -145,7 +145,7 @@ func FuzzWebhook(f *testing.F, p Platform) {
 			f.Add(body)
 		}
 	}
-	b := newBench(f, p)
+	b := newHarness(f, p)
 	f.Cleanup(func() { b.tb = f })
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b.tb = t

@@ -44,7 +44,7 @@ func testInbound(t *testing.T, p Platform) {
 
 func testGenuine(t *testing.T, p Platform, w Webhook) {
 	t.Helper()
-	b := newBench(t, p, marking)
+	b := newHarness(t, p, marking)
 	answer, err := b.answered(w)
 	require.NoError(t, err)
 	events := b.events.take()
@@ -69,7 +69,7 @@ func testGenuine(t *testing.T, p Platform, w Webhook) {
 // testOwn has webhooks with messages of the account itself come in for a channel that does not want these.
 func testOwn(t *testing.T, p Platform) {
 	t.Helper()
-	wants, drops := newBench(t, p, marking), newBench(t, p)
+	wants, drops := newHarness(t, p, marking), newHarness(t, p)
 	for _, w := range p.Webhooks {
 		var others, kept []string
 		_, err := wants.genuine(w)
@@ -121,7 +121,7 @@ func requireSound(tb testing.TB, m integration.Message) {
 
 func testMessageIDs(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p, marking)
+	b := newHarness(t, p, marking)
 	owner := map[string]string{}
 	for _, w := range p.Webhooks {
 		var ids [2][]string
@@ -145,7 +145,7 @@ func testMessageIDs(t *testing.T, p Platform) {
 }
 
 // requireRefused checks that a webhook was refused with a code, or with any 4xx, and that nothing came of it.
-func (b *bench) requireRefused(err error, code int, msg string) {
+func (b *harness) requireRefused(err error, code int, msg string) {
 	b.tb.Helper()
 	e := b.errorOf(err, msg)
 	if code != 0 {
@@ -157,7 +157,7 @@ func (b *bench) requireRefused(err error, code int, msg string) {
 }
 
 // errorOf is the typed error that there must be.
-func (b *bench) errorOf(err error, msg string) *action.Error {
+func (b *harness) errorOf(err error, msg string) *action.Error {
 	b.tb.Helper()
 	require.Error(b.tb, err, msg)
 	e, ok := errors.AsType[*action.Error](err)
@@ -167,7 +167,7 @@ func (b *bench) errorOf(err error, msg string) *action.Error {
 
 func testRawBody(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	w := p.Webhooks[0]
 	_, err := b.receive(w.Body, p.headers(t, b.channel, w), func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") })
 	b.requireRefused(err, http.StatusBadRequest, "without rawBody")
@@ -178,7 +178,7 @@ func testRawBody(t *testing.T, p Platform) {
 
 func testAge(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	w := p.Webhooks[0]
 	for name, at := range map[string]time.Time{"too old": Now().Add(longAgo), "from the future": Now().Add(-longAgo)} {
 		_, err := b.receive(w.Body, p.headers(t, b.channel, w), func(params object) { params["timestamp"] = at.UnixMilli() })
@@ -194,7 +194,7 @@ func testAge(t *testing.T, p Platform) {
 
 func testBadItem(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	_, err := b.genuine(Webhook{Body: p.BadItem})
 	require.NoError(t, err)
 	var good, bad int
@@ -214,21 +214,21 @@ func testBadItem(t *testing.T, p Platform) {
 func testHandshake(t *testing.T, p Platform) {
 	t.Helper()
 	h := p.Handshake
-	shake := func(b *bench, params object) (json.RawMessage, *action.Request, error) {
+	shake := func(b *harness, params object) (json.RawMessage, *action.Request, error) {
 		params["channelId"], params["challenge"] = b.channel.ID, "challenge-4711"
 		req := &action.Request{Meta: action.NewMeta(nil)}
 		result, err := b.call(b.tb.Context(), integration.ActionVerifyWebhook, params, req)
 		return result, req, err
 	}
 	t.Run("the right token", func(t *testing.T) {
-		result, req, err := shake(newBench(t, p), object{"mode": h.Mode, "token": h.Token})
+		result, req, err := shake(newHarness(t, p), object{"mode": h.Mode, "token": h.Token})
 		require.NoError(t, err)
 		require.JSONEq(t, `"challenge-4711"`, string(result))
 		require.Contains(t, req.Meta.String("$responseType"), "text/plain")
 	})
 	refused := func(name string, params object, change ...func(*integration.Channel)) {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, p, change...)
+			b := newHarness(t, p, change...)
 			_, _, err := shake(b, params)
 			b.requireRefused(err, http.StatusForbidden, name)
 			require.NotContains(t, b.errorOf(err, name).Message, "challenge-4711")

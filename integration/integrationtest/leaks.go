@@ -23,7 +23,7 @@ func testLeaks(t *testing.T, p Platform) {
 			for _, secret := range secretsOf(p, p.Channel("")) {
 				for _, text := range []string{secret, padded(secret, 0), padded(secret, len(secret)/2)} {
 					for _, body := range []string{text, toJSON(t, quoting(status, text))} {
-						b := newBench(t, p) // which no earlier failure holds back
+						b := newHarness(t, p) // which no earlier failure holds back
 						b.echoes = true
 						b.fake.play(trouble{Answer: Answer{Status: status, Body: body, Header: map[string]string{"Retry-After": "30", "X-Echo": secret}}})
 						// No time for a second attempt, which would come later than the fault.

@@ -150,9 +150,9 @@ func macawSupport() integration.Support {
 	}
 	set(integration.FeatureText, func(in, out *integration.Cell) { *in, *out = integration.Full(), integration.Full() })
 	set(integration.FeatureCommand, func(in, _ *integration.Cell) { *in = integration.Full() })
-	set(integration.FeatureEcho, func(in, _ *integration.Cell) { *in = integration.Partial("only those of this very bird") })
+	set(integration.FeatureEcho, func(in, _ *integration.Cell) { *in = integration.Degraded("only those of this very bird") })
 	set(integration.FeatureFile, func(_, out *integration.Cell) { *out = integration.Full() })
-	set(integration.FeatureLocation, func(_, out *integration.Cell) { *out = integration.Partial("as a link to a map") })
+	set(integration.FeatureLocation, func(_, out *integration.Cell) { *out = integration.Degraded("as a link to a map") })
 	set(integration.FeatureReaction, func(_, out *integration.Cell) { *out = integration.Full() })
 	return table
 }
@@ -175,12 +175,12 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 		integrationtest.Send{Name: "reaction", Action: integration.ActionReact, Params: map[string]any{"messageId": "m-1", "emoji": "👍"}},
 	)
 	p.Failures = []integrationtest.Failure{
-		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.ErrPermanent, Code: "PARROT_404"},
+		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.FaultPermanent, Code: "PARROT_404"},
 		{
 			Name: "a long pause", Answer: integrationtest.Answer{Status: 429, Header: map[string]string{"Retry-After": "60"}},
-			Kind: integration.ErrThrottled, Code: "PARROT_429", RetryAfter: time.Minute,
+			Kind: integration.FaultThrottled, Code: "PARROT_429", RetryAfter: time.Minute,
 		},
-		{Name: "a break", Answer: integrationtest.Answer{Status: 503}, Kind: integration.ErrTransient, Code: "PARROT_503"},
+		{Name: "a break", Answer: integrationtest.Answer{Status: 503}, Kind: integration.FaultTransient, Code: "PARROT_503"},
 	}
 	return p
 }
@@ -238,7 +238,7 @@ var macawFaults = map[string]struct {
 }{
 	"a feature is missing":     {func(p *integrationtest.Platform) { delete(p.Definition.Support, integration.FeaturePoll) }, table},
 	"a cell is empty":          {cell(integration.FeaturePoll, &integration.Cell{}, nil), table},
-	"a loss is not told":       {cell(integration.FeaturePoll, nil, new(integration.Partial(""))), table},
+	"a loss is not told":       {cell(integration.FeaturePoll, nil, new(integration.Degraded(""))), table},
 	"a source is missing":      {cell(integration.FeaturePoll, nil, new(integration.Impossible("no", ""))), table},
 	"a cell promises":          {cell(integration.FeaturePoll, nil, new(integration.Impossible("not yet", "https://birds.example.org/"))), table},
 	"a direction that is not":  {cell(integration.FeatureTyping, new(integration.Full()), nil), table},
@@ -289,7 +289,7 @@ var macawFaults = map[string]struct {
 	"no shape says what is optional": {func(p *integrationtest.Platform) {
 		p.API = func(testing.TB) http.Handler { return http.HandlerFunc(newMacawAPI().ServeHTTP) }
 	}, lacks + "/file"},
-	"a failure is of another kind": {failure(func(f *integrationtest.Failure) { f.Kind = integration.ErrAuth }), failures + "an unknown chat"},
+	"a failure is of another kind": {failure(func(f *integrationtest.Failure) { f.Kind = integration.FaultAuth }), failures + "an unknown chat"},
 	"a failure has another code":   {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
 	"a failure is tried again":     {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
 	"there is no failure":          {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
@@ -329,7 +329,7 @@ type literal struct{ macaw }
 
 func (l literal) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
 	if m.ReplyTo != nil {
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "NO_REPLIES", Message: "birds do not reply"}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "NO_REPLIES", Message: "birds do not reply"}
 	}
 	return l.macaw.Send(ctx, m, ch)
 }

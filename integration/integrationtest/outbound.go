@@ -30,22 +30,22 @@ var ordeals = []struct {
 	trouble trouble
 	kinds   []integration.ErrorKind
 }{
-	{"an API that asks for a long pause", status(http.StatusTooManyRequests, "30"), []integration.ErrorKind{integration.ErrThrottled}},
-	{"an API that fails", status(http.StatusInternalServerError, ""), []integration.ErrorKind{integration.ErrUnknown}},
-	{"a gateway that got no good answer", status(http.StatusBadGateway, ""), []integration.ErrorKind{integration.ErrUnknown}},
-	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), []integration.ErrorKind{integration.ErrTransient, integration.ErrThrottled, integration.ErrUnknown}},
-	{"a gateway that got no answer", status(http.StatusGatewayTimeout, ""), []integration.ErrorKind{integration.ErrUnknown}},
-	{"a request that is wrong", status(http.StatusBadRequest, ""), []integration.ErrorKind{integration.ErrPermanent, integration.ErrInvalid}},
-	{"credentials that are refused", status(http.StatusUnauthorized, ""), []integration.ErrorKind{integration.ErrAuth}},
-	{"something that is forbidden", status(http.StatusForbidden, ""), []integration.ErrorKind{integration.ErrPermanent, integration.ErrAuth}},
-	{"an API that has moved", trouble{Answer: Answer{Status: http.StatusFound, Header: map[string]string{"Location": "/elsewhere"}}}, []integration.ErrorKind{integration.ErrPermanent, integration.ErrUnknown, integration.ErrAuth}},
-	{"a connection that breaks before the request is read", trouble{reset: true, unread: true}, []integration.ErrorKind{integration.ErrUnknown, integration.ErrTransient}},
-	{"a connection that breaks after the request was read", trouble{reset: true}, []integration.ErrorKind{integration.ErrUnknown}},
-	{"an answer that is no JSON", trouble{Answer: Answer{Body: "<html>welcome</html>"}}, []integration.ErrorKind{integration.ErrUnknown, delivered}},
-	{"half of an answer", trouble{Answer: Answer{Body: `{"`}}, []integration.ErrorKind{integration.ErrUnknown, delivered}},
-	{"an empty answer", trouble{}, []integration.ErrorKind{integration.ErrUnknown, delivered}},
-	{"an answer of another shape", trouble{Answer: Answer{Body: `[null]`}}, []integration.ErrorKind{integration.ErrUnknown, delivered}},
-	{"no answer before the caller's deadline", trouble{hang: true}, []integration.ErrorKind{integration.ErrUnknown}},
+	{"an API that asks for a long pause", status(http.StatusTooManyRequests, "30"), []integration.ErrorKind{integration.FaultThrottled}},
+	{"an API that fails", status(http.StatusInternalServerError, ""), []integration.ErrorKind{integration.FaultUnknown}},
+	{"a gateway that got no good answer", status(http.StatusBadGateway, ""), []integration.ErrorKind{integration.FaultUnknown}},
+	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), []integration.ErrorKind{integration.FaultTransient, integration.FaultThrottled, integration.FaultUnknown}},
+	{"a gateway that got no answer", status(http.StatusGatewayTimeout, ""), []integration.ErrorKind{integration.FaultUnknown}},
+	{"a request that is wrong", status(http.StatusBadRequest, ""), []integration.ErrorKind{integration.FaultPermanent, integration.FaultInvalid}},
+	{"credentials that are refused", status(http.StatusUnauthorized, ""), []integration.ErrorKind{integration.FaultAuth}},
+	{"something that is forbidden", status(http.StatusForbidden, ""), []integration.ErrorKind{integration.FaultPermanent, integration.FaultAuth}},
+	{"an API that has moved", trouble{Answer: Answer{Status: http.StatusFound, Header: map[string]string{"Location": "/elsewhere"}}}, []integration.ErrorKind{integration.FaultPermanent, integration.FaultUnknown, integration.FaultAuth}},
+	{"a connection that breaks before the request is read", trouble{reset: true, unread: true}, []integration.ErrorKind{integration.FaultUnknown, integration.FaultTransient}},
+	{"a connection that breaks after the request was read", trouble{reset: true}, []integration.ErrorKind{integration.FaultUnknown}},
+	{"an answer that is no JSON", trouble{Answer: Answer{Body: "<html>welcome</html>"}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"half of an answer", trouble{Answer: Answer{Body: `{"`}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"an empty answer", trouble{}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"an answer of another shape", trouble{Answer: Answer{Body: `[null]`}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"no answer before the caller's deadline", trouble{hang: true}, []integration.ErrorKind{integration.FaultUnknown}},
 }
 
 func status(code int, retryAfter string) trouble {
@@ -64,7 +64,7 @@ const (
 )
 
 // endure is send while the API is in trouble. Where it hangs, the caller's deadline comes when the API has the request.
-func (b *bench) endure(t *testing.T, m integration.Message, hangs bool) verdict {
+func (b *harness) endure(t *testing.T, m integration.Message, hangs bool) verdict {
 	t.Helper()
 	if !hangs {
 		return b.send(m, time.Minute)
@@ -104,11 +104,11 @@ func testOutbound(t *testing.T, p Platform) {
 		for _, o := range ordeals {
 			t.Run(o.name, func(t *testing.T) {
 				t.Parallel() // for they wait for the factory to try again
-				b := newBench(t, p)
+				b := newHarness(t, p)
 				b.fake.play(o.trouble)
 				v := b.endure(t, p.Sends[0].Message, o.trouble.hang)
 				require.Contains(t, o.kinds, v.kind, "%+v", v)
-				require.Equal(t, v.kind == integration.ErrThrottled || v.kind == integration.ErrTransient, v.retryable, "%+v", v)
+				require.Equal(t, v.kind == integration.FaultThrottled || v.kind == integration.FaultTransient, v.retryable, "%+v", v)
 				requests := len(b.fake.seen())
 				switch {
 				case o.trouble.Header["Retry-After"] != "":
@@ -123,14 +123,14 @@ func testOutbound(t *testing.T, p Platform) {
 		}
 		t.Run("an API that cannot be reached", func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, p, unreachable(t, p))
+			b := newHarness(t, p, unreachable(t, p))
 			v := b.send(p.Sends[0].Message, time.Minute)
-			require.Equal(t, integration.ErrTransient, v.kind, "nothing was sent, so it can be sent again: %+v", v)
+			require.Equal(t, integration.FaultTransient, v.kind, "nothing was sent, so it can be sent again: %+v", v)
 			require.True(t, v.retryable)
 		})
 		t.Run("an API that asks for a short pause", func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, p)
+			b := newHarness(t, p)
 			hurry := status(http.StatusTooManyRequests, "1")
 			hurry.times = 1
 			b.fake.play(hurry)
@@ -161,9 +161,9 @@ func testSend(t *testing.T, p Platform, s Send) {
 }
 
 // newScripted is a bench whose API answers as the send says.
-func newScripted(tb testing.TB, p Platform, s Send) *bench {
+func newScripted(tb testing.TB, p Platform, s Send) *harness {
 	tb.Helper()
-	b := newBench(tb, p)
+	b := newHarness(tb, p)
 	if s.Answer != nil {
 		b.fake.play(trouble{Answer: *s.Answer})
 	}
@@ -171,7 +171,7 @@ func newScripted(tb testing.TB, p Platform, s Send) *bench {
 }
 
 // do sends a message, or calls the further action.
-func (b *bench) do(s Send) verdict {
+func (b *harness) do(s Send) verdict {
 	b.tb.Helper()
 	if s.Action == "" {
 		return b.send(s.Message, time.Minute)
@@ -198,25 +198,25 @@ type verdict struct {
 
 // send sends a message and checks what holds for every send: one event, and that it agrees with what
 // the caller is told.
-func (b *bench) send(m integration.Message, timeout time.Duration) verdict {
+func (b *harness) send(m integration.Message, timeout time.Duration) verdict {
 	b.tb.Helper()
 	return b.told(b.attempt(m, timeout))
 }
 
-func (b *bench) attempt(m integration.Message, timeout time.Duration) (json.RawMessage, error) {
+func (b *harness) attempt(m integration.Message, timeout time.Duration) (json.RawMessage, error) {
 	b.tb.Helper()
 	ctx, cancel := context.WithTimeout(b.tb.Context(), timeout)
 	defer cancel()
 	return b.attemptWithin(ctx, m)
 }
 
-func (b *bench) attemptWithin(ctx context.Context, m integration.Message) (json.RawMessage, error) {
+func (b *harness) attemptWithin(ctx context.Context, m integration.Message) (json.RawMessage, error) {
 	b.tb.Helper()
 	return b.call(ctx, integration.ActionSendMessage, object{"channelId": b.channel.ID, "message": m}, &action.Request{})
 }
 
 // judge reads how an action of sending ended.
-func (b *bench) judge(result json.RawMessage, err error) verdict {
+func (b *harness) judge(result json.RawMessage, err error) verdict {
 	b.tb.Helper()
 	v := verdict{result: result}
 	if err != nil {
@@ -249,7 +249,7 @@ func (b *bench) judge(result json.RawMessage, err error) verdict {
 }
 
 // told is judge for i_sendMessage, which tells its outcome to others too.
-func (b *bench) told(result json.RawMessage, err error) verdict {
+func (b *harness) told(result json.RawMessage, err error) verdict {
 	b.tb.Helper()
 	v := b.judge(result, err)
 	if v.result != nil {
@@ -278,12 +278,12 @@ func (b *bench) told(result json.RawMessage, err error) verdict {
 	require.Equal(b.tb, v.kind, payload.Metadata.Kind)
 	require.Equal(b.tb, v.code, payload.Metadata.Code)
 	outcome := integration.NotDelivered
-	if v.kind == integration.ErrUnknown {
+	if v.kind == integration.FaultUnknown {
 		outcome = integration.Uncertain
 	}
 	require.Equal(b.tb, outcome, payload.Metadata.Outcome, "of a failure that is %s", v.kind)
 	switch v.kind {
-	case integration.ErrInvalid, integration.ErrUnauthorized, integration.ErrForbidden, integration.ErrNotFound:
+	case integration.FaultInvalid, integration.FaultUnauthorized, integration.FaultForbidden, integration.FaultNotFound:
 	default:
 		require.Equal(b.tb, outcome, v.outcome, "of a failure that is %s", v.kind)
 	}
@@ -292,7 +292,7 @@ func (b *bench) told(result json.RawMessage, err error) verdict {
 
 func testMany(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p)
+	b := newHarness(t, p)
 	const many = 16
 	var wg sync.WaitGroup
 	for range many {

@@ -105,7 +105,7 @@ type Failure struct {
 	Code         string
 	RetryAfter   time.Duration // that is asked for
 	PlatformCode string
-	Pauses       integration.Scope // of ErrThrottled: what has to wait; empty is the whole channel
+	Pauses       integration.Scope // of FaultThrottled: what has to wait; empty is the whole channel
 	Calls        int               // of the API; zero is what follows from the kind
 }
 

@@ -40,7 +40,7 @@ func testRequired(t *testing.T, p Platform) {
 			continue // the API was not asked
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			b := newBench(t, p)
+			b := newHarness(t, p)
 			b.do(s)
 			requests := b.fake.seen()
 			var taken []string

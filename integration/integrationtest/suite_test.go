@@ -82,7 +82,7 @@ func platform(tb testing.TB, def integration.Definition) integrationtest.Platfor
 		Definition: def,
 		Channel: func(url string) *integration.Channel {
 			return &integration.Channel{
-				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.StatusActive,
+				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,
 				Credentials: map[string]string{"apiKey": "cn4rqz81-wv0x6kty", "webhookSecret": "ub73hjf9-eo2mslpd", "verifyToken": "g5tiyxa0-rk8vwcnz"},
 				Settings:    map[string]string{"apiBase": url},
 			}
@@ -173,8 +173,8 @@ var faults = map[string]struct {
 		e.Message = e.Message[:min(len(e.Message), 100)]
 	}), "leaks/an API that quotes secrets with Bad Request"},
 	"an unknown outcome is sent again by the factory": {failing(func(e *integration.Error, _ *integration.Channel) {
-		if e.Kind == integration.ErrUnknown {
-			e.Kind = integration.ErrTransient
+		if e.Kind == integration.FaultUnknown {
+			e.Kind = integration.FaultTransient
 		}
 	}), "outbound/trouble/a connection that breaks after the request was read"},
 	"an unknown outcome is sent again by the platform": {func(s sound) integration.Platform { return stubborn{s} }, "outbound/trouble/an empty answer"},

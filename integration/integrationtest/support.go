@@ -72,7 +72,7 @@ func testTable(t *testing.T, table integration.Support) {
 
 func testShownIn(t *testing.T, p Platform) {
 	t.Helper()
-	b := newBench(t, p, marking)
+	b := newHarness(t, p, marking)
 	shown := map[integration.Feature]bool{}
 	for _, w := range p.Webhooks {
 		_, err := b.genuine(w)
@@ -159,7 +159,7 @@ func (v verdict) degraded(tb testing.TB) []string {
 func testActions(t *testing.T, p Platform) {
 	t.Helper()
 	var offered []string
-	for _, a := range newBench(t, p).service.Schema().Actions {
+	for _, a := range newHarness(t, p).service.Schema().Actions {
 		offered = append(offered, a.Name)
 	}
 	for _, f := range integration.Features() {
@@ -189,7 +189,7 @@ func testImpossible(t *testing.T, p Platform) {
 		if p.Definition.Support[f].Out.Level != integration.LevelImpossible {
 			continue
 		}
-		b := newBench(t, p)
+		b := newHarness(t, p)
 		m := integration.Message{To: first.To, ConversationID: first.ConversationID, ThreadID: first.ThreadID}
 		if f == integration.FeatureReply || f == integration.FeatureThread { // the message is worth more than its place
 			m.Content = first.Content
@@ -209,7 +209,7 @@ func testImpossible(t *testing.T, p Platform) {
 		}
 		m.Content = content
 		v := b.send(m, time.Minute)
-		require.Equal(t, integration.ErrPermanent, v.kind, "%s: %+v", f, v)
+		require.Equal(t, integration.FaultPermanent, v.kind, "%s: %+v", f, v)
 		require.Equal(t, "UNSUPPORTED_CONTENT", v.code, "%s: %+v", f, v)
 		require.Empty(t, b.fake.seen(), "%s", f)
 	}

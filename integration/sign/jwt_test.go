@@ -210,7 +210,7 @@ func TestClaimsCanBeMatchedWithTheBody(t *testing.T) {
 	s, key := newKeyServer(t), newKey(t)
 	s.publish(t, map[string]*rsa.PrivateKey{"a": key})
 	j := s.declare()
-	no := &integration.Error{Kind: integration.ErrUnauthorized, Code: "SIGNATURE_INVALID"}
+	no := &integration.Error{Kind: integration.FaultUnauthorized, Code: "SIGNATURE_INVALID"}
 	j.Match = func(_ *integration.Webhook, claims map[string]any) error {
 		if claims["serviceurl"] != "https://smba.example.com" {
 			return no

@@ -158,7 +158,7 @@ func (j *JWT) get(ctx context.Context, address string, out any) error {
 // keysTrouble is the error for keys that are not there now. The webhook may come again.
 func keysTrouble(err error) error {
 	return &integration.Error{
-		Kind: integration.ErrTransient, Code: codeKeysNotThere, Err: err,
+		Kind: integration.FaultTransient, Code: codeKeysNotThere, Err: err,
 		Message: "the platform's keys, which the signature is checked with, cannot be fetched now; send the webhook again",
 	}
 }

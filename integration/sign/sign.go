@@ -171,7 +171,7 @@ func content(c Content) Content {
 
 // refused is the error for a webhook that is not the platform's.
 func refused(code, format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrUnauthorized, Code: code, Message: fmt.Sprintf(format, args...)}
+	return &integration.Error{Kind: integration.FaultUnauthorized, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
 // advice is what follows a message, where there is something to do about it.

@@ -142,7 +142,7 @@ func requireRefused(t *testing.T, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%v", err)
-	require.Contains(t, []integration.ErrorKind{integration.ErrUnauthorized, integration.ErrInvalid}, e.Kind, "%v", err)
+	require.Contains(t, []integration.ErrorKind{integration.FaultUnauthorized, integration.FaultInvalid}, e.Kind, "%v", err)
 }
 
 func requireCode(t *testing.T, err error, code string) {

@@ -43,7 +43,7 @@ func TestPlatformOfOnesOwnHasTheNodesClient(t *testing.T) {
 	}))
 	require.NotNil(t, given)
 	n.MustApply(&integration.Channel{
-		ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.StatusActive,
+		ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,
 		Credentials: map[string]string{"apiKey": "canary-key", "webhookSecret": "canary-secret", "verifyToken": "canary-token"},
 	})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.URL()+"/parrot/cage", strings.NewReader(`{}`))

@@ -25,7 +25,7 @@ func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
 		"what cannot be read": {"http://[", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			params := creation("new")
 			params["settings"] = object{"apiBase": test.address}
 			change := object{"id": "c1", "settings": object{"apiBase": test.address}}
@@ -50,7 +50,7 @@ func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
 }
 
 func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	chosen := func() bool { return integration.ChoseAddresses(b.stored("c1").Settings) }
 	set := func(meta object, settings object) {
 		t.Helper()
@@ -75,7 +75,7 @@ func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
 }
 
 func TestTheLoginInAnAddressIsShownToNobody(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	set := object{"id": "c1", "settings": object{"apiBase": "https://user:" + canary + "@10.0.0.1/@x"}}
 	b.answer(root, "update", set)
 	shown := decode[integration.Channel](t, b.answer(reader, "get", object{"id": "c1"}))

@@ -84,7 +84,7 @@ func (a *announcer) lines() []string {
 }
 
 // bench is the service on a store of its own, with channels c1 and c2 of t1 and c3 of t2.
-type bench struct {
+type harness struct {
 	t        *testing.T
 	path     string
 	keys     []string
@@ -95,11 +95,11 @@ type bench struct {
 	answers  []string // and errors, all that callers got to see
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	key, err := channelstore.GenerateKey("k1")
 	require.NoError(t, err)
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "channels.db"), keys: []string{key}, announce: &announcer{}}
+	b := &harness{t: t, path: filepath.Join(t.TempDir(), "channels.db"), keys: []string{key}, announce: &announcer{}}
 	b.store = b.open(b.keys...)
 	for _, id := range []string{"c1", "c2", "c3"} {
 		require.NoError(t, b.store.Create(t.Context(), newChannel(id)))
@@ -122,7 +122,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) open(keys ...string) *channelstore.Database {
+func (b *harness) open(keys ...string) *channelstore.Database {
 	b.t.Helper()
 	ring, err := channelstore.ParseKeys(keys)
 	require.NoError(b.t, err)
@@ -133,7 +133,7 @@ func (b *bench) open(keys ...string) *channelstore.Database {
 }
 
 // damage seals a channel with a key that the service does not have.
-func (b *bench) damage(id string) {
+func (b *harness) damage(id string) {
 	b.t.Helper()
 	key, err := channelstore.GenerateKey("lost")
 	require.NoError(b.t, err)
@@ -142,12 +142,12 @@ func (b *bench) damage(id string) {
 
 func newChannel(id string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: map[string]string{"c1": "t1", "c2": "t1", "c3": "t2"}[id], Platform: "parrot", Name: "Polly", Status: integration.StatusActive,
+		ID: id, TenantID: map[string]string{"c1": "t1", "c2": "t1", "c3": "t2"}[id], Platform: "parrot", Name: "Polly", Status: integration.ChannelActive,
 		Credentials: map[string]string{"token": token(id), "botId": "polly"}, Settings: map[string]string{"apiBase": "https://api", "pin": canary + "-pin"},
 	}
 }
 
-func (b *bench) noSecretWasSeen() {
+func (b *harness) noSecretWasSeen() {
 	seen := append(b.answers, b.announce.lines()...)
 	for _, e := range b.logs.AllEntries() {
 		seen = append(seen, e.Message, fmt.Sprint(e.Data))
@@ -170,7 +170,7 @@ var (
 )
 
 // call calls an action and returns its answer as JSON.
-func (b *bench) call(meta object, name string, params any) (string, error) {
+func (b *harness) call(meta object, name string, params any) (string, error) {
 	b.t.Helper()
 	result, err := b.service.Call(b.t.Context(), name, &action.Request{Params: []byte(toJSON(b.t, params)), Meta: action.NewMeta([]byte(toJSON(b.t, meta)))})
 	if err != nil {
@@ -183,7 +183,7 @@ func (b *bench) call(meta object, name string, params any) (string, error) {
 }
 
 // answer is call for what must succeed.
-func (b *bench) answer(meta object, name string, params any) string {
+func (b *harness) answer(meta object, name string, params any) string {
 	b.t.Helper()
 	answer, err := b.call(meta, name, params)
 	require.NoError(b.t, err)
@@ -191,13 +191,13 @@ func (b *bench) answer(meta object, name string, params any) string {
 }
 
 // refused is call for what must fail.
-func (b *bench) refused(meta object, name string, params any, code int, typ string) {
+func (b *harness) refused(meta object, name string, params any, code int, typ string) {
 	b.t.Helper()
 	_ = b.refusal(meta, name, params, code, typ)
 }
 
 // refusal is what a call fails with, of the code and type that it must have.
-func (b *bench) refusal(meta object, name string, params any, code int, typ string) *action.Error {
+func (b *harness) refusal(meta object, name string, params any, code int, typ string) *action.Error {
 	b.t.Helper()
 	_, err := b.call(meta, name, params)
 	e, ok := errors.AsType[*action.Error](err)
@@ -207,7 +207,7 @@ func (b *bench) refusal(meta object, name string, params any, code int, typ stri
 }
 
 // stored is a channel as the store has it.
-func (b *bench) stored(id string) *integration.Channel {
+func (b *harness) stored(id string) *integration.Channel {
 	b.t.Helper()
 	ch, err := b.store.Channel(b.t.Context(), id)
 	require.NoError(b.t, err)

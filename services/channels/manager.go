@@ -120,7 +120,7 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, error) {
 	ch.Status = strings.ToUpper(ch.Status)
 	if ch.Status == "" {
-		ch.Status = integration.StatusActive
+		ch.Status = integration.ChannelActive
 	}
 	if err := m.Validate(ch); err != nil {
 		return nil, err

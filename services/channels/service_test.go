@@ -42,7 +42,7 @@ func TestWhoMayManageChannels(t *testing.T) {
 		"one by meta alone": {object{"tenantId": "t1", "user": object{"id": 1, "permissions": []string{"channels.write"}}}, 0, 0},
 	} {
 		t.Run(who, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			for _, name := range []string{"get", "list", "test", "create", "update", "remove"} {
 				code := test.write
 				if name == "get" || name == "list" || name == "test" {
@@ -59,7 +59,7 @@ func TestWhoMayManageChannels(t *testing.T) {
 }
 
 func TestAChannelIsShownMasked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.JSONEq(t, masked, b.answer(reader, "get", object{"id": "c1"}))
 	list := decode[[]object](t, b.answer(reader, "list", nil))
 	require.Len(t, list, 2)
@@ -73,7 +73,7 @@ func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			of := func(id string) object {
 				changed := object{}
 				for k, v := range params {
@@ -95,7 +95,7 @@ func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 }
 
 func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	stray := newChannel("c9") // which has no tenant
 	require.NoError(t, b.store.Create(t.Context(), stray))
 	nobodys := user("", channels.PermissionRead, channels.PermissionWrite)
@@ -116,7 +116,7 @@ func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			id := params["id"].(string)
 			b.damage(id)
 			b.refused(foreign, name, params, 404, "CHANNEL_NOT_FOUND")
@@ -143,13 +143,13 @@ func TestAListShowsOnesOwnTenant(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ids := []string{}
-			for _, ch := range decode[[]integration.Channel](t, newBench(t).answer(test.meta, "list", test.params)) {
+			for _, ch := range decode[[]integration.Channel](t, newHarness(t).answer(test.meta, "list", test.params)) {
 				ids = append(ids, ch.ID)
 			}
 			require.Equal(t, test.want, ids)
 		})
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	b.refused(user("", channels.PermissionRead), "list", nil, 403, "TENANT_MISMATCH")
 	b.refused(reader, "list", object{"limit": 0}, 422, "VALIDATION_ERROR")
 	b.refused(reader, "list", object{"limit": 1001}, 422, "VALIDATION_ERROR")
@@ -171,7 +171,7 @@ func TestAChannelIsCreatedInItsTenant(t *testing.T) {
 		"meta's before the user's": {object{"tenantId": "t2", "user": writer["user"]}, "", "t2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			params := creation("new")
 			params["tenantId"] = test.tenant
 			answer, err := b.call(test.meta, "create", params)
@@ -182,14 +182,14 @@ func TestAChannelIsCreatedInItsTenant(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, test.want, b.stored("new").TenantID)
-			require.Equal(t, integration.StatusActive, b.stored("new").Status)
+			require.Equal(t, integration.ChannelActive, b.stored("new").Status)
 			require.Equal(t, "****ew", decode[integration.Channel](t, answer).Credentials["token"])
 		})
 	}
 }
 
 func TestAnIDIsTakenOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.refused(writer, "create", creation("c1"), 409, "CHANNEL_EXISTS")
 	b.refused(foreign, "create", creation("c1"), 409, "CHANNEL_EXISTS")
 	require.Equal(t, newChannel("c1"), b.stored("c1"))
@@ -197,7 +197,7 @@ func TestAnIDIsTakenOnce(t *testing.T) {
 }
 
 func TestAChannelIsNotMovedToAnotherTenant(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.refused(writer, "update", object{"id": "c1", "tenantId": "t2"}, 403, "TENANT_MISMATCH")
 	b.refused(writer, "update", object{"id": "c1", "tenantId": ""}, 403, "TENANT_MISMATCH")
 	b.refused(writer, "update", object{"id": "c3", "tenantId": "t1"}, 404, "CHANNEL_NOT_FOUND")
@@ -224,7 +224,7 @@ func TestWhatAnUpdateChanges(t *testing.T) {
 		"neither id nor platform":  {object{"platform": "owl", "Id": "c2"}, func(*integration.Channel) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			test.change["id"] = "c1"
 			b.answer(writer, "update", test.change)
 			want := newChannel("c1")
@@ -235,7 +235,7 @@ func TestWhatAnUpdateChanges(t *testing.T) {
 }
 
 func TestAMaskedValueIsNeverTakenForASecret(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	stale := object{"id": "c1", "settings": object{"pin": "****zz"}} // as it was read before somebody else changed it
 	b.refused(writer, "update", stale, 422, "VALIDATION_ERROR")
 	require.Equal(t, newChannel("c1"), b.stored("c1"))
@@ -245,7 +245,7 @@ func TestAMaskedValueIsNeverTakenForASecret(t *testing.T) {
 }
 
 func TestFaultsAreListedWithoutValues(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for name, test := range map[string]struct {
 		action string
 		params object
@@ -275,14 +275,14 @@ func TestFaultsAreListedWithoutValues(t *testing.T) {
 }
 
 func TestAPlatformThatIsNotThereIsNamed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	params := creation("new")
 	params["platform"] = "owl"
 	require.Contains(t, b.refusal(writer, "create", params, 422, "PLATFORM_UNKNOWN").Message, `"owl"; there are: parrot`)
 }
 
 func TestChangesAreMadeKnown(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.answer(writer, "create", creation("new"))
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
 	b.answer(writer, "remove", object{"id": "c2"})
@@ -297,7 +297,7 @@ func TestChangesAreMadeKnown(t *testing.T) {
 }
 
 func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.announce.err = errors.New("no cluster")
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
 	require.JSONEq(t, `{"removed":true}`, b.answer(writer, "remove", object{"id": "c2"}))
@@ -308,7 +308,7 @@ func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
 }
 
 func TestADamagedChannelIsListedWithItsReasonAndRemovable(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.damage("c1")
 	list := decode[[]object](t, b.answer(writer, "list", nil))
 	require.Len(t, list, 2)
@@ -349,7 +349,7 @@ func (s torn) List(context.Context, channelstore.Query) ([]channelstore.Entry, e
 }
 
 func TestATestSaysWhatToMend(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for id, want := range map[string]string{
 		"good":        `{"channelId":"good","ok":true,"findings":[{"check":"fields","ok":true,"message":"all fields are as the platform wants them"},{"check":"status","ok":true,"message":"the channel is switched on"},{"check":"credentials","ok":true,"message":"Parrot accepts the credentials"}]}`,
 		"refused":     `"fix":"replace them: token (The token of the bot.)"`,
@@ -361,7 +361,7 @@ func TestATestSaysWhatToMend(t *testing.T) {
 }
 
 func TestAStoreThatDoesNotAnswerMayAnswerLater(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.NoError(t, b.store.Close())
 	for name, params := range calls {
 		require.True(t, b.refusal(writer, name, params, 503, "CHANNELS_UNAVAILABLE").Retryable, name)

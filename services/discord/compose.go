@@ -160,7 +160,7 @@ func (d *draft) addPoll(c *integration.Content, to target) error {
 func (d *draft) check(c *integration.Content) error {
 	if n := textlimit.Characters(d.body.Content); n > maxContent {
 		return &integration.Error{
-			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
 			Message: fmt.Sprintf("the text has %d characters; Discord takes %d", n, maxContent),
 		}
 	}

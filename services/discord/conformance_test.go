@@ -57,10 +57,10 @@ func failures() []integrationtest.Failure {
 	slow := func(name, body string, header map[string]string, wait time.Duration, code string, pauses integration.Scope) integrationtest.Failure {
 		return integrationtest.Failure{
 			Name: name, Answer: integrationtest.Answer{Status: 429, Header: header, Body: body},
-			Kind: integration.ErrThrottled, Code: "RATE_LIMITED", RetryAfter: wait, PlatformCode: code, Pauses: pauses,
+			Kind: integration.FaultThrottled, Code: "RATE_LIMITED", RetryAfter: wait, PlatformCode: code, Pauses: pauses,
 		}
 	}
-	const permanent, transient = integration.ErrPermanent, integration.ErrTransient
+	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
 	return []integrationtest.Failure{
 		slow("a rate limit", `{"message":"You are being rate limited.","retry_after":64.57,"global":false}`, nil, 64570*time.Millisecond, "429", integration.PausesRecipient),
 		slow("a rate limit whose header asks for more", `{"message":"no","retry_after":64.57,"global":true}`, map[string]string{"Retry-After": "65", "X-RateLimit-Scope": "global"}, 65*time.Second, "429", integration.PausesChannel),
@@ -79,13 +79,13 @@ func failures() []integrationtest.Failure {
 		refused("a word that is not allowed", 400, 200000, permanent, "MESSAGE_BLOCKED"),
 		refused("a link that is not allowed", 400, 240000, permanent, "MESSAGE_BLOCKED"),
 		refused("a user agent that Cloudflare blocks", 403, 40333, permanent, "PLATFORM_BLOCKED"),
-		refused("a wrong token", 401, 0, integration.ErrAuth, "CREDENTIALS_REFUSED"),
-		refused("no authorization", 401, 40001, integration.ErrAuth, "CREDENTIALS_REFUSED"),
+		refused("a wrong token", 401, 0, integration.FaultAuth, "CREDENTIALS_REFUSED"),
+		refused("no authorization", 401, 40001, integration.FaultAuth, "CREDENTIALS_REFUSED"),
 		refused("an overload", 503, 130000, transient, "PLATFORM_UNAVAILABLE"),
-		refused("a fault of Discord's", 500, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
-		refused("a gateway of Discord's without a server", 502, 0, integration.ErrUnknown, "PLATFORM_UNAVAILABLE"),
+		refused("a fault of Discord's", 500, 0, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"),
+		refused("a gateway of Discord's without a server", 502, 0, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"),
 		refused("an overload without a code", 503, 0, transient, "PLATFORM_UNAVAILABLE"),
-		refused("a gateway that did not wait", 504, 0, integration.ErrUnknown, "PLATFORM_NO_ANSWER"),
+		refused("a gateway that did not wait", 504, 0, integration.FaultUnknown, "PLATFORM_NO_ANSWER"),
 		refused("a refusal of a later version", 400, 999999, permanent, "MESSAGE_REJECTED"),
 	}
 }

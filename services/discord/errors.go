@@ -32,27 +32,27 @@ type class struct {
 }
 
 var (
-	unknownRecipient = class{integration.ErrPermanent, "RECIPIENT_UNKNOWN"}
-	unavailable      = class{integration.ErrPermanent, "RECIPIENT_UNAVAILABLE"}
-	forbidden        = class{integration.ErrPermanent, "PERMISSION_MISSING"}
-	rejected         = class{integration.ErrPermanent, "MESSAGE_REJECTED"}
-	malformed        = class{integration.ErrPermanent, "MESSAGE_INVALID"}
-	noMessage        = class{integration.ErrPermanent, "MESSAGE_NOT_FOUND"}
-	tooLarge         = class{integration.ErrPermanent, "MEDIA_TOO_LARGE"}
-	closedThread     = class{integration.ErrPermanent, "THREAD_CLOSED"}
-	blocked          = class{integration.ErrPermanent, "MESSAGE_BLOCKED"}
-	blockedByEdge    = class{integration.ErrPermanent, "PLATFORM_BLOCKED"}
-	expired          = class{integration.ErrPermanent, "INTERACTION_EXPIRED"}
-	refusedToken     = class{integration.ErrAuth, "CREDENTIALS_REFUSED"}
-	throttled        = class{integration.ErrThrottled, "RATE_LIMITED"}
-	overloaded       = class{integration.ErrTransient, "PLATFORM_UNAVAILABLE"}
+	unknownRecipient = class{integration.FaultPermanent, "RECIPIENT_UNKNOWN"}
+	unavailable      = class{integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"}
+	forbidden        = class{integration.FaultPermanent, "PERMISSION_MISSING"}
+	rejected         = class{integration.FaultPermanent, "MESSAGE_REJECTED"}
+	malformed        = class{integration.FaultPermanent, "MESSAGE_INVALID"}
+	noMessage        = class{integration.FaultPermanent, "MESSAGE_NOT_FOUND"}
+	tooLarge         = class{integration.FaultPermanent, "MEDIA_TOO_LARGE"}
+	closedThread     = class{integration.FaultPermanent, "THREAD_CLOSED"}
+	blocked          = class{integration.FaultPermanent, "MESSAGE_BLOCKED"}
+	blockedByEdge    = class{integration.FaultPermanent, "PLATFORM_BLOCKED"}
+	expired          = class{integration.FaultPermanent, "INTERACTION_EXPIRED"}
+	refusedToken     = class{integration.FaultAuth, "CREDENTIALS_REFUSED"}
+	throttled        = class{integration.FaultThrottled, "RATE_LIMITED"}
+	overloaded       = class{integration.FaultTransient, "PLATFORM_UNAVAILABLE"}
 )
 
 // classes has the "JSON Error Codes" that mean more than their HTTP status says.
 var classes = map[int]class{
 	10003: unknownRecipient, 10004: unknownRecipient, 10013: unknownRecipient, 50033: unknownRecipient,
 	10008: noMessage,
-	10015: expired, 10062: expired, 50027: expired, 40094: {integration.ErrPermanent, "INTERACTION_EXHAUSTED"},
+	10015: expired, 10062: expired, 50027: expired, 40094: {integration.FaultPermanent, "INTERACTION_EXHAUSTED"},
 	20009: unavailable, 40007: unavailable, 50007: unavailable, 50278: unavailable, 50003: unavailable, 50008: unavailable, 50024: unavailable, 40058: unavailable,
 	50001: forbidden, 50009: forbidden, 50013: forbidden, 50173: forbidden, 50600: forbidden, 160002: forbidden, 400001: forbidden,
 	40005: tooLarge, 50045: tooLarge,
@@ -113,7 +113,7 @@ func refusal(name string, answer *httpapi.Answer) *integration.Error {
 	if c == (class{}) {
 		httpapi.Fail(e, answer.Status)
 	}
-	if c.kind == integration.ErrThrottled {
+	if c.kind == integration.FaultThrottled {
 		e.RetryAfter, e.Pauses = f.wait(answer.Header), f.scope(answer.Header)
 	}
 	return e

@@ -36,7 +36,7 @@ func TestAnAnswerToAnInteractionIsEditedThroughIt(t *testing.T) {
 
 func TestWhatCannotBeEdited(t *testing.T) {
 	editor := newPlatform(t).(integration.Editor)
-	const invalid, permanent = integration.ErrInvalid, integration.ErrPermanent
+	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	for name, test := range map[string]struct {
 		target  integration.Target
 		message integration.Message
@@ -88,7 +88,7 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script(test.call, discordtest.Failure(http.StatusForbidden, 50013, "no", nil))
-			requireError(t, test.do(t.Context(), ch), integration.ErrPermanent, "PERMISSION_MISSING")
+			requireError(t, test.do(t.Context(), ch), integration.FaultPermanent, "PERMISSION_MISSING")
 			server.Script(test.call, discordtest.Response{Reset: true}, discordtest.Response{Reset: true}) // net/http repeats a GET on a kept connection
 			e, _ := errors.AsType[*integration.Error](test.do(t.Context(), ch))
 			require.Equal(t, "PLATFORM_NO_ANSWER", e.Code)
@@ -103,7 +103,7 @@ func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
 	server.Script(discordtest.DeleteMessage, discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil), discordtest.Failure(http.StatusNotFound, 10003, "Unknown Channel", nil))
 	deleter := newPlatform(t).(integration.Deleter)
 	require.NoError(t, deleter.DeleteMessage(t.Context(), there, ch))
-	requireError(t, deleter.DeleteMessage(t.Context(), there, ch), integration.ErrPermanent, "RECIPIENT_UNKNOWN")
+	requireError(t, deleter.DeleteMessage(t.Context(), there, ch), integration.FaultPermanent, "RECIPIENT_UNKNOWN")
 }
 
 func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
@@ -123,7 +123,7 @@ func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
 	t.Run("and no word leads to another call", func(t *testing.T) {
 		server, ch := newServer(t)
 		err := newPlatform(t).(integration.Reactor).React(t.Context(), there, "x/../../../../users/@me", ch)
-		requireError(t, err, integration.ErrPermanent, "MESSAGE_REJECTED")
+		requireError(t, err, integration.FaultPermanent, "MESSAGE_REJECTED")
 		require.Equal(t, []string{discordtest.CreateReaction}, names(server))
 	})
 }
@@ -136,7 +136,7 @@ func TestOnlyTheBotsOwnReactionsAreTakenAway(t *testing.T) {
 	require.Equal(t, []string{discordtest.GetMessage, discordtest.DeleteReaction, discordtest.DeleteReaction}, names(server))
 
 	server.Script(discordtest.DeleteReaction, discordtest.Failure(http.StatusTooManyRequests, 0, "no", nil))
-	requireError(t, reactor.React(t.Context(), there, "", ch), integration.ErrThrottled, "RATE_LIMITED")
+	requireError(t, reactor.React(t.Context(), there, "", ch), integration.FaultThrottled, "RATE_LIMITED")
 }
 
 func TestFurtherActionsGoToDirectMessagesAndThreadsToo(t *testing.T) {
@@ -147,5 +147,5 @@ func TestFurtherActionsGoToDirectMessagesAndThreadsToo(t *testing.T) {
 	requests := server.Requests()
 	require.Equal(t, discordtest.Root+"/channels/"+discordtest.DMChannel("700000000000000007")+"/typing", requests[1].Path)
 	require.Equal(t, discordtest.Root+"/channels/500000000000000015/typing", requests[2].Path)
-	requireError(t, typer.ShowTyping(t.Context(), integration.Target{}, ch), integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, typer.ShowTyping(t.Context(), integration.Target{}, ch), integration.FaultInvalid, "MESSAGE_INVALID")
 }

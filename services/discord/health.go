@@ -46,7 +46,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	health := &integration.Health{
-		Status:  integration.Healthy,
+		Status:  integration.HealthHealthy,
 		Message: "@" + bot.Username + " can send and receive",
 		Details: map[string]any{"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username},
 	}
@@ -57,16 +57,16 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	switch {
 	case string(app.ID) != ch.Credentials[fieldApplicationID]:
-		health.Status, health.Message = integration.Unhealthy, "the botToken is that of application "+string(app.ID)+
+		health.Status, health.Message = integration.HealthUnhealthy, "the botToken is that of application "+string(app.ID)+
 			", the channel's applicationId is another: take both from the same app of the developer portal"
 	case !strings.EqualFold(app.VerifyKey, ch.Credentials[fieldPublicKey]):
-		health.Status, health.Message = integration.Unhealthy, "the channel's publicKey is not the app's, so that every webhook is refused: "+
+		health.Status, health.Message = integration.HealthUnhealthy, "the channel's publicKey is not the app's, so that every webhook is refused: "+
 			`copy it from the page "General Information" of the developer portal`
 	case app.InteractionsEndpointURL == "":
-		health.Status, health.Message = integration.Degraded, "the app has no Interactions Endpoint URL, so that no command or button arrives: "+
+		health.Status, health.Message = integration.HealthDegraded, "the app has no Interactions Endpoint URL, so that no command or button arrives: "+
 			`enter the gateway's URL of this channel on the page "General Information" of the developer portal`
 	case app.EventWebhooksStatus == eventsStopped:
-		health.Status, health.Message = integration.Degraded, "Discord has switched the app's webhook events off because too many were not answered: "+
+		health.Status, health.Message = integration.HealthDegraded, "Discord has switched the app's webhook events off because too many were not answered: "+
 			`see to the gateway, then switch them on again on the page "Webhooks" of the developer portal`
 	}
 	return health, nil
@@ -87,7 +87,7 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 		return false, nil // it becomes a header
 	}
 	app, err := p.api(credentials, settings).self(ctx)
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
 		return false, nil
 	}
 	if err != nil {

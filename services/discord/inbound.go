@@ -27,7 +27,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 		m = d.readInteraction(w, typeErr != nil)
 	default:
 		return nil, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
 			Message: "the payload is neither an interaction, with its id and token, nor a webhook event",
 		}
 	}

@@ -41,7 +41,7 @@ func TestWhatIsNoDeliveryIsInvalid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newPlatform(t).Normalize(t.Context(), webhook(body))
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 		})
 	}
 }

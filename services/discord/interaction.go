@@ -134,7 +134,7 @@ func (i *interaction) deliver(ctx context.Context, a api, c call) (*sent, error)
 		return s, err
 	}
 	later := *e
-	later.Kind, later.Code, later.RetryAfter = integration.ErrTransient, "INTERACTION_NOT_READY", settlingPause
+	later.Kind, later.Code, later.RetryAfter = integration.FaultTransient, "INTERACTION_NOT_READY", settlingPause
 	return nil, &later
 }
 
@@ -161,7 +161,7 @@ func (t turns) take(ctx context.Context, token string) (done func(), err error) 
 		return func() { <-lane }, nil
 	case <-ctx.Done():
 		return nil, &integration.Error{
-			Kind: integration.ErrTransient, Code: "PLATFORM_UNREACHABLE", Err: ctx.Err(),
+			Kind: integration.FaultTransient, Code: "PLATFORM_UNREACHABLE", Err: ctx.Err(),
 			Message: "discord answer: other answers to the interaction took all the time; nothing was sent",
 		}
 	}
@@ -183,7 +183,7 @@ func (i *interaction) live() *interaction {
 // tooLate is for an answer that only one user was to see: what everybody sees is no substitute.
 func (i *interaction) tooLate() error {
 	return &integration.Error{
-		Kind: integration.ErrPermanent, Code: expired.code,
+		Kind: integration.FaultPermanent, Code: expired.code,
 		Message: "the interaction could be answered until " + time.UnixMilli(i.expires).UTC().Format(time.RFC3339) +
 			"; the answer was for one user's eyes, and is not shown to all of the channel instead",
 	}

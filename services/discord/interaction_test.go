@@ -90,7 +90,7 @@ func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
 	cancel()
 	second := lasting(text("", "hello"), thinking, "command", time.Minute)
 	_, err := platform.Send(ctx, &second, ch)
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 	close(release)
 	require.NoError(t, <-done)
 	require.Equal(t, []string{discordtest.GetOriginal, discordtest.EditOriginal}, names(server))
@@ -125,7 +125,7 @@ func TestAnswersForOneUsersEyes(t *testing.T) {
 	})
 	t.Run("and are not shown to all when it is too late", func(t *testing.T) {
 		server, err := send(t, text(channelID, "too late"), "command")
-		requireError(t, err, integration.ErrPermanent, "INTERACTION_EXPIRED")
+		requireError(t, err, integration.FaultPermanent, "INTERACTION_EXPIRED")
 		require.Empty(t, server.Requests())
 	})
 }
@@ -141,11 +141,11 @@ func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
 
 	m.ConversationID = ""
 	_, err = newPlatform(t).Send(t.Context(), &m, ch)
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
 func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
-	const permanent, transient = integration.ErrPermanent, integration.ErrTransient
+	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
 	unknown := discordtest.Failure(http.StatusNotFound, 10015, "Unknown Webhook", nil)
 	gone := discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil)
 	wrong := discordtest.Failure(http.StatusUnauthorized, 50027, "Invalid Webhook Token", nil)
@@ -178,7 +178,7 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient, "PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
 		},
 		"for a connection that breaks while it answers": {
-			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
 		},
 		"for an overload": {
 			"component", time.Minute,
@@ -227,7 +227,7 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 			m.Metadata["interactionId"] = "1450000000000000000"
 			result, err := newPlatform(t).Send(t.Context(), &m, ch)
 			if test.code != "" {
-				requireError(t, err, integration.ErrPermanent, test.code)
+				requireError(t, err, integration.FaultPermanent, test.code)
 				require.Empty(t, server.Requests())
 				return
 			}

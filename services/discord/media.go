@@ -100,7 +100,7 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 		} `json:"refreshed_urls"`
 	}
 	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, again: httpapi.Repeatable}, &result)
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrPermanent && e.HTTPStatus < 500 {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
 	}
 	if err != nil {
@@ -113,5 +113,5 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
 }

@@ -98,7 +98,7 @@ func TestLinksThatLeadElsewhereAreNotFollowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			_, _, err := fetch(t, ch, link)
-			requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+			requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")
 			require.Empty(t, server.Requests())
 		})
 	}
@@ -106,13 +106,13 @@ func TestLinksThatLeadElsewhereAreNotFollowed(t *testing.T) {
 		server, ch := newServer(t)
 		server.Script(discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[{"original":"x","refreshed":"http://169.254.169.254/?ex=7fffffff"}]}`})
 		_, _, err := fetch(t, ch, "https://cdn.discordapp.com"+picture)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")
 		require.Len(t, server.Requests(), 1)
 	})
 }
 
 func TestAttachmentsThatCannotBeFetchedSayWhy(t *testing.T) {
-	const permanent, transient = integration.ErrPermanent, integration.ErrTransient
+	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
 	live, over := picture+signature(time.Now().Add(time.Hour)), picture+signature(time.Now().Add(-time.Hour))
 	for name, test := range map[string]struct {
 		link     string
@@ -122,13 +122,13 @@ func TestAttachmentsThatCannotBeFetchedSayWhy(t *testing.T) {
 		code     string
 	}{
 		"that are gone":                     {live, discordtest.Download, discordtest.Response{Status: http.StatusNotFound}, permanent, "MEDIA_NOT_FOUND"},
-		"that come too fast":                {live, discordtest.Download, discordtest.Response{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"5"}}}, integration.ErrThrottled, "RATE_LIMITED"},
+		"that come too fast":                {live, discordtest.Download, discordtest.Response{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"5"}}}, integration.FaultThrottled, "RATE_LIMITED"},
 		"for a CDN that fails":              {live, discordtest.Download, discordtest.Response{Status: http.StatusBadGateway}, transient, "PLATFORM_NO_ANSWER"},
 		"for a connection that breaks":      {live, discordtest.Download, discordtest.Response{Reset: true}, transient, "PLATFORM_UNREACHABLE"},
 		"for links that get no new ones":    {over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[]}`}, permanent, "MEDIA_NOT_FOUND"},
 		"for new links that are null":       {over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[{"refreshed":null}]}`}, permanent, "MEDIA_NOT_FOUND"},
 		"for links that are refused":        {over, discordtest.RefreshURLs, discordtest.Failure(http.StatusBadRequest, 50035, "no", nil), permanent, "MEDIA_NOT_FOUND"},
-		"for a wrong token":                 {over, discordtest.RefreshURLs, discordtest.Failure(http.StatusUnauthorized, 0, "no", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
+		"for a wrong token":                 {over, discordtest.RefreshURLs, discordtest.Failure(http.StatusUnauthorized, 0, "no", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
 		"for an API that fails":             {over, discordtest.RefreshURLs, discordtest.Failure(http.StatusInternalServerError, 0, "no", nil), transient, "PLATFORM_UNAVAILABLE"},
 		"for a question without an answer":  {over, discordtest.RefreshURLs, discordtest.Response{Reset: true}, transient, "PLATFORM_NO_ANSWER"},
 		"for an answer that cannot be read": {over, discordtest.RefreshURLs, discordtest.Response{Body: "{"}, transient, "ANSWER_UNREADABLE"},
@@ -149,7 +149,7 @@ func TestLinksInMessagesLeadToNoPrivateAddress(t *testing.T) {
 	_, ch := newServer(t)
 	m := of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: "http://127.0.0.1:1/a.bin"}})
 	_, err := discord.Definition(client).Platform.Send(t.Context(), &m, ch)
-	requireError(t, err, integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+	requireError(t, err, integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 }
 
 func TestAMessageThatCameInCanGoOutAgain(t *testing.T) {
@@ -169,6 +169,6 @@ func TestAFileThatIsTooLargeIsNotSentAgain(t *testing.T) {
 	server.AddFile(picture, "image/png", make([]byte, 20<<20+1))
 	m := of(integration.Content{Type: integration.TypeImage, Media: &integration.Media{ID: server.CDN() + picture + signature(time.Now().Add(time.Hour))}})
 	_, err := newPlatform(t).Send(t.Context(), &m, ch)
-	requireError(t, err, integration.ErrPermanent, "MEDIA_TOO_LARGE")
+	requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 	require.Equal(t, []string{discordtest.Download}, names(server))
 }

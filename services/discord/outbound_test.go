@@ -62,7 +62,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 	var same []integration.Row
 	same = append(same, rows(2)...)
 	same[1] = same[0]
-	const invalid, permanent = integration.ErrInvalid, integration.ErrPermanent
+	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	for name, test := range map[string]struct {
 		message integration.Message
 		kind    integration.ErrorKind
@@ -162,7 +162,7 @@ func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			requireError(t, err, integration.ErrPermanent, "MEDIA_TOO_LARGE")
+			requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 			require.Empty(t, server.Requests())
 		})
 	}
@@ -185,7 +185,7 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 
 	m.Content.Attachments[0].URL = "file:///etc/passwd"
 	_, err = newPlatform(t).Send(t.Context(), &m, ch)
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
 func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
@@ -253,13 +253,13 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			server.Script(discordtest.CreateMessage, response, response)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.ErrUnknown, errorCode(err))
+			e := refusal(t, err, integration.FaultUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
 			require.False(t, e.Retryable(), "Discord would make a second message")
 
 			m.ID = "order-1"
 			_, err = newPlatform(t).Send(t.Context(), &m, ch)
-			e = refusal(t, err, integration.ErrUnknown, errorCode(err))
+			e = refusal(t, err, integration.FaultUnknown, errorCode(err))
 			require.True(t, e.Retryable())
 			require.Equal(t, integration.Uncertain, e.Outcome(), "as long as no attempt is answered")
 			require.Len(t, server.Requests(), 2, "one attempt each")
@@ -287,10 +287,10 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 		code     string
 		pauses   integration.Scope
 	}{
-		"opened too fast":                {discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.ErrThrottled, "RATE_LIMITED", integration.PausesChannel},
-		"to a user that is none":         {discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.ErrPermanent, "RECIPIENT_UNKNOWN", ""},
-		"with a connection that breaks":  {discordtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER", ""},
-		"with an answer without a place": {discordtest.Response{Body: `{"id":"x/y"}`}, integration.ErrTransient, "ANSWER_UNREADABLE", ""},
+		"opened too fast":                {discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.FaultThrottled, "RATE_LIMITED", integration.PausesChannel},
+		"to a user that is none":         {discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
+		"with a connection that breaks":  {discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", ""},
+		"with an answer without a place": {discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(server.Requests())
@@ -340,7 +340,7 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body})
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.ErrThrottled, "RATE_LIMITED")
+			e := refusal(t, err, integration.FaultThrottled, "RATE_LIMITED")
 			require.Equal(t, test.pauses, e.Pauses)
 			require.Equal(t, test.wait, e.RetryAfter)
 		})
@@ -368,7 +368,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.ErrPermanent, "MESSAGE_INVALID")
+			e := refusal(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
 			require.Equal(t, "50035", e.PlatformCode)
 			require.Contains(t, e.Message, test.says)
 		})
@@ -380,5 +380,5 @@ func TestABlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
 	server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"})
 	m := text(channelID, "hello")
 	_, err := newPlatform(t).Send(t.Context(), &m, ch)
-	requireError(t, err, integration.ErrPermanent, "PLATFORM_BLOCKED")
+	requireError(t, err, integration.FaultPermanent, "PLATFORM_BLOCKED")
 }

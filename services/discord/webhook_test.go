@@ -65,14 +65,14 @@ func TestTheSignatureIsChecked(t *testing.T) {
 			if strings.HasPrefix(name, "of ") || name == "a signed timestamp that is no number" {
 				code = "SIGNATURE_EXPIRED"
 			}
-			requireError(t, err, integration.ErrUnauthorized, code)
+			requireError(t, err, integration.FaultUnauthorized, code)
 			require.Equal(t, 401, action.AsError(err, "", "").Code)
 		})
 	}
 	t.Run("without the raw body the answer says how to configure the gateway", func(t *testing.T) {
 		w := webhook(body)
 		w.RawBody = nil
-		requireError(t, validate(t, w), integration.ErrInvalid, "RAW_BODY_MISSING")
+		requireError(t, validate(t, w), integration.FaultInvalid, "RAW_BODY_MISSING")
 	})
 }
 

@@ -35,7 +35,7 @@ const (
 )
 
 // bench is the service on a NATS server of its own.
-type bench struct {
+type harness struct {
 	t         *testing.T
 	publisher *store.Publisher
 	service   *integration.Service
@@ -43,13 +43,13 @@ type bench struct {
 	answers   []string // and errors, all that callers got to see
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	nc, err := nats.Connect(testserver.NATS(t).ClientURL(), nats.ReconnectBufSize(-1))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	log, _ := test.NewNullLogger()
-	b := &bench{t: t}
+	b := &harness{t: t}
 	b.publisher, err = store.New(nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: time.Minute, NodeID: "node-1", Log: logrus.NewEntry(log)})
 	require.NoError(t, err)
 	secrets := &redact.Secrets{}
@@ -67,14 +67,14 @@ func newBench(t *testing.T) *bench {
 }
 
 // put stores an event.
-func (b *bench) put(name, id string, header map[string][]string, payload any) {
+func (b *harness) put(name, id string, header map[string][]string, payload any) {
 	b.t.Helper()
 	require.NoError(b.t, b.publisher.Ensure(b.t.Context(), name))
 	require.NoError(b.t, b.publisher.Store(b.t.Context(), name, id, header, []byte(toJSON(b.t, payload))))
 }
 
 // bury stores a dead letter of a tenant.
-func (b *bench) bury(id, tenant, group string) {
+func (b *harness) bury(id, tenant, group string) {
 	b.t.Helper()
 	b.put(queue, "dead-"+id, map[string][]string{
 		"x-original-channel": {"dev." + name}, "x-original-group": {group}, "x-original-message-id": {id},
@@ -93,7 +93,7 @@ var (
 )
 
 // call calls an action and decodes its answer.
-func call[T any](b *bench, meta object, action string, params any) (answer T, err error) {
+func call[T any](b *harness, meta object, action string, params any) (answer T, err error) {
 	b.t.Helper()
 	result, err := b.service.Call(b.t.Context(), action, request(b.t, meta, params))
 	if err != nil {
@@ -110,14 +110,14 @@ func request(t *testing.T, meta object, params any) *action.Request {
 	return &action.Request{Params: []byte(toJSON(t, params)), Meta: action.NewMeta([]byte(toJSON(t, meta)))}
 }
 
-func answer[T any](b *bench, meta object, action string, params any) T {
+func answer[T any](b *harness, meta object, action string, params any) T {
 	b.t.Helper()
 	v, err := call[T](b, meta, action, params)
 	require.NoError(b.t, err)
 	return v
 }
 
-func refused(b *bench, meta object, name string, params any, code int, typ string) {
+func refused(b *harness, meta object, name string, params any, code int, typ string) {
 	b.t.Helper()
 	_, err := call[any](b, meta, name, params)
 	e, ok := errors.AsType[*action.Error](err)
@@ -160,7 +160,7 @@ func TestWhoMayDoWhatWithEvents(t *testing.T) {
 		"who may all":            {root, 0, 0},
 	} {
 		t.Run(who, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.put(name, "m1", nil, object{"tenantId": "t1"})
 			b.bury("d1", "t1", "mail")
 			for action, params := range calls {
@@ -181,7 +181,7 @@ func TestWhoMayDoWhatWithEvents(t *testing.T) {
 }
 
 func TestOnlyThoseOfAllTenantsSeeCounts(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	b.put(name, "m2", nil, object{})
 	refused(b, reader, "count", object{}, 403, "FORBIDDEN")
@@ -193,7 +193,7 @@ func TestOnlyThoseOfAllTenantsSeeCounts(t *testing.T) {
 }
 
 func TestATenantSeesItsOwnEventsAlone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put(name, "m2", nil, object{"tenantId": "t2"})
 	b.put(name, "m3", map[string][]string{"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))}}, object{})
@@ -216,7 +216,7 @@ func TestATenantSeesItsOwnEventsAlone(t *testing.T) {
 }
 
 func TestEventsAreReplayedByTimeAndById(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for _, id := range []string{"m1", "m2", "m3"} {
 		b.put(name, id, nil, object{"tenantId": "t1"})
 	}
@@ -230,7 +230,7 @@ func TestEventsAreReplayedByTimeAndById(t *testing.T) {
 }
 
 func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bury("d1", "t1", "mail")
 	b.bury("d2", "t1", "audit")
 	b.bury("d3", "t1", "mail")
@@ -257,7 +257,7 @@ func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 }
 
 func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bury("d1", "t1", "mail")
 	b.put(queue, "record", map[string][]string{"x-original-channel": {"dev." + name}}, object{"tenantId": "t1"})
 	_, err := call[any](b, writer, "dlq.replay", object{"all": true})
@@ -267,7 +267,7 @@ func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
 }
 
 func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 9 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
 	}
@@ -292,7 +292,7 @@ func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
 }
 
 // stored is how many events of a name there are.
-func (b *bench) stored(name string) int {
+func (b *harness) stored(name string) int {
 	b.t.Helper()
 	s, err := b.desk.Archive.Summarize(b.t.Context(), name)
 	require.NoError(b.t, err)
@@ -300,7 +300,7 @@ func (b *bench) stored(name string) int {
 }
 
 func TestOneCallIsBounded(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 1003 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
 	}
@@ -326,14 +326,14 @@ func TestOneCallIsBounded(t *testing.T) {
 }
 
 func TestASequenceThatIsAskedForTwiceIsReplayedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	require.Equal(t, events.Replayed{Replayed: 1}, answer[events.Replayed](b, writer, "replay", object{"name": name, "sequences": []int{1, 1, 1}}))
 	require.Equal(t, 2, b.stored(name))
 }
 
 func TestAListFitsIntoAnAnswer(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 20 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1", "text": strings.Repeat("x", 100<<10)})
 	}
@@ -343,7 +343,7 @@ func TestAListFitsIntoAnAnswer(t *testing.T) {
 }
 
 func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put("shop.orders", "o1", nil, object{"tenantId": "t1"})
 	b.bury("d1", "t1", "v1.mail")
@@ -388,7 +388,7 @@ func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
 }
 
 func TestGroupsAreShownToThoseOfAllTenants(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	b.put("shop.orders", "o1", nil, object{})
 	for _, n := range []string{name, "shop.orders"} { // as a Node service makes it
@@ -408,7 +408,7 @@ func TestGroupsAreShownToThoseOfAllTenants(t *testing.T) {
 }
 
 func TestTimesAreWhole(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	stored := answer[[]*events.View](b, root, "list", object{"name": name})[0].Stored
 	at, err := time.Parse(time.RFC3339, stored.Time)
@@ -418,7 +418,7 @@ func TestTimesAreWhole(t *testing.T) {
 }
 
 func TestNoSecretOfAnEventIsShown(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", map[string][]string{
 		"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`))}, "Authorization": {"hunter2"},
 		"$headers": {base64.StdEncoding.EncodeToString([]byte(`{"cookie":"hunter2"}`))}, "x-note": {"see " + canary},
@@ -440,7 +440,7 @@ func TestNoSecretOfAnEventIsShown(t *testing.T) {
 }
 
 func TestADeskTailsAllItsEvents(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.put(name, "m1", nil, object{"n": 1})
 	b.bury("d1", "t1", "mail")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -456,7 +456,7 @@ func TestADeskTailsAllItsEvents(t *testing.T) {
 }
 
 func TestACallLeavesTimeForItsAnswer(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 9 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
 	}

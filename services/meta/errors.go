@@ -32,18 +32,18 @@ const hourlyWait = time.Minute
 
 // Failed is for codes that say that the API itself failed. None of them says how far it had come, so it may have been
 // carried out.
-var Failed = integration.ErrorRow{Kind: integration.ErrUnknown, Code: "PLATFORM_UNAVAILABLE"}
+var Failed = integration.ErrorRow{Kind: integration.FaultUnknown, Code: "PLATFORM_UNAVAILABLE"}
 
 var (
 	badToken = integration.ErrorRow{
-		Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED",
+		Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED",
 		Fix: "make a new access token of a system user and put it into the channel", // #nosec G101 -- no token is in it
 	}
 	noPermission = integration.ErrorRow{
-		Kind: integration.ErrAuth, Code: "PERMISSION_MISSING",
+		Kind: integration.FaultAuth, Code: "PERMISSION_MISSING",
 		Fix: "give the token the permissions that the platform's page in the documentation lists",
 	}
-	tooManyCalls = integration.ErrorRow{Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: hourlyWait}
+	tooManyCalls = integration.ErrorRow{Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: hourlyWait}
 )
 
 // CodeObjectUnknown is the code of the error for an id that is wrong, or that the token may not see.
@@ -63,15 +63,15 @@ var graphCodes = map[string]integration.ErrorRow{
 	"17": tooManyCalls,
 	"32": tooManyCalls,
 	"100/33": {
-		Kind: integration.ErrAuth, Code: CodeObjectUnknown,
+		Kind: integration.FaultAuth, Code: CodeObjectUnknown,
 		Fix: "the channel's ids are wrong, or belong to another account than its token",
 	},
-	"100":       {Kind: integration.ErrPermanent, Code: "MESSAGE_INVALID"},
+	"100":       {Kind: integration.FaultPermanent, Code: "MESSAGE_INVALID"},
 	"102":       badToken,
 	"190":       badToken,
 	permissions: noPermission,
 	"368": {
-		Kind: integration.ErrAuth, Code: "ACCOUNT_RESTRICTED",
+		Kind: integration.FaultAuth, Code: "ACCOUNT_RESTRICTED",
 		Fix: "look at the account's status in Meta Business Suite: it was blocked for a violation of policies",
 	},
 	"613": tooManyCalls,

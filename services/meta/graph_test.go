@@ -36,7 +36,7 @@ func newGraph(t *testing.T, status int, body string, header ...string) (*meta.Gr
 
 func options(client *httpapi.Client, base string) meta.Options {
 	codes := map[string]integration.ErrorRow{
-		"131056": {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient},
+		"131056": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient},
 	}
 	return meta.Options{Client: client, Product: "parrot", Base: base, Token: "graph-token", Errors: meta.ErrorTable(codes)}
 }
@@ -68,41 +68,41 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"an expired token":                        {401, failure("190", `,"error_subcode":463`), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"an expired token with another status":    {400, failure("190", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"no token":                                {400, failure("0", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a session that has ended":                {400, failure("102", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a capability that is missing":            {400, failure("3", ``), integration.ErrAuth, "PERMISSION_MISSING"},
-		"a permission that is missing":            {403, failure("10", ``), integration.ErrAuth, "PERMISSION_MISSING"},
-		"the last of the permissions":             {403, failure("299", ``), integration.ErrAuth, "PERMISSION_MISSING"},
-		"a number that is beyond the permissions": {403, failure("300", ``), integration.ErrPermanent, "MESSAGE_REJECTED"},
-		"a blocked account":                       {400, failure("368", ``), integration.ErrAuth, "ACCOUNT_RESTRICTED"},
-		"too many calls of the app":               {400, failure("4", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"too many calls of the user":              {400, failure("17", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"too many calls of the page":              {403, failure("32", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"too many calls of a custom limit":        {400, failure("613", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"a code of the product":                   {400, failure("131056", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"a code as a string":                      {400, failure(`"131056"`, ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"an unknown error":                        {500, failure("1", ``), integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"a service that is down":                  {400, failure("2", ``), integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"what is called transient":                {400, failure("4711", `,"is_transient":true`), integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"a wrong parameter that is transient":     {400, failure("100", `,"is_transient":true`), integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"an expired token that is transient":      {400, failure("190", `,"is_transient":true`), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a wrong parameter":                       {400, failure("100", ``), integration.ErrPermanent, "MESSAGE_INVALID"},
-		"an object that is not there":             {400, failure("100", `,"error_subcode":33`), integration.ErrAuth, "OBJECT_UNKNOWN"},
-		"a code nobody knows":                     {400, failure("4711", ``), integration.ErrPermanent, "MESSAGE_REJECTED"},
-		"a code nobody knows, of too many":        {429, failure("4711", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"a code nobody knows, of a wrong token":   {401, failure("4711", ``), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a code nobody knows, of a server":        {500, failure("4711", ``), integration.ErrUnknown, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of an overload":     {503, failure("4711", ``), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of a gateway":       {504, failure("4711", ``), integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"no code":                                 {400, `{"error":{"message":"no"}}`, integration.ErrPermanent, "MESSAGE_REJECTED"},
-		"an error with a status of success":       {200, failure("131056", ``), integration.ErrThrottled, "RATE_LIMITED"},
-		"no JSON":                                 {404, `<html>`, integration.ErrPermanent, "API_BASE_INVALID"},
-		"JSON without an error":                   {502, `{}`, integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"an error of another shape":               {400, `{"error":"no"}`, integration.ErrPermanent, "MESSAGE_REJECTED"},
-		"a list":                                  {200, `[]`, integration.ErrUnknown, "ANSWER_UNREADABLE"},
-		"an answer of another shape":              {200, `{"id":{}}`, integration.ErrUnknown, "ANSWER_UNREADABLE"},
+		"an expired token":                        {401, failure("190", `,"error_subcode":463`), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"an expired token with another status":    {400, failure("190", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"no token":                                {400, failure("0", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a session that has ended":                {400, failure("102", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a capability that is missing":            {400, failure("3", ``), integration.FaultAuth, "PERMISSION_MISSING"},
+		"a permission that is missing":            {403, failure("10", ``), integration.FaultAuth, "PERMISSION_MISSING"},
+		"the last of the permissions":             {403, failure("299", ``), integration.FaultAuth, "PERMISSION_MISSING"},
+		"a number that is beyond the permissions": {403, failure("300", ``), integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a blocked account":                       {400, failure("368", ``), integration.FaultAuth, "ACCOUNT_RESTRICTED"},
+		"too many calls of the app":               {400, failure("4", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"too many calls of the user":              {400, failure("17", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"too many calls of the page":              {403, failure("32", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"too many calls of a custom limit":        {400, failure("613", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"a code of the product":                   {400, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"a code as a string":                      {400, failure(`"131056"`, ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"an unknown error":                        {500, failure("1", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a service that is down":                  {400, failure("2", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"what is called transient":                {400, failure("4711", `,"is_transient":true`), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a wrong parameter that is transient":     {400, failure("100", `,"is_transient":true`), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"an expired token that is transient":      {400, failure("190", `,"is_transient":true`), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a wrong parameter":                       {400, failure("100", ``), integration.FaultPermanent, "MESSAGE_INVALID"},
+		"an object that is not there":             {400, failure("100", `,"error_subcode":33`), integration.FaultAuth, "OBJECT_UNKNOWN"},
+		"a code nobody knows":                     {400, failure("4711", ``), integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a code nobody knows, of too many":        {429, failure("4711", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"a code nobody knows, of a wrong token":   {401, failure("4711", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a code nobody knows, of a server":        {500, failure("4711", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a code nobody knows, of an overload":     {503, failure("4711", ``), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a code nobody knows, of a gateway":       {504, failure("4711", ``), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"no code":                                 {400, `{"error":{"message":"no"}}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"an error with a status of success":       {200, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"no JSON":                                 {404, `<html>`, integration.FaultPermanent, "API_BASE_INVALID"},
+		"JSON without an error":                   {502, `{}`, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"an error of another shape":               {400, `{"error":"no"}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a list":                                  {200, `[]`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"an answer of another shape":              {200, `{"id":{}}`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := newGraph(t, test.status, test.body)
@@ -117,7 +117,7 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 
 func TestAnErrorSaysWhatToDoAboutIt(t *testing.T) {
 	g, _ := newGraph(t, 400, `{"error":{"message":"(#190) Expired","code":190,"error_subcode":463,"error_user_msg":"Log in again","error_data":{"details":"since Monday"}}}`)
-	e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.ErrAuth, "CREDENTIALS_REFUSED")
+	e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.FaultAuth, "CREDENTIALS_REFUSED")
 	require.Equal(t, "190", e.PlatformCode)
 	require.Equal(t, "parrot node: 190 (#190) Expired; since Monday; Log in again; make a new access token of a system user and put it into the channel", e.Message)
 }
@@ -139,7 +139,7 @@ func TestAThrottledCallKnowsHowLongToWait(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := newGraph(t, 400, test.body, test.header...)
-			e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.ErrThrottled, "RATE_LIMITED")
+			e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.FaultThrottled, "RATE_LIMITED")
 			require.Equal(t, test.wait, e.RetryAfter)
 			require.Equal(t, test.pauses, e.Pauses)
 		})

@@ -60,16 +60,16 @@ func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 		"two of them":                  signed(body, right+", "+right),
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, validate(t, w, "appSecret"), integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, validate(t, w, "appSecret"), integration.FaultUnauthorized, "SIGNATURE_INVALID")
 		})
 	}
 	t.Run("a channel without a secret", func(t *testing.T) {
 		for _, credential := range []string{"empty", "absent"} {
-			requireError(t, validate(t, signed(body, sign("", body)), credential), integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, validate(t, signed(body, sign("", body)), credential), integration.FaultUnauthorized, "SIGNATURE_INVALID")
 		}
 	})
 	t.Run("no raw body", func(t *testing.T) {
-		requireError(t, validate(t, signed(nil, right), "appSecret"), integration.ErrInvalid, "RAW_BODY_MISSING")
+		requireError(t, validate(t, signed(nil, right), "appSecret"), integration.FaultInvalid, "RAW_BODY_MISSING")
 	})
 }
 
@@ -84,7 +84,7 @@ func TestAHandshakeIsAnsweredToWhoKnowsTheToken(t *testing.T) {
 		"nothing":       {},
 	} {
 		challenge, err := meta.VerifyWebhook(v, ch, "verifyToken")
-		requireError(t, err, integration.ErrForbidden, "VERIFICATION_FAILED")
+		requireError(t, err, integration.FaultForbidden, "VERIFICATION_FAILED")
 		require.Empty(t, challenge, name)
 	}
 }

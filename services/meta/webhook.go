@@ -28,7 +28,7 @@ func VerifyWebhook(v integration.Verification, ch *integration.Channel, credenti
 		return v.Challenge, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.ErrForbidden, Code: "VERIFICATION_FAILED",
+		Kind: integration.FaultForbidden, Code: "VERIFICATION_FAILED",
 		Message: fmt.Sprintf(`hub.mode must be "subscribe" and hub.verify_token the channel's %s`, credential),
 	}
 }

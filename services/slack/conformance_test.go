@@ -81,7 +81,7 @@ func newStandIn(tb testing.TB) *slacktest.Server {
 
 func channel() *integration.Channel {
 	return &integration.Channel{
-		ID: "ch-1", TenantID: "tenant-1", Platform: "slack", Status: integration.StatusActive,
+		ID: "ch-1", TenantID: "tenant-1", Platform: "slack", Status: integration.ChannelActive,
 		Credentials: map[string]string{"botToken": botToken, "signingSecret": signingSecret},
 		Settings:    map[string]string{},
 	}

@@ -101,7 +101,7 @@ func emojiName(given string) (string, error) {
 		return known + tone, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.ErrInvalid, Code: "MESSAGE_INVALID",
+		Kind: integration.FaultInvalid, Code: "MESSAGE_INVALID",
 		Message: "the emoji is not among those whose names are known here: give Slack's name for it, such as tada",
 	}
 }

@@ -19,21 +19,21 @@ type verdict struct {
 }
 
 var (
-	throttled   = verdict{integration.ErrThrottled, "RATE_LIMITED"}
-	unavailable = verdict{integration.ErrTransient, "PLATFORM_UNAVAILABLE"}
-	uncertain   = verdict{integration.ErrUnknown, "PLATFORM_UNAVAILABLE"}
-	refused     = verdict{integration.ErrAuth, "CREDENTIALS_REFUSED"}
-	suspended   = verdict{integration.ErrAuth, "WORKSPACE_UNAVAILABLE"}
-	scope       = verdict{integration.ErrPermanent, "SCOPE_MISSING"}
-	unreachable = verdict{integration.ErrPermanent, "RECIPIENT_UNAVAILABLE"}
-	forbidden   = verdict{integration.ErrPermanent, "ACTION_FORBIDDEN"}
-	tooLong     = verdict{integration.ErrPermanent, "MESSAGE_TOO_LONG"}
-	invalidBody = verdict{integration.ErrPermanent, "MESSAGE_INVALID"}
-	noMessage   = verdict{integration.ErrPermanent, "MESSAGE_NOT_FOUND"}
-	spent       = verdict{integration.ErrPermanent, "RESPONSE_URL_EXPIRED"}
-	noFile      = verdict{integration.ErrPermanent, "MEDIA_NOT_FOUND"}
-	tooLarge    = verdict{integration.ErrPermanent, "MEDIA_TOO_LARGE"}
-	rejected    = verdict{integration.ErrPermanent, "MESSAGE_REJECTED"} // of any other error
+	throttled   = verdict{integration.FaultThrottled, "RATE_LIMITED"}
+	unavailable = verdict{integration.FaultTransient, "PLATFORM_UNAVAILABLE"}
+	uncertain   = verdict{integration.FaultUnknown, "PLATFORM_UNAVAILABLE"}
+	refused     = verdict{integration.FaultAuth, "CREDENTIALS_REFUSED"}
+	suspended   = verdict{integration.FaultAuth, "WORKSPACE_UNAVAILABLE"}
+	scope       = verdict{integration.FaultPermanent, "SCOPE_MISSING"}
+	unreachable = verdict{integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"}
+	forbidden   = verdict{integration.FaultPermanent, "ACTION_FORBIDDEN"}
+	tooLong     = verdict{integration.FaultPermanent, "MESSAGE_TOO_LONG"}
+	invalidBody = verdict{integration.FaultPermanent, "MESSAGE_INVALID"}
+	noMessage   = verdict{integration.FaultPermanent, "MESSAGE_NOT_FOUND"}
+	spent       = verdict{integration.FaultPermanent, "RESPONSE_URL_EXPIRED"}
+	noFile      = verdict{integration.FaultPermanent, "MEDIA_NOT_FOUND"}
+	tooLarge    = verdict{integration.FaultPermanent, "MEDIA_TOO_LARGE"}
+	rejected    = verdict{integration.FaultPermanent, "MESSAGE_REJECTED"} // of any other error
 )
 
 // verdicts are the errors that Slack documents, on the page of each method.
@@ -128,5 +128,5 @@ func (s *status) details() string {
 }
 
 func mediaError(code, format string, args ...any) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
 }

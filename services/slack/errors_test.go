@@ -38,58 +38,58 @@ type refusalOf struct {
 func refusals() map[string]refusalOf {
 	failure := func(code string) slacktest.Response { return slacktest.Failure(code, nil) }
 	return map[string]refusalOf{
-		"too many posts":                       {slacktest.RateLimited("30"), integration.ErrThrottled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
-		"too many posts, with HTTP 200":        {failure("rate_limited"), integration.ErrThrottled, "RATE_LIMITED", "rate_limited", 0, ""},
-		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"2"}}}, integration.ErrThrottled, "RATE_LIMITED", "", 2 * time.Second, ""},
-		"too many posts, until a date":         {slacktest.RateLimited(time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)), integration.ErrThrottled, "RATE_LIMITED", "ratelimited", 0, ""},
-		"trouble of Slack's":                   {failure("internal_error"), integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, "may have been carried out"},
-		"a service that is down":               {withStatus(503, "service_unavailable"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "service_unavailable", 0, ""},
-		"a request that was cut off":           {failure("request_timeout"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "request_timeout", 0, ""},
-		"a workspace that moves":               {failure("team_added_to_org"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "team_added_to_org", 0, ""},
-		"a network that is limited":            {failure("accesslimited"), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "accesslimited", 0, ""},
-		"a catastrophe":                        {failure("fatal_error"), integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "fatal_error", 0, "may have been carried out"},
-		"a token that is wrong":                {failure("invalid_auth"), integration.ErrAuth, "CREDENTIALS_REFUSED", "invalid_auth", 0, ""},
-		"no token":                             {failure("not_authed"), integration.ErrAuth, "CREDENTIALS_REFUSED", "not_authed", 0, ""},
-		"an account that is gone":              {failure("account_inactive"), integration.ErrAuth, "CREDENTIALS_REFUSED", "account_inactive", 0, ""},
-		"a token that was revoked":             {failure("token_revoked"), integration.ErrAuth, "CREDENTIALS_REFUSED", "token_revoked", 0, ""},
-		"a token that has expired":             {failure("token_expired"), integration.ErrAuth, "CREDENTIALS_REFUSED", "token_expired", 0, ""},
-		"an organization that wants a login":   {failure("org_login_required"), integration.ErrAuth, "WORKSPACE_UNAVAILABLE", "org_login_required", 0, ""},
-		"a key that was withdrawn":             {failure("ekm_access_denied"), integration.ErrAuth, "WORKSPACE_UNAVAILABLE", "ekm_access_denied", 0, ""},
-		"a scope that is missing":              {slacktest.Failure("missing_scope", map[string]any{"needed": "chat:write", "provided": "files:read"}), integration.ErrPermanent, "SCOPE_MISSING", "missing_scope", 0, "the token needs the scope chat:write and has files:read"},
-		"an unknown channel":                   {failure("channel_not_found"), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "channel_not_found", 0, ""},
-		"a channel without the app":            {failure("not_in_channel"), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "not_in_channel", 0, ""},
-		"a channel that was archived":          {failure("is_archived"), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "is_archived", 0, ""},
-		"another bot":                          {failure("cannot_dm_bot"), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "cannot_dm_bot", 0, ""},
-		"an unknown user":                      {failure("user_not_found"), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "user_not_found", 0, ""},
-		"a text that is too long":              {failure("msg_too_long"), integration.ErrPermanent, "MESSAGE_TOO_LONG", "msg_too_long", 0, ""},
-		"blocks that are too long":             {failure("msg_blocks_too_long"), integration.ErrPermanent, "MESSAGE_TOO_LONG", "msg_blocks_too_long", 0, ""},
-		"no text":                              {failure("no_text"), integration.ErrPermanent, "MESSAGE_INVALID", "no_text", 0, ""},
-		"blocks that are wrong":                {slacktest.Failure("invalid_blocks", map[string]any{"response_metadata": map[string]any{"messages": []string{"[ERROR] downloading image failed [json-pointer:/blocks/0/image_url]"}}}), integration.ErrPermanent, "MESSAGE_INVALID", "invalid_blocks", 0, "downloading image failed"},
-		"what an administrator forbids":        {failure("restricted_action"), integration.ErrPermanent, "ACTION_FORBIDDEN", "restricted_action", 0, ""},
-		"a thread that is locked":              {failure("restricted_action_thread_locked"), integration.ErrPermanent, "ACTION_FORBIDDEN", "restricted_action_thread_locked", 0, ""},
-		"a plan that is used up":               {failure("message_limit_exceeded"), integration.ErrPermanent, "ACTION_FORBIDDEN", "message_limit_exceeded", 0, ""},
-		"a refusal of a later version":         {failure("moon_is_full"), integration.ErrPermanent, "MESSAGE_REJECTED", "moon_is_full", 0, "moon_is_full"},
-		"a refusal without a reason":           {slacktest.Response{Body: `{"ok":false}`}, integration.ErrPermanent, "MESSAGE_REJECTED", "", 0, "without a reason"},
-		"a reason of another type":             {slacktest.Response{Body: `{"ok":false,"error":{"code":5}}`}, integration.ErrPermanent, "MESSAGE_REJECTED", `{"code":5}`, 0, ""},
-		"a refusal with HTTP 500":              {withStatus(500, "moon_is_full"), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "moon_is_full", 0, ""},
-		"a known refusal with HTTP 500":        {withStatus(500, "internal_error"), integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, ""},
-		"a proxy that handed nothing on":       {html(503), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "", 0, ""},
-		"a proxy that got no good answer":      {html(502), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, "may have been carried out"},
-		"a proxy that got no answer in time":   {html(504), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
-		"a redirect, which is not followed":    {html(302), integration.ErrPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
-		"a file that is too large for a proxy": {html(413), integration.ErrPermanent, "MEDIA_TOO_LARGE", "", 0, "larger than the server"},
-		"a firewall":                           {html(403), integration.ErrPermanent, "PLATFORM_BLOCKED", "", 0, "firewall"},
-		"400 without a body":                   {slacktest.Response{Status: 400}, integration.ErrPermanent, "MESSAGE_REJECTED", "", 0, "malformed"},
-		"a server that is not Slack's":         {html(404), integration.ErrPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
-		"a proxy that wants a password":        {html(401), integration.ErrAuth, "CREDENTIALS_REFUSED", "", 0, ""},
-		"success with an error's status":       {slacktest.Response{Status: 502, Body: `{"ok":true,"ts":"1.2"}`}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
-		"200 without a body":                   {slacktest.Response{}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, "probably carried out"},
-		"200 with half of the JSON":            {slacktest.Response{Body: `{"ok":true,"ts":"17`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with a page":                      {html(200), integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 without a ts":                     {slacktest.Response{Body: `{"ok":true}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with a ts of another type":        {slacktest.Response{Body: `{"ok":true,"ts":17}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with an ok of another type":       {slacktest.Response{Body: `{"ok":"yes","ts":"17"}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"a connection reset after the request": {slacktest.Response{Reset: true}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+		"too many posts":                       {slacktest.RateLimited("30"), integration.FaultThrottled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
+		"too many posts, with HTTP 200":        {failure("rate_limited"), integration.FaultThrottled, "RATE_LIMITED", "rate_limited", 0, ""},
+		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"2"}}}, integration.FaultThrottled, "RATE_LIMITED", "", 2 * time.Second, ""},
+		"too many posts, until a date":         {slacktest.RateLimited(time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)), integration.FaultThrottled, "RATE_LIMITED", "ratelimited", 0, ""},
+		"trouble of Slack's":                   {failure("internal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, "may have been carried out"},
+		"a service that is down":               {withStatus(503, "service_unavailable"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "service_unavailable", 0, ""},
+		"a request that was cut off":           {failure("request_timeout"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "request_timeout", 0, ""},
+		"a workspace that moves":               {failure("team_added_to_org"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "team_added_to_org", 0, ""},
+		"a network that is limited":            {failure("accesslimited"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "accesslimited", 0, ""},
+		"a catastrophe":                        {failure("fatal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "fatal_error", 0, "may have been carried out"},
+		"a token that is wrong":                {failure("invalid_auth"), integration.FaultAuth, "CREDENTIALS_REFUSED", "invalid_auth", 0, ""},
+		"no token":                             {failure("not_authed"), integration.FaultAuth, "CREDENTIALS_REFUSED", "not_authed", 0, ""},
+		"an account that is gone":              {failure("account_inactive"), integration.FaultAuth, "CREDENTIALS_REFUSED", "account_inactive", 0, ""},
+		"a token that was revoked":             {failure("token_revoked"), integration.FaultAuth, "CREDENTIALS_REFUSED", "token_revoked", 0, ""},
+		"a token that has expired":             {failure("token_expired"), integration.FaultAuth, "CREDENTIALS_REFUSED", "token_expired", 0, ""},
+		"an organization that wants a login":   {failure("org_login_required"), integration.FaultAuth, "WORKSPACE_UNAVAILABLE", "org_login_required", 0, ""},
+		"a key that was withdrawn":             {failure("ekm_access_denied"), integration.FaultAuth, "WORKSPACE_UNAVAILABLE", "ekm_access_denied", 0, ""},
+		"a scope that is missing":              {slacktest.Failure("missing_scope", map[string]any{"needed": "chat:write", "provided": "files:read"}), integration.FaultPermanent, "SCOPE_MISSING", "missing_scope", 0, "the token needs the scope chat:write and has files:read"},
+		"an unknown channel":                   {failure("channel_not_found"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "channel_not_found", 0, ""},
+		"a channel without the app":            {failure("not_in_channel"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "not_in_channel", 0, ""},
+		"a channel that was archived":          {failure("is_archived"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "is_archived", 0, ""},
+		"another bot":                          {failure("cannot_dm_bot"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "cannot_dm_bot", 0, ""},
+		"an unknown user":                      {failure("user_not_found"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "user_not_found", 0, ""},
+		"a text that is too long":              {failure("msg_too_long"), integration.FaultPermanent, "MESSAGE_TOO_LONG", "msg_too_long", 0, ""},
+		"blocks that are too long":             {failure("msg_blocks_too_long"), integration.FaultPermanent, "MESSAGE_TOO_LONG", "msg_blocks_too_long", 0, ""},
+		"no text":                              {failure("no_text"), integration.FaultPermanent, "MESSAGE_INVALID", "no_text", 0, ""},
+		"blocks that are wrong":                {slacktest.Failure("invalid_blocks", map[string]any{"response_metadata": map[string]any{"messages": []string{"[ERROR] downloading image failed [json-pointer:/blocks/0/image_url]"}}}), integration.FaultPermanent, "MESSAGE_INVALID", "invalid_blocks", 0, "downloading image failed"},
+		"what an administrator forbids":        {failure("restricted_action"), integration.FaultPermanent, "ACTION_FORBIDDEN", "restricted_action", 0, ""},
+		"a thread that is locked":              {failure("restricted_action_thread_locked"), integration.FaultPermanent, "ACTION_FORBIDDEN", "restricted_action_thread_locked", 0, ""},
+		"a plan that is used up":               {failure("message_limit_exceeded"), integration.FaultPermanent, "ACTION_FORBIDDEN", "message_limit_exceeded", 0, ""},
+		"a refusal of a later version":         {failure("moon_is_full"), integration.FaultPermanent, "MESSAGE_REJECTED", "moon_is_full", 0, "moon_is_full"},
+		"a refusal without a reason":           {slacktest.Response{Body: `{"ok":false}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 0, "without a reason"},
+		"a reason of another type":             {slacktest.Response{Body: `{"ok":false,"error":{"code":5}}`}, integration.FaultPermanent, "MESSAGE_REJECTED", `{"code":5}`, 0, ""},
+		"a refusal with HTTP 500":              {withStatus(500, "moon_is_full"), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "moon_is_full", 0, ""},
+		"a known refusal with HTTP 500":        {withStatus(500, "internal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, ""},
+		"a proxy that handed nothing on":       {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 0, ""},
+		"a proxy that got no good answer":      {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, "may have been carried out"},
+		"a proxy that got no answer in time":   {html(504), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+		"a redirect, which is not followed":    {html(302), integration.FaultPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
+		"a file that is too large for a proxy": {html(413), integration.FaultPermanent, "MEDIA_TOO_LARGE", "", 0, "larger than the server"},
+		"a firewall":                           {html(403), integration.FaultPermanent, "PLATFORM_BLOCKED", "", 0, "firewall"},
+		"400 without a body":                   {slacktest.Response{Status: 400}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 0, "malformed"},
+		"a server that is not Slack's":         {html(404), integration.FaultPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
+		"a proxy that wants a password":        {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 0, ""},
+		"success with an error's status":       {slacktest.Response{Status: 502, Body: `{"ok":true,"ts":"1.2"}`}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+		"200 without a body":                   {slacktest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, "probably carried out"},
+		"200 with half of the JSON":            {slacktest.Response{Body: `{"ok":true,"ts":"17`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with a page":                      {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 without a ts":                     {slacktest.Response{Body: `{"ok":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with a ts of another type":        {slacktest.Response{Body: `{"ok":true,"ts":17}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with an ok of another type":       {slacktest.Response{Body: `{"ok":"yes","ts":"17"}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"a connection reset after the request": {slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
 	}
 }
 
@@ -104,7 +104,7 @@ func TestRefusalsAreClassified(t *testing.T) {
 			require.Equal(t, test.retryAfter, e.RetryAfter)
 			require.Contains(t, e.Message, test.says)
 			require.Len(t, server.Requests(), 1, "one attempt")
-			if test.kind == integration.ErrThrottled {
+			if test.kind == integration.FaultThrottled {
 				require.Equal(t, integration.PausesRecipient, e.Pauses)
 			}
 		})
@@ -131,21 +131,21 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 	require.Eventually(t, func() bool { return len(server.Requests()) == 1 }, time.Minute, time.Millisecond)
 	expire()
 	err := <-sent
-	requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 }
 
 func TestASendThatCannotReachSlackIsTransient(t *testing.T) {
 	_, ch := newServer(t)
 	ch.Settings["apiBase"] = integrationtest.UnusedURL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
 func TestAnAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
 	_, ch := newServer(t)
 	ch.Settings["apiBase"] = "http://[::1"
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
-	requireError(t, err, integration.ErrPermanent, "API_BASE_INVALID")
+	requireError(t, err, integration.FaultPermanent, "API_BASE_INVALID")
 }
 
 func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
@@ -183,7 +183,7 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 			require.NoError(t, err)
 		}
 		_, err := newPlatform(t).Send(t.Context(), answer(server.ResponseURL(), nil), ch)
-		e := errorOf(t, err, integration.ErrPermanent, "RESPONSE_URL_EXPIRED")
+		e := errorOf(t, err, integration.FaultPermanent, "RESPONSE_URL_EXPIRED")
 		require.Equal(t, "used_url", e.PlatformCode)
 	})
 	t.Run("but files go to the conversation", func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 		t.Run("but not at "+name, func(t *testing.T) {
 			server, ch := newServer(t)
 			_, err := newPlatform(t).Send(t.Context(), answer(link, nil), ch)
-			requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 			require.Empty(t, server.Requests())
 		})
 	}
@@ -219,12 +219,12 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 		_, ch := newServer(t)
 		delete(ch.Settings, "apiBase")
 		_, err := newPlatform(t).Send(t.Context(), answer("https://slack.com/api/auth.revoke", nil), ch)
-		requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 	})
 	t.Run("but to nobody else", func(t *testing.T) {
 		server, ch := newServer(t)
 		_, err := newPlatform(t).Send(t.Context(), answer(server.ResponseURL(), map[string]any{"responseType": "public"}), ch)
-		requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 	})
 	for name, test := range map[string]struct {
 		response slacktest.Response
@@ -233,17 +233,17 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 	}{
 		"the word ok":             {slacktest.Response{Body: "ok\n"}, "", ""},
 		"ok as JSON":              {slacktest.Response{Body: `{"ok":true}`}, "", ""},
-		"an expired link":         {withStatus(404, "expired_url"), integration.ErrPermanent, "RESPONSE_URL_EXPIRED"},
-		"blocks that are wrong":   {slacktest.Response{Body: "invalid_blocks"}, integration.ErrPermanent, "MESSAGE_INVALID"},
-		"an error's word":         {slacktest.Response{Status: 403, Body: "action_prohibited"}, integration.ErrPermanent, "ACTION_FORBIDDEN"},
-		"too many":                {slacktest.RateLimited("3"), integration.ErrThrottled, "RATE_LIMITED"},
-		"an unknown link":         {slacktest.Response{Status: 404, Body: "no_service"}, integration.ErrPermanent, "RESPONSE_URL_REFUSED"},
-		"a server that is down":   {html(503), integration.ErrTransient, "PLATFORM_UNAVAILABLE"},
-		"a server that fails":     {html(500), integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"a page":                  {html(200), integration.ErrUnknown, "ANSWER_UNREADABLE"},
-		"nothing":                 {slacktest.Response{}, integration.ErrUnknown, "ANSWER_UNREADABLE"},
-		"a redirect":              {html(302), integration.ErrPermanent, "RESPONSE_URL_REFUSED"},
-		"a connection that broke": {slacktest.Response{Reset: true}, integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
+		"an expired link":         {withStatus(404, "expired_url"), integration.FaultPermanent, "RESPONSE_URL_EXPIRED"},
+		"blocks that are wrong":   {slacktest.Response{Body: "invalid_blocks"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"an error's word":         {slacktest.Response{Status: 403, Body: "action_prohibited"}, integration.FaultPermanent, "ACTION_FORBIDDEN"},
+		"too many":                {slacktest.RateLimited("3"), integration.FaultThrottled, "RATE_LIMITED"},
+		"an unknown link":         {slacktest.Response{Status: 404, Body: "no_service"}, integration.FaultPermanent, "RESPONSE_URL_REFUSED"},
+		"a server that is down":   {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a server that fails":     {html(500), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a page":                  {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"nothing":                 {slacktest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"a redirect":              {html(302), integration.FaultPermanent, "RESPONSE_URL_REFUSED"},
+		"a connection that broke": {slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
 	} {
 		t.Run("which answers "+name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -268,17 +268,17 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"no answer about a place":        {"files.getUploadURLExternal", slacktest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"a page about a place":           {"files.getUploadURLExternal", html(200), integration.ErrTransient, "ANSWER_UNREADABLE"},
-		"no place":                       {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true}`}, integration.ErrTransient, "ANSWER_UNREADABLE"},
-		"a place that is not Slack's":    {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true,"file_id":"F1","upload_url":"https://example.org/"}`}, integration.ErrTransient, "ANSWER_UNREADABLE"},
-		"a file that is too large":       {"files.getUploadURLExternal", slacktest.Failure("file_upload_size_restricted", nil), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"an upload without an answer":    {slacktest.Upload, slacktest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"an upload that fails":           {slacktest.Upload, html(500), integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"an upload that is refused":      {slacktest.Upload, html(400), integration.ErrPermanent, "MEDIA_REJECTED"},
-		"no answer about what is shared": {"files.completeUploadExternal", slacktest.Response{Reset: true}, integration.ErrUnknown, "PLATFORM_NO_ANSWER"},
-		"a channel without the app":      {"files.completeUploadExternal", slacktest.Failure("not_in_channel", nil), integration.ErrPermanent, "RECIPIENT_UNAVAILABLE"},
-		"too many":                       {"files.completeUploadExternal", slacktest.RateLimited("9"), integration.ErrThrottled, "RATE_LIMITED"},
+		"no answer about a place":        {"files.getUploadURLExternal", slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"a page about a place":           {"files.getUploadURLExternal", html(200), integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"no place":                       {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true}`}, integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"a place that is not Slack's":    {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true,"file_id":"F1","upload_url":"https://example.org/"}`}, integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"a file that is too large":       {"files.getUploadURLExternal", slacktest.Failure("file_upload_size_restricted", nil), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"an upload without an answer":    {slacktest.Upload, slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an upload that fails":           {slacktest.Upload, html(500), integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an upload that is refused":      {slacktest.Upload, html(400), integration.FaultPermanent, "MEDIA_REJECTED"},
+		"no answer about what is shared": {"files.completeUploadExternal", slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a channel without the app":      {"files.completeUploadExternal", slacktest.Failure("not_in_channel", nil), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"},
+		"too many":                       {"files.completeUploadExternal", slacktest.RateLimited("9"), integration.FaultThrottled, "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -302,7 +302,7 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 		m := file()
 		m.Content.Media = &integration.Media{URL: source.URL + "/a.txt"}
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_EMPTY")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_EMPTY")
 		require.Empty(t, server.Requests())
 	})
 	t.Run("to a channel by its name", func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 		m := file()
 		m.To.ID = "#general"
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
-		requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 		require.Empty(t, server.Requests())
 	})
 	t.Run("of a file at Slack that nobody knows", func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 		m := file()
 		m.Content.Media = &integration.Media{ID: "FUNKNOWN"}
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")
 		require.Equal(t, []string{"files.info"}, methods(server))
 	})
 	t.Run("of a file at Slack beside another", func(t *testing.T) {

@@ -48,7 +48,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	}
 	if n := textlimit.Characters(d.post.Text); n > maxText {
 		return nil, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
 			Message: fmt.Sprintf("the text has %d characters; Slack takes %d of one that replaces another", n, maxText),
 		}
 	}

@@ -38,9 +38,9 @@ func TestAnEditReplacesAllThatAMessageShows(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"4001 of text": {edit(integration.Content{Text: strings.Repeat("ж", 4001)}), integration.ErrInvalid, "MESSAGE_TOO_LONG"},
-		"a file":       {edit(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Data: []byte("a")}}), integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"nothing":      {edit(integration.Content{}), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"4001 of text": {edit(integration.Content{Text: strings.Repeat("ж", 4001)}), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"a file":       {edit(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Data: []byte("a")}}), integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"nothing":      {edit(integration.Content{}), integration.FaultInvalid, "MESSAGE_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -92,7 +92,7 @@ func TestActionsFindTheirMessage(t *testing.T) {
 					require.NoError(t, err, what)
 					continue
 				}
-				requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+				requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 				require.Empty(t, server.Requests(), what)
 			}
 		})
@@ -100,7 +100,7 @@ func TestActionsFindTheirMessage(t *testing.T) {
 	_, ch := newServer(t)
 	for what, do := range actions(t, ch) {
 		t.Run(what+" of a message that is not there", func(t *testing.T) {
-			requireError(t, do(integration.Target{MessageID: channelID + ":1.2"}), integration.ErrPermanent, "MESSAGE_NOT_FOUND")
+			requireError(t, do(integration.Target{MessageID: channelID + ":1.2"}), integration.FaultPermanent, "MESSAGE_NOT_FOUND")
 		})
 	}
 }
@@ -117,7 +117,7 @@ func TestReactionsGoByName(t *testing.T) {
 	for _, emoji := range []string{"🦕", "👍👍", "Thumbs Up", ":", "::skin-tone-2", "wave::skin-tone-9", "1️⃣", "<b>"} {
 		server, ch := newServer(t)
 		err := newPlatform(t).(integration.Reactor).React(t.Context(), target, emoji, ch)
-		requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 		require.Empty(t, server.Requests(), emoji)
 	}
 }
@@ -147,7 +147,7 @@ func TestAReactionIsPutOnceAndTakenAwayAgain(t *testing.T) {
 	}
 	t.Run("which may be repeated where nobody knows", func(t *testing.T) {
 		server.Script("reactions.add", slacktest.Response{Reset: true})
-		e := errorOf(t, react("👍"), integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+		e := errorOf(t, react("👍"), integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 		require.True(t, e.Retryable())
 	})
 }
@@ -169,7 +169,7 @@ func TestTypingIsShownInThreadsOfAssistants(t *testing.T) {
 			server, ch := newServer(t)
 			err := newPlatform(t).(integration.Typer).ShowTyping(t.Context(), test.target, ch)
 			if !test.ok {
-				requireError(t, err, integration.ErrPermanent, "UNSUPPORTED_CONTENT")
+				requireError(t, err, integration.FaultPermanent, "UNSUPPORTED_CONTENT")
 				require.Empty(t, server.Requests())
 				return
 			}
@@ -185,12 +185,12 @@ func TestHealthSaysWhatToFix(t *testing.T) {
 		status string
 		says   string
 	}{
-		"all scopes":           {func(*slacktest.Server) {}, integration.Healthy, "@test_app can send in Test team"},
-		"no word of scopes":    {func(s *slacktest.Server) { s.SetScopes("") }, integration.Healthy, "can send"},
-		"no files":             {func(s *slacktest.Server) { s.SetScopes("chat:write, reactions:write,reactions:read") }, integration.Healthy, "add the scopes files:read, files:write"},
-		"no sending":           {func(s *slacktest.Server) { s.SetScopes("files:read,files:write,reactions:read,reactions:write") }, integration.Degraded, "cannot send in Test team; for sending add the scopes chat:write"},
-		"the token of a user":  {func(s *slacktest.Server) { s.SetIdentity("bot_id", "") }, integration.Degraded, "xoxb-"},
-		"a user without scope": {func(s *slacktest.Server) { s.SetIdentity("bot_id", ""); s.SetScopes("") }, integration.Degraded, "Bot User OAuth Token"},
+		"all scopes":           {func(*slacktest.Server) {}, integration.HealthHealthy, "@test_app can send in Test team"},
+		"no word of scopes":    {func(s *slacktest.Server) { s.SetScopes("") }, integration.HealthHealthy, "can send"},
+		"no files":             {func(s *slacktest.Server) { s.SetScopes("chat:write, reactions:write,reactions:read") }, integration.HealthHealthy, "add the scopes files:read, files:write"},
+		"no sending":           {func(s *slacktest.Server) { s.SetScopes("files:read,files:write,reactions:read,reactions:write") }, integration.HealthDegraded, "cannot send in Test team; for sending add the scopes chat:write"},
+		"the token of a user":  {func(s *slacktest.Server) { s.SetIdentity("bot_id", "") }, integration.HealthDegraded, "xoxb-"},
+		"a user without scope": {func(s *slacktest.Server) { s.SetIdentity("bot_id", ""); s.SetScopes("") }, integration.HealthDegraded, "Bot User OAuth Token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -207,10 +207,10 @@ func TestHealthSaysWhatToFix(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a revoked token":              {slacktest.Failure("token_revoked", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down":                  {slacktest.RateLimited("5"), integration.ErrThrottled, "RATE_LIMITED"},
-		"a question without an answer": {slacktest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"an answer that is no JSON":    {slacktest.Response{Body: "{"}, integration.ErrTransient, "ANSWER_UNREADABLE"},
+		"a revoked token":              {slacktest.Failure("token_revoked", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a slow-down":                  {slacktest.RateLimited("5"), integration.FaultThrottled, "RATE_LIMITED"},
+		"a question without an answer": {slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an answer that is no JSON":    {slacktest.Response{Body: "{"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -237,7 +237,7 @@ func TestCredentialsAreValidWhenSlackKnowsThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			valid, err := validator.ValidateCredentials(t.Context(), map[string]string{"botToken": test.token}, ch.Settings)
 			if e, ok := errors.AsType[*integration.Error](err); ok {
-				require.Equal(t, integration.ErrAuth, e.Kind, "which is taken for a no")
+				require.Equal(t, integration.FaultAuth, e.Kind, "which is taken for a no")
 			}
 			require.Equal(t, test.valid, valid)
 		})
@@ -245,6 +245,6 @@ func TestCredentialsAreValidWhenSlackKnowsThem(t *testing.T) {
 	t.Run("a Web API that is down leaves the question open", func(t *testing.T) {
 		server.Script("auth.test", slacktest.Response{Status: http.StatusServiceUnavailable})
 		_, err := validator.ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
-		requireError(t, err, integration.ErrTransient, "PLATFORM_UNAVAILABLE")
+		requireError(t, err, integration.FaultTransient, "PLATFORM_UNAVAILABLE")
 	})
 }

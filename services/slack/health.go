@@ -35,7 +35,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	health := &integration.Health{
-		Status:  integration.Healthy,
+		Status:  integration.HealthHealthy,
 		Message: "@" + me.User + " can send in " + me.Team,
 		Details: map[string]any{"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL},
 	}
@@ -55,10 +55,10 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	switch {
 	case slices.Contains(missing, "chat:write"):
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = strings.Replace(health.Message, "can send in", "cannot send in", 1)
 	case me.BotID == "":
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = "the token is a user's and not the bot's, in whose name messages would be sent: use the Bot User OAuth Token, which begins with xoxb-"
 	}
 	return health, nil

@@ -450,7 +450,7 @@ func FuzzInteraction(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		messages, err := platform.Normalize(t.Context(), webhook([]byte("payload="+escapeForm(payload))))
 		if err != nil {
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 			return
 		}
 		for i := range messages {

@@ -60,7 +60,7 @@ func (a api) download(ctx context.Context, f *file, link string) (*integration.M
 		return nil, loginPage(res.StatusCode)
 	case res.StatusCode == http.StatusNotFound:
 		res.Body.Close()
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
 	case res.StatusCode != http.StatusOK:
 		res.Body.Close()
 		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
@@ -86,7 +86,7 @@ func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*in
 
 func loginPage(status int) error {
 	return &integration.Error{
-		Kind: integration.ErrPermanent, Code: "MEDIA_FORBIDDEN", HTTPStatus: status,
+		Kind: integration.FaultPermanent, Code: "MEDIA_FORBIDDEN", HTTPStatus: status,
 		Message: "slack file download: Slack showed its login page instead of the file: the token needs the scope files:read, and the app access to a channel that has the file",
 	}
 }

@@ -238,7 +238,7 @@ func markedText(c *integration.Content, text string) (string, *bool, error) {
 	}
 	if n := textlimit.Characters(text); n > limit {
 		return "", nil, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
 			Message: fmt.Sprintf("the text has %d characters; Slack takes %d", n, limit),
 		}
 	}

@@ -170,7 +170,7 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 	}
 	if answer.Status != http.StatusOK { // what it says beside that is no JSON
 		e := httpapi.Foreign(name, answer)
-		if e.Kind == integration.ErrPermanent && e.Code != tooLarge.code {
+		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
 			e.Code = "MEDIA_REJECTED"
 		}
 		return none, e

@@ -73,7 +73,7 @@ func responseRefusal(name string, answer *httpapi.Answer) error {
 		return refusal(name, answer, &s)
 	case answer.Status >= http.StatusMultipleChoices:
 		e := httpapi.Foreign(name, answer)
-		if e.Kind == integration.ErrPermanent && e.Code != tooLarge.code {
+		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
 			e.Code, e.Message = "RESPONSE_URL_REFUSED", name+": it is not, or no longer, one that Slack knows"
 		}
 		return e

@@ -108,7 +108,7 @@ func TestMessagesGoWhereTheyShould(t *testing.T) {
 			server, ch := newServer(t)
 			message.Content = integration.Content{Text: "hi"}
 			_, err := newPlatform(t).Send(t.Context(), &message, ch)
-			requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 			require.Empty(t, server.Requests())
 		})
 	}
@@ -279,9 +279,9 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			kind := integration.ErrInvalid
+			kind := integration.FaultInvalid
 			if test.code == "UNSUPPORTED_CONTENT" {
-				kind = integration.ErrPermanent
+				kind = integration.FaultPermanent
 			}
 			e := errorOf(t, err, kind, test.code)
 			require.Contains(t, e.Message, test.says)

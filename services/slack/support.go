@@ -19,7 +19,7 @@ func support() integration.Support {
 		integration.FeatureImage: {full, full},
 		integration.FeatureVideo: {full, full},
 		integration.FeatureAudio: {full, full},
-		integration.FeatureVoice: {full, integration.Partial("arrives as an audio file")},
+		integration.FeatureVoice: {full, integration.Degraded("arrives as an audio file")},
 		integration.FeatureFile:  {full, full},
 		integration.FeatureAlbum: {full, full},
 		integration.FeatureSticker: cells{
@@ -48,7 +48,7 @@ func support() integration.Support {
 		integration.FeatureMembership: {full, none},
 		integration.FeatureEcho:       {full, none},
 
-		integration.FeatureTyping: {none, integration.Partial("only in the threads of assistants, as a status")},
+		integration.FeatureTyping: {none, integration.Degraded("only in the threads of assistants, as a status")},
 		integration.FeatureMarkRead: {none, integration.Impossible(
 			"conversations.mark moves the caller's own place in a channel, which nobody else sees", docs+"reference/methods/conversations.mark",
 		)},

@@ -32,7 +32,7 @@ func (s signature) ValidateSignature(ctx context.Context, w *integration.Webhook
 }
 
 func malformed(message string) error {
-	return &integration.Error{Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID", Message: message}
+	return &integration.Error{Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: message}
 }
 
 // delivery is a webhook's body in whichever of its forms it came.

@@ -84,14 +84,14 @@ func TestASignatureHoldsForFiveMinutes(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			requireError(t, err, integration.ErrUnauthorized, test.code)
+			requireError(t, err, integration.FaultUnauthorized, test.code)
 		})
 	}
 	for _, stamp := range []string{"", "x", "1.5", "9223372036854775807", "-9223372036854775808", "99999999999999999999"} {
 		t.Run("the time "+stamp, func(t *testing.T) {
 			w := webhook([]byte(`{}`))
 			w.Headers = integration.NewHeaders(signedAt(w.Channel, w.RawBody, stamp))
-			requireError(t, validate(t, w), integration.ErrUnauthorized, "SIGNATURE_EXPIRED")
+			requireError(t, validate(t, w), integration.FaultUnauthorized, "SIGNATURE_EXPIRED")
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestOnlyTheSignatureOfTheBodyCounts(t *testing.T) {
 			w := webhook([]byte(`{"type":"event_callback"}`))
 			change(w)
 			err := validate(t, w)
-			requireError(t, err, integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, err, integration.FaultUnauthorized, "SIGNATURE_INVALID")
 			require.Equal(t, 401, action.AsError(err, "", "").Code)
 		})
 	}
@@ -156,7 +156,7 @@ func TestOnlyTheSignatureOfTheBodyCounts(t *testing.T) {
 	})
 	t.Run("no raw body", func(t *testing.T) {
 		w := webhook(nil)
-		requireError(t, validate(t, w), integration.ErrInvalid, "RAW_BODY_MISSING")
+		requireError(t, validate(t, w), integration.FaultInvalid, "RAW_BODY_MISSING")
 	})
 }
 
@@ -254,12 +254,12 @@ func TestWhatIsNotSlacksIsInvalid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newPlatform(t).Normalize(t.Context(), webhook([]byte(body)))
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 		})
 	}
 	t.Run("no raw body", func(t *testing.T) {
 		_, err := newPlatform(t).Normalize(t.Context(), webhook(nil))
-		requireError(t, err, integration.ErrInvalid, "RAW_BODY_MISSING")
+		requireError(t, err, integration.FaultInvalid, "RAW_BODY_MISSING")
 	})
 }
 

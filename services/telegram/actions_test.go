@@ -52,17 +52,17 @@ func TestEditsThatCannotBeAreRefused(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"nothing":                   {"5:41", integration.Content{Type: "TEXT"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"an album":                  {"5:41", integration.Content{Type: "IMAGE", Attachments: photos}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"another voice":             {"5:41", integration.Content{Type: "VOICE", Media: &integration.Media{ID: "v-1"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a location":                {"5:41", integration.Content{Type: "LOCATION", Location: &integration.Location{}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a form":                    {"5:41", integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a message without a chat":  {"41", integration.Content{Text: "new"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a message of another kind": {"wamid.x", integration.Content{Text: "new"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a chat that is none":       {"x:41", integration.Content{Text: "new"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"no message":                {"", integration.Content{Text: "new"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a bad format":              {"5:41", integration.Content{Text: "new", Format: "mrkdwn"}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a file from nowhere":       {"5:41", integration.Content{Type: "IMAGE", Media: &integration.Media{}}, integration.ErrInvalid, "MEDIA_URL_INVALID"},
+		"nothing":                   {"5:41", integration.Content{Type: "TEXT"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"an album":                  {"5:41", integration.Content{Type: "IMAGE", Attachments: photos}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"another voice":             {"5:41", integration.Content{Type: "VOICE", Media: &integration.Media{ID: "v-1"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a location":                {"5:41", integration.Content{Type: "LOCATION", Location: &integration.Location{}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a form":                    {"5:41", integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a message without a chat":  {"41", integration.Content{Text: "new"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a message of another kind": {"wamid.x", integration.Content{Text: "new"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a chat that is none":       {"x:41", integration.Content{Text: "new"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"no message":                {"", integration.Content{Text: "new"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a bad format":              {"5:41", integration.Content{Text: "new", Format: "mrkdwn"}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a file from nowhere":       {"5:41", integration.Content{Type: "IMAGE", Media: &integration.Media{}}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -75,7 +75,7 @@ func TestEditsThatCannotBeAreRefused(t *testing.T) {
 		_, ch := newServer(t)
 		m := flagged(media("VIDEO", integration.Media{ID: "vn-1"}), "videoNote")
 		_, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: "5:41"}, m, ch)
-		requireError(t, err, integration.ErrPermanent, "UNSUPPORTED_CONTENT")
+		requireError(t, err, integration.FaultPermanent, "UNSUPPORTED_CONTENT")
 	})
 }
 
@@ -141,13 +141,13 @@ func TestFurtherActionsCallTheirMethods(t *testing.T) {
 	t.Run("without a place they are refused", func(t *testing.T) {
 		server, ch := newServer(t)
 		for _, do := range []func(integration.Platform, integration.Target, *integration.Channel) error{react("👍"), remove, show} {
-			requireError(t, do(newPlatform(t), integration.Target{MessageID: "41"}, ch), integration.ErrInvalid, "MESSAGE_INVALID")
+			requireError(t, do(newPlatform(t), integration.Target{MessageID: "41"}, ch), integration.FaultInvalid, "MESSAGE_INVALID")
 		}
 		require.Empty(t, server.Requests())
 	})
 	t.Run("an emoji that Telegram does not take", func(t *testing.T) {
 		_, ch := newServer(t)
-		requireError(t, react("🦜")(newPlatform(t), here, ch), integration.ErrPermanent, "MESSAGE_INVALID")
+		requireError(t, react("🦜")(newPlatform(t), here, ch), integration.FaultPermanent, "MESSAGE_INVALID")
 	})
 }
 
@@ -163,7 +163,7 @@ func TestWhatChangesNothingWhenItIsRepeatedMayBeRepeated(t *testing.T) {
 		p.(integration.Reactor).React(t.Context(), target, "👍", ch), p.(integration.Typer).ShowTyping(t.Context(), target, ch), edited,
 		p.(integration.Deleter).DeleteMessage(t.Context(), target, ch),
 	} {
-		requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+		requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 		e, _ := errors.AsType[*integration.Error](err)
 		require.True(t, e.Retryable(), "it does nothing twice")
 	}

@@ -74,7 +74,7 @@ func TestReplyContextComesBeforeTheMetadata(t *testing.T) {
 
 	m.ReplyContext = "%"
 	_, err = newPlatform(t).Send(t.Context(), m, ch)
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
 func TestAGuestAnswersTheQuery(t *testing.T) {
@@ -95,11 +95,11 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"a picture":          {integration.Content{Type: "IMAGE", Media: &integration.Media{ID: "ph-1"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a form":             {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"no text":            {integration.Content{Text: " "}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"too long a text":    {integration.Content{Text: strings.Repeat("a", 4097)}, integration.ErrInvalid, "MESSAGE_TOO_LONG"},
-		"the second answer":  {integration.Content{Text: "again"}, integration.ErrPermanent, "INTERACTION_EXPIRED"},
+		"a picture":          {integration.Content{Type: "IMAGE", Media: &integration.Media{ID: "ph-1"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a form":             {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"no text":            {integration.Content{Text: " "}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"too long a text":    {integration.Content{Text: strings.Repeat("a", 4097)}, integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"the second answer":  {integration.Content{Text: "again"}, integration.FaultPermanent, "INTERACTION_EXPIRED"},
 		"a list says it all": {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Body: "Which?", Sections: []integration.Section{{Rows: []integration.Row{{Title: "A"}}}}}}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,6 +119,6 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 	t.Run("an answer without the message", func(t *testing.T) {
 		server.Script("answerGuestQuery", telegramtest.Response{Body: `{"ok":true,"result":{}}`})
 		_, err := newPlatform(t).Send(t.Context(), answering(text("", "hi"), "guestQueryId", "7003"), ch)
-		requireError(t, err, integration.ErrUnknown, "ANSWER_UNREADABLE")
+		requireError(t, err, integration.FaultUnknown, "ANSWER_UNREADABLE")
 	})
 }

@@ -120,16 +120,16 @@ var descriptions = []struct{ says, code string }{
 
 // errorTable says what refusals mean, "Making requests".
 var errorTable = &integration.ErrorTable{
-	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.ErrPermanent, Code: "CHAT_MIGRATED"}},
+	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.FaultPermanent, Code: "CHAT_MIGRATED"}},
 	Texts: texts(),
 	Statuses: map[int]integration.ErrorRow{
-		http.StatusUnauthorized:          {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED"}, // a revoked token
-		http.StatusForbidden:             permanent(codeNoWay),                                     // blocked by the user, removed from the chat, …
-		http.StatusNotFound:              {Kind: integration.ErrAuth, Code: "CREDENTIALS_REFUSED"}, // a malformed token
+		http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED"}, // a revoked token
+		http.StatusForbidden:             permanent(codeNoWay),                                       // blocked by the user, removed from the chat, …
+		http.StatusNotFound:              {Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED"}, // a malformed token
 		http.StatusConflict:              permanent("TELEGRAM_CONFLICT"),
 		http.StatusRequestEntityTooLarge: permanent(codeMediaSize),
 		// "Broadcasting to Users": of one chat mostly, and Telegram does not say of which.
-		http.StatusTooManyRequests: {Kind: integration.ErrThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient},
+		http.StatusTooManyRequests: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient},
 	},
 }
 
@@ -137,7 +137,7 @@ var errorTable = &integration.ErrorTable{
 const migrated = "migrated"
 
 func permanent(code string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.ErrPermanent, Code: code}
+	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
 }
 
 func texts() []integration.ErrorText {

@@ -27,7 +27,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	health := &integration.Health{
-		Status:  integration.Healthy,
+		Status:  integration.HealthHealthy,
 		Message: "@" + me.Username + " can send and receive",
 		Details: map[string]any{
 			"botId": decimal(me.ID), "username": me.Username, "pendingUpdateCount": info.PendingUpdateCount,
@@ -47,13 +47,13 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	switch {
 	case info.URL == "":
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = "the bot has no webhook, so nothing is received: call setWebhook with the gateway's URL of this channel and its secretToken"
 	case len(info.AllowedUpdates) > 0 && !slices.Contains(info.AllowedUpdates, "message"):
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = "no messages of users are received: setWebhook was given allowed_updates without \"message\""
 	case time.Since(failedAt) < recentError:
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = fmt.Sprintf("at %s Telegram could not deliver an update to %s: %s; check that the gateway is reachable and that setWebhook was given the channel's secretToken",
 			failedAt.Format(time.RFC3339), host, info.LastErrorMessage)
 	}
@@ -75,7 +75,7 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 		return false, nil // it becomes a part of the URL
 	}
 	_, err := ask[user](ctx, p.api(credentials, settings), "getMe", struct{}{})
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
 		return false, nil
 	}
 	return err == nil, err

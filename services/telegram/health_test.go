@@ -19,24 +19,24 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 		says   string
 	}{
 		"a webhook without errors": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", PendingUpdateCount: 2}, integration.Healthy, "@test_bot",
+			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", PendingUpdateCount: 2}, integration.HealthHealthy, "@test_bot",
 		},
-		"no webhook": {telegramtest.WebhookInfo{}, integration.Degraded, "call setWebhook"},
+		"no webhook": {telegramtest.WebhookInfo{}, integration.HealthDegraded, "call setWebhook"},
 		"an error of a minute ago": {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-time.Minute).Unix(), LastErrorMessage: "Wrong response from the webhook: 401 Unauthorized"},
-			integration.Degraded, "gw.example.org: Wrong response from the webhook: 401 Unauthorized",
+			integration.HealthDegraded, "gw.example.org: Wrong response from the webhook: 401 Unauthorized",
 		},
 		"a choice of updates without messages": {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"callback_query"}},
-			integration.Degraded, `allowed_updates without "message"`,
+			integration.HealthDegraded, `allowed_updates without "message"`,
 		},
 		"a choice of updates with messages": {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"message", "chat_member"}},
-			integration.Healthy, "@test_bot",
+			integration.HealthHealthy, "@test_bot",
 		},
 		"an error of yesterday": {
 			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-24 * time.Hour).Unix(), LastErrorMessage: "Connection refused"},
-			integration.Healthy, "@test_bot",
+			integration.HealthHealthy, "@test_bot",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,10 +65,10 @@ func TestHealthFailsWithTheBotAPI(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down":                  {"getWebhookInfo", telegramtest.Failure(429, "Too Many Requests", nil), integration.ErrThrottled, "RATE_LIMITED"},
-		"a question without an answer": {"getMe", telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"an answer that is no JSON":    {"getMe", telegramtest.Response{Body: "{"}, integration.ErrTransient, "ANSWER_UNREADABLE"},
+		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a slow-down":                  {"getWebhookInfo", telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
+		"a question without an answer": {"getMe", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an answer that is no JSON":    {"getMe", telegramtest.Response{Body: "{"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -100,6 +100,6 @@ func TestCredentialsAreValidWhenTheBotAPIKnowsThem(t *testing.T) {
 	t.Run("a Bot API that is down leaves the question open", func(t *testing.T) {
 		server.Script("getMe", telegramtest.Failure(500, "Internal Server Error", nil))
 		_, err := validator.ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
-		requireError(t, err, integration.ErrTransient, "PLATFORM_UNAVAILABLE")
+		requireError(t, err, integration.FaultTransient, "PLATFORM_UNAVAILABLE")
 	})
 }

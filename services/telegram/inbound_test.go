@@ -30,7 +30,7 @@ var receivedAt = time.UnixMilli(1_790_000_999_123)
 
 func channel() *integration.Channel {
 	return &integration.Channel{
-		ID: "ch-1", TenantID: "tenant-1", Platform: "telegram", Status: integration.StatusActive,
+		ID: "ch-1", TenantID: "tenant-1", Platform: "telegram", Status: integration.ChannelActive,
 		Credentials: map[string]string{"token": token, "secretToken": secretToken},
 		Settings:    map[string]string{},
 	}
@@ -95,9 +95,9 @@ func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook([]byte(payload)))
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 			_, err = platform.Normalize(t.Context(), webhook([]byte(payload)))
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 		})
 	}
 }
@@ -106,7 +106,7 @@ func TestWhatIsNoJSONIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for _, payload := range []string{`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`} {
 		_, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
-		requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+		requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 	}
 }
 
@@ -206,7 +206,7 @@ func FuzzNormalize(f *testing.F) {
 		valid := platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook(payload))
 		messages, err := platform.Normalize(context.Background(), webhook(payload))
 		if err != nil {
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 			require.Error(t, valid)
 			return
 		}

@@ -74,7 +74,7 @@ var windowsPath = regexp.MustCompile(`^([A-Za-z]:)?[\\/]`)
 
 func localFile() error {
 	return &integration.Error{
-		Kind: integration.ErrPermanent, Code: "MEDIA_LOCAL",
+		Kind: integration.FaultPermanent, Code: "MEDIA_LOCAL",
 		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves no files; " +
 			"run it without --local, or let a web server before it serve that path under /file",
 	}
@@ -94,11 +94,11 @@ func getFileError(err error) error {
 }
 
 func tooLarge(message string) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_TOO_LARGE", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_TOO_LARGE", Message: message}
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
 }
 
 // mimeType goes by the file's name where the header says nothing, as Telegram's own servers do.

@@ -57,16 +57,16 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"an unknown id":                      {"getFile", telegramtest.Failure(400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil), integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.ErrPermanent, "MEDIA_TOO_LARGE"},
-		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.ErrAuth, "CREDENTIALS_REFUSED"},
-		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.ErrPermanent, "MEDIA_NOT_FOUND"},
-		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.ErrThrottled, "RATE_LIMITED"},
-		"a download that fails for now":      {telegramtest.Download, telegramtest.Response{Status: 502}, integration.ErrTransient, "PLATFORM_NO_ANSWER"},
-		"a download that is cut off":         {telegramtest.Download, telegramtest.Response{Reset: true}, integration.ErrTransient, "PLATFORM_UNREACHABLE"},
+		"an unknown id":                      {"getFile", telegramtest.Failure(400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
+		"a download that fails for now":      {telegramtest.Download, telegramtest.Response{Status: 502}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"a download that is cut off":         {telegramtest.Download, telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_UNREACHABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -81,7 +81,7 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script("getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"x","file_path":"` + local + `"}}`})
 			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "x", ch)
-			requireError(t, err, integration.ErrPermanent, "MEDIA_LOCAL")
+			requireError(t, err, integration.FaultPermanent, "MEDIA_LOCAL")
 			require.Contains(t, err.Error(), "--local")
 			require.NotContains(t, err.Error(), "expired")
 			require.NotContains(t, err.Error(), "file_0", "the path holds the token")
@@ -90,6 +90,6 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 	t.Run("an id that was never given", func(t *testing.T) {
 		_, ch := newServer(t)
 		_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "another", ch)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")
 	})
 }

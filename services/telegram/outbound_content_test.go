@@ -156,31 +156,31 @@ func TestContentsThatTelegramWouldRefuseAreRefused(t *testing.T) {
 		"sections without rows":              {Type: "INTERACTIVE", Interactive: &integration.Interactive{Body: "Which?", Sections: []integration.Section{{Title: "none"}}}},
 		"buttons without words":              {Type: "INTERACTIVE", Interactive: &integration.Interactive{Buttons: []integration.Button{{Title: "Ok"}}}},
 	} {
-		t.Run(what, func(t *testing.T) { requireJudged(t, content(c), integration.ErrInvalid, "MESSAGE_INVALID") })
+		t.Run(what, func(t *testing.T) { requireJudged(t, content(c), integration.FaultInvalid, "MESSAGE_INVALID") })
 	}
 	t.Run("a topic of direct messages that is no number", func(t *testing.T) {
 		_, ch := newServer(t)
 		m := text("5", "hi")
 		m.Metadata = map[string]any{"directMessagesTopicId": "general"}
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
-		requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 	})
 	t.Run("more than 4096 units beside the markup", func(t *testing.T) {
 		for format, long := range map[string]string{"html": strings.Repeat("<b>ab</b>", 2049), "markdown": strings.Repeat("*ab*", 2049)} {
-			requireJudged(t, content(integration.Content{Text: long, Format: format}), integration.ErrInvalid, "MESSAGE_TOO_LONG")
+			requireJudged(t, content(integration.Content{Text: long, Format: format}), integration.FaultInvalid, "MESSAGE_TOO_LONG")
 		}
 	})
 	t.Run("faulty markup is Telegram's to judge", func(t *testing.T) {
 		_, ch := newServer(t)
 		_, err := newPlatform(t).Send(t.Context(), content(integration.Content{Text: "<b>" + strings.Repeat("a", 5000), Format: "html"}), ch)
-		requireError(t, err, integration.ErrPermanent, "MESSAGE_INVALID")
+		requireError(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
 	})
 	t.Run("what Telegram finds too long", func(t *testing.T) {
 		for _, says := range []string{"Bad Request: message is too long", "Bad Request: message caption is too long", "Bad Request: MEDIA_CAPTION_TOO_LONG"} {
 			server, ch := newServer(t)
 			server.Script("sendMessage", telegramtest.Failure(400, says, nil))
 			_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
-			requireError(t, err, integration.ErrPermanent, "MESSAGE_TOO_LONG")
+			requireError(t, err, integration.FaultPermanent, "MESSAGE_TOO_LONG")
 		}
 	})
 }

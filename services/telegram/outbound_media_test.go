@@ -160,13 +160,13 @@ func TestFilesThatTelegramDoesNotFetchAreUploaded(t *testing.T) {
 	t.Run("a file that is not there", func(t *testing.T) {
 		server, ch := newServer(t)
 		_, err := platform.Send(t.Context(), media("FILE", integration.Media{URL: files.URL + "/missing.txt"}), ch)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_NOT_FOUND")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")
 		require.Empty(t, server.Requests())
 	})
 	t.Run("a file at an address that is not public", func(t *testing.T) {
 		server, ch := newServer(t)
 		_, err := newPlatform(t).Send(t.Context(), media("FILE", integration.Media{URL: files.URL + "/a.txt"}), ch)
-		requireError(t, err, integration.ErrPermanent, "MEDIA_ADDRESS_REFUSED")
+		requireError(t, err, integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 		require.Empty(t, server.Requests())
 	})
 }
@@ -224,40 +224,40 @@ func TestAttachmentsThatCannotBeSentAreRefused(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"no attachment":                  {media("IMAGE", integration.Media{}), integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"nothing at all":                 {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "IMAGE"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a video in place of buttons":    {media("INTERACTIVE", integration.Media{ID: "v-1", MimeType: "video/mp4"}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a URL of another kind":          {media("IMAGE", integration.Media{URL: "ftp://files.example/a.png"}), integration.ErrInvalid, "MEDIA_URL_INVALID"},
-		"an unknown datasource":          {media("IMAGE", integration.Media{Datasource: "attic", URL: "a"}), integration.ErrInvalid, "MEDIA_SOURCE_UNKNOWN"},
-		"a photo of more than 10 MB":     {media("IMAGE", integration.Media{Data: make([]byte, 10<<20+1)}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a photo told to be so":          {media("IMAGE", integration.Media{URL: "https://files.example/a.png", Size: 10<<20 + 1}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a video told to be above 50 MB": {media("VIDEO", integration.Media{URL: "https://files.example/a.mp4", Size: 50<<20 + 1}), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"no attachment":                  {media("IMAGE", integration.Media{}), integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"nothing at all":                 {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "IMAGE"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a video in place of buttons":    {media("INTERACTIVE", integration.Media{ID: "v-1", MimeType: "video/mp4"}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a URL of another kind":          {media("IMAGE", integration.Media{URL: "ftp://files.example/a.png"}), integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"an unknown datasource":          {media("IMAGE", integration.Media{Datasource: "attic", URL: "a"}), integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
+		"a photo of more than 10 MB":     {media("IMAGE", integration.Media{Data: make([]byte, 10<<20+1)}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a photo told to be so":          {media("IMAGE", integration.Media{URL: "https://files.example/a.png", Size: 10<<20 + 1}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a video told to be above 50 MB": {media("VIDEO", integration.Media{URL: "https://files.example/a.mp4", Size: 50<<20 + 1}), integration.FaultInvalid, "MESSAGE_INVALID"},
 		"a caption of 1025 units": {
 			with(media("IMAGE", integration.Media{ID: "ph-1"}), func(m *integration.Message) { m.Content.Text = strings.Repeat("a", 1025) }),
-			integration.ErrInvalid, "MESSAGE_TOO_LONG",
+			integration.FaultInvalid, "MESSAGE_TOO_LONG",
 		},
 		"a caption of 1024 units": {
 			with(media("IMAGE", integration.Media{ID: "ph-1"}), func(m *integration.Message) { m.Content.Text = strings.Repeat("👍", 512) }), "", "",
 		},
-		"a sticker with a text":    {with(media("STICKER", integration.Media{ID: "st-1"}), func(m *integration.Message) { m.Content.Text = "hi" }), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a video note with a text": {with(flagged(media("VIDEO", integration.Media{ID: "vn-1"}), "videoNote"), func(m *integration.Message) { m.Content.Text = "hi" }), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"a sticker with a text":    {with(media("STICKER", integration.Media{ID: "st-1"}), func(m *integration.Message) { m.Content.Text = "hi" }), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a video note with a text": {with(flagged(media("VIDEO", integration.Media{ID: "vn-1"}), "videoNote"), func(m *integration.Message) { m.Content.Text = "hi" }), integration.FaultInvalid, "MESSAGE_INVALID"},
 		"ten photos":               {album("IMAGE", eleven[:10]...), "", ""},
 		"a photo and an audio file": {
-			album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "a-1", MimeType: "audio/mpeg"}), integration.ErrInvalid, "MESSAGE_INVALID",
+			album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "a-1", MimeType: "audio/mpeg"}), integration.FaultInvalid, "MESSAGE_INVALID",
 		},
-		"two voice messages": {album("VOICE", integration.Media{ID: "v-1"}, integration.Media{ID: "v-2"}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"two stickers":       {album("STICKER", integration.Media{ID: "v-1"}, integration.Media{ID: "v-2"}), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"two voice messages": {album("VOICE", integration.Media{ID: "v-1"}, integration.Media{ID: "v-2"}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"two stickers":       {album("STICKER", integration.Media{ID: "v-1"}, integration.Media{ID: "v-2"}), integration.FaultInvalid, "MESSAGE_INVALID"},
 		"an album over buttons": {
 			with(album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "ph-2"}), func(m *integration.Message) {
 				m.Content.Interactive = &integration.Interactive{Buttons: []integration.Button{{Title: "Yes"}}}
-			}), integration.ErrPermanent, "UNSUPPORTED_CONTENT",
+			}), integration.FaultPermanent, "UNSUPPORTED_CONTENT",
 		},
 		"an album of more than 50 MB": {
 			album("IMAGE", integration.Media{Data: large}, integration.Media{Data: large}, integration.Media{Data: large}, integration.Media{Data: large}, integration.Media{Data: large}, integration.Media{Data: large}),
-			integration.ErrInvalid, "MESSAGE_INVALID",
+			integration.FaultInvalid, "MESSAGE_INVALID",
 		},
 		"a caption of 1025 units in an album": {
-			album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "ph-2", Caption: strings.Repeat("a", 1025)}), integration.ErrInvalid, "MESSAGE_TOO_LONG",
+			album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "ph-2", Caption: strings.Repeat("a", 1025)}), integration.FaultInvalid, "MESSAGE_TOO_LONG",
 		},
 	} {
 		t.Run(name, func(t *testing.T) { requireJudged(t, test.message, test.kind, test.code) })
@@ -277,6 +277,6 @@ func TestAnAlbumWithoutItsMessagesIsUnknown(t *testing.T) {
 		server, ch := newServer(t)
 		server.Script("sendMediaGroup", telegramtest.Response{Body: `{"ok":true,"result":` + answer + `}`})
 		_, err := newPlatform(t).Send(t.Context(), album("IMAGE", integration.Media{ID: "ph-1"}, integration.Media{ID: "ph-2"}), ch)
-		requireError(t, err, integration.ErrUnknown, "ANSWER_UNREADABLE")
+		requireError(t, err, integration.FaultUnknown, "ANSWER_UNREADABLE")
 	}
 }

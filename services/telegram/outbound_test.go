@@ -152,32 +152,32 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		code    string
 	}{
 		"4096 letters":                   {text("5", strings.Repeat("a", 4096)), "", ""},
-		"4097 letters":                   {text("5", strings.Repeat("a", 4097)), integration.ErrInvalid, "MESSAGE_TOO_LONG"},
+		"4097 letters":                   {text("5", strings.Repeat("a", 4097)), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
 		"4096 letters of two bytes":      {text("5", strings.Repeat("ж", 4096)), "", ""},
 		"2048 emoji":                     {text("5", strings.Repeat(emoji, 2048)), "", ""},
-		"2048 emoji and a letter":        {text("5", strings.Repeat(emoji, 2048)+"a"), integration.ErrInvalid, "MESSAGE_TOO_LONG"},
-		"no text":                        {text("5", ""), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"nothing but white space":        {text("5", " \n\t"), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"no recipient":                   {text("", "hi"), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a phone number as recipient":    {text("0044 123", "hi"), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"an empty channel name":          {text("@", "hi"), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a topic that is no number":      {text("5:general", "hi"), integration.ErrInvalid, "MESSAGE_INVALID"},
+		"2048 emoji and a letter":        {text("5", strings.Repeat(emoji, 2048)+"a"), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"no text":                        {text("5", ""), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"nothing but white space":        {text("5", " \n\t"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"no recipient":                   {text("", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a phone number as recipient":    {text("0044 123", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"an empty channel name":          {text("@", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a topic that is no number":      {text("5:general", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
 		"callback data of 64 bytes":      {withButtons(integration.Button{ID: strings.Repeat(emoji, 16), Title: "x"}), "", ""},
-		"callback data of 65 bytes":      {withButtons(integration.Button{ID: strings.Repeat(emoji, 16) + "a", Title: "x"}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a title that is too long an id": {withButtons(integration.Button{Title: strings.Repeat("a", 65)}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a button without a title":       {withButtons(integration.Button{ID: "a", Title: " "}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a url button without a URL":     {withButtons(integration.Button{Title: "x", Type: "url"}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a url button with a script":     {withButtons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a button of another type":       {withButtons(integration.Button{Title: "x", Type: "call"}), integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"an interactive message without": {withButtons(), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a quote of 1025 units":          {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "5:41", Quote: strings.Repeat("a", 1025)}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
+		"callback data of 65 bytes":      {withButtons(integration.Button{ID: strings.Repeat(emoji, 16) + "a", Title: "x"}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a title that is too long an id": {withButtons(integration.Button{Title: strings.Repeat("a", 65)}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a button without a title":       {withButtons(integration.Button{ID: "a", Title: " "}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a url button without a URL":     {withButtons(integration.Button{Title: "x", Type: "url"}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a url button with a script":     {withButtons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a button of another type":       {withButtons(integration.Button{Title: "x", Type: "call"}), integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"an interactive message without": {withButtons(), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a quote of 1025 units":          {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "5:41", Quote: strings.Repeat("a", 1025)}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
 		"100 buttons":                    {withButtons(make100("Yes")...), "", ""},
-		"101 buttons":                    {withButtons(append(make100("Yes"), integration.Button{Title: "No"})...), integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a form":                         {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form", Body: "Name?"}}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a template":                     {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "TEMPLATE"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a type of a later version":      {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "HOLOGRAM"}}, integration.ErrPermanent, "UNSUPPORTED_CONTENT"},
-		"a reply to another platform's":  {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "wamid.x"}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
-		"a reply to a chat that is none": {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "x:41"}, Content: integration.Content{Text: "x"}}, integration.ErrInvalid, "MESSAGE_INVALID"},
+		"101 buttons":                    {withButtons(append(make100("Yes"), integration.Button{Title: "No"})...), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a form":                         {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form", Body: "Name?"}}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a template":                     {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "TEMPLATE"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a type of a later version":      {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "HOLOGRAM"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a reply to another platform's":  {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "wamid.x"}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a reply to a chat that is none": {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "x:41"}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) { requireJudged(t, test.message, test.kind, test.code) })
 	}
@@ -198,85 +198,85 @@ func TestAnswersAreClassified(t *testing.T) {
 	}{
 		"too many requests": {
 			telegramtest.Failure(429, "Too Many Requests: retry after 5", map[string]any{"retry_after": 5}),
-			integration.ErrThrottled, "RATE_LIMITED", "429", 429, 5 * time.Second, "retry after 5",
+			integration.FaultThrottled, "RATE_LIMITED", "429", 429, 5 * time.Second, "retry after 5",
 		},
 		"too many requests, told in the header only": {
 			telegramtest.Response{Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"ok":false,"error_code":429,"description":"Too Many Requests"}`},
-			integration.ErrThrottled, "RATE_LIMITED", "429", 429, 7 * time.Second, "",
+			integration.FaultThrottled, "RATE_LIMITED", "429", 429, 7 * time.Second, "",
 		},
 		"too many requests, told by a proxy": {
 			telegramtest.Response{Status: 429, Header: http.Header{"Retry-After": {"9"}}},
-			integration.ErrThrottled, "RATE_LIMITED", "", 429, 9 * time.Second, "",
+			integration.FaultThrottled, "RATE_LIMITED", "", 429, 9 * time.Second, "",
 		},
 		"too many requests for a nonsensical time": {
 			telegramtest.Failure(429, "Too Many Requests", map[string]any{"retry_after": int64(9e18)}),
-			integration.ErrThrottled, "RATE_LIMITED", "429", 429, 1e6 * time.Second, "",
+			integration.FaultThrottled, "RATE_LIMITED", "429", 429, 1e6 * time.Second, "",
 		},
 		"a revoked token": {
 			telegramtest.Failure(401, "Unauthorized", nil),
-			integration.ErrAuth, "CREDENTIALS_REFUSED", "401", 401, 0, "Unauthorized",
+			integration.FaultAuth, "CREDENTIALS_REFUSED", "401", 401, 0, "Unauthorized",
 		},
 		"a malformed token": {
 			telegramtest.Failure(404, "Not Found", nil),
-			integration.ErrAuth, "CREDENTIALS_REFUSED", "404", 404, 0, "Not Found",
+			integration.FaultAuth, "CREDENTIALS_REFUSED", "404", 404, 0, "Not Found",
 		},
 		"a method that a server of one's own does not have": {
 			telegramtest.Failure(404, "Not Found: method not found", nil),
-			integration.ErrPermanent, "METHOD_UNKNOWN", "404", 404, 0, "too old",
+			integration.FaultPermanent, "METHOD_UNKNOWN", "404", 404, 0, "too old",
 		},
 		"a user who blocked the bot": {
 			telegramtest.Failure(403, "Forbidden: bot was blocked by the user", nil),
-			integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, "blocked by the user",
+			integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, "blocked by the user",
 		},
 		"a group that became a supergroup": {
 			telegramtest.Failure(400, "Bad Request: group chat was upgraded to a supergroup chat", map[string]any{"migrate_to_chat_id": -1001234567890}),
-			integration.ErrPermanent, "CHAT_MIGRATED", "400", 400, 0, "-1001234567890",
+			integration.FaultPermanent, "CHAT_MIGRATED", "400", 400, 0, "-1001234567890",
 		},
 		"an unknown chat": {
 			telegramtest.Failure(400, "Bad Request: chat not found", nil),
-			integration.ErrPermanent, "RECIPIENT_UNKNOWN", "400", 400, 0, "chat not found",
+			integration.FaultPermanent, "RECIPIENT_UNKNOWN", "400", 400, 0, "chat not found",
 		},
 		"a body that is too large": {
 			telegramtest.Failure(413, "Request Entity Too Large", nil),
-			integration.ErrPermanent, "MEDIA_TOO_LARGE", "413", 413, 0, "Too Large",
+			integration.FaultPermanent, "MEDIA_TOO_LARGE", "413", 413, 0, "Too Large",
 		},
 		"a conflict": {
 			telegramtest.Failure(409, "Conflict: terminated by other getUpdates request", nil),
-			integration.ErrPermanent, "TELEGRAM_CONFLICT", "409", 409, 0, "getUpdates",
+			integration.FaultPermanent, "TELEGRAM_CONFLICT", "409", 409, 0, "getUpdates",
 		},
 		"a Bot API that restarts": {
 			telegramtest.Failure(500, "Internal Server Error: restart", nil),
-			integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "500", 500, 0, "restart; it may have been carried out",
+			integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "500", 500, 0, "restart; it may have been carried out",
 		},
 		"a Bot API that is down": {
 			telegramtest.Failure(502, "Bad Gateway", nil),
-			integration.ErrUnknown, "PLATFORM_UNAVAILABLE", "502", 502, 0, "Bad Gateway",
+			integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "502", 502, 0, "Bad Gateway",
 		},
 		"a Bot API that did not answer its gateway": {
 			telegramtest.Failure(504, "Gateway Timeout", nil),
-			integration.ErrUnknown, "PLATFORM_NO_ANSWER", "504", 504, 0, "",
+			integration.FaultUnknown, "PLATFORM_NO_ANSWER", "504", 504, 0, "",
 		},
-		"a proxy that handed nothing on":         {html(503), integration.ErrTransient, "PLATFORM_UNAVAILABLE", "", 503, 0, ""},
-		"a proxy that got no good answer":        {html(502), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 502, 0, "may have been carried out"},
-		"a proxy that got no answer in time":     {html(504), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 504, 0, ""},
-		"an error page of who knows whom":        {html(500), integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
-		"a redirect, which is not followed":      {html(301), integration.ErrPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
-		"a file that is too large for a proxy":   {html(413), integration.ErrPermanent, "MEDIA_TOO_LARGE", "", 413, 0, "larger than the server"},
-		"a firewall":                             {html(403), integration.ErrPermanent, "PLATFORM_BLOCKED", "", 403, 0, "firewall"},
-		"400 without a body":                     {telegramtest.Response{Status: 400}, integration.ErrPermanent, "MESSAGE_REJECTED", "", 400, 0, "malformed"},
-		"a server that is no Bot API":            {html(404), integration.ErrPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
-		"a proxy that wants a password":          {html(401), integration.ErrAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
-		"200 without a body":                     {telegramtest.Response{}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
-		"200 with half of the JSON":              {telegramtest.Response{Body: `{"ok":true,"result":{"mess`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a page":                        {html(200), integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 without a result":                   {telegramtest.Response{Body: `{"ok":true}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a result of null":              {telegramtest.Response{Body: `{"ok":true,"result":null}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a result of another type":      {telegramtest.Response{Body: `{"ok":true,"result":true}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a message_id of another type":  {telegramtest.Response{Body: `{"ok":true,"result":{"message_id":"7"}}`}, integration.ErrUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 that says it is not ok":             {telegramtest.Response{Body: `{"ok":false,"error_code":400,"description":"Bad Request"}`}, integration.ErrPermanent, "MESSAGE_REJECTED", "400", 200, 0, ""},
-		"a refusal that says nothing more":       {telegramtest.Response{Status: 403, Body: `{"ok":false}`}, integration.ErrPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, ""},
-		"a connection reset after the request":   {telegramtest.Response{Reset: true}, integration.ErrUnknown, "PLATFORM_NO_ANSWER", "", 0, 0, ""},
-		"a refusal with parameters out of shape": {telegramtest.Response{Status: 400, Body: `{"ok":false,"error_code":400,"description":"no","parameters":[]}`}, integration.ErrPermanent, "MESSAGE_REJECTED", "400", 400, 0, ""},
+		"a proxy that handed nothing on":         {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 503, 0, ""},
+		"a proxy that got no good answer":        {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 502, 0, "may have been carried out"},
+		"a proxy that got no answer in time":     {html(504), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 504, 0, ""},
+		"an error page of who knows whom":        {html(500), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
+		"a redirect, which is not followed":      {html(301), integration.FaultPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
+		"a file that is too large for a proxy":   {html(413), integration.FaultPermanent, "MEDIA_TOO_LARGE", "", 413, 0, "larger than the server"},
+		"a firewall":                             {html(403), integration.FaultPermanent, "PLATFORM_BLOCKED", "", 403, 0, "firewall"},
+		"400 without a body":                     {telegramtest.Response{Status: 400}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 400, 0, "malformed"},
+		"a server that is no Bot API":            {html(404), integration.FaultPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
+		"a proxy that wants a password":          {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
+		"200 without a body":                     {telegramtest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
+		"200 with half of the JSON":              {telegramtest.Response{Body: `{"ok":true,"result":{"mess`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a page":                        {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 without a result":                   {telegramtest.Response{Body: `{"ok":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a result of null":              {telegramtest.Response{Body: `{"ok":true,"result":null}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a result of another type":      {telegramtest.Response{Body: `{"ok":true,"result":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a message_id of another type":  {telegramtest.Response{Body: `{"ok":true,"result":{"message_id":"7"}}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 that says it is not ok":             {telegramtest.Response{Body: `{"ok":false,"error_code":400,"description":"Bad Request"}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "400", 200, 0, ""},
+		"a refusal that says nothing more":       {telegramtest.Response{Status: 403, Body: `{"ok":false}`}, integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, ""},
+		"a connection reset after the request":   {telegramtest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, 0, ""},
+		"a refusal with parameters out of shape": {telegramtest.Response{Status: 400, Body: `{"ok":false,"error_code":400,"description":"no","parameters":[]}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "400", 400, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -310,21 +310,21 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 		_, _ = server.Next(ctx) // the request is there; its answer will never be
 	}()
 	_, err := newPlatform(t).Send(ctx, text("5", "hi"), ch)
-	requireError(t, err, integration.ErrUnknown, "PLATFORM_NO_ANSWER")
+	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 }
 
 func TestASendThatCannotReachTheServerIsTransient(t *testing.T) {
 	ch := channel()
 	ch.Settings["apiBase"] = integrationtest.UnusedURL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
-	requireError(t, err, integration.ErrTransient, "PLATFORM_UNREACHABLE")
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
 func TestAnAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
 	ch := channel()
 	ch.Settings["apiBase"] = "http://[::1"
 	_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
-	requireError(t, err, integration.ErrPermanent, "API_BASE_INVALID")
+	requireError(t, err, integration.FaultPermanent, "API_BASE_INVALID")
 }
 
 func TestRefusalsWithoutACodeOfTheirOwnAreToldByTheirWords(t *testing.T) {
@@ -364,7 +364,7 @@ func TestRefusalsWithoutACodeOfTheirOwnAreToldByTheirWords(t *testing.T) {
 			}
 			server.Script("sendMessage", telegramtest.Failure(status, description, nil))
 			_, err := newPlatform(t).Send(t.Context(), text("5", "hi"), ch)
-			requireError(t, err, integration.ErrPermanent, code)
+			requireError(t, err, integration.FaultPermanent, code)
 		})
 	}
 }

@@ -78,7 +78,7 @@ func (t *textParams) within(format string, limit int) error {
 		return nil //nolint:nilerr // Telegram says better what is faulty
 	}
 	return &integration.Error{
-		Kind: integration.ErrInvalid, Code: "MESSAGE_TOO_LONG",
+		Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
 		Message: fmt.Sprintf("the text has %d UTF-16 units; Telegram takes %d", units, limit),
 	}
 }

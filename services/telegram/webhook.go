@@ -26,7 +26,7 @@ func updateID(raw []byte) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
 		return 0, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
 			Message: "the payload is not a Telegram update: an object with an integer update_id",
 		}
 	}
@@ -39,7 +39,7 @@ func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch
 		return v.Challenge, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.ErrForbidden, Code: "VERIFICATION_FAILED",
+		Kind: integration.FaultForbidden, Code: "VERIFICATION_FAILED",
 		Message: `the mode must be "subscribe" and the token the channel's secretToken`,
 	}
 }

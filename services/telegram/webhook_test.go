@@ -46,7 +46,7 @@ func TestTheSecretTokenIsChecked(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			requireError(t, err, integration.ErrUnauthorized, "SIGNATURE_INVALID")
+			requireError(t, err, integration.FaultUnauthorized, "SIGNATURE_INVALID")
 			require.Equal(t, 401, action.AsError(err, "", "").Code)
 		})
 	}
@@ -71,7 +71,7 @@ func TestTheHandshakeIsAnsweredToWhoKnowsTheSecret(t *testing.T) {
 			challenge, err := verifier.VerifyWebhook(t.Context(), test.verification, ch)
 			require.Equal(t, test.want, challenge)
 			if test.want == "" {
-				requireError(t, err, integration.ErrForbidden, "VERIFICATION_FAILED")
+				requireError(t, err, integration.FaultForbidden, "VERIFICATION_FAILED")
 			}
 		})
 	}

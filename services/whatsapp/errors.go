@@ -20,29 +20,29 @@ const (
 )
 
 func permanent(code, fix string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.ErrPermanent, Code: code, Fix: fix}
+	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code, Fix: fix}
 }
 
 func account(code, fix string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.ErrAuth, Code: code, Fix: fix}
+	return integration.ErrorRow{Kind: integration.FaultAuth, Code: code, Fix: fix}
 }
 
 func transient(code, fix string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.ErrTransient, Code: code, Fix: fix}
+	return integration.ErrorRow{Kind: integration.FaultTransient, Code: code, Fix: fix}
 }
 
 // errorTable has the codes of "Error codes" and of the Groups API's page of that name, beside the Graph API's own.
 var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	// Too fast.
-	"80007":  {Kind: integration.ErrThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel},
-	"130429": {Kind: integration.ErrThrottled, Code: codeRateLimited, Wait: numberWait, Pauses: integration.PausesChannel},
-	"131056": {Kind: integration.ErrThrottled, Code: codeRateLimited, Wait: pairWait, Pauses: integration.PausesRecipient},
-	"131208": {Kind: integration.ErrThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesRecipient},
+	"80007":  {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel},
+	"130429": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait, Pauses: integration.PausesChannel},
+	"131056": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: pairWait, Pauses: integration.PausesRecipient},
+	"131208": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesRecipient},
 
 	// Held back for quality: nothing of the channel gets through for a while, and trying makes it worse.
-	"131048": {Kind: integration.ErrThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "users block or report this number: look at its quality rating in WhatsApp Manager"},
-	"131064": {Kind: integration.ErrThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "look at the number's quality rating in WhatsApp Manager"},
-	"133016": {Kind: integration.ErrThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "the number was registered too often: wait for three days"},
+	"131048": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "users block or report this number: look at its quality rating in WhatsApp Manager"},
+	"131064": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "look at the number's quality rating in WhatsApp Manager"},
+	"133016": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "the number was registered too often: wait for three days"},
 
 	// WhatsApp failed.
 	"131000": meta.Failed,

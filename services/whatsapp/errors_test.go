@@ -18,34 +18,34 @@ func TestEveryErrorCodeIsClassified(t *testing.T) {
 		wait   time.Duration
 		pauses integration.Scope
 	}
-	auth, permanent := integration.ErrAuth, integration.ErrPermanent
+	auth, permanent := integration.FaultAuth, integration.FaultPermanent
 	number, recipient := integration.PausesChannel, integration.PausesRecipient
 	byCode := map[int]verdict{
-		80007:  {integration.ErrThrottled, "RATE_LIMITED", time.Minute, number},
-		130429: {integration.ErrThrottled, "RATE_LIMITED", time.Second, number},
-		131056: {integration.ErrThrottled, "RATE_LIMITED", 6 * time.Second, recipient},
-		131208: {integration.ErrThrottled, "RATE_LIMITED", time.Minute, recipient},
-		131048: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
-		131064: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
-		133016: {integration.ErrThrottled, "SPAM_LIMITED", time.Hour, number},
-		131053: {integration.ErrTransient, "MEDIA_UNAVAILABLE", 0, ""},
+		80007:  {integration.FaultThrottled, "RATE_LIMITED", time.Minute, number},
+		130429: {integration.FaultThrottled, "RATE_LIMITED", time.Second, number},
+		131056: {integration.FaultThrottled, "RATE_LIMITED", 6 * time.Second, recipient},
+		131208: {integration.FaultThrottled, "RATE_LIMITED", time.Minute, recipient},
+		131048: {integration.FaultThrottled, "SPAM_LIMITED", time.Hour, number},
+		131064: {integration.FaultThrottled, "SPAM_LIMITED", time.Hour, number},
+		133016: {integration.FaultThrottled, "SPAM_LIMITED", time.Hour, number},
+		131053: {integration.FaultTransient, "MEDIA_UNAVAILABLE", 0, ""},
 		131047: {permanent, "WINDOW_CLOSED", 0, ""},
 		131052: {permanent, "MEDIA_NOT_FOUND", 0, ""},
 		131005: {auth, "PERMISSION_MISSING", 0, ""},
 	}
 	for v, list := range map[verdict][]int{
-		{integration.ErrUnknown, "PLATFORM_UNAVAILABLE", 0, ""}:   {1, 2, 131000, 131016},
-		{integration.ErrTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {131057, 133004},
-		{auth, "ACCOUNT_RESTRICTED", 0, ""}:                       {368, 131031, 131042},
-		{auth, "NUMBER_NOT_READY", 0, ""}:                         {131045, 133010},
-		{auth, "CREDENTIALS_REFUSED", 0, ""}:                      {0, 190},
-		{auth, "PERMISSION_MISSING", 0, ""}:                       {3, 10, 200, 299},
-		{permanent, "RECIPIENT_LIMITED", 0, ""}:                   {130472, 131049},
-		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}:               {130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 131215, 137000},
-		{permanent, "MESSAGE_INVALID", 0, ""}:                     {100, 131008, 131009},
-		{permanent, "UNSUPPORTED_CONTENT", 0, ""}:                 {131051},
-		{permanent, "MESSAGE_REJECTED", 0, ""}:                    {135000, 424242},
-		{permanent, "TEMPLATE_REJECTED", 0, ""}:                   {132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069},
+		{integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""}:   {1, 2, 131000, 131016},
+		{integration.FaultTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {131057, 133004},
+		{auth, "ACCOUNT_RESTRICTED", 0, ""}:                         {368, 131031, 131042},
+		{auth, "NUMBER_NOT_READY", 0, ""}:                           {131045, 133010},
+		{auth, "CREDENTIALS_REFUSED", 0, ""}:                        {0, 190},
+		{auth, "PERMISSION_MISSING", 0, ""}:                         {3, 10, 200, 299},
+		{permanent, "RECIPIENT_LIMITED", 0, ""}:                     {130472, 131049},
+		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}:                 {130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 131215, 137000},
+		{permanent, "MESSAGE_INVALID", 0, ""}:                       {100, 131008, 131009},
+		{permanent, "UNSUPPORTED_CONTENT", 0, ""}:                   {131051},
+		{permanent, "MESSAGE_REJECTED", 0, ""}:                      {135000, 424242},
+		{permanent, "TEMPLATE_REJECTED", 0, ""}:                     {132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069},
 	} {
 		for _, code := range list {
 			byCode[code] = v

@@ -30,7 +30,7 @@ var receivedAt = time.UnixMilli(1_790_000_999_123)
 
 func channel() *integration.Channel {
 	return &integration.Channel{
-		ID: "ch-1", TenantID: "tenant-1", Platform: "whatsapp", Status: integration.StatusActive,
+		ID: "ch-1", TenantID: "tenant-1", Platform: "whatsapp", Status: integration.ChannelActive,
 		Credentials: map[string]string{"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken},
 		Settings:    map[string]string{},
 	}

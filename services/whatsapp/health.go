@@ -33,7 +33,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{Status: integration.Healthy, Message: n.VerifiedName + " (" + n.Display + ") can send", Details: map[string]any{}}
+	health := &integration.Health{Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send", Details: map[string]any{}}
 	for key, value := range map[string]string{
 		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName, "qualityRating": n.QualityRating,
 		"status": n.Status, "platformType": n.PlatformType, "nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
@@ -47,7 +47,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		}
 		health.Details["subscribedApps"] = apps
 		if health.Message += " and receive"; len(apps) == 0 {
-			health.Status = integration.Degraded
+			health.Status = integration.HealthDegraded
 			health.Message = "no app gets the webhooks of the account: call POST /" + wabaID + "/subscribed_apps with the token"
 		}
 	}
@@ -59,16 +59,16 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 func (n *number) judge(health *integration.Health) {
 	switch {
 	case n.PlatformType != "" && n.PlatformType != "CLOUD_API":
-		health.Status = integration.Unhealthy
+		health.Status = integration.HealthUnhealthy
 		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call POST /PHONE_NUMBER_ID/register"
 	case slices.Contains([]string{"BANNED", "RESTRICTED", "DISCONNECTED", "DELETED", "OFFLINE", "UNVERIFIED"}, n.Status):
-		health.Status = integration.Unhealthy
+		health.Status = integration.HealthUnhealthy
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
 	case n.Status != "" && n.Status != "CONNECTED":
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
 	case n.QualityRating == "RED":
-		health.Status = integration.Degraded
+		health.Status = integration.HealthDegraded
 		health.Message = "the number's quality rating is low, because users block or report it: send less of what they did not ask for"
 	}
 }
@@ -110,7 +110,7 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 		return false, nil // they become parts of a request
 	}
 	_, err := p.api(credentials, settings).number(ctx, "id")
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.ErrAuth {
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
 		return false, nil
 	}
 	return err == nil, err

@@ -18,14 +18,14 @@ func TestHealthSaysWhatIsWrongWithTheNumber(t *testing.T) {
 		status string
 		says   string
 	}{
-		"a number that is well":               {"quality_rating", "GREEN", integration.Healthy, "Lucky Shrub (+1 555-078-3881) can send"},
-		"a number of middling quality":        {"quality_rating", "YELLOW", integration.Healthy, "can send"},
-		"a number of low quality":             {"quality_rating", "RED", integration.Degraded, "quality"},
-		"a number that was flagged":           {"status", "FLAGGED", integration.Degraded, "FLAGGED"},
-		"a number that waits":                 {"status", "PENDING", integration.Degraded, "PENDING"},
-		"a number that is banned":             {"status", "BANNED", integration.Unhealthy, "WhatsApp Manager"},
-		"a number that is not registered":     {"platform_type", "NOT_APPLICABLE", integration.Unhealthy, "/register"},
-		"a number of the servers of old days": {"platform_type", "ON_PREMISE", integration.Unhealthy, "ON_PREMISE"},
+		"a number that is well":               {"quality_rating", "GREEN", integration.HealthHealthy, "Lucky Shrub (+1 555-078-3881) can send"},
+		"a number of middling quality":        {"quality_rating", "YELLOW", integration.HealthHealthy, "can send"},
+		"a number of low quality":             {"quality_rating", "RED", integration.HealthDegraded, "quality"},
+		"a number that was flagged":           {"status", "FLAGGED", integration.HealthDegraded, "FLAGGED"},
+		"a number that waits":                 {"status", "PENDING", integration.HealthDegraded, "PENDING"},
+		"a number that is banned":             {"status", "BANNED", integration.HealthUnhealthy, "WhatsApp Manager"},
+		"a number that is not registered":     {"platform_type", "NOT_APPLICABLE", integration.HealthUnhealthy, "/register"},
+		"a number of the servers of old days": {"platform_type", "ON_PREMISE", integration.HealthUnhealthy, "ON_PREMISE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, ch := newServer(t)
@@ -48,18 +48,18 @@ func TestHealthSaysWhetherAnAppGetsTheWebhooks(t *testing.T) {
 		return health
 	}
 	health := check()
-	require.Equal(t, integration.Healthy, health.Status)
+	require.Equal(t, integration.HealthHealthy, health.Status)
 	require.Contains(t, health.Message, "can send and receive")
 	require.Equal(t, []string{"Switchboard"}, health.Details["subscribedApps"])
 
 	api.SetApps()
 	health = check()
-	require.Equal(t, integration.Degraded, health.Status)
+	require.Equal(t, integration.HealthDegraded, health.Status)
 	require.Contains(t, health.Message, "POST /"+wabaID+"/subscribed_apps")
 
 	ch.Settings["wabaId"] = "1"
 	_, err := newPlatform(t).(integration.HealthChecker).CheckHealth(t.Context(), ch)
-	requireError(t, err, integration.ErrAuth, "OBJECT_UNKNOWN")
+	requireError(t, err, integration.FaultAuth, "OBJECT_UNKNOWN")
 }
 
 func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
@@ -101,7 +101,7 @@ func TestCallsProveThatTheyKnowTheAppSecretWhereTheChannelSaysSo(t *testing.T) {
 
 	ch.Credentials["appSecret"] = "another"
 	_, err = send(t, ch, to(phone, text("hi")))
-	require.Contains(t, requireError(t, err, integration.ErrPermanent, "MESSAGE_INVALID").Message, "appsecret_proof")
+	require.Contains(t, requireError(t, err, integration.FaultPermanent, "MESSAGE_INVALID").Message, "appsecret_proof")
 }
 
 func TestFieldsOfTheWrongFormAreRefused(t *testing.T) {

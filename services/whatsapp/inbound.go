@@ -24,7 +24,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	_ = payload.UnmarshalParts(w.Payload, &hook) // what is outside of all items is looked at here
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
-			Kind: integration.ErrInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
 			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's other products need channels of their own", object),
 		}
 	}

@@ -56,7 +56,7 @@ type billing struct {
 }
 
 var statuses = []string{
-	integration.StatusSent, integration.StatusDelivered, integration.StatusRead, integration.StatusPlayed, integration.StatusFailed,
+	integration.DeliverySent, integration.DeliveryDelivered, integration.DeliveryRead, integration.DeliveryPlayed, integration.DeliveryFailed,
 }
 
 func (s *status) read(m *integration.Message) {

@@ -46,7 +46,7 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
-			requireError(t, err, integration.ErrInvalid, "WEBHOOK_INVALID")
+			requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 		})
 	}
 }

@@ -32,7 +32,7 @@ func rows(n int) []integration.Row {
 
 func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 	const fine = integration.ErrorKind("")
-	invalid, permanent := integration.ErrInvalid, integration.ErrPermanent
+	invalid, permanent := integration.FaultInvalid, integration.FaultPermanent
 	alter := func(c integration.Content, change func(*integration.Interactive)) integration.Content {
 		i := *c.Interactive
 		change(&i)
@@ -157,7 +157,7 @@ func TestWhoItGoesToMustBeSomebody(t *testing.T) {
 	for _, wrong := range []integration.ID{"", "+", "1234", "1234567890123456", "0044 123456", "ada", "us.123456", "US.", "US." + integration.ID(strings.Repeat("1", 129)), "US.12 34", "group"} {
 		api, ch := newServer(t)
 		_, err := send(t, ch, to(wrong, text("hi")))
-		require.Contains(t, requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID").Message, "to.id")
+		require.Contains(t, requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID").Message, "to.id")
 		require.Empty(t, api.Requests())
 	}
 }

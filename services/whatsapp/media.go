@@ -60,5 +60,5 @@ func mediaError(err error) error {
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.ErrPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
 }

@@ -134,7 +134,7 @@ func TestSplitRefusesAMessageOfWhichOnePartIsInvalid(t *testing.T) {
 	_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{
 		*link("1.jpg", ""), {URL: "https://www.luckyshrub.example.com/2.jpg", Caption: strings.Repeat("x", 1025)},
 	}}))
-	requireError(t, err, integration.ErrInvalid, "MESSAGE_INVALID")
+	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 	require.Empty(t, api.Requests(), "nothing of it is sent")
 }
 
@@ -149,7 +149,7 @@ func TestAnAcceptedMessageTellsWhatTheAnswerSays(t *testing.T) {
 	for _, unreadable := range []string{`{}`, `{"messages":[]}`, `{"messages":[{"id":""}]}`} {
 		api.Answer(whatsapptest.Answer{Body: unreadable})
 		_, err := send(t, ch, to(phone, text("hi")))
-		requireError(t, err, integration.ErrUnknown, "ANSWER_UNREADABLE")
+		requireError(t, err, integration.FaultUnknown, "ANSWER_UNREADABLE")
 	}
 }
 
@@ -182,7 +182,7 @@ func TestAttachmentsAreUploadedBeforeTheirMessages(t *testing.T) {
 			_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Media: &integration.Media{Data: png}}))
 			var e *integration.Error
 			require.ErrorAs(t, err, &e)
-			require.Equal(t, integration.ErrTransient, e.Kind)
+			require.Equal(t, integration.FaultTransient, e.Kind)
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestAStickerThatDoesNotMoveIsSmaller(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			requireError(t, err, integration.ErrPermanent, test.code)
+			requireError(t, err, integration.FaultPermanent, test.code)
 			require.Empty(t, api.Requests())
 		})
 	}

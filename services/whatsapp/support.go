@@ -14,7 +14,7 @@ const (
 
 // support tells what WhatsApp has of what messages can be.
 func support() integration.Support {
-	full, partial, impossible := integration.Full, integration.Partial, integration.Impossible
+	full, partial, impossible := integration.Full, integration.Degraded, integration.Impossible
 	captionless := partial("a text beside it becomes a message of its own")
 	coexistence := partial("only for numbers that the WhatsApp Business app uses, too (coexistence)")
 	return integration.Support{

@@ -179,7 +179,7 @@ func newWorld(t *testing.T, platform string, settings map[string]string, script 
 	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the stand-in is on this machine
 	t.Cleanup(client.Close)
 
-	ch := &integration.Channel{ID: "cases", TenantID: "t1", Platform: platform, Status: integration.StatusActive}
+	ch := &integration.Channel{ID: "cases", TenantID: "t1", Platform: platform, Status: integration.ChannelActive}
 	ch.Credentials, ch.Settings = part.channel(server.URL)
 	for name, value := range settings {
 		ch.Settings[name] = value

@@ -68,7 +68,7 @@ func (switchgear) Respond(context.Context, *integration.Webhook) (*integration.R
 }
 
 func (switchgear) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
-	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "SILENT", Message: "it only listens"}
+	return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "SILENT", Message: "it only listens"}
 }
 
 func (switchgear) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
@@ -86,7 +86,7 @@ func (switchgear) ByAccount(_ context.Context, _ string, field integration.Field
 
 // Channel implements integration.ChannelStore: channelID has a publicUrl, all others have none.
 func (switchgear) Channel(_ context.Context, id string) (*integration.Channel, error) {
-	ch := &integration.Channel{ID: id, TenantID: tenantID, Platform: "switchgear", Status: integration.StatusActive, Settings: map[string]string{}}
+	ch := &integration.Channel{ID: id, TenantID: tenantID, Platform: "switchgear", Status: integration.ChannelActive, Settings: map[string]string{}}
 	if id == channelID {
 		ch.Settings["publicUrl"] = "https://hooks.example/in/"
 	}

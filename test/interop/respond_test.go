@@ -27,7 +27,7 @@ func (oracle) Normalize(_ context.Context, w *integration.Webhook) ([]integratio
 }
 
 func (oracle) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
-	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "SILENT", Message: "it only answers"}
+	return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "SILENT", Message: "it only answers"}
 }
 
 func (oracle) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
@@ -41,7 +41,7 @@ func (oracle) Channel(_ context.Context, id string) (*integration.Channel, error
 	if id != channelID {
 		return nil, integration.ErrChannelNotFound
 	}
-	return &integration.Channel{ID: id, TenantID: tenantID, Platform: "oracle", Status: integration.StatusActive}, nil
+	return &integration.Channel{ID: id, TenantID: tenantID, Platform: "oracle", Status: integration.ChannelActive}, nil
 }
 
 func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {

@@ -47,7 +47,7 @@ type cages map[string]*integration.Channel
 func newCages(apiBase, deadBase string) cages {
 	cage := func(id, base string) *integration.Channel {
 		return &integration.Channel{
-			ID: id, TenantID: tenantID, Platform: "parrot", Status: integration.StatusActive,
+			ID: id, TenantID: tenantID, Platform: "parrot", Status: integration.ChannelActive,
 			Credentials: map[string]string{"apiKey": parrotKey, "webhookSecret": parrotSecret, "verifyToken": parrotToken},
 			Settings:    map[string]string{"apiBase": base},
 		}
@@ -56,7 +56,7 @@ func newCages(apiBase, deadBase string) cages {
 	for _, id := range []string{"cage", "asleep", "phone", "wild", "open", "busy"} {
 		list[id] = cage(id, apiBase)
 	}
-	list["asleep"].Status = integration.StatusInactive
+	list["asleep"].Status = integration.ChannelInactive
 	list["phone"].Platform = "telegram"
 	list["wild"].TenantID = ""
 	list["open"].Credentials = map[string]string{"apiKey": parrotKey}

@@ -64,7 +64,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) (messages 
 
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
 	if m.Content.Type != integration.TypeText {
-		return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED_CONTENT", Message: "Parrot takes text only"}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "UNSUPPORTED_CONTENT", Message: "Parrot takes text only"}
 	}
 	id, err := p.call(ctx, "/v1/messages", ch.Credentials, ch.Settings, map[string]any{"chat": m.To.ID, "text": m.Content.Text})
 	return &integration.SendResult{Success: err == nil, MessageID: id}, err
@@ -72,7 +72,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	id, err := p.call(ctx, "/v1/me", ch.Credentials, ch.Settings, nil)
-	return &integration.Health{Status: integration.Healthy, Message: "the bot is " + string(id)}, err
+	return &integration.Health{Status: integration.HealthHealthy, Message: "the bot is " + string(id)}, err
 }
 
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
@@ -89,11 +89,11 @@ func (p *platform) call(ctx context.Context, path string, credentials, settings 
 		return result.ID, err
 	}
 	kind := map[int]integration.ErrorKind{ // any other status leaves it unknown whether the call was carried out: it is never repeated
-		400: integration.ErrPermanent, 401: integration.ErrAuth, 403: integration.ErrPermanent, 404: integration.ErrPermanent,
-		429: integration.ErrThrottled, 503: integration.ErrTransient,
+		400: integration.FaultPermanent, 401: integration.FaultAuth, 403: integration.FaultPermanent, 404: integration.FaultPermanent,
+		429: integration.FaultThrottled, 503: integration.FaultTransient,
 	}[answer.Status]
 	return "", &integration.Error{
-		Kind: cmp.Or(kind, integration.ErrUnknown), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
+		Kind: cmp.Or(kind, integration.FaultUnknown), Code: fmt.Sprintf("PARROT_%d", answer.Status), HTTPStatus: answer.Status,
 		Message: fmt.Sprintf("parrot %s: HTTP %d %s", path, answer.Status, answer.Body), RetryAfter: httpapi.RetryAfter(answer.Header, time.Now()),
 	}
 }

@@ -301,7 +301,7 @@ func (c *Channels) ReadFile(path string) ([]*integration.Channel, error) {
 			Status: strings.ToUpper(entry.Status), Credentials: map[string]string{}, Settings: entry.Settings,
 		}
 		if ch.Status == "" {
-			ch.Status = integration.StatusActive
+			ch.Status = integration.ChannelActive
 		}
 		for name, secret := range entry.Credentials {
 			ch.Credentials[name] = secret.Reveal()

@@ -197,9 +197,9 @@ func (c *createCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 		if err != nil {
 			return err
 		}
-		ch := &integration.Channel{ID: c.ID, TenantID: c.Tenant, Platform: c.Platform, Name: c.Name, Status: integration.StatusActive}
+		ch := &integration.Channel{ID: c.ID, TenantID: c.Tenant, Platform: c.Platform, Name: c.Name, Status: integration.ChannelActive}
 		if c.Inactive {
-			ch.Status = integration.StatusInactive
+			ch.Status = integration.ChannelInactive
 		}
 		given, err := read(fields, c.Set)
 		if err != nil {

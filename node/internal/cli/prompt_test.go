@@ -129,7 +129,7 @@ func TestASecretIsReadFromAPipeAsFromATerminal(t *testing.T) {
 }
 
 func TestAListSaysWhichNodesHoldAChannelBack(t *testing.T) {
-	view := &channels.View{Channel: &integration.Channel{Status: integration.StatusActive}}
+	view := &channels.View{Channel: &integration.Channel{Status: integration.ChannelActive}}
 	require.Equal(t, "ACTIVE", status(view))
 	view.Suspended = []channels.Suspended{{NodeID: "sb-2"}, {NodeID: "sb-1"}}
 	require.Equal(t, "ACTIVE, suspended on sb-1, sb-2", status(view))

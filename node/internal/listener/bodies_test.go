@@ -26,7 +26,7 @@ const (
 )
 
 // begin sends a webhook of size bytes to a channel, but for its last byte, which end sends.
-func (b *bench) begin(size int) (end func() int) {
+func (b *harness) begin(size int) (end func() int) {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(b.t, err)
@@ -46,13 +46,13 @@ func (b *bench) begin(size int) (end func() int) {
 }
 
 // held waits until the bodies under way have so many bytes.
-func (b *bench) held(bytes int64) {
+func (b *harness) held(bytes int64) {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool { return b.Held() == bytes }, generous, time.Millisecond)
 }
 
 func TestTheBodiesUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var ends []func() int
 	for range 3 {
 		ends = append(ends, b.begin(3*mb-1))
@@ -79,7 +79,7 @@ func TestTheBodiesUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 }
 
 func TestWhatWasAnnouncedTakesNoRoomBeforeItCame(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var conns []net.Conn
 	for range 20 { // of 3 MB each
 		conn, err := net.Dial("tcp", b.Address())
@@ -98,7 +98,7 @@ func TestWhatWasAnnouncedTakesNoRoomBeforeItCame(t *testing.T) {
 
 func TestABodyIsReadWhateverItsLengthSays(t *testing.T) {
 	for _, size := range []int{2, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128<<10 + 1, mb, 3 * mb} {
-		b := newBench(t)
+		b := newHarness(t)
 		body := "{" + strings.Repeat(" ", size-2) + "}"
 		require.Equal(t, http.StatusOK, b.post(body).status, size)
 		res, err := b.client.Post("http://"+b.Address()+"/parrot/c1", "application/json", io.MultiReader(strings.NewReader(body))) // in chunks
@@ -113,7 +113,7 @@ func TestABodyIsReadWhateverItsLengthSays(t *testing.T) {
 }
 
 func TestAnUnknownChannelIsToldBeforeTheBodyIsRead(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()

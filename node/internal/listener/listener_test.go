@@ -71,7 +71,7 @@ func (n *node) only(t *testing.T) call {
 }
 
 // bench is a running listener and a client that follows no redirects.
-type bench struct {
+type harness struct {
 	t    *testing.T
 	sick atomic.Bool // the node is not ready
 	logs *test.Hook
@@ -80,9 +80,9 @@ type bench struct {
 	client http.Client
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	b := &bench{t: t, node: &node{}, client: http.Client{Transport: &http.Transport{}}}
+	b := &harness{t: t, node: &node{}, client: http.Client{Transport: &http.Transport{}}}
 	log, logs := test.NewNullLogger()
 	b.logs = logs
 	var err error
@@ -99,14 +99,14 @@ func newBench(t *testing.T) *bench {
 }
 
 // known says that there is any channel but one.
-func (b *bench) known(_ context.Context, service, id string) error {
+func (b *harness) known(_ context.Context, service, id string) error {
 	if id == "nobody" {
 		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no %s channel %q", service, id)
 	}
 	return nil
 }
 
-func (b *bench) ready(context.Context) (bool, any) {
+func (b *harness) ready(context.Context) (bool, any) {
 	return !b.sick.Load(), map[string]bool{"ready": !b.sick.Load()}
 }
 
@@ -117,7 +117,7 @@ type answer struct {
 	body   string
 }
 
-func (b *bench) do(method, path, body string, header ...string) answer {
+func (b *harness) do(method, path, body string, header ...string) answer {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.Address()+path, strings.NewReader(body))
 	require.NoError(b.t, err)
@@ -132,7 +132,7 @@ func (b *bench) do(method, path, body string, header ...string) answer {
 	return answer{res.StatusCode, res.Header, string(data)}
 }
 
-func (b *bench) post(body string, header ...string) answer {
+func (b *harness) post(body string, header ...string) answer {
 	b.t.Helper()
 	return b.do(http.MethodPost, "/parrot/c1", body, header...)
 }
@@ -146,7 +146,7 @@ func text(t *testing.T, raw json.RawMessage) string {
 
 func TestAWebhookBecomesACall(t *testing.T) {
 	const body = ` {"n": 9007199254740993} `
-	b := newBench(t)
+	b := newHarness(t)
 	before := time.Now().UnixMilli()
 	a := b.post(body, "Content-Type", "application/json", "X-Signature", "abc", "X-Twice", "1", "X-Twice", "2")
 	require.Equal(t, http.StatusOK, a.status)
@@ -184,7 +184,7 @@ func TestAPayloadIsDecodedAsAGatewayWould(t *testing.T) {
 		"bytes that are no text": {"application/json", binary, "", "eyJhIjoi/yJ9", "base64"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			require.Equal(t, http.StatusOK, b.post(test.body, "Content-Type", test.contentType).status)
 			params := b.only(t).params
 			if test.payload != "" {
@@ -218,7 +218,7 @@ func TestWhatIsNoWebhookReachesNoService(t *testing.T) {
 		"a form that is none": {http.MethodPost, "/parrot/c1", "application/x-www-form-urlencoded", "a=%zz", 400, "BODY_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			a := b.do(test.method, test.path, test.body, "Content-Type", test.contentType)
 			require.Equal(t, test.status, a.status)
 			require.Empty(t, b.calls)
@@ -229,7 +229,7 @@ func TestWhatIsNoWebhookReachesNoService(t *testing.T) {
 			}
 		})
 	}
-	require.Equal(t, http.StatusOK, newBench(t).post(large).status, "the largest body is taken")
+	require.Equal(t, http.StatusOK, newHarness(t).post(large).status, "the largest body is taken")
 }
 
 func decode(t *testing.T, a answer) map[string]any {
@@ -253,7 +253,7 @@ func TestTheRequestIDIsTheCallersOrNew(t *testing.T) {
 		"one too long":             {[]string{"X-Request-Id", long}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			a := b.post("{}", test.header...)
 			got := b.only(t).requestID
 			require.Equal(t, got, a.header.Get("X-Request-Id"))
@@ -299,7 +299,7 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.answer = func(context.Context) (string, string, error) { return "", "", test.err }
 			a := b.post("{}")
 			require.Equal(t, test.status, a.status)
@@ -333,7 +333,7 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 		"a refusal":            {`"no"`, `{"$statusCode":403,"$responseType":"text/plain"}`, 403, "text/plain", "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			b.answer = func(context.Context) (string, string, error) { return test.data, test.meta, nil }
 			a := b.post("{}")
 			require.Equal(t, test.status, a.status)
@@ -345,7 +345,7 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 }
 
 func TestTheCalleesHeadersAreSent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.answer = func(context.Context) (string, string, error) {
 		return `{}`, `{"$responseHeaders":{"X-Parrot":"Polly\r\nX-Forged: 1"}}`, nil
 	}
@@ -355,7 +355,7 @@ func TestTheCalleesHeadersAreSent(t *testing.T) {
 }
 
 func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	query := url.Values{"hub.mode": {"subscribe", "other"}, "hub.challenge": {"a b"}, "channelId": {"c2"}}
 	require.Equal(t, http.StatusOK, b.do(http.MethodGet, "/crow/c%201?"+query.Encode(), "").status)
 	c := b.only(t)
@@ -368,14 +368,14 @@ func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
 }
 
 func TestATakenAddressIsOneLine(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	log, _ := test.NewNullLogger()
 	_, err := listener.Start(t.Context(), listener.Options{Address: b.Address(), Caller: b.node, Log: logrus.NewEntry(log)})
 	require.EqualError(t, err, "http.listen "+b.Address()+": bind: address already in use")
 }
 
 func TestStopWaitsForARunningWebhook(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	running, finish := make(chan struct{}), make(chan struct{})
 	b.answer = func(context.Context) (string, string, error) {
 		close(running)
@@ -394,7 +394,7 @@ func TestStopWaitsForARunningWebhook(t *testing.T) {
 }
 
 func TestStopWaitsNoLongerThanItMay(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	running, ended := make(chan struct{}), make(chan struct{})
 	b.answer = func(ctx context.Context) (string, string, error) {
 		close(running)
@@ -413,7 +413,7 @@ func TestStopWaitsNoLongerThanItMay(t *testing.T) {
 }
 
 func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.Equal(t, http.StatusNoContent, b.do(http.MethodGet, "/-/live", "").status)
 	got := b.do(http.MethodGet, "/-/ready", "")
 	require.Equal(t, http.StatusOK, got.status)
@@ -427,7 +427,7 @@ func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
 }
 
 // postOnce is for other goroutines than the test's: it tells of a failure in what it returns.
-func (b *bench) postOnce() string {
+func (b *harness) postOnce() string {
 	res, err := b.client.Post("http://"+b.Address()+"/parrot/c1", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		return "no answer"
@@ -453,7 +453,7 @@ func wait[T any](t *testing.T, from <-chan T) T {
 }
 
 // refuses says whether the listener takes no new connections.
-func refuses(b *bench) bool {
+func refuses(b *harness) bool {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get("http://" + b.Address() + "/owl/c1")
 	if err != nil {

@@ -57,7 +57,7 @@ func (platform) Normalize(_ context.Context, w *integration.Webhook) ([]integrat
 }
 
 func (platform) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
-	return nil, &integration.Error{Kind: integration.ErrPermanent, Code: "UNSUPPORTED", Message: "this platform only receives"}
+	return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "UNSUPPORTED", Message: "this platform only receives"}
 }
 
 // Poison is in the texts of messages that consumers refuse.

@@ -119,7 +119,7 @@ func run(ctx context.Context) error {
 func channels(bot string) fixed {
 	channel := func(id, platform string, credentials map[string]string, dedup string) *integration.Channel {
 		return &integration.Channel{
-			ID: id, TenantID: "acme", Platform: platform, Status: integration.StatusActive, Credentials: credentials,
+			ID: id, TenantID: "acme", Platform: platform, Status: integration.ChannelActive, Credentials: credentials,
 			Settings: map[string]string{"apiBase": bot, "dedup": dedup},
 		}
 	}

@@ -38,7 +38,7 @@ func TestThePageTellsOfTypesValuesAndCells(t *testing.T) {
 	m, err := readModel(root+"integration/message.go", root+"integration/content.go")
 	require.NoError(t, err)
 	parrot := integration.Definition{Title: "Parrot", Support: integration.Support{
-		integration.FeatureText:   {In: integration.Full(), Out: integration.Partial("a | loud")},
+		integration.FeatureText:   {In: integration.Full(), Out: integration.Degraded("a | loud")},
 		integration.FeatureTyping: {Out: integration.Impossible("it does not type", "https://parrot.example/typing")},
 	}}
 	page := markdown(m, []integration.Definition{parrot})
