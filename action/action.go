@@ -12,6 +12,7 @@ import (
 
 	"github.com/moleculer-go/moleculer"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -128,7 +129,7 @@ func New(name string, spec Spec) moleculer.Action {
 func callLocal(handle Handler, name string, ctx moleculer.Context, params moleculer.Payload) any {
 	raw, err := json.Marshal(params.Value())
 	if err != nil {
-		return Client(422, "INVALID_PARAMS", "the params of %s cannot be encoded", name)
+		return Client(422, codes.InvalidParams, "the params of %s cannot be encoded", name)
 	}
 	meta, err := json.Marshal(ctx.Meta().Value())
 	if err != nil {

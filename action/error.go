@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // Names of Moleculer's error classes. A Node caller rebuilds the class from the name, and some classes only from their
@@ -30,7 +32,7 @@ type Error struct {
 	Name      string // class, one of the Name constants
 	Message   string
 	Code      int    // as an HTTP status; moleculer-web answers with it
-	Type      string // machine-readable, such as "CHANNEL_NOT_FOUND"
+	Type      string // machine-readable, such as codes.ChannelNotFound
 	Data      any    // encodes to a JSON object or list
 	Retryable bool   // whether the same call may succeed later
 	NodeID    string // where it arose; empty means here
@@ -95,7 +97,7 @@ type endpoint struct {
 // ServiceNotFound says that the action does not exist on the node (or on any, with an empty nodeID).
 func ServiceNotFound(action, nodeID string) *Error {
 	e := &Error{
-		Name: NameServiceNotFound, Code: http.StatusNotFound, Type: "SERVICE_NOT_FOUND", Retryable: true,
+		Name: NameServiceNotFound, Code: http.StatusNotFound, Type: codes.ServiceNotFound, Retryable: true,
 		Message: fmt.Sprintf("Service '%s' is not found.", action), Data: endpoint{action, nodeID},
 	}
 	if nodeID != "" {
@@ -107,7 +109,7 @@ func ServiceNotFound(action, nodeID string) *Error {
 // ServiceNotAvailable says that the action exists but is not served at the moment, as on a stopping node.
 func ServiceNotAvailable(action, nodeID string) *Error {
 	return &Error{
-		Name: NameServiceNotAvailable, Code: http.StatusNotFound, Type: "SERVICE_NOT_AVAILABLE", Retryable: true,
+		Name: NameServiceNotAvailable, Code: http.StatusNotFound, Type: codes.ServiceNotAvailable, Retryable: true,
 		Message: fmt.Sprintf("Service '%s' is not available on '%s' node.", action, nodeID), Data: endpoint{action, nodeID},
 	}
 }
@@ -115,7 +117,7 @@ func ServiceNotAvailable(action, nodeID string) *Error {
 // RequestTimeout says that the call's timeout passed before its answer came.
 func RequestTimeout(action, nodeID string) *Error {
 	return &Error{
-		Name: NameRequestTimeout, Code: http.StatusGatewayTimeout, Type: "REQUEST_TIMEOUT", Retryable: true,
+		Name: NameRequestTimeout, Code: http.StatusGatewayTimeout, Type: codes.RequestTimeout, Retryable: true,
 		Message: fmt.Sprintf("Request is timed out when call '%s' action on '%s' node.", action, nodeID),
 		Data:    endpoint{action, nodeID},
 	}
@@ -124,7 +126,7 @@ func RequestTimeout(action, nodeID string) *Error {
 // RequestSkipped says that the call was not made because the deadline of its chain of calls had passed.
 func RequestSkipped(action, nodeID string) *Error {
 	return &Error{
-		Name: NameRequestSkipped, Code: 514, Type: "REQUEST_SKIPPED",
+		Name: NameRequestSkipped, Code: 514, Type: codes.RequestSkipped,
 		Message: fmt.Sprintf("Calling '%s' is skipped because timeout reached on '%s' node.", action, nodeID),
 		Data:    endpoint{action, nodeID},
 	}
@@ -133,7 +135,7 @@ func RequestSkipped(action, nodeID string) *Error {
 // MaxCallLevel says that a chain of calls is deeper than allowed. Most likely it is a loop.
 func MaxCallLevel(nodeID string, level int) *Error {
 	return &Error{
-		Name: NameMaxCallLevel, Code: http.StatusInternalServerError, Type: "MAX_CALL_LEVEL",
+		Name: NameMaxCallLevel, Code: http.StatusInternalServerError, Type: codes.MaxCallLevel,
 		Message: fmt.Sprintf("Request level is reached the limit (%d) on '%s' node.", level, nodeID),
 		Data: struct {
 			NodeID string `json:"nodeID"`
@@ -145,7 +147,7 @@ func MaxCallLevel(nodeID string, level int) *Error {
 // RequestRejected says that the node that ran the call left the cluster before it answered.
 func RequestRejected(action, nodeID string) *Error {
 	return &Error{
-		Name: NameRequestRejected, Code: http.StatusServiceUnavailable, Type: "REQUEST_REJECTED", Retryable: true,
+		Name: NameRequestRejected, Code: http.StatusServiceUnavailable, Type: codes.RequestRejected, Retryable: true,
 		Message: fmt.Sprintf("Request is rejected when call '%s' action on '%s' node.", action, nodeID),
 		Data:    endpoint{action, nodeID},
 	}
@@ -154,7 +156,7 @@ func RequestRejected(action, nodeID string) *Error {
 // QueueIsFull says that as many requests wait on the node as may wait.
 func QueueIsFull(action, nodeID string, size, limit int) *Error {
 	return &Error{
-		Name: NameQueueIsFull, Code: http.StatusTooManyRequests, Type: "QUEUE_FULL", Retryable: true,
+		Name: NameQueueIsFull, Code: http.StatusTooManyRequests, Type: codes.QueueFull, Retryable: true,
 		Message: fmt.Sprintf("Queue is full. Request '%s' action on '%s' node is rejected.", action, nodeID),
 		Data: struct {
 			endpoint
@@ -167,7 +169,7 @@ func QueueIsFull(action, nodeID string, size, limit int) *Error {
 // BrokerDisconnected says that this node has no connection to the cluster at the moment.
 func BrokerDisconnected() *Error {
 	return &Error{
-		Name: NameBrokerDisconnected, Code: http.StatusBadGateway, Type: "BAD_GATEWAY", Retryable: true,
+		Name: NameBrokerDisconnected, Code: http.StatusBadGateway, Type: codes.BadGateway, Retryable: true,
 		Message: "The broker's transporter has disconnected. Please try again when a connection is reestablished.",
 		Data:    struct{}{},
 	}
@@ -176,7 +178,7 @@ func BrokerDisconnected() *Error {
 // Internal makes an error with a message that is safe to send to any caller. The cause is for this node's log only.
 func Internal(err error) *Error {
 	e := Server(
-		http.StatusInternalServerError, "INTERNAL_ERROR",
+		http.StatusInternalServerError, codes.InternalError,
 		"Internal error; the node's log has the details under this requestID",
 	)
 	e.cause = err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -133,7 +134,7 @@ func (c *checker) verdict() error {
 }
 
 func invalid(req *Request, err error) error {
-	return Client(http.StatusBadRequest, "INVALID_PARAMS", "the params of %s are not valid JSON", req.Action).Because(err)
+	return Client(http.StatusBadRequest, codes.InvalidParams, "the params of %s are not valid JSON", req.Action).Because(err)
 }
 
 func (p Params) secret() bool {

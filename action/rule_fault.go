@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // Fault is one entry of a ValidationError's data, with the fields that Node's validator sends.
@@ -28,7 +30,7 @@ const (
 // Validation is Moleculer's ValidationError (422) for the given faults.
 func Validation(faults ...Fault) *Error {
 	return &Error{
-		Name: NameValidationError, Code: http.StatusUnprocessableEntity, Type: "VALIDATION_ERROR",
+		Name: NameValidationError, Code: http.StatusUnprocessableEntity, Type: codes.ValidationError,
 		Message: "Parameters validation error!", Data: faults,
 	}
 }

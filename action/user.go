@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -110,12 +111,12 @@ func (r *Request) Require(anyOf ...string) error {
 // Unauthorized is the error for a call that nobody is logged in for.
 func Unauthorized() *Error {
 	return Client(
-		http.StatusUnauthorized, "UNAUTHORIZED", "this action asks for a user, and the call has none (ctx.meta.user)",
+		http.StatusUnauthorized, codes.Unauthorized, "this action asks for a user, and the call has none (ctx.meta.user)",
 	)
 }
 
 // Forbidden is the error for a user who has none of the permissions.
 func Forbidden(anyOf ...string) *Error {
-	return Client(http.StatusForbidden, "FORBIDDEN", "this action asks for a permission that the user does not have").
+	return Client(http.StatusForbidden, codes.Forbidden, "this action asks for a permission that the user does not have").
 		With(map[string]any{"permissions": anyOf})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // Options configure a [Cache].
@@ -218,7 +219,7 @@ func (c *Cache) failure(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		return action.Retryable(http.StatusServiceUnavailable, "CACHE_UNAVAILABLE", "the cache does not answer").Because(err)
+		return action.Retryable(http.StatusServiceUnavailable, codes.CacheUnavailable, "the cache does not answer").Because(err)
 	}
 }
 

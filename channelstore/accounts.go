@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -99,5 +100,5 @@ func (m *Memo) readAccounts(ctx context.Context, platform string, field integrat
 	}
 }
 
-var errNoAccounts = action.Client(http.StatusNotImplemented, "NOT_SUPPORTED",
+var errNoAccounts = action.Client(http.StatusNotImplemented, codes.NotSupported,
 	"this channel store finds no channels by their accounts: put the channel into the webhook's URL")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -218,7 +219,7 @@ func isNotFound(err error) bool {
 	if !ok || e.Name == action.NameServiceNotFound || e.Name == action.NameServiceNotAvailable {
 		return false
 	}
-	return e.Code == http.StatusNotFound || e.Type == "CHANNEL_NOT_FOUND" || e.Name == "EntityNotFoundError"
+	return e.Code == http.StatusNotFound || e.Type == codes.ChannelNotFound || e.Name == "EntityNotFoundError"
 }
 
 // Check implements [Store]: a node must answer, be it that there is no such channel. Each is asked, and those that do
@@ -250,7 +251,7 @@ func (a *Action) Check(ctx context.Context) error {
 }
 
 func (a *Action) readOnly() error {
-	return action.Client(http.StatusMethodNotAllowed, "CHANNELS_READ_ONLY", "the channels are managed by the service behind %s", a.name).Because(ErrReadOnly)
+	return action.Client(http.StatusMethodNotAllowed, codes.ChannelsReadOnly, "the channels are managed by the service behind %s", a.name).Because(ErrReadOnly)
 }
 
 // List gives ErrReadOnly.

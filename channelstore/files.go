@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // ErrFileLost says that a file of the store has vanished, or was replaced by another. The error is a *LostError.
@@ -29,7 +30,7 @@ func (e *LostError) Is(target error) bool { return target == ErrFileLost }
 
 // MoleculerError implements [action.Moleculer]. The cluster is not told the path.
 func (e *LostError) MoleculerError() *action.Error {
-	return action.Server(http.StatusServiceUnavailable, "CHANNELS_FILE_LOST", "a file of the channel store %s", e.Reason).Because(e)
+	return action.Server(http.StatusServiceUnavailable, codes.ChannelsFileLost, "a file of the channel store %s", e.Reason).Because(e)
 }
 
 // keyPath is where the key of a database lies that has none in the configuration.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -102,7 +103,7 @@ func (e *SealedError) Is(target error) bool { return target == ErrSealed }
 
 // MoleculerError implements [action.Moleculer].
 func (e *SealedError) MoleculerError() *action.Error {
-	return action.Server(http.StatusInternalServerError, "CHANNEL_SEALED", "%s", e.Error()).Because(e)
+	return action.Server(http.StatusInternalServerError, codes.ChannelSealed, "%s", e.Error()).Because(e)
 }
 
 // ErrAllSealed says that a store has channels, and none of them can be opened. The error is an *AllSealedError.
@@ -121,7 +122,7 @@ func (e *AllSealedError) Is(target error) bool { return target == ErrAllSealed }
 
 // MoleculerError implements [action.Moleculer].
 func (e *AllSealedError) MoleculerError() *action.Error {
-	return action.Server(http.StatusInternalServerError, "CHANNELS_SEALED", "no channel can be opened: they are sealed with other keys than this node's").Because(e)
+	return action.Server(http.StatusInternalServerError, codes.ChannelsSealed, "no channel can be opened: they are sealed with other keys than this node's").Because(e)
 }
 
 // UnavailableError says that the store could not do its work, which may pass. Its text is for this
@@ -139,11 +140,11 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // MoleculerError implements [action.Moleculer].
 func (e *UnavailableError) MoleculerError() *action.Error {
-	return action.Retryable(http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", "the channel store cannot be used at the moment").Because(e)
+	return action.Retryable(http.StatusServiceUnavailable, codes.ChannelsUnavailable, "the channel store cannot be used at the moment").Because(e)
 }
 
 func exists(id string) error {
-	return action.Client(http.StatusConflict, "CHANNEL_EXISTS", "there is a channel %q already", id).Because(ErrChannelExists)
+	return action.Client(http.StatusConflict, codes.ChannelExists, "there is a channel %q already", id).Because(ErrChannelExists)
 }
 
 // maxID bounds ids in bytes. They are part of URLs, so that anybody may ask for any.
@@ -158,7 +159,7 @@ func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune
 // check refuses what no store can keep.
 func check(ch *integration.Channel) error {
 	if !possible(ch.ID) || !isText(ch.TenantID+ch.Platform+ch.Name+ch.Status) {
-		return action.Client(http.StatusUnprocessableEntity, "CHANNEL_INVALID", "channel %q: the id must have 1 to %d bytes, and all texts be UTF-8", ch.ID, maxID)
+		return action.Client(http.StatusUnprocessableEntity, codes.ChannelInvalid, "channel %q: the id must have 1 to %d bytes, and all texts be UTF-8", ch.ID, maxID)
 	}
 	return nil
 }

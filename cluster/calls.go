@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
@@ -75,7 +76,7 @@ func (l *Link) call(
 	raw, err := encodeResult(params)
 	if err != nil {
 		return nil, action.Client(
-			http.StatusBadRequest, "INVALID_PARAMS", "the params of '%s' cannot be encoded", name,
+			http.StatusBadRequest, codes.InvalidParams, "the params of '%s' cannot be encoded", name,
 		).Because(err)
 	}
 	p := &wire.RequestPacket{Header: l.header(), Action: name, Params: raw, Level: 1, RequestID: opts.RequestID}
@@ -101,7 +102,7 @@ func (l *Link) call(
 	}
 	if p.Meta, err = meta.MarshalJSON(); err != nil {
 		return nil, action.Client(
-			http.StatusBadRequest, "INVALID_PARAMS", "the meta of '%s' cannot be encoded", name,
+			http.StatusBadRequest, codes.InvalidParams, "the meta of '%s' cannot be encoded", name,
 		).Because(err)
 	}
 	result, err := l.attempts(ctx, p, opts)
@@ -271,9 +272,9 @@ func sendError(err error, what string) *action.Error {
 	var invalid *json.MarshalerError
 	switch {
 	case errors.As(err, &invalid):
-		return action.Client(http.StatusBadRequest, "INVALID_PARAMS", "%s: not valid JSON", what).Because(err)
+		return action.Client(http.StatusBadRequest, codes.InvalidParams, "%s: not valid JSON", what).Because(err)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return action.Client(http.StatusRequestEntityTooLarge, "MAX_PAYLOAD_EXCEEDED",
+		return action.Client(http.StatusRequestEntityTooLarge, codes.MaxPayloadExceeded,
 			"%s: larger than the cluster's NATS server takes (max_payload)", what).Because(err)
 	default:
 		return action.BrokerDisconnected().Because(err)
@@ -290,7 +291,7 @@ func (l *Link) onResponse(msg *nats.Msg) {
 	switch {
 	case p.Success && p.Stream:
 		outcome = callOutcome{
-			err: action.Server(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "node %s answered with a stream", p.Sender),
+			err: action.Server(http.StatusNotImplemented, codes.StreamNotSupported, "node %s answered with a stream", p.Sender),
 		}
 	case !p.Success:
 		outcome.result.Data, outcome.err = nil, remoteError(&p)
@@ -303,7 +304,7 @@ func (l *Link) onResponse(msg *nats.Msg) {
 func remoteError(p *wire.ResponsePacket) *action.Error {
 	if p.Error == nil {
 		return action.Server(
-			http.StatusInternalServerError, "INVALID_RESPONSE", "node %s answered with neither success nor error", p.Sender,
+			http.StatusInternalServerError, codes.InvalidResponse, "node %s answered with neither success nor error", p.Sender,
 		)
 	}
 	e := &action.Error{

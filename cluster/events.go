@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
@@ -27,7 +28,7 @@ func (l *Link) Emit(ctx context.Context, name string, data any, opts action.Emit
 func (l *Link) emit(_ context.Context, parent *action.Request, name string, data any, opts action.EmitOptions) error {
 	raw, err := encodeResult(data)
 	if err != nil {
-		return action.Client(http.StatusBadRequest, "INVALID_PARAMS", "the data of event '%s' cannot be encoded", name).
+		return action.Client(http.StatusBadRequest, codes.InvalidParams, "the data of event '%s' cannot be encoded", name).
 			Because(err)
 	}
 	p := &wire.EventPacket{

@@ -22,6 +22,7 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -78,7 +79,7 @@ func (l *Link) addNodeService() {
 			action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.publicOptions(), nil }},
 		),
 		action.New("metrics", action.Spec{Handle: func(context.Context, *action.Request) (any, error) {
-			return nil, action.Client(http.StatusBadRequest, "METRICS_DISABLED", "Metrics feature is disabled")
+			return nil, action.Client(http.StatusBadRequest, codes.MetricsDisabled, "Metrics feature is disabled")
 		}}),
 	}}
 	l.catalog.add(schema, schema.Settings, l.bridgeHandler, l.log)

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 )
 
@@ -26,7 +27,7 @@ func (l *Link) callerError(req *action.Request, err error) *action.Error {
 		// the node cut it off: the same as a call to a node that is gone
 		e = action.RequestRejected(req.Action, l.opts.NodeID)
 	}
-	if e.Type == "INTERNAL_ERROR" {
+	if e.Type == codes.InternalError {
 		l.requestLog(req).WithError(err).Error("action failed")
 	} else {
 		l.requestLog(req).WithFields(logrus.Fields{"code": e.Code, "type": e.Type}).
@@ -61,7 +62,7 @@ func (l *Link) errorObject(e *action.Error) []byte {
 	if err != nil {
 		object.Data = struct{}{}
 		if data, err = wire.Encode(object); err != nil {
-			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR","retryable":false,"data":{}}`)
+			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":codes.InternalError,"retryable":false,"data":{}}`)
 		}
 	}
 	return data

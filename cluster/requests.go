@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -197,7 +198,7 @@ func (l *Link) sendResponse(p *wire.RequestPacket, res wire.Answer) {
 	}
 	if limit := l.nc.MaxPayload(); limit > 0 && int64(len(packet)) > limit {
 		log().WithField("bytes", len(packet)).Warn("an answer is larger than NATS takes")
-		tooLarge := action.Server(http.StatusInternalServerError, "MAX_PAYLOAD_EXCEEDED",
+		tooLarge := action.Server(http.StatusInternalServerError, codes.MaxPayloadExceeded,
 			"the answer of '%s' has %d bytes, the cluster's NATS server takes %d (max_payload)", p.Action, len(packet), limit)
 		res.Meta, res.Data, res.Error = nil, nil, l.errorObject(tooLarge)
 		packet = res.Encode()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -138,7 +139,7 @@ func (s *streams) take(
 	if !p.Stream {
 		if aborted(p) {
 			return true, action.Client(
-				http.StatusBadRequest, "STREAM_ABORTED", "the caller of '%s' broke its stream off", in.request.Action,
+				http.StatusBadRequest, codes.StreamAborted, "the caller of '%s' broke its stream off", in.request.Action,
 			)
 		}
 		return true, nil
@@ -157,7 +158,7 @@ func (s *streams) take(
 
 func (s *streams) tooLarge(p *wire.RequestPacket) *action.Error {
 	return action.Client(
-		http.StatusRequestEntityTooLarge, "STREAM_TOO_LARGE", "the stream for '%s' is larger than %d bytes", p.Action,
+		http.StatusRequestEntityTooLarge, codes.StreamTooLarge, "the stream for '%s' is larger than %d bytes", p.Action,
 		s.limit,
 	)
 }
@@ -236,7 +237,7 @@ func (l *Link) acceptsStream(p *wire.RequestPacket) *action.Error {
 	case !ok || !local.remote:
 		return action.ServiceNotFound(p.Action, l.opts.NodeID)
 	case !local.stream:
-		return action.Client(http.StatusNotImplemented, "STREAM_NOT_SUPPORTED", "action '%s' does not take streams", p.Action)
+		return action.Client(http.StatusNotImplemented, codes.StreamNotSupported, "action '%s' does not take streams", p.Action)
 	}
 	return nil
 }

@@ -10,15 +10,16 @@ import (
 	"sync"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // The types of the errors that [AsError] makes.
 const (
 	// TypeUnavailable: the datasource cannot be reached, is starting, stopping or overloaded, or does
 	// not answer in time. Whether a write was carried out is unknown.
-	TypeUnavailable = "DATASOURCE_UNAVAILABLE"
+	TypeUnavailable = codes.DatasourceUnavailable
 	// TypeConflict: the transaction met another one and was rolled back.
-	TypeConflict = "DATASOURCE_CONFLICT"
+	TypeConflict = codes.DatasourceConflict
 )
 
 // AsError makes trouble with a datasource that may pass a retryable *action.Error with code 503 and

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // connectTimeout bounds one attempt to connect to a server.
@@ -165,7 +166,7 @@ func (c *HTTPClient) Do(ctx context.Context, method, path string, header http.He
 		return nil, c.failure(err)
 	}
 	if int64(len(answer)) > c.opts.MaxBodyBytes {
-		return nil, action.Server(http.StatusBadGateway, "DATASOURCE_ANSWER_TOO_LARGE", "The answer of %s is longer than %d bytes.", c.name, c.opts.MaxBodyBytes)
+		return nil, action.Server(http.StatusBadGateway, codes.DatasourceAnswerTooLarge, "The answer of %s is longer than %d bytes.", c.name, c.opts.MaxBodyBytes)
 	}
 	if res.StatusCode/100 != 2 {
 		return nil, &HTTPError{Datasource: c.name, Status: res.StatusCode, Body: answer, RetryAfter: retryAfter(res.Header)}
@@ -230,7 +231,7 @@ func (e *HTTPError) MoleculerError() *action.Error {
 		return as
 	default:
 		// A refusal is about what this node asked, not about what it was asked.
-		return action.Server(http.StatusBadGateway, "DATASOURCE_REFUSED", "The datasource answered %d.", e.Status).Because(e)
+		return action.Server(http.StatusBadGateway, codes.DatasourceRefused, "The datasource answered %d.", e.Status).Because(e)
 	}
 }
 

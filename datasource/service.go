@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 type clusterKey struct{}
@@ -64,5 +65,5 @@ func (c *ServiceClient) call(ctx context.Context, name string, params any) (*act
 }
 
 func invalidAnswer(of string) *action.Error {
-	return action.Server(502, "DATASOURCE_ANSWER_INVALID", "The answer of %s is not of the form that was expected.", of)
+	return action.Server(502, codes.DatasourceAnswerInvalid, "The answer of %s is not of the form that was expected.", of)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // A poison event ends the process that handles it: it exhausts the memory, or causes a fault that no recover catches.
@@ -42,7 +44,7 @@ func (poisonError) Permanent() bool { return true }
 // ErrorHeader returns the headers of the dead letter.
 func (e poisonError) ErrorHeader() map[string]string {
 	return map[string]string{
-		"x-error-name": "Error", "x-error-message": e.Error(), "x-error-type": "HANDLER_DID_NOT_RETURN",
+		"x-error-name": "Error", "x-error-message": e.Error(), "x-error-type": codes.HandlerDidNotReturn,
 		"x-error-retryable": "false",
 	}
 }

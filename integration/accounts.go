@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // maxAccounts bounds the accounts that one webhook may name.
@@ -59,7 +60,7 @@ func (s *platformService) receiveByAccount(ctx context.Context, req *action.Requ
 func (s *platformService) channelsFor(ctx context.Context, req *action.Request, w *Webhook) ([]string, error) {
 	accounts, err := s.def.Platform.(Accounts).Accounts(ctx, w)
 	if err != nil {
-		return nil, asError(err, FaultInvalid, "WEBHOOK_INVALID")
+		return nil, asError(err, FaultInvalid, codes.WebhookInvalid)
 	}
 	slices.Sort(accounts)
 	accounts = slices.DeleteFunc(slices.Compact(accounts), func(account string) bool { return account == "" })
@@ -70,7 +71,7 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 		if id := w.Query().Get("channelId"); id != "" {
 			return []string{id}, nil
 		}
-		return nil, &Error{Kind: FaultNotFound, Code: "CHANNEL_NOT_FOUND", Message: "the webhook names no account: add ?channelId=… to its URL, with a channel that such webhooks are for"}
+		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: "the webhook names no account: add ?channelId=… to its URL, with a channel that such webhooks are for"}
 	}
 	var ids []string
 	for _, account := range accounts {
@@ -84,7 +85,7 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 		ids = append(ids, found...)
 	}
 	if len(ids) == 0 {
-		return nil, &Error{Kind: FaultNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel for any account of the webhook", s.def.Name)}
+		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: fmt.Sprintf("there is no %s channel for any account of the webhook", s.def.Name)}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
@@ -94,7 +95,7 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 func (s *platformService) channelsOf(ctx context.Context, req *action.Request, account string) ([]string, error) {
 	store, ok := s.def.Channels.(AccountStore)
 	if !ok {
-		return nil, &Error{Kind: FaultNotFound, Code: "CHANNEL_NOT_FOUND", Message: "the channel store finds no channels by their accounts: put the channel into the URL"}
+		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: "the channel store finds no channels by their accounts: put the channel into the URL"}
 	}
 	field := s.def.Fields[slices.IndexFunc(s.def.Fields, func(f Field) bool { return f.Account })]
 	ids, err := store.ByAccount(ctx, s.def.Name, field, account)
@@ -105,7 +106,7 @@ func (s *platformService) channelsOf(ctx context.Context, req *action.Request, a
 		return nil, err
 	}
 	s.logFor(req, nil).WithError(err).Warn("the channels of an account cannot be read")
-	return nil, &Error{Kind: FaultTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
+	return nil, &Error{Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment", Err: err}
 }
 
 // webhookGroup is one webhook on its way through several channels.

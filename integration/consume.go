@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cache"
 )
 
@@ -75,7 +76,7 @@ func NewReliableEvent[T any](name string, options ConsumeOptions, handle func(ct
 
 // undecodable is an error that no repetition mends, as @moleculer/channels names it.
 func undecodable(err error) error {
-	return poison{action.Server(http.StatusBadRequest, "INVALID_MESSAGE_SERIALIZATION", "%v", err).Because(err)}
+	return poison{action.Server(http.StatusBadRequest, codes.InvalidMessageSerialization, "%v", err).Because(err)}
 }
 
 type poison struct{ cause *action.Error }

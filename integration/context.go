@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cache"
 )
 
@@ -225,7 +226,7 @@ func (c *Context) RequireUser() (*action.User, error) {
 func (c *Context) RequireTenant(id ...string) (string, error) {
 	tenant := c.TenantID()
 	if tenant == "" || len(id) > 0 && tenant != id[0] {
-		return "", action.Client(403, "TENANT_MISMATCH", "this belongs to another tenant than the call")
+		return "", action.Client(403, codes.TenantMismatch, "this belongs to another tenant than the call")
 	}
 	return tenant, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/claims"
 )
 
@@ -283,7 +284,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 			return nil, err
 		}
 		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
-		return nil, &Error{Kind: FaultTransient, Code: "CHANNELS_UNAVAILABLE", Message: "the channel store cannot be read at the moment", Err: err}
+		return nil, &Error{Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment", Err: err}
 	}
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
 	return ofCaller(req, ch), nil
@@ -292,7 +293,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 // active refuses a channel that is switched off.
 func active(ch *Channel) error {
 	if ch.Status != ChannelActive {
-		return &Error{Kind: FaultForbidden, Code: "CHANNEL_INACTIVE", Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
+		return &Error{Kind: FaultForbidden, Code: codes.ChannelInactive, Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
 	}
 	return nil
 }

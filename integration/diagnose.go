@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"strings"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // Diagnosis says whether a channel can work, and what to do where it cannot.
@@ -78,7 +80,7 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 	valid, err := accepts(ctx, validator, ch.Credentials, ch.Settings)
 	switch {
 	case err != nil:
-		d.trouble("credentials", asError(err, FaultTransient, "CREDENTIALS_UNCHECKED"))
+		d.trouble("credentials", asError(err, FaultTransient, codes.CredentialsUnchecked))
 	case valid:
 		d.add(Finding{Check: "credentials", OK: true, Message: def.Title + " accepts the credentials"})
 	default:
@@ -103,7 +105,7 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 	health, err := checker.CheckHealth(ctx, ch)
 	switch {
 	case err != nil:
-		d.trouble("health", asError(err, FaultTransient, "HEALTH_CHECK_FAILED"))
+		d.trouble("health", asError(err, FaultTransient, codes.HealthCheckFailed))
 	case health == nil || health.Status == HealthHealthy:
 		d.add(Finding{Check: "health", OK: true, Message: def.Title + " can be reached"})
 	default:

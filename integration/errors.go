@@ -54,7 +54,7 @@ const (
 // Error is the one error type that platforms and the factory speak.
 type Error struct {
 	Kind         ErrorKind
-	Code         string        // machine-readable, upper case, such as "CHANNEL_NOT_FOUND"
+	Code         string        // machine-readable, upper case: one of package codes, or the platform's own
 	Message      string        // for people; the factory removes the channel's secrets from it
 	RetryAfter   time.Duration // how long the platform asks to wait; zero when it does not say
 	Pauses       Scope         // of FaultThrottled: what has to wait; empty is PausesChannel

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // ErrorTable says what the refusals of a platform's API mean. A refusal is looked up in this order: HTTP status 429,
@@ -31,7 +33,7 @@ type ErrorTable struct {
 // the kind.
 type ErrorRow struct {
 	Kind   ErrorKind
-	Code   string        // such as "RATE_LIMITED", see docs/errors.md
+	Code   string        // such as codes.RateLimited, see docs/errors.md
 	Wait   time.Duration // of FaultThrottled: how long to wait where the answer does not say
 	Pauses Scope         // of FaultThrottled: what has to wait where the answer does not say; empty is PausesChannel
 	Fix    string        // what to do about it; ends the message
@@ -157,13 +159,13 @@ func (t *ErrorTable) byStatus(status int) ErrorRow {
 	case known:
 		return row
 	case status == http.StatusTooManyRequests:
-		return ErrorRow{Kind: FaultThrottled, Code: "RATE_LIMITED"}
+		return ErrorRow{Kind: FaultThrottled, Code: codes.RateLimited}
 	case status >= http.StatusInternalServerError:
 		return ServerError(status)
 	case t.Other.Kind != "":
 		return t.Other
 	}
-	return ErrorRow{Kind: FaultPermanent, Code: "MESSAGE_REJECTED"}
+	return ErrorRow{Kind: FaultPermanent, Code: codes.MessageRejected}
 }
 
 // Error is an error of this row. The message ends with the details and with what to do.
@@ -195,10 +197,10 @@ const (
 func ServerError(status int) ErrorRow {
 	switch status {
 	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:
-		return ErrorRow{Kind: FaultTransient, Code: "PLATFORM_UNAVAILABLE"}
+		return ErrorRow{Kind: FaultTransient, Code: codes.PlatformUnavailable}
 	case http.StatusGatewayTimeout:
-		return ErrorRow{Kind: FaultUnknown, Code: "PLATFORM_NO_ANSWER"}
+		return ErrorRow{Kind: FaultUnknown, Code: codes.PlatformNoAnswer}
 	default:
-		return ErrorRow{Kind: FaultUnknown, Code: "PLATFORM_UNAVAILABLE"}
+		return ErrorRow{Kind: FaultUnknown, Code: codes.PlatformUnavailable}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
@@ -182,7 +183,7 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOptions) error {
 	data, err := json.Marshal(payload)
 	if err != nil {
-		return action.Client(http.StatusBadRequest, "EVENT_INVALID", "the payload of %s cannot be encoded", name).Because(err)
+		return action.Client(http.StatusBadRequest, codes.EventInvalid, "the payload of %s cannot be encoded", name).Because(err)
 	}
 	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
 	if d := c.Delivery(); d != nil {
@@ -196,9 +197,9 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	})
 	switch {
 	case isPermanent(err):
-		return action.Client(http.StatusRequestEntityTooLarge, "EVENT_REJECTED", "the event %s cannot be stored as it is", name).Because(err)
+		return action.Client(http.StatusRequestEntityTooLarge, codes.EventRejected, "the event %s cannot be stored as it is", name).Because(err)
 	case err != nil:
-		return action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE", "the event %s could not be stored", name).Because(err)
+		return action.Retryable(http.StatusServiceUnavailable, codes.EventsUnavailable, "the event %s could not be stored", name).Because(err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -81,7 +82,7 @@ func (s *platformService) channelHealth(ctx context.Context, cleaner cleaner, ch
 	}
 	health, err := checker.CheckHealth(ctx, ch)
 	if err != nil {
-		e := asError(err, FaultTransient, "HEALTH_CHECK_FAILED")
+		e := asError(err, FaultTransient, codes.HealthCheckFailed)
 		status := HealthUnhealthy
 		if e.Kind == FaultThrottled {
 			status = HealthDegraded
@@ -132,11 +133,11 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	}
 	validator, ok := s.def.Platform.(CredentialsValidator)
 	if !ok {
-		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s cannot check credentials", s.def.Name)
+		return nil, action.Client(http.StatusNotImplemented, codes.NotSupported, "%s cannot check credentials", s.def.Name)
 	}
 	valid, err := accepts(ctx, validator, credentials, WithChosenAddresses(settings))
 	if err != nil {
-		return nil, withoutGiven(asError(err, FaultTransient, "CREDENTIALS_UNCHECKED"), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
+		return nil, withoutGiven(asError(err, FaultTransient, codes.CredentialsUnchecked), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
 	}
 	return struct {
 		Valid bool `json:"valid"`

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/claims"
 )
 
@@ -34,7 +35,7 @@ type answer struct {
 func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	// The tenant is part of it: a channel's id may come to belong to another one.
 	key = strings.Join([]string{"send", r.def.Name, r.channel.TenantID, r.channel.ID, key}, "\x00")
-	busy := &Error{Kind: FaultTransient, Code: "SEND_IN_PROGRESS", RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
+	busy := &Error{Kind: FaultTransient, Code: codes.SendInProgress, RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
 	for held := false; ; held = true {
 		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
 		if err != nil && held && ctx.Err() != nil {
@@ -42,7 +43,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 		}
 		if err != nil {
 			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key cannot be looked up")
-			return nil, &Error{Kind: FaultTransient, Code: "CLAIMS_UNAVAILABLE", Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
+			return nil, &Error{Kind: FaultTransient, Code: codes.ClaimsUnavailable, Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
 		}
 		switch claim := list[0]; claim.State {
 		case claims.Mine:
@@ -53,7 +54,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 			return givenBefore(claim.Result)
 		case claims.Abandoned:
 			return nil, &Error{
-				Kind: FaultUnknown, Code: "SEND_ABANDONED",
+				Kind: FaultUnknown, Code: codes.SendAbandoned,
 				Message: "a send with this idempotency key was begun and never finished; it may have been carried out",
 			}
 		default: // another call is at it
@@ -106,7 +107,7 @@ func (a *answer) mayPass() bool {
 func givenBefore(kept []byte) (any, error) {
 	var a answer
 	if err := json.Unmarshal(kept, &a); err != nil {
-		return nil, &Error{Kind: FaultUnknown, Code: "SEND_ABANDONED", Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
+		return nil, &Error{Kind: FaultUnknown, Code: codes.SendAbandoned, Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
 	}
 	if e := a.Error; e != nil {
 		return nil, e.asError()
@@ -126,7 +127,7 @@ func (e *Error) asSendError() *SendError {
 func (e *SendError) asError() *Error {
 	return &Error{
 		Idempotent: e.Kind == FaultUnknown && e.Retryable,
-		Kind:       cmp.Or(e.Kind, FaultPermanent), Code: cmp.Or(e.Code, "SEND_FAILED"), Message: e.Message,
+		Kind:       cmp.Or(e.Kind, FaultPermanent), Code: cmp.Or(e.Code, codes.SendFailed), Message: e.Message,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond, PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/throttle"
 )
 
@@ -203,7 +204,7 @@ func (t *limiter) begin(l *channelLimiter) (end func(), err error) {
 	if n := l.running.Add(1); n > int64(t.limit) {
 		l.running.Add(-1)
 		return nil, &Error{
-			Kind: FaultThrottled, Code: "CHANNEL_BUSY", RetryAfter: time.Second,
+			Kind: FaultThrottled, Code: codes.ChannelBusy, RetryAfter: time.Second,
 			Message: fmt.Sprintf("%d calls of this channel are under way already, which is the most", t.limit),
 		}
 	}
@@ -237,7 +238,7 @@ func (t *limiter) withLimits(
 		fault = nil
 		return result, nil
 	}
-	e := asError(err, FaultUnknown, "SEND_FAILED")
+	e := asError(err, FaultUnknown, codes.SendFailed)
 	fault = nil
 	switch e.Kind {
 	case FaultTransient, FaultUnknown, FaultAuth:
@@ -255,7 +256,7 @@ func (t *limiter) withLimits(
 }
 
 // errPanicked is the failure of a call that panics.
-var errPanicked = &Error{Kind: FaultUnknown, Code: "SEND_FAILED", Message: "the platform's code panicked"}
+var errPanicked = &Error{Kind: FaultUnknown, Code: codes.SendFailed, Message: "the platform's code panicked"}
 
 // recipientKey is a key of the throttle; that of a channel is its id.
 func recipientKey(l *channelLimiter, recipient ID) string {
@@ -285,7 +286,7 @@ func (t *limiter) waitTurn(
 		if err != nil {
 			release()
 			return nil, &Error{
-				Kind: FaultThrottled, Code: "RATE_LIMITED", RetryAfter: after, Err: err,
+				Kind: FaultThrottled, Code: codes.RateLimited, RetryAfter: after, Err: err,
 				Message: "the message would have to wait for longer than it may: the platform's or the channel's rate is reached",
 			}
 		}
@@ -297,7 +298,7 @@ func (t *limiter) waitTurn(
 func (l *channelLimiter) suspended() *Error {
 	cause := l.refusedFor.Load()
 	e := &Error{
-		Kind: FaultTransient, Code: "CHANNEL_SUSPENDED",
+		Kind: FaultTransient, Code: codes.ChannelSuspended,
 		RetryAfter: max(time.Second, suspension-time.Since(time.Unix(0, l.suspendedAt.Load()))),
 		Message:    fmt.Sprintf("after %d failures in a row the channel's calls are held back; the last was: %s", suspendAfter, cause.Message),
 	}

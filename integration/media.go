@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -39,14 +40,14 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	}
 	fetcher, ok := s.def.Platform.(MediaFetcher)
 	if !ok {
-		return nil, action.Client(http.StatusNotImplemented, "NOT_SUPPORTED", "%s has no media", s.def.Name)
+		return nil, action.Client(http.StatusNotImplemented, codes.NotSupported, "%s has no media", s.def.Name)
 	}
 	id, limit := rawjson.Text(fields.Get("mediaId")), s.mediaRoom(req, len(rawjson.Text(fields.Get("mediaId"))))
 	ctx, done := s.holding(context.WithValue(ctx, mediaLimitKey{}, limit))
 	defer done()
 	file, err := fetcher.FetchMedia(ctx, id, ch)
 	if err != nil {
-		return nil, asError(err, FaultTransient, "MEDIA_UNAVAILABLE")
+		return nil, asError(err, FaultTransient, codes.MediaUnavailable)
 	}
 	defer file.Body.Close()
 	data, err := ReadMedia(ctx, "attachment", file, limit)

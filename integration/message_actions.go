@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -101,7 +102,7 @@ func (s *platformService) messageAction(
 				err = s.checkMedia(&fitting.Content)
 			}
 			if err != nil {
-				return refusal(asError(err, FaultUnknown, "SEND_FAILED"), nil)
+				return refusal(asError(err, FaultUnknown, codes.SendFailed), nil)
 			}
 			call.message, degraded = *fitting, lost
 		}
@@ -112,7 +113,7 @@ func (s *platformService) messageAction(
 			do: func(ctx context.Context) (*SendResult, error) { return do(ctx, call) },
 		})
 		if err != nil {
-			failure := s.cleaner(req).error(asError(err, FaultUnknown, "SEND_FAILED"))
+			failure := s.cleaner(req).error(asError(err, FaultUnknown, codes.SendFailed))
 			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
@@ -209,7 +210,7 @@ func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error)
 }
 
 func (*platformService) tooLong(cause error, format string, args ...any) *Error {
-	return &Error{Kind: FaultInvalid, Code: "MESSAGE_TOO_LONG", Message: fmt.Sprintf(format, args...), Err: cause}
+	return &Error{Kind: FaultInvalid, Code: codes.MessageTooLong, Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
 // withTexts makes a message of each text. All but the first are nothing but texts.

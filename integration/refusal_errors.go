@@ -3,18 +3,19 @@ package integration
 import (
 	"fmt"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
 // Invalid returns the error of a message that is malformed, or against a limit of its platform: MESSAGE_INVALID. The
 // message is formatted as by fmt.Sprintf.
 func Invalid(format string, args ...any) *Error {
-	return &Error{Kind: FaultInvalid, Code: "MESSAGE_INVALID", Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: FaultInvalid, Code: codes.MessageInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
 // UnsupportedContent returns the error of a message that its platform has no form for: UNSUPPORTED_CONTENT.
 func UnsupportedContent(format string, args ...any) *Error {
-	return &Error{Kind: FaultPermanent, Code: "UNSUPPORTED_CONTENT", Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: FaultPermanent, Code: codes.UnsupportedContent, Message: fmt.Sprintf(format, args...)}
 }
 
 // Within returns nil for a text of at most limit characters, and else the error that says for which platform it is too

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // respond gives the answer that the platform wants to read, else the usual one.
@@ -19,7 +20,7 @@ func (s *platformService) respond(ctx context.Context, req *action.Request, w *W
 	response, err := responder.Respond(ctx, w)
 	switch {
 	case err != nil:
-		return nil, asError(err, FaultInvalid, "WEBHOOK_INVALID")
+		return nil, asError(err, FaultInvalid, codes.WebhookInvalid)
 	case response == nil:
 		return result, nil
 	}

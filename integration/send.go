@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -62,7 +63,7 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 		return run.sendAndReport(ctx)
 	case len(key) > maxIdempotencyKey:
 		return nil, &Error{
-			Kind: FaultInvalid, Code: "IDEMPOTENCY_KEY_INVALID",
+			Kind: FaultInvalid, Code: codes.IdempotencyKeyInvalid,
 			Message: fmt.Sprintf("an idempotencyKey has %d bytes at most", maxIdempotencyKey),
 		}
 	default:
@@ -92,7 +93,7 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 		}
 		return result, nil
 	}
-	failure := r.cleaner(r.req).error(asError(err, FaultUnknown, "SEND_FAILED"))
+	failure := r.cleaner(r.req).error(asError(err, FaultUnknown, codes.SendFailed))
 	r.publishFailed(ctx, failure, attempts, result)
 	r.logFor(r.req, r.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
@@ -132,7 +133,7 @@ func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts in
 		case err != nil && i == 0:
 			return nil, attempts, err
 		case err != nil:
-			return r.cleanResult(r.req, whole), attempts, partlySent(asError(err, FaultUnknown, "SEND_FAILED"), i, len(parts))
+			return r.cleanResult(r.req, whole), attempts, partlySent(asError(err, FaultUnknown, codes.SendFailed), i, len(parts))
 		}
 		whole.add(result, i, len(parts))
 	}
@@ -212,7 +213,7 @@ func partlySent(err *Error, sent, parts int) *Error {
 	e.Idempotent = false // the part may be sent again, the message may not
 	e.Message = fmt.Sprintf("%d of %d parts were sent, then: %s", sent, parts, e.Message)
 	if e.Kind != FaultUnknown {
-		e.Kind, e.Code = FaultPermanent, "PARTLY_SENT"
+		e.Kind, e.Code = FaultPermanent, codes.PartlySent
 	}
 	return &e
 }
@@ -268,7 +269,7 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 		if err == nil {
 			return result, n, nil
 		}
-		e := asError(err, FaultUnknown, "SEND_FAILED")
+		e := asError(err, FaultUnknown, codes.SendFailed)
 		failure := leftOpen(e, open)
 		if n == maxAttempts || !mayRepeat(e, call.channel) {
 			return nil, n, failure
@@ -324,7 +325,7 @@ func checked(result *SendResult, err error) (*SendResult, error) {
 	case result.Success:
 		return result, nil
 	case result.Error == nil:
-		return nil, &Error{Kind: FaultPermanent, Code: "SEND_FAILED", Message: "the platform did not take the message"}
+		return nil, &Error{Kind: FaultPermanent, Code: codes.SendFailed, Message: "the platform did not take the message"}
 	}
 	return nil, result.Error.asError()
 }

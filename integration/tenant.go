@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -77,5 +78,5 @@ func (s *platformService) hidden(req *action.Request, id string, err error) erro
 }
 
 func (s *platformService) unknown(id string) *Error {
-	return &Error{Kind: FaultNotFound, Code: "CHANNEL_NOT_FOUND", Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id)}
+	return &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -24,7 +25,7 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		s.refused("", nil, err)
 		return nil, err
 	}
-	refused := &Error{Kind: FaultForbidden, Code: "VERIFICATION_FAILED", Message: "the verification was refused: mode, token and channel must match"}
+	refused := &Error{Kind: FaultForbidden, Code: codes.VerificationFailed, Message: "the verification was refused: mode, token and channel must match"}
 	verifier, ok := s.def.Platform.(WebhookVerifier)
 	id := rawjson.Text(fields.Get("channelId"))
 	if !ok || id == "" {

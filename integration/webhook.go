@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // Bounds of a form. A body is larger than all that is read from it, so its size bounds the memory.
@@ -75,7 +77,7 @@ func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
 // without the raw body the webhook is refused: the error says what to do at the gateway.
 func (w *Webhook) SignedBody() ([]byte, error) {
 	if w.RawBody == nil {
-		return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_MISSING", Message: "the signature covers the raw body, and none came: " +
+		return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyMissing, Message: "the signature covers the raw body, and none came: " +
 			"let the gateway keep it and pass it as rawBody (see examples/gateway)"}
 	}
 	return w.RawBody, nil
@@ -84,7 +86,7 @@ func (w *Webhook) SignedBody() ([]byte, error) {
 // SignedURL gives the URL to check a signature over. Without one the webhook is refused: the error says what to set.
 func (w *Webhook) SignedURL() (string, error) {
 	if w.URL == "" {
-		return "", &Error{Kind: FaultInvalid, Code: "PUBLIC_URL_MISSING", Message: "the signature covers the URL that the platform " +
+		return "", &Error{Kind: FaultInvalid, Code: codes.PublicURLMissing, Message: "the signature covers the URL that the platform " +
 			"called, and it is not known: set the channel's publicUrl, such as https://hooks.example.com/, " +
 			"or webhooks.trustForwarded of the node, and let the gateway pass url (see examples/gateway)"}
 	}
@@ -181,11 +183,11 @@ func (f *form) parseMultipart(body []byte, boundary string) error {
 }
 
 func tooLarge(format string, args ...any) *Error {
-	return &Error{Kind: FaultInvalid, Code: "WEBHOOK_TOO_LARGE", Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: FaultInvalid, Code: codes.WebhookTooLarge, Message: fmt.Sprintf(format, args...)}
 }
 
 func noForm(format string, args ...any) *Error {
-	return &Error{Kind: FaultInvalid, Code: "WEBHOOK_INVALID", Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: FaultInvalid, Code: codes.WebhookInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
 // maxURL bounds, in bytes, the URL of a webhook.
@@ -265,12 +267,12 @@ func first(list string) string {
 func (s *platformService) validateWebhook(ctx context.Context, w *Webhook) error {
 	if v, ok := s.def.Platform.(WebhookValidator); ok {
 		if err := v.ValidateWebhook(ctx, w); err != nil {
-			return asError(err, FaultInvalid, "WEBHOOK_INVALID")
+			return asError(err, FaultInvalid, codes.WebhookInvalid)
 		}
 	}
 	if s.signature != nil {
 		if err := s.signature.ValidateSignature(ctx, w); err != nil {
-			return asError(err, FaultUnauthorized, "SIGNATURE_INVALID")
+			return asError(err, FaultUnauthorized, codes.SignatureInvalid)
 		}
 	}
 	return nil

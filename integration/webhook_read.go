@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -27,12 +28,12 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	w := &Webhook{Platform: s.def.Name, Payload: fields.Get("payload")}
 	ms, err := strconv.ParseFloat(rawjson.UnsafeString(fields.Get("timestamp")), 64)
 	if err != nil {
-		return nil, &Error{Kind: FaultInvalid, Code: "TIMESTAMP_INVALID", Message: "the timestamp is not a number of milliseconds", Err: err}
+		return nil, &Error{Kind: FaultInvalid, Code: codes.TimestampInvalid, Message: "the timestamp is not a number of milliseconds", Err: err}
 	}
 	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
 	if w.Headers, err = readHeaders(fields.Get("headers")); err != nil {
-		return nil, &Error{Kind: FaultInvalid, Code: "HEADERS_INVALID", Message: "headers must be an object of strings", Err: err}
+		return nil, &Error{Kind: FaultInvalid, Code: codes.HeadersInvalid, Message: "headers must be an object of strings", Err: err}
 	}
 	w.Method, w.ContentType = rawjson.Text(fields.Get("method")), w.Headers.Get("content-type")
 	if err := w.setCalled(rawjson.Text(fields.Get("url"))); err != nil {
@@ -46,7 +47,7 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) { // mostly they are the same text
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {
-		return nil, &Error{Kind: FaultInvalid, Code: "WEBHOOK_INVALID", Message: "the raw body is not valid JSON"}
+		return nil, &Error{Kind: FaultInvalid, Code: codes.WebhookInvalid, Message: "the raw body is not valid JSON"}
 	}
 	return w, s.checkAge(w)
 }
@@ -63,7 +64,7 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	case rawjson.IsBuffer(value):
 		raw, ok := rawjson.Buffer(value)
 		if !ok {
-			return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is no Buffer of Node.js after JSON"}
+			return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyInvalid, Message: "rawBody is no Buffer of Node.js after JSON"}
 		}
 		return raw, nil
 	case len(body) == 0:
@@ -73,11 +74,11 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	case strings.EqualFold(encoding, "base64"):
 		raw, err := base64.StdEncoding.AppendDecode([]byte{}, body)
 		if err != nil {
-			return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBody is not valid base64", Err: err}
+			return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyInvalid, Message: "rawBody is not valid base64", Err: err}
 		}
 		return raw, nil
 	default:
-		return nil, &Error{Kind: FaultInvalid, Code: "RAW_BODY_INVALID", Message: "rawBodyEncoding must be utf8 or base64"}
+		return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyInvalid, Message: "rawBodyEncoding must be utf8 or base64"}
 	}
 }
 
@@ -92,10 +93,10 @@ func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > maxAge:
-		return &Error{Kind: FaultInvalid, Code: "WEBHOOK_TOO_OLD", Message: fmt.Sprintf(
+		return &Error{Kind: FaultInvalid, Code: codes.WebhookTooOld, Message: fmt.Sprintf(
 			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ", age.Round(time.Second), maxAge)}
 	case age < -maxClockSkew:
-		return &Error{Kind: FaultInvalid, Code: "WEBHOOK_FROM_FUTURE", Message: fmt.Sprintf(
+		return &Error{Kind: FaultInvalid, Code: codes.WebhookFromFuture, Message: fmt.Sprintf(
 			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and node differ", (-age).Round(time.Second))}
 	}
 	return nil

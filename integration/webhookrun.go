@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // maxMessages bounds the messages of one webhook, all of which are on their way at once. Meta, which
@@ -64,7 +65,7 @@ func (r *webhookRun) accept(id string, fields action.Fields) error {
 }
 
 func webhookLate(err error) error {
-	return action.Retryable(http.StatusServiceUnavailable, "WEBHOOK_LATE", "an earlier webhook of the channel held this one up; send it again").Because(err)
+	return action.Retryable(http.StatusServiceUnavailable, codes.WebhookLate, "an earlier webhook of the channel held this one up; send it again").Because(err)
 }
 
 // check loads the channel, runs all checks, and finds the messages.
@@ -82,7 +83,7 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 		return err
 	}
 	if r.messages, err = r.s.def.Platform.Normalize(r.ctx, r.webhook); err != nil {
-		return asError(err, FaultInvalid, "WEBHOOK_INVALID")
+		return asError(err, FaultInvalid, codes.WebhookInvalid)
 	}
 	for i := range r.messages {
 		maskLinks(&r.messages[i].Content)
@@ -226,7 +227,7 @@ func (r *webhookRun) summarize() (*receiveResult, error) {
 	if transient != nil {
 		r.log().WithError(transient).Warn("the messages of a webhook could not be stored")
 		// The platform sends the webhook again; what is stored already is recognised by its message id.
-		return nil, action.Retryable(http.StatusServiceUnavailable, "EVENTS_UNAVAILABLE",
+		return nil, action.Retryable(http.StatusServiceUnavailable, codes.EventsUnavailable,
 			"%d of %d messages could not be stored; send the webhook again", len(r.messages)-result.Messages, len(r.messages)).Because(transient)
 	}
 	if r.s.log.Logger.IsLevelEnabled(debugLevel) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -33,7 +34,7 @@ func Idempotent(err error) error {
 }
 
 // codeNoAnswer is for calls that the API has not answered itself.
-const codeNoAnswer = "PLATFORM_NO_ANSWER"
+const codeNoAnswer = codes.PlatformNoAnswer
 
 // Fail makes e the error of a call that the API answered itself with a status of 500 or more or with such a code, see
 // [integration.ServerError].
@@ -50,23 +51,23 @@ var refusals = map[int]struct {
 	code string
 	says string
 }{
-	http.StatusUnauthorized:          {integration.FaultAuth, "CREDENTIALS_REFUSED", "a server on the way wants other credentials"},
-	http.StatusForbidden:             {integration.FaultPermanent, "PLATFORM_BLOCKED", "a server on the way, such as a proxy or a firewall, does not let the call through"},
-	http.StatusProxyAuthRequired:     {integration.FaultPermanent, "PLATFORM_BLOCKED", "the proxy wants credentials"},
-	http.StatusRequestTimeout:        {integration.FaultTransient, "PLATFORM_UNAVAILABLE", "the call did not arrive in time"},
-	http.StatusRequestEntityTooLarge: {integration.FaultPermanent, "MEDIA_TOO_LARGE", "the file is larger than the server, or one on the way, takes"},
-	http.StatusTooEarly:              {integration.FaultTransient, "PLATFORM_UNAVAILABLE", "the server wants the call later"},
+	http.StatusUnauthorized:          {integration.FaultAuth, codes.CredentialsRefused, "a server on the way wants other credentials"},
+	http.StatusForbidden:             {integration.FaultPermanent, codes.PlatformBlocked, "a server on the way, such as a proxy or a firewall, does not let the call through"},
+	http.StatusProxyAuthRequired:     {integration.FaultPermanent, codes.PlatformBlocked, "the proxy wants credentials"},
+	http.StatusRequestTimeout:        {integration.FaultTransient, codes.PlatformUnavailable, "the call did not arrive in time"},
+	http.StatusRequestEntityTooLarge: {integration.FaultPermanent, codes.MediaTooLarge, "the file is larger than the server, or one on the way, takes"},
+	http.StatusTooEarly:              {integration.FaultTransient, codes.PlatformUnavailable, "the server wants the call later"},
 	http.StatusNotFound:              {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusMethodNotAllowed:      {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusGone:                  {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusMisdirectedRequest:    {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusUnavailableForLegalReasons: {
-		integration.FaultPermanent, "PLATFORM_BLOCKED", "a server on the way does not let the call through for legal reasons",
+		integration.FaultPermanent, codes.PlatformBlocked, "a server on the way does not let the call through for legal reasons",
 	},
 }
 
 const (
-	codeAPIBase = "API_BASE_INVALID"
+	codeAPIBase = codes.APIBaseInvalid
 	fixAPIBase  = "no API is there; check the channel's apiBase"
 )
 
@@ -78,13 +79,13 @@ func Foreign(name string, answer *Answer) *integration.Error {
 		return Unreadable(name, status, nil)
 	}
 	e := &integration.Error{
-		Kind: integration.FaultPermanent, Code: "MESSAGE_REJECTED", HTTPStatus: status,
+		Kind: integration.FaultPermanent, Code: codes.MessageRejected, HTTPStatus: status,
 		Message: fmt.Sprintf("%s: HTTP %d without the API's JSON", name, status),
 	}
 	refused, known := refusals[status]
 	switch {
 	case status == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, "RATE_LIMITED", RetryAfter(answer.Header, time.Now())
+		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, codes.RateLimited, RetryAfter(answer.Header, time.Now())
 	case status >= http.StatusInternalServerError:
 		if status == http.StatusServiceUnavailable && brokeOff(answer.Body) {
 			status = http.StatusGatewayTimeout // which it is in truth
@@ -121,7 +122,7 @@ func brokeOff(page []byte) bool {
 // Unreadable is an answer that says it went well and not what came of it.
 func Unreadable(name string, status int, err error) *integration.Error {
 	return &integration.Error{
-		Kind: integration.FaultUnknown, Code: "ANSWER_UNREADABLE", HTTPStatus: status, Err: err,
+		Kind: integration.FaultUnknown, Code: codes.AnswerUnreadable, HTTPStatus: status, Err: err,
 		Message: fmt.Sprintf("%s: HTTP %d with an answer that cannot be read; it was probably carried out", name, status),
 	}
 }

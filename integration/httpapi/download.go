@@ -13,6 +13,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/egress"
@@ -51,14 +52,14 @@ func newWebClient(way *guarded) *http.Client {
 func (c *Client) Download(ctx context.Context, name, link string, header http.Header, limit int64) (*integration.MediaFile, error) {
 	req, err := newRequest(ctx, name, http.MethodGet, link, header, nil)
 	if err != nil {
-		return nil, mediaError("MEDIA_URL_INVALID", "%s: the link is not an http or https URL", name)
+		return nil, mediaError(codes.MediaURLInvalid, "%s: the link is not an http or https URL", name)
 	}
 	res, err := c.web.Do(req)
 	if errors.Is(err, egress.ErrRefused) {
 		return nil, refused(name, codeMediaAddressRefused, last(err, req.URL))
 	}
 	if errors.Is(err, errRedirect) || errors.Is(err, errLocation) {
-		return nil, mediaError("MEDIA_URL_INVALID", "%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name)
+		return nil, mediaError(codes.MediaURLInvalid, "%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name)
 	}
 	if err != nil {
 		return nil, failure(name, false, err)
@@ -93,14 +94,14 @@ func last(err error, link *url.URL) *url.URL {
 }
 
 func downloadRefusal(name string, res *http.Response) error {
-	e := &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode)}
+	e := &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode, Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode)}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, "RATE_LIMITED", RetryAfter(res.Header, time.Now())
+		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, codes.RateLimited, RetryAfter(res.Header, time.Now())
 	case res.StatusCode == http.StatusUnauthorized:
-		e.Kind, e.Code = integration.FaultAuth, "CREDENTIALS_REFUSED"
+		e.Kind, e.Code = integration.FaultAuth, codes.CredentialsRefused
 	case res.StatusCode >= 500:
-		e.Kind, e.Code = integration.FaultTransient, "MEDIA_UNAVAILABLE"
+		e.Kind, e.Code = integration.FaultTransient, codes.MediaUnavailable
 	}
 	return e
 }
@@ -122,7 +123,7 @@ func (l *limited) Read(p []byte) (int, error) {
 
 // TooLarge is the error for an attachment of more than limit bytes.
 func TooLarge(name string, limit int64) *integration.Error {
-	return mediaError("MEDIA_TOO_LARGE", "%s: the attachment is larger than %d bytes", name, limit)
+	return mediaError(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
 }
 
 func mediaError(code, format string, args ...any) *integration.Error {
@@ -136,7 +137,7 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	file, err := c.open(ctx, name, m, limit)
 	if err != nil {
 		if _, ok := errors.AsType[*integration.Error](err); !ok { // a datasource's own
-			err = &integration.Error{Kind: integration.FaultTransient, Code: "MEDIA_UNAVAILABLE", Message: name + ": " + err.Error(), Err: err}
+			err = &integration.Error{Kind: integration.FaultTransient, Code: codes.MediaUnavailable, Message: name + ": " + err.Error(), Err: err}
 		}
 		return nil, Repeatable(err)
 	}
@@ -170,13 +171,13 @@ func (c *Client) open(ctx context.Context, name string, m *integration.Media, li
 	case m.Datasource != "":
 		source, err := datasource.Get[integration.MediaSource](ctx, m.Datasource)
 		if err != nil {
-			return nil, &integration.Error{Kind: integration.FaultInvalid, Code: "MEDIA_SOURCE_UNKNOWN", Message: name + ": " + err.Error(), Err: err}
+			return nil, &integration.Error{Kind: integration.FaultInvalid, Code: codes.MediaSourceUnknown, Message: name + ": " + err.Error(), Err: err}
 		}
 		return source.OpenMedia(ctx, m.URL)
 	case IsLink(m.URL):
 		return c.Download(ctx, name, m.URL, nil, limit)
 	default:
-		return nil, &integration.Error{Kind: integration.FaultInvalid, Code: "MEDIA_URL_INVALID", Message: name + ": it needs an http or https url, data or a datasource"}
+		return nil, &integration.Error{Kind: integration.FaultInvalid, Code: codes.MediaURLInvalid, Message: name + ": it needs an http or https url, data or a datasource"}
 	}
 }
 

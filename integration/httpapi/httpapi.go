@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/egress"
 )
@@ -33,8 +34,8 @@ const (
 	// connections kept per host: as many as sends are likely to run at once through one platform.
 	connections = 512
 
-	codeAddressRefused      = "ADDRESS_REFUSED"
-	codeMediaAddressRefused = "MEDIA_ADDRESS_REFUSED"
+	codeAddressRefused      = codes.AddressRefused
+	codeMediaAddressRefused = codes.MediaAddressRefused
 )
 
 // Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
@@ -317,7 +318,7 @@ func failure(name string, written bool, err error) error {
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		reason = "no answer in time"
 	}
-	e := &integration.Error{Kind: integration.FaultTransient, Code: "PLATFORM_UNREACHABLE", Message: name + ": " + reason, Err: err}
+	e := &integration.Error{Kind: integration.FaultTransient, Code: codes.PlatformUnreachable, Message: name + ": " + reason, Err: err}
 	if written {
 		e.Kind, e.Code = integration.FaultUnknown, codeNoAnswer
 		e.Message = name + ": the request was sent but not answered (" + reason + "); it may have been carried out"

@@ -19,14 +19,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
 // Codes of the errors of this package.
 const (
-	codeInvalid      = "SIGNATURE_INVALID"
-	codeExpired      = "SIGNATURE_EXPIRED"
-	codeKeysNotThere = "SIGNATURE_KEYS_UNAVAILABLE"
+	codeInvalid      = codes.SignatureInvalid
+	codeExpired      = codes.SignatureExpired
+	codeKeysNotThere = codes.SignatureKeysUnavailable
 )
 
 // DefaultWindow is how far the time that is signed may differ from the time when the webhook came in.

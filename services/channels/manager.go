@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/egress"
@@ -276,7 +277,7 @@ func (m *Manager) Validate(ch *integration.Channel) error {
 }
 
 func (m *Manager) noPlatform(name string) error {
-	return action.Client(http.StatusUnprocessableEntity, "PLATFORM_UNKNOWN", "no such platform %q; there are: %s", name, strings.Join(m.Platforms, ", "))
+	return action.Client(http.StatusUnprocessableEntity, codes.PlatformUnknown, "no such platform %q; there are: %s", name, strings.Join(m.Platforms, ", "))
 }
 
 func (m *Manager) load(ctx context.Context, id string) (*integration.Channel, error) {
@@ -290,10 +291,10 @@ func (m *Manager) load(ctx context.Context, id string) (*integration.Channel, er
 // notFound makes the error for the cluster of a store's.
 func (m *Manager) notFound(id string, err error) error {
 	if errors.Is(err, integration.ErrChannelNotFound) {
-		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no channel %q", id).Because(err)
+		return action.Client(http.StatusNotFound, codes.ChannelNotFound, "there is no channel %q", id).Because(err)
 	}
 	if errors.Is(err, channelstore.ErrReadOnly) {
-		return action.Client(http.StatusConflict, "CHANNELS_READ_ONLY", "%s", err.Error()).Because(err)
+		return action.Client(http.StatusConflict, codes.ChannelsReadOnly, "%s", err.Error()).Because(err)
 	}
 	return err
 }

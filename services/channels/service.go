@@ -8,6 +8,7 @@ import (
 	"github.com/moleculer-go/moleculer"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -71,7 +72,7 @@ func own(ctx *integration.Context) func(*integration.Channel) error {
 		if ctx.HasPermission(AllTenants) || ch.TenantID != "" && ctx.TenantID() == ch.TenantID {
 			return nil
 		}
-		return action.Client(http.StatusNotFound, "CHANNEL_NOT_FOUND", "there is no channel %q", ch.ID)
+		return action.Client(http.StatusNotFound, codes.ChannelNotFound, "there is no channel %q", ch.ID)
 	}
 }
 

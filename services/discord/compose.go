@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
@@ -160,7 +161,7 @@ func (d *draft) addPoll(c *integration.Content, to target) error {
 func (d *draft) check(c *integration.Content) error {
 	if n := textlimit.Characters(d.body.Content); n > maxContent {
 		return &integration.Error{
-			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: codes.MessageTooLong,
 			Message: fmt.Sprintf("the text has %d characters; Discord takes %d", n, maxContent),
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -32,27 +33,27 @@ type class struct {
 }
 
 var (
-	unknownRecipient = class{integration.FaultPermanent, "RECIPIENT_UNKNOWN"}
-	unavailable      = class{integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"}
-	forbidden        = class{integration.FaultPermanent, "PERMISSION_MISSING"}
-	rejected         = class{integration.FaultPermanent, "MESSAGE_REJECTED"}
-	malformed        = class{integration.FaultPermanent, "MESSAGE_INVALID"}
-	noMessage        = class{integration.FaultPermanent, "MESSAGE_NOT_FOUND"}
-	tooLarge         = class{integration.FaultPermanent, "MEDIA_TOO_LARGE"}
-	closedThread     = class{integration.FaultPermanent, "THREAD_CLOSED"}
-	blocked          = class{integration.FaultPermanent, "MESSAGE_BLOCKED"}
-	blockedByEdge    = class{integration.FaultPermanent, "PLATFORM_BLOCKED"}
-	expired          = class{integration.FaultPermanent, "INTERACTION_EXPIRED"}
-	refusedToken     = class{integration.FaultAuth, "CREDENTIALS_REFUSED"}
-	throttled        = class{integration.FaultThrottled, "RATE_LIMITED"}
-	overloaded       = class{integration.FaultTransient, "PLATFORM_UNAVAILABLE"}
+	unknownRecipient = class{integration.FaultPermanent, codes.RecipientUnknown}
+	unavailable      = class{integration.FaultPermanent, codes.RecipientUnavailable}
+	forbidden        = class{integration.FaultPermanent, codes.PermissionMissing}
+	rejected         = class{integration.FaultPermanent, codes.MessageRejected}
+	malformed        = class{integration.FaultPermanent, codes.MessageInvalid}
+	noMessage        = class{integration.FaultPermanent, codes.MessageNotFound}
+	tooLarge         = class{integration.FaultPermanent, codes.MediaTooLarge}
+	closedThread     = class{integration.FaultPermanent, codes.ThreadClosed}
+	blocked          = class{integration.FaultPermanent, codes.MessageBlocked}
+	blockedByEdge    = class{integration.FaultPermanent, codes.PlatformBlocked}
+	expired          = class{integration.FaultPermanent, codes.InteractionExpired}
+	refusedToken     = class{integration.FaultAuth, codes.CredentialsRefused}
+	throttled        = class{integration.FaultThrottled, codes.RateLimited}
+	overloaded       = class{integration.FaultTransient, codes.PlatformUnavailable}
 )
 
 // classes has the "JSON Error Codes" that mean more than their HTTP status says.
 var classes = map[int]class{
 	10003: unknownRecipient, 10004: unknownRecipient, 10013: unknownRecipient, 50033: unknownRecipient,
 	10008: noMessage,
-	10015: expired, 10062: expired, 50027: expired, 40094: {integration.FaultPermanent, "INTERACTION_EXHAUSTED"},
+	10015: expired, 10062: expired, 50027: expired, 40094: {integration.FaultPermanent, codes.InteractionExhausted},
 	20009: unavailable, 40007: unavailable, 50007: unavailable, 50278: unavailable, 50003: unavailable, 50008: unavailable, 50024: unavailable, 40058: unavailable,
 	50001: forbidden, 50009: forbidden, 50013: forbidden, 50173: forbidden, 50600: forbidden, 160002: forbidden, 400001: forbidden,
 	40005: tooLarge, 50045: tooLarge,

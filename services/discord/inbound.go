@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
@@ -27,7 +28,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 		m = d.readInteraction(w, typeErr != nil)
 	default:
 		return nil, &integration.Error{
-			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: codes.WebhookInvalid,
 			Message: "the payload is neither an interaction, with its id and token, nor a webhook event",
 		}
 	}

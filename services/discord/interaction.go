@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -134,7 +135,7 @@ func (i *interaction) deliver(ctx context.Context, a api, c call) (*sent, error)
 		return s, err
 	}
 	later := *e
-	later.Kind, later.Code, later.RetryAfter = integration.FaultTransient, "INTERACTION_NOT_READY", settlingPause
+	later.Kind, later.Code, later.RetryAfter = integration.FaultTransient, codes.InteractionNotReady, settlingPause
 	return nil, &later
 }
 
@@ -161,7 +162,7 @@ func (t turns) take(ctx context.Context, token string) (done func(), err error) 
 		return func() { <-lane }, nil
 	case <-ctx.Done():
 		return nil, &integration.Error{
-			Kind: integration.FaultTransient, Code: "PLATFORM_UNREACHABLE", Err: ctx.Err(),
+			Kind: integration.FaultTransient, Code: codes.PlatformUnreachable, Err: ctx.Err(),
 			Message: "discord answer: other answers to the interaction took all the time; nothing was sent",
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -113,5 +114,5 @@ func (a api) refresh(ctx context.Context, link string) (string, error) {
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }

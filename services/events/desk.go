@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -308,7 +309,7 @@ func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, al
 		return nil
 	})
 	if err == nil && view == nil {
-		err = action.Client(http.StatusNotFound, "DEAD_LETTER_NOT_FOUND", "there is no dead letter %d", sequence)
+		err = action.Client(http.StatusNotFound, codes.DeadLetterNotFound, "there is no dead letter %d", sequence)
 	}
 	return view, err
 }

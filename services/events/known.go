@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/events"
 )
 
@@ -24,7 +25,7 @@ func (d *Desk) knows(ctx context.Context, name string, allowed Allowed) error {
 	if allowed == nil {
 		known = append(known, names...)
 	}
-	return unknown("EVENT_NOT_FOUND", "event", name, known)
+	return unknown(codes.EventNotFound, "event", name, known)
 }
 
 // knowsQueue refuses the name of a queue of dead letters that is not there.
@@ -40,7 +41,7 @@ func (d *Desk) knowsQueue(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return unknown("QUEUE_NOT_FOUND", "queue of dead letters", name, append(queues, d.Queue))
+	return unknown(codes.QueueNotFound, "queue of dead letters", name, append(queues, d.Queue))
 }
 
 // knowsChoice refuses the event or group that dead letters are chosen by, if nothing is known of it: neither is it among
@@ -83,7 +84,7 @@ func (d *Desk) knowsChoice(ctx context.Context, queue string, c Choice, allowed 
 			groups = append(groups, g.Group)
 		}
 	}
-	return unknown("GROUP_NOT_FOUND", "group", c.Group, groups)
+	return unknown(codes.GroupNotFound, "group", c.Group, groups)
 }
 
 func unknown(code, what, name string, known []string) error {

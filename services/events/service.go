@@ -8,6 +8,7 @@ import (
 	"github.com/moleculer-go/moleculer"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	store "github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -127,7 +128,7 @@ type Replayed struct {
 
 func (s *service) replay(ctx *integration.Context, in ListParams) (Replayed, error) {
 	if in.Since == nil && len(in.MessageIDs) == 0 && len(in.Sequences) == 0 {
-		return Replayed{}, action.Client(http.StatusUnprocessableEntity, "EVENTS_NOT_CHOSEN", "say which events: since, messageIds or sequences")
+		return Replayed{}, action.Client(http.StatusUnprocessableEntity, codes.EventsNotChosen, "say which events: since, messageIds or sequences")
 	}
 	mine, err := allowed(ctx)
 	if err != nil {
@@ -143,7 +144,7 @@ func interrupted(kind func(int, string, string, ...any) *action.Error, p store.P
 	if _, told := errors.AsType[*action.Error](err); err == nil || told {
 		return err
 	}
-	return kind(http.StatusServiceUnavailable, "EVENTS_INTERRUPTED", "%d event(s) have been %s before it failed", p.Count, what).
+	return kind(http.StatusServiceUnavailable, codes.EventsInterrupted, "%d event(s) have been %s before it failed", p.Count, what).
 		With(map[string]any{what: p.Count, "last": p.Last, "through": p.Through}).Because(err)
 }
 
@@ -159,7 +160,7 @@ func (p DeadLetterParams) chosen() error {
 	if p.All || len(p.Sequences) > 0 || len(p.MessageIDs) > 0 || p.Subject != "" || p.Group != "" {
 		return nil
 	}
-	return action.Client(http.StatusUnprocessableEntity, "DEAD_LETTERS_NOT_CHOSEN", "say which dead letters: sequences, messageIds, subject, group or all")
+	return action.Client(http.StatusUnprocessableEntity, codes.DeadLettersNotChosen, "say which dead letters: sequences, messageIds, subject, group or all")
 }
 
 func (s *service) dlqList(ctx *integration.Context, in DeadLetterParams) (*DeadLetters, error) {

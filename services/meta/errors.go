@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
@@ -32,22 +33,22 @@ const hourlyWait = time.Minute
 
 // Failed is for codes that say that the API itself failed. None of them says how far it had come, so it may have been
 // carried out.
-var Failed = integration.ErrorRow{Kind: integration.FaultUnknown, Code: "PLATFORM_UNAVAILABLE"}
+var Failed = integration.ErrorRow{Kind: integration.FaultUnknown, Code: codes.PlatformUnavailable}
 
 var (
 	badToken = integration.ErrorRow{
-		Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED",
+		Kind: integration.FaultAuth, Code: codes.CredentialsRefused,
 		Fix: "make a new access token of a system user and put it into the channel", // #nosec G101 -- no token is in it
 	}
 	noPermission = integration.ErrorRow{
-		Kind: integration.FaultAuth, Code: "PERMISSION_MISSING",
+		Kind: integration.FaultAuth, Code: codes.PermissionMissing,
 		Fix: "give the token the permissions that the platform's page in the documentation lists",
 	}
-	tooManyCalls = integration.ErrorRow{Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: hourlyWait}
+	tooManyCalls = integration.ErrorRow{Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: hourlyWait}
 )
 
 // CodeObjectUnknown is the code of the error for an id that is wrong, or that the token may not see.
-const CodeObjectUnknown = "OBJECT_UNKNOWN"
+const CodeObjectUnknown = codes.ObjectUnknown
 
 // permissions stands in the table for the codes from 200 to 299.
 const permissions = "200"
@@ -66,12 +67,12 @@ var graphCodes = map[string]integration.ErrorRow{
 		Kind: integration.FaultAuth, Code: CodeObjectUnknown,
 		Fix: "the channel's ids are wrong, or belong to another account than its token",
 	},
-	"100":       {Kind: integration.FaultPermanent, Code: "MESSAGE_INVALID"},
+	"100":       {Kind: integration.FaultPermanent, Code: codes.MessageInvalid},
 	"102":       badToken,
 	"190":       badToken,
 	permissions: noPermission,
 	"368": {
-		Kind: integration.FaultAuth, Code: "ACCOUNT_RESTRICTED",
+		Kind: integration.FaultAuth, Code: codes.AccountRestricted,
 		Fix: "look at the account's status in Meta Business Suite: it was blocked for a violation of policies",
 	},
 	"613": tooManyCalls,

@@ -8,6 +8,7 @@ package meta
 import (
 	"fmt"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/sign"
 )
@@ -28,7 +29,7 @@ func VerifyWebhook(v integration.Verification, ch *integration.Channel, credenti
 		return v.Challenge, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.FaultForbidden, Code: "VERIFICATION_FAILED",
+		Kind: integration.FaultForbidden, Code: codes.VerificationFailed,
 		Message: fmt.Sprintf(`hub.mode must be "subscribe" and hub.verify_token the channel's %s`, credential),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -101,7 +102,7 @@ func emojiName(given string) (string, error) {
 		return known + tone, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.FaultInvalid, Code: "MESSAGE_INVALID",
+		Kind: integration.FaultInvalid, Code: codes.MessageInvalid,
 		Message: "the emoji is not among those whose names are known here: give Slack's name for it, such as tada",
 	}
 }

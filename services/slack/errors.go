@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -19,21 +20,21 @@ type verdict struct {
 }
 
 var (
-	throttled   = verdict{integration.FaultThrottled, "RATE_LIMITED"}
-	unavailable = verdict{integration.FaultTransient, "PLATFORM_UNAVAILABLE"}
-	uncertain   = verdict{integration.FaultUnknown, "PLATFORM_UNAVAILABLE"}
-	refused     = verdict{integration.FaultAuth, "CREDENTIALS_REFUSED"}
-	suspended   = verdict{integration.FaultAuth, "WORKSPACE_UNAVAILABLE"}
-	scope       = verdict{integration.FaultPermanent, "SCOPE_MISSING"}
-	unreachable = verdict{integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"}
-	forbidden   = verdict{integration.FaultPermanent, "ACTION_FORBIDDEN"}
-	tooLong     = verdict{integration.FaultPermanent, "MESSAGE_TOO_LONG"}
-	invalidBody = verdict{integration.FaultPermanent, "MESSAGE_INVALID"}
-	noMessage   = verdict{integration.FaultPermanent, "MESSAGE_NOT_FOUND"}
-	spent       = verdict{integration.FaultPermanent, "RESPONSE_URL_EXPIRED"}
-	noFile      = verdict{integration.FaultPermanent, "MEDIA_NOT_FOUND"}
-	tooLarge    = verdict{integration.FaultPermanent, "MEDIA_TOO_LARGE"}
-	rejected    = verdict{integration.FaultPermanent, "MESSAGE_REJECTED"} // of any other error
+	throttled   = verdict{integration.FaultThrottled, codes.RateLimited}
+	unavailable = verdict{integration.FaultTransient, codes.PlatformUnavailable}
+	uncertain   = verdict{integration.FaultUnknown, codes.PlatformUnavailable}
+	refused     = verdict{integration.FaultAuth, codes.CredentialsRefused}
+	suspended   = verdict{integration.FaultAuth, codes.WorkspaceUnavailable}
+	scope       = verdict{integration.FaultPermanent, codes.ScopeMissing}
+	unreachable = verdict{integration.FaultPermanent, codes.RecipientUnavailable}
+	forbidden   = verdict{integration.FaultPermanent, codes.ActionForbidden}
+	tooLong     = verdict{integration.FaultPermanent, codes.MessageTooLong}
+	invalidBody = verdict{integration.FaultPermanent, codes.MessageInvalid}
+	noMessage   = verdict{integration.FaultPermanent, codes.MessageNotFound}
+	spent       = verdict{integration.FaultPermanent, codes.ResponseURLExpired}
+	noFile      = verdict{integration.FaultPermanent, codes.MediaNotFound}
+	tooLarge    = verdict{integration.FaultPermanent, codes.MediaTooLarge}
+	rejected    = verdict{integration.FaultPermanent, codes.MessageRejected} // of any other error
 )
 
 // verdicts are the errors that Slack documents, on the page of each method.

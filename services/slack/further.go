@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/textlimit"
@@ -48,7 +49,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	}
 	if n := textlimit.Characters(d.post.Text); n > maxText {
 		return nil, &integration.Error{
-			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: codes.MessageTooLong,
 			Message: fmt.Sprintf("the text has %d characters; Slack takes %d of one that replaces another", n, maxText),
 		}
 	}

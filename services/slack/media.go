@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -25,7 +26,7 @@ func (a api) fileInfo(ctx context.Context, id string) (*file, error) {
 // FetchMedia downloads a file by its id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	if !isWord(id) {
-		return nil, mediaError("MEDIA_NOT_FOUND", "the mediaId is not the id of a file of Slack, such as F024BE91L")
+		return nil, mediaError(codes.MediaNotFound, "the mediaId is not the id of a file of Slack, such as F024BE91L")
 	}
 	a := p.api(ch.Credentials, ch.Settings)
 	f, err := a.fileInfo(ctx, id)
@@ -34,9 +35,9 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case err != nil:
 		return nil, err
 	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit" || link == "":
-		return nil, mediaError("MEDIA_NOT_FOUND", "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
+		return nil, mediaError(codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
 	case f.isExternal() || !a.isSlacks(link):
-		return nil, mediaError("MEDIA_EXTERNAL", "the file is kept outside of Slack, which gives nothing but a link to it")
+		return nil, mediaError(codes.MediaExternal, "the file is kept outside of Slack, which gives nothing but a link to it")
 	case f.Size > integration.MediaLimit(ctx, maxDownload):
 		return nil, httpapi.TooLarge("slack file download", integration.MediaLimit(ctx, maxDownload))
 	}
@@ -60,7 +61,7 @@ func (a api) download(ctx context.Context, f *file, link string) (*integration.M
 		return nil, loginPage(res.StatusCode)
 	case res.StatusCode == http.StatusNotFound:
 		res.Body.Close()
-		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
+		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
 	case res.StatusCode != http.StatusOK:
 		res.Body.Close()
 		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
@@ -86,7 +87,7 @@ func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*in
 
 func loginPage(status int) error {
 	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: "MEDIA_FORBIDDEN", HTTPStatus: status,
+		Kind: integration.FaultPermanent, Code: codes.MediaForbidden, HTTPStatus: status,
 		Message: "slack file download: Slack showed its login page instead of the file: the token needs the scope files:read, and the app access to a channel that has the file",
 	}
 }

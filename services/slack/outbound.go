@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/textlimit"
@@ -238,7 +239,7 @@ func markedText(c *integration.Content, text string) (string, *bool, error) {
 	}
 	if n := textlimit.Characters(text); n > limit {
 		return "", nil, &integration.Error{
-			Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
+			Kind: integration.FaultInvalid, Code: codes.MessageTooLong,
 			Message: fmt.Sprintf("the text has %d characters; Slack takes %d", n, limit),
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -154,7 +155,7 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 		return none, err
 	}
 	if len(content.Content) == 0 {
-		return none, mediaError("MEDIA_EMPTY", "the attachment is empty, and Slack takes no file of 0 bytes")
+		return none, mediaError(codes.MediaEmpty, "the attachment is empty, and Slack takes no file of 0 bytes")
 	}
 	const method, name = "files.getUploadURLExternal", "slack file upload"
 	target, answer, err := call[uploadURL](ctx, a, method, url.Values{"filename": {content.Filename}, "length": {strconv.Itoa(len(content.Content))}})
@@ -171,7 +172,7 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 	if answer.Status != http.StatusOK { // what it says beside that is no JSON
 		e := httpapi.Foreign(name, answer)
 		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
-			e.Code = "MEDIA_REJECTED"
+			e.Code = codes.MediaRejected
 		}
 		return none, e
 	}
@@ -187,7 +188,7 @@ func (a api) addLinks(ctx context.Context, d *draft) error {
 			return err
 		}
 		if f.Permalink == "" {
-			return mediaError("MEDIA_NOT_FOUND", "slack files.info: the file has no permalink")
+			return mediaError(codes.MediaNotFound, "slack files.info: the file has no permalink")
 		}
 		d.post.Text = strings.TrimLeft(d.post.Text+"\n"+linkTo(f.Permalink, cmp.Or(m.Caption, f.Title, f.Name)), "\n")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
@@ -74,7 +75,7 @@ func responseRefusal(name string, answer *httpapi.Answer) error {
 	case answer.Status >= http.StatusMultipleChoices:
 		e := httpapi.Foreign(name, answer)
 		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
-			e.Code, e.Message = "RESPONSE_URL_REFUSED", name+": it is not, or no longer, one that Slack knows"
+			e.Code, e.Message = codes.ResponseURLRefused, name+": it is not, or no longer, one that Slack knows"
 		}
 		return e
 	case word == "ok" || s.says("true"):

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/integration/sign"
@@ -32,7 +33,7 @@ func (s signature) ValidateSignature(ctx context.Context, w *integration.Webhook
 }
 
 func malformed(message string) error {
-	return &integration.Error{Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: message}
+	return &integration.Error{Kind: integration.FaultInvalid, Code: codes.WebhookInvalid, Message: message}
 }
 
 // delivery is a webhook's body in whichever of its forms it came.

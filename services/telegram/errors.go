@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
@@ -14,17 +15,17 @@ import (
 
 // Some of the codes below.
 const (
-	codeRejected   = "MESSAGE_REJECTED"
-	codeTooLong    = "MESSAGE_TOO_LONG"
-	codeInvalid    = "MESSAGE_INVALID"
-	codeNoMessage  = "MESSAGE_NOT_FOUND"
-	codeMedia      = "MEDIA_REJECTED"
-	codeMediaSize  = "MEDIA_TOO_LARGE"
-	codeNoChat     = "RECIPIENT_UNKNOWN"
-	codeNoWay      = "RECIPIENT_UNAVAILABLE"
-	codePermission = "PERMISSION_MISSING"
-	codeThread     = "THREAD_CLOSED"
-	codeExpired    = "INTERACTION_EXPIRED"
+	codeRejected   = codes.MessageRejected
+	codeTooLong    = codes.MessageTooLong
+	codeInvalid    = codes.MessageInvalid
+	codeNoMessage  = codes.MessageNotFound
+	codeMedia      = codes.MediaRejected
+	codeMediaSize  = codes.MediaTooLarge
+	codeNoChat     = codes.RecipientUnknown
+	codeNoWay      = codes.RecipientUnavailable
+	codePermission = codes.PermissionMissing
+	codeThread     = codes.ThreadClosed
+	codeExpired    = codes.InteractionExpired
 )
 
 // descriptions are what refusals with 400 and 403 say, in lower case, and what they mean; the first that is found counts.
@@ -120,16 +121,16 @@ var descriptions = []struct{ says, code string }{
 
 // errorTable says what refusals mean, "Making requests".
 var errorTable = &integration.ErrorTable{
-	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.FaultPermanent, Code: "CHAT_MIGRATED"}},
+	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.FaultPermanent, Code: codes.ChatMigrated}},
 	Texts: texts(),
 	Statuses: map[int]integration.ErrorRow{
-		http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED"}, // a revoked token
-		http.StatusForbidden:             permanent(codeNoWay),                                       // blocked by the user, removed from the chat, …
-		http.StatusNotFound:              {Kind: integration.FaultAuth, Code: "CREDENTIALS_REFUSED"}, // a malformed token
-		http.StatusConflict:              permanent("TELEGRAM_CONFLICT"),
+		http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a revoked token
+		http.StatusForbidden:             permanent(codeNoWay),                                          // blocked by the user, removed from the chat, …
+		http.StatusNotFound:              {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a malformed token
+		http.StatusConflict:              permanent(codes.TelegramConflict),
 		http.StatusRequestEntityTooLarge: permanent(codeMediaSize),
 		// "Broadcasting to Users": of one chat mostly, and Telegram does not say of which.
-		http.StatusTooManyRequests: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient},
+		http.StatusTooManyRequests: {Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: integration.PausesRecipient},
 	},
 }
 
@@ -141,7 +142,7 @@ func permanent(code string) integration.ErrorRow {
 }
 
 func texts() []integration.ErrorText {
-	tooOld := permanent("METHOD_UNKNOWN") // of a server of one's own
+	tooOld := permanent(codes.MethodUnknown) // of a server of one's own
 	tooOld.Fix = "the Bot API server is too old for it"
 	list := []integration.ErrorText{{Says: "method not found", ErrorRow: tooOld}}
 	for _, d := range descriptions {

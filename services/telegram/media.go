@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
@@ -74,7 +75,7 @@ var windowsPath = regexp.MustCompile(`^([A-Za-z]:)?[\\/]`)
 
 func localFile() error {
 	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: "MEDIA_LOCAL",
+		Kind: integration.FaultPermanent, Code: codes.MediaLocal,
 		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves no files; " +
 			"run it without --local, or let a web server before it serve that path under /file",
 	}
@@ -94,11 +95,11 @@ func getFileError(err error) error {
 }
 
 func tooLarge(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_TOO_LARGE", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaTooLarge, Message: message}
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }
 
 // mimeType goes by the file's name where the header says nothing, as Telegram's own servers do.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
@@ -78,7 +79,7 @@ func (t *textParams) within(format string, limit int) error {
 		return nil //nolint:nilerr // Telegram says better what is faulty
 	}
 	return &integration.Error{
-		Kind: integration.FaultInvalid, Code: "MESSAGE_TOO_LONG",
+		Kind: integration.FaultInvalid, Code: codes.MessageTooLong,
 		Message: fmt.Sprintf("the text has %d UTF-16 units; Telegram takes %d", units, limit),
 	}
 }

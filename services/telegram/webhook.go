@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/integration/sign"
@@ -26,7 +27,7 @@ func updateID(raw []byte) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
 		return 0, &integration.Error{
-			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: codes.WebhookInvalid,
 			Message: "the payload is not a Telegram update: an object with an integer update_id",
 		}
 	}
@@ -39,7 +40,7 @@ func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch
 		return v.Challenge, nil
 	}
 	return "", &integration.Error{
-		Kind: integration.FaultForbidden, Code: "VERIFICATION_FAILED",
+		Kind: integration.FaultForbidden, Code: codes.VerificationFailed,
 		Message: `the mode must be "subscribe" and the token the channel's secretToken`,
 	}
 }

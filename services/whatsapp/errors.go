@@ -1,22 +1,23 @@
 package whatsapp
 
 import (
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
 // Some of the codes below.
 const (
-	codeRateLimited    = "RATE_LIMITED"
-	codeRejected       = "MESSAGE_REJECTED"
-	codeInvalid        = "MESSAGE_INVALID"
-	codeUnavailable    = "PLATFORM_UNAVAILABLE"
-	codeNoRecipient    = "RECIPIENT_UNAVAILABLE"
-	codeRestricted     = "ACCOUNT_RESTRICTED"
-	codeTemplate       = "TEMPLATE_REJECTED"
-	codeSpam           = "SPAM_LIMITED"
-	codeNotEnabled     = "NUMBER_NOT_READY"
-	codeRecipientLimit = "RECIPIENT_LIMITED"
+	codeRateLimited    = codes.RateLimited
+	codeRejected       = codes.MessageRejected
+	codeInvalid        = codes.MessageInvalid
+	codeUnavailable    = codes.PlatformUnavailable
+	codeNoRecipient    = codes.RecipientUnavailable
+	codeRestricted     = codes.AccountRestricted
+	codeTemplate       = codes.TemplateRejected
+	codeSpam           = codes.SpamLimited
+	codeNotEnabled     = codes.NumberNotReady
+	codeRecipientLimit = codes.RecipientLimited
 )
 
 func permanent(code, fix string) integration.ErrorRow {
@@ -49,12 +50,12 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	"131016": meta.Failed,
 
 	// May pass; nothing was sent.
-	"131053": transient("MEDIA_UNAVAILABLE", "WhatsApp must be able to fetch the link, and its content must be of the type that it says"),
+	"131053": transient(codes.MediaUnavailable, "WhatsApp must be able to fetch the link, and its content must be of the type that it says"),
 	"131057": transient(codeUnavailable, "the account is in maintenance, such as an upgrade of its throughput"),
 	"133004": transient(codeUnavailable, ""),
 
 	// The account.
-	"131005": account("PERMISSION_MISSING", "give the token whatsapp_business_messaging and the account to its system user"),
+	"131005": account(codes.PermissionMissing, "give the token whatsapp_business_messaging and the account to its system user"),
 	"131031": account(codeRestricted, "the account is locked or restricted: look at its status in Business Support Home"),
 	"131042": account(codeRestricted, "there is a problem with the payment method: look at the account's billing in WhatsApp Manager"),
 	"131045": account(codeNotEnabled, "register the number again: POST /PHONE_NUMBER_ID/register"),
@@ -68,7 +69,7 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	"131026": permanent(codeNoRecipient, "the number is not at WhatsApp, has not accepted its terms, or its app is too old"),
 	"131030": permanent(codeNoRecipient, "a test number reaches only those that are listed on the API Setup page"),
 	"131041": permanent(codeNoRecipient, "the group does not exist, or the number is no member of it"),
-	"131047": permanent("WINDOW_CLOSED", "the user has not written for 24 hours: only a template can be sent"),
+	"131047": permanent(codes.WindowClosed, "the user has not written for 24 hours: only a template can be sent"),
 	"131049": permanent(codeRecipientLimit, "the user has got as many marketing messages as WhatsApp allows: wait for a day or more"),
 	"131050": permanent(codeNoRecipient, "the user does not want marketing messages"),
 	"131062": permanent(codeNoRecipient, "this message needs the phone number, not the business-scoped user id"),
@@ -81,8 +82,8 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	// The message.
 	"131008": permanent(codeInvalid, ""),
 	"131009": permanent(codeInvalid, ""),
-	"131051": permanent("UNSUPPORTED_CONTENT", ""),
-	"131052": permanent("MEDIA_NOT_FOUND", ""),
+	"131051": permanent(codes.UnsupportedContent, ""),
+	"131052": permanent(codes.MediaNotFound, ""),
 	"132000": permanent(codeTemplate, "the template has another number of parameters"),
 	"132001": permanent(codeTemplate, "there is no template of this name in this language, or it is not approved"),
 	"132005": permanent(codeTemplate, "the text is too long with its parameters filled in"),

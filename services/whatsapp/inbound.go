@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/services/meta"
@@ -24,7 +25,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	_ = payload.UnmarshalParts(w.Payload, &hook) // what is outside of all items is looked at here
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
-			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID",
+			Kind: integration.FaultInvalid, Code: codes.WebhookInvalid,
 			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's other products need channels of their own", object),
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/services/meta"
@@ -60,5 +61,5 @@ func mediaError(err error) error {
 }
 
 func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: "MEDIA_NOT_FOUND", Message: message}
+	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }

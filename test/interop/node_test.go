@@ -377,7 +377,7 @@ func TestOtherStandardActions(t *testing.T) {
 	}{
 		"good credentials": {"i_validateCredentials", map[string]any{"credentials": map[string]any{"token": botToken, "secretToken": "x"}, "settings": map[string]any{"apiBase": n.Telegram.URL()}}, `{"valid":true}`},
 		"bad credentials":  {"i_validateCredentials", map[string]any{"credentials": map[string]any{"token": "1:wrong"}, "settings": map[string]any{"apiBase": n.Telegram.URL()}}, `{"valid":false}`},
-		"status":           {"i_status", nil, `{"id":"telegram-bot","name":"Telegram","platform":"telegram","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
+		"status":           {"i_status", nil, `{"id":"telegram","name":"Telegram","platform":"telegram","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
 		"media":            {"i_getMedia", map[string]any{"channelId": channelID, "mediaId": "file-1"}, `{"id":"file-1","mimeType":"application/pdf","filename":"terms.pdf","size":8,"data":"JVBERi0xLjc="}`},
 	} {
 		t.Run(name, func(t *testing.T) {

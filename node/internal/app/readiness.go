@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
 )
@@ -137,9 +138,9 @@ func (n *Node) findState(ctx context.Context) finding {
 // readsChannels says whether webhooks find their channels although the store is unhealthy, for the reason of a type.
 func (n *Node) readsChannels(reason string) bool {
 	switch reason {
-	case "CHANNELS_SEALED":
+	case codes.ChannelsSealed:
 		return false
-	case "CHANNELS_FILE_LOST":
+	case codes.ChannelsFileLost:
 		return true
 	}
 	return n.memo.Remembers()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -73,7 +74,7 @@ func (b *body) grow(size int) error {
 	return nil
 }
 
-var errBusy = action.Retryable(http.StatusServiceUnavailable, "TOO_MANY_BODIES",
+var errBusy = action.Retryable(http.StatusServiceUnavailable, codes.TooManyBodies,
 	"the bodies of the webhooks under way have as many bytes as the node takes (http.maxBodiesMB); send it again")
 
 // read reads the body of a webhook. What is counted is what has come, not what was announced: an announcement costs
@@ -105,7 +106,7 @@ func (s *bodies) read(w http.ResponseWriter, r *http.Request) (*body, error) {
 		case io.EOF: //nolint:errorlint // readers give it as it is
 			return b, nil
 		default:
-			return b, action.Client(http.StatusBadRequest, "BODY_INCOMPLETE", "the body could not be read to its end")
+			return b, action.Client(http.StatusBadRequest, codes.BodyIncomplete, "the body could not be read to its end")
 		}
 	}
 }
@@ -119,7 +120,7 @@ func nextSize(size, length int) int {
 }
 
 func tooLarge() error {
-	return action.Client(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "the body is larger than %d bytes", maxBody)
+	return action.Client(http.StatusRequestEntityTooLarge, codes.BodyTooLarge, "the body is larger than %d bytes", maxBody)
 }
 
 // handle waits until a body may be handled; done ends that.

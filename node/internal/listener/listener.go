@@ -24,6 +24,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -204,7 +205,7 @@ func (l *Listener) serves(w http.ResponseWriter, r *http.Request) bool {
 	if slices.Contains(l.services, r.PathValue("service")) {
 		return true
 	}
-	l.fail(w, action.Client(http.StatusNotFound, "NOT_FOUND", "no such service here: %q", r.PathValue("service")))
+	l.fail(w, action.Client(http.StatusNotFound, codes.NotFound, "no such service here: %q", r.PathValue("service")))
 	return false
 }
 
@@ -215,7 +216,7 @@ func payloadOf(contentType string, body []byte) (json.RawMessage, error) {
 	if err == nil && kind == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
-			return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not a valid form")
+			return nil, action.Client(http.StatusBadRequest, codes.BodyInvalid, "the body is not a valid form")
 		}
 		payload := make(map[string]any, len(form))
 		for k, v := range form {
@@ -235,7 +236,7 @@ func payloadOf(contentType string, body []byte) (json.RawMessage, error) {
 		}
 		return trimmed, nil
 	case err != nil || kind == "application/json" || strings.HasSuffix(kind, "+json"):
-		return nil, action.Client(http.StatusBadRequest, "BODY_INVALID", "the body is not valid JSON")
+		return nil, action.Client(http.StatusBadRequest, codes.BodyInvalid, "the body is not valid JSON")
 	default:
 		return json.RawMessage("{}"), nil
 	}
@@ -326,7 +327,7 @@ func (l *Listener) answer(w http.ResponseWriter, e *action.Error) {
 		Data    any    `json:"data,omitempty"`
 	}{e.Name, e.Message, e.Code, e.Type, e.Data})
 	if err != nil {
-		data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR"}`)
+		data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":codes.InternalError}`)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if e.Retryable {
