@@ -32,7 +32,7 @@ type Error struct {
 	Name      string // class, one of the Name constants
 	Message   string
 	Code      int    // as an HTTP status; moleculer-web answers with it
-	Type      string // machine-readable, such as codes.ChannelNotFound
+	Type      string // machine-readable, one of package codes, or one of your own
 	Data      any    // encodes to a JSON object or list
 	Retryable bool   // whether the same call may succeed later
 	NodeID    string // where it arose; empty means here

@@ -33,7 +33,7 @@ type ErrorTable struct {
 // the kind.
 type ErrorRow struct {
 	Kind   ErrorKind
-	Code   string        // such as codes.RateLimited, see docs/errors.md
+	Code   string        // see package codes
 	Wait   time.Duration // of FaultThrottled: how long to wait where the answer does not say
 	Pauses Scope         // of FaultThrottled: what has to wait where the answer does not say; empty is PausesChannel
 	Fix    string        // what to do about it; ends the message

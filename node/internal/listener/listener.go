@@ -327,7 +327,7 @@ func (l *Listener) answer(w http.ResponseWriter, e *action.Error) {
 		Data    any    `json:"data,omitempty"`
 	}{e.Name, e.Message, e.Code, e.Type, e.Data})
 	if err != nil {
-		data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":codes.InternalError}`)
+		data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR"}`)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if e.Retryable {
