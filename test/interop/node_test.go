@@ -134,7 +134,7 @@ func TestNodeJoinsTheCluster(t *testing.T) {
 			}
 		}
 		require.Equal(t, map[string]string{
-			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number"}]`,
+			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","method":"string|optional","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number","url":"string|optional"}]`,
 			"telegram.i_sendMessage":         `[{"method":"POST","path":"/send"},{"channelId":"string","idempotencyKey":"string|optional","message":"object"}]`,
 			"telegram.i_healthCheck":         `[{"method":"GET","path":"/health"},{"channelId":"string|optional"}]`,
 			"telegram.i_verifyWebhook":       `[[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],{"challenge":"string|optional","channelId":"string|optional","hub.challenge":"string|optional","hub.mode":"string|optional","hub.verify_token":"string|optional","mode":"string|optional","token":"string|optional"}]`,

@@ -259,6 +259,8 @@ func TestGateway(t *testing.T) {
 					Timestamp       int64             `json:"timestamp"`
 					RawBody         string            `json:"rawBody"`
 					RawBodyEncoding string            `json:"rawBodyEncoding"`
+					Method          string            `json:"method"`
+					URL             string            `json:"url"`
 				} `json:"params"`
 				Meta json.RawMessage `json:"meta"`
 			}
@@ -270,6 +272,8 @@ func TestGateway(t *testing.T) {
 			require.JSONEq(t, tc.payload, string(got.Params.Payload))
 			require.Equal(t, tc.rawBody, got.Params.RawBody)
 			require.Equal(t, tc.encoding, got.Params.RawBodyEncoding)
+			require.Equal(t, http.MethodPost, got.Params.Method)
+			require.Equal(t, "/echohook/c1"+tc.query, got.Params.URL, "path and query as the platform called them")
 			require.Equal(t, "sha256=abc", got.Params.Headers["x-hub-signature-256"])
 			require.Equal(t, tc.contentType, got.Params.Headers["content-type"])
 			require.GreaterOrEqual(t, got.Params.Timestamp, before)
