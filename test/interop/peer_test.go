@@ -236,11 +236,24 @@ func TestGateway(t *testing.T) {
 			payload:     `{"text":"hi","channelId":"c3"}`,
 			rawBody:     `{"text":"hi","channelId":"c3"}`,
 		},
+		// Params of i_receiveWebhook are objects, so a list is in the raw body only.
 		"array": {
 			contentType: jsonType,
 			body:        `[{"a":1}]`,
-			payload:     `[{"a":1}]`,
+			payload:     `{}`,
 			rawBody:     `[{"a":1}]`,
+		},
+		"JSON that is a text": {
+			contentType: jsonType,
+			body:        `"hi"`,
+			payload:     `{}`,
+			rawBody:     `"hi"`,
+		},
+		"multipart": {
+			contentType: "multipart/form-data; boundary=b",
+			body:        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n",
+			payload:     `{}`,
+			rawBody:     "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n",
 		},
 		"empty body": {contentType: jsonType, payload: `{}`},
 		"no type":    {payload: `{}`},
