@@ -85,7 +85,7 @@ type Cell struct {
 // Full is the cell of what works.
 func Full() Cell { return Cell{Level: LevelFull} }
 
-// Partial is the cell of what works with losses.
+// Degraded is the cell of what works with losses.
 func Degraded(how string) Cell { return Cell{Level: LevelDegraded, Note: how} }
 
 // Impossible is the cell of what the platform does not have, by its documentation.
@@ -137,6 +137,20 @@ func (s Support) With(rows Support) Support {
 		merged[f] = cells
 	}
 	return merged
+}
+
+// Full returns the support with features that the platform has without losses: some in, some out.
+func (s Support) Full(in, out []Feature) Support {
+	rows := Support{}
+	for _, f := range in {
+		rows[f] = Cells{In: Full()}
+	}
+	s = s.With(rows)
+	clear(rows)
+	for _, f := range out {
+		rows[f] = Cells{Out: Full()}
+	}
+	return s.With(rows)
 }
 
 // AsText returns the support with the features written as text by the factory. Without any it is all that the factory
