@@ -74,12 +74,9 @@ func message(raw json.RawMessage, w *integration.Webhook) integration.Message {
 }
 
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	body, err := httpapi.JSON("messages", map[string]any{"chat": m.To.ID, "text": m.Content.Text})
-	if err != nil {
-		return nil, err
-	}
+	call := httpapi.Call{Name: "messages", Path: "/v1/messages", JSON: map[string]any{"chat": m.To.ID, "text": m.Content.Text}}
 	var sent struct{ ID integration.ID }
-	_, err = p.api(ch.Credentials, ch.Settings).Do(ctx, httpapi.Call{Name: "messages", Path: "/v1/messages", Body: body}, &sent)
+	_, err := p.api(ch.Credentials, ch.Settings).Do(ctx, call, &sent)
 	return &integration.SendResult{Success: err == nil, MessageID: sent.ID}, err
 }
 
@@ -102,5 +99,6 @@ func (p *platform) api(credentials, settings map[string]string) *httpapi.API {
 	return &httpapi.API{
 		Client: p.client.For(settings), Name: "parrot", Base: cmp.Or(settings["apiBase"], "https://api.parrot.example"),
 		Header: http.Header{"Authorization": {"Bearer " + credentials["apiKey"]}}, Errors: errorTable,
+		Read: httpapi.ErrorShape{Text: "message", Code: "code"}.Read,
 	}
 }

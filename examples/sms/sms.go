@@ -66,8 +66,9 @@ func (*platform) Respond(context.Context, *integration.Webhook) (*integration.Re
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
 	sid := ch.Credentials["accountSid"]
 	api := &httpapi.API{
-		Client: p.client.For(ch.Settings), Name: "sms", Base: ch.Settings["apiBase"], Errors: errorTable,
-		Header: httpapi.BasicAuth(sid, ch.Credentials["authToken"]),
+		Client: p.client.For(ch.Settings), Name: "sms", Base: ch.Settings["apiBase"],
+		Header: httpapi.BasicAuth(sid, ch.Credentials["authToken"]), Errors: errorTable,
+		Read: httpapi.ErrorShape{Text: "message", Code: "code"}.Read,
 	}
 	form := url.Values{"From": {ch.Settings["from"]}, "To": {string(m.To.ID)}, "Body": {m.Content.Text}}
 	var sent struct{ SID integration.ID }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,7 +25,7 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. Nil is ReadJSON.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -73,11 +72,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	read := a.Read
-	if read == nil {
-		read = ReadJSON
-	}
-	result, refusal, err := read(answer)
+	result, refusal, err := a.Read(answer)
 	switch {
 	case err != nil:
 		return answer, Unreadable(name, answer.Status, err)
@@ -92,27 +87,6 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		return answer, Unreadable(name, answer.Status, err)
 	}
 	return answer, nil
-}
-
-// ReadJSON takes apart the answers of an API that says by the HTTP status whether it did what was asked, and why not by
-// members of an object: {"code": 21211, "message": "no such number"}.
-func ReadJSON(answer *Answer) ([]byte, *integration.Refusal, error) {
-	switch {
-	case answer.Status == http.StatusNoContent:
-		return []byte("null"), nil, nil
-	case answer.Status < http.StatusMultipleChoices && rawjson.Valid(answer.Body):
-		return answer.Body, nil, nil
-	case answer.Status < http.StatusMultipleChoices:
-		return nil, nil, errors.New("the answer is not JSON")
-	}
-	var in struct {
-		Code    integration.ID // which takes numbers, too
-		Message string
-	}
-	if rawjson.Unmarshal(answer.Body, &in) != nil || in.Code == "" && in.Message == "" {
-		return nil, nil, nil
-	}
-	return nil, &integration.Refusal{Code: string(in.Code), Text: in.Message}, nil
 }
 
 // BasicAuth returns the header Authorization of HTTP's basic authentication.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/rawjson"
@@ -122,35 +121,6 @@ func TestCallThatMayBeMadeTwiceSaysSo(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, integration.FaultUnknown, e.Kind)
 	require.True(t, e.Retryable())
-}
-
-func TestAPIWithoutReadTakesStatusCodeAndMessage(t *testing.T) {
-	for _, test := range []struct {
-		status int
-		body   string
-		code   string // of the error; empty where there is none
-	}{
-		{201, `{"ok":true,"id":"7"}`, ""},
-		{204, ``, ""},
-		{200, `<html>`, codes.AnswerUnreadable},
-		{200, ``, codes.AnswerUnreadable},
-		{400, `{"code":"asleep","message":"zzz"}`, codes.RecipientUnavailable},
-		{400, `{"code":7,"message":"what?"}`, codes.MessageRejected},
-		{401, `{"message":5}`, codes.CredentialsRefused},
-		{404, `<html>`, codes.APIBaseInvalid},
-		{302, `{"moved":true}`, codes.APIBaseInvalid},
-	} {
-		api, _ := newAPI(t, test.status, test.body)
-		api.Read = nil
-		_, err := api.Do(t.Context(), httpapi.Call{Name: "say"}, nil)
-		if test.code == "" {
-			require.NoError(t, err, "%d %s", test.status, test.body)
-			continue
-		}
-		e, ok := errors.AsType[*integration.Error](err)
-		require.True(t, ok, "%v", err)
-		require.Equal(t, test.code, e.Code, "%d %s: %v", test.status, test.body, err)
-	}
 }
 
 func TestBasicAuthIsThatOfHTTP(t *testing.T) {

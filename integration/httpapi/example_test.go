@@ -21,18 +21,14 @@ func ExampleAPI() {
 	defer client.Close()
 	api := &httpapi.API{
 		Client: client, Name: "parrot", Base: fake.URL(), Header: http.Header{"Authorization": {"Bearer made-up"}},
+		Read: httpapi.ErrorShape{Text: "message", Code: "code"}.Read,
 		Errors: &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 			"7": {Kind: integration.FaultTransient, Code: codes.RecipientUnavailable, Fix: "wait for the morning"},
 		}},
 	}
-	body, err := httpapi.JSON("say", map[string]any{"text": "hello"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	say := httpapi.Call{Name: "say", Path: "/messages", Body: body}
+	say := httpapi.Call{Name: "say", Path: "/messages", JSON: map[string]any{"text": "hello"}}
 	var sent struct{ ID integration.ID }
-	_, err = api.Do(context.Background(), say, &sent)
+	_, err := api.Do(context.Background(), say, &sent)
 	fmt.Println(sent.ID, err)
 	_, err = api.Do(context.Background(), say, &sent)
 	if e, ok := errors.AsType[*integration.Error](err); ok {
