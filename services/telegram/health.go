@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // recentError is how long a failed delivery makes a channel degraded: "getWebhookInfo" keeps the
@@ -36,7 +36,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if len(info.AllowedUpdates) > 0 {
 		health.Details["allowedUpdates"] = info.AllowedUpdates
 	}
-	host := host(info.URL)
+	host := httpapi.LinkHost(info.URL)
 	if host != "" {
 		health.Details["webhookHost"] = host
 	}
@@ -58,15 +58,6 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			failedAt.Format(time.RFC3339), host, info.LastErrorMessage)
 	}
 	return health, nil
-}
-
-// host leaves out the rest of a webhook's URL, which is often kept secret.
-func host(webhook string) string {
-	u, err := url.Parse(webhook)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }
 
 // ValidateCredentials asks the Bot API who the token's bot is.

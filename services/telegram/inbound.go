@@ -120,7 +120,7 @@ func readMessage(m *integration.Message, msg *message, edited bool, payload json
 		if flag := msg.flag(); flag != "" {
 			m.Metadata[flag] = true
 		}
-		if msg.own() {
+		if msg.isEcho() {
 			m.Direction = integration.DirectionEcho
 		}
 		return true
@@ -130,7 +130,7 @@ func readMessage(m *integration.Message, msg *message, edited bool, payload json
 
 // readEnvelope fills in what any message has, whatever its content.
 func readEnvelope(m *integration.Message, msg *message, edited bool) {
-	readPlace(m, msg)
+	readChat(m, msg)
 	m.ID = messageID(msg.Chat.ID, msg.MessageID)
 	if msg.Date != 0 {
 		m.Timestamp = msg.Date * 1000
@@ -143,11 +143,11 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 	case msg.SenderChat != nil:
 		// Someone speaks as a channel or an anonymous admin: "from" then holds a made-up bot, if anything.
 		m.From = msg.SenderChat.party()
-		putText(m.Metadata, "username", msg.SenderChat.Username)
+		integration.PutText(m.Metadata, "username", msg.SenderChat.Username)
 	case msg.From != nil:
 		readSender(m, msg.From)
 	}
-	putText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
+	integration.PutText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
 	putContext(m, metaGuestQuery, msg.GuestQueryID)
 	if msg.ForwardOrigin != nil || msg.ForwardDate != 0 {
 		m.Metadata["forwarded"] = true
@@ -161,17 +161,17 @@ func readOrigin(m *integration.Message, from *messageOrigin) {
 	switch {
 	case from == nil:
 	case from.SenderUser != nil:
-		putText(m.Metadata, "forwardedFrom", decimal(from.SenderUser.ID))
+		integration.PutText(m.Metadata, "forwardedFrom", decimal(from.SenderUser.ID))
 	case cmp.Or(from.SenderChat, from.Chat) != nil:
-		putText(m.Metadata, "forwardedFrom", decimal(cmp.Or(from.SenderChat, from.Chat).ID))
+		integration.PutText(m.Metadata, "forwardedFrom", decimal(cmp.Or(from.SenderChat, from.Chat).ID))
 	default:
-		putText(m.Metadata, "forwardedFromName", from.SenderUserName)
+		integration.PutText(m.Metadata, "forwardedFromName", from.SenderUserName)
 	}
 }
 
-// own says whether a message was written by the account behind the channel, or by a bot. Telegram does not
+// isEcho says whether a message was written by the account behind the channel, or by a bot. Telegram does not
 // send bots what they wrote themselves, but what connected business accounts did.
-func (msg *message) own() bool {
+func (msg *message) isEcho() bool {
 	switch {
 	case msg.SenderBusinessBot != nil:
 		return true
@@ -185,24 +185,24 @@ func (msg *message) own() bool {
 	}
 }
 
-// readPlace fills in where a message is.
-func readPlace(m *integration.Message, msg *message) {
+// readChat fills in where a message is.
+func readChat(m *integration.Message, msg *message) {
 	m.ConversationID = decimalID(msg.Chat.ID)
 	// Outside forums message_thread_id names a thread of replies, which no message can be sent to.
 	if msg.IsTopicMessage && msg.Chat.ID != 0 && msg.MessageThreadID != 0 {
 		m.ThreadID = decimalID(msg.MessageThreadID)
 		m.ConversationID += ":" + m.ThreadID
 	}
-	putText(m.Metadata, "chatType", msg.Chat.Type)
-	putText(m.Metadata, "chatTitle", msg.Chat.Title)
+	integration.PutText(m.Metadata, "chatType", msg.Chat.Type)
+	integration.PutText(m.Metadata, "chatTitle", msg.Chat.Title)
 	putContext(m, metaBusinessConnection, msg.BusinessConnectionID)
 	putContext(m, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
 }
 
 func readSender(m *integration.Message, from *user) {
 	m.From = from.party()
-	putText(m.Metadata, "username", from.Username)
-	putText(m.Metadata, "languageCode", from.LanguageCode)
+	integration.PutText(m.Metadata, "username", from.Username)
+	integration.PutText(m.Metadata, "languageCode", from.LanguageCode)
 	if from.IsBot {
 		m.Metadata["isBot"] = true
 	}

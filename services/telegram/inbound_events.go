@@ -25,12 +25,12 @@ const (
 func readMemberUpdate(m *integration.Message, u *memberUpdate) {
 	readMembership(m, u.Chat, &u.From, u.Date)
 	m.Content.System = &integration.System{Event: u.event(), Members: []integration.Party{u.NewChatMember.User.party()}}
-	putText(m.Metadata, "oldStatus", u.OldChatMember.Status)
-	putText(m.Metadata, "newStatus", u.NewChatMember.Status)
+	integration.PutText(m.Metadata, "oldStatus", u.OldChatMember.Status)
+	integration.PutText(m.Metadata, "newStatus", u.NewChatMember.Status)
 }
 
 func (u *memberUpdate) event() string {
-	was, is := u.OldChatMember.in(), u.NewChatMember.in()
+	was, is := u.OldChatMember.isIn(), u.NewChatMember.isIn()
 	const banned = "kicked"
 	switch {
 	case u.Chat.Type == "private" && u.NewChatMember.Status == banned: // only ever about the bot
@@ -52,8 +52,8 @@ func (u *memberUpdate) event() string {
 	}
 }
 
-// in says whether somebody with this status is in the chat, "ChatMember".
-func (c *chatMember) in() bool {
+// isIn says whether somebody with this status is in the chat, "ChatMember".
+func (c *chatMember) isIn() bool {
 	switch c.Status {
 	case "creator", "administrator", "member":
 		return true
@@ -69,7 +69,7 @@ func (c *chatMember) in() bool {
 func readJoinRequest(m *integration.Message, r *joinRequest) {
 	readMembership(m, r.Chat, &r.From, r.Date)
 	m.Content.System = &integration.System{Event: joinRequested, Body: r.Bio, Members: []integration.Party{r.From.party()}}
-	putText(m.Metadata, "userChatId", string(decimalID(r.UserChatID)))
+	integration.PutText(m.Metadata, "userChatId", string(decimalID(r.UserChatID)))
 }
 
 // readBusinessConnection fills in that an account was connected with the bot or disconnected, or that the
@@ -85,7 +85,7 @@ func readBusinessConnection(m *integration.Message, c *businessConnection) {
 }
 
 func readMembership(m *integration.Message, c chat, from *user, date int64) {
-	readPlace(m, &message{Chat: c})
+	readChat(m, &message{Chat: c})
 	readSender(m, from)
 	m.Kind = integration.KindMembership
 	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
@@ -95,7 +95,7 @@ func readMembership(m *integration.Message, c chat, from *user, date int64) {
 // readDeletions makes a message of each that was deleted in a chat of a connected account,
 // "BusinessMessagesDeleted". Other deletions Telegram does not tell.
 func readDeletions(m integration.Message, d *deletedMessages) []integration.Message {
-	readPlace(&m, &message{Chat: d.Chat, BusinessConnectionID: d.BusinessConnectionID})
+	readChat(&m, &message{Chat: d.Chat, BusinessConnectionID: d.BusinessConnectionID})
 	m.Kind = integration.KindDelete
 	m.Content.Type = integration.TypeDelete
 	messages := make([]integration.Message, len(d.MessageIDs))

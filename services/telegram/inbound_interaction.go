@@ -14,11 +14,11 @@ func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 	m.Kind = integration.KindInteraction
 	readSender(m, &q.From)
 	putContext(m, metaCallbackQuery, q.ID)
-	putText(m.Metadata, "inlineMessageId", q.InlineMessageID)
+	integration.PutText(m.Metadata, "inlineMessageId", q.InlineMessageID)
 
 	reply := &integration.InteractiveReply{ID: q.Data}
 	if q.Message != nil {
-		readPlace(m, q.Message)
+		readChat(m, q.Message)
 		reply.Title = q.Message.ReplyMarkup.title(q.Data)
 		reply.SourceMessageID = messageID(q.Message.Chat.ID, q.Message.MessageID)
 	} else {
@@ -93,7 +93,7 @@ func readPollAnswer(m *integration.Message, a *pollAnswer) bool {
 	switch {
 	case a.VoterChat != nil: // "user" then holds a made-up bot
 		m.From = a.VoterChat.party()
-		putText(m.Metadata, "username", a.VoterChat.Username)
+		integration.PutText(m.Metadata, "username", a.VoterChat.Username)
 	case a.User != nil:
 		readSender(m, a.User)
 	}

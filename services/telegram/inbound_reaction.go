@@ -30,13 +30,13 @@ func (r reactionType) name() string {
 // what a user's reactions were and what they are. Each has an id of its own: message_id is that of the message
 // that it is about.
 func readReactions(m integration.Message, r *messageReaction) []integration.Message {
-	readReactionPlace(&m, r.Chat, r.Date)
+	readReactionChat(&m, r.Chat, r.Date)
 	switch {
 	case r.User != nil:
 		readSender(&m, r.User)
 	case r.ActorChat != nil:
 		m.From = r.ActorChat.party()
-		putText(m.Metadata, "username", r.ActorChat.Username)
+		integration.PutText(m.Metadata, "username", r.ActorChat.Username)
 	}
 	var messages []integration.Message
 	tell := func(action string, these, others []reactionType) {
@@ -60,7 +60,7 @@ func readReactions(m integration.Message, r *messageReaction) []integration.Mess
 // readReactionCounts fills in how many anonymous reactions a message has, "MessageReactionCountUpdated": who
 // reacted, and what is new, is not told.
 func readReactionCounts(m *integration.Message, r *reactionCounts) {
-	readReactionPlace(m, r.Chat, r.Date)
+	readReactionChat(m, r.Chat, r.Date)
 	m.Kind = integration.KindSystem
 	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: "reactions_counted"}}
 	counts := make([]map[string]any, len(r.Reactions))
@@ -70,8 +70,8 @@ func readReactionCounts(m *integration.Message, r *reactionCounts) {
 	m.Metadata["messageId"], m.Metadata["reactions"] = messageID(r.Chat.ID, r.MessageID), counts
 }
 
-func readReactionPlace(m *integration.Message, c chat, date int64) {
-	readPlace(m, &message{Chat: c})
+func readReactionChat(m *integration.Message, c chat, date int64) {
+	readChat(m, &message{Chat: c})
 	m.Kind = integration.KindReaction
 	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
 }

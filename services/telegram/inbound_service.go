@@ -34,7 +34,7 @@ func readService(m *integration.Message, msg *message, payload json.RawMessage) 
 		if system.Body = msg.PinnedMessage.Text; system.Body == "" {
 			system.Body = msg.PinnedMessage.Caption
 		}
-		putText(m.Metadata, "pinnedMessageId", string(messageID(msg.Chat.ID, msg.PinnedMessage.MessageID)))
+		integration.PutText(m.Metadata, "pinnedMessageId", string(messageID(msg.Chat.ID, msg.PinnedMessage.MessageID)))
 	case msg.NewChatTitle != "":
 		system.Event, system.Body = "chat_title_changed", msg.NewChatTitle
 	case msg.RefundedPayment != nil:
@@ -104,8 +104,8 @@ func decimals(currency string) int {
 // details is what a refund or the provider's books need, to the last digit.
 func (p *payment) details() map[string]any {
 	details := map[string]any{"currency": p.Currency, "totalAmount": p.TotalAmount}
-	putText(details, "invoicePayload", p.InvoicePayload)
-	putText(details, "telegramPaymentChargeId", p.TelegramPaymentChargeID)
-	putText(details, "providerPaymentChargeId", p.ProviderPaymentChargeID)
+	integration.PutText(details, "invoicePayload", p.InvoicePayload)
+	integration.PutText(details, "telegramPaymentChargeId", p.TelegramPaymentChargeID)
+	integration.PutText(details, "providerPaymentChargeId", p.ProviderPaymentChargeID)
 	return details
 }

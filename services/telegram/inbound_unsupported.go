@@ -16,7 +16,7 @@ func (u *update) unsupported(m integration.Message, payload json.RawMessage, rea
 	switch msg, edited := u.message(); {
 	case msg != nil:
 		readEnvelope(&m, msg, edited)
-		if msg.own() {
+		if msg.isEcho() {
 			m.Direction = integration.DirectionEcho
 		}
 		if content, _ := firstOf(body, isMessageField); content != "" {
@@ -41,7 +41,7 @@ func readOther(m *integration.Message, body json.RawMessage) {
 	var o otherUpdate
 	_ = json.Unmarshal(body, &o) // what has another type stays empty
 	_ = json.Unmarshal(o.ID, &m.ID)
-	readPlace(m, &message{Chat: o.Chat})
+	readChat(m, &message{Chat: o.Chat})
 	if from := cmp.Or(o.From, o.User); from != nil {
 		readSender(m, from)
 	}

@@ -3,7 +3,6 @@ package telegram
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -27,9 +26,10 @@ var mimeTypes = map[string]string{
 // FetchMedia downloads a file by its file_id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	a := p.api(ch.Credentials, ch.Settings)
+	a.Errors = fileErrors
 	f, err := ask[file](ctx, a, "getFile", getFileParams{id})
 	if err != nil {
-		return nil, getFileError(err)
+		return nil, err
 	}
 	if f.FileSize > maxDownload {
 		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxDownload))
@@ -78,19 +78,6 @@ func localFile() error {
 		Kind: integration.FaultPermanent, Code: codes.MediaLocal,
 		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves no files; " +
 			"run it without --local, or let a web server before it serve that path under /file",
-	}
-}
-
-// getFileError says in terms of media what getFile refuses with 400.
-func getFileError(err error) error {
-	e, ok := errors.AsType[*integration.Error](err)
-	switch {
-	case !ok || e.PlatformCode != "400":
-		return err
-	case strings.Contains(e.Message, "file is too big"):
-		return tooLarge(e.Message)
-	default:
-		return mediaNotFound(e.Message)
 	}
 }
 

@@ -26,7 +26,7 @@ func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, fil
 		if i == 0 {
 			c = &m.Content
 		}
-		text, degraded, err := newText(captioned(c, &files[i]), maxCaption)
+		text, degraded, err := newText(withCaption(c, &files[i]), maxCaption)
 		if err != nil {
 			return nil, err
 		}

@@ -102,7 +102,7 @@ func composePoll(m *integration.Message, d *delivery) (*request, error) {
 		return nil, err
 	}
 	params := &pollParams{
-		delivery: *d, Question: poll.Question, IsAnonymous: flagIn(m.Metadata, metaAnonymous),
+		delivery: *d, Question: poll.Question, IsAnonymous: integration.FlagIn(m.Metadata, metaAnonymous),
 		AllowsMultipleAnswers: poll.Multiple, IsClosed: poll.Closed,
 	}
 	if n := textlimit.UTF16(poll.Question); blank(poll.Question) || n > maxQuestion {

@@ -87,8 +87,8 @@ func parseMessageID(id integration.ID, chat any) (chatID any, messageID int64, e
 	return chatID, messageID, nil
 }
 
-// newPlace finds a message that an action is about.
-func newPlace(t integration.Target) (*place, error) {
+// newMessageRef finds a message that an action is about.
+func newMessageRef(t integration.Target) (*messageRef, error) {
 	var chat any
 	if t.ConversationID != "" {
 		var err error
@@ -103,5 +103,5 @@ func newPlace(t integration.Target) (*place, error) {
 	if chatID == nil {
 		return nil, integration.Invalid("messageId must be as messages and sends tell it, chat:message, or conversationId must name the chat")
 	}
-	return &place{ChatID: chatID, MessageID: message}, nil
+	return &messageRef{ChatID: chatID, MessageID: message}, nil
 }

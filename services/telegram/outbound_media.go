@@ -15,13 +15,13 @@ import (
 
 // mediaKind is how a file can be sent.
 type mediaKind struct {
-	method string
-	field  string // of the file, and its type in an album
-	value  func(*mediaParams) *string
-	upload int64  // bytes
-	byURL  int64  // bytes; zero is not at all
-	mute   bool   // has no caption
-	album  string // what can be in one album with it has the same; empty is alone
+	method    string
+	field     string // of the file, and its type in an album
+	value     func(*mediaParams) *string
+	upload    int64  // bytes
+	byURL     int64  // bytes; zero is not at all
+	noCaption bool   // has no caption
+	album     string // what can be in one album with it has the same; empty is alone
 }
 
 var (
@@ -51,11 +51,11 @@ var (
 	}
 	videoNote = &mediaKind{
 		method: "sendVideoNote", field: "video_note", value: func(p *mediaParams) *string { return &p.VideoNote },
-		upload: maxUpload, mute: true,
+		upload: maxUpload, noCaption: true,
 	}
 	stickers = &mediaKind{
 		method: "sendSticker", field: "sticker", value: func(p *mediaParams) *string { return &p.Sticker },
-		upload: maxUpload, byURL: maxByURL, mute: true,
+		upload: maxUpload, byURL: maxByURL, noCaption: true,
 	}
 )
 
@@ -64,9 +64,9 @@ var (
 func kindOf(m *integration.Message, f *integration.Media) *mediaKind {
 	major, _, _ := strings.Cut(f.MimeType, "/")
 	switch t := m.Content.Type; {
-	case t == integration.TypeVideo && flagIn(m.Metadata, metaVideoNote):
+	case t == integration.TypeVideo && integration.FlagIn(m.Metadata, metaVideoNote):
 		return videoNote
-	case (t == integration.TypeVideo || t == integration.TypeImage) && (f.MimeType == "image/gif" || flagIn(m.Metadata, metaAnimation)):
+	case (t == integration.TypeVideo || t == integration.TypeImage) && (f.MimeType == "image/gif" || integration.FlagIn(m.Metadata, metaAnimation)):
 		return animation
 	case t == integration.TypeImage, t == integration.TypeInteractive && major == "image":
 		return photo
@@ -97,11 +97,11 @@ func (p *platform) composeMedia(ctx context.Context, m *integration.Message, d *
 
 func (p *platform) composeFile(ctx context.Context, m *integration.Message, f *integration.Media, d *delivery) (*request, error) {
 	kind := kindOf(m, f)
-	text, degraded, err := newText(captioned(&m.Content, f), maxCaption)
+	text, degraded, err := newText(withCaption(&m.Content, f), maxCaption)
 	if err != nil {
 		return nil, err
 	}
-	if kind.mute && text.Text != "" {
+	if kind.noCaption && text.Text != "" {
 		return nil, integration.Invalid("%s has no caption; send the text as a message of its own", kind.method)
 	}
 	params := &mediaParams{delivery: *d, captionParams: text.caption(), mediaSize: kind.size(f)}
@@ -120,8 +120,8 @@ func (p *platform) composeFile(ctx context.Context, m *integration.Message, f *i
 	return r, nil
 }
 
-// captioned is the content with the attachment's own caption among its text.
-func captioned(c *integration.Content, f *integration.Media) *integration.Content {
+// withCaption is the content with the attachment's own caption among its text.
+func withCaption(c *integration.Content, f *integration.Media) *integration.Content {
 	if f.Caption == "" {
 		return c
 	}

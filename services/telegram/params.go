@@ -110,38 +110,38 @@ type pollOption struct {
 	Text string `json:"text"`
 }
 
-// place names a message that is there already.
-type place struct {
+// messageRef names an existing message.
+type messageRef struct {
 	BusinessConnectionID string `json:"business_connection_id,omitempty"`
 	ChatID               any    `json:"chat_id"`
 	MessageID            int64  `json:"message_id"`
 }
 
 type editTextParams struct {
-	place
+	messageRef
 	textParams
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editCaptionParams struct {
-	place
+	messageRef
 	captionParams
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editMediaParams struct {
-	place
+	messageRef
 	Media       inputMedia            `json:"media"`
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editMarkupParams struct {
-	place
+	messageRef
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type reactionParams struct {
-	place
+	messageRef
 	Reaction []reactionType `json:"reaction"` // none takes the bot's own away
 }
 

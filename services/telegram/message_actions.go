@@ -14,7 +14,7 @@ import (
 // EditMessage replaces a message's text, its caption, its attachment, or only its buttons: whatever the new
 // content has. Buttons that it does not have are gone.
 func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	to, err := newPlace(t)
+	to, err := newMessageRef(t)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 
 const methodEditMedia = "editMessageMedia"
 
-func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *place) (*request, error) {
+func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *messageRef) (*request, error) {
 	c := &m.Content
 	markup, degraded, err := keyboard(c.Interactive)
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 		return nil, integration.Invalid("there are %d attachments; a message is edited into one", len(files))
 	}
 	if len(files) == 1 {
-		c = captioned(c, &files[0])
+		c = withCaption(c, &files[0])
 	}
 	text, lost, err := newText(c, limit)
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 	switch {
 	case len(files) == 1:
 		r.method = methodEditMedia
-		return r, p.composeEditMedia(ctx, r, m, &files[0], editMediaParams{place: *to, ReplyMarkup: markup, Media: inputMedia{captionParams: text.caption()}})
+		return r, p.composeEditMedia(ctx, r, m, &files[0], editMediaParams{messageRef: *to, ReplyMarkup: markup, Media: inputMedia{captionParams: text.caption()}})
 	case limit == maxCaption:
 		r.method, r.params = "editMessageCaption", editCaptionParams{*to, text.caption(), markup}
 	case blank(text.Text) && markup != nil:
@@ -115,7 +115,7 @@ func isUnchanged(err error) bool {
 	return ok && e.PlatformCode == "400" && strings.Contains(e.Message, "message is not modified")
 }
 
-func idOf(p *place) integration.ID {
+func idOf(p *messageRef) integration.ID {
 	chat, _ := p.ChatID.(string)
 	if id, ok := p.ChatID.(int64); ok {
 		chat = decimal(id)
@@ -125,7 +125,7 @@ func idOf(p *place) integration.ID {
 
 // DeleteMessage removes a message, for 48 hours at most: "deleteMessage" tells which.
 func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *integration.Channel) error {
-	to, err := newPlace(t)
+	to, err := newMessageRef(t)
 	if err != nil {
 		return err
 	}
@@ -136,11 +136,11 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 // React sets the bot's one reaction to a message, "setMessageReaction". Which emoji there are is Telegram's to
 // say; it writes them without the selector that asks for their colourful form.
 func (p *platform) React(ctx context.Context, t integration.Target, emoji string, ch *integration.Channel) error {
-	to, err := newPlace(t)
+	to, err := newMessageRef(t)
 	if err != nil {
 		return err
 	}
-	params := reactionParams{place: *to, Reaction: []reactionType{}}
+	params := reactionParams{messageRef: *to, Reaction: []reactionType{}}
 	if id, custom := strings.CutPrefix(emoji, customEmojiPrefix); custom {
 		params.Reaction = append(params.Reaction, reactionType{Type: typeCustomEmoji, CustomEmojiID: id})
 	} else if emoji != "" {
