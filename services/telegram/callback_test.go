@@ -20,8 +20,10 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 		response []telegramtest.Response
 		answered bool
 	}{
-		"well":                      {nil, true},
-		"too late":                  {[]telegramtest.Response{telegramtest.Failure(400, "Bad Request: query is too old and response timeout expired or query ID is invalid", nil)}, false},
+		"well": {nil, true},
+		"too late": {[]telegramtest.Response{
+			telegramtest.Failure(400, "Bad Request: query is too old and response timeout expired or query ID is invalid", nil),
+		}, false},
 		"by a server that is down":  {[]telegramtest.Response{{Status: 502}}, false},
 		"by a connection that ends": {[]telegramtest.Response{{Reset: true}}, false},
 	} {
@@ -47,7 +49,9 @@ func TestThePressOfAButtonIsAnsweredAfterTheMessage(t *testing.T) {
 	})
 	t.Run("after an edit", func(t *testing.T) {
 		server, ch := newServer(t)
-		result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: "5:41"}, answering(text("", "new"), "callbackQueryId", "3007"), ch)
+		result, err := newPlatform(t).(integration.Editor).EditMessage(
+			t.Context(), integration.Target{MessageID: "5:41"}, answering(text("", "new"), "callbackQueryId", "3007"), ch,
+		)
 		require.NoError(t, err)
 		require.Equal(t, true, result.Metadata["callbackAnswered"])
 		require.Equal(t, "answerCallbackQuery", server.Requests()[1].Route)
@@ -70,7 +74,10 @@ func TestReplyContextComesBeforeTheMetadata(t *testing.T) {
 	m.ReplyContext = "businessConnectionId=bc%2F1"
 	_, err := newPlatform(t).Send(t.Context(), m, ch)
 	require.NoError(t, err)
-	requireBody(t, `{"business_connection_id":"bc/1","chat_id":5,"direct_messages_topic_id":700100200,"text":"hi"}`, server.Requests()[0])
+	requireBody(
+		t, `{"business_connection_id":"bc/1","chat_id":5,"direct_messages_topic_id":700100200,"text":"hi"}`,
+		server.Requests()[0],
+	)
 
 	m.ReplyContext = "%"
 	_, err = newPlatform(t).Send(t.Context(), m, ch)
@@ -83,7 +90,9 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 	m.Content.Text = strings.Repeat("steam ", 20)
 	result, err := newPlatform(t).Send(t.Context(), m, ch)
 	require.NoError(t, err)
-	require.Equal(t, &integration.SendResult{Success: true, Metadata: map[string]any{"inlineMessageId": "inline-7001"}}, result)
+	require.Equal(
+		t, &integration.SendResult{Success: true, Metadata: map[string]any{"inlineMessageId": "inline-7001"}}, result,
+	)
 	requests := server.Requests()
 	require.Len(t, requests, 1)
 	require.Equal(t, "answerGuestQuery", requests[0].Route)
@@ -95,12 +104,26 @@ func TestAGuestAnswersTheQuery(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"a picture":          {integration.Content{Type: "IMAGE", Media: &integration.Media{ID: "ph-1"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
-		"a form":             {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
-		"no text":            {integration.Content{Text: " "}, integration.FaultInvalid, "MESSAGE_INVALID"},
-		"too long a text":    {integration.Content{Text: strings.Repeat("a", 4097)}, integration.FaultInvalid, "MESSAGE_TOO_LONG"},
-		"the second answer":  {integration.Content{Text: "again"}, integration.FaultPermanent, "INTERACTION_EXPIRED"},
-		"a list says it all": {integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Body: "Which?", Sections: []integration.Section{{Rows: []integration.Row{{Title: "A"}}}}}}, "", ""},
+		"a picture": {integration.Content{
+			Type: "IMAGE", Media: &integration.Media{ID: "ph-1"},
+		}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a form": {integration.Content{
+			Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form"},
+		}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"no text": {integration.Content{Text: " "}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"too long a text": {integration.Content{
+			Text: strings.Repeat("a", 4097),
+		}, integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"the second answer": {integration.Content{Text: "again"}, integration.FaultPermanent, "INTERACTION_EXPIRED"},
+		"a list says it all": {
+			integration.Content{
+				Type: "INTERACTIVE",
+				Interactive: &integration.Interactive{
+					Body: "Which?", Sections: []integration.Section{{Rows: []integration.Row{{Title: "A"}}}},
+				},
+			},
+			"", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := "7001"

@@ -46,14 +46,14 @@ var descriptions = []struct {
 	{codes.MediaTooLarge, []string{tooBig, "too large"}},
 	{codes.MediaRejected, []string{
 		"file identifier", "http url content", "web page content", "wrong file_id", "wrong type of", "type of file mismatch",
-		"can't use file of type", "file must be non-empty", "webpage_", "media_", "photo_", "image_process_failed", "sticker_",
-		"file_", "external_url_invalid",
+		"can't use file of type", "file must be non-empty", "webpage_", "media_", "photo_", "image_process_failed",
+		"sticker_", "file_", "external_url_invalid",
 	}},
 	{codes.InteractionExpired, []string{"query is too old", "query_id_invalid"}},
 	{codes.MessageInvalid, []string{
-		"must be non-empty", "text is empty", "message_empty", "button_", "entity ", "entity_", "reply_markup", "reply markup",
-		"quote_", "reaction_", "reactions_", "poll ", "poll_", "media group must", "parse_mode", "latitude or longitude",
-		"inline keyboard button",
+		"must be non-empty", "text is empty", "message_empty", "button_", "entity ", "entity_", "reply_markup",
+		"reply markup", "quote_", "reaction_", "reactions_", "poll ", "poll_", "media group must", "parse_mode",
+		"latitude or longitude", "inline keyboard button",
 	}},
 }
 

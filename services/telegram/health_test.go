@@ -19,11 +19,15 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 		says   string
 	}{
 		"a webhook without errors": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", PendingUpdateCount: 2}, integration.HealthHealthy, "@test_bot",
+			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", PendingUpdateCount: 2},
+			integration.HealthHealthy, "@test_bot",
 		},
 		"no webhook": {telegramtest.WebhookInfo{}, integration.HealthDegraded, "call setWebhook"},
 		"an error of a minute ago": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-time.Minute).Unix(), LastErrorMessage: "Wrong response from the webhook: 401 Unauthorized"},
+			telegramtest.WebhookInfo{
+				URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-time.Minute).Unix(),
+				LastErrorMessage: "Wrong response from the webhook: 401 Unauthorized",
+			},
 			integration.HealthDegraded, "gw.example.org: Wrong response from the webhook: 401 Unauthorized",
 		},
 		"a choice of updates without messages": {
@@ -31,11 +35,16 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 			integration.HealthDegraded, `allowed_updates without "message"`,
 		},
 		"a choice of updates with messages": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"message", "chat_member"}},
+			telegramtest.WebhookInfo{
+				URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"message", "chat_member"},
+			},
 			integration.HealthHealthy, "@test_bot",
 		},
 		"an error of yesterday": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-24 * time.Hour).Unix(), LastErrorMessage: "Connection refused"},
+			telegramtest.WebhookInfo{
+				URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-24 * time.Hour).Unix(),
+				LastErrorMessage: "Connection refused",
+			},
 			integration.HealthHealthy, "@test_bot",
 		},
 	} {
@@ -65,10 +74,16 @@ func TestHealthFailsWithTheBotAPI(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down":                  {"getWebhookInfo", telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
-		"a question without an answer": {"getMe", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"an answer that is no JSON":    {"getMe", telegramtest.Response{Body: "{"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"a revoked token": {"getMe", telegramtest.Failure(
+			401, "Unauthorized", nil,
+		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a slow-down": {"getWebhookInfo", telegramtest.Failure(
+			429, "Too Many Requests", nil,
+		), integration.FaultThrottled, "RATE_LIMITED"},
+		"a question without an answer": {
+			"getMe", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER",
+		},
+		"an answer that is no JSON": {"getMe", telegramtest.Response{Body: "{"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)

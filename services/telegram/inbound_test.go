@@ -38,7 +38,8 @@ func channel() *integration.Channel {
 
 func webhook(payload []byte) *integration.Webhook {
 	return &integration.Webhook{
-		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "telegram", Payload: payload, Timestamp: receivedAt, Channel: channel(),
+		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "telegram", Payload: payload, Timestamp: receivedAt,
+		Channel: channel(),
 		Headers: integration.NewHeaders(map[string]string{"x-telegram-bot-api-secret-token": secretToken}),
 	}
 }
@@ -104,7 +105,9 @@ func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
 
 func TestWhatIsNoJSONIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
-	for _, payload := range []string{`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`} {
+	for _, payload := range []string{
+		`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`,
+	} {
 		_, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
 		requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 	}

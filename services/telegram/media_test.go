@@ -25,7 +25,9 @@ func TestFilesAreFetchedByTheirID(t *testing.T) {
 		"a name with characters of a URL": {"documents/50% of ?what#.pdf", nil, "application/pdf", "50% of ?what#.pdf"},
 		"a file of a local server":        {"/var/lib/documents/a b.pdf", nil, "application/pdf", "a b.pdf"},
 		"a server that knows the type": {
-			"documents/file_5.bin", &telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"}, "image/webp", "file_5.bin",
+			"documents/file_5.bin",
+			&telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"}, "image/webp",
+			"file_5.bin",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +51,9 @@ func TestFilesAreFetchedByTheirID(t *testing.T) {
 
 func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 	size := func(bytes string) telegramtest.Response {
-		return telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id","file_path":"photos/file_1.jpg","file_size":` + bytes + `}}`}
+		return telegramtest.Response{
+			Body: `{"ok":true,"result":{"file_id":"file-id","file_path":"photos/file_1.jpg","file_size":` + bytes + `}}`,
+		}
 	}
 	for name, test := range map[string]struct {
 		method   string
@@ -57,16 +61,27 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"an unknown id":                      {"getFile", telegramtest.Failure(400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
-		"a download that fails for now":      {telegramtest.Download, telegramtest.Response{Status: 502}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"a download that is cut off":         {telegramtest.Download, telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_UNREACHABLE"},
+		"an unknown id": {"getFile", telegramtest.Failure(
+			400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil,
+		), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a file that Telegram finds too big": {
+			"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.FaultPermanent,
+			"MEDIA_TOO_LARGE",
+		},
+		"a file of a byte more than 20 MB": {"getFile", size("20971521"), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a file without a path": {"getFile", telegramtest.Response{
+			Body: `{"ok":true,"result":{"file_id":"file-id"}}`,
+		}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a revoked token": {"getFile", telegramtest.Failure(
+			401, "Unauthorized", nil,
+		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a question without an answer": {"getFile", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"a link that has expired":      {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a download that is throttled": {telegramtest.Download, telegramtest.Failure(
+			429, "Too Many Requests", nil,
+		), integration.FaultThrottled, "RATE_LIMITED"},
+		"a download that fails for now": {telegramtest.Download, telegramtest.Response{Status: 502}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"a download that is cut off":    {telegramtest.Download, telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_UNREACHABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -76,10 +91,14 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 			requireError(t, err, test.kind, test.code)
 		})
 	}
-	for _, local := range []string{"/var/lib/telegram-bot-api/" + token + "/documents/file_0", `C:\\bots\\123456~token\\file_0`} {
+	for _, local := range []string{
+		"/var/lib/telegram-bot-api/" + token + "/documents/file_0", `C:\\bots\\123456~token\\file_0`,
+	} {
 		t.Run("a file on the disk of a local server", func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script("getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"x","file_path":"` + local + `"}}`})
+			server.Script(
+				"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"x","file_path":"` + local + `"}}`},
+			)
 			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "x", ch)
 			requireError(t, err, integration.FaultPermanent, "MEDIA_LOCAL")
 			require.Contains(t, err.Error(), "--local")

@@ -2,8 +2,8 @@ package telegram
 
 import "github.com/hiliosai/switchboard/integration"
 
-// Names of what an answer needs of the message that it answers. All of it comes in replyContext. Until the next release
-// it is also written to the metadata and read from there, under the same names.
+// Names of what an answer needs of the message that it answers. All of it comes in replyContext. Until the next
+// release it is also written to the metadata and read from there, under the same names.
 const (
 	metaBusinessConnection = "businessConnectionId" // the connected account that the answer is sent for
 	metaDirectTopic        = "directMessagesTopicId"

@@ -76,7 +76,9 @@ func TestMessagesBecomeCallsOfSendMessage(t *testing.T) {
 			`{"chat_id":-1001700100200,"message_thread_id":7,"text":"hi"}`, "-1001700100200",
 		},
 		"a text to the topic of a thread": {
-			&integration.Message{To: integration.Party{ID: "-1001700100200"}, ThreadID: "7", Content: integration.Content{Type: "TEXT", Text: "hi"}},
+			&integration.Message{
+				To: integration.Party{ID: "-1001700100200"}, ThreadID: "7", Content: integration.Content{Type: "TEXT", Text: "hi"},
+			},
 			`{"chat_id":-1001700100200,"message_thread_id":7,"text":"hi"}`, "-1001700100200",
 		},
 		"a reply by the id of an inbound message": {
@@ -98,7 +100,8 @@ func TestMessagesBecomeCallsOfSendMessage(t *testing.T) {
 				To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "-77:41"},
 				Content: integration.Content{Type: "TEXT", Text: "hi"},
 			},
-			`{"chat_id":5,"text":"hi","reply_parameters":{"message_id":41,"chat_id":-77,"allow_sending_without_reply":true}}`, "5",
+			`{"chat_id":5,"text":"hi","reply_parameters":{"message_id":41,"chat_id":-77,"allow_sending_without_reply":true}}`,
+			"5",
 		},
 		"buttons under the body of an interactive message": {
 			&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{
@@ -151,33 +154,74 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"4096 letters":                   {text("5", strings.Repeat("a", 4096)), "", ""},
-		"4097 letters":                   {text("5", strings.Repeat("a", 4097)), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
-		"4096 letters of two bytes":      {text("5", strings.Repeat("ж", 4096)), "", ""},
-		"2048 emoji":                     {text("5", strings.Repeat(emoji, 2048)), "", ""},
-		"2048 emoji and a letter":        {text("5", strings.Repeat(emoji, 2048)+"a"), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
-		"no text":                        {text("5", ""), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"nothing but white space":        {text("5", " \n\t"), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"no recipient":                   {text("", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a phone number as recipient":    {text("0044 123", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"an empty channel name":          {text("@", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a topic that is no number":      {text("5:general", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"callback data of 64 bytes":      {withButtons(integration.Button{ID: strings.Repeat(emoji, 16), Title: "x"}), "", ""},
-		"callback data of 65 bytes":      {withButtons(integration.Button{ID: strings.Repeat(emoji, 16) + "a", Title: "x"}), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a title that is too long an id": {withButtons(integration.Button{Title: strings.Repeat("a", 65)}), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a button without a title":       {withButtons(integration.Button{ID: "a", Title: " "}), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a url button without a URL":     {withButtons(integration.Button{Title: "x", Type: "url"}), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a url button with a script":     {withButtons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a button of another type":       {withButtons(integration.Button{Title: "x", Type: "call"}), integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"4096 letters": {text("5", strings.Repeat("a", 4096)), "", ""},
+		"4097 letters": {text(
+			"5", strings.Repeat("a", 4097),
+		), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"4096 letters of two bytes": {text("5", strings.Repeat("ж", 4096)), "", ""},
+		"2048 emoji":                {text("5", strings.Repeat(emoji, 2048)), "", ""},
+		"2048 emoji and a letter": {text(
+			"5", strings.Repeat(emoji, 2048)+"a",
+		), integration.FaultInvalid, "MESSAGE_TOO_LONG"},
+		"no text":                     {text("5", ""), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"nothing but white space":     {text("5", " \n\t"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"no recipient":                {text("", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a phone number as recipient": {text("0044 123", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"an empty channel name":       {text("@", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a topic that is no number":   {text("5:general", "hi"), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"callback data of 64 bytes": {withButtons(
+			integration.Button{ID: strings.Repeat(emoji, 16), Title: "x"},
+		), "", ""},
+		"callback data of 65 bytes": {withButtons(
+			integration.Button{ID: strings.Repeat(emoji, 16) + "a", Title: "x"},
+		), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a title that is too long an id": {
+			withButtons(integration.Button{Title: strings.Repeat("a", 65)}), integration.FaultInvalid, "MESSAGE_INVALID",
+		},
+		"a button without a title": {withButtons(
+			integration.Button{ID: "a", Title: " "},
+		), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a url button without a URL": {withButtons(
+			integration.Button{Title: "x", Type: "url"},
+		), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a url button with a script": {withButtons(
+			integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"},
+		), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a button of another type": {withButtons(
+			integration.Button{Title: "x", Type: "call"},
+		), integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
 		"an interactive message without": {withButtons(), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a quote of 1025 units":          {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "5:41", Quote: strings.Repeat("a", 1025)}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
-		"100 buttons":                    {withButtons(make100("Yes")...), "", ""},
-		"101 buttons":                    {withButtons(append(make100("Yes"), integration.Button{Title: "No"})...), integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a form":                         {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form", Body: "Name?"}}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
-		"a template":                     {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "TEMPLATE"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
-		"a type of a later version":      {&integration.Message{To: integration.Party{ID: "5"}, Content: integration.Content{Type: "HOLOGRAM"}}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
-		"a reply to another platform's":  {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "wamid.x"}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
-		"a reply to a chat that is none": {&integration.Message{To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "x:41"}, Content: integration.Content{Text: "x"}}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a quote of 1025 units": {&integration.Message{
+			To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "5:41", Quote: strings.Repeat("a", 1025)},
+			Content: integration.Content{Text: "x"},
+		}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"100 buttons": {withButtons(make100("Yes")...), "", ""},
+		"101 buttons": {withButtons(
+			append(make100("Yes"), integration.Button{Title: "No"})...,
+		), integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a form": {&integration.Message{
+			To: integration.Party{ID: "5"},
+			Content: integration.Content{
+				Type: "INTERACTIVE", Interactive: &integration.Interactive{Kind: "form", Body: "Name?"},
+			},
+		}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a template": {&integration.Message{
+			To: integration.Party{ID: "5"}, Content: integration.Content{Type: "TEMPLATE"},
+		}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a type of a later version": {&integration.Message{
+			To: integration.Party{ID: "5"}, Content: integration.Content{Type: "HOLOGRAM"},
+		}, integration.FaultPermanent, "UNSUPPORTED_CONTENT"},
+		"a reply to another platform's": {&integration.Message{
+			To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "wamid.x"},
+			Content: integration.Content{Text: "x"},
+		}, integration.FaultInvalid, "MESSAGE_INVALID"},
+		"a reply to a chat that is none": {
+			&integration.Message{
+				To: integration.Party{ID: "5"}, ReplyTo: &integration.ReplyTo{MessageID: "x:41"},
+				Content: integration.Content{Text: "x"},
+			},
+			integration.FaultInvalid, "MESSAGE_INVALID",
+		},
 	} {
 		t.Run(name, func(t *testing.T) { requireJudged(t, test.message, test.kind, test.code) })
 	}
@@ -201,7 +245,10 @@ func TestAnswersAreClassified(t *testing.T) {
 			integration.FaultThrottled, "RATE_LIMITED", "429", 429, 5 * time.Second, "retry after 5",
 		},
 		"too many requests, told in the header only": {
-			telegramtest.Response{Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"ok":false,"error_code":429,"description":"Too Many Requests"}`},
+			telegramtest.Response{
+				Status: 429, Header: http.Header{"Retry-After": {"7"}},
+				Body: `{"ok":false,"error_code":429,"description":"Too Many Requests"}`,
+			},
 			integration.FaultThrottled, "RATE_LIMITED", "429", 429, 7 * time.Second, "",
 		},
 		"too many requests, told by a proxy": {
@@ -229,7 +276,10 @@ func TestAnswersAreClassified(t *testing.T) {
 			integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, "blocked by the user",
 		},
 		"a group that became a supergroup": {
-			telegramtest.Failure(400, "Bad Request: group chat was upgraded to a supergroup chat", map[string]any{"migrate_to_chat_id": -1001234567890}),
+			telegramtest.Failure(
+				400, "Bad Request: group chat was upgraded to a supergroup chat",
+				map[string]any{"migrate_to_chat_id": -1001234567890},
+			),
 			integration.FaultPermanent, "CHAT_MIGRATED", "400", 400, 0, "-1001234567890",
 		},
 		"an unknown chat": {
@@ -256,27 +306,42 @@ func TestAnswersAreClassified(t *testing.T) {
 			telegramtest.Failure(504, "Gateway Timeout", nil),
 			integration.FaultUnknown, "PLATFORM_NO_ANSWER", "504", 504, 0, "",
 		},
-		"a proxy that handed nothing on":         {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 503, 0, ""},
-		"a proxy that got no good answer":        {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 502, 0, "may have been carried out"},
-		"a proxy that got no answer in time":     {html(504), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 504, 0, ""},
-		"an error page of who knows whom":        {html(500), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
-		"a redirect, which is not followed":      {html(301), integration.FaultPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
-		"a file that is too large for a proxy":   {html(413), integration.FaultPermanent, "MEDIA_TOO_LARGE", "", 413, 0, "larger than the server"},
-		"a firewall":                             {html(403), integration.FaultPermanent, "PLATFORM_BLOCKED", "", 403, 0, "firewall"},
-		"400 without a body":                     {telegramtest.Response{Status: 400}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 400, 0, "malformed"},
-		"a server that is no Bot API":            {html(404), integration.FaultPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
-		"a proxy that wants a password":          {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
-		"200 without a body":                     {telegramtest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
-		"200 with half of the JSON":              {telegramtest.Response{Body: `{"ok":true,"result":{"mess`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a page":                        {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 without a result":                   {telegramtest.Response{Body: `{"ok":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a result of null":              {telegramtest.Response{Body: `{"ok":true,"result":null}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a result of another type":      {telegramtest.Response{Body: `{"ok":true,"result":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 with a message_id of another type":  {telegramtest.Response{Body: `{"ok":true,"result":{"message_id":"7"}}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
-		"200 that says it is not ok":             {telegramtest.Response{Body: `{"ok":false,"error_code":400,"description":"Bad Request"}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "400", 200, 0, ""},
-		"a refusal that says nothing more":       {telegramtest.Response{Status: 403, Body: `{"ok":false}`}, integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, ""},
-		"a connection reset after the request":   {telegramtest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, 0, ""},
-		"a refusal with parameters out of shape": {telegramtest.Response{Status: 400, Body: `{"ok":false,"error_code":400,"description":"no","parameters":[]}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "400", 400, 0, ""},
+		"a proxy that handed nothing on":       {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 503, 0, ""},
+		"a proxy that got no good answer":      {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 502, 0, "may have been carried out"},
+		"a proxy that got no answer in time":   {html(504), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 504, 0, ""},
+		"an error page of who knows whom":      {html(500), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 500, 0, ""},
+		"a redirect, which is not followed":    {html(301), integration.FaultPermanent, "API_BASE_INVALID", "", 301, 0, "apiBase"},
+		"a file that is too large for a proxy": {html(413), integration.FaultPermanent, "MEDIA_TOO_LARGE", "", 413, 0, "larger than the server"},
+		"a firewall":                           {html(403), integration.FaultPermanent, "PLATFORM_BLOCKED", "", 403, 0, "firewall"},
+		"400 without a body":                   {telegramtest.Response{Status: 400}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 400, 0, "malformed"},
+		"a server that is no Bot API":          {html(404), integration.FaultPermanent, "API_BASE_INVALID", "", 404, 0, "apiBase"},
+		"a proxy that wants a password":        {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 401, 0, ""},
+		"200 without a body":                   {telegramtest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, "probably carried out"},
+		"200 with half of the JSON": {telegramtest.Response{
+			Body: `{"ok":true,"result":{"mess`,
+		}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a page":      {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 without a result": {telegramtest.Response{Body: `{"ok":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a result of null": {telegramtest.Response{
+			Body: `{"ok":true,"result":null}`,
+		}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a result of another type": {telegramtest.Response{
+			Body: `{"ok":true,"result":true}`,
+		}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 with a message_id of another type": {telegramtest.Response{
+			Body: `{"ok":true,"result":{"message_id":"7"}}`,
+		}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 200, 0, ""},
+		"200 that says it is not ok": {telegramtest.Response{
+			Body: `{"ok":false,"error_code":400,"description":"Bad Request"}`,
+		}, integration.FaultPermanent, "MESSAGE_REJECTED", "400", 200, 0, ""},
+		"a refusal that says nothing more": {telegramtest.Response{
+			Status: 403, Body: `{"ok":false}`,
+		}, integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "403", 403, 0, ""},
+		"a connection reset after the request": {telegramtest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, 0, ""},
+		"a refusal with parameters out of shape": {
+			telegramtest.Response{Status: 400, Body: `{"ok":false,"error_code":400,"description":"no","parameters":[]}`},
+			integration.FaultPermanent, "MESSAGE_REJECTED", "400", 400, 0, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)

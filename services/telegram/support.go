@@ -23,10 +23,13 @@ func support() integration.Support {
 		integration.FeatureDelete, integration.FeatureMembership, integration.FeatureTyping,
 	).With(integration.Support{
 		integration.FeatureAlbum: {In: impossible(
-			"each item of an album is an update and a message of its own; metadata.mediaGroupId is the same in all of them", docMessage,
+			"each item of an album is an update and a message of its own; metadata.mediaGroupId is the same in all of them",
+			docMessage,
 		)},
 		integration.FeatureList: {
-			In:  impossible("Telegram has no lists: the entries of one that was sent are buttons and come back as such", docButton),
+			In: impossible(
+				"Telegram has no lists: the entries of one that was sent are buttons and come back as such", docButton,
+			),
 			Out: degraded("each entry is a button; what has no room on buttons is told in the text"),
 		},
 		integration.FeatureForm: {
@@ -37,7 +40,8 @@ func support() integration.Support {
 			Out: impossible("Telegram has no templates: any text may be sent at any time", docMethods),
 		},
 		integration.FeatureOrder: {In: degraded(
-			"paid invoices, as one item; the questions before a payment are UNSUPPORTED and want an answer of one's own within ten seconds",
+			"paid invoices, as one item; the questions before a payment are UNSUPPORTED " +
+				"and want an answer of one's own within ten seconds",
 		)},
 		integration.FeatureReaction: {
 			In: degraded("in groups for administrators only; of anonymous reactions the counts, as SYSTEM"),

@@ -59,9 +59,15 @@ func TestTheHandshakeIsAnsweredToWhoKnowsTheSecret(t *testing.T) {
 		secret       string
 		want         string
 	}{
-		"subscribe with the secret":      {integration.Verification{Mode: "subscribe", Token: secretToken, Challenge: "c"}, secretToken, "c"},
-		"another mode":                   {integration.Verification{Mode: "unsubscribe", Token: secretToken, Challenge: "c"}, secretToken, ""},
-		"another token":                  {integration.Verification{Mode: "subscribe", Token: "guess", Challenge: "c"}, secretToken, ""},
+		"subscribe with the secret": {integration.Verification{
+			Mode: "subscribe", Token: secretToken, Challenge: "c",
+		}, secretToken, "c"},
+		"another mode": {integration.Verification{
+			Mode: "unsubscribe", Token: secretToken, Challenge: "c",
+		}, secretToken, ""},
+		"another token": {integration.Verification{
+			Mode: "subscribe", Token: "guess", Challenge: "c",
+		}, secretToken, ""},
 		"no token and none to expect":    {integration.Verification{Mode: "subscribe", Challenge: "c"}, "", ""},
 		"nothing of what there is to be": {integration.Verification{}, secretToken, ""},
 	} {
@@ -83,15 +89,23 @@ func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
 		change func(*integration.Channel)
 		faulty string
 	}{
-		"a good channel":             {func(*integration.Channel) {}, ""},
-		"a short token of tests":     {func(ch *integration.Channel) { ch.Credentials["token"] = "123456:BENCH" }, ""},
-		"a server of one's own":      {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/tg" }, ""},
-		"no token":                   {func(ch *integration.Channel) { delete(ch.Credentials, "token") }, "credentials.token"},
-		"a token with a slash":       {func(ch *integration.Channel) { ch.Credentials["token"] = "1:canary/../x" }, "credentials.token"},
-		"no secretToken":             {func(ch *integration.Channel) { delete(ch.Credentials, "secretToken") }, "credentials.secretToken"},
-		"a secretToken with a space": {func(ch *integration.Channel) { ch.Credentials["secretToken"] = "canary canary" }, "credentials.secretToken"},
-		"an apiBase without scheme":  {func(ch *integration.Channel) { ch.Settings["apiBase"] = "api.telegram.org" }, "settings.apiBase"},
-		"an apiBase of another kind": {func(ch *integration.Channel) { ch.Settings["apiBase"] = "file:///etc" }, "settings.apiBase"},
+		"a good channel":         {func(*integration.Channel) {}, ""},
+		"a short token of tests": {func(ch *integration.Channel) { ch.Credentials["token"] = "123456:BENCH" }, ""},
+		"a server of one's own":  {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/tg" }, ""},
+		"no token":               {func(ch *integration.Channel) { delete(ch.Credentials, "token") }, "credentials.token"},
+		"a token with a slash":   {func(ch *integration.Channel) { ch.Credentials["token"] = "1:canary/../x" }, "credentials.token"},
+		"no secretToken": {func(ch *integration.Channel) {
+			delete(
+				ch.Credentials, "secretToken",
+			)
+		}, "credentials.secretToken"},
+		"a secretToken with a space": {
+			func(ch *integration.Channel) { ch.Credentials["secretToken"] = "canary canary" }, "credentials.secretToken",
+		},
+		"an apiBase without scheme": {func(ch *integration.Channel) { ch.Settings["apiBase"] = "api.telegram.org" }, "settings.apiBase"},
+		"an apiBase of another kind": {
+			func(ch *integration.Channel) { ch.Settings["apiBase"] = "file:///etc" }, "settings.apiBase",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ch := channel()
