@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMethodsAreAsStrictAsTheirDocumentation(t *testing.T) {
+func TestMethodsAreStrict(t *testing.T) {
 	server := newServer(t)
 	const photo, media = `{"type":"photo","media":"ph-1"}`, `{"type":"audio","media":"a-1"}`
 	list := func(item string, n int) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
@@ -126,7 +126,7 @@ func form(ctx context.Context, url string, fields ...[2]string) (int, string, er
 	return postAs(ctx, url, w.FormDataContentType(), &body)
 }
 
-func TestFilesComeAsPartsOfAForm(t *testing.T) {
+func TestFormUploadsFiles(t *testing.T) {
 	server := newServer(t)
 	chat := [2]string{"chat_id", "5"}
 	for name, test := range map[string]struct {
@@ -181,7 +181,7 @@ func TestFilesComeAsPartsOfAForm(t *testing.T) {
 	})
 }
 
-func TestAQueryIsAnsweredOnce(t *testing.T) {
+func TestQueryIsAnsweredOnce(t *testing.T) {
 	server := newServer(t)
 	for _, want := range []int{200, 400} {
 		status, answer, err := post(
@@ -192,7 +192,7 @@ func TestAQueryIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-func TestBodyThatIsNeitherJSONNorAFormIsRefused(t *testing.T) {
+func TestBodyOfAnotherFormatIsRefused(t *testing.T) {
 	server := newServer(t)
 	status, answer, err := postAs(
 		t.Context(), server.URL()+"/bot"+token+"/sendMessage", "text/plain", strings.NewReader(`{"chat_id":5,"text":"hi"}`),

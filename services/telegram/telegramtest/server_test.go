@@ -43,7 +43,7 @@ func postAs(ctx context.Context, url, contentType string, body io.Reader) (int, 
 	return res.StatusCode, string(answer), err
 }
 
-func TestSendMessageIsAsStrictAsItsDocumentation(t *testing.T) {
+func TestSendMessageIsStrict(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct {
 		body   string
@@ -91,7 +91,7 @@ func TestSendMessageIsAsStrictAsItsDocumentation(t *testing.T) {
 	}
 }
 
-func TestOnlyTheBotGetsIn(t *testing.T) {
+func TestTokenIsChecked(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct {
 		path   string
@@ -112,7 +112,7 @@ func TestOnlyTheBotGetsIn(t *testing.T) {
 	}
 }
 
-func TestNextWaitsForTheNextSendMessage(t *testing.T) {
+func TestNextWaitsForASend(t *testing.T) {
 	server := newServer(t)
 	_, _, err := post(t.Context(), server.URL()+"/bot"+token+"/getMe", "{}")
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestNextWaitsForTheNextSendMessage(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
+func TestCloseEndsWaits(t *testing.T) {
 	server := telegramtest.NewServer(token)
 	server.Script("sendMessage", telegramtest.Response{Hang: true}, telegramtest.Response{Delay: time.Hour})
 	errs := make(chan error)
@@ -152,7 +152,7 @@ func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
 	require.NotContains(t, seen, nil)
 }
 
-func TestScriptsAreAnsweredInOrderAndThenTheUsualWay(t *testing.T) {
+func TestScriptedAnswersComeInOrder(t *testing.T) {
 	server := newServer(t)
 	server.Script(
 		"getMe", telegramtest.Failure(429, "Too Many Requests", map[string]any{"retry_after": 1}),
