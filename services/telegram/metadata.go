@@ -1,10 +1,6 @@
 package telegram
 
-import (
-	"net/url"
-
-	"github.com/hiliosai/switchboard/integration"
-)
+import "github.com/hiliosai/switchboard/integration"
 
 // What an answer needs of the message that it answers. All of it comes in replyContext, and until the next release
 // in the metadata, too, under these names. Senders hand it back by either way.
@@ -24,34 +20,18 @@ const (
 	metaAnonymous = "anonymous" // of a poll: who voted for what is told to nobody
 )
 
-// putContext adds what an answer needs to a message's replyContext, which has the form of a URL's query.
+// putContext adds what an answer needs to a message's replyContext and, until the next release, to its metadata.
 func putContext(m *integration.Message, key, value string) {
-	if value == "" {
-		return
-	}
-	m.Metadata[key] = value
-	if m.ReplyContext != "" {
-		m.ReplyContext += "&"
-	}
-	m.ReplyContext += key + "=" + url.QueryEscape(value)
+	putText(m.Metadata, key, value)
+	m.PutReplyValue(key, value)
 }
 
 // contextOf reads what putContext wrote, from replyContext or else from the metadata; "" where it is not there.
 func contextOf(m *integration.Message, key string) string {
-	if m.ReplyContext != "" {
-		if values, err := url.ParseQuery(m.ReplyContext); err == nil && values.Has(key) {
-			return values.Get(key)
-		}
+	if values, err := m.ReplyValues(); err == nil && values.Has(key) {
+		return values.Get(key)
 	}
 	return textIn(m.Metadata, key)
-}
-
-// checkContext refuses a replyContext that putContext cannot have written.
-func checkContext(m *integration.Message) error {
-	if _, err := url.ParseQuery(m.ReplyContext); err != nil {
-		return integration.Invalid("replyContext is not that of a message from Telegram: hand it back as it came")
-	}
-	return nil
 }
 
 func putText(metadata map[string]any, key, value string) {

@@ -11,7 +11,7 @@ import (
 
 // Send delivers a message by the method that there is for its content.
 func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	if err := checkContext(m); err != nil {
+	if _, err := m.ReplyValues(); err != nil {
 		return nil, err
 	}
 	a := p.api(ch.Credentials, ch.Settings)
