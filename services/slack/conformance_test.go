@@ -1,6 +1,7 @@
 package slack_test
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -66,6 +67,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		BadItem:  form(tb, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"trigger_id":"1.2.3","actions":[{"type":"button","value":"a"},{"type":"button","value":{}}]}`),
 		Sends:    sends(),
 		Failures: failures(),
+		Refusal:  refusal,
 	}
 }
 
@@ -219,4 +221,13 @@ func failures() []integrationtest.Failure {
 		list = append(list, integrationtest.Failure{Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode, Pauses: integration.PausesRecipient})
 	}
 	return list
+}
+
+// refusal is how Slack says no: with HTTP 200 and a word, unless the HTTP status itself says what is wrong.
+func refusal(r integration.Refusal) integrationtest.Answer {
+	a := slacktest.Failure(cmp.Or(r.Code, "moon_is_full"), nil)
+	if r.Code == "" {
+		a.Status = r.Status
+	}
+	return integrationtest.Answer{Status: a.Status, Body: a.Body}
 }

@@ -71,7 +71,7 @@ func refusals() map[string]refusalOf {
 		"a refusal of a later version":         {failure("moon_is_full"), integration.FaultPermanent, "MESSAGE_REJECTED", "moon_is_full", 0, "moon_is_full"},
 		"a refusal without a reason":           {slacktest.Response{Body: `{"ok":false}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 0, "without a reason"},
 		"a reason of another type":             {slacktest.Response{Body: `{"ok":false,"error":{"code":5}}`}, integration.FaultPermanent, "MESSAGE_REJECTED", `{"code":5}`, 0, ""},
-		"a refusal with HTTP 500":              {withStatus(500, "moon_is_full"), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "moon_is_full", 0, ""},
+		"a refusal with HTTP 500":              {withStatus(500, "moon_is_full"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "moon_is_full", 0, "may have been carried out"},
 		"a known refusal with HTTP 500":        {withStatus(500, "internal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, ""},
 		"a proxy that handed nothing on":       {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 0, ""},
 		"a proxy that got no good answer":      {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, "may have been carried out"},

@@ -19,7 +19,7 @@ import (
 // an unexpected type, or what happened is not modelled, the message is of TypeUnsupported and tells what could be
 // read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,7 +61,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 // Accounts names the workspace that a webhook is for, or its organization where the app is installed in that. The
 // handshake of the URL names neither.
 func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,7 +83,7 @@ func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, 
 	return oneOf(teams...), nil
 }
 
-// oneOf gives the first id that is there.
+// oneOf returns the first id that is there.
 func oneOf(ids ...string) []string { return []string{cmp.Or(ids...)} }
 
 // isForeign says whether a webhook names workspaces and organizations of which none is the one that the channel declares.
@@ -199,17 +199,15 @@ func (r *reader) unsupported(platformType, reason string) {
 	r.keep()
 }
 
-// place fills in where a message is. ts is that of the message itself, which begins a thread where each is a
-// conversation.
-func (r *reader) place(channel, threadTS, ts string) {
+// setConversation fills in the conversation and the thread. ts is that of the message itself, which begins a thread
+// where each thread is a conversation.
+func (r *reader) setConversation(channel, threadTS, ts string) {
 	r.m.ConversationID, r.m.ThreadID = integration.ID(channel), integration.ID(threadTS)
-	if channel == "" || r.w.Channel.Settings[fieldConversations] != conversationPerThread {
-		return
-	}
-	if thread := cmp.Or(threadTS, ts); thread != "" {
-		r.m.ThreadID = integration.ID(thread)
+	if r.w.Channel.Settings[fieldConversations] == conversationPerThread && channel != "" && cmp.Or(threadTS, ts) != "" {
+		r.m.ThreadID = integration.ID(cmp.Or(threadTS, ts))
 		r.m.ConversationID += ":" + r.m.ThreadID
 	}
+	r.m.PutReplyValue(replyThread, string(messageID(channel, string(r.m.ThreadID))))
 }
 
 // messageID is unique among all channels, as ts is in its own only.

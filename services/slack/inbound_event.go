@@ -41,7 +41,7 @@ func (r *reader) readReaction(e *event) bool {
 		on.Action = integration.ReactionRemove
 	}
 	r.m.Content = integration.Content{Type: integration.TypeReaction, Reaction: on}
-	r.place(e.Item.Channel, "", e.Item.TS)
+	r.setConversation(e.Item.Channel, "", e.Item.TS)
 	r.note("itemUserId", e.ItemUser)
 	r.note("emoji", emojiOf(e.Reaction))
 	return on.MessageID != "" && on.Emoji != ""
@@ -58,7 +58,7 @@ func (r *reader) readMembership(e *event) {
 	r.system(name, integration.KindMembership, "")
 	r.m.From = e.User.party()
 	r.m.Content.System.Members = []integration.Party{e.User.party()}
-	r.place(e.Channel.ID, "", "")
+	r.setConversation(e.Channel.ID, "", "")
 	r.note("inviterId", e.Inviter)
 }
 
@@ -87,7 +87,7 @@ func (r *reader) readOther(e *event) bool {
 	r.m.From = e.User.party()
 	r.m.From.ID = cmp.Or(r.m.From.ID, integration.ID(e.UserID), integration.ID(a.UserID))
 	channel, thread := cmp.Or(e.Channel.ID, e.ChannelID, a.ChannelID), cmp.Or(e.ThreadTS, a.ThreadTS)
-	r.place(channel, thread, e.MessageTS)
+	r.setConversation(channel, thread, e.MessageTS)
 	r.note("channelName", e.Channel.Name)
 	r.note("fileId", e.FileID)
 	if id := messageID(channel, e.MessageTS); id != "" {

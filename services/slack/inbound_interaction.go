@@ -47,7 +47,7 @@ func readOne(w *integration.Webhook, payload json.RawMessage, i *interaction, ty
 		r.m.DedupKey += ":" + strconv.Itoa(n+1)
 		r.m.ID = integration.ID(r.m.DedupKey)
 	}
-	r.readPlace(i)
+	r.readConversation(i)
 	known := r.readInteraction(i, n)
 	switch {
 	case r.typeErr:
@@ -80,32 +80,27 @@ func newInteraction(w *integration.Webhook, payload json.RawMessage, i *interact
 	r.note("interactionType", i.Type)
 	r.note("callbackId", i.CallbackID)
 	r.note("channelName", i.Channel.Name)
-	r.note("triggerId", i.TriggerID)
-	r.noteResponseURL(i.ResponseURL)
+	r.putTrigger(i.TriggerID)
+	link := i.ResponseURL
+	if len(i.ResponseURLs) > 0 { // of a modal that asked for a channel
+		link = cmp.Or(i.ResponseURLs[0].ResponseURL, link)
+	}
+	r.putResponseURL(link)
 	if i.Container.IsEphemeral {
 		m.Metadata["ephemeral"] = true
 	}
 	return m
 }
 
-// noteResponseURL keeps the handle for answers, and until when it can be used: whoever has it can write there.
-func (r *reader) noteResponseURL(link string) {
-	if link != "" {
-		r.m.Metadata["responseUrl"] = link
-		r.m.Metadata["responseUrlExpiresAt"] = r.w.Timestamp.Add(responseURLLife).UnixMilli()
-	}
-}
-
-// readPlace finds where an interaction took place. One without a channel, such as of a modal, is answered to its
+// readConversation finds where an interaction took place. One without a channel, such as of a modal, is answered to its
 // user.
-func (r *reader) readPlace(i *interaction) {
+func (r *reader) readConversation(i *interaction) {
 	msg := firstPresent(i.Message)
 	channel := cmp.Or(i.Channel.ID, i.Container.ChannelID)
-	if len(i.ResponseURLs) > 0 { // of a modal that asked for a channel
+	if len(i.ResponseURLs) > 0 {
 		channel = cmp.Or(channel, i.ResponseURLs[0].ChannelID)
-		r.noteResponseURL(i.ResponseURLs[0].ResponseURL)
 	}
-	r.place(channel, cmp.Or(i.Container.ThreadTS, msg.ThreadTS), i.sourceTS())
+	r.setConversation(channel, cmp.Or(i.Container.ThreadTS, msg.ThreadTS), i.sourceTS())
 	r.m.ConversationID = cmp.Or(r.m.ConversationID, r.m.From.ID, r.m.To.ID)
 }
 
@@ -237,12 +232,13 @@ func readCommand(w *integration.Webhook, form url.Values) integration.Message {
 		r.note("rawText", form.Get("text"))
 	}
 	for field, key := range map[string]string{
-		"team_id": "teamId", "enterprise_id": "enterpriseId", "api_app_id": "apiAppId", "channel_name": "channelName", "trigger_id": "triggerId",
+		"team_id": "teamId", "enterprise_id": "enterpriseId", "api_app_id": "apiAppId", "channel_name": "channelName",
 	} {
 		r.note(key, form.Get(field))
 	}
-	r.noteResponseURL(form.Get("response_url"))
-	r.place(form.Get("channel_id"), form.Get("thread_ts"), "")
+	r.putTrigger(form.Get("trigger_id"))
+	r.putResponseURL(form.Get("response_url"))
+	r.setConversation(form.Get("channel_id"), form.Get("thread_ts"), "")
 	m.ConversationID = cmp.Or(m.ConversationID, m.From.ID, m.To.ID)
 	return m
 }

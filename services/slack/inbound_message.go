@@ -62,7 +62,7 @@ func (r *reader) readEdited(msg *message) {
 func (r *reader) readBody(msg *message, channel, ts string) bool {
 	r.m.ID = messageID(channel, ts)
 	r.m.Timestamp = milliseconds(ts)
-	r.place(channel, msg.ThreadTS, ts)
+	r.setConversation(channel, msg.ThreadTS, ts)
 	r.readSender(msg)
 	if msg.ThreadTS != "" && msg.ThreadTS != ts {
 		r.m.ReplyTo = &integration.ReplyTo{MessageID: messageID(channel, msg.ThreadTS), ParticipantID: integration.ID(msg.ParentUserID)}
@@ -321,14 +321,14 @@ func (r *reader) readDelete(e *event, gone *message, ts string) {
 	r.m.Timestamp = milliseconds(cmp.Or(e.EventTS, e.TS))
 	r.m.Content = integration.Content{Type: integration.TypeDelete}
 	r.readSender(gone)
-	r.place(e.Channel.ID, gone.ThreadTS, ts)
+	r.setConversation(e.Channel.ID, gone.ThreadTS, ts)
 }
 
 // readReplied fills in that a thread has grown, whose reply comes in an event of its own.
 func (r *reader) readReplied(e *event) bool {
 	root := firstPresent(e.Message)
 	r.system("message_replied", integration.KindSystem, "")
-	r.place(e.Channel.ID, cmp.Or(root.ThreadTS, e.ThreadTS), root.TS)
+	r.setConversation(e.Channel.ID, cmp.Or(root.ThreadTS, e.ThreadTS), root.TS)
 	return e.Message != nil
 }
 
@@ -359,7 +359,7 @@ func (r *reader) readNotice(e *event) bool {
 	if n.kind == integration.KindMembership && e.User.ID != "" {
 		r.m.Content.System.Members = []integration.Party{e.User.party()}
 	}
-	r.place(e.Channel.ID, e.ThreadTS, e.TS)
+	r.setConversation(e.Channel.ID, e.ThreadTS, e.TS)
 	r.note("subtype", e.Subtype)
 	r.note("inviterId", e.Inviter)
 	if !known {

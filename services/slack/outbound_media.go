@@ -105,7 +105,7 @@ type completedFile struct {
 
 // share uploads files and posts them as one message, "Working with files". Nobody sees an upload that is not
 // completed, so that up to then all of it may be done again.
-func (a api) share(ctx context.Context, d *draft, to place) (*integration.SendResult, error) {
+func (a *api) share(ctx context.Context, d *draft, to destination) (*integration.SendResult, error) {
 	if strings.HasPrefix(to.channel, "#") {
 		return nil, integration.Invalid("files go to the id of a channel, such as C024BE91L, and not to its name")
 	}
@@ -148,9 +148,9 @@ func (f *file) sharedAs(channel string) integration.ID {
 }
 
 // upload brings one file to Slack.
-func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, error) {
+func (a *api) upload(ctx context.Context, m *integration.Media) (completedFile, error) {
 	var none completedFile
-	content, err := a.client.Media(ctx, m, maxUpload)
+	content, err := a.Client.Media(ctx, m, maxUpload)
 	if err != nil {
 		return none, err
 	}
@@ -162,16 +162,16 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 	if err != nil {
 		return none, err
 	}
-	if target.FileID == "" || !a.isSlacks(target.UploadURL) {
+	if target.FileID == "" || !a.trusts(target.UploadURL) {
 		return none, httpapi.Unreadable("slack "+method, answer.Status, nil)
 	}
-	answer, err = a.client.Do(ctx, httpapi.Request{Name: name, URL: target.UploadURL, Body: httpapi.Body{Bytes: content.Content, ContentType: content.MimeType}})
+	answer, err = a.Client.Do(ctx, httpapi.Request{Name: name, URL: target.UploadURL, Body: httpapi.Body{Bytes: content.Content, ContentType: content.MimeType}})
 	if err != nil {
 		return none, err
 	}
 	if answer.Status != http.StatusOK { // what it says beside that is no JSON
 		e := httpapi.Foreign(name, answer)
-		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
+		if e.Kind == integration.FaultPermanent && e.Code != codes.MediaTooLarge {
 			e.Code = codes.MediaRejected
 		}
 		return none, e
@@ -181,7 +181,7 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 
 // addLinks adds to the text links to the files that are at Slack already, which shows a file where its permalink is
 // posted: "Working with files".
-func (a api) addLinks(ctx context.Context, d *draft) error {
+func (a *api) addLinks(ctx context.Context, d *draft) error {
 	for _, m := range d.linked {
 		f, err := a.fileInfo(ctx, m.ID)
 		if err != nil {

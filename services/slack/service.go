@@ -68,6 +68,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Text:    textLimits,
 		Support: support(),
 		Media:   mediaLimits(),
+		Errors:  errorTable,
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
 		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
 		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,

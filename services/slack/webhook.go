@@ -44,8 +44,8 @@ type delivery struct {
 	probe   bool            // see isProbe
 }
 
-// read takes a body apart by what is in it: its bytes are signed, the header that names its type is not.
-func read(w *integration.Webhook) (delivery, error) {
+// readDelivery takes a body apart by what is in it: its bytes are signed, the header that names its type is not.
+func readDelivery(w *integration.Webhook) (delivery, error) {
 	body, err := w.SignedBody()
 	if err != nil {
 		return delivery{}, err
@@ -86,7 +86,7 @@ func isProbe(body []byte) bool {
 // Respond answers what Slack reads: the challenge of "Using the Events API", options for a menu, and nothing but
 // the status for other interactions and commands, for whose body would be shown.
 func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	if err != nil {
 		return nil, err
 	}
