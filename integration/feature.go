@@ -85,7 +85,7 @@ type Cell struct {
 // Full is the cell of what works.
 func Full() Cell { return Cell{Level: LevelFull} }
 
-// Partial is the cell of what works with losses.
+// Degraded is the cell of what works with losses.
 func Degraded(how string) Cell { return Cell{Level: LevelDegraded, Note: how} }
 
 // Impossible is the cell of what the platform does not have, by its documentation.
@@ -106,9 +106,10 @@ type Cells = struct{ In, Out Cell }
 type Support map[Feature]Cells
 
 // Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
-// platform's documentation that lists what its messages can be. Add to it by [Support.With] and [Support.AsText].
+// platform's documentation that lists what its messages can be. Add features to it by [Support.With] and
+// [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("messages are texts", source)
+	s, never := Support{}, Impossible("there is no such thing", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
