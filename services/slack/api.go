@@ -61,7 +61,9 @@ func (s *status) refusal() *integration.Refusal {
 	_ = json.Unmarshal(s.Error, &code)
 	r := &integration.Refusal{Code: code, Text: cmp.Or(code, "refused without a reason"), Details: s.Metadata.Messages}
 	if s.Needed != "" {
-		scopes := fmt.Sprintf("the token needs the scope %s and has %s: add it and install the app again", s.Needed, s.Provided)
+		scopes := fmt.Sprintf(
+			"the token needs the scope %s and has %s: add it and install the app again", s.Needed, s.Provided,
+		)
 		r.Details = append([]string{scopes}, r.Details...)
 	}
 	return r

@@ -26,7 +26,8 @@ var (
 	noScope         = permanent(codes.ScopeMissing)
 	unavailableTo   = permanent(codes.RecipientUnavailable)
 	notMember       = integration.ErrorRow{
-		Kind: integration.FaultPermanent, Code: codes.RecipientUnavailable, Fix: "check the id, and /invite the app into the channel",
+		Kind: integration.FaultPermanent, Code: codes.RecipientUnavailable,
+		Fix: "check the id, and /invite the app into the channel",
 	}
 	forbidden   = permanent(codes.ActionForbidden)
 	tooLong     = permanent(codes.MessageTooLong)

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// readInteraction makes a message of each action of an interaction, and one of an interaction without.
+// readInteraction makes a message of each action of an interaction, and one of an interaction without actions.
 func readInteraction(w *integration.Webhook, payload json.RawMessage) ([]integration.Message, error) {
 	var i interaction
 	typeErr, err := decodeJSON(payload, &i)
@@ -95,7 +95,7 @@ func newInteraction(w *integration.Webhook, payload json.RawMessage, i *interact
 // readConversation finds where an interaction took place. One without a channel, such as of a modal, is answered to its
 // user.
 func (r *reader) readConversation(i *interaction) {
-	msg := firstPresent(i.Message)
+	msg := orEmpty(i.Message)
 	channel := cmp.Or(i.Channel.ID, i.Container.ChannelID)
 	if len(i.ResponseURLs) > 0 {
 		channel = cmp.Or(channel, i.ResponseURLs[0].ChannelID)
@@ -106,14 +106,14 @@ func (r *reader) readConversation(i *interaction) {
 
 // sourceTS is the ts of the message that an interaction is on.
 func (i *interaction) sourceTS() string {
-	return cmp.Or(i.Container.MessageTS, i.MessageTS, firstPresent(i.Message).TS)
+	return cmp.Or(i.Container.MessageTS, i.MessageTS, orEmpty(i.Message).TS)
 }
 
 func (i *interaction) source() integration.ID {
 	return messageID(cmp.Or(i.Channel.ID, i.Container.ChannelID), i.sourceTS())
 }
 
-// readInteraction fills in what was done and says whether that is modelled.
+// readInteraction fills in what the user did, and says whether that type of interaction is known here.
 func (r *reader) readInteraction(i *interaction, n int) bool {
 	switch i.Type {
 	case "block_actions", "interactive_message":
@@ -137,19 +137,21 @@ func (r *reader) readInteraction(i *interaction, n int) bool {
 		return true
 	case "shortcut", "message_action":
 		r.m.Kind = integration.KindCommand
-		r.m.Content = integration.Content{Type: integration.TypeCommand, Command: &integration.Command{Name: i.CallbackID, TargetID: i.source()}}
+		r.m.Content = integration.Content{
+			Type: integration.TypeCommand, Command: &integration.Command{Name: i.CallbackID, TargetID: i.source()},
+		}
 		if i.Message != nil {
 			text, _ := decode(i.Message.Text)
 			r.note("targetText", text)
 			r.note("targetUserId", cmp.Or(i.Message.User.ID, i.Message.BotID))
 		}
 		return i.CallbackID != ""
-	default: // block_suggestion too, whose answer cannot wait: see Respond
+	default: // such as block_suggestion, which Respond answers
 		return false
 	}
 }
 
-// readAction fills in the use of an interactive element.
+// readAction fills in what the user did with an interactive element.
 func (r *reader) readAction(i *interaction, n int) bool {
 	if n >= len(i.Actions) {
 		return false
@@ -164,7 +166,9 @@ func (r *reader) readAction(i *interaction, n int) bool {
 	if s := i.State; s != nil && len(s.Values) > 0 {
 		reply.FormValues = s.formValues()
 	}
-	c := integration.Content{Type: integration.TypeInteractive, Text: reply.Title, Interactive: &integration.Interactive{Reply: reply}}
+	c := integration.Content{
+		Type: integration.TypeInteractive, Text: reply.Title, Interactive: &integration.Interactive{Reply: reply},
+	}
 	switch {
 	case e.isButton():
 		c.Type, c.Interactive.Kind = integration.TypeButton, integration.InteractiveButtons
@@ -175,7 +179,7 @@ func (r *reader) readAction(i *interaction, n int) bool {
 	return e.Type != ""
 }
 
-// readView fills in a modal that was sent.
+// readView fills in a modal that the user submitted.
 func (r *reader) readView(i *interaction) bool {
 	if i.View == nil {
 		return false

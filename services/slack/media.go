@@ -35,7 +35,9 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case err != nil:
 		return nil, err
 	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit" || link == "":
-		return nil, mediaError(codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
+		return nil, mediaError(
+			codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps",
+		)
 	case f.isExternal() || !a.trusts(link):
 		return nil, mediaError(codes.MediaExternal, "the file is kept outside of Slack, which gives nothing but a link to it")
 	case f.Size > integration.MediaLimit(ctx, maxDownload):
@@ -54,15 +56,20 @@ func (a *api) download(ctx context.Context, f *file, link string) (*integration.
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	got := &integration.MediaFile{
-		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: httpapi.Filename(cmp.Or(f.Name, f.ID)), Size: res.ContentLength,
+		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: httpapi.Filename(cmp.Or(f.Name, f.ID)),
+		Size: res.ContentLength,
 	}
+	isLogin := res.StatusCode == http.StatusOK && kind == loginPageType && f.Mimetype != loginPageType
 	switch {
-	case res.StatusCode >= 300 && res.StatusCode < 400, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusOK && kind == loginPageType && f.Mimetype != loginPageType:
+	case isLogin, res.StatusCode/100 == 3, res.StatusCode == http.StatusForbidden:
 		res.Body.Close()
 		return nil, loginPage(res.StatusCode)
 	case res.StatusCode == http.StatusNotFound:
 		res.Body.Close()
-		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
+		return nil, &integration.Error{
+			Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode,
+			Message: name + ": HTTP 404",
+		}
 	case res.StatusCode != http.StatusOK:
 		res.Body.Close()
 		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
@@ -90,7 +97,8 @@ func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*in
 func loginPage(status int) error {
 	return &integration.Error{
 		Kind: integration.FaultPermanent, Code: codes.MediaForbidden, HTTPStatus: status,
-		Message: "slack file download: Slack showed its login page instead of the file: the token needs the scope files:read, and the app access to a channel that has the file",
+		Message: "slack file download: Slack showed its login page instead of the file: " +
+			"the token needs the scope files:read, and the app must be in a channel that has the file",
 	}
 }
 

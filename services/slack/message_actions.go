@@ -26,13 +26,17 @@ func targetOf(t integration.Target) (channel, ts string, err error) {
 	conversation, _, _ := strings.Cut(string(t.ConversationID), ":")
 	channel = cmp.Or(channel, conversation)
 	if !tsPattern.MatchString(ts) || !channelPattern.MatchString(channel) || strings.HasPrefix(channel, "#") {
-		return "", "", integration.Invalid("messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId")
+		return "", "", integration.Invalid(
+			"messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId",
+		)
 	}
 	return channel, ts, nil
 }
 
 // EditMessage replaces a message, "chat.update".
-func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) EditMessage(
+	ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	channel, ts, err := targetOf(t)
 	if err != nil {
 		return nil, err
@@ -42,7 +46,9 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 		return nil, err
 	}
 	if len(d.uploads)+len(d.linked) > 0 {
-		return nil, integration.UnsupportedContent("the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can")
+		return nil, integration.UnsupportedContent(
+			"the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can",
+		)
 	}
 	if n := textlimit.Characters(d.post.Text); n > maxText {
 		return nil, &integration.Error{

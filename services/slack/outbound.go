@@ -55,7 +55,9 @@ type posted struct {
 }
 
 // Send posts a message, shares files, or answers at a response_url. Files go to the conversation in any case.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	reply, err := readReply(m)
 	if err != nil {
 		return nil, err
@@ -171,15 +173,15 @@ func splitMessageID(id integration.ID) (channel, ts string) {
 	return channel, ts
 }
 
-// draft is a message on its way out: what is posted, and what must be uploaded for it.
+// draft is a message that is to be sent: what is posted, and which files are uploaded for it.
 type draft struct {
 	post     post
 	uploads  []integration.Media
-	linked   []integration.Media       // by their ids at Slack
-	degraded []integration.Degradation // what a reader does not get as it was meant
+	linked   []integration.Media // by their ids at Slack
+	degraded []integration.Degradation
 }
 
-// newDraft checks a message against Slack's limits and translates it.
+// newDraft translates a message, and checks it against Slack's limits.
 func newDraft(m *integration.Message) (*draft, error) {
 	d := &draft{}
 	c := &m.Content
@@ -203,7 +205,7 @@ func newDraft(m *integration.Message) (*draft, error) {
 	return d, d.addText(c)
 }
 
-// addText makes a post of nothing but text.
+// addText makes a post that has text only.
 func (d *draft) addText(c *integration.Content) error {
 	text, markup, err := markedText(c, c.Text)
 	if err != nil {
@@ -226,21 +228,23 @@ const (
 	formatMarkdown = "markdown"
 )
 
-// markedText is a text as Slack takes it, and for one without markup that it must not look for any.
-func markedText(c *integration.Content, text string) (string, *bool, error) {
+// markedText returns a text in the form that Slack takes. markup is false for a text in which Slack must not look for
+// markup, and otherwise nil.
+func markedText(c *integration.Content, text string) (marked string, markup *bool, err error) {
 	limit := maxPostedText
-	var markup *bool
 	switch c.Format {
 	case formatMarkdown:
 		limit = maxMarkdown
 	case formatMarkup:
 	case "", "plain":
-		var marked bool
-		if text, marked = encode(text, c.Entities); !marked {
+		var hasReferences bool
+		if text, hasReferences = encode(text, c.Entities); !hasReferences {
 			markup = new(bool)
 		}
 	default:
-		return "", nil, integration.UnsupportedContent("Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format)
+		return "", nil, integration.UnsupportedContent(
+			"Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format,
+		)
 	}
 	if n := textlimit.Characters(text); n > limit {
 		return "", nil, &integration.Error{

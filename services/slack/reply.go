@@ -7,8 +7,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// What an answer needs of the message that it answers, by its name in replyContext. Until the next release the first two
-// are in the metadata under the same names, and metadata.responseUrl is read where replyContext has none.
+// What an answer needs of the message that it answers, by its name in replyContext. Until the next release the first
+// two are in the metadata under the same names, and metadata.responseUrl is read where replyContext has none.
 const (
 	replyResponseURL = "responseUrl" // good five times, for half an hour
 	replyTriggerID   = "triggerId"   // good for three seconds, for modals
@@ -19,7 +19,7 @@ const (
 // can no longer be used.
 const metaResponseURLExpiry = "responseUrlExpiresAt"
 
-// replyContext is what a message that is sent says about the one that it answers.
+// replyContext is what a message to send needs of the one that it answers.
 type replyContext struct {
 	responseURL string
 	thread      string // channel:ts

@@ -67,8 +67,13 @@ func TestReplyContextLeadsToTheThread(t *testing.T) {
 		change func(*integration.Message)
 		body   string
 	}{
-		"of its channel":          {func(*integration.Message) {}, `{"channel":"C024BE91L","thread_ts":"1700000000.000100","text":"hi","mrkdwn":false}`},
-		"unless another is named": {func(m *integration.Message) { m.ThreadID = "1700000000.000200" }, `{"channel":"C024BE91L","thread_ts":"1700000000.000200","text":"hi","mrkdwn":false}`},
+		"of its channel": {
+			func(*integration.Message) {}, `{"channel":"C024BE91L","thread_ts":"1700000000.000100","text":"hi","mrkdwn":false}`,
+		},
+		"unless another is named": {
+			func(m *integration.Message) { m.ThreadID = "1700000000.000200" },
+			`{"channel":"C024BE91L","thread_ts":"1700000000.000200","text":"hi","mrkdwn":false}`,
+		},
 		"but not to another place": {
 			func(m *integration.Message) { m.To.ID = "C2A" }, `{"channel":"C2A","text":"hi","mrkdwn":false}`,
 		},
