@@ -140,6 +140,20 @@ func (s Support) With(rows Support) Support {
 	return merged
 }
 
+// Full returns the support with features that the platform has without losses: some in, some out.
+func (s Support) Full(in, out []Feature) Support {
+	rows := Support{}
+	for _, f := range in {
+		rows[f] = Cells{In: Full()}
+	}
+	s = s.With(rows)
+	clear(rows)
+	for _, f := range out {
+		rows[f] = Cells{Out: Full()}
+	}
+	return s.With(rows)
+}
+
 // AsText returns the support with the features written as text by the factory. Without any it is all that the factory
 // can write and that was impossible.
 func (s Support) AsText(features ...Feature) Support {
