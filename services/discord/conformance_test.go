@@ -2,6 +2,7 @@ package discord_test
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -40,54 +41,15 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		Webhooks: integrationtest.Files(tb, "testdata/inbound/*.json"),
 		Sign:     func(_ *integration.Channel, body []byte, at time.Time) map[string]string { return sign(body, at) },
 		Sends:    sends(),
-		Failures: failures(),
+		Refusal:  refusal,
 	}
 }
 
-// failures are what Discord says when it refuses to take a message.
-func failures() []integrationtest.Failure {
-	refused := func(name string, status, code int, kind integration.ErrorKind, as string) integrationtest.Failure {
-		r := discordtest.Failure(status, code, "no", nil)
-		f := integrationtest.Failure{Name: name, Answer: integrationtest.Answer{Status: r.Status, Body: r.Body}, Kind: kind, Code: as, PlatformCode: strconv.Itoa(code)}
-		if code == 0 {
-			f.PlatformCode = strconv.Itoa(status)
-		}
-		return f
-	}
-	slow := func(name, body string, header map[string]string, wait time.Duration, code string, pauses integration.Scope) integrationtest.Failure {
-		return integrationtest.Failure{
-			Name: name, Answer: integrationtest.Answer{Status: 429, Header: header, Body: body},
-			Kind: integration.FaultThrottled, Code: "RATE_LIMITED", RetryAfter: wait, PlatformCode: code, Pauses: pauses,
-		}
-	}
-	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
-	return []integrationtest.Failure{
-		slow("a rate limit", `{"message":"You are being rate limited.","retry_after":64.57,"global":false}`, nil, 64570*time.Millisecond, "429", integration.PausesRecipient),
-		slow("a rate limit whose header asks for more", `{"message":"no","retry_after":64.57,"global":true}`, map[string]string{"Retry-After": "65", "X-RateLimit-Scope": "global"}, 65*time.Second, "429", integration.PausesChannel),
-		slow("slow mode", `{"message":"no","code":20016,"retry_after":30.5}`, map[string]string{"Retry-After": "30"}, 30500*time.Millisecond, "20016", integration.PausesRecipient),
-		slow("the edge, which says no more", "<html>", nil, 10*time.Minute, "", integration.PausesChannel),
-		refused("an unknown channel", 404, 10003, permanent, "RECIPIENT_UNKNOWN"),
-		refused("no access to the channel", 403, 50001, permanent, "PERMISSION_MISSING"),
-		refused("a missing permission", 403, 50013, permanent, "PERMISSION_MISSING"),
-		refused("a user who takes no direct messages", 403, 50007, permanent, "RECIPIENT_UNAVAILABLE"),
-		refused("a channel that has no messages", 400, 50008, permanent, "RECIPIENT_UNAVAILABLE"),
-		refused("an empty message", 400, 50006, permanent, "MESSAGE_INVALID"),
-		refused("a form that is wrong", 400, 50035, permanent, "MESSAGE_INVALID"),
-		refused("a message that is too large", 413, 40005, permanent, "MEDIA_TOO_LARGE"),
-		refused("an archived thread", 400, 50083, permanent, "THREAD_CLOSED"),
-		refused("a locked thread", 403, 160005, permanent, "THREAD_CLOSED"),
-		refused("a word that is not allowed", 400, 200000, permanent, "MESSAGE_BLOCKED"),
-		refused("a link that is not allowed", 400, 240000, permanent, "MESSAGE_BLOCKED"),
-		refused("a user agent that Cloudflare blocks", 403, 40333, permanent, "PLATFORM_BLOCKED"),
-		refused("a wrong token", 401, 0, integration.FaultAuth, "CREDENTIALS_REFUSED"),
-		refused("no authorization", 401, 40001, integration.FaultAuth, "CREDENTIALS_REFUSED"),
-		refused("an overload", 503, 130000, transient, "PLATFORM_UNAVAILABLE"),
-		refused("a fault of Discord's", 500, 0, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"),
-		refused("a gateway of Discord's without a server", 502, 0, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"),
-		refused("an overload without a code", 503, 0, transient, "PLATFORM_UNAVAILABLE"),
-		refused("a gateway that did not wait", 504, 0, integration.FaultUnknown, "PLATFORM_NO_ANSWER"),
-		refused("a refusal of a later version", 400, 999999, permanent, "MESSAGE_REJECTED"),
-	}
+// refusal says no as Discord does.
+func refusal(r integration.Refusal) integrationtest.Answer {
+	code, _ := strconv.Atoi(r.Code)
+	a := discordtest.Failure(r.Status, code, r.Text, nil)
+	return integrationtest.Answer{Status: a.Status, Body: a.Body}
 }
 
 // text is a message to a channel.
@@ -111,9 +73,17 @@ func replying(m integration.Message, to integration.ID) integration.Message {
 // link is that of an attachment at Discord.
 const link = "https://cdn.discordapp.com/attachments/1/2/engine.png?ex=7fffffff&is=1&hm=2"
 
+// replyContext is that of an interaction that lasts until then, in ms since 1970.
+func replyContext(token, kind string, expires int64) string {
+	return url.Values{
+		"id": {interactionID}, "token": {token}, "application": {applicationID}, "type": {kind},
+		"expires": {strconv.FormatInt(expires, 10)},
+	}.Encode()
+}
+
 // answering makes a message the answer to an interaction that lasts until long after these tests.
 func answering(m integration.Message, token, kind string) integration.Message {
-	m.Metadata = map[string]any{"interactionToken": token, "interactionType": kind, "interactionExpiresAt": 4_000_000_000_000, "applicationId": applicationID}
+	m.ReplyContext = replyContext(token, kind, 4_000_000_000_000)
 	return m
 }
 

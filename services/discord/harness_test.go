@@ -24,6 +24,7 @@ const (
 	applicationID = "1111111111111111111"
 	channelID     = "500000000000000005"
 	messageID     = "1400000000000000007"
+	interactionID = "1450000000000000000"
 
 	// Tokens of interactions: one that waits for its first answer, and one that has had it.
 	thinking = "token-of-a-command"
@@ -89,11 +90,11 @@ func newServer(tb testing.TB) (*discordtest.Server, *integration.Channel) {
 // requireError checks an error's kind and code, and that nothing in its chain tells a secret.
 func requireError(tb testing.TB, err error, kind integration.ErrorKind, code string) {
 	tb.Helper()
-	_ = refusal(tb, err, kind, code)
+	_ = errorOf(tb, err, kind, code)
 }
 
-// refusal is requireError for those who look at more of the error.
-func refusal(tb testing.TB, err error, kind integration.ErrorKind, code string) *integration.Error {
+// errorOf is requireError for tests that look at more of the error.
+func errorOf(tb testing.TB, err error, kind integration.ErrorKind, code string) *integration.Error {
 	tb.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(tb, ok, "%v", err)

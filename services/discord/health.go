@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -25,9 +24,9 @@ type application struct {
 const eventsStopped = 3
 
 // self asks which app the token is of.
-func (a api) self(ctx context.Context) (*application, error) {
+func (a *api) self(ctx context.Context) (*application, error) {
 	var app application
-	err := a.do(ctx, call{name: "get application", method: http.MethodGet, path: "/applications/@me", again: httpapi.Repeatable}, &app)
+	_, err := a.Ask(ctx, httpapi.Call{Name: "get application", Method: http.MethodGet, Path: "/applications/@me"}, &app)
 	if err == nil && app.ID == "" {
 		err = httpapi.Repeatable(httpapi.Unreadable("discord get application", http.StatusOK, nil))
 	}
@@ -42,7 +41,8 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	var bot user
-	if err := a.do(ctx, call{name: "get current user", method: http.MethodGet, path: "/users/@me", again: httpapi.Repeatable}, &bot); err != nil {
+	getUser := httpapi.Call{Name: "get current user", Method: http.MethodGet, Path: "/users/@me"}
+	if _, err := a.Ask(ctx, getUser, &bot); err != nil {
 		return nil, err
 	}
 	health := &integration.Health{
@@ -50,11 +50,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		Message: "@" + bot.Username + " can send and receive",
 		Details: map[string]any{"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username},
 	}
-	for key, link := range map[string]string{"interactionsHost": app.InteractionsEndpointURL, "eventsHost": app.EventWebhooksURL} {
-		if host := host(link); host != "" {
-			health.Details[key] = host
-		}
-	}
+	// Of webhooks' URLs the host only, since the rest is often kept secret.
+	integration.PutText(health.Details, "interactionsHost", httpapi.LinkHost(app.InteractionsEndpointURL))
+	integration.PutText(health.Details, "eventsHost", httpapi.LinkHost(app.EventWebhooksURL))
 	switch {
 	case string(app.ID) != ch.Credentials[fieldApplicationID]:
 		health.Status, health.Message = integration.HealthUnhealthy, "the botToken is that of application "+string(app.ID)+
@@ -72,21 +70,13 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	return health, nil
 }
 
-// host leaves out the rest of a webhook's URL, which is often kept secret.
-func host(webhook string) string {
-	u, err := url.Parse(webhook)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
 // ValidateCredentials asks Discord for the app of the token, and compares it with the other fields.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
 	if !botTokenPattern.MatchString(credentials[fieldBotToken]) {
 		return false, nil // it becomes a header
 	}
-	app, err := p.api(credentials, settings).self(ctx)
+	a := p.api(credentials, settings)
+	app, err := a.self(ctx)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
 		return false, nil
 	}

@@ -44,6 +44,15 @@ func bodyKey(w *integration.Webhook) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// Kinds of interactions, as messages call them.
+const (
+	kindCommand      = "command"
+	kindComponent    = "component" // a button or a menu
+	kindModal        = "modal"     // a form
+	kindAutocomplete = "autocomplete"
+	kindOther        = "interaction"
+)
+
 // readInteraction reads an interaction of any type.
 func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integration.Message {
 	m := &integration.Message{
@@ -56,20 +65,24 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	if d.Type != nil {
 		kind = *d.Type
 	}
-	name, known := "interaction", false
+	name, known := kindOther, false
 	switch kind {
 	case typeCommand:
-		name, known = "command", d.readCommand(m)
+		name, known = kindCommand, d.readCommand(m)
 	case typeComponent:
-		name, known = "component", d.readComponent(m)
+		name, known = kindComponent, d.readComponent(m)
 	case typeModal:
-		name, known = "modal", d.readModal(m)
+		name, known = kindModal, d.readModal(m)
 	case typeAutocomplete:
-		name = "autocomplete"
+		name = kindAutocomplete
 	}
 	m.Metadata[metaKind] = name
 	if kind != typeAutocomplete { // which is answered with its response, for good
-		d.addHandles(m, w)
+		(&interaction{
+			id: string(d.ID), token: d.Token, application: string(d.ApplicationID), kind: name,
+			expires:   w.Timestamp.Add(tokenLifetime).UnixMilli(),
+			ephemeral: w.Channel.Settings[fieldEphemeral] == yes,
+		}).putInto(m)
 	}
 	switch {
 	case damaged:
@@ -84,17 +97,6 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	return m
 }
 
-// addHandles tells how to answer: see interaction.go.
-func (d *delivery) addHandles(m *integration.Message, w *integration.Webhook) {
-	putText(m, metaID, string(d.ID))
-	putText(m, metaToken, d.Token)
-	putText(m, metaApplication, string(d.ApplicationID))
-	m.Metadata[metaExpires] = w.Timestamp.Add(tokenLifetime).UnixMilli()
-	if w.Channel.Settings[fieldEphemeral] == yes {
-		m.Metadata[metaEphemeral] = true
-	}
-}
-
 // readPlace fills in where an interaction was. Threads are channels with a parent.
 func (d *delivery) readPlace(m *integration.Message) {
 	m.ConversationID = cmp.Or(d.ChannelID, d.Channel.ID).id()
@@ -102,13 +104,13 @@ func (d *delivery) readPlace(m *integration.Message) {
 		m.Metadata["channelType"] = *t
 		if *t >= firstThreadType && *t <= lastThreadType {
 			m.ThreadID = m.ConversationID
-			putText(m, "parentChannelId", string(d.Channel.ParentID))
+			integration.PutText(m.Metadata, "parentChannelId", string(d.Channel.ParentID))
 		}
 	}
-	putText(m, "channelName", d.Channel.Name)
-	putText(m, "guildId", string(d.GuildID))
-	putText(m, "locale", d.Locale)
-	putText(m, "guildLocale", d.GuildLocale)
+	integration.PutText(m.Metadata, "channelName", d.Channel.Name)
+	integration.PutText(m.Metadata, "guildId", string(d.GuildID))
+	integration.PutText(m.Metadata, "locale", d.Locale)
+	integration.PutText(m.Metadata, "guildLocale", d.GuildLocale)
 	if d.AttachmentSizeLimit > 0 {
 		m.Metadata["attachmentSizeLimit"] = d.AttachmentSizeLimit
 	}
@@ -138,7 +140,7 @@ func (d *delivery) readUser(m *integration.Message) {
 
 func readUser(m *integration.Message, u *user) {
 	m.From = u.party()
-	putText(m, "username", u.Username)
+	integration.PutText(m.Metadata, "username", u.Username)
 	if u.Bot {
 		m.Metadata["isBot"] = true
 	}
@@ -156,10 +158,4 @@ func unsupported(m *integration.Message, w *integration.Webhook, kind, reason st
 		Unsupported: &integration.Unsupported{PlatformType: cmp.Or(kind, "event"), Reason: reason},
 	}
 	m.Metadata["raw"] = integration.MaskRaw(w.Payload, "token")
-}
-
-func putText(m *integration.Message, key, value string) {
-	if value != "" {
-		m.Metadata[key] = value
-	}
 }

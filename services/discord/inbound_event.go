@@ -11,7 +11,7 @@ import (
 // readEvent reads a webhook event of any type, "Event Types".
 func (d *delivery) readEvent(w *integration.Webhook, damaged bool) *integration.Message {
 	m := &integration.Message{DedupKey: bodyKey(w), Timestamp: parseTime(d.Event.Timestamp), Metadata: map[string]any{}}
-	putText(m, "eventType", d.Event.Type)
+	integration.PutText(m.Metadata, "eventType", d.Event.Type)
 	var known bool
 	var typeErr error
 	subject, what := cutLast(d.Event.Type)
@@ -85,8 +85,8 @@ func (d *delivery) readAuthorization(m *integration.Message, what string) (bool,
 	if data.Scopes != nil {
 		m.Metadata["scopes"] = data.Scopes
 	}
-	putText(m, "guildId", string(data.Guild.ID))
-	putText(m, "guildName", data.Guild.Name)
+	integration.PutText(m.Metadata, "guildId", string(data.Guild.ID))
+	integration.PutText(m.Metadata, "guildName", data.Guild.Name)
 	return events[what] != "", err
 }
 
@@ -116,9 +116,9 @@ func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, e
 	m.Content = integration.Content{
 		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
 	}
-	putText(m, "entitlementId", string(data.ID))
-	putText(m, "skuId", string(data.SKUID))
-	putText(m, "guildId", string(data.GuildID))
+	integration.PutText(m.Metadata, "entitlementId", string(data.ID))
+	integration.PutText(m.Metadata, "skuId", string(data.SKUID))
+	integration.PutText(m.Metadata, "guildId", string(data.GuildID))
 	m.Metadata["entitlement"] = d.Event.Data
 	return events[what] != "" && data.ID != "", err
 }

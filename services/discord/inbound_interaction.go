@@ -54,7 +54,7 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 		m.Content.Text = strings.TrimSpace("/" + command.Name + " " + command.Args)
 	}
 	addFiles(&m.Content, files)
-	putText(m, "commandId", string(d.Data.ID))
+	integration.PutText(m.Metadata, "commandId", string(d.Data.ID))
 	return d.Data.Name != ""
 }
 

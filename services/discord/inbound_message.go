@@ -26,10 +26,10 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	if msg.Author.Bot || msg.WebhookID != "" || msg.Author.ID != "" && string(msg.Author.ID) == w.Channel.Credentials[fieldApplicationID] {
 		m.Direction = integration.DirectionEcho
 	}
-	putText(m, "guildId", string(msg.GuildID))
-	putText(m, "lobbyId", string(msg.LobbyID))
-	putText(m, "recipientId", string(msg.RecipientID))
-	putText(m, "webhookId", string(msg.WebhookID))
+	integration.PutText(m.Metadata, "guildId", string(msg.GuildID))
+	integration.PutText(m.Metadata, "lobbyId", string(msg.LobbyID))
+	integration.PutText(m.Metadata, "recipientId", string(msg.RecipientID))
+	integration.PutText(m.Metadata, "webhookId", string(msg.WebhookID))
 	if isList(msg.Embeds) {
 		m.Metadata["embeds"] = msg.Embeds // their layout has no place in the content
 	}
@@ -38,7 +38,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	}
 	if reference := msg.MessageReference; reference.Type == referenceForward {
 		m.Metadata["forwarded"] = true
-		putText(m, "forwardedFrom", string(reference.ChannelID))
+		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
 	} else if msg.Type == messageReply && reference.MessageID != "" {
 		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
 		if msg.ReferencedMessage != nil {

@@ -2,6 +2,8 @@ package discord_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -120,9 +122,33 @@ func TestAnInteractionTellsHowToAnswerIt(t *testing.T) {
 			for key, value := range test.want {
 				require.Equal(t, value, m.Metadata[key], key)
 			}
+			context, err := url.ParseQuery(m.ReplyContext)
+			require.NoError(t, err)
+			for name, key := range map[string]string{
+				"id": "interactionId", "token": "interactionToken", "application": "applicationId",
+				"expires": "interactionExpiresAt", "ephemeral": "interactionEphemeral",
+			} {
+				require.Equal(t, textOf(m.Metadata[key]), context.Get(name), name)
+			}
 			require.Equal(t, integration.ID("2"), m.To.ID)
 			require.Equal(t, int64(1_765_777_339_697), m.Timestamp, "when Discord made its id")
 		})
+	}
+}
+
+// textOf is a value of the metadata as replyContext has it.
+func textOf(value any) string {
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(value)
+}
+
+func TestReplyContextIsNoLongerThanItMayComeBack(t *testing.T) {
+	for length, kept := range map[int]bool{200: true, 3900: true, 4096: false} {
+		m := only(t, `{"id":"1","type":2,"token":"`+strings.Repeat("t", length)+`","data":{"name":"a"}}`)
+		require.Equal(t, kept, m.ReplyContext != "", length)
+		require.LessOrEqual(t, len(m.ReplyContext), 4<<10)
 	}
 }
 
@@ -179,8 +205,8 @@ func BenchmarkNormalize(b *testing.B) {
 	}
 }
 
-// By the token everybody can answer the interaction; metadata.interactionToken has it where there is something to answer.
-func TestADeliveryIsKeptWithoutItsToken(t *testing.T) {
+// Everybody can answer the interaction with the token. Only replyContext, and metadata.interactionToken, have it.
+func TestRawDeliveryIsKeptWithoutItsToken(t *testing.T) {
 	for name, test := range map[string]struct {
 		body string
 		more string // what else holds the token
@@ -192,7 +218,9 @@ func TestADeliveryIsKeptWithoutItsToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := only(t, test.body)
 			require.Contains(t, m.Metadata, "raw")
+			require.Equal(t, test.more != "", strings.Contains(m.ReplyContext, "CANARY"))
 			delete(m.Metadata, test.more)
+			m.ReplyContext = ""
 			said, err := json.Marshal(m)
 			require.NoError(t, err)
 			require.NotContains(t, string(said), "CANARY")

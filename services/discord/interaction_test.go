@@ -2,7 +2,9 @@ package discord_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -24,9 +26,65 @@ func names(server *discordtest.Server) []string {
 
 // lasting is an answer whose interaction came so long ago, of the fifteen minutes that it lasts.
 func lasting(m integration.Message, token, kind string, ago time.Duration) integration.Message {
-	m = answering(m, token, kind)
-	m.Metadata["interactionExpiresAt"] = float64(time.Now().Add(15*time.Minute - ago).UnixMilli()) // as JSON has it
+	m.ReplyContext = replyContext(token, kind, time.Now().Add(15*time.Minute-ago).UnixMilli())
 	return m
+}
+
+func TestReplyContextOrTheMetadataOfOldNamesTellsWhatIsAnswered(t *testing.T) {
+	expires := time.Now().Add(time.Minute).UnixMilli()
+	old := func(expires any) map[string]any {
+		return map[string]any{
+			"interactionId": interactionID, "interactionToken": thinking, "interactionType": "command",
+			"interactionExpiresAt": expires, "applicationId": applicationID,
+		}
+	}
+	first := []string{discordtest.GetOriginal, discordtest.EditOriginal}
+	for name, test := range map[string]struct {
+		context  string
+		metadata map[string]any
+		want     []string
+	}{
+		"replyContext":                   {replyContext(thinking, "command", expires), nil, first},
+		"metadata of this process":       {"", old(expires), first},
+		"metadata from JSON":             {"", old(float64(expires)), first},
+		"metadata with all its digits":   {"", old(json.Number(strconv.FormatInt(expires, 10))), first},
+		"metadata without an end":        {"", old(nil), first},
+		"replyContext before metadata":   {replyContext(answered, "component", expires), old(expires), []string{discordtest.FollowUp}},
+		"metadata without an id of apps": {"", map[string]any{"interactionToken": answered}, []string{discordtest.FollowUp}},
+		"neither":                        {"", nil, []string{discordtest.CreateMessage}},
+		"an interaction that is over":    {replyContext(thinking, "command", 1), nil, []string{discordtest.CreateMessage}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			m := text(channelID, "hello")
+			m.ReplyContext, m.Metadata = test.context, test.metadata
+			_, err := newPlatform(t).Send(t.Context(), &m, ch)
+			require.NoError(t, err)
+			require.Equal(t, test.want, names(server))
+		})
+	}
+}
+
+func TestReplyContextOfAnotherPlatformIsInvalid(t *testing.T) {
+	for name, context := range map[string]string{
+		"no query":              "%zz",
+		"no token":              "id=1&expires=1",
+		"no end":                "id=1&token=t",
+		"an end that is a word": "token=t&expires=soon",
+		"LINE's":                "nHuyWiB7yP5Zw52FIkcQobQuGDXCTA",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			platform := newPlatform(t)
+			m := text(channelID, "hello")
+			m.ReplyContext = context
+			_, err := platform.Send(t.Context(), &m, ch)
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
+			_, err = platform.(integration.Editor).EditMessage(t.Context(), there, &m, ch)
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
+			require.Empty(t, server.Requests())
+		})
+	}
 }
 
 func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
@@ -109,7 +167,7 @@ func TestAnswersForOneUsersEyes(t *testing.T) {
 			ago = time.Minute
 		}
 		m = lasting(m, token, kind, ago)
-		m.Metadata["interactionEphemeral"] = true
+		m.ReplyContext += "&ephemeral=true"
 		_, err := newPlatform(t).Send(t.Context(), &m, ch)
 		return server, err
 	}
@@ -197,7 +255,7 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			if test.code == "" {
 				require.NoError(t, err)
 			} else {
-				e := refusal(t, err, test.as, test.code)
+				e := errorOf(t, err, test.as, test.code)
 				require.Equal(t, test.code == "INTERACTION_NOT_READY", e.RetryAfter == 2*time.Second)
 			}
 			require.Equal(t, test.calls, names(server))
@@ -216,7 +274,7 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 		"a sticker":                       {sticker, "UNSUPPORTED_CONTENT", nil},
 		"a recording":                     {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
 		"a reply to another message":      {replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}}},
-		"a reply to what it answers":      {replying(text("", "x"), "1450000000000000000"), "", nil},
+		"a reply to what it answers":      {replying(text("", "x"), interactionID), "", nil},
 		"a poll, which it can":            {poll("x", "a"), "", nil},
 		"buttons, which it can":           {buttons(numbered(2)...), "", nil},
 		"a place, which it has none from": {text("nowhere", "x"), "", nil},
@@ -224,7 +282,6 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			m := answering(test.message, thinking, "command")
-			m.Metadata["interactionId"] = "1450000000000000000"
 			result, err := newPlatform(t).Send(t.Context(), &m, ch)
 			if test.code != "" {
 				requireError(t, err, integration.FaultPermanent, test.code)

@@ -47,17 +47,17 @@ const (
 	// maxSignatureAge is how far the signed timestamp may be from when the gateway took the webhook in. Discord
 	// documents no such limit; it keeps a webhook that was listened to from being sent again later.
 	maxSignatureAge = 5 * time.Minute
-	// answerWithin is how long Discord waits for the response to a webhook, and retryHorizon how long it sends events
+	// webhookTimeout is how long Discord waits for the response to a webhook, and retryHorizon how long it sends events
 	// again, with some time for them to arrive, "Responding to Events".
-	answerWithin = 3 * time.Second
-	retryHorizon = 15 * time.Minute
+	webhookTimeout = 3 * time.Second
+	retryHorizon   = 15 * time.Minute
 	// tokenLifetime is how long an interaction can be answered, "Interaction Callback".
 	tokenLifetime = 15 * time.Minute
-	// settlingTime is how long Discord may not know an interaction's token yet: an answer that is quicker than the
-	// response to the webhook comes too early, and later ones have been seen to, for up to ten seconds
-	// (https://github.com/discord/discord-api-docs/issues/7220).
-	settlingTime  = 10 * time.Second
-	settlingPause = 2 * time.Second // between two tries
+	// tokenDelay is for how long Discord may not know an interaction's token yet. An answer that is quicker than the
+	// response to the webhook comes too early. Later ones were refused for up to ten seconds, too:
+	// https://github.com/discord/discord-api-docs/issues/7220.
+	tokenDelay      = 10 * time.Second
+	tokenRetryPause = 2 * time.Second // between two attempts
 	// edgeBan is how long to stay away when Discord's edge refuses all calls and says neither why nor for how long,
 	// "Invalid Request Limit aka Cloudflare bans": the window of that limit.
 	edgeBan = 10 * time.Minute

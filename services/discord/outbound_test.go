@@ -132,7 +132,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			e := refusal(t, err, test.kind, test.code)
+			e := errorOf(t, err, test.kind, test.code)
 			require.Contains(t, e.Message, test.says)
 			require.Empty(t, server.Requests())
 		})
@@ -253,13 +253,13 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			server.Script(discordtest.CreateMessage, response, response)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultUnknown, errorCode(err))
+			e := errorOf(t, err, integration.FaultUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
 			require.False(t, e.Retryable(), "Discord would make a second message")
 
 			m.ID = "order-1"
 			_, err = newPlatform(t).Send(t.Context(), &m, ch)
-			e = refusal(t, err, integration.FaultUnknown, errorCode(err))
+			e = errorOf(t, err, integration.FaultUnknown, errorCode(err))
 			require.True(t, e.Retryable())
 			require.Equal(t, integration.Uncertain, e.Outcome(), "as long as no attempt is answered")
 			require.Len(t, server.Requests(), 2, "one attempt each")
@@ -296,7 +296,7 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 			before := len(server.Requests())
 			server.Script(discordtest.CreateDM, test.response)
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			require.Equal(t, test.pauses, refusal(t, err, test.kind, test.code).Pauses)
+			require.Equal(t, test.pauses, errorOf(t, err, test.kind, test.code).Pauses)
 			require.Len(t, server.Requests(), before+1, "nothing is sent")
 		})
 	}
@@ -340,7 +340,7 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body})
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultThrottled, "RATE_LIMITED")
+			e := errorOf(t, err, integration.FaultThrottled, "RATE_LIMITED")
 			require.Equal(t, test.pauses, e.Pauses)
 			require.Equal(t, test.wait, e.RetryAfter)
 		})
@@ -360,7 +360,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 			map[string]any{"embeds": map[string]any{"0": map[string]any{"image": map[string]any{"url": map[string]any{"_errors": []any{map[string]any{"code": "URL", "message": "no"}}}}}}},
 			"embeds.0.image.url: no (URL)",
 		},
-		"of the request": {map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, ": Too large (LARGE)"},
+		"of the request": {map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, "; Too large (LARGE)"},
 		"of no form":     {[]any{1, 2}, "Invalid Form Body"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -368,7 +368,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
+			e := errorOf(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
 			require.Equal(t, "50035", e.PlatformCode)
 			require.Contains(t, e.Message, test.says)
 		})

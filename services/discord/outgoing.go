@@ -17,13 +17,26 @@ type outgoing struct {
 	EnforceNonce     bool            `json:"enforce_nonce,omitempty"`
 }
 
-// replacement is the body of "Edit Message". What it does not name would stay, so it names all that a message can hold.
+// replacement is the body of "Edit Message". It names all that a message can hold: what a call leaves out, or gives as
+// null, stays.
 type replacement struct {
 	Content         string          `json:"content"`
 	Embeds          []embed         `json:"embeds"`
 	Components      []actionRow     `json:"components"`
 	Attachments     []upload        `json:"attachments"`
 	AllowedMentions allowedMentions `json:"allowed_mentions"`
+}
+
+// payload is the JSON of the call that the draft is for.
+func (d *draft) payload() any {
+	b := &d.body
+	if !d.to.edit {
+		return b
+	}
+	return &replacement{
+		Content: b.Content, Embeds: append([]embed{}, b.Embeds...), Components: append([]actionRow{}, b.Components...),
+		Attachments: append([]upload{}, b.Attachments...), AllowedMentions: b.AllowedMentions,
+	}
 }
 
 // allowedMentions keeps texts of others, which may hold "@everyone", from notifying anybody, "Allowed Mentions Object".

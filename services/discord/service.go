@@ -81,16 +81,17 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
-		RetryHorizon: retryHorizon, WebhookTimeout: answerWithin, NoRedelivery: true,
-		Platform:  &platform{client: client, answering: newTurns()},
+		RetryHorizon: retryHorizon, WebhookTimeout: webhookTimeout, NoRedelivery: true,
+		Platform:  &platform{client: client, answerLocks: newAnswerLocks()},
 		Signature: signature(),
+		Errors:    errorTable,
 	}
 }
 
 // platform implements the interfaces of package integration.
 type platform struct {
-	client    *httpapi.Client
-	answering turns // see interaction.go
+	client      *httpapi.Client
+	answerLocks answerLocks
 }
 
 var (
