@@ -30,7 +30,9 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	d := &draft{to: to}
 	c := &m.Content
 	if c.Format != "" && c.Format != "markdown" {
-		return nil, integration.UnsupportedContent("content.format %q cannot be sent through Discord: it has markdown", c.Format)
+		return nil, integration.UnsupportedContent(
+			"content.format %q cannot be sent through Discord: it has markdown", c.Format,
+		)
 	}
 	if len(c.Entities) > 0 {
 		d.lose("entities", "none")
@@ -56,12 +58,12 @@ func compose(m *integration.Message, to target) (*draft, error) {
 	return d, d.check(c)
 }
 
-// lose notes that a feature became something less.
+// lose notes that a feature was degraded.
 func (d *draft) lose(feature integration.Feature, became string) {
 	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
 }
 
-// add puts in what the content has beside its text.
+// add puts in the parts of the content beside its text.
 func (d *draft) add(c *integration.Content) error {
 	switch c.Type {
 	case integration.TypeText, "":
@@ -122,9 +124,13 @@ func (d *draft) addSticker(c *integration.Content) error {
 		d.lose("sticker", "image")
 		return d.addMedia(c)
 	case !isSnowflake(string(c.Sticker.ID)):
-		return integration.Invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
+		return integration.Invalid(
+			"content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID,
+		)
 	case d.to.answer != nil:
-		return integration.UnsupportedContent("an answer to an interaction cannot hold a sticker: send it without replyContext")
+		return integration.UnsupportedContent(
+			"an answer to an interaction cannot hold a sticker: send it without replyContext",
+		)
 	case d.to.edit:
 		return integration.UnsupportedContent("an edited message cannot get a sticker")
 	}
@@ -159,7 +165,7 @@ func (d *draft) addPoll(c *integration.Content) error {
 	return nil
 }
 
-// check looks at the draft as a whole.
+// check refuses a draft that is too long, or empty where Discord wants a text.
 func (d *draft) check(c *integration.Content) error {
 	if n := textlimit.Characters(d.body.Content); n > maxContent {
 		return &integration.Error{

@@ -34,7 +34,10 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			server := discordtest.New(app())
 			server.AddInteraction(thinking, true)
 			server.AddInteraction(answered, false)
-			server.SetReactions(discordtest.Reaction{Emoji: "👍", Mine: true}, discordtest.Reaction{Emoji: "brass:760000000000000001", Mine: true}, discordtest.Reaction{Emoji: "👎"})
+			server.SetReactions(
+				discordtest.Reaction{Emoji: "👍", Mine: true}, discordtest.Reaction{Emoji: "brass:760000000000000001", Mine: true},
+				discordtest.Reaction{Emoji: "👎"},
+			)
 			server.AddFile("/attachments/1/2/engine.png", "image/png", []byte("a picture"))
 			return server
 		},
@@ -54,7 +57,9 @@ func refusal(r integration.Refusal) integrationtest.Answer {
 
 // text is a message to a channel.
 func text(to integration.ID, text string) integration.Message {
-	return integration.Message{To: integration.Party{ID: to}, Content: integration.Content{Type: integration.TypeText, Text: text}}
+	return integration.Message{
+		To: integration.Party{ID: to}, Content: integration.Content{Type: integration.TypeText, Text: text},
+	}
 }
 
 func of(c integration.Content) integration.Message {
@@ -122,37 +127,121 @@ func sends() []integrationtest.Send {
 				{Rows: []integration.Row{{ID: "x", Title: "Steel"}}},
 			},
 		}})),
-		message("image", of(integration.Content{Type: integration.TypeImage, Text: "look", Media: media("image/png", "engine.png")})),
+		message(
+			"image",
+			of(integration.Content{Type: integration.TypeImage, Text: "look", Media: media("image/png", "engine.png")}),
+		),
 		message("video", of(integration.Content{Type: integration.TypeVideo, Media: media("video/mp4", "run.mp4")})),
 		message("audio", of(integration.Content{Type: integration.TypeAudio, Media: media("audio/mpeg", "song.mp3")})),
-		message("voice", of(integration.Content{Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("opus"), MimeType: "audio/ogg", Filename: "voice.ogg", DurationMs: 1500}})),
-		message("voice of unknown length", of(integration.Content{Type: integration.TypeVoice, Media: media("audio/ogg", "voice.ogg")})),
+		message(
+			"voice",
+			of(
+				integration.Content{
+					Type:  integration.TypeVoice,
+					Media: &integration.Media{Data: []byte("opus"), MimeType: "audio/ogg", Filename: "voice.ogg", DurationMs: 1500},
+				},
+			),
+		),
+		message(
+			"voice of unknown length",
+			of(integration.Content{Type: integration.TypeVoice, Media: media("audio/ogg", "voice.ogg")}),
+		),
 		message("file", of(integration.Content{Type: integration.TypeFile, Media: media("application/pdf", "report.pdf")})),
-		message("several files", of(integration.Content{Type: integration.TypeFile, Attachments: []integration.Media{*media("application/pdf", "a.pdf"), *media("text/plain", "b.txt")}})),
-		message("sticker", of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}})),
-		message("sticker of another platform", of(integration.Content{Type: integration.TypeSticker, Media: media("image/webp", "sticker.webp")})),
-		message("image of a message that came in", of(integration.Content{Type: integration.TypeImage, Media: &integration.Media{ID: link}})),
-		message("location", of(integration.Content{Type: integration.TypeLocation, Location: &integration.Location{Latitude: 51.5, Longitude: -0.125, Name: "Analytical Engine", Address: "Dorset Street 1"}})),
+		message(
+			"several files",
+			of(
+				integration.Content{
+					Type:        integration.TypeFile,
+					Attachments: []integration.Media{*media("application/pdf", "a.pdf"), *media("text/plain", "b.txt")},
+				},
+			),
+		),
+		message(
+			"sticker",
+			of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}}),
+		),
+		message(
+			"sticker of another platform",
+			of(integration.Content{Type: integration.TypeSticker, Media: media("image/webp", "sticker.webp")}),
+		),
+		message(
+			"image of a message that came in",
+			of(integration.Content{Type: integration.TypeImage, Media: &integration.Media{ID: link}}),
+		),
+		message(
+			"location",
+			of(
+				integration.Content{
+					Type: integration.TypeLocation,
+					Location: &integration.Location{
+						Latitude: 51.5, Longitude: -0.125, Name: "Analytical Engine", Address: "Dorset Street 1",
+					},
+				},
+			),
+		),
 		message("contact", of(integration.Content{Type: integration.TypeContact, Contacts: []integration.Contact{{
-			Name: integration.ContactName{Formatted: "Ada Byron"}, Org: "Engines Ltd", Phones: []integration.ContactPhone{{Phone: "+44 20 5550100", Type: "CELL"}}, Emails: []string{"ada@example.org"},
+			Name: integration.ContactName{Formatted: "Ada Byron"}, Org: "Engines Ltd",
+			Phones: []integration.ContactPhone{{Phone: "+44 20 5550100", Type: "CELL"}}, Emails: []string{"ada@example.org"},
 		}}})),
-		message("poll", of(integration.Content{Type: integration.TypePoll, Poll: &integration.Poll{Question: "Brass?", Options: []string{"Yes", "No"}, Multiple: true}})),
-		message("reaction", of(integration.Content{Type: integration.TypeReaction, Reaction: &integration.Reaction{MessageID: messageID, Emoji: "👍", Action: integration.ReactionAdd}})),
+		message(
+			"poll",
+			of(
+				integration.Content{
+					Type: integration.TypePoll,
+					Poll: &integration.Poll{Question: "Brass?", Options: []string{"Yes", "No"}, Multiple: true},
+				},
+			),
+		),
+		message(
+			"reaction",
+			of(
+				integration.Content{
+					Type:     integration.TypeReaction,
+					Reaction: &integration.Reaction{MessageID: messageID, Emoji: "👍", Action: integration.ReactionAdd},
+				},
+			),
+		),
 		message("answer to a command", answering(text("", "done"), thinking, "command")),
 		message("answer to a command that was answered", answering(text("", "and done"), answered, "command")),
 		message("answer that replies", answering(replying(text("", "done"), messageID), answered, "component")),
 		message("answer to a button", answering(text("", "pressed"), answered, "component")),
-		message("template", of(integration.Content{Type: integration.TypeTemplate, Template: &integration.Template{Name: "hello", Language: "en"}})),
-		message("form", of(integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Body: "x"}})),
+		message(
+			"template",
+			of(
+				integration.Content{Type: integration.TypeTemplate, Template: &integration.Template{Name: "hello", Language: "en"}},
+			),
+		),
+		message(
+			"form",
+			of(
+				integration.Content{
+					Type:        integration.TypeInteractive,
+					Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Body: "x"},
+				},
+			),
+		),
 		action("edit", integration.ActionEditMessage, map[string]any{
 			"messageId": messageID, "conversationId": channelID,
-			"message": of(integration.Content{Type: integration.TypeImage, Text: "hello again", Media: media("image/png", "engine.png")}),
+			"message": of(
+				integration.Content{Type: integration.TypeImage, Text: "hello again", Media: media("image/png", "engine.png")},
+			),
 		}),
-		action("delete", integration.ActionDeleteMessage, map[string]any{"messageId": messageID, "conversationId": channelID}),
-		action("react with an emoji of the server", integration.ActionReact, map[string]any{"messageId": messageID, "conversationId": channelID, "emoji": "<:brass:760000000000000001>"}),
-		action("take reactions away", integration.ActionReact, map[string]any{"messageId": messageID, "conversationId": channelID, "emoji": ""}),
+		action(
+			"delete", integration.ActionDeleteMessage, map[string]any{"messageId": messageID, "conversationId": channelID},
+		),
+		action(
+			"react with an emoji of the server", integration.ActionReact,
+			map[string]any{"messageId": messageID, "conversationId": channelID, "emoji": "<:brass:760000000000000001>"},
+		),
+		action(
+			"take reactions away", integration.ActionReact,
+			map[string]any{"messageId": messageID, "conversationId": channelID, "emoji": ""},
+		),
 		action("media", integration.ActionGetMedia, map[string]any{"mediaId": link}),
-		action("media whose link has ended", integration.ActionGetMedia, map[string]any{"mediaId": "https://media.discordapp.net/attachments/1/2/engine.png?ex=1&is=1&hm=2"}),
+		action(
+			"media whose link has ended", integration.ActionGetMedia,
+			map[string]any{"mediaId": "https://media.discordapp.net/attachments/1/2/engine.png?ex=1&is=1&hm=2"},
+		),
 		action("typing", integration.ActionTyping, map[string]any{"conversationId": channelID}),
 	}
 }

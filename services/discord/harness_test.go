@@ -40,7 +40,8 @@ var (
 func app() discordtest.App {
 	return discordtest.App{
 		BotToken: botToken, ApplicationID: applicationID, PublicKey: publicKey,
-		InteractionsEndpointURL: "https://gw.example.org/discord/ch-1", EventWebhooksURL: "https://gw.example.org/discord/ch-1", EventWebhooksStatus: 2,
+		InteractionsEndpointURL: "https://gw.example.org/discord/ch-1",
+		EventWebhooksURL:        "https://gw.example.org/discord/ch-1", EventWebhooksStatus: 2,
 	}
 }
 

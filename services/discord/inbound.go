@@ -12,11 +12,11 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Normalize makes one message of a delivery, and none of a ping. Where a field has an unexpected type, or the delivery
-// is of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
+// Normalize makes one message of a delivery, and none of a ping. If a field has an unexpected type, or the content
+// model has nothing for the kind of the delivery, the message is of TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var d delivery
-	// An UnmarshalTypeError leaves out the field that it is about; all others are read.
+	// After an UnmarshalTypeError one field is missing. All others are read.
 	typeErr := payload.Unmarshal(w.Payload, &d)
 	var m *integration.Message
 	switch {
@@ -38,7 +38,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	return []integration.Message{*m}, nil
 }
 
-// bodyKey names a webhook event by its body: it has no id, and comes again as it was.
+// bodyKey is the key of a webhook event. An event has no id, but comes again with the same body.
 func bodyKey(w *integration.Webhook) string {
 	sum := sha256.Sum256(w.Payload)
 	return hex.EncodeToString(sum[:16])
@@ -77,7 +77,7 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 		name = kindAutocomplete
 	}
 	m.Metadata[metaKind] = name
-	if kind != typeAutocomplete { // which is answered with its response, for good
+	if kind != typeAutocomplete { // it can only be answered by its response
 		(&interaction{
 			id: string(d.ID), token: d.Token, application: string(d.ApplicationID), kind: name,
 			expires:   w.Timestamp.Add(tokenLifetime).UnixMilli(),
@@ -97,7 +97,7 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	return m
 }
 
-// readPlace fills in where an interaction was. Threads are channels with a parent.
+// readPlace fills in the conversation of an interaction. Threads are channels with a parent.
 func (d *delivery) readPlace(m *integration.Message) {
 	m.ConversationID = cmp.Or(d.ChannelID, d.Channel.ID).id()
 	if t := d.Channel.Type; t != nil {
@@ -150,8 +150,8 @@ func (u *user) party() integration.Party {
 	return integration.Party{ID: u.ID.id(), Name: cmp.Or(u.GlobalName, u.Username)}
 }
 
-// unsupported replaces the content by what Discord calls it and keeps the delivery, without the token by which everybody
-// may answer it: that is in metadata.interactionToken, where the interaction can be answered.
+// unsupported replaces the content by Discord's name for it and keeps the delivery, without the token with which
+// everybody may answer it. The token is in replyContext if the interaction can be answered.
 func unsupported(m *integration.Message, w *integration.Webhook, kind, reason string) {
 	m.Content = integration.Content{
 		Type:        integration.TypeUnsupported,

@@ -38,8 +38,8 @@ func cutLast(name string) (subject, what string) {
 	return name[:i], strings.TrimPrefix(name[i:], "_")
 }
 
-// readMessageEvent reads what became of a message of a lobby or of a game's direct messages, "Social SDK Message
-// Objects".
+// readMessageEvent reads a message of a lobby or of a game's direct messages that was written, edited or deleted,
+// "Social SDK Message Objects".
 func (d *delivery) readMessageEvent(m *integration.Message, what string, w *integration.Webhook) (bool, error) {
 	var msg message
 	err := payload.Unmarshal(d.Event.Data, &msg)
@@ -53,7 +53,7 @@ func (d *delivery) readMessageEvent(m *integration.Message, what string, w *inte
 		m.EditedAt = cmp.Or(parseTime(msg.EditedTimestamp), at)
 	case "DELETE":
 		m.Kind, m.ReplyTo, m.EditedAt = integration.KindDelete, nil, 0
-		m.Timestamp = cmp.Or(at, m.Timestamp) // when it was deleted, as against written
+		m.Timestamp = cmp.Or(at, m.Timestamp) // the time of the deletion, not of the message
 		m.Content = integration.Content{Type: integration.TypeDelete}
 		known = true
 	default:
@@ -62,7 +62,7 @@ func (d *delivery) readMessageEvent(m *integration.Message, what string, w *inte
 	return known && msg.ID != "", err
 }
 
-// readAuthorization reads that a user added the app to a server or to their account, or took it away.
+// readAuthorization reads that a user added the app to a server or to their account, or removed it.
 func (d *delivery) readAuthorization(m *integration.Message, what string) (bool, error) {
 	var data struct {
 		IntegrationType *int     `json:"integration_type"`
@@ -78,7 +78,9 @@ func (d *delivery) readAuthorization(m *integration.Message, what string) (bool,
 	m.Kind = integration.KindMembership
 	readUser(m, &data.User)
 	m.ConversationID = directMessages(data.User.ID)
-	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(data.User)}}
+	m.Content = integration.Content{
+		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(data.User)},
+	}
 	if data.IntegrationType != nil {
 		m.Metadata["integrationType"] = *data.IntegrationType
 	}
@@ -100,7 +102,7 @@ func members(users ...user) []integration.Party {
 	return list
 }
 
-// readEntitlement reads that a user, or a server, bought something of the app, or no longer has it.
+// readEntitlement reads that a user or a server bought something of the app, or no longer has it.
 func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, error) {
 	var data struct {
 		ID      snowflake `json:"id"`
@@ -109,12 +111,15 @@ func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, e
 		GuildID snowflake `json:"guild_id"`
 	}
 	err := payload.Unmarshal(d.Event.Data, &data)
-	events := map[string]string{"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted"}
+	events := map[string]string{
+		"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted",
+	}
 	m.Kind = integration.KindSystem
 	m.From.ID = data.UserID.id()
 	m.ConversationID = directMessages(data.UserID)
 	m.Content = integration.Content{
-		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
+		Type:   integration.TypeSystem,
+		System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
 	}
 	integration.PutText(m.Metadata, "entitlementId", string(data.ID))
 	integration.PutText(m.Metadata, "skuId", string(data.SKUID))

@@ -63,21 +63,23 @@ func TestHostileDeliveriesBecomeOneHarmlessMessage(t *testing.T) {
 		"options of objects":             strings.Replace(head, "%", "2", 1) + `{"name":"a","options":[{"name":"b","value":{"c":[1]}}]}}`,
 		"a number that no float holds":   strings.Replace(head, "%", "2", 1) + `{"name":"a","options":[{"name":"b","type":10,"value":1e999}]}}`,
 		"an attachment that is not told": strings.Replace(head, "%", "2", 1) + `{"name":"a","options":[{"name":"b","type":11,"value":"9"}]}}`,
-		"subcommands without end":        strings.Replace(head, "%", "2", 1) + `{"name":"a","options":[` + deep(`{"type":1,"name":"x","options":[`, `]}`) + `]}}`,
-		"a button without a message":     strings.Replace(head, "%", "3", 1) + `{"custom_id":"a","component_type":2}}`,
-		"a menu without values":          strings.Replace(head, "%", "3", 1) + `{"custom_id":"a","component_type":3}}`,
-		"a form of labels without end":   strings.Replace(head, "%", "5", 1) + `{"custom_id":"a","components":[` + deep(`{"component":`, `}`) + `]}}`,
-		"a form of rows without end":     strings.Replace(head, "%", "5", 1) + `{"custom_id":"a","components":[` + deep(`{"components":[`, `]}`) + `]}}`,
-		"an event without a type":        `{"type":1,"event":{}}`,
-		"an event of one word":           `{"type":1,"event":{"type":"MESSAGE","data":{}}}`,
-		"an event without data":          `{"type":1,"event":{"type":"GAME_DIRECT_MESSAGE_CREATE"}}`,
-		"a message of null":              `{"type":1,"event":{"type":"GAME_DIRECT_MESSAGE_CREATE","data":null}}`,
-		"a message without an id":        `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"content":"x"}}}`,
-		"what became of it is not told":  `{"type":1,"event":{"type":"LOBBY_MESSAGE_PIN","data":{"id":"1","content":"x"}}}`,
-		"an attachment without a link":   `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","attachments":[{}]}}}`,
-		"a duration beyond all time":     `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","attachments":[{"url":"x","duration_secs":1e300}]}}}`,
-		"embeds that are no list":        `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","embeds":{}}}}`,
-		"embeds of another shape":        `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","embeds":[[[]]]}}}`,
+		"subcommands without end": strings.Replace(head, "%", "2", 1) + `{"name":"a","options":[` + deep(
+			`{"type":1,"name":"x","options":[`, `]}`,
+		) + `]}}`,
+		"a button without a message":    strings.Replace(head, "%", "3", 1) + `{"custom_id":"a","component_type":2}}`,
+		"a menu without values":         strings.Replace(head, "%", "3", 1) + `{"custom_id":"a","component_type":3}}`,
+		"a form of labels without end":  strings.Replace(head, "%", "5", 1) + `{"custom_id":"a","components":[` + deep(`{"component":`, `}`) + `]}}`,
+		"a form of rows without end":    strings.Replace(head, "%", "5", 1) + `{"custom_id":"a","components":[` + deep(`{"components":[`, `]}`) + `]}}`,
+		"an event without a type":       `{"type":1,"event":{}}`,
+		"an event of one word":          `{"type":1,"event":{"type":"MESSAGE","data":{}}}`,
+		"an event without data":         `{"type":1,"event":{"type":"GAME_DIRECT_MESSAGE_CREATE"}}`,
+		"a message of null":             `{"type":1,"event":{"type":"GAME_DIRECT_MESSAGE_CREATE","data":null}}`,
+		"a message without an id":       `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"content":"x"}}}`,
+		"what became of it is not told": `{"type":1,"event":{"type":"LOBBY_MESSAGE_PIN","data":{"id":"1","content":"x"}}}`,
+		"an attachment without a link":  `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","attachments":[{}]}}}`,
+		"a duration beyond all time":    `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","attachments":[{"url":"x","duration_secs":1e300}]}}}`,
+		"embeds that are no list":       `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","embeds":{}}}}`,
+		"embeds of another shape":       `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","embeds":[[[]]]}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := only(t, body)
@@ -96,7 +98,9 @@ func TestHostileDeliveriesBecomeOneHarmlessMessage(t *testing.T) {
 func TestManyMentionsAreReadInNoTime(t *testing.T) {
 	m := only(t, `{"type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"id":"1","content":"`+strings.Repeat("👍<@1>", 100_000)+`"}}}`)
 	require.Len(t, m.Content.Entities, 100_000)
-	require.Equal(t, integration.Entity{Type: "mention", Offset: 6*99_999 + 2, Length: 4, UserID: "1"}, m.Content.Entities[99_999])
+	require.Equal(
+		t, integration.Entity{Type: "mention", Offset: 6*99_999 + 2, Length: 4, UserID: "1"}, m.Content.Entities[99_999],
+	)
 }
 
 func TestAnInteractionTellsHowToAnswerIt(t *testing.T) {
@@ -105,11 +109,17 @@ func TestAnInteractionTellsHowToAnswerIt(t *testing.T) {
 		ephemeral string
 		want      map[string]any
 	}{
-		"a command":                     {"2", "", map[string]any{"interactionType": "command", "interactionEphemeral": nil}},
-		"a button":                      {"3", "false", map[string]any{"interactionType": "component", "interactionEphemeral": nil}},
-		"a form, for one user's eyes":   {"5", "true", map[string]any{"interactionType": "modal", "interactionEphemeral": true}},
-		"one of a later version":        {"9", "", map[string]any{"interactionType": "interaction", "interactionToken": "t"}},
-		"what is being typed, for good": {"4", "", map[string]any{"interactionType": "autocomplete", "interactionToken": nil, "interactionExpiresAt": nil}},
+		"a command": {"2", "", map[string]any{"interactionType": "command", "interactionEphemeral": nil}},
+		"a button": {"3", "false", map[string]any{
+			"interactionType": "component", "interactionEphemeral": nil,
+		}},
+		"a form, for one user's eyes": {"5", "true", map[string]any{
+			"interactionType": "modal", "interactionEphemeral": true,
+		}},
+		"one of a later version": {"9", "", map[string]any{"interactionType": "interaction", "interactionToken": "t"}},
+		"what is being typed, for good": {
+			"4", "", map[string]any{"interactionType": "autocomplete", "interactionToken": nil, "interactionExpiresAt": nil},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := webhook(`{"id":"1450000000000000000","application_id":"2","type":` + test.kind + `,"token":"t","data":{}}`)

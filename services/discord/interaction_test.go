@@ -44,12 +44,14 @@ func TestReplyContextOrTheMetadataOfOldNamesTellsWhatIsAnswered(t *testing.T) {
 		metadata map[string]any
 		want     []string
 	}{
-		"replyContext":                   {replyContext(thinking, "command", expires), nil, first},
-		"metadata of this process":       {"", old(expires), first},
-		"metadata from JSON":             {"", old(float64(expires)), first},
-		"metadata with all its digits":   {"", old(json.Number(strconv.FormatInt(expires, 10))), first},
-		"metadata without an end":        {"", old(nil), first},
-		"replyContext before metadata":   {replyContext(answered, "component", expires), old(expires), []string{discordtest.FollowUp}},
+		"replyContext":                 {replyContext(thinking, "command", expires), nil, first},
+		"metadata of this process":     {"", old(expires), first},
+		"metadata from JSON":           {"", old(float64(expires)), first},
+		"metadata with all its digits": {"", old(json.Number(strconv.FormatInt(expires, 10))), first},
+		"metadata without an end":      {"", old(nil), first},
+		"replyContext before metadata": {replyContext(
+			answered, "component", expires,
+		), old(expires), []string{discordtest.FollowUp}},
 		"metadata without an id of apps": {"", map[string]any{"interactionToken": answered}, []string{discordtest.FollowUp}},
 		"neither":                        {"", nil, []string{discordtest.CreateMessage}},
 		"an interaction that is over":    {replyContext(thinking, "command", 1), nil, []string{discordtest.CreateMessage}},
@@ -92,9 +94,14 @@ func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
 		kind, token string
 		want        []string
 	}{
-		"of a command": {"command", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
-		"of a form":    {"modal", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
-		"of a button":  {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
+		"of a command": {
+			"command", thinking,
+			[]string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp},
+		},
+		"of a form": {"modal", thinking, []string{
+			discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp,
+		}},
+		"of a button": {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -137,7 +144,10 @@ func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
 	platform := newPlatform(t)
 	blocked, release := make(chan struct{}), make(chan struct{})
 	file := blocking{blocked, release}
-	first := lasting(of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: file.serve(t)}}), thinking, "command", time.Minute)
+	first := lasting(
+		of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: file.serve(t)}}), thinking,
+		"command", time.Minute,
+	)
 	done := make(chan error)
 	go func() {
 		_, err := platform.Send(t.Context(), &first, ch)
@@ -215,16 +225,30 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 		code   string
 		calls  []string
 	}{
-		"yet, by a command": {"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal}},
-		"yet, by a button":  {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.FollowUp}},
-		"yet, nor what it was told": {
-			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
+		"yet, by a command": {
+			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
 		},
-		"any more, by a command": {"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.GetOriginal}},
-		"any more, by a button":  {"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
-		"at all":                 {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: wrong}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"yet, by a button": {"component", time.Second, map[string]discordtest.Response{
+			discordtest.FollowUp: unknown,
+		}, transient, "INTERACTION_NOT_READY", []string{discordtest.FollowUp}},
+		"yet, nor what it was told": {
+			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
+		},
+		"any more, by a command": {
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.GetOriginal},
+		},
+		"any more, by a button": {"component", time.Minute, map[string]discordtest.Response{
+			discordtest.FollowUp: unknown,
+		}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"at all": {"component", time.Second, map[string]discordtest.Response{
+			discordtest.FollowUp: wrong,
+		}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
 		"with what it was told deleted": {
-			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "", []string{discordtest.GetOriginal, discordtest.FollowUp},
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "",
+			[]string{discordtest.GetOriginal, discordtest.FollowUp},
 		},
 		"after five answers": {
 			"component", time.Minute,
@@ -233,14 +257,18 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			[]string{discordtest.FollowUp},
 		},
 		"for a connection that breaks while it asks": {
-			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient, "PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient,
+			"PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
 		},
 		"for a connection that breaks while it answers": {
-			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}},
+			integration.FaultUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
 		},
 		"for an overload": {
 			"component", time.Minute,
-			map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil)},
+			map[string]discordtest.Response{
+				discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil),
+			},
 			transient, "PLATFORM_UNAVAILABLE",
 			[]string{discordtest.FollowUp},
 		},
@@ -264,16 +292,24 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 }
 
 func TestWhatAnAnswerCannotHold(t *testing.T) {
-	sticker := of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}})
-	voice := of(integration.Content{Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("x"), DurationMs: 1000, Filename: "a.ogg"}})
+	sticker := of(
+		integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}},
+	)
+	voice := of(
+		integration.Content{
+			Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("x"), DurationMs: 1000, Filename: "a.ogg"},
+		},
+	)
 	for name, test := range map[string]struct {
 		message  integration.Message
 		code     string
 		degraded []integration.Degradation
 	}{
-		"a sticker":                       {sticker, "UNSUPPORTED_CONTENT", nil},
-		"a recording":                     {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
-		"a reply to another message":      {replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}}},
+		"a sticker":   {sticker, "UNSUPPORTED_CONTENT", nil},
+		"a recording": {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
+		"a reply to another message": {replying(text("", "x"), messageID), "", []integration.Degradation{
+			{Feature: "reply", Became: "none"},
+		}},
 		"a reply to what it answers":      {replying(text("", "x"), interactionID), "", nil},
 		"a poll, which it can":            {poll("x", "a"), "", nil},
 		"buttons, which it can":           {buttons(numbered(2)...), "", nil},

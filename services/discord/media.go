@@ -28,8 +28,8 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	return file, httpapi.Repeatable(err)
 }
 
-// fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord is asked for a new
-// one then.
+// fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord is asked for a
+// new one then.
 func (a *api) fetch(ctx context.Context, link string, limit int64) (*integration.MediaFile, error) {
 	const name = "discord attachment"
 	_, configured, err := a.locate(link)

@@ -75,8 +75,8 @@ func (a *api) create(ctx context.Context, m *integration.Message, d *draft) (*se
 }
 
 // nonce is the same whenever the same message goes to the same place, and else another one, "Create Message": Discord
-// compares it with those of all that the bot writes. A message without an id has none, since its caller could not repeat
-// it under the same name.
+// compares it with those of all that the bot writes. A message without an id has none, since its caller could not
+// repeat it under the same name.
 func nonce(to string, id integration.ID) string {
 	if id == "" {
 		return ""

@@ -43,7 +43,9 @@ func rows(n int) []integration.Row {
 }
 
 func poll(question string, options ...string) integration.Message {
-	return of(integration.Content{Type: integration.TypePoll, Poll: &integration.Poll{Question: question, Options: options}})
+	return of(
+		integration.Content{Type: integration.TypePoll, Poll: &integration.Poll{Question: question, Options: options}},
+	)
 }
 
 func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
@@ -69,61 +71,141 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 		code    string
 		says    string
 	}{
-		"2000 characters":                   {text(channelID, long(2000)), "", "", ""},
-		"2001 characters":                   {text(channelID, long(2001)), invalid, "MESSAGE_TOO_LONG", "2001"},
-		"a text of white space":             {text(channelID, " \n"), invalid, "MESSAGE_INVALID", "empty"},
-		"a text in HTML":                    {html, permanent, "UNSUPPORTED_CONTENT", "markdown"},
-		"no recipient":                      {text("", "x"), invalid, "MESSAGE_INVALID", "to.id"},
-		"a recipient that is a name":        {text("ada", "x"), invalid, "MESSAGE_INVALID", `"ada"`},
-		"a recipient that leads elsewhere":  {text("1/../2", "x"), invalid, "MESSAGE_INVALID", ""},
-		"a user that is a name":             {text("user:ada", "x"), invalid, "MESSAGE_INVALID", ""},
-		"a reply to another platform's":     {replying(text(channelID, "x"), "wamid.x"), invalid, "MESSAGE_INVALID", "replyTo"},
-		"25 buttons":                        {buttons(numbered(25)...), "", "", ""},
-		"26 buttons":                        {buttons(numbered(26)...), invalid, "MESSAGE_INVALID", "26"},
-		"a title of 80 characters":          {buttons(integration.Button{ID: "a", Title: long(80)}), "", "", ""},
-		"a title of 81 characters":          {buttons(integration.Button{ID: "a", Title: long(81)}), invalid, "MESSAGE_INVALID", "title of button 1"},
-		"a button without a title":          {buttons(integration.Button{ID: "a", Title: " "}), invalid, "MESSAGE_INVALID", "button 1 has no title"},
-		"an id of 100 characters":           {buttons(integration.Button{ID: long(100), Title: "x"}), "", "", ""},
-		"an id of 101 characters":           {buttons(integration.Button{ID: long(101), Title: "x"}), invalid, "MESSAGE_INVALID", "id of button 1"},
-		"two buttons with one id":           {buttons(integration.Button{ID: "a", Title: "x"}, integration.Button{ID: "a", Title: "y"}), invalid, "MESSAGE_INVALID", `"a"`},
-		"a link of 512 characters":          {buttons(integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 492)}), "", "", ""},
-		"a link of 513 characters":          {buttons(integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 493)}), invalid, "MESSAGE_INVALID", "url of button 1"},
-		"a link within Discord":             {buttons(integration.Button{Title: "x", Type: "url", URL: "discord://-/channels/1/2"}), "", "", ""},
-		"a link that is a script":           {buttons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), invalid, "MESSAGE_INVALID", "url of button 1"},
-		"a button of another type":          {buttons(integration.Button{Title: "x", Type: "call"}), permanent, "UNSUPPORTED_CONTENT", "call"},
-		"an interactive message without":    {with(integration.Interactive{}), invalid, "MESSAGE_INVALID", "buttons or sections"},
-		"buttons without a text":            {of(integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{Buttons: numbered(1)}}), invalid, "MESSAGE_INVALID", "text"},
-		"25 rows":                           {with(integration.Interactive{Sections: []integration.Section{section(rows(25)...)}}), "", "", ""},
-		"26 rows":                           {with(integration.Interactive{Sections: []integration.Section{section(rows(26)...)}}), invalid, "MESSAGE_INVALID", "26 rows"},
-		"five sections":                     {with(integration.Interactive{Sections: []integration.Section{section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...)}}), "", "", ""},
-		"sections and buttons for six rows": {with(integration.Interactive{Buttons: numbered(11), Sections: []integration.Section{section(rows(1)...), section(rows(1)...), section(rows(1)...)}}), invalid, "MESSAGE_INVALID", "6 rows"},
-		"a section without rows":            {with(integration.Interactive{Sections: []integration.Section{section()}}), invalid, "MESSAGE_INVALID", "section 1 has no rows"},
-		"two rows with one id":              {with(integration.Interactive{Sections: []integration.Section{section(same...)}}), invalid, "MESSAGE_INVALID", "two rows"},
-		"a row without a title":             {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a"})}}), invalid, "MESSAGE_INVALID", "row 1 of section 1"},
-		"a row's title of 101 characters":   {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a", Title: long(101)})}}), invalid, "MESSAGE_INVALID", "title of row 1"},
-		"a row's id of 101 characters":      {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: long(101), Title: "x"})}}), invalid, "MESSAGE_INVALID", "id of row 1"},
-		"a description of 101 characters":   {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{Title: "x", Description: long(101)})}}), invalid, "MESSAGE_INVALID", "description of row 1"},
-		"a section's title of 150":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(150), Rows: rows(1)}}}), "", "", ""},
-		"a section's title of 151":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(151), Rows: rows(1)}}}), invalid, "MESSAGE_INVALID", "title of section 1"},
-		"ten attachments":                   {files(10), "", "", ""},
-		"an alt text of 1025 characters":    {captioned, invalid, "MESSAGE_INVALID", "caption of attachment 2"},
-		"no attachment":                     {of(integration.Content{Type: integration.TypeImage}), invalid, "MESSAGE_INVALID", "content.media"},
-		"an attachment without a place":     {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Filename: "a"}}), invalid, "MEDIA_URL_INVALID", ""},
-		"a media id of another platform":    {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "AgACAgIAAx"}}), permanent, "MEDIA_NOT_FOUND", ""},
-		"a media id that leads elsewhere":   {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "https://example.org/a.png"}}), permanent, "MEDIA_NOT_FOUND", ""},
-		"ten options":                       {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"), "", "", ""},
-		"eleven options":                    {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a"), invalid, "MESSAGE_INVALID", "11 options"},
-		"a question of 300 characters":      {poll(long(300), "a"), "", "", ""},
-		"a question of 301 characters":      {poll(long(301), "a"), invalid, "MESSAGE_INVALID", "question"},
-		"an option of 55 characters":        {poll("x", long(55)), "", "", ""},
-		"an option of 56 characters":        {poll("x", "a", long(56)), invalid, "MESSAGE_INVALID", "option 2"},
-		"an empty option":                   {poll("x", ""), invalid, "MESSAGE_INVALID", "option 1"},
-		"a poll without options":            {poll("x"), invalid, "MESSAGE_INVALID", "options"},
-		"a sticker of another platform":     {of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "CAACAg"}}), invalid, "MESSAGE_INVALID", "sticker"},
-		"a sticker of nothing":              {of(integration.Content{Type: integration.TypeSticker}), invalid, "MESSAGE_INVALID", "sticker"},
-		"a reaction of nothing":             {of(integration.Content{Type: integration.TypeReaction}), invalid, "MESSAGE_INVALID", "reaction"},
-		"a form":                            {with(integration.Interactive{Kind: integration.InteractiveForm, Buttons: numbered(1)}), permanent, "UNSUPPORTED_CONTENT", "form"},
-		"a type of a later version":         {of(integration.Content{Type: "HOLOGRAM"}), permanent, "UNSUPPORTED_CONTENT", "HOLOGRAM"},
+		"2000 characters":                  {text(channelID, long(2000)), "", "", ""},
+		"2001 characters":                  {text(channelID, long(2001)), invalid, "MESSAGE_TOO_LONG", "2001"},
+		"a text of white space":            {text(channelID, " \n"), invalid, "MESSAGE_INVALID", "empty"},
+		"a text in HTML":                   {html, permanent, "UNSUPPORTED_CONTENT", "markdown"},
+		"no recipient":                     {text("", "x"), invalid, "MESSAGE_INVALID", "to.id"},
+		"a recipient that is a name":       {text("ada", "x"), invalid, "MESSAGE_INVALID", `"ada"`},
+		"a recipient that leads elsewhere": {text("1/../2", "x"), invalid, "MESSAGE_INVALID", ""},
+		"a user that is a name":            {text("user:ada", "x"), invalid, "MESSAGE_INVALID", ""},
+		"a reply to another platform's": {replying(
+			text(channelID, "x"), "wamid.x",
+		), invalid, "MESSAGE_INVALID", "replyTo"},
+		"25 buttons":               {buttons(numbered(25)...), "", "", ""},
+		"26 buttons":               {buttons(numbered(26)...), invalid, "MESSAGE_INVALID", "26"},
+		"a title of 80 characters": {buttons(integration.Button{ID: "a", Title: long(80)}), "", "", ""},
+		"a title of 81 characters": {buttons(
+			integration.Button{ID: "a", Title: long(81)},
+		), invalid, "MESSAGE_INVALID", "title of button 1"},
+		"a button without a title": {buttons(
+			integration.Button{ID: "a", Title: " "},
+		), invalid, "MESSAGE_INVALID", "button 1 has no title"},
+		"an id of 100 characters": {buttons(integration.Button{ID: long(100), Title: "x"}), "", "", ""},
+		"an id of 101 characters": {buttons(
+			integration.Button{ID: long(101), Title: "x"},
+		), invalid, "MESSAGE_INVALID", "id of button 1"},
+		"two buttons with one id": {buttons(
+			integration.Button{ID: "a", Title: "x"}, integration.Button{ID: "a", Title: "y"},
+		), invalid, "MESSAGE_INVALID", `"a"`},
+		"a link of 512 characters": {buttons(
+			integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 492)},
+		), "", "", ""},
+		"a link of 513 characters": {buttons(
+			integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 493)},
+		), invalid, "MESSAGE_INVALID", "url of button 1"},
+		"a link within Discord": {buttons(
+			integration.Button{Title: "x", Type: "url", URL: "discord://-/channels/1/2"},
+		), "", "", ""},
+		"a link that is a script": {buttons(
+			integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"},
+		), invalid, "MESSAGE_INVALID", "url of button 1"},
+		"a button of another type": {buttons(
+			integration.Button{Title: "x", Type: "call"},
+		), permanent, "UNSUPPORTED_CONTENT", "call"},
+		"an interactive message without": {with(
+			integration.Interactive{},
+		), invalid, "MESSAGE_INVALID", "buttons or sections"},
+		"buttons without a text": {of(
+			integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{Buttons: numbered(1)}},
+		), invalid, "MESSAGE_INVALID", "text"},
+		"25 rows": {with(
+			integration.Interactive{Sections: []integration.Section{section(rows(25)...)}},
+		), "", "", ""},
+		"26 rows": {with(
+			integration.Interactive{Sections: []integration.Section{section(rows(26)...)}},
+		), invalid, "MESSAGE_INVALID", "26 rows"},
+		"five sections": {with(
+			integration.Interactive{
+				Sections: []integration.Section{
+					section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...),
+				},
+			},
+		), "", "", ""},
+		"sections and buttons for six rows": {
+			with(
+				integration.Interactive{
+					Buttons:  numbered(11),
+					Sections: []integration.Section{section(rows(1)...), section(rows(1)...), section(rows(1)...)},
+				},
+			),
+			invalid, "MESSAGE_INVALID", "6 rows",
+		},
+		"a section without rows": {with(
+			integration.Interactive{Sections: []integration.Section{section()}},
+		), invalid, "MESSAGE_INVALID", "section 1 has no rows"},
+		"two rows with one id": {with(
+			integration.Interactive{Sections: []integration.Section{section(same...)}},
+		), invalid, "MESSAGE_INVALID", "two rows"},
+		"a row without a title": {with(
+			integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a"})}},
+		), invalid, "MESSAGE_INVALID", "row 1 of section 1"},
+		"a row's title of 101 characters": {with(
+			integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a", Title: long(101)})}},
+		), invalid, "MESSAGE_INVALID", "title of row 1"},
+		"a row's id of 101 characters": {with(
+			integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: long(101), Title: "x"})}},
+		), invalid, "MESSAGE_INVALID", "id of row 1"},
+		"a description of 101 characters": {with(
+			integration.Interactive{
+				Sections: []integration.Section{section(integration.Row{Title: "x", Description: long(101)})},
+			},
+		), invalid, "MESSAGE_INVALID", "description of row 1"},
+		"a section's title of 150": {with(
+			integration.Interactive{Sections: []integration.Section{{Title: long(150), Rows: rows(1)}}},
+		), "", "", ""},
+		"a section's title of 151": {with(
+			integration.Interactive{Sections: []integration.Section{{Title: long(151), Rows: rows(1)}}},
+		), invalid, "MESSAGE_INVALID", "title of section 1"},
+		"ten attachments":                {files(10), "", "", ""},
+		"an alt text of 1025 characters": {captioned, invalid, "MESSAGE_INVALID", "caption of attachment 2"},
+		"no attachment": {of(
+			integration.Content{Type: integration.TypeImage},
+		), invalid, "MESSAGE_INVALID", "content.media"},
+		"an attachment without a place": {of(
+			integration.Content{Type: integration.TypeFile, Media: &integration.Media{Filename: "a"}},
+		), invalid, "MEDIA_URL_INVALID", ""},
+		"a media id of another platform": {of(
+			integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "AgACAgIAAx"}},
+		), permanent, "MEDIA_NOT_FOUND", ""},
+		"a media id that leads elsewhere": {of(
+			integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "https://example.org/a.png"}},
+		), permanent, "MEDIA_NOT_FOUND", ""},
+		"ten options": {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"), "", "", ""},
+		"eleven options": {poll(
+			"x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a",
+		), invalid, "MESSAGE_INVALID", "11 options"},
+		"a question of 300 characters": {poll(long(300), "a"), "", "", ""},
+		"a question of 301 characters": {poll(long(301), "a"), invalid, "MESSAGE_INVALID", "question"},
+		"an option of 55 characters":   {poll("x", long(55)), "", "", ""},
+		"an option of 56 characters":   {poll("x", "a", long(56)), invalid, "MESSAGE_INVALID", "option 2"},
+		"an empty option":              {poll("x", ""), invalid, "MESSAGE_INVALID", "option 1"},
+		"a poll without options":       {poll("x"), invalid, "MESSAGE_INVALID", "options"},
+		"a sticker of another platform": {of(
+			integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "CAACAg"}},
+		), invalid, "MESSAGE_INVALID", "sticker"},
+		"a sticker of nothing": {of(
+			integration.Content{Type: integration.TypeSticker},
+		), invalid, "MESSAGE_INVALID", "sticker"},
+		"a reaction of nothing": {of(
+			integration.Content{Type: integration.TypeReaction},
+		), invalid, "MESSAGE_INVALID", "reaction"},
+		"a form": {with(
+			integration.Interactive{Kind: integration.InteractiveForm, Buttons: numbered(1)},
+		), permanent, "UNSUPPORTED_CONTENT", "form"},
+		"a type of a later version": {of(
+			integration.Content{Type: "HOLOGRAM"},
+		), permanent, "UNSUPPORTED_CONTENT", "HOLOGRAM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -179,7 +261,8 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	require.Equal(t, []integration.Degradation{{Feature: "image", Became: "embed"}}, result.Degraded)
 	request := server.Requests()[0]
 	require.Equal(t, []any{
-		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}}, map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},
+		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}},
+		map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},
 	}, request.Body["embeds"])
 	require.Len(t, request.Files, 1)
 
@@ -193,14 +276,24 @@ func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
 		media integration.Media
 		part  string
 	}{
-		"a name":                       {integration.Media{MimeType: "image/png", Filename: "a.png"}, "files[0] a.png image/png"},
-		"a name without extension":     {integration.Media{MimeType: "image/webp; q=1", Filename: "a"}, "files[0] a.webp image/webp; q=1"},
-		"no name":                      {integration.Media{MimeType: "video/mp4"}, "files[0] file.mp4 video/mp4"},
-		"a type that nobody knows":     {integration.Media{MimeType: "x/y", Filename: "a"}, "files[0] a x/y"},
-		"a name with quotation marks":  {integration.Media{MimeType: "text/plain", Filename: `a"b.txt`}, `files[0] a_b.txt text/plain`},
-		"neither a name nor any type":  {integration.Media{}, "files[0] file application/octet-stream"},
-		"a name that leads elsewhere":  {integration.Media{MimeType: "text/plain", Filename: "../a.txt"}, "files[0] a.txt text/plain"},
-		"a recording that is no audio": {integration.Media{DurationMs: 1000, MimeType: "video/ogg", Filename: "a.oga"}, "files[0] a.oga audio/ogg"},
+		"a name": {integration.Media{
+			MimeType: "image/png", Filename: "a.png",
+		}, "files[0] a.png image/png"},
+		"a name without extension": {integration.Media{
+			MimeType: "image/webp; q=1", Filename: "a",
+		}, "files[0] a.webp image/webp; q=1"},
+		"no name":                  {integration.Media{MimeType: "video/mp4"}, "files[0] file.mp4 video/mp4"},
+		"a type that nobody knows": {integration.Media{MimeType: "x/y", Filename: "a"}, "files[0] a x/y"},
+		"a name with quotation marks": {integration.Media{
+			MimeType: "text/plain", Filename: `a"b.txt`,
+		}, `files[0] a_b.txt text/plain`},
+		"neither a name nor any type": {integration.Media{}, "files[0] file application/octet-stream"},
+		"a name that leads elsewhere": {integration.Media{
+			MimeType: "text/plain", Filename: "../a.txt",
+		}, "files[0] a.txt text/plain"},
+		"a recording that is no audio": {
+			integration.Media{DurationMs: 1000, MimeType: "video/ogg", Filename: "a.oga"}, "files[0] a.oga audio/ogg",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -238,11 +331,13 @@ func TestANonceNamesAMessageToAPlace(t *testing.T) {
 
 func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 	for name, response := range map[string]discordtest.Response{
-		"a connection that breaks":       {Reset: true},
-		"an answer that cannot be read":  {Body: "{"},
-		"an answer without an id":        {Body: "{}"},
-		"a gateway that did not wait":    discordtest.Failure(http.StatusGatewayTimeout, 0, "no", nil),
-		"a fault of Discord's":           discordtest.Failure(http.StatusInternalServerError, 0, "500: Internal Server Error", nil),
+		"a connection that breaks":      {Reset: true},
+		"an answer that cannot be read": {Body: "{"},
+		"an answer without an id":       {Body: "{}"},
+		"a gateway that did not wait":   discordtest.Failure(http.StatusGatewayTimeout, 0, "no", nil),
+		"a fault of Discord's": discordtest.Failure(
+			http.StatusInternalServerError, 0, "500: Internal Server Error", nil,
+		),
 		"a gateway of another's":         {Status: http.StatusBadGateway, Body: "<html>"},
 		"an answer of another shape":     {Body: "[null]"},
 		"a gateway that says even less":  {Status: http.StatusGatewayTimeout},
@@ -287,10 +382,16 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 		code     string
 		pauses   integration.Scope
 	}{
-		"opened too fast":                {discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.FaultThrottled, "RATE_LIMITED", integration.PausesChannel},
-		"to a user that is none":         {discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
-		"with a connection that breaks":  {discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", ""},
-		"with an answer without a place": {discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", ""},
+		"opened too fast": {discordtest.Failure(
+			http.StatusForbidden, 40003, "no", nil,
+		), integration.FaultThrottled, "RATE_LIMITED", integration.PausesChannel},
+		"to a user that is none": {discordtest.Failure(
+			http.StatusBadRequest, 50033, "no", nil,
+		), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
+		"with a connection that breaks": {discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", ""},
+		"with an answer without a place": {
+			discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(server.Requests())
@@ -312,7 +413,14 @@ func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
 		_, err := newPlatform(t).Send(ctx, &m, ch)
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{discordtest.CreateDM, discordtest.CreateMessage, discordtest.CreateMessage, discordtest.CreateDM, discordtest.CreateMessage}, names(server))
+	require.Equal(
+		t,
+		[]string{
+			discordtest.CreateDM, discordtest.CreateMessage, discordtest.CreateMessage, discordtest.CreateDM,
+			discordtest.CreateMessage,
+		},
+		names(server),
+	)
 }
 
 func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
@@ -322,11 +430,19 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 		pauses integration.Scope
 		wait   time.Duration
 	}{
-		"of a channel":                    {`{"message":"no","retry_after":0.25,"global":false}`, http.Header{"X-Ratelimit-Scope": {"user"}}, integration.PausesRecipient, 250 * time.Millisecond},
-		"of what all apps share":          {`{"message":"no","retry_after":2,"global":false}`, http.Header{"X-Ratelimit-Scope": {"shared"}}, integration.PausesRecipient, 2 * time.Second},
-		"of the bot":                      {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told in a header":    {`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Global": {"true"}}, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told by its scope":   {`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Scope": {"global"}}, integration.PausesChannel, 2 * time.Second},
+		"of a channel": {`{"message":"no","retry_after":0.25,"global":false}`, http.Header{
+			"X-Ratelimit-Scope": {"user"},
+		}, integration.PausesRecipient, 250 * time.Millisecond},
+		"of what all apps share": {`{"message":"no","retry_after":2,"global":false}`, http.Header{
+			"X-Ratelimit-Scope": {"shared"},
+		}, integration.PausesRecipient, 2 * time.Second},
+		"of the bot": {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
+		"of the bot, told in a header": {`{"message":"no","retry_after":2}`, http.Header{
+			"X-Ratelimit-Global": {"true"},
+		}, integration.PausesChannel, 2 * time.Second},
+		"of the bot, told by its scope": {`{"message":"no","retry_after":2}`, http.Header{
+			"X-Ratelimit-Scope": {"global"},
+		}, integration.PausesChannel, 2 * time.Second},
 		"whose header asks for more":      {`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second},
 		"for a time that makes no sense":  {`{"message":"no","retry_after":1e300}`, nil, integration.PausesRecipient, 1e6 * time.Second},
 		"for a time that is over":         {`{"message":"no","retry_after":-1}`, nil, integration.PausesRecipient, 0},
@@ -337,7 +453,10 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body})
+			server.Script(
+				discordtest.CreateMessage,
+				discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body},
+			)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
 			e := errorOf(t, err, integration.FaultThrottled, "RATE_LIMITED")
@@ -353,19 +472,33 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 		says   string
 	}{
 		"of a field": {
-			map[string]any{"content": map[string]any{"_errors": []any{map[string]any{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}}}},
+			map[string]any{
+				"content": map[string]any{
+					"_errors": []any{map[string]any{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}},
+				},
+			},
 			"content: Must be 2000 or fewer in length. (BASE_TYPE_MAX_LENGTH)",
 		},
 		"of a field within others": {
-			map[string]any{"embeds": map[string]any{"0": map[string]any{"image": map[string]any{"url": map[string]any{"_errors": []any{map[string]any{"code": "URL", "message": "no"}}}}}}},
+			map[string]any{
+				"embeds": map[string]any{
+					"0": map[string]any{
+						"image": map[string]any{"url": map[string]any{"_errors": []any{map[string]any{"code": "URL", "message": "no"}}}},
+					},
+				},
+			},
 			"embeds.0.image.url: no (URL)",
 		},
-		"of the request": {map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, "; Too large (LARGE)"},
-		"of no form":     {[]any{1, 2}, "Invalid Form Body"},
+		"of the request": {
+			map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, "; Too large (LARGE)",
+		},
+		"of no form": {[]any{1, 2}, "Invalid Form Body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
+			server.Script(
+				discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors),
+			)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
 			e := errorOf(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
@@ -377,7 +510,9 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 
 func TestABlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
 	server, ch := newServer(t)
-	server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"})
+	server.Script(
+		discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"},
+	)
 	m := text(channelID, "hello")
 	_, err := newPlatform(t).Send(t.Context(), &m, ch)
 	requireError(t, err, integration.FaultPermanent, "PLATFORM_BLOCKED")

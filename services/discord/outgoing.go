@@ -1,6 +1,6 @@
 package discord
 
-// The objects that calls carry.
+// The objects in the bodies of calls.
 
 // outgoing is the body of "Create Message", of "Execute Webhook" and of "Edit Original Interaction Response".
 type outgoing struct {
@@ -39,7 +39,8 @@ func (d *draft) payload() any {
 	}
 }
 
-// allowedMentions keeps texts of others, which may hold "@everyone", from notifying anybody, "Allowed Mentions Object".
+// allowedMentions is always empty, so that no text notifies anybody: it may be of others and hold "@everyone". See
+// "Allowed Mentions Object".
 type allowedMentions struct {
 	Parse [0]string `json:"parse"`
 }
@@ -47,7 +48,7 @@ type allowedMentions struct {
 // replyReference is the "Message Reference Structure" of a reply.
 type replyReference struct {
 	MessageID       string `json:"message_id"`
-	FailIfNotExists bool   `json:"fail_if_not_exists"` // false sends it all the same
+	FailIfNotExists bool   `json:"fail_if_not_exists"` // false: a reply to a deleted message is sent, too
 }
 
 type embed struct {

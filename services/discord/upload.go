@@ -30,7 +30,8 @@ func (d *draft) addMedia(c *integration.Content) error {
 			d.body.Embeds = append(d.body.Embeds, embed{embedImage{f.URL}})
 			continue
 		}
-		if err := integration.Within(platformTitle, f.Caption, maxDescription, "the caption of attachment %d", i+1); err != nil {
+		err := integration.Within(platformTitle, f.Caption, maxDescription, "the caption of attachment %d", i+1)
+		if err != nil {
 			return err
 		}
 		d.body.Attachments = append(d.body.Attachments, upload{ID: len(d.files), Description: f.Caption})
@@ -45,11 +46,11 @@ func (d *draft) addMedia(c *integration.Content) error {
 	return nil
 }
 
-// isAtLink says whether an attachment is told by its link alone.
+// isAtLink says whether an attachment has a link and nothing else.
 func isAtLink(f *integration.Media) bool { return f.ID == "" && len(f.Data) == 0 && f.Datasource == "" }
 
-// addVoice makes a voice message of a recording, "Voice Messages". It has to be alone and to have a length; otherwise it
-// stays an audio file.
+// addVoice makes a voice message of a recording, "Voice Messages". It has to be alone and to have a length; otherwise
+// it stays an audio file.
 func (d *draft) addVoice(c *integration.Content) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
 	alone := len(d.files) == 1 && strings.TrimSpace(c.Text) == "" && c.Interactive == nil
@@ -123,7 +124,7 @@ var extensions = map[string]string{
 	"application/pdf": ".pdf", "text/plain": ".txt",
 }
 
-// fileName is a name that is the same in JSON and in the form beside it, which has its own rules for some characters.
+// fileName is a name that is the same in JSON and in the form, which writes some characters in another way.
 func fileName(name, mimeType string) string {
 	name = strings.Map(func(r rune) rune {
 		if r == '"' || r == '%' || r < ' ' {

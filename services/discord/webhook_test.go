@@ -27,21 +27,29 @@ func TestTheSignatureIsChecked(t *testing.T) {
 		change func(*integration.Webhook)
 		ok     bool
 	}{
-		"a genuine one":                 {func(*integration.Webhook) {}, true},
-		"of five minutes ago":           {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute + time.Second)) }, true},
-		"of more than five minutes ago": {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false},
-		"of a clock that is ahead":      {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true},
-		"of another day":                {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false},
-		"a public key in capitals":      {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
-		"no public key":                 {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
-		"half of a public key":          {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
-		"a public key that is no hex":   {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
-		"no signature":                  {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
+		"a genuine one": {func(*integration.Webhook) {}, true},
+		"of five minutes ago": {func(w *integration.Webhook) {
+			w.Headers = integration.NewHeaders(
+				at(-5*time.Minute + time.Second),
+			)
+		}, true},
+		"of more than five minutes ago": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false,
+		},
+		"of a clock that is ahead":    {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true},
+		"of another day":              {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false},
+		"a public key in capitals":    {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
+		"no public key":               {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
+		"half of a public key":        {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
+		"a public key that is no hex": {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
+		"no signature":                {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
 		"half of a signature": {func(w *integration.Webhook) {
 			w.Headers.Set("x-signature-ed25519", w.Headers.Get("x-signature-ed25519")[:64])
 		}, false},
-		"a signature that is no hex": {func(w *integration.Webhook) { w.Headers.Set("x-signature-ed25519", strings.Repeat("x", 128)) }, false},
-		"no timestamp":               {func(w *integration.Webhook) { w.Headers.Del("x-signature-timestamp") }, false},
+		"a signature that is no hex": {
+			func(w *integration.Webhook) { w.Headers.Set("x-signature-ed25519", strings.Repeat("x", 128)) }, false,
+		},
+		"no timestamp": {func(w *integration.Webhook) { w.Headers.Del("x-signature-timestamp") }, false},
 		"another timestamp than was signed": {func(w *integration.Webhook) {
 			w.Headers.Set("x-signature-timestamp", w.Headers.Get("x-signature-timestamp")+"0")
 		}, false},
@@ -83,16 +91,18 @@ func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
 		status    int
 		answer    string
 	}{
-		"a ping of the interactions endpoint": {`{"id":"1","application_id":"2","type":1,"token":"t","version":1}`, "", 0, `{"type":1}`},
-		"a command":                           {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
-		"a command, for one user's eyes":      {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a command, for everybody's":          {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`},
-		"a button":                            {`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`},
-		"what is being typed":                 {`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`},
-		"a form":                              {`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a ping of the events' endpoint":      {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
-		"an event":                            {`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, ""},
-		"an interaction of a later version":   {`{"id":"1","type":9,"token":"t"}`, "", -1, ""},
+		"a ping of the interactions endpoint": {
+			`{"id":"1","application_id":"2","type":1,"token":"t","version":1}`, "", 0, `{"type":1}`,
+		},
+		"a command":                         {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
+		"a command, for one user's eyes":    {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
+		"a command, for everybody's":        {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`},
+		"a button":                          {`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`},
+		"what is being typed":               {`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`},
+		"a form":                            {`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
+		"a ping of the events' endpoint":    {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
+		"an event":                          {`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, ""},
+		"an interaction of a later version": {`{"id":"1","type":9,"token":"t"}`, "", -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := webhook(test.body)
@@ -103,7 +113,9 @@ func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
 				require.Nil(t, response)
 				return
 			}
-			require.Equal(t, &integration.Response{Status: test.status, ContentType: "application/json", Body: test.answer}, response)
+			require.Equal(
+				t, &integration.Response{Status: test.status, ContentType: "application/json", Body: test.answer}, response,
+			)
 		})
 	}
 }
@@ -116,20 +128,34 @@ func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
 		change func(*integration.Channel)
 		faulty string
 	}{
-		"a good channel":                   {func(*integration.Channel) {}, ""},
-		"a short token of tests":           {func(ch *integration.Channel) { ch.Credentials["botToken"] = "abc" }, ""},
-		"a server of one's own":            {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/api/v10" }, ""},
-		"answers for one user's eyes":      {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "true" }, ""},
-		"a token with Bot before it":       {func(ch *integration.Channel) { ch.Credentials["botToken"] = "Bot " + botToken }, "credentials.botToken"},
-		"no token":                         {func(ch *integration.Channel) { delete(ch.Credentials, "botToken") }, "credentials.botToken"},
-		"a token with a line break":        {func(ch *integration.Channel) { ch.Credentials["botToken"] = botToken + "\n" }, "credentials.botToken"},
-		"no application id":                {func(ch *integration.Channel) { delete(ch.Credentials, "applicationId") }, "credentials.applicationId"},
-		"an application id that is a name": {func(ch *integration.Channel) { ch.Credentials["applicationId"] = "engine" }, "credentials.applicationId"},
-		"no public key":                    {func(ch *integration.Channel) { delete(ch.Credentials, "publicKey") }, "credentials.publicKey"},
-		"a public key that is cut off":     {func(ch *integration.Channel) { ch.Credentials["publicKey"] = publicKey[:63] }, "credentials.publicKey"},
-		"an apiBase without scheme":        {func(ch *integration.Channel) { ch.Settings["apiBase"] = "discord.com/api" }, "settings.apiBase"},
-		"ephemeral that is neither":        {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "yes" }, "settings.ephemeral"},
-		"image links that are neither":     {func(ch *integration.Channel) { ch.Settings["imageLinks"] = "inline" }, "settings.imageLinks"},
+		"a good channel":              {func(*integration.Channel) {}, ""},
+		"a short token of tests":      {func(ch *integration.Channel) { ch.Credentials["botToken"] = "abc" }, ""},
+		"a server of one's own":       {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/api/v10" }, ""},
+		"answers for one user's eyes": {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "true" }, ""},
+		"a token with Bot before it":  {func(ch *integration.Channel) { ch.Credentials["botToken"] = "Bot " + botToken }, "credentials.botToken"},
+		"no token": {func(ch *integration.Channel) {
+			delete(
+				ch.Credentials, "botToken",
+			)
+		}, "credentials.botToken"},
+		"a token with a line break": {func(ch *integration.Channel) { ch.Credentials["botToken"] = botToken + "\n" }, "credentials.botToken"},
+		"no application id": {func(ch *integration.Channel) {
+			delete(
+				ch.Credentials, "applicationId",
+			)
+		}, "credentials.applicationId"},
+		"an application id that is a name": {
+			func(ch *integration.Channel) { ch.Credentials["applicationId"] = "engine" }, "credentials.applicationId",
+		},
+		"no public key": {func(ch *integration.Channel) {
+			delete(
+				ch.Credentials, "publicKey",
+			)
+		}, "credentials.publicKey"},
+		"a public key that is cut off": {func(ch *integration.Channel) { ch.Credentials["publicKey"] = publicKey[:63] }, "credentials.publicKey"},
+		"an apiBase without scheme":    {func(ch *integration.Channel) { ch.Settings["apiBase"] = "discord.com/api" }, "settings.apiBase"},
+		"ephemeral that is neither":    {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "yes" }, "settings.ephemeral"},
+		"image links that are neither": {func(ch *integration.Channel) { ch.Settings["imageLinks"] = "inline" }, "settings.imageLinks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ch := channel()
