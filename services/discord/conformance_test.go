@@ -8,22 +8,15 @@ import (
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
 )
 
-func TestDiscordIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
-
-func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) }
-
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{AllowPrivate: true})
-	tb.Cleanup(client.Close)
 	return integrationtest.Platform{
-		Definition: discord.Definition(client),
+		Definition: discord.Definition(newClient(tb)),
 		Channel: func(url string) *integration.Channel {
 			ch := channel()
 			ch.Settings["apiBase"], ch.Settings["cdnBase"] = url+discordtest.Root, url
@@ -47,6 +40,10 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		Refusal:  refusal,
 	}
 }
+
+func TestDiscordIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
+
+func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) }
 
 // refusal says no as Discord does.
 func refusal(r integration.Refusal) integrationtest.Answer {
@@ -121,12 +118,13 @@ func sends() []integrationtest.Send {
 				{Title: "Docs", Type: integration.ButtonURL, URL: "https://example.org/docs"},
 			},
 		}})),
-		message("list", of(integration.Content{Type: integration.TypeInteractive, Text: "Which one?", Interactive: &integration.Interactive{
-			ButtonLabel: "choose", Sections: []integration.Section{
+		message("list", of(integration.Content{
+			Type: integration.TypeInteractive, Text: "Which one?",
+			Interactive: &integration.Interactive{ButtonLabel: "choose", Sections: []integration.Section{
 				{Title: "Brass", Rows: []integration.Row{{ID: "s", Title: "Small", Description: "fits a table"}, {Title: "Large"}}},
 				{Rows: []integration.Row{{ID: "x", Title: "Steel"}}},
-			},
-		}})),
+			}},
+		})),
 		message(
 			"image",
 			of(integration.Content{Type: integration.TypeImage, Text: "look", Media: media("image/png", "engine.png")}),

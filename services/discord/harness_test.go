@@ -17,7 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
 )
 
-// canary must never be seen in what leaves the package.
+// canary is a part of the secrets. Nothing that leaves the package may have it.
 const (
 	canary        = "canary-0123456789"
 	botToken      = "MTExMTExMTExMTExMTExMTExMQ.GabcDe." + canary
@@ -69,14 +69,20 @@ func webhook(body string) *integration.Webhook {
 	}
 }
 
-func newPlatform(tb testing.TB) integration.Platform {
+// newClient makes a client that may call fakes on this machine.
+func newClient(tb testing.TB) *httpapi.Client {
 	tb.Helper()
 	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
-	return discord.Definition(client).Platform
+	return client
 }
 
-// newServer starts a stand-in for Discord and a channel that uses it.
+func newPlatform(tb testing.TB) integration.Platform {
+	tb.Helper()
+	return discord.Definition(newClient(tb)).Platform
+}
+
+// newServer starts a fake of Discord and makes a channel that uses it.
 func newServer(tb testing.TB) (*discordtest.Server, *integration.Channel) {
 	tb.Helper()
 	server := discordtest.NewServer(app())
@@ -88,7 +94,7 @@ func newServer(tb testing.TB) (*discordtest.Server, *integration.Channel) {
 	return server, ch
 }
 
-// requireError checks an error's kind and code, and that nothing in its chain tells a secret.
+// requireError checks an error's kind and code, and that no error of its chain has a secret.
 func requireError(tb testing.TB, err error, kind integration.ErrorKind, code string) {
 	tb.Helper()
 	_ = errorOf(tb, err, kind, code)

@@ -12,6 +12,15 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
+// Kinds of interactions, as messages call them.
+const (
+	kindCommand      = "command"
+	kindComponent    = "component" // a button or a menu
+	kindModal        = "modal"     // a form
+	kindAutocomplete = "autocomplete"
+	kindOther        = "interaction"
+)
+
 // Normalize makes one message of a delivery, and none of a ping. If a field has an unexpected type, or the content
 // model has nothing for the kind of the delivery, the message is of TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
@@ -43,15 +52,6 @@ func bodyKey(w *integration.Webhook) string {
 	sum := sha256.Sum256(w.Payload)
 	return hex.EncodeToString(sum[:16])
 }
-
-// Kinds of interactions, as messages call them.
-const (
-	kindCommand      = "command"
-	kindComponent    = "component" // a button or a menu
-	kindModal        = "modal"     // a form
-	kindAutocomplete = "autocomplete"
-	kindOther        = "interaction"
-)
 
 // readInteraction reads an interaction of any type.
 func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integration.Message {

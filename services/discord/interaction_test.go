@@ -30,7 +30,7 @@ func lasting(m integration.Message, token, kind string, ago time.Duration) integ
 	return m
 }
 
-func TestReplyContextOrTheMetadataOfOldNamesTellsWhatIsAnswered(t *testing.T) {
+func TestAnswerGoesByReplyContextOrMetadata(t *testing.T) {
 	expires := time.Now().Add(time.Minute).UnixMilli()
 	old := func(expires any) map[string]any {
 		return map[string]any{
@@ -89,7 +89,7 @@ func TestReplyContextOfAnotherPlatformIsInvalid(t *testing.T) {
 	}
 }
 
-func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
+func TestAnswerReplacesThinkingOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind, token string
 		want        []string
@@ -117,7 +117,7 @@ func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
 	}
 }
 
-func TestAnswersOfOneNodeAtOnceReplaceNoOther(t *testing.T) {
+func TestAnswersAtOnceReplaceNoOther(t *testing.T) {
 	server, ch := newServer(t)
 	platform := newPlatform(t)
 	var wg sync.WaitGroup
@@ -139,7 +139,7 @@ func TestAnswersOfOneNodeAtOnceReplaceNoOther(t *testing.T) {
 	require.Equal(t, 1, edits)
 }
 
-func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
+func TestAnswerThatWaitsEndsWithItsCaller(t *testing.T) {
 	server, ch := newServer(t)
 	platform := newPlatform(t)
 	blocked, release := make(chan struct{}), make(chan struct{})
@@ -164,7 +164,7 @@ func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
 	require.Equal(t, []string{discordtest.GetOriginal, discordtest.EditOriginal}, names(server))
 }
 
-func TestAnswersForOneUsersEyes(t *testing.T) {
+func TestEphemeralAnswers(t *testing.T) {
 	send := func(t *testing.T, m integration.Message, kind string) (*discordtest.Server, error) {
 		t.Helper()
 		server, ch := newServer(t)
@@ -198,7 +198,7 @@ func TestAnswersForOneUsersEyes(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
+func TestAnswerTooLateGoesToTheConversation(t *testing.T) {
 	server, ch := newServer(t)
 	m := lasting(text("", "hello"), thinking, "command", 15*time.Minute)
 	m.ConversationID = channelID
@@ -212,7 +212,7 @@ func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
-func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
+func TestTokenUnknownToDiscord(t *testing.T) {
 	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
 	unknown := discordtest.Failure(http.StatusNotFound, 10015, "Unknown Webhook", nil)
 	gone := discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil)
@@ -291,7 +291,7 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestWhatAnAnswerCannotHold(t *testing.T) {
+func TestAnswerCannotHoldEverything(t *testing.T) {
 	sticker := of(
 		integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}},
 	)

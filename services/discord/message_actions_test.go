@@ -14,7 +14,7 @@ import (
 
 var there = integration.Target{ConversationID: channelID, MessageID: messageID}
 
-func TestAnEditNamesAllThatAMessageCanHold(t *testing.T) {
+func TestEditReplacesTheWholeMessage(t *testing.T) {
 	server, ch := newServer(t)
 	m := text("", "hello again")
 	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), there, &m, ch)
@@ -26,7 +26,7 @@ func TestAnEditNamesAllThatAMessageCanHold(t *testing.T) {
 	}, server.Requests()[0].Body)
 }
 
-func TestAnAnswerToAnInteractionIsEditedThroughIt(t *testing.T) {
+func TestEditOfAnAnswerGoesThroughItsInteraction(t *testing.T) {
 	server, ch := newServer(t)
 	m := answering(replying(text("", "hello again"), messageID), answered, "component")
 	result, err := newPlatform(t).(integration.Editor).EditMessage(
@@ -37,7 +37,7 @@ func TestAnAnswerToAnInteractionIsEditedThroughIt(t *testing.T) {
 	require.Equal(t, []string{discordtest.EditFollowUp}, names(server))
 }
 
-func TestWhatCannotBeEdited(t *testing.T) {
+func TestEditRefusesWhatDiscordCannotEdit(t *testing.T) {
 	editor := newPlatform(t).(integration.Editor)
 	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	for name, test := range map[string]struct {
@@ -71,7 +71,7 @@ func TestWhatCannotBeEdited(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
+func TestMessageActionsMayBeRepeated(t *testing.T) {
 	platform := newPlatform(t)
 	for name, test := range map[string]struct {
 		call    string
@@ -110,7 +110,7 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
+func TestDeleteOfAGoneMessageSucceeds(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script(
 		discordtest.DeleteMessage, discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil),
@@ -121,7 +121,7 @@ func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
 	requireError(t, deleter.DeleteMessage(t.Context(), there, ch), integration.FaultPermanent, "RECIPIENT_UNKNOWN")
 }
 
-func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
+func TestReactionEmojiHasDiscordsForm(t *testing.T) {
 	for emoji, path := range map[string]string{
 		"👍":                               "👍",
 		"❤️":                              "❤️",
@@ -146,7 +146,7 @@ func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
 	})
 }
 
-func TestOnlyTheBotsOwnReactionsAreTakenAway(t *testing.T) {
+func TestReactionRemovalIsOfTheBotsOwn(t *testing.T) {
 	server, ch := newServer(t)
 	server.SetReactions(
 		discordtest.Reaction{Emoji: "👍", Mine: true}, discordtest.Reaction{Emoji: "👎"},
@@ -162,7 +162,7 @@ func TestOnlyTheBotsOwnReactionsAreTakenAway(t *testing.T) {
 	requireError(t, reactor.React(t.Context(), there, "", ch), integration.FaultThrottled, "RATE_LIMITED")
 }
 
-func TestFurtherActionsGoToDirectMessagesAndThreadsToo(t *testing.T) {
+func TestMessageActionsReachDirectMessagesAndThreads(t *testing.T) {
 	server, ch := newServer(t)
 	typer := newPlatform(t).(integration.Typer)
 	require.NoError(t, typer.ShowTyping(t.Context(), integration.Target{ConversationID: "user:700000000000000007"}, ch))

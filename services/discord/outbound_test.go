@@ -221,7 +221,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 	}
 }
 
-func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
+func TestFileSizeIsChecked(t *testing.T) {
 	content := make([]byte, 21<<20)
 	file := func(size int) integration.Media {
 		return integration.Media{Data: content[:size], MimeType: "application/zip", Filename: "a.zip"}
@@ -250,7 +250,7 @@ func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
 	}
 }
 
-func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
+func TestImageLinksCanStayAsEmbeds(t *testing.T) {
 	server, ch := newServer(t)
 	ch.Settings["imageLinks"] = "embed"
 	m := of(integration.Content{Type: integration.TypeImage, Text: "look", Attachments: []integration.Media{
@@ -271,7 +271,7 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
-func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
+func TestFilenameOfAnUploadSuitsClients(t *testing.T) {
 	for name, test := range map[string]struct {
 		media integration.Media
 		part  string
@@ -310,7 +310,7 @@ func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
 	}
 }
 
-func TestANonceNamesAMessageToAPlace(t *testing.T) {
+func TestNonceNamesAMessageToAPlace(t *testing.T) {
 	_, ch := newServer(t)
 	platform := newPlatform(t)
 	send := func(to, id integration.ID) integration.ID {
@@ -329,7 +329,7 @@ func TestANonceNamesAMessageToAPlace(t *testing.T) {
 	require.NotEqual(t, unnamed, send(channelID, ""), "messages without an id")
 }
 
-func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
+func TestUnknownOutcomeIsRetriedWithANonce(t *testing.T) {
 	for name, response := range map[string]discordtest.Response{
 		"a connection that breaks":      {Reset: true},
 		"an answer that cannot be read": {Body: "{"},
@@ -388,7 +388,9 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 		"to a user that is none": {discordtest.Failure(
 			http.StatusBadRequest, 50033, "no", nil,
 		), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
-		"with a connection that breaks": {discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", ""},
+		"with a connection that breaks": {
+			discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", "",
+		},
 		"with an answer without a place": {
 			discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", "",
 		},
@@ -403,7 +405,7 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 	}
 }
 
-func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
+func TestDirectMessageChannelIsCached(t *testing.T) {
 	server, ch := newServer(t)
 	kept := cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{})
 	t.Cleanup(func() { _ = kept.Close() })
@@ -423,7 +425,7 @@ func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
 	)
 }
 
-func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
+func TestRateLimitPausesWhatItIsAbout(t *testing.T) {
 	for name, test := range map[string]struct {
 		body   string
 		header http.Header
@@ -443,11 +445,17 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 		"of the bot, told by its scope": {`{"message":"no","retry_after":2}`, http.Header{
 			"X-Ratelimit-Scope": {"global"},
 		}, integration.PausesChannel, 2 * time.Second},
-		"whose header asks for more":      {`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second},
-		"for a time that makes no sense":  {`{"message":"no","retry_after":1e300}`, nil, integration.PausesRecipient, 1e6 * time.Second},
-		"for a time that is over":         {`{"message":"no","retry_after":-1}`, nil, integration.PausesRecipient, 0},
-		"of the edge":                     {`<html>`, nil, integration.PausesChannel, 10 * time.Minute},
-		"of the edge, with a time":        {`error code: 1015`, http.Header{"Retry-After": {"1800"}}, integration.PausesChannel, 30 * time.Minute},
+		"whose header asks for more": {
+			`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second,
+		},
+		"for a time that makes no sense": {
+			`{"message":"no","retry_after":1e300}`, nil, integration.PausesRecipient, 1e6 * time.Second,
+		},
+		"for a time that is over": {`{"message":"no","retry_after":-1}`, nil, integration.PausesRecipient, 0},
+		"of the edge":             {`<html>`, nil, integration.PausesChannel, 10 * time.Minute},
+		"of the edge, with a time": {
+			`error code: 1015`, http.Header{"Retry-After": {"1800"}}, integration.PausesChannel, 30 * time.Minute,
+		},
 		"of the edge, for a short time":   {``, http.Header{"Retry-After": {"1"}}, integration.PausesChannel, time.Second},
 		"of another form than documented": {`{"retry_after":"soon"}`, nil, integration.PausesChannel, 10 * time.Minute},
 	} {
@@ -466,7 +474,7 @@ func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
 	}
 }
 
-func TestAFormsFaultsAreTold(t *testing.T) {
+func TestErrorListsTheFaultsOfAForm(t *testing.T) {
 	for name, test := range map[string]struct {
 		errors any
 		says   string
@@ -508,7 +516,7 @@ func TestAFormsFaultsAreTold(t *testing.T) {
 	}
 }
 
-func TestABlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
+func TestBlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script(
 		discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"},

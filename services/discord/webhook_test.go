@@ -11,7 +11,6 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/services/discord"
 )
 
@@ -20,7 +19,7 @@ func validate(t *testing.T, w *integration.Webhook) error {
 	return discord.Definition(nil).Signature.ValidateSignature(t.Context(), w)
 }
 
-func TestTheSignatureIsChecked(t *testing.T) {
+func TestSignatureIsChecked(t *testing.T) {
 	const body = `{"id":"1","application_id":"2","type":1,"token":"t","version":1}`
 	at := func(d time.Duration) map[string]string { return sign([]byte(body), receivedAt.Add(d)) }
 	for name, test := range map[string]struct {
@@ -36,13 +35,23 @@ func TestTheSignatureIsChecked(t *testing.T) {
 		"of more than five minutes ago": {
 			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false,
 		},
-		"of a clock that is ahead":    {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true},
-		"of another day":              {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false},
-		"a public key in capitals":    {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
-		"no public key":               {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
-		"half of a public key":        {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
-		"a public key that is no hex": {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
-		"no signature":                {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
+		"of a clock that is ahead": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true,
+		},
+		"of another day": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false,
+		},
+		"a public key in capitals": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true,
+		},
+		"no public key": {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
+		"half of a public key": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false,
+		},
+		"a public key that is no hex": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false,
+		},
+		"no signature": {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
 		"half of a signature": {func(w *integration.Webhook) {
 			w.Headers.Set("x-signature-ed25519", w.Headers.Get("x-signature-ed25519")[:64])
 		}, false},
@@ -84,7 +93,7 @@ func TestTheSignatureIsChecked(t *testing.T) {
 	})
 }
 
-func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
+func TestResponseIsWhatDiscordWaitsFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		body      string
 		ephemeral string
@@ -94,14 +103,26 @@ func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
 		"a ping of the interactions endpoint": {
 			`{"id":"1","application_id":"2","type":1,"token":"t","version":1}`, "", 0, `{"type":1}`,
 		},
-		"a command":                         {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
-		"a command, for one user's eyes":    {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a command, for everybody's":        {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`},
-		"a button":                          {`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`},
-		"what is being typed":               {`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`},
-		"a form":                            {`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a ping of the events' endpoint":    {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
-		"an event":                          {`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, ""},
+		"a command": {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
+		"a command, for one user's eyes": {
+			`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`,
+		},
+		"a command, for everybody's": {
+			`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`,
+		},
+		"a button": {
+			`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`,
+		},
+		"what is being typed": {
+			`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`,
+		},
+		"a form": {
+			`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`,
+		},
+		"a ping of the events' endpoint": {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
+		"an event": {
+			`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, "",
+		},
 		"an interaction of a later version": {`{"id":"1","type":9,"token":"t"}`, "", -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,25 +141,28 @@ func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
 	}
 }
 
-func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
-	t.Cleanup(client.Close)
-	fields := discord.Definition(client).Fields
+func TestChannelFieldsAreChecked(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*integration.Channel)
 		faulty string
 	}{
-		"a good channel":              {func(*integration.Channel) {}, ""},
-		"a short token of tests":      {func(ch *integration.Channel) { ch.Credentials["botToken"] = "abc" }, ""},
-		"a server of one's own":       {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/api/v10" }, ""},
+		"a good channel":         {func(*integration.Channel) {}, ""},
+		"a short token of tests": {func(ch *integration.Channel) { ch.Credentials["botToken"] = "abc" }, ""},
+		"a server of one's own": {
+			func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/api/v10" }, "",
+		},
 		"answers for one user's eyes": {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "true" }, ""},
-		"a token with Bot before it":  {func(ch *integration.Channel) { ch.Credentials["botToken"] = "Bot " + botToken }, "credentials.botToken"},
+		"a token with Bot before it": {
+			func(ch *integration.Channel) { ch.Credentials["botToken"] = "Bot " + botToken }, "credentials.botToken",
+		},
 		"no token": {func(ch *integration.Channel) {
 			delete(
 				ch.Credentials, "botToken",
 			)
 		}, "credentials.botToken"},
-		"a token with a line break": {func(ch *integration.Channel) { ch.Credentials["botToken"] = botToken + "\n" }, "credentials.botToken"},
+		"a token with a line break": {
+			func(ch *integration.Channel) { ch.Credentials["botToken"] = botToken + "\n" }, "credentials.botToken",
+		},
 		"no application id": {func(ch *integration.Channel) {
 			delete(
 				ch.Credentials, "applicationId",
@@ -152,23 +176,36 @@ func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
 				ch.Credentials, "publicKey",
 			)
 		}, "credentials.publicKey"},
-		"a public key that is cut off": {func(ch *integration.Channel) { ch.Credentials["publicKey"] = publicKey[:63] }, "credentials.publicKey"},
-		"an apiBase without scheme":    {func(ch *integration.Channel) { ch.Settings["apiBase"] = "discord.com/api" }, "settings.apiBase"},
-		"ephemeral that is neither":    {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "yes" }, "settings.ephemeral"},
-		"image links that are neither": {func(ch *integration.Channel) { ch.Settings["imageLinks"] = "inline" }, "settings.imageLinks"},
+		"a public key that is cut off": {
+			func(ch *integration.Channel) { ch.Credentials["publicKey"] = publicKey[:63] }, "credentials.publicKey",
+		},
+		"an apiBase without scheme": {
+			func(ch *integration.Channel) { ch.Settings["apiBase"] = "discord.com/api" }, "settings.apiBase",
+		},
+		"ephemeral that is neither": {
+			func(ch *integration.Channel) { ch.Settings["ephemeral"] = "yes" }, "settings.ephemeral",
+		},
+		"image links that are neither": {
+			func(ch *integration.Channel) { ch.Settings["imageLinks"] = "inline" }, "settings.imageLinks",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ch := channel()
 			test.change(ch)
-			err := integration.ValidateChannel(ch, fields)
-			if test.faulty == "" {
-				require.NoError(t, err)
-				return
-			}
-			faults := integration.FieldErrors(err)
-			require.Len(t, faults, 1)
-			require.Equal(t, test.faulty, faults[0].Key)
-			require.NotContains(t, err.Error(), "canary")
+			require.Equal(t, test.faulty, faultyField(t, ch))
 		})
 	}
+}
+
+// faultyField is the name of the only field of a channel that is wrong. It is empty if all are right.
+func faultyField(t *testing.T, ch *integration.Channel) string {
+	t.Helper()
+	err := integration.ValidateChannel(ch, discord.Definition(nil).Fields)
+	if err == nil {
+		return ""
+	}
+	require.NotContains(t, err.Error(), "canary")
+	faults := integration.FieldErrors(err)
+	require.Len(t, faults, 1)
+	return faults[0].Key
 }
