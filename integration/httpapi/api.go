@@ -34,6 +34,7 @@ type Call struct {
 	Method string // empty is POST
 	Path   string // after the API's Base, with the query
 	Body   Body
+	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
 	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
 	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
@@ -57,6 +58,13 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 
 func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	name := a.Name + " " + c.Name
+	if c.JSON != nil {
+		body, err := JSON(name, c.JSON)
+		if err != nil {
+			return nil, err
+		}
+		c.Body = body
+	}
 	answer, err := a.Client.Do(ctx, Request{
 		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
 	})

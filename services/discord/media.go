@@ -92,17 +92,14 @@ func isExpired(link string, now time.Time) bool {
 
 // refresh asks for a new link. The call is not documented. Discord's own clients use it, and bots may.
 func (a *api) refresh(ctx context.Context, link string) (string, error) {
-	const name = "refresh attachment links"
-	body, err := httpapi.JSON("discord "+name, map[string][]string{"attachment_urls": {link}})
-	if err != nil {
-		return "", err
-	}
 	var result struct {
 		RefreshedURLs []struct {
 			Refreshed string `json:"refreshed"`
 		} `json:"refreshed_urls"`
 	}
-	_, err = a.Ask(ctx, httpapi.Call{Name: name, Path: "/attachments/refresh-urls", Body: body}, &result)
+	_, err := a.Ask(ctx, httpapi.Call{
+		Name: "refresh attachment links", Path: "/attachments/refresh-urls", JSON: map[string][]string{"attachment_urls": {link}},
+	}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
 	}

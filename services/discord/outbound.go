@@ -100,12 +100,9 @@ func (a *api) channelOf(ctx context.Context, to string) (string, error) {
 // openDirectMessages returns the id of a user's channel, which is the same however often it is opened.
 func (a *api) openDirectMessages(ctx context.Context, userID string) (string, error) {
 	const name = "open direct messages"
-	body, err := httpapi.JSON("discord "+name, map[string]string{"recipient_id": userID})
-	if err != nil {
-		return "", err
-	}
-	c := httpapi.Call{Name: name, Path: "/users/@me/channels", Body: body, Again: httpapi.Repeatable}
-	opened, err := a.askForMessage(ctx, c)
+	opened, err := a.askForMessage(ctx, httpapi.Call{
+		Name: name, Path: "/users/@me/channels", JSON: map[string]string{"recipient_id": userID}, Again: httpapi.Repeatable,
+	})
 	if err != nil {
 		return "", err
 	}

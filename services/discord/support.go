@@ -28,12 +28,17 @@ func support() integration.Support {
 	} {
 		written[f] = integration.Cells{In: degraded(gatewayOnly)}
 	}
-	return integration.Basic(docMessageObject).Full(
+	in := []integration.Feature{
+		integration.FeatureButtons, integration.FeatureList, integration.FeatureForm, integration.FeatureCommand,
+		integration.FeatureMedia,
+	}
+	out := []integration.Feature{
 		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureFile,
-		integration.FeatureAlbum, integration.FeatureButtons, integration.FeatureList, integration.FeatureForm,
-		integration.FeatureCommand, integration.FeaturePoll, integration.FeatureThread, integration.FeatureReaction,
-		integration.FeatureEdit, integration.FeatureDelete, integration.FeatureTyping, integration.FeatureMedia,
-	).With(written).AsText(integration.FeatureLocation, integration.FeatureContact).With(integration.Support{
+		integration.FeatureAlbum, integration.FeatureButtons, integration.FeatureList, integration.FeaturePoll,
+		integration.FeatureThread, integration.FeatureReaction, integration.FeatureEdit, integration.FeatureDelete,
+		integration.FeatureTyping,
+	}
+	return integration.Basic(docMessageObject).Full(in, out).With(written).AsText(integration.FeatureLocation, integration.FeatureContact).With(integration.Support{
 		integration.FeatureVoice: {Out: degraded(
 			"with media.durationMs, alone and outside of interactions, and with a level waveform; as an audio file otherwise",
 		)},
