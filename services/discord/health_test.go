@@ -66,12 +66,14 @@ func TestHealthFailsWithDiscord(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a wrong token": {discordtest.GetApplication, discordtest.Failure(
-			http.StatusUnauthorized, 0, "401: Unauthorized", nil,
-		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down": {discordtest.GetUser, discordtest.Failure(
-			http.StatusTooManyRequests, 0, "no", nil,
-		), integration.FaultThrottled, "RATE_LIMITED"},
+		"a wrong token": {
+			discordtest.GetApplication, discordtest.Failure(http.StatusUnauthorized, 0, "401: Unauthorized", nil),
+			integration.FaultAuth, "CREDENTIALS_REFUSED",
+		},
+		"a slow-down": {
+			discordtest.GetUser, discordtest.Failure(http.StatusTooManyRequests, 0, "no", nil), integration.FaultThrottled,
+			"RATE_LIMITED",
+		},
 		"a question without an answer": {
 			discordtest.GetApplication, discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER",
 		},

@@ -119,12 +119,10 @@ func TestInteractionTellsHowToAnswerIt(t *testing.T) {
 		want      map[string]any
 	}{
 		"a command": {"2", "", map[string]any{"interactionType": "command", "interactionEphemeral": nil}},
-		"a button": {"3", "false", map[string]any{
-			"interactionType": "component", "interactionEphemeral": nil,
-		}},
-		"a form, for one user's eyes": {"5", "true", map[string]any{
-			"interactionType": "modal", "interactionEphemeral": true,
-		}},
+		"a button":  {"3", "false", map[string]any{"interactionType": "component", "interactionEphemeral": nil}},
+		"a form, for one user's eyes": {
+			"5", "true", map[string]any{"interactionType": "modal", "interactionEphemeral": true},
+		},
 		"one of a later version": {"9", "", map[string]any{"interactionType": "interaction", "interactionToken": "t"}},
 		"what is being typed, for good": {
 			"4", "", map[string]any{"interactionType": "autocomplete", "interactionToken": nil, "interactionExpiresAt": nil},

@@ -49,9 +49,9 @@ func TestAnswerGoesByReplyContextOrMetadata(t *testing.T) {
 		"metadata from JSON":           {"", old(float64(expires)), first},
 		"metadata with all its digits": {"", old(json.Number(strconv.FormatInt(expires, 10))), first},
 		"metadata without an end":      {"", old(nil), first},
-		"replyContext before metadata": {replyContext(
-			answered, "component", expires,
-		), old(expires), []string{discordtest.FollowUp}},
+		"replyContext before metadata": {
+			replyContext(answered, "component", expires), old(expires), []string{discordtest.FollowUp},
+		},
 		"metadata without an id of apps": {"", map[string]any{"interactionToken": answered}, []string{discordtest.FollowUp}},
 		"neither":                        {"", nil, []string{discordtest.CreateMessage}},
 		"an interaction that is over":    {replyContext(thinking, "command", 1), nil, []string{discordtest.CreateMessage}},
@@ -98,9 +98,10 @@ func TestAnswerReplacesThinkingOnce(t *testing.T) {
 			"command", thinking,
 			[]string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp},
 		},
-		"of a form": {"modal", thinking, []string{
-			discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp,
-		}},
+		"of a form": {
+			"modal", thinking,
+			[]string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp},
+		},
 		"of a button": {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,9 +230,10 @@ func TestTokenUnknownToDiscord(t *testing.T) {
 			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient,
 			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
 		},
-		"yet, by a button": {"component", time.Second, map[string]discordtest.Response{
-			discordtest.FollowUp: unknown,
-		}, transient, "INTERACTION_NOT_READY", []string{discordtest.FollowUp}},
+		"yet, by a button": {
+			"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: unknown}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.FollowUp},
+		},
 		"yet, nor what it was told": {
 			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient,
 			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
@@ -240,12 +242,14 @@ func TestTokenUnknownToDiscord(t *testing.T) {
 			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent,
 			"INTERACTION_EXPIRED", []string{discordtest.GetOriginal},
 		},
-		"any more, by a button": {"component", time.Minute, map[string]discordtest.Response{
-			discordtest.FollowUp: unknown,
-		}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
-		"at all": {"component", time.Second, map[string]discordtest.Response{
-			discordtest.FollowUp: wrong,
-		}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"any more, by a button": {
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: unknown}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.FollowUp},
+		},
+		"at all": {
+			"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: wrong}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.FollowUp},
+		},
 		"with what it was told deleted": {
 			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "",
 			[]string{discordtest.GetOriginal, discordtest.FollowUp},
@@ -307,9 +311,9 @@ func TestAnswerCannotHoldEverything(t *testing.T) {
 	}{
 		"a sticker":   {sticker, "UNSUPPORTED_CONTENT", nil},
 		"a recording": {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
-		"a reply to another message": {replying(text("", "x"), messageID), "", []integration.Degradation{
-			{Feature: "reply", Became: "none"},
-		}},
+		"a reply to another message": {
+			replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}},
+		},
 		"a reply to what it answers":      {replying(text("", "x"), interactionID), "", nil},
 		"a poll, which it can":            {poll("x", "a"), "", nil},
 		"buttons, which it can":           {buttons(numbered(2)...), "", nil},

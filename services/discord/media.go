@@ -98,7 +98,8 @@ func (a *api) refresh(ctx context.Context, link string) (string, error) {
 		} `json:"refreshed_urls"`
 	}
 	_, err := a.Ask(ctx, httpapi.Call{
-		Name: "refresh attachment links", Path: "/attachments/refresh-urls", JSON: map[string][]string{"attachment_urls": {link}},
+		Name: "refresh attachment links", Path: "/attachments/refresh-urls",
+		JSON: map[string][]string{"attachment_urls": {link}},
 	}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)

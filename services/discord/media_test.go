@@ -140,33 +140,39 @@ func TestAttachmentThatCannotBeFetchedSaysWhy(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"that are gone": {live, discordtest.Download, discordtest.Response{
-			Status: http.StatusNotFound,
-		}, permanent, "MEDIA_NOT_FOUND"},
-		"that come too fast": {live, discordtest.Download, discordtest.Response{
-			Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"5"}},
-		}, integration.FaultThrottled, "RATE_LIMITED"},
-		"for a CDN that fails": {live, discordtest.Download, discordtest.Response{
-			Status: http.StatusBadGateway,
-		}, transient, "PLATFORM_NO_ANSWER"},
+		"that are gone": {
+			live, discordtest.Download, discordtest.Response{Status: http.StatusNotFound}, permanent, "MEDIA_NOT_FOUND",
+		},
+		"that come too fast": {
+			live, discordtest.Download,
+			discordtest.Response{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"5"}}},
+			integration.FaultThrottled, "RATE_LIMITED",
+		},
+		"for a CDN that fails": {
+			live, discordtest.Download, discordtest.Response{Status: http.StatusBadGateway}, transient, "PLATFORM_NO_ANSWER",
+		},
 		"for a connection that breaks": {
 			live, discordtest.Download, discordtest.Response{Reset: true}, transient, "PLATFORM_UNREACHABLE",
 		},
-		"for links that get no new ones": {over, discordtest.RefreshURLs, discordtest.Response{
-			Body: `{"refreshed_urls":[]}`,
-		}, permanent, "MEDIA_NOT_FOUND"},
-		"for new links that are null": {over, discordtest.RefreshURLs, discordtest.Response{
-			Body: `{"refreshed_urls":[{"refreshed":null}]}`,
-		}, permanent, "MEDIA_NOT_FOUND"},
-		"for links that are refused": {over, discordtest.RefreshURLs, discordtest.Failure(
-			http.StatusBadRequest, 50035, "no", nil,
-		), permanent, "MEDIA_NOT_FOUND"},
-		"for a wrong token": {over, discordtest.RefreshURLs, discordtest.Failure(
-			http.StatusUnauthorized, 0, "no", nil,
-		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"for an API that fails": {over, discordtest.RefreshURLs, discordtest.Failure(
-			http.StatusInternalServerError, 0, "no", nil,
-		), transient, "PLATFORM_UNAVAILABLE"},
+		"for links that get no new ones": {
+			over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[]}`}, permanent, "MEDIA_NOT_FOUND",
+		},
+		"for new links that are null": {
+			over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[{"refreshed":null}]}`}, permanent,
+			"MEDIA_NOT_FOUND",
+		},
+		"for links that are refused": {
+			over, discordtest.RefreshURLs, discordtest.Failure(http.StatusBadRequest, 50035, "no", nil), permanent,
+			"MEDIA_NOT_FOUND",
+		},
+		"for a wrong token": {
+			over, discordtest.RefreshURLs, discordtest.Failure(http.StatusUnauthorized, 0, "no", nil), integration.FaultAuth,
+			"CREDENTIALS_REFUSED",
+		},
+		"for an API that fails": {
+			over, discordtest.RefreshURLs, discordtest.Failure(http.StatusInternalServerError, 0, "no", nil), transient,
+			"PLATFORM_UNAVAILABLE",
+		},
 		"for a question without an answer": {
 			over, discordtest.RefreshURLs, discordtest.Response{Reset: true}, transient, "PLATFORM_NO_ANSWER",
 		},

@@ -46,21 +46,21 @@ func TestEditRefusesWhatDiscordCannotEdit(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"a message without an id": {integration.Target{
-			ConversationID: channelID,
-		}, text("", "x"), invalid, "MESSAGE_INVALID"},
+		"a message without an id": {integration.Target{ConversationID: channelID}, text("", "x"), invalid, "MESSAGE_INVALID"},
 		"a message of another platform": {
 			integration.Target{ConversationID: channelID, MessageID: "wamid.x"}, text("", "x"), invalid, "MESSAGE_INVALID",
 		},
 		"a message of nowhere": {integration.Target{MessageID: messageID}, text("", "x"), invalid, "MESSAGE_INVALID"},
 		"into nothing":         {there, text("", ""), invalid, "MESSAGE_INVALID"},
 		"into a poll":          {there, poll("x", "a"), permanent, "UNSUPPORTED_CONTENT"},
-		"into a sticker": {there, of(
-			integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "7"}},
-		), permanent, "UNSUPPORTED_CONTENT"},
-		"into what is not to be had": {there, of(
-			integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "x"}},
-		), permanent, "MEDIA_NOT_FOUND"},
+		"into a sticker": {
+			there, of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "7"}}), permanent,
+			"UNSUPPORTED_CONTENT",
+		},
+		"into what is not to be had": {
+			there, of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "x"}}), permanent,
+			"MEDIA_NOT_FOUND",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)

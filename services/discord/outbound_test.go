@@ -273,21 +273,19 @@ func TestFilenameOfAnUploadSuitsClients(t *testing.T) {
 		media integration.Media
 		part  string
 	}{
-		"a name": {integration.Media{
-			MimeType: "image/png", Filename: "a.png",
-		}, "files[0] a.png image/png"},
-		"a name without extension": {integration.Media{
-			MimeType: "image/webp; q=1", Filename: "a",
-		}, "files[0] a.webp image/webp; q=1"},
+		"a name": {integration.Media{MimeType: "image/png", Filename: "a.png"}, "files[0] a.png image/png"},
+		"a name without extension": {
+			integration.Media{MimeType: "image/webp; q=1", Filename: "a"}, "files[0] a.webp image/webp; q=1",
+		},
 		"no name":                  {integration.Media{MimeType: "video/mp4"}, "files[0] file.mp4 video/mp4"},
 		"a type that nobody knows": {integration.Media{MimeType: "x/y", Filename: "a"}, "files[0] a x/y"},
-		"a name with quotation marks": {integration.Media{
-			MimeType: "text/plain", Filename: `a"b.txt`,
-		}, `files[0] a_b.txt text/plain`},
+		"a name with quotation marks": {
+			integration.Media{MimeType: "text/plain", Filename: `a"b.txt`}, `files[0] a_b.txt text/plain`,
+		},
 		"neither a name nor any type": {integration.Media{}, "files[0] file application/octet-stream"},
-		"a name that leads elsewhere": {integration.Media{
-			MimeType: "text/plain", Filename: "../a.txt",
-		}, "files[0] a.txt text/plain"},
+		"a name that leads elsewhere": {
+			integration.Media{MimeType: "text/plain", Filename: "../a.txt"}, "files[0] a.txt text/plain",
+		},
 		"a recording that is no audio": {
 			integration.Media{DurationMs: 1000, MimeType: "video/ogg", Filename: "a.oga"}, "files[0] a.oga audio/ogg",
 		},
@@ -379,12 +377,13 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 		code     string
 		pauses   integration.Scope
 	}{
-		"opened too fast": {discordtest.Failure(
-			http.StatusForbidden, 40003, "no", nil,
-		), integration.FaultThrottled, "RATE_LIMITED", integration.PausesChannel},
-		"to a user that is none": {discordtest.Failure(
-			http.StatusBadRequest, 50033, "no", nil,
-		), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
+		"opened too fast": {
+			discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.FaultThrottled, "RATE_LIMITED",
+			integration.PausesChannel,
+		},
+		"to a user that is none": {
+			discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.FaultPermanent, "RECIPIENT_UNKNOWN", "",
+		},
 		"with a connection that breaks": {
 			discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", "",
 		},
@@ -429,19 +428,23 @@ func TestRateLimitPausesWhatItIsAbout(t *testing.T) {
 		pauses integration.Scope
 		wait   time.Duration
 	}{
-		"of a channel": {`{"message":"no","retry_after":0.25,"global":false}`, http.Header{
-			"X-Ratelimit-Scope": {"user"},
-		}, integration.PausesRecipient, 250 * time.Millisecond},
-		"of what all apps share": {`{"message":"no","retry_after":2,"global":false}`, http.Header{
-			"X-Ratelimit-Scope": {"shared"},
-		}, integration.PausesRecipient, 2 * time.Second},
+		"of a channel": {
+			`{"message":"no","retry_after":0.25,"global":false}`, http.Header{"X-Ratelimit-Scope": {"user"}},
+			integration.PausesRecipient, 250 * time.Millisecond,
+		},
+		"of what all apps share": {
+			`{"message":"no","retry_after":2,"global":false}`, http.Header{"X-Ratelimit-Scope": {"shared"}},
+			integration.PausesRecipient, 2 * time.Second,
+		},
 		"of the bot": {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told in a header": {`{"message":"no","retry_after":2}`, http.Header{
-			"X-Ratelimit-Global": {"true"},
-		}, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told by its scope": {`{"message":"no","retry_after":2}`, http.Header{
-			"X-Ratelimit-Scope": {"global"},
-		}, integration.PausesChannel, 2 * time.Second},
+		"of the bot, told in a header": {
+			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Global": {"true"}}, integration.PausesChannel,
+			2 * time.Second,
+		},
+		"of the bot, told by its scope": {
+			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Scope": {"global"}}, integration.PausesChannel,
+			2 * time.Second,
+		},
 		"whose header asks for more": {
 			`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second,
 		},

@@ -140,12 +140,12 @@ func TestCallsFollowTheDocumentation(t *testing.T) {
 		"a button without a title": {"POST", messages, row(`{"type":2,"style":1,"custom_id":"b"}`), 400, "label"},
 		"a button without a style": {"POST", messages, row(`{"type":2,"label":"a","custom_id":"b"}`), 400, "style"},
 		"a button without an id":   {"POST", messages, row(`{"type":2,"style":1,"label":"a"}`), 400, "custom_id"},
-		"a link with an id": {"POST", messages, row(
-			`{"type":2,"style":5,"label":"a","url":"https://example.org","custom_id":"b"}`,
-		), 400, "url"},
-		"a link to a script": {"POST", messages, row(
-			`{"type":2,"style":5,"label":"a","url":"javascript:x"}`,
-		), 400, "url"},
+		"a link with an id": {
+			"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"https://example.org","custom_id":"b"}`), 400, "url",
+		},
+		"a link to a script": {
+			"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"javascript:x"}`), 400, "url",
+		},
 		"two buttons with one id":     {"POST", messages, row(button, button), 400, "duplicated"},
 		"a component of another kind": {"POST", messages, row(`{"type":9,"custom_id":"b"}`), 400, "must be one of"},
 		"a row of nothing":            {"POST", messages, row(), 400, "between 1 and 5"},
@@ -154,12 +154,10 @@ func TestCallsFollowTheDocumentation(t *testing.T) {
 		},
 		"a menu":                 {"POST", messages, row(menu), 200, ""},
 		"a menu beside a button": {"POST", messages, row(menu, button), 400, "between 1 and 5"},
-		"a menu of nothing": {"POST", messages, row(
-			`{"type":3,"custom_id":"c","options":[]}`,
-		), 400, "between 1 and 25"},
-		"an option without a value": {"POST", messages, row(
-			`{"type":3,"custom_id":"c","options":[{"label":"a"}]}`,
-		), 400, "options.0"[:7]},
+		"a menu of nothing":      {"POST", messages, row(`{"type":3,"custom_id":"c","options":[]}`), 400, "between 1 and 25"},
+		"an option without a value": {
+			"POST", messages, row(`{"type":3,"custom_id":"c","options":[{"label":"a"}]}`), 400, "options.0"[:7],
+		},
 		"an edit": {
 			"PATCH", messages + "/7", quietly(`"content":"hi","embeds":[],"components":[],"attachments":[]`), 200, `"id":"7"`,
 		},
@@ -240,11 +238,9 @@ func TestAdmissionNeedsAProperBot(t *testing.T) {
 	}{
 		"a proper one":  {messages, func(*http.Request) {}, 200},
 		"another token": {messages, func(r *http.Request) { r.Header.Set("Authorization", "Bot x") }, 401},
-		"a token that is no bot's": {messages, func(r *http.Request) {
-			r.Header.Set(
-				"Authorization", "Bearer "+token,
-			)
-		}, 401},
+		"a token that is no bot's": {
+			messages, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, 401,
+		},
 		"no token": {messages, func(r *http.Request) { r.Header.Del("Authorization") }, 401},
 		"a token where none has to": {
 			"/webhooks/2/answered", func(r *http.Request) { r.Header.Set("Authorization", "Bot "+token) }, 400,
@@ -311,9 +307,9 @@ func TestFilesMatchTheirAttachments(t *testing.T) {
 		"a waveform of no voice message": {
 			`{"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 400,
 		},
-		"eleven": {`{` + quiet + `}`, strings.Split(
-			strings.Repeat("files[0] ", 11), " ",
-		)[:11], 400},
+		"eleven": {
+			`{` + quiet + `}`, strings.Split(strings.Repeat("files[0] ", 11), " ")[:11], 400,
+		},
 		"none, but the payload is no JSON": {`x`, nil, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
