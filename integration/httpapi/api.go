@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,7 +25,7 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -86,6 +87,11 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		return answer, Unreadable(name, answer.Status, err)
 	}
 	return answer, nil
+}
+
+// BasicAuth returns the header Authorization of HTTP's basic authentication.
+func BasicAuth(user, password string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
 
 // refused is the error for a refusal, which Read need not fill in wholly.
