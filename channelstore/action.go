@@ -20,7 +20,7 @@ import (
 
 const (
 	// answerTimeout bounds the wait for the service that has the channels. With firstTimeout before it, that is less than a
-	// Memo waits.
+	// Cache waits.
 	answerTimeout = 3 * time.Second
 	// firstTimeout is the same for a node beside which others serve the action: these are asked then.
 	firstTimeout = time.Second

@@ -1,6 +1,6 @@
 // Package channelstore keeps channels, the tenants' accounts at platforms: in a SQLite file, in
 // PostgreSQL for several nodes, or behind an action of another service. What is secret in them is
-// sealed before it reaches a database, and a [Memo] keeps lookups off the hot path.
+// sealed before it reaches a database, and a [Cache] keeps lookups off the hot path.
 //
 // It knows neither platforms nor what makes a channel valid, and takes no configuration: package app
 // chooses the store.

@@ -26,8 +26,8 @@ const actionTimeout = time.Minute
 
 // Definition is the service that operators work with reliable events through: events.count, groups, list and replay, and
 // events.dlq.list, show, replay and drop.
-func Definition(d *Desk) integration.ServiceDefinition {
-	s := &service{d}
+func Definition(a *Admin) integration.ServiceDefinition {
+	s := &service{a}
 	spec := func(permission, rest, description string) action.Spec {
 		permissions := []string{PermissionWrite}
 		if permission == PermissionRead {
@@ -50,10 +50,10 @@ func Definition(d *Desk) integration.ServiceDefinition {
 	}
 }
 
-type service struct{ desk *Desk }
+type service struct{ admin *Admin }
 
 // allowed gives what the caller gets to see. A user of no tenant sees nothing.
-func allowed(ctx *integration.Context) (Allowed, error) {
+func allowed(ctx *integration.Context) (TenantFilter, error) {
 	if ctx.HasPermission(AllTenants) {
 		return nil, nil
 	}
@@ -68,7 +68,7 @@ func (s *service) count(ctx *integration.Context, _ integration.None) ([]Count, 
 	if err := ctx.RequirePermission(AllTenants); err != nil {
 		return nil, err
 	}
-	return s.desk.Counts(ctx)
+	return s.admin.Counts(ctx)
 }
 
 // GroupsParams choose groups by their events.
@@ -81,15 +81,15 @@ func (s *service) groups(ctx *integration.Context, in GroupsParams) ([]Group, er
 		return nil, err
 	}
 	if in.Name == "" {
-		return s.desk.Groups(ctx, nil)
+		return s.admin.Groups(ctx, nil)
 	}
-	return s.desk.Groups(ctx, []string{in.Name})
+	return s.admin.Groups(ctx, []string{in.Name})
 }
 
 // ListParams choose events of a name.
 type ListParams struct {
 	Name string `json:"name" params:"min:1"`
-	Choice
+	Filter
 }
 
 // page bounds a list that has no limit of its own.
@@ -103,7 +103,7 @@ func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error)
 	if in.Limit <= 0 {
 		in.Limit = page
 	}
-	return s.desk.List(ctx, in.Name, in.Choice, mine)
+	return s.admin.List(ctx, in.Name, in.Filter, mine)
 }
 
 // Rest says what one call has left, for one that goes on.
@@ -134,7 +134,7 @@ func (s *service) replay(ctx *integration.Context, in ListParams) (Replayed, err
 	if err != nil {
 		return Replayed{}, err
 	}
-	p, err := s.desk.Replay(ctx, in.Name, in.Choice, mine)
+	p, err := s.admin.Replay(ctx, in.Name, in.Filter, mine)
 	// Retrying would replay the first ones again.
 	return Replayed{p.Count, rest(p)}, interrupted(action.Server, p, "replayed", err)
 }
@@ -152,7 +152,7 @@ func interrupted(kind func(int, string, string, ...any) *action.Error, p store.P
 type DeadLetterParams struct {
 	Queue string `json:"queue" params:"optional"` // empty is FAILED_MESSAGES
 	All   bool   `json:"all" params:"optional"`   // needed to replay or drop without naming sequences, messageIds, subject or group
-	Choice
+	Filter
 }
 
 // chosen refuses to do something to all dead letters by mistake.
@@ -171,7 +171,7 @@ func (s *service) dlqList(ctx *integration.Context, in DeadLetterParams) (*DeadL
 	if in.Limit <= 0 {
 		in.Limit = page
 	}
-	return s.desk.DeadLetters(ctx, in.Queue, in.Choice, mine)
+	return s.admin.DeadLetters(ctx, in.Queue, in.Filter, mine)
 }
 
 // DeadLetterBySequence names a dead letter.
@@ -185,7 +185,7 @@ func (s *service) dlqShow(ctx *integration.Context, in DeadLetterBySequence) (*V
 	if err != nil {
 		return nil, err
 	}
-	return s.desk.DeadLetter(ctx, in.Queue, in.Sequence, mine)
+	return s.admin.DeadLetter(ctx, in.Queue, in.Sequence, mine)
 }
 
 func (s *service) dlqReplay(ctx *integration.Context, in DeadLetterParams) (Replayed, error) {
@@ -196,7 +196,7 @@ func (s *service) dlqReplay(ctx *integration.Context, in DeadLetterParams) (Repl
 	if err != nil {
 		return Replayed{}, err
 	}
-	p, err := s.desk.Revive(ctx, in.Queue, in.Choice, mine)
+	p, err := s.admin.Revive(ctx, in.Queue, in.Filter, mine)
 	return Replayed{p.Count, rest(p)}, interrupted(action.Retryable, p, "replayed", err)
 }
 
@@ -214,6 +214,6 @@ func (s *service) dlqDrop(ctx *integration.Context, in DeadLetterParams) (Droppe
 	if err != nil {
 		return Dropped{}, err
 	}
-	p, err := s.desk.Drop(ctx, in.Queue, in.Choice, mine)
+	p, err := s.admin.Drop(ctx, in.Queue, in.Filter, mine)
 	return Dropped{p.Count, rest(p)}, interrupted(action.Retryable, p, "dropped", err)
 }

@@ -34,12 +34,12 @@ const (
 	canary = "CANARY-secret"
 )
 
-// bench is the service on a NATS server of its own.
+// harness is the service on a NATS server of its own.
 type harness struct {
 	t         *testing.T
 	publisher *store.Publisher
 	service   *integration.Service
-	desk      *events.Desk
+	admin     *events.Admin
 	answers   []string // and errors, all that callers got to see
 }
 
@@ -54,8 +54,8 @@ func newHarness(t *testing.T) *harness {
 	require.NoError(t, err)
 	secrets := &redact.Secrets{}
 	secrets.Add(canary)
-	b.desk = &events.Desk{Archive: store.NewArchive(b.publisher), Names: []string{name, "hios.other"}, Queue: queue, Secrets: secrets, Now: time.Now}
-	b.service, err = integration.DefineService(events.Definition(b.desk), integration.Runtime{Secrets: secrets, Log: logrus.NewEntry(log)})
+	b.admin = &events.Admin{Archive: store.NewArchive(b.publisher), Names: []string{name, "hios.other"}, Queue: queue, Secrets: secrets, Now: time.Now}
+	b.service, err = integration.DefineService(events.Definition(b.admin), integration.Runtime{Secrets: secrets, Log: logrus.NewEntry(log)})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for _, text := range b.answers {
@@ -73,8 +73,8 @@ func (b *harness) put(name, id string, header map[string][]string, payload any) 
 	require.NoError(b.t, b.publisher.Store(b.t.Context(), name, id, header, []byte(toJSON(b.t, payload))))
 }
 
-// bury stores a dead letter of a tenant.
-func (b *harness) bury(id, tenant, group string) {
+// putDeadLetter stores a dead letter of a tenant.
+func (b *harness) putDeadLetter(id, tenant, group string) {
 	b.t.Helper()
 	b.put(queue, "dead-"+id, map[string][]string{
 		"x-original-channel": {"dev." + name}, "x-original-group": {group}, "x-original-message-id": {id},
@@ -162,7 +162,7 @@ func TestWhoMayDoWhatWithEvents(t *testing.T) {
 		t.Run(who, func(t *testing.T) {
 			b := newHarness(t)
 			b.put(name, "m1", nil, object{"tenantId": "t1"})
-			b.bury("d1", "t1", "mail")
+			b.putDeadLetter("d1", "t1", "mail")
 			for action, params := range calls {
 				code := test.write
 				if action == "list" || action == "dlq.list" || action == "dlq.show" {
@@ -202,8 +202,8 @@ func TestATenantSeesItsOwnEventsAlone(t *testing.T) {
 	require.Equal(t, []string{"m1", "m2", "m3", "m4"}, ids(answer[[]*events.View](b, root, "list", object{"name": name})))
 	require.Equal(t, []string{"m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name, "after": "1", "limit": "1"})))
 
-	b.bury("d1", "t2", "mail")
-	b.bury("d2", "t1", "mail")
+	b.putDeadLetter("d1", "t2", "mail")
+	b.putDeadLetter("d2", "t1", "mail")
 	dead := answer[*events.DeadLetters](b, writer, "dlq.list", object{})
 	require.Equal(t, []string{"d2"}, ids(dead.Letters))
 	require.Equal(t, 1, dead.Total.Count)
@@ -231,9 +231,9 @@ func TestEventsAreReplayedByTimeAndById(t *testing.T) {
 
 func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 	b := newHarness(t)
-	b.bury("d1", "t1", "mail")
-	b.bury("d2", "t1", "audit")
-	b.bury("d3", "t1", "mail")
+	b.putDeadLetter("d1", "t1", "mail")
+	b.putDeadLetter("d2", "t1", "audit")
+	b.putDeadLetter("d3", "t1", "mail")
 	dead := answer[*events.DeadLetters](b, reader, "dlq.list", object{"limit": 2})
 	require.Equal(t, []any{queue, 3, queue}, []any{dead.Queue, dead.Total.Count, dead.Total.Name})
 	require.Equal(t, []string{"d1", "d2"}, ids(dead.Letters), "the limit is for the list")
@@ -258,7 +258,7 @@ func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 
 func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
 	b := newHarness(t)
-	b.bury("d1", "t1", "mail")
+	b.putDeadLetter("d1", "t1", "mail")
 	b.put(queue, "record", map[string][]string{"x-original-channel": {"dev." + name}}, object{"tenantId": "t1"})
 	_, err := call[any](b, writer, "dlq.replay", object{"all": true})
 	e, ok := errors.AsType[*action.Error](err)
@@ -273,8 +273,8 @@ func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := 0
-	b.desk.Secrets = &redact.Secrets{}
-	p, err := b.desk.Replay(ctx, name, events.Choice{}, func(string) bool {
+	b.admin.Secrets = &redact.Secrets{}
+	p, err := b.admin.Replay(ctx, name, events.Filter{}, func(string) bool {
 		if seen++; seen == 4 {
 			cancel()
 		}
@@ -294,7 +294,7 @@ func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
 // stored is how many events of a name there are.
 func (b *harness) stored(name string) int {
 	b.t.Helper()
-	s, err := b.desk.Archive.Summarize(b.t.Context(), name)
+	s, err := b.admin.Archive.Summarize(b.t.Context(), name)
 	require.NoError(b.t, err)
 	return s.Count
 }
@@ -346,7 +346,7 @@ func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put("shop.orders", "o1", nil, object{"tenantId": "t1"})
-	b.bury("d1", "t1", "v1.mail")
+	b.putDeadLetter("d1", "t1", "v1.mail")
 	b.put("DEAD", "dead-x", map[string][]string{"x-original-channel": {"dev.shop.orders"}, "x-original-group": {"x"}}, object{})
 	all := "FAILED_MESSAGES, hios.other, hios.processing.message.received"
 	for test, want := range map[string]struct {
@@ -379,7 +379,7 @@ func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
 			require.Contains(t, b.answers[len(b.answers)-1], "; there are: "+want.known)
 		})
 	}
-	require.ErrorContains(t, b.desk.Tail(t.Context(), []string{"nope.x"}, time.Time{}, nil), `there is no event "nope.x"`)
+	require.ErrorContains(t, b.admin.Tail(t.Context(), []string{"nope.x"}, time.Time{}, nil), `there is no event "nope.x"`)
 
 	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": "shop.orders"}), 1, "others' events are known")
 	require.Empty(t, answer[[]*events.View](b, reader, "list", object{"name": "hios.other"}), "and those that nobody has published yet")
@@ -439,14 +439,14 @@ func TestNoSecretOfAnEventIsShown(t *testing.T) {
 	require.Equal(t, []any{"no JSON [redacted]", "//4="}, []any{list[0].Payload, list[1].Payload})
 }
 
-func TestADeskTailsAllItsEvents(t *testing.T) {
+func TestTailShowsAllEvents(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"n": 1})
-	b.bury("d1", "t1", "mail")
+	b.putDeadLetter("d1", "t1", "mail")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var shown []string
-	require.NoError(t, b.desk.Tail(ctx, nil, time.Now().Add(-time.Hour), func(v *events.View) {
+	require.NoError(t, b.admin.Tail(ctx, nil, time.Now().Add(-time.Hour), func(v *events.View) {
 		shown = append(shown, fmt.Sprint(v.Subject, " ", v.MessageID))
 		if len(shown) == 2 {
 			cancel()
@@ -462,8 +462,8 @@ func TestACallLeavesTimeForItsAnswer(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	b.desk.Now = func() time.Time { return time.Now().Add(-time.Hour) } // when the call began: most of its time is over
-	p, err := b.desk.Replay(ctx, name, events.Choice{}, nil)
+	b.admin.Now = func() time.Time { return time.Now().Add(-time.Hour) } // when the call began: most of its time is over
+	p, err := b.admin.Replay(ctx, name, events.Filter{}, nil)
 	require.NoError(t, err, "its caller still waits")
 	require.Equal(t, store.Progress{Through: 9, More: true}, p)
 	require.Equal(t, 9, b.stored(name))

@@ -1,5 +1,5 @@
 // Package events shows operators the reliable events and the dead letters, replays and drops them: the service of
-// that name in the cluster, and what the command line does with them. Both go through a [Desk].
+// that name in the cluster, and what the command line does with them. Both go through an [Admin].
 //
 // It knows neither what the events mean nor who consumes them, and shows no secrets.
 package events
@@ -21,8 +21,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Desk is what operators do with reliable events. Safe for concurrent use.
-type Desk struct {
+// Admin is what operators do with reliable events. Safe for concurrent use.
+type Admin struct {
 	Archive *events.Archive
 	Names   []string // of the events that are shown when none is named
 	Queue   string   // of dead letters, where none is named
@@ -47,15 +47,15 @@ type Age struct {
 
 const rfc3339ms = "2006-01-02T15:04:05.000Z"
 
-func (d *Desk) age(t time.Time) *Age {
+func (a *Admin) age(t time.Time) *Age {
 	if t.IsZero() {
 		return nil
 	}
-	return &Age{t.UTC().Format(rfc3339ms), t.UnixMilli(), d.Now().Sub(t).Round(time.Second).String()}
+	return &Age{t.UTC().Format(rfc3339ms), t.UnixMilli(), a.Now().Sub(t).Round(time.Second).String()}
 }
 
-func (d *Desk) count(name string, s events.Summary) Count {
-	return Count{Name: name, Count: s.Count, Oldest: d.age(s.Oldest), Newest: d.age(s.Newest)}
+func (a *Admin) count(name string, s events.Summary) Count {
+	return Count{Name: name, Count: s.Count, Oldest: a.age(s.Oldest), Newest: a.age(s.Newest)}
 }
 
 // View is an event as it is shown: without secrets.
@@ -79,8 +79,8 @@ type Original struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// Choice chooses events; its zero value chooses all.
-type Choice struct {
+// Filter chooses events; its zero value chooses all.
+type Filter struct {
 	Since      *time.Time `json:"since" params:"optional"`
 	Until      *time.Time `json:"until" params:"optional"`
 	After      uint64     `json:"after" params:"optional|convert"`                        // the last sequence of the page before
@@ -100,22 +100,22 @@ const (
 	partOfTheWay = 5 // of the time that a caller waits, this part is left for the answer
 )
 
-// Allowed says which events somebody gets to see, by their tenant; nil is all.
-type Allowed func(tenantID string) bool
+// TenantFilter says which events somebody gets to see, by their tenant; nil is all.
+type TenantFilter func(tenantID string) bool
 
-func (d *Desk) query(c Choice, allowed Allowed) events.Query {
-	q := events.Query{After: c.After, Through: c.Through, Sequences: c.Sequences, MessageIDs: c.MessageIDs, Limit: c.Limit}
-	if c.Since != nil {
-		q.Since = *c.Since
+func (a *Admin) query(f Filter, allowed TenantFilter) events.Query {
+	q := events.Query{After: f.After, Through: f.Through, Sequences: f.Sequences, MessageIDs: f.MessageIDs, Limit: f.Limit}
+	if f.Since != nil {
+		q.Since = *f.Since
 	}
-	if c.Until != nil {
-		q.Until = *c.Until
+	if f.Until != nil {
+		q.Until = *f.Until
 	}
 	q.Match = func(r *events.Record) bool {
 		switch {
-		case c.Group != "" && r.OriginalGroup() != c.Group:
+		case f.Group != "" && r.OriginalGroup() != f.Group:
 			return false
-		case c.Subject != "" && r.OriginalSubject() != c.Subject && r.OriginalSubject() != d.Archive.Subject(c.Subject):
+		case f.Subject != "" && r.OriginalSubject() != f.Subject && r.OriginalSubject() != a.Archive.Subject(f.Subject):
 			return false
 		}
 		return allowed == nil || allowed(tenantOf(r))
@@ -124,11 +124,11 @@ func (d *Desk) query(c Choice, allowed Allowed) events.Query {
 }
 
 // bounded is a query of what one call does, as long as its caller waits.
-func (d *Desk) bounded(ctx context.Context, c Choice, allowed Allowed) events.Query {
-	q := d.query(c, allowed)
+func (a *Admin) bounded(ctx context.Context, f Filter, allowed TenantFilter) events.Query {
+	q := a.query(f, allowed)
 	q.Limit, q.Bytes = min(cmp.Or(q.Limit, maxEvents), maxEvents), maxReplayed
 	if end, ok := ctx.Deadline(); ok {
-		q.By = end.Add(-end.Sub(d.Now()) / partOfTheWay)
+		q.By = end.Add(-end.Sub(a.Now()) / partOfTheWay)
 	}
 	return q
 }
@@ -158,65 +158,65 @@ func decoded(text string) []byte {
 }
 
 // Counts tells of the events of each name, and of the dead letters.
-func (d *Desk) Counts(ctx context.Context) ([]Count, error) {
+func (a *Admin) Counts(ctx context.Context) ([]Count, error) {
 	var list []Count
-	for _, name := range append(slices.Clone(d.Names), d.Queue) {
-		s, err := d.Archive.Summarize(ctx, name)
+	for _, name := range append(slices.Clone(a.Names), a.Queue) {
+		s, err := a.Archive.Summarize(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, d.count(name, s))
+		list = append(list, a.count(name, s))
 	}
 	return list, nil
 }
 
 // List gives the events of a name, in their order: not more than one answer holds. Of no known name it is an error.
-func (d *Desk) List(ctx context.Context, name string, c Choice, allowed Allowed) ([]*View, error) {
-	if err := d.knows(ctx, name, allowed); err != nil {
+func (a *Admin) List(ctx context.Context, name string, f Filter, allowed TenantFilter) ([]*View, error) {
+	if err := a.checkName(ctx, name, allowed); err != nil {
 		return nil, err
 	}
-	q := d.bounded(ctx, c, allowed)
+	q := a.bounded(ctx, f, allowed)
 	q.Bytes = maxListed
 	list := []*View{}
-	err := d.Archive.Each(ctx, name, q, func(r *events.Record) error {
-		list = append(list, d.View(r))
+	err := a.Archive.Each(ctx, name, q, func(r *events.Record) error {
+		list = append(list, a.View(r))
 		return nil
 	})
 	return list, err
 }
 
 // Each shows all the chosen events of a name, in their order.
-func (d *Desk) Each(ctx context.Context, name string, c Choice, show func(*View)) error {
-	if err := d.knows(ctx, name, nil); err != nil {
+func (a *Admin) Each(ctx context.Context, name string, f Filter, show func(*View)) error {
+	if err := a.checkName(ctx, name, nil); err != nil {
 		return err
 	}
-	return d.Archive.Each(ctx, name, d.query(c, nil), func(r *events.Record) error {
-		show(d.View(r))
+	return a.Archive.Each(ctx, name, a.query(f, nil), func(r *events.Record) error {
+		show(a.View(r))
 		return nil
 	})
 }
 
 // Tail shows events as they come, and first those since a moment, until ctx ends. Without names it follows all that
-// the desk has. A name that is not known is an error.
-func (d *Desk) Tail(ctx context.Context, names []string, since time.Time, show func(*View)) error {
+// this service shows. A name that is not known is an error.
+func (a *Admin) Tail(ctx context.Context, names []string, since time.Time, show func(*View)) error {
 	for _, name := range names {
-		if err := d.knows(ctx, name, nil); err != nil {
+		if err := a.checkName(ctx, name, nil); err != nil {
 			return err
 		}
 	}
 	if len(names) == 0 {
-		names = append(slices.Clone(d.Names), d.Queue)
+		names = append(slices.Clone(a.Names), a.Queue)
 	}
-	return d.Archive.Tail(ctx, names, since, func(r *events.Record) { show(d.View(r)) })
+	return a.Archive.Tail(ctx, names, since, func(r *events.Record) { show(a.View(r)) })
 }
 
 // Replay publishes chosen events of a name again, as Archive.Replay does, and says how far it got: at most a thousand, 64 MB,
 // and as many as its caller waits for. Of no known name it is an error.
-func (d *Desk) Replay(ctx context.Context, name string, c Choice, allowed Allowed) (events.Progress, error) {
-	if err := d.knows(ctx, name, allowed); err != nil {
+func (a *Admin) Replay(ctx context.Context, name string, f Filter, allowed TenantFilter) (events.Progress, error) {
+	if err := a.checkName(ctx, name, allowed); err != nil {
 		return events.Progress{}, err
 	}
-	return d.Archive.Replay(ctx, name, d.bounded(ctx, c, allowed))
+	return a.Archive.Replay(ctx, name, a.bounded(ctx, f, allowed))
 }
 
 // Group is how far a group of consumers is with an event.
@@ -231,17 +231,17 @@ type Group struct {
 }
 
 // Groups tells how far all groups are, or those of some events. A name that is not known is an error.
-func (d *Desk) Groups(ctx context.Context, names []string) ([]Group, error) {
+func (a *Admin) Groups(ctx context.Context, names []string) ([]Group, error) {
 	for _, name := range names {
-		if err := d.knows(ctx, name, nil); err != nil {
+		if err := a.checkName(ctx, name, nil); err != nil {
 			return nil, err
 		}
 	}
-	found, err := d.Archive.Groups(ctx)
+	found, err := a.Archive.Groups(ctx)
 	list := []Group{}
 	for _, g := range found {
 		if len(names) == 0 || slices.Contains(names, g.Event) {
-			list = append(list, Group{g.Event, g.Group, g.Pending, g.Unacknowledged, g.Redelivered, d.age(g.LastActive), g.Members})
+			list = append(list, Group{g.Event, g.Group, g.Pending, g.Unacknowledged, g.Redelivered, a.age(g.LastActive), g.Members})
 		}
 	}
 	return list, err
@@ -262,18 +262,18 @@ type DeadLettersOf struct {
 }
 
 // DeadLetters lists dead letters, without their content. All are counted, the choice's limit is for the list.
-func (d *Desk) DeadLetters(ctx context.Context, queue string, c Choice, allowed Allowed) (*DeadLetters, error) {
-	limit := c.Limit
-	c.Limit = 0
-	if err := d.knowsQueue(ctx, cmp.Or(queue, d.Queue)); err != nil {
+func (a *Admin) DeadLetters(ctx context.Context, queue string, f Filter, allowed TenantFilter) (*DeadLetters, error) {
+	limit := f.Limit
+	f.Limit = 0
+	if err := a.checkQueue(ctx, cmp.Or(queue, a.Queue)); err != nil {
 		return nil, err
 	}
 	type of struct{ subject, group string }
-	found := &DeadLetters{Queue: cmp.Or(queue, d.Queue), Groups: []DeadLettersOf{}, Letters: []*View{}}
+	found := &DeadLetters{Queue: cmp.Or(queue, a.Queue), Groups: []DeadLettersOf{}, Letters: []*View{}}
 	var total events.Summary
 	groups := map[of]*events.Summary{}
 	var order []of
-	err := d.Archive.EachDead(ctx, found.Queue, d.query(c, allowed), func(r *events.Record) error {
+	err := a.Archive.EachDead(ctx, found.Queue, a.query(f, allowed), func(r *events.Record) error {
 		key := of{r.OriginalSubject(), r.OriginalGroup()}
 		if groups[key] == nil {
 			groups[key] = &events.Summary{}
@@ -282,30 +282,30 @@ func (d *Desk) DeadLetters(ctx context.Context, queue string, c Choice, allowed 
 		groups[key].Add(r.Time)
 		total.Add(r.Time)
 		if limit == 0 || len(found.Letters) < limit {
-			v := d.View(r)
+			v := a.View(r)
 			v.Payload, v.Headers, v.Meta = nil, nil, nil
 			found.Letters = append(found.Letters, v)
 		}
 		return nil
 	})
-	found.Total = d.count(found.Queue, total)
+	found.Total = a.count(found.Queue, total)
 	for _, key := range order {
-		found.Groups = append(found.Groups, DeadLettersOf{key.group, d.count(d.Archive.Name(key.subject), *groups[key])})
+		found.Groups = append(found.Groups, DeadLettersOf{key.group, a.count(a.Archive.Name(key.subject), *groups[key])})
 	}
 	if err == nil && total.Count == 0 {
-		err = d.knowsChoice(ctx, found.Queue, c, allowed)
+		err = a.checkFilter(ctx, found.Queue, f, allowed)
 	}
 	return found, err
 }
 
 // DeadLetter shows one dead letter.
-func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, allowed Allowed) (*View, error) {
-	if err := d.knowsQueue(ctx, cmp.Or(queue, d.Queue)); err != nil {
+func (a *Admin) DeadLetter(ctx context.Context, queue string, sequence uint64, allowed TenantFilter) (*View, error) {
+	if err := a.checkQueue(ctx, cmp.Or(queue, a.Queue)); err != nil {
 		return nil, err
 	}
 	var view *View
-	err := d.Archive.EachDead(ctx, cmp.Or(queue, d.Queue), d.query(Choice{Sequences: []uint64{sequence}}, allowed), func(r *events.Record) error {
-		view = d.View(r)
+	err := a.Archive.EachDead(ctx, cmp.Or(queue, a.Queue), a.query(Filter{Sequences: []uint64{sequence}}, allowed), func(r *events.Record) error {
+		view = a.View(r)
 		return nil
 	})
 	if err == nil && view == nil {
@@ -315,63 +315,63 @@ func (d *Desk) DeadLetter(ctx context.Context, queue string, sequence uint64, al
 }
 
 // EachDead shows all the chosen dead letters of a queue, in their order.
-func (d *Desk) EachDead(ctx context.Context, queue string, c Choice, show func(*View)) error {
-	_, err := d.some(ctx, queue, c, nil, func(queue string, q events.Query) (p events.Progress, err error) {
+func (a *Admin) EachDead(ctx context.Context, queue string, f Filter, show func(*View)) error {
+	_, err := a.onDeadLetters(ctx, queue, f, nil, func(queue string, q events.Query) (p events.Progress, err error) {
 		q.Limit, q.Bytes = 0, 0
-		return p, d.Archive.EachDead(ctx, queue, q, func(r *events.Record) error {
+		return p, a.Archive.EachDead(ctx, queue, q, func(r *events.Record) error {
 			p.Count++
-			show(d.View(r))
+			show(a.View(r))
 			return nil
 		})
 	})
 	return err
 }
 
-// Revive sends chosen dead letters back to where they were, as Archive.Revive does, within the bounds of [Desk.Replay].
-func (d *Desk) Revive(ctx context.Context, queue string, c Choice, allowed Allowed) (events.Progress, error) {
-	return d.some(ctx, queue, c, allowed, func(queue string, q events.Query) (events.Progress, error) {
-		return d.Archive.Revive(ctx, queue, q)
+// Revive sends chosen dead letters back to where they were, as Archive.Revive does, within the bounds of [Admin.Replay].
+func (a *Admin) Revive(ctx context.Context, queue string, f Filter, allowed TenantFilter) (events.Progress, error) {
+	return a.onDeadLetters(ctx, queue, f, allowed, func(queue string, q events.Query) (events.Progress, error) {
+		return a.Archive.Revive(ctx, queue, q)
 	})
 }
 
-// Drop deletes chosen dead letters for good, within the bounds of [Desk.Replay].
-func (d *Desk) Drop(ctx context.Context, queue string, c Choice, allowed Allowed) (events.Progress, error) {
-	return d.some(ctx, queue, c, allowed, func(queue string, q events.Query) (events.Progress, error) {
-		return d.Archive.Drop(ctx, queue, q)
+// Drop deletes chosen dead letters for good, within the bounds of [Admin.Replay].
+func (a *Admin) Drop(ctx context.Context, queue string, f Filter, allowed TenantFilter) (events.Progress, error) {
+	return a.onDeadLetters(ctx, queue, f, allowed, func(queue string, q events.Query) (events.Progress, error) {
+		return a.Archive.Drop(ctx, queue, q)
 	})
 }
 
-// some does something to chosen dead letters. Where there are none because a name is not known, it says so.
-func (d *Desk) some(ctx context.Context, queue string, c Choice, allowed Allowed, do func(string, events.Query) (events.Progress, error)) (events.Progress, error) {
-	queue = cmp.Or(queue, d.Queue)
-	if err := d.knowsQueue(ctx, queue); err != nil {
+// onDeadLetters does something to chosen dead letters. Where there are none because a name is not known, it says so.
+func (a *Admin) onDeadLetters(ctx context.Context, queue string, f Filter, allowed TenantFilter, do func(string, events.Query) (events.Progress, error)) (events.Progress, error) {
+	queue = cmp.Or(queue, a.Queue)
+	if err := a.checkQueue(ctx, queue); err != nil {
 		return events.Progress{}, err
 	}
-	p, err := do(queue, d.bounded(ctx, c, allowed))
+	p, err := do(queue, a.bounded(ctx, f, allowed))
 	if err == nil && p.Count == 0 {
-		err = d.knowsChoice(ctx, queue, c, allowed)
+		err = a.checkFilter(ctx, queue, f, allowed)
 	}
 	return p, err
 }
 
 // View shows an event.
-func (d *Desk) View(r *events.Record) *View {
+func (a *Admin) View(r *events.Record) *View {
 	v := &View{
-		Sequence: r.Sequence, Subject: r.Subject, MessageID: d.Secrets.Redact(r.MessageID()), TenantID: tenantOf(r), Stored: d.age(r.Time),
-		Payload: d.shown(r.Payload), Headers: map[string]string{},
+		Sequence: r.Sequence, Subject: r.Subject, MessageID: a.Secrets.Redact(r.MessageID()), TenantID: tenantOf(r), Stored: a.age(r.Time),
+		Payload: a.shown(r.Payload), Headers: map[string]string{},
 	}
 	if r.OriginalSubject() != "" {
-		v.Original = &Original{Event: d.Archive.Name(r.OriginalSubject()), Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: d.Secrets.Redact(r.Failure())}
+		v.Original = &Original{Event: a.Archive.Name(r.OriginalSubject()), Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: a.Secrets.Redact(r.Failure())}
 	}
 	for key, values := range r.Header {
 		text := strings.Join(values, ", ")
 		switch key {
 		case "$meta":
-			v.Meta = d.shown(decoded(text))
+			v.Meta = a.shown(decoded(text))
 		case "$headers", "x-error-data", "x-error-stack":
-			v.Headers[key] = fmt.Sprint(d.asText(decoded(text)))
+			v.Headers[key] = fmt.Sprint(a.asText(decoded(text)))
 		default:
-			v.Headers[key] = fmt.Sprint(d.masked(key, text))
+			v.Headers[key] = fmt.Sprint(a.masked(key, text))
 		}
 	}
 	return v
