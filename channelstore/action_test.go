@@ -72,7 +72,7 @@ func ask(t *testing.T, answer string) (*integration.Channel, error) {
 	return channelstore.NewAction(cluster, "channels.get").Channel(t.Context(), "c1")
 }
 
-func TestWhatAServiceSaysOfAChannelIsUnderstood(t *testing.T) {
+func TestActionReadsTheAnswersOfServices(t *testing.T) {
 	type values = map[string]string
 	for name, test := range map[string]struct {
 		answer string
@@ -121,7 +121,7 @@ func TestWhatAServiceSaysOfAChannelIsUnderstood(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoChannelIsTroubleAndIsNotQuoted(t *testing.T) {
+func TestActionAnswerThatIsNoChannelIsNotQuoted(t *testing.T) {
 	for name, test := range map[string]struct{ answer, reason string }{
 		"a text":              {`"CANARY"`, "the answer is no channel"},
 		"a list":              {`[{"id":"c1"}]`, "the answer is no channel"},
@@ -142,7 +142,7 @@ func TestAnAnswerThatIsNoChannelIsTroubleAndIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestAServicesErrorsTellAMissingChannelFromTrouble(t *testing.T) {
+func TestActionErrorsTellAMissingChannelFromAnOutage(t *testing.T) {
 	for name, test := range map[string]struct {
 		err     error
 		missing bool
@@ -177,7 +177,7 @@ func TestAServicesErrorsTellAMissingChannelFromTrouble(t *testing.T) {
 	require.Equal(t, integration.ErrChannelNotFound, err)
 }
 
-func TestTheServiceIsAskedOnBehalfOfTheCall(t *testing.T) {
+func TestActionIsCalledAsPartOfTheRequest(t *testing.T) {
 	cluster := &scripted{}
 	store := channelstore.NewAction(cluster, "v2.accounts.find")
 	req := &action.Request{RequestID: "trace"}

@@ -111,7 +111,7 @@ func (b *cacheHarness) wait(d time.Duration) { <-time.After(d) }
 
 var errAway = &channelstore.UnavailableError{Op: "read", Err: errors.New("connection refused")}
 
-func TestAChannelIsReadOnceAndThenRemembered(t *testing.T) {
+func TestCacheReadsAChannelOnce(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.says("v2")
@@ -127,7 +127,7 @@ func TestAChannelIsReadOnceAndThenRemembered(t *testing.T) {
 	})
 }
 
-func TestUnknownAndDamagedChannelsAreRememberedForASecondOnly(t *testing.T) {
+func TestCacheKeepsFailuresForASecond(t *testing.T) {
 	for _, refused := range []error{integration.ErrChannelNotFound, &channelstore.SealedError{ChannelID: "c1"}} {
 		withCache(t, func(b *cacheHarness) {
 			b.fails(refused)
@@ -148,7 +148,7 @@ func TestUnknownAndDamagedChannelsAreRememberedForASecondOnly(t *testing.T) {
 	}
 }
 
-func TestIDsThatCannotBeAreNotAskedFor(t *testing.T) {
+func TestCacheDoesNotReadImpossibleIDs(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		for _, id := range []string{"", "\x00", string(make([]byte, 1<<20))} {
 			_, err := b.cache.Channel(b.Context(), id)
@@ -170,7 +170,7 @@ func (s *stuck) Channel(_ context.Context, id string) (*integration.Channel, err
 	return nil, integration.ErrChannelNotFound
 }
 
-func TestIDsThatSomebodyMakesUpAreNotAllAskedForAtOnce(t *testing.T) {
+func TestCacheBoundsReadsOfUnknownIDs(t *testing.T) {
 	const most = 4096
 	store := &stuck{make(chan string, 2*most), make(chan struct{})}
 	log, _ := logtest.NewNullLogger()
@@ -193,7 +193,7 @@ func TestIDsThatSomebodyMakesUpAreNotAllAskedForAtOnce(t *testing.T) {
 	require.Len(t, store.asked, 1)
 }
 
-func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {
+func TestCacheSharesAReadAmongCallers(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		goOn := make(chan struct{})
 		b.does(func(_ context.Context, id string) (*integration.Channel, error) {
@@ -217,7 +217,7 @@ func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {
 	})
 }
 
-func TestWhoGivesUpDoesNotTakeTheReadingWithThem(t *testing.T) {
+func TestCacheReadOutlivesItsCaller(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		req := &action.Request{RequestID: "trace", Params: json.RawMessage("{}"), Meta: action.NewMeta(json.RawMessage(`{"user":1}`))}
 		ctx, cancel := context.WithTimeout(action.WithRequest(b.Context(), req), time.Second)
@@ -240,7 +240,7 @@ func TestWhoGivesUpDoesNotTakeTheReadingWithThem(t *testing.T) {
 	})
 }
 
-func TestAnInvalidatedChannelIsReadAnew(t *testing.T) {
+func TestCacheReadsAnInvalidatedChannelAgain(t *testing.T) {
 	for name, invalidate := range map[string]func(*channelstore.Cache){
 		"it alone": func(m *channelstore.Cache) { m.Invalidate("c1") }, "all": (*channelstore.Cache).InvalidateAll,
 	} {
@@ -268,7 +268,7 @@ func TestAnInvalidatedChannelIsReadAnew(t *testing.T) {
 	})
 }
 
-func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
+func TestCacheDropsAReadFromBeforeAnInvalidation(t *testing.T) {
 	for name, invalidate := range map[string]func(*channelstore.Cache){
 		"of it alone": func(m *channelstore.Cache) { m.Invalidate("c1") }, "of all": (*channelstore.Cache).InvalidateAll,
 	} {
@@ -327,7 +327,7 @@ func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
 	}
 }
 
-func TestKnownChannelsServeWhileTheStoreCannotBeRead(t *testing.T) {
+func TestCacheServesDuringAnOutage(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
@@ -362,7 +362,7 @@ func TestKnownChannelsServeWhileTheStoreCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestAStoreThatHangsHoldsKnownChannelsUpOnce(t *testing.T) {
+func TestCacheWaitsOnceForAStoreThatHangs(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.hangs()
@@ -382,7 +382,7 @@ func TestAStoreThatHangsHoldsKnownChannelsUpOnce(t *testing.T) {
 	})
 }
 
-func TestAfterInvalidateAllKnownChannelsStillServeAnOutage(t *testing.T) {
+func TestCacheServesAnOutageAfterInvalidateAll(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
@@ -393,7 +393,7 @@ func TestAfterInvalidateAllKnownChannelsStillServeAnOutage(t *testing.T) {
 	})
 }
 
-func TestAnOutageThatIsOverIsNoReasonToServeWhatIsOld(t *testing.T) {
+func TestCacheServesNothingOldAfterAnOutage(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
@@ -405,7 +405,7 @@ func TestAnOutageThatIsOverIsNoReasonToServeWhatIsOld(t *testing.T) {
 	})
 }
 
-func TestAStoreThatComesAndGoesIsLoggedOnceAMinute(t *testing.T) {
+func TestCacheLogsAnOutageOnceAMinute(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
 		for range 50 {
 			b.fails(errAway)
@@ -437,7 +437,7 @@ func TestCacheClosedEndsItsReads(t *testing.T) {
 	})
 }
 
-func TestReadersAndInvalidationsAtOnceNeverLeaveAnOldChannel(t *testing.T) {
+func TestCacheReadsRacingInvalidationsLeaveNothingOld(t *testing.T) {
 	store := &counting{}
 	log, _ := logtest.NewNullLogger()
 	cache, err := channelstore.NewCache(store, logrus.NewEntry(log))
@@ -483,7 +483,7 @@ func (c *counting) Channel(_ context.Context, id string) (*integration.Channel, 
 	return ch, nil
 }
 
-func TestAHitAllocatesNothing(t *testing.T) {
+func TestCacheHitAllocatesNothing(t *testing.T) {
 	log, _ := logtest.NewNullLogger()
 	cache, err := channelstore.NewCache(&counting{}, logrus.NewEntry(log))
 	require.NoError(t, err)

@@ -141,7 +141,7 @@ func eachDatabase(t *testing.T, test func(b *harness)) {
 	t.Run("PostgreSQL", func(t *testing.T) { test(postgresBench(t)) })
 }
 
-func TestEveryStoreIsAStore(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { channelstoretest.Run(t, sqliteBacking) })
 	t.Run("PostgreSQL", func(t *testing.T) { channelstoretest.Run(t, postgresBacking) })
 	t.Run("Action", func(t *testing.T) {

@@ -69,7 +69,7 @@ func (r *registries) count(node string) int {
 	return n
 }
 
-func TestARegistryThatHangsCostsOneShortAttempt(t *testing.T) {
+func TestRegistryThatHangsCostsOneShortAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := newRegistries("a", "b")
 		nodes.hanging["a"] = true
@@ -93,7 +93,7 @@ func TestARegistryThatHangsCostsOneShortAttempt(t *testing.T) {
 	})
 }
 
-func TestARegistryThatRefusesLeavesTheLookupToAnother(t *testing.T) {
+func TestRegistryThatRefusesIsReplacedByAnother(t *testing.T) {
 	nodes := newRegistries("a", "b")
 	nodes.failing["a"] = action.Retryable(503, "LEAVING", "leaving")
 	store := channelstore.NewAction(nodes, "channels.get")
@@ -106,7 +106,7 @@ func TestARegistryThatRefusesLeavesTheLookupToAnother(t *testing.T) {
 	requireUnavailable(t, err)
 }
 
-func TestTheHealthCheckJudgesEachRegistry(t *testing.T) {
+func TestCheckAsksEachRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := newRegistries("a", "b")
 		nodes.hanging["a"] = true
@@ -125,7 +125,7 @@ func TestTheHealthCheckJudgesEachRegistry(t *testing.T) {
 	})
 }
 
-func TestLookupsDoNotPileUpWhileEveryRegistryHangs(t *testing.T) {
+func TestRegistryLookupsAreBoundedDuringAnOutage(t *testing.T) {
 	for _, list := range [][]string{{"a"}, {"a", "b"}, nil} { // nil: nobody knows which there are
 		synctest.Test(t, func(t *testing.T) {
 			nodes := newRegistries(list...)

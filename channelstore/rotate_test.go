@@ -15,7 +15,7 @@ import (
 
 const notOpened = "which does not open it: the key is another of that id, or the record was changed"
 
-func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
+func TestDamagedRecordLeavesOthersReadable(t *testing.T) {
 	keys := newKeys(t, "k1")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -154,7 +154,7 @@ func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 	})
 }
 
-func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
+func TestRotationMayBeInterruptedAndRepeated(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -179,7 +179,7 @@ func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
 	})
 }
 
-func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
+func TestDatabaseHasNoPlainSecrets(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -210,7 +210,7 @@ func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 	})
 }
 
-func TestWhatOnlyTheDatabaseRefusesIsAppliedInNoPart(t *testing.T) {
+func TestApplyIsAllOrNothing(t *testing.T) {
 	eachDatabase(t, func(b *harness) {
 		t := b.T
 		store := b.open(newKeys(t, "k1"))
@@ -235,7 +235,7 @@ func TestTablesOfALaterVersionAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestARotationThatGoesThroughTheRecordsAgainCountsEachFailureOnce(t *testing.T) {
+func TestRotationCountsEachFailureOnce(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	b := sqliteBench(t)
 	apply(t, b.open(newKeys(t, "lost")), newChannel("damaged"))

@@ -21,9 +21,9 @@ const goldenKey = "golden:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 // goldenBound is what a seal of the channel c1 of the tenant t1 at parrot is bound to.
 const goldenBound = "switchboard channel v1\x02c1\x02t1\x06parrot"
 
-// TestTheSealIsWhatItWas opens what was sealed with the standard library alone: records of today must
+// TestSealFormatIsUnchanged opens what was sealed with the standard library alone: records of today must
 // still be opened by later versions.
-func TestTheSealIsWhatItWas(t *testing.T) {
+func TestSealFormatIsUnchanged(t *testing.T) {
 	want := newChannel("c1")
 	const plain = `{"credentials":{"token":"CANARY-token-c1"},"settings":{"apiBase":"CANARY-setting-c1"}}`
 	const golden = "" +
@@ -61,7 +61,7 @@ func openByHand(t *testing.T, sealed []byte) []byte {
 	return plain
 }
 
-func TestARecordThatWasChangedIsRefused(t *testing.T) {
+func TestChangedRecordIsRefused(t *testing.T) {
 	keys := newKeys(t, "k1")
 	ch := newChannel("c1")
 	sealed, err := keys.Seal(ch)
@@ -96,7 +96,7 @@ func TestARecordThatWasChangedIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhatIsNoContentIsDamaged(t *testing.T) {
+func TestSealedContentThatIsNotJSONIsDamaged(t *testing.T) {
 	keys, ch := newKeys(t, "k1"), newChannel("c1")
 	for _, plain := range []string{"", "CANARY", `{"credentials":"CANARY"}`, `{"credentials":{"a":1}}`, `["CANARY"]`, `{"credentials":{}} CANARY`} {
 		_, err := keys.Open(ch, "k1", keys.SealBytes(ch, []byte(plain)))
@@ -129,7 +129,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func TestAStoreOfWhichNothingCanBeOpenedSaysSo(t *testing.T) {
+func TestStoreWithOtherKeysSaysSo(t *testing.T) {
 	eachDatabase(t, func(b *harness) {
 		old := newKeys(b.T, "k1")
 		store := b.open(old)

@@ -70,7 +70,7 @@ func execFile(t *testing.T, path, statement string, args ...any) int64 {
 	return n
 }
 
-func TestOnlyItsOwnerMayReadTheFiles(t *testing.T) {
+func TestSQLiteFilesArePrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "channels.db")
 	apply(t, openFile(t, path, nil), newChannel("c1"))
 	files, err := filepath.Glob(path + "*")
@@ -89,7 +89,7 @@ func mode(t *testing.T, path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
+func TestSQLiteWithoutKeysCreatesAKeyFile(t *testing.T) {
 	path := newPath(t)
 	store, err := channelstore.OpenSQLite(t.Context(), path, nil)
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
 	require.NoFileExists(t, path+".key", "no new key is made")
 }
 
-func TestADatabaseThatVanishedIsNotMadeAnew(t *testing.T) {
+func TestSQLiteFileThatVanishedIsNotCreatedAgain(t *testing.T) {
 	for name, trace := range map[string]string{"a key": ".key", "a write-ahead log": "-wal"} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)
@@ -127,7 +127,7 @@ func TestADatabaseThatVanishedIsNotMadeAnew(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsLostWhileItIsUsedIsSaidToBe(t *testing.T) {
+func TestSQLiteFileLostDuringUseIsReported(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose func(t *testing.T, path string)
 		want string
@@ -198,7 +198,7 @@ func oldFile(t *testing.T) string {
 	return path
 }
 
-func TestAFileOfTheFirstVersionIsSealedWhenItIsOpened(t *testing.T) {
+func TestSQLiteFileOfTheFirstVersionIsSealed(t *testing.T) {
 	for name, keys := range map[string]*channelstore.Keyring{"with keys": newKeys(t, "k1"), "without": nil} {
 		t.Run(name, func(t *testing.T) {
 			path := oldFile(t)
@@ -213,7 +213,7 @@ func TestAFileOfTheFirstVersionIsSealedWhenItIsOpened(t *testing.T) {
 	}
 }
 
-func TestAFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
+func TestSQLiteFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
 	for name, path := range map[string]string{"a new one": newPath(t), "one of the first version": oldFile(t)} {
 		t.Run(name, func(t *testing.T) {
 			stores, errs := make([]*channelstore.Database, 6), make([]error, 6)
@@ -236,7 +236,7 @@ func TestAFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsRemovedLeavesNoSealedBytesEither(t *testing.T) {
+func TestRemovedChannelLeavesNoBytes(t *testing.T) {
 	path := newPath(t)
 	store := openFile(t, path, newKeys(t, "k1"))
 	apply(t, store, newChannel("c1"))
@@ -258,7 +258,7 @@ func readSealed(t *testing.T, path, id string) string {
 	return string(sealed)
 }
 
-func TestAPathThatCannotBeUsedIsOneClearError(t *testing.T) {
+func TestSQLitePathThatCannotBeUsedIsOneClearError(t *testing.T) {
 	directory := t.TempDir()
 	text, badKey := filepath.Join(directory, "text"), filepath.Join(directory, "bad.db")
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("no database at all ", 100)), 0o600))
@@ -280,7 +280,7 @@ func TestAPathThatCannotBeUsedIsOneClearError(t *testing.T) {
 	require.NoFileExists(t, text+".key")
 }
 
-func TestOddPathsNameTheFileThatTheySay(t *testing.T) {
+func TestSQLitePathMayHaveUnusualCharacters(t *testing.T) {
 	directory := t.TempDir()
 	t.Chdir(directory)
 	for name, path := range map[string]string{

@@ -23,7 +23,7 @@ func postgresError(code string) error {
 	return fmt.Errorf("insert user: %w", &pgconn.PgError{Code: code, Message: canary})
 }
 
-func TestTroubleThatMayPassIsRetryable(t *testing.T) {
+func TestErrorThatMayPassIsRetryable(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		err      error
@@ -56,7 +56,7 @@ func TestTroubleThatMayPassIsRetryable(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsStayAsTheyAre(t *testing.T) {
+func TestErrorThatDoesNotPassIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
 		"none":                                  nil,

@@ -35,7 +35,7 @@ func api(t *testing.T, opts datasource.HTTPOptions, handle http.HandlerFunc) (co
 	return ctx, get[*datasource.HTTPClient](ctx, t, "users")
 }
 
-func TestAnAPIIsCalledWithJSON(t *testing.T) {
+func TestHTTPCallSendsJSON(t *testing.T) {
 	t.Parallel()
 	opts := datasource.HTTPOptions{BaseURL: "/v1/", Header: http.Header{"Authorization": {"Bearer x"}, "X-Kept": {"yes"}}}
 	ctx, client := api(t, opts, func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func TestAnAPIIsCalledWithJSON(t *testing.T) {
 	require.Error(t, client.GetJSON(ctx, "//elsewhere/users", &got))
 }
 
-func TestAnswersThatAreNoSuccessAreClassified(t *testing.T) {
+func TestHTTPErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	for status, tc := range map[int]struct {
 		retryable bool
@@ -93,7 +93,7 @@ func TestAnswersThatAreNoSuccessAreClassified(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
+func TestHTTPTimeoutIsRetryable(t *testing.T) {
 	t.Parallel()
 	hangs := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server sees that the caller leaves
@@ -130,7 +130,7 @@ func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatIsNotThereIsTroubleThatMayPass(t *testing.T) {
+func TestHTTPConnectionFailureIsRetryable(t *testing.T) {
 	t.Parallel()
 	base := strings.Replace(nowhere.URL(t), "http://", "http://user:"+canary+"@", 1)
 	ctx, set, logs := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: base, HealthPath: "health"}))
@@ -142,7 +142,7 @@ func TestAnAPIThatIsNotThereIsTroubleThatMayPass(t *testing.T) {
 	requireNoSecret(t, logs, err, e)
 }
 
-func TestAnAPIsHealthIsThatOfItsHealthPath(t *testing.T) {
+func TestHTTPHealthIsThatOfTheHealthPath(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +161,7 @@ func TestAnAPIsHealthIsThatOfItsHealthPath(t *testing.T) {
 	}
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+func TestHTTPAnswerIsBounded(t *testing.T) {
 	t.Parallel()
 	ctx, client := api(t, datasource.HTTPOptions{MaxBodyBytes: 1000}, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.Repeat("1", len(r.URL.Path)-1))
@@ -175,7 +175,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.NoError(t, client.GetJSON(ctx, "a", new(int)), "the client goes on")
 }
 
-func TestAnAnswerOfAnotherFormIsAnError(t *testing.T) {
+func TestHTTPAnswerOfAnotherFormIsAnError(t *testing.T) {
 	t.Parallel()
 	ctx, client := api(t, datasource.HTTPOptions{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `["`+canary+`"]`) })
 	err := client.GetJSON(ctx, "u", new(user))
@@ -183,7 +183,7 @@ func TestAnAnswerOfAnotherFormIsAnError(t *testing.T) {
 	require.NotContains(t, err.Error(), canary)
 }
 
-func TestConnectionsToAnAPIAreReusedAndBounded(t *testing.T) {
+func TestHTTPConnectionsAreReusedAndBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes.New()

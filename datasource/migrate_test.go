@@ -101,7 +101,7 @@ func TestMigrationsAreMadeOnce(t *testing.T) {
 	})
 }
 
-func TestNodesThatStartAtOnceDoNotBothMigrate(t *testing.T) {
+func TestMigrationsAreMadeByOneNode(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
@@ -119,7 +119,7 @@ func TestNodesThatStartAtOnceDoNotBothMigrate(t *testing.T) {
 	})
 }
 
-func TestAFailedMigrationIsNamedAndLeavesNothing(t *testing.T) {
+func TestMigrationThatFailsIsNamedAndRolledBack(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
@@ -132,7 +132,7 @@ func TestAFailedMigrationIsNamedAndLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestAProgramThatIsTooOldForTheSchemaSaysSo(t *testing.T) {
+func TestMigrationsOfANewerSchemaAreRefused(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
@@ -141,7 +141,7 @@ func TestAProgramThatIsTooOldForTheSchemaSaysSo(t *testing.T) {
 	})
 }
 
-func TestMigrationsThatAreNotThereAreAnError(t *testing.T) {
+func TestMigrationsThatAreMissingAreAnError(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()

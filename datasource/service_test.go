@@ -29,7 +29,7 @@ func (c *cluster) Call(_ context.Context, parent *action.Request, name string, p
 	return &action.CallResult{Data: json.RawMessage(c.answer)}, nil
 }
 
-func TestAServiceIsCalledAsPartOfTheRequest(t *testing.T) {
+func TestServiceIsCalledAsPartOfTheRequest(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, datasource.Service("users", "v2.users"))
 	client := get[*datasource.ServiceClient](ctx, t, "users")
@@ -53,7 +53,7 @@ func TestAServiceIsCalledAsPartOfTheRequest(t *testing.T) {
 	require.Equal(t, calls.err, client.Call(inRequest, "get", nil, &got))
 }
 
-func TestAServiceIsCalledOutsideOfRequestsWithTheClusterItWasOpenedWith(t *testing.T) {
+func TestServiceIsCalledOutsideOfRequests(t *testing.T) {
 	t.Parallel()
 	calls := &cluster{answer: `{"name": "Ada"}`}
 	set, _ := newSet(t, datasource.Service("users", "users"))

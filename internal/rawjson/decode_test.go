@@ -139,7 +139,7 @@ func (p *part2) SetSpan(_, _ int, odd bool) { p.odd = odd }
 
 const document = ` {"name":"a","name":"b","Name":"c", "parts": [ {"text":5,"parts":[{"text":"x"},null]} , {"part":{},"text":"y"},{"text":[],"text":"z"}, 5], "number":"1", "more": {"text":"w"}} `
 
-func TestAPartIsGoodOrBadByItself(t *testing.T) {
+func TestPartIsMalformedByItself(t *testing.T) {
 	var got struct {
 		Name   string  `json:"name"`
 		Parts  []*part `json:"parts"`
@@ -168,7 +168,7 @@ func TestAPartIsGoodOrBadByItself(t *testing.T) {
 	require.False(t, got.More.odd)
 }
 
-func TestWhatIsNotJSONHasNoParts(t *testing.T) {
+func TestUnmarshalPartsRefusesWhatIsNotJSON(t *testing.T) {
 	for _, data := range []string{``, `{`, `{"a":[1,}`, `{} {}`, `{"text":"a}`, `nul`} {
 		err := rawjson.UnmarshalParts([]byte(data), new(part))
 		require.ErrorContains(t, err, "not valid JSON", data)

@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
+func TestAddressesOfATenantMustBePublic(t *testing.T) {
 	for name, test := range map[string]struct {
 		address string
 		want    bool
@@ -49,7 +49,7 @@ func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
 	}
 }
 
-func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
+func TestAddressOwnerCannotBeSetByATenant(t *testing.T) {
 	b := newHarness(t)
 	chosen := func() bool { return integration.ChoseAddresses(b.stored("c1").Settings) }
 	set := func(meta object, settings object) {
@@ -74,7 +74,7 @@ func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
 	require.False(t, chosen())
 }
 
-func TestTheLoginInAnAddressIsShownToNobody(t *testing.T) {
+func TestAddressIsShownWithoutItsLogin(t *testing.T) {
 	b := newHarness(t)
 	set := object{"id": "c1", "settings": object{"apiBase": "https://user:" + canary + "@10.0.0.1/@x"}}
 	b.answer(root, "update", set)

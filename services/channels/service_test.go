@@ -26,7 +26,7 @@ var calls = map[string]object{
 	"get": {"id": "c1"}, "list": {}, "test": {"id": "c1"}, "create": creation("new"), "update": {"id": "c1", "name": "Rex"}, "remove": {"id": "c2"},
 }
 
-func TestWhoMayManageChannels(t *testing.T) {
+func TestPermissionsOfChannelActions(t *testing.T) {
 	for who, test := range map[string]struct {
 		meta        object
 		read, write int // the code of the refusal, 0 for none
@@ -58,7 +58,7 @@ func TestWhoMayManageChannels(t *testing.T) {
 	}
 }
 
-func TestAChannelIsShownMasked(t *testing.T) {
+func TestChannelIsShownMasked(t *testing.T) {
 	b := newHarness(t)
 	require.JSONEq(t, masked, b.answer(reader, "get", object{"id": "c1"}))
 	list := decode[[]object](t, b.answer(reader, "list", nil))
@@ -67,7 +67,7 @@ func TestAChannelIsShownMasked(t *testing.T) {
 	require.JSONEq(t, masked, b.answer(writer, "update", object{"id": "c1"}))
 }
 
-func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
+func TestChannelOfAnotherTenantIsNotFound(t *testing.T) {
 	for name, params := range calls {
 		if name == "list" || name == "create" {
 			continue
@@ -94,7 +94,7 @@ func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 	}
 }
 
-func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
+func TestUserWithoutATenantSeesNoChannel(t *testing.T) {
 	b := newHarness(t)
 	stray := newChannel("c9") // which has no tenant
 	require.NoError(t, b.store.Create(t.Context(), stray))
@@ -110,7 +110,7 @@ func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
 	b.answer(root, "remove", object{"id": "c9"})
 }
 
-func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
+func TestDamagedChannelOfAnotherTenantIsNotFound(t *testing.T) {
 	for name, params := range calls {
 		if name == "list" || name == "create" {
 			continue
@@ -124,7 +124,7 @@ func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 	}
 }
 
-func TestAListShowsOnesOwnTenant(t *testing.T) {
+func TestListShowsTheCallersTenant(t *testing.T) {
 	for name, test := range map[string]struct {
 		meta   object
 		params object
@@ -155,7 +155,7 @@ func TestAListShowsOnesOwnTenant(t *testing.T) {
 	b.refused(reader, "list", object{"limit": 1001}, 422, "VALIDATION_ERROR")
 }
 
-func TestAChannelIsCreatedInItsTenant(t *testing.T) {
+func TestChannelIsCreatedInTheCallersTenant(t *testing.T) {
 	for name, test := range map[string]struct {
 		meta   object
 		tenant string
@@ -188,7 +188,7 @@ func TestAChannelIsCreatedInItsTenant(t *testing.T) {
 	}
 }
 
-func TestAnIDIsTakenOnce(t *testing.T) {
+func TestChannelIDIsTakenOnce(t *testing.T) {
 	b := newHarness(t)
 	b.refused(writer, "create", creation("c1"), 409, "CHANNEL_EXISTS")
 	b.refused(foreign, "create", creation("c1"), 409, "CHANNEL_EXISTS")
@@ -196,7 +196,7 @@ func TestAnIDIsTakenOnce(t *testing.T) {
 	require.Empty(t, b.announce.lines())
 }
 
-func TestAChannelIsNotMovedToAnotherTenant(t *testing.T) {
+func TestChannelIsNotMovedToAnotherTenant(t *testing.T) {
 	b := newHarness(t)
 	b.refused(writer, "update", object{"id": "c1", "tenantId": "t2"}, 403, "TENANT_MISMATCH")
 	b.refused(writer, "update", object{"id": "c1", "tenantId": ""}, 403, "TENANT_MISMATCH")
@@ -209,7 +209,7 @@ func TestAChannelIsNotMovedToAnotherTenant(t *testing.T) {
 	b.refused(writer, "get", object{"id": "c1"}, 404, "CHANNEL_NOT_FOUND")
 }
 
-func TestWhatAnUpdateChanges(t *testing.T) {
+func TestUpdateChangesWhatIsGiven(t *testing.T) {
 	for name, test := range map[string]struct {
 		change object
 		want   func(*integration.Channel)
@@ -234,7 +234,7 @@ func TestWhatAnUpdateChanges(t *testing.T) {
 	}
 }
 
-func TestAMaskedValueIsNeverTakenForASecret(t *testing.T) {
+func TestMaskedValueIsNeverStored(t *testing.T) {
 	b := newHarness(t)
 	stale := object{"id": "c1", "settings": object{"pin": "****zz"}} // as it was read before somebody else changed it
 	b.refused(writer, "update", stale, 422, "VALIDATION_ERROR")
@@ -274,14 +274,14 @@ func TestFaultsAreListedWithoutValues(t *testing.T) {
 	require.Empty(t, b.announce.lines())
 }
 
-func TestAPlatformThatIsNotThereIsNamed(t *testing.T) {
+func TestUnknownPlatformIsNamed(t *testing.T) {
 	b := newHarness(t)
 	params := creation("new")
 	params["platform"] = "owl"
 	require.Contains(t, b.refusal(writer, "create", params, 422, "PLATFORM_UNKNOWN").Message, `"owl"; there are: parrot`)
 }
 
-func TestChangesAreMadeKnown(t *testing.T) {
+func TestChannelChangesAreAnnounced(t *testing.T) {
 	b := newHarness(t)
 	b.answer(writer, "create", creation("new"))
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
@@ -296,7 +296,7 @@ func TestChangesAreMadeKnown(t *testing.T) {
 	}, b.announce.lines())
 }
 
-func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
+func TestChannelChangeStandsIfItCannotBeAnnounced(t *testing.T) {
 	b := newHarness(t)
 	b.announce.err = errors.New("no cluster")
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
@@ -307,7 +307,7 @@ func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
 	require.Equal(t, "c2", b.logs.LastEntry().Data["channels"])
 }
 
-func TestADamagedChannelIsListedWithItsReasonAndRemovable(t *testing.T) {
+func TestDamagedChannelIsListedAndRemovable(t *testing.T) {
 	b := newHarness(t)
 	b.damage("c1")
 	list := decode[[]object](t, b.answer(writer, "list", nil))
@@ -323,7 +323,7 @@ func TestADamagedChannelIsListedWithItsReasonAndRemovable(t *testing.T) {
 	b.answer(writer, "create", creation("c1"))
 }
 
-func TestTheReasonOfADamagedChannelHoldsNoSecret(t *testing.T) {
+func TestDamagedChannelErrorHasNoSecret(t *testing.T) {
 	secrets := &redact.Secrets{}
 	secrets.Add(token("c1"))
 	manager := &channels.Manager{
@@ -348,7 +348,7 @@ func (s torn) List(context.Context, channelstore.Query) ([]channelstore.Entry, e
 	return []channelstore.Entry{{Channel: &integration.Channel{ID: "c1", Platform: "parrot"}, Err: s.reason}}, nil
 }
 
-func TestATestSaysWhatToMend(t *testing.T) {
+func TestTestSaysWhatToFix(t *testing.T) {
 	b := newHarness(t)
 	for id, want := range map[string]string{
 		"good":        `{"channelId":"good","ok":true,"findings":[{"check":"fields","ok":true,"message":"all fields are as the platform wants them"},{"check":"status","ok":true,"message":"the channel is switched on"},{"check":"credentials","ok":true,"message":"Parrot accepts the credentials"}]}`,
@@ -360,7 +360,7 @@ func TestATestSaysWhatToMend(t *testing.T) {
 	}
 }
 
-func TestAStoreThatDoesNotAnswerMayAnswerLater(t *testing.T) {
+func TestStoreThatDoesNotAnswerIsRetryable(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.store.Close())
 	for name, params := range calls {

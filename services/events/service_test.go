@@ -141,7 +141,7 @@ func ids(list []*events.View) []string {
 	return found
 }
 
-func TestWhoMayDoWhatWithEvents(t *testing.T) {
+func TestPermissionsOfEventActions(t *testing.T) {
 	calls := map[string]object{
 		"list": {"name": name}, "dlq.list": {}, "dlq.show": {"sequence": 1},
 		"replay": {"name": name, "messageIds": []string{"m1"}}, "dlq.replay": {"sequences": []int{99}}, "dlq.drop": {"sequences": []int{99}},
@@ -180,7 +180,7 @@ func TestWhoMayDoWhatWithEvents(t *testing.T) {
 	}
 }
 
-func TestOnlyThoseOfAllTenantsSeeCounts(t *testing.T) {
+func TestCountsNeedAllTenants(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	b.put(name, "m2", nil, object{})
@@ -192,7 +192,7 @@ func TestOnlyThoseOfAllTenantsSeeCounts(t *testing.T) {
 	require.Nil(t, counts[1].Oldest)
 }
 
-func TestATenantSeesItsOwnEventsAlone(t *testing.T) {
+func TestTenantSeesOnlyItsOwnEvents(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put(name, "m2", nil, object{"tenantId": "t2"})
@@ -256,7 +256,7 @@ func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 	require.Zero(t, answer[*events.DeadLetters](b, reader, "dlq.list", object{}).Total.Count)
 }
 
-func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
+func TestReplayThatFailsSaysHowFarItGot(t *testing.T) {
 	b := newHarness(t)
 	b.putDeadLetter("d1", "t1", "mail")
 	b.put(queue, "record", map[string][]string{"x-original-channel": {"dev." + name}}, object{"tenantId": "t1"})
@@ -266,7 +266,7 @@ func TestHowFarAnInterruptedReplayGotIsTold(t *testing.T) {
 	require.Equal(t, []any{503, "EVENTS_INTERRUPTED", true, object{"replayed": 1, "last": uint64(1), "through": uint64(2)}}, []any{e.Code, e.Type, e.Retryable, e.Data})
 }
 
-func TestAReplayWhoseCallerIsGoneEndsAndSaysHowFarItGot(t *testing.T) {
+func TestReplayEndsWithItsCaller(t *testing.T) {
 	b := newHarness(t)
 	for i := range 9 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
@@ -299,7 +299,7 @@ func (b *harness) stored(name string) int {
 	return s.Count
 }
 
-func TestOneCallIsBounded(t *testing.T) {
+func TestReplayIsBounded(t *testing.T) {
 	b := newHarness(t)
 	for i := range 1003 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})
@@ -325,14 +325,14 @@ func TestOneCallIsBounded(t *testing.T) {
 	}
 }
 
-func TestASequenceThatIsAskedForTwiceIsReplayedOnce(t *testing.T) {
+func TestReplayOfARepeatedSequenceHappensOnce(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	require.Equal(t, events.Replayed{Replayed: 1}, answer[events.Replayed](b, writer, "replay", object{"name": name, "sequences": []int{1, 1, 1}}))
 	require.Equal(t, 2, b.stored(name))
 }
 
-func TestAListFitsIntoAnAnswer(t *testing.T) {
+func TestListFitsIntoAnAnswer(t *testing.T) {
 	b := newHarness(t)
 	for i := range 20 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1", "text": strings.Repeat("x", 100<<10)})
@@ -342,7 +342,7 @@ func TestAListFitsIntoAnAnswer(t *testing.T) {
 	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": name, "after": list[5].Sequence, "limit": 3}), 3)
 }
 
-func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
+func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put("shop.orders", "o1", nil, object{"tenantId": "t1"})
@@ -387,7 +387,7 @@ func TestNamesThatNobodyKnowsAreRefusedWithThoseThatThereAre(t *testing.T) {
 	require.Equal(t, 1, answer[*events.DeadLetters](b, root, "dlq.list", object{"queue": "DEAD"}).Total.Count)
 }
 
-func TestGroupsAreShownToThoseOfAllTenants(t *testing.T) {
+func TestGroupsNeedAllTenants(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	b.put("shop.orders", "o1", nil, object{})
@@ -407,7 +407,7 @@ func TestGroupsAreShownToThoseOfAllTenants(t *testing.T) {
 	require.Len(t, answer[[]events.Group](b, root, "groups", object{"name": "shop.orders"}), 1)
 }
 
-func TestTimesAreWhole(t *testing.T) {
+func TestTimesAreRounded(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{})
 	stored := answer[[]*events.View](b, root, "list", object{"name": name})[0].Stored
@@ -417,7 +417,7 @@ func TestTimesAreWhole(t *testing.T) {
 	require.Equal(t, stored.Timestamp, at.UnixMilli())
 }
 
-func TestNoSecretOfAnEventIsShown(t *testing.T) {
+func TestEventsAreShownWithoutSecrets(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", map[string][]string{
 		"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`))}, "Authorization": {"hunter2"},
@@ -455,7 +455,7 @@ func TestTailShowsAllEvents(t *testing.T) {
 	require.ElementsMatch(t, []string{"dev." + name + " m1", "dev." + queue + " d1"}, shown)
 }
 
-func TestACallLeavesTimeForItsAnswer(t *testing.T) {
+func TestReplayLeavesTimeForItsAnswer(t *testing.T) {
 	b := newHarness(t)
 	for i := range 9 {
 		b.put(name, fmt.Sprint("m", i), nil, object{"tenantId": "t1"})

@@ -41,7 +41,7 @@ func options(client *httpapi.Client, base string) meta.Options {
 	return meta.Options{Client: client, Product: "parrot", Base: base, Token: "graph-token", Errors: meta.ErrorTable(codes)}
 }
 
-func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
+func TestGraphCallHasVersionAndToken(t *testing.T) {
 	g, asked := newGraph(t, 200, `{"id":"7"}`)
 	var node struct{ ID string }
 	require.NoError(t, g.Get(t.Context(), "node", "7", url.Values{"fields": {"id,name"}}, &node))
@@ -60,7 +60,7 @@ func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
 	require.Equal(t, "https://graph.facebook.com/v25.0/", meta.New(meta.Options{}).Base)
 }
 
-func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
+func TestGraphErrorsAreClassified(t *testing.T) {
 	failure := func(code, more string) string { return `{"error":{"message":"no","code":` + code + more + `}}` }
 	for name, test := range map[string]struct {
 		status int
@@ -115,14 +115,14 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 	}
 }
 
-func TestAnErrorSaysWhatToDoAboutIt(t *testing.T) {
+func TestGraphErrorSaysWhatToDo(t *testing.T) {
 	g, _ := newGraph(t, 400, `{"error":{"message":"(#190) Expired","code":190,"error_subcode":463,"error_user_msg":"Log in again","error_data":{"details":"since Monday"}}}`)
 	e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.FaultAuth, "CREDENTIALS_REFUSED")
 	require.Equal(t, "190", e.PlatformCode)
 	require.Equal(t, "parrot node: 190 (#190) Expired; since Monday; Log in again; make a new access token of a system user and put it into the channel", e.Message)
 }
 
-func TestAThrottledCallKnowsHowLongToWait(t *testing.T) {
+func TestThrottledCallKnowsHowLongToWait(t *testing.T) {
 	limited := `{"error":{"message":"no","code":4}}`
 	for name, test := range map[string]struct {
 		body   string

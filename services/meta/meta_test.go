@@ -45,7 +45,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 }
 
 // The body has escapes as Meta writes them: what is signed are these bytes, whatever they stand for.
-func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
+func TestSignatureCoversTheBytesOfTheBody(t *testing.T) {
 	body := []byte(`{"text":"caf\u00e9 \ud83d\ude00"}`)
 	right := sign(secret, body)
 	require.NoError(t, validate(t, signed(body, right), "appSecret"))
@@ -73,7 +73,7 @@ func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 	})
 }
 
-func TestAHandshakeIsAnsweredToWhoKnowsTheToken(t *testing.T) {
+func TestHandshakeNeedsTheVerifyToken(t *testing.T) {
 	ch := &integration.Channel{Credentials: map[string]string{"verifyToken": "my word"}}
 	challenge, err := meta.VerifyWebhook(integration.Verification{Mode: "subscribe", Token: "my word", Challenge: "1158201444"}, ch, "verifyToken")
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ type thing struct {
 	} `json:"inner"`
 }
 
-func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
+func TestItemKeepsItsWellFormedFields(t *testing.T) {
 	data := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
 		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
 	var b batch
@@ -130,7 +130,7 @@ func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
 	require.Equal(t, thing{}, b.Items[5].Value)
 }
 
-func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
+func TestMalformedFieldOutsideOfItemsIsAnError(t *testing.T) {
 	for _, data := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
 		err := payload.UnmarshalParts([]byte(data), new(batch))
 		require.Error(t, err, data)
@@ -141,7 +141,7 @@ func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 	require.Len(t, b.Items, 1, "and everything else is there")
 }
 
-func TestATimeIsANumberOfSeconds(t *testing.T) {
+func TestSecondsAreANumberOrItsText(t *testing.T) {
 	for _, wrong := range []string{`"soon"`, `-1`, `1.5`, `"253402300800"`, `1e3`, `[]`, `true`, `""`} {
 		var b batch
 		err := payload.UnmarshalParts([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)

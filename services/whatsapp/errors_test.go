@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
 )
 
-func TestEveryErrorCodeIsClassified(t *testing.T) {
+func TestErrorCodesAreClassified(t *testing.T) {
 	type verdict struct {
 		kind   integration.ErrorKind
 		code   string

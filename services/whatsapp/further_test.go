@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
 )
 
-func TestFurtherActionsNeedTheMessageThatTheyAreAbout(t *testing.T) {
+func TestMessageActionsNeedAMessageID(t *testing.T) {
 	api, ch := newServer(t)
 	p := newPlatform(t)
 	requireError(t, p.(integration.Reactor).React(t.Context(), integration.Target{ConversationID: phone}, "👍", ch), integration.FaultInvalid, "MESSAGE_INVALID")
@@ -21,7 +21,7 @@ func TestFurtherActionsNeedTheMessageThatTheyAreAbout(t *testing.T) {
 	require.Empty(t, api.Requests())
 }
 
-func TestOnlyWhatDoesNothingTheSecondTimeMayBeRepeated(t *testing.T) {
+func TestMessageActionsAreRetriedOnlyIfIdempotent(t *testing.T) {
 	api, ch := newServer(t)
 	p := newPlatform(t)
 	target := integration.Target{ConversationID: bsuid, MessageID: wamid}
@@ -42,7 +42,7 @@ func fetch(t *testing.T, ch *integration.Channel, id string) (*integration.Media
 	return newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), id, ch)
 }
 
-func TestAttachmentsAreFetchedByTheirIDs(t *testing.T) {
+func TestMediaIsFetchedByItsID(t *testing.T) {
 	api, ch := newServer(t)
 	api.AddMedia("77", whatsapptest.Media{MimeType: "application/pdf", Filename: "offer é.pdf", Content: []byte("%PDF")})
 	for range 2 {
@@ -59,7 +59,7 @@ func TestAttachmentsAreFetchedByTheirIDs(t *testing.T) {
 	require.Len(t, api.Requests(), 2, "the link is asked for each time")
 }
 
-func TestWhatCannotBeFetchedSaysWhy(t *testing.T) {
+func TestMediaThatCannotBeFetchedSaysWhy(t *testing.T) {
 	for name, test := range map[string]struct {
 		id     string
 		answer *whatsapptest.Answer

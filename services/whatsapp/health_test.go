@@ -62,7 +62,7 @@ func TestHealthSaysWhetherAnAppGetsTheWebhooks(t *testing.T) {
 	requireError(t, err, integration.FaultAuth, "OBJECT_UNKNOWN")
 }
 
-func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
+func TestCredentialsAreValidIfTheTokenMayUseTheNumber(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(credentials map[string]string)
 		valid  bool
@@ -92,7 +92,7 @@ func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
 	})
 }
 
-func TestCallsProveThatTheyKnowTheAppSecretWhereTheChannelSaysSo(t *testing.T) {
+func TestCallsCarryAppSecretProof(t *testing.T) {
 	api, ch := newServer(t)
 	ch.Settings["callProof"], ch.Settings["apiVersion"] = "on", "v24.0"
 	_, err := send(t, ch, to(phone, text("hi")))

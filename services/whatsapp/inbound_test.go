@@ -31,7 +31,7 @@ func normalize(tb testing.TB, body []byte) []integration.Message {
 	return messages
 }
 
-func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
+func TestWebhookOfAnotherProductIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for name, payload := range map[string]string{
 		"nothing at all":        ``,
@@ -52,7 +52,7 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 }
 
 // The samples are kept beside the repository and are not always there.
-func TestPublishedSamplesBecomeMessages(t *testing.T) {
+func TestWebhookSamplesBecomeMessages(t *testing.T) {
 	unsupported := map[string]bool{}
 	for _, f := range integrationtest.Samples(t, "whatsapp") {
 		name := f.Name
@@ -79,7 +79,7 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 	}, slices.Sorted(maps.Keys(unsupported)))
 }
 
-func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
+func TestMessageWithoutSenderIsUnsupported(t *testing.T) {
 	change := func(field, list, contacts string) []byte {
 		return []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"` + field + `","value":{"metadata":{"phone_number_id":"106540352242922"},` +
 			contacts + `"` + list + `":[{"id":"wamid.1","timestamp":"1790000016","type":"text","text":{"body":"hi"}}]}}]}]}`)
@@ -101,7 +101,7 @@ func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
 	require.Equal(t, integration.ID("16505551234"), m.From.ID)
 }
 
-func TestOnlyAPhoneIsAWaID(t *testing.T) {
+func TestWaIDIsAlwaysAPhoneNumber(t *testing.T) {
 	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"106540352242922"},`+
 		`"contacts":[{"wa_id":"US.13491208655302741918"}],"messages":[{"from":"US.13491208655302741918","id":"wamid.1","timestamp":"1790000016","type":"contacts",`+
 		`"contacts":[{"name":{"formatted_name":"A"},"phones":[{"phone":"+1"},{"phone":"+2","wa_id":"2"}],"emails":[{"email":"a"},{"email":"b"}],`+
@@ -116,7 +116,7 @@ func TestOnlyAPhoneIsAWaID(t *testing.T) {
 	}}, m.Content.Contacts)
 }
 
-func TestWhatComesAgainHasTheSameKeys(t *testing.T) {
+func TestRepeatedWebhookHasTheSameKeys(t *testing.T) {
 	for name, body := range payloads(t) {
 		keys := func() (list []string) {
 			for _, m := range normalize(t, body) {
@@ -130,7 +130,7 @@ func TestWhatComesAgainHasTheSameKeys(t *testing.T) {
 	}
 }
 
-func TestAUserIsKnownByTheBusinessScopedIDWhateverTells(t *testing.T) {
+func TestUserIDIsBusinessScoped(t *testing.T) {
 	list := payloads(t)
 	for _, name := range []string{"text", "image", "button_pressed", "edited_text", "deleted", "echo", "status_sent", "status_delivered", "preference"} {
 		require.Equal(t, integration.ID("US.13491208655302741918"), normalize(t, list[name])[0].ConversationID, name)
@@ -138,7 +138,7 @@ func TestAUserIsKnownByTheBusinessScopedIDWhateverTells(t *testing.T) {
 	require.Equal(t, integration.ID("16505559876"), normalize(t, list["text_without_user_ids"])[0].ConversationID)
 }
 
-func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
+func TestWebhookOfAnotherNumberIsIgnored(t *testing.T) {
 	messages := normalize(t, payloads(t)["two_accounts_in_one"])
 	require.Len(t, messages, 3, "the fourth is for another number")
 	for _, m := range messages {
@@ -176,7 +176,7 @@ func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
 }
 
 // What the tolerant reading reads is what the strict one does: one odd message changes no other.
-func TestAnOddItemChangesNoOther(t *testing.T) {
+func TestMalformedItemChangesNoOther(t *testing.T) {
 	for name, body := range payloads(t) {
 		var hook struct {
 			Object string            `json:"object"`
@@ -205,7 +205,7 @@ func TestAnOddItemChangesNoOther(t *testing.T) {
 	}
 }
 
-func TestAccountsNameThePhoneNumbersThatAWebhookIsFor(t *testing.T) {
+func TestAccountsArePhoneNumbers(t *testing.T) {
 	const change = `{"field":"messages","value":{"metadata":{"phone_number_id":"%s"}}}`
 	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[`+change+`,`+change+`]},{"id":"2","changes":[`+change+`]}]}`, "1", "2", "3")
 	accounts := newPlatform(t).(integration.Accounts)

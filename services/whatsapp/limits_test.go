@@ -153,7 +153,7 @@ func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
 	}
 }
 
-func TestWhoItGoesToMustBeSomebody(t *testing.T) {
+func TestRecipientMustBeValid(t *testing.T) {
 	for _, wrong := range []integration.ID{"", "+", "1234", "1234567890123456", "0044 123456", "ada", "us.123456", "US.", "US." + integration.ID(strings.Repeat("1", 129)), "US.12 34", "group"} {
 		api, ch := newServer(t)
 		_, err := send(t, ch, to(wrong, text("hi")))

@@ -14,7 +14,7 @@ import (
 )
 
 // The golden files of the suite have a request of each sort; these are what they leave out.
-func TestMessagesBecomeRequests(t *testing.T) {
+func TestSendMakesRequests(t *testing.T) {
 	group := to("", text("hi"))
 	group.ConversationID = group2
 	for name, test := range map[string]struct {
@@ -66,7 +66,7 @@ func TestMessagesBecomeRequests(t *testing.T) {
 // group2 is an id that begins like those in webhooks.
 const group2 = "HBgLMTY1MDM4Nzk0MzkVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ0RgA"
 
-func TestPreviewsOfLinksAreTheChannelsOrTheMessagesChoice(t *testing.T) {
+func TestLinkPreviewsFollowTheChannelOrTheMessage(t *testing.T) {
 	for name, test := range map[string]struct {
 		setting string
 		wanted  any
@@ -90,7 +90,7 @@ func TestPreviewsOfLinksAreTheChannelsOrTheMessagesChoice(t *testing.T) {
 	}
 }
 
-func TestTheMessagesIDComesBackInItsStatuses(t *testing.T) {
+func TestCallbackDataIsTheMessageID(t *testing.T) {
 	for id, data := range map[string]string{"out-1": "out-1", "": "", strings.Repeat("x", 512): strings.Repeat("x", 512), strings.Repeat("x", 513): ""} {
 		api, ch := newServer(t)
 		m := to(phone, text("hi"))
@@ -105,7 +105,7 @@ func TestTheMessagesIDComesBackInItsStatuses(t *testing.T) {
 	}
 }
 
-func TestMarkupIsSentAsItIsAndToldSo(t *testing.T) {
+func TestMarkupIsSentAsItIsAndReported(t *testing.T) {
 	_, ch := newServer(t)
 	c := text("**bold**")
 	c.Format = "markdown"
@@ -114,7 +114,7 @@ func TestMarkupIsSentAsItIsAndToldSo(t *testing.T) {
 	require.Equal(t, []integration.Degradation{{Feature: "markdown", Became: "text"}}, result.Degraded)
 }
 
-func TestAnAlbumMayHoldAttachmentsOfAllTypes(t *testing.T) {
+func TestAlbumMayHaveAttachmentsOfAllTypes(t *testing.T) {
 	api, ch := newServer(t)
 	_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{
 		*link("1.jpg", "image/jpeg"), *link("2.mp4", "video/mp4"), *link("3.mp3", "audio/mpeg"), *link("4.pdf", "application/pdf"),
@@ -129,7 +129,7 @@ func TestAnAlbumMayHoldAttachmentsOfAllTypes(t *testing.T) {
 	require.Equal(t, []string{"image", "video", "audio", "document"}, types)
 }
 
-func TestSplitRefusesAMessageOfWhichOnePartIsInvalid(t *testing.T) {
+func TestSplitRefusesAnInvalidPart(t *testing.T) {
 	api, ch := newServer(t)
 	_, err := send(t, ch, to(phone, integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{
 		*link("1.jpg", ""), {URL: "https://www.luckyshrub.example.com/2.jpg", Caption: strings.Repeat("x", 1025)},
@@ -138,7 +138,7 @@ func TestSplitRefusesAMessageOfWhichOnePartIsInvalid(t *testing.T) {
 	require.Empty(t, api.Requests(), "nothing of it is sent")
 }
 
-func TestAnAcceptedMessageTellsWhatTheAnswerSays(t *testing.T) {
+func TestSendResultHasWhatTheAnswerSays(t *testing.T) {
 	api, ch := newServer(t)
 	api.Answer(whatsapptest.Answer{Body: `{"messaging_product":"whatsapp","contacts":[{"input":"16505551234","wa_id":"5511987654321","user_id":"BR.5"}],"messages":[{"id":"wamid.9","message_status":"held_for_quality_assessment"}]}`})
 	result, err := send(t, ch, to(phone, text("hi")))
@@ -153,7 +153,7 @@ func TestAnAcceptedMessageTellsWhatTheAnswerSays(t *testing.T) {
 	}
 }
 
-func TestAttachmentsAreUploadedBeforeTheirMessages(t *testing.T) {
+func TestAttachmentIsUploadedBeforeItsMessage(t *testing.T) {
 	png := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 64)...)
 	t.Run("with the type that their content has", func(t *testing.T) {
 		api, ch := newServer(t)
@@ -187,7 +187,7 @@ func TestAttachmentsAreUploadedBeforeTheirMessages(t *testing.T) {
 	})
 }
 
-func TestAStickerThatDoesNotMoveIsSmaller(t *testing.T) {
+func TestStaticStickerHasALowerLimit(t *testing.T) {
 	webp := func(flags byte, size int) []byte {
 		return append(append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), flags, 0, 0, 0), bytes.Repeat([]byte{1}, size)...)
 	}
@@ -214,7 +214,7 @@ func TestAStickerThatDoesNotMoveIsSmaller(t *testing.T) {
 	}
 }
 
-func TestADocumentHasTheNameThatItsLinkGivesIt(t *testing.T) {
+func TestDocumentIsNamedAfterItsLink(t *testing.T) {
 	for name, test := range map[string]struct {
 		media integration.Media
 		want  string

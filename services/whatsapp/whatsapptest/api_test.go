@@ -38,7 +38,7 @@ func authorized() http.Header {
 	return http.Header{"Authorization": {"Bearer TOKEN"}, "Content-Type": {"application/json"}, "User-Agent": {"test"}}
 }
 
-func TestMessagesAreTakenAsTheDocumentationHasThem(t *testing.T) {
+func TestMessagesAreCheckedAgainstTheDocumentation(t *testing.T) {
 	const base = `{"messaging_product":"whatsapp","to":"16505551234",`
 	for name, test := range map[string]struct {
 		body string
@@ -95,7 +95,7 @@ func TestMessagesAreTakenAsTheDocumentationHasThem(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTokenGetsIn(t *testing.T) {
+func TestCallWithoutTheTokenIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		path, token  string
 		status, code int
@@ -128,7 +128,7 @@ func TestOnlyTheTokenGetsIn(t *testing.T) {
 	}
 }
 
-func TestALinkWantsToKnowWhoAsks(t *testing.T) {
+func TestDownloadNeedsAUserAgent(t *testing.T) {
 	api := newAPI()
 	api.AddMedia("5", whatsapptest.Media{MimeType: "text/plain", Content: []byte("hello")})
 	header := authorized()
@@ -137,7 +137,7 @@ func TestALinkWantsToKnowWhoAsks(t *testing.T) {
 	require.Equal(t, 400, status)
 }
 
-func TestUploadsAreTakenWithinTheirLimits(t *testing.T) {
+func TestUploadsAreLimited(t *testing.T) {
 	product, file := httpapi.Part{Name: "messaging_product", Content: []byte("whatsapp")}, httpapi.Part{Name: "file", Filename: "a", ContentType: "image/png", Content: []byte("a")}
 	kind := func(of string) httpapi.Part { return httpapi.Part{Name: "type", Content: []byte(of)} }
 	of := func(contentType string, size int) httpapi.Part {
@@ -170,7 +170,7 @@ func TestUploadsAreTakenWithinTheirLimits(t *testing.T) {
 	require.Equal(t, 131009, code, "a body that is no form")
 }
 
-func TestAnswersThatWereSetComeInTheirOrder(t *testing.T) {
+func TestScriptedAnswersComeInOrder(t *testing.T) {
 	api := newAPI()
 	api.Answer(whatsapptest.Error(429, 130429, 2494055, "Rate limit hit", "too fast"), whatsapptest.Answer{Body: "tea"})
 	status, code, answer := ask(t, api, "GET", "/v25.0/1?fields=id", "", authorized())
