@@ -15,7 +15,8 @@ import (
 
 func accountChannel(id, platform, account string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: "t", Platform: platform, Status: integration.ChannelActive, Settings: map[string]string{"teamId": account},
+		ID: id, TenantID: "t", Platform: platform, Status: integration.ChannelActive,
+		Settings: map[string]string{"teamId": account},
 	}
 }
 

@@ -219,7 +219,9 @@ func TestCacheSharesAReadAmongCallers(t *testing.T) {
 
 func TestCacheReadOutlivesItsCaller(t *testing.T) {
 	withCache(t, func(b *cacheHarness) {
-		req := &action.Request{RequestID: "trace", Params: json.RawMessage("{}"), Meta: action.NewMeta(json.RawMessage(`{"user":1}`))}
+		req := &action.Request{
+			RequestID: "trace", Params: json.RawMessage("{}"), Meta: action.NewMeta(json.RawMessage(`{"user":1}`)),
+		}
 		ctx, cancel := context.WithTimeout(action.WithRequest(b.Context(), req), time.Second)
 		defer cancel()
 		b.does(func(ctx context.Context, id string) (*integration.Channel, error) {
@@ -347,7 +349,9 @@ func TestCacheServesDuringAnOutage(t *testing.T) {
 		b.getsError(errAway, 1)
 		require.Len(b, b.log.AllEntries(), 1)
 		require.Equal(b, logrus.WarnLevel, b.log.LastEntry().Level)
-		require.Equal(b, "the channel store cannot be read; known channels are served for up to 5m0s more", b.log.LastEntry().Message)
+		require.Equal(
+			b, "the channel store cannot be read; known channels are served for up to 5m0s more", b.log.LastEntry().Message,
+		)
 
 		b.says("v2")
 		b.gets("v2", 1)

@@ -31,7 +31,8 @@ func TestKeyFaultsAreAllReportedAndQuoteNoKey(t *testing.T) {
 	secret := base64.StdEncoding.EncodeToString([]byte("CANARY" + strings.Repeat("x", 26)))
 	short := base64.StdEncoding.EncodeToString([]byte("CANARY"))
 	_, err := channelstore.ParseKeys([]string{
-		"k1:" + secret, "k2:" + short, secret, "k1:" + secret, "k 4:" + secret, "k5:" + secret[1:], "k6:" + secret + "!", "k7:", "",
+		"k1:" + secret, "k2:" + short, secret, "k1:" + secret, "k 4:" + secret, "k5:" + secret[1:], "k6:" + secret + "!",
+		"k7:", "",
 		"k8:" + base64.RawStdEncoding.EncodeToString([]byte("CANARY")),
 	})
 	require.EqualError(t, err, strings.Join([]string{

@@ -42,7 +42,9 @@ func postgresBench(t *testing.T) *harness {
 			return channelstore.OpenPostgres(t.Context(), url, keys)
 		},
 		dump: func() string {
-			rows, err := connect(t, url).Query(t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`)
+			rows, err := connect(t, url).Query(
+				t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`,
+			)
 			require.NoError(t, err)
 			all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 			require.NoError(t, err)
@@ -58,13 +60,17 @@ func postgresBench(t *testing.T) *harness {
 
 func TestPostgresNeedsKeys(t *testing.T) {
 	_, err := channelstore.OpenPostgres(t.Context(), "postgres://nowhere.invalid", nil)
-	require.ErrorContains(t, err, `there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`)
+	require.ErrorContains(
+		t, err, `there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`,
+	)
 }
 
 func TestPostgresErrorsQuoteNoPassword(t *testing.T) {
 	for _, url := range []string{
-		"postgres://me:CANARY@127.0.0.1:1/db?sslmode=disable", "postgres://me:CANARY@%zz/db", "postgres://me:CANARY@host:port/db",
-		"host=127.0.0.1 port=x password=CANARY", "postgres://me:CANARY@127.0.0.1:1/db?sslmode=CANARYno", "postgres://me:CAN ARY@h/db?password=CANARY",
+		"postgres://me:CANARY@127.0.0.1:1/db?sslmode=disable", "postgres://me:CANARY@%zz/db",
+		"postgres://me:CANARY@host:port/db",
+		"host=127.0.0.1 port=x password=CANARY", "postgres://me:CANARY@127.0.0.1:1/db?sslmode=CANARYno",
+		"postgres://me:CAN ARY@h/db?password=CANARY",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := channelstore.OpenPostgres(ctx, url, newKeys(t, "k1"))

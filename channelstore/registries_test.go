@@ -37,7 +37,9 @@ func (r *registries) Emit(context.Context, *action.Request, string, any, action.
 	return nil
 }
 
-func (r *registries) Call(ctx context.Context, _ *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+func (r *registries) Call(
+	ctx context.Context, _ *action.Request, name string, params any, opts action.CallOptions,
+) (*action.CallResult, error) {
 	r.most.Store(max(r.most.Load(), r.under.Add(1)))
 	defer r.under.Add(-1)
 	r.mu.Lock()

@@ -41,7 +41,10 @@ func TestDamagedRecordLeavesOthersReadable(t *testing.T) {
 				continue
 			}
 			requireSealed(t, e.Err, fault)
-			require.Equal(t, &integration.Channel{ID: e.Channel.ID, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "ACTIVE"}, e.Channel)
+			require.Equal(
+				t, &integration.Channel{ID: e.Channel.ID, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "ACTIVE"},
+				e.Channel,
+			)
 			ch, err := store.Channel(t.Context(), e.Channel.ID)
 			requireSealed(t, err, fault)
 			require.Nil(t, ch)
@@ -165,7 +168,8 @@ func TestRotationMayBeInterruptedAndRepeated(t *testing.T) {
 		}
 		apply(t, before, all...)
 		// The second transaction meets a record that cannot be written.
-		refuse, allow := `CREATE UNIQUE INDEX refuse ON switchboard_channels (key_id) WHERE key_id = 'new' AND id IN ('c001', 'c150')`, `DROP INDEX refuse`
+		refuse, allow := `CREATE UNIQUE INDEX refuse ON switchboard_channels (key_id) WHERE key_id = 'new' AND id IN `+
+			`('c001', 'c150')`, `DROP INDEX refuse`
 		b.exec(refuse)
 		rotation, err := both.Rotate(t.Context())
 		requireUnavailable(t, err)
@@ -244,7 +248,8 @@ func TestRotationCountsEachFailureOnce(t *testing.T) {
 	// The first record is not as it was read, as if somebody had written it in the meantime, once.
 	b.exec(`CREATE TABLE meanwhile (n INTEGER)`)
 	b.exec(`INSERT INTO meanwhile VALUES (1)`)
-	b.exec(`CREATE TRIGGER meanwhile_written BEFORE UPDATE ON switchboard_channels WHEN (SELECT count(*) FROM meanwhile) > 0
+	b.exec(`CREATE TRIGGER meanwhile_written BEFORE UPDATE ON switchboard_channels
+		WHEN (SELECT count(*) FROM meanwhile) > 0
 		BEGIN DELETE FROM meanwhile; SELECT RAISE(IGNORE); END`)
 	rotation, err := store.Rotate(t.Context())
 	require.NoError(t, err)

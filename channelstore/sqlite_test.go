@@ -171,9 +171,10 @@ func TestSQLiteFileLostDuringUseIsReported(t *testing.T) {
 	}
 }
 
-// oldSchema is that of the first version, which kept everything as plain text.
-const oldSchema = `CREATE TABLE IF NOT EXISTS channels (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, name TEXT NOT NULL,
-	status TEXT NOT NULL, credentials TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT`
+// oldSchema is the schema of the first version, which kept everything as plain text.
+const oldSchema = `CREATE TABLE IF NOT EXISTS channels (
+	id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+	credentials TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT`
 
 // oldFile makes a file of the first version, with traces of what was removed from it.
 func oldFile(t *testing.T) string {
@@ -192,7 +193,8 @@ func oldFile(t *testing.T) string {
 			`{"token":"`+canary+`-token-`+id+`"}`, `{"apiBase":"`+canary+`-setting-`+id+`"}`)
 	}
 	exec(`INSERT INTO channels VALUES ('damaged', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + canary + `', '{}', 1, 2)`)
-	exec(`INSERT INTO channels VALUES ('large', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + strings.Repeat(canary, 10_000) + `"}', '{}', 1, 2)`)
+	exec(`INSERT INTO channels VALUES ('large', 't1', 'parrot', '', 'ACTIVE', ` +
+		`'{"token":"` + strings.Repeat(canary, 10_000) + `"}', '{}', 1, 2)`)
 	exec(`DELETE FROM channels WHERE id IN ('gone', 'large')`)
 	require.Contains(t, contents(t, path), canary+"-token-gone")
 	return path
@@ -206,9 +208,20 @@ func TestSQLiteFileOfTheFirstVersionIsSealed(t *testing.T) {
 			require.NotContains(t, contents(t, path), canary, "while it is in use")
 			entries := list(t, store, channelstore.Query{})
 			require.Len(t, entries, 3)
-			require.Equal(t, []*integration.Channel{newChannel("c1"), newChannel("c2")}, []*integration.Channel{entries[0].Channel, entries[1].Channel})
-			requireSealed(t, entries[2].Err, channelstore.SealedError{ChannelID: "damaged", KeyID: store.Keys().IDs()[0], Reason: "but what it holds is damaged"})
-			require.Equal(t, int64(2), execFile(t, path, `UPDATE switchboard_channels SET name = name WHERE created_at = 1000 AND updated_at = 2000`))
+			require.Equal(
+				t, []*integration.Channel{newChannel("c1"), newChannel("c2")},
+				[]*integration.Channel{entries[0].Channel, entries[1].Channel},
+			)
+			requireSealed(
+				t, entries[2].Err,
+				channelstore.SealedError{
+					ChannelID: "damaged", KeyID: store.Keys().IDs()[0], Reason: "but what it holds is damaged",
+				},
+			)
+			require.Equal(
+				t, int64(2),
+				execFile(t, path, `UPDATE switchboard_channels SET name = name WHERE created_at = 1000 AND updated_at = 2000`),
+			)
 		})
 	}
 }
@@ -254,7 +267,9 @@ func readSealed(t *testing.T, path, id string) string {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	var sealed []byte
-	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT sealed FROM switchboard_channels WHERE id = $1`, id).Scan(&sealed))
+	require.NoError(
+		t, db.QueryRowContext(t.Context(), `SELECT sealed FROM switchboard_channels WHERE id = $1`, id).Scan(&sealed),
+	)
 	return string(sealed)
 }
 

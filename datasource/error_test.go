@@ -30,8 +30,12 @@ func TestErrorThatMayPassIsRetryable(t *testing.T) {
 		wantType string
 		want     string
 	}{
-		"a query out of time":      {fmt.Errorf("query: %w", context.DeadlineExceeded), datasource.TypeUnavailable, "in time"},
-		"a refused connection":     {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, datasource.TypeUnavailable, "connected to"},
+		"a query out of time": {fmt.Errorf(
+			"query: %w", context.DeadlineExceeded,
+		), datasource.TypeUnavailable, "in time"},
+		"a refused connection": {&net.OpError{
+			Op: "dial", Err: syscall.ECONNREFUSED,
+		}, datasource.TypeUnavailable, "connected to"},
 		"an unknown host":          {&net.DNSError{Name: canary}, datasource.TypeUnavailable, "connected to"},
 		"a bad connection":         {driver.ErrBadConn, datasource.TypeUnavailable, "closed"},
 		"a connection cut off":     {fmt.Errorf("receive: %w", io.ErrUnexpectedEOF), datasource.TypeUnavailable, "closed"},
@@ -48,7 +52,9 @@ func TestErrorThatMayPassIsRetryable(t *testing.T) {
 			t.Parallel()
 			e, ok := errors.AsType[*action.Error](datasource.AsError(tc.err))
 			require.True(t, ok)
-			require.Equal(t, []any{tc.wantType, 503, true, action.NameRetryableError}, []any{e.Type, e.Code, e.Retryable, e.Name})
+			require.Equal(
+				t, []any{tc.wantType, 503, true, action.NameRetryableError}, []any{e.Type, e.Code, e.Retryable, e.Name},
+			)
 			require.ErrorIs(t, e, tc.err)
 			require.Contains(t, e.Message, tc.want)
 			require.NotContains(t, e.Message, canary)

@@ -44,7 +44,8 @@ func TestHTTPCallSendsJSON(t *testing.T) {
 			return
 		}
 		fmt.Fprintf(w, `{"name": %q}`, strings.Join([]string{
-			r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("X-Kept"), r.Header.Get("Content-Type"), string(body),
+			r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("X-Kept"), r.Header.Get("Content-Type"),
+			string(body),
 		}, "|"))
 	})
 	var got user
@@ -105,9 +106,15 @@ func TestHTTPTimeoutIsRetryable(t *testing.T) {
 		want   string        // of the message
 		handle http.HandlerFunc
 	}{
-		"it takes longer than the client waits": {datasource.HTTPOptions{Timeout: 50 * time.Millisecond}, 0, "in time", hangs},
+		"it takes longer than the client waits": {
+			datasource.HTTPOptions{Timeout: 50 * time.Millisecond}, 0, "in time", hangs,
+		},
 		"it takes longer than the caller waits": {datasource.HTTPOptions{}, 50 * time.Millisecond, "in time", hangs},
-		"it hangs up":                           {datasource.HTTPOptions{}, 0, "closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"it hangs up": {datasource.HTTPOptions{}, 0, "closed", func(
+			http.ResponseWriter, *http.Request,
+		) {
+			panic(http.ErrAbortHandler)
+		}},
 		"it hangs up in the middle": {datasource.HTTPOptions{}, 0, "closed", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, "half")
@@ -177,7 +184,9 @@ func TestHTTPAnswerIsBounded(t *testing.T) {
 
 func TestHTTPAnswerOfAnotherFormIsAnError(t *testing.T) {
 	t.Parallel()
-	ctx, client := api(t, datasource.HTTPOptions{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `["`+canary+`"]`) })
+	ctx, client := api(
+		t, datasource.HTTPOptions{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `["`+canary+`"]`) },
+	)
 	err := client.GetJSON(ctx, "u", new(user))
 	require.Equal(t, "DATASOURCE_ANSWER_INVALID", action.AsError(err, "a.b", "n").Type)
 	require.NotContains(t, err.Error(), canary)
@@ -195,7 +204,9 @@ func TestHTTPConnectionsAreReusedAndBounded(t *testing.T) {
 		})}
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
-		ctx, _, _ := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: "http://api.example.com", MaxConnsPerHost: 2}))
+		ctx, _, _ := open(
+			t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: "http://api.example.com", MaxConnsPerHost: 2}),
+		)
 		client := get[*datasource.HTTPClient](ctx, t, "users")
 		client.DialWith(listener.Dial)
 		for range 10 {

@@ -137,7 +137,9 @@ func TestMigrationsOfANewerSchemaAreRefused(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
 		require.NoError(t, m.open(migrations(createUsers, insertOnce)))
-		require.ErrorContains(t, m.open(migrations(createUsers)), "the schema has version 2, and this program knows versions up to 1")
+		require.ErrorContains(
+			t, m.open(migrations(createUsers)), "the schema has version 2, and this program knows versions up to 1",
+		)
 	})
 }
 

@@ -21,7 +21,9 @@ type cluster struct {
 	params any
 }
 
-func (c *cluster) Call(_ context.Context, parent *action.Request, name string, params any, _ action.CallOptions) (*action.CallResult, error) {
+func (c *cluster) Call(
+	_ context.Context, parent *action.Request, name string, params any, _ action.CallOptions,
+) (*action.CallResult, error) {
 	c.parent, c.name, c.params = parent, name, params
 	if c.err != nil {
 		return nil, c.err
@@ -66,5 +68,7 @@ func TestServiceIsCalledOutsideOfRequests(t *testing.T) {
 	require.NoError(t, set.Close(t.Context()))
 
 	ctx, _, _ := open(t, datasource.Service("users", "users"))
-	require.ErrorIs(t, get[*datasource.ServiceClient](ctx, t, "users").Call(ctx, "get", nil, &got), datasource.ErrNoCluster)
+	require.ErrorIs(
+		t, get[*datasource.ServiceClient](ctx, t, "users").Call(ctx, "get", nil, &got), datasource.ErrNoCluster,
+	)
 }

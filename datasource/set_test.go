@@ -236,13 +236,18 @@ func TestNewSetReportsAllFaults(t *testing.T) {
 		postgres.New("no url", postgres.Options{MaxConns: -1}),
 		postgres.New("bad postgres", postgres.Options{URL: "postgres://u:" + canary + "@host:port:port/db"}),
 		redisdb.New("bad redis", redisdb.Options{URL: "http://:" + canary + "@host", PoolSize: -1}),
-		datasource.HTTP("bad api", datasource.HTTPOptions{BaseURL: "ftp://u:" + canary + "@host", Timeout: -1, MaxBodyBytes: -1}),
+		datasource.HTTP(
+			"bad api", datasource.HTTPOptions{BaseURL: "ftp://u:" + canary + "@host", Timeout: -1, MaxBodyBytes: -1},
+		),
 		datasource.Service("no service", ""),
 	)
 	for _, want := range []string{
-		`two datasources "twice"`, "datasource 3 has no name", `"hollow": there is no function`, `"hollow too": there is no function`,
-		`"no path": path is missing`, `"no url": url is missing`, "maxConns is negative", `"bad postgres": url`, `"bad redis": url`,
-		"poolSize is negative", `"bad api": baseUrl`, "timeout is negative", "maxBodyBytes is negative", `"no service": the service's name`,
+		`two datasources "twice"`, "datasource 3 has no name", `"hollow": there is no function`,
+		`"hollow too": there is no function`,
+		`"no path": path is missing`, `"no url": url is missing`, "maxConns is negative", `"bad postgres": url`,
+		`"bad redis": url`,
+		"poolSize is negative", `"bad api": baseUrl`, "timeout is negative", "maxBodyBytes is negative",
+		`"no service": the service's name`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

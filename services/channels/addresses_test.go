@@ -81,7 +81,9 @@ func TestAddressIsShownWithoutItsLogin(t *testing.T) {
 	shown := decode[integration.Channel](t, b.answer(reader, "get", object{"id": "c1"}))
 	require.Equal(t, "https://[redacted]@10.0.0.1/@x", shown.Settings["apiBase"])
 	b.answer(root, "update", object{"id": "c1", "name": "Rex", "settings": shown.Settings})
-	require.Equal(t, "https://user:"+canary+"@10.0.0.1/@x", b.stored("c1").Settings["apiBase"], "as it is shown it says nothing new")
+	require.Equal(
+		t, "https://user:"+canary+"@10.0.0.1/@x", b.stored("c1").Settings["apiBase"], "as it is shown it says nothing new",
+	)
 
 	copied := creation("new")
 	copied["settings"] = object{"apiBase": shown.Settings["apiBase"]}

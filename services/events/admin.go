@@ -1,5 +1,5 @@
-// Package events shows operators the reliable events and the dead letters, replays and drops them: the service of
-// that name in the cluster, and what the command line does with them. Both go through an [Admin].
+// Package events shows operators the reliable events and the dead letters, replays them and drops them. It is the
+// service events of the cluster, and serves the command line. Both use an [Admin].
 //
 // It knows neither what the events mean nor who consumes them, and shows no secrets.
 package events
@@ -30,7 +30,7 @@ type Admin struct {
 	Now     func() time.Time
 }
 
-// Count tells how many events of a name there are, and how old.
+// Count says how many events of a name there are, and how old they are.
 type Count struct {
 	Name   string `json:"name"`
 	Count  int    `json:"count"`
@@ -58,7 +58,7 @@ func (a *Admin) count(name string, s events.Summary) Count {
 	return Count{Name: name, Count: s.Count, Oldest: a.age(s.Oldest), Newest: a.age(s.Newest)}
 }
 
-// View is an event as it is shown: without secrets.
+// View is an event as operators see it, without secrets.
 type View struct {
 	Sequence  uint64            `json:"sequence"`
 	Subject   string            `json:"subject"`
@@ -71,7 +71,7 @@ type View struct {
 	Payload   any               `json:"payload,omitempty"`
 }
 
-// Original is what a dead letter was.
+// Original is the event that became a dead letter.
 type Original struct {
 	Event   string `json:"event"` // its name, without the prefix
 	Subject string `json:"subject"`
@@ -79,28 +79,32 @@ type Original struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// Filter chooses events; its zero value chooses all.
+// Filter selects events; its zero value selects all.
 type Filter struct {
-	Since      *time.Time `json:"since" params:"optional"`
-	Until      *time.Time `json:"until" params:"optional"`
-	After      uint64     `json:"after" params:"optional|convert"`                        // the last sequence of the page before
-	Through    uint64     `json:"through" params:"optional|convert"`                      // a sequence: none later
-	Sequences  []uint64   `json:"sequences" params:"optional|max:1000"`                   // only these, each once
-	MessageIDs []string   `json:"messageIds" params:"optional|max:1000"`                  // only those of these ids
-	Subject    string     `json:"subject" params:"optional"`                              // of dead letters: where they were, with or without the prefix
-	Group      string     `json:"group" params:"optional"`                                // of dead letters: who gave them up
-	Limit      int        `json:"limit" params:"optional|integer|min:0|max:1000|convert"` // zero is as many as one call takes
+	Since *time.Time `json:"since" params:"optional"`
+	Until *time.Time `json:"until" params:"optional"`
+	// only later sequences: the last one of the page before
+	After      uint64   `json:"after" params:"optional|convert"`
+	Through    uint64   `json:"through" params:"optional|convert"`     // no later sequences
+	Sequences  []uint64 `json:"sequences" params:"optional|max:1000"`  // only these, each once
+	MessageIDs []string `json:"messageIds" params:"optional|max:1000"` // only these
+	// of dead letters: the original subject, with or without the prefix
+	Subject string `json:"subject" params:"optional"`
+	// of dead letters: the group that gave them up
+	Group string `json:"group" params:"optional"`
+	// zero means as many as one call takes
+	Limit int `json:"limit" params:"optional|integer|min:0|max:1000|convert"`
 }
 
-// What one call does at most. It says how far it got, so that another one can go on.
+// Bounds of one call. Its answer says how far it got, so that the next call can go on.
 const (
-	maxEvents    = 1000     // events that are replayed or dropped, or whose list is asked for
+	maxEvents    = 1000     // events that are replayed, dropped or listed
 	maxReplayed  = 64 << 20 // bytes
 	maxListed    = 512 << 10
-	partOfTheWay = 5 // of the time that a caller waits, this part is left for the answer
+	partOfTheWay = 5 // a fifth of the time that the caller waits is left for the answer
 )
 
-// TenantFilter says which events somebody gets to see, by their tenant; nil is all.
+// TenantFilter says whether a caller may see the events of a tenant; nil means all events.
 type TenantFilter func(tenantID string) bool
 
 func (a *Admin) query(f Filter, allowed TenantFilter) events.Query {
@@ -123,7 +127,7 @@ func (a *Admin) query(f Filter, allowed TenantFilter) events.Query {
 	return q
 }
 
-// bounded is a query of what one call does, as long as its caller waits.
+// bounded returns the query for one call, within its bounds and the time that its caller waits.
 func (a *Admin) bounded(ctx context.Context, f Filter, allowed TenantFilter) events.Query {
 	q := a.query(f, allowed)
 	q.Limit, q.Bytes = min(cmp.Or(q.Limit, maxEvents), maxEvents), maxReplayed
@@ -133,7 +137,7 @@ func (a *Admin) bounded(ctx context.Context, f Filter, allowed TenantFilter) eve
 	return q
 }
 
-// tenantOf is whose an event is, by its payload, else by its meta.
+// tenantOf returns the tenant in the payload of an event, else the one in its meta.
 func tenantOf(r *events.Record) string {
 	for _, data := range [][]byte{r.Payload, decoded(r.Get("$meta"))} {
 		var told struct {
@@ -157,7 +161,7 @@ func decoded(text string) []byte {
 	return data
 }
 
-// Counts tells of the events of each name, and of the dead letters.
+// Counts counts the events of each name, and the dead letters.
 func (a *Admin) Counts(ctx context.Context) ([]Count, error) {
 	var list []Count
 	for _, name := range append(slices.Clone(a.Names), a.Queue) {
@@ -170,7 +174,7 @@ func (a *Admin) Counts(ctx context.Context) ([]Count, error) {
 	return list, nil
 }
 
-// List gives the events of a name, in their order: not more than one answer holds. Of no known name it is an error.
+// List returns the events of a name in their order, as many as fit into one answer. An unknown name is an error.
 func (a *Admin) List(ctx context.Context, name string, f Filter, allowed TenantFilter) ([]*View, error) {
 	if err := a.checkName(ctx, name, allowed); err != nil {
 		return nil, err
@@ -185,7 +189,7 @@ func (a *Admin) List(ctx context.Context, name string, f Filter, allowed TenantF
 	return list, err
 }
 
-// Each shows all the chosen events of a name, in their order.
+// Each shows all events of a name that the filter selects, in their order. An unknown name is an error.
 func (a *Admin) Each(ctx context.Context, name string, f Filter, show func(*View)) error {
 	if err := a.checkName(ctx, name, nil); err != nil {
 		return err
@@ -196,8 +200,8 @@ func (a *Admin) Each(ctx context.Context, name string, f Filter, show func(*View
 	})
 }
 
-// Tail shows events as they come, and first those since a moment, until ctx ends. Without names it follows all that
-// this service shows. A name that is not known is an error.
+// Tail shows the events since a moment and then new ones as they come, until ctx ends. Without names it shows all
+// events and the dead letters. An unknown name is an error.
 func (a *Admin) Tail(ctx context.Context, names []string, since time.Time, show func(*View)) error {
 	for _, name := range names {
 		if err := a.checkName(ctx, name, nil); err != nil {
@@ -210,8 +214,8 @@ func (a *Admin) Tail(ctx context.Context, names []string, since time.Time, show 
 	return a.Archive.Tail(ctx, names, since, func(r *events.Record) { show(a.View(r)) })
 }
 
-// Replay publishes chosen events of a name again, as Archive.Replay does, and says how far it got: at most a thousand, 64 MB,
-// and as many as its caller waits for. Of no known name it is an error.
+// Replay publishes the selected events of a name again, as Archive.Replay does, and returns how far it got. One call
+// replays at most 1,000 events and 64 MB, and ends before its caller stops waiting. An unknown name is an error.
 func (a *Admin) Replay(ctx context.Context, name string, f Filter, allowed TenantFilter) (events.Progress, error) {
 	if err := a.checkName(ctx, name, allowed); err != nil {
 		return events.Progress{}, err
@@ -219,18 +223,18 @@ func (a *Admin) Replay(ctx context.Context, name string, f Filter, allowed Tenan
 	return a.Archive.Replay(ctx, name, a.bounded(ctx, f, allowed))
 }
 
-// Group is how far a group of consumers is with an event.
+// Group says how far a group of consumers is with an event.
 type Group struct {
 	Event          string `json:"event"`
 	Group          string `json:"group"`          // the durable: the group's name with underscores for dots
 	Pending        uint64 `json:"pending"`        // not delivered yet
 	Unacknowledged int    `json:"unacknowledged"` // delivered, and neither handled nor given up yet
-	Redelivered    int    `json:"redelivered"`    // those of them that have been delivered before
+	Redelivered    int    `json:"redelivered"`    // unacknowledged ones that were delivered more than once
 	LastActive     *Age   `json:"lastActive,omitempty"`
 	Members        bool   `json:"members"` // whether a member is connected
 }
 
-// Groups tells how far all groups are, or those of some events. A name that is not known is an error.
+// Groups returns how far each group is, or only those of some events. An unknown name is an error.
 func (a *Admin) Groups(ctx context.Context, names []string) ([]Group, error) {
 	for _, name := range names {
 		if err := a.checkName(ctx, name, nil); err != nil {
@@ -241,13 +245,15 @@ func (a *Admin) Groups(ctx context.Context, names []string) ([]Group, error) {
 	list := []Group{}
 	for _, g := range found {
 		if len(names) == 0 || slices.Contains(names, g.Event) {
-			list = append(list, Group{g.Event, g.Group, g.Pending, g.Unacknowledged, g.Redelivered, a.age(g.LastActive), g.Members})
+			list = append(
+				list, Group{g.Event, g.Group, g.Pending, g.Unacknowledged, g.Redelivered, a.age(g.LastActive), g.Members},
+			)
 		}
 	}
 	return list, err
 }
 
-// DeadLetters are those of a queue: counted by where they were and who gave them up, and some of them.
+// DeadLetters are the dead letters of a queue, counted by event and group, and some of them.
 type DeadLetters struct {
 	Queue   string          `json:"queue"`
 	Total   Count           `json:"total"`
@@ -255,13 +261,14 @@ type DeadLetters struct {
 	Letters []*View         `json:"letters"`
 }
 
-// DeadLettersOf counts those of one event and group.
+// DeadLettersOf counts the dead letters of one event and group.
 type DeadLettersOf struct {
 	Group string `json:"group,omitempty"`
 	Count
 }
 
-// DeadLetters lists dead letters, without their content. All are counted, the choice's limit is for the list.
+// DeadLetters counts all selected dead letters and lists them without their content. The filter's limit bounds the
+// list.
 func (a *Admin) DeadLetters(ctx context.Context, queue string, f Filter, allowed TenantFilter) (*DeadLetters, error) {
 	limit := f.Limit
 	f.Limit = 0
@@ -304,7 +311,9 @@ func (a *Admin) DeadLetter(ctx context.Context, queue string, sequence uint64, a
 		return nil, err
 	}
 	var view *View
-	err := a.Archive.EachDead(ctx, cmp.Or(queue, a.Queue), a.query(Filter{Sequences: []uint64{sequence}}, allowed), func(r *events.Record) error {
+	err := a.Archive.EachDead(ctx, cmp.Or(queue, a.Queue), a.query(
+		Filter{Sequences: []uint64{sequence}}, allowed,
+	), func(r *events.Record) error {
 		view = a.View(r)
 		return nil
 	})
@@ -314,7 +323,7 @@ func (a *Admin) DeadLetter(ctx context.Context, queue string, sequence uint64, a
 	return view, err
 }
 
-// EachDead shows all the chosen dead letters of a queue, in their order.
+// EachDead shows all selected dead letters of a queue, in their order.
 func (a *Admin) EachDead(ctx context.Context, queue string, f Filter, show func(*View)) error {
 	_, err := a.onDeadLetters(ctx, queue, f, nil, func(queue string, q events.Query) (p events.Progress, err error) {
 		q.Limit, q.Bytes = 0, 0
@@ -327,22 +336,27 @@ func (a *Admin) EachDead(ctx context.Context, queue string, f Filter, show func(
 	return err
 }
 
-// Revive sends chosen dead letters back to where they were, as Archive.Revive does, within the bounds of [Admin.Replay].
+// Revive sends the selected dead letters back to their subjects, as Archive.Revive does, within the bounds of
+// [Admin.Replay].
 func (a *Admin) Revive(ctx context.Context, queue string, f Filter, allowed TenantFilter) (events.Progress, error) {
 	return a.onDeadLetters(ctx, queue, f, allowed, func(queue string, q events.Query) (events.Progress, error) {
 		return a.Archive.Revive(ctx, queue, q)
 	})
 }
 
-// Drop deletes chosen dead letters for good, within the bounds of [Admin.Replay].
+// Drop deletes the selected dead letters for good, within the bounds of [Admin.Replay].
 func (a *Admin) Drop(ctx context.Context, queue string, f Filter, allowed TenantFilter) (events.Progress, error) {
 	return a.onDeadLetters(ctx, queue, f, allowed, func(queue string, q events.Query) (events.Progress, error) {
 		return a.Archive.Drop(ctx, queue, q)
 	})
 }
 
-// onDeadLetters does something to chosen dead letters. Where there are none because a name is not known, it says so.
-func (a *Admin) onDeadLetters(ctx context.Context, queue string, f Filter, allowed TenantFilter, do func(string, events.Query) (events.Progress, error)) (events.Progress, error) {
+// onDeadLetters calls do with the selected dead letters. If there are none because of an unknown name, it returns an
+// error that says so.
+func (a *Admin) onDeadLetters(
+	ctx context.Context, queue string, f Filter, allowed TenantFilter,
+	do func(string, events.Query) (events.Progress, error),
+) (events.Progress, error) {
 	queue = cmp.Or(queue, a.Queue)
 	if err := a.checkQueue(ctx, queue); err != nil {
 		return events.Progress{}, err
@@ -354,14 +368,18 @@ func (a *Admin) onDeadLetters(ctx context.Context, queue string, f Filter, allow
 	return p, err
 }
 
-// View shows an event.
+// View returns an event as operators see it.
 func (a *Admin) View(r *events.Record) *View {
 	v := &View{
-		Sequence: r.Sequence, Subject: r.Subject, MessageID: a.Secrets.Redact(r.MessageID()), TenantID: tenantOf(r), Stored: a.age(r.Time),
+		Sequence: r.Sequence, Subject: r.Subject, MessageID: a.Secrets.Redact(r.MessageID()), TenantID: tenantOf(r),
+		Stored:  a.age(r.Time),
 		Payload: a.shown(r.Payload), Headers: map[string]string{},
 	}
 	if r.OriginalSubject() != "" {
-		v.Original = &Original{Event: a.Archive.Name(r.OriginalSubject()), Subject: r.OriginalSubject(), Group: r.OriginalGroup(), Error: a.Secrets.Redact(r.Failure())}
+		v.Original = &Original{
+			Event: a.Archive.Name(r.OriginalSubject()), Subject: r.OriginalSubject(), Group: r.OriginalGroup(),
+			Error: a.Secrets.Redact(r.Failure()),
+		}
 	}
 	for key, values := range r.Header {
 		text := strings.Join(values, ", ")

@@ -9,11 +9,13 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-// secretKey is what values are called that nobody needs to see, whoever published them: this node does not know
-// the secrets of others.
-var secretKey = regexp.MustCompile(`(?i)token|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`)
+// secretKey matches the names of values that are not shown. Other nodes publish events too, and this node does not know
+// their secrets.
+var secretKey = regexp.MustCompile(
+	`(?i)token|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`,
+)
 
-// shown is JSON as it is shown; what is none is shown as text.
+// shown returns JSON data as operators see it. Data that is not JSON is shown as text.
 func (a *Admin) shown(data []byte) any {
 	if len(data) == 0 {
 		return nil
@@ -43,7 +45,7 @@ func (a *Admin) asText(data []byte) any {
 	}
 }
 
-// masked is a value without secrets, be they known or called so.
+// masked returns a value without known secrets and without the values of secret names.
 func (a *Admin) masked(key string, value any) any {
 	switch v := value.(type) {
 	case map[string]any:

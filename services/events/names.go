@@ -11,8 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/events"
 )
 
-// checkName refuses the name of an event that is neither published here nor stored anywhere. Its error names those that there
-// are, to users of all tenants also those of others.
+// checkName refuses the name of an event that is neither published by this node nor stored. The error lists the known
+// names; callers of all tenants also get those of other nodes.
 func (a *Admin) checkName(ctx context.Context, name string, allowed TenantFilter) error {
 	if name == a.Queue || slices.Contains(a.Names, name) {
 		return nil
@@ -28,7 +28,7 @@ func (a *Admin) checkName(ctx context.Context, name string, allowed TenantFilter
 	return unknown(codes.EventNotFound, "event", name, known)
 }
 
-// checkQueue refuses the name of a queue of dead letters that is not there.
+// checkQueue refuses the name of a queue of dead letters that does not exist.
 func (a *Admin) checkQueue(ctx context.Context, name string) error {
 	if name == a.Queue {
 		return nil
@@ -44,8 +44,8 @@ func (a *Admin) checkQueue(ctx context.Context, name string) error {
 	return unknown(codes.QueueNotFound, "queue of dead letters", name, append(queues, a.Queue))
 }
 
-// checkFilter refuses the event or group that dead letters are chosen by, if nothing is known of it: neither is it among
-// the letters that the caller gets to see, nor does anybody publish or consume it. An empty queue has no group to compare with.
+// checkFilter refuses an unknown event or group in a filter of dead letters: none of the letters that the caller may
+// see has it, and nobody publishes or consumes it. If the queue is empty, the group is not checked.
 func (a *Admin) checkFilter(ctx context.Context, queue string, f Filter, allowed TenantFilter) error {
 	if f.Subject == "" && f.Group == "" {
 		return nil
@@ -63,7 +63,8 @@ func (a *Admin) checkFilter(ctx context.Context, queue string, f Filter, allowed
 	if err != nil {
 		return err
 	}
-	if name := a.Archive.Name(f.Subject); f.Subject != "" && !slices.Contains(subjects, f.Subject) && !slices.Contains(subjects, name) {
+	if name := a.Archive.Name(f.Subject); f.Subject != "" && !slices.Contains(subjects, f.Subject) &&
+		!slices.Contains(subjects, name) {
 		err := a.checkName(ctx, f.Subject, allowed)
 		if err != nil && a.checkName(ctx, name, allowed) != nil {
 			return err
@@ -90,5 +91,7 @@ func (a *Admin) checkFilter(ctx context.Context, queue string, f Filter, allowed
 func unknown(code, what, name string, known []string) error {
 	slices.Sort(known)
 	known = slices.Compact(known)
-	return action.Client(http.StatusNotFound, code, "there is no %s %q; there are: %s", what, name, strings.Join(known, ", "))
+	return action.Client(
+		http.StatusNotFound, code, "there is no %s %q; there are: %s", what, name, strings.Join(known, ", "),
+	)
 }

@@ -50,12 +50,19 @@ func newHarness(t *testing.T) *harness {
 	t.Cleanup(nc.Close)
 	log, _ := test.NewNullLogger()
 	b := &harness{t: t}
-	b.publisher, err = store.New(nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: time.Minute, NodeID: "node-1", Log: logrus.NewEntry(log)})
+	b.publisher, err = store.New(
+		nc, store.Options{Prefix: "dev", Replicas: 1, Timeout: time.Minute, NodeID: "node-1", Log: logrus.NewEntry(log)},
+	)
 	require.NoError(t, err)
 	secrets := &redact.Secrets{}
 	secrets.Add(canary)
-	b.admin = &events.Admin{Archive: store.NewArchive(b.publisher), Names: []string{name, "hios.other"}, Queue: queue, Secrets: secrets, Now: time.Now}
-	b.service, err = integration.DefineService(events.Definition(b.admin), integration.Runtime{Secrets: secrets, Log: logrus.NewEntry(log)})
+	b.admin = &events.Admin{
+		Archive: store.NewArchive(b.publisher), Names: []string{name, "hios.other"}, Queue: queue, Secrets: secrets,
+		Now: time.Now,
+	}
+	b.service, err = integration.DefineService(
+		events.Definition(b.admin), integration.Runtime{Secrets: secrets, Log: logrus.NewEntry(log)},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for _, text := range b.answers {
@@ -144,7 +151,8 @@ func ids(list []*events.View) []string {
 func TestPermissionsOfEventActions(t *testing.T) {
 	calls := map[string]object{
 		"list": {"name": name}, "dlq.list": {}, "dlq.show": {"sequence": 1},
-		"replay": {"name": name, "messageIds": []string{"m1"}}, "dlq.replay": {"sequences": []int{99}}, "dlq.drop": {"sequences": []int{99}},
+		"replay": {"name": name, "messageIds": []string{"m1"}}, "dlq.replay": {"sequences": []int{99}},
+		"dlq.drop": {"sequences": []int{99}},
 	}
 	for who, test := range map[string]struct {
 		meta        object
@@ -187,7 +195,10 @@ func TestCountsNeedAllTenants(t *testing.T) {
 	refused(b, reader, "count", object{}, 403, "FORBIDDEN")
 	counts := answer[[]events.Count](b, root, "count", object{})
 	require.Len(t, counts, 3)
-	require.Equal(t, []any{name, 2, "hios.other", 0, queue, 0}, []any{counts[0].Name, counts[0].Count, counts[1].Name, counts[1].Count, counts[2].Name, counts[2].Count})
+	require.Equal(
+		t, []any{name, 2, "hios.other", 0, queue, 0},
+		[]any{counts[0].Name, counts[0].Count, counts[1].Name, counts[1].Count, counts[2].Name, counts[2].Count},
+	)
 	require.NotEmpty(t, counts[0].Oldest.Age)
 	require.Nil(t, counts[1].Oldest)
 }
@@ -196,11 +207,15 @@ func TestTenantSeesOnlyItsOwnEvents(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put(name, "m2", nil, object{"tenantId": "t2"})
-	b.put(name, "m3", map[string][]string{"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))}}, object{})
+	b.put(
+		name, "m3", map[string][]string{"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))}}, object{},
+	)
 	b.put(name, "m4", nil, object{})
 	require.Equal(t, []string{"m1", "m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name})))
 	require.Equal(t, []string{"m1", "m2", "m3", "m4"}, ids(answer[[]*events.View](b, root, "list", object{"name": name})))
-	require.Equal(t, []string{"m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name, "after": "1", "limit": "1"})))
+	require.Equal(
+		t, []string{"m3"}, ids(answer[[]*events.View](b, reader, "list", object{"name": name, "after": "1", "limit": "1"})),
+	)
 
 	b.putDeadLetter("d1", "t2", "mail")
 	b.putDeadLetter("d2", "t1", "mail")
@@ -210,7 +225,9 @@ func TestTenantSeesOnlyItsOwnEvents(t *testing.T) {
 	refused(b, writer, "dlq.show", object{"sequence": 1}, 404, "DEAD_LETTER_NOT_FOUND")
 	require.Zero(t, answer[events.Dropped](b, writer, "dlq.drop", object{"sequences": []int{1}}).Dropped)
 	require.Zero(t, answer[events.Replayed](b, writer, "dlq.replay", object{"sequences": []int{1}}).Replayed)
-	require.Zero(t, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed)
+	require.Zero(
+		t, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed,
+	)
 	require.Equal(t, 1, answer[events.Dropped](b, writer, "dlq.drop", object{"all": true}).Dropped)
 	require.Equal(t, 1, answer[*events.DeadLetters](b, root, "dlq.list", object{}).Total.Count)
 }
@@ -221,9 +238,20 @@ func TestEventsAreReplayedByTimeAndById(t *testing.T) {
 		b.put(name, id, nil, object{"tenantId": "t1"})
 	}
 	refused(b, writer, "replay", object{"name": name}, 422, "EVENTS_NOT_CHOSEN")
-	require.Equal(t, 1, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed)
-	require.Equal(t, 4, answer[events.Replayed](b, writer, "replay", object{"name": name, "since": time.Now().Add(-time.Hour)}).Replayed)
-	require.Zero(t, answer[events.Replayed](b, writer, "replay", object{"name": name, "since": time.Now().Add(-time.Hour), "until": time.Now().Add(-time.Minute)}).Replayed)
+	require.Equal(
+		t, 1, answer[events.Replayed](b, writer, "replay", object{"name": name, "messageIds": []string{"m2"}}).Replayed,
+	)
+	require.Equal(
+		t, 4,
+		answer[events.Replayed](b, writer, "replay", object{"name": name, "since": time.Now().Add(-time.Hour)}).Replayed,
+	)
+	require.Zero(
+		t,
+		answer[events.Replayed](
+			b, writer, "replay",
+			object{"name": name, "since": time.Now().Add(-time.Hour), "until": time.Now().Add(-time.Minute)},
+		).Replayed,
+	)
 	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 3})
 	require.Equal(t, []string{"m2", "m1", "m2", "m3", "m2"}, ids(list), "what they were called")
 	require.Equal(t, "dev_hios_processing_message_received:2", list[0].Headers["x-replayed-from"])
@@ -238,8 +266,17 @@ func TestDeadLettersAreCountedShownReplayedAndDropped(t *testing.T) {
 	require.Equal(t, []any{queue, 3, queue}, []any{dead.Queue, dead.Total.Count, dead.Total.Name})
 	require.Equal(t, []string{"d1", "d2"}, ids(dead.Letters), "the limit is for the list")
 	require.Len(t, dead.Groups, 2)
-	require.Equal(t, []any{"mail", name, 2, "audit", 1}, []any{dead.Groups[0].Group, dead.Groups[0].Name, dead.Groups[0].Count.Count, dead.Groups[1].Group, dead.Groups[1].Count.Count})
-	require.Equal(t, &events.Original{Event: name, Subject: "dev." + name, Group: "mail", Error: "no [redacted] (DB_DOWN)"}, dead.Letters[0].Original)
+	require.Equal(
+		t, []any{"mail", name, 2, "audit", 1},
+		[]any{
+			dead.Groups[0].Group, dead.Groups[0].Name, dead.Groups[0].Count.Count, dead.Groups[1].Group,
+			dead.Groups[1].Count.Count,
+		},
+	)
+	require.Equal(
+		t, &events.Original{Event: name, Subject: "dev." + name, Group: "mail", Error: "no [redacted] (DB_DOWN)"},
+		dead.Letters[0].Original,
+	)
 	require.Nil(t, dead.Letters[0].Payload)
 
 	one := answer[*events.View](b, reader, "dlq.show", object{"sequence": "2"})
@@ -263,7 +300,10 @@ func TestReplayThatFailsSaysHowFarItGot(t *testing.T) {
 	_, err := call[any](b, writer, "dlq.replay", object{"all": true})
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, []any{503, "EVENTS_INTERRUPTED", true, object{"replayed": 1, "last": uint64(1), "through": uint64(2)}}, []any{e.Code, e.Type, e.Retryable, e.Data})
+	require.Equal(
+		t, []any{503, "EVENTS_INTERRUPTED", true, object{"replayed": 1, "last": uint64(1), "through": uint64(2)}},
+		[]any{e.Code, e.Type, e.Retryable, e.Data},
+	)
 }
 
 func TestReplayEndsWithItsCaller(t *testing.T) {
@@ -307,7 +347,9 @@ func TestReplayIsBounded(t *testing.T) {
 	since := time.Now().Add(-time.Hour)
 	first := answer[events.Replayed](b, writer, "replay", object{"name": name, "since": since})
 	require.Equal(t, events.Replayed{Replayed: 1000, Rest: events.Rest{More: true, Last: 1000, Through: 1003}}, first)
-	second := answer[events.Replayed](b, writer, "replay", object{"name": name, "since": since, "after": first.Last, "through": first.Through})
+	second := answer[events.Replayed](
+		b, writer, "replay", object{"name": name, "since": since, "after": first.Last, "through": first.Through},
+	)
 	require.Equal(t, events.Replayed{Replayed: 3}, second)
 	require.Equal(t, 2006, b.stored(name))
 	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": name, "limit": 1000}), 1000)
@@ -315,7 +357,8 @@ func TestReplayIsBounded(t *testing.T) {
 	long := make([]int, 1001)
 	ids := make([]string, 1001)
 	for action, params := range map[string]object{
-		"list": {"name": name}, "replay": {"name": name, "since": since}, "dlq.list": {}, "dlq.replay": {"all": true}, "dlq.drop": {"all": true},
+		"list": {"name": name}, "replay": {"name": name, "since": since}, "dlq.list": {}, "dlq.replay": {"all": true},
+		"dlq.drop": {"all": true},
 	} {
 		for key, value := range map[string]any{"sequences": long, "messageIds": ids, "limit": 1001} {
 			params[key] = value
@@ -328,7 +371,10 @@ func TestReplayIsBounded(t *testing.T) {
 func TestReplayOfARepeatedSequenceHappensOnce(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
-	require.Equal(t, events.Replayed{Replayed: 1}, answer[events.Replayed](b, writer, "replay", object{"name": name, "sequences": []int{1, 1, 1}}))
+	require.Equal(
+		t, events.Replayed{Replayed: 1},
+		answer[events.Replayed](b, writer, "replay", object{"name": name, "sequences": []int{1, 1, 1}}),
+	)
 	require.Equal(t, 2, b.stored(name))
 }
 
@@ -339,7 +385,9 @@ func TestListFitsIntoAnAnswer(t *testing.T) {
 	}
 	list := answer[[]*events.View](b, reader, "list", object{"name": name})
 	require.Len(t, list, 6, "what goes beyond 512 KB is on the next page")
-	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": name, "after": list[5].Sequence, "limit": 3}), 3)
+	require.Len(
+		t, answer[[]*events.View](b, reader, "list", object{"name": name, "after": list[5].Sequence, "limit": 3}), 3,
+	)
 }
 
 func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
@@ -347,7 +395,10 @@ func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 	b.put(name, "m1", nil, object{"tenantId": "t1"})
 	b.put("shop.orders", "o1", nil, object{"tenantId": "t1"})
 	b.putDeadLetter("d1", "t1", "v1.mail")
-	b.put("DEAD", "dead-x", map[string][]string{"x-original-channel": {"dev.shop.orders"}, "x-original-group": {"x"}}, object{})
+	b.put(
+		"DEAD", "dead-x", map[string][]string{"x-original-channel": {"dev.shop.orders"}, "x-original-group": {"x"}},
+		object{},
+	)
 	all := "FAILED_MESSAGES, hios.other, hios.processing.message.received"
 	for test, want := range map[string]struct {
 		action string
@@ -356,15 +407,23 @@ func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 		known  string
 		all    bool // for who sees all tenants
 	}{
-		"an event":                       {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", all, false},
-		"for a user of all tenants":      {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
-		"with the prefix":                {"list", object{"name": "dev." + name}, "EVENT_NOT_FOUND", all, false},
-		"of a replay":                    {"replay", object{"name": "nope.x", "sequences": []int{1}}, "EVENT_NOT_FOUND", all, false},
-		"of groups":                      {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
-		"a queue":                        {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
-		"an event's name as a queue":     {"dlq.list", object{"queue": name}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
-		"of one letter":                  {"dlq.show", object{"queue": "NOPE", "sequence": 1}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
-		"of a drop":                      {"dlq.drop", object{"queue": "NOPE", "all": true}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"an event": {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", all, false},
+		"for a user of all " +
+			"tenants": {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"with the prefix": {"list", object{"name": "dev." + name}, "EVENT_NOT_FOUND", all, false},
+		"of a replay": {"replay", object{
+			"name": "nope.x", "sequences": []int{1},
+		}, "EVENT_NOT_FOUND", all, false},
+		"of groups": {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"a queue": {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, " +
+			"FAILED_MESSAGES", false},
+		"an event's name as a queue": {"dlq.list", object{"queue": name}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"of one letter": {"dlq.show", object{
+			"queue": "NOPE", "sequence": 1,
+		}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"of a drop": {"dlq.drop", object{
+			"queue": "NOPE", "all": true,
+		}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
 		"a group":                        {"dlq.list", object{"group": "nope"}, "GROUP_NOT_FOUND", "v1.mail", false},
 		"a group to replay":              {"dlq.replay", object{"group": "nope"}, "GROUP_NOT_FOUND", "v1.mail", false},
 		"an event of dead letters":       {"dlq.list", object{"subject": "nope.x"}, "EVENT_NOT_FOUND", all, false},
@@ -382,7 +441,10 @@ func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 	require.ErrorContains(t, b.admin.Tail(t.Context(), []string{"nope.x"}, time.Time{}, nil), `there is no event "nope.x"`)
 
 	require.Len(t, answer[[]*events.View](b, reader, "list", object{"name": "shop.orders"}), 1, "others' events are known")
-	require.Empty(t, answer[[]*events.View](b, reader, "list", object{"name": "hios.other"}), "and those that nobody has published yet")
+	require.Empty(
+		t, answer[[]*events.View](b, reader, "list", object{"name": "hios.other"}),
+		"and those that nobody has published yet",
+	)
 	require.Zero(t, answer[*events.DeadLetters](b, reader, "dlq.list", object{"subject": "hios.other"}).Total.Count)
 	require.Equal(t, 1, answer[*events.DeadLetters](b, root, "dlq.list", object{"queue": "DEAD"}).Total.Count)
 }
@@ -393,7 +455,8 @@ func TestGroupsNeedAllTenants(t *testing.T) {
 	b.put("shop.orders", "o1", nil, object{})
 	for _, n := range []string{name, "shop.orders"} { // as a Node service makes it
 		c, err := b.publisher.Consume(t.Context(), store.Subscription{
-			Name: n, Group: "v1.mail", Service: "v1.mail", MaxInFlight: 1, MaxRetries: 1, Handle: func(context.Context, *store.Delivery) error { return nil },
+			Name: n, Group: "v1.mail", Service: "v1.mail", MaxInFlight: 1, MaxRetries: 1,
+			Handle: func(context.Context, *store.Delivery) error { return nil },
 		})
 		require.NoError(t, err)
 		require.NoError(t, c.Stop(t.Context()))
@@ -420,14 +483,23 @@ func TestTimesAreRounded(t *testing.T) {
 func TestEventsAreShownWithoutSecrets(t *testing.T) {
 	b := newHarness(t)
 	b.put(name, "m1", map[string][]string{
-		"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`))}, "Authorization": {"hunter2"},
-		"$headers": {base64.StdEncoding.EncodeToString([]byte(`{"cookie":"hunter2"}`))}, "x-note": {"see " + canary},
+		"$meta": {
+			base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`)),
+		},
+		"Authorization": {"hunter2"},
+		"$headers":      {base64.StdEncoding.EncodeToString([]byte(`{"cookie":"hunter2"}`))}, "x-note": {"see " + canary},
 		"x-error-stack": {base64.StdEncoding.EncodeToString([]byte("at " + canary))},
-	}, object{"tenantId": "t1", "url": "https://x/" + canary, "id": json.Number("12345678901234567890"), "apiKeys": []any{"hunter2", object{"n": 1}}, "token": json.Number("5")})
+	}, object{
+		"tenantId": "t1", "url": "https://x/" + canary, "id": json.Number("12345678901234567890"),
+		"apiKeys": []any{"hunter2", object{"n": 1}}, "token": json.Number("5"),
+	})
 	v := answer[[]*events.View](b, reader, "list", object{"name": name})[0]
-	require.Equal(t, object{"tenantId": "t1", "authToken": redact.Placeholder, "user": object{"password": redact.Placeholder}}, v.Meta)
+	require.Equal(
+		t, object{"tenantId": "t1", "authToken": redact.Placeholder, "user": object{"password": redact.Placeholder}}, v.Meta,
+	)
 	require.Equal(t, map[string]string{
-		"Authorization": redact.Placeholder, "$headers": `{"cookie":"[redacted]"}`, "x-note": "see [redacted]", "x-error-stack": "at [redacted]", "Nats-Msg-Id": "m1",
+		"Authorization": redact.Placeholder, "$headers": `{"cookie":"[redacted]"}`, "x-note": "see [redacted]",
+		"x-error-stack": "at [redacted]", "Nats-Msg-Id": "m1",
 	}, v.Headers)
 	require.Contains(t, b.answers[0], `"id":12345678901234567890`)
 	require.Contains(t, b.answers[0], `"url":"https://x/[redacted]"`)

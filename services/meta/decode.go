@@ -11,14 +11,16 @@ import (
 
 // Item is a part of a webhook that is good or bad by itself; payload.UnmarshalParts reads it.
 type Item[T any] struct {
-	Value T
-	Odd   bool // something in it has an unexpected type and was left out
+	Value     T
+	Malformed bool // something in it has an unexpected type and was left out
 
 	start, end int
 }
 
 // SetSpan implements payload.Part.
-func (i *Item[T]) SetSpan(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
+func (i *Item[T]) SetSpan(start, end int, malformed bool) {
+	i.start, i.end, i.Malformed = start, end, malformed
+}
 
 // Items is a list of them. It holds pointers because what is decoded is large, and would be copied whenever the
 // list grows; none of them is nil.

@@ -31,8 +31,10 @@ var receivedAt = time.UnixMilli(1_790_000_999_123)
 func channel() *integration.Channel {
 	return &integration.Channel{
 		ID: "ch-1", TenantID: "tenant-1", Platform: "whatsapp", Status: integration.ChannelActive,
-		Credentials: map[string]string{"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken},
-		Settings:    map[string]string{},
+		Credentials: map[string]string{
+			"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken,
+		},
+		Settings: map[string]string{},
 	}
 }
 
@@ -44,7 +46,8 @@ func sign(secret string, body []byte) string {
 
 func webhook(body []byte) *integration.Webhook {
 	return &integration.Webhook{
-		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt, Channel: channel(),
+		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt,
+		Channel: channel(),
 		Headers: integration.NewHeaders(map[string]string{"x-hub-signature-256": sign(appSecret, body)}),
 	}
 }

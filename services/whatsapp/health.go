@@ -33,10 +33,14 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send", Details: map[string]any{}}
+	health := &integration.Health{
+		Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send",
+		Details: map[string]any{},
+	}
 	for key, value := range map[string]string{
-		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName, "qualityRating": n.QualityRating,
-		"status": n.Status, "platformType": n.PlatformType, "nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
+		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName,
+		"qualityRating": n.QualityRating,
+		"status":        n.Status, "platformType": n.PlatformType, "nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
 	} {
 		putText(health.Details, key, value)
 	}
@@ -60,7 +64,8 @@ func (n *number) judge(health *integration.Health) {
 	switch {
 	case n.PlatformType != "" && n.PlatformType != "CLOUD_API":
 		health.Status = integration.HealthUnhealthy
-		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call POST /PHONE_NUMBER_ID/register"
+		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call " +
+			"POST /PHONE_NUMBER_ID/register"
 	case slices.Contains([]string{"BANNED", "RESTRICTED", "DISCONNECTED", "DELETED", "OFFLINE", "UNVERIFIED"}, n.Status):
 		health.Status = integration.HealthUnhealthy
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
@@ -69,7 +74,8 @@ func (n *number) judge(health *integration.Health) {
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
 	case n.QualityRating == "RED":
 		health.Status = integration.HealthDegraded
-		health.Message = "the number's quality rating is low, because users block or report it: send less of what they did not ask for"
+		health.Message = "the number's quality rating is low, because users block or report it: send less of what they " +
+			"did not ask for"
 	}
 }
 
@@ -106,7 +112,8 @@ func (a api) subscribedApps(ctx context.Context, wabaID string) ([]string, error
 
 // ValidateCredentials asks whether the token may use the number.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
-	if !idPattern.MatchString(credentials[fieldPhoneNumberID]) || !tokenPattern.MatchString(credentials[fieldAccessToken]) {
+	if !idPattern.MatchString(credentials[fieldPhoneNumberID]) ||
+		!tokenPattern.MatchString(credentials[fieldAccessToken]) {
 		return false, nil // they become parts of a request
 	}
 	_, err := p.api(credentials, settings).number(ctx, "id")

@@ -26,10 +26,14 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
 			Kind: integration.FaultInvalid, Code: codes.WebhookInvalid,
-			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's other products need channels of their own", object),
+			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's "+
+				"other products need channels of their own", object),
 		}
 	}
-	b := batch{webhook: w, payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(), messages: make([]integration.Message, 0, hook.items())}
+	b := batch{
+		webhook: w, payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(),
+		messages: make([]integration.Message, 0, hook.items()),
+	}
 	for _, item := range hook.Entry {
 		b.readEntry(item)
 	}
@@ -81,9 +85,9 @@ func (b *batch) readEntry(item *meta.Item[entry]) {
 	for _, item := range e.Changes {
 		b.readChange(item)
 	}
-	if item.Odd || len(e.Changes) == 0 {
+	if item.Malformed || len(e.Changes) == 0 {
 		b.phone, b.phoneNumberID, b.displayPhoneNumber = phone{}, "", ""
-		b.addUnsupported("entry", oddity(item.Odd), item.Raw(b.payload))
+		b.addUnsupported("entry", malformed(item.Malformed), item.Raw(b.payload))
 	}
 }
 
@@ -141,8 +145,8 @@ func (b *batch) readChange(item *meta.Item[change]) {
 		return
 	}
 	ignored := len(v.Statuses) > 0 // some of them are left out on purpose
-	if item.Odd || c.Value.Odd || len(b.messages) == before && !ignored {
-		b.addUnsupported(c.Field, oddity(item.Odd || c.Value.Odd), item.Raw(b.payload))
+	if item.Malformed || c.Value.Malformed || len(b.messages) == before && !ignored {
+		b.addUnsupported(c.Field, malformed(item.Malformed || c.Value.Malformed), item.Raw(b.payload))
 	}
 }
 
@@ -193,8 +197,8 @@ func (b *batch) name(m *integration.Message, kind string, raw json.RawMessage) {
 	m.ID = integration.ID(m.DedupKey)
 }
 
-func oddity(odd bool) string {
-	if odd {
+func malformed(isMalformed bool) string {
+	if isMalformed {
 		return "a field has an unexpected type"
 	}
 	return ""

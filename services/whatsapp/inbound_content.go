@@ -81,7 +81,9 @@ func (a *media) read(m *integration.Message, t integration.ContentType) bool {
 	m.Content = integration.Content{
 		Type: t, Text: a.Caption,
 		// The link that webhooks have begun to carry needs the channel's token and lasts five minutes.
-		Media: &integration.Media{ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: httpapi.Filename(a.Filename)},
+		Media: &integration.Media{
+			ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: httpapi.Filename(a.Filename),
+		},
 	}
 	return true
 }
@@ -92,7 +94,8 @@ func contacts(cards []card) []integration.Contact {
 		c := &cards[i]
 		out := &list[i]
 		out.Name = integration.ContactName{
-			Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last, Middle: c.Name.Middle, Prefix: c.Name.Prefix, Suffix: c.Name.Suffix,
+			Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last, Middle: c.Name.Middle, Prefix: c.Name.Prefix,
+			Suffix: c.Name.Suffix,
 		}
 		for _, p := range c.Phones {
 			out.Phones = append(out.Phones, integration.ContactPhone{Phone: p.Phone, Type: p.Type, WaID: integration.ID(p.WaID)})
@@ -132,7 +135,9 @@ func replied(m *integration.Message, t integration.ContentType, kind string, rep
 		reply.SourceMessageID = m.ReplyTo.MessageID
 	}
 	m.Kind = integration.KindInteraction
-	m.Content = integration.Content{Type: t, Text: reply.Title, Interactive: &integration.Interactive{Kind: kind, Reply: reply}}
+	m.Content = integration.Content{
+		Type: t, Text: reply.Title, Interactive: &integration.Interactive{Kind: kind, Reply: reply},
+	}
 }
 
 func (b *button) read(m *integration.Message) bool {
@@ -156,7 +161,9 @@ func (i *interactive) read(m *integration.Message) bool {
 	case known(i.CallPermissionReply):
 		values := formValues(i.CallPermissionReply)
 		answer, _ := values["response"].(string)
-		replied(m, integration.TypeInteractive, "", &integration.InteractiveReply{ID: answer, ActionID: i.Type, FormValues: values})
+		replied(
+			m, integration.TypeInteractive, "", &integration.InteractiveReply{ID: answer, ActionID: i.Type, FormValues: values},
+		)
 	default:
 		return false
 	}
@@ -201,7 +208,9 @@ func (o *order) read(m *integration.Message) bool {
 		if err != nil || err2 != nil {
 			return false
 		}
-		out.Items[i] = integration.OrderItem{ProductID: integration.ID(item.ProductRetailerID), Quantity: quantity, Price: price, Currency: item.Currency}
+		out.Items[i] = integration.OrderItem{
+			ProductID: integration.ID(item.ProductRetailerID), Quantity: quantity, Price: price, Currency: item.Currency,
+		}
 	}
 	m.Content = integration.Content{Type: integration.TypeOrder, Text: o.Text, Order: out}
 	return true

@@ -35,7 +35,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	}
 	putText(m.Metadata, "callbackData", s.CallbackData)
 
-	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Odd {
+	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Malformed {
 		s.read(&m)
 		m.DedupKey = s.ID + ":" + s.Status
 		if who := cmp.Or(s.ParticipantUserID, s.ParticipantID); who != "" {
@@ -43,7 +43,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 		}
 		m.ID = integration.ID(m.DedupKey)
 	} else {
-		unsupported(&m, "status", cmp.Or(oddity(item.Odd), reason(s.Errors)), item.Raw(b.payload))
+		unsupported(&m, "status", cmp.Or(malformed(item.Malformed), reason(s.Errors)), item.Raw(b.payload))
 		b.name(&m, "status", item.Raw(b.payload))
 	}
 	b.messages = append(b.messages, m)
@@ -56,7 +56,8 @@ type billing struct {
 }
 
 var statuses = []string{
-	integration.DeliverySent, integration.DeliveryDelivered, integration.DeliveryRead, integration.DeliveryPlayed, integration.DeliveryFailed,
+	integration.DeliverySent, integration.DeliveryDelivered, integration.DeliveryRead, integration.DeliveryPlayed,
+	integration.DeliveryFailed,
 }
 
 func (s *status) read(m *integration.Message) {
@@ -84,7 +85,7 @@ func (s *status) read(m *integration.Message) {
 // readError adds a fault of the account or of the platform, which is no message's, "Errors webhook reference".
 func (b *batch) readError(item *meta.Item[failure]) {
 	m := b.start(b.entry.Time)
-	b.addEvent(&m, "error", item.Value.text(), item.Odd, item.Raw(b.payload))
+	b.addEvent(&m, "error", item.Value.text(), item.Malformed, item.Raw(b.payload))
 	putText(last(b.messages).Metadata, "errorCode", string(item.Value.Code))
 }
 
@@ -98,16 +99,19 @@ func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	m.From, m.To, m.ConversationID = u.party(), b.number(), u.id()
 	putText(m.Metadata, "category", p.Category)
 	putText(m.Metadata, "value", p.Value)
-	b.addEvent(&m, "user_preferences", p.Detail, item.Odd, item.Raw(b.payload))
+	b.addEvent(&m, "user_preferences", p.Detail, item.Malformed, item.Raw(b.payload))
 }
 
 // accountFields are those that are about the account, its numbers and its templates, and about what is not
 // modelled, such as calls. Each has a page of its own below "Webhooks".
 var accountFields = []string{
-	"account_alerts", "account_offboarded", "account_reconnected", "account_review_update", "account_settings_update", "account_update",
-	"automatic_events", "business_capability_update", "business_status_update", "calls", "flows", "history", "message_template_components_update",
+	"account_alerts", "account_offboarded", "account_reconnected", "account_review_update", "account_settings_update",
+	"account_update",
+	"automatic_events", "business_capability_update", "business_status_update", "calls", "flows", "history",
+	"message_template_components_update",
 	"message_template_quality_update", "message_template_status_update", "messaging_handovers", "partner_solutions",
-	"payment_configuration_update", "phone_number_name_update", "phone_number_quality_update", "security", "smb_app_state_sync",
+	"payment_configuration_update", "phone_number_name_update", "phone_number_quality_update", "security",
+	"smb_app_state_sync",
 	"template_category_update", "template_correct_category_detection", "tracking_events", "user_id_update",
 }
 
@@ -115,8 +119,8 @@ var accountFields = []string{
 func (b *batch) readAccount(item *meta.Item[change]) {
 	c := &item.Value
 	raw := c.Value.Raw(b.payload)
-	if item.Odd || !slices.Contains(accountFields, c.Field) {
-		b.addUnsupported(c.Field, oddity(item.Odd), item.Raw(b.payload))
+	if item.Malformed || !slices.Contains(accountFields, c.Field) {
+		b.addUnsupported(c.Field, malformed(item.Malformed), item.Raw(b.payload))
 		return
 	}
 	m := b.start(b.entry.Time)
@@ -148,7 +152,7 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 	case g.Type == "group_join_request_revoked":
 		event, members = "join_request_revoked", append(members, g.participant)
 	}
-	b.addEvent(&m, cmp.Or(event, field), "", item.Odd || g.ID == "", item.Raw(b.payload))
+	b.addEvent(&m, cmp.Or(event, field), "", item.Malformed || g.ID == "", item.Raw(b.payload))
 	if added := last(b.messages); field == "group_participants_update" && added.Content.System != nil {
 		added.Kind = integration.KindMembership
 		for _, p := range members {
@@ -161,16 +165,18 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 }
 
 func (p *participant) party() integration.Party {
-	return integration.Party{ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: strings.TrimPrefix(p.Username, "@")}
+	return integration.Party{
+		ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: strings.TrimPrefix(p.Username, "@"),
+	}
 }
 
 // addEvent finishes a message of the kind system, and adds it. It keeps what came, of which no more is modelled.
-func (b *batch) addEvent(m *integration.Message, event, body string, odd bool, raw json.RawMessage) {
+func (b *batch) addEvent(m *integration.Message, event, body string, isMalformed bool, raw json.RawMessage) {
 	account := integration.ID(b.entry.ID)
 	m.ConversationID = cmp.Or(m.ConversationID, account)
 	m.From.ID, m.To.ID = cmp.Or(m.From.ID, account), cmp.Or(integration.ID(b.phone.ID), account)
-	if odd {
-		unsupported(m, event, oddity(true), raw)
+	if isMalformed {
+		unsupported(m, event, malformed(true), raw)
 	} else {
 		m.Kind = integration.KindSystem
 		m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: event, Body: body}}

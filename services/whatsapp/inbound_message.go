@@ -34,8 +34,8 @@ func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 	}
 	known := msg.read(&m)
 	nobody := known && u.id() == "" && m.Kind != integration.KindSystem // whose notices name who they are about
-	if item.Odd || !known || nobody {
-		why := cmp.Or(oddity(item.Odd), reason(msg.Errors))
+	if item.Malformed || !known || nobody {
+		why := cmp.Or(malformed(item.Malformed), reason(msg.Errors))
 		if nobody {
 			why = cmp.Or(why, "nobody is named who sent it, or to whom")
 		}

@@ -49,12 +49,14 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 func (a api) trusts(link string) bool {
 	to, err := url.Parse(link)
 	base, baseErr := url.Parse(a.Base)
-	return err == nil && to.Host != "" && (to.Scheme == "https" || baseErr == nil && to.Scheme == base.Scheme && to.Host == base.Host)
+	return err == nil && to.Host != "" &&
+		(to.Scheme == "https" || baseErr == nil && to.Scheme == base.Scheme && to.Host == base.Host)
 }
 
 // mediaError says in terms of media what the Graph API says of its objects.
 func mediaError(err error) error {
-	if e, ok := errors.AsType[*integration.Error](err); ok && (e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
+	if e, ok := errors.AsType[*integration.Error](err); ok &&
+		(e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
 		return mediaNotFound(e.Message + "; attachments of messages can be fetched for seven days")
 	}
 	return err

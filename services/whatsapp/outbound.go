@@ -13,7 +13,9 @@ import (
 )
 
 // Split makes a message of each attachment, and of a text that WhatsApp shows with none of them.
-func (*platform) Split(_ context.Context, m *integration.Message, ch *integration.Channel) ([]*integration.Message, error) {
+func (*platform) Split(
+	_ context.Context, m *integration.Message, ch *integration.Channel,
+) ([]*integration.Message, error) {
 	parts := m.Separate(hasCaption)
 	if len(parts) == 1 {
 		return parts, nil // which Send checks
@@ -38,7 +40,9 @@ func hasCaption(t integration.ContentType) bool {
 }
 
 // Send delivers a message, after the upload of its attachment.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	d, err := compose(m, ch)
 	if err != nil {
@@ -54,7 +58,8 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 		return nil, err
 	}
 	result := &integration.SendResult{
-		Success: true, MessageID: integration.ID(sent.Messages[0].ID), Degraded: d.degraded, Metadata: map[string]any{"accepted": true},
+		Success: true, MessageID: integration.ID(sent.Messages[0].ID), Degraded: d.degraded,
+		Metadata: map[string]any{"accepted": true},
 	}
 	sent.tell(result)
 	return result, nil
@@ -124,7 +129,7 @@ func compose(m *integration.Message, ch *integration.Channel) (*draft, error) {
 func (d *draft) addContent(m *integration.Message, previews bool) error {
 	c := &m.Content
 	if c.Interactive != nil {
-		return d.addChoice(c)
+		return d.addInteractive(c)
 	}
 	switch c.Type {
 	case integration.TypeText, "":
@@ -181,7 +186,8 @@ func address(id integration.ID) (request, error) {
 	case groupPattern.MatchString(to) && strings.Trim(to, "0123456789") != "":
 		r.RecipientType, r.To = "group", to
 	default:
-		return r, integration.Invalid("to.id or conversationId must be a phone number in digits with its country's code, a business-scoped user id or a group's id, not %q", to)
+		return r, integration.Invalid("to.id or conversationId must be a phone number in digits with its country's code, "+
+			"a business-scoped user id or a group's id, not %q", to)
 	}
 	return r, nil
 }

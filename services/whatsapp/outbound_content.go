@@ -13,7 +13,9 @@ func (d *draft) addLocation(l *integration.Location) error {
 	case l == nil:
 		return integration.Invalid("a location needs content.location")
 	case !(math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180):
-		return integration.Invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
+		return integration.Invalid(
+			"content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180",
+		)
 	}
 	if l.Live {
 		d.lose(integration.FeatureLocation, "fixed location")

@@ -12,8 +12,9 @@ import (
 
 // mediaNames are what "Media" calls the content types.
 var mediaNames = map[integration.ContentType]string{
-	integration.TypeImage: "image", integration.TypeVideo: "video", integration.TypeAudio: "audio", integration.TypeVoice: "audio",
-	integration.TypeFile: "document", integration.TypeSticker: "sticker",
+	integration.TypeImage: "image", integration.TypeVideo: "video", integration.TypeAudio: "audio",
+	integration.TypeVoice: "audio",
+	integration.TypeFile:  "document", integration.TypeSticker: "sticker",
 }
 
 // mediaLimits are those of "Media".
@@ -131,7 +132,8 @@ func (a api) upload(ctx context.Context, u *upload) error {
 // checkFile refuses what WhatsApp would refuse after it has accepted the message, and finds the type of a file that
 // has none.
 func checkFile(t integration.ContentType, file *httpapi.Attachment) error {
-	if base := integration.MediaType(file.MimeType, file.Content); !strings.HasPrefix(file.MimeType, base) { // it said nothing
+	// it said nothing
+	if base := integration.MediaType(file.MimeType, file.Content); !strings.HasPrefix(file.MimeType, base) {
 		file.MimeType = http.DetectContentType(file.Content)
 	}
 	if err := mediaLimits[t].Check(t, file.MimeType, file.Content); err != nil {

@@ -33,11 +33,17 @@ func (p *platform) MarkRead(ctx context.Context, target integration.Target, ch *
 }
 
 // read may be repeated: it does nothing the second time.
-func (p *platform) read(ctx context.Context, target integration.Target, ch *integration.Channel, typing *typingRequest) error {
+func (p *platform) read(
+	ctx context.Context, target integration.Target, ch *integration.Channel, typing *typingRequest,
+) error {
 	if target.MessageID == "" {
-		return integration.Invalid("messageId is missing: WhatsApp ties this to a message of the user, which it shows as read")
+		return integration.Invalid(
+			"messageId is missing: WhatsApp ties this to a message of the user, which it shows as read",
+		)
 	}
-	body, err := httpapi.JSON("whatsapp messages", &request{Product: product, Status: "read", MessageID: string(target.MessageID), Typing: typing})
+	body, err := httpapi.JSON(
+		"whatsapp messages", &request{Product: product, Status: "read", MessageID: string(target.MessageID), Typing: typing},
+	)
 	if err != nil {
 		return err
 	}

@@ -9,15 +9,17 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// addChoice sends what offers something to choose from: buttons, a list, a link or a Flow.
-func (d *draft) addChoice(c *integration.Content) error {
+// addInteractive sends what offers something to choose from: buttons, a list, a link or a Flow.
+func (d *draft) addInteractive(c *integration.Content) error {
 	switch c.Type {
 	case integration.TypeInteractive, integration.TypeText, "", integration.TypeImage, integration.TypeVideo, integration.TypeFile:
 	default:
-		return integration.UnsupportedContent("content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type)
+		return integration.UnsupportedContent(
+			"content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type,
+		)
 	}
 	i := c.Interactive
-	out := &outChoice{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
+	out := &outInteractive{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
 	var err error
 	bodyLimit := maxBody
 	switch {
@@ -63,7 +65,9 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 		return &outHeader{Type: "text", Text: text}, integration.Within(platformTitle, text, maxHeader, "the header")
 	}
 	if c.Interactive.Header != "" {
-		return nil, integration.UnsupportedContent("an interactive message has a text as its header or an attachment, not both")
+		return nil, integration.UnsupportedContent(
+			"an interactive message has a text as its header or an attachment, not both",
+		)
 	}
 	if choice == "list" {
 		return nil, integration.UnsupportedContent("a list cannot have an attachment at WhatsApp")
@@ -93,7 +97,7 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 }
 
 // buttons fills in reply buttons, or one that opens a URL.
-func (out *outChoice) buttons(i *integration.Interactive) error {
+func (out *outInteractive) buttons(i *integration.Interactive) error {
 	n := len(i.Buttons)
 	if n == 0 {
 		return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
@@ -103,7 +107,9 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 		case "", integration.ButtonReply:
 		case integration.ButtonURL:
 			if n > 1 {
-				return integration.UnsupportedContent("a message has reply buttons at WhatsApp, or one that opens a URL and no other")
+				return integration.UnsupportedContent(
+					"a message has reply buttons at WhatsApp, or one that opens a URL and no other",
+				)
 			}
 			return out.link(b)
 		default:
@@ -111,7 +117,9 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 		}
 	}
 	if n > maxButtons {
-		return integration.Invalid("content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows)
+		return integration.Invalid(
+			"content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows,
+		)
 	}
 	out.Type = "button"
 	var ids, titles []string
@@ -133,7 +141,7 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 }
 
 // link fills in a button that opens a URL, "Interactive CTA URL button messages".
-func (out *outChoice) link(b integration.Button) error {
+func (out *outInteractive) link(b integration.Button) error {
 	if !httpapi.IsLink(b.URL) {
 		return integration.Invalid("the url of a button must be an http or https URL")
 	}
@@ -143,7 +151,7 @@ func (out *outChoice) link(b integration.Button) error {
 }
 
 // flow fills in a Flow, "Sending a Flow": it is made in WhatsApp Manager, and its id is the only button's.
-func (out *outChoice) flow(i *integration.Interactive) error {
+func (out *outInteractive) flow(i *integration.Interactive) error {
 	if len(i.Buttons) != 1 || !idPattern.MatchString(i.Buttons[0].ID) {
 		return integration.Invalid("a form needs one button, whose id is that of a published Flow")
 	}
@@ -154,7 +162,7 @@ func (out *outChoice) flow(i *integration.Interactive) error {
 }
 
 // list fills in a list and the button that opens it.
-func (out *outChoice) list(i *integration.Interactive) error {
+func (out *outInteractive) list(i *integration.Interactive) error {
 	if err := label("content.interactive.buttonLabel", i.ButtonLabel, maxButtonTitle); err != nil {
 		return err
 	}

@@ -14,10 +14,22 @@ import (
 func TestMessageActionsNeedAMessageID(t *testing.T) {
 	api, ch := newServer(t)
 	p := newPlatform(t)
-	requireError(t, p.(integration.Reactor).React(t.Context(), integration.Target{ConversationID: phone}, "👍", ch), integration.FaultInvalid, "MESSAGE_INVALID")
-	requireError(t, p.(integration.Reactor).React(t.Context(), integration.Target{MessageID: wamid}, "👍", ch), integration.FaultInvalid, "MESSAGE_INVALID")
-	requireError(t, p.(integration.Typer).ShowTyping(t.Context(), integration.Target{ConversationID: phone}, ch), integration.FaultInvalid, "MESSAGE_INVALID")
-	requireError(t, p.(integration.ReadMarker).MarkRead(t.Context(), integration.Target{ConversationID: phone}, ch), integration.FaultInvalid, "MESSAGE_INVALID")
+	requireError(
+		t, p.(integration.Reactor).React(t.Context(), integration.Target{ConversationID: phone}, "👍", ch),
+		integration.FaultInvalid, "MESSAGE_INVALID",
+	)
+	requireError(
+		t, p.(integration.Reactor).React(t.Context(), integration.Target{MessageID: wamid}, "👍", ch),
+		integration.FaultInvalid, "MESSAGE_INVALID",
+	)
+	requireError(
+		t, p.(integration.Typer).ShowTyping(t.Context(), integration.Target{ConversationID: phone}, ch),
+		integration.FaultInvalid, "MESSAGE_INVALID",
+	)
+	requireError(
+		t, p.(integration.ReadMarker).MarkRead(t.Context(), integration.Target{ConversationID: phone}, ch),
+		integration.FaultInvalid, "MESSAGE_INVALID",
+	)
 	require.Empty(t, api.Requests())
 }
 
@@ -34,7 +46,8 @@ func TestMessageActionsAreRetriedOnlyIfIdempotent(t *testing.T) {
 	require.True(t, retryable(p.(integration.ReadMarker).MarkRead(t.Context(), target, ch)))
 	require.True(t, retryable(p.(integration.Typer).ShowTyping(t.Context(), target, ch)))
 	require.False(t, retryable(p.(integration.Reactor).React(t.Context(), target, "👍", ch)))
-	require.JSONEq(t, `{"messaging_product":"whatsapp","recipient_type":"individual","recipient":"`+bsuid+`","type":"reaction","reaction":{"message_id":"`+wamid+`","emoji":"👍"}}`, bodies(api)[2])
+	require.JSONEq(t, `{"messaging_product":"whatsapp","recipient_type":"individual","recipient":"`+bsuid+`",`+
+		`"type":"reaction","reaction":{"message_id":"`+wamid+`","emoji":"👍"}}`, bodies(api)[2])
 }
 
 func fetch(t *testing.T, ch *integration.Channel, id string) (*integration.MediaFile, error) {
@@ -66,14 +79,24 @@ func TestMediaThatCannotBeFetchedSaysWhy(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"an id that is none":            {"../me", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"an empty id":                   {"", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"an id that has expired":        {"78", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a token that has expired":      {"78", new(whatsapptest.Error(401, 190, 0, "no", "")), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"an attachment that is too big": {"78", &whatsapptest.Answer{Body: `{"url":"https://lookaside.example.com/a","file_size":104857601}`}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"an answer without a link":      {"78", &whatsapptest.Answer{Body: `{"id":"78"}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a link that is not encrypted":  {"78", &whatsapptest.Answer{Body: `{"url":"http://lookaside.example.com/a"}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"no answer":                     {"78", &whatsapptest.Answer{Status: http.StatusGatewayTimeout}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an id that is none":     {"../me", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"an empty id":            {"", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"an id that has expired": {"78", nil, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a token that has expired": {"78", new(
+			whatsapptest.Error(401, 190, 0, "no", ""),
+		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"an attachment that is too big": {
+			"78", &whatsapptest.Answer{Body: `{"url":"https://lookaside.example.com/a","file_size":104857601}`},
+			integration.FaultPermanent, "MEDIA_TOO_LARGE",
+		},
+		"an answer without a " +
+			"link": {"78", &whatsapptest.Answer{Body: `{"id":"78"}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"a link that is not encrypted": {"78", &whatsapptest.Answer{
+			Body: `{"url":"http://lookaside.example.com/a"}`,
+		}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"no answer": {"78", &whatsapptest.Answer{
+			Status: http.StatusGatewayTimeout,
+		}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, ch := newServer(t)
