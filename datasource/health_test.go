@@ -41,8 +41,10 @@ func TestHealthHasTheResultsOfChecks(t *testing.T) {
 		{Name: "well", Status: datasource.Healthy},
 		{Name: "unchecked", Status: datasource.Healthy},
 		{Name: "secretive", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
-		{Name: "gone", Status: datasource.Unhealthy, Message: "The datasource is not available: the connection was " +
-			"closed.", Type: datasource.TypeUnavailable},
+		{
+			Name: "gone", Status: datasource.Unhealthy, Type: datasource.TypeUnavailable,
+			Message: "The datasource is not available: the connection was closed.",
+		},
 		{Name: "typed", Status: datasource.Unhealthy, Message: "The disk is full.", Type: "FULL"},
 		{Name: "panics", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
 	}, report)

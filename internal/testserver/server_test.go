@@ -147,7 +147,7 @@ func TestPostgresThatIsPausedHangsOnOpenConnections(t *testing.T) {
 }
 
 // Not parallel: it looks at all folders that are in use.
-func TestServerLeavesNothingBehind(t *testing.T) {
+func TestServersEndWithTheirTest(t *testing.T) {
 	temporary := reachableTempDir(t)
 	t.Setenv("TMPDIR", temporary)
 	var hosts []string
@@ -166,7 +166,7 @@ func TestServerLeavesNothingBehind(t *testing.T) {
 }
 
 // A test process can end without running any cleanup.
-func TestServerOfAKilledTestLeavesNothingBehind(t *testing.T) {
+func TestServersOfAKilledTestEnd(t *testing.T) {
 	temporary := reachableTempDir(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestChildThatIsKilled$", "-test.timeout=60s") // #nosec G204
 	child.Env = append(os.Environ(), "TESTSERVER_CHILD=1", "TMPDIR="+temporary)

@@ -33,7 +33,10 @@ type object = map[string]any
 const canary = "CANARY"
 
 var fields = []integration.Field{
-	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`), Help: "The token of the bot."},
+	{
+		In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`),
+		Help: "The token of the bot.",
+	},
 	{In: integration.InCredentials, Name: "botId", Help: "The bot's name."},
 	{In: integration.InSettings, Name: "apiBase", Address: true, Help: "Another API root."},
 	{In: integration.InSettings, Name: "cdnBase", Address: true},

@@ -405,18 +405,16 @@ func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 		params object
 		typ    string
 		known  string
-		all    bool // for who sees all tenants
+		all    bool // the caller sees all tenants
 	}{
-		"an event": {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", all, false},
-		"for a user of all " +
-			"tenants": {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"an event":        {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", all, false},
+		"for all tenants": {"list", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
 		"with the prefix": {"list", object{"name": "dev." + name}, "EVENT_NOT_FOUND", all, false},
 		"of a replay": {"replay", object{
 			"name": "nope.x", "sequences": []int{1},
 		}, "EVENT_NOT_FOUND", all, false},
-		"of groups": {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
-		"a queue": {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, " +
-			"FAILED_MESSAGES", false},
+		"of groups":                  {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
+		"a queue":                    {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
 		"an event's name as a queue": {"dlq.list", object{"queue": name}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
 		"of one letter": {"dlq.show", object{
 			"queue": "NOPE", "sequence": 1,

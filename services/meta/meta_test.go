@@ -44,7 +44,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	return *e
 }
 
-// The body has escapes as Meta writes them: what is signed are these bytes, whatever they stand for.
+// The body has escapes as Meta writes them. Meta signs these bytes, not the text that they stand for.
 func TestSignatureCoversTheBytesOfTheBody(t *testing.T) {
 	body := []byte(`{"text":"caf\u00e9 \ud83d\ude00"}`)
 	right := sign(secret, body)
@@ -109,7 +109,8 @@ type thing struct {
 
 func TestItemKeepsItsWellFormedFields(t *testing.T) {
 	data := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
-		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
+		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,
+		{"id":null,"at":null,"other":{"a":[1]}}]}`)
 	var b batch
 	err := payload.UnmarshalParts(data, &b)
 	require.NoError(t, err)
@@ -123,7 +124,7 @@ func TestItemKeepsItsWellFormedFields(t *testing.T) {
 
 	require.True(t, b.Items[1].Malformed)
 	require.Equal(t, meta.ID("x"), b.Items[1].Value.ID)
-	require.Equal(t, 7, b.Items[1].Value.Inner.N, "what follows the odd field is read, too")
+	require.Equal(t, 7, b.Items[1].Value.Inner.N, "what follows the malformed field is read, too")
 	require.Equal(t, `{"id":"x","at":1790000001,"word":5,"inner":{"n":7}}`, string(b.Items[1].Raw(data)))
 
 	require.True(t, b.Items[2].Malformed)

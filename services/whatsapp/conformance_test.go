@@ -9,10 +9,17 @@ import (
 	"testing"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
-	"github.com/hiliosai/switchboard/services/whatsapp"
 	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
+)
+
+// The recipients of the tests.
+const (
+	phone  = "16505551234"
+	bsuid  = "US.13491208655302741918"
+	group  = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
+	wamid  = "wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ0RgA="
+	sentID = "1003383421387256" // of an attachment that came in
 )
 
 func TestWhatsAppIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
@@ -21,10 +28,8 @@ func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) 
 
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{AllowPrivate: true})
-	tb.Cleanup(client.Close)
 	return integrationtest.Platform{
-		Definition: whatsapp.Definition(client),
+		Definition: definition(tb),
 		Channel: func(url string) *integration.Channel {
 			ch := channel()
 			ch.Settings["apiBase"], ch.Settings["wabaId"] = url, wabaID
@@ -48,16 +53,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 	}
 }
 
-// The recipients of the tests.
-const (
-	phone  = "16505551234"
-	bsuid  = "US.13491208655302741918"
-	group  = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
-	wamid  = "wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ0RgA="
-	sentID = "1003383421387256" // of an attachment that came in
-)
-
-// address makes a channel that of the number that a webhook names first.
+// address gives a channel the number that a webhook names first.
 func address(ch *integration.Channel, body []byte) {
 	delete(ch.Settings, "wabaId")
 	if found := regexp.MustCompile(`"phone_number_id":\s*"([^"]+)"`).FindSubmatch(body); found != nil {
@@ -95,7 +91,8 @@ func choice(i integration.Interactive) integration.Content {
 
 func sends() []integrationtest.Send {
 	reply := to(phone, text("that is https://example.org"))
-	reply.ID, reply.ReplyTo, reply.Metadata = "out-17", &integration.ReplyTo{MessageID: wamid}, map[string]any{"previewUrl": true}
+	reply.ID, reply.ReplyTo = "out-17", &integration.ReplyTo{MessageID: wamid}
+	reply.Metadata = map[string]any{"previewUrl": true}
 	buttons := choice(integration.Interactive{
 		Body: "Do you want to come?", Footer: "Until Friday",
 		Buttons: []integration.Button{{ID: "yes-1", Title: "Yes"}, {Title: "No"}},
@@ -137,21 +134,26 @@ func sends() []integrationtest.Send {
 			Type: integration.TypeFile, Text: "the offer",
 			Media: &integration.Media{Data: []byte("%PDF-1.7 offer"), Filename: "offer.pdf"},
 		})},
-		{Name: "album", Message: to(phone, integration.Content{Type: integration.TypeImage, Text: "the tour", Attachments: []integration.Media{
-			*link("1.jpg", "image/jpeg"), {URL: "https://www.luckyshrub.example.com/2.jpg", Caption: "the second"},
-		}})},
+		{Name: "album", Message: to(phone, integration.Content{
+			Type: integration.TypeImage, Text: "the tour", Attachments: []integration.Media{
+				*link("1.jpg", "image/jpeg"), {URL: "https://www.luckyshrub.example.com/2.jpg", Caption: "the second"},
+			},
+		})},
 		{Name: "sticker with a text", Message: to(
 			phone, integration.Content{Type: integration.TypeSticker, Text: "ha", Sticker: &integration.Sticker{ID: sentID}},
 		)},
-		{Name: "location", Message: to(phone, integration.Content{Type: integration.TypeLocation, Location: &integration.Location{
-			Latitude: 37.4421625, Longitude: -122.1615358, Name: "Philz Coffee", Address: "101 Forest Ave", Live: true,
-		}})},
-		{Name: "contact with a " +
-			"text", Message: to(phone, integration.Content{Type: integration.TypeContact, Text: "ask her", Contacts: []integration.Contact{{
-			Name:   integration.ContactName{Formatted: "Barbara J. Johnson", First: "Barbara", Last: "Johnson"},
-			Phones: []integration.ContactPhone{{Phone: "+1 650-555-9999", Type: "CELL", WaID: "16505559999"}},
-			Emails: []string{"barbara@example.org"}, Org: "Lucky Shrub",
-		}}})},
+		{Name: "location", Message: to(phone, integration.Content{
+			Type: integration.TypeLocation, Location: &integration.Location{
+				Latitude: 37.4421625, Longitude: -122.1615358, Name: "Philz Coffee", Address: "101 Forest Ave", Live: true,
+			},
+		})},
+		{Name: "contact with a text", Message: to(phone, integration.Content{
+			Type: integration.TypeContact, Text: "ask her", Contacts: []integration.Contact{{
+				Name:   integration.ContactName{Formatted: "Barbara J. Johnson", First: "Barbara", Last: "Johnson"},
+				Phones: []integration.ContactPhone{{Phone: "+1 650-555-9999", Type: "CELL", WaID: "16505559999"}},
+				Emails: []string{"barbara@example.org"}, Org: "Lucky Shrub",
+			}},
+		})},
 		{Name: "buttons under a document", Message: to(phone, buttons)},
 		{Name: "button with a link", Message: to(phone, choice(integration.Interactive{
 			Header: "Dates", Body: "Tap to see them",

@@ -18,10 +18,12 @@ func transient(code, fix string) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultTransient, Code: code, Fix: fix}
 }
 
-// errorTable has the codes of "Error codes" and of the Groups API's page of that name, beside the Graph API's own.
+// errorTable has the codes of "Error codes", those of the Groups API's page of that name, and those of the Graph API.
 var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	// Too fast.
-	"80007": {Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel},
+	"80007": {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel,
+	},
 	"130429": {
 		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait, Pauses: integration.PausesChannel,
 	},
@@ -33,7 +35,7 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 		Pauses: integration.PausesRecipient,
 	},
 
-	// Held back for quality: nothing of the channel gets through for a while, and trying makes it worse.
+	// Held back for bad quality: the channel cannot send for a while, and trying makes it worse.
 	"131048": {
 		Kind: integration.FaultThrottled, Code: codes.SpamLimited, Wait: spamWait, Pauses: integration.PausesChannel,
 		Fix: "users block or report this number: look at its quality rating in WhatsApp Manager",
@@ -51,7 +53,7 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	"131000": meta.Failed,
 	"131016": meta.Failed,
 
-	// May pass; nothing was sent.
+	// These may pass. Nothing was sent.
 	"131053": transient(
 		codes.MediaUnavailable, "WhatsApp must be able to fetch the link, and its content must be of the type that it says",
 	),

@@ -25,8 +25,8 @@ type number struct {
 
 const numberFields = "id,display_phone_number,verified_name,quality_rating,status,throughput,platform_type,name_status"
 
-// CheckHealth asks for the business phone number and, where the account's id is known, whether an app gets its
-// webhooks.
+// CheckHealth implements [integration.HealthChecker]. It gets the business phone number and, if the channel has the
+// account's id, the apps that get its webhooks.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	n, err := a.number(ctx, numberFields)
@@ -39,8 +39,8 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	for key, value := range map[string]string{
 		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName,
-		"qualityRating": n.QualityRating,
-		"status":        n.Status, "platformType": n.PlatformType, "nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
+		"qualityRating": n.QualityRating, "status": n.Status, "platformType": n.PlatformType,
+		"nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
 	} {
 		putText(health.Details, key, value)
 	}
@@ -59,7 +59,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	return health, nil
 }
 
-// judge goes by what "Business phone numbers" and "Messaging limits" say of a number's status and quality.
+// judge lowers the health for a bad status or quality, as "Business phone numbers" and "Messaging limits" explain them.
 func (n *number) judge(health *integration.Health) {
 	switch {
 	case n.PlatformType != "" && n.PlatformType != "CLOUD_API":
@@ -79,7 +79,7 @@ func (n *number) judge(health *integration.Health) {
 	}
 }
 
-// number asks for fields of the channel's number.
+// number gets fields of the channel's number.
 func (a api) number(ctx context.Context, fields string) (*number, error) {
 	var n number
 	if err := a.Get(ctx, "phone number", a.phoneNumberID, url.Values{"fields": {fields}}, &n); err != nil {
@@ -91,7 +91,7 @@ func (a api) number(ctx context.Context, fields string) (*number, error) {
 	return &n, nil
 }
 
-// subscribedApps lists the names of the apps that get an account's webhooks, "Create a webhook endpoint".
+// subscribedApps returns the names of the apps that get an account's webhooks, "Create a webhook endpoint".
 func (a api) subscribedApps(ctx context.Context, wabaID string) ([]string, error) {
 	var answer struct {
 		Data []struct {
@@ -110,7 +110,12 @@ func (a api) subscribedApps(ctx context.Context, wabaID string) ([]string, error
 	return names, nil
 }
 
-// ValidateCredentials asks whether the token may use the number.
+var (
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+)
+
+// ValidateCredentials implements [integration.CredentialsValidator]: the token must be allowed to use the number.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
 	if !idPattern.MatchString(credentials[fieldPhoneNumberID]) ||
 		!tokenPattern.MatchString(credentials[fieldAccessToken]) {

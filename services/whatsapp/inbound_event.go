@@ -10,11 +10,11 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// readStatus adds what became of a message that was sent. It comes from whom the message went to.
+// readStatus adds the status of a message that was sent. It is from the recipient of that message.
 func (b *batch) readStatus(item *meta.Item[status], index int) {
 	s := &item.Value
 	if s.Status == "deleted" {
-		return // of the recipient's own copy
+		return // the recipient deleted their own copy
 	}
 	m := b.start(s.Timestamp)
 	u := user{waID: s.RecipientID, userID: s.RecipientUserID}
@@ -22,7 +22,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	if group {
 		u = user{waID: s.ParticipantID, userID: s.ParticipantUserID}
 	}
-	// A status of the group itself is no contact's, even where there is only one.
+	// A status of the group itself has no user, even if there is only one contact.
 	if u != (user{}) || !group {
 		b.complete(&u, index)
 	}
@@ -49,7 +49,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	b.messages = append(b.messages, m)
 }
 
-// billing is what a status tells beside, in the platform's own form.
+// billing is the part of a status about prices, as it came.
 type billing struct {
 	Conversation json.RawMessage `json:"conversation,omitempty"`
 	Pricing      json.RawMessage `json:"pricing,omitempty"`
@@ -62,18 +62,18 @@ var statuses = []string{
 
 func (s *status) read(m *integration.Message) {
 	out := &integration.Status{MessageID: integration.ID(s.ID), Status: s.Status}
-	var further []integration.StatusError
+	var others []integration.StatusError
 	for i := range s.Errors {
 		e := &s.Errors[i]
-		told := integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.Data.Details}
+		failed := integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.Data.Details}
 		if i == 0 {
-			out.Error = &told
+			out.Error = &failed
 		} else {
-			further = append(further, told)
+			others = append(others, failed)
 		}
 	}
-	if further != nil {
-		m.Metadata["furtherErrors"] = further
+	if others != nil {
+		m.Metadata["furtherErrors"] = others
 	}
 	if known(s.Conversation) || known(s.Pricing) {
 		m.Metadata["status"] = billing{s.Conversation, s.Pricing}
@@ -82,14 +82,14 @@ func (s *status) read(m *integration.Message) {
 	m.Content = integration.Content{Type: integration.TypeStatus, Status: out}
 }
 
-// readError adds a fault of the account or of the platform, which is no message's, "Errors webhook reference".
+// readError adds an error of the account or the platform, "Errors webhook reference". It belongs to no message.
 func (b *batch) readError(item *meta.Item[failure]) {
 	m := b.start(b.entry.Time)
 	b.addEvent(&m, "error", item.Value.text(), item.Malformed, item.Raw(b.payload))
 	putText(last(b.messages).Metadata, "errorCode", string(item.Value.Code))
 }
 
-// readPreference adds that a user wants marketing messages, or wants none any more.
+// readPreference adds a user's choice to get marketing messages or to stop them.
 func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	p := &item.Value
 	m := b.start(p.Timestamp)
@@ -102,8 +102,8 @@ func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	b.addEvent(&m, "user_preferences", p.Detail, item.Malformed, item.Raw(b.payload))
 }
 
-// accountFields are those that are about the account, its numbers and its templates, and about what is not
-// modelled, such as calls. Each has a page of its own below "Webhooks".
+// accountFields are the fields about the account, its numbers and its templates, and about features that have no
+// content type here, such as calls. Each has a page below "Webhooks".
 var accountFields = []string{
 	"account_alerts", "account_offboarded", "account_reconnected", "account_review_update", "account_settings_update",
 	"account_update",
@@ -115,7 +115,7 @@ var accountFields = []string{
 	"template_category_update", "template_correct_category_detection", "tracking_events", "user_id_update",
 }
 
-// readAccount adds what is no message's. Its conversation, if there must be one, is the account.
+// readAccount adds an event of the account. Its conversation is the account.
 func (b *batch) readAccount(item *meta.Item[change]) {
 	c := &item.Value
 	raw := c.Value.Raw(b.payload)
@@ -170,7 +170,7 @@ func (p *participant) party() integration.Party {
 	}
 }
 
-// addEvent finishes a message of the kind system, and adds it. It keeps what came, of which no more is modelled.
+// addEvent completes a message of the kind system and adds it. metadata.raw has the item as it came.
 func (b *batch) addEvent(m *integration.Message, event, body string, isMalformed bool, raw json.RawMessage) {
 	account := integration.ID(b.entry.ID)
 	m.ConversationID = cmp.Or(m.ConversationID, account)

@@ -89,8 +89,7 @@ func TestMediaThatCannotBeFetchedSaysWhy(t *testing.T) {
 			"78", &whatsapptest.Answer{Body: `{"url":"https://lookaside.example.com/a","file_size":104857601}`},
 			integration.FaultPermanent, "MEDIA_TOO_LARGE",
 		},
-		"an answer without a " +
-			"link": {"78", &whatsapptest.Answer{Body: `{"id":"78"}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
+		"no link": {"78", &whatsapptest.Answer{Body: `{"id":"78"}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
 		"a link that is not encrypted": {"78", &whatsapptest.Answer{
 			Body: `{"url":"http://lookaside.example.com/a"}`,
 		}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},

@@ -9,10 +9,11 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// addInteractive sends what offers something to choose from: buttons, a list, a link or a Flow.
+// addInteractive adds buttons, a list, a link or a Flow.
 func (d *draft) addInteractive(c *integration.Content) error {
 	switch c.Type {
-	case integration.TypeInteractive, integration.TypeText, "", integration.TypeImage, integration.TypeVideo, integration.TypeFile:
+	case integration.TypeInteractive, integration.TypeText, "",
+		integration.TypeImage, integration.TypeVideo, integration.TypeFile:
 	default:
 		return integration.UnsupportedContent(
 			"content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type,
@@ -53,7 +54,7 @@ func (d *draft) addInteractive(c *integration.Content) error {
 	return nil
 }
 
-// header is a text or an attachment over the body; over a list it is a text.
+// header returns the text or the attachment above the body. A list can only have a text.
 func (d *draft) header(c *integration.Content, choice string) (*outHeader, error) {
 	list := c.MediaList()
 	switch text := c.Interactive.Header; {
@@ -96,7 +97,7 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	return h, nil
 }
 
-// buttons fills in reply buttons, or one that opens a URL.
+// buttons adds reply buttons, or one button that opens a URL.
 func (out *outInteractive) buttons(i *integration.Interactive) error {
 	n := len(i.Buttons)
 	if n == 0 {
@@ -140,7 +141,7 @@ func (out *outInteractive) buttons(i *integration.Interactive) error {
 	return nil
 }
 
-// link fills in a button that opens a URL, "Interactive CTA URL button messages".
+// link adds a button that opens a URL, "Interactive CTA URL button messages".
 func (out *outInteractive) link(b integration.Button) error {
 	if !httpapi.IsLink(b.URL) {
 		return integration.Invalid("the url of a button must be an http or https URL")
@@ -150,7 +151,8 @@ func (out *outInteractive) link(b integration.Button) error {
 	return label("the title of a button", b.Title, maxButtonTitle)
 }
 
-// flow fills in a Flow, "Sending a Flow": it is made in WhatsApp Manager, and its id is the only button's.
+// flow adds a Flow, "Sending a Flow". Flows are made in WhatsApp Manager; the id of the only button is that of the
+// Flow.
 func (out *outInteractive) flow(i *integration.Interactive) error {
 	if len(i.Buttons) != 1 || !idPattern.MatchString(i.Buttons[0].ID) {
 		return integration.Invalid("a form needs one button, whose id is that of a published Flow")
@@ -161,7 +163,7 @@ func (out *outInteractive) flow(i *integration.Interactive) error {
 	return label("the title of a button", b.Title, maxButtonTitle)
 }
 
-// list fills in a list and the button that opens it.
+// list adds a list and the button that opens it.
 func (out *outInteractive) list(i *integration.Interactive) error {
 	if err := label("content.interactive.buttonLabel", i.ButtonLabel, maxButtonTitle); err != nil {
 		return err
@@ -210,7 +212,7 @@ func (r *outRow) check() error {
 	return integration.Within(platformTitle, r.Description, maxRowDescription, "the description of a row")
 }
 
-// label checks a text that must be there.
+// label checks the length of a text that must not be empty.
 func label(what, text string, limit int) error {
 	if strings.TrimSpace(text) == "" {
 		return integration.Invalid("%s is empty", what)

@@ -67,7 +67,9 @@ func TestSendMakesRequests(t *testing.T) {
 					Interactive: &integration.Interactive{Buttons: []integration.Button{{Title: "Yes"}}},
 				},
 			),
-			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"interactive","interactive":{"type":"button","header":{"type":"image","image":{"link":"https://www.luckyshrub.example.com/a.png"}},
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"interactive",
+				"interactive":{"type":"button",
+				"header":{"type":"image","image":{"link":"https://www.luckyshrub.example.com/a.png"}},
 				"body":{"text":"Well?"},"action":{"buttons":[{"type":"reply","reply":{"id":"Yes","title":"Yes"}}]}}}`,
 		},
 		"a list of one section without a title": {
@@ -80,7 +82,8 @@ func TestSendMakesRequests(t *testing.T) {
 					},
 				),
 			),
-			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"interactive","interactive":{"type":"list","body":{"text":"Well?"},
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"16505551234","type":"interactive",
+				"interactive":{"type":"list","body":{"text":"Well?"},
 				"action":{"button":"Choose","sections":[{"rows":[{"id":"y","title":"Yes"}]}]}}}`,
 		},
 	} {
