@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // Record is an event as it is stored.
@@ -340,7 +342,9 @@ func dead(q Query) Query {
 // x-replayed-at, and has a new message id: inside the duplicate window the stream would not store it under the old one.
 func (a *Archive) Replay(ctx context.Context, name string, q Query) (Progress, error) {
 	return a.each(ctx, name, q, func(r *Record) (bool, error) {
-		return true, a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), replayed(r), r.Payload)
+		return true, a.p.store(
+			ctx, a.p.route(r.Subject), order.Event{MsgID: uuid.NewString(), Header: replayed(r), Payload: r.Payload},
+		)
 	})
 }
 
@@ -378,7 +382,7 @@ func (a *Archive) Revive(ctx context.Context, queue string, q Query) (Progress, 
 		}
 		header[headerReplayedGroup] = []string{r.OriginalGroup()}
 		id := fmt.Sprintf("replay:%s:%d:%d", r.Stream, r.Sequence, r.Time.UnixNano())
-		return true, a.p.store(ctx, a.p.route(subject), id, header, r.Payload)
+		return true, a.p.store(ctx, a.p.route(subject), order.Event{MsgID: id, Header: header, Payload: r.Payload})
 	})
 	return progress, errors.Join(append(faults, err)...)
 }
