@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,8 +41,7 @@ type Webhook struct {
 	Timestamp time.Time // when the gateway took it in
 	Channel   *Channel
 
-	called  string // as the gateway passed it
-	query   string // of called
+	called  string // path and query, or an absolute URL, as the gateway passed it
 	form    *form  // nil until asked for
 	foreign []string
 }
@@ -95,10 +95,7 @@ func (w *Webhook) SignedURL() (string, error) {
 
 // Query gives the parameters of the URL. Malformed ones are left out.
 func (w *Webhook) Query() url.Values {
-	query := w.query
-	if query == "" {
-		_, query, _ = strings.Cut(w.URL, "?")
-	}
+	_, query, _ := strings.Cut(cmp.Or(w.called, w.URL), "?")
 	values, _ := url.ParseQuery(query)
 	return values
 }
@@ -156,7 +153,8 @@ func (f *form) parseURLEncoded(body []byte) (err error) {
 }
 
 func (f *form) parseMultipart(body []byte, boundary string) error {
-	if !bytes.Contains(body, []byte("--"+boundary+"--")) { // the reader takes the end of some bodies that were cut off for theirs
+	// the reader takes the end of some bodies that were cut off for theirs
+	if !bytes.Contains(body, []byte("--"+boundary+"--")) {
 		return noForm("the multipart form has no end")
 	}
 	f.values = url.Values{}
@@ -192,16 +190,6 @@ func noForm(format string, args ...any) *Error {
 
 // maxURL bounds, in bytes, the URL of a webhook.
 const maxURL = 8 << 10
-
-// setCalled sets the path and query, or the absolute URL, that the gateway passed.
-func (w *Webhook) setCalled(called string) error {
-	if len(called) > maxURL {
-		return tooLarge("the URL has %d bytes; at most %d are taken", len(called), maxURL)
-	}
-	w.called = called
-	_, w.query, _ = strings.Cut(called, "?")
-	return nil
-}
 
 // setChannel makes the webhook that of a channel.
 func (w *Webhook) setChannel(ch *Channel, trustForwarded bool) {
