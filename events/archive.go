@@ -70,8 +70,8 @@ type Query struct {
 	Match func(*Record) bool
 
 	Limit int       // maximum number of events; zero is no limit
-	Bytes int       // no further event once so many bytes are selected, headers included; zero is no limit
-	By    time.Time // no further event from then on; zero is no limit
+	Bytes int       // no more events once so many bytes are selected, headers included; zero is no limit
+	By    time.Time // no more events from then on; zero is no limit
 }
 
 func (q *Query) matches(r *Record) bool {
@@ -137,7 +137,7 @@ type scan struct {
 	Progress
 }
 
-// limitReached says whether the query's limits allow no further event, and sets More.
+// limitReached says whether the query's limits allow no more events, and sets More.
 func (s *scan) limitReached() bool {
 	q := &s.query
 	s.More = q.Limit > 0 && s.found >= q.Limit || q.Bytes > 0 && s.bytes >= q.Bytes ||

@@ -30,8 +30,8 @@ func (e *Error) Unwrap() error { return explained(e.Err) }
 // Permanent is [Error.Rejected], for callers that know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish queues an event and returns at once. Inside its duplicate window the stream acknowledges a second event of the
-// same id as a duplicate and does not store it.
+// Publish queues an event and returns at once. Inside its duplicate window the stream acknowledges a second event of
+// the same id as a duplicate and does not store it.
 //
 // Events are stored in the order of the calls, also when a connection is lost and they are sent again. The exception
 // are the first events of a name that [Publisher.Ensure] was not called for, because their stream has to be created.
@@ -64,7 +64,8 @@ func (p *Publisher) store(ctx context.Context, r *route, e order.Event) error {
 	}
 }
 
-// publish queues an event of a route, whatever its name. It returns the event's token in the queue, 0 if it is not there.
+// publish queues an event of a route, whatever its name. It returns the event's token in the queue, 0 if it is not
+// there.
 func (p *Publisher) publish(ctx context.Context, r *route, event order.Event, onAck AckFunc) (token uint64) {
 	now := time.Now()
 	e := &pendingPublish{

@@ -147,8 +147,8 @@ func (g *webhookGroup) oneDone(i int, result any, err error) {
 	}
 }
 
-// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that are
-// stored already are recognised when the webhook comes again.
+// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that
+// are stored already are recognised when the webhook comes again.
 func (g *webhookGroup) finish() (any, error) {
 	sum := &receiveResult{Success: true}
 	var first *webhookRun

@@ -271,11 +271,16 @@ func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
 		payload string
 		message string
 	}{
-		"no JSON":           {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"nothing":           {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"another shape":     {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field purchase.id of type int"},
-		"meta of no base64": {map[string][]string{"$meta": {"{}"}}, `{}`, "the header $meta of hios.orders.placed: illegal base64 data at input byte 0"},
-		"meta of no JSON":   {map[string][]string{"$meta": encoded("{")}, `{}`, "the header $meta of hios.orders.placed: it holds no JSON"},
+		"no JSON":       {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"nothing":       {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"another shape": {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field purchase.id of type int"},
+		"meta of no base64": {
+			map[string][]string{"$meta": {"{}"}}, `{}`,
+			"the header $meta of hios.orders.placed: illegal base64 data at input byte 0",
+		},
+		"meta of no JSON": {
+			map[string][]string{"$meta": encoded("{")}, `{}`, "the header $meta of hios.orders.placed: it holds no JSON",
+		},
 		"headers of no base64": {
 			map[string][]string{"$headers": {"?"}}, `{}`,
 			"the header $headers of hios.orders.placed: illegal base64 data at input byte 0",

@@ -101,8 +101,8 @@ type MessageFailedPayload struct {
 	Metadata   map[string]any  `json:"metadata,omitempty"`
 }
 
-// AckFunc is called once: when an event is stored (duplicate says that it was stored before), or when it is given up (err
-// says why). It may be called from any goroutine, also before Publish returns. It must not block.
+// AckFunc is called once: when an event is stored (duplicate says that it was stored before), or when it is given up
+// (err says why). It may be called from any goroutine, also before Publish returns. It must not block.
 type AckFunc = func(duplicate bool, err error)
 
 // messageEvent is a reliable event about a message.
@@ -130,8 +130,8 @@ func (s *platformService) publish(
 	s.runtime.Events.Publish(ctx, order.Event{Name: name, MsgID: msgID, Header: e.header, Payload: e.payload}, onAck)
 }
 
-// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk may
-// take a little longer.
+// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk
+// may take a little longer.
 func waitForAck(publish func(AckFunc)) error {
 	done := make(chan error, 1)
 	publish(func(_ bool, err error) { done <- err })
@@ -141,8 +141,8 @@ func waitForAck(publish func(AckFunc)) error {
 // plainEvent begins the names of the events of SDK 0.1.4.
 const plainEvent = "integration.message."
 
-// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may get
-// lost.
+// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may
+// get lost.
 func (s *platformService) thenEmitPlain(
 	ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc,
 ) AckFunc {

@@ -42,7 +42,7 @@ func newChannel() *integration.Channel {
 	}
 }
 
-// bench is a defined integration with everything round it replaced by scripted parts.
+// harness is a defined integration with everything round it replaced by scripted parts.
 type harness struct {
 	t        *testing.T
 	platform *platform

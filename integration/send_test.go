@@ -77,7 +77,7 @@ func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
 	first, second := between(250*time.Millisecond, 500*time.Millisecond), between(500*time.Millisecond, time.Second)
 	for name, test := range map[string]struct {
 		sending sending
-		pauses  [][2]time.Duration // before each further attempt
+		pauses  [][2]time.Duration // before each later attempt
 		code    int                // of the error; sent when zero
 	}{
 		"trouble that passes":       {failing(transient), [][2]time.Duration{first}, 0},

@@ -49,7 +49,7 @@ func (s *shelf) Holds(key string) bool {
 	return s.holds || s.waits != "" && key == s.waits
 }
 
-// withShelf makes a bench whose stream takes nothing.
+// withShelf makes a harness whose stream takes nothing.
 func withShelf(t *testing.T) (*harness, *shelf) {
 	t.Helper()
 	b, s := newHarness(t), &shelf{}

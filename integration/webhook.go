@@ -77,8 +77,11 @@ func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
 // without the raw body the webhook is refused: the error says what to do at the gateway.
 func (w *Webhook) SignedBody() ([]byte, error) {
 	if w.RawBody == nil {
-		return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyMissing, Message: "the signature covers the raw body, and none came: " +
-			"let the gateway keep it and pass it as rawBody (see examples/gateway)"}
+		return nil, &Error{
+			Kind: FaultInvalid, Code: codes.RawBodyMissing,
+			Message: "the signature covers the raw body, and none came: " +
+				"let the gateway keep it and pass it as rawBody (see examples/gateway)",
+		}
 	}
 	return w.RawBody, nil
 }
@@ -86,9 +89,12 @@ func (w *Webhook) SignedBody() ([]byte, error) {
 // SignedURL gives the URL to check a signature over. Without one the webhook is refused: the error says what to set.
 func (w *Webhook) SignedURL() (string, error) {
 	if w.URL == "" {
-		return "", &Error{Kind: FaultInvalid, Code: codes.PublicURLMissing, Message: "the signature covers the URL that the platform " +
-			"called, and it is not known: set the channel's publicUrl, such as https://hooks.example.com/, " +
-			"or webhooks.trustForwarded of the node, and let the gateway pass url (see examples/gateway)"}
+		return "", &Error{
+			Kind: FaultInvalid, Code: codes.PublicURLMissing,
+			Message: "the signature covers the URL that the platform called, and it is not known: " +
+				"set the channel's publicUrl, such as https://hooks.example.com/, " +
+				"or webhooks.trustForwarded of the node, and let the gateway pass url (see examples/gateway)",
+		}
 	}
 	return w.URL, nil
 }

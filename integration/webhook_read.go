@@ -91,17 +91,19 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 }
 
 // CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
-// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD and
-// WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
+// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD
+// and WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
 func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > maxAge:
 		return &Error{Kind: FaultInvalid, Code: codes.WebhookTooOld, Message: fmt.Sprintf(
-			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ", age.Round(time.Second), maxAge)}
+			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ",
+			age.Round(time.Second), maxAge)}
 	case age < -maxClockSkew:
 		return &Error{Kind: FaultInvalid, Code: codes.WebhookFromFuture, Message: fmt.Sprintf(
-			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and node differ", (-age).Round(time.Second))}
+			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and "+
+				"node differ", (-age).Round(time.Second))}
 	}
 	return nil
 }

@@ -106,8 +106,8 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 	return nil
 }
 
-// dropUnwanted drops what the channel's own account or a bot wrote, unless the channel wants it marked. It logs and counts
-// what is another account's.
+// dropUnwanted drops what the channel's own account or a bot wrote, unless the channel wants it marked. It logs and
+// counts what is another account's.
 func (r *webhookRun) dropUnwanted() {
 	if r.channel.Settings[settingOwnMessages] != markOwnMessages && slices.ContainsFunc(r.messages, isOwn) {
 		before := len(r.messages)
@@ -176,8 +176,8 @@ func (r *webhookRun) publish() {
 	}
 }
 
-// oneDone counts a message whose outcome is known. After the last one the webhook is answered: in a goroutine of its own
-// where others have to be asked yet, because acks must not wait for them.
+// oneDone counts a message whose outcome is known. After the last one the webhook is answered: in a goroutine of its
+// own where others have to be asked yet, because acks must not wait for them.
 func (r *webhookRun) oneDone() {
 	if r.open.Add(-1) > 0 {
 		return
@@ -231,8 +231,8 @@ func (r *webhookRun) finish() (any, error) {
 	return result, nil
 }
 
-// giveUp puts a message that can never be published into the dead letters. The error says that this failed too. If it is
-// permanent, the message is lost, and sending the webhook again would not help.
+// giveUp puts a message that can never be published into the dead letters. The error says that this failed too. If it
+// is permanent, the message is lost, and sending the webhook again would not help.
 func (r *webhookRun) giveUp(m *Message, cause error) error {
 	entry := r.log().WithField("messageId", m.ID)
 	entry.WithError(cause).Error("a message cannot be published and goes to the dead letters")

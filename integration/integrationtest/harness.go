@@ -30,7 +30,7 @@ const namespace = "hios"
 // object is a JSON object.
 type object = map[string]any
 
-// bench is a platform's service with all that is round it scripted. Everything that leaves the service
+// harness is a platform's service with all that is round it scripted. Everything that leaves the service
 // is kept, and looked through for secrets in the end.
 type harness struct {
 	tb      testing.TB
@@ -46,7 +46,7 @@ type harness struct {
 	said bytes.Buffer // logs, answers and errors
 }
 
-// newHarness makes a bench. change alters the channel.
+// newHarness makes a harness. change alters the channel.
 func newHarness(tb testing.TB, p Platform, change ...func(*integration.Channel)) *harness {
 	tb.Helper()
 	b := &harness{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
