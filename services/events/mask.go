@@ -12,7 +12,7 @@ import (
 // secretKey matches the names of values that are not shown. Other nodes publish events too, and this node does not know
 // their secrets.
 var secretKey = regexp.MustCompile(
-	`(?i)token|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`,
+	`(?i)token|reply[-_]?context|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`,
 )
 
 // shown returns JSON data as operators see it. Data that is not JSON is shown as text.
