@@ -28,7 +28,7 @@ type Harness struct {
 const (
 	// maxWait bounds every wait.
 	maxWait = time.Minute
-	tick     = 5 * time.Millisecond
+	tick    = 5 * time.Millisecond
 	// shortLease is a lease or a TTL whose end a test waits for.
 	shortLease = 50 * time.Millisecond
 )
