@@ -14,7 +14,9 @@ func support() integration.Support {
 	}
 	const blocks = "reference/block-kit/blocks/"
 	noIn := integration.Cells{In: integration.Impossible("Slack has no such thing", docs+blocks)}
-	noStickers := integration.Impossible("there are no stickers; custom emoji stand in the text by their names", docs+blocks)
+	noStickers := integration.Impossible(
+		"there are no stickers; custom emoji stand in the text by their names", docs+blocks,
+	)
 	return integration.Basic(docs+blocks).With(integration.Support{
 		integration.FeatureImage:    both,
 		integration.FeatureVideo:    both,
