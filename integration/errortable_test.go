@@ -97,3 +97,13 @@ func TestEveryRowHasARefusalThatFindsIt(t *testing.T) {
 	var none *integration.ErrorTable
 	require.Empty(t, none.Rows())
 }
+
+func TestErrorTextCountsBeforeTooManyRequests(t *testing.T) {
+	table := integration.ErrorTable{Texts: []integration.ErrorText{
+		{Says: "monthly limit", ErrorRow: integration.ErrorRow{Kind: integration.FaultPermanent, Code: "QUOTA_EXCEEDED"}},
+	}}
+	e := table.Error(&integration.Refusal{Status: 429, Text: "You have reached your monthly limit."})
+	require.Equal(t, integration.FaultPermanent, e.Kind, "a pause does not help")
+	e = table.Error(&integration.Refusal{Status: 429, Text: "Slow down."})
+	require.Equal(t, integration.FaultThrottled, e.Kind)
+}

@@ -140,18 +140,16 @@ func (s Support) With(rows Support) Support {
 	return merged
 }
 
-// Full returns the support with the features in full, in each direction that they have.
-func (s Support) Full(features ...Feature) Support {
+// Full returns the support with features that the platform has without losses: some in, some out.
+func (s Support) Full(in, out []Feature) Support {
 	rows := Support{}
-	for _, f := range features {
-		var cells Cells
-		if f.Inbound() {
-			cells.In = Full()
-		}
-		if f.Outbound() {
-			cells.Out = Full()
-		}
-		rows[f] = cells
+	for _, f := range in {
+		rows[f] = Cells{In: Full()}
+	}
+	s = s.With(rows)
+	clear(rows)
+	for _, f := range out {
+		rows[f] = Cells{Out: Full()}
 	}
 	return s.With(rows)
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,7 +25,7 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -34,6 +35,7 @@ type Call struct {
 	Method string // empty is POST
 	Path   string // after the API's Base, with the query
 	Body   Body
+	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
 	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
 	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
@@ -57,6 +59,13 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 
 func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	name := a.Name + " " + c.Name
+	if c.JSON != nil {
+		body, err := JSON(name, c.JSON)
+		if err != nil {
+			return nil, err
+		}
+		c.Body = body
+	}
 	answer, err := a.Client.Do(ctx, Request{
 		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
 	})
@@ -78,6 +87,11 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		return answer, Unreadable(name, answer.Status, err)
 	}
 	return answer, nil
+}
+
+// BasicAuth returns the header Authorization of HTTP's basic authentication.
+func BasicAuth(user, password string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
 
 // refused is the error for a refusal, which Read need not fill in wholly.
