@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -28,5 +29,7 @@ func TestReplyContextOfAnotherFormIsInvalid(t *testing.T) {
 	m := &integration.Message{ReplyContext: "%"}
 	_, err := m.ReplyValues()
 	require.ErrorContains(t, err, "hand it back as it came")
-	require.Equal(t, integration.FaultInvalid, err.(*integration.Error).Kind)
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok)
+	require.Equal(t, integration.FaultInvalid, e.Kind)
 }

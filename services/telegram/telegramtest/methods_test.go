@@ -210,7 +210,9 @@ func TestFormUploadsFiles(t *testing.T) {
 			chat, {"@photo", "png"}, {"reply_markup", "{"},
 		}, "can't parse the parameter"},
 		"an album": {"sendMediaGroup", [][2]string{
-			chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`}, {"@a", "1"},
+			chat,
+			{"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`},
+			{"@a", "1"},
 			{"@b", "2"},
 		}, ""},
 		"an album with a file too many": {
