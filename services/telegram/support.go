@@ -15,17 +15,14 @@ const (
 // support tells what Telegram has of the content model.
 func support() integration.Support {
 	degraded, impossible := integration.Degraded, integration.Impossible
-	both := []integration.Feature{
+	return integration.Basic(docMessage).Full(
 		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureVoice,
 		integration.FeatureFile, integration.FeatureSticker, integration.FeatureLocation, integration.FeatureContact,
-		integration.FeatureButtons, integration.FeaturePoll, integration.FeatureReply, integration.FeatureThread,
-		integration.FeatureEdit,
-	}
-	in := []integration.Feature{integration.FeatureCommand, integration.FeatureMembership}
-	out := []integration.Feature{
-		integration.FeatureAlbum, integration.FeatureReaction, integration.FeatureDelete, integration.FeatureTyping,
-	}
-	return integration.Basic(docMessage).Full(append(in, both...), append(out, both...)).With(integration.Support{
+		integration.FeatureButtons, integration.FeatureCommand, integration.FeaturePoll, integration.FeatureReply,
+		integration.FeatureThread, integration.FeatureEdit, integration.FeatureMembership, integration.FeatureTyping,
+	).FullOut(
+		integration.FeatureAlbum, integration.FeatureReaction, integration.FeatureDelete,
+	).With(integration.Support{
 		integration.FeatureAlbum: {In: impossible(
 			"each item of an album is an update and a message of its own; metadata.mediaGroupId is the same in all of them",
 			docMessage,
