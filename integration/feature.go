@@ -106,9 +106,10 @@ type Cells = struct{ In, Out Cell }
 type Support map[Feature]Cells
 
 // Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
-// platform's documentation that lists what its messages can be. Add to it by [Support.With] and [Support.AsText].
+// platform's documentation that lists what its messages can be. Add to it by [Support.Full],
+// [Support.With] and [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("messages are texts", source)
+	s, never := Support{}, Impossible("there is no such thing", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
@@ -139,16 +140,27 @@ func (s Support) With(rows Support) Support {
 	return merged
 }
 
-// Full returns the support with features that the platform has without losses: some in, some out.
-func (s Support) Full(in, out []Feature) Support {
+// Full returns the support with the features in full, in each direction that they have.
+func (s Support) Full(features ...Feature) Support { return s.FullIn(features...).FullOut(features...) }
+
+// FullIn returns the support with the features in full as they come in. What goes out stays as it was.
+func (s Support) FullIn(features ...Feature) Support {
 	rows := Support{}
-	for _, f := range in {
-		rows[f] = Cells{In: Full()}
+	for _, f := range features {
+		if f.Inbound() {
+			rows[f] = Cells{In: Full()}
+		}
 	}
-	s = s.With(rows)
-	clear(rows)
-	for _, f := range out {
-		rows[f] = Cells{Out: Full()}
+	return s.With(rows)
+}
+
+// FullOut returns the support with the features in full as they go out. What comes in stays as it was.
+func (s Support) FullOut(features ...Feature) Support {
+	rows := Support{}
+	for _, f := range features {
+		if f.Outbound() {
+			rows[f] = Cells{Out: Full()}
+		}
 	}
 	return s.With(rows)
 }

@@ -79,7 +79,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	case refusal != nil:
 		return answer, a.refused(name, answer, refusal)
 	case result == nil:
-		return answer, a.foreign(name, answer)
+		return answer, a.Foreign(name, answer)
 	case out == nil:
 		return answer, nil
 	}
@@ -108,8 +108,9 @@ func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *inte
 	return e
 }
 
-// foreign is [Foreign] with what the platform says otherwise.
-func (a *API) foreign(name string, answer *Answer) *integration.Error {
+// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless the
+// error table has a row for the status.
+func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	e := Foreign(name, answer)
 	row, ok := a.Errors.Foreign[answer.Status]
 	if !ok {
