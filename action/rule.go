@@ -154,6 +154,7 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 		return c.boolean(p, r, at, raw)
 	case typeArray:
 		return c.array(p, r, at, raw)
+	case Object: // is checked below
 	}
 	if raw[0] == '{' && r.Props != nil {
 		whole, changed, err := c.object(r.Props, at, raw)

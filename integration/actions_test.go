@@ -282,3 +282,21 @@ func TestErrorsLookToCallersAsTheirKindSays(t *testing.T) {
 		})
 	}
 }
+
+func TestHealthCheckAnswersForCredentials(t *testing.T) {
+	for kind, want := range map[integration.ErrorKind]string{
+		"": `{"valid":true}`, integration.FaultAuth: `{"valid":false}`,
+	} {
+		b := newHarness(t)
+		if kind != "" {
+			b.platform.healthErr = trouble(kind, 0)
+		}
+		b.def.Platform = struct {
+			integration.Platform
+			integration.HealthChecker
+		}{b.platform, b.platform}
+		result, err := b.call(integration.ActionValidateCredentials, object{"credentials": object{"token": "t"}})
+		require.NoError(t, err)
+		require.JSONEq(t, want, toJSON(t, result))
+	}
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 )
 
-// ErrorTable says what the refusals of a platform's API mean. A refusal is looked up in this order: HTTP status 429,
-// Codes, Texts, Statuses, Other.
+// ErrorTable says what the refusals of a platform's API mean. A refusal is looked up in this order: HTTP status
+// 429 with one of Texts, HTTP status 429, Codes, Texts, Statuses, Other.
 type ErrorTable struct {
 	// Codes are the platform's own error codes. A code with a subcode is written "100/33", and counts before "100".
 	Codes map[string]ErrorRow
@@ -125,7 +125,10 @@ func (t *ErrorTable) Has(code string) bool {
 // Row finds the row of a refusal.
 func (t *ErrorTable) Row(r *Refusal) ErrorRow {
 	row, known := t.byCode(r)
+	byText, says := t.byText(r)
 	switch {
+	case r.Status == http.StatusTooManyRequests && says: // such as a quota of a month, which a pause does not mend
+		return byText
 	case r.Status == http.StatusTooManyRequests && row.Kind != FaultThrottled:
 		return t.byStatus(r.Status)
 	case known && row.Kind != FaultPermanent:
@@ -145,8 +148,15 @@ func (t *ErrorTable) byCode(r *Refusal) (row ErrorRow, known bool) {
 	if !known {
 		row, known = t.Codes[r.Code]
 	}
-	if known || r.Status/100 != 4 {
-		return row, known
+	if known {
+		return row, true
+	}
+	return t.byText(r)
+}
+
+func (t *ErrorTable) byText(r *Refusal) (row ErrorRow, known bool) {
+	if r.Status/100 != 4 {
+		return ErrorRow{}, false
 	}
 	text := strings.ToLower(r.Text)
 	for i := range t.Texts {

@@ -46,7 +46,9 @@ func TestErrorTableFindsTheRow(t *testing.T) {
 		"the code of another subcode": {integration.Refusal{
 			Status: 400, Code: "7", Subcode: "34",
 		}, integration.FaultPermanent, "MESSAGE_INVALID"},
-		"a code before the status": {integration.Refusal{Status: 401, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"a code before the status": {
+			integration.Refusal{Status: 401, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID",
+		},
 		"a code with a good status": {
 			integration.Refusal{Status: 200, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID",
 		},
@@ -120,4 +122,14 @@ func TestEveryRowHasARefusalThatFindsIt(t *testing.T) {
 	}
 	var none *integration.ErrorTable
 	require.Empty(t, none.Rows())
+}
+
+func TestErrorTextCountsBeforeTooManyRequests(t *testing.T) {
+	table := integration.ErrorTable{Texts: []integration.ErrorText{
+		{Says: "monthly limit", ErrorRow: integration.ErrorRow{Kind: integration.FaultPermanent, Code: "QUOTA_EXCEEDED"}},
+	}}
+	e := table.Error(&integration.Refusal{Status: 429, Text: "You have reached your monthly limit."})
+	require.Equal(t, integration.FaultPermanent, e.Kind, "a pause does not help")
+	e = table.Error(&integration.Refusal{Status: 429, Text: "Slow down."})
+	require.Equal(t, integration.FaultThrottled, e.Kind)
 }

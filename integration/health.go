@@ -133,7 +133,7 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	if err != nil {
 		return nil, err
 	}
-	validator, ok := s.def.Platform.(CredentialsValidator)
+	validator, ok := validatorOf(s.def.Platform)
 	if !ok {
 		return nil, action.Client(http.StatusNotImplemented, codes.NotSupported, "%s cannot check credentials", s.def.Name)
 	}
@@ -160,6 +160,23 @@ func withoutGiven(e *Error, given []string) *Error {
 		clean.Err = errors.New(secrets.Redact(clean.Err.Error())) // it is logged
 	}
 	return &clean
+}
+
+// validatorOf is what checks a platform's credentials: the platform itself, or else its health check.
+func validatorOf(p Platform) (CredentialsValidator, bool) {
+	if validator, ok := p.(CredentialsValidator); ok {
+		return validator, true
+	}
+	checker, ok := p.(HealthChecker)
+	return byHealth{checker}, ok
+}
+
+// byHealth takes credentials for good with which the health check gets an answer.
+type byHealth struct{ checker HealthChecker }
+
+func (b byHealth) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
+	_, err := b.checker.CheckHealth(ctx, &Channel{Status: ChannelActive, Credentials: credentials, Settings: settings})
+	return err == nil, err
 }
 
 // accepts asks the platform about credentials. That it would not let the asker in is an answer: no.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hiliosai/switchboard/action/codes"
 )
 
 // MediaLimits are what a platform takes of the attachments of one content type, see [Definition.Media].
@@ -12,6 +14,7 @@ type MediaLimits struct {
 	Types    []string // MIME types without parameters; nil takes all
 	MaxBytes int64    // of one attachment; zero is no limit
 	MaxCount int      // attachments of a message; zero is no limit
+	ByLink   bool     // the platform fetches attachments itself: they come as https links, and not as bytes or ids
 }
 
 // Check returns nil for an attachment of content type t that the platform takes, and else MESSAGE_INVALID or
@@ -52,12 +55,19 @@ func (s *platformService) checkMedia(c *Content) error {
 	}
 	for i := range list {
 		m := &list[i]
-		if len(m.Data) == 0 {
-			continue
-		}
 		t := mediaTypeOf(c, m)
 		if len(list) > 1 && m.MimeType != "" && c.Type != TypeFile { // they may differ
 			t = TypeOfMedia(m.MimeType)
+		}
+		if s.def.Media[t].ByLink &&
+			(m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
+			return &Error{
+				Kind: FaultPermanent, Code: codes.MediaURLInvalid,
+				Message: s.def.Title + " fetches attachments itself: give an https link in url",
+			}
+		}
+		if len(m.Data) == 0 {
+			continue
 		}
 		if err := s.def.Media[t].Check(t, m.MimeType, m.Data); err != nil {
 			return err

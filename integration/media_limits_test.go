@@ -91,3 +91,31 @@ func TestTextsAreWithinTheirLimits(t *testing.T) {
 	err := integration.Within("Parrot", "жжжж", 3, "the title of button %d", 1)
 	require.EqualError(t, err, "the title of button 1 has 4 characters; Parrot takes 3 (MESSAGE_INVALID)")
 }
+
+func TestMediaByLinkIsAnHTTPSLink(t *testing.T) {
+	const link = "https://example.org/a.png"
+	for name, test := range map[string]struct {
+		media object
+		taken bool
+	}{
+		"an https link": {object{"url": link}, true},
+		"an http link":  {object{"url": "http://example.org/a.png"}, false},
+		"bytes":         {object{"data": []byte("a"), "url": link}, false},
+		"an id":         {object{"id": "17", "url": link}, false},
+		"a datasource":  {object{"datasource": "files", "url": link}, false},
+		"nothing":       {object{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, sent := limited(t, 0, nil)
+			b.def.Media = map[integration.ContentType]integration.MediaLimits{integration.TypeImage: {ByLink: true}}
+			answer, err := b.sendContent(object{"type": "IMAGE", "media": test.media})
+			require.NoError(t, err)
+			result := answer.(*integration.SendResult)
+			require.Equal(t, test.taken, result.Success)
+			if !test.taken {
+				require.Equal(t, "MEDIA_URL_INVALID", result.Error.Code)
+				require.Empty(t, *sent)
+			}
+		})
+	}
+}

@@ -63,7 +63,8 @@ type HealthChecker interface {
 	CheckHealth(ctx context.Context, channel *Channel) (*Health, error)
 }
 
-// CredentialsValidator asks the platform whether credentials are good. settings may point at
+// CredentialsValidator asks the platform whether credentials are good. A platform without one is asked for its health,
+// which suffices where that tells of bad credentials. settings may point at
 // another API root. The error is for questions without an answer, such as an unreachable platform; one of
 // kind auth is taken for a no.
 type CredentialsValidator interface {

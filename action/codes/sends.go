@@ -17,7 +17,7 @@ const (
 	// UnsupportedContent says that the platform has nothing of this type.
 	UnsupportedContent = "UNSUPPORTED_CONTENT" // all
 	// RecipientUnknown says that there is no such chat, channel or user.
-	RecipientUnknown = "RECIPIENT_UNKNOWN" // Telegram, Discord
+	RecipientUnknown = "RECIPIENT_UNKNOWN" // Telegram, Discord, LINE
 	// RecipientUnavailable says that the recipient cannot be written to: they blocked the bot, never wrote to it, are
 	// not at the platform, removed it, or it cannot see them.
 	RecipientUnavailable = "RECIPIENT_UNAVAILABLE" // all
@@ -41,6 +41,8 @@ const (
 	ResponseURLExpired = "RESPONSE_URL_EXPIRED" // Slack
 	// ResponseURLRefused says that Slack does not know the response_url, or does not any more.
 	ResponseURLRefused = "RESPONSE_URL_REFUSED" // Slack
+	// QuotaExceeded says that the account has sent as many messages this month as its plan has.
+	QuotaExceeded = "QUOTA_EXCEEDED" // LINE
 	// PermissionMissing says that the bot has no permission for this.
 	PermissionMissing = "PERMISSION_MISSING" // all
 	// ScopeMissing says that the token lacks an OAuth scope.
@@ -55,6 +57,8 @@ const (
 	MediaEmpty = "MEDIA_EMPTY" // Telegram, Slack
 	// MediaUnavailable says that the file cannot be fetched for the moment.
 	MediaUnavailable = "MEDIA_UNAVAILABLE" // all
+	// MediaNotReady says that the platform still prepares the file, such as a long video; ask again.
+	MediaNotReady = "MEDIA_NOT_READY" // LINE
 	// MediaNotFound says that the file is not there.
 	MediaNotFound = "MEDIA_NOT_FOUND" // all
 	// MediaForbidden says that the file's server does not let the node have it.

@@ -23,7 +23,8 @@ function rawBodyParams(bytes) {
 		: { rawBody: bytes.toString("base64"), rawBodyEncoding: "base64" };
 }
 
-// Of JSON objects and forms the parsed body is passed. Everything else, such as multipart and XML, goes as raw bytes only.
+// The payload is the parsed body where that is a JSON object or a form. Everything else, such as lists, multipart and XML,
+// goes as raw bytes only: the platform reads those.
 function payloadOf(body) {
 	const isObject = body !== null && typeof body === "object" && !Array.isArray(body) && !Buffer.isBuffer(body);
 	return isObject ? body : {};
@@ -82,7 +83,8 @@ module.exports = {
 				// Only what a service publishes with `rest`; no action is reachable by its name alone.
 				mappingPolicy: "restrict",
 				bodyParsers: {
-					json: { limit: "3mb", type: ["application/json", "application/*+json"], verify: keepRawBody },
+					// Not strict: a webhook may be any JSON.
+					json: { limit: "3mb", strict: false, type: ["application/json", "application/*+json"], verify: keepRawBody },
 					urlencoded: { limit: "3mb", extended: true, verify: keepRawBody },
 					// What neither of them took: multipart, XML, text.
 					raw: { limit: "3mb", type: () => true, verify: keepRawBody }

@@ -205,6 +205,15 @@ func (r *Request) inShape(route *Route) *is.Fault {
 	if route.Takes&FormatRaw != 0 {
 		r.Optional = append(r.Optional, "Content-Type:")
 	}
+	for name, rule := range route.Headers {
+		if value := r.Header.Get(name); value != "" {
+			if fault, _ := is.Check(rule, value); fault != nil {
+				fault.Path = name
+				return fault
+			}
+			r.Optional = append(r.Optional, name+":")
+		}
+	}
 	if route.Query != nil {
 		fault, optional := is.Check(route.Query, singles(r.Query))
 		if r.without("?", optional); fault != nil {

@@ -58,6 +58,9 @@ type Route struct {
 	// Query is the shape of the query. Nil does not look at it.
 	Query is.Object
 
+	// Headers are rules for headers that a request may have.
+	Headers map[string]is.Rule
+
 	// Takes says how the body may be written.
 	Takes Format
 

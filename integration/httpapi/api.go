@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,7 +25,8 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has
+	// one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -34,6 +36,7 @@ type Call struct {
 	Method string // empty is POST
 	Path   string // after the API's Base, with the query
 	Body   Body
+	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
 	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
 	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
@@ -57,6 +60,13 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 
 func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	name := a.Name + " " + c.Name
+	if c.JSON != nil {
+		body, err := JSON(name, c.JSON)
+		if err != nil {
+			return nil, err
+		}
+		c.Body = body
+	}
 	answer, err := a.Client.Do(ctx, Request{
 		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
 	})
@@ -70,7 +80,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	case refusal != nil:
 		return answer, a.refused(name, answer, refusal)
 	case result == nil:
-		return answer, a.foreign(name, answer)
+		return answer, a.Foreign(name, answer)
 	case out == nil:
 		return answer, nil
 	}
@@ -78,6 +88,11 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		return answer, Unreadable(name, answer.Status, err)
 	}
 	return answer, nil
+}
+
+// BasicAuth returns the header Authorization of HTTP's basic authentication.
+func BasicAuth(user, password string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
 
 // refused is the error for a refusal, which Read need not fill in wholly.
@@ -94,8 +109,9 @@ func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *inte
 	return e
 }
 
-// foreign is [Foreign] with what the platform says otherwise.
-func (a *API) foreign(name string, answer *Answer) *integration.Error {
+// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless
+// the error table has a row for the status.
+func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	e := Foreign(name, answer)
 	row, ok := a.Errors.Foreign[answer.Status]
 	if !ok {

@@ -40,7 +40,7 @@ func testAccount(t *testing.T, p Platform) {
 			})
 		}
 	}
-	if _, ok := p.Definition.Platform.(integration.CredentialsValidator); ok {
+	if p.validatesCredentials() {
 		t.Run("the right credentials are valid", func(t *testing.T) {
 			valid, err := inTrouble(t, p, nil, false).valid(nil)
 			require.NoError(t, err)
@@ -62,6 +62,13 @@ func testAccount(t *testing.T, p Platform) {
 			require.Error(t, err, "the credentials may be good: no answer is not an answer")
 		})
 	}
+}
+
+// validatesCredentials says whether i_validateCredentials answers: a health check suffices.
+func (p Platform) validatesCredentials() bool {
+	_, validates := p.Definition.Platform.(integration.CredentialsValidator)
+	_, checks := p.Definition.Platform.(integration.HealthChecker)
+	return validates || checks
 }
 
 // inTrouble is a harness whose API is in trouble, or away.

@@ -35,7 +35,7 @@ func testLeaks(t *testing.T, p Platform) {
 						if _, ok := p.Definition.Platform.(integration.HealthChecker); ok {
 							_ = b.health()
 						}
-						if _, ok := p.Definition.Platform.(integration.CredentialsValidator); ok {
+						if p.validatesCredentials() {
 							_, _ = b.valid(nil)
 						}
 					}

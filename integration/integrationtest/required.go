@@ -46,6 +46,9 @@ func testRequired(t *testing.T, p Platform) {
 			var taken []string
 			for i, r := range requests {
 				status, body, optional := replay(t, p, requests[:i], r)
+				if refuses(status, body) && i < len(requests)-1 {
+					continue // it was refused then, too, and the platform tried another way
+				}
 				require.False(
 					t, refuses(status, body), "the API refuses %s %s, which it took before: HTTP %d %s", r.Method, r.Path, status,
 					body,

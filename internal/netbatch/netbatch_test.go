@@ -125,7 +125,7 @@ func TestCloseEndsAWriteThatNobodyReads(t *testing.T) {
 }
 
 func TestNothingIsLostOrOutOfOrder(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	read := make(chan []byte, 1)
@@ -135,7 +135,7 @@ func TestNothingIsLostOrOutOfOrder(t *testing.T) {
 			close(read)
 			return
 		}
-		all, _ := io.ReadAll(peer) //nolint:errcheck // what is missing is seen
+		all, _ := io.ReadAll(peer) // what is missing is seen
 		read <- all
 	}()
 	c, err := (&Dialer{}).Dial("tcp", listener.Addr().String())

@@ -83,8 +83,10 @@ func TestOfRepeatedFieldsTheLastCounts(t *testing.T) {
 	fields.Set("a", json.RawMessage("4"))
 	fields.Set("c", json.RawMessage("5"))
 	require.Equal(t, rawjson.Fields{
-		{Name: "a", Value: json.RawMessage("1")}, {Name: "b", Value: json.RawMessage("2")},
-		{Name: "a", Value: json.RawMessage("4")}, {Name: "c", Value: json.RawMessage("5")},
+		{Name: "a", Value: json.RawMessage("1")},
+		{Name: "b", Value: json.RawMessage("2")},
+		{Name: "a", Value: json.RawMessage("4")},
+		{Name: "c", Value: json.RawMessage("5")},
 	}, fields)
 	require.Equal(
 		t, []string{"4", "2", "5", ""},

@@ -20,71 +20,71 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
-	"github.com/hiliosai/switchboard/node/bridge/strictyaml"
+	"github.com/hiliosai/switchboard/node"
 	"github.com/hiliosai/switchboard/services/channels"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
-// host is a node as the command runs it, set up by the test.
+// host is a node as programs start it, set up by the test.
 type host struct {
-	ID   string
-	URL  string // of its own webhook listener
-	Log  *logbook
-	stop func()
+	ID      string
+	URL     string // of its own webhook listener
+	Log     *logbook
+	running *node.Node
+	stop    func()
 }
 
 // startHost runs a node until the test ends.
-func startHost(t *testing.T, natsURL string, offer app.Offer, adjust func(*config.Config)) *host {
+func startHost(t *testing.T, natsURL string, options ...node.Option) *host {
 	t.Helper()
-	h, err := tryHost(t, natsURL, offer, adjust)
+	h, err := tryHost(t, natsURL, options...)
 	require.NoError(t, err)
 	return h
 }
 
-func tryHost(t *testing.T, natsURL string, offer app.Offer, adjust func(*config.Config)) (*host, error) {
+// tryHost is startHost for a node that may not start. Its log is there in any case.
+func tryHost(t *testing.T, natsURL string, options ...node.Option) (*host, error) {
 	t.Helper()
 	h := &host{Log: &logbook{}}
-	c := hostConfig(t, natsURL, adjust)
-	log, secrets := logrus.New(), &redact.Secrets{}
-	// Not to t.Output: moleculer-go logs to the process's one logger, which is that of the last node.
-	app.ConfigureLog(log, h.Log, c.Log, secrets)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", c.Node.ID, h.Log.String())
+			t.Logf("log of host %s:\n%s", h.ID, h.Log.String())
 		}
 	})
-	running, err := app.Start(t.Context(), c, offer, log, secrets)
+	// Not to t.Output: moleculer-go logs to the process's one logger, which is that of the last node.
+	running, err := node.Start(t.Context(), append(hostOptions(t, natsURL, options...), node.LogTo(h.Log))...)
 	if err != nil {
 		return h, err
 	}
-	h.ID, h.URL, h.stop = c.Node.ID, "http://"+running.Address(), sync.OnceFunc(running.Stop)
+	h.ID, h.URL, h.running, h.stop = running.ID(), running.URL(), running, sync.OnceFunc(running.Close)
 	t.Cleanup(h.stop)
 	return h, nil
 }
 
-func hostConfig(t *testing.T, natsURL string, adjust func(*config.Config)) *config.Config {
+// hostOptions are those of every host, and more that go over them. Calls and channels may name addresses of this machine,
+// where the platforms' fakes are.
+func hostOptions(t *testing.T, natsURL string, more ...node.Option) []node.Option {
 	t.Helper()
-	c := config.Default()
-	c.Node.ID = fmt.Sprintf("host-%d", nodes.Add(1))
-	c.NATS.Servers = []config.URL{config.URL(natsURL)}
 	dir := t.TempDir()
-	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
-	c.HTTP.Listen = "127.0.0.1:0"
-	c.Media.AllowPrivate = true // callers set addresses of this machine, where the platforms' stand-ins are
-	c.Log.Level = "trace"
-	if adjust != nil {
-		adjust(c)
-	}
-	return c
+	return append([]node.Option{node.LogTo(io.Discard), settings(`
+node: {id: "host-%d"}
+nats: {servers: [%q]}
+channels: {dsn: %q}
+events: {spool: {path: %q}}
+http: {listen: "127.0.0.1:0"}
+media: {allowPrivate: true}
+log: {level: trace}
+`, nodes.Add(1), natsURL, filepath.Join(dir, "switchboard.db"), filepath.Join(dir, "spool.db"))}, more...)
+}
+
+// settings are some of a node's configuration. In the format, %q is a text.
+func settings(format string, args ...any) node.Option {
+	return node.Config(fmt.Sprintf(format, args...))
 }
 
 // logbook keeps what is written to it. Safe for concurrent use.
@@ -163,11 +163,11 @@ func failsWith(t *testing.T, err error, code float64, typ string, retryable bool
 }
 
 // newKey is a key as channels.keys has it.
-func newKey(t *testing.T, id string) strictyaml.Secret {
+func newKey(t *testing.T, id string) string {
 	t.Helper()
 	key, err := channelstore.GenerateKey(id)
 	require.NoError(t, err)
-	return strictyaml.Secret(key)
+	return key
 }
 
 // cable is a connection to a server that can be cut.
@@ -288,8 +288,8 @@ type town struct {
 	nats  *natsd
 	peer  *peer
 	a, b  *host
-	cable *cable // between b and NATS
-	admin *config.Config
+	cable *cable        // between b and NATS
+	admin []node.Option // for who changes channels beside the nodes
 
 	changes *nats.Subscription // to the events for b
 }
@@ -299,18 +299,18 @@ func startTown(t *testing.T) *town {
 	server := natsServer(t)
 	natsURL, redis := server.URL(), testserver.Redis(t)
 	database, key := testserver.Postgres(t), newKey(t, "k1")
-	share := func(services ...string) func(*config.Config) {
-		return func(c *config.Config) {
-			c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
-			c.Cache.Driver, c.Cache.URL = "redis", config.URL(redis)
-			c.Services = services
-		}
+	share := func(services string) node.Option {
+		return settings(`
+channels: {store: postgres, dsn: %q, keys: [%q]}
+cache: {driver: redis, url: %q}
+services: [%s]
+`, database, key, redis, services)
 	}
-	w := &town{bots: startBots(t), nats: server, admin: hostConfig(t, natsURL, share("telegram"))}
+	w := &town{bots: startBots(t), nats: server, admin: hostOptions(t, natsURL, share("telegram"))}
 	var through string
 	w.cable, through = startCable(t, natsURL)
-	w.a = startHost(t, natsURL, app.Offer{}, share("telegram", "channels"))
-	w.b = startHost(t, through, app.Offer{}, share("telegram"))
+	w.a = startHost(t, natsURL, share("telegram, channels"))
+	w.b = startHost(t, through, share("telegram"))
 	w.peer = startKeeper(t, natsURL, peerOptions{Channels: true})
 	tap, err := nats.Connect(natsURL)
 	require.NoError(t, err)
@@ -340,9 +340,9 @@ func (w *town) command(t *testing.T, action string, params any) json.RawMessage 
 }
 
 // administer changes channels as the command line does.
-func (w *town) administer(t *testing.T, do func(*app.Channels) error) {
+func (w *town) administer(t *testing.T, do func(*node.Channels) error) {
 	t.Helper()
-	list, err := app.OpenChannels(t.Context(), w.admin, app.Offer{}, logrus.New(), &redact.Secrets{})
+	list, err := node.OpenChannels(t.Context(), w.admin...)
 	require.NoError(t, err)
 	require.NoError(t, do(list))
 	require.NoError(t, list.Close())
@@ -466,19 +466,19 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 		},
 		"by the command line": {
 			func(id string) {
-				w.administer(t, func(list *app.Channels) error {
+				w.administer(t, func(list *node.Channels) error {
 					_, err := list.Create(t.Context(), w.channel(id))
 					return err
 				})
 			},
 			func(id string) {
-				w.administer(t, func(list *app.Channels) error {
+				w.administer(t, func(list *node.Channels) error {
 					_, err := list.Update(t.Context(), id, w.change(), anyone)
 					return err
 				})
 			},
 			func(id string) {
-				w.administer(t, func(list *app.Channels) error { return list.Remove(t.Context(), id, anyone) })
+				w.administer(t, func(list *node.Channels) error { return list.Remove(t.Context(), id, anyone) })
 			},
 		},
 	}
@@ -546,7 +546,7 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 	}
 	keeping := service{Name: "channels", Params: fields{"known": fields{"shop": known("shop"), "late": known("late")}}}
 	peer := startKeeper(t, natsURL, peerOptions{Services: []service{keeping}})
-	h := startHost(t, natsURL, app.Offer{}, func(c *config.Config) { c.Channels.Store, c.Channels.Action = "action", "channels.get" })
+	h := startHost(t, natsURL, settings("channels: {store: action, action: channels.get}"))
 	reachable(t, peer, h.ID, "telegram.i_status")
 
 	t.Run("a known one, within the trace and with the meta of the call", func(t *testing.T) {
@@ -725,21 +725,19 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 		t.Run(store.name, func(t *testing.T) {
 			natsURL, cacheURL := natsServer(t).URL(), testserver.Redis(t)
 			old, next := newKey(t, "k1"), newKey(t, "k2")
-			set := func(keys ...strictyaml.Secret) func(*config.Config) {
-				return func(c *config.Config) {
-					c.Channels.Store, c.Channels.DSN, c.Channels.Keys = store.name, config.URL(store.dsn), keys
-					c.Cache.Driver, c.Cache.URL = "redis", config.URL(cacheURL)
-					c.Services = []string{"telegram", "clumsy", "channels"}
-					c.Events.Plain = true
-				}
+			options := func(first, second string) []node.Option {
+				return []node.Option{offered(clumsyPlatform()), settings(`
+channels: {store: %s, dsn: %q, keys: [%q, %q]}
+cache: {driver: redis, url: %q}
+services: [telegram, clumsy, channels]
+events: {plain: true}
+`, store.name, store.dsn, first, second, cacheURL)}
 			}
-			offer := app.Offer{Platforms: offered(clumsyPlatform())}
 			listening := service{Name: "listener", Params: fields{"pattern": "integration.message.*"}} // what nobody listens to is not sent
 			peer := startKeeper(t, natsURL, peerOptions{Services: []service{listening}})
 			heard := overhear(t, natsURL, peer)
-			h := startHost(t, natsURL, offer, set(old, next))
+			h := startHost(t, natsURL, options(old, next)...)
 			peer.WaitForServices(t, "channels")
-			admin := hostConfig(t, natsURL, set(next, old))
 
 			answers := &logbook{}
 			call := func(action string, params any) error {
@@ -823,7 +821,7 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 			require.Equal(t, 4, strings.Count(h.Log.String(), "action panicked"))
 			silent("in a panic")
 
-			list, err := app.OpenChannels(t.Context(), admin, offer, logrus.New(), &redact.Secrets{})
+			list, err := node.OpenChannels(t.Context(), hostOptions(t, natsURL, options(next, old)...)...)
 			require.NoError(t, err)
 			rotation, err := list.Store.Rotate(t.Context())
 			require.NoError(t, err)
@@ -834,8 +832,8 @@ func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
 			require.NoError(t, call("channels.remove", fields{"id": "shop"}))
 			h.stop()
 			silent("removed")
-			for _, key := range []strictyaml.Secret{old, next} {
-				_, material, _ := strings.Cut(key.Reveal(), ":")
+			for _, key := range []string{old, next} {
+				_, material, _ := strings.Cut(key, ":")
 				require.NotContains(t, h.Log.String()+heard.String()+answers.String()+store.dump(t), material)
 			}
 			for _, part := range []string{"hios.processing.integration.registered", "hios.processing.integration.unregistered", "processing.message.failed", `"event":"integration.message.failed"`, "MOL-hios.INFO", "[redacted]"} {

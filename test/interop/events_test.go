@@ -14,8 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/node"
 )
 
 const (
@@ -65,9 +64,7 @@ func (l *ledgerService) definition() integration.ServiceDefinition {
 // host runs the service on a node of its own.
 func (l *ledgerService) host(t *testing.T, natsURL string) *host {
 	t.Helper()
-	return startHost(t, natsURL, app.Offer{Services: []integration.ServiceDefinition{l.definition()}}, func(c *config.Config) {
-		c.Services = []string{"ledger"}
-	})
+	return startHost(t, natsURL, node.Service(l.definition()), settings("services: [ledger]"))
 }
 
 func (l *ledgerService) next(t *testing.T) consumed {

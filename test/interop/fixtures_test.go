@@ -12,23 +12,20 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/internal/fixtures"
-	"github.com/hiliosai/switchboard/internal/redact"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // account is one at a platform, with all that is needed to post what the platform posts.
@@ -101,17 +98,15 @@ var ways = []string{"gateway", "listener"}
 
 func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	t.Parallel()
-	client := httpapi.New(httpapi.Options{})
-	t.Cleanup(client.Close)
 	var deliveries []delivery
 	folder, _ := fixtures.Folder(t)
-	platforms := app.Platforms(client)
-	for _, def := range platforms {
-		require.Contains(t, accounts(), def.Name, "the test needs an account at %s", def.Title)
-		for i, f := range fixtures.Read(t, filepath.Join(folder, def.Name)) {
+	platforms := platformNames(t)
+	for _, name := range platforms {
+		require.Contains(t, accounts(), name, "the test needs an account of every platform")
+		for i, f := range fixtures.Read(t, filepath.Join(folder, name)) {
 			if f.Status == 0 && f.Unused == "" {
 				w := integrationtest.Webhook{Name: f.Name, Body: f.Body, Headers: f.Headers}
-				deliveries = append(deliveries, delivery{w, def.Name, def.Name, i})
+				deliveries = append(deliveries, delivery{w, name, name, i})
 			}
 		}
 	}
@@ -123,8 +118,8 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	natsURL := natsServer(t).URL()
 	urls := map[string]string{"listener": startNodeFor(t, natsURL, platforms, deliveries), "gateway": startGateway(t, natsURL)}
 	peer := startPeer(t, natsURL, peerOptions{})
-	for _, def := range platforms {
-		peer.WaitForRoute(t, http.MethodPost, "/"+def.Name+"/:channelId")
+	for _, name := range platforms {
+		peer.WaitForRoute(t, http.MethodPost, "/"+name+"/:channelId")
 	}
 	answers := map[string]httpAnswer{}
 	for _, d := range deliveries {
@@ -146,44 +141,42 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	require.NotEmpty(t, events)
 }
 
+// platformNames lists the platforms that come with Switchboard: the folders of services, but for the node's own services
+// and what platforms share.
+func platformNames(t *testing.T) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir("../../services")
+	require.NoError(t, err)
+	for _, entry := range entries {
+		if !slices.Contains([]string{"channels", "events", "meta"}, entry.Name()) {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
 // numberOf finds the number that a webhook of WhatsApp names first.
 var numberOf = regexp.MustCompile(`"phone_number_id":\s*"(\d+)"`)
 
 // startNodeFor runs a node with a channel for each way of each delivery, and returns the URL of its listener.
-func startNodeFor(t *testing.T, natsURL string, platforms []integration.Definition, deliveries []delivery) string {
+func startNodeFor(t *testing.T, natsURL string, platforms []string, deliveries []delivery) string {
 	t.Helper()
-	c := config.Default()
-	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
-	c.NATS.Servers = []config.URL{config.URL(natsURL)}
-	dir := t.TempDir()
-	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
-	c.HTTP.Listen = "127.0.0.1:0"
-	c.Services = nil
-	for _, def := range platforms {
-		c.Services = append(c.Services, def.Name)
-	}
-	var channels []fields
+	var channels []*integration.Channel
 	for _, d := range deliveries {
 		for _, way := range ways {
 			credentials := accounts()[d.platform].credentials
 			if number := numberOf.FindSubmatch(d.Body); number != nil { // a channel takes what is for its own number
 				credentials["phoneNumberId"] = string(number[1])
 			}
-			channels = append(channels, fields{
-				"id": d.channel(way), "tenantId": tenantID, "platform": d.platform, "credentials": credentials,
-				"settings": fields{"ownMessages": "mark"},
+			channels = append(channels, &integration.Channel{
+				ID: d.channel(way), TenantID: tenantID, Platform: d.platform, Status: integration.ChannelActive,
+				Credentials: credentials, Settings: map[string]string{"ownMessages": "mark"},
 			})
 		}
 	}
-	file, err := json.Marshal(fields{"channels": channels}) // which is YAML, too
-	require.NoError(t, err)
-	applyChannels(t, c, string(file))
-	log, secrets := logrus.New(), &redact.Secrets{}
-	app.ConfigureLog(log, t.Output(), c.Log, secrets)
-	running, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
-	require.NoError(t, err)
-	t.Cleanup(running.Stop)
-	return "http://" + running.Address()
+	h := startHost(t, natsURL, settings("services: [%s]", strings.Join(platforms, ", ")))
+	h.apply(t, channels...)
+	return h.URL
 }
 
 func postDelivery(t *testing.T, url string, d delivery) httpAnswer {

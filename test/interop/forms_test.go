@@ -15,8 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // switchgear is a platform whose webhooks are forms, signed over the public URL and the sorted values, and answered
@@ -96,10 +94,10 @@ func (switchgear) Channel(_ context.Context, id string) (*integration.Channel, e
 func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
-	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
+	n := startHost(t, url, offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "switchgear"}, Channels: switchgear{}, Platform: switchgear{},
 		Title: "Switchgear", Fields: []integration.Field{{In: integration.InSettings, Name: "number", Account: true}},
-	})}, func(c *config.Config) { c.Services = []string{"switchgear"} })
+	}), settings("services: [switchgear]"))
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})
 	peer.WaitForRoute(t, http.MethodPost, "/switchgear/:channelId")

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/mixins"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/node"
 )
 
 // article is a result of posts.find, of channels.js or of Go.
@@ -95,16 +95,14 @@ func startLibrary(t *testing.T, line line, redisURL string) *library {
 	t.Cleanup(func() { require.NoError(t, l.redis.Close()) })
 	cacher := fields{"type": "Redis", "options": fields{"redis": redisURL}}
 	l.peer = startKeeper(t, natsURL, peerOptions{Line: line.name, Services: []service{{Name: "posts"}}, Broker: map[string]any{"cacher": cacher}})
-	start := func(p *posts, adjust func(*config.Config)) *host {
-		h := startHost(t, natsURL, app.Offer{Services: []integration.ServiceDefinition{p.definition()}}, func(c *config.Config) {
-			c.Node.Protocol, c.Services = string(line.protocol), []string{"posts"}
-			adjust(c)
-		})
+	start := func(p *posts, cache string) *host {
+		h := startHost(t, natsURL, node.Service(p.definition()), settings("node: {protocol: %q}\nservices: [posts]", line.protocol),
+			node.Config(cache))
 		reachable(t, l.peer, h.ID, "posts.ready") // not refresh: nodes that hear of it drop what is kept later
 		return h
 	}
-	l.shared = start(l.sharing, func(c *config.Config) { c.Cache.Driver, c.Cache.URL = "redis", config.URL(redisURL) })
-	l.alone = start(l.loner, func(*config.Config) {})
+	l.shared = start(l.sharing, fmt.Sprintf("cache: {driver: redis, url: %q}", redisURL))
+	l.alone = start(l.loner, "")
 	return l
 }
 

@@ -16,13 +16,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/fixtures"
-	"github.com/hiliosai/switchboard/internal/redact"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
+	"github.com/hiliosai/switchboard/node"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
@@ -37,56 +35,35 @@ const (
 	sentEvent     = "hios.processing.message.sent"
 )
 
-// node is a Switchboard node inside the test process, with one Telegram channel and a stand-in for Telegram.
-type node struct {
-	ID       string
+// telegramNode is a node inside the test process, with one Telegram channel and a fake of Telegram.
+type telegramNode struct {
+	*host
 	Telegram *telegramtest.Server
-	URL      string // of its own webhook listener
 }
 
 var nodes atomic.Int32
 
 // startNode runs a node until the test ends. prefix is events.prefix.
-func startNode(t *testing.T, natsURL string, prefix *string) *node {
+func startNode(t *testing.T, natsURL string, prefix *string) *telegramNode {
 	t.Helper()
-	dir := t.TempDir()
-	c := config.Default()
-	c.Node.ID = fmt.Sprintf("go-%d", nodes.Add(1))
-	c.NATS.Servers = []config.URL{config.URL(natsURL)}
-	c.Events.Prefix = prefix
-	c.Channels.DSN, c.Events.Spool.Path = config.URL(filepath.Join(dir, "switchboard.db")), filepath.Join(dir, "spool.db")
-	c.HTTP.Listen = "127.0.0.1:0"
-	c.Media.AllowPrivate = true // callers set addresses of this machine, where the platforms' stand-ins are
-
-	n := &node{ID: c.Node.ID, Telegram: telegramtest.NewServer(botToken)}
+	options := []node.Option{settings("services: [telegram]")}
+	if prefix != nil {
+		options = append(options, settings("events: {prefix: %q}", *prefix))
+	}
+	n := &telegramNode{startHost(t, natsURL, options...), telegramtest.NewServer(botToken)}
 	t.Cleanup(n.Telegram.Close)
-	applyChannels(t, c, fmt.Sprintf(`
-channels:
-  - id: %s
-    tenantId: %s
-    platform: telegram
-    credentials: {token: "%s", secretToken: %s}
-    settings: {apiBase: "%s"}
-`, channelID, tenantID, botToken, secretToken, n.Telegram.URL()))
-
-	log, secrets := logrus.New(), &redact.Secrets{}
-	app.ConfigureLog(log, t.Output(), c.Log, secrets)
-	running, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
-	require.NoError(t, err)
-	t.Cleanup(running.Stop)
-	n.URL = "http://" + running.Address()
+	n.apply(t, &integration.Channel{
+		ID: channelID, TenantID: tenantID, Platform: "telegram", Status: integration.ChannelActive,
+		Credentials: map[string]string{"token": botToken, "secretToken": secretToken},
+		Settings:    map[string]string{"apiBase": n.Telegram.URL()},
+	})
 	return n
 }
 
-func applyChannels(t *testing.T, c *config.Config, yaml string) {
+// apply creates or replaces channels.
+func (h *host) apply(t *testing.T, list ...*integration.Channel) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "channels.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(yaml), 0o600))
-	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), &redact.Secrets{})
-	require.NoError(t, err)
-	_, err = channels.ApplyFile(t.Context(), file)
-	require.NoError(t, err)
-	require.NoError(t, channels.Close())
+	require.NoError(t, h.running.ApplyChannels(t.Context(), list...))
 }
 
 // update is a Telegram update with a text message.
@@ -134,7 +111,7 @@ func TestNodeJoinsTheCluster(t *testing.T) {
 			}
 		}
 		require.Equal(t, map[string]string{
-			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number"}]`,
+			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","method":"string|optional","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number","url":"string|optional"}]`,
 			"telegram.i_sendMessage":         `[{"method":"POST","path":"/send"},{"channelId":"string","idempotencyKey":"string|optional","message":"object"}]`,
 			"telegram.i_healthCheck":         `[{"method":"GET","path":"/health"},{"channelId":"string|optional"}]`,
 			"telegram.i_verifyWebhook":       `[[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],{"challenge":"string|optional","channelId":"string|optional","hub.challenge":"string|optional","hub.mode":"string|optional","hub.verify_token":"string|optional","mode":"string|optional","token":"string|optional"}]`,

@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/moleculer-go/moleculer"
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
@@ -21,11 +20,8 @@ import (
 	"github.com/hiliosai/switchboard/datasource/postgres"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
-	"github.com/hiliosai/switchboard/node/bridge/strictyaml"
+	"github.com/hiliosai/switchboard/node"
 	"github.com/hiliosai/switchboard/services/telegram"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
@@ -83,16 +79,16 @@ func startBesieged(t *testing.T) *besieged {
 	bot := telegramtest.NewServer(oldToken)
 	t.Cleanup(bot.Close)
 	database, key := b.postgres.URL(), newKey(t, "k1")
-	set := func(c *config.Config) {
-		c.Channels.Store, c.Channels.DSN, c.Channels.Keys = "postgres", config.URL(database), []strictyaml.Secret{key}
-		c.Cache.Driver, c.Cache.URL = "redis", config.URL(b.redis.URL())
-		c.Services = []string{"telegram", "channels", "depot", "notes"}
-	}
-	applyChannels(t, hostConfig(t, natsURL, set), fmt.Sprintf(
-		`channels: [{id: shop, tenantId: %s, platform: telegram, credentials: {token: "%s", secretToken: %s}, settings: {apiBase: "%s"}}]`,
-		tenantID, oldToken, oldSecret, bot.URL()))
-	offer := app.Offer{Platforms: offered(depot(database)), Services: []integration.ServiceDefinition{notes(database)}}
-	b.host = startHost(t, natsURL, offer, set)
+	b.host = startHost(t, natsURL, offered(depot(database)), node.Service(notes(database)), settings(`
+channels: {store: postgres, dsn: %q, keys: [%q]}
+cache: {driver: redis, url: %q}
+services: [telegram, channels, depot, notes]
+`, database, key, b.redis.URL()))
+	b.apply(t, &integration.Channel{
+		ID: "shop", TenantID: tenantID, Platform: "telegram", Status: integration.ChannelActive,
+		Credentials: map[string]string{"token": oldToken, "secretToken": oldSecret},
+		Settings:    map[string]string{"apiBase": bot.URL()},
+	})
 	reachable(t, b.peer, b.ID, "depot.i_status")
 	b.well(t)
 	return b
@@ -256,22 +252,20 @@ func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 	natsURL := natsServer(t).URL()
 	peer := startPeer(t, natsURL, peerOptions{})
 	book := &logbook{}
-	c := hostConfig(t, natsURL, func(c *config.Config) { c.Services = []string{"sums"} })
 	sums := integration.ServiceDefinition{
 		Name: "sums", Dependencies: []string{"math"},
 		Actions: []moleculer.Action{integration.NewAction("two", func(ctx *integration.Context, _ integration.None) (sum int, err error) {
 			return sum, ctx.Call("math.add", fields{"a": 1, "b": 1}, &sum)
 		}, action.Spec{})},
 	}
-	log, secrets := logrus.New(), &redact.Secrets{}
-	app.ConfigureLog(log, book, c.Log, secrets)
+	options := hostOptions(t, natsURL, node.Service(sums), settings("services: [sums]"), node.LogTo(book))
 	type outcome struct {
-		node *app.Node
+		node *node.Node
 		err  error
 	}
 	started := make(chan outcome, 1)
 	go func() {
-		n, err := app.Start(t.Context(), c, app.Offer{Services: []integration.ServiceDefinition{sums}}, log, secrets)
+		n, err := node.Start(t.Context(), options...)
 		started <- outcome{n, err}
 	}()
 	require.Eventually(t, func() bool {
@@ -284,7 +278,7 @@ func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 	peer.CreateService(t, service{Name: "math"})
 	o := <-started
 	require.NoError(t, o.err)
-	t.Cleanup(o.node.Stop)
+	t.Cleanup(o.node.Close)
 	peer.WaitForServices(t, "sums")
 	result, err := peer.Call(t.Context(), "sums.two", nil, nil)
 	require.NoError(t, err)
@@ -319,9 +313,7 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, err := tryHost(t, natsURL, app.Offer{Services: []integration.ServiceDefinition{test.def}}, func(c *config.Config) {
-				c.Services, c.Limits.StartTimeout = []string{"notes"}, test.limit
-			})
+			h, err := tryHost(t, natsURL, node.Service(test.def), settings("services: [notes]\nlimits: {startTimeout: %s}", test.limit))
 			for _, part := range test.want {
 				require.ErrorContains(t, err, part)
 			}

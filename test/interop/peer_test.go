@@ -236,11 +236,24 @@ func TestGateway(t *testing.T) {
 			payload:     `{"text":"hi","channelId":"c3"}`,
 			rawBody:     `{"text":"hi","channelId":"c3"}`,
 		},
+		// Params of i_receiveWebhook are objects, so a list is in the raw body only.
 		"array": {
 			contentType: jsonType,
 			body:        `[{"a":1}]`,
-			payload:     `[{"a":1}]`,
+			payload:     `{}`,
 			rawBody:     `[{"a":1}]`,
+		},
+		"JSON that is a text": {
+			contentType: jsonType,
+			body:        `"hi"`,
+			payload:     `{}`,
+			rawBody:     `"hi"`,
+		},
+		"multipart": {
+			contentType: "multipart/form-data; boundary=b",
+			body:        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n",
+			payload:     `{}`,
+			rawBody:     "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n",
 		},
 		"empty body": {contentType: jsonType, payload: `{}`},
 		"no type":    {payload: `{}`},
@@ -259,6 +272,8 @@ func TestGateway(t *testing.T) {
 					Timestamp       int64             `json:"timestamp"`
 					RawBody         string            `json:"rawBody"`
 					RawBodyEncoding string            `json:"rawBodyEncoding"`
+					Method          string            `json:"method"`
+					URL             string            `json:"url"`
 				} `json:"params"`
 				Meta json.RawMessage `json:"meta"`
 			}
@@ -270,6 +285,8 @@ func TestGateway(t *testing.T) {
 			require.JSONEq(t, tc.payload, string(got.Params.Payload))
 			require.Equal(t, tc.rawBody, got.Params.RawBody)
 			require.Equal(t, tc.encoding, got.Params.RawBodyEncoding)
+			require.Equal(t, http.MethodPost, got.Params.Method)
+			require.Equal(t, "/echohook/c1"+tc.query, got.Params.URL, "path and query as the platform called them")
 			require.Equal(t, "sha256=abc", got.Params.Headers["x-hub-signature-256"])
 			require.Equal(t, tc.contentType, got.Params.Headers["content-type"])
 			require.GreaterOrEqual(t, got.Params.Timestamp, before)

@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
 )
 
 // oracle is a platform that answers each webhook with what the webhook says.
@@ -31,6 +29,9 @@ func (oracle) Send(context.Context, *integration.Message, *integration.Channel) 
 }
 
 func (oracle) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
+	if w.Payload[0] != '{' { // is said back
+		return &integration.Response{ContentType: "text/plain", Body: string(w.Payload)}, nil
+	}
 	var said struct{ Answer *integration.Response }
 	err := json.Unmarshal(w.Payload, &said)
 	return said.Answer, err
@@ -47,10 +48,10 @@ func (oracle) Channel(_ context.Context, id string) (*integration.Channel, error
 func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
-	n := startHost(t, url, app.Offer{Platforms: offered(integration.Definition{
+	n := startHost(t, url, offered(integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "oracle"}, Channels: oracle{}, Platform: oracle{},
 		Title: "Oracle",
-	})}, func(c *config.Config) { c.Services = []string{"oracle"} })
+	}), settings("services: [oracle]"))
 	base := startGateway(t, url)
 	peer := startPeer(t, url, peerOptions{Channels: true})
 	peer.WaitForRoute(t, http.MethodPost, "/oracle/:channelId")
@@ -97,6 +98,17 @@ func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("JSON that is no object reaches the platform", func(t *testing.T) {
+		for from, url := range map[string]string{"gateway": base, "own listener": n.URL} {
+			for _, sent := range []string{`[{"a":1}]`, `[]`, `"hi"`, `5`, `null`} {
+				status, _, body := ask(t, url, sent+" "+from, sent)
+				require.Equal(t, http.StatusOK, status, "%s by %s: %s", sent, from, body)
+				require.Equal(t, sent, body, from)
+				peer.NextMessage(t)
+			}
+		}
+	})
 
 	t.Run("an answer that cannot be given is an error", func(t *testing.T) {
 		for from, url := range map[string]string{"gateway": base, "own listener": n.URL} {

@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,8 +25,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/node/bridge/app"
-	"github.com/hiliosai/switchboard/node/bridge/config"
 	"github.com/hiliosai/switchboard/test/parrot"
 )
 
@@ -229,13 +226,14 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 	t.Cleanup(client.Close)
 	platform := parrot.Definition(client)
 	platform.Channels = newCages(golang.api.URL, dead.URL)
-	startHost(t, url, app.Offer{Platforms: offered(platform)}, func(c *config.Config) {
-		c.Node.ID, c.Node.Namespace, c.Events.Namespace = sdkNode, golang.namespace, golang.namespace
-		c.Services = []string{"parrot"}
-		c.HTTP.Listen = ""
-		c.Log.Level = "warn"
-		c.Events.PublishTimeout = 2 * time.Second // that a full stream takes no event is known soon, and a large one has the time it needs
-	})
+	// With this publishTimeout, a full stream's refusal is known soon, and a large event has the time it needs.
+	startHost(t, url, offered(platform), settings(`
+node: {id: %q, namespace: %q}
+events: {namespace: %q, publishTimeout: 2s}
+services: [parrot]
+http: {listen: ""}
+log: {level: warn}
+`, sdkNode, golang.namespace, golang.namespace))
 	starting.Wait()
 	for _, side := range []*sdkSide{node, golang} {
 		require.NotNil(t, side.caller, "a Node.js process did not start")

@@ -23,10 +23,14 @@ func TestNoPlatformCallsAPrivateAddressThatACallerChose(t *testing.T) {
 	}
 	for _, def := range app.Platforms(client) {
 		t.Run(def.Name, func(t *testing.T) {
-			validator, ok := def.Platform.(integration.CredentialsValidator)
-			require.True(t, ok)
 			settings := integration.WithChosenAddresses(map[string]string{"apiBase": server.URL})
-			_, err := validator.ValidateCredentials(t.Context(), credentials, settings)
+			var err error
+			switch platform := def.Platform.(type) {
+			case integration.CredentialsValidator:
+				_, err = platform.ValidateCredentials(t.Context(), credentials, settings)
+			case integration.HealthChecker:
+				_, err = platform.CheckHealth(t.Context(), &integration.Channel{Credentials: credentials, Settings: settings})
+			}
 			e, ok := errors.AsType[*integration.Error](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, "ADDRESS_REFUSED", e.Code)

@@ -12,6 +12,7 @@ import (
 	"github.com/hiliosai/switchboard/services/channels"
 	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/events"
+	"github.com/hiliosai/switchboard/services/line"
 	"github.com/hiliosai/switchboard/services/slack"
 	"github.com/hiliosai/switchboard/services/telegram"
 	"github.com/hiliosai/switchboard/services/whatsapp"
@@ -21,6 +22,7 @@ import (
 func builtin(client *httpapi.Client) []integration.Definition {
 	return []integration.Definition{
 		discord.Definition(client),
+		line.Definition(client),
 		slack.Definition(client),
 		telegram.Definition(client),
 		whatsapp.Definition(client),

@@ -130,7 +130,7 @@ func deniedDelivery(ctx context.Context, nc *nats.Conn, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
 	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
-		return nil //nolint:nilerr // the connection is lost: the consumer subscribes again with the next one
+		return nil // the connection is lost: the consumer subscribes again with the next one
 	}
 	fault := nc.LastError()
 	if !errors.Is(fault, nats.ErrPermissionViolation) {

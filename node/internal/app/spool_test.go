@@ -65,7 +65,7 @@ func TestASpoolThatCannotBeMadeIsUnhealthyFromTheStart(t *testing.T) {
 	require.Equal(t, datasource.Unhealthy, h.Status)
 	require.Equal(t, "The spool's file cannot be made or opened.", h.Message)
 	require.Contains(t, log.String(), "the spool cannot be used")
-	res, err := http.Get("http://" + n.Address() + "/-/ready") //nolint:noctx // of this machine
+	res, err := http.Get("http://" + n.Address() + "/-/ready")
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode, "webhooks are taken in")

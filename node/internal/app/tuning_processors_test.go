@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -126,6 +127,24 @@ func TestANodeWithAServerOfItsOwnKeepsAllProcessors(t *testing.T) {
 	runtime.GOMAXPROCS(5)
 	run(t, settings(t), func() {})
 	require.Equal(t, 5, runtime.GOMAXPROCS(0), "not even the end of the node has touched it")
+}
+
+func TestTuningFalseLeavesProcessorsAndCollectorAlone(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "")
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(90))
+	defer app.Available()
+	runtime.GOMAXPROCS(5)
+	c := settings(t)
+	c.NATS.Embedded, c.NATS.Servers = false, servers(natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}))
+	c.Node.Tuning = false
+	run(t, c, func() {
+		runtime.GC() // after which a tuned collector sets its percentage anew
+		require.Equal(t, 5, runtime.GOMAXPROCS(0))
+		require.Equal(t, uint64(90), gogc())
+	})
+	require.Equal(t, 5, runtime.GOMAXPROCS(0), "nor has the node's end touched them")
+	require.Equal(t, uint64(90), gogc())
 }
 
 // run runs a node until it is ready and a function has returned.

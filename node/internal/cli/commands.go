@@ -33,6 +33,8 @@ type commands struct {
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
+	NewPlatform newPlatformCommand `cmd:"" help:"Write the beginning of a new platform: a package that compiles and passes the conformance suite for texts."`
+
 	ShowVersion versionCommand `cmd:"" name:"version" help:"Print the version, and what it was built with."`
 
 	Version kong.VersionFlag `help:"Print the version."`

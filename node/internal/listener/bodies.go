@@ -103,7 +103,7 @@ func (s *bodies) read(w http.ResponseWriter, r *http.Request) (*body, error) {
 		}
 		switch err {
 		case nil:
-		case io.EOF: //nolint:errorlint // readers give it as it is
+		case io.EOF: // readers give it as it is
 			return b, nil
 		default:
 			return b, action.Client(http.StatusBadRequest, codes.BodyIncomplete, "the body could not be read to its end")

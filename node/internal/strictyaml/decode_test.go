@@ -253,7 +253,7 @@ func FuzzDecode(f *testing.F) {
 		into := with(func(*settings) {})
 		source, err := strictyaml.Decode("config.yaml", data, &into)
 		require.Error(t, source.Fault("channels[0].id", "is wrong"))
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself, not what it holds
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { // the join itself, not what it holds
 			for _, fault := range joined.Unwrap() {
 				require.NotContains(t, fault.Error(), "\n", "a fault is one line")
 			}
