@@ -51,7 +51,7 @@ const (
 // own is what they work with.
 type own struct {
 	channels *channels.Manager
-	events   *events.Desk
+	events   *events.Admin
 }
 
 func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
