@@ -38,9 +38,9 @@ func Example() {
 		return
 	}
 	stored := make(chan bool, 2)
-	e := order.Event{Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)}
 	for range 2 {
-		publisher.Publish(ctx, e, func(duplicate bool, err error) {
+		event := order.Event{Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)}
+		publisher.Publish(ctx, event, func(duplicate bool, err error) {
 			stored <- duplicate
 			if err != nil {
 				fmt.Println(err)
