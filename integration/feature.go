@@ -112,7 +112,7 @@ type Support map[Feature]Cells
 // platform's documentation that lists what its messages can be. Add to it by [Support.Full],
 // [Support.With] and [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("there is no such thing", source)
+	s, never := Support{}, Impossible("messages are texts", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
