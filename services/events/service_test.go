@@ -506,7 +506,9 @@ func TestEventsAreShownWithoutSecrets(t *testing.T) {
 	require.Contains(t, b.answers[0], `"token":"[redacted]"`)
 	require.Contains(t, b.answers[0], `"replyContext":"[redacted]"`)
 
-	require.NoError(t, b.publisher.Store(t.Context(), order.Event{Name: name, MsgID: "m2", Payload: []byte("no JSON " + canary)}))
+	require.NoError(
+		t, b.publisher.Store(t.Context(), order.Event{Name: name, MsgID: "m2", Payload: []byte("no JSON " + canary)}),
+	)
 	require.NoError(t, b.publisher.Store(t.Context(), order.Event{Name: name, MsgID: "m3", Payload: []byte{0xff, 0xfe}}))
 	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 1})
 	require.Equal(t, []any{"no JSON [redacted]", "//4="}, []any{list[0].Payload, list[1].Payload})
