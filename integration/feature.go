@@ -61,7 +61,9 @@ func (f Feature) Inbound() bool {
 
 // Outbound says whether a feature is about what platforms are sent. See [Feature.Inbound].
 func (f Feature) Outbound() bool {
-	return !slices.Contains([]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f)
+	return !slices.Contains(
+		[]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f,
+	)
 }
 
 // Level says how well a platform has a feature.
@@ -109,7 +111,7 @@ type Support map[Feature]Cells
 // platform's documentation that lists what its messages can be. Add to it by [Support.Full],
 // [Support.With] and [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("there is no such thing", source)
+	s, never := Support{}, Impossible("messages are texts", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
@@ -169,7 +171,9 @@ func (s Support) FullOut(features ...Feature) Support {
 // can write and that was impossible.
 func (s Support) AsText(features ...Feature) Support {
 	if len(features) == 0 {
-		features = slices.DeleteFunc(slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible })
+		features = slices.DeleteFunc(
+			slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible },
+		)
 	}
 	rows := Support{}
 	for _, f := range features {
