@@ -30,21 +30,21 @@ import (
 type Option func(*options)
 
 type options struct {
-	offer  app.Offer
-	file   string   // of the configuration; "" is none
-	config []string // YAML, over the file
-	log    io.Writer
+	extensions app.Extensions
+	file       string   // of the configuration; "" is none
+	config     []string // YAML, over the file
+	log        io.Writer
 }
 
 // Platform offers a platform. Its definition is made with the node's own HTTP client, to which the settings media and
 // egress apply, and which is closed with the node.
 func Platform(define func(client *httpapi.Client) integration.Definition) Option {
-	return func(o *options) { o.offer.Platforms = append(o.offer.Platforms, define) }
+	return func(o *options) { o.extensions.Platforms = append(o.extensions.Platforms, define) }
 }
 
 // Service offers a service.
 func Service(def integration.ServiceDefinition) Option {
-	return func(o *options) { o.offer.Services = append(o.offer.Services, def) }
+	return func(o *options) { o.extensions.Services = append(o.extensions.Services, def) }
 }
 
 // ConfigFile has [Run] and [Start] read a configuration file; without it they begin with the defaults. [Main] has a flag
@@ -79,7 +79,7 @@ func (o *options) load() (*config.Config, *logrus.Logger, *redact.Secrets, error
 
 // Main runs the command that the process's arguments name, and exits. A node that hosts a platform or service reports the
 // faults of its definition when it starts.
-func Main(options ...Option) { os.Exit(cli.Main(collect(options).offer)) }
+func Main(options ...Option) { os.Exit(cli.Main(collect(options).extensions)) }
 
 // Run runs a node until ctx ends, which is no error, or until it must not go on. It tunes the process as the command does:
 // see node.tuning in the configuration.
@@ -89,7 +89,7 @@ func Run(ctx context.Context, options ...Option) error {
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, c, o.offer, log, secrets)
+	return app.Run(ctx, c, o.extensions, log, secrets)
 }
 
 // Node is a running node. Its methods are safe for concurrent use.
@@ -102,7 +102,7 @@ func Start(ctx context.Context, options ...Option) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := app.Start(ctx, c, o.offer, log, secrets)
+	running, err := app.Start(ctx, c, o.extensions, log, secrets)
 	if err != nil {
 		return nil, err
 	}

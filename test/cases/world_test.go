@@ -219,11 +219,11 @@ func (s store) Channel(_ context.Context, id string) (*integration.Channel, erro
 func (w *world) Subject(name string) string { return name }
 
 // Publish implements integration.Publisher.
-func (w *world) Publish(_ context.Context, name, _ string, _ map[string][]string, payload []byte, settled func(bool, error)) {
+func (w *world) Publish(_ context.Context, name, _ string, _ map[string][]string, payload []byte, onAck func(bool, error)) {
 	w.mu.Lock()
 	w.events = append(w.events, published{name, payload})
 	w.mu.Unlock()
-	settled(false, nil)
+	onAck(false, nil)
 }
 
 // ServeHTTP is the platform's API: what the case tells, else what the stand-in answers.

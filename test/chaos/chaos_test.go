@@ -24,10 +24,10 @@ type trial struct {
 	length time.Duration // of the posting
 	plant  string        // of faultynode; "" runs nodes as users have them
 	faults []fault
-	settle time.Duration // what consumers, sends and spools may take after the last fault
+	grace time.Duration // what consumers, sends and spools may take after the last fault
 }
 
-// run lets everything happen and gives the verdict.
+// run lets everything happen and gives the report.
 func (tr trial) run(t *testing.T) *chaos.Report {
 	t.Helper()
 	w := startWorld(t, tr.plant)
@@ -49,14 +49,14 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	defer func() { endPosting(); endLife(); <-posts; <-sends }()
 
 	wreck(t, posting, w, tr.faults, rand.New(rand.NewPCG(tr.seed, 0)), current, disturbed)
-	overtime := time.AfterFunc(tr.settle, endLife)
+	overtime := time.AfterFunc(tr.grace, endLife)
 	defer overtime.Stop()
 	<-posts
 	<-sends
 	for _, node := range w.nodes {
 		require.False(t, node.Exited(), "%s ended by itself:\n%s", node.id, tail(node.Log()))
 	}
-	report := w.judge(t, journal, tr.settle)
+	report := w.judge(t, journal, tr.grace)
 	t.Logf("seed %d, %d webhooks/s asked for, %.0f/s posted\n%s", tr.seed, tr.rate, float64(len(journal.Webhooks()))/tr.length.Seconds(), report)
 	return report
 }
@@ -81,7 +81,7 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 // TestShortChaos is the short form, for every change: the faults that have told most.
 func TestShortChaos(t *testing.T) {
 	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, PostgreSQL away, bot throttles"
-	report := trial{seed: 1, rate: 100, length: 30 * time.Second, settle: 3 * time.Minute, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
+	report := trial{seed: 1, rate: 100, length: 30 * time.Second, grace: 3 * time.Minute, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
 	require.Empty(t, report.Violations)
 }
 
@@ -103,11 +103,11 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		t.Run(plant, func(t *testing.T) {
 			t.Parallel()
 			list := only(faults(time.Second), strings.Split(test.faults, ", ")...)
-			settle := 3 * time.Minute // with a fault planted some of it never comes
+			grace := 3 * time.Minute // with a fault planted some of it never comes
 			if test.want != "" {
-				settle = 10 * time.Second
+				grace = 10 * time.Second
 			}
-			report := trial{seed: 1, rate: 50, length: 10 * time.Second, settle: settle, plant: plant, faults: list}.run(t)
+			report := trial{seed: 1, rate: 50, length: 10 * time.Second, grace: grace, plant: plant, faults: list}.run(t)
 			if test.want == "" {
 				require.Empty(t, report.Violations)
 			} else {

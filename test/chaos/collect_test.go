@@ -108,9 +108,9 @@ func read(ctx context.Context, js jetstream.JetStream, name string, each func(ev
 }
 
 // judge checks what is stored until all is well, or until nothing more can be expected to come.
-func (w *world) judge(t *testing.T, journal *chaos.Journal, settle time.Duration) *chaos.Report {
+func (w *world) judge(t *testing.T, journal *chaos.Journal, grace time.Duration) *chaos.Report {
 	t.Helper()
-	deadline := time.Now().Add(settle)
+	deadline := time.Now().Add(grace)
 	var report *chaos.Report
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

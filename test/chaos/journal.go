@@ -73,7 +73,7 @@ func (w *Webhook) count(statuses map[int]int) {
 	}
 }
 
-// Send is a call of i_sendMessage, repeated under the same idempotency key until it is settled.
+// Send is a call of i_sendMessage, repeated under the same idempotency key until its outcome is known.
 type Send struct {
 	Text  string // unlike all others
 	Fault string // what was broken when it was first called

@@ -52,7 +52,7 @@ func newSender(t *testing.T, nc *nats.Conn) *sender {
 	return s
 }
 
-// start sends until sending ends, and repeats what is not settled until life ends.
+// start sends until sending ends, and repeats those without a known outcome until life ends.
 func (s *sender) start(sending, life context.Context) (done <-chan struct{}) {
 	s.busy.Go(func() {
 		ticks := time.NewTicker(sendEvery)

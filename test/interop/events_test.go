@@ -98,8 +98,8 @@ func place(t *testing.T, js jetstream.JetStream, from, to int) {
 	}
 }
 
-// allSettled waits until a group has dealt with all that is stored.
-func allSettled(t *testing.T, js jetstream.JetStream, stream, durable string) {
+// allAcked waits until a group has dealt with all that is stored.
+func allAcked(t *testing.T, js jetstream.JetStream, stream, durable string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		s, err := js.Stream(t.Context(), stream)
@@ -167,8 +167,8 @@ func TestNodeAndGoConsumersOfAGroupShareItsEvents(t *testing.T) {
 			other.host(t, url)
 
 			place(t, js, 0, count)
-			allSettled(t, js, ordersStream, "v1_billing")
-			allSettled(t, js, ordersStream, "audit")
+			allAcked(t, js, ordersStream, "v1_billing")
+			allAcked(t, js, ordersStream, "audit")
 			byNode, byGo := messagesOf(t, p), l.numbers()
 			require.NotEmpty(t, byNode)
 			require.NotEmpty(t, byGo)
@@ -183,7 +183,7 @@ func TestNodeAndGoConsumersOfAGroupShareItsEvents(t *testing.T) {
 				p.Stop(t)
 			}
 			place(t, js, count, count+20)
-			allSettled(t, js, ordersStream, "v1_billing")
+			allAcked(t, js, ordersStream, "v1_billing")
 			if goFirst {
 				require.Len(t, messagesOf(t, p), 20)
 			} else {
@@ -280,7 +280,7 @@ func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
 		_, err := js.Publish(t.Context(), "hios."+ordersEvent, []byte(payload))
 		require.NoError(t, err)
 	}
-	allSettled(t, js, ordersStream, "ledger")
+	allAcked(t, js, ordersStream, "ledger")
 	require.Equal(t, []int{1, 2, 2, 3}, l.numbers())
 	s, err := js.Stream(t.Context(), "hios_"+deadLetters)
 	require.NoError(t, err)
@@ -322,7 +322,7 @@ func TestWhatACrashedGoConsumerHadComesToNode(t *testing.T) {
 	p = startPeer(t, url, peerOptions{Channels: true})
 	require.NoError(t, p.Consume(t.Context(), ordersEvent, billing, nil))
 	require.JSONEq(t, `{"n":0}`, string(p.NextMessage(t).Payload))
-	allSettled(t, js, ordersStream, "v1_billing")
+	allAcked(t, js, ordersStream, "v1_billing")
 }
 
 func TestConsumersOutliveARestartOfNATS(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -49,6 +50,14 @@ func accounts() map[string]account {
 			map[string]string{"token": botToken, "secretToken": secretToken},
 			func([]byte, time.Time) map[string]string {
 				return map[string]string{"X-Telegram-Bot-Api-Secret-Token": secretToken}
+			},
+		},
+		"line": {
+			map[string]string{"channelAccessToken": "interop-line-token", "channelSecret": secret},
+			func(body []byte, _ time.Time) map[string]string {
+				h := hmac.New(sha256.New, []byte(secret))
+				h.Write(body)
+				return map[string]string{"X-Line-Signature": base64.StdEncoding.EncodeToString(h.Sum(nil))}
 			},
 		},
 		"whatsapp": {

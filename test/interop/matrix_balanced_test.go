@@ -30,8 +30,8 @@ func balancedBehaviours() []behaviour {
 			id := expect(r.T, r.tap, "request", func(p packet) bool { return p.fields["requestID"] == r.key }).fields["id"]
 			is := func(p packet) bool { return p.Command == "RES" && p.fields["id"] == id }
 			expect(r.T, r.tap, "answer", is)
-			r.settle(r.golang)
-			r.settle(r.go2)
+			r.waitHandled(r.golang)
+			r.waitHandled(r.go2)
 			_, again, _ := r.tap.packets.take(is)
 			require.False(r, again)
 		}},

@@ -157,7 +157,7 @@ func registryBehaviours() []behaviour {
 			for range 3 {
 				s.info(1, fields{"ver": other(r.line)}, serves(r.key))
 			}
-			r.settle(r.golang)
+			r.waitHandled(r.golang)
 			require.False(r, r.serves(s, r.key))
 			logged := 0
 			for _, entry := range r.golang.logs.AllEntries() {

@@ -197,8 +197,8 @@ func paramCases() []paramCase {
 	return append(append(cases, wholes...), disputed...)
 }
 
-// verdict is what a validator says of params.
-type verdict struct {
+// validation is what a validator says of params.
+type validation struct {
 	OK     bool            `json:"ok"`
 	Params json.RawMessage `json:"params,omitempty"` // as the action gets them
 	Faults json.RawMessage `json:"faults,omitempty"`
@@ -206,22 +206,22 @@ type verdict struct {
 }
 
 // judge has our validator check the params.
-func judge(t *testing.T, rules action.Params, params string) verdict {
+func judge(t *testing.T, rules action.Params, params string) validation {
 	t.Helper()
 	raw, err := rules.Check(&action.Request{Params: json.RawMessage(params)})
 	if err == nil {
-		return verdict{OK: true, Params: raw}
+		return validation{OK: true, Params: raw}
 	}
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, err)
 	require.Equal(t, 422, e.Code)
 	faults, err := json.Marshal(e.Data)
 	require.NoError(t, err)
-	return verdict{Faults: faults}
+	return validation{Faults: faults}
 }
 
 // judgeInNode has Moleculer's validator check the params against the rules as INFO announces them.
-func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []verdict {
+func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []validation {
 	t.Helper()
 	type job struct {
 		Schema action.Params `json:"schema"`
@@ -242,10 +242,10 @@ func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []verdi
 	node.Stderr = &stderr
 	output, err := node.Output()
 	require.NoError(t, err, stderr.String())
-	var verdicts []verdict
-	require.NoError(t, json.Unmarshal(output, &verdicts))
-	require.Len(t, verdicts, len(cases))
-	return verdicts
+	var validations []validation
+	require.NoError(t, json.Unmarshal(output, &validations))
+	require.Len(t, validations, len(cases))
+	return validations
 }
 
 func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
@@ -262,7 +262,7 @@ func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
 			require.Empty(t, node.Error)
 			ours := judge(t, rules[i], cases[i].params)
 			if why := cases[i].differs; why != "" {
-				require.False(t, sameVerdict(t, node, ours), "no difference any more: %s\nNode %+s\nours %+s", why, node, ours)
+				require.False(t, sameValidation(t, node, ours), "no difference any more: %s\nNode %+s\nours %+s", why, node, ours)
 				return
 			}
 			require.Equal(t, node.OK, ours.OK, "Node %s\nours %s", node, ours)
@@ -276,14 +276,14 @@ func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
 	}
 }
 
-func (v verdict) String() string {
+func (v validation) String() string {
 	return fmt.Sprintf("ok %t params %s faults %s", v.OK, v.Params, v.Faults)
 }
 
-func sameVerdict(t *testing.T, a, b verdict) bool {
+func sameValidation(t *testing.T, a, b validation) bool {
 	t.Helper()
 	var both [2]any
-	for i, v := range []verdict{a, b} {
+	for i, v := range []validation{a, b} {
 		data, err := json.Marshal(v)
 		require.NoError(t, err)
 		numbers := json.NewDecoder(bytes.NewReader(data))

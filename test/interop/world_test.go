@@ -201,15 +201,15 @@ func (r *row) event(m member, match func(moleculerEvent) bool) moleculerEvent {
 // silent requires that no such event has come, once the member has handled all that was sent to it.
 func (r *row) silent(m member, match func(moleculerEvent) bool) {
 	r.Helper()
-	r.settle(m)
+	r.waitHandled(m)
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
 	e, err := m.Event(ctx, match)
 	require.ErrorIs(r, err, context.Canceled, "%s heard %v", m.ID(), e)
 }
 
-// settle waits until a member has handled what this one and strangers have sent to it.
-func (r *row) settle(m member) {
+// waitHandled waits until a member has handled what this one and strangers have sent to it.
+func (r *row) waitHandled(m member) {
 	r.Helper()
 	r.stranger().ping(m)
 	_, err := r.from.Call(r.within(), "$node.list", fields{}, callOptions{NodeID: m.ID()})

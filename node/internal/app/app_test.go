@@ -67,7 +67,7 @@ func TestANodeLeavesNothingBehind(t *testing.T) {
 		c := settings(t)
 		c.Log.Level = "error"
 		app.ConfigureLog(log, t.Output(), c.Log, secrets)
-		n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+		n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 		require.NoError(t, err)
 		require.NotEmpty(t, n.Address())
 		n.Stop()
@@ -80,7 +80,7 @@ func TestAFailedStartLeavesNothingBehind(t *testing.T) {
 	c.HTTP.Listen = "256.0.0.1:80"
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, t.Output(), config.Log{Level: "error"}, secrets)
-	_, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	_, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.ErrorContains(t, err, "http.listen 256.0.0.1:80: ")
 }
 
@@ -94,7 +94,7 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
 		"channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q}}]",
 		token, secretToken, telegram.URL()), 0o600))
-	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), &redact.Secrets{})
+	channels, err := app.OpenChannels(t.Context(), c, app.Extensions{}, logrus.New(), &redact.Secrets{})
 	require.NoError(t, err)
 	_, err = channels.ApplyFile(t.Context(), file)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, &out, c.Log, secrets)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 

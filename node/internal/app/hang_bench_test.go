@@ -112,7 +112,7 @@ func startForBench(b *testing.B, apis map[string]string) func(ctx context.Contex
 	c.Node.ID, c.NATS.Embedded, c.NATS.Servers = "benched", true, []config.URL{"nats://127.0.0.1:0"}
 	c.NATS.StoreDir, c.Channels.DSN = filepath.Join(dir, "nats"), config.URL(filepath.Join(dir, "switchboard.db"))
 	c.Events.Spool.Path = filepath.Join(dir, "spool.db")
-	list, err := app.OpenChannels(b.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	list, err := app.OpenChannels(b.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(b, err)
 	for id, api := range apis {
 		_, err := list.Create(b.Context(), &integration.Channel{
@@ -125,7 +125,7 @@ func startForBench(b *testing.B, apis map[string]string) func(ctx context.Contex
 	log, secrets := logrus.New(), &redact.Secrets{}
 	c.Log.Level = "error"
 	app.ConfigureLog(log, io.Discard, c.Log, secrets)
-	n, err := app.Start(b.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(b.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(b, err)
 	b.Cleanup(n.Stop)
 

@@ -35,7 +35,7 @@ func TestThePasswordsOfTheConfigurationAreSecretsWhateverTheirLength(t *testing.
 	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "channels.db"))
 	c.NATS.Token, c.NATS.Servers = "k9", []config.URL{"nats://:p@h:4222"}
 	secrets := &redact.Secrets{}
-	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), secrets)
+	channels, err := app.OpenChannels(t.Context(), c, app.Extensions{}, logrus.New(), secrets)
 	require.NoError(t, err)
 	require.NoError(t, channels.Close())
 	require.Equal(t, redact.Placeholder+" or "+redact.Placeholder, secrets.Redact("k9 or p"))

@@ -72,7 +72,7 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	c := external(t, srv.ClientURL())
 	c.NATS.User, c.NATS.Password = "node", "right"
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 
@@ -161,7 +161,7 @@ func TestAConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
 	c := external(t, address)
 	log, secrets, out := logged(c)
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(t.Context(), c, app.Offer{}, log, secrets) }()
+	go func() { ended <- app.Run(t.Context(), c, app.Extensions{}, log, secrets) }()
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "node is ready") }, generous, moment)
 	require.Empty(t, ended)
 	wire.say("Something Nobody Knows") // which nats.go takes for the end
@@ -174,7 +174,7 @@ func TestAStartGivesUpWhenItsLimitIsOver(t *testing.T) {
 	c.Channels.Store, c.Channels.DSN = "postgres", "postgres://nobody@127.0.0.1:1/nowhere"
 	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
 	c.Limits.StartTimeout = 3 * time.Second
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, `datasource "channels"`)
 	require.ErrorContains(t, err, "limits.startTimeout is over (3s)")
 }

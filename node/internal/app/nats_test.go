@@ -45,8 +45,8 @@ func natsd(t *testing.T, opts *server.Options) *server.Server {
 	return srv
 }
 
-// visit joins the cluster with a configuration and returns what was logged.
-func visit(t *testing.T, change func(*config.Config)) (string, error) {
+// dial joins the cluster with a configuration and returns what was logged.
+func dial(t *testing.T, change func(*config.Config)) (string, error) {
 	t.Helper()
 	c := config.Default()
 	c.Node.ID = "auth-test"
@@ -57,9 +57,9 @@ func visit(t *testing.T, change func(*config.Config)) (string, error) {
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, &out, c.Log, secrets)
-	visitor, err := app.Visit(t.Context(), c, log, secrets)
+	client, err := app.Dial(t.Context(), c, log, secrets)
 	if err == nil {
-		visitor.Leave()
+		client.Close()
 	}
 	return out.String(), err
 }
@@ -68,7 +68,7 @@ func TestNATSIsTriedAnewEveryTwoSecondsWhileThereIsTime(t *testing.T) {
 	address := strings.TrimPrefix(nowhere.URL(t), "http://")
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		told, err := visit(t, func(c *config.Config) {
+		told, err := dial(t, func(c *config.Config) {
 			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{config.URL("nats://" + address)}, false, 5*time.Second
 		})
 		require.ErrorContains(t, err, "cannot reach NATS at nats://"+address+" within 5s (nats.startTimeout): ")
@@ -137,14 +137,14 @@ func TestEveryLoginOfNATSWorks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log, err := visit(t, test.change)
+			log, err := dial(t, test.change)
 			require.NoError(t, err)
 			require.NotContains(t, log, "CANARY")
 			require.NotContains(t, log, string(seed))
 			if test.wrong == nil {
 				return
 			}
-			log, err = visit(t, func(c *config.Config) { test.change(c); test.wrong(c) })
+			log, err = dial(t, func(c *config.Config) { test.change(c); test.wrong(c) })
 			require.ErrorContains(t, err, "refuses the login")
 			require.NotContains(t, log+err.Error(), "CANARY")
 		})
@@ -198,7 +198,7 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 		c.NATS.Servers = []config.URL{config.URL("tls://" + u.Host)}
 		c.NATS.TLS = config.TLS{CA: file("ca.pem"), Cert: file("client.pem"), Key: file("client.key")}
 	}
-	_, err = visit(t, secured)
+	_, err = dial(t, secured)
 	require.NoError(t, err)
 
 	for name, wrong := range map[string]func(*config.Config){
@@ -207,7 +207,7 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 		"a missing file":        func(c *config.Config) { c.NATS.TLS.CA = file("nowhere.pem") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := visit(t, func(c *config.Config) { secured(c); wrong(c) })
+			_, err := dial(t, func(c *config.Config) { secured(c); wrong(c) })
 			require.ErrorContains(t, err, "cannot reach NATS at tls://")
 		})
 	}

@@ -97,8 +97,8 @@ func openSpool(ctx context.Context, c *config.Config, publisher *events.Publishe
 	archive := events.NewArchive(publisher)
 	return spool.Open(ctx, spool.Options{
 		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
-			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
+		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
+			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, onAck)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})

@@ -43,9 +43,9 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 }
 
 // suspensions asks the nodes, where there is a cluster.
-func (v *visit) suspensions(ctx context.Context, platforms []string) channels.Suspensions {
+func (l *lazyClient) suspensions(ctx context.Context, platforms []string) channels.Suspensions {
 	var found channels.Suspensions
-	_ = v.tell(ctx, func(a announcer) error {
+	_ = l.tell(ctx, func(a announcer) error {
 		found = suspensions(ctx, a.link, platforms)
 		return nil
 	})

@@ -156,7 +156,7 @@ func run(t *testing.T, c *config.Config, until func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, c, app.Offer{}, log, secrets) }()
+	go func() { ended <- app.Run(ctx, c, app.Extensions{}, log, secrets) }()
 	require.Eventually(t, func() bool { return strings.Contains(output.String(), "node is ready") }, time.Minute, time.Millisecond)
 	until()
 	cancel()

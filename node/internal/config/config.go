@@ -269,9 +269,9 @@ func Default() *Config {
 // Load is [LoadWith] of a file alone.
 func Load(path string) (*Config, error) { return LoadWith(path) }
 
-// LoadWith reads the file at path, "" for none, over the defaults, then further YAML over that, and validates the result.
+// LoadWith reads the file at path, "" for none, over the defaults, then more YAML over that, and validates the result.
 // Faults of form (unknown keys, wrong types) are reported all at once, and faults of meaning once the form is right.
-func LoadWith(path string, further ...string) (*Config, error) {
+func LoadWith(path string, more ...string) (*Config, error) {
 	c := Default()
 	if path != "" {
 		data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
@@ -282,7 +282,7 @@ func LoadWith(path string, further ...string) (*Config, error) {
 			return nil, err
 		}
 	}
-	for i, text := range further {
+	for i, text := range more {
 		if _, err := strictyaml.Decode(fmt.Sprintf("config option %d", i+1), []byte(text), c); err != nil {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func (n *node) only(t *testing.T) call {
 	return n.calls[0]
 }
 
-// bench is a running listener and a client that follows no redirects.
+// harness is a running listener and a client that follows no redirects.
 type harness struct {
 	t    *testing.T
 	sick atomic.Bool // the node is not ready

@@ -143,16 +143,16 @@ func (f fixed) Channel(_ context.Context, id string) (*integration.Channel, erro
 // withoutID publishes each event under an id of its own, as if there were none.
 type withoutID struct{ *events.Publisher }
 
-func (p withoutID) Publish(ctx context.Context, name, _ string, header map[string][]string, payload []byte, settled func(bool, error)) {
-	p.Publisher.Publish(ctx, name, uuid.NewString(), header, payload, settled)
+func (p withoutID) Publish(ctx context.Context, name, _ string, header map[string][]string, payload []byte, onAck func(bool, error)) {
+	p.Publisher.Publish(ctx, name, uuid.NewString(), header, payload, onAck)
 }
 
 // tooEarly says that an event is durable before it is published.
 type tooEarly struct{ *events.Publisher }
 
-func (p tooEarly) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (p tooEarly) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
 	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), name, msgID, header, payload) })
-	settled(false, nil)
+	onAck(false, nil)
 }
 
 // keeper does not give claims back.
