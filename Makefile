@@ -20,7 +20,7 @@ build: ## Build bin/switchboard
 	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
 
 # Modules of their own, as an author outside of this one has them: an import of a package internal does not build there.
-EXAMPLES = examples/parrot examples/notes
+EXAMPLES = examples/parrot examples/sms examples/notes
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need

@@ -14,6 +14,6 @@
 //  5. Definition.Media: types, bytes and count of attachments for each content type; [MediaLimits.Check] for what is fetched.
 //  6. [Splitter], mostly by [Message.Separate], where one message becomes several. Send makes one message, with one attempt.
 //  7. [SendResult]: MessageID, MessageIDs where one call makes several, Degraded for what Send itself gives up. No metadata for these.
-//  8. [Message.ReplyContext]: set in Normalize to what an answer needs, read in Send.
+//  8. [Message.ReplyContext]: set in Normalize to what an answer needs, mostly by [Message.PutReplyValue], read in Send.
 //  9. [Invalid], [UnsupportedContent], [Within], [Content.MediaList], [TypeOfMedia] are here once: no copies in platforms.
 package integration

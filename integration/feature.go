@@ -106,9 +106,10 @@ type Cells = struct{ In, Out Cell }
 type Support map[Feature]Cells
 
 // Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
-// platform's documentation that lists what its messages can be. Add to it by [Support.With] and [Support.AsText].
+// platform's documentation that lists what its messages can be. Add to it by [Support.Full],
+// [Support.With] and [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("messages are texts", source)
+	s, never := Support{}, Impossible("there is no such thing", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
@@ -139,16 +140,27 @@ func (s Support) With(rows Support) Support {
 	return merged
 }
 
-// Full returns the support with features that the platform has without losses: some in, some out.
-func (s Support) Full(in, out []Feature) Support {
+// Full returns the support with the features in full, in each direction that they have.
+func (s Support) Full(features ...Feature) Support {
 	rows := Support{}
-	for _, f := range in {
-		rows[f] = Cells{In: Full()}
+	for _, f := range features {
+		var cells Cells
+		if f.Inbound() {
+			cells.In = Full()
+		}
+		if f.Outbound() {
+			cells.Out = Full()
+		}
+		rows[f] = cells
 	}
-	s = s.With(rows)
-	clear(rows)
-	for _, f := range out {
-		rows[f] = Cells{Out: Full()}
+	return s.With(rows)
+}
+
+// FullIn returns the support with the features in full as they come in. What goes out stays as it was.
+func (s Support) FullIn(features ...Feature) Support {
+	rows := Support{}
+	for _, f := range features {
+		rows[f] = Cells{In: Full()}
 	}
 	return s.With(rows)
 }

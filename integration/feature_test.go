@@ -52,10 +52,10 @@ func TestAMessageShowsItsFeatures(t *testing.T) {
 }
 
 func TestSupportIsFullWhereItIsSaidToBe(t *testing.T) {
-	s := integration.Basic("https://example.org/messages").Full(
-		[]integration.Feature{integration.FeatureImage, integration.FeatureReply}, []integration.Feature{integration.FeatureImage},
-	)
+	s := integration.Basic("https://example.org/messages").Full(integration.FeatureImage, integration.FeatureStatus).
+		FullIn(integration.FeatureReply)
 	require.Equal(t, integration.Cells{In: integration.Full(), Out: integration.Full()}, s[integration.FeatureImage])
+	require.Equal(t, integration.Cells{In: integration.Full()}, s[integration.FeatureStatus])
 	require.Equal(t, integration.Full(), s[integration.FeatureReply].In)
 	require.Equal(t, integration.LevelImpossible, s[integration.FeatureReply].Out.Level)
 }

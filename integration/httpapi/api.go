@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,7 +25,7 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -78,7 +79,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	case refusal != nil:
 		return answer, a.refused(name, answer, refusal)
 	case result == nil:
-		return answer, a.foreign(name, answer)
+		return answer, a.Foreign(name, answer)
 	case out == nil:
 		return answer, nil
 	}
@@ -86,6 +87,11 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		return answer, Unreadable(name, answer.Status, err)
 	}
 	return answer, nil
+}
+
+// BasicAuth returns the header Authorization of HTTP's basic authentication.
+func BasicAuth(user, password string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
 
 // refused is the error for a refusal, which Read need not fill in wholly.
@@ -102,8 +108,9 @@ func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *inte
 	return e
 }
 
-// foreign is [Foreign] with what the platform says otherwise.
-func (a *API) foreign(name string, answer *Answer) *integration.Error {
+// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless the
+// error table has a row for the status.
+func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	e := Foreign(name, answer)
 	row, ok := a.Errors.Foreign[answer.Status]
 	if !ok {

@@ -122,3 +122,9 @@ func TestCallThatMayBeMadeTwiceSaysSo(t *testing.T) {
 	require.Equal(t, integration.FaultUnknown, e.Kind)
 	require.True(t, e.Retryable())
 }
+
+func TestBasicAuthIsThatOfHTTP(t *testing.T) {
+	user, password, ok := (&http.Request{Header: httpapi.BasicAuth("AC42", "se:cret é")}).BasicAuth()
+	require.True(t, ok)
+	require.Equal(t, "AC42 se:cret é", user+" "+password)
+}

@@ -186,3 +186,13 @@ func IsLink(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
+
+// LinkHost returns the host of a link, with its port, to show a link whose path may be secret. It is empty for a text
+// without a host.
+func LinkHost(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

@@ -2,6 +2,7 @@ package integrationtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -126,6 +127,7 @@ func (b *harness) receiveAs(req *action.Request, body []byte, headers map[string
 	params := object{
 		"channelId": b.channel.ID, "payload": payload(body), "headers": headers, "timestamp": Now().UnixMilli(),
 		"rawBody": base64.StdEncoding.EncodeToString(body), "rawBodyEncoding": "base64",
+		"method": http.MethodPost, "url": b.p.path(b.channel),
 	}
 	for _, f := range change {
 		f(params)
@@ -167,10 +169,19 @@ func (b *harness) genuine(w Webhook) (json.RawMessage, error) {
 // headers are those of a genuine webhook.
 func (p Platform) headers(tb testing.TB, ch *integration.Channel, w Webhook) map[string]string {
 	tb.Helper()
-	headers := map[string]string{"content-type": "application/json"}
+	headers := map[string]string{"content-type": p.contentType()}
 	maps.Copy(headers, w.Headers)
 	maps.Copy(headers, p.signature(tb, ch, Webhook{Body: w.Body, Headers: headers}, Now()))
 	return headers
+}
+
+// path is the one at which a gateway takes in a channel's webhooks.
+func (p Platform) path(ch *integration.Channel) string { return "/" + p.Definition.Name + "/" + ch.ID }
+
+// contentType is that of a webhook that tells none.
+func (p Platform) contentType() string {
+	first := integration.NewHeaders(p.Webhooks[0].Headers)
+	return cmp.Or(first.Get("content-type"), "application/json")
 }
 
 // payload is what a gateway makes of a body: JSON, or the fields of a form.

@@ -20,7 +20,7 @@ import (
 //
 //   - channel.json is [Platform.Channel], with $url for the root of the API;
 //   - api.json is [Platform.API] and [Platform.Refusal], a [fakeapi.Description];
-//   - webhooks/*.json are [Platform.Webhooks], and bad_item.json, if it is there, is [Platform.BadItem];
+//   - webhooks/*.json and *.form are [Platform.Webhooks], and bad_item.json, if it is there, is [Platform.BadItem];
 //   - sends.json is [Platform.Sends], a list of objects with the members of [Send].
 //
 // What a platform has beside these is set on the result.
@@ -39,7 +39,7 @@ func FromFiles(tb testing.TB, define func(*httpapi.Client) integration.Definitio
 			return ch
 		},
 		API:      func(testing.TB) http.Handler { return fakeapi.New(api) },
-		Webhooks: Files(tb, "testdata/webhooks/*.json"),
+		Webhooks: Files(tb, "testdata/webhooks/*.*"),
 		Refusal: func(r integration.Refusal) Answer {
 			return Answer{Status: r.Status, Body: described.Refuse(r.Code, r.Text, r.Text, "").Body}
 		},

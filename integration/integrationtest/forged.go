@@ -126,7 +126,7 @@ func (p Platform) proves(tb testing.TB) []string {
 		ch := p.Channel("http://127.0.0.1")
 		genuine := p.headers(tb, ch, w)
 		ch.Credentials[name] = flipped(ch.Credentials[name])
-		if validator.ValidateSignature(context.Background(), webhookOf(ch, w.Body, genuine)) != nil {
+		if validator.ValidateSignature(context.Background(), p.webhookOf(ch, w.Body, genuine)) != nil {
 			names = append(names, name)
 		}
 	}
@@ -135,11 +135,14 @@ func (p Platform) proves(tb testing.TB) []string {
 }
 
 // webhookOf is a webhook as the factory hands it to the platform.
-func webhookOf(ch *integration.Channel, body []byte, headers map[string]string) *integration.Webhook {
+func (p Platform) webhookOf(ch *integration.Channel, body []byte, headers map[string]string) *integration.Webhook {
 	w := &integration.Webhook{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(), URL: ch.Settings[settingPublicURL],
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(), Method: http.MethodPost,
 		Payload: body, RawBody: body, Headers: integration.NewHeaders(headers),
 	}
 	w.ContentType = w.Headers.Get("content-type")
+	if w.URL = ch.Settings[settingPublicURL]; strings.HasSuffix(w.URL, "/") { // the base of all paths
+		w.URL = strings.TrimSuffix(w.URL, "/") + p.path(ch)
+	}
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,8 @@ func hostile(tb testing.TB, p Platform) map[string][]byte {
 		bodies[w.Name+" with invalid UTF-8"] = bytes.ReplaceAll(w.Body, []byte(`e`), []byte("\xe9"))
 		var top map[string]json.RawMessage
 		if json.Unmarshal(w.Body, &top) != nil {
-			continue // a form
+			addForms(bodies, w)
+			continue
 		}
 		for name := range top {
 			key, err := json.Marshal(name)
@@ -65,6 +67,26 @@ func hostile(tb testing.TB, p Platform) map[string][]byte {
 		})
 	}
 	return bodies
+}
+
+// addForms adds forms that are wrong in one field each.
+func addForms(bodies map[string][]byte, w Webhook) {
+	form, err := url.ParseQuery(string(w.Body))
+	if err != nil {
+		return
+	}
+	for name, values := range form {
+		for what, wrong := range map[string][]string{
+			"without " + name: nil, "with an empty " + name: {""}, "with white space in " + name: {" \n"},
+			"with two " + name: {values[0], "5"}, "with 1 MB of " + name: {strings.Repeat("x", 1<<20)},
+			"with control characters in " + name: {"\x00\r\n\x7f"}, "with invalid UTF-8 in " + name: {"\xff\xfe"},
+		} {
+			changed := maps.Clone(form)
+			changed[name] = wrong
+			bodies[w.Name+" "+what] = []byte(changed.Encode())
+		}
+	}
+	bodies[w.Name+" with a bad escape"] = append(slices.Clone(w.Body), "%zz"...)
 }
 
 // wrongs are values of each of JSON's types, and some that are awkward for theirs.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -36,6 +37,10 @@ func testInbound(t *testing.T, p Platform) {
 	}
 	if p.signsBody(t) {
 		t.Run("without the raw body the answer says how to configure the gateway", func(t *testing.T) { testRawBody(t, p) })
+	}
+	if p.signsURL(t) {
+		t.Run("what was signed for another URL is refused", func(t *testing.T) { testOtherURL(t, p) })
+		t.Run("without the public URL the answer says what to set", func(t *testing.T) { testNoURL(t, p) })
 	}
 	if _, ok := p.Definition.Platform.(integration.WebhookVerifier); ok {
 		t.Run("a handshake is answered to who knows the token", func(t *testing.T) { testHandshake(t, p) })
@@ -174,6 +179,21 @@ func testRawBody(t *testing.T, p Platform) {
 	e := b.errorOf(err, "without rawBody")
 	require.Equal(t, "RAW_BODY_MISSING", e.Type)
 	require.Contains(t, e.Message, "rawBody")
+}
+
+func testOtherURL(t *testing.T, p Platform) {
+	t.Helper()
+	b, w := newHarness(t, p, callElsewhere), p.Webhooks[0]
+	_, err := b.receive(w.Body, p.headers(t, p.Channel(b.fake.URL()), w))
+	b.requireRefused(err, http.StatusUnauthorized, "signed for another URL")
+}
+
+func testNoURL(t *testing.T, p Platform) {
+	t.Helper()
+	b, w := newHarness(t, p, func(ch *integration.Channel) { delete(ch.Settings, settingPublicURL) }), p.Webhooks[0]
+	_, err := b.receive(w.Body, p.headers(t, p.Channel(b.fake.URL()), w))
+	b.requireRefused(err, http.StatusBadRequest, "without publicUrl")
+	require.Equal(t, codes.PublicURLMissing, b.errorOf(err, "without publicUrl").Type)
 }
 
 func testAge(t *testing.T, p Platform) {

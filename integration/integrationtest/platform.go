@@ -119,7 +119,8 @@ type Answer struct {
 // Now is the time at which the suite's webhooks come in.
 func Now() time.Time { return time.UnixMilli(1_800_000_000_000) }
 
-// Files reads webhooks, named like their files, from those that match the patterns of filepath.Match.
+// Files reads webhooks, named like their files, from those that match the patterns of filepath.Match. A file NAME.form
+// holds an urlencoded form, as it is sent: without a line break at its end.
 func Files(tb testing.TB, patterns ...string) []Webhook {
 	tb.Helper()
 	var webhooks []Webhook
@@ -131,7 +132,11 @@ func Files(tb testing.TB, patterns ...string) []Webhook {
 			body, err := os.ReadFile(path) // #nosec G304 -- of the test
 			require.NoError(tb, err)
 			name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-			webhooks = append(webhooks, Webhook{Name: name, Body: body})
+			w := Webhook{Name: name, Body: body}
+			if filepath.Ext(path) == ".form" {
+				w.Headers = map[string]string{"content-type": "application/x-www-form-urlencoded"}
+			}
+			webhooks = append(webhooks, w)
 		}
 	}
 	return webhooks

@@ -82,7 +82,7 @@ func (p Platform) signature(tb testing.TB, ch *integration.Channel, w Webhook, a
 	case p.signer == nil:
 		return nil
 	}
-	signed := webhookOf(ch, w.Body, w.Headers)
+	signed := p.webhookOf(ch, w.Body, w.Headers)
 	signed.Headers = integration.Headers{}
 	err := p.signer.Sign(signed, at)
 	if _, ok := errors.AsType[*integration.Error](err); ok {
@@ -105,4 +105,20 @@ func (p Platform) signsTime(tb testing.TB) bool {
 	tb.Helper()
 	w, ch := p.Webhooks[0], p.Channel("")
 	return p.signs() && differ(p.signature(tb, ch, w, Now()), p.signature(tb, ch, w, Now().Add(longAgo)))
+}
+
+// signsURL says whether the signature covers the public URL that the platform called.
+func (p Platform) signsURL(tb testing.TB) bool {
+	tb.Helper()
+	w, here, elsewhere := p.Webhooks[0], p.Channel(""), p.Channel("")
+	callElsewhere(elsewhere)
+	return p.signs() && differ(p.signature(tb, here, w, Now()), p.signature(tb, elsewhere, w, Now()))
+}
+
+// callElsewhere gives a channel another public URL.
+func callElsewhere(ch *integration.Channel) {
+	if ch.Settings == nil {
+		ch.Settings = map[string]string{}
+	}
+	ch.Settings[settingPublicURL] = "https://elsewhere.example/"
 }

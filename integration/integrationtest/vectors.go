@@ -81,7 +81,7 @@ func (v vector) test(t *testing.T, p Platform) {
 		for _, name := range proves {
 			ch.Credentials[name] = secret
 		}
-		w := webhookOf(ch, body, headers)
+		w := p.webhookOf(ch, body, headers)
 		w.URL, w.ContentType, w.Timestamp = v.URL, v.ContentType, v.time()
 		return validator.ValidateSignature(context.Background(), w)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 const (
@@ -24,90 +23,58 @@ const (
 
 // api calls the REST API as one bot.
 type api struct {
-	client      *httpapi.Client
-	base        string
-	cdn         string // in place of Discord's CDN; empty is that itself
-	token       string
+	httpapi.API
+	cdn         string // the root to use instead of Discord's CDN; empty is the CDN itself
 	application string
 }
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	return api{
-		client: p.client.For(settings), base: strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
-		cdn:   strings.TrimRight(settings[fieldCDNBase], "/"),
-		token: credentials[fieldBotToken], application: credentials[fieldApplicationID],
+		API: httpapi.API{
+			Client: p.client.For(settings), Name: "discord",
+			Base:   strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
+			Header: http.Header{"User-Agent": {userAgent}, "Authorization": {"Bot " + credentials[fieldBotToken]}},
+			Errors: errorTable, Read: read,
+		},
+		cdn:         strings.TrimRight(settings[fieldCDNBase], "/"),
+		application: credentials[fieldApplicationID],
 	}
 }
 
-// call is one of the API's.
-type call struct {
-	name   string // stands for the call in errors: the path may hold an interaction's token
-	method string
-	path   string
-	body   httpapi.Body
-	// again marks the error of a call that may be made twice: [httpapi.Repeatable] where it changes nothing,
-	// [httpapi.Idempotent] where it changes nothing more the second time, nil for others.
-	again func(error) error
-	// anonymous calls are let in by the token in their path.
-	anonymous bool
+// anonymous returns the API without the bot's token, for calls whose path holds an interaction's token.
+func (a api) anonymous() api {
+	a.API = *a.With(http.Header{"Authorization": nil})
+	return a
 }
 
-// do makes a call once and decodes its answer into result, unless that is nil. Errors are *integration.Error.
-func (a api) do(ctx context.Context, c call, result any) error {
-	err := a.try(ctx, c, result)
-	return c.failed(err)
-}
-
-func (c *call) failed(err error) error {
-	if c.again == nil {
-		return err
-	}
-	return c.again(err)
-}
-
-func (a api) try(ctx context.Context, c call, result any) error {
-	name := "discord " + c.name
-	header := http.Header{"User-Agent": {userAgent}}
-	if !c.anonymous {
-		header.Set("Authorization", "Bot "+a.token)
-	}
-	answer, err := a.client.Do(ctx, httpapi.Request{Name: name, Method: c.method, URL: a.base + c.path, Header: header, Body: c.body})
-	switch {
-	case err != nil:
-		return err
-	case answer.Status < 200 || answer.Status > 299:
-		return refusal(name, answer)
-	case result == nil:
-		return nil
-	}
-	if err := payload.Unmarshal(answer.Body, result); err != nil {
-		return httpapi.Unreadable(name, answer.Status, err)
-	}
-	return nil
-}
-
-// sent is what matters of the "Message Object" that a call made or changed.
+// sent is the part of a "Message Object" that is needed after a call made or changed the message.
 type sent struct {
 	ID        snowflake `json:"id"`
 	ChannelID snowflake `json:"channel_id"`
 	Flags     int64     `json:"flags"`
 }
 
-// deliver is do for calls that make a message or change one.
-func (a api) deliver(ctx context.Context, c call) (*sent, error) {
+// askForMessage makes a call that is answered with a message, or with a channel. An answer without an id is an error.
+func (a *api) askForMessage(ctx context.Context, c httpapi.Call) (*sent, error) {
 	var s sent
-	if err := a.do(ctx, c, &s); err != nil {
+	if _, err := a.Do(ctx, c, &s); err != nil {
 		return nil, err
 	}
-	if s.ID == "" {
-		return nil, c.failed(httpapi.Unreadable("discord "+c.name, http.StatusOK, nil))
+	if s.ID != "" {
+		return &s, nil
 	}
-	return &s, nil
+	unreadable := httpapi.Unreadable("discord "+c.Name, http.StatusOK, nil)
+	if c.Again != nil {
+		return nil, c.Again(unreadable)
+	}
+	return nil, unreadable
 }
 
-// result is what a caller learns of a delivered message.
-func (s *sent) result() *integration.SendResult {
-	return &integration.SendResult{Success: true, MessageID: s.ID.id(), Metadata: map[string]any{"channelId": string(s.ChannelID)}}
+// result is the SendResult of a message that was made or changed.
+func (s *sent) result(d *draft) *integration.SendResult {
+	return &integration.SendResult{
+		Success: true, MessageID: s.ID.id(), Degraded: d.degraded, Metadata: map[string]any{"channelId": string(s.ChannelID)},
+	}
 }
 
 func messagesPath(channelID string) string { return "/channels/" + channelID + "/messages" }

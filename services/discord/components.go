@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
 // Styles of buttons, "Button Styles".
@@ -21,8 +22,7 @@ const (
 
 var styles = map[string]int{"primary": stylePrimary, "success": styleSuccess, "danger": styleDanger}
 
-// rows makes the rows of components of what a message offers to choose from: those of its buttons, then those of its
-// list.
+// rows makes the rows of components: first those of the buttons, then those of the list.
 func rows(i *integration.Interactive) ([]actionRow, error) {
 	if i == nil {
 		return nil, nil
@@ -81,7 +81,7 @@ func button(n int, b *integration.Button) (item, error) {
 		return out, integration.Within(platformTitle, out.CustomID, maxCustomID, "the id of button %d", n)
 	case integration.ButtonURL:
 		out.Style, out.URL = styleLink, b.URL
-		if u, err := url.Parse(b.URL); err != nil || u.Scheme != "discord" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		if u, err := url.Parse(b.URL); err != nil || u.Scheme != "discord" && !httpapi.IsLink(b.URL) {
 			return out, integration.Invalid("the url of button %d is not an http, https or discord URL", n)
 		}
 		return out, integration.Within(platformTitle, b.URL, maxButtonURL, "the url of button %d", n)
@@ -90,8 +90,8 @@ func button(n int, b *integration.Button) (item, error) {
 	}
 }
 
-// menuRows makes a menu of each section, with its title in the place where nothing is chosen: a menu itself has no
-// sections.
+// menuRows makes a menu of each section, since menus have no sections. The section's title is shown until an entry is
+// chosen.
 func menuRows(i *integration.Interactive) ([]actionRow, error) {
 	var list []actionRow
 	for n, section := range i.Sections {
@@ -104,7 +104,8 @@ func menuRows(i *integration.Interactive) ([]actionRow, error) {
 		menu := item{
 			Type: componentSelect, CustomID: "list:" + strconv.Itoa(n+1), Placeholder: cmp.Or(section.Title, i.ButtonLabel),
 		}
-		if err := integration.Within(platformTitle, menu.Placeholder, maxPlaceholder, "the title of section %d", n+1); err != nil {
+		err := integration.Within(platformTitle, menu.Placeholder, maxPlaceholder, "the title of section %d", n+1)
+		if err != nil {
 			return nil, err
 		}
 		seen := map[string]bool{}
@@ -132,8 +133,12 @@ func option(section, n int, row *integration.Row) (optionToShow, error) {
 	for _, part := range []struct {
 		name, text string
 		most       int
-	}{{"title", o.Label, maxOptionLabel}, {"id", o.Value, maxOptionValue}, {"description", o.Description, maxOptionDescription}} {
-		if err := integration.Within(platformTitle, part.text, part.most, "the %s of row %d of section %d", part.name, n, section); err != nil {
+	}{
+		{"title", o.Label, maxOptionLabel}, {"id", o.Value, maxOptionValue},
+		{"description", o.Description, maxOptionDescription},
+	} {
+		what := "the " + part.name + " of row %d of section %d"
+		if err := integration.Within(platformTitle, part.text, part.most, what, n, section); err != nil {
 			return o, err
 		}
 	}

@@ -12,35 +12,39 @@ import (
 
 // draft is a message as Discord has it, before its files are read.
 type draft struct {
+	to       target
 	body     outgoing
 	files    []*integration.Media
 	degraded []integration.Degradation // what is lost
 }
 
-// target is what a draft is for: not every call takes everything.
+// target says which call a draft is for. Not every call takes everything.
 type target struct {
-	answer      *interaction // that is answered, nil for none
-	edit        bool         // of a message
-	embedImages bool         // leave images at their links
+	answer      *interaction // what is answered, nil for nothing
+	edit        bool         // a message is edited
+	embedImages bool         // images stay at their links
 }
 
-// compose makes a draft of a message. All that can be refused without asking Discord is refused here.
+// compose makes a draft of a message. It refuses all that can be refused without asking Discord.
 func compose(m *integration.Message, to target) (*draft, error) {
-	d := &draft{}
+	d := &draft{to: to}
 	c := &m.Content
 	if c.Format != "" && c.Format != "markdown" {
-		return nil, integration.UnsupportedContent("content.format %q cannot be sent through Discord, which has markdown", c.Format)
+		return nil, integration.UnsupportedContent(
+			"content.format %q cannot be sent through Discord: it has markdown", c.Format,
+		)
 	}
 	if len(c.Entities) > 0 {
 		d.lose("entities", "none")
 	}
 	d.body.Content = c.Text
-	if err := d.add(c, to); err != nil {
+	if err := d.add(c); err != nil {
 		return nil, err
 	}
 	if i := c.Interactive; i != nil {
 		if i.Kind == integration.InteractiveForm {
-			return nil, integration.UnsupportedContent("a form cannot be sent through Discord: it can only be the immediate response to an interaction")
+			return nil, integration.UnsupportedContent(
+				"a form cannot be sent through Discord: it can only be the immediate response to an interaction")
 		}
 		d.body.Content = framed(i, d.body.Content)
 		var err error
@@ -48,19 +52,19 @@ func compose(m *integration.Message, to target) (*draft, error) {
 			return nil, err
 		}
 	}
-	if err := d.replyTo(m, to); err != nil {
+	if err := d.replyTo(m); err != nil {
 		return nil, err
 	}
 	return d, d.check(c)
 }
 
-// lose notes that a feature became something less.
+// lose notes that a feature was degraded.
 func (d *draft) lose(feature integration.Feature, became string) {
 	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
 }
 
-// add puts in what the content has beside its text.
-func (d *draft) add(c *integration.Content, to target) error {
+// add puts in the parts of the content beside its text.
+func (d *draft) add(c *integration.Content) error {
 	switch c.Type {
 	case integration.TypeText, "":
 		return nil
@@ -70,11 +74,11 @@ func (d *draft) add(c *integration.Content, to target) error {
 		}
 		return nil
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeFile, integration.TypeVoice:
-		return d.addMedia(c, to)
+		return d.addMedia(c)
 	case integration.TypeSticker:
-		return d.addSticker(c, to)
+		return d.addSticker(c)
 	case integration.TypePoll:
-		return d.addPoll(c, to)
+		return d.addPoll(c)
 	case integration.TypeReaction:
 		return integration.Invalid("content.reaction is missing")
 	default:
@@ -82,7 +86,7 @@ func (d *draft) add(c *integration.Content, to target) error {
 	}
 }
 
-// framed is a text with its header above, bold, and its footer below, small, "Message Formatting".
+// framed is a text with a bold header above it and a small footer below it, "Message Formatting".
 func framed(i *integration.Interactive, text string) string {
 	text = cmp.Or(text, i.Body)
 	if i.Header != "" {
@@ -94,7 +98,7 @@ func framed(i *integration.Interactive, text string) string {
 	return text
 }
 
-func (d *draft) replyTo(m *integration.Message, to target) error {
+func (d *draft) replyTo(m *integration.Message) error {
 	if m.ReplyTo == nil || m.ReplyTo.MessageID == "" {
 		return nil
 	}
@@ -102,8 +106,8 @@ func (d *draft) replyTo(m *integration.Message, to target) error {
 	switch {
 	case err != nil:
 		return err
-	case to.answer != nil && id == to.answer.id: // which is what it does anyway
-	case to.answer != nil || to.edit: // which have no such field
+	case d.to.answer != nil && id == d.to.answer.id: // which an answer replies to anyway
+	case d.to.answer != nil || d.to.edit: // both have no such field
 		d.lose("reply", "none")
 	default:
 		d.body.MessageReference = &replyReference{MessageID: id}
@@ -111,29 +115,33 @@ func (d *draft) replyTo(m *integration.Message, to target) error {
 	return nil
 }
 
-func (d *draft) addSticker(c *integration.Content, to target) error {
+func (d *draft) addSticker(c *integration.Content) error {
 	switch {
 	case c.Sticker == nil || c.Sticker.ID == "":
 		if c.Media == nil {
 			return integration.Invalid("a sticker needs content.sticker.id, or a picture in content.media")
 		}
 		d.lose("sticker", "image")
-		return d.addMedia(c, to)
+		return d.addMedia(c)
 	case !isSnowflake(string(c.Sticker.ID)):
-		return integration.Invalid("content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID)
-	case to.answer != nil:
-		return integration.UnsupportedContent("an answer to an interaction cannot hold a sticker: send it without metadata.%s", metaToken)
-	case to.edit:
+		return integration.Invalid(
+			"content.sticker.id must be the id of a sticker of Discord, digits, and not %q", c.Sticker.ID,
+		)
+	case d.to.answer != nil:
+		return integration.UnsupportedContent(
+			"an answer to an interaction cannot hold a sticker: send it without replyContext",
+		)
+	case d.to.edit:
 		return integration.UnsupportedContent("an edited message cannot get a sticker")
 	}
 	d.body.StickerIDs = []string{string(c.Sticker.ID)}
 	return nil
 }
 
-func (d *draft) addPoll(c *integration.Content, to target) error {
+func (d *draft) addPoll(c *integration.Content) error {
 	p := c.Poll
 	switch {
-	case to.edit:
+	case d.to.edit:
 		return integration.UnsupportedContent("a poll cannot be edited")
 	case p == nil || strings.TrimSpace(p.Question) == "" || len(p.Options) == 0:
 		return integration.Invalid("a poll needs content.poll.question and options")
@@ -157,7 +165,7 @@ func (d *draft) addPoll(c *integration.Content, to target) error {
 	return nil
 }
 
-// check looks at the draft as a whole.
+// check refuses a draft that is too long, or empty where Discord wants a text.
 func (d *draft) check(c *integration.Content) error {
 	if n := textlimit.Characters(d.body.Content); n > maxContent {
 		return &integration.Error{

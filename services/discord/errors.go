@@ -2,6 +2,7 @@ package discord
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -15,9 +16,69 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// fault is the API's answer to what it refuses, "Error Messages" and "Rate Limit Response Structure".
+// errorTable says what refusals mean, "JSON Error Codes" and "HTTP Response Codes". It lists the codes that mean more
+// than their HTTP status.
+var errorTable = &integration.ErrorTable{
+	Codes: errorCodes(),
+	Statuses: map[int]integration.ErrorRow{
+		http.StatusUnauthorized:          refusedToken,
+		http.StatusForbidden:             permanent(codes.PermissionMissing),
+		http.StatusNotFound:              permanent(codes.RecipientUnknown),
+		http.StatusRequestEntityTooLarge: permanent(codes.MediaTooLarge),
+		http.StatusTooManyRequests:       throttled(integration.PausesRecipient),
+	},
+	Foreign: map[int]integration.ErrorRow{
+		http.StatusForbidden: {
+			Kind: integration.FaultPermanent, Code: codes.PlatformBlocked,
+			Fix: "it is from the edge of Discord, or from another server that the channel's apiBase leads to",
+		},
+		// From Discord's edge, which refuses all calls of an address after too many bad ones.
+		http.StatusTooManyRequests: {
+			Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: edgeBan, Pauses: integration.PausesChannel,
+		},
+	},
+}
+
+var refusedToken = integration.ErrorRow{Kind: integration.FaultAuth, Code: codes.CredentialsRefused}
+
+func permanent(code string) integration.ErrorRow {
+	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
+}
+
+func throttled(pauses integration.Scope) integration.ErrorRow {
+	return integration.ErrorRow{Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: pauses}
+}
+
+// errorCodes makes a row of each of Discord's codes.
+func errorCodes() map[string]integration.ErrorRow {
+	rows := map[string]integration.ErrorRow{}
+	add := func(row integration.ErrorRow, list ...int) {
+		for _, code := range list {
+			rows[strconv.Itoa(code)] = row
+		}
+	}
+	add(permanent(codes.RecipientUnknown), 10003, 10004, 10013, 50033)
+	add(permanent(codes.RecipientUnavailable), 20009, 40007, 40058, 50003, 50007, 50008, 50024, 50278)
+	add(permanent(codes.PermissionMissing), 50001, 50009, 50013, 50173, 50600, 160002, 400001)
+	add(permanent(codes.MessageNotFound), 10008)
+	add(permanent(codes.MessageInvalid), 50006, 50035, 50109)
+	add(permanent(codes.MessageBlocked), 90001, 200000, 240000)
+	add(permanent(codes.MediaTooLarge), 40005, 50045)
+	add(permanent(codes.ThreadClosed), 50083, 160005)
+	add(permanent(codes.InteractionExpired), 10015, 10062, 50027)
+	add(permanent(codes.InteractionExhausted), 40094)
+	add(permanent(codes.PlatformBlocked), 40333)
+	add(refusedToken, 40001, 50014)
+	add(throttled(integration.PausesRecipient), 20016, 20022, 20028, 20029, 30046, 40062)
+	add(throttled(integration.PausesChannel), 40003) // direct messages are opened too fast, whoever they are with
+	add(integration.ErrorRow{Kind: integration.FaultTransient, Code: codes.PlatformUnavailable}, 40004, 40006, 130000)
+	return rows
+}
+
+// fault is what the API answers when it refuses a call, "Error Messages" and "Rate Limit Response Structure".
 type fault struct {
 	Message    *string         `json:"message"`
 	Code       int             `json:"code"`
@@ -26,142 +87,55 @@ type fault struct {
 	Global     bool            `json:"global"`
 }
 
-// class is what a refusal means for who sent.
-type class struct {
-	kind integration.ErrorKind
-	code string
-}
-
-var (
-	unknownRecipient = class{integration.FaultPermanent, codes.RecipientUnknown}
-	unavailable      = class{integration.FaultPermanent, codes.RecipientUnavailable}
-	forbidden        = class{integration.FaultPermanent, codes.PermissionMissing}
-	rejected         = class{integration.FaultPermanent, codes.MessageRejected}
-	malformed        = class{integration.FaultPermanent, codes.MessageInvalid}
-	noMessage        = class{integration.FaultPermanent, codes.MessageNotFound}
-	tooLarge         = class{integration.FaultPermanent, codes.MediaTooLarge}
-	closedThread     = class{integration.FaultPermanent, codes.ThreadClosed}
-	blocked          = class{integration.FaultPermanent, codes.MessageBlocked}
-	blockedByEdge    = class{integration.FaultPermanent, codes.PlatformBlocked}
-	expired          = class{integration.FaultPermanent, codes.InteractionExpired}
-	refusedToken     = class{integration.FaultAuth, codes.CredentialsRefused}
-	throttled        = class{integration.FaultThrottled, codes.RateLimited}
-	overloaded       = class{integration.FaultTransient, codes.PlatformUnavailable}
-)
-
-// classes has the "JSON Error Codes" that mean more than their HTTP status says.
-var classes = map[int]class{
-	10003: unknownRecipient, 10004: unknownRecipient, 10013: unknownRecipient, 50033: unknownRecipient,
-	10008: noMessage,
-	10015: expired, 10062: expired, 50027: expired, 40094: {integration.FaultPermanent, codes.InteractionExhausted},
-	20009: unavailable, 40007: unavailable, 50007: unavailable, 50278: unavailable, 50003: unavailable, 50008: unavailable, 50024: unavailable, 40058: unavailable,
-	50001: forbidden, 50009: forbidden, 50013: forbidden, 50173: forbidden, 50600: forbidden, 160002: forbidden, 400001: forbidden,
-	40005: tooLarge, 50045: tooLarge,
-	50006: malformed, 50035: malformed, 50109: malformed,
-	50083: closedThread, 160005: closedThread,
-	200000: blocked, 240000: blocked, 90001: blocked,
-	40001: refusedToken, 50014: refusedToken,
-	40333:  blockedByEdge,
-	20016:  throttled, // slow mode
-	20022:  throttled,
-	20028:  throttled,
-	20029:  throttled,
-	30046:  throttled,
-	40003:  throttled,
-	40062:  throttled,
-	40004:  overloaded,
-	40006:  overloaded,
-	130000: overloaded,
-}
-
-// openingTooFast is the code for direct messages that are opened faster than Discord likes, whoever they are with.
-const openingTooFast = 40003
-
-// refusal classifies an answer that says no.
-func refusal(name string, answer *httpapi.Answer) *integration.Error {
+// read takes an answer apart. An answer that says no has a message; one without comes from something on the way.
+func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	if answer.Status >= 200 && answer.Status <= 299 {
+		return answer.Body, nil, nil
+	}
 	var f fault
-	if json.Unmarshal(answer.Body, &f) != nil || f.Message == nil {
-		return foreign(name, answer)
+	if payload.Unmarshal(answer.Body, &f) != nil || f.Message == nil {
+		return nil, nil, nil
 	}
-	c, known := classes[f.Code]
-	switch {
-	case answer.Status == http.StatusTooManyRequests:
-		c = throttled
-	case known:
-	case answer.Status == http.StatusUnauthorized:
-		c = refusedToken
-	case answer.Status == http.StatusForbidden:
-		c = forbidden
-	case answer.Status == http.StatusNotFound:
-		c = unknownRecipient
-	case answer.Status == http.StatusRequestEntityTooLarge:
-		c = tooLarge
-	case answer.Status >= http.StatusInternalServerError: // Fail says what that means
-	default:
-		c = rejected
-	}
-	e := &integration.Error{
-		Kind: c.kind, Code: c.code, HTTPStatus: answer.Status, PlatformCode: strconv.Itoa(answer.Status),
-		Message: fmt.Sprintf("%s: %d %s", name, answer.Status, *f.Message),
+	return nil, f.refusal(answer), nil
+}
+
+func (f *fault) refusal(answer *httpapi.Answer) *integration.Refusal {
+	shown := strconv.Itoa(cmp.Or(f.Code, answer.Status))
+	r := &integration.Refusal{
+		Shown: shown, Text: shown + " " + *f.Message, Details: details(f.Errors),
+		RetryAfter: f.wait(answer.Header), Pauses: f.scope(answer.Header),
 	}
 	if f.Code != 0 {
-		e.PlatformCode = strconv.Itoa(f.Code)
-		e.Message = fmt.Sprintf("%s: %d %s", name, f.Code, *f.Message)
+		r.Code = shown
 	}
-	if details := details(f.Errors); details != "" {
-		e.Message += ": " + details
-	}
-	if c == (class{}) {
-		httpapi.Fail(e, answer.Status)
-	}
-	if c.kind == integration.FaultThrottled {
-		e.RetryAfter, e.Pauses = f.wait(answer.Header), f.scope(answer.Header)
-	}
-	return e
+	return r
 }
 
-// wait is the longer of what the body and the header ask for, "Exceeding A Rate Limit".
+// wait returns the longer of the times that the body and the header ask for, "Exceeding A Rate Limit".
 func (f *fault) wait(header http.Header) time.Duration {
 	const most = 1e6 // seconds: as good as never, and no overflow
 	inBody := time.Duration(math.Ceil(min(max(f.RetryAfter, 0), most)*1000)) * time.Millisecond
 	return max(inBody, httpapi.RetryAfter(header, time.Now()))
 }
 
-// scope says what has to wait: all of a bot's calls, or those of one channel of Discord, "Header Format".
+// scope says that all of a bot's calls have to wait, "Header Format". It is empty where the answer does not say that.
 func (f *fault) scope(header http.Header) integration.Scope {
-	if f.Global || f.Code == openingTooFast || header.Get("X-RateLimit-Global") == "true" || header.Get("X-RateLimit-Scope") == "global" {
+	if f.Global || header.Get("X-RateLimit-Global") == "true" || header.Get("X-RateLimit-Scope") == "global" {
 		return integration.PausesChannel
 	}
-	return integration.PausesRecipient
+	return ""
 }
 
-// foreign classifies an answer that is not of the API's own form. With 429 it comes from Discord's edge, which stops
-// all calls of this address after too many that were refused.
-func foreign(name string, answer *httpapi.Answer) *integration.Error {
-	e := httpapi.Foreign(name, answer)
-	switch answer.Status {
-	case http.StatusTooManyRequests:
-		e.Pauses = integration.PausesChannel
-		if e.RetryAfter == 0 {
-			e.RetryAfter = edgeBan
-		}
-	case http.StatusForbidden:
-		e.Code, e.Message = blockedByEdge.code, name+": HTTP 403 from the edge of Discord, or of another server that the channel's apiBase leads to"
-	}
-	return e
-}
-
-// maxDetails bounds how many faults of a form are told, and maxDepth how deep they are looked for.
 const (
-	maxDetails = 5
-	maxDepth   = 12
+	maxDetails = 5  // faults of a form that an error lists
+	maxDepth   = 12 // of the fields that they are looked for in
 )
 
-// details tells what is wrong with which field: "embeds.0.image.url: Not a well formed URL. (URL_TYPE_INVALID_URL)".
-func details(errors json.RawMessage) string {
+// details lists what is wrong with which field: "embeds.0.image.url: Not a well formed URL. (URL_TYPE_INVALID_URL)".
+func details(errors json.RawMessage) []string {
 	var found []string
 	collect(errors, nil, &found)
-	return strings.Join(found, "; ")
+	return found
 }
 
 func collect(node json.RawMessage, path []string, found *[]string) {
@@ -178,9 +152,10 @@ func collect(node json.RawMessage, path []string, found *[]string) {
 			continue
 		}
 		var list []struct{ Code, Message string }
-		_ = json.Unmarshal(fields[name], &list) // what is not of this form says nothing
+		_ = json.Unmarshal(fields[name], &list) // a list of another form says nothing
 		for _, e := range list {
-			*found = append(*found, strings.TrimPrefix(fmt.Sprintf("%s: %s (%s)", strings.Join(path, "."), e.Message, e.Code), ": "))
+			text := fmt.Sprintf("%s: %s (%s)", strings.Join(path, "."), e.Message, e.Code)
+			*found = append(*found, strings.TrimPrefix(text, ": "))
 		}
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
 )
 
-// canary must never be seen in what leaves the package.
+// canary is a part of the secrets. Nothing that leaves the package may have it.
 const (
 	canary        = "canary-0123456789"
 	botToken      = "MTExMTExMTExMTExMTExMTExMQ.GabcDe." + canary
 	applicationID = "1111111111111111111"
 	channelID     = "500000000000000005"
 	messageID     = "1400000000000000007"
+	interactionID = "1450000000000000000"
 
 	// Tokens of interactions: one that waits for its first answer, and one that has had it.
 	thinking = "token-of-a-command"
@@ -39,7 +40,8 @@ var (
 func app() discordtest.App {
 	return discordtest.App{
 		BotToken: botToken, ApplicationID: applicationID, PublicKey: publicKey,
-		InteractionsEndpointURL: "https://gw.example.org/discord/ch-1", EventWebhooksURL: "https://gw.example.org/discord/ch-1", EventWebhooksStatus: 2,
+		InteractionsEndpointURL: "https://gw.example.org/discord/ch-1",
+		EventWebhooksURL:        "https://gw.example.org/discord/ch-1", EventWebhooksStatus: 2,
 	}
 }
 
@@ -67,14 +69,20 @@ func webhook(body string) *integration.Webhook {
 	}
 }
 
-func newPlatform(tb testing.TB) integration.Platform {
+// newClient makes a client that may call fakes on this machine.
+func newClient(tb testing.TB) *httpapi.Client {
 	tb.Helper()
 	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	tb.Cleanup(client.Close)
-	return discord.Definition(client).Platform
+	return client
 }
 
-// newServer starts a stand-in for Discord and a channel that uses it.
+func newPlatform(tb testing.TB) integration.Platform {
+	tb.Helper()
+	return discord.Definition(newClient(tb)).Platform
+}
+
+// newServer starts a fake of Discord and makes a channel that uses it.
 func newServer(tb testing.TB) (*discordtest.Server, *integration.Channel) {
 	tb.Helper()
 	server := discordtest.NewServer(app())
@@ -86,14 +94,14 @@ func newServer(tb testing.TB) (*discordtest.Server, *integration.Channel) {
 	return server, ch
 }
 
-// requireError checks an error's kind and code, and that nothing in its chain tells a secret.
+// requireError checks an error's kind and code, and that no error of its chain has a secret.
 func requireError(tb testing.TB, err error, kind integration.ErrorKind, code string) {
 	tb.Helper()
-	_ = refusal(tb, err, kind, code)
+	_ = errorOf(tb, err, kind, code)
 }
 
-// refusal is requireError for those who look at more of the error.
-func refusal(tb testing.TB, err error, kind integration.ErrorKind, code string) *integration.Error {
+// errorOf is requireError for tests that look at more of the error.
+func errorOf(tb testing.TB, err error, kind integration.ErrorKind, code string) *integration.Error {
 	tb.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(tb, ok, "%v", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -21,20 +20,21 @@ type application struct {
 	EventWebhooksStatus     int       `json:"event_webhooks_status"`
 }
 
-// eventsStopped is the status of events that Discord has switched off, "Application Event Webhook Status".
+// eventsStopped is the status of an app whose events Discord has switched off, "Application Event Webhook Status".
 const eventsStopped = 3
 
-// self asks which app the token is of.
-func (a api) self(ctx context.Context) (*application, error) {
+// self asks which app has the token.
+func (a *api) self(ctx context.Context) (*application, error) {
 	var app application
-	err := a.do(ctx, call{name: "get application", method: http.MethodGet, path: "/applications/@me", again: httpapi.Repeatable}, &app)
+	_, err := a.Ask(ctx, httpapi.Call{Name: "get application", Method: http.MethodGet, Path: "/applications/@me"}, &app)
 	if err == nil && app.ID == "" {
 		err = httpapi.Repeatable(httpapi.Unreadable("discord get application", http.StatusOK, nil))
 	}
 	return &app, err
 }
 
-// CheckHealth asks who the bot is, whether the channel's fields are those of its app, and whether webhooks arrive here.
+// CheckHealth asks who the bot is, whether the channel's fields are those of its app, and whether the app has an
+// endpoint for webhooks.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	app, err := a.self(ctx)
@@ -42,43 +42,44 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		return nil, err
 	}
 	var bot user
-	if err := a.do(ctx, call{name: "get current user", method: http.MethodGet, path: "/users/@me", again: httpapi.Repeatable}, &bot); err != nil {
+	getUser := httpapi.Call{Name: "get current user", Method: http.MethodGet, Path: "/users/@me"}
+	if _, err := a.Ask(ctx, getUser, &bot); err != nil {
 		return nil, err
 	}
 	health := &integration.Health{
 		Status:  integration.HealthHealthy,
 		Message: "@" + bot.Username + " can send and receive",
-		Details: map[string]any{"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username},
+		Details: map[string]any{
+			"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username,
+		},
 	}
-	for key, link := range map[string]string{"interactionsHost": app.InteractionsEndpointURL, "eventsHost": app.EventWebhooksURL} {
-		if host := host(link); host != "" {
-			health.Details[key] = host
-		}
-	}
-	switch {
-	case string(app.ID) != ch.Credentials[fieldApplicationID]:
-		health.Status, health.Message = integration.HealthUnhealthy, "the botToken is that of application "+string(app.ID)+
-			", the channel's applicationId is another: take both from the same app of the developer portal"
-	case !strings.EqualFold(app.VerifyKey, ch.Credentials[fieldPublicKey]):
-		health.Status, health.Message = integration.HealthUnhealthy, "the channel's publicKey is not the app's, so that every webhook is refused: "+
-			`copy it from the page "General Information" of the developer portal`
-	case app.InteractionsEndpointURL == "":
-		health.Status, health.Message = integration.HealthDegraded, "the app has no Interactions Endpoint URL, so that no command or button arrives: "+
-			`enter the gateway's URL of this channel on the page "General Information" of the developer portal`
-	case app.EventWebhooksStatus == eventsStopped:
-		health.Status, health.Message = integration.HealthDegraded, "Discord has switched the app's webhook events off because too many were not answered: "+
-			`see to the gateway, then switch them on again on the page "Webhooks" of the developer portal`
+	// Of webhooks' URLs the host only, since the rest is often kept secret.
+	integration.PutText(health.Details, "interactionsHost", httpapi.LinkHost(app.InteractionsEndpointURL))
+	integration.PutText(health.Details, "eventsHost", httpapi.LinkHost(app.EventWebhooksURL))
+	if status, message := app.faults(ch); status != "" {
+		health.Status, health.Message = status, message
 	}
 	return health, nil
 }
 
-// host leaves out the rest of a webhook's URL, which is often kept secret.
-func host(webhook string) string {
-	u, err := url.Parse(webhook)
-	if err != nil {
-		return ""
+// faults says what is wrong with the app or with the channel's fields. The status is empty if nothing is.
+func (app *application) faults(ch *integration.Channel) (status, message string) {
+	switch {
+	case string(app.ID) != ch.Credentials[fieldApplicationID]:
+		return integration.HealthUnhealthy, "the botToken is that of application " + string(app.ID) +
+			", the channel's applicationId is another: take both from the same app of the developer portal"
+	case !strings.EqualFold(app.VerifyKey, ch.Credentials[fieldPublicKey]):
+		return integration.HealthUnhealthy, "the channel's publicKey is not the app's, so that every webhook is refused: " +
+			`copy it from the page "General Information" of the developer portal`
+	case app.InteractionsEndpointURL == "":
+		return integration.HealthDegraded, "the app has no Interactions Endpoint URL, so that no command or button " +
+			`arrives: enter the gateway's URL of this channel on the page "General Information" of the developer portal`
+	case app.EventWebhooksStatus == eventsStopped:
+		return integration.HealthDegraded, "Discord has switched the app's webhook events off because too many were not " +
+			`answered: see to the gateway, then switch them on again on the page "Webhooks" of the developer portal`
+	default:
+		return "", ""
 	}
-	return u.Host
 }
 
 // ValidateCredentials asks Discord for the app of the token, and compares it with the other fields.
@@ -86,12 +87,14 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 	if !botTokenPattern.MatchString(credentials[fieldBotToken]) {
 		return false, nil // it becomes a header
 	}
-	app, err := p.api(credentials, settings).self(ctx)
+	a := p.api(credentials, settings)
+	app, err := a.self(ctx)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return string(app.ID) == credentials[fieldApplicationID] && strings.EqualFold(app.VerifyKey, credentials[fieldPublicKey]), nil
+	return string(app.ID) == credentials[fieldApplicationID] &&
+		strings.EqualFold(app.VerifyKey, credentials[fieldPublicKey]), nil
 }

@@ -18,13 +18,27 @@ func TestHealthSaysWhatToFix(t *testing.T) {
 		status string
 		says   string
 	}{
-		"an app that works":             {func(*discordtest.App) {}, integration.HealthHealthy, "@test_bot"},
-		"a public key in capitals":      {func(a *discordtest.App) { a.PublicKey = strings.ToUpper(a.PublicKey) }, integration.HealthHealthy, "@test_bot"},
-		"an app without events":         {func(a *discordtest.App) { a.EventWebhooksURL, a.EventWebhooksStatus = "", 1 }, integration.HealthHealthy, "@test_bot"},
-		"another app's public key":      {func(a *discordtest.App) { a.PublicKey = strings.Repeat("0", 64) }, integration.HealthUnhealthy, "publicKey"},
-		"another app's id":              {func(a *discordtest.App) { a.ApplicationID = "7" }, integration.HealthUnhealthy, "applicationId"},
-		"no interactions endpoint":      {func(a *discordtest.App) { a.InteractionsEndpointURL = "" }, integration.HealthDegraded, "Interactions Endpoint URL"},
-		"events that were switched off": {func(a *discordtest.App) { a.EventWebhooksStatus = 3 }, integration.HealthDegraded, "switched the app's webhook events off"},
+		"an app that works": {func(*discordtest.App) {}, integration.HealthHealthy, "@test_bot"},
+		"a public key in capitals": {
+			func(a *discordtest.App) { a.PublicKey = strings.ToUpper(a.PublicKey) }, integration.HealthHealthy, "@test_bot",
+		},
+		"an app without events": {
+			func(a *discordtest.App) { a.EventWebhooksURL, a.EventWebhooksStatus = "", 1 }, integration.HealthHealthy,
+			"@test_bot",
+		},
+		"another app's public key": {
+			func(a *discordtest.App) { a.PublicKey = strings.Repeat("0", 64) }, integration.HealthUnhealthy, "publicKey",
+		},
+		"another app's id": {
+			func(a *discordtest.App) { a.ApplicationID = "7" }, integration.HealthUnhealthy, "applicationId",
+		},
+		"no interactions endpoint": {
+			func(a *discordtest.App) { a.InteractionsEndpointURL = "" }, integration.HealthDegraded, "Interactions Endpoint URL",
+		},
+		"events that were switched off": {
+			func(a *discordtest.App) { a.EventWebhooksStatus = 3 }, integration.HealthDegraded,
+			"switched the app's webhook events off",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := app()
@@ -52,11 +66,23 @@ func TestHealthFailsWithDiscord(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"a wrong token":                {discordtest.GetApplication, discordtest.Failure(http.StatusUnauthorized, 0, "401: Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down":                  {discordtest.GetUser, discordtest.Failure(http.StatusTooManyRequests, 0, "no", nil), integration.FaultThrottled, "RATE_LIMITED"},
-		"a question without an answer": {discordtest.GetApplication, discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"an answer that is no JSON":    {discordtest.GetApplication, discordtest.Response{Body: "<html>"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
-		"an answer about no app":       {discordtest.GetApplication, discordtest.Response{Body: "{}"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"a wrong token": {
+			discordtest.GetApplication, discordtest.Failure(http.StatusUnauthorized, 0, "401: Unauthorized", nil),
+			integration.FaultAuth, "CREDENTIALS_REFUSED",
+		},
+		"a slow-down": {
+			discordtest.GetUser, discordtest.Failure(http.StatusTooManyRequests, 0, "no", nil), integration.FaultThrottled,
+			"RATE_LIMITED",
+		},
+		"a question without an answer": {
+			discordtest.GetApplication, discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER",
+		},
+		"an answer that is no JSON": {
+			discordtest.GetApplication, discordtest.Response{Body: "<html>"}, integration.FaultTransient, "ANSWER_UNREADABLE",
+		},
+		"an answer about no app": {
+			discordtest.GetApplication, discordtest.Response{Body: "{}"}, integration.FaultTransient, "ANSWER_UNREADABLE",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -67,7 +93,7 @@ func TestHealthFailsWithDiscord(t *testing.T) {
 	}
 }
 
-func TestCredentialsAreValidWhenTheyAreThoseOfOneApp(t *testing.T) {
+func TestCredentialsOfOneAppAreValid(t *testing.T) {
 	server, ch := newServer(t)
 	validator := newPlatform(t).(integration.CredentialsValidator)
 	for name, test := range map[string]struct {

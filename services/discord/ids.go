@@ -8,11 +8,11 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// discordEpoch is the first second of 2015, in ms since 1970, from which snowflakes count.
+// discordEpoch is the first second of 2015, in ms since 1970. Snowflakes count from it.
 const discordEpoch = 1_420_070_400_000
 
-// milliseconds is when the object of an id was made, "Snowflake ID Format Structure", in ms since 1970; zero for what is
-// no id.
+// milliseconds is the time in ms since 1970 at which the object with that id was made, "Snowflake ID Format Structure".
+// It is zero for a text that is no id.
 func (s snowflake) milliseconds() int64 {
 	n, err := strconv.ParseUint(string(s), 10, 64)
 	if err != nil {
@@ -23,7 +23,8 @@ func (s snowflake) milliseconds() int64 {
 
 func (s snowflake) id() integration.ID { return integration.ID(s) }
 
-// parseTime reads a time of the API, "ISO8601 Date/Time", which events write without a zone. Zero for what is none.
+// parseTime reads a time of the API, "ISO8601 Date/Time", which events write without a zone. It returns ms since 1970,
+// and zero for a text that is no time.
 func parseTime(text string) int64 {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
 		if t, err := time.Parse(layout, text); err == nil && t.Year() >= 2015 {
@@ -33,8 +34,8 @@ func parseTime(text string) int64 {
 	return 0
 }
 
-// userPrefix stands before a user's id where a conversation's is expected: their direct messages, whose channel is
-// asked for when it is needed.
+// userPrefix stands before a user's id where the id of a conversation is expected. It means the user's direct messages.
+// Discord is asked for their channel when it is needed.
 const userPrefix = "user:"
 
 func directMessages(id snowflake) integration.ID {
@@ -55,8 +56,8 @@ func messageIDOf(id integration.ID, field string) (string, error) {
 	return "", integration.Invalid("%s must be the id of a Discord message, digits, and not %q", field, id)
 }
 
-// address finds where a message goes: the id of a channel, of a thread, which is a channel too, or user: and the id of
-// a user.
+// address returns the first id that is there. It is the id of a channel or of a thread, which is a channel too, or
+// user: and the id of a user.
 func address(threadID integration.ID, others ...integration.ID) (string, error) {
 	for _, id := range append([]integration.ID{threadID}, others...) {
 		if id == "" {

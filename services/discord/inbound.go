@@ -12,11 +12,20 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Normalize makes one message of a delivery, and none of a ping. Where a field has an unexpected type, or the delivery
-// is of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
+// Kinds of interactions, as messages call them.
+const (
+	kindCommand      = "command"
+	kindComponent    = "component" // a button or a menu
+	kindModal        = "modal"     // a form
+	kindAutocomplete = "autocomplete"
+	kindOther        = "interaction"
+)
+
+// Normalize makes one message of a delivery, and none of a ping. If a field has an unexpected type, or the content
+// model has nothing for the kind of the delivery, the message is of TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var d delivery
-	// An UnmarshalTypeError leaves out the field that it is about; all others are read.
+	// After an UnmarshalTypeError one field is missing. All others are read.
 	typeErr := payload.Unmarshal(w.Payload, &d)
 	var m *integration.Message
 	switch {
@@ -38,7 +47,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	return []integration.Message{*m}, nil
 }
 
-// bodyKey names a webhook event by its body: it has no id, and comes again as it was.
+// bodyKey is the key of a webhook event. An event has no id, but comes again with the same body.
 func bodyKey(w *integration.Webhook) string {
 	sum := sha256.Sum256(w.Payload)
 	return hex.EncodeToString(sum[:16])
@@ -56,20 +65,24 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	if d.Type != nil {
 		kind = *d.Type
 	}
-	name, known := "interaction", false
+	name, known := kindOther, false
 	switch kind {
 	case typeCommand:
-		name, known = "command", d.readCommand(m)
+		name, known = kindCommand, d.readCommand(m)
 	case typeComponent:
-		name, known = "component", d.readComponent(m)
+		name, known = kindComponent, d.readComponent(m)
 	case typeModal:
-		name, known = "modal", d.readModal(m)
+		name, known = kindModal, d.readModal(m)
 	case typeAutocomplete:
-		name = "autocomplete"
+		name = kindAutocomplete
 	}
 	m.Metadata[metaKind] = name
-	if kind != typeAutocomplete { // which is answered with its response, for good
-		d.addHandles(m, w)
+	if kind != typeAutocomplete { // it can only be answered by its response
+		(&interaction{
+			id: string(d.ID), token: d.Token, application: string(d.ApplicationID), kind: name,
+			expires:   w.Timestamp.Add(tokenLifetime).UnixMilli(),
+			ephemeral: w.Channel.Settings[fieldEphemeral] == yes,
+		}).putInto(m)
 	}
 	switch {
 	case damaged:
@@ -84,31 +97,20 @@ func (d *delivery) readInteraction(w *integration.Webhook, damaged bool) *integr
 	return m
 }
 
-// addHandles tells how to answer: see interaction.go.
-func (d *delivery) addHandles(m *integration.Message, w *integration.Webhook) {
-	putText(m, metaID, string(d.ID))
-	putText(m, metaToken, d.Token)
-	putText(m, metaApplication, string(d.ApplicationID))
-	m.Metadata[metaExpires] = w.Timestamp.Add(tokenLifetime).UnixMilli()
-	if w.Channel.Settings[fieldEphemeral] == yes {
-		m.Metadata[metaEphemeral] = true
-	}
-}
-
-// readPlace fills in where an interaction was. Threads are channels with a parent.
+// readPlace fills in the conversation of an interaction. Threads are channels with a parent.
 func (d *delivery) readPlace(m *integration.Message) {
 	m.ConversationID = cmp.Or(d.ChannelID, d.Channel.ID).id()
 	if t := d.Channel.Type; t != nil {
 		m.Metadata["channelType"] = *t
 		if *t >= firstThreadType && *t <= lastThreadType {
 			m.ThreadID = m.ConversationID
-			putText(m, "parentChannelId", string(d.Channel.ParentID))
+			integration.PutText(m.Metadata, "parentChannelId", string(d.Channel.ParentID))
 		}
 	}
-	putText(m, "channelName", d.Channel.Name)
-	putText(m, "guildId", string(d.GuildID))
-	putText(m, "locale", d.Locale)
-	putText(m, "guildLocale", d.GuildLocale)
+	integration.PutText(m.Metadata, "channelName", d.Channel.Name)
+	integration.PutText(m.Metadata, "guildId", string(d.GuildID))
+	integration.PutText(m.Metadata, "locale", d.Locale)
+	integration.PutText(m.Metadata, "guildLocale", d.GuildLocale)
 	if d.AttachmentSizeLimit > 0 {
 		m.Metadata["attachmentSizeLimit"] = d.AttachmentSizeLimit
 	}
@@ -138,7 +140,7 @@ func (d *delivery) readUser(m *integration.Message) {
 
 func readUser(m *integration.Message, u *user) {
 	m.From = u.party()
-	putText(m, "username", u.Username)
+	integration.PutText(m.Metadata, "username", u.Username)
 	if u.Bot {
 		m.Metadata["isBot"] = true
 	}
@@ -148,18 +150,12 @@ func (u *user) party() integration.Party {
 	return integration.Party{ID: u.ID.id(), Name: cmp.Or(u.GlobalName, u.Username)}
 }
 
-// unsupported replaces the content by what Discord calls it and keeps the delivery, without the token by which everybody
-// may answer it: that is in metadata.interactionToken, where the interaction can be answered.
+// unsupported replaces the content by Discord's name for it and keeps the delivery, without the token with which
+// everybody may answer it. The token is in replyContext if the interaction can be answered.
 func unsupported(m *integration.Message, w *integration.Webhook, kind, reason string) {
 	m.Content = integration.Content{
 		Type:        integration.TypeUnsupported,
 		Unsupported: &integration.Unsupported{PlatformType: cmp.Or(kind, "event"), Reason: reason},
 	}
 	m.Metadata["raw"] = integration.MaskRaw(w.Payload, "token")
-}
-
-func putText(m *integration.Message, key, value string) {
-	if value != "" {
-		m.Metadata[key] = value
-	}
 }

@@ -11,7 +11,7 @@ import (
 // readEvent reads a webhook event of any type, "Event Types".
 func (d *delivery) readEvent(w *integration.Webhook, damaged bool) *integration.Message {
 	m := &integration.Message{DedupKey: bodyKey(w), Timestamp: parseTime(d.Event.Timestamp), Metadata: map[string]any{}}
-	putText(m, "eventType", d.Event.Type)
+	integration.PutText(m.Metadata, "eventType", d.Event.Type)
 	var known bool
 	var typeErr error
 	subject, what := cutLast(d.Event.Type)
@@ -38,8 +38,8 @@ func cutLast(name string) (subject, what string) {
 	return name[:i], strings.TrimPrefix(name[i:], "_")
 }
 
-// readMessageEvent reads what became of a message of a lobby or of a game's direct messages, "Social SDK Message
-// Objects".
+// readMessageEvent reads a message of a lobby or of a game's direct messages that was written, edited or deleted,
+// "Social SDK Message Objects".
 func (d *delivery) readMessageEvent(m *integration.Message, what string, w *integration.Webhook) (bool, error) {
 	var msg message
 	err := payload.Unmarshal(d.Event.Data, &msg)
@@ -53,7 +53,7 @@ func (d *delivery) readMessageEvent(m *integration.Message, what string, w *inte
 		m.EditedAt = cmp.Or(parseTime(msg.EditedTimestamp), at)
 	case "DELETE":
 		m.Kind, m.ReplyTo, m.EditedAt = integration.KindDelete, nil, 0
-		m.Timestamp = cmp.Or(at, m.Timestamp) // when it was deleted, as against written
+		m.Timestamp = cmp.Or(at, m.Timestamp) // the time of the deletion, not of the message
 		m.Content = integration.Content{Type: integration.TypeDelete}
 		known = true
 	default:
@@ -62,7 +62,7 @@ func (d *delivery) readMessageEvent(m *integration.Message, what string, w *inte
 	return known && msg.ID != "", err
 }
 
-// readAuthorization reads that a user added the app to a server or to their account, or took it away.
+// readAuthorization reads that a user added the app to a server or to their account, or removed it.
 func (d *delivery) readAuthorization(m *integration.Message, what string) (bool, error) {
 	var data struct {
 		IntegrationType *int     `json:"integration_type"`
@@ -78,15 +78,17 @@ func (d *delivery) readAuthorization(m *integration.Message, what string) (bool,
 	m.Kind = integration.KindMembership
 	readUser(m, &data.User)
 	m.ConversationID = directMessages(data.User.ID)
-	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(data.User)}}
+	m.Content = integration.Content{
+		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(data.User)},
+	}
 	if data.IntegrationType != nil {
 		m.Metadata["integrationType"] = *data.IntegrationType
 	}
 	if data.Scopes != nil {
 		m.Metadata["scopes"] = data.Scopes
 	}
-	putText(m, "guildId", string(data.Guild.ID))
-	putText(m, "guildName", data.Guild.Name)
+	integration.PutText(m.Metadata, "guildId", string(data.Guild.ID))
+	integration.PutText(m.Metadata, "guildName", data.Guild.Name)
 	return events[what] != "", err
 }
 
@@ -100,7 +102,7 @@ func members(users ...user) []integration.Party {
 	return list
 }
 
-// readEntitlement reads that a user, or a server, bought something of the app, or no longer has it.
+// readEntitlement reads that a user or a server bought something of the app, or no longer has it.
 func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, error) {
 	var data struct {
 		ID      snowflake `json:"id"`
@@ -109,16 +111,19 @@ func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, e
 		GuildID snowflake `json:"guild_id"`
 	}
 	err := payload.Unmarshal(d.Event.Data, &data)
-	events := map[string]string{"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted"}
+	events := map[string]string{
+		"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted",
+	}
 	m.Kind = integration.KindSystem
 	m.From.ID = data.UserID.id()
 	m.ConversationID = directMessages(data.UserID)
 	m.Content = integration.Content{
-		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
+		Type:   integration.TypeSystem,
+		System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
 	}
-	putText(m, "entitlementId", string(data.ID))
-	putText(m, "skuId", string(data.SKUID))
-	putText(m, "guildId", string(data.GuildID))
+	integration.PutText(m.Metadata, "entitlementId", string(data.ID))
+	integration.PutText(m.Metadata, "skuId", string(data.SKUID))
+	integration.PutText(m.Metadata, "guildId", string(data.GuildID))
 	m.Metadata["entitlement"] = d.Event.Data
 	return events[what] != "" && data.ID != "", err
 }

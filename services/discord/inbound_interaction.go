@@ -29,7 +29,7 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 		var inner []commandOption
 		for i := range options {
 			o := &options[i]
-			if o.Type == optionSubcommand || o.Type == optionSubcommandGroup { // of which there is one
+			if o.Type == optionSubcommand || o.Type == optionSubcommandGroup { // there is one at most
 				command.Name += " " + o.Name
 				inner = append(inner, o.Options...)
 				continue
@@ -40,7 +40,8 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 			}
 			command.Options[o.Name] = value
 			text := plain(o.Value)
-			if file, ok := d.Data.Resolved.Attachments[snowflake(text)]; ok && o.Type == optionAttachment {
+			file, ok := d.Data.Resolved.Attachments[snowflake(text)]
+			if ok && o.Type == optionAttachment {
 				files = append(files, file)
 				text = file.name()
 			}
@@ -54,12 +55,12 @@ func (d *delivery) readCommand(m *integration.Message) bool {
 		m.Content.Text = strings.TrimSpace("/" + command.Name + " " + command.Args)
 	}
 	addFiles(&m.Content, files)
-	putText(m, "commandId", string(d.Data.ID))
+	integration.PutText(m.Metadata, "commandId", string(d.Data.ID))
 	return d.Data.Name != ""
 }
 
-// addResolved keeps what the ids of an interaction's values stand for: users, members, roles, channels, the message that
-// a command was called on.
+// addResolved keeps the objects that the ids of an interaction's values stand for: users, members, roles, channels, the
+// message that a command was called on.
 func addResolved(m *integration.Message, raw json.RawMessage) {
 	var d struct {
 		Data struct {
@@ -71,8 +72,8 @@ func addResolved(m *integration.Message, raw json.RawMessage) {
 	}
 }
 
-// scalar is an option's or a field's value as it came: a text, a boolean or a number with all its digits. Nil for
-// anything else.
+// scalar is the value of an option or a field as it came: a text, a boolean or a number with all its digits. It is nil
+// for any other value.
 func scalar(raw json.RawMessage) any {
 	switch raw = bytes.TrimSpace(raw); {
 	case len(raw) == 0:
@@ -88,7 +89,7 @@ func scalar(raw json.RawMessage) any {
 	}
 }
 
-// plain is such a value as a text.
+// plain is the value of an option or a field as a text.
 func plain(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
@@ -107,7 +108,7 @@ const (
 	componentFileUpload = 19
 )
 
-// readComponent reads a pressed button or what was chosen from a menu.
+// readComponent reads a pressed button or the entries chosen from a menu.
 func (d *delivery) readComponent(m *integration.Message) bool {
 	var source component
 	reply := &integration.InteractiveReply{}
@@ -139,8 +140,8 @@ func (d *delivery) readComponent(m *integration.Message) bool {
 	return d.Data.CustomID != ""
 }
 
-// chosen is what the chosen entries say, and the description of the only one. Entries that are users, roles or
-// channels go by their names.
+// chosen returns the titles of the chosen entries, and the description if there is one entry only. Entries that are
+// users, roles or channels have their names as titles.
 func (d *delivery) chosen(source *component) (title, description string) {
 	var titles []string
 	for _, value := range d.Data.Values {
@@ -163,7 +164,7 @@ func (d *delivery) chosen(source *component) (title, description string) {
 	return strings.Join(titles, ", "), description
 }
 
-// find looks for a component by its custom_id, within others too.
+// find looks for a component by its custom_id, also within others.
 func find(list []component, customID string) *component {
 	for i := range list {
 		c := &list[i]
@@ -182,7 +183,7 @@ func find(list []component, customID string) *component {
 	return nil
 }
 
-// readModal reads a form that was filled in. Its fields stand in labels, or in rows where the form is of an older kind.
+// readModal reads a form that was filled in. Its fields are in labels, or in rows if the form is of an older kind.
 func (d *delivery) readModal(m *integration.Message) bool {
 	reply := &integration.InteractiveReply{ID: d.Data.CustomID, FormValues: map[string]any{}}
 	if d.Message != nil {
@@ -190,13 +191,14 @@ func (d *delivery) readModal(m *integration.Message) bool {
 	}
 	files := d.readFields(reply.FormValues, d.Data.Components)
 	m.Content = integration.Content{
-		Type: integration.TypeInteractive, Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Reply: reply},
+		Type:        integration.TypeInteractive,
+		Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Reply: reply},
 	}
 	addFiles(&m.Content, files)
 	return d.Data.CustomID != ""
 }
 
-// readFields collects the fields' values, and the files among them, which go by their links.
+// readFields collects the fields' values, and the files among them. The value of a file is its link.
 func (d *delivery) readFields(values map[string]any, list []component) (files []attachment) {
 	for i := range list {
 		c := &list[i]

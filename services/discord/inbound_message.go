@@ -15,30 +15,31 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// readMessage fills in a message and says whether its content is modelled.
+// readMessage fills in a message and says whether the content model has its content.
 func readMessage(m *integration.Message, msg *message, w *integration.Webhook) bool {
 	m.ID = msg.ID.id()
 	m.ConversationID = cmp.Or(msg.ChannelID, msg.LobbyID).id()
 	m.Timestamp = cmp.Or(parseTime(msg.Timestamp), msg.ID.milliseconds())
 	m.EditedAt = parseTime(msg.EditedTimestamp)
 	readUser(m, &msg.Author)
-	// application_id is no sign: it stands on what users write in a game of the app, too.
-	if msg.Author.Bot || msg.WebhookID != "" || msg.Author.ID != "" && string(msg.Author.ID) == w.Channel.Credentials[fieldApplicationID] {
+	// The application_id says nothing: messages that users write in a game of the app have it, too.
+	isApp := msg.Author.ID != "" && string(msg.Author.ID) == w.Channel.Credentials[fieldApplicationID]
+	if isApp || msg.Author.Bot || msg.WebhookID != "" {
 		m.Direction = integration.DirectionEcho
 	}
-	putText(m, "guildId", string(msg.GuildID))
-	putText(m, "lobbyId", string(msg.LobbyID))
-	putText(m, "recipientId", string(msg.RecipientID))
-	putText(m, "webhookId", string(msg.WebhookID))
+	integration.PutText(m.Metadata, "guildId", string(msg.GuildID))
+	integration.PutText(m.Metadata, "lobbyId", string(msg.LobbyID))
+	integration.PutText(m.Metadata, "recipientId", string(msg.RecipientID))
+	integration.PutText(m.Metadata, "webhookId", string(msg.WebhookID))
 	if isList(msg.Embeds) {
-		m.Metadata["embeds"] = msg.Embeds // their layout has no place in the content
+		m.Metadata["embeds"] = msg.Embeds // the content has no place for their layout
 	}
 	if len(msg.Metadata) > 0 && msg.Metadata[0] == '{' {
 		m.Metadata["lobbyMetadata"] = msg.Metadata
 	}
 	if reference := msg.MessageReference; reference.Type == referenceForward {
 		m.Metadata["forwarded"] = true
-		putText(m, "forwardedFrom", string(reference.ChannelID))
+		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
 	} else if msg.Type == messageReply && reference.MessageID != "" {
 		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
 		if msg.ReferencedMessage != nil {
@@ -48,7 +49,8 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	if s, ok := systemMessages[msg.Type]; ok {
 		m.Kind = s.kind
 		m.Content = integration.Content{
-			Type: integration.TypeSystem, System: &integration.System{Event: s.event, Body: msg.Content, Members: members(msg.Author)},
+			Type:   integration.TypeSystem,
+			System: &integration.System{Event: s.event, Body: msg.Content, Members: members(msg.Author)},
 		}
 		return true
 	}
@@ -57,7 +59,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 		return false
 	}
 	if len(msg.MessageSnapshots) > 0 {
-		msg = &msg.MessageSnapshots[0].Message // of a forward, which has no content of its own
+		msg = &msg.MessageSnapshots[0].Message // of a forward: it has no content of its own
 		if isList(msg.Embeds) {
 			m.Metadata["embeds"] = msg.Embeds
 		}
@@ -75,16 +77,17 @@ const (
 	flagVoiceMessage = 1 << 13 // "Message Flags"
 )
 
-// ordinary are the types of messages that somebody wrote, "Message Types": by hand, as a reply, with a command.
+// ordinary are the types of messages that a user or an app wrote, "Message Types": by hand, as a reply, with a command.
 var ordinary = map[int]bool{0: true, messageReply: true, 20: true, 23: true}
 
-// systemMessages are the others.
+// systemMessages are the other types of messages.
 var systemMessages = map[int]struct {
 	event string
 	kind  integration.Kind
 }{
 	1: {"recipient_added", integration.KindMembership}, 2: {"recipient_removed", integration.KindMembership},
-	3: {"call", integration.KindSystem}, 4: {"channel_renamed", integration.KindSystem}, 5: {"channel_icon_changed", integration.KindSystem},
+	3: {"call", integration.KindSystem}, 4: {"channel_renamed", integration.KindSystem},
+	5: {"channel_icon_changed", integration.KindSystem},
 	6: {"message_pinned", integration.KindSystem}, 7: {"member_joined", integration.KindMembership},
 	8: {"server_boosted", integration.KindSystem}, 9: {"server_boosted", integration.KindSystem},
 	10: {"server_boosted", integration.KindSystem}, 11: {"server_boosted", integration.KindSystem},
@@ -96,7 +99,7 @@ var systemMessages = map[int]struct {
 	44: {"purchased", integration.KindSystem}, 46: {"poll_ended", integration.KindSystem},
 }
 
-// content reads what a message holds and says whether that is modelled.
+// content reads what a message holds and says whether the content model has it.
 func (msg *message) content() (integration.Content, bool) {
 	c := integration.Content{Text: msg.Content, Entities: mentions(msg.Content)}
 	if len(msg.StickerItems) > 0 {
@@ -126,7 +129,7 @@ func (msg *message) content() (integration.Content, bool) {
 	return c, c.Text != ""
 }
 
-// embedText is what the embeds of a message say that says nothing beside them.
+// embedText is the text of the embeds, for a message without a text of its own.
 func embedText(raw json.RawMessage) string {
 	var embeds []struct {
 		Title       string `json:"title"`
@@ -170,7 +173,7 @@ func (a *attachment) contentType(flags int64) integration.ContentType {
 	}
 }
 
-// addFiles puts attachments into a content: the first as its media, all of them where there are several.
+// addFiles puts attachments into a content: one as its media, several as its media and its list of attachments.
 func addFiles(c *integration.Content, files []attachment) {
 	for i := range files {
 		addMedia(c, files[i].media())
@@ -188,16 +191,17 @@ func addMedia(c *integration.Content, media integration.Media) {
 	c.Attachments = append(c.Attachments, media)
 }
 
-// media describes an attachment, which goes by its link: with it, and nothing else, it can be fetched again.
+// media describes an attachment. Its id is its link, since it can be fetched again with that alone.
 func (a *attachment) media() integration.Media {
 	return integration.Media{
 		ID: a.URL, URL: a.URL, MimeType: a.ContentType, Size: a.Size, Filename: a.name(), Caption: a.Description,
-		DurationMs: int64(min(max(a.DurationSecs, 0), 1e9) * 1000), Width: a.Width, Height: a.Height, ExpiresAt: expiry(a.URL),
+		DurationMs: int64(min(max(a.DurationSecs, 0), 1e9) * 1000), Width: a.Width, Height: a.Height,
+		ExpiresAt: expiry(a.URL),
 	}
 }
 
-// name is what the file was called, "Attachment Object": its title where that has characters that Discord leaves out of
-// the filename. The title has no extension.
+// name is the file's own name, "Attachment Object". Discord gives the name as a title, without the extension, if it has
+// characters that the filename cannot have.
 func (a *attachment) name() string {
 	name := cmp.Or(a.Title, a.Filename)
 	if ext := path.Ext(a.Filename); !strings.EqualFold(path.Ext(name), ext) {
@@ -206,8 +210,8 @@ func (a *attachment) name() string {
 	return httpapi.Filename(name)
 }
 
-// expiry is when a link of Discord's CDN ends, "Signed Attachment CDN URLs", in ms since 1970; zero for one that never
-// does.
+// expiry is the time in ms since 1970 at which a link of Discord's CDN ends, "Signed Attachment CDN URLs". It is zero
+// for a link without an end.
 func expiry(link string) int64 {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -240,7 +244,9 @@ func (s *stickerItem) media() integration.Media {
 }
 
 func (p *poll) normalize(id snowflake) *integration.Poll {
-	out := &integration.Poll{ID: id.id(), Question: p.Question.Text, Multiple: p.AllowMultiselect, Closed: p.Results.IsFinalized}
+	out := &integration.Poll{
+		ID: id.id(), Question: p.Question.Text, Multiple: p.AllowMultiselect, Closed: p.Results.IsFinalized,
+	}
 	for _, a := range p.Answers {
 		out.Options = append(out.Options, a.PollMedia.Text)
 	}
@@ -250,7 +256,7 @@ func (p *poll) normalize(id snowflake) *integration.Poll {
 // mention is "<@USER_ID>", "Message Formatting"; the exclamation mark is of older clients.
 var mention = regexp.MustCompile(`<@!?(\d{1,20})>`)
 
-// mentions marks the users that a text speaks of.
+// mentions are the users that a text mentions.
 func mentions(text string) []integration.Entity {
 	if !strings.Contains(text, "<@") {
 		return nil
@@ -259,8 +265,9 @@ func mentions(text string) []integration.Entity {
 	units, read := 0, 0
 	for _, at := range mention.FindAllStringSubmatchIndex(text, -1) {
 		units += textlimit.UTF16(text[read:at[0]])
-		length := at[1] - at[0] // of characters that are one unit and one byte each
-		list = append(list, integration.Entity{Type: "mention", Offset: units, Length: length, UserID: integration.ID(text[at[2]:at[3]])})
+		length := at[1] - at[0] // each of its characters is one unit and one byte
+		user := integration.ID(text[at[2]:at[3]])
+		list = append(list, integration.Entity{Type: "mention", Offset: units, Length: length, UserID: user})
 		units, read = units+length, at[1]
 	}
 	return list

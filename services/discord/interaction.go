@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/hiliosai/switchboard/action/codes"
@@ -15,24 +16,38 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// A message whose metadata has an interactionToken answers that interaction, through the webhook that every interaction
-// has, "Followup Messages". Which call that is follows from what the interaction was told in Respond:
+// A message with the replyContext of an interaction answers it, through the webhook that every interaction has,
+// "Followup Messages". Which call that is follows from the response that Respond gave to the interaction:
 //
-//   - A command or a form was told "thinking…" (type 5): its first answer takes the place of that, by "Edit Original
-//     Interaction Response". Whether a message is the first one is asked of Discord, as another node may have sent
-//     others. All later ones are follow-up messages of their own.
-//   - A button or a menu was told nothing that shows (type 6): all its answers are follow-up messages.
+//   - A command or a form was answered with "thinking…" (type 5). Its first answer takes the place of that, by "Edit
+//     Original Interaction Response". Discord is asked whether an answer is the first one, since another node may have
+//     sent one. All later answers are follow-up messages of their own.
+//   - A button or a menu was answered with nothing that shows (type 6): all its answers are follow-up messages.
 //
-// When the token has expired the message goes to the conversation like any other, but for one that only one user was
-// to see. Answers have no nonce: "Execute Webhook" takes none.
-const (
-	metaToken       = "interactionToken"
-	metaExpires     = "interactionExpiresAt" // ms since 1970
-	metaApplication = "applicationId"
-	metaEphemeral   = "interactionEphemeral"
-	metaKind        = "interactionType"
-	metaID          = "interactionId"
+// After the token has expired, an answer goes to the conversation like any other message, unless it was for one user
+// only. Answers have no nonce: "Execute Webhook" takes none.
 
+// Names of the metadata that has the same as replyContext, for one release. Senders hand back either.
+const (
+	metaID          = "interactionId"
+	metaToken       = "interactionToken" // #nosec G101 -- a name
+	metaApplication = "applicationId"
+	metaKind        = "interactionType"
+	metaExpires     = "interactionExpiresAt" // ms since 1970
+	metaEphemeral   = "interactionEphemeral"
+)
+
+// Names of the values in replyContext.
+const (
+	replyToken       = "token"
+	replyID          = "id"
+	replyApplication = "application"
+	replyKind        = "type"
+	replyExpires     = "expires"
+	replyEphemeral   = "ephemeral"
+)
+
+const (
 	flagEphemeral = 1 << 6 // "Message Flags"
 	flagLoading   = 1 << 7
 )
@@ -40,28 +55,65 @@ const (
 // interaction is what a message answers.
 type interaction struct {
 	id          string
-	token       string
+	token       string // lets everybody answer the interaction for a quarter of an hour
 	application string
-	expires     int64 // ms since 1970; zero when the caller does not say
+	kind        string // such as "command"
+	expires     int64  // ms since 1970; zero when the caller does not say
 	ephemeral   bool
-	deferred    bool // with a message that says that the app is thinking
 }
 
-// interactionOf reads a message's metadata, nil where it answers no interaction.
-func interactionOf(metadata map[string]any, a api) *interaction {
-	text := func(key string) string {
-		s, _ := metadata[key].(string)
-		return s
+// putInto adds to a message that came in what its answers need.
+func (i *interaction) putInto(m *integration.Message) {
+	integration.PutText(m.Metadata, metaID, i.id)
+	integration.PutText(m.Metadata, metaToken, i.token)
+	integration.PutText(m.Metadata, metaApplication, i.application)
+	m.Metadata[metaExpires] = i.expires
+	if i.ephemeral {
+		m.Metadata[metaEphemeral] = true
 	}
-	token := text(metaToken)
+	m.PutReplyValue(replyToken, i.token)
+	if m.ReplyContext == "" {
+		return // no replyContext has room for the token
+	}
+	m.PutReplyValue(replyID, i.id)
+	m.PutReplyValue(replyApplication, i.application)
+	m.PutReplyValue(replyKind, i.kind)
+	m.PutReplyValue(replyExpires, strconv.FormatInt(i.expires, 10))
+	if i.ephemeral {
+		m.PutReplyValue(replyEphemeral, yes)
+	}
+}
+
+// interactionOf reads which interaction a message answers, from its replyContext or else from its metadata. It is nil
+// for a message that answers none. A replyContext that putInto cannot have written is an error.
+func interactionOf(m *integration.Message, a *api) (*interaction, error) {
+	values, err := m.ReplyValues()
+	switch {
+	case err != nil:
+		return nil, err
+	case values == nil:
+		return interactionIn(m.Metadata, a), nil
+	}
+	expires, err := strconv.ParseInt(values.Get(replyExpires), 10, 64)
+	if err != nil || values.Get(replyToken) == "" {
+		return nil, integration.Invalid("replyContext is not that of a message from Discord: hand it back as it came")
+	}
+	return &interaction{
+		id: values.Get(replyID), token: values.Get(replyToken), kind: values.Get(replyKind), expires: expires,
+		application: cmp.Or(values.Get(replyApplication), a.application), ephemeral: values.Get(replyEphemeral) == yes,
+	}, nil
+}
+
+// interactionIn reads the metadata names of the releases before replyContext.
+func interactionIn(metadata map[string]any, a *api) *interaction {
+	token := integration.TextIn(metadata, metaToken)
 	if token == "" {
 		return nil
 	}
-	kind := text(metaKind)
-	ephemeral, _ := metadata[metaEphemeral].(bool)
 	return &interaction{
-		id: text(metaID), token: token, application: cmp.Or(text(metaApplication), a.application), expires: number(metadata[metaExpires]),
-		ephemeral: ephemeral, deferred: kind == "command" || kind == "modal",
+		id: integration.TextIn(metadata, metaID), token: token, kind: integration.TextIn(metadata, metaKind),
+		application: cmp.Or(integration.TextIn(metadata, metaApplication), a.application),
+		expires:     number(metadata[metaExpires]), ephemeral: integration.FlagIn(metadata, metaEphemeral),
 	}
 }
 
@@ -80,6 +132,9 @@ func number(v any) int64 {
 	}
 }
 
+// isDeferred says whether the interaction was answered with a message that says that the app is thinking.
+func (i *interaction) isDeferred() bool { return i.kind == kindCommand || i.kind == kindModal }
+
 // path is the interaction's webhook, or something below it.
 func (i *interaction) path(below string) string {
 	return "/webhooks/" + url.PathEscape(i.application) + "/" + url.PathEscape(i.token) + below
@@ -89,35 +144,38 @@ const original = "/messages/@original"
 
 // answer sends an answer to an interaction.
 func (p *platform) answer(ctx context.Context, a api, i *interaction, d *draft) (*sent, error) {
-	c := call{name: "answer", path: i.path(""), anonymous: true}
-	if i.deferred {
-		done, err := p.answering.take(ctx, i.token)
+	anonymous := a.anonymous()
+	c := httpapi.Call{Name: "answer", Path: i.path(""), Slow: len(d.files) > 0}
+	if i.isDeferred() {
+		unlock, err := p.answerLocks.lock(ctx, i.token)
 		if err != nil {
 			return nil, err
 		}
-		defer done()
-		first, err := i.isThinking(ctx, a)
+		defer unlock()
+		first, err := i.isThinking(ctx, &anonymous)
 		if err != nil {
 			return nil, err
 		}
 		if first {
-			c.method, c.path = http.MethodPatch, i.path(original)
+			c.Method, c.Path = http.MethodPatch, i.path(original)
 		}
 	}
-	if i.ephemeral && c.method == "" { // the first answer is what it was announced to be
+	if i.ephemeral && c.Method == "" { // whether all see the first answer was decided with "thinking…"
 		d.body.Flags |= flagEphemeral
 	}
 	var err error
-	if c.body, err = p.encode(ctx, a, c.name, d, func(o *outgoing) any { return o }); err != nil {
+	if c.Body, err = a.encode(ctx, c.Name, d); err != nil {
 		return nil, err
 	}
-	return i.deliver(ctx, a, c)
+	return i.call(ctx, &anonymous, c)
 }
 
 // isThinking says whether the interaction still waits for its first answer.
-func (i *interaction) isThinking(ctx context.Context, a api) (bool, error) {
-	first, err := i.deliver(ctx, a, call{name: "answer (what was said before)", method: http.MethodGet, path: i.path(original), anonymous: true, again: httpapi.Repeatable})
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == noMessage.code {
+func (i *interaction) isThinking(ctx context.Context, a *api) (bool, error) {
+	first, err := i.call(ctx, a, httpapi.Call{
+		Name: "answer (get original)", Method: http.MethodGet, Path: i.path(original), Again: httpapi.Repeatable,
+	})
+	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == codes.MessageNotFound {
 		return false, nil // somebody has deleted it
 	}
 	if err != nil {
@@ -126,40 +184,44 @@ func (i *interaction) isThinking(ctx context.Context, a api) (bool, error) {
 	return first.Flags&flagLoading != 0, nil
 }
 
-// deliver makes a call of the interaction's webhook. One that Discord does not know yet is no reason to give up.
-func (i *interaction) deliver(ctx context.Context, a api, c call) (*sent, error) {
-	s, err := a.deliver(ctx, c)
+// call makes a call of the interaction's webhook. While Discord may not know a new token yet, an unknown one is a
+// transient error.
+func (i *interaction) call(ctx context.Context, a *api, c httpapi.Call) (*sent, error) {
+	s, err := a.askForMessage(ctx, c)
 	e, ok := errors.AsType[*integration.Error](err)
-	settled := time.UnixMilli(i.expires).Add(settlingTime - tokenLifetime)
-	if !ok || e.HTTPStatus != http.StatusNotFound || e.Code != expired.code && e.Code != noMessage.code || time.Now().After(settled) {
+	if !ok || e.HTTPStatus != http.StatusNotFound {
 		return s, err
 	}
-	later := *e
-	later.Kind, later.Code, later.RetryAfter = integration.FaultTransient, codes.InteractionNotReady, settlingPause
-	return nil, &later
-}
-
-// turns lets the answers to one interaction through one at a time: two at once could both be taken for the first, and
-// one would replace the other. It guards the answers of this node only.
-type turns struct {
-	seed  maphash.Seed
-	lanes []chan struct{}
-}
-
-func newTurns() turns {
-	t := turns{maphash.MakeSeed(), make([]chan struct{}, 64)}
-	for i := range t.lanes {
-		t.lanes[i] = make(chan struct{}, 1)
+	known := time.UnixMilli(i.expires).Add(tokenDelay - tokenLifetime)
+	if e.Code != codes.InteractionExpired && e.Code != codes.MessageNotFound || time.Now().After(known) {
+		return nil, err
 	}
-	return t
+	notYet := *e
+	notYet.Kind, notYet.Code, notYet.RetryAfter = integration.FaultTransient, codes.InteractionNotReady, tokenRetryPause
+	return nil, &notYet
 }
 
-// take waits for its turn.
-func (t turns) take(ctx context.Context, token string) (done func(), err error) {
-	lane := t.lanes[maphash.String(t.seed, token)%uint64(len(t.lanes))]
+// answerLocks let the answers to one interaction through one at a time. Otherwise two at once could both be taken for
+// the first, and one would replace the other. They guard the answers of this node only.
+type answerLocks struct {
+	seed  maphash.Seed
+	locks []chan struct{}
+}
+
+func newAnswerLocks() answerLocks {
+	l := answerLocks{maphash.MakeSeed(), make([]chan struct{}, 64)}
+	for i := range l.locks {
+		l.locks[i] = make(chan struct{}, 1)
+	}
+	return l
+}
+
+// lock waits until no other answer to the interaction of the token is under way. Some interactions share a lock.
+func (l answerLocks) lock(ctx context.Context, token string) (unlock func(), err error) {
+	lock := l.locks[maphash.String(l.seed, token)%uint64(len(l.locks))]
 	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
 	case <-ctx.Done():
 		return nil, &integration.Error{
 			Kind: integration.FaultTransient, Code: codes.PlatformUnreachable, Err: ctx.Err(),
@@ -181,10 +243,10 @@ func (i *interaction) live() *interaction {
 	return i
 }
 
-// tooLate is for an answer that only one user was to see: what everybody sees is no substitute.
+// tooLate is the error for an answer that one user only was to see: a message that all see is no substitute.
 func (i *interaction) tooLate() error {
 	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: expired.code,
+		Kind: integration.FaultPermanent, Code: codes.InteractionExpired,
 		Message: "the interaction could be answered until " + time.UnixMilli(i.expires).UTC().Format(time.RFC3339) +
 			"; the answer was for one user's eyes, and is not shown to all of the channel instead",
 	}

@@ -2,7 +2,9 @@ package discord_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -24,19 +26,83 @@ func names(server *discordtest.Server) []string {
 
 // lasting is an answer whose interaction came so long ago, of the fifteen minutes that it lasts.
 func lasting(m integration.Message, token, kind string, ago time.Duration) integration.Message {
-	m = answering(m, token, kind)
-	m.Metadata["interactionExpiresAt"] = float64(time.Now().Add(15*time.Minute - ago).UnixMilli()) // as JSON has it
+	m.ReplyContext = replyContext(token, kind, time.Now().Add(15*time.Minute-ago).UnixMilli())
 	return m
 }
 
-func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
+func TestAnswerGoesByReplyContextOrMetadata(t *testing.T) {
+	expires := time.Now().Add(time.Minute).UnixMilli()
+	old := func(expires any) map[string]any {
+		return map[string]any{
+			"interactionId": interactionID, "interactionToken": thinking, "interactionType": "command",
+			"interactionExpiresAt": expires, "applicationId": applicationID,
+		}
+	}
+	first := []string{discordtest.GetOriginal, discordtest.EditOriginal}
+	for name, test := range map[string]struct {
+		context  string
+		metadata map[string]any
+		want     []string
+	}{
+		"replyContext":                 {replyContext(thinking, "command", expires), nil, first},
+		"metadata of this process":     {"", old(expires), first},
+		"metadata from JSON":           {"", old(float64(expires)), first},
+		"metadata with all its digits": {"", old(json.Number(strconv.FormatInt(expires, 10))), first},
+		"metadata without an end":      {"", old(nil), first},
+		"replyContext before metadata": {
+			replyContext(answered, "component", expires), old(expires), []string{discordtest.FollowUp},
+		},
+		"metadata without an id of apps": {"", map[string]any{"interactionToken": answered}, []string{discordtest.FollowUp}},
+		"neither":                        {"", nil, []string{discordtest.CreateMessage}},
+		"an interaction that is over":    {replyContext(thinking, "command", 1), nil, []string{discordtest.CreateMessage}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			m := text(channelID, "hello")
+			m.ReplyContext, m.Metadata = test.context, test.metadata
+			_, err := newPlatform(t).Send(t.Context(), &m, ch)
+			require.NoError(t, err)
+			require.Equal(t, test.want, names(server))
+		})
+	}
+}
+
+func TestReplyContextOfAnotherPlatformIsInvalid(t *testing.T) {
+	for name, context := range map[string]string{
+		"no query":              "%zz",
+		"no token":              "id=1&expires=1",
+		"no end":                "id=1&token=t",
+		"an end that is a word": "token=t&expires=soon",
+		"LINE's":                "nHuyWiB7yP5Zw52FIkcQobQuGDXCTA",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, ch := newServer(t)
+			platform := newPlatform(t)
+			m := text(channelID, "hello")
+			m.ReplyContext = context
+			_, err := platform.Send(t.Context(), &m, ch)
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
+			_, err = platform.(integration.Editor).EditMessage(t.Context(), there, &m, ch)
+			requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
+			require.Empty(t, server.Requests())
+		})
+	}
+}
+
+func TestAnswerReplacesThinkingOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind, token string
 		want        []string
 	}{
-		"of a command": {"command", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
-		"of a form":    {"modal", thinking, []string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp}},
-		"of a button":  {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
+		"of a command": {
+			"command", thinking,
+			[]string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp},
+		},
+		"of a form": {
+			"modal", thinking,
+			[]string{discordtest.GetOriginal, discordtest.EditOriginal, discordtest.GetOriginal, discordtest.FollowUp},
+		},
+		"of a button": {"component", answered, []string{discordtest.FollowUp, discordtest.FollowUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -52,7 +118,7 @@ func TestTheFirstAnswerTakesThePlaceOfThinkingAndTheOthersFollow(t *testing.T) {
 	}
 }
 
-func TestAnswersOfOneNodeAtOnceReplaceNoOther(t *testing.T) {
+func TestAnswersAtOnceReplaceNoOther(t *testing.T) {
 	server, ch := newServer(t)
 	platform := newPlatform(t)
 	var wg sync.WaitGroup
@@ -74,12 +140,15 @@ func TestAnswersOfOneNodeAtOnceReplaceNoOther(t *testing.T) {
 	require.Equal(t, 1, edits)
 }
 
-func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
+func TestAnswerThatWaitsEndsWithItsCaller(t *testing.T) {
 	server, ch := newServer(t)
 	platform := newPlatform(t)
 	blocked, release := make(chan struct{}), make(chan struct{})
 	file := blocking{blocked, release}
-	first := lasting(of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: file.serve(t)}}), thinking, "command", time.Minute)
+	first := lasting(
+		of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: file.serve(t)}}), thinking,
+		"command", time.Minute,
+	)
 	done := make(chan error)
 	go func() {
 		_, err := platform.Send(t.Context(), &first, ch)
@@ -96,7 +165,7 @@ func TestAnAnswerThatWaitsForOthersEndsWithItsCaller(t *testing.T) {
 	require.Equal(t, []string{discordtest.GetOriginal, discordtest.EditOriginal}, names(server))
 }
 
-func TestAnswersForOneUsersEyes(t *testing.T) {
+func TestEphemeralAnswers(t *testing.T) {
 	send := func(t *testing.T, m integration.Message, kind string) (*discordtest.Server, error) {
 		t.Helper()
 		server, ch := newServer(t)
@@ -109,7 +178,7 @@ func TestAnswersForOneUsersEyes(t *testing.T) {
 			ago = time.Minute
 		}
 		m = lasting(m, token, kind, ago)
-		m.Metadata["interactionEphemeral"] = true
+		m.ReplyContext += "&ephemeral=true"
 		_, err := newPlatform(t).Send(t.Context(), &m, ch)
 		return server, err
 	}
@@ -130,7 +199,7 @@ func TestAnswersForOneUsersEyes(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
+func TestAnswerTooLateGoesToTheConversation(t *testing.T) {
 	server, ch := newServer(t)
 	m := lasting(text("", "hello"), thinking, "command", 15*time.Minute)
 	m.ConversationID = channelID
@@ -144,7 +213,7 @@ func TestAnAnswerThatIsTooLateGoesToTheConversation(t *testing.T) {
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
-func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
+func TestTokenUnknownToDiscord(t *testing.T) {
 	const permanent, transient = integration.FaultPermanent, integration.FaultTransient
 	unknown := discordtest.Failure(http.StatusNotFound, 10015, "Unknown Webhook", nil)
 	gone := discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil)
@@ -157,16 +226,33 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 		code   string
 		calls  []string
 	}{
-		"yet, by a command": {"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal}},
-		"yet, by a button":  {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: unknown}, transient, "INTERACTION_NOT_READY", []string{discordtest.FollowUp}},
-		"yet, nor what it was told": {
-			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient, "INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
+		"yet, by a command": {
+			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
 		},
-		"any more, by a command": {"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.GetOriginal}},
-		"any more, by a button":  {"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: unknown}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
-		"at all":                 {"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: wrong}, permanent, "INTERACTION_EXPIRED", []string{discordtest.FollowUp}},
+		"yet, by a button": {
+			"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: unknown}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.FollowUp},
+		},
+		"yet, nor what it was told": {
+			"command", time.Second, map[string]discordtest.Response{discordtest.GetOriginal: gone}, transient,
+			"INTERACTION_NOT_READY", []string{discordtest.GetOriginal},
+		},
+		"any more, by a command": {
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: unknown}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.GetOriginal},
+		},
+		"any more, by a button": {
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: unknown}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.FollowUp},
+		},
+		"at all": {
+			"component", time.Second, map[string]discordtest.Response{discordtest.FollowUp: wrong}, permanent,
+			"INTERACTION_EXPIRED", []string{discordtest.FollowUp},
+		},
 		"with what it was told deleted": {
-			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "", []string{discordtest.GetOriginal, discordtest.FollowUp},
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: gone}, "", "",
+			[]string{discordtest.GetOriginal, discordtest.FollowUp},
 		},
 		"after five answers": {
 			"component", time.Minute,
@@ -175,14 +261,18 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			[]string{discordtest.FollowUp},
 		},
 		"for a connection that breaks while it asks": {
-			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient, "PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
+			"command", time.Minute, map[string]discordtest.Response{discordtest.GetOriginal: {Reset: true}}, transient,
+			"PLATFORM_NO_ANSWER", []string{discordtest.GetOriginal},
 		},
 		"for a connection that breaks while it answers": {
-			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
+			"component", time.Minute, map[string]discordtest.Response{discordtest.FollowUp: {Reset: true}},
+			integration.FaultUnknown, "PLATFORM_NO_ANSWER", []string{discordtest.FollowUp},
 		},
 		"for an overload": {
 			"component", time.Minute,
-			map[string]discordtest.Response{discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil)},
+			map[string]discordtest.Response{
+				discordtest.FollowUp: discordtest.Failure(http.StatusServiceUnavailable, 0, "no", nil),
+			},
 			transient, "PLATFORM_UNAVAILABLE",
 			[]string{discordtest.FollowUp},
 		},
@@ -197,7 +287,7 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 			if test.code == "" {
 				require.NoError(t, err)
 			} else {
-				e := refusal(t, err, test.as, test.code)
+				e := errorOf(t, err, test.as, test.code)
 				require.Equal(t, test.code == "INTERACTION_NOT_READY", e.RetryAfter == 2*time.Second)
 			}
 			require.Equal(t, test.calls, names(server))
@@ -205,18 +295,26 @@ func TestATokenThatDiscordDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestWhatAnAnswerCannotHold(t *testing.T) {
-	sticker := of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}})
-	voice := of(integration.Content{Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("x"), DurationMs: 1000, Filename: "a.ogg"}})
+func TestAnswerCannotHoldEverything(t *testing.T) {
+	sticker := of(
+		integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "749054660769218631"}},
+	)
+	voice := of(
+		integration.Content{
+			Type: integration.TypeVoice, Media: &integration.Media{Data: []byte("x"), DurationMs: 1000, Filename: "a.ogg"},
+		},
+	)
 	for name, test := range map[string]struct {
 		message  integration.Message
 		code     string
 		degraded []integration.Degradation
 	}{
-		"a sticker":                       {sticker, "UNSUPPORTED_CONTENT", nil},
-		"a recording":                     {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
-		"a reply to another message":      {replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}}},
-		"a reply to what it answers":      {replying(text("", "x"), "1450000000000000000"), "", nil},
+		"a sticker":   {sticker, "UNSUPPORTED_CONTENT", nil},
+		"a recording": {voice, "", []integration.Degradation{{Feature: "voice", Became: "audio"}}},
+		"a reply to another message": {
+			replying(text("", "x"), messageID), "", []integration.Degradation{{Feature: "reply", Became: "none"}},
+		},
+		"a reply to what it answers":      {replying(text("", "x"), interactionID), "", nil},
 		"a poll, which it can":            {poll("x", "a"), "", nil},
 		"buttons, which it can":           {buttons(numbered(2)...), "", nil},
 		"a place, which it has none from": {text("nowhere", "x"), "", nil},
@@ -224,7 +322,6 @@ func TestWhatAnAnswerCannotHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
 			m := answering(test.message, thinking, "command")
-			m.Metadata["interactionId"] = "1450000000000000000"
 			result, err := newPlatform(t).Send(t.Context(), &m, ch)
 			if test.code != "" {
 				requireError(t, err, integration.FaultPermanent, test.code)

@@ -10,7 +10,7 @@ import (
 const (
 	maxContent     = 2000     // characters
 	maxFiles       = 10       // attachments of a message, error 30015
-	maxFile        = 20 << 20 // bytes of one, "Uploading Files": the default; boosted servers take more
+	maxFile        = 20 << 20 // bytes of one, "Uploading Files": the default. Boosted servers take more
 	maxRequest     = 25 << 20 // bytes of all of them
 	maxDescription = 1024     // characters of an attachment's alt text, "Attachment Request Structure"
 )
@@ -44,22 +44,22 @@ const (
 
 // Limits in time.
 const (
-	// maxSignatureAge is how far the signed timestamp may be from when the gateway took the webhook in. Discord
-	// documents no such limit; it keeps a webhook that was listened to from being sent again later.
+	// maxSignatureAge is how far the signed timestamp may be from the time at which the gateway took the webhook in.
+	// Discord documents no such limit. With it, nobody can send a recorded webhook again later.
 	maxSignatureAge = 5 * time.Minute
-	// answerWithin is how long Discord waits for the response to a webhook, and retryHorizon how long it sends events
+	// webhookTimeout is how long Discord waits for the response to a webhook, and retryHorizon how long it sends events
 	// again, with some time for them to arrive, "Responding to Events".
-	answerWithin = 3 * time.Second
-	retryHorizon = 15 * time.Minute
+	webhookTimeout = 3 * time.Second
+	retryHorizon   = 15 * time.Minute
 	// tokenLifetime is how long an interaction can be answered, "Interaction Callback".
 	tokenLifetime = 15 * time.Minute
-	// settlingTime is how long Discord may not know an interaction's token yet: an answer that is quicker than the
-	// response to the webhook comes too early, and later ones have been seen to, for up to ten seconds
-	// (https://github.com/discord/discord-api-docs/issues/7220).
-	settlingTime  = 10 * time.Second
-	settlingPause = 2 * time.Second // between two tries
-	// edgeBan is how long to stay away when Discord's edge refuses all calls and says neither why nor for how long,
-	// "Invalid Request Limit aka Cloudflare bans": the window of that limit.
+	// tokenDelay is for how long Discord may not know an interaction's token yet. An answer that is quicker than the
+	// response to the webhook comes too early. Later ones were refused for up to ten seconds, too:
+	// https://github.com/discord/discord-api-docs/issues/7220.
+	tokenDelay      = 10 * time.Second
+	tokenRetryPause = 2 * time.Second // between two attempts
+	// edgeBan is how long to make no calls after Discord's edge has refused one and does not say for how long. It is the
+	// window of "Invalid Request Limit aka Cloudflare bans".
 	edgeBan = 10 * time.Minute
 	// dmChannelTTL is how long the channel of a user's direct messages is remembered. It never changes.
 	dmChannelTTL = 24 * time.Hour
@@ -69,7 +69,8 @@ const (
 func mediaLimits() map[integration.ContentType]integration.MediaLimits {
 	limits := map[integration.ContentType]integration.MediaLimits{}
 	for _, t := range []integration.ContentType{
-		integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile, integration.TypeSticker,
+		integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile,
+		integration.TypeSticker,
 	} {
 		limits[t] = integration.MediaLimits{MaxBytes: maxFile, MaxCount: maxFiles}
 	}

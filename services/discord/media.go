@@ -15,21 +15,22 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// maxDownload bounds, in bytes, the attachments that are fetched: what users with Nitro can upload.
+// maxDownload is how many bytes an attachment that is fetched may have: what users with Nitro can upload.
 const maxDownload = 500 << 20
 
-// cdnHosts are those that Discord serves attachments and stickers from.
+// cdnHosts are the hosts that Discord serves attachments and stickers from.
 var cdnHosts = []string{"cdn.discordapp.com", "media.discordapp.net"}
 
 // FetchMedia downloads an attachment by its link, which is its id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
-	file, err := p.fetch(ctx, p.api(ch.Credentials, ch.Settings), id, integration.MediaLimit(ctx, maxDownload))
+	a := p.api(ch.Credentials, ch.Settings)
+	file, err := a.fetch(ctx, id, integration.MediaLimit(ctx, maxDownload))
 	return file, httpapi.Repeatable(err)
 }
 
-// fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord makes new ones
-// of them for the asking.
-func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (*integration.MediaFile, error) {
+// fetch opens what is behind one of Discord's own links. Links of attachments end after a day; Discord is asked for a
+// new one then.
+func (a *api) fetch(ctx context.Context, link string, limit int64) (*integration.MediaFile, error) {
 	const name = "discord attachment"
 	_, configured, err := a.locate(link)
 	if err == nil && isExpired(link, time.Now()) {
@@ -42,9 +43,9 @@ func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (
 		return nil, err
 	}
 	if !configured {
-		return a.client.Download(ctx, name, link, nil, limit)
+		return a.Client.Download(ctx, name, link, nil, limit)
 	}
-	res, err := a.client.Get(ctx, name, link, http.Header{"User-Agent": {userAgent}})
+	res, err := a.Client.Get(ctx, name, link, http.Header{"User-Agent": {userAgent}})
 	if err != nil {
 		return nil, err
 	}
@@ -53,18 +54,20 @@ func (p *platform) fetch(ctx context.Context, a api, link string, limit int64) (
 		if res.StatusCode == http.StatusNotFound {
 			return nil, mediaNotFound("the attachment is gone, or its link has expired")
 		}
-		return nil, foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
+		return nil, a.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return &integration.MediaFile{Body: res.Body, MimeType: kind, Filename: httpapi.LinkName(link), Size: res.ContentLength}, nil
+	return &integration.MediaFile{
+		Body: res.Body, MimeType: kind, Filename: httpapi.LinkName(link), Size: res.ContentLength,
+	}, nil
 }
 
-// locate finds where to fetch a link from. It refuses those that lead elsewhere than to Discord: whoever can make up
-// an id could have anything read otherwise. configured says that the place is one which the channel names.
-func (a api) locate(link string) (at string, configured bool, err error) {
+// locate finds where to fetch a link from. It refuses links that do not lead to Discord: otherwise anybody who can make
+// up an id could have anything read. configured says that the channel's settings name the place.
+func (a *api) locate(link string) (at string, configured bool, err error) {
 	u, err := url.Parse(link)
 	if err == nil && u.User == nil {
-		if base, err := url.Parse(a.base); err == nil && u.Scheme == base.Scheme && u.Host == base.Host {
+		if base, err := url.Parse(a.Base); err == nil && u.Scheme == base.Scheme && u.Host == base.Host {
 			return link, true, nil
 		}
 		if u.Scheme == "https" && slices.Contains(cdnHosts, u.Host) {
@@ -87,20 +90,17 @@ func isExpired(link string, now time.Time) bool {
 	return at == 0 || at <= now.UnixMilli()
 }
 
-// refresh asks for a new link. The call is not among the documented ones, but it is what Discord's own clients use, and
-// bots may.
-func (a api) refresh(ctx context.Context, link string) (string, error) {
-	const name = "refresh attachment links"
-	body, err := httpapi.JSON("discord "+name, map[string][]string{"attachment_urls": {link}})
-	if err != nil {
-		return "", err
-	}
+// refresh asks for a new link. The call is not documented. Discord's own clients use it, and bots may.
+func (a *api) refresh(ctx context.Context, link string) (string, error) {
 	var result struct {
 		RefreshedURLs []struct {
 			Refreshed string `json:"refreshed"`
 		} `json:"refreshed_urls"`
 	}
-	err = a.do(ctx, call{name: name, path: "/attachments/refresh-urls", body: body, again: httpapi.Repeatable}, &result)
+	_, err := a.Ask(ctx, httpapi.Call{
+		Name: "refresh attachment links", Path: "/attachments/refresh-urls",
+		JSON: map[string][]string{"attachment_urls": {link}},
+	}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultPermanent && e.HTTPStatus < 500 {
 		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
 	}

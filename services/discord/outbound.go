@@ -13,12 +13,17 @@ import (
 )
 
 // Send delivers a message to a channel or a user, or as the answer to an interaction.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	a := p.api(ch.Credentials, ch.Settings)
-	said := interactionOf(m.Metadata, a)
-	live := said.live()
-	if said != nil && live == nil && said.ephemeral {
-		return nil, said.tooLate()
+	asked, err := interactionOf(m, &a)
+	if err != nil {
+		return nil, err
+	}
+	live := asked.live()
+	if asked != nil && live == nil && asked.ephemeral {
+		return nil, asked.tooLate()
 	}
 	d, err := compose(m, target{answer: live, embedImages: ch.Settings[fieldImageLinks] == embedImages})
 	if err != nil {
@@ -28,16 +33,15 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 	if live != nil {
 		s, err = p.answer(ctx, a, live, d)
 	} else {
-		if said != nil {
+		if asked != nil {
 			d.lose("interaction", "message")
 		}
-		s, err = p.create(ctx, a, m, d)
+		s, err = a.create(ctx, m, d)
 	}
 	if err != nil {
 		return nil, err
 	}
-	result := s.result()
-	result.Degraded = d.degraded
+	result := s.result(d)
 	if d.body.Nonce != "" {
 		result.Metadata["idempotent"] = true
 	}
@@ -45,7 +49,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 }
 
 // create makes a message in a channel.
-func (p *platform) create(ctx context.Context, a api, m *integration.Message, d *draft) (*sent, error) {
+func (a *api) create(ctx context.Context, m *integration.Message, d *draft) (*sent, error) {
 	const name = "create message"
 	to, err := address(m.ThreadID, m.To.ID, m.ConversationID)
 	if err != nil {
@@ -53,25 +57,26 @@ func (p *platform) create(ctx context.Context, a api, m *integration.Message, d 
 	}
 	d.body.Nonce = nonce(to, m.ID)
 	d.body.EnforceNonce = d.body.Nonce != ""
-	body, err := p.encode(ctx, a, name, d, func(o *outgoing) any { return o })
+	body, err := a.encode(ctx, name, d)
 	if err != nil {
 		return nil, err
 	}
-	channelID, err := p.channelOf(ctx, a, to)
+	channelID, err := a.channelOf(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	// With a nonce Discord answers a repeated call with the message that the first one made, so that an outcome
-	// that is unknown need not stay so. Without one it would make a second message.
-	c := call{name: name, path: messagesPath(channelID), body: body}
+	c := httpapi.Call{Name: name, Path: messagesPath(channelID), Body: body, Slow: len(d.files) > 0}
+	// With a nonce Discord answers a repeated call with the message of the first one, so a call whose outcome is unknown
+	// may be made again. Without one it would make a second message.
 	if d.body.EnforceNonce {
-		c.again = httpapi.Idempotent
+		c.Again = httpapi.Idempotent
 	}
-	return a.deliver(ctx, c)
+	return a.askForMessage(ctx, c)
 }
 
-// nonce is the same whenever the same message goes to the same place, and another one for all others, "Create Message":
-// it counts for all that the bot writes. A message without an id has none: its caller could not name it again either.
+// nonce is the same whenever the same message goes to the same place, and else another one, "Create Message": Discord
+// compares it with those of all that the bot writes. A message without an id has none, since its caller could not
+// repeat it under the same name.
 func nonce(to string, id integration.ID) string {
 	if id == "" {
 		return ""
@@ -80,28 +85,29 @@ func nonce(to string, id integration.ID) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:18]) // 24 characters; Discord takes 25
 }
 
-// channelOf is the channel of an address: a user's is asked for, "Create DM".
-func (p *platform) channelOf(ctx context.Context, a api, to string) (string, error) {
+// channelOf is the channel of an address. Discord is asked for that of a user, "Create DM".
+func (a *api) channelOf(ctx context.Context, to string) (string, error) {
 	userID, isUser := strings.CutPrefix(to, userPrefix)
 	if !isUser {
 		return to, nil
 	}
-	const name = "open direct messages"
-	return cache.Memoize(ctx, "dmChannel", []string{a.base, a.application, userID}, dmChannelTTL, func(ctx context.Context) (string, error) {
-		body, err := httpapi.JSON("discord "+name, struct {
-			RecipientID string `json:"recipient_id"`
-		}{userID})
-		if err != nil {
-			return "", err
-		}
-		// It is the same channel however often it is opened.
-		opened, err := a.deliver(ctx, call{name: name, path: "/users/@me/channels", body: body, again: httpapi.Repeatable})
-		if err != nil {
-			return "", err
-		}
-		if !isSnowflake(string(opened.ID)) {
-			return "", httpapi.Repeatable(httpapi.Unreadable("discord "+name, http.StatusOK, nil))
-		}
-		return string(opened.ID), nil
+	key := []string{a.Base, a.application, userID}
+	return cache.Memoize(ctx, "dmChannel", key, dmChannelTTL, func(ctx context.Context) (string, error) {
+		return a.openDirectMessages(ctx, userID)
 	})
+}
+
+// openDirectMessages returns the id of a user's channel, which is the same however often it is opened.
+func (a *api) openDirectMessages(ctx context.Context, userID string) (string, error) {
+	const name = "open direct messages"
+	opened, err := a.askForMessage(ctx, httpapi.Call{
+		Name: name, Path: "/users/@me/channels", JSON: map[string]string{"recipient_id": userID}, Again: httpapi.Repeatable,
+	})
+	if err != nil {
+		return "", err
+	}
+	if !isSnowflake(string(opened.ID)) {
+		return "", httpapi.Repeatable(httpapi.Unreadable("discord "+name, http.StatusOK, nil))
+	}
+	return string(opened.ID), nil
 }

@@ -43,103 +43,182 @@ func rows(n int) []integration.Row {
 }
 
 func poll(question string, options ...string) integration.Message {
-	return of(integration.Content{Type: integration.TypePoll, Poll: &integration.Poll{Question: question, Options: options}})
+	return of(
+		integration.Content{Type: integration.TypePoll, Poll: &integration.Poll{Question: question, Options: options}},
+	)
 }
 
-func TestLimitsAreCheckedBeforeTheCall(t *testing.T) {
-	long := func(n int) string { return strings.Repeat(emoji, n) }
-	files := func(n int) integration.Message {
-		list := make([]integration.Media, n)
-		for i := range list {
-			list[i] = *media("image/png", "a.png")
-		}
-		return of(integration.Content{Type: integration.TypeImage, Attachments: list})
+// Short names for the tables below.
+type (
+	attachment = integration.Media
+	button     = integration.Button
+	choices    = integration.Interactive
+	content    = integration.Content
+	list       = integration.Section
+	row        = integration.Row
+)
+
+// long is a text of n characters.
+func long(n int) string { return strings.Repeat(emoji, n) }
+
+// pictures is a message with n pictures.
+func pictures(n int) integration.Message {
+	list := make([]attachment, n)
+	for i := range list {
+		list[i] = *media("image/png", "a.png")
 	}
-	captioned := files(2)
+	return of(content{Type: integration.TypeImage, Attachments: list})
+}
+
+// sections is a list of n sections with a row each.
+func sections(n int) []list {
+	all := make([]list, n)
+	for i := range all {
+		all[i] = section(rows(1)...)
+	}
+	return all
+}
+
+func TestMessagesUpToTheLimitsAreSent(t *testing.T) {
+	for name, m := range map[string]integration.Message{
+		"2000 characters":          text(channelID, long(2000)),
+		"25 buttons":               buttons(numbered(25)...),
+		"a title of 80 characters": buttons(button{ID: "a", Title: long(80)}),
+		"an id of 100 characters":  buttons(button{ID: long(100), Title: "x"}),
+		"a link of 512 characters": buttons(
+			button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 492)},
+		),
+		"a link within Discord":        buttons(button{Title: "x", Type: "url", URL: "discord://-/channels/1/2"}),
+		"25 rows":                      with(choices{Sections: []list{section(rows(25)...)}}),
+		"five sections":                with(choices{Sections: sections(5)}),
+		"a section's title of 150":     with(choices{Sections: []list{{Title: long(150), Rows: rows(1)}}}),
+		"ten attachments":              pictures(10),
+		"ten options":                  poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		"a question of 300 characters": poll(long(300), "a"),
+		"an option of 55 characters":   poll("x", long(55)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, ch := newServer(t)
+			_, err := newPlatform(t).Send(t.Context(), &m, ch)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestInvalidMessagesAreRefusedBeforeTheCall(t *testing.T) {
+	captioned := pictures(2)
 	captioned.Content.Attachments[1].Caption = long(1025)
+	same := []row{{Title: "x"}, {Title: "x"}}
+	for name, test := range map[string]struct {
+		message integration.Message
+		says    string
+	}{
+		"a text of white space":            {text(channelID, " \n"), "empty"},
+		"no recipient":                     {text("", "x"), "to.id"},
+		"a recipient that is a name":       {text("ada", "x"), `"ada"`},
+		"a recipient that leads elsewhere": {text("1/../2", "x"), ""},
+		"a user that is a name":            {text("user:ada", "x"), ""},
+		"a reply to another platform's":    {replying(text(channelID, "x"), "wamid.x"), "replyTo"},
+		"26 buttons":                       {buttons(numbered(26)...), "26"},
+		"a title of 81 characters":         {buttons(button{ID: "a", Title: long(81)}), "title of button 1"},
+		"a button without a title":         {buttons(button{ID: "a", Title: " "}), "button 1 has no title"},
+		"an id of 101 characters":          {buttons(button{ID: long(101), Title: "x"}), "id of button 1"},
+		"two buttons with one id":          {buttons(button{ID: "a", Title: "x"}, button{ID: "a", Title: "y"}), `"a"`},
+		"a link of 513 characters": {
+			buttons(button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 493)}),
+			"url of button 1",
+		},
+		"a link that is a script": {
+			buttons(button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), "url of button 1",
+		},
+		"an interactive message without": {with(choices{}), "buttons or sections"},
+		"buttons without a text": {
+			of(content{Type: integration.TypeInteractive, Interactive: &choices{Buttons: numbered(1)}}), "text",
+		},
+		"26 rows":                           {with(choices{Sections: []list{section(rows(26)...)}}), "26 rows"},
+		"sections and buttons for six rows": {with(choices{Buttons: numbered(11), Sections: sections(3)}), "6 rows"},
+		"a section without rows":            {with(choices{Sections: []list{section()}}), "section 1 has no rows"},
+		"two rows with one id":              {with(choices{Sections: []list{section(same...)}}), "two rows"},
+		"a row without a title":             {with(choices{Sections: []list{section(row{ID: "a"})}}), "row 1 of section 1"},
+		"a row's title of 101 characters": {
+			with(choices{Sections: []list{section(row{ID: "a", Title: long(101)})}}), "title of row 1",
+		},
+		"a row's id of 101 characters": {
+			with(choices{Sections: []list{section(row{ID: long(101), Title: "x"})}}), "id of row 1",
+		},
+		"a description of 101 characters": {
+			with(choices{Sections: []list{section(row{Title: "x", Description: long(101)})}}), "description of row 1",
+		},
+		"a section's title of 151": {
+			with(choices{Sections: []list{{Title: long(151), Rows: rows(1)}}}), "title of section 1",
+		},
+		"an alt text of 1025 characters": {captioned, "caption of attachment 2"},
+		"no attachment":                  {of(content{Type: integration.TypeImage}), "content.media"},
+		"eleven options":                 {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a"), "11 options"},
+		"a question of 301 characters":   {poll(long(301), "a"), "question"},
+		"an option of 56 characters":     {poll("x", "a", long(56)), "option 2"},
+		"an empty option":                {poll("x", ""), "option 1"},
+		"a poll without options":         {poll("x"), "options"},
+		"a sticker of another platform": {
+			of(content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "CAACAg"}}), "sticker",
+		},
+		"a sticker of nothing":  {of(content{Type: integration.TypeSticker}), "sticker"},
+		"a reaction of nothing": {of(content{Type: integration.TypeReaction}), "reaction"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := refusedBeforeTheCall(t, test.message, integration.FaultInvalid, "MESSAGE_INVALID")
+			require.Contains(t, e.Message, test.says)
+		})
+	}
+}
+
+func TestContentDiscordDoesNotHaveIsRefusedBeforeTheCall(t *testing.T) {
+	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	html := text(channelID, "<b>x</b>")
 	html.Content.Format = "html"
-	var same []integration.Row
-	same = append(same, rows(2)...)
-	same[1] = same[0]
-	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	for name, test := range map[string]struct {
 		message integration.Message
 		kind    integration.ErrorKind
 		code    string
 		says    string
 	}{
-		"2000 characters":                   {text(channelID, long(2000)), "", "", ""},
-		"2001 characters":                   {text(channelID, long(2001)), invalid, "MESSAGE_TOO_LONG", "2001"},
-		"a text of white space":             {text(channelID, " \n"), invalid, "MESSAGE_INVALID", "empty"},
-		"a text in HTML":                    {html, permanent, "UNSUPPORTED_CONTENT", "markdown"},
-		"no recipient":                      {text("", "x"), invalid, "MESSAGE_INVALID", "to.id"},
-		"a recipient that is a name":        {text("ada", "x"), invalid, "MESSAGE_INVALID", `"ada"`},
-		"a recipient that leads elsewhere":  {text("1/../2", "x"), invalid, "MESSAGE_INVALID", ""},
-		"a user that is a name":             {text("user:ada", "x"), invalid, "MESSAGE_INVALID", ""},
-		"a reply to another platform's":     {replying(text(channelID, "x"), "wamid.x"), invalid, "MESSAGE_INVALID", "replyTo"},
-		"25 buttons":                        {buttons(numbered(25)...), "", "", ""},
-		"26 buttons":                        {buttons(numbered(26)...), invalid, "MESSAGE_INVALID", "26"},
-		"a title of 80 characters":          {buttons(integration.Button{ID: "a", Title: long(80)}), "", "", ""},
-		"a title of 81 characters":          {buttons(integration.Button{ID: "a", Title: long(81)}), invalid, "MESSAGE_INVALID", "title of button 1"},
-		"a button without a title":          {buttons(integration.Button{ID: "a", Title: " "}), invalid, "MESSAGE_INVALID", "button 1 has no title"},
-		"an id of 100 characters":           {buttons(integration.Button{ID: long(100), Title: "x"}), "", "", ""},
-		"an id of 101 characters":           {buttons(integration.Button{ID: long(101), Title: "x"}), invalid, "MESSAGE_INVALID", "id of button 1"},
-		"two buttons with one id":           {buttons(integration.Button{ID: "a", Title: "x"}, integration.Button{ID: "a", Title: "y"}), invalid, "MESSAGE_INVALID", `"a"`},
-		"a link of 512 characters":          {buttons(integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 492)}), "", "", ""},
-		"a link of 513 characters":          {buttons(integration.Button{Title: "x", Type: "url", URL: "https://example.org/" + strings.Repeat("a", 493)}), invalid, "MESSAGE_INVALID", "url of button 1"},
-		"a link within Discord":             {buttons(integration.Button{Title: "x", Type: "url", URL: "discord://-/channels/1/2"}), "", "", ""},
-		"a link that is a script":           {buttons(integration.Button{Title: "x", Type: "url", URL: "javascript:alert(1)"}), invalid, "MESSAGE_INVALID", "url of button 1"},
-		"a button of another type":          {buttons(integration.Button{Title: "x", Type: "call"}), permanent, "UNSUPPORTED_CONTENT", "call"},
-		"an interactive message without":    {with(integration.Interactive{}), invalid, "MESSAGE_INVALID", "buttons or sections"},
-		"buttons without a text":            {of(integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{Buttons: numbered(1)}}), invalid, "MESSAGE_INVALID", "text"},
-		"25 rows":                           {with(integration.Interactive{Sections: []integration.Section{section(rows(25)...)}}), "", "", ""},
-		"26 rows":                           {with(integration.Interactive{Sections: []integration.Section{section(rows(26)...)}}), invalid, "MESSAGE_INVALID", "26 rows"},
-		"five sections":                     {with(integration.Interactive{Sections: []integration.Section{section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...), section(rows(1)...)}}), "", "", ""},
-		"sections and buttons for six rows": {with(integration.Interactive{Buttons: numbered(11), Sections: []integration.Section{section(rows(1)...), section(rows(1)...), section(rows(1)...)}}), invalid, "MESSAGE_INVALID", "6 rows"},
-		"a section without rows":            {with(integration.Interactive{Sections: []integration.Section{section()}}), invalid, "MESSAGE_INVALID", "section 1 has no rows"},
-		"two rows with one id":              {with(integration.Interactive{Sections: []integration.Section{section(same...)}}), invalid, "MESSAGE_INVALID", "two rows"},
-		"a row without a title":             {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a"})}}), invalid, "MESSAGE_INVALID", "row 1 of section 1"},
-		"a row's title of 101 characters":   {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: "a", Title: long(101)})}}), invalid, "MESSAGE_INVALID", "title of row 1"},
-		"a row's id of 101 characters":      {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{ID: long(101), Title: "x"})}}), invalid, "MESSAGE_INVALID", "id of row 1"},
-		"a description of 101 characters":   {with(integration.Interactive{Sections: []integration.Section{section(integration.Row{Title: "x", Description: long(101)})}}), invalid, "MESSAGE_INVALID", "description of row 1"},
-		"a section's title of 150":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(150), Rows: rows(1)}}}), "", "", ""},
-		"a section's title of 151":          {with(integration.Interactive{Sections: []integration.Section{{Title: long(151), Rows: rows(1)}}}), invalid, "MESSAGE_INVALID", "title of section 1"},
-		"ten attachments":                   {files(10), "", "", ""},
-		"an alt text of 1025 characters":    {captioned, invalid, "MESSAGE_INVALID", "caption of attachment 2"},
-		"no attachment":                     {of(integration.Content{Type: integration.TypeImage}), invalid, "MESSAGE_INVALID", "content.media"},
-		"an attachment without a place":     {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{Filename: "a"}}), invalid, "MEDIA_URL_INVALID", ""},
-		"a media id of another platform":    {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "AgACAgIAAx"}}), permanent, "MEDIA_NOT_FOUND", ""},
-		"a media id that leads elsewhere":   {of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "https://example.org/a.png"}}), permanent, "MEDIA_NOT_FOUND", ""},
-		"ten options":                       {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"), "", "", ""},
-		"eleven options":                    {poll("x", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a"), invalid, "MESSAGE_INVALID", "11 options"},
-		"a question of 300 characters":      {poll(long(300), "a"), "", "", ""},
-		"a question of 301 characters":      {poll(long(301), "a"), invalid, "MESSAGE_INVALID", "question"},
-		"an option of 55 characters":        {poll("x", long(55)), "", "", ""},
-		"an option of 56 characters":        {poll("x", "a", long(56)), invalid, "MESSAGE_INVALID", "option 2"},
-		"an empty option":                   {poll("x", ""), invalid, "MESSAGE_INVALID", "option 1"},
-		"a poll without options":            {poll("x"), invalid, "MESSAGE_INVALID", "options"},
-		"a sticker of another platform":     {of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "CAACAg"}}), invalid, "MESSAGE_INVALID", "sticker"},
-		"a sticker of nothing":              {of(integration.Content{Type: integration.TypeSticker}), invalid, "MESSAGE_INVALID", "sticker"},
-		"a reaction of nothing":             {of(integration.Content{Type: integration.TypeReaction}), invalid, "MESSAGE_INVALID", "reaction"},
-		"a form":                            {with(integration.Interactive{Kind: integration.InteractiveForm, Buttons: numbered(1)}), permanent, "UNSUPPORTED_CONTENT", "form"},
-		"a type of a later version":         {of(integration.Content{Type: "HOLOGRAM"}), permanent, "UNSUPPORTED_CONTENT", "HOLOGRAM"},
+		"2001 characters":          {text(channelID, long(2001)), invalid, "MESSAGE_TOO_LONG", "2001"},
+		"a text in HTML":           {html, permanent, "UNSUPPORTED_CONTENT", "markdown"},
+		"a button of another type": {buttons(button{Title: "x", Type: "call"}), permanent, "UNSUPPORTED_CONTENT", "call"},
+		"an attachment without a place": {
+			of(content{Type: integration.TypeFile, Media: &attachment{Filename: "a"}}), invalid, "MEDIA_URL_INVALID", "",
+		},
+		"a media id of another platform": {
+			of(content{Type: integration.TypeFile, Media: &attachment{ID: "AgACAgIAAx"}}), permanent, "MEDIA_NOT_FOUND", "",
+		},
+		"a media id that leads elsewhere": {
+			of(content{Type: integration.TypeFile, Media: &attachment{ID: "https://example.org/a.png"}}),
+			permanent, "MEDIA_NOT_FOUND", "",
+		},
+		"a form": {
+			with(choices{Kind: integration.InteractiveForm, Buttons: numbered(1)}), permanent, "UNSUPPORTED_CONTENT", "form",
+		},
+		"a type of a later version": {of(content{Type: "HOLOGRAM"}), permanent, "UNSUPPORTED_CONTENT", "HOLOGRAM"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, ch := newServer(t)
-			_, err := newPlatform(t).Send(t.Context(), &test.message, ch)
-			if test.code == "" {
-				require.NoError(t, err)
-				return
-			}
-			e := refusal(t, err, test.kind, test.code)
+			e := refusedBeforeTheCall(t, test.message, test.kind, test.code)
 			require.Contains(t, e.Message, test.says)
-			require.Empty(t, server.Requests())
 		})
 	}
 }
 
-func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
+// refusedBeforeTheCall sends a message and returns its error, of which Discord must not hear.
+func refusedBeforeTheCall(
+	t *testing.T, m integration.Message, kind integration.ErrorKind, code string,
+) *integration.Error {
+	t.Helper()
+	server, ch := newServer(t)
+	_, err := newPlatform(t).Send(t.Context(), &m, ch)
+	require.Empty(t, server.Requests())
+	return errorOf(t, err, kind, code)
+}
+
+func TestFileSizeIsChecked(t *testing.T) {
 	content := make([]byte, 21<<20)
 	file := func(size int) integration.Media {
 		return integration.Media{Data: content[:size], MimeType: "application/zip", Filename: "a.zip"}
@@ -168,7 +247,7 @@ func TestFilesAreAsLargeAsDiscordTakesThem(t *testing.T) {
 	}
 }
 
-func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
+func TestImageLinksCanStayAsEmbeds(t *testing.T) {
 	server, ch := newServer(t)
 	ch.Settings["imageLinks"] = "embed"
 	m := of(integration.Content{Type: integration.TypeImage, Text: "look", Attachments: []integration.Media{
@@ -179,7 +258,8 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	require.Equal(t, []integration.Degradation{{Feature: "image", Became: "embed"}}, result.Degraded)
 	request := server.Requests()[0]
 	require.Equal(t, []any{
-		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}}, map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},
+		map[string]any{"image": map[string]any{"url": "https://example.org/a.png"}},
+		map[string]any{"image": map[string]any{"url": "https://example.org/c.png"}},
 	}, request.Body["embeds"])
 	require.Len(t, request.Files, 1)
 
@@ -188,19 +268,27 @@ func TestImagesStayAtTheirLinksWhereTheChannelWantsThatSo(t *testing.T) {
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
-func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
+func TestFilenameOfAnUploadSuitsClients(t *testing.T) {
 	for name, test := range map[string]struct {
 		media integration.Media
 		part  string
 	}{
-		"a name":                       {integration.Media{MimeType: "image/png", Filename: "a.png"}, "files[0] a.png image/png"},
-		"a name without extension":     {integration.Media{MimeType: "image/webp; q=1", Filename: "a"}, "files[0] a.webp image/webp; q=1"},
-		"no name":                      {integration.Media{MimeType: "video/mp4"}, "files[0] file.mp4 video/mp4"},
-		"a type that nobody knows":     {integration.Media{MimeType: "x/y", Filename: "a"}, "files[0] a x/y"},
-		"a name with quotation marks":  {integration.Media{MimeType: "text/plain", Filename: `a"b.txt`}, `files[0] a_b.txt text/plain`},
-		"neither a name nor any type":  {integration.Media{}, "files[0] file application/octet-stream"},
-		"a name that leads elsewhere":  {integration.Media{MimeType: "text/plain", Filename: "../a.txt"}, "files[0] a.txt text/plain"},
-		"a recording that is no audio": {integration.Media{DurationMs: 1000, MimeType: "video/ogg", Filename: "a.oga"}, "files[0] a.oga audio/ogg"},
+		"a name": {integration.Media{MimeType: "image/png", Filename: "a.png"}, "files[0] a.png image/png"},
+		"a name without extension": {
+			integration.Media{MimeType: "image/webp; q=1", Filename: "a"}, "files[0] a.webp image/webp; q=1",
+		},
+		"no name":                  {integration.Media{MimeType: "video/mp4"}, "files[0] file.mp4 video/mp4"},
+		"a type that nobody knows": {integration.Media{MimeType: "x/y", Filename: "a"}, "files[0] a x/y"},
+		"a name with quotation marks": {
+			integration.Media{MimeType: "text/plain", Filename: `a"b.txt`}, `files[0] a_b.txt text/plain`,
+		},
+		"neither a name nor any type": {integration.Media{}, "files[0] file application/octet-stream"},
+		"a name that leads elsewhere": {
+			integration.Media{MimeType: "text/plain", Filename: "../a.txt"}, "files[0] a.txt text/plain",
+		},
+		"a recording that is no audio": {
+			integration.Media{DurationMs: 1000, MimeType: "video/ogg", Filename: "a.oga"}, "files[0] a.oga audio/ogg",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -217,7 +305,7 @@ func TestFilesGetNamesByWhichClientsKnowThem(t *testing.T) {
 	}
 }
 
-func TestANonceNamesAMessageToAPlace(t *testing.T) {
+func TestNonceNamesAMessageToAPlace(t *testing.T) {
 	_, ch := newServer(t)
 	platform := newPlatform(t)
 	send := func(to, id integration.ID) integration.ID {
@@ -236,13 +324,15 @@ func TestANonceNamesAMessageToAPlace(t *testing.T) {
 	require.NotEqual(t, unnamed, send(channelID, ""), "messages without an id")
 }
 
-func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
+func TestUnknownOutcomeIsRetriedWithANonce(t *testing.T) {
 	for name, response := range map[string]discordtest.Response{
-		"a connection that breaks":       {Reset: true},
-		"an answer that cannot be read":  {Body: "{"},
-		"an answer without an id":        {Body: "{}"},
-		"a gateway that did not wait":    discordtest.Failure(http.StatusGatewayTimeout, 0, "no", nil),
-		"a fault of Discord's":           discordtest.Failure(http.StatusInternalServerError, 0, "500: Internal Server Error", nil),
+		"a connection that breaks":      {Reset: true},
+		"an answer that cannot be read": {Body: "{"},
+		"an answer without an id":       {Body: "{}"},
+		"a gateway that did not wait":   discordtest.Failure(http.StatusGatewayTimeout, 0, "no", nil),
+		"a fault of Discord's": discordtest.Failure(
+			http.StatusInternalServerError, 0, "500: Internal Server Error", nil,
+		),
 		"a gateway of another's":         {Status: http.StatusBadGateway, Body: "<html>"},
 		"an answer of another shape":     {Body: "[null]"},
 		"a gateway that says even less":  {Status: http.StatusGatewayTimeout},
@@ -253,13 +343,13 @@ func TestAnUnknownOutcomeIsTriedAgainWhereANonceKeepsItSingle(t *testing.T) {
 			server.Script(discordtest.CreateMessage, response, response)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultUnknown, errorCode(err))
+			e := errorOf(t, err, integration.FaultUnknown, errorCode(err))
 			require.Equal(t, integration.Uncertain, e.Outcome())
 			require.False(t, e.Retryable(), "Discord would make a second message")
 
 			m.ID = "order-1"
 			_, err = newPlatform(t).Send(t.Context(), &m, ch)
-			e = refusal(t, err, integration.FaultUnknown, errorCode(err))
+			e = errorOf(t, err, integration.FaultUnknown, errorCode(err))
 			require.True(t, e.Retryable())
 			require.Equal(t, integration.Uncertain, e.Outcome(), "as long as no attempt is answered")
 			require.Len(t, server.Requests(), 2, "one attempt each")
@@ -287,22 +377,31 @@ func TestDirectMessagesGoToTheirChannel(t *testing.T) {
 		code     string
 		pauses   integration.Scope
 	}{
-		"opened too fast":                {discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.FaultThrottled, "RATE_LIMITED", integration.PausesChannel},
-		"to a user that is none":         {discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.FaultPermanent, "RECIPIENT_UNKNOWN", ""},
-		"with a connection that breaks":  {discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", ""},
-		"with an answer without a place": {discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", ""},
+		"opened too fast": {
+			discordtest.Failure(http.StatusForbidden, 40003, "no", nil), integration.FaultThrottled, "RATE_LIMITED",
+			integration.PausesChannel,
+		},
+		"to a user that is none": {
+			discordtest.Failure(http.StatusBadRequest, 50033, "no", nil), integration.FaultPermanent, "RECIPIENT_UNKNOWN", "",
+		},
+		"with a connection that breaks": {
+			discordtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER", "",
+		},
+		"with an answer without a place": {
+			discordtest.Response{Body: `{"id":"x/y"}`}, integration.FaultTransient, "ANSWER_UNREADABLE", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(server.Requests())
 			server.Script(discordtest.CreateDM, test.response)
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			require.Equal(t, test.pauses, refusal(t, err, test.kind, test.code).Pauses)
+			require.Equal(t, test.pauses, errorOf(t, err, test.kind, test.code).Pauses)
 			require.Len(t, server.Requests(), before+1, "nothing is sent")
 		})
 	}
 }
 
-func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
+func TestDirectMessageChannelIsCached(t *testing.T) {
 	server, ch := newServer(t)
 	kept := cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{})
 	t.Cleanup(func() { _ = kept.Close() })
@@ -312,72 +411,116 @@ func TestTheChannelOfDirectMessagesIsRemembered(t *testing.T) {
 		_, err := newPlatform(t).Send(ctx, &m, ch)
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{discordtest.CreateDM, discordtest.CreateMessage, discordtest.CreateMessage, discordtest.CreateDM, discordtest.CreateMessage}, names(server))
+	require.Equal(
+		t,
+		[]string{
+			discordtest.CreateDM, discordtest.CreateMessage, discordtest.CreateMessage, discordtest.CreateDM,
+			discordtest.CreateMessage,
+		},
+		names(server),
+	)
 }
 
-func TestARateLimitPausesWhatItIsAbout(t *testing.T) {
+func TestRateLimitPausesWhatItIsAbout(t *testing.T) {
 	for name, test := range map[string]struct {
 		body   string
 		header http.Header
 		pauses integration.Scope
 		wait   time.Duration
 	}{
-		"of a channel":                    {`{"message":"no","retry_after":0.25,"global":false}`, http.Header{"X-Ratelimit-Scope": {"user"}}, integration.PausesRecipient, 250 * time.Millisecond},
-		"of what all apps share":          {`{"message":"no","retry_after":2,"global":false}`, http.Header{"X-Ratelimit-Scope": {"shared"}}, integration.PausesRecipient, 2 * time.Second},
-		"of the bot":                      {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told in a header":    {`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Global": {"true"}}, integration.PausesChannel, 2 * time.Second},
-		"of the bot, told by its scope":   {`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Scope": {"global"}}, integration.PausesChannel, 2 * time.Second},
-		"whose header asks for more":      {`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second},
-		"for a time that makes no sense":  {`{"message":"no","retry_after":1e300}`, nil, integration.PausesRecipient, 1e6 * time.Second},
-		"for a time that is over":         {`{"message":"no","retry_after":-1}`, nil, integration.PausesRecipient, 0},
-		"of the edge":                     {`<html>`, nil, integration.PausesChannel, 10 * time.Minute},
-		"of the edge, with a time":        {`error code: 1015`, http.Header{"Retry-After": {"1800"}}, integration.PausesChannel, 30 * time.Minute},
+		"of a channel": {
+			`{"message":"no","retry_after":0.25,"global":false}`, http.Header{"X-Ratelimit-Scope": {"user"}},
+			integration.PausesRecipient, 250 * time.Millisecond,
+		},
+		"of what all apps share": {
+			`{"message":"no","retry_after":2,"global":false}`, http.Header{"X-Ratelimit-Scope": {"shared"}},
+			integration.PausesRecipient, 2 * time.Second,
+		},
+		"of the bot": {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
+		"of the bot, told in a header": {
+			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Global": {"true"}}, integration.PausesChannel,
+			2 * time.Second,
+		},
+		"of the bot, told by its scope": {
+			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Scope": {"global"}}, integration.PausesChannel,
+			2 * time.Second,
+		},
+		"whose header asks for more": {
+			`{"message":"no","retry_after":2}`, http.Header{"Retry-After": {"3"}}, integration.PausesRecipient, 3 * time.Second,
+		},
+		"for a time that makes no sense": {
+			`{"message":"no","retry_after":1e300}`, nil, integration.PausesRecipient, 1e6 * time.Second,
+		},
+		"for a time that is over": {`{"message":"no","retry_after":-1}`, nil, integration.PausesRecipient, 0},
+		"of the edge":             {`<html>`, nil, integration.PausesChannel, 10 * time.Minute},
+		"of the edge, with a time": {
+			`error code: 1015`, http.Header{"Retry-After": {"1800"}}, integration.PausesChannel, 30 * time.Minute,
+		},
 		"of the edge, for a short time":   {``, http.Header{"Retry-After": {"1"}}, integration.PausesChannel, time.Second},
 		"of another form than documented": {`{"retry_after":"soon"}`, nil, integration.PausesChannel, 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body})
+			server.Script(
+				discordtest.CreateMessage,
+				discordtest.Response{Status: http.StatusTooManyRequests, Header: test.header, Body: test.body},
+			)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultThrottled, "RATE_LIMITED")
+			e := errorOf(t, err, integration.FaultThrottled, "RATE_LIMITED")
 			require.Equal(t, test.pauses, e.Pauses)
 			require.Equal(t, test.wait, e.RetryAfter)
 		})
 	}
 }
 
-func TestAFormsFaultsAreTold(t *testing.T) {
+func TestErrorListsTheFaultsOfAForm(t *testing.T) {
 	for name, test := range map[string]struct {
 		errors any
 		says   string
 	}{
 		"of a field": {
-			map[string]any{"content": map[string]any{"_errors": []any{map[string]any{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}}}},
+			map[string]any{
+				"content": map[string]any{
+					"_errors": []any{map[string]any{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}},
+				},
+			},
 			"content: Must be 2000 or fewer in length. (BASE_TYPE_MAX_LENGTH)",
 		},
 		"of a field within others": {
-			map[string]any{"embeds": map[string]any{"0": map[string]any{"image": map[string]any{"url": map[string]any{"_errors": []any{map[string]any{"code": "URL", "message": "no"}}}}}}},
+			map[string]any{
+				"embeds": map[string]any{
+					"0": map[string]any{
+						"image": map[string]any{"url": map[string]any{"_errors": []any{map[string]any{"code": "URL", "message": "no"}}}},
+					},
+				},
+			},
 			"embeds.0.image.url: no (URL)",
 		},
-		"of the request": {map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, ": Too large (LARGE)"},
-		"of no form":     {[]any{1, 2}, "Invalid Form Body"},
+		"of the request": {
+			map[string]any{"_errors": []any{map[string]any{"code": "LARGE", "message": "Too large"}}}, "; Too large (LARGE)",
+		},
+		"of no form": {[]any{1, 2}, "Invalid Form Body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script(discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors))
+			server.Script(
+				discordtest.CreateMessage, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", test.errors),
+			)
 			m := text(channelID, "hello")
 			_, err := newPlatform(t).Send(t.Context(), &m, ch)
-			e := refusal(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
+			e := errorOf(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
 			require.Equal(t, "50035", e.PlatformCode)
 			require.Contains(t, e.Message, test.says)
 		})
 	}
 }
 
-func TestABlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
+func TestBlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
 	server, ch := newServer(t)
-	server.Script(discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"})
+	server.Script(
+		discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"},
+	)
 	m := text(channelID, "hello")
 	_, err := newPlatform(t).Send(t.Context(), &m, ch)
 	requireError(t, err, integration.FaultPermanent, "PLATFORM_BLOCKED")

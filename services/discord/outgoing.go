@@ -1,6 +1,6 @@
 package discord
 
-// The objects that calls carry.
+// The objects in the bodies of calls.
 
 // outgoing is the body of "Create Message", of "Execute Webhook" and of "Edit Original Interaction Response".
 type outgoing struct {
@@ -17,7 +17,8 @@ type outgoing struct {
 	EnforceNonce     bool            `json:"enforce_nonce,omitempty"`
 }
 
-// replacement is the body of "Edit Message". What it does not name would stay, so it names all that a message can hold.
+// replacement is the body of "Edit Message". It names all that a message can hold: what a call leaves out, or gives as
+// null, stays.
 type replacement struct {
 	Content         string          `json:"content"`
 	Embeds          []embed         `json:"embeds"`
@@ -26,7 +27,20 @@ type replacement struct {
 	AllowedMentions allowedMentions `json:"allowed_mentions"`
 }
 
-// allowedMentions keeps texts of others, which may hold "@everyone", from notifying anybody, "Allowed Mentions Object".
+// payload is the JSON of the call that the draft is for.
+func (d *draft) payload() any {
+	b := &d.body
+	if !d.to.edit {
+		return b
+	}
+	return &replacement{
+		Content: b.Content, Embeds: append([]embed{}, b.Embeds...), Components: append([]actionRow{}, b.Components...),
+		Attachments: append([]upload{}, b.Attachments...), AllowedMentions: b.AllowedMentions,
+	}
+}
+
+// allowedMentions is always empty, so that no text notifies anybody: it may be of others and hold "@everyone". See
+// "Allowed Mentions Object".
 type allowedMentions struct {
 	Parse [0]string `json:"parse"`
 }
@@ -34,7 +48,7 @@ type allowedMentions struct {
 // replyReference is the "Message Reference Structure" of a reply.
 type replyReference struct {
 	MessageID       string `json:"message_id"`
-	FailIfNotExists bool   `json:"fail_if_not_exists"` // false sends it all the same
+	FailIfNotExists bool   `json:"fail_if_not_exists"` // false: a reply to a deleted message is sent, too
 }
 
 type embed struct {

@@ -1,7 +1,6 @@
-// Package discord is the platform of Discord's apps, as far as they work over HTTP: interactions (commands, pressed
-// buttons, chosen entries, filled-in forms) and webhook events become messages, and messages become calls of the REST
-// API. One channel is one app. It does not connect to the Gateway: what is said in ordinary channels comes from there
-// only.
+// Package discord is the platform of Discord's apps over HTTP. Interactions (commands, pressed buttons, chosen entries,
+// filled-in forms) and webhook events become messages, and messages become calls of the REST API. One channel is one
+// app. It does not connect to the Gateway, from which alone the messages of ordinary channels come.
 //
 // Comments in quotation marks name sections of https://docs.discord.com/developers.
 package discord
@@ -32,7 +31,7 @@ const (
 )
 
 var (
-	// No "Bot " before it, and nothing that a header cannot hold.
+	// Without "Bot " before it, and with no character that a header cannot hold.
 	botTokenPattern  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,}$`)
 	snowflakePattern = regexp.MustCompile(`^\d{1,20}$`)
 	publicKeyPattern = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
@@ -69,38 +68,39 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{
 				In: integration.InSettings, Name: fieldEphemeral, Pattern: boolPattern,
-				Help: `"true" shows answers to interactions to who caused them only; "false" is the default`,
+				Help: `"true" shows answers to interactions only to the user who caused them; "false" is the default`,
 			},
 			{
 				In: integration.InSettings, Name: fieldImageLinks, Pattern: imagePattern,
-				Help: `what becomes of an image that is sent by its link: "upload", the default, or "embed", which leaves it at its place`,
+				Help: `how an image with a link is sent: "upload", the default, or "embed", which leaves it at its link`,
 			},
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
-		Support: support,
+		Support: support(),
 		Media:   mediaLimits(),
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
-		// Interactions are never sent again; webhook events are for ten minutes, "Responding to Events".
-		RetryHorizon: retryHorizon, WebhookTimeout: answerWithin, NoRedelivery: true,
-		Platform:  &platform{client: client, answering: newTurns()},
+		// Interactions are never sent again. Webhook events are, for ten minutes, "Responding to Events".
+		RetryHorizon: retryHorizon, WebhookTimeout: webhookTimeout, NoRedelivery: true,
+		Platform:  &platform{client: client, answerLocks: newAnswerLocks()},
 		Signature: signature(),
+		Errors:    errorTable,
 	}
 }
 
 // platform implements the interfaces of package integration.
 type platform struct {
-	client    *httpapi.Client
-	answering turns // see interaction.go
+	client      *httpapi.Client
+	answerLocks answerLocks
 }
 
-var (
-	_ integration.Platform             = (*platform)(nil)
-	_ integration.Responder            = (*platform)(nil)
-	_ integration.HealthChecker        = (*platform)(nil)
-	_ integration.CredentialsValidator = (*platform)(nil)
-	_ integration.Editor               = (*platform)(nil)
-	_ integration.Deleter              = (*platform)(nil)
-	_ integration.Reactor              = (*platform)(nil)
-	_ integration.Typer                = (*platform)(nil)
-	_ integration.MediaFetcher         = (*platform)(nil)
-)
+var _ interface {
+	integration.Platform
+	integration.Responder
+	integration.HealthChecker
+	integration.CredentialsValidator
+	integration.Editor
+	integration.Deleter
+	integration.Reactor
+	integration.Typer
+	integration.MediaFetcher
+} = (*platform)(nil)

@@ -6,13 +6,13 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// The objects of Discord's API with the fields that are read here and no others: what is not declared cannot be of
-// the wrong type.
+// The objects of Discord's API have only the fields that are read. A field that is not declared cannot have the wrong
+// type.
 
-// snowflake is an id, "Snowflakes". It is a string in JSON; a number is read too, with all its digits.
+// snowflake is an id, "Snowflakes". It is a string in JSON. A number is read too, with all its digits.
 type snowflake string
 
-// UnmarshalJSON never fails: an id of another type is as good as none.
+// UnmarshalJSON never fails. An id of another type is read as none.
 func (s *snowflake) UnmarshalJSON(data []byte) error {
 	switch c := data[0]; {
 	case c == '"':
@@ -23,8 +23,8 @@ func (s *snowflake) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// delivery is what comes in: an interaction, "Interaction Structure", or a webhook event, "Payload Structure", which
-// has an event. Both have a type, whose numbers overlap.
+// delivery is the body of a webhook: an interaction, "Interaction Structure", or a webhook event, "Payload Structure".
+// Only the latter has Event. Both have a type, whose numbers overlap.
 type delivery struct {
 	Type          *int      `json:"type"`
 	ApplicationID snowflake `json:"application_id"`
@@ -67,7 +67,7 @@ type commandOption struct {
 	Options []commandOption `json:"options"`
 }
 
-// resolved is the "Resolved Data Structure": what the ids of an interaction's values stand for.
+// resolved is the "Resolved Data Structure": the objects that the ids of an interaction's values stand for.
 type resolved struct {
 	Users       map[snowflake]user       `json:"users"`
 	Roles       map[snowflake]named      `json:"roles"`
@@ -104,7 +104,7 @@ type channel struct {
 	ParentID snowflake `json:"parent_id"`
 }
 
-// message is the "Message Object", with what the "Social SDK Message Objects" have beside it.
+// message is the "Message Object", with the fields that only "Social SDK Message Objects" have.
 type message struct {
 	ID                snowflake        `json:"id"`
 	ChannelID         snowflake        `json:"channel_id"`
@@ -159,7 +159,7 @@ type stickerItem struct {
 	FormatType int       `json:"format_type"`
 }
 
-// component is any of the "Component Reference", on a message or in what a form brings back.
+// component is any of the "Component Reference", on a message or in a form that was filled in.
 type component struct {
 	Type       int             `json:"type"`
 	CustomID   string          `json:"custom_id"`

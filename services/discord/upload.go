@@ -14,23 +14,24 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// addMedia puts in the attachments of a content. All are uploaded: only an embed can show a link, only for images, and
-// only for as long as there is something behind it.
-func (d *draft) addMedia(c *integration.Content, to target) error {
+// addMedia puts in the attachments of a content. They are uploaded. Only an embed can show what is behind a link, only
+// images, and only as long as they are there.
+func (d *draft) addMedia(c *integration.Content) error {
 	media := c.MediaList()
 	if len(media) == 0 {
 		return integration.Invalid("content of type %s needs content.media", c.Type)
 	}
 	for i := range media {
 		f := &media[i]
-		if c.Type == integration.TypeImage && to.embedImages && f.ID == "" && len(f.Data) == 0 && f.Datasource == "" {
+		if c.Type == integration.TypeImage && d.to.embedImages && isAtLink(f) {
 			if !httpapi.IsLink(f.URL) {
 				return integration.Invalid("the url of image %d is not an http or https URL", i+1)
 			}
 			d.body.Embeds = append(d.body.Embeds, embed{embedImage{f.URL}})
 			continue
 		}
-		if err := integration.Within(platformTitle, f.Caption, maxDescription, "the caption of attachment %d", i+1); err != nil {
+		err := integration.Within(platformTitle, f.Caption, maxDescription, "the caption of attachment %d", i+1)
+		if err != nil {
 			return err
 		}
 		d.body.Attachments = append(d.body.Attachments, upload{ID: len(d.files), Description: f.Caption})
@@ -40,19 +41,24 @@ func (d *draft) addMedia(c *integration.Content, to target) error {
 		d.lose("image", "embed")
 	}
 	if c.Type == integration.TypeVoice {
-		d.addVoice(c, to)
+		d.addVoice(c)
 	}
 	return nil
 }
 
-// addVoice makes a voice message of a recording, "Voice Messages", where that is possible: alone, and with its length.
-func (d *draft) addVoice(c *integration.Content, to target) {
+// isAtLink says whether an attachment has a link and nothing else.
+func isAtLink(f *integration.Media) bool { return f.ID == "" && len(f.Data) == 0 && f.Datasource == "" }
+
+// addVoice makes a voice message of a recording, "Voice Messages". It has to be alone and to have a length; otherwise
+// it stays an audio file.
+func (d *draft) addVoice(c *integration.Content) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
-	if length <= 0 || len(d.files) > 1 || strings.TrimSpace(c.Text) != "" || c.Interactive != nil || to.answer != nil || to.edit {
+	alone := len(d.files) == 1 && strings.TrimSpace(c.Text) == "" && c.Interactive == nil
+	if length <= 0 || !alone || d.to.answer != nil || d.to.edit {
 		d.lose("voice", "audio")
 		return
 	}
-	// The waveform is a drawing beside the play button; a level one stands for a sound that was not looked at.
+	// The waveform is a drawing beside the play button. It is level, since the recording is not decoded.
 	points := min(max(int(length/waveformStep), 1), maxWaveform)
 	d.body.Flags |= flagVoiceMessage
 	d.body.Attachments[0].DurationSecs = length.Seconds()
@@ -60,21 +66,21 @@ func (d *draft) addVoice(c *integration.Content, to target) {
 	d.lose("voice", "without its waveform")
 }
 
-// encode reads the draft's files and makes a body of them and of what says all else: body is made of d.body, whose
-// attachments have their names by then.
-func (p *platform) encode(ctx context.Context, a api, name string, d *draft, body func(*outgoing) any) (httpapi.Body, error) {
+// encode reads the draft's files and makes the body of a call: JSON, or a form with the files and the JSON that names
+// them.
+func (a *api) encode(ctx context.Context, name string, d *draft) (httpapi.Body, error) {
 	parts := make([]httpapi.Part, 1, len(d.files)+1)
 	for i, f := range d.files {
 		left := int64(maxRequest)
 		for _, part := range parts {
 			left -= int64(len(part.Content))
 		}
-		file, err := p.open(ctx, a, f, min(left, maxFile))
+		file, err := a.open(ctx, f, min(left, maxFile))
 		if err != nil {
 			return httpapi.Body{}, err
 		}
 		if d.body.Flags&flagVoiceMessage != 0 && !strings.HasPrefix(file.MimeType, "audio/") {
-			file.MimeType = "audio/ogg" // what is not declared as audio is no voice message
+			file.MimeType = "audio/ogg" // a file of another type is no voice message
 		}
 		file.Filename = fileName(file.Filename, file.MimeType)
 		d.body.Attachments[i].Filename = file.Filename
@@ -82,7 +88,7 @@ func (p *platform) encode(ctx context.Context, a api, name string, d *draft, bod
 			Name: fmt.Sprintf("files[%d]", i), Filename: file.Filename, ContentType: file.MimeType, Content: file.Content,
 		})
 	}
-	encoded, err := httpapi.JSON("discord "+name, body(&d.body))
+	encoded, err := httpapi.JSON("discord "+name, d.payload())
 	if err != nil || len(d.files) == 0 {
 		return encoded, err
 	}
@@ -91,11 +97,11 @@ func (p *platform) encode(ctx context.Context, a api, name string, d *draft, bod
 }
 
 // open reads a file of up to limit bytes. An id is a link of Discord's, as messages that came in have it.
-func (p *platform) open(ctx context.Context, a api, m *integration.Media, limit int64) (*httpapi.Attachment, error) {
+func (a *api) open(ctx context.Context, m *integration.Media, limit int64) (*httpapi.Attachment, error) {
 	if m.ID == "" {
-		return a.client.Media(ctx, m, limit)
+		return a.Client.Media(ctx, m, limit)
 	}
-	file, err := p.fetch(ctx, a, m.ID, limit)
+	file, err := a.fetch(ctx, m.ID, limit)
 	if err != nil {
 		return nil, httpapi.Repeatable(err)
 	}
@@ -110,7 +116,7 @@ func (p *platform) open(ctx context.Context, a api, m *integration.Media, limit 
 	}, nil
 }
 
-// extensions of what clients show in the chat itself: they go by the name.
+// extensions are those of the files that clients show in the chat itself, which they know by the name.
 var extensions = map[string]string{
 	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/avif": ".avif",
 	"video/mp4": ".mp4", "video/webm": ".webm", "video/quicktime": ".mov",
@@ -118,7 +124,7 @@ var extensions = map[string]string{
 	"application/pdf": ".pdf", "text/plain": ".txt",
 }
 
-// fileName is a name that is the same in JSON and in the form beside it, which has its own rules for some characters.
+// fileName is a name that is the same in JSON and in the form, which writes some characters in another way.
 func fileName(name, mimeType string) string {
 	name = strings.Map(func(r rune) rune {
 		if r == '"' || r == '%' || r < ' ' {

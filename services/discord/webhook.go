@@ -9,8 +9,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// signature is that of every delivery, "Validating Security Request Headers": Ed25519 over the timestamp and the raw body.
-// Discord sends wrong signatures on purpose, and removes the URL of who does not answer them with 401.
+// signature is that of every delivery, "Validating Security Request Headers": Ed25519 over the timestamp and the raw
+// body. Discord sends wrong signatures on purpose, and removes a URL that does not answer them with 401.
 func signature() sign.Ed25519 {
 	return sign.Ed25519{
 		Header: "x-signature-ed25519", PublicKey: fieldPublicKey, Fix: "the key must be the app's",
@@ -27,8 +27,8 @@ const (
 	typeModal        = 5
 )
 
-// Respond gives the answer that has to come within three seconds. That of an interaction promises more: what it is
-// answered with later is told by interaction.go.
+// Respond returns the response that Discord waits for, for three seconds. The response to an interaction promises a
+// later answer, see interaction.go.
 func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
 	var in struct {
 		Type  int       `json:"type"`

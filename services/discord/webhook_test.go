@@ -11,7 +11,6 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/services/discord"
 )
 
@@ -20,28 +19,44 @@ func validate(t *testing.T, w *integration.Webhook) error {
 	return discord.Definition(nil).Signature.ValidateSignature(t.Context(), w)
 }
 
-func TestTheSignatureIsChecked(t *testing.T) {
+func TestSignatureIsChecked(t *testing.T) {
 	const body = `{"id":"1","application_id":"2","type":1,"token":"t","version":1}`
 	at := func(d time.Duration) map[string]string { return sign([]byte(body), receivedAt.Add(d)) }
 	for name, test := range map[string]struct {
 		change func(*integration.Webhook)
 		ok     bool
 	}{
-		"a genuine one":                 {func(*integration.Webhook) {}, true},
-		"of five minutes ago":           {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute + time.Second)) }, true},
-		"of more than five minutes ago": {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false},
-		"of a clock that is ahead":      {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true},
-		"of another day":                {func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false},
-		"a public key in capitals":      {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true},
-		"no public key":                 {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
-		"half of a public key":          {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false},
-		"a public key that is no hex":   {func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false},
-		"no signature":                  {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
+		"a genuine one": {func(*integration.Webhook) {}, true},
+		"of five minutes ago": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute + time.Second)) }, true,
+		},
+		"of more than five minutes ago": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(-5*time.Minute - time.Second)) }, false,
+		},
+		"of a clock that is ahead": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(time.Minute)) }, true,
+		},
+		"of another day": {
+			func(w *integration.Webhook) { w.Headers = integration.NewHeaders(at(24 * time.Hour)) }, false,
+		},
+		"a public key in capitals": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.ToUpper(publicKey) }, true,
+		},
+		"no public key": {func(w *integration.Webhook) { delete(w.Channel.Credentials, "publicKey") }, false},
+		"half of a public key": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = publicKey[:32] }, false,
+		},
+		"a public key that is no hex": {
+			func(w *integration.Webhook) { w.Channel.Credentials["publicKey"] = strings.Repeat("x", 64) }, false,
+		},
+		"no signature": {func(w *integration.Webhook) { w.Headers.Del("x-signature-ed25519") }, false},
 		"half of a signature": {func(w *integration.Webhook) {
 			w.Headers.Set("x-signature-ed25519", w.Headers.Get("x-signature-ed25519")[:64])
 		}, false},
-		"a signature that is no hex": {func(w *integration.Webhook) { w.Headers.Set("x-signature-ed25519", strings.Repeat("x", 128)) }, false},
-		"no timestamp":               {func(w *integration.Webhook) { w.Headers.Del("x-signature-timestamp") }, false},
+		"a signature that is no hex": {
+			func(w *integration.Webhook) { w.Headers.Set("x-signature-ed25519", strings.Repeat("x", 128)) }, false,
+		},
+		"no timestamp": {func(w *integration.Webhook) { w.Headers.Del("x-signature-timestamp") }, false},
 		"another timestamp than was signed": {func(w *integration.Webhook) {
 			w.Headers.Set("x-signature-timestamp", w.Headers.Get("x-signature-timestamp")+"0")
 		}, false},
@@ -76,23 +91,37 @@ func TestTheSignatureIsChecked(t *testing.T) {
 	})
 }
 
-func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
+func TestResponseIsWhatDiscordWaitsFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		body      string
 		ephemeral string
 		status    int
 		answer    string
 	}{
-		"a ping of the interactions endpoint": {`{"id":"1","application_id":"2","type":1,"token":"t","version":1}`, "", 0, `{"type":1}`},
-		"a command":                           {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
-		"a command, for one user's eyes":      {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a command, for everybody's":          {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`},
-		"a button":                            {`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`},
-		"what is being typed":                 {`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`},
-		"a form":                              {`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`},
-		"a ping of the events' endpoint":      {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
-		"an event":                            {`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, ""},
-		"an interaction of a later version":   {`{"id":"1","type":9,"token":"t"}`, "", -1, ""},
+		"a ping of the interactions endpoint": {
+			`{"id":"1","application_id":"2","type":1,"token":"t","version":1}`, "", 0, `{"type":1}`,
+		},
+		"a command": {`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":5}`},
+		"a command, for one user's eyes": {
+			`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`,
+		},
+		"a command, for everybody's": {
+			`{"id":"1","type":2,"token":"t","data":{"name":"a"}}`, "false", 0, `{"type":5}`,
+		},
+		"a button": {
+			`{"id":"1","type":3,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":6}`,
+		},
+		"what is being typed": {
+			`{"id":"1","type":4,"token":"t","data":{"name":"a"}}`, "", 0, `{"type":8,"data":{"choices":[]}}`,
+		},
+		"a form": {
+			`{"id":"1","type":5,"token":"t","data":{"custom_id":"a"}}`, "true", 0, `{"type":5,"data":{"flags":64}}`,
+		},
+		"a ping of the events' endpoint": {`{"version":1,"application_id":"2","type":0}`, "", 204, ""},
+		"an event": {
+			`{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_DEAUTHORIZED"}}`, "", 204, "",
+		},
+		"an interaction of a later version": {`{"id":"1","type":9,"token":"t"}`, "", -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := webhook(test.body)
@@ -103,46 +132,59 @@ func TestDiscordGetsTheAnswerThatItWaitsFor(t *testing.T) {
 				require.Nil(t, response)
 				return
 			}
-			require.Equal(t, &integration.Response{Status: test.status, ContentType: "application/json", Body: test.answer}, response)
+			require.Equal(
+				t, &integration.Response{Status: test.status, ContentType: "application/json", Body: test.answer}, response,
+			)
 		})
 	}
 }
 
-func TestChannelsAreCheckedAgainstTheFields(t *testing.T) {
-	client := httpapi.New(httpapi.Options{})
-	t.Cleanup(client.Close)
-	fields := discord.Definition(client).Fields
-	for name, test := range map[string]struct {
-		change func(*integration.Channel)
-		faulty string
+func TestChannelFieldsAreChecked(t *testing.T) {
+	require.Empty(t, faultyField(t, channel()))
+	for _, test := range []struct {
+		key, value string // an empty value removes the field
+		ok         bool
 	}{
-		"a good channel":                   {func(*integration.Channel) {}, ""},
-		"a short token of tests":           {func(ch *integration.Channel) { ch.Credentials["botToken"] = "abc" }, ""},
-		"a server of one's own":            {func(ch *integration.Channel) { ch.Settings["apiBase"] = "http://127.0.0.1:8081/api/v10" }, ""},
-		"answers for one user's eyes":      {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "true" }, ""},
-		"a token with Bot before it":       {func(ch *integration.Channel) { ch.Credentials["botToken"] = "Bot " + botToken }, "credentials.botToken"},
-		"no token":                         {func(ch *integration.Channel) { delete(ch.Credentials, "botToken") }, "credentials.botToken"},
-		"a token with a line break":        {func(ch *integration.Channel) { ch.Credentials["botToken"] = botToken + "\n" }, "credentials.botToken"},
-		"no application id":                {func(ch *integration.Channel) { delete(ch.Credentials, "applicationId") }, "credentials.applicationId"},
-		"an application id that is a name": {func(ch *integration.Channel) { ch.Credentials["applicationId"] = "engine" }, "credentials.applicationId"},
-		"no public key":                    {func(ch *integration.Channel) { delete(ch.Credentials, "publicKey") }, "credentials.publicKey"},
-		"a public key that is cut off":     {func(ch *integration.Channel) { ch.Credentials["publicKey"] = publicKey[:63] }, "credentials.publicKey"},
-		"an apiBase without scheme":        {func(ch *integration.Channel) { ch.Settings["apiBase"] = "discord.com/api" }, "settings.apiBase"},
-		"ephemeral that is neither":        {func(ch *integration.Channel) { ch.Settings["ephemeral"] = "yes" }, "settings.ephemeral"},
-		"image links that are neither":     {func(ch *integration.Channel) { ch.Settings["imageLinks"] = "inline" }, "settings.imageLinks"},
+		{"credentials.botToken", "abc", true},
+		{"credentials.botToken", "", false},
+		{"credentials.botToken", "Bot " + botToken, false},
+		{"credentials.botToken", botToken + "\n", false},
+		{"credentials.applicationId", "", false},
+		{"credentials.applicationId", "engine", false},
+		{"credentials.publicKey", "", false},
+		{"credentials.publicKey", publicKey[:63], false},
+		{"settings.apiBase", "http://127.0.0.1:8081/api/v10", true},
+		{"settings.apiBase", "discord.com/api", false},
+		{"settings.ephemeral", "true", true},
+		{"settings.ephemeral", "yes", false},
+		{"settings.imageLinks", "embed", true},
+		{"settings.imageLinks", "inline", false},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(strings.Replace(test.key+" "+test.value, botToken, "the token", 1), func(t *testing.T) {
 			ch := channel()
-			test.change(ch)
-			err := integration.ValidateChannel(ch, fields)
-			if test.faulty == "" {
-				require.NoError(t, err)
-				return
+			group, name, _ := strings.Cut(test.key, ".")
+			fields := map[string]map[string]string{"credentials": ch.Credentials, "settings": ch.Settings}[group]
+			if fields[name] = test.value; test.value == "" {
+				delete(fields, name)
 			}
-			faults := integration.FieldErrors(err)
-			require.Len(t, faults, 1)
-			require.Equal(t, test.faulty, faults[0].Key)
-			require.NotContains(t, err.Error(), "canary")
+			want := test.key
+			if test.ok {
+				want = ""
+			}
+			require.Equal(t, want, faultyField(t, ch))
 		})
 	}
+}
+
+// faultyField is the name of the only field of a channel that is wrong. It is empty if all are right.
+func faultyField(t *testing.T, ch *integration.Channel) string {
+	t.Helper()
+	err := integration.ValidateChannel(ch, discord.Definition(nil).Fields)
+	if err == nil {
+		return ""
+	}
+	require.NotContains(t, err.Error(), "canary")
+	faults := integration.FieldErrors(err)
+	require.Len(t, faults, 1)
+	return faults[0].Key
 }

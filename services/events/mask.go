@@ -11,7 +11,7 @@ import (
 
 // secretKey is what values are called that nobody needs to see, whoever published them: this node does not know
 // the secrets of others.
-var secretKey = regexp.MustCompile(`(?i)token|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`)
+var secretKey = regexp.MustCompile(`(?i)token|reply[-_]?context|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`)
 
 // shown is JSON as it is shown; what is none is shown as text.
 func (d *Desk) shown(data []byte) any {

@@ -423,7 +423,7 @@ func TestNoSecretOfAnEventIsShown(t *testing.T) {
 		"$meta": {base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1","authToken":"hunter2","user":{"password":"hunter2"}}`))}, "Authorization": {"hunter2"},
 		"$headers": {base64.StdEncoding.EncodeToString([]byte(`{"cookie":"hunter2"}`))}, "x-note": {"see " + canary},
 		"x-error-stack": {base64.StdEncoding.EncodeToString([]byte("at " + canary))},
-	}, object{"tenantId": "t1", "url": "https://x/" + canary, "id": json.Number("12345678901234567890"), "apiKeys": []any{"hunter2", object{"n": 1}}, "token": json.Number("5")})
+	}, object{"tenantId": "t1", "url": "https://x/" + canary, "id": json.Number("12345678901234567890"), "apiKeys": []any{"hunter2", object{"n": 1}}, "token": json.Number("5"), "replyContext": "token=hunter2"})
 	v := answer[[]*events.View](b, reader, "list", object{"name": name})[0]
 	require.Equal(t, object{"tenantId": "t1", "authToken": redact.Placeholder, "user": object{"password": redact.Placeholder}}, v.Meta)
 	require.Equal(t, map[string]string{
@@ -432,6 +432,7 @@ func TestNoSecretOfAnEventIsShown(t *testing.T) {
 	require.Contains(t, b.answers[0], `"id":12345678901234567890`)
 	require.Contains(t, b.answers[0], `"url":"https://x/[redacted]"`)
 	require.Contains(t, b.answers[0], `"token":"[redacted]"`)
+	require.Contains(t, b.answers[0], `"replyContext":"[redacted]"`)
 
 	require.NoError(t, b.publisher.Store(t.Context(), name, "m2", nil, []byte("no JSON "+canary)))
 	require.NoError(t, b.publisher.Store(t.Context(), name, "m3", nil, []byte{0xff, 0xfe}))

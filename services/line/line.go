@@ -53,13 +53,12 @@ func Definition(client *httpapi.Client) integration.Definition {
 // support tells what LINE has beside texts, by "Webhook event objects" and "Message objects".
 func support() integration.Support {
 	losing, reference := integration.Degraded, "https://developers.line.biz/en/reference/messaging-api/"
-	return integration.Basic(reference).AsText().Full([]integration.Feature{
-		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureFile,
-		integration.FeatureSticker, integration.FeatureLocation, integration.FeatureButtons, integration.FeatureReply,
-		integration.FeatureDelete, integration.FeatureMembership, integration.FeatureMedia,
-	}, []integration.Feature{
+	return integration.Basic(reference).AsText().Full(
 		integration.FeatureImage, integration.FeatureSticker, integration.FeatureLocation,
-	}).With(integration.Support{
+	).FullIn(
+		integration.FeatureVideo, integration.FeatureAudio, integration.FeatureFile, integration.FeatureButtons,
+		integration.FeatureReply, integration.FeatureDelete, integration.FeatureMembership, integration.FeatureMedia,
+	).With(integration.Support{
 		integration.FeatureVideo:    {Out: losing("without metadata.previewImageUrl as a link")},
 		integration.FeatureAudio:    {Out: losing("without durationMs it is shown as one second")},
 		integration.FeatureVoice:    {Out: losing("as an audio")},

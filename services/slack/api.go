@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
@@ -15,96 +17,112 @@ import (
 const defaultAPIBase = "https://slack.com/api"
 
 // api calls the Web API as one app, "Using the Slack Web API".
-type api struct {
-	client *httpapi.Client
-	base   string
-	token  string
+type api struct{ httpapi.API }
+
+func (p *platform) api(credentials, settings map[string]string) *api {
+	return &api{httpapi.API{
+		Client: p.client.For(settings), Name: "slack", Errors: errorTable, Read: readAnswer,
+		Base:   strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/") + "/",
+		Header: http.Header{"Authorization": {"Bearer " + credentials[fieldBotToken]}},
+	}}
 }
 
-func (p *platform) api(credentials, settings map[string]string) api {
-	base := cmp.Or(settings[fieldAPIBase], defaultAPIBase)
-	return api{client: p.client.For(settings), base: strings.TrimRight(base, "/"), token: credentials[fieldBotToken]}
-}
-
-func (a api) header() http.Header { return http.Header{"Authorization": {"Bearer " + a.token}} }
-
-// status is what every answer begins with. The HTTP status is 200 for refusals as well.
+// status is how every answer begins. The HTTP status of most refusals is 200.
 type status struct {
 	OK       json.RawMessage `json:"ok"`    // true or false
 	Error    json.RawMessage `json:"error"` // a text
 	Needed   string          `json:"needed"`
 	Provided string          `json:"provided"`
-	Warning  string          `json:"warning"`
 	Metadata struct {
 		Messages []string `json:"messages"`
 	} `json:"response_metadata"`
 }
 
-// says whether ok is that.
-func (s *status) says(ok string) bool { return string(s.OK) == ok }
+// is says whether ok has this value.
+func (s *status) is(ok string) bool { return string(s.OK) == ok }
+
+// readAnswer takes an answer of the Web API apart.
+func readAnswer(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	var s status
+	err := payload.Unmarshal(answer.Body, &s)
+	switch {
+	case answer.Status == http.StatusTooManyRequests || s.is("false"):
+		return nil, s.refusal(), nil
+	case !s.is("true") || answer.Status >= http.StatusMultipleChoices:
+		return nil, nil, nil
+	default:
+		return answer.Body, nil, err
+	}
+}
+
+// refusal is what an answer with ok false, or with HTTP 429, says.
+func (s *status) refusal() *integration.Refusal {
+	code := string(s.Error) // what is no text is no code of Slack's, and is told as it is
+	_ = json.Unmarshal(s.Error, &code)
+	r := &integration.Refusal{Code: code, Text: cmp.Or(code, "refused without a reason"), Details: s.Metadata.Messages}
+	if s.Needed != "" {
+		scopes := fmt.Sprintf(
+			"the token needs the scope %s and has %s: add it and install the app again", s.Needed, s.Provided,
+		)
+		r.Details = append([]string{scopes}, r.Details...)
+	}
+	return r
+}
 
 // call runs a method once, with params as JSON or as the fields of a form, and decodes its answer. Errors are
 // *integration.Error.
-func call[T any](ctx context.Context, a api, method string, params any) (T, *httpapi.Answer, error) {
+func call[T any](ctx context.Context, a *api, method string, params any) (T, *httpapi.Answer, error) {
 	var result T
-	name := "slack " + method
-	var body httpapi.Body
-	if form, ok := params.(url.Values); ok {
-		body = httpapi.Form(form)
-	} else {
-		var err error
-		if body, err = httpapi.JSON(name, params); err != nil {
-			return result, nil, err
-		}
-		body.ContentType = "application/json; charset=utf-8" // without it Slack answers with a warning
-	}
-	answer, err := a.client.Do(ctx, httpapi.Request{Name: name, URL: a.base + "/" + method, Header: a.header(), Body: body})
+	body, err := newBody(method, params)
 	if err != nil {
 		return result, nil, err
 	}
-	var s status
-	err = payload.Unmarshal(answer.Body, &s)
-	switch {
-	case answer.Status == http.StatusTooManyRequests || s.says("false"):
-		return result, nil, refusal(name, answer, &s)
-	case !s.says("true") || answer.Status >= http.StatusMultipleChoices:
-		return result, nil, httpapi.Foreign(name, answer)
-	case err == nil:
-		err = payload.Unmarshal(answer.Body, &result)
+	answer, err := a.Do(ctx, httpapi.Call{Name: method, Path: method, Body: body}, &result)
+	return result, answer, err
+}
+
+func newBody(method string, params any) (httpapi.Body, error) {
+	if form, ok := params.(url.Values); ok {
+		return httpapi.Form(form), nil
 	}
-	if err != nil {
-		return result, nil, httpapi.Unreadable(name, answer.Status, err)
-	}
-	return result, answer, nil
+	body, err := httpapi.JSON("slack "+method, params)
+	body.ContentType = "application/json; charset=utf-8" // without the charset Slack answers with a warning
+	return body, err
 }
 
 // ask is call for methods that change nothing: one that was not answered may be asked again.
-func ask[T any](ctx context.Context, a api, method string, params any) (T, *httpapi.Answer, error) {
+func ask[T any](ctx context.Context, a *api, method string, params any) (T, *httpapi.Answer, error) {
 	result, answer, err := call[T](ctx, a, method, params)
 	return result, answer, httpapi.Repeatable(err)
 }
 
-// change is call for methods that do nothing more when they run twice.
-func change[T any](ctx context.Context, a api, method string, params any) (T, *httpapi.Answer, error) {
-	result, answer, err := call[T](ctx, a, method, params)
-	return result, answer, httpapi.Idempotent(err)
+// change is call for methods that do nothing more when they run twice, and whose answer tells nothing.
+func change(ctx context.Context, a *api, method string, params any) error {
+	_, _, err := call[struct{}](ctx, a, method, params)
+	return httpapi.Idempotent(err)
 }
 
-// isSlacks says whether a link leads to Slack, or to where the channel's calls go: the only places that may get to
-// see its token, or what is in its name. Whoever registers a file that is kept elsewhere chooses that file's links.
-func (a api) isSlacks(link string) bool {
+// trusts says whether a link leads to Slack, or to the host of the channel's apiBase. Only these may see the app's
+// token and its files: whoever registers a file that is kept elsewhere chooses the links of that file.
+func (a *api) trusts(link string) bool {
 	u, err := url.Parse(link)
 	if err != nil || u.Host == "" || u.User != nil {
 		return false
 	}
-	if base, err := url.Parse(a.base); err == nil && u.Scheme == base.Scheme && strings.EqualFold(u.Host, base.Host) {
+	if a.isBase(u) {
 		return true
 	}
-	host := strings.ToLower(u.Host) // a port that is not https' own is nothing of Slack's
+	host := strings.ToLower(u.Host) // with the port: one other than that of https is not Slack's
 	for _, domain := range []string{"slack.com", "slack-gov.com"} {
 		if u.Scheme == "https" && (host == domain || strings.HasSuffix(host, "."+domain)) {
 			return true
 		}
 	}
 	return false
+}
+
+// isBase says whether a URL has the scheme and the host of the channel's apiBase.
+func (a *api) isBase(u *url.URL) bool {
+	base, err := url.Parse(a.Base)
+	return err == nil && base.Host != "" && u.Scheme == base.Scheme && strings.EqualFold(u.Host, base.Host)
 }

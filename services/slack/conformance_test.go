@@ -1,6 +1,7 @@
 package slack_test
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +40,7 @@ const (
 	signingSecret = "secret-canary_9876543210"
 )
 
-// What the stand-in has from the start.
+// What the fake has from the start.
 const (
 	channelID = "C024BE91L"
 	messageTS = "1700000000.000900"
@@ -53,30 +54,32 @@ func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Cleanup(client.Close)
 	return integrationtest.Platform{
 		Definition: slack.Definition(client),
-		Channel: func(url string) *integration.Channel {
-			ch := channel()
-			ch.Settings["apiBase"] = url + "/api"
-			return ch
-		},
-		API: func(tb testing.TB) http.Handler {
-			tb.Helper()
-			return newStandIn(tb)
-		},
-		Webhooks: webhooks(tb),
-		BadItem:  form(tb, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"trigger_id":"1.2.3","actions":[{"type":"button","value":"a"},{"type":"button","value":{}}]}`),
+		Channel:    func(url string) *integration.Channel { return channelAt(url + "/api") },
+		API:        func(tb testing.TB) http.Handler { tb.Helper(); return newFake(tb) },
+		Webhooks:   webhooks(tb),
+		BadItem: form(tb, `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"trigger_id":"1.2.3",`+
+			`"actions":[{"type":"button","value":"a"},{"type":"button","value":{}}]}`),
 		Sends:    sends(),
 		Failures: failures(),
+		Refusal:  refusal,
 	}
 }
 
-// newStandIn starts a stand-in with a message, a file and a picture.
-func newStandIn(tb testing.TB) *slacktest.Server {
+// newFake starts a fake with a message, a file and a picture.
+func newFake(tb testing.TB) *slacktest.Server {
 	tb.Helper()
 	server := slacktest.NewServer(botToken)
 	tb.Cleanup(server.Close)
 	server.AddMessage(channelID, messageTS)
 	server.AddFile(fileID, "plan.pdf", "application/pdf", []byte("%PDF"), nil)
 	return server
+}
+
+// channelAt is a channel with another root of the Web API.
+func channelAt(apiBase string) *integration.Channel {
+	ch := channel()
+	ch.Settings["apiBase"] = apiBase
+	return ch
 }
 
 func channel() *integration.Channel {
@@ -94,7 +97,9 @@ func sign(ch *integration.Channel, body []byte, at time.Time) map[string]string 
 func signedAt(ch *integration.Channel, body []byte, stamp string) map[string]string {
 	mac := hmac.New(sha256.New, []byte(ch.Credentials["signingSecret"]))
 	mac.Write([]byte("v0:" + stamp + ":" + string(body)))
-	return map[string]string{"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + hex.EncodeToString(mac.Sum(nil))}
+	return map[string]string{
+		"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + hex.EncodeToString(mac.Sum(nil)),
+	}
 }
 
 // form is an interaction's body.
@@ -139,7 +144,7 @@ func read(tb testing.TB, path string) []byte {
 	return data
 }
 
-// sends show each of the features, and further actions.
+// sends show each of the features, and the message actions.
 func sends() []integrationtest.Send {
 	to := integration.Party{ID: channelID}
 	send := func(name string, c integration.Content, change ...func(*integration.Message)) integrationtest.Send {
@@ -152,7 +157,7 @@ func sends() []integrationtest.Send {
 	held := func(name, mimeType string) *integration.Media {
 		return &integration.Media{Data: []byte("content of " + name), Filename: name, MimeType: mimeType}
 	}
-	further := func(name, action string, params map[string]any) integrationtest.Send {
+	call := func(name, action string, params map[string]any) integrationtest.Send {
 		return integrationtest.Send{Name: name, Action: action, Params: params}
 	}
 	about := func(more map[string]any) map[string]any {
@@ -166,40 +171,118 @@ func sends() []integrationtest.Send {
 	refused := send("text to a channel that was archived", integration.Content{Type: integration.TypeText, Text: "hello"})
 	refused.Answer = &integrationtest.Answer{Body: refusedText.Body}
 	return []integrationtest.Send{
-		send("text", integration.Content{Type: integration.TypeText, Text: "fish & chips 👍 for <two>"}, func(m *integration.Message) { m.ID = "out-1" }),
-		send("text in markup", integration.Content{Type: integration.TypeText, Text: "*fish* for <@U061F7AUR>", Format: "mrkdwn"}),
+		send(
+			"text", integration.Content{Type: integration.TypeText, Text: "fish & chips 👍 for <two>"},
+			func(m *integration.Message) { m.ID = "out-1" },
+		),
+		send(
+			"text in markup",
+			integration.Content{Type: integration.TypeText, Text: "*fish* for <@U061F7AUR>", Format: "mrkdwn"},
+		),
 		send("text in markdown", integration.Content{Type: integration.TypeText, Text: "**fish**", Format: "markdown"}),
-		send("reply", integration.Content{Type: integration.TypeText, Text: "yes"}, func(m *integration.Message) { m.ReplyTo = &integration.ReplyTo{MessageID: messageID} }),
-		send("text in a thread", integration.Content{Type: integration.TypeText, Text: "here"}, func(m *integration.Message) { m.ThreadID = messageTS }),
-		send("picture by its link", integration.Content{Type: integration.TypeImage, Text: "look", Media: &integration.Media{URL: "https://example.org/a.png", Caption: "A plan"}}),
-		send("picture by its content", integration.Content{Type: integration.TypeImage, Text: "look", Media: held("a.png", "image/png")}),
-		send("several pictures", integration.Content{Type: integration.TypeImage, Attachments: []integration.Media{{URL: "https://example.org/a.png"}, {ID: "F024BERPH", MimeType: "image/png"}}}),
-		send("several files", integration.Content{Type: integration.TypeFile, Text: "both", Attachments: []integration.Media{*held("a.pdf", "application/pdf"), *held("b.txt", "text/plain")}}),
-		send("video", integration.Content{Type: integration.TypeVideo, Media: held("a.mp4", "video/mp4")}, func(m *integration.Message) { m.ThreadID = messageTS }),
+		send(
+			"reply", integration.Content{Type: integration.TypeText, Text: "yes"},
+			func(m *integration.Message) { m.ReplyTo = &integration.ReplyTo{MessageID: messageID} },
+		),
+		send(
+			"text in a thread", integration.Content{Type: integration.TypeText, Text: "here"},
+			func(m *integration.Message) { m.ThreadID = messageTS },
+		),
+		send(
+			"picture by its link",
+			integration.Content{
+				Type: integration.TypeImage, Text: "look",
+				Media: &integration.Media{URL: "https://example.org/a.png", Caption: "A plan"},
+			},
+		),
+		send(
+			"picture by its content",
+			integration.Content{Type: integration.TypeImage, Text: "look", Media: held("a.png", "image/png")},
+		),
+		send(
+			"several pictures",
+			integration.Content{
+				Type:        integration.TypeImage,
+				Attachments: []integration.Media{{URL: "https://example.org/a.png"}, {ID: "F024BERPH", MimeType: "image/png"}},
+			},
+		),
+		send(
+			"several files",
+			integration.Content{
+				Type: integration.TypeFile, Text: "both",
+				Attachments: []integration.Media{*held("a.pdf", "application/pdf"), *held("b.txt", "text/plain")},
+			},
+		),
+		send(
+			"video", integration.Content{Type: integration.TypeVideo, Media: held("a.mp4", "video/mp4")},
+			func(m *integration.Message) { m.ThreadID = messageTS },
+		),
 		send("audio", integration.Content{Type: integration.TypeAudio, Media: held("a.mp3", "audio/mpeg")}),
 		send("voice", integration.Content{Type: integration.TypeVoice, Media: held("a.ogg", "audio/ogg")}),
-		send("file to a user", integration.Content{Type: integration.TypeFile, Media: held("a.pdf", "application/pdf")}, func(m *integration.Message) { m.To.ID = "U061F7AUR" }),
-		send("file that is there already", integration.Content{Type: integration.TypeFile, Text: "again", Media: &integration.Media{ID: fileID, MimeType: "application/pdf"}}),
-		send("location", integration.Content{Type: integration.TypeLocation, Location: &integration.Location{Latitude: 52.52, Longitude: 13.405, Name: "Fish & Co"}}),
-		send("contact", integration.Content{Type: integration.TypeContact, Contacts: []integration.Contact{{Name: integration.ContactName{Formatted: "Test Guest"}, Phones: []integration.ContactPhone{{Phone: "+1 555 0100", Type: "WORK"}}, Emails: []string{"guest@example.org"}}}}),
+		send(
+			"file to a user", integration.Content{Type: integration.TypeFile, Media: held("a.pdf", "application/pdf")},
+			func(m *integration.Message) { m.To.ID = "U061F7AUR" },
+		),
+		send(
+			"file that is there already",
+			integration.Content{
+				Type: integration.TypeFile, Text: "again", Media: &integration.Media{ID: fileID, MimeType: "application/pdf"},
+			},
+		),
+		send(
+			"location",
+			integration.Content{
+				Type:     integration.TypeLocation,
+				Location: &integration.Location{Latitude: 52.52, Longitude: 13.405, Name: "Fish & Co"},
+			},
+		),
+		send(
+			"contact",
+			integration.Content{
+				Type: integration.TypeContact,
+				Contacts: []integration.Contact{
+					{Name: integration.ContactName{Formatted: "Test Guest"}, Phones: []integration.ContactPhone{
+						{Phone: "+1 555 0100", Type: "WORK"},
+					}, Emails: []string{"guest@example.org"}},
+				},
+			},
+		),
 		send("buttons", integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{
 			Header: "Dinner", Body: "Fish & chips?", Footer: "until 9 pm",
-			Buttons: []integration.Button{{ID: "yes", Title: "Yes & thanks", Style: "primary"}, {Title: "Docs", Type: "url", URL: "https://example.org"}},
+			Buttons: []integration.Button{
+				{ID: "yes", Title: "Yes & thanks", Style: "primary"}, {Title: "Docs", Type: "url", URL: "https://example.org"},
+			},
 		}}),
 		send("list", integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{
-			Body: "Sides?", ButtonLabel: "Choose", Sections: []integration.Section{{Rows: []integration.Row{{ID: "peas", Title: "Peas", Description: "mushy"}, {Title: "Slaw"}}}},
+			Body: "Sides?", ButtonLabel: "Choose",
+			Sections: []integration.Section{
+				{Rows: []integration.Row{{ID: "peas", Title: "Peas", Description: "mushy"}, {Title: "Slaw"}}},
+			},
 		}}),
-		send("list of sections", integration.Content{Type: integration.TypeInteractive, Text: "Sides?", Interactive: &integration.Interactive{
-			Sections: []integration.Section{{Title: "Warm", Rows: []integration.Row{{ID: "peas", Title: "Peas"}}}, {Title: "Cold", Rows: []integration.Row{{ID: "slaw", Title: "Slaw"}}}},
-		}}),
-		send("a form", integration.Content{Type: integration.TypeInteractive, Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Body: "Your name?"}}),
+		send("list of sections", integration.Content{
+			Type: integration.TypeInteractive, Text: "Sides?", Interactive: &integration.Interactive{
+				Sections: []integration.Section{
+					{Title: "Warm", Rows: []integration.Row{{ID: "peas", Title: "Peas"}}},
+					{Title: "Cold", Rows: []integration.Row{{ID: "slaw", Title: "Slaw"}}},
+				},
+			}}),
+		send(
+			"a form",
+			integration.Content{
+				Type:        integration.TypeInteractive,
+				Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Body: "Your name?"},
+			},
+		),
 		refused,
 
-		further("edit", integration.ActionEditMessage, about(map[string]any{"message": map[string]any{"content": map[string]any{"type": "TEXT", "text": "better"}}})),
-		further("deletion", integration.ActionDeleteMessage, about(nil)),
-		further("reaction", integration.ActionReact, about(map[string]any{"emoji": "👍🏽"})),
-		further("typing", integration.ActionTyping, map[string]any{"conversationId": "D024BE7RE", "threadId": messageTS}),
-		further("media", integration.ActionGetMedia, map[string]any{"mediaId": fileID}),
+		call(
+			"edit", integration.ActionEditMessage,
+			about(map[string]any{"message": map[string]any{"content": map[string]any{"type": "TEXT", "text": "better"}}}),
+		),
+		call("deletion", integration.ActionDeleteMessage, about(nil)),
+		call("reaction", integration.ActionReact, about(map[string]any{"emoji": "👍🏽"})),
+		call("typing", integration.ActionTyping, map[string]any{"conversationId": "D024BE7RE", "threadId": messageTS}),
+		call("media", integration.ActionGetMedia, map[string]any{"mediaId": fileID}),
 	}
 }
 
@@ -216,7 +299,22 @@ func failures() []integrationtest.Failure {
 		for k := range r.response.Header {
 			answer.Header[k] = r.response.Header.Get(k)
 		}
-		list = append(list, integrationtest.Failure{Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode, Pauses: integration.PausesRecipient})
+		list = append(
+			list,
+			integrationtest.Failure{
+				Name: name, Answer: answer, Kind: r.kind, Code: r.code, RetryAfter: r.retryAfter, PlatformCode: r.platformCode,
+				Pauses: integration.PausesRecipient,
+			},
+		)
 	}
 	return list
+}
+
+// refusal is how Slack says no: with HTTP 200 and a word, unless the HTTP status itself says what is wrong.
+func refusal(r integration.Refusal) integrationtest.Answer {
+	a := slacktest.Failure(cmp.Or(r.Code, "moon_is_full"), nil)
+	if r.Code == "" {
+		a.Status = r.Status
+	}
+	return integrationtest.Answer{Status: a.Status, Body: a.Body}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// emojiTable pairs common emoji with what Slack calls them, which is the first name, and with further names that it
-// understands. All others go by their names.
+// emojiTable pairs common emoji with their names at Slack. The first name is sent, the others are understood as well.
+// An emoji that is not in the table has to be given by its name.
 const emojiTable = `
 😀 grinning 😃 smiley 😄 smile 😁 grin 😆 laughing|satisfied 😅 sweat_smile 🤣 rolling_on_the_floor_laughing 😂 joy
 🙂 slightly_smiling_face 🙃 upside_down_face 😉 wink 😊 blush 😇 innocent 🥰 smiling_face_with_3_hearts 😍 heart_eyes
@@ -71,7 +71,7 @@ const (
 	numberOfTones = 5
 )
 
-// emojiOf is the emoji of a name, empty for one that the table does not have.
+// emojiOf returns the emoji of a name, "" for one that is not in the table.
 func emojiOf(name string) string {
 	base, tone, toned := strings.Cut(name, skinTone)
 	character := emoji().character[base]
@@ -84,7 +84,7 @@ func emojiOf(name string) string {
 	return character + string(lightestSkin+rune(tone[0]-'0'-lightestTone))
 }
 
-// emojiName is what Slack calls an emoji, which may be given by its name too, with colons or without.
+// emojiName returns the name of an emoji at Slack. It may be given by its name as well, with colons or without.
 func emojiName(given string) (string, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(given), ":"), ":")
 	if isEmojiName(name) {
@@ -103,7 +103,7 @@ func emojiName(given string) (string, error) {
 	}
 	return "", &integration.Error{
 		Kind: integration.FaultInvalid, Code: codes.MessageInvalid,
-		Message: "the emoji is not among those whose names are known here: give Slack's name for it, such as tada",
+		Message: "the name of this emoji is not known: give its name at Slack, such as tada",
 	}
 }
 

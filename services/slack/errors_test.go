@@ -14,7 +14,9 @@ import (
 )
 
 func html(status int) slacktest.Response {
-	return slacktest.Response{Status: status, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<html>welcome</html>"}
+	return slacktest.Response{
+		Status: status, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<html>welcome</html>",
+	}
 }
 
 // withStatus is a refusal that does not come with HTTP 200.
@@ -34,66 +36,81 @@ type refusalOf struct {
 	says         string
 }
 
-// refusals are Slack's, by what is wrong.
+// refusals are those that differ in more than Slack's word, by what is wrong. The conformance suite has the words.
 func refusals() map[string]refusalOf {
+	const (
+		throttled, permanent = integration.FaultThrottled, integration.FaultPermanent
+		transient, unknown   = integration.FaultTransient, integration.FaultUnknown
+
+		maybe = "may have been carried out"
+	)
+	body := func(body string) slacktest.Response { return slacktest.Response{Body: body} }
+	with := func(status int, body string) slacktest.Response {
+		return slacktest.Response{Status: status, Body: body}
+	}
+	blocked := slacktest.Response{Status: 400}
 	failure := func(code string) slacktest.Response { return slacktest.Failure(code, nil) }
+	limitedFor30 := slacktest.RateLimited("30")
+	limited := slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"2"}}}
+	notMember := failure("not_in_channel")
+	past := slacktest.RateLimited(time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+	noScope := slacktest.Failure("missing_scope", map[string]any{"needed": "chat:write", "provided": "files:read"})
+	badBlocks := slacktest.Failure("invalid_blocks", map[string]any{"response_metadata": map[string]any{
+		"messages": []string{"[ERROR] downloading image failed [json-pointer:/blocks/0/image_url]"},
+	}})
 	return map[string]refusalOf{
-		"too many posts":                       {slacktest.RateLimited("30"), integration.FaultThrottled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
-		"too many posts, with HTTP 200":        {failure("rate_limited"), integration.FaultThrottled, "RATE_LIMITED", "rate_limited", 0, ""},
-		"too many posts, without JSON":         {slacktest.Response{Status: 429, Header: http.Header{"Retry-After": {"2"}}}, integration.FaultThrottled, "RATE_LIMITED", "", 2 * time.Second, ""},
-		"too many posts, until a date":         {slacktest.RateLimited(time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)), integration.FaultThrottled, "RATE_LIMITED", "ratelimited", 0, ""},
-		"trouble of Slack's":                   {failure("internal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, "may have been carried out"},
-		"a service that is down":               {withStatus(503, "service_unavailable"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "service_unavailable", 0, ""},
-		"a request that was cut off":           {failure("request_timeout"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "request_timeout", 0, ""},
-		"a workspace that moves":               {failure("team_added_to_org"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "team_added_to_org", 0, ""},
-		"a network that is limited":            {failure("accesslimited"), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "accesslimited", 0, ""},
-		"a catastrophe":                        {failure("fatal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "fatal_error", 0, "may have been carried out"},
-		"a token that is wrong":                {failure("invalid_auth"), integration.FaultAuth, "CREDENTIALS_REFUSED", "invalid_auth", 0, ""},
-		"no token":                             {failure("not_authed"), integration.FaultAuth, "CREDENTIALS_REFUSED", "not_authed", 0, ""},
-		"an account that is gone":              {failure("account_inactive"), integration.FaultAuth, "CREDENTIALS_REFUSED", "account_inactive", 0, ""},
-		"a token that was revoked":             {failure("token_revoked"), integration.FaultAuth, "CREDENTIALS_REFUSED", "token_revoked", 0, ""},
-		"a token that has expired":             {failure("token_expired"), integration.FaultAuth, "CREDENTIALS_REFUSED", "token_expired", 0, ""},
-		"an organization that wants a login":   {failure("org_login_required"), integration.FaultAuth, "WORKSPACE_UNAVAILABLE", "org_login_required", 0, ""},
-		"a key that was withdrawn":             {failure("ekm_access_denied"), integration.FaultAuth, "WORKSPACE_UNAVAILABLE", "ekm_access_denied", 0, ""},
-		"a scope that is missing":              {slacktest.Failure("missing_scope", map[string]any{"needed": "chat:write", "provided": "files:read"}), integration.FaultPermanent, "SCOPE_MISSING", "missing_scope", 0, "the token needs the scope chat:write and has files:read"},
-		"an unknown channel":                   {failure("channel_not_found"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "channel_not_found", 0, ""},
-		"a channel without the app":            {failure("not_in_channel"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "not_in_channel", 0, ""},
-		"a channel that was archived":          {failure("is_archived"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "is_archived", 0, ""},
-		"another bot":                          {failure("cannot_dm_bot"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "cannot_dm_bot", 0, ""},
-		"an unknown user":                      {failure("user_not_found"), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", "user_not_found", 0, ""},
-		"a text that is too long":              {failure("msg_too_long"), integration.FaultPermanent, "MESSAGE_TOO_LONG", "msg_too_long", 0, ""},
-		"blocks that are too long":             {failure("msg_blocks_too_long"), integration.FaultPermanent, "MESSAGE_TOO_LONG", "msg_blocks_too_long", 0, ""},
-		"no text":                              {failure("no_text"), integration.FaultPermanent, "MESSAGE_INVALID", "no_text", 0, ""},
-		"blocks that are wrong":                {slacktest.Failure("invalid_blocks", map[string]any{"response_metadata": map[string]any{"messages": []string{"[ERROR] downloading image failed [json-pointer:/blocks/0/image_url]"}}}), integration.FaultPermanent, "MESSAGE_INVALID", "invalid_blocks", 0, "downloading image failed"},
-		"what an administrator forbids":        {failure("restricted_action"), integration.FaultPermanent, "ACTION_FORBIDDEN", "restricted_action", 0, ""},
-		"a thread that is locked":              {failure("restricted_action_thread_locked"), integration.FaultPermanent, "ACTION_FORBIDDEN", "restricted_action_thread_locked", 0, ""},
-		"a plan that is used up":               {failure("message_limit_exceeded"), integration.FaultPermanent, "ACTION_FORBIDDEN", "message_limit_exceeded", 0, ""},
-		"a refusal of a later version":         {failure("moon_is_full"), integration.FaultPermanent, "MESSAGE_REJECTED", "moon_is_full", 0, "moon_is_full"},
-		"a refusal without a reason":           {slacktest.Response{Body: `{"ok":false}`}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 0, "without a reason"},
-		"a reason of another type":             {slacktest.Response{Body: `{"ok":false,"error":{"code":5}}`}, integration.FaultPermanent, "MESSAGE_REJECTED", `{"code":5}`, 0, ""},
-		"a refusal with HTTP 500":              {withStatus(500, "moon_is_full"), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "moon_is_full", 0, ""},
-		"a known refusal with HTTP 500":        {withStatus(500, "internal_error"), integration.FaultUnknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, ""},
-		"a proxy that handed nothing on":       {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE", "", 0, ""},
-		"a proxy that got no good answer":      {html(502), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, "may have been carried out"},
-		"a proxy that got no answer in time":   {html(504), integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
-		"a redirect, which is not followed":    {html(302), integration.FaultPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
-		"a file that is too large for a proxy": {html(413), integration.FaultPermanent, "MEDIA_TOO_LARGE", "", 0, "larger than the server"},
-		"a firewall":                           {html(403), integration.FaultPermanent, "PLATFORM_BLOCKED", "", 0, "firewall"},
-		"400 without a body":                   {slacktest.Response{Status: 400}, integration.FaultPermanent, "MESSAGE_REJECTED", "", 0, "malformed"},
-		"a server that is not Slack's":         {html(404), integration.FaultPermanent, "API_BASE_INVALID", "", 0, "apiBase"},
-		"a proxy that wants a password":        {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 0, ""},
-		"success with an error's status":       {slacktest.Response{Status: 502, Body: `{"ok":true,"ts":"1.2"}`}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
-		"200 without a body":                   {slacktest.Response{}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, "probably carried out"},
-		"200 with half of the JSON":            {slacktest.Response{Body: `{"ok":true,"ts":"17`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with a page":                      {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 without a ts":                     {slacktest.Response{Body: `{"ok":true}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with a ts of another type":        {slacktest.Response{Body: `{"ok":true,"ts":17}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"200 with an ok of another type":       {slacktest.Response{Body: `{"ok":"yes","ts":"17"}`}, integration.FaultUnknown, "ANSWER_UNREADABLE", "", 0, ""},
-		"a connection reset after the request": {slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+		"429 with a word":       {limitedFor30, throttled, "RATE_LIMITED", "ratelimited", 30 * time.Second, ""},
+		"429 without JSON":      {limited, throttled, "RATE_LIMITED", "", 2 * time.Second, ""},
+		"429 until a past date": {past, throttled, "RATE_LIMITED", "ratelimited", 0, ""},
+		"429 with another word": {withStatus(429, "fatal_error"), throttled, "RATE_LIMITED", "fatal_error", 0, ""},
+		"a limit with HTTP 200": {failure("rate_limited"), throttled, "RATE_LIMITED", "rate_limited", 0, ""},
+		"trouble of Slack's":    {failure("internal_error"), unknown, "PLATFORM_UNAVAILABLE", "internal_error", 0, maybe},
+		"a service that is down": {
+			withStatus(503, "service_unavailable"), transient, "PLATFORM_UNAVAILABLE", "service_unavailable", 0, "",
+		},
+		"a scope that is missing": {
+			noScope, permanent, "SCOPE_MISSING", "missing_scope", 0, "needs the scope chat:write and has files:read",
+		},
+		"a channel without it":  {notMember, permanent, "RECIPIENT_UNAVAILABLE", "not_in_channel", 0, "/invite"},
+		"blocks that are wrong": {badBlocks, permanent, "MESSAGE_INVALID", "invalid_blocks", 0, "downloading image failed"},
+
+		"an unknown word": {failure("moon_is_full"), permanent, "MESSAGE_REJECTED", "moon_is_full", 0, "moon_is_full"},
+		"an unknown word with HTTP 400": {
+			withStatus(400, "moon_is_full"), permanent, "MESSAGE_REJECTED", "moon_is_full", 0, "",
+		},
+		"an unknown word with HTTP 500": {
+			withStatus(500, "moon_is_full"), unknown, "PLATFORM_UNAVAILABLE", "moon_is_full", 0, maybe,
+		},
+		"a known word with HTTP 500": {
+			withStatus(500, "is_archived"), permanent, "RECIPIENT_UNAVAILABLE", "is_archived", 0, "",
+		},
+		"no word": {body(`{"ok":false}`), permanent, "MESSAGE_REJECTED", "", 0, "without a reason"},
+		"a word of another type": {
+			body(`{"ok":false,"error":{"code":5}}`), permanent, "MESSAGE_REJECTED", `{"code":5}`, 0, "",
+		},
+
+		"a proxy that handed nothing on":     {html(503), transient, "PLATFORM_UNAVAILABLE", "", 0, ""},
+		"a proxy that got no good answer":    {html(502), unknown, "PLATFORM_NO_ANSWER", "", 0, maybe},
+		"a proxy that got no answer in time": {html(504), unknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+		"a proxy that wants a password":      {html(401), integration.FaultAuth, "CREDENTIALS_REFUSED", "", 0, ""},
+		"a proxy that takes no such file":    {html(413), permanent, "MEDIA_TOO_LARGE", "", 0, "larger than the server"},
+		"a firewall":                         {html(403), permanent, "PLATFORM_BLOCKED", "", 0, "firewall"},
+		"a redirect, which is not followed":  {html(302), permanent, "API_BASE_INVALID", "", 0, "apiBase"},
+		"a server that is not Slack's":       {html(404), permanent, "API_BASE_INVALID", "", 0, "apiBase"},
+		"400 without a body":                 {blocked, permanent, "MESSAGE_REJECTED", "", 0, "malformed"},
+		"502 that says ok":                   {with(502, `{"ok":true,"ts":"1.2"}`), unknown, "PLATFORM_NO_ANSWER", "", 0, ""},
+
+		"200 without a body":             {slacktest.Response{}, unknown, "ANSWER_UNREADABLE", "", 0, "probably carried out"},
+		"200 with half of the JSON":      {body(`{"ok":true,"ts":"17`), unknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with a page":                {html(200), unknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 without a ts":               {body(`{"ok":true}`), unknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with a ts of another type":  {body(`{"ok":true,"ts":17}`), unknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"200 with an ok of another type": {body(`{"ok":"yes","ts":"17"}`), unknown, "ANSWER_UNREADABLE", "", 0, ""},
+		"a connection that broke":        {slacktest.Response{Reset: true}, unknown, "PLATFORM_NO_ANSWER", "", 0, ""},
 	}
 }
 
-func TestRefusalsAreClassified(t *testing.T) {
+func TestRefusalIsClassified(t *testing.T) {
 	for name, test := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -111,15 +128,17 @@ func TestRefusalsAreClassified(t *testing.T) {
 	}
 }
 
-func TestAWarningIsPassedOn(t *testing.T) {
+func TestSendPassesAWarningOn(t *testing.T) {
 	server, ch := newServer(t)
-	server.Script("chat.postMessage", slacktest.Response{Body: `{"ok":true,"channel":"C1","ts":"1.2","warning":"message_truncated"}`})
+	server.Script(
+		"chat.postMessage", slacktest.Response{Body: `{"ok":true,"channel":"C1","ts":"1.2","warning":"message_truncated"}`},
+	)
 	result, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
 	require.NoError(t, err)
 	require.Equal(t, "message_truncated", result.Metadata["warning"])
 }
 
-func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
+func TestSendWithoutAnAnswerInTimeIsUnknown(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script("chat.postMessage", slacktest.Response{Hang: true})
 	ctx, expire := integrationtest.OverdueContext(t.Context())
@@ -134,21 +153,21 @@ func TestASendThatIsNotAnsweredInTimeIsUnknown(t *testing.T) {
 	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 }
 
-func TestASendThatCannotReachSlackIsTransient(t *testing.T) {
+func TestSendThatCannotReachSlackIsTransient(t *testing.T) {
 	_, ch := newServer(t)
 	ch.Settings["apiBase"] = integrationtest.UnusedURL(t)
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestAnAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
+func TestAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
 	_, ch := newServer(t)
 	ch.Settings["apiBase"] = "http://[::1"
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)
 	requireError(t, err, integration.FaultPermanent, "API_BASE_INVALID")
 }
 
-func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
+func TestResponseURLIsAnswered(t *testing.T) {
 	answer := func(link string, more map[string]any) *integration.Message {
 		m := text("done & dusted")
 		m.To.ID = "" // which nothing is sent to
@@ -160,12 +179,15 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 	}
 	t.Run("with what Slack is told", func(t *testing.T) {
 		server, ch := newServer(t)
-		m := answer(server.ResponseURL(), map[string]any{"responseType": "in_channel", "replaceOriginal": true, "deleteOriginal": true})
+		m := answer(
+			server.ResponseURL(), map[string]any{"responseType": "in_channel", "replaceOriginal": true, "deleteOriginal": true},
+		)
 		m.ThreadID, m.ID = "1700000000.000100", "out-1"
 		result, err := newPlatform(t).Send(t.Context(), m, ch)
 		require.NoError(t, err)
 		require.Equal(t, &integration.SendResult{Success: true, Metadata: map[string]any{"via": "responseUrl"}}, result)
-		require.JSONEq(t, `{"text":"done &amp; dusted","mrkdwn":false,"thread_ts":"1700000000.000100","response_type":"in_channel","replace_original":true,"delete_original":true}`, bodies(server, slacktest.Respond)[0])
+		require.JSONEq(t, `{"text":"done &amp; dusted","mrkdwn":false,"thread_ts":"1700000000.000100",`+
+			`"response_type":"in_channel","replace_original":true,"delete_original":true}`, bodies(server, slacktest.Respond)[0])
 		require.Empty(t, server.Requests()[0].Header.Get("Authorization"))
 	})
 	t.Run("with markdown as a block", func(t *testing.T) {
@@ -174,7 +196,10 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 		m.Content.Format = "markdown"
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
 		require.NoError(t, err)
-		require.JSONEq(t, `{"text":"done & dusted","blocks":[{"type":"markdown","text":"done & dusted"}]}`, bodies(server, slacktest.Respond)[0])
+		require.JSONEq(
+			t, `{"text":"done & dusted","blocks":[{"type":"markdown","text":"done & dusted"}]}`,
+			bodies(server, slacktest.Respond)[0],
+		)
 	})
 	t.Run("five times", func(t *testing.T) {
 		server, ch := newServer(t)
@@ -189,7 +214,9 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 	t.Run("but files go to the conversation", func(t *testing.T) {
 		server, ch := newServer(t)
 		m := answer(server.ResponseURL(), nil)
-		m.ConversationID, m.Content = channelID, integration.Content{Type: integration.TypeFile, Media: &integration.Media{Data: []byte("a")}}
+		m.ConversationID, m.Content = channelID, integration.Content{
+			Type: integration.TypeFile, Media: &integration.Media{Data: []byte("a")},
+		}
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
 		require.NoError(t, err)
 		require.Empty(t, bodies(server, slacktest.Respond))
@@ -231,13 +258,17 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"the word ok":             {slacktest.Response{Body: "ok\n"}, "", ""},
-		"ok as JSON":              {slacktest.Response{Body: `{"ok":true}`}, "", ""},
-		"an expired link":         {withStatus(404, "expired_url"), integration.FaultPermanent, "RESPONSE_URL_EXPIRED"},
-		"blocks that are wrong":   {slacktest.Response{Body: "invalid_blocks"}, integration.FaultPermanent, "MESSAGE_INVALID"},
-		"an error's word":         {slacktest.Response{Status: 403, Body: "action_prohibited"}, integration.FaultPermanent, "ACTION_FORBIDDEN"},
-		"too many":                {slacktest.RateLimited("3"), integration.FaultThrottled, "RATE_LIMITED"},
-		"an unknown link":         {slacktest.Response{Status: 404, Body: "no_service"}, integration.FaultPermanent, "RESPONSE_URL_REFUSED"},
+		"the word ok":           {slacktest.Response{Body: "ok\n"}, "", ""},
+		"ok as JSON":            {slacktest.Response{Body: `{"ok":true}`}, "", ""},
+		"an expired link":       {withStatus(404, "expired_url"), integration.FaultPermanent, "RESPONSE_URL_EXPIRED"},
+		"blocks that are wrong": {slacktest.Response{Body: "invalid_blocks"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"an error's word": {slacktest.Response{
+			Status: 403, Body: "action_prohibited",
+		}, integration.FaultPermanent, "ACTION_FORBIDDEN"},
+		"too many": {slacktest.RateLimited("3"), integration.FaultThrottled, "RATE_LIMITED"},
+		"an unknown link": {slacktest.Response{
+			Status: 404, Body: "no_service",
+		}, integration.FaultPermanent, "RESPONSE_URL_REFUSED"},
 		"a server that is down":   {html(503), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
 		"a server that fails":     {html(500), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
 		"a page":                  {html(200), integration.FaultUnknown, "ANSWER_UNREADABLE"},
@@ -258,9 +289,14 @@ func TestInteractionsAreAnsweredAtTheirURL(t *testing.T) {
 	}
 }
 
-func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
+func TestUploadMayBeRepeatedUntilItIsShared(t *testing.T) {
 	file := func() *integration.Message {
-		return content(integration.Content{Type: integration.TypeFile, Text: "a & b", Media: &integration.Media{Data: []byte("content"), Filename: "a.txt", Caption: "A text"}})
+		return content(
+			integration.Content{
+				Type: integration.TypeFile, Text: "a & b",
+				Media: &integration.Media{Data: []byte("content"), Filename: "a.txt", Caption: "A text"},
+			},
+		)
 	}
 	for name, test := range map[string]struct {
 		method   string
@@ -268,17 +304,34 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"no answer about a place":        {"files.getUploadURLExternal", slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"a page about a place":           {"files.getUploadURLExternal", html(200), integration.FaultTransient, "ANSWER_UNREADABLE"},
-		"no place":                       {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true}`}, integration.FaultTransient, "ANSWER_UNREADABLE"},
-		"a place that is not Slack's":    {"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true,"file_id":"F1","upload_url":"https://example.org/"}`}, integration.FaultTransient, "ANSWER_UNREADABLE"},
-		"a file that is too large":       {"files.getUploadURLExternal", slacktest.Failure("file_upload_size_restricted", nil), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"an upload without an answer":    {slacktest.Upload, slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"an upload that fails":           {slacktest.Upload, html(500), integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"an upload that is refused":      {slacktest.Upload, html(400), integration.FaultPermanent, "MEDIA_REJECTED"},
-		"no answer about what is shared": {"files.completeUploadExternal", slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"a channel without the app":      {"files.completeUploadExternal", slacktest.Failure("not_in_channel", nil), integration.FaultPermanent, "RECIPIENT_UNAVAILABLE"},
-		"too many":                       {"files.completeUploadExternal", slacktest.RateLimited("9"), integration.FaultThrottled, "RATE_LIMITED"},
+		"no answer about a place": {
+			"files.getUploadURLExternal", slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER",
+		},
+		"a page about a place": {"files.getUploadURLExternal", html(200), integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"no place": {
+			"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true}`},
+			integration.FaultTransient, "ANSWER_UNREADABLE",
+		},
+		"a place that is not Slack's": {"files.getUploadURLExternal", slacktest.Response{
+			Body: `{"ok":true,"file_id":"F1","upload_url":"https://example.org/"}`,
+		}, integration.FaultTransient, "ANSWER_UNREADABLE"},
+		"a file that is too large": {
+			"files.getUploadURLExternal", slacktest.Failure("file_upload_size_restricted", nil),
+			integration.FaultPermanent, "MEDIA_TOO_LARGE",
+		},
+		"an upload without an answer": {
+			slacktest.Upload, slacktest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER",
+		},
+		"an upload that fails":      {slacktest.Upload, html(500), integration.FaultTransient, "PLATFORM_NO_ANSWER"},
+		"an upload that is refused": {slacktest.Upload, html(400), integration.FaultPermanent, "MEDIA_REJECTED"},
+		"no answer about what is shared": {
+			"files.completeUploadExternal", slacktest.Response{Reset: true}, integration.FaultUnknown, "PLATFORM_NO_ANSWER",
+		},
+		"a channel without the app": {
+			"files.completeUploadExternal", slacktest.Failure("not_in_channel", nil), integration.FaultPermanent,
+			"RECIPIENT_UNAVAILABLE",
+		},
+		"too many": {"files.completeUploadExternal", slacktest.RateLimited("9"), integration.FaultThrottled, "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -290,7 +343,8 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 	}
 	t.Run("whose answer tells the message", func(t *testing.T) {
 		server, ch := newServer(t)
-		server.Script("files.completeUploadExternal", slacktest.Response{Body: `{"ok":true,"files":[{"id":"F00000001","shares":{"private":{"C2A":[{"ts":"1.1"}],"C024BE91L":[{"ts":"1700000000.000300"}]}}}]}`})
+		server.Script("files.completeUploadExternal", slacktest.Response{Body: `{"ok":true,"files":[{"id":"F00000001",` +
+			`"shares":{"private":{"C2A":[{"ts":"1.1"}],"C024BE91L":[{"ts":"1700000000.000300"}]}}}]}`})
 		result, err := newPlatform(t).Send(t.Context(), file(), ch)
 		require.NoError(t, err)
 		require.Equal(t, integration.ID("C024BE91L:1700000000.000300"), result.MessageID)
@@ -324,10 +378,15 @@ func TestUploadsMayBeRepeatedUntilTheyAreShared(t *testing.T) {
 	t.Run("of a file at Slack beside another", func(t *testing.T) {
 		server, ch := newServer(t)
 		m := file()
-		m.Content.Attachments = []integration.Media{{ID: fileID, MimeType: "application/pdf"}, {Data: []byte("content"), Filename: "b.txt"}}
+		m.Content.Attachments = []integration.Media{
+			{ID: fileID, MimeType: "application/pdf"}, {Data: []byte("content"), Filename: "b.txt"},
+		}
 		_, err := newPlatform(t).Send(t.Context(), m, ch)
 		require.NoError(t, err)
-		require.JSONEq(t, `{"files":[{"id":"F00000001","title":"b.txt"}],"channel_id":"C024BE91L","initial_comment":"a &amp; b\n<https://test.slack.com/files/U0000BOT/F024BERPE/plan.pdf|plan.pdf>"}`,
+		require.JSONEq(
+			t,
+			`{"files":[{"id":"F00000001","title":"b.txt"}],"channel_id":"C024BE91L",`+
+				`"initial_comment":"a &amp; b\n<https://test.slack.com/files/U0000BOT/F024BERPE/plan.pdf|plan.pdf>"}`,
 			bodies(server, "files.completeUploadExternal")[0])
 	})
 }

@@ -19,7 +19,7 @@ type identity struct {
 	BotID  string `json:"bot_id"`
 }
 
-// scopes are what a token should be allowed to do, "Scopes", and what does not work without.
+// scopes are those that a token should have, "Scopes", and what each is needed for.
 var scopes = []struct{ name, use string }{
 	{"chat:write", "sending"},
 	{"files:read", "fetching attachments"},
@@ -28,7 +28,7 @@ var scopes = []struct{ name, use string }{
 	{"reactions:read", "taking reactions away"},
 }
 
-// CheckHealth asks who the app is and what it may do. Whether Slack's events arrive here cannot be asked.
+// CheckHealth asks Slack who the app is and what it may do. Slack has no way to ask whether its events arrive here.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	me, answer, err := ask[identity](ctx, p.api(ch.Credentials, ch.Settings), "auth.test", url.Values{})
 	if err != nil {
@@ -37,7 +37,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	health := &integration.Health{
 		Status:  integration.HealthHealthy,
 		Message: "@" + me.User + " can send in " + me.Team,
-		Details: map[string]any{"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL},
+		Details: map[string]any{
+			"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL,
+		},
 	}
 	var missing, uses []string
 	if header := answer.Header.Get("X-Oauth-Scopes"); header != "" {
@@ -51,7 +53,8 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	if len(missing) > 0 {
 		health.Details["missingScopes"] = missing
-		health.Message += "; for " + strings.Join(uses, ", ") + " add the scopes " + strings.Join(missing, ", ") + ` on the app's page "OAuth & Permissions" and install it again`
+		health.Message += "; for " + strings.Join(uses, ", ") + " add the scopes " + strings.Join(missing, ", ") +
+			` on the app's page "OAuth & Permissions" and install it again`
 	}
 	switch {
 	case slices.Contains(missing, "chat:write"):
@@ -59,15 +62,16 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		health.Message = strings.Replace(health.Message, "can send in", "cannot send in", 1)
 	case me.BotID == "":
 		health.Status = integration.HealthDegraded
-		health.Message = "the token is a user's and not the bot's, in whose name messages would be sent: use the Bot User OAuth Token, which begins with xoxb-"
+		health.Message = "the token is a user's, so messages would be sent in the user's name: " +
+			"use the Bot User OAuth Token, which begins with xoxb-"
 	}
 	return health, nil
 }
 
-// ValidateCredentials asks Slack whose the token is. The signing secret can be checked by webhooks only.
+// ValidateCredentials asks Slack whose the token is. The signing secret is checked by webhooks only.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
 	if !botTokenPattern.MatchString(credentials[fieldBotToken]) {
-		return false, nil // what is no token need not be asked about, and could not stand in a header
+		return false, nil // such a text could break the header
 	}
 	_, _, err := ask[identity](ctx, p.api(credentials, settings), "auth.test", url.Values{})
 	return err == nil, err

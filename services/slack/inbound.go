@@ -15,11 +15,10 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Normalize makes one message of an event or a command and one of each action of an interaction. Where a field has
-// an unexpected type, or what happened is not modelled, the message is of TypeUnsupported and tells what could be
-// read.
+// Normalize makes one message of an event or a command, and one of each action of an interaction. If a field has an
+// unexpected type, or the event is not known here, the message is of TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,7 +60,7 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 // Accounts names the workspace that a webhook is for, or its organization where the app is installed in that. The
 // handshake of the URL names neither.
 func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	switch {
 	case err != nil:
 		return nil, err
@@ -75,19 +74,19 @@ func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, 
 		return oneOf(in.teams()...), nil
 	}
 	var e envelope
-	_ = payload.Unmarshal(d.payload, &e) // as above
+	_ = payload.Unmarshal(d.payload, &e) // Normalize refuses what cannot be read
 	teams := []string{e.TeamID, e.EnterpriseID}
-	for _, a := range e.Authorizations { // in a channel that several share, team_id need not be where the app is
+	for _, a := range e.Authorizations { // in a shared channel team_id need not be where the app is
 		teams = append([]string{a.TeamID, a.EnterpriseID}, teams...)
 	}
 	return oneOf(teams...), nil
 }
 
-// oneOf gives the first id that is there.
+// oneOf returns the first id that is there.
 func oneOf(ids ...string) []string { return []string{cmp.Or(ids...)} }
 
-// isForeign says whether a webhook names workspaces and organizations of which none is the one that the channel declares.
-// The same app may be installed in many.
+// isForeign says whether a webhook names workspaces and organizations and none of them is the channel's. The same app
+// may be installed in many.
 func isForeign(w *integration.Webhook, teams ...string) bool {
 	own := w.Channel.Settings[fieldTeamID]
 	teams = slices.DeleteFunc(teams, func(id string) bool { return id == "" })
@@ -98,8 +97,8 @@ func isForeign(w *integration.Webhook, teams ...string) bool {
 	return true
 }
 
-// teams are the workspaces and organizations that an event is for. In a channel that several share, where it took place is
-// not always one of them.
+// teams are the workspaces and organizations that an event is for. In a channel that several workspaces share, the one
+// where it took place need not be among them.
 func (e *envelope) teams() []string {
 	list := []string{e.ContextTeamID, e.ContextEnterprise, e.TeamID, e.EnterpriseID}
 	for _, a := range e.Authorizations {
@@ -108,7 +107,7 @@ func (e *envelope) teams() []string {
 	return list
 }
 
-// decodeJSON says apart whether a field has an unexpected type, which leaves out only that field.
+// decodeJSON decodes a payload. typeErr says that a field has an unexpected type; all other fields are decoded.
 func decodeJSON(data []byte, into any) (typeErr bool, err error) {
 	err = payload.Unmarshal(data, into)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -129,7 +128,7 @@ type reader struct {
 	m       *integration.Message
 }
 
-// event reads an event, nil for one that says nothing new.
+// event reads an event. It returns nil for one that says nothing new.
 func (r *reader) event(e *envelope) *integration.Message {
 	for _, a := range e.Authorizations {
 		if a.IsBot {
@@ -162,7 +161,9 @@ func (r *reader) event(e *envelope) *integration.Message {
 	r.m.ID = cmp.Or(r.m.ID, integration.ID(r.m.DedupKey))
 	r.m.ConversationID = cmp.Or(r.m.ConversationID, r.m.From.ID, integration.ID(e.TeamID))
 	if r.m.Timestamp == 0 {
-		r.m.Timestamp = cmp.Or(milliseconds(e.Event.EventTS), milliseconds(strconv.FormatInt(e.EventTime, 10)), r.w.Timestamp.UnixMilli())
+		r.m.Timestamp = cmp.Or(
+			milliseconds(e.Event.EventTS), milliseconds(strconv.FormatInt(e.EventTime, 10)), r.w.Timestamp.UnixMilli(),
+		)
 	}
 	return r.m
 }
@@ -175,22 +176,22 @@ func eventType(e *event) string {
 	return cmp.Or(e.Type, "event_callback")
 }
 
-// note adds a text to what is told beside the message.
+// note adds a text to the message's metadata, unless it is empty.
 func (r *reader) note(key, value string) {
 	if value != "" {
 		r.m.Metadata[key] = value
 	}
 }
 
-// masked are the members of payloads that are not published: the app's verification token, which proves who sent a
-// webhook in Slack's older way, tokens of workflows, and links by which everybody may answer. metadata.responseUrl has the
-// one that the answer to a message goes to.
+// masked are the members of payloads that are not published: the app's verification token, which Slack used before it
+// signed webhooks, tokens of workflows, and links by which everybody may answer. The link for the answer to a message
+// is in its replyContext.
 var masked = []string{"token", "bot_access_token", "user_access_token", "access_token", "response_url"}
 
-// keep tells the payload, without what is secret in it.
+// keep puts the payload into the metadata, without the secrets in it.
 func (r *reader) keep() { r.m.Metadata["raw"] = integration.MaskRaw(r.raw, masked...) }
 
-// unsupported replaces the content by what Slack calls it and keeps the payload.
+// unsupported makes the content UNSUPPORTED, with Slack's name for it, and keeps the payload.
 func (r *reader) unsupported(platformType, reason string) {
 	r.m.Content = integration.Content{
 		Type: integration.TypeUnsupported, Text: r.m.Content.Text,
@@ -199,17 +200,15 @@ func (r *reader) unsupported(platformType, reason string) {
 	r.keep()
 }
 
-// place fills in where a message is. ts is that of the message itself, which begins a thread where each is a
-// conversation.
-func (r *reader) place(channel, threadTS, ts string) {
+// setConversation fills in the conversation and the thread. ts is that of the message itself, which begins a thread
+// where each thread is a conversation.
+func (r *reader) setConversation(channel, threadTS, ts string) {
 	r.m.ConversationID, r.m.ThreadID = integration.ID(channel), integration.ID(threadTS)
-	if channel == "" || r.w.Channel.Settings[fieldConversations] != conversationPerThread {
-		return
-	}
-	if thread := cmp.Or(threadTS, ts); thread != "" {
-		r.m.ThreadID = integration.ID(thread)
+	if r.w.Channel.Settings[fieldConversations] == conversationPerThread && channel != "" && cmp.Or(threadTS, ts) != "" {
+		r.m.ThreadID = integration.ID(cmp.Or(threadTS, ts))
 		r.m.ConversationID += ":" + r.m.ThreadID
 	}
+	r.m.PutReplyValue(replyThread, string(messageID(channel, string(r.m.ThreadID))))
 }
 
 // messageID is unique among all channels, as ts is in its own only.
@@ -220,7 +219,7 @@ func messageID(channel, ts string) integration.ID {
 	return integration.ID(channel + ":" + ts)
 }
 
-// milliseconds reads a ts, "1595926230.009600" or whole seconds, zero for what is no time of Slack's.
+// milliseconds reads a ts, such as "1595926230.009600" or whole seconds. It returns 0 for anything else.
 func milliseconds(ts string) int64 {
 	whole, fraction, _ := strings.Cut(ts, ".")
 	const since, until = 1e9, 1e11 // 2001, and the year 5138
@@ -235,21 +234,25 @@ func milliseconds(ts string) int64 {
 	return seconds*1000 + ms
 }
 
-// digest tells payloads apart that have nothing better to do so.
+// digest is the dedup key of a payload that has no id.
 func digest(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
 }
 
+// rateLimited reads the event by which Slack says that it has left out others.
 func rateLimited(w *integration.Webhook, e *envelope) integration.Message {
 	minute := strconv.FormatInt(e.MinuteRateLimited, 10)
 	return integration.Message{
-		ID: integration.ID("app_rate_limited:" + minute), ConversationID: integration.ID(e.TeamID), To: integration.Party{ID: integration.ID(e.TeamID)},
+		ID: integration.ID("app_rate_limited:" + minute), ConversationID: integration.ID(e.TeamID),
+		To:   integration.Party{ID: integration.ID(e.TeamID)},
 		Kind: integration.KindSystem, DedupKey: "app_rate_limited:" + minute,
 		Timestamp: cmp.Or(milliseconds(minute), w.Timestamp.UnixMilli()),
 		Content: integration.Content{
-			Type:   integration.TypeSystem,
-			System: &integration.System{Event: "app_rate_limited", Body: "Slack left out events of this minute: there were more than it delivers"},
+			Type: integration.TypeSystem,
+			System: &integration.System{
+				Event: "app_rate_limited", Body: "Slack left out events of this minute: there were more than it delivers",
+			},
 		},
 		Metadata: map[string]any{"teamId": e.TeamID, "apiAppId": e.APIAppID},
 	}

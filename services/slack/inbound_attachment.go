@@ -8,8 +8,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// attachment is one of a message's, "Secondary message attachments": a message that was forwarded, the preview of a
-// link, or what an app has to say.
+// attachment is a part of a message, "Secondary message attachments": a message that was forwarded, the preview of a
+// link, or the text of an app.
 type attachment struct {
 	Fallback  string          `json:"fallback"`
 	Pretext   string          `json:"pretext"`
@@ -39,7 +39,7 @@ type field struct {
 	Value string `json:"value"`
 }
 
-// attachments reads a message's attachments. One that has another form than is known is left out, or in part.
+// attachments reads a message's attachments. Fields of an unexpected type stay empty.
 func (msg *message) attachments() []attachment {
 	if len(msg.Attachments) < 3 {
 		return nil
@@ -55,13 +55,13 @@ func (msg *message) attachments() []attachment {
 	return list
 }
 
-// isPreview says whether Slack or an app added it for a link that the text has.
+// isPreview says whether Slack or an app added the attachment for a link in the text.
 func (a *attachment) isPreview() bool {
 	return !a.IsShare && (a.FromURL != "" || a.Original != "" || a.Unfurled || a.Preview)
 }
 
-// shown is what a reader sees of an attachment, as far as it is text. Its fallback, which is for clients that show no
-// attachments, counts only where there is nothing else.
+// shown is the text that a reader sees of an attachment. The fallback, which is for clients that show no attachments,
+// counts only where there is nothing else.
 func (a *attachment) shown() string {
 	lines := []string{a.Pretext, a.Title, a.Text}
 	for _, f := range a.Fields {
@@ -98,7 +98,7 @@ func withoutHeader(fallback string) string {
 	return fallback
 }
 
-// join puts texts one below the other, but for empty ones.
+// join joins the texts that are not blank.
 func join(between string, texts ...string) string {
 	var kept []string
 	for _, text := range texts {
@@ -109,7 +109,7 @@ func join(between string, texts ...string) string {
 	return strings.Join(kept, between)
 }
 
-// block is any of "Blocks", or of what they hold.
+// block is any block of "Blocks", or an element of one.
 type block struct {
 	Type     string          `json:"type"`
 	Text     json.RawMessage `json:"text"` // a text, or an object with one
@@ -123,7 +123,7 @@ type block struct {
 	Range    string          `json:"range"`
 }
 
-// blockText is what blocks say, in Slack's markup: what stands in sections, headers, contexts and rich text.
+// blockText is the text of blocks, in Slack's markup: that of sections, headers, contexts and rich text.
 func blockText(raw json.RawMessage) string {
 	if len(raw) < 3 {
 		return ""
@@ -141,7 +141,7 @@ func blockText(raw json.RawMessage) string {
 	return join("\n", lines...)
 }
 
-// shown is the text of a block. Buttons and menus, which are not read but used, have none.
+// shown is the text of a block. Buttons and menus have none.
 func (b *block) shown() string {
 	switch b.Type {
 	case "section", "context":
@@ -165,7 +165,7 @@ func (b *block) shown() string {
 	return ""
 }
 
-// words is the text of a text object, or of what has one.
+// words is the text of a text object, or of a block that has one.
 func (b *block) words() string {
 	var text string
 	if json.Unmarshal(b.Text, &text) == nil {
@@ -213,8 +213,9 @@ func (b *block) rich() string {
 	return strings.Join(texts, "")
 }
 
+// textOf is a JSON string's text, "" for JSON of another type.
 func textOf(raw json.RawMessage) string {
 	var text string
-	_ = json.Unmarshal(raw, &text) // what is of another type is none
+	_ = json.Unmarshal(raw, &text)
 	return text
 }

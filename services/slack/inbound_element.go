@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// isButton says whether an element is pressed, where others are chosen from or filled in.
+// isButton says whether an element is one that a user presses. Others are chosen from, or filled in.
 func (e *element) isButton() bool {
 	switch e.Type {
 	case "button", "icon_button", "feedback_buttons", "workflow_button":
@@ -19,7 +19,7 @@ func (e *element) isButton() bool {
 	}
 }
 
-// isChoice says whether an element offers what to choose from.
+// isChoice says whether an element is one that a user chooses from.
 func (e *element) isChoice() bool {
 	switch e.Type {
 	case "select", "overflow", "radio_buttons", "checkboxes":
@@ -29,7 +29,7 @@ func (e *element) isChoice() bool {
 	}
 }
 
-// reply says what was chosen. The id is the chosen option's, or what an input holds.
+// reply says what the user chose. Its id is that of the chosen option, or the value of an input.
 func (e *element) reply() *integration.InteractiveReply {
 	reply := &integration.InteractiveReply{ActionID: cmp.Or(e.ActionID, e.Name), BlockID: e.BlockID}
 	switch options := e.options(); {
@@ -66,7 +66,7 @@ func (e *element) options() []option {
 	return e.SelectedOptions
 }
 
-// list is what an element of several choices holds.
+// list has the values of an element of several choices.
 func (e *element) list() []string {
 	list := slices.Concat(e.SelectedUsers, e.SelectedChannels, e.SelectedConversations)
 	for _, o := range e.SelectedOptions {
@@ -78,7 +78,7 @@ func (e *element) list() []string {
 	return list
 }
 
-// value is what an element holds: a text, a list of texts, rich text as Slack has it, or nil for nothing.
+// value is the value of an element: a text, a list of texts, rich text in Slack's form, or nil for none.
 func (e *element) value() any {
 	switch {
 	case strings.HasPrefix(e.Type, "multi_") || e.Type == "checkboxes" || e.Type == "file_input":
@@ -99,7 +99,7 @@ func (e *element) value() any {
 	return text
 }
 
-// formValues lists what a form holds, by action_id; where two blocks have the same, by block_id.action_id.
+// formValues lists the values of a form by action_id, or by block_id.action_id where an action_id comes twice.
 func (s *state) formValues() map[string]any {
 	values := map[string]any{}
 	for _, block := range slices.Sorted(maps.Keys(s.Values)) {

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// readInteraction makes a message of each action of an interaction, and one of an interaction without.
+// readInteraction makes a message of each action of an interaction, and one of an interaction without actions.
 func readInteraction(w *integration.Webhook, payload json.RawMessage) ([]integration.Message, error) {
 	var i interaction
 	typeErr, err := decodeJSON(payload, &i)
@@ -47,7 +47,7 @@ func readOne(w *integration.Webhook, payload json.RawMessage, i *interaction, ty
 		r.m.DedupKey += ":" + strconv.Itoa(n+1)
 		r.m.ID = integration.ID(r.m.DedupKey)
 	}
-	r.readPlace(i)
+	r.readConversation(i)
 	known := r.readInteraction(i, n)
 	switch {
 	case r.typeErr:
@@ -80,45 +80,40 @@ func newInteraction(w *integration.Webhook, payload json.RawMessage, i *interact
 	r.note("interactionType", i.Type)
 	r.note("callbackId", i.CallbackID)
 	r.note("channelName", i.Channel.Name)
-	r.note("triggerId", i.TriggerID)
-	r.noteResponseURL(i.ResponseURL)
+	r.putTrigger(i.TriggerID)
+	link := i.ResponseURL
+	if len(i.ResponseURLs) > 0 { // of a modal that asked for a channel
+		link = cmp.Or(i.ResponseURLs[0].ResponseURL, link)
+	}
+	r.putResponseURL(link)
 	if i.Container.IsEphemeral {
 		m.Metadata["ephemeral"] = true
 	}
 	return m
 }
 
-// noteResponseURL keeps the handle for answers, and until when it can be used: whoever has it can write there.
-func (r *reader) noteResponseURL(link string) {
-	if link != "" {
-		r.m.Metadata["responseUrl"] = link
-		r.m.Metadata["responseUrlExpiresAt"] = r.w.Timestamp.Add(responseURLLife).UnixMilli()
-	}
-}
-
-// readPlace finds where an interaction took place. One without a channel, such as of a modal, is answered to its
+// readConversation finds where an interaction took place. One without a channel, such as of a modal, is answered to its
 // user.
-func (r *reader) readPlace(i *interaction) {
-	msg := firstPresent(i.Message)
+func (r *reader) readConversation(i *interaction) {
+	msg := orEmpty(i.Message)
 	channel := cmp.Or(i.Channel.ID, i.Container.ChannelID)
-	if len(i.ResponseURLs) > 0 { // of a modal that asked for a channel
+	if len(i.ResponseURLs) > 0 {
 		channel = cmp.Or(channel, i.ResponseURLs[0].ChannelID)
-		r.noteResponseURL(i.ResponseURLs[0].ResponseURL)
 	}
-	r.place(channel, cmp.Or(i.Container.ThreadTS, msg.ThreadTS), i.sourceTS())
+	r.setConversation(channel, cmp.Or(i.Container.ThreadTS, msg.ThreadTS), i.sourceTS())
 	r.m.ConversationID = cmp.Or(r.m.ConversationID, r.m.From.ID, r.m.To.ID)
 }
 
 // sourceTS is the ts of the message that an interaction is on.
 func (i *interaction) sourceTS() string {
-	return cmp.Or(i.Container.MessageTS, i.MessageTS, firstPresent(i.Message).TS)
+	return cmp.Or(i.Container.MessageTS, i.MessageTS, orEmpty(i.Message).TS)
 }
 
 func (i *interaction) source() integration.ID {
 	return messageID(cmp.Or(i.Channel.ID, i.Container.ChannelID), i.sourceTS())
 }
 
-// readInteraction fills in what was done and says whether that is modelled.
+// readInteraction fills in what the user did, and says whether that type of interaction is known here.
 func (r *reader) readInteraction(i *interaction, n int) bool {
 	switch i.Type {
 	case "block_actions", "interactive_message":
@@ -142,19 +137,21 @@ func (r *reader) readInteraction(i *interaction, n int) bool {
 		return true
 	case "shortcut", "message_action":
 		r.m.Kind = integration.KindCommand
-		r.m.Content = integration.Content{Type: integration.TypeCommand, Command: &integration.Command{Name: i.CallbackID, TargetID: i.source()}}
+		r.m.Content = integration.Content{
+			Type: integration.TypeCommand, Command: &integration.Command{Name: i.CallbackID, TargetID: i.source()},
+		}
 		if i.Message != nil {
 			text, _ := decode(i.Message.Text)
 			r.note("targetText", text)
 			r.note("targetUserId", cmp.Or(i.Message.User.ID, i.Message.BotID))
 		}
 		return i.CallbackID != ""
-	default: // block_suggestion too, whose answer cannot wait: see Respond
+	default: // such as block_suggestion, which Respond answers
 		return false
 	}
 }
 
-// readAction fills in the use of an interactive element.
+// readAction fills in what the user did with an interactive element.
 func (r *reader) readAction(i *interaction, n int) bool {
 	if n >= len(i.Actions) {
 		return false
@@ -169,7 +166,9 @@ func (r *reader) readAction(i *interaction, n int) bool {
 	if s := i.State; s != nil && len(s.Values) > 0 {
 		reply.FormValues = s.formValues()
 	}
-	c := integration.Content{Type: integration.TypeInteractive, Text: reply.Title, Interactive: &integration.Interactive{Reply: reply}}
+	c := integration.Content{
+		Type: integration.TypeInteractive, Text: reply.Title, Interactive: &integration.Interactive{Reply: reply},
+	}
 	switch {
 	case e.isButton():
 		c.Type, c.Interactive.Kind = integration.TypeButton, integration.InteractiveButtons
@@ -180,7 +179,7 @@ func (r *reader) readAction(i *interaction, n int) bool {
 	return e.Type != ""
 }
 
-// readView fills in a modal that was sent.
+// readView fills in a modal that the user submitted.
 func (r *reader) readView(i *interaction) bool {
 	if i.View == nil {
 		return false
@@ -237,12 +236,13 @@ func readCommand(w *integration.Webhook, form url.Values) integration.Message {
 		r.note("rawText", form.Get("text"))
 	}
 	for field, key := range map[string]string{
-		"team_id": "teamId", "enterprise_id": "enterpriseId", "api_app_id": "apiAppId", "channel_name": "channelName", "trigger_id": "triggerId",
+		"team_id": "teamId", "enterprise_id": "enterpriseId", "api_app_id": "apiAppId", "channel_name": "channelName",
 	} {
 		r.note(key, form.Get(field))
 	}
-	r.noteResponseURL(form.Get("response_url"))
-	r.place(form.Get("channel_id"), form.Get("thread_ts"), "")
+	r.putTrigger(form.Get("trigger_id"))
+	r.putResponseURL(form.Get("response_url"))
+	r.setConversation(form.Get("channel_id"), form.Get("thread_ts"), "")
 	m.ConversationID = cmp.Or(m.ConversationID, m.From.ID, m.To.ID)
 	return m
 }

@@ -15,13 +15,14 @@ import (
 // slackbot is the user id of Slackbot in every workspace.
 const slackbot = "USLACKBOT"
 
-// readMessage reads the event "message". known says whether it is modelled, news whether it says anything new.
+// readMessage reads the event "message". known says whether its subtype is known here, news whether it says anything
+// new.
 func (r *reader) readMessage(e *event) (known, news bool) {
 	switch e.Subtype {
 	case "message_changed":
 		return r.readEdit(e)
 	case "message_deleted":
-		r.readDelete(e, firstPresent(e.PreviousMessage), e.DeletedTS)
+		r.readDelete(e, orEmpty(e.PreviousMessage), e.DeletedTS)
 		return e.DeletedTS != "", true
 	case "", "file_share", "thread_broadcast", "me_message", "bot_message":
 		// message_replied comes without its subtype, "message_replied".
@@ -36,12 +37,12 @@ func (r *reader) readMessage(e *event) (known, news bool) {
 	}
 }
 
-// readPosted fills in what somebody posted, whether the event is "message" or "app_mention": both come for one
-// that mentions the app, and are one message.
+// readPosted fills in what somebody posted. A message that mentions the app comes twice, as "message" and as
+// "app_mention": both have the same dedup key.
 func (r *reader) readPosted(msg *message, channel string) bool {
 	known := r.readBody(msg, channel, msg.TS)
 	switch {
-	case msg.Edited != nil: // Slack tells of a mention that was edited as of a new one
+	case msg.Edited != nil: // the event of an edited mention is that of a new one
 		r.readEdited(msg)
 	case r.m.ID != "":
 		r.m.DedupKey = string(r.m.ID)
@@ -49,7 +50,7 @@ func (r *reader) readPosted(msg *message, channel string) bool {
 	return known
 }
 
-// readEdited makes an edit of a message that somebody has edited. All events that tell of it are one.
+// readEdited makes the message an edit. All events about one edit have the same dedup key.
 func (r *reader) readEdited(msg *message) {
 	r.m.Kind = integration.KindEdit
 	r.m.EditedAt = cmp.Or(milliseconds(msg.Edited.TS), r.m.EditedAt)
@@ -62,10 +63,12 @@ func (r *reader) readEdited(msg *message) {
 func (r *reader) readBody(msg *message, channel, ts string) bool {
 	r.m.ID = messageID(channel, ts)
 	r.m.Timestamp = milliseconds(ts)
-	r.place(channel, msg.ThreadTS, ts)
+	r.setConversation(channel, msg.ThreadTS, ts)
 	r.readSender(msg)
 	if msg.ThreadTS != "" && msg.ThreadTS != ts {
-		r.m.ReplyTo = &integration.ReplyTo{MessageID: messageID(channel, msg.ThreadTS), ParticipantID: integration.ID(msg.ParentUserID)}
+		r.m.ReplyTo = &integration.ReplyTo{
+			MessageID: messageID(channel, msg.ThreadTS), ParticipantID: integration.ID(msg.ParentUserID),
+		}
 	}
 	r.note("subtype", msg.Subtype)
 	r.note("clientMsgId", msg.ClientMsgID)
@@ -74,7 +77,7 @@ func (r *reader) readBody(msg *message, channel, ts string) bool {
 	return known
 }
 
-// readSender fills in who wrote a message, and whether it was a machine.
+// readSender fills in who wrote a message, and whether that was an app.
 func (r *reader) readSender(msg *message) {
 	r.m.From = msg.User.party()
 	r.m.From.ID = cmp.Or(r.m.From.ID, integration.ID(msg.BotID))
@@ -88,7 +91,7 @@ func (r *reader) readSender(msg *message) {
 	r.note("botId", msg.BotID)
 	r.note("appId", msg.AppID)
 	mail := msg.mail()
-	if mail != nil && !r.isOwn(msg.User.ID) { // a person wrote it, and Slack's app for e-mail only posts it
+	if mail != nil && !r.isOwn(msg.User.ID) { // a person wrote it; Slack's app for e-mail only posts it
 		r.m.From.Name = cmp.Or(mail.sender(), r.m.From.Name)
 		return
 	}
@@ -97,7 +100,7 @@ func (r *reader) readSender(msg *message) {
 	}
 }
 
-// mail is the e-mail that a message is, nil for none.
+// mail is the e-mail of a message that Slack made of one, nil for all others.
 func (msg *message) mail() *file {
 	for i := range msg.Files {
 		if f := &msg.Files[i]; f.Mode == "email" || f.Filetype == "email" {
@@ -118,7 +121,7 @@ func (f *file) sender() string {
 // isOwn says whether a user is the app's own bot.
 func (r *reader) isOwn(user string) bool { return user != "" && user == r.bot }
 
-// content reads what a message says and says whether that is modelled.
+// content reads the content of a message, and says whether there is any that is known here.
 func (r *reader) content(msg *message) (integration.Content, bool) {
 	text, entities := decode(msg.Text)
 	c := integration.Content{Type: integration.TypeText, Text: text, Entities: entities}
@@ -128,7 +131,7 @@ func (r *reader) content(msg *message) (integration.Content, bool) {
 	if r.bot != "" && strings.Contains(msg.Text, "<@"+r.bot) {
 		r.m.Metadata["mentionsBot"] = true
 	}
-	if len(msg.Attachments) > 2 { // of previews and of what apps add, which the text does not hold
+	if len(msg.Attachments) > 2 { // for what the text does not have
 		r.m.Metadata["attachments"] = msg.Attachments
 	}
 	files := msg.Files
@@ -158,8 +161,8 @@ func (r *reader) content(msg *message) (integration.Content, bool) {
 	return c, c.Text != "" || len(media) > 0
 }
 
-// addAttachments puts what attachments say below the text: what somebody forwarded, or what an app reports. The preview
-// of a link counts where the message says nothing else.
+// addAttachments puts the texts of attachments below the text: what somebody forwarded, or what an app reports. The
+// preview of a link counts only where the message has nothing else.
 func (r *reader) addAttachments(c *integration.Content, attached []attachment) {
 	own := c.Text
 	for i := range attached {
@@ -211,8 +214,8 @@ func (r *reader) media(files []file) (list []integration.Media, first integratio
 	return list, first
 }
 
-// contentType goes by what Slack says of a file. Of one in a channel shared with another workspace it says
-// nothing, "File object".
+// contentType is the type of a file's content. Slack does not tell the type of a file in a channel that is shared with
+// another workspace, "File object".
 func (f *file) contentType() integration.ContentType {
 	kind, _, _ := strings.Cut(f.Mimetype, "/")
 	switch {
@@ -229,8 +232,8 @@ func (f *file) contentType() integration.ContentType {
 	}
 }
 
-// media refers to a file by its id, since its links need the channel's token. The link of a file that is kept
-// elsewhere does not.
+// media refers to a file by its id, since its links need the channel's token. A file that is kept elsewhere has a link
+// that does not.
 func (f *file) media() integration.Media {
 	m := integration.Media{
 		ID: f.ID, URL: f.ID, MimeType: f.Mimetype, Size: f.Size, Filename: httpapi.Filename(f.Name),
@@ -244,15 +247,16 @@ func (f *file) media() integration.Media {
 
 func (f *file) isExternal() bool { return f.IsExternal || f.Mode == "external" }
 
-// readEdit fills in a message that has changed. Slack also reports previews that were added, threads that grew
-// and the like, where what was written is as it was: those are no news.
+// readEdit fills in a message that has changed. Slack sends this event also when it has added a preview, or when a
+// thread has grown. The text is the same then: such an event is no news.
 func (r *reader) readEdit(e *event) (known, news bool) {
-	now, before := firstPresent(e.Message), firstPresent(e.PreviousMessage)
+	now, before := orEmpty(e.Message), orEmpty(e.PreviousMessage)
 	if now.Subtype == "tombstone" { // a message with replies that was deleted
 		r.readDelete(e, before, cmp.Or(now.TS, before.TS))
 		return true, true
 	}
-	if e.Message != nil && (e.PreviousMessage != nil && sameText(now, before) || e.PreviousMessage == nil && now.onlyPreviews()) {
+	if e.Message != nil &&
+		(e.PreviousMessage != nil && sameText(now, before) || e.PreviousMessage == nil && now.onlyPreviews()) {
 		return true, false
 	}
 	known = r.readBody(now, e.Channel.ID, cmp.Or(now.TS, before.TS))
@@ -267,7 +271,8 @@ func (r *reader) readEdit(e *event) (known, news bool) {
 	return known && e.Message != nil, true
 }
 
-// sameText says whether two states of a message hold the same. The blocks of an app may change without its text.
+// sameText says whether two states of a message have the same text, files and blocks. An app may change the blocks
+// alone.
 func sameText(a, b *message) bool {
 	return a.Text == b.Text && a.editedAt() == b.editedAt() && sameBlocks(a.Blocks, b.Blocks) &&
 		slices.EqualFunc(a.Files, b.Files, func(a, b file) bool { return a.ID == b.ID && a.Mode == b.Mode })
@@ -281,13 +286,15 @@ func (msg *message) editedAt() string {
 	return msg.Edited.TS
 }
 
-// onlyPreviews says whether a message, whose earlier state nobody tells, has changed in that it got previews of links.
+// onlyPreviews says whether previews of links are all that is new in a message. It is for events that do not tell the
+// earlier state.
 func (msg *message) onlyPreviews() bool {
 	list := msg.attachments()
-	return len(list) > 0 && msg.Edited == nil && !slices.ContainsFunc(list, func(a attachment) bool { return !a.isPreview() })
+	return len(list) > 0 && msg.Edited == nil &&
+		!slices.ContainsFunc(list, func(a attachment) bool { return !a.isPreview() })
 }
 
-// sameBlocks compares blocks but for their ids, of which Slack makes up new ones.
+// sameBlocks compares blocks without their ids, which Slack makes anew.
 func sameBlocks(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -314,21 +321,21 @@ func withoutBlockIDs(v any) any {
 	return v
 }
 
-// readDelete fills in that a message is gone. Who removed it is not told.
+// readDelete fills in that a message was deleted. Slack does not tell by whom.
 func (r *reader) readDelete(e *event, gone *message, ts string) {
 	r.m.ID = messageID(e.Channel.ID, ts)
 	r.m.Kind = integration.KindDelete
 	r.m.Timestamp = milliseconds(cmp.Or(e.EventTS, e.TS))
 	r.m.Content = integration.Content{Type: integration.TypeDelete}
 	r.readSender(gone)
-	r.place(e.Channel.ID, gone.ThreadTS, ts)
+	r.setConversation(e.Channel.ID, gone.ThreadTS, ts)
 }
 
-// readReplied fills in that a thread has grown, whose reply comes in an event of its own.
+// readReplied fills in that a thread has grown. The reply comes in an event of its own.
 func (r *reader) readReplied(e *event) bool {
-	root := firstPresent(e.Message)
+	root := orEmpty(e.Message)
 	r.system("message_replied", integration.KindSystem, "")
-	r.place(e.Channel.ID, cmp.Or(root.ThreadTS, e.ThreadTS), root.TS)
+	r.setConversation(e.Channel.ID, cmp.Or(root.ThreadTS, e.ThreadTS), root.TS)
 	return e.Message != nil
 }
 
@@ -337,13 +344,17 @@ var notices = map[string]struct {
 	event string
 	kind  integration.Kind
 }{
-	"channel_join": {"member_joined", integration.KindMembership}, "group_join": {"member_joined", integration.KindMembership},
-	"channel_leave": {"member_left", integration.KindMembership}, "group_leave": {"member_left", integration.KindMembership},
-	"bot_add": {"bot_add", integration.KindMembership}, "bot_remove": {"bot_remove", integration.KindMembership},
+	"channel_join":  {"member_joined", integration.KindMembership},
+	"group_join":    {"member_joined", integration.KindMembership},
+	"channel_leave": {"member_left", integration.KindMembership},
+	"group_leave":   {"member_left", integration.KindMembership},
+	"bot_add":       {"bot_add", integration.KindMembership}, "bot_remove": {"bot_remove", integration.KindMembership},
 	"channel_topic": {}, "channel_purpose": {}, "channel_name": {}, "channel_archive": {}, "channel_unarchive": {},
-	"channel_convert_to_private": {}, "channel_convert_to_public": {}, "channel_posting_permissions": {}, "channel_canvas_updated": {},
-	"group_topic": {}, "group_purpose": {}, "group_name": {}, "group_archive": {}, "group_unarchive": {},
-	"pinned_item": {}, "unpinned_item": {}, "reminder_add": {}, "reply_broadcast": {}, "file_comment": {}, "file_mention": {},
+	"channel_convert_to_private": {}, "channel_convert_to_public": {}, "channel_posting_permissions": {},
+	"channel_canvas_updated": {},
+	"group_topic":            {}, "group_purpose": {}, "group_name": {}, "group_archive": {}, "group_unarchive": {},
+	"pinned_item": {}, "unpinned_item": {}, "reminder_add": {}, "reply_broadcast": {}, "file_comment": {},
+	"file_mention":      {},
 	"ekm_access_denied": {}, "huddle_thread": {}, "sh_room_created": {}, "sh_room_shared": {}, "assistant_app_thread": {},
 	"document_mention": {}, "joiner_notification": {}, "joiner_notification_for_inviter": {},
 }
@@ -359,7 +370,7 @@ func (r *reader) readNotice(e *event) bool {
 	if n.kind == integration.KindMembership && e.User.ID != "" {
 		r.m.Content.System.Members = []integration.Party{e.User.party()}
 	}
-	r.place(e.Channel.ID, e.ThreadTS, e.TS)
+	r.setConversation(e.Channel.ID, e.ThreadTS, e.TS)
 	r.note("subtype", e.Subtype)
 	r.note("inviterId", e.Inviter)
 	if !known {
@@ -368,11 +379,11 @@ func (r *reader) readNotice(e *event) bool {
 	return known
 }
 
-// system makes the message one that no user wrote.
+// system makes the message a SYSTEM one, which no user wrote.
 func (r *reader) system(event string, kind integration.Kind, body string) {
 	r.m.Kind = kind
 	r.m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: event, Body: body}}
 }
 
-// firstPresent spares a look whether a message came.
-func firstPresent(msg *message) *message { return cmp.Or(msg, &message{}) }
+// orEmpty returns the message, or an empty one for nil.
+func orEmpty(msg *message) *message { return cmp.Or(msg, &message{}) }

@@ -28,16 +28,16 @@ const (
 	maxOptionValue  = 150
 	maxAltText      = 2000 // "Image block": its alternative text and its title
 
-	// maxFiles is how many files a message shares: as many as Slack's own clients put into one.
+	// maxFiles is how many files a message may have. Slack's own clients put as many into one.
 	maxFiles = 10
-	// maxUpload bounds, in bytes, a file that is sent: it is held in memory. Slack itself takes 1 GB.
+	// maxUpload is how many bytes a file that is sent may have, since it is in memory. Slack itself takes 1 GB.
 	maxUpload = 50 << 20
-	// maxDownload bounds, in bytes, a file that is fetched, as i_getMedia does.
+	// maxDownload is how many bytes a file may have that i_getMedia fetches.
 	maxDownload = 20 << 20
 )
 
-// maxAge is how far a signature's timestamp may be from the time at which the webhook came in: "Verifying requests
-// from Slack".
+// maxAge is how far a signature's timestamp may be from the time at which the webhook came, "Verifying requests from
+// Slack".
 const maxAge = 5 * time.Minute
 
 // responseURLLife is how long a response_url can be used: "Handling user interaction".

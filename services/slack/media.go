@@ -14,11 +14,11 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// page is the type of Slack's login page, which it shows to whom it does not know.
-const page = "text/html"
+// loginPageType is the type of Slack's login page, which it shows to callers that it does not know.
+const loginPageType = "text/html"
 
-// fileInfo asks what is known of a file, "files.info".
-func (a api) fileInfo(ctx context.Context, id string) (*file, error) {
+// fileInfo asks what Slack knows of a file, "files.info".
+func (a *api) fileInfo(ctx context.Context, id string) (*file, error) {
 	answer, _, err := ask[struct{ File file }](ctx, a, "files.info", url.Values{"file": {id}})
 	return &answer.File, err
 }
@@ -35,8 +35,10 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case err != nil:
 		return nil, err
 	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit" || link == "":
-		return nil, mediaError(codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps")
-	case f.isExternal() || !a.isSlacks(link):
+		return nil, mediaError(
+			codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps",
+		)
+	case f.isExternal() || !a.trusts(link):
 		return nil, mediaError(codes.MediaExternal, "the file is kept outside of Slack, which gives nothing but a link to it")
 	case f.Size > integration.MediaLimit(ctx, maxDownload):
 		return nil, httpapi.TooLarge("slack file download", integration.MediaLimit(ctx, maxDownload))
@@ -44,34 +46,40 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	return a.download(ctx, f, link)
 }
 
-// download follows no redirect: the only one there is leads to the login page, "Working with files".
-func (a api) download(ctx context.Context, f *file, link string) (*integration.MediaFile, error) {
+// download fetches a file from its link. It follows no redirect: the only one leads to the login page, "Working with
+// files".
+func (a *api) download(ctx context.Context, f *file, link string) (*integration.MediaFile, error) {
 	const name = "slack file download"
-	res, err := a.client.Get(ctx, name, link, a.header())
+	res, err := a.Client.Get(ctx, name, link, a.Header)
 	if err != nil {
 		return nil, err
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	got := &integration.MediaFile{
-		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: httpapi.Filename(cmp.Or(f.Name, f.ID)), Size: res.ContentLength,
+		Body: res.Body, MimeType: cmp.Or(f.Mimetype, kind), Filename: httpapi.Filename(cmp.Or(f.Name, f.ID)),
+		Size: res.ContentLength,
 	}
+	isLogin := res.StatusCode == http.StatusOK && kind == loginPageType && f.Mimetype != loginPageType
 	switch {
-	case res.StatusCode >= 300 && res.StatusCode < 400, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusOK && kind == page && f.Mimetype != page:
+	case isLogin, res.StatusCode/100 == 3, res.StatusCode == http.StatusForbidden:
 		res.Body.Close()
 		return nil, loginPage(res.StatusCode)
 	case res.StatusCode == http.StatusNotFound:
 		res.Body.Close()
-		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode, Message: name + ": HTTP 404"}
+		return nil, &integration.Error{
+			Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode,
+			Message: name + ": HTTP 404",
+		}
 	case res.StatusCode != http.StatusOK:
 		res.Body.Close()
 		return nil, httpapi.Repeatable(httpapi.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
-	case kind == page:
+	case kind == loginPageType:
 		return wholePage(ctx, got, f.Size)
 	}
 	return got, nil
 }
 
-// wholePage tells a file that is a page itself from the login page by its size.
+// wholePage reads a file that is an HTML page. It tells it from the login page by its size.
 func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*integration.MediaFile, error) {
 	defer got.Body.Close()
 	content, err := integration.ReadMedia(ctx, "slack file download", got, integration.MediaLimit(ctx, maxDownload))
@@ -85,9 +93,16 @@ func wholePage(ctx context.Context, got *integration.MediaFile, size int64) (*in
 	return got, nil
 }
 
+// loginPage is the error of a download that got the login page.
 func loginPage(status int) error {
 	return &integration.Error{
 		Kind: integration.FaultPermanent, Code: codes.MediaForbidden, HTTPStatus: status,
-		Message: "slack file download: Slack showed its login page instead of the file: the token needs the scope files:read, and the app access to a channel that has the file",
+		Message: "slack file download: Slack showed its login page instead of the file: " +
+			"the token needs the scope files:read, and the app must be in a channel that has the file",
 	}
+}
+
+// mediaError is the error of a file that cannot be sent or fetched, whenever it is tried.
+func mediaError(code, message string) error {
+	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: message}
 }

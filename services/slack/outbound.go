@@ -15,8 +15,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// metadataEvent names what the metadata of a sent message holds: the id that it has here, by which it can be found again
-// where its outcome is unknown. Slack has no key that would keep a repeated send from being posted twice.
+// metadataEvent is the type of the metadata of a sent message. It holds the id that the message has here: by it a
+// message can be found whose outcome is unknown. Slack has no key against posting twice.
 const metadataEvent = "switchboard_message"
 
 // post holds the parameters of "chat.postMessage" and "chat.update", and what a response_url takes.
@@ -54,8 +54,14 @@ type posted struct {
 	Warning string `json:"warning"`
 }
 
-// Send posts a message, shares files, or answers at a response_url.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+// Send posts a message, shares files, or answers at a response_url. Files go to the conversation in any case.
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
+	reply, err := readReply(m)
+	if err != nil {
+		return nil, err
+	}
 	d, err := newDraft(m)
 	if err != nil {
 		return nil, err
@@ -64,11 +70,10 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 	if err := a.addLinks(ctx, d); err != nil {
 		return nil, err
 	}
-	link, _ := m.Metadata["responseUrl"].(string)
-	if link != "" && len(d.uploads) == 0 {
-		return a.respond(ctx, link, d, m)
+	if reply.responseURL != "" && len(d.uploads) == 0 {
+		return a.respond(ctx, d, m, reply)
 	}
-	to, err := recipient(m)
+	to, err := newDestination(m, reply)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 }
 
 // post runs "chat.postMessage" or "chat.update".
-func (a api) post(ctx context.Context, method string, params post, d *draft) (*integration.SendResult, error) {
+func (a *api) post(ctx context.Context, method string, params post, d *draft) (*integration.SendResult, error) {
 	result, answer, err := call[posted](ctx, a, method, params)
 	if err != nil {
 		return nil, err
@@ -95,7 +100,7 @@ func (a api) post(ctx context.Context, method string, params post, d *draft) (*i
 	if result.TS == "" {
 		return nil, httpapi.Unreadable("slack "+method, answer.Status, nil)
 	}
-	channel := cmp.Or(result.Channel, params.Channel) // that of a direct message where a user was told
+	channel := cmp.Or(result.Channel, params.Channel) // Slack names the conversation where a user was given
 	sent := d.result(map[string]any{"channel": channel, "ts": result.TS})
 	sent.MessageID = messageID(channel, result.TS)
 	if result.Warning != "" {
@@ -104,14 +109,14 @@ func (a api) post(ctx context.Context, method string, params post, d *draft) (*i
 	return sent, nil
 }
 
-// result is that of a draft that was sent.
+// result is the result of a draft that was sent.
 func (d *draft) result(metadata map[string]any) *integration.SendResult {
 	return &integration.SendResult{Success: true, Degraded: d.degraded, Metadata: metadata}
 }
 
-// place is where a message goes.
-type place struct {
-	channel string // or a user, to whom a direct message goes
+// destination is where a message goes.
+type destination struct {
+	channel string // or a user, who gets a direct message
 	thread  string // ts of the thread's first message
 }
 
@@ -121,40 +126,42 @@ var (
 	tsPattern      = regexp.MustCompile(`^\d+\.\d+$`)
 )
 
-// recipient finds the channel, or the user, and the thread. Who answers an inbound message may tell its sender and
-// its conversation, in which case the conversation is meant. Ids of conversations may name a thread:
+// newDestination finds the channel, or the user, and the thread. An answer may have the sender and the conversation of
+// the message that it answers: it goes to the conversation then. The id of a conversation may name a thread:
 // "channel:thread_ts".
-func recipient(m *integration.Message) (place, error) {
+func newDestination(m *integration.Message, reply replyContext) (destination, error) {
 	to, toThread, _ := strings.Cut(string(m.To.ID), ":")
 	conversation, thread, _ := strings.Cut(string(m.ConversationID), ":")
-	var p place
+	var d destination
 	switch {
 	case channelPattern.MatchString(to):
-		p = place{to, toThread}
+		d = destination{to, toThread}
 		if to == conversation {
-			p.thread = cmp.Or(toThread, thread)
+			d.thread = cmp.Or(toThread, thread)
 		}
 	case channelPattern.MatchString(conversation):
-		p = place{conversation, thread}
+		d = destination{conversation, thread}
 	case userPattern.MatchString(to):
-		p.channel = to
+		d.channel = to
 	case userPattern.MatchString(conversation):
-		p.channel = conversation
+		d.channel = conversation
 	default:
-		return p, integration.Invalid("to.id or conversationId must be the id of a channel or a user of Slack, such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
+		return d, integration.Invalid("to.id or conversationId must be the id of a channel or a user of Slack, "+
+			"such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
 	}
-	p.thread = cmp.Or(string(m.ThreadID), p.thread)
-	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" && p.thread == "" {
+	d.thread = cmp.Or(string(m.ThreadID), d.thread)
+	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" && d.thread == "" {
 		channel, ts := splitMessageID(m.ReplyTo.MessageID)
-		if channel != "" && channel != p.channel && !userPattern.MatchString(p.channel) {
-			return p, integration.Invalid("replyTo.messageId is of another channel: Slack answers in the same one only")
+		if channel != "" && channel != d.channel && !userPattern.MatchString(d.channel) {
+			return d, integration.Invalid("replyTo.messageId is of another channel: Slack answers in the same one only")
 		}
-		p.thread = ts
+		d.thread = ts
 	}
-	if p.thread != "" && !tsPattern.MatchString(p.thread) {
-		return p, integration.Invalid("the thread %q is not the ts of a message, such as 1595926230.009600", p.thread)
+	d.thread = cmp.Or(d.thread, reply.threadIn(d.channel))
+	if d.thread != "" && !tsPattern.MatchString(d.thread) {
+		return d, integration.Invalid("the thread %q is not the ts of a message, such as 1595926230.009600", d.thread)
 	}
-	return p, nil
+	return d, nil
 }
 
 // splitMessageID accepts "channel:ts", as ids of inbound messages are, and "ts".
@@ -166,15 +173,15 @@ func splitMessageID(id integration.ID) (channel, ts string) {
 	return channel, ts
 }
 
-// draft is a message on its way out: what is posted, and what must be uploaded for it.
+// draft is a message that is to be sent: what is posted, and which files are uploaded for it.
 type draft struct {
 	post     post
 	uploads  []integration.Media
-	linked   []integration.Media       // by their ids at Slack
-	degraded []integration.Degradation // what a reader does not get as it was meant
+	linked   []integration.Media // by their ids at Slack
+	degraded []integration.Degradation
 }
 
-// newDraft checks a message against Slack's limits and translates it.
+// newDraft translates a message, and checks it against Slack's limits.
 func newDraft(m *integration.Message) (*draft, error) {
 	d := &draft{}
 	c := &m.Content
@@ -198,7 +205,7 @@ func newDraft(m *integration.Message) (*draft, error) {
 	return d, d.addText(c)
 }
 
-// addText makes a post of nothing but text.
+// addText makes a post that has text only.
 func (d *draft) addText(c *integration.Content) error {
 	text, markup, err := markedText(c, c.Text)
 	if err != nil {
@@ -221,21 +228,23 @@ const (
 	formatMarkdown = "markdown"
 )
 
-// markedText is a text as Slack takes it, and for one without markup that it must not look for any.
-func markedText(c *integration.Content, text string) (string, *bool, error) {
+// markedText returns a text in the form that Slack takes. markup is false for a text in which Slack must not look for
+// markup, and otherwise nil.
+func markedText(c *integration.Content, text string) (marked string, markup *bool, err error) {
 	limit := maxPostedText
-	var markup *bool
 	switch c.Format {
 	case formatMarkdown:
 		limit = maxMarkdown
 	case formatMarkup:
 	case "", "plain":
-		var marked bool
-		if text, marked = encode(text, c.Entities); !marked {
+		var hasReferences bool
+		if text, hasReferences = encode(text, c.Entities); !hasReferences {
 			markup = new(bool)
 		}
 	default:
-		return "", nil, integration.UnsupportedContent("Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format)
+		return "", nil, integration.UnsupportedContent(
+			"Slack has no texts of format %q; it has plain ones, mrkdwn and markdown", c.Format,
+		)
 	}
 	if n := textlimit.Characters(text); n > limit {
 		return "", nil, &integration.Error{

@@ -12,13 +12,15 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// addInteractive makes blocks of a message that offers something to choose from.
+// addInteractive makes the blocks of a message with buttons or a list.
 func (d *draft) addInteractive(c *integration.Content) error {
 	i := c.Interactive
 	switch {
 	case i == nil || len(i.Buttons) == 0 && len(i.Sections) == 0:
 		if i != nil && i.Kind == integration.InteractiveForm {
-			return integration.UnsupportedContent("a form cannot be sent through Slack: a modal opens only within three seconds of an interaction")
+			return integration.UnsupportedContent(
+				"a form cannot be sent through Slack: a modal opens only within three seconds of an interaction",
+			)
 		}
 		return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 	case i.Header != "":
@@ -45,7 +47,9 @@ func (d *draft) addInteractive(c *integration.Content) error {
 		d.post.Blocks = append(d.post.Blocks, block)
 	}
 	if i.Footer != "" {
-		if err := integration.Within(platformTitle, escaper.Replace(i.Footer), maxSectionText, "content.interactive.footer"); err != nil {
+		if err := integration.Within(
+			platformTitle, escaper.Replace(i.Footer), maxSectionText, "content.interactive.footer",
+		); err != nil {
 			return err
 		}
 		d.post.Blocks = append(d.post.Blocks, slack.NewContextBlock("", markup(escaper.Replace(i.Footer))))
@@ -60,15 +64,17 @@ func (d *draft) checkBlocks() error {
 	return nil
 }
 
-// addBody puts a text above what else the message has. Slack shows the blocks, and the text of the post where it
-// cannot: in notifications and to screen readers.
+// addBody puts a text above the other blocks of a message. Slack shows the blocks; in notifications and to screen
+// readers it shows the text of the post.
 func (d *draft) addBody(c *integration.Content, body string) error {
 	text, _, err := markedText(c, body)
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(text) == "" {
-		return integration.Invalid("content.text or content.interactive.body is empty; Slack needs a text beside buttons and menus")
+		return integration.Invalid(
+			"content.text or content.interactive.body is empty; Slack needs a text beside buttons and menus",
+		)
 	}
 	d.post.Text = text
 	if c.Format == formatMarkdown {
@@ -81,16 +87,19 @@ func (d *draft) addBody(c *integration.Content, body string) error {
 	return nil
 }
 
-// sections splits a text into those that fit into a section block each.
+// sections splits a text into texts that fit into one section block each.
 func sections(text string) []string {
-	parts, err := textlimit.Split(text, textlimit.Rules{First: maxSectionText, Limit: maxSectionText, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn})
-	if err != nil { // which no text of this markup gives cause for
+	parts, err := textlimit.Split(
+		text,
+		textlimit.Rules{First: maxSectionText, Limit: maxSectionText, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
+	)
+	if err != nil { // no text of this markup is unsplittable
 		return []string{text}
 	}
 	return parts
 }
 
-// buttonBlock makes one row of the buttons. What comes back of a pressed one is its value.
+// buttonBlock makes one row of buttons. A pressed button comes back with its value.
 func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 	if n := len(buttons); n > maxActions {
 		return nil, integration.Invalid("there are %d buttons; Slack takes %d", n, maxActions)
@@ -102,7 +111,10 @@ func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 			return nil, integration.Invalid("%s has no title", name)
 		}
 		value := cmp.Or(b.ID, b.Title)
-		if err := cmp.Or(integration.Within(platformTitle, b.Title, maxButtonTitle, "the title of %s", name), integration.Within(platformTitle, value, maxButtonValue, "the id of %s", name)); err != nil {
+		if err := cmp.Or(
+			integration.Within(platformTitle, b.Title, maxButtonTitle, "the title of %s", name),
+			integration.Within(platformTitle, value, maxButtonValue, "the id of %s", name),
+		); err != nil {
 			return nil, err
 		}
 		e := slack.NewButtonBlockElement(fmt.Sprintf("button-%d", i+1), value, plain(b.Title))
@@ -117,7 +129,9 @@ func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 			}
 			e.URL = b.URL
 		default:
-			return nil, integration.UnsupportedContent("%s is of type %q; Slack has %s and %s", name, b.Type, integration.ButtonReply, integration.ButtonURL)
+			return nil, integration.UnsupportedContent(
+				"%s is of type %q; Slack has %s and %s", name, b.Type, integration.ButtonReply, integration.ButtonURL,
+			)
 		}
 		switch b.Style {
 		case "":
@@ -131,7 +145,7 @@ func buttonBlock(buttons []integration.Button) (slack.Block, error) {
 	return slack.NewActionBlock("", elements...), nil
 }
 
-// menuBlock makes a menu of the sections' rows.
+// menuBlock makes a menu of the rows of the list's sections.
 func menuBlock(i *integration.Interactive) (slack.Block, error) {
 	if n := len(i.Sections); n > maxOptionGroups {
 		return nil, integration.Invalid("the list has %d sections; Slack takes %d", n, maxOptionGroups)
@@ -153,7 +167,9 @@ func menuBlock(i *integration.Interactive) (slack.Block, error) {
 		if strings.TrimSpace(section.Title) == "" {
 			return nil, integration.Invalid("section %d of the list has no title; Slack needs one where there are several", n+1)
 		}
-		if err := integration.Within(platformTitle, section.Title, maxGroupLabel, "the title of section %d", n+1); err != nil {
+		if err := integration.Within(
+			platformTitle, section.Title, maxGroupLabel, "the title of section %d", n+1,
+		); err != nil {
 			return nil, err
 		}
 		menu.OptionGroups = append(menu.OptionGroups, slack.NewOptionGroupBlockElement(plain(section.Title), options...))
@@ -173,7 +189,8 @@ func menuOptions(rows []integration.Row, section int) ([]*slack.OptionBlockObjec
 		}
 		value := cmp.Or(row.ID, row.Title)
 		if err := cmp.Or(
-			integration.Within(platformTitle, row.Title, maxOptionText, "the title of %s", name), integration.Within(platformTitle, value, maxOptionValue, "the id of %s", name),
+			integration.Within(platformTitle, row.Title, maxOptionText, "the title of %s", name),
+			integration.Within(platformTitle, value, maxOptionValue, "the id of %s", name),
 			integration.Within(platformTitle, row.Description, maxOptionText, "the description of %s", name),
 		); err != nil {
 			return nil, err

@@ -17,12 +17,13 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// addMedia shows pictures that have a link, or an id at Slack, in blocks, and leaves the rest to be uploaded. One
-// message cannot have both.
+// addMedia puts pictures that have a link, or an id at Slack, into blocks. If there is any other attachment, all are
+// uploaded or linked instead: one message cannot have blocks and files.
 func (d *draft) addMedia(c *integration.Content, media []integration.Media) error {
 	isPicture := func(m integration.Media) bool {
 		kind, _, _ := strings.Cut(m.MimeType, "/")
-		return (kind == "image" || m.MimeType == "" && c.Type == integration.TypeImage) && len(m.Data) == 0 && m.Datasource == ""
+		return (kind == "image" || m.MimeType == "" && c.Type == integration.TypeImage) && len(m.Data) == 0 &&
+			m.Datasource == ""
 	}
 	if !slices.ContainsFunc(media, func(m integration.Media) bool { return !isPicture(m) }) {
 		return d.addPictures(c, media)
@@ -31,7 +32,9 @@ func (d *draft) addMedia(c *integration.Content, media []integration.Media) erro
 	case c.Interactive != nil:
 		return integration.Invalid("beside buttons and menus Slack shows pictures only, by a link or an id of Slack's")
 	case c.Format == formatMarkdown:
-		return integration.UnsupportedContent("the text beside a file cannot be in markdown at Slack; mrkdwn and plain ones can")
+		return integration.UnsupportedContent(
+			"the text beside a file cannot be in markdown at Slack; mrkdwn and plain ones can",
+		)
 	}
 	for _, m := range media {
 		if m.ID != "" {
@@ -45,7 +48,7 @@ func (d *draft) addMedia(c *integration.Content, media []integration.Media) erro
 	return err
 }
 
-// addPictures makes an image block of each picture, with a text above them, or below where it goes with buttons.
+// addPictures makes an image block of each picture. The text is above them, or below them where there are buttons.
 func (d *draft) addPictures(c *integration.Content, media []integration.Media) error {
 	if c.Interactive == nil && strings.TrimSpace(c.Text) != "" {
 		if err := d.addBody(c, c.Text); err != nil {
@@ -80,7 +83,10 @@ func pictureBlock(m integration.Media, name string) (*slack.ImageBlock, error) {
 	if m.Caption != "" {
 		block.Title = plain(m.Caption)
 	}
-	return block, cmp.Or(integration.Within(platformTitle, block.ImageURL, maxURL, "the url of %s", name), integration.Within(platformTitle, title, maxAltText, "the caption of %s", name))
+	return block, cmp.Or(
+		integration.Within(platformTitle, block.ImageURL, maxURL, "the url of %s", name),
+		integration.Within(platformTitle, title, maxAltText, "the caption of %s", name),
+	)
 }
 
 // uploadURL is the answer of "files.getUploadURLExternal".
@@ -103,9 +109,9 @@ type completedFile struct {
 	Title string `json:"title,omitempty"`
 }
 
-// share uploads files and posts them as one message, "Working with files". Nobody sees an upload that is not
-// completed, so that up to then all of it may be done again.
-func (a api) share(ctx context.Context, d *draft, to place) (*integration.SendResult, error) {
+// share uploads files and posts them as one message, "Working with files". Nobody sees an upload before it is
+// completed, so all of it may be repeated up to then.
+func (a *api) share(ctx context.Context, d *draft, to destination) (*integration.SendResult, error) {
 	if strings.HasPrefix(to.channel, "#") {
 		return nil, integration.Invalid("files go to the id of a channel, such as C024BE91L, and not to its name")
 	}
@@ -127,7 +133,7 @@ func (a api) share(ctx context.Context, d *draft, to place) (*integration.SendRe
 		return nil, err
 	}
 	result := d.result(map[string]any{"fileIds": ids})
-	for _, f := range done.Files { // which tells the message only where Slack has posted it by now
+	for _, f := range done.Files { // Slack tells the message only if it has posted it by now
 		if result.MessageID = f.sharedAs(to.channel); result.MessageID != "" {
 			break
 		}
@@ -135,7 +141,7 @@ func (a api) share(ctx context.Context, d *draft, to place) (*integration.SendRe
 	return result, nil
 }
 
-// sharedAs is the message that shares a file in a channel, or for a direct message in the only one.
+// sharedAs is the id of the message that shares a file in a channel. For a user it is that in the only conversation.
 func (f *file) sharedAs(channel string) integration.ID {
 	for _, in := range []map[string][]share{f.Shares.Public, f.Shares.Private} {
 		for id, list := range in {
@@ -148,9 +154,9 @@ func (f *file) sharedAs(channel string) integration.ID {
 }
 
 // upload brings one file to Slack.
-func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, error) {
+func (a *api) upload(ctx context.Context, m *integration.Media) (completedFile, error) {
 	var none completedFile
-	content, err := a.client.Media(ctx, m, maxUpload)
+	content, err := a.Client.Media(ctx, m, maxUpload)
 	if err != nil {
 		return none, err
 	}
@@ -158,20 +164,27 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 		return none, mediaError(codes.MediaEmpty, "the attachment is empty, and Slack takes no file of 0 bytes")
 	}
 	const method, name = "files.getUploadURLExternal", "slack file upload"
-	target, answer, err := call[uploadURL](ctx, a, method, url.Values{"filename": {content.Filename}, "length": {strconv.Itoa(len(content.Content))}})
+	target, answer, err := call[uploadURL](
+		ctx, a, method, url.Values{"filename": {content.Filename}, "length": {strconv.Itoa(len(content.Content))}},
+	)
 	if err != nil {
 		return none, err
 	}
-	if target.FileID == "" || !a.isSlacks(target.UploadURL) {
+	if target.FileID == "" || !a.trusts(target.UploadURL) {
 		return none, httpapi.Unreadable("slack "+method, answer.Status, nil)
 	}
-	answer, err = a.client.Do(ctx, httpapi.Request{Name: name, URL: target.UploadURL, Body: httpapi.Body{Bytes: content.Content, ContentType: content.MimeType}})
+	answer, err = a.Client.Do(
+		ctx,
+		httpapi.Request{
+			Name: name, URL: target.UploadURL, Body: httpapi.Body{Bytes: content.Content, ContentType: content.MimeType},
+		},
+	)
 	if err != nil {
 		return none, err
 	}
-	if answer.Status != http.StatusOK { // what it says beside that is no JSON
+	if answer.Status != http.StatusOK { // the body is no JSON
 		e := httpapi.Foreign(name, answer)
-		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
+		if e.Kind == integration.FaultPermanent && e.Code != codes.MediaTooLarge {
 			e.Code = codes.MediaRejected
 		}
 		return none, e
@@ -179,9 +192,9 @@ func (a api) upload(ctx context.Context, m *integration.Media) (completedFile, e
 	return completedFile{ID: target.FileID, Title: cmp.Or(m.Caption, content.Filename)}, nil
 }
 
-// addLinks adds to the text links to the files that are at Slack already, which shows a file where its permalink is
-// posted: "Working with files".
-func (a api) addLinks(ctx context.Context, d *draft) error {
+// addLinks adds links to files that are at Slack already. Slack shows a file where its permalink is posted, "Working
+// with files".
+func (a *api) addLinks(ctx context.Context, d *draft) error {
 	for _, m := range d.linked {
 		f, err := a.fileInfo(ctx, m.ID)
 		if err != nil {

@@ -1,86 +1,79 @@
 package slack
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/slack-go/slack"
 
-	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 // respond answers at a response_url, "Handling user interaction": up to five times within half an hour, also where the
-// app is no member. What it posts has no id that would be told.
-func (a api) respond(ctx context.Context, link string, d *draft, m *integration.Message) (*integration.SendResult, error) {
-	const name = "slack response_url" // the link itself is a credential
-	if !a.takesResponses(link) {
-		return nil, integration.Invalid("metadata.responseUrl is not one of Slack's: an https URL of hooks.slack.com")
+// app is no member of the channel. Slack does not tell the id of the message.
+func (a *api) respond(
+	ctx context.Context, d *draft, m *integration.Message, reply replyContext,
+) (*integration.SendResult, error) {
+	if !a.takesResponses(reply.responseURL) {
+		return nil, integration.Invalid(
+			"the response_url, in replyContext or metadata, is not one of Slack's: an https URL of hooks.slack.com",
+		)
 	}
 	params := d.post
-	if params.MarkdownText != "" { // which only methods of the Web API take
+	if params.MarkdownText != "" { // a parameter of the Web API only
 		params.Text, params.MarkdownText = params.MarkdownText, ""
 		params.Blocks = []slack.Block{slack.NewMarkdownBlock("", params.Text)}
 	}
-	params.ThreadTS = string(m.ThreadID)
+	_, thread, _ := strings.Cut(reply.thread, ":")
+	params.ThreadTS = cmp.Or(string(m.ThreadID), thread)
 	params.ResponseType, _ = m.Metadata["responseType"].(string)
 	params.ReplaceOriginal, _ = m.Metadata["replaceOriginal"].(bool)
 	params.DeleteOriginal, _ = m.Metadata["deleteOriginal"].(bool)
 	if t := params.ResponseType; t != "" && t != "ephemeral" && t != "in_channel" {
 		return nil, integration.Invalid("metadata.responseType must be ephemeral or in_channel")
 	}
-	body, err := httpapi.JSON(name, params)
+	const name = "response_url" // stands for the link in errors, since the link is a credential
+	body, err := httpapi.JSON("slack "+name, params)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.client.Do(ctx, httpapi.Request{Name: name, URL: link, Body: body})
-	if err != nil {
-		return nil, err
-	}
-	if err := responseRefusal(name, answer); err != nil {
+	responses := httpapi.API{Client: a.Client, Name: a.Name, Errors: responseErrors, Read: readResponse}
+	if _, err := responses.Do(ctx, httpapi.Call{Name: name, Path: reply.responseURL, Body: body}, nil); err != nil {
 		return nil, err
 	}
 	return d.result(map[string]any{"via": "responseUrl"}), nil
 }
 
 // takesResponses says whether a link that came with a message may be called.
-func (a api) takesResponses(link string) bool {
+func (a *api) takesResponses(link string) bool {
 	u, err := url.Parse(link)
 	if err != nil || u.User != nil {
 		return false
 	}
-	if base, err := url.Parse(a.base); err == nil && base.Host != "" && u.Scheme == base.Scheme && strings.EqualFold(u.Host, base.Host) {
-		return a.base != defaultAPIBase // where nothing but the Web API is
+	if a.isBase(u) {
+		return a.Base != defaultAPIBase+"/" // slack.com has the Web API only, which no message may choose a method of
 	}
 	return u.Scheme == "https" && (u.Host == "hooks.slack.com" || u.Host == "hooks.slack-gov.com")
 }
 
-// responseRefusal is nil for an answer that says "ok", which it does as a word or as JSON.
-func responseRefusal(name string, answer *httpapi.Answer) error {
+// readResponse takes the answer of a response_url apart, which is a word or JSON.
+func readResponse(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	var s status
-	_ = payload.Unmarshal(answer.Body, &s)
+	_ = payload.Unmarshal(answer.Body, &s) // a word is no JSON
 	word := strings.TrimSpace(string(answer.Body))
-	_, isError := verdicts[word]
 	switch {
-	case isError:
-		s.Error = json.RawMessage(word)
-		return refusal(name, answer, &s)
-	case answer.Status == http.StatusTooManyRequests || s.says("false"):
-		return refusal(name, answer, &s)
-	case answer.Status >= http.StatusMultipleChoices:
-		e := httpapi.Foreign(name, answer)
-		if e.Kind == integration.FaultPermanent && e.Code != tooLarge.code {
-			e.Code, e.Message = codes.ResponseURLRefused, name+": it is not, or no longer, one that Slack knows"
-		}
-		return e
-	case word == "ok" || s.says("true"):
-		return nil
+	case responseErrors.Has(word):
+		return nil, &integration.Refusal{Code: word, Text: word}, nil
+	case answer.Status == http.StatusTooManyRequests || s.is("false"):
+		return nil, s.refusal(), nil
+	case answer.Status < http.StatusMultipleChoices && (word == "ok" || s.is("true")):
+		return answer.Body, nil, nil
 	default:
-		return httpapi.Unreadable(name, answer.Status, nil)
+		return nil, nil, nil
 	}
 }

@@ -42,11 +42,13 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Fields: []integration.Field{
 			{
 				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
-				Help: `the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the app's page "OAuth & Permissions"`,
+				Help: `the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the ` +
+					`app's page "OAuth & Permissions"`,
 			},
 			{
-				In: integration.InCredentials, Name: fieldSigningSecret, Required: true, Secret: true, Pattern: signingSecretPattern,
-				Help: `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
+				In: integration.InCredentials, Name: fieldSigningSecret, Required: true, Secret: true,
+				Pattern: signingSecretPattern,
+				Help:    `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
 			},
 			{
 				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
@@ -54,7 +56,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{
 				In: integration.InSettings, Name: fieldConversations, Pattern: regexp.MustCompile(`^(channel|thread)$`),
-				Help: `what a conversation is: "channel", the default, or "thread", where conversationId is channel:thread_ts and each message outside of a thread begins one`,
+				Help: `what a conversation is: "channel", the default, or "thread", where conversationId is ` +
+					`channel:thread_ts and each message outside of a thread begins one`,
 			},
 			{
 				In: integration.InSettings, Name: fieldLinkPreviews, Pattern: regexp.MustCompile(`^(on|off)$`),
@@ -62,14 +65,16 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{
 				In: integration.InSettings, Name: fieldTeamID, Account: true, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
-				Help: "the id of the workspace, which begins with T, or of the organization, with E: what comes from another one is ignored",
+				Help: "the id of the workspace, which begins with T, or of the organization, with E: " +
+					"what comes from another one is ignored",
 			},
 		},
 		Text:    textLimits,
 		Support: support(),
 		Media:   mediaLimits(),
+		Errors:  errorTable,
 		Style:   integration.TextStyle{Format: formatMarkup, Escape: escaper.Replace, Link: linkTo},
-		// Events are repeated for some five minutes; commands and interactions are not. All want their answer within 3 s.
+		// Slack repeats events for some five minutes, but no commands and no interactions. All must be answered within 3 s.
 		RetryHorizon: time.Hour, WebhookTimeout: 3 * time.Second, NoRedelivery: true,
 		Platform:  &platform{client},
 		Signature: newSignature(),
@@ -81,15 +86,15 @@ type platform struct {
 	client *httpapi.Client
 }
 
-var (
-	_ integration.Platform             = (*platform)(nil)
-	_ integration.Responder            = (*platform)(nil)
-	_ integration.Accounts             = (*platform)(nil)
-	_ integration.HealthChecker        = (*platform)(nil)
-	_ integration.CredentialsValidator = (*platform)(nil)
-	_ integration.MediaFetcher         = (*platform)(nil)
-	_ integration.Editor               = (*platform)(nil)
-	_ integration.Deleter              = (*platform)(nil)
-	_ integration.Reactor              = (*platform)(nil)
-	_ integration.Typer                = (*platform)(nil)
-)
+var _ interface {
+	integration.Platform
+	integration.Responder
+	integration.Accounts
+	integration.HealthChecker
+	integration.CredentialsValidator
+	integration.MediaFetcher
+	integration.Editor
+	integration.Deleter
+	integration.Reactor
+	integration.Typer
+} = (*platform)(nil)

@@ -7,51 +7,46 @@ const docs = "https://docs.slack.dev/"
 
 // support tells what Slack has of each feature.
 func support() integration.Support {
-	type cells = struct{ In, Out integration.Cell }
 	full := integration.Full()
-	none := integration.Cell{}
-	blocks := func(what string) integration.Cell {
-		return integration.Impossible(what, docs+"reference/block-kit/blocks/")
+	both, in := integration.Cells{In: full, Out: full}, integration.Cells{In: full}
+	noOut := func(why, page string) integration.Cells {
+		return integration.Cells{Out: integration.Impossible(why, docs+page)}
 	}
-	events := func(what string) integration.Cell { return integration.Impossible(what, docs+"reference/events/") }
-	return integration.Support{
-		integration.FeatureText:  {full, full},
-		integration.FeatureImage: {full, full},
-		integration.FeatureVideo: {full, full},
-		integration.FeatureAudio: {full, full},
-		integration.FeatureVoice: {full, integration.Degraded("arrives as an audio file")},
-		integration.FeatureFile:  {full, full},
-		integration.FeatureAlbum: {full, full},
-		integration.FeatureSticker: cells{
-			events("there are no stickers; custom emoji stand in the text by their names"), blocks("there are no stickers"),
-		},
-		integration.FeatureLocation: {events("messages hold no locations"), integration.AsText()},
-		integration.FeatureContact:  {events("messages hold no address book entries"), integration.AsText()},
-		integration.FeatureButtons:  {full, full},
-		integration.FeatureList:     {full, full},
-		integration.FeatureForm: {full, integration.Impossible(
+	const blocks = "reference/block-kit/blocks/"
+	noStickers := integration.Impossible("custom emoji stand in the text by their names", docs+blocks)
+	return integration.Basic(docs+blocks).With(integration.Support{
+		integration.FeatureImage:   both,
+		integration.FeatureVideo:   both,
+		integration.FeatureAudio:   both,
+		integration.FeatureVoice:   {In: full, Out: integration.Degraded("arrives as an audio file")},
+		integration.FeatureFile:    both,
+		integration.FeatureAlbum:   both,
+		integration.FeatureSticker: {In: noStickers, Out: noStickers},
+		integration.FeatureButtons: both,
+		integration.FeatureList:    both,
+		integration.FeatureForm: {In: full, Out: integration.Impossible(
 			"a modal is no message: it opens only within three seconds of an interaction", docs+"surfaces/modals",
 		)},
-		integration.FeatureTemplate: {none, integration.Impossible("there are no templates: any text may be sent at any time", docs+"messaging/")},
-		integration.FeatureCommand:  {full, none},
-		integration.FeatureOrder:    {events("there are no catalogues"), none},
-		integration.FeaturePoll:     {events("there are no polls"), blocks("there are no polls; a list can be chosen from")},
+		integration.FeatureTemplate: noOut("any text may be sent at any time", "messaging/"),
+		integration.FeatureCommand:  in,
+		integration.FeaturePoll:     noOut("a list can be chosen from", blocks),
 
-		integration.FeatureReply:    {full, full},
-		integration.FeatureThread:   {full, full},
-		integration.FeatureReaction: {full, full},
-		integration.FeatureEdit:     {full, full},
-		integration.FeatureDelete:   {full, full},
-		integration.FeatureStatus: {integration.Impossible(
-			"neither delivery nor reading of a message is told", docs+"apis/events-api/",
-		), none},
-		integration.FeatureMembership: {full, none},
-		integration.FeatureEcho:       {full, none},
+		integration.FeatureReply:    both,
+		integration.FeatureThread:   both,
+		integration.FeatureReaction: both,
+		integration.FeatureEdit:     both,
+		integration.FeatureDelete:   both,
+		integration.FeatureStatus: {
+			In: integration.Impossible("Slack tells apps neither of delivery nor of reading", docs+"apis/events-api/"),
+		},
+		integration.FeatureMembership: in,
+		integration.FeatureEcho:       in,
 
-		integration.FeatureTyping: {none, integration.Degraded("only in the threads of assistants, as a status")},
-		integration.FeatureMarkRead: {none, integration.Impossible(
-			"conversations.mark moves the caller's own place in a channel, which nobody else sees", docs+"reference/methods/conversations.mark",
-		)},
-		integration.FeatureMedia: {full, none},
-	}
+		integration.FeatureTyping: {Out: integration.Degraded("only in the threads of assistants, as a status")},
+		integration.FeatureMarkRead: noOut(
+			"conversations.mark moves the app's own place in a channel, which nobody else sees",
+			"reference/methods/conversations.mark",
+		),
+		integration.FeatureMedia: in,
+	}).AsText(integration.FeatureLocation, integration.FeatureContact)
 }

@@ -26,7 +26,8 @@ var (
 
 // textLimits counts texts as they are sent: with what is escaped in them.
 var textLimits = integration.TextLimits{
-	Text: maxText, Caption: maxSectionText, Unit: func(text string) int { return textlimit.Characters(escaper.Replace(text)) },
+	Text: maxText, Caption: maxSectionText,
+	Unit: func(text string) int { return textlimit.Characters(escaper.Replace(text)) },
 	Formats: map[string]integration.TextFormat{
 		formatMarkup:   {Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
 		formatMarkdown: {Text: maxMarkdown, Unit: textlimit.Characters, Markup: textlimit.Markdown},
@@ -40,8 +41,8 @@ func unescape(text string) string {
 	return unescaper.Replace(text)
 }
 
-// decode makes of a text as Slack transmits it what a reader sees, with entities for its links and mentions. The
-// characters that mark bold text and the like stay: a reader's client interprets them.
+// decode turns a text of Slack's into the one that a reader sees, with entities for its links and mentions. The
+// characters that mark bold text and the like stay: the reader's client interprets them.
 func decode(raw string) (string, []integration.Entity) {
 	if !strings.ContainsAny(raw, "<&") {
 		return raw, nil
@@ -77,7 +78,7 @@ func decode(raw string) (string, []integration.Entity) {
 	return b.String(), entities
 }
 
-// decodeReference reads what stands between < and >. The entity has no type where there is nothing to tell.
+// decodeReference reads the text between < and >. The entity has no type where the text is no reference.
 func decodeReference(body string) (shown string, e integration.Entity) {
 	target, label, _ := strings.Cut(body, "|")
 	target, label = unescape(target), unescape(label)
@@ -87,7 +88,9 @@ func decodeReference(body string) (shown string, e integration.Entity) {
 	}
 	switch {
 	case sigil == "@" && name != "":
-		return "@" + strings.TrimPrefix(cmp.Or(label, name), "@"), integration.Entity{Type: entityMention, UserID: integration.ID(name)}
+		return "@" + strings.TrimPrefix(cmp.Or(label, name), "@"), integration.Entity{
+			Type: entityMention, UserID: integration.ID(name),
+		}
 	case sigil == "#" && name != "":
 		return "#" + cmp.Or(label, name), integration.Entity{Type: entityChannel}
 	case sigil == "!" && name != "":
@@ -111,13 +114,13 @@ func decodeCommand(name, label string) (shown string, e integration.Entity) {
 		return "@" + name, integration.Entity{Type: entityBroadcast}
 	case isGroup:
 		return "@" + strings.TrimPrefix(cmp.Or(label, group), "@"), integration.Entity{Type: entityUserGroup}
-	default: // a date with the text for clients that cannot show it, or what is yet to come
+	default: // such as a date, whose label is for clients that cannot show it
 		return cmp.Or(label, name), integration.Entity{}
 	}
 }
 
-// encode makes of a text one that Slack shows as it was written, with the links and mentions that entities mark.
-// marked says whether there are any.
+// encode turns a text into one that Slack shows as it was written, with the links and mentions of its entities. marked
+// says whether there are any.
 func encode(text string, entities []integration.Entity) (encoded string, marked bool) {
 	if len(entities) == 0 {
 		return escaper.Replace(text), false
@@ -144,7 +147,7 @@ func encode(text string, entities []integration.Entity) (encoded string, marked 
 	return b.String(), marked
 }
 
-// encodeReference is empty for what Slack marks in no other way than plain text.
+// encodeReference is the reference for an entity, "" for an entity that Slack shows as plain text.
 func encodeReference(shown string, e integration.Entity) string {
 	switch {
 	case e.Type == entityBroadcast:

@@ -7,10 +7,10 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// What Slack sends, with the fields that are read here and no others: what is not declared cannot be of the
-// wrong type. Interactions are in types_interaction.go.
+// The types of Slack's payloads have the fields that are read here and no others: a field that is not declared cannot
+// have the wrong type. Interactions are in types_interaction.go.
 
-// envelope is what an event comes in, "Using the Events API".
+// envelope is the outer object of an event, "Using the Events API".
 type envelope struct {
 	Type              string          `json:"type"`
 	Challenge         string          `json:"challenge"`
@@ -59,7 +59,7 @@ type event struct {
 	AssistantThread assistant `json:"assistant_thread"`
 }
 
-// message is what is posted, and what an event about a message repeats of it.
+// message is a message of Slack's, as the event of a new one and events about it have it.
 type message struct {
 	Type         string          `json:"type"`
 	Subtype      string          `json:"subtype"`
@@ -137,7 +137,7 @@ type file struct {
 	Shares             shares         `json:"shares"`
 }
 
-// address is who an e-mail is from.
+// address is the sender of an e-mail.
 type address struct {
 	Address  string `json:"address"`
 	Name     string `json:"name"`
@@ -150,7 +150,7 @@ type transcription struct {
 	} `json:"preview"`
 }
 
-// shares tells by channel which messages share a file.
+// shares are the messages that share a file, by channel.
 type shares struct {
 	Public  map[string][]share `json:"public"`
 	Private map[string][]share `json:"private"`
@@ -160,7 +160,7 @@ type share struct {
 	TS string `json:"ts"`
 }
 
-// ref is a user or a channel, which some payloads name by its id and others hold as an object.
+// ref is a user or a channel. Some payloads have its id, others an object.
 type ref struct {
 	ID   string
 	Name string

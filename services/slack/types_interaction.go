@@ -27,7 +27,7 @@ type interaction struct {
 	View         *view             `json:"view"`
 	IsCleared    bool              `json:"is_cleared"`
 
-	// Submission is what a dialog, the predecessor of modals, was filled in with.
+	// Submission has the values of a dialog, the predecessor of modals.
 	Submission map[string]json.RawMessage `json:"submission"`
 }
 
@@ -62,8 +62,8 @@ type view struct {
 	State           state     `json:"state"`
 }
 
-// state is what the elements of a message or a view hold, by block_id and action_id. What a dialog has in that
-// place is a text and does not matter here.
+// state has the values of the elements of a message or a view, by block_id and action_id. A dialog has a text in its
+// place, which is ignored.
 type state struct {
 	Values map[string]map[string]element
 }
@@ -85,8 +85,8 @@ type plainText struct {
 	Text string `json:"text"`
 }
 
-// element is what a user did with an interactive element, or what it holds: "Block Kit", block elements. Elements of
-// the attachments that came before have a name and selected options as well.
+// element is an interactive element that a user has used, or its value in a state: "Block Kit", block elements.
+// Elements of the older attachments have a name and selected options.
 type element struct {
 	Type     string `json:"type"`
 	ActionID string `json:"action_id"`

@@ -24,7 +24,8 @@ func newSignature() signature {
 	}}
 }
 
-// ValidateSignature lets through what Slack does not sign, of which nothing comes.
+// ValidateSignature checks the signature. It lets certificate checks through, which Slack does not sign: they become no
+// message.
 func (s signature) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	if w.RawBody != nil && isProbe(w.RawBody) {
 		return nil
@@ -36,7 +37,7 @@ func malformed(message string) error {
 	return &integration.Error{Kind: integration.FaultInvalid, Code: codes.WebhookInvalid, Message: message}
 }
 
-// delivery is a webhook's body in whichever of its forms it came.
+// delivery is a webhook's body in the form in which it came.
 type delivery struct {
 	payload json.RawMessage // of an event, or of an interaction's form
 	event   bool            // the payload is the body itself
@@ -44,8 +45,8 @@ type delivery struct {
 	probe   bool            // see isProbe
 }
 
-// read takes a body apart by what is in it: its bytes are signed, the header that names its type is not.
-func read(w *integration.Webhook) (delivery, error) {
+// readDelivery takes a body apart by what is in it: its bytes are signed, the header that names its type is not.
+func readDelivery(w *integration.Webhook) (delivery, error) {
 	body, err := w.SignedBody()
 	if err != nil {
 		return delivery{}, err
@@ -68,8 +69,8 @@ func read(w *integration.Webhook) (delivery, error) {
 	}
 }
 
-// isProbe says whether Slack looks only whether the URL of a slash command has a good certificate, "Implementing
-// slash commands". It does not sign that, and the form says nothing else.
+// isProbe says whether a body is Slack's check of the certificate of a slash command's URL, "Implementing slash
+// commands". Slack does not sign it, and the form says nothing else.
 func isProbe(body []byte) bool {
 	if len(body) > 256 || !bytes.Contains(body, []byte("ssl_check")) {
 		return false
@@ -83,10 +84,10 @@ func isProbe(body []byte) bool {
 	return len(form) == 0
 }
 
-// Respond answers what Slack reads: the challenge of "Using the Events API", options for a menu, and nothing but
-// the status for other interactions and commands, for whose body would be shown.
+// Respond answers the challenge of "Using the Events API" and menus that ask for options. Other interactions and
+// commands get a status only, since Slack would show a body to the user.
 func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integration.Response, error) {
-	d, err := read(w)
+	d, err := readDelivery(w)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +101,16 @@ func (*platform) Respond(_ context.Context, w *integration.Webhook) (*integratio
 		Type      string `json:"type"`
 		Challenge string `json:"challenge"`
 	}
-	_ = payload.Unmarshal(d.payload, &p) // what is of another type stays empty, and other faults Normalize has found
+	_ = payload.Unmarshal(d.payload, &p) // Normalize refuses what cannot be read
 	switch p.Type {
 	case "url_verification":
 		return &integration.Response{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: p.Challenge}, nil
 	case "event_callback", "app_rate_limited":
 		return nil, nil
 	case "block_suggestion", "dialog_suggestion":
-		return &integration.Response{Status: http.StatusOK, ContentType: "application/json; charset=utf-8", Body: `{"options":[]}`}, nil
+		return &integration.Response{
+			Status: http.StatusOK, ContentType: "application/json; charset=utf-8", Body: `{"options":[]}`,
+		}, nil
 	default:
 		return &integration.Response{Status: http.StatusOK}, nil
 	}

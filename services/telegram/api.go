@@ -16,7 +16,7 @@ const defaultAPIBase = "https://api.telegram.org"
 // api calls the Bot API as one bot.
 type api struct {
 	httpapi.API
-	files string // beginning of the URLs of files
+	files string // the URL below which files are
 }
 
 func (p *platform) api(credentials, settings map[string]string) api {
@@ -30,11 +30,10 @@ func (p *platform) api(credentials, settings map[string]string) api {
 	}
 }
 
-// fileURL is where "getFile" says that a file is.
+// fileURL returns the URL of a file by the file_path that "getFile" tells.
 func (a *api) fileURL(path string) string { return a.files + (&url.URL{Path: path}).EscapedPath() }
 
-// call runs a method once, with files to upload where there are such, and decodes its result. Errors are
-// *integration.Error.
+// call runs a method once, uploads the files with it, and decodes its result. Errors are *integration.Error.
 func call[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
 	var result T
 	body, err := newBody(method, params, files)
@@ -44,14 +43,15 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 	return result, err
 }
 
-// slowMethods have files uploaded, or fetched by Telegram before it answers.
+// slowMethods upload files, or have Telegram fetch them before it answers.
 var slowMethods = map[string]bool{
-	photo.method: true, video.method: true, animation.method: true, audio.method: true, document.method: true, voice.method: true,
+	photo.method: true, video.method: true, animation.method: true, audio.method: true, document.method: true,
+	voice.method:     true,
 	videoNote.method: true, stickers.method: true, methodAlbum: true, methodEditMedia: true,
 }
 
-// newBody is JSON, or a form where files go along: its fields are the parameters, of which those that are no text are
-// written as JSON, "Making requests".
+// newBody writes the parameters as JSON. With files it is a form, in which parameters that are not texts are written
+// as JSON, "Making requests".
 func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, error) {
 	body, err := httpapi.JSON("telegram "+method, params)
 	if err != nil || len(files) == 0 {
@@ -70,13 +70,13 @@ func newBody(method string, params any, files []httpapi.Part) (httpapi.Body, err
 	return httpapi.Multipart(append(parts, files...)...), nil
 }
 
-// ask is call for methods that change nothing: one that was not answered may be asked again.
+// ask is call for methods that change nothing. They may be called again after any error.
 func ask[T any](ctx context.Context, a api, method string, params any) (T, error) {
 	result, err := call[T](ctx, a, method, params)
 	return result, httpapi.Repeatable(err)
 }
 
-// change is call for methods that change nothing more when they are called again.
+// change is call for methods that change nothing more when they are called a second time.
 func change[T any](ctx context.Context, a api, method string, params any, files ...httpapi.Part) (T, error) {
 	result, err := call[T](ctx, a, method, params, files...)
 	return result, httpapi.Idempotent(err)

@@ -10,13 +10,12 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// callbackTimeout bounds the wait for what nothing depends on.
+// callbackTimeout bounds "answerCallbackQuery". The result of a send does not depend on it.
 const callbackTimeout = 3 * time.Second
 
-// answerCallback stops the spinner on the button whose press this message answers: "CallbackQuery" wants
-// answerCallbackQuery, whatever else is done. It needs the id that came with the press, in replyContext, and it is done
-// after what was to be done: the message is there, so whatever becomes of this is no failure. metadata.callbackAnswered
-// tells.
+// answerCallback stops the spinner on the button whose press this message answers, "CallbackQuery". It takes the
+// query's id from replyContext. It is called after the message was sent, so its errors do not fail the send.
+// metadata.callbackAnswered says whether it worked.
 func answerCallback(ctx context.Context, a api, m *integration.Message, result *integration.SendResult) {
 	id := contextOf(m, metaCallbackQuery)
 	if id == "" {
@@ -28,20 +27,22 @@ func answerCallback(ctx context.Context, a api, m *integration.Message, result *
 	result.Metadata["callbackAnswered"] = err == nil
 }
 
-// maxArticleTitle bounds what clients show nowhere, in bytes, and articleID is unique among one answer's results.
 const (
-	maxArticleTitle = 64
-	articleID       = "1"
+	maxArticleTitle = 64  // bytes; clients show the title nowhere
+	articleID       = "1" // unique among the results of one answer
 )
 
-// answerGuest answers who called the bot into a chat that it is not a member of: "answerGuestQuery" is the only
-// way to write there, once for each call. The message has no id that the Bot API's other methods take.
+// answerGuest answers a guest_message, which calls the bot into a chat that it is not a member of. The only way to
+// write there is "answerGuestQuery", once for each query. The message has no id that other methods of the Bot API
+// take.
 func answerGuest(ctx context.Context, a api, queryID string, m *integration.Message) (*integration.SendResult, error) {
 	c := &m.Content
 	switch c.Type {
 	case integration.TypeText, integration.TypeInteractive, "":
 	default:
-		return nil, integration.UnsupportedContent("content of type %s cannot answer a guest_message; TEXT and INTERACTIVE can", c.Type)
+		return nil, integration.UnsupportedContent(
+			"content of type %s cannot answer a guest_message; TEXT and INTERACTIVE can", c.Type,
+		)
 	}
 	markup, degraded, err := keyboard(c.Interactive)
 	if err != nil {

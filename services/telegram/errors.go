@@ -3,6 +3,7 @@ package telegram
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,146 +14,106 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Some of the codes below.
-const (
-	codeRejected   = codes.MessageRejected
-	codeTooLong    = codes.MessageTooLong
-	codeInvalid    = codes.MessageInvalid
-	codeNoMessage  = codes.MessageNotFound
-	codeMedia      = codes.MediaRejected
-	codeMediaSize  = codes.MediaTooLarge
-	codeNoChat     = codes.RecipientUnknown
-	codeNoWay      = codes.RecipientUnavailable
-	codePermission = codes.PermissionMissing
-	codeThread     = codes.ThreadClosed
-	codeExpired    = codes.InteractionExpired
-)
-
-// descriptions are what refusals with 400 and 403 say, in lower case, and what they mean; the first that is found counts.
-// The Bot API has no codes of its own, and documents no descriptions: these are those of its server and, in capitals
-// there, of Telegram's own API, https://core.telegram.org/api/errors.
-var descriptions = []struct{ says, code string }{
-	{"can't parse", codeInvalid}, // which quotes the message
-
-	{"message is too long", codeTooLong},
-	{"caption is too long", codeTooLong},
-	{"message_too_long", codeTooLong},
-	{"caption_too_long", codeTooLong},
-	{"entities_too_long", codeTooLong},
-
-	{"thread not found", codeThread},
-	{"topic_closed", codeThread},
-	{"topic_deleted", codeThread},
-	{"topic_id_invalid", codeThread},
-
-	{"message to edit not found", codeNoMessage},
-	{"message to delete not found", codeNoMessage},
-	{"message to react not found", codeNoMessage},
-	{"message to be replied not found", codeNoMessage},
-	{"replied message not found", codeNoMessage},
-	{"message not found", codeNoMessage},
-	{"message_id_invalid", codeNoMessage},
-
-	{"chat not found", codeNoChat},
-	{"user not found", codeNoChat},
-	{"chat_id is empty", codeNoChat},
-	{"chat_id_invalid", codeNoChat},
-	{"peer_id_invalid", codeNoChat},
-	{"user_id_invalid", codeNoChat},
-	{"username_invalid", codeNoChat},
-	{"username_not_occupied", codeNoChat},
-
-	{"voice_messages_forbidden", codeNoWay},
-	{"not enough rights", codePermission},
-	{"have no rights", codePermission},
-	{"need administrator rights", codePermission},
-	{"admin_required", codePermission},
-	{"write_forbidden", codePermission},
-	{"_forbidden", codePermission}, // CHAT_SEND_PHOTOS_FORBIDDEN and the like
-	{"can't be edited", codePermission},
-	{"can't be deleted", codePermission},
-	{"business_connection", codePermission},
-
-	{"group chat was deactivated", codeNoWay},
-	{"user is deactivated", codeNoWay},
-	{"user_is_blocked", codeNoWay},
-	{"user_is_bot", codeNoWay},
-	{"channel_private", codeNoWay},
-
-	{"file is too big", codeMediaSize},
-	{"too large", codeMediaSize},
-	{"file identifier", codeMedia},
-	{"http url content", codeMedia},
-	{"web page content", codeMedia},
-	{"wrong file_id", codeMedia},
-	{"wrong type of", codeMedia},
-	{"type of file mismatch", codeMedia},
-	{"can't use file of type", codeMedia},
-	{"file must be non-empty", codeMedia},
-	{"webpage_", codeMedia},
-	{"media_", codeMedia},
-	{"photo_", codeMedia},
-	{"image_process_failed", codeMedia},
-	{"sticker_", codeMedia},
-	{"file_", codeMedia},
-	{"external_url_invalid", codeMedia},
-
-	{"query is too old", codeExpired},
-	{"query_id_invalid", codeExpired},
-
-	{"must be non-empty", codeInvalid},
-	{"text is empty", codeInvalid},
-	{"message_empty", codeInvalid},
-	{"button_", codeInvalid},
-	{"entity ", codeInvalid},
-	{"entity_", codeInvalid},
-	{"reply_markup", codeInvalid},
-	{"reply markup", codeInvalid},
-	{"quote_", codeInvalid},
-	{"reaction_", codeInvalid},
-	{"reactions_", codeInvalid},
-	{"poll ", codeInvalid},
-	{"poll_", codeInvalid},
-	{"media group must", codeInvalid},
-	{"parse_mode", codeInvalid},
-	{"latitude or longitude", codeInvalid},
-	{"inline keyboard button", codeInvalid},
+// descriptions are what refusals with status 4xx say, in lower case, and the codes that they stand for. The first one
+// found counts. The Bot API has no error codes of its own and documents no descriptions. These are the words of its
+// server and, in capitals there, of Telegram's own API, https://core.telegram.org/api/errors.
+var descriptions = []struct {
+	code string
+	says []string
+}{
+	{codes.MessageInvalid, []string{"can't parse"}}, // quotes the message, so it comes first
+	{codes.MessageTooLong, []string{
+		"message is too long", "caption is too long", "message_too_long", "caption_too_long", "entities_too_long",
+	}},
+	{codes.ThreadClosed, []string{"thread not found", "topic_closed", "topic_deleted", "topic_id_invalid"}},
+	{codes.MessageNotFound, []string{
+		"message to edit not found", "message to delete not found", "message to react not found",
+		"message to be replied not found", "replied message not found", "message not found", "message_id_invalid",
+	}},
+	{codes.RecipientUnknown, []string{
+		"chat not found", "user not found", "chat_id is empty", "chat_id_invalid", "peer_id_invalid", "user_id_invalid",
+		"username_invalid", "username_not_occupied",
+	}},
+	{codes.RecipientUnavailable, []string{"voice_messages_forbidden"}},
+	{codes.PermissionMissing, []string{
+		"not enough rights", "have no rights", "need administrator rights", "admin_required", "write_forbidden",
+		"_forbidden", // such as CHAT_SEND_PHOTOS_FORBIDDEN
+		"can't be edited", "can't be deleted", "business_connection",
+	}},
+	{codes.RecipientUnavailable, []string{
+		"group chat was deactivated", "user is deactivated", "user_is_blocked", "user_is_bot", "channel_private",
+	}},
+	{codes.MediaTooLarge, []string{tooBig, "too large"}},
+	{codes.MediaRejected, []string{
+		"file identifier", "http url content", "web page content", "wrong file_id", "wrong type of", "type of file mismatch",
+		"can't use file of type", "file must be non-empty", "webpage_", "media_", "photo_", "image_process_failed",
+		"sticker_", "file_", "external_url_invalid",
+	}},
+	{codes.InteractionExpired, []string{"query is too old", "query_id_invalid"}},
+	{codes.MessageInvalid, []string{
+		"must be non-empty", "text is empty", "message_empty", "button_", "entity ", "entity_", "reply_markup",
+		"reply markup", "quote_", "reaction_", "reactions_", "poll ", "poll_", "media group must", "parse_mode",
+		"latitude or longitude", "inline keyboard button",
+	}},
 }
+
+const tooBig = "file is too big"
 
 // errorTable says what refusals mean, "Making requests".
 var errorTable = &integration.ErrorTable{
-	Codes: map[string]integration.ErrorRow{migrated: {Kind: integration.FaultPermanent, Code: codes.ChatMigrated}},
-	Texts: texts(),
-	Statuses: map[int]integration.ErrorRow{
-		http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a revoked token
-		http.StatusForbidden:             permanent(codeNoWay),                                          // blocked by the user, removed from the chat, …
-		http.StatusNotFound:              {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a malformed token
-		http.StatusConflict:              permanent(codes.TelegramConflict),
-		http.StatusRequestEntityTooLarge: permanent(codeMediaSize),
-		// "Broadcasting to Users": of one chat mostly, and Telegram does not say of which.
-		http.StatusTooManyRequests: {Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: integration.PausesRecipient},
+	Codes:    map[string]integration.ErrorRow{migrated: permanent(codes.ChatMigrated)},
+	Texts:    texts(),
+	Statuses: statuses,
+}
+
+var statuses = map[int]integration.ErrorRow{
+	http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a revoked token
+	http.StatusForbidden:             permanent(codes.RecipientUnavailable),                         // blocked or removed
+	http.StatusNotFound:              {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a malformed token
+	http.StatusConflict:              permanent(codes.TelegramConflict),
+	http.StatusRequestEntityTooLarge: permanent(codes.MediaTooLarge),
+	// "Broadcasting to Users": mostly the limit of one chat. Telegram does not say which limit it is.
+	http.StatusTooManyRequests: {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: integration.PausesRecipient,
 	},
 }
 
-// migrated stands in the table for a group that has another id now.
+// fileErrors is errorTable for "getFile", whose refusals are about the file.
+var fileErrors = &integration.ErrorTable{
+	Texts:    []integration.ErrorText{methodUnknown, {Says: tooBig, ErrorRow: permanent(codes.MediaTooLarge)}},
+	Statuses: statusesOfFiles(),
+}
+
+func statusesOfFiles() map[int]integration.ErrorRow {
+	rows := maps.Clone(statuses)
+	rows[http.StatusBadRequest] = permanent(codes.MediaNotFound)
+	return rows
+}
+
+// migrated is the code in the table for a group that has another id now.
 const migrated = "migrated"
+
+// methodUnknown is the refusal of a Bot API server that an operator runs.
+var methodUnknown = integration.ErrorText{Says: "method not found", ErrorRow: integration.ErrorRow{
+	Kind: integration.FaultPermanent, Code: codes.MethodUnknown, Fix: "the Bot API server is too old for it",
+}}
 
 func permanent(code string) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
 }
 
 func texts() []integration.ErrorText {
-	tooOld := permanent(codes.MethodUnknown) // of a server of one's own
-	tooOld.Fix = "the Bot API server is too old for it"
-	list := []integration.ErrorText{{Says: "method not found", ErrorRow: tooOld}}
+	list := []integration.ErrorText{methodUnknown}
 	for _, d := range descriptions {
-		list = append(list, integration.ErrorText{Says: d.says, ErrorRow: permanent(d.code)})
+		for _, says := range d.says {
+			list = append(list, integration.ErrorText{Says: says, ErrorRow: permanent(d.code)})
+		}
 	}
 	return list
 }
 
-// read takes an answer apart. A Bot API server that closes answers so all calls under way, "Internal Server Error:
-// restart", also those whose message is on its way.
+// read takes an answer apart. A Bot API server that closes answers all running calls with 500, "Internal Server Error:
+// restart", even if their message was sent. So the outcome of 500 is unknown.
 func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	var r response
 	err := payload.Unmarshal(answer.Body, &r)
@@ -164,7 +125,8 @@ func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	}
 	code := cmp.Or(r.ErrorCode, answer.Status)
 	refusal := &integration.Refusal{
-		Status: code, Shown: strconv.Itoa(code), Text: fmt.Sprintf("%d %s", code, r.Description), RetryAfter: seconds(r.Parameters.RetryAfter),
+		Status: code, Shown: strconv.Itoa(code), Text: fmt.Sprintf("%d %s", code, r.Description),
+		RetryAfter: seconds(r.Parameters.RetryAfter),
 	}
 	if id := r.Parameters.MigrateToChatID; id != 0 {
 		refusal.Code, refusal.Details = migrated, []string{fmt.Sprintf("its id is %d now", id)}
@@ -172,5 +134,5 @@ func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	return nil, refusal, nil
 }
 
-// seconds keeps a nonsensical number from becoming a nonsensical duration.
+// seconds returns n seconds, at least 0 and at most 1,000,000.
 func seconds(n int64) time.Duration { return time.Duration(min(max(n, 0), 1e6)) * time.Second }

@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// recentError is how long a failed delivery makes a channel degraded: "getWebhookInfo" keeps the
-// last error for ever, also when all updates have arrived since.
+// recentError is how long a failed delivery makes a channel degraded. "getWebhookInfo" keeps the last error for ever,
+// even if all updates have arrived since.
 const recentError = time.Hour
 
-// CheckHealth asks who the bot is and whether its updates arrive here.
+var (
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+)
+
+// CheckHealth asks the Bot API who the bot is and whether its updates are delivered.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	me, err := ask[user](ctx, a, "getMe", struct{}{})
@@ -36,7 +41,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if len(info.AllowedUpdates) > 0 {
 		health.Details["allowedUpdates"] = info.AllowedUpdates
 	}
-	host := host(info.URL)
+	host := httpapi.LinkHost(info.URL)
 	if host != "" {
 		health.Details["webhookHost"] = host
 	}
@@ -48,31 +53,25 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	switch {
 	case info.URL == "":
 		health.Status = integration.HealthDegraded
-		health.Message = "the bot has no webhook, so nothing is received: call setWebhook with the gateway's URL of this channel and its secretToken"
+		health.Message = "the bot has no webhook, so nothing is received: " +
+			"call setWebhook with the gateway's URL of this channel and its secretToken"
 	case len(info.AllowedUpdates) > 0 && !slices.Contains(info.AllowedUpdates, "message"):
 		health.Status = integration.HealthDegraded
 		health.Message = "no messages of users are received: setWebhook was given allowed_updates without \"message\""
 	case time.Since(failedAt) < recentError:
 		health.Status = integration.HealthDegraded
-		health.Message = fmt.Sprintf("at %s Telegram could not deliver an update to %s: %s; check that the gateway is reachable and that setWebhook was given the channel's secretToken",
+		health.Message = fmt.Sprintf(
+			"at %s Telegram could not deliver an update to %s: %s; "+
+				"check that the gateway is reachable and that setWebhook was given the channel's secretToken",
 			failedAt.Format(time.RFC3339), host, info.LastErrorMessage)
 	}
 	return health, nil
 }
 
-// host leaves out the rest of a webhook's URL, which is often kept secret.
-func host(webhook string) string {
-	u, err := url.Parse(webhook)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
 // ValidateCredentials asks the Bot API who the token's bot is.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
 	if !tokenPattern.MatchString(credentials[fieldToken]) {
-		return false, nil // it becomes a part of the URL
+		return false, nil // it would become a part of the URL
 	}
 	_, err := ask[user](ctx, p.api(credentials, settings), "getMe", struct{}{})
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {

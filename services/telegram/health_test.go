@@ -12,30 +12,31 @@ import (
 )
 
 func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
-	now := time.Now()
+	const link = "https://gw.example.org/telegram/canary"
+	ago := func(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
 	for name, test := range map[string]struct {
 		info   telegramtest.WebhookInfo
 		status string
 		says   string
 	}{
 		"a webhook without errors": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", PendingUpdateCount: 2}, integration.HealthHealthy, "@test_bot",
+			telegramtest.WebhookInfo{URL: link, PendingUpdateCount: 2}, integration.HealthHealthy, "@test_bot",
 		},
 		"no webhook": {telegramtest.WebhookInfo{}, integration.HealthDegraded, "call setWebhook"},
 		"an error of a minute ago": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-time.Minute).Unix(), LastErrorMessage: "Wrong response from the webhook: 401 Unauthorized"},
-			integration.HealthDegraded, "gw.example.org: Wrong response from the webhook: 401 Unauthorized",
-		},
-		"a choice of updates without messages": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"callback_query"}},
-			integration.HealthDegraded, `allowed_updates without "message"`,
-		},
-		"a choice of updates with messages": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", AllowedUpdates: []string{"message", "chat_member"}},
-			integration.HealthHealthy, "@test_bot",
+			telegramtest.WebhookInfo{URL: link, LastErrorDate: ago(time.Minute), LastErrorMessage: "Wrong response: 401"},
+			integration.HealthDegraded, "gw.example.org: Wrong response: 401",
 		},
 		"an error of yesterday": {
-			telegramtest.WebhookInfo{URL: "https://gw.example.org/telegram/canary", LastErrorDate: now.Add(-24 * time.Hour).Unix(), LastErrorMessage: "Connection refused"},
+			telegramtest.WebhookInfo{URL: link, LastErrorDate: ago(24 * time.Hour), LastErrorMessage: "Connection refused"},
+			integration.HealthHealthy, "@test_bot",
+		},
+		"allowed_updates without messages": {
+			telegramtest.WebhookInfo{URL: link, AllowedUpdates: []string{"callback_query"}},
+			integration.HealthDegraded, `allowed_updates without "message"`,
+		},
+		"allowed_updates with messages": {
+			telegramtest.WebhookInfo{URL: link, AllowedUpdates: []string{"message", "chat_member"}},
 			integration.HealthHealthy, "@test_bot",
 		},
 	} {
@@ -58,48 +59,32 @@ func TestHealthSaysWhetherUpdatesArrive(t *testing.T) {
 	}
 }
 
-func TestHealthFailsWithTheBotAPI(t *testing.T) {
-	for name, test := range map[string]struct {
-		method   string
-		response telegramtest.Response
-		kind     integration.ErrorKind
-		code     string
-	}{
-		"a revoked token":              {"getMe", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a slow-down":                  {"getWebhookInfo", telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
-		"a question without an answer": {"getMe", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"an answer that is no JSON":    {"getMe", telegramtest.Response{Body: "{"}, integration.FaultTransient, "ANSWER_UNREADABLE"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server, ch := newServer(t)
-			server.Script(test.method, test.response)
-			_, err := newPlatform(t).(integration.HealthChecker).CheckHealth(t.Context(), ch)
-			requireError(t, err, test.kind, test.code)
-		})
+func TestHealthTellsErrors(t *testing.T) {
+	check := func(t *testing.T, method string, answer telegramtest.Response) error {
+		t.Helper()
+		server, ch := newServer(t)
+		server.Script(method, answer)
+		_, err := newPlatform(t).(integration.HealthChecker).CheckHealth(t.Context(), ch)
+		return err
 	}
+	refused := telegramtest.Failure(401, "Unauthorized", nil)
+	requireError(t, check(t, "getMe", refused), integration.FaultAuth, "CREDENTIALS_REFUSED")
+	slow := telegramtest.Failure(429, "Too Many Requests", nil)
+	requireError(t, check(t, "getWebhookInfo", slow), integration.FaultThrottled, "RATE_LIMITED")
+	reset := telegramtest.Response{Reset: true}
+	requireError(t, check(t, "getMe", reset), integration.FaultTransient, "PLATFORM_NO_ANSWER")
+	requireError(t, check(t, "getMe", answer("{")), integration.FaultTransient, "ANSWER_UNREADABLE")
 }
 
-func TestCredentialsAreValidWhenTheBotAPIKnowsThem(t *testing.T) {
+func TestCredentialsAreChecked(t *testing.T) {
 	server, ch := newServer(t)
 	validator := newPlatform(t).(integration.CredentialsValidator)
-	for name, test := range map[string]struct {
-		token string
-		valid bool
-	}{
-		"the bot's token":        {token, true},
-		"another token":          {"123456:another", false},
-		"a token out of shape":   {"../bot", false},
-		"a token that is absent": {"", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			valid, err := validator.ValidateCredentials(t.Context(), map[string]string{"token": test.token}, ch.Settings)
-			require.NoError(t, err)
-			require.Equal(t, test.valid, valid)
-		})
+	for bot, known := range map[string]bool{token: true, "123456:another": false, "../bot": false, "": false} {
+		valid, err := validator.ValidateCredentials(t.Context(), map[string]string{"token": bot}, ch.Settings)
+		require.NoError(t, err)
+		require.Equal(t, known, valid, bot)
 	}
-	t.Run("a Bot API that is down leaves the question open", func(t *testing.T) {
-		server.Script("getMe", telegramtest.Failure(500, "Internal Server Error", nil))
-		_, err := validator.ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
-		requireError(t, err, integration.FaultTransient, "PLATFORM_UNAVAILABLE")
-	})
+	server.Script("getMe", telegramtest.Failure(500, "Internal Server Error", nil))
+	_, err := validator.ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
+	requireError(t, err, integration.FaultTransient, "PLATFORM_UNAVAILABLE")
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// messageID is unique among all chats of a bot, as message_id is in its own only.
+// messageID makes an id that is unique for the bot. A message_id is unique in its chat only.
 func messageID(chatID, id int64) integration.ID {
 	if chatID == 0 || id == 0 {
 		return ""
@@ -14,7 +14,7 @@ func messageID(chatID, id int64) integration.ID {
 	return decimalID(chatID) + ":" + decimalID(id)
 }
 
-// decimalID is an identifier of the Bot API, where 0 stands for one that did not come.
+// decimalID writes a number of the Bot API as an ID. It is empty for 0, which stands for a number that did not come.
 func decimalID(n int64) integration.ID {
 	if n == 0 {
 		return ""

@@ -10,19 +10,19 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Normalize makes messages of an update: one, or several where it tells of several reactions or deletions.
-// Where a field has an unexpected type, or the update is of a kind that is not modelled, the message is of
-// TypeUnsupported and tells what could be read.
+// Normalize makes messages of an update: several for several reactions or deletions, else one. The message is of
+// TypeUnsupported if a field has an unexpected type or if the update is of an unknown kind. It then has what could be
+// read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	// Where something in it has an unexpected type, that field is left out and all others are read.
+	// A field of an unexpected type is left out. All others are read.
 	var u update
 	typeErr := payload.Unmarshal(w.Payload, &u)
 	id, err := updateID(u.UpdateID)
 	if err != nil {
 		return nil, err
 	}
-	blank := func() integration.Message {
-		metadata := make(map[string]any, 8) // nearly none has more
+	newMessage := func() integration.Message {
+		metadata := make(map[string]any, 8) // hardly any message has more
 		metadata["updateId"] = id
 		return integration.Message{
 			To:        integration.Party{ID: botID(w.Channel.Credentials[fieldToken])},
@@ -34,17 +34,17 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 	var messages []integration.Message
 	switch {
 	case typeErr != nil:
-		messages = u.unsupported(blank(), w.Payload, "a field has an unexpected type")
+		messages = u.unsupported(newMessage(), w.Payload, "a field has an unexpected type")
 	default:
-		if messages = u.normalize(blank(), w.Payload); len(messages) == 0 {
-			messages = u.unsupported(blank(), w.Payload, "")
+		if messages = u.normalize(newMessage(), w.Payload); len(messages) == 0 {
+			messages = u.unsupported(newMessage(), w.Payload, "")
 		}
 	}
-	number(messages)
+	numberMessages(messages)
 	return messages, nil
 }
 
-// normalize reads the kinds of updates that are modelled; none for any other.
+// normalize reads the known kinds of updates. It returns nil for other kinds.
 func (u *update) normalize(m integration.Message, payload json.RawMessage) []integration.Message {
 	known := true
 	switch msg, edited := u.message(); {
@@ -79,7 +79,7 @@ func (u *update) normalize(m integration.Message, payload json.RawMessage) []int
 	return []integration.Message{m}
 }
 
-// message is the update's message, of whichever kind, and whether it replaces an earlier one.
+// message returns the update's message, if it has one, and whether it replaces an earlier one.
 func (u *update) message() (msg *message, edited bool) {
 	if msg = cmp.Or(u.Message, u.ChannelPost, u.BusinessMessage, u.GuestMessage); msg != nil {
 		return msg, false
@@ -87,8 +87,9 @@ func (u *update) message() (msg *message, edited bool) {
 	return cmp.Or(u.EditedMessage, u.EditedChannelPost, u.EditedBusinessMessage), true
 }
 
-// number keeps the messages of one update apart, and gives an id to those that have none of their own.
-func number(messages []integration.Message) {
+// numberMessages makes the dedup keys of one update's messages different. A message without an id gets its dedup key
+// as id.
+func numberMessages(messages []integration.Message) {
 	for i := range messages {
 		m := &messages[i]
 		if i > 0 {
@@ -98,7 +99,7 @@ func number(messages []integration.Message) {
 	}
 }
 
-// botID is the part of a token that is no secret.
+// botID returns the part of a token that is not secret.
 func botID(token string) integration.ID {
 	if id, _, ok := strings.Cut(token, ":"); ok {
 		return integration.ID(id)
@@ -106,7 +107,7 @@ func botID(token string) integration.ID {
 	return ""
 }
 
-// readMessage fills in a message and says whether its content is modelled.
+// readMessage fills in a message and says whether its content is known.
 func readMessage(m *integration.Message, msg *message, edited bool, payload json.RawMessage) bool {
 	readEnvelope(m, msg, edited)
 	if content, known := msg.content(); known {
@@ -120,7 +121,7 @@ func readMessage(m *integration.Message, msg *message, edited bool, payload json
 		if flag := msg.flag(); flag != "" {
 			m.Metadata[flag] = true
 		}
-		if msg.own() {
+		if msg.isEcho() {
 			m.Direction = integration.DirectionEcho
 		}
 		return true
@@ -128,9 +129,9 @@ func readMessage(m *integration.Message, msg *message, edited bool, payload json
 	return readService(m, msg, payload)
 }
 
-// readEnvelope fills in what any message has, whatever its content.
+// readEnvelope fills in what a message has beside its content.
 func readEnvelope(m *integration.Message, msg *message, edited bool) {
-	readPlace(m, msg)
+	readChat(m, msg)
 	m.ID = messageID(msg.Chat.ID, msg.MessageID)
 	if msg.Date != 0 {
 		m.Timestamp = msg.Date * 1000
@@ -141,13 +142,13 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 	}
 	switch {
 	case msg.SenderChat != nil:
-		// Someone speaks as a channel or an anonymous admin: "from" then holds a made-up bot, if anything.
+		// The author is a channel or an anonymous admin. "from" is then absent or a made-up bot.
 		m.From = msg.SenderChat.party()
-		putText(m.Metadata, "username", msg.SenderChat.Username)
+		integration.PutText(m.Metadata, "username", msg.SenderChat.Username)
 	case msg.From != nil:
 		readSender(m, msg.From)
 	}
-	putText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
+	integration.PutText(m.Metadata, "mediaGroupId", msg.MediaGroupID)
 	putContext(m, metaGuestQuery, msg.GuestQueryID)
 	if msg.ForwardOrigin != nil || msg.ForwardDate != 0 {
 		m.Metadata["forwarded"] = true
@@ -156,53 +157,53 @@ func readEnvelope(m *integration.Message, msg *message, edited bool) {
 	m.ReplyTo = msg.replyTo()
 }
 
-// readOrigin tells who wrote what was forwarded: by an id, or by a name where that is all that is told.
+// readOrigin fills in the author of a forwarded message: the id, or the name if Telegram does not tell the id.
 func readOrigin(m *integration.Message, from *messageOrigin) {
 	switch {
 	case from == nil:
 	case from.SenderUser != nil:
-		putText(m.Metadata, "forwardedFrom", decimal(from.SenderUser.ID))
+		integration.PutText(m.Metadata, "forwardedFrom", decimal(from.SenderUser.ID))
 	case cmp.Or(from.SenderChat, from.Chat) != nil:
-		putText(m.Metadata, "forwardedFrom", decimal(cmp.Or(from.SenderChat, from.Chat).ID))
+		integration.PutText(m.Metadata, "forwardedFrom", decimal(cmp.Or(from.SenderChat, from.Chat).ID))
 	default:
-		putText(m.Metadata, "forwardedFromName", from.SenderUserName)
+		integration.PutText(m.Metadata, "forwardedFromName", from.SenderUserName)
 	}
 }
 
-// own says whether a message was written by the account behind the channel, or by a bot. Telegram does not
-// send bots what they wrote themselves, but what connected business accounts did.
-func (msg *message) own() bool {
+// isEcho says whether a message was written by a bot or by the connected business account. Telegram does not send bots
+// their own messages.
+func (msg *message) isEcho() bool {
 	switch {
 	case msg.SenderBusinessBot != nil:
 		return true
 	case msg.SenderChat != nil || msg.From == nil:
 		return false
 	case msg.BusinessConnectionID != "":
-		// A connected account's chats are private: their id is that of the other one.
+		// The chats of a connected account are private, so the chat's id is that of the other user.
 		return msg.From.IsBot || msg.From.ID != msg.Chat.ID
 	default:
 		return msg.From.IsBot
 	}
 }
 
-// readPlace fills in where a message is.
-func readPlace(m *integration.Message, msg *message) {
+// readChat fills in the conversation and the thread of a message.
+func readChat(m *integration.Message, msg *message) {
 	m.ConversationID = decimalID(msg.Chat.ID)
-	// Outside forums message_thread_id names a thread of replies, which no message can be sent to.
+	// Outside forums message_thread_id is a thread of replies. Messages cannot be sent to it.
 	if msg.IsTopicMessage && msg.Chat.ID != 0 && msg.MessageThreadID != 0 {
 		m.ThreadID = decimalID(msg.MessageThreadID)
 		m.ConversationID += ":" + m.ThreadID
 	}
-	putText(m.Metadata, "chatType", msg.Chat.Type)
-	putText(m.Metadata, "chatTitle", msg.Chat.Title)
+	integration.PutText(m.Metadata, "chatType", msg.Chat.Type)
+	integration.PutText(m.Metadata, "chatTitle", msg.Chat.Title)
 	putContext(m, metaBusinessConnection, msg.BusinessConnectionID)
 	putContext(m, metaDirectTopic, string(decimalID(msg.DirectMessagesTopic.TopicID)))
 }
 
 func readSender(m *integration.Message, from *user) {
 	m.From = from.party()
-	putText(m.Metadata, "username", from.Username)
-	putText(m.Metadata, "languageCode", from.LanguageCode)
+	integration.PutText(m.Metadata, "username", from.Username)
+	integration.PutText(m.Metadata, "languageCode", from.LanguageCode)
 	if from.IsBot {
 		m.Metadata["isBot"] = true
 	}
@@ -211,12 +212,12 @@ func readSender(m *integration.Message, from *user) {
 func (msg *message) replyTo() *integration.ReplyTo {
 	r := msg.ReplyToMessage
 	if r == nil {
-		// What is answered is of another chat, whose id is not always told.
+		// The answered message is in another chat. Telegram does not always tell the chat's id.
 		if r = msg.ExternalReply; r == nil || r.Chat.ID == 0 || r.MessageID == 0 {
 			return nil
 		}
 	}
-	// In a forum topic, what answers nothing answers the service message that opened the topic.
+	// In a forum topic, a message that answers none has the service message that opened the topic here.
 	if msg.IsTopicMessage && r == msg.ReplyToMessage && r.MessageID == msg.MessageThreadID {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// content is what a user wrote, recorded or attached.
+// content returns what a user wrote, recorded or attached, and whether it is known and complete.
 func (msg *message) content() (integration.Content, bool) {
 	switch {
 	case msg.Text != "":
@@ -23,7 +23,7 @@ func (msg *message) content() (integration.Content, bool) {
 		photo := msg.Photo[len(msg.Photo)-1]
 		photo.MimeType = "image/jpeg" // "PhotoSize" does not say so; Telegram stores photos in no other format
 		return msg.media(integration.TypeImage, &photo)
-	case msg.Animation != nil: // before document, which repeats it
+	case msg.Animation != nil: // before document, which has it, too
 		return msg.media(integration.TypeVideo, msg.Animation)
 	case msg.Document != nil:
 		return msg.media(integration.TypeFile, msg.Document)
@@ -37,25 +37,27 @@ func (msg *message) content() (integration.Content, bool) {
 		return msg.media(integration.TypeVideo, msg.VideoNote)
 	case msg.Sticker != nil:
 		return msg.sticker()
-	case msg.Venue != nil: // before location, which repeats its point
+	case msg.Venue != nil: // before location, which has its point, too
 		l := msg.Venue.Location.normalize()
 		l.Name, l.Address = msg.Venue.Title, msg.Venue.Address
 		return integration.Content{Type: integration.TypeLocation, Location: l}, true
 	case msg.Location != nil:
 		return integration.Content{Type: integration.TypeLocation, Location: msg.Location.normalize()}, true
 	case msg.Contact != nil:
-		return integration.Content{Type: integration.TypeContact, Contacts: []integration.Contact{msg.Contact.normalize()}}, msg.Contact.PhoneNumber != ""
+		return integration.Content{
+			Type: integration.TypeContact, Contacts: []integration.Contact{msg.Contact.normalize()},
+		}, msg.Contact.PhoneNumber != ""
 	case msg.Poll != nil:
 		return integration.Content{Type: integration.TypePoll, Poll: msg.Poll.normalize()}, msg.Poll.ID != ""
 	case msg.Dice != nil:
-		// What was sent is the emoji alone; Telegram adds what was thrown.
+		// The user sent the emoji. Telegram added the value.
 		return integration.Content{Type: integration.TypeText, Text: msg.Dice.Emoji}, msg.Dice.Emoji != ""
 	default:
 		return integration.Content{}, false
 	}
 }
 
-// flag is the key of the metadata that tells a kind of video apart, or "".
+// flag returns the name of the metadata that marks this kind of video, or "".
 func (msg *message) flag() string {
 	switch {
 	case msg.Animation != nil:
@@ -80,7 +82,7 @@ func (f *file) normalize() *integration.Media {
 	}
 }
 
-// Formats of stickers, "sendSticker"; "Sticker" tells them by flags.
+// Formats of stickers, "sendSticker". A "Sticker" has flags for them.
 const (
 	mimeStaticSticker   = "image/webp"
 	mimeAnimatedSticker = "application/x-tgsticker"
@@ -101,7 +103,8 @@ func (msg *message) sticker() (integration.Content, bool) {
 	return integration.Content{
 		Type: integration.TypeSticker, Media: media,
 		Sticker: &integration.Sticker{
-			ID: integration.ID(s.FileID), PackageID: integration.ID(s.SetName), Emoji: s.Emoji, Animated: s.IsAnimated || s.IsVideo,
+			ID: integration.ID(s.FileID), PackageID: integration.ID(s.SetName), Emoji: s.Emoji,
+			Animated: s.IsAnimated || s.IsVideo,
 		},
 	}, s.FileID != ""
 }
@@ -112,7 +115,9 @@ func (l *location) normalize() *integration.Location {
 
 func (c *contact) normalize() integration.Contact {
 	return integration.Contact{
-		Name:   integration.ContactName{Formatted: fullName(c.FirstName, c.LastName, ""), First: c.FirstName, Last: c.LastName},
+		Name: integration.ContactName{
+			Formatted: fullName(c.FirstName, c.LastName, ""), First: c.FirstName, Last: c.LastName,
+		},
 		Phones: []integration.ContactPhone{{Phone: c.PhoneNumber}},
 		VCard:  c.VCard, UserID: decimalID(c.UserID),
 	}
@@ -124,11 +129,12 @@ func (p *poll) normalize() *integration.Poll {
 		options[i] = o.Text
 	}
 	return &integration.Poll{
-		ID: integration.ID(p.ID), Question: p.Question, Options: options, Multiple: p.AllowsMultipleAnswers, Closed: p.IsClosed,
+		ID: integration.ID(p.ID), Question: p.Question, Options: options, Multiple: p.AllowsMultipleAnswers,
+		Closed: p.IsClosed,
 	}
 }
 
-// command reads "/start@some_bot ref42", marked by an entity at the start of the text.
+// command reads a command such as "/start@some_bot ref42". An entity at the start of the text marks it.
 func (msg *message) command() *integration.Command {
 	i := slices.IndexFunc(msg.Entities, func(e messageEntity) bool { return e.Type == "bot_command" && e.Offset == 0 })
 	if i < 0 {

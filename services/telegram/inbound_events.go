@@ -11,7 +11,7 @@ import (
 const (
 	memberJoined   = "member_joined"
 	memberLeft     = "member_left"
-	memberRemoved  = "member_removed" // by another; they may come back
+	memberRemoved  = "member_removed" // by another member; may come back
 	memberBanned   = "member_banned"
 	memberUnbanned = "member_unbanned"
 	memberChanged  = "member_changed" // rights, titles
@@ -20,20 +20,20 @@ const (
 	botUnblocked   = "bot_unblocked"
 )
 
-// readMemberUpdate fills in what became of a member: "my_chat_member" is about the bot itself, "chat_member"
-// about others. What a bot does to members is no echo: nobody wrote anything.
+// readMemberUpdate fills in the change of a member. "my_chat_member" is about the bot itself, "chat_member" about
+// others. A change that a bot made is not an echo, because it is not a message.
 func readMemberUpdate(m *integration.Message, u *memberUpdate) {
 	readMembership(m, u.Chat, &u.From, u.Date)
 	m.Content.System = &integration.System{Event: u.event(), Members: []integration.Party{u.NewChatMember.User.party()}}
-	putText(m.Metadata, "oldStatus", u.OldChatMember.Status)
-	putText(m.Metadata, "newStatus", u.NewChatMember.Status)
+	integration.PutText(m.Metadata, "oldStatus", u.OldChatMember.Status)
+	integration.PutText(m.Metadata, "newStatus", u.NewChatMember.Status)
 }
 
 func (u *memberUpdate) event() string {
-	was, is := u.OldChatMember.in(), u.NewChatMember.in()
+	was, is := u.OldChatMember.isIn(), u.NewChatMember.isIn()
 	const banned = "kicked"
 	switch {
-	case u.Chat.Type == "private" && u.NewChatMember.Status == banned: // only ever about the bot
+	case u.Chat.Type == "private" && u.NewChatMember.Status == banned: // always about the bot
 		return botBlocked
 	case u.Chat.Type == "private" && u.OldChatMember.Status == banned:
 		return botUnblocked
@@ -52,8 +52,8 @@ func (u *memberUpdate) event() string {
 	}
 }
 
-// in says whether somebody with this status is in the chat, "ChatMember".
-func (c *chatMember) in() bool {
+// isIn says whether a user with this status is in the chat, "ChatMember".
+func (c *chatMember) isIn() bool {
 	switch c.Status {
 	case "creator", "administrator", "member":
 		return true
@@ -64,16 +64,16 @@ func (c *chatMember) in() bool {
 	}
 }
 
-// readJoinRequest fills in that a user wants to get in, "ChatJoinRequest". The bot may write to userChatId
-// for five minutes, also where the user has never written to it.
+// readJoinRequest fills in a user's request to join, "ChatJoinRequest". The bot may write to userChatId for five
+// minutes, even if the user has never written to it.
 func readJoinRequest(m *integration.Message, r *joinRequest) {
 	readMembership(m, r.Chat, &r.From, r.Date)
 	m.Content.System = &integration.System{Event: joinRequested, Body: r.Bio, Members: []integration.Party{r.From.party()}}
-	putText(m.Metadata, "userChatId", string(decimalID(r.UserChatID)))
+	integration.PutText(m.Metadata, "userChatId", string(decimalID(r.UserChatID)))
 }
 
-// readBusinessConnection fills in that an account was connected with the bot or disconnected, or that the
-// bot's rights changed, "BusinessConnection".
+// readBusinessConnection fills in that an account was connected with the bot, was disconnected, or changed the bot's
+// rights, "BusinessConnection".
 func readBusinessConnection(m *integration.Message, c *businessConnection) {
 	event := "business_disconnected"
 	if c.IsEnabled {
@@ -85,17 +85,17 @@ func readBusinessConnection(m *integration.Message, c *businessConnection) {
 }
 
 func readMembership(m *integration.Message, c chat, from *user, date int64) {
-	readPlace(m, &message{Chat: c})
+	readChat(m, &message{Chat: c})
 	readSender(m, from)
 	m.Kind = integration.KindMembership
 	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
 	m.Content.Type = integration.TypeSystem
 }
 
-// readDeletions makes a message of each that was deleted in a chat of a connected account,
-// "BusinessMessagesDeleted". Other deletions Telegram does not tell.
+// readDeletions makes a message for each one that was deleted in a chat of a connected account,
+// "BusinessMessagesDeleted". Telegram does not tell bots of other deletions.
 func readDeletions(m integration.Message, d *deletedMessages) []integration.Message {
-	readPlace(&m, &message{Chat: d.Chat, BusinessConnectionID: d.BusinessConnectionID})
+	readChat(&m, &message{Chat: d.Chat, BusinessConnectionID: d.BusinessConnectionID})
 	m.Kind = integration.KindDelete
 	m.Content.Type = integration.TypeDelete
 	messages := make([]integration.Message, len(d.MessageIDs))

@@ -7,23 +7,22 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// readCallbackQuery fills in the press of a button and says whether it carries data, which the
-// buttons of games do not.
+// readCallbackQuery fills in the press of a button and says whether it has data. Buttons of games have none.
 func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 	m.ID = integration.ID(q.ID)
 	m.Kind = integration.KindInteraction
 	readSender(m, &q.From)
 	putContext(m, metaCallbackQuery, q.ID)
-	putText(m.Metadata, "inlineMessageId", q.InlineMessageID)
+	integration.PutText(m.Metadata, "inlineMessageId", q.InlineMessageID)
 
 	reply := &integration.InteractiveReply{ID: q.Data}
 	if q.Message != nil {
-		readPlace(m, q.Message)
+		readChat(m, q.Message)
 		reply.Title = q.Message.ReplyMarkup.title(q.Data)
 		reply.SourceMessageID = messageID(q.Message.Chat.ID, q.Message.MessageID)
 	} else {
-		// The button is on a message sent in inline mode and Telegram does not say in which chat. What
-		// the bot shares with the user for sure is their private chat, and its id is the user's.
+		// The message was sent in inline mode, and Telegram does not tell its chat. The conversation is the user's
+		// private chat with the bot. Its id is the user's.
 		m.ConversationID = m.From.ID
 	}
 	m.Content = integration.Content{
@@ -32,7 +31,7 @@ func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 	return q.Data != ""
 }
 
-// title is what the button with this callback_data says, or "".
+// title returns the text of the button with this callback_data, or "".
 func (k *inlineKeyboardMarkup) title(data string) string {
 	if k == nil {
 		return ""
@@ -47,8 +46,8 @@ func (k *inlineKeyboardMarkup) title(data string) string {
 	return ""
 }
 
-// readWebAppData fills in what a Web App sends that a button of a reply keyboard has opened, "WebAppData".
-// It is whatever the app, or a manipulated client, makes of it: mostly JSON.
+// readWebAppData fills in the data of a Web App that a button of a reply keyboard opened, "WebAppData". The data is
+// mostly JSON. A manipulated client can send anything.
 func readWebAppData(m *integration.Message, data *webAppData) {
 	m.Kind = integration.KindInteraction
 	m.Content = integration.Content{
@@ -60,10 +59,10 @@ func readWebAppData(m *integration.Message, data *webAppData) {
 	}
 }
 
-// formValues are the members of a JSON object; anything else is the value of a field called data.
+// formValues returns the members of a JSON object. Any other text becomes the value of a field called data.
 func formValues(data string) map[string]any {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(data)))
-	decoder.UseNumber() // ids may be beyond what a float64 holds
+	decoder.UseNumber() // a float64 does not hold all ids
 	var values map[string]any
 	if decoder.Decode(&values) != nil || values == nil || decoder.More() {
 		return map[string]any{"data": data}
@@ -71,8 +70,8 @@ func formValues(data string) map[string]any {
 	return values
 }
 
-// readPollState fills in the new state of a poll that the bot sent or somebody closed, "Poll". Telegram says
-// neither in which chat nor in which message it is: sending the poll told its id.
+// readPollState fills in the new state of a poll, "Poll". Telegram tells neither its chat nor its message. The result
+// of the send had the poll's id.
 func readPollState(m *integration.Message, p *poll) {
 	m.Kind = integration.KindSystem
 	m.ConversationID = integration.ID("poll:" + p.ID)
@@ -86,14 +85,14 @@ func readPollState(m *integration.Message, p *poll) {
 	m.Metadata["votes"], m.Metadata["voters"] = votes, p.TotalVoterCount
 }
 
-// readPollAnswer fills in a vote, or that it was taken back: then nothing is chosen. As for buttons in inline
-// mode, the chat is not told and the voter's own takes its place.
+// readPollAnswer fills in a vote. A vote that was taken back has chosen nothing. Telegram does not tell the chat, so
+// the conversation is the voter's private chat with the bot.
 func readPollAnswer(m *integration.Message, a *pollAnswer) bool {
 	m.Kind = integration.KindInteraction
 	switch {
 	case a.VoterChat != nil: // "user" then holds a made-up bot
 		m.From = a.VoterChat.party()
-		putText(m.Metadata, "username", a.VoterChat.Username)
+		integration.PutText(m.Metadata, "username", a.VoterChat.Username)
 	case a.User != nil:
 		readSender(m, a.User)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Reactions that are no emoji go by names: "custom_emoji:" with the emoji's id, and "paid" for stars.
+// A custom emoji has the name "custom_emoji:" and its id. Stars have the name "paid".
 const (
 	customEmojiPrefix = "custom_emoji:"
 	typeEmoji         = "emoji"
@@ -26,20 +26,19 @@ func (r reactionType) name() string {
 	}
 }
 
-// readReactions makes a message of each reaction that was taken away or added: "MessageReactionUpdated" tells
-// what a user's reactions were and what they are. Each has an id of its own: message_id is that of the message
-// that it is about.
+// readReactions makes a message for each reaction that was removed or added. "MessageReactionUpdated" has the user's
+// reactions before and after. Its message_id is that of the message that has the reactions.
 func readReactions(m integration.Message, r *messageReaction) []integration.Message {
-	readReactionPlace(&m, r.Chat, r.Date)
+	readReactionChat(&m, r.Chat, r.Date)
 	switch {
 	case r.User != nil:
 		readSender(&m, r.User)
 	case r.ActorChat != nil:
 		m.From = r.ActorChat.party()
-		putText(m.Metadata, "username", r.ActorChat.Username)
+		integration.PutText(m.Metadata, "username", r.ActorChat.Username)
 	}
 	var messages []integration.Message
-	tell := func(action string, these, others []reactionType) {
+	add := func(action string, these, others []reactionType) {
 		for _, reaction := range these {
 			if reaction.name() == "" || slices.Contains(others, reaction) {
 				continue
@@ -52,15 +51,15 @@ func readReactions(m integration.Message, r *messageReaction) []integration.Mess
 			messages = append(messages, one)
 		}
 	}
-	tell(integration.ReactionRemove, r.OldReaction, r.NewReaction)
-	tell(integration.ReactionAdd, r.NewReaction, r.OldReaction)
+	add(integration.ReactionRemove, r.OldReaction, r.NewReaction)
+	add(integration.ReactionAdd, r.NewReaction, r.OldReaction)
 	return messages
 }
 
-// readReactionCounts fills in how many anonymous reactions a message has, "MessageReactionCountUpdated": who
-// reacted, and what is new, is not told.
+// readReactionCounts fills in how many anonymous reactions a message has, "MessageReactionCountUpdated". Telegram
+// tells neither who reacted nor which reactions are new.
 func readReactionCounts(m *integration.Message, r *reactionCounts) {
-	readReactionPlace(m, r.Chat, r.Date)
+	readReactionChat(m, r.Chat, r.Date)
 	m.Kind = integration.KindSystem
 	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: "reactions_counted"}}
 	counts := make([]map[string]any, len(r.Reactions))
@@ -70,8 +69,8 @@ func readReactionCounts(m *integration.Message, r *reactionCounts) {
 	m.Metadata["messageId"], m.Metadata["reactions"] = messageID(r.Chat.ID, r.MessageID), counts
 }
 
-func readReactionPlace(m *integration.Message, c chat, date int64) {
-	readPlace(m, &message{Chat: c})
+func readReactionChat(m *integration.Message, c chat, date int64) {
+	readChat(m, &message{Chat: c})
 	m.Kind = integration.KindReaction
 	m.Timestamp = cmp.Or(date*1000, m.Timestamp)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// readService fills in a message that Telegram itself has put into a chat, and says whether it is modelled.
+// readService fills in a message that Telegram itself wrote into a chat, and says whether it is known.
 func readService(m *integration.Message, msg *message, payload json.RawMessage) bool {
 	system := &integration.System{}
 	kind := integration.KindSystem
@@ -25,16 +25,16 @@ func readService(m *integration.Message, msg *message, payload json.RawMessage) 
 		}
 		system.Members = []integration.Party{msg.LeftChatMember.party()}
 	case msg.MigrateToChatID != 0:
-		// From here on nothing can be sent to the old chat, and the new one's messages come with the new id.
+		// Messages can no longer be sent to the old chat.
 		system.Event, system.OldID, system.NewID = "chat_migrated", decimalID(msg.Chat.ID), decimalID(msg.MigrateToChatID)
-	case msg.MigrateFromChatID != 0: // the same event, told in the new chat
+	case msg.MigrateFromChatID != 0: // the same event, in the new chat
 		system.Event, system.OldID, system.NewID = "chat_migrated", decimalID(msg.MigrateFromChatID), decimalID(msg.Chat.ID)
 	case msg.PinnedMessage != nil:
 		system.Event = "message_pinned"
 		if system.Body = msg.PinnedMessage.Text; system.Body == "" {
 			system.Body = msg.PinnedMessage.Caption
 		}
-		putText(m.Metadata, "pinnedMessageId", string(messageID(msg.Chat.ID, msg.PinnedMessage.MessageID)))
+		integration.PutText(m.Metadata, "pinnedMessageId", string(messageID(msg.Chat.ID, msg.PinnedMessage.MessageID)))
 	case msg.NewChatTitle != "":
 		system.Event, system.Body = "chat_title_changed", msg.NewChatTitle
 	case msg.RefundedPayment != nil:
@@ -58,8 +58,8 @@ func readService(m *integration.Message, msg *message, payload json.RawMessage) 
 	return true
 }
 
-// serviceField is the name of the field that makes a service message of an update's message, or "". It is the
-// event's name too; what else there is to know of it is in metadata.raw.
+// serviceField returns the name of the field by which an update's message is a service message, or "". The event has
+// the same name.
 func serviceField(payload json.RawMessage) string {
 	_, body := firstOf(payload, isUpdateID)
 	if name, _ := firstOf(body, isMessageField); slices.Contains(serviceFields, name) {
@@ -68,7 +68,7 @@ func serviceField(payload json.RawMessage) string {
 	return ""
 }
 
-// serviceFields are those of "Message" that are described as service messages and have no reading of their own.
+// serviceFields are the fields of "Message" for service messages that readService does not read.
 var serviceFields = []string{
 	"chat_owner_left", "chat_owner_changed", "new_chat_photo", "delete_chat_photo", "group_chat_created",
 	"supergroup_chat_created", "channel_chat_created", "message_auto_delete_timer_changed", "users_shared", "chat_shared",
@@ -82,8 +82,8 @@ var serviceFields = []string{
 	"video_chat_scheduled", "video_chat_started", "video_chat_ended", "video_chat_participants_invited",
 }
 
-// order is what was paid for. The bot's invoice_payload is all that is told of the goods, and the price is that
-// of the whole, in the unit in which people count.
+// order returns what was paid for, as one item with the bot's invoice_payload as its id. The price is in the main unit
+// of the currency.
 func (p *payment) order() *integration.Order {
 	return &integration.Order{Items: []integration.OrderItem{{
 		ProductID: integration.ID(p.InvoicePayload), Quantity: 1, Currency: p.Currency,
@@ -91,7 +91,7 @@ func (p *payment) order() *integration.Order {
 	}}}
 }
 
-// decimals says how many digits of an amount stand behind the point, "SuccessfulPayment". "XTR" are stars.
+// decimals returns the number of decimal places of a currency, "SuccessfulPayment". "XTR" are stars.
 func decimals(currency string) int {
 	switch currency {
 	case "XTR", "CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND":
@@ -101,11 +101,11 @@ func decimals(currency string) int {
 	}
 }
 
-// details is what a refund or the provider's books need, to the last digit.
+// details returns what is needed for a refund, with the exact amount.
 func (p *payment) details() map[string]any {
 	details := map[string]any{"currency": p.Currency, "totalAmount": p.TotalAmount}
-	putText(details, "invoicePayload", p.InvoicePayload)
-	putText(details, "telegramPaymentChargeId", p.TelegramPaymentChargeID)
-	putText(details, "providerPaymentChargeId", p.ProviderPaymentChargeID)
+	integration.PutText(details, "invoicePayload", p.InvoicePayload)
+	integration.PutText(details, "telegramPaymentChargeId", p.TelegramPaymentChargeID)
+	integration.PutText(details, "providerPaymentChargeId", p.ProviderPaymentChargeID)
 	return details
 }

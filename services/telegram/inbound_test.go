@@ -4,53 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
-	"github.com/hiliosai/switchboard/services/telegram"
 )
 
-// canary must never be seen in what leaves the package.
-const (
-	canary      = "canary-0123456789"
-	token       = "123456:" + canary
-	secretToken = "secret-canary_9876543210"
-)
-
-var receivedAt = time.UnixMilli(1_790_000_999_123)
-
-func channel() *integration.Channel {
-	return &integration.Channel{
-		ID: "ch-1", TenantID: "tenant-1", Platform: "telegram", Status: integration.ChannelActive,
-		Credentials: map[string]string{"token": token, "secretToken": secretToken},
-		Settings:    map[string]string{},
-	}
-}
-
-func webhook(payload []byte) *integration.Webhook {
-	return &integration.Webhook{
-		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "telegram", Payload: payload, Timestamp: receivedAt, Channel: channel(),
-		Headers: integration.NewHeaders(map[string]string{"x-telegram-bot-api-secret-token": secretToken}),
-	}
-}
-
-func newPlatform(tb testing.TB) integration.Platform {
-	tb.Helper()
-	client := httpapi.New(httpapi.Options{})
-	tb.Cleanup(client.Close)
-	return telegram.Definition(client).Platform
-}
-
-func TestUpdatesBecomeTheMessagesOfTheGoldenFiles(t *testing.T) {
+func TestUpdateBecomesItsGoldenMessages(t *testing.T) {
 	platform := newPlatform(t)
 	files, err := filepath.Glob("testdata/inbound/*.json")
 	require.NoError(t, err)
@@ -79,7 +46,7 @@ func indented(t *testing.T, v any) []byte {
 	return b.Bytes()
 }
 
-func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
+func TestWebhookThatIsNoUpdateIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for name, payload := range map[string]string{
 		"nothing at all":              ``,
@@ -102,53 +69,63 @@ func TestWhatIsNotAnUpdateIsInvalid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJSONIsInvalid(t *testing.T) {
+func TestWebhookThatIsNoJSONIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
-	for _, payload := range []string{`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`} {
+	for _, payload := range []string{
+		`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`,
+	} {
 		_, err := platform.Normalize(t.Context(), webhook([]byte(payload)))
 		requireError(t, err, integration.FaultInvalid, "WEBHOOK_INVALID")
 	}
 }
 
-func TestHostileUpdatesBecomeHarmlessMessages(t *testing.T) {
+func TestHostileUpdateIsHarmless(t *testing.T) {
 	platform := newPlatform(t)
+	message := func(members string) string {
+		return `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},` + members + `}}`
+	}
+	command := func(text string, length int) string {
+		return message(fmt.Sprintf(`"text":%q,"entities":[{"type":"bot_command","offset":0,"length":%d}]`, text, length))
+	}
 	for name, payload := range map[string]string{
 		"an empty message":               `{"update_id":1,"message":{}}`,
 		"an empty callback query":        `{"update_id":1,"callback_query":{}}`,
-		"a callback query of null":       `{"update_id":1,"callback_query":{"id":null,"from":null,"message":null,"data":null}}`,
-		"lists where objects belong":     `{"update_id":1,"message":{"message_id":5,"chat":[],"from":[],"photo":{},"text":[]}}`,
+		"a callback query of null":       `{"update_id":1,"callback_query":{"id":null,"from":null,"message":null}}`,
+		"lists where objects belong":     `{"update_id":1,"message":{"message_id":5,"chat":[],"photo":{},"text":[]}}`,
 		"an object as id":                `{"update_id":1,"inline_query":{"id":{"a":1},"from":{"id":5}}}`,
-		"no photo sizes":                 `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"photo":[]}}`,
-		"a photo without a file_id":      `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"photo":[{}]}}`,
-		"a command without a name":       `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/@b","entities":[{"type":"bot_command","offset":0,"length":3}]}}`,
-		"a command of negative length":   `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/a","entities":[{"type":"bot_command","offset":0,"length":-9}]}}`,
-		"a command longer than its text": `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/a","entities":[{"type":"bot_command","offset":0,"length":999}]}}`,
-		"a command that splits an emoji": `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"/👍 x","entities":[{"type":"bot_command","offset":0,"length":2}]}}`,
-		"half of a surrogate pair":       `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"\ud83d"}}`,
-		"a date at the end of time":      `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"date":9223372036854775807,"text":"x"}}`,
-		"a number no float can hold":     `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"location":{"latitude":1e999,"longitude":0}}}`,
-		"a keyboard with empty rows":     `{"update_id":1,"callback_query":{"id":"1","from":{"id":5},"data":"d","message":{"message_id":5,"chat":{"id":5},"reply_markup":{"inline_keyboard":[null,[],[{}]]}}}}`,
-		"two kinds at once":              `{"update_id":1,"message":{"message_id":5,"chat":{"id":5},"text":"a"},"callback_query":{"id":"1"}}`,
-		"a member twice":                 `{"update_id":1,"message":{"text":"a"},"message":5}`,
-		"an empty reaction":              `{"update_id":1,"message_reaction":{}}`,
-		"reactions of no type":           `{"update_id":1,"message_reaction":{"old_reaction":[{}],"new_reaction":[null,{"type":"x"}]}}`,
-		"a thousand reactions":           `{"update_id":1,"message_reaction":{"chat":{"id":5},"message_id":7,"new_reaction":[{"type":"x"}` + strings.Repeat(`,{"type":"y"}`, 999) + `]}}`,
-		"counts of no reactions":         `{"update_id":1,"message_reaction_count":{"reactions":[{},null]}}`,
-		"deletions of nothing":           `{"update_id":1,"deleted_business_messages":{"message_ids":[]}}`,
-		"deletions without a chat":       `{"update_id":1,"deleted_business_messages":{"message_ids":[0,-1]}}`,
-		"an empty poll":                  `{"update_id":1,"poll":{}}`,
-		"a poll answer of nobody":        `{"update_id":1,"poll_answer":{"poll_id":"1","option_ids":[-1]}}`,
-		"an empty member update":         `{"update_id":1,"my_chat_member":{}}`,
-		"an empty join request":          `{"update_id":1,"chat_join_request":{}}`,
-		"an empty connection":            `{"update_id":1,"business_connection":{}}`,
-		"an empty sticker":               `{"update_id":1,"message":{"sticker":{}}}`,
-		"an empty contact":               `{"update_id":1,"message":{"contact":{}}}`,
-		"an empty dice":                  `{"update_id":1,"message":{"dice":{}}}`,
-		"a payment of nothing":           `{"update_id":1,"message":{"successful_payment":{}}}`,
-		"a form of bad JSON":             `{"update_id":1,"message":{"web_app_data":{"data":"{\"a\":"}}}`,
-		"a form with two values":         `{"update_id":1,"message":{"web_app_data":{"data":"{} {}"}}}`,
-		"a form of null":                 `{"update_id":1,"message":{"web_app_data":{"data":"null"}}}`,
-		"a pin of another type":          `{"update_id":1,"message":{"chat":{"id":5},"message_id":7,"pinned_message":5}}`,
+		"no photo sizes":                 message(`"photo":[]`),
+		"a photo without a file_id":      message(`"photo":[{}]`),
+		"a command without a name":       command("/@b", 3),
+		"a command of negative length":   command("/a", -9),
+		"a command longer than its text": command("/a", 999),
+		"a command that splits an emoji": command("/👍 x", 2),
+		"half of a surrogate pair":       message(`"text":"\ud83d"`),
+		"a date at the end of time":      message(`"date":9223372036854775807,"text":"x"`),
+		"a number no float can hold":     message(`"location":{"latitude":1e999,"longitude":0}`),
+		"a keyboard with empty rows": `{"update_id":1,"callback_query":{"id":"1","from":{"id":5},"data":"d",` +
+			`"message":{"message_id":5,"chat":{"id":5},"reply_markup":{"inline_keyboard":[null,[],[{}]]}}}}`,
+		"two kinds at once":    message(`"text":"a"},"callback_query":{"id":"1"`),
+		"a member twice":       `{"update_id":1,"message":{"text":"a"},"message":5}`,
+		"an empty reaction":    `{"update_id":1,"message_reaction":{}}`,
+		"reactions of no type": `{"update_id":1,"message_reaction":{"old_reaction":[{}],"new_reaction":[null,{"type":"x"}]}}`,
+		"a thousand reactions": `{"update_id":1,"message_reaction":{"chat":{"id":5},"message_id":7,` +
+			`"new_reaction":[{"type":"x"}` + strings.Repeat(`,{"type":"y"}`, 999) + `]}}`,
+		"counts of no reactions":   `{"update_id":1,"message_reaction_count":{"reactions":[{},null]}}`,
+		"deletions of nothing":     `{"update_id":1,"deleted_business_messages":{"message_ids":[]}}`,
+		"deletions without a chat": `{"update_id":1,"deleted_business_messages":{"message_ids":[0,-1]}}`,
+		"an empty poll":            `{"update_id":1,"poll":{}}`,
+		"a poll answer of nobody":  `{"update_id":1,"poll_answer":{"poll_id":"1","option_ids":[-1]}}`,
+		"an empty member update":   `{"update_id":1,"my_chat_member":{}}`,
+		"an empty join request":    `{"update_id":1,"chat_join_request":{}}`,
+		"an empty connection":      `{"update_id":1,"business_connection":{}}`,
+		"an empty sticker":         `{"update_id":1,"message":{"sticker":{}}}`,
+		"an empty contact":         `{"update_id":1,"message":{"contact":{}}}`,
+		"an empty dice":            `{"update_id":1,"message":{"dice":{}}}`,
+		"a payment of nothing":     `{"update_id":1,"message":{"successful_payment":{}}}`,
+		"a form of bad JSON":       `{"update_id":1,"message":{"web_app_data":{"data":"{\"a\":"}}}`,
+		"a form with two values":   `{"update_id":1,"message":{"web_app_data":{"data":"{} {}"}}}`,
+		"a form of null":           `{"update_id":1,"message":{"web_app_data":{"data":"null"}}}`,
+		"a pin of another type":    `{"update_id":1,"message":{"chat":{"id":5},"message_id":7,"pinned_message":5}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, platform.(integration.WebhookValidator).ValidateWebhook(t.Context(), webhook([]byte(payload))))
@@ -185,7 +162,7 @@ func requireSound(t *testing.T, messages []integration.Message) {
 	}
 }
 
-func TestATokenWithoutABotIDIsNotShown(t *testing.T) {
+func TestTokenWithoutBotIDIsNotShown(t *testing.T) {
 	w := webhook([]byte(`{"update_id":1}`))
 	w.Channel.Credentials["token"] = canary
 	messages, err := newPlatform(t).Normalize(t.Context(), w)

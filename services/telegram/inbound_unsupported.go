@@ -9,14 +9,14 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// unsupported makes the message that stands for an update which is not modelled, or cannot be read: what
-// Telegram calls it, and the update as it came.
+// unsupported makes the message for an update that is not known or cannot be read. It has Telegram's name for the
+// content and the whole update.
 func (u *update) unsupported(m integration.Message, payload json.RawMessage, reason string) []integration.Message {
 	kind, body := firstOf(payload, isUpdateID)
 	switch msg, edited := u.message(); {
 	case msg != nil:
 		readEnvelope(&m, msg, edited)
-		if msg.own() {
+		if msg.isEcho() {
 			m.Direction = integration.DirectionEcho
 		}
 		if content, _ := firstOf(body, isMessageField); content != "" {
@@ -35,13 +35,13 @@ func (u *update) unsupported(m integration.Message, payload json.RawMessage, rea
 	return []integration.Message{m}
 }
 
-// readOther fills in what can be told of an update of any kind. Its id is its own, not that of a message which
-// it is about.
+// readOther fills in what updates of all kinds have in common. Its id is the update's own, and not that of a message
+// that the update is about.
 func readOther(m *integration.Message, body json.RawMessage) {
 	var o otherUpdate
-	_ = json.Unmarshal(body, &o) // what has another type stays empty
+	_ = json.Unmarshal(body, &o) // a field of another type stays empty
 	_ = json.Unmarshal(o.ID, &m.ID)
-	readPlace(m, &message{Chat: o.Chat})
+	readChat(m, &message{Chat: o.Chat})
 	if from := cmp.Or(o.From, o.User); from != nil {
 		readSender(m, from)
 	}
@@ -50,10 +50,10 @@ func readOther(m *integration.Message, body json.RawMessage) {
 	}
 }
 
-// firstOf returns the alphabetically first member of an object that is not to be skipped.
+// firstOf returns the alphabetically first member of an object, without those to skip.
 func firstOf(object json.RawMessage, skip func(key string) bool) (string, json.RawMessage) {
 	var members map[string]json.RawMessage
-	_ = json.Unmarshal(object, &members) // what is no object has no members
+	_ = json.Unmarshal(object, &members) // anything but an object has no members
 	maps.DeleteFunc(members, func(key string, _ json.RawMessage) bool { return skip(key) })
 	if len(members) == 0 {
 		return "", nil
@@ -64,8 +64,8 @@ func firstOf(object json.RawMessage, skip func(key string) bool) (string, json.R
 
 func isUpdateID(key string) bool { return key == "update_id" }
 
-// isMessageField says whether a field of "Message" goes with any content. The others are contents,
-// those of later versions of the Bot API included.
+// isMessageField says whether a field of "Message" is beside the content. All other fields are contents, also those of
+// later versions of the Bot API.
 func isMessageField(key string) bool {
 	switch key {
 	case "message_id", "message_thread_id", "direct_messages_topic", "is_topic_message", "from", "sender_chat",
@@ -77,7 +77,7 @@ func isMessageField(key string) bool {
 		"has_protected_content", "is_from_offline", "is_paid_post", "media_group_id", "author_signature",
 		"paid_star_count", "entities", "link_preview_options", "suggested_post_info", "effect_id", "caption",
 		"caption_entities", "show_caption_above_media", "has_media_spoiler", "reply_markup",
-		// Predecessors of new_chat_members and left_chat_member that are still sent beside them.
+		// Former names of new_chat_members and left_chat_member, which are still sent beside them.
 		"new_chat_participant", "new_chat_member", "left_chat_participant":
 		return true
 	default:

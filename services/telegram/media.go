@@ -3,7 +3,6 @@ package telegram
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -16,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// Types of the files that Telegram makes itself and that package mime need not know.
+// mimeTypes are the types of files that Telegram makes. Package mime may not know them.
 var mimeTypes = map[string]string{
 	".mp3": "audio/mpeg",
 	".mp4": "video/mp4",
@@ -24,12 +23,15 @@ var mimeTypes = map[string]string{
 	".ogg": "audio/ogg",
 }
 
+var _ integration.MediaFetcher = (*platform)(nil)
+
 // FetchMedia downloads a file by its file_id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	a := p.api(ch.Credentials, ch.Settings)
+	a.Errors = fileErrors
 	f, err := ask[file](ctx, a, "getFile", getFileParams{id})
 	if err != nil {
-		return nil, getFileError(err)
+		return nil, err
 	}
 	if f.FileSize > maxDownload {
 		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxDownload))
@@ -52,7 +54,9 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		if res.StatusCode == http.StatusNotFound {
 			return nil, mediaNotFound("the file's link has expired")
 		}
-		return nil, httpapi.Repeatable(httpapi.Foreign("telegram file download", &httpapi.Answer{Status: res.StatusCode, Header: res.Header}))
+		return nil, httpapi.Repeatable(
+			httpapi.Foreign("telegram file download", &httpapi.Answer{Status: res.StatusCode, Header: res.Header}),
+		)
 	}
 	name := path.Base(f.FilePath)
 	file := &integration.MediaFile{Body: res.Body, MimeType: mimeType(res.Header, name), Size: res.ContentLength}
@@ -62,11 +66,11 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	return file, nil
 }
 
-// numbered is what Telegram calls a file whose name it does not tell.
+// numbered is the name that Telegram gives to a file whose real name it does not tell.
 var numbered = regexp.MustCompile(`^file_\d+$`)
 
-// isLocal says whether getFile tells a path on the disk of a Bot API server of one's own, "Using a Local Bot API Server".
-// The token is a part of it.
+// isLocal says whether a file_path is a path on the disk of a Bot API server that an operator runs, "Using a Local Bot
+// API Server". Such a path contains the token.
 func isLocal(filePath string) bool {
 	return path.IsAbs(filePath) || windowsPath.MatchString(filePath)
 }
@@ -76,21 +80,8 @@ var windowsPath = regexp.MustCompile(`^([A-Za-z]:)?[\\/]`)
 func localFile() error {
 	return &integration.Error{
 		Kind: integration.FaultPermanent, Code: codes.MediaLocal,
-		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves no files; " +
-			"run it without --local, or let a web server before it serve that path under /file",
-	}
-}
-
-// getFileError says in terms of media what getFile refuses with 400.
-func getFileError(err error) error {
-	e, ok := errors.AsType[*integration.Error](err)
-	switch {
-	case !ok || e.PlatformCode != "400":
-		return err
-	case strings.Contains(e.Message, "file is too big"):
-		return tooLarge(e.Message)
-	default:
-		return mediaNotFound(e.Message)
+		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves " +
+			"no files; run it without --local, or let a web server before it serve that path under /file",
 	}
 }
 
@@ -102,7 +93,8 @@ func mediaNotFound(message string) error {
 	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }
 
-// mimeType goes by the file's name where the header says nothing, as Telegram's own servers do.
+// mimeType returns the type that the header says, or else the type for the file's name. Telegram's own servers send no
+// useful type.
 func mimeType(header http.Header, name string) string {
 	const unknown = "application/octet-stream"
 	if t := header.Get("Content-Type"); t != "" && t != unknown {

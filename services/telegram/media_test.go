@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
-func TestFilesAreFetchedByTheirID(t *testing.T) {
+func TestMediaIsFetchedByID(t *testing.T) {
 	for name, test := range map[string]struct {
 		path     string
 		response *telegramtest.Response
@@ -25,7 +25,9 @@ func TestFilesAreFetchedByTheirID(t *testing.T) {
 		"a name with characters of a URL": {"documents/50% of ?what#.pdf", nil, "application/pdf", "50% of ?what#.pdf"},
 		"a file of a local server":        {"/var/lib/documents/a b.pdf", nil, "application/pdf", "a b.pdf"},
 		"a server that knows the type": {
-			"documents/file_5.bin", &telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"}, "image/webp", "file_5.bin",
+			"documents/file_5.bin",
+			&telegramtest.Response{Header: http.Header{"Content-Type": {"image/webp"}}, Body: "content"},
+			"image/webp", "file_5.bin",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,26 +49,31 @@ func TestFilesAreFetchedByTheirID(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
-	size := func(bytes string) telegramtest.Response {
-		return telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id","file_path":"photos/file_1.jpg","file_size":` + bytes + `}}`}
+func TestMediaErrors(t *testing.T) {
+	const download, permanent, transient = telegramtest.Download, integration.FaultPermanent, integration.FaultTransient
+	file := func(members string) telegramtest.Response {
+		return answer(`{"ok":true,"result":{"file_id":"file-id"` + members + `}}`)
 	}
+	refused := func(status int, description string) telegramtest.Response {
+		return telegramtest.Failure(status, description, nil)
+	}
+	reset := telegramtest.Response{Reset: true}
 	for name, test := range map[string]struct {
 		method   string
 		response telegramtest.Response
 		kind     integration.ErrorKind
 		code     string
 	}{
-		"an unknown id":                      {"getFile", telegramtest.Failure(400, "Bad Request: wrong file_id or the file is temporarily unavailable", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a file that Telegram finds too big": {"getFile", telegramtest.Failure(400, "Bad Request: file is too big", nil), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a file of a byte more than 20 MB":   {"getFile", size("20971521"), integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a file without a path":              {"getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"file-id"}}`}, integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a revoked token":                    {"getFile", telegramtest.Failure(401, "Unauthorized", nil), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a question without an answer":       {"getFile", telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"a link that has expired":            {telegramtest.Download, telegramtest.Failure(404, "Not Found", nil), integration.FaultPermanent, "MEDIA_NOT_FOUND"},
-		"a download that is throttled":       {telegramtest.Download, telegramtest.Failure(429, "Too Many Requests", nil), integration.FaultThrottled, "RATE_LIMITED"},
-		"a download that fails for now":      {telegramtest.Download, telegramtest.Response{Status: 502}, integration.FaultTransient, "PLATFORM_NO_ANSWER"},
-		"a download that is cut off":         {telegramtest.Download, telegramtest.Response{Reset: true}, integration.FaultTransient, "PLATFORM_UNREACHABLE"},
+		"an id of another bot":     {"getFile", refused(400, "wrong file_id"), permanent, "MEDIA_NOT_FOUND"},
+		"a file over the limit":    {"getFile", refused(400, "file is too big"), permanent, "MEDIA_TOO_LARGE"},
+		"a byte more than 20 MB":   {"getFile", file(`,"file_path":"a.jpg","file_size":20971521`), permanent, "MEDIA_TOO_LARGE"},
+		"a file without a path":    {"getFile", file(""), permanent, "MEDIA_NOT_FOUND"},
+		"a revoked token":          {"getFile", refused(401, "Unauthorized"), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"no answer":                {"getFile", reset, transient, "PLATFORM_NO_ANSWER"},
+		"an expired link":          {download, refused(404, "Not Found"), permanent, "MEDIA_NOT_FOUND"},
+		"a throttled download":     {download, refused(429, "Slow"), integration.FaultThrottled, "RATE_LIMITED"},
+		"a download that fails":    {download, telegramtest.Response{Status: 502}, transient, "PLATFORM_NO_ANSWER"},
+		"a download that is reset": {download, reset, transient, "PLATFORM_UNREACHABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -76,18 +83,20 @@ func TestFilesThatCannotBeFetchedSayWhy(t *testing.T) {
 			requireError(t, err, test.kind, test.code)
 		})
 	}
-	for _, local := range []string{"/var/lib/telegram-bot-api/" + token + "/documents/file_0", `C:\\bots\\123456~token\\file_0`} {
+	for _, local := range []string{
+		"/var/lib/telegram-bot-api/" + token + "/documents/file_0", `C:\\bots\\123456~token\\file_0`,
+	} {
 		t.Run("a file on the disk of a local server", func(t *testing.T) {
 			server, ch := newServer(t)
-			server.Script("getFile", telegramtest.Response{Body: `{"ok":true,"result":{"file_id":"x","file_path":"` + local + `"}}`})
+			server.Script("getFile", file(`,"file_path":"`+local+`"`))
 			_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "x", ch)
 			requireError(t, err, integration.FaultPermanent, "MEDIA_LOCAL")
 			require.Contains(t, err.Error(), "--local")
 			require.NotContains(t, err.Error(), "expired")
-			require.NotContains(t, err.Error(), "file_0", "the path holds the token")
+			require.NotContains(t, err.Error(), "file_0", "the path has the token")
 		})
 	}
-	t.Run("an id that was never given", func(t *testing.T) {
+	t.Run("an unknown id", func(t *testing.T) {
 		_, ch := newServer(t)
 		_, err := newPlatform(t).(integration.MediaFetcher).FetchMedia(t.Context(), "another", ch)
 		requireError(t, err, integration.FaultPermanent, "MEDIA_NOT_FOUND")

@@ -1,72 +1,33 @@
 package telegram
 
-import (
-	"net/url"
+import "github.com/hiliosai/switchboard/integration"
 
-	"github.com/hiliosai/switchboard/integration"
-)
-
-// What an answer needs of the message that it answers. All of it comes in replyContext, and until the next release
-// in the metadata, too, under these names. Senders hand it back by either way.
+// Names of what an answer needs of the message that it answers. All of it comes in replyContext. Until the next
+// release it is also written to the metadata and read from there, under the same names.
 const (
-	metaBusinessConnection = "businessConnectionId" // the connected account in whose name is spoken
+	metaBusinessConnection = "businessConnectionId" // the connected account that the answer is sent for
 	metaDirectTopic        = "directMessagesTopicId"
 	metaCallbackQuery      = "callbackQueryId" // good once, for seconds
 	metaGuestQuery         = "guestQueryId"    // good once, for seconds
 )
 
-// Keys of a message's metadata.
+// Names of metadata of messages in both directions.
 const (
-	// What a video is: a round one of the camera, or one without sound that repeats.
-	metaVideoNote = "videoNote"
-	metaAnimation = "animation"
-
-	metaAnonymous = "anonymous" // of a poll: who voted for what is told to nobody
+	metaVideoNote = "videoNote" // a round video of the camera
+	metaAnimation = "animation" // a video without sound that repeats
+	metaAnonymous = "anonymous" // of a poll: nobody learns who voted for what
 )
 
-// putContext adds what an answer needs to a message's replyContext, which has the form of a URL's query.
-func putContext(m *integration.Message, key, value string) {
-	if value == "" {
-		return
-	}
-	m.Metadata[key] = value
-	if m.ReplyContext != "" {
-		m.ReplyContext += "&"
-	}
-	m.ReplyContext += key + "=" + url.QueryEscape(value)
+// putContext adds what an answer needs to a message's replyContext and to its metadata.
+func putContext(m *integration.Message, name, value string) {
+	integration.PutText(m.Metadata, name, value)
+	m.PutReplyValue(name, value)
 }
 
-// contextOf reads what putContext wrote, from replyContext or else from the metadata; "" where it is not there.
-func contextOf(m *integration.Message, key string) string {
-	if m.ReplyContext != "" {
-		if values, err := url.ParseQuery(m.ReplyContext); err == nil && values.Has(key) {
-			return values.Get(key)
-		}
+// contextOf reads what putContext wrote, from replyContext or else from the metadata. It is empty if neither has it.
+func contextOf(m *integration.Message, name string) string {
+	if values, err := m.ReplyValues(); err == nil && values.Has(name) {
+		return values.Get(name)
 	}
-	return textIn(m.Metadata, key)
-}
-
-// checkContext refuses a replyContext that putContext cannot have written.
-func checkContext(m *integration.Message) error {
-	if _, err := url.ParseQuery(m.ReplyContext); err != nil {
-		return integration.Invalid("replyContext is not that of a message from Telegram: hand it back as it came")
-	}
-	return nil
-}
-
-func putText(metadata map[string]any, key, value string) {
-	if value != "" {
-		metadata[key] = value
-	}
-}
-
-// textIn reads a text of a message's metadata; anything else is none.
-func textIn(metadata map[string]any, key string) string {
-	s, _ := metadata[key].(string)
-	return s
-}
-
-func flagIn(metadata map[string]any, key string) bool {
-	is, _ := metadata[key].(bool)
-	return is
+	return integration.TextIn(m.Metadata, name)
 }

@@ -9,9 +9,11 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// Send delivers a message by the method that there is for its content.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	if err := checkContext(m); err != nil {
+// Send sends a message by the method for its content.
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
+	if _, err := m.ReplyValues(); err != nil {
 		return nil, err
 	}
 	a := p.api(ch.Credentials, ch.Settings)
@@ -35,12 +37,11 @@ type request struct {
 	method   string
 	chatID   any
 	params   any
-	files    []httpapi.Part // to upload with it
+	files    []httpapi.Part // uploads
 	degraded []integration.Degradation
 }
 
-// compose checks a message and makes its request. Attachments are read last: what else is wrong with a message
-// costs nothing to find out.
+// compose checks a message and makes its request. Attachments are read last, because all other checks cost nothing.
 func (p *platform) compose(ctx context.Context, m *integration.Message) (*request, error) {
 	d, degraded, err := newDelivery(m)
 	if err != nil {
@@ -63,11 +64,12 @@ func (p *platform) composeContent(ctx context.Context, m *integration.Message, d
 		if d.ReplyMarkup == nil {
 			return nil, integration.Invalid("an interactive message needs content.interactive.buttons or sections")
 		}
-		if len(c.MediaList()) > 0 { // a picture over the buttons
+		if len(c.MediaList()) > 0 { // the buttons are below a file
 			return p.composeMedia(ctx, m, d)
 		}
 		return composeText(c, d)
-	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile, integration.TypeSticker:
+	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile,
+		integration.TypeSticker:
 		return p.composeMedia(ctx, m, d)
 	case integration.TypeLocation:
 		return composeLocation(c, d)
@@ -91,10 +93,10 @@ func composeText(c *integration.Content, d *delivery) (*request, error) {
 	return &request{method: "sendMessage", params: &sendMessageParams{*d, *text}, degraded: degraded}, nil
 }
 
-// methodAlbum answers with a list of messages, all other methods of sending with one.
+// methodAlbum answers with a list of messages. All other methods that send answer with one.
 const methodAlbum = "sendMediaGroup"
 
-// send makes the call and reads which messages came of it.
+// send makes the call and reads the ids of the new messages.
 func (r *request) send(ctx context.Context, a api) (*integration.SendResult, error) {
 	var sent []sentMessage
 	var err error
@@ -116,7 +118,7 @@ func (r *request) send(ctx context.Context, a api) (*integration.SendResult, err
 		if s.MessageID == nil {
 			return nil, httpapi.Unreadable("telegram "+r.method, http.StatusOK, nil)
 		}
-		// "@channelname" becomes a number here; a server that leaves the chat out means the one it was told.
+		// The answer has the number of "@channelname". An answer without a chat means the chat of the request.
 		if chatID = fmt.Sprint(r.chatID); s.Chat.ID != 0 {
 			chatID = decimal(s.Chat.ID)
 		}
@@ -129,6 +131,6 @@ func (r *request) send(ctx context.Context, a api) (*integration.SendResult, err
 		result.MessageIDs = ids
 	}
 	result.Degraded = r.degraded
-	putText(result.Metadata, "pollId", sent[0].Poll.ID)
+	integration.PutText(result.Metadata, "pollId", sent[0].Poll.ID)
 	return result, nil
 }

@@ -8,11 +8,15 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// composeAlbum makes one call of several files. Telegram groups photos with videos, and documents and audio
+// composeAlbum makes one call for several files. Telegram groups photos with videos, and documents and audio files
 // among themselves.
-func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, files []integration.Media, d *delivery) (*request, error) {
+func (p *platform) composeAlbum(
+	ctx context.Context, m *integration.Message, files []integration.Media, d *delivery,
+) (*request, error) {
 	if d.ReplyMarkup != nil {
-		return nil, integration.UnsupportedContent("Telegram has no buttons below several attachments; send them as a message of their own")
+		return nil, integration.UnsupportedContent(
+			"Telegram has no buttons below several attachments; send them as a message of their own",
+		)
 	}
 	kinds, err := albumKinds(m, files)
 	if err != nil {
@@ -21,12 +25,12 @@ func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, fil
 	params := &mediaGroupParams{delivery: *d, Media: make([]inputMedia, len(files))}
 	r := &request{method: methodAlbum, params: params}
 	for i := range files {
-		// The text is the caption of the first: clients show it below all of them where no other has one.
+		// The text is the caption of the first file. Clients show it below the album if no other file has a caption.
 		c := &integration.Content{Format: m.Content.Format}
 		if i == 0 {
 			c = &m.Content
 		}
-		text, degraded, err := newText(captioned(c, &files[i]), maxCaption)
+		text, degraded, err := newText(withCaption(c, &files[i]), maxCaption)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +48,9 @@ func (p *platform) composeAlbum(ctx context.Context, m *integration.Message, fil
 			value = "attach://" + name
 			r.files = append(r.files, *part)
 			if uploaded += int64(len(part.Content)); uploaded > maxUpload {
-				return nil, integration.Invalid("the attachments have more than %d bytes together, which is what one call takes", maxUpload)
+				return nil, integration.Invalid(
+					"the attachments have more than %d bytes together, which is what one call takes", maxUpload,
+				)
 			}
 		}
 		params.Media[i].Media = value
@@ -57,17 +63,22 @@ func albumKinds(m *integration.Message, files []integration.Media) ([]*mediaKind
 	for i := range files {
 		kinds[i] = albumKind(m.Content.Type, &files[i])
 		if kinds[i].album == "" {
-			return nil, integration.Invalid("content of type %s takes one attachment; Telegram sends several photos, videos, audio files or documents", m.Content.Type)
+			return nil, integration.Invalid(
+				"content of type %s takes one attachment; Telegram sends several photos, videos, audio files or documents",
+				m.Content.Type,
+			)
 		}
 		if kinds[i].album != kinds[0].album {
-			return nil, integration.Invalid("attachment %d is a %s, the first a %s: Telegram groups photos with videos, and documents and audio among themselves",
+			return nil, integration.Invalid(
+				"attachment %d is a %s, the first a %s: "+
+					"Telegram groups photos with videos, and documents and audio among themselves",
 				i+1, kinds[i].field, kinds[0].field)
 		}
 	}
 	return kinds, nil
 }
 
-// albumKind goes by the MIME type unless the content's type says that all are files.
+// albumKind returns the kind for the MIME type, unless the content's type says that all are files.
 func albumKind(t integration.ContentType, f *integration.Media) *mediaKind {
 	major, _, _ := strings.Cut(f.MimeType, "/")
 	switch {

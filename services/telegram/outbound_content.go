@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// composeLocation makes a point, or a venue where the place has a name or an address: it needs both.
+// composeLocation sends a point, or a venue if the location has a name or an address. A venue needs both.
 func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 	l := c.Location
 	switch {
@@ -25,7 +25,7 @@ func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 	if name := cmp.Or(l.Name, l.Address); name != "" {
 		r.method, params.Title, params.Address = "sendVenue", name, cmp.Or(l.Address, l.Name)
 	}
-	if l.Live { // somebody would have to keep it up to date
+	if l.Live { // the point is not updated
 		r.degraded = append(r.degraded, integration.Degradation{Feature: "live location", Became: "location"})
 	}
 	r.params = params
@@ -41,10 +41,11 @@ func composeContact(c *integration.Content, d *delivery) (*request, error) {
 	}
 	who := &c.Contacts[0]
 	params := &contactParams{
-		delivery: *d, FirstName: cmp.Or(who.Name.First, who.Name.Formatted, who.Name.Last), LastName: who.Name.Last, VCard: cmp.Or(who.VCard, vCard(who)),
+		delivery: *d, FirstName: cmp.Or(who.Name.First, who.Name.Formatted, who.Name.Last), LastName: who.Name.Last,
+		VCard: cmp.Or(who.VCard, vCard(who)),
 	}
 	if who.Name.First == "" {
-		params.LastName = "" // it is part of the whole name already
+		params.LastName = "" // FirstName is the whole name
 	}
 	if len(who.Phones) > 0 {
 		params.PhoneNumber = who.Phones[0].Phone
@@ -60,7 +61,7 @@ func composeContact(c *integration.Content, d *delivery) (*request, error) {
 	return &request{method: "sendContact", params: params}, nil
 }
 
-// vCard holds what the method's parameters have no room for, as RFC 2426 writes it; "" where there is nothing.
+// vCard writes a contact by RFC 2426 if it has more than "sendContact" has parameters for. It is empty otherwise.
 func vCard(c *integration.Contact) string {
 	if len(c.Phones) < 2 && len(c.Emails) == 0 && c.Org == "" {
 		return ""
@@ -91,8 +92,8 @@ func vCard(c *integration.Contact) string {
 
 var vCardEscaper = strings.NewReplacer("\\", "\\\\", ",", "\\,", ";", "\\;", "\r", "", "\n", "\\n")
 
-// composePoll makes a poll whose answers come back with their voters, unless it is to be anonymous: channels
-// take no other.
+// composePoll sends a poll. Votes come back with their voters, unless the message's metadata says that the poll is
+// anonymous. Channels take anonymous polls only.
 func composePoll(m *integration.Message, d *delivery) (*request, error) {
 	poll := m.Content.Poll
 	if poll == nil {
@@ -102,7 +103,7 @@ func composePoll(m *integration.Message, d *delivery) (*request, error) {
 		return nil, err
 	}
 	params := &pollParams{
-		delivery: *d, Question: poll.Question, IsAnonymous: flagIn(m.Metadata, metaAnonymous),
+		delivery: *d, Question: poll.Question, IsAnonymous: integration.FlagIn(m.Metadata, metaAnonymous),
 		AllowsMultipleAnswers: poll.Multiple, IsClosed: poll.Closed,
 	}
 	if n := textlimit.UTF16(poll.Question); blank(poll.Question) || n > maxQuestion {
@@ -113,14 +114,16 @@ func composePoll(m *integration.Message, d *delivery) (*request, error) {
 	}
 	for i, option := range poll.Options {
 		if n := textlimit.UTF16(option); blank(option) || n > maxPollOption {
-			return nil, integration.Invalid("option %d of the poll has a length of %d; Telegram takes 1 to %d", i+1, n, maxPollOption)
+			return nil, integration.Invalid(
+				"option %d of the poll has a length of %d; Telegram takes 1 to %d", i+1, n, maxPollOption,
+			)
 		}
 		params.Options = append(params.Options, pollOption{option})
 	}
 	return &request{method: "sendPoll", params: params}, nil
 }
 
-// noText refuses a text that would be lost.
+// noText refuses a message with a text for which the content has no place.
 func noText(c *integration.Content, beside string) error {
 	text, _, err := newText(c, maxText)
 	if err == nil && text.Text != "" {

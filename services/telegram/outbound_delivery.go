@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// newDelivery finds out where a message goes, what it answers, and what can be pressed below it.
+// newDelivery reads a message's recipient, the message that it answers, and its buttons.
 func newDelivery(m *integration.Message) (*delivery, []integration.Degradation, error) {
 	d := &delivery{BusinessConnectionID: contextOf(m, metaBusinessConnection)}
 	var err error
@@ -31,8 +31,8 @@ func newDelivery(m *integration.Message) (*delivery, []integration.Degradation, 
 	return d, degraded, err
 }
 
-// recipient finds the chat and, where there is one, the forum topic. Conversation ids of inbound messages are
-// understood: "chat" and "chat:topic".
+// recipient reads the chat and the forum topic, 0 for none. A conversation is "chat" or "chat:topic", as in inbound
+// messages.
 func recipient(conversation, thread integration.ID) (chatID any, threadID int64, err error) {
 	address, topic, _ := strings.Cut(string(conversation), ":")
 	if chatID, err = parseChatID(address); err != nil {
@@ -56,7 +56,7 @@ func parseChatID(s string) (any, error) {
 	return nil, integration.Invalid("to.id or conversationId must be a chat's id or @channelname, not %q", s)
 }
 
-// replyTo names the message that is answered, also one of another chat.
+// replyTo makes the parameters for an answer to a message, which may be in another chat.
 func replyTo(r *integration.ReplyTo, target any) (*replyParameters, error) {
 	p := &replyParameters{Quote: r.Quote, AllowSendingWithoutReply: true}
 	chatID, message, err := parseMessageID(r.MessageID, target)
@@ -64,7 +64,7 @@ func replyTo(r *integration.ReplyTo, target any) (*replyParameters, error) {
 		return nil, err
 	}
 	if p.MessageID = message; chatID != target {
-		p.ChatID = chatID // message ids are unique in their chat only
+		p.ChatID = chatID // a message_id is unique in its chat only
 	}
 	if n := textlimit.UTF16(r.Quote); n > maxQuote {
 		return nil, integration.Invalid("replyTo.quote has a length of %d; Telegram takes %d", n, maxQuote)
@@ -72,7 +72,7 @@ func replyTo(r *integration.ReplyTo, target any) (*replyParameters, error) {
 	return p, nil
 }
 
-// parseMessageID accepts "message" and, as ids of inbound messages are, "chat:message".
+// parseMessageID reads "chat:message", as in inbound messages, or "message", which is in the given chat.
 func parseMessageID(id integration.ID, chat any) (chatID any, messageID int64, err error) {
 	chatID = chat
 	address, message, ok := strings.Cut(string(id), ":")
@@ -87,8 +87,8 @@ func parseMessageID(id integration.ID, chat any) (chatID any, messageID int64, e
 	return chatID, messageID, nil
 }
 
-// newPlace finds a message that an action is about.
-func newPlace(t integration.Target) (*place, error) {
+// newMessageRef reads the message that an action is about.
+func newMessageRef(t integration.Target) (*messageRef, error) {
 	var chat any
 	if t.ConversationID != "" {
 		var err error
@@ -101,7 +101,9 @@ func newPlace(t integration.Target) (*place, error) {
 		return nil, err
 	}
 	if chatID == nil {
-		return nil, integration.Invalid("messageId must be as messages and sends tell it, chat:message, or conversationId must name the chat")
+		return nil, integration.Invalid(
+			"messageId must be chat:message, as in messages and results, or conversationId must name the chat",
+		)
 	}
-	return &place{ChatID: chatID, MessageID: message}, nil
+	return &messageRef{ChatID: chatID, MessageID: message}, nil
 }

@@ -7,14 +7,16 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// keyboard makes the buttons below a message, none without an error where it offers nothing. Each is on a row of
-// its own: titles are cut off where they do not fit. Entries of a list become buttons too.
+// keyboard makes the buttons below a message, nil if there are none. Rows of a list become buttons, too. Each button
+// has a row of its own, because clients cut off titles that do not fit.
 func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.Degradation, error) {
 	if i == nil {
 		return nil, nil, nil
 	}
 	if i.Kind == integration.InteractiveForm {
-		return nil, nil, integration.UnsupportedContent("Telegram has no forms; what comes near are Web Apps, which are pages of one's own")
+		return nil, nil, integration.UnsupportedContent(
+			"Telegram has no forms; what comes near are Web Apps, which are pages of one's own",
+		)
 	}
 	k := &inlineKeyboardMarkup{}
 	add := func(what string, n int, b integration.Button) error {
@@ -48,7 +50,7 @@ func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.
 func newButton(what string, n int, b *integration.Button) (inlineKeyboardButton, error) {
 	button := inlineKeyboardButton{Text: b.Title}
 	if b.Style == "primary" || b.Style == "danger" {
-		button.Style = b.Style // any other is of another platform
+		button.Style = b.Style // other styles are those of other platforms
 	}
 	if blank(b.Title) {
 		return button, integration.Invalid("%s %d has no title", what, n)

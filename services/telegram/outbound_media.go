@@ -13,15 +13,15 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// mediaKind is how a file can be sent.
+// mediaKind is a way to send a file.
 type mediaKind struct {
-	method string
-	field  string // of the file, and its type in an album
-	value  func(*mediaParams) *string
-	upload int64  // bytes
-	byURL  int64  // bytes; zero is not at all
-	mute   bool   // has no caption
-	album  string // what can be in one album with it has the same; empty is alone
+	method    string
+	field     string // of the file, and its type in an album
+	value     func(*mediaParams) *string
+	upload    int64  // bytes
+	byURL     int64  // bytes; zero if links are not taken
+	noCaption bool   // has no caption
+	album     string // what can be in one album with it has the same; empty is alone
 }
 
 var (
@@ -51,22 +51,23 @@ var (
 	}
 	videoNote = &mediaKind{
 		method: "sendVideoNote", field: "video_note", value: func(p *mediaParams) *string { return &p.VideoNote },
-		upload: maxUpload, mute: true,
+		upload: maxUpload, noCaption: true,
 	}
 	stickers = &mediaKind{
 		method: "sendSticker", field: "sticker", value: func(p *mediaParams) *string { return &p.Sticker },
-		upload: maxUpload, byURL: maxByURL, mute: true,
+		upload: maxUpload, byURL: maxByURL, noCaption: true,
 	}
 )
 
-// kindOf says as what an attachment is sent. What a content's type leaves open, its MIME type tells, or the
-// metadata as inbound messages have it.
+// kindOf returns how an attachment is sent. It depends on the content's type, then on the MIME type and on the
+// metadata that inbound messages have.
 func kindOf(m *integration.Message, f *integration.Media) *mediaKind {
 	major, _, _ := strings.Cut(f.MimeType, "/")
 	switch t := m.Content.Type; {
-	case t == integration.TypeVideo && flagIn(m.Metadata, metaVideoNote):
+	case t == integration.TypeVideo && integration.FlagIn(m.Metadata, metaVideoNote):
 		return videoNote
-	case (t == integration.TypeVideo || t == integration.TypeImage) && (f.MimeType == "image/gif" || flagIn(m.Metadata, metaAnimation)):
+	case (t == integration.TypeVideo || t == integration.TypeImage) &&
+		(f.MimeType == "image/gif" || integration.FlagIn(m.Metadata, metaAnimation)):
 		return animation
 	case t == integration.TypeImage, t == integration.TypeInteractive && major == "image":
 		return photo
@@ -95,13 +96,15 @@ func (p *platform) composeMedia(ctx context.Context, m *integration.Message, d *
 	}
 }
 
-func (p *platform) composeFile(ctx context.Context, m *integration.Message, f *integration.Media, d *delivery) (*request, error) {
+func (p *platform) composeFile(
+	ctx context.Context, m *integration.Message, f *integration.Media, d *delivery,
+) (*request, error) {
 	kind := kindOf(m, f)
-	text, degraded, err := newText(captioned(&m.Content, f), maxCaption)
+	text, degraded, err := newText(withCaption(&m.Content, f), maxCaption)
 	if err != nil {
 		return nil, err
 	}
-	if kind.mute && text.Text != "" {
+	if kind.noCaption && text.Text != "" {
 		return nil, integration.Invalid("%s has no caption; send the text as a message of its own", kind.method)
 	}
 	params := &mediaParams{delivery: *d, captionParams: text.caption(), mediaSize: kind.size(f)}
@@ -120,8 +123,8 @@ func (p *platform) composeFile(ctx context.Context, m *integration.Message, f *i
 	return r, nil
 }
 
-// captioned is the content with the attachment's own caption among its text.
-func captioned(c *integration.Content, f *integration.Media) *integration.Content {
+// withCaption is the content with the attachment's own caption among its text.
+func withCaption(c *integration.Content, f *integration.Media) *integration.Content {
 	if f.Caption == "" {
 		return c
 	}
@@ -136,7 +139,7 @@ func captioned(c *integration.Content, f *integration.Media) *integration.Conten
 	return &both
 }
 
-// size tells what is known of a file, where the method asks for it.
+// size returns the sizes that the method has parameters for.
 func (k *mediaKind) size(f *integration.Media) mediaSize {
 	const second = 1000
 	s := mediaSize{Duration: (f.DurationMs + second - 1) / second}
@@ -154,12 +157,14 @@ func (k *mediaKind) size(f *integration.Media) mediaSize {
 
 var fileID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// source finds out how the Bot API is told of a file: by its id or URL, or as a part of the form with that name.
-func (p *platform) source(ctx context.Context, kind *mediaKind, f *integration.Media, name string) (value string, part *httpapi.Part, err error) {
+// source returns a file's id or link, or the part of the form that uploads it under that name.
+func (p *platform) source(
+	ctx context.Context, kind *mediaKind, f *integration.Media, name string,
+) (value string, part *httpapi.Part, err error) {
 	switch size := max(f.Size, int64(len(f.Data))); {
 	case f.ID != "":
 		return f.ID, nil, nil
-	case len(f.Data) == 0 && f.Datasource == "" && fileID.MatchString(f.URL): // as inbound messages have it in both fields
+	case len(f.Data) == 0 && f.Datasource == "" && fileID.MatchString(f.URL): // inbound messages have the id there, too
 		return f.URL, nil, nil
 	case size > kind.upload:
 		return "", nil, integration.Invalid("the attachment has %d bytes; %s takes %d", size, kind.method, kind.upload)
@@ -173,14 +178,15 @@ func (p *platform) source(ctx context.Context, kind *mediaKind, f *integration.M
 	return "", &httpapi.Part{Name: name, Filename: file.Filename, ContentType: file.MimeType, Content: file.Content}, nil
 }
 
-// typesByURL are the types that matter for takesURL.
+// typesByURL are types by the ends of links.
 var typesByURL = map[string]string{
-	".pdf": "application/pdf", ".zip": "application/zip", ".gif": "image/gif", ".webp": mimeStaticSticker, ".ogg": "audio/ogg", ".oga": "audio/ogg",
+	".pdf": "application/pdf", ".zip": "application/zip", ".gif": "image/gif", ".webp": mimeStaticSticker,
+	".ogg": "audio/ogg", ".oga": "audio/ogg",
 }
 
 var documentsByURL = []string{"application/pdf", "application/zip", "image/gif"}
 
-// takesURL says whether Telegram fetches a file by itself without loss, "Sending files".
+// takesURL says whether Telegram can fetch a file from its link without loss, "Sending files".
 func (k *mediaKind) takesURL(f *integration.Media) bool {
 	if len(f.Data) > 0 || f.Datasource != "" || !httpapi.IsLink(f.URL) || k.byURL == 0 || f.Size > k.byURL {
 		return false
@@ -192,9 +198,9 @@ func (k *mediaKind) takesURL(f *integration.Media) bool {
 	name := path.Base(u.Path)
 	mimeType := cmp.Or(f.MimeType, typesByURL[strings.ToLower(path.Ext(name))])
 	switch k {
-	case document: // only of these types, and under the name that they have there
+	case document: // keeps the name that it has in the link
 		return slices.Contains(documentsByURL, mimeType) && (f.Filename == "" || f.Filename == name)
-	case voice: // any other, and a larger one, becomes a file
+	case voice: // becomes a file if it is larger or of another type
 		return mimeType == "audio/ogg" && f.Size > 0
 	case stickers:
 		return mimeType == mimeStaticSticker

@@ -14,7 +14,7 @@ import (
 // Values of parse_mode, "Formatting options", by those of content.format.
 var parseModes = map[string]string{"html": "HTML", "markdown": "MarkdownV2"}
 
-// textLimits counts texts as "sendMessage" does: in UTF-16 code units, after their markup is taken out.
+// textLimits measures texts as "sendMessage" does: in UTF-16 code units, without markup.
 var textLimits = integration.TextLimits{
 	Text: maxText, Caption: maxCaption, Unit: textlimit.UTF16,
 	Formats: map[string]integration.TextFormat{
@@ -23,7 +23,7 @@ var textLimits = integration.TextLimits{
 	},
 }
 
-// escapes make a text mean itself under a parse_mode.
+// escapes are the replacers that make plain text of a parse_mode.
 var escapes = map[string]*strings.Replacer{
 	"":           strings.NewReplacer(),
 	"HTML":       strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
@@ -38,12 +38,14 @@ func newMarkdownEscaper() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// newText makes a text of what a message says. Telegram has no places of their own for headers and footers, nor
-// for the names of a list's sections: they become parts of the text.
+// newText makes the text of a message. Headers, footers and the names of a list's sections become parts of the text,
+// because Telegram has no fields for them.
 func newText(c *integration.Content, limit int) (*textParams, []integration.Degradation, error) {
 	t := &textParams{Text: c.Text, ParseMode: parseModes[c.Format]}
 	if c.Format != "" && t.ParseMode == "" {
-		return nil, nil, integration.Invalid("content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format)
+		return nil, nil, integration.Invalid(
+			"content.format must be html or markdown, which is Telegram's MarkdownV2, not %q", c.Format,
+		)
 	}
 	if t.ParseMode != "" && len(c.Entities) > 0 {
 		return nil, nil, integration.Invalid("content.format and content.entities exclude each other")
@@ -68,7 +70,8 @@ func newText(c *integration.Content, limit int) (*textParams, []integration.Degr
 	return t, degraded, t.within(c.Format, limit)
 }
 
-// within checks the length of the text. What it cannot measure, for its markup is faulty, Telegram refuses anyway.
+// within checks the length of a text that the factory does not split. A text with faulty markup passes, because
+// Telegram refuses it with a better message.
 func (t *textParams) within(format string, limit int) error {
 	units := textlimit.UTF16(t.Text)
 	if units <= limit { // markup counts less, and never more
@@ -76,7 +79,7 @@ func (t *textParams) within(format string, limit int) error {
 	}
 	units, faulty := textlimit.Measure(t.Text, textlimit.UTF16, textLimits.Formats[format].Markup)
 	if faulty != nil || units <= limit {
-		return nil //nolint:nilerr // Telegram says better what is faulty
+		return nil //nolint:nilerr // Telegram says what is faulty
 	}
 	return &integration.Error{
 		Kind: integration.FaultInvalid, Code: codes.MessageTooLong,
@@ -84,14 +87,14 @@ func (t *textParams) within(format string, limit int) error {
 	}
 }
 
-// mark adds the entities of the text, which will stand shift units later.
+// mark adds the entities of a text before which shift UTF-16 units will be inserted.
 func (t *textParams) mark(list []integration.Entity, shift int) (degraded []integration.Degradation, err error) {
 	units := textlimit.UTF16(t.Text)
 	for i, e := range list {
 		if e.Offset < 0 || e.Length <= 0 || e.Offset > units-e.Length {
 			return nil, integration.Invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
 		}
-		if e.Type == typeCustomEmoji { // which one is not part of the content model; an ordinary one stands in the text
+		if e.Type == typeCustomEmoji { // the content model has no id for it; the text has an ordinary emoji
 			degraded = append(degraded, integration.Degradation{Feature: "custom emoji", Became: "emoji"})
 			continue
 		}
@@ -108,7 +111,7 @@ func (t *textParams) mark(list []integration.Entity, shift int) (degraded []inte
 	return degraded, nil
 }
 
-// listText tells what buttons have no room for: the sections' titles and the rows' descriptions.
+// listText writes the titles of sections and the descriptions of rows, for which buttons have no room.
 func listText(sections []integration.Section) string {
 	var b strings.Builder
 	for _, s := range sections {
@@ -126,7 +129,7 @@ func listText(sections []integration.Section) string {
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
-// caption is the text under other names.
+// caption returns the text as the parameters of a caption.
 func (t *textParams) caption() captionParams {
 	return captionParams{Caption: t.Text, ParseMode: t.ParseMode, CaptionEntities: t.Entities}
 }

@@ -6,7 +6,7 @@ import (
 
 // Parameters of the methods that are called, "Available methods", and the objects that answer them.
 
-// delivery is what all methods of sending have in common.
+// delivery has the parameters of all methods that send a message.
 type delivery struct {
 	BusinessConnectionID  string                `json:"business_connection_id,omitempty"`
 	ChatID                any                   `json:"chat_id"` // int64 or "@channelname"
@@ -18,7 +18,7 @@ type delivery struct {
 
 type replyParameters struct {
 	MessageID                int64  `json:"message_id"`
-	ChatID                   any    `json:"chat_id,omitempty"` // int64 or "@channelname", where it is another chat
+	ChatID                   any    `json:"chat_id,omitempty"` // int64 or "@channelname", of another chat
 	Quote                    string `json:"quote,omitempty"`
 	AllowSendingWithoutReply bool   `json:"allow_sending_without_reply"`
 }
@@ -28,8 +28,8 @@ type sendMessageParams struct {
 	textParams
 }
 
-// textParams is a text with its markup: parse_mode says what is in the text, entities what is beside it. With
-// neither it arrives as it was written, whatever it contains.
+// textParams is a text with its markup, which is in the text by parse_mode or beside it as entities. A text with
+// neither arrives as it was written.
 type textParams struct {
 	Text      string          `json:"text"`
 	ParseMode string          `json:"parse_mode,omitempty"`
@@ -43,8 +43,8 @@ type captionParams struct {
 	CaptionEntities []messageEntity `json:"caption_entities,omitempty"`
 }
 
-// mediaParams are those of the methods that send one file, each of which has one of the fields for it. A
-// file's value is its file_id or its URL; one that is uploaded is a part of the form instead.
+// mediaParams are the parameters of the methods that send one file. Each method has its own field for the file: its
+// file_id or its URL, or nothing if the file is uploaded as a part of the form.
 type mediaParams struct {
 	delivery
 	captionParams
@@ -60,7 +60,7 @@ type mediaParams struct {
 	mediaSize
 }
 
-// mediaSize is what Telegram need not find out by itself.
+// mediaSize is what Telegram would find out by itself.
 type mediaSize struct {
 	Duration int64 `json:"duration,omitempty"` // seconds
 	Width    int   `json:"width,omitempty"`
@@ -101,7 +101,7 @@ type pollParams struct {
 	delivery
 	Question              string       `json:"question"`
 	Options               []pollOption `json:"options"`
-	IsAnonymous           bool         `json:"is_anonymous"` // the Bot API's own default is true
+	IsAnonymous           bool         `json:"is_anonymous"` // the Bot API's default is true
 	AllowsMultipleAnswers bool         `json:"allows_multiple_answers,omitempty"`
 	IsClosed              bool         `json:"is_closed,omitempty"`
 }
@@ -110,39 +110,39 @@ type pollOption struct {
 	Text string `json:"text"`
 }
 
-// place names a message that is there already.
-type place struct {
+// messageRef names an existing message.
+type messageRef struct {
 	BusinessConnectionID string `json:"business_connection_id,omitempty"`
 	ChatID               any    `json:"chat_id"`
 	MessageID            int64  `json:"message_id"`
 }
 
 type editTextParams struct {
-	place
+	messageRef
 	textParams
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editCaptionParams struct {
-	place
+	messageRef
 	captionParams
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editMediaParams struct {
-	place
+	messageRef
 	Media       inputMedia            `json:"media"`
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type editMarkupParams struct {
-	place
+	messageRef
 	ReplyMarkup *inlineKeyboardMarkup `json:"reply_markup,omitempty"`
 }
 
 type reactionParams struct {
-	place
-	Reaction []reactionType `json:"reaction"` // none takes the bot's own away
+	messageRef
+	Reaction []reactionType `json:"reaction"` // an empty list removes the bot's reaction
 }
 
 type chatActionParams struct {
@@ -199,7 +199,7 @@ type webhookInfo struct {
 	PendingUpdateCount int      `json:"pending_update_count"`
 	LastErrorDate      int64    `json:"last_error_date"` // seconds since 1970
 	LastErrorMessage   string   `json:"last_error_message"`
-	AllowedUpdates     []string `json:"allowed_updates"` // none for Telegram's choice
+	AllowedUpdates     []string `json:"allowed_updates"` // empty for Telegram's choice
 }
 
 // response is the envelope of every answer, "Making requests".

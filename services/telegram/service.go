@@ -1,7 +1,7 @@
 // Package telegram is the platform of Telegram's bots: updates of the Bot API become messages, and
 // messages become calls of its methods. One channel is one bot.
 //
-// Comments in quotation marks name sections of https://core.telegram.org/bots/api.
+// Words in quotation marks in comments are sections of https://core.telegram.org/bots/api.
 package telegram
 
 import (
@@ -59,15 +59,4 @@ type platform struct {
 	client *httpapi.Client
 }
 
-var (
-	_ integration.Platform             = (*platform)(nil)
-	_ integration.WebhookValidator     = (*platform)(nil)
-	_ integration.WebhookVerifier      = (*platform)(nil)
-	_ integration.HealthChecker        = (*platform)(nil)
-	_ integration.CredentialsValidator = (*platform)(nil)
-	_ integration.MediaFetcher         = (*platform)(nil)
-	_ integration.Editor               = (*platform)(nil)
-	_ integration.Deleter              = (*platform)(nil)
-	_ integration.Reactor              = (*platform)(nil)
-	_ integration.Typer                = (*platform)(nil)
-)
+var _ integration.Platform = (*platform)(nil)

@@ -2,8 +2,8 @@ package telegram
 
 import "encoding/json"
 
-// The objects of the Bot API, "Available types", with the fields that are read here and no others:
-// what is not declared cannot be of the wrong type. Contents of messages are in types_content.go.
+// The objects of the Bot API, "Available types", with the fields that are read here. A field that is not declared
+// cannot be of the wrong type. Contents of messages are in types_content.go.
 
 // update is "Update": at most one of the pointers is set.
 type update struct {
@@ -28,7 +28,7 @@ type update struct {
 	ChatJoinRequest         *joinRequest        `json:"chat_join_request"`
 }
 
-// message is "Message", and "InaccessibleMessage" of a callback query, whose date is 0.
+// message is a "Message", or an "InaccessibleMessage" of a callback query, whose date is 0.
 type message struct {
 	MessageID            int64                 `json:"message_id"`
 	MessageThreadID      int64                 `json:"message_thread_id"`
@@ -43,7 +43,7 @@ type message struct {
 	BusinessConnectionID string                `json:"business_connection_id"`
 	GuestQueryID         string                `json:"guest_query_id"`
 	ForwardOrigin        *messageOrigin        `json:"forward_origin"`
-	ForwardDate          int64                 `json:"forward_date"` // of Bot API servers before 7.0
+	ForwardDate          int64                 `json:"forward_date"` // of Bot API servers before version 7.0
 	ReplyToMessage       *repliedMessage       `json:"reply_to_message"`
 	ExternalReply        *repliedMessage       `json:"external_reply"`
 	Quote                *textQuote            `json:"quote"`
@@ -57,7 +57,7 @@ type message struct {
 // messageOrigin is any "MessageOrigin".
 type messageOrigin struct {
 	SenderUser     *user  `json:"sender_user"`
-	SenderUserName string `json:"sender_user_name"` // of who hides their account
+	SenderUserName string `json:"sender_user_name"` // of a user who hides their account
 	SenderChat     *chat  `json:"sender_chat"`
 	Chat           *chat  `json:"chat"` // a channel
 }
@@ -66,7 +66,7 @@ type directMessagesTopic struct {
 	TopicID int64 `json:"topic_id"`
 }
 
-// repliedMessage is what matters of a "Message" that another is about, and of "ExternalReplyInfo".
+// repliedMessage is the part that is read of a "Message" that another one is about, and of "ExternalReplyInfo".
 type repliedMessage struct {
 	MessageID  int64  `json:"message_id"`
 	From       *user  `json:"from"`
@@ -126,7 +126,7 @@ type messageReaction struct {
 	Chat        chat           `json:"chat"`
 	MessageID   int64          `json:"message_id"`
 	User        *user          `json:"user"`
-	ActorChat   *chat          `json:"actor_chat"` // who reacted on behalf of a chat
+	ActorChat   *chat          `json:"actor_chat"` // on whose behalf someone reacted
 	Date        int64          `json:"date"`
 	OldReaction []reactionType `json:"old_reaction"`
 	NewReaction []reactionType `json:"new_reaction"`
@@ -152,7 +152,7 @@ type reactionType struct {
 
 type pollAnswer struct {
 	PollID    string `json:"poll_id"`
-	VoterChat *chat  `json:"voter_chat"` // who votes on behalf of a chat
+	VoterChat *chat  `json:"voter_chat"` // on whose behalf someone voted
 	User      *user  `json:"user"`
 	OptionIDs []int  `json:"option_ids"`
 }
@@ -180,7 +180,7 @@ type joinRequest struct {
 	Bio        string `json:"bio"`
 }
 
-// otherUpdate is what the kinds of updates that are not modelled tend to have.
+// otherUpdate has fields that most unknown kinds of updates have.
 type otherUpdate struct {
 	ID   json.RawMessage `json:"id"` // mostly a string
 	Chat chat            `json:"chat"`

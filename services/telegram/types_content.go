@@ -1,6 +1,6 @@
 package telegram
 
-// messageContent is what users put into a "Message".
+// messageContent has the fields of a "Message" for what users write.
 type messageContent struct {
 	Text            string          `json:"text"`
 	Entities        []messageEntity `json:"entities"`
@@ -21,7 +21,7 @@ type messageContent struct {
 	Dice            *dice           `json:"dice"`
 }
 
-// serviceContent is what Telegram itself puts into a "Message", as far as it is more than its name.
+// serviceContent has the fields of a "Message" for what Telegram itself writes, as far as they are read.
 type serviceContent struct {
 	NewChatMembers    []user          `json:"new_chat_members"`
 	LeftChatMember    *user           `json:"left_chat_member"`
@@ -47,8 +47,8 @@ type entityUser struct {
 	ID int64 `json:"id"`
 }
 
-// file is what "PhotoSize", "Document", "Voice", "Video", "Audio", "Animation" and "VideoNote" have
-// in common with one another, and the answer of getFile, "File".
+// file has the fields of "PhotoSize", "Document", "Voice", "Video", "Audio", "Animation" and "VideoNote", and of the
+// answer of getFile, "File".
 type file struct {
 	FileID   string `json:"file_id"`
 	FileSize int64  `json:"file_size"` // bytes
@@ -106,7 +106,7 @@ type dice struct {
 	Value int64  `json:"value"`
 }
 
-// payment is what "SuccessfulPayment" and "RefundedPayment" have in common.
+// payment has the fields that "SuccessfulPayment" and "RefundedPayment" share.
 type payment struct {
 	Currency                string `json:"currency"`
 	TotalAmount             int64  `json:"total_amount"` // in the smallest unit of the currency

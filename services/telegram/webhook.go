@@ -10,19 +10,24 @@ import (
 	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// signature is the secret_token of "setWebhook", which each update brings back. It is the only proof of where an update
-// comes from: nothing signs the body.
+// signature checks the secret_token of "setWebhook", which comes back with each update. It is the only proof of where
+// an update comes from, because Telegram signs nothing.
 var signature = sign.SharedSecret{
 	Header: "x-telegram-bot-api-secret-token", Secret: fieldSecretToken, Fix: "give setWebhook the same secret_token",
 }
 
-// ValidateWebhook checks that the payload is an update, which it says at its beginning; Normalize sees to the rest.
+var (
+	_ integration.WebhookValidator = (*platform)(nil)
+	_ integration.WebhookVerifier  = (*platform)(nil)
+)
+
+// ValidateWebhook checks that the payload is an update. Only its first field is read. Normalize reads the others.
 func (*platform) ValidateWebhook(_ context.Context, w *integration.Webhook) error {
 	_, err := updateID(payload.First(w.Payload, "update_id"))
 	return err
 }
 
-// updateID reads the one field that every update has; without it there is no telling updates apart.
+// updateID reads the one field that every update has. Updates are told apart by it.
 func updateID(raw []byte) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
@@ -34,7 +39,7 @@ func updateID(raw []byte) (int64, error) {
 	return id, nil
 }
 
-// VerifyWebhook answers the SDK's own handshake; Telegram has none.
+// VerifyWebhook answers the SDK's handshake. Telegram itself has none.
 func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
 	if v.Mode == "subscribe" && integration.EqualSecrets(v.Token, ch.Credentials[fieldSecretToken]) {
 		return v.Challenge, nil

@@ -1,4 +1,5 @@
-// Package parrot is an example of a platform, small and complete. docs/writing-a-platform.md explains it.
+// Package parrot is a small platform for tests. It checks signatures by a method of its own and has no error table;
+// examples/parrot is the one to learn from.
 package parrot
 
 import (

@@ -71,7 +71,7 @@ func TestPlatformImportsNothingInternal(t *testing.T) {
 // there. Their names say which.
 func TestExampleIsAModuleOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for _, example := range []string{"parrot", "notes"} {
+	for _, example := range []string{"parrot", "sms", "notes"} {
 		mod, err := os.ReadFile("../../examples/" + example + "/go.mod")
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(mod), "module example.com/"+example+"\n"), example)

@@ -34,7 +34,9 @@ func newServer(t *testing.T) *discordtest.Server {
 }
 
 // do makes a call as bots do. change alters the request.
-func do(ctx context.Context, method, url, contentType, body string, change ...func(*http.Request)) (int, string, error) {
+func do(
+	ctx context.Context, method, url, contentType, body string, change ...func(*http.Request),
+) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
@@ -58,10 +60,13 @@ func do(ctx context.Context, method, url, contentType, body string, change ...fu
 	return res.StatusCode, string(answer), err
 }
 
-// quiet is what every message needs here: that it notifies nobody.
+// quiet is what the fake wants of every message: that it notifies nobody.
 const quiet = `"allowed_mentions":{"parse":[]}`
 
-func TestMessagesAreAsTheirDocumentationHasThem(t *testing.T) {
+// quietly is a JSON object with these members that notifies nobody.
+func quietly(members string) string { return "{" + members + "," + quiet + "}" }
+
+func TestCallsFollowTheDocumentation(t *testing.T) {
 	server := newServer(t)
 	long := func(n int) string { return strings.Repeat("👍", n) }
 	row := func(items ...string) string {
@@ -74,67 +79,125 @@ func TestMessagesAreAsTheirDocumentationHasThem(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"a text":                          {"POST", messages, `{"content":"hi",` + quiet + `}`, 200, `"channel_id":"5"`},
-		"2000 characters":                 {"POST", messages, `{"content":"` + long(2000) + `",` + quiet + `}`, 200, ""},
-		"2001 characters":                 {"POST", messages, `{"content":"` + long(2001) + `",` + quiet + `}`, 400, "2000 or fewer"},
-		"nothing":                         {"POST", messages, `{` + quiet + `}`, 400, "50006"},
-		"white space":                     {"POST", messages, `{"content":" ",` + quiet + `}`, 400, "50006"},
-		"whom it notifies left open":      {"POST", messages, `{"content":"hi"}`, 400, "allowed_mentions"},
-		"one that notifies":               {"POST", messages, `{"content":"hi","allowed_mentions":{"parse":["everyone"]}}`, 400, "nobody"},
-		"an unknown parameter":            {"POST", messages, `{"contents":"hi",` + quiet + `}`, 400, "contents"},
-		"a parameter of another type":     {"POST", messages, `{"content":5,` + quiet + `}`, 400, "50035"},
-		"no JSON":                         {"POST", messages, `content=hi`, 400, "50109"},
-		"a nonce":                         {"POST", messages, `{"content":"hi","nonce":"n","enforce_nonce":true,` + quiet + `}`, 200, ""},
-		"a nonce that is not enforced":    {"POST", messages, `{"content":"hi","nonce":"n",` + quiet + `}`, 400, "nonce"},
-		"a nonce of 26 characters":        {"POST", messages, `{"content":"hi","nonce":"` + strings.Repeat("n", 26) + `","enforce_nonce":true,` + quiet + `}`, 400, "25"},
-		"a reply":                         {"POST", messages, `{"content":"hi","message_reference":{"message_id":"7","fail_if_not_exists":false},` + quiet + `}`, 200, ""},
-		"a reply to nothing":              {"POST", messages, `{"content":"hi","message_reference":{"fail_if_not_exists":false},` + quiet + `}`, 400, "message_reference"},
-		"a sticker":                       {"POST", messages, `{"sticker_ids":["7"],` + quiet + `}`, 200, ""},
-		"four stickers":                   {"POST", messages, `{"sticker_ids":["1","2","3","4"],` + quiet + `}`, 400, "sticker_ids"},
-		"a sticker that is a word":        {"POST", messages, `{"sticker_ids":["x"],` + quiet + `}`, 400, "snowflake"},
-		"an embed of nothing":             {"POST", messages, `{"embeds":[{}],` + quiet + `}`, 400, "embeds.0.image.url"[:6]},
-		"an embed":                        {"POST", messages, `{"embeds":[{"image":{"url":"https://example.org/a.png"}}],` + quiet + `}`, 200, ""},
-		"a poll":                          {"POST", messages, `{"poll":{"question":{"text":"a"},"answers":[{"poll_media":{"text":"b"}}]},` + quiet + `}`, 200, ""},
-		"a poll without answers":          {"POST", messages, `{"poll":{"question":{"text":"a"},"answers":[]},` + quiet + `}`, 400, "answers"},
-		"a poll with an empty answer":     {"POST", messages, `{"poll":{"question":{"text":"a"},"answers":[{}]},` + quiet + `}`, 400, "poll_media"},
-		"a poll without a question":       {"POST", messages, `{"poll":{"answers":[{"poll_media":{"text":"b"}}]},` + quiet + `}`, 400, "question"},
-		"an answer of 56 characters":      {"POST", messages, `{"poll":{"question":{"text":"a"},"answers":[{"poll_media":{"text":"` + long(56) + `"}}]},` + quiet + `}`, 400, "55"},
-		"flags that cannot be set":        {"POST", messages, `{"content":"hi","flags":64,` + quiet + `}`, 400, "flags"},
-		"a button":                        {"POST", messages, row(button), 200, ""},
-		"buttons and nothing else":        {"POST", messages, `{` + quiet + `,"components":[{"type":1,"components":[` + button + `]}]}`, 400, "50006"},
-		"a button without a title":        {"POST", messages, row(`{"type":2,"style":1,"custom_id":"b"}`), 400, "label"},
-		"a button without a style":        {"POST", messages, row(`{"type":2,"label":"a","custom_id":"b"}`), 400, "style"},
-		"a button without an id":          {"POST", messages, row(`{"type":2,"style":1,"label":"a"}`), 400, "custom_id"},
-		"a link with an id":               {"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"https://example.org","custom_id":"b"}`), 400, "url"},
-		"a link to a script":              {"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"javascript:x"}`), 400, "url"},
-		"two buttons with one id":         {"POST", messages, row(button, button), 400, "duplicated"},
-		"a component of another kind":     {"POST", messages, row(`{"type":9,"custom_id":"b"}`), 400, "must be one of"},
-		"a row of nothing":                {"POST", messages, row(), 400, "between 1 and 5"},
-		"a button without a row":          {"POST", messages, `{"content":"x",` + quiet + `,"components":[` + button + `]}`, 400, "must be one of"},
-		"a menu":                          {"POST", messages, row(menu), 200, ""},
-		"a menu beside a button":          {"POST", messages, row(menu, button), 400, "between 1 and 5"},
-		"a menu of nothing":               {"POST", messages, row(`{"type":3,"custom_id":"c","options":[]}`), 400, "between 1 and 25"},
-		"an option without a value":       {"POST", messages, row(`{"type":3,"custom_id":"c","options":[{"label":"a"}]}`), 400, "options.0"[:7]},
-		"an edit":                         {"PATCH", messages + "/7", `{"content":"hi","embeds":[],"components":[],"attachments":[],` + quiet + `}`, 200, `"id":"7"`},
-		"an edit that leaves things":      {"PATCH", messages + "/7", `{"content":"hi",` + quiet + `}`, 400, "attachments"},
-		"an edit with a nonce":            {"PATCH", messages + "/7", `{"content":"hi","embeds":[],"components":[],"attachments":[],"nonce":"n","enforce_nonce":true,` + quiet + `}`, 400, "no such field"},
-		"the first answer":                {"PATCH", "/webhooks/2/waiting/messages/@original", `{"content":"hi",` + quiet + `}`, 200, ""},
-		"an answer that notifies":         {"PATCH", "/webhooks/2/waiting/messages/@original", `{"content":"hi"}`, 400, "allowed_mentions"},
-		"a later answer":                  {"POST", "/webhooks/2/answered", `{"content":"hi","flags":64,` + quiet + `}`, 200, ""},
-		"a later answer with a nonce":     {"POST", "/webhooks/2/answered", `{"content":"hi","nonce":"n","enforce_nonce":true,` + quiet + `}`, 400, "no such field"},
-		"an answer to nobody":             {"POST", "/webhooks/2/another", `{"content":"hi",` + quiet + `}`, 404, "10015"},
-		"an answer of another app":        {"POST", "/webhooks/3/answered", `{"content":"hi",` + quiet + `}`, 404, "10015"},
-		"an edited answer":                {"PATCH", "/webhooks/2/answered/messages/7", `{"content":"hi","embeds":[],"components":[],"attachments":[],` + quiet + `}`, 200, `"id":"7"`},
-		"direct messages":                 {"POST", "/users/@me/channels", `{"recipient_id":"7"}`, 200, discordtest.DMChannel("7")},
-		"direct messages to a name":       {"POST", "/users/@me/channels", `{"recipient_id":"ada"}`, 400, "snowflake"},
-		"links to make new":               {"POST", "/attachments/refresh-urls", `{"attachment_urls":["https://example.org/a?ex=1"]}`, 200, "https://example.org/a?ex="},
+		"a text":          {"POST", messages, quietly(`"content":"hi"`), 200, `"channel_id":"5"`},
+		"2000 characters": {"POST", messages, `{"content":"` + long(2000) + `",` + quiet + `}`, 200, ""},
+		"2001 characters": {
+			"POST", messages, `{"content":"` + long(2001) + `",` + quiet + `}`, 400, "2000 or fewer",
+		},
+		"nothing":                    {"POST", messages, `{` + quiet + `}`, 400, "50006"},
+		"white space":                {"POST", messages, quietly(`"content":" "`), 400, "50006"},
+		"whom it notifies left open": {"POST", messages, `{"content":"hi"}`, 400, "allowed_mentions"},
+		"one that notifies": {
+			"POST", messages, `{"content":"hi","allowed_mentions":{"parse":["everyone"]}}`, 400, "nobody",
+		},
+		"an unknown parameter":        {"POST", messages, quietly(`"contents":"hi"`), 400, "contents"},
+		"a parameter of another type": {"POST", messages, quietly(`"content":5`), 400, "50035"},
+		"no JSON":                     {"POST", messages, `content=hi`, 400, "50109"},
+		"a nonce": {
+			"POST", messages, quietly(`"content":"hi","nonce":"n","enforce_nonce":true`), 200, "",
+		},
+		"a nonce that is not enforced": {"POST", messages, quietly(`"content":"hi","nonce":"n"`), 400, "nonce"},
+		"a nonce of 26 characters": {
+			"POST", messages, quietly(`"content":"hi","nonce":"` + strings.Repeat("n", 26) + `","enforce_nonce":true`), 400,
+			"25",
+		},
+		"a reply": {
+			"POST", messages, quietly(`"content":"hi","message_reference":{"message_id":"7","fail_if_not_exists":false}`), 200,
+			"",
+		},
+		"a reply to nothing": {
+			"POST", messages, quietly(`"content":"hi","message_reference":{"fail_if_not_exists":false}`), 400,
+			"message_reference",
+		},
+		"a sticker":                {"POST", messages, quietly(`"sticker_ids":["7"]`), 200, ""},
+		"four stickers":            {"POST", messages, quietly(`"sticker_ids":["1","2","3","4"]`), 400, "sticker_ids"},
+		"a sticker that is a word": {"POST", messages, quietly(`"sticker_ids":["x"]`), 400, "snowflake"},
+		"an embed of nothing":      {"POST", messages, quietly(`"embeds":[{}]`), 400, "embeds.0.image.url"[:6]},
+		"an embed": {
+			"POST", messages, quietly(`"embeds":[{"image":{"url":"https://example.org/a.png"}}]`), 200, "",
+		},
+		"a poll": {
+			"POST", messages, quietly(`"poll":{"question":{"text":"a"},"answers":[{"poll_media":{"text":"b"}}]}`), 200, "",
+		},
+		"a poll without answers": {
+			"POST", messages, quietly(`"poll":{"question":{"text":"a"},"answers":[]}`), 400, "answers",
+		},
+		"a poll with an empty answer": {
+			"POST", messages, quietly(`"poll":{"question":{"text":"a"},"answers":[{}]}`), 400, "poll_media",
+		},
+		"a poll without a question": {
+			"POST", messages, quietly(`"poll":{"answers":[{"poll_media":{"text":"b"}}]}`), 400, "question",
+		},
+		"an answer of 56 characters": {
+			"POST", messages,
+			`{"poll":{"question":{"text":"a"},"answers":[{"poll_media":{"text":"` + long(56) + `"}}]},` + quiet + `}`, 400, "55",
+		},
+		"flags that cannot be set": {"POST", messages, quietly(`"content":"hi","flags":64`), 400, "flags"},
+		"a button":                 {"POST", messages, row(button), 200, ""},
+		"buttons and nothing else": {
+			"POST", messages, `{` + quiet + `,"components":[{"type":1,"components":[` + button + `]}]}`, 400, "50006",
+		},
+		"a button without a title": {"POST", messages, row(`{"type":2,"style":1,"custom_id":"b"}`), 400, "label"},
+		"a button without a style": {"POST", messages, row(`{"type":2,"label":"a","custom_id":"b"}`), 400, "style"},
+		"a button without an id":   {"POST", messages, row(`{"type":2,"style":1,"label":"a"}`), 400, "custom_id"},
+		"a link with an id": {
+			"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"https://example.org","custom_id":"b"}`), 400, "url",
+		},
+		"a link to a script": {
+			"POST", messages, row(`{"type":2,"style":5,"label":"a","url":"javascript:x"}`), 400, "url",
+		},
+		"two buttons with one id":     {"POST", messages, row(button, button), 400, "duplicated"},
+		"a component of another kind": {"POST", messages, row(`{"type":9,"custom_id":"b"}`), 400, "must be one of"},
+		"a row of nothing":            {"POST", messages, row(), 400, "between 1 and 5"},
+		"a button without a row": {
+			"POST", messages, `{"content":"x",` + quiet + `,"components":[` + button + `]}`, 400, "must be one of",
+		},
+		"a menu":                 {"POST", messages, row(menu), 200, ""},
+		"a menu beside a button": {"POST", messages, row(menu, button), 400, "between 1 and 5"},
+		"a menu of nothing":      {"POST", messages, row(`{"type":3,"custom_id":"c","options":[]}`), 400, "between 1 and 25"},
+		"an option without a value": {
+			"POST", messages, row(`{"type":3,"custom_id":"c","options":[{"label":"a"}]}`), 400, "options.0"[:7],
+		},
+		"an edit": {
+			"PATCH", messages + "/7", quietly(`"content":"hi","embeds":[],"components":[],"attachments":[]`), 200, `"id":"7"`,
+		},
+		"an edit that leaves things": {"PATCH", messages + "/7", quietly(`"content":"hi"`), 400, "attachments"},
+		"an edit with a nonce": {
+			"PATCH", messages + "/7",
+			quietly(`"content":"hi","embeds":[],"components":[],"attachments":[],"nonce":"n","enforce_nonce":true`), 400,
+			"no such field",
+		},
+		"the first answer": {
+			"PATCH", "/webhooks/2/waiting/messages/@original", quietly(`"content":"hi"`), 200, "",
+		},
+		"an answer that notifies": {
+			"PATCH", "/webhooks/2/waiting/messages/@original", `{"content":"hi"}`, 400, "allowed_mentions",
+		},
+		"a later answer": {"POST", "/webhooks/2/answered", quietly(`"content":"hi","flags":64`), 200, ""},
+		"a later answer with a nonce": {
+			"POST", "/webhooks/2/answered", quietly(`"content":"hi","nonce":"n","enforce_nonce":true`), 400, "no such field",
+		},
+		"an answer to nobody":      {"POST", "/webhooks/2/another", quietly(`"content":"hi"`), 404, "10015"},
+		"an answer of another app": {"POST", "/webhooks/3/answered", quietly(`"content":"hi"`), 404, "10015"},
+		"an edited answer": {
+			"PATCH", "/webhooks/2/answered/messages/7", quietly(`"content":"hi","embeds":[],"components":[],"attachments":[]`),
+			200, `"id":"7"`,
+		},
+		"direct messages": {
+			"POST", "/users/@me/channels", `{"recipient_id":"7"}`, 200, discordtest.DMChannel("7"),
+		},
+		"direct messages to a name": {"POST", "/users/@me/channels", `{"recipient_id":"ada"}`, 400, "snowflake"},
+		"links to make new": {
+			"POST", "/attachments/refresh-urls", `{"attachment_urls":["https://example.org/a?ex=1"]}`, 200,
+			"https://example.org/a?ex=",
+		},
 		"no links to make new":            {"POST", "/attachments/refresh-urls", `{}`, 400, "required"},
 		"a reaction":                      {"PUT", messages + "/7/reactions/%F0%9F%91%8D/@me", ``, 204, ""},
 		"a reaction of the server's":      {"PUT", messages + "/7/reactions/a:7/@me", ``, 204, ""},
 		"a reaction that is a word":       {"DELETE", messages + "/7/reactions/word/@me", ``, 400, "10014"},
 		"typing":                          {"POST", "/channels/5/typing", ``, 204, ""},
 		"typing what":                     {"POST", "/channels/5/typing", `{}`, 400, "no body"},
-		"a channel that is a name":        {"POST", "/channels/general/messages", `{"content":"hi",` + quiet + `}`, 404, "404"},
+		"a channel that is a name":        {"POST", "/channels/general/messages", quietly(`"content":"hi"`), 404, "404"},
 		"a call that there is not":        {"GET", "/guilds/5", ``, 404, "404"},
 		"a message that is asked for":     {"GET", messages + "/7", ``, 200, `"id":"7"`},
 		"a message that is taken away":    {"DELETE", messages + "/7", ``, 204, ""},
@@ -166,23 +229,30 @@ func TestMessagesAreAsTheirDocumentationHasThem(t *testing.T) {
 	}
 }
 
-func TestOnlyAProperBotGetsIn(t *testing.T) {
+func TestAdmissionNeedsAProperBot(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct {
 		path   string
 		change func(*http.Request)
 		status int
 	}{
-		"a proper one":              {messages, func(*http.Request) {}, 200},
-		"another token":             {messages, func(r *http.Request) { r.Header.Set("Authorization", "Bot x") }, 401},
-		"a token that is no bot's":  {messages, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, 401},
-		"no token":                  {messages, func(r *http.Request) { r.Header.Del("Authorization") }, 401},
-		"a token where none has to": {"/webhooks/2/answered", func(r *http.Request) { r.Header.Set("Authorization", "Bot "+token) }, 400},
-		"another user agent":        {messages, func(r *http.Request) { r.Header.Set("User-Agent", "curl/8") }, 403},
-		"no type of the body":       {messages, func(r *http.Request) { r.Header.Del("Content-Type") }, 400},
+		"a proper one":  {messages, func(*http.Request) {}, 200},
+		"another token": {messages, func(r *http.Request) { r.Header.Set("Authorization", "Bot x") }, 401},
+		"a token that is no bot's": {
+			messages, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, 401,
+		},
+		"no token": {messages, func(r *http.Request) { r.Header.Del("Authorization") }, 401},
+		"a token where none has to": {
+			"/webhooks/2/answered", func(r *http.Request) { r.Header.Set("Authorization", "Bot "+token) }, 400,
+		},
+		"another user agent":  {messages, func(r *http.Request) { r.Header.Set("User-Agent", "curl/8") }, 403},
+		"no type of the body": {messages, func(r *http.Request) { r.Header.Del("Content-Type") }, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, answer, err := do(t.Context(), http.MethodPost, server.URL()+test.path, "application/json", `{"content":"hi",`+quiet+`}`, test.change)
+			status, answer, err := do(
+				t.Context(), http.MethodPost, server.URL()+test.path, "application/json", quietly(`"content":"hi"`),
+				test.change,
+			)
 			require.NoError(t, err)
 			require.Equal(t, test.status, status, answer)
 		})
@@ -196,7 +266,11 @@ func form(t *testing.T, payload string, files ...string) (contentType, body stri
 	w := multipart.NewWriter(&b)
 	require.NoError(t, w.WriteField("payload_json", payload))
 	for _, name := range files {
-		part, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="` + name + `"; filename="a.ogg"`}, "Content-Type": {"audio/ogg"}})
+		part, err := w.CreatePart(
+			textproto.MIMEHeader{
+				"Content-Disposition": {`form-data; name="` + name + `"; filename="a.ogg"`}, "Content-Type": {"audio/ogg"},
+			},
+		)
 		require.NoError(t, err)
 		_, err = part.Write([]byte("x"))
 		require.NoError(t, err)
@@ -205,7 +279,7 @@ func form(t *testing.T, payload string, files ...string) (contentType, body stri
 	return w.FormDataContentType(), b.String()
 }
 
-func TestFilesAreThoseThatTheAttachmentsName(t *testing.T) {
+func TestFilesMatchTheirAttachments(t *testing.T) {
 	server := newServer(t)
 	voice := `"duration_secs":1.5,"waveform":"QEA="`
 	for name, test := range map[string]struct {
@@ -213,18 +287,29 @@ func TestFilesAreThoseThatTheAttachmentsName(t *testing.T) {
 		files   []string
 		status  int
 	}{
-		"one":                              {`{"attachments":[{"id":0,"filename":"a.ogg"}],` + quiet + `}`, []string{"files[0]"}, 200},
-		"one that is not named":            {`{"content":"x",` + quiet + `}`, []string{"files[0]"}, 400},
-		"one that is not there":            {`{"attachments":[{"id":0,"filename":"a.ogg"}],` + quiet + `}`, nil, 400},
-		"another than is named":            {`{"attachments":[{"id":0,"filename":"a.ogg"}],` + quiet + `}`, []string{"files[1]"}, 400},
-		"one by another name":              {`{"attachments":[{"id":0,"filename":"b.ogg"}],` + quiet + `}`, []string{"files[0]"}, 400},
-		"one without an id":                {`{"attachments":[{"filename":"a.ogg"}],` + quiet + `}`, []string{"files[0]"}, 400},
-		"a voice message":                  {`{"flags":8192,"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 200},
-		"a voice message with a text":      {`{"content":"x","flags":8192,"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 400},
-		"a voice message of no length":     {`{"flags":8192,"attachments":[{"id":0,"filename":"a.ogg"}],` + quiet + `}`, []string{"files[0]"}, 400},
-		"a voice message of nothing":       {`{"flags":8192,` + quiet + `}`, nil, 400},
-		"a waveform of no voice message":   {`{"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 400},
-		"eleven":                           {`{` + quiet + `}`, strings.Split(strings.Repeat("files[0] ", 11), " ")[:11], 400},
+		"one":                   {quietly(`"attachments":[{"id":0,"filename":"a.ogg"}]`), []string{"files[0]"}, 200},
+		"one that is not named": {quietly(`"content":"x"`), []string{"files[0]"}, 400},
+		"one that is not there": {quietly(`"attachments":[{"id":0,"filename":"a.ogg"}]`), nil, 400},
+		"another than is named": {quietly(`"attachments":[{"id":0,"filename":"a.ogg"}]`), []string{"files[1]"}, 400},
+		"one by another name":   {quietly(`"attachments":[{"id":0,"filename":"b.ogg"}]`), []string{"files[0]"}, 400},
+		"one without an id":     {quietly(`"attachments":[{"filename":"a.ogg"}]`), []string{"files[0]"}, 400},
+		"a voice message": {
+			`{"flags":8192,"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 200,
+		},
+		"a voice message with a text": {
+			`{"content":"x","flags":8192,"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`,
+			[]string{"files[0]"}, 400,
+		},
+		"a voice message of no length": {
+			quietly(`"flags":8192,"attachments":[{"id":0,"filename":"a.ogg"}]`), []string{"files[0]"}, 400,
+		},
+		"a voice message of nothing": {quietly(`"flags":8192`), nil, 400},
+		"a waveform of no voice message": {
+			`{"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`, []string{"files[0]"}, 400,
+		},
+		"eleven": {
+			`{` + quiet + `}`, strings.Split(strings.Repeat("files[0] ", 11), " ")[:11], 400,
+		},
 		"none, but the payload is no JSON": {`x`, nil, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,10 +326,13 @@ func TestFilesAreThoseThatTheAttachmentsName(t *testing.T) {
 	}
 }
 
-func TestANonceIsUsedOnce(t *testing.T) {
+func TestNonceIsUsedOnce(t *testing.T) {
 	server := newServer(t)
 	create := func(nonce string) string {
-		_, answer, err := do(t.Context(), http.MethodPost, server.URL()+messages, "application/json", `{"content":"hi","nonce":"`+nonce+`","enforce_nonce":true,`+quiet+`}`)
+		_, answer, err := do(
+			t.Context(), http.MethodPost, server.URL()+messages, "application/json",
+			quietly(`"content":"hi","nonce":"`+nonce+`","enforce_nonce":true`),
+		)
 		require.NoError(t, err)
 		return answer
 	}
@@ -253,10 +341,10 @@ func TestANonceIsUsedOnce(t *testing.T) {
 	require.NotEqual(t, first, create("b"))
 }
 
-func TestAnInteractionWaitsForOneAnswer(t *testing.T) {
+func TestInteractionWaitsForOneAnswer(t *testing.T) {
 	server := newServer(t)
 	call := func(method, path string) int {
-		body, contentType := `{"content":"hi",`+quiet+`}`, "application/json"
+		body, contentType := quietly(`"content":"hi"`), "application/json"
 		if method == http.MethodGet {
 			body, contentType = "", ""
 		}
@@ -275,9 +363,12 @@ func TestAnInteractionWaitsForOneAnswer(t *testing.T) {
 	require.Equal(t, 200, call(http.MethodPost, ""))
 }
 
-func TestScriptsAreAnsweredInOrderAndThenTheUsualWay(t *testing.T) {
+func TestScriptsAreAnsweredInOrder(t *testing.T) {
 	server := newServer(t)
-	server.Script(discordtest.GetUser, discordtest.Failure(429, 0, "no", nil), discordtest.Response{Reset: true}, discordtest.Response{Status: 418, Body: "tea"})
+	server.Script(
+		discordtest.GetUser, discordtest.Failure(429, 0, "no", nil), discordtest.Response{Reset: true},
+		discordtest.Response{Status: 418, Body: "tea"},
+	)
 	get := func() (int, string, error) {
 		return do(t.Context(), http.MethodGet, server.URL()+"/users/@me", "", "")
 	}

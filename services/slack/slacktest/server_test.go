@@ -78,69 +78,110 @@ func TestPostMessageIsAsStrictAsItsDocumentation(t *testing.T) {
 	const option = `{"text":{"type":"plain_text","text":"t"},"value":"v"}`
 	long := strings.Repeat
 	for name, test := range map[string]struct{ body, fault string }{
-		"a text":                        {`{"channel":"C1A","text":"a"}`, ""},
-		"a text to a user":              {`{"channel":"U1A","text":"a"}`, ""},
-		"a text by a channel's name":    {`{"channel":"#general","text":"a"}`, ""},
-		"a text in a thread":            {`{"channel":"C1A","text":"a","thread_ts":"1700000000.000100"}`, ""},
-		"40,000 characters":             {`{"channel":"C1A","text":"` + long("ж", 40_000) + `"}`, ""},
-		"40,001 characters":             {`{"channel":"C1A","text":"` + long("ж", 40_001) + `"}`, "msg_too_long"},
-		"markdown":                      {`{"channel":"C1A","markdown_text":"**a**"}`, ""},
-		"markdown and text":             {`{"channel":"C1A","markdown_text":"**a**","text":"a"}`, "markdown_text_conflict"},
-		"markdown of 12,001":            {`{"channel":"C1A","markdown_text":"` + long("a", 12_001) + `"}`, "msg_too_long"},
-		"metadata":                      {`{"channel":"C1A","text":"a","metadata":{"event_type":"e","event_payload":{"id":"1"}}}`, ""},
-		"metadata of nothing":           {`{"channel":"C1A","text":"a","metadata":{"event_type":"e"}}`, "invalid_metadata_format"},
-		"no channel":                    {`{"text":"a"}`, "channel_not_found"},
-		"a channel that is a word":      {`{"channel":"general","text":"a"}`, "channel_not_found"},
-		"a channel of another type":     {`{"channel":5,"text":"a"}`, "invalid_arguments"},
-		"no text":                       {`{"channel":"C1A"}`, "no_text"},
-		"blocks without a text":         {`{"channel":"C1A","blocks":[{"type":"section","text":{"type":"mrkdwn","text":"a"}}]}`, "no_text"},
-		"an unknown parameter":          {`{"channel":"C1A","text":"a","txet":"a"}`, "invalid_arguments"},
-		"a ts":                          {`{"channel":"C1A","text":"a","ts":"1.2"}`, "invalid_arguments"},
-		"a thread that is none":         {`{"channel":"C1A","text":"a","thread_ts":"1"}`, "invalid_thread_ts"},
-		"no JSON":                       {`channel=C1A`, "invalid_arguments"},
-		"a section":                     {blocks(`{"type":"section","text":{"type":"mrkdwn","text":"a"}}`), ""},
-		"a section without a text":      {blocks(`{"type":"section"}`), "invalid_blocks"},
-		"a section of 3001":             {blocks(`{"type":"section","text":{"type":"mrkdwn","text":"` + long("a", 3001) + `"}}`), "invalid_blocks"},
-		"a section of another type":     {blocks(`{"type":"section","text":{"type":"html","text":"a"}}`), "invalid_blocks"},
-		"an unknown member":             {blocks(`{"type":"section","text":{"type":"mrkdwn","text":"a"},"txet":1}`), "invalid_blocks"},
-		"51 blocks":                     {blocks(strings.TrimSuffix(long(`{"type":"section","text":{"type":"mrkdwn","text":"a"}},`, 51), ",")), "invalid_blocks"},
-		"a header":                      {blocks(`{"type":"header","text":{"type":"plain_text","text":"a"}}`), ""},
-		"a header with markup":          {blocks(`{"type":"header","text":{"type":"mrkdwn","text":"a"}}`), "invalid_blocks"},
-		"a header of 151":               {blocks(`{"type":"header","text":{"type":"plain_text","text":"` + long("a", 151) + `"}}`), "invalid_blocks"},
-		"a context":                     {blocks(`{"type":"context","elements":[{"type":"mrkdwn","text":"a"}]}`), ""},
-		"a context of nothing":          {blocks(`{"type":"context","elements":[]}`), "invalid_blocks"},
-		"a markdown block":              {blocks(`{"type":"markdown","text":"a"}`), ""},
-		"an empty markdown block":       {blocks(`{"type":"markdown"}`), "invalid_blocks"},
-		"a block of no type":            {blocks(`{}`), "invalid_blocks"},
-		"a block that is a text":        {blocks(`"section"`), "invalid_blocks"},
-		"a picture":                     {blocks(`{"type":"image","image_url":"https://example.org/a.png","alt_text":"a","title":{"type":"plain_text","text":"a"}}`), ""},
-		"a picture at Slack":            {blocks(`{"type":"image","slack_file":{"id":"F1"},"alt_text":"a"}`), ""},
-		"a picture of no file":          {blocks(`{"type":"image","slack_file":{"id":""},"alt_text":"a"}`), "invalid_blocks"},
-		"a picture from two places":     {blocks(`{"type":"image","image_url":"https://example.org/a.png","slack_file":{"id":"F1"},"alt_text":"a"}`), "invalid_blocks"},
-		"a picture without words":       {blocks(`{"type":"image","image_url":"https://example.org/a.png"}`), "invalid_blocks"},
-		"a picture that is no link":     {blocks(`{"type":"image","image_url":"a.png","alt_text":"a"}`), "invalid_blocks"},
-		"a picture's title in markup":   {blocks(`{"type":"image","image_url":"https://example.org/a.png","alt_text":"a","title":{"type":"mrkdwn","text":"a"}}`), "invalid_blocks"},
-		"a button":                      {actions(button), ""},
-		"two buttons of one name":       {actions(button + "," + button), "invalid_blocks"},
-		"no buttons":                    {actions(""), "invalid_blocks"},
-		"26 buttons":                    {actions(strings.TrimSuffix(long(button+",", 26), ",")), "invalid_blocks"},
-		"a button without a name":       {actions(`{"type":"button","value":"v","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks"},
-		"a button without a value":      {actions(`{"type":"button","action_id":"a","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks"},
-		"a button without a title":      {actions(`{"type":"button","action_id":"a","value":"v"}`), "invalid_blocks"},
-		"a button's title of 76":        {actions(`{"type":"button","action_id":"a","value":"v","text":{"type":"plain_text","text":"` + long("a", 76) + `"}}`), "invalid_blocks"},
-		"a button of gold":              {actions(`{"type":"button","action_id":"a","value":"v","style":"gold","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks"},
-		"a button to nowhere":           {actions(`{"type":"button","action_id":"a","value":"v","url":"x","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks"},
-		"an element of another kind":    {actions(`{"type":"lever"}`), "invalid_blocks"},
-		"a menu":                        {menu(`"options":[` + option + `]`), ""},
-		"a menu of groups":              {menu(`"option_groups":[{"label":{"type":"plain_text","text":"l"},"options":[` + option + `]}]`), ""},
-		"a menu of both":                {menu(`"options":[` + option + `],"option_groups":[]`), "invalid_blocks"},
-		"a menu of neither":             {menu(`"action_id":"a"`), "invalid_blocks"},
-		"a menu of 101":                 {menu(`"options":[` + strings.TrimSuffix(long(option+",", 101), ",") + `]`), "invalid_blocks"},
-		"an option without a value":     {menu(`"options":[{"text":{"type":"plain_text","text":"t"}}]`), "invalid_blocks"},
-		"an option with markup":         {menu(`"options":[{"text":{"type":"mrkdwn","text":"t"},"value":"v"}]`), "invalid_blocks"},
-		"an option described at length": {menu(`"options":[{"text":{"type":"plain_text","text":"t"},"value":"v","description":{"type":"plain_text","text":"` + long("a", 76) + `"}}]`), "invalid_blocks"},
-		"a group without a label":       {menu(`"option_groups":[{"options":[` + option + `]}]`), "invalid_blocks"},
-		"no groups":                     {menu(`"option_groups":[]`), "invalid_blocks"},
+		"a text":                     {`{"channel":"C1A","text":"a"}`, ""},
+		"a text to a user":           {`{"channel":"U1A","text":"a"}`, ""},
+		"a text by a channel's name": {`{"channel":"#general","text":"a"}`, ""},
+		"a text in a thread":         {`{"channel":"C1A","text":"a","thread_ts":"1700000000.000100"}`, ""},
+		"40,000 characters":          {`{"channel":"C1A","text":"` + long("ж", 40_000) + `"}`, ""},
+		"40,001 characters":          {`{"channel":"C1A","text":"` + long("ж", 40_001) + `"}`, "msg_too_long"},
+		"markdown":                   {`{"channel":"C1A","markdown_text":"**a**"}`, ""},
+		"markdown and text":          {`{"channel":"C1A","markdown_text":"**a**","text":"a"}`, "markdown_text_conflict"},
+		"markdown of 12,001":         {`{"channel":"C1A","markdown_text":"` + long("a", 12_001) + `"}`, "msg_too_long"},
+		"metadata": {`{"channel":"C1A","text":"a","metadata":{"event_type":"e",` +
+			`"event_payload":{"id":"1"}}}`, ""},
+		"metadata of nothing": {`{"channel":"C1A","text":"a",` +
+			`"metadata":{"event_type":"e"}}`, "invalid_metadata_format"},
+		"no channel":                {`{"text":"a"}`, "channel_not_found"},
+		"a channel that is a word":  {`{"channel":"general","text":"a"}`, "channel_not_found"},
+		"a channel of another type": {`{"channel":5,"text":"a"}`, "invalid_arguments"},
+		"no text":                   {`{"channel":"C1A"}`, "no_text"},
+		"blocks without a text": {`{"channel":"C1A","blocks":[{"type":"section","text":{"type":"mrkdwn",` +
+			`"text":"a"}}]}`, "no_text"},
+		"an unknown parameter":     {`{"channel":"C1A","text":"a","txet":"a"}`, "invalid_arguments"},
+		"a ts":                     {`{"channel":"C1A","text":"a","ts":"1.2"}`, "invalid_arguments"},
+		"a thread that is none":    {`{"channel":"C1A","text":"a","thread_ts":"1"}`, "invalid_thread_ts"},
+		"no JSON":                  {`channel=C1A`, "invalid_arguments"},
+		"a section":                {blocks(`{"type":"section","text":{"type":"mrkdwn","text":"a"}}`), ""},
+		"a section without a text": {blocks(`{"type":"section"}`), "invalid_blocks"},
+		"a section of 3001": {
+			blocks(`{"type":"section","text":{"type":"mrkdwn","text":"` + long("a", 3001) + `"}}`), "invalid_blocks",
+		},
+		"a section of another type": {blocks(`{"type":"section","text":{"type":"html","text":"a"}}`), "invalid_blocks"},
+		"an unknown member": {
+			blocks(`{"type":"section","text":{"type":"mrkdwn","text":"a"},"txet":1}`), "invalid_blocks",
+		},
+		"51 blocks": {
+			blocks(strings.TrimSuffix(long(`{"type":"section","text":{"type":"mrkdwn","text":"a"}},`, 51), ",")),
+			"invalid_blocks",
+		},
+		"a header":             {blocks(`{"type":"header","text":{"type":"plain_text","text":"a"}}`), ""},
+		"a header with markup": {blocks(`{"type":"header","text":{"type":"mrkdwn","text":"a"}}`), "invalid_blocks"},
+		"a header of 151": {
+			blocks(`{"type":"header","text":{"type":"plain_text","text":"` + long("a", 151) + `"}}`), "invalid_blocks",
+		},
+		"a context":               {blocks(`{"type":"context","elements":[{"type":"mrkdwn","text":"a"}]}`), ""},
+		"a context of nothing":    {blocks(`{"type":"context","elements":[]}`), "invalid_blocks"},
+		"a markdown block":        {blocks(`{"type":"markdown","text":"a"}`), ""},
+		"an empty markdown block": {blocks(`{"type":"markdown"}`), "invalid_blocks"},
+		"a block of no type":      {blocks(`{}`), "invalid_blocks"},
+		"a block that is a text":  {blocks(`"section"`), "invalid_blocks"},
+		"a picture": {blocks(
+			`{"type":"image","image_url":"https://example.org/a.png","alt_text":"a","title":{"type":"plain_text","text":"a"}}`,
+		), ""},
+		"a picture at Slack":   {blocks(`{"type":"image","slack_file":{"id":"F1"},"alt_text":"a"}`), ""},
+		"a picture of no file": {blocks(`{"type":"image","slack_file":{"id":""},"alt_text":"a"}`), "invalid_blocks"},
+		"a picture from two places": {
+			blocks(`{"type":"image","image_url":"https://example.org/a.png","slack_file":{"id":"F1"},"alt_text":"a"}`),
+			"invalid_blocks",
+		},
+		"a picture without words": {
+			blocks(`{"type":"image","image_url":"https://example.org/a.png"}`), "invalid_blocks",
+		},
+		"a picture that is no link": {blocks(`{"type":"image","image_url":"a.png","alt_text":"a"}`), "invalid_blocks"},
+		"a picture's title in markup": {blocks(
+			`{"type":"image","image_url":"https://example.org/a.png","alt_text":"a","title":{"type":"mrkdwn","text":"a"}}`,
+		), "invalid_blocks"},
+		"a button":                {actions(button), ""},
+		"two buttons of one name": {actions(button + "," + button), "invalid_blocks"},
+		"no buttons":              {actions(""), "invalid_blocks"},
+		"26 buttons":              {actions(strings.TrimSuffix(long(button+",", 26), ",")), "invalid_blocks"},
+		"a button without a name": {
+			actions(`{"type":"button","value":"v","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks",
+		},
+		"a button without a value": {
+			actions(`{"type":"button","action_id":"a","text":{"type":"plain_text","text":"t"}}`), "invalid_blocks",
+		},
+		"a button without a title": {actions(`{"type":"button","action_id":"a","value":"v"}`), "invalid_blocks"},
+		"a button's title of 76": {
+			actions(`{"type":"button","action_id":"a","value":"v","text":{"type":"plain_text","text":"` + long("a", 76) + `"}}`),
+			"invalid_blocks",
+		},
+		"a button of gold": {
+			actions(`{"type":"button","action_id":"a","value":"v","style":"gold","text":{"type":"plain_text","text":"t"}}`),
+			"invalid_blocks",
+		},
+		"a button to nowhere": {
+			actions(`{"type":"button","action_id":"a","value":"v","url":"x","text":{"type":"plain_text","text":"t"}}`),
+			"invalid_blocks",
+		},
+		"an element of another kind": {actions(`{"type":"lever"}`), "invalid_blocks"},
+		"a menu":                     {menu(`"options":[` + option + `]`), ""},
+		"a menu of groups": {
+			menu(`"option_groups":[{"label":{"type":"plain_text","text":"l"},"options":[` + option + `]}]`), "",
+		},
+		"a menu of both":    {menu(`"options":[` + option + `],"option_groups":[]`), "invalid_blocks"},
+		"a menu of neither": {menu(`"action_id":"a"`), "invalid_blocks"},
+		"a menu of 101": {
+			menu(`"options":[` + strings.TrimSuffix(long(option+",", 101), ",") + `]`), "invalid_blocks",
+		},
+		"an option without a value": {menu(`"options":[{"text":{"type":"plain_text","text":"t"}}]`), "invalid_blocks"},
+		"an option with markup": {
+			menu(`"options":[{"text":{"type":"mrkdwn","text":"t"},"value":"v"}]`), "invalid_blocks",
+		},
+		"an option described at length": {menu(`"options":[{"text":{"type":"plain_text","text":"t"},"value":"v",` +
+			`"description":{"type":"plain_text","text":"` + long("a", 76) + `"}}]`), "invalid_blocks"},
+		"a group without a label": {menu(`"option_groups":[{"options":[` + option + `]}]`), "invalid_blocks"},
+		"no groups":               {menu(`"option_groups":[]`), "invalid_blocks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fault, answer := call(t, server, "chat.postMessage", jsonType, test.body)
@@ -152,13 +193,15 @@ func TestPostMessageIsAsStrictAsItsDocumentation(t *testing.T) {
 	}
 }
 
-func TestMessagesAreChangedOnlyWhereTheyAre(t *testing.T) {
+func TestMessageIsChangedOnlyWhereItIs(t *testing.T) {
 	server := newServer(t)
 	server.AddMessage("C1A", "1.2")
 	for _, test := range []struct{ name, method, body, fault string }{
 		{"an edit", "chat.update", `{"channel":"C1A","ts":"1.2","text":"b","blocks":[]}`, ""},
-		{"an edit of 4001", "chat.update", `{"channel":"C1A","ts":"1.2","text":"` + strings.Repeat("a", 4001) + `"}`, "msg_too_long"},
-		{"an edit into a thread", "chat.update", `{"channel":"C1A","ts":"1.2","text":"b","thread_ts":"1.1"}`, "invalid_arguments"},
+		{"an edit of 4001", "chat.update", `{"channel":"C1A","ts":"1.2",` +
+			`"text":"` + strings.Repeat("a", 4001) + `"}`, "msg_too_long"},
+		{"an edit into a thread", "chat.update", `{"channel":"C1A","ts":"1.2","text":"b",` +
+			`"thread_ts":"1.1"}`, "invalid_arguments"},
 		{"an edit of nothing", "chat.update", `{"channel":"C1A","text":"b"}`, "message_not_found"},
 		{"an edit to a user", "chat.update", `{"channel":"U1A","ts":"1.2","text":"b"}`, "channel_not_found"},
 		{"a reaction", "reactions.add", `{"channel":"C1A","timestamp":"1.2","name":"tada"}`, ""},
@@ -170,7 +213,8 @@ func TestMessagesAreChangedOnlyWhereTheyAre(t *testing.T) {
 		{"taking it away", "reactions.remove", `{"channel":"C1A","timestamp":"1.2","name":"tada"}`, ""},
 		{"taking it away again", "reactions.remove", `{"channel":"C1A","timestamp":"1.2","name":"tada"}`, "no_reaction"},
 		{"a status", "assistant.threads.setStatus", `{"channel_id":"D1A","thread_ts":"1700000000.000100","status":""}`, ""},
-		{"a status of nothing", "assistant.threads.setStatus", `{"channel_id":"D1A","thread_ts":"1700000000.000100"}`, "invalid_arguments"},
+		{"a status of nothing", "assistant.threads.setStatus", `{"channel_id":"D1A",` +
+			`"thread_ts":"1700000000.000100"}`, "invalid_arguments"},
 		{"a status of no thread", "assistant.threads.setStatus", `{"channel_id":"D1A","status":"a"}`, "invalid_thread_ts"},
 		{"a status of no channel", "assistant.threads.setStatus", `{"status":"a"}`, "channel_not_found"},
 		{"a deletion", "chat.delete", `{"channel":"C1A","ts":"1.2"}`, ""},
@@ -185,10 +229,13 @@ func TestMessagesAreChangedOnlyWhereTheyAre(t *testing.T) {
 	}
 }
 
-func TestFilesAreSharedOnceTheyAreThere(t *testing.T) {
+func TestFileIsSharedOnceItIsUploaded(t *testing.T) {
 	server := newServer(t)
 	const method, complete = "files.getUploadURLExternal", "files.completeUploadExternal"
-	for name, body := range map[string]string{"no name": "length=3", "no length": "filename=a", "nothing": "filename=a&length=0", "more": "filename=a&length=3&x=1"} {
+	for name, body := range map[string]string{
+		"no name": "length=3", "no length": "filename=a", "nothing": "filename=a&length=0",
+		"more": "filename=a&length=3&x=1",
+	} {
 		fault, _ := call(t, server, method, formType, body)
 		require.Equal(t, "invalid_arguments", fault, name)
 	}
@@ -227,7 +274,7 @@ func TestFilesAreSharedOnceTheyAreThere(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
-func TestOnlyTheAppGetsIn(t *testing.T) {
+func TestTokenOfAnotherAppIsRefused(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct{ method, token, contentType, fault string }{
 		"the app":                {"auth.test", token, jsonType, ""},
@@ -256,7 +303,7 @@ func TestOnlyTheAppGetsIn(t *testing.T) {
 	require.Equal(t, http.StatusFound, status, "to the login page")
 }
 
-func TestAResponseURLIsGoodForFiveAnswers(t *testing.T) {
+func TestResponseURLIsGoodForFiveAnswers(t *testing.T) {
 	server := newServer(t)
 	for i, test := range []struct {
 		body   string
@@ -277,9 +324,12 @@ func TestAResponseURLIsGoodForFiveAnswers(t *testing.T) {
 	}
 }
 
-func TestScriptsAreAnsweredInOrderAndThenTheUsualWay(t *testing.T) {
+func TestScriptIsAnsweredInOrder(t *testing.T) {
 	server := newServer(t)
-	server.Script("auth.test", slacktest.RateLimited("7"), slacktest.Response{Reset: true}, slacktest.Response{Status: 418, Body: "tea"})
+	server.Script(
+		"auth.test", slacktest.RateLimited("7"), slacktest.Response{Reset: true},
+		slacktest.Response{Status: 418, Body: "tea"},
+	)
 	me := server.URL() + "/auth.test"
 	status, answer, err := post(t.Context(), me, token, formType, "")
 	require.NoError(t, err)
@@ -296,7 +346,7 @@ func TestScriptsAreAnsweredInOrderAndThenTheUsualWay(t *testing.T) {
 	require.Len(t, server.Requests(), 4)
 }
 
-func TestClosingEndsWhatHangs(t *testing.T) {
+func TestCloseEndsHangingCalls(t *testing.T) {
 	server := slacktest.NewServer(token)
 	server.Script("auth.test", slacktest.Response{Hang: true})
 	errs := make(chan error)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMarkupIsAsStrictAsItsDocumentation(t *testing.T) {
+func TestMarkupIsStrict(t *testing.T) {
 	server := newServer(t)
 	const html, markdown = "HTML", "MarkdownV2"
 	for name, test := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMethodsAreAsStrictAsTheirDocumentation(t *testing.T) {
+func TestMethodsAreStrict(t *testing.T) {
 	server := newServer(t)
 	const photo, media = `{"type":"photo","media":"ph-1"}`, `{"type":"audio","media":"a-1"}`
 	list := func(item string, n int) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
@@ -126,7 +126,7 @@ func form(ctx context.Context, url string, fields ...[2]string) (int, string, er
 	return postAs(ctx, url, w.FormDataContentType(), &body)
 }
 
-func TestFilesComeAsPartsOfAForm(t *testing.T) {
+func TestFormUploadsFiles(t *testing.T) {
 	server := newServer(t)
 	chat := [2]string{"chat_id", "5"}
 	for name, test := range map[string]struct {
@@ -134,17 +134,32 @@ func TestFilesComeAsPartsOfAForm(t *testing.T) {
 		fields [][2]string
 		says   string
 	}{
-		"a photo":                       {"sendPhoto", [][2]string{chat, {"caption", "5"}, {"@photo", "png"}}, ""},
-		"a photo to a channel":          {"sendPhoto", [][2]string{{"chat_id", "@news"}, {"@photo", "png"}}, ""},
-		"a photo without content":       {"sendPhoto", [][2]string{chat, {"@photo", ""}}, "non-empty"},
-		"a photo under another name":    {"sendPhoto", [][2]string{chat, {"@picture", "png"}}, "no file parameter"},
-		"a photo twice":                 {"sendPhoto", [][2]string{chat, {"photo", "ph-1"}, {"@photo", "png"}}, "two files"},
-		"a photo of more than 10 MB":    {"sendPhoto", [][2]string{chat, {"@photo", strings.Repeat("a", 10<<20+1)}}, "too big"},
-		"a parameter that is no JSON":   {"sendPhoto", [][2]string{chat, {"@photo", "png"}, {"reply_markup", "{"}}, "can't parse the parameter"},
-		"an album":                      {"sendMediaGroup", [][2]string{chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`}, {"@a", "1"}, {"@b", "2"}}, ""},
-		"an album with a file too many": {"sendMediaGroup", [][2]string{chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"x"}]`}, {"@a", "1"}, {"@b", "2"}}, "not used"},
-		"a text with a file":            {"sendMessage", [][2]string{chat, {"text", "a"}, {"@photo", "png"}}, "no file parameter"},
-		"a text in a form":              {"sendMessage", [][2]string{chat, {"text", "5"}}, ""},
+		"a photo":                    {"sendPhoto", [][2]string{chat, {"caption", "5"}, {"@photo", "png"}}, ""},
+		"a photo to a channel":       {"sendPhoto", [][2]string{{"chat_id", "@news"}, {"@photo", "png"}}, ""},
+		"a photo without content":    {"sendPhoto", [][2]string{chat, {"@photo", ""}}, "non-empty"},
+		"a photo under another name": {"sendPhoto", [][2]string{chat, {"@picture", "png"}}, "no file parameter"},
+		"a photo twice":              {"sendPhoto", [][2]string{chat, {"photo", "ph-1"}, {"@photo", "png"}}, "two files"},
+		"a photo of more than 10 MB": {"sendPhoto", [][2]string{
+			chat, {"@photo", strings.Repeat("a", 10<<20+1)},
+		}, "too big"},
+		"a parameter that is no JSON": {"sendPhoto", [][2]string{
+			chat, {"@photo", "png"}, {"reply_markup", "{"},
+		}, "can't parse the parameter"},
+		"an album": {"sendMediaGroup", [][2]string{
+			chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`}, {"@a", "1"},
+			{"@b", "2"},
+		}, ""},
+		"an album with a file too many": {
+			"sendMediaGroup",
+			[][2]string{
+				chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"x"}]`}, {"@a", "1"}, {"@b", "2"},
+			},
+			"not used",
+		},
+		"a text with a file": {"sendMessage", [][2]string{
+			chat, {"text", "a"}, {"@photo", "png"},
+		}, "no file parameter"},
+		"a text in a form": {"sendMessage", [][2]string{chat, {"text", "5"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, answer, err := form(t.Context(), server.URL()+"/bot"+token+"/"+test.method, test.fields...)
@@ -154,7 +169,9 @@ func TestFilesComeAsPartsOfAForm(t *testing.T) {
 	}
 	t.Run("they are kept with the request", func(t *testing.T) {
 		server := newServer(t)
-		_, _, err := form(t.Context(), server.URL()+"/bot"+token+"/sendPhoto", chat, [2]string{"caption", "5"}, [2]string{"@photo", "png"})
+		_, _, err := form(
+			t.Context(), server.URL()+"/bot"+token+"/sendPhoto", chat, [2]string{"caption", "5"}, [2]string{"@photo", "png"},
+		)
 		require.NoError(t, err)
 		request, err := server.Next(t.Context())
 		require.NoError(t, err)
@@ -164,18 +181,22 @@ func TestFilesComeAsPartsOfAForm(t *testing.T) {
 	})
 }
 
-func TestAQueryIsAnsweredOnce(t *testing.T) {
+func TestQueryIsAnsweredOnce(t *testing.T) {
 	server := newServer(t)
 	for _, want := range []int{200, 400} {
-		status, answer, err := post(t.Context(), server.URL()+"/bot"+token+"/answerCallbackQuery", `{"callback_query_id":"1"}`)
+		status, answer, err := post(
+			t.Context(), server.URL()+"/bot"+token+"/answerCallbackQuery", `{"callback_query_id":"1"}`,
+		)
 		require.NoError(t, err)
 		require.Equal(t, want, status, answer)
 	}
 }
 
-func TestBodyThatIsNeitherJSONNorAFormIsRefused(t *testing.T) {
+func TestBodyOfAnotherFormatIsRefused(t *testing.T) {
 	server := newServer(t)
-	status, answer, err := postAs(t.Context(), server.URL()+"/bot"+token+"/sendMessage", "text/plain", strings.NewReader(`{"chat_id":5,"text":"hi"}`))
+	status, answer, err := postAs(
+		t.Context(), server.URL()+"/bot"+token+"/sendMessage", "text/plain", strings.NewReader(`{"chat_id":5,"text":"hi"}`),
+	)
 	require.NoError(t, err)
 	requireAnswer(t, "content type", status, answer)
 }

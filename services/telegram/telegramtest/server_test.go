@@ -43,33 +43,35 @@ func postAs(ctx context.Context, url, contentType string, body io.Reader) (int, 
 	return res.StatusCode, string(answer), err
 }
 
-func TestSendMessageIsAsStrictAsItsDocumentation(t *testing.T) {
+func TestSendMessageIsStrict(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct {
 		body   string
 		status int
 		says   string
 	}{
-		"a text":                      {`{"chat_id":5,"text":"hi"}`, 200, `"message_id":`},
-		"a text to a quoted id":       {`{"chat_id":"5","text":"hi"}`, 200, `"id":5`},
-		"a text to a channel":         {`{"chat_id":"@news","text":"hi"}`, 200, `"username":"news"`},
-		"4096 units":                  {`{"chat_id":5,"text":"` + strings.Repeat("👍", 2048) + `"}`, 200, ""},
-		"4097 units":                  {`{"chat_id":5,"text":"` + strings.Repeat("👍", 2048) + `a"}`, 400, "message is too long"},
-		"no chat_id":                  {`{"text":"hi"}`, 400, "chat_id is empty"},
-		"a chat_id of another type":   {`{"chat_id":{},"text":"hi"}`, 400, "chat_id is empty"},
-		"a chat_id that is a word":    {`{"chat_id":"ada","text":"hi"}`, 400, "chat not found"},
-		"no text":                     {`{"chat_id":5}`, 400, "message text is empty"},
-		"a text of another type":      {`{"chat_id":5,"text":7}`, 400, "can't parse"},
-		"an unknown parameter":        {`{"chat_id":5,"text":"hi","txet":"hi"}`, 400, "txet"},
-		"no JSON":                     {`chat_id=5`, 400, "can't parse"},
-		"a reply to nothing":          {`{"chat_id":5,"text":"hi","reply_parameters":{}}`, 400, "message_id"},
-		"buttons":                     {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"b"}]]}}`, 200, ""},
-		"no keyboard in the markup":   {`{"chat_id":5,"text":"hi","reply_markup":{}}`, 400, "inline_keyboard"},
-		"a keyboard of one dimension": {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[{"text":"a"}]}}`, 400, "can't parse"},
-		"a button without a title":    {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"","callback_data":"b"}]]}}`, 400, "non-empty"},
-		"a button that does nothing":  {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a"}]]}}`, 400, "exactly one"},
-		"callback data of 65 bytes":   {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"` + strings.Repeat("a", 65) + `"}]]}}`, 400, "BUTTON_DATA_INVALID"},
-		"a button with a bad URL":     {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","url":"javascript:x"}]]}}`, 400, "URL"},
+		"a text":                    {`{"chat_id":5,"text":"hi"}`, 200, `"message_id":`},
+		"a text to a quoted id":     {`{"chat_id":"5","text":"hi"}`, 200, `"id":5`},
+		"a text to a channel":       {`{"chat_id":"@news","text":"hi"}`, 200, `"username":"news"`},
+		"4096 units":                {`{"chat_id":5,"text":"` + strings.Repeat("👍", 2048) + `"}`, 200, ""},
+		"4097 units":                {`{"chat_id":5,"text":"` + strings.Repeat("👍", 2048) + `a"}`, 400, "message is too long"},
+		"no chat_id":                {`{"text":"hi"}`, 400, "chat_id is empty"},
+		"a chat_id of another type": {`{"chat_id":{},"text":"hi"}`, 400, "chat_id is empty"},
+		"a chat_id that is a word":  {`{"chat_id":"ada","text":"hi"}`, 400, "chat not found"},
+		"no text":                   {`{"chat_id":5}`, 400, "message text is empty"},
+		"a text of another type":    {`{"chat_id":5,"text":7}`, 400, "can't parse"},
+		"an unknown parameter":      {`{"chat_id":5,"text":"hi","txet":"hi"}`, 400, "txet"},
+		"no JSON":                   {`chat_id=5`, 400, "can't parse"},
+		"a reply to nothing":        {`{"chat_id":5,"text":"hi","reply_parameters":{}}`, 400, "message_id"},
+		"buttons":                   {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"b"}]]}}`, 200, ""},
+		"no keyboard in the markup": {`{"chat_id":5,"text":"hi","reply_markup":{}}`, 400, "inline_keyboard"},
+		"a keyboard of one dimension": {
+			`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[{"text":"a"}]}}`, 400, "can't parse",
+		},
+		"a button without a title":   {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"","callback_data":"b"}]]}}`, 400, "non-empty"},
+		"a button that does nothing": {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a"}]]}}`, 400, "exactly one"},
+		"callback data of 65 bytes":  {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"` + strings.Repeat("a", 65) + `"}]]}}`, 400, "BUTTON_DATA_INVALID"},
+		"a button with a bad URL":    {`{"chat_id":5,"text":"hi","reply_markup":{"inline_keyboard":[[{"text":"a","url":"javascript:x"}]]}}`, 400, "URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, answer, err := post(t.Context(), server.URL()+"/bot"+token+"/sendMessage", test.body)
@@ -89,7 +91,7 @@ func TestSendMessageIsAsStrictAsItsDocumentation(t *testing.T) {
 	}
 }
 
-func TestOnlyTheBotGetsIn(t *testing.T) {
+func TestTokenIsChecked(t *testing.T) {
 	server := newServer(t)
 	for name, test := range map[string]struct {
 		path   string
@@ -110,7 +112,7 @@ func TestOnlyTheBotGetsIn(t *testing.T) {
 	}
 }
 
-func TestNextWaitsForTheNextSendMessage(t *testing.T) {
+func TestNextWaitsForASend(t *testing.T) {
 	server := newServer(t)
 	_, _, err := post(t.Context(), server.URL()+"/bot"+token+"/getMe", "{}")
 	require.NoError(t, err)
@@ -128,7 +130,7 @@ func TestNextWaitsForTheNextSendMessage(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
+func TestCloseEndsWaits(t *testing.T) {
 	server := telegramtest.NewServer(token)
 	server.Script("sendMessage", telegramtest.Response{Hang: true}, telegramtest.Response{Delay: time.Hour})
 	errs := make(chan error)
@@ -150,9 +152,11 @@ func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
 	require.NotContains(t, seen, nil)
 }
 
-func TestScriptsAreAnsweredInOrderAndThenTheUsualWay(t *testing.T) {
+func TestScriptedAnswersComeInOrder(t *testing.T) {
 	server := newServer(t)
-	server.Script("getMe", telegramtest.Failure(429, "Too Many Requests", map[string]any{"retry_after": 1}), telegramtest.Response{Reset: true},
+	server.Script(
+		"getMe", telegramtest.Failure(429, "Too Many Requests", map[string]any{"retry_after": 1}),
+		telegramtest.Response{Reset: true},
 		telegramtest.Response{Status: 418, Body: "tea", Delay: time.Millisecond})
 	me := server.URL() + "/bot" + token + "/getMe"
 

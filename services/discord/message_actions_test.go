@@ -14,27 +14,30 @@ import (
 
 var there = integration.Target{ConversationID: channelID, MessageID: messageID}
 
-func TestAnEditNamesAllThatAMessageCanHold(t *testing.T) {
+func TestEditReplacesTheWholeMessage(t *testing.T) {
 	server, ch := newServer(t)
 	m := text("", "hello again")
 	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), there, &m, ch)
 	require.NoError(t, err)
 	require.Equal(t, integration.ID(messageID), result.MessageID)
 	require.Equal(t, map[string]any{
-		"content": "hello again", "embeds": []any{}, "components": []any{}, "attachments": []any{}, "allowed_mentions": map[string]any{"parse": []any{}},
+		"content": "hello again", "embeds": []any{}, "components": []any{}, "attachments": []any{},
+		"allowed_mentions": map[string]any{"parse": []any{}},
 	}, server.Requests()[0].Body)
 }
 
-func TestAnAnswerToAnInteractionIsEditedThroughIt(t *testing.T) {
+func TestEditOfAnAnswerGoesThroughItsInteraction(t *testing.T) {
 	server, ch := newServer(t)
 	m := answering(replying(text("", "hello again"), messageID), answered, "component")
-	result, err := newPlatform(t).(integration.Editor).EditMessage(t.Context(), integration.Target{MessageID: messageID}, &m, ch)
+	result, err := newPlatform(t).(integration.Editor).EditMessage(
+		t.Context(), integration.Target{MessageID: messageID}, &m, ch,
+	)
 	require.NoError(t, err)
 	require.Equal(t, []integration.Degradation{{Feature: "reply", Became: "none"}}, result.Degraded)
 	require.Equal(t, []string{discordtest.EditFollowUp}, names(server))
 }
 
-func TestWhatCannotBeEdited(t *testing.T) {
+func TestEditRefusesWhatDiscordCannotEdit(t *testing.T) {
 	editor := newPlatform(t).(integration.Editor)
 	const invalid, permanent = integration.FaultInvalid, integration.FaultPermanent
 	for name, test := range map[string]struct {
@@ -43,13 +46,21 @@ func TestWhatCannotBeEdited(t *testing.T) {
 		kind    integration.ErrorKind
 		code    string
 	}{
-		"a message without an id":       {integration.Target{ConversationID: channelID}, text("", "x"), invalid, "MESSAGE_INVALID"},
-		"a message of another platform": {integration.Target{ConversationID: channelID, MessageID: "wamid.x"}, text("", "x"), invalid, "MESSAGE_INVALID"},
-		"a message of nowhere":          {integration.Target{MessageID: messageID}, text("", "x"), invalid, "MESSAGE_INVALID"},
-		"into nothing":                  {there, text("", ""), invalid, "MESSAGE_INVALID"},
-		"into a poll":                   {there, poll("x", "a"), permanent, "UNSUPPORTED_CONTENT"},
-		"into a sticker":                {there, of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "7"}}), permanent, "UNSUPPORTED_CONTENT"},
-		"into what is not to be had":    {there, of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "x"}}), permanent, "MEDIA_NOT_FOUND"},
+		"a message without an id": {integration.Target{ConversationID: channelID}, text("", "x"), invalid, "MESSAGE_INVALID"},
+		"a message of another platform": {
+			integration.Target{ConversationID: channelID, MessageID: "wamid.x"}, text("", "x"), invalid, "MESSAGE_INVALID",
+		},
+		"a message of nowhere": {integration.Target{MessageID: messageID}, text("", "x"), invalid, "MESSAGE_INVALID"},
+		"into nothing":         {there, text("", ""), invalid, "MESSAGE_INVALID"},
+		"into a poll":          {there, poll("x", "a"), permanent, "UNSUPPORTED_CONTENT"},
+		"into a sticker": {
+			there, of(integration.Content{Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "7"}}), permanent,
+			"UNSUPPORTED_CONTENT",
+		},
+		"into what is not to be had": {
+			there, of(integration.Content{Type: integration.TypeFile, Media: &integration.Media{ID: "x"}}), permanent,
+			"MEDIA_NOT_FOUND",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, ch := newServer(t)
@@ -60,7 +71,7 @@ func TestWhatCannotBeEdited(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
+func TestMessageActionsMayBeRepeated(t *testing.T) {
 	platform := newPlatform(t)
 	for name, test := range map[string]struct {
 		call    string
@@ -89,7 +100,8 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 			server, ch := newServer(t)
 			server.Script(test.call, discordtest.Failure(http.StatusForbidden, 50013, "no", nil))
 			requireError(t, test.do(t.Context(), ch), integration.FaultPermanent, "PERMISSION_MISSING")
-			server.Script(test.call, discordtest.Response{Reset: true}, discordtest.Response{Reset: true}) // net/http repeats a GET on a kept connection
+			// net/http repeats a GET on a kept connection
+			server.Script(test.call, discordtest.Response{Reset: true}, discordtest.Response{Reset: true})
 			e, _ := errors.AsType[*integration.Error](test.do(t.Context(), ch))
 			require.Equal(t, "PLATFORM_NO_ANSWER", e.Code)
 			require.True(t, e.Retryable())
@@ -98,15 +110,18 @@ func TestWhatMayBeDoneTwiceIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
+func TestDeleteOfAGoneMessageSucceeds(t *testing.T) {
 	server, ch := newServer(t)
-	server.Script(discordtest.DeleteMessage, discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil), discordtest.Failure(http.StatusNotFound, 10003, "Unknown Channel", nil))
+	server.Script(
+		discordtest.DeleteMessage, discordtest.Failure(http.StatusNotFound, 10008, "Unknown Message", nil),
+		discordtest.Failure(http.StatusNotFound, 10003, "Unknown Channel", nil),
+	)
 	deleter := newPlatform(t).(integration.Deleter)
 	require.NoError(t, deleter.DeleteMessage(t.Context(), there, ch))
 	requireError(t, deleter.DeleteMessage(t.Context(), there, ch), integration.FaultPermanent, "RECIPIENT_UNKNOWN")
 }
 
-func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
+func TestReactionEmojiHasDiscordsForm(t *testing.T) {
 	for emoji, path := range map[string]string{
 		"👍":                               "👍",
 		"❤️":                              "❤️",
@@ -117,7 +132,10 @@ func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
 		t.Run(emoji, func(t *testing.T) {
 			server, ch := newServer(t)
 			require.NoError(t, newPlatform(t).(integration.Reactor).React(t.Context(), there, emoji, ch))
-			require.Equal(t, discordtest.Root+"/channels/"+channelID+"/messages/"+messageID+"/reactions/"+path+"/@me", server.Requests()[0].Path)
+			require.Equal(
+				t, discordtest.Root+"/channels/"+channelID+"/messages/"+messageID+"/reactions/"+path+"/@me",
+				server.Requests()[0].Path,
+			)
 		})
 	}
 	t.Run("and no word leads to another call", func(t *testing.T) {
@@ -128,22 +146,29 @@ func TestEmojisAreWrittenAsDiscordReadsThem(t *testing.T) {
 	})
 }
 
-func TestOnlyTheBotsOwnReactionsAreTakenAway(t *testing.T) {
+func TestReactionRemovalIsOfTheBotsOwn(t *testing.T) {
 	server, ch := newServer(t)
-	server.SetReactions(discordtest.Reaction{Emoji: "👍", Mine: true}, discordtest.Reaction{Emoji: "👎"}, discordtest.Reaction{Emoji: "brass:760000000000000001", Mine: true})
+	server.SetReactions(
+		discordtest.Reaction{Emoji: "👍", Mine: true}, discordtest.Reaction{Emoji: "👎"},
+		discordtest.Reaction{Emoji: "brass:760000000000000001", Mine: true},
+	)
 	reactor := newPlatform(t).(integration.Reactor)
 	require.NoError(t, reactor.React(t.Context(), there, "", ch))
-	require.Equal(t, []string{discordtest.GetMessage, discordtest.DeleteReaction, discordtest.DeleteReaction}, names(server))
+	require.Equal(
+		t, []string{discordtest.GetMessage, discordtest.DeleteReaction, discordtest.DeleteReaction}, names(server),
+	)
 
 	server.Script(discordtest.DeleteReaction, discordtest.Failure(http.StatusTooManyRequests, 0, "no", nil))
 	requireError(t, reactor.React(t.Context(), there, "", ch), integration.FaultThrottled, "RATE_LIMITED")
 }
 
-func TestFurtherActionsGoToDirectMessagesAndThreadsToo(t *testing.T) {
+func TestMessageActionsReachDirectMessagesAndThreads(t *testing.T) {
 	server, ch := newServer(t)
 	typer := newPlatform(t).(integration.Typer)
 	require.NoError(t, typer.ShowTyping(t.Context(), integration.Target{ConversationID: "user:700000000000000007"}, ch))
-	require.NoError(t, typer.ShowTyping(t.Context(), integration.Target{ConversationID: channelID, ThreadID: "500000000000000015"}, ch))
+	require.NoError(
+		t, typer.ShowTyping(t.Context(), integration.Target{ConversationID: channelID, ThreadID: "500000000000000015"}, ch),
+	)
 	requests := server.Requests()
 	require.Equal(t, discordtest.Root+"/channels/"+discordtest.DMChannel("700000000000000007")+"/typing", requests[1].Path)
 	require.Equal(t, discordtest.Root+"/channels/500000000000000015/typing", requests[2].Path)

@@ -17,25 +17,26 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// typingStatus stands beside the app's name while it writes, "assistant.threads.setStatus".
+// typingStatus is shown beside the app's name while it writes, "assistant.threads.setStatus".
 const typingStatus = "is typing…"
 
-// nothing is the answer of methods that tell no more than that they are done.
-type nothing struct{}
-
-// targetOf finds the message that an action is about.
+// targetOf finds the channel and the ts of the message that an action is about.
 func targetOf(t integration.Target) (channel, ts string, err error) {
 	channel, ts = splitMessageID(t.MessageID)
 	conversation, _, _ := strings.Cut(string(t.ConversationID), ":")
 	channel = cmp.Or(channel, conversation)
 	if !tsPattern.MatchString(ts) || !channelPattern.MatchString(channel) || strings.HasPrefix(channel, "#") {
-		return "", "", integration.Invalid("messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId")
+		return "", "", integration.Invalid(
+			"messageId must be channel:ts, such as C024BE91L:1595926230.009600, or a ts beside a conversationId",
+		)
 	}
 	return channel, ts, nil
 }
 
 // EditMessage replaces a message, "chat.update".
-func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) EditMessage(
+	ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	channel, ts, err := targetOf(t)
 	if err != nil {
 		return nil, err
@@ -45,7 +46,9 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 		return nil, err
 	}
 	if len(d.uploads)+len(d.linked) > 0 {
-		return nil, integration.UnsupportedContent("the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can")
+		return nil, integration.UnsupportedContent(
+			"the files of a message cannot be changed through Slack; its text, pictures by a link, buttons and menus can",
+		)
 	}
 	if n := textlimit.Characters(d.post.Text); n > maxText {
 		return nil, &integration.Error{
@@ -68,8 +71,8 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 	if err != nil {
 		return err
 	}
-	_, _, err = change[nothing](ctx, p.api(ch.Credentials, ch.Settings), "chat.delete", map[string]string{"channel": channel, "ts": ts})
-	return err
+	params := map[string]string{"channel": channel, "ts": ts}
+	return change(ctx, p.api(ch.Credentials, ch.Settings), "chat.delete", params)
 }
 
 // React puts an emoji on a message, "reactions.add", or takes all of the app's own away.
@@ -86,12 +89,12 @@ func (p *platform) React(ctx context.Context, t integration.Target, emoji string
 	if err != nil {
 		return err
 	}
-	_, _, err = change[nothing](ctx, a, "reactions.add", map[string]string{"channel": channel, "timestamp": ts, "name": name})
-	return unless(err, "already_reacted")
+	params := map[string]string{"channel": channel, "timestamp": ts, "name": name}
+	return ignore("already_reacted", change(ctx, a, "reactions.add", params))
 }
 
-// unreact takes each of the app's reactions away: "reactions.remove" wants to know which.
-func (a api) unreact(ctx context.Context, channel, ts string) error {
+// unreact takes each of the app's reactions away. "reactions.remove" takes one at a time.
+func (a *api) unreact(ctx context.Context, channel, ts string) error {
 	me, _, err := ask[identity](ctx, a, "auth.test", url.Values{})
 	if err != nil {
 		return err
@@ -104,7 +107,8 @@ func (a api) unreact(ctx context.Context, channel, ts string) error {
 			} `json:"reactions"`
 		} `json:"message"`
 	}
-	there, _, err := ask[reactions](ctx, a, "reactions.get", url.Values{"channel": {channel}, "timestamp": {ts}, "full": {"true"}})
+	query := url.Values{"channel": {channel}, "timestamp": {ts}, "full": {"true"}}
+	there, _, err := ask[reactions](ctx, a, "reactions.get", query)
 	if err != nil {
 		return err
 	}
@@ -112,31 +116,31 @@ func (a api) unreact(ctx context.Context, channel, ts string) error {
 		if !slices.Contains(r.Users, me.UserID) {
 			continue
 		}
-		_, _, err := change[nothing](ctx, a, "reactions.remove", map[string]string{"channel": channel, "timestamp": ts, "name": r.Name})
-		if err := unless(err, "no_reaction"); err != nil {
+		params := map[string]string{"channel": channel, "timestamp": ts, "name": r.Name}
+		if err := ignore("no_reaction", change(ctx, a, "reactions.remove", params)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unless takes a refusal that says that all is as it should be for a success.
-func unless(err error, code string) error {
+// ignore is nil for the refusal with this code of Slack's, which says that nothing is left to do.
+func ignore(code string, err error) error {
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.PlatformCode == code {
 		return nil
 	}
 	return err
 }
 
-// ShowTyping shows in the thread of an assistant that an answer is being written. Slack has that nowhere else.
+// ShowTyping shows in the thread of an assistant that the app is writing. Slack shows it nowhere else.
 func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *integration.Channel) error {
 	channel, thread, _ := strings.Cut(string(t.ConversationID), ":")
 	of, ts := splitMessageID(t.MessageID)
 	channel, thread = cmp.Or(channel, of), cmp.Or(string(t.ThreadID), thread, ts)
 	if !channelPattern.MatchString(channel) || !tsPattern.MatchString(thread) {
-		return integration.UnsupportedContent("Slack shows only in the threads of assistants that something is being written: conversationId and threadId must name one")
+		return integration.UnsupportedContent("Slack shows only in threads of assistants that the app is writing: " +
+			"conversationId and threadId must name one")
 	}
-	_, _, err := change[nothing](ctx, p.api(ch.Credentials, ch.Settings), "assistant.threads.setStatus",
-		map[string]string{"channel_id": channel, "thread_ts": thread, "status": typingStatus})
-	return err
+	params := map[string]string{"channel_id": channel, "thread_ts": thread, "status": typingStatus}
+	return change(ctx, p.api(ch.Credentials, ch.Settings), "assistant.threads.setStatus", params)
 }

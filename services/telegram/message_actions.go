@@ -11,10 +11,19 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// EditMessage replaces a message's text, its caption, its attachment, or only its buttons: whatever the new
-// content has. Buttons that it does not have are gone.
-func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	to, err := newPlace(t)
+var (
+	_ integration.Editor  = (*platform)(nil)
+	_ integration.Deleter = (*platform)(nil)
+	_ integration.Reactor = (*platform)(nil)
+	_ integration.Typer   = (*platform)(nil)
+)
+
+// EditMessage replaces what the new content has: the text, the caption, the attachment, or the buttons alone. Buttons
+// that the new content does not have are removed.
+func (p *platform) EditMessage(
+	ctx context.Context, t integration.Target, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
+	to, err := newMessageRef(t)
 	if err != nil {
 		return nil, err
 	}
@@ -25,11 +34,10 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 	}
 	a := p.api(ch.Credentials, ch.Settings)
 	result := &integration.SendResult{Success: true, MessageID: idOf(to), Metadata: map[string]any{}}
-	// The answer is the new message, or true where it is a business account's. Neither says anything new, and to
-	// edit again changes nothing.
+	// The answer is the new message, or true for a message of a business account. Neither says anything new.
 	_, err = change[json.RawMessage](ctx, a, r.method, r.params, r.files...)
 	switch {
-	case isUnchanged(err): // it is as it should be
+	case isUnchanged(err): // the message is already as it should be
 		result.Metadata["unchanged"] = true
 	case err != nil:
 		return nil, err
@@ -41,7 +49,7 @@ func (p *platform) EditMessage(ctx context.Context, t integration.Target, m *int
 
 const methodEditMedia = "editMessageMedia"
 
-func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *place) (*request, error) {
+func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *messageRef) (*request, error) {
 	c := &m.Content
 	markup, degraded, err := keyboard(c.Interactive)
 	if err != nil {
@@ -56,7 +64,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 			limit = maxText
 		}
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeFile:
-	case integration.TypeVoice: // "editMessageMedia" knows none, but they have captions
+	case integration.TypeVoice: // has a caption, but "editMessageMedia" takes no voice
 		if len(files) > 0 {
 			return nil, integration.UnsupportedContent("a voice message cannot be put in the place of another message")
 		}
@@ -67,7 +75,7 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 		return nil, integration.Invalid("there are %d attachments; a message is edited into one", len(files))
 	}
 	if len(files) == 1 {
-		c = captioned(c, &files[0])
+		c = withCaption(c, &files[0])
 	}
 	text, lost, err := newText(c, limit)
 	if err != nil {
@@ -77,7 +85,10 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 	switch {
 	case len(files) == 1:
 		r.method = methodEditMedia
-		return r, p.composeEditMedia(ctx, r, m, &files[0], editMediaParams{place: *to, ReplyMarkup: markup, Media: inputMedia{captionParams: text.caption()}})
+		return r, p.composeEditMedia(
+			ctx, r, m, &files[0],
+			editMediaParams{messageRef: *to, ReplyMarkup: markup, Media: inputMedia{captionParams: text.caption()}},
+		)
 	case limit == maxCaption:
 		r.method, r.params = "editMessageCaption", editCaptionParams{*to, text.caption(), markup}
 	case blank(text.Text) && markup != nil:
@@ -90,7 +101,9 @@ func (p *platform) composeEdit(ctx context.Context, m *integration.Message, to *
 	return r, nil
 }
 
-func (p *platform) composeEditMedia(ctx context.Context, r *request, m *integration.Message, f *integration.Media, params editMediaParams) error {
+func (p *platform) composeEditMedia(
+	ctx context.Context, r *request, m *integration.Message, f *integration.Media, params editMediaParams,
+) error {
 	kind := kindOf(m, f)
 	if kind.album == "" && kind != animation {
 		return integration.UnsupportedContent("%s cannot be put in the place of another message", kind.field)
@@ -109,13 +122,13 @@ func (p *platform) composeEditMedia(ctx context.Context, r *request, m *integrat
 	return nil
 }
 
-// isUnchanged finds the refusal of an edit that changes nothing, such as one that is repeated.
+// isUnchanged says whether an edit was refused because it changes nothing, such as a repeated one.
 func isUnchanged(err error) bool {
 	e, ok := errors.AsType[*integration.Error](err)
 	return ok && e.PlatformCode == "400" && strings.Contains(e.Message, "message is not modified")
 }
 
-func idOf(p *place) integration.ID {
+func idOf(p *messageRef) integration.ID {
 	chat, _ := p.ChatID.(string)
 	if id, ok := p.ChatID.(int64); ok {
 		chat = decimal(id)
@@ -123,9 +136,9 @@ func idOf(p *place) integration.ID {
 	return integration.ID(chat + ":" + decimal(p.MessageID))
 }
 
-// DeleteMessage removes a message, for 48 hours at most: "deleteMessage" tells which.
+// DeleteMessage removes a message that is at most 48 hours old. "deleteMessage" lists exceptions.
 func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *integration.Channel) error {
-	to, err := newPlace(t)
+	to, err := newMessageRef(t)
 	if err != nil {
 		return err
 	}
@@ -133,24 +146,26 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 	return err
 }
 
-// React sets the bot's one reaction to a message, "setMessageReaction". Which emoji there are is Telegram's to
-// say; it writes them without the selector that asks for their colourful form.
+// React sets the bot's one reaction to a message, "setMessageReaction". Telegram has a fixed set of emoji and writes
+// them without the variation selector U+FE0F.
 func (p *platform) React(ctx context.Context, t integration.Target, emoji string, ch *integration.Channel) error {
-	to, err := newPlace(t)
+	to, err := newMessageRef(t)
 	if err != nil {
 		return err
 	}
-	params := reactionParams{place: *to, Reaction: []reactionType{}}
+	params := reactionParams{messageRef: *to, Reaction: []reactionType{}}
 	if id, custom := strings.CutPrefix(emoji, customEmojiPrefix); custom {
 		params.Reaction = append(params.Reaction, reactionType{Type: typeCustomEmoji, CustomEmojiID: id})
 	} else if emoji != "" {
-		params.Reaction = append(params.Reaction, reactionType{Type: typeEmoji, Emoji: strings.ReplaceAll(emoji, "\ufe0f", "")})
+		params.Reaction = append(
+			params.Reaction, reactionType{Type: typeEmoji, Emoji: strings.ReplaceAll(emoji, "\ufe0f", "")},
+		)
 	}
 	_, err = change[bool](ctx, p.api(ch.Credentials, ch.Settings), "setMessageReaction", params)
 	return err
 }
 
-// ShowTyping shows for five seconds, or until the next message, that the bot is writing, "sendChatAction".
+// ShowTyping shows that the bot is writing, for five seconds or until the next message, "sendChatAction".
 func (p *platform) ShowTyping(ctx context.Context, t integration.Target, ch *integration.Channel) error {
 	conversation := t.ConversationID
 	if chat, _, ok := strings.Cut(string(t.MessageID), ":"); ok {
