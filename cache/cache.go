@@ -182,7 +182,9 @@ func (c *Cache) lifetime(ttl time.Duration) time.Duration {
 }
 
 // read looks up a full key. The value is stale if it expires in less than stale.
-func (c *Cache) read(ctx context.Context, key string, stale time.Duration) (value json.RawMessage, isStale, found bool, err error) {
+func (c *Cache) read(ctx context.Context, key string, stale time.Duration) (
+	value json.RawMessage, isStale, found bool, err error,
+) {
 	if !c.health.admits() {
 		return nil, false, false, errStoreDown
 	}
@@ -219,7 +221,8 @@ func (c *Cache) failure(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		return action.Retryable(http.StatusServiceUnavailable, codes.CacheUnavailable, "the cache does not answer").Because(err)
+		return action.Retryable(http.StatusServiceUnavailable, codes.CacheUnavailable, "the cache does not answer").
+			Because(err)
 	}
 }
 

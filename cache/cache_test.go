@@ -269,7 +269,8 @@ func TestStoreThatFailedIsUsedAgain(t *testing.T) {
 	ctx := t.Context()
 	_, err := c.Get(ctx, "k", new(int))
 	for name, err := range map[string]error{
-		"get": err, "set": c.Set(ctx, "k", 1, 0), "delete": c.Delete(ctx, "k"), "clean": c.Clean(ctx, "**"), "check": c.Check(ctx),
+		"get": err, "set": c.Set(ctx, "k", 1, 0), "delete": c.Delete(ctx, "k"), "clean": c.Clean(ctx, "**"),
+		"check": c.Check(ctx),
 	} {
 		e := action.AsError(err, "", "")
 		require.Equal(t, "CACHE_UNAVAILABLE", e.Type, name)
@@ -300,7 +301,9 @@ func TestWithTTLChangesTheDefaultTTL(t *testing.T) {
 	t.Parallel()
 	store := cache.NewMemory(cache.MemoryOptions{})
 	c, _ := newCache(t, store, cache.Options{TTL: time.Hour})
-	for name, other := range map[string]*cache.Cache{"itself": c, "another": c.WithTTL(time.Minute), "part": c.WithTTL(time.Minute).Namespace("n")} {
+	for name, other := range map[string]*cache.Cache{
+		"itself": c, "another": c.WithTTL(time.Minute), "part": c.WithTTL(time.Minute).Namespace("n"),
+	} {
 		require.NoError(t, other.Set(t.Context(), name, 1, 0))
 	}
 	for key, want := range map[string]time.Duration{"itself": time.Hour, "another": time.Minute, "n:part": time.Minute} {

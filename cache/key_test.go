@@ -35,8 +35,13 @@ func keyCases(tb testing.TB) []keyCase {
 }
 
 func (c keyCase) key(d cache.Dialect) string {
-	req := &action.Request{Params: json.RawMessage(c.Params), Meta: action.NewMeta(json.RawMessage(c.Meta)), Headers: json.RawMessage(c.Headers)}
-	return cache.Keygen{Dialect: d, MaxParamsLength: c.MaxParamsLength}.Key("posts.find", &action.CacheRule{Keys: c.Keys}, req)
+	req := &action.Request{
+		Params: json.RawMessage(c.Params), Meta: action.NewMeta(json.RawMessage(c.Meta)),
+		Headers: json.RawMessage(c.Headers),
+	}
+	return cache.Keygen{Dialect: d, MaxParamsLength: c.MaxParamsLength}.Key(
+		"posts.find", &action.CacheRule{Keys: c.Keys}, req,
+	)
 }
 
 func TestKeyIsThatOfNode(t *testing.T) {

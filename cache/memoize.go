@@ -25,7 +25,8 @@ func Locked() Option { return func(p *Policy) { p.Lock = true } }
 // Results are kept as JSON, and each caller gets its own value. Params and results that are not JSON are not kept,
 // which is logged once for each name.
 func Memoize[T any](
-	ctx context.Context, name string, params any, ttl time.Duration, fn func(ctx context.Context) (T, error), opts ...Option,
+	ctx context.Context, name string, params any, ttl time.Duration, fn func(ctx context.Context) (T, error),
+	opts ...Option,
 ) (T, error) {
 	c := From(ctx)
 	if c == nil {

@@ -48,7 +48,10 @@ func TestMemoizeComputesOnceForConcurrentCallers(t *testing.T) {
 			for i, p := range results {
 				require.Equal(t, &post{ID: 7, Tags: []string{fmt.Sprint(i)}}, p)
 			}
-			p, err := cache.Memoize(ctx, "posts", map[string]int{"id": 7}, 0, func(context.Context) (*post, error) { return nil, errors.New("unused") })
+			p, err := cache.Memoize(
+				ctx, "posts", map[string]int{"id": 7}, 0,
+				func(context.Context) (*post, error) { return nil, errors.New("unused") },
+			)
 			require.NoError(t, err)
 			require.Equal(t, []string{"a"}, p.Tags)
 		})
@@ -124,7 +127,9 @@ type bubble struct {
 // get memoizes the number of the call that computed it.
 func (b *bubble) get(ttl time.Duration, opts ...cache.Option) int {
 	b.Helper()
-	got, err := cache.Memoize(b.ctx, "n", nil, ttl, func(context.Context) (int, error) { b.calls++; return b.calls, nil }, opts...)
+	got, err := cache.Memoize(
+		b.ctx, "n", nil, ttl, func(context.Context) (int, error) { b.calls++; return b.calls, nil }, opts...,
+	)
 	require.NoError(b, err)
 	synctest.Wait() // for what runs in the background
 	return got
@@ -223,7 +228,14 @@ func TestStaleResultSurvivesFailedRecomputation(t *testing.T) {
 		require.Equal(b, 1, fail())
 		require.Equal(b, 1, fail())
 		require.Equal(b, 3, b.calls)
-		require.Equal(b, []string{"warning: an old result in the cache could not be renewed", "warning: an old result in the cache could not be renewed"}, b.logged())
+		require.Equal(
+			b,
+			[]string{
+				"warning: an old result in the cache could not be renewed",
+				"warning: an old result in the cache could not be renewed",
+			},
+			b.logged(),
+		)
 	})
 }
 
@@ -414,7 +426,9 @@ type lockSpy struct {
 	tried chan<- bool
 }
 
-func (s lockSpy) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+func (s lockSpy) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (func(context.Context) error, bool, error) {
 	unlock, acquired, err := s.Store.TryLock(ctx, name, ttl)
 	s.tried <- acquired
 	return unlock, acquired, err
@@ -444,7 +458,9 @@ type slowLock struct {
 	before func()
 }
 
-func (s slowLock) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+func (s slowLock) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (func(context.Context) error, bool, error) {
 	s.before()
 	return s.Store.TryLock(ctx, name, ttl)
 }
@@ -458,7 +474,9 @@ func TestLockThatIsNeverReleasedDelaysOnlyBriefly(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, acquired)
 		began := time.Now()
-		got, err := cache.Memoize(cache.With(t.Context(), c), "n", nil, 0, func(context.Context) (int, error) { return 1, nil }, cache.Locked())
+		got, err := cache.Memoize(
+			cache.With(t.Context(), c), "n", nil, 0, func(context.Context) (int, error) { return 1, nil }, cache.Locked(),
+		)
 		require.NoError(t, err)
 		require.Equal(t, 1, got)
 		require.InDelta(t, 2200*time.Millisecond, time.Since(began), float64(1100*time.Millisecond))
@@ -531,12 +549,18 @@ func TestGetOrComputeReturnsRawJSON(t *testing.T) {
 			c, log := newCache(t, store, cache.Options{})
 			raw := json.RawMessage(`{"b":1,"a":"<&>"}`)
 			for range 2 {
-				got, err := c.GetOrCompute(t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) { return raw, nil })
+				got, err := c.GetOrCompute(
+					t.Context(), "posts.get:1", cache.Policy{TTL: time.Minute},
+					func(context.Context) (json.RawMessage, error) { return raw, nil },
+				)
 				require.NoError(t, err)
 				require.Equal(t, string(raw), string(got), "as it was")
 			}
 			for range 2 {
-				got, err := c.GetOrCompute(t.Context(), "posts.bad:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil })
+				got, err := c.GetOrCompute(
+					t.Context(), "posts.bad:1", cache.Policy{},
+					func(context.Context) (json.RawMessage, error) { return json.RawMessage(`{`), nil },
+				)
 				require.NoError(t, err)
 				require.Equal(t, `{`, string(got))
 			}
@@ -575,13 +599,17 @@ func BenchmarkMemoryHit(b *testing.B) {
 	b.Run("once", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = c.GetOrCompute(ctx, "posts.get:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return raw, nil })
+			_, _ = c.GetOrCompute(
+				ctx, "posts.get:1", cache.Policy{}, func(context.Context) (json.RawMessage, error) { return raw, nil },
+			)
 		}
 	})
 	b.Run("memoize", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = cache.Memoize(ctx, "posts", 1, 0, func(context.Context) (post, error) { return post{ID: 1, Title: "a post"}, nil })
+			_, _ = cache.Memoize(
+				ctx, "posts", 1, 0, func(context.Context) (post, error) { return post{ID: 1, Title: "a post"}, nil },
+			)
 		}
 	})
 }

@@ -124,7 +124,10 @@ func TestStoreEntriesExpire(t *testing.T) {
 
 func TestCleanPatterns(t *testing.T) {
 	t.Parallel()
-	keys := []string{"posts", "posts.list", "posts.list:a|1", "posts.list:a|1.5", "posts.list.deep:x", "posts.get:1", "users.list:1", "v2.posts.list:1"}
+	keys := []string{
+		"posts", "posts.list", "posts.list:a|1", "posts.list:a|1.5", "posts.list.deep:x", "posts.get:1", "users.list:1",
+		"v2.posts.list:1",
+	}
 	for _, tc := range []struct {
 		pattern string
 		removed []string
@@ -337,7 +340,9 @@ func TestRedisNamespacesAreApart(t *testing.T) {
 
 func TestRedisURLThatIsWrongIsNotQuoted(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "http://:canary@host", "redis://:can ary@ho st", "redis://:cana/ry@host:x", "redis://:canary@host/db"} {
+	for _, url := range []string{
+		"", "http://:canary@host", "redis://:can ary@ho st", "redis://:cana/ry@host:x", "redis://:canary@host/db",
+	} {
 		_, err := rediscache.New(rediscache.Options{URL: url})
 		require.ErrorContains(t, err, "not of the form")
 		require.NotContains(t, err.Error(), "can")

@@ -14,14 +14,14 @@ import (
 // accountPage is how many channels are read at once for an index of accounts.
 const accountPage = 1000
 
-var _ integration.AccountStore = (*Memo)(nil)
+var _ integration.AccountStore = (*Cache)(nil)
 
-// accountIndex has the ids of a platform's channels by the account in one of their fields. It is never changed, so that
-// everybody may read it. An account that is not in it has no channel: unknown ones cost neither a reading nor memory.
+// accountIndex has the ids of a platform's channels by their accounts. It never changes, so that many callers can read
+// it. An account that is not in it has no channel: a webhook for it costs neither a read of the store nor memory.
 type accountIndex struct {
 	ids     map[string][]string
-	read    time.Time // when the reading began
-	changes uint64    // of channels, when the reading began
+	began   time.Time // when the read began
+	changes uint64    // of channels, when the read began
 }
 
 // lister is a store that can list its channels.
@@ -29,30 +29,32 @@ type lister interface {
 	List(ctx context.Context, q Query) ([]Entry, error)
 }
 
-// ByAccount implements [integration.AccountStore]. All channels of the platform are read when it is first asked for, and
-// again after any channel has changed, by one caller at a time. While the store cannot be read it answers from what it
-// knows, for as long as with channels.
-func (m *Memo) ByAccount(ctx context.Context, platform string, field integration.Field, account string) ([]string, error) {
-	if x := m.accountsOf(platform); m.isFresh(x) {
+// ByAccount implements [integration.AccountStore]. The first lookup reads all channels of the platform; a lookup after
+// a change of any channel reads them again. One caller reads, the others wait. While the store cannot be read,
+// ByAccount answers from the last index, for as long as [Cache.Channel] does.
+func (c *Cache) ByAccount(
+	ctx context.Context, platform string, field integration.Field, account string,
+) ([]string, error) {
+	if x := c.accountsOf(platform); c.isFresh(x) {
 		return x.ids[account], nil
 	}
 	select {
-	case m.indexing <- struct{}{}:
+	case c.indexing <- struct{}{}:
 	case <-ctx.Done():
 		return nil, &UnavailableError{"wait for the channels of " + platform, ctx.Err()}
 	}
-	defer func() { <-m.indexing }()
-	old := m.accountsOf(platform)
-	if m.isFresh(old) { // another caller has read it
+	defer func() { <-c.indexing }()
+	old := c.accountsOf(platform)
+	if c.isFresh(old) { // another caller has read it
 		return old.ids[account], nil
 	}
-	x, err := m.readAccounts(ctx, platform, field)
+	x, err := c.readAccounts(ctx, platform, field)
 	switch {
 	case err == nil:
-		m.mu.Lock()
-		m.accounts[platform] = x
-		m.mu.Unlock()
-	case old == nil || !isTrouble(err) || time.Since(old.read) >= lastResort:
+		c.mu.Lock()
+		c.accounts[platform] = x
+		c.mu.Unlock()
+	case old == nil || !isOutage(err) || time.Since(old.began) >= staleIfError:
 		return nil, err
 	default:
 		x = old
@@ -60,30 +62,32 @@ func (m *Memo) ByAccount(ctx context.Context, platform string, field integration
 	return x.ids[account], nil
 }
 
-func (m *Memo) accountsOf(platform string) *accountIndex {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.accounts[platform]
+func (c *Cache) accountsOf(platform string) *accountIndex {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accounts[platform]
 }
 
-// isFresh says whether an index is there, young enough, and no channel has changed since.
-func (m *Memo) isFresh(x *accountIndex) bool {
-	return x != nil && x.changes == m.changes.Load() && time.Since(x.read) < freshFor
+// isFresh says whether there is an index that is young enough, and no channel has changed since.
+func (c *Cache) isFresh(x *accountIndex) bool {
+	return x != nil && x.changes == c.changes.Load() && time.Since(x.began) < softTTL
 }
 
-func (m *Memo) readAccounts(ctx context.Context, platform string, field integration.Field) (*accountIndex, error) {
-	store, ok := m.store.(lister)
+func (c *Cache) readAccounts(
+	ctx context.Context, platform string, field integration.Field,
+) (*accountIndex, error) {
+	store, ok := c.store.(lister)
 	if !ok {
 		return nil, errNoAccounts
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)()
-	x := &accountIndex{ids: map[string][]string{}, read: time.Now(), changes: m.changes.Load()}
+	defer context.AfterFunc(c.ctx, cancel)()
+	x := &accountIndex{ids: map[string][]string{}, began: time.Now(), changes: c.changes.Load()}
 	for q := (Query{Platform: platform, Limit: accountPage}); ; {
 		page, err := store.List(ctx, q)
 		switch {
-		case errors.Is(err, ErrReadOnly): // which cannot list either
+		case errors.Is(err, ErrReadOnly): // such a store cannot list either
 			return nil, errNoAccounts
 		case err != nil:
 			return nil, err

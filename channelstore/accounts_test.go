@@ -15,20 +15,21 @@ import (
 
 func accountChannel(id, platform, account string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: "t", Platform: platform, Status: integration.ChannelActive, Settings: map[string]string{"teamId": account},
+		ID: id, TenantID: "t", Platform: platform, Status: integration.ChannelActive,
+		Settings: map[string]string{"teamId": account},
 	}
 }
 
 func TestByAccountFindsChannels(t *testing.T) {
 	store := openFile(t, filepath.Join(t.TempDir(), "channels.db"), nil)
 	log, _ := logtest.NewNullLogger()
-	memo, err := channelstore.NewMemo(store, logrus.NewEntry(log))
+	cache, err := channelstore.NewCache(store, logrus.NewEntry(log))
 	require.NoError(t, err)
-	defer memo.Close()
+	defer cache.Close()
 	team := integration.Field{In: integration.InSettings, Name: "teamId", Account: true}
 	find := func(account string) []string {
 		t.Helper()
-		ids, err := memo.ByAccount(t.Context(), "slack", team, account)
+		ids, err := cache.ByAccount(t.Context(), "slack", team, account)
 		require.NoError(t, err)
 		return ids
 	}
@@ -36,7 +37,7 @@ func TestByAccountFindsChannels(t *testing.T) {
 		t.Helper()
 		require.NoError(t, store.Apply(t.Context(), channels))
 		for _, ch := range channels {
-			memo.Invalidate(ch.ID)
+			cache.Invalidate(ch.ID)
 		}
 	}
 
@@ -52,7 +53,7 @@ func TestByAccountFindsChannels(t *testing.T) {
 
 	require.NoError(t, store.Remove(t.Context(), "b"))
 	require.Equal(t, []string{"b"}, find("T1"), "it is remembered until the change is made known")
-	memo.InvalidateAll()
+	cache.InvalidateAll()
 	require.Empty(t, find("T1"))
 
 	var many []*integration.Channel
@@ -63,9 +64,9 @@ func TestByAccountFindsChannels(t *testing.T) {
 	require.Len(t, find("M"), 1001, "more than one page is read")
 
 	require.NoError(t, store.Close())
-	memo.InvalidateAll()
+	cache.InvalidateAll()
 	require.Equal(t, []string{"a", "c"}, find("T2"), "while the store cannot be read, what is known still serves")
-	_, err = memo.ByAccount(t.Context(), "other", team, "T1")
+	_, err = cache.ByAccount(t.Context(), "other", team, "T1")
 	var unavailable *channelstore.UnavailableError
 	require.ErrorAs(t, err, &unavailable)
 }

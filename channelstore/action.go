@@ -19,45 +19,45 @@ import (
 )
 
 const (
-	// answerTimeout bounds the wait for the service that has the channels. With firstTimeout before it, that is less than a
-	// Memo waits.
+	// answerTimeout bounds the wait for an answer. Together with firstTimeout it is less than loadTimeout of a Cache.
 	answerTimeout = 3 * time.Second
-	// firstTimeout is the same for a node beside which others serve the action: these are asked then.
+	// firstTimeout bounds the wait for the first node if another one can be asked after it.
 	firstTimeout = time.Second
-	// nodeRest is how long a node that did not answer is asked only where there is no other.
+	// nodeRest is how long other nodes are preferred to a node that did not answer.
 	nodeRest = 10 * time.Second
-	// askRest is how long nobody is asked after none has answered, but by one lookup.
+	// askRest is how long lookups fail at once after no node has answered. Then one lookup tries again.
 	askRest = time.Second
-	// maxAsked bounds the lookups that are under way.
+	// maxAsked bounds the lookups in progress.
 	maxAsked = 64
 )
 
 var errNoAnswer = errors.New("it did not answer a moment ago")
 
-// Directory tells which nodes serve an action. A cluster that is one lets an [Action] choose among them.
+// Directory says which nodes serve an action. If the cluster implements it, an [Action] chooses among the nodes.
 type Directory interface {
 	NodesOf(action string) []string
 }
 
-// Action asks an action of another service for channels, such as "channels.get" with {id}. The answer
-// is the SDK's IntegrationConfig or null. What is known of the call that needs a channel, its trace and
-// meta, goes along. The channels are that service's: they cannot be listed or changed here.
+// Action gets channels by an action of another service, such as "channels.get" with {id}. The answer is the SDK's
+// IntegrationConfig or null. The call carries the trace and the meta of the request that needs the channel. The
+// channels belong to that service: they cannot be listed or changed here.
 //
-// Where several nodes serve the action, one that does not answer costs a short wait, and is left alone for a while.
+// If several nodes serve the action and one does not answer, the next one is asked after a second, and first for the
+// next ten seconds. Safe for concurrent use.
 type Action struct {
 	cluster action.Cluster
 	name    string
-	slots   chan struct{} // of lookups that are under way
+	slots   chan struct{} // of lookups in progress
 
 	mu      sync.Mutex
-	turn    int                  // of nodes
-	resting map[string]time.Time // until when, by node
-	silent  time.Time            // until when nobody is asked, because no node answered
+	turn    int                  // counts lookups, to ask the nodes in turn
+	resting map[string]time.Time // until then, by node
+	silent  time.Time            // until then nobody is asked, because no node answered
 }
 
 var _ Store = (*Action)(nil)
 
-// NewAction makes a store of an action.
+// NewAction returns a store that calls the action of that name.
 func NewAction(cluster action.Cluster, name string) *Action {
 	return &Action{cluster: cluster, name: name, slots: make(chan struct{}, maxAsked), resting: map[string]time.Time{}}
 }
@@ -92,7 +92,7 @@ func (a *Action) lookUp(ctx context.Context, id string) (*integration.Channel, e
 		}
 		asked := time.Now()
 		ch, err := a.ask(ctx, node, id, timeout)
-		hasty := ctx.Err() != nil && time.Since(asked) < firstTimeout // which is the caller's doing, not the node's
+		hasty := ctx.Err() != nil && time.Since(asked) < firstTimeout // the caller gave up, so the node is not to blame
 		silence, last := isSilence(err) && !hasty, i == len(nodes)-1 || ctx.Err() != nil
 		if silence {
 			a.rest(node)
@@ -108,15 +108,17 @@ func (a *Action) lookUp(ctx context.Context, id string) (*integration.Channel, e
 			return ch, err
 		}
 	}
-	return nil, errNoAnswer // there is always one to ask
+	return nil, errNoAnswer // not reached: there is always one node to ask
 }
 
-// ask asks one node, or with "" the one whose turn it is.
+// ask asks one node; "" lets the cluster choose one.
 func (a *Action) ask(ctx context.Context, node, id string, timeout time.Duration) (*integration.Channel, error) {
 	params := struct {
 		ID string `json:"id"`
 	}{id}
-	result, err := a.cluster.Call(ctx, action.RequestFrom(ctx), a.name, params, action.CallOptions{NodeID: node, Timeout: timeout})
+	result, err := a.cluster.Call(
+		ctx, action.RequestFrom(ctx), a.name, params, action.CallOptions{NodeID: node, Timeout: timeout},
+	)
 	if err == nil {
 		return decodeAnswer(result.Data, id)
 	}
@@ -132,13 +134,13 @@ func isSilence(err error) bool {
 	return ok && e.Name == action.NameRequestTimeout
 }
 
-// isRetryable says whether another node may do better: this one is leaving, or cannot read its own store.
+// isRetryable says whether another node may succeed, because this one is stopping or cannot read its store.
 func isRetryable(err error) bool {
 	e, ok := errors.AsType[*action.Error](err)
 	return ok && e.Retryable
 }
 
-// nodes are those that serve the action, [""] where that is not known.
+// nodes returns the nodes that serve the action, [""] if they are unknown.
 func (a *Action) nodes() []string {
 	if d, ok := a.cluster.(Directory); ok {
 		if nodes := d.NodesOf(a.name); len(nodes) > 0 {
@@ -148,7 +150,7 @@ func (a *Action) nodes() []string {
 	return []string{""}
 }
 
-// choose gives two nodes at most, in the order in which they are asked: those that rest come last.
+// choose returns at most two nodes in the order in which they are asked. Those that did not answer lately come last.
 func (a *Action) choose() []string {
 	nodes := a.nodes()
 	a.mu.Lock()
@@ -183,7 +185,7 @@ func (a *Action) wake(node string) {
 	delete(a.resting, node)
 }
 
-// isSilent says whether nobody is to be asked. When that is over, one lookup finds out for all.
+// isSilent says whether lookups fail at once. When askRest is over, one lookup tries again for all.
 func (a *Action) isSilent() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -194,7 +196,7 @@ func (a *Action) isSilent() bool {
 	if now.Before(a.silent) {
 		return true
 	}
-	a.silent = now.Add(2 * answerTimeout) // longer than that lookup takes, which then says how it is
+	a.silent = now.Add(2 * answerTimeout) // longer than that lookup takes, which then sets it anew
 	return false
 }
 
@@ -210,7 +212,7 @@ func (a *Action) noneAnswered() {
 	a.silent = time.Now().Add(askRest)
 }
 
-// isNotFound tells a missing channel from a missing service, which is a 404 too but may come.
+// isNotFound says that the channel is missing, and not the service, which is a 404 too but may start later.
 func isNotFound(err error) bool {
 	if errors.Is(err, integration.ErrChannelNotFound) {
 		return true
@@ -222,8 +224,8 @@ func isNotFound(err error) bool {
 	return e.Code == http.StatusNotFound || e.Type == codes.ChannelNotFound || e.Name == "EntityNotFoundError"
 }
 
-// Check implements [Store]: a node must answer, be it that there is no such channel. Each is asked, and those that do
-// not answer are left alone for a while.
+// Check implements [Store]. It asks each node for a channel that does not exist: one node must answer. Other nodes are
+// preferred to those that do not, for a while.
 func (a *Action) Check(ctx context.Context) error {
 	nodes := a.nodes()
 	faults := make([]error, len(nodes))
@@ -251,30 +253,32 @@ func (a *Action) Check(ctx context.Context) error {
 }
 
 func (a *Action) readOnly() error {
-	return action.Client(http.StatusMethodNotAllowed, codes.ChannelsReadOnly, "the channels are managed by the service behind %s", a.name).Because(ErrReadOnly)
+	return action.Client(
+		http.StatusMethodNotAllowed, codes.ChannelsReadOnly, "the channels are managed by the service behind %s", a.name,
+	).Because(ErrReadOnly)
 }
 
-// List gives ErrReadOnly.
+// List returns ErrReadOnly.
 func (a *Action) List(context.Context, Query) ([]Entry, error) { return nil, a.readOnly() }
 
-// Apply gives ErrReadOnly.
+// Apply returns ErrReadOnly.
 func (a *Action) Apply(context.Context, []*integration.Channel) error { return a.readOnly() }
 
-// Create gives ErrReadOnly.
+// Create returns ErrReadOnly.
 func (a *Action) Create(context.Context, *integration.Channel) error { return a.readOnly() }
 
-// Update gives ErrReadOnly.
+// Update returns ErrReadOnly.
 func (a *Action) Update(context.Context, string, func(*integration.Channel) error) (*integration.Channel, error) {
 	return nil, a.readOnly()
 }
 
-// Remove gives ErrReadOnly.
+// Remove returns ErrReadOnly.
 func (a *Action) Remove(context.Context, string) error { return a.readOnly() }
 
-// Rotate gives ErrReadOnly.
+// Rotate returns ErrReadOnly.
 func (a *Action) Rotate(context.Context) (Rotation, error) { return Rotation{}, a.readOnly() }
 
-// Close implements [Store]. The cluster is not the store's to close.
+// Close implements [Store]. It does not close the cluster.
 func (a *Action) Close() error { return nil }
 
 var (
@@ -283,8 +287,8 @@ var (
 	errMasked       = errors.New("the answer's credentials are masked")
 )
 
-// answer is the SDK's IntegrationConfig, as services have it: some put the channel's id into id, others
-// into channelId beside an id of their own.
+// answer is the SDK's IntegrationConfig. Some services put the channel's id into id, others into channelId and have an
+// id of their own in id.
 type answer struct {
 	ID            text            `json:"id"`
 	ChannelID     text            `json:"channelId"`
@@ -298,7 +302,7 @@ type answer struct {
 	VerifyToken   text            `json:"verifyToken"`
 }
 
-// decodeAnswer makes the channel that was asked for of an answer. Its errors quote nothing of it.
+// decodeAnswer decodes an answer as the channel with the id. Its errors quote nothing of it.
 func decodeAnswer(data []byte, id string) (*integration.Channel, error) {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
@@ -322,7 +326,7 @@ func decodeAnswer(data []byte, id string) (*integration.Channel, error) {
 		}
 	}
 	for _, secret := range ch.Credentials {
-		if integration.IsMasked(secret) { // as services show channels to people, such as Switchboard's own
+		if integration.IsMasked(secret) { // the service shows channels to people, as Switchboard's own does
 			return nil, errMasked
 		}
 	}
@@ -338,8 +342,8 @@ func texts(values map[string]text) map[string]string {
 	return m
 }
 
-// text is any JSON value as a text: strings as they are, null empty, all else as JSON, so that no
-// digit of a number is lost.
+// text is any JSON value as text: a string is itself, null is empty, and all else is JSON, so that numbers keep all
+// their digits.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -28,7 +28,9 @@ type call struct {
 	params string
 }
 
-func (s *scripted) Call(ctx context.Context, parent *action.Request, name string, params any, _ action.CallOptions) (*action.CallResult, error) {
+func (s *scripted) Call(
+	ctx context.Context, parent *action.Request, name string, params any, _ action.CallOptions,
+) (*action.CallResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	raw, err := json.Marshal(params)
@@ -72,15 +74,19 @@ func ask(t *testing.T, answer string) (*integration.Channel, error) {
 	return channelstore.NewAction(cluster, "channels.get").Channel(t.Context(), "c1")
 }
 
-func TestWhatAServiceSaysOfAChannelIsUnderstood(t *testing.T) {
+func TestActionReadsTheAnswersOfServices(t *testing.T) {
 	type values = map[string]string
 	for name, test := range map[string]struct {
 		answer string
 		want   integration.Channel
 	}{
 		"all fields": {
-			`{"id":"c1","tenantId":"t1","platform":"parrot","name":"Polly","status":"INACTIVE","credentials":{"token":"x"},"settings":{"a":"b"}}`,
-			integration.Channel{TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "INACTIVE", Credentials: values{"token": "x"}, Settings: values{"a": "b"}},
+			`{"id":"c1","tenantId":"t1","platform":"parrot","name":"Polly","status":"INACTIVE","credentials":{"token":"x"},` +
+				`"settings":{"a":"b"}}`,
+			integration.Channel{
+				TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "INACTIVE", Credentials: values{"token": "x"},
+				Settings: values{"a": "b"},
+			},
 		},
 		"the fewest": {`{"id":"c1"}`, integration.Channel{Status: "ACTIVE"}},
 		"null is like absent": {
@@ -92,8 +98,12 @@ func TestWhatAServiceSaysOfAChannelIsUnderstood(t *testing.T) {
 		"a status in small letters":             {`{"id":"c1","status":"active"}`, integration.Channel{Status: "ACTIVE"}},
 		"a status of its own":                   {`{"id":"c1","status":"disabled"}`, integration.Channel{Status: "DISABLED"}},
 		"numbers keep every digit": {
-			`{"id":"c1","tenantId":12345678901234567890,"credentials":{"appId":1234567890123456789},"settings":{"x":1.50,"y":1e3}}`,
-			integration.Channel{TenantID: "12345678901234567890", Status: "ACTIVE", Credentials: values{"appId": "1234567890123456789"}, Settings: values{"x": "1.50", "y": "1e3"}},
+			`{"id":"c1","tenantId":12345678901234567890,"credentials":{"appId":1234567890123456789},"settings":{"x":1.50,` +
+				`"y":1e3}}`,
+			integration.Channel{
+				TenantID: "12345678901234567890", Status: "ACTIVE", Credentials: values{"appId": "1234567890123456789"},
+				Settings: values{"x": "1.50", "y": "1e3"},
+			},
 		},
 		"settings of all kinds": {
 			`{"id":"c1","settings":{"b":true,"o":{"k": [1, "ü"]},"l":[ ],"n":null,"e":"","s":"ü\n"}}`,
@@ -121,7 +131,7 @@ func TestWhatAServiceSaysOfAChannelIsUnderstood(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoChannelIsTroubleAndIsNotQuoted(t *testing.T) {
+func TestActionAnswerThatIsNoChannelIsNotQuoted(t *testing.T) {
 	for name, test := range map[string]struct{ answer, reason string }{
 		"a text":              {`"CANARY"`, "the answer is no channel"},
 		"a list":              {`[{"id":"c1"}]`, "the answer is no channel"},
@@ -142,7 +152,7 @@ func TestAnAnswerThatIsNoChannelIsTroubleAndIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestAServicesErrorsTellAMissingChannelFromTrouble(t *testing.T) {
+func TestActionErrorsTellAMissingChannelFromAnOutage(t *testing.T) {
 	for name, test := range map[string]struct {
 		err     error
 		missing bool
@@ -177,7 +187,7 @@ func TestAServicesErrorsTellAMissingChannelFromTrouble(t *testing.T) {
 	require.Equal(t, integration.ErrChannelNotFound, err)
 }
 
-func TestTheServiceIsAskedOnBehalfOfTheCall(t *testing.T) {
+func TestActionIsCalledAsPartOfTheRequest(t *testing.T) {
 	cluster := &scripted{}
 	store := channelstore.NewAction(cluster, "v2.accounts.find")
 	req := &action.Request{RequestID: "trace"}
@@ -185,12 +195,15 @@ func TestTheServiceIsAskedOnBehalfOfTheCall(t *testing.T) {
 	require.ErrorIs(t, err, integration.ErrChannelNotFound)
 	_, err = store.Channel(t.Context(), "c2")
 	require.ErrorIs(t, err, integration.ErrChannelNotFound)
-	require.Equal(t, []call{{req, "v2.accounts.find", `{"id":"c\"1"}`}, {nil, "v2.accounts.find", `{"id":"c2"}`}}, cluster.calls)
+	require.Equal(
+		t, []call{{req, "v2.accounts.find", `{"id":"c\"1"}`}, {nil, "v2.accounts.find", `{"id":"c2"}`}}, cluster.calls,
+	)
 }
 
 func FuzzAnswer(f *testing.F) {
 	for _, answer := range []string{
-		"null", `{"id":"c1"}`, `{"id":1,"channelId":"c1","credentials":{"a":{"b":[1,null]}},"settings":{"x":1e999}}`, `{"id":"c1","status":"\ud800"}`, `[`,
+		"null", `{"id":"c1"}`, `{"id":1,"channelId":"c1","credentials":{"a":{"b":[1,null]}},"settings":{"x":1e999}}`,
+		`{"id":"c1","status":"\ud800"}`, `[`,
 	} {
 		f.Add([]byte(answer), "c1")
 	}

@@ -13,14 +13,14 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Database keeps channels in a SQL database, sealed; see [OpenSQLite] and [OpenPostgres]. Its
-// statements are of the SQL that both understand.
+// Database keeps channels in a SQL database, sealed; see [OpenSQLite] and [OpenPostgres]. Its statements work on both.
+// Safe for concurrent use.
 type Database struct {
 	db   *sql.DB
 	keys *Keyring
-	// tidy removes what a rotation leaves behind in the files, where that is ours to do.
+	// tidy removes old data that a rotation leaves in the files, if the database does not do so itself.
 	tidy func(ctx context.Context) error
-	// release frees what lies below db.
+	// release closes the pool below db.
 	release func()
 	files   files // of a SQLite database
 }
@@ -34,8 +34,7 @@ func (d *Database) Close() error {
 	return err
 }
 
-// Check implements [Store]. Channels that are there and of which none can be opened are an [ErrAllSealed]; one that
-// cannot be opened concerns itself alone.
+// Check implements [Store]. It returns an [ErrAllSealed] if there are channels and none of them can be opened.
 func (d *Database) Check(ctx context.Context) error {
 	if err := d.files.check(); err != nil {
 		return err
@@ -44,7 +43,7 @@ func (d *Database) Check(ctx context.Context) error {
 	if err != nil || readable || sealed == nil {
 		return unavailable("check the channel store", err)
 	}
-	// The first ones cannot be opened; others may be sealed with other keys.
+	// The first ones cannot be opened. Others may be sealed with other keys.
 	for _, id := range d.keys.IDs() {
 		readable, _, err := d.sample(ctx, id)
 		if err != nil || readable {
@@ -54,13 +53,16 @@ func (d *Database) Check(ctx context.Context) error {
 	return &AllSealedError{sealed}
 }
 
-// sampleSize is how many records of a key are tried before it is said that none can be opened.
+// sampleSize is how many records of a key are tried.
 const sampleSize = 10
 
-// sample tries to open some records of a key, or of any. sealed is why the first of them cannot be opened, nil where there
-// is none.
+// sample tries to open some records of a key; "" means any key. sealed says why the first of them cannot be opened, and
+// is nil if there are no records.
 func (d *Database) sample(ctx context.Context, keyID string) (readable bool, sealed *SealedError, err error) {
-	records, err := d.records(ctx, `SELECT `+columns+` FROM switchboard_channels WHERE ($1 = '' OR key_id = $1) ORDER BY id LIMIT $2`, keyID, sampleSize)
+	records, err := d.records(
+		ctx, `SELECT `+columns+` FROM switchboard_channels WHERE ($1 = '' OR key_id = $1) ORDER BY id LIMIT $2`, keyID,
+		sampleSize,
+	)
 	if err != nil {
 		return false, nil, err
 	}
@@ -150,14 +152,15 @@ func scan(row interface{ Scan(dest ...any) error }) (*record, error) {
 	return &r, err
 }
 
-const insert = `INSERT INTO switchboard_channels (id, tenant_id, platform, name, status, key_id, sealed, created_at, updated_at)
+const insert = `INSERT INTO switchboard_channels
+	(id, tenant_id, platform, name, status, key_id, sealed, created_at, updated_at)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) `
 
 func (r *record) args() []any {
 	return []any{r.id, r.tenantID, r.platform, r.name, r.status, r.keyID, r.sealed, time.Now().UnixMilli()}
 }
 
-// sealNew checks and seals a channel that is to be written.
+// sealNew checks and seals a channel before it is written.
 func (d *Database) sealNew(ch *integration.Channel) (*record, error) {
 	if err := check(ch); err != nil {
 		return nil, err
@@ -182,7 +185,7 @@ func (d *Database) Apply(ctx context.Context, channels []*integration.Channel) e
 		}
 		records[i] = r
 	}
-	// All who lock several records do so in this order, and so never wait for each other in a circle.
+	// All transactions lock their records in this order, so that they cannot deadlock.
 	slices.SortStableFunc(records, func(a, b *record) int { return strings.Compare(a.id, b.id) })
 	return unavailable("apply channels", d.transact(ctx, func(tx *sql.Tx) error {
 		for _, r := range records {
@@ -226,7 +229,9 @@ func (d *Database) Create(ctx context.Context, ch *integration.Channel) error {
 }
 
 // Update implements [Store].
-func (d *Database) Update(ctx context.Context, id string, change func(*integration.Channel) error) (*integration.Channel, error) {
+func (d *Database) Update(
+	ctx context.Context, id string, change func(*integration.Channel) error,
+) (*integration.Channel, error) {
 	if err := d.files.check(); err != nil {
 		return nil, err
 	}
@@ -247,7 +252,7 @@ func (d *Database) Update(ctx context.Context, id string, change func(*integrati
 		if err != nil {
 			return nil, err
 		}
-		// Sealed bytes are never the same twice, so they tell whether the record is still the one that was read.
+		// Sealed bytes are never the same twice, so they show whether the record has changed since it was read.
 		done, err := changed(d.db.ExecContext(ctx, `UPDATE switchboard_channels SET
 			tenant_id = $2, platform = $3, name = $4, status = $5, key_id = $6, sealed = $7, updated_at = $8
 			WHERE id = $1 AND sealed = $9`, append(r.args(), old.sealed)...))

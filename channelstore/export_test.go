@@ -4,7 +4,12 @@ import "github.com/hiliosai/switchboard/integration"
 
 // Open opens sealed bytes as those of a channel's record.
 func (k *Keyring) Open(ch *integration.Channel, keyID string, sealed []byte) (*integration.Channel, error) {
-	return k.open(&record{id: ch.ID, tenantID: ch.TenantID, platform: ch.Platform, name: ch.Name, status: ch.Status, keyID: keyID, sealed: sealed})
+	return k.open(
+		&record{
+			id: ch.ID, tenantID: ch.TenantID, platform: ch.Platform, name: ch.Name, status: ch.Status, keyID: keyID,
+			sealed: sealed,
+		},
+	)
 }
 
 // Seal returns the sealed bytes of a channel.

@@ -15,14 +15,14 @@ import (
 	"strings"
 )
 
-// keySize is that of AES-256, in bytes.
+// keySize is the size of an AES-256 key, in bytes.
 const keySize = 32
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// Keyring holds the keys that channels are sealed with: the first seals, all of them open. A new key
-// is put behind the others on every node, then moved to the front, then Rotate is run, and then the
-// old one may go. Printed in any way, a keyring shows the ids alone. Immutable.
+// Keyring holds the keys for channels: the first one seals, all of them open. To change the key, add the new one at the
+// end on every node, then move it to the front, then run Rotate, and then remove the old one. Printed in any way, a
+// keyring shows only the ids. Immutable.
 type Keyring struct{ keys []key }
 
 type key struct {
@@ -30,8 +30,8 @@ type key struct {
 	aead cipher.AEAD // of a random 96-bit nonce, which stands before the sealed bytes
 }
 
-// ParseKeys makes a keyring of texts "id:base64 of 32 bytes", as [GenerateKey] makes them. The error
-// joins all faults and quotes none of the texts.
+// ParseKeys parses texts of the form "id:base64 of 32 bytes", as [GenerateKey] returns them. The error joins all faults
+// and quotes none of the texts.
 func ParseKeys(texts []string) (*Keyring, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("there is no key")

@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/channelstore"
 )
 
-func TestGeneratedKeysAreParsedInTheirOrder(t *testing.T) {
+func TestKeysAreParsedInTheirOrder(t *testing.T) {
 	texts := newTexts(t, "new", "k-1_OLD", strings.Repeat("x", 32))
 	texts[0] = "  " + texts[0] + "\n" // as a secret's file has it
 	require.Equal(t, []string{"new", "k-1_OLD", strings.Repeat("x", 32)}, parse(t, texts...).IDs())
@@ -27,11 +27,12 @@ func TestGeneratedKeysAreParsedInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAllFaultsOfKeysAreToldAndNoneQuotesAKey(t *testing.T) {
+func TestKeyFaultsAreAllReportedAndQuoteNoKey(t *testing.T) {
 	secret := base64.StdEncoding.EncodeToString([]byte("CANARY" + strings.Repeat("x", 26)))
 	short := base64.StdEncoding.EncodeToString([]byte("CANARY"))
 	_, err := channelstore.ParseKeys([]string{
-		"k1:" + secret, "k2:" + short, secret, "k1:" + secret, "k 4:" + secret, "k5:" + secret[1:], "k6:" + secret + "!", "k7:", "",
+		"k1:" + secret, "k2:" + short, secret, "k1:" + secret, "k 4:" + secret, "k5:" + secret[1:], "k6:" + secret + "!",
+		"k7:", "",
 		"k8:" + base64.RawStdEncoding.EncodeToString([]byte("CANARY")),
 	})
 	require.EqualError(t, err, strings.Join([]string{
@@ -52,7 +53,7 @@ func TestAllFaultsOfKeysAreToldAndNoneQuotesAKey(t *testing.T) {
 	require.EqualError(t, err, "there is no key")
 }
 
-func TestAKeyringShowsNoKeyHoweverItIsPrinted(t *testing.T) {
+func TestKeyringPrintsNoKey(t *testing.T) {
 	keys := newKeys(t, "k1", "k2")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		require.Equal(t, "keys k1, k2", fmt.Sprintf(verb, keys), verb)
@@ -63,7 +64,7 @@ func TestAKeyringShowsNoKeyHoweverItIsPrinted(t *testing.T) {
 	require.Equal(t, `{"keys":"keys k1, k2"}`, string(data))
 }
 
-func TestAKeyFileIsMadeOnceAmongManyProcesses(t *testing.T) {
+func TestKeyFileIsCreatedOnceByManyProcesses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "k")
 	sealed := make([][]byte, 16)
 	var all sync.WaitGroup
@@ -91,7 +92,7 @@ func TestAKeyFileIsMadeOnceAmongManyProcesses(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), mode(t, path))
 }
 
-func TestAKeyFileMayHoldOlderKeys(t *testing.T) {
+func TestKeyFileMayHaveOlderKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Join(newTexts(t, "new", "old"), "\n")+"\n"), 0o600))
 	keys, err := channelstore.KeyFile(path)

@@ -106,8 +106,9 @@ func requireUnavailable(t *testing.T, err error) {
 type harness struct {
 	*testing.T
 	tryOpen func(keys *channelstore.Keyring) (*channelstore.Database, error)
-	dump    func() string                             // all that is kept
-	exec    func(statement string, args ...any) int64 // changes the database behind the store's back; returns how many records
+	dump    func() string // all that is kept
+	// changes the database behind the store's back; returns how many records
+	exec func(statement string, args ...any) int64
 }
 
 // open opens a store of the database until the end of the test.
@@ -141,7 +142,7 @@ func eachDatabase(t *testing.T, test func(b *harness)) {
 	t.Run("PostgreSQL", func(t *testing.T) { test(postgresBench(t)) })
 }
 
-func TestEveryStoreIsAStore(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { channelstoretest.Run(t, sqliteBacking) })
 	t.Run("PostgreSQL", func(t *testing.T) { channelstoretest.Run(t, postgresBacking) })
 	t.Run("Action", func(t *testing.T) {

@@ -14,16 +14,20 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// versions is the table in which goose notes the migrations that were made.
+// versions is the table in which goose records the migrations.
 const versions = "switchboard_channels_versions"
 
 // migrate brings the tables up to date.
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string, options ...goose.ProviderOption) error {
+func migrate(
+	ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string, options ...goose.ProviderOption,
+) error {
 	files, err := fs.Sub(migrations, "migrations/"+folder)
 	if err != nil {
 		return err
 	}
-	options = append(options, goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	options = append(
+		options, goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+	)
 	provider, err := goose.NewProvider(dialect, db, files, options...)
 	if err != nil {
 		return err
@@ -33,19 +37,20 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder stri
 		return fmt.Errorf("read the version of the tables: %w", err)
 	}
 	if is > known {
-		return fmt.Errorf("the tables have version %d, and this program knows versions up to %d: it is too old for them", is, known)
+		return fmt.Errorf(
+			"the tables have version %d, and this program knows versions up to %d: it is too old for them", is, known,
+		)
 	}
 	_, err = provider.Up(ctx)
 	return err
 }
 
-// migrateSQLite may run in several processes at once: each step is a transaction of its own that does
-// nothing when made again.
+// migrateSQLite may run in several processes at once: each step is a transaction, and does nothing when it is repeated.
 func migrateSQLite(ctx context.Context, db *sql.DB, keys *Keyring) error {
 	sealed := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		return sealPlain(ctx, tx, keys)
 	}}, nil)
-	// Rewriting the file leaves behind what lies in its free pages. A step of its own, it is made again when interrupted.
+	// VACUUM rewrites the file without the old data in its free pages. As a step of its own it is repeated if interrupted.
 	vacuumed := goose.NewGoMigration(3, &goose.GoFunc{RunDB: func(ctx context.Context, db *sql.DB) error {
 		if _, err := db.ExecContext(ctx, `VACUUM`); err != nil {
 			return err
@@ -55,11 +60,12 @@ func migrateSQLite(ctx context.Context, db *sql.DB, keys *Keyring) error {
 	return migrate(ctx, db, goose.DialectSQLite3, "sqlite", goose.WithGoMigrations(sealed, vacuumed))
 }
 
-// sealPlain moves the records of the first version, whose credentials were plain text, to the table
-// of today. A damaged one stays damaged, but is sealed.
+// sealPlain moves the records of the first version, whose credentials were plain text, to the current table. A damaged
+// one stays damaged, but is sealed.
 func sealPlain(ctx context.Context, tx *sql.Tx, keys *Keyring) error {
 	var there bool
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'channels'`).Scan(&there)
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'channels'`).
+		Scan(&there)
 	if err != nil || !there {
 		return err
 	}
@@ -70,8 +76,10 @@ func sealPlain(ctx context.Context, tx *sql.Tx, keys *Keyring) error {
 	for _, r := range records {
 		plain := r.sealed
 		keys.sealBytes(&r.record, plain)
-		_, err := tx.ExecContext(ctx, `INSERT INTO switchboard_channels (id, tenant_id, platform, name, status, key_id, sealed, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, r.id, r.tenantID, r.platform, r.name, r.status, r.keyID, r.sealed, r.created, r.updated)
+		_, err := tx.ExecContext(ctx, `INSERT INTO switchboard_channels
+			(id, tenant_id, platform, name, status, key_id, sealed, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			r.id, r.tenantID, r.platform, r.name, r.status, r.keyID, r.sealed, r.created, r.updated)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", r.id, err)
 		}
@@ -95,7 +103,9 @@ func plainRecords(ctx context.Context, tx *sql.Tx) (records []*plainRecord, err 
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var r plainRecord
-		if err := rows.Scan(&r.id, &r.tenantID, &r.platform, &r.name, &r.status, &r.created, &r.updated, &r.sealed); err != nil {
+		if err := rows.Scan(
+			&r.id, &r.tenantID, &r.platform, &r.name, &r.status, &r.created, &r.updated, &r.sealed,
+		); err != nil {
 			return nil, err
 		}
 		records = append(records, &r)

@@ -12,17 +12,18 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// connectTimeout bounds the making of a connection where the URL says nothing of it.
+// connectTimeout bounds an attempt to connect if the URL has no connect_timeout.
 const connectTimeout = 5 * time.Second
 
 // migrationLock is the id of the advisory lock under which one node at a time migrates.
 const migrationLock = 0x73776368616e // "swchan"
 
-var errNoKeys = errors.New(`channels in PostgreSQL are sealed, and there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`)
+var errNoKeys = errors.New(`channels in PostgreSQL are sealed, and there is no key: put one into channels.keys, ` +
+	`such as the output of: echo "k1:$(openssl rand -base64 32)"`)
 
-// OpenPostgres opens a database by its URL, postgres://user:password@host/database, or what else
-// pgx understands, and makes the tables where missing. Several nodes may share it, with the same keys.
-// A server that is away later is tried anew by every call.
+// OpenPostgres opens a database by its URL, postgres://user:password@host/database or another form that pgx
+// understands, and creates missing tables. Several nodes may share it if they have the same keys. After an outage the
+// next call connects again.
 func OpenPostgres(ctx context.Context, url string, keys *Keyring) (*Database, error) {
 	d, err := openPostgres(ctx, url, keys)
 	if err != nil {
@@ -46,11 +47,15 @@ func openPostgres(ctx context.Context, url string, keys *Keyring) (*Database, er
 	if err != nil {
 		return nil, err
 	}
-	d := &Database{db: stdlib.OpenDBFromPool(pool), keys: keys, release: pool.Close, tidy: func(context.Context) error { return nil }}
+	d := &Database{
+		db: stdlib.OpenDBFromPool(pool), keys: keys, release: pool.Close, tidy: func(context.Context) error { return nil },
+	}
 	if err := d.db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 60), lock.WithUnlockTimeout(1, 5))
+	locker, err := lock.NewPostgresSessionLocker(
+		lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 60), lock.WithUnlockTimeout(1, 5),
+	)
 	if err == nil {
 		err = migrate(ctx, d.db, goose.DialectPostgres, "postgres", goose.WithSessionLocker(locker))
 	}

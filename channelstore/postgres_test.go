@@ -42,7 +42,9 @@ func postgresBench(t *testing.T) *harness {
 			return channelstore.OpenPostgres(t.Context(), url, keys)
 		},
 		dump: func() string {
-			rows, err := connect(t, url).Query(t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`)
+			rows, err := connect(t, url).Query(
+				t.Context(), `SELECT c::text || encode(sealed, 'escape') FROM switchboard_channels c`,
+			)
 			require.NoError(t, err)
 			all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 			require.NoError(t, err)
@@ -56,15 +58,19 @@ func postgresBench(t *testing.T) *harness {
 	}
 }
 
-func TestPostgreSQLIsNotUsedWithoutKeys(t *testing.T) {
+func TestPostgresNeedsKeys(t *testing.T) {
 	_, err := channelstore.OpenPostgres(t.Context(), "postgres://nowhere.invalid", nil)
-	require.ErrorContains(t, err, `there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`)
+	require.ErrorContains(
+		t, err, `there is no key: put one into channels.keys, such as the output of: echo "k1:$(openssl rand -base64 32)"`,
+	)
 }
 
-func TestAPasswordIsNotQuotedInErrors(t *testing.T) {
+func TestPostgresErrorsQuoteNoPassword(t *testing.T) {
 	for _, url := range []string{
-		"postgres://me:CANARY@127.0.0.1:1/db?sslmode=disable", "postgres://me:CANARY@%zz/db", "postgres://me:CANARY@host:port/db",
-		"host=127.0.0.1 port=x password=CANARY", "postgres://me:CANARY@127.0.0.1:1/db?sslmode=CANARYno", "postgres://me:CAN ARY@h/db?password=CANARY",
+		"postgres://me:CANARY@127.0.0.1:1/db?sslmode=disable", "postgres://me:CANARY@%zz/db",
+		"postgres://me:CANARY@host:port/db",
+		"host=127.0.0.1 port=x password=CANARY", "postgres://me:CANARY@127.0.0.1:1/db?sslmode=CANARYno",
+		"postgres://me:CAN ARY@h/db?password=CANARY",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := channelstore.OpenPostgres(ctx, url, newKeys(t, "k1"))
@@ -74,7 +80,7 @@ func TestAPasswordIsNotQuotedInErrors(t *testing.T) {
 	}
 }
 
-func TestManyNodesOpenADatabaseAtOnce(t *testing.T) {
+func TestPostgresIsOpenedByManyNodesAtOnce(t *testing.T) {
 	url, keys := testserver.Postgres(t), newKeys(t, "k1")
 	stores, errs := make([]*channelstore.Database, 3), make([]error, 3)
 	var all sync.WaitGroup
@@ -89,7 +95,7 @@ func TestManyNodesOpenADatabaseAtOnce(t *testing.T) {
 	}
 }
 
-func TestPostgreSQLMayGoAndComeBack(t *testing.T) {
+func TestPostgresOutageIsOvercome(t *testing.T) {
 	server := testserver.StartPostgres(t)
 	store := openURL(t, server.URL(), newKeys(t, "k1"))
 	apply(t, store, newChannel("c1"))

@@ -37,7 +37,9 @@ func (r *registries) Emit(context.Context, *action.Request, string, any, action.
 	return nil
 }
 
-func (r *registries) Call(ctx context.Context, _ *action.Request, name string, params any, opts action.CallOptions) (*action.CallResult, error) {
+func (r *registries) Call(
+	ctx context.Context, _ *action.Request, name string, params any, opts action.CallOptions,
+) (*action.CallResult, error) {
 	r.most.Store(max(r.most.Load(), r.under.Add(1)))
 	defer r.under.Add(-1)
 	r.mu.Lock()
@@ -69,7 +71,7 @@ func (r *registries) count(node string) int {
 	return n
 }
 
-func TestARegistryThatHangsCostsOneShortAttempt(t *testing.T) {
+func TestRegistryThatHangsCostsOneShortAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := newRegistries("a", "b")
 		nodes.hanging["a"] = true
@@ -93,7 +95,7 @@ func TestARegistryThatHangsCostsOneShortAttempt(t *testing.T) {
 	})
 }
 
-func TestARegistryThatRefusesLeavesTheLookupToAnother(t *testing.T) {
+func TestRegistryThatRefusesIsReplacedByAnother(t *testing.T) {
 	nodes := newRegistries("a", "b")
 	nodes.failing["a"] = action.Retryable(503, "LEAVING", "leaving")
 	store := channelstore.NewAction(nodes, "channels.get")
@@ -106,7 +108,7 @@ func TestARegistryThatRefusesLeavesTheLookupToAnother(t *testing.T) {
 	requireUnavailable(t, err)
 }
 
-func TestTheHealthCheckJudgesEachRegistry(t *testing.T) {
+func TestCheckAsksEachRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := newRegistries("a", "b")
 		nodes.hanging["a"] = true
@@ -125,7 +127,7 @@ func TestTheHealthCheckJudgesEachRegistry(t *testing.T) {
 	})
 }
 
-func TestLookupsDoNotPileUpWhileEveryRegistryHangs(t *testing.T) {
+func TestRegistryLookupsAreBoundedDuringAnOutage(t *testing.T) {
 	for _, list := range [][]string{{"a"}, {"a", "b"}, nil} { // nil: nobody knows which there are
 		synctest.Test(t, func(t *testing.T) {
 			nodes := newRegistries(list...)

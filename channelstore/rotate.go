@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// rotateBatch is how many records are sealed again in one transaction: writers wait for no more.
+// rotateBatch is how many records one transaction seals again. Writers wait for no more than that.
 const rotateBatch = 100
 
 // Rotate implements [Store].
@@ -16,7 +16,8 @@ func (d *Database) Rotate(ctx context.Context) (Rotation, error) {
 		return result, err
 	}
 	first := d.keys.first().id
-	err := d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE key_id = $1`, first).Scan(&result.Already)
+	err := d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE key_id = $1`, first).
+		Scan(&result.Already)
 	for again := true; err == nil && again; {
 		again, err = d.rotateAll(ctx, first, &result)
 	}
@@ -26,8 +27,7 @@ func (d *Database) Rotate(ctx context.Context) (Rotation, error) {
 	return result, unavailable("rotate the channels' keys", err)
 }
 
-// rotateAll goes through all records once. Again says that somebody wrote one in the meantime, maybe
-// with the old key.
+// rotateAll goes through all records once. again says that a record was written meanwhile, maybe with the old key.
 func (d *Database) rotateAll(ctx context.Context, first string, result *Rotation) (again bool, err error) {
 	result.Failed = 0
 	for after := ""; ; {
@@ -62,7 +62,7 @@ func (d *Database) rotateAll(ctx context.Context, first string, result *Rotation
 	}
 }
 
-// reseal seals a record again unless it has changed since it was read. Its content need not be sound.
+// reseal seals a record again unless it has changed since it was read. It does not check the content.
 func (d *Database) reseal(ctx context.Context, tx *sql.Tx, r record) (bool, error) {
 	old := r.sealed
 	plain, err := d.keys.openBytes(&r)
@@ -70,5 +70,10 @@ func (d *Database) reseal(ctx context.Context, tx *sql.Tx, r record) (bool, erro
 		return false, err
 	}
 	d.keys.sealBytes(&r, plain)
-	return changed(tx.ExecContext(ctx, `UPDATE switchboard_channels SET key_id = $2, sealed = $3 WHERE id = $1 AND sealed = $4`, r.id, r.keyID, r.sealed, old))
+	return changed(
+		tx.ExecContext(
+			ctx, `UPDATE switchboard_channels SET key_id = $2, sealed = $3 WHERE id = $1 AND sealed = $4`, r.id, r.keyID,
+			r.sealed, old,
+		),
+	)
 }

@@ -15,7 +15,7 @@ import (
 
 const notOpened = "which does not open it: the key is another of that id, or the record was changed"
 
-func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
+func TestDamagedRecordLeavesOthersReadable(t *testing.T) {
 	keys := newKeys(t, "k1")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -41,7 +41,10 @@ func TestADamagedRecordLeavesTheOthersReadable(t *testing.T) {
 				continue
 			}
 			requireSealed(t, e.Err, fault)
-			require.Equal(t, &integration.Channel{ID: e.Channel.ID, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "ACTIVE"}, e.Channel)
+			require.Equal(
+				t, &integration.Channel{ID: e.Channel.ID, TenantID: "t1", Platform: "parrot", Name: "Polly", Status: "ACTIVE"},
+				e.Channel,
+			)
 			ch, err := store.Channel(t.Context(), e.Channel.ID)
 			requireSealed(t, err, fault)
 			require.Nil(t, ch)
@@ -154,7 +157,7 @@ func TestRotationDisturbsNeitherReadersNorWriters(t *testing.T) {
 	})
 }
 
-func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
+func TestRotationMayBeInterruptedAndRepeated(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -165,7 +168,8 @@ func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
 		}
 		apply(t, before, all...)
 		// The second transaction meets a record that cannot be written.
-		refuse, allow := `CREATE UNIQUE INDEX refuse ON switchboard_channels (key_id) WHERE key_id = 'new' AND id IN ('c001', 'c150')`, `DROP INDEX refuse`
+		refuse, allow := `CREATE UNIQUE INDEX refuse ON switchboard_channels (key_id) WHERE key_id = 'new' AND id IN `+
+			`('c001', 'c150')`, `DROP INDEX refuse`
 		b.exec(refuse)
 		rotation, err := both.Rotate(t.Context())
 		requireUnavailable(t, err)
@@ -179,7 +183,7 @@ func TestARotationMayBeInterruptedAndRepeated(t *testing.T) {
 	})
 }
 
-func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
+func TestDatabaseHasNoPlainSecrets(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	eachDatabase(t, func(b *harness) {
 		t := b.T
@@ -210,7 +214,7 @@ func TestNoSecretIsEverWrittenToADatabase(t *testing.T) {
 	})
 }
 
-func TestWhatOnlyTheDatabaseRefusesIsAppliedInNoPart(t *testing.T) {
+func TestApplyIsAllOrNothing(t *testing.T) {
 	eachDatabase(t, func(b *harness) {
 		t := b.T
 		store := b.open(newKeys(t, "k1"))
@@ -235,7 +239,7 @@ func TestTablesOfALaterVersionAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestARotationThatGoesThroughTheRecordsAgainCountsEachFailureOnce(t *testing.T) {
+func TestRotationCountsEachFailureOnce(t *testing.T) {
 	texts := newTexts(t, "old", "new")
 	b := sqliteBench(t)
 	apply(t, b.open(newKeys(t, "lost")), newChannel("damaged"))
@@ -244,7 +248,8 @@ func TestARotationThatGoesThroughTheRecordsAgainCountsEachFailureOnce(t *testing
 	// The first record is not as it was read, as if somebody had written it in the meantime, once.
 	b.exec(`CREATE TABLE meanwhile (n INTEGER)`)
 	b.exec(`INSERT INTO meanwhile VALUES (1)`)
-	b.exec(`CREATE TRIGGER meanwhile_written BEFORE UPDATE ON switchboard_channels WHEN (SELECT count(*) FROM meanwhile) > 0
+	b.exec(`CREATE TRIGGER meanwhile_written BEFORE UPDATE ON switchboard_channels
+		WHEN (SELECT count(*) FROM meanwhile) > 0
 		BEGIN DELETE FROM meanwhile; SELECT RAISE(IGNORE); END`)
 	rotation, err := store.Rotate(t.Context())
 	require.NoError(t, err)

@@ -7,21 +7,21 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// content is what of a channel is sealed, encoded as JSON. Settings are part of it because only the
-// platforms know which of them are secret.
+// content is the sealed part of a channel, as JSON. Settings are part of it because only the platforms know which of
+// them are secret.
 type content struct {
 	Credentials map[string]string `json:"credentials"`
 	Settings    map[string]string `json:"settings"`
 }
 
-// record is a channel as a database keeps it.
+// record is a channel in a database.
 type record struct {
 	id, tenantID, platform, name, status string
 	keyID                                string
 	sealed                               []byte // nonce, AES-256-GCM of the content, tag
 }
 
-// seal makes a record of a channel, with the first key. It differs each time in its sealed bytes.
+// seal returns the record of a channel, sealed with the first key. The sealed bytes differ each time.
 func (k *Keyring) seal(ch *integration.Channel) (*record, error) {
 	plain, err := json.Marshal(content{nonNil(ch.Credentials), nonNil(ch.Settings)})
 	if err != nil {
@@ -35,10 +35,11 @@ func (k *Keyring) seal(ch *integration.Channel) (*record, error) {
 // sealBytes puts plain into r, sealed with the first key.
 func (k *Keyring) sealBytes(r *record, plain []byte) {
 	first := k.first()
-	r.keyID, r.sealed = first.id, first.aead.Seal(nil, nil, plain, r.bound()) // #nosec G407 -- this AEAD makes the nonce itself
+	r.keyID = first.id
+	r.sealed = first.aead.Seal(nil, nil, plain, r.bound()) // #nosec G407 -- this AEAD makes the nonce itself
 }
 
-// open makes a channel of a record. The error is a *SealedError, and the channel then lacks its content.
+// open returns the channel of a record. The error is a *SealedError; the channel then has no credentials and settings.
 func (k *Keyring) open(r *record) (*integration.Channel, error) {
 	ch := &integration.Channel{ID: r.id, TenantID: r.tenantID, Platform: r.platform, Name: r.name, Status: r.status}
 	plain, err := k.openBytes(r)
@@ -67,8 +68,8 @@ func (k *Keyring) openBytes(r *record) ([]byte, error) {
 
 func (r *record) fault(reason string) error { return &SealedError{r.id, r.keyID, reason} }
 
-// bound is the additional data of the seal: it ties the content to its record, so that a copy of it in
-// another channel's, or another tenant's, cannot be opened. Lengths keep the parts apart.
+// bound returns the additional data of the seal. It ties the content to its record, so that a copy in the record of
+// another channel or tenant cannot be opened. Lengths keep the parts apart.
 func (r *record) bound() []byte {
 	data := []byte("switchboard channel v1")
 	for _, part := range []string{r.id, r.tenantID, r.platform} {

@@ -21,14 +21,15 @@ const goldenKey = "golden:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 // goldenBound is what a seal of the channel c1 of the tenant t1 at parrot is bound to.
 const goldenBound = "switchboard channel v1\x02c1\x02t1\x06parrot"
 
-// TestTheSealIsWhatItWas opens what was sealed with the standard library alone: records of today must
+// TestSealFormatIsUnchanged opens what was sealed with the standard library alone: records of today must
 // still be opened by later versions.
-func TestTheSealIsWhatItWas(t *testing.T) {
+func TestSealFormatIsUnchanged(t *testing.T) {
 	want := newChannel("c1")
 	const plain = `{"credentials":{"token":"CANARY-token-c1"},"settings":{"apiBase":"CANARY-setting-c1"}}`
 	const golden = "" +
 		"6465666768696a6b6c6d6e6f" + // nonce
-		"3339bd141c8d33f04a0b3e84a947508660b66961ee02d1488592ed06baf1fc65e0862ba5223ff835df8e541d8e27bebb7235ff9402703a0a9b81c5948ef2c0a832ae984f980a695ca61c883765e35f81491b2e16dab8546da0f84e7d6771bdbf4bd2879a7efd"
+		"3339bd141c8d33f04a0b3e84a947508660b66961ee02d1488592ed06baf1fc65e0862ba5223ff835df8e541d8e27bebb7235ff9402703a0a" +
+		"9b81c5948ef2c0a832ae984f980a695ca61c883765e35f81491b2e16dab8546da0f84e7d6771bdbf4bd2879a7efd"
 	sealed, err := hex.DecodeString(golden)
 	require.NoError(t, err)
 	got, err := parse(t, goldenKey).Open(newChannel("c1"), "golden", sealed)
@@ -61,12 +62,15 @@ func openByHand(t *testing.T, sealed []byte) []byte {
 	return plain
 }
 
-func TestARecordThatWasChangedIsRefused(t *testing.T) {
+func TestChangedRecordIsRefused(t *testing.T) {
 	keys := newKeys(t, "k1")
 	ch := newChannel("c1")
 	sealed, err := keys.Seal(ch)
 	require.NoError(t, err)
-	want := channelstore.SealedError{ChannelID: "c1", KeyID: "k1", Reason: "which does not open it: the key is another of that id, or the record was changed"}
+	want := channelstore.SealedError{
+		ChannelID: "c1", KeyID: "k1",
+		Reason: "which does not open it: the key is another of that id, or the record was changed",
+	}
 	for i := range sealed {
 		for _, bit := range []byte{0x01, 0x80} {
 			tampered := append([]byte{}, sealed...)
@@ -84,7 +88,8 @@ func TestARecordThatWasChangedIsRefused(t *testing.T) {
 
 	// Nor does it open in another record, even where the parts put together look the same.
 	for _, parts := range [][3]string{
-		{"c2", "t1", "parrot"}, {"c1", "t2", "parrot"}, {"c1", "t1", "crow"}, {"c1", "t1p", "arrot"}, {"c1t1", "", "parrot"}, {"c1", "t1\x06parrot", ""},
+		{"c2", "t1", "parrot"}, {"c1", "t2", "parrot"}, {"c1", "t1", "crow"}, {"c1", "t1p", "arrot"}, {"c1t1", "", "parrot"},
+		{"c1", "t1\x06parrot", ""},
 	} {
 		other := newChannel(parts[0])
 		other.TenantID, other.Platform = parts[1], parts[2]
@@ -96,9 +101,11 @@ func TestARecordThatWasChangedIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhatIsNoContentIsDamaged(t *testing.T) {
+func TestSealedContentThatIsNotJSONIsDamaged(t *testing.T) {
 	keys, ch := newKeys(t, "k1"), newChannel("c1")
-	for _, plain := range []string{"", "CANARY", `{"credentials":"CANARY"}`, `{"credentials":{"a":1}}`, `["CANARY"]`, `{"credentials":{}} CANARY`} {
+	for _, plain := range []string{
+		"", "CANARY", `{"credentials":"CANARY"}`, `{"credentials":{"a":1}}`, `["CANARY"]`, `{"credentials":{}} CANARY`,
+	} {
 		_, err := keys.Open(ch, "k1", keys.SealBytes(ch, []byte(plain)))
 		requireSealed(t, err, channelstore.SealedError{ChannelID: "c1", KeyID: "k1", Reason: "but what it holds is damaged"})
 	}
@@ -129,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func TestAStoreOfWhichNothingCanBeOpenedSaysSo(t *testing.T) {
+func TestStoreWithOtherKeysSaysSo(t *testing.T) {
 	eachDatabase(t, func(b *harness) {
 		old := newKeys(b.T, "k1")
 		store := b.open(old)

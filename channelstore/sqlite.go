@@ -9,13 +9,13 @@ import (
 	"github.com/hiliosai/switchboard/datasource/sqlite"
 )
 
-// OpenSQLite opens the file at path, which only its owner may read, and creates it where missing.
-// Several processes may use it at once: a node and the commands that manage its channels. Without
-// keys, those of the file path+".key" are used, which is made where missing; see [KeyFile]. What an
-// earlier version wrote as plain text is sealed and removed from the file.
+// OpenSQLite opens the file at path and creates it if it is missing. Only its owner may read it. Several processes may
+// use it at once, such as a node and the commands that manage its channels. Without keys, it uses those of the file
+// path+".key", which is created if it is missing; see [KeyFile]. Plain text of an earlier version is sealed and removed
+// from the file.
 //
-// It refuses what looks like a loss: a key file or a write-ahead log without the database, and sealed channels without
-// their key file. Where a file is lost later, Check says so, and nothing is written any more.
+// It returns a [LostError] for a key file or a write-ahead log without a database, and for sealed channels without
+// their key file. If a file is lost later, Check says so, and nothing is written any more.
 func OpenSQLite(ctx context.Context, path string, keys *Keyring) (*Database, error) {
 	d, err := openSQLite(ctx, path, keys)
 	if err != nil {
@@ -28,11 +28,13 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 	if err := refuseLostDatabase(path, keys == nil); err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, path, "secure_delete(ON)") // what is replaced is overwritten, not only left to be
+	db, err := sqlite.Open(ctx, path, "secure_delete(ON)") // old data is overwritten with zeros
 	if err != nil {
 		return nil, err
 	}
-	d := &Database{db: db, keys: keys, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) }}
+	d := &Database{
+		db: db, keys: keys, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) },
+	}
 	watched := []string{path}
 	if keys == nil {
 		watched = append(watched, keyPath(path))
@@ -50,8 +52,7 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 	return d, nil
 }
 
-// truncateWAL empties the write-ahead log, which holds what was written before. Readers that are at
-// work may keep it from doing so; then the next one does.
+// truncateWAL empties the write-ahead log, which holds old data. If a reader prevents that, the next call does it.
 func truncateWAL(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
 	return err

@@ -70,7 +70,7 @@ func execFile(t *testing.T, path, statement string, args ...any) int64 {
 	return n
 }
 
-func TestOnlyItsOwnerMayReadTheFiles(t *testing.T) {
+func TestSQLiteFilesArePrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "channels.db")
 	apply(t, openFile(t, path, nil), newChannel("c1"))
 	files, err := filepath.Glob(path + "*")
@@ -89,7 +89,7 @@ func mode(t *testing.T, path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
+func TestSQLiteWithoutKeysCreatesAKeyFile(t *testing.T) {
 	path := newPath(t)
 	store, err := channelstore.OpenSQLite(t.Context(), path, nil)
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestWithoutKeysAKeyFileSealsFromTheStart(t *testing.T) {
 	require.NoFileExists(t, path+".key", "no new key is made")
 }
 
-func TestADatabaseThatVanishedIsNotMadeAnew(t *testing.T) {
+func TestSQLiteFileThatVanishedIsNotCreatedAgain(t *testing.T) {
 	for name, trace := range map[string]string{"a key": ".key", "a write-ahead log": "-wal"} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)
@@ -127,7 +127,7 @@ func TestADatabaseThatVanishedIsNotMadeAnew(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsLostWhileItIsUsedIsSaidToBe(t *testing.T) {
+func TestSQLiteFileLostDuringUseIsReported(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose func(t *testing.T, path string)
 		want string
@@ -171,9 +171,10 @@ func TestAFileThatIsLostWhileItIsUsedIsSaidToBe(t *testing.T) {
 	}
 }
 
-// oldSchema is that of the first version, which kept everything as plain text.
-const oldSchema = `CREATE TABLE IF NOT EXISTS channels (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, name TEXT NOT NULL,
-	status TEXT NOT NULL, credentials TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT`
+// oldSchema is the schema of the first version, which kept everything as plain text.
+const oldSchema = `CREATE TABLE IF NOT EXISTS channels (
+	id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+	credentials TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT`
 
 // oldFile makes a file of the first version, with traces of what was removed from it.
 func oldFile(t *testing.T) string {
@@ -192,13 +193,14 @@ func oldFile(t *testing.T) string {
 			`{"token":"`+canary+`-token-`+id+`"}`, `{"apiBase":"`+canary+`-setting-`+id+`"}`)
 	}
 	exec(`INSERT INTO channels VALUES ('damaged', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + canary + `', '{}', 1, 2)`)
-	exec(`INSERT INTO channels VALUES ('large', 't1', 'parrot', '', 'ACTIVE', '{"token":"` + strings.Repeat(canary, 10_000) + `"}', '{}', 1, 2)`)
+	exec(`INSERT INTO channels VALUES ('large', 't1', 'parrot', '', 'ACTIVE', ` +
+		`'{"token":"` + strings.Repeat(canary, 10_000) + `"}', '{}', 1, 2)`)
 	exec(`DELETE FROM channels WHERE id IN ('gone', 'large')`)
 	require.Contains(t, contents(t, path), canary+"-token-gone")
 	return path
 }
 
-func TestAFileOfTheFirstVersionIsSealedWhenItIsOpened(t *testing.T) {
+func TestSQLiteFileOfTheFirstVersionIsSealed(t *testing.T) {
 	for name, keys := range map[string]*channelstore.Keyring{"with keys": newKeys(t, "k1"), "without": nil} {
 		t.Run(name, func(t *testing.T) {
 			path := oldFile(t)
@@ -206,14 +208,25 @@ func TestAFileOfTheFirstVersionIsSealedWhenItIsOpened(t *testing.T) {
 			require.NotContains(t, contents(t, path), canary, "while it is in use")
 			entries := list(t, store, channelstore.Query{})
 			require.Len(t, entries, 3)
-			require.Equal(t, []*integration.Channel{newChannel("c1"), newChannel("c2")}, []*integration.Channel{entries[0].Channel, entries[1].Channel})
-			requireSealed(t, entries[2].Err, channelstore.SealedError{ChannelID: "damaged", KeyID: store.Keys().IDs()[0], Reason: "but what it holds is damaged"})
-			require.Equal(t, int64(2), execFile(t, path, `UPDATE switchboard_channels SET name = name WHERE created_at = 1000 AND updated_at = 2000`))
+			require.Equal(
+				t, []*integration.Channel{newChannel("c1"), newChannel("c2")},
+				[]*integration.Channel{entries[0].Channel, entries[1].Channel},
+			)
+			requireSealed(
+				t, entries[2].Err,
+				channelstore.SealedError{
+					ChannelID: "damaged", KeyID: store.Keys().IDs()[0], Reason: "but what it holds is damaged",
+				},
+			)
+			require.Equal(
+				t, int64(2),
+				execFile(t, path, `UPDATE switchboard_channels SET name = name WHERE created_at = 1000 AND updated_at = 2000`),
+			)
 		})
 	}
 }
 
-func TestAFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
+func TestSQLiteFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
 	for name, path := range map[string]string{"a new one": newPath(t), "one of the first version": oldFile(t)} {
 		t.Run(name, func(t *testing.T) {
 			stores, errs := make([]*channelstore.Database, 6), make([]error, 6)
@@ -236,7 +249,7 @@ func TestAFileIsOpenedByManyProcessesAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsRemovedLeavesNoSealedBytesEither(t *testing.T) {
+func TestRemovedChannelLeavesNoBytes(t *testing.T) {
 	path := newPath(t)
 	store := openFile(t, path, newKeys(t, "k1"))
 	apply(t, store, newChannel("c1"))
@@ -254,11 +267,13 @@ func readSealed(t *testing.T, path, id string) string {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	var sealed []byte
-	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT sealed FROM switchboard_channels WHERE id = $1`, id).Scan(&sealed))
+	require.NoError(
+		t, db.QueryRowContext(t.Context(), `SELECT sealed FROM switchboard_channels WHERE id = $1`, id).Scan(&sealed),
+	)
 	return string(sealed)
 }
 
-func TestAPathThatCannotBeUsedIsOneClearError(t *testing.T) {
+func TestSQLitePathThatCannotBeUsedIsOneClearError(t *testing.T) {
 	directory := t.TempDir()
 	text, badKey := filepath.Join(directory, "text"), filepath.Join(directory, "bad.db")
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("no database at all ", 100)), 0o600))
@@ -280,7 +295,7 @@ func TestAPathThatCannotBeUsedIsOneClearError(t *testing.T) {
 	require.NoFileExists(t, text+".key")
 }
 
-func TestOddPathsNameTheFileThatTheySay(t *testing.T) {
+func TestSQLitePathMayHaveUnusualCharacters(t *testing.T) {
 	directory := t.TempDir()
 	t.Chdir(directory)
 	for name, path := range map[string]string{

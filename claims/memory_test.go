@@ -88,7 +88,9 @@ func TestMemoryThatIsFullDropsDoneClaimsAtOnce(t *testing.T) {
 	store := claims.NewMemory(claims.MemoryOptions{MaxBytes: 1000, Now: func() time.Time { return now }})
 	for i := range 20 {
 		key := fmt.Sprint(i)
-		require.NoError(t, store.Done(t.Context(), nil, claimstest.Claim(t, store, claimstest.Terms, key)...), "within its lease, too")
+		require.NoError(
+			t, store.Done(t.Context(), nil, claimstest.Claim(t, store, claimstest.Terms, key)...), "within its lease, too",
+		)
 		claimstest.RequireState(t, claims.Done, store, key)
 	}
 	claimstest.RequireState(t, claims.Mine, store, "0")

@@ -12,7 +12,7 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 )
 
-func TestOneDatasourceIsBuiltOnAnother(t *testing.T) {
+func TestDatasourceMayUseAnEarlierOne(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t,
 		fixed("db", "database"),
@@ -28,7 +28,7 @@ func TestOneDatasourceIsBuiltOnAnother(t *testing.T) {
 	require.Equal(t, "users of the database", get[string](ctx, t, "users"))
 }
 
-func TestTheNearestSetWinsAndOuterOnesFillTheGaps(t *testing.T) {
+func TestGetAsksTheInnermostSetFirst(t *testing.T) {
 	t.Parallel()
 	outer, _, _ := open(t, fixed("db", "outer"), fixed("only outer", "outer"))
 	_, inner, _ := open(t, fixed("db", "inner"))
@@ -40,13 +40,13 @@ func TestTheNearestSetWinsAndOuterOnesFillTheGaps(t *testing.T) {
 	require.EqualError(t, err, `there is no datasource "nowhere"; there are: db, only outer`)
 }
 
-func TestADatasourceIsGotAsAnInterface(t *testing.T) {
+func TestGetReturnsAnInterface(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, fixed("db", closes{func() error { return nil }}))
 	require.NotNil(t, get[interface{ Close() error }](ctx, t, "db"))
 }
 
-func TestWhatCannotBeGotIsTold(t *testing.T) {
+func TestGetErrorsSayWhatIsThere(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, fixed("db", 1), fixed("api", 2))
 	closed, _ := newSet(t, fixed("closed", 1))

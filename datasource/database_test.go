@@ -22,7 +22,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver"
 )
 
-func TestAnSQLiteFileIsItsOwnersAlone(t *testing.T) {
+func TestSQLiteFileIsPrivate(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "a folder?#%")
 	path := filepath.Join(folder, "test.db")
@@ -45,7 +45,7 @@ func TestAnSQLiteFileIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestALockedSQLiteFileIsTroubleThatMayPass(t *testing.T) {
+func TestSQLiteLockIsRetryable(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, sqlite.New("db", sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")}))
 	db := get[*sql.DB](ctx, t, "db")
@@ -63,7 +63,7 @@ func TestALockedSQLiteFileIsTroubleThatMayPass(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAnSQLiteQueryEndsWithItsContext(t *testing.T) {
+func TestSQLiteQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, sqlite.New("db", sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")}))
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -74,7 +74,7 @@ func TestAnSQLiteQueryEndsWithItsContext(t *testing.T) {
 	requireUnavailable(t, err)
 }
 
-func TestAPostgresQueryEndsWithItsContext(t *testing.T) {
+func TestPostgresQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, postgres.New("db", postgres.Options{URL: testserver.Postgres(t)}))
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -83,7 +83,7 @@ func TestAPostgresQueryEndsWithItsContext(t *testing.T) {
 	requireUnavailable(t, err)
 }
 
-func TestWhatPostgresRefusesStaysAsItIs(t *testing.T) {
+func TestPostgresRefusalIsUnchanged(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, postgres.New("db", postgres.Options{
 		URL: testserver.Postgres(t), Migrations: migrations(createUsers, insertOnce),
@@ -93,7 +93,7 @@ func TestWhatPostgresRefusesStaysAsItIs(t *testing.T) {
 	require.Equal(t, err, datasource.AsError(err))
 }
 
-func TestASerializationFailureIsAConflict(t *testing.T) {
+func TestPostgresSerializationFailureIsAConflict(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, postgres.New("db", postgres.Options{
 		URL: testserver.Postgres(t), Migrations: migrations(createUsers, insertOnce),
@@ -110,7 +110,7 @@ func TestASerializationFailureIsAConflict(t *testing.T) {
 	require.Equal(t, datasource.TypeConflict, action.AsError(datasource.AsError(err), "a.b", "n").Type)
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
+func TestDatabaseConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t,
 		postgres.New("db", postgres.Options{URL: testserver.Postgres(t), MaxConns: 2}),

@@ -3,7 +3,8 @@
 // ctx.datasources are in the Node SDK.
 //
 // A service names its datasources with the New of the packages datasource/sqlite, datasource/postgres and
-// datasource/redis, with [HTTP] and [Service], or a kind of its own with [New], and puts them into a [Set]. A handler asks for one with [Get].
+// datasource/redis, with [HTTP] and [Service], or a kind of its own with [New], and puts them into a [Set]. A handler
+// asks for one with [Get].
 //
 // The package knows neither what is stored nor who asks.
 package datasource

@@ -23,15 +23,19 @@ func postgresError(code string) error {
 	return fmt.Errorf("insert user: %w", &pgconn.PgError{Code: code, Message: canary})
 }
 
-func TestTroubleThatMayPassIsRetryable(t *testing.T) {
+func TestErrorThatMayPassIsRetryable(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		err      error
 		wantType string
 		want     string
 	}{
-		"a query out of time":      {fmt.Errorf("query: %w", context.DeadlineExceeded), datasource.TypeUnavailable, "in time"},
-		"a refused connection":     {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, datasource.TypeUnavailable, "connected to"},
+		"a query out of time": {fmt.Errorf(
+			"query: %w", context.DeadlineExceeded,
+		), datasource.TypeUnavailable, "in time"},
+		"a refused connection": {&net.OpError{
+			Op: "dial", Err: syscall.ECONNREFUSED,
+		}, datasource.TypeUnavailable, "connected to"},
 		"an unknown host":          {&net.DNSError{Name: canary}, datasource.TypeUnavailable, "connected to"},
 		"a bad connection":         {driver.ErrBadConn, datasource.TypeUnavailable, "closed"},
 		"a connection cut off":     {fmt.Errorf("receive: %w", io.ErrUnexpectedEOF), datasource.TypeUnavailable, "closed"},
@@ -48,7 +52,9 @@ func TestTroubleThatMayPassIsRetryable(t *testing.T) {
 			t.Parallel()
 			e, ok := errors.AsType[*action.Error](datasource.AsError(tc.err))
 			require.True(t, ok)
-			require.Equal(t, []any{tc.wantType, 503, true, action.NameRetryableError}, []any{e.Type, e.Code, e.Retryable, e.Name})
+			require.Equal(
+				t, []any{tc.wantType, 503, true, action.NameRetryableError}, []any{e.Type, e.Code, e.Retryable, e.Name},
+			)
 			require.ErrorIs(t, e, tc.err)
 			require.Contains(t, e.Message, tc.want)
 			require.NotContains(t, e.Message, canary)
@@ -56,7 +62,7 @@ func TestTroubleThatMayPassIsRetryable(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsStayAsTheyAre(t *testing.T) {
+func TestErrorThatDoesNotPassIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
 		"none":                                  nil,

@@ -23,7 +23,7 @@ type patient struct{ check func(context.Context) error }
 
 func (p patient) Check(ctx context.Context) error { return p.check(ctx) }
 
-func TestHealthTellsWhatChecksSay(t *testing.T) {
+func TestHealthHasTheResultsOfChecks(t *testing.T) {
 	t.Parallel()
 	_, set, _ := open(t,
 		fixed("well", patient{func(context.Context) error { return nil }}),
@@ -41,7 +41,10 @@ func TestHealthTellsWhatChecksSay(t *testing.T) {
 		{Name: "well", Status: datasource.Healthy},
 		{Name: "unchecked", Status: datasource.Healthy},
 		{Name: "secretive", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
-		{Name: "gone", Status: datasource.Unhealthy, Message: "The datasource is not available: the connection was closed.", Type: datasource.TypeUnavailable},
+		{
+			Name: "gone", Status: datasource.Unhealthy, Type: datasource.TypeUnavailable,
+			Message: "The datasource is not available: the connection was closed.",
+		},
 		{Name: "typed", Status: datasource.Unhealthy, Message: "The disk is full.", Type: "FULL"},
 		{Name: "panics", Status: datasource.Unhealthy, Message: "its check failed; the node's log says why"},
 	}, report)
@@ -52,13 +55,13 @@ type counter struct{ n int }
 
 func (c counter) Details() map[string]any { return map[string]any{"count": c.n} }
 
-func TestHealthTellsFiguresOfADatasource(t *testing.T) {
+func TestHealthHasTheDetailsOfADatasource(t *testing.T) {
 	t.Parallel()
 	_, set, _ := open(t, fixed("counter", counter{7}))
 	require.Equal(t, map[string]any{"count": 7}, set.Health(t.Context())[0].Details)
 }
 
-func TestWhatIsNotOpenIsUnhealthy(t *testing.T) {
+func TestHealthOfAClosedSetIsUnhealthy(t *testing.T) {
 	t.Parallel()
 	set, _ := newSet(t, fixed("db", 1))
 	require.Equal(t, datasource.Unhealthy, set.Health(t.Context())[0].Status)
@@ -68,7 +71,7 @@ func TestWhatIsNotOpenIsUnhealthy(t *testing.T) {
 	require.Equal(t, datasource.Unhealthy, set.Health(t.Context())[0].Status)
 }
 
-func TestChecksRunSideBySideAndAreBounded(t *testing.T) {
+func TestHealthChecksRunInParallelAndAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -89,7 +92,7 @@ func TestChecksRunSideBySideAndAreBounded(t *testing.T) {
 	})
 }
 
-func TestCallersAtTheSameTimeShareACheckAndItsResultIsKeptForASecond(t *testing.T) {
+func TestHealthCheckIsSharedForASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var checks atomic.Int32
@@ -132,7 +135,7 @@ func TestCallersAtTheSameTimeShareACheckAndItsResultIsKeptForASecond(t *testing.
 	})
 }
 
-func TestTheWatcherLogsOnceWhenADatasourceGoesBadAndOnceWhenItIsBack(t *testing.T) {
+func TestWatchLogsOutageAndRecoveryOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bad atomic.Bool
@@ -165,7 +168,7 @@ func TestTheWatcherLogsOnceWhenADatasourceGoesBadAndOnceWhenItIsBack(t *testing.
 	})
 }
 
-func TestAClosedDatabaseIsUnhealthy(t *testing.T) {
+func TestHealthOfAClosedDatabaseIsUnhealthy(t *testing.T) {
 	t.Parallel()
 	ctx, set, _ := open(t, sqlite.New("db", sqlite.Options{Path: t.TempDir() + "/test.db"}))
 	require.NoError(t, get[*sql.DB](ctx, t, "db").Close())

@@ -35,7 +35,9 @@ type HTTPOptions struct {
 func (o HTTPOptions) Validate() error {
 	_, err := o.base()
 	return errors.Join(err,
-		notNegative("timeout", o.Timeout), notNegative("maxConnsPerHost", o.MaxConnsPerHost), notNegative("maxBodyBytes", o.MaxBodyBytes))
+		notNegative("timeout", o.Timeout),
+		notNegative("maxConnsPerHost", o.MaxConnsPerHost),
+		notNegative("maxBodyBytes", o.MaxBodyBytes))
 }
 
 func notNegative[N int | int64 | time.Duration](name string, n N) error {
@@ -142,7 +144,9 @@ type HTTPAnswer struct {
 
 // Do makes a call; header is added to that of the options, over which it wins. A call that fails, or is
 // answered with another status than 2xx, is an *HTTPError. Nothing is repeated.
-func (c *HTTPClient) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*HTTPAnswer, error) {
+func (c *HTTPClient) Do(
+	ctx context.Context, method, path string, header http.Header, body []byte,
+) (*HTTPAnswer, error) {
 	target, err := c.target(path)
 	if err != nil {
 		return nil, err
@@ -166,7 +170,10 @@ func (c *HTTPClient) Do(ctx context.Context, method, path string, header http.He
 		return nil, c.failure(err)
 	}
 	if int64(len(answer)) > c.opts.MaxBodyBytes {
-		return nil, action.Server(http.StatusBadGateway, codes.DatasourceAnswerTooLarge, "The answer of %s is longer than %d bytes.", c.name, c.opts.MaxBodyBytes)
+		return nil, action.Server(
+			http.StatusBadGateway, codes.DatasourceAnswerTooLarge, "The answer of %s is longer than %d bytes.", c.name,
+			c.opts.MaxBodyBytes,
+		)
 	}
 	if res.StatusCode/100 != 2 {
 		return nil, &HTTPError{Datasource: c.name, Status: res.StatusCode, Body: answer, RetryAfter: retryAfter(res.Header)}
@@ -231,7 +238,8 @@ func (e *HTTPError) MoleculerError() *action.Error {
 		return as
 	default:
 		// A refusal is about what this node asked, not about what it was asked.
-		return action.Server(http.StatusBadGateway, codes.DatasourceRefused, "The datasource answered %d.", e.Status).Because(e)
+		return action.Server(http.StatusBadGateway, codes.DatasourceRefused, "The datasource answered %d.", e.Status).
+			Because(e)
 	}
 }
 

@@ -35,7 +35,7 @@ func api(t *testing.T, opts datasource.HTTPOptions, handle http.HandlerFunc) (co
 	return ctx, get[*datasource.HTTPClient](ctx, t, "users")
 }
 
-func TestAnAPIIsCalledWithJSON(t *testing.T) {
+func TestHTTPCallSendsJSON(t *testing.T) {
 	t.Parallel()
 	opts := datasource.HTTPOptions{BaseURL: "/v1/", Header: http.Header{"Authorization": {"Bearer x"}, "X-Kept": {"yes"}}}
 	ctx, client := api(t, opts, func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,8 @@ func TestAnAPIIsCalledWithJSON(t *testing.T) {
 			return
 		}
 		fmt.Fprintf(w, `{"name": %q}`, strings.Join([]string{
-			r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("X-Kept"), r.Header.Get("Content-Type"), string(body),
+			r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("X-Kept"), r.Header.Get("Content-Type"),
+			string(body),
 		}, "|"))
 	})
 	var got user
@@ -60,7 +61,7 @@ func TestAnAPIIsCalledWithJSON(t *testing.T) {
 	require.Error(t, client.GetJSON(ctx, "//elsewhere/users", &got))
 }
 
-func TestAnswersThatAreNoSuccessAreClassified(t *testing.T) {
+func TestHTTPErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	for status, tc := range map[int]struct {
 		retryable bool
@@ -93,7 +94,7 @@ func TestAnswersThatAreNoSuccessAreClassified(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
+func TestHTTPTimeoutIsRetryable(t *testing.T) {
 	t.Parallel()
 	hangs := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server sees that the caller leaves
@@ -105,9 +106,15 @@ func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
 		want   string        // of the message
 		handle http.HandlerFunc
 	}{
-		"it takes longer than the client waits": {datasource.HTTPOptions{Timeout: 50 * time.Millisecond}, 0, "in time", hangs},
+		"it takes longer than the client waits": {
+			datasource.HTTPOptions{Timeout: 50 * time.Millisecond}, 0, "in time", hangs,
+		},
 		"it takes longer than the caller waits": {datasource.HTTPOptions{}, 50 * time.Millisecond, "in time", hangs},
-		"it hangs up":                           {datasource.HTTPOptions{}, 0, "closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"it hangs up": {datasource.HTTPOptions{}, 0, "closed", func(
+			http.ResponseWriter, *http.Request,
+		) {
+			panic(http.ErrAbortHandler)
+		}},
 		"it hangs up in the middle": {datasource.HTTPOptions{}, 0, "closed", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, "half")
@@ -130,7 +137,7 @@ func TestAnAPIThatDoesNotAnswerIsTroubleThatMayPass(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatIsNotThereIsTroubleThatMayPass(t *testing.T) {
+func TestHTTPConnectionFailureIsRetryable(t *testing.T) {
 	t.Parallel()
 	base := strings.Replace(nowhere.URL(t), "http://", "http://user:"+canary+"@", 1)
 	ctx, set, logs := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: base, HealthPath: "health"}))
@@ -142,7 +149,7 @@ func TestAnAPIThatIsNotThereIsTroubleThatMayPass(t *testing.T) {
 	requireNoSecret(t, logs, err, e)
 }
 
-func TestAnAPIsHealthIsThatOfItsHealthPath(t *testing.T) {
+func TestHTTPHealthIsThatOfTheHealthPath(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +168,7 @@ func TestAnAPIsHealthIsThatOfItsHealthPath(t *testing.T) {
 	}
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+func TestHTTPAnswerIsBounded(t *testing.T) {
 	t.Parallel()
 	ctx, client := api(t, datasource.HTTPOptions{MaxBodyBytes: 1000}, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.Repeat("1", len(r.URL.Path)-1))
@@ -175,15 +182,17 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.NoError(t, client.GetJSON(ctx, "a", new(int)), "the client goes on")
 }
 
-func TestAnAnswerOfAnotherFormIsAnError(t *testing.T) {
+func TestHTTPAnswerOfAnotherFormIsAnError(t *testing.T) {
 	t.Parallel()
-	ctx, client := api(t, datasource.HTTPOptions{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `["`+canary+`"]`) })
+	ctx, client := api(
+		t, datasource.HTTPOptions{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `["`+canary+`"]`) },
+	)
 	err := client.GetJSON(ctx, "u", new(user))
 	require.Equal(t, "DATASOURCE_ANSWER_INVALID", action.AsError(err, "a.b", "n").Type)
 	require.NotContains(t, err.Error(), canary)
 }
 
-func TestConnectionsToAnAPIAreReusedAndBounded(t *testing.T) {
+func TestHTTPConnectionsAreReusedAndBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes.New()
@@ -195,7 +204,9 @@ func TestConnectionsToAnAPIAreReusedAndBounded(t *testing.T) {
 		})}
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
-		ctx, _, _ := open(t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: "http://api.example.com", MaxConnsPerHost: 2}))
+		ctx, _, _ := open(
+			t, datasource.HTTP("users", datasource.HTTPOptions{BaseURL: "http://api.example.com", MaxConnsPerHost: 2}),
+		)
 		client := get[*datasource.HTTPClient](ctx, t, "users")
 		client.DialWith(listener.Dial)
 		for range 10 {

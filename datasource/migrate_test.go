@@ -101,7 +101,7 @@ func TestMigrationsAreMadeOnce(t *testing.T) {
 	})
 }
 
-func TestNodesThatStartAtOnceDoNotBothMigrate(t *testing.T) {
+func TestMigrationsAreMadeByOneNode(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
@@ -119,7 +119,7 @@ func TestNodesThatStartAtOnceDoNotBothMigrate(t *testing.T) {
 	})
 }
 
-func TestAFailedMigrationIsNamedAndLeavesNothing(t *testing.T) {
+func TestMigrationThatFailsIsNamedAndRolledBack(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
@@ -132,16 +132,18 @@ func TestAFailedMigrationIsNamedAndLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestAProgramThatIsTooOldForTheSchemaSaysSo(t *testing.T) {
+func TestMigrationsOfANewerSchemaAreRefused(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()
 		require.NoError(t, m.open(migrations(createUsers, insertOnce)))
-		require.ErrorContains(t, m.open(migrations(createUsers)), "the schema has version 2, and this program knows versions up to 1")
+		require.ErrorContains(
+			t, m.open(migrations(createUsers)), "the schema has version 2, and this program knows versions up to 1",
+		)
 	})
 }
 
-func TestMigrationsThatAreNotThereAreAnError(t *testing.T) {
+func TestMigrationsThatAreMissingAreAnError(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, m migrator) {
 		t.Helper()

@@ -53,7 +53,7 @@ var remotes = map[string]remote{
 	},
 }
 
-func TestAnOutageIsToldAndOvercome(t *testing.T) {
+func TestOutageIsReportedAndOvercome(t *testing.T) {
 	t.Parallel()
 	for name, kind := range remotes {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +89,7 @@ func requireStatus(ctx context.Context, t *testing.T, set *datasource.Set, want 
 	}, generous, moment)
 }
 
-func TestOpeningWaitsForAServerThatStartsLater(t *testing.T) {
+func TestOpenWaitsForAServer(t *testing.T) {
 	t.Parallel()
 	for name, kind := range remotes {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,9 @@ type cluster struct {
 	params any
 }
 
-func (c *cluster) Call(_ context.Context, parent *action.Request, name string, params any, _ action.CallOptions) (*action.CallResult, error) {
+func (c *cluster) Call(
+	_ context.Context, parent *action.Request, name string, params any, _ action.CallOptions,
+) (*action.CallResult, error) {
 	c.parent, c.name, c.params = parent, name, params
 	if c.err != nil {
 		return nil, c.err
@@ -29,7 +31,7 @@ func (c *cluster) Call(_ context.Context, parent *action.Request, name string, p
 	return &action.CallResult{Data: json.RawMessage(c.answer)}, nil
 }
 
-func TestAServiceIsCalledAsPartOfTheRequest(t *testing.T) {
+func TestServiceIsCalledAsPartOfTheRequest(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := open(t, datasource.Service("users", "v2.users"))
 	client := get[*datasource.ServiceClient](ctx, t, "users")
@@ -53,7 +55,7 @@ func TestAServiceIsCalledAsPartOfTheRequest(t *testing.T) {
 	require.Equal(t, calls.err, client.Call(inRequest, "get", nil, &got))
 }
 
-func TestAServiceIsCalledOutsideOfRequestsWithTheClusterItWasOpenedWith(t *testing.T) {
+func TestServiceIsCalledOutsideOfRequests(t *testing.T) {
 	t.Parallel()
 	calls := &cluster{answer: `{"name": "Ada"}`}
 	set, _ := newSet(t, datasource.Service("users", "users"))
@@ -66,5 +68,7 @@ func TestAServiceIsCalledOutsideOfRequestsWithTheClusterItWasOpenedWith(t *testi
 	require.NoError(t, set.Close(t.Context()))
 
 	ctx, _, _ := open(t, datasource.Service("users", "users"))
-	require.ErrorIs(t, get[*datasource.ServiceClient](ctx, t, "users").Call(ctx, "get", nil, &got), datasource.ErrNoCluster)
+	require.ErrorIs(
+		t, get[*datasource.ServiceClient](ctx, t, "users").Call(ctx, "get", nil, &got), datasource.ErrNoCluster,
+	)
 }

@@ -79,7 +79,7 @@ func TestDatasourcesAreOpenedInOrderAndClosedInReverse(t *testing.T) {
 	}
 }
 
-func TestAFailureToOpenClosesWhatWasOpened(t *testing.T) {
+func TestOpenThatFailsClosesWhatWasOpened(t *testing.T) {
 	t.Parallel()
 	var d diary
 	broken, stuck := errors.New("broken"), errors.New("stuck")
@@ -98,7 +98,7 @@ func TestAFailureToOpenClosesWhatWasOpened(t *testing.T) {
 	require.ErrorAs(t, err, new(*datasource.NotOpenError))
 }
 
-func TestOpeningWaitsForTroubleThatMayPass(t *testing.T) {
+func TestOpenRetriesWhatMayPass(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0
@@ -116,7 +116,7 @@ func TestOpeningWaitsForTroubleThatMayPass(t *testing.T) {
 	})
 }
 
-func TestOpeningEndsWithItsTime(t *testing.T) {
+func TestOpenEndsAfterItsTimeout(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		timeout, want time.Duration
@@ -153,7 +153,7 @@ func deadline(t *testing.T, ctx context.Context) time.Time { //nolint:revive // 
 	return at
 }
 
-func TestOpeningEndsWithItsContext(t *testing.T) {
+func TestOpenEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		set, _ := newSet(t, failing("db", io.ErrUnexpectedEOF))
@@ -165,7 +165,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestOpeningWaitsForAsLongAsItsContextAllows(t *testing.T) {
+func TestOpenWithoutTimeoutUsesItsDeadline(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []time.Duration{5 * time.Second, 60 * time.Second} { // less and more than the default of 30 s
 		synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestOpeningWaitsForAsLongAsItsContextAllows(t *testing.T) {
 	}
 }
 
-func TestWhatIsWaitedForIsLoggedEveryFewSeconds(t *testing.T) {
+func TestOpenLogsWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	for name, attempt := range map[string]func(context.Context) error{
 		"a server that refuses": func(context.Context) error { return io.ErrUnexpectedEOF },
@@ -203,7 +203,7 @@ func TestWhatIsWaitedForIsLoggedEveryFewSeconds(t *testing.T) {
 	}
 }
 
-func TestClosingGivesUpOnWhatHangsAndClosesTheRest(t *testing.T) {
+func TestCloseGivesUpOnWhatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
@@ -227,7 +227,7 @@ func TestClosingGivesUpOnWhatHangsAndClosesTheRest(t *testing.T) {
 	})
 }
 
-func TestAllFaultsOfDefinitionsAreNamed(t *testing.T) {
+func TestNewSetReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	_, err := datasource.NewSet(logrus.NewEntry(logrus.New()),
 		fixed("twice", 1), fixed("twice", 2), fixed("", 3),
@@ -236,13 +236,18 @@ func TestAllFaultsOfDefinitionsAreNamed(t *testing.T) {
 		postgres.New("no url", postgres.Options{MaxConns: -1}),
 		postgres.New("bad postgres", postgres.Options{URL: "postgres://u:" + canary + "@host:port:port/db"}),
 		redisdb.New("bad redis", redisdb.Options{URL: "http://:" + canary + "@host", PoolSize: -1}),
-		datasource.HTTP("bad api", datasource.HTTPOptions{BaseURL: "ftp://u:" + canary + "@host", Timeout: -1, MaxBodyBytes: -1}),
+		datasource.HTTP(
+			"bad api", datasource.HTTPOptions{BaseURL: "ftp://u:" + canary + "@host", Timeout: -1, MaxBodyBytes: -1},
+		),
 		datasource.Service("no service", ""),
 	)
 	for _, want := range []string{
-		`two datasources "twice"`, "datasource 3 has no name", `"hollow": there is no function`, `"hollow too": there is no function`,
-		`"no path": path is missing`, `"no url": url is missing`, "maxConns is negative", `"bad postgres": url`, `"bad redis": url`,
-		"poolSize is negative", `"bad api": baseUrl`, "timeout is negative", "maxBodyBytes is negative", `"no service": the service's name`,
+		`two datasources "twice"`, "datasource 3 has no name", `"hollow": there is no function`,
+		`"hollow too": there is no function`,
+		`"no path": path is missing`, `"no url": url is missing`, "maxConns is negative", `"bad postgres": url`,
+		`"bad redis": url`,
+		"poolSize is negative", `"bad api": baseUrl`, "timeout is negative", "maxBodyBytes is negative",
+		`"no service": the service's name`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -141,26 +141,26 @@ func (s Support) With(rows Support) Support {
 }
 
 // Full returns the support with the features in full, in each direction that they have.
-func (s Support) Full(features ...Feature) Support {
-	rows := Support{}
-	for _, f := range features {
-		var cells Cells
-		if f.Inbound() {
-			cells.In = Full()
-		}
-		if f.Outbound() {
-			cells.Out = Full()
-		}
-		rows[f] = cells
-	}
-	return s.With(rows)
-}
+func (s Support) Full(features ...Feature) Support { return s.FullIn(features...).FullOut(features...) }
 
 // FullIn returns the support with the features in full as they come in. What goes out stays as it was.
 func (s Support) FullIn(features ...Feature) Support {
 	rows := Support{}
 	for _, f := range features {
-		rows[f] = Cells{In: Full()}
+		if f.Inbound() {
+			rows[f] = Cells{In: Full()}
+		}
+	}
+	return s.With(rows)
+}
+
+// FullOut returns the support with the features in full as they go out. What comes in stays as it was.
+func (s Support) FullOut(features ...Feature) Support {
+	rows := Support{}
+	for _, f := range features {
+		if f.Outbound() {
+			rows[f] = Cells{Out: Full()}
+		}
 	}
 	return s.With(rows)
 }

@@ -74,7 +74,12 @@ func TestDatasourcesThatFailToOpenAreRetried(t *testing.T) {
 		_, err := b.call("old.read", nil, nil)
 		return err == nil
 	})
-	require.True(t, slices.ContainsFunc(b.logs.AllEntries(), func(e *logrus.Entry) bool { return e.Message == "the service's datasources do not open" }))
+	require.True(
+		t,
+		slices.ContainsFunc(
+			b.logs.AllEntries(), func(e *logrus.Entry) bool { return e.Message == "the service's datasources do not open" },
+		),
+	)
 }
 
 func TestServiceWithoutOpenDatasourcesStops(t *testing.T) {
@@ -123,8 +128,10 @@ func TestDriverErrorThatMayPassIsRetryable(t *testing.T) {
 		typ       string
 		retryable bool
 	}{
-		"a lost connection":        {driver.ErrBadConn, 503, datasource.TypeUnavailable, true},
-		"a wrapped one":            {errors.Join(errors.New("read the users"), driver.ErrBadConn), 503, datasource.TypeUnavailable, true},
+		"a lost connection": {driver.ErrBadConn, 503, datasource.TypeUnavailable, true},
+		"a wrapped one": {errors.Join(
+			errors.New("read the users"), driver.ErrBadConn,
+		), 503, datasource.TypeUnavailable, true},
 		"a timeout of its own":     {context.DeadlineExceeded, 503, datasource.TypeUnavailable, true},
 		"what the author says":     {action.Client(409, "TAKEN", "taken"), 409, "TAKEN", false},
 		"what will not pass":       {errors.New("syntax error"), 500, "", false},
@@ -135,7 +142,9 @@ func TestDriverErrorThatMayPassIsRetryable(t *testing.T) {
 			s := reading(mixins.Datasources(b.drawing(life, 0), b.log))
 			s.Actions = append(s.Actions,
 				moleculer.Action{Name: "plain", Handler: func(moleculer.Context, moleculer.Payload) any { return test.err }},
-				action.New("spec", action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return nil, test.err }}),
+				action.New(
+					"spec", action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return nil, test.err }},
+				),
 			)
 			b.serve("n1", s)
 			for _, name := range []string{"old.plain", "old.spec"} {

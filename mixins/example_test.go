@@ -25,11 +25,15 @@ func Example() {
 	}
 	results := cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{Log: log})
 	users := moleculer.ServiceSchema{
-		Name:   "users",
-		Mixins: []moleculer.Mixin{mixins.Permissions(), mixins.Memoize(results, cache.Keygen{}), mixins.Datasources(set, log)},
+		Name: "users",
+		Mixins: []moleculer.Mixin{
+			mixins.Permissions(), mixins.Memoize(results, cache.Keygen{}), mixins.Datasources(set, log),
+		},
 		Actions: []moleculer.Action{{
-			Name:     "count",
-			Settings: map[string]any{"permissions": []string{"users.read"}, "cache": map[string]any{"keys": []string{}, "ttl": 60}},
+			Name: "count",
+			Settings: map[string]any{
+				"permissions": []string{"users.read"}, "cache": map[string]any{"keys": []string{}, "ttl": 60},
+			},
 			Handler: func(ctx moleculer.Context, _ moleculer.Payload) any {
 				db, err := datasource.Get[*sql.DB](action.ContextOf(ctx), "db")
 				if err != nil {

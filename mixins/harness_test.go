@@ -64,7 +64,10 @@ func (b *harness) serve(id string, services ...moleculer.ServiceSchema) *broker.
 	b.t.Cleanup(node.Stop)
 	for _, s := range services {
 		eventually(b.t, func() bool {
-			return slices.ContainsFunc(b.caller.Services(), func(known cluster.ServiceStatus) bool { return known.FullName == s.Name && known.NodeID == id })
+			return slices.ContainsFunc(
+				b.caller.Services(),
+				func(known cluster.ServiceStatus) bool { return known.FullName == s.Name && known.NodeID == id },
+			)
 		})
 	}
 	return node

@@ -106,7 +106,9 @@ func TestMemoizeRunsTheHandlerOnceForConcurrentCalls(t *testing.T) {
 	entered := make(chan struct{}, 100)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{})},
-		Actions: []moleculer.Action{{Name: "get", Settings: object{"cache": true}, Handler: func(moleculer.Context, moleculer.Payload) any {
+		Actions: []moleculer.Action{{Name: "get", Settings: object{"cache": true}, Handler: func(
+			moleculer.Context, moleculer.Payload,
+		) any {
 			entered <- struct{}{}
 			<-open
 			return calls.add("get")
@@ -203,7 +205,13 @@ func TestMemoizeFailsForAResultThatIsNotJSON(t *testing.T) {
 	b := newHarness(t)
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{})},
-		Actions: []moleculer.Action{{Name: "get", Settings: object{"cache": true}, Handler: func(moleculer.Context, moleculer.Payload) any { return func() {} }}},
+		Actions: []moleculer.Action{
+			{Name: "get", Settings: object{"cache": true}, Handler: func(
+				moleculer.Context, moleculer.Payload,
+			) any {
+				return func() {}
+			}},
+		},
 	})
 	_, err := b.call("old.get", nil, nil)
 	requireError(t, err, 500, "INTERNAL_ERROR")
@@ -214,12 +222,20 @@ func TestPermissionsAreCheckedBeforeTheCache(t *testing.T) {
 	b.serve("n1", moleculer.ServiceSchema{
 		Name: "old", Mixins: []moleculer.Mixin{mixins.Memoize(newCache(t), cache.Keygen{}), mixins.Permissions()},
 		Actions: []moleculer.Action{
-			{Name: "get", Settings: object{"cache": object{"keys": []any{}}, "permissions": []any{"read", "role:admin"}}, Handler: func(moleculer.Context, moleculer.Payload) any { return 1 }},
-			{Name: "any", Settings: object{"permissions": "authenticated"}, Handler: func(moleculer.Context, moleculer.Payload) any { return 1 }},
+			{Name: "get", Settings: object{
+				"cache": object{"keys": []any{}}, "permissions": []any{"read", "role:admin"},
+			}, Handler: func(moleculer.Context, moleculer.Payload) any { return 1 }},
+			{Name: "any", Settings: object{"permissions": "authenticated"}, Handler: func(
+				moleculer.Context, moleculer.Payload,
+			) any {
+				return 1
+			}},
 			{Name: "free", Handler: func(moleculer.Context, moleculer.Payload) any { return 1 }},
 		},
 	})
-	reader, admin, other := object{"user": object{"id": 1, "permissions": []string{"read"}}}, object{"user": object{"id": 2, "role": "admin"}}, object{"user": object{"id": 3}}
+	reader, admin, other := object{
+		"user": object{"id": 1, "permissions": []string{"read"}},
+	}, object{"user": object{"id": 2, "role": "admin"}}, object{"user": object{"id": 3}}
 	for range 2 {
 		for _, meta := range []object{reader, admin} {
 			_, err := b.call("old.get", nil, meta)

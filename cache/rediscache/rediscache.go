@@ -153,10 +153,14 @@ func (s *Store) cleanSome(ctx context.Context, pattern string, cursor uint64) (n
 }
 
 // unlockScript frees a lock that is still the caller's.
-var unlockScript = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
+var unlockScript = redis.NewScript(
+	`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`,
+)
 
 // TryLock implements [cache.Store] as redlock does on one server: the lock is a key with a random value.
-func (s *Store) TryLock(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, bool, error) {
+func (s *Store) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (func(context.Context) error, bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	random := make([]byte, 16)

@@ -140,7 +140,9 @@ func aChannelIsFoundAsItWasKept(b *harness) {
 func anUnknownChannelIsNotFound(b *harness) {
 	store := b.Open()
 	b.fill(store, newChannel("c1"))
-	for _, id := range []string{"", "c2", "C1", "c1 ", "c%", "' OR 1=1 --", "c1\x00", "\xff", "ü", strings.Repeat("c", 1000)} {
+	for _, id := range []string{
+		"", "c2", "C1", "c1 ", "c%", "' OR 1=1 --", "c1\x00", "\xff", "ü", strings.Repeat("c", 1000),
+	} {
 		_, err := store.Channel(b.Context(), id)
 		require.ErrorIs(b, err, integration.ErrChannelNotFound, id)
 	}
@@ -157,7 +159,8 @@ func anEndedContextEndsEverything(b *harness) {
 		_, faults["List"] = store.List(ctx, channelstore.Query{})
 		_, faults["Update"] = store.Update(ctx, "c1", func(*integration.Channel) error { return nil })
 		_, faults["Rotate"] = store.Rotate(ctx)
-		faults["Apply"], faults["Create"], faults["Remove"] = store.Apply(ctx, []*integration.Channel{newChannel("c2")}), store.Create(ctx, newChannel("c2")), store.Remove(ctx, "c1")
+		faults["Apply"] = store.Apply(ctx, []*integration.Channel{newChannel("c2")})
+		faults["Create"], faults["Remove"] = store.Create(ctx, newChannel("c2")), store.Remove(ctx, "c1")
 	}
 	for name, err := range faults {
 		require.ErrorIs(b, err, context.Canceled, name)
@@ -175,7 +178,8 @@ func whatIsReadOnlySaysWhoseTheChannelsAre(b *harness) {
 	_, updated := store.Update(b.Context(), "c1", func(*integration.Channel) error { return nil })
 	_, rotated := store.Rotate(b.Context())
 	for _, err := range []error{
-		listed, updated, rotated, store.Apply(b.Context(), nil), store.Create(b.Context(), newChannel("c1")), store.Remove(b.Context(), "c1"),
+		listed, updated, rotated, store.Apply(b.Context(), nil), store.Create(b.Context(), newChannel("c1")),
+		store.Remove(b.Context(), "c1"),
 	} {
 		require.ErrorIs(b, err, channelstore.ErrReadOnly)
 		require.ErrorContains(b, err, "the channels are managed by the service behind ")
@@ -197,7 +201,8 @@ func anAppliedChannelReplacesTheOneBefore(b *harness) {
 func ofManyChannelsAllAreAppliedOrNone(b *harness) {
 	store := b.Open()
 	for name, bad := range map[string]*integration.Channel{
-		"without an id": newChannel(""), "with a too long id": newChannel(strings.Repeat("x", 257)), "with half a character": {ID: "bad", Name: "\xff"},
+		"without an id": newChannel(""), "with a too long id": newChannel(strings.Repeat("x", 257)),
+		"with half a character": {ID: "bad", Name: "\xff"},
 	} {
 		err := store.Apply(b.Context(), []*integration.Channel{newChannel("c1"), bad, newChannel("c2")})
 		require.ErrorContains(b, err, "CHANNEL_INVALID", name)

@@ -105,7 +105,9 @@ func await(t *testing.T, want claims.State, store claims.Store, terms claims.Ter
 }
 
 // everybody runs claimers side by side, half of them on each of two stores, and returns what they got.
-func everybody(t *testing.T, h Harness, n int, claim func(store claims.Store) ([]claims.Claim, error)) [][]claims.Claim {
+func everybody(
+	t *testing.T, h Harness, n int, claim func(store claims.Store) ([]claims.Claim, error),
+) [][]claims.Claim {
 	t.Helper()
 	open := h.New(t)
 	stores := []claims.Store{open(), open()}

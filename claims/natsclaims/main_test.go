@@ -19,7 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	// nats.go 1.55.0 leaves this one behind where a publisher is cleaned up before what its first publish began has run.
 	// Of a publisher that is not cleaned up a subscription's would be there, too.
-	goleak.VerifyTestMain(testserver.Main(m), goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+	goleak.VerifyTestMain(
+		testserver.Main(m),
+		goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"),
+	)
 }
 
 // patience bounds every wait.
@@ -55,7 +58,10 @@ func newNATS(tb testing.TB, nc *nats.Conn, opts natsclaims.Options) claims.Store
 // connect connects as a node does.
 func connect(tb testing.TB, url string) *nats.Conn {
 	tb.Helper()
-	nc, err := nats.Connect(url, nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
+	nc, err := nats.Connect(
+		url, nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond),
+		nats.ReconnectJitter(0, 0),
+	)
 	require.NoError(tb, err)
 	tb.Cleanup(nc.Close)
 	return nc

@@ -54,12 +54,13 @@ const (
 	reasonHeader    = "Nats-Marker-Reason"
 )
 
-// New makes a store on a connection that stays the caller's, to nats-server 2.11 or later; see [ErrOldServer]. The bucket
-// is created when it is needed. The connection must not buffer what is
-// published while it is down (nats.ReconnectBufSize(-1)): a claim that was given up must not be made
-// later.
+// New makes a store on a connection that stays the caller's, to nats-server 2.11 or later; see [ErrOldServer]. The
+// bucket is created when it is needed. The connection must not buffer what is published while it is down
+// (nats.ReconnectBufSize(-1)): a claim that was given up must not be made later.
 func New(nc *nats.Conn, opts Options) (claims.Store, error) {
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(claims.AttemptTimeout))
+	js, err := jetstream.New(
+		nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(claims.AttemptTimeout),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
@@ -97,7 +98,8 @@ func Bucket(namespace string) string {
 // read at its leader only: other replicas may not know the latest claims yet. See find for the third.
 func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1), MaxBytes: opts.MaxBytes,
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1),
+		MaxBytes:          opts.MaxBytes,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
 	}
 }
@@ -220,7 +222,8 @@ func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
 	}
 	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
-		return nil, claims.Refuse(fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name))
+		return nil, claims.Refuse(fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its "+
+			"own, for which it takes nats-server 2.11: delete it, or name another namespace", n.config.Name))
 	}
 	n.bucket.Store(&bucket)
 	return bucket, nil

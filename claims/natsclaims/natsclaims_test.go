@@ -31,12 +31,14 @@ func stream(t *testing.T, nc *nats.Conn, namespace string) jetstream.Stream {
 func TestNamespaceHasItsOwnBucket(t *testing.T) {
 	t.Parallel()
 	for namespace, want := range map[string]string{
-		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc", "a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
+		"": "claims", "hios": "claims-hios", "a_b-C9": "claims-a_b-C9", "a.b": "claims-a_b-2e7336dc",
+		"a/b": "claims-a_b-c14cddc0", "é": "claims-_-4a99557e",
 	} {
 		require.Equal(t, want, natsclaims.Bucket(namespace))
 	}
 	nc := connect(t, testserver.NATS(t).ClientURL())
-	one, other := newNATS(t, nc, natsclaims.Options{Namespace: "a.b"}), newNATS(t, nc, natsclaims.Options{Namespace: "a_b"})
+	one := newNATS(t, nc, natsclaims.Options{Namespace: "a.b"})
+	other := newNATS(t, nc, natsclaims.Options{Namespace: "a_b"})
 	claimstest.Claim(t, one, claimstest.Terms, "k")
 	claimstest.RequireState(t, claims.Mine, other, "k")
 }
@@ -136,7 +138,9 @@ func TestBucketWithOtherReplicasIsUsedAsItIs(t *testing.T) {
 	nc := connect(t, testserver.NATS(t).ClientURL())
 	claimstest.Claim(t, newNATS(t, nc, natsclaims.Options{}), claimstest.Terms, "k")
 	claimstest.RequireState(t, claims.Held, newNATS(t, nc, natsclaims.Options{Replicas: 3}), "k")
-	_, err := newNATS(t, nc, natsclaims.Options{Namespace: "other", Replicas: 3, Timeout: time.Second}).Claim(t.Context(), claimstest.Terms, "k")
+	_, err := newNATS(
+		t, nc, natsclaims.Options{Namespace: "other", Replicas: 3, Timeout: time.Second},
+	).Claim(t.Context(), claimstest.Terms, "k")
 	require.ErrorContains(t, err, "replicas > 1 not supported", "by a single server")
 }
 
@@ -156,7 +160,9 @@ func TestServerWithoutJetStreamIsNamedInTheError(t *testing.T) {
 	t.Cleanup(s.WaitForShutdown)
 	t.Cleanup(s.Shutdown)
 	require.True(t, s.ReadyForConnections(patience))
-	require.ErrorIs(t, newNATS(t, connect(t, s.ClientURL()), natsclaims.Options{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled)
+	require.ErrorIs(
+		t, newNATS(t, connect(t, s.ClientURL()), natsclaims.Options{}).Check(t.Context()), jetstream.ErrJetStreamNotEnabled,
+	)
 }
 
 func TestAckThatNeverComesIsAnErrorInTime(t *testing.T) {

@@ -26,8 +26,8 @@ type Options struct {
 }
 
 // New makes a store of the Redis at a URL, version 5 or later. A Redis that drops keys to save memory, or that is
-// replaced by a replica which had not caught up, forgets claims early. The store does not connect before its first use, and does so
-// anew whenever a connection breaks. The error is about the URL.
+// replaced by a replica which had not caught up, forgets claims early. The store does not connect before its first use,
+// and does so anew whenever a connection breaks. The error is about the URL.
 func New(opts Options) (claims.Store, error) {
 	client, err := redisclient.New(opts.URL, claims.AttemptTimeout)
 	if err != nil {

@@ -22,8 +22,9 @@ const connectTimeout = 5 * time.Second
 
 // Options say which database to use.
 type Options struct {
-	URL      string // postgres://user:password@host:port/database?sslmode=…
-	MaxConns int32  // connections at once; zero leaves it to the URL's pool_max_conns or pgx: 4, or one for each CPU if these are more
+	URL string // postgres://user:password@host:port/database?sslmode=…
+	// connections at once; zero leaves it to the URL's pool_max_conns or pgx: 4, or one for each CPU if these are more
+	MaxConns int32
 	// Migrations are goose's .sql files, at the root of the file system; nil means none.
 	Migrations fs.FS
 }

@@ -87,10 +87,10 @@ const lockPause = 100 * time.Millisecond
 // sqliteConnections bounds those to a file: more readers than this wait for their turn, which is short.
 const sqliteConnections = 8
 
-// Open opens the file at path, and creates it where missing, its folder too; only their owner
-// may read them. Several processes may use it at once: a transaction takes the write lock at its
-// begin, and waits for it for 5 s. What was committed survives a loss of power. Further pragmas, such as
-// "secure_delete(ON)", hold for each connection. One that begins with "journal_mode" takes the place of the write-ahead log.
+// Open opens the file at path, and creates it where missing, its folder too; only their owner may read them. Several
+// processes may use it at once: a transaction takes the write lock at its begin, and waits for it for 5 s. What was
+// committed survives a loss of power. Further pragmas, such as "secure_delete(ON)", hold for each connection. One that
+// begins with "journal_mode" takes the place of the write-ahead log.
 func Open(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) {
 	usual := []string{fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()), "synchronous(FULL)"}
 	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "journal_mode") }) {

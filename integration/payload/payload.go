@@ -20,12 +20,12 @@ func Unmarshal(data []byte, target any) error { return rawjson.Unmarshal(data, t
 func UnmarshalParts(data []byte, target any) error { return rawjson.UnmarshalParts(data, target) }
 
 // Part is a struct that [UnmarshalParts] reads as its first field is, such as one message of a webhook. A value of an
-// unexpected type makes only the smallest part odd that it stands in. A pointer to a part is never nil where there is a
+// unexpected type marks only the innermost part around it as malformed. A pointer to a part is never nil where there is a
 // value, be it null.
 type Part interface {
 	// SetSpan is called with the place of the value in the data, data[start:end], and with whether something of it was
 	// left out.
-	SetSpan(start, end int, odd bool)
+	SetSpan(start, end int, malformed bool)
 }
 
 // Members visits the members of a JSON object in their order, repeated names included, and checks all of it in the same

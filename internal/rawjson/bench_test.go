@@ -16,16 +16,22 @@ import (
 
 // packet is a REQ of about so many bytes that hands on a webhook, with its body as a value and as it came.
 func packet(size int) (data, body []byte) {
-	message := `{"from":"41790000000","id":"wamid.HBgLNDE3OTAwMDAwMDAVAgASGBQz","timestamp":"1741645532","type":"text","text":{"body":"Guten Tag, ist die Lampe noch zu haben? 漢字"}}`
+	message := `{"from":"41790000000","id":"wamid.HBgLNDE3OTAwMDAwMDAVAgASGBQz","timestamp":"1741645532","type":"text",` +
+		`"text":{"body":"Guten Tag, ist die Lampe noch zu haben? 漢字"}}`
 	body = fmt.Appendf(
 		nil,
-		`{"object":"whatsapp_business_account","entry":[{"id":"1002","changes":[{"field":"messages","value":{"messages":[%s]}}]}]}`,
+		`{"object":"whatsapp_business_account","entry":[{"id":"1002","changes":[{"field":"messages",`+
+			`"value":{"messages":[%s]}}]}]}`,
 		strings.Repeat(message+",", max(size/450-2, 0))+message)
 	escaped := bytes.ReplaceAll(bytes.ReplaceAll(body, []byte(`\`), []byte(`\\`)), []byte(`"`), []byte(`\"`))
-	data = fmt.Appendf(nil, `{"ver":"4","sender":"gateway-7","id":"3f6d9a52-6a7e-4f1c-9c55-6a1fd2d3c1a0","action":"whatsapp.i_receiveWebhook",`+
-		`"params":{"channelId":"support","payload":%s,"headers":{"content-type":"application/json","user-agent":"facebookexternalua","x-forwarded-for":"192.0.2.7",`+
-		`"x-hub-signature-256":"sha256=5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592"},"timestamp":1741645532123,"rawBody":"%s"},`+
-		`"meta":{"user":{"id":3},"tenant":"t1"},"timeout":15000,"level":1,"tracing":null,"parentID":null,"requestID":"3f6d9a52-6a7e-4f1c-9c55-6a1fd2d3c1a0",`+
+	data = fmt.Appendf(nil, `{"ver":"4","sender":"gateway-7","id":"3f6d9a52-6a7e-4f1c-9c55-6a1fd2d3c1a0",`+
+		`"action":"whatsapp.i_receiveWebhook",`+
+		`"params":{"channelId":"support","payload":%s,"headers":{"content-type":"application/json",`+
+		`"user-agent":"facebookexternalua","x-forwarded-for":"192.0.2.7",`+
+		`"x-hub-signature-256":"sha256=5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592"},`+
+		`"timestamp":1741645532123,"rawBody":"%s"},`+
+		`"meta":{"user":{"id":3},"tenant":"t1"},"timeout":15000,"level":1,"tracing":null,"parentID":null,`+
+		`"requestID":"3f6d9a52-6a7e-4f1c-9c55-6a1fd2d3c1a0",`+
 		`"caller":"api","stream":false}`, body, escaped)
 	return data, escaped
 }
@@ -119,9 +125,12 @@ func BenchmarkUnmarshal(b *testing.B) {
 			} `json:"entities"`
 		} `json:"message"`
 	}
-	data := []byte(`{"update_id":900000001,"message":{"message_id":365,"from":{"id":1111111,"is_bot":false,"first_name":"Ada","last_name":"Lovelace","username":"ada",` +
-		`"language_code":"en"},"chat":{"id":1111111,"first_name":"Ada","last_name":"Lovelace","username":"ada","type":"private"},"date":1741645532,` +
-		`"text":"/start is bold","entities":[{"offset":0,"length":6,"type":"bot_command"},{"offset":10,"length":4,"type":"bold"}]}}`)
+	data := []byte(`{"update_id":900000001,"message":{"message_id":365,"from":{"id":1111111,"is_bot":false,` +
+		`"first_name":"Ada","last_name":"Lovelace","username":"ada",` +
+		`"language_code":"en"},"chat":{"id":1111111,"first_name":"Ada","last_name":"Lovelace","username":"ada",` +
+		`"type":"private"},"date":1741645532,` +
+		`"text":"/start is bold","entities":[{"offset":0,"length":6,"type":"bot_command"},{"offset":10,"length":4,` +
+		`"type":"bold"}]}}`)
 	measure(b, "rawjson", data, func() { _ = rawjson.Unmarshal(data, new(update)) })
 	measure(b, "jsonv2", data, func() { _ = jsonv2.Unmarshal(data, new(update)) })
 	measure(b, "encoding-json", data, func() { _ = json.Unmarshal(data, new(update)) })

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-func TestABufferOfNodeIsItsBytes(t *testing.T) {
+func TestBufferIsItsBytes(t *testing.T) {
 	for value, want := range map[string]string{
 		`{"type":"Buffer","data":[104,105]}`:                "hi",
 		`{ "data" : [ 104 , 105 ] , "type" : "Buffer" }`:    "hi",
@@ -27,7 +27,7 @@ func TestABufferOfNodeIsItsBytes(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoBufferIsNone(t *testing.T) {
+func TestBufferOfAnotherFormIsNone(t *testing.T) {
 	for _, value := range []string{
 		``, `null`, `"Buffer"`, `[104]`, `{}`, `{"type":"Buffer"}`, `{"type":"buffer","data":[104]}`, `{"data":[104]}`,
 		`{"type":"Buffer","data":"aGk="}`, `{"type":"Buffer","data":{"0":104}}`, `{"type":"Buffer","data":[256]}`,

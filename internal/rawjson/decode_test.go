@@ -77,16 +77,20 @@ func (o *own) UnmarshalJSON(data []byte) error {
 func FuzzUnmarshal(f *testing.F) {
 	for _, text := range []string{
 		``, `null`, `[]`, `1`, `{`, `{} x`,
-		`{"text":"a","number":1,"nested":{"text":"b"},"list":[{},{"number":2}],"data":"AQI=","any":{"a":[1,"2",null]},"raw":{"x": 1}}`,
+		`{"text":"a","number":1,"nested":{"text":"b"},"list":[{},{"number":2}],"data":"AQI=","any":{"a":[1,"2",null]},` +
+			`"raw":{"x": 1}}`,
 		`{"TEXT":"a","Number":2,"text":null}`, `{"text":1,"number":"x","nested":[],"list":{},"data":"?"}`, `{"number":1.0}`,
 		`{"number":1e400}`, `{"text":"a","text":"b"}`,
 		`{"nested":{"text":"a"},"nested":{"number":1}}`, `{"list":[{"text":"a","number":1}],"list":[{"number":2}]}`,
 		"{\"text\":\"\xff\\ud800\"}", `{"any":{"a":1},"any":{"b":2}}`,
 		`{"nested":null,"list":null,"data":null,"any":null,"raw":null}`, `{"data":"AQ"}`, `{"data":[1,2]}`,
-		`{"camelCase":"a","flag":true,"float":1.5e3,"short":-0.25,"twice":5,"exact":1.50,"own":{"a": 1},"owns":[null,1,"x"],"when":"2026-11-28T12:00:00Z","addr":"192.0.2.1","pair":[1,2,3],` +
-			`"odd":{"quoted":"5"},"clash":{"flag":3,"camelCase":"b"},"any2":[{"a":null}],"lists":[["a"],[],null],"-":"d","NoTag":"n","small":-128,"whole":65535,"empty":{"a":1},"raws":[null,{}, 1]}`,
+		`{"camelCase":"a","flag":true,"float":1.5e3,"short":-0.25,"twice":5,"exact":1.50,"own":{"a": 1},"owns":[null,1,` +
+			`"x"],"when":"2026-11-28T12:00:00Z","addr":"192.0.2.1","pair":[1,2,3],` +
+			`"odd":{"quoted":"5"},"clash":{"flag":3,"camelCase":"b"},"any2":[{"a":null}],"lists":[["a"],[],null],"-":"d",` +
+			`"NoTag":"n","small":-128,"whole":65535,"empty":{"a":1},"raws":[null,{}, 1]}`,
 		`{"own":[],"text":"after"}`,
-		`{"own":null,"when":null,"addr":null,"exact":null,"pair":null,"odd":null,"any2":null,"twice":null,"flag":null,"float":null,"small":null}`,
+		`{"own":null,"when":null,"addr":null,"exact":null,"pair":null,"odd":null,"any2":null,"twice":null,"flag":null,` +
+			`"float":null,"small":null}`,
 		`{"small":128}`, `{"whole":-1}`, `{"short":1e39}`, `{"flag":0}`, `{"flag":"true"}`, `{"lists":[5]}`,
 		`{"camelcase":"a"}`, `{"ﬂag":true}`, `{"\u0066lag":true}`, `{"te\u017ft":"a"}`, `{"textſ":1,"liſt":[{}]}`,
 		`{"exact":"1"}`, `{"exact":"x"}`, `{"exact":true}`, `{"own":tru}`, `{"":1}`, `{"hidden":"a","Hidden":"b"}`,
@@ -137,9 +141,10 @@ type part2 struct {
 
 func (p *part2) SetSpan(_, _ int, odd bool) { p.odd = odd }
 
-const document = ` {"name":"a","name":"b","Name":"c", "parts": [ {"text":5,"parts":[{"text":"x"},null]} , {"part":{},"text":"y"},{"text":[],"text":"z"}, 5], "number":"1", "more": {"text":"w"}} `
+const document = ` {"name":"a","name":"b","Name":"c", "parts": [ {"text":5,"parts":[{"text":"x"},null]} , ` +
+	`{"part":{},"text":"y"},{"text":[],"text":"z"}, 5], "number":"1", "more": {"text":"w"}} `
 
-func TestAPartIsGoodOrBadByItself(t *testing.T) {
+func TestPartIsMalformedByItself(t *testing.T) {
 	var got struct {
 		Name   string  `json:"name"`
 		Parts  []*part `json:"parts"`
@@ -168,7 +173,7 @@ func TestAPartIsGoodOrBadByItself(t *testing.T) {
 	require.False(t, got.More.odd)
 }
 
-func TestWhatIsNotJSONHasNoParts(t *testing.T) {
+func TestUnmarshalPartsRefusesWhatIsNotJSON(t *testing.T) {
 	for _, data := range []string{``, `{`, `{"a":[1,}`, `{} {}`, `{"text":"a}`, `nul`} {
 		err := rawjson.UnmarshalParts([]byte(data), new(part))
 		require.ErrorContains(t, err, "not valid JSON", data)

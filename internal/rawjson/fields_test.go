@@ -47,7 +47,7 @@ func sameFields(t *testing.T, data []byte) {
 	require.Equal(t, value, fields)
 }
 
-func TestAMemberIsTakenApartInTheSamePass(t *testing.T) {
+func TestMembersAndFieldsReadsAMembersFields(t *testing.T) {
 	long := `"` + strings.Repeat("x", 512) + `"`
 	deep := func(depth int) string { return `{"b":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}` }
 	for name, data := range map[string]string{
@@ -77,7 +77,7 @@ func TestAMemberIsTakenApartInTheSamePass(t *testing.T) {
 	}
 }
 
-func TestOfRepeatedFieldsTheLastCounts(t *testing.T) {
+func TestFieldsOfARepeatedNameAreTheLast(t *testing.T) {
 	fields, err := rawjson.FieldsOf([]byte(`{"a":1,"b":2,"a":3}`))
 	require.NoError(t, err)
 	fields.Set("a", json.RawMessage("4"))
@@ -94,7 +94,7 @@ func TestOfRepeatedFieldsTheLastCounts(t *testing.T) {
 	)
 }
 
-func TestTheFirstMemberOfAName(t *testing.T) {
+func TestFirstIsTheFirstMemberOfAName(t *testing.T) {
 	for data, want := range map[string]string{
 		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // nobody looks further
 		`{"b":{"a":2}}`: "", `{}`: "", `["a",1]`: "", `"a"`: "", ``: "", `{"a":}`: "", `{"b":},"a":1}`: "", `{"b"`: "",

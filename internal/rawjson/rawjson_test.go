@@ -20,7 +20,7 @@ func members(data string) (list []member, err error) {
 	return list, err
 }
 
-func TestMembersAreVisitedInTheirOrderAsTheyStand(t *testing.T) {
+func TestMembersAreVisitedInOrder(t *testing.T) {
 	t.Parallel()
 	list, err := members(
 		" {\"a\" : 1.50,\"b\\u0041\":\"x\\n\\\\\", \"c\":{ \"d\":[ 1,\"]\\\"\" ] },\"a\":null,\"\xff\":[] }\n",
@@ -34,14 +34,14 @@ func TestMembersAreVisitedInTheirOrderAsTheyStand(t *testing.T) {
 	require.Empty(t, list)
 }
 
-func TestAValueCannotGrowIntoWhatFollowsIt(t *testing.T) {
+func TestMembersValueHasNoSpareCapacity(t *testing.T) {
 	t.Parallel()
 	data := []byte(`{"a":1,"b":2}`)
 	require.NoError(t, rawjson.Members(data, func(name, value []byte) { _, _ = append(name, '!'), append(value, '!') }))
 	require.Equal(t, `{"a":1,"b":2}`, string(data))
 }
 
-func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
+func TestMembersRefusesWhatIsNotOneObject(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]string{
 		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`,
@@ -60,7 +60,7 @@ func TestWhatIsNotOneObjectIsRefused(t *testing.T) {
 	}
 }
 
-func TestAFaultTellsItsPlaceAndNothingOfTheData(t *testing.T) {
+func TestMembersErrorQuotesNothing(t *testing.T) {
 	t.Parallel()
 	_, err := members(`{"secret":"s3cret",}`)
 	require.EqualError(t, err, "not valid JSON at byte 19")
@@ -89,7 +89,7 @@ var others = []string{
 	"[1,\x00]", `{"a":1 "b":2}`, `{a:1}`, "nan", "[tru]", `[1}`,
 }
 
-func TestWhatIsValidForEncodingJSONIsValid(t *testing.T) {
+func TestValidAgreesWithTheStandard(t *testing.T) {
 	t.Parallel()
 	for _, data := range append(append([]string{nested(9_999), nested(10_000), nested(10_001)}, texts...), others...) {
 		for _, data := range []string{data, "[" + data + "]", `{"":` + data + "}"} {
@@ -98,7 +98,7 @@ func TestWhatIsValidForEncodingJSONIsValid(t *testing.T) {
 	}
 }
 
-func TestTextIsWhatEncodingJSONReads(t *testing.T) {
+func TestTextAgreesWithTheStandard(t *testing.T) {
 	t.Parallel()
 	for _, value := range texts {
 		sameText(t, []byte(value))
@@ -109,7 +109,7 @@ func TestTextIsWhatEncodingJSONReads(t *testing.T) {
 }
 
 // Long strings are read in blocks: whatever is in one must mean the same at each of its edges.
-func TestBlocksOfALongStringAreReadLikeAShortOne(t *testing.T) {
+func TestTextOfManyBlocks(t *testing.T) {
 	t.Parallel()
 	for _, value := range texts {
 		for before := range 70 {
@@ -137,7 +137,7 @@ func sameText(t *testing.T, value []byte) {
 	}
 }
 
-func TestNothingIsAllocatedForMembers(t *testing.T) {
+func TestMembersAllocatesNothing(t *testing.T) {
 	data, n := []byte(`{"a":1,"b":[{"c":"\""}],"d":"e"}`), 0
 	visit := func(name, _ []byte) {
 		switch string(name) {
@@ -149,7 +149,7 @@ func TestNothingIsAllocatedForMembers(t *testing.T) {
 	require.Equal(t, 303, n)
 }
 
-func TestTextIsAllocatedOnce(t *testing.T) {
+func TestTextAllocatesOnce(t *testing.T) {
 	for _, value := range []string{
 		`"plain, and long enough to be allocated at all"`, `"escaped: \"\\\u00e9\ud83d\ude00\" and so on, and so on"`,
 	} {
@@ -169,7 +169,7 @@ func TestStringNoCopyIsTheText(t *testing.T) {
 	require.Empty(t, rawjson.UnsafeString(nil))
 }
 
-func TestAQuotedTextIsTheStandards(t *testing.T) {
+func TestAppendQuoteAgreesWithTheStandard(t *testing.T) {
 	for _, text := range []string{
 		"", "a", "seven77", "eight888", "nine 9999", `with " quote`, `back\slash`, "tab\tand\nmore", "<b>&amp;</b>", "é",
 		"漢字 and more", "a\xffb", "\x00", "\x7f", "0123456\"", "01234567\x1f", "\u2028",

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// NodeModules runs npm ci in dir, unless the modules there come from this very lock file. Tests of several packages may
-// ask for the same folder at once.
+// NodeModules runs npm ci in dir, unless the modules there are those of its lock file. Several processes may call it
+// for the same folder at once.
 func NodeModules(dir string) error {
 	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json")) // #nosec G304 -- a folder of the repository
 	if err != nil {
@@ -24,7 +24,7 @@ func NodeModules(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = folder.Close() }() // which gives the lock back
+	defer func() { _ = folder.Close() }() // which releases the lock
 	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}

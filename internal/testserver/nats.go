@@ -12,7 +12,7 @@ import (
 // natsStart bounds the start of a NATS server.
 const natsStart = 30 * time.Second
 
-// NATS starts a NATS server with JetStream in this process, on a port of its own, for one test.
+// NATS starts a NATS server with JetStream in this process, on a free port, for one test.
 func NATS(tb testing.TB) *server.Server {
 	tb.Helper()
 	s, err := server.NewServer(&server.Options{

@@ -18,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// oldestModule is the module whose tool is the oldest NATS server, from the root of the repository.
+// oldestModule is the folder of the module that requires the oldest NATS server, from the root of the repository.
 const oldestModule = "test/natsd210"
 
-// OldestNATS starts the oldest NATS server that Switchboard supports, with JetStream, as a process of its own for one
-// test. It is built from the module test/natsd210, by the go command and with its cache.
+// OldestNATS starts the oldest NATS server that Switchboard supports, with JetStream, as a process for one test. The go
+// command builds it from the module test/natsd210 and keeps it in its cache.
 func OldestNATS(tb testing.TB) *Server {
 	tb.Helper()
 	program := filepath.Join(tb.TempDir(), "nats-server")
@@ -45,8 +45,7 @@ func OldestNATS(tb testing.TB) *Server {
 	})
 }
 
-// buildOldest builds the server. Tests of several packages may do so at once: one after the other, the later ones find
-// it in the cache.
+// buildOldest builds the server. Only one process builds it at a time; the later ones find it in the cache.
 func buildOldest(program string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -59,11 +58,12 @@ func buildOldest(program string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = folder.Close() }() // which gives the lock back
+	defer func() { _ = folder.Close() }() // which releases the lock
 	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/nats-io/nats-server/v2") // #nosec G204 -- the test's own folder
+	args := []string{"build", "-o", program, "github.com/nats-io/nats-server/v2"}
+	build := exec.CommandContext(ctx, "go", args...) // #nosec G204 -- the test's own folder
 	build.Dir, build.Env = dir, append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the oldest NATS server in %s: %w\n%s", dir, err, bytes.TrimSpace(out))

@@ -21,9 +21,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Postgres returns the URL of an empty database for the test alone. It is on the server that
-// TEST_POSTGRES_URL names, whose user may create databases, or else on one that is started for the
-// package's tests. The database is dropped after the test.
+// Postgres returns the URL of an empty database of the test's own, on the server of TEST_POSTGRES_URL, whose user must
+// be allowed to create databases, else on a server that the tests of the package share. The database is dropped after
+// the test.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
 	server := os.Getenv("TEST_POSTGRES_URL")
@@ -40,16 +40,16 @@ func Postgres(tb testing.TB) string {
 	return u.String()
 }
 
-// StartPostgres starts a PostgreSQL of the test's own. It takes any password.
+// StartPostgres starts a PostgreSQL for one test. It accepts any password.
 func StartPostgres(tb testing.TB) *Server {
 	tb.Helper()
 	return start(tb, postgres)
 }
 
-// execute runs a statement on a connection of its own, also after the test's context has ended.
+// execute runs a statement on a new connection. It works also after the test's context has ended.
 func execute(tb testing.TB, server, statement string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)
 	require.NoError(tb, err)
@@ -60,7 +60,7 @@ func execute(tb testing.TB, server, statement string) {
 
 var postgres = kind{
 	name: "postgres",
-	quit: syscall.SIGQUIT, // "immediate shutdown"; killed, it would leave shared memory behind
+	quit: syscall.SIGQUIT, // "immediate shutdown"; after SIGKILL it would leave shared memory behind
 	user: func() (*syscall.Credential, error) {
 		if os.Geteuid() != 0 {
 			return nil, nil
@@ -79,7 +79,8 @@ var postgres = kind{
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(context.Background(), initdb, "-D", "data", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C") // #nosec G204 -- a program that we looked for
+		args := []string{"-D", "data", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"}
+		cmd := exec.CommandContext(context.Background(), initdb, args...) // #nosec G204 -- a program that we looked for
 		cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.user}
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("initdb: %w: %s", err, said)
@@ -106,7 +107,7 @@ var postgres = kind{
 	},
 }
 
-// postgresProgram finds a program of PostgreSQL, where Debian puts them if not on the PATH.
+// postgresProgram finds a program of PostgreSQL on the PATH, else in the folder of the Debian package.
 func postgresProgram(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Program is a server that a test brings along, to be broken like the others.
+// Program is a server that is defined by a test and can be broken like the others.
 type Program struct {
 	Name string
-	// Command says what to run. dir is the working directory, the same for all runs, port one of the server's own.
+	// Command returns what to run. dir is the working directory and port the port of the server, the same in all runs.
 	Command func(dir string, port int) (program string, args []string, err error)
-	Env     []string // beside PATH; of the tests' own environment nothing else is handed on
+	Env     []string // besides PATH; nothing else of the tests' environment is passed on
 	URL     func(port int) string
-	Ping    func(ctx context.Context, url string) error // says whether it is ready
+	Ping    func(ctx context.Context, url string) error // returns an error until the server is ready
 }
 
 // StartProgram starts a program for a test, and ends it with the test.
@@ -43,15 +43,15 @@ func StartProgram(tb testing.TB, p Program) *Server {
 	return s
 }
 
-// farewell bounds a graceful end.
-const farewell = 20 * time.Second
+// stopTimeout bounds a graceful stop.
+const stopTimeout = 20 * time.Second
 
-// Terminate asks the server to end, by SIGTERM, and waits until it has.
+// Terminate sends SIGTERM to the server and waits until it has ended.
 func (s *Server) Terminate() {
 	s.tb.Helper()
 	require.NotNil(s.tb, s.exited, "%s does not run", s.kind.name)
 	require.NoError(s.tb, s.cmd.Process.Signal(syscall.SIGTERM))
-	timer := time.NewTimer(farewell)
+	timer := time.NewTimer(stopTimeout)
 	defer timer.Stop()
 	select {
 	case <-s.exited:
@@ -75,7 +75,7 @@ func (s *Server) Exited() bool {
 	}
 }
 
-// Log is what the server has written to standard output and standard error, in all its runs.
+// Log returns what the server has written to standard output and standard error, in all its runs.
 func (s *Server) Log() string {
 	names, _ := filepath.Glob(filepath.Join(s.dir, "log.*")) // the pattern is good
 	slices.Sort(names)

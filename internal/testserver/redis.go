@@ -17,10 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Redis returns the URL of an empty Redis database for the test alone, with its number: SELECT and
-// FLUSHALL would reach others. It is on the server that TEST_REDIS_URL names, on whose database 0
-// the numbers in use are noted, or else on one that is started for the package's tests. The database
-// is flushed after the test.
+// Redis returns the URL of an empty Redis database of the test's own, with its number. It is on the server of
+// TEST_REDIS_URL, whose database 0 has the numbers in use, else on a server that the tests of the package share. Tests
+// must not use SELECT and FLUSHALL, which reach other databases. The database is flushed after the test.
 func Redis(tb testing.TB) string {
 	tb.Helper()
 	server := os.Getenv("TEST_REDIS_URL")
@@ -38,7 +37,7 @@ func Redis(tb testing.TB) string {
 	own.DB = note.number
 	client := redis.NewClient(&own)
 	flush := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		require.NoError(tb, client.FlushDB(ctx).Err())
 	}
@@ -52,21 +51,21 @@ func Redis(tb testing.TB) string {
 	return withDatabase(tb, server, note.number)
 }
 
-// StartRedis starts a Redis of the test's own. What it has answered survives its being killed.
+// StartRedis starts a Redis for one test. What it has answered survives Stop.
 func StartRedis(tb testing.TB) *Server {
 	tb.Helper()
 	return start(tb, redisServer)
 }
 
-// note says on database 0 that another is in use.
+// note is the key on database 0 that says that another database is in use.
 type note struct {
 	key    string
 	number int
 }
 
-// claim finds a database that nobody uses. The note of a test that was killed goes after a while.
+// claim finds a database that is not in use. The note of a test that was killed expires.
 func claim(client *redis.Client) (note, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	config, err := client.ConfigGet(ctx, "databases").Result()
 	if err != nil {

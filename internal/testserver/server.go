@@ -32,26 +32,26 @@ import (
 )
 
 const (
-	// patience bounds a server's start: long, for machines with much else to do.
-	patience = time.Minute
-	// interval is how often a server that starts is asked whether it is ready.
+	// startTimeout bounds the start of a server. It is long because the machine may be busy.
+	startTimeout = time.Minute
+	// interval is the time between two checks whether a server is ready.
 	interval = 20 * time.Millisecond
 )
 
-// kind is what a server of one sort needs.
+// kind says how servers of one kind are run.
 type kind struct {
 	name    string
 	init    func(s *Server) error // prepares the folder, once; may be nil
 	command func(s *Server) (program string, args []string)
 	url     func(port int) string
 	ping    func(ctx context.Context, url string) error
-	user    func() (*syscall.Credential, error) // who it runs as; nil is whoever runs the tests
-	quit    syscall.Signal                      // ends it at once; what it had answered is on disk
-	env     []string                            // nil is that of the tests
+	user    func() (*syscall.Credential, error) // the user that runs it; nil means the user of the tests
+	quit    syscall.Signal                      // ends it at once, with all that it has answered on disk
+	env     []string                            // nil means that of the tests
 }
 
-// Server is a server process with a folder and a port on 127.0.0.1. Its methods fail the test that
-// it was started for, and are for one goroutine at a time.
+// Server is a server process with a folder and a port on 127.0.0.1. Its methods fail the test that it was started for.
+// Not safe for concurrent use.
 type Server struct {
 	kind   kind
 	dir    string
@@ -64,10 +64,10 @@ type Server struct {
 	tb     testing.TB
 }
 
-// URL is where the server listens, or listened while it was running.
+// URL returns the URL of the server, also while it does not run.
 func (s *Server) URL() string { return s.kind.url(s.port) }
 
-// Stop kills the server: its connections break, new ones are refused.
+// Stop kills the server: connections break, and new ones are refused.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	require.NoError(s.tb, s.stop())
@@ -79,8 +79,7 @@ func (s *Server) Start() {
 	require.NoError(s.tb, s.launch())
 }
 
-// Pause makes the server hang: connections stay open, new ones are accepted by the system, and
-// nothing is answered.
+// Pause makes the server hang: connections stay open, the system accepts new ones, and nothing is answered.
 func (s *Server) Pause() {
 	s.tb.Helper()
 	require.NoError(s.tb, s.pause())
@@ -194,7 +193,7 @@ func (s *Server) launch() error {
 }
 
 func (s *Server) awaitReady() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -321,7 +320,8 @@ func newGuard(dir string, quit syscall.Signal) (*guard, error) {
 		return nil, err
 	}
 	number := strconv.Itoa(int(quit))
-	g.cmd = exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript, "guard", dir, number) // #nosec G204 -- our own script
+	args := []string{"-c", guardScript, "guard", dir, number}
+	g.cmd = exec.CommandContext(context.Background(), "/bin/sh", args...) // #nosec G204 -- our own script
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := g.cmd.StdinPipe()
 	if err != nil {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
 
 const generous = time.Minute
 
-func TestEachTestHasAPostgresDatabaseOfItsOwn(t *testing.T) {
+func TestPostgresDatabaseIsTheTestsOwn(t *testing.T) {
 	t.Parallel()
 	for range 2 {
 		conn, err := pgx.Connect(t.Context(), testserver.Postgres(t))
@@ -38,7 +38,7 @@ func TestEachTestHasAPostgresDatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestEachTestHasARedisDatabaseOfItsOwn(t *testing.T) {
+func TestRedisDatabaseIsTheTestsOwn(t *testing.T) {
 	t.Parallel()
 	for range 3 {
 		client := connect(t, testserver.Redis(t))
@@ -49,7 +49,7 @@ func TestEachTestHasARedisDatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADatabaseIsGoneAfterItsTest(t *testing.T) {
+func TestDatabaseIsDroppedAfterItsTest(t *testing.T) {
 	t.Parallel()
 	var database, numbered string
 	t.Run("a test", func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestADatabaseIsGoneAfterItsTest(t *testing.T) {
 	require.ErrorContains(t, err, "does not exist")
 }
 
-func TestARunningServerIsUsedWhereOneIsNamed(t *testing.T) {
+func TestServerOfTheEnvironmentIsUsed(t *testing.T) {
 	own, ownRedis := testserver.StartPostgres(t), testserver.StartRedis(t)
 	t.Setenv("TEST_POSTGRES_URL", own.URL())
 	t.Setenv("TEST_REDIS_URL", ownRedis.URL())
@@ -68,7 +68,7 @@ func TestARunningServerIsUsedWhereOneIsNamed(t *testing.T) {
 	require.Equal(t, host(t, ownRedis.URL()), host(t, testserver.Redis(t)))
 }
 
-func TestAServerCanBeBrokenAndMended(t *testing.T) {
+func TestServerCanBeBrokenAndMended(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		start      func(testing.TB) *testserver.Server
@@ -132,7 +132,7 @@ func TestAServerCanBeBrokenAndMended(t *testing.T) {
 	}
 }
 
-func TestAPausedPostgresHangsOnOpenConnectionsToo(t *testing.T) {
+func TestPostgresThatIsPausedHangsOnOpenConnections(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartPostgres(t)
 	conn, err := pgx.Connect(t.Context(), server.URL())
@@ -147,7 +147,7 @@ func TestAPausedPostgresHangsOnOpenConnectionsToo(t *testing.T) {
 }
 
 // Not parallel: it looks at all folders that are in use.
-func TestNothingIsLeftAfterATest(t *testing.T) {
+func TestServersEndWithTheirTest(t *testing.T) {
 	temporary := reachableTempDir(t)
 	t.Setenv("TMPDIR", temporary)
 	var hosts []string
@@ -166,7 +166,7 @@ func TestNothingIsLeftAfterATest(t *testing.T) {
 }
 
 // A test process can end without running any cleanup.
-func TestNothingIsLeftOfTestsThatAreKilled(t *testing.T) {
+func TestServersOfAKilledTestEnd(t *testing.T) {
 	temporary := reachableTempDir(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestChildThatIsKilled$", "-test.timeout=60s") // #nosec G204
 	child.Env = append(os.Environ(), "TESTSERVER_CHILD=1", "TMPDIR="+temporary)

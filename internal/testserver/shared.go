@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Tests are the tests of a package, with the servers that they share.
+// Tests are the tests of a package and the servers that they share.
 type Tests struct{ m *testing.M }
 
-// Main wraps a package's tests: the servers that they share end with them. The result is run by
-// goleak.VerifyTestMain, or by os.Exit(testserver.Main(m).Run()).
+// Main wraps the tests of a package and ends their shared servers after them. Run the result by goleak.VerifyTestMain
+// or by os.Exit(testserver.Main(m).Run()).
 func Main(m *testing.M) *Tests { return &Tests{m} }
 
 // Run runs the tests and returns the exit code.
@@ -32,13 +32,12 @@ func (t *Tests) Run() int {
 	return code
 }
 
-// shared are the servers of this process. They are the one thing that is global here, because the
-// tests of a package have nothing else in common.
+// shared are the servers of this process. They are global because the tests of a package have nothing else in common.
 var shared sharedServers
 
 type sharedServers struct {
 	mu      sync.Mutex
-	servers map[string]*Server // by kind; nil outside of Main
+	servers map[string]*Server // by the name of their kind; nil outside of Main
 }
 
 func (s *sharedServers) begin() {
@@ -47,7 +46,7 @@ func (s *sharedServers) begin() {
 	s.servers = map[string]*Server{}
 }
 
-// url starts the server of a kind on its first use.
+// url returns the URL of the server of a kind, which the first call starts.
 func (s *sharedServers) url(tb testing.TB, k kind) string {
 	tb.Helper()
 	s.mu.Lock()

@@ -32,7 +32,9 @@ func (m *Manager) own(ctx context.Context, before, ch *integration.Channel) erro
 }
 
 // changedAddresses lists the addresses that a change sets, by the field's key, and counts those that it leaves.
-func changedAddresses(def integration.Definition, before, ch *integration.Channel) (changed map[string]string, kept int) {
+func changedAddresses(
+	def integration.Definition, before, ch *integration.Channel,
+) (changed map[string]string, kept int) {
 	changed = map[string]string{}
 	for _, f := range def.Fields {
 		if !f.Address {

@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
+func TestAddressesOfATenantMustBePublic(t *testing.T) {
 	for name, test := range map[string]struct {
 		address string
 		want    bool
@@ -49,7 +49,7 @@ func TestAUserOfATenantSetsPublicAddressesOnly(t *testing.T) {
 	}
 }
 
-func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
+func TestAddressOwnerCannotBeSetByATenant(t *testing.T) {
 	b := newHarness(t)
 	chosen := func() bool { return integration.ChoseAddresses(b.stored("c1").Settings) }
 	set := func(meta object, settings object) {
@@ -74,14 +74,16 @@ func TestWhoseAddressesAChannelHasIsNotForTheTenantToSay(t *testing.T) {
 	require.False(t, chosen())
 }
 
-func TestTheLoginInAnAddressIsShownToNobody(t *testing.T) {
+func TestAddressIsShownWithoutItsLogin(t *testing.T) {
 	b := newHarness(t)
 	set := object{"id": "c1", "settings": object{"apiBase": "https://user:" + canary + "@10.0.0.1/@x"}}
 	b.answer(root, "update", set)
 	shown := decode[integration.Channel](t, b.answer(reader, "get", object{"id": "c1"}))
 	require.Equal(t, "https://[redacted]@10.0.0.1/@x", shown.Settings["apiBase"])
 	b.answer(root, "update", object{"id": "c1", "name": "Rex", "settings": shown.Settings})
-	require.Equal(t, "https://user:"+canary+"@10.0.0.1/@x", b.stored("c1").Settings["apiBase"], "as it is shown it says nothing new")
+	require.Equal(
+		t, "https://user:"+canary+"@10.0.0.1/@x", b.stored("c1").Settings["apiBase"], "as it is shown it says nothing new",
+	)
 
 	copied := creation("new")
 	copied["settings"] = object{"apiBase": shown.Settings["apiBase"]}

@@ -33,7 +33,10 @@ type object = map[string]any
 const canary = "CANARY"
 
 var fields = []integration.Field{
-	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`), Help: "The token of the bot."},
+	{
+		In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`),
+		Help: "The token of the bot.",
+	},
 	{In: integration.InCredentials, Name: "botId", Help: "The bot's name."},
 	{In: integration.InSettings, Name: "apiBase", Address: true, Help: "Another API root."},
 	{In: integration.InSettings, Name: "cdnBase", Address: true},
@@ -109,14 +112,17 @@ func newHarness(t *testing.T) *harness {
 	log.SetLevel(logrus.TraceLevel)
 	b.logs = logs
 	manager := &channels.Manager{
-		Store: b.store, Platforms: []string{"parrot"}, Announcer: b.announce, Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log),
+		Store: b.store, Platforms: []string{"parrot"}, Announcer: b.announce, Secrets: &redact.Secrets{},
+		Log: logrus.NewEntry(log),
 		Platform: func(name string) (integration.Definition, bool) {
 			return integration.Definition{Title: "Parrot", Fields: fields, Platform: parrot{}}, name == "parrot"
 		},
 		Resolver: nowhere.Names{"outer.example": "8.8.8.8", "inner.example": "10.0.0.1"},
 		Now:      func() time.Time { return time.UnixMilli(1_800_000_000_000) },
 	}
-	b.service, err = integration.DefineService(channels.Definition(manager), integration.Runtime{Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log)})
+	b.service, err = integration.DefineService(
+		channels.Definition(manager), integration.Runtime{Secrets: &redact.Secrets{}, Log: logrus.NewEntry(log)},
+	)
 	require.NoError(t, err)
 	t.Cleanup(b.noSecretWasSeen)
 	return b
@@ -142,8 +148,10 @@ func (b *harness) damage(id string) {
 
 func newChannel(id string) *integration.Channel {
 	return &integration.Channel{
-		ID: id, TenantID: map[string]string{"c1": "t1", "c2": "t1", "c3": "t2"}[id], Platform: "parrot", Name: "Polly", Status: integration.ChannelActive,
-		Credentials: map[string]string{"token": token(id), "botId": "polly"}, Settings: map[string]string{"apiBase": "https://api", "pin": canary + "-pin"},
+		ID: id, TenantID: map[string]string{"c1": "t1", "c2": "t1", "c3": "t2"}[id], Platform: "parrot", Name: "Polly",
+		Status:      integration.ChannelActive,
+		Credentials: map[string]string{"token": token(id), "botId": "polly"},
+		Settings:    map[string]string{"apiBase": "https://api", "pin": canary + "-pin"},
 	}
 }
 
@@ -172,7 +180,10 @@ var (
 // call calls an action and returns its answer as JSON.
 func (b *harness) call(meta object, name string, params any) (string, error) {
 	b.t.Helper()
-	result, err := b.service.Call(b.t.Context(), name, &action.Request{Params: []byte(toJSON(b.t, params)), Meta: action.NewMeta([]byte(toJSON(b.t, meta)))})
+	result, err := b.service.Call(
+		b.t.Context(), name,
+		&action.Request{Params: []byte(toJSON(b.t, params)), Meta: action.NewMeta([]byte(toJSON(b.t, meta)))},
+	)
 	if err != nil {
 		e := action.AsError(err, name, "")
 		b.answers = append(b.answers, toJSON(b.t, e))

@@ -147,7 +147,9 @@ type Change struct {
 }
 
 // Update changes a channel. allowed may refuse the channel as it is, before anything is changed.
-func (m *Manager) Update(ctx context.Context, id string, change Change, allowed func(*integration.Channel) error) (*View, error) {
+func (m *Manager) Update(
+	ctx context.Context, id string, change Change, allowed func(*integration.Channel) error,
+) (*View, error) {
 	ch, err := m.Store.Update(ctx, id, func(ch *integration.Channel) error {
 		if err := allowed(ch); err != nil {
 			return err
@@ -277,7 +279,10 @@ func (m *Manager) Validate(ch *integration.Channel) error {
 }
 
 func (m *Manager) noPlatform(name string) error {
-	return action.Client(http.StatusUnprocessableEntity, codes.PlatformUnknown, "no such platform %q; there are: %s", name, strings.Join(m.Platforms, ", "))
+	return action.Client(
+		http.StatusUnprocessableEntity, codes.PlatformUnknown, "no such platform %q; there are: %s", name,
+		strings.Join(m.Platforms, ", "),
+	)
 }
 
 func (m *Manager) load(ctx context.Context, id string) (*integration.Channel, error) {
@@ -321,7 +326,8 @@ func (m *Manager) registered(ctx context.Context, list ...*integration.Channel) 
 
 func (m *Manager) announce(err error, ids ...string) {
 	if err != nil {
-		m.Log.WithError(err).WithField("channels", strings.Join(ids, ",")).Warn("a change of channels was stored but could not be made known")
+		m.Log.WithError(err).WithField("channels", strings.Join(ids, ",")).
+			Warn("a change of channels was stored but could not be made known")
 	}
 }
 

@@ -116,7 +116,9 @@ func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error)
 		}
 		in.TenantID = tenant
 	}
-	return s.manager.List(ctx, channelstore.Query{TenantID: in.TenantID, Platform: in.Platform, After: in.After, Limit: in.Limit})
+	return s.manager.List(
+		ctx, channelstore.Query{TenantID: in.TenantID, Platform: in.Platform, After: in.After, Limit: in.Limit},
+	)
 }
 
 // CreateParams are a new channel.

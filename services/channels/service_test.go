@@ -23,23 +23,28 @@ func creation(id string) object {
 
 // calls are params of each action that a user of t1 can call.
 var calls = map[string]object{
-	"get": {"id": "c1"}, "list": {}, "test": {"id": "c1"}, "create": creation("new"), "update": {"id": "c1", "name": "Rex"}, "remove": {"id": "c2"},
+	"get": {"id": "c1"}, "list": {}, "test": {"id": "c1"}, "create": creation("new"),
+	"update": {"id": "c1", "name": "Rex"}, "remove": {"id": "c2"},
 }
 
-func TestWhoMayManageChannels(t *testing.T) {
+func TestPermissionsOfChannelActions(t *testing.T) {
 	for who, test := range map[string]struct {
 		meta        object
 		read, write int // the code of the refusal, 0 for none
 	}{
-		"nobody":            {nil, 401, 401},
-		"a user":            {user("t1"), 403, 403},
-		"a reader":          {reader, 0, 403},
-		"a writer":          {writer, 0, 0},
-		"one of all":        {user("t1", "channels.*"), 0, 0},
-		"who sees tenants":  {user("t1", channels.AllTenants), 403, 403},
-		"who may all":       {user("t1", "*"), 0, 0},
-		"a role of a name":  {object{"user": object{"id": 1, "tenantId": "t1", "roles": []string{"channels.write"}}}, 403, 403},
-		"one by meta alone": {object{"tenantId": "t1", "user": object{"id": 1, "permissions": []string{"channels.write"}}}, 0, 0},
+		"nobody":           {nil, 401, 401},
+		"a user":           {user("t1"), 403, 403},
+		"a reader":         {reader, 0, 403},
+		"a writer":         {writer, 0, 0},
+		"one of all":       {user("t1", "channels.*"), 0, 0},
+		"who sees tenants": {user("t1", channels.AllTenants), 403, 403},
+		"who may all":      {user("t1", "*"), 0, 0},
+		"a role of a name": {object{
+			"user": object{"id": 1, "tenantId": "t1", "roles": []string{"channels.write"}},
+		}, 403, 403},
+		"one by meta alone": {
+			object{"tenantId": "t1", "user": object{"id": 1, "permissions": []string{"channels.write"}}}, 0, 0,
+		},
 	} {
 		t.Run(who, func(t *testing.T) {
 			b := newHarness(t)
@@ -58,7 +63,7 @@ func TestWhoMayManageChannels(t *testing.T) {
 	}
 }
 
-func TestAChannelIsShownMasked(t *testing.T) {
+func TestChannelIsShownMasked(t *testing.T) {
 	b := newHarness(t)
 	require.JSONEq(t, masked, b.answer(reader, "get", object{"id": "c1"}))
 	list := decode[[]object](t, b.answer(reader, "list", nil))
@@ -67,7 +72,7 @@ func TestAChannelIsShownMasked(t *testing.T) {
 	require.JSONEq(t, masked, b.answer(writer, "update", object{"id": "c1"}))
 }
 
-func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
+func TestChannelOfAnotherTenantIsNotFound(t *testing.T) {
 	for name, params := range calls {
 		if name == "list" || name == "create" {
 			continue
@@ -94,12 +99,14 @@ func TestAForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 	}
 }
 
-func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
+func TestUserWithoutATenantSeesNoChannel(t *testing.T) {
 	b := newHarness(t)
 	stray := newChannel("c9") // which has no tenant
 	require.NoError(t, b.store.Create(t.Context(), stray))
 	nobodys := user("", channels.PermissionRead, channels.PermissionWrite)
-	for name, params := range map[string]object{"get": {"id": "c9"}, "test": {"id": "c9"}, "update": {"id": "c9", "name": "Rex"}, "remove": {"id": "c9"}} {
+	for name, params := range map[string]object{
+		"get": {"id": "c9"}, "test": {"id": "c9"}, "update": {"id": "c9", "name": "Rex"}, "remove": {"id": "c9"},
+	} {
 		theirs := b.refusal(nobodys, name, params, 404, "CHANNEL_NOT_FOUND")
 		params["id"] = "c8"
 		none := b.refusal(nobodys, name, params, 404, "CHANNEL_NOT_FOUND")
@@ -110,7 +117,7 @@ func TestAUserWithoutATenantHasNoChannelNotEvenOneWithoutATenant(t *testing.T) {
 	b.answer(root, "remove", object{"id": "c9"})
 }
 
-func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
+func TestDamagedChannelOfAnotherTenantIsNotFound(t *testing.T) {
 	for name, params := range calls {
 		if name == "list" || name == "create" {
 			continue
@@ -124,7 +131,7 @@ func TestADamagedForeignChannelLooksAsIfItWereNotThere(t *testing.T) {
 	}
 }
 
-func TestAListShowsOnesOwnTenant(t *testing.T) {
+func TestListShowsTheCallersTenant(t *testing.T) {
 	for name, test := range map[string]struct {
 		meta   object
 		params object
@@ -155,7 +162,7 @@ func TestAListShowsOnesOwnTenant(t *testing.T) {
 	b.refused(reader, "list", object{"limit": 1001}, 422, "VALIDATION_ERROR")
 }
 
-func TestAChannelIsCreatedInItsTenant(t *testing.T) {
+func TestChannelIsCreatedInTheCallersTenant(t *testing.T) {
 	for name, test := range map[string]struct {
 		meta   object
 		tenant string
@@ -188,7 +195,7 @@ func TestAChannelIsCreatedInItsTenant(t *testing.T) {
 	}
 }
 
-func TestAnIDIsTakenOnce(t *testing.T) {
+func TestChannelIDIsTakenOnce(t *testing.T) {
 	b := newHarness(t)
 	b.refused(writer, "create", creation("c1"), 409, "CHANNEL_EXISTS")
 	b.refused(foreign, "create", creation("c1"), 409, "CHANNEL_EXISTS")
@@ -196,7 +203,7 @@ func TestAnIDIsTakenOnce(t *testing.T) {
 	require.Empty(t, b.announce.lines())
 }
 
-func TestAChannelIsNotMovedToAnotherTenant(t *testing.T) {
+func TestChannelIsNotMovedToAnotherTenant(t *testing.T) {
 	b := newHarness(t)
 	b.refused(writer, "update", object{"id": "c1", "tenantId": "t2"}, 403, "TENANT_MISMATCH")
 	b.refused(writer, "update", object{"id": "c1", "tenantId": ""}, 403, "TENANT_MISMATCH")
@@ -209,19 +216,35 @@ func TestAChannelIsNotMovedToAnotherTenant(t *testing.T) {
 	b.refused(writer, "get", object{"id": "c1"}, 404, "CHANNEL_NOT_FOUND")
 }
 
-func TestWhatAnUpdateChanges(t *testing.T) {
+func TestUpdateChangesWhatIsGiven(t *testing.T) {
 	for name, test := range map[string]struct {
 		change object
 		want   func(*integration.Channel)
 	}{
-		"nothing":                  {object{}, func(*integration.Channel) {}},
-		"nothing, said with null":  {object{"name": nil, "status": nil, "credentials": nil, "settings": nil, "tenantId": nil}, func(*integration.Channel) {}},
-		"nothing, masked as it is": {object{"credentials": object{"token": "****c1", "botId": "polly"}, "settings": object{"pin": "****", "apiBase": "https://api"}}, func(*integration.Channel) {}},
-		"one secret":               {object{"credentials": object{"token": token("new")}}, func(ch *integration.Channel) { ch.Credentials["token"] = token("new") }},
-		"a name and a status":      {object{"name": "", "status": "inactive"}, func(ch *integration.Channel) { ch.Name, ch.Status = "", "INACTIVE" }},
-		"a field away":             {object{"credentials": object{"botId": nil}, "settings": object{"pin": nil, "none": nil}}, func(ch *integration.Channel) { delete(ch.Credentials, "botId"); delete(ch.Settings, "pin") }},
-		"a field to nothing":       {object{"settings": object{"apiBase": ""}}, func(ch *integration.Channel) { ch.Settings["apiBase"] = "" }},
-		"neither id nor platform":  {object{"platform": "owl", "Id": "c2"}, func(*integration.Channel) {}},
+		"nothing": {object{}, func(*integration.Channel) {}},
+		"nothing, said with null": {object{
+			"name": nil, "status": nil, "credentials": nil, "settings": nil, "tenantId": nil,
+		}, func(*integration.Channel) {}},
+		"nothing, masked as it is": {
+			object{
+				"credentials": object{"token": "****c1", "botId": "polly"},
+				"settings":    object{"pin": "****", "apiBase": "https://api"},
+			},
+			func(*integration.Channel) {},
+		},
+		"one secret": {object{
+			"credentials": object{"token": token("new")},
+		}, func(ch *integration.Channel) { ch.Credentials["token"] = token("new") }},
+		"a name and a status": {object{
+			"name": "", "status": "inactive",
+		}, func(ch *integration.Channel) { ch.Name, ch.Status = "", "INACTIVE" }},
+		"a field away": {object{
+			"credentials": object{"botId": nil}, "settings": object{"pin": nil, "none": nil},
+		}, func(ch *integration.Channel) { delete(ch.Credentials, "botId"); delete(ch.Settings, "pin") }},
+		"a field to nothing": {object{
+			"settings": object{"apiBase": ""},
+		}, func(ch *integration.Channel) { ch.Settings["apiBase"] = "" }},
+		"neither id nor platform": {object{"platform": "owl", "Id": "c2"}, func(*integration.Channel) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -234,7 +257,7 @@ func TestWhatAnUpdateChanges(t *testing.T) {
 	}
 }
 
-func TestAMaskedValueIsNeverTakenForASecret(t *testing.T) {
+func TestMaskedValueIsNeverStored(t *testing.T) {
 	b := newHarness(t)
 	stale := object{"id": "c1", "settings": object{"pin": "****zz"}} // as it was read before somebody else changed it
 	b.refused(writer, "update", stale, 422, "VALIDATION_ERROR")
@@ -252,13 +275,22 @@ func TestFaultsAreListedWithoutValues(t *testing.T) {
 		want   []string
 	}{
 		"of a new channel": {"create", object{
-			"id": "a/b", "platform": "parrot", "status": "gone", "credentials": object{"token": canary, "tokne": canary}, "settings": object{"pain": canary},
+			"id": "a/b", "platform": "parrot", "status": "gone", "credentials": object{"token": canary, "tokne": canary},
+			"settings": object{"pain": canary},
 		}, []string{"credentials.token", "credentials.tokne", "id", "settings.pain", "status"}},
-		"of a change":           {"update", object{"id": "c1", "status": "gone", "credentials": object{"token": nil}, "settings": object{"pain": canary}}, []string{"credentials.token", "settings.pain", "status"}},
-		"of types":              {"update", object{"id": "c1", "name": 7, "status": []int{}, "credentials": canary}, []string{"name", "status", "credentials"}},
-		"of a value's type":     {"create", object{"id": "new", "platform": "parrot", "credentials": object{"token": []string{canary}}}, []string{"credentials"}},
-		"of what is left out":   {"create", object{}, []string{"id", "platform", "credentials"}},
-		"of one that is erased": {"update", object{"id": "c1", "credentials": object{"token": ""}}, []string{"credentials.token"}},
+		"of a change": {"update", object{
+			"id": "c1", "status": "gone", "credentials": object{"token": nil}, "settings": object{"pain": canary},
+		}, []string{"credentials.token", "settings.pain", "status"}},
+		"of types": {"update", object{
+			"id": "c1", "name": 7, "status": []int{}, "credentials": canary,
+		}, []string{"name", "status", "credentials"}},
+		"of a value's type": {"create", object{
+			"id": "new", "platform": "parrot", "credentials": object{"token": []string{canary}},
+		}, []string{"credentials"}},
+		"of what is left out": {"create", object{}, []string{"id", "platform", "credentials"}},
+		"of one that is erased": {
+			"update", object{"id": "c1", "credentials": object{"token": ""}}, []string{"credentials.token"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := b.refusal(writer, test.action, test.params, 422, "VALIDATION_ERROR")
@@ -274,29 +306,32 @@ func TestFaultsAreListedWithoutValues(t *testing.T) {
 	require.Empty(t, b.announce.lines())
 }
 
-func TestAPlatformThatIsNotThereIsNamed(t *testing.T) {
+func TestUnknownPlatformIsNamed(t *testing.T) {
 	b := newHarness(t)
 	params := creation("new")
 	params["platform"] = "owl"
 	require.Contains(t, b.refusal(writer, "create", params, 422, "PLATFORM_UNKNOWN").Message, `"owl"; there are: parrot`)
 }
 
-func TestChangesAreMadeKnown(t *testing.T) {
+func TestChannelChangesAreAnnounced(t *testing.T) {
 	b := newHarness(t)
 	b.answer(writer, "create", creation("new"))
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
 	b.answer(writer, "remove", object{"id": "c2"})
 	require.Equal(t, []string{
 		`changed ["new"]`,
-		`registered {"tenantId":"t1","channelId":"new","platform":"parrot","config":{"credentials":{"token":"****ew"},"name":"","settings":{},"status":"ACTIVE"},"timestamp":1800000000000}`,
+		`registered {"tenantId":"t1","channelId":"new","platform":"parrot","config":{"credentials":{"token":"****ew"},` +
+			`"name":"","settings":{},"status":"ACTIVE"},"timestamp":1800000000000}`,
 		`changed ["c1"]`,
-		`registered {"tenantId":"t1","channelId":"c1","platform":"parrot","config":{"credentials":{"botId":"polly","token":"****c1"},"name":"Rex","settings":{"apiBase":"https://api","pin":"****"},"status":"ACTIVE"},"timestamp":1800000000000}`,
+		`registered {"tenantId":"t1","channelId":"c1","platform":"parrot","config":{"credentials":{"botId":"polly",` +
+			`"token":"****c1"},"name":"Rex","settings":{"apiBase":"https://api","pin":"****"},"status":"ACTIVE"},` +
+			`"timestamp":1800000000000}`,
 		`changed ["c2"]`,
 		`unregistered {"tenantId":"t1","channelId":"c2","platform":"parrot","timestamp":1800000000000}`,
 	}, b.announce.lines())
 }
 
-func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
+func TestChannelChangeStandsIfItCannotBeAnnounced(t *testing.T) {
 	b := newHarness(t)
 	b.announce.err = errors.New("no cluster")
 	b.answer(writer, "update", object{"id": "c1", "name": "Rex"})
@@ -307,23 +342,32 @@ func TestAChangeStandsThatCannotBeMadeKnown(t *testing.T) {
 	require.Equal(t, "c2", b.logs.LastEntry().Data["channels"])
 }
 
-func TestADamagedChannelIsListedWithItsReasonAndRemovable(t *testing.T) {
+func TestDamagedChannelIsListedAndRemovable(t *testing.T) {
 	b := newHarness(t)
 	b.damage("c1")
 	list := decode[[]object](t, b.answer(writer, "list", nil))
 	require.Len(t, list, 2)
 	require.Contains(t, list[0]["error"], `sealed with key "lost", which is not configured`)
-	require.Equal(t, []any{"c1", "t1", object{}, nil}, []any{list[0]["id"], list[0]["tenantId"], list[0]["credentials"], list[0]["settings"]})
+	require.Equal(
+		t, []any{"c1", "t1", object{}, nil},
+		[]any{list[0]["id"], list[0]["tenantId"], list[0]["credentials"], list[0]["settings"]},
+	)
 	require.NotContains(t, list[1], "error")
 	for _, name := range []string{"get", "test", "update"} {
 		b.refused(writer, name, object{"id": "c1"}, 500, "CHANNEL_SEALED")
 	}
 	require.JSONEq(t, `{"removed":true}`, b.answer(writer, "remove", object{"id": "c1"}))
-	require.Equal(t, []string{`changed ["c1"]`, `unregistered {"tenantId":"t1","channelId":"c1","platform":"parrot","timestamp":1800000000000}`}, b.announce.lines())
+	require.Equal(
+		t,
+		[]string{
+			`changed ["c1"]`, `unregistered {"tenantId":"t1","channelId":"c1","platform":"parrot","timestamp":1800000000000}`,
+		},
+		b.announce.lines(),
+	)
 	b.answer(writer, "create", creation("c1"))
 }
 
-func TestTheReasonOfADamagedChannelHoldsNoSecret(t *testing.T) {
+func TestDamagedChannelErrorHasNoSecret(t *testing.T) {
 	secrets := &redact.Secrets{}
 	secrets.Add(token("c1"))
 	manager := &channels.Manager{
@@ -348,10 +392,12 @@ func (s torn) List(context.Context, channelstore.Query) ([]channelstore.Entry, e
 	return []channelstore.Entry{{Channel: &integration.Channel{ID: "c1", Platform: "parrot"}, Err: s.reason}}, nil
 }
 
-func TestATestSaysWhatToMend(t *testing.T) {
+func TestTestSaysWhatToFix(t *testing.T) {
 	b := newHarness(t)
 	for id, want := range map[string]string{
-		"good":        `{"channelId":"good","ok":true,"findings":[{"check":"fields","ok":true,"message":"all fields are as the platform wants them"},{"check":"status","ok":true,"message":"the channel is switched on"},{"check":"credentials","ok":true,"message":"Parrot accepts the credentials"}]}`,
+		"good": `{"channelId":"good","ok":true,"findings":[{"check":"fields","ok":true,"message":"all fields are ` +
+			`as the platform wants them"},{"check":"status","ok":true,"message":"the channel is switched on"},` +
+			`{"check":"credentials","ok":true,"message":"Parrot accepts the credentials"}]}`,
 		"refused":     `"fix":"replace them: token (The token of the bot.)"`,
 		"unreachable": `dial https://api/bot[redacted]`,
 	} {
@@ -360,7 +406,7 @@ func TestATestSaysWhatToMend(t *testing.T) {
 	}
 }
 
-func TestAStoreThatDoesNotAnswerMayAnswerLater(t *testing.T) {
+func TestStoreThatDoesNotAnswerIsRetryable(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.store.Close())
 	for name, params := range calls {

@@ -44,7 +44,11 @@ func (m *Manager) suspensions(ctx context.Context) Suspensions {
 // finding is a suspension as the outcome of a check.
 func (s *Suspended) finding() integration.Finding {
 	return integration.Finding{
-		Check: "sending", Fix: "mend what the failure says; one call is let through every 15 seconds, and the first that succeeds ends it",
-		Message: fmt.Sprintf("node %s has suspended the channel since %s: %s", s.NodeID, time.UnixMilli(s.Since).UTC().Format(time.RFC3339), s.Message),
+		Check: "sending",
+		Fix:   "mend what the failure says; one call is let through every 15 seconds, and the first that succeeds ends it",
+		Message: fmt.Sprintf(
+			"node %s has suspended the channel since %s: %s", s.NodeID, time.UnixMilli(s.Since).UTC().Format(time.RFC3339),
+			s.Message,
+		),
 	}
 }

@@ -38,7 +38,7 @@ func support() integration.Support {
 		integration.FeatureThread, integration.FeatureReaction, integration.FeatureEdit, integration.FeatureDelete,
 		integration.FeatureTyping,
 	}
-	s := integration.Basic(docMessageObject).Full(in, out).With(written)
+	s := integration.Basic(docMessageObject).FullIn(in...).FullOut(out...).With(written)
 	return s.AsText(integration.FeatureLocation, integration.FeatureContact).With(integration.Support{
 		integration.FeatureVoice: {Out: degraded(
 			"with media.durationMs, alone and outside of interactions, and with a level waveform; as an audio file otherwise",

@@ -9,12 +9,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-// secretKey is what values are called that nobody needs to see, whoever published them: this node does not know
-// the secrets of others.
-var secretKey = regexp.MustCompile(`(?i)token|reply[-_]?context|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`)
+// secretKey matches the names of values that are not shown. Other nodes publish events too, and this node does not know
+// their secrets.
+var secretKey = regexp.MustCompile(
+	`(?i)token|reply[-_]?context|secret|passw|authorization|cookie|credential|api[-_]?key|private[-_]?key|signature`,
+)
 
-// shown is JSON as it is shown; what is none is shown as text.
-func (d *Desk) shown(data []byte) any {
+// shown returns JSON data as operators see it. Data that is not JSON is shown as text.
+func (a *Admin) shown(data []byte) any {
 	if len(data) == 0 {
 		return nil
 	}
@@ -25,13 +27,13 @@ func (d *Desk) shown(data []byte) any {
 		if !utf8.Valid(data) {
 			return data // in base64
 		}
-		return d.Secrets.Redact(string(data))
+		return a.Secrets.Redact(string(data))
 	}
-	return d.masked("", value)
+	return a.masked("", value)
 }
 
-func (d *Desk) asText(data []byte) any {
-	switch v := d.shown(data).(type) {
+func (a *Admin) asText(data []byte) any {
+	switch v := a.shown(data).(type) {
 	case string, nil:
 		return v
 	default:
@@ -43,24 +45,24 @@ func (d *Desk) asText(data []byte) any {
 	}
 }
 
-// masked is a value without secrets, be they known or called so.
-func (d *Desk) masked(key string, value any) any {
+// masked returns a value without known secrets and without the values of secret names.
+func (a *Admin) masked(key string, value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for k := range v {
-			v[k] = d.masked(k, v[k])
+			v[k] = a.masked(k, v[k])
 		}
 		return v
 	case []any:
 		for i := range v {
-			v[i] = d.masked(key, v[i])
+			v[i] = a.masked(key, v[i])
 		}
 		return v
 	case string:
 		if v != "" && secretKey.MatchString(key) {
 			return redact.Placeholder
 		}
-		return d.Secrets.Redact(v)
+		return a.Secrets.Redact(v)
 	case json.Number:
 		if secretKey.MatchString(key) {
 			return redact.Placeholder

@@ -13,21 +13,21 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// The permissions that the service's actions ask for. A user sees, replays and drops the events of his tenant; one
-// with AllTenants those of every tenant, and those of none.
+// The permissions of the service's actions. A user sees, replays and drops the events of the user's own tenant. With
+// AllTenants these are the events of all tenants, and those without a tenant.
 const (
 	PermissionRead  = "events.read"
 	PermissionWrite = "events.write"
 	AllTenants      = "tenants.all"
 )
 
-// actionTimeout bounds the actions: long queues take their time.
+// actionTimeout bounds an action. Long queues take time.
 const actionTimeout = time.Minute
 
-// Definition is the service that operators work with reliable events through: events.count, groups, list and replay, and
-// events.dlq.list, show, replay and drop.
-func Definition(d *Desk) integration.ServiceDefinition {
-	s := &service{d}
+// Definition defines the service for operators: events.count, groups, list and replay, and events.dlq.list, show,
+// replay and drop.
+func Definition(a *Admin) integration.ServiceDefinition {
+	s := &service{a}
 	spec := func(permission, rest, description string) action.Spec {
 		permissions := []string{PermissionWrite}
 		if permission == PermissionRead {
@@ -38,22 +38,39 @@ func Definition(d *Desk) integration.ServiceDefinition {
 	return integration.ServiceDefinition{
 		Name: "events",
 		Actions: []moleculer.Action{
-			integration.NewAction("count", s.count, spec(PermissionRead, "GET /", "Counts the events of each name, with their ages; for users of all tenants.")),
-			integration.NewAction("groups", s.groups, spec(PermissionRead, "GET /groups", "Tells how far each group of consumers is; for users of all tenants.")),
-			integration.NewAction("list", s.list, spec(PermissionRead, "GET /list", "Shows events of a name in their order, without secrets.")),
-			integration.NewAction("replay", s.replay, spec(PermissionWrite, "POST /replay", "Publishes stored events of a name again.")),
+			integration.NewAction(
+				"count", s.count,
+				spec(PermissionRead, "GET /", "Counts the events of each name, with their ages; for users of all tenants."),
+			),
+			integration.NewAction(
+				"groups", s.groups,
+				spec(PermissionRead, "GET /groups", "Tells how far each group of consumers is; for users of all tenants."),
+			),
+			integration.NewAction(
+				"list", s.list, spec(PermissionRead, "GET /list", "Shows events of a name in their order, without secrets."),
+			),
+			integration.NewAction(
+				"replay", s.replay, spec(PermissionWrite, "POST /replay", "Publishes stored events of a name again."),
+			),
 			integration.NewAction("dlq.list", s.dlqList, spec(PermissionRead, "GET /dlq", "Counts and lists dead letters.")),
-			integration.NewAction("dlq.show", s.dlqShow, spec(PermissionRead, "GET /dlq/:sequence", "Shows a dead letter, without secrets.")),
-			integration.NewAction("dlq.replay", s.dlqReplay, spec(PermissionWrite, "POST /dlq/replay", "Sends dead letters back to where they were.")),
-			integration.NewAction("dlq.drop", s.dlqDrop, spec(PermissionWrite, "POST /dlq/drop", "Deletes dead letters for good.")),
+			integration.NewAction(
+				"dlq.show", s.dlqShow, spec(PermissionRead, "GET /dlq/:sequence", "Shows a dead letter, without secrets."),
+			),
+			integration.NewAction(
+				"dlq.replay", s.dlqReplay,
+				spec(PermissionWrite, "POST /dlq/replay", "Sends dead letters back to where they were."),
+			),
+			integration.NewAction(
+				"dlq.drop", s.dlqDrop, spec(PermissionWrite, "POST /dlq/drop", "Deletes dead letters for good."),
+			),
 		},
 	}
 }
 
-type service struct{ desk *Desk }
+type service struct{ admin *Admin }
 
-// allowed gives what the caller gets to see. A user of no tenant sees nothing.
-func allowed(ctx *integration.Context) (Allowed, error) {
+// allowed returns what the caller may see. A user without a tenant sees nothing.
+func allowed(ctx *integration.Context) (TenantFilter, error) {
 	if ctx.HasPermission(AllTenants) {
 		return nil, nil
 	}
@@ -68,10 +85,10 @@ func (s *service) count(ctx *integration.Context, _ integration.None) ([]Count, 
 	if err := ctx.RequirePermission(AllTenants); err != nil {
 		return nil, err
 	}
-	return s.desk.Counts(ctx)
+	return s.admin.Counts(ctx)
 }
 
-// GroupsParams choose groups by their events.
+// GroupsParams select groups by their events.
 type GroupsParams struct {
 	Name string `json:"name" params:"optional"` // empty is all
 }
@@ -81,15 +98,15 @@ func (s *service) groups(ctx *integration.Context, in GroupsParams) ([]Group, er
 		return nil, err
 	}
 	if in.Name == "" {
-		return s.desk.Groups(ctx, nil)
+		return s.admin.Groups(ctx, nil)
 	}
-	return s.desk.Groups(ctx, []string{in.Name})
+	return s.admin.Groups(ctx, []string{in.Name})
 }
 
-// ListParams choose events of a name.
+// ListParams select events of a name.
 type ListParams struct {
 	Name string `json:"name" params:"min:1"`
-	Choice
+	Filter
 }
 
 // page bounds a list that has no limit of its own.
@@ -103,14 +120,14 @@ func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error)
 	if in.Limit <= 0 {
 		in.Limit = page
 	}
-	return s.desk.List(ctx, in.Name, in.Choice, mine)
+	return s.admin.List(ctx, in.Name, in.Filter, mine)
 }
 
-// Rest says what one call has left, for one that goes on.
+// Rest says what a call has left for the next one.
 type Rest struct {
-	More    bool   `json:"more,omitempty"`    // the call was full, or its caller's time short: there may be more
-	Last    uint64 `json:"last,omitempty"`    // sequence of the last event: "after" of the next call
-	Through uint64 `json:"through,omitempty"` // "through" of the next call; what is stored since is left
+	More    bool   `json:"more,omitempty"`    // a bound of the call was reached: there may be more
+	Last    uint64 `json:"last,omitempty"`    // sequence of the last event: "after" in the next call
+	Through uint64 `json:"through,omitempty"` // "through" in the next call, which leaves out events that were stored since
 }
 
 func rest(p store.Progress) Rest {
@@ -128,39 +145,47 @@ type Replayed struct {
 
 func (s *service) replay(ctx *integration.Context, in ListParams) (Replayed, error) {
 	if in.Since == nil && len(in.MessageIDs) == 0 && len(in.Sequences) == 0 {
-		return Replayed{}, action.Client(http.StatusUnprocessableEntity, codes.EventsNotChosen, "say which events: since, messageIds or sequences")
+		return Replayed{}, action.Client(
+			http.StatusUnprocessableEntity, codes.EventsNotChosen, "say which events: since, messageIds or sequences",
+		)
 	}
 	mine, err := allowed(ctx)
 	if err != nil {
 		return Replayed{}, err
 	}
-	p, err := s.desk.Replay(ctx, in.Name, in.Choice, mine)
+	p, err := s.admin.Replay(ctx, in.Name, in.Filter, mine)
 	// Retrying would replay the first ones again.
 	return Replayed{p.Count, rest(p)}, interrupted(action.Server, p, "replayed", err)
 }
 
-// interrupted makes known how far something got.
+// interrupted returns an error that says how far a call got before it failed.
 func interrupted(kind func(int, string, string, ...any) *action.Error, p store.Progress, what string, err error) error {
 	if _, told := errors.AsType[*action.Error](err); err == nil || told {
 		return err
 	}
-	return kind(http.StatusServiceUnavailable, codes.EventsInterrupted, "%d event(s) have been %s before it failed", p.Count, what).
+	return kind(
+		http.StatusServiceUnavailable, codes.EventsInterrupted, "%d event(s) have been %s before it failed", p.Count, what,
+	).
 		With(map[string]any{what: p.Count, "last": p.Last, "through": p.Through}).Because(err)
 }
 
-// DeadLetterParams choose dead letters.
+// DeadLetterParams select dead letters.
 type DeadLetterParams struct {
 	Queue string `json:"queue" params:"optional"` // empty is FAILED_MESSAGES
-	All   bool   `json:"all" params:"optional"`   // needed to replay or drop without naming sequences, messageIds, subject or group
-	Choice
+	// needed to replay or drop without naming sequences, messageIds, subject or group
+	All bool `json:"all" params:"optional"`
+	Filter
 }
 
-// chosen refuses to do something to all dead letters by mistake.
+// chosen returns an error if the params would select all dead letters by mistake.
 func (p DeadLetterParams) chosen() error {
 	if p.All || len(p.Sequences) > 0 || len(p.MessageIDs) > 0 || p.Subject != "" || p.Group != "" {
 		return nil
 	}
-	return action.Client(http.StatusUnprocessableEntity, codes.DeadLettersNotChosen, "say which dead letters: sequences, messageIds, subject, group or all")
+	return action.Client(
+		http.StatusUnprocessableEntity, codes.DeadLettersNotChosen,
+		"say which dead letters: sequences, messageIds, subject, group or all",
+	)
 }
 
 func (s *service) dlqList(ctx *integration.Context, in DeadLetterParams) (*DeadLetters, error) {
@@ -171,10 +196,10 @@ func (s *service) dlqList(ctx *integration.Context, in DeadLetterParams) (*DeadL
 	if in.Limit <= 0 {
 		in.Limit = page
 	}
-	return s.desk.DeadLetters(ctx, in.Queue, in.Choice, mine)
+	return s.admin.DeadLetters(ctx, in.Queue, in.Filter, mine)
 }
 
-// DeadLetterBySequence names a dead letter.
+// DeadLetterBySequence selects one dead letter.
 type DeadLetterBySequence struct {
 	Queue    string `json:"queue" params:"optional"`
 	Sequence uint64 `json:"sequence" params:"convert"`
@@ -185,7 +210,7 @@ func (s *service) dlqShow(ctx *integration.Context, in DeadLetterBySequence) (*V
 	if err != nil {
 		return nil, err
 	}
-	return s.desk.DeadLetter(ctx, in.Queue, in.Sequence, mine)
+	return s.admin.DeadLetter(ctx, in.Queue, in.Sequence, mine)
 }
 
 func (s *service) dlqReplay(ctx *integration.Context, in DeadLetterParams) (Replayed, error) {
@@ -196,7 +221,7 @@ func (s *service) dlqReplay(ctx *integration.Context, in DeadLetterParams) (Repl
 	if err != nil {
 		return Replayed{}, err
 	}
-	p, err := s.desk.Revive(ctx, in.Queue, in.Choice, mine)
+	p, err := s.admin.Revive(ctx, in.Queue, in.Filter, mine)
 	return Replayed{p.Count, rest(p)}, interrupted(action.Retryable, p, "replayed", err)
 }
 
@@ -214,6 +239,6 @@ func (s *service) dlqDrop(ctx *integration.Context, in DeadLetterParams) (Droppe
 	if err != nil {
 		return Dropped{}, err
 	}
-	p, err := s.desk.Drop(ctx, in.Queue, in.Choice, mine)
+	p, err := s.admin.Drop(ctx, in.Queue, in.Filter, mine)
 	return Dropped{p.Count, rest(p)}, interrupted(action.Retryable, p, "dropped", err)
 }

@@ -9,25 +9,27 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// Item is a part of a webhook that is good or bad by itself; payload.UnmarshalParts reads it.
+// Item is a part of a webhook that may be malformed without the rest. Decode it by payload.UnmarshalParts.
 type Item[T any] struct {
-	Value T
-	Odd   bool // something in it has an unexpected type and was left out
+	Value     T
+	Malformed bool // something in it has an unexpected type and is left out
 
 	start, end int
 }
 
 // SetSpan implements payload.Part.
-func (i *Item[T]) SetSpan(start, end int, odd bool) { i.start, i.end, i.Odd = start, end, odd }
+func (i *Item[T]) SetSpan(start, end int, malformed bool) {
+	i.start, i.end, i.Malformed = start, end, malformed
+}
 
-// Items is a list of them. It holds pointers because what is decoded is large, and would be copied whenever the
-// list grows; none of them is nil.
+// Items is a list of items. None of the pointers is nil. They are pointers because items are large, and a growing list
+// would copy them.
 type Items[T any] []*Item[T]
 
-// Raw is the item as it stands in the payload that it was read from.
+// Raw returns the item as it is in payload, from which it was decoded.
 func (i *Item[T]) Raw(payload []byte) json.RawMessage { return payload[i.start:i.end:i.end] }
 
-// ID is an identifier, which some webhooks have as a number. Its digits are kept.
+// ID is an identifier. A number is kept digit by digit.
 type ID string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -43,7 +45,7 @@ func (id *ID) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-// Seconds is a time in seconds since 1970, which some webhooks have as a string.
+// Seconds is a time in seconds since 1970. In JSON it is a number or a string.
 type Seconds int64
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -59,8 +61,8 @@ func (s *Seconds) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-// maxSeconds is beyond all that a clock may say: the year 9999.
+// maxSeconds is the end of the year 9999.
 const maxSeconds = 253_402_300_799
 
-// Milli is the time in ms since 1970.
+// Milli returns the time in ms since 1970.
 func (s Seconds) Milli() int64 { return int64(s) * 1000 }

@@ -27,12 +27,11 @@ type Failure struct {
 	} `json:"error_data"`
 }
 
-// Limits of calls count by the hour, https://developers.facebook.com/docs/graph-api/overview/rate-limiting; where
-// the answer does not say how long they last, it is asked again after this.
+// hourlyWait is the wait after too many calls if the answer does not say how long. The limits count calls by the hour,
+// https://developers.facebook.com/docs/graph-api/overview/rate-limiting.
 const hourlyWait = time.Minute
 
-// Failed is for codes that say that the API itself failed. None of them says how far it had come, so it may have been
-// carried out.
+// Failed is the row of codes for a failure of the API itself. The call may have been carried out.
 var Failed = integration.ErrorRow{Kind: integration.FaultUnknown, Code: codes.PlatformUnavailable}
 
 var (
@@ -47,13 +46,13 @@ var (
 	tooManyCalls = integration.ErrorRow{Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: hourlyWait}
 )
 
-// CodeObjectUnknown is the code of the error for an id that is wrong, or that the token may not see.
+// CodeObjectUnknown is the code for an id that is wrong or that the token may not see.
 const CodeObjectUnknown = codes.ObjectUnknown
 
-// permissions stands in the table for the codes from 200 to 299.
+// permissions is the row of the codes from 200 to 299.
 const permissions = "200"
 
-// graphCodes are the "Error Codes" of the page above, which every product has.
+// graphCodes are the "Error Codes" of the page of [Failure], which every product has.
 var graphCodes = map[string]integration.ErrorRow{
 	"0":  badToken,
 	"1":  Failed,
@@ -78,15 +77,15 @@ var graphCodes = map[string]integration.ErrorRow{
 	"613": tooManyCalls,
 }
 
-// ErrorTable is the table of a product: its own codes, beside those of the Graph API. Where a code is in neither, the
-// status counts: some errors of rate come as 400 or 403, so a status says little.
+// ErrorTable returns the table of a product: its own codes and those of the Graph API. The status counts only for
+// unknown codes, because rate errors come with status 400 or 403, too.
 func ErrorTable(codes map[string]integration.ErrorRow) *integration.ErrorTable {
 	all := maps.Clone(graphCodes)
 	maps.Copy(all, codes)
 	return &integration.ErrorTable{Codes: all, Statuses: map[int]integration.ErrorRow{http.StatusUnauthorized: badToken}}
 }
 
-// read takes an answer apart. Every answer is a JSON object; one that is not comes from something on the way.
+// read decodes an answer. The Graph API always answers with a JSON object; another body comes from a proxy.
 func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	var body struct {
 		Error *Failure `json:"error"`
@@ -113,17 +112,17 @@ func (f *Failure) refusal(header http.Header) *integration.Refusal {
 	return r
 }
 
-// maxRegain keeps a nonsensical number from becoming a nonsensical duration.
+// maxRegain bounds a wait that the API names, in minutes.
 const maxRegain = 24 * 60
 
-// regainAccess reads how long a limit lasts from the header X-Business-Use-Case-Usage, in which it is told in
-// minutes, by account and kind of call. There is no Retry-After.
+// regainAccess returns the longest wait of the header X-Business-Use-Case-Usage, which has minutes by account and kind
+// of call. It is 0 if there is none.
 func regainAccess(header http.Header) time.Duration {
 	var usage map[string][]struct {
 		Minutes int64 `json:"estimated_time_to_regain_access"`
 	}
 	if json.Unmarshal([]byte(header.Get("X-Business-Use-Case-Usage")), &usage) != nil {
-		return 0 // not there, or not ours to understand
+		return 0 // absent, or of another form
 	}
 	var minutes int64
 	for _, account := range usage {

@@ -21,21 +21,21 @@ const (
 	DefaultVersion = "v25.0"
 )
 
-// Graph calls the Graph API with one token.
+// Graph calls the Graph API with one token. Safe for concurrent use.
 type Graph struct {
 	httpapi.API
-	proof string // of the token, where the app wants each call to prove that its caller knows its secret
+	proof string // appsecret_proof of the token, "" if calls have none
 }
 
-// Options are what a [Graph] is made of.
+// Options configure a [Graph].
 type Options struct {
 	Client  *httpapi.Client
 	Product string // such as "whatsapp", for errors
-	Base    string // empty is DefaultBase
-	Version string // empty is DefaultVersion
+	Base    string // "" means DefaultBase
+	Version string // "" means DefaultVersion
 	Token   string
-	// ProofSecret is the app secret where the app wants each call to prove that its caller knows it,
-	// https://developers.facebook.com/docs/graph-api/guides/secure-requests; empty proves nothing.
+	// ProofSecret is the app secret if the app requires appsecret_proof in each call,
+	// https://developers.facebook.com/docs/graph-api/guides/secure-requests; else "".
 	ProofSecret string
 	Errors      *integration.ErrorTable // see ErrorTable
 }
@@ -55,7 +55,7 @@ func New(o Options) *Graph {
 	return g
 }
 
-// path is that of a node or an edge of the graph, such as "1234/messages".
+// path returns the path of a node or an edge of the graph, such as "1234/messages", with its query.
 func (g *Graph) path(path string, query url.Values) string {
 	if g.proof != "" {
 		proven := url.Values{"appsecret_proof": {g.proof}}
@@ -68,14 +68,14 @@ func (g *Graph) path(path string, query url.Values) string {
 	return path
 }
 
-// Post sends a body once and decodes the answer into out. Errors are *integration.Error. name stands for the call in
-// them.
+// Post sends a body once and decodes the answer into out. Errors are *integration.Error; name is the name of the call
+// in them.
 func (g *Graph) Post(ctx context.Context, name, path string, body httpapi.Body, out any) error {
 	_, err := g.Do(ctx, httpapi.Call{Name: name, Path: g.path(path, nil), Body: body}, out)
 	return err
 }
 
-// Get asks for a node. What was not answered may be asked again.
+// Get gets a node and decodes it into out. Errors are as of Post; a call without an answer may be retried.
 func (g *Graph) Get(ctx context.Context, name, path string, query url.Values, out any) error {
 	_, err := g.Ask(ctx, httpapi.Call{Name: name, Method: http.MethodGet, Path: g.path(path, query)}, out)
 	return err

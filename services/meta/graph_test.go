@@ -36,12 +36,16 @@ func newGraph(t *testing.T, status int, body string, header ...string) (*meta.Gr
 
 func options(client *httpapi.Client, base string) meta.Options {
 	codes := map[string]integration.ErrorRow{
-		"131056": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient},
+		"131056": {
+			Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: 6 * time.Second, Pauses: integration.PausesRecipient,
+		},
 	}
-	return meta.Options{Client: client, Product: "parrot", Base: base, Token: "graph-token", Errors: meta.ErrorTable(codes)}
+	return meta.Options{
+		Client: client, Product: "parrot", Base: base, Token: "graph-token", Errors: meta.ErrorTable(codes),
+	}
 }
 
-func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
+func TestGraphCallHasVersionAndToken(t *testing.T) {
 	g, asked := newGraph(t, 200, `{"id":"7"}`)
 	var node struct{ ID string }
 	require.NoError(t, g.Get(t.Context(), "node", "7", url.Values{"fields": {"id,name"}}, &node))
@@ -60,7 +64,7 @@ func TestCallsGoToTheVersionWithTheToken(t *testing.T) {
 	require.Equal(t, "https://graph.facebook.com/v25.0/", meta.New(meta.Options{}).Base)
 }
 
-func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
+func TestGraphErrorsAreClassified(t *testing.T) {
 	failure := func(code, more string) string { return `{"error":{"message":"no","code":` + code + more + `}}` }
 	for name, test := range map[string]struct {
 		status int
@@ -68,7 +72,9 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"an expired token":                        {401, failure("190", `,"error_subcode":463`), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"an expired token": {401, failure(
+			"190", `,"error_subcode":463`,
+		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
 		"an expired token with another status":    {400, failure("190", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
 		"no token":                                {400, failure("0", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
 		"a session that has ended":                {400, failure("102", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
@@ -85,24 +91,32 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 		"a code as a string":                      {400, failure(`"131056"`, ``), integration.FaultThrottled, "RATE_LIMITED"},
 		"an unknown error":                        {500, failure("1", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
 		"a service that is down":                  {400, failure("2", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"what is called transient":                {400, failure("4711", `,"is_transient":true`), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"a wrong parameter that is transient":     {400, failure("100", `,"is_transient":true`), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"an expired token that is transient":      {400, failure("190", `,"is_transient":true`), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a wrong parameter":                       {400, failure("100", ``), integration.FaultPermanent, "MESSAGE_INVALID"},
-		"an object that is not there":             {400, failure("100", `,"error_subcode":33`), integration.FaultAuth, "OBJECT_UNKNOWN"},
-		"a code nobody knows":                     {400, failure("4711", ``), integration.FaultPermanent, "MESSAGE_REJECTED"},
-		"a code nobody knows, of too many":        {429, failure("4711", ``), integration.FaultThrottled, "RATE_LIMITED"},
-		"a code nobody knows, of a wrong token":   {401, failure("4711", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"a code nobody knows, of a server":        {500, failure("4711", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of an overload":     {503, failure("4711", ``), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of a gateway":       {504, failure("4711", ``), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"no code":                                 {400, `{"error":{"message":"no"}}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
-		"an error with a status of success":       {200, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
-		"no JSON":                                 {404, `<html>`, integration.FaultPermanent, "API_BASE_INVALID"},
-		"JSON without an error":                   {502, `{}`, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"an error of another shape":               {400, `{"error":"no"}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
-		"a list":                                  {200, `[]`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
-		"an answer of another shape":              {200, `{"id":{}}`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"what is called transient": {400, failure(
+			"4711", `,"is_transient":true`,
+		), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a wrong parameter that is transient": {400, failure(
+			"100", `,"is_transient":true`,
+		), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"an expired token that is transient": {400, failure(
+			"190", `,"is_transient":true`,
+		), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a wrong parameter": {400, failure("100", ``), integration.FaultPermanent, "MESSAGE_INVALID"},
+		"an object that is not there": {400, failure(
+			"100", `,"error_subcode":33`,
+		), integration.FaultAuth, "OBJECT_UNKNOWN"},
+		"a code nobody knows":                   {400, failure("4711", ``), integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a code nobody knows, of too many":      {429, failure("4711", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"a code nobody knows, of a wrong token": {401, failure("4711", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"a code nobody knows, of a server":      {500, failure("4711", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
+		"a code nobody knows, of overload":      {503, failure("4711", ``), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a code nobody knows, of a gateway":     {504, failure("4711", ``), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"no code":                               {400, `{"error":{"message":"no"}}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"an error with a status of success":     {200, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"no JSON":                               {404, `<html>`, integration.FaultPermanent, "API_BASE_INVALID"},
+		"JSON without an error":                 {502, `{}`, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"an error of another shape":             {400, `{"error":"no"}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a list":                                {200, `[]`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"an answer of another shape":            {200, `{"id":{}}`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := newGraph(t, test.status, test.body)
@@ -115,14 +129,16 @@ func TestErrorsOfTheGraphAPIAreClassified(t *testing.T) {
 	}
 }
 
-func TestAnErrorSaysWhatToDoAboutIt(t *testing.T) {
-	g, _ := newGraph(t, 400, `{"error":{"message":"(#190) Expired","code":190,"error_subcode":463,"error_user_msg":"Log in again","error_data":{"details":"since Monday"}}}`)
+func TestGraphErrorSaysWhatToDo(t *testing.T) {
+	g, _ := newGraph(t, 400, `{"error":{"message":"(#190) Expired","code":190,"error_subcode":463,`+
+		`"error_user_msg":"Log in again","error_data":{"details":"since Monday"}}}`)
 	e := requireError(t, g.Get(t.Context(), "node", "7", nil, &struct{}{}), integration.FaultAuth, "CREDENTIALS_REFUSED")
 	require.Equal(t, "190", e.PlatformCode)
-	require.Equal(t, "parrot node: 190 (#190) Expired; since Monday; Log in again; make a new access token of a system user and put it into the channel", e.Message)
+	require.Equal(t, "parrot node: 190 (#190) Expired; since Monday; Log in again; make a new access token of a system "+
+		"user and put it into the channel", e.Message)
 }
 
-func TestAThrottledCallKnowsHowLongToWait(t *testing.T) {
+func TestThrottledCallKnowsHowLongToWait(t *testing.T) {
 	limited := `{"error":{"message":"no","code":4}}`
 	for name, test := range map[string]struct {
 		body   string
@@ -130,12 +146,21 @@ func TestAThrottledCallKnowsHowLongToWait(t *testing.T) {
 		wait   time.Duration
 		pauses integration.Scope
 	}{
-		"as long as the documentation says":   {`{"error":{"code":131056}}`, nil, 6 * time.Second, integration.PausesRecipient},
-		"a minute where nothing says":         {limited, nil, time.Minute, ""},
-		"as long as Retry-After says":         {limited, []string{"Retry-After", "30"}, 30 * time.Second, ""},
-		"as long as the account's usage says": {limited, []string{"X-Business-Use-Case-Usage", `{"1":[{"type":"messages","estimated_time_to_regain_access":5},{"estimated_time_to_regain_access":19}],"2":[]}`}, 19 * time.Minute, ""},
-		"no longer than a day":                {limited, []string{"X-Business-Use-Case-Usage", `{"1":[{"estimated_time_to_regain_access":99999999}]}`}, 24 * time.Hour, ""},
-		"a minute where the usage is odd":     {limited, []string{"X-Business-Use-Case-Usage", `[]`}, time.Minute, ""},
+		"as long as the documentation says": {`{"error":{"code":131056}}`, nil, 6 * time.Second, integration.PausesRecipient},
+		"a minute where nothing says":       {limited, nil, time.Minute, ""},
+		"as long as Retry-After says":       {limited, []string{"Retry-After", "30"}, 30 * time.Second, ""},
+		"as long as the account's usage says": {
+			limited,
+			[]string{
+				"X-Business-Use-Case-Usage",
+				`{"1":[{"type":"messages","estimated_time_to_regain_access":5},{"estimated_time_to_regain_access":19}],"2":[]}`,
+			},
+			19 * time.Minute, "",
+		},
+		"no longer than a day": {limited, []string{
+			"X-Business-Use-Case-Usage", `{"1":[{"estimated_time_to_regain_access":99999999}]}`,
+		}, 24 * time.Hour, ""},
+		"a minute where the usage is odd": {limited, []string{"X-Business-Use-Case-Usage", `[]`}, time.Minute, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := newGraph(t, 400, test.body, test.header...)

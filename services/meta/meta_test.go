@@ -44,8 +44,8 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	return *e
 }
 
-// The body has escapes as Meta writes them: what is signed are these bytes, whatever they stand for.
-func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
+// The body has escapes as Meta writes them. Meta signs these bytes, not the text that they stand for.
+func TestSignatureCoversTheBytesOfTheBody(t *testing.T) {
 	body := []byte(`{"text":"caf\u00e9 \ud83d\ude00"}`)
 	right := sign(secret, body)
 	require.NoError(t, validate(t, signed(body, right), "appSecret"))
@@ -65,7 +65,9 @@ func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 	}
 	t.Run("a channel without a secret", func(t *testing.T) {
 		for _, credential := range []string{"empty", "absent"} {
-			requireError(t, validate(t, signed(body, sign("", body)), credential), integration.FaultUnauthorized, "SIGNATURE_INVALID")
+			requireError(
+				t, validate(t, signed(body, sign("", body)), credential), integration.FaultUnauthorized, "SIGNATURE_INVALID",
+			)
 		}
 	})
 	t.Run("no raw body", func(t *testing.T) {
@@ -73,9 +75,11 @@ func TestASignatureCoversTheBytesOfTheBody(t *testing.T) {
 	})
 }
 
-func TestAHandshakeIsAnsweredToWhoKnowsTheToken(t *testing.T) {
+func TestHandshakeNeedsTheVerifyToken(t *testing.T) {
 	ch := &integration.Channel{Credentials: map[string]string{"verifyToken": "my word"}}
-	challenge, err := meta.VerifyWebhook(integration.Verification{Mode: "subscribe", Token: "my word", Challenge: "1158201444"}, ch, "verifyToken")
+	challenge, err := meta.VerifyWebhook(
+		integration.Verification{Mode: "subscribe", Token: "my word", Challenge: "1158201444"}, ch, "verifyToken",
+	)
 	require.NoError(t, err)
 	require.Equal(t, "1158201444", challenge)
 	for name, v := range map[string]integration.Verification{
@@ -103,34 +107,35 @@ type thing struct {
 	} `json:"inner"`
 }
 
-func TestAnItemIsReadWithAllThatIsRightInIt(t *testing.T) {
+func TestItemKeepsItsWellFormedFields(t *testing.T) {
 	data := []byte(`{"name":"b","items":[ {"id":9007199254740993,"at":"1790000000","word":"a"} ,
-		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,{"id":null,"at":null,"other":{"a":[1]}}]}`)
+		{"id":"x","at":1790000001,"word":5,"inner":{"n":7}},{"inner":[]},"word",null,
+		{"id":null,"at":null,"other":{"a":[1]}}]}`)
 	var b batch
 	err := payload.UnmarshalParts(data, &b)
 	require.NoError(t, err)
 	require.Equal(t, "b", b.Name)
 	require.Len(t, b.Items, 6)
 
-	require.False(t, b.Items[0].Odd)
+	require.False(t, b.Items[0].Malformed)
 	require.Equal(t, thing{ID: "9007199254740993", At: 1790000000, Word: "a"}, b.Items[0].Value)
 	require.Equal(t, int64(1_790_000_000_000), b.Items[0].Value.At.Milli())
 	require.Equal(t, `{"id":9007199254740993,"at":"1790000000","word":"a"}`, string(b.Items[0].Raw(data)))
 
-	require.True(t, b.Items[1].Odd)
+	require.True(t, b.Items[1].Malformed)
 	require.Equal(t, meta.ID("x"), b.Items[1].Value.ID)
-	require.Equal(t, 7, b.Items[1].Value.Inner.N, "what follows the odd field is read, too")
+	require.Equal(t, 7, b.Items[1].Value.Inner.N, "what follows the malformed field is read, too")
 	require.Equal(t, `{"id":"x","at":1790000001,"word":5,"inner":{"n":7}}`, string(b.Items[1].Raw(data)))
 
-	require.True(t, b.Items[2].Odd)
-	require.True(t, b.Items[3].Odd)
+	require.True(t, b.Items[2].Malformed)
+	require.True(t, b.Items[3].Malformed)
 	require.Equal(t, `"word"`, string(b.Items[3].Raw(data)))
-	require.False(t, b.Items[4].Odd)
-	require.False(t, b.Items[5].Odd)
+	require.False(t, b.Items[4].Malformed)
+	require.False(t, b.Items[5].Malformed)
 	require.Equal(t, thing{}, b.Items[5].Value)
 }
 
-func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
+func TestMalformedFieldOutsideOfItemsIsAnError(t *testing.T) {
 	for _, data := range []string{``, `{`, `[]`, `{"items":5}`, `{"items":{}}`, `{"name":[],"items":[]}`} {
 		err := payload.UnmarshalParts([]byte(data), new(batch))
 		require.Error(t, err, data)
@@ -141,18 +146,21 @@ func TestWhatIsOutsideOfAllItemsIsAnError(t *testing.T) {
 	require.Len(t, b.Items, 1, "and everything else is there")
 }
 
-func TestATimeIsANumberOfSeconds(t *testing.T) {
+func TestSecondsAreANumberOrItsText(t *testing.T) {
 	for _, wrong := range []string{`"soon"`, `-1`, `1.5`, `"253402300800"`, `1e3`, `[]`, `true`, `""`} {
 		var b batch
 		err := payload.UnmarshalParts([]byte(`{"items":[{"at":`+wrong+`,"word":"a"}]}`), &b)
 		require.NoError(t, err)
-		require.True(t, b.Items[0].Odd, wrong)
+		require.True(t, b.Items[0].Malformed, wrong)
 		require.Equal(t, thing{Word: "a"}, b.Items[0].Value, wrong)
 	}
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	for _, seed := range []string{`{"items":[{"id":1},5]}`, `{"items":[[[{"id":{}}]]]}`, `{"items":[{"inner":{"n":"x"}},{"word":"\ud83d"}]}`, `{"items":[{}],"items":[5]}`} {
+	for _, seed := range []string{
+		`{"items":[{"id":1},5]}`, `{"items":[[[{"id":{}}]]]}`, `{"items":[{"inner":{"n":"x"}},{"word":"\ud83d"}]}`,
+		`{"items":[{}],"items":[5]}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

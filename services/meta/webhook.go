@@ -1,8 +1,7 @@
-// Package meta is what the platforms of Meta have in common: the signature and the handshake of their webhooks,
-// the reading of these, and calls of the Graph API with its errors.
+// Package meta is what the platforms of Meta have in common: signature, handshake and decoding of webhooks, and calls
+// of the Graph API with its errors.
 //
-// It is no platform and knows none: what is in a webhook, and what an error code of one platform means, is told
-// where the platform is.
+// It knows no platform: the content of webhooks and the error codes of one platform are in the platform's package.
 package meta
 
 import (
@@ -13,9 +12,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/sign"
 )
 
-// Signature is that of all webhooks, under the credential of that name, which holds the secret of the app:
-// https://developers.facebook.com/docs/graph-api/webhooks/getting-started, "Validating Payloads". There is no time in
-// it: repetitions, which may come days later, are told by ids.
+// Signature returns the signature scheme of all webhooks. credential is the name of the credential with the app secret.
+// See https://developers.facebook.com/docs/graph-api/webhooks/getting-started, "Validating Payloads". The signature has
+// no timestamp: a webhook that is sent again, even days later, is recognised by its ids.
 func Signature(credential string) sign.HMAC {
 	return sign.HMAC{
 		Header: "x-hub-signature-256", Prefix: "sha256=", Secret: credential,
@@ -23,7 +22,8 @@ func Signature(credential string) sign.HMAC {
 	}
 }
 
-// VerifyWebhook answers the handshake by which a webhook's URL is set, under the credential of that name.
+// VerifyWebhook answers the handshake of a new webhook URL. credential is the name of the credential with the verify
+// token. An error has the kind [integration.FaultForbidden].
 func VerifyWebhook(v integration.Verification, ch *integration.Channel, credential string) (string, error) {
 	if v.Mode == "subscribe" && integration.EqualSecrets(v.Token, ch.Credentials[credential]) {
 		return v.Challenge, nil

@@ -16,18 +16,24 @@ func batchOf(tb testing.TB, count int) []byte {
 		var messages, contacts []object
 		for ; len(messages) < 10 && done < count; done++ {
 			from := fmt.Sprintf("1650555%04d", 1000+len(messages))
-			contacts = append(contacts, object{"profile": object{"name": "Ada Lovelace"}, "wa_id": from, "user_id": "US." + from + "1741918"})
+			contacts = append(
+				contacts, object{"profile": object{"name": "Ada Lovelace"}, "wa_id": from, "user_id": "US." + from + "1741918"},
+			)
 			messages = append(messages, object{
-				"from": from, "from_user_id": "US." + from + "1741918", "id": fmt.Sprintf("wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQTRBNjU5OUFFRTA%04d", done), "timestamp": "1790000000",
+				"from": from, "from_user_id": "US." + from + "1741918",
+				"id": fmt.Sprintf("wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQTRBNjU5OUFFRTA%04d", done), "timestamp": "1790000000",
 				"type": "text", "text": object{"body": strings.Repeat("0123456789", 6)},
 			})
 		}
 		changes = append(changes, object{"field": "messages", "value": object{
-			"messaging_product": "whatsapp", "metadata": object{"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
-			"contacts": contacts, "messages": messages,
+			"messaging_product": "whatsapp",
+			"metadata":          object{"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
+			"contacts":          contacts, "messages": messages,
 		}})
 	}
-	body, err := json.Marshal(object{"object": "whatsapp_business_account", "entry": []object{{"id": "102290129340398", "changes": changes}}})
+	body, err := json.Marshal(
+		object{"object": "whatsapp_business_account", "entry": []object{{"id": "102290129340398", "changes": changes}}},
+	)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -6,20 +6,6 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// Some of the codes below.
-const (
-	codeRateLimited    = codes.RateLimited
-	codeRejected       = codes.MessageRejected
-	codeInvalid        = codes.MessageInvalid
-	codeUnavailable    = codes.PlatformUnavailable
-	codeNoRecipient    = codes.RecipientUnavailable
-	codeRestricted     = codes.AccountRestricted
-	codeTemplate       = codes.TemplateRejected
-	codeSpam           = codes.SpamLimited
-	codeNotEnabled     = codes.NumberNotReady
-	codeRecipientLimit = codes.RecipientLimited
-)
-
 func permanent(code, fix string) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code, Fix: fix}
 }
@@ -32,67 +18,106 @@ func transient(code, fix string) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultTransient, Code: code, Fix: fix}
 }
 
-// errorTable has the codes of "Error codes" and of the Groups API's page of that name, beside the Graph API's own.
+// errorTable has the codes of "Error codes", those of the Groups API's page of that name, and those of the Graph API.
 var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	// Too fast.
-	"80007":  {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel},
-	"130429": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait, Pauses: integration.PausesChannel},
-	"131056": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: pairWait, Pauses: integration.PausesRecipient},
-	"131208": {Kind: integration.FaultThrottled, Code: codeRateLimited, Wait: numberWait * 60, Pauses: integration.PausesRecipient},
+	"80007": {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait * 60, Pauses: integration.PausesChannel,
+	},
+	"130429": {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait, Pauses: integration.PausesChannel,
+	},
+	"131056": {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: pairWait, Pauses: integration.PausesRecipient,
+	},
+	"131208": {
+		Kind: integration.FaultThrottled, Code: codes.RateLimited, Wait: numberWait * 60,
+		Pauses: integration.PausesRecipient,
+	},
 
-	// Held back for quality: nothing of the channel gets through for a while, and trying makes it worse.
-	"131048": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "users block or report this number: look at its quality rating in WhatsApp Manager"},
-	"131064": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "look at the number's quality rating in WhatsApp Manager"},
-	"133016": {Kind: integration.FaultThrottled, Code: codeSpam, Wait: spamWait, Pauses: integration.PausesChannel, Fix: "the number was registered too often: wait for three days"},
+	// Held back for bad quality: the channel cannot send for a while, and trying makes it worse.
+	"131048": {
+		Kind: integration.FaultThrottled, Code: codes.SpamLimited, Wait: spamWait, Pauses: integration.PausesChannel,
+		Fix: "users block or report this number: look at its quality rating in WhatsApp Manager",
+	},
+	"131064": {
+		Kind: integration.FaultThrottled, Code: codes.SpamLimited, Wait: spamWait, Pauses: integration.PausesChannel,
+		Fix: "look at the number's quality rating in WhatsApp Manager",
+	},
+	"133016": {
+		Kind: integration.FaultThrottled, Code: codes.SpamLimited, Wait: spamWait, Pauses: integration.PausesChannel,
+		Fix: "the number was registered too often: wait for three days",
+	},
 
 	// WhatsApp failed.
 	"131000": meta.Failed,
 	"131016": meta.Failed,
 
-	// May pass; nothing was sent.
-	"131053": transient(codes.MediaUnavailable, "WhatsApp must be able to fetch the link, and its content must be of the type that it says"),
-	"131057": transient(codeUnavailable, "the account is in maintenance, such as an upgrade of its throughput"),
-	"133004": transient(codeUnavailable, ""),
+	// These may pass. Nothing was sent.
+	"131053": transient(
+		codes.MediaUnavailable, "WhatsApp must be able to fetch the link, and its content must be of the type that it says",
+	),
+	"131057": transient(codes.PlatformUnavailable, "the account is in maintenance, such as an upgrade of its throughput"),
+	"133004": transient(codes.PlatformUnavailable, ""),
 
 	// The account.
-	"131005": account(codes.PermissionMissing, "give the token whatsapp_business_messaging and the account to its system user"),
-	"131031": account(codeRestricted, "the account is locked or restricted: look at its status in Business Support Home"),
-	"131042": account(codeRestricted, "there is a problem with the payment method: look at the account's billing in WhatsApp Manager"),
-	"131045": account(codeNotEnabled, "register the number again: POST /PHONE_NUMBER_ID/register"),
-	"133010": account(codeNotEnabled, "register the number: POST /PHONE_NUMBER_ID/register"),
+	"131005": account(
+		codes.PermissionMissing, "give the token whatsapp_business_messaging and the account to its system user",
+	),
+	"131031": account(
+		codes.AccountRestricted, "the account is locked or restricted: look at its status in Business Support Home",
+	),
+	"131042": account(
+		codes.AccountRestricted,
+		"there is a problem with the payment method: look at the account's billing in WhatsApp Manager",
+	),
+	"131045": account(codes.NumberNotReady, "register the number again: POST /PHONE_NUMBER_ID/register"),
+	"133010": account(codes.NumberNotReady, "register the number: POST /PHONE_NUMBER_ID/register"),
 
 	// The recipient.
-	"130472": permanent(codeRecipientLimit, "the user is part of an experiment and gets no marketing messages: wait for a day or more"),
-	"130497": permanent(codeNoRecipient, "the account may not message users of this country"),
-	"131020": permanent(codeNoRecipient, "the group has no other member"),
-	"131021": permanent(codeNoRecipient, "the recipient is the number itself"),
-	"131026": permanent(codeNoRecipient, "the number is not at WhatsApp, has not accepted its terms, or its app is too old"),
-	"131030": permanent(codeNoRecipient, "a test number reaches only those that are listed on the API Setup page"),
-	"131041": permanent(codeNoRecipient, "the group does not exist, or the number is no member of it"),
+	"130472": permanent(
+		codes.RecipientLimited, "the user is part of an experiment and gets no marketing messages: wait for a day or more",
+	),
+	"130497": permanent(codes.RecipientUnavailable, "the account may not message users of this country"),
+	"131020": permanent(codes.RecipientUnavailable, "the group has no other member"),
+	"131021": permanent(codes.RecipientUnavailable, "the recipient is the number itself"),
+	"131026": permanent(
+		codes.RecipientUnavailable, "the number is not at WhatsApp, has not accepted its terms, or its app is too old",
+	),
+	"131030": permanent(
+		codes.RecipientUnavailable, "a test number reaches only those that are listed on the API Setup page",
+	),
+	"131041": permanent(codes.RecipientUnavailable, "the group does not exist, or the number is no member of it"),
 	"131047": permanent(codes.WindowClosed, "the user has not written for 24 hours: only a template can be sent"),
-	"131049": permanent(codeRecipientLimit, "the user has got as many marketing messages as WhatsApp allows: wait for a day or more"),
-	"131050": permanent(codeNoRecipient, "the user does not want marketing messages"),
-	"131062": permanent(codeNoRecipient, "this message needs the phone number, not the business-scoped user id"),
-	"131063": permanent(codeNoRecipient, ""),
-	"131207": permanent(codeNoRecipient, "the group is suspended"),
-	"131212": permanent(codeNoRecipient, "the recipient is not in the group"),
-	"131215": permanent(codeNoRecipient, "the number may not use groups"),
-	"137000": permanent(codeNoRecipient, "the user's identity key has changed"),
+	"131049": permanent(
+		codes.RecipientLimited, "the user has got as many marketing messages as WhatsApp allows: wait for a day or more",
+	),
+	"131050": permanent(codes.RecipientUnavailable, "the user does not want marketing messages"),
+	"131062": permanent(
+		codes.RecipientUnavailable, "this message needs the phone number, not the business-scoped user id",
+	),
+	"131063": permanent(codes.RecipientUnavailable, ""),
+	"131207": permanent(codes.RecipientUnavailable, "the group is suspended"),
+	"131212": permanent(codes.RecipientUnavailable, "the recipient is not in the group"),
+	"131215": permanent(codes.RecipientUnavailable, "the number may not use groups"),
+	"137000": permanent(codes.RecipientUnavailable, "the user's identity key has changed"),
 
 	// The message.
-	"131008": permanent(codeInvalid, ""),
-	"131009": permanent(codeInvalid, ""),
+	"131008": permanent(codes.MessageInvalid, ""),
+	"131009": permanent(codes.MessageInvalid, ""),
 	"131051": permanent(codes.UnsupportedContent, ""),
 	"131052": permanent(codes.MediaNotFound, ""),
-	"132000": permanent(codeTemplate, "the template has another number of parameters"),
-	"132001": permanent(codeTemplate, "there is no template of this name in this language, or it is not approved"),
-	"132005": permanent(codeTemplate, "the text is too long with its parameters filled in"),
-	"132007": permanent(codeTemplate, "the template's content violates a policy"),
-	"132008": permanent(codeTemplate, ""),
-	"132012": permanent(codeTemplate, "a parameter has another format than the template's"),
-	"132015": permanent(codeTemplate, "the template is paused for its low quality"),
-	"132016": permanent(codeTemplate, "the template is disabled for its low quality"),
-	"132068": permanent(codeTemplate, "the Flow is blocked"),
-	"132069": permanent(codeTemplate, "the Flow is throttled"),
-	"135000": permanent(codeRejected, ""),
+	"132000": permanent(codes.TemplateRejected, "the template has another number of parameters"),
+	"132001": permanent(
+		codes.TemplateRejected, "there is no template of this name in this language, or it is not approved",
+	),
+	"132005": permanent(codes.TemplateRejected, "the text is too long with its parameters filled in"),
+	"132007": permanent(codes.TemplateRejected, "the template's content violates a policy"),
+	"132008": permanent(codes.TemplateRejected, ""),
+	"132012": permanent(codes.TemplateRejected, "a parameter has another format than the template's"),
+	"132015": permanent(codes.TemplateRejected, "the template is paused for its low quality"),
+	"132016": permanent(codes.TemplateRejected, "the template is disabled for its low quality"),
+	"132068": permanent(codes.TemplateRejected, "the Flow is blocked"),
+	"132069": permanent(codes.TemplateRejected, "the Flow is throttled"),
+	"135000": permanent(codes.MessageRejected, ""),
 })

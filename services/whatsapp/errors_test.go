@@ -11,8 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
 )
 
-func TestEveryErrorCodeIsClassified(t *testing.T) {
-	type verdict struct {
+func TestErrorCodesAreClassified(t *testing.T) {
+	type row struct {
 		kind   integration.ErrorKind
 		code   string
 		wait   time.Duration
@@ -20,7 +20,7 @@ func TestEveryErrorCodeIsClassified(t *testing.T) {
 	}
 	auth, permanent := integration.FaultAuth, integration.FaultPermanent
 	number, recipient := integration.PausesChannel, integration.PausesRecipient
-	byCode := map[int]verdict{
+	byCode := map[int]row{
 		80007:  {integration.FaultThrottled, "RATE_LIMITED", time.Minute, number},
 		130429: {integration.FaultThrottled, "RATE_LIMITED", time.Second, number},
 		131056: {integration.FaultThrottled, "RATE_LIMITED", 6 * time.Second, recipient},
@@ -33,7 +33,7 @@ func TestEveryErrorCodeIsClassified(t *testing.T) {
 		131052: {permanent, "MEDIA_NOT_FOUND", 0, ""},
 		131005: {auth, "PERMISSION_MISSING", 0, ""},
 	}
-	for v, list := range map[verdict][]int{
+	for v, list := range map[row][]int{
 		{integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""}:   {1, 2, 131000, 131016},
 		{integration.FaultTransient, "PLATFORM_UNAVAILABLE", 0, ""}: {131057, 133004},
 		{auth, "ACCOUNT_RESTRICTED", 0, ""}:                         {368, 131031, 131042},
@@ -41,11 +41,15 @@ func TestEveryErrorCodeIsClassified(t *testing.T) {
 		{auth, "CREDENTIALS_REFUSED", 0, ""}:                        {0, 190},
 		{auth, "PERMISSION_MISSING", 0, ""}:                         {3, 10, 200, 299},
 		{permanent, "RECIPIENT_LIMITED", 0, ""}:                     {130472, 131049},
-		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}:                 {130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 131215, 137000},
-		{permanent, "MESSAGE_INVALID", 0, ""}:                       {100, 131008, 131009},
-		{permanent, "UNSUPPORTED_CONTENT", 0, ""}:                   {131051},
-		{permanent, "MESSAGE_REJECTED", 0, ""}:                      {135000, 424242},
-		{permanent, "TEMPLATE_REJECTED", 0, ""}:                     {132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069},
+		{permanent, "RECIPIENT_UNAVAILABLE", 0, ""}: {
+			130497, 131020, 131021, 131026, 131030, 131041, 131050, 131062, 131063, 131207, 131212, 131215, 137000,
+		},
+		{permanent, "MESSAGE_INVALID", 0, ""}:     {100, 131008, 131009},
+		{permanent, "UNSUPPORTED_CONTENT", 0, ""}: {131051},
+		{permanent, "MESSAGE_REJECTED", 0, ""}:    {135000, 424242},
+		{permanent, "TEMPLATE_REJECTED", 0, ""}: {
+			132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069,
+		},
 	} {
 		for _, code := range list {
 			byCode[code] = v

@@ -17,7 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/services/whatsapp/whatsapptest"
 )
 
-// The channel of the tests. What is called canary must never be seen in what leaves the package.
+// The channel of the tests. Nothing that has "canary" in it may leave the package.
 const (
 	accessToken   = "EAAcanary0123456789token"
 	appSecret     = "canary0123456789appsecret"
@@ -31,8 +31,10 @@ var receivedAt = time.UnixMilli(1_790_000_999_123)
 func channel() *integration.Channel {
 	return &integration.Channel{
 		ID: "ch-1", TenantID: "tenant-1", Platform: "whatsapp", Status: integration.ChannelActive,
-		Credentials: map[string]string{"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken},
-		Settings:    map[string]string{},
+		Credentials: map[string]string{
+			"accessToken": accessToken, "phoneNumberId": phoneNumberID, "appSecret": appSecret, "verifyToken": verifyToken,
+		},
+		Settings: map[string]string{},
 	}
 }
 
@@ -44,16 +46,22 @@ func sign(secret string, body []byte) string {
 
 func webhook(body []byte) *integration.Webhook {
 	return &integration.Webhook{
-		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt, Channel: channel(),
+		TenantID: "tenant-1", ChannelID: "ch-1", Platform: "whatsapp", Payload: body, RawBody: body, Timestamp: receivedAt,
+		Channel: channel(),
 		Headers: integration.NewHeaders(map[string]string{"x-hub-signature-256": sign(appSecret, body)}),
 	}
 }
 
+func definition(tb testing.TB) integration.Definition {
+	tb.Helper()
+	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the links of the fake lead to this machine
+	tb.Cleanup(client.Close)
+	return whatsapp.Definition(client)
+}
+
 func newPlatform(tb testing.TB) integration.Platform {
 	tb.Helper()
-	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the stand-in's links lead to this machine
-	tb.Cleanup(client.Close)
-	return whatsapp.Definition(client).Platform
+	return definition(tb).Platform
 }
 
 func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) integration.Error {
@@ -67,7 +75,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	return *e
 }
 
-// newServer starts a stand-in for the Graph API and a channel that uses it.
+// newServer starts a fake of the Graph API and returns a channel that uses it.
 func newServer(t *testing.T) (*whatsapptest.API, *integration.Channel) {
 	t.Helper()
 	api := newAPI()
@@ -98,7 +106,7 @@ func send(t *testing.T, ch *integration.Channel, m integration.Message) (*integr
 	return first, nil
 }
 
-// bodies are those of the requests so far.
+// bodies returns the bodies of the requests so far.
 func bodies(api *whatsapptest.API) []string {
 	var list []string
 	for _, r := range api.Requests() {

@@ -25,18 +25,22 @@ type number struct {
 
 const numberFields = "id,display_phone_number,verified_name,quality_rating,status,throughput,platform_type,name_status"
 
-// CheckHealth asks for the business phone number and, where the account's id is known, whether an app gets its
-// webhooks.
+// CheckHealth implements [integration.HealthChecker]. It gets the business phone number and, if the channel has the
+// account's id, the apps that get its webhooks.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	n, err := a.number(ctx, numberFields)
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send", Details: map[string]any{}}
+	health := &integration.Health{
+		Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send",
+		Details: map[string]any{},
+	}
 	for key, value := range map[string]string{
-		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName, "qualityRating": n.QualityRating,
-		"status": n.Status, "platformType": n.PlatformType, "nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
+		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName,
+		"qualityRating": n.QualityRating, "status": n.Status, "platformType": n.PlatformType,
+		"nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
 	} {
 		putText(health.Details, key, value)
 	}
@@ -55,12 +59,13 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	return health, nil
 }
 
-// judge goes by what "Business phone numbers" and "Messaging limits" say of a number's status and quality.
+// judge lowers the health for a bad status or quality, as "Business phone numbers" and "Messaging limits" explain them.
 func (n *number) judge(health *integration.Health) {
 	switch {
 	case n.PlatformType != "" && n.PlatformType != "CLOUD_API":
 		health.Status = integration.HealthUnhealthy
-		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call POST /PHONE_NUMBER_ID/register"
+		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call " +
+			"POST /PHONE_NUMBER_ID/register"
 	case slices.Contains([]string{"BANNED", "RESTRICTED", "DISCONNECTED", "DELETED", "OFFLINE", "UNVERIFIED"}, n.Status):
 		health.Status = integration.HealthUnhealthy
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
@@ -69,11 +74,12 @@ func (n *number) judge(health *integration.Health) {
 		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
 	case n.QualityRating == "RED":
 		health.Status = integration.HealthDegraded
-		health.Message = "the number's quality rating is low, because users block or report it: send less of what they did not ask for"
+		health.Message = "the number's quality rating is low, because users block or report it: send less of what they " +
+			"did not ask for"
 	}
 }
 
-// number asks for fields of the channel's number.
+// number gets fields of the channel's number.
 func (a api) number(ctx context.Context, fields string) (*number, error) {
 	var n number
 	if err := a.Get(ctx, "phone number", a.phoneNumberID, url.Values{"fields": {fields}}, &n); err != nil {
@@ -85,7 +91,7 @@ func (a api) number(ctx context.Context, fields string) (*number, error) {
 	return &n, nil
 }
 
-// subscribedApps lists the names of the apps that get an account's webhooks, "Create a webhook endpoint".
+// subscribedApps returns the names of the apps that get an account's webhooks, "Create a webhook endpoint".
 func (a api) subscribedApps(ctx context.Context, wabaID string) ([]string, error) {
 	var answer struct {
 		Data []struct {
@@ -104,9 +110,15 @@ func (a api) subscribedApps(ctx context.Context, wabaID string) ([]string, error
 	return names, nil
 }
 
-// ValidateCredentials asks whether the token may use the number.
+var (
+	_ integration.HealthChecker        = (*platform)(nil)
+	_ integration.CredentialsValidator = (*platform)(nil)
+)
+
+// ValidateCredentials implements [integration.CredentialsValidator]: the token must be allowed to use the number.
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
-	if !idPattern.MatchString(credentials[fieldPhoneNumberID]) || !tokenPattern.MatchString(credentials[fieldAccessToken]) {
+	if !idPattern.MatchString(credentials[fieldPhoneNumberID]) ||
+		!tokenPattern.MatchString(credentials[fieldAccessToken]) {
 		return false, nil // they become parts of a request
 	}
 	_, err := p.api(credentials, settings).number(ctx, "id")

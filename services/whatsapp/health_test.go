@@ -18,7 +18,8 @@ func TestHealthSaysWhatIsWrongWithTheNumber(t *testing.T) {
 		status string
 		says   string
 	}{
-		"a number that is well":               {"quality_rating", "GREEN", integration.HealthHealthy, "Lucky Shrub (+1 555-078-3881) can send"},
+		"a number that is well": {"quality_rating", "GREEN", integration.HealthHealthy, "Lucky Shrub (+1 " +
+			"555-078-3881) can send"},
 		"a number of middling quality":        {"quality_rating", "YELLOW", integration.HealthHealthy, "can send"},
 		"a number of low quality":             {"quality_rating", "RED", integration.HealthDegraded, "quality"},
 		"a number that was flagged":           {"status", "FLAGGED", integration.HealthDegraded, "FLAGGED"},
@@ -62,7 +63,7 @@ func TestHealthSaysWhetherAnAppGetsTheWebhooks(t *testing.T) {
 	requireError(t, err, integration.FaultAuth, "OBJECT_UNKNOWN")
 }
 
-func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
+func TestCredentialsAreValidIfTheTokenMayUseTheNumber(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(credentials map[string]string)
 		valid  bool
@@ -77,7 +78,9 @@ func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, ch := newServer(t)
 			test.change(ch.Credentials)
-			valid, err := newPlatform(t).(integration.CredentialsValidator).ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
+			valid, err := newPlatform(t).(integration.CredentialsValidator).ValidateCredentials(
+				t.Context(), ch.Credentials, ch.Settings,
+			)
 			require.NoError(t, err)
 			require.Equal(t, test.valid, valid)
 		})
@@ -86,18 +89,23 @@ func TestCredentialsAreValidWhenTheNumberIsTheTokens(t *testing.T) {
 		api, ch := newServer(t)
 		for _, answer := range []whatsapptest.Answer{whatsapptest.Error(500, 2, 0, "down", ""), {Body: "{}"}} {
 			api.Answer(answer)
-			_, err := newPlatform(t).(integration.CredentialsValidator).ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)
+			_, err := newPlatform(t).(integration.CredentialsValidator).ValidateCredentials(
+				t.Context(), ch.Credentials, ch.Settings,
+			)
 			require.Error(t, err)
 		}
 	})
 }
 
-func TestCallsProveThatTheyKnowTheAppSecretWhereTheChannelSaysSo(t *testing.T) {
+func TestCallsCarryAppSecretProof(t *testing.T) {
 	api, ch := newServer(t)
 	ch.Settings["callProof"], ch.Settings["apiVersion"] = "on", "v24.0"
 	_, err := send(t, ch, to(phone, text("hi")))
 	require.NoError(t, err)
-	require.Equal(t, "/v24.0/"+phoneNumberID+"/messages?appsecret_proof="+sign(appSecret, []byte(accessToken))[len("sha256="):], api.Requests()[0].URI)
+	require.Equal(
+		t, "/v24.0/"+phoneNumberID+"/messages?appsecret_proof="+sign(appSecret, []byte(accessToken))[len("sha256="):],
+		api.Requests()[0].URI,
+	)
 
 	ch.Credentials["appSecret"] = "another"
 	_, err = send(t, ch, to(phone, text("hi")))

@@ -15,31 +15,41 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// object is that of this platform's webhooks, whatever the product that an app sends them for.
+// object is in every webhook of WhatsApp; webhooks of Meta's other products have another one.
 const object = "whatsapp_business_account"
 
-// Normalize makes a message of each item of a webhook. Where a field of one has an unexpected type, or an item is
-// of a kind that is not modelled, the message is of TypeUnsupported and tells what could be read.
+var (
+	_ integration.Platform = (*platform)(nil)
+	_ integration.Accounts = (*platform)(nil)
+)
+
+// Normalize implements [integration.Platform]. Each item of a webhook becomes a message. An item with a field of an
+// unexpected type, or of an unknown kind, becomes a message of TypeUnsupported with all that could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var hook webhook
-	_ = payload.UnmarshalParts(w.Payload, &hook) // what is outside of all items is looked at here
+	_ = payload.UnmarshalParts(w.Payload, &hook) // the two fields outside of all items are checked here
 	if hook.Object != object || hook.Entry == nil {
 		return nil, &integration.Error{
 			Kind: integration.FaultInvalid, Code: codes.WebhookInvalid,
-			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's other products need channels of their own", object),
+			Message: fmt.Sprintf("the payload is not one of WhatsApp: an object with object %q and a list entry; Meta's "+
+				"other products need channels of their own", object),
 		}
 	}
-	b := batch{webhook: w, payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(), messages: make([]integration.Message, 0, hook.items())}
+	b := batch{
+		webhook: w, payload: w.Payload, receivedAt: w.Timestamp.UnixMilli(),
+		messages: make([]integration.Message, 0, hook.items()),
+	}
 	for _, item := range hook.Entry {
 		b.readEntry(item)
 	}
 	return b.messages, nil
 }
 
-// Accounts names the phone numbers that a webhook is for. One that names none is for the channel of the URL's query.
+// Accounts implements [integration.Accounts]. It returns the ids of the phone numbers that a webhook is for. A webhook
+// without one is for the channel in the URL's query.
 func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
 	var hook webhook
-	_ = payload.UnmarshalParts(w.Payload, &hook) // Normalize refuses what is none
+	_ = payload.UnmarshalParts(w.Payload, &hook) // Normalize refuses a malformed webhook
 	var numbers []string
 	for _, e := range hook.Entry {
 		for _, c := range e.Value.Changes {
@@ -49,7 +59,7 @@ func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, 
 	return numbers, nil
 }
 
-// items counts what messages are likely to be made of.
+// items estimates how many messages the webhook has.
 func (h *webhook) items() int {
 	n := 0
 	for _, e := range h.Entry {
@@ -61,7 +71,7 @@ func (h *webhook) items() int {
 	return n
 }
 
-// batch collects the messages of a webhook, and knows where in it the reading is.
+// batch collects the messages of a webhook. It has the entry and the change that are being read.
 type batch struct {
 	webhook    *integration.Webhook
 	payload    []byte
@@ -71,7 +81,7 @@ type batch struct {
 	entry    *entry
 	contacts meta.Items[contact]
 	phone    phone
-	// As metadata holds them, so that not every message boxes them anew.
+	// Ids as values for metadata, converted once for all messages.
 	wabaID, phoneNumberID, displayPhoneNumber any
 }
 
@@ -81,14 +91,15 @@ func (b *batch) readEntry(item *meta.Item[entry]) {
 	for _, item := range e.Changes {
 		b.readChange(item)
 	}
-	if item.Odd || len(e.Changes) == 0 {
+	if item.Malformed || len(e.Changes) == 0 {
 		b.phone, b.phoneNumberID, b.displayPhoneNumber = phone{}, "", ""
-		b.addUnsupported("entry", oddity(item.Odd), item.Raw(b.payload))
+		b.addUnsupported("entry", malformed(item.Malformed), item.Raw(b.payload))
 	}
 }
 
-// foreign says whose a change is that names another number than the channel's or, where it names none, another account
-// than the channel declares. An app's webhooks for all numbers come to one URL, unless each has one of its own.
+// foreign returns the owner of a change that is for another number than the channel's, or that has no number and is for
+// another account than the channel's. It returns "" for a change of this channel. The webhooks of all numbers of an app
+// come to one URL, unless each number has its own.
 func (b *batch) foreign(phoneNumberID string) string {
 	ch := b.webhook.Channel
 	number, account := ch.Credentials[fieldPhoneNumberID], ch.Settings[fieldWABAID]
@@ -140,13 +151,13 @@ func (b *batch) readChange(item *meta.Item[change]) {
 		b.readAccount(item)
 		return
 	}
-	ignored := len(v.Statuses) > 0 // some of them are left out on purpose
-	if item.Odd || c.Value.Odd || len(b.messages) == before && !ignored {
-		b.addUnsupported(c.Field, oddity(item.Odd || c.Value.Odd), item.Raw(b.payload))
+	ignored := len(v.Statuses) > 0 // readStatus leaves out some of them
+	if item.Malformed || c.Value.Malformed || len(b.messages) == before && !ignored {
+		b.addUnsupported(c.Field, malformed(item.Malformed || c.Value.Malformed), item.Raw(b.payload))
 	}
 }
 
-// start makes a message that has what all of them have.
+// start returns a message with the fields that all messages have. Its timestamp is in ms since 1970.
 func (b *batch) start(at meta.Seconds) integration.Message {
 	m := integration.Message{Timestamp: b.receivedAt, Metadata: make(map[string]any, 8)}
 	if at != 0 {
@@ -162,10 +173,10 @@ func (b *batch) start(at meta.Seconds) integration.Message {
 	return m
 }
 
-// number is the party that the business is in its conversations.
+// number returns the business as the party of a conversation.
 func (b *batch) number() integration.Party { return integration.Party{ID: integration.ID(b.phone.ID)} }
 
-// addUnsupported passes on what is of no known form.
+// addUnsupported adds a message for an item of an unknown form.
 func (b *batch) addUnsupported(platformType, reason string, raw json.RawMessage) {
 	m := b.start(b.entry.Time)
 	m.To = b.number()
@@ -174,7 +185,7 @@ func (b *batch) addUnsupported(platformType, reason string, raw json.RawMessage)
 	b.messages = append(b.messages, m)
 }
 
-// unsupported replaces the content by what WhatsApp calls it and keeps it as it came.
+// unsupported makes the content of a message unsupported and keeps the item as it came in metadata.raw.
 func unsupported(m *integration.Message, platformType, reason string, raw json.RawMessage) {
 	m.Kind = ""
 	m.Content = integration.Content{
@@ -184,7 +195,7 @@ func unsupported(m *integration.Message, platformType, reason string, raw json.R
 	m.Metadata["raw"] = raw
 }
 
-// name gives an id to what has none of its own: one that it has again when it is sent again.
+// name gives an id to an item without one. A repeated webhook gets the same ids.
 func (b *batch) name(m *integration.Message, kind string, raw json.RawMessage) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s %d ", b.entry.ID, b.phone.ID, b.entry.Time)
@@ -193,33 +204,34 @@ func (b *batch) name(m *integration.Message, kind string, raw json.RawMessage) {
 	m.ID = integration.ID(m.DedupKey)
 }
 
-func oddity(odd bool) string {
-	if odd {
+// malformed returns the reason for an unsupported message, "" if isMalformed is false.
+func malformed(isMalformed bool) string {
+	if isMalformed {
 		return "a field has an unexpected type"
 	}
 	return ""
 }
 
-// user is who a message or a status is about.
+// user is the user of a message or a status.
 type user struct {
 	waID, userID, parentUserID, name, username string
 }
 
-// sort keeps a phone number apart from a business-scoped user id that stands in its place.
+// sort moves a business-scoped user id out of the field of the phone number.
 func (u *user) sort() {
 	if strings.Contains(u.waID, ".") && userIDPattern.MatchString(u.waID) {
 		u.userID, u.waID = cmp.Or(u.userID, u.waID), ""
 	}
 }
 
-// id prefers the business-scoped user id, which every user has and which stays when the phone number is hidden.
+// id returns the business-scoped user id if there is one. Unlike the phone number it is never hidden.
 func (u *user) id() integration.ID {
 	return integration.ID(cmp.Or(u.userID, u.waID))
 }
 
 func (u *user) party() integration.Party { return integration.Party{ID: u.id(), Name: u.name} }
 
-// put tells the user's other ids, by which earlier messages may have known them.
+// put adds all ids of the user to the metadata. Earlier messages may have had another one of them.
 func (u *user) put(metadata map[string]any) {
 	putText(metadata, "waId", u.waID)
 	putText(metadata, "userId", u.userID)
@@ -227,7 +239,7 @@ func (u *user) put(metadata map[string]any) {
 	putText(metadata, "username", u.username)
 }
 
-// complete adds what the contacts of the change tell about a user, who is mostly the contact of the same index.
+// complete adds data of the change's contacts to a user, who is usually the contact of the same index.
 func (b *batch) complete(u *user, index int) {
 	defer u.sort()
 	same := func(c *contact) bool {

@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// read fills in what a message is about, and of which kind that makes it, and says whether it is modelled.
+// read sets the content and the kind of a message. It returns false if the content is unknown or malformed.
 func (c *content) read(m *integration.Message) bool {
 	switch c.Type {
 	case "text":
@@ -70,8 +70,8 @@ func (c *content) readText(m *integration.Message) bool {
 	return c.Text.Body != ""
 }
 
-// commandPattern is a command as "Conversational components" has it: the app offers a number's commands to who
-// types "/", and sends what is chosen as a text.
+// commandPattern matches a command of "Conversational components": the app offers the commands of a number to users who
+// type "/", and sends the chosen one as a text.
 var commandPattern = regexp.MustCompile(`(?s)^/([\pL\pN_-]+)(\s.*)?$`)
 
 func (a *media) read(m *integration.Message, t integration.ContentType) bool {
@@ -80,8 +80,10 @@ func (a *media) read(m *integration.Message, t integration.ContentType) bool {
 	}
 	m.Content = integration.Content{
 		Type: t, Text: a.Caption,
-		// The link that webhooks have begun to carry needs the channel's token and lasts five minutes.
-		Media: &integration.Media{ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: httpapi.Filename(a.Filename)},
+		// Newer webhooks have a link, too. It is left out: it needs the channel's token and lasts for five minutes.
+		Media: &integration.Media{
+			ID: a.ID, URL: a.ID, MimeType: a.MimeType, SHA256: a.SHA256, Filename: httpapi.Filename(a.Filename),
+		},
 	}
 	return true
 }
@@ -92,7 +94,8 @@ func contacts(cards []card) []integration.Contact {
 		c := &cards[i]
 		out := &list[i]
 		out.Name = integration.ContactName{
-			Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last, Middle: c.Name.Middle, Prefix: c.Name.Prefix, Suffix: c.Name.Suffix,
+			Formatted: c.Name.Formatted, First: c.Name.First, Last: c.Name.Last, Middle: c.Name.Middle, Prefix: c.Name.Prefix,
+			Suffix: c.Name.Suffix,
 		}
 		for _, p := range c.Phones {
 			out.Phones = append(out.Phones, integration.ContactPhone{Phone: p.Phone, Type: p.Type, WaID: integration.ID(p.WaID)})
@@ -126,13 +129,15 @@ func (r *reaction) read(m *integration.Message) bool {
 	return true
 }
 
-// replied fills in that something was chosen on the message that this one refers to.
+// replied sets the content of a message that answers the interactive message which it refers to.
 func replied(m *integration.Message, t integration.ContentType, kind string, reply *integration.InteractiveReply) {
 	if m.ReplyTo != nil {
 		reply.SourceMessageID = m.ReplyTo.MessageID
 	}
 	m.Kind = integration.KindInteraction
-	m.Content = integration.Content{Type: t, Text: reply.Title, Interactive: &integration.Interactive{Kind: kind, Reply: reply}}
+	m.Content = integration.Content{
+		Type: t, Text: reply.Title, Interactive: &integration.Interactive{Kind: kind, Reply: reply},
+	}
 }
 
 func (b *button) read(m *integration.Message) bool {
@@ -156,7 +161,9 @@ func (i *interactive) read(m *integration.Message) bool {
 	case known(i.CallPermissionReply):
 		values := formValues(i.CallPermissionReply)
 		answer, _ := values["response"].(string)
-		replied(m, integration.TypeInteractive, "", &integration.InteractiveReply{ID: answer, ActionID: i.Type, FormValues: values})
+		replied(
+			m, integration.TypeInteractive, "", &integration.InteractiveReply{ID: answer, ActionID: i.Type, FormValues: values},
+		)
 	default:
 		return false
 	}
@@ -167,7 +174,8 @@ func (c *choice) reply() *integration.InteractiveReply {
 	return &integration.InteractiveReply{ID: c.ID, Title: c.Title, Description: c.Description}
 }
 
-// read fills in a form. Its fields are JSON in a string, "Receiving Flow response", which a Flow may break.
+// read sets the content to an answered form. Its fields are JSON in a string, "Receiving Flow response", and may be
+// malformed.
 func (f *flowReply) read(m *integration.Message) {
 	values := formValues([]byte(f.ResponseJSON))
 	if values == nil {
@@ -179,7 +187,7 @@ func (f *flowReply) read(m *integration.Message) {
 	m.Content.Text = f.Body
 }
 
-// formValues keeps the digits of numbers. It is nil for what is no JSON object.
+// formValues decodes a JSON object and keeps all digits of numbers. It returns nil if text is no JSON object.
 func formValues(text []byte) map[string]any {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
@@ -201,7 +209,9 @@ func (o *order) read(m *integration.Message) bool {
 		if err != nil || err2 != nil {
 			return false
 		}
-		out.Items[i] = integration.OrderItem{ProductID: integration.ID(item.ProductRetailerID), Quantity: quantity, Price: price, Currency: item.Currency}
+		out.Items[i] = integration.OrderItem{
+			ProductID: integration.ID(item.ProductRetailerID), Quantity: quantity, Price: price, Currency: item.Currency,
+		}
 	}
 	m.Content = integration.Content{Type: integration.TypeOrder, Text: o.Text, Order: out}
 	return true

@@ -10,11 +10,11 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// readStatus adds what became of a message that was sent. It comes from whom the message went to.
+// readStatus adds the status of a message that was sent. It is from the recipient of that message.
 func (b *batch) readStatus(item *meta.Item[status], index int) {
 	s := &item.Value
 	if s.Status == "deleted" {
-		return // of the recipient's own copy
+		return // the recipient deleted their own copy
 	}
 	m := b.start(s.Timestamp)
 	u := user{waID: s.RecipientID, userID: s.RecipientUserID}
@@ -22,7 +22,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	if group {
 		u = user{waID: s.ParticipantID, userID: s.ParticipantUserID}
 	}
-	// A status of the group itself is no contact's, even where there is only one.
+	// A status of the group itself has no user, even if there is only one contact.
 	if u != (user{}) || !group {
 		b.complete(&u, index)
 	}
@@ -35,7 +35,7 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	}
 	putText(m.Metadata, "callbackData", s.CallbackData)
 
-	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Odd {
+	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Malformed {
 		s.read(&m)
 		m.DedupKey = s.ID + ":" + s.Status
 		if who := cmp.Or(s.ParticipantUserID, s.ParticipantID); who != "" {
@@ -43,36 +43,37 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 		}
 		m.ID = integration.ID(m.DedupKey)
 	} else {
-		unsupported(&m, "status", cmp.Or(oddity(item.Odd), reason(s.Errors)), item.Raw(b.payload))
+		unsupported(&m, "status", cmp.Or(malformed(item.Malformed), reason(s.Errors)), item.Raw(b.payload))
 		b.name(&m, "status", item.Raw(b.payload))
 	}
 	b.messages = append(b.messages, m)
 }
 
-// billing is what a status tells beside, in the platform's own form.
+// billing is the part of a status about prices, as it came.
 type billing struct {
 	Conversation json.RawMessage `json:"conversation,omitempty"`
 	Pricing      json.RawMessage `json:"pricing,omitempty"`
 }
 
 var statuses = []string{
-	integration.DeliverySent, integration.DeliveryDelivered, integration.DeliveryRead, integration.DeliveryPlayed, integration.DeliveryFailed,
+	integration.DeliverySent, integration.DeliveryDelivered, integration.DeliveryRead, integration.DeliveryPlayed,
+	integration.DeliveryFailed,
 }
 
 func (s *status) read(m *integration.Message) {
 	out := &integration.Status{MessageID: integration.ID(s.ID), Status: s.Status}
-	var further []integration.StatusError
+	var others []integration.StatusError
 	for i := range s.Errors {
 		e := &s.Errors[i]
-		told := integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.Data.Details}
+		failed := integration.StatusError{Code: string(e.Code), Title: cmp.Or(e.Title, e.Message), Detail: e.Data.Details}
 		if i == 0 {
-			out.Error = &told
+			out.Error = &failed
 		} else {
-			further = append(further, told)
+			others = append(others, failed)
 		}
 	}
-	if further != nil {
-		m.Metadata["furtherErrors"] = further
+	if others != nil {
+		m.Metadata["furtherErrors"] = others
 	}
 	if known(s.Conversation) || known(s.Pricing) {
 		m.Metadata["status"] = billing{s.Conversation, s.Pricing}
@@ -81,14 +82,14 @@ func (s *status) read(m *integration.Message) {
 	m.Content = integration.Content{Type: integration.TypeStatus, Status: out}
 }
 
-// readError adds a fault of the account or of the platform, which is no message's, "Errors webhook reference".
+// readError adds an error of the account or the platform, "Errors webhook reference". It belongs to no message.
 func (b *batch) readError(item *meta.Item[failure]) {
 	m := b.start(b.entry.Time)
-	b.addEvent(&m, "error", item.Value.text(), item.Odd, item.Raw(b.payload))
+	b.addEvent(&m, "error", item.Value.text(), item.Malformed, item.Raw(b.payload))
 	putText(last(b.messages).Metadata, "errorCode", string(item.Value.Code))
 }
 
-// readPreference adds that a user wants marketing messages, or wants none any more.
+// readPreference adds a user's choice to get marketing messages or to stop them.
 func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	p := &item.Value
 	m := b.start(p.Timestamp)
@@ -98,25 +99,28 @@ func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	m.From, m.To, m.ConversationID = u.party(), b.number(), u.id()
 	putText(m.Metadata, "category", p.Category)
 	putText(m.Metadata, "value", p.Value)
-	b.addEvent(&m, "user_preferences", p.Detail, item.Odd, item.Raw(b.payload))
+	b.addEvent(&m, "user_preferences", p.Detail, item.Malformed, item.Raw(b.payload))
 }
 
-// accountFields are those that are about the account, its numbers and its templates, and about what is not
-// modelled, such as calls. Each has a page of its own below "Webhooks".
+// accountFields are the fields about the account, its numbers and its templates, and about features that have no
+// content type here, such as calls. Each has a page below "Webhooks".
 var accountFields = []string{
-	"account_alerts", "account_offboarded", "account_reconnected", "account_review_update", "account_settings_update", "account_update",
-	"automatic_events", "business_capability_update", "business_status_update", "calls", "flows", "history", "message_template_components_update",
+	"account_alerts", "account_offboarded", "account_reconnected", "account_review_update", "account_settings_update",
+	"account_update",
+	"automatic_events", "business_capability_update", "business_status_update", "calls", "flows", "history",
+	"message_template_components_update",
 	"message_template_quality_update", "message_template_status_update", "messaging_handovers", "partner_solutions",
-	"payment_configuration_update", "phone_number_name_update", "phone_number_quality_update", "security", "smb_app_state_sync",
+	"payment_configuration_update", "phone_number_name_update", "phone_number_quality_update", "security",
+	"smb_app_state_sync",
 	"template_category_update", "template_correct_category_detection", "tracking_events", "user_id_update",
 }
 
-// readAccount adds what is no message's. Its conversation, if there must be one, is the account.
+// readAccount adds an event of the account. Its conversation is the account.
 func (b *batch) readAccount(item *meta.Item[change]) {
 	c := &item.Value
 	raw := c.Value.Raw(b.payload)
-	if item.Odd || !slices.Contains(accountFields, c.Field) {
-		b.addUnsupported(c.Field, oddity(item.Odd), item.Raw(b.payload))
+	if item.Malformed || !slices.Contains(accountFields, c.Field) {
+		b.addUnsupported(c.Field, malformed(item.Malformed), item.Raw(b.payload))
 		return
 	}
 	m := b.start(b.entry.Time)
@@ -148,7 +152,7 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 	case g.Type == "group_join_request_revoked":
 		event, members = "join_request_revoked", append(members, g.participant)
 	}
-	b.addEvent(&m, cmp.Or(event, field), "", item.Odd || g.ID == "", item.Raw(b.payload))
+	b.addEvent(&m, cmp.Or(event, field), "", item.Malformed || g.ID == "", item.Raw(b.payload))
 	if added := last(b.messages); field == "group_participants_update" && added.Content.System != nil {
 		added.Kind = integration.KindMembership
 		for _, p := range members {
@@ -161,16 +165,18 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 }
 
 func (p *participant) party() integration.Party {
-	return integration.Party{ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: strings.TrimPrefix(p.Username, "@")}
+	return integration.Party{
+		ID: integration.ID(cmp.Or(p.UserID, p.WaID, p.Input)), Name: strings.TrimPrefix(p.Username, "@"),
+	}
 }
 
-// addEvent finishes a message of the kind system, and adds it. It keeps what came, of which no more is modelled.
-func (b *batch) addEvent(m *integration.Message, event, body string, odd bool, raw json.RawMessage) {
+// addEvent completes a message of the kind system and adds it. metadata.raw has the item as it came.
+func (b *batch) addEvent(m *integration.Message, event, body string, isMalformed bool, raw json.RawMessage) {
 	account := integration.ID(b.entry.ID)
 	m.ConversationID = cmp.Or(m.ConversationID, account)
 	m.From.ID, m.To.ID = cmp.Or(m.From.ID, account), cmp.Or(integration.ID(b.phone.ID), account)
-	if odd {
-		unsupported(m, event, oddity(true), raw)
+	if isMalformed {
+		unsupported(m, event, malformed(true), raw)
 	} else {
 		m.Kind = integration.KindSystem
 		m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: event, Body: body}}

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// readMessage adds what a user sent, or with echo what was sent to one from the WhatsApp Business app.
+// readMessage adds a message of a user. With echo, the WhatsApp Business app sent it to the user.
 func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 	msg := &item.Value
 	m := b.start(msg.Timestamp)
@@ -33,9 +33,9 @@ func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 		m.Metadata["referral"] = msg.Referral
 	}
 	known := msg.read(&m)
-	nobody := known && u.id() == "" && m.Kind != integration.KindSystem // whose notices name who they are about
-	if item.Odd || !known || nobody {
-		why := cmp.Or(oddity(item.Odd), reason(msg.Errors))
+	nobody := known && u.id() == "" && m.Kind != integration.KindSystem // a system notice names its user itself
+	if item.Malformed || !known || nobody {
+		why := cmp.Or(malformed(item.Malformed), reason(msg.Errors))
 		if nobody {
 			why = cmp.Or(why, "nobody is named who sent it, or to whom")
 		}
@@ -47,7 +47,7 @@ func (b *batch) readMessage(item *meta.Item[message], index int, echo bool) {
 	b.messages = append(b.messages, m)
 }
 
-// read fills in what the message is about and says whether that is modelled.
+// read sets the content and the kind of a message. It returns false if they are unknown or malformed.
 func (msg *message) read(m *integration.Message) bool {
 	if msg.ID == "" {
 		return false
@@ -69,7 +69,8 @@ func (msg *message) read(m *integration.Message) bool {
 	}
 }
 
-// read fills in an edited message, which keeps its own id; that of the edit tells it from other edits.
+// read sets the id of the edited message and its new content. The id of the edit itself stays the key for
+// deduplication.
 func (e *edit) read(m *integration.Message) bool {
 	if e == nil || e.OriginalMessageID == "" || !e.Message.read(m) || m.Kind != "" && m.Kind != integration.KindCommand {
 		return false
@@ -78,7 +79,7 @@ func (e *edit) read(m *integration.Message) bool {
 	return true
 }
 
-// read tells what a message answers, and where it was passed on from.
+// read sets the message that is answered, and whether this one was forwarded.
 func (r *reference) read(m *integration.Message) {
 	if r == nil {
 		return
@@ -97,7 +98,7 @@ func (r *reference) read(m *integration.Message) {
 	}
 }
 
-// readSystem tells that a user is someone else from now on, or has another phone.
+// readSystem sets a system event: a user has new ids, or another phone.
 func (msg *message) readSystem(m *integration.Message) bool {
 	s := msg.System
 	if s == nil || s.Type == "" {
@@ -114,7 +115,7 @@ func (msg *message) readSystem(m *integration.Message) bool {
 	default:
 		event.NewID = integration.ID(s.UserID)
 	}
-	// A notice without a sender is about who had the old id.
+	// A notice without a sender is about the user with the old id.
 	if m.ConversationID == "" {
 		m.ConversationID = cmp.Or(event.OldID, event.NewID)
 		m.From.ID = m.ConversationID
@@ -137,8 +138,8 @@ func reason(errs []failure) string {
 	return errs[0].text()
 }
 
-// text is the most telling of what an error says.
+// text returns the most detailed text of an error.
 func (f *failure) text() string { return cmp.Or(f.Data.Details, f.Message, f.Title) }
 
-// known says whether a member that is kept as it came has come.
+// known says whether a raw JSON value is there and not null.
 func known(raw []byte) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }

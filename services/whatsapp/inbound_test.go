@@ -31,7 +31,7 @@ func normalize(tb testing.TB, body []byte) []integration.Message {
 	return messages
 }
 
-func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
+func TestWebhookOfAnotherProductIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for name, payload := range map[string]string{
 		"nothing at all":        ``,
@@ -52,7 +52,7 @@ func TestWhatIsNotAWebhookOfWhatsAppIsInvalid(t *testing.T) {
 }
 
 // The samples are kept beside the repository and are not always there.
-func TestPublishedSamplesBecomeMessages(t *testing.T) {
+func TestWebhookSamplesBecomeMessages(t *testing.T) {
 	unsupported := map[string]bool{}
 	for _, f := range integrationtest.Samples(t, "whatsapp") {
 		name := f.Name
@@ -79,9 +79,10 @@ func TestPublishedSamplesBecomeMessages(t *testing.T) {
 	}, slices.Sorted(maps.Keys(unsupported)))
 }
 
-func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
+func TestMessageWithoutSenderIsUnsupported(t *testing.T) {
 	change := func(field, list, contacts string) []byte {
-		return []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"` + field + `","value":{"metadata":{"phone_number_id":"106540352242922"},` +
+		return []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"` + field + `",` +
+			`"value":{"metadata":{"phone_number_id":"106540352242922"},` +
 			contacts + `"` + list + `":[{"id":"wamid.1","timestamp":"1790000016","type":"text","text":{"body":"hi"}}]}}]}]}`)
 	}
 	for name, body := range map[string][]byte{
@@ -101,22 +102,31 @@ func TestAMessageOfNobodyIsUnsupported(t *testing.T) {
 	require.Equal(t, integration.ID("16505551234"), m.From.ID)
 }
 
-func TestOnlyAPhoneIsAWaID(t *testing.T) {
-	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"106540352242922"},`+
-		`"contacts":[{"wa_id":"US.13491208655302741918"}],"messages":[{"from":"US.13491208655302741918","id":"wamid.1","timestamp":"1790000016","type":"contacts",`+
-		`"contacts":[{"name":{"formatted_name":"A"},"phones":[{"phone":"+1"},{"phone":"+2","wa_id":"2"}],"emails":[{"email":"a"},{"email":"b"}],`+
-		`"addresses":[{"street":"s","city":"c","state":"st","zip":"z","country":"US","country_code":"us","type":"HOME"},{"city":"d"}],`+
-		`"urls":[{"url":"https://example.org"}],"org":{"company":"o","department":"d","title":"t"},"birthday":"1999-01-23"}]}]}}]}]}`))[0]
+func TestWaIDIsAlwaysAPhoneNumber(t *testing.T) {
+	m := normalize(t, []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages",`+
+		`"value":{"metadata":{"phone_number_id":"106540352242922"},`+
+		`"contacts":[{"wa_id":"US.13491208655302741918"}],"messages":[{"from":"US.13491208655302741918","id":"wamid.1",`+
+		`"timestamp":"1790000016","type":"contacts",`+
+		`"contacts":[{"name":{"formatted_name":"A"},"phones":[{"phone":"+1"},{"phone":"+2","wa_id":"2"}],`+
+		`"emails":[{"email":"a"},{"email":"b"}],`+
+		`"addresses":[{"street":"s","city":"c","state":"st","zip":"z","country":"US","country_code":"us","type":"HOME"},`+
+		`{"city":"d"}],`+
+		`"urls":[{"url":"https://example.org"}],"org":{"company":"o","department":"d","title":"t"},`+
+		`"birthday":"1999-01-23"}]}]}}]}]}`))[0]
 	require.NotContains(t, m.Metadata, "waId")
 	require.Equal(t, "US.13491208655302741918", m.Metadata["userId"])
 	require.Equal(t, []integration.Contact{{
-		Name: integration.ContactName{Formatted: "A"}, Phones: []integration.ContactPhone{{Phone: "+1"}, {Phone: "+2", WaID: "2"}}, UserID: "2",
-		Emails: []string{"a", "b"}, Org: "o", Department: "d", Title: "t", URLs: []string{"https://example.org"}, Birthday: "1999-01-23",
-		Addresses: []integration.ContactAddress{{Street: "s", City: "c", State: "st", Zip: "z", Country: "US", CountryCode: "us", Type: "HOME"}, {City: "d"}},
+		Name:   integration.ContactName{Formatted: "A"},
+		Phones: []integration.ContactPhone{{Phone: "+1"}, {Phone: "+2", WaID: "2"}}, UserID: "2",
+		Emails: []string{"a", "b"}, Org: "o", Department: "d", Title: "t", URLs: []string{"https://example.org"},
+		Birthday: "1999-01-23",
+		Addresses: []integration.ContactAddress{
+			{Street: "s", City: "c", State: "st", Zip: "z", Country: "US", CountryCode: "us", Type: "HOME"}, {City: "d"},
+		},
 	}}, m.Content.Contacts)
 }
 
-func TestWhatComesAgainHasTheSameKeys(t *testing.T) {
+func TestRepeatedWebhookHasTheSameKeys(t *testing.T) {
 	for name, body := range payloads(t) {
 		keys := func() (list []string) {
 			for _, m := range normalize(t, body) {
@@ -126,19 +136,23 @@ func TestWhatComesAgainHasTheSameKeys(t *testing.T) {
 		}
 		first := keys()
 		require.Equal(t, first, keys(), name)
-		require.Len(t, slices.Compact(slices.Sorted(slices.Values(first))), len(first), "%s: two messages have the same key", name)
+		require.Len(
+			t, slices.Compact(slices.Sorted(slices.Values(first))), len(first), "%s: two messages have the same key", name,
+		)
 	}
 }
 
-func TestAUserIsKnownByTheBusinessScopedIDWhateverTells(t *testing.T) {
+func TestUserIDIsBusinessScoped(t *testing.T) {
 	list := payloads(t)
-	for _, name := range []string{"text", "image", "button_pressed", "edited_text", "deleted", "echo", "status_sent", "status_delivered", "preference"} {
+	for _, name := range []string{
+		"text", "image", "button_pressed", "edited_text", "deleted", "echo", "status_sent", "status_delivered", "preference",
+	} {
 		require.Equal(t, integration.ID("US.13491208655302741918"), normalize(t, list[name])[0].ConversationID, name)
 	}
 	require.Equal(t, integration.ID("16505559876"), normalize(t, list["text_without_user_ids"])[0].ConversationID)
 }
 
-func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
+func TestWebhookOfAnotherNumberIsIgnored(t *testing.T) {
 	messages := normalize(t, payloads(t)["two_accounts_in_one"])
 	require.Len(t, messages, 3, "the fourth is for another number")
 	for _, m := range messages {
@@ -147,21 +161,33 @@ func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
 	require.Equal(t, "Ada Lovelace", messages[0].From.Name, "a contact is found by its id, not by its place")
 	require.Equal(t, "Alan", messages[1].From.Name)
 
-	const account = `{"object":"whatsapp_business_account","entry":[{"id":"%s","time":1800000000,"changes":[{"field":%q,"value":%s}]}]}`
-	const echo = `{"metadata":{"phone_number_id":"%s"},"message_echoes":[{"id":"wamid.1","to":"1","type":"text","text":{"body":"x"}}]}`
+	const account = `{"object":"whatsapp_business_account","entry":[{"id":"%s","time":1800000000,` +
+		`"changes":[{"field":%q,"value":%s}]}]}`
+	const echo = `{"metadata":{"phone_number_id":"%s"},"message_echoes":[{"id":"wamid.1","to":"1","type":"text",` +
+		`"text":{"body":"x"}}]}`
 	for name, test := range map[string]struct {
 		body   string
 		wabaID string
 		want   int
 	}{
-		"an echo of the number":                  {fmt.Sprintf(account, "1", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID)), "", 1},
-		"an echo of another number":              {fmt.Sprintf(account, "1", "smb_message_echoes", fmt.Sprintf(echo, "2")), "", 0},
-		"an odd change of another number":        {fmt.Sprintf(account, "1", "messages", `{"metadata":{"phone_number_id":"2"},"messages":[5]}`), "", 0},
-		"a change of a new kind, of another":     {fmt.Sprintf(account, "1", "news", `{"metadata":{"phone_number_id":"2"}}`), "", 0},
-		"of no number":                           {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "", 1},
-		"of no number, of the account":           {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "1", 1},
-		"of no number, of another account":       {fmt.Sprintf(account, "2", "account_update", `{"event":"X"}`), "1", 0},
-		"of the number, whatever the account is": {fmt.Sprintf(account, "2", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID)), "1", 1},
+		"an echo of the number": {fmt.Sprintf(
+			account, "1", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID),
+		), "", 1},
+		"an echo of another number": {fmt.Sprintf(
+			account, "1", "smb_message_echoes", fmt.Sprintf(echo, "2"),
+		), "", 0},
+		"an odd change of another number": {fmt.Sprintf(
+			account, "1", "messages", `{"metadata":{"phone_number_id":"2"},"messages":[5]}`,
+		), "", 0},
+		"a change of a new kind, of another": {fmt.Sprintf(
+			account, "1", "news", `{"metadata":{"phone_number_id":"2"}}`,
+		), "", 0},
+		"of no number":                     {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "", 1},
+		"of no number, of the account":     {fmt.Sprintf(account, "1", "account_update", `{"event":"X"}`), "1", 1},
+		"of no number, of another account": {fmt.Sprintf(account, "2", "account_update", `{"event":"X"}`), "1", 0},
+		"of the number, whatever the account is": {
+			fmt.Sprintf(account, "2", "smb_message_echoes", fmt.Sprintf(echo, phoneNumberID)), "1", 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := webhook([]byte(test.body))
@@ -176,7 +202,7 @@ func TestWhatIsForAnotherNumberIsLeftOut(t *testing.T) {
 }
 
 // What the tolerant reading reads is what the strict one does: one odd message changes no other.
-func TestAnOddItemChangesNoOther(t *testing.T) {
+func TestMalformedItemChangesNoOther(t *testing.T) {
 	for name, body := range payloads(t) {
 		var hook struct {
 			Object string            `json:"object"`
@@ -184,7 +210,9 @@ func TestAnOddItemChangesNoOther(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal(body, &hook))
 		alone := normalize(t, body)
-		hook.Entry = append(hook.Entry, json.RawMessage(`{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":5}]}}]}`))
+		hook.Entry = append(
+			hook.Entry, json.RawMessage(`{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":5}]}}]}`),
+		)
 		together, err := json.Marshal(hook)
 		require.NoError(t, err)
 		messages := normalize(t, together)
@@ -205,11 +233,14 @@ func TestAnOddItemChangesNoOther(t *testing.T) {
 	}
 }
 
-func TestAccountsNameThePhoneNumbersThatAWebhookIsFor(t *testing.T) {
+func TestAccountsArePhoneNumbers(t *testing.T) {
 	const change = `{"field":"messages","value":{"metadata":{"phone_number_id":"%s"}}}`
-	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[`+change+`,`+change+`]},{"id":"2","changes":[`+change+`]}]}`, "1", "2", "3")
+	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[`+change+`,`+change+`]},`+
+		`{"id":"2","changes":[`+change+`]}]}`, "1", "2", "3")
 	accounts := newPlatform(t).(integration.Accounts)
-	for payload, want := range map[string][]string{body: {"1", "2", "3"}, `{}`: nil, `[]`: nil, `{"entry":[{"changes":7}]}`: nil} {
+	for payload, want := range map[string][]string{
+		body: {"1", "2", "3"}, `{}`: nil, `[]`: nil, `{"entry":[{"changes":7}]}`: nil,
+	} {
 		numbers, err := accounts.Accounts(t.Context(), &integration.Webhook{Payload: []byte(payload)})
 		require.NoError(t, err)
 		require.Equal(t, want, numbers, payload)

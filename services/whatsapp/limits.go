@@ -2,7 +2,7 @@ package whatsapp
 
 import "time"
 
-// Limits of messages, in characters where nothing else is said. The pages named are those of "Messages".
+// Limits of messages, in characters unless the name says a count. The pages are those of "Messages".
 const (
 	maxText         = 4096 // "Text messages"
 	maxCaption      = 1024 // "Image messages", "Video messages", "Document messages"
@@ -16,7 +16,7 @@ const (
 
 	maxButtons     = 3
 	maxButtonID    = 256
-	maxButtonTitle = 20 // also of a list's button, of the one that opens a URL and of a Flow's
+	maxButtonTitle = 20 // also for the button of a list, a URL or a Flow
 
 	maxSections       = 10
 	maxSectionTitle   = 24
@@ -28,7 +28,7 @@ const (
 	maxTemplateName = 512 // "Templates"
 )
 
-// Sizes of media in bytes, "Media". What is sent as a link is fetched, and judged, by WhatsApp.
+// Sizes of media in bytes, "Media". WhatsApp itself fetches and checks what is sent as a link.
 const (
 	maxImage           = 5 << 20
 	maxAudio           = 16 << 20
@@ -36,12 +36,12 @@ const (
 	maxDocument        = 100 << 20
 	maxStaticSticker   = 100 << 10
 	maxAnimatedSticker = 500 << 10
-	maxDownload        = maxDocument // more is not delivered either
+	maxDownload        = maxDocument // WhatsApp delivers nothing larger
 )
 
-// Rates, "Throughput" and "Error codes". The platform names no time to wait in its answers.
+// Waits after errors of rate, "Throughput" and "Error codes". WhatsApp's answers name no time.
 const (
-	pairWait   = 6 * time.Second // one message in six seconds to the same user, once a burst of 45 is used up
-	numberWait = time.Second     // 80 messages a second of one number
-	spamWait   = time.Hour       // until quality ratings have moved
+	pairWait   = 6 * time.Second // a user may get one message in six seconds after a burst of 45
+	numberWait = time.Second     // a number may send 80 messages a second
+	spamWait   = time.Hour       // until the quality rating may have changed
 )

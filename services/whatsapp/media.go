@@ -12,8 +12,10 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// FetchMedia downloads an attachment by its id, "Media". The link is asked for anew each time: it lasts five
-// minutes, and the id for seven days.
+var _ integration.MediaFetcher = (*platform)(nil)
+
+// FetchMedia implements [integration.MediaFetcher], "Media". An id lasts for seven days. Its link lasts for five
+// minutes, so each call gets a new one.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	if !idPattern.MatchString(id) { // it becomes a part of the URL
 		return nil, mediaNotFound("the id of an attachment is a number")
@@ -24,7 +26,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		MimeType string `json:"mime_type"`
 		Size     int64  `json:"file_size"`
 	}
-	// Without phone_number_id, which would refuse what came for another number of the account.
+	// No phone_number_id: with it, WhatsApp refuses media that came to another number of the account.
 	if err := a.Get(ctx, "media", id, nil, &m); err != nil {
 		return nil, mediaError(err)
 	}
@@ -36,7 +38,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		return nil, mediaNotFound("whatsapp media: the answer has no link")
 	}
 	header := a.Header.Clone()
-	header.Set("User-Agent", "Switchboard") // the servers of attachments refuse those without
+	header.Set("User-Agent", "Switchboard") // the media servers refuse requests without one
 	file, err := a.Client.Download(ctx, "whatsapp media download", m.URL, header, limit)
 	if err != nil {
 		return nil, err
@@ -45,16 +47,18 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	return file, nil
 }
 
-// trusts says whether the token may go where a link leads: over TLS, or where it goes anyway.
+// trusts says whether the token may be sent to the server of a link: over TLS, or if it is the server of the API.
 func (a api) trusts(link string) bool {
 	to, err := url.Parse(link)
 	base, baseErr := url.Parse(a.Base)
-	return err == nil && to.Host != "" && (to.Scheme == "https" || baseErr == nil && to.Scheme == base.Scheme && to.Host == base.Host)
+	return err == nil && to.Host != "" &&
+		(to.Scheme == "https" || baseErr == nil && to.Scheme == base.Scheme && to.Host == base.Host)
 }
 
-// mediaError says in terms of media what the Graph API says of its objects.
+// mediaError turns an error about an unknown object of the Graph API into one about media.
 func mediaError(err error) error {
-	if e, ok := errors.AsType[*integration.Error](err); ok && (e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
+	if e, ok := errors.AsType[*integration.Error](err); ok &&
+		(e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
 		return mediaNotFound(e.Message + "; attachments of messages can be fetched for seven days")
 	}
 	return err

@@ -12,11 +12,16 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// Split makes a message of each attachment, and of a text that WhatsApp shows with none of them.
-func (*platform) Split(_ context.Context, m *integration.Message, ch *integration.Channel) ([]*integration.Message, error) {
+var _ integration.Splitter = (*platform)(nil)
+
+// Split implements [integration.Splitter]. Each attachment becomes a part, and so does a text that WhatsApp shows with
+// none of them.
+func (*platform) Split(
+	_ context.Context, m *integration.Message, ch *integration.Channel,
+) ([]*integration.Message, error) {
 	parts := m.Separate(hasCaption)
 	if len(parts) == 1 {
-		return parts, nil // which Send checks
+		return parts, nil // Send checks it
 	}
 	for _, part := range parts {
 		if _, err := compose(part, ch); err != nil {
@@ -26,8 +31,8 @@ func (*platform) Split(_ context.Context, m *integration.Message, ch *integratio
 	return parts, nil
 }
 
-// hasCaption says which content WhatsApp shows a text with. That beside a template is the sender's own note of what the
-// template says.
+// hasCaption says whether WhatsApp shows a text with the content. The text of a template is a note of the sender and is
+// not sent.
 func hasCaption(t integration.ContentType) bool {
 	switch t {
 	case integration.TypeImage, integration.TypeVideo, integration.TypeFile, integration.TypeTemplate:
@@ -37,8 +42,10 @@ func hasCaption(t integration.ContentType) bool {
 	}
 }
 
-// Send delivers a message, after the upload of its attachment.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+// Send implements [integration.Platform]. It uploads the attachment first if there is one.
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	d, err := compose(m, ch)
 	if err != nil {
@@ -54,13 +61,14 @@ func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integra
 		return nil, err
 	}
 	result := &integration.SendResult{
-		Success: true, MessageID: integration.ID(sent.Messages[0].ID), Degraded: d.degraded, Metadata: map[string]any{"accepted": true},
+		Success: true, MessageID: integration.ID(sent.Messages[0].ID), Degraded: d.degraded,
+		Metadata: map[string]any{"accepted": true},
 	}
 	sent.tell(result)
 	return result, nil
 }
 
-// send makes a call of "Message API". It has no key by which a repeated one would be known.
+// send calls the "Message API", which has no idempotency key.
 func (a api) send(ctx context.Context, r *request) (*accepted, error) {
 	body, err := httpapi.JSON("whatsapp messages", r)
 	if err != nil {
@@ -76,7 +84,7 @@ func (a api) send(ctx context.Context, r *request) (*accepted, error) {
 	return &answer, nil
 }
 
-// tell puts into the result what the answer says beside the id.
+// tell adds the rest of the answer to the result.
 func (a *accepted) tell(result *integration.SendResult) {
 	putText(result.Metadata, "messageStatus", a.Messages[0].Status)
 	if len(a.Contacts) > 0 {
@@ -85,10 +93,10 @@ func (a *accepted) tell(result *integration.SendResult) {
 	}
 }
 
-// draft is what a message becomes.
+// draft is the request for a message.
 type draft struct {
 	request  request
-	upload   *upload // of its attachment, nil for none
+	upload   *upload // of its attachment, nil if there is none
 	degraded []integration.Degradation
 }
 
@@ -124,7 +132,7 @@ func compose(m *integration.Message, ch *integration.Channel) (*draft, error) {
 func (d *draft) addContent(m *integration.Message, previews bool) error {
 	c := &m.Content
 	if c.Interactive != nil {
-		return d.addChoice(c)
+		return d.addInteractive(c)
 	}
 	switch c.Type {
 	case integration.TypeText, "":
@@ -161,16 +169,16 @@ func (d *draft) addText(text string, previews bool) error {
 	return nil
 }
 
-// Who a message can go to, by the form of the id.
+// The forms of recipients' ids.
 var (
 	phonePattern = regexp.MustCompile(`^\+?\d{5,15}$`)
-	// "Business-scoped user IDs": a country, for parent ids ENT, and up to 128 letters and digits.
+	// "Business-scoped user IDs": a country, ENT for parent ids, and up to 128 letters and digits.
 	userIDPattern = regexp.MustCompile(`^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$`)
 	// Groups have an id in base64, "Groups API".
 	groupPattern = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{16,256}$`)
 )
 
-// address finds the field for a recipient: a user's id, phone number, or a group's id, all as in conversationId.
+// address returns a request to a recipient: a user's id, a phone number or a group's id, as in conversationId.
 func address(id integration.ID) (request, error) {
 	r := request{Product: product, RecipientType: "individual"}
 	switch to := string(id); {
@@ -181,7 +189,8 @@ func address(id integration.ID) (request, error) {
 	case groupPattern.MatchString(to) && strings.Trim(to, "0123456789") != "":
 		r.RecipientType, r.To = "group", to
 	default:
-		return r, integration.Invalid("to.id or conversationId must be a phone number in digits with its country's code, a business-scoped user id or a group's id, not %q", to)
+		return r, integration.Invalid("to.id or conversationId must be a phone number in digits with its country's code, "+
+			"a business-scoped user id or a group's id, not %q", to)
 	}
 	return r, nil
 }

@@ -13,7 +13,9 @@ func (d *draft) addLocation(l *integration.Location) error {
 	case l == nil:
 		return integration.Invalid("a location needs content.location")
 	case !(math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180):
-		return integration.Invalid("content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180")
+		return integration.Invalid(
+			"content.location is no point of the earth: latitudes end at 90 degrees, longitudes at 180",
+		)
 	}
 	if l.Live {
 		d.lose(integration.FeatureLocation, "fixed location")
@@ -23,7 +25,7 @@ func (d *draft) addLocation(l *integration.Location) error {
 	return nil
 }
 
-// addContacts sends entries of an address book, "Contacts messages".
+// addContacts adds contacts, "Contacts messages".
 func (d *draft) addContacts(list []integration.Contact) error {
 	if len(list) == 0 || len(list) > maxContacts {
 		return integration.Invalid("content.contacts has %d entries; WhatsApp takes 1 to %d", len(list), maxContacts)
@@ -38,7 +40,7 @@ func (d *draft) addContacts(list []integration.Contact) error {
 			return integration.Invalid("contact %d has no name", i+1)
 		}
 		card := &cards[i]
-		// Beside the formatted name, which is required, one of its parts is.
+		// The formatted name and at least one of its parts are required.
 		card.Name = outName{Formatted: formatted, First: c.Name.First, Last: c.Name.Last}
 		if c.Name.First == "" && c.Name.Last == "" {
 			card.Name.First = formatted
@@ -64,7 +66,7 @@ func joined(first, last string) string {
 	return first + " " + last
 }
 
-// addTemplate sends a text that WhatsApp has approved, "Templates". Its components are in WhatsApp's own form.
+// addTemplate adds a template, which WhatsApp has approved, "Templates". Its components have WhatsApp's own form.
 func (d *draft) addTemplate(t *integration.Template) error {
 	if t == nil || t.Name == "" || t.Language == "" {
 		return integration.Invalid("a template needs content.template with name and language")

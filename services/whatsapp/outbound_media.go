@@ -10,13 +10,14 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// mediaNames are what "Media" calls the content types.
+// mediaNames are the names of the content types in "Media".
 var mediaNames = map[integration.ContentType]string{
-	integration.TypeImage: "image", integration.TypeVideo: "video", integration.TypeAudio: "audio", integration.TypeVoice: "audio",
-	integration.TypeFile: "document", integration.TypeSticker: "sticker",
+	integration.TypeImage: "image", integration.TypeVideo: "video", integration.TypeAudio: "audio",
+	integration.TypeVoice: "audio",
+	integration.TypeFile:  "document", integration.TypeSticker: "sticker",
 }
 
-// mediaLimits are those of "Media".
+// mediaLimits are the limits of "Media".
 var mediaLimits = map[integration.ContentType]integration.MediaLimits{
 	integration.TypeImage: {MaxBytes: maxImage, MaxCount: 1, Types: []string{"image/jpeg", "image/png"}},
 	integration.TypeVideo: {MaxBytes: maxVideo, MaxCount: 1, Types: []string{"video/mp4", "video/3gpp"}},
@@ -28,7 +29,7 @@ var mediaLimits = map[integration.ContentType]integration.MediaLimits{
 	integration.TypeSticker: {MaxBytes: maxAnimatedSticker, MaxCount: 1, Types: []string{"image/webp"}},
 }
 
-// addMedia sends an attachment, of which WhatsApp takes one in a message.
+// addMedia adds the only attachment. WhatsApp takes one in a message.
 func (d *draft) addMedia(c *integration.Content) error {
 	list := c.MediaList()
 	if len(list) != 1 {
@@ -51,12 +52,12 @@ func (d *draft) addMedia(c *integration.Content) error {
 	return integration.Within(platformTitle, out.Caption, maxCaption, "the caption")
 }
 
-// nameOf is the name that a document is shown with: without one it is "Untitled".
+// nameOf returns the shown name of a document. WhatsApp shows "Untitled" for an empty one.
 func nameOf(m *integration.Media) string {
 	return cmp.Or(httpapi.Filename(m.Filename), httpapi.LinkName(m.URL))
 }
 
-// put places media where the request's type wants it.
+// put sets the media in the field of the request's type.
 func (r *request) put(m *outMedia) {
 	switch r.Type {
 	case "image":
@@ -72,8 +73,7 @@ func (r *request) put(m *outMedia) {
 	}
 }
 
-// media says where an attachment is: its id, a link that WhatsApp fetches, or, for all else, what will be
-// uploaded.
+// media returns an attachment as its id, or as a link that WhatsApp fetches. All else is uploaded before the message.
 func (d *draft) media(m *integration.Media, t integration.ContentType) (*outMedia, error) {
 	inline := len(m.Data) > 0 || m.Datasource != ""
 	switch {
@@ -92,15 +92,15 @@ func (d *draft) media(m *integration.Media, t integration.ContentType) (*outMedi
 	}
 }
 
-// upload is an attachment that goes to WhatsApp before its message, which then has its id.
+// upload is an attachment that is uploaded before its message. The message then has its id.
 type upload struct {
 	media *integration.Media
 	as    integration.ContentType
 	into  *outMedia
 }
 
-// upload makes a call of "Media", POST /PHONE_NUMBER_ID/media. One that was not answered may be made again: what
-// nobody refers to is deleted after 30 days.
+// upload calls "Media", POST /PHONE_NUMBER_ID/media. It may be repeated after a lost answer: WhatsApp deletes media
+// that no message uses after 30 days.
 func (a api) upload(ctx context.Context, u *upload) error {
 	file, err := a.Client.Media(ctx, u.media, mediaLimits[u.as].MaxBytes)
 	if err != nil {
@@ -128,10 +128,11 @@ func (a api) upload(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// checkFile refuses what WhatsApp would refuse after it has accepted the message, and finds the type of a file that
-// has none.
+// checkFile refuses a file that WhatsApp would refuse later, after it has accepted the message. It sets the type of a
+// file without one.
 func checkFile(t integration.ContentType, file *httpapi.Attachment) error {
-	if base := integration.MediaType(file.MimeType, file.Content); !strings.HasPrefix(file.MimeType, base) { // it said nothing
+	// The type was missing or generic.
+	if base := integration.MediaType(file.MimeType, file.Content); !strings.HasPrefix(file.MimeType, base) {
 		file.MimeType = http.DetectContentType(file.Content)
 	}
 	if err := mediaLimits[t].Check(t, file.MimeType, file.Content); err != nil {
@@ -143,7 +144,7 @@ func checkFile(t integration.ContentType, file *httpapi.Attachment) error {
 	return nil
 }
 
-// animated reads the flag of an extended WebP file,
+// animated says whether a WebP file is animated. It reads the flag of the extended format,
 // https://developers.google.com/speed/webp/docs/riff_container#extended_file_format.
 func animated(webp []byte) bool {
 	const chunk, flags, animation = 12, 20, 1 << 1

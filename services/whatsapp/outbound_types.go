@@ -7,27 +7,27 @@ import "encoding/json"
 const product = "whatsapp" // of every request
 
 type request struct {
-	Product       string         `json:"messaging_product"`
-	RecipientType string         `json:"recipient_type,omitempty"` // "individual" or "group"
-	To            string         `json:"to,omitempty"`             // a phone number, or a group's id
-	Recipient     string         `json:"recipient,omitempty"`      // a business-scoped user id; to would win over it
-	Context       *outContext    `json:"context,omitempty"`
-	CallbackData  string         `json:"biz_opaque_callback_data,omitempty"` // comes back in each status
-	Type          string         `json:"type,omitempty"`
-	Text          *outText       `json:"text,omitempty"`
-	Image         *outMedia      `json:"image,omitempty"`
-	Video         *outMedia      `json:"video,omitempty"`
-	Audio         *outMedia      `json:"audio,omitempty"`
-	Document      *outMedia      `json:"document,omitempty"`
-	Sticker       *outMedia      `json:"sticker,omitempty"`
-	Location      *outLocation   `json:"location,omitempty"`
-	Contacts      []outCard      `json:"contacts,omitempty"`
-	Reaction      *outReaction   `json:"reaction,omitempty"`
-	Interactive   *outChoice     `json:"interactive,omitempty"`
-	Template      *outTemplate   `json:"template,omitempty"`
-	Status        string         `json:"status,omitempty"` // "read", with the next two and without recipient
-	MessageID     string         `json:"message_id,omitempty"`
-	Typing        *typingRequest `json:"typing_indicator,omitempty"`
+	Product       string          `json:"messaging_product"`
+	RecipientType string          `json:"recipient_type,omitempty"` // "individual" or "group"
+	To            string          `json:"to,omitempty"`             // a phone number, or a group's id
+	Recipient     string          `json:"recipient,omitempty"`      // a business-scoped user id; to would win over it
+	Context       *outContext     `json:"context,omitempty"`
+	CallbackData  string          `json:"biz_opaque_callback_data,omitempty"` // comes back in each status
+	Type          string          `json:"type,omitempty"`
+	Text          *outText        `json:"text,omitempty"`
+	Image         *outMedia       `json:"image,omitempty"`
+	Video         *outMedia       `json:"video,omitempty"`
+	Audio         *outMedia       `json:"audio,omitempty"`
+	Document      *outMedia       `json:"document,omitempty"`
+	Sticker       *outMedia       `json:"sticker,omitempty"`
+	Location      *outLocation    `json:"location,omitempty"`
+	Contacts      []outCard       `json:"contacts,omitempty"`
+	Reaction      *outReaction    `json:"reaction,omitempty"`
+	Interactive   *outInteractive `json:"interactive,omitempty"`
+	Template      *outTemplate    `json:"template,omitempty"`
+	Status        string          `json:"status,omitempty"` // "read", with the next two and without recipient
+	MessageID     string          `json:"message_id,omitempty"`
+	Typing        *typingRequest  `json:"typing_indicator,omitempty"`
 }
 
 type outContext struct {
@@ -87,8 +87,8 @@ type outReaction struct {
 	Emoji     string `json:"emoji"` // empty takes the reaction away
 }
 
-// outChoice is an interactive message.
-type outChoice struct {
+// outInteractive is an interactive message.
+type outInteractive struct {
 	Type   string      `json:"type"`
 	Header *outHeader  `json:"header,omitempty"`
 	Body   outBodyText `json:"body"`

@@ -1,8 +1,7 @@
-// Package whatsapp is the platform of the WhatsApp Business Cloud API: webhooks of a WhatsApp Business Account
-// become messages, and messages become calls of the Graph API. One channel is one business phone number.
+// Package whatsapp is the platform WhatsApp Business Cloud API: webhooks of a WhatsApp Business Account become
+// messages, and messages become calls of the Graph API. One channel is one business phone number.
 //
-// Comments in quotation marks name pages below
-// https://developers.facebook.com/documentation/business-messaging/whatsapp.
+// Quoted names in comments are pages below https://developers.facebook.com/documentation/business-messaging/whatsapp.
 package whatsapp
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// platformTitle is what people call the platform.
+// platformTitle is the name of the platform for people.
 const platformTitle = "WhatsApp"
 
-// Names of a channel's fields.
+// Names of the fields of a channel.
 const (
 	fieldAccessToken   = "accessToken"
 	fieldPhoneNumberID = "phoneNumberId"
@@ -48,11 +47,13 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "whatsapp"},
 		Title:             platformTitle,
 		Fields:            fields(),
-		// What is fenced by ``` is shown as code, whatever else the text holds.
-		Text:    integration.TextLimits{Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn},
+		// WhatsApp shows text between ``` as code, whatever else the text has.
+		Text: integration.TextLimits{
+			Text: maxText, Caption: maxCaption, Unit: textlimit.Characters, Markup: textlimit.Mrkdwn,
+		},
 		Support: support(),
 		Media:   mediaLimits,
-		// A webhook that was not taken in is repeated for up to seven days.
+		// WhatsApp repeats a webhook without a good answer for up to seven days.
 		RetryHorizon: 8 * 24 * time.Hour, WebhookTimeout: 5 * time.Second,
 		Platform:  &platform{client},
 		Signature: meta.Signature(fieldAppSecret),
@@ -64,7 +65,8 @@ func fields() []integration.Field {
 	return []integration.Field{
 		{
 			In: integration.InCredentials, Name: fieldAccessToken, Required: true, Secret: true, Pattern: tokenPattern,
-			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; those of the API Setup page last a day",
+			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; " +
+				"those of the API Setup page last a day",
 		},
 		{
 			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Account: true, Pattern: idPattern,
@@ -88,11 +90,13 @@ func fields() []integration.Field {
 		},
 		{
 			In: integration.InSettings, Name: fieldWABAID, Pattern: idPattern,
-			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the webhooks, and events of other accounts are ignored",
+			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the " +
+				"webhooks, and events of other accounts are ignored",
 		},
 		{
 			In: integration.InSettings, Name: fieldLinkPreviews, Pattern: switchPattern,
-			Help: `whether texts show a preview of their first link: "on" or "off", the default; metadata.previewUrl of a message says it for that one`,
+			Help: `whether texts show a preview of their first link: "on" or "off", the default; metadata.previewUrl of a ` +
+				"message says it for that one",
 		},
 		{
 			In: integration.InSettings, Name: fieldCallProof, Pattern: switchPattern,
@@ -101,24 +105,14 @@ func fields() []integration.Field {
 	}
 }
 
-// platform implements the interfaces of package integration.
+// platform implements the interfaces of package integration. Safe for concurrent use.
 type platform struct {
 	client *httpapi.Client
 }
 
-var (
-	_ integration.Platform             = (*platform)(nil)
-	_ integration.WebhookVerifier      = (*platform)(nil)
-	_ integration.Accounts             = (*platform)(nil)
-	_ integration.HealthChecker        = (*platform)(nil)
-	_ integration.CredentialsValidator = (*platform)(nil)
-	_ integration.MediaFetcher         = (*platform)(nil)
-	_ integration.Reactor              = (*platform)(nil)
-	_ integration.Typer                = (*platform)(nil)
-	_ integration.ReadMarker           = (*platform)(nil)
-)
+var _ integration.WebhookVerifier = (*platform)(nil)
 
-// VerifyWebhook answers the handshake of "Create a webhook endpoint".
+// VerifyWebhook implements [integration.WebhookVerifier] for the handshake of "Create a webhook endpoint".
 func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch *integration.Channel) (string, error) {
 	return meta.VerifyWebhook(v, ch, fieldVerifyToken)
 }

@@ -2,60 +2,63 @@ package whatsapp
 
 import "github.com/hiliosai/switchboard/integration"
 
-// Pages of the documentation that say what there is not.
+// Pages of the documentation that list what exists. The first two are the sources for what messages do not have, in
+// each direction.
 const (
 	docs = "https://developers.facebook.com/documentation/business-messaging/whatsapp"
 
+	messagesPage    = docs + "/webhooks/reference/messages"
 	messageAPI      = docs + "/reference/whatsapp-business-phone-number/message-api"
 	webhookOfImages = docs + "/webhooks/reference/messages/image"
 	unsupportedPage = docs + "/webhooks/reference/messages/unsupported"
-	messagesPage    = docs + "/webhooks/reference/messages"
 )
 
-// support tells what WhatsApp has of what messages can be.
+// support says how WhatsApp supports each feature.
 func support() integration.Support {
-	full, partial, impossible := integration.Full, integration.Degraded, integration.Impossible
-	captionless := partial("a text beside it becomes a message of its own")
-	coexistence := partial("only for numbers that the WhatsApp Business app uses, too (coexistence)")
-	return integration.Support{
-		integration.FeatureText:  {In: full(), Out: full()},
-		integration.FeatureImage: {In: full(), Out: full()},
-		integration.FeatureVideo: {In: full(), Out: full()},
-		integration.FeatureAudio: {In: full(), Out: captionless},
-		integration.FeatureVoice: {In: full(), Out: captionless},
-		integration.FeatureFile:  {In: full(), Out: full()},
+	full, degraded := integration.Full(), integration.Degraded
+	missing := func(why string) integration.Cell { return integration.Impossible(why, messageAPI) }
+	captionless := degraded("a text beside it becomes a message of its own")
+	coexistence := degraded("only for numbers that the WhatsApp Business app uses, too (coexistence)")
+	s := integration.Support{
+		integration.FeatureAudio: {In: full, Out: captionless},
+		integration.FeatureVoice: {In: full, Out: captionless},
 		integration.FeatureAlbum: {
-			In:  impossible("each picture of an album comes as a message of its own", webhookOfImages),
-			Out: partial("each attachment becomes a message of its own"),
+			In:  integration.Impossible("each picture of an album comes as a message of its own", webhookOfImages),
+			Out: degraded("each attachment becomes a message of its own"),
 		},
-		integration.FeatureSticker:  {In: full(), Out: captionless},
-		integration.FeatureLocation: {In: full(), Out: partial("a live location stays where it is; a text beside it becomes a message of its own")},
-		integration.FeatureContact:  {In: full(), Out: captionless},
-		integration.FeatureButtons:  {In: full(), Out: full()},
-		integration.FeatureList:     {In: full(), Out: full()},
-		integration.FeatureForm:     {In: full(), Out: full()},
-		integration.FeatureTemplate: {Out: full()},
-		integration.FeatureCommand:  {In: partial("a text that begins with / counts as one")},
-		integration.FeatureOrder:    {In: full()},
+		integration.FeatureSticker: {In: full, Out: captionless},
+		integration.FeatureLocation: {
+			In:  full,
+			Out: degraded("a live location stays where it is; a text beside it becomes a message of its own"),
+		},
+		integration.FeatureContact:  {In: full, Out: captionless},
+		integration.FeatureTemplate: {Out: full},
+		integration.FeatureCommand:  {In: degraded("a text that begins with / counts as one")},
+		integration.FeatureOrder:    {In: full},
 		integration.FeaturePoll: {
-			In:  impossible("polls come as unsupported messages, without their content", unsupportedPage),
-			Out: impossible("the Cloud API has no polls", messageAPI),
+			In:  integration.Impossible("polls come as unsupported messages, without their content", unsupportedPage),
+			Out: missing("the Cloud API has no polls"),
 		},
 
-		integration.FeatureReply: {In: full(), Out: full()},
 		integration.FeatureThread: {
-			In:  impossible("chats have no threads", messagesPage),
-			Out: impossible("chats have no threads", messageAPI),
+			In: integration.Impossible("chats have no threads", messagesPage), Out: missing("chats have no threads"),
 		},
-		integration.FeatureReaction:   {In: full(), Out: full()},
-		integration.FeatureEdit:       {In: coexistence, Out: impossible("the Cloud API cannot change a message that was sent", messageAPI)},
-		integration.FeatureDelete:     {In: coexistence, Out: impossible("the Cloud API cannot delete a message that was sent", messageAPI)},
-		integration.FeatureStatus:     {In: full()},
-		integration.FeatureMembership: {In: partial("of groups that were made by the Groups API")},
+		integration.FeatureEdit:       {In: coexistence, Out: missing("the Cloud API cannot change a message that was sent")},
+		integration.FeatureDelete:     {In: coexistence, Out: missing("the Cloud API cannot delete a message that was sent")},
+		integration.FeatureStatus:     {In: full},
+		integration.FeatureMembership: {In: degraded("of groups that were made by the Groups API")},
 		integration.FeatureEcho:       {In: coexistence},
 
-		integration.FeatureTyping:   {Out: partial("it answers a message of the user, which is shown as read, too")},
-		integration.FeatureMarkRead: {Out: full()},
-		integration.FeatureMedia:    {In: full()},
+		integration.FeatureTyping:   {Out: degraded("it answers a message of the user, which is shown as read, too")},
+		integration.FeatureMarkRead: {Out: full},
+		integration.FeatureMedia:    {In: full},
 	}
+	for _, f := range []integration.Feature{
+		integration.FeatureText, integration.FeatureImage, integration.FeatureVideo, integration.FeatureFile,
+		integration.FeatureButtons, integration.FeatureList, integration.FeatureForm, integration.FeatureReply,
+		integration.FeatureReaction,
+	} {
+		s[f] = integration.Cells{In: full, Out: full}
+	}
+	return s
 }

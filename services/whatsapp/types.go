@@ -6,8 +6,7 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-// The objects of "Webhooks" with the fields that are read here and no others: what is not declared cannot be of
-// the wrong type.
+// The objects of "Webhooks" have only the fields that are used: a field that is not declared cannot be malformed.
 
 type webhook struct {
 	Object string            `json:"object"`
@@ -17,7 +16,7 @@ type webhook struct {
 // entry is what happened to one WhatsApp Business Account.
 type entry struct {
 	ID      meta.ID            `json:"id"`
-	Time    meta.Seconds       `json:"time"` // of what is about the account itself
+	Time    meta.Seconds       `json:"time"` // only in events of the account itself
 	Changes meta.Items[change] `json:"changes"`
 }
 
@@ -26,7 +25,7 @@ type change struct {
 	Value meta.Item[value] `json:"value"`
 }
 
-// value is what the fields that are read have in common: each has some of these.
+// value is the value of all fields that are used. Each field has some of these members.
 type value struct {
 	Metadata    phone                  `json:"metadata"`
 	Contacts    meta.Items[contact]    `json:"contacts"`
@@ -45,7 +44,7 @@ type phone struct {
 	Display string `json:"display_phone_number"`
 }
 
-// contact is who a message is from, or a status about, "Business-scoped user IDs".
+// contact is the sender of a message or the user of a status, "Business-scoped user IDs".
 type contact struct {
 	Profile      profile `json:"profile"`
 	WaID         string  `json:"wa_id"`
@@ -58,14 +57,14 @@ type profile struct {
 	Username string `json:"username"`
 }
 
-// message is one that a user sent, or for echoes one that was sent from the WhatsApp Business app.
+// message is a message of a user, or an echo of one that was sent from the WhatsApp Business app.
 type message struct {
 	ID               string          `json:"id"`
 	Timestamp        meta.Seconds    `json:"timestamp"`
 	From             string          `json:"from"`
 	FromUserID       string          `json:"from_user_id"`
 	FromParentUserID string          `json:"from_parent_user_id"`
-	To               string          `json:"to"` // and the next two of echoes only
+	To               string          `json:"to"` // this and the next two are in echoes only
 	ToUserID         string          `json:"to_user_id"`
 	ToParentUserID   string          `json:"to_parent_user_id"`
 	GroupID          string          `json:"group_id"`
@@ -83,7 +82,7 @@ type message struct {
 	} `json:"unsupported"`
 }
 
-// content is what a message is about: the object that is called as its type.
+// content is the content of a message. It is in the member that has the name of the type.
 type content struct {
 	Type string `json:"type"`
 	Text struct {
@@ -93,16 +92,16 @@ type content struct {
 	Video       *media       `json:"video"`
 	Audio       *media       `json:"audio"`
 	Document    *media       `json:"document"`
+	Contacts    []card       `json:"contacts"`
 	Sticker     *media       `json:"sticker"`
 	Location    *location    `json:"location"`
-	Contacts    []card       `json:"contacts"`
 	Reaction    *reaction    `json:"reaction"`
 	Button      *button      `json:"button"`
 	Interactive *interactive `json:"interactive"`
 	Order       *order       `json:"order"`
 }
 
-// reference names the message that is answered, or says where this one comes from.
+// reference has the message that is answered, and says whether this one was forwarded.
 type reference struct {
 	From                string `json:"from"`
 	ID                  string `json:"id"`
@@ -174,10 +173,10 @@ type card struct {
 
 type reaction struct {
 	MessageID string `json:"message_id"`
-	Emoji     string `json:"emoji"` // empty or absent for one that was taken away
+	Emoji     string `json:"emoji"` // empty or absent if the reaction was removed
 }
 
-// button is a pressed quick reply of a template.
+// button is the pressed quick reply of a template.
 type button struct {
 	Text    string `json:"text"`
 	Payload string `json:"payload"`
@@ -197,7 +196,7 @@ type choice struct {
 	Description string `json:"description"`
 }
 
-// flowReply is a form that was filled in.
+// flowReply is an answered form.
 type flowReply struct {
 	Name         string `json:"name"`
 	Body         string `json:"body"`
@@ -209,7 +208,7 @@ type order struct {
 	Text      string  `json:"text"`
 	Items     []struct {
 		ProductRetailerID meta.ID `json:"product_retailer_id"`
-		Quantity          meta.ID `json:"quantity"` // a number, or one as a string
+		Quantity          meta.ID `json:"quantity"` // a number or a string
 		ItemPrice         meta.ID `json:"item_price"`
 		Currency          string  `json:"currency"`
 	} `json:"product_items"`
@@ -228,7 +227,7 @@ type revoke struct {
 	OriginalMessageID string `json:"original_message_id"`
 }
 
-// system tells that a user's ids have changed, "System messages webhook reference".
+// system says that a user's ids have changed, "System messages webhook reference".
 type system struct {
 	Type           string `json:"type"`
 	Body           string `json:"body"`
@@ -239,12 +238,12 @@ type system struct {
 	PreviousUserID string `json:"previous_user_id"`
 }
 
-// status is what became of a message that was sent, "Status messages webhook reference".
+// status is the status of a message that was sent, "Status messages webhook reference".
 type status struct {
 	ID                string          `json:"id"`
 	Status            string          `json:"status"`
 	Timestamp         meta.Seconds    `json:"timestamp"`
-	RecipientID       string          `json:"recipient_id"` // of a group where the type says so
+	RecipientID       string          `json:"recipient_id"` // a group's id if the type says so
 	RecipientUserID   string          `json:"recipient_user_id"`
 	RecipientType     string          `json:"recipient_type"`
 	ParticipantID     string          `json:"recipient_participant_id"`
@@ -255,7 +254,7 @@ type status struct {
 	Errors            []failure       `json:"errors"`
 }
 
-// failure is an error as webhooks tell it, "Error codes".
+// failure is an error in a webhook, "Error codes".
 type failure struct {
 	Code    meta.ID `json:"code"`
 	Title   string  `json:"title"`
@@ -265,7 +264,7 @@ type failure struct {
 	} `json:"error_data"`
 }
 
-// preference is a user's wish about marketing messages, "user_preferences webhook reference".
+// preference is a user's choice about marketing messages, "user_preferences webhook reference".
 type preference struct {
 	WaID         string       `json:"wa_id"`
 	UserID       string       `json:"user_id"`
@@ -276,7 +275,7 @@ type preference struct {
 	Timestamp    meta.Seconds `json:"timestamp"`
 }
 
-// group is what happened to a group, "Webhooks for Groups API".
+// group is an event of a group, "Webhooks for Groups API".
 type group struct {
 	ID            string        `json:"group_id"`
 	Type          string        `json:"type"`
@@ -287,12 +286,12 @@ type group struct {
 	JoinRequestID string        `json:"join_request_id"`
 	Added         []participant `json:"added_participants"`
 	Removed       []participant `json:"removed_participants"`
-	participant                 // who asks to join
+	participant                 // the user who asks to join
 }
 
 type participant struct {
 	WaID     string `json:"wa_id"`
 	UserID   string `json:"user_id"`
-	Input    string `json:"input"` // as the business named who it removed
+	Input    string `json:"input"` // the removed user, as the business named them
 	Username string `json:"username"`
 }

@@ -14,7 +14,9 @@ import (
 
 // Up brings the schema up to date. The caller makes sure that nobody else does so at the same time.
 func Up(ctx context.Context, db *sql.DB, dialect goose.Dialect, files fs.FS) error {
-	provider, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	provider, err := goose.NewProvider(
+		dialect, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+	)
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -23,7 +25,9 @@ func Up(ctx context.Context, db *sql.DB, dialect goose.Dialect, files fs.FS) err
 		return fmt.Errorf("read the version of the schema: %w", err)
 	}
 	if is > known {
-		return fmt.Errorf("the schema has version %d, and this program knows versions up to %d: it is too old for this database", is, known)
+		return fmt.Errorf(
+			"the schema has version %d, and this program knows versions up to %d: it is too old for this database", is, known,
+		)
 	}
 	_, err = provider.Up(ctx)
 	if partial, ok := errors.AsType[*goose.PartialError](err); ok {

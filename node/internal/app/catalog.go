@@ -51,7 +51,7 @@ const (
 // builtins are what they work with.
 type builtins struct {
 	channels *channels.Manager
-	events   *events.Desk
+	events   *events.Admin
 }
 
 func newCatalog(extensions Extensions, client *httpapi.Client) (*catalog, error) {

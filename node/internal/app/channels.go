@@ -90,7 +90,7 @@ type changedChannels struct {
 }
 
 // forget makes a memo follow changes of channels, as an internal service of the node.
-func forget(memo *channelstore.Memo) moleculer.ServiceSchema {
+func forget(memo *channelstore.Cache) moleculer.ServiceSchema {
 	return moleculer.ServiceSchema{
 		Name: "$channels", Settings: map[string]any{}, Metadata: map[string]any{},
 		Events: []moleculer.Event{action.NewEvent(changedEvent, "", func(_ context.Context, event *action.Event) error {

@@ -124,8 +124,8 @@ func (c consumer) Consume(ctx context.Context, sub integration.Subscription) (fu
 }
 
 // newDesk is what operators look at events and dead letters with.
-func newDesk(publisher *events.Publisher, c *config.Config, secrets *redact.Secrets) *service.Desk {
-	return &service.Desk{
+func newDesk(publisher *events.Publisher, c *config.Config, secrets *redact.Secrets) *service.Admin {
+	return &service.Admin{
 		Archive: events.NewArchive(publisher), Names: eventNames(c.Events.Namespace), Queue: integration.DeadLetters, Secrets: secrets, Now: time.Now,
 	}
 }
@@ -138,7 +138,7 @@ func eventNames(namespace string) []string {
 
 // Events looks at events and dead letters outside of a running node. It needs NATS only.
 type Events struct {
-	*service.Desk
+	*service.Admin
 	nc *nats.Conn
 }
 

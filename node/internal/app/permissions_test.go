@@ -102,20 +102,20 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 	received := "hios.processing.message.received"
 	_, err = desk.Counts(t.Context())
 	require.NoError(t, err)
-	views, err := desk.List(t.Context(), received, service.Choice{}, nil)
+	views, err := desk.List(t.Context(), received, service.Filter{}, nil)
 	require.NoError(t, err)
 	require.Len(t, views, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	require.NoError(t, desk.Tail(ctx, []string{received}, time.Now().Add(-time.Hour), func(*service.View) { cancel() }))
-	_, err = desk.Replay(t.Context(), received, service.Choice{Sequences: []uint64{views[0].Sequence}}, nil)
+	_, err = desk.Replay(t.Context(), received, service.Filter{Sequences: []uint64{views[0].Sequence}}, nil)
 	require.NoError(t, err)
 	requireHeard(t, heard)
 	require.Eventually(t, func() bool {
-		dead, err := desk.DeadLetters(t.Context(), "", service.Choice{}, nil)
+		dead, err := desk.DeadLetters(t.Context(), "", service.Filter{}, nil)
 		return err == nil && len(dead.Letters) == 2
 	}, generous, moment)
-	for _, takeOff := range []func(context.Context, string, service.Choice, service.Allowed) (events.Progress, error){desk.Revive, desk.Drop} {
-		_, err = takeOff(t.Context(), "", service.Choice{}, nil)
+	for _, takeOff := range []func(context.Context, string, service.Filter, service.TenantFilter) (events.Progress, error){desk.Revive, desk.Drop} {
+		_, err = takeOff(t.Context(), "", service.Filter{}, nil)
 		require.NoError(t, err)
 	}
 	client, err := app.Dial(t.Context(), &cli, log, secrets)

@@ -143,7 +143,7 @@ func (n *Node) readsChannels(reason string) bool {
 	case codes.ChannelsFileLost:
 		return true
 	}
-	return n.memo.Remembers()
+	return n.memo.HasChannels()
 }
 
 // streamTakes says why received messages cannot be stored at the moment.

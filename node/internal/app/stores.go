@@ -34,7 +34,7 @@ const spoolName = "spool"
 type stores struct {
 	set    *datasource.Set
 	store  channelstore.Store
-	memo   *channelstore.Memo
+	memo   *channelstore.Cache
 	cache  *cache.Cache
 	claims claims.Store
 	spool  *spool.Spool // nil where the configuration has none
@@ -78,7 +78,7 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 			return err
 		}
 	}
-	n.memo, err = channelstore.NewMemo(n.store, n.log)
+	n.memo, err = channelstore.NewCache(n.store, n.log)
 	return err
 }
 

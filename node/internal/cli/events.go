@@ -165,7 +165,7 @@ type doItFlags struct {
 }
 
 // inParts does something part by part, as much as one call takes each time, until all of it is done.
-func inParts(choice events.Choice, do func(events.Choice) (store.Progress, error)) (int, error) {
+func inParts(choice events.Filter, do func(events.Filter) (store.Progress, error)) (int, error) {
 	for count := 0; ; {
 		p, err := do(choice)
 		count += p.Count
@@ -194,12 +194,12 @@ func (r *replayEventsCommand) Run(ctx context.Context, log *logrus.Logger, secre
 		return errors.New("say which events: --since or --id")
 	}
 	return r.operate(ctx, log, secrets, func(desk *app.Events) error {
-		choice := events.Choice{Since: r.Since.pointer(), Until: r.Until.pointer(), MessageIDs: r.ID}
+		choice := events.Filter{Since: r.Since.pointer(), Until: r.Until.pointer(), MessageIDs: r.ID}
 		return r.replay(ctx, desk, choice)
 	})
 }
 
-func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choice events.Choice) error {
+func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choice events.Filter) error {
 	var found [][]string
 	err := desk.Each(ctx, r.Name, choice, func(v *events.View) {
 		found = append(found, []string{strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.MessageID})
@@ -220,7 +220,7 @@ func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choi
 			return err
 		}
 	}
-	n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) })
+	n, err := inParts(choice, func(part events.Filter) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) })
 	fmt.Printf("%d event(s) replayed\n", n)
 	return err
 }
@@ -238,7 +238,7 @@ type deadFlags struct {
 	Group string `help:"Only those that this group gave up." placeholder:"NAME"`
 }
 
-func (f deadFlags) choice() events.Choice { return events.Choice{Subject: f.Event, Group: f.Group} }
+func (f deadFlags) choice() events.Filter { return events.Filter{Subject: f.Event, Group: f.Group} }
 
 type listDeadCommand struct {
 	deadFlags
@@ -310,7 +310,7 @@ type someDead struct {
 	All       bool     `help:"All of them, or all that --event and --group choose."`
 }
 
-func (s someDead) chosen() (events.Choice, error) {
+func (s someDead) chosen() (events.Filter, error) {
 	choice := s.choice()
 	choice.Sequences = once(s.Sequences)
 	if (len(s.Sequences) > 0) == s.All {
@@ -331,7 +331,7 @@ func once(sequences []uint64) (list []uint64) {
 // doing is what is done to dead letters.
 type doing struct {
 	question, done string
-	do             func(*app.Events, events.Choice) (store.Progress, error)
+	do             func(*app.Events, events.Filter) (store.Progress, error)
 }
 
 // each does something to the chosen dead letters and says to how many.
@@ -353,7 +353,7 @@ func (s someDead) each(ctx context.Context, log *logrus.Logger, secrets *redact.
 				return err
 			}
 		}
-		n, err := inParts(choice, func(part events.Choice) (store.Progress, error) { return what.do(desk, part) })
+		n, err := inParts(choice, func(part events.Filter) (store.Progress, error) { return what.do(desk, part) })
 		fmt.Printf("%d dead letter(s) %s\n", n, what.done)
 		return cmp.Or(err, missing(len(choice.Sequences)-n))
 	})
@@ -384,7 +384,7 @@ func missing(n int) error {
 type replayDeadCommand struct{ someDead }
 
 func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(desk *app.Events, part events.Filter) (store.Progress, error) {
 		return desk.Revive(ctx, r.Queue, part, nil)
 	}})
 }
@@ -392,7 +392,7 @@ func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets
 type dropDeadCommand struct{ someDead }
 
 func (d *dropDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(desk *app.Events, part events.Choice) (store.Progress, error) {
+	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(desk *app.Events, part events.Filter) (store.Progress, error) {
 		return desk.Drop(ctx, d.Queue, part, nil)
 	}})
 }

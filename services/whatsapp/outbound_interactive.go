@@ -9,15 +9,18 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// addChoice sends what offers something to choose from: buttons, a list, a link or a Flow.
-func (d *draft) addChoice(c *integration.Content) error {
+// addInteractive adds buttons, a list, a link or a Flow.
+func (d *draft) addInteractive(c *integration.Content) error {
 	switch c.Type {
-	case integration.TypeInteractive, integration.TypeText, "", integration.TypeImage, integration.TypeVideo, integration.TypeFile:
+	case integration.TypeInteractive, integration.TypeText, "",
+		integration.TypeImage, integration.TypeVideo, integration.TypeFile:
 	default:
-		return integration.UnsupportedContent("content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type)
+		return integration.UnsupportedContent(
+			"content of type %s cannot have buttons or a list at WhatsApp; TEXT, IMAGE, VIDEO and FILE can", c.Type,
+		)
 	}
 	i := c.Interactive
-	out := &outChoice{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
+	out := &outInteractive{Body: outBodyText{cmp.Or(c.Text, i.Body)}}
 	var err error
 	bodyLimit := maxBody
 	switch {
@@ -51,7 +54,7 @@ func (d *draft) addChoice(c *integration.Content) error {
 	return nil
 }
 
-// header is a text or an attachment over the body; over a list it is a text.
+// header returns the text or the attachment above the body. A list can only have a text.
 func (d *draft) header(c *integration.Content, choice string) (*outHeader, error) {
 	list := c.MediaList()
 	switch text := c.Interactive.Header; {
@@ -63,7 +66,9 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 		return &outHeader{Type: "text", Text: text}, integration.Within(platformTitle, text, maxHeader, "the header")
 	}
 	if c.Interactive.Header != "" {
-		return nil, integration.UnsupportedContent("an interactive message has a text as its header or an attachment, not both")
+		return nil, integration.UnsupportedContent(
+			"an interactive message has a text as its header or an attachment, not both",
+		)
 	}
 	if choice == "list" {
 		return nil, integration.UnsupportedContent("a list cannot have an attachment at WhatsApp")
@@ -92,8 +97,8 @@ func (d *draft) header(c *integration.Content, choice string) (*outHeader, error
 	return h, nil
 }
 
-// buttons fills in reply buttons, or one that opens a URL.
-func (out *outChoice) buttons(i *integration.Interactive) error {
+// buttons adds reply buttons, or one button that opens a URL.
+func (out *outInteractive) buttons(i *integration.Interactive) error {
 	n := len(i.Buttons)
 	if n == 0 {
 		return integration.Invalid("an interactive message needs content.interactive.buttons or sections")
@@ -103,7 +108,9 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 		case "", integration.ButtonReply:
 		case integration.ButtonURL:
 			if n > 1 {
-				return integration.UnsupportedContent("a message has reply buttons at WhatsApp, or one that opens a URL and no other")
+				return integration.UnsupportedContent(
+					"a message has reply buttons at WhatsApp, or one that opens a URL and no other",
+				)
 			}
 			return out.link(b)
 		default:
@@ -111,7 +118,9 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 		}
 	}
 	if n > maxButtons {
-		return integration.Invalid("content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows)
+		return integration.Invalid(
+			"content.interactive has %d buttons; WhatsApp takes %d, and %d entries in a list", n, maxButtons, maxRows,
+		)
 	}
 	out.Type = "button"
 	var ids, titles []string
@@ -132,8 +141,8 @@ func (out *outChoice) buttons(i *integration.Interactive) error {
 	return nil
 }
 
-// link fills in a button that opens a URL, "Interactive CTA URL button messages".
-func (out *outChoice) link(b integration.Button) error {
+// link adds a button that opens a URL, "Interactive CTA URL button messages".
+func (out *outInteractive) link(b integration.Button) error {
 	if !httpapi.IsLink(b.URL) {
 		return integration.Invalid("the url of a button must be an http or https URL")
 	}
@@ -142,8 +151,9 @@ func (out *outChoice) link(b integration.Button) error {
 	return label("the title of a button", b.Title, maxButtonTitle)
 }
 
-// flow fills in a Flow, "Sending a Flow": it is made in WhatsApp Manager, and its id is the only button's.
-func (out *outChoice) flow(i *integration.Interactive) error {
+// flow adds a Flow, "Sending a Flow". Flows are made in WhatsApp Manager; the id of the only button is that of the
+// Flow.
+func (out *outInteractive) flow(i *integration.Interactive) error {
 	if len(i.Buttons) != 1 || !idPattern.MatchString(i.Buttons[0].ID) {
 		return integration.Invalid("a form needs one button, whose id is that of a published Flow")
 	}
@@ -153,8 +163,8 @@ func (out *outChoice) flow(i *integration.Interactive) error {
 	return label("the title of a button", b.Title, maxButtonTitle)
 }
 
-// list fills in a list and the button that opens it.
-func (out *outChoice) list(i *integration.Interactive) error {
+// list adds a list and the button that opens it.
+func (out *outInteractive) list(i *integration.Interactive) error {
 	if err := label("content.interactive.buttonLabel", i.ButtonLabel, maxButtonTitle); err != nil {
 		return err
 	}
@@ -202,7 +212,7 @@ func (r *outRow) check() error {
 	return integration.Within(platformTitle, r.Description, maxRowDescription, "the description of a row")
 }
 
-// label checks a text that must be there.
+// label checks the length of a text that must not be empty.
 func label(what, text string, limit int) error {
 	if strings.TrimSpace(text) == "" {
 		return integration.Invalid("%s is empty", what)

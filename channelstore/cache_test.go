@@ -20,33 +20,33 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// memoBench is a memo over a store that does what the test says, in a bubble with a clock of its own.
-type memoBench struct {
+// cacheHarness is a cache of a store that does what the test says, in a bubble with a clock of its own.
+type cacheHarness struct {
 	*testing.T
-	memo *channelstore.Memo
-	log  *logtest.Hook
+	cache *channelstore.Cache
+	log   *logtest.Hook
 
 	mu     sync.Mutex
 	answer func(ctx context.Context, id string) (*integration.Channel, error)
 	reads  int
 }
 
-func inMemo(t *testing.T, test func(b *memoBench)) {
+func withCache(t *testing.T, test func(b *cacheHarness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log, hook := logtest.NewNullLogger()
-		b := &memoBench{T: t, log: hook}
+		b := &cacheHarness{T: t, log: hook}
 		b.says("v1")
-		memo, err := channelstore.NewMemo(b, logrus.NewEntry(log))
+		cache, err := channelstore.NewCache(b, logrus.NewEntry(log))
 		require.NoError(t, err)
-		b.memo = memo
-		defer memo.Close()
+		b.cache = cache
+		defer cache.Close()
 		test(b)
 	})
 }
 
 // Channel implements integration.ChannelStore.
-func (b *memoBench) Channel(ctx context.Context, id string) (*integration.Channel, error) {
+func (b *cacheHarness) Channel(ctx context.Context, id string) (*integration.Channel, error) {
 	b.mu.Lock()
 	b.reads++
 	answer := b.answer
@@ -54,14 +54,14 @@ func (b *memoBench) Channel(ctx context.Context, id string) (*integration.Channe
 	return answer(ctx, id)
 }
 
-func (b *memoBench) does(answer func(ctx context.Context, id string) (*integration.Channel, error)) {
+func (b *cacheHarness) does(answer func(ctx context.Context, id string) (*integration.Channel, error)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answer = answer
 }
 
 // says makes the store answer with a channel of that name.
-func (b *memoBench) says(name string) {
+func (b *cacheHarness) says(name string) {
 	b.does(func(_ context.Context, id string) (*integration.Channel, error) {
 		ch := newChannel(id)
 		ch.Name = name
@@ -69,12 +69,12 @@ func (b *memoBench) says(name string) {
 	})
 }
 
-func (b *memoBench) fails(err error) {
+func (b *cacheHarness) fails(err error) {
 	b.does(func(context.Context, string) (*integration.Channel, error) { return nil, err })
 }
 
 // hangs makes the store answer only to the end of a context.
-func (b *memoBench) hangs() {
+func (b *cacheHarness) hangs() {
 	b.does(func(ctx context.Context, _ string) (*integration.Channel, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -82,7 +82,7 @@ func (b *memoBench) hangs() {
 }
 
 // took returns how often the store was asked since the last call.
-func (b *memoBench) took() int {
+func (b *cacheHarness) took() int {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,28 +91,28 @@ func (b *memoBench) took() int {
 }
 
 // gets looks the channel c1 up and says how often the store was asked for that.
-func (b *memoBench) gets(name string, reads int) {
+func (b *cacheHarness) gets(name string, reads int) {
 	b.Helper()
-	ch, err := b.memo.Channel(b.Context(), "c1")
+	ch, err := b.cache.Channel(b.Context(), "c1")
 	require.NoError(b, err)
 	require.Equal(b, name, ch.Name)
 	require.Equal(b, reads, b.took())
 }
 
-func (b *memoBench) getsError(want error, reads int) {
+func (b *cacheHarness) getsError(want error, reads int) {
 	b.Helper()
-	ch, err := b.memo.Channel(b.Context(), "c1")
+	ch, err := b.cache.Channel(b.Context(), "c1")
 	require.ErrorIs(b, err, want)
 	require.Nil(b, ch)
 	require.Equal(b, reads, b.took())
 }
 
-func (b *memoBench) wait(d time.Duration) { <-time.After(d) }
+func (b *cacheHarness) wait(d time.Duration) { <-time.After(d) }
 
 var errAway = &channelstore.UnavailableError{Op: "read", Err: errors.New("connection refused")}
 
-func TestAChannelIsReadOnceAndThenRemembered(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheReadsAChannelOnce(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.says("v2")
 		b.gets("v1", 0)
@@ -127,9 +127,9 @@ func TestAChannelIsReadOnceAndThenRemembered(t *testing.T) {
 	})
 }
 
-func TestUnknownAndDamagedChannelsAreRememberedForASecondOnly(t *testing.T) {
+func TestCacheKeepsFailuresForASecond(t *testing.T) {
 	for _, refused := range []error{integration.ErrChannelNotFound, &channelstore.SealedError{ChannelID: "c1"}} {
-		inMemo(t, func(b *memoBench) {
+		withCache(t, func(b *cacheHarness) {
 			b.fails(refused)
 			b.getsError(refused, 1)
 			b.wait(time.Second - 1)
@@ -148,10 +148,10 @@ func TestUnknownAndDamagedChannelsAreRememberedForASecondOnly(t *testing.T) {
 	}
 }
 
-func TestIDsThatCannotBeAreNotAskedFor(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheDoesNotReadImpossibleIDs(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		for _, id := range []string{"", "\x00", string(make([]byte, 1<<20))} {
-			_, err := b.memo.Channel(b.Context(), id)
+			_, err := b.cache.Channel(b.Context(), id)
 			require.ErrorIs(b, err, integration.ErrChannelNotFound)
 		}
 		require.Zero(b, b.took())
@@ -170,31 +170,31 @@ func (s *stuck) Channel(_ context.Context, id string) (*integration.Channel, err
 	return nil, integration.ErrChannelNotFound
 }
 
-func TestIDsThatSomebodyMakesUpAreNotAllAskedForAtOnce(t *testing.T) {
+func TestCacheBoundsReadsOfUnknownIDs(t *testing.T) {
 	const most = 4096
 	store := &stuck{make(chan string, 2*most), make(chan struct{})}
 	log, _ := logtest.NewNullLogger()
-	memo, err := channelstore.NewMemo(store, logrus.NewEntry(log))
+	cache, err := channelstore.NewCache(store, logrus.NewEntry(log))
 	require.NoError(t, err)
-	defer memo.Close()
+	defer cache.Close()
 	var asking sync.WaitGroup
 	for i := range most {
-		asking.Go(func() { _, _ = memo.Channel(t.Context(), "made-up-"+strconv.Itoa(i)) })
+		asking.Go(func() { _, _ = cache.Channel(t.Context(), "made-up-"+strconv.Itoa(i)) })
 	}
 	for range most {
 		<-store.asked
 	}
-	_, err = memo.Channel(t.Context(), "one more")
+	_, err = cache.Channel(t.Context(), "one more")
 	require.ErrorAs(t, err, new(*channelstore.UnavailableError))
 	close(store.leave)
 	asking.Wait()
-	_, err = memo.Channel(t.Context(), "one more")
+	_, err = cache.Channel(t.Context(), "one more")
 	require.ErrorIs(t, err, integration.ErrChannelNotFound)
 	require.Len(t, store.asked, 1)
 }
 
-func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheSharesAReadAmongCallers(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		goOn := make(chan struct{})
 		b.does(func(_ context.Context, id string) (*integration.Channel, error) {
 			<-goOn
@@ -204,7 +204,7 @@ func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
-				if ch, err := b.memo.Channel(b.Context(), "c1"); err == nil && ch.ID == "c1" {
+				if ch, err := b.cache.Channel(b.Context(), "c1"); err == nil && ch.ID == "c1" {
 					got.Add(1)
 				}
 			})
@@ -217,9 +217,11 @@ func TestManyWhoWantAChannelWaitForOneReading(t *testing.T) {
 	})
 }
 
-func TestWhoGivesUpDoesNotTakeTheReadingWithThem(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
-		req := &action.Request{RequestID: "trace", Params: json.RawMessage("{}"), Meta: action.NewMeta(json.RawMessage(`{"user":1}`))}
+func TestCacheReadOutlivesItsCaller(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
+		req := &action.Request{
+			RequestID: "trace", Params: json.RawMessage("{}"), Meta: action.NewMeta(json.RawMessage(`{"user":1}`)),
+		}
 		ctx, cancel := context.WithTimeout(action.WithRequest(b.Context(), req), time.Second)
 		defer cancel()
 		b.does(func(ctx context.Context, id string) (*integration.Channel, error) {
@@ -233,48 +235,48 @@ func TestWhoGivesUpDoesNotTakeTheReadingWithThem(t *testing.T) {
 			require.JSONEq(b, `{"user":1}`, string(meta))
 			return newChannel(id), ctx.Err()
 		})
-		_, err := b.memo.Channel(ctx, "c1")
+		_, err := b.cache.Channel(ctx, "c1")
 		require.ErrorIs(b, err, context.DeadlineExceeded)
 		requireUnavailable(b.T, err)
 		b.gets("Polly", 1) // joins the same reading
 	})
 }
 
-func TestAnInvalidatedChannelIsReadAnew(t *testing.T) {
-	for name, invalidate := range map[string]func(*channelstore.Memo){
-		"it alone": func(m *channelstore.Memo) { m.Invalidate("c1") }, "all": (*channelstore.Memo).InvalidateAll,
+func TestCacheReadsAnInvalidatedChannelAgain(t *testing.T) {
+	for name, invalidate := range map[string]func(*channelstore.Cache){
+		"it alone": func(m *channelstore.Cache) { m.Invalidate("c1") }, "all": (*channelstore.Cache).InvalidateAll,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inMemo(t, func(b *memoBench) {
+			withCache(t, func(b *cacheHarness) {
 				b.gets("v1", 1)
 				b.says("v2")
-				invalidate(b.memo)
+				invalidate(b.cache)
 				b.gets("v2", 1)
 				b.gets("v2", 0)
 				b.fails(integration.ErrChannelNotFound)
-				invalidate(b.memo)
+				invalidate(b.cache)
 				b.getsError(integration.ErrChannelNotFound, 1)
 				b.says("v3") // created within the second for which it is unknown
-				invalidate(b.memo)
+				invalidate(b.cache)
 				b.gets("v3", 1)
 			})
 		})
 	}
-	inMemo(t, func(b *memoBench) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.says("v2")
-		b.memo.Invalidate("c2")
+		b.cache.Invalidate("c2")
 		b.gets("v1", 0)
 	})
 }
 
-func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
-	for name, invalidate := range map[string]func(*channelstore.Memo){
-		"of it alone": func(m *channelstore.Memo) { m.Invalidate("c1") }, "of all": (*channelstore.Memo).InvalidateAll,
+func TestCacheDropsAReadFromBeforeAnInvalidation(t *testing.T) {
+	for name, invalidate := range map[string]func(*channelstore.Cache){
+		"of it alone": func(m *channelstore.Cache) { m.Invalidate("c1") }, "of all": (*channelstore.Cache).InvalidateAll,
 	} {
 		for when, known := range map[string]bool{"first": false, "background": true} {
 			t.Run(when+" reading, "+name, func(t *testing.T) {
-				inMemo(t, func(b *memoBench) {
+				withCache(t, func(b *cacheHarness) {
 					if known {
 						b.gets("v1", 1)
 						b.wait(45 * time.Second)
@@ -288,7 +290,7 @@ func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
 					})
 					before := make(chan string)
 					go func() {
-						ch, err := b.memo.Channel(b.Context(), "c1")
+						ch, err := b.cache.Channel(b.Context(), "c1")
 						if err != nil {
 							b.Error(err)
 						}
@@ -298,7 +300,7 @@ func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
 						require.Equal(b, "v1", <-before)
 					}
 					require.Equal(b, 1, b.took())
-					invalidate(b.memo)
+					invalidate(b.cache)
 					b.says("new")
 					b.gets("new", 1) // does not wait for the old reading
 					close(goOn)
@@ -309,14 +311,14 @@ func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
 
 					// The same where nobody asks between the change and the end of the old reading.
 					goOn = make(chan struct{})
-					b.memo.Invalidate("c1")
+					b.cache.Invalidate("c1")
 					b.does(func(_ context.Context, id string) (*integration.Channel, error) {
 						<-goOn
 						return newChannel(id), nil
 					})
-					go func() { _, _ = b.memo.Channel(b.Context(), "c1") }()
+					go func() { _, _ = b.cache.Channel(b.Context(), "c1") }()
 					synctest.Wait()
-					invalidate(b.memo)
+					invalidate(b.cache)
 					close(goOn)
 					require.Equal(b, 1, b.took())
 					b.says("newer")
@@ -327,27 +329,29 @@ func TestAReadingThatBeganBeforeAnInvalidationIsNotKept(t *testing.T) {
 	}
 }
 
-func TestKnownChannelsServeWhileTheStoreCannotBeRead(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheServesDuringAnOutage(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
 		for range 270 { // up to 5 minutes after the last good reading
 			b.wait(time.Second)
 			for range 10 {
-				ch, err := b.memo.Channel(b.Context(), "c1")
+				ch, err := b.cache.Channel(b.Context(), "c1")
 				require.NoError(b, err)
 				require.Equal(b, "v1", ch.Name)
 			}
 		}
 		require.LessOrEqual(b, b.took(), 241, "the store is not asked more than once a second")
-		_, err := b.memo.Channel(b.Context(), "unknown")
+		_, err := b.cache.Channel(b.Context(), "unknown")
 		require.ErrorIs(b, err, errAway)
 		b.took()
 		b.wait(30 * time.Second)
 		b.getsError(errAway, 1)
 		require.Len(b, b.log.AllEntries(), 1)
 		require.Equal(b, logrus.WarnLevel, b.log.LastEntry().Level)
-		require.Equal(b, "the channel store cannot be read; known channels are served for up to 5m0s more", b.log.LastEntry().Message)
+		require.Equal(
+			b, "the channel store cannot be read; known channels are served for up to 5m0s more", b.log.LastEntry().Message,
+		)
 
 		b.says("v2")
 		b.gets("v2", 1)
@@ -362,8 +366,8 @@ func TestKnownChannelsServeWhileTheStoreCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestAStoreThatHangsHoldsKnownChannelsUpOnce(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheWaitsOnceForAStoreThatHangs(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.hangs()
 		b.wait(2 * time.Minute)
@@ -373,7 +377,7 @@ func TestAStoreThatHangsHoldsKnownChannelsUpOnce(t *testing.T) {
 		b.wait(10 * time.Second)
 		began = time.Now()
 		for range 100 {
-			ch, err := b.memo.Channel(b.Context(), "c1")
+			ch, err := b.cache.Channel(b.Context(), "c1")
 			require.NoError(b, err)
 			require.Equal(b, "v1", ch.Name)
 		}
@@ -382,19 +386,19 @@ func TestAStoreThatHangsHoldsKnownChannelsUpOnce(t *testing.T) {
 	})
 }
 
-func TestAfterInvalidateAllKnownChannelsStillServeAnOutage(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheServesAnOutageAfterInvalidateAll(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
-		b.memo.InvalidateAll()
+		b.cache.InvalidateAll()
 		b.gets("v1", 1)
-		b.memo.Invalidate("c1") // a change that is known of
+		b.cache.Invalidate("c1") // a change that is known of
 		b.getsError(errAway, 1)
 	})
 }
 
-func TestAnOutageThatIsOverIsNoReasonToServeWhatIsOld(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheServesNothingOldAfterAnOutage(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.gets("v1", 1)
 		b.fails(errAway)
 		b.wait(59 * time.Second)
@@ -405,11 +409,11 @@ func TestAnOutageThatIsOverIsNoReasonToServeWhatIsOld(t *testing.T) {
 	})
 }
 
-func TestAStoreThatComesAndGoesIsLoggedOnceAMinute(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheLogsAnOutageOnceAMinute(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		for range 50 {
 			b.fails(errAway)
-			b.memo.Invalidate("c1")
+			b.cache.Invalidate("c1")
 			b.getsError(errAway, 1)
 			b.says("v1")
 			b.gets("v1", 1)
@@ -419,17 +423,17 @@ func TestAStoreThatComesAndGoesIsLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestAClosedMemoEndsItsReadings(t *testing.T) {
-	inMemo(t, func(b *memoBench) {
+func TestCacheClosedEndsItsReads(t *testing.T) {
+	withCache(t, func(b *cacheHarness) {
 		b.hangs()
 		failed := make(chan error)
 		go func() {
-			_, err := b.memo.Channel(b.Context(), "c1")
+			_, err := b.cache.Channel(b.Context(), "c1")
 			failed <- err
 		}()
 		synctest.Wait()
 		began := time.Now()
-		go b.memo.Close()
+		go b.cache.Close()
 		require.ErrorIs(b, <-failed, context.Canceled)
 		b.getsError(context.Canceled, 1)
 		require.Zero(b, time.Since(began))
@@ -437,12 +441,12 @@ func TestAClosedMemoEndsItsReadings(t *testing.T) {
 	})
 }
 
-func TestReadersAndInvalidationsAtOnceNeverLeaveAnOldChannel(t *testing.T) {
+func TestCacheReadsRacingInvalidationsLeaveNothingOld(t *testing.T) {
 	store := &counting{}
 	log, _ := logtest.NewNullLogger()
-	memo, err := channelstore.NewMemo(store, logrus.NewEntry(log))
+	cache, err := channelstore.NewCache(store, logrus.NewEntry(log))
 	require.NoError(t, err)
-	defer memo.Close()
+	defer cache.Close()
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 4 {
@@ -453,7 +457,7 @@ func TestReadersAndInvalidationsAtOnceNeverLeaveAnOldChannel(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := memo.Channel(t.Context(), "c1"); err != nil {
+				if _, err := cache.Channel(t.Context(), "c1"); err != nil {
 					t.Error(err)
 				}
 			}
@@ -462,11 +466,11 @@ func TestReadersAndInvalidationsAtOnceNeverLeaveAnOldChannel(t *testing.T) {
 	for i := range 500 {
 		version := store.version.Add(1)
 		if i%2 == 0 {
-			memo.Invalidate("c1")
+			cache.Invalidate("c1")
 		} else {
-			memo.InvalidateAll()
+			cache.InvalidateAll()
 		}
-		ch, err := memo.Channel(t.Context(), "c1")
+		ch, err := cache.Channel(t.Context(), "c1")
 		require.NoError(t, err)
 		require.Len(t, ch.Name, int(version%100))
 	}
@@ -483,23 +487,23 @@ func (c *counting) Channel(_ context.Context, id string) (*integration.Channel, 
 	return ch, nil
 }
 
-func TestAHitAllocatesNothing(t *testing.T) {
+func TestCacheHitAllocatesNothing(t *testing.T) {
 	log, _ := logtest.NewNullLogger()
-	memo, err := channelstore.NewMemo(&counting{}, logrus.NewEntry(log))
+	cache, err := channelstore.NewCache(&counting{}, logrus.NewEntry(log))
 	require.NoError(t, err)
-	defer memo.Close()
-	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = memo.Channel(t.Context(), "c1") }))
+	defer cache.Close()
+	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = cache.Channel(t.Context(), "c1") }))
 }
 
-func BenchmarkMemoHit(b *testing.B) {
+func BenchmarkCacheHit(b *testing.B) {
 	log, _ := logtest.NewNullLogger()
-	memo, err := channelstore.NewMemo(&counting{}, logrus.NewEntry(log))
+	cache, err := channelstore.NewCache(&counting{}, logrus.NewEntry(log))
 	require.NoError(b, err)
-	defer memo.Close()
+	defer cache.Close()
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := memo.Channel(ctx, "c1"); err != nil {
+		if _, err := cache.Channel(ctx, "c1"); err != nil {
 			b.Fatal(err)
 		}
 	}
