@@ -83,7 +83,9 @@ var parts = map[string]part{
 	"slack": {
 		define: slack.Definition,
 		channel: func(url string) (credentials, settings map[string]string) {
-			return map[string]string{"botToken": slackToken, "signingSecret": slackSecret}, map[string]string{"apiBase": url + "/api"}
+			return map[string]string{
+				"botToken": slackToken, "signingSecret": slackSecret,
+			}, map[string]string{"apiBase": url + "/api"}
 		},
 		api: func(tb testing.TB) http.Handler {
 			tb.Helper()
@@ -92,7 +94,9 @@ var parts = map[string]part{
 			return proxyTo(tb, strings.TrimSuffix(server.URL(), "/api"))
 		},
 		sign: func(body []byte, stamp string) map[string]string {
-			return map[string]string{"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mac(slackSecret, "v0:"+stamp+":"+string(body))}
+			return map[string]string{
+				"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mac(slackSecret, "v0:"+stamp+":"+string(body)),
+			}
 		},
 	},
 	"discord": {
@@ -113,11 +117,17 @@ var parts = map[string]part{
 	"whatsapp": {
 		define: whatsapp.Definition,
 		channel: func(url string) (credentials, settings map[string]string) {
-			return map[string]string{"accessToken": metaToken, "phoneNumberId": phoneNumberID, "appSecret": metaSecret, "verifyToken": metaVerify},
+			return map[string]string{
+					"accessToken": metaToken, "phoneNumberId": phoneNumberID, "appSecret": metaSecret, "verifyToken": metaVerify,
+				},
 				map[string]string{"apiBase": url}
 		},
 		api: func(testing.TB) http.Handler {
-			return whatsapptest.New(whatsapptest.Account{Token: metaToken, PhoneNumberID: phoneNumberID, WABAID: "102290129340398", AppSecret: metaSecret})
+			return whatsapptest.New(
+				whatsapptest.Account{
+					Token: metaToken, PhoneNumberID: phoneNumberID, WABAID: "102290129340398", AppSecret: metaSecret,
+				},
+			)
 		},
 		sign: func(body []byte, _ string) map[string]string {
 			return map[string]string{"x-hub-signature-256": "sha256=" + mac(metaSecret, string(body))}
@@ -219,7 +229,9 @@ func (s store) Channel(_ context.Context, id string) (*integration.Channel, erro
 func (w *world) Subject(name string) string { return name }
 
 // Publish implements integration.Publisher.
-func (w *world) Publish(_ context.Context, name, _ string, _ map[string][]string, payload []byte, onAck func(bool, error)) {
+func (w *world) Publish(
+	_ context.Context, name, _ string, _ map[string][]string, payload []byte, onAck func(bool, error),
+) {
 	w.mu.Lock()
 	w.events = append(w.events, published{name, payload})
 	w.mu.Unlock()
@@ -295,7 +307,13 @@ func callOf(r *http.Request, body []byte) object {
 			switch {
 			case err != nil:
 			case p.FileName() != "":
-				files = append(files, object{"name": p.FormName(), "filename": p.FileName(), "contentType": p.Header.Get("content-type"), "size": float64(len(content))})
+				files = append(
+					files,
+					object{
+						"name": p.FormName(), "filename": p.FileName(), "contentType": p.Header.Get("content-type"),
+						"size": float64(len(content)),
+					},
+				)
 			default:
 				fields[p.FormName()] = string(content)
 			}

@@ -44,7 +44,9 @@ func (w *world) collect(ctx context.Context) (*chaos.Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &chaos.Stored{Seen: map[string][]string{}, Dead: map[string][]string{}, Spooled: map[string]bool{}, Platform: w.bot.took()}
+	s := &chaos.Stored{
+		Seen: map[string][]string{}, Dead: map[string][]string{}, Spooled: map[string]bool{}, Platform: w.bot.took(),
+	}
 	var faults []error
 	faults = append(faults,
 		read(ctx, js, receivedStream, func(e event, header nats.Header) {

@@ -107,7 +107,8 @@ func allAcked(t *testing.T, js jetstream.JetStream, stream, durable string) {
 			return false
 		}
 		c, err := s.PushConsumer(t.Context(), durable)
-		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().AckFloor.Stream >= s.CachedInfo().State.LastSeq
+		return err == nil && c.CachedInfo().NumAckPending == 0 &&
+			c.CachedInfo().AckFloor.Stream >= s.CachedInfo().State.LastSeq
 	}, patience, tick)
 }
 
@@ -204,8 +205,14 @@ func TestContextsTravelWithEventsBothWays(t *testing.T) {
 
 	trace := p.SendToChannel(t, ordersEvent, placed{7}, fields{"tenantId": "t1"})
 	got := l.next(t)
-	require.Equal(t, []any{7, "t1", trace, trace, "", 2}, []any{got.N, got.TenantID, got.RequestID, got.ParentID, got.Caller, got.Level})
-	require.Equal(t, []any{ordersEvent, "hios." + ordersEvent, "ledger", 1}, []any{got.Delivery.Name, got.Delivery.Subject, got.Delivery.Group, got.Delivery.Attempt})
+	require.Equal(
+		t, []any{7, "t1", trace, trace, "", 2},
+		[]any{got.N, got.TenantID, got.RequestID, got.ParentID, got.Caller, got.Level},
+	)
+	require.Equal(
+		t, []any{ordersEvent, "hios." + ordersEvent, "ledger", 1},
+		[]any{got.Delivery.Name, got.Delivery.Subject, got.Delivery.Group, got.Delivery.Attempt},
+	)
 
 	m := p.NextMessage(t)
 	require.JSONEq(t, `{"n":7}`, string(m.Payload))
@@ -219,11 +226,18 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 	url := natsServer(t).URL()
 	js := storage(t, url)
 	dead := integration.DeadLettering{Enabled: true}
-	l := newLedgerService(integration.ConsumeOptions{Group: "go", MaxRetries: 2, Backoff: []time.Duration{10 * time.Millisecond}, DeadLettering: dead})
+	l := newLedgerService(
+		integration.ConsumeOptions{
+			Group: "go", MaxRetries: 2, Backoff: []time.Duration{10 * time.Millisecond}, DeadLettering: dead,
+		},
+	)
 	l.handle = func(*integration.Context, placed) error { return errors.New("no") }
 	l.host(t, url)
 	failing := startPeer(t, url, peerOptions{Channels: true})
-	failing.ConsumeInVain(t, ordersEvent, "node", "no", fields{"maxRetries": 2, "deadLettering": fields{"enabled": true, "queueName": deadLetters}})
+	failing.ConsumeInVain(
+		t, ordersEvent, "node", "no",
+		fields{"maxRetries": 2, "deadLettering": fields{"enabled": true, "queueName": deadLetters}},
+	)
 	reader := startPeer(t, url, peerOptions{Channels: true})
 	require.NoError(t, reader.Consume(t.Context(), deadLetters, "morgue", nil))
 	letters := newLedgerService(integration.ConsumeOptions{Group: "morgue-go"})
@@ -232,7 +246,10 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 
 	payload := []byte(`{ "n": 5,  "as it": "was" }`)
 	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
-	_, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: "hios." + ordersEvent, Data: payload, Header: nats.Header{"$requestID": {"r1"}, "$meta": {meta}}})
+	_, err := js.PublishMsg(
+		t.Context(),
+		&nats.Msg{Subject: "hios." + ordersEvent, Data: payload, Header: nats.Header{"$requestID": {"r1"}, "$meta": {meta}}},
+	)
 	require.NoError(t, err)
 
 	found := map[string]message{}
@@ -245,7 +262,9 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 	require.Equal(t, []string{"hios." + ordersEvent}, byGo.Headers["x-original-channel"])
 	require.Equal(t, byNode.Headers["x-original-channel"], byGo.Headers["x-original-channel"])
 	require.Equal(t, []string{"no"}, byGo.Headers["x-error-message"])
-	require.Equal(t, []any{"r1", `{"tenantId":"t1"}`}, []any{byGo.RequestID, string(byGo.Meta)}, "the original headers go along")
+	require.Equal(
+		t, []any{"r1", `{"tenantId":"t1"}`}, []any{byGo.RequestID, string(byGo.Meta)}, "the original headers go along",
+	)
 	for range 2 {
 		got := letters.next(t)
 		require.Equal(t, 5, got.N, "Go reads them too")
@@ -285,7 +304,9 @@ func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
 	s, err := js.Stream(t.Context(), "hios_"+deadLetters)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, s.CachedInfo().State.Msgs)
-	for seq, want := range []string{"INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", ""} {
+	for seq, want := range []string{
+		"INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "",
+	} {
 		msg, err := s.GetMsg(t.Context(), uint64(seq+1))
 		require.NoError(t, err)
 		require.Equal(t, want, msg.Header.Get("x-error-type"))
@@ -295,7 +316,9 @@ func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
 
 // quick are options of a Node consumer that has the server wait for acks for a second only.
 func quick(maxInFlight int) fields {
-	return fields{"maxInFlight": maxInFlight, "nats": fields{"consumerOptions": fields{"config": fields{"ack_wait": time.Second}}}}
+	return fields{
+		"maxInFlight": maxInFlight, "nats": fields{"consumerOptions": fields{"config": fields{"ack_wait": time.Second}}},
+	}
 }
 
 func TestWhatACrashedGoConsumerHadComesToNode(t *testing.T) {

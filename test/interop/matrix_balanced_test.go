@@ -36,7 +36,9 @@ func balancedBehaviours() []behaviour {
 			require.False(r, again)
 		}},
 		{name: "without a balancer a call still goes to the node that it names", faults: []int{25}, ways: toGo, show: func(r *row) {
-			require.JSONEq(r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data))
+			require.JSONEq(
+				r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data),
+			)
 		}},
 		{name: "an event through a queue group is heard", faults: []int{25}, ways: toGo, show: func(r *row) {
 			r.emit("exact")

@@ -80,7 +80,9 @@ var agreed = []struct {
 	{one("", ""), []string{`"x"`, `""`, `5`, `true`, `[]`, `{}`, `null`, ``}},
 	{one("", "optional"), []string{`"x"`, `null`, ``, `1`}},
 	{one(new(""), ""), []string{`"x"`, `null`, ``, `1`}},
-	{one("", "min:3|max:5"), []string{`"ab"`, `"abc"`, `"abcdef"`, `"éééé"`, `"\ud83d\ude00\ud83d\ude00"`, `"😀😀😀"`, `""`, `"\ud800ab"`}},
+	{one("", "min:3|max:5"), []string{
+		`"ab"`, `"abc"`, `"abcdef"`, `"éééé"`, `"\ud83d\ude00\ud83d\ude00"`, `"😀😀😀"`, `""`, `"\ud800ab"`,
+	}},
 	{one("", "length:2"), []string{`"ab"`, `"a"`, `"😀"`}},
 	{one("", "empty:false"), []string{`""`, `" "`}},
 	{one("", "empty:true|min:3"), []string{`""`, `"a"`}},
@@ -97,8 +99,10 @@ var agreed = []struct {
 	{one("", "url"), []string{`"https://x"`, `"http:// x"`, `"ftp://x"`, `""`, `"https://x y"`, `1`, `"HTTP://x"`}},
 	{one("", "url|empty:true"), []string{`""`}},
 	{one("", "uuid"), []string{
-		`"10ba038e-48da-487b-96e8-8d3b99b6d18a"`, `"10BA038E-48DA-487B-96E8-8D3B99B6D18A"`, `"10ba038e-48da-487b-c6e8-8d3b99b6d18a"`,
-		`"10ba038e-48da-187b-c6e8-8d3b99b6d18a"`, `"10ba038e-48da-987b-96e8-8d3b99b6d18a"`, `"00000000-0000-0000-0000-000000000000"`,
+		`"10ba038e-48da-487b-96e8-8d3b99b6d18a"`, `"10BA038E-48DA-487B-96E8-8D3B99B6D18A"`,
+		`"10ba038e-48da-487b-c6e8-8d3b99b6d18a"`,
+		`"10ba038e-48da-187b-c6e8-8d3b99b6d18a"`, `"10ba038e-48da-987b-96e8-8d3b99b6d18a"`,
+		`"00000000-0000-0000-0000-000000000000"`,
 		`"10ba038e-48da-087b-96e8-8d3b99b6d18a"`, `"018f3b1c-0000-7000-8000-000000000000"`, `""`, `1`,
 	}},
 	{one("", "enum:red,green"), []string{`"red"`, `"blue"`, `""`, `1`, `null`, `["red"]`}},
@@ -106,9 +110,14 @@ var agreed = []struct {
 	{one("", "enum:a,b|default:a"), []string{``, `"c"`}},
 	{one(0.0, ""), []string{`1.5`, `-0`, `1e3`, `"1"`, `true`, `null`, `1e999`, `{}`}},
 	{one(0.0, "min:-1.5|max:1000000"), []string{`-1.5`, `-2`, `1000001`, `1e6`}},
-	{one(0.0, "convert"), []string{`"20"`, `" 1.50 "`, `"+5"`, `".5"`, `"5."`, `"007"`, `"1e3"`, `"1e999"`, `"NaN"`, `"Infinity"`, `"-"`, `"1_000"`, `"0x"`, `{}`, `20`}},
+	{one(0.0, "convert"), []string{
+		`"20"`, `" 1.50 "`, `"+5"`, `".5"`, `"5."`, `"007"`, `"1e3"`, `"1e999"`, `"NaN"`, `"Infinity"`, `"-"`, `"1_000"`,
+		`"0x"`, `{}`, `20`,
+	}},
 	{one(0, ""), []string{`1`, `1.0`, `1e3`, `1.5`, `-0`, `-0.0`, `"1"`}},
-	{one(0, "positive|max:100|default:20|convert"), []string{``, `null`, `"20"`, `"0"`, `0`, `"101"`, `-1.5`, `"1.5"`, `" 7 "`}},
+	{one(0, "positive|max:100|default:20|convert"), []string{
+		``, `null`, `"20"`, `"0"`, `0`, `"101"`, `-1.5`, `"1.5"`, `" 7 "`,
+	}},
 	{one(0.0, "integer"), []string{`1e30`, `2.5`}},
 	{one(uint(0), ""), []string{`0`, `-1`, `-0`, `-0.5`}},
 	{one(int8(0), ""), []string{`127`, `128`, `-128`, `-129`}},
@@ -116,7 +125,9 @@ var agreed = []struct {
 	{one(int32(0), ""), []string{`2147483647`, `2147483648`}},
 	{one(float32(0), ""), []string{`3e38`, `4e38`}},
 	{one(false, ""), []string{`true`, `false`, `1`, `"true"`, `null`}},
-	{one(false, "convert"), []string{`"true"`, `"false"`, `"on"`, `"off"`, `1`, `0`, `"1"`, `"0"`, `1.0`, `"yes"`, `2`, `""`, `[]`}},
+	{one(false, "convert"), []string{
+		`"true"`, `"false"`, `"on"`, `"off"`, `1`, `0`, `"1"`, `"0"`, `1.0`, `"yes"`, `2`, `""`, `[]`,
+	}},
 	{one(false, "default:true"), []string{``, `false`}},
 	{one(time.Time{}, ""), []string{`"soon"`, `null`, `{}`, `""`}},
 	{one([]string{}, ""), []string{`[]`, `["a","b"]`, `["a",1,null]`, `"a"`, `{}`, `[null]`}},
@@ -268,7 +279,9 @@ func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
 			require.Equal(t, node.OK, ours.OK, "Node %s\nours %s", node, ours)
 			if node.OK {
 				require.JSONEq(t, string(node.Params), string(ours.Params))
-				require.NoError(t, json.Unmarshal(ours.Params, reflect.New(cases[i].rules).Interface()), "accepted params must decode")
+				require.NoError(
+					t, json.Unmarshal(ours.Params, reflect.New(cases[i].rules).Interface()), "accepted params must decode",
+				)
 				return
 			}
 			require.JSONEq(t, string(node.Faults), string(ours.Faults))

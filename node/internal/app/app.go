@@ -83,13 +83,17 @@ type Node struct {
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
-func Start(ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
+func Start(
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
+) (*Node, error) {
 	secrets.Keep(configSecrets(c)...)
 	guard, err := newGuard(c)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1)}
+	n := &Node{
+		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
+	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
 		return nil, err
@@ -178,7 +182,8 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 		}
 		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
 	}
-	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
+	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).
+		Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
 	return nil
 }
 
@@ -205,7 +210,8 @@ func (n *Node) checkChannel(ctx context.Context, service, id string) error {
 func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace},
+		Cache: n.cache, Claims: n.claims,
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
@@ -326,7 +332,9 @@ func (n *Node) Stop() {
 }
 
 // Run starts a node and keeps it running until ctx ends or it must not go on.
-func Run(ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets) error {
+func Run(
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
+) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
 	defer signal.Stop(hangups)
@@ -338,7 +346,8 @@ func Run(ctx context.Context, c *config.Config, extensions Extensions, log *logr
 	if err != nil {
 		return err
 	}
-	if c.Node.Tuning && n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
+	// which waits for the disk again and again, and would keep the only processor meanwhile
+	if c.Node.Tuning && n.embedded == nil {
 		defer tuneProcessors(available, processTime, n.log)()
 	}
 	err = n.serve(ctx, hangups)

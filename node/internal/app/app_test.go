@@ -119,7 +119,10 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	require.NoError(t, spy.Flush())
 
 	post := func(secret, body string) int { return postBody(t, n, "shop", secret, body) }
-	require.Equal(t, http.StatusOK, post(secretToken, `{"update_id":1,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`))
+	require.Equal(
+		t, http.StatusOK,
+		post(secretToken, `{"update_id":1,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`),
+	)
 	require.Equal(t, http.StatusUnauthorized, post("wrong", `{"update_id":2}`))
 
 	// The cruellest platform: it quotes the token in its errors, or breaks off.
@@ -136,15 +139,23 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 		result, err := n.Call(t.Context(), "telegram.i_sendMessage", message, action.CallOptions{})
 		answers = append(answers, string(result), fmt.Sprintf("%+v", err))
 	}
-	telegram.SetWebhookInfo(telegramtest.WebhookInfo{URL: "https://example.com/x", LastErrorMessage: "wrong " + secretToken, LastErrorDate: time.Now().Unix()})
-	health, err := n.Call(t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`), action.CallOptions{})
+	telegram.SetWebhookInfo(
+		telegramtest.WebhookInfo{
+			URL: "https://example.com/x", LastErrorMessage: "wrong " + secretToken, LastErrorDate: time.Now().Unix(),
+		},
+	)
+	health, err := n.Call(
+		t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`), action.CallOptions{},
+	)
 	answers = append(answers, string(health), fmt.Sprintf("%+v", err))
 
 	require.NoError(t, spy.Flush())
 	require.Contains(t, wire.String(), "hios.hios.processing.message.received")
 	require.Contains(t, wire.String(), "hios.hios.processing.message.failed")
 	require.Contains(t, out.String(), "message not sent")
-	for name, text := range map[string]string{"the log": out.String(), "NATS": wire.String(), "an answer": strings.Join(answers, "\n")} {
+	for name, text := range map[string]string{
+		"the log": out.String(), "NATS": wire.String(), "an answer": strings.Join(answers, "\n"),
+	} {
 		require.NotContains(t, text, "CANARY", name)
 	}
 }

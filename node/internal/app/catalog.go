@@ -85,7 +85,9 @@ func newCatalog(extensions Extensions, client *httpapi.Client) (*catalog, error)
 
 // names lists what may stand in the configuration's services.
 func (c *catalog) names() []string {
-	return slices.Sorted(slices.Values(append(append(sortedKeys(c.platforms), sortedKeys(c.services)...), channelsService, eventsService)))
+	return slices.Sorted(
+		slices.Values(append(append(sortedKeys(c.platforms), sortedKeys(c.services)...), channelsService, eventsService)),
+	)
 }
 
 // check refuses a configuration that asks for what is not there.
@@ -93,11 +95,23 @@ func (c *catalog) check(conf *config.Config) error {
 	var faults []error
 	for i, name := range conf.Services {
 		if !slices.Contains(c.names(), name) {
-			faults = append(faults, conf.Fault(fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(c.names(), ", ")))
+			faults = append(
+				faults,
+				conf.Fault(
+					fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(c.names(), ", "),
+				),
+			)
 		}
 	}
-	if service, _, _ := strings.Cut(conf.Channels.Action, "."); conf.Channels.Store == "action" && service == channelsService && slices.Contains(conf.Services, channelsService) {
-		faults = append(faults, conf.Fault("channels.action", "%s would be asked of this node's own service %s, which has no channels of its own", conf.Channels.Action, channelsService))
+	if service, _, _ := strings.Cut(conf.Channels.Action, "."); conf.Channels.Store == "action" &&
+		service == channelsService && slices.Contains(conf.Services, channelsService) {
+		faults = append(
+			faults,
+			conf.Fault(
+				"channels.action", "%s would be asked of this node's own service %s, which has no channels of its own",
+				conf.Channels.Action, channelsService,
+			),
+		)
 	}
 	return errors.Join(faults...)
 }

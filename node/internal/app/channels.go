@@ -62,7 +62,10 @@ func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
 	texts := revealed(c.Channels.Keys)
 	if len(texts) == 0 {
 		if c.Channels.Store == "postgres" {
-			return nil, c.Fault("channels.keys", "the store postgres needs a key that all nodes share: switchboard channels keys generate makes one")
+			return nil, c.Fault(
+				"channels.keys",
+				"the store postgres needs a key that all nodes share: switchboard channels keys generate makes one",
+			)
 		}
 		return nil, nil
 	}
@@ -134,9 +137,13 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 	return a.events.Store(ctx, name, uuid.NewString(), nil, payload)
 }
 
-func newManager(store channelstore.Store, guard *egress.Guard, catalog *catalog, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {
+func newManager(
+	store channelstore.Store, guard *egress.Guard, catalog *catalog, a channels.Announcer, secrets *redact.Secrets,
+	log *logrus.Entry,
+) *channels.Manager {
 	return &channels.Manager{
-		Store: store, Guard: guard, Platform: catalog.byPlatform, Platforms: catalog.platformNames(), Announcer: a, Secrets: secrets, Log: log, Now: time.Now,
+		Store: store, Guard: guard, Platform: catalog.byPlatform, Platforms: catalog.platformNames(), Announcer: a,
+		Secrets: secrets, Log: log, Now: time.Now,
 	}
 }
 
@@ -149,7 +156,9 @@ type Channels struct {
 }
 
 // OpenChannels opens the store that the configuration names.
-func OpenChannels(ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
+func OpenChannels(
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
+) (*Channels, error) {
 	secrets.Keep(configSecrets(c)...)
 	guard, err := newGuard(c)
 	if err != nil {

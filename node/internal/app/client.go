@@ -37,7 +37,8 @@ func Dial(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *re
 		return nil, err
 	}
 	client := &Client{nc, cluster.New(nc, cluster.Options{
-		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1,
+		DrainTimeout: time.Second, Log: logrus.NewEntry(log),
 		Metadata:          map[string]any{cluster.Visitor: true},
 		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
 	}), entry}
@@ -64,7 +65,9 @@ func (c *Client) Close() {
 
 // Call runs an action as soon as a node that serves it is known. Errors are *action.Error, or say that there is no such
 // node.
-func (c *Client) Call(ctx context.Context, name string, params json.RawMessage, opts action.CallOptions) (json.RawMessage, error) {
+func (c *Client) Call(
+	ctx context.Context, name string, params json.RawMessage, opts action.CallOptions,
+) (json.RawMessage, error) {
 	switch {
 	case opts.NodeID != "":
 		c.link.WaitQuiet(ctx, quiet) // a client has the internal actions too, so they do not show which nodes are there

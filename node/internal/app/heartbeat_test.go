@@ -67,7 +67,10 @@ func TestANodeBeatsAsConfigured(t *testing.T) {
 				HeartbeatTimeout  float64 `json:"heartbeatTimeout"`
 			}
 			require.NoError(t, json.Unmarshal(data, &options))
-			require.Equal(t, []float64{want.interval.Seconds(), want.timeout.Seconds()}, []float64{options.HeartbeatInterval, options.HeartbeatTimeout})
+			require.Equal(
+				t, []float64{want.interval.Seconds(), want.timeout.Seconds()},
+				[]float64{options.HeartbeatInterval, options.HeartbeatTimeout},
+			)
 		})
 	}
 }

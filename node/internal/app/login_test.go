@@ -82,7 +82,9 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 		require.Eventually(t, func() bool { return refused() >= before+4 }, generous, moment, "it tries again and again")
 		status, _ := ready(t, n)
 		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.Equal(t, 1, strings.Count(out.String(), "NATS refuses the login"), "one line for all refusals within a minute")
+		require.Equal(
+			t, 1, strings.Count(out.String(), "NATS refuses the login"), "one line for all refusals within a minute",
+		)
 
 		reload("right")
 		require.Eventually(t, func() bool {
@@ -93,8 +95,8 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	}
 }
 
-// wire passes the bytes between a node and its NATS server on, and says something of its own to the node where a test asks
-// for it.
+// wire passes the bytes between a node and its NATS server on, and says something of its own to the node where a test
+// asks for it.
 type wire struct {
 	mu    sync.Mutex
 	nodes []net.Conn
@@ -191,7 +193,9 @@ func jetStream(t *testing.T, server string) jetstream.JetStream {
 
 func makeStream(t *testing.T, server, name, subject string) {
 	t.Helper()
-	_, err := jetStream(t, server).CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}})
+	_, err := jetStream(t, server).CreateStream(
+		t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}},
+	)
 	require.NoError(t, err)
 }
 

@@ -69,10 +69,14 @@ func TestNATSIsTriedAnewEveryTwoSecondsWhileThereIsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		told, err := dial(t, func(c *config.Config) {
-			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{config.URL("nats://" + address)}, false, 5*time.Second
+			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{
+				config.URL("nats://" + address),
+			}, false, 5*time.Second
 		})
 		require.ErrorContains(t, err, "cannot reach NATS at nats://"+address+" within 5s (nats.startTimeout): ")
-		require.Equal(t, 2, strings.Count(told, "trying again in 2s"), "after the third attempt there is no time for another one")
+		require.Equal(
+			t, 2, strings.Count(told, "trying again in 2s"), "after the third attempt there is no time for another one",
+		)
 		require.Equal(t, 4*time.Second, time.Since(began))
 	})
 }
@@ -188,7 +192,11 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 	ca.issue(t, dir, "client", x509.ExtKeyUsageClientAuth)
 	file := func(name string) string { return filepath.Join(dir, name) }
 
-	tlsConfig, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: file("server.pem"), KeyFile: file("server.key"), CaFile: file("ca.pem"), Verify: true})
+	tlsConfig, err := server.GenTLSConfig(
+		&server.TLSConfigOpts{
+			CertFile: file("server.pem"), KeyFile: file("server.key"), CaFile: file("ca.pem"), Verify: true,
+		},
+	)
 	require.NoError(t, err)
 	tlsConfig.MinVersion = tls.VersionTLS12
 	srv := natsd(t, &server.Options{TLS: true, TLSVerify: true, TLSConfig: tlsConfig})
@@ -222,19 +230,24 @@ type authority struct {
 func newAuthority(t *testing.T, dir string) *authority {
 	t.Helper()
 	a := &authority{}
-	a.cert, a.key = a.certificate(t, dir, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.cert, a.key = a.certificate(
+		t, dir, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign},
+	)
 	return a
 }
 
 func (a *authority) issue(t *testing.T, dir, name string, usage x509.ExtKeyUsage) {
 	t.Helper()
 	a.certificate(t, dir, name, &x509.Certificate{
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	})
 }
 
 // certificate writes name.pem and name.key. Without an authority it is signed by itself.
-func (a *authority) certificate(t *testing.T, dir, name string, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) certificate(
+	t *testing.T, dir, name string, template *x509.Certificate,
+) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -251,7 +264,9 @@ func (a *authority) certificate(t *testing.T, dir, name string, template *x509.C
 	keyDER, err := x509.MarshalECPrivateKey(key)
 	require.NoError(t, err)
 	write := func(file, kind string, der []byte) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		require.NoError(
+			t, os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600),
+		)
 	}
 	write(name+".pem", "CERTIFICATE", der)
 	write(name+".key", "EC PRIVATE KEY", keyDER)

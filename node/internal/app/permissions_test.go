@@ -75,7 +75,9 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 	c.Services = append(c.Services, "ear")
 	heard := make(chan struct{}, 8)
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(heard)}}, log, secrets)
+	n, err := app.Start(
+		t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(heard)}}, log, secrets,
+	)
 	require.NoError(t, err)
 	defer n.Stop()
 	bot := telegramtest.NewServer(botToken)
@@ -114,7 +116,9 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 		dead, err := desk.DeadLetters(t.Context(), "", service.Filter{}, nil)
 		return err == nil && len(dead.Letters) == 2
 	}, generous, moment)
-	for _, takeOff := range []func(context.Context, string, service.Filter, service.TenantFilter) (events.Progress, error){desk.Revive, desk.Drop} {
+	for _, takeOff := range []func(
+		context.Context, string, service.Filter, service.TenantFilter,
+	) (events.Progress, error){desk.Revive, desk.Drop} {
 		_, err = takeOff(t.Context(), "", service.Filter{}, nil)
 		require.NoError(t, err)
 	}
@@ -144,7 +148,9 @@ func TestAServiceThatMayNotReceiveItsEventsDoesNotStart(t *testing.T) {
 	require.NotEqual(t, documentedUsers(t), conf)
 	c := restricted(t, natsdOf(t, conf))
 	c.Services = append(c.Services, "ear")
-	_, err := app.Start(t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(nil)}}, quiet(), &redact.Secrets{})
+	_, err := app.Start(
+		t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(nil)}}, quiet(), &redact.Secrets{},
+	)
 	require.ErrorContains(t, err, `may not subscribe to hios.app-test.ear.hios.hios.processing.message.received`)
 }
 
@@ -158,7 +164,9 @@ func post(t *testing.T, n *app.Node, channel, secret string, update int) int {
 // postBody posts a webhook of Telegram to the node's own listener and gives the status of the answer.
 func postBody(t *testing.T, n *app.Node, channel, secret, body string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/"+channel, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/"+channel, strings.NewReader(body),
+	)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
@@ -234,8 +242,14 @@ func TestAnOldServerIsServedWithClaimsElsewhere(t *testing.T) {
 	nats := testserver.OldestNATS(t)
 	c := external(t, nats.URL())
 	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "claims.driver: nats does not work with this server (nats-server 2.10.0): set redis, or memory for a single node")
-	require.False(t, slices.ContainsFunc(streams(t, nats.URL()), func(name string) bool { return strings.HasPrefix(name, "KV_") }), "nothing is half made")
+	require.ErrorContains(
+		t, err,
+		"claims.driver: nats does not work with this server (nats-server 2.10.0): set redis, or memory for a single node",
+	)
+	require.False(
+		t, slices.ContainsFunc(streams(t, nats.URL()), func(name string) bool { return strings.HasPrefix(name, "KV_") }),
+		"nothing is half made",
+	)
 
 	c.Claims.Driver = "memory"
 	n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})

@@ -62,7 +62,9 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 
 // startedLate starts a node while the server of one of its datasources is down, starts that when the node
 // waits for it, and returns how ready the node is then.
-func startedLate(t *testing.T, c *config.Config, datasource string, server *testserver.Server) (status int, details string) {
+func startedLate(
+	t *testing.T, c *config.Config, datasource string, server *testserver.Server,
+) (status int, details string) {
 	t.Helper()
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
@@ -140,5 +142,7 @@ func TestReplicasOfAServerAloneAreAFault(t *testing.T) {
 	c := settings(t)
 	c.Events.Replicas = 3
 	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none")
+	require.ErrorContains(
+		t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none",
+	)
 }

@@ -29,7 +29,10 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 			continue
 		}
 		asked.Go(func() {
-			answer, err := link.Call(ctx, s.FullName+"."+integration.ActionHealthCheck, nil, action.CallOptions{NodeID: s.NodeID, Timeout: suspensionsWait})
+			answer, err := link.Call(
+				ctx, s.FullName+"."+integration.ActionHealthCheck, nil,
+				action.CallOptions{NodeID: s.NodeID, Timeout: suspensionsWait},
+			)
 			if err != nil {
 				return // a node that is ill is for others to tell
 			}

@@ -55,7 +55,9 @@ func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
 	defer client.Close()
 	for range 10 {
 		telegram.Script("sendMessage", telegramtest.Failure(401, "Unauthorized", nil))
-		_, err := client.Call(t.Context(), "telegram.i_sendMessage", json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`),
+		_, err := client.Call(
+			t.Context(), "telegram.i_sendMessage",
+			json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`),
 			action.CallOptions{NodeID: "ill"})
 		require.NoError(t, err, "which is an answer: refused")
 	}
@@ -71,7 +73,9 @@ func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
 	require.Len(t, views, 2)
 	require.Empty(t, views[0].Suspended)
 	require.Len(t, views[1].Suspended, 1)
-	require.Equal(t, []string{"shop", "ill", "auth"}, []string{views[1].ID, views[1].Suspended[0].NodeID, views[1].Suspended[0].Kind})
+	require.Equal(
+		t, []string{"shop", "ill", "auth"}, []string{views[1].ID, views[1].Suspended[0].NodeID, views[1].Suspended[0].Kind},
+	)
 
 	list, err := app.OpenChannels(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)

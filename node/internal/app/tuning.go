@@ -12,13 +12,14 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// This file fits the Go runtime to the node's load: the number of processors and the growth of the heap. node.tuning: false
-// turns both off. The limit of memory, at the end, is kept in any case.
+// This file fits the Go runtime to the node's load: the number of processors and the growth of the heap. node.tuning:
+// false turns both off. The limit of memory, at the end, is kept in any case.
 
-// A node that needs less than one processor runs on one. Go's scheduler wakes an idle one for whatever becomes ready to run,
-// and a node's work is many small pieces that become ready together, so that much of what a second one does is to be woken.
-// On one, a webhook takes a quarter less of this process's CPU, and of the NATS server's, because what is written goes out
-// together (bench on two processors, Telegram: 29 us instead of 40 at 16 at once, 20 instead of 27 at 64, 17 instead of 23 at 256).
+// A node that needs less than one processor runs on one. Go's scheduler wakes an idle one for whatever becomes ready to
+// run, and a node's work is many small pieces that become ready together, so that much of what a second one does is to
+// be woken. On one, a webhook takes a quarter less of this process's CPU, and of the NATS server's, because what is
+// written goes out together (bench on two processors, Telegram: 29 us instead of 40 at 16 at once, 20 instead of 27 at
+// 64, 17 instead of 23 at 256).
 const (
 	tickInterval = 250 * time.Millisecond
 	// More processors are used when those in use were busy for more than this part of so many looks in a row, and fewer
@@ -104,16 +105,16 @@ func followLoad(most func() int, clock processClock, log *logrus.Entry, done <-c
 	}
 }
 
-// available is how many processors the process may use at the most: those that Go would use, by the machine and the limits of
-// its container as they are now. Go tells that only by using them: who asks sets the number afterwards.
+// available is how many processors the process may use at the most: those that Go would use, by the machine and the
+// limits of its container as they are now. Go tells that only by using them: who asks sets the number afterwards.
 func available() int {
 	runtime.SetDefaultGOMAXPROCS()
 	return runtime.GOMAXPROCS(0)
 }
 
-// How far the heap may grow between two collections. A small one may grow further than Go lets it by itself, which saves
-// a quarter of the CPU per request for some 10 MB (bench/node, echo and telegram at 64 calls at once). A large one, of
-// many webhooks with many messages at once or of many channels, grows like any other of Go.
+// How far the heap may grow between two collections. A small one may grow further than Go lets it by itself, which
+// saves a quarter of the CPU per request for some 10 MB (bench/node, echo and telegram at 64 calls at once). A large
+// one, of many webhooks with many messages at once or of many channels, grows like any other of Go.
 const (
 	mostGCPercent, leastGCPercent = 400, 100
 	// heapGrowth, in bytes, is what is aimed at in between.
@@ -126,7 +127,8 @@ func gcPercent(live uint64) int {
 	return int(min(max(heapGrowth*100/max(live, 1), leastGCPercent), mostGCPercent)) / step * step
 }
 
-// tuneGC keeps the memory between collections in proportion, until it is stopped. The environment's GOGC has the last word.
+// tuneGC keeps the memory between collections in proportion, until it is stopped. The environment's GOGC has the last
+// word.
 func tuneGC() (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}

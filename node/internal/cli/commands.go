@@ -114,7 +114,9 @@ func (f configFlag) load(log *logrus.Logger, secrets *redact.Secrets) (*config.C
 
 type runCommand struct{ configFlag }
 
-func (r *runCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions) error {
+func (r *runCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
 	c, err := r.load(log, secrets)
 	if err != nil {
 		return err
@@ -199,7 +201,10 @@ func (s *servicesCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 const reach = 5 * time.Second
 
 // visit joins the cluster for as long as do runs.
-func (f configFlag) visit(ctx context.Context, timeout time.Duration, log *logrus.Logger, secrets *redact.Secrets, do func(context.Context, *app.Client) error) error {
+func (f configFlag) visit(
+	ctx context.Context, timeout time.Duration, log *logrus.Logger, secrets *redact.Secrets,
+	do func(context.Context, *app.Client) error,
+) error {
 	c, err := f.load(log, secrets)
 	if err != nil {
 		return err

@@ -241,7 +241,10 @@ type Log struct {
 // Default gives the configuration of a node whose file says nothing.
 func Default() *Config {
 	return &Config{
-		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second, Tuning: true},
+		Node: Node{
+			Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second,
+			Tuning: true,
+		},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
 			InboxPrefix:  "_INBOX",
@@ -254,15 +257,19 @@ func Default() *Config {
 			PublishTimeout: 5 * time.Second,
 			Spool:          Spool{Path: "data/spool.db", MaxMB: 256, MaxAge: 7 * 24 * time.Hour},
 		},
-		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}, TenantCheck: true},
+		Channels: Channels{
+			Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}, TenantCheck: true,
+		},
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
 		Media:    Media{MaxMB: 256},
 		Egress:   Egress{Allow: []string{}},
 		HTTP:     HTTP{MaxBodiesMB: 64},
-		Limits:   Limits{Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
-		Log:      Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second,
+		},
+		Log: Log{Level: "info", Format: "text"},
 	}
 }
 
