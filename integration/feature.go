@@ -61,7 +61,9 @@ func (f Feature) Inbound() bool {
 
 // Outbound says whether a feature is about what platforms are sent. See [Feature.Inbound].
 func (f Feature) Outbound() bool {
-	return !slices.Contains([]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f)
+	return !slices.Contains(
+		[]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f,
+	)
 }
 
 // Level says how well a platform has a feature.
@@ -169,7 +171,9 @@ func (s Support) FullOut(features ...Feature) Support {
 // can write and that was impossible.
 func (s Support) AsText(features ...Feature) Support {
 	if len(features) == 0 {
-		features = slices.DeleteFunc(slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible })
+		features = slices.DeleteFunc(
+			slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible },
+		)
 	}
 	rows := Support{}
 	for _, f := range features {

@@ -18,8 +18,8 @@ type MediaLimits struct {
 }
 
 // Check returns nil for an attachment of content type t that the platform takes, and else MESSAGE_INVALID or
-// MEDIA_TOO_LARGE. A mimeType that says nothing is looked up in the content. The factory checks the bytes that come with
-// a message; a platform that uploads what it has fetched from a link or a datasource checks that itself.
+// MEDIA_TOO_LARGE. A mimeType that says nothing is looked up in the content. The factory checks the bytes that come
+// with a message; a platform that uploads what it has fetched from a link or a datasource checks that itself.
 func (l MediaLimits) Check(t ContentType, mimeType string, content []byte) error {
 	name := strings.ToLower(string(t))
 	if l.MaxBytes > 0 && int64(len(content)) > l.MaxBytes {

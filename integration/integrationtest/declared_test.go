@@ -27,12 +27,18 @@ var declared = map[string]struct {
 	vectors string
 }{
 	"HMAC with the time": {sign.HMAC{
-		Header: "x-parrot-signature", Secret: "webhookSecret", Over: sign.TimestampAndBody{Header: "x-parrot-time", Unit: time.Millisecond},
+		Header: "x-parrot-signature", Secret: "webhookSecret",
+		Over: sign.TimestampAndBody{Header: "x-parrot-time", Unit: time.Millisecond},
 	}, "testdata/signatures_with_time.json"},
 	"Ed25519": {sign.Ed25519{
 		Header: "x-parrot-signature", PublicKey: "webhookSecret", Over: sign.TimestampAndBody{Header: "x-parrot-time"},
 	}, "testdata/signatures_ed25519.json"},
-	"JWT": {&sign.JWT{Issuer: "https://parrots.example.org", Audience: "webhookSecret", KeysURL: "https://parrots.example.org/keys"}, ""},
+	"JWT": {
+		&sign.JWT{
+			Issuer: "https://parrots.example.org", Audience: "webhookSecret", KeysURL: "https://parrots.example.org/keys",
+		},
+		"",
+	},
 }
 
 func TestSuiteSignsWithWhatIsDeclared(t *testing.T) {
@@ -57,9 +63,15 @@ var broken = map[string]struct {
 	change func(*integrationtest.Platform)
 	found  string
 }{
-	"a declared secret that no channel has": {signedBy(sign.HMAC{Header: "x-parrot-signature", Secret: "secret"}), "inbound/"},
-	"a declared header that differs":        {signedBy(sign.HMAC{Header: "x-parrot-sign", Secret: "webhookSecret"}), "signatures/0"},
-	"a declared hash that differs":          {signedBy(sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"}), "signatures/0"},
+	"a declared secret that no channel has": {
+		signedBy(sign.HMAC{Header: "x-parrot-signature", Secret: "secret"}), "inbound/",
+	},
+	"a declared header that differs": {signedBy(
+		sign.HMAC{Header: "x-parrot-sign", Secret: "webhookSecret"},
+	), "signatures/0"},
+	"a declared hash that differs": {signedBy(
+		sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"},
+	), "signatures/0"},
 	"a row that the platform does not find": {func(p *integrationtest.Platform) {
 		p.Definition.Errors = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 			"tired": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED"},

@@ -26,6 +26,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -229,11 +230,9 @@ func (s store) Channel(_ context.Context, id string) (*integration.Channel, erro
 func (w *world) Subject(name string) string { return name }
 
 // Publish implements integration.Publisher.
-func (w *world) Publish(
-	_ context.Context, name, _ string, _ map[string][]string, payload []byte, onAck func(bool, error),
-) {
+func (w *world) Publish(_ context.Context, e order.Event, onAck func(bool, error)) {
 	w.mu.Lock()
-	w.events = append(w.events, published{name, payload})
+	w.events = append(w.events, published{e.Name, e.Payload})
 	w.mu.Unlock()
 	onAck(false, nil)
 }

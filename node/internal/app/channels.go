@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/egress"
@@ -134,7 +135,7 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 	if err != nil {
 		return err
 	}
-	return a.events.Store(ctx, name, uuid.NewString(), nil, payload)
+	return a.events.Store(ctx, order.Event{Name: name, MsgID: uuid.NewString(), Payload: payload})
 }
 
 func newManager(

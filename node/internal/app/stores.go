@@ -108,7 +108,8 @@ func openSpool(
 		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20,
 		MaxAge: c.Events.Spool.MaxAge, Log: log,
 		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
-			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, onAck)
+			event := order.Event{Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key}
+			publisher.Publish(ctx, event, onAck)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})

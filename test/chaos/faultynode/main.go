@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/claims/redisclaims"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -149,19 +150,16 @@ func (f fixed) Channel(_ context.Context, id string) (*integration.Channel, erro
 // withoutID publishes each event under an id of its own, as if there were none.
 type withoutID struct{ *events.Publisher }
 
-func (p withoutID) Publish(
-	ctx context.Context, name, _ string, header map[string][]string, payload []byte, onAck func(bool, error),
-) {
-	p.Publisher.Publish(ctx, name, uuid.NewString(), header, payload, onAck)
+func (p withoutID) Publish(ctx context.Context, e order.Event, onAck func(bool, error)) {
+	e.MsgID = uuid.NewString()
+	p.Publisher.Publish(ctx, e, onAck)
 }
 
 // tooEarly says that an event is durable before it is published.
 type tooEarly struct{ *events.Publisher }
 
-func (p tooEarly) Publish(
-	_ context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error),
-) {
-	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), name, msgID, header, payload) })
+func (p tooEarly) Publish(_ context.Context, e order.Event, onAck func(bool, error)) {
+	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), e) })
 	onAck(false, nil)
 }
 
