@@ -284,7 +284,9 @@ func TestErrorsLookToCallersAsTheirKindSays(t *testing.T) {
 }
 
 func TestHealthCheckAnswersForCredentials(t *testing.T) {
-	for kind, want := range map[integration.ErrorKind]string{"": `{"valid":true}`, integration.FaultAuth: `{"valid":false}`} {
+	for kind, want := range map[integration.ErrorKind]string{
+		"": `{"valid":true}`, integration.FaultAuth: `{"valid":false}`,
+	} {
 		b := newHarness(t)
 		if kind != "" {
 			b.platform.healthErr = trouble(kind, 0)

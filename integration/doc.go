@@ -9,7 +9,7 @@
 //     node.Platform.
 //  2. Set Definition.Fields: the credentials and settings of a channel, beside [CommonFields].
 //  3. Set Definition.Signature to a scheme of package sign. Write a method ValidateSignature only if none fits.
-//  4. Set Definition.Errors: what the codes and statuses of the API mean. Package httpapi makes the calls and applies it.
+//  4. Set Definition.Errors: what the codes and statuses of the API mean. Package httpapi applies it to calls.
 //  5. Set Definition.Support: [Basic] for what messages can hold, then single rows by [Support.With].
 //  6. Run the conformance suite of package integrationtest. It says what is missing.
 //
@@ -22,8 +22,8 @@
 //   - It calls Send once for each part and attempt. Send makes one attempt and returns a [SendResult], or an [Error].
 //
 // [Message.ReplyContext] carries what an answer needs, such as a reply token: Normalize sets it, mostly by
-// [Message.PutReplyValue], and Send reads it.
-// [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and [TypeOfMedia] help Send with its own checks.
+// [Message.PutReplyValue], and Send reads it. [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and
+// [TypeOfMedia] help Send with its own checks.
 //
 // # More than messages
 //

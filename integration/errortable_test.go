@@ -46,7 +46,9 @@ func TestErrorTableFindsTheRow(t *testing.T) {
 		"the code of another subcode": {integration.Refusal{
 			Status: 400, Code: "7", Subcode: "34",
 		}, integration.FaultPermanent, "MESSAGE_INVALID"},
-		"a code before the status": {integration.Refusal{Status: 401, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID"},
+		"a code before the status": {
+			integration.Refusal{Status: 401, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID",
+		},
 		"a code with a good status": {
 			integration.Refusal{Status: 200, Code: "7"}, integration.FaultPermanent, "MESSAGE_INVALID",
 		},

@@ -59,8 +59,12 @@ func (s *platformService) checkMedia(c *Content) error {
 		if len(list) > 1 && m.MimeType != "" && c.Type != TypeFile { // they may differ
 			t = TypeOfMedia(m.MimeType)
 		}
-		if s.def.Media[t].ByLink && (m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
-			return &Error{Kind: FaultPermanent, Code: codes.MediaURLInvalid, Message: s.def.Title + " fetches attachments itself: give an https link in url"}
+		if s.def.Media[t].ByLink &&
+			(m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
+			return &Error{
+				Kind: FaultPermanent, Code: codes.MediaURLInvalid,
+				Message: s.def.Title + " fetches attachments itself: give an https link in url",
+			}
 		}
 		if len(m.Data) == 0 {
 			continue

@@ -267,8 +267,11 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 		message  string
 		outcome  string
 	}{
-		"the second, for good": {2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"the third, for good":  {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"the second, for good": {
+			2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			"partly_delivered",
+		},
+		"the third, for good": {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
 		"for want of credentials": {
 			2, integration.FaultAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
@@ -277,8 +280,11 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 			2, integration.FaultTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
 		},
-		"with too many calls": {3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"nobody knows how":    {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
+		"with too many calls": {
+			3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT",
+			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
+		},
+		"nobody knows how": {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
 		"the first, as any message": {
 			1, integration.FaultPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered",
 		},

@@ -50,7 +50,9 @@ func TestEachCheckOfAWebhookHoldsBackThoseAfterIt(t *testing.T) {
 		"no timestamp of a clock": {
 			func(*harness) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID",
 		},
-		"a bad structure": {func(b *harness) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID"},
+		"a bad structure": {
+			func(b *harness) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID",
+		},
 		"a bad signature": {func(b *harness) { b.platform.signature = refuse }, nil, all[:2], 401, "SIGNATURE_INVALID"},
 		"no raw body to check": {
 			func(b *harness) { b.platform.signature = signedBody }, nil, all[:2], 400, "RAW_BODY_MISSING",

@@ -214,15 +214,6 @@ func TestRenderedTextIsSplitWhereItIsLong(t *testing.T) {
 	require.Len(t, p.sent, 3)
 }
 
-func TestFullSupportIsForTheDirectionsOfAFeature(t *testing.T) {
-	full := integration.Full()
-	s := integration.Basic(birds).Full(integration.FeatureImage, integration.FeatureCommand, integration.FeatureTyping)
-	require.Equal(t, integration.Cells{In: full, Out: full}, s[integration.FeatureImage])
-	require.Equal(t, integration.Cells{In: full}, s[integration.FeatureCommand])
-	require.Equal(t, integration.Cells{Out: full}, s[integration.FeatureTyping])
-	require.Equal(t, integration.LevelImpossible, s[integration.FeatureVideo].In.Level)
-}
-
 func TestBasicSupportHasEveryRow(t *testing.T) {
 	s := integration.Basic(birds)
 	for _, f := range integration.Features() {

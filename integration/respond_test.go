@@ -143,9 +143,11 @@ func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
 		code   int
 		typ    string
 	}{
-		"a wrong signature":    {func(b *harness) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
-		"not understood":       {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
-		"a message not stored": {func(b *harness) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE"},
+		"a wrong signature": {func(b *harness) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
+		"not understood":    {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
+		"a message not stored": {
+			func(b *harness) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE",
+		},
 		"a channel switched off": {
 			func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE",
 		},

@@ -37,7 +37,9 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 		"an absolute URL that is trusted": {
 			called: "https://x.example" + called, trust: true, want: "https://x.example" + called,
 		},
-		"publicUrl comes before headers": {publicURL: "https://x.example", called: called, headers: proxied, trust: true, want: "https://x.example" + called},
+		"publicUrl comes before headers": {
+			publicURL: "https://x.example", called: called, headers: proxied, trust: true, want: "https://x.example" + called,
+		},
 		"a host that is more than a host": {called: called, headers: object{
 			"x-forwarded-proto": "https", "x-forwarded-host": "a/b?",
 		}, trust: true},

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/parrot"
+
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"

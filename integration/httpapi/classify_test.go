@@ -97,7 +97,9 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"a server that is overloaded": {503, "<h1>Service Unavailable</h1>", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a server that is overloaded": {
+			503, "<h1>Service Unavailable</h1>", integration.FaultTransient, "PLATFORM_UNAVAILABLE",
+		},
 		"a connection that could not be made": {
 			503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111",
 			integration.FaultTransient, "PLATFORM_UNAVAILABLE",
@@ -105,10 +107,13 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 		"a connection that was not made in time": {
 			503, envoy + "connection timeout", integration.FaultTransient, "PLATFORM_UNAVAILABLE",
 		},
-		"too many calls for Envoy":   {503, envoy + "overflow", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that broke":    {503, envoy + "connection termination", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"a stream that was reset":    {503, envoy + "remote reset", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"http where https was meant": {400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.FaultPermanent, "API_BASE_INVALID"},
+		"too many calls for Envoy": {503, envoy + "overflow", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that broke":  {503, envoy + "connection termination", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a stream that was reset":  {503, envoy + "remote reset", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"http where https was meant": {
+			400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.FaultPermanent,
+			"API_BASE_INVALID",
+		},
 		"a request that is too large": {
 			400, "<center>Request Header Or Cookie Too Large</center>", integration.FaultPermanent, "MESSAGE_REJECTED",
 		},

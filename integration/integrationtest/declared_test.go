@@ -72,6 +72,10 @@ var broken = map[string]struct {
 	"a declared hash that differs": {signedBy(
 		sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"},
 	), "signatures/0"},
+	"a URL that is signed and not checked": {
+		signedBy(urlBlind{sign.HMAC{Header: "x-parrot-signature", Secret: "webhookSecret"}}),
+		"inbound/what was signed for another URL is refused",
+	},
 	"a row that the platform does not find": {func(p *integrationtest.Platform) {
 		p.Definition.Errors = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 			"tired": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED"},
@@ -84,6 +88,14 @@ var broken = map[string]struct {
 		p.Definition.Errors = &integration.ErrorTable{}
 		p.Refusal = func(integration.Refusal) integrationtest.Answer { return integrationtest.Answer{} }
 	}, "outbound/a refusal of the API is understood"},
+}
+
+// urlBlind is a scheme that signs the URL, too, but does not look at it.
+type urlBlind struct{ sign.HMAC }
+
+func (b urlBlind) Sign(w *integration.Webhook, at time.Time) error {
+	w.Headers.Set("x-parrot-url", "of "+w.URL)
+	return b.HMAC.Sign(w, at)
 }
 
 func signedBy(scheme integration.SignatureValidator) func(*integrationtest.Platform) {

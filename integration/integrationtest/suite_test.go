@@ -149,12 +149,18 @@ var faults = map[string]struct {
 		func(s sound) integration.Platform { return keyless{s} },
 		"inbound/what is not genuine is refused/for a channel without secrets, and signed with none",
 	},
-	"a signature of a missing body":       {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
-	"more than a signature counts as one": {func(s sound) integration.Platform { return lengthy{s} }, "inbound/what is not genuine is refused/with twice the value in x-parrot-signature"},
+	"a signature of a missing body": {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"more than a signature counts as one": {
+		func(s sound) integration.Platform { return lengthy{s} },
+		"inbound/what is not genuine is refused/with twice the value in x-parrot-signature",
+	},
 	"the end of the secret does not matter": {
 		func(s sound) integration.Platform { return forgetful{s} }, "inbound/what differs in any one byte is refused",
 	},
-	"an old signature counts": {func(s sound) integration.Platform { return timed{s, 24 * time.Hour} }, "inbound/a webhook of another time is refused"},
+	"an old signature counts": {
+		func(s sound) integration.Platform { return timed{s, 24 * time.Hour} },
+		"inbound/a webhook of another time is refused",
+	},
 	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
 		for i := range m {
 			m[i].DedupKey = "1"
