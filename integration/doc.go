@@ -22,14 +22,8 @@
 //   - It calls Send once for each part and attempt. Send makes one attempt and returns a [SendResult], or an [Error].
 //
 // [Message.ReplyContext] carries what an answer needs, such as a reply token: Normalize sets it, mostly by
-<<<<<<< HEAD
 // [Message.PutReplyValue], and Send reads it. [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and
-// [TypeOfMedia] help Send with its own checks.
-=======
-// [Message.PutReplyValue], and Send reads it.
-// [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and [TypeOfMedia] help Send with its own checks. [PutText]
-// and [TextIn] write and read metadata.
->>>>>>> tg
+// [TypeOfMedia] help Send with its own checks, [PutText] and [TextIn] with metadata.
 //
 // # More than messages
 //
