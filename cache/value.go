@@ -213,6 +213,7 @@ func (v *value) property(name string) *value {
 				return &value{kind: stringKind, text: string(utf16.Decode(units[i : i+1]))}
 			}
 		}
+	default: // the others have no properties
 	}
 	return &value{}
 }

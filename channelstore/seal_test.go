@@ -88,7 +88,11 @@ func TestChangedRecordIsRefused(t *testing.T) {
 
 	// Nor does it open in another record, even where the parts put together look the same.
 	for _, parts := range [][3]string{
-		{"c2", "t1", "parrot"}, {"c1", "t2", "parrot"}, {"c1", "t1", "crow"}, {"c1", "t1p", "arrot"}, {"c1t1", "", "parrot"},
+		{"c2", "t1", "parrot"},
+		{"c1", "t2", "parrot"},
+		{"c1", "t1", "crow"},
+		{"c1", "t1p", "arrot"},
+		{"c1t1", "", "parrot"},
 		{"c1", "t1\x06parrot", ""},
 	} {
 		other := newChannel(parts[0])

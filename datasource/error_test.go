@@ -77,7 +77,7 @@ func TestErrorThatDoesNotPassIsUnchanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, err, datasource.AsError(err)) //nolint:testifylint // the very same
+			require.Equal(t, err, datasource.AsError(err))
 		})
 	}
 }

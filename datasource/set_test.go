@@ -146,7 +146,7 @@ func TestOpenEndsAfterItsTimeout(t *testing.T) {
 	}
 }
 
-func deadline(t *testing.T, ctx context.Context) time.Time { //nolint:revive // t belongs first in a helper
+func deadline(t *testing.T, ctx context.Context) time.Time {
 	t.Helper()
 	at, ok := ctx.Deadline()
 	require.True(t, ok)

@@ -378,7 +378,8 @@ func TestReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
 		q.After, q.Through = p.Last, p.Through
 	}
 	require.Equal(t, []events.Progress{
-		{Count: 2, Last: 2, Through: 5, More: true}, {Count: 2, Last: 4, Through: 5, More: true},
+		{Count: 2, Last: 2, Through: 5, More: true},
+		{Count: 2, Last: 4, Through: 5, More: true},
 		{Count: 1, Last: 5, Through: 5},
 	}, parts, "what the replay itself stores is left")
 	require.EqualValues(t, 10, b.info(stream).State.LastSeq)

@@ -79,7 +79,8 @@ func TestEnsureUsesAnExistingStreamAsItIs(t *testing.T) {
 			"1 replica(s), events.replicas asks for 3",
 		}},
 		"with fewer, and in memory": {
-			jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 3,
+			jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage},
+			3,
 			[]string{"kept in memory", "1 replica(s)"},
 		},
 	} {
@@ -148,7 +149,8 @@ func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
 			Name: wide, Subjects: []string{subject},
 		}, &jetstream.ConsumerConfig{FilterSubject: subject}, false},
 		"one of ours in a stream with both": {
-			"prod", jetstream.StreamConfig{Name: wide, Subjects: []string{"dev.>", "prod.>"}},
+			"prod",
+			jetstream.StreamConfig{Name: wide, Subjects: []string{"dev.>", "prod.>"}},
 			&jetstream.ConsumerConfig{FilterSubject: subject}, false,
 		},
 	} {

@@ -45,7 +45,7 @@ func (s *platformService) receiveByAccount(
 		return nil, err
 	}
 	g := &webhookGroup{runs: make([]*webhookRun, len(ids)), ends: make([]groupEnd, len(ids))}
-	g.open.Store(int32(len(ids))) //nolint:gosec // few
+	g.open.Store(int32(len(ids)))
 	for i, id := range ids {
 		own := *w
 		g.runs[i] = &webhookRun{s: s, ctx: ctx, req: req, webhook: &own, routed: true}

@@ -275,14 +275,16 @@ func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
 		"nothing":       {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
 		"another shape": {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field purchase.id of type int"},
 		"meta of no base64": {
-			map[string][]string{"$meta": {"{}"}}, `{}`,
+			map[string][]string{"$meta": {"{}"}},
+			`{}`,
 			"the header $meta of hios.orders.placed: illegal base64 data at input byte 0",
 		},
 		"meta of no JSON": {
 			map[string][]string{"$meta": encoded("{")}, `{}`, "the header $meta of hios.orders.placed: it holds no JSON",
 		},
 		"headers of no base64": {
-			map[string][]string{"$headers": {"?"}}, `{}`,
+			map[string][]string{"$headers": {"?"}},
+			`{}`,
 			"the header $headers of hios.orders.placed: illegal base64 data at input byte 0",
 		},
 	} {

@@ -155,8 +155,10 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	if runtime.Claims == nil {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
-	p := &platformService{def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
-		limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now}
+	p := &platformService{
+		def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
+		limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now,
+	}
 	if p.now == nil {
 		p.now = time.Now
 	}

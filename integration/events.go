@@ -163,7 +163,9 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 	var buffer [256]byte // enough for most
 	meta := append(buffer[:0], '{')
 	for _, id := range [...]struct{ name, value string }{
-		{`"channelId":`, channelID}, {`"requestId":`, idOf(req, "requestId")}, {`"tenantId":`, tenantID},
+		{`"channelId":`, channelID},
+		{`"requestId":`, idOf(req, "requestId")},
+		{`"tenantId":`, tenantID},
 		{`"userId":`, idOf(req, "userId")},
 	} {
 		if len(meta) > 1 && id.value != "" {

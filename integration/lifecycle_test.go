@@ -237,7 +237,7 @@ func TestLifecycleFunctionsHaveAllThatHandlersHave(t *testing.T) {
 }
 
 func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
-	explode := func(*integration.Context) error { panic("CANARY") } //nolint:forbidigo // it shall
+	explode := func(*integration.Context) error { panic("CANARY") }
 	for name, def := range map[string]integration.ServiceDefinition{
 		"created": {Created: explode}, "started": {Started: explode},
 	} {

@@ -145,11 +145,14 @@ func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 			"channelId": "c1", "token": "x",
 		}, "VERIFICATION_FAILED", true},
 		"a handshake of an unknown channel": {
-			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "nobody", "token": "x"},
+			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook",
+			object{"channelId": "nobody", "token": "x"},
 			"CHANNEL_NOT_FOUND", false,
 		},
 		"a handshake without a channel": {
-			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"token": "x"}, "VERIFICATION_FAILED",
+			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook",
+			object{"token": "x"},
+			"VERIFICATION_FAILED",
 			false,
 		},
 	} {

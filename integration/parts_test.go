@@ -88,7 +88,8 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 			"type": "VOICE", "text": "abc def ghi",
 		}, []string{"VOICE abc", "TEXT def ghi"}},
 		"captions without a limit of their": {
-			func(b *harness) { b.def.Text.Caption = 0 }, object{"type": "IMAGE", "text": "0123456789a"},
+			func(b *harness) { b.def.Text.Caption = 0 },
+			object{"type": "IMAGE", "text": "0123456789a"},
 			[]string{"IMAGE 0123456789", "TEXT a"},
 		},
 		"in UTF-16": {
@@ -113,7 +114,8 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 			"type": "TEXT", "text": "0123456789a", "format": "other",
 		}, []string{"TEXT 0123456789", "TEXT a"}},
 		"of markup that counts for nothing": {
-			formatted, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"},
+			formatted,
+			object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"},
 			[]string{"TEXT <b>0123456789</b>"},
 		},
 		"with markup": {formatted, object{
@@ -268,20 +270,28 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 		outcome  string
 	}{
 		"the second, for good": {
-			2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			2, integration.FaultPermanent, 1,
+			[]string{"1"},
+			0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
 		},
 		"the third, for good": {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
 		"for want of credentials": {
-			2, integration.FaultAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			2, integration.FaultAuth, 1,
+			[]string{"1"},
+			0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
 		},
 		"with trouble that stays": {
-			2, integration.FaultTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			2, integration.FaultTransient, 3,
+			[]string{"1"},
+			0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
 		},
 		"with too many calls": {
-			3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT",
+			3, integration.FaultThrottled, 3,
+			[]string{"1", "2"},
+			0, "PARTLY_SENT",
 			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
 		},
 		"nobody knows how": {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
@@ -381,7 +391,8 @@ func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
 			integration.FeatureReply: {Out: impossible}, integration.FeatureThread: {Out: impossible},
 		}, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, []string{"reply→none", "thread→none"}},
 		"beside the platform's": {
-			integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}},
+			integration.Support{integration.FeatureReply: {Out: impossible}},
+			object{"replyTo": object{"messageId": "m1"}},
 			[]integration.Degradation{{Feature: "html", Became: "text"}, {Feature: "voice", Became: token, Note: token}},
 			[]string{"reply→none", "html→text", "voice→[redacted]"},
 		},
@@ -390,7 +401,8 @@ func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
 		}, []string{"html→text"}},
 		"what it has with losses": {
 			integration.Support{integration.FeatureReply: {Out: integration.Degraded("as a quote")}},
-			object{"replyTo": object{"messageId": "m1"}}, nil, nil,
+			object{"replyTo": object{"messageId": "m1"}},
+			nil, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,7 +83,8 @@ func TestTextOnlyPlatformTakesEveryContentType(t *testing.T) {
 				"type": "LOCATION", "text": " here ",
 				"location": object{"latitude": 52.5, "longitude": 13.4, "name": "Home", "address": "1 Road"},
 			},
-			"here\nHome\n1 Road\nhttps://www.google.com/maps/search/?api=1&query=52.5%2C13.4", []string{"location→text"},
+			"here\nHome\n1 Road\nhttps://www.google.com/maps/search/?api=1&query=52.5%2C13.4",
+			[]string{"location→text"},
 		},
 		"a location with a link": {
 			object{"type": "LOCATION", "location": link("map")}, "https://example.org/map", []string{"location→text"},
@@ -99,7 +100,8 @@ func TestTextOnlyPlatformTakesEveryContentType(t *testing.T) {
 					{"vcard": "V"},
 				},
 			},
-			"Ada L.\nO\n1 (CELL)\n2\na@b\nV", []string{"contact→text"},
+			"Ada L.\nO\n1 (CELL)\n2\na@b\nV",
+			[]string{"contact→text"},
 		},
 		"no contact": {object{"type": "CONTACT"}, "", nil},
 		"POLL": {object{
@@ -108,7 +110,8 @@ func TestTextOnlyPlatformTakesEveryContentType(t *testing.T) {
 		"an empty poll": {object{"type": "POLL", "poll": object{"question": "Tea?"}}, "", nil},
 		"INTERACTIVE": {
 			object{"type": "INTERACTIVE", "interactive": choice},
-			"Lunch\nWhich?\n1. Soup\n2. Menu: https://example.org/menu\ntill noon", []string{"buttons→text"},
+			"Lunch\nWhich?\n1. Soup\n2. Menu: https://example.org/menu\ntill noon",
+			[]string{"buttons→text"},
 		},
 		"a list": {object{
 			"type": "TEXT", "text": "Well?", "interactive": list,
@@ -127,7 +130,8 @@ func TestTextOnlyPlatformTakesEveryContentType(t *testing.T) {
 				"type": "TEXT", "text": " Well?", "entities": []object{{"type": "bold", "offset": 1, "length": 4}},
 				"interactive": list,
 			},
-			"Well?\nHot\n1. Soup: of the day\n2. Tea", []string{"list→text", "entities→none"},
+			"Well?\nHot\n1. Soup: of the day\n2. Tea",
+			[]string{"list→text", "entities→none"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,8 @@ func wrong() integration.ServiceDefinition {
 		Events: []moleculer.Event{{Name: "dawn"}, {Handler: func(moleculer.Context, moleculer.Payload) {}}},
 		Hooks:  []integration.Hook{{Actions: "get|fly", Before: anyone}, {Actions: "get"}, {Before: anyone}},
 		Datasources: []datasource.Definition{
-			{}, datasource.HTTP("api", datasource.HTTPOptions{}), datasource.New[int]("db", nil),
+			{},
+			datasource.HTTP("api", datasource.HTTPOptions{}), datasource.New[int]("db", nil),
 			datasource.New[int]("db", nil),
 		},
 		Cache: integration.CacheOptions{RedisURL: "redis://:CANARY@host:port"},

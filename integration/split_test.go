@@ -57,7 +57,8 @@ func TestSplitterMakesAPartOfEachAttachment(t *testing.T) {
 			"type": "AUDIO", "text": "hi", "attachments": []object{song, picture},
 		}, []string{"AUDIO  s", "IMAGE  p", "TEXT hi "}, []string{"several attachments→messages", "audio→audio and text"}},
 		"a long text behind a song": {
-			object{"type": "AUDIO", "text": "0123456789a", "media": song}, []string{"AUDIO  s", "TEXT 0123456789 ", "TEXT a "},
+			object{"type": "AUDIO", "text": "0123456789a", "media": song},
+			[]string{"AUDIO  s", "TEXT 0123456789 ", "TEXT a "},
 			[]string{"audio→audio and text"},
 		},
 		"buttons stay together": {object{

@@ -117,8 +117,10 @@ func TestWebhookBodiesThatAreNoJSONAreTakenIn(t *testing.T) {
 			"Body": {"a & b"}, "To": {"1", "2"},
 		}, nil, ""},
 		"multipart": {
-			`multipart/form-data; boundary="B"`, multipartBody, map[string][]string{"text": {"hi"}},
-			[]integration.FormFile{{Field: "pic", Filename: "a.png", MimeType: "image/png", Content: []byte("\x00\xff")}}, "",
+			`multipart/form-data; boundary="B"`, multipartBody,
+			map[string][]string{"text": {"hi"}},
+			[]integration.FormFile{{Field: "pic", Filename: "a.png", MimeType: "image/png", Content: []byte("\x00\xff")}},
+			"",
 		},
 		"XML":       {"text/xml", "<a/>", nil, nil, "WEBHOOK_INVALID"},
 		"no form":   {"application/x-www-form-urlencoded", "a=%zz", nil, nil, "WEBHOOK_INVALID"},

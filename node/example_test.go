@@ -24,7 +24,8 @@ func ExampleStart() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	hello := func(_ *integration.Context, in struct {
 		Name string `json:"name"`
-	}) (string, error) {
+	},
+	) (string, error) {
 		return "hello " + in.Name, nil
 	}
 	greeter := integration.ServiceDefinition{

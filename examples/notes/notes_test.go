@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/notes"
+
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/node"
 	"github.com/hiliosai/switchboard/node/nodetest"

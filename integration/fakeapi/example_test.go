@@ -28,7 +28,7 @@ func Example() {
 	for _, body := range []string{
 		`{"to":"ada","lines":["hello"]}`, `{"to":"ada"}`, `{"to":"ada","lines":[],"moods":"merry"}`,
 	} {
-		answer, err := http.Post(api.URL()+"/v1/messages", "application/json", strings.NewReader(body)) //nolint:noctx // short
+		answer, err := http.Post(api.URL()+"/v1/messages", "application/json", strings.NewReader(body))
 		if err != nil {
 			fmt.Println(err)
 			return

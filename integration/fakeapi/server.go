@@ -267,6 +267,7 @@ func (s *Server) refuse(r *Request, f *is.Fault) *Answer {
 		answer.Status = http.StatusNotFound
 	case is.TooLarge:
 		answer.Status = http.StatusRequestEntityTooLarge
+	default: // 400
 	}
 	return &answer
 }

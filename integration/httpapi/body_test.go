@@ -43,8 +43,10 @@ func TestABodyOfAFormWithFiles(t *testing.T) {
 	)
 	type part struct{ name, filename, contentType, content string }
 	require.Equal(t, []part{
-		{"chat_id", "", "", "42"}, {"photo", "über uns.png", "image/png", string(binary)},
-		{"json", "", "application/json", "{}"}, {"empty", "", "", ""},
+		{"chat_id", "", "", "42"},
+		{"photo", "über uns.png", "image/png", string(binary)},
+		{"json", "", "application/json", "{}"},
+		{"empty", "", "", ""},
 	}, func() (list []part) {
 		for _, p := range partsOf(t, body) {
 			list = append(list, part{p.FormName(), p.FileName(), p.Header.Get("Content-Type"), p.text})

@@ -15,7 +15,7 @@ import (
 // A platform's test says what the suite must know, and what the platform declares is not repeated. This is the body of
 // TestParrotIsAPlatform, see examples/parrot.
 func ExampleRun() {
-	_ = func(t *testing.T) {
+	_ = func(t *testing.T) { //nolint:thelper // it is a test
 		client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the fake is on this machine
 		t.Cleanup(client.Close)
 		integrationtest.Run(t, integrationtest.Platform{

@@ -225,7 +225,7 @@ type timed struct {
 	window time.Duration
 }
 
-func (p timed) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
+func (p timed) ValidateSignature(_ context.Context, w *integration.Webhook) error {
 	body, err := w.SignedBody()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,7 +51,7 @@ func newKeyServer(t *testing.T) *keyServer {
 	}))
 	t.Cleanup(func() {
 		s.client.Close()
-		s.Server.Close()
+		s.Close()
 	})
 	return s
 }
@@ -205,7 +206,8 @@ func TestKeysThatCannotBeFetchedAreTransient(t *testing.T) {
 	err := s.declare().
 		ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())))
 	requireCode(t, err, "SIGNATURE_KEYS_UNAVAILABLE")
-	e := err.(*integration.Error)
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok)
 	require.True(t, e.Retryable())
 
 	s.failing.Store(false)

@@ -30,10 +30,12 @@ func Definition(client *httpapi.Client) integration.Definition {
 			{
 				In: integration.InCredentials, Name: "channelAccessToken", Required: true, Secret: true,
 				Pattern: regexp.MustCompile(`^\S+$`), Help: "a long-lived access token, from LINE's console: Messaging API",
-			}, {
+			},
+			{
 				In: integration.InCredentials, Name: "channelSecret", Required: true, Secret: true,
 				Help: "the channel secret, which signs the webhooks, from LINE's console: Basic settings",
-			}, {
+			},
+			{
 				In: integration.InSettings, Name: "botUserId", Account: true, Pattern: regexp.MustCompile(`^U[0-9a-f]{32}$`),
 				Help: "the account's own user id, as i_healthCheck tells it; with it webhooks of other accounts are ignored",
 			},

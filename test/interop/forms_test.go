@@ -116,7 +116,8 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	}{
 		"urlencoded": {
 			"application/x-www-form-urlencoded", "Body=%C3%BC+%26&Sid=U&a%5Bb%5D=1",
-			map[string][]string{"Body": {"ü &"}, "Sid": {"U"}, "a[b]": {"1"}}, "POST 7 ü & 0 files",
+			map[string][]string{"Body": {"ü &"}, "Sid": {"U"}, "a[b]": {"1"}},
+			"POST 7 ü & 0 files",
 		},
 		"multipart": {"multipart/form-data; boundary=B", multipart, map[string][]string{
 			"Body": {"hi"}, "Sid": {"S"},

@@ -114,7 +114,8 @@ func TestWhatIsRequiredAndNotGivenIsAskedFor(t *testing.T) {
 			map[string]string{"token": "T"}, map[string]string{"url": "S"},
 		), "U\n", "url (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, map[string]string{"url": "S"})},
 		"from a reader of pieces": {
-			values{}, "T\nU\nmore\n", "token (The token.): \nurl (Where it is.): ",
+			values{},
+			"T\nU\nmore\n", "token (The token.): \nurl (Where it is.): ",
 			given(map[string]string{"token": "T", "url": "U"}, nil),
 		},
 	} {

@@ -111,7 +111,9 @@ func (v *validation) login(n NATS) {
 		key  string
 		used bool
 	}{
-		{"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}, {"creds", n.Creds != ""},
+		{"user", n.User != "" || n.Password != ""},
+		{"token", n.Token != ""},
+		{"creds", n.Creds != ""},
 		{"nkey", n.NKey != ""},
 	} {
 		if way.used {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"example.com/notes"
+
 	"github.com/hiliosai/switchboard/node"
 )
 
