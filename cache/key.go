@@ -11,27 +11,27 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// Dialect is the line of Moleculer whose cachers a cache agrees with. Node services of both lines do
-// not share entries, because their keys differ wherever a string is part of them.
+// Dialect is the version of Moleculer whose cachers a cache is compatible with. Node services of both versions share no
+// entries, because their keys differ if they have a string in them.
 type Dialect int
 
-// The lines. A stored null is a missing result in 0.14, and a result in 0.15.
+// The versions 0.14 and 0.15. A stored null is a missing result in 0.14, and a result in 0.15.
 const (
 	Node014 Dialect = iota
 	Node015
 )
 
-// Keygen makes the keys of actions' results, as Node's cachers with the same options do. Calls with
-// the same params in another order have different keys there, and so they have here.
+// Keygen makes the keys of actions' results as Node's cachers with the same options do. As there, calls with the same
+// params in another order have different keys.
 type Keygen struct {
 	Dialect Dialect
-	// MaxParamsLength is the cachers' maxParamsLength: what follows the action's name in a key is cut and
-	// hashed beyond that length, in UTF-16 code units. Below 44, the length of a hash, it bounds nothing.
+	// MaxParamsLength is maxParamsLength of the cachers, in UTF-16 code units: a longer text after the action's name in a
+	// key is cut, and a hash takes the rest. A value below 44, the length of a hash, has no effect.
 	MaxParamsLength int
 }
 
-// Key is the key of a call's result under a rule; nil stands for the rule that takes all params. Rules
-// of 0.15 may name headers, with a leading @.
+// Key returns the key for a call's result under a rule. A nil rule takes all params. Rules of 0.15 may name headers by
+// a leading @.
 func (g Keygen) Key(actionName string, rule *action.CacheRule, req *action.Request) string {
 	if rule == nil || rule.Keys == nil {
 		params := parse(req.Params)
@@ -59,7 +59,7 @@ func (g Keygen) Key(actionName string, rule *action.CacheRule, req *action.Reque
 	return actionName + ":" + g.hashed(text.String())
 }
 
-// sources are what paths of a rule lead into, each parsed when the first path needs it.
+// sources are the values that the paths of a rule refer to. Each is parsed when a path first needs it.
 type sources struct {
 	dialect               Dialect
 	req                   *action.Request
@@ -90,7 +90,7 @@ func (s *sources) get(path string) *value {
 	}
 }
 
-// text is a value as it stands in a key.
+// text returns a value as text of a key.
 func (g Keygen) text(v *value) string {
 	var b strings.Builder
 	g.write(&b, v)
@@ -132,7 +132,7 @@ func (g Keygen) write(b *strings.Builder, v *value) {
 	}
 }
 
-// hashLength is that of a SHA-256 in base64.
+// hashLength is the length of a SHA-256 hash in base64.
 const hashLength = 44
 
 func (g Keygen) hashed(text string) string {
@@ -150,8 +150,8 @@ func utf16Length(text string) (n int) {
 	return n
 }
 
-// utf16Prefix is the text's first n code units. Where they end inside of a character, Node writes half
-// of it as U+FFFD.
+// utf16Prefix returns the first n code units of a text. If they end inside of a character, its half becomes U+FFFD as
+// in Node.
 func utf16Prefix(text string, n int) string {
 	for i, r := range text {
 		width := utf16.RuneLen(r)
@@ -166,12 +166,12 @@ func utf16Prefix(text string, n int) string {
 	return text
 }
 
-// maxMemoParams bounds the params in a memoised value's key, in bytes.
-const maxMemoParams = 128
+// maxMemoizeParams bounds the params in the key of a memoized value, in bytes. Longer ones are hashed.
+const maxMemoizeParams = 128
 
-// memoKey is the key of a memoised value. Node knows nothing of these, so they need not follow its
+// memoizeKey returns the key for a memoized value. Node does not share these values, so the keys do not follow Node's
 // rules, under which different params may have the same key.
-func memoKey(name string, params any) (string, error) {
+func memoizeKey(name string, params any) (string, error) {
 	if params == nil {
 		return name, nil
 	}
@@ -179,7 +179,7 @@ func memoKey(name string, params any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(text) > maxMemoParams {
+	if len(text) > maxMemoizeParams {
 		sum := sha256.Sum256(text)
 		return name + ":" + base64.StdEncoding.EncodeToString(sum[:]), nil
 	}

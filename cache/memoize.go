@@ -32,7 +32,7 @@ func Memoize[T any](
 	if c == nil {
 		return fn(ctx)
 	}
-	key, err := memoKey(name, params)
+	key, err := memoizeKey(name, params)
 	if err != nil {
 		c.warnUncacheable(name, err)
 		return fn(ctx)

@@ -11,7 +11,7 @@ import (
 
 // MemoryOptions configure a [Memory].
 type MemoryOptions struct {
-	// MaxBytes bounds the keys and values together; 0 means 32 MB. What is used least goes first.
+	// MaxBytes bounds the keys and values together; 0 means 32 MB. The least used entries make room.
 	MaxBytes int64
 }
 
@@ -20,27 +20,27 @@ type Memory struct{ entries *otter.Cache[string, entry] }
 
 type entry struct {
 	value []byte
-	ttl   time.Duration // 0 for good
+	ttl   time.Duration // 0 means that it never expires
 }
 
 const (
 	defaultMaxBytes = 32 << 20
-	forGood         = time.Duration(math.MaxInt64)
+	never           = time.Duration(math.MaxInt64)
 )
 
-// NewMemory makes an empty store.
+// NewMemory returns an empty store.
 func NewMemory(opts MemoryOptions) *Memory {
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = defaultMaxBytes
 	}
-	return &Memory{entries: otter.Must(&otter.Options[string, entry]{ // it refuses contradictions only
+	return &Memory{entries: otter.Must(&otter.Options[string, entry]{ // it fails only for contradictory options
 		MaximumWeight: uint64(opts.MaxBytes),
 		Weigher: func(key string, e entry) uint32 {
 			return uint32(min(len(key)+len(e.value), math.MaxUint32))
 		},
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, entry]) time.Duration {
 			if e.Value.ttl == 0 {
-				return forGood
+				return never
 			}
 			return e.Value.ttl
 		}),
@@ -107,7 +107,7 @@ func (m *Memory) TryLock(_ context.Context, name string, ttl time.Duration) (fun
 // Check implements [Store].
 func (m *Memory) Check(context.Context) error { return nil }
 
-// Close forgets all entries and ends the store's upkeep.
+// Close drops all entries and ends the goroutines of the store.
 func (m *Memory) Close() error {
 	m.entries.InvalidateAll()
 	m.entries.StopAllGoroutines()

@@ -15,11 +15,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// value is a JSON value as JavaScript sees it.
+// value is a JSON value with the properties that it has in JavaScript.
 type value struct {
 	kind    kind
-	text    string   // of a string; of a scalar as JavaScript writes it
-	members []member // of an object in the order of its properties; of an array, without names
+	text    string   // of a string, or of a scalar as JavaScript writes it
+	members []member // of an object in the order of JavaScript, or of an array, without names
 }
 
 type member struct {
@@ -38,8 +38,8 @@ const (
 	objectKind
 )
 
-// parse reads JSON. Nothing is undefined; what is not JSON is taken for a string, so that different
-// calls still have different keys.
+// parse parses JSON. Empty data is undefined. Data that is not JSON becomes a string, so that different calls still
+// have different keys.
 func parse(raw []byte) *value {
 	if len(raw) == 0 {
 		return &value{}
@@ -56,7 +56,7 @@ func parse(raw []byte) *value {
 
 var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(bytes.NewReader(nil)) }}
 
-// parser reads one text. Without repeats it refuses objects that have a name twice.
+// parser parses one text. Unless repeats is set, it refuses objects with a repeated name.
 type parser struct {
 	*jsontext.Decoder
 	repeats bool
@@ -117,7 +117,7 @@ func (p parser) object() (value, error) {
 		if err != nil {
 			return value{}, err
 		}
-		m := member{name: name.String()} // the token is good until the next one only
+		m := member{name: name.String()} // the token is valid only until the next one
 		if m.value, err = p.value(); err != nil {
 			return value{}, err
 		}
@@ -131,7 +131,7 @@ func (p parser) object() (value, error) {
 	return object, err
 }
 
-// lastOfEach leaves of a repeated name the value that came last, where the name came first.
+// lastOfEach keeps the last value of a repeated name, at the position of the first one.
 func lastOfEach(members []member) []member {
 	at := make(map[string]int, len(members))
 	unique := members[:0]
@@ -146,14 +146,14 @@ func lastOfEach(members []member) []member {
 	return unique
 }
 
-// sortIndexes puts names that are array indexes first, by number, as JavaScript does.
+// sortIndexes moves names that are array indexes to the front, ordered by number, as JavaScript does.
 func sortIndexes(members []member) {
 	if slices.ContainsFunc(members, func(m member) bool { return arrayIndex(m.name) != noIndex }) {
 		slices.SortStableFunc(members, func(a, b member) int { return cmp.Compare(arrayIndex(a.name), arrayIndex(b.name)) })
 	}
 }
 
-// noIndex is behind every array index, which are at most 2^32-2.
+// noIndex is greater than every array index, which are at most 2^32-2.
 const noIndex = math.MaxUint32
 
 func arrayIndex(name string) uint32 {
@@ -167,13 +167,13 @@ func arrayIndex(name string) uint32 {
 	return uint32(n)
 }
 
-// number writes a JSON number as JavaScript does.
+// number returns a JSON number as JavaScript writes it.
 func number(raw string) string {
-	const exact = 15 // digits that a float64 holds in any case
+	const exact = 15 // digits that a float64 always holds
 	if len(raw) <= exact && !strings.ContainsAny(raw, ".eE") && raw != "-0" {
 		return raw
 	}
-	f, _ := strconv.ParseFloat(raw, 64) // too large ones are infinite, here and there
+	f, _ := strconv.ParseFloat(raw, 64) // too large numbers are infinite, in Go as in JavaScript
 	switch abs := math.Abs(f); {
 	case math.IsInf(f, 1):
 		return "Infinity"
@@ -188,7 +188,7 @@ func number(raw string) string {
 	}
 }
 
-// property is what v[name] gives in JavaScript, but for what prototypes have.
+// property returns v[name] of JavaScript, without properties of prototypes.
 func (v *value) property(name string) *value {
 	switch v.kind {
 	case objectKind:

@@ -75,7 +75,7 @@ func parseKey(text string) (key, error) {
 	return key{id, aead}, err
 }
 
-// GenerateKey makes a new key, in the form that [ParseKeys] takes.
+// GenerateKey returns a new key in the form that [ParseKeys] takes. Its error is about the id.
 func GenerateKey(id string) (string, error) {
 	if !keyID.MatchString(id) {
 		return "", errors.New("the id of a key has 1 to 32 letters, digits, _ and -")
@@ -85,8 +85,8 @@ func GenerateKey(id string) (string, error) {
 	return id + ":" + base64.StdEncoding.EncodeToString(secret), nil
 }
 
-// KeyFile returns the keys of a file, one in a line. Where there is no such file it is made, with a
-// new key, for its owner alone, and its folder too; of several processes that do so at once, one makes it for all.
+// KeyFile returns the keys of a file with one key a line. A missing file is created with a new key, and so is its
+// folder. Only their owner may read them. If several processes call it at once, one creates the file for all.
 func KeyFile(path string) (*Keyring, error) {
 	data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,13 +105,12 @@ func KeyFile(path string) (*Keyring, error) {
 	return keys, nil
 }
 
-// makeKeyFile writes beside the path and links the whole file there, so that nobody reads half a key
-// and no key is replaced by another.
+// makeKeyFile writes a temporary file and links it to path, so that nobody reads half a key and no key is replaced.
 func makeKeyFile(path string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	text, err := GenerateKey("file-" + rand.Text()[:8]) // no two files have the same id: a wrong one is recognised
+	text, err := GenerateKey("file-" + rand.Text()[:8]) // no two files have the same id, so that a wrong file is noticed
 	if err != nil {
 		return err
 	}
@@ -141,10 +140,10 @@ func (k *Keyring) find(id string) *key {
 	return nil
 }
 
-// first returns the key that seals.
+// first returns the key for sealing.
 func (k *Keyring) first() *key { return &k.keys[0] }
 
-// IDs returns the ids of the keys; the first is that of the one that seals.
+// IDs returns the ids of the keys. The first key seals.
 func (k Keyring) IDs() []string {
 	ids := make([]string, len(k.keys))
 	for i, one := range k.keys {

@@ -102,7 +102,7 @@ func requireUnavailable(t *testing.T, err error) {
 	require.True(t, e.Retryable)
 }
 
-// bench is a database of the test, with what is only known of databases.
+// harness is a database of one test, with functions for databases only.
 type harness struct {
 	*testing.T
 	tryOpen func(keys *channelstore.Keyring) (*channelstore.Database, error)
@@ -122,12 +122,12 @@ func (b *harness) open(keys *channelstore.Keyring) channelstore.Store {
 
 func sqliteBacking(t *testing.T) channelstoretest.Backing {
 	t.Helper()
-	return sqliteBench(t).backing()
+	return sqliteHarness(t).backing()
 }
 
 func postgresBacking(t *testing.T) channelstoretest.Backing {
 	t.Helper()
-	return postgresBench(t).backing()
+	return postgresHarness(t).backing()
 }
 
 func (b *harness) backing() channelstoretest.Backing {
@@ -138,8 +138,8 @@ func (b *harness) backing() channelstoretest.Backing {
 // eachDatabase runs a test with every kind of database.
 func eachDatabase(t *testing.T, test func(b *harness)) {
 	t.Helper()
-	t.Run("SQLite", func(t *testing.T) { test(sqliteBench(t)) })
-	t.Run("PostgreSQL", func(t *testing.T) { test(postgresBench(t)) })
+	t.Run("SQLite", func(t *testing.T) { test(sqliteHarness(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(postgresHarness(t)) })
 }
 
 func TestConformance(t *testing.T) {

@@ -33,7 +33,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-func postgresBench(t *testing.T) *harness {
+func postgresHarness(t *testing.T) *harness {
 	t.Helper()
 	url := testserver.Postgres(t)
 	return &harness{

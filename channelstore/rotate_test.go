@@ -241,7 +241,7 @@ func TestTablesOfALaterVersionAreLeftAlone(t *testing.T) {
 
 func TestRotationCountsEachFailureOnce(t *testing.T) {
 	texts := newTexts(t, "old", "new")
-	b := sqliteBench(t)
+	b := sqliteHarness(t)
 	apply(t, b.open(newKeys(t, "lost")), newChannel("damaged"))
 	apply(t, b.open(parse(t, texts[0])), newChannel("a"), newChannel("b"))
 	store := b.open(parse(t, texts[1], texts[0]))

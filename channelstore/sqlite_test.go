@@ -29,7 +29,7 @@ func openFile(t *testing.T, path string, keys *channelstore.Keyring) *channelsto
 	return store
 }
 
-func sqliteBench(t *testing.T) *harness {
+func sqliteHarness(t *testing.T) *harness {
 	t.Helper()
 	path := newPath(t)
 	return &harness{

@@ -11,19 +11,19 @@ import (
 
 // MemoryOptions configure a [Memory].
 type MemoryOptions struct {
-	// MaxBytes bounds keys and results together; 0 means 64 MB, some 300,000 claims. Where it is reached,
-	// the work that would be forgotten next is forgotten early, unless somebody is at it.
+	// MaxBytes bounds keys and results together; 0 means 64 MB, about 300,000 claims. A full memory drops the claims that
+	// expire next, but none that is held.
 	MaxBytes int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Memory keeps claims in this process, for a single node and for tests.
+// Memory keeps claims in this process, for a single node and for tests. Safe for concurrent use.
 type Memory struct{ core }
 
 const (
 	defaultMaxBytes = 64 << 20
-	// entryBytes is what an entry takes beside its key and its value.
+	// entryBytes is the size of an entry without its key and its value.
 	entryBytes = 160
 )
 
@@ -32,7 +32,7 @@ var (
 	errTooLarge = refusal{errors.New("the result is larger than the memory")}
 )
 
-// NewMemory makes an empty store.
+// NewMemory returns an empty store.
 func NewMemory(opts MemoryOptions) *Memory {
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = defaultMaxBytes
@@ -118,12 +118,12 @@ func (m *memory) expire(now time.Time) {
 	}
 }
 
-// makeRoom forgets what ends first, but nothing that is held.
+// makeRoom drops the claims that expire first, but none that is held. It returns false if that is not enough.
 func (m *memory) makeRoom(size int, now time.Time) bool {
 	var held []*kept
 	for m.free < size && len(m.ends) > 0 {
 		next := m.ends[0]
-		if r, err := decode(next.Value); err == nil && now.Before(next.Written.Add(r.lease)) { // what is done has no lease
+		if r, err := decode(next.Value); err == nil && now.Before(next.Written.Add(r.lease)) { // a done claim has no lease
 			held = append(held, next)
 			heap.Remove(&m.ends, 0)
 			continue
@@ -139,7 +139,7 @@ func (m *memory) makeRoom(size int, now time.Time) bool {
 func (m *memory) Check(context.Context) error { return nil }
 func (m *memory) Close() error                { return nil }
 
-// byEnd is a heap of entries, of which the first to end is on top.
+// byEnd is a heap of entries. The one that expires first is on top.
 type byEnd []*kept
 
 func (h byEnd) Len() int           { return len(h) }

@@ -12,14 +12,14 @@ import (
 
 type scopeKey struct{}
 
-// scope is a set in a context, and what the context carried before.
+// scope is a set in a context, and the scope that the context had before.
 type scope struct {
 	set   *Set
 	outer *scope
 }
 
-// Context returns a context that carries the set: [Get] finds its datasources. A name that it lacks is
-// looked for in the sets that ctx carries already.
+// Context returns a context with the set, in which [Get] finds its datasources. Get looks for other names in the sets
+// that ctx already has.
 func (s *Set) Context(ctx context.Context) context.Context {
 	outer, _ := ctx.Value(scopeKey{}).(*scope)
 	if outer != nil && outer.set == s {
@@ -28,8 +28,8 @@ func (s *Set) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, scopeKey{}, &scope{set: s, outer: outer})
 }
 
-// Get returns the datasource of that name as what it was opened as, such as *pgxpool.Pool, or as an
-// interface that it implements. Errors are *NotFoundError, *NotOpenError and *TypeError.
+// Get returns the datasource of that name as the type that it was opened as, such as *pgxpool.Pool, or as an interface
+// that it implements. Errors are *NotFoundError, *NotOpenError and *TypeError.
 func Get[T any](ctx context.Context, name string) (T, error) {
 	var none T
 	innermost, _ := ctx.Value(scopeKey{}).(*scope)
@@ -62,10 +62,10 @@ func (sc *scope) names() []string {
 	return slices.Compact(names)
 }
 
-// NotFoundError says that the context carries no datasource of the name.
+// NotFoundError says that the context has no datasource of the name.
 type NotFoundError struct {
 	Name  string
-	Known []string // the names there are, sorted
+	Known []string // the existing names, sorted
 }
 
 func (e *NotFoundError) Error() string {
@@ -75,7 +75,7 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("there is no datasource %q; there are: %s", e.Name, strings.Join(e.Known, ", "))
 }
 
-// TypeError says that the datasource is something else than was asked for.
+// TypeError says that the datasource has another type than was asked for.
 type TypeError struct {
 	Name      string
 	Is, Asked reflect.Type
@@ -85,12 +85,12 @@ func (e *TypeError) Error() string {
 	return fmt.Sprintf("datasource %q is a %v, not a %v", e.Name, e.Is, e.Asked)
 }
 
-// NotOpenError says that the datasource is not open yet or not any more.
+// NotOpenError says that the datasource is not open yet, or is closed.
 type NotOpenError struct{ Name string }
 
 func (e *NotOpenError) Error() string { return fmt.Sprintf("datasource %q is not open", e.Name) }
 
-// MoleculerError implements [action.Moleculer]: another node, or this one later, may serve the call.
+// MoleculerError implements [action.Moleculer]. The error is retryable: another node, or this one later, may succeed.
 func (e *NotOpenError) MoleculerError() *action.Error {
 	return Unavailable("it is not open").Because(e)
 }

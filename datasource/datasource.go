@@ -1,12 +1,11 @@
-// Package datasource opens what a service draws on (databases, Redis, HTTP APIs, other services),
-// watches over it and closes it: named, typed, in order. It is for a service what datasources and
-// ctx.datasources are in the Node SDK.
+// Package datasource opens, checks and closes what a service uses: databases, Redis, HTTP APIs, other services. They
+// have names and types, and are opened in order. It corresponds to datasources and ctx.datasources of the Node SDK.
 //
 // A service names its datasources with the New of the packages datasource/sqlite, datasource/postgres and
 // datasource/redis, with [HTTP] and [Service], or a kind of its own with [New], and puts them into a [Set]. A handler
 // asks for one with [Get].
 //
-// The package knows neither what is stored nor who asks.
+// The package knows neither the data nor the callers.
 package datasource
 
 import (
@@ -16,27 +15,27 @@ import (
 	"time"
 )
 
-// Definition names a datasource and says how to open it.
+// Definition is the name of a datasource and how to open it.
 type Definition struct {
 	Name string
-	// Open returns the instance. It must obey ctx and not keep it. Where the trouble may pass (see
-	// [AsError]) it is called again until Timeout is over.
+	// Open returns the instance. It must obey ctx and not keep it. After an error that may pass (see [AsError]) it is
+	// called again until Timeout is over.
 	//
 	// The instance is closed by its method Close(context.Context) error, Close() error or Close(), and
 	// checked by Check below, else its own Check (see [Checker]), Ping or PingContext, where it has one of these.
 	Open func(ctx context.Context) (any, error)
-	// Timeout bounds opening, with all repetitions and migrations. Zero leaves it to the deadline of the
-	// context that the set is opened with, and means 30 s where that has none.
+	// Timeout bounds the opening with all retries and migrations. 0 means the deadline of the context that the set is
+	// opened with, and 30 s if that has none.
 	Timeout time.Duration
-	// Check says whether the instance works at the moment, for instances without a method that does. It must obey ctx; it
-	// is never called twice at once. Its error is logged, so it must quote no secrets.
+	// Check returns an error if the instance does not work now. It is for instances without such a method. It must obey
+	// ctx, and is never called concurrently. Its error is logged and must quote no secrets.
 	Check func(ctx context.Context, instance any) error
-	// Invalid is what is wrong with the options; [NewSet] reports it.
+	// Invalid is the error of the options, which [NewSet] returns.
 	Invalid error
 }
 
-// New defines a kind of datasource of one's own. The context that open gets carries the datasources
-// of the set that stand before this one, so that it can be built on them: see [Get].
+// New defines a datasource of your own kind. The context for open has the datasources that are before this one in the
+// set, so that it can use them; see [Get].
 func New[T any](name string, open func(ctx context.Context) (T, error)) Definition {
 	d := Definition{Name: name}
 	if open != nil {
@@ -45,8 +44,8 @@ func New[T any](name string, open func(ctx context.Context) (T, error)) Definiti
 	return d
 }
 
-// Checker is an instance that can tell whether it works at the moment. Check must obey ctx; it is
-// never called twice at once. Its error is logged, so it must quote no secrets.
+// Checker is an instance with a health check. Check must obey ctx, and is never called concurrently. Its error is
+// logged and must quote no secrets.
 type Checker interface {
 	Check(ctx context.Context) error
 }
@@ -82,7 +81,7 @@ func closeOf(instance any) func(context.Context) error {
 	}
 }
 
-// safely calls an instance on a goroutine of ours, where its panic would end the process.
+// safely returns a panic of an instance as an error: on this package's goroutines it would end the process.
 func safely(ctx context.Context, call func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -15,17 +15,16 @@ import (
 
 // The types of the errors that [AsError] makes.
 const (
-	// TypeUnavailable: the datasource cannot be reached, is starting, stopping or overloaded, or does
-	// not answer in time. Whether a write was carried out is unknown.
+	// TypeUnavailable says that the datasource cannot be reached, is starting, stopping or overloaded, or does not answer
+	// in time. A write may have been carried out.
 	TypeUnavailable = codes.DatasourceUnavailable
-	// TypeConflict: the transaction met another one and was rolled back.
+	// TypeConflict says that the transaction conflicted with another one and was rolled back.
 	TypeConflict = codes.DatasourceConflict
 )
 
-// AsError makes trouble with a datasource that may pass a retryable *action.Error with code 503 and
-// the type [TypeUnavailable] or [TypeConflict]. Its message quotes nothing; the error of the driver is
-// its cause. All other errors are returned unchanged, also those that are Moleculer errors already
-// and the end of a context by its caller's will.
+// AsError returns an error of a datasource that may pass as a retryable *action.Error with code 503 and the type
+// [TypeUnavailable] or [TypeConflict]. Its message quotes nothing; the error of the driver is its cause. All other
+// errors are returned unchanged, also Moleculer errors and context.Canceled.
 func AsError(err error) error {
 	if _, ok := errors.AsType[action.Moleculer](err); ok || err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -45,8 +44,8 @@ func AsError(err error) error {
 	return err
 }
 
-// ErrorReader knows the errors of a driver. known says that err is one of them; e is then what to make of it
-// without its cause, nil where trying again does not help.
+// ErrorReader reads the errors of a driver. known says that err is one of them. e is then the error for callers,
+// without its cause; it is nil if a retry does not help.
 type ErrorReader func(err error) (e *action.Error, known bool)
 
 var drivers struct {
@@ -55,26 +54,26 @@ var drivers struct {
 	readers []ErrorReader
 }
 
-// RegisterErrors has [AsError] ask read, too. A package that opens a kind of datasource calls it in its init.
+// RegisterErrors adds a reader to [AsError]. A package that opens a kind of datasource calls it in its init.
 func RegisterErrors(read ErrorReader) {
 	drivers.Lock()
 	defer drivers.Unlock()
 	drivers.readers = append(drivers.readers, read)
 }
 
-// Unavailable is the error of type [TypeUnavailable]. The reason completes "The datasource is not available: …" and
+// Unavailable returns an error of type [TypeUnavailable]. The reason completes "The datasource is not available: …" and
 // must quote nothing.
 func Unavailable(reason string) *action.Error {
 	return action.Retryable(http.StatusServiceUnavailable, TypeUnavailable, "The datasource is not available: %s.", reason)
 }
 
-// MayPass says whether it makes sense to try again later.
+// MayPass says whether a retry may succeed.
 func MayPass(err error) bool {
 	m := moleculer(err)
 	return m != nil && m.Retryable
 }
 
-// moleculer is what err looks like to the cluster, nil when it has no such form.
+// moleculer returns err as the cluster sees it, nil if it is no Moleculer error.
 func moleculer(err error) *action.Error {
 	if m, ok := errors.AsType[action.Moleculer](AsError(err)); ok {
 		return m.MoleculerError()
@@ -82,7 +81,7 @@ func moleculer(err error) *action.Error {
 	return nil
 }
 
-// passing says why a datasource does not serve at the moment, "" when that is not the matter.
+// passing returns the reason for an error that may pass, "" for any other error.
 func passing(err error) string {
 	var netErr net.Error
 	switch {

@@ -8,7 +8,7 @@ import (
 
 const (
 	checkTimeout  = 2 * time.Second
-	checkValid    = time.Second // for so long a result answers for the next check
+	checkValid    = time.Second // how long a result is used again
 	watchInterval = 5 * time.Second
 )
 
@@ -23,13 +23,13 @@ type Health struct {
 	Name      string `json:"name"`
 	Status    string `json:"status"`            // Healthy or Unhealthy
 	Message   string `json:"message,omitempty"` // why it is unhealthy
-	Type      string `json:"type,omitempty"`    // of the error that says so, such as DATASOURCE_UNAVAILABLE
+	Type      string `json:"type,omitempty"`    // of the error, such as DATASOURCE_UNAVAILABLE
 	LatencyMs int64  `json:"latencyMs"`         // how long the check took
-	// Details are what the instance tells of itself, see [Detailer].
+	// Details are figures of the instance, see [Detailer].
 	Details map[string]any `json:"details,omitempty"`
 }
 
-// Detailer is an instance that tells figures of itself for its [Health]. They hold no secrets. It must not block.
+// Detailer is an instance that has figures for its [Health]. They must have no secrets. Details must not block.
 type Detailer interface{ Details() map[string]any }
 
 // finding is the result of a check.
@@ -40,9 +40,9 @@ type finding struct {
 	at  time.Time
 }
 
-// Health checks all datasources side by side, each for 2 s at most, and returns their states in the
-// order of the definitions. What was found within the last second is not checked again; callers at
-// the same time share a check. A datasource that has no check is healthy while it is open.
+// Health checks all datasources in parallel, each for at most 2 s, and returns their states in the order of the
+// definitions. It uses results of the last second again, and concurrent callers share a check. A datasource without a
+// check is healthy while it is open.
 func (s *Set) Health(ctx context.Context) []Health {
 	report := make([]Health, len(s.entries))
 	for i, f := range s.findings(ctx) {
@@ -65,7 +65,7 @@ func (s *Set) findings(ctx context.Context) []finding {
 
 func (s *Set) finding(ctx context.Context, e *entry) finding {
 	start := time.Now()
-	// The check is not this caller's alone, and one that doesn't obey its context isn't waited for.
+	// Other callers may share the check. If it does not obey its context, nobody waits for it.
 	shared := s.checks.DoChan(e.Name, func() (any, error) {
 		e.check(context.WithoutCancel(ctx))
 		return e.last, nil
@@ -78,7 +78,7 @@ func (s *Set) finding(ctx context.Context, e *entry) finding {
 	}
 }
 
-// check sets e.last, unless that is new enough.
+// check sets e.last unless it is new enough.
 func (e *entry) check(ctx context.Context) {
 	instance, start := e.instance.Load(), time.Now()
 	if instance == nil {
@@ -97,7 +97,7 @@ func (e *entry) check(ctx context.Context) {
 	e.last.of, e.last.at = instance, time.Now()
 }
 
-// finding is the result of a check that ended with err.
+// finding returns the result of a check that ended with err.
 func (e *entry) finding(start time.Time, err error) finding {
 	h := Health{Name: e.Name, Status: Healthy, LatencyMs: time.Since(start).Milliseconds()}
 	if err != nil {
@@ -109,7 +109,7 @@ func (e *entry) finding(start time.Time, err error) finding {
 	return finding{Health: h, err: err}
 }
 
-// watch logs when a datasource goes bad and when it is back.
+// watch logs when a datasource becomes unhealthy and when it is healthy again.
 func (s *Set) watch(ctx context.Context) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()

@@ -21,17 +21,17 @@ import (
 // connectTimeout bounds one attempt to connect to a server.
 const connectTimeout = 5 * time.Second
 
-// HTTPOptions say which API to call, and how. Zero values are replaced by the defaults named.
+// HTTPOptions say which API to call, and how. A zero value means the default after the colon.
 type HTTPOptions struct {
 	BaseURL         string        // paths of calls are appended to it
-	Timeout         time.Duration // of a call, its answer's body included: 10 s
-	MaxConnsPerHost int           // connections at once, kept for reuse: 64
+	Timeout         time.Duration // of a call with its answer's body: 10 s
+	MaxConnsPerHost int           // connections, which are reused: 64
 	MaxBodyBytes    int64         // of an answer: 4 MiB
 	Header          http.Header   // sent with every call, such as Authorization
 	HealthPath      string        // a GET that succeeds while the API is healthy; empty checks nothing
 }
 
-// Validate says what is wrong with the options, all of it.
+// Validate returns all that is wrong with the options.
 func (o HTTPOptions) Validate() error {
 	_, err := o.base()
 	return errors.Join(err,
@@ -63,7 +63,7 @@ type HTTPClient struct {
 	http *http.Client
 }
 
-// HTTP defines a datasource of type *HTTPClient. It is open without the API being asked.
+// HTTP defines a datasource of type *HTTPClient. Opening it does not call the API.
 func HTTP(name string, opts HTTPOptions) Definition {
 	d := New(name, func(context.Context) (*HTTPClient, error) { return newHTTPClient(name, opts) })
 	d.Invalid = opts.Validate()
@@ -87,16 +87,16 @@ func newHTTPClient(name string, opts HTTPOptions) (*HTTPClient, error) {
 			ForceAttemptHTTP2:   true,
 			MaxConnsPerHost:     opts.MaxConnsPerHost,
 			MaxIdleConnsPerHost: opts.MaxConnsPerHost,
-			// Shorter than servers keep theirs, as a rule: a call on one that they close would fail.
+			// Usually shorter than at servers: a call on a connection that the server closes would fail.
 			IdleConnTimeout:     30 * time.Second,
 			TLSHandshakeTimeout: connectTimeout,
 		},
-		// A redirect would carry the header's credentials to wherever it points.
+		// A redirect would send the header's credentials to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Close ends the connections that wait for a next call.
+// Close closes the idle connections.
 func (c *HTTPClient) Close() { c.http.CloseIdleConnections() }
 
 // Check implements [Checker].
@@ -108,14 +108,14 @@ func (c *HTTPClient) Check(ctx context.Context) error {
 	return err
 }
 
-// GetJSON gets path, which may have a query, and decodes the answer into result, a pointer. Parts of
-// a path that come from elsewhere are to be escaped with url.PathEscape. Errors are as of Do.
+// GetJSON gets path, which may have a query, and decodes the answer into result, a pointer. Escape variable parts of a
+// path with url.PathEscape. Errors are as of Do.
 func (c *HTTPClient) GetJSON(ctx context.Context, path string, result any) error {
 	return c.json(ctx, http.MethodGet, path, nil, nil, result)
 }
 
-// PostJSON posts body as JSON and decodes the answer into result, a pointer; nil drops it. Errors are
-// as of Do.
+// PostJSON posts body as JSON and decodes the answer into result, a pointer; nil ignores the answer. Errors are as of
+// Do.
 func (c *HTTPClient) PostJSON(ctx context.Context, path string, body, result any) error {
 	encoded, err := json.Marshal(body)
 	if err != nil {
@@ -142,8 +142,8 @@ type HTTPAnswer struct {
 	Body   []byte
 }
 
-// Do makes a call; header is added to that of the options, over which it wins. A call that fails, or is
-// answered with another status than 2xx, is an *HTTPError. Nothing is repeated.
+// Do makes a call. header is added to the header of the options and overrides it. A call that fails, or whose status is
+// not 2xx, is an *HTTPError. Do does not retry.
 func (c *HTTPClient) Do(
 	ctx context.Context, method, path string, header http.Header, body []byte,
 ) (*HTTPAnswer, error) {
@@ -181,7 +181,7 @@ func (c *HTTPClient) Do(
 	return &HTTPAnswer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
 
-// target appends a path to the base. It can't lead to another host.
+// target appends a path to the base. The path cannot lead to another host.
 func (c *HTTPClient) target(path string) (*url.URL, error) {
 	ref, err := url.Parse(path)
 	if err != nil || ref.Host != "" || ref.Scheme != "" {
@@ -192,8 +192,8 @@ func (c *HTTPClient) target(path string) (*url.URL, error) {
 	return target, nil
 }
 
-// failure describes a call without an answer. net/http's own error starts with the URL; only what it
-// wraps is kept.
+// failure returns the error of a call without an answer. It keeps only the cause of net/http's error, which quotes the
+// URL.
 func (c *HTTPClient) failure(err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err
@@ -201,12 +201,12 @@ func (c *HTTPClient) failure(err error) error {
 	return &HTTPError{Datasource: c.name, Err: err}
 }
 
-// HTTPError is a call that got no answer, or one that is no success.
+// HTTPError is the error of a call without an answer, or with a status other than 2xx.
 type HTTPError struct {
 	Datasource string
-	Status     int           // zero without an answer
-	Body       []byte        // of the answer; it is in no message
-	RetryAfter time.Duration // as the answer asks for; zero when it does not
+	Status     int           // 0 if there is no answer
+	Body       []byte        // of the answer; no error message quotes it
+	RetryAfter time.Duration // of the answer; 0 if it has none
 	Err        error         // why there is no answer
 }
 
@@ -219,8 +219,8 @@ func (e *HTTPError) Error() string {
 
 func (e *HTTPError) Unwrap() error { return e.Err }
 
-// Retryable says whether the same call may succeed later: without an answer, or with one of 429 or
-// 5xx. What it is about may have been done all the same.
+// Retryable says whether the same call may succeed later: there was no answer, or its status is 429 or 5xx. The call
+// may have been carried out.
 func (e *HTTPError) Retryable() bool {
 	return e.Err != nil || e.Status == http.StatusTooManyRequests || e.Status >= 500
 }
@@ -237,13 +237,13 @@ func (e *HTTPError) MoleculerError() *action.Error {
 		}
 		return as
 	default:
-		// A refusal is about what this node asked, not about what it was asked.
+		// The refusal is about this node's call, not about the request that this node serves.
 		return action.Server(http.StatusBadGateway, codes.DatasourceRefused, "The datasource answered %d.", e.Status).
 			Because(e)
 	}
 }
 
-// retryAfter reads the header of that name: seconds or a date (RFC 9110, 10.2.3).
+// retryAfter reads the header Retry-After: seconds or a date (RFC 9110, 10.2.3).
 func retryAfter(header http.Header) time.Duration {
 	v := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {

@@ -11,8 +11,8 @@ import (
 
 type clusterKey struct{}
 
-// WithCluster returns a context that carries the cluster. Datasources of the kind [Service] that are
-// opened with it can be called outside of requests too.
+// WithCluster returns a context with the cluster. Datasources of the kind [Service] that are opened with it can also be
+// called outside of requests.
 func WithCluster(ctx context.Context, cluster action.Cluster) context.Context {
 	return context.WithValue(ctx, clusterKey{}, cluster)
 }
@@ -26,8 +26,8 @@ type ServiceClient struct {
 	cluster action.Cluster // for calls outside of requests; may be nil
 }
 
-// Service defines a datasource of type *ServiceClient. service is the full name, such as "users" or
-// "v2.users". It need not be there yet.
+// Service defines a datasource of type *ServiceClient. service is the full name, such as "users" or "v2.users". The
+// service need not run yet.
 func Service(name, service string) Definition {
 	d := New(name, func(ctx context.Context) (*ServiceClient, error) {
 		cluster, _ := ctx.Value(clusterKey{}).(action.Cluster)
@@ -39,9 +39,9 @@ func Service(name, service string) Definition {
 	return d
 }
 
-// Call calls an action of the service, such as "get", and decodes the answer's JSON into result, a
-// pointer; nil drops it. It is part of the request that ctx belongs to: trace, meta and the time that
-// is left go along. Errors are *action.Error, and [ErrNoCluster].
+// Call calls an action of the service, such as "get", and decodes the answer's JSON into result, a pointer; nil ignores
+// the answer. The call is part of the request in ctx, with its trace, meta and remaining time. Errors are
+// *action.Error, and [ErrNoCluster].
 func (c *ServiceClient) Call(ctx context.Context, name string, params, result any) error {
 	name = c.service + "." + name
 	answer, err := c.call(ctx, name, params)

@@ -20,11 +20,11 @@ const (
 	// The pauses between attempts to open a datasource double from the first to the longest.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
-	// waitLog is the time between two log lines about a datasource that is waited for.
+	// waitLog is the time between two log lines about a datasource that does not open.
 	waitLog = 5 * time.Second
 )
 
-// Set is the datasources of a service. Safe for concurrent use.
+// Set has the datasources of a service. Safe for concurrent use.
 type Set struct {
 	log     *logrus.Entry
 	entries []*entry // in the order of the definitions
@@ -39,11 +39,10 @@ type Set struct {
 type entry struct {
 	Definition
 	instance atomic.Pointer[any] // nil while it is not open
-	last     finding             // of its last check; only the one check that runs touches it
+	last     finding             // of the last check; only the running check uses it
 }
 
-// NewSet returns a set of datasources, not yet open. The error names all that is wrong with the
-// definitions.
+// NewSet returns a set of datasources, which is not open yet. The error joins all faults of the definitions.
 func NewSet(log *logrus.Entry, definitions ...Definition) (*Set, error) {
 	s := &Set{log: log}
 	var faults []error
@@ -75,9 +74,9 @@ func (s *Set) find(name string) *entry {
 	return nil
 }
 
-// Open opens the datasources in order, waiting for those that are not reachable yet, and watches over
-// them from then on. When one fails, those before it are closed again. It returns early when ctx ends,
-// which bounds nothing else. A set that was closed may be opened again.
+// Open opens the datasources in order and then checks them every five seconds to log outages. It waits for datasources
+// that cannot be reached yet. If one fails, the earlier ones are closed again. ctx bounds only Open itself. A closed
+// set may be opened again.
 func (s *Set) Open(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,9 +100,9 @@ func (s *Set) Open(ctx context.Context) error {
 func (s *Set) open(ctx context.Context, e *entry) error {
 	ctx, cancel := withOpenTimeout(ctx, e.Timeout)
 	defer cancel()
-	var last atomic.Pointer[error] // why the last attempt failed
-	defer s.sayWhatIsWaitedFor(ctx, e.Name, &last)()
-	var reason error // of the last attempt that was not cut short
+	var last atomic.Pointer[error] // the error of the last attempt
+	defer s.logWaiting(ctx, e.Name, &last)()
+	var reason error // the error of the last attempt that ctx did not end
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		instance, err := e.Open(s.Context(ctx))
 		if err == nil {
@@ -128,7 +127,7 @@ func (s *Set) open(ctx context.Context, e *entry) error {
 	}
 }
 
-// withOpenTimeout bounds an opening: by its own timeout, else by the deadline of ctx, else by openTimeout.
+// withOpenTimeout returns a context with the datasource's own timeout, else the deadline of ctx, else openTimeout.
 func withOpenTimeout(ctx context.Context, own time.Duration) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded && own == 0 {
 		return context.WithCancel(ctx)
@@ -136,8 +135,8 @@ func withOpenTimeout(ctx context.Context, own time.Duration) (context.Context, c
 	return context.WithTimeout(ctx, cmp.Or(own, openTimeout))
 }
 
-// sayWhatIsWaitedFor logs every few seconds that a datasource is not open yet, until stop is called.
-func (s *Set) sayWhatIsWaitedFor(ctx context.Context, name string, last *atomic.Pointer[error]) (stop func()) {
+// logWaiting logs every few seconds that a datasource is not open yet, until stop is called.
+func (s *Set) logWaiting(ctx context.Context, name string, last *atomic.Pointer[error]) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var saying sync.WaitGroup
 	saying.Go(func() {
@@ -159,9 +158,8 @@ func (s *Set) sayWhatIsWaitedFor(ctx context.Context, name string, last *atomic.
 	return func() { cancel(); saying.Wait() }
 }
 
-// Close closes the datasources in reverse order, each within 10 s. Those who use them should be done
-// by now. Closing a set that is not open does nothing. An Open that is under way is waited for; end its
-// context first.
+// Close closes the datasources in reverse order, each within 10 s. Nobody should use them any more. Close does nothing
+// if the set is not open. It waits for an Open in progress; cancel its context first.
 func (s *Set) Close(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +185,7 @@ func (s *Set) closeAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// closeInstance gives up waiting when ctx or the time is over: some ways to close know no context.
+// closeInstance stops waiting when ctx ends or after closeTimeout, because some Close methods take no context.
 func closeInstance(ctx context.Context, instance any) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()

@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // Record is an event as it is stored.
@@ -68,8 +70,8 @@ type Query struct {
 	Match func(*Record) bool
 
 	Limit int       // maximum number of events; zero is no limit
-	Bytes int       // no further event once so many bytes are selected, headers included; zero is no limit
-	By    time.Time // no further event from then on; zero is no limit
+	Bytes int       // no more events once so many bytes are selected, headers included; zero is no limit
+	By    time.Time // no more events from then on; zero is no limit
 }
 
 func (q *Query) matches(r *Record) bool {
@@ -135,7 +137,7 @@ type scan struct {
 	Progress
 }
 
-// limitReached says whether the query's limits allow no further event, and sets More.
+// limitReached says whether the query's limits allow no more events, and sets More.
 func (s *scan) limitReached() bool {
 	q := &s.query
 	s.More = q.Limit > 0 && s.found >= q.Limit || q.Bytes > 0 && s.bytes >= q.Bytes ||
@@ -340,7 +342,9 @@ func dead(q Query) Query {
 // x-replayed-at, and has a new message id: inside the duplicate window the stream would not store it under the old one.
 func (a *Archive) Replay(ctx context.Context, name string, q Query) (Progress, error) {
 	return a.each(ctx, name, q, func(r *Record) (bool, error) {
-		return true, a.p.store(ctx, a.p.route(r.Subject), uuid.NewString(), replayed(r), r.Payload)
+		return true, a.p.store(
+			ctx, a.p.route(r.Subject), order.Event{MsgID: uuid.NewString(), Header: replayed(r), Payload: r.Payload},
+		)
 	})
 }
 
@@ -378,7 +382,7 @@ func (a *Archive) Revive(ctx context.Context, queue string, q Query) (Progress, 
 		}
 		header[headerReplayedGroup] = []string{r.OriginalGroup()}
 		id := fmt.Sprintf("replay:%s:%d:%d", r.Stream, r.Sequence, r.Time.UnixNano())
-		return true, a.p.store(ctx, a.p.route(subject), id, header, r.Payload)
+		return true, a.p.store(ctx, a.p.route(subject), order.Event{MsgID: id, Header: header, Payload: r.Payload})
 	})
 	return progress, errors.Join(append(faults, err)...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // archive is a harness with an archive.
@@ -37,7 +38,9 @@ func TestArchiveQueryChoosesEvents(t *testing.T) {
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}})
 	var times []time.Time
 	for i := range 9 {
-		require.NoError(t, b.Store(t.Context(), "hios.other", fmt.Sprint("o", i), nil, []byte("other")))
+		require.NoError(
+			t, b.Store(t.Context(), order.Event{Name: "hios.other", MsgID: fmt.Sprint("o", i), Payload: []byte("other")}),
+		)
 		b.send(fmt.Sprint(i))
 	}
 	require.NoError(t, a.Each(t.Context(), name, events.Query{}, func(r *events.Record) error {
@@ -51,10 +54,12 @@ func TestArchiveQueryChoosesEvents(t *testing.T) {
 		query events.Query
 		want  []string
 	}{
-		"all":                        {events.Query{}, []string{"0", "1", "2", "3", "5", "6", "7", "8"}},
-		"since a moment":             {events.Query{Since: times[6]}, []string{"6", "7", "8"}},
-		"since one that is deleted":  {events.Query{Since: times[4]}, []string{"5", "6", "7", "8"}},
-		"since long ago":             {events.Query{Since: times[0].Add(-time.Hour)}, []string{"0", "1", "2", "3", "5", "6", "7", "8"}},
+		"all":                       {events.Query{}, []string{"0", "1", "2", "3", "5", "6", "7", "8"}},
+		"since a moment":            {events.Query{Since: times[6]}, []string{"6", "7", "8"}},
+		"since one that is deleted": {events.Query{Since: times[4]}, []string{"5", "6", "7", "8"}},
+		"since long ago": {events.Query{Since: times[0].Add(-time.Hour)}, []string{
+			"0", "1", "2", "3", "5", "6", "7", "8",
+		}},
 		"since some time to come":    {events.Query{Since: times[8].Add(time.Hour)}, []string{}},
 		"until a moment":             {events.Query{Until: times[1]}, []string{"0", "1"}},
 		"between two":                {events.Query{Since: times[2], Until: times[5]}, []string{"2", "3", "5"}},
@@ -69,7 +74,9 @@ func TestArchiveQueryChoosesEvents(t *testing.T) {
 		"by message id":              {events.Query{MessageIDs: []string{"id-3", "id-7", "id-9", ""}}, []string{"3", "7"}},
 		"only so many":               {events.Query{Limit: 2}, []string{"0", "1"}},
 		"only so many after another": {events.Query{After: 4, Limit: 2}, []string{"2", "3"}},
-		"as a function has it":       {events.Query{Match: func(r *events.Record) bool { return r.Sequence > 12 }}, []string{"6", "7", "8"}},
+		"as a function has it": {events.Query{
+			Match: func(r *events.Record) bool { return r.Sequence > 12 },
+		}, []string{"6", "7", "8"}},
 	} {
 		t.Run(what, func(t *testing.T) { require.Equal(t, test.want, payloadsOf(t, a, name, test.query)) })
 	}
@@ -99,7 +106,9 @@ func TestReplayStoresTheEventAgainAndMarksIt(t *testing.T) {
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "Nats-TTL": {"1h"}, "x-replayed-group": {"v2.sub"}}
 	b.create(jetstream.StreamConfig{Name: "replayed", Subjects: []string{"dev.replayed"}, AllowMsgTTL: true})
-	require.NoError(t, b.Store(t.Context(), "replayed", "m1", header, []byte("x")))
+	require.NoError(
+		t, b.Store(t.Context(), order.Event{Name: "replayed", MsgID: "m1", Header: header, Payload: []byte("x")}),
+	)
 	for range 2 { // within the duplicate window
 		n, err := a.Replay(t.Context(), "replayed", events.Query{Sequences: []uint64{1}})
 		require.NoError(t, err)
@@ -117,7 +126,10 @@ func TestReplayStoresTheEventAgainAndMarksIt(t *testing.T) {
 	require.NotEqual(t, "m1", msg.Header.Get("Nats-Msg-Id"))
 	delete(msg.Header, "Nats-Msg-Id")
 	delete(msg.Header, "x-replayed-at")
-	require.Equal(t, map[string][]string{"$requestID": {"r1"}, "x-original-message-id": {"m1"}, "x-replayed-from": {"replayed:1"}}, map[string][]string(msg.Header))
+	require.Equal(
+		t, map[string][]string{"$requestID": {"r1"}, "x-original-message-id": {"m1"}, "x-replayed-from": {"replayed:1"}},
+		map[string][]string(msg.Header),
+	)
 }
 
 // kill lets a group give events up.
@@ -194,7 +206,7 @@ func TestReviveLeavesWhatCannotBeReplayed(t *testing.T) {
 		"a wildcard": {"x-original-channel": {"dev.>"}, "x-original-group": {group}},
 		"no letter":  {},
 	} {
-		require.NoError(t, b.Store(t.Context(), "FAILED_MESSAGES", id, header, nil))
+		require.NoError(t, b.Store(t.Context(), order.Event{Name: "FAILED_MESSAGES", MsgID: id, Header: header}))
 	}
 	b.kill("mail", "1")
 	n, err := a.Revive(t.Context(), "FAILED_MESSAGES", events.Query{})
@@ -220,7 +232,10 @@ func TestDeadLetterNamesItsOrigin(t *testing.T) {
 		r = found
 		return nil
 	}))
-	require.Equal(t, []string{subject, "mail", "it is mail", "id-1"}, []string{r.OriginalSubject(), r.OriginalGroup(), r.Failure(), r.MessageID()})
+	require.Equal(
+		t, []string{subject, "mail", "it is mail", "id-1"},
+		[]string{r.OriginalSubject(), r.OriginalGroup(), r.Failure(), r.MessageID()},
+	)
 }
 
 func TestEachEndsWithTheErrorOfItsFunction(t *testing.T) {
@@ -246,11 +261,16 @@ func TestTailShowsNewEvents(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			shown, done := make(chan string, 100), make(chan error, 1)
 			go func() {
-				done <- a.Tail(ctx, []string{name, "hios.other", "nobody.knows"}, test.since, func(r *events.Record) { shown <- string(r.Payload) })
+				done <- a.Tail(
+					ctx, []string{name, "hios.other", "nobody.knows"}, test.since,
+					func(r *events.Record) { shown <- string(r.Payload) },
+				)
 			}()
 			require.Eventually(t, func() bool { return b.readers() == 2 }, generous, 5*time.Millisecond)
 			b.send("new " + what)
-			require.NoError(t, b.Store(t.Context(), "hios.other", what, nil, []byte("other "+what)))
+			require.NoError(
+				t, b.Store(t.Context(), order.Event{Name: "hios.other", MsgID: what, Payload: []byte("other " + what)}),
+			)
 			var got []string
 			for !slices.Contains(got, "new "+what) || !slices.Contains(got, "other "+what) {
 				select {
@@ -315,8 +335,9 @@ func TestEnsureWithReplicasNeedsACluster(t *testing.T) {
 func TestEnsureWarnsOfADifferingStreamOnce(t *testing.T) {
 	b := newHarness(t)
 	b.create(jetstream.StreamConfig{
-		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096,
-		Discard: jetstream.DiscardNew, Duplicates: time.Second, Retention: jetstream.WorkQueuePolicy,
+		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8,
+		MaxMsgSize: 4096,
+		Discard:    jetstream.DiscardNew, Duplicates: time.Second, Retention: jetstream.WorkQueuePolicy,
 	})
 	for range 3 {
 		b.ensure(name)
@@ -333,7 +354,13 @@ func TestWarnOfServerFindsSingleCopiesOnce(t *testing.T) {
 	p, log := newCluster(t)
 	require.NoError(t, p.Ensure(t.Context(), name, "FAILED_MESSAGES"))
 	p.WarnOfServer(t.Context(), name, "FAILED_MESSAGES", "nobody.knows")
-	requireTexts(t, []string{"set events.replicas to 3, and change the streams dev_hios_processing_message_received, dev_FAILED_MESSAGES"}, log())
+	requireTexts(
+		t,
+		[]string{
+			"set events.replicas to 3, and change the streams dev_hios_processing_message_received, dev_FAILED_MESSAGES",
+		},
+		log(),
+	)
 }
 
 func TestReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
@@ -351,7 +378,8 @@ func TestReplayThatReachesALimitSaysWhereToGoOn(t *testing.T) {
 		q.After, q.Through = p.Last, p.Through
 	}
 	require.Equal(t, []events.Progress{
-		{Count: 2, Last: 2, Through: 5, More: true}, {Count: 2, Last: 4, Through: 5, More: true}, {Count: 1, Last: 5, Through: 5},
+		{Count: 2, Last: 2, Through: 5, More: true}, {Count: 2, Last: 4, Through: 5, More: true},
+		{Count: 1, Last: 5, Through: 5},
 	}, parts, "what the replay itself stores is left")
 	require.EqualValues(t, 10, b.info(stream).State.LastSeq)
 }
@@ -385,9 +413,12 @@ func TestReplayOfASequenceTwiceStoresItOnce(t *testing.T) {
 func TestGroupsReportTheirProgress(t *testing.T) {
 	b, a := newArchive(t)
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.shop.>"}})
-	_, err := b.js.CreateConsumer(t.Context(), "wide", jetstream.ConsumerConfig{Durable: "pulls", FilterSubjects: []string{"dev.shop.a", "dev.shop.b"}})
+	_, err := b.js.CreateConsumer(
+		t.Context(), "wide",
+		jetstream.ConsumerConfig{Durable: "pulls", FilterSubjects: []string{"dev.shop.a", "dev.shop.b"}},
+	)
 	require.NoError(t, err)
-	require.NoError(t, b.Store(t.Context(), "shop.a", "1", nil, nil))
+	require.NoError(t, b.Store(t.Context(), order.Event{Name: "shop.a", MsgID: "1"}))
 	b.create(jetstream.StreamConfig{Name: "other", Subjects: []string{"prod.x", "$weird"}})
 	_, err = b.js.CreateConsumer(t.Context(), "other", jetstream.ConsumerConfig{Durable: "elsewhere"})
 	require.NoError(t, err)
@@ -408,7 +439,10 @@ func TestGroupsReportTheirProgress(t *testing.T) {
 	require.WithinDuration(t, time.Now(), busy.LastActive, generous)
 	busy.LastActive = time.Time{}
 	require.Equal(t, events.Group{Event: name, Group: durable, Pending: 2, Unacknowledged: 1, Members: true}, busy)
-	require.Equal(t, []events.Group{{Event: "shop.a", Group: "pulls", Pending: 1}, {Event: "shop.b", Group: "pulls", Pending: 1}}, groups[1:])
+	require.Equal(
+		t, []events.Group{{Event: "shop.a", Group: "pulls", Pending: 1}, {Event: "shop.b", Group: "pulls", Pending: 1}},
+		groups[1:],
+	)
 
 	names, err := a.Names(t.Context())
 	require.NoError(t, err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // BenchmarkBacklog is what becomes of 100,000 spooled events of 1 KB while 500 new events a second are published. It is
@@ -63,7 +65,8 @@ func publishPlainly(b *testing.B, h *harness, n int, payload []byte) {
 	places := make(chan struct{}, 1024)
 	for i := range n {
 		places <- struct{}{}
-		h.Publish(b.Context(), name, fmt.Sprint("plain:", i), usualHeader(), payload, func(_ bool, err error) {
+		e := order.Event{Name: name, MsgID: fmt.Sprint("plain:", i), Header: usualHeader(), Payload: payload}
+		h.Publish(b.Context(), e, func(_ bool, err error) {
 			if err != nil {
 				b.Error(err)
 			}
@@ -96,7 +99,9 @@ func publishBeside(b *testing.B, h *harness, rate int, payload []byte) (stop fun
 			for due := uint64(time.Since(began) * time.Duration(rate) / time.Second); newEvents.Load() < due; {
 				sent := time.Now()
 				busy.Add(1)
-				h.Publish(b.Context(), name, fmt.Sprint("new:", newEvents.Add(1)), usualHeader(), payload, func(_ bool, err error) {
+				id := fmt.Sprint("new:", newEvents.Add(1))
+				e := order.Event{Name: name, MsgID: id, Header: usualHeader(), Payload: payload}
+				h.Publish(b.Context(), e, func(_ bool, err error) {
 					if err != nil {
 						b.Error(err)
 					}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // outstanding is how many events of a benchmark wait for their acks at once.
@@ -19,7 +21,9 @@ const outstanding = 256
 // BenchmarkPublish is one event of 1 KB with the headers that integrations give. The server is in the same process: its
 // part is in all figures.
 func BenchmarkPublish(b *testing.B) {
-	for test, storage := range map[string]jetstream.StorageType{"memory": jetstream.MemoryStorage, "file": jetstream.FileStorage} {
+	for test, storage := range map[string]jetstream.StorageType{
+		"memory": jetstream.MemoryStorage, "file": jetstream.FileStorage,
+	} {
 		b.Run(test, func(b *testing.B) {
 			h := newHarness(b)
 			h.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: storage, MaxMsgs: 10_000})
@@ -47,7 +51,8 @@ func BenchmarkPublish(b *testing.B) {
 			for b.Loop() {
 				i++
 				places <- struct{}{}
-				h.Publish(ctx, name, fmt.Sprint("parrot:c1:", i), header, payload, onAck)
+				e := order.Event{Name: name, MsgID: fmt.Sprint("parrot:c1:", i), Header: header, Payload: payload}
+				h.Publish(ctx, e, onAck)
 			}
 			for range outstanding {
 				places <- struct{}{}

@@ -65,11 +65,15 @@ func (p *Publisher) logLimits(entry *logrus.Entry, subject string, c jetstream.S
 		key = "events.deadLetters"
 	}
 	if asked.MaxAge > 0 && asked.MaxAge != c.MaxAge {
-		entry.Warnf("the stream of %s was there before and has max_age %v, %s.maxAge is %v: change the stream (nats stream edit %s --max-age=%v)",
+		entry.Warnf(
+			"the stream of %s was there before and has max_age %v, %s.maxAge is %v: change the stream (nats stream edit %s "+
+				"--max-age=%v)",
 			subject, c.MaxAge, key, asked.MaxAge, c.Name, asked.MaxAge)
 	}
 	if asked.MaxBytes > 0 && asked.MaxBytes != c.MaxBytes {
-		entry.Warnf("the stream of %s was there before and has max_bytes %d, %s.maxMB is %d: change the stream (nats stream edit %s --max-bytes=%d)",
+		entry.Warnf(
+			"the stream of %s was there before and has max_bytes %d, %s.maxMB is %d: change the stream (nats stream edit %s "+
+				"--max-bytes=%d)",
 			subject, c.MaxBytes, key, asked.MaxBytes>>20, c.Name, asked.MaxBytes)
 	}
 	if limits := limitsOf(c); len(limits) > 0 {
@@ -134,7 +138,9 @@ func (p *Publisher) WarnOfServer(ctx context.Context, names ...string) {
 		}
 	}
 	if len(single) > 0 {
-		p.log.Warnf("NATS is a cluster, but each event is on one server of it only, and away or lost with that one: set events.replicas to 3, and change the streams %s",
+		p.log.Warnf(
+			"NATS is a cluster, but each event is on one server of it only, and away or lost with that one: set "+
+				"events.replicas to 3, and change the streams %s",
 			strings.Join(single, ", "))
 	}
 	if len(behind) > 0 {
@@ -164,8 +170,9 @@ func (p *Publisher) warnOfConsumers(ctx context.Context, theirs, ours string) {
 	if err != nil || !hasConsumer(ctx, stream, theirs) {
 		return
 	}
-	p.log.WithField("stream", name).Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use",
-		theirs, ours)
+	p.log.WithField("stream", name).
+		Warnf("consumers wait for %s, but this node publishes to %s: set events.prefix to what they use",
+			theirs, ours)
 }
 
 // hasConsumer says whether a stream has a consumer of just this subject: by its filter, or because the stream has no

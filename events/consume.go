@@ -158,7 +158,8 @@ func (c *Consumer) attach(ctx context.Context) error {
 		durable, err = c.create(ctx, stream)
 	}
 	if errors.Is(err, jetstream.ErrNotPushConsumer) {
-		return fmt.Errorf("the durable %s of stream %s is a pull consumer: it belongs to something else, choose another group",
+		return fmt.Errorf(
+			"the durable %s of stream %s is a pull consumer: it belongs to something else, choose another group",
 			c.sub.durable(), stream)
 	}
 	if err != nil {
@@ -236,13 +237,15 @@ func (c *Consumer) checkConfig(config jetstream.ConsumerConfig) error {
 	}
 	switch {
 	case config.DeliverGroup != group:
-		return fmt.Errorf("the durable %s has the deliver group %q, which should be %q: it belongs to something else, choose another group",
+		return fmt.Errorf(
+			"the durable %s has the deliver group %q, which should be %q: it belongs to something else, choose another group",
 			config.Durable, config.DeliverGroup, group)
 	case len(filters) > 0 && !slices.Equal(filters, []string{c.subject}):
 		return fmt.Errorf("the durable %s is for %s: it belongs to something else, choose another group",
 			config.Durable, strings.Join(filters, ", "))
 	case config.AckPolicy != jetstream.AckExplicitPolicy:
-		return fmt.Errorf("the durable %s does not take an ack for each event: it belongs to something else, choose another group",
+		return fmt.Errorf(
+			"the durable %s does not take an ack for each event: it belongs to something else, choose another group",
 			config.Durable)
 	}
 	return nil

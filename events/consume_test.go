@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 const (
@@ -97,7 +98,10 @@ func (i *inbox) payloads() []string {
 }
 
 func subscription(i *inbox) events.Subscription {
-	return events.Subscription{Name: name, Group: group, Service: group, MaxInFlight: 1, MaxRetries: 3, DeadLetters: "FAILED_MESSAGES", Handle: i.handle}
+	return events.Subscription{
+		Name: name, Group: group, Service: group, MaxInFlight: 1, MaxRetries: 3, DeadLetters: "FAILED_MESSAGES",
+		Handle: i.handle,
+	}
 }
 
 func (b *harness) consume(sub events.Subscription) *events.Consumer {
@@ -163,7 +167,9 @@ func TestConsumeCreatesTheDurableAsTheNodeAdapterDoes(t *testing.T) {
 		"deliver_subject":"dev.node-1.v2.sub.%s","filter_subject":%q}}`, stream, stream, durable, subject, subject)
 	other := newHarness(t, watchful)
 	other.ensure(name)
-	_, err := other.js.Conn().RequestWithContext(t.Context(), "$JS.API.CONSUMER.DURABLE.CREATE."+stream+"."+durable, []byte(request))
+	_, err := other.js.Conn().RequestWithContext(
+		t.Context(), "$JS.API.CONSUMER.DURABLE.CREATE."+stream+"."+durable, []byte(request),
+	)
 	require.NoError(t, err)
 	theirs := other.durable().Config
 	ours.Metadata, theirs.Metadata, ours.Name, theirs.Name = nil, nil, "", ""
@@ -186,9 +192,14 @@ func TestConsumerHandlesAnEventOnceAndAcksIt(t *testing.T) {
 	in := newInbox()
 	b.consume(subscription(in))
 	header := map[string][]string{"$requestID": {"r1"}}
-	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte(`{"n":1}`)))
+	require.NoError(
+		t, b.Store(t.Context(), order.Event{Name: name, MsgID: "m1", Header: header, Payload: []byte(`{"n":1}`)}),
+	)
 	d := in.next(t)
-	require.Equal(t, []any{name, subject, group, stream, uint64(1), 1, `{"n":1}`}, []any{d.Name, d.Subject, d.Group, d.Stream, d.Sequence, d.Attempt, string(d.Payload)})
+	require.Equal(
+		t, []any{name, subject, group, stream, uint64(1), 1, `{"n":1}`},
+		[]any{d.Name, d.Subject, d.Group, d.Stream, d.Sequence, d.Attempt, string(d.Payload)},
+	)
 	require.Equal(t, map[string][]string{"$requestID": {"r1"}, "Nats-Msg-Id": {"m1"}}, d.Header)
 	require.WithinDuration(t, time.Now(), d.Time, generous)
 	b.allAcked()
@@ -257,7 +268,10 @@ func TestConsumerHandlesAtMostMaxInFlight(t *testing.T) {
 	close(in.hold)
 	b.allAcked()
 	require.Len(t, in.payloads(), 6)
-	requireTexts(t, []string{"the group handles 100 event(s) at once, as the durable v2_sub was made, not 3 (maxInFlight)"}, b.warnings())
+	requireTexts(
+		t, []string{"the group handles 100 event(s) at once, as the durable v2_sub was made, not 3 (maxInFlight)"},
+		b.warnings(),
+	)
 }
 
 // by is a subscription with another handler.
@@ -318,8 +332,12 @@ func TestDeadLetterIsTheEventUnchanged(t *testing.T) {
 	in := newInbox().failing(func(events.Delivery) error { return tellingError{} })
 	b.consume(subscription(in))
 	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
-	header := map[string][]string{"$requestID": {"r1"}, "$meta": {meta}, "x-error-message": {"of an earlier life"}, "Nats-Expected-Stream": {stream}}
-	require.NoError(t, b.Store(t.Context(), name, "m1", header, []byte("\x00 any bytes")))
+	header := map[string][]string{
+		"$requestID": {"r1"}, "$meta": {meta}, "x-error-message": {"of an earlier life"}, "Nats-Expected-Stream": {stream},
+	}
+	require.NoError(
+		t, b.Store(t.Context(), order.Event{Name: name, MsgID: "m1", Header: header, Payload: []byte("\x00 any bytes")}),
+	)
 	b.allAcked()
 	require.Len(t, in.payloads(), 3)
 
@@ -333,8 +351,9 @@ func TestDeadLetterIsTheEventUnchanged(t *testing.T) {
 	delete(dead.Header, "x-error-timestamp")
 	delete(dead.Header, "Nats-Msg-Id")
 	require.Equal(t, nats.Header{
-		"$requestID": {"r1"}, "$meta": {meta}, "x-original-channel": {subject}, "x-original-group": {group}, "x-original-message-id": {"m1"},
-		"x-error-name": {"MoleculerError"}, "x-error-message": {"to ld"}, "x-error-code": {"404"},
+		"$requestID": {"r1"}, "$meta": {meta}, "x-original-channel": {subject}, "x-original-group": {group},
+		"x-original-message-id": {"m1"},
+		"x-error-name":          {"MoleculerError"}, "x-error-message": {"to ld"}, "x-error-code": {"404"},
 	}, dead.Header)
 }
 
@@ -374,7 +393,10 @@ func TestDeadLetterThatCannotBeStoredLosesNothing(t *testing.T) {
 	config.MaxMsgs, config.Discard = 1, jetstream.DiscardNew // and it is full
 	_, err = b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return b.Store(t.Context(), "FAILED_MESSAGES", "older", nil, nil) == nil }, generous, time.Millisecond)
+	require.Eventually(
+		t, func() bool { return b.Store(t.Context(), order.Event{Name: "FAILED_MESSAGES", MsgID: "older"}) == nil },
+		generous, time.Millisecond,
+	)
 
 	require.Eventually(t, func() bool { return b.publish("x", "x") == nil }, generous, time.Millisecond)
 	for i := range 3 {
@@ -389,7 +411,9 @@ func TestDeadLetterThatCannotBeStoredLosesNothing(t *testing.T) {
 func TestDeadLetterTooLargeWithItsErrorGoesWithoutIt(t *testing.T) {
 	b := newHarness(t, watchful)
 	in := newInbox().failing(always(strings.Repeat("x", 3000)))
-	b.create(jetstream.StreamConfig{Name: "dev_FAILED_MESSAGES", Subjects: []string{"dev.FAILED_MESSAGES"}, MaxMsgSize: 1000})
+	b.create(
+		jetstream.StreamConfig{Name: "dev_FAILED_MESSAGES", Subjects: []string{"dev.FAILED_MESSAGES"}, MaxMsgSize: 1000},
+	)
 	b.consume(subscription(in))
 	b.send("x")
 	b.allAcked()
@@ -406,7 +430,8 @@ func (b *harness) brief(wait time.Duration) {
 	b.t.Helper()
 	b.ensure(name)
 	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
-		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject, DeliverGroup: stream,
+		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject,
+		DeliverGroup:  stream,
 		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait, MaxAckPending: 1,
 	})
 	require.NoError(b.t, err)
@@ -441,7 +466,9 @@ func TestConsumerGetsTheEventsOfACrashedMember(t *testing.T) {
 	crashed.hold = make(chan struct{})
 	defer close(crashed.hold)
 	nc := b.connect(nats.ReconnectBufSize(-1))
-	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Second, NodeID: "node-3", Log: b.log})
+	p, err := events.New(
+		nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: time.Second, NodeID: "node-3", Log: b.log},
+	)
 	require.NoError(t, err)
 	consumeWith(t, p, subscription(crashed))
 	b.send("x")
@@ -585,11 +612,25 @@ func TestDurableOfAnotherKindIsRefused(t *testing.T) {
 		config jetstream.ConsumerConfig
 		says   string
 	}{
-		"a pull consumer": {jetstream.ConsumerConfig{Durable: durable, AckPolicy: jetstream.AckExplicitPolicy}, "is a pull consumer"},
-		"no group":        {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", AckPolicy: jetstream.AckExplicitPolicy}, `has the deliver group ""`},
-		"another group":   {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: "other", AckPolicy: jetstream.AckExplicitPolicy}, `has the deliver group "other"`},
-		"another subject": {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: stream, FilterSubject: "dev.hios.other", AckPolicy: jetstream.AckExplicitPolicy}, "is for dev.hios.other"},
-		"no acks":         {jetstream.ConsumerConfig{Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckNonePolicy}, "does not take an ack for each event"},
+		"a pull consumer": {
+			jetstream.ConsumerConfig{Durable: durable, AckPolicy: jetstream.AckExplicitPolicy}, "is a pull consumer",
+		},
+		"no group": {jetstream.ConsumerConfig{
+			Durable: durable, DeliverSubject: "d", AckPolicy: jetstream.AckExplicitPolicy,
+		}, `has the deliver group ""`},
+		"another group": {jetstream.ConsumerConfig{
+			Durable: durable, DeliverSubject: "d", DeliverGroup: "other", AckPolicy: jetstream.AckExplicitPolicy,
+		}, `has the deliver group "other"`},
+		"another subject": {
+			jetstream.ConsumerConfig{
+				Durable: durable, DeliverSubject: "d", DeliverGroup: stream, FilterSubject: "dev.hios.other",
+				AckPolicy: jetstream.AckExplicitPolicy,
+			},
+			"is for dev.hios.other",
+		},
+		"no acks": {jetstream.ConsumerConfig{
+			Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckNonePolicy,
+		}, "does not take an ack for each event"},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := newHarness(t, watchful)
@@ -612,7 +653,8 @@ func TestDurableWithMaxDeliverIsWarnedOf(t *testing.T) {
 	b := newHarness(t, watchful)
 	b.ensure(name)
 	_, err := b.js.CreatePushConsumer(t.Context(), stream, jetstream.ConsumerConfig{
-		Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1, MaxDeliver: 2,
+		Durable: durable, DeliverSubject: "d", DeliverGroup: stream, AckPolicy: jetstream.AckExplicitPolicy,
+		MaxAckPending: 1, MaxDeliver: 2,
 	})
 	require.NoError(t, err)
 	b.consume(subscription(newInbox()))
@@ -625,7 +667,9 @@ func TestDurableThatIsCreatedAgainRepeatsNothing(t *testing.T) {
 	c := b.consume(subscription(in))
 	b.send("1", "2", "3")
 	b.allAcked()
-	require.Eventually(t, func() bool { return c.AckFloor() == 3 }, generous, 5*time.Millisecond, "a look at the durable tells")
+	require.Eventually(
+		t, func() bool { return c.AckFloor() == 3 }, generous, 5*time.Millisecond, "a look at the durable tells",
+	)
 	created := b.durable().Created
 	require.NoError(t, b.js.DeleteConsumer(t.Context(), stream, durable))
 	require.Eventually(t, func() bool {
@@ -646,7 +690,10 @@ func TestStreamThatReplacesADeletedOneIsReadFromItsStart(t *testing.T) {
 	require.Eventually(t, func() bool { return c.AckFloor() == 3 }, generous, 5*time.Millisecond)
 	require.NoError(t, b.js.DeleteStream(t.Context(), stream))
 	b.send("4", "5") // the first two of a stream made anew
-	require.Eventually(t, func() bool { return slices.Equal(in.payloads(), []string{"1", "2", "3", "4", "5"}) }, generous, 5*time.Millisecond)
+	require.Eventually(
+		t, func() bool { return slices.Equal(in.payloads(), []string{"1", "2", "3", "4", "5"}) }, generous,
+		5*time.Millisecond,
+	)
 }
 
 // cutter is a way to the server that is cut, once, as soon as something that contains a text is to go through it.
@@ -709,7 +756,10 @@ func TestConsumerRepeatsAnAckThatWasLost(t *testing.T) {
 	t.Parallel()
 	b := newHarness(t, watchful)
 	way := newCutter(t, b.srv.Addr().String())
-	nc, err := nats.Connect("nats://"+way.Addr().String(), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())
+	nc, err := nats.Connect(
+		"nats://"+way.Addr().String(), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1),
+		nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers(),
+	)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: "node-2", Log: b.log})

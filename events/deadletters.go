@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
@@ -56,7 +57,7 @@ func (c *Consumer) storeDeadLetter(d *delivery, header map[string][]string) erro
 	id := fmt.Sprintf("dead:%s:%s:%d:%d", c.sub.Group, d.Stream, d.Sequence, d.Time.UnixNano())
 	ctx, cancel := context.WithTimeout(c.ctx, c.p.opts.Timeout)
 	defer cancel()
-	return c.p.Store(ctx, c.sub.DeadLetters, id, header, d.Payload)
+	return c.p.Store(ctx, order.Event{Name: c.sub.DeadLetters, MsgID: id, Header: header, Payload: d.Payload})
 }
 
 // republishHeader returns the header for publishing an event again: a copy without the server's headers.

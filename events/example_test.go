@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // An event is stored once for its id and handled by one member of the group.
@@ -38,7 +39,8 @@ func Example() {
 	}
 	stored := make(chan bool, 2)
 	for range 2 {
-		publisher.Publish(ctx, "order.created", "order-7", nil, []byte(`{"order":7}`), func(duplicate bool, err error) {
+		event := order.Event{Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)}
+		publisher.Publish(ctx, event, func(duplicate bool, err error) {
 			stored <- duplicate
 			if err != nil {
 				fmt.Println(err)

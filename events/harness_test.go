@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 func TestMain(m *testing.M) {
@@ -91,7 +92,10 @@ func (b *harness) stop() {
 
 func (b *harness) connect(options ...nats.Option) *nats.Conn {
 	b.t.Helper()
-	nc, err := nats.Connect(b.srv.ClientURL(), append(options, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))...)
+	nc, err := nats.Connect(
+		b.srv.ClientURL(),
+		append(options, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))...,
+	)
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
 	return nc
@@ -110,7 +114,7 @@ func (b *harness) ensure(names ...string) {
 
 // publish stores an event or says why not.
 func (b *harness) publish(id, payload string) error {
-	return b.Store(b.t.Context(), name, id, nil, []byte(payload))
+	return b.Store(b.t.Context(), order.Event{Name: name, MsgID: id, Payload: []byte(payload)})
 }
 
 // publication is an event that was published and may not be acknowledged yet.
@@ -124,8 +128,12 @@ type publication struct {
 }
 
 func (b *harness) publishAsync(ctx context.Context, name, id string, payload []byte) *publication {
+	return b.publishEvent(ctx, order.Event{Name: name, MsgID: id, Payload: payload})
+}
+
+func (b *harness) publishEvent(ctx context.Context, e order.Event) *publication {
 	p := &publication{t: b.t, done: make(chan struct{})}
-	b.Publish(ctx, name, id, nil, payload, func(duplicate bool, err error) {
+	b.Publish(ctx, e, func(duplicate bool, err error) {
 		if p.times.Add(1) == 1 {
 			p.duplicate, p.err = duplicate, err
 			close(p.done)
@@ -208,7 +216,8 @@ func newCluster(t *testing.T) (*events.Publisher, func() []string) {
 	var servers []*server.Server
 	for i, port := range ports {
 		s, err := server.NewServer(&server.Options{
-			ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+			ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(),
+			NoLog: true, NoSigs: true,
 			Cluster: server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: port}, Routes: routes,
 		})
 		require.NoError(t, err)

@@ -46,7 +46,7 @@ type pendingPublish struct {
 	onAck    AckFunc
 	ctx      context.Context
 	deadline time.Time
-	key      string            // see order.Context
+	key      string            // see order.Event
 	held     func(string) bool // likewise
 
 	// The rest is guarded by publishQueue.mu.

@@ -34,7 +34,8 @@ const (
 type poisonError struct{ deliveries int }
 
 func (e poisonError) Error() string {
-	return fmt.Sprintf("delivered %d times; the last process that handled it ended, or lost its connection, before its handler returned",
+	return fmt.Sprintf(
+		"delivered %d times; the last process that handled it ended, or lost its connection, before its handler returned",
 		e.deliveries)
 }
 

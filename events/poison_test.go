@@ -40,7 +40,9 @@ func beMortal(server string) {
 	if err != nil {
 		panic(err)
 	}
-	p, err := events.New(nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: "mortal", Log: logrus.NewEntry(log)})
+	p, err := events.New(
+		nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, NodeID: "mortal", Log: logrus.NewEntry(log)},
+	)
 	if err != nil {
 		panic(err)
 	}
@@ -56,7 +58,8 @@ func beMortal(server string) {
 		return nil
 	}
 	_, err = p.Consume(context.Background(), events.Subscription{
-		Name: name, Group: group, Service: group, MaxInFlight: atOnce, MaxRetries: retries, DeadLetters: "FAILED_MESSAGES", Handle: handle,
+		Name: name, Group: group, Service: group, MaxInFlight: atOnce, MaxRetries: retries, DeadLetters: "FAILED_MESSAGES",
+		Handle: handle,
 	})
 	if err != nil {
 		panic(err)
@@ -91,7 +94,10 @@ func (b *harness) mortals(retries, atOnce int) *mortals {
 
 func (m *mortals) live(ctx context.Context, b *harness, retries, atOnce int) {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), mortalServer+"="+b.srv.ClientURL(), fmt.Sprint(mortalRetries, "=", retries), fmt.Sprint(mortalAtOnce, "=", atOnce))
+	cmd.Env = append(
+		os.Environ(), mortalServer+"="+b.srv.ClientURL(), fmt.Sprint(mortalRetries, "=", retries),
+		fmt.Sprint(mortalAtOnce, "=", atOnce),
+	)
 	out, err := cmd.StdoutPipe()
 	if err != nil || cmd.Start() != nil {
 		return
@@ -118,8 +124,10 @@ func (b *harness) briefFor(atOnce int, wait time.Duration) {
 	b.t.Helper()
 	b.ensure(name, "FAILED_MESSAGES")
 	_, err := b.js.CreatePushConsumer(b.t.Context(), stream, jetstream.ConsumerConfig{
-		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject, DeliverGroup: stream,
-		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait, MaxAckPending: atOnce,
+		Durable: durable, FilterSubject: subject, DeliverSubject: "dev.elsewhere." + group + "." + subject,
+		DeliverGroup:  stream,
+		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
+		MaxAckPending: atOnce,
 	})
 	require.NoError(b.t, err)
 }
@@ -142,9 +150,11 @@ func TestPoisonEventBecomesADeadLetterAndOthersAreHandled(t *testing.T) {
 		events          []string
 		least, most     int // how often a poison is handled
 	}{
-		"one at a time":          {3, 1, []string{"before", "poison", "after"}, 3, 3},
-		"beside others":          {3, 10, []string{"bystander 1", "poison", "bystander 2", "bystander 3"}, 3, 4},
-		"two of them":            {2, 10, []string{"bystander 1", "poison 1", "bystander 2", "poison 2", "bystander 3"}, 1, 3},
+		"one at a time": {3, 1, []string{"before", "poison", "after"}, 3, 3},
+		"beside others": {3, 10, []string{"bystander 1", "poison", "bystander 2", "bystander 3"}, 3, 4},
+		"two of them": {2, 10, []string{
+			"bystander 1", "poison 1", "bystander 2", "poison 2", "bystander 3",
+		}, 1, 3},
 		"with a single delivery": {1, 10, []string{"bystander 1", "poison", "bystander 2"}, 1, 2},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -30,35 +30,31 @@ func (e *Error) Unwrap() error { return explained(e.Err) }
 // Permanent is [Error.Rejected], for callers that know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// Publish queues an event and returns at once. msgID is the event's id: inside the stream's duplicate window the stream
-// acknowledges a second event of the same id as a duplicate and does not store it.
+// Publish queues an event and returns at once. Inside its duplicate window the stream acknowledges a second event of
+// the same id as a duplicate and does not store it.
 //
 // Events are stored in the order of the calls, also when a connection is lost and they are sent again. The exception
 // are the first events of a name that [Publisher.Ensure] was not called for, because their stream has to be created.
-// With an *[order.Context], events of its key stay in order also when some are given up.
+// Events of one [order.Event.Key] stay in order also when some are given up.
 //
 // An event whose ack is lost is sent again until [Options.Timeout] is over or ctx ends. Both are checked from time to
 // time.
 //
 // onAck is called once, when the event is durable or given up. The caller is usually the goroutine that reads the acks,
-// so onAck must not block. It may be called before Publish returns. Its errors are *Error. header and payload must not
-// change until then. Publish does not change header, which does not hold the id.
-func (p *Publisher) Publish(
-	ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck AckFunc,
-) {
-	p.publish(ctx, p.routeOf(name), msgID, header, payload, onAck)
+// so onAck must not block. It may be called before Publish returns. Its errors are *Error. The header and the payload
+// must not change until then. Publish does not change the header.
+func (p *Publisher) Publish(ctx context.Context, e order.Event, onAck AckFunc) {
+	p.publish(ctx, p.routeOf(e.Name), e, onAck)
 }
 
 // Store is [Publisher.Publish] for a caller that waits for the ack, until ctx ends.
-func (p *Publisher) Store(ctx context.Context, name, msgID string, header map[string][]string, payload []byte) error {
-	return p.store(ctx, p.routeOf(name), msgID, header, payload)
+func (p *Publisher) Store(ctx context.Context, e order.Event) error {
+	return p.store(ctx, p.routeOf(e.Name), e)
 }
 
-func (p *Publisher) store(
-	ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte,
-) error {
+func (p *Publisher) store(ctx context.Context, r *route, e order.Event) error {
 	done := make(chan error, 1)
-	token := p.publish(ctx, r, msgID, header, payload, func(_ bool, err error) { done <- err })
+	token := p.publish(ctx, r, e, func(_ bool, err error) { done <- err })
 	select {
 	case err := <-done:
 		return err
@@ -68,15 +64,14 @@ func (p *Publisher) store(
 	}
 }
 
-// publish returns the token of the event in the queue, 0 if it is not there.
-func (p *Publisher) publish(
-	ctx context.Context, r *route, msgID string, header map[string][]string, payload []byte, onAck AckFunc,
-) (token uint64) {
+// publish queues an event of a route, whatever its name. It returns the event's token in the queue, 0 if it is not
+// there.
+func (p *Publisher) publish(ctx context.Context, r *route, event order.Event, onAck AckFunc) (token uint64) {
 	now := time.Now()
 	e := &pendingPublish{
-		route: r, msgID: msgID, header: header, payload: payload, onAck: onAck, ctx: ctx, deadline: now.Add(p.opts.Timeout),
+		route: r, msgID: event.MsgID, header: event.Header, payload: event.Payload, key: event.Key, held: event.Held,
+		onAck: onAck, ctx: ctx, deadline: now.Add(p.opts.Timeout),
 	}
-	e.key, e.held = order.Of(ctx)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(e.deadline) {
 		e.deadline = deadline
 	}

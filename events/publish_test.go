@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // impatient gives an event up soon, but not before a busy machine has said why.
@@ -33,7 +34,9 @@ func TestPublishStoresTheEventUnchanged(t *testing.T) {
 	b := newHarness(t)
 	b.ensure(name)
 	header := map[string][]string{"$requestID": {"r1"}, "$meta": {"e30="}, "x-original-channel": {"a.b"}}
-	require.NoError(t, b.Store(t.Context(), name, "parrot:c1:k1", header, []byte(`{"n":1}`)))
+	require.NoError(
+		t, b.Store(t.Context(), order.Event{Name: name, MsgID: "parrot:c1:k1", Header: header, Payload: []byte(`{"n":1}`)}),
+	)
 
 	s, err := b.js.Stream(t.Context(), stream)
 	require.NoError(t, err)
@@ -50,7 +53,13 @@ func TestPublishStoresTheEventUnchanged(t *testing.T) {
 func TestPublishWithALineBreakInAHeaderAddsNoHeader(t *testing.T) {
 	b := newHarness(t)
 	b.ensure(name)
-	require.NoError(t, b.Store(t.Context(), name, "a\r\nX-Forged: 1", map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}, nil))
+	require.NoError(
+		t,
+		b.Store(
+			t.Context(),
+			order.Event{Name: name, MsgID: "a\r\nX-Forged: 1", Header: map[string][]string{"$requestID": {"r1\nX-Forged: 1"}}},
+		),
+	)
 	s, err := b.js.Stream(t.Context(), stream)
 	require.NoError(t, err)
 	msg, err := s.GetMsg(t.Context(), 1)
@@ -95,7 +104,9 @@ func TestPublishRejectsAnEventThatIsTooLarge(t *testing.T) {
 		config  jetstream.StreamConfig
 	}{
 		"for the server": {newHarness(t, small), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}},
-		"for the stream": {newHarness(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096}},
+		"for the stream": {
+			newHarness(t), jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgSize: 4096},
+		},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := want.harness
@@ -125,7 +136,10 @@ func TestPublishWithoutAServerFailsAndStoresNothingLater(t *testing.T) {
 
 	b.start()
 	b.reconnected()
-	require.Eventually(t, func() bool { return b.Store(t.Context(), name, "m2", nil, nil) == nil }, generous, time.Millisecond)
+	require.Eventually(
+		t, func() bool { return b.Store(t.Context(), order.Event{Name: name, MsgID: "m2"}) == nil }, generous,
+		time.Millisecond,
+	)
 	require.Equal(t, []string{"m2"}, b.stored(stream), "what was given up is not stored later")
 	require.Zero(t, b.Pending())
 }
@@ -209,7 +223,8 @@ func TestPublishRejectedByTheClientHoldsUpNoOther(t *testing.T) {
 	b.ensure(name)
 	tooLarge := b.publishAsync(t.Context(), name, "large", make([]byte, 4<<10))
 	misnamed := make(chan error, 1)
-	b.Publish(t.Context(), name, "misnamed", map[string][]string{"a:b": {"c"}}, nil, func(_ bool, err error) { misnamed <- err })
+	e := order.Event{Name: name, MsgID: "misnamed", Header: map[string][]string{"a:b": {"c"}}}
+	b.Publish(t.Context(), e, func(_ bool, err error) { misnamed <- err })
 	nowhere := b.publishAsync(t.Context(), "no.stream.yet", "first", []byte("x"))
 	require.NoError(t, b.publish("small", "x"))
 	_, err := tooLarge.wait()

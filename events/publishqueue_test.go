@@ -115,7 +115,8 @@ func TestPublishWithoutAStreamFailsByTheTimeout(t *testing.T) {
 
 func TestPublishRetriesARefusedEventUntilTheTimeout(t *testing.T) {
 	t.Parallel()
-	b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second }) // enough for what is taken
+	// enough for what is taken
+	b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Timeout = 5 * time.Second })
 	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
 	require.NoError(t, b.publish("m1", "x"))
 	err := b.publish("m2", "x")
@@ -150,7 +151,7 @@ func TestPublishHoldsBackTheKeyOfARefusedEvent(t *testing.T) {
 		}
 	}
 	handOver := func(key, id string) *publication {
-		return b.publishAsync(&order.Context{Context: t.Context(), Key: key}, name, id, nil)
+		return b.publishEvent(t.Context(), order.Event{Name: name, MsgID: id, Key: key})
 	}
 
 	refused := handOver("talk", "m2")
@@ -213,7 +214,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	stored := make(chan error, 1)
-	go func() { stored <- b.Store(ctx, name, "m2", nil, nil) }()
+	go func() { stored <- b.Store(ctx, order.Event{Name: name, MsgID: "m2"}) }()
 	require.Eventually(t, func() bool { return b.info(stream).State.Msgs == 2 }, generous, time.Millisecond)
 	cancel()
 	err = <-stored
@@ -244,7 +245,10 @@ func TestAckFuncMayPublish(t *testing.T) {
 	b := newHarness(t)
 	b.ensure(name)
 	again := make(chan *publication, 1)
-	b.Publish(t.Context(), name, "m1", nil, nil, func(bool, error) { again <- b.publishAsync(t.Context(), name, "m2", nil) })
+	b.Publish(
+		t.Context(), order.Event{Name: name, MsgID: "m1"},
+		func(bool, error) { again <- b.publishAsync(t.Context(), name, "m2", nil) },
+	)
 	_, err := (<-again).wait()
 	require.NoError(t, err)
 	require.Equal(t, []string{"m1", "m2"}, b.stored(stream))
@@ -286,7 +290,9 @@ func TestAckOfNoEventIsIgnored(t *testing.T) {
 	require.NoError(t, err)
 	// The second event's own token is not among them: the last of these answers may arrive when that is out already.
 	for _, token := range []string{"1", "0", "3", "zzzz", "-1", "not_a_token", "zzzzzzzzzzzzzzzzzzzzzzzz", "é"} {
-		for _, ack := range []string{`{"stream":"s","seq":1}`, `{"error":{"code":503,"err_code":10077}}`, "", "{", `{"error":{"err_code":10054}}`} {
+		for _, ack := range []string{
+			`{"stream":"s","seq":1}`, `{"error":{"code":503,"err_code":10077}}`, "", "{", `{"error":{"err_code":10054}}`,
+		} {
 			b.acknowledge(token, ack)
 		}
 	}
@@ -300,7 +306,10 @@ func TestAckThatIsMalformedRemovesNoEvent(t *testing.T) {
 	b.create(silent)
 	b.ensure(name)
 	p := b.publishAsync(t.Context(), name, "m1", nil)
-	for _, ack := range []string{"", "null", "[]", "{}", `{"stream":""}`, `{"stream":"","seq":1}`, `{"stream":5}`, `{"stream":"s","seq":1`, `{"stream":"s","seq":1}}`, "\x00\xff", `{"stream":"s","seq":-1}`} {
+	for _, ack := range []string{
+		"", "null", "[]", "{}", `{"stream":""}`, `{"stream":"","seq":1}`, `{"stream":5}`, `{"stream":"s","seq":1`,
+		`{"stream":"s","seq":1}}`, "\x00\xff", `{"stream":"s","seq":-1}`,
+	} {
 		b.acknowledge("1", ack)
 	}
 	require.Equal(t, 1, b.Pending())
@@ -331,14 +340,22 @@ func TestParseAckReadsWhatServersWrite(t *testing.T) {
 		_, usual := events.UsualAck([]byte(ack))
 		require.Equal(t, want.usual, usual, ack)
 	}
-	_, err := events.ParseAck([]byte(`{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"},"stream":"S","seq":0}`))
-	require.Equal(t, &jetstream.APIError{Code: 400, ErrorCode: 10054, Description: "message size exceeds maximum allowed"}, err)
+	_, err := events.ParseAck(
+		[]byte(
+			`{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"},"stream":"S","seq":0}`,
+		),
+	)
+	require.Equal(
+		t, &jetstream.APIError{Code: 400, ErrorCode: 10054, Description: "message size exceeds maximum allowed"}, err,
+	)
 }
 
 func FuzzParseAck(f *testing.F) {
 	for _, seed := range []string{
-		`{"stream":"S","seq":1}`, `{"stream":"S","domain":"d","seq":1}`, `{"stream":"S","seq":1,"duplicate": true}`, `{"error":{"code":1}}`,
-		`{"stream":"S","seq":01}`, `{"stream":"\"","seq":1}`, "{\"stream\":\"\xff\",\"seq\":1}", `{"stream":"S","seq":99999999999999999999}`, "", "null", "[",
+		`{"stream":"S","seq":1}`, `{"stream":"S","domain":"d","seq":1}`, `{"stream":"S","seq":1,"duplicate": true}`,
+		`{"error":{"code":1}}`,
+		`{"stream":"S","seq":01}`, `{"stream":"\"","seq":1}`, "{\"stream\":\"\xff\",\"seq\":1}",
+		`{"stream":"S","seq":99999999999999999999}`, "", "null", "[",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -31,7 +31,8 @@ func spoolOptions(path string, p *events.Publisher, log *logrus.Entry) spool.Opt
 	return spool.Options{
 		Path: path, Owner: "test", MaxBytes: 1 << 30, MaxAge: time.Hour, Log: log,
 		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
-			p.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, onAck)
+			event := order.Event{Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key}
+			p.Publish(ctx, event, onAck)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	}
@@ -92,7 +93,10 @@ func fill(tb testing.TB, s *spool.Spool, backlog, conversations int, payload []b
 }
 
 func numbered(i, conversations int, payload []byte) spool.Event {
-	return spool.Event{Key: fmt.Sprint("c", i%conversations), Name: name, MsgID: fmt.Sprint("spooled:", i), Header: usualHeader(), Payload: payload}
+	return spool.Event{
+		Key: fmt.Sprint("c", i%conversations), Name: name, MsgID: fmt.Sprint("spooled:", i), Header: usualHeader(),
+		Payload: payload,
+	}
 }
 
 func usualHeader() map[string][]string {
@@ -114,7 +118,10 @@ func requireBacklog(t *testing.T, b *harness, backlog, conversations int) {
 		n, err := strconv.Atoi(strings.TrimPrefix(id, "spooled:"))
 		require.NoError(t, err)
 		want := last[n%conversations] + conversations
-		require.Equal(t, want, n, "the next event of its conversation, which is at %d of the stream's", slices.Index(ids, fmt.Sprint("spooled:", want)))
+		require.Equal(
+			t, want, n, "the next event of its conversation, which is at %d of the stream's",
+			slices.Index(ids, fmt.Sprint("spooled:", want)),
+		)
 		last[n%conversations] = n
 	}
 	require.Len(t, ids, backlog)
@@ -210,18 +217,24 @@ func TestBacklogIsPublishedToAStreamThatMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	const backlog, conversations = 3000, 10
 	b := newHarness(t)
-	b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.WorkQueuePolicy, Duplicates: 100 * time.Millisecond})
+	b.create(
+		jetstream.StreamConfig{
+			Name: stream, Subjects: []string{subject}, Retention: jetstream.WorkQueuePolicy, Duplicates: 100 * time.Millisecond,
+		},
+	)
 	b.ensure(name)
 	s := openSpool(t, b, filepath.Join(t.TempDir(), "spool.db"), b.Publisher)
 	fill(t, s, backlog, conversations, []byte("event"))
 	drained(t, s)
 	requireBacklog(t, b, backlog, conversations)
-	require.Len(t, slices.DeleteFunc(b.warnings(), func(text string) bool { return !strings.Contains(text, "stored twice") }), 1)
+	require.Len(
+		t, slices.DeleteFunc(b.warnings(), func(text string) bool { return !strings.Contains(text, "stored twice") }), 1,
+	)
 }
 
 // ordered hands an event over that is kept elsewhere when it is given up, and notes then that it was told so.
 func (b *harness) ordered(ctx context.Context, key, id string, told func(id string, err error)) {
-	b.Publish(&order.Context{Context: ctx, Key: key}, name, id, nil, nil, func(_ bool, err error) { told(id, err) })
+	b.Publish(ctx, order.Event{Name: name, MsgID: id, Key: key}, func(_ bool, err error) { told(id, err) })
 }
 
 func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
@@ -256,7 +269,9 @@ func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
 	}
 	const behind = ": an event of the same conversation before this one was given up"
 	at := "publish to " + subject
-	require.Equal(t, []string{"a1 " + at + ": context canceled", "a2 " + at + behind, "a3 " + at + behind, "a4 " + at + behind}, ids)
+	require.Equal(
+		t, []string{"a1 " + at + ": context canceled", "a2 " + at + behind, "a3 " + at + behind, "a4 " + at + behind}, ids,
+	)
 	require.Equal(t, 1, b.Pending(), "the other conversation goes on")
 	b.ordered(long, "a", "a5", func(string, error) {})
 	require.Equal(t, 2, b.Pending(), "and so does this one, when all have been told")
@@ -265,9 +280,9 @@ func TestPublishGivesUpTheKeyOfAnExpiredEvent(t *testing.T) {
 func TestPublishFailsAtOnceForAHeldKey(t *testing.T) {
 	b := newHarness(t)
 	b.ensure(name)
-	held := &order.Context{Context: t.Context(), Key: "a", Held: func(key string) bool { return key == "a" }}
+	held := order.Event{Name: name, MsgID: "a1", Key: "a", Held: func(key string) bool { return key == "a" }}
 	done := make(chan error, 1)
-	b.Publish(held, name, "a1", nil, nil, func(_ bool, err error) { done <- err })
+	b.Publish(t.Context(), held, func(_ bool, err error) { done <- err })
 	requireError(t, <-done, false)
 	require.Zero(t, b.Pending())
 	require.Empty(t, b.stored(stream))

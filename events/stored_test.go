@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // found gives which of some ids are stored since a time.
@@ -42,13 +43,18 @@ func TestStoredFindsEventsOutsideTheDuplicateWindow(t *testing.T) {
 	b.create(jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}, Duplicates: 100 * time.Millisecond})
 	require.Empty(t, found(t, a, time.Now(), "a"), "nothing is stored")
 	for i := range 12_000 { // more than are read at once
-		_, err := b.js.PublishAsync(subject, []byte("event"), jetstream.WithMsgID(fmt.Sprint(i)), jetstream.WithStallWait(generous))
+		_, err := b.js.PublishAsync(
+			subject, []byte("event"), jetstream.WithMsgID(fmt.Sprint(i)), jetstream.WithStallWait(generous),
+		)
 		require.NoError(t, err)
 	}
 	<-b.js.PublishAsyncComplete()
-	require.NoError(t, b.Store(t.Context(), "hios.other", "other", nil, []byte("other")))
+	require.NoError(t, b.Store(t.Context(), order.Event{Name: "hios.other", MsgID: "other", Payload: []byte("other")}))
 
-	require.Equal(t, map[string]bool{"0": true, "7000": true, "11999": true}, found(t, a, time.Now(), "0", "7000", "11999", "12000", "other", ""))
+	require.Equal(
+		t, map[string]bool{"0": true, "7000": true, "11999": true},
+		found(t, a, time.Now(), "0", "7000", "11999", "12000", "other", ""),
+	)
 	require.Empty(t, found(t, a, time.Now().Add(time.Hour), "0"), "it is older")
 }
 
@@ -112,14 +118,17 @@ func TestStoredOfAStreamThatRefusesReportsNothing(t *testing.T) {
 			b := newHarness(t, watchful, func(o *server.Options, _ *events.Options) {
 				o.NoAuthUser = "admin"
 				o.Users = []*server.User{{Username: "admin", Password: "p"}, {
-					Username: user, Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: test.denied}},
+					Username: user, Password: "p",
+					Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: test.denied}},
 				}}
 			})
 			a := events.NewArchive(b.Publisher)
 			test.stream.Name, test.stream.Subjects = stream, []string{subject}
 			b.create(test.stream)
 			if test.denied != nil {
-				p, err := events.New(b.connect(nats.UserInfo(user, "p")), events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log})
+				p, err := events.New(
+					b.connect(nats.UserInfo(user, "p")), events.Options{Prefix: "dev", Replicas: 1, Timeout: generous, Log: b.log},
+				)
 				require.NoError(t, err)
 				a = events.NewArchive(p)
 			}

@@ -169,7 +169,10 @@ func notCreated(name, subject string, err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
-		err = fmt.Errorf("there is a stream of this name, and it does not take the subject: add %s to its subjects, or delete it: %w", subject, err)
+		err = fmt.Errorf(
+			"there is a stream of this name, and it does not take the subject: add %s to its subjects, or delete it: %w",
+			subject, err,
+		)
 	case ok && api.ErrorCode == noCluster:
 		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
 	case ok && api.ErrorCode == maxBytesRequired:

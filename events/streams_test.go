@@ -22,7 +22,10 @@ func TestSubjectBeginsWithThePrefix(t *testing.T) {
 			b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Prefix = prefix })
 			require.Equal(t, want, b.Subject("a.b"))
 			b.ensure("a.b")
-			require.Equal(t, []string{want}, b.info(map[string]string{"": "a_b", "dev": "dev_a_b", "x.y": "x_y_a_b"}[prefix]).Config.Subjects)
+			require.Equal(
+				t, []string{want},
+				b.info(map[string]string{"": "a_b", "dev": "dev_a_b", "x.y": "x_y_a_b"}[prefix]).Config.Subjects,
+			)
 		})
 	}
 }
@@ -61,13 +64,24 @@ func TestEnsureUsesAnExistingStreamAsItIs(t *testing.T) {
 		replicas int
 		warnings []string
 	}{
-		"of another name":           {jetstream.StreamConfig{Name: "other", Subjects: []string{subject}}, 1, nil},
-		"with a limit of its own":   {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1000}, 1, nil},
-		"with many more subjects":   {jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}}, 1, nil},
-		"in memory":                 {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 1, []string{"kept in memory"}},
-		"for present consumers":     {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Retention: jetstream.InterestPolicy}, 1, []string{"existing consumers only"}},
-		"with fewer replicas":       {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}, 3, []string{"1 replica(s), events.replicas asks for 3"}},
-		"with fewer, and in memory": {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 3, []string{"kept in memory", "1 replica(s)"}},
+		"of another name": {jetstream.StreamConfig{Name: "other", Subjects: []string{subject}}, 1, nil},
+		"with a limit of its own": {jetstream.StreamConfig{
+			Name: stream, Subjects: []string{subject}, MaxMsgs: 1000,
+		}, 1, nil},
+		"with many more subjects": {jetstream.StreamConfig{Name: "wide", Subjects: []string{"dev.hios.>"}}, 1, nil},
+		"in memory": {jetstream.StreamConfig{
+			Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage,
+		}, 1, []string{"kept in memory"}},
+		"for present consumers": {jetstream.StreamConfig{
+			Name: stream, Subjects: []string{subject}, Retention: jetstream.InterestPolicy,
+		}, 1, []string{"existing consumers only"}},
+		"with fewer replicas": {jetstream.StreamConfig{Name: stream, Subjects: []string{subject}}, 3, []string{
+			"1 replica(s), events.replicas asks for 3",
+		}},
+		"with fewer, and in memory": {
+			jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, Storage: jetstream.MemoryStorage}, 3,
+			[]string{"kept in memory", "1 replica(s)"},
+		},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := newHarness(t, func(_ *server.Options, o *events.Options) { o.Replicas = want.replicas })
@@ -115,13 +129,28 @@ func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
 		consumer  *jetstream.ConsumerConfig
 		warns     bool
 	}{
-		"a consumer without our prefix":     {"dev", jetstream.StreamConfig{Name: plain, Subjects: []string{name}}, &jetstream.ConsumerConfig{FilterSubject: name}, true},
-		"one that filters nothing":          {"dev", jetstream.StreamConfig{Name: plain, Subjects: []string{name}}, &jetstream.ConsumerConfig{}, true},
-		"one with the namespace's":          {"prod", jetstream.StreamConfig{Name: wide, Subjects: []string{"prod.>"}}, &jetstream.ConsumerConfig{FilterSubject: "prod." + name}, true},
-		"without a namespace, only once":    {"", jetstream.StreamConfig{Name: plain, Subjects: []string{name}}, &jetstream.ConsumerConfig{}, true},
-		"a stream that nobody reads":        {"dev", jetstream.StreamConfig{Name: plain, Subjects: []string{name}}, nil, false},
-		"a consumer of ours":                {"dev", jetstream.StreamConfig{Name: wide, Subjects: []string{subject}}, &jetstream.ConsumerConfig{FilterSubject: subject}, false},
-		"one of ours in a stream with both": {"prod", jetstream.StreamConfig{Name: wide, Subjects: []string{"dev.>", "prod.>"}}, &jetstream.ConsumerConfig{FilterSubject: subject}, false},
+		"a consumer without our prefix": {"dev", jetstream.StreamConfig{
+			Name: plain, Subjects: []string{name},
+		}, &jetstream.ConsumerConfig{FilterSubject: name}, true},
+		"one that filters nothing": {"dev", jetstream.StreamConfig{
+			Name: plain, Subjects: []string{name},
+		}, &jetstream.ConsumerConfig{}, true},
+		"one with the namespace's": {"prod", jetstream.StreamConfig{
+			Name: wide, Subjects: []string{"prod.>"},
+		}, &jetstream.ConsumerConfig{FilterSubject: "prod." + name}, true},
+		"without a namespace, only once": {"", jetstream.StreamConfig{
+			Name: plain, Subjects: []string{name},
+		}, &jetstream.ConsumerConfig{}, true},
+		"a stream that nobody reads": {"dev", jetstream.StreamConfig{
+			Name: plain, Subjects: []string{name},
+		}, nil, false},
+		"a consumer of ours": {"dev", jetstream.StreamConfig{
+			Name: wide, Subjects: []string{subject},
+		}, &jetstream.ConsumerConfig{FilterSubject: subject}, false},
+		"one of ours in a stream with both": {
+			"prod", jetstream.StreamConfig{Name: wide, Subjects: []string{"dev.>", "prod.>"}},
+			&jetstream.ConsumerConfig{FilterSubject: subject}, false,
+		},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := newHarness(t)
@@ -136,7 +165,9 @@ func TestWarnOfOtherPrefixFindsConsumers(t *testing.T) {
 				require.Empty(t, b.warnings())
 				return
 			}
-			requireTexts(t, []string{"but this node publishes to " + subject + ": set events.prefix to what they use"}, b.warnings())
+			requireTexts(
+				t, []string{"but this node publishes to " + subject + ": set events.prefix to what they use"}, b.warnings(),
+			)
 		})
 	}
 }
@@ -152,7 +183,9 @@ func requireTexts(t *testing.T, parts, texts []string) {
 
 func TestEnsureCreatesStreamsWithTheConfiguredLimits(t *testing.T) {
 	b := newHarness(t, watchful, func(_ *server.Options, o *events.Options) {
-		o.Limits, o.DeadLetters = events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, events.Limits{MaxAge: 24 * time.Hour, MaxBytes: 2 << 20}
+		o.Limits, o.DeadLetters = events.Limits{MaxAge: time.Hour, MaxBytes: 1 << 20}, events.Limits{
+			MaxAge: 24 * time.Hour, MaxBytes: 2 << 20,
+		}
 		o.Queues = []string{"FAILED_MESSAGES"}
 	})
 	sub := subscription(newInbox())
@@ -160,7 +193,8 @@ func TestEnsureCreatesStreamsWithTheConfiguredLimits(t *testing.T) {
 	b.consume(sub)
 	b.ensure("FAILED_MESSAGES")
 	for name, want := range map[string][]any{
-		stream: {time.Hour, int64(1 << 20)}, "dev_FAILED_MESSAGES": {24 * time.Hour, int64(2 << 20)}, "dev_DEAD": {24 * time.Hour, int64(2 << 20)},
+		stream: {time.Hour, int64(1 << 20)}, "dev_FAILED_MESSAGES": {24 * time.Hour, int64(2 << 20)},
+		"dev_DEAD": {24 * time.Hour, int64(2 << 20)},
 	} {
 		config := b.info(name).Config
 		require.Equal(t, want, []any{config.MaxAge, config.MaxBytes}, name)
@@ -174,7 +208,8 @@ func TestEnsureCreatesStreamsWithTheConfiguredLimits(t *testing.T) {
 
 func TestEnsureLogsForeignLimitsWithoutAWarning(t *testing.T) {
 	limited := jetstream.StreamConfig{
-		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8, MaxMsgSize: 4096, Discard: jetstream.DiscardNew,
+		Name: stream, Subjects: []string{subject}, MaxAge: time.Hour, MaxMsgs: 9, MaxBytes: 1 << 20, MaxMsgsPerSubject: 8,
+		MaxMsgSize: 4096, Discard: jetstream.DiscardNew,
 	}
 	for test, want := range map[string]struct {
 		asked    events.Limits
@@ -221,16 +256,27 @@ func TestErrorOfAFullJetStreamIsErrStorageFull(t *testing.T) {
 			return fill(b, 10<<10)
 		},
 		"a stream by its bytes": func(b *harness) error {
-			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxBytes: 20 << 10, Discard: jetstream.DiscardNew})
+			b.create(
+				jetstream.StreamConfig{
+					Name: stream, Subjects: []string{subject}, MaxBytes: 20 << 10, Discard: jetstream.DiscardNew,
+				},
+			)
 			return fill(b, 10<<10)
 		},
 		"a stream by its number": func(b *harness) error {
-			b.create(jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
+			b.create(
+				jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew},
+			)
 			return fill(b, 1)
 		},
 		"no room for another stream": func(b *harness) error {
 			b.create(jetstream.StreamConfig{Name: "all", Subjects: []string{"all"}, MaxBytes: 250 << 10})
-			p, err := events.New(b.nc, events.Options{Prefix: "dev", Replicas: 1, Timeout: 5 * time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log})
+			p, err := events.New(
+				b.nc,
+				events.Options{
+					Prefix: "dev", Replicas: 1, Timeout: 5 * time.Second, Limits: events.Limits{MaxBytes: 100 << 10}, Log: b.log,
+				},
+			)
 			require.NoError(b.t, err)
 			return p.Ensure(b.t.Context(), name)
 		},

@@ -32,7 +32,9 @@ func (s *platformService) verifyRoutes() any {
 }
 
 // receiveByAccount takes in a webhook that names no channel.
-func (s *platformService) receiveByAccount(ctx context.Context, req *action.Request, fields action.Fields) (any, error) {
+func (s *platformService) receiveByAccount(
+	ctx context.Context, req *action.Request, fields action.Fields,
+) (any, error) {
 	w, err := s.readWebhook(req, fields)
 	var ids []string
 	if err == nil {
@@ -71,7 +73,10 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 		if id := w.Query().Get("channelId"); id != "" {
 			return []string{id}, nil
 		}
-		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: "the webhook names no account: add ?channelId=… to its URL, with a channel that such webhooks are for"}
+		return nil, &Error{
+			Kind: FaultNotFound, Code: codes.ChannelNotFound,
+			Message: "the webhook names no account: add ?channelId=… to its URL, with a channel that such webhooks are for",
+		}
 	}
 	var ids []string
 	for _, account := range accounts {
@@ -80,12 +85,17 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 			return nil, err
 		}
 		if len(found) == 0 {
-			s.refusals.note(refusalKind{reason: "ACCOUNT_UNKNOWN"}, account, "no "+s.def.Name+" channel has the account "+account)
+			s.refusals.note(
+				refusalKind{reason: "ACCOUNT_UNKNOWN"}, account, "no "+s.def.Name+" channel has the account "+account,
+			)
 		}
 		ids = append(ids, found...)
 	}
 	if len(ids) == 0 {
-		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: fmt.Sprintf("there is no %s channel for any account of the webhook", s.def.Name)}
+		return nil, &Error{
+			Kind: FaultNotFound, Code: codes.ChannelNotFound,
+			Message: fmt.Sprintf("there is no %s channel for any account of the webhook", s.def.Name),
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
@@ -126,7 +136,10 @@ func (s *platformService) normalize(ctx context.Context, w *Webhook) ([]Message,
 func (s *platformService) channelsOf(ctx context.Context, req *action.Request, account string) ([]string, error) {
 	store, ok := s.def.Channels.(AccountStore)
 	if !ok {
-		return nil, &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: "the channel store finds no channels by their accounts: put the channel into the URL"}
+		return nil, &Error{
+			Kind: FaultNotFound, Code: codes.ChannelNotFound,
+			Message: "the channel store finds no channels by their accounts: put the channel into the URL",
+		}
 	}
 	ids, err := store.ByAccount(ctx, s.def.Name, s.def.accountField(), account)
 	if err == nil {
@@ -136,7 +149,10 @@ func (s *platformService) channelsOf(ctx context.Context, req *action.Request, a
 		return nil, err
 	}
 	s.logFor(req, nil).WithError(err).Warn("the channels of an account cannot be read")
-	return nil, &Error{Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment", Err: err}
+	return nil, &Error{
+		Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment",
+		Err: err,
+	}
 }
 
 // webhookGroup is one webhook on its way through several channels.
@@ -161,8 +177,8 @@ func (g *webhookGroup) oneDone(i int, result any, err error) {
 	}
 }
 
-// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that are
-// stored already are recognised when the webhook comes again.
+// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that
+// are stored already are recognised when the webhook comes again.
 func (g *webhookGroup) finish() (any, error) {
 	sum := &receiveResult{Success: true}
 	var first *webhookRun
@@ -180,5 +196,5 @@ func (g *webhookGroup) finish() (any, error) {
 	if first == nil {
 		return nil, g.ends[0].err
 	}
-	return first.s.respond(first.ctx, first.req, first.webhook, sum)
+	return first.respond(sum)
 }

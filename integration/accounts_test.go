@@ -51,14 +51,19 @@ func (s accountStore) ByAccount(_ context.Context, _ string, _ integration.Field
 	if account == "trouble" {
 		return nil, errors.New("the store is away")
 	}
-	return map[string][]string{"A": {"a"}, "B": {"b"}, "both": {"a", "b"}, "wrong": {"wrong"}, "lost": {"lost"}, "off": {"off"}}[account], nil
+	return map[string][]string{
+		"A": {"a"}, "B": {"b"}, "both": {"a", "b"}, "wrong": {"wrong"}, "lost": {"lost"}, "off": {"off"},
+	}[account], nil
 }
 
-func accountBench(t *testing.T) *harness {
+func accountHarness(t *testing.T) *harness {
 	t.Helper()
 	b := newHarness(t)
 	b.def.Platform = onePerApp{b.platform}
-	b.def.Fields = append(append([]integration.Field{}, fields...), integration.Field{In: integration.InSettings, Name: "account", Account: true})
+	b.def.Fields = append(
+		append([]integration.Field{}, fields...),
+		integration.Field{In: integration.InSettings, Name: "account", Account: true},
+	)
 	channel := func(id, status string) *integration.Channel {
 		ch := newChannel()
 		ch.ID, ch.TenantID, ch.Status = id, "tenant-"+id, status
@@ -87,9 +92,13 @@ func TestWebhookWithoutChannelGoesToTheChannelsOfItsAccounts(t *testing.T) {
 		code     int
 		typ      string
 	}{
-		"one":                               {[]string{"A"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
-		"two":                               {[]string{"B", "A"}, []string{"parrot:a:m", "parrot:b:m"}, `{"success":true,"messages":2,"failed":0}`, 0, ""},
-		"several channels of one account":   {[]string{"both", "A", "", "both"}, []string{"parrot:a:m", "parrot:b:m"}, `{"success":true,"messages":2,"failed":0}`, 0, ""},
+		"one": {[]string{"A"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
+		"two": {[]string{"B", "A"}, []string{
+			"parrot:a:m", "parrot:b:m",
+		}, `{"success":true,"messages":2,"failed":0}`, 0, ""},
+		"several channels of one account": {[]string{"both", "A", "", "both"}, []string{
+			"parrot:a:m", "parrot:b:m",
+		}, `{"success":true,"messages":2,"failed":0}`, 0, ""},
 		"one is unknown":                    {[]string{"A", "nobody"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
 		"one has another secret":            {[]string{"A", "wrong"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
 		"one is switched off":               {[]string{"off", "A"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
@@ -101,7 +110,7 @@ func TestWebhookWithoutChannelGoesToTheChannelsOfItsAccounts(t *testing.T) {
 		"too many":                          {many(101), nil, "", 400, "WEBHOOK_TOO_LARGE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := accountBench(t)
+			b := accountHarness(t)
 			answer, err := b.receive(byAccounts(test.accounts...))
 			var ids []string
 			for _, e := range b.events.events {
@@ -130,7 +139,7 @@ func many(n int) []string {
 }
 
 func TestWebhookThatNamesNoAccountIsForTheChannelOfTheQuery(t *testing.T) {
-	b := accountBench(t)
+	b := accountHarness(t)
 	params := byAccounts()
 	params["url"] = "/parrot?channelId=b"
 	_, err := b.receive(params)
@@ -139,7 +148,7 @@ func TestWebhookThatNamesNoAccountIsForTheChannelOfTheQuery(t *testing.T) {
 }
 
 func TestEventsThatCannotBeStoredForOneChannelAreAskedForAgain(t *testing.T) {
-	b := accountBench(t)
+	b := accountHarness(t)
 	b.events.fail = func(e event) error {
 		if e.ID == "parrot:b:m" {
 			return errors.New("no stream")
@@ -151,7 +160,7 @@ func TestEventsThatCannotBeStoredForOneChannelAreAskedForAgain(t *testing.T) {
 }
 
 func TestAccountsNeedAField(t *testing.T) {
-	b := accountBench(t)
+	b := accountHarness(t)
 	b.def.Fields = fields
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "has one field with Account")

@@ -33,7 +33,9 @@ func TestAHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 			challenge, err := b.callWith(t.Context(), integration.ActionVerifyWebhook, params, req)
 			require.NoError(t, err)
 			require.Equal(t, "<b>42", challenge)
-			require.JSONEq(t, `{"user":"u1","$statusCode":200,"$responseType":"text/plain; charset=utf-8","$responseHeaders":{"X-Content-Type-Options":"nosniff"}}`,
+			require.JSONEq(
+				t,
+				`{"user":"u1","$statusCode":200,"$responseType":"text/plain; charset=utf-8","$responseHeaders":{"X-Content-Type-Options":"nosniff"}}`,
 				toJSON(t, req.Meta))
 		})
 	}
@@ -82,12 +84,19 @@ func TestHealthIsAnAnswer(t *testing.T) {
 		change  func(*harness)
 		want    string
 	}{
-		"of the service": {"", nil, `{"status":"healthy","message":"Parrot is running; name a channelId to check a channel"}`},
+		"of the service": {
+			"", nil, `{"status":"healthy","message":"Parrot is running; name a channelId to check a channel"}`,
+		},
 		"of a channel": {"c1", func(b *harness) {
-			b.platform.health = &integration.Health{Status: integration.HealthDegraded, Message: "the webhook of " + token + " is slow", Details: object{"pending": 3, "last": token, "all": []any{object{"url": "/bot" + token}}}}
+			b.platform.health = &integration.Health{
+				Status: integration.HealthDegraded, Message: "the webhook of " + token + " is slow",
+				Details: object{"pending": 3, "last": token, "all": []any{object{"url": "/bot" + token}}},
+			}
 		}, `{"status":"degraded","message":"the webhook of [redacted] is slow","details":{"pending":3,"last":"[redacted]","all":[{"url":"/bot[redacted]"}]}}`},
-		"of a platform without a word":  {"c1", nil, `{"status":"healthy"}`},
-		"of a platform without a check": {"c1", (*harness).plain, `{"status":"healthy","message":"this platform has no health check of its own"}`},
+		"of a platform without a word": {"c1", nil, `{"status":"healthy"}`},
+		"of a platform without a check": {
+			"c1", (*harness).plain, `{"status":"healthy","message":"this platform has no health check of its own"}`,
+		},
 		"refused credentials": {"c1", func(b *harness) {
 			b.platform.healthErr = &integration.Error{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token}
 		}, `{"status":"unhealthy","message":"bad [redacted]","details":{"code":"TOKEN","kind":"auth"}}`},
@@ -125,11 +134,17 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 		code   int
 		typ    string
 	}{
-		"good ones":        {params, func(b *harness) { b.platform.valid = true }, `{"valid":true}`, 0, ""},
-		"bad ones":         {params, nil, `{"valid":false}`, 0, ""},
-		"a refusal":        {params, func(b *harness) { b.platform.validErr = trouble(integration.FaultAuth, 0) }, `{"valid":false}`, 0, ""},
-		"not strings":      {object{"credentials": object{"token": 1}}, nil, "", 422, "VALIDATION_ERROR"},
-		"bad settings":     {object{"credentials": object{}, "settings": object{"x": object{}}}, nil, "", 422, "VALIDATION_ERROR"},
+		"good ones": {params, func(b *harness) { b.platform.valid = true }, `{"valid":true}`, 0, ""},
+		"bad ones":  {params, nil, `{"valid":false}`, 0, ""},
+		"a refusal": {params, func(b *harness) {
+			b.platform.validErr = trouble(
+				integration.FaultAuth, 0,
+			)
+		}, `{"valid":false}`, 0, ""},
+		"not strings": {object{"credentials": object{"token": 1}}, nil, "", 422, "VALIDATION_ERROR"},
+		"bad settings": {object{
+			"credentials": object{}, "settings": object{"x": object{}},
+		}, nil, "", 422, "VALIDATION_ERROR"},
 		"none":             {object{}, nil, "", 422, "VALIDATION_ERROR"},
 		"nobody who knows": {params, (*harness).plain, "", 501, "NOT_SUPPORTED"},
 		"nobody who answers": {
@@ -150,7 +165,10 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, test.want, toJSON(t, result))
 			require.Equal(t, map[string]string{"token": token}, b.platform.credentials)
-			require.Equal(t, map[string]string{"apiBase": "http://localhost", "addresses": "public"}, b.platform.settings, "the caller chose them")
+			require.Equal(
+				t, map[string]string{"apiBase": "http://localhost", "addresses": "public"}, b.platform.settings,
+				"the caller chose them",
+			)
 		})
 	}
 }
@@ -198,8 +216,10 @@ func TestMediaIsFetchedWithinBounds(t *testing.T) {
 		"an empty one of unsaid size": {strings.NewReader(""), -1, 0, 0, ""},
 		"a larger one":                {io.LimitReader(zeros{}, most+1), -1, 0, 422, "MEDIA_TOO_LARGE"},
 		"one without an end":          {zeros{}, 5, 0, 422, "MEDIA_TOO_LARGE"},
-		"one that says it is larger":  {iotest.ErrReader(errors.New("must not be read")), most + 1, 0, 422, "MEDIA_TOO_LARGE"},
-		"one that breaks off":         {iotest.ErrReader(errors.New("CANARY")), 3, 0, 503, "MEDIA_UNAVAILABLE"},
+		"one that says it is larger": {iotest.ErrReader(
+			errors.New("must not be read"),
+		), most + 1, 0, 422, "MEDIA_TOO_LARGE"},
+		"one that breaks off": {iotest.ErrReader(errors.New("CANARY")), 3, 0, 503, "MEDIA_UNAVAILABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -227,7 +247,9 @@ func TestMediaIsFetchedWithinBounds(t *testing.T) {
 
 func TestMediaThatIsNotThereIsAnError(t *testing.T) {
 	b := newHarness(t)
-	b.platform.mediaErr = &integration.Error{Kind: integration.FaultPermanent, Code: "GONE", Message: "no file under " + token}
+	b.platform.mediaErr = &integration.Error{
+		Kind: integration.FaultPermanent, Code: "GONE", Message: "no file under " + token,
+	}
 	_, err := b.call(integration.ActionGetMedia, object{"channelId": "c1", "mediaId": "f1"})
 	require.Equal(t, "no file under [redacted]", errorOf(t, err, 422, "GONE").Message)
 }
@@ -262,7 +284,9 @@ func TestErrorsLookToCallersAsTheirKindSays(t *testing.T) {
 }
 
 func TestHealthCheckAnswersForCredentials(t *testing.T) {
-	for kind, want := range map[integration.ErrorKind]string{"": `{"valid":true}`, integration.FaultAuth: `{"valid":false}`} {
+	for kind, want := range map[integration.ErrorKind]string{
+		"": `{"valid":true}`, integration.FaultAuth: `{"valid":false}`,
+	} {
 		b := newHarness(t)
 		if kind != "" {
 			b.platform.healthErr = trouble(kind, 0)

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -24,14 +25,16 @@ func BenchmarkReceiveWebhook(b *testing.B) {
 		Title: "Parrot",
 	}
 	service, err := integration.Define(def, integration.Runtime{
-		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),
+		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios",
+		Log: logrus.NewEntry(log),
 		Now: func() time.Time { return now },
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	params, err := json.Marshal(object{
-		"channelId": "c1", "payload": object{"n": 1}, "headers": object{"content-type": "application/json"}, "timestamp": now.UnixMilli(), "rawBody": `{"n":1}`,
+		"channelId": "c1", "payload": object{"n": 1}, "headers": object{"content-type": "application/json"},
+		"timestamp": now.UnixMilli(), "rawBody": `{"n":1}`,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -49,7 +52,9 @@ func BenchmarkReceiveWebhook(b *testing.B) {
 type still struct{}
 
 func (still) Normalize(context.Context, *integration.Webhook) ([]integration.Message, error) {
-	return []integration.Message{{ID: "m1", DedupKey: "1", ConversationID: "c", Content: integration.Content{Type: "TEXT", Text: "hi"}}}, nil
+	return []integration.Message{
+		{ID: "m1", DedupKey: "1", ConversationID: "c", Content: integration.Content{Type: "TEXT", Text: "hi"}},
+	}, nil
 }
 
 func (still) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
@@ -61,7 +66,7 @@ type discard struct{}
 
 func (discard) Subject(name string) string { return name }
 
-func (discard) Publish(_ context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+func (discard) Publish(_ context.Context, _ order.Event, onAck func(bool, error)) {
 	onAck(false, nil)
 }
 
@@ -74,7 +79,8 @@ func BenchmarkSendMessage(b *testing.B) {
 		Title: "Parrot",
 	}
 	service, err := integration.Define(def, integration.Runtime{
-		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios", Log: logrus.NewEntry(log),
+		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios",
+		Log: logrus.NewEntry(log),
 	})
 	if err != nil {
 		b.Fatal(err)

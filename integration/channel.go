@@ -62,11 +62,12 @@ type Field struct {
 	In       FieldSource
 	Name     string
 	Required bool
-	Secret   bool           // masked wherever a channel is shown, removed from every text that leaves the node
-	Account  bool           // the platform's id of the account, by which webhooks without a channel are routed; see [Accounts]
-	Address  bool           // a URL that is called: what a tenant sets leads to public addresses only
-	Pattern  *regexp.Regexp // nil: anything
-	Help     string         // one sentence: what it is and where to find it
+	Secret   bool // masked wherever a channel is shown, removed from every text that leaves the node
+	// the platform's id of the account, by which webhooks without a channel are routed; see [Accounts]
+	Account bool
+	Address bool           // a URL that is called: what a tenant sets leads to public addresses only
+	Pattern *regexp.Regexp // nil: anything
+	Help    string         // one sentence: what it is and where to find it
 }
 
 // Of returns the field's value in a channel, empty where it has none.
@@ -100,7 +101,8 @@ func FieldErrors(err error) []*FieldError {
 	return list
 }
 
-// ValidateChannel checks a channel against a platform's fields and the [CommonFields]. The error joins a FieldError for each fault.
+// ValidateChannel checks a channel against a platform's fields and the [CommonFields]. The error joins a FieldError for
+// each fault.
 func ValidateChannel(ch *Channel, fields []Field) error {
 	var faults []error
 	fault := func(key, format string, args ...any) {
@@ -138,7 +140,8 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		for name := range ch.part(in) {
 			if !slices.Contains(known[in], name) {
 				faults = append(faults, &FieldError{
-					Key: string(in) + "." + name, Msg: fmt.Sprintf("platform %s has no such field; it has %v", ch.Platform, known[in]), unknown: true,
+					Key: string(in) + "." + name,
+					Msg: fmt.Sprintf("platform %s has no such field; it has %v", ch.Platform, known[in]), unknown: true,
 				})
 			}
 		}

@@ -14,19 +14,27 @@ func TestValidateChannelNamesWhatIsWrong(t *testing.T) {
 		change func(*integration.Channel)
 		fault  string // none when empty
 	}{
-		"a good channel":           {func(*integration.Channel) {}, ""},
-		"an inactive one":          {func(ch *integration.Channel) { ch.Status = integration.ChannelInactive }, ""},
-		"the longest id":           {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 128) }, ""},
-		"no id":                    {func(ch *integration.Channel) { ch.ID = "" }, "id: is required"},
-		"an id too long":           {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 129) }, "id: may hold"},
-		"an id with a slash":       {func(ch *integration.Channel) { ch.ID = "a/b" }, "id: may hold"},
-		"an id with a line break":  {func(ch *integration.Channel) { ch.ID = "a\n" }, "id: may hold"},
-		"no tenant":                {func(ch *integration.Channel) { ch.TenantID = "" }, "tenantId: is required"},
-		"an unknown status":        {func(ch *integration.Channel) { ch.Status = "active" }, "status: must be ACTIVE or INACTIVE"},
-		"no token":                 {func(ch *integration.Channel) { ch.Credentials = nil }, "credentials.token: is required: The token of the bot."},
-		"a token of another form":  {func(ch *integration.Channel) { ch.Credentials["token"] = "CANARY" }, "credentials.token: does not look right"},
-		"a credential of no field": {func(ch *integration.Channel) { ch.Credentials["tokn"] = "CANARY" }, "credentials.tokn: platform parrot has no such field; it has [token]"},
-		"a setting of no field":    {func(ch *integration.Channel) { ch.Settings = map[string]string{"token": "CANARY"} }, "settings.token: platform parrot"},
+		"a good channel":          {func(*integration.Channel) {}, ""},
+		"an inactive one":         {func(ch *integration.Channel) { ch.Status = integration.ChannelInactive }, ""},
+		"the longest id":          {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 128) }, ""},
+		"no id":                   {func(ch *integration.Channel) { ch.ID = "" }, "id: is required"},
+		"an id too long":          {func(ch *integration.Channel) { ch.ID = strings.Repeat("x", 129) }, "id: may hold"},
+		"an id with a slash":      {func(ch *integration.Channel) { ch.ID = "a/b" }, "id: may hold"},
+		"an id with a line break": {func(ch *integration.Channel) { ch.ID = "a\n" }, "id: may hold"},
+		"no tenant":               {func(ch *integration.Channel) { ch.TenantID = "" }, "tenantId: is required"},
+		"an unknown status":       {func(ch *integration.Channel) { ch.Status = "active" }, "status: must be ACTIVE or INACTIVE"},
+		"no token":                {func(ch *integration.Channel) { ch.Credentials = nil }, "credentials.token: is required: The token of the bot."},
+		"a token of another form": {
+			func(ch *integration.Channel) { ch.Credentials["token"] = "CANARY" }, "credentials.token: does not look right",
+		},
+		"a credential of no field": {
+			func(ch *integration.Channel) { ch.Credentials["tokn"] = "CANARY" },
+			"credentials.tokn: platform parrot has no such field; it has [token]",
+		},
+		"a setting of no field": {
+			func(ch *integration.Channel) { ch.Settings = map[string]string{"token": "CANARY"} },
+			"settings.token: platform parrot",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ch := newChannel()
@@ -63,7 +71,11 @@ func TestMaskedShowsNoSecret(t *testing.T) {
 	ch.Settings = map[string]string{"apiBase": "http://localhost", "pin": "0123456789AB"}
 
 	masked := ch.Masked(fields)
-	require.Equal(t, map[string]string{"token": "****en", "undeclared": "****", "umlauts": "****üü", "eleven": "****", "twelve": "****AB"}, masked.Credentials)
+	require.Equal(
+		t,
+		map[string]string{"token": "****en", "undeclared": "****", "umlauts": "****üü", "eleven": "****", "twelve": "****AB"},
+		masked.Credentials,
+	)
 	require.Equal(t, map[string]string{"apiBase": "http://localhost", "pin": "****AB"}, masked.Settings)
 	require.Equal(t, ch.ID, masked.ID)
 	require.Equal(t, token, ch.Credentials["token"], "the channel itself keeps it")

@@ -60,7 +60,9 @@ type DeadLettering struct {
 // does not fit T, or a Moleculer error that is not retryable, such as [action.Client]'s, gives it up at once. Handlers
 // must be idempotent: an event comes at least once. ctx has the trace and the meta of who sent the event, and
 // ctx.Delivery tells of the event itself.
-func NewReliableEvent[T any](name string, options ConsumeOptions, handle func(ctx *Context, payload T) error) ReliableEvent {
+func NewReliableEvent[T any](
+	name string, options ConsumeOptions, handle func(ctx *Context, payload T) error,
+) ReliableEvent {
 	e := ReliableEvent{Name: name, Options: options}
 	if handle != nil {
 		e.handle = func(ctx *Context, payload json.RawMessage) error {
@@ -331,7 +333,8 @@ func isFinal(err error) bool {
 // maxErrorData bounds, in bytes, an error's data and stack in a dead letter.
 const maxErrorData = 4 << 10
 
-// failure makes of an error what the log and dead letters tell, as @moleculer/channels has it: stack and data in base64.
+// failure makes of an error what the log and dead letters tell, as @moleculer/channels has it: stack and data in
+// base64.
 func (s *Service) failure(err error) *failure {
 	clean := s.cleaner(nil)
 	f := &failure{text: clean.text(err.Error()), cause: err}

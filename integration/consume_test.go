@@ -19,8 +19,8 @@ import (
 
 const orders = "hios.orders.placed"
 
-// order is the payload of the tests.
-type order struct {
+// purchase is the payload of the tests.
+type purchase struct {
 	ID int `json:"id"`
 }
 
@@ -53,13 +53,22 @@ func consuming(b *harness, events ...integration.ReliableEvent) (*integration.Se
 }
 
 // deliver hands an event to the handler of a service of its own.
-func (b *harness) deliver(header map[string][]string, payload string, options integration.ConsumeOptions, handle func(*integration.Context, order) error) error {
+func (b *harness) deliver(
+	header map[string][]string, payload string, options integration.ConsumeOptions,
+	handle func(*integration.Context, purchase) error,
+) error {
 	b.t.Helper()
 	_, c := consuming(b, integration.NewReliableEvent(orders, options, handle))
-	return c.subs[0].Handle(b.t.Context(), &integration.Delivery{Name: orders, Subject: "dev." + orders, Group: "v2.users", MessageID: "m1", Attempt: 2, Header: header}, []byte(payload))
+	return c.subs[0].Handle(
+		b.t.Context(),
+		&integration.Delivery{
+			Name: orders, Subject: "dev." + orders, Group: "v2.users", MessageID: "m1", Attempt: 2, Header: header,
+		},
+		[]byte(payload),
+	)
 }
 
-func nothing(*integration.Context, order) error { return nil }
+func nothing(*integration.Context, purchase) error { return nil }
 
 func encoded(text string) []string {
 	return []string{base64.StdEncoding.EncodeToString([]byte(text))}
@@ -74,15 +83,20 @@ func TestTheOptionsOfAConsumerAreThoseOfNode(t *testing.T) {
 		"by default": {integration.ConsumeOptions{}, integration.Subscription{
 			Group: "v2.users", MaxInFlight: 1, MaxRetries: 3, Backoff: rest,
 		}},
-		"dead letters": {integration.ConsumeOptions{DeadLettering: integration.DeadLettering{Enabled: true}}, integration.Subscription{
+		"dead letters": {integration.ConsumeOptions{
+			DeadLettering: integration.DeadLettering{Enabled: true},
+		}, integration.Subscription{
 			Group: "v2.users", MaxInFlight: 1, MaxRetries: 3, Backoff: rest, DeadLetters: "FAILED_MESSAGES",
 		}},
 		"all": {integration.ConsumeOptions{
-			Group: "g", MaxInFlight: 9, MaxRetries: 1, Backoff: []time.Duration{}, DeadLettering: integration.DeadLettering{Enabled: true, QueueName: "DEAD"},
+			Group: "g", MaxInFlight: 9, MaxRetries: 1, Backoff: []time.Duration{},
+			DeadLettering: integration.DeadLettering{Enabled: true, QueueName: "DEAD"},
 		}, integration.Subscription{
 			Group: "g", MaxInFlight: 9, MaxRetries: 1, Backoff: []time.Duration{}, DeadLetters: "DEAD",
 		}},
-		"a queue that is off": {integration.ConsumeOptions{DeadLettering: integration.DeadLettering{QueueName: "DEAD"}}, integration.Subscription{
+		"a queue that is off": {integration.ConsumeOptions{
+			DeadLettering: integration.DeadLettering{QueueName: "DEAD"},
+		}, integration.Subscription{
 			Group: "v2.users", MaxInFlight: 1, MaxRetries: 3, Backoff: rest,
 		}},
 	} {
@@ -102,31 +116,46 @@ func TestFaultsOfConsumersAreNamed(t *testing.T) {
 	}
 	dead := integration.ConsumeOptions{DeadLettering: integration.DeadLettering{Enabled: true}}
 	for want, events := range map[string][]integration.ReliableEvent{
-		`reliable event "a b"`:                             {event("a b", integration.ConsumeOptions{})},
-		`reliable event "orders.*"`:                        {event("orders.*", integration.ConsumeOptions{})},
-		`reliable event "a..b"`:                            {event("a..b", integration.ConsumeOptions{})},
-		`reliable event a is consumed twice`:               {event("a", integration.ConsumeOptions{}), event("a", integration.ConsumeOptions{Group: "g"})},
-		`reliable event a has no handler`:                  {integration.NewReliableEvent[order]("a", integration.ConsumeOptions{}, nil)},
-		`reliable event a: the group "g/h"`:                {event("a", integration.ConsumeOptions{Group: "g/h"})},
-		`reliable event a: maxInFlight`:                    {event("a", integration.ConsumeOptions{MaxInFlight: -1})},
-		`reliable event a: the dead letter queue "a >"`:    {event("a", integration.ConsumeOptions{DeadLettering: integration.DeadLettering{QueueName: "a >"}})},
+		`reliable event "a b"`:      {event("a b", integration.ConsumeOptions{})},
+		`reliable event "orders.*"`: {event("orders.*", integration.ConsumeOptions{})},
+		`reliable event "a..b"`:     {event("a..b", integration.ConsumeOptions{})},
+		`reliable event a is consumed twice`: {event("a", integration.ConsumeOptions{}), event(
+			"a", integration.ConsumeOptions{Group: "g"},
+		)},
+		`reliable event a has no handler`: {integration.NewReliableEvent[purchase](
+			"a", integration.ConsumeOptions{}, nil,
+		)},
+		`reliable event a: the group "g/h"`: {event("a", integration.ConsumeOptions{Group: "g/h"})},
+		`reliable event a: maxInFlight`:     {event("a", integration.ConsumeOptions{MaxInFlight: -1})},
+		`reliable event a: the dead letter queue "a >"`: {event(
+			"a", integration.ConsumeOptions{DeadLettering: integration.DeadLettering{QueueName: "a >"}},
+		)},
 		`FAILED_MESSAGES would be its own dead letter que`: {event("FAILED_MESSAGES", dead)},
 	} {
 		t.Run(want, func(t *testing.T) {
-			_, err := integration.DefineService(integration.ServiceDefinition{Name: "users", ReliableEvents: events}, newHarness(t).runtime)
+			_, err := integration.DefineService(
+				integration.ServiceDefinition{Name: "users", ReliableEvents: events}, newHarness(t).runtime,
+			)
 			require.ErrorContains(t, err, want)
 		})
 	}
 }
 
 func TestConsumersNeedANodeThatDelivers(t *testing.T) {
-	s := newHarness(t).service(integration.ServiceDefinition{ReliableEvents: []integration.ReliableEvent{integration.NewReliableEvent(orders, integration.ConsumeOptions{}, nothing)}})
+	s := newHarness(t).service(
+		integration.ServiceDefinition{
+			ReliableEvents: []integration.ReliableEvent{
+				integration.NewReliableEvent(orders, integration.ConsumeOptions{}, nothing),
+			},
+		},
+	)
 	require.ErrorContains(t, s.StartConsuming(t.Context()), "service users: this node delivers no reliable events")
 }
 
 func TestConsumersThatWereBegunAreStoppedOnce(t *testing.T) {
 	events := []integration.ReliableEvent{
-		integration.NewReliableEvent("a", integration.ConsumeOptions{}, nothing), integration.NewReliableEvent("b", integration.ConsumeOptions{}, nothing),
+		integration.NewReliableEvent("a", integration.ConsumeOptions{}, nothing),
+		integration.NewReliableEvent("b", integration.ConsumeOptions{}, nothing),
 	}
 	s, c := consuming(newHarness(t), events...)
 	require.NoError(t, s.StopConsuming(t.Context()))
@@ -151,27 +180,39 @@ func TestAnEventIsHandledInTheContextOfItsSender(t *testing.T) {
 	yes := true
 	err := b.deliver(map[string][]string{
 		"$requestID": {"r1"}, "$parentID": {"p1"}, "$caller": {"v1.shop"}, "$level": {"4"}, "$tracing": {"true"},
-		"$meta": encoded(`{"tenantId":"t1","user":{"id":"u1"}}`), "$headers": encoded(`{"h":1}`), "$parentChannelName": {"dev.hios.carts"},
-	}, `{"id":7}`, integration.ConsumeOptions{}, func(ctx *integration.Context, o order) error {
+		"$meta": encoded(`{"tenantId":"t1","user":{"id":"u1"}}`), "$headers": encoded(`{"h":1}`),
+		"$parentChannelName": {"dev.hios.carts"},
+	}, `{"id":7}`, integration.ConsumeOptions{}, func(ctx *integration.Context, o purchase) error {
 		require.Equal(t, 7, o.ID)
 		r := ctx.Request
-		require.Equal(t, []any{"r1", "p1", "v1.shop", 5, &yes, "v2.users"}, []any{r.RequestID, r.ParentID, r.Caller, r.Level, r.Tracing, r.Service})
+		require.Equal(
+			t, []any{"r1", "p1", "v1.shop", 5, &yes, "v2.users"},
+			[]any{r.RequestID, r.ParentID, r.Caller, r.Level, r.Tracing, r.Service},
+		)
 		require.NotEmpty(t, r.ID)
 		require.JSONEq(t, `{"h":1}`, string(r.Headers))
 		require.Equal(t, []string{"t1", "u1"}, []string{ctx.TenantID(), ctx.UserID()})
 		d := ctx.Delivery()
-		require.Equal(t, []any{orders, "dev." + orders, "v2.users", "m1", 2, "dev.hios.carts"}, []any{d.Name, d.Subject, d.Group, d.MessageID, d.Attempt, d.ParentChannel})
+		require.Equal(
+			t, []any{orders, "dev." + orders, "v2.users", "m1", 2, "dev.hios.carts"},
+			[]any{d.Name, d.Subject, d.Group, d.MessageID, d.Attempt, d.ParentChannel},
+		)
 		require.Same(t, d, integration.FromContext(ctx.Context).Delivery(), "plain contexts lead to it too")
 		ctx.Log().Info("here")
 		return nil
 	})
 	require.NoError(t, err)
 	entry := watch.LastEntry()
-	require.Equal(t, []any{orders, "r1", "t1", "users"}, []any{entry.Data["event"], entry.Data["requestID"], entry.Data["tenant"], entry.Data["service"]})
+	require.Equal(
+		t, []any{orders, "r1", "t1", "users"},
+		[]any{entry.Data["event"], entry.Data["requestID"], entry.Data["tenant"], entry.Data["service"]},
+	)
 }
 
 func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
-	require.NoError(t, newHarness(t).deliver(map[string][]string{"$parentID": {"p1"}, "$caller": {"x"}, "$level": {"4"}}, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, _ order) error {
+	require.NoError(t, newHarness(t).deliver(map[string][]string{
+		"$parentID": {"p1"}, "$caller": {"x"}, "$level": {"4"},
+	}, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, _ purchase) error {
 		require.NotEmpty(t, ctx.Request.RequestID)
 		require.Equal(t, []any{"", "", 1}, []any{ctx.Request.ParentID, ctx.Request.Caller, ctx.Request.Level})
 		return nil
@@ -181,7 +222,9 @@ func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
 func TestAnEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
 	b := newHarness(t)
 	header := map[string][]string{"$requestID": {"r1"}, "$level": {"4"}}
-	require.NoError(t, b.deliver(header, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, o order) error {
+	require.NoError(t, b.deliver(header, `{}`, integration.ConsumeOptions{}, func(
+		ctx *integration.Context, o purchase,
+	) error {
 		return ctx.SendToChannel("hios.next", o)
 	}))
 	sent := b.events.one(t)
@@ -196,7 +239,9 @@ func TestAHandlerReachesDatasourcesCacheAndCluster(t *testing.T) {
 	b.runtime.Consumer, b.runtime.Cluster = c, &others{}
 	s := b.service(integration.ServiceDefinition{
 		Datasources: []datasource.Definition{life.source("db", nil, nil)},
-		ReliableEvents: []integration.ReliableEvent{integration.NewReliableEvent(orders, integration.ConsumeOptions{}, func(ctx *integration.Context, _ order) error {
+		ReliableEvents: []integration.ReliableEvent{integration.NewReliableEvent(orders, integration.ConsumeOptions{}, func(
+			ctx *integration.Context, _ purchase,
+		) error {
 			_, err := datasource.Get[*source](ctx, "db")
 			require.NotNil(t, ctx.Request.Cluster)
 			return errors.Join(err, ctx.Cache().Set(ctx, "k", "v", 0))
@@ -226,15 +271,25 @@ func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
 		payload string
 		message string
 	}{
-		"no JSON":              {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"nothing":              {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"another shape":        {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field order.id of type int"},
-		"meta of no base64":    {map[string][]string{"$meta": {"{}"}}, `{}`, "the header $meta of hios.orders.placed: illegal base64 data at input byte 0"},
-		"meta of no JSON":      {map[string][]string{"$meta": encoded("{")}, `{}`, "the header $meta of hios.orders.placed: it holds no JSON"},
-		"headers of no base64": {map[string][]string{"$headers": {"?"}}, `{}`, "the header $headers of hios.orders.placed: illegal base64 data at input byte 0"},
+		"no JSON":       {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"nothing":       {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"another shape": {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field purchase.id of type int"},
+		"meta of no base64": {
+			map[string][]string{"$meta": {"{}"}}, `{}`,
+			"the header $meta of hios.orders.placed: illegal base64 data at input byte 0",
+		},
+		"meta of no JSON": {
+			map[string][]string{"$meta": encoded("{")}, `{}`, "the header $meta of hios.orders.placed: it holds no JSON",
+		},
+		"headers of no base64": {
+			map[string][]string{"$headers": {"?"}}, `{}`,
+			"the header $headers of hios.orders.placed: illegal base64 data at input byte 0",
+		},
 	} {
 		t.Run(test, func(t *testing.T) {
-			header, permanent := told(t, newHarness(t).deliver(event.header, event.payload, integration.ConsumeOptions{}, func(*integration.Context, order) error {
+			header, permanent := told(t, newHarness(t).deliver(event.header, event.payload, integration.ConsumeOptions{}, func(
+				*integration.Context, purchase,
+			) error {
 				require.Fail(t, "handled")
 				return nil
 			}))
@@ -253,16 +308,25 @@ func TestADeadLetterTellsOfTheErrorAsNodeDoes(t *testing.T) {
 		err    error
 		header map[string]string
 	}{
-		"any error": {errors.New("refused by " + token), map[string]string{"x-error-name": "Error", "x-error-message": "refused by [redacted]"}},
-		"Moleculer's": {action.Retryable(503, "DB_DOWN", "no answer for %s", token).With(object{"bot": token}), map[string]string{
-			"x-error-name": "MoleculerRetryableError", "x-error-message": "no answer for [redacted]", "x-error-code": "503", "x-error-type": "DB_DOWN",
+		"any error": {
+			errors.New("refused by " + token),
+			map[string]string{"x-error-name": "Error", "x-error-message": "refused by [redacted]"},
+		},
+		"Moleculer's": {action.Retryable(
+			503, "DB_DOWN", "no answer for %s", token,
+		).With(object{"bot": token}), map[string]string{
+			"x-error-name": "MoleculerRetryableError", "x-error-message": "no answer for [redacted]", "x-error-code": "503",
+			"x-error-type":      "DB_DOWN",
 			"x-error-retryable": "true", "x-error-data": data,
 		}},
 	} {
 		t.Run(test, func(t *testing.T) {
 			b := newHarness(t)
 			b.runtime.Secrets.Add(token)
-			header, permanent := told(t, b.deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
+			header, permanent := told(
+				t,
+				b.deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, purchase) error { return want.err }),
+			)
 			require.False(t, permanent)
 			require.Equal(t, want.header, header)
 		})
@@ -291,14 +355,19 @@ func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
 		"any error of another node, as a 500": {remote(500, false), false},
 	} {
 		t.Run(test, func(t *testing.T) {
-			_, permanent := told(t, newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { return want.err }))
+			_, permanent := told(
+				t,
+				newHarness(t).deliver(
+					nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, purchase) error { return want.err },
+				),
+			)
 			require.Equal(t, want.final, permanent)
 		})
 	}
 }
 
 // explodeWithCANARYInItsName puts a secret into the stack of its panic.
-func explodeWithCANARYInItsName(*integration.Context, order) error { panic("oh no") }
+func explodeWithCANARYInItsName(*integration.Context, purchase) error { panic("oh no") }
 
 func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
 	b := newHarness(t)
@@ -312,7 +381,9 @@ func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
 
 func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
 	b := newHarness(t)
-	err := b.deliver(nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, order) error { panic("oh no") })
+	err := b.deliver(
+		nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, purchase) error { panic("oh no") },
+	)
 	header, permanent := told(t, err)
 	require.False(t, permanent)
 	require.Equal(t, "panic: oh no", header["x-error-message"])
@@ -324,7 +395,9 @@ func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
 
 func TestAHandlingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err := newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{Timeout: time.Minute}, func(ctx *integration.Context, _ order) error {
+		err := newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{Timeout: time.Minute}, func(
+			ctx *integration.Context, _ purchase,
+		) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -338,7 +411,9 @@ func TestAPayloadMayStayRaw(t *testing.T) {
 	b.runtime.Consumer = c
 	var got json.RawMessage
 	s := b.service(integration.ServiceDefinition{ReliableEvents: []integration.ReliableEvent{
-		integration.NewReliableEvent(orders, integration.ConsumeOptions{}, func(_ *integration.Context, raw json.RawMessage) error {
+		integration.NewReliableEvent(orders, integration.ConsumeOptions{}, func(
+			_ *integration.Context, raw json.RawMessage,
+		) error {
 			got = raw
 			return nil
 		}),

@@ -103,8 +103,9 @@ type Media struct {
 	Height     int    `json:"height,omitempty"`    // pixels
 	ExpiresAt  int64  `json:"expiresAt,omitempty"` // ms since 1970; i_getMedia still finds it by its id
 
-	// Data is the content itself, base64 in JSON and in none of the events; a call may bring it as a Buffer of Node.js after
-	// JSON as well. Datasource is the name of a [MediaSource] among the service's datasources, asked for URL. Outbound only.
+	// Data is the content itself, base64 in JSON and in none of the events; a call may bring it as a Buffer of Node.js
+	// after JSON as well. Datasource is the name of a [MediaSource] among the service's datasources, asked for URL.
+	// Outbound only.
 	Data       []byte `json:"data,omitempty"`
 	Datasource string `json:"datasource,omitempty"`
 }

@@ -108,7 +108,8 @@ func requireFilled(t *testing.T, name string, v reflect.Value) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			field := name + "." + v.Type().Field(i).Name
-			if field == "message.To.Name" || v.Type() == reflect.TypeFor[integration.Media]() && v.Field(i).IsZero() && name != "message.Content.Media" {
+			if field == "message.To.Name" ||
+				v.Type() == reflect.TypeFor[integration.Media]() && v.Field(i).IsZero() && name != "message.Content.Media" {
 				continue
 			}
 			requireFilled(t, field, v.Field(i))
@@ -128,14 +129,17 @@ func TestWhatIsNotThereIsNotWritten(t *testing.T) {
 		value any
 		want  string
 	}{
-		"a message": {integration.Message{}, `{"id":"","conversationId":"","from":{"id":""},"to":{"id":""},"content":{"type":""},"timestamp":0}`},
-		"media":     {integration.Media{}, `{"url":""}`},
-		"a place":   {integration.Location{}, `{"latitude":0,"longitude":0}`},
-		"a person":  {integration.Contact{}, `{"name":{"formatted":""}}`},
-		"an order":  {integration.OrderItem{}, `{"productId":"","quantity":0}`},
-		"a poll":    {integration.Poll{}, `{}`},
-		"a choice":  {integration.Interactive{Reply: &integration.InteractiveReply{}}, `{"reply":{"id":""}}`},
-		"a status":  {integration.Status{}, `{"status":""}`},
+		"a message": {
+			integration.Message{},
+			`{"id":"","conversationId":"","from":{"id":""},"to":{"id":""},"content":{"type":""},"timestamp":0}`,
+		},
+		"media":    {integration.Media{}, `{"url":""}`},
+		"a place":  {integration.Location{}, `{"latitude":0,"longitude":0}`},
+		"a person": {integration.Contact{}, `{"name":{"formatted":""}}`},
+		"an order": {integration.OrderItem{}, `{"productId":"","quantity":0}`},
+		"a poll":   {integration.Poll{}, `{}`},
+		"a choice": {integration.Interactive{Reply: &integration.InteractiveReply{}}, `{"reply":{"id":""}}`},
+		"a status": {integration.Status{}, `{"status":""}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.JSONEq(t, test.want, toJSON(t, test.value))

@@ -108,7 +108,7 @@ func (c *Context) ClientIP() string { return c.Request.Meta.String("clientIP") }
 // Meta decodes any other value of ctx.meta into target and says whether it was there and fitted.
 func (c *Context) Meta(key string, target any) bool { return c.Request.Meta.Get(key, target) }
 
-// SetMeta adds a value to ctx.meta, for further calls and for the caller.
+// SetMeta adds a value to ctx.meta, for later calls and for the caller.
 func (c *Context) SetMeta(key string, value any) { c.Request.Meta.Set(key, value) }
 
 // Settings are the service's own.

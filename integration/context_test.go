@@ -25,18 +25,25 @@ func (b *harness) inside(meta any, look func(ctx *integration.Context) error) er
 	b.t.Helper()
 	s := b.service(integration.ServiceDefinition{
 		Version: "2", Settings: object{"loud": true},
-		Actions: []moleculer.Action{integration.NewAction("look", func(ctx *integration.Context, _ integration.None) (integration.None, error) {
+		Actions: []moleculer.Action{integration.NewAction("look", func(
+			ctx *integration.Context, _ integration.None,
+		) (integration.None, error) {
 			return integration.None{}, look(ctx)
 		}, action.Spec{})},
 	})
 	cluster, _ := b.runtime.Cluster.(action.Cluster)
-	_, err := s.Call(b.t.Context(), "look", &action.Request{ID: "r1", RequestID: "trace", Meta: action.NewMeta([]byte(toJSON(b.t, meta))), Cluster: cluster})
+	_, err := s.Call(
+		b.t.Context(), "look",
+		&action.Request{ID: "r1", RequestID: "trace", Meta: action.NewMeta([]byte(toJSON(b.t, meta))), Cluster: cluster},
+	)
 	return err
 }
 
 func TestAContextTellsWhoCalls(t *testing.T) {
 	tell := func(ctx *integration.Context) []string {
-		return []string{ctx.TenantID(), ctx.TenantName(), ctx.UserID(), ctx.ChannelID(), ctx.RequestID(), ctx.UserAgent(), ctx.ClientIP()}
+		return []string{
+			ctx.TenantID(), ctx.TenantName(), ctx.UserID(), ctx.ChannelID(), ctx.RequestID(), ctx.UserAgent(), ctx.ClientIP(),
+		}
 	}
 	for name, test := range map[string]struct {
 		meta object
@@ -44,12 +51,19 @@ func TestAContextTellsWhoCalls(t *testing.T) {
 	}{
 		"nobody": {nil, []string{"", "", "", "", "trace", "", ""}},
 		"all of meta": {
-			object{"tenantId": "t1", "tenantName": "Acme", "userId": "u1", "channelId": "c1", "requestId": "q1", "userAgent": "curl", "clientIP": "::1", "user": object{"id": "u2", "tenantId": "t2"}},
+			object{
+				"tenantId": "t1", "tenantName": "Acme", "userId": "u1", "channelId": "c1", "requestId": "q1", "userAgent": "curl",
+				"clientIP": "::1", "user": object{"id": "u2", "tenantId": "t2"},
+			},
 			[]string{"t1", "Acme", "u1", "c1", "q1", "curl", "::1"},
 		},
-		"a user alone":    {object{"user": object{"id": 7, "tenantId": "t2"}}, []string{"t2", "", "7", "", "trace", "", ""}},
-		"no texts":        {object{"tenantId": object{}, "userId": true, "requestId": nil, "user": "root"}, []string{"", "", "", "", "trace", "", ""}},
-		"numbers":         {object{"tenantId": 42, "userId": 9007199254740993, "channelId": 1}, []string{"42", "", "9007199254740993", "1", "trace", "", ""}},
+		"a user alone": {object{"user": object{"id": 7, "tenantId": "t2"}}, []string{"t2", "", "7", "", "trace", "", ""}},
+		"no texts": {object{
+			"tenantId": object{}, "userId": true, "requestId": nil, "user": "root",
+		}, []string{"", "", "", "", "trace", "", ""}},
+		"numbers": {object{
+			"tenantId": 42, "userId": 9007199254740993, "channelId": 1,
+		}, []string{"42", "", "9007199254740993", "1", "trace", "", ""}},
 		"an unknown user": {object{"user": object{"email": "a@b"}}, []string{"", "", "", "", "trace", "", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,12 +100,17 @@ func TestMetaOfAContextGoesBothWays(t *testing.T) {
 func TestALogLineTellsWhoseItIs(t *testing.T) {
 	b := newHarness(t)
 	logs := b.watch()
-	require.NoError(t, b.inside(object{"tenantId": "t1", "channelId": "c1", "userId": "u1"}, func(ctx *integration.Context) error {
+	require.NoError(t, b.inside(object{
+		"tenantId": "t1", "channelId": "c1", "userId": "u1",
+	}, func(ctx *integration.Context) error {
 		ctx.Log().Info("hi")
 		return nil
 	}))
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error { ctx.Log().Info("hi"); return nil }))
-	want := []logrus.Fields{{"service": "users", "action": "look", "requestID": "trace", "tenant": "t1", "channel": "c1", "user": "u1"}, {"service": "users", "action": "look", "requestID": "trace"}}
+	want := []logrus.Fields{
+		{"service": "users", "action": "look", "requestID": "trace", "tenant": "t1", "channel": "c1", "user": "u1"},
+		{"service": "users", "action": "look", "requestID": "trace"},
+	}
 	require.Equal(t, want, []logrus.Fields{logs.AllEntries()[0].Data, logs.AllEntries()[1].Data})
 }
 
@@ -177,19 +196,27 @@ func TestEventsGoOutAsAsked(t *testing.T) {
 		return errors.Join(ctx.Emit("a", 1), ctx.Emit("b", user{"u1"}, "mail"), ctx.Broadcast("c", nil, "mail", "audit"))
 	}))
 	require.Equal(t, []string{
-		`a 1 {"Groups":null,"Broadcast":false}`, `b {"id":"u1"} {"Groups":["mail"],"Broadcast":false}`, `c null {"Groups":["mail","audit"],"Broadcast":true}`,
+		`a 1 {"Groups":null,"Broadcast":false}`, `b {"id":"u1"} {"Groups":["mail"],"Broadcast":false}`,
+		`c null {"Groups":["mail","audit"],"Broadcast":true}`,
 	}, cluster.lines())
 }
 
 func TestAReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
 	b := newHarness(t)
-	require.NoError(t, b.inside(object{"tenantId": "t1", "user": object{"id": 1}, "userId": "u1", "token": token}, func(ctx *integration.Context) error {
-		return ctx.SendToChannel("users.created", user{"u1"}, integration.SendOptions{MessageID: "m1", Header: map[string]string{"x-kind": "a\nb"}})
+	require.NoError(t, b.inside(object{
+		"tenantId": "t1", "user": object{"id": 1}, "userId": "u1", "token": token,
+	}, func(ctx *integration.Context) error {
+		return ctx.SendToChannel(
+			"users.created", user{"u1"}, integration.SendOptions{MessageID: "m1", Header: map[string]string{"x-kind": "a\nb"}},
+		)
 	}))
 	e := b.events.one(t)
 	require.Equal(t, []string{"users.created", "m1", `{"id":"u1"}`}, []string{e.Name, e.ID, string(e.Payload)})
 	require.Equal(t, []string{"a b"}, e.Header["x-kind"])
-	require.Equal(t, []string{"trace", "r1", "v2.users"}, []string{e.Header["$requestID"][0], e.Header["$parentID"][0], e.Header["$caller"][0]})
+	require.Equal(
+		t, []string{"trace", "r1", "v2.users"},
+		[]string{e.Header["$requestID"][0], e.Header["$parentID"][0], e.Header["$caller"][0]},
+	)
 	meta, err := base64.StdEncoding.DecodeString(e.Header["$meta"][0])
 	require.NoError(t, err)
 	require.JSONEq(t, `{"tenantId":"t1","userId":"u1"}`, string(meta), "of meta only ids go along")
@@ -257,24 +284,26 @@ func TestWhatACallIsAllowed(t *testing.T) {
 		require func(*integration.Context) error
 		code    int
 	}{
-		"nobody may write":               {nil, write, 401},
-		"another may not":                {user(object{"permissions": []string{"users.read"}}), write, 403},
-		"a role is no permission":        {user(object{"roles": []string{"users.write"}}), write, 403},
-		"who may, may":                   {user(object{"permissions": []string{"users.write"}}), write, ok},
-		"who may all, may":               {user(object{"permissions": []string{"*"}}), write, ok},
-		"nobody is an admin":             {nil, admin, 401},
-		"a user is none":                 {user(object{"permissions": []string{"admin", "role:admin", "*"}}), admin, 403},
-		"an owner will do":               {user(object{"role": "owner"}), admin, ok},
-		"nobody is no user":              {nil, logged, 401},
-		"an empty user is none":          {object{"user": object{}}, logged, 401},
-		"a user is one":                  {user(nil), logged, ok},
-		"no tenant":                      {user(nil), tenant, 403},
-		"a tenant":                       {object{"tenantId": "t9"}, tenant, ok},
-		"no tenant is not the own":       {nil, own, 403},
-		"another tenant":                 {object{"tenantId": "t2", "user": object{"id": 1, "tenantId": "t1"}}, own, 403},
-		"the user's tenant":              {user(object{"tenantId": "t1"}), own, ok},
-		"what is nobody's is not theirs": {nil, func(ctx *integration.Context) error { _, err := ctx.RequireTenant(""); return err }, 403},
-		"what asks for nothing":          {nil, func(ctx *integration.Context) error { return ctx.RequirePermission() }, ok},
+		"nobody may write":         {nil, write, 401},
+		"another may not":          {user(object{"permissions": []string{"users.read"}}), write, 403},
+		"a role is no permission":  {user(object{"roles": []string{"users.write"}}), write, 403},
+		"who may, may":             {user(object{"permissions": []string{"users.write"}}), write, ok},
+		"who may all, may":         {user(object{"permissions": []string{"*"}}), write, ok},
+		"nobody is an admin":       {nil, admin, 401},
+		"a user is none":           {user(object{"permissions": []string{"admin", "role:admin", "*"}}), admin, 403},
+		"an owner will do":         {user(object{"role": "owner"}), admin, ok},
+		"nobody is no user":        {nil, logged, 401},
+		"an empty user is none":    {object{"user": object{}}, logged, 401},
+		"a user is one":            {user(nil), logged, ok},
+		"no tenant":                {user(nil), tenant, 403},
+		"a tenant":                 {object{"tenantId": "t9"}, tenant, ok},
+		"no tenant is not the own": {nil, own, 403},
+		"another tenant":           {object{"tenantId": "t2", "user": object{"id": 1, "tenantId": "t1"}}, own, 403},
+		"the user's tenant":        {user(object{"tenantId": "t1"}), own, ok},
+		"what is nobody's is not theirs": {
+			nil, func(ctx *integration.Context) error { _, err := ctx.RequireTenant(""); return err }, 403,
+		},
+		"what asks for nothing": {nil, func(ctx *integration.Context) error { return ctx.RequirePermission() }, ok},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := newHarness(t).inside(test.meta, test.require)
@@ -296,7 +325,9 @@ func errorType(err error) string {
 }
 
 func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
-	require.NoError(t, newHarness(t).inside(object{"user": object{"id": 7, "tenantId": 42}}, func(ctx *integration.Context) error {
+	require.NoError(t, newHarness(t).inside(object{
+		"user": object{"id": 7, "tenantId": 42},
+	}, func(ctx *integration.Context) error {
 		_, err := ctx.RequireUser()
 		require.Equal(t, "42", ctx.TenantID())
 		return err
@@ -315,7 +346,9 @@ func TestAPlatformFindsItsContext(t *testing.T) {
 	}
 	b.def.Platform = &nosy{b.platform, note}
 	s := b.define()
-	for name, params := range map[string]any{integration.ActionReceiveWebhook: webhookParams(), integration.ActionSendMessage: sendParams()} {
+	for name, params := range map[string]any{
+		integration.ActionReceiveWebhook: webhookParams(), integration.ActionSendMessage: sendParams(),
+	} {
 		_, err := ask(t, s, name, params, object{"tenantId": "t7"})
 		require.NoError(t, err)
 		require.Equal(t, "parrot."+name+" t7 map[loud:true] true <nil>\n", receive(t, seen))
@@ -333,14 +366,18 @@ func (n *nosy) Normalize(ctx context.Context, _ *integration.Webhook) ([]integra
 	return nil, nil
 }
 
-func (n *nosy) Send(ctx context.Context, _ *integration.Message, _ *integration.Channel) (*integration.SendResult, error) {
+func (n *nosy) Send(
+	ctx context.Context, _ *integration.Message, _ *integration.Channel,
+) (*integration.SendResult, error) {
 	n.look(ctx)
 	return nil, nil
 }
 
 func TestAContextIsForManyGoroutines(t *testing.T) {
 	b := newHarness(t)
-	b.runtime.Cache, b.runtime.Cluster = newCache(t), &others{answer: func(string, json.RawMessage) (*action.CallResult, error) { return &action.CallResult{}, nil }}
+	b.runtime.Cache, b.runtime.Cluster = newCache(t), &others{
+		answer: func(string, json.RawMessage) (*action.CallResult, error) { return &action.CallResult{}, nil },
+	}
 	require.NoError(t, b.inside(object{"tenantId": "t1"}, func(ctx *integration.Context) error {
 		var wg sync.WaitGroup
 		for i := range 20 {

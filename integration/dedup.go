@@ -53,7 +53,8 @@ func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Ch
 	switch {
 	case errors.Is(err, errClaimsAway): // which was logged
 	case err != nil:
-		s.logFor(req, ch).WithError(err).Warn("repeated messages cannot be told by the claims at the moment, only by the stream")
+		s.logFor(req, ch).WithError(err).
+			Warn("repeated messages cannot be told by the claims at the moment, only by the stream")
 	}
 	for len(list) < len(messages) {
 		list = append(list, claims.Claim{})

@@ -40,8 +40,8 @@ type Spec struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
-// Definition is what a platform's author writes: the SDK's defineIntegration. The service's name is that of the platform,
-// too, as channels have it.
+// Definition is what a platform's author writes: the SDK's defineIntegration. The service's name is that of the
+// platform, too, as channels have it.
 type Definition struct {
 	ServiceDefinition // the user's own actions, events and so on stand beside the standard ones
 
@@ -121,7 +121,8 @@ type platformService struct {
 	now               func() time.Time
 	actions           map[string]action.Spec
 
-	claimsRetryAt atomic.Int64 // until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
+	// until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
+	claimsRetryAt atomic.Int64
 }
 
 // Define checks a definition and makes a service of it that has the standard actions. The error joins
@@ -141,18 +142,29 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	need(def.Channels != nil && runtime.Events != nil, "the runtime is incomplete")
 	need(runtime.Namespace != "", "the runtime's namespace is missing")
 	_, validates := def.Platform.(SignatureValidator)
-	need(def.Signature == nil || !validates, "signature is declared, and the platform has a method ValidateSignature, too: one of them must go")
+	need(
+		def.Signature == nil || !validates,
+		"signature is declared, and the platform has a method ValidateSignature, too: one of them must go",
+	)
 	_, named := def.Platform.(Accounts)
-	need(!named || def.AccountPath == "", "AccountPath is declared, and the platform has a method Accounts, too: one of them must go")
+	need(
+		!named || def.AccountPath == "",
+		"AccountPath is declared, and the platform has a method Accounts, too: one of them must go",
+	)
 	accounts := 0
 	for i, f := range def.Fields {
 		if f.Account {
 			accounts++
 		}
-		need(f.Name != "" && (f.In == InCredentials || f.In == InSettings), fmt.Sprintf("field %d needs a name and a place", i+1))
+		need(
+			f.Name != "" && (f.In == InCredentials || f.In == InSettings),
+			fmt.Sprintf("field %d needs a name and a place", i+1),
+		)
 	}
-	need(accounts <= 1 && def.NamesAccounts() == (accounts == 1),
-		"a platform with AccountPath or a method Accounts has one field with Account, and no other has one")
+	need(
+		accounts <= 1 && def.NamesAccounts() == (accounts == 1),
+		"a platform with AccountPath or a method Accounts has one field with Account, and no other has one",
+	)
 	for _, row := range def.Errors.Rows() {
 		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
 	}
@@ -213,7 +225,8 @@ const (
 )
 
 var standardNames = []string{
-	ActionReceiveWebhook, ActionSendMessage, ActionHealthCheck, ActionVerifyWebhook, ActionValidateCredentials, ActionStatus, ActionGetMedia,
+	ActionReceiveWebhook, ActionSendMessage, ActionHealthCheck, ActionVerifyWebhook, ActionValidateCredentials,
+	ActionStatus, ActionGetMedia,
 	ActionEditMessage, ActionDeleteMessage, ActionReact, ActionTyping, ActionMarkRead,
 }
 
@@ -281,8 +294,8 @@ func (s *platformService) callersChannel(ctx context.Context, req *action.Reques
 	return ch, active(ch)
 }
 
-// platformsChannel loads an active channel for the platform, which may name those of every tenant. One that is switched off
-// comes with its error, for the log.
+// platformsChannel loads an active channel for the platform, which may name those of every tenant. One that is switched
+// off comes with its error, for the log.
 func (s *platformService) platformsChannel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.stored(ctx, req, id)
 	if err == nil {
@@ -304,7 +317,10 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 			return nil, err
 		}
 		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
-		return nil, &Error{Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment", Err: err}
+		return nil, &Error{
+			Kind: FaultTransient, Code: codes.ChannelsUnavailable, Message: "the channel store cannot be read at the moment",
+			Err: err,
+		}
 	}
 	s.runtime.Secrets.Add(ch.secrets(s.def.Fields)...)
 	return ofCaller(req, ch), nil
@@ -313,7 +329,9 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 // active refuses a channel that is switched off.
 func active(ch *Channel) error {
 	if ch.Status != ChannelActive {
-		return &Error{Kind: FaultForbidden, Code: codes.ChannelInactive, Message: fmt.Sprintf("channel %q is switched off", ch.ID)}
+		return &Error{
+			Kind: FaultForbidden, Code: codes.ChannelInactive, Message: fmt.Sprintf("channel %q is switched off", ch.ID),
+		}
 	}
 	return nil
 }

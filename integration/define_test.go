@@ -13,7 +13,9 @@ import (
 )
 
 func TestDefineNamesEveryFault(t *testing.T) {
-	_, err := integration.Define(integration.Definition{ServiceDefinition: integration.ServiceDefinition{Name: "Bad Name"}}, integration.Runtime{})
+	_, err := integration.Define(
+		integration.Definition{ServiceDefinition: integration.ServiceDefinition{Name: "Bad Name"}}, integration.Runtime{},
+	)
 	for _, fault := range []string{
 		`"Bad Name"`, "name must be", "title is missing", "platform is missing",
 		"the runtime is incomplete", "namespace is missing",
@@ -35,7 +37,9 @@ func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
 		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
 			"timestamp":"number","rawBody":"string|optional","rawBodyEncoding":"string|optional",
 			"method":"string|optional","url":"string|optional"}`},
-		"i_sendMessage": {`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string","idempotencyKey":"string|optional"}`},
+		"i_sendMessage": {
+			`{"method":"POST","path":"/send"}`, `{"message":"object","channelId":"string","idempotencyKey":"string|optional"}`,
+		},
 		"i_healthCheck": {`{"method":"GET","path":"/health"}`, `{"channelId":"string|optional"}`},
 		"i_verifyWebhook": {`[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}]`, `{"channelId":"string|optional",
 			"mode":"string|optional","token":"string|optional","challenge":"string|optional",
@@ -92,10 +96,12 @@ func TestAnUnknownActionIsNotFound(t *testing.T) {
 
 func TestEventNamesAreThoseOfTheNamespace(t *testing.T) {
 	require.Equal(t, []string{
-		"hios.processing.message.received", "hios.processing.message.sent", "hios.processing.message.failed", "FAILED_MESSAGES",
+		"hios.processing.message.received", "hios.processing.message.sent", "hios.processing.message.failed",
+		"FAILED_MESSAGES",
 	}, integration.EventNames("hios"))
 	require.Equal(t, []string{
-		integration.MessageReceivedEvent("hios"), integration.MessageSentEvent("hios"), integration.MessageFailedEvent("hios"),
+		integration.MessageReceivedEvent("hios"), integration.MessageSentEvent("hios"),
+		integration.MessageFailedEvent("hios"),
 	}, integration.EventNames("hios")[:3])
 }
 

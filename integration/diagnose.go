@@ -109,7 +109,12 @@ func (d *diagnoser) health(ctx context.Context, def Definition, ch *Channel) {
 	case health == nil || health.Status == HealthHealthy:
 		d.add(Finding{Check: "health", OK: true, Message: def.Title + " can be reached"})
 	default:
-		d.add(Finding{Check: "health", Message: cmp.Or(health.Message, def.Title+" calls it "+health.Status), Fix: "see the platform's own settings of this channel"})
+		d.add(
+			Finding{
+				Check: "health", Message: cmp.Or(health.Message, def.Title+" calls it "+health.Status),
+				Fix: "see the platform's own settings of this channel",
+			},
+		)
 	}
 }
 
@@ -121,5 +126,9 @@ var fixes = map[ErrorKind]string{
 }
 
 func (d *diagnoser) trouble(check string, e *Error) {
-	d.add(Finding{Check: check, Message: e.Message, Fix: cmp.Or(fixes[e.Kind], "look up what the platform means by this answer")})
+	d.add(
+		Finding{
+			Check: check, Message: e.Message, Fix: cmp.Or(fixes[e.Kind], "look up what the platform means by this answer"),
+		},
+	)
 }

@@ -41,9 +41,13 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 		prepare func(*harness)
 		want    []string
 	}{
-		"nothing":                        {func(*harness) {}, []string{"fields ok", "status ok", "credentials ok", "health ok"}},
+		"nothing": {func(*harness) {}, []string{
+			"fields ok", "status ok", "credentials ok", "health ok",
+		}},
 		"a platform that does not check": {(*harness).plain, []string{"fields ok", "status ok"}},
-		"refused credentials":            {func(b *harness) { b.platform.valid = false }, []string{"fields ok", "status ok", "credentials: replace them: token (The token of the bot.)", "health ok"}},
+		"refused credentials": {func(b *harness) { b.platform.valid = false }, []string{
+			"fields ok", "status ok", "credentials: replace them: token (The token of the bot.)", "health ok",
+		}},
 		"an error that is a refusal": {
 			func(b *harness) {
 				b.platform.validErr = &integration.Error{Kind: integration.FaultAuth, Code: "X", Message: "no " + token}
@@ -52,7 +56,10 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 		},
 		"unchecked ones": {
 			func(b *harness) { b.platform.validErr = errors.New("dial " + token) },
-			[]string{"fields ok", "status ok", "credentials: see whether the platform can be reached from this machine, and try again", "health ok"},
+			[]string{
+				"fields ok", "status ok", "credentials: see whether the platform can be reached from this machine, and try again",
+				"health ok",
+			},
 		},
 		"an unhealthy platform": {
 			func(b *harness) {
@@ -64,8 +71,13 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 			func(b *harness) { b.platform.health = &integration.Health{Status: integration.HealthDegraded} },
 			[]string{"fields ok", "status ok", "credentials ok", "health: see the platform's own settings of this channel"},
 		},
-		"a busy platform":   {refusal(integration.FaultThrottled), []string{"fields ok", "status ok", "credentials ok", "health: wait, the platform asks to slow down"}},
-		"a refused request": {refusal(integration.FaultAuth), []string{"fields ok", "status ok", "credentials ok", "health: replace the credentials"}},
+		"a busy platform": {refusal(integration.FaultThrottled), []string{
+			"fields ok", "status ok", "credentials ok", "health: wait, the platform asks to slow down",
+		}},
+		"a refused request": {
+			refusal(integration.FaultAuth),
+			[]string{"fields ok", "status ok", "credentials ok", "health: replace the credentials"},
+		},
 		"a channel that is switched off": {
 			func(b *harness) { b.store.channel.Status = integration.ChannelInactive },
 			[]string{"fields ok", "status: set its status to ACTIVE", "credentials ok", "health ok"},
@@ -82,7 +94,8 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 
 func TestEveryTroubleHasItsFix(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
-		integration.FaultInvalid, integration.FaultForbidden, integration.FaultNotFound, integration.FaultThrottled, integration.FaultTransient,
+		integration.FaultInvalid, integration.FaultForbidden, integration.FaultNotFound, integration.FaultThrottled,
+		integration.FaultTransient,
 		integration.FaultAuth, integration.FaultPermanent, integration.FaultUnknown,
 	} {
 		b := newHarness(t)

@@ -1,19 +1,33 @@
-// Package integration is what a platform is written against. A platform says how its webhooks become
-// messages and how a message is sent; everything that is the same for all platforms is done here
-// once: the standard actions, the order of checks, retries, the error taxonomy, reliable events.
+// Package integration is what a platform is written against. A platform has two methods: Normalize makes messages of a
+// webhook, and Send sends one message. The factory does everything that is the same for all platforms: the standard
+// actions, the checks and their order, retries, limits, errors, reliable events. It knows no transport: calls arrive as
+// [action.Request], and channels, events and secrets are reached through the interfaces of [Runtime].
 //
-// It knows no wire: calls arrive as action.Request, and channels, events and secrets are reached
-// through the small interfaces of [Runtime].
+// # To write a platform
 //
-// # What a platform declares about sending
+//  1. Write a type with the two methods of [Platform], and a function that returns its [Definition]. Give that to
+//     node.Platform.
+//  2. Set Definition.Fields: the credentials and settings of a channel, beside [CommonFields].
+//  3. Set Definition.Signature to a scheme of package sign. Write a method ValidateSignature only if none fits.
+//  4. Set Definition.Errors: what the codes and statuses of the API mean. Package httpapi applies it to calls.
+//  5. Set Definition.Support: [Basic] for what messages can hold, then single rows by [Support.With].
+//  6. Run the conformance suite of package integrationtest. It says what is missing.
 //
-//  1. Definition.Support: [Basic] with the one page that says what messages can be, then single rows by [Support.With].
-//  2. [Support.AsText]: what the factory writes as text. The platform never sees it, and writes no such text itself.
-//  3. Definition.Style: how such texts are marked up. The zero value writes plain text.
-//  4. Definition.Text: how long texts and captions may be. The factory splits, or refuses, longer ones.
-//  5. Definition.Media: types, bytes and count of attachments for each content type; [MediaLimits.Check] for what is fetched.
-//  6. [Splitter], mostly by [Message.Separate], where one message becomes several. Send makes one message, with one attempt.
-//  7. [SendResult]: MessageID, MessageIDs where one call makes several, Degraded for what Send itself gives up. No metadata for these.
-//  8. [Message.ReplyContext]: set in Normalize to what an answer needs, mostly by [Message.PutReplyValue], read in Send.
-//  9. [Invalid], [UnsupportedContent], [Within], [Content.MediaList], [TypeOfMedia] are here once: no copies in platforms.
+// # What the factory does with a message to be sent
+//
+//   - It refuses what Support calls impossible, and writes as text what Support has [Support.AsText], marked up as
+//     Definition.Style says. Send sees neither.
+//   - It checks attachments against Definition.Media, and splits texts that are longer than Definition.Text allows.
+//   - It makes several messages of one if the platform is a [Splitter]; [Message.Separate] does most of that.
+//   - It calls Send once for each part and attempt. Send makes one attempt and returns a [SendResult], or an [Error].
+//
+// [Message.ReplyContext] carries what an answer needs, such as a reply token: Normalize sets it, mostly by
+// [Message.PutReplyValue], and Send reads it. [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and
+// [TypeOfMedia] help Send with its own checks.
+//
+// # More than messages
+//
+// A platform that implements more interfaces of this package can do more: [Responder] answers webhooks in the way that
+// the platform wants, [Reactor], [Editor] and others are actions on messages, [MediaFetcher] fetches attachments,
+// [HealthChecker] and [CredentialsValidator] ask the platform. [Define] finds them.
 package integration

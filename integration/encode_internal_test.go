@@ -62,7 +62,9 @@ func TestReceivedEventsOfTheGoldenFilesAreEncodedAsBefore(t *testing.T) {
 		var value any
 		_ = json.Unmarshal(data, &value) // some are broken on purpose
 		for _, m := range messagesIn(value) {
-			requireSame(t, &MessageReceivedPayload{TenantID: "t", ChannelID: "c", Platform: m.Platform, Message: m, Timestamp: 1})
+			requireSame(
+				t, &MessageReceivedPayload{TenantID: "t", ChannelID: "c", Platform: m.Platform, Message: m, Timestamp: 1},
+			)
 			checked++
 		}
 		return nil
@@ -130,8 +132,15 @@ func requireFieldIsEncoded(t *testing.T, path []int) {
 func TestMetadataOfAnyTypeIsEncodedAsBefore(t *testing.T) {
 	t.Parallel()
 	for _, value := range oddValues() {
-		requireSame(t, &MessageReceivedPayload{Message: &Message{Metadata: map[string]any{"a": "b", "odd": value, "z": true}}})
-		requireSame(t, &MessageReceivedPayload{Message: &Message{Content: Content{Command: &Command{Options: map[string]any{"odd": value}}}}})
+		requireSame(
+			t, &MessageReceivedPayload{Message: &Message{Metadata: map[string]any{"a": "b", "odd": value, "z": true}}},
+		)
+		requireSame(
+			t,
+			&MessageReceivedPayload{
+				Message: &Message{Content: Content{Command: &Command{Options: map[string]any{"odd": value}}}},
+			},
+		)
 	}
 	requireSame(t, &MessageReceivedPayload{Message: &Message{Metadata: map[string]any{}}})
 	requireSame(t, &MessageReceivedPayload{})
@@ -141,7 +150,13 @@ func TestSentEventsAreEncodedAsBefore(t *testing.T) {
 	t.Parallel()
 	events := []*MessageSentPayload{{}, {TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"", Timestamp: -1, Metadata: map[string]any{}}}
 	for _, value := range append(oddValues(), "text", true, int64(1), []ID{"1", "2"}, []string{"a"}, make(chan int)) {
-		events = append(events, &MessageSentPayload{TenantID: "t", MessageID: "1", Metadata: map[string]any{"a": "b", "odd": value, "z": 1}, Timestamp: 1_790_000_000_500})
+		events = append(
+			events,
+			&MessageSentPayload{
+				TenantID: "t", MessageID: "1", Metadata: map[string]any{"a": "b", "odd": value, "z": 1},
+				Timestamp: 1_790_000_000_500,
+			},
+		)
 	}
 	for _, e := range events {
 		want, wantErr := json.Marshal(e)
@@ -155,14 +170,18 @@ func TestWhatIsNoJSONIsAnError(t *testing.T) {
 	cycle := map[string]any{}
 	cycle["again"] = cycle
 	for name, value := range map[string]any{
-		"a channel": make(chan int), "a function": func() {}, "no number": math.NaN(), "a number without end": math.Inf(1), "a cycle": cycle,
-		"raw and broken": json.RawMessage("{"), "raw and empty": json.RawMessage{}, "its own error": self{err: errors.New("no")},
-		"its own broken JSON": self{text: "}"}, "deep within": []any{map[string]any{"a": make(chan int)}}, "a word as a number": json.Number("x"),
+		"a channel": make(chan int), "a function": func() {}, "no number": math.NaN(), "a number without end": math.Inf(1),
+		"a cycle":        cycle,
+		"raw and broken": json.RawMessage("{"), "raw and empty": json.RawMessage{},
+		"its own error":       self{err: errors.New("no")},
+		"its own broken JSON": self{text: "}"}, "deep within": []any{map[string]any{"a": make(chan int)}},
+		"a word as a number": json.Number("x"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, m := range []Message{
-				{Metadata: map[string]any{"odd": value}}, {Content: Content{Interactive: &Interactive{Reply: &InteractiveReply{FormValues: map[string]any{"odd": value}}}}},
+				{Metadata: map[string]any{"odd": value}},
+				{Content: Content{Interactive: &Interactive{Reply: &InteractiveReply{FormValues: map[string]any{"odd": value}}}}},
 			} {
 				_, err := encodeReceived(&MessageReceivedPayload{Message: &m})
 				require.Error(t, err)
@@ -175,7 +194,10 @@ func TestWhatIsNoJSONIsAnError(t *testing.T) {
 
 func FuzzEncodeReceived(f *testing.F) {
 	for seed := range uint64(300) {
-		f.Add(seed, []string{"", "plain", "<a href=\"x\">&\\\n\x00\x7f</a>", "\xff\xc3(\xed\xa0\x80", "é👍\u2028\u2029\ufffd"}[seed%5])
+		f.Add(
+			seed,
+			[]string{"", "plain", "<a href=\"x\">&\\\n\x00\x7f</a>", "\xff\xc3(\xed\xa0\x80", "é👍\u2028\u2029\ufffd"}[seed%5],
+		)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, text string) {
 		e := &MessageReceivedPayload{}
@@ -244,8 +266,10 @@ func oddValues() []any {
 	type words string
 	text := "pointed at"
 	return []any{
-		nil, true, false, "text", "", "\xff", int64(math.MinInt64), int64(math.MaxInt64), 7, uint64(math.MaxUint64), 1.5, 1e300, math.Copysign(0, -1), float32(0.1),
-		json.Number("12345678901234567890"), json.Number(""), json.RawMessage(" {\"b\": 1.0, \"a\": \"<\\u00e9\xff\"} "), json.RawMessage(nil),
+		nil, true, false, "text", "", "\xff", int64(math.MinInt64), int64(math.MaxInt64), 7, uint64(math.MaxUint64), 1.5,
+		1e300, math.Copysign(0, -1), float32(0.1),
+		json.Number("12345678901234567890"), json.Number(""), json.RawMessage(" {\"b\": 1.0, \"a\": \"<\\u00e9\xff\"} "),
+		json.RawMessage(nil),
 		ID("5"), words("typed"), &text, (*string)(nil), []byte("bytes"),
 		[]string{"a", "\xc3("},
 		[]string(nil),
@@ -275,26 +299,33 @@ func (s self) MarshalJSON() ([]byte, error) { return []byte(s.text), s.err }
 func BenchmarkEncodeReceived(b *testing.B) {
 	for platform, m := range map[string]*Message{
 		"telegram": {
-			ID: "700100200:41", ConversationID: "700100200", From: Party{ID: "700100200", Name: "Ada Byron"}, To: Party{ID: "123456"},
+			ID: "700100200:41", ConversationID: "700100200", From: Party{ID: "700100200", Name: "Ada Byron"},
+			To: Party{ID: "123456"},
 			Content: Content{Type: TypeText, Text: "👍 see Grace and the notes", Entities: []Entity{
 				{Type: "text_mention", Offset: 7, Length: 5, UserID: "700100201"}, {Type: "bold", Length: 2},
 			}},
 			Timestamp: 1_790_000_000_000, Platform: "telegram", DedupKey: "880000001",
-			Metadata: map[string]any{"updateId": int64(880000001), "chatType": "private", "username": "ada_b", "languageCode": "en"},
+			Metadata: map[string]any{
+				"updateId": int64(880000001), "chatType": "private", "username": "ada_b", "languageCode": "en",
+			},
 		},
 		"whatsapp": {
 			ID: "wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQz0001", ConversationID: "US.13491208655302741918",
 			From: Party{ID: "US.13491208655302741918", Name: "Ada Lovelace"}, To: Party{ID: "106540352242922"},
-			Content: Content{Type: TypeText, Text: "Does it come in another color?"}, Timestamp: 1_790_000_000_000, Platform: "whatsapp",
+			Content: Content{Type: TypeText, Text: "Does it come in another color?"}, Timestamp: 1_790_000_000_000,
+			Platform: "whatsapp",
 			DedupKey: "wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQz0001",
 			Metadata: map[string]any{
-				"wabaId": "102290129340398", "phoneNumberId": "106540352242922", "displayPhoneNumber": "15550783881", "waId": "16505551234",
+				"wabaId": "102290129340398", "phoneNumberId": "106540352242922", "displayPhoneNumber": "15550783881",
+				"waId":   "16505551234",
 				"userId": "US.13491208655302741918",
 			},
 		},
 	} {
 		b.Run(platform, func(b *testing.B) {
-			e := &MessageReceivedPayload{TenantID: "tenant-1", ChannelID: "ch-1", Platform: platform, Message: m, Timestamp: 1_790_000_000_500}
+			e := &MessageReceivedPayload{
+				TenantID: "tenant-1", ChannelID: "ch-1", Platform: platform, Message: m, Timestamp: 1_790_000_000_500,
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := encodeReceived(e); err != nil {

@@ -110,7 +110,9 @@ func (e *Error) MoleculerError() *action.Error {
 	if !ok {
 		code = http.StatusInternalServerError
 	}
-	data := errorData{Kind: e.Kind, RetryAfterMs: e.RetryAfter.Milliseconds(), PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus}
+	data := errorData{
+		Kind: e.Kind, RetryAfterMs: e.RetryAfter.Milliseconds(), PlatformCode: e.PlatformCode, HTTPStatus: e.HTTPStatus,
+	}
 	switch e.Kind {
 	case FaultInvalid, FaultUnauthorized, FaultForbidden, FaultNotFound: // nothing was tried
 	default:

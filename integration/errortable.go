@@ -93,10 +93,14 @@ func (t *ErrorTable) Rows() []TableRow {
 		rows = append(rows, TableRow{Key: "HTTP " + strconv.Itoa(status), ErrorRow: t.Statuses[status], Refusal: r})
 	}
 	if t.Other != (ErrorRow{}) {
-		rows = append(rows, TableRow{Key: "all else", ErrorRow: t.Other, Refusal: &Refusal{Status: http.StatusConflict, Text: "refused"}})
+		rows = append(
+			rows, TableRow{Key: "all else", ErrorRow: t.Other, Refusal: &Refusal{Status: http.StatusConflict, Text: "refused"}},
+		)
 	}
 	for _, status := range slices.Sorted(maps.Keys(t.Foreign)) {
-		rows = append(rows, TableRow{Key: "foreign HTTP " + strconv.Itoa(status), ErrorRow: t.Foreign[status], Status: status})
+		rows = append(
+			rows, TableRow{Key: "foreign HTTP " + strconv.Itoa(status), ErrorRow: t.Foreign[status], Status: status},
+		)
 	}
 	return rows
 }
@@ -188,7 +192,9 @@ func (row *ErrorRow) Error(message string, status int, details ...string) *Error
 	if row.Kind == FaultUnknown {
 		message += "; it may have been carried out"
 	}
-	return &Error{Kind: row.Kind, Code: row.Code, Message: message, HTTPStatus: status, RetryAfter: row.Wait, Pauses: row.Pauses}
+	return &Error{
+		Kind: row.Kind, Code: row.Code, Message: message, HTTPStatus: status, RetryAfter: row.Wait, Pauses: row.Pauses,
+	}
 }
 
 // Statuses of Cloudflare's own, "Cloudflare 5xx errors".

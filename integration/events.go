@@ -14,19 +14,19 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
 // Publisher stores reliable events. Safe for concurrent use.
 type Publisher interface {
-	// Publish hands an event over, in order of the calls, without waiting. onAck is called once, from any goroutine and
-	// maybe before the return: when the event is durable, which may take publishing it again under the same msgID, or with
-	// the reason when it is not by the end of ctx. It must not block. One that the stream holds already is a duplicate.
-	// An error with a method Permanent() bool that says true means that this event will never be accepted.
-	// Neither side changes header from then on.
-	Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck AckFunc)
+	// Publish hands an event over and does not wait. Events are stored in the order of the calls. The publisher may send
+	// an event several times under its MsgID. onAck gets an error if the event is not durable when ctx ends. An error
+	// with a method Permanent() bool that returns true means that this event will never be accepted. Neither side
+	// changes the event's header or payload from then on.
+	Publish(ctx context.Context, e order.Event, onAck AckFunc)
 
-	// Subject is where events of a name go.
+	// Subject returns the subject that events of a name are published to.
 	Subject(name string) string
 }
 
@@ -101,8 +101,8 @@ type MessageFailedPayload struct {
 	Metadata   map[string]any  `json:"metadata,omitempty"`
 }
 
-// AckFunc is called once, when an event is stored (duplicate says that it was stored before) or when it is not (err says
-// why). It must not block.
+// AckFunc is called once: when an event is stored (duplicate says that it was stored before), or when it is given up
+// (err says why). It may be called from any goroutine, also before Publish returns. It must not block.
 type AckFunc = func(duplicate bool, err error)
 
 // messageEvent is a reliable event about a message.
@@ -115,7 +115,9 @@ type messageEvent struct {
 }
 
 // publish hands an event over, to the stream or to this machine's disk, without waiting.
-func (s *platformService) publish(ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc) {
+func (s *platformService) publish(
+	ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc,
+) {
 	if s.runtime.PlainEvents {
 		onAck = s.thenEmitPlain(ctx, req, ch, e, onAck)
 	}
@@ -125,11 +127,11 @@ func (s *platformService) publish(ctx context.Context, req *action.Request, ch *
 		s.publishOrSpool(ctx, s.logFor(req, ch), SpooledEvent{key, name, msgID, e.header, e.payload}, onAck)
 		return
 	}
-	s.runtime.Events.Publish(ctx, name, msgID, e.header, e.payload, onAck)
+	s.runtime.Events.Publish(ctx, order.Event{Name: name, MsgID: msgID, Header: e.header, Payload: e.payload}, onAck)
 }
 
-// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk may
-// take a little longer.
+// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk
+// may take a little longer.
 func waitForAck(publish func(AckFunc)) error {
 	done := make(chan error, 1)
 	publish(func(_ bool, err error) { done <- err })
@@ -139,9 +141,11 @@ func waitForAck(publish func(AckFunc)) error {
 // plainEvent begins the names of the events of SDK 0.1.4.
 const plainEvent = "integration.message."
 
-// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may get
-// lost.
-func (s *platformService) thenEmitPlain(ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc) AckFunc {
+// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may
+// get lost.
+func (s *platformService) thenEmitPlain(
+	ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc,
+) AckFunc {
 	return func(duplicate bool, err error) {
 		if err == nil && !duplicate {
 			name := plainEvent + e.outcome
@@ -159,7 +163,8 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 	var buffer [256]byte // enough for most
 	meta := append(buffer[:0], '{')
 	for _, id := range [...]struct{ name, value string }{
-		{`"channelId":`, channelID}, {`"requestId":`, idOf(req, "requestId")}, {`"tenantId":`, tenantID}, {`"userId":`, idOf(req, "userId")},
+		{`"channelId":`, channelID}, {`"requestId":`, idOf(req, "requestId")}, {`"tenantId":`, tenantID},
+		{`"userId":`, idOf(req, "userId")},
 	} {
 		if len(meta) > 1 && id.value != "" {
 			meta = append(meta, ',')
@@ -172,10 +177,12 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 		tracing = strconv.FormatBool(*req.Tracing)
 	}
 	v := [...]string{
-		headerValue(req.RequestID), headerValue(req.ID), tracing, strconv.Itoa(req.Level), s.fullName, base64.StdEncoding.EncodeToString(meta),
+		headerValue(req.RequestID), headerValue(req.ID), tracing, strconv.Itoa(req.Level), s.fullName,
+		base64.StdEncoding.EncodeToString(meta),
 	}
 	return map[string][]string{
-		"$requestID": v[0:1:1], "$parentID": v[1:2:2], "$tracing": v[2:3:3], "$level": v[3:4:4], "$caller": v[4:5:5], "$meta": v[5:6:6],
+		"$requestID": v[0:1:1], "$parentID": v[1:2:2], "$tracing": v[2:3:3], "$level": v[3:4:4], "$caller": v[4:5:5],
+		"$meta": v[5:6:6],
 	}
 }
 
@@ -183,7 +190,8 @@ func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) m
 func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOptions) error {
 	data, err := json.Marshal(payload)
 	if err != nil {
-		return action.Client(http.StatusBadRequest, codes.EventInvalid, "the payload of %s cannot be encoded", name).Because(err)
+		return action.Client(http.StatusBadRequest, codes.EventInvalid, "the payload of %s cannot be encoded", name).
+			Because(err)
 	}
 	header := s.eventHeader(c.Request, c.TenantID(), c.ChannelID())
 	if d := c.Delivery(); d != nil {
@@ -192,14 +200,17 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	for k, v := range o.Header {
 		header[k] = []string{oneline.Of(v)}
 	}
-	err = waitForAck(func(onAck AckFunc) {
-		s.runtime.Events.Publish(c, name, cmp.Or(o.MessageID, uuid.NewString()), header, data, onAck)
-	})
+	e := order.Event{Name: name, MsgID: cmp.Or(o.MessageID, uuid.NewString()), Header: header, Payload: data}
+	err = waitForAck(func(onAck AckFunc) { s.runtime.Events.Publish(c, e, onAck) })
 	switch {
 	case isPermanent(err):
-		return action.Client(http.StatusRequestEntityTooLarge, codes.EventRejected, "the event %s cannot be stored as it is", name).Because(err)
+		return action.Client(
+			http.StatusRequestEntityTooLarge, codes.EventRejected, "the event %s cannot be stored as it is", name,
+		).Because(err)
 	case err != nil:
-		return action.Retryable(http.StatusServiceUnavailable, codes.EventsUnavailable, "the event %s could not be stored", name).Because(err)
+		return action.Retryable(
+			http.StatusServiceUnavailable, codes.EventsUnavailable, "the event %s could not be stored", name,
+		).Because(err)
 	}
 	return nil
 }
@@ -226,7 +237,8 @@ func (s *platformService) deadLetter(r *webhookRun, m *Message, cause error) err
 	header["x-original-channel"] = []string{s.runtime.Events.Subject(eventName(s.runtime.Namespace, received))}
 	header["x-error-message"] = []string{headerValue(record.Error)}
 	msgID := "dead:" + s.def.Name + ":" + ch.ID + ":" + dedupKey(m)
-	return waitForAck(func(onAck AckFunc) { s.runtime.Events.Publish(r.ctx, DeadLetters, msgID, header, payload, onAck) })
+	e := order.Event{Name: DeadLetters, MsgID: msgID, Header: header, Payload: payload}
+	return waitForAck(func(onAck AckFunc) { s.runtime.Events.Publish(r.ctx, e, onAck) })
 }
 
 // unencodable is the error of an event that cannot be encoded.

@@ -42,7 +42,9 @@ func ExampleDefineService() {
 	}
 
 	// On a node the call comes from the cluster: broker.call("greeter.greet", {name: " Ada "}, {meta: {tenantId: "acme"}})
-	req := &action.Request{Params: json.RawMessage(`{"name":" Ada "}`), Meta: action.NewMeta(json.RawMessage(`{"tenantId":"acme"}`))}
+	req := &action.Request{
+		Params: json.RawMessage(`{"name":" Ada "}`), Meta: action.NewMeta(json.RawMessage(`{"tenantId":"acme"}`)),
+	}
 	fmt.Println(service.Call(context.Background(), "greet", req))
 
 	_, err = service.Call(context.Background(), "greet", &action.Request{Params: json.RawMessage(`{"name":"A"}`)})

@@ -61,10 +61,12 @@ func (f Feature) Inbound() bool {
 
 // Outbound says whether a feature is about what platforms are sent. See [Feature.Inbound].
 func (f Feature) Outbound() bool {
-	return !slices.Contains([]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f)
+	return !slices.Contains(
+		[]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f,
+	)
 }
 
-// Level says how well a platform has a feature.
+// Level says how well a platform supports a feature.
 type Level string
 
 // The levels.
@@ -74,7 +76,7 @@ const (
 	LevelImpossible Level = "impossible" // the platform has no such thing; sends are refused
 )
 
-// Cell is a platform's answer for one feature in one direction.
+// Cell says how well a platform supports one feature in one direction, inbound or outbound.
 type Cell struct {
 	Level  Level
 	Note   string // what is lost, or why it is impossible
@@ -82,34 +84,35 @@ type Cell struct {
 	AsText bool   // outbound, degraded: the factory writes it as text, see [AsText]
 }
 
-// Full is the cell of what works.
+// Full returns the cell of a feature that works.
 func Full() Cell { return Cell{Level: LevelFull} }
 
-// Degraded is the cell of what works with losses.
+// Degraded returns the cell of a feature that works with losses. how says what is lost.
 func Degraded(how string) Cell { return Cell{Level: LevelDegraded, Note: how} }
 
-// Impossible is the cell of what the platform does not have, by its documentation.
+// Impossible returns the cell of a feature that the platform does not have. source is the URL of the documentation that
+// says so.
 func Impossible(why, source string) Cell {
 	return Cell{Level: LevelImpossible, Note: why, Source: source}
 }
 
-// AsText is the outbound cell of what the factory writes as text before the platform gets the message: a location, a
-// contact, a poll, buttons, a list, the emoji of a sticker, links to attachments. The platform never sees such content.
-// [Definition.Style] says how texts are marked up.
+// AsText returns the outbound cell of a feature that the factory writes as text before Send gets the message: a
+// location, a contact, a poll, buttons, a list, the emoji of a sticker, links to attachments. The platform never sees
+// such content. [Definition.Style] says how texts are marked up.
 func AsText() Cell { return Cell{Level: LevelDegraded, Note: "as text", AsText: true} }
 
-// Cells are a platform's answers for one feature. The cell of a direction that a feature does not have is empty.
+// Cells hold the cells of one feature. The cell of a direction that the feature does not have is empty.
 type Cells = struct{ In, Out Cell }
 
-// Support tells of each feature how a platform has it. The conformance suite holds a platform to it, and the factory
-// refuses what is impossible. Begin with [Basic], or list all features.
+// Support says how well a platform supports each feature. The conformance suite checks it, and the factory refuses what
+// is impossible. Begin with [Basic], or list all features.
 type Support map[Feature]Cells
 
 // Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
 // platform's documentation that lists what its messages can be. Add to it by [Support.Full],
 // [Support.With] and [Support.AsText].
 func Basic(source string) Support {
-	s, never := Support{}, Impossible("there is no such thing", source)
+	s, never := Support{}, Impossible("messages are texts", source)
 	for _, f := range Features() {
 		var cells Cells
 		if f.Inbound() {
@@ -169,7 +172,9 @@ func (s Support) FullOut(features ...Feature) Support {
 // can write and that was impossible.
 func (s Support) AsText(features ...Feature) Support {
 	if len(features) == 0 {
-		features = slices.DeleteFunc(slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible })
+		features = slices.DeleteFunc(
+			slices.Clone(rendered), func(f Feature) bool { return s[f].Out.Level != LevelImpossible },
+		)
 	}
 	rows := Support{}
 	for _, f := range features {

@@ -18,6 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cache"
 	"github.com/hiliosai/switchboard/cache/rediscache"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -41,7 +42,7 @@ func newChannel() *integration.Channel {
 	}
 }
 
-// bench is a defined integration with everything round it replaced by scripted parts.
+// harness is a defined integration with everything round it replaced by scripted parts.
 type harness struct {
 	t        *testing.T
 	platform *platform
@@ -54,7 +55,9 @@ type harness struct {
 
 func newHarness(t *testing.T) *harness {
 	t.Helper()
-	b := &harness{t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{}}
+	b := &harness{
+		t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{},
+	}
 	secrets, log := &redact.Secrets{}, logrus.New()
 	log.SetOutput(b.logs)
 	log.SetLevel(logrus.TraceLevel)
@@ -105,7 +108,9 @@ func (b *harness) send() (any, error) {
 }
 
 func sendParams() object {
-	return object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "hi"}}}
+	return object{
+		"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "hi"}},
+	}
 }
 
 func webhookParams(changes ...object) object {
@@ -160,15 +165,17 @@ type platform struct {
 
 	validateErr, normalizeErr error
 	signature                 func(*integration.Webhook) error
-	sending                   func(ctx context.Context, attempt int, m *integration.Message) (*integration.SendResult, error)
-	verify                    func(integration.Verification) (string, error)
-	health                    *integration.Health
-	healthErr                 error
-	valid                     bool
-	validErr                  error
-	credentials, settings     map[string]string
-	media                     *integration.MediaFile
-	mediaErr                  error
+	sending                   func(
+		ctx context.Context, attempt int, m *integration.Message,
+	) (*integration.SendResult, error)
+	verify                func(integration.Verification) (string, error)
+	health                *integration.Health
+	healthErr             error
+	valid                 bool
+	validErr              error
+	credentials, settings map[string]string
+	media                 *integration.MediaFile
+	mediaErr              error
 }
 
 var (
@@ -213,11 +220,15 @@ func (p *platform) Normalize(_ context.Context, w *integration.Webhook) ([]integ
 	return p.messages, p.normalizeErr
 }
 
-func (p *platform) Send(ctx context.Context, m *integration.Message, _ *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, _ *integration.Channel,
+) (*integration.SendResult, error) {
 	return p.sending(ctx, p.step("send"), m)
 }
 
-func (p *platform) VerifyWebhook(_ context.Context, v integration.Verification, _ *integration.Channel) (string, error) {
+func (p *platform) VerifyWebhook(
+	_ context.Context, v integration.Verification, _ *integration.Channel,
+) (string, error) {
 	return p.verify(v)
 }
 
@@ -281,9 +292,9 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
-func (p *publisher) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
-	e := event{name, msgID, header, payload}
-	p.step("publish "+msgID, &e)
+func (p *publisher) Publish(ctx context.Context, published order.Event, onAck func(bool, error)) {
+	e := event{published.Name, published.MsgID, published.Header, published.Payload}
+	p.step("publish "+e.ID, &e)
 	if p.held != nil {
 		go func() {
 			<-p.held

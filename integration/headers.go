@@ -60,7 +60,8 @@ func (h *Headers) Map() map[string]string {
 	return values
 }
 
-// index finds a header. Of names that differ in case only, the one that is lower-case already counts; of the same ones, the last.
+// index finds a header. Of names that differ in case only, the one that is lower-case already counts; of the same ones,
+// the last.
 func (h *Headers) index(name string) int {
 	found, lower := -1, false
 	for i := range h.list {

@@ -51,8 +51,8 @@ func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 	return &h
 }
 
-// withSuspensions adds which channels' calls this node holds back, of those that the caller may use. The service itself is
-// well.
+// withSuspensions adds which channels' calls this node holds back, of those that the caller may use. The service itself
+// is well.
 func (s *platformService) withSuspensions(ctx context.Context, req *action.Request, health *Health) *Health {
 	list := s.limiter.suspensions(func(tenantID string) bool { return !s.isForeign(req, tenantID) })
 	list = slices.DeleteFunc(list, func(suspended Suspension) bool {
@@ -87,7 +87,9 @@ func (s *platformService) channelHealth(ctx context.Context, cleaner cleaner, ch
 		if e.Kind == FaultThrottled {
 			status = HealthDegraded
 		}
-		return &Health{Status: status, Message: cleaner.text(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind}}
+		return &Health{
+			Status: status, Message: cleaner.text(e.Message), Details: map[string]any{"code": e.Code, "kind": e.Kind},
+		}
 	}
 	if health == nil {
 		return &Health{Status: HealthHealthy}
@@ -137,15 +139,18 @@ func (s *platformService) validateCredentials(ctx context.Context, req *action.R
 	}
 	valid, err := accepts(ctx, validator, credentials, WithChosenAddresses(settings))
 	if err != nil {
-		return nil, withoutGiven(asError(err, FaultTransient, codes.CredentialsUnchecked), (&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields))
+		return nil, withoutGiven(
+			asError(err, FaultTransient, codes.CredentialsUnchecked),
+			(&Channel{Credentials: credentials, Settings: settings}).secrets(s.def.Fields),
+		)
 	}
 	return struct {
 		Valid bool `json:"valid"`
 	}{valid}, nil
 }
 
-// withoutGiven takes credentials that somebody asks about out of an error. They may be no secrets at all, and are none of
-// the node's: nobody else's texts change by them.
+// withoutGiven takes credentials that somebody asks about out of an error. They may be no secrets at all, and are none
+// of the node's: nobody else's texts change by them.
 func withoutGiven(e *Error, given []string) *Error {
 	var secrets redact.Secrets
 	secrets.Add(given...)
@@ -175,7 +180,9 @@ func (b byHealth) ValidateCredentials(ctx context.Context, credentials, settings
 }
 
 // accepts asks the platform about credentials. That it would not let the asker in is an answer: no.
-func accepts(ctx context.Context, validator CredentialsValidator, credentials, settings map[string]string) (bool, error) {
+func accepts(
+	ctx context.Context, validator CredentialsValidator, credentials, settings map[string]string,
+) (bool, error) {
 	valid, err := validator.ValidateCredentials(ctx, credentials, settings)
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == FaultAuth {
 		return false, nil
@@ -190,7 +197,8 @@ func stringMap(req *action.Request, name string, raw json.RawMessage) (map[strin
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, action.Validation(action.Fault{
-			Type: "string", Field: name, Message: "The '" + name + "' must hold strings only.", Action: req.Action, NodeID: req.Sender,
+			Type: "string", Field: name, Message: "The '" + name + "' must hold strings only.", Action: req.Action,
+			NodeID: req.Sender,
 		})
 	}
 	return m, nil

@@ -86,11 +86,19 @@ func TestWhatHooksMakeOfACall(t *testing.T) {
 		hook integration.Hook
 		want string // the answer, or the type of the error
 	}{
-		"Before refuses":      {integration.Hook{Before: func(*integration.Context) error { return refusal }}, "REFUSED"},
-		"Before changes":      {integration.Hook{Before: func(c *integration.Context) error { c.Request.Params = []byte(`{"id":"new"}`); return nil }}, `{"id":"new"}`},
-		"After replaces":      {integration.Hook{After: func(_ *integration.Context, r any) (any, error) { return []any{r}, nil }}, `[{"id":"u1"}]`},
-		"After fails":         {integration.Hook{After: func(*integration.Context, any) (any, error) { return "lost", refusal }}, "REFUSED"},
-		"After gives nothing": {integration.Hook{After: func(*integration.Context, any) (any, error) { return nil, nil }}, `null`},
+		"Before refuses": {integration.Hook{Before: func(*integration.Context) error { return refusal }}, "REFUSED"},
+		"Before changes": {integration.Hook{
+			Before: func(c *integration.Context) error { c.Request.Params = []byte(`{"id":"new"}`); return nil },
+		}, `{"id":"new"}`},
+		"After replaces": {integration.Hook{
+			After: func(_ *integration.Context, r any) (any, error) { return []any{r}, nil },
+		}, `[{"id":"u1"}]`},
+		"After fails": {integration.Hook{
+			After: func(*integration.Context, any) (any, error) { return "lost", refusal },
+		}, "REFUSED"},
+		"After gives nothing": {
+			integration.Hook{After: func(*integration.Context, any) (any, error) { return nil, nil }}, `null`,
+		},
 		"Error replaces": {integration.Hook{
 			Before: func(*integration.Context) error { return errors.New("raw") },
 			Error: func(_ *integration.Context, err error) error {
@@ -110,7 +118,13 @@ func TestWhatHooksMakeOfACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.hook.Actions = "*"
-			n := newNode(t).serve(newHarness(t).service(integration.ServiceDefinition{Hooks: []integration.Hook{test.hook}, Actions: []moleculer.Action{newGet(action.Spec{})}}))
+			n := newNode(t).serve(
+				newHarness(t).service(
+					integration.ServiceDefinition{
+						Hooks: []integration.Hook{test.hook}, Actions: []moleculer.Action{newGet(action.Spec{})},
+					},
+				),
+			)
 			answer, err := n.call("users.get", user{"u1"}, nil)
 			if err == nil {
 				require.JSONEq(t, test.want, string(answer.Data))
@@ -146,7 +160,9 @@ func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
 func TestHooksStandRoundPlainActions(t *testing.T) {
 	var steps ledger
 	s := newHarness(t).service(integration.ServiceDefinition{
-		Hooks: []integration.Hook{steps.hook("a", "*"), {Actions: "do", After: func(c *integration.Context, result any) (any, error) {
+		Hooks: []integration.Hook{steps.hook("a", "*"), {Actions: "do", After: func(
+			c *integration.Context, result any,
+		) (any, error) {
 			return object{"was": result, "tenant": c.TenantID()}, nil
 		}}},
 		Actions: []moleculer.Action{

@@ -12,30 +12,34 @@ import (
 	"github.com/hiliosai/switchboard/claims"
 )
 
-// Sends with an idempotency key are carried out once: whoever comes with the same key gets the same answer.
+// Times of sends with an idempotency key. Such a send is made once; each call with the same key gets the same answer.
 const (
 	// sendLease is how long a send may take before it counts as abandoned: its own bound, and what the
 	// storing of its outcome may take.
 	sendLease = sendTimeout + 2*outcomeTimeout
 	// sendMemory is how long a key is known.
 	sendMemory = 24 * time.Hour
-	// lookAgain is the pause between two looks at a send that another call is at.
+	// lookAgain is the pause between two looks at a send that another call is making.
 	lookAgain = 100 * time.Millisecond
 	// maxIdempotencyKey is in bytes.
 	maxIdempotencyKey = 255
 )
 
-// answer is what became of a send, as it is kept for those who ask again.
+// answer is the outcome of a send, as it is kept for later calls with the same key.
 type answer struct {
 	Result *SendResult `json:"result,omitempty"`
 	Error  *SendError  `json:"error,omitempty"`
 }
 
-// idempotent sends, unless a send with the key is known: then it gives that one's answer.
+// idempotent adds the idempotency key: it sends the message, unless a send with the key is known. Then it returns that
+// send's answer.
 func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
-	// The tenant is part of it: a channel's id may come to belong to another one.
+	// The tenant is part of the claim, because another tenant may get the channel's id later.
 	key = strings.Join([]string{"send", r.def.Name, r.channel.TenantID, r.channel.ID, key}, "\x00")
-	busy := &Error{Kind: FaultTransient, Code: codes.SendInProgress, RetryAfter: time.Second, Message: "another call with this idempotency key is under way; nothing was sent by this one"}
+	busy := &Error{
+		Kind: FaultTransient, Code: codes.SendInProgress, RetryAfter: time.Second,
+		Message: "another call with this idempotency key is under way; nothing was sent by this one",
+	}
 	for held := false; ; held = true {
 		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
 		if err != nil && held && ctx.Err() != nil {
@@ -43,7 +47,10 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 		}
 		if err != nil {
 			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key cannot be looked up")
-			return nil, &Error{Kind: FaultTransient, Code: codes.ClaimsUnavailable, Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err}
+			return nil, &Error{
+				Kind: FaultTransient, Code: codes.ClaimsUnavailable,
+				Message: "the idempotency key cannot be looked up at the moment; nothing was sent", Err: err,
+			}
 		}
 		switch claim := list[0]; claim.State {
 		case claims.Mine:
@@ -57,7 +64,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 				Kind: FaultUnknown, Code: codes.SendAbandoned,
 				Message: "a send with this idempotency key was begun and never finished; it may have been carried out",
 			}
-		default: // another call is at it
+		default: // another call is sending it
 		}
 		pause := time.NewTimer(lookAgain)
 		select {
@@ -69,7 +76,8 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	}
 }
 
-// keepAnswer remembers what became of a send, or forgets it where nothing was sent and it may be tried again.
+// keepAnswer keeps the outcome of a send. If nothing was sent and a later call may succeed, it gives the key back
+// instead.
 func (r *sendRun) keepAnswer(ctx context.Context, claim claims.Claim, result any, failure error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
@@ -80,7 +88,8 @@ func (r *sendRun) keepAnswer(ctx context.Context, claim claims.Claim, result any
 	}
 	if a.mayPass() {
 		if err := r.runtime.Claims.Release(ctx, claim); err != nil {
-			r.logFor(r.req, r.channel).WithError(err).Warn("an idempotency key could not be given back: it stays taken for a while")
+			r.logFor(r.req, r.channel).WithError(err).
+				Warn("an idempotency key could not be given back: it stays taken for a while")
 		}
 		return
 	}
@@ -93,8 +102,8 @@ func (r *sendRun) keepAnswer(ctx context.Context, claim claims.Claim, result any
 	}
 }
 
-// mayPass says whether nothing was sent for a reason that the same message may outlive: trouble that passes, or
-// credentials that are mended.
+// mayPass says whether nothing was sent and the same message may succeed later: the trouble may pass, or the
+// credentials may be replaced.
 func (a *answer) mayPass() bool {
 	e := a.Error
 	if e == nil && a.Result != nil {
@@ -103,11 +112,15 @@ func (a *answer) mayPass() bool {
 	return e != nil && (e.Retryable || e.Kind == FaultAuth)
 }
 
-// givenBefore is the answer that was given to the first call with a key.
+// givenBefore returns the answer that the first call with a key got.
 func givenBefore(kept []byte) (any, error) {
 	var a answer
 	if err := json.Unmarshal(kept, &a); err != nil {
-		return nil, &Error{Kind: FaultUnknown, Code: codes.SendAbandoned, Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent", Err: err}
+		return nil, &Error{
+			Kind: FaultUnknown, Code: codes.SendAbandoned,
+			Message: "the answer that was kept under this idempotency key cannot be read; the message was probably sent",
+			Err:     err,
+		}
 	}
 	if e := a.Error; e != nil {
 		return nil, e.asError()
@@ -115,7 +128,7 @@ func givenBefore(kept []byte) (any, error) {
 	return a.Result, nil
 }
 
-// asSendError is the error as a SendResult carries it.
+// asSendError returns the error as a SendResult carries it.
 func (e *Error) asSendError() *SendError {
 	return &SendError{
 		Message: e.Message, Code: e.Code, Kind: e.Kind, Retryable: e.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds(),

@@ -22,7 +22,9 @@ func once(t *testing.T, service *integration.Service, key string) (string, error
 	t.Helper()
 	params := sendParams()
 	params["idempotencyKey"] = key
-	result, err := service.Call(t.Context(), integration.ActionSendMessage, &action.Request{Params: json.RawMessage(toJSON(t, params))})
+	result, err := service.Call(
+		t.Context(), integration.ActionSendMessage, &action.Request{Params: json.RawMessage(toJSON(t, params))},
+	)
 	if err != nil {
 		return "", err
 	}
@@ -66,10 +68,11 @@ func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 		err   error
 		calls int // after a second send with the key
 	}{
-		"a refusal for good":             {trouble(integration.FaultPermanent, 0), 1},
-		"an outcome that is not known":   {trouble(integration.FaultUnknown, 0), 1},
-		"trouble that passes":            {trouble(integration.FaultTransient, 0), 6},
-		"a platform that is overrun":     {trouble(integration.FaultThrottled, time.Minute), 1}, // and the second is held back
+		"a refusal for good":           {trouble(integration.FaultPermanent, 0), 1},
+		"an outcome that is not known": {trouble(integration.FaultUnknown, 0), 1},
+		"trouble that passes":          {trouble(integration.FaultTransient, 0), 6},
+		// and the second is held back
+		"a platform that is overrun":     {trouble(integration.FaultThrottled, time.Minute), 1},
 		"credentials that can be mended": {trouble(integration.FaultAuth, 0), 2},
 	} {
 		t.Run(name, func(t *testing.T) {

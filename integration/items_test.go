@@ -91,7 +91,7 @@ func (onePerPath) Normalize(_ context.Context, w *integration.Webhook) ([]integr
 }
 
 func TestWebhooksFindTheirChannelsByAPathOfTheirPayload(t *testing.T) {
-	b := accountBench(t)
+	b := accountHarness(t)
 	b.def.Platform, b.def.AccountPath = onePerPath{b.platform}, "to.account"
 	store := b.runtime.Channels.(accountStore)
 	store["a"].Settings = map[string]string{"account": "A"}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -55,9 +56,9 @@ type storing struct {
 	meanwhile func()
 }
 
-func (s storing) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
+func (s storing) Publish(ctx context.Context, e order.Event, onAck func(bool, error)) {
 	s.meanwhile()
-	s.publisher.Publish(context.WithoutCancel(ctx), name, msgID, header, payload, onAck)
+	s.publisher.Publish(context.WithoutCancel(ctx), e, onAck)
 }
 
 // slowReader is a platform that takes a minute to read the webhook with the message a:1.

@@ -85,6 +85,8 @@ func linesOf(entries []*logrus.Entry) []string {
 // ask calls an action without a cluster.
 func ask(t *testing.T, s *integration.Service, name string, params, meta any) (any, error) {
 	t.Helper()
-	req := &action.Request{ID: "r1", RequestID: "trace", Params: []byte(toJSON(t, params)), Meta: action.NewMeta([]byte(toJSON(t, meta)))}
+	req := &action.Request{
+		ID: "r1", RequestID: "trace", Params: []byte(toJSON(t, params)), Meta: action.NewMeta([]byte(toJSON(t, meta))),
+	}
 	return s.Call(t.Context(), name, req)
 }

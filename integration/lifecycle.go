@@ -106,7 +106,9 @@ func (s *Service) waitForDependencies(ctx context.Context) error {
 			log.Infof("%s has found the services it depends on after %s", s.fullName, time.Since(began).Round(time.Millisecond))
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("the services it depends on have not appeared: %s: %w", strings.Join(names, ", "), context.Cause(ctx))
+			return fmt.Errorf(
+				"the services it depends on have not appeared: %s: %w", strings.Join(names, ", "), context.Cause(ctx),
+			)
 		}
 		log.Warnf("%s still waits for the services it depends on", s.fullName)
 	}

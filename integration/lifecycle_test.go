@@ -29,10 +29,12 @@ func staged(b *harness, faults map[string]error) (*integration.Service, *ledger)
 	}}
 	return b.service(integration.ServiceDefinition{
 		Dependencies: []string{"v2.orders"},
-		Datasources:  []datasource.Definition{life.source("a", faults["open a"], faults["close a"]), life.source("b", faults["open b"], faults["close b"])},
-		Created:      life.noting("created", faults["created"]),
-		Started:      life.noting("started", faults["started"]),
-		Stopped:      life.noting("stopped", faults["stopped"]),
+		Datasources: []datasource.Definition{
+			life.source("a", faults["open a"], faults["close a"]), life.source("b", faults["open b"], faults["close b"]),
+		},
+		Created: life.noting("created", faults["created"]),
+		Started: life.noting("started", faults["started"]),
+		Stopped: life.noting("stopped", faults["stopped"]),
 	}), &life
 }
 
@@ -102,7 +104,10 @@ func TestWhatWasBegunIsUndoneWhenAServiceDoesNotStart(t *testing.T) {
 }
 
 func TestTheErrorOfAStopJoinsAllThatWentWrong(t *testing.T) {
-	s, life := staged(newHarness(t), map[string]error{"stopped": errors.New("no end"), "close a": errors.New("no a"), "close b": errors.New("no b")})
+	s, life := staged(
+		newHarness(t),
+		map[string]error{"stopped": errors.New("no end"), "close a": errors.New("no a"), "close b": errors.New("no b")},
+	)
 	require.NoError(t, s.Start(t.Context()))
 	err := s.Stop(t.Context())
 	for _, fault := range []string{"no end", "no a", "no b"} {
@@ -233,7 +238,9 @@ func TestLifecycleFunctionsHaveAllThatHandlersHave(t *testing.T) {
 
 func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 	explode := func(*integration.Context) error { panic("CANARY") } //nolint:forbidigo // it shall
-	for name, def := range map[string]integration.ServiceDefinition{"created": {Created: explode}, "started": {Started: explode}} {
+	for name, def := range map[string]integration.ServiceDefinition{
+		"created": {Created: explode}, "started": {Started: explode},
+	} {
 		t.Run(name, func(t *testing.T) {
 			var life ledger
 			def.Datasources = []datasource.Definition{life.source("a", nil, nil)}
@@ -244,7 +251,9 @@ func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 	}
 	t.Run("stopped", func(t *testing.T) {
 		var life ledger
-		s := newHarness(t).service(integration.ServiceDefinition{Datasources: []datasource.Definition{life.source("a", nil, nil)}, Stopped: explode})
+		s := newHarness(t).service(
+			integration.ServiceDefinition{Datasources: []datasource.Definition{life.source("a", nil, nil)}, Stopped: explode},
+		)
 		require.NoError(t, s.Start(t.Context()))
 		require.NotPanics(t, func() { require.ErrorContains(t, s.Stop(t.Context()), "stopped") })
 		require.Equal(t, []string{"open a", "close a"}, life.lines())
@@ -277,8 +286,11 @@ func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 		key   string
 		ttl   time.Duration
 	}{
-		"its own namespace and time": {integration.CacheOptions{RedisURL: url, Namespace: "prices", TTL: time.Hour}, "MOL-hios-prices:gold", time.Hour},
-		"those of a service":         {integration.CacheOptions{RedisURL: url}, "MOL-hios-users:gold", -1}, // kept until it is dropped
+		"its own namespace and time": {
+			integration.CacheOptions{RedisURL: url, Namespace: "prices", TTL: time.Hour}, "MOL-hios-prices:gold", time.Hour,
+		},
+		// kept until it is dropped
+		"those of a service": {integration.CacheOptions{RedisURL: url}, "MOL-hios-users:gold", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)

@@ -20,18 +20,18 @@ import (
 )
 
 const (
-	// defaultChannelCalls is how many calls of one channel are under way at the most: the others' must not run
-	// out of room because one's platform hangs.
+	// defaultChannelCalls is how many calls of one channel may be under way. A channel whose platform hangs must not use
+	// up the room of the others.
 	defaultChannelCalls = 512
-	// suspendAfter failures in a row hold a channel's calls back for suspension, then one may try.
+	// suspendAfter failures in a row suspend a channel for the time of suspension. Then one call may try.
 	suspendAfter = 10
 	suspension   = 15 * time.Second
 	// sweepEvery is how often channels without calls are forgotten.
 	sweepEvery = time.Hour
 )
 
-// limiter keeps the calls of a platform within what the platform bears: in the order in which they came, spaced and held
-// back as the platform and the channels ask, and no channel in another's way.
+// limiter keeps the calls of a platform in their order and within the limits of the platform and the channels. The
+// calls of one channel do not hold up another's. Safe for concurrent use.
 type limiter struct {
 	limit    int // of one channel's calls
 	throttle throttle.Keyed
@@ -56,7 +56,7 @@ type channelLimiter struct {
 	suspendedSince          atomic.Int64          // the same, but for when it began; 0 while the channel works
 }
 
-// Suspension says that a channel's calls are held back on a node, because they kept failing.
+// Suspension says that a node holds back the calls of a channel because they kept failing.
 type Suspension struct {
 	ChannelID string    `json:"channelId"`
 	Kind      ErrorKind `json:"kind"` // of the last failure, as its code
@@ -81,7 +81,7 @@ func (t *limiter) suspensions(mayKnow func(tenantID string) bool) []Suspension {
 	return list
 }
 
-// suspension is nil while the channel works.
+// suspension returns nil while the channel works.
 func (l *channelLimiter) suspension() *Suspension {
 	since := l.suspendedSince.Load()
 	if since == 0 {
@@ -93,7 +93,7 @@ func (l *channelLimiter) suspension() *Suspension {
 	return s
 }
 
-// suspensionOf returns that of a channel as it is now, nil where its calls are not held back.
+// suspensionOf returns the suspension of a channel, nil if its calls are not held back.
 func (t *limiter) suspensionOf(ch *Channel) *Suspension {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,14 +103,14 @@ func (t *limiter) suspensionOf(ch *Channel) *Suspension {
 	return nil
 }
 
-// isOf says whether nothing about a channel has changed that its calls depend on.
+// isOf says whether the credentials and settings of a channel are still the same.
 func (l *channelLimiter) isOf(ch *Channel) bool {
 	return l.channel.Value() == ch || l.fingerprint == fingerprint(ch)
 }
 
 var fingerprintSeed = maphash.MakeSeed()
 
-// fingerprint is another one, but for a coincidence, where a credential or a setting is another.
+// fingerprint returns a hash of the credentials and settings. It differs, but for a coincidence, if one of them does.
 func fingerprint(ch *Channel) (sum uint64) {
 	for place, fields := range map[string]map[string]string{"c": ch.Credentials, "s": ch.Settings} {
 		for name, value := range fields {
@@ -120,7 +120,7 @@ func fingerprint(ch *Channel) (sum uint64) {
 	return sum
 }
 
-// ofChannel finds the limiter of a channel. That of a channel that was changed is made anew: the channel may work now.
+// ofChannel returns the limiter of a channel. A channel that was changed gets a new one, because it may work now.
 func (t *limiter) ofChannel(ch *Channel) *channelLimiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,7 +141,7 @@ func (t *limiter) ofChannel(ch *Channel) *channelLimiter {
 	return l
 }
 
-// drop forgets a channel that was removed.
+// drop removes the limiter of a channel that was removed.
 func (t *limiter) drop(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -164,7 +164,7 @@ func (t *limiter) sweep() {
 	})
 }
 
-// logFor begins a log line about a channel.
+// logFor returns a log entry about a channel.
 func (t *limiter) logFor(ch *Channel) *logrus.Entry {
 	return t.log.WithFields(logrus.Fields{"channel": ch.ID, "tenant": ch.TenantID})
 }
@@ -211,7 +211,8 @@ func (t *limiter) begin(l *channelLimiter) (end func(), err error) {
 	return func() { l.running.Add(-1) }, nil
 }
 
-// withLimits makes one attempt of a call when it is its turn, and heeds what the platform says about the next ones.
+// withLimits adds the limits: it waits for the call's turn, makes one attempt unless the channel is suspended, and
+// applies what the platform's answer says about later calls.
 func (t *limiter) withLimits(
 	ctx context.Context, l *channelLimiter, ticket throttle.Ticket, call *platformCall,
 ) (result *SendResult, err error) {
@@ -263,44 +264,49 @@ func recipientKey(l *channelLimiter, recipient ID) string {
 	return l.channelID + "\x00" + string(recipient)
 }
 
-// waitTurn waits for a call's turn: first among those to its recipient, so that a call that waits for one recipient
-// keeps no room of the channel from the others.
+// waitTurn waits for a call's turn: first among the calls to its recipient, then among those of the channel. So a call
+// that waits for one recipient takes no place of the channel from the others. release gives both places back.
 func (t *limiter) waitTurn(
 	ctx context.Context, l *channelLimiter, ticket throttle.Ticket, recipient ID,
 ) (release func(), err error) {
-	var releases []func()
-	release = func() {
-		for _, f := range releases {
-			f()
-		}
+	freeRecipient, err := t.acquire(ctx, ticket, recipientKey(l, recipient), l.recipientRate)
+	if err != nil {
+		return nil, err
 	}
-	for _, gate := range []struct {
-		key  string
-		rate throttle.Rate
-	}{{recipientKey(l, recipient), l.recipientRate}, {l.channelID, l.rate}} {
-		free, after, err := t.throttle.Acquire(ctx, gate.key, ticket, maxWait)
-		if err == nil {
-			releases = append(releases, free)
-			after, err = t.throttle.Reserve(ctx, gate.key, gate.rate, maxWait)
-		}
-		if err != nil {
-			release()
-			return nil, &Error{
-				Kind: FaultThrottled, Code: codes.RateLimited, RetryAfter: after, Err: err,
-				Message: "the message would have to wait for longer than it may: the platform's or the channel's rate is reached",
-			}
-		}
+	freeChannel, err := t.acquire(ctx, ticket, l.channelID, l.rate)
+	if err != nil {
+		freeRecipient()
+		return nil, err
 	}
-	return release, nil
+	return func() { freeRecipient(); freeChannel() }, nil
 }
 
-// suspended is the answer for calls of a channel that keeps failing.
+// acquire waits until a call may go on that counts under key, and reserves its share of the rate.
+func (t *limiter) acquire(
+	ctx context.Context, ticket throttle.Ticket, key string, rate throttle.Rate,
+) (release func(), err error) {
+	release, after, err := t.throttle.Acquire(ctx, key, ticket, maxWait)
+	if err == nil {
+		if after, err = t.throttle.Reserve(ctx, key, rate, maxWait); err == nil {
+			return release, nil
+		}
+		release()
+	}
+	return nil, &Error{
+		Kind: FaultThrottled, Code: codes.RateLimited, RetryAfter: after, Err: err,
+		Message: "the message would have to wait for longer than it may: the platform's or the channel's rate is reached",
+	}
+}
+
+// suspended returns the error for calls of a channel that is suspended.
 func (l *channelLimiter) suspended() *Error {
 	cause := l.refusedFor.Load()
 	e := &Error{
 		Kind: FaultTransient, Code: codes.ChannelSuspended,
 		RetryAfter: max(time.Second, suspension-time.Since(time.Unix(0, l.suspendedAt.Load()))),
-		Message:    fmt.Sprintf("after %d failures in a row the channel's calls are held back; the last was: %s", suspendAfter, cause.Message),
+		Message: fmt.Sprintf(
+			"after %d failures in a row the channel's calls are held back; the last was: %s", suspendAfter, cause.Message,
+		),
 	}
 	if cause.Kind == FaultAuth { // waiting does not help, new credentials do
 		e.Kind, e.RetryAfter = FaultAuth, 0

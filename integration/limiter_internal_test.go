@@ -46,15 +46,25 @@ func TestLimiterHoldsNoCredentials(t *testing.T) {
 	channel := l.ofChannel(&Channel{ID: "c1", TenantID: "t1", Credentials: map[string]string{"token": "secret"}})
 	runtime.GC()
 	require.Nil(t, channel.channel.Value(), "nothing but the caller keeps the channel alive")
-	require.Same(t, channel, l.ofChannel(&Channel{ID: "c1", TenantID: "t1", Credentials: map[string]string{"token": "secret"}}))
-	require.NotSame(t, channel, l.ofChannel(&Channel{ID: "c1", TenantID: "t1", Credentials: map[string]string{"token": "changed"}}))
-	require.NotEqual(t, fingerprint(&Channel{Credentials: map[string]string{"a": "b"}}), fingerprint(&Channel{Settings: map[string]string{"a": "b"}}))
+	require.Same(
+		t, channel, l.ofChannel(&Channel{ID: "c1", TenantID: "t1", Credentials: map[string]string{"token": "secret"}}),
+	)
+	require.NotSame(
+		t, channel, l.ofChannel(&Channel{ID: "c1", TenantID: "t1", Credentials: map[string]string{"token": "changed"}}),
+	)
+	require.NotEqual(
+		t, fingerprint(&Channel{Credentials: map[string]string{"a": "b"}}),
+		fingerprint(&Channel{Settings: map[string]string{"a": "b"}}),
+	)
 }
 
 // BenchmarkLimiter is what the limits of a channel without rates cost a call.
 func BenchmarkLimiter(b *testing.B) {
 	l, ch := newTestLimiter(), &Channel{ID: "c1", Credentials: map[string]string{"token": "secret"}}
-	call := &platformCall{channel: ch, recipient: "r", do: func(context.Context) (*SendResult, error) { return &SendResult{Success: true}, nil }}
+	call := &platformCall{
+		channel: ch, recipient: "r",
+		do: func(context.Context) (*SendResult, error) { return &SendResult{Success: true}, nil },
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		channel := l.ofChannel(ch)

@@ -49,7 +49,11 @@ func newRoad(t *testing.T, settings map[string]string, sending sending) *road {
 }
 
 func (r *road) send(channel, to, text string) error {
-	params, _ := json.Marshal(object{"channelId": channel, "message": object{"to": object{"id": to}, "content": object{"type": "TEXT", "text": text}}})
+	params, _ := json.Marshal(
+		object{
+			"channelId": channel, "message": object{"to": object{"id": to}, "content": object{"type": "TEXT", "text": text}},
+		},
+	)
 	result, err := r.service.Call(r.t.Context(), integration.ActionSendMessage, &action.Request{Params: params})
 	if err != nil {
 		return err
@@ -76,7 +80,10 @@ func (l *log) add(text string) {
 func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
-		pause := &integration.Error{Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Message: "slow down", RetryAfter: 5 * time.Second, Pauses: integration.PausesRecipient}
+		pause := &integration.Error{
+			Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Message: "slow down", RetryAfter: 5 * time.Second,
+			Pauses: integration.PausesRecipient,
+		}
 		r := newRoad(t, nil, func(_ context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
 			if attempt == 1 {
 				return nil, pause
@@ -216,7 +223,9 @@ func TestOneChannelCannotTakeAllTheRoom(t *testing.T) {
 func TestAChannelsOwnRatesSpaceItsMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
-		r := newRoad(t, map[string]string{"rate": "2/s", "recipientRate": "1/s"}, func(_ context.Context, _ int, m *integration.Message) (*integration.SendResult, error) {
+		r := newRoad(t, map[string]string{"rate": "2/s", "recipientRate": "1/s"}, func(
+			_ context.Context, _ int, m *integration.Message,
+		) (*integration.SendResult, error) {
 			sent.add(m.Content.Text)
 			return &integration.SendResult{Success: true}, nil
 		})
@@ -247,7 +256,9 @@ func TestAPlatformThatPanicsHoldsNoPlace(t *testing.T) {
 }
 
 func TestAPlatformThatKeepsPanickingIsSuspended(t *testing.T) {
-	r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) { panic("a bug") })
+	r := newRoad(
+		t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) { panic("a bug") },
+	)
 	for range 10 {
 		require.Panics(t, func() { _ = r.send("c1", "ada", "1") })
 	}

@@ -70,13 +70,19 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 
 		post(6, wrong)
 		post(2, object{"headers": object{"x-code": "SIGNATURE_EXPIRED"}})
-		require.Equal(t, []object{line(1, "SIGNATURE_INVALID", "no [redacted]"), line(1, "SIGNATURE_EXPIRED", "no [redacted]")}, b.lines("webhook refused"))
+		require.Equal(
+			t, []object{line(1, "SIGNATURE_INVALID", "no [redacted]"), line(1, "SIGNATURE_EXPIRED", "no [redacted]")},
+			b.lines("webhook refused"),
+		)
 		pass(30 * time.Second)
 		post(3, wrong)
 		require.Empty(t, b.lines("webhook refused"))
 		pass(31 * time.Second)
 		synctest.Wait()
-		require.ElementsMatch(t, []object{line(8, "SIGNATURE_INVALID", "no [redacted]"), line(1, "SIGNATURE_EXPIRED", "no [redacted]")}, b.lines("webhook refused"))
+		require.ElementsMatch(
+			t, []object{line(8, "SIGNATURE_INVALID", "no [redacted]"), line(1, "SIGNATURE_EXPIRED", "no [redacted]")},
+			b.lines("webhook refused"),
+		)
 
 		pass(3 * time.Minute)
 		synctest.Wait()
@@ -85,7 +91,9 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 		require.Len(t, b.lines("webhook refused"), 1, "and so it is told at once again")
 		post(4, wrong)
 		require.NoError(t, service.Stop(t.Context()))
-		require.Equal(t, []object{line(4, "SIGNATURE_INVALID", "no [redacted]")}, b.lines("webhook refused"), "what is left at the end")
+		require.Equal(
+			t, []object{line(4, "SIGNATURE_INVALID", "no [redacted]")}, b.lines("webhook refused"), "what is left at the end",
+		)
 		pass(3 * time.Minute)
 		synctest.Wait()
 		require.Empty(t, b.lines(""))
@@ -100,7 +108,9 @@ func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 		reason any // nil: it is not logged as one
 		known  bool
 	}{
-		"an unknown channel":       {nil, "i_receiveWebhook", webhookParams(object{"channelId": "nobody"}), "CHANNEL_NOT_FOUND", false},
+		"an unknown channel": {nil, "i_receiveWebhook", webhookParams(
+			object{"channelId": "nobody"},
+		), "CHANNEL_NOT_FOUND", false},
 		"params that are missing":  {nil, "i_receiveWebhook", object{"channelId": "c1"}, "VALIDATION_ERROR", false},
 		"an inactive channel":      {func(b *harness) { b.store.channel.Status = "INACTIVE" }, "i_receiveWebhook", webhookParams(), "CHANNEL_INACTIVE", true},
 		"a time that is long past": {nil, "i_receiveWebhook", webhookParams(object{"timestamp": 1}), "WEBHOOK_TOO_OLD", true},
@@ -109,19 +119,39 @@ func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
 				b.platform.signature = func(w *integration.Webhook) error { _, err := w.SignedBody(); return err }
 			}, "i_receiveWebhook", webhookParams(), "RAW_BODY_MISSING", true,
 		},
-		"a structure that is wrong": {func(b *harness) { b.platform.validateErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
-		"what cannot be read":       {func(b *harness) { b.platform.normalizeErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(), "WEBHOOK_INVALID", true},
-		"a damaged channel":         {func(b *harness) { b.store.err = action.Server(500, "CHANNEL_SEALED", "sealed") }, "i_receiveWebhook", webhookParams(), "CHANNEL_SEALED", false},
-		"a store that is away":      {func(b *harness) { b.store.err = errors.New("away") }, "i_receiveWebhook", webhookParams(), nil, false},
+		"a structure that is wrong": {
+			func(b *harness) { b.platform.validateErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(),
+			"WEBHOOK_INVALID", true,
+		},
+		"what cannot be read": {
+			func(b *harness) { b.platform.normalizeErr = errors.New("odd") }, "i_receiveWebhook", webhookParams(),
+			"WEBHOOK_INVALID", true,
+		},
+		"a damaged channel": {func(b *harness) {
+			b.store.err = action.Server(
+				500, "CHANNEL_SEALED", "sealed",
+			)
+		}, "i_receiveWebhook", webhookParams(), "CHANNEL_SEALED", false},
+		"a store that is away": {
+			func(b *harness) { b.store.err = errors.New("away") }, "i_receiveWebhook", webhookParams(), nil, false,
+		},
 		"a stream that is away": {
 			func(b *harness) {
 				b.platform.messages = messages(1)
 				b.events.fail = func(event) error { return errors.New("away") }
 			}, "i_receiveWebhook", webhookParams(), nil, false,
 		},
-		"a handshake":                       {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "c1", "token": "x"}, "VERIFICATION_FAILED", true},
-		"a handshake of an unknown channel": {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "nobody", "token": "x"}, "CHANNEL_NOT_FOUND", false},
-		"a handshake without a channel":     {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"token": "x"}, "VERIFICATION_FAILED", false},
+		"a handshake": {func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{
+			"channelId": "c1", "token": "x",
+		}, "VERIFICATION_FAILED", true},
+		"a handshake of an unknown channel": {
+			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"channelId": "nobody", "token": "x"},
+			"CHANNEL_NOT_FOUND", false,
+		},
+		"a handshake without a channel": {
+			func(b *harness) { b.platform.verify = echo }, "i_verifyWebhook", object{"token": "x"}, "VERIFICATION_FAILED",
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -153,7 +183,10 @@ func TestUnknownChannelsShareALine(t *testing.T) {
 		b.inJSON(logrus.WarnLevel)
 		service := b.define()
 		for i := range 5000 {
-			_, err := service.Call(t.Context(), integration.ActionReceiveWebhook, request(t, webhookParams(object{"channelId": fmt.Sprint("guess-", i)})))
+			_, err := service.Call(
+				t.Context(), integration.ActionReceiveWebhook,
+				request(t, webhookParams(object{"channelId": fmt.Sprint("guess-", i)})),
+			)
 			require.Error(t, err)
 		}
 		require.Len(t, b.lines("webhook refused"), 1)
@@ -161,7 +194,10 @@ func TestUnknownChannelsShareALine(t *testing.T) {
 		synctest.Wait()
 		lines := b.lines("webhook refused")
 		require.Len(t, lines, 1)
-		require.Equal(t, []any{4999.0, "CHANNEL_NOT_FOUND", "guess-4999"}, []any{lines[0]["count"], lines[0]["reason"], lines[0]["lastChannel"]})
+		require.Equal(
+			t, []any{4999.0, "CHANNEL_NOT_FOUND", "guess-4999"},
+			[]any{lines[0]["count"], lines[0]["reason"], lines[0]["lastChannel"]},
+		)
 	})
 }
 
@@ -209,7 +245,8 @@ func TestALineAboutASendTellsWhoseItIs(t *testing.T) {
 			lines := b.lines(test.msg)
 			require.Len(t, lines, 1)
 			require.Subset(t, lines[0], object{
-				"level": test.level, "service": "parrot", "action": "i_sendMessage", "requestID": "r1", "channel": "c1", "tenant": "t1", "attempts": 1.0,
+				"level": test.level, "service": "parrot", "action": "i_sendMessage", "requestID": "r1", "channel": "c1",
+				"tenant": "t1", "attempts": 1.0,
 			})
 			if test.err == nil {
 				require.Equal(t, "42:7", lines[0]["messageId"])
@@ -245,11 +282,22 @@ func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
 		}
 		lines := r.lines("channel ")
 		require.Len(t, lines, 1)
-		require.Subset(t, lines[0], object{"level": "warning", "service": "parrot", "channel": "c1", "tenant": "t1", "kind": "unknown", "code": "TROUBLE"})
-		require.Contains(t, lines[0]["msg"], "channel suspended: after 10 failures in a row the channel's calls are held back; the last was: there is trouble")
+		require.Subset(
+			t, lines[0],
+			object{
+				"level": "warning", "service": "parrot", "channel": "c1", "tenant": "t1", "kind": "unknown", "code": "TROUBLE",
+			},
+		)
+		require.Contains(
+			t, lines[0]["msg"],
+			"channel suspended: after 10 failures in a row the channel's calls are held back; the last was: there is trouble",
+		)
 
 		at := float64(r.started.UnixMilli())
-		suspended := object{"channelId": "c1", "kind": "unknown", "code": "TROUBLE", "since": at, "message": "after 10 failures in a row the channel's calls are held back; the last was: there is trouble"}
+		suspended := object{
+			"channelId": "c1", "kind": "unknown", "code": "TROUBLE", "since": at,
+			"message": "after 10 failures in a row the channel's calls are held back; the last was: there is trouble",
+		}
 		ill := health("c1", nil)
 		require.Equal(t, integration.HealthUnhealthy, ill.Status)
 		require.Equal(t, suspended["message"], ill.Message)

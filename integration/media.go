@@ -27,8 +27,8 @@ type mediaResult struct {
 	Data     []byte `json:"data"`
 }
 
-// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's max_payload) is refused
-// before it is read, where its size is known, else while it is.
+// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's max_payload) is
+// refused before it is read, where its size is known, else while it is.
 func (s *platformService) getMedia(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
 	if err != nil {

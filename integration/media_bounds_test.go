@@ -67,7 +67,9 @@ func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	read := func(ctx context.Context, size int64) error {
-		_, err := integration.ReadMedia(ctx, "attachment", &integration.MediaFile{Body: io.NopCloser(io.LimitReader(zeros{}, size)), Size: -1}, 8<<20)
+		_, err := integration.ReadMedia(
+			ctx, "attachment", &integration.MediaFile{Body: io.NopCloser(io.LimitReader(zeros{}, size)), Size: -1}, 8<<20,
+		)
 		return err
 	}
 	var inner error
@@ -82,7 +84,12 @@ func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 		}
 		return &integration.SendResult{Success: true, MessageID: "1"}, nil
 	}
-	send := object{"channelId": "c1", "message": object{"to": object{"id": "1"}, "content": object{"type": "IMAGE", "media": object{"url": "https://example.com/a"}}}}
+	send := object{
+		"channelId": "c1",
+		"message": object{
+			"to": object{"id": "1"}, "content": object{"type": "IMAGE", "media": object{"url": "https://example.com/a"}},
+		},
+	}
 	_, err := b.call(integration.ActionSendMessage, send)
 	require.NoError(t, err)
 	e := errorOf(t, inner, 503, "MEDIA_BUSY")

@@ -18,8 +18,8 @@ type MediaLimits struct {
 }
 
 // Check returns nil for an attachment of content type t that the platform takes, and else MESSAGE_INVALID or
-// MEDIA_TOO_LARGE. A mimeType that says nothing is looked up in the content. The factory checks the bytes that come with
-// a message; a platform that uploads what it has fetched from a link or a datasource checks that itself.
+// MEDIA_TOO_LARGE. A mimeType that says nothing is looked up in the content. The factory checks the bytes that come
+// with a message; a platform that uploads what it has fetched from a link or a datasource checks that itself.
 func (l MediaLimits) Check(t ContentType, mimeType string, content []byte) error {
 	name := strings.ToLower(string(t))
 	if l.MaxBytes > 0 && int64(len(content)) > l.MaxBytes {
@@ -59,8 +59,12 @@ func (s *platformService) checkMedia(c *Content) error {
 		if len(list) > 1 && m.MimeType != "" && c.Type != TypeFile { // they may differ
 			t = TypeOfMedia(m.MimeType)
 		}
-		if s.def.Media[t].ByLink && (m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
-			return &Error{Kind: FaultPermanent, Code: codes.MediaURLInvalid, Message: s.def.Title + " fetches attachments itself: give an https link in url"}
+		if s.def.Media[t].ByLink &&
+			(m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
+			return &Error{
+				Kind: FaultPermanent, Code: codes.MediaURLInvalid,
+				Message: s.def.Title + " fetches attachments itself: give an https link in url",
+			}
 		}
 		if len(m.Data) == 0 {
 			continue

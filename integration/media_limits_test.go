@@ -18,18 +18,38 @@ func TestMediaLimitsAreCheckedBeforeSend(t *testing.T) {
 		code    string // "" where it is sent
 		says    string
 	}{
-		"bytes within all limits":      {object{"type": "IMAGE", "media": object{"data": png}}, "", ""},
-		"with parameters":              {object{"type": "IMAGE", "media": object{"data": png, "mimeType": "image/png; a=b"}}, "", ""},
-		"what says nothing":            {object{"type": "IMAGE", "media": object{"data": png, "mimeType": "application/octet-stream"}}, "", ""},
-		"too many bytes":               {object{"type": "IMAGE", "media": large}, "MEDIA_TOO_LARGE", "image: the attachment is larger than 100 bytes"},
-		"another type":                 {object{"type": "IMAGE", "media": object{"data": png, "mimeType": "image/gif"}}, "MESSAGE_INVALID", "content of type image must be image/png or image/jpeg, not image/gif"},
-		"another type by its bytes":    {object{"type": "IMAGE", "media": object{"data": []byte("GIF89a")}}, "MESSAGE_INVALID", "not image/gif"},
-		"two":                          {object{"type": "IMAGE", "attachments": []object{link, {"data": png}}}, "", ""},
-		"three":                        {object{"type": "IMAGE", "attachments": []object{link, link, link}}, "MESSAGE_INVALID", "there are 3 attachments; Parrot takes 2"},
-		"the second too large":         {object{"type": "IMAGE", "attachments": []object{link, large}}, "MEDIA_TOO_LARGE", ""},
-		"another type in an album":     {object{"type": "IMAGE", "attachments": []object{link, {"data": large["data"], "mimeType": "audio/ogg"}}}, "", ""},
-		"of buttons":                   {object{"type": "INTERACTIVE", "media": large, "interactive": object{"buttons": []object{{"title": "Yes"}}}}, "MEDIA_TOO_LARGE", ""},
-		"a link is the platform's":     {object{"type": "IMAGE", "media": object{"url": "https://example.org/a", "mimeType": "image/gif"}}, "", ""},
+		"bytes within all limits": {object{"type": "IMAGE", "media": object{"data": png}}, "", ""},
+		"with parameters": {object{
+			"type": "IMAGE", "media": object{"data": png, "mimeType": "image/png; a=b"},
+		}, "", ""},
+		"what says nothing": {object{
+			"type": "IMAGE", "media": object{"data": png, "mimeType": "application/octet-stream"},
+		}, "", ""},
+		"too many bytes": {object{
+			"type": "IMAGE", "media": large,
+		}, "MEDIA_TOO_LARGE", "image: the attachment is larger than 100 bytes"},
+		"another type": {object{
+			"type": "IMAGE", "media": object{"data": png, "mimeType": "image/gif"},
+		}, "MESSAGE_INVALID", "content of type image must be image/png or image/jpeg, not image/gif"},
+		"another type by its bytes": {object{
+			"type": "IMAGE", "media": object{"data": []byte("GIF89a")},
+		}, "MESSAGE_INVALID", "not image/gif"},
+		"two": {object{"type": "IMAGE", "attachments": []object{link, {"data": png}}}, "", ""},
+		"three": {object{
+			"type": "IMAGE", "attachments": []object{link, link, link},
+		}, "MESSAGE_INVALID", "there are 3 attachments; Parrot takes 2"},
+		"the second too large": {object{
+			"type": "IMAGE", "attachments": []object{link, large},
+		}, "MEDIA_TOO_LARGE", ""},
+		"another type in an album": {object{
+			"type": "IMAGE", "attachments": []object{link, {"data": large["data"], "mimeType": "audio/ogg"}},
+		}, "", ""},
+		"of buttons": {object{
+			"type": "INTERACTIVE", "media": large, "interactive": object{"buttons": []object{{"title": "Yes"}}},
+		}, "MEDIA_TOO_LARGE", ""},
+		"a link is the platform's": {object{
+			"type": "IMAGE", "media": object{"url": "https://example.org/a", "mimeType": "image/gif"},
+		}, "", ""},
 		"a type of content without":    {object{"type": "FILE", "media": large}, "", ""},
 		"no attachment of a media":     {object{"type": "IMAGE"}, "", ""},
 		"a sticker that is an id only": {object{"type": "STICKER", "sticker": object{"id": 1}}, "", ""},

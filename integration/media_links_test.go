@@ -16,7 +16,9 @@ func TestTheLoginInALinkIsInNoEvent(t *testing.T) {
 	media := integration.Media{URL: link}
 	b.platform.messages = []integration.Message{
 		{ID: "m1", Content: integration.Content{Type: integration.TypeImage, Text: "to a@b", Media: &media}},
-		{ID: "m2", Content: integration.Content{Type: integration.TypeImage, Media: &media, Attachments: []integration.Media{media, {URL: "id@1"}}}},
+		{ID: "m2", Content: integration.Content{
+			Type: integration.TypeImage, Media: &media, Attachments: []integration.Media{media, {URL: "id@1"}},
+		}},
 	}
 	_, err := b.call(integration.ActionReceiveWebhook, webhookParams())
 	require.NoError(t, err)

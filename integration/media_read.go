@@ -35,7 +35,10 @@ func (l *lease) hold(name string, n int64) error {
 	case l.held.Load()+n > l.bytes.Limit():
 		return mediaTooLarge(name, l.bytes.Limit())
 	case !l.bytes.Take(n):
-		return &Error{Kind: FaultTransient, Code: codes.MediaBusy, Message: name + ": the attachments under way have as many bytes as the node takes (media.maxMB)"}
+		return &Error{
+			Kind: FaultTransient, Code: codes.MediaBusy,
+			Message: name + ": the attachments under way have as many bytes as the node takes (media.maxMB)",
+		}
 	default:
 		l.held.Add(n)
 	}
@@ -43,7 +46,10 @@ func (l *lease) hold(name string, n int64) error {
 }
 
 func mediaTooLarge(name string, limit int64) *Error {
-	return &Error{Kind: FaultPermanent, Code: codes.MediaTooLarge, Message: fmt.Sprintf("%s: the attachment is larger than %d bytes", name, limit)}
+	return &Error{
+		Kind: FaultPermanent, Code: codes.MediaTooLarge,
+		Message: fmt.Sprintf("%s: the attachment is larger than %d bytes", name, limit),
+	}
 }
 
 // firstMedia is the room, in bytes, for the beginning of an attachment. What was announced takes none before it comes.
@@ -83,7 +89,9 @@ func ReadMedia(ctx context.Context, name string, file *MediaFile, limit int64) (
 			if e, ok := errors.AsType[*Error](err); ok {
 				return nil, e
 			}
-			return nil, &Error{Kind: FaultTransient, Code: codes.MediaUnavailable, Message: name + ": it could not be read to its end", Err: err}
+			return nil, &Error{
+				Kind: FaultTransient, Code: codes.MediaUnavailable, Message: name + ": it could not be read to its end", Err: err,
+			}
 		}
 	}
 }

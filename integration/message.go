@@ -33,19 +33,20 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 // Message is the SDK's NormalizedMessage: one message of any platform, in either direction. Fields
 // beyond the SDK's are optional, so that existing consumers read it as before.
 type Message struct {
-	ID             ID        `json:"id"`
-	ConversationID ID        `json:"conversationId"`
-	From           Party     `json:"from"`
-	To             Party     `json:"to"`
-	Content        Content   `json:"content"`
-	ReplyTo        *ReplyTo  `json:"replyTo,omitempty"`
-	ThreadID       ID        `json:"threadId,omitempty"`
-	Kind           Kind      `json:"kind,omitempty"`      // empty means KindMessage
-	Direction      Direction `json:"direction,omitempty"` // empty means that a user wrote it to the channel, or the channel to a user
-	Timestamp      int64     `json:"timestamp"`           // ms since 1970, by the platform's clock
-	EditedAt       int64     `json:"editedAt,omitempty"`  // ms since 1970
-	Platform       string    `json:"platform,omitempty"`  // set by the factory on the way in
-	DedupKey       string    `json:"dedupKey,omitempty"`  // unique per channel; see [Platform.Normalize]
+	ID             ID       `json:"id"`
+	ConversationID ID       `json:"conversationId"`
+	From           Party    `json:"from"`
+	To             Party    `json:"to"`
+	Content        Content  `json:"content"`
+	ReplyTo        *ReplyTo `json:"replyTo,omitempty"`
+	ThreadID       ID       `json:"threadId,omitempty"`
+	Kind           Kind     `json:"kind,omitempty"` // empty means KindMessage
+	// empty means that a user wrote it to the channel, or the channel to a user
+	Direction Direction `json:"direction,omitempty"`
+	Timestamp int64     `json:"timestamp"`          // ms since 1970, by the platform's clock
+	EditedAt  int64     `json:"editedAt,omitempty"` // ms since 1970
+	Platform  string    `json:"platform,omitempty"` // set by the factory on the way in
+	DedupKey  string    `json:"dedupKey,omitempty"` // unique per channel; see [Platform.Normalize]
 	// ReplyContext is what the platform needs to answer this message, such as a reply token. It is the platform's own,
 	// of 4 KB at most. An answer hands it back unchanged.
 	ReplyContext string         `json:"replyContext,omitempty"`

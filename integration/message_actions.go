@@ -15,9 +15,16 @@ import (
 // services, not for the web: none has a route.
 func (s *platformService) messageActions() map[string]action.Spec {
 	actions := map[string]action.Spec{}
-	add := func(name, description string, params action.Params, do func(context.Context, *messageCall) (*SendResult, error)) {
+	add := func(
+		name, description string, params action.Params, do func(context.Context, *messageCall) (*SendResult, error),
+	) {
 		params = append(action.Params{{Name: "channelId", Type: action.String}}, params...)
-		params = append(params, action.Params{{Name: "conversationId", Type: action.Any, Optional: true}, {Name: "threadId", Type: action.Any, Optional: true}}...)
+		params = append(
+			params,
+			action.Params{
+				{Name: "conversationId", Type: action.Any, Optional: true}, {Name: "threadId", Type: action.Any, Optional: true},
+			}...,
+		)
 		actions[name] = action.Spec{Description: description, Params: params, Handle: s.messageAction(params, do)}
 	}
 	message := action.Params{{Name: "messageId", Type: action.Any}}
@@ -78,7 +85,8 @@ func (s *platformService) messageAction(
 		}
 		call := &messageCall{emoji: rawjson.Text(fields.Get("emoji"))}
 		for name, into := range map[string]*ID{
-			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID, "threadId": &call.target.ThreadID,
+			"messageId": &call.target.MessageID, "conversationId": &call.target.ConversationID,
+			"threadId": &call.target.ThreadID,
 		} {
 			if raw := fields.Get(name); len(raw) > 0 {
 				if err := json.Unmarshal(raw, into); err != nil {
@@ -114,7 +122,8 @@ func (s *platformService) messageAction(
 		})
 		if err != nil {
 			failure := s.cleaner(req).error(asError(err, FaultUnknown, codes.SendFailed))
-			s.logFor(req, call.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
+			s.logFor(req, call.channel).
+				WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 				Warn("the platform did not do it: " + failure.Message)
 			return refusal(failure, nil)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// acrobat is a platform that can do everything that is further. It notes what it is asked, and answers as scripted.
+// acrobat is a platform that can do every message action. It notes what it is asked, and answers as scripted.
 type acrobat struct {
 	*platform
 	calls   []string
@@ -43,7 +43,9 @@ func (a *acrobat) do(name string, t integration.Target, ch *integration.Channel)
 	return a.doing(len(a.calls))
 }
 
-func (a *acrobat) EditMessage(_ context.Context, t integration.Target, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (a *acrobat) EditMessage(
+	_ context.Context, t integration.Target, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	a.message = m
 	return a.do("edit", t, ch)
 }
@@ -68,7 +70,7 @@ func (a *acrobat) MarkRead(_ context.Context, t integration.Target, ch *integrat
 	return err
 }
 
-// acrobatic is a bench whose platform can do everything.
+// acrobatic is a harness whose platform can do everything.
 func acrobatic(t *testing.T) (*harness, *acrobat) {
 	t.Helper()
 	b := newHarness(t)
@@ -77,8 +79,8 @@ func acrobatic(t *testing.T) (*harness, *acrobat) {
 	return b, a
 }
 
-// furtherParams are the least that each further action takes.
-func furtherParams(name string) object {
+// actionParams are the least that each message action takes.
+func actionParams(name string) object {
 	params := object{"channelId": "c1"}
 	for field, value := range map[string]object{
 		"i_editMessage":   {"messageId": "m1", "message": object{"content": object{"type": "TEXT", "text": "better"}}},
@@ -94,9 +96,9 @@ func furtherParams(name string) object {
 	return params
 }
 
-var furtherNames = []string{"i_editMessage", "i_deleteMessage", "i_react", "i_typing", "i_markRead"}
+var actionNames = []string{"i_editMessage", "i_deleteMessage", "i_react", "i_typing", "i_markRead"}
 
-func TestAPlatformHasTheFurtherActionsThatItCanDo(t *testing.T) {
+func TestMessageActionsAreThoseThatThePlatformHas(t *testing.T) {
 	const where = `,"conversationId":"any|optional","threadId":"any|optional"}`
 	all := map[string]string{
 		"i_editMessage":   `{"channelId":"string","messageId":"any","message":"object"` + where,
@@ -113,24 +115,24 @@ func TestAPlatformHasTheFurtherActionsThatItCanDo(t *testing.T) {
 		"editing only": {struct {
 			integration.Platform
 			integration.Editor
-		}{}, furtherNames[:1]},
+		}{}, actionNames[:1]},
 		"deleting only": {struct {
 			integration.Platform
 			integration.Deleter
-		}{}, furtherNames[1:2]},
+		}{}, actionNames[1:2]},
 		"reactions only": {struct {
 			integration.Platform
 			integration.Reactor
-		}{}, furtherNames[2:3]},
+		}{}, actionNames[2:3]},
 		"typing only": {struct {
 			integration.Platform
 			integration.Typer
-		}{}, furtherNames[3:4]},
+		}{}, actionNames[3:4]},
 		"reading only": {struct {
 			integration.Platform
 			integration.ReadMarker
-		}{}, furtherNames[4:]},
-		"everything": {&acrobat{}, furtherNames},
+		}{}, actionNames[4:]},
+		"everything": {&acrobat{}, actionNames},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -140,7 +142,7 @@ func TestAPlatformHasTheFurtherActionsThatItCanDo(t *testing.T) {
 			for action, params := range all {
 				if !slices.Contains(test.want, action) {
 					require.NotContains(t, specs, action)
-					_, err := service.Call(t.Context(), action, request(t, furtherParams(action)))
+					_, err := service.Call(t.Context(), action, request(t, actionParams(action)))
 					requireError(t, err, 404, "SERVICE_NOT_FOUND")
 					continue
 				}
@@ -167,22 +169,24 @@ func TestAFurtherActionReachesThePlatformWithItsTarget(t *testing.T) {
 		params object
 		want   string
 	}{
-		"an edit":                             {"i_editMessage", texts, "edit chat/t1/m1"},
-		"an edit by numbers":                  {"i_editMessage", numbers, "edit -1001234567890123456/7/9007199254740993"},
-		"an edit by the message only":         {"i_editMessage", empty, "edit //m1"},
-		"a deletion":                          {"i_deleteMessage", texts, "delete chat/t1/m1"},
-		"a deletion by numbers":               {"i_deleteMessage", numbers, "delete -1001234567890123456/7/9007199254740993"},
-		"a reaction":                          {"i_react", texts, `react "👍" chat/t1/m1`},
-		"a reaction taken away":               {"i_react", object{"emoji": ""}, `react "" //m1`},
-		"typing":                              {"i_typing", object{"conversationId": "chat", "threadId": 7}, "type chat/7/"},
-		"typing in answer to a message":       {"i_typing", object{"messageId": 5}, "type //5"},
-		"typing in answer to none":            {"i_typing", object{"conversationId": "chat", "messageId": nil}, "type chat//"},
+		"an edit":                       {"i_editMessage", texts, "edit chat/t1/m1"},
+		"an edit by numbers":            {"i_editMessage", numbers, "edit -1001234567890123456/7/9007199254740993"},
+		"an edit by the message only":   {"i_editMessage", empty, "edit //m1"},
+		"a deletion":                    {"i_deleteMessage", texts, "delete chat/t1/m1"},
+		"a deletion by numbers":         {"i_deleteMessage", numbers, "delete -1001234567890123456/7/9007199254740993"},
+		"a reaction":                    {"i_react", texts, `react "👍" chat/t1/m1`},
+		"a reaction taken away":         {"i_react", object{"emoji": ""}, `react "" //m1`},
+		"typing":                        {"i_typing", object{"conversationId": "chat", "threadId": 7}, "type chat/7/"},
+		"typing in answer to a message": {"i_typing", object{"messageId": 5}, "type //5"},
+		"typing in answer to none": {"i_typing", object{
+			"conversationId": "chat", "messageId": nil,
+		}, "type chat//"},
 		"a message that was read":             {"i_markRead", texts, "read chat/t1/m1"},
 		"a message that was read, by numbers": {"i_markRead", numbers, "read -1001234567890123456/7/9007199254740993"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, a := acrobatic(t)
-			params := furtherParams(test.action)
+			params := actionParams(test.action)
 			maps.Copy(params, test.params)
 			result, err := b.call(test.action, params)
 			require.NoError(t, err)
@@ -198,12 +202,25 @@ func TestAFurtherActionReachesThePlatformWithItsTarget(t *testing.T) {
 func TestAnEditHandsOnTheMessageWithoutAnID(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) {
-		return &integration.SendResult{Success: true, MessageID: "m1", Metadata: object{"url": "/bot" + token, "all": []string{token, "x"}}}, nil
+		return &integration.SendResult{
+			Success: true, MessageID: "m1", Metadata: object{"url": "/bot" + token, "all": []string{token, "x"}},
+		}, nil
 	}
-	result, err := b.call("i_editMessage", object{"channelId": "c1", "messageId": "m1", "message": object{"id": "other", "content": object{"type": "TEXT", "text": "better"}}})
+	result, err := b.call(
+		"i_editMessage",
+		object{
+			"channelId": "c1", "messageId": "m1",
+			"message": object{"id": "other", "content": object{"type": "TEXT", "text": "better"}},
+		},
+	)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"success":true,"messageId":"m1","metadata":{"url":"/bot[redacted]","all":["[redacted]","x"]}}`, toJSON(t, result))
-	require.Equal(t, &integration.Message{Content: integration.Content{Type: integration.TypeText, Text: "better"}}, a.message)
+	require.JSONEq(
+		t, `{"success":true,"messageId":"m1","metadata":{"url":"/bot[redacted]","all":["[redacted]","x"]}}`,
+		toJSON(t, result),
+	)
+	require.Equal(
+		t, &integration.Message{Content: integration.Content{Type: integration.TypeText, Text: "better"}}, a.message,
+	)
 }
 
 func TestEachParameterOfAFurtherActionIsChecked(t *testing.T) {
@@ -212,24 +229,34 @@ func TestEachParameterOfAFurtherActionIsChecked(t *testing.T) {
 		params object
 		want   []string
 	}{
-		"nothing for an edit":                {"i_editMessage", object{"channelId": nil, "messageId": nil, "message": nil}, []string{"channelId required", "messageId required", "message required"}},
-		"nothing for a deletion":             {"i_deleteMessage", object{"channelId": nil, "messageId": nil}, []string{"channelId required", "messageId required"}},
-		"nothing for a reaction":             {"i_react", object{"messageId": nil, "emoji": nil}, []string{"messageId required", "emoji required"}},
-		"nothing for typing":                 {"i_typing", object{"channelId": nil}, []string{"channelId required"}},
-		"nothing that was read":              {"i_markRead", object{"messageId": nil}, []string{"messageId required"}},
-		"a channel that is none":             {"i_typing", object{"channelId": 1}, []string{"channelId string"}},
-		"an emoji that is none":              {"i_react", object{"emoji": 1}, []string{"emoji string"}},
-		"a message that is none":             {"i_editMessage", object{"message": "better"}, []string{"message object"}},
-		"a field of it that is none":         {"i_editMessage", object{"message": object{"content": object{"text": 1}}}, []string{"message.content.text string"}},
-		"a message's id that is none":        {"i_deleteMessage", object{"messageId": true}, []string{"messageId string"}},
-		"another that is none":               {"i_markRead", object{"messageId": object{}}, []string{"messageId string"}},
-		"a conversation's id that is none":   {"i_typing", object{"conversationId": []int{1}}, []string{"conversationId string"}},
+		"nothing for an edit": {"i_editMessage", object{
+			"channelId": nil, "messageId": nil, "message": nil,
+		}, []string{"channelId required", "messageId required", "message required"}},
+		"nothing for a deletion": {"i_deleteMessage", object{"channelId": nil, "messageId": nil}, []string{
+			"channelId required", "messageId required",
+		}},
+		"nothing for a reaction": {"i_react", object{"messageId": nil, "emoji": nil}, []string{
+			"messageId required", "emoji required",
+		}},
+		"nothing for typing":     {"i_typing", object{"channelId": nil}, []string{"channelId required"}},
+		"nothing that was read":  {"i_markRead", object{"messageId": nil}, []string{"messageId required"}},
+		"a channel that is none": {"i_typing", object{"channelId": 1}, []string{"channelId string"}},
+		"an emoji that is none":  {"i_react", object{"emoji": 1}, []string{"emoji string"}},
+		"a message that is none": {"i_editMessage", object{"message": "better"}, []string{"message object"}},
+		"a field of it that is none": {"i_editMessage", object{
+			"message": object{"content": object{"text": 1}},
+		}, []string{"message.content.text string"}},
+		"a message's id that is none": {"i_deleteMessage", object{"messageId": true}, []string{"messageId string"}},
+		"another that is none":        {"i_markRead", object{"messageId": object{}}, []string{"messageId string"}},
+		"a conversation's id that is none": {"i_typing", object{
+			"conversationId": []int{1},
+		}, []string{"conversationId string"}},
 		"a thread's id that is none":         {"i_react", object{"threadId": false}, []string{"threadId string"}},
 		"no message's id in answer to typed": {"i_typing", object{"messageId": false}, []string{"messageId string"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, a := acrobatic(t)
-			params := furtherParams(test.action)
+			params := actionParams(test.action)
 			maps.Copy(params, test.params)
 			_, err := b.callWith(t.Context(), test.action, params, &action.Request{Sender: "n1"})
 			faults, ok := errorOf(t, err, 422, "VALIDATION_ERROR").Data.([]action.Fault)
@@ -257,11 +284,11 @@ func TestAFurtherActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 		"an inactive one":         {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE"},
 		"no store":                {func(b *harness) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
 	} {
-		for _, action := range furtherNames {
+		for _, action := range actionNames {
 			t.Run(name+" for "+action, func(t *testing.T) {
 				b, a := acrobatic(t)
 				test.change(b)
-				_, err := b.call(action, furtherParams(action))
+				_, err := b.call(action, actionParams(action))
 				require.NotContains(t, errorOf(t, err, test.code, test.typ).Message, "CANARY")
 				require.Empty(t, a.calls)
 			})
@@ -283,20 +310,21 @@ func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) 
 		integration.FaultTransient: {3, 503},
 		integration.FaultThrottled: {3, 429},
 	} {
-		for _, action := range furtherNames {
+		for _, action := range actionNames {
 			t.Run(string(kind)+" for "+action, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b, a := acrobatic(t)
 					e := trouble(kind, 0)
 					e.Message = "no " + token
 					a.doing = func(int) (*integration.SendResult, error) { return nil, e }
-					result, err := b.call(action, furtherParams(action))
+					result, err := b.call(action, actionParams(action))
 					require.Len(t, a.calls, test.attempts)
 					require.Empty(t, b.events.events)
 					if test.code == 0 {
 						require.NoError(t, err)
 						require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-							"message": "no [redacted]", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
+							"message": "no [redacted]", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false,
+							"platformCode": "p9", "httpStatus": 418,
 						}}), toJSON(t, result))
 					} else {
 						told := errorOf(t, err, test.code, "TROUBLE")
@@ -313,7 +341,7 @@ func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) 
 }
 
 func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
-	for _, action := range furtherNames {
+	for _, action := range actionNames {
 		t.Run(action, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, a := acrobatic(t)
@@ -323,7 +351,7 @@ func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
 					}
 					return nil, nil
 				}
-				result, err := b.call(action, furtherParams(action))
+				result, err := b.call(action, actionParams(action))
 				require.NoError(t, err)
 				require.JSONEq(t, `{"success":true}`, toJSON(t, result))
 				require.Len(t, a.calls, 3)
@@ -335,14 +363,14 @@ func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
 func TestAnErrorOfNoKindLeavesOpenWhetherAFurtherActionWasDone(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return nil, errors.New("boom") }
-	_, err := b.call("i_deleteMessage", furtherParams("i_deleteMessage"))
+	_, err := b.call("i_deleteMessage", actionParams("i_deleteMessage"))
 	require.False(t, errorOf(t, err, 504, "SEND_FAILED").Retryable)
 }
 
 func TestAnEditThatReportsItsFailureInItsResultHasFailed(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return &integration.SendResult{}, nil }
-	result, err := b.call("i_editMessage", furtherParams("i_editMessage"))
+	result, err := b.call("i_editMessage", actionParams("i_editMessage"))
 	require.NoError(t, err)
 	require.Contains(t, toJSON(t, result), `"success":false`)
 }
@@ -352,7 +380,7 @@ func TestAFurtherActionHasADeadlineWithoutItsCallers(t *testing.T) {
 		b := newHarness(t)
 		b.def.Platform = hangs{b.platform}
 		start := time.Now()
-		_, err := b.call("i_typing", furtherParams("i_typing"))
+		_, err := b.call("i_typing", actionParams("i_typing"))
 		requireError(t, err, 504, "SEND_FAILED")
 		require.Equal(t, time.Minute, time.Since(start))
 	})
@@ -368,19 +396,25 @@ func (hangs) ShowTyping(ctx context.Context, _ integration.Target, _ *integratio
 
 func TestAnEditToWhatThePlatformHasNotIsRefused(t *testing.T) {
 	b, a := acrobatic(t)
-	b.def.Support = integration.Support{integration.FeatureImage: {Out: integration.Impossible("it has no pictures", "https://example.com")}}
-	result, err := b.call("i_editMessage", object{"channelId": "c1", "messageId": "m1", "message": object{"content": object{"type": "IMAGE"}}})
+	b.def.Support = integration.Support{
+		integration.FeatureImage: {Out: integration.Impossible("it has no pictures", "https://example.com")},
+	}
+	result, err := b.call(
+		"i_editMessage", object{"channelId": "c1", "messageId": "m1", "message": object{"content": object{"type": "IMAGE"}}},
+	)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success":false,"error":{"message":"image cannot be sent through Parrot: it has no pictures","code":"UNSUPPORTED_CONTENT","kind":"permanent","class":"permanent","retryable":false}}`, toJSON(t, result))
 	require.Empty(t, a.calls)
 }
 
-func TestAPlatformWithoutTextsHasItsFurtherActionsAllTheSame(t *testing.T) {
-	for _, action := range furtherNames[1:] {
+func TestMessageActionsWorkWithoutTexts(t *testing.T) {
+	for _, action := range actionNames[1:] {
 		t.Run(action, func(t *testing.T) {
 			b, a := acrobatic(t)
-			b.def.Support = integration.Support{integration.FeatureText: {Out: integration.Impossible("it has no texts", "https://example.com")}}
-			result, err := b.call(action, furtherParams(action))
+			b.def.Support = integration.Support{
+				integration.FeatureText: {Out: integration.Impossible("it has no texts", "https://example.com")},
+			}
+			result, err := b.call(action, actionParams(action))
 			require.NoError(t, err)
 			require.JSONEq(t, `{"success":true}`, toJSON(t, result))
 			require.Len(t, a.calls, 1)
@@ -393,11 +427,25 @@ func TestAReactionThatIsSentGoesToThePlatformsReactions(t *testing.T) {
 		message object
 		want    string
 	}{
-		"one put on":            {object{"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": 7, "emoji": "👍", "action": "add"}}}, `react "👍" 42//7`},
-		"one taken away":        {object{"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "remove"}}}, `react "" 42//7`},
-		"one without an action": {object{"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍"}}}, `react "👍" 42//7`},
+		"one put on": {object{
+			"to":      object{"id": 42},
+			"content": object{"type": "REACTION", "reaction": object{"messageId": 7, "emoji": "👍", "action": "add"}},
+		}, `react "👍" 42//7`},
+		"one taken away": {object{
+			"to":      object{"id": 42},
+			"content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "remove"}},
+		}, `react "" 42//7`},
+		"one without an action": {
+			object{
+				"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍"}},
+			},
+			`react "👍" 42//7`,
+		},
 		"one within a conversation": {
-			object{"conversationId": "chat", "threadId": 9, "to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "add"}}},
+			object{
+				"conversationId": "chat", "threadId": 9, "to": object{"id": 42},
+				"content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "add"}},
+			},
 			`react "👍" chat/9/7`,
 		},
 	} {
@@ -419,15 +467,21 @@ func TestAReactionThatThePlatformCannotPutOnIsSentAsAnyMessage(t *testing.T) {
 		change  func(*harness)
 		content object
 	}{
-		"a platform without reactions":  {func(*harness) {}, object{"type": "REACTION", "reaction": reaction}},
-		"a reaction that is none":       {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "REACTION"}},
-		"a reaction of another content": {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "TEXT", "text": "hi", "reaction": reaction}},
+		"a platform without reactions": {func(*harness) {}, object{"type": "REACTION", "reaction": reaction}},
+		"a reaction that is none":      {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "REACTION"}},
+		"a reaction of another content": {
+			func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
+			object{"type": "TEXT", "text": "hi", "reaction": reaction},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
 			b.platform.sending = failing()
 			test.change(b)
-			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": test.content}})
+			_, err := b.call(
+				integration.ActionSendMessage,
+				object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": test.content}},
+			)
 			require.NoError(t, err)
 			require.Equal(t, []string{"send"}, b.platform.steps)
 		})
@@ -438,7 +492,8 @@ func TestAReactionThatFailsIsPublishedAsAnyFailure(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return nil, trouble(integration.FaultPermanent, 0) }
 	result, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
-		"to": object{"id": 42}, "content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "add"}},
+		"to":      object{"id": 42},
+		"content": object{"type": "REACTION", "reaction": object{"messageId": "7", "emoji": "👍", "action": "add"}},
 	}})
 	require.NoError(t, err)
 	require.Contains(t, toJSON(t, result), `"code":"TROUBLE"`)

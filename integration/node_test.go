@@ -63,7 +63,9 @@ func (n *node) serve(services ...*integration.Service) *node {
 func (n *node) publish(schema moleculer.ServiceSchema) {
 	n.t.Helper()
 	n.broker.Publish(schema)
-	require.NoError(n.t, n.caller.WaitForServices(within(n.t), action.FullName(schema.Name, schema.Version, schema.Settings)))
+	require.NoError(
+		n.t, n.caller.WaitForServices(within(n.t), action.FullName(schema.Name, schema.Version, schema.Settings)),
+	)
 }
 
 // call calls an action from the other node.
@@ -101,7 +103,9 @@ type others struct {
 
 var _ integration.Cluster = (*others)(nil)
 
-func (o *others) Call(_ context.Context, _ *action.Request, name string, params any, _ action.CallOptions) (*action.CallResult, error) {
+func (o *others) Call(
+	_ context.Context, _ *action.Request, name string, params any, _ action.CallOptions,
+) (*action.CallResult, error) {
 	raw, err := json.Marshal(params)
 	if err != nil {
 		return nil, err

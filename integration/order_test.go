@@ -43,7 +43,9 @@ func TestWebhooksOfAChannelArePublishedAsTheyCame(t *testing.T) {
 		receive := func(channel, id string, takes time.Duration) {
 			wg.Go(func() {
 				params := toJSON(t, webhookParams(object{"channelId": channel, "payload": object{"id": id, "takes": takes}}))
-				_, err := r.service.Call(t.Context(), integration.ActionReceiveWebhook, &action.Request{Params: json.RawMessage(params)})
+				_, err := r.service.Call(
+					t.Context(), integration.ActionReceiveWebhook, &action.Request{Params: json.RawMessage(params)},
+				)
 				if (err == nil) != (id != "") {
 					t.Errorf("%q: %v", id, err)
 				}

@@ -10,8 +10,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// TextLimits is how much text a platform takes in one message. The factory splits longer ones, or refuses
-// them where the channel's setting longText says so.
+// TextLimits says how much text a platform takes in one message. The factory splits longer texts, or refuses them if
+// the channel's setting longText says so.
 type TextLimits struct {
 	Text    int // zero is no limit: the platform itself refuses what is too long
 	Caption int // of an attachment; zero is [TextLimits.Text]
@@ -21,14 +21,14 @@ type TextLimits struct {
 	Formats map[string]TextFormat
 }
 
-// TextFormat is how a platform takes texts of one content.format.
+// TextFormat says how much text of one content.format a platform takes.
 type TextFormat struct {
 	Text   int // zero is [TextLimits.Text]
 	Unit   textlimit.Unit
 	Markup textlimit.Markup
 }
 
-// rules are those for a text of that format, the first part of which may be a caption.
+// rules returns the rules for a text of a format. caption says that its first part is a caption.
 func (l *TextLimits) rules(format string, caption bool) textlimit.Rules {
 	r := textlimit.Rules{Limit: l.Text, Unit: l.Unit, Markup: l.Markup}
 	if f, ok := l.Formats[format]; ok {
@@ -43,8 +43,10 @@ func (l *TextLimits) rules(format string, caption bool) textlimit.Rules {
 // maxReplyContext is how many bytes a [Message.ReplyContext] may have.
 const maxReplyContext = 4 << 10
 
-// prepare checks a message and makes the parts of it that the platform sends. degraded is what gets lost on the way.
-func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) (parts []*Message, degraded []Degradation, err error) {
+// prepare checks a message and returns the parts that the platform sends. degraded lists what gets lost.
+func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) (
+	parts []*Message, degraded []Degradation, err error,
+) {
 	m, degraded, err = s.fit(m)
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +79,7 @@ func (s *platformService) split(ctx context.Context, m *Message, ch *Channel) ([
 	return []*Message{m}, nil
 }
 
-// fit checks a message and makes of it what the platform has. degraded is what gets lost on the way.
+// fit checks a message and turns it into one that the platform supports. degraded lists what gets lost.
 func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradation, err error) {
 	features := m.features()
 	if degraded, err = s.checkSupport(m, features); err != nil {
@@ -87,7 +89,7 @@ func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradat
 	return fitting, append(degraded, rendered...), err
 }
 
-// number gives each part but the first an id of its own, for platforms that tell repetitions by it.
+// number gives each part but the first an id of its own, for platforms that recognise repetitions by it.
 func number(m *Message, parts []*Message) []*Message {
 	if m.ID != "" {
 		for i, part := range parts[min(1, len(parts)):] {
@@ -103,7 +105,7 @@ type laterPartKey struct{}
 // ReplyContext of the whole: what is good for one answer only, such as a reply token, is for the first.
 func IsLaterPart(ctx context.Context) bool { return ctx.Value(laterPartKey{}) != nil }
 
-// splitLosses is what a [Splitter] took apart that was meant to be together.
+// splitLosses lists what a [Splitter] took apart although it was meant to be together.
 func splitLosses(m *Message, parts []*Message) (losses []Degradation) {
 	if len(parts) < 2 {
 		return nil
@@ -163,7 +165,7 @@ func (m *Message) Separate(captions func(ContentType) bool) []*Message {
 	return parts
 }
 
-// checkSupport refuses what the platform does not have, and tells what will be left out.
+// checkSupport refuses features that the platform does not have. degraded lists those that are left out instead.
 func (s *platformService) checkSupport(m *Message, features []Feature) (degraded []Degradation, err error) {
 	if n := len(m.ReplyContext); n > maxReplyContext {
 		return nil, Invalid("replyContext has %d bytes; %d are the most", n, maxReplyContext)
@@ -182,8 +184,8 @@ func (s *platformService) checkSupport(m *Message, features []Feature) (degraded
 	return degraded, nil
 }
 
-// splitText splits a message whose text is too long for one. What a message has beside its text goes with the
-// first part, and a text with buttons or with entities is left to the platform to judge.
+// splitText splits a message whose text is too long for one. Everything beside the text goes with the first part. A
+// text with buttons or with entities is not split: the platform decides about it.
 func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error) {
 	whole := []*Message{m}
 	limits, text := &s.def.Text, m.Content.Text
@@ -209,7 +211,10 @@ func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error)
 	case units <= rules.First:
 		return whole, nil
 	case ch.Settings[settingLongText] == refuseLongText:
-		return nil, s.tooLong(nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units, s.def.Title, rules.First)
+		return nil, s.tooLong(
+			nil, "the text has a length of %d, of which %s takes %d; the channel's longText says not to split it", units,
+			s.def.Title, rules.First,
+		)
 	}
 	texts, err := textlimit.Split(text, rules)
 	if err != nil {
@@ -222,7 +227,7 @@ func (*platformService) tooLong(cause error, format string, args ...any) *Error 
 	return &Error{Kind: FaultInvalid, Code: codes.MessageTooLong, Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
-// withTexts makes a message of each text. All but the first are nothing but texts.
+// withTexts makes a message of each text. Only the first has what the message has beside its text.
 func (m *Message) withTexts(texts []string) []*Message {
 	list := make([]*Message, len(texts))
 	for i, text := range texts {

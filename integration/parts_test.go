@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// limited is a bench whose platform takes texts of ten characters and captions of six, and keeps what it is sent.
+// limited is a harness whose platform takes texts of ten characters and captions of six, and keeps what it is sent.
 // Each part gets the number of its send as its id; from the one called fails on they fail with err.
 func limited(t *testing.T, fails int, err error) (*harness, *[]integration.Message) {
 	t.Helper()
@@ -27,7 +27,9 @@ func limited(t *testing.T, fails int, err error) (*harness, *[]integration.Messa
 		if fails > 0 && attempt >= fails {
 			return nil, err
 		}
-		return &integration.SendResult{Success: true, MessageID: integration.ID(string(rune('0' + attempt))), Metadata: object{"n": attempt}}, nil
+		return &integration.SendResult{
+			Success: true, MessageID: integration.ID(string(rune('0' + attempt))), Metadata: object{"n": attempt},
+		}, nil
 	}
 	return b, &sent
 }
@@ -42,7 +44,10 @@ func formatted(b *harness) {
 
 func (b *harness) sendContent(content object) (any, error) {
 	b.t.Helper()
-	return b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": content}})
+	return b.call(
+		integration.ActionSendMessage,
+		object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": content}},
+	)
 }
 
 func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
@@ -51,18 +56,41 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 		content object
 		want    []string // type and text of each part
 	}{
-		"the longest in one":                {nil, object{"type": "TEXT", "text": "0123456789"}, []string{"TEXT 0123456789"}},
-		"one character more":                {nil, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789", "TEXT a"}},
-		"between words":                     {nil, object{"type": "TEXT", "text": "one two three four"}, []string{"TEXT one two", "TEXT three four"}},
-		"of no type, which is a text":       {nil, object{"text": "one two three four"}, []string{" one two", "TEXT three four"}},
-		"nothing but space behind the cut":  {nil, object{"type": "TEXT", "text": "0123456789   "}, []string{"TEXT 0123456789"}},
-		"a caption that fits":               {nil, object{"type": "IMAGE", "text": "012345", "media": object{"url": "u"}}, []string{"IMAGE 012345"}},
-		"a caption goes on as texts":        {nil, object{"type": "IMAGE", "text": "abc def ghi jkl mno", "media": object{"url": "u"}}, []string{"IMAGE abc", "TEXT def ghi", "TEXT jkl mno"}},
-		"that of a file":                    {nil, object{"type": "FILE", "text": "abc def ghi", "media": object{"url": "u"}}, []string{"FILE abc", "TEXT def ghi"}},
-		"that of a video":                   {nil, object{"type": "VIDEO", "text": "abc def ghi"}, []string{"VIDEO abc", "TEXT def ghi"}},
-		"that of music":                     {nil, object{"type": "AUDIO", "text": "abc def ghi"}, []string{"AUDIO abc", "TEXT def ghi"}},
-		"that of speech":                    {nil, object{"type": "VOICE", "text": "abc def ghi"}, []string{"VOICE abc", "TEXT def ghi"}},
-		"captions without a limit of their": {func(b *harness) { b.def.Text.Caption = 0 }, object{"type": "IMAGE", "text": "0123456789a"}, []string{"IMAGE 0123456789", "TEXT a"}},
+		"the longest in one": {nil, object{"type": "TEXT", "text": "0123456789"}, []string{"TEXT 0123456789"}},
+		"one character more": {nil, object{
+			"type": "TEXT", "text": "0123456789a",
+		}, []string{"TEXT 0123456789", "TEXT a"}},
+		"between words": {nil, object{
+			"type": "TEXT", "text": "one two three four",
+		}, []string{"TEXT one two", "TEXT three four"}},
+		"of no type, which is a text": {nil, object{"text": "one two three four"}, []string{
+			" one two", "TEXT three four",
+		}},
+		"nothing but space behind the cut": {nil, object{
+			"type": "TEXT", "text": "0123456789   ",
+		}, []string{"TEXT 0123456789"}},
+		"a caption that fits": {nil, object{
+			"type": "IMAGE", "text": "012345", "media": object{"url": "u"},
+		}, []string{"IMAGE 012345"}},
+		"a caption goes on as texts": {nil, object{
+			"type": "IMAGE", "text": "abc def ghi jkl mno", "media": object{"url": "u"},
+		}, []string{"IMAGE abc", "TEXT def ghi", "TEXT jkl mno"}},
+		"that of a file": {nil, object{
+			"type": "FILE", "text": "abc def ghi", "media": object{"url": "u"},
+		}, []string{"FILE abc", "TEXT def ghi"}},
+		"that of a video": {nil, object{
+			"type": "VIDEO", "text": "abc def ghi",
+		}, []string{"VIDEO abc", "TEXT def ghi"}},
+		"that of music": {nil, object{
+			"type": "AUDIO", "text": "abc def ghi",
+		}, []string{"AUDIO abc", "TEXT def ghi"}},
+		"that of speech": {nil, object{
+			"type": "VOICE", "text": "abc def ghi",
+		}, []string{"VOICE abc", "TEXT def ghi"}},
+		"captions without a limit of their": {
+			func(b *harness) { b.def.Text.Caption = 0 }, object{"type": "IMAGE", "text": "0123456789a"},
+			[]string{"IMAGE 0123456789", "TEXT a"},
+		},
 		"in UTF-16": {
 			func(b *harness) { b.def.Text.Unit = textlimit.UTF16 },
 			object{"type": "TEXT", "text": "😀😀😀😀😀😀"},
@@ -73,16 +101,39 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 			object{"type": "TEXT", "text": "0123456789a"},
 			[]string{"TEXT 0123456789", "TEXT a"},
 		},
-		"not where there is no limit":       {func(b *harness) { b.def.Text = integration.TextLimits{Caption: 6, Unit: textlimit.Characters} }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
-		"not where nobody can measure":      {func(b *harness) { b.def.Text.Unit = nil }, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
-		"of a format that counts as it is":  {nil, object{"type": "TEXT", "text": "0123456789a", "format": "other"}, []string{"TEXT 0123456789", "TEXT a"}},
-		"of markup that counts for nothing": {formatted, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, []string{"TEXT <b>0123456789</b>"}},
-		"with markup":                       {formatted, object{"type": "TEXT", "text": "<b>one two three</b>", "format": "html"}, []string{"TEXT <b>one two</b>", "TEXT <b>three</b>"}},
-		"a caption with markup":             {formatted, object{"type": "IMAGE", "text": "<b>one two three</b>", "format": "html"}, []string{"IMAGE <b>one</b>", "TEXT <b>two three</b>"}},
-		"of a format with another limit":    {formatted, object{"type": "TEXT", "text": "0123456789abcdef", "format": "markdown"}, []string{"TEXT 0123456789abcdef"}},
-		"not one with marked parts":         {nil, object{"type": "TEXT", "text": "0123456789a", "entities": []object{{"type": "bold", "offset": 0, "length": 11}}}, []string{"TEXT 0123456789a"}},
-		"not one with buttons":              {nil, object{"type": "TEXT", "text": "0123456789a", "interactive": object{"buttons": []object{{"title": "Yes"}}}}, []string{"TEXT 0123456789a"}},
-		"not what is no text and no media":  {nil, object{"type": "LOCATION", "text": "0123456789a"}, []string{"LOCATION 0123456789a"}},
+		"not where there is no limit": {func(b *harness) {
+			b.def.Text = integration.TextLimits{
+				Caption: 6, Unit: textlimit.Characters,
+			}
+		}, object{"type": "TEXT", "text": "0123456789a"}, []string{"TEXT 0123456789a"}},
+		"not where nobody can measure": {func(b *harness) { b.def.Text.Unit = nil }, object{
+			"type": "TEXT", "text": "0123456789a",
+		}, []string{"TEXT 0123456789a"}},
+		"of a format that counts as it is": {nil, object{
+			"type": "TEXT", "text": "0123456789a", "format": "other",
+		}, []string{"TEXT 0123456789", "TEXT a"}},
+		"of markup that counts for nothing": {
+			formatted, object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"},
+			[]string{"TEXT <b>0123456789</b>"},
+		},
+		"with markup": {formatted, object{
+			"type": "TEXT", "text": "<b>one two three</b>", "format": "html",
+		}, []string{"TEXT <b>one two</b>", "TEXT <b>three</b>"}},
+		"a caption with markup": {formatted, object{
+			"type": "IMAGE", "text": "<b>one two three</b>", "format": "html",
+		}, []string{"IMAGE <b>one</b>", "TEXT <b>two three</b>"}},
+		"of a format with another limit": {formatted, object{
+			"type": "TEXT", "text": "0123456789abcdef", "format": "markdown",
+		}, []string{"TEXT 0123456789abcdef"}},
+		"not one with marked parts": {nil, object{
+			"type": "TEXT", "text": "0123456789a", "entities": []object{{"type": "bold", "offset": 0, "length": 11}},
+		}, []string{"TEXT 0123456789a"}},
+		"not one with buttons": {nil, object{
+			"type": "TEXT", "text": "0123456789a", "interactive": object{"buttons": []object{{"title": "Yes"}}},
+		}, []string{"TEXT 0123456789a"}},
+		"not what is no text and no media": {nil, object{
+			"type": "LOCATION", "text": "0123456789a",
+		}, []string{"LOCATION 0123456789a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, sent := limited(t, 0, nil)
@@ -124,7 +175,9 @@ func TestABlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(*sent), 1)
 	for _, m := range *sent {
-		require.True(t, strings.HasPrefix(m.Content.Text, "```\n") && strings.HasSuffix(m.Content.Text, "```"), m.Content.Text)
+		require.True(
+			t, strings.HasPrefix(m.Content.Text, "```\n") && strings.HasSuffix(m.Content.Text, "```"), m.Content.Text,
+		)
 		require.LessOrEqual(t, len(m.Content.Text), 80)
 	}
 }
@@ -132,8 +185,10 @@ func TestABlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
 func TestWhatAMessageHasBesideItsTextGoesWithTheFirstPart(t *testing.T) {
 	b, sent := limited(t, 0, nil)
 	_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
-		"id": "out", "conversationId": "chat", "threadId": "t1", "to": object{"id": "u1"}, "replyTo": object{"messageId": "m0"},
-		"content": object{"type": "IMAGE", "text": "abc def ghi jkl mno", "media": object{"url": "u"}}, "metadata": object{"k": "v"},
+		"id": "out", "conversationId": "chat", "threadId": "t1", "to": object{"id": "u1"},
+		"replyTo":  object{"messageId": "m0"},
+		"content":  object{"type": "IMAGE", "text": "abc def ghi jkl mno", "media": object{"url": "u"}},
+		"metadata": object{"k": "v"},
 	}})
 	require.NoError(t, err)
 	require.Len(t, *sent, 3)
@@ -145,7 +200,9 @@ func TestWhatAMessageHasBesideItsTextGoesWithTheFirstPart(t *testing.T) {
 		require.Equal(t, []integration.ID{"out:2", "out:3"}[i], part.ID, "a repetition of the message has the same ids")
 		require.Nil(t, part.ReplyTo)
 		require.Nil(t, part.Content.Media)
-		require.Equal(t, []integration.ID{"chat", "t1", "u1"}, []integration.ID{part.ConversationID, part.ThreadID, part.To.ID})
+		require.Equal(
+			t, []integration.ID{"chat", "t1", "u1"}, []integration.ID{part.ConversationID, part.ThreadID, part.To.ID},
+		)
 		require.Equal(t, object{"k": "v"}, part.Metadata)
 	}
 }
@@ -164,12 +221,20 @@ func TestAChannelMayRefuseLongTexts(t *testing.T) {
 		content object
 		message string // sent when empty
 	}{
-		"a text":                  {object{"type": "TEXT", "text": "0123456789a"}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
-		"a caption":               {object{"type": "IMAGE", "text": "0123456"}, "the text has a length of 7, of which Parrot takes 6; the channel's longText says not to split it"},
+		"a text": {object{
+			"type": "TEXT", "text": "0123456789a",
+		}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
+		"a caption": {object{
+			"type": "IMAGE", "text": "0123456",
+		}, "the text has a length of 7, of which Parrot takes 6; the channel's longText says not to split it"},
 		"one that is long enough": {object{"type": "TEXT", "text": "0123456789"}, ""},
-		"one with markup":         {object{"type": "TEXT", "text": "<b>0123456789a</b>", "format": "html"}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
-		"markup that is no text":  {object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, ""},
-		"markup that is faulty":   {object{"type": "TEXT", "text": "<b>0123456789a", "format": "html"}, "the text is too long for one message, and cannot be split: the markup is faulty: <b> is not closed"},
+		"one with markup": {object{
+			"type": "TEXT", "text": "<b>0123456789a</b>", "format": "html",
+		}, "the text has a length of 11, of which Parrot takes 10; the channel's longText says not to split it"},
+		"markup that is no text": {object{"type": "TEXT", "text": "<b>0123456789</b>", "format": "html"}, ""},
+		"markup that is faulty": {object{
+			"type": "TEXT", "text": "<b>0123456789a", "format": "html",
+		}, "the text is too long for one message, and cannot be split: the markup is faulty: <b> is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, sent := limited(t, 0, nil)
@@ -202,13 +267,27 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 		message  string
 		outcome  string
 	}{
-		"the second, for good":      {2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"the third, for good":       {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"for want of credentials":   {2, integration.FaultAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"with trouble that stays":   {2, integration.FaultTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"with too many calls":       {3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
-		"nobody knows how":          {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
-		"the first, as any message": {1, integration.FaultPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered"},
+		"the second, for good": {
+			2, integration.FaultPermanent, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			"partly_delivered",
+		},
+		"the third, for good": {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"for want of credentials": {
+			2, integration.FaultAuth, 1, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			"partly_delivered",
+		},
+		"with trouble that stays": {
+			2, integration.FaultTransient, 3, []string{"1"}, 0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
+			"partly_delivered",
+		},
+		"with too many calls": {
+			3, integration.FaultThrottled, 3, []string{"1", "2"}, 0, "PARTLY_SENT",
+			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
+		},
+		"nobody knows how": {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
+		"the first, as any message": {
+			1, integration.FaultPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -226,7 +305,8 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 				} else {
 					require.NoError(t, err)
 					want := object{"success": false, "error": object{
-						"message": test.message, "code": test.typ, "kind": "permanent", "class": "permanent", "retryable": false, "platformCode": "p9", "httpStatus": 418,
+						"message": test.message, "code": test.typ, "kind": "permanent", "class": "permanent", "retryable": false,
+						"platformCode": "p9", "httpStatus": 418,
 					}}
 					if test.ids != nil {
 						want["metadata"] = object{"n": 1, "messageIds": test.ids, "parts": 3}
@@ -251,7 +331,10 @@ func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T)
 				require.Equal(t, test.message, event.Error)
 				require.Equal(t, test.attempts-1, event.RetryCount)
 				require.JSONEq(t, toJSON(t, metadata), toJSON(t, event.Metadata))
-				require.JSONEq(t, toJSON(t, object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": text}}), string(event.Message), "as it came")
+				require.JSONEq(
+					t, toJSON(t, object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": text}}),
+					string(event.Message), "as it came",
+				)
 				pass(time.Minute) // until the pause of what was throttled is over
 			})
 		})
@@ -284,21 +367,42 @@ func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
 		theirs  []integration.Degradation
 		want    []string
 	}{
-		"nothing":                 {nil, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, nil},
-		"an answer to a message":  {integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}}, nil, []string{"reply→none"}},
-		"an answer to none":       {integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"quote": "hi"}}, nil, nil},
-		"a thread":                {integration.Support{integration.FeatureThread: {Out: impossible}}, object{"threadId": "t1"}, nil, []string{"thread→none"}},
-		"both":                    {integration.Support{integration.FeatureReply: {Out: impossible}, integration.FeatureThread: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, []string{"reply→none", "thread→none"}},
-		"beside the platform's":   {integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}}, []integration.Degradation{{Feature: "html", Became: "text"}, {Feature: "voice", Became: token, Note: token}}, []string{"reply→none", "html→text", "voice→[redacted]"}},
-		"the platform's only":     {nil, object{}, []integration.Degradation{{Feature: "html", Became: "text"}}, []string{"html→text"}},
-		"what it has with losses": {integration.Support{integration.FeatureReply: {Out: integration.Degraded("as a quote")}}, object{"replyTo": object{"messageId": "m1"}}, nil, nil},
+		"nothing": {nil, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, nil},
+		"an answer to a message": {integration.Support{
+			integration.FeatureReply: {Out: impossible},
+		}, object{"replyTo": object{"messageId": "m1"}}, nil, []string{"reply→none"}},
+		"an answer to none": {integration.Support{
+			integration.FeatureReply: {Out: impossible},
+		}, object{"replyTo": object{"quote": "hi"}}, nil, nil},
+		"a thread": {integration.Support{
+			integration.FeatureThread: {Out: impossible},
+		}, object{"threadId": "t1"}, nil, []string{"thread→none"}},
+		"both": {integration.Support{
+			integration.FeatureReply: {Out: impossible}, integration.FeatureThread: {Out: impossible},
+		}, object{"replyTo": object{"messageId": "m1"}, "threadId": "t1"}, nil, []string{"reply→none", "thread→none"}},
+		"beside the platform's": {
+			integration.Support{integration.FeatureReply: {Out: impossible}}, object{"replyTo": object{"messageId": "m1"}},
+			[]integration.Degradation{{Feature: "html", Became: "text"}, {Feature: "voice", Became: token, Note: token}},
+			[]string{"reply→none", "html→text", "voice→[redacted]"},
+		},
+		"the platform's only": {nil, object{}, []integration.Degradation{
+			{Feature: "html", Became: "text"},
+		}, []string{"html→text"}},
+		"what it has with losses": {
+			integration.Support{integration.FeatureReply: {Out: integration.Degraded("as a quote")}},
+			object{"replyTo": object{"messageId": "m1"}}, nil, nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
 			b.def.Support = test.support
 			result := &integration.SendResult{Success: true, MessageID: "1", Degraded: test.theirs, Metadata: object{"n": 1}}
 			before := toJSON(t, result)
-			b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) { return result, nil }
+			b.platform.sending = func(
+				context.Context, int, *integration.Message,
+			) (*integration.SendResult, error) {
+				return result, nil
+			}
 			message := object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "hi"}}
 			for k, v := range test.message {
 				message[k] = v
@@ -345,8 +449,12 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 		integration.FeaturePoll:     {"type": "POLL"},
 		integration.FeatureReaction: {"type": "REACTION"},
 		integration.FeatureForm:     {"type": "INTERACTIVE", "interactive": object{"kind": "form"}},
-		integration.FeatureList:     {"type": "INTERACTIVE", "interactive": object{"sections": []object{{"rows": []object{{"title": "A"}}}}}},
-		integration.FeatureButtons:  {"type": "TEXT", "text": "?", "interactive": object{"buttons": []object{{"title": "Yes"}}}},
+		integration.FeatureList: {"type": "INTERACTIVE", "interactive": object{
+			"sections": []object{{"rows": []object{{"title": "A"}}}},
+		}},
+		integration.FeatureButtons: {"type": "TEXT", "text": "?", "interactive": object{
+			"buttons": []object{{"title": "Yes"}},
+		}},
 	} {
 		t.Run(string(feature), func(t *testing.T) {
 			b := newHarness(t)
@@ -356,11 +464,14 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 			require.Equal(t, []string{"send"}, b.platform.steps, "who tells of no support refuses nothing")
 
 			b = newHarness(t)
-			b.def.Support = integration.Support{feature: {In: integration.Full(), Out: integration.Impossible("it has no such thing", "https://example.com")}}
+			b.def.Support = integration.Support{
+				feature: {In: integration.Full(), Out: integration.Impossible("it has no such thing", "https://example.com")},
+			}
 			result, err := b.sendContent(content)
 			require.NoError(t, err)
 			require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-				"message": string(feature) + " cannot be sent through Parrot: it has no such thing", "code": "UNSUPPORTED_CONTENT", "kind": "permanent", "class": "permanent", "retryable": false,
+				"message": string(feature) + " cannot be sent through Parrot: it has no such thing", "code": "UNSUPPORTED_CONTENT",
+				"kind": "permanent", "class": "permanent", "retryable": false,
 			}}), toJSON(t, result))
 			require.Empty(t, b.platform.steps)
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)
@@ -368,7 +479,11 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 
 			b = newHarness(t)
 			b.platform.sending = failing()
-			b.def.Support = integration.Support{feature: {In: integration.Impossible("it sends none", "https://example.com"), Out: integration.Degraded("something is lost")}}
+			b.def.Support = integration.Support{
+				feature: {In: integration.Impossible(
+					"it sends none", "https://example.com",
+				), Out: integration.Degraded("something is lost")},
+			}
 			_, err = b.sendContent(content)
 			require.NoError(t, err)
 			require.Equal(t, []string{"send"}, b.platform.steps, "only what cannot be sent is refused")
@@ -379,7 +494,9 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 func TestASingleAttachmentIsNoAlbum(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = failing()
-	b.def.Support = integration.Support{integration.FeatureAlbum: {Out: integration.Impossible("one at a time", "https://example.com")}}
+	b.def.Support = integration.Support{
+		integration.FeatureAlbum: {Out: integration.Impossible("one at a time", "https://example.com")},
+	}
 	_, err := b.sendContent(object{"type": "IMAGE", "attachments": []object{{"url": "u"}}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"send"}, b.platform.steps)
@@ -416,7 +533,9 @@ func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 			`{"type":"IMAGE","media":{"url":"","data":"` + data + `"},"attachments":[{"url":"","data":"` + data + `"}]}`,
 			`{"type":"IMAGE","media":{"url":""},"attachments":[{"url":""}]}`,
 		},
-		"none, and fields that nobody knows": {`{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`, `{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`},
+		"none, and fields that nobody knows": {
+			`{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`, `{"type":"IMAGE","media":{"url":"u","odd":1},"odd":2}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -430,7 +549,10 @@ func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 				}
 				return nil, trouble(integration.FaultPermanent, 0)
 			}
-			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(`{"to":{"id":"42"},"content":` + test.content + `}`)})
+			_, err := b.call(
+				integration.ActionSendMessage,
+				object{"channelId": "c1", "message": json.RawMessage(`{"to":{"id":"42"},"content":` + test.content + `}`)},
+			)
 			require.NoError(t, err)
 			require.Equal(t, strings.Count(test.content, data)*len("CANARY"), held, "the platform has it")
 			var event struct {

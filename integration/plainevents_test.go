@@ -23,7 +23,9 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 		fail    error // of the reliable events
 		want    []string
 	}{
-		"of a webhook":                      {prepare: receiving, action: "receive", want: []string{"integration.message.received", "integration.message.received"}},
+		"of a webhook": {prepare: receiving, action: "receive", want: []string{
+			"integration.message.received", "integration.message.received",
+		}},
 		"of a sent message":                 {prepare: sent, action: "send", want: []string{"integration.message.sent"}},
 		"of one that is not sent":           {prepare: unsent, action: "send", want: []string{"integration.message.failed"}},
 		"not where they are off":            {prepare: receiving, action: "receive", off: true},

@@ -9,7 +9,7 @@ import (
 
 // Platform is what every platform must bring. Methods are called from many goroutines.
 //
-// A platform that can do more implements further interfaces of this file; [Define] finds them.
+// A platform that can do more implements more interfaces of this file; [Define] finds them.
 type Platform interface {
 	// Normalize turns a webhook, already checked, into messages: none, one or many. One item that
 	// cannot be understood becomes a [TypeUnsupported] message, not an error. Each message carries a
@@ -22,12 +22,12 @@ type Platform interface {
 	Send(ctx context.Context, message *Message, channel *Channel) (*SendResult, error)
 }
 
-// Splitter makes several messages of one that the platform cannot put into one, such as one for each attachment. All that
-// can be refused without asking the platform is refused here, before the first is sent. Long texts are no reason for
-// one: the factory splits them by [Definition.Text].
+// Splitter makes several messages of one that the platform cannot put into one, such as one for each attachment. All
+// that can be refused without asking the platform is refused here, before the first is sent. Long texts are no reason
+// for one: the factory splits them by [Definition.Text].
 //
-// The factory sends each part in its turn, with a pace, retries and an id of its own: that of the message for the first,
-// "id:2" and so on for those after it.
+// The factory sends each part in its turn, with a pace, retries and an id of its own: that of the message for the
+// first, "id:2" and so on for those after it.
 type Splitter interface {
 	// Split returns the parts in their order, or a list of nothing but message. It changes neither the message nor the
 	// channel. See [Message.Separate]. Errors are *Error.
@@ -50,10 +50,11 @@ type WebhookVerifier interface {
 	VerifyWebhook(ctx context.Context, v Verification, channel *Channel) (challenge string, err error)
 }
 
-// Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST /<service>
-// without a channel. The factory finds the channels by their field with [Field.Account], and each checks the webhook with
-// its own secret. Where a webhook names one account, [Definition.AccountPath] does the same without code. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the channel that the
-// URL's query names as channelId. webhook has no channel.
+// Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST
+// /<service> without a channel. The factory finds the channels by their field with [Field.Account], and each checks the
+// webhook with its own secret. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the
+// channel that the URL's query names as channelId. webhook has no channel. Where a webhook names one account,
+// [Definition.AccountPath] does the same without a method.
 type Accounts interface {
 	Accounts(ctx context.Context, webhook *Webhook) ([]string, error)
 }

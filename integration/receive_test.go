@@ -26,22 +26,38 @@ func TestEachCheckOfAWebhookHoldsBackThoseAfterIt(t *testing.T) {
 		code   int
 		typ    string
 	}{
-		"wrong params":            {func(*harness) {}, object{"channelId": 1}, nil, 422, "VALIDATION_ERROR"},
-		"an unknown channel":      {func(*harness) {}, object{"channelId": "c2"}, nil, 404, "CHANNEL_NOT_FOUND"},
-		"one of another platform": {func(b *harness) { b.store.channel.Platform = "crow" }, nil, nil, 404, "CHANNEL_NOT_FOUND"},
-		"an inactive channel":     {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, nil, nil, 403, "CHANNEL_INACTIVE"},
-		"no channel store":        {func(b *harness) { b.store.err = errors.New("CANARY") }, nil, nil, 503, "CHANNELS_UNAVAILABLE"},
-		"bad headers":             {func(*harness) {}, object{"headers": object{"x": object{}}}, nil, 400, "HEADERS_INVALID"},
-		"bad base64":              {func(*harness) {}, object{"rawBody": "?", "rawBodyEncoding": "base64"}, nil, 400, "RAW_BODY_INVALID"},
-		"an unknown encoding":     {func(*harness) {}, object{"rawBody": "{}", "rawBodyEncoding": "hex"}, nil, 400, "RAW_BODY_INVALID"},
-		"a Buffer of no bytes":    {func(*harness) {}, object{"rawBody": object{"type": "Buffer", "data": []int{256}}}, nil, 400, "RAW_BODY_INVALID"},
-		"a raw body cut off":      {func(*harness) {}, object{"rawBody": `{"n":`}, nil, 400, "WEBHOOK_INVALID"},
-		"an old timestamp":        {func(*harness) {}, object{"timestamp": 0}, nil, 400, "WEBHOOK_TOO_OLD"},
-		"no timestamp of a clock": {func(*harness) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID"},
-		"a bad structure":         {func(b *harness) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID"},
-		"a bad signature":         {func(b *harness) { b.platform.signature = refuse }, nil, all[:2], 401, "SIGNATURE_INVALID"},
-		"no raw body to check":    {func(b *harness) { b.platform.signature = signedBody }, nil, all[:2], 400, "RAW_BODY_MISSING"},
-		"not understood":          {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, nil, all, 400, "WEBHOOK_INVALID"},
+		"wrong params":       {func(*harness) {}, object{"channelId": 1}, nil, 422, "VALIDATION_ERROR"},
+		"an unknown channel": {func(*harness) {}, object{"channelId": "c2"}, nil, 404, "CHANNEL_NOT_FOUND"},
+		"one of another platform": {
+			func(b *harness) { b.store.channel.Platform = "crow" }, nil, nil, 404, "CHANNEL_NOT_FOUND",
+		},
+		"an inactive channel": {
+			func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, nil, nil, 403, "CHANNEL_INACTIVE",
+		},
+		"no channel store": {func(b *harness) { b.store.err = errors.New("CANARY") }, nil, nil, 503, "CHANNELS_UNAVAILABLE"},
+		"bad headers":      {func(*harness) {}, object{"headers": object{"x": object{}}}, nil, 400, "HEADERS_INVALID"},
+		"bad base64": {func(*harness) {}, object{
+			"rawBody": "?", "rawBodyEncoding": "base64",
+		}, nil, 400, "RAW_BODY_INVALID"},
+		"an unknown encoding": {func(*harness) {}, object{
+			"rawBody": "{}", "rawBodyEncoding": "hex",
+		}, nil, 400, "RAW_BODY_INVALID"},
+		"a Buffer of no bytes": {func(*harness) {}, object{
+			"rawBody": object{"type": "Buffer", "data": []int{256}},
+		}, nil, 400, "RAW_BODY_INVALID"},
+		"a raw body cut off": {func(*harness) {}, object{"rawBody": `{"n":`}, nil, 400, "WEBHOOK_INVALID"},
+		"an old timestamp":   {func(*harness) {}, object{"timestamp": 0}, nil, 400, "WEBHOOK_TOO_OLD"},
+		"no timestamp of a clock": {
+			func(*harness) {}, object{"timestamp": json.Number("1e400")}, nil, 400, "TIMESTAMP_INVALID",
+		},
+		"a bad structure": {
+			func(b *harness) { b.platform.validateErr = errors.New("no") }, nil, all[:1], 400, "WEBHOOK_INVALID",
+		},
+		"a bad signature": {func(b *harness) { b.platform.signature = refuse }, nil, all[:2], 401, "SIGNATURE_INVALID"},
+		"no raw body to check": {
+			func(b *harness) { b.platform.signature = signedBody }, nil, all[:2], 400, "RAW_BODY_MISSING",
+		},
+		"not understood": {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, nil, all, 400, "WEBHOOK_INVALID"},
 		"more messages than taken": {
 			func(b *harness) { b.platform.messages = make([]integration.Message, 10_001) }, nil, all, 400, "WEBHOOK_TOO_LARGE",
 		},
@@ -98,14 +114,18 @@ func TestEachWrongParameterIsNamed(t *testing.T) {
 		require.Equal(t, "n1", f.NodeID)
 		found = append(found, f.Field+" "+f.Type)
 	}
-	require.Equal(t, []string{"channelId string", "payload object", "headers object", "timestamp required", "rawBody string"}, found)
+	require.Equal(
+		t, []string{"channelId string", "payload object", "headers object", "timestamp required", "rawBody string"}, found,
+	)
 }
 
 func TestAMissingRawBodySaysWhatToDo(t *testing.T) {
 	b := newHarness(t)
 	b.platform.signature = signedBody
 	_, err := b.receive(webhookParams())
-	require.Equal(t, "the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see examples/gateway)",
+	require.Equal(
+		t,
+		"the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see examples/gateway)",
 		errorOf(t, err, 400, "RAW_BODY_MISSING").Message)
 }
 
@@ -114,11 +134,11 @@ func TestTheTimestampMustLieInItsWindow(t *testing.T) {
 		age time.Duration
 		typ string // accepted when empty
 	}{
-		"now":                    {0, ""},
-		"five minutes ago":       {5 * time.Minute, ""},
-		"a little longer ago":    {5*time.Minute + time.Millisecond, "WEBHOOK_TOO_OLD"},
-		"a minute ahead":         {-time.Minute, ""},
-		"a little further ahead": {-time.Minute - time.Millisecond, "WEBHOOK_FROM_FUTURE"},
+		"now":                 {0, ""},
+		"five minutes ago":    {5 * time.Minute, ""},
+		"a little longer ago": {5*time.Minute + time.Millisecond, "WEBHOOK_TOO_OLD"},
+		"a minute ahead":      {-time.Minute, ""},
+		"a little more ahead": {-time.Minute - time.Millisecond, "WEBHOOK_FROM_FUTURE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newHarness(t).receive(webhookParams(object{"timestamp": now.Add(-test.age).UnixMilli()}))
@@ -148,20 +168,31 @@ func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 		raw          []byte
 		payload      string
 	}{
-		"no raw body":              {nil, nil, nil, `{"n":1}`},
-		"in the params":            {object{"rawBody": raw}, nil, []byte(raw), `{"n": 2}`},
-		"with its encoding":        {object{"rawBody": raw, "rawBodyEncoding": "UTF-8"}, nil, []byte(raw), `{"n": 2}`},
-		"in ctx.meta":              {nil, object{"rawBody": raw}, []byte(raw), `{"n": 2}`},
-		"the params come first":    {object{"rawBody": raw}, object{"rawBody": "e30=", "rawBodyEncoding": "base64"}, []byte(raw), `{"n": 2}`},
-		"as base64":                {object{"rawBody": base64.StdEncoding.EncodeToString([]byte(raw)), "rawBodyEncoding": "base64"}, nil, []byte(raw), `{"n": 2}`},
-		"as base64 in ctx.meta":    {nil, object{"rawBody": "/wA=", "rawBodyEncoding": "base64"}, binary, `{"n":1}`},
-		"as a Buffer of Node":      {object{"rawBody": object{"type": "Buffer", "data": codes(raw)}}, nil, []byte(raw), `{"n": 2}`},
-		"as a Buffer in ctx.meta":  {nil, object{"rawBody": object{"type": "Buffer", "data": []int{255, 0}}, "rawBodyEncoding": "utf8"}, binary, `{"n":1}`},
+		"no raw body":       {nil, nil, nil, `{"n":1}`},
+		"in the params":     {object{"rawBody": raw}, nil, []byte(raw), `{"n": 2}`},
+		"with its encoding": {object{"rawBody": raw, "rawBodyEncoding": "UTF-8"}, nil, []byte(raw), `{"n": 2}`},
+		"in ctx.meta":       {nil, object{"rawBody": raw}, []byte(raw), `{"n": 2}`},
+		"the params come first": {object{"rawBody": raw}, object{
+			"rawBody": "e30=", "rawBodyEncoding": "base64",
+		}, []byte(raw), `{"n": 2}`},
+		"as base64": {object{
+			"rawBody": base64.StdEncoding.EncodeToString([]byte(raw)), "rawBodyEncoding": "base64",
+		}, nil, []byte(raw), `{"n": 2}`},
+		"as base64 in ctx.meta": {nil, object{"rawBody": "/wA=", "rawBodyEncoding": "base64"}, binary, `{"n":1}`},
+		"as a Buffer of Node": {object{
+			"rawBody": object{"type": "Buffer", "data": codes(raw)},
+		}, nil, []byte(raw), `{"n": 2}`},
+		"as a Buffer in ctx.meta": {nil, object{
+			"rawBody": object{"type": "Buffer", "data": []int{255, 0}}, "rawBodyEncoding": "utf8",
+		}, binary, `{"n":1}`},
 		"a form, which is no JSON": {object{"rawBody": "n=1"}, nil, []byte("n=1"), `{"n":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
-			_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(test.params), &action.Request{Meta: metaOf(t, test.meta)})
+			_, err := b.callWith(
+				t.Context(), integration.ActionReceiveWebhook, webhookParams(test.params),
+				&action.Request{Meta: metaOf(t, test.meta)},
+			)
 			require.NoError(t, err)
 			w := b.platform.webhook
 			require.Equal(t, test.raw, w.RawBody)
@@ -176,7 +207,8 @@ func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
 func TestHeadersAreTextsUnderLowerCaseNames(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.receive(webhookParams(object{"headers": object{
-		"X-Signature": "abc", "x-count": 1_700_000_000, "Set-Cookie": []string{"a", "b"}, "X-Twice": "upper", "x-twice": "lower", "x-none": nil,
+		"X-Signature": "abc", "x-count": 1_700_000_000, "Set-Cookie": []string{"a", "b"}, "X-Twice": "upper",
+		"x-twice": "lower", "x-none": nil,
 	}}))
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{
@@ -195,7 +227,10 @@ func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {
 			b := newHarness(t)
 			b.store.channel.TenantID = test.channel
 			b.platform.messages = []integration.Message{{ID: "m1"}}
-			_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{Meta: metaOf(t, object{"tenantId": test.meta})})
+			_, err := b.callWith(
+				t.Context(), integration.ActionReceiveWebhook, webhookParams(),
+				&action.Request{Meta: metaOf(t, object{"tenantId": test.meta})},
+			)
 			require.NoError(t, err)
 			require.Equal(t, test.want, b.platform.webhook.TenantID)
 			require.Contains(t, string(b.events.one(t).Payload), fmt.Sprintf(`"tenantId":%q`, test.want))
@@ -212,12 +247,19 @@ func TestAReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{{
 		ID: "m1", ConversationID: "chat", From: integration.Party{ID: "u1", Name: "Polly"}, To: integration.Party{ID: "bot"},
-		Content: integration.Content{Type: integration.TypeText, Text: "<hi>"}, Timestamp: 7, DedupKey: "update:9", Platform: "forged",
+		Content: integration.Content{Type: integration.TypeText, Text: "<hi>"}, Timestamp: 7, DedupKey: "update:9",
+		Platform: "forged",
 	}}
 	sampled := true
 	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{
 		ID: "call-1", RequestID: "trace-1", Level: 2, Tracing: &sampled,
-		Meta: metaOf(t, object{"userId": "u7", "requestId": "r7", "tenantId": "forged", "headers": object{"authorization": "CANARY"}, "user": object{"id": "CANARY"}}),
+		Meta: metaOf(
+			t,
+			object{
+				"userId": "u7", "requestId": "r7", "tenantId": "forged", "headers": object{"authorization": "CANARY"},
+				"user": object{"id": "CANARY"},
+			},
+		),
 	})
 	require.NoError(t, err)
 
@@ -241,7 +283,8 @@ func TestAHeaderHoldsOneShortLine(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "m1"}}
 	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{
-		RequestID: "trace\r\nNats-Rollup: all", ID: strings.Repeat("ü", 1000), Meta: metaOf(t, object{"userId": strings.Repeat("x", 1e5)}),
+		RequestID: "trace\r\nNats-Rollup: all", ID: strings.Repeat("ü", 1000),
+		Meta: metaOf(t, object{"userId": strings.Repeat("x", 1e5)}),
 	})
 	require.NoError(t, err)
 	e := b.events.one(t)

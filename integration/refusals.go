@@ -109,8 +109,8 @@ func (r *refusals) close(context.Context) error {
 	return nil
 }
 
-// refused notes a webhook or a handshake that was not taken in. ch is nil for an unknown channel. What is not the sender's
-// fault, such as a store that is away, has log lines of its own.
+// refused notes a webhook or a handshake that was not taken in. ch is nil for an unknown channel. What is not the
+// sender's fault, such as a store that is away, has log lines of its own.
 func (s *platformService) refused(id string, ch *Channel, err error) {
 	m, ok := errors.AsType[action.Moleculer](err)
 	if !ok {

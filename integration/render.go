@@ -21,7 +21,8 @@ type TextStyle struct {
 
 // rendered are the features that the factory can write as text.
 var rendered = []Feature{
-	FeatureImage, FeatureVideo, FeatureAudio, FeatureVoice, FeatureFile, FeatureAlbum, FeatureSticker, FeatureLocation, FeatureContact,
+	FeatureImage, FeatureVideo, FeatureAudio, FeatureVoice, FeatureFile, FeatureAlbum, FeatureSticker, FeatureLocation,
+	FeatureContact,
 	FeatureButtons, FeatureList, FeaturePoll,
 }
 
@@ -150,7 +151,9 @@ func (w *textWriter) content(asText func(Feature) bool) error {
 // media writes links to attachments: to all of them, or to all but the first where the platform takes one.
 func (w *textWriter) media(asText func(Feature) bool) error {
 	list := w.from.MediaList()
-	whole := slices.ContainsFunc([]Feature{FeatureImage, FeatureVideo, FeatureAudio, FeatureVoice, FeatureFile, FeatureSticker}, asText)
+	whole := slices.ContainsFunc(
+		[]Feature{FeatureImage, FeatureVideo, FeatureAudio, FeatureVoice, FeatureFile, FeatureSticker}, asText,
+	)
 	switch {
 	case whole:
 		w.to.Type, w.to.Media, w.to.Attachments, w.to.Sticker = TypeText, nil, nil, nil
@@ -165,7 +168,9 @@ func (w *textWriter) media(asText func(Feature) bool) error {
 	for i := range list {
 		m := &list[i]
 		if !isLink(m.URL) || m.ID != "" || len(m.Data) > 0 || m.Datasource != "" {
-			return UnsupportedContent("%s takes an attachment as an http or https link in a text, and not by an id or its bytes", w.platform)
+			return UnsupportedContent(
+				"%s takes an attachment as an http or https link in a text, and not by an id or its bytes", w.platform,
+			)
 		}
 		w.line(m.Caption)
 		w.link(m.URL, cmp.Or(m.Filename, m.URL))

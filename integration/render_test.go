@@ -18,7 +18,9 @@ func (*textOnly) Normalize(context.Context, *integration.Webhook) ([]integration
 	return nil, nil
 }
 
-func (p *textOnly) Send(_ context.Context, m *integration.Message, _ *integration.Channel) (*integration.SendResult, error) {
+func (p *textOnly) Send(
+	_ context.Context, m *integration.Message, _ *integration.Channel,
+) (*integration.SendResult, error) {
 	if p.sent = append(p.sent, m.Content); m.Content.Type != integration.TypeText {
 		return nil, integration.UnsupportedContent("texts only")
 	}
@@ -36,48 +38,97 @@ func newTextOnly(t *testing.T) (*harness, *textOnly) {
 
 func TestTextOnlyPlatformTakesEveryContentType(t *testing.T) {
 	link := func(name string) object { return object{"url": "https://example.org/" + name} }
-	choice := object{"header": "Lunch", "body": "Which?", "footer": "till noon", "buttons": []object{{"title": "Soup"}, {"title": "Menu", "type": "url", "url": "https://example.org/menu"}}}
-	list := object{"sections": []object{{"title": "Hot", "rows": []object{{"title": "Soup", "description": "of the day"}}}, {"rows": []object{{"title": "Tea"}}}}}
+	choice := object{
+		"header": "Lunch", "body": "Which?", "footer": "till noon",
+		"buttons": []object{{"title": "Soup"}, {"title": "Menu", "type": "url", "url": "https://example.org/menu"}},
+	}
+	list := object{
+		"sections": []object{
+			{"title": "Hot", "rows": []object{{"title": "Soup", "description": "of the day"}}},
+			{"rows": []object{{"title": "Tea"}}},
+		},
+	}
 	for name, test := range map[string]struct {
 		content  object
 		want     string // the text; "" where it is refused
 		degraded []string
 	}{
-		"TEXT":                       {object{"type": "TEXT", "text": "hi"}, "hi", nil},
-		"IMAGE":                      {object{"type": "IMAGE", "text": "look", "media": link("a.png")}, "look\nhttps://example.org/a.png", []string{"image→text"}},
-		"VIDEO":                      {object{"type": "VIDEO", "media": link("a.mp4")}, "https://example.org/a.mp4", []string{"video→text"}},
-		"AUDIO":                      {object{"type": "AUDIO", "media": link("a.mp3")}, "https://example.org/a.mp3", []string{"audio→text"}},
-		"VOICE":                      {object{"type": "VOICE", "media": link("a.ogg")}, "https://example.org/a.ogg", []string{"voice→text"}},
-		"FILE":                       {object{"type": "FILE", "media": object{"url": "https://example.org/a.pdf", "caption": "the bill"}}, "the bill\nhttps://example.org/a.pdf", []string{"file→text"}},
-		"several attachments":        {object{"type": "FILE", "attachments": []object{link("a"), link("b")}}, "https://example.org/a\nhttps://example.org/b", []string{"file→text", "several attachments→text"}},
-		"an attachment by its id":    {object{"type": "IMAGE", "media": object{"id": "7", "url": "7"}}, "", nil},
-		"bytes":                      {object{"type": "IMAGE", "media": object{"data": "AAE="}}, "", nil},
-		"STICKER":                    {object{"type": "STICKER", "sticker": object{"id": "1", "emoji": "😀"}}, "😀", []string{"sticker→text"}},
+		"TEXT": {object{"type": "TEXT", "text": "hi"}, "hi", nil},
+		"IMAGE": {object{
+			"type": "IMAGE", "text": "look", "media": link("a.png"),
+		}, "look\nhttps://example.org/a.png", []string{"image→text"}},
+		"VIDEO": {object{
+			"type": "VIDEO", "media": link("a.mp4"),
+		}, "https://example.org/a.mp4", []string{"video→text"}},
+		"AUDIO": {object{
+			"type": "AUDIO", "media": link("a.mp3"),
+		}, "https://example.org/a.mp3", []string{"audio→text"}},
+		"VOICE": {object{
+			"type": "VOICE", "media": link("a.ogg"),
+		}, "https://example.org/a.ogg", []string{"voice→text"}},
+		"FILE": {object{
+			"type": "FILE", "media": object{"url": "https://example.org/a.pdf", "caption": "the bill"},
+		}, "the bill\nhttps://example.org/a.pdf", []string{"file→text"}},
+		"several attachments": {object{
+			"type": "FILE", "attachments": []object{link("a"), link("b")},
+		}, "https://example.org/a\nhttps://example.org/b", []string{"file→text", "several attachments→text"}},
+		"an attachment by its id": {object{"type": "IMAGE", "media": object{"id": "7", "url": "7"}}, "", nil},
+		"bytes":                   {object{"type": "IMAGE", "media": object{"data": "AAE="}}, "", nil},
+		"STICKER": {object{
+			"type": "STICKER", "sticker": object{"id": "1", "emoji": "😀"},
+		}, "😀", []string{"sticker→text"}},
 		"a sticker without an emoji": {object{"type": "STICKER", "sticker": object{"id": "1"}}, "", nil},
 		"LOCATION": {
-			object{"type": "LOCATION", "text": " here ", "location": object{"latitude": 52.5, "longitude": 13.4, "name": "Home", "address": "1 Road"}},
+			object{
+				"type": "LOCATION", "text": " here ",
+				"location": object{"latitude": 52.5, "longitude": 13.4, "name": "Home", "address": "1 Road"},
+			},
 			"here\nHome\n1 Road\nhttps://www.google.com/maps/search/?api=1&query=52.5%2C13.4", []string{"location→text"},
 		},
-		"a location with a link": {object{"type": "LOCATION", "location": link("map")}, "https://example.org/map", []string{"location→text"}},
-		"no location":            {object{"type": "LOCATION"}, "", nil},
+		"a location with a link": {
+			object{"type": "LOCATION", "location": link("map")}, "https://example.org/map", []string{"location→text"},
+		},
+		"no location": {object{"type": "LOCATION"}, "", nil},
 		"CONTACT": {
-			object{"type": "CONTACT", "contacts": []object{{"name": object{"first": "Ada", "last": "L."}, "org": "O", "phones": []object{{"phone": "1", "type": "CELL"}, {"waId": 2}}, "emails": []string{"a@b"}}, {"vcard": "V"}}},
+			object{
+				"type": "CONTACT",
+				"contacts": []object{
+					{"name": object{"first": "Ada", "last": "L."}, "org": "O", "phones": []object{
+						{"phone": "1", "type": "CELL"}, {"waId": 2},
+					}, "emails": []string{"a@b"}},
+					{"vcard": "V"},
+				},
+			},
 			"Ada L.\nO\n1 (CELL)\n2\na@b\nV", []string{"contact→text"},
 		},
-		"no contact":    {object{"type": "CONTACT"}, "", nil},
-		"POLL":          {object{"type": "POLL", "poll": object{"question": "Tea?", "options": []string{"Yes", "No"}}}, "Tea?\n1. Yes\n2. No", []string{"poll→text"}},
+		"no contact": {object{"type": "CONTACT"}, "", nil},
+		"POLL": {object{
+			"type": "POLL", "poll": object{"question": "Tea?", "options": []string{"Yes", "No"}},
+		}, "Tea?\n1. Yes\n2. No", []string{"poll→text"}},
 		"an empty poll": {object{"type": "POLL", "poll": object{"question": "Tea?"}}, "", nil},
 		"INTERACTIVE": {
 			object{"type": "INTERACTIVE", "interactive": choice},
 			"Lunch\nWhich?\n1. Soup\n2. Menu: https://example.org/menu\ntill noon", []string{"buttons→text"},
 		},
-		"a list":                  {object{"type": "TEXT", "text": "Well?", "interactive": list}, "Well?\nHot\n1. Soup: of the day\n2. Tea", []string{"list→text"}},
-		"a picture with buttons":  {object{"type": "IMAGE", "media": link("a.png"), "interactive": object{"buttons": []object{{"title": "Soup"}}}}, "https://example.org/a.png\n1. Soup", []string{"image→text", "buttons→text"}},
-		"a form":                  {object{"type": "INTERACTIVE", "interactive": object{"kind": "form"}}, "", nil},
-		"TEMPLATE":                {object{"type": "TEMPLATE", "template": object{"name": "a"}}, "", nil},
-		"REACTION":                {object{"type": "REACTION", "reaction": object{"messageId": 1}}, "", nil},
-		"a text with marked up":   {object{"type": "TEXT", "text": "hi", "entities": []object{{"type": "bold", "offset": 0, "length": 2}}}, "hi", nil},
-		"a list with marked text": {object{"type": "TEXT", "text": " Well?", "entities": []object{{"type": "bold", "offset": 1, "length": 4}}, "interactive": list}, "Well?\nHot\n1. Soup: of the day\n2. Tea", []string{"list→text", "entities→none"}},
+		"a list": {object{
+			"type": "TEXT", "text": "Well?", "interactive": list,
+		}, "Well?\nHot\n1. Soup: of the day\n2. Tea", []string{"list→text"}},
+		"a picture with buttons": {object{
+			"type": "IMAGE", "media": link("a.png"), "interactive": object{"buttons": []object{{"title": "Soup"}}},
+		}, "https://example.org/a.png\n1. Soup", []string{"image→text", "buttons→text"}},
+		"a form":   {object{"type": "INTERACTIVE", "interactive": object{"kind": "form"}}, "", nil},
+		"TEMPLATE": {object{"type": "TEMPLATE", "template": object{"name": "a"}}, "", nil},
+		"REACTION": {object{"type": "REACTION", "reaction": object{"messageId": 1}}, "", nil},
+		"a text with marked up": {object{
+			"type": "TEXT", "text": "hi", "entities": []object{{"type": "bold", "offset": 0, "length": 2}},
+		}, "hi", nil},
+		"a list with marked text": {
+			object{
+				"type": "TEXT", "text": " Well?", "entities": []object{{"type": "bold", "offset": 1, "length": 4}},
+				"interactive": list,
+			},
+			"Well?\nHot\n1. Soup: of the day\n2. Tea", []string{"list→text", "entities→none"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := newTextOnly(t)
@@ -110,9 +161,15 @@ func TestTextStyleMarksWhatIsWritten(t *testing.T) {
 		Bold: func(text string) string { return "*" + text + "*" },
 		Link: func(link, text string) string { return "<" + link + " " + text + ">" },
 	}
-	_, err := b.sendContent(object{"type": "LOCATION", "text": "here!", "location": object{"latitude": 1e-7, "longitude": 2, "name": "Yahoo!"}})
+	_, err := b.sendContent(
+		object{"type": "LOCATION", "text": "here!", "location": object{"latitude": 1e-7, "longitude": 2, "name": "Yahoo!"}},
+	)
 	require.NoError(t, err)
-	_, err = b.sendContent(object{"type": "POLL", "text": "here!", "format": "loud", "poll": object{"question": "So!", "options": []string{"Yes!"}}})
+	_, err = b.sendContent(
+		object{
+			"type": "POLL", "text": "here!", "format": "loud", "poll": object{"question": "So!", "options": []string{"Yes!"}},
+		},
+	)
 	require.NoError(t, err)
 	require.Equal(t, []integration.Content{
 		{Type: "TEXT", Format: "loud", Text: "here!!\nYahoo!!\n<https://www.google.com/maps/search/?api=1&query=0.0000001%2C2 0.0000001,2>"},
@@ -125,8 +182,11 @@ func TestAsTextOfOneFeatureLeavesTheOthers(t *testing.T) {
 	full := integration.Cells{Out: integration.Full()}
 	b, sent := limited(t, 0, nil)
 	b.def.Text = integration.TextLimits{}
-	b.def.Support = integration.Basic(birds).With(integration.Support{integration.FeatureImage: full, integration.FeatureButtons: full}).AsText()
-	require.Equal(t, integration.LevelImpossible, b.def.Support[integration.FeatureImage].In.Level, "what With does not name stays")
+	b.def.Support = integration.Basic(birds).
+		With(integration.Support{integration.FeatureImage: full, integration.FeatureButtons: full}).AsText()
+	require.Equal(
+		t, integration.LevelImpossible, b.def.Support[integration.FeatureImage].In.Level, "what With does not name stays",
+	)
 	buttons := object{"buttons": []object{{"title": "Yes"}}}
 	for _, content := range []object{
 		{"type": "IMAGE", "text": "two", "attachments": []object{link("a"), link("b")}},
@@ -146,19 +206,12 @@ func TestAsTextOfOneFeatureLeavesTheOthers(t *testing.T) {
 func TestRenderedTextIsSplitWhereItIsLong(t *testing.T) {
 	b, p := newTextOnly(t)
 	b.def.Text.Text, b.def.Text.Unit = 12, func(text string) int { return len(text) }
-	answer, err := b.sendContent(object{"type": "POLL", "poll": object{"question": "Which one?", "options": []string{"the first", "the other"}}})
+	answer, err := b.sendContent(
+		object{"type": "POLL", "poll": object{"question": "Which one?", "options": []string{"the first", "the other"}}},
+	)
 	require.NoError(t, err)
 	require.Equal(t, 3, answer.(*integration.SendResult).Parts)
 	require.Len(t, p.sent, 3)
-}
-
-func TestFullSupportIsForTheDirectionsOfAFeature(t *testing.T) {
-	full := integration.Full()
-	s := integration.Basic(birds).Full(integration.FeatureImage, integration.FeatureCommand, integration.FeatureTyping)
-	require.Equal(t, integration.Cells{In: full, Out: full}, s[integration.FeatureImage])
-	require.Equal(t, integration.Cells{In: full}, s[integration.FeatureCommand])
-	require.Equal(t, integration.Cells{Out: full}, s[integration.FeatureTyping])
-	require.Equal(t, integration.LevelImpossible, s[integration.FeatureVideo].In.Level)
 }
 
 func TestBasicSupportHasEveryRow(t *testing.T) {
@@ -186,11 +239,15 @@ func TestEditIsRenderedLikeASend(t *testing.T) {
 	a := &acrobat{platform: b.platform}
 	b.def.Platform, b.def.Support = a, integration.Basic(birds).AsText()
 	a.doing = func(int) (*integration.SendResult, error) {
-		return &integration.SendResult{Success: true, Degraded: []integration.Degradation{{Feature: "emoji", Became: "text"}}}, nil
+		return &integration.SendResult{
+			Success: true, Degraded: []integration.Degradation{{Feature: "emoji", Became: "text"}},
+		}, nil
 	}
 	edit := func(content object) *integration.SendResult {
 		t.Helper()
-		answer, err := b.call(integration.ActionEditMessage, object{"channelId": "c1", "messageId": 1, "message": object{"content": content}})
+		answer, err := b.call(
+			integration.ActionEditMessage, object{"channelId": "c1", "messageId": 1, "message": object{"content": content}},
+		)
 		require.NoError(t, err)
 		return answer.(*integration.SendResult)
 	}

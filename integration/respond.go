@@ -2,7 +2,6 @@ package integration
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -11,20 +10,20 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 )
 
-// respond gives the answer that the platform wants to read, else the usual one.
-func (s *platformService) respond(ctx context.Context, req *action.Request, w *Webhook, result *receiveResult) (any, error) {
-	responder, ok := s.def.Platform.(Responder)
+// respond returns the answer that the platform wants to read, or result if it wants none of its own.
+func (r *webhookRun) respond(result *receiveResult) (any, error) {
+	responder, ok := r.s.def.Platform.(Responder)
 	if !ok {
 		return result, nil
 	}
-	response, err := responder.Respond(ctx, w)
+	response, err := responder.Respond(r.ctx, r.webhook)
 	switch {
 	case err != nil:
 		return nil, asError(err, FaultInvalid, codes.WebhookInvalid)
 	case response == nil:
 		return result, nil
 	}
-	return answerHTTP(req, response), nil
+	return answerHTTP(r.req, response), nil
 }
 
 // answerHTTP makes an answer of the cluster that a gateway turns into the response. An object or a list is handed

@@ -58,7 +58,8 @@ func TestAPlatformAnswersItsWebhooksItself(t *testing.T) {
 		},
 		"with JSON": {
 			integration.Response{Status: 200, ContentType: "application/json", Body: `{"type":1,"n":9007199254740993}`},
-			`{"type":1,"n":9007199254740993}`, `{"user":"u1","$statusCode":200,"$responseType":"application/json",` + nosniff + `}`,
+			`{"type":1,"n":9007199254740993}`,
+			`{"user":"u1","$statusCode":200,"$responseType":"application/json",` + nosniff + `}`,
 		},
 		"with JSON in a charset": {
 			integration.Response{ContentType: "application/json; charset=utf-8", Body: `[1]`},
@@ -84,7 +85,8 @@ func TestAPlatformAnswersItsWebhooksItself(t *testing.T) {
 		"with no content": {integration.Response{Status: 204}, `null`, `{"user":"u1","$statusCode":204}`},
 		"with nothing of a type, which moleculer-web would leave out": {
 			integration.Response{Status: 204, ContentType: "application/json"},
-			`null`, `{"user":"u1","$statusCode":204,"$responseType":"application/json","$responseHeaders":{"X-Content-Type-Options":"nosniff","Content-Type":"application/json"}}`,
+			`null`,
+			`{"user":"u1","$statusCode":204,"$responseType":"application/json","$responseHeaders":{"X-Content-Type-Options":"nosniff","Content-Type":"application/json"}}`,
 		},
 		"with nothing but that it is here": {integration.Response{Status: 202}, `null`, `{"user":"u1","$statusCode":202}`},
 		"with a refusal": {
@@ -141,11 +143,17 @@ func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
 		code   int
 		typ    string
 	}{
-		"a wrong signature":       {func(b *harness) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
-		"not understood":          {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
-		"a message not stored":    {func(b *harness) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE"},
-		"a channel switched off":  {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE"},
-		"a webhook that is stale": {func(b *harness) { b.runtime.Now = func() time.Time { return now.Add(time.Hour) } }, 400, "WEBHOOK_TOO_OLD"},
+		"a wrong signature": {func(b *harness) { b.platform.signature = refuse }, 401, "SIGNATURE_INVALID"},
+		"not understood":    {func(b *harness) { b.platform.normalizeErr = errors.New("no") }, 400, "WEBHOOK_INVALID"},
+		"a message not stored": {
+			func(b *harness) { b.events.fail = func(event) error { return errors.New("no ack") } }, 503, "EVENTS_UNAVAILABLE",
+		},
+		"a channel switched off": {
+			func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE",
+		},
+		"a webhook that is stale": {
+			func(b *harness) { b.runtime.Now = func() time.Time { return now.Add(time.Hour) } }, 400, "WEBHOOK_TOO_OLD",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := talking(t)
@@ -167,8 +175,10 @@ func TestAnAnswerThatThePlatformCannotGiveIsAnError(t *testing.T) {
 		code int
 		typ  string
 	}{
-		"of no kind":  {errors.New("no " + token), 400, "WEBHOOK_INVALID"},
-		"of its kind": {&integration.Error{Kind: integration.FaultTransient, Code: "LATER", Message: "no " + token}, 503, "LATER"},
+		"of no kind": {errors.New("no " + token), 400, "WEBHOOK_INVALID"},
+		"of its kind": {
+			&integration.Error{Kind: integration.FaultTransient, Code: "LATER", Message: "no " + token}, 503, "LATER",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := talking(t)
@@ -186,7 +196,9 @@ func TestWhatTheAccountItselfWroteIsDroppedOrMarked(t *testing.T) {
 		want    string
 		kept    []string
 	}{
-		"dropped by default":         {"", []bool{false, true, false, true}, `{"success":true,"messages":2,"failed":0,"ignored":2}`, []string{"m1", "m3"}},
+		"dropped by default": {"", []bool{
+			false, true, false, true,
+		}, `{"success":true,"messages":2,"failed":0,"ignored":2}`, []string{"m1", "m3"}},
 		"dropped":                    {"drop", []bool{true, false}, `{"success":true,"messages":1,"failed":0,"ignored":1}`, []string{"m2"}},
 		"nothing but that":           {"", []bool{true}, `{"success":true,"messages":0,"failed":0,"ignored":1}`, nil},
 		"nothing of that":            {"", []bool{false}, `{"success":true,"messages":1,"failed":0}`, []string{"m1"}},
@@ -218,7 +230,9 @@ func TestWhatTheAccountItselfWroteIsDroppedOrMarked(t *testing.T) {
 			}
 			require.Equal(t, test.kept, kept)
 			for i := range test.echoes {
-				require.Equal(t, messages(len(test.echoes))[i].ID, b.platform.messages[i].ID, "the platform's own slice is left alone")
+				require.Equal(
+					t, messages(len(test.echoes))[i].ID, b.platform.messages[i].ID, "the platform's own slice is left alone",
+				)
 			}
 		})
 	}

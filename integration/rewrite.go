@@ -45,12 +45,14 @@ func rewriteData(message json.RawMessage, change func(json.RawMessage) json.RawM
 	media := func(media json.RawMessage) json.RawMessage { return rewrite(media, "data", change) }
 	return rewrite(message, "content", func(content json.RawMessage) json.RawMessage {
 		content = rewrite(content, "media", media)
-		return rewrite(content, "attachments", func(list json.RawMessage) json.RawMessage { return rewriteItems(list, media) })
+		return rewrite(
+			content, "attachments", func(list json.RawMessage) json.RawMessage { return rewriteItems(list, media) },
+		)
 	})
 }
 
-// rewrite changes the members of an object that encoding/json takes for the name, in any case; nil removes one. What is no
-// object stays as it is.
+// rewrite changes the members of an object that encoding/json takes for the name, in any case; nil removes one. What is
+// no object stays as it is.
 func rewrite(object json.RawMessage, name string, change func(json.RawMessage) json.RawMessage) json.RawMessage {
 	fields, err := rawjson.FieldsOf(object)
 	if err != nil {

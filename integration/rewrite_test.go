@@ -48,7 +48,10 @@ func TestAnAttachmentsContentMayBeABufferOfNode(t *testing.T) {
 				got = m
 				return nil, nil
 			}
-			_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(`{"content":` + content + `}`)})
+			_, err := b.call(
+				integration.ActionSendMessage,
+				object{"channelId": "c1", "message": json.RawMessage(`{"content":` + content + `}`)},
+			)
 			require.NoError(t, err)
 			media := append([]integration.Media(nil), got.Content.Attachments...)
 			if got.Content.Media != nil {

@@ -19,10 +19,13 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 	told := fmt.Errorf("POST https://api/bot%s/x?t=%s: %s", token, url.QueryEscape(token), token)
 	errs := map[string]error{"no kind": told}
 	for _, kind := range []integration.ErrorKind{
-		integration.FaultInvalid, integration.FaultUnauthorized, integration.FaultForbidden, integration.FaultNotFound, integration.FaultThrottled,
+		integration.FaultInvalid, integration.FaultUnauthorized, integration.FaultForbidden, integration.FaultNotFound,
+		integration.FaultThrottled,
 		integration.FaultTransient, integration.FaultAuth, integration.FaultPermanent, integration.FaultUnknown,
 	} {
-		errs[string(kind)] = &integration.Error{Kind: kind, Code: "TROUBLE", Message: told.Error(), PlatformCode: token, Err: told}
+		errs[string(kind)] = &integration.Error{
+			Kind: kind, Code: "TROUBLE", Message: told.Error(), PlatformCode: token, Err: told,
+		}
 	}
 	actions := map[string]object{
 		integration.ActionReceiveWebhook:      webhookParams(),
@@ -49,7 +52,9 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 						p.messages = messages(2)
 						b.events.fail = either(failOn("parrot:c1:k1", rejected{told}), func(event) error { return told })
 						spoil(p)
-						result, err := b.callWith(t.Context(), name, params, &action.Request{Meta: metaOf(t, object{"headers": object{"x-secret": token}})})
+						result, err := b.callWith(
+							t.Context(), name, params, &action.Request{Meta: metaOf(t, object{"headers": object{"x-secret": token}})},
+						)
 
 						said := toJSON(t, result) + toJSON(t, b.events.events) + b.logs.String()
 						if e, ok := errors.AsType[*action.Error](err); ok {
@@ -71,7 +76,9 @@ func TestASecretIsNotCutInTwo(t *testing.T) {
 	for i := range text {
 		text[i] = 'x'
 	}
-	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: string(text) + token})
+	b.platform.sending = always(
+		&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: string(text) + token},
+	)
 	result, err := b.send()
 	require.NoError(t, err)
 	require.NotContains(t, toJSON(t, result), "1234")
@@ -98,15 +105,21 @@ func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
 			func(b *harness, guess string) { b.platform.validErr = fmt.Errorf("no host %s", guess) },
 		},
 		"as a channel": {
-			integration.ActionSendMessage, func(guess string) object { return object{"channelId": guess, "message": object{}} }, func(*harness, string) {},
+			integration.ActionSendMessage, func(guess string) object { return object{"channelId": guess, "message": object{}} },
+			func(*harness, string) {},
 		},
 		"as a text": {
 			integration.ActionSendMessage,
 			func(guess string) object {
-				return object{"channelId": "c1", "message": object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "is it " + guess}}}
+				return object{
+					"channelId": "c1",
+					"message":   object{"to": object{"id": 42}, "content": object{"type": "TEXT", "text": "is it " + guess}},
+				}
 			},
 			func(b *harness, guess string) {
-				b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "bad text: is it " + guess})
+				b.platform.sending = always(
+					&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "bad text: is it " + guess},
+				)
 			},
 		},
 		"as an attachment": {
@@ -131,10 +144,17 @@ func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
 
 func TestWhatIsAskedAboutIsNoSecretOfTheNode(t *testing.T) {
 	b := newHarness(t)
-	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "the platform found 4711:abc and a message"})
+	b.platform.sending = always(
+		&integration.Error{
+			Kind: integration.FaultPermanent, Code: "NO", Message: "the platform found 4711:abc and a message",
+		},
+	)
 	for _, value := range []string{"4711:abc", "message", "platform"} {
 		b.platform.validErr = errors.New("no " + value)
-		_, err := b.call(integration.ActionValidateCredentials, object{"credentials": object{"token": value}, "settings": object{"pin": "platform"}})
+		_, err := b.call(
+			integration.ActionValidateCredentials,
+			object{"credentials": object{"token": value}, "settings": object{"pin": "platform"}},
+		)
 		require.Error(t, err)
 	}
 	result, err := b.send()

@@ -22,16 +22,16 @@ import (
 
 const debugLevel = logrus.DebugLevel
 
-// How a send is repeated: at most maxAttempts, with exponential backoff and jitter between them. A
-// platform that asks to wait for longer than maxWait is obeyed by the caller, who is told how long.
+// How a send is repeated: at most maxAttempts, with exponential backoff and jitter between them. If the platform asks
+// for a wait that is longer than maxWait, the send fails and the error tells the caller how long to wait.
 const (
 	maxAttempts  = 3
 	firstBackoff = 500 * time.Millisecond
 	maxWait      = 10 * time.Second
 	// sendTimeout bounds a send whose caller set no timeout, all attempts together.
 	sendTimeout = 60 * time.Second
-	// outcomeTimeout bounds the storing of the outcome, which the caller's own deadline does not cut short:
-	// once the platform has answered, its event must not get lost.
+	// outcomeTimeout bounds the storing of the outcome. The caller's own deadline does not apply to it, because the event
+	// must not get lost once the platform has answered.
 	outcomeTimeout = 5 * time.Second
 )
 
@@ -41,16 +41,16 @@ var sendParams = action.Params{
 	{Name: "idempotencyKey", Type: action.String, Optional: true},
 }
 
-// sendMessage is i_sendMessage. It is the first of six steps, each of which adds one thing: idempotent (the same key
-// gets the same answer), sendAndReport (the outcome as an event), sendParts (a message may need several),
-// withRetries, withLimits (rates, pauses, suspension), and Send of the platform.
+// sendMessage is i_sendMessage: it reads the params, finds the channel and sets the deadline. The message then goes
+// through idempotent, sendAndReport, sendParts, withRetries and withLimits to Send of the platform. Each of them adds
+// one thing.
 func (s *platformService) sendMessage(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := sendParams.Decode(req)
 	if err != nil {
 		return nil, err
 	}
-	run := &sendRun{platformService: s, req: req, message: &Message{}, raw: fields.Get("message")}
-	if err := readMessage(run.raw, run.message); err != nil {
+	run := &sendRun{platformService: s, req: req, raw: fields.Get("message")}
+	if err := readMessage(run.raw, &run.message); err != nil {
 		return nil, paramsFault(req, "message", err)
 	}
 	if run.channel, err = s.callersChannel(ctx, req, rawjson.Text(fields.Get("channelId"))); err != nil {
@@ -71,18 +71,18 @@ func (s *platformService) sendMessage(ctx context.Context, req *action.Request) 
 	}
 }
 
-// sendRun is one call of i_sendMessage on its way.
+// sendRun carries one call of i_sendMessage.
 type sendRun struct {
 	*platformService
 	req     *action.Request
 	channel *Channel
-	message *Message
+	message Message
 	raw     json.RawMessage // the message as it came
 }
 
 func (r *sendRun) recipient() ID { return cmp.Or(r.message.To.ID, r.message.ConversationID) }
 
-// sendAndReport sends the message and publishes the outcome.
+// sendAndReport adds the event: it sends the message, and publishes and logs the outcome.
 func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 	result, attempts, err := r.sendParts(ctx)
 	if err == nil {
@@ -100,8 +100,8 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 	return refusal(failure, result)
 }
 
-// refusal is how a caller learns of a failure. A failure that no repetition can mend is an answer, as in the SDK; any
-// other is an error. sent is what was delivered all the same, nil for nothing.
+// refusal makes a caller's answer of a failure. As in the SDK, a failure that no repetition can mend is a result, and
+// any other is an error. sent is what was delivered nevertheless, nil for nothing.
 func refusal(failure *Error, sent *SendResult) (any, error) {
 	if failure.Kind != FaultPermanent && failure.Kind != FaultAuth && failure.Kind != FaultInvalid {
 		return nil, failure
@@ -115,10 +115,10 @@ func refusal(failure *Error, sent *SendResult) (any, error) {
 	return result, nil
 }
 
-// sendParts sends the parts of a message one after the other. The result holds what was delivered, also beside an
-// error. attempts are those of the last part that was tried.
+// sendParts adds the parts: it checks the message, splits it, and sends the parts one after the other. The result holds
+// what was delivered, also if there is an error. attempts counts those of the last part that was tried.
 func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts int, err error) {
-	parts, degraded, err := r.prepare(ctx, r.message, r.channel)
+	parts, degraded, err := r.prepare(ctx, &r.message, r.channel)
 	if err != nil {
 		return nil, 1, err
 	}
@@ -143,7 +143,7 @@ func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts in
 	return r.cleanResult(r.req, whole), attempts, nil
 }
 
-// add counts in the result of part i of so many.
+// add adds the result of part i, from 0, of so many parts.
 func (r *SendResult) add(part *SendResult, i, parts int) {
 	for _, d := range part.Degraded {
 		if !slices.Contains(r.Degraded, d) {
@@ -169,7 +169,8 @@ func (r *SendResult) add(part *SendResult, i, parts int) {
 // in its metadata, too, where they stood before there were any.
 func (s *platformService) cleanResult(req *action.Request, result *SendResult) *SendResult {
 	clean, c := *result, s.cleaner(req)
-	if clean.Metadata = c.values(result.Metadata); clean.Metadata == nil && len(clean.MessageIDs)+clean.Parts+len(clean.Degraded) > 0 {
+	if clean.Metadata = c.values(result.Metadata); clean.Metadata == nil &&
+		len(clean.MessageIDs)+clean.Parts+len(clean.Degraded) > 0 {
 		clean.Metadata = map[string]any{}
 	}
 	if len(clean.MessageIDs) > 0 {
@@ -210,7 +211,8 @@ func (s *platformService) sendPart(ctx context.Context, m *Message, ch *Channel)
 	return s.def.Platform.Send(ctx, m, ch)
 }
 
-// partlySent is the failure of a later part. To send the whole message again would double the parts before it.
+// partlySent makes an error of the failure of a later part. Sending the whole message again would double the parts
+// before it.
 func partlySent(err *Error, sent, parts int) *Error {
 	e := *err
 	e.Idempotent = false // the part may be sent again, the message may not
@@ -221,7 +223,7 @@ func partlySent(err *Error, sent, parts int) *Error {
 	return &e
 }
 
-// paramsFault is the ValidationError for params, or the one of a name, whose fields have the wrong types.
+// paramsFault returns the ValidationError of a param, or of a field within it, that has the wrong type.
 func paramsFault(req *action.Request, name string, err error) error {
 	field, want := name, "object"
 	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -257,8 +259,11 @@ type platformCall struct {
 	do        func(context.Context) (*SendResult, error)
 }
 
-// withRetries makes a call of the platform, and makes it again where that can help and cannot double anything.
-func (s *platformService) withRetries(ctx context.Context, call *platformCall) (result *SendResult, attempts int, err error) {
+// withRetries adds the retries: it makes a call of the platform, and repeats it if that can help and cannot do anything
+// twice.
+func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
+	result *SendResult, attempts int, err error,
+) {
 	channel := s.limiter.ofChannel(call.channel)
 	end, err := s.limiter.begin(channel)
 	if err != nil {
@@ -299,15 +304,15 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 	}
 }
 
-// mayRepeat says whether a call that failed is made again: where that can help and does nothing twice, or where the
-// channel would rather send a message twice than not at all.
+// mayRepeat says whether a call that failed is made again: if that can help and does nothing twice, or if the channel's
+// settings prefer a message sent twice to one not sent.
 func mayRepeat(e *Error, ch *Channel) bool {
 	prefers := e.Kind == FaultUnknown && ch.Settings[settingUnknown] == retryUnknown
 	return prefers || e.Retryable()
 }
 
-// leftOpen is the failure of an attempt after an earlier one that may have been carried out, nil for none: whatever the
-// later one says, the message may be there.
+// leftOpen returns the failure of an attempt. If an earlier attempt may have been carried out, the outcome stays
+// unknown, whatever this attempt's error says. earlier is the error of that attempt, nil for none.
 func leftOpen(e, earlier *Error) *Error {
 	if earlier == nil || e.Kind == FaultUnknown {
 		return e
@@ -318,7 +323,7 @@ func leftOpen(e, earlier *Error) *Error {
 	return &open
 }
 
-// checked finds the failures among results: a platform may report one in the SDK's way, inside its result.
+// checked turns a failure that the platform reports inside its result, as in the SDK, into an error.
 func checked(result *SendResult, err error) (*SendResult, error) {
 	switch {
 	case err != nil:
@@ -333,8 +338,8 @@ func checked(result *SendResult, err error) (*SendResult, error) {
 	return nil, result.Error.asError()
 }
 
-// backoff is the wait before attempt n+1: exponential, with up to half of it taken off at random so
-// that senders that failed together do not come back together.
+// backoff returns the wait before attempt n+1. It grows exponentially. Up to half of it is taken off at random, so that
+// senders that failed together do not come back together.
 func backoff(n int) time.Duration {
 	d := firstBackoff << (n - 1)
 	return d - rand.N(d/2)
@@ -348,7 +353,7 @@ func (r *sendRun) publishSent(ctx context.Context, result *SendResult) {
 	r.publishOutcome(ctx, sent, payload, err)
 }
 
-// publishFailed tells of a failure, and of what was delivered all the same: delivered is nil for nothing.
+// publishFailed publishes a failure, and what was delivered nevertheless: delivered is nil for nothing.
 func (r *sendRun) publishFailed(ctx context.Context, e *Error, attempts int, delivered *SendResult) {
 	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
 	if delivered != nil {
@@ -359,15 +364,15 @@ func (r *sendRun) publishFailed(ctx context.Context, e *Error, attempts int, del
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
 		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Name,
-		Error: e.Message, Message: withoutLogins(withoutData(r.message, r.raw)), Timestamp: r.now().UnixMilli(),
+		Error: e.Message, Message: withoutLogins(withoutData(&r.message, r.raw)), Timestamp: r.now().UnixMilli(),
 		RetryCount: attempts - 1, Metadata: metadata,
 	})
 	r.publishOutcome(ctx, failed, payload, err)
 }
 
-// publishOutcome publishes what became of a send. The send itself is done and its answer stands,
-// whether or not the event can be stored. Each send has an event of its own, also where a platform
-// numbers two messages alike. err is why there is no payload.
+// publishOutcome publishes what became of a send. The send is done: its answer stays the same if the event cannot be
+// stored. Each send has an event of its own, also if a platform gives two messages the same id. err says why there is
+// no payload.
 func (r *sendRun) publishOutcome(ctx context.Context, outcome string, payload []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
@@ -379,6 +384,7 @@ func (r *sendRun) publishOutcome(ctx context.Context, outcome string, payload []
 		err = waitForAck(func(onAck AckFunc) { r.publish(ctx, r.req, r.channel, e, onAck) })
 	}
 	if err != nil {
-		r.logFor(r.req, r.channel).WithError(err).WithField("outcome", outcome).Error("the outcome of a send could not be published")
+		r.logFor(r.req, r.channel).WithError(err).WithField("outcome", outcome).
+			Error("the outcome of a send could not be published")
 	}
 }

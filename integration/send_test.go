@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -36,7 +37,10 @@ func always(err error) sending {
 }
 
 func trouble(kind integration.ErrorKind, retryAfter time.Duration) *integration.Error {
-	return &integration.Error{Kind: kind, Code: "TROUBLE", Message: "there is trouble", RetryAfter: retryAfter, PlatformCode: "p9", HTTPStatus: 418}
+	return &integration.Error{
+		Kind: kind, Code: "TROUBLE", Message: "there is trouble", RetryAfter: retryAfter, PlatformCode: "p9",
+		HTTPStatus: 418,
+	}
 }
 
 func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
@@ -56,7 +60,11 @@ func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
 func TestWhatAPlatformTellsOfASentMessageHoldsNoSecret(t *testing.T) {
 	b := newHarness(t)
 	result := &integration.SendResult{Success: true, MessageID: "1", Metadata: object{"url": "/bot" + token, "n": 1}}
-	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) { return result, nil }
+	b.platform.sending = func(
+		context.Context, int, *integration.Message,
+	) (*integration.SendResult, error) {
+		return result, nil
+	}
 	answer, err := b.send()
 	require.NoError(t, err)
 	require.NotContains(t, toJSON(t, answer)+string(b.events.one(t).Payload), "CANARY")
@@ -69,25 +77,35 @@ func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
 	first, second := between(250*time.Millisecond, 500*time.Millisecond), between(500*time.Millisecond, time.Second)
 	for name, test := range map[string]struct {
 		sending sending
-		pauses  [][2]time.Duration // before each further attempt
+		pauses  [][2]time.Duration // before each later attempt
 		code    int                // of the error; sent when zero
 	}{
-		"trouble that passes":              {failing(transient), [][2]time.Duration{first}, 0},
-		"trouble that passes later":        {failing(transient, transient), [][2]time.Duration{first, second}, 0},
-		"trouble that stays":               {always(transient), [][2]time.Duration{first, second}, 503},
-		"the platform names the pause":     {failing(throttled, transient), [][2]time.Duration{between(3*time.Second, 3*time.Second), second}, 0},
-		"a pause shorter than the backoff": {failing(trouble(integration.FaultThrottled, time.Millisecond)), [][2]time.Duration{first}, 0},
-		"the longest pause":                {failing(trouble(integration.FaultThrottled, 10*time.Second)), [][2]time.Duration{between(10*time.Second, 10*time.Second)}, 0},
-		"a longer pause":                   {always(trouble(integration.FaultThrottled, 10*time.Second+1)), nil, 429},
-		"an outcome that is unknown":       {always(trouble(integration.FaultUnknown, 0)), nil, 504},
-		"an error of no kind":              {always(errors.New("boom")), nil, 504},
-		"trouble, then the unknown":        {failing(transient, trouble(integration.FaultUnknown, 0)), [][2]time.Duration{first}, 504},
+		"trouble that passes":       {failing(transient), [][2]time.Duration{first}, 0},
+		"trouble that passes later": {failing(transient, transient), [][2]time.Duration{first, second}, 0},
+		"trouble that stays":        {always(transient), [][2]time.Duration{first, second}, 503},
+		"the platform names the pause": {failing(throttled, transient), [][2]time.Duration{
+			between(3*time.Second, 3*time.Second), second,
+		}, 0},
+		"a pause shorter than the backoff": {
+			failing(trouble(integration.FaultThrottled, time.Millisecond)), [][2]time.Duration{first}, 0,
+		},
+		"the longest pause": {failing(
+			trouble(integration.FaultThrottled, 10*time.Second),
+		), [][2]time.Duration{between(10*time.Second, 10*time.Second)}, 0},
+		"a longer pause":             {always(trouble(integration.FaultThrottled, 10*time.Second+1)), nil, 429},
+		"an outcome that is unknown": {always(trouble(integration.FaultUnknown, 0)), nil, 504},
+		"an error of no kind":        {always(errors.New("boom")), nil, 504},
+		"trouble, then the unknown": {failing(
+			transient, trouble(integration.FaultUnknown, 0),
+		), [][2]time.Duration{first}, 504},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newHarness(t)
 				var attempts []time.Time
-				b.platform.sending = func(ctx context.Context, attempt int, m *integration.Message) (*integration.SendResult, error) {
+				b.platform.sending = func(
+					ctx context.Context, attempt int, m *integration.Message,
+				) (*integration.SendResult, error) {
 					attempts = append(attempts, time.Now())
 					return test.sending(ctx, attempt, m)
 				}
@@ -130,7 +148,8 @@ func TestTheCallerIsToldHowLongToWait(t *testing.T) {
 				e := errorOf(t, err, 429, "TROUBLE")
 				require.True(t, e.Retryable)
 				require.JSONEq(t, toJSON(t, object{
-					"kind": "throttled", "outcome": "not_delivered", "retryAfterMs": test.retryAfter.Milliseconds(), "platformCode": "p9", "httpStatus": 418,
+					"kind": "throttled", "outcome": "not_delivered", "retryAfterMs": test.retryAfter.Milliseconds(),
+					"platformCode": "p9", "httpStatus": 418,
 				}), toJSON(t, e.Data))
 			})
 		})
@@ -165,14 +184,17 @@ func TestASendWithoutADeadlineHasOneAllTheSame(t *testing.T) {
 }
 
 func TestARefusalForGoodIsAnAnswer(t *testing.T) {
-	for _, kind := range []integration.ErrorKind{integration.FaultPermanent, integration.FaultAuth, integration.FaultInvalid} {
+	for _, kind := range []integration.ErrorKind{
+		integration.FaultPermanent, integration.FaultAuth, integration.FaultInvalid,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			b := newHarness(t)
 			b.platform.sending = always(trouble(kind, 0))
 			result, err := b.send()
 			require.NoError(t, err)
 			require.JSONEq(t, toJSON(t, object{"success": false, "error": object{
-				"message": "there is trouble", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false, "platformCode": "p9", "httpStatus": 418,
+				"message": "there is trouble", "code": "TROUBLE", "kind": kind, "class": kind, "retryable": false,
+				"platformCode": "p9", "httpStatus": 418,
 			}}), toJSON(t, result))
 			require.Equal(t, []string{"send"}, b.platform.steps, "once")
 			require.Equal(t, "hios.processing.message.failed", b.events.one(t).Name)
@@ -254,7 +276,7 @@ type publisherFunc func(context.Context) error
 
 func (publisherFunc) Subject(name string) string { return name }
 
-func (f publisherFunc) Publish(ctx context.Context, _, _ string, _ map[string][]string, _ []byte, onAck func(bool, error)) {
+func (f publisherFunc) Publish(ctx context.Context, _ order.Event, onAck func(bool, error)) {
 	onAck(false, f(ctx))
 }
 
@@ -266,12 +288,16 @@ func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
 	}{
 		"nothing at all": {nil, `{"success":true}`, "hios.processing.message.sent"},
 		"no success": {
-			&integration.SendResult{}, `{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED","kind":"permanent","class":"permanent","retryable":false}}`,
+			&integration.SendResult{},
+			`{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED","kind":"permanent","class":"permanent","retryable":false}}`,
 			"hios.processing.message.failed",
 		},
 		"an error": {
-			&integration.SendResult{Error: &integration.SendError{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token}},
-			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth","retryable":false}}`, "hios.processing.message.failed",
+			&integration.SendResult{
+				Error: &integration.SendError{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token},
+			},
+			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth","retryable":false}}`,
+			"hios.processing.message.failed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +324,9 @@ func TestThePlatformsErrorIsLeftAlone(t *testing.T) {
 
 func TestALongErrorIsCut(t *testing.T) {
 	b := newHarness(t)
-	b.platform.sending = always(&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: strings.Repeat("ü", 1e6)})
+	b.platform.sending = always(
+		&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: strings.Repeat("ü", 1e6)},
+	)
 	result, err := b.send()
 	require.NoError(t, err)
 	require.Less(t, len(toJSON(t, result)), 1200)
@@ -355,7 +383,9 @@ func TestASendNeedsAnActiveChannel(t *testing.T) {
 }
 
 func TestSendErrorIsReadWithEitherNameOfItsKind(t *testing.T) {
-	for _, text := range []string{`{"code":"X","class":"auth"}`, `{"code":"X","kind":"auth"}`, `{"code":"X","kind":"auth","class":"other"}`} {
+	for _, text := range []string{
+		`{"code":"X","class":"auth"}`, `{"code":"X","kind":"auth"}`, `{"code":"X","kind":"auth","class":"other"}`,
+	} {
 		var e integration.SendError
 		require.NoError(t, json.Unmarshal([]byte(text), &e))
 		require.Equal(t, integration.SendError{Code: "X", Kind: integration.FaultAuth}, e, text)

@@ -184,7 +184,10 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 		fault("the runtime is incomplete")
 		return nil, errors.Join(faults...)
 	}
-	s := &Service{definition: def, runtime: runtime, fullName: action.FullName(def.Name, def.Version, def.Settings), log: runtime.Log.WithField("service", def.Name)}
+	s := &Service{
+		definition: def, runtime: runtime, fullName: action.FullName(def.Name, def.Version, def.Settings),
+		log: runtime.Log.WithField("service", def.Name),
+	}
 	var err error
 	if s.datasources, err = datasource.NewSet(s.log, def.Datasources...); err != nil {
 		fault("%v", err)
@@ -244,7 +247,9 @@ func (s *Service) assemble() {
 	}
 	for _, m := range def.Mixins {
 		add(m)
-		s.schema.Mixins = append(s.schema.Mixins, moleculer.Mixin{Name: m.Name, Created: m.Created, Started: m.Started, Stopped: m.Stopped})
+		s.schema.Mixins = append(
+			s.schema.Mixins, moleculer.Mixin{Name: m.Name, Created: m.Created, Started: m.Started, Stopped: m.Stopped},
+		)
 	}
 	add(mixins.Permissions())
 	if len(def.Datasources) > 0 {
@@ -321,8 +326,9 @@ func (s *Service) middlewares() map[string]any {
 
 type serviceKey struct{}
 
-// guard makes the call known to all that get its context, and removes secrets from every error on its
-// way out: platforms' answers are beyond our control. An error that is no Moleculer error stays as it is: callers get to see nothing of it.
+// guard makes the call known to all that get its context, and removes secrets from every error on its way out:
+// platforms' answers are beyond our control. An error that is no Moleculer error stays as it is: callers get to see
+// nothing of it.
 func (s *Service) guard(handle action.Handler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		result, err := handle(action.WithRequest(ctx, req), req)

@@ -29,12 +29,16 @@ func newGet(spec action.Spec) moleculer.Action { return integration.NewAction("g
 
 // answering is an action that answers with a text.
 func answering(name, text string) moleculer.Action {
-	return integration.NewAction(name, func(*integration.Context, integration.None) (string, error) { return text, nil }, action.Spec{})
+	return integration.NewAction(
+		name, func(*integration.Context, integration.None) (string, error) { return text, nil }, action.Spec{},
+	)
 }
 
 // failingWith is an action that fails.
 func failingWith(name string, err error) moleculer.Action {
-	return integration.NewAction(name, func(*integration.Context, integration.None) (string, error) { return "", err }, action.Spec{})
+	return integration.NewAction(
+		name, func(*integration.Context, integration.None) (string, error) { return "", err }, action.Spec{},
+	)
 }
 
 func anyone(*integration.Context) error { return nil }
@@ -56,16 +60,21 @@ func wrong() integration.ServiceDefinition {
 				return 0, nil
 			}, action.Spec{}),
 		},
-		Events:      []moleculer.Event{{Name: "dawn"}, {Handler: func(moleculer.Context, moleculer.Payload) {}}},
-		Hooks:       []integration.Hook{{Actions: "get|fly", Before: anyone}, {Actions: "get"}, {Before: anyone}},
-		Datasources: []datasource.Definition{{}, datasource.HTTP("api", datasource.HTTPOptions{}), datasource.New[int]("db", nil), datasource.New[int]("db", nil)},
-		Cache:       integration.CacheOptions{RedisURL: "redis://:CANARY@host:port"},
+		Events: []moleculer.Event{{Name: "dawn"}, {Handler: func(moleculer.Context, moleculer.Payload) {}}},
+		Hooks:  []integration.Hook{{Actions: "get|fly", Before: anyone}, {Actions: "get"}, {Before: anyone}},
+		Datasources: []datasource.Definition{
+			{}, datasource.HTTP("api", datasource.HTTPOptions{}), datasource.New[int]("db", nil),
+			datasource.New[int]("db", nil),
+		},
+		Cache: integration.CacheOptions{RedisURL: "redis://:CANARY@host:port"},
 	}
 }
 
 var faults = []string{
-	"name must begin with a letter", "action get is defined twice", "action idle has no handler", `action "bad name"`, "action count: params are decoded into a struct",
-	"action lazy: has no handler", "action odd", `event "dawn" needs`, `event "" needs`, `hook 1: there is no action "fly"`, "hook 2: does nothing", `hook 3: there is no action ""`,
+	"name must begin with a letter", "action get is defined twice", "action idle has no handler", `action "bad name"`,
+	"action count: params are decoded into a struct",
+	"action lazy: has no handler", "action odd", `event "dawn" needs`, `event "" needs`,
+	`hook 1: there is no action "fly"`, "hook 2: does nothing", `hook 3: there is no action ""`,
 	"datasource 1 has no name", `datasource "api"`, `two datasources "db"`, "cache: the URL is not",
 }
 
@@ -97,7 +106,11 @@ func TestAVersionStandsBeforeTheName(t *testing.T) {
 		"one to be hidden": {"2", object{"$noVersionPrefix": true}, "users"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newHarness(t).service(integration.ServiceDefinition{Version: test.version, Settings: test.settings, Actions: []moleculer.Action{newGet(action.Spec{})}})
+			s := newHarness(t).service(
+				integration.ServiceDefinition{
+					Version: test.version, Settings: test.settings, Actions: []moleculer.Action{newGet(action.Spec{})},
+				},
+			)
 			require.Equal(t, test.want, s.FullName())
 			require.Equal(t, "users", s.Name())
 			answer, err := newNode(t).serve(s).call(test.want+".get", user{"u1"}, nil)
@@ -108,17 +121,24 @@ func TestAVersionStandsBeforeTheName(t *testing.T) {
 }
 
 func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
-	own, first, second := object{"db": object{"host": "own"}, "$secureSettings": []string{"db.host"}}, object{"db": object{"host": "first", "port": 1}, "list": []int{1}}, object{"db": object{"port": 2, "tls": true}}
+	own, first, second := object{
+		"db": object{"host": "own"}, "$secureSettings": []string{"db.host"},
+	}, object{"db": object{"host": "first", "port": 1}, "list": []int{1}}, object{"db": object{"port": 2, "tls": true}}
 	b := newHarness(t)
 	s := b.service(integration.ServiceDefinition{
-		Settings: own, Metadata: object{"a": 1}, Dependencies: []string{"own"}, Actions: []moleculer.Action{answering("who", "own")},
+		Settings: own, Metadata: object{"a": 1}, Dependencies: []string{"own"},
+		Actions: []moleculer.Action{answering("who", "own")},
 		Mixins: []moleculer.Mixin{
 			{Name: "first", Settings: first, Metadata: object{"a": 2, "b": 2}, Dependencies: []string{"theirs"}, Actions: []moleculer.Action{answering("who", "first"), answering("more", "first")}},
-			{Name: "second", Settings: second, Actions: []moleculer.Action{answering("more", "second")}, Events: []moleculer.Event{{Name: "dawn", Handler: func(moleculer.Context, moleculer.Payload) {}}}},
+			{Name: "second", Settings: second, Actions: []moleculer.Action{
+				answering("more", "second"),
+			}, Events: []moleculer.Event{{Name: "dawn", Handler: func(moleculer.Context, moleculer.Payload) {}}}},
 		},
 	})
 	schema := s.Schema()
-	require.JSONEq(t, `{"db":{"host":"own","port":1,"tls":true},"list":[1],"$secureSettings":["db.host"]}`, toJSON(t, schema.Settings))
+	require.JSONEq(
+		t, `{"db":{"host":"own","port":1,"tls":true},"list":[1],"$secureSettings":["db.host"]}`, toJSON(t, schema.Settings),
+	)
 	require.JSONEq(t, `{"a":1,"b":2}`, toJSON(t, schema.Metadata))
 	require.Len(t, schema.Events, 1)
 	require.Equal(t, object{"host": "own"}, own["db"], "what the author wrote stays as it is")
@@ -133,7 +153,9 @@ func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
 func TestWhatAMixinKeepsSecretIsNotAnnounced(t *testing.T) {
 	s := newHarness(t).service(integration.ServiceDefinition{
 		Settings: object{"mine": "x", "$secureSettings": []string{"mine"}},
-		Mixins:   []moleculer.Mixin{{Name: "theirs", Settings: object{"apiKey": "CANARY", "$secureSettings": []string{"apiKey"}}}},
+		Mixins: []moleculer.Mixin{
+			{Name: "theirs", Settings: object{"apiKey": "CANARY", "$secureSettings": []string{"apiKey"}}},
+		},
 	})
 	require.ElementsMatch(t, []any{"mine", "apiKey"}, list(t, s.Schema().Settings["$secureSettings"]))
 }
@@ -149,7 +171,11 @@ func TestTheLifecycleOfAMixinIsRun(t *testing.T) {
 	note := func(what string) moleculer.LifecycleFunc {
 		return func(moleculer.BrokerContext, moleculer.ServiceSchema) { life.add(what) }
 	}
-	s := newHarness(t).service(integration.ServiceDefinition{Mixins: []moleculer.Mixin{{Name: "m", Started: note("started"), Stopped: note("stopped")}}})
+	s := newHarness(t).service(
+		integration.ServiceDefinition{
+			Mixins: []moleculer.Mixin{{Name: "m", Started: note("started"), Stopped: note("stopped")}},
+		},
+	)
 	n := newNode(t)
 	n.serve(s)
 	require.Equal(t, []string{"started"}, life.lines())
@@ -170,7 +196,11 @@ func TestAServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
 	}}}
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
-	s := b.service(integration.ServiceDefinition{Mixins: []moleculer.Mixin{own}, Actions: []moleculer.Action{newGet(action.Spec{Cache: &action.CacheRule{}})}})
+	s := b.service(
+		integration.ServiceDefinition{
+			Mixins: []moleculer.Mixin{own}, Actions: []moleculer.Action{newGet(action.Spec{Cache: &action.CacheRule{}})},
+		},
+	)
 	for range 2 {
 		answer, err := ask(t, s, "get", user{"u1"}, nil)
 		require.NoError(t, err)
@@ -188,7 +218,9 @@ func TestAMixinOfDatasourcesStandsBesideTheServicesOwn(t *testing.T) {
 	s := b.service(integration.ServiceDefinition{
 		Datasources: []datasource.Definition{life.source("own", nil, nil)},
 		Mixins:      []moleculer.Mixin{mixins.Datasources(set, b.runtime.Log)},
-		Actions: []moleculer.Action{integration.NewAction("read", func(ctx *integration.Context, _ integration.None) (string, error) {
+		Actions: []moleculer.Action{integration.NewAction("read", func(
+			ctx *integration.Context, _ integration.None,
+		) (string, error) {
 			own, err := datasource.Get[*source](ctx, "own")
 			if err != nil {
 				return "", err
@@ -214,12 +246,16 @@ func TestAMemoisedResultIsNotGivenToAUserWithoutThePermission(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	calls := 0
-	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{integration.NewAction("secrets", func(*integration.Context, integration.None) (string, error) {
+	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{integration.NewAction("secrets", func(
+		*integration.Context, integration.None,
+	) (string, error) {
 		calls++
 		return "the secret", nil
 	}, action.Spec{Cache: &action.CacheRule{Keys: []string{}}, Permissions: []string{"secrets.read"}})}})
 	n := newNode(t).serve(s)
-	may, mayNot := object{"user": object{"id": "u1", "permissions": []string{"secrets.read"}}}, object{"user": object{"id": "u2"}}
+	may, mayNot := object{
+		"user": object{"id": "u1", "permissions": []string{"secrets.read"}},
+	}, object{"user": object{"id": "u2"}}
 	for range 2 {
 		answer, err := n.call("users.secrets", nil, may)
 		require.NoError(t, err)
@@ -248,7 +284,13 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 			integration.NewAction("kept", get, action.Spec{Cache: &action.CacheRule{}}),
 			integration.NewAction("guarded", get, action.Spec{Permissions: []string{"read"}}),
 			failingWith("typed", action.Client(409, "TAKEN", "taken by %s", token).With(object{"by": "u1"})),
-			failingWith("platform", &integration.Error{Kind: integration.FaultThrottled, Code: "SLOW", Message: "slow down " + token, RetryAfter: time.Second, PlatformCode: token}),
+			failingWith(
+				"platform",
+				&integration.Error{
+					Kind: integration.FaultThrottled, Code: "SLOW", Message: "slow down " + token, RetryAfter: time.Second,
+					PlatformCode: token,
+				},
+			),
 			failingWith("wrapped", errors.Join(errors.New("inner "+token), action.Server(500, "BROKEN", "broken"))),
 		},
 	})
@@ -259,8 +301,10 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 		action string
 		params any
 	}{
-		"an answer": {"get", user{"u1"}}, "a memoised answer": {"kept", user{"u1"}}, "wrong params": {"get", user{}}, "no user": {"guarded", user{"u1"}},
-		"an error of the author's": {"typed", object{}}, "an error of a platform": {"platform", object{}}, "an error among others": {"wrapped", object{}},
+		"an answer": {"get", user{"u1"}}, "a memoised answer": {"kept", user{"u1"}}, "wrong params": {"get", user{}},
+		"no user":                  {"guarded", user{"u1"}},
+		"an error of the author's": {"typed", object{}}, "an error of a platform": {"platform", object{}},
+		"an error among others": {"wrapped", object{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := &action.Request{Params: json.RawMessage(toJSON(t, test.params)), Meta: metaOf(t, object{"a": 1})}
@@ -273,7 +317,10 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 				return
 			}
 			far, near := thereErr.(*action.Error), action.AsError(hereErr, "users."+test.action, "") //nolint:errorlint // it is one
-			require.Equal(t, []any{far.Name, far.Code, far.Type, far.Message, far.Retryable}, []any{near.Name, near.Code, near.Type, near.Message, near.Retryable})
+			require.Equal(
+				t, []any{far.Name, far.Code, far.Type, far.Message, far.Retryable},
+				[]any{near.Name, near.Code, near.Type, near.Message, near.Retryable},
+			)
 			if near.Data != nil && test.action != "get" { // whose faults name the node
 				require.JSONEq(t, toJSON(t, far.Data), toJSON(t, near.Data))
 			}
@@ -285,7 +332,11 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 func TestAnErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
 	var none *action.Error
 	var nobody *integration.Error
-	n := newNode(t).serve(newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{failingWith("none", none), failingWith("nobody", nobody)}}))
+	n := newNode(t).serve(
+		newHarness(t).service(
+			integration.ServiceDefinition{Actions: []moleculer.Action{failingWith("none", none), failingWith("nobody", nobody)}},
+		),
+	)
 	for _, name := range []string{"users.none", "users.nobody"} {
 		_, err := n.call(name, nil, nil)
 		requireError(t, err, 500, "INTERNAL_ERROR")
@@ -296,7 +347,9 @@ func TestNoSecretIsInTheDataOfAnError(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Secrets.Add(token)
 	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{
-		failingWith("fail", action.Client(400, "BAD", "bad").With(object{"url": "https://api/bot" + token, "list": []any{token}})),
+		failingWith(
+			"fail", action.Client(400, "BAD", "bad").With(object{"url": "https://api/bot" + token, "list": []any{token}}),
+		),
 	}})
 	_, err := ask(t, s, "fail", nil, nil)
 	require.NotContains(t, toJSON(t, errorOf(t, err, 400, "BAD").Data), strings.TrimPrefix(token, "123456:"))

@@ -18,7 +18,9 @@ type splitter struct {
 	err error
 }
 
-func (s *splitter) Split(_ context.Context, m *integration.Message, _ *integration.Channel) ([]*integration.Message, error) {
+func (s *splitter) Split(
+	_ context.Context, m *integration.Message, _ *integration.Channel,
+) ([]*integration.Message, error) {
 	return m.Separate(func(t integration.ContentType) bool { return t == integration.TypeImage }), s.err
 }
 
@@ -30,26 +32,44 @@ func splitting(t *testing.T, fails int, err error) (*harness, *[]integration.Mes
 }
 
 func TestSplitterMakesAPartOfEachAttachment(t *testing.T) {
-	picture, song := object{"url": "p", "mimeType": "image/png"}, object{"url": "s", "mimeType": "audio/mpeg", "caption": "la"}
+	picture, song := object{"url": "p", "mimeType": "image/png"}, object{
+		"url": "s", "mimeType": "audio/mpeg", "caption": "la",
+	}
 	for name, test := range map[string]struct {
 		content  object
 		want     []string // type, text and link of each part
 		degraded []string
 	}{
-		"one attachment":            {object{"type": "IMAGE", "text": "hi", "media": picture}, []string{"IMAGE hi p"}, nil},
-		"two":                       {object{"type": "IMAGE", "text": "hi", "attachments": []object{picture, song}}, []string{"IMAGE hi p", "AUDIO  s"}, []string{"several attachments→messages"}},
-		"two files":                 {object{"type": "FILE", "attachments": []object{picture, song}}, []string{"FILE  p", "FILE  s"}, []string{"several attachments→messages"}},
-		"a text that it shows not":  {object{"type": "AUDIO", "text": "hi", "media": song}, []string{"AUDIO  s", "TEXT hi "}, []string{"audio→audio and text"}},
-		"a place with a text":       {object{"type": "LOCATION", "text": "hi", "location": object{"latitude": 1, "longitude": 2}}, []string{"LOCATION  ", "TEXT hi "}, []string{"location→location and text"}},
-		"both":                      {object{"type": "AUDIO", "text": "hi", "attachments": []object{song, picture}}, []string{"AUDIO  s", "IMAGE  p", "TEXT hi "}, []string{"several attachments→messages", "audio→audio and text"}},
-		"a long text behind a song": {object{"type": "AUDIO", "text": "0123456789a", "media": song}, []string{"AUDIO  s", "TEXT 0123456789 ", "TEXT a "}, []string{"audio→audio and text"}},
-		"buttons stay together":     {object{"type": "AUDIO", "text": "hi", "media": song, "interactive": object{"buttons": []object{{"title": "Yes"}}}}, []string{"AUDIO hi s"}, nil},
-		"a text":                    {object{"type": "TEXT", "text": "hi"}, []string{"TEXT hi "}, nil},
+		"one attachment": {object{"type": "IMAGE", "text": "hi", "media": picture}, []string{"IMAGE hi p"}, nil},
+		"two": {object{
+			"type": "IMAGE", "text": "hi", "attachments": []object{picture, song},
+		}, []string{"IMAGE hi p", "AUDIO  s"}, []string{"several attachments→messages"}},
+		"two files": {object{
+			"type": "FILE", "attachments": []object{picture, song},
+		}, []string{"FILE  p", "FILE  s"}, []string{"several attachments→messages"}},
+		"a text that it shows not": {object{
+			"type": "AUDIO", "text": "hi", "media": song,
+		}, []string{"AUDIO  s", "TEXT hi "}, []string{"audio→audio and text"}},
+		"a place with a text": {object{
+			"type": "LOCATION", "text": "hi", "location": object{"latitude": 1, "longitude": 2},
+		}, []string{"LOCATION  ", "TEXT hi "}, []string{"location→location and text"}},
+		"both": {object{
+			"type": "AUDIO", "text": "hi", "attachments": []object{song, picture},
+		}, []string{"AUDIO  s", "IMAGE  p", "TEXT hi "}, []string{"several attachments→messages", "audio→audio and text"}},
+		"a long text behind a song": {
+			object{"type": "AUDIO", "text": "0123456789a", "media": song}, []string{"AUDIO  s", "TEXT 0123456789 ", "TEXT a "},
+			[]string{"audio→audio and text"},
+		},
+		"buttons stay together": {object{
+			"type": "AUDIO", "text": "hi", "media": song, "interactive": object{"buttons": []object{{"title": "Yes"}}},
+		}, []string{"AUDIO hi s"}, nil},
+		"a text": {object{"type": "TEXT", "text": "hi"}, []string{"TEXT hi "}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, sent := splitting(t, 0, nil)
 			answer, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
-				"id": "out", "to": object{"id": 42}, "replyTo": object{"messageId": "m0"}, "replyContext": "r", "content": test.content,
+				"id": "out", "to": object{"id": 42}, "replyTo": object{"messageId": "m0"}, "replyContext": "r",
+				"content": test.content,
 			}})
 			require.NoError(t, err)
 			var got []string
@@ -148,4 +168,17 @@ func TestMoreAttachmentsThanOneSendTakesAreSentOneByOne(t *testing.T) {
 		require.Len(t, *sent, parts)
 		require.Equal(t, []bool{false, true, true}[:parts], later)
 	}
+}
+
+func TestReplyContextOfAWebhookOverFourKBIsLeftOut(t *testing.T) {
+	b := newHarness(t)
+	b.platform.messages = []integration.Message{
+		{ID: "m1", ReplyContext: strings.Repeat("x", 4<<10)},
+		{ID: "m2", ReplyContext: strings.Repeat("x", 4<<10+1)},
+	}
+	_, err := b.receive(webhookParams())
+	require.NoError(t, err)
+	require.Contains(t, string(b.events.events[0].Payload), `"replyContext":"xxx`)
+	require.NotContains(t, string(b.events.events[1].Payload), "replyContext")
+	require.Contains(t, b.logs.String(), "replyContext is too large")
 }

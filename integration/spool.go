@@ -55,8 +55,10 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 	}
 	// The other half is for the disk and the way back.
 	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.WebhookTimeout, defaultWebhookTimeout)/2)
-	inOrder := &order.Context{Context: short, Key: e.Key, Held: s.runtime.Spool.Holds}
-	s.runtime.Events.Publish(inOrder, e.Name, e.MsgID, e.Header, e.Payload, func(duplicate bool, err error) {
+	inOrder := order.Event{
+		Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key, Held: s.runtime.Spool.Holds,
+	}
+	s.runtime.Events.Publish(short, inOrder, func(duplicate bool, err error) {
 		cancel()
 		if err == nil || isPermanent(err) {
 			onAck(duplicate, err)

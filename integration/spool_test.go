@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -48,13 +49,15 @@ func (s *shelf) Holds(key string) bool {
 	return s.holds || s.waits != "" && key == s.waits
 }
 
-// withShelf makes a bench whose stream takes nothing.
+// withShelf makes a harness whose stream takes nothing.
 func withShelf(t *testing.T) (*harness, *shelf) {
 	t.Helper()
 	b, s := newHarness(t), &shelf{}
 	b.runtime.Spool = s
 	b.events.fail = func(event) error { return errors.New("no response from stream") }
-	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1", ConversationID: "42"}, {ID: "2", DedupKey: "2", ConversationID: "43"}}
+	b.platform.messages = []integration.Message{
+		{ID: "1", DedupKey: "1", ConversationID: "42"}, {ID: "2", DedupKey: "2", ConversationID: "43"},
+	}
 	return b, s
 }
 
@@ -87,7 +90,8 @@ func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, `{"success":true,"messages":2,"failed":0}`, toJSON(t, result))
 			require.Equal(t, []string{
-				"received\x00c1\x0042 hios.processing.message.received parrot:c1:1", "received\x00c1\x0043 hios.processing.message.received parrot:c1:2",
+				"received\x00c1\x0042 hios.processing.message.received parrot:c1:1",
+				"received\x00c1\x0043 hios.processing.message.received parrot:c1:2",
 			}, s.ids)
 		})
 	}
@@ -135,8 +139,8 @@ func TestASendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
 // silent is a stream that never answers.
 type silent struct{ *publisher }
 
-func (s silent) Publish(ctx context.Context, name, msgID string, header map[string][]string, payload []byte, onAck func(bool, error)) {
-	s.publisher.Publish(ctx, name, msgID, header, payload, func(bool, error) {})
+func (s silent) Publish(ctx context.Context, e order.Event, onAck func(bool, error)) {
+	s.publisher.Publish(ctx, e, func(bool, error) {})
 	context.AfterFunc(ctx, func() { onAck(false, ctx.Err()) })
 }
 

@@ -17,7 +17,9 @@ func TestAStatusThatComesAfterALaterOneIsMarked(t *testing.T) {
 	status := func(message integration.ID, status string) {
 		b.platform.messages = append(b.platform.messages, integration.Message{
 			ID: message, DedupKey: string(message) + status, Kind: integration.KindStatus,
-			Content: integration.Content{Type: integration.TypeStatus, Status: &integration.Status{MessageID: message, Status: status}},
+			Content: integration.Content{
+				Type: integration.TypeStatus, Status: &integration.Status{MessageID: message, Status: status},
+			},
 		})
 	}
 	status("m1", integration.DeliverySent)

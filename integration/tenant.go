@@ -41,8 +41,8 @@ func tenantText(raw json.RawMessage) string {
 	}
 }
 
-// isForeign says whether a tenant is another one than a caller's. Of a caller that names two tenants each counts. Callers
-// without a tenant are the cluster's own services, to which nothing is foreign.
+// isForeign says whether a tenant is another one than a caller's. Of a caller that names two tenants each counts.
+// Callers without a tenant are the cluster's own services, to which nothing is foreign.
 func (s *platformService) isForeign(req *action.Request, tenant string) bool {
 	if s.runtime.AnyTenant {
 		return false
@@ -73,10 +73,13 @@ func (s *platformService) hidden(req *action.Request, id string, err error) erro
 	if !told || m.MoleculerError().Retryable || !s.isForeign(req, "") {
 		return err
 	}
-	s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("a channel cannot be read; its caller is told that there is none")
+	s.logFor(req, nil).WithError(err).WithField("channel", id).
+		Warn("a channel cannot be read; its caller is told that there is none")
 	return s.unknown(id)
 }
 
 func (s *platformService) unknown(id string) *Error {
-	return &Error{Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id)}
+	return &Error{
+		Kind: FaultNotFound, Code: codes.ChannelNotFound, Message: fmt.Sprintf("there is no %s channel %q", s.def.Name, id),
+	}
 }

@@ -21,8 +21,8 @@ func forCallers() map[string]object {
 		integration.ActionGetMedia:    {"channelId": "c1", "mediaId": "f1"},
 		integration.ActionHealthCheck: {"channelId": "c1"},
 	}
-	for _, name := range furtherNames {
-		params[name] = furtherParams(name)
+	for _, name := range actionNames {
+		params[name] = actionParams(name)
 	}
 	return params
 }
@@ -30,10 +30,11 @@ func forCallers() map[string]object {
 func TestAForeignChannelLooksUnknownToEveryAction(t *testing.T) {
 	foreign := object{"user": object{"id": "u1", "tenantId": "t2", "permissions": []string{"channels.read", "messages.*"}}}
 	for state, change := range map[string]func(*harness){
-		"a good one":      func(*harness) {},
-		"an inactive":     func(b *harness) { b.store.channel.Status = integration.ChannelInactive },
-		"a damaged one":   func(b *harness) { b.store.err = action.Server(500, "CHANNEL_SEALED", "channel c1 is sealed") },
-		"no such channel": func(b *harness) { b.store.channel.ID = "c2" }, // c1 is unknown then, which is what all must look like
+		"a good one":    func(*harness) {},
+		"an inactive":   func(b *harness) { b.store.channel.Status = integration.ChannelInactive },
+		"a damaged one": func(b *harness) { b.store.err = action.Server(500, "CHANNEL_SEALED", "channel c1 is sealed") },
+		// c1 is unknown then, which is what all must look like
+		"no such channel": func(b *harness) { b.store.channel.ID = "c2" },
 	} {
 		for name, params := range forCallers() {
 			t.Run(state+" for "+name, func(t *testing.T) {
@@ -61,28 +62,32 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 		channel string // its tenant
 		want    bool
 	}{
-		"a service of the cluster":              {nil, "t1", true},
-		"a user without a tenant":               {object{"user": of("")}, "t1", true},
-		"null for a tenant":                     {object{"tenantId": nil, "user": of(nil)}, "t1", true},
-		"its own by its user":                   {object{"user": of("t1")}, "t1", true},
-		"its own by meta":                       {object{"tenantId": "t1"}, "t1", true},
-		"its own by both":                       {object{"tenantId": "t1", "user": of("t1")}, "t1", true},
-		"a number":                              {object{"tenantId": 7, "user": of(7)}, "7", true},
-		"another by its user":                   {object{"user": of("t2")}, "t1", false},
-		"another by a user of no id":            {object{"user": object{"tenantId": "t2"}}, "t1", false},
-		"another by meta":                       {object{"tenantId": "t2"}, "t1", false},
-		"another number":                        {object{"tenantId": 8}, "7", false},
-		"both, of which the user's differs":     {object{"tenantId": "t1", "user": of("t2")}, "t1", false},
-		"both, of which meta's differs":         {object{"tenantId": "t2", "user": of("t1")}, "t1", false},
-		"what is no id":                         {object{"tenantId": object{"a": 1}}, "t1", false},
-		"what is no id of a user":               {object{"user": of([]string{"t1"})}, "t1", false},
-		"another case":                          {object{"tenantId": "T1"}, "t1", false},
-		"a name of another case":                {object{"user": object{"id": "u", "tenantId": "t2", "TenantID": "t1", "tenantid": "t1"}}, "t1", false},
-		"who may do all with channels":          {object{"user": of("t2", "channels.*")}, "t1", true},
-		"who may do everything":                 {object{"user": of("t2", "*")}, "t1", true},
-		"who may see all tenants":               {object{"user": of("t2", "tenants.all")}, "t1", true},
-		"who may read and write":                {object{"user": of("t2", "channels.read", "channels.write")}, "t1", false},
-		"a role that is called so":              {object{"user": object{"id": "u", "tenantId": "t2", "roles": []string{"channels.*", "*"}}}, "t1", false},
+		"a service of the cluster":          {nil, "t1", true},
+		"a user without a tenant":           {object{"user": of("")}, "t1", true},
+		"null for a tenant":                 {object{"tenantId": nil, "user": of(nil)}, "t1", true},
+		"its own by its user":               {object{"user": of("t1")}, "t1", true},
+		"its own by meta":                   {object{"tenantId": "t1"}, "t1", true},
+		"its own by both":                   {object{"tenantId": "t1", "user": of("t1")}, "t1", true},
+		"a number":                          {object{"tenantId": 7, "user": of(7)}, "7", true},
+		"another by its user":               {object{"user": of("t2")}, "t1", false},
+		"another by a user of no id":        {object{"user": object{"tenantId": "t2"}}, "t1", false},
+		"another by meta":                   {object{"tenantId": "t2"}, "t1", false},
+		"another number":                    {object{"tenantId": 8}, "7", false},
+		"both, of which the user's differs": {object{"tenantId": "t1", "user": of("t2")}, "t1", false},
+		"both, of which meta's differs":     {object{"tenantId": "t2", "user": of("t1")}, "t1", false},
+		"what is no id":                     {object{"tenantId": object{"a": 1}}, "t1", false},
+		"what is no id of a user":           {object{"user": of([]string{"t1"})}, "t1", false},
+		"another case":                      {object{"tenantId": "T1"}, "t1", false},
+		"a name of another case": {object{
+			"user": object{"id": "u", "tenantId": "t2", "TenantID": "t1", "tenantid": "t1"},
+		}, "t1", false},
+		"who may do all with channels": {object{"user": of("t2", "channels.*")}, "t1", true},
+		"who may do everything":        {object{"user": of("t2", "*")}, "t1", true},
+		"who may see all tenants":      {object{"user": of("t2", "tenants.all")}, "t1", true},
+		"who may read and write":       {object{"user": of("t2", "channels.read", "channels.write")}, "t1", false},
+		"a role that is called so": {object{
+			"user": object{"id": "u", "tenantId": "t2", "roles": []string{"channels.*", "*"}},
+		}, "t1", false},
 		"meta of another, who may":              {object{"tenantId": "t2", "user": of("t1", "channels.*")}, "t1", true},
 		"a channel without one":                 {object{"user": of("t2")}, "", true},
 		"a channel without one, of two tenants": {object{"tenantId": "t1", "user": of("t2")}, "", false},
@@ -91,7 +96,9 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 			b := newHarness(t)
 			b.store.channel.TenantID = test.channel
 			b.platform.sending = failing()
-			_, err := b.callWith(t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, test.meta)})
+			_, err := b.callWith(
+				t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, test.meta)},
+			)
 			if test.want {
 				require.NoError(t, err)
 			} else {
@@ -101,7 +108,9 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 
 			b.platform.sending = failing()
 			b.runtime.AnyTenant = true
-			_, err = b.callWith(t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, test.meta)})
+			_, err = b.callWith(
+				t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, test.meta)},
+			)
 			require.NoError(t, err, "where nothing is checked")
 		})
 	}
@@ -110,7 +119,9 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 func TestAStoreThatIsAwaySaysSoToEveryTenant(t *testing.T) {
 	b := newHarness(t)
 	b.store.err = errors.New("away")
-	_, err := b.callWith(t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, object{"tenantId": "t2"})})
+	_, err := b.callWith(
+		t.Context(), integration.ActionSendMessage, sendParams(), &action.Request{Meta: metaOf(t, object{"tenantId": "t2"})},
+	)
 	requireError(t, err, 503, "CHANNELS_UNAVAILABLE")
 }
 
@@ -118,10 +129,14 @@ func TestAPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
 	b := newHarness(t)
 	b.platform.verify = echo
 	foreign := object{"tenantId": "t2", "user": object{"id": "u", "tenantId": "t2"}}
-	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{Meta: metaOf(t, foreign)})
+	_, err := b.callWith(
+		t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{Meta: metaOf(t, foreign)},
+	)
 	require.NoError(t, err)
 	_, err = b.callWith(t.Context(), integration.ActionVerifyWebhook,
-		object{"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "1"}, &action.Request{Meta: metaOf(t, foreign)})
+		object{
+			"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "1",
+		}, &action.Request{Meta: metaOf(t, foreign)})
 	require.NoError(t, err)
 }
 

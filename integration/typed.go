@@ -19,7 +19,9 @@ type None = struct{}
 // their params tags hold Moleculer's rules, such as `params:"min:3|optional"` (see [action.ParamsOf]).
 // They are announced, and checked before handle is called. Whatever else Moleculer knows of an action
 // (rest, cache, permissions, timeout…) is given by spec, whose Params and Handle are set here.
-func NewAction[In, Out any](name string, handle func(ctx *Context, in In) (Out, error), spec action.Spec) moleculer.Action {
+func NewAction[In, Out any](
+	name string, handle func(ctx *Context, in In) (Out, error), spec action.Spec,
+) moleculer.Action {
 	spec.Params, spec.Fault = action.ParamsOf(reflect.TypeFor[In]())
 	if handle == nil {
 		spec.Fault = errors.Join(spec.Fault, errors.New("has no handler"))

@@ -23,16 +23,20 @@ func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *t
 		retryable bool
 		outcome   string
 	}{
-		"by default it is reported":                     {"", failing(unknown), 1, false, false, "unknown"},
-		"as it is where the channel says so":            {"report", failing(unknown), 1, false, false, "unknown"},
-		"a channel may prefer a double":                 {"retry", failing(unknown), 2, true, false, ""},
-		"to a gap, three times at most":                 {"retry", always(unknown), 3, false, false, "unknown"},
-		"what does nothing twice is made again":         {"", failing(idempotent), 2, true, false, ""},
-		"and stays unknown where no attempt says":       {"", always(idempotent), 3, false, true, "unknown"},
-		"also where the last is refused":                {"", failing(idempotent, permanent), 2, false, false, "unknown"},
-		"or where the last was not done":                {"", failing(idempotent, trouble(integration.FaultTransient, 0), trouble(integration.FaultTransient, 0)), 3, false, true, "unknown"},
-		"also for a channel that prefers a double":      {"retry", failing(unknown, permanent), 2, false, false, "unknown"},
-		"a refusal after what was not done is one":      {"retry", failing(trouble(integration.FaultTransient, 0), permanent), 2, false, false, "not_delivered"},
+		"by default it is reported":               {"", failing(unknown), 1, false, false, "unknown"},
+		"as it is where the channel says so":      {"report", failing(unknown), 1, false, false, "unknown"},
+		"a channel may prefer a double":           {"retry", failing(unknown), 2, true, false, ""},
+		"to a gap, three times at most":           {"retry", always(unknown), 3, false, false, "unknown"},
+		"what does nothing twice is made again":   {"", failing(idempotent), 2, true, false, ""},
+		"and stays unknown where no attempt says": {"", always(idempotent), 3, false, true, "unknown"},
+		"also where the last is refused":          {"", failing(idempotent, permanent), 2, false, false, "unknown"},
+		"or where the last was not done": {"", failing(
+			idempotent, trouble(integration.FaultTransient, 0), trouble(integration.FaultTransient, 0),
+		), 3, false, true, "unknown"},
+		"also for a channel that prefers a double": {"retry", failing(unknown, permanent), 2, false, false, "unknown"},
+		"a refusal after what was not done is one": {"retry", failing(
+			trouble(integration.FaultTransient, 0), permanent,
+		), 2, false, false, "not_delivered"},
 		"a channel that prefers a double takes refusal": {"retry", failing(permanent), 1, false, false, "not_delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {

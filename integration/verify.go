@@ -25,7 +25,10 @@ func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request
 		s.refused("", nil, err)
 		return nil, err
 	}
-	refused := &Error{Kind: FaultForbidden, Code: codes.VerificationFailed, Message: "the verification was refused: mode, token and channel must match"}
+	refused := &Error{
+		Kind: FaultForbidden, Code: codes.VerificationFailed,
+		Message: "the verification was refused: mode, token and channel must match",
+	}
 	verifier, ok := s.def.Platform.(WebhookVerifier)
 	id := rawjson.Text(fields.Get("channelId"))
 	if !ok || id == "" {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,8 +42,7 @@ type Webhook struct {
 	Channel   *Channel
 	Account   string // that it is for, by [Definition.AccountPath]; empty where that is not declared or not in the payload
 
-	called  string // as the gateway passed it
-	query   string // of called
+	called  string // path and query, or an absolute URL, as the gateway passed it
 	form    *form  // nil until asked for
 	foreign []string
 }
@@ -78,8 +78,11 @@ func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
 // without the raw body the webhook is refused: the error says what to do at the gateway.
 func (w *Webhook) SignedBody() ([]byte, error) {
 	if w.RawBody == nil {
-		return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyMissing, Message: "the signature covers the raw body, and none came: " +
-			"let the gateway keep it and pass it as rawBody (see examples/gateway)"}
+		return nil, &Error{
+			Kind: FaultInvalid, Code: codes.RawBodyMissing,
+			Message: "the signature covers the raw body, and none came: " +
+				"let the gateway keep it and pass it as rawBody (see examples/gateway)",
+		}
 	}
 	return w.RawBody, nil
 }
@@ -87,19 +90,19 @@ func (w *Webhook) SignedBody() ([]byte, error) {
 // SignedURL gives the URL to check a signature over. Without one the webhook is refused: the error says what to set.
 func (w *Webhook) SignedURL() (string, error) {
 	if w.URL == "" {
-		return "", &Error{Kind: FaultInvalid, Code: codes.PublicURLMissing, Message: "the signature covers the URL that the platform " +
-			"called, and it is not known: set the channel's publicUrl, such as https://hooks.example.com/, " +
-			"or webhooks.trustForwarded of the node, and let the gateway pass url (see examples/gateway)"}
+		return "", &Error{
+			Kind: FaultInvalid, Code: codes.PublicURLMissing,
+			Message: "the signature covers the URL that the platform called, and it is not known: " +
+				"set the channel's publicUrl, such as https://hooks.example.com/, " +
+				"or webhooks.trustForwarded of the node, and let the gateway pass url (see examples/gateway)",
+		}
 	}
 	return w.URL, nil
 }
 
 // Query gives the parameters of the URL. Malformed ones are left out.
 func (w *Webhook) Query() url.Values {
-	query := w.query
-	if query == "" {
-		_, query, _ = strings.Cut(w.URL, "?")
-	}
+	_, query, _ := strings.Cut(cmp.Or(w.called, w.URL), "?")
 	values, _ := url.ParseQuery(query)
 	return values
 }
@@ -157,7 +160,8 @@ func (f *form) parseURLEncoded(body []byte) (err error) {
 }
 
 func (f *form) parseMultipart(body []byte, boundary string) error {
-	if !bytes.Contains(body, []byte("--"+boundary+"--")) { // the reader takes the end of some bodies that were cut off for theirs
+	// the reader takes the end of some bodies that were cut off for theirs
+	if !bytes.Contains(body, []byte("--"+boundary+"--")) {
 		return noForm("the multipart form has no end")
 	}
 	f.values = url.Values{}
@@ -193,16 +197,6 @@ func noForm(format string, args ...any) *Error {
 
 // maxURL bounds, in bytes, the URL of a webhook.
 const maxURL = 8 << 10
-
-// setCalled sets the path and query, or the absolute URL, that the gateway passed.
-func (w *Webhook) setCalled(called string) error {
-	if len(called) > maxURL {
-		return tooLarge("the URL has %d bytes; at most %d are taken", len(called), maxURL)
-	}
-	w.called = called
-	_, w.query, _ = strings.Cut(called, "?")
-	return nil
-}
 
 // setChannel makes the webhook that of a channel.
 func (w *Webhook) setChannel(ch *Channel, trustForwarded bool) {

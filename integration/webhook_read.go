@@ -28,28 +28,34 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	w := &Webhook{Platform: s.def.Name, Payload: fields.Get("payload")}
 	ms, err := strconv.ParseFloat(rawjson.UnsafeString(fields.Get("timestamp")), 64)
 	if err != nil {
-		return nil, &Error{Kind: FaultInvalid, Code: codes.TimestampInvalid, Message: "the timestamp is not a number of milliseconds", Err: err}
+		return nil, &Error{
+			Kind: FaultInvalid, Code: codes.TimestampInvalid, Message: "the timestamp is not a number of milliseconds",
+			Err: err,
+		}
 	}
 	w.Timestamp = time.UnixMilli(int64(min(max(ms, 0), maxTimestamp)))
 
 	if w.Headers, err = readHeaders(fields.Get("headers")); err != nil {
-		return nil, &Error{Kind: FaultInvalid, Code: codes.HeadersInvalid, Message: "headers must be an object of strings", Err: err}
+		return nil, &Error{
+			Kind: FaultInvalid, Code: codes.HeadersInvalid, Message: "headers must be an object of strings", Err: err,
+		}
 	}
 	w.Method, w.ContentType = rawjson.Text(fields.Get("method")), w.Headers.Get("content-type")
-	if err := w.setCalled(rawjson.Text(fields.Get("url"))); err != nil {
-		return nil, err
+	if w.called = rawjson.Text(fields.Get("url")); len(w.called) > maxURL {
+		return nil, tooLarge("the URL has %d bytes; at most %d are taken", len(w.called), maxURL)
 	}
 	if w.RawBody, err = rawBody(req, fields); err != nil {
 		return nil, err
 	}
 	// The platform reads what was signed, never a second form of it. Only the payload of a body that is no JSON is the
 	// gateway's.
-	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) { // mostly they are the same text
+	// mostly they are the same text
+	if body := bytes.TrimSpace(w.RawBody); bytes.Equal(body, w.Payload) || rawjson.Valid(body) {
 		w.Payload = body
 	} else if len(body) > 0 && body[0] == '{' {
 		return nil, &Error{Kind: FaultInvalid, Code: codes.WebhookInvalid, Message: "the raw body is not valid JSON"}
 	}
-	return w, s.checkAge(w)
+	return w, CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge)
 }
 
 // rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
@@ -64,7 +70,9 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	case rawjson.IsBuffer(value):
 		raw, ok := rawjson.Buffer(value)
 		if !ok {
-			return nil, &Error{Kind: FaultInvalid, Code: codes.RawBodyInvalid, Message: "rawBody is no Buffer of Node.js after JSON"}
+			return nil, &Error{
+				Kind: FaultInvalid, Code: codes.RawBodyInvalid, Message: "rawBody is no Buffer of Node.js after JSON",
+			}
 		}
 		return raw, nil
 	case len(body) == 0:
@@ -82,22 +90,20 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	}
 }
 
-func (s *platformService) checkAge(w *Webhook) error {
-	return CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge)
-}
-
 // CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
-// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD and
-// WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
+// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD
+// and WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
 func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > maxAge:
 		return &Error{Kind: FaultInvalid, Code: codes.WebhookTooOld, Message: fmt.Sprintf(
-			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ", age.Round(time.Second), maxAge)}
+			"the webhook's timestamp is %s old and may be %s: it was recorded, or the clocks of gateway and node differ",
+			age.Round(time.Second), maxAge)}
 	case age < -maxClockSkew:
 		return &Error{Kind: FaultInvalid, Code: codes.WebhookFromFuture, Message: fmt.Sprintf(
-			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and node differ", (-age).Round(time.Second))}
+			"the webhook's timestamp is %s ahead: it does not count milliseconds since 1970, or the clocks of gateway and "+
+				"node differ", (-age).Round(time.Second))}
 	}
 	return nil
 }

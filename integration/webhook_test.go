@@ -14,7 +14,9 @@ import (
 
 func TestWebhookURLIsThePublicOne(t *testing.T) {
 	const called = "/parrot/c1?a=1&b=%2F"
-	proxied := object{"x-forwarded-proto": "https, http", "x-forwarded-host": "proxy.example, inner", "host": "10.0.0.1:3000"}
+	proxied := object{
+		"x-forwarded-proto": "https, http", "x-forwarded-host": "proxy.example, inner", "host": "10.0.0.1:3000",
+	}
 	for name, test := range map[string]struct {
 		publicURL, called string
 		headers           object
@@ -29,13 +31,23 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 		"a base, and the path did not come": {publicURL: "https://x.example/"},
 		"the gateway says an absolute URL":  {publicURL: "https://x.example", called: "http://10.0.0.1:3000" + called, want: "https://x.example" + called},
 		"headers that are trusted":          {called: called, headers: proxied, trust: true, want: "https://proxy.example" + called},
-		"the header host":                   {called: called, headers: object{"x-forwarded-proto": "https", "host": "x.example"}, trust: true, want: "https://x.example" + called},
-		"an absolute URL that is trusted":   {called: "https://x.example" + called, trust: true, want: "https://x.example" + called},
-		"publicUrl comes before headers":    {publicURL: "https://x.example", called: called, headers: proxied, trust: true, want: "https://x.example" + called},
-		"a host that is more than a host":   {called: called, headers: object{"x-forwarded-proto": "https", "x-forwarded-host": "a/b?"}, trust: true},
-		"a scheme that is none of HTTP's":   {called: called, headers: object{"x-forwarded-proto": "file", "host": "x.example"}, trust: true},
-		"no scheme":                         {called: called, headers: object{"host": "x.example"}, trust: true},
-		"no path":                           {called: "parrot", headers: proxied, trust: true},
+		"the header host": {called: called, headers: object{
+			"x-forwarded-proto": "https", "host": "x.example",
+		}, trust: true, want: "https://x.example" + called},
+		"an absolute URL that is trusted": {
+			called: "https://x.example" + called, trust: true, want: "https://x.example" + called,
+		},
+		"publicUrl comes before headers": {
+			publicURL: "https://x.example", called: called, headers: proxied, trust: true, want: "https://x.example" + called,
+		},
+		"a host that is more than a host": {called: called, headers: object{
+			"x-forwarded-proto": "https", "x-forwarded-host": "a/b?",
+		}, trust: true},
+		"a scheme that is none of HTTP's": {called: called, headers: object{
+			"x-forwarded-proto": "file", "host": "x.example",
+		}, trust: true},
+		"no scheme": {called: called, headers: object{"host": "x.example"}, trust: true},
+		"no path":   {called: "parrot", headers: proxied, trust: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -82,7 +94,8 @@ func TestWebhookWithoutPublicURLIsRefusedWhereItIsSigned(t *testing.T) {
 func TestPublicURLOfAChannelIsValidated(t *testing.T) {
 	for value, good := range map[string]bool{
 		"https://x.example": true, "http://x.example:8080/": true, "https://x.example/in/c1": true,
-		"x.example": false, "ftp://x.example": false, "https://user@x.example": false, "https://x.example/?a=1": false, "https://": false,
+		"x.example": false, "ftp://x.example": false, "https://user@x.example": false, "https://x.example/?a=1": false,
+		"https://": false,
 	} {
 		ch := newChannel()
 		ch.Settings = map[string]string{"publicUrl": value}
@@ -100,16 +113,25 @@ func TestWebhookBodiesThatAreNoJSONAreTakenIn(t *testing.T) {
 		files             []integration.FormFile
 		err               string
 	}{
-		"a form":    {"application/x-www-form-urlencoded; charset=utf-8", "Body=a+%26+b&To=1&To=2", map[string][]string{"Body": {"a & b"}, "To": {"1", "2"}}, nil, ""},
-		"multipart": {`multipart/form-data; boundary="B"`, multipartBody, map[string][]string{"text": {"hi"}}, []integration.FormFile{{Field: "pic", Filename: "a.png", MimeType: "image/png", Content: []byte("\x00\xff")}}, ""},
+		"a form": {"application/x-www-form-urlencoded; charset=utf-8", "Body=a+%26+b&To=1&To=2", map[string][]string{
+			"Body": {"a & b"}, "To": {"1", "2"},
+		}, nil, ""},
+		"multipart": {
+			`multipart/form-data; boundary="B"`, multipartBody, map[string][]string{"text": {"hi"}},
+			[]integration.FormFile{{Field: "pic", Filename: "a.png", MimeType: "image/png", Content: []byte("\x00\xff")}}, "",
+		},
 		"XML":       {"text/xml", "<a/>", nil, nil, "WEBHOOK_INVALID"},
 		"no form":   {"application/x-www-form-urlencoded", "a=%zz", nil, nil, "WEBHOOK_INVALID"},
 		"cut off":   {"multipart/form-data; boundary=B", multipartBody[:40], nil, nil, "WEBHOOK_INVALID"},
 		"many keys": {"application/x-www-form-urlencoded", strings.Repeat("a=&", 1001), nil, nil, "WEBHOOK_TOO_LARGE"},
 		"many parts": {
-			"multipart/form-data; boundary=B", strings.Repeat("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n", 1001) + "--B--", nil, nil, "WEBHOOK_TOO_LARGE",
+			"multipart/form-data; boundary=B",
+			strings.Repeat("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n", 1001) + "--B--", nil, nil,
+			"WEBHOOK_TOO_LARGE",
 		},
-		"a large one": {"application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 16<<20), nil, nil, "WEBHOOK_TOO_LARGE"},
+		"a large one": {
+			"application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 16<<20), nil, nil, "WEBHOOK_TOO_LARGE",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -173,7 +195,9 @@ func (p watchful) ValidateSignature(ctx context.Context, _ *integration.Webhook)
 	return nil
 }
 
-func (p watchful) VerifyWebhook(ctx context.Context, v integration.Verification, _ *integration.Channel) (string, error) {
+func (p watchful) VerifyWebhook(
+	ctx context.Context, v integration.Verification, _ *integration.Channel,
+) (string, error) {
 	p.seen["verify"] = ctx.Value(contextKey{})
 	return v.Challenge, nil
 }
@@ -185,7 +209,9 @@ func TestWebhookChecksGetTheCallsContext(t *testing.T) {
 	ctx := context.WithValue(t.Context(), contextKey{}, 7)
 	_, err := b.callWith(ctx, integration.ActionReceiveWebhook, webhookParams(), &action.Request{})
 	require.NoError(t, err)
-	_, err = b.callWith(ctx, integration.ActionVerifyWebhook, object{"channelId": "c1", "challenge": "x"}, &action.Request{})
+	_, err = b.callWith(
+		ctx, integration.ActionVerifyWebhook, object{"channelId": "c1", "challenge": "x"}, &action.Request{},
+	)
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"webhook": 7, "signature": 7, "verify": 7}, p.seen)
 }

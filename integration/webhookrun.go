@@ -35,6 +35,7 @@ type webhookRun struct {
 	ignored  int
 
 	open   atomic.Int32 // messages under way, and one more while they are handed over
+	result receiveResult
 	answer action.Promise
 }
 
@@ -43,6 +44,8 @@ type outcome struct {
 	duplicate bool
 	err       error
 }
+
+func (o outcome) failed() bool { return o.err != nil }
 
 // accept checks a webhook and hands its messages over, to be published after those of all webhooks of the channel that
 // came before. It waits no longer than these take to be read, and never for an ack.
@@ -65,7 +68,10 @@ func (r *webhookRun) accept(id string, fields action.Fields) error {
 }
 
 func webhookLate(err error) error {
-	return action.Retryable(http.StatusServiceUnavailable, codes.WebhookLate, "an earlier webhook of the channel held this one up; send it again").Because(err)
+	return action.Retryable(
+		http.StatusServiceUnavailable, codes.WebhookLate,
+		"an earlier webhook of the channel held this one up; send it again",
+	).Because(err)
 }
 
 // check loads the channel, runs all checks, and finds the messages.
@@ -86,7 +92,13 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 		return asError(err, FaultInvalid, codes.WebhookInvalid)
 	}
 	for i := range r.messages {
-		maskLinks(&r.messages[i].Content)
+		m := &r.messages[i]
+		maskLinks(&m.Content)
+		if n := len(m.ReplyContext); n > maxReplyContext {
+			r.log().WithFields(logrus.Fields{"messageId": m.ID, "bytes": n}).
+				Error("the platform's replyContext is too large and is left out: an answer to this message may fail")
+			m.ReplyContext = ""
+		}
 	}
 	if len(r.messages) > maxMessages {
 		return tooLarge("the webhook holds %d messages; at most %d are taken", len(r.messages), maxMessages)
@@ -94,8 +106,8 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 	return nil
 }
 
-// dropUnwanted drops what the channel's own account or a bot wrote, unless the channel wants it marked. It logs and counts
-// what is another account's.
+// dropUnwanted drops what the channel's own account or a bot wrote, unless the channel wants it marked. It logs and
+// counts what is another account's.
 func (r *webhookRun) dropUnwanted() {
 	if r.channel.Settings[settingOwnMessages] != markOwnMessages && slices.ContainsFunc(r.messages, isOwn) {
 		before := len(r.messages)
@@ -164,77 +176,92 @@ func (r *webhookRun) publish() {
 	}
 }
 
-// oneDone counts a message whose outcome is known. After the last one the webhook is answered: in a goroutine of its own
-// where others have to be asked yet, because acks must not wait for them.
+// oneDone counts a message whose outcome is known. After the last one the webhook is answered: in a goroutine of its
+// own where others have to be asked yet, because acks must not wait for them.
 func (r *webhookRun) oneDone() {
 	if r.open.Add(-1) > 0 {
 		return
 	}
-	_, responds := r.s.def.Platform.(Responder)
-	if r.claimed != nil || responds || slices.ContainsFunc(r.outcomes, func(o outcome) bool { return o.err != nil }) {
+	if r.claimed != nil || r.responds() || slices.ContainsFunc(r.outcomes, outcome.failed) {
 		r.answer.Go(r.finish)
 		return
 	}
 	r.answer.Resolve(r.finish())
 }
 
-// finish gives the webhook's answer.
+// finish counts what became of the messages, and makes the webhook's answer. One that failed holds back no other.
 func (r *webhookRun) finish() (any, error) {
-	result, err := r.summarize()
-	switch {
-	case err != nil:
-		return nil, err
-	case r.routed:
-		return result, nil
-	default:
-		return r.s.respond(r.ctx, r.req, r.webhook, result)
-	}
-}
-
-func (r *webhookRun) log() *logrus.Entry { return r.s.logFor(r.req, r.channel) }
-
-// summarize counts what became of the messages. One that failed holds back no other.
-func (r *webhookRun) summarize() (*receiveResult, error) {
-	result := &receiveResult{Success: true, Ignored: r.ignored}
+	result := &r.result
+	*result = receiveResult{Success: true, Ignored: r.ignored}
 	var transient error
-	stored := make([]bool, len(r.outcomes)) // or given up
-	for i, o := range r.outcomes {
-		err := o.err
-		if stored[i] = err == nil; stored[i] {
-			if result.Messages++; o.duplicate {
-				result.Duplicates++
-			}
-			continue
-		}
-		if isPermanent(err) {
-			entry := r.log().WithField("messageId", r.messages[i].ID)
-			entry.WithError(err).Error("a message cannot be published and goes to the dead letters")
+	for i := range r.outcomes {
+		o := &r.outcomes[i]
+		switch {
+		case o.err == nil && o.duplicate:
+			result.Duplicates++
+			result.Messages++
+		case o.err == nil:
+			result.Messages++
+		case isPermanent(o.err):
 			result.Failed++
-			if err = r.s.deadLetter(r, &r.messages[i], err); isPermanent(err) {
-				entry.WithError(err).Error("not even the dead letters take it: it is lost")
-				continue // sending it again would end here again
+			if o.err = r.giveUp(&r.messages[i], o.err); o.err != nil && !isPermanent(o.err) {
+				transient = o.err
 			}
-		}
-		if err != nil {
-			transient = err
-		} else {
-			stored[i] = true // as a dead letter
+		default:
+			transient = o.err
 		}
 	}
-	if err := r.claimed.finish(context.WithoutCancel(r.ctx), stored); err != nil {
-		r.log().WithError(err).Warn("it could not be kept that messages were published; repeated, they may be published again")
+	if err := r.finishClaims(); err != nil {
+		r.log().WithError(err).
+			Warn("the claims could not be marked as done; if the webhook comes again, its messages may be published again")
 	}
 	if transient != nil {
 		r.log().WithError(transient).Warn("the messages of a webhook could not be stored")
-		// The platform sends the webhook again; what is stored already is recognised by its message id.
+		// The platform sends the webhook again. The stream knows what it has stored by the message id.
 		return nil, action.Retryable(http.StatusServiceUnavailable, codes.EventsUnavailable,
-			"%d of %d messages could not be stored; send the webhook again", len(r.messages)-result.Messages, len(r.messages)).Because(transient)
+			"%d of %d messages could not be stored; send the webhook again",
+			len(r.messages)-result.Messages, len(r.messages)).Because(transient)
 	}
 	if r.s.log.Logger.IsLevelEnabled(debugLevel) {
 		r.log().WithField("messages", result.Messages).Debug("webhook received")
 	}
+	if r.responds() {
+		return r.respond(result)
+	}
 	return result, nil
 }
+
+// giveUp puts a message that can never be published into the dead letters. The error says that this failed too. If it
+// is permanent, the message is lost, and sending the webhook again would not help.
+func (r *webhookRun) giveUp(m *Message, cause error) error {
+	entry := r.log().WithField("messageId", m.ID)
+	entry.WithError(cause).Error("a message cannot be published and goes to the dead letters")
+	err := r.s.deadLetter(r, m, cause)
+	if isPermanent(err) {
+		entry.WithError(err).Error("the dead letters do not take the message either: it is lost")
+	}
+	return err
+}
+
+// finishClaims marks as done the claims of all messages that are stored, also those that are stored as dead letters.
+func (r *webhookRun) finishClaims() error {
+	if r.claimed == nil {
+		return nil
+	}
+	stored := make([]bool, len(r.outcomes))
+	for i, o := range r.outcomes {
+		stored[i] = o.err == nil
+	}
+	return r.claimed.finish(context.WithoutCancel(r.ctx), stored)
+}
+
+// responds says whether the platform makes the answer. For a group of runs the group asks it.
+func (r *webhookRun) responds() bool {
+	_, ok := r.s.def.Platform.(Responder)
+	return ok && !r.routed
+}
+
+func (r *webhookRun) log() *logrus.Entry { return r.s.logFor(r.req, r.channel) }
 
 // dedupKey is the message's own. A platform that gave none must not have all its messages taken for one.
 func dedupKey(m *Message) string {

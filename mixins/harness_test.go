@@ -25,7 +25,7 @@ import (
 
 type object = map[string]any
 
-// bench is a cluster of a test's own, with a node that calls others.
+// harness is a cluster of one test, with a node that calls others.
 type harness struct {
 	t      *testing.T
 	server *server.Server

@@ -1,11 +1,9 @@
-// Package mixins gives services what is not their own business: datasources, memoised results,
-// permissions. Each function returns a moleculer.Mixin and works on any moleculer-go service, also on
-// one that package integration has not made: the link runs what the mixin's hooks hold round the
-// service's actions.
+// Package mixins gives services datasources, memoized results and permissions. Each function returns a moleculer.Mixin
+// and works on any moleculer-go service, also on one that was not made by package integration: the link runs the
+// middlewares in the mixin's hooks around the service's actions.
 //
-// In an action of such a plain service action.ContextOf gives the context that datasource.Get and
-// cache.From ask for; what an action asks of the mixins stands in its Settings, in Moleculer's words:
-// cache and permissions.
+// In an action of a plain moleculer-go service, action.ContextOf returns the context for datasource.Get and cache.From.
+// The Settings of an action configure the mixins by Moleculer's names: cache and permissions.
 package mixins
 
 import (
@@ -21,15 +19,15 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 )
 
-// The names of the hooks, which also tell a service's own mixin of a kind from one it inherits.
+// The names of the hooks. By them a service's own mixin overrides one of the same kind that it inherits.
 const (
 	hookPermissions = "permissions"
 	hookMemoize     = "memoize"
 	hookDatasources = "datasources"
 )
 
-// Permissions lets an action be called only for a user who has one of the permissions that it asks
-// for; see [action.Request.Require]. Nothing is read from a cache before.
+// Permissions allows a call only if the user has one of the permissions of the action; see [action.Request.Require]. It
+// checks before a cache is read.
 func Permissions() moleculer.Mixin {
 	return moleculer.Mixin{Name: hookPermissions, Hooks: map[string]any{hookPermissions: action.Middleware{
 		Stage: action.StageAccess,
@@ -48,11 +46,10 @@ func Permissions() moleculer.Mixin {
 	}}}
 }
 
-// Datasources puts the set into the context of the service's actions and events, and makes errors of
-// drivers that may pass, such as those of a database that is restarting, retryable ones for callers.
-// The set is opened when the service starts and closed when it has stopped. moleculer-go's
-// lifecycle knows no errors: a set that does not open is tried again until it does or the service
-// stops, while datasource.Get says that it is not open.
+// Datasources puts the set into the context of the service's actions and events. Driver errors that may pass, such as
+// those of a database that is restarting, become retryable errors for callers. The set is opened when the service
+// starts and closed after it has stopped. In moleculer-go a start cannot fail: a set that does not open is tried again
+// every second until the service stops, and datasource.Get returns an error meanwhile.
 func Datasources(set *datasource.Set, log *logrus.Entry) moleculer.Mixin {
 	o := &opener{set: set, log: log}
 	return moleculer.Mixin{
@@ -69,7 +66,7 @@ type opener struct {
 	log *logrus.Entry
 
 	mu  sync.Mutex
-	end func() // ends the opening and waits for that; nil while the service is not started
+	end func() // cancels the opening and waits for its end; nil if the service is not started
 }
 
 func (o *opener) start() {
@@ -117,8 +114,7 @@ func (o *opener) stop() {
 // reopen is the pause between two attempts to open a set.
 const reopen = time.Second
 
-// DatasourceHooks is the part of [Datasources] for those who open and close the set themselves, as a
-// hook of that name.
+// DatasourceHooks returns the hook of [Datasources] under a name, for callers that open and close the set themselves.
 func DatasourceHooks(name string, set *datasource.Set) map[string]any {
 	return map[string]any{name: action.Middleware{
 		Stage:   action.StageInner,
@@ -137,7 +133,7 @@ func DatasourceHooks(name string, set *datasource.Set) map[string]any {
 	}}
 }
 
-// asError finds the driver's error also in what the link makes of a plain handler's: one without a type.
+// asError also finds the driver's error in the error that the link returns for a plain handler, which has no type.
 func asError(err error) error {
 	if e, ok := errors.AsType[*action.Error](err); ok && e.Type == "" {
 		if passing, ok := errors.AsType[action.Moleculer](datasource.AsError(e.Unwrap())); ok {

@@ -1,4 +1,4 @@
-// Package rediscache keeps the entries of a cache in a Redis, as Node's Redis cacher does.
+// Package rediscache keeps the entries of a cache in Redis, as Node's Redis cacher does.
 package rediscache
 
 import (
@@ -20,11 +20,11 @@ import (
 type Options struct {
 	// URL is redis://[user:password@]host:port[/database], rediss:// for TLS, or unix://.
 	URL string
-	// Prefix stands before every key; empty means that of a Node broker without a namespace. See [Prefix].
+	// Prefix is the prefix of every key. "" means that of a Node broker without a namespace; see [Prefix].
 	Prefix string
 }
 
-// Prefix is what Node's Redis cacher puts before the keys of a namespace.
+// Prefix returns the prefix of Node's Redis cacher for the keys of a namespace.
 func Prefix(namespace string) string {
 	if namespace == "" {
 		return "MOL-"
@@ -32,9 +32,8 @@ func Prefix(namespace string) string {
 	return "MOL-" + namespace + "-"
 }
 
-// Store keeps entries in a Redis, version 4 or later, as Node's Redis cacher does. Each of its
-// commands takes at most a second, and at most half of the time that its caller has left. Safe for
-// concurrent use.
+// Store keeps entries in Redis, version 4 or later, as Node's Redis cacher does. Each command takes at most a second,
+// and at most half of the time that its caller has left. Safe for concurrent use.
 type Store struct {
 	client *redis.Client
 	prefix string
@@ -47,8 +46,8 @@ const (
 	scanCount    = 100
 )
 
-// New makes a store of the Redis at a URL. It does not connect before its first use, and does so
-// anew whenever a connection breaks. The error is about the URL.
+// New returns a store in the Redis at a URL. It connects at its first use, and again after a connection breaks. The
+// error is about the URL.
 func New(opts Options) (*Store, error) {
 	// Without its cache a call is slow; waiting for repeated attempts makes it slower.
 	client, err := redisclient.New(opts.URL, redisTimeout)
@@ -61,7 +60,7 @@ func New(opts Options) (*Store, error) {
 	return &Store{client: client, prefix: opts.Prefix}, nil
 }
 
-// bounded is the context of one command.
+// bounded returns the context for one command.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	limit := redisTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -83,7 +82,7 @@ func (s *Store) GetWithTTL(ctx context.Context, key string) ([]byte, time.Durati
 	defer cancel()
 	pipe := s.client.Pipeline()
 	get, left := pipe.Get(ctx, s.prefix+key), pipe.PTTL(ctx, s.prefix+key)
-	_, _ = pipe.Exec(ctx) // its error is one of the two commands'
+	_, _ = pipe.Exec(ctx) // its error is that of one of the two commands
 	value, found, err := valueOf(get)
 	if err != nil || !found {
 		return nil, 0, false, err
@@ -92,7 +91,7 @@ func (s *Store) GetWithTTL(ctx context.Context, key string) ([]byte, time.Durati
 	if err != nil {
 		return nil, 0, false, err
 	}
-	return value, max(ttl, 0), true, nil // negative: it does not expire, or has done so just now
+	return value, max(ttl, 0), true, nil // negative: it never expires, or has just expired
 }
 
 func valueOf(get *redis.StringCmd) ([]byte, bool, error) {
@@ -127,7 +126,7 @@ func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	return s.client.Unlink(ctx, full...).Err()
 }
 
-// literal makes a pattern that matches just a text.
+// literal escapes a text, so that a pattern matches it literally.
 var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
 
 // Clean implements [cache.Store]. As with Node's Redis cacher, a single * matches dots, too.
@@ -152,7 +151,7 @@ func (s *Store) cleanSome(ctx context.Context, pattern string, cursor uint64) (n
 	return next, s.client.Unlink(ctx, keys...).Err()
 }
 
-// unlockScript frees a lock that is still the caller's.
+// unlockScript releases a lock if it is still the caller's.
 var unlockScript = redis.NewScript(
 	`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`,
 )

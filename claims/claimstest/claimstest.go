@@ -1,5 +1,5 @@
-// Package claimstest is what every store of claims must pass. It says in tests what [claims.Store]
-// promises, and measures what that costs.
+// Package claimstest is the conformance suite of [claims.Store]. It tests what the interface promises and has
+// benchmarks.
 package claimstest
 
 import (
@@ -18,19 +18,19 @@ import (
 
 // Harness opens stores of one kind.
 type Harness struct {
-	// New prepares an empty place for claims and returns how to open stores there, as each node has one.
-	// They are closed when the test ends.
+	// New prepares an empty storage and returns a function that opens a store on it, as each node does. Stores are closed
+	// when the test ends.
 	New func(tb testing.TB) (open func() claims.Store)
-	// Breakable opens a store whose server can be stopped and started again; nil for those without a server.
+	// Breakable opens a store whose server can be stopped and started again. It is nil for stores without a server.
 	Breakable func(tb testing.TB) (store claims.Store, stop, start func())
 }
 
 const (
-	// patience bounds every wait.
-	patience = time.Minute
-	tick     = 5 * time.Millisecond
-	// brief is a lease or a TTL that a test waits for the end of.
-	brief = 50 * time.Millisecond
+	// maxWait bounds every wait.
+	maxWait = time.Minute
+	tick    = 5 * time.Millisecond
+	// shortLease is a lease or a TTL whose end a test waits for.
+	shortLease = 50 * time.Millisecond
 )
 
 var terms = claims.Terms{Lease: time.Hour, TTL: 8 * 24 * time.Hour}
@@ -89,7 +89,7 @@ func requireState(t *testing.T, want claims.State, store claims.Store, key strin
 	require.Equal(t, want.String(), one(t, store, terms, key).State.String())
 }
 
-// await waits until asking for a key has an answer.
+// await claims a key until it has the state, and returns the claim.
 func await(t *testing.T, want claims.State, store claims.Store, terms claims.Terms, key string) claims.Claim {
 	t.Helper()
 	var claim claims.Claim
@@ -100,11 +100,11 @@ func await(t *testing.T, want claims.State, store claims.Store, terms claims.Ter
 		}
 		claim = list[0]
 		return true
-	}, patience, tick)
+	}, maxWait, tick)
 	return claim
 }
 
-// everybody runs claimers side by side, half of them on each of two stores, and returns what they got.
+// everybody runs n callers in parallel, half of them on each of two stores, and returns their claims.
 func everybody(
 	t *testing.T, h Harness, n int, claim func(store claims.Store) ([]claims.Claim, error),
 ) [][]claims.Claim {
@@ -131,7 +131,7 @@ func race(t *testing.T, n int, claim func(i int) ([]claims.Claim, error)) [][]cl
 	return lists
 }
 
-// winners counts for each key how many got it, all others having been told that it is held.
+// winners counts the callers that got each key. For all others it must be held.
 func winners(t *testing.T, lists [][]claims.Claim) map[string]int {
 	t.Helper()
 	got := map[string]int{}
@@ -276,7 +276,7 @@ func stays(t *testing.T, h Harness) {
 }
 
 var (
-	briefly = claims.Terms{Lease: brief, TTL: time.Hour}
+	briefly = claims.Terms{Lease: shortLease, TTL: time.Hour}
 	eagerly = claims.Terms{Lease: time.Hour, TTL: 2 * time.Hour, TakeOver: true}
 )
 
@@ -287,8 +287,8 @@ func abandoned(t *testing.T, h Harness) {
 	began := time.Now()
 	mine(t, first, briefly, "k")
 	seen := await(t, claims.Abandoned, second, terms, "k")
-	require.GreaterOrEqual(t, time.Since(began), brief-time.Millisecond)
-	require.WithinDuration(t, began.Add(brief), seen.Until, patience)
+	require.GreaterOrEqual(t, time.Since(began), shortLease-time.Millisecond)
+	require.WithinDuration(t, began.Add(shortLease), seen.Until, maxWait)
 	require.False(t, seen.Until.After(time.Now()))
 	requireState(t, claims.Abandoned, first, "k")
 	requireLost(t, second.Done(t.Context(), nil, seen))
@@ -335,7 +335,7 @@ func expiry(t *testing.T, h Harness) {
 	t.Helper()
 	open := h.New(t)
 	first, second := open(), open()
-	short := claims.Terms{Lease: brief, TTL: brief}
+	short := claims.Terms{Lease: shortLease, TTL: shortLease}
 	held, done := mine(t, first, short, "held"), mine(t, first, short, "done")
 	if err := first.Done(t.Context(), nil, done); err != nil {
 		requireLost(t, err) // a busy machine was too late
@@ -432,7 +432,7 @@ func outage(t *testing.T, h Harness) {
 		cancel()
 		require.ErrorContains(t, err, "claims: "+op+": ")
 		requirePermanent(t, false, err)
-		require.Less(t, time.Since(began), patience/2, op)
+		require.Less(t, time.Since(began), maxWait/2, op)
 	}
 }
 
@@ -443,12 +443,12 @@ func recovery(t *testing.T, h Harness) {
 	done := mine(t, store, terms, "done")
 	require.NoError(t, store.Done(t.Context(), []byte("result"), done))
 	stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*brief)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*shortLease)
 	defer cancel()
 	cut, err := store.Claim(ctx, terms, "cut")
 	require.Error(t, err)
 	start()
-	require.Eventually(t, func() bool { return store.Check(t.Context()) == nil }, patience, tick)
+	require.Eventually(t, func() bool { return store.Check(t.Context()) == nil }, maxWait, tick)
 	require.NoError(t, store.Release(t.Context(), cut...))
 	mine(t, store, terms, "cut")
 	require.Equal(t, "result", string(one(t, store, terms, "done").Result))

@@ -21,42 +21,42 @@ import (
 
 // Options configure the store.
 type Options struct {
-	// Namespace keeps the claims of clusters that share a server apart; see [Bucket].
+	// Namespace separates the claims of clusters that share a server; see [Bucket].
 	Namespace string
-	// Replicas is how many servers keep a bucket that is created here; 0 means 1.
+	// Replicas is the number of replicas of a bucket that is created; 0 means 1.
 	Replicas int
-	// MaxBytes bounds a bucket that is created here, in bytes; 0 sets no bound. An account may ask for one.
+	// MaxBytes bounds a bucket that is created, in bytes; 0 means no bound. Some accounts require one.
 	MaxBytes int64
-	// Timeout is how long the store is asked for an answer; 0 means 5 s.
+	// Timeout bounds a call with all its retries; 0 means 5 s.
 	Timeout time.Duration
-	// Now is the clock, which must agree with the servers'; nil means time.Now.
+	// Now is the clock, which must agree with that of the servers; nil means time.Now.
 	Now func() time.Time
 }
 
-// ErrOldServer says that the JetStream of a store has no TTL for single messages. Nothing has been created there.
+// ErrOldServer says that the server is older than 2.11, which has no TTL for single messages. Nothing was created.
 var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
 
-// ErrMaxBytesRequired says that the account of a store wants a bound for each of its streams.
+// ErrMaxBytesRequired says that the account requires a bound for each stream.
 var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
 
 const (
-	// maxPending is how many changes may wait for their acks at once.
+	// maxPending is how many changes may wait for their acks.
 	maxPending = 32768
 	// parallelReads is how many keys of a batch are read at once.
 	parallelReads = 32
-	// markerTTL is how long it shows in the bucket that a claim was released; the shortest there is.
+	// markerTTL is how long the bucket keeps the marker of a released claim. It is the shortest TTL.
 	markerTTL = "1s"
 )
 
-// The headers of a key-value bucket's delete markers: a client's, and the server's own.
+// The headers of delete markers in a key-value bucket: those of clients, and those of the server.
 const (
 	operationHeader = "KV-Operation"
 	reasonHeader    = "Nats-Marker-Reason"
 )
 
-// New makes a store on a connection that stays the caller's, to nats-server 2.11 or later; see [ErrOldServer]. The
-// bucket is created when it is needed. The connection must not buffer what is published while it is down
-// (nats.ReconnectBufSize(-1)): a claim that was given up must not be made later.
+// New returns a store on a connection to nats-server 2.11 or later; see [ErrOldServer]. The caller closes the
+// connection. The bucket is created at its first use. The connection must not buffer messages while it is down
+// (nats.ReconnectBufSize(-1)): a claim that the caller has given up must not be made later.
 func New(nc *nats.Conn, opts Options) (claims.Store, error) {
 	js, err := jetstream.New(
 		nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(claims.AttemptTimeout),
@@ -73,8 +73,8 @@ func New(nc *nats.Conn, opts Options) (claims.Store, error) {
 	return claims.New(b, opts.Timeout, now), nil
 }
 
-// Bucket is the name of the bucket with a namespace's claims. What must not stand in a bucket's name
-// becomes _, with a hash at the end to tell it from others.
+// Bucket returns the name of the bucket for a namespace. Characters that a bucket's name cannot have become _, and a
+// hash at the end makes the name unique.
 func Bucket(namespace string) string {
 	if namespace == "" {
 		return "claims"
@@ -93,9 +93,9 @@ func Bucket(namespace string) string {
 	return "claims-" + plain
 }
 
-// bucketConfig is the stream of a key-value bucket, as nats.go makes it, but for three things. Expired
-// keys leave no markers: nobody watches, and a claim would have to be made on top of them. And it is
-// read at its leader only: other replicas may not know the latest claims yet. See find for the third.
+// bucketConfig returns the stream of a key-value bucket as nats.go creates it, with three differences. Expired keys
+// leave no markers, because nobody watches the bucket, and a claim would have to replace them. Only the leader is read,
+// because other replicas may not have the latest claims yet. The third is FirstSeq, see create.
 func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1),
@@ -109,7 +109,7 @@ type backend struct {
 	prefix string // of subjects
 	config jetstream.StreamConfig
 	now    func() time.Time
-	bucket atomic.Pointer[jetstream.Stream] // nil until it is known to be there
+	bucket atomic.Pointer[jetstream.Stream] // nil until it was found
 }
 
 func (n *backend) Apply(ctx context.Context, changes []*claims.Change) {
@@ -133,7 +133,7 @@ func (n *backend) Apply(ctx context.Context, changes []*claims.Change) {
 		case conflict(c.Err):
 			conflicts = append(conflicts, c)
 		case errors.Is(c.Err, jetstream.ErrNoStreamResponse):
-			n.bucket.Store(nil) // somebody deleted it, or the server is still restoring it
+			n.bucket.Store(nil) // it was deleted, or the server is still restoring it
 		default:
 			c.Err = classified(c.Err)
 		}
@@ -149,7 +149,7 @@ func (n *backend) publish(c *claims.Change) (jetstream.PubAckFuture, error) {
 		msg.Header[operationHeader] = []string{"DEL"}
 		msg.Header[jetstream.MsgTTLHeader] = []string{markerTTL}
 	} else {
-		seconds := (c.TTL + time.Second - 1) / time.Second // it counts in whole ones
+		seconds := (c.TTL + time.Second - 1) / time.Second // the header has whole seconds
 		msg.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
 	return n.js.PublishMsgAsync(msg)
@@ -170,7 +170,7 @@ func (n *backend) acked(ctx context.Context, c *claims.Change, future jetstream.
 	}
 }
 
-// read sees what is there instead of what changes expected.
+// read gets the entries that are there instead of those that the changes expected.
 func (n *backend) read(ctx context.Context, bucket jetstream.Stream, changes []*claims.Change) {
 	var reads errgroup.Group
 	reads.SetLimit(parallelReads)
@@ -203,14 +203,14 @@ func (n *backend) open(ctx context.Context) (jetstream.Stream, error) {
 	return n.find(ctx)
 }
 
-// find looks for the bucket, and creates it where there is none.
+// find opens the bucket and creates it if it is missing.
 func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	bucket, err := n.js.Stream(ctx, n.config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		bucket, err = n.create(ctx)
 	}
 	if errors.Is(err, nats.ErrNoResponders) {
-		err = jetstream.ErrJetStreamNotEnabled // what a server without JetStream has to say of it
+		err = jetstream.ErrJetStreamNotEnabled // as a server without JetStream answers
 	}
 	switch api, ok := errors.AsType[*jetstream.APIError](err); {
 	case ok && api.ErrorCode == maxBytesRequired:
@@ -218,7 +218,7 @@ func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	case errors.Is(err, ErrOldServer):
 		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w", n.config.Name, err))
 	case err != nil:
-		// Even "not found" and "no suitable peers" pass, in a cluster that is starting.
+		// Even "not found" and "no suitable peers" may pass: the cluster may be starting.
 		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
 	}
 	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
@@ -229,14 +229,14 @@ func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	return bucket, nil
 }
 
-// messageTTLs is the level of JetStream's API from which messages may have a TTL of their own: nats-server 2.11.
+// messageTTLs is the API level of JetStream with a TTL for single messages, that of nats-server 2.11.
 const messageTTLs = 1
 
 // maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
 const maxBytesRequired = 10113
 
-// create makes the bucket. An older server would make one without the TTLs, as it skips settings that it does not
-// know, so it is asked first what it can do.
+// create creates the bucket. It asks for the server's API level first: an older server ignores settings that it does
+// not know and would create a bucket without TTLs.
 func (n *backend) create(ctx context.Context) (jetstream.Stream, error) {
 	account, err := n.js.AccountInfo(ctx)
 	if err != nil {
@@ -246,14 +246,14 @@ func (n *backend) create(ctx context.Context) (jetstream.Stream, error) {
 		return nil, ErrOldServer
 	}
 	config := n.config
-	// Revisions must not come again in a bucket that takes the place of another: whoever has a claim from
-	// before would have that of somebody else.
+	// A new bucket in the place of an old one must not use its revisions again: the owner of an old claim would own the
+	// new claim of another caller.
 	config.FirstSeq = uint64(time.Now().UnixMicro())
 	bucket, err := n.js.CreateStream(ctx, config)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster, or still is at it
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node has created it, or is creating it
 		return n.js.Stream(ctx, n.config.Name)
 	}
-	if err == nil && !bucket.CachedInfo().Config.AllowMsgTTL { // made by an older server of the same cluster
+	if err == nil && !bucket.CachedInfo().Config.AllowMsgTTL { // an older server of the same cluster has created it
 		return nil, errors.Join(ErrOldServer, n.js.DeleteStream(ctx, n.config.Name))
 	}
 	return bucket, err
@@ -269,14 +269,14 @@ func (n *backend) Close() error {
 	return nil
 }
 
-// conflict says whether a change met another entry than it expected.
+// conflict says whether a change found another entry than it expected.
 func conflict(err error) bool {
 	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
 }
 
-// classified marks what the server will never do.
+// classified marks errors for which a retry does not help.
 func classified(err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	if errors.Is(err, nats.ErrMaxPayload) || ok && api.Code >= 400 && api.Code < 500 {

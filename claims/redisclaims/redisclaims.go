@@ -17,23 +17,23 @@ import (
 type Options struct {
 	// URL is redis://[user:password@]host:port[/database], rediss:// for TLS, or unix://.
 	URL string
-	// Namespace keeps the claims of clusters that share a Redis apart.
+	// Namespace separates the claims of clusters that share a Redis.
 	Namespace string
-	// Timeout is how long the store is asked for an answer; 0 means 5 s.
+	// Timeout bounds a call with all its retries; 0 means 5 s.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now. Redis itself measures leases and TTLs.
 	Now func() time.Time
 }
 
-// New makes a store of the Redis at a URL, version 5 or later. A Redis that drops keys to save memory, or that is
-// replaced by a replica which had not caught up, forgets claims early. The store does not connect before its first use,
-// and does so anew whenever a connection breaks. The error is about the URL.
+// New returns a store in the Redis at a URL, version 5 or later. Claims are lost early if Redis evicts keys, or if a
+// replica without them takes over. The store connects at its first use, and again after a connection breaks. The error
+// is about the URL.
 func New(opts Options) (claims.Store, error) {
 	client, err := redisclient.New(opts.URL, claims.AttemptTimeout)
 	if err != nil {
 		return nil, err
 	}
-	// Not the prefix of a cache: cleaning that must leave the claims alone.
+	// It is not the prefix of a cache: cleaning a cache must not delete claims.
 	prefix := "claims:" + opts.Namespace + ":"
 	now := opts.Now
 	if now == nil {
@@ -48,9 +48,8 @@ type backend struct {
 	now    func() time.Time
 }
 
-// applyScript takes for each key what must be there, what to put there and for how many milliseconds,
-// where "" is nothing. It answers for each with 1 or with what is there instead and how long that will
-// live on.
+// applyScript has three arguments for each key: the expected value, the new value and its TTL in ms. "" means no value.
+// The answer for each key is 1, or the value that is there instead and its remaining TTL in ms.
 var applyScript = redis.NewScript(`
 local answers = {}
 for i, key in ipairs(KEYS) do
@@ -87,7 +86,7 @@ func (r *backend) Apply(ctx context.Context, changes []*claims.Change) {
 	}
 }
 
-var errAnswer = errors.New("Redis answers something else than it was asked for")
+var errAnswer = errors.New("the answer of Redis has an unexpected form")
 
 func answered(c *claims.Change, answer any, now time.Time) error {
 	there, ok := answer.([]any)

@@ -16,9 +16,9 @@ import (
 //nolint:gochecknoinits // a driver registers itself
 func init() { datasource.RegisterErrors(readError) }
 
-// readError knows what a PostgreSQL server and pgx say.
+// readError reads the errors of a PostgreSQL server and of pgx.
 func readError(err error) (*action.Error, bool) {
-	// What the server says tells more than that a connection has ended.
+	// The server's own error says more than that the connection was closed.
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return readState(pgErr.Code), true
 	}
@@ -34,7 +34,7 @@ func readError(err error) (*action.Error, bool) {
 	return nil, false
 }
 
-// readState reads a SQLSTATE, nil where trying again does not help.
+// readState returns the error for a SQLSTATE, nil if a retry does not help.
 func readState(code string) *action.Error {
 	switch {
 	case code == "40001" || code == "40P01":

@@ -29,7 +29,7 @@ type Options struct {
 	Migrations fs.FS
 }
 
-// Validate says what is wrong with the options.
+// Validate returns all that is wrong with the options.
 func (o Options) Validate() error {
 	_, err := o.config()
 	if o.MaxConns < 0 {
@@ -40,11 +40,11 @@ func (o Options) Validate() error {
 
 func (o Options) config() (*pgxpool.Config, error) {
 	if o.URL == "" {
-		return nil, errors.New("url is missing") // pgx would take it from the environment
+		return nil, errors.New("url is missing") // pgx would read the environment
 	}
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, errors.New("url is not one of a PostgreSQL database") // what pgx says may quote the password
+		return nil, errors.New("url is not one of a PostgreSQL database") // the error of pgx may quote the password
 	}
 	if o.MaxConns > 0 {
 		config.MaxConns = o.MaxConns
@@ -54,8 +54,8 @@ func (o Options) config() (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// New defines a datasource of type *pgxpool.Pool. A statement may take as long as its context
-// lets it, an attempt to connect 5 s. After an outage the pool connects again by itself.
+// New defines a datasource of type *pgxpool.Pool. Only its context bounds a statement; an attempt to connect takes at
+// most 5 s. After an outage the pool connects again.
 func New(name string, opts Options) datasource.Definition {
 	d := datasource.New(name, func(ctx context.Context) (*pgxpool.Pool, error) {
 		config, err := opts.config()
@@ -80,8 +80,8 @@ func New(name string, opts Options) datasource.Definition {
 	return d
 }
 
-// makeMigrations holds a lock that other nodes wait for. It has connections of its own: the lock
-// ends with them, whatever happens.
+// makeMigrations makes the migrations under a lock, for which other nodes wait. It has its own connections, so that the
+// lock always ends with them.
 func makeMigrations(ctx context.Context, config *pgxpool.Config, files fs.FS) (err error) {
 	db := stdlib.OpenDB(*config.ConnConfig)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -90,7 +90,7 @@ func makeMigrations(ctx context.Context, config *pgxpool.Config, files fs.FS) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	// The same lock as goose's own, so that its command waits too.
+	// It is the lock of goose, so that goose's command waits, too.
 	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, lock.DefaultLockID); err != nil {
 		return fmt.Errorf("wait for another node's migrations: %w", err)
 	}

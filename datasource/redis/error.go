@@ -12,7 +12,7 @@ import (
 //nolint:gochecknoinits // a driver registers itself
 func init() { datasource.RegisterErrors(readError) }
 
-// readError knows what a Redis server and go-redis say.
+// readError reads the errors of a Redis server and of go-redis.
 func readError(err error) (*action.Error, bool) {
 	switch {
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):

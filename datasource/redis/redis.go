@@ -23,7 +23,7 @@ type Options struct {
 	PoolSize int    // connections at once; zero means ten for each CPU
 }
 
-// Validate says what is wrong with the options.
+// Validate returns all that is wrong with the options.
 func (o Options) Validate() error {
 	_, err := o.config()
 	if o.PoolSize < 0 {
@@ -38,7 +38,7 @@ func (o Options) config() (*redis.Options, error) {
 	}
 	config, err := redis.ParseURL(o.URL)
 	if err != nil {
-		return nil, errors.New("url is not one of a Redis") // what go-redis says quotes it
+		return nil, errors.New("url is not one of a Redis") // the error of go-redis quotes it
 	}
 	if o.PoolSize > 0 {
 		config.PoolSize = o.PoolSize
@@ -46,21 +46,20 @@ func (o Options) config() (*redis.Options, error) {
 	config.DialTimeout = connectTimeout
 	config.ReadTimeout, config.WriteTimeout = 3*time.Second, 3*time.Second
 	config.ContextTimeoutEnabled = true
-	// Announcements of managed services, which a plain server answers with an error at each connect.
+	// Off, because a plain server answers this command of managed services with an error at each connect.
 	config.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return config, nil
 }
 
-// New defines a datasource of type *redis.Client, whose commands obey their contexts and take 3 s
-// at most for a read or a write.
+// New defines a datasource of type *redis.Client. Its commands obey their contexts; a read or a write takes at most 3
+// s.
 func New(name string, opts Options) datasource.Definition {
 	d := datasource.New(name, func(ctx context.Context) (*redis.Client, error) {
 		config, err := opts.config()
 		if err != nil {
 			return nil, err
 		}
-		// go-redis has one logger for the whole process, which writes to stderr past ours. What it says
-		// there comes back as errors, too.
+		// go-redis has one logger for the process, which writes to stderr. Its messages are also returned as errors.
 		logging.Disable()
 		client := redis.NewClient(config)
 		if err := client.Ping(ctx).Err(); err != nil {

@@ -1,4 +1,4 @@
-// Package sqlite opens SQLite files, as datasources of a service and by themselves.
+// Package sqlite opens SQLite files, as datasources of a service or alone.
 package sqlite
 
 import (
@@ -27,7 +27,7 @@ import (
 //nolint:gochecknoinits // a driver registers itself
 func init() { datasource.RegisterErrors(readError) }
 
-// readError knows what SQLite and database/sql say: only a lock and a connection that was closed may pass.
+// readError reads the errors of SQLite and database/sql. Only a lock and a closed connection may pass.
 func readError(err error) (*action.Error, bool) {
 	sqliteErr, ok := errors.AsType[*driver.Error](err)
 	switch {
@@ -36,7 +36,7 @@ func readError(err error) (*action.Error, bool) {
 	case !ok:
 		return nil, false
 	}
-	switch sqliteErr.Code() & 0xff { // the rest of the code is detail
+	switch sqliteErr.Code() & 0xff { // the upper bits are details
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		return datasource.Unavailable("it is locked by another use"), true
 	}
@@ -45,13 +45,13 @@ func readError(err error) (*action.Error, bool) {
 
 // Options say which file to open.
 type Options struct {
-	Path string // created where missing, with its folder; only its owner may read it
+	Path string // created if it is missing, with its folder; only its owner may read it
 	// Migrations are goose's .sql files, at the root of the file system; nil means none. A file beside
 	// Path, with "-migrations" at its end, keeps several processes from making them at once.
 	Migrations fs.FS
 }
 
-// Validate says what is wrong with the options.
+// Validate returns what is wrong with the options.
 func (o Options) Validate() error {
 	if o.Path == "" {
 		return errors.New("path is missing")
@@ -78,13 +78,13 @@ func New(name string, opts Options) datasource.Definition {
 	return d
 }
 
-// lockWait is how long a lock is waited for.
+// lockWait is how long to wait for a lock.
 const lockWait = 5 * time.Second
 
 // lockPause is the time between two attempts to get a lock.
 const lockPause = 100 * time.Millisecond
 
-// sqliteConnections bounds those to a file: more readers than this wait for their turn, which is short.
+// sqliteConnections bounds the connections to a file. More readers wait, which is short.
 const sqliteConnections = 8
 
 // Open opens the file at path, and creates it where missing, its folder too; only their owner may read them. Several
@@ -115,8 +115,8 @@ func open(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) 
 		return nil, err
 	}
 	db.SetMaxOpenConns(sqliteConnections)
-	db.SetMaxIdleConns(sqliteConnections) // opening one costs more than a lookup
-	// Where several open a new file at once, the change to a write-ahead log is refused instead of waited for.
+	db.SetMaxIdleConns(sqliteConnections) // opening a connection costs more than a lookup
+	// If several processes open a new file at once, SQLite refuses the change to a write-ahead log at once.
 	waiting, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	if err := untilFree(waiting, func() error { return db.PingContext(ctx) }); err != nil {
@@ -125,7 +125,7 @@ func open(ctx context.Context, path string, pragmas ...string) (*sql.DB, error) 
 	return db, nil
 }
 
-// untilFree tries again, as long as ctx lasts, what SQLite refuses at once because the file is locked.
+// untilFree retries until ctx ends what SQLite refuses at once because the file is locked.
 func untilFree(ctx context.Context, try func() error) error {
 	for {
 		err := try()
@@ -139,8 +139,8 @@ func untilFree(ctx context.Context, try func() error) error {
 	}
 }
 
-// createFile makes the file, because SQLite would make it readable by all. One that exists is left
-// alone: closing it would undo the locks that this process holds on it.
+// createFile creates the file, because SQLite would make it readable by all. It does not open an existing file: closing
+// it would release the locks of this process on it.
 func createFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -168,8 +168,8 @@ func makeMigrations(ctx context.Context, db *sql.DB, opts Options) (err error) {
 	return migrate.Up(ctx, db, goose.DialectSQLite3, opts.Migrations)
 }
 
-// lockFile waits until nobody else holds the lock. A migration is several transactions, so the lock
-// can't be one on the same file; one on an empty file beside it ends with its process as well.
+// lockFile waits for a lock. A migration is several transactions, so the database itself cannot be the lock. A lock on
+// an empty file beside it also ends with the process.
 func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
 	db, err := open(ctx, path)
 	if err != nil {

@@ -1,23 +1,17 @@
-// Package order has a context that tells a publisher which events must stay in order when some of them are given up.
+// Package order has the event that publishers take. It is a package of its own so that its users need no NATS client.
 package order
 
-import "context"
+// Event is a reliable event to be published.
+type Event struct {
+	Name    string
+	MsgID   string              // the stream stores one event of an id within its duplicate window
+	Header  map[string][]string // without the id
+	Payload []byte
 
-// Context is the context of an event that is kept elsewhere, such as in a spool, when the publisher gives it up. Events
-// with the same key stay in order: when one is given up, the later ones are given up too, in order.
-type Context struct {
-	context.Context
+	// Key is set for an event that is kept elsewhere, such as in a spool, when the publisher gives it up. Events with
+	// the same key stay in order: when one is given up, the later ones are given up too, in order. May be empty.
 	Key string
 	// Held says whether earlier events of the key are kept elsewhere already. Then the event is given up at once. Held
 	// may be nil. It must not block, and must not call the publisher.
 	Held func(key string) bool
-}
-
-// Of returns the Key and Held of a *Context. For any other context, also one that is derived from a *Context, it
-// returns "" and nil.
-func Of(ctx context.Context) (key string, held func(key string) bool) {
-	if c, ok := ctx.(*Context); ok { // not by Value: this is asked for each event
-		return c.Key, c.Held
-	}
-	return "", nil
 }

@@ -44,7 +44,9 @@ func fillUp(t *testing.T, dir string) {
 }
 
 func TestSpoolOnAFullDiskCanBeEmptied(t *testing.T) {
-	for name, size := range map[string]int{"small events": 300, "events as large as a page": 12_000, "events of many pages": 200_000} {
+	for name, size := range map[string]int{
+		"small events": 300, "events as large as a page": 12_000, "events of many pages": 200_000,
+	} {
 		t.Run(name, func(t *testing.T) {
 			dir := smallDisk(t, 32)
 			s := &stream{away: true}

@@ -35,7 +35,10 @@ func ExampleOpen() {
 		return
 	}
 	kept := make(chan error, 1)
-	s.Put(spool.Event{Key: "chat-5", Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)}, func(err error) { kept <- err })
+	s.Put(
+		spool.Event{Key: "chat-5", Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)},
+		func(err error) { kept <- err },
+	)
 	fmt.Println(errors.Join(<-kept), <-published)
 	fmt.Println(s.Close())
 	// Output:

@@ -131,7 +131,10 @@ const received = "hios.processing.message.received"
 const generous = time.Minute
 
 func event(key, id string) spool.Event {
-	return spool.Event{Key: key, Name: received, MsgID: id, Header: map[string][]string{"$caller": {"parrot"}}, Payload: []byte(`{"id":"` + id + `"}`)}
+	return spool.Event{
+		Key: key, Name: received, MsgID: id, Header: map[string][]string{"$caller": {"parrot"}},
+		Payload: []byte(`{"id":"` + id + `"}`),
+	}
 }
 
 func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
@@ -139,7 +142,10 @@ func line(id string) string { return id + ` {"id":"` + id + `"} parrot` }
 func open(t *testing.T, path string, s *stream, change ...func(*spool.Options)) *spool.Spool {
 	t.Helper()
 	log, _ := logtest.NewNullLogger()
-	opts := spool.Options{Path: path, Owner: "node-1", MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore, Log: logrus.NewEntry(log)}
+	opts := spool.Options{
+		Path: path, Owner: "node-1", MaxBytes: 1 << 20, MaxAge: time.Hour, Publish: s.publish, Stored: s.storedBefore,
+		Log: logrus.NewEntry(log),
+	}
 	for _, f := range change {
 		f(&opts)
 	}
@@ -226,7 +232,8 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(_ context.Context, _ spool.Event, onAck func(bool, error)) { onAck(false, errors.New("away")) }, Stored: (&stream{away: true}).storedBefore,
+		Publish: func(_ context.Context, _ spool.Event, onAck func(bool, error)) { onAck(false, errors.New("away")) },
+		Stored:  (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
 		if err = put(sp, event("c1", fmt.Sprint(n))); err == nil {
@@ -360,7 +367,9 @@ func TestSpoolPublishesInBoundedBatches(t *testing.T) {
 					onAck(false, nil)
 				})
 			}
-			sp := open(t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes, o.Publish = 1<<30, hold })
+			sp := open(
+				t, filepath.Join(t.TempDir(), "spool.db"), s, func(o *spool.Options) { o.MaxBytes, o.Publish = 1<<30, hold },
+			)
 			payload := strings.Repeat("x", test.size)
 			var kept sync.WaitGroup
 			var want []string
@@ -596,7 +605,9 @@ func TestSpoolThatCannotBeCreatedFailsAtOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	require.NoError(t, os.WriteFile(folder, nil, 0o600))
 	log, logs := logtest.NewNullLogger()
-	sp := open(t, filepath.Join(folder, "spool.db"), &stream{away: true}, func(o *spool.Options) { o.Log = logrus.NewEntry(log) })
+	sp := open(
+		t, filepath.Join(folder, "spool.db"), &stream{away: true}, func(o *spool.Options) { o.Log = logrus.NewEntry(log) },
+	)
 	require.NotEmpty(t, logs.AllEntries())
 	require.Equal(t, logrus.ErrorLevel, logs.AllEntries()[0].Level)
 	require.ErrorContains(t, sp.Check(t.Context()), "cannot be made")
@@ -624,7 +635,12 @@ func TestSpoolDoesNotWriteIntoADeletedFile(t *testing.T) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.WriteFile(path, nil, 0o600))
 		},
-		"with its folder": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
+		"with its folder": func(
+			t *testing.T, path string,
+		) {
+			t.Helper()
+			require.NoError(t, os.RemoveAll(filepath.Dir(path)))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data", "spool.db")
@@ -642,7 +658,9 @@ func TestSpoolDoesNotWriteIntoADeletedFile(t *testing.T) {
 			s.mu.Unlock()
 			s.set(false)
 			require.Eventually(t, func() bool { return sp.State().Events == 0 }, generous, time.Millisecond)
-			require.ElementsMatch(t, s.list(), slices.Compact(slices.Sorted(slices.Values(s.list()))), "what was in it is stored once")
+			require.ElementsMatch(
+				t, s.list(), slices.Compact(slices.Sorted(slices.Values(s.list()))), "what was in it is stored once",
+			)
 			require.Len(t, s.list(), 2000)
 			require.NoError(t, sp.Check(t.Context()))
 			s.set(true)

@@ -73,8 +73,12 @@ func message(raw json.RawMessage, w *integration.Webhook) integration.Message {
 	return m
 }
 
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	call := httpapi.Call{Name: "messages", Path: "/v1/messages", JSON: map[string]any{"chat": m.To.ID, "text": m.Content.Text}}
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
+	call := httpapi.Call{
+		Name: "messages", Path: "/v1/messages", JSON: map[string]any{"chat": m.To.ID, "text": m.Content.Text},
+	}
 	var sent struct{ ID integration.ID }
 	_, err := p.api(ch.Credentials, ch.Settings).Do(ctx, call, &sent)
 	return &integration.SendResult{Success: err == nil, MessageID: sent.ID}, err

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/parrot"
+
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
@@ -91,5 +92,8 @@ func TestTheDocumentationHoldsTheWholeFileWhichIsShort(t *testing.T) {
 	require.LessOrEqual(t, bytes.Count(file, []byte("\n")), 125, "a platform is short, or the factory does too little")
 	page, err := os.ReadFile("../../docs/writing-a-platform.md")
 	require.NoError(t, err)
-	require.True(t, bytes.Contains(page, []byte("```go\n"+string(file)+"```\n")), "docs/writing-a-platform.md must hold parrot.go as it is")
+	require.True(
+		t, bytes.Contains(page, []byte("```go\n"+string(file)+"```\n")),
+		"docs/writing-a-platform.md must hold parrot.go as it is",
+	)
 }

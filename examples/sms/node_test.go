@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
+	"example.com/sms"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"example.com/sms"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/node"
 	"github.com/hiliosai/switchboard/node/nodetest"
@@ -38,5 +39,17 @@ func TestNodeAnswersSignedFormInXML(t *testing.T) {
 	answer, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
-	require.Equal(t, "200 text/xml <Response/>", fmt.Sprintf("%d %s %s", res.StatusCode, res.Header.Get("Content-Type"), answer))
+	require.Equal(
+		t, "200 text/xml <Response/>", fmt.Sprintf("%d %s %s", res.StatusCode, res.Header.Get("Content-Type"), answer),
+	)
+}
+
+func TestPlatformIsShort(t *testing.T) {
+	lines := 0
+	for _, file := range []string{"sms.go", "sms_test.go"} {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		lines += bytes.Count(source, []byte("\n"))
+	}
+	require.LessOrEqual(t, lines, 150, "a platform, its fake and its test are short, or the kit lacks something")
 }

@@ -21,7 +21,8 @@ var errorTable = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 
 // Signature covers the public URL and the fields of the form.
 var Signature = sign.HMAC{
-	Header: "X-Twilio-Signature", Hash: crypto.SHA1, Encoding: sign.Base64, Secret: "authToken", Over: sign.URLAndSortedForm{},
+	Header: "X-Twilio-Signature", Hash: crypto.SHA1, Encoding: sign.Base64, Secret: "authToken",
+	Over: sign.URLAndSortedForm{},
 }
 
 // Definition defines the platform. Its calls go through client.
@@ -63,7 +64,9 @@ func (*platform) Respond(context.Context, *integration.Webhook) (*integration.Re
 	return &integration.Response{ContentType: "text/xml", Body: "<Response/>"}, nil
 }
 
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	sid := ch.Credentials["accountSid"]
 	api := &httpapi.API{
 		Client: p.client.For(ch.Settings), Name: "sms", Base: ch.Settings["apiBase"],

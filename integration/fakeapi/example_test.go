@@ -25,7 +25,9 @@ func Example() {
 	})
 	defer api.Close()
 
-	for _, body := range []string{`{"to":"ada","lines":["hello"]}`, `{"to":"ada"}`, `{"to":"ada","lines":[],"moods":"merry"}`} {
+	for _, body := range []string{
+		`{"to":"ada","lines":["hello"]}`, `{"to":"ada"}`, `{"to":"ada","lines":[],"moods":"merry"}`,
+	} {
 		answer, err := http.Post(api.URL()+"/v1/messages", "application/json", strings.NewReader(body)) //nolint:noctx // short
 		if err != nil {
 			fmt.Println(err)

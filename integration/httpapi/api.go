@@ -25,7 +25,8 @@ type API struct {
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has one.
+	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has
+	// one.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
@@ -108,8 +109,8 @@ func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *inte
 	return e
 }
 
-// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless the
-// error table has a row for the status.
+// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless
+// the error table has a row for the status.
 func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	e := Foreign(name, answer)
 	row, ok := a.Errors.Foreign[answer.Status]

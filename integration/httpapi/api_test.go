@@ -33,11 +33,18 @@ func newAPI(t *testing.T, status int, body string, header ...string) (*httpapi.A
 		server.Close()
 	})
 	return &httpapi.API{
-		Client: client, Name: "parrot", Base: server.URL, Header: http.Header{"Authorization": {"Bearer of the tests"}}, Read: readParrot,
+		Client: client, Name: "parrot", Base: server.URL, Header: http.Header{"Authorization": {"Bearer of the tests"}},
+		Read: readParrot,
 		Errors: &integration.ErrorTable{
-			Codes:    map[string]integration.ErrorRow{"asleep": {Kind: integration.FaultPermanent, Code: "RECIPIENT_UNAVAILABLE", Fix: "come back tomorrow"}},
-			Statuses: map[int]integration.ErrorRow{429: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient}},
-			Foreign:  map[int]integration.ErrorRow{429: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: time.Minute}},
+			Codes: map[string]integration.ErrorRow{
+				"asleep": {Kind: integration.FaultPermanent, Code: "RECIPIENT_UNAVAILABLE", Fix: "come back tomorrow"},
+			},
+			Statuses: map[int]integration.ErrorRow{
+				429: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Pauses: integration.PausesRecipient},
+			},
+			Foreign: map[int]integration.ErrorRow{
+				429: {Kind: integration.FaultThrottled, Code: "RATE_LIMITED", Wait: time.Minute},
+			},
 		},
 	}, func() *http.Request { return asked }
 }
@@ -66,7 +73,9 @@ func TestCallIsMadeWithTheAPIsHeaders(t *testing.T) {
 	require.Equal(t, 200, answer.Status)
 	require.Equal(t, "POST /say?loud=1", asked().Method+" "+asked().URL.RequestURI())
 	require.Equal(t, "Bearer of the tests", asked().Header.Get("Authorization"))
-	_, err = api.With(http.Header{"Authorization": nil, "X-More": {"yes"}}).Do(t.Context(), httpapi.Call{Name: "say", Method: http.MethodGet}, nil)
+	_, err = api.With(http.Header{"Authorization": nil, "X-More": {"yes"}}).Do(
+		t.Context(), httpapi.Call{Name: "say", Method: http.MethodGet}, nil,
+	)
 	require.NoError(t, err)
 	require.Empty(t, asked().Header.Get("Authorization"))
 	require.Equal(t, "yes", asked().Header.Get("X-More"))
@@ -83,16 +92,20 @@ func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
 		wait   time.Duration
 		pauses integration.Scope
 	}{
-		"a code":                    {200, `{"ok":false,"error":"asleep"}`, nil, integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", 0, ""},
-		"a code nobody knows":       {200, `{"ok":false,"error":"away"}`, nil, integration.FaultPermanent, "MESSAGE_REJECTED", 0, ""},
-		"too many calls":            {429, `{"ok":false}`, []string{"Retry-After", "7"}, integration.FaultThrottled, "RATE_LIMITED", 7 * time.Second, integration.PausesRecipient},
-		"a failure":                 {500, `{"ok":false}`, nil, integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""},
-		"a page":                    {403, `<html>`, nil, integration.FaultPermanent, "PLATFORM_BLOCKED", 0, ""},
-		"a page of the table":       {429, `<html>`, nil, integration.FaultThrottled, "RATE_LIMITED", time.Minute, ""},
-		"a page that says how long": {429, `<html>`, []string{"Retry-After", "7"}, integration.FaultThrottled, "RATE_LIMITED", 7 * time.Second, ""},
-		"half of an answer":         {200, `{"ok":true`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
-		"another shape":             {200, `{"ok":true,"id":{}}`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
-		"a good page":               {200, `<html>`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
+		"a code": {200, `{"ok":false,"error":"asleep"}`, nil, integration.FaultPermanent, "RECIPIENT_UNAVAILABLE", 0, ""},
+		"a code nobody knows": {
+			200, `{"ok":false,"error":"away"}`, nil, integration.FaultPermanent, "MESSAGE_REJECTED", 0, "",
+		},
+		"too many calls":      {429, `{"ok":false}`, []string{"Retry-After", "7"}, integration.FaultThrottled, "RATE_LIMITED", 7 * time.Second, integration.PausesRecipient},
+		"a failure":           {500, `{"ok":false}`, nil, integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""},
+		"a page":              {403, `<html>`, nil, integration.FaultPermanent, "PLATFORM_BLOCKED", 0, ""},
+		"a page of the table": {429, `<html>`, nil, integration.FaultThrottled, "RATE_LIMITED", time.Minute, ""},
+		"a page that says how long": {
+			429, `<html>`, []string{"Retry-After", "7"}, integration.FaultThrottled, "RATE_LIMITED", 7 * time.Second, "",
+		},
+		"half of an answer": {200, `{"ok":true`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
+		"another shape":     {200, `{"ok":true,"id":{}}`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
+		"a good page":       {200, `<html>`, nil, integration.FaultUnknown, "ANSWER_UNREADABLE", 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, _ := newAPI(t, test.status, test.body, test.header...)

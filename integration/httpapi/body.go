@@ -22,7 +22,10 @@ type Body struct {
 func JSON(name string, v any) (Body, error) {
 	encoded, err := json.Marshal(v)
 	if err != nil {
-		return Body{}, &integration.Error{Kind: integration.FaultInvalid, Code: codes.MessageInvalid, Message: name + ": the request cannot be encoded", Err: err}
+		return Body{}, &integration.Error{
+			Kind: integration.FaultInvalid, Code: codes.MessageInvalid, Message: name + ": the request cannot be encoded",
+			Err: err,
+		}
 	}
 	return Body{encoded, "application/json"}, nil
 }

@@ -27,7 +27,10 @@ func TestABodyOfJSON(t *testing.T) {
 
 func TestABodyOfAFormsFields(t *testing.T) {
 	body := httpapi.Form(url.Values{"text": {"a b&c=ü"}, "id": {"1", "2"}})
-	require.Equal(t, httpapi.Body{Bytes: []byte("id=1&id=2&text=a+b%26c%3D%C3%BC"), ContentType: "application/x-www-form-urlencoded"}, body)
+	require.Equal(
+		t, httpapi.Body{Bytes: []byte("id=1&id=2&text=a+b%26c%3D%C3%BC"), ContentType: "application/x-www-form-urlencoded"},
+		body,
+	)
 }
 
 func TestABodyOfAFormWithFiles(t *testing.T) {
@@ -40,7 +43,8 @@ func TestABodyOfAFormWithFiles(t *testing.T) {
 	)
 	type part struct{ name, filename, contentType, content string }
 	require.Equal(t, []part{
-		{"chat_id", "", "", "42"}, {"photo", "über uns.png", "image/png", string(binary)}, {"json", "", "application/json", "{}"}, {"empty", "", "", ""},
+		{"chat_id", "", "", "42"}, {"photo", "über uns.png", "image/png", string(binary)},
+		{"json", "", "application/json", "{}"}, {"empty", "", "", ""},
 	}, func() (list []part) {
 		for _, p := range partsOf(t, body) {
 			list = append(list, part{p.FormName(), p.FileName(), p.Header.Get("Content-Type"), p.text})
@@ -104,14 +108,19 @@ func partsOf(t *testing.T, body httpapi.Body) []kept {
 func TestACallHasTheMethodTheHeaderAndTheBodyThatItIsGiven(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		data, _ := io.ReadAll(r.Body)
-		w.Header().Set("X-Seen", strings.Join([]string{r.Method, r.Header.Get("Content-Type"), r.Header.Get("X-Version"), string(data)}, " "))
+		w.Header().Set(
+			"X-Seen",
+			strings.Join([]string{r.Method, r.Header.Get("Content-Type"), r.Header.Get("X-Version"), string(data)}, " "),
+		)
 	})
 	header := http.Header{"X-Version": {"2"}, "Content-Type": {"text/plain"}}
 	for name, test := range map[string]struct {
 		request httpapi.Request
 		want    string
 	}{
-		"a form":                        {httpapi.Request{Header: header, Body: httpapi.Form(url.Values{"a": {"1"}})}, "POST application/x-www-form-urlencoded 2 a=1"},
+		"a form": {httpapi.Request{
+			Header: header, Body: httpapi.Form(url.Values{"a": {"1"}}),
+		}, "POST application/x-www-form-urlencoded 2 a=1"},
 		"a deletion, which has no body": {httpapi.Request{Method: http.MethodDelete, Header: header}, "DELETE text/plain 2"},
 		"nothing but a method":          {httpapi.Request{Method: http.MethodPut}, "PUT"},
 		"a body of no type":             {httpapi.Request{Body: httpapi.Body{Bytes: []byte("x")}}, "POST   x"},
@@ -123,5 +132,7 @@ func TestACallHasTheMethodTheHeaderAndTheBodyThatItIsGiven(t *testing.T) {
 			require.Equal(t, test.want, answer.Header.Get("X-Seen"))
 		})
 	}
-	require.Equal(t, http.Header{"X-Version": {"2"}, "Content-Type": {"text/plain"}}, header, "the caller's header is left alone")
+	require.Equal(
+		t, http.Header{"X-Version": {"2"}, "Content-Type": {"text/plain"}}, header, "the caller's header is left alone",
+	)
 }

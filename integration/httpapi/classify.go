@@ -51,18 +51,30 @@ var refusals = map[int]struct {
 	code string
 	says string
 }{
-	http.StatusUnauthorized:          {integration.FaultAuth, codes.CredentialsRefused, "a server on the way wants other credentials"},
-	http.StatusForbidden:             {integration.FaultPermanent, codes.PlatformBlocked, "a server on the way, such as a proxy or a firewall, does not let the call through"},
-	http.StatusProxyAuthRequired:     {integration.FaultPermanent, codes.PlatformBlocked, "the proxy wants credentials"},
-	http.StatusRequestTimeout:        {integration.FaultTransient, codes.PlatformUnavailable, "the call did not arrive in time"},
-	http.StatusRequestEntityTooLarge: {integration.FaultPermanent, codes.MediaTooLarge, "the file is larger than the server, or one on the way, takes"},
-	http.StatusTooEarly:              {integration.FaultTransient, codes.PlatformUnavailable, "the server wants the call later"},
-	http.StatusNotFound:              {integration.FaultPermanent, codeAPIBase, fixAPIBase},
-	http.StatusMethodNotAllowed:      {integration.FaultPermanent, codeAPIBase, fixAPIBase},
-	http.StatusGone:                  {integration.FaultPermanent, codeAPIBase, fixAPIBase},
-	http.StatusMisdirectedRequest:    {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusUnauthorized: {
+		integration.FaultAuth, codes.CredentialsRefused, "a server on the way wants other credentials",
+	},
+	http.StatusForbidden: {
+		integration.FaultPermanent, codes.PlatformBlocked,
+		"a server on the way, such as a proxy or a firewall, does not let the call through",
+	},
+	http.StatusProxyAuthRequired: {integration.FaultPermanent, codes.PlatformBlocked, "the proxy wants credentials"},
+	http.StatusRequestTimeout: {
+		integration.FaultTransient, codes.PlatformUnavailable, "the call did not arrive in time",
+	},
+	http.StatusRequestEntityTooLarge: {
+		integration.FaultPermanent, codes.MediaTooLarge, "the file is larger than the server, or one on the way, takes",
+	},
+	http.StatusTooEarly: {
+		integration.FaultTransient, codes.PlatformUnavailable, "the server wants the call later",
+	},
+	http.StatusNotFound:           {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMethodNotAllowed:   {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusGone:               {integration.FaultPermanent, codeAPIBase, fixAPIBase},
+	http.StatusMisdirectedRequest: {integration.FaultPermanent, codeAPIBase, fixAPIBase},
 	http.StatusUnavailableForLegalReasons: {
-		integration.FaultPermanent, codes.PlatformBlocked, "a server on the way does not let the call through for legal reasons",
+		integration.FaultPermanent, codes.PlatformBlocked,
+		"a server on the way does not let the call through for legal reasons",
 	},
 }
 
@@ -105,8 +117,8 @@ func Foreign(name string, answer *Answer) *integration.Error {
 	return e
 }
 
-// brokeOff says whether a page with 503 is Envoy's, which stands before Slack, for a connection that broke after the call
-// had been passed on: it gives the same status for that as for one that it could not make.
+// brokeOff says whether a page with 503 is Envoy's, which stands before Slack, for a connection that broke after the
+// call had been passed on: it gives the same status for that as for one that it could not make.
 func brokeOff(page []byte) bool {
 	if !bytes.Contains(page, []byte("reset before headers")) {
 		return false

@@ -17,7 +17,8 @@ import (
 
 func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
-		integration.FaultInvalid, integration.FaultAuth, integration.FaultPermanent, integration.FaultThrottled, integration.FaultTransient, integration.FaultUnknown,
+		integration.FaultInvalid, integration.FaultAuth, integration.FaultPermanent, integration.FaultThrottled,
+		integration.FaultTransient, integration.FaultUnknown,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			asked := &integration.Error{Kind: kind, Code: "CODE", Message: "message", RetryAfter: time.Second, HTTPStatus: 502}
@@ -96,17 +97,32 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 		kind   integration.ErrorKind
 		code   string
 	}{
-		"a server that is overloaded":            {503, "<h1>Service Unavailable</h1>", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that could not be made":    {503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that was not made in time": {503, envoy + "connection timeout", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"too many calls for Envoy":               {503, envoy + "overflow", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a connection that broke":                {503, envoy + "connection termination", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"a stream that was reset":                {503, envoy + "remote reset", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"http where https was meant":             {400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.FaultPermanent, "API_BASE_INVALID"},
-		"a request that is too large":            {400, "<center>Request Header Or Cookie Too Large</center>", integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a server that is overloaded": {
+			503, "<h1>Service Unavailable</h1>", integration.FaultTransient, "PLATFORM_UNAVAILABLE",
+		},
+		"a connection that could not be made": {
+			503, envoy + "remote connection failure, transport failure reason: delayed connect error: 111",
+			integration.FaultTransient, "PLATFORM_UNAVAILABLE",
+		},
+		"a connection that was not made in time": {
+			503, envoy + "connection timeout", integration.FaultTransient, "PLATFORM_UNAVAILABLE",
+		},
+		"too many calls for Envoy": {503, envoy + "overflow", integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
+		"a connection that broke":  {503, envoy + "connection termination", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"a stream that was reset":  {503, envoy + "remote reset", integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"http where https was meant": {
+			400, "<center>The plain HTTP request was sent to HTTPS port</center>", integration.FaultPermanent,
+			"API_BASE_INVALID",
+		},
+		"a request that is too large": {
+			400, "<center>Request Header Or Cookie Too Large</center>", integration.FaultPermanent, "MESSAGE_REJECTED",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, httpapi.Foreign("parrot say", &httpapi.Answer{Status: test.status, Body: []byte(test.page)}), test.kind, test.code)
+			requireError(
+				t, httpapi.Foreign("parrot say", &httpapi.Answer{Status: test.status, Body: []byte(test.page)}), test.kind,
+				test.code,
+			)
 		})
 	}
 }

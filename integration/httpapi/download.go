@@ -35,7 +35,8 @@ func newWebClient(way *guarded) *http.Client {
 		Transport: way,
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			switch {
-			case len(via) > maxRedirects || req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || req.URL.Scheme != "http"):
+			case len(via) > maxRedirects ||
+				req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || req.URL.Scheme != "http"):
 				return errRedirect
 			case req.URL.Host != via[0].URL.Host:
 				// net/http drops credentials that it knows by name, for some other hosts, and tells the link as Referer.
@@ -49,7 +50,9 @@ func newWebClient(way *guarded) *http.Client {
 // Download opens what is behind a link that came from outside: from a message, or from a platform's answer.
 // header, such as an Authorization, goes to the link's own host only. What is larger than limit bytes is
 // refused, at the latest while it is read. Errors are *integration.Error; the caller closes the body.
-func (c *Client) Download(ctx context.Context, name, link string, header http.Header, limit int64) (*integration.MediaFile, error) {
+func (c *Client) Download(
+	ctx context.Context, name, link string, header http.Header, limit int64,
+) (*integration.MediaFile, error) {
 	req, err := newRequest(ctx, name, http.MethodGet, link, header, nil)
 	if err != nil {
 		return nil, mediaError(codes.MediaURLInvalid, "%s: the link is not an http or https URL", name)
@@ -59,7 +62,10 @@ func (c *Client) Download(ctx context.Context, name, link string, header http.He
 		return nil, refused(name, codeMediaAddressRefused, last(err, req.URL))
 	}
 	if errors.Is(err, errRedirect) || errors.Is(err, errLocation) {
-		return nil, mediaError(codes.MediaURLInvalid, "%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name)
+		return nil, mediaError(
+			codes.MediaURLInvalid,
+			"%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name,
+		)
 	}
 	if err != nil {
 		return nil, failure(name, false, err)
@@ -94,7 +100,10 @@ func last(err error, link *url.URL) *url.URL {
 }
 
 func downloadRefusal(name string, res *http.Response) error {
-	e := &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode, Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode)}
+	e := &integration.Error{
+		Kind: integration.FaultPermanent, Code: codes.MediaNotFound, HTTPStatus: res.StatusCode,
+		Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode),
+	}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, codes.RateLimited, RetryAfter(res.Header, time.Now())
@@ -137,7 +146,9 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	file, err := c.open(ctx, name, m, limit)
 	if err != nil {
 		if _, ok := errors.AsType[*integration.Error](err); !ok { // a datasource's own
-			err = &integration.Error{Kind: integration.FaultTransient, Code: codes.MediaUnavailable, Message: name + ": " + err.Error(), Err: err}
+			err = &integration.Error{
+				Kind: integration.FaultTransient, Code: codes.MediaUnavailable, Message: name + ": " + err.Error(), Err: err,
+			}
 		}
 		return nil, Repeatable(err)
 	}
@@ -150,7 +161,10 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	} else if int64(len(content)) > limit {
 		return nil, TooLarge(name, limit)
 	}
-	a := &Attachment{Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType), Filename: cmp.Or(Filename(m.Filename), file.Filename, "file")}
+	a := &Attachment{
+		Content: content, MimeType: cmp.Or(m.MimeType, file.MimeType),
+		Filename: cmp.Or(Filename(m.Filename), file.Filename, "file"),
+	}
 	if a.MimeType == "" {
 		a.MimeType = cmp.Or(mime.TypeByExtension(path.Ext(a.Filename)), "application/octet-stream")
 	}
@@ -164,20 +178,27 @@ type Attachment struct {
 	Filename string // never empty
 }
 
-func (c *Client) open(ctx context.Context, name string, m *integration.Media, limit int64) (*integration.MediaFile, error) {
+func (c *Client) open(
+	ctx context.Context, name string, m *integration.Media, limit int64,
+) (*integration.MediaFile, error) {
 	switch {
 	case len(m.Data) > 0:
 		return &integration.MediaFile{Body: io.NopCloser(bytes.NewReader(m.Data)), Size: int64(len(m.Data))}, nil
 	case m.Datasource != "":
 		source, err := datasource.Get[integration.MediaSource](ctx, m.Datasource)
 		if err != nil {
-			return nil, &integration.Error{Kind: integration.FaultInvalid, Code: codes.MediaSourceUnknown, Message: name + ": " + err.Error(), Err: err}
+			return nil, &integration.Error{
+				Kind: integration.FaultInvalid, Code: codes.MediaSourceUnknown, Message: name + ": " + err.Error(), Err: err,
+			}
 		}
 		return source.OpenMedia(ctx, m.URL)
 	case IsLink(m.URL):
 		return c.Download(ctx, name, m.URL, nil, limit)
 	default:
-		return nil, &integration.Error{Kind: integration.FaultInvalid, Code: codes.MediaURLInvalid, Message: name + ": it needs an http or https url, data or a datasource"}
+		return nil, &integration.Error{
+			Kind: integration.FaultInvalid, Code: codes.MediaURLInvalid,
+			Message: name + ": it needs an http or https url, data or a datasource",
+		}
 	}
 }
 

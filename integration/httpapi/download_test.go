@@ -76,7 +76,9 @@ func TestALinkToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
 			if strings.Contains(address, ":") {
 				host = "[" + strings.ReplaceAll(address, "%", "%25") + "]"
 			}
-			requireError(t, closed(t, client, "http://"+host+":81/CANARY?key=CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
+			requireError(
+				t, closed(t, client, "http://"+host+":81/CANARY?key=CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED",
+			)
 		})
 	}
 }
@@ -108,7 +110,9 @@ func TestWhoMayReadPrivateAddressesDoes(t *testing.T) {
 		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization"))
 	})
 	header := http.Header{"Authorization": {"Bearer x"}}
-	file, err := newHomeClient(t).Download(t.Context(), "parrot say", strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/a", header, limit)
+	file, err := newHomeClient(t).Download(
+		t.Context(), "parrot say", strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/a", header, limit,
+	)
 	require.NoError(t, err)
 	defer file.Body.Close()
 	body, err := io.ReadAll(file.Body)
@@ -122,7 +126,8 @@ func TestALinkThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
 	client := newClient(t)
 	for name, link := range map[string]string{
 		"broken": "http://[CANARY", "without a host": "http:///CANARY", "without a scheme": "example.com/CANARY", "empty": "",
-		"of another scheme": "ftp://example.com/CANARY", "of files": "file:///etc/CANARY", "of data": "data:text/plain,CANARY", "with a line break": "http://localhost/\nCANARY",
+		"of another scheme": "ftp://example.com/CANARY", "of files": "file:///etc/CANARY",
+		"of data": "data:text/plain,CANARY", "with a line break": "http://localhost/\nCANARY",
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireError(t, closed(t, client, link), integration.FaultPermanent, "MEDIA_URL_INVALID")
@@ -192,10 +197,14 @@ func TestALinkIsFollowedOverAFewRedirects(t *testing.T) {
 
 func TestARedirectThatLeadsNowhereIsToldWithoutQuotingIt(t *testing.T) {
 	for name, location := range map[string]string{
-		"no URL": "http://example.com:CANARY/%zz", "broken": "://CANARY", "a file": "file:///etc/CANARY", "another scheme": "gopher://127.0.0.1/CANARY",
+		"no URL": "http://example.com:CANARY/%zz", "broken": "://CANARY", "a file": "file:///etc/CANARY",
+		"another scheme": "gopher://127.0.0.1/CANARY",
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, newHomeClient(t), redirect(t, 302, to(location)).URL+"/CANARY"), integration.FaultPermanent, "MEDIA_URL_INVALID")
+			requireError(
+				t, closed(t, newHomeClient(t), redirect(t, 302, to(location)).URL+"/CANARY"), integration.FaultPermanent,
+				"MEDIA_URL_INVALID",
+			)
 		})
 	}
 }
@@ -242,7 +251,9 @@ func TestARedirectGivesUpNoEncryption(t *testing.T) {
 	requireError(t, closed(t, client, secure.URL+"/CANARY"), integration.FaultPermanent, "MEDIA_URL_INVALID")
 	requireError(t, closed(t, client, secure.URL+"/twice"), integration.FaultPermanent, "MEDIA_URL_INVALID")
 
-	require.NoError(t, closed(t, client, redirect(t, 302, to(secure.URL+"/here")).URL), "the other way round it gains some")
+	require.NoError(
+		t, closed(t, client, redirect(t, 302, to(secure.URL+"/here")).URL), "the other way round it gains some",
+	)
 }
 
 func TestACredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
@@ -322,7 +333,9 @@ func TestADownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	resets := serve(t, func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) })
 	for name, base := range map[string]string{"nobody listens": gone.URL, "the connection is reset": resets.URL} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, closed(t, newHomeClient(t), base+"/CANARY?key=CANARY"), integration.FaultTransient, "PLATFORM_UNREACHABLE")
+			requireError(
+				t, closed(t, newHomeClient(t), base+"/CANARY?key=CANARY"), integration.FaultTransient, "PLATFORM_UNREACHABLE",
+			)
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -482,19 +495,36 @@ func TestAnAttachmentIsReadFromWhereverItIs(t *testing.T) {
 	})
 	closes := &atomic.Int32{}
 	ctx := withFiles(t, files{"a.pdf": func() (*integration.MediaFile, error) {
-		return &integration.MediaFile{Body: body{strings.NewReader("of a datasource"), closes}, MimeType: "application/pdf", Filename: "a.pdf", Size: -1}, nil
+		return &integration.MediaFile{
+			Body: body{strings.NewReader("of a datasource"), closes}, MimeType: "application/pdf", Filename: "a.pdf", Size: -1,
+		}, nil
 	}})
 	for name, test := range map[string]struct {
 		media integration.Media
 		want  httpapi.Attachment
 	}{
-		"a link":                           {integration.Media{URL: server.URL + "/x.png"}, httpapi.Attachment{[]byte("of /x.png"), "image/png", "x.png"}},
-		"a link that the message names":    {integration.Media{URL: server.URL + "/x.png", MimeType: "image/webp", Filename: "y.webp"}, httpapi.Attachment{[]byte("of /x.png"), "image/webp", "y.webp"}},
-		"data":                             {integration.Media{Data: []byte("of data")}, httpapi.Attachment{[]byte("of data"), "application/octet-stream", "file"}},
-		"data with a name":                 {integration.Media{Data: []byte("of data"), Filename: "a.png"}, httpapi.Attachment{[]byte("of data"), "image/png", "a.png"}},
-		"data comes before the others":     {integration.Media{Data: []byte("of data"), Datasource: "files", URL: server.URL}, httpapi.Attachment{[]byte("of data"), "application/octet-stream", "file"}},
-		"a datasource":                     {integration.Media{Datasource: "files", URL: "a.pdf"}, httpapi.Attachment{[]byte("of a datasource"), "application/pdf", "a.pdf"}},
-		"a datasource, by the message too": {integration.Media{Datasource: "files", URL: "a.pdf", Filename: "b.pdf"}, httpapi.Attachment{[]byte("of a datasource"), "application/pdf", "b.pdf"}},
+		"a link": {integration.Media{URL: server.URL + "/x.png"}, httpapi.Attachment{
+			[]byte("of /x.png"), "image/png", "x.png",
+		}},
+		"a link that the message names": {integration.Media{
+			URL: server.URL + "/x.png", MimeType: "image/webp", Filename: "y.webp",
+		}, httpapi.Attachment{[]byte("of /x.png"), "image/webp", "y.webp"}},
+		"data": {integration.Media{Data: []byte("of data")}, httpapi.Attachment{
+			[]byte("of data"), "application/octet-stream", "file",
+		}},
+		"data with a name": {integration.Media{
+			Data: []byte("of data"), Filename: "a.png",
+		}, httpapi.Attachment{[]byte("of data"), "image/png", "a.png"}},
+		"data comes before the others": {integration.Media{
+			Data: []byte("of data"), Datasource: "files", URL: server.URL,
+		}, httpapi.Attachment{[]byte("of data"), "application/octet-stream", "file"}},
+		"a datasource": {integration.Media{Datasource: "files", URL: "a.pdf"}, httpapi.Attachment{
+			[]byte("of a datasource"), "application/pdf", "a.pdf",
+		}},
+		"a datasource, by the message too": {
+			integration.Media{Datasource: "files", URL: "a.pdf", Filename: "b.pdf"},
+			httpapi.Attachment{[]byte("of a datasource"), "application/pdf", "b.pdf"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := newHomeClient(t).Media(ctx, &test.media, limit)
@@ -535,20 +565,44 @@ func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
 		kind  integration.ErrorKind
 		code  string
 	}{
-		"nowhere":                           {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"an id of a platform":               {integration.Media{URL: "CANARY", ID: "CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a file of this machine":            {integration.Media{URL: "file:///etc/CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a link without a host":             {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"too much data":                     {integration.Media{Data: make([]byte, limit+1)}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"too much behind a link":            {integration.Media{URL: large.URL + "/CANARY"}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"too much in a datasource":          {integration.Media{Datasource: "files", URL: "endless"}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a link that breaks off":            {integration.Media{URL: cut.URL + "/CANARY"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource that breaks off":      {integration.Media{Datasource: "files", URL: "breaks"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource's own error":          {integration.Media{Datasource: "files", URL: "own"}, integration.FaultPermanent, "GONE"},
-		"a datasource's error of no kind":   {integration.Media{Datasource: "files", URL: "plain"}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
-		"a datasource that does not know":   {integration.Media{Datasource: "files", URL: "unknown"}, integration.FaultTransient, "HM"},
-		"a datasource that is none":         {integration.Media{Datasource: "nobody", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
-		"a datasource that has none of all": {integration.Media{Datasource: "other", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
+		"nowhere": {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"an id of a platform": {integration.Media{
+			URL: "CANARY", ID: "CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a file of this machine": {integration.Media{
+			URL: "file:///etc/CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a link without a host": {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"too much data": {integration.Media{
+			Data: make([]byte, limit+1),
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much behind a link": {integration.Media{
+			URL: large.URL + "/CANARY",
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much in a datasource": {integration.Media{
+			Datasource: "files", URL: "endless",
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a link that breaks off": {integration.Media{
+			URL: cut.URL + "/CANARY",
+		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource that breaks off": {integration.Media{
+			Datasource: "files", URL: "breaks",
+		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource's own error": {integration.Media{
+			Datasource: "files", URL: "own",
+		}, integration.FaultPermanent, "GONE"},
+		"a datasource's error of no kind": {integration.Media{
+			Datasource: "files", URL: "plain",
+		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+		"a datasource that does not know": {integration.Media{
+			Datasource: "files", URL: "unknown",
+		}, integration.FaultTransient, "HM"},
+		"a datasource that is none": {integration.Media{
+			Datasource: "nobody", URL: "x",
+		}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN"},
+		"a datasource that has none of all": {
+			integration.Media{Datasource: "other", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
@@ -586,7 +640,8 @@ func (zeros) Read(p []byte) (int, error) {
 func TestALinkIsAURLOfTheWeb(t *testing.T) {
 	for text, want := range map[string]bool{
 		"https://example.com/a": true, "http://example.com": true, "HTTPS://example.com": true, "http://[::1]:80/": true,
-		"": false, "4711": false, "AgACAgIAAxkBAAM": false, "/a": false, "example.com/a": false, "//example.com/a": false, "https:///a": false,
+		"": false, "4711": false, "AgACAgIAAxkBAAM": false, "/a": false, "example.com/a": false, "//example.com/a": false,
+		"https:///a":          false,
 		"ftp://example.com/a": false, "file:///a": false, "data:,a": false, "http://[": false, "https:example.com": false,
 	} {
 		require.Equal(t, want, httpapi.IsLink(text), text)

@@ -9,8 +9,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// ErrorShape says where an API that answers errors with an HTTP status of 300 or more has in its JSON what is wrong. All
-// of it are paths of [payload.Tree].
+// ErrorShape says where an API that answers errors with an HTTP status of 300 or more has in its JSON what is wrong.
+// All of it are paths of [payload.Tree].
 type ErrorShape struct {
 	Text string // what the API says; an answer without it is not of the API's own form
 	Code string // the API's own error code, "" where it has none

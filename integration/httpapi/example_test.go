@@ -16,7 +16,10 @@ import (
 func ExampleAPI() {
 	fake := fakeapi.Start(fakeapi.API{Routes: fakeapi.Routes{"POST /messages": {}}})
 	defer fake.Close()
-	fake.Script("", fakeapi.JSON(201, map[string]any{"id": "m-1"}), fakeapi.JSON(400, map[string]any{"code": 7, "message": "asleep"}))
+	fake.Script(
+		"", fakeapi.JSON(201, map[string]any{"id": "m-1"}),
+		fakeapi.JSON(400, map[string]any{"code": 7, "message": "asleep"}),
+	)
 	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the fake is on this machine
 	defer client.Close()
 	api := &httpapi.API{

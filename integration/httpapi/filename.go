@@ -40,8 +40,8 @@ var (
 	script = regexp.MustCompile(`(?i)\.(php\d?|aspx?|ashx|jspx?|cgi|do|action)$`)
 )
 
-// pathName is the name of a file in the path of a link. It is empty where the last part has no extension: it is mostly the
-// same for all files then, such as "download" or "attachments".
+// pathName is the name of a file in the path of a link. It is empty where the last part has no extension: it is mostly
+// the same for all files then, such as "download" or "attachments".
 func pathName(path string) string {
 	name := Filename(path)
 	if !extension.MatchString(name) || script.MatchString(name) {
@@ -50,7 +50,8 @@ func pathName(path string) string {
 	return name
 }
 
-// LinkName is the name that a link gives to the file behind it, without its escapes and its query; empty where it gives none.
+// LinkName is the name that a link gives to the file behind it, without its escapes and its query; empty where it gives
+// none.
 func LinkName(link string) string {
 	u, err := url.Parse(link)
 	if err != nil || u.Host == "" {

@@ -55,7 +55,9 @@ func TestALinkGivesAFileItsNameWhereItHasOne(t *testing.T) {
 }
 
 func TestLinkHostLeavesOutThePath(t *testing.T) {
-	require.Equal(t, "gw.example.org:8443", httpapi.LinkHost("https://user:canary@gw.example.org:8443/telegram/canary?canary"))
+	require.Equal(
+		t, "gw.example.org:8443", httpapi.LinkHost("https://user:canary@gw.example.org:8443/telegram/canary?canary"),
+	)
 	require.Empty(t, httpapi.LinkHost("gw.example.org"))
 	require.Empty(t, httpapi.LinkHost("://canary"))
 }

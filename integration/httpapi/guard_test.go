@@ -80,7 +80,8 @@ func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
 	require.Equal(t, "of outer.example", string(body))
 
 	for name, link := range map[string]string{
-		"a name": "http://inner.example/a", "an address": "http://169.254.169.254/a", "an unknown name": "http://nobody.example/a", "a redirect": "http://outer.example/redirect",
+		"a name": "http://inner.example/a", "an address": "http://169.254.169.254/a",
+		"an unknown name": "http://nobody.example/a", "a redirect": "http://outer.example/redirect",
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireError(t, closed(t, client, link), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")

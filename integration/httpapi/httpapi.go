@@ -181,7 +181,8 @@ func (g *guarded) CloseIdleConnections() {
 // refused is the error for an address that the guard is against. It is the same whatever is there.
 func refused(name, code string, u *url.URL) *integration.Error {
 	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(
-		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate allows all", name, u.Hostname())}
+		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate "+
+			"allows all", name, u.Hostname())}
 }
 
 // Close ends the connections that wait for a next call.
@@ -234,7 +235,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	defer cancel()
 	var written atomic.Bool // the request, to the end
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	req, err := newRequest(httptrace.WithClientTrace(ctx, trace), r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body)
+	req, err := newRequest(
+		httptrace.WithClientTrace(ctx, trace), r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +262,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
 
-// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the deadline covers its reading too.
+// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the deadline
+// covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
 	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
@@ -290,11 +294,16 @@ func (b *bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func newRequest(ctx context.Context, name, method, url string, header http.Header, body io.Reader) (*http.Request, error) {
+func newRequest(
+	ctx context.Context, name, method, url string, header http.Header, body io.Reader,
+) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		// The error would quote the URL.
-		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: codeAPIBase, Message: name + ": the channel's apiBase is not an http or https URL"}
+		return nil, &integration.Error{
+			Kind: integration.FaultPermanent, Code: codeAPIBase,
+			Message: name + ": the channel's apiBase is not an http or https URL",
+		}
 	}
 	if header != nil {
 		req.Header = header.Clone()
@@ -318,7 +327,9 @@ func failure(name string, written bool, err error) error {
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		reason = "no answer in time"
 	}
-	e := &integration.Error{Kind: integration.FaultTransient, Code: codes.PlatformUnreachable, Message: name + ": " + reason, Err: err}
+	e := &integration.Error{
+		Kind: integration.FaultTransient, Code: codes.PlatformUnreachable, Message: name + ": " + reason, Err: err,
+	}
 	if written {
 		e.Kind, e.Code = integration.FaultUnknown, codeNoAnswer
 		e.Message = name + ": the request was sent but not answered (" + reason + "); it may have been carried out"

@@ -46,7 +46,9 @@ func serve(t *testing.T, handle http.HandlerFunc) *httptest.Server {
 
 // post calls the parrot's API.
 func post(ctx context.Context, c *httpapi.Client, base string) (*httpapi.Answer, error) {
-	return c.PostJSON(ctx, "parrot say", base+path, http.Header{"Authorization": {"Bearer CANARY"}}, map[string]string{"text": "CANARY"})
+	return c.PostJSON(
+		ctx, "parrot say", base+path, http.Header{"Authorization": {"Bearer CANARY"}}, map[string]string{"text": "CANARY"},
+	)
 }
 
 // requireError checks an error's kind and code, and that nothing in its chain tells a credential.
@@ -65,7 +67,10 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 func TestPostJSONSendsJSONAndGivesTheAnswerAsItIs(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		w.Header().Set("X-Seen", strings.Join([]string{r.Method, r.URL.String(), r.Header.Get("Content-Type"), r.Header.Get("Authorization")}, " "))
+		w.Header().Set(
+			"X-Seen",
+			strings.Join([]string{r.Method, r.URL.String(), r.Header.Get("Content-Type"), r.Header.Get("Authorization")}, " "),
+		)
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = w.Write(body)
 	})
@@ -301,7 +306,9 @@ func TestAUserInTheAddressIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(answer.Body), "proxy CANARY Basic "), string(answer.Body))
 
-	answer, err = newClient(t).Do(t.Context(), httpapi.Request{Name: "parrot say", URL: address, Header: http.Header{"Authorization": {"Bearer x"}}})
+	answer, err = newClient(t).Do(
+		t.Context(), httpapi.Request{Name: "parrot say", URL: address, Header: http.Header{"Authorization": {"Bearer x"}}},
+	)
 	require.NoError(t, err)
 	require.Equal(t, "  Bearer x", string(answer.Body))
 }

@@ -33,7 +33,9 @@ func testAccount(t *testing.T, p Platform) {
 				b := inTrouble(t, p, test.trouble, test.closed)
 				health := b.health()
 				require.NotEqual(t, test.not, health.Status, health.Message)
-				require.Contains(t, []string{integration.HealthHealthy, integration.HealthDegraded, integration.HealthUnhealthy}, health.Status)
+				require.Contains(
+					t, []string{integration.HealthHealthy, integration.HealthDegraded, integration.HealthUnhealthy}, health.Status,
+				)
 				require.NotEmpty(t, health.Message)
 			})
 		}
@@ -69,7 +71,7 @@ func (p Platform) validatesCredentials() bool {
 	return validates || checks
 }
 
-// inTrouble is a bench whose API is in trouble, or away.
+// inTrouble is a harness whose API is in trouble, or away.
 func inTrouble(tb testing.TB, p Platform, t *trouble, closed bool) *harness {
 	tb.Helper()
 	if closed {
@@ -91,7 +93,9 @@ func unreachable(tb testing.TB, p Platform) func(*integration.Channel) {
 
 func (b *harness) health() integration.Health {
 	b.tb.Helper()
-	result, err := b.call(b.tb.Context(), integration.ActionHealthCheck, object{"channelId": b.channel.ID}, &action.Request{})
+	result, err := b.call(
+		b.tb.Context(), integration.ActionHealthCheck, object{"channelId": b.channel.ID}, &action.Request{},
+	)
 	require.NoError(b.tb, err, "a channel that cannot work is an answer, not an error")
 	var health integration.Health
 	require.NoError(b.tb, json.Unmarshal(result, &health))

@@ -27,12 +27,18 @@ var declared = map[string]struct {
 	vectors string
 }{
 	"HMAC with the time": {sign.HMAC{
-		Header: "x-parrot-signature", Secret: "webhookSecret", Over: sign.TimestampAndBody{Header: "x-parrot-time", Unit: time.Millisecond},
+		Header: "x-parrot-signature", Secret: "webhookSecret",
+		Over: sign.TimestampAndBody{Header: "x-parrot-time", Unit: time.Millisecond},
 	}, "testdata/signatures_with_time.json"},
 	"Ed25519": {sign.Ed25519{
 		Header: "x-parrot-signature", PublicKey: "webhookSecret", Over: sign.TimestampAndBody{Header: "x-parrot-time"},
 	}, "testdata/signatures_ed25519.json"},
-	"JWT": {&sign.JWT{Issuer: "https://parrots.example.org", Audience: "webhookSecret", KeysURL: "https://parrots.example.org/keys"}, ""},
+	"JWT": {
+		&sign.JWT{
+			Issuer: "https://parrots.example.org", Audience: "webhookSecret", KeysURL: "https://parrots.example.org/keys",
+		},
+		"",
+	},
 }
 
 func TestSuiteSignsWithWhatIsDeclared(t *testing.T) {
@@ -57,9 +63,19 @@ var broken = map[string]struct {
 	change func(*integrationtest.Platform)
 	found  string
 }{
-	"a declared secret that no channel has": {signedBy(sign.HMAC{Header: "x-parrot-signature", Secret: "secret"}), "inbound/"},
-	"a declared header that differs":        {signedBy(sign.HMAC{Header: "x-parrot-sign", Secret: "webhookSecret"}), "signatures/0"},
-	"a declared hash that differs":          {signedBy(sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"}), "signatures/0"},
+	"a declared secret that no channel has": {
+		signedBy(sign.HMAC{Header: "x-parrot-signature", Secret: "secret"}), "inbound/",
+	},
+	"a declared header that differs": {signedBy(
+		sign.HMAC{Header: "x-parrot-sign", Secret: "webhookSecret"},
+	), "signatures/0"},
+	"a declared hash that differs": {signedBy(
+		sign.HMAC{Header: "x-parrot-signature", Hash: crypto.SHA512, Secret: "webhookSecret"},
+	), "signatures/0"},
+	"a URL that is signed and not checked": {
+		signedBy(urlBlind{sign.HMAC{Header: "x-parrot-signature", Secret: "webhookSecret"}}),
+		"inbound/what was signed for another URL is refused",
+	},
 	"a row that the platform does not find": {func(p *integrationtest.Platform) {
 		p.Definition.Errors = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 			"tired": {Kind: integration.FaultThrottled, Code: "RATE_LIMITED"},
@@ -72,6 +88,14 @@ var broken = map[string]struct {
 		p.Definition.Errors = &integration.ErrorTable{}
 		p.Refusal = func(integration.Refusal) integrationtest.Answer { return integrationtest.Answer{} }
 	}, "outbound/a refusal of the API is understood"},
+}
+
+// urlBlind is a scheme that signs the URL, too, but does not look at it.
+type urlBlind struct{ sign.HMAC }
+
+func (b urlBlind) Sign(w *integration.Webhook, at time.Time) error {
+	w.Headers.Set("x-parrot-url", "of "+w.URL)
+	return b.HMAC.Sign(w, at)
 }
 
 func signedBy(scheme integration.SignatureValidator) func(*integrationtest.Platform) {

@@ -70,9 +70,10 @@ var standardByAccount = map[string]string{
 
 // standard is what gateways and callers know of the actions that every platform has.
 var standard = map[string]string{
-	integration.ActionReceiveWebhook: `{"rest":{"method":"POST","path":"/:channelId"},"required":["channelId","headers","payload","timestamp"]}`,
-	integration.ActionSendMessage:    `{"rest":{"method":"POST","path":"/send"},"required":["channelId","message"]}`,
-	integration.ActionHealthCheck:    `{"rest":{"method":"GET","path":"/health"},"required":[]}`,
+	integration.ActionReceiveWebhook: `{"rest":{"method":"POST","path":"/:channelId"},"required":
+		["channelId","headers","payload","timestamp"]}`,
+	integration.ActionSendMessage: `{"rest":{"method":"POST","path":"/send"},"required":["channelId","message"]}`,
+	integration.ActionHealthCheck: `{"rest":{"method":"GET","path":"/health"},"required":[]}`,
 	integration.ActionVerifyWebhook: `{"rest":[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],
 		"required":[]}`,
 	integration.ActionValidateCredentials: `{"rest":null,"required":["credentials"]}`,
@@ -105,5 +106,6 @@ func testAnnounced(t *testing.T, p Platform) {
 		require.Contains(t, announced, name)
 		require.JSONEq(t, want, announced[name], name)
 	}
-	fmt.Fprintln(b, toJSON(t, []any{schema.Name, schema.Version, schema.Settings, schema.Metadata})) // to be looked through
+	// to be looked through
+	fmt.Fprintln(b, toJSON(t, []any{schema.Name, schema.Version, schema.Settings, schema.Metadata}))
 }

@@ -38,7 +38,9 @@ func testRows(t *testing.T, p Platform) {
 			require.Equal(t, row.Kind == integration.FaultUnknown, e.Outcome() == integration.Uncertain)
 			if row.Kind == integration.FaultThrottled && answer.Header == nil {
 				require.Equal(t, row.Wait, e.RetryAfter, "how long to wait")
-				require.Equal(t, cmp.Or(row.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait")
+				require.Equal(
+					t, cmp.Or(row.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait",
+				)
 			}
 		})
 	}
@@ -62,7 +64,8 @@ type literal struct {
 
 // literalKinds are those of which a platform with an error table owes at least one answer each.
 var literalKinds = []integration.ErrorKind{
-	integration.FaultThrottled, integration.FaultAuth, integration.FaultPermanent, integration.FaultTransient, integration.FaultUnknown,
+	integration.FaultThrottled, integration.FaultAuth, integration.FaultPermanent, integration.FaultTransient,
+	integration.FaultUnknown,
 }
 
 // literals reads the platform's literal answers, and demands one of each kind. Without an error table there are none.

@@ -62,7 +62,9 @@ func testScope(t *testing.T, p Platform, f Failure) {
 	_, err := p.Definition.Platform.Send(t.Context(), &message, b.channel)
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, cmp.Or(f.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait")
+	require.Equal(
+		t, cmp.Or(f.Pauses, integration.PausesChannel), cmp.Or(e.Pauses, integration.PausesChannel), "what has to wait",
+	)
 }
 
 func (f Failure) retryable() bool {

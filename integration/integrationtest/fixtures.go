@@ -64,7 +64,9 @@ func taken(t *testing.T, p Platform, w Webhook) any {
 		requireSound(t, m)
 		requirePossible(t, p, w.Name, m)
 		paths, digest := shapeOf(t, e.Payload)
-		list = append(list, summary{m.Content.Type, cmp.Or(m.Kind, integration.KindMessage), m.Direction, m.Features(), paths, digest})
+		list = append(
+			list, summary{m.Content.Type, cmp.Or(m.Kind, integration.KindMessage), m.Direction, m.Features(), paths, digest},
+		)
 	}
 	record := struct {
 		Status int       `json:"status"`
@@ -74,7 +76,10 @@ func taken(t *testing.T, p Platform, w Webhook) any {
 }
 
 // foreign are members whose own members the platform, or its user, names.
-var foreign = []string{"message.metadata.raw", "message.metadata.resolved", "message.content.interactive.reply.formValues", "message.content.command.options", "message.content.template.components"}
+var foreign = []string{
+	"message.metadata.raw", "message.metadata.resolved", "message.content.interactive.reply.formValues",
+	"message.content.command.options", "message.content.template.components",
+}
 
 // shapeOf lists the paths of all values of an event, and hashes the whole of it.
 func shapeOf(tb testing.TB, payload []byte) (paths []string, digest string) {

@@ -39,7 +39,9 @@ func (e elsewhere) run(part string, args ...string) (output string, ok bool) {
 	e.t.Helper()
 	binary, err := os.Executable()
 	require.NoError(e.t, err)
-	cmd := exec.CommandContext(e.t.Context(), binary, append(args, "-test.v", "-test.run=^TestSuite$/^"+strings.ReplaceAll(part, " ", "_")+"$")...)
+	cmd := exec.CommandContext(
+		e.t.Context(), binary, append(args, "-test.v", "-test.run=^TestSuite$/^"+strings.ReplaceAll(part, " ", "_")+"$")...,
+	)
 	cmd.Dir, cmd.Env = e.dir, append(os.Environ(), faultVariable+"=")
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
@@ -52,7 +54,10 @@ func TestFixturesBecomeWhatIsReviewed(t *testing.T) {
 	require.True(t, ok, output)
 	require.Contains(t, output, "no payloads from elsewhere")
 
-	e.write("parrot/said.json", `{"messages": [{"id": "f-1", "chat": "perch", "user": "Ada Lovelace", "text": "a secret of hers"}]}`)
+	e.write(
+		"parrot/said.json",
+		`{"messages": [{"id": "f-1", "chat": "perch", "user": "Ada Lovelace", "text": "a secret of hers"}]}`,
+	)
 	e.write("parrot/api_error_429.json", `{}`)
 	e.write("parrot/gateway_bot_response.json", `{}`)
 	output, ok = e.run("fixtures")
@@ -72,7 +77,10 @@ func TestFixturesBecomeWhatIsReviewed(t *testing.T) {
 	require.Contains(t, string(refusal), `"kind": "throttled"`)
 	require.NoFileExists(t, filepath.Join(e.dir, "testdata", "fixtures", "gateway_bot_response.json"))
 
-	e.write("parrot/said.json", `{"messages": [{"id": "f-1", "chat": "perch", "user": "Ada Lovelace", "text": "another secret"}]}`)
+	e.write(
+		"parrot/said.json",
+		`{"messages": [{"id": "f-1", "chat": "perch", "user": "Ada Lovelace", "text": "another secret"}]}`,
+	)
 	_, ok = e.run("fixtures")
 	require.False(t, ok, "a text that differs")
 }

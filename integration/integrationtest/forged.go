@@ -19,7 +19,9 @@ func testForged(t *testing.T, p Platform) {
 	t.Helper()
 	w := p.Webhooks[0]
 	// Each is signed for the channel as it was, then altered, then received by the changed channel.
-	refuse := func(name string, change func(*integration.Channel), body func() []byte, alter func(headers map[string]string)) {
+	refuse := func(
+		name string, change func(*integration.Channel), body func() []byte, alter func(headers map[string]string),
+	) {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t, p, change)
 			headers := p.headers(t, p.Channel(b.fake.URL()), w)
@@ -44,7 +46,9 @@ func testForged(t *testing.T, p Platform) {
 		}
 	}
 	without := func(ch *integration.Channel) { mapValues(ch.Credentials, func(string) string { return "" }) }
-	refuse("with another channel's secrets", func(ch *integration.Channel) { mapValues(ch.Credentials, flipped) }, body, asIs)
+	refuse(
+		"with another channel's secrets", func(ch *integration.Channel) { mapValues(ch.Credentials, flipped) }, body, asIs,
+	)
 	refuse("for a channel without secrets", without, body, asIs)
 	refuse("for a channel without secrets, and signed with none", without, body, func(headers map[string]string) {
 		ch := p.Channel("")
@@ -60,9 +64,11 @@ func testForged(t *testing.T, p Platform) {
 // forgeries are wrong values of a signature's header, by what they have instead of the right one.
 func forgeries(value string) map[string]string {
 	forged := map[string]string{
-		"nothing in": "", "white space in": " ", "half of": value[:len(value)/2], "a flipped bit in": flipped(value), "a guess in": "guess",
-		"a character too few in": value[:len(value)-1], "a character too many in": value + "0", "twice the value in": value + value,
-		"two values in": value + "," + value, "the same of zeros in": strings.Repeat("0", len(value)),
+		"nothing in": "", "white space in": " ", "half of": value[:len(value)/2], "a flipped bit in": flipped(value),
+		"a guess in":             "guess",
+		"a character too few in": value[:len(value)-1], "a character too many in": value + "0",
+		"twice the value in": value + value,
+		"two values in":      value + "," + value, "the same of zeros in": strings.Repeat("0", len(value)),
 		"no ASCII in": strings.Repeat("é", len(value)), "no hex in": value[:len(value)-1] + "z",
 	}
 	if scheme, rest, ok := strings.Cut(value, "="); ok && rest != "" {
@@ -137,7 +143,8 @@ func (p Platform) proves(tb testing.TB) []string {
 // webhookOf is a webhook as the factory hands it to the platform.
 func (p Platform) webhookOf(ch *integration.Channel, body []byte, headers map[string]string) *integration.Webhook {
 	w := &integration.Webhook{
-		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(), Method: http.MethodPost,
+		TenantID: ch.TenantID, ChannelID: ch.ID, Platform: ch.Platform, Channel: ch, Timestamp: Now(),
+		Method:  http.MethodPost,
 		Payload: body, RawBody: body, Headers: integration.NewHeaders(headers),
 	}
 	w.ContentType = w.Headers.Get("content-type")

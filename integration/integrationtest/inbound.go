@@ -24,7 +24,10 @@ func testInbound(t *testing.T, p Platform) {
 	for _, w := range p.Webhooks {
 		t.Run("a genuine webhook becomes its events/"+w.Name, func(t *testing.T) { testGenuine(t, p, w) })
 	}
-	t.Run("a message has the same id whenever it comes, and no other message has it", func(t *testing.T) { testMessageIDs(t, p) })
+	t.Run(
+		"a message has the same id whenever it comes, and no other message has it",
+		func(t *testing.T) { testMessageIDs(t, p) },
+	)
 	t.Run("own messages are dropped where they are not wanted", func(t *testing.T) { testOwn(t, p) })
 	t.Run("a webhook of another time is refused", func(t *testing.T) { testAge(t, p) })
 	t.Run("a hostile body does no harm", func(t *testing.T) { testHostile(t, p) })
@@ -137,7 +140,10 @@ func testMessageIDs(t *testing.T, p Platform) {
 				ids[n] = append(ids[n], e.ID)
 				m := messageOf(t, e)
 				const since, until = 1e12, 1e13 // 2001 and 2286, in ms
-				require.True(t, m.Timestamp > since && m.Timestamp < until, "%s: the timestamp %d does not count milliseconds", w.Name, m.Timestamp)
+				require.True(
+					t, m.Timestamp > since && m.Timestamp < until, "%s: the timestamp %d does not count milliseconds", w.Name,
+					m.Timestamp,
+				)
 			}
 		}
 		require.Equal(t, ids[0], ids[1], "%s, when it comes again", w.Name)
@@ -156,7 +162,10 @@ func (b *harness) requireRefused(err error, code int, msg string) {
 	if code != 0 {
 		require.Equal(b.tb, code, e.Code, "%s: %v", msg, err)
 	}
-	require.True(b.tb, e.Code >= 400 && e.Code < 500, "%s: the fault is the sender's, so the code must be 4xx and not %d: %v", msg, e.Code, err)
+	require.True(
+		b.tb, e.Code >= 400 && e.Code < 500, "%s: the fault is the sender's, so the code must be 4xx and not %d: %v", msg,
+		e.Code, err,
+	)
 	require.NotEmpty(b.tb, e.Type, msg)
 	require.Empty(b.tb, b.events.take(), "%s: refused, and published all the same", msg)
 }
@@ -174,7 +183,10 @@ func testRawBody(t *testing.T, p Platform) {
 	t.Helper()
 	b := newHarness(t, p)
 	w := p.Webhooks[0]
-	_, err := b.receive(w.Body, p.headers(t, b.channel, w), func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") })
+	_, err := b.receive(
+		w.Body, p.headers(t, b.channel, w),
+		func(params object) { delete(params, "rawBody"); delete(params, "rawBodyEncoding") },
+	)
 	b.requireRefused(err, http.StatusBadRequest, "without rawBody")
 	e := b.errorOf(err, "without rawBody")
 	require.Equal(t, "RAW_BODY_MISSING", e.Type)

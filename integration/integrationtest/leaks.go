@@ -25,7 +25,11 @@ func testLeaks(t *testing.T, p Platform) {
 					for _, body := range []string{text, toJSON(t, quoting(status, text))} {
 						b := newHarness(t, p) // which no earlier failure holds back
 						b.echoes = true
-						b.fake.play(trouble{Answer: Answer{Status: status, Body: body, Header: map[string]string{"Retry-After": "30", "X-Echo": secret}}})
+						b.fake.play(
+							trouble{
+								Answer: Answer{Status: status, Body: body, Header: map[string]string{"Retry-After": "30", "X-Echo": secret}},
+							},
+						)
 						// No time for a second attempt, which would come later than the fault.
 						_ = b.send(p.Sends[0].Message, 200*time.Millisecond)
 						if _, ok := p.Definition.Platform.(integration.HealthChecker); ok {

@@ -33,7 +33,9 @@ func (m macaw) Normalize(ctx context.Context, w *integration.Webhook) ([]integra
 	for i := range messages {
 		text := messages[i].Content.Text
 		if name, ok := strings.CutPrefix(text, "/"); ok && !m.shout {
-			messages[i].Content = integration.Content{Type: integration.TypeCommand, Text: text, Command: &integration.Command{Name: name}}
+			messages[i].Content = integration.Content{
+				Type: integration.TypeCommand, Text: text, Command: &integration.Command{Name: name},
+			}
 		}
 		if messages[i].From.ID == "macaw" {
 			messages[i].Direction = integration.DirectionEcho
@@ -50,7 +52,9 @@ func (macaw) Respond(_ context.Context, w *integration.Webhook) (*integration.Re
 	return &integration.Response{Status: http.StatusCreated, ContentType: "text/plain", Body: shake.Challenge}, nil
 }
 
-func (m macaw) Send(ctx context.Context, message *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (m macaw) Send(
+	ctx context.Context, message *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	switch message.Content.Type {
 	case integration.TypeLocation:
 		plain := *message
@@ -63,14 +67,19 @@ func (m macaw) Send(ctx context.Context, message *integration.Message, ch *integ
 	case integration.TypeFile:
 		return &integration.SendResult{Success: true}, m.post(ctx, ch, "/v1/files?kind=file", httpapi.Multipart(
 			httpapi.Part{Name: "about", ContentType: "application/json", Content: []byte(`{"chat":"perch","quiet":true}`)},
-			httpapi.Part{Name: "file", Filename: "a.bin", ContentType: "application/octet-stream", Content: []byte{0, 0xff, '"'}},
+			httpapi.Part{
+				Name: "file", Filename: "a.bin", ContentType: "application/octet-stream", Content: []byte{0, 0xff, '"'},
+			},
 		))
 	}
 	return m.sound.Send(ctx, message, ch)
 }
 
 func (m macaw) React(ctx context.Context, target integration.Target, emoji string, ch *integration.Channel) error {
-	return m.post(ctx, ch, "/v1/reactions", httpapi.Form(url.Values{"message": {string(target.MessageID)}, "emoji": {emoji}, "about": {`{"list":[{"a":1}]}`}}))
+	return m.post(
+		ctx, ch, "/v1/reactions",
+		httpapi.Form(url.Values{"message": {string(target.MessageID)}, "emoji": {emoji}, "about": {`{"list":[{"a":1}]}`}}),
+	)
 }
 
 func (m macaw) post(ctx context.Context, ch *integration.Channel, path string, body httpapi.Body) error {
@@ -150,7 +159,10 @@ func macawSupport() integration.Support {
 	}
 	set(integration.FeatureText, func(in, out *integration.Cell) { *in, *out = integration.Full(), integration.Full() })
 	set(integration.FeatureCommand, func(in, _ *integration.Cell) { *in = integration.Full() })
-	set(integration.FeatureEcho, func(in, _ *integration.Cell) { *in = integration.Degraded("only those of this very bird") })
+	set(
+		integration.FeatureEcho,
+		func(in, _ *integration.Cell) { *in = integration.Degraded("only those of this very bird") },
+	)
 	set(integration.FeatureFile, func(_, out *integration.Cell) { *out = integration.Full() })
 	set(integration.FeatureLocation, func(_, out *integration.Cell) { *out = integration.Degraded("as a link to a map") })
 	set(integration.FeatureReaction, func(_, out *integration.Cell) { *out = integration.Full() })
@@ -170,9 +182,21 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 		return integration.Message{To: integration.Party{ID: "perch"}, Content: c}
 	}
 	p.Sends = append(p.Sends,
-		integrationtest.Send{Name: "place", Message: to(integration.Content{Type: integration.TypeLocation, Location: &integration.Location{Latitude: 1, Longitude: 2}})},
-		integrationtest.Send{Name: "file", Message: to(integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: "https://example.org/a.bin"}})},
-		integrationtest.Send{Name: "reaction", Action: integration.ActionReact, Params: map[string]any{"messageId": "m-1", "emoji": "👍"}},
+		integrationtest.Send{
+			Name: "place",
+			Message: to(
+				integration.Content{Type: integration.TypeLocation, Location: &integration.Location{Latitude: 1, Longitude: 2}},
+			),
+		},
+		integrationtest.Send{
+			Name: "file",
+			Message: to(
+				integration.Content{Type: integration.TypeFile, Media: &integration.Media{URL: "https://example.org/a.bin"}},
+			),
+		},
+		integrationtest.Send{
+			Name: "reaction", Action: integration.ActionReact, Params: map[string]any{"messageId": "m-1", "emoji": "👍"},
+		},
 	)
 	p.Failures = []integrationtest.Failure{
 		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.FaultPermanent, Code: "PARROT_404"},
@@ -226,7 +250,7 @@ const (
 	tableIn  = "support/a webhook shows what can come in"
 	tableOut = "support/a send shows what can go out"
 	table    = "support/the table is complete"
-	actions  = "support/a further action is there if it is possible"
+	actions  = "support/a message action is there if it is possible"
 	refused  = "support/what is impossible is refused, and not sent"
 	lacks    = "outbound/the API takes no request that lacks what is required"
 	failures = "outbound/a refusal of the API is understood/"
@@ -236,14 +260,22 @@ var macawFaults = map[string]struct {
 	plant func(*integrationtest.Platform)
 	found string
 }{
-	"a feature is missing":     {func(p *integrationtest.Platform) { delete(p.Definition.Support, integration.FeaturePoll) }, table},
-	"a cell is empty":          {cell(integration.FeaturePoll, &integration.Cell{}, nil), table},
-	"a loss is not told":       {cell(integration.FeaturePoll, nil, new(integration.Degraded(""))), table},
-	"a source is missing":      {cell(integration.FeaturePoll, nil, new(integration.Impossible("no", ""))), table},
-	"a cell promises":          {cell(integration.FeaturePoll, nil, new(integration.Impossible("not yet", "https://birds.example.org/"))), table},
+	"a feature is missing": {func(
+		p *integrationtest.Platform,
+	) {
+		delete(p.Definition.Support, integration.FeaturePoll)
+	}, table},
+	"a cell is empty":     {cell(integration.FeaturePoll, &integration.Cell{}, nil), table},
+	"a loss is not told":  {cell(integration.FeaturePoll, nil, new(integration.Degraded(""))), table},
+	"a source is missing": {cell(integration.FeaturePoll, nil, new(integration.Impossible("no", ""))), table},
+	"a cell promises": {cell(
+		integration.FeaturePoll, nil, new(integration.Impossible("not yet", "https://birds.example.org/")),
+	), table},
 	"a direction that is not":  {cell(integration.FeatureTyping, new(integration.Full()), nil), table},
 	"nothing shows what comes": {cell(integration.FeaturePoll, new(integration.Full()), nil), tableIn},
-	"what is impossible comes": {cell(integration.FeatureCommand, new(integration.Impossible("no", "https://birds.example.org/")), nil), tableIn},
+	"what is impossible comes": {
+		cell(integration.FeatureCommand, new(integration.Impossible("no", "https://birds.example.org/")), nil), tableIn,
+	},
 	"a webhook lacks its kind": {func(p *integrationtest.Platform) {
 		m := p.Definition.Platform.(macaw)
 		m.shout = true
@@ -256,12 +288,27 @@ var macawFaults = map[string]struct {
 		m.lose = true
 		p.Definition.Platform = m
 	}, tableOut},
-	"an action is not offered":                           {cell(integration.FeatureTyping, nil, new(integration.Full())), actions},
-	"an action is offered":                               {cell(integration.FeatureReaction, nil, new(integration.Impossible("no", "https://birds.example.org/"))), actions},
-	"an action is not shown":                             {func(p *integrationtest.Platform) { p.Sends = p.Sends[:len(p.Sends)-1] }, actions},
-	"an impossible place is worth more than the message": {func(p *integrationtest.Platform) { p.Definition.Platform = literal{p.Definition.Platform.(macaw)} }, refused},
-	"an answer is another":                               {func(p *integrationtest.Platform) { p.Definition.Platform = silent{p.Definition.Platform.(macaw)} }, "inbound/a genuine webhook becomes its events/handshake"},
-	"own messages are not told":                          {normal(func(m *integration.Message) { m.Direction = "" }), tableIn},
+	"an action is not offered": {cell(
+		integration.FeatureTyping, nil, new(integration.Full()),
+	), actions},
+	"an action is offered": {cell(
+		integration.FeatureReaction, nil, new(integration.Impossible("no", "https://birds.example.org/")),
+	), actions},
+	"an action is not shown": {func(
+		p *integrationtest.Platform,
+	) {
+		p.Sends = p.Sends[:len(p.Sends)-1]
+	}, actions},
+	"an impossible place is worth more than the message": {
+		func(p *integrationtest.Platform) { p.Definition.Platform = literal{p.Definition.Platform.(macaw)} }, refused,
+	},
+	"an answer is another": {
+		func(p *integrationtest.Platform) { p.Definition.Platform = silent{p.Definition.Platform.(macaw)} },
+		"inbound/a genuine webhook becomes its events/handshake",
+	},
+	"own messages are not told": {normal(
+		func(m *integration.Message) { m.Direction = "" },
+	), tableIn},
 	"no credential is checked": {api(func(_ http.ResponseWriter, r *http.Request) bool {
 		r.Header.Set("Authorization", "Bearer cn4rqz81-wv0x6kty")
 		return false
@@ -280,7 +327,8 @@ var macawFaults = map[string]struct {
 		return false
 	}), lacks + "/file"},
 	"a member of a field is not checked": {api(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.FormValue("about") != "" && r.URL.Path == "/v1/reactions" && r.FormValue("emoji") != "" && r.FormValue("message") != "" && r.Header.Get("Authorization") != "" {
+		if r.FormValue("about") != "" && r.URL.Path == "/v1/reactions" && r.FormValue("emoji") != "" &&
+			r.FormValue("message") != "" && r.Header.Get("Authorization") != "" {
 			_, _ = io.WriteString(w, `{"ok":true}`)
 			return true
 		}
@@ -289,10 +337,16 @@ var macawFaults = map[string]struct {
 	"no shape says what is optional": {func(p *integrationtest.Platform) {
 		p.API = func(testing.TB) http.Handler { return http.HandlerFunc(newMacawAPI().ServeHTTP) }
 	}, lacks + "/file"},
-	"a failure is of another kind": {failure(func(f *integrationtest.Failure) { f.Kind = integration.FaultAuth }), failures + "an unknown chat"},
-	"a failure has another code":   {failure(func(f *integrationtest.Failure) { f.Code = "GONE" }), failures + "an unknown chat"},
-	"a failure is tried again":     {failure(func(f *integrationtest.Failure) { f.Calls = 3 }), failures + "an unknown chat"},
-	"there is no failure":          {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
+	"a failure is of another kind": {
+		failure(func(f *integrationtest.Failure) { f.Kind = integration.FaultAuth }), failures + "an unknown chat",
+	},
+	"a failure has another code": {failure(
+		func(f *integrationtest.Failure) { f.Code = "GONE" },
+	), failures + "an unknown chat"},
+	"a failure is tried again": {failure(
+		func(f *integrationtest.Failure) { f.Calls = 3 },
+	), failures + "an unknown chat"},
+	"there is no failure": {func(p *integrationtest.Platform) { p.Failures = nil }, ""},
 }
 
 func failure(change func(*integrationtest.Failure)) func(*integrationtest.Platform) {
@@ -327,7 +381,9 @@ func (silent) Respond(context.Context, *integration.Webhook) (*integration.Respo
 // literal refuses what it cannot place.
 type literal struct{ macaw }
 
-func (l literal) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (l literal) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	if m.ReplyTo != nil {
 		return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "NO_REPLIES", Message: "birds do not reply"}
 	}

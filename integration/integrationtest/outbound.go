@@ -30,21 +30,45 @@ var ordeals = []struct {
 	trouble trouble
 	kinds   []integration.ErrorKind
 }{
-	{"an API that asks for a long pause", status(http.StatusTooManyRequests, "30"), []integration.ErrorKind{integration.FaultThrottled}},
+	{"an API that asks for a long pause", status(
+		http.StatusTooManyRequests, "30",
+	), []integration.ErrorKind{integration.FaultThrottled}},
 	{"an API that fails", status(http.StatusInternalServerError, ""), []integration.ErrorKind{integration.FaultUnknown}},
-	{"a gateway that got no good answer", status(http.StatusBadGateway, ""), []integration.ErrorKind{integration.FaultUnknown}},
-	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), []integration.ErrorKind{integration.FaultTransient, integration.FaultThrottled, integration.FaultUnknown}},
-	{"a gateway that got no answer", status(http.StatusGatewayTimeout, ""), []integration.ErrorKind{integration.FaultUnknown}},
-	{"a request that is wrong", status(http.StatusBadRequest, ""), []integration.ErrorKind{integration.FaultPermanent, integration.FaultInvalid}},
+	{"a gateway that got no good answer", status(
+		http.StatusBadGateway, "",
+	), []integration.ErrorKind{integration.FaultUnknown}},
+	{"an API that is overloaded", status(http.StatusServiceUnavailable, ""), []integration.ErrorKind{
+		integration.FaultTransient, integration.FaultThrottled, integration.FaultUnknown,
+	}},
+	{"a gateway that got no answer", status(
+		http.StatusGatewayTimeout, "",
+	), []integration.ErrorKind{integration.FaultUnknown}},
+	{"a request that is wrong", status(http.StatusBadRequest, ""), []integration.ErrorKind{
+		integration.FaultPermanent, integration.FaultInvalid,
+	}},
 	{"credentials that are refused", status(http.StatusUnauthorized, ""), []integration.ErrorKind{integration.FaultAuth}},
-	{"something that is forbidden", status(http.StatusForbidden, ""), []integration.ErrorKind{integration.FaultPermanent, integration.FaultAuth}},
-	{"an API that has moved", trouble{Answer: Answer{Status: http.StatusFound, Header: map[string]string{"Location": "/elsewhere"}}}, []integration.ErrorKind{integration.FaultPermanent, integration.FaultUnknown, integration.FaultAuth}},
-	{"a connection that breaks before the request is read", trouble{reset: true, unread: true}, []integration.ErrorKind{integration.FaultUnknown, integration.FaultTransient}},
-	{"a connection that breaks after the request was read", trouble{reset: true}, []integration.ErrorKind{integration.FaultUnknown}},
-	{"an answer that is no JSON", trouble{Answer: Answer{Body: "<html>welcome</html>"}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
-	{"half of an answer", trouble{Answer: Answer{Body: `{"`}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"something that is forbidden", status(http.StatusForbidden, ""), []integration.ErrorKind{
+		integration.FaultPermanent, integration.FaultAuth,
+	}},
+	{"an API that has moved", trouble{
+		Answer: Answer{Status: http.StatusFound, Header: map[string]string{"Location": "/elsewhere"}},
+	}, []integration.ErrorKind{integration.FaultPermanent, integration.FaultUnknown, integration.FaultAuth}},
+	{"a connection that breaks before the request is read", trouble{reset: true, unread: true}, []integration.ErrorKind{
+		integration.FaultUnknown, integration.FaultTransient,
+	}},
+	{"a connection that breaks after the request was read", trouble{reset: true}, []integration.ErrorKind{
+		integration.FaultUnknown,
+	}},
+	{"an answer that is no JSON", trouble{
+		Answer: Answer{Body: "<html>welcome</html>"},
+	}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"half of an answer", trouble{Answer: Answer{Body: `{"`}}, []integration.ErrorKind{
+		integration.FaultUnknown, delivered,
+	}},
 	{"an empty answer", trouble{}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
-	{"an answer of another shape", trouble{Answer: Answer{Body: `[null]`}}, []integration.ErrorKind{integration.FaultUnknown, delivered}},
+	{"an answer of another shape", trouble{Answer: Answer{Body: `[null]`}}, []integration.ErrorKind{
+		integration.FaultUnknown, delivered,
+	}},
 	{"no answer before the caller's deadline", trouble{hang: true}, []integration.ErrorKind{integration.FaultUnknown}},
 }
 
@@ -64,7 +88,7 @@ const (
 )
 
 // endure is send while the API is in trouble. Where it hangs, the caller's deadline comes when the API has the request.
-func (b *harness) endure(t *testing.T, m integration.Message, hangs bool) verdict {
+func (b *harness) endure(t *testing.T, m integration.Message, hangs bool) sendOutcome {
 	t.Helper()
 	if !hangs {
 		return b.send(m, time.Minute)
@@ -108,7 +132,9 @@ func testOutbound(t *testing.T, p Platform) {
 				b.fake.play(o.trouble)
 				v := b.endure(t, p.Sends[0].Message, o.trouble.hang)
 				require.Contains(t, o.kinds, v.kind, "%+v", v)
-				require.Equal(t, v.kind == integration.FaultThrottled || v.kind == integration.FaultTransient, v.retryable, "%+v", v)
+				require.Equal(
+					t, v.kind == integration.FaultThrottled || v.kind == integration.FaultTransient, v.retryable, "%+v", v,
+				)
 				requests := len(b.fake.seen())
 				switch {
 				case o.trouble.Header["Retry-After"] != "":
@@ -160,7 +186,7 @@ func testSend(t *testing.T, p Platform, s Send) {
 	golden(t, "sends", s.Name, record)
 }
 
-// newScripted is a bench whose API answers as the send says.
+// newScripted is a harness whose API answers as the send says.
 func newScripted(tb testing.TB, p Platform, s Send) *harness {
 	tb.Helper()
 	b := newHarness(tb, p)
@@ -170,8 +196,8 @@ func newScripted(tb testing.TB, p Platform, s Send) *harness {
 	return b
 }
 
-// do sends a message, or calls the further action.
-func (b *harness) do(s Send) verdict {
+// do sends a message, or calls the message action.
+func (b *harness) do(s Send) sendOutcome {
 	b.tb.Helper()
 	if s.Action == "" {
 		return b.send(s.Message, time.Minute)
@@ -181,8 +207,8 @@ func (b *harness) do(s Send) verdict {
 	return b.judge(b.call(b.tb.Context(), s.Action, params, &action.Request{}))
 }
 
-// verdict is what became of a send.
-type verdict struct {
+// sendOutcome is what became of a send.
+type sendOutcome struct {
 	kind         integration.ErrorKind
 	code         string
 	platformCode string
@@ -193,12 +219,12 @@ type verdict struct {
 	messageID    integration.ID
 	result       json.RawMessage
 	err          *action.Error
-	event        *event // further actions have none
+	event        *event // message actions have none
 }
 
 // send sends a message and checks what holds for every send: one event, and that it agrees with what
 // the caller is told.
-func (b *harness) send(m integration.Message, timeout time.Duration) verdict {
+func (b *harness) send(m integration.Message, timeout time.Duration) sendOutcome {
 	b.tb.Helper()
 	return b.told(b.attempt(m, timeout))
 }
@@ -216,9 +242,9 @@ func (b *harness) attemptWithin(ctx context.Context, m integration.Message) (jso
 }
 
 // judge reads how an action of sending ended.
-func (b *harness) judge(result json.RawMessage, err error) verdict {
+func (b *harness) judge(result json.RawMessage, err error) sendOutcome {
 	b.tb.Helper()
-	v := verdict{result: result}
+	v := sendOutcome{result: result}
 	if err != nil {
 		v.err = b.errorOf(err, "a send")
 		var data struct {
@@ -230,7 +256,8 @@ func (b *harness) judge(result json.RawMessage, err error) verdict {
 		}
 		require.NoError(b.tb, json.Unmarshal([]byte(toJSON(b.tb, v.err.Data)), &data), "%v", v.err)
 		v.kind, v.code, v.retryable, v.outcome = data.Kind, v.err.Type, v.err.Retryable, data.Outcome
-		v.platformCode, v.httpStatus, v.retryAfter = data.PlatformCode, data.HTTPStatus, time.Duration(data.RetryAfterMs)*time.Millisecond
+		v.platformCode, v.httpStatus = data.PlatformCode, data.HTTPStatus
+		v.retryAfter = time.Duration(data.RetryAfterMs) * time.Millisecond
 		require.NotEmpty(b.tb, v.kind, "the error must be of a kind: %v", v.err)
 		require.NotEmpty(b.tb, v.err.Type)
 		return v
@@ -249,7 +276,7 @@ func (b *harness) judge(result json.RawMessage, err error) verdict {
 }
 
 // told is judge for i_sendMessage, which tells its outcome to others too.
-func (b *harness) told(result json.RawMessage, err error) verdict {
+func (b *harness) told(result json.RawMessage, err error) sendOutcome {
 	b.tb.Helper()
 	v := b.judge(result, err)
 	if v.result != nil {

@@ -57,7 +57,7 @@ type Platform struct {
 	// Handshake is a right one, for platforms that answer handshakes.
 	Handshake integration.Verification
 
-	// Sends are messages to send, and further actions. The first one is sent, too, while the API is in all kinds
+	// Sends are messages to send, and message actions. The first one is sent, too, while the API is in all kinds
 	// of trouble. Those that succeed show together all that Definition.Support promises.
 	Sends []Send
 
@@ -90,7 +90,7 @@ type Send struct {
 	Name    string
 	Message integration.Message
 	Answer  *Answer // nil: what [Platform.API] answers
-	// Action is one of the further actions, such as i_react, called with Params beside the channel's id; Message
+	// Action is one of the message actions, such as i_react, called with Params beside the channel's id; Message
 	// is not used then. Empty is i_sendMessage.
 	Action string
 	Params map[string]any

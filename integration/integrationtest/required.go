@@ -49,7 +49,10 @@ func testRequired(t *testing.T, p Platform) {
 				if refuses(status, body) && i < len(requests)-1 {
 					continue // it was refused then, too, and the platform tried another way
 				}
-				require.False(t, refuses(status, body), "the API refuses %s %s, which it took before: HTTP %d %s", r.Method, r.Path, status, body)
+				require.False(
+					t, refuses(status, body), "the API refuses %s %s, which it took before: HTTP %d %s", r.Method, r.Path, status,
+					body,
+				)
 				for _, l := range r.without() {
 					status, body, _ := replay(t, p, requests[:i], l.request)
 					if !refuses(status, body) && !isOptional(optional, l.path) {
@@ -92,8 +95,8 @@ func replay(tb testing.TB, p Platform, before []request, r request) (int, []byte
 	return answer.Code, answer.Body.Bytes(), optional
 }
 
-// refuses says whether an answer is a refusal: by its status, which may lead elsewhere, or by "ok": false where the status
-// says nothing.
+// refuses says whether an answer is a refusal: by its status, which may lead elsewhere, or by "ok": false where the
+// status says nothing.
 func refuses(status int, body []byte) bool {
 	var answer struct{ OK *bool }
 	return status >= http.StatusMultipleChoices || json.Unmarshal(body, &answer) == nil && answer.OK != nil && !*answer.OK

@@ -39,16 +39,26 @@ func (p Platform) requireComplete(tb testing.TB) {
 	require.NotEmpty(tb, p.Sends, "Platform.Sends is missing")
 	table := p.Definition.Errors != nil
 	require.True(tb, table || p.Definition.Support == nil || len(p.Failures) > 0, "Platform.Failures is missing")
-	require.Equal(tb, table, p.Refusal != nil, "Platform.Refusal must be there if, and only if, there is Definition.Errors")
+	require.Equal(
+		tb, table, p.Refusal != nil, "Platform.Refusal must be there if, and only if, there is Definition.Errors",
+	)
 	require.Empty(tb, p.Sends[0].Action, "the first of Platform.Sends must send a message")
-	require.Nil(tb, p.Sends[0].Answer, "the first of Platform.Sends is sent through all kinds of trouble: leave its answer to API")
+	require.Nil(
+		tb, p.Sends[0].Answer, "the first of Platform.Sends is sent through all kinds of trouble: leave its answer to API",
+	)
 	require.Equal(tb, p.Definition.SignatureValidator() != nil, p.signs(),
-		"Platform.Sign must be there if, and only if, the platform is a SignatureValidator, or has a signature that cannot sign")
+		"Platform.Sign must be there if, and only if, the platform is a SignatureValidator, or has a signature that cannot "+
+			"sign")
 	_, declared := p.Definition.Signature.(Signer)
 	_, byKey := p.Definition.Signature.(keyed)
-	require.False(tb, declared && !byKey && p.Sign != nil, "Platform.Sign is not needed: the declared signature signs by itself")
+	require.False(
+		tb, declared && !byKey && p.Sign != nil, "Platform.Sign is not needed: the declared signature signs by itself",
+	)
 	_, verifies := p.Definition.Platform.(integration.WebhookVerifier)
-	require.Equal(tb, verifies, p.Handshake != integration.Verification{}, "Platform.Handshake must be there if, and only if, the platform is a WebhookVerifier")
+	require.Equal(
+		tb, verifies, p.Handshake != integration.Verification{},
+		"Platform.Handshake must be there if, and only if, the platform is a WebhookVerifier",
+	)
 	secrets := secretsOf(p, p.Channel("http://127.0.0.1"))
 	require.NotEmpty(tb, secrets, "Platform.Channel has no value for any secret field")
 	for _, secret := range secrets {

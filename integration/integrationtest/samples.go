@@ -13,8 +13,8 @@ type Sample struct {
 	Headers map[string]string
 }
 
-// Samples are the webhooks of a platform that are kept in the folder shared/fixtures beside the module. It skips the test
-// where there are none.
+// Samples are the webhooks of a platform that are kept in the folder shared/fixtures beside the module. It skips the
+// test where there are none.
 func Samples(tb testing.TB, platform string) (list []Sample) {
 	tb.Helper()
 	for _, f := range fixtures.Payloads(tb, platform) {

@@ -77,21 +77,27 @@ func findFault(t *testing.T, name, found string) {
 
 func platform(tb testing.TB, def integration.Definition) integrationtest.Platform {
 	tb.Helper()
-	text := integration.Message{To: integration.Party{ID: "perch"}, Content: integration.Content{Type: integration.TypeText, Text: "hello 👍 <b>"}}
+	text := integration.Message{
+		To: integration.Party{ID: "perch"}, Content: integration.Content{Type: integration.TypeText, Text: "hello 👍 <b>"},
+	}
 	return integrationtest.Platform{
 		Definition: def,
 		Channel: func(url string) *integration.Channel {
 			return &integration.Channel{
 				ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,
-				Credentials: map[string]string{"apiKey": "cn4rqz81-wv0x6kty", "webhookSecret": "ub73hjf9-eo2mslpd", "verifyToken": "g5tiyxa0-rk8vwcnz"},
-				Settings:    map[string]string{"apiBase": url},
+				Credentials: map[string]string{
+					"apiKey": "cn4rqz81-wv0x6kty", "webhookSecret": "ub73hjf9-eo2mslpd", "verifyToken": "g5tiyxa0-rk8vwcnz",
+				},
+				Settings: map[string]string{"apiBase": url},
 			}
 		},
 		API: func(testing.TB) http.Handler {
 			return http.HandlerFunc(parrotAPI)
 		},
 		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
-		BadItem:  []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "text": "hello"}]}`),
+		BadItem: []byte(
+			`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "text": "hello"}]}`,
+		),
 		Sign: func(ch *integration.Channel, body []byte, _ time.Time) map[string]string {
 			return map[string]string{"x-parrot-signature": hmacOf(ch, body)}
 		},
@@ -107,7 +113,8 @@ func parrotAPI(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Header.Get("Authorization") != "Bearer cn4rqz81-wv0x6kty":
 		w.WriteHeader(http.StatusUnauthorized)
-	case r.Header.Get("Content-Type") != "application/json", r.URL.Path == "/v1/messages" && (err != nil || message.Chat == "" || message.Text == ""):
+	case r.Header.Get("Content-Type") != "application/json", r.URL.Path == "/v1/messages" &&
+		(err != nil || message.Chat == "" || message.Text == ""):
 		w.WriteHeader(http.StatusBadRequest)
 	default:
 		_, _ = w.Write([]byte(`{"id":"m-9"}`))
@@ -134,12 +141,26 @@ var faults = map[string]struct {
 	plant func(sound) integration.Platform
 	found string
 }{
-	"no signature is checked":                   {func(s sound) integration.Platform { return unsigned{s} }, "inbound/what is not genuine is refused/without x-parrot-signature"},
-	"the signature is checked without a secret": {func(s sound) integration.Platform { return keyless{s} }, "inbound/what is not genuine is refused/for a channel without secrets, and signed with none"},
-	"a signature of a missing body":             {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
-	"more than a signature counts as one":       {func(s sound) integration.Platform { return lengthy{s} }, "inbound/what is not genuine is refused/with twice the value in x-parrot-signature"},
-	"the end of the secret does not matter":     {func(s sound) integration.Platform { return forgetful{s} }, "inbound/what differs in any one byte is refused"},
-	"an old signature counts":                   {func(s sound) integration.Platform { return timed{s, 24 * time.Hour} }, "inbound/a webhook of another time is refused"},
+	"no signature is checked": {
+		func(s sound) integration.Platform { return unsigned{s} },
+		"inbound/what is not genuine is refused/without x-parrot-signature",
+	},
+	"the signature is checked without a secret": {
+		func(s sound) integration.Platform { return keyless{s} },
+		"inbound/what is not genuine is refused/for a channel without secrets, and signed with none",
+	},
+	"a signature of a missing body": {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"more than a signature counts as one": {
+		func(s sound) integration.Platform { return lengthy{s} },
+		"inbound/what is not genuine is refused/with twice the value in x-parrot-signature",
+	},
+	"the end of the secret does not matter": {
+		func(s sound) integration.Platform { return forgetful{s} }, "inbound/what differs in any one byte is refused",
+	},
+	"an old signature counts": {
+		func(s sound) integration.Platform { return timed{s, 24 * time.Hour} },
+		"inbound/a webhook of another time is refused",
+	},
 	"every message has the same dedupKey": {normalizing(func(m []integration.Message) {
 		for i := range m {
 			m[i].DedupKey = "1"
@@ -160,9 +181,16 @@ var faults = map[string]struct {
 			m[i].ConversationID = ""
 		}
 	}), "inbound/a genuine webhook becomes its events/two_messages"},
-	"a panic on an empty object":     {normalizing(func(m []integration.Message) { _ = m[0] }), "inbound/a hostile body does no harm"},
-	"one bad item loses the webhook": {func(s sound) integration.Platform { return strict{s} }, "inbound/a bad item loses no other"},
-	"every handshake is answered":    {func(s sound) integration.Platform { return credulous{s} }, "inbound/a handshake is answered to who knows the token/a wrong token"},
+	"a panic on an empty object": {normalizing(
+		func(m []integration.Message) { _ = m[0] },
+	), "inbound/a hostile body does no harm"},
+	"one bad item loses the webhook": {
+		func(s sound) integration.Platform { return strict{s} }, "inbound/a bad item loses no other",
+	},
+	"every handshake is answered": {
+		func(s sound) integration.Platform { return credulous{s} },
+		"inbound/a handshake is answered to who knows the token/a wrong token",
+	},
 	"the token is in an error": {failing(func(e *integration.Error, ch *integration.Channel) {
 		e.Message += " with " + ch.Credentials["apiKey"]
 	}), "outbound/trouble/credentials that are refused"},
@@ -177,12 +205,18 @@ var faults = map[string]struct {
 			e.Kind = integration.FaultTransient
 		}
 	}), "outbound/trouble/a connection that breaks after the request was read"},
-	"an unknown outcome is sent again by the platform": {func(s sound) integration.Platform { return stubborn{s} }, "outbound/trouble/an empty answer"},
-	"Retry-After is not read":                          {failing(func(e *integration.Error, _ *integration.Channel) { e.RetryAfter = 0 }), "outbound/trouble/an API that asks for a short pause"},
-	"the caller's deadline is not obeyed":              {func(s sound) integration.Platform { return deaf{s} }, "outbound/trouble/no answer before the caller's deadline"},
-	"an error is no answer":                            {func(s sound) integration.Platform { return optimist{s} }, "account/a platform that is down leaves the question open"},
-	"the channel is changed":                           {func(s sound) integration.Platform { return meddler{s} }, "outbound/a message becomes its requests/text"},
-	"an optional interface is lost":                    {func(s sound) integration.Platform { return struct{ integration.Platform }{s} }, ""},
+	"an unknown outcome is sent again by the platform": {
+		func(s sound) integration.Platform { return stubborn{s} }, "outbound/trouble/an empty answer",
+	},
+	"Retry-After is not read": {failing(
+		func(e *integration.Error, _ *integration.Channel) { e.RetryAfter = 0 },
+	), "outbound/trouble/an API that asks for a short pause"},
+	"the caller's deadline is not obeyed": {
+		func(s sound) integration.Platform { return deaf{s} }, "outbound/trouble/no answer before the caller's deadline",
+	},
+	"an error is no answer":         {func(s sound) integration.Platform { return optimist{s} }, "account/a platform that is down leaves the question open"},
+	"the channel is changed":        {func(s sound) integration.Platform { return meddler{s} }, "outbound/a message becomes its requests/text"},
+	"an optional interface is lost": {func(s sound) integration.Platform { return struct{ integration.Platform }{s} }, ""},
 }
 
 // timed signs the time before the body, and takes signatures that differ by no more than the window.
@@ -230,7 +264,11 @@ type lengthy struct{ sound }
 
 func (l lengthy) ValidateSignature(ctx context.Context, w *integration.Webhook) error {
 	cut := *w
-	cut.Headers = integration.NewHeaders(map[string]string{"x-parrot-signature": w.Headers.Get("x-parrot-signature")[:min(64, len(w.Headers.Get("x-parrot-signature")))]})
+	cut.Headers = integration.NewHeaders(
+		map[string]string{
+			"x-parrot-signature": w.Headers.Get("x-parrot-signature")[:min(64, len(w.Headers.Get("x-parrot-signature")))],
+		},
+	)
 	return l.sound.ValidateSignature(ctx, &cut)
 }
 
@@ -303,7 +341,9 @@ type failer struct {
 	change func(*integration.Error, *integration.Channel)
 }
 
-func (f failer) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (f failer) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	result, err := f.sound.Send(ctx, m, ch)
 	if e, ok := errors.AsType[*integration.Error](err); ok {
 		f.change(e, ch)
@@ -313,7 +353,9 @@ func (f failer) Send(ctx context.Context, m *integration.Message, ch *integratio
 
 type stubborn struct{ sound }
 
-func (s stubborn) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (s stubborn) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	if result, err := s.sound.Send(ctx, m, ch); err == nil {
 		return result, nil
 	}
@@ -322,7 +364,9 @@ func (s stubborn) Send(ctx context.Context, m *integration.Message, ch *integrat
 
 type deaf struct{ sound }
 
-func (d deaf) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (d deaf) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	return d.sound.Send(context.WithoutCancel(ctx), m, ch)
 }
 
@@ -335,7 +379,9 @@ func (o optimist) ValidateCredentials(ctx context.Context, credentials, settings
 
 type meddler struct{ sound }
 
-func (p meddler) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (p meddler) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	ch.Settings["seen"] = "yes"
 	return p.sound.Send(ctx, m, ch)
 }

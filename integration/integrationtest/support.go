@@ -14,7 +14,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// actionOf is the further action that a feature is.
+// actionOf is the message action that a feature is.
 var actionOf = map[integration.Feature]string{
 	integration.FeatureReaction: integration.ActionReact,
 	integration.FeatureEdit:     integration.ActionEditMessage,
@@ -33,7 +33,7 @@ func testSupport(t *testing.T, p Platform) {
 	t.Run("the table is complete", func(t *testing.T) { testTable(t, p.Definition.Support) })
 	t.Run("a webhook shows what can come in", func(t *testing.T) { testShownIn(t, p) })
 	t.Run("a send shows what can go out", func(t *testing.T) { testShownOut(t, p) })
-	t.Run("a further action is there if it is possible", func(t *testing.T) { testActions(t, p) })
+	t.Run("a message action is there if it is possible", func(t *testing.T) { testActions(t, p) })
 	t.Run("what is impossible is refused, and not sent", func(t *testing.T) { testImpossible(t, p) })
 }
 
@@ -59,7 +59,10 @@ func testTable(t *testing.T, table integration.Support) {
 			case integration.LevelImpossible:
 				require.NotEmpty(t, cell.Note, "%s must tell why", where)
 				source, err := url.Parse(cell.Source)
-				require.True(t, err == nil && source.Scheme == "https" && source.Host != "", "%s must name the platform's documentation, not %q", where, cell.Source)
+				require.True(
+					t, err == nil && source.Scheme == "https" && source.Host != "",
+					"%s must name the platform's documentation, not %q", where, cell.Source,
+				)
 			default:
 				require.Fail(t, "a cell without a level", "%s: %q", where, cell.Level)
 			}
@@ -90,7 +93,10 @@ func testShownIn(t *testing.T, p Platform) {
 			continue
 		}
 		level := p.Definition.Support[f].In.Level
-		require.True(t, level == integration.LevelImpossible || shown[f], "%s is told to be %s inbound, and no webhook shows it", f, level)
+		require.True(
+			t, level == integration.LevelImpossible || shown[f], "%s is told to be %s inbound, and no webhook shows it", f,
+			level,
+		)
 	}
 }
 
@@ -98,7 +104,10 @@ func testShownIn(t *testing.T, p Platform) {
 func requirePossible(tb testing.TB, p Platform, name string, m integration.Message) {
 	tb.Helper()
 	for _, f := range m.Features() {
-		require.NotEqual(tb, integration.LevelImpossible, p.Definition.Support[f].In.Level, "%s shows %s, which is told to be impossible inbound", name, f)
+		require.NotEqual(
+			tb, integration.LevelImpossible, p.Definition.Support[f].In.Level,
+			"%s shows %s, which is told to be impossible inbound", name, f,
+		)
 	}
 }
 
@@ -125,10 +134,15 @@ func testShownOut(t *testing.T, p Platform) {
 		for _, f := range s.Message.Features() {
 			shown[f] = true
 			level := p.Definition.Support[f].Out.Level
-			require.False(t, level == integration.LevelFull && slices.Contains(losses, f), "%s: %s is told to be full outbound, and the result says %v", s.Name, f, degraded)
+			require.False(
+				t, level == integration.LevelFull && slices.Contains(losses, f),
+				"%s: %s is told to be full outbound, and the result says %v", s.Name, f, degraded,
+			)
 			all = all && level == integration.LevelFull
 		}
-		require.False(t, all && len(losses) > 0, "%s: all of it is told to be full outbound, and the result says %v", s.Name, degraded)
+		require.False(
+			t, all && len(losses) > 0, "%s: all of it is told to be full outbound, and the result says %v", s.Name, degraded,
+		)
 	}
 	for _, f := range integration.Features() {
 		if actionOf[f] != "" || !f.Outbound() {
@@ -142,14 +156,15 @@ func testShownOut(t *testing.T, p Platform) {
 				continue // the factory does it, and is tested
 			}
 			require.True(t, shown[f], "%s is told to be degraded outbound, and no send that succeeds shows it", f)
-			require.True(t, admitted[f], "%s is told to be degraded outbound, and no send's metadata.degraded says %s→…", f, f)
+			require.True(t, admitted[f],
+				"%s is declared as degraded outbound, and no send's metadata.degraded says %s→…", f, f)
 		default:
 		}
 	}
 }
 
 // degraded is what a result says was lost.
-func (v verdict) degraded(tb testing.TB) []string {
+func (v sendOutcome) degraded(tb testing.TB) []string {
 	tb.Helper()
 	var result struct{ Metadata struct{ Degraded []string } }
 	require.NoError(tb, json.Unmarshal(v.result, &result), "metadata.degraded must be a list of texts")
@@ -205,7 +220,7 @@ func testImpossible(t *testing.T, p Platform) {
 		}
 		content, ok := samples[f]
 		if !ok {
-			continue // a further action
+			continue // a message action
 		}
 		m.Content = content
 		v := b.send(m, time.Minute)
@@ -217,22 +232,43 @@ func testImpossible(t *testing.T, p Platform) {
 
 // samples are contents that make use of a feature and, as far as that goes, of no other.
 var samples = map[integration.Feature]integration.Content{
-	integration.FeatureText:     {Type: integration.TypeText, Text: "hello"},
-	integration.FeatureImage:    {Type: integration.TypeImage, Media: sampleMedia("a.png", "image/png")},
-	integration.FeatureVideo:    {Type: integration.TypeVideo, Media: sampleMedia("a.mp4", "video/mp4")},
-	integration.FeatureAudio:    {Type: integration.TypeAudio, Media: sampleMedia("a.mp3", "audio/mpeg")},
-	integration.FeatureVoice:    {Type: integration.TypeVoice, Media: sampleMedia("a.ogg", "audio/ogg")},
-	integration.FeatureFile:     {Type: integration.TypeFile, Media: sampleMedia("a.pdf", "application/pdf")},
-	integration.FeatureAlbum:    {Type: integration.TypeImage, Attachments: []integration.Media{*sampleMedia("a.png", "image/png"), *sampleMedia("b.png", "image/png")}},
-	integration.FeatureSticker:  {Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "1"}, Media: &integration.Media{ID: "1", URL: "1"}},
-	integration.FeatureLocation: {Type: integration.TypeLocation, Location: &integration.Location{Latitude: 52.5, Longitude: 13.4}},
-	integration.FeatureContact:  {Type: integration.TypeContact, Contacts: []integration.Contact{{Name: integration.ContactName{Formatted: "Ada"}, Phones: []integration.ContactPhone{{Phone: "+15550100"}}}}},
-	integration.FeatureButtons:  {Type: integration.TypeInteractive, Interactive: &integration.Interactive{Body: "Well?", Buttons: []integration.Button{{ID: "yes", Title: "Yes"}}}},
-	integration.FeatureList:     {Type: integration.TypeInteractive, Interactive: &integration.Interactive{Body: "Well?", ButtonLabel: "Choose", Sections: []integration.Section{{Rows: []integration.Row{{ID: "yes", Title: "Yes"}}}}}},
-	integration.FeatureForm:     {Type: integration.TypeInteractive, Interactive: &integration.Interactive{Kind: integration.InteractiveForm, Body: "Your name?"}},
-	integration.FeatureTemplate: {Type: integration.TypeTemplate, Template: &integration.Template{Name: "welcome", Language: "en_US"}},
-	integration.FeaturePoll:     {Type: integration.TypePoll, Poll: &integration.Poll{Question: "Well?", Options: []string{"Yes", "No"}}},
-	integration.FeatureReaction: {Type: integration.TypeReaction, Reaction: &integration.Reaction{MessageID: "1", Emoji: "👍", Action: integration.ReactionAdd}},
+	integration.FeatureText:  {Type: integration.TypeText, Text: "hello"},
+	integration.FeatureImage: {Type: integration.TypeImage, Media: sampleMedia("a.png", "image/png")},
+	integration.FeatureVideo: {Type: integration.TypeVideo, Media: sampleMedia("a.mp4", "video/mp4")},
+	integration.FeatureAudio: {Type: integration.TypeAudio, Media: sampleMedia("a.mp3", "audio/mpeg")},
+	integration.FeatureVoice: {Type: integration.TypeVoice, Media: sampleMedia("a.ogg", "audio/ogg")},
+	integration.FeatureFile:  {Type: integration.TypeFile, Media: sampleMedia("a.pdf", "application/pdf")},
+	integration.FeatureAlbum: {Type: integration.TypeImage, Attachments: []integration.Media{
+		*sampleMedia("a.png", "image/png"), *sampleMedia("b.png", "image/png"),
+	}},
+	integration.FeatureSticker: {
+		Type: integration.TypeSticker, Sticker: &integration.Sticker{ID: "1"}, Media: &integration.Media{ID: "1", URL: "1"},
+	},
+	integration.FeatureLocation: {Type: integration.TypeLocation, Location: &integration.Location{
+		Latitude: 52.5, Longitude: 13.4,
+	}},
+	integration.FeatureContact: {Type: integration.TypeContact, Contacts: []integration.Contact{
+		{Name: integration.ContactName{Formatted: "Ada"}, Phones: []integration.ContactPhone{{Phone: "+15550100"}}},
+	}},
+	integration.FeatureButtons: {Type: integration.TypeInteractive, Interactive: &integration.Interactive{
+		Body: "Well?", Buttons: []integration.Button{{ID: "yes", Title: "Yes"}},
+	}},
+	integration.FeatureList: {Type: integration.TypeInteractive, Interactive: &integration.Interactive{
+		Body: "Well?", ButtonLabel: "Choose",
+		Sections: []integration.Section{{Rows: []integration.Row{{ID: "yes", Title: "Yes"}}}},
+	}},
+	integration.FeatureForm: {Type: integration.TypeInteractive, Interactive: &integration.Interactive{
+		Kind: integration.InteractiveForm, Body: "Your name?",
+	}},
+	integration.FeatureTemplate: {Type: integration.TypeTemplate, Template: &integration.Template{
+		Name: "welcome", Language: "en_US",
+	}},
+	integration.FeaturePoll: {Type: integration.TypePoll, Poll: &integration.Poll{
+		Question: "Well?", Options: []string{"Yes", "No"},
+	}},
+	integration.FeatureReaction: {Type: integration.TypeReaction, Reaction: &integration.Reaction{
+		MessageID: "1", Emoji: "👍", Action: integration.ReactionAdd,
+	}},
 }
 
 func sampleMedia(name, mimeType string) *integration.Media {

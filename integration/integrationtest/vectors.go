@@ -88,7 +88,9 @@ func (v vector) test(t *testing.T, p Platform) {
 	secret := v.Key + v.PublicKeyHex // it has one of them
 	require.NoError(t, check(secret, body, v.Headers), "%s", v.Source)
 	for i := range secret {
-		require.Error(t, check(string(flippedAt([]byte(secret), i)), body, v.Headers), "with another byte %d of the secret", i)
+		require.Error(
+			t, check(string(flippedAt([]byte(secret), i)), body, v.Headers), "with another byte %d of the secret", i,
+		)
 	}
 	for i := range v.Body {
 		require.Error(t, check(secret, flippedAt(body, i), v.Headers), "with another byte %d of the body", i)

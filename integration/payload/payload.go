@@ -13,10 +13,10 @@ import "github.com/hiliosai/switchboard/internal/rawjson"
 // type is left out, all else is read, and the error says so.
 func Unmarshal(data []byte, target any) error { return rawjson.Unmarshal(data, target) }
 
-// UnmarshalParts reads data whose parts are good or bad by themselves, see [Part], into what target points to, which must
-// be zero. The error is for what is not valid JSON, of which nothing may be used, or for a value of an unexpected type
-// that belongs to no part: that is left out and all else is read. Names count as they are written, and of repeated ones
-// the last.
+// UnmarshalParts reads data whose parts are good or bad by themselves, see [Part], into what target points to, which
+// must be zero. The error is for what is not valid JSON, of which nothing may be used, or for a value of an unexpected
+// type that belongs to no part: that is left out and all else is read. Names count as they are written, and of repeated
+// ones the last.
 func UnmarshalParts(data []byte, target any) error { return rawjson.UnmarshalParts(data, target) }
 
 // Part is a struct that [UnmarshalParts] reads as its first field is, such as one message of a webhook. A value of an

@@ -11,7 +11,15 @@ import (
 
 func TestTreeIsReadByPaths(t *testing.T) {
 	var tree payload.Tree
-	require.NoError(t, json.Unmarshal([]byte(`{"id":90071992547409931,"a":{"text":"hi","big":1e400,"half":0.5,"on":true},"list":[{"n":7},5,{}],"nil":null}`), &tree))
+	require.NoError(
+		t,
+		json.Unmarshal(
+			[]byte(
+				`{"id":90071992547409931,"a":{"text":"hi","big":1e400,"half":0.5,"on":true},"list":[{"n":7},5,{}],"nil":null}`,
+			),
+			&tree,
+		),
+	)
 	require.Equal(t, "90071992547409931", tree.Text("id"))
 	require.Equal(t, int64(90071992547409931), tree.Int("id"))
 	require.Equal(t, "hi", tree.Text("a.text"))
@@ -22,7 +30,9 @@ func TestTreeIsReadByPaths(t *testing.T) {
 }
 
 func TestTreeGivesZeroValuesForWhatIsNotThere(t *testing.T) {
-	for _, text := range []string{`{}`, `null`, `{"a":5}`, `{"a":[]}`, `{"a":{"b":{}}}`, `{"a":{"b":[1,"2"]}}`, `{"a":{"b":null}}`} {
+	for _, text := range []string{
+		`{}`, `null`, `{"a":5}`, `{"a":[]}`, `{"a":{"b":{}}}`, `{"a":{"b":[1,"2"]}}`, `{"a":{"b":null}}`,
+	} {
 		var tree payload.Tree
 		require.NoError(t, json.Unmarshal([]byte(text), &tree))
 		require.Empty(t, tree.Text("a.b"), text)

@@ -34,11 +34,16 @@ func (e Ed25519) ValidateSignature(_ context.Context, w *integration.Webhook) er
 	}
 	key, err := hex.DecodeString(w.Channel.Credentials[e.PublicKey])
 	if err != nil || len(key) != ed25519.PublicKeySize {
-		return refused(codeInvalid, "the channel's %s is no public key to check the signature with: 64 hexadecimal digits", e.PublicKey)
+		return refused(
+			codeInvalid, "the channel's %s is no public key to check the signature with: 64 hexadecimal digits", e.PublicKey,
+		)
 	}
 	signature, err := hex.DecodeString(w.Headers.Get(e.Header))
 	if err != nil || !ed25519.Verify(key, slices.Concat(head, body), signature) {
-		return refused(codeInvalid, "the header %s must hold the signature that fits the channel's %s%s", e.Header, e.PublicKey, advice(e.Fix))
+		return refused(
+			codeInvalid, "the header %s must hold the signature that fits the channel's %s%s", e.Header, e.PublicKey,
+			advice(e.Fix),
+		)
 	}
 	return over.checkTime(w)
 }

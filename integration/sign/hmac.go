@@ -52,7 +52,9 @@ func (h HMAC) ValidateSignature(_ context.Context, w *integration.Webhook) error
 	}
 	// The texts are compared, not the bytes that they stand for: another spelling is not what the platform sent.
 	if w.Channel.Credentials[h.Secret] == "" || !hmac.Equal([]byte(w.Headers.Get(h.Header)), want) {
-		return refused(codeInvalid, "the header %s must hold the signature under the channel's %s%s", h.Header, h.Secret, advice(h.Fix))
+		return refused(
+			codeInvalid, "the header %s must hold the signature under the channel's %s%s", h.Header, h.Secret, advice(h.Fix),
+		)
 	}
 	return over.checkTime(w)
 }

@@ -77,5 +77,8 @@ func (j *JWT) ValidateSignature(ctx context.Context, w *integration.Webhook) err
 }
 
 func (j *JWT) refused() error {
-	return refused(codeInvalid, "the header %s must hold a token of %s for the channel's %s%s", tokenHeader, j.Issuer, j.Audience, advice(j.Fix))
+	return refused(
+		codeInvalid, "the header %s must hold a token of %s for the channel's %s%s", tokenHeader, j.Issuer, j.Audience,
+		advice(j.Fix),
+	)
 }

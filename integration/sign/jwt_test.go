@@ -95,7 +95,8 @@ func tokenOf(t *testing.T, method jwt.SigningMethod, key any, id string, c jwt.M
 
 func withToken(authorization string) *integration.Webhook {
 	return &integration.Webhook{
-		RawBody: []byte(`{}`), Timestamp: now, Headers: integration.NewHeaders(map[string]string{"authorization": authorization}),
+		RawBody: []byte(`{}`), Timestamp: now,
+		Headers: integration.NewHeaders(map[string]string{"authorization": authorization}),
 		Channel: &integration.Channel{Credentials: map[string]string{"appId": "app-1"}},
 	}
 }
@@ -137,22 +138,36 @@ func TestTokenThatIsNotThePlatformsIsRefused(t *testing.T) {
 	rs := jwt.SigningMethodRS256
 	right := tokenOf(t, rs, key, "a", claims())
 	for name, test := range map[string]struct{ authorization, code string }{
-		"no token":                      {"", "SIGNATURE_INVALID"},
-		"another scheme":                {"Basic " + right, "SIGNATURE_INVALID"},
-		"no scheme":                     {right, "SIGNATURE_INVALID"},
-		"no algorithm":                  {"Bearer " + tokenOf(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "a", claims()), "SIGNATURE_INVALID"},
-		"the public key as a secret":    {"Bearer " + tokenOf(t, jwt.SigningMethodHS256, asPEM, "a", claims()), "SIGNATURE_INVALID"},
-		"the key's DER as a secret":     {"Bearer " + tokenOf(t, jwt.SigningMethodHS256, public, "a", claims()), "SIGNATURE_INVALID"},
-		"another algorithm of the key":  {"Bearer " + tokenOf(t, jwt.SigningMethodRS512, key, "a", claims()), "SIGNATURE_INVALID"},
-		"another key":                   {"Bearer " + tokenOf(t, rs, newKey(t), "a", claims()), "SIGNATURE_INVALID"},
-		"a key that is not published":   {"Bearer " + tokenOf(t, rs, key, "b", claims()), "SIGNATURE_INVALID"},
-		"no key":                        {"Bearer " + tokenOf(t, rs, key, "", claims()), "SIGNATURE_INVALID"},
-		"another issuer":                {"Bearer " + tokenOf(t, rs, key, "a", with("iss", "https://evil.example.com")), "SIGNATURE_INVALID"},
-		"no issuer":                     {"Bearer " + tokenOf(t, rs, key, "a", with("iss", nil)), "SIGNATURE_INVALID"},
-		"another audience":              {"Bearer " + tokenOf(t, rs, key, "a", with("aud", "app-2")), "SIGNATURE_INVALID"},
-		"no audience":                   {"Bearer " + tokenOf(t, rs, key, "a", with("aud", nil)), "SIGNATURE_INVALID"},
-		"a token that has expired":      {"Bearer " + tokenOf(t, rs, key, "a", with("exp", now.Add(-6*time.Minute).Unix())), "SIGNATURE_EXPIRED"},
-		"a token that is not yet good":  {"Bearer " + tokenOf(t, rs, key, "a", with("nbf", now.Add(6*time.Minute).Unix())), "SIGNATURE_EXPIRED"},
+		"no token":       {"", "SIGNATURE_INVALID"},
+		"another scheme": {"Basic " + right, "SIGNATURE_INVALID"},
+		"no scheme":      {right, "SIGNATURE_INVALID"},
+		"no algorithm": {"Bearer " + tokenOf(
+			t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "a", claims(),
+		), "SIGNATURE_INVALID"},
+		"the public key as a secret": {"Bearer " + tokenOf(
+			t, jwt.SigningMethodHS256, asPEM, "a", claims(),
+		), "SIGNATURE_INVALID"},
+		"the key's DER as a secret": {"Bearer " + tokenOf(
+			t, jwt.SigningMethodHS256, public, "a", claims(),
+		), "SIGNATURE_INVALID"},
+		"another algorithm of the key": {"Bearer " + tokenOf(
+			t, jwt.SigningMethodRS512, key, "a", claims(),
+		), "SIGNATURE_INVALID"},
+		"another key":                 {"Bearer " + tokenOf(t, rs, newKey(t), "a", claims()), "SIGNATURE_INVALID"},
+		"a key that is not published": {"Bearer " + tokenOf(t, rs, key, "b", claims()), "SIGNATURE_INVALID"},
+		"no key":                      {"Bearer " + tokenOf(t, rs, key, "", claims()), "SIGNATURE_INVALID"},
+		"another issuer": {"Bearer " + tokenOf(
+			t, rs, key, "a", with("iss", "https://evil.example.com"),
+		), "SIGNATURE_INVALID"},
+		"no issuer":        {"Bearer " + tokenOf(t, rs, key, "a", with("iss", nil)), "SIGNATURE_INVALID"},
+		"another audience": {"Bearer " + tokenOf(t, rs, key, "a", with("aud", "app-2")), "SIGNATURE_INVALID"},
+		"no audience":      {"Bearer " + tokenOf(t, rs, key, "a", with("aud", nil)), "SIGNATURE_INVALID"},
+		"a token that has expired": {"Bearer " + tokenOf(
+			t, rs, key, "a", with("exp", now.Add(-6*time.Minute).Unix()),
+		), "SIGNATURE_EXPIRED"},
+		"a token that is not yet good": {"Bearer " + tokenOf(
+			t, rs, key, "a", with("nbf", now.Add(6*time.Minute).Unix()),
+		), "SIGNATURE_EXPIRED"},
 		"a token that never expires":    {"Bearer " + tokenOf(t, rs, key, "a", with("exp", nil)), "SIGNATURE_INVALID"},
 		"a token without its signature": {"Bearer " + right[:strings.LastIndex(right, ".")+1], "SIGNATURE_INVALID"},
 		"another last byte":             {"Bearer " + flippedAt(right, len(right)-1), "SIGNATURE_INVALID"},
@@ -175,7 +190,10 @@ func TestUnknownKeysDoNotFloodThePlatform(t *testing.T) {
 	s.publish(t, map[string]*rsa.PrivateKey{"a": key})
 	j := s.declare()
 	for range 20 {
-		requireCode(t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "z", claims()))), "SIGNATURE_INVALID")
+		requireCode(
+			t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "z", claims()))),
+			"SIGNATURE_INVALID",
+		)
 	}
 	require.EqualValues(t, 1, s.calls.Load())
 }
@@ -184,16 +202,20 @@ func TestKeysThatCannotBeFetchedAreTransient(t *testing.T) {
 	s, key := newKeyServer(t), newKey(t)
 	s.publish(t, map[string]*rsa.PrivateKey{"a": key})
 	s.failing.Store(true)
-	err := s.declare().ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())))
+	err := s.declare().
+		ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())))
 	requireCode(t, err, "SIGNATURE_KEYS_UNAVAILABLE")
 	e := err.(*integration.Error)
 	require.True(t, e.Retryable())
 
 	s.failing.Store(false)
-	for _, body := range []string{``, `[]`, `{"keys":[]}`, `{"keys":[{"kty":"oct","kid":"a","k":"AAAA"}]}`, `{"keys":[5,{}]}`} {
+	for _, body := range []string{
+		``, `[]`, `{"keys":[]}`, `{"keys":[{"kty":"oct","kid":"a","k":"AAAA"}]}`, `{"keys":[5,{}]}`,
+	} {
 		data := []byte(body)
 		s.answer.Store(&data)
-		err := s.declare().ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())))
+		err := s.declare().
+			ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())))
 		requireCode(t, err, "SIGNATURE_KEYS_UNAVAILABLE")
 	}
 }
@@ -201,9 +223,16 @@ func TestKeysThatCannotBeFetchedAreTransient(t *testing.T) {
 func TestOneBadKeyTakesNoOtherAway(t *testing.T) {
 	s, key := newKeyServer(t), newKey(t)
 	s.publish(t, map[string]*rsa.PrivateKey{"a": key})
-	mixed := []byte(strings.Replace(string(*s.answer.Load()), `{"keys":[`, `{"keys":[{"kty":"RSA","kid":"bad","n":"%","e":""},`, 1))
+	mixed := []byte(
+		strings.Replace(string(*s.answer.Load()), `{"keys":[`, `{"keys":[{"kty":"RSA","kid":"bad","n":"%","e":""},`, 1),
+	)
 	s.answer.Store(&mixed)
-	require.NoError(t, s.declare().ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims()))))
+	require.NoError(
+		t,
+		s.declare().ValidateSignature(
+			t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", claims())),
+		),
+	)
 }
 
 func TestClaimsCanBeMatchedWithTheBody(t *testing.T) {
@@ -218,9 +247,13 @@ func TestClaimsCanBeMatchedWithTheBody(t *testing.T) {
 		return nil
 	}
 	c := claims()
-	require.ErrorIs(t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", c))), no)
+	require.ErrorIs(
+		t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", c))), no,
+	)
 	c["serviceurl"] = "https://smba.example.com"
-	require.NoError(t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", c))))
+	require.NoError(
+		t, j.ValidateSignature(t.Context(), withToken("Bearer "+tokenOf(t, jwt.SigningMethodRS256, key, "a", c))),
+	)
 }
 
 func TestTokenOfTheTestsIsTaken(t *testing.T) {

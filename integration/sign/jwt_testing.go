@@ -22,7 +22,8 @@ const testKeyID = "test"
 func (j *JWT) ForTests(client *httpapi.Client, keysURL string) (*JWT, error) {
 	key, err := rsa.GenerateKey(rand.Reader, minKeyBits)
 	return &JWT{
-		Client: client, Issuer: j.Issuer, Audience: j.Audience, KeysURL: keysURL, Window: j.Window, Match: j.Match, Fix: j.Fix, private: key,
+		Client: client, Issuer: j.Issuer, Audience: j.Audience, KeysURL: keysURL, Window: j.Window, Match: j.Match,
+		Fix: j.Fix, private: key,
 	}, err
 }
 
@@ -31,7 +32,9 @@ func (j *JWT) PublicKeys() ([]byte, error) {
 	if j.private == nil {
 		return nil, errNoKey
 	}
-	jwk, err := jwkset.NewJWKFromKey(&j.private.PublicKey, jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: testKeyID, USE: jwkset.UseSig}})
+	jwk, err := jwkset.NewJWKFromKey(
+		&j.private.PublicKey, jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: testKeyID, USE: jwkset.UseSig}},
+	)
 	if err != nil {
 		return nil, err
 	}

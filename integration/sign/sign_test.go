@@ -21,17 +21,22 @@ import (
 
 // The schemes of platforms, as they declare them. The credential is called secret everywhere.
 var (
-	twilio  = sign.HMAC{Header: "X-Twilio-Signature", Hash: crypto.SHA1, Encoding: sign.Base64, Secret: "secret", Over: sign.URLAndSortedForm{}}
+	twilio = sign.HMAC{
+		Header: "X-Twilio-Signature", Hash: crypto.SHA1, Encoding: sign.Base64, Secret: "secret",
+		Over: sign.URLAndSortedForm{},
+	}
 	schemes = map[string]validator{
 		"slack": sign.HMAC{
 			Header: "X-Slack-Signature", Prefix: "v0=", Secret: "secret",
 			Over: sign.TimestampAndBody{Header: "X-Slack-Request-Timestamp", Before: "v0:", Between: ":"},
 		},
-		"twilio":   twilio,
-		"line":     sign.HMAC{Header: "X-Line-Signature", Encoding: sign.Base64, Secret: "secret"},
-		"meta":     sign.HMAC{Header: "X-Hub-Signature-256", Prefix: "sha256=", Secret: "secret"},
-		"viber":    sign.HMAC{Header: "X-Viber-Content-Signature", Secret: "secret"},
-		"discord":  sign.Ed25519{Header: "X-Signature-Ed25519", PublicKey: "secret", Over: sign.TimestampAndBody{Header: "X-Signature-Timestamp"}},
+		"twilio": twilio,
+		"line":   sign.HMAC{Header: "X-Line-Signature", Encoding: sign.Base64, Secret: "secret"},
+		"meta":   sign.HMAC{Header: "X-Hub-Signature-256", Prefix: "sha256=", Secret: "secret"},
+		"viber":  sign.HMAC{Header: "X-Viber-Content-Signature", Secret: "secret"},
+		"discord": sign.Ed25519{
+			Header: "X-Signature-Ed25519", PublicKey: "secret", Over: sign.TimestampAndBody{Header: "X-Signature-Timestamp"},
+		},
 		"telegram": sign.SharedSecret{Header: "X-Telegram-Bot-Api-Secret-Token", Secret: "secret"},
 	}
 )
@@ -142,7 +147,9 @@ func requireRefused(t *testing.T, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok, "%v", err)
-	require.Contains(t, []integration.ErrorKind{integration.FaultUnauthorized, integration.FaultInvalid}, e.Kind, "%v", err)
+	require.Contains(
+		t, []integration.ErrorKind{integration.FaultUnauthorized, integration.FaultInvalid}, e.Kind, "%v", err,
+	)
 }
 
 func requireCode(t *testing.T, err error, code string) {
@@ -176,7 +183,9 @@ func webhook(body string) *integration.Webhook {
 func TestSignMakesWhatIsTaken(t *testing.T) {
 	stamped := sign.TimestampAndBody{Header: "X-Time", Unit: time.Millisecond, Window: time.Minute}
 	all := maps.Clone(schemes)
-	all["sha384"] = sign.HMAC{Header: "X-Sign", Hash: crypto.SHA384, Encoding: sign.Base64URL, Secret: "secret", Over: stamped}
+	all["sha384"] = sign.HMAC{
+		Header: "X-Sign", Hash: crypto.SHA384, Encoding: sign.Base64URL, Secret: "secret", Over: stamped,
+	}
 	all["discord"] = schemes["discord"].(sign.Ed25519).ForTests()
 	for name, scheme := range all {
 		t.Run(name, func(t *testing.T) {
@@ -193,8 +202,9 @@ func TestSignMakesWhatIsTaken(t *testing.T) {
 func TestSignatureOfAnotherTimeIsRefused(t *testing.T) {
 	h := sign.HMAC{Header: "X-Sign", Secret: "secret", Over: sign.TimestampAndBody{Header: "X-Time", Window: time.Minute}}
 	for age, code := range map[time.Duration]string{
-		0: "", time.Minute: "", -time.Minute: "", time.Minute + time.Second: "SIGNATURE_EXPIRED", -time.Minute - time.Second: "SIGNATURE_EXPIRED",
-		1e6 * time.Hour: "SIGNATURE_EXPIRED",
+		0: "", time.Minute: "", -time.Minute: "", time.Minute + time.Second: "SIGNATURE_EXPIRED",
+		-time.Minute - time.Second: "SIGNATURE_EXPIRED",
+		1e6 * time.Hour:            "SIGNATURE_EXPIRED",
 	} {
 		w := webhook(`{}`)
 		require.NoError(t, h.Sign(w, now.Add(-age)))
@@ -230,7 +240,9 @@ func TestFormSignatureCoversTheBodyWhateverItsType(t *testing.T) {
 	form.ContentType = "application/x-www-form-urlencoded"
 	require.NoError(t, twilio.Sign(form, now))
 	form.RawBody = []byte("a=1&b=0&b=2")
-	require.NoError(t, twilio.ValidateSignature(t.Context(), form), "the order of fields does not count, nor a value that comes twice")
+	require.NoError(
+		t, twilio.ValidateSignature(t.Context(), form), "the order of fields does not count, nor a value that comes twice",
+	)
 }
 
 func TestSignatureWithoutTheRawBodyIsRefused(t *testing.T) {

@@ -72,8 +72,8 @@ func (s *scan) tag(text string) (size int, err error) {
 	return size, nil
 }
 
-// isAtom says whether the tag that was opened last is not entered by a cut where it can be elsewhere: a link, inline code
-// or an emoji.
+// isAtom says whether the tag that was opened last is not entered by a cut where it can be elsewhere: a link, inline
+// code or an emoji.
 func (s *scan) isAtom(name string) bool {
 	switch strings.ToLower(name) {
 	case "a", "tg-emoji", "tg-time":

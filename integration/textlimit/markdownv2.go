@@ -46,7 +46,8 @@ func (s *scan) sign(text string, at int) (size int, err error) {
 		return s.quotation(">"), nil
 	case begins && strings.HasPrefix(rest, "**>"):
 		return s.quotation("**>"), nil
-	case s.place.quoted && strings.HasPrefix(rest, "||") && (len(rest) == 2 || rest[2] == '\n'): // the quotation can be unfolded
+	case s.place.quoted && strings.HasPrefix(rest, "||") && (len(rest) == 2 || rest[2] == '\n'):
+		// The quotation can be unfolded.
 		s.mark("||")
 		return 2, nil
 	}

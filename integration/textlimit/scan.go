@@ -10,7 +10,8 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// piece is a part of a text that is never cut: a character as a reader sees it, an escaped one, or a sign of the markup.
+// piece is a part of a text that is never cut: a character as a reader sees it, an escaped one, or a sign of the
+// markup.
 type piece struct {
 	text  string
 	units int
@@ -89,7 +90,8 @@ func (s *scan) first(text string) int {
 	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(text, -1)
 	_, size := utf8.DecodeRuneInString(cluster)
 	// A sign of the markup is no part of the character before it, which some scripts would have it.
-	if i := strings.IndexFunc(cluster[size:], func(r rune) bool { return r < utf8.RuneSelf }); i >= 0 && cluster != "\r\n" {
+	if i := strings.IndexFunc(cluster[size:], func(r rune) bool { return r < utf8.RuneSelf }); i >= 0 &&
+		cluster != "\r\n" {
 		cluster = cluster[:size+i]
 	}
 	s.cluster(cluster)
@@ -101,7 +103,12 @@ func (s *scan) cluster(cluster string) {
 	if line {
 		s.place.quoted = false
 	}
-	s.hand(piece{text: cluster, units: s.unit(cluster), line: line, space: line || cluster == " " || cluster == "\t" || cluster == "\r"})
+	s.hand(
+		piece{
+			text: cluster, units: s.unit(cluster), line: line,
+			space: line || cluster == " " || cluster == "\t" || cluster == "\r",
+		},
+	)
 }
 
 // atom hands on what is written in one way and shown in another.

@@ -73,12 +73,11 @@ func Measure(text string, unit Unit, m Markup) (int, error) {
 // tooShortForMarkup is a limit below which the signs that close and open markup would leave no room for text.
 const tooShortForMarkup = 64
 
-// Split cuts a text into parts that the rules allow: between paragraphs where that is possible, else between lines, else
-// between words, and never inside what a reader sees as one character. It cuts inside a link or inline code only where
-// that is longer than a part. Markup that is open at a cut is closed, and opened again in the next part.
-// White space at a cut is dropped, but for the indentation of the line behind it.
-// A single character that is larger than the limit becomes a part of its own, which is too long.
-// The error is an [ErrMarkup]: such a text cannot be split.
+// Split cuts a text into parts that the rules allow: between paragraphs where that is possible, else between lines,
+// else between words, and never inside what a reader sees as one character. It cuts inside a link or inline code only
+// where that is longer than a part. Markup that is open at a cut is closed, and opened again in the next part. White
+// space at a cut is dropped, but for the indentation of the line behind it. A single character that is larger than the
+// limit becomes a part of its own, which is too long. The error is an [ErrMarkup]: such a text cannot be split.
 func Split(text string, r Rules) ([]string, error) {
 	if r.Unit(text) <= r.First { // what is shown is never longer than the text
 		return []string{text}, nil

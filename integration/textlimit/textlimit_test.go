@@ -26,22 +26,32 @@ func TestATextIsCutWhereItReadsBest(t *testing.T) {
 		unit         textlimit.Unit
 		want         []string
 	}{
-		"nothing is cut that fits":            {"hello world", 11, 11, textlimit.Characters, []string{"hello world"}},
-		"between paragraphs":                  {"one two\n\nthree four five", 16, 16, textlimit.Characters, []string{"one two", "three four five"}},
-		"between lines":                       {"one two\nthree four", 12, 12, textlimit.Characters, []string{"one two", "three four"}},
-		"between lines of another system":     {"one two\r\nthree four", 12, 12, textlimit.Characters, []string{"one two", "three four"}},
-		"between words":                       {"hello world", 8, 8, textlimit.Characters, []string{"hello", "world"}},
-		"right at the limit":                  {"hello world", 5, 5, textlimit.Characters, []string{"hello", "world"}},
-		"inside a word that is too long":      {"abcdef", 4, 4, textlimit.Characters, []string{"abcd", "ef"}},
-		"not behind a paragraph of one word":  {"a\n\nbcd efg hij klm nop", 16, 16, textlimit.Characters, []string{"a\n\nbcd efg hij", "klm nop"}},
+		"nothing is cut that fits": {"hello world", 11, 11, textlimit.Characters, []string{"hello world"}},
+		"between paragraphs": {"one two\n\nthree four five", 16, 16, textlimit.Characters, []string{
+			"one two", "three four five",
+		}},
+		"between lines": {"one two\nthree four", 12, 12, textlimit.Characters, []string{"one two", "three four"}},
+		"between lines of another system": {
+			"one two\r\nthree four", 12, 12, textlimit.Characters, []string{"one two", "three four"},
+		},
+		"between words":                  {"hello world", 8, 8, textlimit.Characters, []string{"hello", "world"}},
+		"right at the limit":             {"hello world", 5, 5, textlimit.Characters, []string{"hello", "world"}},
+		"inside a word that is too long": {"abcdef", 4, 4, textlimit.Characters, []string{"abcd", "ef"}},
+		"not behind a paragraph of one word": {"a\n\nbcd efg hij klm nop", 16, 16, textlimit.Characters, []string{
+			"a\n\nbcd efg hij", "klm nop",
+		}},
 		"not inside a family":                 {"ab" + family, 6, 6, textlimit.UTF16, []string{"ab", family}},
 		"not between a letter and its accent": {"abce\u0301", 4, 4, textlimit.Characters, []string{"abc", "e\u0301"}},
 		"the first part may be shorter":       {"hello world again", 5, 11, textlimit.Characters, []string{"hello", "world again"}},
 		"white space at the end is no part":   {"hello \n\n", 6, 6, textlimit.Characters, []string{"hello"}},
 		"nothing but white space stays whole": {"        ", 6, 6, textlimit.Characters, []string{"        "}},
-		"indentation stays":                   {"if x:\n    y = 1\n    z = 2", 16, 16, textlimit.Characters, []string{"if x:\n    y = 1", "    z = 2"}},
-		"that of tabs too":                    {"if x:\n\ty = 1\n\n\tz = 2", 12, 12, textlimit.Characters, []string{"if x:\n\ty = 1", "\tz = 2"}},
-		"markup is text in a plain text":      {"<b>abc</b>", 5, 5, textlimit.Characters, []string{"<b>ab", "c</b>"}},
+		"indentation stays": {"if x:\n    y = 1\n    z = 2", 16, 16, textlimit.Characters, []string{
+			"if x:\n    y = 1", "    z = 2",
+		}},
+		"that of tabs too": {"if x:\n\ty = 1\n\n\tz = 2", 12, 12, textlimit.Characters, []string{
+			"if x:\n\ty = 1", "\tz = 2",
+		}},
+		"markup is text in a plain text": {"<b>abc</b>", 5, 5, textlimit.Characters, []string{"<b>ab", "c</b>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parts, err := textlimit.Split(test.text, textlimit.Rules{First: test.first, Limit: test.limit, Unit: test.unit})
@@ -59,23 +69,43 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 		text   string
 		want   []string
 	}{
-		"bold in HTML":                  {textlimit.HTML, 12, "<b>one two three</b>", []string{"<b>one two</b>", "<b>three</b>"}},
-		"nested":                        {textlimit.HTML, 8, "<b>one <i>two three</i></b>", []string{"<b>one <i>two</i></b>", "<b><i>three</i></b>"}},
-		"only what is shown counts":     {textlimit.HTML, 7, "<b>one two</b>", []string{"<b>one two</b>"}},
-		"an entity counts once":         {textlimit.HTML, 3, "&lt;&amp;&#128;", []string{"&lt;&amp;&#128;"}},
-		"and is not cut":                {textlimit.HTML, 3, "ab&amp;&lt;c", []string{"ab&amp;", "&lt;c"}},
-		"a link is not entered":         {textlimit.HTML, 12, `see all <a href="https://example.org/?a=1&amp;b=>">the manual</a> now`, []string{"see all", `<a href="https://example.org/?a=1&amp;b=>">the manual</a>`, "now"}},
-		"but for one that is too long":  {textlimit.HTML, 8, `<a href="u">one two three</a>`, []string{`<a href="u">one two</a>`, `<a href="u">three</a>`}},
-		"inline code is not entered":    {textlimit.HTML, 8, "abc <code>d e f</code>", []string{"abc", "<code>d e f</code>"}},
-		"a block keeps its language":    {textlimit.HTML, 13, "<pre><code class=\"language-go\">if x {\n  a()\n  b()\n}</code></pre>", []string{"<pre><code class=\"language-go\">if x {\n  a()</code></pre>", "<pre><code class=\"language-go\">  b()\n}</code></pre>"}},
-		"bold in MarkdownV2":            {textlimit.MarkdownV2, 12, "*one two three*", []string{"*one two*", "*three*"}},
-		"an escaped character":          {textlimit.MarkdownV2, 3, `ab\.\!c`, []string{`ab\.`, `\!c`}},
-		"a link with its target":        {textlimit.MarkdownV2, 8, `see [a b c](https://e.org/\)) now`, []string{"see", `[a b c](https://e.org/\))`, "now"}},
-		"a block of code":               {textlimit.MarkdownV2, 12, "```go\nif x {\n  a()\n}```", []string{"```go\nif x {\n  a()```", "```go\n}```"}},
-		"italic and underlined":         {textlimit.MarkdownV2, 8, "___one two three_**__", []string{"___one two_**__", "__**_three_**__"}},
-		"a quotation":                   {textlimit.MarkdownV2, 8, ">one two three", []string{">one two", ">three"}},
-		"lines of a quotation":          {textlimit.MarkdownV2, 8, ">*one two\n>three*", []string{">*one two*", ">*three*"}},
-		"a fence":                       {textlimit.Markdown, 70, "```go\n" + long + "\n  next line\n```", []string{"```go\n" + long + "\n```", "```go\n  next line\n```"}},
+		"bold in HTML": {textlimit.HTML, 12, "<b>one two three</b>", []string{
+			"<b>one two</b>", "<b>three</b>",
+		}},
+		"nested": {textlimit.HTML, 8, "<b>one <i>two three</i></b>", []string{
+			"<b>one <i>two</i></b>", "<b><i>three</i></b>",
+		}},
+		"only what is shown counts": {textlimit.HTML, 7, "<b>one two</b>", []string{"<b>one two</b>"}},
+		"an entity counts once":     {textlimit.HTML, 3, "&lt;&amp;&#128;", []string{"&lt;&amp;&#128;"}},
+		"and is not cut":            {textlimit.HTML, 3, "ab&amp;&lt;c", []string{"ab&amp;", "&lt;c"}},
+		"a link is not entered":     {textlimit.HTML, 12, `see all <a href="https://example.org/?a=1&amp;b=>">the manual</a> now`, []string{"see all", `<a href="https://example.org/?a=1&amp;b=>">the manual</a>`, "now"}},
+		"but for one that is too long": {textlimit.HTML, 8, `<a href="u">one two three</a>`, []string{
+			`<a href="u">one two</a>`, `<a href="u">three</a>`,
+		}},
+		"inline code is not entered": {textlimit.HTML, 8, "abc <code>d e f</code>", []string{"abc", "<code>d e f</code>"}},
+		"a block keeps its language": {
+			textlimit.HTML, 13, "<pre><code class=\"language-go\">if x {\n  a()\n  b()\n}</code></pre>",
+			[]string{
+				"<pre><code class=\"language-go\">if x {\n  a()</code></pre>",
+				"<pre><code class=\"language-go\">  b()\n}</code></pre>",
+			},
+		},
+		"bold in MarkdownV2":   {textlimit.MarkdownV2, 12, "*one two three*", []string{"*one two*", "*three*"}},
+		"an escaped character": {textlimit.MarkdownV2, 3, `ab\.\!c`, []string{`ab\.`, `\!c`}},
+		"a link with its target": {textlimit.MarkdownV2, 8, `see [a b c](https://e.org/\)) now`, []string{
+			"see", `[a b c](https://e.org/\))`, "now",
+		}},
+		"a block of code": {textlimit.MarkdownV2, 12, "```go\nif x {\n  a()\n}```", []string{
+			"```go\nif x {\n  a()```", "```go\n}```",
+		}},
+		"italic and underlined": {textlimit.MarkdownV2, 8, "___one two three_**__", []string{
+			"___one two_**__", "__**_three_**__",
+		}},
+		"a quotation":          {textlimit.MarkdownV2, 8, ">one two three", []string{">one two", ">three"}},
+		"lines of a quotation": {textlimit.MarkdownV2, 8, ">*one two\n>three*", []string{">*one two*", ">*three*"}},
+		"a fence": {textlimit.Markdown, 70, "```go\n" + long + "\n  next line\n```", []string{
+			"```go\n" + long + "\n```", "```go\n  next line\n```",
+		}},
 		"a fence without an end":        {textlimit.Markdown, 70, "```go\n" + long + "\n  next line", []string{"```go\n" + long + "\n```", "```go\n  next line\n```"}},
 		"a fence in a line":             {textlimit.Markdown, 70, "```" + long + " and more words```", []string{"```" + long + " and```", "```more words```"}},
 		"a fence of four":               {textlimit.Markdown, 74, "````\n" + long + "\n```\na line\n````", []string{"````\n" + long + "\n```\n````", "````\na line\n````"}},
@@ -135,7 +165,9 @@ func TestFaultyMarkupIsNotSplit(t *testing.T) {
 
 func TestABlockOfCodeIsClosedAndOpenedAgain(t *testing.T) {
 	text := "see:\n```py\n" + strings.Repeat("    x = 1\n", 30) + "```\nthat is all"
-	parts, err := textlimit.Split(text, textlimit.Rules{First: 100, Limit: 100, Unit: textlimit.Characters, Markup: textlimit.Markdown})
+	parts, err := textlimit.Split(
+		text, textlimit.Rules{First: 100, Limit: 100, Unit: textlimit.Characters, Markup: textlimit.Markdown},
+	)
 	require.NoError(t, err)
 	lines := 0
 	for _, part := range parts {

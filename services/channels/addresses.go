@@ -12,14 +12,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// own notes in a changed channel whose its addresses are: a tenant's as soon as a user of one set any of them, and the
-// operator's again once he has set all of them.
-func (m *Manager) own(ctx context.Context, before, ch *integration.Channel) error {
+// markAddresses marks a changed channel with the owner of its addresses. They are the tenant's as soon as a user of the
+// tenant has set one of them, and the operator's again once the operator has set all of them.
+func (m *Manager) markAddresses(ctx context.Context, before, ch *integration.Channel) error {
 	def, _ := m.Platform(ch.Platform)
 	changed, kept := changedAddresses(def, before, ch)
 	switch {
 	case m.forTenant:
-		if err := m.judge(ctx, changed); err != nil {
+		if err := m.checkAddresses(ctx, changed); err != nil {
 			return err
 		}
 		if len(changed) > 0 || integration.ChoseAddresses(before.Settings) {
@@ -31,7 +31,7 @@ func (m *Manager) own(ctx context.Context, before, ch *integration.Channel) erro
 	return nil
 }
 
-// changedAddresses lists the addresses that a change sets, by the field's key, and counts those that it leaves.
+// changedAddresses returns the addresses that a change sets, by the key of their field, and counts the unchanged ones.
 func changedAddresses(
 	def integration.Definition, before, ch *integration.Channel,
 ) (changed map[string]string, kept int) {
@@ -51,9 +51,9 @@ func changedAddresses(
 	return changed, kept
 }
 
-// judge refuses addresses that the guard is against. A name that cannot be looked up at the moment is judged when it
+// checkAddresses refuses addresses that the guard refuses. A name that cannot be looked up now is checked again when it
 // is called.
-func (m *Manager) judge(ctx context.Context, addresses map[string]string) error {
+func (m *Manager) checkAddresses(ctx context.Context, addresses map[string]string) error {
 	guard, resolver := m.Guard, m.Resolver
 	if guard == nil {
 		guard = &egress.Guard{}

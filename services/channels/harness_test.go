@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type object = map[string]any
 
-// canary is part of every secret of the tests: wherever it is seen, a secret is.
+// canary is part of every secret of the tests. Where it is seen, a secret is seen.
 const canary = "CANARY"
 
 var fields = []integration.Field{
@@ -86,7 +86,7 @@ func (a *announcer) lines() []string {
 	return slices.Clone(a.list)
 }
 
-// bench is the service on a store of its own, with channels c1 and c2 of t1 and c3 of t2.
+// harness is the service on a store of its own, with channels c1 and c2 of t1 and c3 of t2.
 type harness struct {
 	t        *testing.T
 	path     string

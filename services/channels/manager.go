@@ -1,8 +1,7 @@
-// Package channels manages channels, the tenants' accounts at platforms: the service of that name in
-// the cluster, and what the command line does with them. Both go through a [Manager].
+// Package channels manages channels, the tenants' accounts on platforms. It is the service channels of the cluster, and
+// serves the command line. Both use a [Manager].
 //
-// It knows the platforms by their declared fields only, and of storing no more than the interface of
-// package channelstore.
+// It knows platforms only by their declared fields, and stores only by the interface of package channelstore.
 package channels
 
 import (
@@ -23,55 +22,55 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// Manager keeps channels right: only what its platform understands is stored, changes are made known,
-// and what is shown is masked. Safe for concurrent use.
+// Manager reads and changes channels. It stores only valid channels, announces changes and shows secrets masked. Safe
+// for concurrent use.
 type Manager struct {
 	Store channelstore.Store
-	// Platform finds a platform's definition by its name; Platforms lists the names.
+	// Platform returns the definition of a platform by its name. Platforms are the names.
 	Platform  func(name string) (integration.Definition, bool)
 	Platforms []string
 	Announcer Announcer
 	Secrets   integration.Secrets
-	// Suspensions asks the nodes which channels they hold back. Nodes that do not answer soon are left out. Nil asks
-	// nobody.
+	// Suspensions asks the nodes which channels they have suspended. It leaves out nodes that do not answer soon. It may
+	// be nil.
 	Suspensions func(ctx context.Context) Suspensions
 	Log         *logrus.Entry
 	Now         func() time.Time
-	// Guard judges the addresses that users of a tenant set; nil lets public ones through. Resolver finds those of
-	// names; nil asks the system.
+	// Guard checks the addresses that users of a tenant set; nil allows all public ones. Resolver looks up names; nil
+	// means the resolver of the system.
 	Guard    *egress.Guard
 	Resolver egress.Resolver
 
 	forTenant bool
 }
 
-// ForTenant is the manager for a user of one tenant: channels get the addresses that he sets only where the guard lets
-// them through, and they are marked, so that the guard judges them again whenever they are called.
+// ForTenant returns the manager for users of one tenant. It refuses addresses that the guard refuses, and marks
+// channels with addresses of a tenant, so that the guard checks them again at each call.
 func (m *Manager) ForTenant() *Manager {
 	theirs := *m
 	theirs.forTenant = true
 	return &theirs
 }
 
-// Announcer makes changes of channels known. The change is made already: an error is logged.
+// Announcer announces changes of channels that have been made. Its errors are logged.
 type Announcer interface {
-	// Changed tells every node that it must read the channels anew.
+	// Changed makes every node read the channels again.
 	Changed(ctx context.Context, ids ...string) error
-	// Registered and Unregistered store the reliable events of those names.
+	// Registered and Unregistered store the reliable events with these names.
 	Registered(ctx context.Context, event RegisteredEvent) error
 	Unregistered(ctx context.Context, event UnregisteredEvent) error
 }
 
-// RegisteredEvent is the payload of …integration.registered: a channel is there, or has changed.
+// RegisteredEvent is the payload of …integration.registered: a channel was created or changed.
 type RegisteredEvent struct {
 	TenantID  string         `json:"tenantId"`
 	ChannelID string         `json:"channelId"`
 	Platform  string         `json:"platform"`
-	Config    map[string]any `json:"config"`    // the channel, its secrets masked
+	Config    map[string]any `json:"config"`    // the channel, with its secrets masked
 	Timestamp int64          `json:"timestamp"` // ms
 }
 
-// UnregisteredEvent is the payload of …integration.unregistered: a channel is gone.
+// UnregisteredEvent is the payload of …integration.unregistered: a channel was removed.
 type UnregisteredEvent struct {
 	TenantID  string `json:"tenantId"`
 	ChannelID string `json:"channelId"`
@@ -79,11 +78,11 @@ type UnregisteredEvent struct {
 	Timestamp int64  `json:"timestamp"` // ms
 }
 
-// View is a channel as it is shown: masked, or with the reason why it cannot be read.
+// View is a channel as users see it: masked, or with the reason why it cannot be opened.
 type View struct {
 	*integration.Channel
 	Error string `json:"error,omitempty"`
-	// Suspended tells which nodes hold the channel's calls back; only in lists.
+	// Suspended has the nodes that have suspended the channel. It is set only in lists.
 	Suspended []Suspended `json:"suspended,omitempty"`
 }
 
@@ -117,7 +116,7 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 	return views, nil
 }
 
-// Create adds a channel. A status left out is ACTIVE.
+// Create adds a channel. An empty status means ACTIVE.
 func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, error) {
 	ch.Status = strings.ToUpper(ch.Status)
 	if ch.Status == "" {
@@ -126,7 +125,7 @@ func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, e
 	if err := m.Validate(ch); err != nil {
 		return nil, err
 	}
-	if err := m.own(ctx, &integration.Channel{}, ch); err != nil {
+	if err := m.markAddresses(ctx, &integration.Channel{}, ch); err != nil {
 		return nil, err
 	}
 	if err := m.Store.Create(ctx, ch); err != nil {
@@ -136,8 +135,8 @@ func (m *Manager) Create(ctx context.Context, ch *integration.Channel) (*View, e
 	return m.view(ch), nil
 }
 
-// Change is what an update sets; nil leaves a value as it is. A nil value in a map removes that key,
-// and a masked one, as reading the channel gives it, leaves it.
+// Change is what an update sets. nil leaves a value unchanged. In a map, nil removes the key, and the masked value that
+// reading the channel returns leaves it unchanged.
 type Change struct {
 	TenantID    *string            `json:"tenantId" params:"optional"`
 	Name        *string            `json:"name" params:"optional"`
@@ -155,7 +154,7 @@ func (m *Manager) Update(
 			return err
 		}
 		def, _ := m.Platform(ch.Platform)
-		before, masked := *ch, ch.Masked(def.Fields) // patched leaves the maps of the first alone
+		before, masked := *ch, ch.Masked(def.Fields) // patched does not change the maps of before
 		set(&ch.TenantID, change.TenantID)
 		set(&ch.Name, change.Name)
 		set(&ch.Status, change.Status)
@@ -165,7 +164,7 @@ func (m *Manager) Update(
 		if err := m.Validate(ch); err != nil {
 			return err
 		}
-		return m.own(ctx, &before, ch)
+		return m.markAddresses(ctx, &before, ch)
 	})
 	if err != nil {
 		return nil, m.notFound(id, err)
@@ -205,10 +204,10 @@ func (m *Manager) Apply(ctx context.Context, list []*integration.Channel) error 
 	return nil
 }
 
-// Remove deletes a channel. allowed may refuse that.
+// Remove deletes a channel. allowed may refuse it.
 func (m *Manager) Remove(ctx context.Context, id string, allowed func(*integration.Channel) error) error {
 	ch, err := m.Store.Channel(ctx, id)
-	if errors.Is(err, channelstore.ErrSealed) { // what cannot be read can still be removed
+	if errors.Is(err, channelstore.ErrSealed) { // a channel that cannot be opened can still be removed
 		ch, err = m.sealed(ctx, id)
 	}
 	if err == nil {
@@ -227,7 +226,7 @@ func (m *Manager) Remove(ctx context.Context, id string, allowed func(*integrati
 	return nil
 }
 
-// sealed finds what a list tells of a channel whose record cannot be opened.
+// sealed returns what a list has of a channel whose record cannot be opened.
 func (m *Manager) sealed(ctx context.Context, id string) (*integration.Channel, error) {
 	entries, err := m.Store.List(ctx, channelstore.Query{})
 	if err != nil {
@@ -241,7 +240,7 @@ func (m *Manager) sealed(ctx context.Context, id string) (*integration.Channel, 
 	return nil, integration.ErrChannelNotFound
 }
 
-// Test asks the platform whether a channel can work and says what to fix.
+// Test asks the platform whether a channel works and says what to fix.
 func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, error) {
 	ch, err := m.load(ctx, id)
 	if err != nil {
@@ -260,8 +259,8 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 	return diagnosis, nil
 }
 
-// Validate checks a channel against its platform's fields. Its error is a ValidationError with one entry
-// for each fault; errors.As finds the FieldErrors in it.
+// Validate checks a channel by the fields of its platform. Its error is a ValidationError with one entry for each
+// fault; integration.FieldErrors returns the field errors in it.
 func (m *Manager) Validate(ch *integration.Channel) error {
 	def, ok := m.Platform(ch.Platform)
 	if !ok {
@@ -293,7 +292,7 @@ func (m *Manager) load(ctx context.Context, id string) (*integration.Channel, er
 	return ch, nil
 }
 
-// notFound makes the error for the cluster of a store's.
+// notFound returns the error for the cluster for an error of the store.
 func (m *Manager) notFound(id string, err error) error {
 	if errors.Is(err, integration.ErrChannelNotFound) {
 		return action.Client(http.StatusNotFound, codes.ChannelNotFound, "there is no channel %q", id).Because(err)
@@ -305,7 +304,7 @@ func (m *Manager) notFound(id string, err error) error {
 }
 
 func (m *Manager) view(ch *integration.Channel) *View {
-	def, _ := m.Platform(ch.Platform) // of an unknown platform all credentials are masked
+	def, _ := m.Platform(ch.Platform) // all credentials of an unknown platform are masked
 	return &View{Channel: ch.Masked(def.Fields)}
 }
 
@@ -331,5 +330,5 @@ func (m *Manager) announce(err error, ids ...string) {
 	}
 }
 
-// String is for people who print a channel's place.
+// String returns the id and the platform of the channel.
 func (v *View) String() string { return fmt.Sprintf("%s (%s)", v.ID, v.Platform) }

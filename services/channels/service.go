@@ -13,15 +13,15 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// The permissions that the service's actions ask for. A user sees and changes the channels of his
-// tenant; one with AllTenants those of every tenant.
+// The permissions of the service's actions. A user sees and changes the channels of the user's own tenant, or those of
+// all tenants with AllTenants.
 const (
 	PermissionRead  = "channels.read"
 	PermissionWrite = "channels.write"
 	AllTenants      = "tenants.all"
 )
 
-// Definition is the service that manages channels: channels.get, list, create, update, remove and test.
+// Definition defines the service that manages channels: channels.get, list, create, update, remove and test.
 func Definition(m *Manager) integration.ServiceDefinition {
 	s := &service{m}
 	read, write := []string{PermissionRead, PermissionWrite}, []string{PermissionWrite}
@@ -53,7 +53,7 @@ func Definition(m *Manager) integration.ServiceDefinition {
 
 type service struct{ manager *Manager }
 
-// managerFor is the manager for who asks.
+// managerFor returns the manager for the caller.
 func (s *service) managerFor(ctx *integration.Context) *Manager {
 	if ctx.HasPermission(AllTenants) {
 		return s.manager
@@ -61,12 +61,12 @@ func (s *service) managerFor(ctx *integration.Context) *Manager {
 	return s.manager.ForTenant()
 }
 
-// ByID names a channel.
+// ByID selects one channel.
 type ByID struct {
 	ID string `json:"id" params:"min:1"`
 }
 
-// own refuses channels of other tenants as if they were not there: who asks must not learn of them.
+// own returns a function that refuses channels of other tenants as not found: callers must not learn of them.
 func own(ctx *integration.Context) func(*integration.Channel) error {
 	return func(ch *integration.Channel) error {
 		if ctx.HasPermission(AllTenants) || ch.TenantID != "" && ctx.TenantID() == ch.TenantID {
@@ -84,8 +84,7 @@ func (s *service) get(ctx *integration.Context, in ByID) (*View, error) {
 	return view, own(ctx)(view.Channel)
 }
 
-// hidden is the error about a channel as those may see it who ask: that it cannot be opened tells that
-// it is there.
+// hidden returns the error that the caller may see. ErrSealed would reveal that a channel of another tenant exists.
 func (s *service) hidden(ctx *integration.Context, id string, err error) error {
 	if !errors.Is(err, channelstore.ErrSealed) {
 		return err
@@ -100,7 +99,7 @@ func (s *service) hidden(ctx *integration.Context, id string, err error) error {
 	return err
 }
 
-// ListParams choose channels.
+// ListParams select channels.
 type ListParams struct {
 	TenantID string `json:"tenantId" params:"optional"`
 	Platform string `json:"platform" params:"optional"`
@@ -124,7 +123,7 @@ func (s *service) list(ctx *integration.Context, in ListParams) ([]*View, error)
 // CreateParams are a new channel.
 type CreateParams struct {
 	ID          string            `json:"id" params:"min:1"`
-	TenantID    string            `json:"tenantId" params:"optional"` // empty is the caller's
+	TenantID    string            `json:"tenantId" params:"optional"` // "" means the caller's
 	Platform    string            `json:"platform" params:"min:1"`
 	Name        string            `json:"name" params:"optional"`
 	Status      string            `json:"status" params:"optional"`
@@ -146,7 +145,7 @@ func (s *service) create(ctx *integration.Context, in CreateParams) (*View, erro
 	return s.managerFor(ctx).Create(ctx, ch)
 }
 
-// tenant refuses channels for other tenants than the caller's.
+// tenant refuses another tenant than the caller's.
 func tenant(ctx *integration.Context, id string) error {
 	if ctx.HasPermission(AllTenants) {
 		return nil
@@ -155,7 +154,7 @@ func tenant(ctx *integration.Context, id string) error {
 	return err
 }
 
-// UpdateParams name a channel and what to change of it.
+// UpdateParams select a channel and say what to change.
 type UpdateParams struct {
 	ID string `json:"id" params:"min:1"`
 	Change

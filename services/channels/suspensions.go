@@ -9,17 +9,17 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Suspended says that a node holds a channel's calls back, because they kept failing.
+// Suspended says that a node has suspended a channel because its calls kept failing.
 type Suspended struct {
 	NodeID string `json:"nodeID"`
 	integration.Suspension
 }
 
-// Suspensions are what nodes hold back, by the channel's id.
+// Suspensions are the suspended channels of all nodes, by the channel's id.
 type Suspensions map[string][]Suspended
 
-// Add takes what a node answered to i_healthCheck without a channel. An answer of another form, as other services with
-// that action give, holds nothing.
+// Add adds the answer of a node to i_healthCheck without a channel. It ignores an answer of another form, which other
+// services with that action may give.
 func (s Suspensions) Add(nodeID string, health json.RawMessage) {
 	var answer struct {
 		Details struct {
@@ -41,7 +41,7 @@ func (m *Manager) suspensions(ctx context.Context) Suspensions {
 	return m.Suspensions(ctx)
 }
 
-// finding is a suspension as the outcome of a check.
+// finding returns the suspension as a finding of a test.
 func (s *Suspended) finding() integration.Finding {
 	return integration.Finding{
 		Check: "sending",

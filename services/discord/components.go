@@ -134,7 +134,8 @@ func option(section, n int, row *integration.Row) (optionToShow, error) {
 		name, text string
 		most       int
 	}{
-		{"title", o.Label, maxOptionLabel}, {"id", o.Value, maxOptionValue},
+		{"title", o.Label, maxOptionLabel},
+		{"id", o.Value, maxOptionValue},
 		{"description", o.Description, maxOptionDescription},
 	} {
 		what := "the " + part.name + " of row %d of section %d"

@@ -94,7 +94,7 @@ func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 	}
 	var f fault
 	if payload.Unmarshal(answer.Body, &f) != nil || f.Message == nil {
-		return nil, nil, nil
+		return nil, nil, nil //nolint:nilerr // an answer of another form is no error
 	}
 	return nil, f.refusal(answer), nil
 }

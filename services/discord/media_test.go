@@ -158,7 +158,9 @@ func TestAttachmentThatCannotBeFetchedSaysWhy(t *testing.T) {
 			over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[]}`}, permanent, "MEDIA_NOT_FOUND",
 		},
 		"for new links that are null": {
-			over, discordtest.RefreshURLs, discordtest.Response{Body: `{"refreshed_urls":[{"refreshed":null}]}`}, permanent,
+			over, discordtest.RefreshURLs,
+			discordtest.Response{Body: `{"refreshed_urls":[{"refreshed":null}]}`},
+			permanent,
 			"MEDIA_NOT_FOUND",
 		},
 		"for links that are refused": {

@@ -429,20 +429,26 @@ func TestRateLimitPausesWhatItIsAbout(t *testing.T) {
 		wait   time.Duration
 	}{
 		"of a channel": {
-			`{"message":"no","retry_after":0.25,"global":false}`, http.Header{"X-Ratelimit-Scope": {"user"}},
+			`{"message":"no","retry_after":0.25,"global":false}`,
+			http.Header{"X-Ratelimit-Scope": {"user"}},
 			integration.PausesRecipient, 250 * time.Millisecond,
 		},
 		"of what all apps share": {
-			`{"message":"no","retry_after":2,"global":false}`, http.Header{"X-Ratelimit-Scope": {"shared"}},
+			`{"message":"no","retry_after":2,"global":false}`,
+			http.Header{"X-Ratelimit-Scope": {"shared"}},
 			integration.PausesRecipient, 2 * time.Second,
 		},
 		"of the bot": {`{"message":"no","retry_after":2,"global":true}`, nil, integration.PausesChannel, 2 * time.Second},
 		"of the bot, told in a header": {
-			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Global": {"true"}}, integration.PausesChannel,
+			`{"message":"no","retry_after":2}`,
+			http.Header{"X-Ratelimit-Global": {"true"}},
+			integration.PausesChannel,
 			2 * time.Second,
 		},
 		"of the bot, told by its scope": {
-			`{"message":"no","retry_after":2}`, http.Header{"X-Ratelimit-Scope": {"global"}}, integration.PausesChannel,
+			`{"message":"no","retry_after":2}`,
+			http.Header{"X-Ratelimit-Scope": {"global"}},
+			integration.PausesChannel,
 			2 * time.Second,
 		},
 		"whose header asks for more": {

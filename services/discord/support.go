@@ -28,17 +28,12 @@ func support() integration.Support {
 	} {
 		written[f] = integration.Cells{In: degraded(gatewayOnly)}
 	}
-	in := []integration.Feature{
-		integration.FeatureButtons, integration.FeatureList, integration.FeatureForm, integration.FeatureCommand,
-		integration.FeatureMedia,
-	}
-	out := []integration.Feature{
+	s := integration.Basic(docMessageObject).Full(
 		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureFile,
-		integration.FeatureAlbum, integration.FeatureButtons, integration.FeatureList, integration.FeaturePoll,
-		integration.FeatureThread, integration.FeatureReaction, integration.FeatureEdit, integration.FeatureDelete,
-		integration.FeatureTyping,
-	}
-	s := integration.Basic(docMessageObject).FullIn(in...).FullOut(out...).With(written)
+		integration.FeatureAlbum, integration.FeatureButtons, integration.FeatureList, integration.FeatureForm,
+		integration.FeatureCommand, integration.FeaturePoll, integration.FeatureThread, integration.FeatureReaction,
+		integration.FeatureEdit, integration.FeatureDelete, integration.FeatureTyping, integration.FeatureMedia,
+	).With(written)
 	return s.AsText(integration.FeatureLocation, integration.FeatureContact).With(integration.Support{
 		integration.FeatureVoice: {Out: degraded(
 			"with media.durationMs, alone and outside of interactions, and with a level waveform; as an audio file otherwise",

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	store "github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/internal/testserver"
@@ -77,7 +78,8 @@ func newHarness(t *testing.T) *harness {
 func (b *harness) put(name, id string, header map[string][]string, payload any) {
 	b.t.Helper()
 	require.NoError(b.t, b.publisher.Ensure(b.t.Context(), name))
-	require.NoError(b.t, b.publisher.Store(b.t.Context(), name, id, header, []byte(toJSON(b.t, payload))))
+	event := order.Event{Name: name, MsgID: id, Header: header, Payload: []byte(toJSON(b.t, payload))}
+	require.NoError(b.t, b.publisher.Store(b.t.Context(), event))
 }
 
 // putDeadLetter stores a dead letter of a tenant.
@@ -504,8 +506,10 @@ func TestEventsAreShownWithoutSecrets(t *testing.T) {
 	require.Contains(t, b.answers[0], `"token":"[redacted]"`)
 	require.Contains(t, b.answers[0], `"replyContext":"[redacted]"`)
 
-	require.NoError(t, b.publisher.Store(t.Context(), name, "m2", nil, []byte("no JSON "+canary)))
-	require.NoError(t, b.publisher.Store(t.Context(), name, "m3", nil, []byte{0xff, 0xfe}))
+	require.NoError(
+		t, b.publisher.Store(t.Context(), order.Event{Name: name, MsgID: "m2", Payload: []byte("no JSON " + canary)}),
+	)
+	require.NoError(t, b.publisher.Store(t.Context(), order.Event{Name: name, MsgID: "m3", Payload: []byte{0xff, 0xfe}}))
 	list := answer[[]*events.View](b, root, "list", object{"name": name, "after": 1})
 	require.Equal(t, []any{"no JSON [redacted]", "//4="}, []any{list[0].Payload, list[1].Payload})
 }

@@ -89,8 +89,8 @@ var refusals = integration.ErrorTable{
 	Statuses: map[int]integration.ErrorRow{
 		http.StatusBadRequest:   permanent(codes.MessageInvalid, ""),
 		http.StatusNotFound:     permanent(codes.RecipientUnknown, ""),
-		http.StatusUnauthorized: {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "issue a new access token"},
-		http.StatusForbidden:    {Kind: integration.FaultAuth, Code: codes.PermissionMissing, Fix: "the plan lacks this call"},
+		http.StatusUnauthorized: {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "issue a new token"},
+		http.StatusForbidden:    {Kind: integration.FaultAuth, Code: codes.PermissionMissing, Fix: "the plan lacks it"},
 	},
 }
 

@@ -265,7 +265,8 @@ func sends() []integrationtest.Send {
 					{Title: "Warm", Rows: []integration.Row{{ID: "peas", Title: "Peas"}}},
 					{Title: "Cold", Rows: []integration.Row{{ID: "slaw", Title: "Slaw"}}},
 				},
-			}}),
+			},
+		}),
 		send(
 			"a form",
 			integration.Content{

@@ -309,7 +309,8 @@ func TestUploadMayBeRepeatedUntilItIsShared(t *testing.T) {
 		},
 		"a page about a place": {"files.getUploadURLExternal", html(200), integration.FaultTransient, "ANSWER_UNREADABLE"},
 		"no place": {
-			"files.getUploadURLExternal", slacktest.Response{Body: `{"ok":true}`},
+			"files.getUploadURLExternal",
+			slacktest.Response{Body: `{"ok":true}`},
 			integration.FaultTransient, "ANSWER_UNREADABLE",
 		},
 		"a place that is not Slack's": {"files.getUploadURLExternal", slacktest.Response{

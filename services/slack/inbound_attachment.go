@@ -75,7 +75,7 @@ func (a *attachment) shown() string {
 	if !a.IsShare {
 		lines = append(lines, blockText(a.Blocks))
 	}
-	text := join("\n", lines...)
+	text := join(lines...)
 	for i := 0; text == "" && i < len(a.MessageBlocks); i++ {
 		text = blockText(a.MessageBlocks[i].Message.Blocks)
 	}
@@ -98,15 +98,15 @@ func withoutHeader(fallback string) string {
 	return fallback
 }
 
-// join joins the texts that are not blank.
-func join(between string, texts ...string) string {
+// join puts the texts that are not blank on lines of their own.
+func join(texts ...string) string {
 	var kept []string
 	for _, text := range texts {
 		if text = strings.Trim(text, "\n"); strings.TrimSpace(text) != "" {
 			kept = append(kept, text)
 		}
 	}
-	return strings.Join(kept, between)
+	return strings.Join(kept, "\n")
 }
 
 // block is any block of "Blocks", or an element of one.
@@ -138,7 +138,7 @@ func blockText(raw json.RawMessage) string {
 		_ = payload.Unmarshal(part, &b) // a field of another type stays empty
 		lines = append(lines, b.shown())
 	}
-	return join("\n", lines...)
+	return join(lines...)
 }
 
 // shown is the text of a block. Buttons and menus have none.
@@ -152,7 +152,7 @@ func (b *block) shown() string {
 		for _, inner := range b.Elements {
 			lines = append(lines, inner.words())
 		}
-		return join("\n", lines...)
+		return join(lines...)
 	case "header", "markdown":
 		return b.words()
 	case "rich_text":
@@ -160,7 +160,7 @@ func (b *block) shown() string {
 		for _, inner := range b.Elements {
 			lines = append(lines, inner.rich())
 		}
-		return join("\n", lines...)
+		return join(lines...)
 	}
 	return ""
 }

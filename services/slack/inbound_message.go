@@ -348,15 +348,16 @@ var notices = map[string]struct {
 	"group_join":    {"member_joined", integration.KindMembership},
 	"channel_leave": {"member_left", integration.KindMembership},
 	"group_leave":   {"member_left", integration.KindMembership},
-	"bot_add":       {"bot_add", integration.KindMembership}, "bot_remove": {"bot_remove", integration.KindMembership},
+	"bot_add":       {"bot_add", integration.KindMembership},
+	"bot_remove":    {"bot_remove", integration.KindMembership},
+
 	"channel_topic": {}, "channel_purpose": {}, "channel_name": {}, "channel_archive": {}, "channel_unarchive": {},
 	"channel_convert_to_private": {}, "channel_convert_to_public": {}, "channel_posting_permissions": {},
-	"channel_canvas_updated": {},
-	"group_topic":            {}, "group_purpose": {}, "group_name": {}, "group_archive": {}, "group_unarchive": {},
-	"pinned_item": {}, "unpinned_item": {}, "reminder_add": {}, "reply_broadcast": {}, "file_comment": {},
-	"file_mention":      {},
-	"ekm_access_denied": {}, "huddle_thread": {}, "sh_room_created": {}, "sh_room_shared": {}, "assistant_app_thread": {},
-	"document_mention": {}, "joiner_notification": {}, "joiner_notification_for_inviter": {},
+	"channel_canvas_updated": {}, "group_topic": {}, "group_purpose": {}, "group_name": {}, "group_archive": {},
+	"group_unarchive": {}, "pinned_item": {}, "unpinned_item": {}, "reminder_add": {}, "reply_broadcast": {},
+	"file_comment": {}, "file_mention": {}, "ekm_access_denied": {}, "huddle_thread": {}, "sh_room_created": {},
+	"sh_room_shared": {}, "assistant_app_thread": {}, "document_mention": {}, "joiner_notification": {},
+	"joiner_notification_for_inviter": {},
 }
 
 // readNotice fills in a message that Slack wrote about the channel.

@@ -104,7 +104,8 @@ func TestAttachmentsAndForwardedMessagesAreRead(t *testing.T) {
 			`"mimetype":"image/png"},{"id":"F2"}]}]`), "IMAGE", "", true, []string{"F1", "F2"}},
 		"one beside a file of one's own": {
 			message(`"text":"see","files":[{"id":"F0"}],"attachments":[` + shared + `"text":"b","files":[{"id":"F1"}]}]`),
-			"FILE", "see\n\nb", true, []string{"F0", "F1"},
+			"FILE", "see\n\nb", true,
+			[]string{"F0", "F1"},
 		},
 		"two forwarded messages": {
 			message(`"text":"","attachments":[` + shared + `"text":"a"},` + shared + `"text":"b"}]`),
@@ -322,7 +323,8 @@ func TestConversationIsAChannelOrAThread(t *testing.T) {
 			"C1:1799999000.000100", "1799999000.000100",
 		}},
 		"a button in a reply": {
-			button(`{"message_ts":"1799999000.000100","thread_ts":"1799998000.000100"}`), place{"C1", "1799998000.000100"},
+			button(`{"message_ts":"1799999000.000100","thread_ts":"1799998000.000100"}`),
+			place{"C1", "1799998000.000100"},
 			place{"C1:1799998000.000100", "1799998000.000100"},
 		},
 		"a command": {[]byte("command=%2Fa&channel_id=C1&user_id=U1"), place{"C1", ""}, place{"C1", ""}},

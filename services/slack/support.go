@@ -13,23 +13,31 @@ func support() integration.Support {
 		return integration.Cells{Out: integration.Impossible(why, docs+page)}
 	}
 	const blocks = "reference/block-kit/blocks/"
-	noStickers := integration.Impossible("custom emoji stand in the text by their names", docs+blocks)
+	noIn := integration.Cells{In: integration.Impossible("Slack has no such thing", docs+blocks)}
+	noStickers := integration.Impossible(
+		"there are no stickers; custom emoji stand in the text by their names", docs+blocks,
+	)
 	return integration.Basic(docs+blocks).With(integration.Support{
-		integration.FeatureImage:   both,
-		integration.FeatureVideo:   both,
-		integration.FeatureAudio:   both,
-		integration.FeatureVoice:   {In: full, Out: integration.Degraded("arrives as an audio file")},
-		integration.FeatureFile:    both,
-		integration.FeatureAlbum:   both,
-		integration.FeatureSticker: {In: noStickers, Out: noStickers},
-		integration.FeatureButtons: both,
-		integration.FeatureList:    both,
+		integration.FeatureImage:    both,
+		integration.FeatureVideo:    both,
+		integration.FeatureAudio:    both,
+		integration.FeatureVoice:    {In: full, Out: integration.Degraded("arrives as an audio file")},
+		integration.FeatureFile:     both,
+		integration.FeatureAlbum:    both,
+		integration.FeatureSticker:  {In: noStickers, Out: noStickers},
+		integration.FeatureLocation: noIn,
+		integration.FeatureContact:  noIn,
+		integration.FeatureButtons:  both,
+		integration.FeatureList:     both,
 		integration.FeatureForm: {In: full, Out: integration.Impossible(
 			"a modal is no message: it opens only within three seconds of an interaction", docs+"surfaces/modals",
 		)},
-		integration.FeatureTemplate: noOut("any text may be sent at any time", "messaging/"),
+		integration.FeatureTemplate: noOut("there are no templates: any text may be sent at any time", "messaging/"),
 		integration.FeatureCommand:  in,
-		integration.FeaturePoll:     noOut("a list can be chosen from", blocks),
+		integration.FeatureOrder:    noIn,
+		integration.FeaturePoll: {In: noIn.In, Out: integration.Impossible(
+			"there are no polls; a list can be chosen from", docs+blocks,
+		)},
 
 		integration.FeatureReply:    both,
 		integration.FeatureThread:   both,
@@ -44,7 +52,7 @@ func support() integration.Support {
 
 		integration.FeatureTyping: {Out: integration.Degraded("only in the threads of assistants, as a status")},
 		integration.FeatureMarkRead: noOut(
-			"conversations.mark moves the app's own place in a channel, which nobody else sees",
+			"conversations.mark moves the caller's own place in a channel, which nobody else sees",
 			"reference/methods/conversations.mark",
 		),
 		integration.FeatureMedia: in,

@@ -3,8 +3,11 @@ package telegram
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -81,3 +84,28 @@ func change[T any](ctx context.Context, a api, method string, params any, files 
 	result, err := call[T](ctx, a, method, params, files...)
 	return result, httpapi.Idempotent(err)
 }
+
+// read takes an answer apart. A Bot API server that closes answers all running calls with 500, "Internal Server Error:
+// restart", even if their message was sent. So the outcome of 500 is unknown.
+func read(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
+	var r response
+	err := payload.Unmarshal(answer.Body, &r)
+	switch {
+	case r.OK == nil:
+		return nil, nil, nil
+	case *r.OK:
+		return r.Result, nil, err
+	}
+	code := cmp.Or(r.ErrorCode, answer.Status)
+	refusal := &integration.Refusal{
+		Status: code, Shown: strconv.Itoa(code), Text: fmt.Sprintf("%d %s", code, r.Description),
+		RetryAfter: seconds(r.Parameters.RetryAfter),
+	}
+	if id := r.Parameters.MigrateToChatID; id != 0 {
+		refusal.Code, refusal.Details = migrated, []string{fmt.Sprintf("its id is %d now", id)}
+	}
+	return nil, refusal, nil
+}
+
+// seconds returns n seconds, at least 0 and at most 1,000,000.
+func seconds(n int64) time.Duration { return time.Duration(min(max(n, 0), 1e6)) * time.Second }

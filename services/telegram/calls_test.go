@@ -1,6 +1,7 @@
 package telegram_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,15 +33,13 @@ type sample struct {
 	Code string
 }
 
-func forSamples(t *testing.T, file string, test func(*testing.T, *sample)) {
+func samples(t *testing.T, file string) []sample {
 	t.Helper()
 	content, err := os.ReadFile("testdata/" + file)
 	require.NoError(t, err)
-	var samples []sample
-	require.NoError(t, json.Unmarshal(content, &samples))
-	for i := range samples {
-		t.Run(samples[i].Name, func(t *testing.T) { test(t, &samples[i]) })
-	}
+	var list []sample
+	require.NoError(t, json.Unmarshal(content, &list))
+	return list
 }
 
 // send sends the message, or edits with it, and returns the calls that were made.
@@ -56,39 +55,40 @@ func (s *sample) send(t *testing.T) (*integration.SendResult, []telegramtest.Req
 }
 
 func TestCallsOfMessages(t *testing.T) {
-	forSamples(t, "calls.json", func(t *testing.T, s *sample) {
-		result, requests, err := s.send(t)
-		require.NoError(t, err)
-		require.Len(t, requests, 1)
-		require.Equal(t, s.Method, requests[0].Route)
-		requireBody(t, string(s.Body), requests[0])
-		require.Len(t, requests[0].Files, len(s.Files))
-		for _, name := range s.Files {
-			require.Contains(t, requests[0].Files, name)
-		}
-		require.Equal(t, s.Degraded, result.Degraded)
-		if s.Edits != nil {
-			require.Equal(t, *s.Edits, result.MessageID)
-			return
-		}
-		chat := s.Chat
-		if chat == "" {
-			chat = fmt.Sprint(requests[0].Body["chat_id"])
-		}
-		require.Equal(t, chat, result.Metadata["chatId"])
-		require.Equal(t, integration.ID(chat+":1"), result.MessageID)
-		if n := len(s.Message.Content.Attachments); n > 1 {
-			require.Len(t, result.MessageIDs, n)
-		}
-	})
+	for _, s := range samples(t, "calls.json") {
+		t.Run(s.Name, func(t *testing.T) {
+			result, requests, err := s.send(t)
+			require.NoError(t, err)
+			require.Len(t, requests, 1)
+			require.Equal(t, s.Method, requests[0].Route)
+			requireBody(t, string(s.Body), requests[0])
+			require.Len(t, requests[0].Files, len(s.Files))
+			for _, name := range s.Files {
+				require.Contains(t, requests[0].Files, name)
+			}
+			require.Equal(t, s.Degraded, result.Degraded)
+			if s.Edits != nil {
+				require.Equal(t, *s.Edits, result.MessageID)
+				return
+			}
+			chat := cmp.Or(s.Chat, fmt.Sprint(requests[0].Body["chat_id"]))
+			require.Equal(t, chat, result.Metadata["chatId"])
+			require.Equal(t, integration.ID(chat+":1"), result.MessageID)
+			if n := len(s.Message.Content.Attachments); n > 1 {
+				require.Len(t, result.MessageIDs, n)
+			}
+		})
+	}
 }
 
 func TestRefusalsOfMessages(t *testing.T) {
-	forSamples(t, "refusals.json", func(t *testing.T, s *sample) {
-		_, requests, err := s.send(t)
-		requireError(t, err, s.Kind, s.Code)
-		require.Empty(t, requests)
-	})
+	for _, s := range samples(t, "refusals.json") {
+		t.Run(s.Name, func(t *testing.T) {
+			_, requests, err := s.send(t)
+			requireError(t, err, s.Kind, s.Code)
+			require.Empty(t, requests)
+		})
+	}
 }
 
 func TestLimitsOfMessages(t *testing.T) {

@@ -15,10 +15,6 @@ import (
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
-func TestTelegramIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
-
-func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) }
-
 func conformance(tb testing.TB) integrationtest.Platform {
 	tb.Helper()
 	var files []string
@@ -45,6 +41,10 @@ func conformance(tb testing.TB) integrationtest.Platform {
 		Refusal:   refusal,
 	}
 }
+
+func TestTelegramIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
+
+func FuzzWebhook(f *testing.F) { integrationtest.FuzzWebhook(f, conformance(f)) }
 
 // webhookFiles has the name of a sample for each kind of update and of content, and for odd ones.
 const webhookFiles = `

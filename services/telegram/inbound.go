@@ -10,6 +10,8 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
+var _ integration.Platform = (*platform)(nil)
+
 // Normalize makes messages of an update: several for several reactions or deletions, else one. The message is of
 // TypeUnsupported if a field has an unexpected type or if the update is of an unknown kind. It then has what could be
 // read.

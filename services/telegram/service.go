@@ -58,5 +58,3 @@ func Definition(client *httpapi.Client) integration.Definition {
 type platform struct {
 	client *httpapi.Client
 }
-
-var _ integration.Platform = (*platform)(nil)

@@ -17,10 +17,11 @@ func support() integration.Support {
 	degraded, impossible := integration.Degraded, integration.Impossible
 	return integration.Basic(docMessage).Full(
 		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureVoice,
-		integration.FeatureFile, integration.FeatureAlbum, integration.FeatureSticker, integration.FeatureLocation,
-		integration.FeatureContact, integration.FeatureButtons, integration.FeatureCommand, integration.FeaturePoll,
-		integration.FeatureReply, integration.FeatureThread, integration.FeatureReaction, integration.FeatureEdit,
-		integration.FeatureDelete, integration.FeatureMembership, integration.FeatureTyping,
+		integration.FeatureFile, integration.FeatureSticker, integration.FeatureLocation, integration.FeatureContact,
+		integration.FeatureButtons, integration.FeatureCommand, integration.FeaturePoll, integration.FeatureReply,
+		integration.FeatureThread, integration.FeatureEdit, integration.FeatureMembership, integration.FeatureTyping,
+	).FullOut(
+		integration.FeatureAlbum, integration.FeatureReaction, integration.FeatureDelete,
 	).With(integration.Support{
 		integration.FeatureAlbum: {In: impossible(
 			"each item of an album is an update and a message of its own; metadata.mediaGroupId is the same in all of them",

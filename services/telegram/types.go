@@ -15,17 +15,20 @@ type update struct {
 	BusinessMessage       *message        `json:"business_message"`
 	EditedBusinessMessage *message        `json:"edited_business_message"`
 	GuestMessage          *message        `json:"guest_message"`
-	CallbackQuery         *callbackQuery  `json:"callback_query"`
+
+	// What users do with messages.
+	CallbackQuery        *callbackQuery   `json:"callback_query"`
+	MessageReaction      *messageReaction `json:"message_reaction"`
+	MessageReactionCount *reactionCounts  `json:"message_reaction_count"`
+	Poll                 *poll            `json:"poll"`
+	PollAnswer           *pollAnswer      `json:"poll_answer"`
 
 	DeletedBusinessMessages *deletedMessages    `json:"deleted_business_messages"`
 	BusinessConnection      *businessConnection `json:"business_connection"`
-	MessageReaction         *messageReaction    `json:"message_reaction"`
-	MessageReactionCount    *reactionCounts     `json:"message_reaction_count"`
-	Poll                    *poll               `json:"poll"`
-	PollAnswer              *pollAnswer         `json:"poll_answer"`
-	MyChatMember            *memberUpdate       `json:"my_chat_member"`
-	ChatMember              *memberUpdate       `json:"chat_member"`
-	ChatJoinRequest         *joinRequest        `json:"chat_join_request"`
+
+	MyChatMember    *memberUpdate `json:"my_chat_member"` // of the bot itself
+	ChatMember      *memberUpdate `json:"chat_member"`
+	ChatJoinRequest *joinRequest  `json:"chat_join_request"`
 }
 
 // message is a "Message", or an "InaccessibleMessage" of a callback query, whose date is 0.
@@ -198,4 +201,17 @@ type inlineKeyboardButton struct {
 	Style        string `json:"style,omitempty"`
 	CallbackData string `json:"callback_data,omitempty"`
 	URL          string `json:"url,omitempty"`
+}
+
+// messageEntity is "MessageEntity", in both directions; offset and length count UTF-16 code units.
+type messageEntity struct {
+	Type   string      `json:"type"`
+	Offset int         `json:"offset"`
+	Length int         `json:"length"`
+	URL    string      `json:"url,omitempty"`
+	User   *entityUser `json:"user,omitempty"`
+}
+
+type entityUser struct {
+	ID int64 `json:"id"`
 }

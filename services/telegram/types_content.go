@@ -6,13 +6,13 @@ type messageContent struct {
 	Entities        []messageEntity `json:"entities"`
 	Caption         string          `json:"caption"`
 	CaptionEntities []messageEntity `json:"caption_entities"`
-	Photo           []file          `json:"photo"` // sizes of one picture, the last is the largest
 	Document        *file           `json:"document"`
 	Voice           *file           `json:"voice"`
 	Video           *file           `json:"video"`
 	Audio           *file           `json:"audio"`
 	Animation       *file           `json:"animation"`
 	VideoNote       *file           `json:"video_note"`
+	Photo           []file          `json:"photo"` // sizes of one picture, the last is the largest
 	Sticker         *sticker        `json:"sticker"`
 	Location        *location       `json:"location"`
 	Venue           *venue          `json:"venue"`
@@ -32,19 +32,6 @@ type serviceContent struct {
 	SuccessfulPayment *payment        `json:"successful_payment"`
 	RefundedPayment   *payment        `json:"refunded_payment"`
 	WebAppData        *webAppData     `json:"web_app_data"`
-}
-
-// messageEntity is "MessageEntity", in both directions; offset and length count UTF-16 code units.
-type messageEntity struct {
-	Type   string      `json:"type"`
-	Offset int         `json:"offset"`
-	Length int         `json:"length"`
-	URL    string      `json:"url,omitempty"`
-	User   *entityUser `json:"user,omitempty"`
-}
-
-type entityUser struct {
-	ID int64 `json:"id"`
 }
 
 // file has the fields of "PhotoSize", "Document", "Voice", "Video", "Audio", "Animation" and "VideoNote", and of the

@@ -42,7 +42,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		"qualityRating": n.QualityRating, "status": n.Status, "platformType": n.PlatformType,
 		"nameStatus": n.NameStatus, "throughput": n.Throughput.Level,
 	} {
-		putText(health.Details, key, value)
+		integration.PutText(health.Details, key, value)
 	}
 	if wabaID := ch.Settings[fieldWABAID]; wabaID != "" {
 		apps, err := a.subscribedApps(ctx, wabaID)

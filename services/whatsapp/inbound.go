@@ -233,10 +233,10 @@ func (u *user) party() integration.Party { return integration.Party{ID: u.id(), 
 
 // put adds all ids of the user to the metadata. Earlier messages may have had another one of them.
 func (u *user) put(metadata map[string]any) {
-	putText(metadata, "waId", u.waID)
-	putText(metadata, "userId", u.userID)
-	putText(metadata, "parentUserId", u.parentUserID)
-	putText(metadata, "username", u.username)
+	integration.PutText(metadata, "waId", u.waID)
+	integration.PutText(metadata, "userId", u.userID)
+	integration.PutText(metadata, "parentUserId", u.parentUserID)
+	integration.PutText(metadata, "username", u.username)
 }
 
 // complete adds data of the change's contacts to a user, who is usually the contact of the same index.
@@ -263,10 +263,4 @@ func (b *batch) complete(u *user, index int) {
 	u.waID, u.userID = cmp.Or(u.waID, c.WaID), cmp.Or(u.userID, c.UserID)
 	u.parentUserID, u.username = cmp.Or(u.parentUserID, c.ParentUserID), c.Profile.Username
 	u.name = cmp.Or(c.Profile.Name, strings.TrimPrefix(c.Profile.Username, "@"))
-}
-
-func putText(metadata map[string]any, key, value string) {
-	if value != "" {
-		metadata[key] = value
-	}
 }

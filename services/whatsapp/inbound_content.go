@@ -179,7 +179,7 @@ func (c *choice) reply() *integration.InteractiveReply {
 func (f *flowReply) read(m *integration.Message) {
 	values := formValues([]byte(f.ResponseJSON))
 	if values == nil {
-		putText(m.Metadata, "responseJson", f.ResponseJSON)
+		integration.PutText(m.Metadata, "responseJson", f.ResponseJSON)
 	}
 	token, _ := values["flow_token"].(string)
 	replied(m, integration.TypeInteractive, integration.InteractiveForm,

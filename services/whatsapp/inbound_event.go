@@ -30,10 +30,10 @@ func (b *batch) readStatus(item *meta.Item[status], index int) {
 	m.From, m.To, m.ConversationID = u.party(), b.number(), u.id()
 	if group {
 		m.ConversationID = integration.ID(s.RecipientID)
-		putText(m.Metadata, "groupId", s.RecipientID)
+		integration.PutText(m.Metadata, "groupId", s.RecipientID)
 		m.From.ID = cmp.Or(m.From.ID, m.ConversationID)
 	}
-	putText(m.Metadata, "callbackData", s.CallbackData)
+	integration.PutText(m.Metadata, "callbackData", s.CallbackData)
 
 	if slices.Contains(statuses, s.Status) && s.ID != "" && !item.Malformed {
 		s.read(&m)
@@ -86,7 +86,7 @@ func (s *status) read(m *integration.Message) {
 func (b *batch) readError(item *meta.Item[failure]) {
 	m := b.start(b.entry.Time)
 	b.addEvent(&m, "error", item.Value.text(), item.Malformed, item.Raw(b.payload))
-	putText(last(b.messages).Metadata, "errorCode", string(item.Value.Code))
+	integration.PutText(last(b.messages).Metadata, "errorCode", string(item.Value.Code))
 }
 
 // readPreference adds a user's choice to get marketing messages or to stop them.
@@ -97,8 +97,8 @@ func (b *batch) readPreference(item *meta.Item[preference], index int) {
 	b.complete(&u, index)
 	u.put(m.Metadata)
 	m.From, m.To, m.ConversationID = u.party(), b.number(), u.id()
-	putText(m.Metadata, "category", p.Category)
-	putText(m.Metadata, "value", p.Value)
+	integration.PutText(m.Metadata, "category", p.Category)
+	integration.PutText(m.Metadata, "value", p.Value)
 	b.addEvent(&m, "user_preferences", p.Detail, item.Malformed, item.Raw(b.payload))
 }
 
@@ -132,11 +132,11 @@ func (b *batch) readGroup(item *meta.Item[group], field string) {
 	g := &item.Value
 	m := b.start(g.Timestamp)
 	m.ConversationID = integration.ID(g.ID)
-	putText(m.Metadata, "groupId", g.ID)
-	putText(m.Metadata, "groupSubject", g.Subject)
-	putText(m.Metadata, "reason", g.Reason)
-	putText(m.Metadata, "initiatedBy", g.InitiatedBy)
-	putText(m.Metadata, "joinRequestId", g.JoinRequestID)
+	integration.PutText(m.Metadata, "groupId", g.ID)
+	integration.PutText(m.Metadata, "groupSubject", g.Subject)
+	integration.PutText(m.Metadata, "reason", g.Reason)
+	integration.PutText(m.Metadata, "initiatedBy", g.InitiatedBy)
+	integration.PutText(m.Metadata, "joinRequestId", g.JoinRequestID)
 
 	members := slices.Concat(g.Added, g.Removed)
 	event := g.Type

@@ -121,9 +121,9 @@ func (msg *message) readSystem(m *integration.Message) bool {
 		m.From.ID = m.ConversationID
 		event.Members[0] = m.From
 	}
-	putText(m.Metadata, "newWaId", waID)
-	putText(m.Metadata, "newUserId", s.UserID)
-	putText(m.Metadata, "newParentUserId", s.ParentUserID)
+	integration.PutText(m.Metadata, "newWaId", waID)
+	integration.PutText(m.Metadata, "newUserId", s.UserID)
+	integration.PutText(m.Metadata, "newParentUserId", s.ParentUserID)
 	if known(msg.Identity) {
 		m.Metadata["identity"] = msg.Identity
 	}

@@ -86,10 +86,10 @@ func (a api) send(ctx context.Context, r *request) (*accepted, error) {
 
 // tell adds the rest of the answer to the result.
 func (a *accepted) tell(result *integration.SendResult) {
-	putText(result.Metadata, "messageStatus", a.Messages[0].Status)
+	integration.PutText(result.Metadata, "messageStatus", a.Messages[0].Status)
 	if len(a.Contacts) > 0 {
-		putText(result.Metadata, "waId", a.Contacts[0].WaID)
-		putText(result.Metadata, "userId", a.Contacts[0].UserID)
+		integration.PutText(result.Metadata, "waId", a.Contacts[0].WaID)
+		integration.PutText(result.Metadata, "userId", a.Contacts[0].UserID)
 	}
 }
 

@@ -19,7 +19,11 @@ func support() integration.Support {
 	missing := func(why string) integration.Cell { return integration.Impossible(why, messageAPI) }
 	captionless := degraded("a text beside it becomes a message of its own")
 	coexistence := degraded("only for numbers that the WhatsApp Business app uses, too (coexistence)")
-	s := integration.Support{
+	return integration.Basic(messageAPI).Full(
+		integration.FeatureText, integration.FeatureImage, integration.FeatureVideo, integration.FeatureFile,
+		integration.FeatureButtons, integration.FeatureList, integration.FeatureForm, integration.FeatureReply,
+		integration.FeatureReaction,
+	).With(integration.Support{
 		integration.FeatureAudio: {In: full, Out: captionless},
 		integration.FeatureVoice: {In: full, Out: captionless},
 		integration.FeatureAlbum: {
@@ -52,13 +56,5 @@ func support() integration.Support {
 		integration.FeatureTyping:   {Out: degraded("it answers a message of the user, which is shown as read, too")},
 		integration.FeatureMarkRead: {Out: full},
 		integration.FeatureMedia:    {In: full},
-	}
-	for _, f := range []integration.Feature{
-		integration.FeatureText, integration.FeatureImage, integration.FeatureVideo, integration.FeatureFile,
-		integration.FeatureButtons, integration.FeatureList, integration.FeatureForm, integration.FeatureReply,
-		integration.FeatureReaction,
-	} {
-		s[f] = integration.Cells{In: full, Out: full}
-	}
-	return s
+	})
 }

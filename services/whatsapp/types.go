@@ -84,16 +84,16 @@ type message struct {
 
 // content is the content of a message. It is in the member that has the name of the type.
 type content struct {
-	Type string `json:"type"`
-	Text struct {
+	Type     string `json:"type"`
+	Image    *media `json:"image"`
+	Video    *media `json:"video"`
+	Audio    *media `json:"audio"`
+	Document *media `json:"document"`
+	Contacts []card `json:"contacts"`
+	Sticker  *media `json:"sticker"`
+	Text     struct {
 		Body string `json:"body"`
 	} `json:"text"`
-	Image       *media       `json:"image"`
-	Video       *media       `json:"video"`
-	Audio       *media       `json:"audio"`
-	Document    *media       `json:"document"`
-	Contacts    []card       `json:"contacts"`
-	Sticker     *media       `json:"sticker"`
 	Location    *location    `json:"location"`
 	Reaction    *reaction    `json:"reaction"`
 	Button      *button      `json:"button"`

@@ -26,6 +26,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -83,7 +84,9 @@ var parts = map[string]part{
 	"slack": {
 		define: slack.Definition,
 		channel: func(url string) (credentials, settings map[string]string) {
-			return map[string]string{"botToken": slackToken, "signingSecret": slackSecret}, map[string]string{"apiBase": url + "/api"}
+			return map[string]string{
+				"botToken": slackToken, "signingSecret": slackSecret,
+			}, map[string]string{"apiBase": url + "/api"}
 		},
 		api: func(tb testing.TB) http.Handler {
 			tb.Helper()
@@ -92,7 +95,9 @@ var parts = map[string]part{
 			return proxyTo(tb, strings.TrimSuffix(server.URL(), "/api"))
 		},
 		sign: func(body []byte, stamp string) map[string]string {
-			return map[string]string{"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mac(slackSecret, "v0:"+stamp+":"+string(body))}
+			return map[string]string{
+				"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mac(slackSecret, "v0:"+stamp+":"+string(body)),
+			}
 		},
 	},
 	"discord": {
@@ -113,11 +118,17 @@ var parts = map[string]part{
 	"whatsapp": {
 		define: whatsapp.Definition,
 		channel: func(url string) (credentials, settings map[string]string) {
-			return map[string]string{"accessToken": metaToken, "phoneNumberId": phoneNumberID, "appSecret": metaSecret, "verifyToken": metaVerify},
+			return map[string]string{
+					"accessToken": metaToken, "phoneNumberId": phoneNumberID, "appSecret": metaSecret, "verifyToken": metaVerify,
+				},
 				map[string]string{"apiBase": url}
 		},
 		api: func(testing.TB) http.Handler {
-			return whatsapptest.New(whatsapptest.Account{Token: metaToken, PhoneNumberID: phoneNumberID, WABAID: "102290129340398", AppSecret: metaSecret})
+			return whatsapptest.New(
+				whatsapptest.Account{
+					Token: metaToken, PhoneNumberID: phoneNumberID, WABAID: "102290129340398", AppSecret: metaSecret,
+				},
+			)
 		},
 		sign: func(body []byte, _ string) map[string]string {
 			return map[string]string{"x-hub-signature-256": "sha256=" + mac(metaSecret, string(body))}
@@ -219,11 +230,11 @@ func (s store) Channel(_ context.Context, id string) (*integration.Channel, erro
 func (w *world) Subject(name string) string { return name }
 
 // Publish implements integration.Publisher.
-func (w *world) Publish(_ context.Context, name, _ string, _ map[string][]string, payload []byte, settled func(bool, error)) {
+func (w *world) Publish(_ context.Context, e order.Event, onAck func(bool, error)) {
 	w.mu.Lock()
-	w.events = append(w.events, published{name, payload})
+	w.events = append(w.events, published{e.Name, e.Payload})
 	w.mu.Unlock()
-	settled(false, nil)
+	onAck(false, nil)
 }
 
 // ServeHTTP is the platform's API: what the case tells, else what the stand-in answers.
@@ -295,7 +306,13 @@ func callOf(r *http.Request, body []byte) object {
 			switch {
 			case err != nil:
 			case p.FileName() != "":
-				files = append(files, object{"name": p.FormName(), "filename": p.FileName(), "contentType": p.Header.Get("content-type"), "size": float64(len(content))})
+				files = append(
+					files,
+					object{
+						"name": p.FormName(), "filename": p.FileName(), "contentType": p.Header.Get("content-type"),
+						"size": float64(len(content)),
+					},
+				)
 			default:
 				fields[p.FormName()] = string(content)
 			}

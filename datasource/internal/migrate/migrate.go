@@ -12,7 +12,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Up brings the schema up to date. The caller makes sure that nobody else does so at the same time.
+// Up brings the schema up to date. The caller must make sure that nobody else does so at the same time.
 func Up(ctx context.Context, db *sql.DB, dialect goose.Dialect, files fs.FS) error {
 	provider, err := goose.NewProvider(
 		dialect, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),

@@ -30,8 +30,8 @@ type Shapes map[string]Rule
 // The rules in words are text, string, utf16 and bytes with a limit, link with a limit and schemes, integer and number
 // with bounds, match with a regular expression, one of with values, bool, any and never.
 //
-// Objects have further properties: $with lists shapes whose members they have too, $one the members of which there is
-// exactly one, $distinct the paths at which values are distinct. $check names a further rule. $says, $missing and $long
+// Objects have more properties: $with lists shapes whose members they have too, $one the members of which there is
+// exactly one, $distinct the paths at which values are distinct. $check names another rule. $says, $missing and $long
 // are words. Those of a list stand in an object at its end.
 func Parse(file []byte, own Shapes) Shapes {
 	p := &parser{shapes: Shapes{}}
@@ -84,21 +84,21 @@ func (p *parser) shape(raw json.RawMessage) Rule {
 // text is a rule in words.
 func (p *parser) text(text string) Rule {
 	parts := strings.Split(text, " | ")
-	var further further
+	var more extras
 	for _, part := range parts[1:] {
 		kind, words, _ := strings.Cut(part, " ")
 		switch kind {
 		case "says":
-			further.Says = &words
+			more.Says = &words
 		case "missing":
-			further.Missing = &words
+			more.Missing = &words
 		case "long":
-			further.Long = &words
+			more.Long = &words
 		default:
 			must(errors.New("there are no words such as " + part))
 		}
 	}
-	return p.with(p.plain(parts[0]), further)
+	return p.with(p.plain(parts[0]), more)
 }
 
 func (p *parser) plain(text string) Rule {
@@ -146,8 +146,8 @@ func (p *parser) plain(text string) Rule {
 	}
 }
 
-// further are the properties that objects and lists have beside their members and items.
-type further struct {
+// extras are the properties that objects and lists have beside their members and items.
+type extras struct {
 	By       string          `json:"$by"`
 	If       string          `json:"$if"`
 	Then     json.RawMessage `json:"$then"`
@@ -161,8 +161,8 @@ type further struct {
 	Long     *string         `json:"$long"`
 }
 
-// properties are those of an object, beside its members.
-func properties(raw json.RawMessage) (f further) {
+// properties reads the extras of an object or a list.
+func properties(raw json.RawMessage) (f extras) {
 	var members map[string]json.RawMessage
 	must(json.Unmarshal(raw, &members))
 	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !strings.HasPrefix(name, "$") })
@@ -174,8 +174,8 @@ func properties(raw json.RawMessage) (f further) {
 	return f
 }
 
-// with adds to a rule what is said further.
-func (p *parser) with(rule Rule, f further) Rule {
+// with adds the extras to a rule.
+func (p *parser) with(rule Rule, f extras) Rule {
 	rules := []Rule{rule}
 	if f.One != nil {
 		rules = append(rules, Exactly(f.One...))
@@ -215,7 +215,7 @@ func (p *parser) list(raw json.RawMessage) Rule {
 	must(err)
 	most, err := strconv.Atoi(high)
 	must(err)
-	var f further
+	var f extras
 	if len(items) > 2 {
 		f = properties(items[2])
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/channelstore"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/egress"
@@ -62,7 +63,10 @@ func channelKeys(c *config.Config) (*channelstore.Keyring, error) {
 	texts := revealed(c.Channels.Keys)
 	if len(texts) == 0 {
 		if c.Channels.Store == "postgres" {
-			return nil, c.Fault("channels.keys", "the store postgres needs a key that all nodes share: switchboard channels keys generate makes one")
+			return nil, c.Fault(
+				"channels.keys",
+				"the store postgres needs a key that all nodes share: switchboard channels keys generate makes one",
+			)
 		}
 		return nil, nil
 	}
@@ -131,12 +135,16 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 	if err != nil {
 		return err
 	}
-	return a.events.Store(ctx, name, uuid.NewString(), nil, payload)
+	return a.events.Store(ctx, order.Event{Name: name, MsgID: uuid.NewString(), Payload: payload})
 }
 
-func newManager(store channelstore.Store, guard *egress.Guard, offer *offer, a channels.Announcer, secrets *redact.Secrets, log *logrus.Entry) *channels.Manager {
+func newManager(
+	store channelstore.Store, guard *egress.Guard, offer *offer, a channels.Announcer, secrets *redact.Secrets,
+	log *logrus.Entry,
+) *channels.Manager {
 	return &channels.Manager{
-		Store: store, Guard: guard, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a, Secrets: secrets, Log: log, Now: time.Now,
+		Store: store, Guard: guard, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a,
+		Secrets: secrets, Log: log, Now: time.Now,
 	}
 }
 
@@ -149,7 +157,9 @@ type Channels struct {
 }
 
 // OpenChannels opens the store that the configuration names.
-func OpenChannels(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Channels, error) {
+func OpenChannels(
+	ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets,
+) (*Channels, error) {
 	secrets.Keep(configSecrets(c)...)
 	guard, err := newGuard(c)
 	if err != nil {

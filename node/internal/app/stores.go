@@ -52,7 +52,12 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 		datasource.New("claims", func(ctx context.Context) (claims.Store, error) { return openClaims(ctx, c, n.nc) }),
 	}
 	if c.Events.Spool.Path != "" {
-		definitions = append(definitions, datasource.New(spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) }))
+		definitions = append(
+			definitions,
+			datasource.New(
+				spoolName, func(ctx context.Context) (*spool.Spool, error) { return openSpool(ctx, c, publisher, n.log) },
+			),
+		)
 	}
 	if n.set, err = datasource.NewSet(n.log, definitions...); err != nil {
 		return err
@@ -65,7 +70,8 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 		return err
 	}
 	if err := n.store.Check(ctx); errors.Is(err, channelstore.ErrAllSealed) {
-		n.log.WithError(err).Error("no channel can be read: webhooks and sends fail until channels.keys has the key that they are sealed with")
+		n.log.WithError(err).
+			Error("no channel can be read: webhooks and sends fail until channels.keys has the key that they are sealed with")
 	}
 	if n.cache, err = datasource.Get[*cache.Cache](ctx, "cache"); err != nil {
 		return err
@@ -93,12 +99,16 @@ func (s *stores) closeStores(ctx context.Context) error {
 }
 
 // openSpool takes up what an earlier process has left there.
-func openSpool(ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry) (*spool.Spool, error) {
+func openSpool(
+	ctx context.Context, c *config.Config, publisher *events.Publisher, log *logrus.Entry,
+) (*spool.Spool, error) {
 	archive := events.NewArchive(publisher)
 	return spool.Open(ctx, spool.Options{
-		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20, MaxAge: c.Events.Spool.MaxAge, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, settled func(bool, error)) {
-			publisher.Publish(&order.Context{Context: ctx, Key: e.Key}, e.Name, e.MsgID, e.Header, e.Payload, settled)
+		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20,
+		MaxAge: c.Events.Spool.MaxAge, Log: log,
+		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
+			event := order.Event{Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key}
+			publisher.Publish(ctx, event, onAck)
 		},
 		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
@@ -138,7 +148,9 @@ func openClaims(ctx context.Context, c *config.Config, nc *nats.Conn) (claims.St
 	}
 	err = errors.Join(explainClaims(ctx, c, nc, err), store.Close())
 	if fault, ok := errors.AsType[*claims.Error](err); ok && !fault.Permanent() {
-		err = fmt.Errorf("%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err)
+		err = fmt.Errorf(
+			"%w: %w", action.Retryable(http.StatusServiceUnavailable, datasource.TypeUnavailable, "not available"), err,
+		)
 	}
 	return nil, err
 }
@@ -161,7 +173,10 @@ func explainClaims(ctx context.Context, c *config.Config, nc *nats.Conn, err err
 	case c.Claims.Driver != "nats":
 		return err
 	case errors.Is(err, natsclaims.ErrOldServer):
-		return c.Fault("claims.driver", "nats does not work with this server (nats-server %s): set redis, or memory for a single node: %v", nc.ConnectedServerVersion(), err)
+		return c.Fault(
+			"claims.driver", "nats does not work with this server (nats-server %s): set redis, or memory for a single node: %v",
+			nc.ConnectedServerVersion(), err,
+		)
 	case errors.Is(err, natsclaims.ErrMaxBytesRequired):
 		return c.Fault("claims.maxMB", "expects a bound: %v", err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -185,7 +200,8 @@ func newClaims(c *config.Config, nc *nats.Conn) (claims.Store, error) {
 		return claims.NewMemory(claims.MemoryOptions{}), nil
 	default:
 		return natsclaims.New(nc, natsclaims.Options{
-			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20, Timeout: c.Events.PublishTimeout,
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20,
+			Timeout: c.Events.PublishTimeout,
 		})
 	}
 }

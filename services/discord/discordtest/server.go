@@ -160,6 +160,7 @@ func refuse(_ *fakeapi.Request, f *is.Fault) Response {
 		return Failure(http.StatusRequestEntityTooLarge, 40005, "Request entity too large", nil)
 	case is.Unreadable:
 		return Failure(http.StatusBadRequest, 50109, "The request body contains invalid JSON.", nil)
+	case is.Invalid, is.WrongType, is.NoRoute: // code and message stay
 	case is.WrongFormat:
 		code = "CONTENT_TYPE_INVALID"
 	case is.Unknown:

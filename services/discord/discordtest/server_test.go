@@ -298,7 +298,8 @@ func TestFilesMatchTheirAttachments(t *testing.T) {
 		},
 		"a voice message with a text": {
 			`{"content":"x","flags":8192,"attachments":[{"id":0,"filename":"a.ogg",` + voice + `}],` + quiet + `}`,
-			[]string{"files[0]"}, 400,
+			[]string{"files[0]"},
+			400,
 		},
 		"a voice message of no length": {
 			quietly(`"flags":8192,"attachments":[{"id":0,"filename":"a.ogg"}]`), []string{"files[0]"}, 400,

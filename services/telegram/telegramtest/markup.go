@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Shown returns what is left of a text when its markup is taken out, "Formatting options", and what the Bot API
-// would complain about. It takes what that section documents and nothing else: Telegram itself lets a bare & or > of
-// HTML pass, and drops what is nested where it may not be.
+// Shown returns a text without its markup, "Formatting options", or the Bot API's words about a fault in it. It takes
+// only what that section documents. Telegram itself takes a bare & or > in HTML, and drops tags that must not be
+// nested.
 func Shown(text, parseMode string) (plain, fault string) {
 	switch parseMode {
 	case "HTML":
@@ -29,7 +29,7 @@ func cannotParse(format string, args ...any) string {
 	return "can't parse entities: " + fmt.Sprintf(format, args...)
 }
 
-// htmlParser takes the "HTML style" out of a text.
+// htmlParser removes the markup of "HTML style" from a text.
 type htmlParser struct {
 	rest  string
 	plain strings.Builder
@@ -46,7 +46,7 @@ var (
 	htmlEntity = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#[0-9]+|#x[0-9a-fA-F]+);`)
 	plainTags  = strings.Fields("b strong i em u ins s strike del tg-spoiler pre code blockquote")
 
-	// htmlAttributes are those that a tag has, or may have.
+	// htmlAttributes are the attributes that a tag has or may have.
 	htmlAttributes = map[string]*regexp.Regexp{
 		"span":       regexp.MustCompile(`^\s+class=["']?tg-spoiler["']?$`),
 		"a":          regexp.MustCompile(`^\s+href` + htmlValue + `$`),
@@ -69,7 +69,7 @@ func (p *htmlParser) parse() (plain, fault string) {
 	return p.plain.String(), ""
 }
 
-// next takes one tag, one entity or the characters before the next one.
+// next reads one tag, one entity, or the characters before the next one.
 func (p *htmlParser) next() (fault string) {
 	size := strings.IndexAny(p.rest, "<>&")
 	if size < 0 {
@@ -123,15 +123,15 @@ func (p *htmlParser) tag(name, attributes string, ends bool) (fault string) {
 	return ""
 }
 
-// markdownParser takes the "MarkdownV2 style" out of a text.
+// markdownParser removes the markup of "MarkdownV2 style" from a text.
 type markdownParser struct {
 	text  string
 	at    int
 	plain strings.Builder
-	open  []string // what began: a mark, "[" of a link, or ">" of a quotation; the innermost last
+	open  []string // open entities by their marks, "[" for a link, ">" for a quotation; the innermost last
 }
 
-// markdownReserved are the characters that are markup, or must be escaped, outside of code.
+// markdownReserved are the characters that must be escaped outside of code, unless they are markup.
 const markdownReserved = "_*[]()~`>#+-=|{}.!"
 
 func (p *markdownParser) parse() (plain, fault string) {
@@ -180,7 +180,7 @@ func (p *markdownParser) next() (fault string) {
 	return ""
 }
 
-// code takes a block or a span of code; ok says that there is one.
+// code reads a block or a span of code. ok says that there is one.
 func (p *markdownParser) code() (fault string, ok bool) {
 	mark := "```"
 	if !p.follows(mark) {
@@ -189,7 +189,7 @@ func (p *markdownParser) code() (fault string, ok bool) {
 		}
 	}
 	p.at += len(mark)
-	if mark == "```" { // a first line without white space is the language
+	if mark == "```" { // a first line without white space names the language
 		if line, _, found := strings.Cut(p.text[p.at:], "\n"); found && !strings.ContainsAny(line, " \t`\\") {
 			p.at += len(line) + len("\n")
 		}
@@ -212,7 +212,7 @@ func (p *markdownParser) code() (fault string, ok bool) {
 	return cannotParse("Can't find end of the entity that %q began", mark), true
 }
 
-// markup takes what begins or ends an entity.
+// markup reads the beginning or the end of an entity.
 func (p *markdownParser) markup(r rune) (fault string) {
 	switch {
 	case p.follows("**>") && p.lineBegins(): // a quotation right after another
@@ -233,11 +233,11 @@ func (p *markdownParser) markup(r rune) (fault string) {
 		p.at += strings.Index(p.text[p.at:], "[") + 1
 		p.open = append(p.open, "[")
 		return ""
-	case p.follows("||") && p.innermost() == ">" && (p.at+2 == len(p.text) || p.text[p.at+2] == '\n'): // it can be folded
+	case p.follows("||") && p.innermost() == ">" && (p.at+2 == len(p.text) || p.text[p.at+2] == '\n'): // it is expandable
 		p.at += len("||")
 		return ""
 	}
-	for _, mark := range []string{"__", "||", "_", "*", "~"} { // __ is always taken as one mark
+	for _, mark := range []string{"__", "||", "_", "*", "~"} { // __ is always one mark
 		if !p.follows(mark) {
 			continue
 		}
@@ -253,11 +253,11 @@ func (p *markdownParser) markup(r rune) (fault string) {
 	return p.reserved(r)
 }
 
-// lineBegins says whether a quotation may begin here, or go on: a line does.
+// lineBegins says whether a line begins here. Only there a quotation may begin or go on.
 func (p *markdownParser) lineBegins() bool { return p.at == 0 || p.text[p.at-1] == '\n' }
 
-// endQuotation ends a quotation with its last line: the next one does not begin with > as well. A fault is an entity
-// that is still open within it.
+// endQuotation ends a quotation if the next line does not begin with >. An entity that is still open in the quotation
+// is a fault.
 func (p *markdownParser) endQuotation() (fault string) {
 	if !slices.Contains(p.open, ">") || strings.HasPrefix(p.text[min(p.at+1, len(p.text)):], ">") {
 		return ""
@@ -269,7 +269,7 @@ func (p *markdownParser) endQuotation() (fault string) {
 	return ""
 }
 
-// link takes the address of a link or an emoji, in which ) and \ are escaped.
+// link reads the address of a link or an emoji, in which ) and \ are escaped.
 func (p *markdownParser) link() string {
 	p.open = p.open[:len(p.open)-1]
 	p.at++

@@ -15,33 +15,39 @@ func TestMarkupIsStrict(t *testing.T) {
 		mode, text string
 		says       string // of a refusal
 	}{
-		"all tags": {html, `<b>a</b><strong>b</strong><i>c</i><em>d</em><u>e</u><ins>f</ins><s>g</s><strike>h</strike><del>i</del>` +
+		"all tags": {html, `<b>a</b><strong>b</strong><i>c</i><em>d</em><u>e</u><ins>f</ins><s>g</s><strike>h</strike>` +
+			`<del>i</del>` +
 			`<span class="tg-spoiler">j</span><tg-spoiler>k</tg-spoiler><a href="https://x.example/?a=1&amp;b=2">l</a>` +
-			`<tg-emoji emoji-id="5368324170671202286">👍</tg-emoji><tg-time unix="1647531900" format="wDT">m</tg-time><code>n</code>` +
-			`<pre>o</pre><pre><code class="language-go">p</code></pre><blockquote>q</blockquote><blockquote expandable>r</blockquote>`, ""},
-		"tags within tags":                   {html, `<b>a <i>b <s>c</s></i></b>`, ""},
-		"entities of HTML":                   {html, `&lt;a&gt; &amp; &quot;b&quot; &#8364; &#x20ac;`, ""},
-		"a tag in capitals":                  {html, `<B>a</B>`, ""},
-		"a tag that does not end":            {html, `<b>a`, `corresponding to start tag`},
-		"a tag that ends twice":              {html, `<b>a</b></b>`, `Unexpected end tag`},
-		"tags that overlap":                  {html, `<b>a<i>b</b></i>`, `Unmatched end tag`},
-		"a tag that Telegram does not have":  {html, `<p>a</p>`, `Unsupported start tag`},
-		"a tag with another attribute":       {html, `<b class="x">a</b>`, `Unsupported start tag`},
-		"a link without an address":          {html, `<a>b</a>`, `Unsupported start tag`},
-		"a span of another class":            {html, `<span class="x">a</span>`, `Unsupported start tag`},
-		"half a tag":                         {html, `a <b`, `Unsupported start tag`},
-		"a tag in code":                      {html, `<code><b>a</b></code>`, `can't contain other entities`},
-		"code in a quotation":                {html, `<blockquote><code>a</code></blockquote>`, ``},
-		"a quotation in a quotation":         {html, `<blockquote><blockquote>a</blockquote></blockquote>`, `can't be nested`},
-		"a bare <":                           {html, `1 < 2`, `Unsupported start tag`},
-		"a bare >":                           {html, `2 > 1`, `must be written as`},
-		"a bare &":                           {html, `a & b`, `must be written as`},
-		"half an entity of HTML":             {html, `a &am`, `must be written as`},
-		"an entity that HTML has":            {html, `a&nbsp;b`, `must be written as`},
-		"nothing within HTML":                {html, `<b> </b>`, `text is empty`},
-		"HTML of 4096 units":                 {html, `<b>` + strings.Repeat("&lt;", 4096) + `</b>`, ""},
-		"HTML of 4097 units":                 {html, `<b>` + strings.Repeat("&lt;", 4097) + `</b>`, `too long`},
-		"all marks":                          {markdown, "*a* _b_ __c__ ~d~ ||e|| [f](https://x.example/a) ![👍](tg://emoji?id=5368324170671202286) `g` ```h``` ```go\ni\n```", ""},
+			`<tg-emoji emoji-id="5368324170671202286">👍</tg-emoji><tg-time unix="1647531900" format="wDT">m</tg-time>` +
+			`<code>n</code><pre>o</pre><pre><code class="language-go">p</code></pre>` +
+			`<blockquote>q</blockquote><blockquote expandable>r</blockquote>`, ""},
+		"tags within tags":                  {html, `<b>a <i>b <s>c</s></i></b>`, ""},
+		"entities of HTML":                  {html, `&lt;a&gt; &amp; &quot;b&quot; &#8364; &#x20ac;`, ""},
+		"a tag in capitals":                 {html, `<B>a</B>`, ""},
+		"a tag that does not end":           {html, `<b>a`, `corresponding to start tag`},
+		"a tag that ends twice":             {html, `<b>a</b></b>`, `Unexpected end tag`},
+		"tags that overlap":                 {html, `<b>a<i>b</b></i>`, `Unmatched end tag`},
+		"a tag that Telegram does not have": {html, `<p>a</p>`, `Unsupported start tag`},
+		"a tag with another attribute":      {html, `<b class="x">a</b>`, `Unsupported start tag`},
+		"a link without an address":         {html, `<a>b</a>`, `Unsupported start tag`},
+		"a span of another class":           {html, `<span class="x">a</span>`, `Unsupported start tag`},
+		"half a tag":                        {html, `a <b`, `Unsupported start tag`},
+		"a tag in code":                     {html, `<code><b>a</b></code>`, `can't contain other entities`},
+		"code in a quotation":               {html, `<blockquote><code>a</code></blockquote>`, ``},
+		"a nested quotation":                {html, `<blockquote><blockquote>a</blockquote></blockquote>`, `can't be nested`},
+		"a bare <":                          {html, `1 < 2`, `Unsupported start tag`},
+		"a bare >":                          {html, `2 > 1`, `must be written as`},
+		"a bare &":                          {html, `a & b`, `must be written as`},
+		"half an entity of HTML":            {html, `a &am`, `must be written as`},
+		"an entity that HTML has":           {html, `a&nbsp;b`, `must be written as`},
+		"nothing within HTML":               {html, `<b> </b>`, `text is empty`},
+		"HTML of 4096 units":                {html, `<b>` + strings.Repeat("&lt;", 4096) + `</b>`, ""},
+		"HTML of 4097 units":                {html, `<b>` + strings.Repeat("&lt;", 4097) + `</b>`, `too long`},
+		"all marks": {
+			markdown,
+			"*a* _b_ __c__ ~d~ ||e|| [f](https://x.example/a) " +
+				"![👍](tg://emoji?id=5368324170671202286) `g` ```h``` ```go\ni\n```", "",
+		},
 		"marks within marks":                 {markdown, "*a _b ~c ||d||~ __e___ f*", ""},
 		"bold within a link":                 {markdown, "[*a*](https://x.example)", ""},
 		"an escaped character":               {markdown, `1\. \_a\_ \\ \a`, ""},

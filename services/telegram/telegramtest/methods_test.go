@@ -17,76 +17,140 @@ func TestMethodsAreStrict(t *testing.T) {
 	server := newServer(t)
 	const photo, media = `{"type":"photo","media":"ph-1"}`, `{"type":"audio","media":"a-1"}`
 	list := func(item string, n int) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
+	const heart = `{"type":"emoji","emoji":"❤"}`
+	a := func(n int) string { return strings.Repeat("a", n) }
 	for name, test := range map[string]struct {
 		method string
-		body   string
+		body   string // a whole object, or members of one with a chat_id
 		says   string // of a refusal
 	}{
-		"a photo":                           {"sendPhoto", `{"chat_id":5,"photo":"ph-1","caption":"` + strings.Repeat("a", 1024) + `"}`, ""},
-		"no photo":                          {"sendPhoto", `{"chat_id":5}`, "no photo"},
-		"a photo for nobody":                {"sendPhoto", `{"photo":"ph-1"}`, "chat_id is empty"},
-		"a photo of another field":          {"sendPhoto", `{"chat_id":5,"photo":"ph-1","video":"v-1"}`, "no such parameter"},
-		"a photo with a duration":           {"sendPhoto", `{"chat_id":5,"photo":"ph-1","duration":1}`, "no such parameter"},
-		"a photo from a file system":        {"sendPhoto", `{"chat_id":5,"photo":"file:///etc/passwd"}`, "wrong file identifier"},
-		"a caption of 1025 units":           {"sendPhoto", `{"chat_id":5,"photo":"ph-1","caption":"` + strings.Repeat("a", 1025) + `"}`, "caption is too long"},
-		"a caption of unknown markup":       {"sendPhoto", `{"chat_id":5,"photo":"ph-1","caption":"a","parse_mode":"BBCode"}`, "parse_mode"},
-		"a document by a URL":               {"sendDocument", `{"chat_id":5,"document":"https://x.example/a.pdf"}`, ""},
-		"a document of another type":        {"sendDocument", `{"chat_id":5,"document":"https://x.example/a.txt"}`, "wrong type"},
-		"a video note by a URL":             {"sendVideoNote", `{"chat_id":5,"video_note":"https://x.example/a.mp4"}`, "wrong file identifier"},
-		"a video note with a caption":       {"sendVideoNote", `{"chat_id":5,"video_note":"v-1","caption":"a"}`, "no such parameter"},
-		"a sticker that moves by a URL":     {"sendSticker", `{"chat_id":5,"sticker":"https://x.example/a.tgs"}`, "wrong type"},
-		"an album":                          {"sendMediaGroup", `{"chat_id":5,"media":[` + list(photo, 10) + `]}`, ""},
-		"an album of one":                   {"sendMediaGroup", `{"chat_id":5,"media":[` + photo + `]}`, "2-10"},
-		"an album of eleven":                {"sendMediaGroup", `{"chat_id":5,"media":[` + list(photo, 11) + `]}`, "2-10"},
-		"an album of all sorts":             {"sendMediaGroup", `{"chat_id":5,"media":[` + photo + `,` + media + `]}`, "can't be mixed"},
-		"an album with animations":          {"sendMediaGroup", `{"chat_id":5,"media":[` + photo + `,{"type":"animation","media":"a"}]}`, "Unsupported type"},
-		"an album with what is not there":   {"sendMediaGroup", `{"chat_id":5,"media":[` + photo + `,{"type":"photo","media":"attach://x"}]}`, "no photo"},
-		"an album with buttons":             {"sendMediaGroup", `{"chat_id":5,"media":[` + list(photo, 2) + `],"reply_markup":{"inline_keyboard":[]}}`, "no such parameter"},
-		"a point at the equator":            {"sendLocation", `{"chat_id":5,"latitude":0,"longitude":0}`, ""},
-		"half a point":                      {"sendLocation", `{"chat_id":5,"latitude":0}`, "longitude is empty"},
-		"a point beyond the pole":           {"sendLocation", `{"chat_id":5,"latitude":91,"longitude":0}`, "wrong latitude"},
-		"a venue without an address":        {"sendVenue", `{"chat_id":5,"latitude":0,"longitude":0,"title":"a"}`, "address must be"},
-		"a contact without a name":          {"sendContact", `{"chat_id":5,"phone_number":"1"}`, "first name"},
-		"a contact with a large vcard":      {"sendContact", `{"chat_id":5,"phone_number":"1","first_name":"a","vcard":"` + strings.Repeat("a", 2049) + `"}`, "vcard"},
-		"a poll":                            {"sendPoll", `{"chat_id":5,"question":"Q","options":[` + list(`{"text":"A"}`, 12) + `]}`, ""},
-		"a poll of thirteen":                {"sendPoll", `{"chat_id":5,"question":"Q","options":[` + list(`{"text":"A"}`, 13) + `]}`, "1 to 12"},
-		"a poll of texts":                   {"sendPoll", `{"chat_id":5,"question":"Q","options":["A"]}`, "can't parse"},
-		"a poll with names in a channel":    {"sendPoll", `{"chat_id":"@news","question":"Q","options":[{"text":"A"}],"is_anonymous":false}`, "non-anonymous"},
-		"Markdown that is not escaped":      {"sendMessage", `{"chat_id":5,"text":"1.","parse_mode":"MarkdownV2"}`, "reserved"},
-		"Markdown that is":                  {"sendMessage", `{"chat_id":5,"text":"1\\.","parse_mode":"MarkdownV2"}`, ""},
-		"HTML that does not end":            {"sendMessage", `{"chat_id":5,"text":"1 < 2","parse_mode":"HTML"}`, "Unsupported start tag"},
-		"markup in two ways":                {"sendMessage", `{"chat_id":5,"text":"a","parse_mode":"HTML","entities":[{"type":"bold","offset":0,"length":1}]}`, "exclude"},
-		"an entity of another platform":     {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"channel","offset":0,"length":1}]}`, "Unsupported type"},
-		"an entity beside the text":         {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"bold","offset":1,"length":1}]}`, "outside"},
-		"half a character as an entity":     {"sendMessage", `{"chat_id":5,"text":"👍","entities":[{"type":"bold","offset":0,"length":1}]}`, "within a character"},
-		"a link without its URL":            {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"text_link","offset":0,"length":1}]}`, "missing"},
-		"101 buttons":                       {"sendMessage", `{"chat_id":5,"text":"a","reply_markup":{"inline_keyboard":[[` + list(`{"text":"a","callback_data":"b"}`, 101) + `]]}}`, "too long"},
-		"a button of a colour":              {"sendMessage", `{"chat_id":5,"text":"a","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"b","style":"pink"}]]}}`, "style"},
-		"an edit":                           {"editMessageText", `{"chat_id":5,"message_id":41,"text":"a"}`, ""},
-		"an edit of nothing":                {"editMessageText", `{"chat_id":5,"text":"a"}`, "message identifier"},
-		"an edit into nothing":              {"editMessageText", `{"chat_id":5,"message_id":41}`, "text is empty"},
-		"an edit without a file":            {"editMessageMedia", `{"chat_id":5,"message_id":41,"media":{"type":"photo"}}`, "no photo"},
-		"an edit into a voice":              {"editMessageMedia", `{"chat_id":5,"message_id":41,"media":{"type":"voice","media":"v-1"}}`, "Unsupported type"},
-		"a long caption in place of it":     {"editMessageCaption", `{"chat_id":5,"message_id":41,"caption":"` + strings.Repeat("a", 1025) + `"}`, "too long"},
-		"no buttons in place of some":       {"editMessageReplyMarkup", `{"chat_id":5,"message_id":41}`, ""},
-		"a deletion of no message":          {"deleteMessage", `{"chat_id":5}`, "message identifier"},
-		"a reaction":                        {"setMessageReaction", `{"chat_id":5,"message_id":41,"reaction":[{"type":"emoji","emoji":"❤"}]}`, ""},
-		"a reaction in colour":              {"setMessageReaction", `{"chat_id":5,"message_id":41,"reaction":[{"type":"emoji","emoji":"❤️"}]}`, "REACTION_INVALID"},
-		"a reaction for money":              {"setMessageReaction", `{"chat_id":5,"message_id":41,"reaction":[{"type":"paid"}]}`, "REACTION_INVALID"},
-		"two reactions":                     {"setMessageReaction", `{"chat_id":5,"message_id":41,"reaction":[{"type":"emoji","emoji":"👍"},{"type":"emoji","emoji":"👎"}]}`, "TOO_MANY"},
-		"an unknown doing":                  {"sendChatAction", `{"chat_id":5,"action":"sleeping"}`, "action"},
-		"an answer to no press":             {"answerCallbackQuery", `{}`, "query ID is invalid"},
-		"an answer that is too long":        {"answerCallbackQuery", `{"callback_query_id":"1","text":"` + strings.Repeat("a", 201) + `"}`, "TOO_LONG"},
-		"a guest who says nothing":          {"answerGuestQuery", `{"guest_query_id":"1","result":{"type":"article","id":"1","title":"a","input_message_content":{}}}`, "text is empty"},
-		"a guest with a photo":              {"answerGuestQuery", `{"guest_query_id":"1","result":{"type":"photo","id":"1"}}`, "only articles"},
-		"a guest whom nobody called":        {"answerGuestQuery", `{"result":{"type":"article","id":"1","title":"a","input_message_content":{"message_text":"a"}}}`, "QUERY_ID_INVALID"},
-		"a quote of 1025 units":             {"sendMessage", `{"chat_id":5,"text":"a","reply_parameters":{"message_id":1,"quote":"` + strings.Repeat("a", 1025) + `"}}`, "QUOTE"},
-		"a reply to a chat that is none":    {"sendMessage", `{"chat_id":5,"text":"a","reply_parameters":{"message_id":1,"chat_id":"ada"}}`, "chat not found"},
-		"a user's id that is left out":      {"sendMessage", `{"chat_id":5,"text":"a","entities":[{"type":"text_mention","offset":0,"length":1,"user":{}}]}`, "missing"},
+		"a photo":                    {"sendPhoto", `"photo":"ph-1","caption":"` + a(1024) + `"`, ""},
+		"no photo":                   {"sendPhoto", `{"chat_id":5}`, "no photo"},
+		"a photo for nobody":         {"sendPhoto", `{"photo":"ph-1"}`, "chat_id is empty"},
+		"a photo of another field":   {"sendPhoto", `"photo":"ph-1","video":"v-1"`, "no such parameter"},
+		"a photo with a duration":    {"sendPhoto", `"photo":"ph-1","duration":1`, "no such parameter"},
+		"a photo from a file system": {"sendPhoto", `"photo":"file:///etc/passwd"`, "wrong file identifier"},
+		"a caption of 1025 units":    {"sendPhoto", `"photo":"ph-1","caption":"` + a(1025) + `"`, "caption is too long"},
+		"a caption of unknown markup": {
+			"sendPhoto", `"photo":"ph-1","caption":"a","parse_mode":"BBCode"`, "parse_mode",
+		},
+		"a document by a URL":           {"sendDocument", `"document":"https://x.example/a.pdf"`, ""},
+		"a document of another type":    {"sendDocument", `"document":"https://x.example/a.txt"`, "wrong type"},
+		"a video note by a URL":         {"sendVideoNote", `"video_note":"https://x.example/a.mp4"`, "wrong file identifier"},
+		"a video note with a caption":   {"sendVideoNote", `"video_note":"v-1","caption":"a"`, "no such parameter"},
+		"a sticker that moves by a URL": {"sendSticker", `"sticker":"https://x.example/a.tgs"`, "wrong type"},
+		"an album":                      {"sendMediaGroup", `"media":[` + list(photo, 10) + `]`, ""},
+		"an album of one":               {"sendMediaGroup", `"media":[` + photo + `]`, "2-10"},
+		"an album of eleven":            {"sendMediaGroup", `"media":[` + list(photo, 11) + `]`, "2-10"},
+		"an album of all sorts":         {"sendMediaGroup", `"media":[` + photo + `,` + media + `]`, "can't be mixed"},
+		"an album with animations": {
+			"sendMediaGroup", `"media":[` + photo + `,{"type":"animation","media":"a"}]`, "Unsupported type",
+		},
+		"an album with what is not there": {
+			"sendMediaGroup", `"media":[` + photo + `,{"type":"photo","media":"attach://x"}]`, "no photo",
+		},
+		"an album with buttons": {
+			"sendMediaGroup", `"media":[` + list(photo, 2) + `],"reply_markup":{"inline_keyboard":[]}`, "no such parameter",
+		},
+		"a point at the equator":     {"sendLocation", `"latitude":0,"longitude":0`, ""},
+		"half a point":               {"sendLocation", `"latitude":0`, "longitude is empty"},
+		"a point beyond the pole":    {"sendLocation", `"latitude":91,"longitude":0`, "wrong latitude"},
+		"a venue without an address": {"sendVenue", `"latitude":0,"longitude":0,"title":"a"`, "address must be"},
+		"a contact without a name":   {"sendContact", `"phone_number":"1"`, "first name"},
+		"a contact with a large vcard": {
+			"sendContact", `"phone_number":"1","first_name":"a","vcard":"` + a(2049) + `"`, "vcard",
+		},
+		"a poll":             {"sendPoll", `"question":"Q","options":[` + list(`{"text":"A"}`, 12) + `]`, ""},
+		"a poll of thirteen": {"sendPoll", `"question":"Q","options":[` + list(`{"text":"A"}`, 13) + `]`, "1 to 12"},
+		"a poll of texts":    {"sendPoll", `"question":"Q","options":["A"]`, "can't parse"},
+		"a poll with names in a channel": {
+			"sendPoll", `{"chat_id":"@news","question":"Q","options":[{"text":"A"}],"is_anonymous":false}`, "non-anonymous",
+		},
+		"Markdown that is not escaped": {"sendMessage", `"text":"1.","parse_mode":"MarkdownV2"`, "reserved"},
+		"Markdown that is":             {"sendMessage", `"text":"1\\.","parse_mode":"MarkdownV2"`, ""},
+		"HTML that does not end":       {"sendMessage", `"text":"1 < 2","parse_mode":"HTML"`, "Unsupported start tag"},
+		"markup in two ways": {
+			"sendMessage", `"text":"a","parse_mode":"HTML","entities":[{"type":"bold","offset":0,"length":1}]`, "exclude",
+		},
+		"an entity of another platform": {
+			"sendMessage", `"text":"a","entities":[{"type":"channel","offset":0,"length":1}]`, "Unsupported type",
+		},
+		"an entity beside the text": {
+			"sendMessage", `"text":"a","entities":[{"type":"bold","offset":1,"length":1}]`, "outside",
+		},
+		"half a character as an entity": {
+			"sendMessage", `"text":"👍","entities":[{"type":"bold","offset":0,"length":1}]`, "within a character",
+		},
+		"a link without its URL": {
+			"sendMessage", `"text":"a","entities":[{"type":"text_link","offset":0,"length":1}]`, "missing",
+		},
+		"101 buttons": {
+			"sendMessage",
+			`"text":"a","reply_markup":{"inline_keyboard":[[` + list(`{"text":"a","callback_data":"b"}`, 101) + `]]}`,
+			"too long",
+		},
+		"a button of a colour": {
+			"sendMessage", `"text":"a","reply_markup":{"inline_keyboard":[[{"text":"a","callback_data":"b","style":"pink"}]]}`,
+			"style",
+		},
+		"an edit":                {"editMessageText", `"message_id":41,"text":"a"`, ""},
+		"an edit of nothing":     {"editMessageText", `"text":"a"`, "message identifier"},
+		"an edit into nothing":   {"editMessageText", `"message_id":41`, "text is empty"},
+		"an edit without a file": {"editMessageMedia", `"message_id":41,"media":{"type":"photo"}`, "no photo"},
+		"an edit into a voice": {
+			"editMessageMedia", `"message_id":41,"media":{"type":"voice","media":"v-1"}`, "Unsupported type",
+		},
+		"a long caption in place of it": {
+			"editMessageCaption", `"message_id":41,"caption":"` + a(1025) + `"`, "too long",
+		},
+		"no buttons in place of some": {"editMessageReplyMarkup", `"message_id":41`, ""},
+		"a deletion of no message":    {"deleteMessage", `{"chat_id":5}`, "message identifier"},
+		"a reaction":                  {"setMessageReaction", `"message_id":41,"reaction":[` + heart + `]`, ""},
+		"a reaction in colour": {
+			"setMessageReaction", `"message_id":41,"reaction":[{"type":"emoji","emoji":"❤️"}]`, "REACTION_INVALID",
+		},
+		"a reaction for money": {
+			"setMessageReaction", `"message_id":41,"reaction":[{"type":"paid"}]`, "REACTION_INVALID",
+		},
+		"two reactions": {
+			"setMessageReaction", `"message_id":41,"reaction":[{"type":"emoji","emoji":"👍"},{"type":"emoji","emoji":"👎"}]`,
+			"TOO_MANY",
+		},
+		"an unknown doing":      {"sendChatAction", `"action":"sleeping"`, "action"},
+		"an answer to no press": {"answerCallbackQuery", `{}`, "query ID is invalid"},
+		"an answer that is too long": {
+			"answerCallbackQuery", `{"callback_query_id":"1","text":"` + a(201) + `"}`, "TOO_LONG",
+		},
+		"a guest who says nothing": {
+			"answerGuestQuery",
+			`{"guest_query_id":"1","result":{"type":"article","id":"1","title":"a","input_message_content":{}}}`,
+			"text is empty",
+		},
+		"a guest with a photo": {
+			"answerGuestQuery", `{"guest_query_id":"1","result":{"type":"photo","id":"1"}}`, "only articles",
+		},
+		"a guest whom nobody called": {
+			"answerGuestQuery",
+			`{"result":{"type":"article","id":"1","title":"a","input_message_content":{"message_text":"a"}}}`,
+			"QUERY_ID_INVALID",
+		},
+		"a quote of 1025 units": {
+			"sendMessage", `"text":"a","reply_parameters":{"message_id":1,"quote":"` + a(1025) + `"}`, "QUOTE",
+		},
+		"a reply to a chat that is none": {
+			"sendMessage", `"text":"a","reply_parameters":{"message_id":1,"chat_id":"ada"}`, "chat not found",
+		},
+		"a user's id that is left out": {
+			"sendMessage", `"text":"a","entities":[{"type":"text_mention","offset":0,"length":1,"user":{}}]`, "missing",
+		},
 		"a file that the bot does not have": {"getFile", `{"file_id":"x"}`, "invalid file_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, answer, err := post(t.Context(), server.URL()+"/bot"+token+"/"+test.method, test.body)
+			body := test.body
+			if !strings.HasPrefix(body, "{") {
+				body = `{"chat_id":5,` + body + `}`
+			}
+			status, answer, err := post(t.Context(), server.URL()+"/bot"+token+"/"+test.method, body)
 			require.NoError(t, err)
 			requireAnswer(t, test.says, status, answer)
 		})
@@ -146,7 +210,9 @@ func TestFormUploadsFiles(t *testing.T) {
 			chat, {"@photo", "png"}, {"reply_markup", "{"},
 		}, "can't parse the parameter"},
 		"an album": {"sendMediaGroup", [][2]string{
-			chat, {"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`}, {"@a", "1"},
+			chat,
+			{"media", `[{"type":"photo","media":"attach://a"},{"type":"photo","media":"attach://b"}]`},
+			{"@a", "1"},
 			{"@b", "2"},
 		}, ""},
 		"an album with a file too many": {

@@ -21,18 +21,18 @@ type Server struct {
 	*fakeapi.Server
 	token       string
 	files       map[string]fakeapi.File // Name is the path
-	answered    map[string]bool         // queries, which take one answer each
+	answered    map[string]bool         // queries; each takes one answer
 	webhookInfo WebhookInfo
 	lastMessage int64
 }
 
-// Request is a call. Its route is the method's name.
+// Request is a call. Its route is the name of the method.
 type Request = fakeapi.Request
 
 // Response is a scripted answer.
 type Response = fakeapi.Answer
 
-// WebhookInfo is the Bot API's object of that name, as far as it matters here.
+// WebhookInfo has the fields of the Bot API's object that platforms read.
 type WebhookInfo struct {
 	URL                string   `json:"url"`
 	PendingUpdateCount int      `json:"pending_update_count"`
@@ -44,27 +44,27 @@ type WebhookInfo struct {
 // Download is the route of the download of a file.
 const Download = "file"
 
-// NewServer starts a server for the bot with this token. Close it after use.
+// NewServer starts a server for the bot with this token. The caller closes it.
 func NewServer(token string) *Server {
 	s := &Server{token: token, files: map[string]fakeapi.File{}, answered: map[string]bool{}}
 	s.Server = fakeapi.Start(fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value})
 	return s
 }
 
-// Next returns the next request that sends a message, each once, and waits for it where there is none yet. It returns
-// [fakeapi.ErrClosed] once the server is closed.
+// Next returns the next request that sends a message, and waits for it. Each request is returned once. When the server
+// is closed, Next returns [fakeapi.ErrClosed].
 func (s *Server) Next(ctx context.Context) (Request, error) {
 	return s.Server.Next(ctx, func(r *Request) bool {
 		return strings.HasPrefix(r.Route, "send") && r.Route != "sendChatAction"
 	})
 }
 
-// AddFile makes a file available to getFile under its file_id, and for download under its file_path.
+// AddFile makes a file available to getFile by its file_id, and for download by its file_path.
 func (s *Server) AddFile(id, path string, content []byte) {
 	s.Locked(func() { s.files[id] = fakeapi.File{Name: path, Content: content} })
 }
 
-// SetWebhookInfo sets what getWebhookInfo answers; without it the bot has no webhook.
+// SetWebhookInfo sets the answer of getWebhookInfo. Before that the bot has no webhook.
 func (s *Server) SetWebhookInfo(info WebhookInfo) { s.Locked(func() { s.webhookInfo = info }) }
 
 // Failure is an answer with ok false. parameters may be nil.
@@ -80,7 +80,7 @@ func success(result any) Response {
 	return fakeapi.JSON(http.StatusOK, map[string]any{"ok": true, "result": result})
 }
 
-// admit checks the token, which stands in the path.
+// admit checks the token in the path.
 func (s *Server) admit(r *Request) *Response {
 	token, ok := strings.CutPrefix(r.Values["bot"], "bot")
 	switch {
@@ -92,7 +92,7 @@ func (s *Server) admit(r *Request) *Response {
 	return nil
 }
 
-// refuse is the Bot API's answer to a request that is wrong.
+// refuse returns the Bot API's answer to an invalid request.
 func refuse(_ *Request, f *is.Fault) Response {
 	switch {
 	case f.Kind == is.TooLarge:
@@ -106,7 +106,7 @@ func refuse(_ *Request, f *is.Fault) Response {
 	}
 }
 
-// textParams are the parameters that are texts. The others are written as JSON in a form.
+// textParams are the parameters that are texts. A form has the others as JSON.
 var textParams = strings.Fields(`business_connection_id text parse_mode message_effect_id caption photo video animation
 	audio document voice video_note sticker emoji title address phone_number first_name last_name vcard question`)
 
@@ -149,7 +149,7 @@ func (s *Server) download(r *Request) Response {
 	return Failure(http.StatusNotFound, "Not Found", nil)
 }
 
-// message is the one that a request is about: the one that it names, or else a new one.
+// message returns the message that a request names, or else a new one.
 func (s *Server) message(r *Request) map[string]any {
 	chat, _ := chatOf(r.Body["chat_id"])
 	m := map[string]any{"from": s.bot(), "chat": chat, "date": time.Now().Unix(), "message_id": r.Body["message_id"]}

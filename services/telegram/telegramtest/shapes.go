@@ -15,16 +15,16 @@ import (
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// ChannelID is the chat id behind every @channelname.
+// ChannelID is the chat id of every @channelname.
 const ChannelID = -1001000000001
 
 //go:embed shapes.json
 var file []byte
 
-// shapes are those of the methods, by their names, and of their parts.
+// shapes are the shapes of the methods, by their names, and of their parts.
 var shapes = is.Parse(file, own())
 
-// own are the rules that shapes cannot say.
+// own returns the rules that shapes cannot express.
 func own() is.Shapes {
 	rules := is.Shapes{
 		"short text": is.Empty(is.UTF16(200)),
@@ -46,7 +46,7 @@ func own() is.Shapes {
 	return rules
 }
 
-// textFault looks at a text with its markup, in an object that is in shape. name and entities are members of it.
+// textFault checks a text and its markup in an object that is in shape. name and entities are members of the object.
 func textFault(v any, name, entities string, limit int) *is.Fault {
 	text, mode, list := is.At[string](v, name), is.At[string](v, "parse_mode"), is.At[[]any](v, entities)
 	shown, fault := Shown(text, mode)
@@ -87,7 +87,7 @@ func splits(text string, offset int64) bool {
 
 func captionFault(v any) *is.Fault { return textFault(v, "caption", "caption_entities", 1024) }
 
-// chatOf is the chat of a chat_id, made up as far as the id does not tell.
+// chatOf returns a made-up chat with this chat_id.
 func chatOf(id any) (chat map[string]any, fault string) {
 	text, ok := id.(string)
 	if n, number := id.(json.Number); number {
@@ -108,11 +108,11 @@ func chatOf(id any) (chat map[string]any, fault string) {
 	}
 }
 
-// media is how one kind of file is sent.
+// media says how one kind of file is sent.
 type media struct {
 	maxSize int // in bytes
 	noURL   bool
-	byURL   []string // extensions of what is taken by URL; none is anything
+	byURL   []string // extensions of URLs that are taken; nil takes all
 }
 
 var kinds = map[string]*media{
@@ -127,7 +127,7 @@ const maxUpload = 50 << 20
 
 var fileID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// fault looks at a file: in the form, by its id or by its URL.
+// fault checks a file, which is a part of the form, an id or a URL.
 func (m *media) fault(v any) *is.Fault {
 	text, _ := v.(string)
 	file, uploaded := v.(fakeapi.File)
@@ -148,8 +148,8 @@ func (m *media) fault(v any) *is.Fault {
 	return nil
 }
 
-// mediaFault looks at the files of an album, or at the one that takes another's place: they are of one group, and each
-// one in the form is used.
+// mediaFault checks the files of an album, or the one file of an edit. All are of one group, and each file of the form
+// is used.
 func mediaFault(r *Request) *is.Fault {
 	group := map[string]string{"photo": "visual", "video": "visual", "audio": "audio", "document": "document"}
 	items, used := is.Every(r.Body, "media"), 0
@@ -175,7 +175,7 @@ func mediaFault(r *Request) *is.Fault {
 	return nil
 }
 
-// pollFault is for a poll that a channel cannot have.
+// pollFault refuses polls that are not anonymous in channels.
 func pollFault(r *Request) *is.Fault {
 	if chat, _ := chatOf(r.Body["chat_id"]); chat["type"] == "channel" && r.Body["is_anonymous"] == false {
 		return is.Saying("non-anonymous polls can't be sent to channel chats")
@@ -183,8 +183,8 @@ func pollFault(r *Request) *is.Fault {
 	return nil
 }
 
-// once takes one answer for each query.
-func (s *Server) once(id, words string) *is.Fault {
+// answerOnce refuses a second answer to a query.
+func (s *Server) answerOnce(id, words string) *is.Fault {
 	if s.answered[id] {
 		return is.Saying(words)
 	}
@@ -193,11 +193,11 @@ func (s *Server) once(id, words string) *is.Fault {
 }
 
 func (s *Server) callbackFault(r *Request) *is.Fault {
-	return s.once(is.At[string](r.Body, "callback_query_id"), "query is too old, or its ID is invalid")
+	return s.answerOnce(is.At[string](r.Body, "callback_query_id"), "query is too old, or its ID is invalid")
 }
 
 func (s *Server) guestFault(r *Request) *is.Fault {
 	content := is.At[any](r.Body, "result.input_message_content")
 	return is.First(textFault(content, "message_text", "entities", 4096),
-		s.once(is.At[string](r.Body, "guest_query_id"), "QUERY_ID_INVALID"))
+		s.answerOnce(is.At[string](r.Body, "guest_query_id"), "QUERY_ID_INVALID"))
 }

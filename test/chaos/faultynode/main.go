@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/claims/redisclaims"
 	"github.com/hiliosai/switchboard/cluster"
 	"github.com/hiliosai/switchboard/events"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/internal/redact"
@@ -55,12 +56,16 @@ func run(ctx context.Context) error {
 
 	log := logrus.New()
 	log.SetOutput(os.Stderr)
-	nc, err := nats.Connect(*natsURL, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250*time.Millisecond))
+	nc, err := nats.Connect(
+		*natsURL, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250*time.Millisecond),
+	)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	publisher, err := events.New(nc, events.Options{Prefix: namespace, Replicas: 1, Timeout: 5 * time.Second, NodeID: *id, Log: logrus.NewEntry(log)})
+	publisher, err := events.New(
+		nc, events.Options{Prefix: namespace, Replicas: 1, Timeout: 5 * time.Second, NodeID: *id, Log: logrus.NewEntry(log)},
+	)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,8 @@ func run(ctx context.Context) error {
 	}
 	defer func() { _ = store.Close() }()
 	runtime := integration.Runtime{
-		Channels: channels(*bot), Events: publisher, Claims: store, Secrets: &redact.Secrets{}, Namespace: namespace, Log: logrus.NewEntry(log),
+		Channels: channels(*bot), Events: publisher, Claims: store, Secrets: &redact.Secrets{}, Namespace: namespace,
+		Log: logrus.NewEntry(log),
 	}
 	switch *plant {
 	case "none":
@@ -89,7 +95,8 @@ func run(ctx context.Context) error {
 	client := httpapi.New(httpapi.Options{AllowPrivate: true})
 	defer client.Close()
 	link := cluster.New(nc, cluster.Options{
-		NodeID: *id, Namespace: namespace, Version: "chaos", Concurrency: 1024, Queue: 16384, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+		NodeID: *id, Namespace: namespace, Version: "chaos", Concurrency: 1024, Queue: 16384, DrainTimeout: time.Second,
+		Log: logrus.NewEntry(log),
 	})
 	broker := link.NewBroker()
 	for _, def := range []integration.Definition{telegram.Definition(client), batchplatform.Platform(nil)} {
@@ -143,16 +150,17 @@ func (f fixed) Channel(_ context.Context, id string) (*integration.Channel, erro
 // withoutID publishes each event under an id of its own, as if there were none.
 type withoutID struct{ *events.Publisher }
 
-func (p withoutID) Publish(ctx context.Context, name, _ string, header map[string][]string, payload []byte, settled func(bool, error)) {
-	p.Publisher.Publish(ctx, name, uuid.NewString(), header, payload, settled)
+func (p withoutID) Publish(ctx context.Context, e order.Event, onAck func(bool, error)) {
+	e.MsgID = uuid.NewString()
+	p.Publisher.Publish(ctx, e, onAck)
 }
 
 // tooEarly says that an event is durable before it is published.
 type tooEarly struct{ *events.Publisher }
 
-func (p tooEarly) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
-	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), name, msgID, header, payload) })
-	settled(false, nil)
+func (p tooEarly) Publish(_ context.Context, e order.Event, onAck func(bool, error)) {
+	time.AfterFunc(lateness, func() { _ = p.Store(context.Background(), e) })
+	onAck(false, nil)
 }
 
 // keeper does not give claims back.

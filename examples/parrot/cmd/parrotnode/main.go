@@ -3,6 +3,7 @@ package main
 
 import (
 	"example.com/parrot"
+
 	"github.com/hiliosai/switchboard/node"
 )
 

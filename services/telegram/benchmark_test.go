@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// BenchmarkWebhook is what this platform does for an update: its own checks, and the message made of it.
+// BenchmarkWebhook measures the platform's part for an update: its checks and the message.
 func BenchmarkWebhook(b *testing.B) {
 	for _, name := range []string{"text_with_entities", "photo_with_caption"} {
 		b.Run(name, func(b *testing.B) {

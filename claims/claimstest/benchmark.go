@@ -7,8 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Benchmark measures what it costs to claim keys and to keep that they are done, one key at a time and
-// twenty, as a webhook may hold, and what a repeated webhook costs.
+// Benchmark measures Claim and Done for one key and for twenty, as a webhook may have, and Claim of a repeated webhook.
 func Benchmark(b *testing.B, h Harness) {
 	for _, size := range []int{1, 20} {
 		b.Run(fmt.Sprintf("claim and done of %d", size), func(b *testing.B) {

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/action"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 )
@@ -30,7 +31,7 @@ const namespace = "hios"
 // object is a JSON object.
 type object = map[string]any
 
-// bench is a platform's service with all that is round it scripted. Everything that leaves the service
+// harness is a platform's service with all that is round it scripted. Everything that leaves the service
 // is kept, and looked through for secrets in the end.
 type harness struct {
 	tb      testing.TB
@@ -46,7 +47,7 @@ type harness struct {
 	said bytes.Buffer // logs, answers and errors
 }
 
-// newHarness makes a bench. change alters the channel.
+// newHarness makes a harness. change alters the channel.
 func newHarness(tb testing.TB, p Platform, change ...func(*integration.Channel)) *harness {
 	tb.Helper()
 	b := &harness{tb: tb, p: p, fake: newFake(tb, p.API(tb)), events: &publisher{}, secrets: &secrets{}}
@@ -82,7 +83,9 @@ func (b *harness) Write(line []byte) (int, error) {
 }
 
 // call runs an action as the cluster does, and takes a panic for the failure that it is.
-func (b *harness) call(ctx context.Context, name string, params any, req *action.Request) (result json.RawMessage, err error) {
+func (b *harness) call(
+	ctx context.Context, name string, params any, req *action.Request,
+) (result json.RawMessage, err error) {
 	b.tb.Helper()
 	data, err := json.Marshal(params)
 	require.NoError(b.tb, err)
@@ -116,13 +119,17 @@ func (b *harness) tell(err error) {
 }
 
 // receive hands a webhook over as a gateway does. change alters the params.
-func (b *harness) receive(body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+func (b *harness) receive(
+	body []byte, headers map[string]string, change ...func(params object),
+) (json.RawMessage, error) {
 	b.tb.Helper()
 	return b.receiveAs(&action.Request{}, body, headers, change...)
 }
 
 // receiveAs is receive with a request whose meta the caller wants to see afterwards.
-func (b *harness) receiveAs(req *action.Request, body []byte, headers map[string]string, change ...func(params object)) (json.RawMessage, error) {
+func (b *harness) receiveAs(
+	req *action.Request, body []byte, headers map[string]string, change ...func(params object),
+) (json.RawMessage, error) {
 	b.tb.Helper()
 	params := object{
 		"channelId": b.channel.ID, "payload": payload(body), "headers": headers, "timestamp": Now().UnixMilli(),
@@ -233,7 +240,10 @@ func (b *harness) requireNoLeak() {
 	b.events.events, b.events.taken = nil, 0
 	for _, piece := range b.canaries() {
 		if i := strings.Index(left, piece); i >= 0 {
-			require.Fail(b.tb, "a secret leaves the service", "the piece %q of it, in: …%s…", piece, left[max(0, i-200):min(len(left), i+200)])
+			require.Fail(
+				b.tb, "a secret leaves the service", "the piece %q of it, in: …%s…", piece,
+				left[max(0, i-200):min(len(left), i+200)],
+			)
 		}
 	}
 	if !b.echoes {
@@ -302,11 +312,11 @@ type publisher struct {
 
 func (p *publisher) Subject(name string) string { return name }
 
-func (p *publisher) Publish(_ context.Context, name, msgID string, header map[string][]string, payload []byte, settled func(bool, error)) {
+func (p *publisher) Publish(_ context.Context, e order.Event, onAck func(bool, error)) {
 	p.mu.Lock()
-	p.events = append(p.events, event{name, msgID, payload, header})
+	p.events = append(p.events, event{e.Name, e.MsgID, e.Payload, e.Header})
 	p.mu.Unlock()
-	settled(false, nil)
+	onAck(false, nil)
 }
 
 // take returns the events since it was last called.
