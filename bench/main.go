@@ -123,7 +123,8 @@ func installPeer(ctx context.Context) error {
 	if err != nil {
 		return errors.New("run it from the project's folder: go run ./bench")
 	}
-	if done, err := os.Stat("bench/peer/node_modules/.package-lock.json"); err == nil && done.ModTime().After(lock.ModTime()) {
+	if done, err := os.Stat("bench/peer/node_modules/.package-lock.json"); err == nil &&
+		done.ModTime().After(lock.ModTime()) {
 		return nil
 	}
 	cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund")

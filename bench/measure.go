@@ -125,7 +125,9 @@ func (s *stage) round(ctx context.Context, p plan, round int) error {
 }
 
 // floorsOf are the modes of command limit that show what is possible at all in a scenario.
-var floorsOf = map[string][]string{"echo": {"pingpong"}, "telegram": {"relay"}, "whatsapp20": {"jsasync"}, "send0": {"http"}}
+var floorsOf = map[string][]string{
+	"echo": {"pingpong"}, "telegram": {"relay"}, "whatsapp20": {"jsasync"}, "send0": {"http"},
+}
 
 func (s *stage) peersOf(scenario string) []string {
 	switch scenario {
@@ -158,9 +160,11 @@ func (s *stage) cell(ctx context.Context, measure func() (*result, error), peer,
 
 // perSecond is roughly what a peer does at 16, 64 and 256 requests at once: what a cell's size goes by.
 var perSecond = map[string][3]int{
-	"echo": {30_000, 50_000, 60_000}, "telegram": {9_000, 14_000, 15_000}, "telegram10k": {9_000, 14_000, 15_000}, "whatsapp": {8_000, 13_000, 13_000},
+	"echo": {30_000, 50_000, 60_000}, "telegram": {9_000, 14_000, 15_000}, "telegram10k": {9_000, 14_000, 15_000},
+	"whatsapp":   {8_000, 13_000, 13_000},
 	"whatsapp20": {850, 900, 900}, "send0": {3_000, 4_000, 4_000}, "send50": {310, 1_200, 2_500},
-	"pingpong": {60_000, 90_000, 120_000}, "relay": {16_000, 30_000, 40_000}, "jsasync": {60_000, 100_000, 100_000}, "http": {30_000, 30_000, 30_000},
+	"pingpong": {60_000, 90_000, 120_000}, "relay": {16_000, 30_000, 40_000}, "jsasync": {60_000, 100_000, 100_000},
+	"http": {30_000, 30_000, 30_000},
 }
 
 // count is how many requests a cell has: three seconds of them at scale 1.
@@ -180,7 +184,9 @@ func count(peer, scenario string, c int, scale float64) int {
 }
 
 // load runs command load against a peer.
-func (s *stage) load(ctx context.Context, peer string, process *process, scenario string, c, round, n int) (*result, error) {
+func (s *stage) load(
+	ctx context.Context, peer string, process *process, scenario string, c, round, n int,
+) (*result, error) {
 	warm := n / 5
 	switch scenario {
 	case "send50":
@@ -189,8 +195,10 @@ func (s *stage) load(ctx context.Context, peer string, process *process, scenari
 		warm = manyChannels
 	}
 	args := []string{
-		"-nats", s.nats, "-node", nodeID(peer), "-label", peer, "-scenario", scenario, "-c", strconv.Itoa(c), "-n", strconv.Itoa(n),
-		"-warm", strconv.Itoa(warm), "-round", strconv.Itoa(round), "-pid", strconv.Itoa(process.pid()), "-pids", s.others(), "-purge",
+		"-nats", s.nats, "-node", nodeID(peer), "-label", peer, "-scenario", scenario, "-c", strconv.Itoa(c), "-n",
+		strconv.Itoa(n),
+		"-warm", strconv.Itoa(warm), "-round", strconv.Itoa(round), "-pid", strconv.Itoa(process.pid()), "-pids", s.others(),
+		"-purge",
 	}
 	if peer == ours && (scenario == "echo" || scenario == start) {
 		args = append(args, "-service", "bench")
@@ -203,9 +211,12 @@ func (s *stage) others() string {
 	return fmt.Sprintf("nats=%d,platform=%d", s.natsd.pid(), s.platform.pid())
 }
 
-func (s *stage) limit(ctx context.Context, responder *process, mode string, c, round int, scale float64) (*result, error) {
+func (s *stage) limit(
+	ctx context.Context, responder *process, mode string, c, round int, scale float64,
+) (*result, error) {
 	return s.command(ctx, "limit", []string{
-		"-nats", s.nats, "-mode", mode, "-c", strconv.Itoa(c), "-n", strconv.Itoa(count(limit, mode, c, scale)), "-url", s.fast,
+		"-nats", s.nats, "-mode", mode, "-c", strconv.Itoa(c), "-n", strconv.Itoa(count(limit, mode, c, scale)), "-url",
+		s.fast,
 		"-round", strconv.Itoa(round), "-pid", strconv.Itoa(responder.pid()), "-pids", s.others(),
 	})
 }
@@ -262,7 +273,12 @@ func (s *stage) timeStart(ctx context.Context, peer string, round int) error {
 	if err != nil {
 		return err
 	}
-	s.results = append(s.results, result{Peer: peer, Scenario: start, Round: round, StartMS: float64(time.Unix(0, at).Sub(p.began).Microseconds()) / 1e3})
+	s.results = append(
+		s.results,
+		result{
+			Peer: peer, Scenario: start, Round: round, StartMS: float64(time.Unix(0, at).Sub(p.began).Microseconds()) / 1e3,
+		},
+	)
 	return nil
 }
 
@@ -328,5 +344,8 @@ func idleFor(ctx context.Context, peer *process, span time.Duration) (*result, e
 	}
 	usage, machine := meter.Stop(1)
 	// schedstat counts in ns, where /proc/PID/stat has steps of 10 ms.
-	return &result{Peer: ours, Scenario: idle, Usage: usage, Machine: machine, IdlePct: usage["service"].SchedUS / float64(span.Microseconds()) * 100}, nil
+	return &result{
+		Peer: ours, Scenario: idle, Usage: usage, Machine: machine,
+		IdlePct: usage["service"].SchedUS / float64(span.Microseconds()) * 100,
+	}, nil
 }

@@ -24,7 +24,8 @@ func nodeID(peer string) string { return "bench-" + peer }
 // startPeer starts one and waits until it is ready.
 func (s *stage) startPeer(ctx context.Context, peer string) (*process, error) {
 	env := []string{
-		"BENCH_NATS=" + s.nats, "BENCH_NAMESPACE=hios", "BENCH_SECRET=bench-app-secret", "BENCH_FAST=" + s.fast, "BENCH_SLOW=" + s.slow,
+		"BENCH_NATS=" + s.nats, "BENCH_NAMESPACE=hios", "BENCH_SECRET=bench-app-secret", "BENCH_FAST=" + s.fast,
+		"BENCH_SLOW=" + s.slow,
 		"BENCH_NODE=" + nodeID(peer),
 	}
 	var p *process
@@ -83,7 +84,9 @@ log: {level: warn}
 		telegram(fmt.Sprintf("ch-%05d", n), s.fast)
 	}
 	list := filepath.Join(s.dir, "channels.yaml")
-	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600), os.WriteFile(list, []byte(channels.String()), 0o600)); err != nil {
+	if err := errors.Join(
+		os.WriteFile(config, []byte(text), 0o600), os.WriteFile(list, []byte(channels.String()), 0o600),
+	); err != nil {
 		return err
 	}
 	apply := exec.CommandContext(ctx, filepath.Join(s.dir, "node"), "channels", "apply", "-f", list, "--config", config) // #nosec G204 -- our own program

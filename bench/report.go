@@ -11,7 +11,8 @@ import (
 
 var titles = map[string]string{
 	"echo": "echo", "telegram": "Telegram webhook, 1 message", "whatsapp": "WhatsApp webhook, signed, 1 message",
-	"whatsapp20": "WhatsApp webhook, signed, 20 messages", "send0": "send, platform answers at once", "send50": "send, platform answers after 50 ms",
+	"whatsapp20": "WhatsApp webhook, signed, 20 messages", "send0": "send, platform answers at once",
+	"send50": "send, platform answers after 50 ms",
 }
 
 // render writes the table of a run, in Markdown.
@@ -52,11 +53,15 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 		for _, c := range p.cs {
 			possible := m.rps(limit, floor, c)
 			peak := m.median(ours, scenario, c, func(r result) float64 { return r.Usage["service"].PeakRSSMB })
-			fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", titles[scenario], c,
-				number(m.rps(theirs, scenario, c), 0), number(m.rps(ours, scenario, c), 0), number(m.rps(ours, scenario, c)/m.rps(theirs, scenario, c), 2),
+			fmt.Fprintf(
+				&b, "| %s | %d | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", titles[scenario], c,
+				number(m.rps(theirs, scenario, c), 0), number(m.rps(ours, scenario, c), 0),
+				number(m.rps(ours, scenario, c)/m.rps(theirs, scenario, c), 2),
 				number(possible, 0), number(m.rps(ours, scenario, c)/possible, 2),
-				number(m.cpu(theirs, scenario, c), 1), number(m.cpu(ours, scenario, c), 1), number(m.cpu(ours, scenario, c)/m.cpu(theirs, scenario, c), 2),
-				number(m.floorCPU(floor, c), 1), number(m.median(ours, scenario, c, func(r result) float64 { return cpuOf(r, r.Usage["nats"]) }), 1),
+				number(m.cpu(theirs, scenario, c), 1), number(m.cpu(ours, scenario, c), 1),
+				number(m.cpu(ours, scenario, c)/m.cpu(theirs, scenario, c), 2),
+				number(m.floorCPU(floor, c), 1),
+				number(m.median(ours, scenario, c, func(r result) float64 { return cpuOf(r, r.Usage["nats"]) }), 1),
 				number(m.p99(theirs, scenario, c)/1e3, 2), number(m.p99(ours, scenario, c)/1e3, 2), number(peak, 0))
 		}
 	}
@@ -66,7 +71,10 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 	began := func(peer string) string {
 		return number(m.median(peer, start, 0, func(r result) float64 { return r.StartMS }), 0)
 	}
-	fmt.Fprintf(&b, "\nMemory at rest: Node %s MB, ours %s MB. Start to the first answered call: Node %s ms, ours %s ms.\n\n", rest(fetch), rest(ours), began(fetch), began(ours))
+	fmt.Fprintf(
+		&b, "\nMemory at rest: Node %s MB, ours %s MB. Start to the first answered call: Node %s ms, ours %s ms.\n\n",
+		rest(fetch), rest(ours), began(fetch), began(ours),
+	)
 	b.WriteString(noise(results))
 	return b.String()
 }

@@ -45,13 +45,17 @@ func newStage(ctx context.Context, dir string) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{dir: dir, nats: "nats://" + ports[0], fast: "http://" + ports[1], slow: "http://" + ports[2]}
-	if s.natsd, err = s.start(ctx, "natsd", nil, filepath.Join(dir, "natsd"), ports[0], filepath.Join(dir, "streams")); err != nil {
+	if s.natsd, err = s.start(
+		ctx, "natsd", nil, filepath.Join(dir, "natsd"), ports[0], filepath.Join(dir, "streams"),
+	); err != nil {
 		return s, err
 	}
 	if err := s.natsd.ready(); err != nil {
 		return s, err
 	}
-	if s.platform, err = s.start(ctx, "platform", nil, filepath.Join(dir, "platform"), "-fast", ports[1], "-slow", ports[2]); err != nil {
+	if s.platform, err = s.start(
+		ctx, "platform", nil, filepath.Join(dir, "platform"), "-fast", ports[1], "-slow", ports[2],
+	); err != nil {
 		return s, err
 	}
 	for _, at := range ports[1:] {
@@ -99,7 +103,9 @@ func reachable(ctx context.Context, address string) error {
 }
 
 // start runs a program beside, whose errors go to ours.
-func (s *stage) start(ctx context.Context, name string, env []string, command string, args ...string) (*process, error) {
+func (s *stage) start(
+	ctx context.Context, name string, env []string, command string, args ...string,
+) (*process, error) {
 	cmd := exec.CommandContext(ctx, command, args...) // #nosec G204 -- our own programs
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr

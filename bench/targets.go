@@ -51,15 +51,23 @@ func judge(results []result, p plan) []verdict {
 	}
 	for i, c := range []int{16, 64, 256} {
 		if at("echo", c) {
-			atMost(fmt.Sprintf("echo C=%d, CPU per request against Node", c), m.cpu(ours, "echo", c)/m.cpu(fetch, "echo", c), []float64{0.8, 0.6, 0.6}[i])
+			atMost(
+				fmt.Sprintf("echo C=%d, CPU per request against Node", c), m.cpu(ours, "echo", c)/m.cpu(fetch, "echo", c),
+				[]float64{0.8, 0.6, 0.6}[i],
+			)
 		}
 		for _, webhook := range []string{"telegram", "whatsapp"} {
 			if !at(webhook, c) {
 				continue
 			}
 			name := fmt.Sprintf("%s webhook C=%d, ", webhook, c)
-			atMost(name+"CPU per request against Node", m.cpu(ours, webhook, c)/m.cpu(fetch, webhook, c), []float64{0.45, 0.4, 1.0 / 3}[i])
-			atLeast(name+"throughput against Node", m.rps(ours, webhook, c)/m.rps(fetch, webhook, c), []float64{1.4, 1.9, 2.6}[i])
+			atMost(
+				name+"CPU per request against Node", m.cpu(ours, webhook, c)/m.cpu(fetch, webhook, c),
+				[]float64{0.45, 0.4, 1.0 / 3}[i],
+			)
+			atLeast(
+				name+"throughput against Node", m.rps(ours, webhook, c)/m.rps(fetch, webhook, c), []float64{1.4, 1.9, 2.6}[i],
+			)
 			if at("telegram", c) {
 				atLeast(name+"throughput against the floor", m.rps(ours, webhook, c)/m.rps(limit, "relay", c), 0.8)
 			}
@@ -72,7 +80,9 @@ func judge(results []result, p plan) []verdict {
 		if at("send0", c) {
 			name := fmt.Sprintf("send, platform 0 ms, C=%d, ", c)
 			atLeast(name+"throughput against Node with an http agent", m.rps(ours, "send0", c)/m.rps(agent, "send0", c), 3)
-			atMost(name+"CPU per request against Node with an http agent", m.cpu(ours, "send0", c)/m.cpu(agent, "send0", c), 1.0/3)
+			atMost(
+				name+"CPU per request against Node with an http agent", m.cpu(ours, "send0", c)/m.cpu(agent, "send0", c), 1.0/3,
+			)
 		}
 	}
 	if at("send50", 256) {
@@ -97,9 +107,18 @@ func judge(results []result, p plan) []verdict {
 	}
 	atMost("start to the first answered call, against Node", began(ours)/began(fetch), 1.0/3)
 	if p.growth {
-		add("CPU of an idle node among 300 others with 3,000 services, of one core", m.median(ours, idle, 0, func(r result) float64 { return r.IdlePct }), 1, true, " %")
-		atMost("echo C=64 among 300 others, CPU per request against alone", m.cpu(ours, largeCluster, 64)/m.cpu(ours, "echo alone", 64), 1.1)
-		atMost("telegram webhook C=64 over 10,000 channels, CPU per request against one", m.cpu(ours, manyOf, 64)/m.cpu(ours, "telegram1", 64), 1.1)
+		add(
+			"CPU of an idle node among 300 others with 3,000 services, of one core",
+			m.median(ours, idle, 0, func(r result) float64 { return r.IdlePct }), 1, true, " %",
+		)
+		atMost(
+			"echo C=64 among 300 others, CPU per request against alone",
+			m.cpu(ours, largeCluster, 64)/m.cpu(ours, "echo alone", 64), 1.1,
+		)
+		atMost(
+			"telegram webhook C=64 over 10,000 channels, CPU per request against one",
+			m.cpu(ours, manyOf, 64)/m.cpu(ours, "telegram1", 64), 1.1,
+		)
 	}
 	return list
 }

@@ -20,7 +20,8 @@ func cellOf(peer, scenario string, c int, rps, cpu float64, noisy bool) result {
 func TestATargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
 	p := plan{rounds: 1, cs: []int{64}, scenarios: []string{"telegram"}}
 	results := []result{
-		cellOf(fetch, "telegram", 64, 1000, 100, false), cellOf(ours, "telegram", 64, 2000, 41, false), cellOf(limit, "relay", 64, 2400, 0, false),
+		cellOf(fetch, "telegram", 64, 1000, 100, false), cellOf(ours, "telegram", 64, 2000, 41, false),
+		cellOf(limit, "relay", 64, 2400, 0, false),
 		{Peer: ours, Scenario: atRest, RestMB: 31},
 		{Peer: ours, Scenario: start, StartMS: 100},
 		{Peer: fetch, Scenario: start, StartMS: 600},
@@ -41,14 +42,17 @@ func TestATargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
 }
 
 func TestWhatWasNotMeasuredIsNotMet(t *testing.T) {
-	for _, v := range judge(nil, plan{rounds: 1, cs: []int{16, 64, 256}, scenarios: []string{"echo", "send50"}, growth: true}) {
+	for _, v := range judge(
+		nil, plan{rounds: 1, cs: []int{16, 64, 256}, scenarios: []string{"echo", "send50"}, growth: true},
+	) {
 		require.False(t, v.met, v.String())
 	}
 }
 
 func TestMediansAreOfQuietRunsWhereThereAreThree(t *testing.T) {
 	m := medians{[]result{
-		cellOf(ours, "echo", 64, 1, 0, true), cellOf(ours, "echo", 64, 10, 0, false), cellOf(ours, "echo", 64, 30, 0, false), cellOf(ours, "echo", 64, 20, 0, false),
+		cellOf(ours, "echo", 64, 1, 0, true), cellOf(ours, "echo", 64, 10, 0, false), cellOf(ours, "echo", 64, 30, 0, false),
+		cellOf(ours, "echo", 64, 20, 0, false),
 	}}
 	require.Equal(t, 20.0, m.rps(ours, "echo", 64))
 	m.results = m.results[:3]

@@ -23,7 +23,7 @@
 //
 // [Message.ReplyContext] carries what an answer needs, such as a reply token: Normalize sets it, mostly by
 // [Message.PutReplyValue], and Send reads it. [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and
-// [TypeOfMedia] help Send with its own checks.
+// [TypeOfMedia] help Send with its own checks, [PutText] and [TextIn] with metadata.
 //
 // # More than messages
 //

@@ -22,7 +22,7 @@ func OpenChannels(ctx context.Context, options ...Option) (*Channels, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := app.OpenChannels(ctx, c, o.offer, log, secrets)
+	opened, err := app.OpenChannels(ctx, c, o.extensions, log, secrets)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,8 @@
 //		node.Main(node.Platform(parrot.Definition), node.Service(notes.Definition("data/notes.db")))
 //	}
 //
-// [Run] and [Start] run a node within another program. The configuration's services list says which of all platforms and
-// services a node hosts.
+// [Run] and [Start] run a node within another program. The configuration's services list says which of all platforms
+// and services a node hosts.
 package node
 
 import (
@@ -30,25 +30,25 @@ import (
 type Option func(*options)
 
 type options struct {
-	offer  app.Offer
-	file   string   // of the configuration; "" is none
-	config []string // YAML, over the file
-	log    io.Writer
+	extensions app.Extensions
+	file       string   // of the configuration; "" is none
+	config     []string // YAML, over the file
+	log        io.Writer
 }
 
 // Platform offers a platform. Its definition is made with the node's own HTTP client, to which the settings media and
 // egress apply, and which is closed with the node.
 func Platform(define func(client *httpapi.Client) integration.Definition) Option {
-	return func(o *options) { o.offer.Platforms = append(o.offer.Platforms, define) }
+	return func(o *options) { o.extensions.Platforms = append(o.extensions.Platforms, define) }
 }
 
 // Service offers a service.
 func Service(def integration.ServiceDefinition) Option {
-	return func(o *options) { o.offer.Services = append(o.offer.Services, def) }
+	return func(o *options) { o.extensions.Services = append(o.extensions.Services, def) }
 }
 
-// ConfigFile has [Run] and [Start] read a configuration file; without it they begin with the defaults. [Main] has a flag
-// for it.
+// ConfigFile has [Run] and [Start] read a configuration file; without it they begin with the defaults. [Main] has a
+// flag for it.
 func ConfigFile(path string) Option { return func(o *options) { o.file = path } }
 
 // Config has [Run] and [Start] read settings in YAML over those of the file and of earlier Config options, such as
@@ -77,19 +77,19 @@ func (o *options) load() (*config.Config, *logrus.Logger, *redact.Secrets, error
 	return c, log, secrets, nil
 }
 
-// Main runs the command that the process's arguments name, and exits. A node that hosts a platform or service reports the
-// faults of its definition when it starts.
-func Main(options ...Option) { os.Exit(cli.Main(collect(options).offer)) }
+// Main runs the command that the process's arguments name, and exits. A node that hosts a platform or service reports
+// the faults of its definition when it starts.
+func Main(options ...Option) { os.Exit(cli.Main(collect(options).extensions)) }
 
-// Run runs a node until ctx ends, which is no error, or until it must not go on. It tunes the process as the command does:
-// see node.tuning in the configuration.
+// Run runs a node until ctx ends, which is no error, or until it must not go on. It tunes the process as the command
+// does: see node.tuning in the configuration.
 func Run(ctx context.Context, options ...Option) error {
 	o := collect(options)
 	c, log, secrets, err := o.load()
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, c, o.offer, log, secrets)
+	return app.Run(ctx, c, o.extensions, log, secrets)
 }
 
 // Node is a running node. Its methods are safe for concurrent use.
@@ -102,22 +102,22 @@ func Start(ctx context.Context, options ...Option) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := app.Start(ctx, c, o.offer, log, secrets)
+	running, err := app.Start(ctx, c, o.extensions, log, secrets)
 	if err != nil {
 		return nil, err
 	}
 	return &Node{running}, nil
 }
 
-// Close stops the node: it takes no more webhooks and calls, ends those that run, within limits.drainTimeout, and leaves
-// the cluster.
+// Close stops the node: it takes no more webhooks and calls, ends those that run, within limits.drainTimeout, and
+// leaves the cluster.
 func (n *Node) Close() { n.running.Stop() }
 
 // ID is that of the node in its cluster.
 func (n *Node) ID() string { return n.running.ID() }
 
-// URL is the root of the node's own webhook listener, such as http://127.0.0.1:8080; "" without http.listen. A webhook is
-// posted to URL/<service>/<channelId>.
+// URL is the root of the node's own webhook listener, such as http://127.0.0.1:8080; "" without http.listen. A webhook
+// is posted to URL/<service>/<channelId>.
 func (n *Node) URL() string {
 	if address := n.running.Address(); address != "" {
 		return "http://" + address
@@ -128,8 +128,8 @@ func (n *Node) URL() string {
 // NATSURL is that of the NATS server which the node is connected to, without a password.
 func (n *Node) NATSURL() string { return n.running.NATSURL() }
 
-// Call calls an action of the cluster, such as telegram.i_status, and gives its result as JSON. params become a JSON object;
-// nil is none. Errors are [*action.Error].
+// Call calls an action of the cluster, such as telegram.i_status, and gives its result as JSON. params become a JSON
+// object; nil is none. Errors are [*action.Error].
 func (n *Node) Call(ctx context.Context, name string, params any, opts action.CallOptions) (json.RawMessage, error) {
 	return n.running.Call(ctx, name, params, opts)
 }

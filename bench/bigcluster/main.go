@@ -40,8 +40,10 @@ func main() {
 	info := func(node int, to string) {
 		id := fmt.Sprintf("peer-%03d", node)
 		send("INFO"+to, object{
-			"ver": "4", "sender": id, "instanceID": id + "-1", "seq": 1, "hostname": "bigcluster", "ipList": []string{"127.0.0.1"},
-			"client": object{"type": "nodejs", "version": "0.14.36", "langVersion": "v20"}, "config": object{}, "metadata": object{},
+			"ver": "4", "sender": id, "instanceID": id + "-1", "seq": 1, "hostname": "bigcluster",
+			"ipList": []string{"127.0.0.1"},
+			"client": object{"type": "nodejs", "version": "0.14.36", "langVersion": "v20"}, "config": object{},
+			"metadata": object{},
 			"services": servicesOf(node, *services),
 		})
 	}
@@ -91,9 +93,14 @@ func servicesOf(node, count int) []object {
 		actions := object{}
 		for a := range 5 {
 			full := fmt.Sprintf("%s.action%d", name, a)
-			actions[full] = object{"name": full, "rawName": fmt.Sprintf("action%d", a), "cache": false, "params": object{"id": "string", "value": "any|optional"}}
+			actions[full] = object{
+				"name": full, "rawName": fmt.Sprintf("action%d", a), "cache": false,
+				"params": object{"id": "string", "value": "any|optional"},
+			}
 		}
-		list[s] = object{"name": name, "fullName": name, "settings": object{}, "metadata": object{}, "actions": actions, "events": object{}}
+		list[s] = object{
+			"name": name, "fullName": name, "settings": object{}, "metadata": object{}, "actions": actions, "events": object{},
+		}
 	}
 	return list
 }

@@ -135,7 +135,8 @@ func main() {
 		f.Write(append(must(json.Marshal(r)), '\n'))
 		f.Close()
 	}
-	fmt.Printf("%-10s %-10s c=%-3d n=%-6d %8.0f op/s   p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu responder %.1f self %.1f nats %.1f us/op  steal %.1f%% other %.1f%% idle %.0f%%  stream +%d ok=%v\n",
+	fmt.Printf(
+		"%-10s %-10s c=%-3d n=%-6d %8.0f op/s   p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu responder %.1f self %.1f nats %.1f us/op  steal %.1f%% other %.1f%% idle %.0f%%  stream +%d ok=%v\n",
 		"limit", *mode, *conc, *total, r.RPS, r.Lat.P50, r.Lat.P95, r.Lat.P99,
 		usage["service"].CPUus, usage["load"].CPUus, usage["nats"].CPUus, machine.StealPct, machine.OtherPct, machine.IdlePct, r.StreamDelta, r.StreamOK)
 	if !r.StreamOK {

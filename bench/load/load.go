@@ -24,12 +24,14 @@ import (
 )
 
 var (
-	natsURL    = flag.String("nats", "nats://127.0.0.1:24222", "NATS server")
-	ns         = flag.String("ns", "hios", "Moleculer namespace")
-	target     = flag.String("node", "node-peer", "nodeID to send requests to")
-	service    = flag.String("service", "", "service (default: the scenario's)")
-	action     = flag.String("action", "", "action (default: the scenario's)")
-	scen       = flag.String("scenario", "echo", "echo, telegram, telegram10k, whatsapp, whatsapp20, send0, send50 or start")
+	natsURL = flag.String("nats", "nats://127.0.0.1:24222", "NATS server")
+	ns      = flag.String("ns", "hios", "Moleculer namespace")
+	target  = flag.String("node", "node-peer", "nodeID to send requests to")
+	service = flag.String("service", "", "service (default: the scenario's)")
+	action  = flag.String("action", "", "action (default: the scenario's)")
+	scen    = flag.String(
+		"scenario", "echo", "echo, telegram, telegram10k, whatsapp, whatsapp20, send0, send50 or start",
+	)
 	conc       = flag.Int("c", 16, "requests outstanding")
 	total      = flag.Int("n", 10000, "requests measured")
 	warm       = flag.Int("warm", -1, "requests sent first, unmeasured (default: n/5, at least 200)")
@@ -385,7 +387,9 @@ func (l *loop) drive(c int) (time.Duration, error) {
 	case wall := <-l.finished:
 		return wall, nil
 	case <-time.After(*deadline):
-		return 0, fmt.Errorf("timed out: %d of %d answered, %d errors, first: %s", l.done, len(l.packets), l.errors, l.firstErr)
+		return 0, fmt.Errorf(
+			"timed out: %d of %d answered, %d errors, first: %s", l.done, len(l.packets), l.errors, l.firstErr,
+		)
 	}
 }
 
@@ -516,11 +520,15 @@ func main() {
 		f.Close()
 	}
 	svc := usage["service"]
-	fmt.Printf("%-10s %-10s c=%-3d n=%-6d %8.0f req/s  p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu %7.1f us/req (sched %7.1f)  rss %5.1f MB  steal %.1f%% other %.1f%% idle %.0f%%  errors %d  stream +%d ok=%v\n",
+	fmt.Printf(
+		"%-10s %-10s c=%-3d n=%-6d %8.0f req/s  p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu %7.1f us/req (sched %7.1f)  rss %5.1f MB  steal %.1f%% other %.1f%% idle %.0f%%  errors %d  stream +%d ok=%v\n",
 		*label, *scen, *conc, *total, r.RPS, r.Lat.P50, r.Lat.P95, r.Lat.P99, svc.CPUus, svc.SchedUS, svc.PeakRSSMB,
 		machine.StealPct, machine.OtherPct, machine.IdlePct, r.Errors, r.StreamDelta, r.StreamOK)
 	if r.Errors > 0 || !r.StreamOK {
-		log.Fatalf("FAILED: %d errors (first: %s), stream rose by %d for %d messages claimed", r.Errors, r.FirstError, r.StreamDelta, r.Messages)
+		log.Fatalf(
+			"FAILED: %d errors (first: %s), stream rose by %d for %d messages claimed", r.Errors, r.FirstError, r.StreamDelta,
+			r.Messages,
+		)
 	}
 	if machine.Noisy {
 		os.Exit(stats.ExitNoisy)

@@ -149,7 +149,9 @@ func scenarios(ns, nonce, secret string) map[string]scenario {
 	}
 
 	echo := func(seq int) []byte {
-		return marshal(object{"seq": base + seq, "kind": "echo", "list": []int{1, 2, 3}, "text": strings.Repeat("0123456789", 33)})
+		return marshal(
+			object{"seq": base + seq, "kind": "echo", "list": []int{1, 2, 3}, "text": strings.Repeat("0123456789", 33)},
+		)
 	}
 
 	return map[string]scenario{

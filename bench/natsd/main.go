@@ -28,7 +28,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s, err := server.NewServer(&server.Options{Host: host, Port: number, JetStream: true, StoreDir: os.Args[2], NoSigs: true})
+	s, err := server.NewServer(
+		&server.Options{Host: host, Port: number, JetStream: true, StoreDir: os.Args[2], NoSigs: true},
+	)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -30,7 +30,10 @@ func newOffice(t *testing.T) *office {
 
 func (o *office) configure(keys ...string) {
 	o.Helper()
-	write(o.T, o.dir, "config.yaml", embedded(freeAddress(o.T))+"log: {level: trace}\nchannels: {keys: ["+strings.Join(keys, ", ")+"]}\n")
+	write(
+		o.T, o.dir, "config.yaml",
+		embedded(freeAddress(o.T))+"log: {level: trace}\nchannels: {keys: ["+strings.Join(keys, ", ")+"]}\n",
+	)
 }
 
 // does runs a command on channels, typing input in, and gives what it has said.
@@ -52,7 +55,10 @@ func (o *office) succeeds(input string, args ...string) string {
 // create creates the channel shop, its secrets typed in.
 func (o *office) create() result {
 	o.Helper()
-	return o.does(canaryToken+"\n"+canarySecret+"\n", "create", "shop", "--platform", "telegram", "--tenant", "acme", "--set", "apiBase="+o.bot.URL())
+	return o.does(
+		canaryToken+"\n"+canarySecret+"\n", "create", "shop", "--platform", "telegram", "--tenant", "acme", "--set",
+		"apiBase="+o.bot.URL(),
+	)
 }
 
 func TestAChannelIsCreatedShownAndChangedByCommand(t *testing.T) {
@@ -61,7 +67,9 @@ func TestAChannelIsCreatedShownAndChangedByCommand(t *testing.T) {
 	created := o.create()
 	require.Equal(t, 0, created.exit, created.stderr)
 	require.Equal(t, "channel shop (telegram) created\n", created.stdout)
-	require.Regexp(t, `^token \(.+\): \nsecretToken \(.+\): \n$`, created.stderr, "it asks for the platform's required fields")
+	require.Regexp(
+		t, `^token \(.+\): \nsecretToken \(.+\): \n$`, created.stderr, "it asks for the platform's required fields",
+	)
 
 	r := o.create()
 	require.Equal(t, 1, r.exit)
@@ -117,7 +125,9 @@ func TestAChannelIsTestedByCommand(t *testing.T) {
 func TestKeysAreRotatedByCommand(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	first, second := strings.TrimSpace(o.succeeds("", "keys", "generate", "k1")), strings.TrimSpace(o.succeeds("", "keys", "generate", "k2"))
+	first, second := strings.TrimSpace(
+		o.succeeds("", "keys", "generate", "k1"),
+	), strings.TrimSpace(o.succeeds("", "keys", "generate", "k2"))
 	o.configure(first)
 	require.Equal(t, 0, o.create().exit)
 	o.configure(second, first)
@@ -126,7 +136,9 @@ func TestKeysAreRotatedByCommand(t *testing.T) {
 	require.Contains(t, o.succeeds("", "get", "shop"), `"token": "****en"`)
 
 	o.configure(first)
-	require.Regexp(t, `(?m)^shop +acme +telegram +ACTIVE +! .*sealed with key "k2", which is not configured`, o.succeeds("", "list"))
+	require.Regexp(
+		t, `(?m)^shop +acme +telegram +ACTIVE +! .*sealed with key "k2", which is not configured`, o.succeeds("", "list"),
+	)
 	r := o.does("", "keys", "rotate")
 	require.Equal(t, 1, r.exit)
 	require.Equal(t, "0 channel(s) sealed anew, 0 were already, 1 cannot be opened\n", r.stdout)
@@ -150,12 +162,17 @@ func TestWhatEveryPlatformHasIsSetByCommand(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	require.Equal(t, 0, o.create().exit)
-	o.succeeds("", "update", "shop", "--set", "rate=5/s", "--set", "longText=refuse", "--set", "ownMessages=mark", "--set", "recipientRate=20/m",
+	o.succeeds(
+		"", "update", "shop", "--set", "rate=5/s", "--set", "longText=refuse", "--set", "ownMessages=mark", "--set",
+		"recipientRate=20/m",
 		"--set", "dedup=horizon", "--set", "spool=on")
 	require.Contains(t, o.succeeds("", "get", "shop"), `"rate": "5/s"`)
 	o.succeeds("", "update", "shop", "--unset", "rate", "--unset", "longText")
 	require.NotContains(t, o.succeeds("", "get", "shop"), "longText")
-	o.succeeds(canaryToken+"\n"+canarySecret+"\n", "create", "other", "--platform", "telegram", "--tenant", "acme", "--set", "recipientRate=1/s")
+	o.succeeds(
+		canaryToken+"\n"+canarySecret+"\n", "create", "other", "--platform", "telegram", "--tenant", "acme", "--set",
+		"recipientRate=1/s",
+	)
 
 	r := o.does("", "update", "shop")
 	require.Equal(t, 1, r.exit)
@@ -197,7 +214,10 @@ func TestApplyShowsWhatChanges(t *testing.T) {
 	slack := channelFile("slack", "ACTIVE", "botToken: xoxb-canary, signingSecret: 8f742231b10e8888abcd99yyyzzz85a5")
 	r := o.does(slack, "apply", "-f", "-")
 	require.Equal(t, 1, r.exit)
-	require.Contains(t, r.stderr, "channel shop belongs to telegram and would become one of slack: give --change-platform if that is meant\n")
+	require.Contains(
+		t, r.stderr,
+		"channel shop belongs to telegram and would become one of slack: give --change-platform if that is meant\n",
+	)
 	require.Contains(t, o.succeeds("", "get", "shop"), `"platform": "telegram"`)
 	require.Contains(t, o.does(slack, "apply", "-f", "-", "--change-platform").stderr, "shop: platform telegram -> slack")
 	require.Contains(t, o.succeeds("", "get", "shop"), `"platform": "slack"`)
@@ -206,9 +226,15 @@ func TestApplyShowsWhatChanges(t *testing.T) {
 func TestAPersonIsAskedBeforeChannelsAreLost(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	write(t, o.dir, "channels.yaml", channelFile("telegram", "ACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"))
+	write(
+		t, o.dir, "channels.yaml",
+		channelFile("telegram", "ACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"),
+	)
 	o.succeeds("", "apply", "-f", "channels.yaml")
-	write(t, o.dir, "channels.yaml", channelFile("telegram", "INACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"))
+	write(
+		t, o.dir, "channels.yaml",
+		channelFile("telegram", "INACTIVE", "token: '123456:canary-token-1', secretToken: canary-secret"),
+	)
 
 	for _, args := range [][]string{{"apply", "-f", "channels.yaml"}, {"remove", "shop"}} {
 		for _, typed := range []string{"\n", "n\n", "\x04"} {

@@ -34,7 +34,8 @@ func storage(t *testing.T) (dir string, js jetstream.JetStream) {
 	put("hios."+received, "m1", `{"tenantId":"acme","n":1}`, nil)
 	put("hios."+received, "m2", `{"tenantId":"acme","n":2,"password":"canary-password"}`, nil)
 	put("hios.FAILED_MESSAGES", "d1", `{"tenantId":"acme","n":0}`, nats.Header{
-		"x-original-channel": {"hios." + received}, "x-original-group": {"mail"}, "x-error-message": {"database down"}, "$meta": {"eyJ0b2tlbiI6ImNhbmFyeS10b2tlbiJ9"},
+		"x-original-channel": {"hios." + received}, "x-original-group": {"mail"}, "x-error-message": {"database down"},
+		"$meta": {"eyJ0b2tlbiI6ImNhbmFyeS10b2tlbiJ9"},
 	})
 	return dir, js
 }
@@ -74,7 +75,10 @@ func TestDeadLettersAreManaged(t *testing.T) {
 	}
 
 	for _, command := range []string{"replay", "drop"} {
-		require.Regexp(t, `^1 dead letter\(s\)\nSEQUENCE .*\n1 +\d+s +hios\.processing\.message\.received +mail +acme +database down\n$`, succeed(t, dir, "dlq", command, "1", "--dry-run"))
+		require.Regexp(
+			t, `^1 dead letter\(s\)\nSEQUENCE .*\n1 +\d+s +hios\.processing\.message\.received +mail +acme +database down\n$`,
+			succeed(t, dir, "dlq", command, "1", "--dry-run"),
+		)
 	}
 	require.Equal(t, "1 dead letter(s) replayed\n", succeed(t, dir, "dlq", "replay", "1", "1"))
 	s, err := js.Stream(t.Context(), "hios_hios_processing_message_received")
@@ -95,10 +99,16 @@ func TestEventsAreCountedAndReplayed(t *testing.T) {
 	require.Regexp(t, `(?m)^hios\.processing\.message\.sent +0\b`, counts)
 	require.Regexp(t, `(?m)^FAILED_MESSAGES +1 +\d+s ago`, counts)
 
-	require.Regexp(t, `^SEQUENCE +AGE +MESSAGE ID\n2 +\d+s +m2\n$`, succeed(t, dir, "events", "replay", received, "--id", "m2", "--dry-run"))
+	require.Regexp(
+		t, `^SEQUENCE +AGE +MESSAGE ID\n2 +\d+s +m2\n$`,
+		succeed(t, dir, "events", "replay", received, "--id", "m2", "--dry-run"),
+	)
 	require.Equal(t, "1 event(s) replayed\n", succeed(t, dir, "events", "replay", received, "--id", "m2"))
 	require.Equal(t, "3 event(s) replayed\n", succeed(t, dir, "events", "replay", received, "--since", "1h"))
-	require.Equal(t, "0 event(s) replayed\n", succeed(t, dir, "events", "replay", received, "--since", "1h", "--until", "2026-01-01T00:00:00Z"))
+	require.Equal(
+		t, "0 event(s) replayed\n",
+		succeed(t, dir, "events", "replay", received, "--since", "1h", "--until", "2026-01-01T00:00:00Z"),
+	)
 	for want, args := range map[string][]string{
 		"say which events: --since or --id": {},
 		"expects a time such as 2026-01-31T12:00:00Z or how long ago it was, such as 90m, found \"yesterday\"": {"--since", "yesterday"},
@@ -187,7 +197,9 @@ func TestAPersonIsAskedBeforeEventsAreReplayedOrDropped(t *testing.T) {
 		}
 		return found
 	}
-	for _, args := range []string{"events replay hios.processing.message.received --since 1h", "dlq drop --all", "dlq replay --all"} {
+	for _, args := range []string{
+		"events replay hios.processing.message.received --since 1h", "dlq drop --all", "dlq replay --all",
+	} {
 		require.Equal(t, 1, typing(t, dir, "n\n", strings.Fields(args)...), args)
 		require.Equal(t, []int{2, 1}, counts(), args)
 	}

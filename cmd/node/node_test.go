@@ -106,14 +106,18 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	taken := takenAddress(t)
 	for name, test := range map[string]struct{ config, want string }{
-		"an unknown key":         {"nats:\n  servrs: []\n", `config.yaml:2: nats.servrs: unknown key, did you mean "servers"?`},
-		"a wrong type":           {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, found "many"`},
-		"a wrong value":          {"log: {level: loud}\n", `config.yaml:1: log.level: `},
-		"broken YAML":            {"nats: [\n", `config.yaml:`},
-		"an unknown service":     {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, discord, `},
-		"a taken HTTP port":      {embedded(freeAddress(t)) + fmt.Sprintf("http: {listen: %q}\n", taken), "http.listen " + taken + ": bind: address already in use"},
-		"a taken port for NATS":  {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken + ": bind: address already in use"},
-		"an unusable data store": {embedded(freeAddress(t)) + "channels: {dsn: /dev/null/x.db}\n", "open the channel store /dev/null/x.db: "},
+		"an unknown key":     {"nats:\n  servrs: []\n", `config.yaml:2: nats.servrs: unknown key, did you mean "servers"?`},
+		"a wrong type":       {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, found "many"`},
+		"a wrong value":      {"log: {level: loud}\n", `config.yaml:1: log.level: `},
+		"broken YAML":        {"nats: [\n", `config.yaml:`},
+		"an unknown service": {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, discord, `},
+		"a taken HTTP port": {embedded(freeAddress(t)) + fmt.Sprintf(
+			"http: {listen: %q}\n", taken,
+		), "http.listen " + taken + ": bind: address already in use"},
+		"a taken port for NATS": {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken + ": bind: address already in use"},
+		"an unusable data store": {
+			embedded(freeAddress(t)) + "channels: {dsn: /dev/null/x.db}\n", "open the channel store /dev/null/x.db: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,7 +166,10 @@ func embedded(address string) string {
 func TestRunTriesAnUnreachableNATSUntilItsTimeIsOver(t *testing.T) {
 	t.Parallel()
 	dir, address := t.TempDir(), strings.TrimPrefix(nowhere.URL(t), "http://")
-	write(t, dir, "config.yaml", fmt.Sprintf("nats: {servers: [\"nats://joe:canary-password@%s\"], startTimeout: 5s}\n", address))
+	write(
+		t, dir, "config.yaml",
+		fmt.Sprintf("nats: {servers: [\"nats://joe:canary-password@%s\"], startTimeout: 5s}\n", address),
+	)
 	r := node(t, dir, "run")
 	require.Equal(t, 1, r.exit)
 	last := len(r.lines()) - 1 // how many attempts there were before depends on the machine
@@ -170,7 +177,9 @@ func TestRunTriesAnUnreachableNATSUntilItsTimeIsOver(t *testing.T) {
 		require.Contains(t, line, "cannot reach NATS at nats://[redacted]@"+address+", trying again in 2s: ")
 		require.Contains(t, line, fmt.Sprint("attempt=", i+1))
 	}
-	require.Contains(t, r.lines()[last], "cannot reach NATS at nats://[redacted]@"+address+" within 5s (nats.startTimeout): ")
+	require.Contains(
+		t, r.lines()[last], "cannot reach NATS at nats://[redacted]@"+address+" within 5s (nats.startTimeout): ",
+	)
 	require.NotContains(t, r.stderr, "canary")
 	require.NotContains(t, r.stderr, "joe")
 }
@@ -182,14 +191,18 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 		yaml string
 		want []string
 	}{
-		"an unknown platform":           {head + "    platform: pigeon\n", []string{`channels.yaml:4: channels[0].platform: no such platform "pigeon"; there are: `}},
+		"an unknown platform": {head + "    platform: pigeon\n", []string{
+			`channels.yaml:4: channels[0].platform: no such platform "pigeon"; there are: `,
+		}},
 		"a missing credential":          {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n", []string{`channels.yaml:5: channels[0].credentials.secretToken: is required: `}},
 		"a credential of no such field": {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n", []string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`}},
 		"a malformed token":             {head + "    platform: telegram\n    credentials:\n      token: canary\n      secretToken: canary-secret\n", []string{`channels.yaml:6: channels[0].credentials.token: does not look right: `}},
 		"two channels of one id":        {head + "    platform: telegram\n    credentials: {token: 1:canary, secretToken: canary}\n  - id: shop\n    tenantId: acme\n    platform: telegram\n    credentials: {token: 1:canary, secretToken: canary}\n", []string{`channels.yaml:6: channels[1].id: there is another channel "shop" in this file`}},
 		"no channels":                   {"channels: []\n", []string{"channels.yaml:1: channels: is missing or empty"}},
 		"an unset variable":             {head + "    platform: telegram\n    credentials: {token: \"${NO_SUCH_VARIABLE}\"}\n", []string{"channels.yaml:5: channels[0].credentials.token: ", "NO_SUCH_VARIABLE"}},
-		"an unknown key":                {head + "    platfrom: telegram\n", []string{`channels.yaml:4: channels[0].platfrom: unknown key, did you mean "platform"?`}},
+		"an unknown key": {head + "    platfrom: telegram\n", []string{
+			`channels.yaml:4: channels[0].platfrom: unknown key, did you mean "platform"?`,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -294,7 +307,9 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 			write(t, dir, "config.yaml", "node: {id: sb-1}\n"+embedded(freeAddress(t))+"http: {listen: \"127.0.0.1:0\"}\n")
 			r := start(t, dir)
 
-			require.NoError(t, r.cmd.Process.Signal(syscall.SIGHUP), "a closed terminal, or a wish to read the configuration again")
+			require.NoError(
+				t, r.cmd.Process.Signal(syscall.SIGHUP), "a closed terminal, or a wish to read the configuration again",
+			)
 			r.await(t, "SIGHUP: the configuration is read at the start only")
 			list := node(t, dir, "services")
 			require.Equal(t, 0, list.exit, list.stderr)
@@ -310,17 +325,28 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 
 			failed := node(t, dir, "call", "telegram.i_sendMessage", `{"channelId":"nobody","message":{}}`)
 			require.Equal(t, 1, failed.exit)
-			require.Equal(t, "MoleculerClientError 404 CHANNEL_NOT_FOUND: there is no telegram channel \"nobody\"\n{\"kind\":\"not_found\"}\n", failed.stderr)
+			require.Equal(
+				t,
+				"MoleculerClientError 404 CHANNEL_NOT_FOUND: there is no telegram channel \"nobody\"\n{\"kind\":\"not_found\"}\n",
+				failed.stderr,
+			)
 
 			unknown := node(t, dir, "call", "nobody.home", "--timeout", "100ms")
 			require.Equal(t, 1, unknown.exit)
-			require.Equal(t, "ServiceNotFoundError 404 SERVICE_NOT_FOUND: Service 'nobody.home' is not found.\n{\"action\":\"nobody.home\"}\n", unknown.stderr)
+			require.Equal(
+				t,
+				"ServiceNotFoundError 404 SERVICE_NOT_FOUND: Service 'nobody.home' is not found.\n{\"action\":\"nobody.home\"}\n",
+				unknown.stderr,
+			)
 
 			health := node(t, dir, "call", "$node.health", "--node", "sb-1")
 			require.Equal(t, 0, health.exit, health.stderr)
 			require.Contains(t, health.stdout, `"datasources"`)
 			require.Contains(t, node(t, dir, "call", "$node.health").stderr, "name it with --node")
-			require.Equal(t, "there is no node \"sb-2\"; there are: sb-1\n", node(t, dir, "call", "telegram.i_status", "--node", "sb-2").stderr)
+			require.Equal(
+				t, "there is no node \"sb-2\"; there are: sb-1\n",
+				node(t, dir, "call", "telegram.i_status", "--node", "sb-2").stderr,
+			)
 
 			// A channel that is applied while the node runs is there at once.
 			write(t, dir, "channels.yaml", "channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: \"1:canary-token\", secretToken: canary-secret}}]")
@@ -358,18 +384,26 @@ func TestASecondNodeOfTheSameIDDoesNotStart(t *testing.T) {
 	dir, address := t.TempDir(), freeAddress(t)
 	write(t, dir, "config.yaml", "node: {id: twin}\n"+embedded(address)+"http: {listen: \"127.0.0.1:0\"}\n")
 	start(t, dir)
-	write(t, dir, "second.yaml", fmt.Sprintf("node: {id: twin}\nnats: {servers: [\"nats://%s\"]}\nchannels: {dsn: second.db}\n", address))
+	write(
+		t, dir, "second.yaml",
+		fmt.Sprintf("node: {id: twin}\nnats: {servers: [\"nats://%s\"]}\nchannels: {dsn: second.db}\n", address),
+	)
 
 	second := node(t, dir, "run", "--config", "second.yaml")
 	require.Equal(t, 1, second.exit, second.stderr)
-	require.Equal(t, "another node of the cluster has the id \"twin\" too; give this one another (node.id)", second.lines()[len(second.lines())-1])
+	require.Equal(
+		t, "another node of the cluster has the id \"twin\" too; give this one another (node.id)",
+		second.lines()[len(second.lines())-1],
+	)
 	require.Equal(t, 0, node(t, dir, "call", "telegram.i_status").exit, "the first one goes on")
 }
 
 func webhook(t *testing.T, url, secret string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/telegram/shop",
-		strings.NewReader(`{"update_id":1,"message":{"message_id":1,"date":1700000000,"chat":{"id":5,"type":"private"},"text":"hi"}}`))
+		strings.NewReader(
+			`{"update_id":1,"message":{"message_id":1,"date":1700000000,"chat":{"id":5,"type":"private"},"text":"hi"}}`,
+		))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)

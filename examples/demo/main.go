@@ -137,7 +137,8 @@ func prepare(binary, apiBase string) (*demo, error) {
 	files := map[string]string{
 		"config.yaml": fmt.Sprintf("nats: {servers: [%q], embedded: true}\nhttp: {listen: %q}\n", d.natsURL, httpAddress),
 		"channels.yaml": fmt.Sprintf("channels:\n  - id: %s\n    tenantId: acme\n    platform: telegram\n"+
-			"    credentials: {token: %q, secretToken: %q}\n    settings: {apiBase: %q}\n", channel, botToken, secretToken, apiBase),
+			"    credentials: {token: %q, secretToken: %q}\n    settings: {apiBase: %q}\n", channel, botToken, secretToken,
+			apiBase),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(d.file(name), []byte(content), 0o600); err != nil {
@@ -273,8 +274,10 @@ func (d *demo) consume(ctx context.Context) (*consumer, error) {
 		return nil, err
 	}
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:    "demo",
-		Sources: []*jetstream.StreamSource{{Name: "hios_hios_processing_message_received"}, {Name: "hios_hios_processing_message_sent"}},
+		Name: "demo",
+		Sources: []*jetstream.StreamSource{
+			{Name: "hios_hios_processing_message_received"}, {Name: "hios_hios_processing_message_sent"},
+		},
 	})
 	if err != nil {
 		c.close()

@@ -80,7 +80,8 @@ func get(ctx *integration.Context, in GetParams) (*Note, error) {
 		return nil, err
 	}
 	note := &Note{ID: in.ID}
-	err = db.QueryRowContext(ctx, `SELECT text FROM notes WHERE id = ? AND tenant = ?`, in.ID, ctx.TenantID()).Scan(&note.Text)
+	err = db.QueryRowContext(ctx, `SELECT text FROM notes WHERE id = ? AND tenant = ?`, in.ID, ctx.TenantID()).
+		Scan(&note.Text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, action.Client(404, "NOTE_NOT_FOUND", "there is no note %d", in.ID)
 	}
@@ -97,7 +98,9 @@ func list(ctx *integration.Context, in ListParams) ([]Note, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.QueryContext(ctx, `SELECT id, text FROM notes WHERE tenant = ? ORDER BY id LIMIT ?`, ctx.TenantID(), in.Limit)
+	rows, err := db.QueryContext(
+		ctx, `SELECT id, text FROM notes WHERE tenant = ? ORDER BY id LIMIT ?`, ctx.TenantID(), in.Limit,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tenant is the meta of a call that a user of a tenant makes.
 func tenant(id, permission string) action.CallOptions {
-	meta, err := json.Marshal(map[string]any{"tenantId": id, "user": map[string]any{"id": "u1", "permissions": []string{permission}}})
+	meta, err := json.Marshal(
+		map[string]any{"tenantId": id, "user": map[string]any{"id": "u1", "permissions": []string{permission}}},
+	)
 	if err != nil {
 		panic(err)
 	}
@@ -58,7 +60,8 @@ func TestExampleServiceRunsOnANode(t *testing.T) {
 	require.Equal(t, "FORBIDDEN", call("v1.notes.add", `{"text":"x"}`, reader))
 	require.Equal(t, "UNAUTHORIZED", call("v1.notes.list", `{}`, action.CallOptions{}))
 	require.Equal(t, "VALIDATION_ERROR", call("v1.notes.add", `{"text":"  "}`, writer))
-	require.Eventually(t, func() bool { return call("v1.notes.list", `{"limit":"5"}`, reader) == `[{"id":1,"text":"milk"}]` },
+	require.Eventually(
+		t, func() bool { return call("v1.notes.list", `{"limit":"5"}`, reader) == `[{"id":1,"text":"milk"}]` },
 		patience, tick, "the cached empty list is dropped")
 	require.Equal(t, `[]`, call("v1.notes.list", `{}`, stranger))
 	require.Equal(t, `{"id":1,"text":"milk"}`, call("v1.notes.get", `{"id":"1"}`, reader))
@@ -68,7 +71,9 @@ func TestExampleServiceRunsOnANode(t *testing.T) {
 	require.JSONEq(t, `{"id":1,"text":"milk"}`, string(event.Data))
 
 	require.NoError(t, n.Emit(t.Context(), "tenant.removed", map[string]string{"id": "acme"}))
-	require.Eventually(t, func() bool { return call("v1.notes.get", `{"id":1}`, reader) == "NOTE_NOT_FOUND" }, patience, tick)
+	require.Eventually(
+		t, func() bool { return call("v1.notes.get", `{"id":1}`, reader) == "NOTE_NOT_FOUND" }, patience, tick,
+	)
 }
 
 func TestThePageHoldsTheWholeExample(t *testing.T) {

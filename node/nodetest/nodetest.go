@@ -27,9 +27,9 @@ type Node struct {
 
 var started atomic.Int64
 
-// Start starts a node and closes it when the test ends. What it logs goes to the test's output. Calls and channels may name
-// addresses of this machine, where a test's servers are. Options come on top: node.Config("services: [parrot]") says what
-// the node hosts.
+// Start starts a node and closes it when the test ends. What it logs goes to the test's output. Calls and channels may
+// name addresses of this machine, where a test's servers are. Options come on top: node.Config("services: [parrot]")
+// says what the node hosts.
 func Start(tb testing.TB, options ...node.Option) *Node {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -42,7 +42,9 @@ http: {listen: "127.0.0.1:0"}
 media: {allowPrivate: true}
 log: {level: debug}
 `, os.Getpid(), started.Add(1), filepath.Join(dir, "nats"), filepath.Join(dir, "channels.db"), filepath.Join(dir, "spool.db"))
-	running, err := node.Start(tb.Context(), append([]node.Option{node.Config(config), node.LogTo(tb.Output())}, options...)...)
+	running, err := node.Start(
+		tb.Context(), append([]node.Option{node.Config(config), node.LogTo(tb.Output())}, options...)...,
+	)
 	require.NoError(tb, err)
 	tb.Cleanup(running.Close)
 	return &Node{running, tb}

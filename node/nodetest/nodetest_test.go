@@ -23,13 +23,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func greeter() integration.ServiceDefinition {
 	hello := func(_ *integration.Context, in struct{ Name string }) (string, error) { return "hello " + in.Name, nil }
-	return integration.ServiceDefinition{Name: "greeter", Actions: []moleculer.Action{integration.NewAction("hello", hello, action.Spec{})}}
+	return integration.ServiceDefinition{
+		Name: "greeter", Actions: []moleculer.Action{integration.NewAction("hello", hello, action.Spec{})},
+	}
 }
 
 func TestServiceOfOnesOwnIsCalled(t *testing.T) {
 	t.Parallel()
 	n := nodetest.Start(t, node.Service(greeter()), node.Config("services: [greeter]"))
-	require.JSONEq(t, `"hello Ada"`, string(n.MustCall("greeter.hello", map[string]string{"Name": "Ada"}, action.CallOptions{})))
+	require.JSONEq(
+		t, `"hello Ada"`, string(n.MustCall("greeter.hello", map[string]string{"Name": "Ada"}, action.CallOptions{})),
+	)
 	_, err := n.Call(t.Context(), "greeter.wave", nil, action.CallOptions{})
 	require.Equal(t, "SERVICE_NOT_FOUND", action.AsError(err, "", "").Type)
 }
@@ -44,7 +48,9 @@ func TestPlatformOfOnesOwnHasTheNodesClient(t *testing.T) {
 	require.NotNil(t, given)
 	n.MustApply(&integration.Channel{
 		ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,
-		Credentials: map[string]string{"apiKey": "canary-key", "webhookSecret": "canary-secret", "verifyToken": "canary-token"},
+		Credentials: map[string]string{
+			"apiKey": "canary-key", "webhookSecret": "canary-secret", "verifyToken": "canary-token",
+		},
 	})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.URL()+"/parrot/cage", strings.NewReader(`{}`))
 	require.NoError(t, err)
@@ -58,7 +64,9 @@ func TestOptionsComeOverTheFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("node: {id: from-file, protocol: \"5\"}\nservices: [nobody]\n"), 0o600))
-	n := nodetest.Start(t, node.ConfigFile(file), node.Service(greeter()), node.Config("services: [greeter]\nnode: {id: mine}"))
+	n := nodetest.Start(
+		t, node.ConfigFile(file), node.Service(greeter()), node.Config("services: [greeter]\nnode: {id: mine}"),
+	)
 	require.Equal(t, "mine", n.ID())
 	_, err := node.Start(t.Context(), node.Config("services: [telegram]\nlimits: {queue: many}"))
 	require.ErrorContains(t, err, "config option 1:2: limits.queue")

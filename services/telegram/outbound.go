@@ -9,6 +9,15 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
+// request is a call that sends a message.
+type request struct {
+	method   string
+	chatID   any
+	params   any
+	files    []httpapi.Part // uploads
+	degraded []integration.Degradation
+}
+
 // Send sends a message by the method for its content.
 func (p *platform) Send(
 	ctx context.Context, m *integration.Message, ch *integration.Channel,
@@ -30,15 +39,6 @@ func (p *platform) Send(
 	}
 	answerCallback(ctx, a, m, result)
 	return result, nil
-}
-
-// request is a call that sends a message.
-type request struct {
-	method   string
-	chatID   any
-	params   any
-	files    []httpapi.Part // uploads
-	degraded []integration.Degradation
 }
 
 // compose checks a message and makes its request. Attachments are read last, because all other checks cost nothing.

@@ -1,6 +1,6 @@
 // Package cases_test replays cases of the platforms: webhooks and sends, what the platform's API answers, and what must
-// come of it. A case is a JSON file; testdata has our own, and those that were reported lie beside the repository, on its
-// authors' machines only.
+// come of it. A case is a JSON file; testdata has our own, and those that were reported lie beside the repository, on
+// its authors' machines only.
 package cases_test
 
 import (
@@ -157,7 +157,10 @@ func errorOf(t *testing.T, err error) any {
 	t.Helper()
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, "%v", err)
-	return object{"name": e.Name, "message": e.Message, "code": float64(e.Code), "type": e.Type, "retryable": e.Retryable, "data": tree(t, e.Data)}
+	return object{
+		"name": e.Name, "message": e.Message, "code": float64(e.Code), "type": e.Type, "retryable": e.Retryable,
+		"data": tree(t, e.Data),
+	}
 }
 
 func tree(t *testing.T, v any) any {
@@ -172,7 +175,10 @@ func tree(t *testing.T, v any) any {
 // hold checks what the whole case expects.
 func (w *world) hold(c *trial, outcomes []outcome) {
 	w.t.Helper()
-	seen := object{"calls": append([]any{}, w.calls...), "received": w.payloads("received"), "sent": w.payloads("sent"), "failed": w.payloads("failed")}
+	seen := object{
+		"calls": append([]any{}, w.calls...), "received": w.payloads("received"), "sent": w.payloads("sent"),
+		"failed": w.payloads("failed"),
+	}
 	for name, of := range c.Expect {
 		if name == "checks" {
 			continue

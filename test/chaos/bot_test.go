@@ -65,7 +65,9 @@ func (b *bot) took() map[string][]string {
 func (b *bot) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil || !strings.HasSuffix(r.URL.Path, "/sendMessage") {
-		answer(w, http.StatusOK, `{"ok":true,"result":{"id":123456,"is_bot":true,"first_name":"Chaos","username":"chaos_bot"}}`)
+		answer(
+			w, http.StatusOK, `{"ok":true,"result":{"id":123456,"is_bot":true,"first_name":"Chaos","username":"chaos_bot"}}`,
+		)
 		return
 	}
 	var params struct {
@@ -87,7 +89,10 @@ func (b *bot) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Unlock()
 	switch now {
 	case throttled:
-		answer(w, http.StatusTooManyRequests, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 1","parameters":{"retry_after":1}}`)
+		answer(
+			w, http.StatusTooManyRequests,
+			`{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 1","parameters":{"retry_after":1}}`,
+		)
 	case failing:
 		answer(w, http.StatusInternalServerError, `{"ok":false,"error_code":500,"description":"Internal Server Error"}`)
 	case hanging:
@@ -96,7 +101,13 @@ func (b *bot) serve(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		}
 	default:
-		answer(w, http.StatusOK, fmt.Sprintf(`{"ok":true,"result":{"message_id":%d,"date":1750000000,"chat":{"id":%s,"type":"private"},"text":%q}}`, id, params.ChatID, params.Text))
+		answer(
+			w, http.StatusOK,
+			fmt.Sprintf(
+				`{"ok":true,"result":{"message_id":%d,"date":1750000000,"chat":{"id":%s,"type":"private"},"text":%q}}`, id,
+				params.ChatID, params.Text,
+			),
+		)
 	}
 }
 

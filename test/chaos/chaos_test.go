@@ -24,10 +24,10 @@ type trial struct {
 	length time.Duration // of the posting
 	plant  string        // of faultynode; "" runs nodes as users have them
 	faults []fault
-	settle time.Duration // what consumers, sends and spools may take after the last fault
+	grace  time.Duration // what consumers, sends and spools may take after the last fault
 }
 
-// run lets everything happen and gives the verdict.
+// run lets everything happen and gives the report.
 func (tr trial) run(t *testing.T) *chaos.Report {
 	t.Helper()
 	w := startWorld(t, tr.plant)
@@ -41,7 +41,8 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	defer endPosting()
 	life, endLife := context.WithCancel(t.Context())
 	defer endLife()
-	posts := (&generator{gateway: w.gateway.URL(), rate: tr.rate, journal: journal, fault: current}).start(posting, life, tr.seed)
+	posts := (&generator{gateway: w.gateway.URL(), rate: tr.rate, journal: journal, fault: current}).
+		start(posting, life, tr.seed)
 	sender := newSender(t, w.nc)
 	sender.journal, sender.fault, sender.disturbed = journal, current, disturbed
 	sends := sender.start(posting, life)
@@ -49,15 +50,18 @@ func (tr trial) run(t *testing.T) *chaos.Report {
 	defer func() { endPosting(); endLife(); <-posts; <-sends }()
 
 	wreck(t, posting, w, tr.faults, rand.New(rand.NewPCG(tr.seed, 0)), current, disturbed)
-	overtime := time.AfterFunc(tr.settle, endLife)
+	overtime := time.AfterFunc(tr.grace, endLife)
 	defer overtime.Stop()
 	<-posts
 	<-sends
 	for _, node := range w.nodes {
 		require.False(t, node.Exited(), "%s ended by itself:\n%s", node.id, tail(node.Log()))
 	}
-	report := w.judge(t, journal, tr.settle)
-	t.Logf("seed %d, %d webhooks/s asked for, %.0f/s posted\n%s", tr.seed, tr.rate, float64(len(journal.Webhooks()))/tr.length.Seconds(), report)
+	report := w.judge(t, journal, tr.grace)
+	t.Logf(
+		"seed %d, %d webhooks/s asked for, %.0f/s posted\n%s", tr.seed, tr.rate,
+		float64(len(journal.Webhooks()))/tr.length.Seconds(), report,
+	)
 	return report
 }
 
@@ -72,7 +76,10 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 	for number := range 2 {    // the first conversation is the batch platform's, the second Telegram's
 		probe, path, body := g.webhook(number, 0, rand.New(rand.NewPCG(0, 0)))
 		probe.Conversation, probe.Fault = "probe", chaos.NoFault
-		require.Eventually(t, func() bool { return g.post(t.Context(), path, body, &chaos.Webhook{}) }, time.Minute, 100*time.Millisecond, path)
+		require.Eventually(
+			t, func() bool { return g.post(t.Context(), path, body, &chaos.Webhook{}) }, time.Minute, 100*time.Millisecond,
+			path,
+		)
 		probe.Answered(http.StatusOK)
 		journal.Webhook(probe)
 	}
@@ -81,7 +88,10 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 // TestShortChaos is the short form, for every change: the faults that have told most.
 func TestShortChaos(t *testing.T) {
 	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, PostgreSQL away, bot throttles"
-	report := trial{seed: 1, rate: 100, length: 30 * time.Second, settle: 3 * time.Minute, faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...)}.run(t)
+	report := trial{
+		seed: 1, rate: 100, length: 30 * time.Second, grace: 3 * time.Minute,
+		faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...),
+	}.run(t)
 	require.Empty(t, report.Violations)
 }
 
@@ -89,7 +99,8 @@ func only(list []fault, names ...string) []fault {
 	return slices.DeleteFunc(list, func(f fault) bool { return !slices.Contains(names, f.name) })
 }
 
-// TestPlantedFaultsAreFound shows that the suite sees the faults that it is for, and that nothing but the fault makes it do so.
+// TestPlantedFaultsAreFound shows that the suite sees the faults that it is for, and that nothing but the fault makes
+// it do so.
 func TestPlantedFaultsAreFound(t *testing.T) {
 	for plant, test := range map[string]struct {
 		faults string
@@ -103,11 +114,11 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		t.Run(plant, func(t *testing.T) {
 			t.Parallel()
 			list := only(faults(time.Second), strings.Split(test.faults, ", ")...)
-			settle := 3 * time.Minute // with a fault planted some of it never comes
+			grace := 3 * time.Minute // with a fault planted some of it never comes
 			if test.want != "" {
-				settle = 10 * time.Second
+				grace = 10 * time.Second
 			}
-			report := trial{seed: 1, rate: 50, length: 10 * time.Second, settle: settle, plant: plant, faults: list}.run(t)
+			report := trial{seed: 1, rate: 50, length: 10 * time.Second, grace: grace, plant: plant, faults: list}.run(t)
 			if test.want == "" {
 				require.Empty(t, report.Violations)
 			} else {

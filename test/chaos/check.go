@@ -55,7 +55,8 @@ const (
 
 // Promises lists all of them.
 var Promises = []string{
-	PromiseStored, PromiseOnce, PromiseRetryable, PromiseOrder, PromiseCause, PromiseSeen, PromiseDead, PromiseCall, PromiseSent, PromiseSettled,
+	PromiseStored, PromiseOnce, PromiseRetryable, PromiseOrder, PromiseCause, PromiseSeen, PromiseDead, PromiseCall,
+	PromiseSent, PromiseSettled,
 }
 
 // Check compares what was answered with what is stored.
@@ -93,7 +94,8 @@ func (r *Report) webhooks(webhooks []*Webhook, s *Stored) {
 			r.violated(PromiseRetryable, w.Fault, "%s/%d was answered with %v", w.Conversation, w.Number, final)
 		}
 		before, known := last[w.Conversation]
-		overtaken := late[w.Conversation] // by another node's: what is on a disk is late, and says so, but for a blind repetition
+		// by another node's: what is on a disk is late, and says so, but for a blind repetition
+		overtaken := late[w.Conversation]
 		for _, text := range w.Texts {
 			at := places[text]
 			caused += len(at)
@@ -191,7 +193,10 @@ func (r *Report) sends(sends []*Send, s *Stored) {
 		case send.Success:
 			row.sendsSettled++
 			if len(ids) == 0 || !slices.Contains(ids, send.MessageID) {
-				r.violated(PromiseSent, send.Fault, "%s was answered with the message %s, but the platform gave %v", send.Text, send.MessageID, ids)
+				r.violated(
+					PromiseSent, send.Fault, "%s was answered with the message %s, but the platform gave %v", send.Text,
+					send.MessageID, ids,
+				)
 			} else if len(events[send.MessageID]) == 0 {
 				r.violated(PromiseSent, send.Fault, "%s has no sent event", send.Text)
 			}

@@ -36,9 +36,16 @@ func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
 		harm func(s *chaos.Stored, w []*chaos.Webhook, send *chaos.Send)
 		want string // the promise; empty for none
 	}{
-		"nothing":           {func(*chaos.Stored, []*chaos.Webhook, *chaos.Send) {}, ""},
-		"a lost message":    {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Received = s.Received[1:] }, chaos.PromiseStored},
-		"a doubled message": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Received = append(s.Received, "c/1/1") }, chaos.PromiseOnce},
+		"nothing": {func(*chaos.Stored, []*chaos.Webhook, *chaos.Send) {}, ""},
+		"a lost message": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Received = s.Received[1:]
+		}, chaos.PromiseStored},
+		"a doubled message": {
+			func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Received = append(s.Received, "c/1/1") },
+			chaos.PromiseOnce,
+		},
 		"an order inside a webhook": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) {
 			s.Received[0], s.Received[1] = s.Received[1], s.Received[0]
 		}, chaos.PromiseOrder},
@@ -61,19 +68,69 @@ func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
 			s.Received[0], s.Received[1] = s.Received[1], s.Received[0]
 			s.Spooled = map[string]bool{"c/1/1": true, "c/1/2": true}
 		}, chaos.PromiseOrder},
-		"an error that is final":       {func(_ *chaos.Stored, w []*chaos.Webhook, _ *chaos.Send) { w[0].Answered(404) }, chaos.PromiseRetryable},
-		"an event of nobody's":         {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Received = append(s.Received, "ghost") }, chaos.PromiseCause},
-		"a message that was not seen":  {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Seen["a"] = s.Seen["a"][:3] }, chaos.PromiseSeen},
-		"a dead letter that is absent": {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Dead = nil }, chaos.PromiseDead},
-		"a dead letter too many":       {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Dead["a"] = append(s.Dead["a"], "c/1/1") }, chaos.PromiseDead},
-		"a dead letter of others":      {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Dead[""] = []string{"c/1/1"} }, chaos.PromiseDead},
-		"a send that was doubled":      {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Platform["hello"] = []string{"7", "8"} }, chaos.PromiseCall},
-		"a send without its event":     {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Sent = nil }, chaos.PromiseSent},
-		"a send with two events":       {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Sent = []string{"7", "7"} }, chaos.PromiseSent},
-		"a send without its call":      {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Platform = nil }, chaos.PromiseSent},
-		"a send that never ends":       {func(_ *chaos.Stored, _ []*chaos.Webhook, send *chaos.Send) { send.Success = false }, chaos.PromiseSettled},
-		"a sent event of nobody's":     {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Sent = append(s.Sent, "9") }, chaos.PromiseCause},
-		"a failed event of nobody's":   {func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Failed = []string{"ghost"} }, chaos.PromiseCause},
+		"an error that is final": {func(
+			_ *chaos.Stored, w []*chaos.Webhook, _ *chaos.Send,
+		) {
+			w[0].Answered(404)
+		}, chaos.PromiseRetryable},
+		"an event of nobody's": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Received = append(s.Received, "ghost")
+		}, chaos.PromiseCause},
+		"a message that was not seen": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Seen["a"] = s.Seen["a"][:3]
+		}, chaos.PromiseSeen},
+		"a dead letter that is absent": {
+			func(s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send) { s.Dead = nil }, chaos.PromiseDead,
+		},
+		"a dead letter too many": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Dead["a"] = append(s.Dead["a"], "c/1/1")
+		}, chaos.PromiseDead},
+		"a dead letter of others": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Dead[""] = []string{"c/1/1"}
+		}, chaos.PromiseDead},
+		"a send that was doubled": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Platform["hello"] = []string{"7", "8"}
+		}, chaos.PromiseCall},
+		"a send without its event": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Sent = nil
+		}, chaos.PromiseSent},
+		"a send with two events": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Sent = []string{"7", "7"}
+		}, chaos.PromiseSent},
+		"a send without its call": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Platform = nil
+		}, chaos.PromiseSent},
+		"a send that never ends": {func(
+			_ *chaos.Stored, _ []*chaos.Webhook, send *chaos.Send,
+		) {
+			send.Success = false
+		}, chaos.PromiseSettled},
+		"a sent event of nobody's": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Sent = append(s.Sent, "9")
+		}, chaos.PromiseCause},
+		"a failed event of nobody's": {func(
+			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
+		) {
+			s.Failed = []string{"ghost"}
+		}, chaos.PromiseCause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

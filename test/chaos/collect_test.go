@@ -44,7 +44,9 @@ func (w *world) collect(ctx context.Context) (*chaos.Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &chaos.Stored{Seen: map[string][]string{}, Dead: map[string][]string{}, Spooled: map[string]bool{}, Platform: w.bot.took()}
+	s := &chaos.Stored{
+		Seen: map[string][]string{}, Dead: map[string][]string{}, Spooled: map[string]bool{}, Platform: w.bot.took(),
+	}
 	var faults []error
 	faults = append(faults,
 		read(ctx, js, receivedStream, func(e event, header nats.Header) {
@@ -108,9 +110,9 @@ func read(ctx context.Context, js jetstream.JetStream, name string, each func(ev
 }
 
 // judge checks what is stored until all is well, or until nothing more can be expected to come.
-func (w *world) judge(t *testing.T, journal *chaos.Journal, settle time.Duration) *chaos.Report {
+func (w *world) judge(t *testing.T, journal *chaos.Journal, grace time.Duration) *chaos.Report {
 	t.Helper()
-	deadline := time.Now().Add(settle)
+	deadline := time.Now().Add(grace)
 	var report *chaos.Report
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -116,7 +116,10 @@ func faults(pause time.Duration) []fault {
 
 // wreck makes faults in random order, each of the list once before any comes again, with rests between them, until
 // time is over. The last one is mended by then.
-func wreck(t *testing.T, ctx context.Context, w *world, list []fault, random *rand.Rand, current *atomic.Pointer[string], disturbed *atomic.Int64) {
+func wreck(
+	t *testing.T, ctx context.Context, w *world, list []fault, random *rand.Rand, current *atomic.Pointer[string],
+	disturbed *atomic.Int64,
+) {
 	t.Helper()
 	none := chaos.NoFault
 	for {

@@ -159,7 +159,9 @@ func (g *generator) webhook(conversation, n int, random *rand.Rand) (w *chaos.We
 		for i := range 3 {
 			part := fmt.Sprintf("%s/%d", text, i+1)
 			w.Texts = append(w.Texts, part)
-			batch.Messages = append(batch.Messages, batchplatform.Message{ID: fmt.Sprintf("%d-%d", id, i), Conversation: w.Conversation, Text: part})
+			batch.Messages = append(
+				batch.Messages, batchplatform.Message{ID: fmt.Sprintf("%d-%d", id, i), Conversation: w.Conversation, Text: part},
+			)
 		}
 		path, content = "/batch/"+channelBatch, batch
 	default:

@@ -1,5 +1,5 @@
-// Package chaos judges what became of webhooks and sends while servers were killed, paused and cut off: it compares what
-// was answered with what is stored. It knows neither NATS nor how the faults are made; its tests do.
+// Package chaos judges what became of webhooks and sends while servers were killed, paused and cut off: it compares
+// what was answered with what is stored. It knows neither NATS nor how the faults are made; its tests do.
 package chaos
 
 import (
@@ -25,8 +25,8 @@ type Webhook struct {
 	blind   bool
 }
 
-// Blind notes that the webhook was posted while the claims were away, to a channel that spools: of what one node has on its
-// disk another one may store a repetition, which nothing tells from a new message.
+// Blind notes that the webhook was posted while the claims were away, to a channel that spools: of what one node has on
+// its disk another one may store a repetition, which nothing tells from a new message.
 func (w *Webhook) Blind() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +73,7 @@ func (w *Webhook) count(statuses map[int]int) {
 	}
 }
 
-// Send is a call of i_sendMessage, repeated under the same idempotency key until it is settled.
+// Send is a call of i_sendMessage, repeated under the same idempotency key until its outcome is known.
 type Send struct {
 	Text  string // unlike all others
 	Fault string // what was broken when it was first called

@@ -44,7 +44,8 @@ func newSender(t *testing.T, nc *nats.Conn) *sender {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	s := &sender{link: cluster.New(nc, cluster.Options{
-		NodeID: "sender", Namespace: namespace, Version: "chaos", Concurrency: 16, Queue: 16, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+		NodeID: "sender", Namespace: namespace, Version: "chaos", Concurrency: 16, Queue: 16, DrainTimeout: time.Second,
+		Log: logrus.NewEntry(log),
 	})}
 	broker := s.link.NewBroker()
 	broker.Start()
@@ -52,7 +53,7 @@ func newSender(t *testing.T, nc *nats.Conn) *sender {
 	return s
 }
 
-// start sends until sending ends, and repeats what is not settled until life ends.
+// start sends until sending ends, and repeats those without a known outcome until life ends.
 func (s *sender) start(sending, life context.Context) (done <-chan struct{}) {
 	s.busy.Go(func() {
 		ticks := time.NewTicker(sendEvery)
@@ -83,7 +84,9 @@ func (s *sender) send(life context.Context, n int) {
 	}()
 	params := map[string]any{
 		"channelId": channelWindow, "idempotencyKey": fmt.Sprintf("key-%d", n),
-		"message": map[string]any{"to": map[string]any{"id": fmt.Sprint(500_000 + n)}, "content": map[string]any{"type": "TEXT", "text": send.Text}},
+		"message": map[string]any{
+			"to": map[string]any{"id": fmt.Sprint(500_000 + n)}, "content": map[string]any{"type": "TEXT", "text": send.Text},
+		},
 	}
 	opts := action.CallOptions{Timeout: sendPatience, Retries: 1, Meta: json.RawMessage(`{"tenantId":"acme"}`)}
 	for {

@@ -61,7 +61,10 @@ func (r *Report) Violated(promise string) bool {
 }
 
 func (r *row) write(table *tabwriter.Writer, name string) {
-	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, r.sent, r.accepted, r.stored, r.spooled, r.duplicates, r.lost, r.reordered, r.sends, r.sendsSettled)
+	fmt.Fprintf(
+		table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, r.sent, r.accepted, r.stored, r.spooled, r.duplicates,
+		r.lost, r.reordered, r.sends, r.sendsSettled,
+	)
 }
 
 func (r *row) add(o *row) {

@@ -52,7 +52,9 @@ func prepareAndRun(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(programs) }()
 	for _, prepare := range []func() error{
 		func() error {
-			return run("../..", "go", "build", "-o", programs, "./test/chaos/chaosnode", "./test/chaos/faultynode", "./test/chaos/natsd")
+			return run(
+				"../..", "go", "build", "-o", programs, "./test/chaos/chaosnode", "./test/chaos/faultynode", "./test/chaos/natsd",
+			)
 		},
 		func() error { return testserver.NodeModules(peerDir) },
 		func() error { return testserver.NodeModules(gatewayDir) },
@@ -99,7 +101,9 @@ func startWorld(t *testing.T, plant string) *world {
 	w.nats = testserver.StartProgram(t, testserver.Program{
 		Name: "nats",
 		Command: func(dir string, port int) (string, []string, error) {
-			return filepath.Join(programs, "natsd"), []string{"-port", strconv.Itoa(port), "-store", filepath.Join(dir, "store")}, nil
+			return filepath.Join(programs, "natsd"), []string{
+				"-port", strconv.Itoa(port), "-store", filepath.Join(dir, "store"),
+			}, nil
 		},
 		URL: func(port int) string { return fmt.Sprintf("nats://127.0.0.1:%d", port) },
 		Ping: func(_ context.Context, url string) error {
@@ -125,7 +129,9 @@ func startWorld(t *testing.T, plant string) *world {
 		w.seen["ledger"], w.seen["archive"] = filepath.Join(dir, "ledger"), filepath.Join(dir, "archive")
 	}
 	var err error
-	w.nc, err = nats.Connect(w.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectBufSize(-1))
+	w.nc, err = nats.Connect(
+		w.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectBufSize(-1),
+	)
 	require.NoError(t, err)
 	t.Cleanup(w.nc.Close)
 	t.Cleanup(func() {
@@ -166,20 +172,30 @@ claims: {driver: redis}
 services: [telegram, batch, ledger]
 media: {allowPrivate: true}
 `, w.postgres.URL(), key, w.redis.URL())
-	account := fmt.Sprintf(`platform: telegram, tenantId: acme, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q`, botToken, botSecret, w.bot.http.URL)
+	account := fmt.Sprintf(
+		`platform: telegram, tenantId: acme, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q`, botToken,
+		botSecret, w.bot.http.URL,
+	)
 	channels := fmt.Sprintf(`channels:
   - {id: %s, %s, dedup: window}}
   - {id: %s, %s, dedup: horizon}}
   - {id: %s, platform: batch, tenantId: acme, credentials: {key: x}, settings: {dedup: horizon, spool: on}}
 `, channelWindow, account, channelHorizon, account, channelBatch)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "channels.yaml"), []byte(channels), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "apply.yaml"), []byte(config+nodePart("apply", w.nats.URL(), "")), 0o600))
-	require.NoError(t, run(dir, filepath.Join(programs, "chaosnode"), "channels", "apply", "-f", "channels.yaml", "--config", "apply.yaml"))
+	require.NoError(
+		t, os.WriteFile(filepath.Join(dir, "apply.yaml"), []byte(config+nodePart("apply", w.nats.URL(), "")), 0o600),
+	)
+	require.NoError(
+		t,
+		run(dir, filepath.Join(programs, "chaosnode"), "channels", "apply", "-f", "channels.yaml", "--config", "apply.yaml"),
+	)
 	return config
 }
 
 func nodePart(id, natsURL, listen string) string {
-	return fmt.Sprintf("node: {id: %s, namespace: %s}\nnats: {servers: [%q]}\nhttp: {listen: %q}\n", id, namespace, natsURL, listen)
+	return fmt.Sprintf(
+		"node: {id: %s, namespace: %s}\nnats: {servers: [%q]}\nhttp: {listen: %q}\n", id, namespace, natsURL, listen,
+	)
 }
 
 func (w *world) startNode(t *testing.T, shared, id, plant, config string) *member {
@@ -237,9 +253,13 @@ func startGateway(t *testing.T, natsURL string) *testserver.Server {
 			port = p
 			// A program's port is not known before it is started.
 			wrapper := filepath.Join(dir, "gateway.js")
-			return "node", []string{wrapper}, os.WriteFile(wrapper, fmt.Appendf(nil, "process.env.PORT = '%d'; require(%q);\n", port, script), 0o600)
+			return "node", []string{wrapper}, os.WriteFile(
+				wrapper, fmt.Appendf(nil, "process.env.PORT = '%d'; require(%q);\n", port, script), 0o600,
+			)
 		},
-		Env:  []string{"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "LOG_LEVEL=warn", "REQUEST_TIMEOUT=4000", "RETRIES=1"},
+		Env: []string{
+			"NATS_URL=" + natsURL, "NAMESPACE=" + namespace, "LOG_LEVEL=warn", "REQUEST_TIMEOUT=4000", "RETRIES=1",
+		},
 		URL:  url,
 		Ping: func(ctx context.Context, url string) error { _, err := get(ctx, url); return err },
 	})

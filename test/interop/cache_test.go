@@ -35,11 +35,15 @@ func startCachers(t *testing.T, line cacherLine) *cachers {
 	t.Helper()
 	url := testserver.Redis(t)
 	p := &peer{NodeID: "cacher", pending: map[int]chan reply{}, lines: newInbox[event]()}
-	p.process = startProcess(t, "cacher", line.dir, []string{"REDIS_URL=" + url, "NAMESPACE=" + namespace}, p.receive, "../peer/cache.js")
+	p.process = startProcess(
+		t, "cacher", line.dir, []string{"REDIS_URL=" + url, "NAMESPACE=" + namespace}, p.receive, "../peer/cache.js",
+	)
 	p.require(t, "start", nil)
 	store, err := rediscache.New(rediscache.Options{URL: url, Prefix: rediscache.Prefix(namespace)})
 	require.NoError(t, err)
-	c := &cachers{node: p, ours: cache.New(store, cache.Options{Dialect: line.dialect}), keygen: cache.Keygen{Dialect: line.dialect}}
+	c := &cachers{
+		node: p, ours: cache.New(store, cache.Options{Dialect: line.dialect}), keygen: cache.Keygen{Dialect: line.dialect},
+	}
 	t.Cleanup(func() { require.NoError(t, c.ours.Close()) })
 	return c
 }
@@ -80,7 +84,10 @@ func TestCacheKeysAreThoseOfNode(t *testing.T) {
 				require.NoError(t, json.Unmarshal(c.node.require(t, "key", args), &node))
 
 				keygen := cache.Keygen{Dialect: line.dialect, MaxParamsLength: k.MaxParamsLength}
-				req := &action.Request{Params: json.RawMessage(k.Params), Meta: action.NewMeta(json.RawMessage(k.Meta)), Headers: json.RawMessage(k.Headers)}
+				req := &action.Request{
+					Params: json.RawMessage(k.Params), Meta: action.NewMeta(json.RawMessage(k.Meta)),
+					Headers: json.RawMessage(k.Headers),
+				}
 				require.Equal(t, node, keygen.Key("posts.find", &action.CacheRule{Keys: k.Keys}, req), k.Name)
 				require.Equal(t, node, map[cache.Dialect]string{cache.Node014: k.Node014, cache.Node015: k.Node015}[line.dialect],
 					"%s: the table is wrong", k.Name)
@@ -98,7 +105,9 @@ type answered struct {
 func (c *cachers) call(t *testing.T, name string, params, meta map[string]any) answered {
 	t.Helper()
 	var a answered
-	require.NoError(t, json.Unmarshal(c.node.require(t, "call", map[string]any{"action": name, "params": params, "meta": meta}), &a))
+	require.NoError(
+		t, json.Unmarshal(c.node.require(t, "call", map[string]any{"action": name, "params": params, "meta": meta}), &a),
+	)
 	return a
 }
 
@@ -125,16 +134,22 @@ func TestCacheEntriesAreSharedWithNode(t *testing.T) {
 
 			// What a Node action answered is found here.
 			require.Equal(t, 1, c.call(t, "posts.find", map[string]any{"id": "ä"}, tenant).Ran)
-			req := &action.Request{Params: json.RawMessage(`{"id":"ä"}`), Meta: action.NewMeta(json.RawMessage(`{"tenant":"acme"}`))}
+			req := &action.Request{
+				Params: json.RawMessage(`{"id":"ä"}`), Meta: action.NewMeta(json.RawMessage(`{"tenant":"acme"}`)),
+			}
 			key := c.keygen.Key("posts.find", &action.CacheRule{Keys: keys}, req)
 			require.Eventually(t, func() bool { // Node writes it after its answer
 				found, err := c.ours.Get(t.Context(), key, new(any))
 				return err == nil && found
 			}, patience, 10*time.Millisecond)
-			require.JSONEq(t, `{"ran":1,"params":{"id":"ä"}}`, c.once(t, "posts.find", keys, `{"id":"ä"}`, `{"tenant":"acme"}`, `"computed"`))
+			require.JSONEq(
+				t, `{"ran":1,"params":{"id":"ä"}}`, c.once(t, "posts.find", keys, `{"id":"ä"}`, `{"tenant":"acme"}`, `"computed"`),
+			)
 
 			// What was computed here is what a Node action answers, without running.
-			require.Equal(t, `{"by":"go"}`, c.once(t, "posts.find", keys, `{"id":{"b":2,"a":"1"}}`, `{"tenant":"acme"}`, `{"by":"go"}`))
+			require.Equal(
+				t, `{"by":"go"}`, c.once(t, "posts.find", keys, `{"id":{"b":2,"a":"1"}}`, `{"tenant":"acme"}`, `{"by":"go"}`),
+			)
 			answer := c.call(t, "posts.find", map[string]any{"id": json.RawMessage(`{"b":2,"a":"1"}`)}, tenant)
 			require.JSONEq(t, `{"by":"go"}`, string(answer.Data))
 			require.Equal(t, 1, answer.Ran)

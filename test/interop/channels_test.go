@@ -66,8 +66,8 @@ func tryHost(t *testing.T, natsURL string, options ...node.Option) (*host, error
 	return h, nil
 }
 
-// hostOptions are those of every host, and more that go over them. Calls and channels may name addresses of this machine,
-// where the platforms' fakes are.
+// hostOptions are those of every host, and more that go over them. Calls and channels may name addresses of this
+// machine, where the platforms' fakes are.
 func hostOptions(t *testing.T, natsURL string, more ...node.Option) []node.Option {
 	t.Helper()
 	dir := t.TempDir()
@@ -149,7 +149,10 @@ func textVia(p *peer, service, nodeID, channel string) error {
 	_, err := p.Call(context.Background(), service+".i_sendMessage", fields{
 		"channelId": channel,
 		"message":   fields{"to": fields{"id": "42"}, "content": fields{"type": "TEXT", "text": "hello"}},
-	}, fields{"nodeID": nodeID, "timeout": patience.Milliseconds(), "requestID": "trace-" + channel, "meta": fields{"tenantId": tenantID}})
+	}, fields{
+		"nodeID": nodeID, "timeout": patience.Milliseconds(), "requestID": "trace-" + channel,
+		"meta": fields{"tenantId": tenantID},
+	})
 	return err
 }
 
@@ -275,7 +278,8 @@ func (b bots) channel(id string) *integration.Channel {
 func (b bots) change() channels.Change {
 	token, secret, base := newToken, newSecret, b.new.URL()
 	return channels.Change{
-		Credentials: map[string]*string{"token": &token, "secretToken": &secret}, Settings: map[string]*string{"apiBase": &base},
+		Credentials: map[string]*string{"token": &token, "secretToken": &secret},
+		Settings:    map[string]*string{"apiBase": &base},
 	}
 }
 
@@ -327,7 +331,9 @@ services: [%s]
 }
 
 // manager is a user who may change his tenant's channels.
-var manager = fields{"meta": fields{"user": fields{"id": "u1", "tenantId": tenantID, "permissions": []string{"channels.write"}}}}
+var manager = fields{
+	"meta": fields{"user": fields{"id": "u1", "tenantId": tenantID, "permissions": []string{"channels.write"}}},
+}
 
 // command calls the service channels of node A from the Node.js node.
 func (w *town) command(t *testing.T, action string, params any) json.RawMessage {
@@ -394,10 +400,14 @@ func (w *town) uses(id string, isNew bool) error {
 	if len(bot.Requests()) <= sent || len(other.Requests()) > notSent {
 		return fmt.Errorf("%s: the message went to the other bot", id)
 	}
-	if _, err := w.peer.Call(context.Background(), "telegram.i_receiveWebhook", w.webhook(id, secret), at(w.b.ID)); err != nil {
+	if _, err := w.peer.Call(
+		context.Background(), "telegram.i_receiveWebhook", w.webhook(id, secret), at(w.b.ID),
+	); err != nil {
 		return err
 	}
-	if _, err := w.peer.Call(context.Background(), "telegram.i_receiveWebhook", w.webhook(id, stale), at(w.b.ID)); err == nil {
+	if _, err := w.peer.Call(
+		context.Background(), "telegram.i_receiveWebhook", w.webhook(id, stale), at(w.b.ID),
+	); err == nil {
 		return fmt.Errorf("%s: the other secret is good", id)
 	}
 	res, err := w.peer.Call(context.Background(), "telegram.i_healthCheck", fields{"channelId": id}, at(w.b.ID))
@@ -456,7 +466,9 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 		"through the service": {
 			func(id string) {
 				ch := w.channel(id)
-				w.command(t, "create", fields{"id": id, "platform": "telegram", "credentials": ch.Credentials, "settings": ch.Settings})
+				w.command(
+					t, "create", fields{"id": id, "platform": "telegram", "credentials": ch.Credentials, "settings": ch.Settings},
+				)
 			},
 			func(id string) {
 				change := w.change()
@@ -513,7 +525,9 @@ func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 		w.told(t, "unregistered", "removed")
 		ways["by the command line"].create("added")
 		w.told(t, "registered", "added")
-		require.Eventually(t, func() bool { return strings.Contains(w.b.Log.String(), "lost the connection to NATS") }, patience, tick)
+		require.Eventually(
+			t, func() bool { return strings.Contains(w.b.Log.String(), "lost the connection to NATS") }, patience, tick,
+		)
 		w.cable.Mend()
 		w.awaitB(t)
 		require.NoError(t, w.uses("changed", true), "the first send after the reconnect")
@@ -540,7 +554,8 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 	t.Cleanup(bot.Close)
 	known := func(id string) fields {
 		return fields{
-			"id": "config-of-" + id, "channelId": id, "tenantId": tenantID, "platform": "telegram", "name": "Shop", "status": "active", "version": 3,
+			"id": "config-of-" + id, "channelId": id, "tenantId": tenantID, "platform": "telegram", "name": "Shop",
+			"status": "active", "version": 3,
 			"credentials": fields{"token": oldToken, "secretToken": oldSecret}, "settings": fields{"apiBase": bot.URL()},
 		}
 	}
@@ -552,9 +567,17 @@ func TestChannelsOfANodeServiceAreUsed(t *testing.T) {
 	t.Run("a known one, within the trace and with the meta of the call", func(t *testing.T) {
 		require.NoError(t, text(peer, h.ID, "shop"))
 		require.Equal(t, "sendMessage", bot.Requests()[0].Route)
-		asked, err := peer.nextLine(t.Context(), func(e event) bool { return e.kind == "asked" && strings.Contains(string(e.line), `"shop"`) })
+		asked, err := peer.nextLine(
+			t.Context(), func(e event) bool { return e.kind == "asked" && strings.Contains(string(e.line), `"shop"`) },
+		)
 		require.NoError(t, err)
-		require.JSONEq(t, fmt.Sprintf(`{"event":"asked","channel":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID), string(asked))
+		require.JSONEq(
+			t,
+			fmt.Sprintf(
+				`{"event":"asked","channel":"shop","requestID":"trace-shop","caller":"telegram","meta":{"tenantId":%q}}`, tenantID,
+			),
+			string(asked),
+		)
 	})
 	t.Run("a webhook for it", func(t *testing.T) {
 		params := webhook(update(1, "hello"))
@@ -600,7 +623,9 @@ func (clumsy) Normalize(context.Context, *integration.Webhook) ([]integration.Me
 	return nil, nil
 }
 
-func (clumsy) Send(_ context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
+func (clumsy) Send(
+	_ context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
 	switch m.Content.Text {
 	case "error":
 		panic(fmt.Errorf("cannot send with %+v", ch.Credentials))
@@ -618,8 +643,10 @@ func clumsyPlatform() integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "clumsy"},
 		Title:             "Clumsy",
-		Fields:            []integration.Field{{In: integration.InCredentials, Name: "password", Required: true, Secret: true}},
-		Platform:          clumsy{},
+		Fields: []integration.Field{
+			{In: integration.InCredentials, Name: "password", Required: true, Secret: true},
+		},
+		Platform: clumsy{},
 	}
 }
 
@@ -733,7 +760,8 @@ services: [telegram, clumsy, channels]
 events: {plain: true}
 `, store.name, store.dsn, first, second, cacheURL)}
 			}
-			listening := service{Name: "listener", Params: fields{"pattern": "integration.message.*"}} // what nobody listens to is not sent
+			// what nobody listens to is not sent
+			listening := service{Name: "listener", Params: fields{"pattern": "integration.message.*"}}
 			peer := startKeeper(t, natsURL, peerOptions{Services: []service{listening}})
 			heard := overhear(t, natsURL, peer)
 			h := startHost(t, natsURL, options(old, next)...)
@@ -767,15 +795,33 @@ events: {plain: true}
 				require.Equal(t, http.StatusOK, status, string(answer))
 				status, answer = postUpdate(t, h.URL+"/telegram/shop", []byte(`{"update_id":3}`), "wrong")
 				require.Equal(t, http.StatusUnauthorized, status, string(answer))
-				fmt.Fprintln(answers, string(answer), get(t, h.URL+"/telegram/shop?hub.mode=subscribe&hub.challenge=c&hub.verify_token=wrong").body)
+				fmt.Fprintln(
+					answers, string(answer),
+					get(t, h.URL+"/telegram/shop?hub.mode=subscribe&hub.challenge=c&hub.verify_token=wrong").body,
+				)
 				failure := telegramtest.Failure(500, "Internal: /bot"+token+"/sendMessage", map[string]any{"token": token})
-				bot.Script("sendMessage", telegramtest.Failure(400, "Bad Request: no bot "+token, nil), telegramtest.Failure(401, token, nil),
-					telegramtest.Failure(403, url.QueryEscape(token), nil), telegramtest.Response{Status: 502, Body: token}, telegramtest.Response{Reset: true})
+				bot.Script(
+					"sendMessage", telegramtest.Failure(400, "Bad Request: no bot "+token, nil),
+					telegramtest.Failure(401, token, nil),
+					telegramtest.Failure(
+						403, url.QueryEscape(token), nil,
+					), telegramtest.Response{Status: 502, Body: token}, telegramtest.Response{Reset: true})
 				for range 5 {
-					_ = call("telegram.i_sendMessage", fields{"channelId": "shop", "message": fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": "hi"}}})
+					_ = call(
+						"telegram.i_sendMessage",
+						fields{
+							"channelId": "shop",
+							"message":   fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": "hi"}},
+						},
+					)
 				}
 				bot.Script("getMe", failure)
-				bot.SetWebhookInfo(telegramtest.WebhookInfo{URL: "https://example.com/" + secrets["secretToken"], LastErrorMessage: "wrong " + secrets["secretToken"], LastErrorDate: time.Now().Unix()})
+				bot.SetWebhookInfo(
+					telegramtest.WebhookInfo{
+						URL: "https://example.com/" + secrets["secretToken"], LastErrorMessage: "wrong " + secrets["secretToken"],
+						LastErrorDate: time.Now().Unix(),
+					},
+				)
 				for range 2 {
 					require.NoError(t, call("telegram.i_healthCheck", fields{"channelId": "shop"}))
 				}
@@ -784,9 +830,14 @@ events: {plain: true}
 					require.NoError(t, call(action, fields{"id": "shop"}))
 				}
 				require.NoError(t, call("channels.list", nil))
-				_ = call("channels.update", fields{"id": "shop", "credentials": fields{"token": "CANARY no token", "colour": "CANARY"}})
+				_ = call(
+					"channels.update", fields{"id": "shop", "credentials": fields{"token": "CANARY no token", "colour": "CANARY"}},
+				)
 				_ = call("channels.update", fields{"id": "shop", "credentials": "CANARY no object"})
-				_ = call("telegram.i_validateCredentials", fields{"credentials": fields{"token": token}, "settings": fields{"apiBase": bot.URL()}})
+				_ = call(
+					"telegram.i_validateCredentials",
+					fields{"credentials": fields{"token": token}, "settings": fields{"apiBase": bot.URL()}},
+				)
 				for _, what := range []string{"list", "services", "actions", "events", "health", "options", "metrics"} {
 					_, _ = peer.Call(t.Context(), "$node."+what, nil, at(h.ID))
 					result, err := peer.Call(t.Context(), "$node."+what, fields{"withActions": true, "withEndpoints": true}, at(h.ID))
@@ -801,22 +852,55 @@ events: {plain: true}
 
 			first, second := canaries[0], canaries[1]
 			require.NoError(t, call("channels.create", fields{
-				"id": "shop", "platform": "telegram", "credentials": first, "settings": fields{"apiBase": bots[first["token"]].URL()},
+				"id": "shop", "platform": "telegram", "credentials": first,
+				"settings": fields{"apiBase": bots[first["token"]].URL()},
 			}))
 			silent("created")
-			require.Error(t, call("channels.create", fields{"id": "shop", "platform": "telegram", "credentials": first}), "it is there already")
-			require.Error(t, call("channels.create", fields{"id": "s2", "platform": "telegram", "credentials": fields{"token": "CANARY", "secretToken": first["secretToken"]}}))
+			require.Error(
+				t, call("channels.create", fields{"id": "shop", "platform": "telegram", "credentials": first}),
+				"it is there already",
+			)
+			require.Error(
+				t,
+				call(
+					"channels.create",
+					fields{
+						"id": "s2", "platform": "telegram",
+						"credentials": fields{"token": "CANARY", "secretToken": first["secretToken"]},
+					},
+				),
+			)
 			use(first)
-			require.NoError(t, call("channels.update", fields{"id": "shop", "credentials": second, "settings": fields{"apiBase": bots[second["token"]].URL()}}))
+			require.NoError(
+				t,
+				call(
+					"channels.update",
+					fields{"id": "shop", "credentials": second, "settings": fields{"apiBase": bots[second["token"]].URL()}},
+				),
+			)
 			require.Eventually(t, func() bool {
 				status, _ := postUpdate(t, h.URL+"/telegram/shop", []byte(`{"update_id":2}`), second["secretToken"])
 				return status == http.StatusOK
 			}, patience, tick, "the changed channel")
 			use(second)
 
-			require.NoError(t, call("channels.create", fields{"id": "hand", "platform": "clumsy", "credentials": fields{"password": `CANARY-"clumsy"\<pass>&word`}}))
+			require.NoError(
+				t,
+				call(
+					"channels.create",
+					fields{"id": "hand", "platform": "clumsy", "credentials": fields{"password": `CANARY-"clumsy"\<pass>&word`}},
+				),
+			)
 			for _, way := range []string{"value", "error", "json", "quoted"} {
-				require.Error(t, call("clumsy.i_sendMessage", fields{"channelId": "hand", "message": fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": way}}}))
+				require.Error(
+					t,
+					call(
+						"clumsy.i_sendMessage",
+						fields{
+							"channelId": "hand", "message": fields{"to": fields{"id": "5"}, "content": fields{"type": "TEXT", "text": way}},
+						},
+					),
+				)
 			}
 			require.Equal(t, 4, strings.Count(h.Log.String(), "action panicked"))
 			silent("in a panic")
@@ -836,7 +920,10 @@ events: {plain: true}
 				_, material, _ := strings.Cut(key, ":")
 				require.NotContains(t, h.Log.String()+heard.String()+answers.String()+store.dump(t), material)
 			}
-			for _, part := range []string{"hios.processing.integration.registered", "hios.processing.integration.unregistered", "processing.message.failed", `"event":"integration.message.failed"`, "MOL-hios.INFO", "[redacted]"} {
+			for _, part := range []string{
+				"hios.processing.integration.registered", "hios.processing.integration.unregistered", "processing.message.failed",
+				`"event":"integration.message.failed"`, "MOL-hios.INFO", "[redacted]",
+			} {
 				require.Contains(t, heard.String(), part, "the spy hears")
 			}
 		})

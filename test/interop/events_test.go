@@ -98,8 +98,8 @@ func place(t *testing.T, js jetstream.JetStream, from, to int) {
 	}
 }
 
-// allSettled waits until a group has dealt with all that is stored.
-func allSettled(t *testing.T, js jetstream.JetStream, stream, durable string) {
+// allAcked waits until a group has dealt with all that is stored.
+func allAcked(t *testing.T, js jetstream.JetStream, stream, durable string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		s, err := js.Stream(t.Context(), stream)
@@ -107,7 +107,8 @@ func allSettled(t *testing.T, js jetstream.JetStream, stream, durable string) {
 			return false
 		}
 		c, err := s.PushConsumer(t.Context(), durable)
-		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().AckFloor.Stream >= s.CachedInfo().State.LastSeq
+		return err == nil && c.CachedInfo().NumAckPending == 0 &&
+			c.CachedInfo().AckFloor.Stream >= s.CachedInfo().State.LastSeq
 	}, patience, tick)
 }
 
@@ -167,8 +168,8 @@ func TestNodeAndGoConsumersOfAGroupShareItsEvents(t *testing.T) {
 			other.host(t, url)
 
 			place(t, js, 0, count)
-			allSettled(t, js, ordersStream, "v1_billing")
-			allSettled(t, js, ordersStream, "audit")
+			allAcked(t, js, ordersStream, "v1_billing")
+			allAcked(t, js, ordersStream, "audit")
 			byNode, byGo := messagesOf(t, p), l.numbers()
 			require.NotEmpty(t, byNode)
 			require.NotEmpty(t, byGo)
@@ -183,7 +184,7 @@ func TestNodeAndGoConsumersOfAGroupShareItsEvents(t *testing.T) {
 				p.Stop(t)
 			}
 			place(t, js, count, count+20)
-			allSettled(t, js, ordersStream, "v1_billing")
+			allAcked(t, js, ordersStream, "v1_billing")
 			if goFirst {
 				require.Len(t, messagesOf(t, p), 20)
 			} else {
@@ -204,8 +205,14 @@ func TestContextsTravelWithEventsBothWays(t *testing.T) {
 
 	trace := p.SendToChannel(t, ordersEvent, placed{7}, fields{"tenantId": "t1"})
 	got := l.next(t)
-	require.Equal(t, []any{7, "t1", trace, trace, "", 2}, []any{got.N, got.TenantID, got.RequestID, got.ParentID, got.Caller, got.Level})
-	require.Equal(t, []any{ordersEvent, "hios." + ordersEvent, "ledger", 1}, []any{got.Delivery.Name, got.Delivery.Subject, got.Delivery.Group, got.Delivery.Attempt})
+	require.Equal(
+		t, []any{7, "t1", trace, trace, "", 2},
+		[]any{got.N, got.TenantID, got.RequestID, got.ParentID, got.Caller, got.Level},
+	)
+	require.Equal(
+		t, []any{ordersEvent, "hios." + ordersEvent, "ledger", 1},
+		[]any{got.Delivery.Name, got.Delivery.Subject, got.Delivery.Group, got.Delivery.Attempt},
+	)
 
 	m := p.NextMessage(t)
 	require.JSONEq(t, `{"n":7}`, string(m.Payload))
@@ -219,11 +226,18 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 	url := natsServer(t).URL()
 	js := storage(t, url)
 	dead := integration.DeadLettering{Enabled: true}
-	l := newLedgerService(integration.ConsumeOptions{Group: "go", MaxRetries: 2, Backoff: []time.Duration{10 * time.Millisecond}, DeadLettering: dead})
+	l := newLedgerService(
+		integration.ConsumeOptions{
+			Group: "go", MaxRetries: 2, Backoff: []time.Duration{10 * time.Millisecond}, DeadLettering: dead,
+		},
+	)
 	l.handle = func(*integration.Context, placed) error { return errors.New("no") }
 	l.host(t, url)
 	failing := startPeer(t, url, peerOptions{Channels: true})
-	failing.ConsumeInVain(t, ordersEvent, "node", "no", fields{"maxRetries": 2, "deadLettering": fields{"enabled": true, "queueName": deadLetters}})
+	failing.ConsumeInVain(
+		t, ordersEvent, "node", "no",
+		fields{"maxRetries": 2, "deadLettering": fields{"enabled": true, "queueName": deadLetters}},
+	)
 	reader := startPeer(t, url, peerOptions{Channels: true})
 	require.NoError(t, reader.Consume(t.Context(), deadLetters, "morgue", nil))
 	letters := newLedgerService(integration.ConsumeOptions{Group: "morgue-go"})
@@ -232,7 +246,10 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 
 	payload := []byte(`{ "n": 5,  "as it": "was" }`)
 	meta := base64.StdEncoding.EncodeToString([]byte(`{"tenantId":"t1"}`))
-	_, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: "hios." + ordersEvent, Data: payload, Header: nats.Header{"$requestID": {"r1"}, "$meta": {meta}}})
+	_, err := js.PublishMsg(
+		t.Context(),
+		&nats.Msg{Subject: "hios." + ordersEvent, Data: payload, Header: nats.Header{"$requestID": {"r1"}, "$meta": {meta}}},
+	)
 	require.NoError(t, err)
 
 	found := map[string]message{}
@@ -245,7 +262,9 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 	require.Equal(t, []string{"hios." + ordersEvent}, byGo.Headers["x-original-channel"])
 	require.Equal(t, byNode.Headers["x-original-channel"], byGo.Headers["x-original-channel"])
 	require.Equal(t, []string{"no"}, byGo.Headers["x-error-message"])
-	require.Equal(t, []any{"r1", `{"tenantId":"t1"}`}, []any{byGo.RequestID, string(byGo.Meta)}, "the original headers go along")
+	require.Equal(
+		t, []any{"r1", `{"tenantId":"t1"}`}, []any{byGo.RequestID, string(byGo.Meta)}, "the original headers go along",
+	)
 	for range 2 {
 		got := letters.next(t)
 		require.Equal(t, 5, got.N, "Go reads them too")
@@ -280,12 +299,14 @@ func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
 		_, err := js.Publish(t.Context(), "hios."+ordersEvent, []byte(payload))
 		require.NoError(t, err)
 	}
-	allSettled(t, js, ordersStream, "ledger")
+	allAcked(t, js, ordersStream, "ledger")
 	require.Equal(t, []int{1, 2, 2, 3}, l.numbers())
 	s, err := js.Stream(t.Context(), "hios_"+deadLetters)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, s.CachedInfo().State.Msgs)
-	for seq, want := range []string{"INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", ""} {
+	for seq, want := range []string{
+		"INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "INVALID_MESSAGE_SERIALIZATION", "",
+	} {
 		msg, err := s.GetMsg(t.Context(), uint64(seq+1))
 		require.NoError(t, err)
 		require.Equal(t, want, msg.Header.Get("x-error-type"))
@@ -295,7 +316,9 @@ func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
 
 // quick are options of a Node consumer that has the server wait for acks for a second only.
 func quick(maxInFlight int) fields {
-	return fields{"maxInFlight": maxInFlight, "nats": fields{"consumerOptions": fields{"config": fields{"ack_wait": time.Second}}}}
+	return fields{
+		"maxInFlight": maxInFlight, "nats": fields{"consumerOptions": fields{"config": fields{"ack_wait": time.Second}}},
+	}
 }
 
 func TestWhatACrashedGoConsumerHadComesToNode(t *testing.T) {
@@ -322,7 +345,7 @@ func TestWhatACrashedGoConsumerHadComesToNode(t *testing.T) {
 	p = startPeer(t, url, peerOptions{Channels: true})
 	require.NoError(t, p.Consume(t.Context(), ordersEvent, billing, nil))
 	require.JSONEq(t, `{"n":0}`, string(p.NextMessage(t).Payload))
-	allSettled(t, js, ordersStream, "v1_billing")
+	allAcked(t, js, ordersStream, "v1_billing")
 }
 
 func TestConsumersOutliveARestartOfNATS(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -51,8 +52,19 @@ func accounts() map[string]account {
 				return map[string]string{"X-Telegram-Bot-Api-Secret-Token": secretToken}
 			},
 		},
+		"line": {
+			map[string]string{"channelAccessToken": "interop-line-token", "channelSecret": secret},
+			func(body []byte, _ time.Time) map[string]string {
+				h := hmac.New(sha256.New, []byte(secret))
+				h.Write(body)
+				return map[string]string{"X-Line-Signature": base64.StdEncoding.EncodeToString(h.Sum(nil))}
+			},
+		},
 		"whatsapp": {
-			map[string]string{"accessToken": "EAAinterop", "phoneNumberId": "1122334455667", "appSecret": secret, "verifyToken": "interop-verify-token"},
+			map[string]string{
+				"accessToken": "EAAinterop", "phoneNumberId": "1122334455667", "appSecret": secret,
+				"verifyToken": "interop-verify-token",
+			},
 			func(body []byte, _ time.Time) map[string]string {
 				return map[string]string{"X-Hub-Signature-256": "sha256=" + mac(string(body))}
 			},
@@ -116,7 +128,9 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	}
 
 	natsURL := natsServer(t).URL()
-	urls := map[string]string{"listener": startNodeFor(t, natsURL, platforms, deliveries), "gateway": startGateway(t, natsURL)}
+	urls := map[string]string{
+		"listener": startNodeFor(t, natsURL, platforms, deliveries), "gateway": startGateway(t, natsURL),
+	}
 	peer := startPeer(t, natsURL, peerOptions{})
 	for _, name := range platforms {
 		peer.WaitForRoute(t, http.MethodPost, "/"+name+"/:channelId")
@@ -131,7 +145,9 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	for _, d := range deliveries {
 		t.Run(d.platform+"/"+d.Name, func(t *testing.T) {
 			for _, way := range ways {
-				require.Less(t, answers[d.channel(way)].status, http.StatusMultipleChoices, "%s: %s", way, answers[d.channel(way)].body)
+				require.Less(
+					t, answers[d.channel(way)].status, http.StatusMultipleChoices, "%s: %s", way, answers[d.channel(way)].body,
+				)
 				require.NotContains(t, answers[d.channel(way)].body, `"failed":1`, way)
 			}
 			require.Equal(t, comparableAnswer(answers[d.channel("gateway")]), comparableAnswer(answers[d.channel("listener")]))
@@ -141,8 +157,8 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	require.NotEmpty(t, events)
 }
 
-// platformNames lists the platforms that come with Switchboard: the folders of services, but for the node's own services
-// and what platforms share.
+// platformNames lists the platforms that come with Switchboard: the folders of services, but for the node's own
+// services and what platforms share.
 func platformNames(t *testing.T) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir("../../services")

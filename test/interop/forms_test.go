@@ -57,7 +57,8 @@ func (switchgear) Normalize(_ context.Context, w *integration.Webhook) ([]integr
 	files, err := w.Files()
 	text := fmt.Sprintf("%s %s %s %d files", w.Method, w.Query().Get("n"), form.Get("Body"), len(files))
 	return []integration.Message{{
-		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: text}, DedupKey: form.Get("Sid"),
+		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: text},
+		DedupKey: form.Get("Sid"),
 	}}, err
 }
 
@@ -84,7 +85,9 @@ func (switchgear) ByAccount(_ context.Context, _ string, field integration.Field
 
 // Channel implements integration.ChannelStore: channelID has a publicUrl, all others have none.
 func (switchgear) Channel(_ context.Context, id string) (*integration.Channel, error) {
-	ch := &integration.Channel{ID: id, TenantID: tenantID, Platform: "switchgear", Status: integration.ChannelActive, Settings: map[string]string{}}
+	ch := &integration.Channel{
+		ID: id, TenantID: tenantID, Platform: "switchgear", Status: integration.ChannelActive, Settings: map[string]string{},
+	}
 	if id == channelID {
 		ch.Settings["publicUrl"] = "https://hooks.example/in/"
 	}
@@ -111,21 +114,34 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 		form              map[string][]string
 		text              string
 	}{
-		"urlencoded": {"application/x-www-form-urlencoded", "Body=%C3%BC+%26&Sid=U&a%5Bb%5D=1", map[string][]string{"Body": {"ü &"}, "Sid": {"U"}, "a[b]": {"1"}}, "POST 7 ü & 0 files"},
-		"multipart":  {"multipart/form-data; boundary=B", multipart, map[string][]string{"Body": {"hi"}, "Sid": {"S"}}, "POST 7 hi 1 files"},
+		"urlencoded": {
+			"application/x-www-form-urlencoded", "Body=%C3%BC+%26&Sid=U&a%5Bb%5D=1",
+			map[string][]string{"Body": {"ü &"}, "Sid": {"U"}, "a[b]": {"1"}}, "POST 7 ü & 0 files",
+		},
+		"multipart": {"multipart/form-data; boundary=B", multipart, map[string][]string{
+			"Body": {"hi"}, "Sid": {"S"},
+		}, "POST 7 hi 1 files"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for from, url := range map[string]string{"gateway": base, "own listener": n.URL} {
 				signature := signForm(public, test.form)
-				status, header, answer := exchange(t, url+"/switchgear/"+channelID+"?n=%37", test.body, "Content-Type", test.contentType, "X-Form-Signature", signature)
+				status, header, answer := exchange(
+					t, url+"/switchgear/"+channelID+"?n=%37", test.body, "Content-Type", test.contentType, "X-Form-Signature",
+					signature,
+				)
 				require.Equal(t, http.StatusOK, status, "%s: %s", from, answer)
 				require.Equal(t, "<Response/>", answer, from)
 				require.Equal(t, "text/xml", header.Get("Content-Type"), from)
 
-				status, _, answer = exchange(t, url+"/switchgear/"+channelID+"?n=%38", test.body, "Content-Type", test.contentType, "X-Form-Signature", signature)
+				status, _, answer = exchange(
+					t, url+"/switchgear/"+channelID+"?n=%38", test.body, "Content-Type", test.contentType, "X-Form-Signature",
+					signature,
+				)
 				require.Equal(t, http.StatusUnauthorized, status, "another URL is not what was signed, %s: %s", from, answer)
 
-				status, _, answer = exchange(t, url+"/switchgear/other?n=%37", test.body, "Content-Type", test.contentType, "X-Form-Signature", signature)
+				status, _, answer = exchange(
+					t, url+"/switchgear/other?n=%37", test.body, "Content-Type", test.contentType, "X-Form-Signature", signature,
+				)
 				require.Equal(t, http.StatusBadRequest, status, from)
 				require.Contains(t, answer, "PUBLIC_URL_MISSING", from)
 			}
@@ -139,7 +155,10 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 			const called = "/switchgear?n=%37&channelId=other" // which no caller may choose where the webhook names an account
 			form := map[string][]string{"To": {"+1"}, "Sid": {"A"}, "Body": {"hi"}}
 			signature := signForm("https://hooks.example/in"+called, form)
-			status, _, answer := exchange(t, url+called, "To=%2B1&Sid=A&Body=hi", "Content-Type", "application/x-www-form-urlencoded", "X-Form-Signature", signature)
+			status, _, answer := exchange(
+				t, url+called, "To=%2B1&Sid=A&Body=hi", "Content-Type", "application/x-www-form-urlencoded", "X-Form-Signature",
+				signature,
+			)
 			require.Equal(t, http.StatusOK, status, "%s: %s", from, answer)
 			require.Equal(t, "<Response/>", answer, from)
 

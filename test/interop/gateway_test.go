@@ -46,7 +46,9 @@ func TestTheGatewayOpensWebhooksAlone(t *testing.T) {
 		{http.MethodGet, "/telegram/health?channelId=shop", ""},
 		{http.MethodGet, "/telegram/status", ""},
 	} {
-		for name, token := range map[string]string{"nobody": "", "a wrong token": "guess", "a name of an object's own": "__proto__"} {
+		for name, token := range map[string]string{
+			"nobody": "", "a wrong token": "guess", "a name of an object's own": "__proto__",
+		} {
 			t.Run(fmt.Sprint(route.method, " ", route.path, " by ", name), func(t *testing.T) {
 				require.Equal(t, http.StatusUnauthorized, asUser(t, route.method, base+route.path, token, route.body).status)
 			})
@@ -60,7 +62,11 @@ func TestTheGatewayOpensWebhooksAlone(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, a.status, a.body)
 			require.Contains(t, a.body, "SIGNATURE_INVALID")
 		}
-		status, answer := postUpdate(t, base+"/telegram/shop", []byte(`{"update_id":7,"message":{"message_id":7,"date":1,"chat":{"id":1,"type":"private"},"text":"x"}}`), secretToken)
+		status, answer := postUpdate(
+			t, base+"/telegram/shop",
+			[]byte(`{"update_id":7,"message":{"message_id":7,"date":1,"chat":{"id":1,"type":"private"},"text":"x"}}`),
+			secretToken,
+		)
 		require.Equal(t, http.StatusOK, status, string(answer))
 	})
 

@@ -37,9 +37,13 @@ type goNode struct {
 var _ member = (*goNode)(nil)
 
 // startGoNode runs a node until the test ends.
-func startGoNode(t *testing.T, natsURL string, line line, services []service, adjust ...func(*cluster.Options)) *goNode {
+func startGoNode(
+	t *testing.T, natsURL string, line line, services []service, adjust ...func(*cluster.Options),
+) *goNode {
 	t.Helper()
-	nc, err := nats.Connect(natsURL, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(
+		natsURL, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50*time.Millisecond),
+	)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 
@@ -128,7 +132,9 @@ func (n *goNode) schema(t *testing.T, s service) moleculer.ServiceSchema {
 	case "where":
 		made.Actions = n.where()
 	case "named":
-		made.Actions = []moleculer.Action{does(params("action"), func(_ context.Context, req *action.Request) (any, error) { return req.Action, nil })}
+		made.Actions = []moleculer.Action{
+			does(params("action"), func(_ context.Context, req *action.Request) (any, error) { return req.Action, nil }),
+		}
 	case "listener":
 		made.Events = []moleculer.Event{n.listener(s.Schema["name"].(string), params("pattern"), params("group"))}
 	case "plain":
@@ -167,7 +173,9 @@ func decoded[P any](handle func(ctx context.Context, req *action.Request, params
 
 var addParams = action.Params{{Name: "a", Type: action.Number}, {Name: "b", Type: action.Number}}
 
-var add = action.New("add", action.Spec{Params: addParams, Handle: func(ctx context.Context, req *action.Request) (any, error) {
+var add = action.New("add", action.Spec{Params: addParams, Handle: func(
+	ctx context.Context, req *action.Request,
+) (any, error) {
 	if _, err := addParams.Decode(req); err != nil {
 		return nil, err
 	}
@@ -191,7 +199,9 @@ func (n *goNode) probe() []moleculer.Action {
 			setMeta(req, meta)
 			return nil, action.Client(400, "NO", "no")
 		})),
-		does("error", decoded(func(_ context.Context, _ *action.Request, e wireError) (any, error) { return nil, e.typed() })),
+		does(
+			"error", decoded(func(_ context.Context, _ *action.Request, e wireError) (any, error) { return nil, e.typed() }),
+		),
 		does("mistake", func(context.Context, *action.Request) (any, error) {
 			return nil, errors.New("the password of the database is wrong")
 		}),
@@ -204,11 +214,15 @@ func (n *goNode) probe() []moleculer.Action {
 		) (any, error) {
 			return nil, req.Emit(ctx, p.Name, p.Data)
 		})),
-		does("flaky", decoded(func(_ context.Context, _ *action.Request, p flakyParams) (any, error) { return tries.try(p) })),
+		does(
+			"flaky", decoded(func(_ context.Context, _ *action.Request, p flakyParams) (any, error) { return tries.try(p) }),
+		),
 		patient(&tries),
 		does("gather", decoded(meetings.meet)),
 		does("slow", decoded(slow)),
-		action.New("limited", action.Spec{Timeout: 60 * time.Millisecond, Handle: func(ctx context.Context, req *action.Request) (any, error) {
+		action.New("limited", action.Spec{Timeout: 60 * time.Millisecond, Handle: func(
+			ctx context.Context, req *action.Request,
+		) (any, error) {
 			return slow(ctx, req, slowParams{1000})
 		}}),
 		does("fan", decoded(fan)),
@@ -238,7 +252,8 @@ func echo(ctx context.Context, req *action.Request) (any, error) {
 		return nil, err
 	}
 	e := echoed{
-		Params: req.Params, Meta: meta, RequestID: req.RequestID, ParentID: req.ParentID, Caller: req.Caller, Level: req.Level, Headers: req.Headers,
+		Params: req.Params, Meta: meta, RequestID: req.RequestID, ParentID: req.ParentID, Caller: req.Caller,
+		Level: req.Level, Headers: req.Headers,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		ms := float64(time.Until(deadline)) / float64(time.Millisecond)
@@ -264,7 +279,9 @@ type wireError struct {
 }
 
 func (e wireError) typed() error {
-	return &action.Error{Name: e.Name, Message: e.Message, Type: e.Type, Code: e.Code, Data: e.Data, Retryable: e.Retryable}
+	return &action.Error{
+		Name: e.Name, Message: e.Message, Type: e.Type, Code: e.Code, Data: e.Data, Retryable: e.Retryable,
+	}
 }
 
 type relayParams struct {
@@ -347,14 +364,18 @@ func (f *flaky) try(p flakyParams) (any, error) {
 	if f.attempts[p.Key] > p.Times {
 		return data, nil
 	}
-	return nil, &action.Error{Name: action.NameServerError, Message: "not yet", Code: 500, Type: "FLAKY", Retryable: p.Retryable, Data: data}
+	return nil, &action.Error{
+		Name: action.NameServerError, Message: "not yet", Code: 500, Type: "FLAKY", Retryable: p.Retryable, Data: data,
+	}
 }
 
 // patient is flaky's action, announced with a policy for its callers; only plain moleculer-go actions can have one.
 func patient(f *flaky) moleculer.Action {
 	return moleculer.Action{
-		Name:     "patient",
-		Settings: map[string]any{"retryPolicy": map[string]any{"enabled": true, "retries": 2, "delay": 5, "maxDelay": 5, "factor": 1}},
+		Name: "patient",
+		Settings: map[string]any{
+			"retryPolicy": map[string]any{"enabled": true, "retries": 2, "delay": 5, "maxDelay": 5, "factor": 1},
+		},
 		Handler: func(_ moleculer.Context, params moleculer.Payload) any {
 			result, err := f.try(flakyParams{
 				Key: params.Get("key").String(), Times: params.Get("times").Int(), Retryable: params.Get("retryable").Bool(),
@@ -478,7 +499,11 @@ func eventType(broadcast bool) string {
 
 // plainActions are of a service written for moleculer-go alone.
 var plainActions = []moleculer.Action{
-	{Name: "greet", Handler: func(_ moleculer.Context, params moleculer.Payload) any { return "hello " + params.Get("name").String() }},
+	{Name: "greet", Handler: func(
+		_ moleculer.Context, params moleculer.Payload,
+	) any {
+		return "hello " + params.Get("name").String()
+	}},
 	{Name: "call", Handler: func(ctx moleculer.Context, params moleculer.Payload) any {
 		return <-ctx.Call(params.Get("action").String(), params.Get("params"))
 	}},

@@ -411,7 +411,8 @@ type callResult struct {
 	Meta json.RawMessage `json:"meta"`
 }
 
-// Call calls action with Moleculer's call options opts: meta, nodeID, timeout, retries… A failure of the call is a *callError.
+// Call calls action with Moleculer's call options opts: meta, nodeID, timeout, retries… A failure of the call is a
+// *callError.
 func (p *peer) Call(ctx context.Context, action string, params, opts any) (callResult, error) {
 	var res callResult
 	raw, err := p.do(ctx, "call", map[string]any{"action": action, "params": params, "opts": opts})
@@ -439,7 +440,8 @@ func (p *peer) Ping(t *testing.T, nodeID string) json.RawMessage {
 	return p.require(t, "ping", map[string]any{"nodeID": nodeID, "timeout": patience.Milliseconds() / 2})
 }
 
-// Registry returns what the peer knows of the cluster; what is "services", "actions" or "nodes", params are those of $node's action.
+// Registry returns what the peer knows of the cluster; what is "services", "actions" or "nodes", params are those of
+// $node's action.
 func (p *peer) Registry(t *testing.T, what string, params map[string]any) json.RawMessage {
 	t.Helper()
 	return p.require(t, what, map[string]any{"params": params})
@@ -479,7 +481,12 @@ func (p *peer) ConsumeInVain(t *testing.T, channel, group, failure string, optio
 // SendToChannel sends a message with a handler's ctx and returns its requestID.
 func (p *peer) SendToChannel(t *testing.T, channel string, payload, meta any) (requestID string) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal(p.require(t, "sendToChannel", map[string]any{"channel": channel, "payload": payload, "meta": meta}), &requestID))
+	require.NoError(
+		t,
+		json.Unmarshal(
+			p.require(t, "sendToChannel", map[string]any{"channel": channel, "payload": payload, "meta": meta}), &requestID,
+		),
+	)
 	return requestID
 }
 

@@ -30,13 +30,15 @@ func balancedBehaviours() []behaviour {
 			id := expect(r.T, r.tap, "request", func(p packet) bool { return p.fields["requestID"] == r.key }).fields["id"]
 			is := func(p packet) bool { return p.Command == "RES" && p.fields["id"] == id }
 			expect(r.T, r.tap, "answer", is)
-			r.settle(r.golang)
-			r.settle(r.go2)
+			r.waitHandled(r.golang)
+			r.waitHandled(r.go2)
 			_, again, _ := r.tap.packets.take(is)
 			require.False(r, again)
 		}},
 		{name: "without a balancer a call still goes to the node that it names", faults: []int{25}, ways: toGo, show: func(r *row) {
-			require.JSONEq(r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data))
+			require.JSONEq(
+				r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data),
+			)
 		}},
 		{name: "an event through a queue group is heard", faults: []int{25}, ways: toGo, show: func(r *row) {
 			r.emit("exact")

@@ -46,7 +46,8 @@ func callBehaviours() []behaviour {
 			for _, tracing := range []bool{true, false} {
 				id := fmt.Sprint(r.key, tracing)
 				r.stranger().request(r.from.ID(), r.from.Own("probe.relay"), fields{
-					"params": fields{"action": r.to.Own("probe.echo")}, "tracing": tracing, "requestID": id, "level": 1, "meta": fields{},
+					"params": fields{"action": r.to.Own("probe.echo")}, "tracing": tracing, "requestID": id, "level": 1,
+					"meta": fields{},
 				})
 				sent := r.packet("REQ", r.from, r.to, func(p packet) bool { return p.fields["requestID"] == id })
 				require.Equal(r, tracing, sent.fields["tracing"])
@@ -57,20 +58,30 @@ func callBehaviours() []behaviour {
 			direct, err := r.node.peer.Call(r.within(), r.to.Own("probe.echo"), nil, headers)
 			require.NoError(r, err)
 			require.JSONEq(r, `{"x-key":"1"}`, string(decode[echoed](r.T, direct.Data).Headers))
-			relayed, err := r.node.peer.Call(r.within(), r.to.Own("probe.relay"), relayParams{Action: r.from.Own("probe.echo")}, headers)
+			relayed, err := r.node.peer.Call(
+				r.within(), r.to.Own("probe.relay"), relayParams{Action: r.from.Own("probe.echo")}, headers,
+			)
 			require.NoError(r, err)
 			require.JSONEq(r, `{}`, string(decode[echoed](r.T, decode[outcome](r.T, relayed.Data).Data).Headers))
 		}},
 		{name: "meta goes down the chain", faults: []int{9}, ways: both, show: func(r *row) {
-			out := r.relay(relayParams{Action: r.to.Own("probe.echo"), Meta: fields{"own": 2}}, callOptions{Meta: fields{"user": 1}})
+			out := r.relay(
+				relayParams{Action: r.to.Own("probe.echo"), Meta: fields{"own": 2}}, callOptions{Meta: fields{"user": 1}},
+			)
 			require.JSONEq(r, `{"user":1,"own":2}`, string(decode[echoed](r.T, out.Data).Meta))
 		}},
 		{name: "the callee's meta is merged into the caller's", faults: []int{9}, ways: both, show: func(r *row) {
-			out := r.relay(relayParams{Action: r.to.Own("probe.meta"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2, "lang": "en"}})
+			out := r.relay(
+				relayParams{
+					Action: r.to.Own("probe.meta"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2, "lang": "en"},
+				},
+			)
 			require.JSONEq(r, `{"own":2,"lang":"fa"}`, string(out.Meta))
 		}},
 		{name: "the callee's meta is merged into the caller's when the call fails", faults: []int{9}, ways: both, show: func(r *row) {
-			out := r.relay(relayParams{Action: r.to.Own("probe.metaError"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2}})
+			out := r.relay(
+				relayParams{Action: r.to.Own("probe.metaError"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2}},
+			)
 			require.Equal(r, "NO", out.Error.Type)
 			require.JSONEq(r, `{"own":2,"lang":"fa"}`, string(out.Meta))
 		}},
@@ -188,7 +199,9 @@ func (r *row) refuses(action string) {
 	r.Helper()
 	e := r.stranger().request(r.to.ID(), action, fields{"meta": fields{}}).Error
 	require.NotNil(r, e)
-	require.Equal(r, []any{"ServiceNotFoundError", 404.0, "SERVICE_NOT_FOUND", true}, []any{e.Name, e.Code, e.Type, e.Retryable})
+	require.Equal(
+		r, []any{"ServiceNotFoundError", 404.0, "SERVICE_NOT_FOUND", true}, []any{e.Name, e.Code, e.Type, e.Retryable},
+	)
 	require.JSONEq(r, fmt.Sprintf(`{"action":%q,"nodeID":%q}`, action, r.to.ID()), string(e.Data))
 }
 

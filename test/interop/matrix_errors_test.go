@@ -26,7 +26,8 @@ func errorBehaviours() []behaviour {
 		{Name: "QueueIsFullError", Message: "Queue is full. Request 'a.b' action on 'n' node is rejected.", Code: 429, Type: "QUEUE_FULL", Retryable: true},
 		{Name: "MaxCallLevelError", Message: "Request level is reached the limit (3) on 'n' node.", Code: 500, Type: "MAX_CALL_LEVEL", Data: json.RawMessage(`{"nodeID":"n","level":3}`)},
 		{Name: "BrokerDisconnectedError", Message: "The broker's transporter has disconnected.", Code: 502, Type: "BAD_GATEWAY", Retryable: true},
-		{Name: "UnAuthorizedError", Message: "Unauthorized", Code: 401, Type: "NO_TOKEN"}, // of moleculer-web, not of Moleculer
+		// of moleculer-web, not of Moleculer
+		{Name: "UnAuthorizedError", Message: "Unauthorized", Code: 401, Type: "NO_TOKEN"},
 	} {
 		if e.Data == nil {
 			e.Data = json.RawMessage(`{"action":"a.b","nodeID":"n"}`)
@@ -51,7 +52,9 @@ func errorBehaviours() []behaviour {
 		}},
 		{name: "an unforeseen error is a 500 that tells nothing", faults: []int{4, 21}, ways: toGo, show: func(r *row) {
 			e := r.fails(r.to.Own("probe.mistake"), nil)
-			require.Equal(r, []any{"MoleculerServerError", 500.0, "INTERNAL_ERROR", false}, []any{e.Name, e.Code, e.Type, e.Retryable})
+			require.Equal(
+				r, []any{"MoleculerServerError", 500.0, "INTERNAL_ERROR", false}, []any{e.Name, e.Code, e.Type, e.Retryable},
+			)
 			require.NotContains(r, e.Message, "password")
 		}},
 		{name: "a panic is a 500, and the node lives", ways: toGo, show: func(r *row) {

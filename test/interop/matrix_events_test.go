@@ -35,7 +35,10 @@ func eventBehaviours() []behaviour {
 			require.Equal(r, []any{r.from.ID(), "emit", []string{r.to.Own("exact")}}, []any{e.Sender, e.Type, e.Groups})
 		}},
 		{name: "a handler's event goes on with its chain: request id, level, caller and meta", faults: []int{10}, ways: both, show: func(r *row) {
-			r.call(r.from.Own("probe.emit"), fields{"name": r.to.Own("exact")}, callOptions{RequestID: r.key, Meta: fields{"user": 1}})
+			r.call(
+				r.from.Own("probe.emit"), fields{"name": r.to.Own("exact")},
+				callOptions{RequestID: r.key, Meta: fields{"user": 1}},
+			)
 			e := r.event(r.to, func(e moleculerEvent) bool { return e.RequestID == r.key })
 			require.Equal(r, []any{2, r.from.Own("probe")}, []any{e.Level, e.Caller})
 			require.JSONEq(r, `{"user":1}`, string(e.Meta))
@@ -44,7 +47,9 @@ func eventBehaviours() []behaviour {
 			r.from.Emit(r.T, r.to.Own("twice"), r.key, emitOptions{})
 			r.twice(1, 1)
 			is := func(p packet) bool { return p.Command == "EVENT" && contain(p, r.key) }
-			require.ElementsMatch(r, []any{r.to.Own("mail"), r.to.Own("audit")}, expect(r.T, r.tap, "EVENT", is).fields["groups"])
+			require.ElementsMatch(
+				r, []any{r.to.Own("mail"), r.to.Own("audit")}, expect(r.T, r.tap, "EVENT", is).fields["groups"],
+			)
 			_, again, _ := r.tap.packets.take(is)
 			require.False(r, again)
 		}},
@@ -92,11 +97,15 @@ func eventBehaviours() []behaviour {
 			r.twice(0, 1)
 		}},
 		{name: "an event without groups is for all groups", faults: []int{17}, ways: both, show: func(r *row) {
-			r.stranger().send("EVENT."+r.to.ID(), fields{"id": r.key, "event": r.to.Own("twice"), "broadcast": false, "meta": fields{}})
+			r.stranger().
+				send("EVENT."+r.to.ID(), fields{"id": r.key, "event": r.to.Own("twice"), "broadcast": false, "meta": fields{}})
 			r.twice(1, 1)
 		}},
 		{name: "an event for other groups is not heard", faults: []int{17}, ways: both, show: func(r *row) {
-			r.stranger().send("EVENT."+r.to.ID(), fields{"id": r.key, "event": r.to.Own("twice"), "groups": []string{"others"}, "broadcast": false, "meta": fields{}})
+			r.stranger().send(
+				"EVENT."+r.to.ID(),
+				fields{"id": r.key, "event": r.to.Own("twice"), "groups": []string{"others"}, "broadcast": false, "meta": fields{}},
+			)
 			r.twice(0, 0)
 		}},
 		{name: "of an event only its name is needed", faults: []int{12}, ways: both, show: func(r *row) {

@@ -18,10 +18,13 @@ func hostileBehaviours() []behaviour {
 			require.True(r, r.stranger().request(r.to.ID(), r.to.Own("probe.same"), nil).Success)
 		}},
 	}
-	for _, command := range []string{"REQ.%s", "RES.%s", "EVENT.%s", "INFO", "HEARTBEAT", "DISCOVER", "DISCONNECT", "PING.%s", "PONG.%s"} {
+	for _, command := range []string{
+		"REQ.%s", "RES.%s", "EVENT.%s", "INFO", "HEARTBEAT", "DISCOVER", "DISCONNECT", "PING.%s", "PONG.%s",
+	} {
 		subject := strings.ReplaceAll(command, "%s", "")
 		rows = append(rows, behaviour{
-			name: fmt.Sprintf("malformed %s packets harm nobody", strings.TrimSuffix(subject, ".")), faults: []int{12, 13}, ways: toGo,
+			name: fmt.Sprintf("malformed %s packets harm nobody", strings.TrimSuffix(subject, ".")), faults: []int{12, 13},
+			ways: toGo,
 			show: func(r *row) {
 				s := r.stranger()
 				for _, body := range malformed(s) {
@@ -38,12 +41,16 @@ func hostileBehaviours() []behaviour {
 // malformed are packets with every field of the wrong type, and what is no packet at all.
 func malformed(s *stranger) []string {
 	head := fmt.Sprintf(`"ver":%q,"sender":%q`, s.tap.ver, s.id)
-	bodies := []string{``, `null`, `[]`, `"x"`, `{`, `{}`, `{"ver":4,"sender":"x"}`, `{"ver":"` + s.tap.ver + `"}`, `{` + head + `}`}
+	bodies := []string{
+		``, `null`, `[]`, `"x"`, `{`, `{}`, `{"ver":4,"sender":"x"}`, `{"ver":"` + s.tap.ver + `"}`, `{` + head + `}`,
+	}
 	for _, value := range []string{`null`, `-1.5`, `"x"`, `[]`, `[null]`, `{}`, `{"x":null}`, `true`} {
 		body := `{` + head
 		for _, field := range []string{
-			"id", "action", "event", "params", "data", "meta", "headers", "timeout", "level", "tracing", "parentID", "requestID", "caller", "stream",
-			"seq", "success", "error", "groups", "broadcast", "services", "ipList", "hostname", "client", "config", "instanceID", "metadata", "cpu",
+			"id", "action", "event", "params", "data", "meta", "headers", "timeout", "level", "tracing", "parentID",
+			"requestID", "caller", "stream",
+			"seq", "success", "error", "groups", "broadcast", "services", "ipList", "hostname", "client", "config",
+			"instanceID", "metadata", "cpu",
 			"time", "arrived",
 		} {
 			body += fmt.Sprintf(`,%q:%s`, field, value)
@@ -122,7 +129,9 @@ type interrupted struct {
 func (r *row) outage() *interrupted {
 	r.Helper()
 	server := natsServer(r.T, withLogin)
-	services := []service{{Name: "probe", Schema: schema("", "outprobe", nil, nil)}, listening("out.*", "", schema("", "out", nil, nil))}
+	services := []service{
+		{Name: "probe", Schema: schema("", "outprobe", nil, nil)}, listening("out.*", "", schema("", "out", nil, nil)),
+	}
 	inGo, inNode := services, services
 	if r.from == member(r.golang) {
 		inGo = nil
@@ -168,7 +177,9 @@ func departureBehaviours() []behaviour {
 				refusal = r.stranger().request(extra.ID(), r.own("probe.same"), nil).Error
 				return refusal != nil
 			}, rowPatience, tick)
-			require.Equal(r, []any{"ServiceNotAvailableError", 404.0, true}, []any{refusal.Name, refusal.Code, refusal.Retryable})
+			require.Equal(
+				r, []any{"ServiceNotAvailableError", 404.0, true}, []any{refusal.Name, refusal.Code, refusal.Retryable},
+			)
 			require.NoError(r, <-running)
 			<-left
 		}},
@@ -247,7 +258,9 @@ func finalBehaviours() []behaviour {
 		{name: "a heartbeat comes by itself and tells the load as a whole percentage", faults: []int{26}, ways: both, show: func(r *row) {
 			ctx, cancel := context.WithTimeout(r.Context(), patience)
 			defer cancel()
-			beat, err := r.tap.packets.next(ctx, func(p packet) bool { return p.Command == "HEARTBEAT" && p.fields["sender"] == r.to.ID() })
+			beat, err := r.tap.packets.next(
+				ctx, func(p packet) bool { return p.Command == "HEARTBEAT" && p.fields["sender"] == r.to.ID() },
+			)
 			require.NoError(r, err)
 			cpu := beat.fields["cpu"].(float64)
 			require.Equal(r, float64(int(cpu)), cpu)

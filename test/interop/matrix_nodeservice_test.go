@@ -25,7 +25,8 @@ func nodeServiceBehaviours() []behaviour {
 	} {
 		params, _ := json.Marshal(q.params) // a map of flags does
 		rows = append(rows, behaviour{
-			name: fmt.Sprintf("$node.%s of another node, with %s, tells all that Node's tells", q.action, params), faults: []int{33}, ways: both,
+			name:   fmt.Sprintf("$node.%s of another node, with %s, tells all that Node's tells", q.action, params),
+			faults: []int{33}, ways: both,
 			show: func(r *row) {
 				theirs := decode[any](r.T, r.call("$node."+q.action, q.params, callOptions{NodeID: r.to.ID()}).Data)
 				own, err := r.node.Call(r.within(), "$node."+q.action, q.params, callOptions{})
@@ -43,20 +44,28 @@ func nodeServiceBehaviours() []behaviour {
 		{name: "$node.list can be limited to who is available", faults: []int{33}, ways: both, show: func(r *row) {
 			s := r.joined(1, nil)
 			r.disconnect(s)
-			list := decode[[]fields](r.T, r.call("$node.list", fields{"onlyAvailable": true}, callOptions{NodeID: r.to.ID()}).Data)
+			list := decode[[]fields](
+				r.T, r.call("$node.list", fields{"onlyAvailable": true}, callOptions{NodeID: r.to.ID()}).Data,
+			)
 			require.Nil(r, find(list, "id", s.id))
 		}},
 		{name: "$node.services can be limited to the node's own", faults: []int{33}, ways: both, show: func(r *row) {
-			list := decode[[]fields](r.T, r.call("$node.services", fields{"onlyLocal": true}, callOptions{NodeID: r.to.ID()}).Data)
+			list := decode[[]fields](
+				r.T, r.call("$node.services", fields{"onlyLocal": true}, callOptions{NodeID: r.to.ID()}).Data,
+			)
 			require.NotNil(r, find(list, "name", r.to.Own("math")))
 			require.Nil(r, find(list, "name", r.from.Own("math")))
 		}},
 		{name: "$node.actions tells all nodes that serve an action", faults: []int{33}, ways: both, show: func(r *row) {
-			list := decode[[]fields](r.T, r.call("$node.actions", fields{"withEndpoints": true}, callOptions{NodeID: r.to.ID()}).Data)
+			list := decode[[]fields](
+				r.T, r.call("$node.actions", fields{"withEndpoints": true}, callOptions{NodeID: r.to.ID()}).Data,
+			)
 			require.Equal(r, []string{r.go2.ID(), r.node2.ID()}, endpoints(find(list, "name", "ring.where")))
 		}},
 		{name: "$node.events tells all nodes that listen in a group", faults: []int{33}, ways: both, show: func(r *row) {
-			list := decode[[]fields](r.T, r.call("$node.events", fields{"withEndpoints": true}, callOptions{NodeID: r.to.ID()}).Data)
+			list := decode[[]fields](
+				r.T, r.call("$node.events", fields{"withEndpoints": true}, callOptions{NodeID: r.to.ID()}).Data,
+			)
 			require.Equal(r, []string{r.go2.ID(), r.node2.ID()}, endpoints(find(list, "name", "crew.said")))
 		}},
 		{name: "$node.options tells who the node is and no secret", faults: []int{21, 33}, ways: both, show: func(r *row) {
@@ -74,8 +83,8 @@ func nodeServiceBehaviours() []behaviour {
 	}...)
 }
 
-// nodeOnly is what only Node tells: of other transporters than NATS, of its own runtime, and of its user, which is nobody's
-// business.
+// nodeOnly is what only Node tells: of other transporters than NATS, of its own runtime, and of its user, which is
+// nobody's business.
 var nodeOnly = []string{
 	"[].cpuSeq", "[].udpAddress", ".process.memory.arrayBuffers", ".process.memory.external", ".process.argv",
 	".os.user.gid", ".os.user.homedir", ".os.user.shell", ".os.user.uid",
@@ -90,8 +99,8 @@ func endpoints(list fields) []string {
 	return ids
 }
 
-// missing lists what a value lacks of the shape of another: members of objects, and the kinds of values. Of a list, what all
-// its objects have in common is required of each one.
+// missing lists what a value lacks of the shape of another: members of objects, and the kinds of values. Of a list,
+// what all its objects have in common is required of each one.
 func missing(path string, want, got any) []string {
 	switch want := want.(type) {
 	case fields:
@@ -171,7 +180,9 @@ func TestMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.lacks, missing("", decode[any](t, json.RawMessage(test.want)), decode[any](t, json.RawMessage(test.got))))
+			require.Equal(
+				t, test.lacks, missing("", decode[any](t, json.RawMessage(test.want)), decode[any](t, json.RawMessage(test.got))),
+			)
 		})
 	}
 }

@@ -70,10 +70,15 @@ func registryBehaviours() []behaviour {
 		{name: "a DISCOVER is answered with INFO, to the one who asks", ways: both, show: func(r *row) {
 			s := r.stranger()
 			s.send("DISCOVER."+r.to.ID(), nil)
-			s.expect("INFO", func(p packet) bool { return p.Command == "INFO" && p.Target == s.id && p.fields["sender"] == r.to.ID() })
+			s.expect(
+				"INFO", func(p packet) bool { return p.Command == "INFO" && p.Target == s.id && p.fields["sender"] == r.to.ID() },
+			)
 		}},
 		{name: "an INFO without settings, metadata, actions and events is taken", faults: []int{13}, ways: both, show: func(r *row) {
-			s := r.joined(1, nil, fields{"name": r.key, "fullName": r.key, "settings": nil, "metadata": nil, "actions": nil, "events": nil}, serves("after"+r.key))
+			s := r.joined(
+				1, nil, fields{"name": r.key, "fullName": r.key, "settings": nil, "metadata": nil, "actions": nil, "events": nil},
+				serves("after"+r.key),
+			)
 			require.True(r, r.serves(s, "after"+r.key))
 		}},
 		{name: "an INFO older than the last one changes nothing", faults: []int{22}, ways: both, show: func(r *row) {
@@ -144,7 +149,9 @@ func registryBehaviours() []behaviour {
 		}},
 		{name: "a second node of the same id makes the first one stop", faults: []int{22}, ways: toGo, show: func(r *row) {
 			extra := r.extraGo(nil)
-			r.tap.send(r.T, "INFO", fields{"sender": extra.ID(), "instanceID": uuid.NewString(), "services": []fields{}, "seq": 1})
+			r.tap.send(
+				r.T, "INFO", fields{"sender": extra.ID(), "instanceID": uuid.NewString(), "services": []fields{}, "seq": 1},
+			)
 			select {
 			case err := <-extra.link.Fatal():
 				require.ErrorContains(r, err, extra.ID())
@@ -157,11 +164,12 @@ func registryBehaviours() []behaviour {
 			for range 3 {
 				s.info(1, fields{"ver": other(r.line)}, serves(r.key))
 			}
-			r.settle(r.golang)
+			r.waitHandled(r.golang)
 			require.False(r, r.serves(s, r.key))
 			logged := 0
 			for _, entry := range r.golang.logs.AllEntries() {
-				if strings.Contains(entry.Message+errorOf(entry.Data), "protocol version") && strings.Contains(errorOf(entry.Data), s.id) {
+				if strings.Contains(entry.Message+errorOf(entry.Data), "protocol version") &&
+					strings.Contains(errorOf(entry.Data), s.id) {
 					logged++
 				}
 			}

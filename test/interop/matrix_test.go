@@ -36,8 +36,10 @@ func (w way) String() string {
 // behaviours are all rows of the matrix. The last ones wait for what takes its time to come.
 func behaviours() []behaviour {
 	return slices.Concat(
-		registryBehaviours(), packetBehaviours(), callBehaviours(), errorBehaviours(), timeoutBehaviours(), eventBehaviours(), balancedBehaviours(),
-		streamBehaviours(), nodeServiceBehaviours(), hostileBehaviours(), outageBehaviours(), departureBehaviours(), finalBehaviours(),
+		registryBehaviours(), packetBehaviours(), callBehaviours(), errorBehaviours(), timeoutBehaviours(),
+		eventBehaviours(), balancedBehaviours(),
+		streamBehaviours(), nodeServiceBehaviours(), hostileBehaviours(), outageBehaviours(), departureBehaviours(),
+		finalBehaviours(),
 	)
 }
 

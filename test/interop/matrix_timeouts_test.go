@@ -11,7 +11,9 @@ func timeoutBehaviours() []behaviour {
 	return []behaviour{
 		{name: "a call ends at its timeout", faults: []int{11}, ways: both, show: func(r *row) {
 			e := r.fails(r.to.Own("probe.slow"), slowParams{5000}, callOptions{TimeoutMS: 50})
-			require.Equal(r, []any{"RequestTimeoutError", 504.0, "REQUEST_TIMEOUT", true}, []any{e.Name, e.Code, e.Type, e.Retryable})
+			require.Equal(
+				r, []any{"RequestTimeoutError", 504.0, "REQUEST_TIMEOUT", true}, []any{e.Name, e.Code, e.Type, e.Retryable},
+			)
 			require.Equal(r, r.to.Own("probe.slow"), decode[fields](r.T, e.Data)["action"])
 		}},
 		{name: "a call without a timeout ends at the action's own", faults: []int{11, 20}, ways: both, show: func(r *row) {
@@ -20,7 +22,9 @@ func timeoutBehaviours() []behaviour {
 		{name: "a call without a timeout carries none", faults: []int{11}, ways: toNode, show: func(r *row) {
 			_, err := r.from.Call(r.Context(), r.to.Own("probe.same"), nil, callOptions{RequestID: r.key})
 			require.NoError(r, err)
-			require.Nil(r, r.packet("REQ", r.from, r.to, func(p packet) bool { return p.fields["requestID"] == r.key }).fields["timeout"])
+			require.Nil(
+				r, r.packet("REQ", r.from, r.to, func(p packet) bool { return p.fields["requestID"] == r.key }).fields["timeout"],
+			)
 		}},
 		{name: "the callee keeps the action's own timeout when a request has none", faults: []int{11}, ways: both, show: func(r *row) {
 			require.Equal(r, 504.0, r.request("probe.limited", nil).Error.Code)
@@ -42,7 +46,10 @@ func timeoutBehaviours() []behaviour {
 			require.Less(r, left, 60_000.0)
 		}},
 		{name: "a handler's call keeps its own timeout where that is shorter", faults: []int{11}, ways: both, show: func(r *row) {
-			r.relay(relayParams{Action: r.to.Own("probe.echo"), Opts: callOptions{TimeoutMS: 1000}}, callOptions{TimeoutMS: 60_000, RequestID: r.key})
+			r.relay(
+				relayParams{Action: r.to.Own("probe.echo"), Opts: callOptions{TimeoutMS: 1000}},
+				callOptions{TimeoutMS: 60_000, RequestID: r.key},
+			)
 			require.LessOrEqual(r, r.chained().fields["timeout"], 1000.0)
 		}},
 		{name: "a handler whose time is over calls nobody", faults: []int{11}, ways: both, show: func(r *row) {

@@ -43,7 +43,8 @@ type callOptions struct {
 
 func (o callOptions) goOptions() (action.CallOptions, error) {
 	opts := action.CallOptions{
-		NodeID: o.NodeID, Timeout: time.Duration(o.TimeoutMS * float64(time.Millisecond)), Retries: o.Retries, RequestID: o.RequestID,
+		NodeID: o.NodeID, Timeout: time.Duration(o.TimeoutMS * float64(time.Millisecond)), Retries: o.Retries,
+		RequestID: o.RequestID,
 	}
 	if o.Meta == nil {
 		return opts, nil
@@ -69,7 +70,8 @@ func seen(err error) error {
 		return err
 	}
 	return &callError{
-		Name: e.Name, Message: e.Message, Code: float64(e.Code), Type: e.Type, Data: data, Retryable: e.Retryable, NodeID: e.NodeID,
+		Name: e.Name, Message: e.Message, Code: float64(e.Code), Type: e.Type, Data: data, Retryable: e.Retryable,
+		NodeID: e.NodeID,
 	}
 }
 

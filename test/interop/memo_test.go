@@ -35,7 +35,8 @@ type posts struct {
 
 const sharers = 100
 
-// definition has the actions find, as in channels.js, crowded, which ends when many have asked for it, refresh, and ready.
+// definition has the actions find, as in channels.js, crowded, which ends when many have asked for it, refresh, and
+// ready.
 func (p *posts) definition() integration.ServiceDefinition {
 	type byID struct {
 		ID string `json:"id"`
@@ -58,9 +59,13 @@ func (p *posts) definition() integration.ServiceDefinition {
 			integration.NewAction("refresh", func(ctx *integration.Context, _ integration.None) (any, error) {
 				return nil, mixins.Clean(ctx)
 			}, action.Spec{}),
-			integration.NewAction("ready", func(*integration.Context, integration.None) (any, error) { return nil, nil }, action.Spec{}),
+			integration.NewAction(
+				"ready", func(*integration.Context, integration.None) (any, error) { return nil, nil }, action.Spec{},
+			),
 		},
-		Mixins: []moleculer.Mixin{{Name: "count", Hooks: map[string]any{"count": action.Middleware{Stage: action.StageAccess, Wrap: p.count}}}},
+		Mixins: []moleculer.Mixin{
+			{Name: "count", Hooks: map[string]any{"count": action.Middleware{Stage: action.StageAccess, Wrap: p.count}}},
+		},
 	}
 }
 
@@ -94,9 +99,13 @@ func startLibrary(t *testing.T, line line, redisURL string) *library {
 	l.redis = redis.NewClient(opts)
 	t.Cleanup(func() { require.NoError(t, l.redis.Close()) })
 	cacher := fields{"type": "Redis", "options": fields{"redis": redisURL}}
-	l.peer = startKeeper(t, natsURL, peerOptions{Line: line.name, Services: []service{{Name: "posts"}}, Broker: map[string]any{"cacher": cacher}})
+	l.peer = startKeeper(
+		t, natsURL,
+		peerOptions{Line: line.name, Services: []service{{Name: "posts"}}, Broker: map[string]any{"cacher": cacher}},
+	)
 	start := func(p *posts, cache string) *host {
-		h := startHost(t, natsURL, node.Service(p.definition()), settings("node: {protocol: %q}\nservices: [posts]", line.protocol),
+		h := startHost(
+			t, natsURL, node.Service(p.definition()), settings("node: {protocol: %q}\nservices: [posts]", line.protocol),
 			node.Config(cache))
 		reachable(t, l.peer, h.ID, "posts.ready") // not refresh: nodes that hear of it drop what is kept later
 		return h
@@ -109,7 +118,10 @@ func startLibrary(t *testing.T, line line, redisURL string) *library {
 // find calls posts.find on one of the nodes.
 func (l *library) find(t *testing.T, nodeID, id string) article {
 	t.Helper()
-	result, err := l.peer.Call(t.Context(), "posts.find", fields{"id": id}, fields{"nodeID": nodeID, "timeout": patience.Milliseconds(), "meta": fields{"tenantId": tenantID}})
+	result, err := l.peer.Call(
+		t.Context(), "posts.find", fields{"id": id},
+		fields{"nodeID": nodeID, "timeout": patience.Milliseconds(), "meta": fields{"tenantId": tenantID}},
+	)
 	require.NoError(t, err)
 	return decode[article](t, result.Data)
 }
@@ -155,7 +167,9 @@ func TestMemoisedResultsAreSharedWithNode(t *testing.T) {
 				}
 			})
 			t.Run("another tenant has results of its own", func(t *testing.T) {
-				result, err := l.peer.Call(t.Context(), "posts.find", fields{"id": "2"}, fields{"nodeID": goID, "meta": fields{"tenantId": "other"}})
+				result, err := l.peer.Call(
+					t.Context(), "posts.find", fields{"id": "2"}, fields{"nodeID": goID, "meta": fields{"tenantId": "other"}},
+				)
 				require.NoError(t, err)
 				require.Equal(t, article{"go", 2, "2"}, decode[article](t, result.Data))
 			})

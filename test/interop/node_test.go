@@ -101,7 +101,10 @@ func TestNodeJoinsTheCluster(t *testing.T) {
 				Params any `json:"params"`
 			} `json:"action"`
 		}
-		require.NoError(t, json.Unmarshal(peer.Registry(t, "actions", map[string]any{"withEndpoints": true, "skipInternal": true}), &actions))
+		require.NoError(
+			t,
+			json.Unmarshal(peer.Registry(t, "actions", map[string]any{"withEndpoints": true, "skipInternal": true}), &actions),
+		)
 		rest := map[string]string{}
 		for _, a := range actions {
 			if strings.HasPrefix(a.Name, "telegram.") {
@@ -213,12 +216,18 @@ func TestWhatIsWrongWithAWebhookIsTold(t *testing.T) {
 		typ    string
 		class  string
 	}{
-		"a wrong secret":      {change("headers", map[string]any{"x-telegram-bot-api-secret-token": "wrong"}), 401, "SIGNATURE_INVALID", "MoleculerClientError"},
-		"a missing secret":    {change("headers", map[string]any{}), 401, "SIGNATURE_INVALID", "MoleculerClientError"},
-		"an unknown channel":  {change("channelId", "nobody"), 404, "CHANNEL_NOT_FOUND", "MoleculerClientError"},
-		"an old timestamp":    {change("timestamp", time.Now().Add(-6*time.Minute).UnixMilli()), 400, "WEBHOOK_TOO_OLD", "MoleculerClientError"},
-		"a foreign structure": {change("payload", map[string]any{"object": "page"}), 400, "WEBHOOK_INVALID", "MoleculerClientError"},
-		"wrong params":        {change("timestamp", "yesterday"), 422, "VALIDATION_ERROR", "ValidationError"},
+		"a wrong secret": {change(
+			"headers", map[string]any{"x-telegram-bot-api-secret-token": "wrong"},
+		), 401, "SIGNATURE_INVALID", "MoleculerClientError"},
+		"a missing secret":   {change("headers", map[string]any{}), 401, "SIGNATURE_INVALID", "MoleculerClientError"},
+		"an unknown channel": {change("channelId", "nobody"), 404, "CHANNEL_NOT_FOUND", "MoleculerClientError"},
+		"an old timestamp": {change(
+			"timestamp", time.Now().Add(-6*time.Minute).UnixMilli(),
+		), 400, "WEBHOOK_TOO_OLD", "MoleculerClientError"},
+		"a foreign structure": {
+			change("payload", map[string]any{"object": "page"}), 400, "WEBHOOK_INVALID", "MoleculerClientError",
+		},
+		"wrong params": {change("timestamp", "yesterday"), 422, "VALIDATION_ERROR", "ValidationError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := peer.Call(t.Context(), "telegram.i_receiveWebhook", test.params, nil)
@@ -232,7 +241,10 @@ func TestWhatIsWrongWithAWebhookIsTold(t *testing.T) {
 	}
 
 	t.Run("wrong params are named", func(t *testing.T) {
-		_, err := peer.Call(t.Context(), "telegram.i_receiveWebhook", map[string]any{"channelId": 7, "payload": map[string]any{}, "headers": map[string]any{}}, nil)
+		_, err := peer.Call(
+			t.Context(), "telegram.i_receiveWebhook",
+			map[string]any{"channelId": 7, "payload": map[string]any{}, "headers": map[string]any{}}, nil,
+		)
 		require.JSONEq(t, fmt.Sprintf(`[
 			{"type":"string","message":"The 'channelId' field must be a string.","field":"channelId","actual":7,"nodeID":%[1]q,"action":"telegram.i_receiveWebhook"},
 			{"type":"required","message":"The 'timestamp' field is required.","field":"timestamp","nodeID":%[1]q,"action":"telegram.i_receiveWebhook"}
@@ -257,7 +269,8 @@ func TestMessageIsSentAndItsEventFollows(t *testing.T) {
 	res, err := peer.Call(t.Context(), "telegram.i_sendMessage", map[string]any{
 		"channelId": channelID,
 		"message": map[string]any{
-			"id": "out-1", "conversationId": "5550001234", "from": map[string]any{"id": tenantID}, "to": map[string]any{"id": 5550001234},
+			"id": "out-1", "conversationId": "5550001234", "from": map[string]any{"id": tenantID},
+			"to": map[string]any{"id": 5550001234},
 			"content": map[string]any{
 				"type": "TEXT", "text": "Yes?",
 				"interactive": map[string]any{"kind": "buttons", "buttons": []any{map[string]any{"id": "yes", "title": "Yes"}}},
@@ -315,7 +328,9 @@ func TestSlowSendsHoldUpNothing(t *testing.T) {
 		go func() {
 			_, err := peer.Call(t.Context(), "telegram.i_sendMessage", map[string]any{
 				"channelId": channelID,
-				"message":   map[string]any{"to": map[string]any{"id": "1"}, "content": map[string]any{"type": "TEXT", "text": "slow"}},
+				"message": map[string]any{
+					"to": map[string]any{"id": "1"}, "content": map[string]any{"type": "TEXT", "text": "slow"},
+				},
 			}, nil)
 			results <- err
 		}()
@@ -352,10 +367,21 @@ func TestOtherStandardActions(t *testing.T) {
 		params map[string]any
 		want   string
 	}{
-		"good credentials": {"i_validateCredentials", map[string]any{"credentials": map[string]any{"token": botToken, "secretToken": "x"}, "settings": map[string]any{"apiBase": n.Telegram.URL()}}, `{"valid":true}`},
-		"bad credentials":  {"i_validateCredentials", map[string]any{"credentials": map[string]any{"token": "1:wrong"}, "settings": map[string]any{"apiBase": n.Telegram.URL()}}, `{"valid":false}`},
-		"status":           {"i_status", nil, `{"id":"telegram","name":"Telegram","platform":"telegram","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
-		"media":            {"i_getMedia", map[string]any{"channelId": channelID, "mediaId": "file-1"}, `{"id":"file-1","mimeType":"application/pdf","filename":"terms.pdf","size":8,"data":"JVBERi0xLjc="}`},
+		"good credentials": {
+			"i_validateCredentials",
+			map[string]any{
+				"credentials": map[string]any{"token": botToken, "secretToken": "x"},
+				"settings":    map[string]any{"apiBase": n.Telegram.URL()},
+			},
+			`{"valid":true}`,
+		},
+		"bad credentials": {"i_validateCredentials", map[string]any{
+			"credentials": map[string]any{"token": "1:wrong"}, "settings": map[string]any{"apiBase": n.Telegram.URL()},
+		}, `{"valid":false}`},
+		"status": {"i_status", nil, `{"id":"telegram","name":"Telegram","platform":"telegram","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
+		"media": {"i_getMedia", map[string]any{
+			"channelId": channelID, "mediaId": "file-1",
+		}, `{"id":"file-1","mimeType":"application/pdf","filename":"terms.pdf","size":8,"data":"JVBERi0xLjc="}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res, err := peer.Call(t.Context(), "telegram."+test.action, test.params, nil)
@@ -443,7 +469,9 @@ func TestGatewayExposesTheNode(t *testing.T) {
 		files, err := filepath.Glob(filepath.Join(folder, "telegram", "*.json"))
 		require.NoError(t, err)
 		if len(files) == 0 {
-			t.Skip("no real payloads: they lie beside the project, in ../shared/fixtures/telegram; the webhooks above are our own")
+			t.Skip(
+				"no real payloads: they lie beside the project, in ../shared/fixtures/telegram; the webhooks above are our own",
+			)
 		}
 		for i, file := range files {
 			if strings.HasPrefix(filepath.Base(file), "api_") {
@@ -457,7 +485,9 @@ func TestGatewayExposesTheNode(t *testing.T) {
 			status, answer = postUpdate(t, n.URL+"/telegram/shop", body, secretToken)
 			require.Equal(t, http.StatusOK, status, "%s: %s", file, answer)
 			require.JSONEq(t, `{"success":true,"messages":1,"failed":0,"duplicates":1}`, string(answer), file)
-			require.Contains(t, string(peer.NextMessage(t).Payload), fmt.Sprintf(`"dedupKey":"%d"`, 1_000_000+i), "once, though it came twice")
+			require.Contains(
+				t, string(peer.NextMessage(t).Payload), fmt.Sprintf(`"dedupKey":"%d"`, 1_000_000+i), "once, though it came twice",
+			)
 		}
 	})
 }
@@ -517,7 +547,8 @@ func TestNodeServesAgainAfterAnOutage(t *testing.T) {
 	}
 	server.Stop()
 	before := offered.Load()
-	require.Eventually(t, func() bool { return offered.Load() >= before+2 }, patience, tick) // one takes as long as its event is tried
+	// one takes as long as its event is tried
+	require.Eventually(t, func() bool { return offered.Load() >= before+2 }, patience, tick)
 	server.Restart(t)
 	ids := map[int]bool{}
 	for range 50 {

@@ -44,14 +44,19 @@ func notes(database string) integration.ServiceDefinition {
 		Name:        "notes",
 		Datasources: []datasource.Definition{postgres.New("ledger", postgres.Options{URL: database})},
 		Actions: []moleculer.Action{
-			integration.NewAction("count", func(ctx *integration.Context, _ integration.None) (int, error) { return count(ctx) }, action.Spec{}),
+			integration.NewAction(
+				"count", func(ctx *integration.Context, _ integration.None) (int, error) { return count(ctx) }, action.Spec{},
+			),
 			integration.NewAction("quick", func(ctx *integration.Context, _ integration.None) (int, error) {
 				short, cancel := context.WithTimeout(ctx, impatience)
 				defer cancel()
 				return count(short)
 			}, action.Spec{}),
-			integration.NewAction("ping", func(*integration.Context, integration.None) (string, error) { return "pong", nil }, action.Spec{}),
-			integration.NewAction("cached", func(*integration.Context, integration.None) (string, error) { return "computed", nil },
+			integration.NewAction(
+				"ping", func(*integration.Context, integration.None) (string, error) { return "pong", nil }, action.Spec{},
+			),
+			integration.NewAction(
+				"cached", func(*integration.Context, integration.None) (string, error) { return "computed", nil },
 				action.Spec{Cache: &action.CacheRule{TTL: time.Minute}}),
 		},
 	}
@@ -75,7 +80,9 @@ type besieged struct {
 func startBesieged(t *testing.T) *besieged {
 	t.Helper()
 	natsURL := natsServer(t).URL()
-	b := &besieged{postgres: testserver.StartPostgres(t), redis: testserver.StartRedis(t), peer: startKeeper(t, natsURL, peerOptions{})}
+	b := &besieged{
+		postgres: testserver.StartPostgres(t), redis: testserver.StartRedis(t), peer: startKeeper(t, natsURL, peerOptions{}),
+	}
 	bot := telegramtest.NewServer(oldToken)
 	t.Cleanup(bot.Close)
 	database, key := b.postgres.URL(), newKey(t, "k1")
@@ -110,7 +117,10 @@ func (b *besieged) answers(t *testing.T, name, want string) {
 
 // manage calls the service channels.
 func (b *besieged) manage(action string, params any) error {
-	_, err := b.peer.Call(context.Background(), "channels."+action, params, fields{"nodeID": b.ID, "timeout": patience.Milliseconds(), "meta": manager["meta"]})
+	_, err := b.peer.Call(
+		context.Background(), "channels."+action, params,
+		fields{"nodeID": b.ID, "timeout": patience.Milliseconds(), "meta": manager["meta"]},
+	)
 	return err
 }
 
@@ -160,7 +170,10 @@ func (b *besieged) well(t *testing.T) {
 // ill waits until node and service tell which datasources do not work.
 func (b *besieged) ill(t *testing.T) {
 	t.Helper()
-	want := map[string]string{"/channels": "unhealthy", "/cache": "healthy", "/claims": "healthy", "/spool": "healthy", "notes/ledger": "unhealthy", "depot/stock": "unhealthy"}
+	want := map[string]string{
+		"/channels": "unhealthy", "/cache": "healthy", "/claims": "healthy", "/spool": "healthy",
+		"notes/ledger": "unhealthy", "depot/stock": "unhealthy",
+	}
 	require.Eventually(t, func() bool { return maps.Equal(want, b.health(t)) }, patience, tick)
 	var ready httpAnswer
 	require.Eventually(t, func() bool {
@@ -196,7 +209,9 @@ func TestANodeOutlivesItsDatabases(t *testing.T) {
 				_, err := b.call(t, name)
 				failsWith(t, err, http.StatusServiceUnavailable, "DATASOURCE_UNAVAILABLE", true)
 			}
-			failsWith(t, text(b.peer, b.ID, fmt.Sprint("unknown-", round)), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
+			failsWith(
+				t, text(b.peer, b.ID, fmt.Sprint("unknown-", round)), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true,
+			)
 			failsWith(t, b.manage("list", nil), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
 			failsWith(t, b.manage("remove", fields{"id": "shop"}), http.StatusServiceUnavailable, "CHANNELS_UNAVAILABLE", true)
 			b.others(t)
@@ -237,7 +252,10 @@ func TestANodeOutlivesItsDatabases(t *testing.T) {
 				require.Equal(t, `"computed"`, data)
 			}
 			require.Eventually(t, func() bool { return b.health(t)["/cache"] == "unhealthy" }, patience, tick)
-			require.Eventually(t, func() bool { return get(t, b.URL+"/-/ready").body == `{"ready":true,"state":"degraded"}` }, patience, tick, "the node can do without")
+			require.Eventually(
+				t, func() bool { return get(t, b.URL+"/-/ready").body == `{"ready":true,"state":"degraded"}` }, patience, tick,
+				"the node can do without",
+			)
 			b.answers(t, "notes.count", "1")
 			outage.end()
 			b.well(t)
@@ -254,7 +272,9 @@ func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 	book := &logbook{}
 	sums := integration.ServiceDefinition{
 		Name: "sums", Dependencies: []string{"math"},
-		Actions: []moleculer.Action{integration.NewAction("two", func(ctx *integration.Context, _ integration.None) (sum int, err error) {
+		Actions: []moleculer.Action{integration.NewAction("two", func(
+			ctx *integration.Context, _ integration.None,
+		) (sum int, err error) {
 			return sum, ctx.Call("math.add", fields{"a": 1, "b": 1}, &sum)
 		}, action.Spec{})},
 	}
@@ -269,7 +289,8 @@ func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 		started <- outcome{n, err}
 	}()
 	require.Eventually(t, func() bool {
-		return strings.Contains(book.String(), "sums waits for the services it depends on") && strings.Contains(book.String(), "dependencies=math")
+		return strings.Contains(book.String(), "sums waits for the services it depends on") &&
+			strings.Contains(book.String(), "dependencies=math")
 	}, patience, tick)
 	_, err := peer.Call(t.Context(), "sums.two", nil, nil)
 	require.Equal(t, "SERVICE_NOT_FOUND", asCallError(t, err).Type)
@@ -297,13 +318,15 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 		want  []string
 	}{
 		"that no server answers for": {
-			notes("postgres://notes:HIDDEN-password@127.0.0.1:1/notes"), brief, []string{"service notes", `datasource "ledger"`, "limits.startTimeout is over (5s)"},
+			notes("postgres://notes:HIDDEN-password@127.0.0.1:1/notes"), brief,
+			[]string{"service notes", `datasource "ledger"`, "limits.startTimeout is over (5s)"},
 		},
 		"that is not there": {
 			notes(missing), long, []string{"service notes", `datasource "ledger"`, `"nowhere" does not exist`},
 		},
 		"that nobody can define": {
-			notes("mysql://notes:HIDDEN-password@127.0.0.1/notes"), long, []string{`service "notes"`, `datasource "ledger"`, "PostgreSQL"},
+			notes("mysql://notes:HIDDEN-password@127.0.0.1/notes"), long,
+			[]string{`service "notes"`, `datasource "ledger"`, "PostgreSQL"},
 		},
 		"that needs another service": {
 			integration.ServiceDefinition{Name: "notes", Dependencies: []string{"absent"}, Actions: notes(missing).Actions},
@@ -313,7 +336,9 @@ func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, err := tryHost(t, natsURL, node.Service(test.def), settings("services: [notes]\nlimits: {startTimeout: %s}", test.limit))
+			h, err := tryHost(
+				t, natsURL, node.Service(test.def), settings("services: [notes]\nlimits: {startTimeout: %s}", test.limit),
+			)
 			for _, part := range test.want {
 				require.ErrorContains(t, err, part)
 			}

@@ -80,7 +80,9 @@ var agreed = []struct {
 	{one("", ""), []string{`"x"`, `""`, `5`, `true`, `[]`, `{}`, `null`, ``}},
 	{one("", "optional"), []string{`"x"`, `null`, ``, `1`}},
 	{one(new(""), ""), []string{`"x"`, `null`, ``, `1`}},
-	{one("", "min:3|max:5"), []string{`"ab"`, `"abc"`, `"abcdef"`, `"éééé"`, `"\ud83d\ude00\ud83d\ude00"`, `"😀😀😀"`, `""`, `"\ud800ab"`}},
+	{one("", "min:3|max:5"), []string{
+		`"ab"`, `"abc"`, `"abcdef"`, `"éééé"`, `"\ud83d\ude00\ud83d\ude00"`, `"😀😀😀"`, `""`, `"\ud800ab"`,
+	}},
 	{one("", "length:2"), []string{`"ab"`, `"a"`, `"😀"`}},
 	{one("", "empty:false"), []string{`""`, `" "`}},
 	{one("", "empty:true|min:3"), []string{`""`, `"a"`}},
@@ -97,8 +99,10 @@ var agreed = []struct {
 	{one("", "url"), []string{`"https://x"`, `"http:// x"`, `"ftp://x"`, `""`, `"https://x y"`, `1`, `"HTTP://x"`}},
 	{one("", "url|empty:true"), []string{`""`}},
 	{one("", "uuid"), []string{
-		`"10ba038e-48da-487b-96e8-8d3b99b6d18a"`, `"10BA038E-48DA-487B-96E8-8D3B99B6D18A"`, `"10ba038e-48da-487b-c6e8-8d3b99b6d18a"`,
-		`"10ba038e-48da-187b-c6e8-8d3b99b6d18a"`, `"10ba038e-48da-987b-96e8-8d3b99b6d18a"`, `"00000000-0000-0000-0000-000000000000"`,
+		`"10ba038e-48da-487b-96e8-8d3b99b6d18a"`, `"10BA038E-48DA-487B-96E8-8D3B99B6D18A"`,
+		`"10ba038e-48da-487b-c6e8-8d3b99b6d18a"`,
+		`"10ba038e-48da-187b-c6e8-8d3b99b6d18a"`, `"10ba038e-48da-987b-96e8-8d3b99b6d18a"`,
+		`"00000000-0000-0000-0000-000000000000"`,
 		`"10ba038e-48da-087b-96e8-8d3b99b6d18a"`, `"018f3b1c-0000-7000-8000-000000000000"`, `""`, `1`,
 	}},
 	{one("", "enum:red,green"), []string{`"red"`, `"blue"`, `""`, `1`, `null`, `["red"]`}},
@@ -106,9 +110,14 @@ var agreed = []struct {
 	{one("", "enum:a,b|default:a"), []string{``, `"c"`}},
 	{one(0.0, ""), []string{`1.5`, `-0`, `1e3`, `"1"`, `true`, `null`, `1e999`, `{}`}},
 	{one(0.0, "min:-1.5|max:1000000"), []string{`-1.5`, `-2`, `1000001`, `1e6`}},
-	{one(0.0, "convert"), []string{`"20"`, `" 1.50 "`, `"+5"`, `".5"`, `"5."`, `"007"`, `"1e3"`, `"1e999"`, `"NaN"`, `"Infinity"`, `"-"`, `"1_000"`, `"0x"`, `{}`, `20`}},
+	{one(0.0, "convert"), []string{
+		`"20"`, `" 1.50 "`, `"+5"`, `".5"`, `"5."`, `"007"`, `"1e3"`, `"1e999"`, `"NaN"`, `"Infinity"`, `"-"`, `"1_000"`,
+		`"0x"`, `{}`, `20`,
+	}},
 	{one(0, ""), []string{`1`, `1.0`, `1e3`, `1.5`, `-0`, `-0.0`, `"1"`}},
-	{one(0, "positive|max:100|default:20|convert"), []string{``, `null`, `"20"`, `"0"`, `0`, `"101"`, `-1.5`, `"1.5"`, `" 7 "`}},
+	{one(0, "positive|max:100|default:20|convert"), []string{
+		``, `null`, `"20"`, `"0"`, `0`, `"101"`, `-1.5`, `"1.5"`, `" 7 "`,
+	}},
 	{one(0.0, "integer"), []string{`1e30`, `2.5`}},
 	{one(uint(0), ""), []string{`0`, `-1`, `-0`, `-0.5`}},
 	{one(int8(0), ""), []string{`127`, `128`, `-128`, `-129`}},
@@ -116,7 +125,9 @@ var agreed = []struct {
 	{one(int32(0), ""), []string{`2147483647`, `2147483648`}},
 	{one(float32(0), ""), []string{`3e38`, `4e38`}},
 	{one(false, ""), []string{`true`, `false`, `1`, `"true"`, `null`}},
-	{one(false, "convert"), []string{`"true"`, `"false"`, `"on"`, `"off"`, `1`, `0`, `"1"`, `"0"`, `1.0`, `"yes"`, `2`, `""`, `[]`}},
+	{one(false, "convert"), []string{
+		`"true"`, `"false"`, `"on"`, `"off"`, `1`, `0`, `"1"`, `"0"`, `1.0`, `"yes"`, `2`, `""`, `[]`,
+	}},
 	{one(false, "default:true"), []string{``, `false`}},
 	{one(time.Time{}, ""), []string{`"soon"`, `null`, `{}`, `""`}},
 	{one([]string{}, ""), []string{`[]`, `["a","b"]`, `["a",1,null]`, `"a"`, `{}`, `[null]`}},
@@ -197,8 +208,8 @@ func paramCases() []paramCase {
 	return append(append(cases, wholes...), disputed...)
 }
 
-// verdict is what a validator says of params.
-type verdict struct {
+// validation is what a validator says of params.
+type validation struct {
 	OK     bool            `json:"ok"`
 	Params json.RawMessage `json:"params,omitempty"` // as the action gets them
 	Faults json.RawMessage `json:"faults,omitempty"`
@@ -206,22 +217,22 @@ type verdict struct {
 }
 
 // judge has our validator check the params.
-func judge(t *testing.T, rules action.Params, params string) verdict {
+func judge(t *testing.T, rules action.Params, params string) validation {
 	t.Helper()
 	raw, err := rules.Check(&action.Request{Params: json.RawMessage(params)})
 	if err == nil {
-		return verdict{OK: true, Params: raw}
+		return validation{OK: true, Params: raw}
 	}
 	e, ok := errors.AsType[*action.Error](err)
 	require.True(t, ok, err)
 	require.Equal(t, 422, e.Code)
 	faults, err := json.Marshal(e.Data)
 	require.NoError(t, err)
-	return verdict{Faults: faults}
+	return validation{Faults: faults}
 }
 
 // judgeInNode has Moleculer's validator check the params against the rules as INFO announces them.
-func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []verdict {
+func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []validation {
 	t.Helper()
 	type job struct {
 		Schema action.Params `json:"schema"`
@@ -242,10 +253,10 @@ func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []verdi
 	node.Stderr = &stderr
 	output, err := node.Output()
 	require.NoError(t, err, stderr.String())
-	var verdicts []verdict
-	require.NoError(t, json.Unmarshal(output, &verdicts))
-	require.Len(t, verdicts, len(cases))
-	return verdicts
+	var validations []validation
+	require.NoError(t, json.Unmarshal(output, &validations))
+	require.Len(t, validations, len(cases))
+	return validations
 }
 
 func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
@@ -262,13 +273,15 @@ func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
 			require.Empty(t, node.Error)
 			ours := judge(t, rules[i], cases[i].params)
 			if why := cases[i].differs; why != "" {
-				require.False(t, sameVerdict(t, node, ours), "no difference any more: %s\nNode %+s\nours %+s", why, node, ours)
+				require.False(t, sameValidation(t, node, ours), "no difference any more: %s\nNode %+s\nours %+s", why, node, ours)
 				return
 			}
 			require.Equal(t, node.OK, ours.OK, "Node %s\nours %s", node, ours)
 			if node.OK {
 				require.JSONEq(t, string(node.Params), string(ours.Params))
-				require.NoError(t, json.Unmarshal(ours.Params, reflect.New(cases[i].rules).Interface()), "accepted params must decode")
+				require.NoError(
+					t, json.Unmarshal(ours.Params, reflect.New(cases[i].rules).Interface()), "accepted params must decode",
+				)
 				return
 			}
 			require.JSONEq(t, string(node.Faults), string(ours.Faults))
@@ -276,14 +289,14 @@ func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
 	}
 }
 
-func (v verdict) String() string {
+func (v validation) String() string {
 	return fmt.Sprintf("ok %t params %s faults %s", v.OK, v.Params, v.Faults)
 }
 
-func sameVerdict(t *testing.T, a, b verdict) bool {
+func sameValidation(t *testing.T, a, b validation) bool {
 	t.Helper()
 	var both [2]any
-	for i, v := range []verdict{a, b} {
+	for i, v := range []validation{a, b} {
 		data, err := json.Marshal(v)
 		require.NoError(t, err)
 		numbers := json.NewDecoder(bytes.NewReader(data))

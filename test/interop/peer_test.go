@@ -40,7 +40,8 @@ func TestPeersCallEachOther(t *testing.T) {
 			"meta": map[string]any{"m": 1}, "timeout": 5000, "requestID": "r1", "nodeID": host.NodeID,
 		})
 		require.NoError(t, err)
-		require.JSONEq(t, `{"params":{"x":"é"},"meta":{"m":1},"requestID":"r1","parentID":null,"caller":null,"level":1,"timeout":5000}`,
+		require.JSONEq(
+			t, `{"params":{"x":"é"},"meta":{"m":1},"requestID":"r1","parentID":null,"caller":null,"level":1,"timeout":5000}`,
 			string(res.Data))
 	})
 
@@ -53,7 +54,8 @@ func TestPeersCallEachOther(t *testing.T) {
 		require.JSONEq(t, `{"channelId":"c1"}`, string(ce.Data))
 		ce.Data, ce.Meta = nil, nil
 		require.Equal(t, &callError{
-			Name: "MoleculerClientError", Message: "no such channel", Code: 404.0, Type: "CHANNEL_NOT_FOUND", NodeID: host.NodeID,
+			Name: "MoleculerClientError", Message: "no such channel", Code: 404.0, Type: "CHANNEL_NOT_FOUND",
+			NodeID: host.NodeID,
 		}, ce)
 	})
 

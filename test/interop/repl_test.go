@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReplSession does with a node in Go what somebody at a moleculer-repl prompt does: look around, ping, call and bench.
+// TestReplSession does with a node in Go what somebody at a moleculer-repl prompt does: look around, ping, call and
+// bench.
 func TestReplSession(t *testing.T) {
 	t.Parallel()
 	for _, line := range lines {
@@ -26,9 +27,15 @@ func TestReplSession(t *testing.T) {
 				want    fields
 			}{
 				{"nodes", "$node.list", fields{}, "id", n.ID(), fields{"available": true, "local": false}},
-				{"services", "$node.services", fields{"skipInternal": true}, "fullName", "v2.goposts", fields{"name": "goposts", "version": 2.0, "available": true}},
-				{"actions", "$node.actions", fields{"skipInternal": true}, "name", "goprobe.echo", fields{"count": 1.0, "hasLocal": false, "available": true}},
-				{"events", "$node.events", fields{}, "name", "gostar.*", fields{"group": "gostar", "count": 1.0, "available": true}},
+				{"services", "$node.services", fields{"skipInternal": true}, "fullName", "v2.goposts", fields{
+					"name": "goposts", "version": 2.0, "available": true,
+				}},
+				{"actions", "$node.actions", fields{"skipInternal": true}, "name", "goprobe.echo", fields{
+					"count": 1.0, "hasLocal": false, "available": true,
+				}},
+				{"events", "$node.events", fields{}, "name", "gostar.*", fields{
+					"group": "gostar", "count": 1.0, "available": true,
+				}},
 			} {
 				res, err := prompt.Call(t.Context(), step.list, step.params, nil)
 				require.NoError(t, err, step.command)

@@ -50,7 +50,9 @@ type bed struct{ binary string }
 func (b *bed) launch(t *testing.T, natsURL, id string, args ...string) *peer {
 	t.Helper()
 	p := &peer{NodeID: id, pending: map[int]chan reply{}, lines: newInbox[event]()}
-	cmd := exec.Command(b.binary, append([]string{"-nats", natsURL, "-id", id, "-namespace", namespace, "-heartbeat", "300ms"}, args...)...)
+	cmd := exec.Command(
+		b.binary, append([]string{"-nats", natsURL, "-id", id, "-namespace", namespace, "-heartbeat", "300ms"}, args...)...,
+	)
 	p.process = &process{name: id, cmd: cmd, exited: make(chan struct{})}
 	cmd.Stderr = &p.stderr
 	var err error
@@ -113,7 +115,10 @@ type loadFailure struct {
 }
 
 func (f loadFailure) String() string {
-	return fmt.Sprintf("%d × %s (%v %s, retryable %v, node %q, sent within %d ms)", f.Count, f.Name, f.Code, f.Type, f.Retryable, f.NodeID, f.LastSent-f.FirstSent)
+	return fmt.Sprintf(
+		"%d × %s (%v %s, retryable %v, node %q, sent within %d ms)", f.Count, f.Name, f.Code, f.Type, f.Retryable, f.NodeID,
+		f.LastSent-f.FirstSent,
+	)
 }
 
 func (r loadReport) failures() (count int) {
@@ -131,7 +136,10 @@ func (r loadReport) String() string {
 			failed = append(failed, f.String())
 		}
 	}
-	return fmt.Sprintf("%d calls sent, %d answered %v, slowest %d ms, failed: %s", r.Sent, r.OK, r.ByNode, r.Slowest, strings.Join(failed, ", "))
+	return fmt.Sprintf(
+		"%d calls sent, %d answered %v, slowest %d ms, failed: %s", r.Sent, r.OK, r.ByNode, r.Slowest,
+		strings.Join(failed, ", "),
+	)
 }
 
 // accounts requires that every call has ended, in an answer or in an error.
@@ -207,10 +215,14 @@ const rate = 1000
 
 func (b *bed) killed(t *testing.T) {
 	url := natsServer(t).URL()
-	here := startPeer(t, url, peerOptions{NodeID: "where-node", Services: []service{{Name: "where"}}, Broker: watchful(nil)})
+	here := startPeer(
+		t, url, peerOptions{NodeID: "where-node", Services: []service{{Name: "where"}}, Broker: watchful(nil)},
+	)
 	gos := []*peer{b.launch(t, url, "where-go-1"), b.launch(t, url, "where-go-2"), b.launch(t, url, "where-go-3")}
 	// Half of the load has Node's default retry policy, the other half none.
-	plain := startPeer(t, url, peerOptions{NodeID: "plain", Broker: watchful(map[string]any{"requestTimeout": patience.Milliseconds()})})
+	plain := startPeer(
+		t, url, peerOptions{NodeID: "plain", Broker: watchful(map[string]any{"requestTimeout": patience.Milliseconds()})},
+	)
 	patient := startPeer(t, url, peerOptions{NodeID: "patient", Broker: watchful(map[string]any{
 		"requestTimeout": patience.Milliseconds(), "retryPolicy": map[string]any{"enabled": true},
 	})})
@@ -240,7 +252,9 @@ func (b *bed) killed(t *testing.T) {
 				now := c.loadStop(t) // all are answered: what is still on its way would look unfair
 				t.Logf("%s: answered %v", c.NodeID, now.ByNode)
 				for _, n := range all {
-					require.InEpsilon(t, float64(now.OK)/float64(len(all)), now.ByNode[n.NodeID], 0.1, "%s calls %s", c.NodeID, n.NodeID)
+					require.InEpsilon(
+						t, float64(now.OK)/float64(len(all)), now.ByNode[n.NodeID], 0.1, "%s calls %s", c.NodeID, n.NodeID,
+					)
 				}
 				require.Empty(t, now.Failed)
 			}
@@ -277,7 +291,9 @@ func (b *bed) killed(t *testing.T) {
 func (b *bed) terminated(t *testing.T) {
 	const rate, takes = 500, 200
 	url := natsServer(t).URL()
-	caller := startPeer(t, url, peerOptions{NodeID: "caller", Broker: map[string]any{"requestTimeout": patience.Milliseconds()}})
+	caller := startPeer(
+		t, url, peerOptions{NodeID: "caller", Broker: map[string]any{"requestTimeout": patience.Milliseconds()}},
+	)
 	nodes := []*peer{b.launch(t, url, "later-go-0"), b.launch(t, url, "later-go-1")}
 	caller.WaitForServices(t, "where")
 	caller.load(t, "where.later", map[string]any{"ms": takes}, rate, nil)
@@ -340,7 +356,12 @@ func (b *bed) natsRestarts(t *testing.T) {
 	}})
 	node.WaitForServices(t, "where")
 	// The workers that serve requests stay, so let all there may be come first.
-	node.require(t, "bench", map[string]any{"action": "where.later", "params": map[string]any{"ms": 10 * takes}, "count": 2 * workers, "atOnce": workers})
+	node.require(
+		t, "bench",
+		map[string]any{
+			"action": "where.later", "params": map[string]any{"ms": 10 * takes}, "count": 2 * workers, "atOnce": workers,
+		},
+	)
 
 	callers := []*peer{caller, node}
 	load := func() {
@@ -394,7 +415,10 @@ func (b *bed) natsRestarts(t *testing.T) {
 	}
 	for p, before := range level {
 		if !eventually(func() bool { return p.goroutines(t) <= before }) {
-			require.Fail(t, "goroutines are left", "%s has %d after the last restart, %d after the first\n%s", p.NodeID, p.goroutines(t), before, p.require(t, "stacks", nil))
+			require.Fail(
+				t, "goroutines are left", "%s has %d after the last restart, %d after the first\n%s", p.NodeID, p.goroutines(t),
+				before, p.require(t, "stacks", nil),
+			)
 		}
 		t.Logf("%s: %d goroutines after the first restart, %d after the last", p.NodeID, before, p.goroutines(t))
 	}

@@ -20,7 +20,8 @@ var _ integration.Responder = oracle{}
 
 func (oracle) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	return []integration.Message{{
-		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: w.ChannelID}, DedupKey: w.Headers.Get("x-key"),
+		ID: "m1", ConversationID: "c", Content: integration.Content{Type: integration.TypeText, Text: w.ChannelID},
+		DedupKey: w.Headers.Get("x-key"),
 	}}, nil
 }
 
@@ -68,20 +69,22 @@ func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 		kind   string
 		body   string
 	}{
-		"a challenge":                {`{"ContentType":"text/plain","Body":"<b>1158201444"}`, 200, "text/plain", "<b>1158201444"},
-		"digits":                     {`{"ContentType":"text/plain; charset=utf-8","Body":"0042"}`, 200, "text/plain; charset=utf-8", "0042"},
-		"JSON":                       {`{"ContentType":"application/json","Body":"{\"type\":1}"}`, 200, "application/json", `{"type":1}`},
-		"a list":                     {`{"ContentType":"application/json; charset=utf-8","Body":"[1,\"ü\"]"}`, 200, "application/json; charset=utf-8", `[1,"ü"]`},
-		"JSON that is a text":        {`{"ContentType":"application/json","Body":"\"ok\""}`, 200, "application/json", `"ok"`},
-		"JSON that is null":          {`{"ContentType":"application/json","Body":"null"}`, 200, "application/json", `null`},
-		"a text that looks like it":  {`{"ContentType":"text/plain","Body":"{}"}`, 200, "text/plain", `{}`},
-		"XML":                        {`{"ContentType":"text/xml","Body":"<Response/>"}`, 200, "text/xml", `<Response/>`},
-		"no content":                 {`{"Status":204}`, 204, "", ""},
-		"no content of a type":       {`{"Status":204,"ContentType":"application/json"}`, 204, "application/json", ""},
-		"accepted":                   {`{"Status":202}`, 202, "", ""},
-		"nothing":                    {`{}`, 200, "", ""},
-		"a refusal":                  {`{"Status":403,"ContentType":"text/plain","Body":"no"}`, 403, "text/plain", "no"},
-		"the usual, with the counts": {`null`, 200, "application/json; charset=utf-8", `{"success":true,"messages":1,"failed":0}`},
+		"a challenge":               {`{"ContentType":"text/plain","Body":"<b>1158201444"}`, 200, "text/plain", "<b>1158201444"},
+		"digits":                    {`{"ContentType":"text/plain; charset=utf-8","Body":"0042"}`, 200, "text/plain; charset=utf-8", "0042"},
+		"JSON":                      {`{"ContentType":"application/json","Body":"{\"type\":1}"}`, 200, "application/json", `{"type":1}`},
+		"a list":                    {`{"ContentType":"application/json; charset=utf-8","Body":"[1,\"ü\"]"}`, 200, "application/json; charset=utf-8", `[1,"ü"]`},
+		"JSON that is a text":       {`{"ContentType":"application/json","Body":"\"ok\""}`, 200, "application/json", `"ok"`},
+		"JSON that is null":         {`{"ContentType":"application/json","Body":"null"}`, 200, "application/json", `null`},
+		"a text that looks like it": {`{"ContentType":"text/plain","Body":"{}"}`, 200, "text/plain", `{}`},
+		"XML":                       {`{"ContentType":"text/xml","Body":"<Response/>"}`, 200, "text/xml", `<Response/>`},
+		"no content":                {`{"Status":204}`, 204, "", ""},
+		"no content of a type":      {`{"Status":204,"ContentType":"application/json"}`, 204, "application/json", ""},
+		"accepted":                  {`{"Status":202}`, 202, "", ""},
+		"nothing":                   {`{}`, 200, "", ""},
+		"a refusal":                 {`{"Status":403,"ContentType":"text/plain","Body":"no"}`, 403, "text/plain", "no"},
+		"the usual, with the counts": {
+			`null`, 200, "application/json; charset=utf-8", `{"success":true,"messages":1,"failed":0}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for from, url := range map[string]string{"gateway": base, "own listener": n.URL} {
@@ -94,7 +97,10 @@ func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 					require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"), from)
 				}
 				m := peer.NextMessage(t)
-				require.True(t, strings.HasSuffix(m.Headers.Get("Nats-Msg-Id"), key), "its message was stored: %s", m.Headers.Get("Nats-Msg-Id"))
+				require.True(
+					t, strings.HasSuffix(m.Headers.Get("Nats-Msg-Id"), key), "its message was stored: %s",
+					m.Headers.Get("Nats-Msg-Id"),
+				)
 			}
 		})
 	}

@@ -143,7 +143,10 @@ func (a *parrotAPI) next(asked apiRequest) apiAnswer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, asked)
-	answer := apiAnswer{status: http.StatusOK, body: map[string]string{"/v1/messages": `{"id":"m-9"}`, "/v1/me": `{"id":"polly"}`}[asked.Path]}
+	answer := apiAnswer{
+		status: http.StatusOK,
+		body:   map[string]string{"/v1/messages": `{"id":"m-9"}`, "/v1/me": `{"id":"polly"}`}[asked.Path],
+	}
 	if len(a.script) > 0 {
 		answer, a.script = a.script[0], a.script[1:]
 	}
@@ -215,7 +218,8 @@ func startParrots(t *testing.T) (node, golang *sdkSide) {
 	start(peerOptions{
 		NodeID: sdkNode, Namespace: node.namespace, Channels: true, Script: "parrot.js",
 		Services: []service{{Name: "parrot", Params: fields{
-			"channels": newCages(node.api.URL, dead.URL), "webhookSecret": parrotSecret, "verifyToken": parrotToken, "apiBase": node.api.URL,
+			"channels": newCages(node.api.URL, dead.URL), "webhookSecret": parrotSecret, "verifyToken": parrotToken,
+			"apiBase": node.api.URL,
 		}}},
 	}, &host)
 	for _, side := range []*sdkSide{node, golang} {

@@ -43,7 +43,9 @@ func tap(t *testing.T, natsURL string, line line, secrets ...string) *wiretap {
 	nc, err := nats.Connect(natsURL, nats.MaxReconnects(-1))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	w := &wiretap{nc: nc, prefix: "MOL-" + namespace + ".", ver: string(line.protocol), packets: newInbox[packet](), secrets: secrets}
+	w := &wiretap{
+		nc: nc, prefix: "MOL-" + namespace + ".", ver: string(line.protocol), packets: newInbox[packet](), secrets: secrets,
+	}
 	_, err = nc.Subscribe(w.prefix+">", w.hear)
 	require.NoError(t, err)
 	require.NoError(t, nc.FlushTimeout(patience))
@@ -106,7 +108,9 @@ func (s *stranger) send(subject string, f fields) {
 func (s *stranger) ping(m member) packet {
 	s.Helper()
 	s.send("PING."+m.ID(), fields{"id": s.id, "time": 1})
-	return s.expect("PONG", func(p packet) bool { return p.Command == "PONG" && p.Target == s.id && p.fields["sender"] == m.ID() })
+	return s.expect(
+		"PONG", func(p packet) bool { return p.Command == "PONG" && p.Target == s.id && p.fields["sender"] == m.ID() },
+	)
 }
 
 // info introduces it with services; more replaces fields of the INFO.
@@ -114,7 +118,8 @@ func (s *stranger) info(seq int, more fields, services ...fields) {
 	s.Helper()
 	f := fields{
 		"services": append([]fields{}, services...), "seq": seq, "instanceID": "instance of " + s.id, "ipList": []string{},
-		"hostname": "elsewhere", "client": fields{"type": "test", "version": "0", "langVersion": "0"}, "config": fields{}, "metadata": fields{},
+		"hostname": "elsewhere", "client": fields{"type": "test", "version": "0", "langVersion": "0"}, "config": fields{},
+		"metadata": fields{},
 	}
 	maps.Copy(f, more)
 	s.send("INFO", f)

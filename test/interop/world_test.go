@@ -58,14 +58,20 @@ func newWorld(t *testing.T, line line) *world {
 	first := func(prefix string) []service { return append(append(canned(prefix), shared...), everyone) }
 
 	w.node = w.startNode(t, nil, first("node")...)
-	w.golang = w.startGo(t, append(append(first("go"), twins...), service{Name: "plain", Schema: schema("go", "plain", nil, nil)})...)
+	w.golang = w.startGo(
+		t, append(append(first("go"), twins...), service{Name: "plain", Schema: schema("go", "plain", nil, nil)})...,
+	)
 	w.go2 = startGoNode(t, w.url, line, append(second("go"), twins...))
 	w.node2 = w.startNode(t, nil, second("node")...)
 	w.lone = w.startNode(t, map[string]any{"disableBalancer": true},
-		service{Name: "math", Schema: schema("", "lonemath", nil, nil)}, listening("lone.*", "", schema("", "lone", nil, nil)))
+		service{
+			Name: "math", Schema: schema("", "lonemath", nil, nil),
+		}, listening("lone.*", "", schema("", "lone", nil, nil)))
 
 	for _, m := range []member{w.node, w.golang, w.go2, w.node2, w.lone} {
-		for _, action := range []string{"goprobe.echo", "gosecond.list", "nodeprobe.echo", "nodesecond.list", "lonemath.add"} {
+		for _, action := range []string{
+			"goprobe.echo", "gosecond.list", "nodeprobe.echo", "nodesecond.list", "lonemath.add",
+		} {
 			m.Knows(t, action)
 		}
 	}
@@ -201,15 +207,15 @@ func (r *row) event(m member, match func(moleculerEvent) bool) moleculerEvent {
 // silent requires that no such event has come, once the member has handled all that was sent to it.
 func (r *row) silent(m member, match func(moleculerEvent) bool) {
 	r.Helper()
-	r.settle(m)
+	r.waitHandled(m)
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
 	e, err := m.Event(ctx, match)
 	require.ErrorIs(r, err, context.Canceled, "%s heard %v", m.ID(), e)
 }
 
-// settle waits until a member has handled what this one and strangers have sent to it.
-func (r *row) settle(m member) {
+// waitHandled waits until a member has handled what this one and strangers have sent to it.
+func (r *row) waitHandled(m member) {
 	r.Helper()
 	r.stranger().ping(m)
 	_, err := r.from.Call(r.within(), "$node.list", fields{}, callOptions{NodeID: m.ID()})

@@ -83,14 +83,18 @@ type Node struct {
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
-func Start(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) (*Node, error) {
+func Start(
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
+) (*Node, error) {
 	secrets.Keep(configSecrets(c)...)
 	guard, err := newGuard(c)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1)}
-	if err := n.start(ctx, extra, secrets); err != nil {
+	n := &Node{
+		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
+	}
+	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
 		return nil, err
 	}
@@ -114,11 +118,11 @@ func newClient(guard *egress.Guard) *httpapi.Client {
 	return httpapi.New(httpapi.Options{Guard: guard})
 }
 
-func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) error {
+func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact.Secrets) error {
 	c := n.config
-	offer, err := newOffer(extra, n.client)
+	catalog, err := newCatalog(extensions, n.client)
 	if err == nil {
-		err = offer.check(c)
+		err = catalog.check(c)
 	}
 	if err == nil {
 		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
@@ -165,7 +169,7 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		return err
 	}
 	n.broker = n.link.NewBroker()
-	if err := n.host(waiting, offer, publisher, secrets); err != nil {
+	if err := n.host(waiting, catalog, publisher, secrets); err != nil {
 		return err
 	}
 	if c.HTTP.Listen != "" {
@@ -178,7 +182,8 @@ func (n *Node) start(ctx context.Context, extra Offer, secrets *redact.Secrets) 
 		}
 		n.log.Infof("webhooks are taken in at http://%s/<service>/<channelId>", n.listener.Address())
 	}
-	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
+	n.log.WithFields(logrus.Fields{"services": strings.Join(c.Services, ","), "version": Version(), "config": c.Path()}).
+		Infof("node is ready, connected to %s", n.nc.ConnectedUrlRedacted())
 	return nil
 }
 
@@ -202,10 +207,11 @@ func (n *Node) checkChannel(ctx context.Context, service, id string) error {
 
 // host defines the services, starts them side by side, as they may wait for each other, and publishes
 // each as soon as it is there.
-func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publisher, secrets *redact.Secrets) error {
+func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Publisher, secrets *redact.Secrets) error {
 	c := n.config
 	runtime := integration.Runtime{
-		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace}, Cache: n.cache, Claims: n.claims,
+		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace},
+		Cache: n.cache, Claims: n.claims,
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
@@ -216,17 +222,17 @@ func (n *Node) host(ctx context.Context, offer *offer, publisher *events.Publish
 	if n.spool != nil { // a nil *spool.Spool is no nil Spool
 		runtime.Spool = spooler{n.spool}
 	}
-	own := &own{
-		channels: newManager(n.store, n.guard, offer, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
+	builtins := &builtins{
+		channels: newManager(n.store, n.guard, catalog, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),
 		events:   newDesk(publisher, c, secrets),
 	}
-	n.channels = own.channels
-	own.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
-		return suspensions(ctx, n.link, sortedKeys(offer.platforms))
+	n.channels = builtins.channels
+	builtins.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
+		return suspensions(ctx, n.link, sortedKeys(catalog.platforms))
 	}
 	var faults []error
 	for _, name := range c.Services {
-		service, err := offer.define(name, own, runtime)
+		service, err := catalog.define(name, builtins, runtime)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -326,7 +332,9 @@ func (n *Node) Stop() {
 }
 
 // Run starts a node and keeps it running until ctx ends or it must not go on.
-func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets) error {
+func Run(
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
+) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // which would end the process at once
 	defer signal.Stop(hangups)
@@ -334,11 +342,12 @@ func Run(ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger,
 		defer tuneGC()()
 	}
 	defer limitMemory(memlimit.FromCgroup, logrus.NewEntry(log))()
-	n, err := Start(ctx, c, extra, log, secrets)
+	n, err := Start(ctx, c, extensions, log, secrets)
 	if err != nil {
 		return err
 	}
-	if c.Node.Tuning && n.embedded == nil { // which waits for the disk again and again, and would keep the only processor meanwhile
+	// which waits for the disk again and again, and would keep the only processor meanwhile
+	if c.Node.Tuning && n.embedded == nil {
 		defer tuneProcessors(available, processTime, n.log)()
 	}
 	err = n.serve(ctx, hangups)

@@ -67,7 +67,7 @@ func TestANodeLeavesNothingBehind(t *testing.T) {
 		c := settings(t)
 		c.Log.Level = "error"
 		app.ConfigureLog(log, t.Output(), c.Log, secrets)
-		n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+		n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 		require.NoError(t, err)
 		require.NotEmpty(t, n.Address())
 		n.Stop()
@@ -80,7 +80,7 @@ func TestAFailedStartLeavesNothingBehind(t *testing.T) {
 	c.HTTP.Listen = "256.0.0.1:80"
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, t.Output(), config.Log{Level: "error"}, secrets)
-	_, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	_, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.ErrorContains(t, err, "http.listen 256.0.0.1:80: ")
 }
 
@@ -94,7 +94,7 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
 		"channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q}}]",
 		token, secretToken, telegram.URL()), 0o600))
-	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), &redact.Secrets{})
+	channels, err := app.OpenChannels(t.Context(), c, app.Extensions{}, logrus.New(), &redact.Secrets{})
 	require.NoError(t, err)
 	_, err = channels.ApplyFile(t.Context(), file)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, &out, c.Log, secrets)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 
@@ -119,7 +119,10 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	require.NoError(t, spy.Flush())
 
 	post := func(secret, body string) int { return postBody(t, n, "shop", secret, body) }
-	require.Equal(t, http.StatusOK, post(secretToken, `{"update_id":1,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`))
+	require.Equal(
+		t, http.StatusOK,
+		post(secretToken, `{"update_id":1,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hi"}}`),
+	)
 	require.Equal(t, http.StatusUnauthorized, post("wrong", `{"update_id":2}`))
 
 	// The cruellest platform: it quotes the token in its errors, or breaks off.
@@ -136,15 +139,23 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 		result, err := n.Call(t.Context(), "telegram.i_sendMessage", message, action.CallOptions{})
 		answers = append(answers, string(result), fmt.Sprintf("%+v", err))
 	}
-	telegram.SetWebhookInfo(telegramtest.WebhookInfo{URL: "https://example.com/x", LastErrorMessage: "wrong " + secretToken, LastErrorDate: time.Now().Unix()})
-	health, err := n.Call(t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`), action.CallOptions{})
+	telegram.SetWebhookInfo(
+		telegramtest.WebhookInfo{
+			URL: "https://example.com/x", LastErrorMessage: "wrong " + secretToken, LastErrorDate: time.Now().Unix(),
+		},
+	)
+	health, err := n.Call(
+		t.Context(), "telegram.i_healthCheck", json.RawMessage(`{"channelId":"shop"}`), action.CallOptions{},
+	)
 	answers = append(answers, string(health), fmt.Sprintf("%+v", err))
 
 	require.NoError(t, spy.Flush())
 	require.Contains(t, wire.String(), "hios.hios.processing.message.received")
 	require.Contains(t, wire.String(), "hios.hios.processing.message.failed")
 	require.Contains(t, out.String(), "message not sent")
-	for name, text := range map[string]string{"the log": out.String(), "NATS": wire.String(), "an answer": strings.Join(answers, "\n")} {
+	for name, text := range map[string]string{
+		"the log": out.String(), "NATS": wire.String(), "an answer": strings.Join(answers, "\n"),
+	} {
 		require.NotContains(t, text, "CANARY", name)
 	}
 }

@@ -139,11 +139,11 @@ func (a announcer) publish(ctx context.Context, name string, event any) error {
 }
 
 func newManager(
-	store channelstore.Store, guard *egress.Guard, offer *offer, a channels.Announcer, secrets *redact.Secrets,
+	store channelstore.Store, guard *egress.Guard, catalog *catalog, a channels.Announcer, secrets *redact.Secrets,
 	log *logrus.Entry,
 ) *channels.Manager {
 	return &channels.Manager{
-		Store: store, Guard: guard, Platform: offer.byPlatform, Platforms: offer.platformNames(), Announcer: a,
+		Store: store, Guard: guard, Platform: catalog.byPlatform, Platforms: catalog.platformNames(), Announcer: a,
 		Secrets: secrets, Log: log, Now: time.Now,
 	}
 }
@@ -151,119 +151,119 @@ func newManager(
 // Channels manages the channel store outside of a running node. Running nodes are told of changes.
 type Channels struct {
 	*channels.Manager
-	offer  *offer
-	client *httpapi.Client
-	visit  *visit
+	catalog *catalog
+	client  *httpapi.Client
+	cluster *lazyClient
 }
 
 // OpenChannels opens the store that the configuration names.
 func OpenChannels(
-	ctx context.Context, c *config.Config, extra Offer, log *logrus.Logger, secrets *redact.Secrets,
+	ctx context.Context, c *config.Config, extensions Extensions, log *logrus.Logger, secrets *redact.Secrets,
 ) (*Channels, error) {
 	secrets.Keep(configSecrets(c)...)
 	guard, err := newGuard(c)
 	if err != nil {
 		return nil, err
 	}
-	ch := &Channels{client: newClient(guard), visit: &visit{config: c, log: log, secrets: secrets}}
-	if ch.offer, err = newOffer(extra, ch.client); err != nil {
+	ch := &Channels{client: newClient(guard), cluster: &lazyClient{config: c, log: log, secrets: secrets}}
+	if ch.catalog, err = newCatalog(extensions, ch.client); err != nil {
 		return nil, err
 	}
 	var caller action.Cluster
 	if c.Channels.Store == "action" {
-		visitor, err := ch.visit.begin(ctx)
+		client, err := ch.cluster.dial(ctx)
 		if err != nil {
 			return nil, err
 		}
-		caller = visitor.link.Caller()
+		caller = client.link.Caller()
 	}
 	store, err := openChannels(ctx, c, caller)
 	if err != nil {
-		ch.visit.end()
+		ch.cluster.close()
 		return nil, err
 	}
-	ch.Manager = newManager(store, guard, ch.offer, ch.visit, secrets, logrus.NewEntry(log))
+	ch.Manager = newManager(store, guard, ch.catalog, ch.cluster, secrets, logrus.NewEntry(log))
 	ch.Suspensions = func(ctx context.Context) channels.Suspensions {
-		return ch.visit.suspensions(ctx, sortedKeys(ch.offer.platforms))
+		return ch.cluster.suspensions(ctx, sortedKeys(ch.catalog.platforms))
 	}
 	return ch, nil
 }
 
 // Close closes the store and leaves the cluster.
 func (c *Channels) Close() error {
-	c.visit.end()
+	c.cluster.close()
 	c.client.Close()
 	return c.Store.Close()
 }
 
-// visit joins the cluster when there is something to tell it. Where none can be reached there is nobody to
+// lazyClient joins the cluster when there is something to tell it. Where none can be reached there is nobody to
 // tell: no node is running, or those that are read their channels anew after a while.
-type visit struct {
+type lazyClient struct {
 	config  *config.Config
 	log     *logrus.Logger
 	secrets *redact.Secrets
 
-	tried   bool
-	visitor *Visitor // nil where there is no cluster
-	told    announcer
+	tried  bool
+	client *Client // nil where there is no cluster
+	told   announcer
 }
 
 // reach is how long a change of channels waits for a cluster that it can be told to.
 const reach = time.Second
 
-func (v *visit) begin(ctx context.Context) (*Visitor, error) {
-	quick := *v.config
+func (l *lazyClient) dial(ctx context.Context) (*Client, error) {
+	quick := *l.config
 	quick.NATS.StartTimeout = reach
-	visitor, err := Visit(ctx, &quick, v.log, v.secrets)
-	v.visitor, v.tried = visitor, true
+	client, err := Dial(ctx, &quick, l.log, l.secrets)
+	l.client, l.tried = client, true
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := newPublisher(visitor.nc, v.config, visitor.log)
+	publisher, err := newPublisher(client.nc, l.config, client.log)
 	if err != nil {
 		return nil, err
 	}
-	visitor.link.WaitQuiet(ctx, quiet) // an event goes to the nodes that are known
-	v.told = announcer{visitor.link, publisher, v.config.Events.Namespace}
-	return visitor, nil
+	client.link.WaitQuiet(ctx, quiet) // an event goes to the nodes that are known
+	l.told = announcer{client.link, publisher, l.config.Events.Namespace}
+	return client, nil
 }
 
 // tell passes a change on, to whom it may concern.
-func (v *visit) tell(ctx context.Context, say func(announcer) error) error {
-	if !v.tried {
-		if _, err := v.begin(ctx); err != nil {
-			v.log.WithError(err).Debug("no cluster to tell of changes")
+func (l *lazyClient) tell(ctx context.Context, say func(announcer) error) error {
+	if !l.tried {
+		if _, err := l.dial(ctx); err != nil {
+			l.log.WithError(err).Debug("no cluster to tell of changes")
 		}
 	}
-	if v.told.link == nil {
+	if l.told.link == nil {
 		return nil
 	}
-	return say(v.told)
+	return say(l.told)
 }
 
-func (v *visit) end() {
-	if v.visitor != nil {
-		v.visitor.Leave()
+func (l *lazyClient) close() {
+	if l.client != nil {
+		l.client.Close()
 	}
 }
 
-func (v *visit) Changed(ctx context.Context, ids ...string) error {
-	return v.tell(ctx, func(a announcer) error { return a.Changed(ctx, ids...) })
+func (l *lazyClient) Changed(ctx context.Context, ids ...string) error {
+	return l.tell(ctx, func(a announcer) error { return a.Changed(ctx, ids...) })
 }
 
-func (v *visit) Registered(ctx context.Context, event channels.RegisteredEvent) error {
-	return v.tell(ctx, func(a announcer) error { return a.Registered(ctx, event) })
+func (l *lazyClient) Registered(ctx context.Context, event channels.RegisteredEvent) error {
+	return l.tell(ctx, func(a announcer) error { return a.Registered(ctx, event) })
 }
 
-func (v *visit) Unregistered(ctx context.Context, event channels.UnregisteredEvent) error {
-	return v.tell(ctx, func(a announcer) error { return a.Unregistered(ctx, event) })
+func (l *lazyClient) Unregistered(ctx context.Context, event channels.UnregisteredEvent) error {
+	return l.tell(ctx, func(a announcer) error { return a.Unregistered(ctx, event) })
 }
 
 // Fields are what a platform's channels have, those included that all platforms' have.
 func (c *Channels) Fields(platform string) ([]integration.Field, error) {
-	def, ok := c.offer.byPlatform(platform)
+	def, ok := c.catalog.byPlatform(platform)
 	if !ok {
-		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.offer.platformNames(), ", "))
+		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.catalog.platformNames(), ", "))
 	}
 	return slices.Concat(def.Fields, integration.CommonFields()), nil
 }

@@ -19,7 +19,8 @@ func TestNoPlatformCallsAPrivateAddressThatACallerChose(t *testing.T) {
 	client := httpapi.New(httpapi.Options{})
 	defer client.Close()
 	credentials := map[string]string{
-		"token": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "botToken": "xoxb-1", "accessToken": "EAA", "phoneNumberId": "1", "applicationId": "1",
+		"token": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "botToken": "xoxb-1", "accessToken": "EAA",
+		"phoneNumberId": "1", "applicationId": "1",
 	}
 	for _, def := range app.Platforms(client) {
 		t.Run(def.Name, func(t *testing.T) {

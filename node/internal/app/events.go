@@ -73,7 +73,9 @@ func (n *Node) ensure(ctx context.Context, publisher *events.Publisher, names, s
 		case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 			return errors.New("JetStream is not enabled on the NATS server; reliable events need it (nats-server -js)")
 		case errors.Is(err, events.ErrNoCluster):
-			return c.Fault("events.replicas", "%d copies of each event ask for a NATS cluster, and the server is in none", c.Events.Replicas)
+			return c.Fault(
+				"events.replicas", "%d copies of each event ask for a NATS cluster, and the server is in none", c.Events.Replicas,
+			)
 		case errors.Is(err, events.ErrMaxBytesRequired):
 			return fmt.Errorf("%w: set events.maxMB, or make the streams yourself, see docs/nats.md", err)
 		case errors.Is(err, context.DeadlineExceeded):
@@ -126,13 +128,16 @@ func (c consumer) Consume(ctx context.Context, sub integration.Subscription) (fu
 // newDesk is what operators look at events and dead letters with.
 func newDesk(publisher *events.Publisher, c *config.Config, secrets *redact.Secrets) *service.Admin {
 	return &service.Admin{
-		Archive: events.NewArchive(publisher), Names: eventNames(c.Events.Namespace), Queue: integration.DeadLetters, Secrets: secrets, Now: time.Now,
+		Archive: events.NewArchive(publisher), Names: eventNames(c.Events.Namespace), Queue: integration.DeadLetters,
+		Secrets: secrets, Now: time.Now,
 	}
 }
 
 // eventNames are the events that integrations and the service channels publish, dead letters aside.
 func eventNames(namespace string) []string {
-	names := append(integration.EventNames(namespace), integration.RegisteredEvent(namespace), integration.UnregisteredEvent(namespace))
+	names := append(
+		integration.EventNames(namespace), integration.RegisteredEvent(namespace), integration.UnregisteredEvent(namespace),
+	)
 	return slices.DeleteFunc(names, func(name string) bool { return name == integration.DeadLetters })
 }
 

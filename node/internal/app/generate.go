@@ -8,4 +8,4 @@ import (
 //go:generate go run ./internal/contentmodel
 
 // Platforms defines the platforms that come with Switchboard. Their calls go through client.
-func Platforms(client *httpapi.Client) []integration.Definition { return builtin(client) }
+func Platforms(client *httpapi.Client) []integration.Definition { return builtinPlatforms(client) }

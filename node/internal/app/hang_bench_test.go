@@ -43,7 +43,9 @@ func BenchmarkSendsBesideAHangingChannel(b *testing.B) {
 	b.Cleanup(quick.Close)
 	call := startForBench(b, map[string]string{"quick": quick.URL, "hanging": hang.URL})
 	send := func(channel string, to int) error {
-		params := fmt.Sprintf(`{"channelId":%q,"message":{"to":{"id":"%d"},"content":{"type":"TEXT","text":"hi"}}}`, channel, to)
+		params := fmt.Sprintf(
+			`{"channelId":%q,"message":{"to":{"id":"%d"},"content":{"type":"TEXT","text":"hi"}}}`, channel, to,
+		)
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
 		_, err := call(ctx, "telegram.i_sendMessage", json.RawMessage(params))
@@ -74,7 +76,10 @@ func BenchmarkSendsBesideAHangingChannel(b *testing.B) {
 	b.ReportMetric(float64(after.Microseconds()), "p99-beside-µs")
 	b.ReportMetric(ratio, "p99-ratio")
 	if ratio > mostRatio {
-		b.Errorf("the slowest hundredth takes %s beside a channel that hangs, and %s without: %.1f times as long", after, before, ratio)
+		b.Errorf(
+			"the slowest hundredth takes %s beside a channel that hangs, and %s without: %.1f times as long", after, before,
+			ratio,
+		)
 	}
 }
 
@@ -105,14 +110,16 @@ func p99(took []time.Duration) time.Duration {
 }
 
 // startForBench runs a node with a Telegram channel for each API, and returns another node's way to call it.
-func startForBench(b *testing.B, apis map[string]string) func(ctx context.Context, name string, params json.RawMessage) (*action.CallResult, error) {
+func startForBench(b *testing.B, apis map[string]string) func(
+	ctx context.Context, name string, params json.RawMessage,
+) (*action.CallResult, error) {
 	b.Helper()
 	dir := b.TempDir()
 	c := config.Default()
 	c.Node.ID, c.NATS.Embedded, c.NATS.Servers = "benched", true, []config.URL{"nats://127.0.0.1:0"}
 	c.NATS.StoreDir, c.Channels.DSN = filepath.Join(dir, "nats"), config.URL(filepath.Join(dir, "switchboard.db"))
 	c.Events.Spool.Path = filepath.Join(dir, "spool.db")
-	list, err := app.OpenChannels(b.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	list, err := app.OpenChannels(b.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(b, err)
 	for id, api := range apis {
 		_, err := list.Create(b.Context(), &integration.Channel{
@@ -125,14 +132,16 @@ func startForBench(b *testing.B, apis map[string]string) func(ctx context.Contex
 	log, secrets := logrus.New(), &redact.Secrets{}
 	c.Log.Level = "error"
 	app.ConfigureLog(log, io.Discard, c.Log, secrets)
-	n, err := app.Start(b.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(b.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(b, err)
 	b.Cleanup(n.Stop)
 
 	nc, err := nats.Connect(n.NATSURL())
 	require.NoError(b, err)
 	b.Cleanup(nc.Close)
-	caller := cluster.New(nc, cluster.Options{NodeID: "caller", Namespace: c.Node.Namespace, Concurrency: 1, Log: logrus.NewEntry(quiet())})
+	caller := cluster.New(
+		nc, cluster.Options{NodeID: "caller", Namespace: c.Node.Namespace, Concurrency: 1, Log: logrus.NewEntry(quiet())},
+	)
 	require.NoError(b, caller.Join())
 	b.Cleanup(caller.Leave)
 	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Second)

@@ -29,9 +29,9 @@ func TestAVisitorSaysSoAndBeatsAsConfigured(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, packets.Flush())
 
-	visitor, err := app.Visit(t.Context(), c, quiet(), &redact.Secrets{})
+	client, err := app.Dial(t.Context(), c, quiet(), &redact.Secrets{})
 	require.NoError(t, err)
-	defer visitor.Leave()
+	defer client.Close()
 	msg, err := infos.NextMsg(30 * time.Second)
 	require.NoError(t, err)
 	var info struct {
@@ -52,22 +52,25 @@ func TestANodeBeatsAsConfigured(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := settings(t)
 			c.Node.HeartbeatInterval, c.Node.HeartbeatTimeout = want.interval, want.timeout
-			n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+			n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 			require.NoError(t, err)
 			defer n.Stop()
 			c.NATS.Embedded, c.NATS.Servers = false, []config.URL{config.URL(n.NATSURL())}
-			visitor, err := app.Visit(t.Context(), c, quiet(), &redact.Secrets{})
+			client, err := app.Dial(t.Context(), c, quiet(), &redact.Secrets{})
 			require.NoError(t, err)
-			defer visitor.Leave()
-			visitor.Services(t.Context()) // now it knows the node
-			data, err := visitor.Call(t.Context(), "$node.options", nil, action.CallOptions{NodeID: c.Node.ID})
+			defer client.Close()
+			client.Services(t.Context()) // now it knows the node
+			data, err := client.Call(t.Context(), "$node.options", nil, action.CallOptions{NodeID: c.Node.ID})
 			require.NoError(t, err)
 			var options struct {
 				HeartbeatInterval float64 `json:"heartbeatInterval"`
 				HeartbeatTimeout  float64 `json:"heartbeatTimeout"`
 			}
 			require.NoError(t, json.Unmarshal(data, &options))
-			require.Equal(t, []float64{want.interval.Seconds(), want.timeout.Seconds()}, []float64{options.HeartbeatInterval, options.HeartbeatTimeout})
+			require.Equal(
+				t, []float64{want.interval.Seconds(), want.timeout.Seconds()},
+				[]float64{options.HeartbeatInterval, options.HeartbeatTimeout},
+			)
 		})
 	}
 }

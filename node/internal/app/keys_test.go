@@ -59,7 +59,7 @@ func (v *vault) config(t *testing.T, keys ...strictyaml.Secret) *config.Config {
 // administer uses the store as the command line does.
 func (v *vault) administer(t *testing.T, do func(*app.Channels) error, keys ...strictyaml.Secret) {
 	t.Helper()
-	list, err := app.OpenChannels(t.Context(), v.config(t, keys...), app.Offer{}, quiet(), &redact.Secrets{})
+	list, err := app.OpenChannels(t.Context(), v.config(t, keys...), app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(t, err)
 	require.NoError(t, do(list))
 	require.NoError(t, list.Close())
@@ -89,8 +89,9 @@ func (v *vault) run(t *testing.T, keys ...strictyaml.Secret) *app.Node {
 	t.Helper()
 	log, secrets := logrus.New(), &redact.Secrets{}
 	c := v.config(t, keys...)
-	app.ConfigureLog(log, io.Discard, c.Log, secrets) // not t.Output: the process's one logger, moleculer-go's, is that of the last node
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	// not t.Output: the process's one logger, moleculer-go's, is that of the last node
+	app.ConfigureLog(log, io.Discard, c.Log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	t.Cleanup(n.Stop)
 	return n
@@ -108,7 +109,11 @@ func (v *vault) exec(t *testing.T, statement string) {
 }
 
 func send(ctx context.Context, n *app.Node, id string) error {
-	_, err := n.Call(ctx, "telegram.i_sendMessage", json.RawMessage(`{"channelId":"`+id+`","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`), action.CallOptions{})
+	_, err := n.Call(
+		ctx, "telegram.i_sendMessage",
+		json.RawMessage(`{"channelId":"`+id+`","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`),
+		action.CallOptions{},
+	)
 	return err
 }
 
@@ -212,8 +217,9 @@ func TestKeysThatAreNoneEndTheStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := &vault{store: "postgres", dsn: "postgres://nobody@127.0.0.1:1/nowhere"}
 			c := v.config(t, test.keys...)
-			c.NATS.Embedded, c.NATS.Servers = false, []config.URL{"nats://127.0.0.1:1"} // nobody is there: the keys are looked at before
-			_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+			// nobody is there: the keys are looked at before
+			c.NATS.Embedded, c.NATS.Servers = false, []config.URL{"nats://127.0.0.1:1"}
+			_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 			require.ErrorContains(t, err, "channels.keys")
 			require.ErrorContains(t, err, test.want)
 			for _, key := range test.keys {

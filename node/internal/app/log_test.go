@@ -20,7 +20,8 @@ func TestALogLineTellsItsTimeInMilliseconds(t *testing.T) {
 		var out bytes.Buffer
 		log := logrus.New()
 		app.ConfigureLog(log, &out, config.Log{Level: "info", Format: format}, &redact.Secrets{})
-		log.WithTime(time.Date(2026, 11, 30, 14, 53, 10, 123_456_789, time.UTC)).WithField("wait", 1500*time.Millisecond).Info("hello")
+		log.WithTime(time.Date(2026, 11, 30, 14, 53, 10, 123_456_789, time.UTC)).WithField("wait", 1500*time.Millisecond).
+			Info("hello")
 		require.Contains(t, out.String(), "2026-11-30T14:53:10.123Z")
 		if format == "json" {
 			var line map[string]any
@@ -35,7 +36,7 @@ func TestThePasswordsOfTheConfigurationAreSecretsWhateverTheirLength(t *testing.
 	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "channels.db"))
 	c.NATS.Token, c.NATS.Servers = "k9", []config.URL{"nats://:p@h:4222"}
 	secrets := &redact.Secrets{}
-	channels, err := app.OpenChannels(t.Context(), c, app.Offer{}, logrus.New(), secrets)
+	channels, err := app.OpenChannels(t.Context(), c, app.Extensions{}, logrus.New(), secrets)
 	require.NoError(t, err)
 	require.NoError(t, channels.Close())
 	require.Equal(t, redact.Placeholder+" or "+redact.Placeholder, secrets.Redact("k9 or p"))

@@ -72,7 +72,7 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	c := external(t, srv.ClientURL())
 	c.NATS.User, c.NATS.Password = "node", "right"
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 
@@ -82,7 +82,9 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 		require.Eventually(t, func() bool { return refused() >= before+4 }, generous, moment, "it tries again and again")
 		status, _ := ready(t, n)
 		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.Equal(t, 1, strings.Count(out.String(), "NATS refuses the login"), "one line for all refusals within a minute")
+		require.Equal(
+			t, 1, strings.Count(out.String(), "NATS refuses the login"), "one line for all refusals within a minute",
+		)
 
 		reload("right")
 		require.Eventually(t, func() bool {
@@ -93,8 +95,8 @@ func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	}
 }
 
-// wire passes the bytes between a node and its NATS server on, and says something of its own to the node where a test asks
-// for it.
+// wire passes the bytes between a node and its NATS server on, and says something of its own to the node where a test
+// asks for it.
 type wire struct {
 	mu    sync.Mutex
 	nodes []net.Conn
@@ -161,7 +163,7 @@ func TestAConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
 	c := external(t, address)
 	log, secrets, out := logged(c)
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(t.Context(), c, app.Offer{}, log, secrets) }()
+	go func() { ended <- app.Run(t.Context(), c, app.Extensions{}, log, secrets) }()
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "node is ready") }, generous, moment)
 	require.Empty(t, ended)
 	wire.say("Something Nobody Knows") // which nats.go takes for the end
@@ -174,7 +176,7 @@ func TestAStartGivesUpWhenItsLimitIsOver(t *testing.T) {
 	c.Channels.Store, c.Channels.DSN = "postgres", "postgres://nobody@127.0.0.1:1/nowhere"
 	c.Channels.Keys = append(c.Channels.Keys, newKey(t, "k1"))
 	c.Limits.StartTimeout = 3 * time.Second
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, `datasource "channels"`)
 	require.ErrorContains(t, err, "limits.startTimeout is over (3s)")
 }
@@ -191,7 +193,9 @@ func jetStream(t *testing.T, server string) jetstream.JetStream {
 
 func makeStream(t *testing.T, server, name, subject string) {
 	t.Helper()
-	_, err := jetStream(t, server).CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}})
+	_, err := jetStream(t, server).CreateStream(
+		t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}},
+	)
 	require.NoError(t, err)
 }
 

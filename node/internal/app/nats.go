@@ -80,7 +80,9 @@ func startEmbedded(ctx context.Context, c *config.Config, log *logrus.Entry) (*s
 }
 
 // connect reaches NATS, trying again until nats.startTimeout is over.
-func connect(ctx context.Context, c *config.Config, name string, embedded *server.Server, log *logrus.Entry) (*nats.Conn, error) {
+func connect(
+	ctx context.Context, c *config.Config, name string, embedded *server.Server, log *logrus.Entry,
+) (*nats.Conn, error) {
 	options, servers := natsOptions(c, name, log), make([]string, len(c.NATS.Servers))
 	shown := make([]string, len(servers))
 	for i, s := range c.NATS.Servers {
@@ -104,7 +106,9 @@ func connect(ctx context.Context, c *config.Config, name string, embedded *serve
 			return nil, fmt.Errorf("NATS at %s refuses the login: %w", where, reason)
 		}
 		if time.Now().Add(connectWait).After(deadline) {
-			return nil, fmt.Errorf("cannot reach NATS at %s within %s (nats.startTimeout): %w", where, c.NATS.StartTimeout, reason)
+			return nil, fmt.Errorf(
+				"cannot reach NATS at %s within %s (nats.startTimeout): %w", where, c.NATS.StartTimeout, reason,
+			)
 		}
 		log.WithField("attempt", attempt).Warnf("cannot reach NATS at %s, trying again in %s: %v", where, connectWait, reason)
 		pause := time.NewTimer(connectWait)

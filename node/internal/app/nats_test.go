@@ -45,8 +45,8 @@ func natsd(t *testing.T, opts *server.Options) *server.Server {
 	return srv
 }
 
-// visit joins the cluster with a configuration and returns what was logged.
-func visit(t *testing.T, change func(*config.Config)) (string, error) {
+// dial joins the cluster with a configuration and returns what was logged.
+func dial(t *testing.T, change func(*config.Config)) (string, error) {
 	t.Helper()
 	c := config.Default()
 	c.Node.ID = "auth-test"
@@ -57,9 +57,9 @@ func visit(t *testing.T, change func(*config.Config)) (string, error) {
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, &out, c.Log, secrets)
-	visitor, err := app.Visit(t.Context(), c, log, secrets)
+	client, err := app.Dial(t.Context(), c, log, secrets)
 	if err == nil {
-		visitor.Leave()
+		client.Close()
 	}
 	return out.String(), err
 }
@@ -68,11 +68,15 @@ func TestNATSIsTriedAnewEveryTwoSecondsWhileThereIsTime(t *testing.T) {
 	address := strings.TrimPrefix(nowhere.URL(t), "http://")
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		told, err := visit(t, func(c *config.Config) {
-			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{config.URL("nats://" + address)}, false, 5*time.Second
+		told, err := dial(t, func(c *config.Config) {
+			c.NATS.Servers, c.NATS.Embedded, c.NATS.StartTimeout = []config.URL{
+				config.URL("nats://" + address),
+			}, false, 5*time.Second
 		})
 		require.ErrorContains(t, err, "cannot reach NATS at nats://"+address+" within 5s (nats.startTimeout): ")
-		require.Equal(t, 2, strings.Count(told, "trying again in 2s"), "after the third attempt there is no time for another one")
+		require.Equal(
+			t, 2, strings.Count(told, "trying again in 2s"), "after the third attempt there is no time for another one",
+		)
 		require.Equal(t, 4*time.Second, time.Since(began))
 	})
 }
@@ -137,14 +141,14 @@ func TestEveryLoginOfNATSWorks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log, err := visit(t, test.change)
+			log, err := dial(t, test.change)
 			require.NoError(t, err)
 			require.NotContains(t, log, "CANARY")
 			require.NotContains(t, log, string(seed))
 			if test.wrong == nil {
 				return
 			}
-			log, err = visit(t, func(c *config.Config) { test.change(c); test.wrong(c) })
+			log, err = dial(t, func(c *config.Config) { test.change(c); test.wrong(c) })
 			require.ErrorContains(t, err, "refuses the login")
 			require.NotContains(t, log+err.Error(), "CANARY")
 		})
@@ -188,7 +192,11 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 	ca.issue(t, dir, "client", x509.ExtKeyUsageClientAuth)
 	file := func(name string) string { return filepath.Join(dir, name) }
 
-	tlsConfig, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: file("server.pem"), KeyFile: file("server.key"), CaFile: file("ca.pem"), Verify: true})
+	tlsConfig, err := server.GenTLSConfig(
+		&server.TLSConfigOpts{
+			CertFile: file("server.pem"), KeyFile: file("server.key"), CaFile: file("ca.pem"), Verify: true,
+		},
+	)
 	require.NoError(t, err)
 	tlsConfig.MinVersion = tls.VersionTLS12
 	srv := natsd(t, &server.Options{TLS: true, TLSVerify: true, TLSConfig: tlsConfig})
@@ -198,7 +206,7 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 		c.NATS.Servers = []config.URL{config.URL("tls://" + u.Host)}
 		c.NATS.TLS = config.TLS{CA: file("ca.pem"), Cert: file("client.pem"), Key: file("client.key")}
 	}
-	_, err = visit(t, secured)
+	_, err = dial(t, secured)
 	require.NoError(t, err)
 
 	for name, wrong := range map[string]func(*config.Config){
@@ -207,7 +215,7 @@ func TestTLSWithAnOwnAuthorityAndAClientCertificateWorks(t *testing.T) {
 		"a missing file":        func(c *config.Config) { c.NATS.TLS.CA = file("nowhere.pem") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := visit(t, func(c *config.Config) { secured(c); wrong(c) })
+			_, err := dial(t, func(c *config.Config) { secured(c); wrong(c) })
 			require.ErrorContains(t, err, "cannot reach NATS at tls://")
 		})
 	}
@@ -222,19 +230,24 @@ type authority struct {
 func newAuthority(t *testing.T, dir string) *authority {
 	t.Helper()
 	a := &authority{}
-	a.cert, a.key = a.certificate(t, dir, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.cert, a.key = a.certificate(
+		t, dir, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign},
+	)
 	return a
 }
 
 func (a *authority) issue(t *testing.T, dir, name string, usage x509.ExtKeyUsage) {
 	t.Helper()
 	a.certificate(t, dir, name, &x509.Certificate{
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	})
 }
 
 // certificate writes name.pem and name.key. Without an authority it is signed by itself.
-func (a *authority) certificate(t *testing.T, dir, name string, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) certificate(
+	t *testing.T, dir, name string, template *x509.Certificate,
+) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -251,7 +264,9 @@ func (a *authority) certificate(t *testing.T, dir, name string, template *x509.C
 	keyDER, err := x509.MarshalECPrivateKey(key)
 	require.NoError(t, err)
 	write := func(file, kind string, der []byte) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		require.NoError(
+			t, os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600),
+		)
 	}
 	write(name+".pem", "CERTIFICATE", der)
 	write(name+".key", "EC PRIVATE KEY", keyDER)

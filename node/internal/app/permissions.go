@@ -41,7 +41,8 @@ func (p permission) String() string {
 // nodePermissions are those without which a node cannot work. streams is what its events are called on the wire.
 func nodePermissions(c *config.Config, nc *nats.Conn, subjects []string) []permission {
 	const api = "$JS.API."
-	own := wire.Subject(wire.Prefix(c.Node.Namespace), wire.Info, c.NodeID()) // a packet to this node, which does not listen yet
+	// a packet to this node, which does not listen yet
+	own := wire.Subject(wire.Prefix(c.Node.Namespace), wire.Info, c.NodeID())
 	list := []permission{
 		{true, nc.NewInbox(), "answers, see nats.inboxPrefix"},
 		{true, own, "packets of the cluster"},
@@ -83,8 +84,8 @@ func streamOf(subject string) string { return strings.ReplaceAll(subject, ".", "
 // errDenied says that the NATS user may not do what a node has to.
 var errDenied = errors.New("the NATS user lacks permissions, see docs/nats.md")
 
-// checkPermissions names all permissions of a list that the NATS user does not have, in one errDenied. It leaves nothing
-// behind: what it publishes is taken by nobody.
+// checkPermissions names all permissions of a list that the NATS user does not have, in one errDenied. It leaves
+// nothing behind: what it publishes is taken by nobody.
 func checkPermissions(ctx context.Context, nc *nats.Conn, list []permission) error {
 	var missing []string
 	for _, p := range list {

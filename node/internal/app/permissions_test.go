@@ -75,7 +75,9 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 	c.Services = append(c.Services, "ear")
 	heard := make(chan struct{}, 8)
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{Services: []integration.ServiceDefinition{ear(heard)}}, log, secrets)
+	n, err := app.Start(
+		t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(heard)}}, log, secrets,
+	)
 	require.NoError(t, err)
 	defer n.Stop()
 	bot := telegramtest.NewServer(botToken)
@@ -83,7 +85,7 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 
 	cli := *c
 	cli.NATS.User, cli.NATS.InboxPrefix = "cli", "_INBOX_cli"
-	list, err := app.OpenChannels(t.Context(), &cli, app.Offer{}, log, secrets)
+	list, err := app.OpenChannels(t.Context(), &cli, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	_, err = list.Create(t.Context(), &integration.Channel{
 		ID: "shop", TenantID: "acme", Platform: "telegram",
@@ -114,14 +116,16 @@ func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
 		dead, err := desk.DeadLetters(t.Context(), "", service.Filter{}, nil)
 		return err == nil && len(dead.Letters) == 2
 	}, generous, moment)
-	for _, takeOff := range []func(context.Context, string, service.Filter, service.TenantFilter) (events.Progress, error){desk.Revive, desk.Drop} {
+	for _, takeOff := range []func(
+		context.Context, string, service.Filter, service.TenantFilter,
+	) (events.Progress, error){desk.Revive, desk.Drop} {
 		_, err = takeOff(t.Context(), "", service.Filter{}, nil)
 		require.NoError(t, err)
 	}
-	visitor, err := app.Visit(t.Context(), &cli, log, secrets)
+	client, err := app.Dial(t.Context(), &cli, log, secrets)
 	require.NoError(t, err)
-	defer visitor.Leave()
-	_, err = visitor.Call(t.Context(), "telegram.i_status", nil, action.CallOptions{})
+	defer client.Close()
+	_, err = client.Call(t.Context(), "telegram.i_status", nil, action.CallOptions{})
 	require.NoError(t, err)
 	require.NotContains(t, strings.ToLower(out.String()), "permissions violation")
 }
@@ -144,7 +148,9 @@ func TestAServiceThatMayNotReceiveItsEventsDoesNotStart(t *testing.T) {
 	require.NotEqual(t, documentedUsers(t), conf)
 	c := restricted(t, natsdOf(t, conf))
 	c.Services = append(c.Services, "ear")
-	_, err := app.Start(t.Context(), c, app.Offer{Services: []integration.ServiceDefinition{ear(nil)}}, quiet(), &redact.Secrets{})
+	_, err := app.Start(
+		t.Context(), c, app.Extensions{Services: []integration.ServiceDefinition{ear(nil)}}, quiet(), &redact.Secrets{},
+	)
 	require.ErrorContains(t, err, `may not subscribe to hios.app-test.ear.hios.hios.processing.message.received`)
 }
 
@@ -158,7 +164,9 @@ func post(t *testing.T, n *app.Node, channel, secret string, update int) int {
 // postBody posts a webhook of Telegram to the node's own listener and gives the status of the answer.
 func postBody(t *testing.T, n *app.Node, channel, secret, body string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/"+channel, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, "http://"+n.Address()+"/telegram/"+channel, strings.NewReader(body),
+	)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
@@ -201,7 +209,7 @@ func TestAStartNamesThePermissionThatIsMissing(t *testing.T) {
 				}
 			}
 			nats := natsdOf(t, fmt.Sprintf(conf, strings.Join(publish, ","), strings.Join(subscribe, ",")))
-			_, err := app.Start(t.Context(), restricted(t, nats), app.Offer{}, quiet(), &redact.Secrets{})
+			_, err := app.Start(t.Context(), restricted(t, nats), app.Extensions{}, quiet(), &redact.Secrets{})
 			require.ErrorContains(t, err, "the NATS user lacks permissions, see docs/nats.md: it may not ")
 			if !strings.Contains(denied, ",") {
 				require.ErrorContains(t, err, want)
@@ -219,7 +227,7 @@ func TestAStartSaysWhichStreamIsInTheWay(t *testing.T) {
 	ctx, giveUp := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
-		_, err := app.Start(ctx, c, app.Offer{}, log, secrets)
+		_, err := app.Start(ctx, c, app.Extensions{}, log, secrets)
 		failed <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -233,12 +241,18 @@ func TestAnOldServerIsServedWithClaimsElsewhere(t *testing.T) {
 	t.Parallel()
 	nats := testserver.OldestNATS(t)
 	c := external(t, nats.URL())
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "claims.driver: nats does not work with this server (nats-server 2.10.0): set redis, or memory for a single node")
-	require.False(t, slices.ContainsFunc(streams(t, nats.URL()), func(name string) bool { return strings.HasPrefix(name, "KV_") }), "nothing is half made")
+	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(
+		t, err,
+		"claims.driver: nats does not work with this server (nats-server 2.10.0): set redis, or memory for a single node",
+	)
+	require.False(
+		t, slices.ContainsFunc(streams(t, nats.URL()), func(name string) bool { return strings.HasPrefix(name, "KV_") }),
+		"nothing is half made",
+	)
 
 	c.Claims.Driver = "memory"
-	n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(t, err)
 	defer n.Stop()
 	status, body := ready(t, n)

@@ -27,8 +27,8 @@ const (
 const (
 	// readyFor is how long a state that was found answers for further questions.
 	readyFor = time.Second
-	// datasourceWait bounds the wait for checks of datasources: one that hangs counts as unhealthy, and the answer is there
-	// before a prober loses patience.
+	// datasourceWait bounds the wait for checks of datasources: one that hangs counts as unhealthy, and the answer is
+	// there before a prober loses patience.
 	datasourceWait = 700 * time.Millisecond
 	// streamWait bounds the wait for JetStream.
 	streamWait = 2 * time.Second
@@ -153,8 +153,8 @@ func (n *Node) streamTakes(ctx context.Context) error {
 	return n.publisher.Takes(ctx, integration.EventNames(n.config.Events.Namespace)[0])
 }
 
-// storageTakes says whether JetStream has no room left. Only who writes something finds out; the bucket of claims is where
-// that harms nobody. Other trouble with the claims is for their own check.
+// storageTakes says whether JetStream has no room left. Only who writes something finds out; the bucket of claims is
+// where that harms nobody. Other trouble with the claims is for their own check.
 func (n *Node) storageTakes(ctx context.Context) error {
 	if n.config.Claims.Driver != "nats" {
 		return nil
@@ -171,5 +171,6 @@ func (n *Node) storageTakes(ctx context.Context) error {
 func isStorageFull(err error) bool {
 	const insufficientResources, storageExceeded, memoryExceeded = 10023, 10047, 10028 // of nats-server
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && slices.Contains([]jetstream.ErrorCode{insufficientResources, storageExceeded, memoryExceeded}, api.ErrorCode)
+	return ok &&
+		slices.Contains([]jetstream.ErrorCode{insufficientResources, storageExceeded, memoryExceeded}, api.ErrorCode)
 }

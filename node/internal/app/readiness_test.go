@@ -18,12 +18,16 @@ import (
 // requireState waits until /-/ready tells a state, and no more than that.
 func requireState(t *testing.T, n *app.Node, state string) {
 	t.Helper()
-	want := map[string]int{"ready": http.StatusOK, "degraded": http.StatusOK, "unavailable": http.StatusServiceUnavailable}[state]
+	want := map[string]int{
+		"ready": http.StatusOK, "degraded": http.StatusOK, "unavailable": http.StatusServiceUnavailable,
+	}[state]
 	var status int
 	var body string
 	require.Eventually(t, func() bool {
 		status, body = ready(t, n)
-		return status == want && body == map[bool]string{true: `{"ready":true,`, false: `{"ready":false,`}[want == http.StatusOK]+`"state":"`+state+`"}`
+		return status == want && body == map[bool]string{
+			true: `{"ready":true,`, false: `{"ready":false,`,
+		}[want == http.StatusOK]+`"state":"`+state+`"}`
 	}, generous, moment, "%s", state)
 }
 
@@ -34,20 +38,23 @@ func TestANodeIsNotReadyWhileItsStreamIsFull(t *testing.T) {
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	js := jetStream(t, nats.ClientURL())
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: "hios_hios_processing_message_received", Subjects: []string{"hios.hios.processing.message.received"}, MaxMsgs: 1, Discard: jetstream.DiscardNew,
+		Name: "hios_hios_processing_message_received", Subjects: []string{"hios.hios.processing.message.received"},
+		MaxMsgs: 1, Discard: jetstream.DiscardNew,
 	})
 	require.NoError(t, err)
 	c := external(t, nats.ClientURL())
 	v := &vault{store: "sqlite", dsn: string(c.Channels.DSN)}
 	v.addShop(t)
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 	requireState(t, n, "ready")
 	require.Equal(t, http.StatusOK, post(t, n, "shop", webhookSecret, 1))
 	requireState(t, n, "unavailable")
-	require.Contains(t, out.String(), "webhooks cannot be received: the stream hios_hios_processing_message_received is full")
+	require.Contains(
+		t, out.String(), "webhooks cannot be received: the stream hios_hios_processing_message_received is full",
+	)
 	require.Contains(t, health(t, n), "is full")
 	require.Equal(t, http.StatusServiceUnavailable, post(t, n, "shop", webhookSecret, 2))
 	require.NoError(t, stream.Purge(t.Context()))
@@ -61,7 +68,7 @@ func TestANodeIsNotReadyWhileJetStreamHasNoRoom(t *testing.T) {
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 20})
 	c := external(t, nats.ClientURL())
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 	requireState(t, n, "ready")
@@ -90,7 +97,7 @@ func TestANodeIsNotReadyWhileItMayNotPublish(t *testing.T) {
 	c := external(t, nats.ClientURL())
 	c.NATS.User, c.NATS.Password = "node", "right"
 	log, secrets, _ := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 	requireState(t, n, "ready")
@@ -114,7 +121,9 @@ func TestADatabaseThatIsAwayDegradesANodeThatRemembersItsChannels(t *testing.T) 
 	v := vaults(t)["sqlite"]
 	v.store, v.dsn = "postgres", database.URL()
 	v.add(t, "shop", key)
-	for _, outage := range []struct{ begin, end func() }{{database.Stop, database.Start}, {database.Pause, database.Resume}} {
+	for _, outage := range []struct{ begin, end func() }{
+		{database.Stop, database.Start}, {database.Pause, database.Resume},
+	} {
 		n := v.run(t, key)
 		requireState(t, n, "ready")
 		outage.begin()
@@ -137,7 +146,7 @@ func TestANodeIsNotReadyWhenNoChannelCanBeOpened(t *testing.T) {
 	v.add(t, "shop", newKey(t, "k1"))
 	c := v.config(t, newKey(t, "k2"))
 	log, secrets, out := logged(c)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer n.Stop()
 	require.Contains(t, out.String(), "no channel can be read: webhooks and sends fail until channels.keys has the key")
@@ -160,7 +169,7 @@ func TestANodeWhoseDatabaseVanishedSaysSo(t *testing.T) {
 func TestManyProbesCostNoMoreThanOne(t *testing.T) {
 	t.Parallel()
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
-	n, err := app.Start(t.Context(), external(t, nats.ClientURL()), app.Offer{}, quiet(), &redact.Secrets{})
+	n, err := app.Start(t.Context(), external(t, nats.ClientURL()), app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(t, err)
 	defer n.Stop()
 	finds := n.CountFinds()

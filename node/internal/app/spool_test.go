@@ -22,7 +22,7 @@ func startWith(t *testing.T, path string) (*app.Node, *buffer) {
 	c.Events.Spool.Path = path
 	log, secrets, out := logrus.New(), &redact.Secrets{}, &buffer{}
 	app.ConfigureLog(log, out, config.Log{Level: "info", Format: "text"}, secrets)
-	n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	t.Cleanup(n.Stop)
 	return n, out
@@ -79,12 +79,12 @@ func TestTwoNodesDoNotShareTheFolderOfAnEmbeddedServer(t *testing.T) {
 	second.Events.Spool.Path = ""
 	log, secrets := logrus.New(), &redact.Secrets{}
 	app.ConfigureLog(log, t.Output(), config.Log{Level: "error"}, secrets)
-	n, err := app.Start(t.Context(), first, app.Offer{}, log, secrets)
+	n, err := app.Start(t.Context(), first, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
-	_, err = app.Start(t.Context(), &second, app.Offer{}, log, secrets)
+	_, err = app.Start(t.Context(), &second, app.Extensions{}, log, secrets)
 	require.ErrorContains(t, err, "nats.storeDir: "+first.NATS.StoreDir+"-lock is held by node first (process ")
 	n.Stop()
-	n, err = app.Start(t.Context(), &second, app.Offer{}, log, secrets)
+	n, err = app.Start(t.Context(), &second, app.Extensions{}, log, secrets)
 	require.NoError(t, err, "it is free again")
 	n.Stop()
 }

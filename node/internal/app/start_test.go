@@ -46,7 +46,7 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 	redis.Stop()
 	c := settings(t)
 	c.Cache.Driver, c.Cache.URL = "redis", config.URL(redis.URL())
-	n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.NoError(t, err)
 	defer n.Stop()
 	status, body := ready(t, n)
@@ -62,7 +62,9 @@ func TestANodeStartsWithoutItsCache(t *testing.T) {
 
 // startedLate starts a node while the server of one of its datasources is down, starts that when the node
 // waits for it, and returns how ready the node is then.
-func startedLate(t *testing.T, c *config.Config, datasource string, server *testserver.Server) (status int, details string) {
+func startedLate(
+	t *testing.T, c *config.Config, datasource string, server *testserver.Server,
+) (status int, details string) {
 	t.Helper()
 	var out buffer
 	log, secrets := logrus.New(), &redact.Secrets{}
@@ -73,7 +75,7 @@ func startedLate(t *testing.T, c *config.Config, datasource string, server *test
 	}
 	started := make(chan outcome, 1)
 	go func() {
-		n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+		n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 		started <- outcome{n, err}
 	}()
 	require.Eventually(t, func() bool {
@@ -102,7 +104,7 @@ func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
 func TestANodeDoesNotAskItselfForChannels(t *testing.T) {
 	c := settings(t)
 	c.Channels.Store, c.Channels.Action, c.Services = "action", "channels.get", []string{"telegram", "channels"}
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, "channels.action: channels.get would be asked of this node's own service channels")
 }
 
@@ -122,7 +124,7 @@ func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 	for _, driver := range []string{"nats", "memory"} {
 		c := settings(t)
 		c.Claims.Driver, c.Node.Namespace = driver, "a.b"
-		n, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
+		n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 		require.NoError(t, err)
 		defer n.Stop()
 		nc, err := nats.Connect(n.NATSURL())
@@ -139,6 +141,8 @@ func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 func TestReplicasOfAServerAloneAreAFault(t *testing.T) {
 	c := settings(t)
 	c.Events.Replicas = 3
-	_, err := app.Start(t.Context(), c, app.Offer{}, quiet(), &redact.Secrets{})
-	require.ErrorContains(t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none")
+	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
+	require.ErrorContains(
+		t, err, "events.replicas: 3 copies of each event ask for a NATS cluster, and the server is in none",
+	)
 }

@@ -40,7 +40,8 @@ type stores struct {
 	spool  *spool.Spool // nil where the configuration has none
 }
 
-// openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there yet.
+// openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there
+// yet.
 func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) error {
 	c := n.config
 	var err error

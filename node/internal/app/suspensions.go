@@ -29,7 +29,10 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 			continue
 		}
 		asked.Go(func() {
-			answer, err := link.Call(ctx, s.FullName+"."+integration.ActionHealthCheck, nil, action.CallOptions{NodeID: s.NodeID, Timeout: suspensionsWait})
+			answer, err := link.Call(
+				ctx, s.FullName+"."+integration.ActionHealthCheck, nil,
+				action.CallOptions{NodeID: s.NodeID, Timeout: suspensionsWait},
+			)
 			if err != nil {
 				return // a node that is ill is for others to tell
 			}
@@ -43,9 +46,9 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 }
 
 // suspensions asks the nodes, where there is a cluster.
-func (v *visit) suspensions(ctx context.Context, platforms []string) channels.Suspensions {
+func (l *lazyClient) suspensions(ctx context.Context, platforms []string) channels.Suspensions {
 	var found channels.Suspensions
-	_ = v.tell(ctx, func(a announcer) error {
+	_ = l.tell(ctx, func(a announcer) error {
 		found = suspensions(ctx, a.link, platforms)
 		return nil
 	})

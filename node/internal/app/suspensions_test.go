@@ -35,14 +35,14 @@ func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
 				{id: other, tenantId: acme, platform: telegram, credentials: {token: "123456:CANARY-token", secretToken: CANARY-secret}, settings: {apiBase: %q}}]}`,
 				telegram.URL(), telegram.URL()), 0o600))
 			log, secrets, _ := logged(c)
-			list, err := app.OpenChannels(t.Context(), c, app.Offer{}, log, secrets)
+			list, err := app.OpenChannels(t.Context(), c, app.Extensions{}, log, secrets)
 			require.NoError(t, err)
 			_, err = list.ApplyFile(t.Context(), file)
 			require.NoError(t, err)
 			require.NoError(t, list.Close())
 		}
 		log, secrets, _ := logged(c)
-		n, err := app.Start(t.Context(), c, app.Offer{}, log, secrets)
+		n, err := app.Start(t.Context(), c, app.Extensions{}, log, secrets)
 		require.NoError(t, err)
 		defer n.Stop()
 		nodes = append(nodes, n)
@@ -50,18 +50,20 @@ func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
 	c := external(t, nats.ClientURL())
 	c.Channels.DSN, c.Media.AllowPrivate = dsn, true
 	log, secrets, _ := logged(c)
-	visitor, err := app.Visit(t.Context(), c, log, secrets)
+	client, err := app.Dial(t.Context(), c, log, secrets)
 	require.NoError(t, err)
-	defer visitor.Leave()
+	defer client.Close()
 	for range 10 {
 		telegram.Script("sendMessage", telegramtest.Failure(401, "Unauthorized", nil))
-		_, err := visitor.Call(t.Context(), "telegram.i_sendMessage", json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`),
+		_, err := client.Call(
+			t.Context(), "telegram.i_sendMessage",
+			json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`),
 			action.CallOptions{NodeID: "ill"})
 		require.NoError(t, err, "which is an answer: refused")
 	}
 
 	meta := json.RawMessage(`{"user":{"id":"u1","tenantId":"acme","permissions":["channels.read"]}}`)
-	answer, err := visitor.Call(t.Context(), "channels.list", nil, action.CallOptions{NodeID: "well", Meta: meta})
+	answer, err := client.Call(t.Context(), "channels.list", nil, action.CallOptions{NodeID: "well", Meta: meta})
 	require.NoError(t, err)
 	var views []struct {
 		ID        string
@@ -71,9 +73,11 @@ func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
 	require.Len(t, views, 2)
 	require.Empty(t, views[0].Suspended)
 	require.Len(t, views[1].Suspended, 1)
-	require.Equal(t, []string{"shop", "ill", "auth"}, []string{views[1].ID, views[1].Suspended[0].NodeID, views[1].Suspended[0].Kind})
+	require.Equal(
+		t, []string{"shop", "ill", "auth"}, []string{views[1].ID, views[1].Suspended[0].NodeID, views[1].Suspended[0].Kind},
+	)
 
-	list, err := app.OpenChannels(t.Context(), c, app.Offer{}, log, secrets)
+	list, err := app.OpenChannels(t.Context(), c, app.Extensions{}, log, secrets)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, list.Close()) }()
 	all, err := list.List(t.Context(), channelstore.Query{})

@@ -12,45 +12,46 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// This file fits the Go runtime to the node's load: the number of processors and the growth of the heap. node.tuning: false
-// turns both off. The limit of memory, at the end, is kept in any case.
+// This file fits the Go runtime to the node's load: the number of processors and the growth of the heap. node.tuning:
+// false turns both off. The limit of memory, at the end, is kept in any case.
 
-// A node that needs less than one processor runs on one. Go's scheduler wakes an idle one for whatever becomes ready to run,
-// and a node's work is many small pieces that become ready together, so that much of what a second one does is to be woken.
-// On one, a webhook takes a quarter less of this process's CPU, and of the NATS server's, because what is written goes out
-// together (bench on two processors, Telegram: 29 us instead of 40 at 16 at once, 20 instead of 27 at 64, 17 instead of 23 at 256).
+// A node that needs less than one processor runs on one. Go's scheduler wakes an idle one for whatever becomes ready to
+// run, and a node's work is many small pieces that become ready together, so that much of what a second one does is to
+// be woken. On one, a webhook takes a quarter less of this process's CPU, and of the NATS server's, because what is
+// written goes out together (bench on two processors, Telegram: 29 us instead of 40 at 16 at once, 20 instead of 27 at
+// 64, 17 instead of 23 at 256).
 const (
-	lookInterval = 250 * time.Millisecond
+	tickInterval = 250 * time.Millisecond
 	// More processors are used when those in use were busy for more than this part of so many looks in a row, and fewer
 	// when they would have been busy for less than that one. The gap keeps the number from going up and down.
-	crowded, crowdedLooks = 0.9, 4
-	roomy, roomyLooks     = 0.8, 8
+	scaleUpAt, scaleUpTicks     = 0.9, 4
+	scaleDownAt, scaleDownTicks = 0.8, 8
 )
 
 // parallelism decides on how many processors to run.
 type parallelism struct {
-	now   int
-	most  func() int
-	tight int // looks in a row
-	loose int
+	now       int
+	most      func() int
+	busyTicks int // looks in a row
+	idleTicks int
 }
 
 // look takes how many processors were busy since the last one, and tells whether the number is another one now.
 func (p *parallelism) look(busy float64) (changed bool) {
 	before, fewer := p.now, (p.now+1)/2
 	switch {
-	case busy > crowded*float64(p.now):
-		p.tight, p.loose = p.tight+1, 0
-	case busy < roomy*float64(fewer):
-		p.tight, p.loose = 0, p.loose+1
+	case busy > scaleUpAt*float64(p.now):
+		p.busyTicks, p.idleTicks = p.busyTicks+1, 0
+	case busy < scaleDownAt*float64(fewer):
+		p.busyTicks, p.idleTicks = 0, p.idleTicks+1
 	default:
-		p.tight, p.loose = 0, 0
+		p.busyTicks, p.idleTicks = 0, 0
 	}
 	switch {
-	case p.tight == crowdedLooks:
-		p.now, p.tight = min(2*p.now, p.most()), 0
-	case p.loose == roomyLooks:
-		p.now, p.loose = fewer, 0
+	case p.busyTicks == scaleUpTicks:
+		p.now, p.busyTicks = min(2*p.now, p.most()), 0
+	case p.idleTicks == scaleDownTicks:
+		p.now, p.idleTicks = fewer, 0
 	}
 	return p.now != before
 }
@@ -84,7 +85,7 @@ func followLoad(most func() int, clock processClock, log *logrus.Entry, done <-c
 	p := &parallelism{now: 1, most: most}
 	runtime.GOMAXPROCS(p.now)
 	at := time.Now()
-	tick := time.NewTicker(lookInterval)
+	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -104,16 +105,16 @@ func followLoad(most func() int, clock processClock, log *logrus.Entry, done <-c
 	}
 }
 
-// available is how many processors the process may use at the most: those that Go would use, by the machine and the limits of
-// its container as they are now. Go tells that only by using them: who asks sets the number afterwards.
+// available is how many processors the process may use at the most: those that Go would use, by the machine and the
+// limits of its container as they are now. Go tells that only by using them: who asks sets the number afterwards.
 func available() int {
 	runtime.SetDefaultGOMAXPROCS()
 	return runtime.GOMAXPROCS(0)
 }
 
-// How far the heap may grow between two collections. A small one may grow further than Go lets it by itself, which saves
-// a quarter of the CPU per request for some 10 MB (bench/node, echo and telegram at 64 calls at once). A large one, of
-// many webhooks with many messages at once or of many channels, grows like any other of Go.
+// How far the heap may grow between two collections. A small one may grow further than Go lets it by itself, which
+// saves a quarter of the CPU per request for some 10 MB (bench/node, echo and telegram at 64 calls at once). A large
+// one, of many webhooks with many messages at once or of many channels, grows like any other of Go.
 const (
 	mostGCPercent, leastGCPercent = 400, 100
 	// heapGrowth, in bytes, is what is aimed at in between.
@@ -126,7 +127,8 @@ func gcPercent(live uint64) int {
 	return int(min(max(heapGrowth*100/max(live, 1), leastGCPercent), mostGCPercent)) / step * step
 }
 
-// tuneGC keeps the memory between collections in proportion, until it is stopped. The environment's GOGC has the last word.
+// tuneGC keeps the memory between collections in proportion, until it is stopped. The environment's GOGC has the last
+// word.
 func tuneGC() (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}

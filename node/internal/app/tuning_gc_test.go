@@ -18,7 +18,9 @@ import (
 
 func TestTheHeapMayGrowLessTheLargerItIs(t *testing.T) {
 	const mb = 1 << 20
-	for live, want := range map[uint64]int{0: 400, 1: 400, 7 * mb: 400, 8 * mb: 350, 10 * mb: 275, 16 * mb: 175, 24 * mb: 100, 1000 * mb: 100, 1 << 60: 100} {
+	for live, want := range map[uint64]int{
+		0: 400, 1: 400, 7 * mb: 400, 8 * mb: 350, 10 * mb: 275, 16 * mb: 175, 24 * mb: 100, 1000 * mb: 100, 1 << 60: 100,
+	} {
 		require.Equal(t, want, app.GCPercent(live), "%d bytes", live)
 	}
 }

@@ -40,7 +40,10 @@ func TestAsManyProcessorsAsTheLoadKeepsBusy(t *testing.T) {
 	for most, want := range map[int]int{1: 1, 2: 2, 3: 3, 6: 6, 8: 8} {
 		require.Equal(t, want, last(looks(most, slices.Repeat([]float64{8}, 100)...)), "of %d", most)
 	}
-	require.Equal(t, 4, last(looks(8, append(slices.Repeat([]float64{1}, 4), slices.Repeat([]float64{1.9}, 100)...)...)), "1.9 of 2 are too many")
+	require.Equal(
+		t, 4, last(looks(8, append(slices.Repeat([]float64{1}, 4), slices.Repeat([]float64{1.9}, 100)...)...)),
+		"1.9 of 2 are too many",
+	)
 	require.Equal(t, 2, last(looks(8, append(slices.Repeat([]float64{1}, 4), slices.Repeat([]float64{1.7}, 100)...)...)))
 }
 
@@ -51,7 +54,10 @@ func TestFewerProcessorsWhenTheLoadIsOver(t *testing.T) {
 	require.Equal(t, 1, last(looks(8, append(burst, slices.Repeat([]float64{0.01}, 24)...)...)))
 	require.Equal(t, 8, last(looks(8, append(burst, slices.Repeat([]float64{3.3}, 100)...)...)), "four would be crowded")
 	require.Equal(t, 4, last(looks(8, append(burst, slices.Repeat([]float64{3.1}, 100)...)...)))
-	require.Equal(t, 1, last(looks(3, append(slices.Repeat([]float64{3}, 16), slices.Repeat([]float64{0.5}, 100)...)...)), "from 3 by way of 2")
+	require.Equal(
+		t, 1, last(looks(3, append(slices.Repeat([]float64{3}, 16), slices.Repeat([]float64{0.5}, 100)...)...)),
+		"from 3 by way of 2",
+	)
 }
 
 func TestNoLoadMakesTheNumberGoUpAndDown(t *testing.T) {
@@ -156,8 +162,10 @@ func run(t *testing.T, c *config.Config, until func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, c, app.Offer{}, log, secrets) }()
-	require.Eventually(t, func() bool { return strings.Contains(output.String(), "node is ready") }, time.Minute, time.Millisecond)
+	go func() { ended <- app.Run(ctx, c, app.Extensions{}, log, secrets) }()
+	require.Eventually(
+		t, func() bool { return strings.Contains(output.String(), "node is ready") }, time.Minute, time.Millisecond,
+	)
 	until()
 	cancel()
 	require.NoError(t, <-ended)

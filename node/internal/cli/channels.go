@@ -32,10 +32,10 @@ type channelsCommand struct {
 
 // managing is what every command on channels gets.
 type managing struct {
-	ctx     context.Context
-	log     *logrus.Logger
-	secrets *redact.Secrets
-	offer   app.Offer
+	ctx        context.Context
+	log        *logrus.Logger
+	secrets    *redact.Secrets
+	extensions app.Extensions
 }
 
 func (f configFlag) manage(m managing, do func(*app.Channels) error) error {
@@ -44,7 +44,7 @@ func (f configFlag) manage(m managing, do func(*app.Channels) error) error {
 		return err
 	}
 	m.log.SetLevel(min(m.log.Level, logrus.WarnLevel)) // the result is what was asked for
-	list, err := app.OpenChannels(m.ctx, c, m.offer, m.log, m.secrets)
+	list, err := app.OpenChannels(m.ctx, c, m.extensions, m.log, m.secrets)
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,10 @@ type applyCommand struct {
 	Yes            bool   `short:"y" help:"Do not ask on a terminal."`
 }
 
-func (a *applyCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return a.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (a *applyCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return a.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		file, err := list.ReadFile(a.File)
 		if err != nil {
 			return err
@@ -112,7 +114,13 @@ func (a *applyCommand) show(ctx context.Context, list *app.Channels, file []*int
 			changed++
 		}
 		if d.Platform != "" && !a.ChangePlatform {
-			faults = append(faults, fmt.Errorf("channel %s belongs to %s and would become one of %s: give --change-platform if that is meant", d.ID, d.Platform, file[i].Platform))
+			faults = append(
+				faults,
+				fmt.Errorf(
+					"channel %s belongs to %s and would become one of %s: give --change-platform if that is meant", d.ID, d.Platform,
+					file[i].Platform,
+				),
+			)
 		}
 	}
 	if len(faults) > 0 {
@@ -131,8 +139,10 @@ type listCommand struct {
 	JSON     bool   `help:"Print JSON."`
 }
 
-func (l *listCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return l.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (l *listCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return l.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		views, err := list.List(ctx, channelstore.Query{TenantID: l.Tenant, Platform: l.Platform})
 		if err != nil {
 			return err
@@ -171,8 +181,10 @@ type getCommand struct {
 	ID string `arg:"" name:"id" help:"Channel id."`
 }
 
-func (g *getCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return g.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (g *getCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return g.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		view, err := list.Get(ctx, g.ID)
 		if err != nil {
 			return err
@@ -191,13 +203,17 @@ type createCommand struct {
 	Set      map[string]string `help:"Values of the platform's fields. A secret is better typed in, or given as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
 }
 
-func (c *createCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return c.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (c *createCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return c.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		fields, err := list.Fields(c.Platform)
 		if err != nil {
 			return err
 		}
-		ch := &integration.Channel{ID: c.ID, TenantID: c.Tenant, Platform: c.Platform, Name: c.Name, Status: integration.ChannelActive}
+		ch := &integration.Channel{
+			ID: c.ID, TenantID: c.Tenant, Platform: c.Platform, Name: c.Name, Status: integration.ChannelActive,
+		}
 		if c.Inactive {
 			ch.Status = integration.ChannelInactive
 		}
@@ -228,8 +244,10 @@ type updateCommand struct {
 	Unset  []string          `help:"Fields to remove." placeholder:"FIELD"`
 }
 
-func (u *updateCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return u.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (u *updateCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return u.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		view, err := list.Get(ctx, u.ID)
 		if err != nil {
 			return err
@@ -282,8 +300,10 @@ type removeCommand struct {
 	Yes bool     `short:"y" help:"Do not ask on a terminal."`
 }
 
-func (r *removeCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (r *removeCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return r.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		if err := confirm(r.Yes, "remove "+strings.Join(r.IDs, ", ")); err != nil {
 			return err
 		}
@@ -303,8 +323,10 @@ type testCommand struct {
 	JSON bool   `help:"Print JSON."`
 }
 
-func (t *testCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
-	return t.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+func (t *testCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
+	return t.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		diagnosis, err := list.Test(ctx, t.ID)
 		if err != nil {
 			return err
@@ -363,19 +385,26 @@ func (r *rotateKeysCommand) confirmed() bool {
 	if r.Yes || !term.IsTerminal(int(os.Stdin.Fd())) {
 		return true
 	}
-	fmt.Fprint(os.Stderr, "A node that was not restarted with the new key can read no channel any more. Do all nodes have it? [y/N] ")
+	fmt.Fprint(
+		os.Stderr,
+		"A node that was not restarted with the new key can read no channel any more. Do all nodes have it? [y/N] ",
+	)
 	var said string
 	_, _ = fmt.Fscanln(os.Stdin, &said) // nothing is no
 	return strings.EqualFold(said, "y") || strings.EqualFold(said, "yes")
 }
 
-func (r *rotateKeysCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+func (r *rotateKeysCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
 	if !r.confirmed() {
 		return errors.New("nothing was changed")
 	}
-	return r.manage(managing{ctx, log, secrets, offer}, func(list *app.Channels) error {
+	return r.manage(managing{ctx, log, secrets, extensions}, func(list *app.Channels) error {
 		result, err := list.Store.Rotate(ctx)
-		fmt.Printf("%d channel(s) sealed anew, %d were already, %d cannot be opened\n", result.Resealed, result.Already, result.Failed)
+		fmt.Printf(
+			"%d channel(s) sealed anew, %d were already, %d cannot be opened\n", result.Resealed, result.Already, result.Failed,
+		)
 		if err == nil && result.Failed > 0 {
 			err = errors.New("some channels cannot be opened; channels list says why")
 		}

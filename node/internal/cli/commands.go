@@ -42,7 +42,7 @@ type commands struct {
 
 // Main parses the process's arguments, runs the command and returns the exit status. A first SIGINT or
 // SIGTERM ends ctx, a second one the process.
-func Main(offer app.Offer) int {
+func Main(extensions app.Extensions) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once, whatever still runs
@@ -53,7 +53,7 @@ func Main(offer app.Offer) int {
 		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
 		kong.Vars{"version": app.Version()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(logrus.New(), &redact.Secrets{}, offer),
+		kong.Bind(logrus.New(), &redact.Secrets{}, extensions),
 	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -114,12 +114,14 @@ func (f configFlag) load(log *logrus.Logger, secrets *redact.Secrets) (*config.C
 
 type runCommand struct{ configFlag }
 
-func (r *runCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, offer app.Offer) error {
+func (r *runCommand) Run(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, extensions app.Extensions,
+) error {
 	c, err := r.load(log, secrets)
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, c, offer, log, secrets)
+	return app.Run(ctx, c, extensions, log, secrets)
 }
 
 type callCommand struct {
@@ -146,8 +148,8 @@ func (c *callCommand) Run(ctx context.Context, log *logrus.Logger, secrets *reda
 	if json.Unmarshal([]byte(c.Meta), &meta) != nil {
 		return errors.New("the meta is not a JSON object")
 	}
-	return c.visit(ctx, c.Timeout, log, secrets, func(ctx context.Context, v *app.Visitor) error {
-		result, err := v.Call(ctx, c.Action, params, action.CallOptions{NodeID: c.Node, Meta: json.RawMessage(c.Meta)})
+	return c.visit(ctx, c.Timeout, log, secrets, func(ctx context.Context, client *app.Client) error {
+		result, err := client.Call(ctx, c.Action, params, action.CallOptions{NodeID: c.Node, Meta: json.RawMessage(c.Meta)})
 		if err != nil {
 			return described(err)
 		}
@@ -181,8 +183,8 @@ type servicesCommand struct {
 }
 
 func (s *servicesCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return s.visit(ctx, 5*time.Second, log, secrets, func(ctx context.Context, v *app.Visitor) error {
-		list := v.Services(ctx)
+	return s.visit(ctx, 5*time.Second, log, secrets, func(ctx context.Context, client *app.Client) error {
+		list := client.Services(ctx)
 		if s.JSON {
 			return printJSON(os.Stdout, list)
 		}
@@ -199,21 +201,24 @@ func (s *servicesCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 const reach = 5 * time.Second
 
 // visit joins the cluster for as long as do runs.
-func (f configFlag) visit(ctx context.Context, timeout time.Duration, log *logrus.Logger, secrets *redact.Secrets, do func(context.Context, *app.Visitor) error) error {
+func (f configFlag) visit(
+	ctx context.Context, timeout time.Duration, log *logrus.Logger, secrets *redact.Secrets,
+	do func(context.Context, *app.Client) error,
+) error {
 	c, err := f.load(log, secrets)
 	if err != nil {
 		return err
 	}
 	log.SetLevel(min(log.Level, logrus.WarnLevel)) // the result is what was asked for
 	c.NATS.StartTimeout = min(c.NATS.StartTimeout, reach)
-	visitor, err := app.Visit(ctx, c, log, secrets)
+	client, err := app.Dial(ctx, c, log, secrets)
 	if err != nil {
 		return err
 	}
-	defer visitor.Leave()
+	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return do(ctx, visitor)
+	return do(ctx, client)
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -35,7 +35,9 @@ type dlqCommand struct {
 }
 
 // operate connects to NATS for as long as do runs.
-func (f configFlag) operate(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, do func(*app.Events) error) error {
+func (f configFlag) operate(
+	ctx context.Context, log *logrus.Logger, secrets *redact.Secrets, do func(*app.Events) error,
+) error {
 	c, err := f.load(log, secrets)
 	if err != nil {
 		return err
@@ -128,7 +130,10 @@ func (g *groupsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 				if g.Members {
 					members = "connected"
 				}
-				row(g.Event, g.Group, strconv.FormatUint(g.Pending, 10), strconv.Itoa(g.Unacknowledged), strconv.Itoa(g.Redelivered), ago(g.LastActive), members)
+				row(
+					g.Event, g.Group, strconv.FormatUint(g.Pending, 10), strconv.Itoa(g.Unacknowledged), strconv.Itoa(g.Redelivered),
+					ago(g.LastActive), members,
+				)
 			}
 		})
 	})
@@ -216,11 +221,15 @@ func (r *replayEventsCommand) replay(ctx context.Context, desk *app.Events, choi
 		})
 	}
 	if len(found) > 0 {
-		if err := confirm(r.Yes, fmt.Sprintf("publish %d event(s) of %s again, for every group", len(found), r.Name)); err != nil {
+		if err := confirm(
+			r.Yes, fmt.Sprintf("publish %d event(s) of %s again, for every group", len(found), r.Name),
+		); err != nil {
 			return err
 		}
 	}
-	n, err := inParts(choice, func(part events.Filter) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) })
+	n, err := inParts(
+		choice, func(part events.Filter) (store.Progress, error) { return desk.Replay(ctx, r.Name, part, nil) },
+	)
 	fmt.Printf("%d event(s) replayed\n", n)
 	return err
 }
@@ -284,7 +293,10 @@ func letterHead(row func(...string)) { row("SEQUENCE", "AGE", "EVENT", "GROUP", 
 
 func letterRow(row func(...string), v *events.View) {
 	// @moleculer/channels keeps no errors before 0.3.
-	row(strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.Original.Event, v.Original.Group, v.TenantID, cmp.Or(v.Original.Error, "not recorded"))
+	row(
+		strconv.FormatUint(v.Sequence, 10), v.Stored.Age, v.Original.Event, v.Original.Group, v.TenantID,
+		cmp.Or(v.Original.Error, "not recorded"),
+	)
 }
 
 type showDeadCommand struct {
@@ -384,7 +396,9 @@ func missing(n int) error {
 type replayDeadCommand struct{ someDead }
 
 func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(desk *app.Events, part events.Filter) (store.Progress, error) {
+	return r.each(ctx, log, secrets, doing{"send %d dead letter(s) back to where they were", "replayed", func(
+		desk *app.Events, part events.Filter,
+	) (store.Progress, error) {
 		return desk.Revive(ctx, r.Queue, part, nil)
 	}})
 }
@@ -392,7 +406,9 @@ func (r *replayDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets
 type dropDeadCommand struct{ someDead }
 
 func (d *dropDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
-	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(desk *app.Events, part events.Filter) (store.Progress, error) {
+	return d.each(ctx, log, secrets, doing{"delete %d dead letter(s) for good", "dropped", func(
+		desk *app.Events, part events.Filter,
+	) (store.Progress, error) {
 		return desk.Drop(ctx, d.Queue, part, nil)
 	}})
 }

@@ -83,8 +83,8 @@ func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) 
 	return nil
 }
 
-// confirm asks on a terminal whether something may be done. Elsewhere nobody can be asked, and what the command line says
-// is meant.
+// confirm asks on a terminal whether something may be done. Elsewhere nobody can be asked, and what the command line
+// says is meant.
 func confirm(yes bool, what string) error {
 	if yes || !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil

@@ -48,19 +48,34 @@ func TestValuesAreReadFromWhereTheyAre(t *testing.T) {
 		want  values
 		fault string
 	}{
-		"nothing":                   {want: given(nil, nil)},
-		"as they are":               {set: map[string]string{"token": "a=b,c:d", "pin": ""}, want: given(map[string]string{"token": "a=b,c:d"}, map[string]string{"pin": ""})},
-		"by place and name":         {set: map[string]string{"settings.url": "s", "credentials.url": "c"}, want: given(map[string]string{"url": "c"}, map[string]string{"url": "s"})},
-		"the first of two places":   {set: map[string]string{"url": "c"}, want: given(map[string]string{"url": "c"}, nil)},
-		"from the environment":      {set: map[string]string{"token": "env:TOKEN"}, want: given(map[string]string{"token": "from env"}, nil)},
-		"from a file":               {set: map[string]string{"token": "file:" + file}, file: "from file\n", want: given(map[string]string{"token": "from file"}, nil)},
-		"from a file of Windows":    {set: map[string]string{"token": "file:" + file}, file: "from file\r\n", want: given(map[string]string{"token": "from file"}, nil)},
-		"from a file of many lines": {set: map[string]string{"token": "file:" + file}, file: " a\nb \n", want: given(map[string]string{"token": " a\nb "}, nil)},
-		"no such variable":          {set: map[string]string{"token": "env:NONE"}, fault: "the environment variable NONE for token is not set"},
-		"an empty variable":         {set: map[string]string{"token": "env:EMPTY"}, fault: "EMPTY for token"},
-		"no such file":              {set: map[string]string{"token": "file:/none/here"}, fault: "/none/here"},
-		"no such field":             {set: map[string]string{"tokne": "CANARY"}, fault: `there is no field "tokne"; there are: token, url, url, pin`},
-		"no such place":             {set: map[string]string{"settings.token": "CANARY"}, fault: `there is no field "settings.token"`},
+		"nothing": {want: given(nil, nil)},
+		"as they are": {set: map[string]string{"token": "a=b,c:d", "pin": ""}, want: given(
+			map[string]string{"token": "a=b,c:d"}, map[string]string{"pin": ""},
+		)},
+		"by place and name": {set: map[string]string{"settings.url": "s", "credentials.url": "c"}, want: given(
+			map[string]string{"url": "c"}, map[string]string{"url": "s"},
+		)},
+		"the first of two places": {set: map[string]string{"url": "c"}, want: given(map[string]string{"url": "c"}, nil)},
+		"from the environment": {set: map[string]string{"token": "env:TOKEN"}, want: given(
+			map[string]string{"token": "from env"}, nil,
+		)},
+		"from a file": {set: map[string]string{"token": "file:" + file}, file: "from file\n", want: given(
+			map[string]string{"token": "from file"}, nil,
+		)},
+		"from a file of Windows": {set: map[string]string{"token": "file:" + file}, file: "from file\r\n", want: given(
+			map[string]string{"token": "from file"}, nil,
+		)},
+		"from a file of many lines": {
+			set: map[string]string{"token": "file:" + file}, file: " a\nb \n",
+			want: given(map[string]string{"token": " a\nb "}, nil),
+		},
+		"no such variable":  {set: map[string]string{"token": "env:NONE"}, fault: "the environment variable NONE for token is not set"},
+		"an empty variable": {set: map[string]string{"token": "env:EMPTY"}, fault: "EMPTY for token"},
+		"no such file":      {set: map[string]string{"token": "file:/none/here"}, fault: "/none/here"},
+		"no such field":     {set: map[string]string{"tokne": "CANARY"}, fault: `there is no field "tokne"; there are: token, url, url, pin`},
+		"no such place": {set: map[string]string{
+			"settings.token": "CANARY",
+		}, fault: `there is no field "settings.token"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(test.file)
@@ -83,12 +98,25 @@ func TestWhatIsRequiredAndNotGivenIsAskedFor(t *testing.T) {
 		asked string
 		want  values
 	}{
-		"all of it":               {values{}, "T\nU\n", "token (The token.): \nurl (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, nil)},
-		"with white space":        {values{}, "  T \r\nU", "token (The token.): \nurl (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, nil)},
-		"the rest":                {given(map[string]string{"token": "T"}, nil), "U\n", "url (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, nil)},
-		"nothing":                 {given(map[string]string{"token": "T", "url": "U"}, nil), "", "", given(map[string]string{"token": "T", "url": "U"}, nil)},
-		"what another place has":  {given(map[string]string{"token": "T"}, map[string]string{"url": "S"}), "U\n", "url (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, map[string]string{"url": "S"})},
-		"from a reader of pieces": {values{}, "T\nU\nmore\n", "token (The token.): \nurl (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, nil)},
+		"all of it": {values{}, "T\nU\n", "token (The token.): \nurl (Where it is.): ", given(
+			map[string]string{"token": "T", "url": "U"}, nil,
+		)},
+		"with white space": {values{}, "  T \r\nU", "token (The token.): \nurl (Where it is.): ", given(
+			map[string]string{"token": "T", "url": "U"}, nil,
+		)},
+		"the rest": {given(map[string]string{"token": "T"}, nil), "U\n", "url (Where it is.): ", given(
+			map[string]string{"token": "T", "url": "U"}, nil,
+		)},
+		"nothing": {given(
+			map[string]string{"token": "T", "url": "U"}, nil,
+		), "", "", given(map[string]string{"token": "T", "url": "U"}, nil)},
+		"what another place has": {given(
+			map[string]string{"token": "T"}, map[string]string{"url": "S"},
+		), "U\n", "url (Where it is.): ", given(map[string]string{"token": "T", "url": "U"}, map[string]string{"url": "S"})},
+		"from a reader of pieces": {
+			values{}, "T\nU\nmore\n", "token (The token.): \nurl (Where it is.): ",
+			given(map[string]string{"token": "T", "url": "U"}, nil),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

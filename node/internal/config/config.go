@@ -241,7 +241,10 @@ type Log struct {
 // Default gives the configuration of a node whose file says nothing.
 func Default() *Config {
 	return &Config{
-		Node: Node{Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second, Tuning: true},
+		Node: Node{
+			Namespace: "hios", Protocol: "4", HeartbeatInterval: 10 * time.Second, HeartbeatTimeout: 30 * time.Second,
+			Tuning: true,
+		},
 		NATS: NATS{
 			Servers:      []URL{"nats://127.0.0.1:4222"},
 			InboxPrefix:  "_INBOX",
@@ -254,24 +257,28 @@ func Default() *Config {
 			PublishTimeout: 5 * time.Second,
 			Spool:          Spool{Path: "data/spool.db", MaxMB: 256, MaxAge: 7 * 24 * time.Hour},
 		},
-		Channels: Channels{Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}, TenantCheck: true},
+		Channels: Channels{
+			Store: "sqlite", DSN: "data/switchboard.db", Action: "channels.get", Keys: []strictyaml.Secret{}, TenantCheck: true,
+		},
 		Cache:    Cache{Driver: "memory"},
 		Claims:   Claims{Driver: "nats"},
 		Services: []string{"telegram"},
 		Media:    Media{MaxMB: 256},
 		Egress:   Egress{Allow: []string{}},
 		HTTP:     HTTP{MaxBodiesMB: 64},
-		Limits:   Limits{Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second},
-		Log:      Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second,
+		},
+		Log: Log{Level: "info", Format: "text"},
 	}
 }
 
 // Load is [LoadWith] of a file alone.
 func Load(path string) (*Config, error) { return LoadWith(path) }
 
-// LoadWith reads the file at path, "" for none, over the defaults, then further YAML over that, and validates the result.
+// LoadWith reads the file at path, "" for none, over the defaults, then more YAML over that, and validates the result.
 // Faults of form (unknown keys, wrong types) are reported all at once, and faults of meaning once the form is right.
-func LoadWith(path string, further ...string) (*Config, error) {
+func LoadWith(path string, more ...string) (*Config, error) {
 	c := Default()
 	if path != "" {
 		data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
@@ -282,7 +289,7 @@ func LoadWith(path string, further ...string) (*Config, error) {
 			return nil, err
 		}
 	}
-	for i, text := range further {
+	for i, text := range more {
 		if _, err := strictyaml.Decode(fmt.Sprintf("config option %d", i+1), []byte(text), c); err != nil {
 			return nil, err
 		}

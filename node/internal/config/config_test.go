@@ -79,10 +79,17 @@ log: {level: trace, format: json}
 		Node: config.Node{ID: "n1", Protocol: "5", HeartbeatInterval: time.Minute, HeartbeatTimeout: 3 * time.Minute},
 		NATS: config.NATS{
 			Servers: []config.URL{"tls://a:4222", "nats://u:p@b"}, User: "u", Password: "p",
-			InboxPrefix: "_INBOX_n1", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d", StartTimeout: time.Second,
+			InboxPrefix: "_INBOX_n1", TLS: config.TLS{CA: "ca", Cert: "cert", Key: "key"}, StoreDir: "d",
+			StartTimeout: time.Second,
 		},
-		Events:   config.Events{Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, MaxAge: time.Hour, MaxMB: 7, DeadLetters: config.DeadLetters{MaxAge: 9 * time.Hour, MaxMB: 8}, Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour}},
-		Channels: config.Channels{Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"}},
+		Events: config.Events{
+			Namespace: "shop", Prefix: &none, Replicas: 5, Plain: true, PublishTimeout: 2 * time.Second, MaxAge: time.Hour,
+			MaxMB: 7, DeadLetters: config.DeadLetters{MaxAge: 9 * time.Hour, MaxMB: 8},
+			Spool: config.Spool{Path: "s", MaxMB: 1, MaxAge: 2 * time.Hour},
+		},
+		Channels: config.Channels{
+			Store: "postgres", DSN: "postgres://u:p@h/d", Action: "x.get", Keys: []strictyaml.Secret{"k1:abc"},
+		},
 		Cache:    config.Cache{Driver: "redis", URL: "redis://:p@h", TTL: 5 * time.Second},
 		Claims:   config.Claims{Driver: "redis", URL: "rediss://:p@c", MaxMB: 256},
 		Services: []string{"slack", "discord"},
@@ -203,7 +210,9 @@ func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
 	c := config.Default()
 	c.Log.Format = "xml"
 	c.Services = []string{"a", "a"}
-	require.EqualError(t, c.Validate(), "services[1]: \"a\" is listed twice\nlog.format: expects text or json, found \"xml\"")
+	require.EqualError(
+		t, c.Validate(), "services[1]: \"a\" is listed twice\nlog.format: expects text or json, found \"xml\"",
+	)
 }
 
 func TestFaultKnowsTheLineAfterLoad(t *testing.T) {

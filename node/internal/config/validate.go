@@ -30,7 +30,10 @@ func (c *Config) Validate() error {
 	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
 	v.require(c.Media.MaxMB > 0, "media.maxMB", "expects more than 0, found %d", c.Media.MaxMB)
-	v.require(c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB, c.HTTP.MaxBodiesMB)
+	v.require(
+		c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB,
+		c.HTTP.MaxBodiesMB,
+	)
 	for i, text := range c.Egress.Allow {
 		_, err := egress.New(text)
 		v.require(err == nil, fmt.Sprintf("egress.allow[%d]", i), "%v", err)
@@ -70,8 +73,13 @@ func (v *validation) node(n Node) {
 	}
 	v.oneOf("node.protocol", n.Protocol, "4", "5")
 	beat, silence := n.HeartbeatInterval, n.HeartbeatTimeout
-	v.require(beat == 0 || beat >= 100*time.Millisecond, "node.heartbeatInterval", "expects at least 100ms, or 0 for none, found %s", beat)
-	v.require(silence >= 0, "node.heartbeatTimeout", "expects more than heartbeatInterval, or 0 for none, found %s", silence)
+	v.require(
+		beat == 0 || beat >= 100*time.Millisecond, "node.heartbeatInterval",
+		"expects at least 100ms, or 0 for none, found %s", beat,
+	)
+	v.require(
+		silence >= 0, "node.heartbeatTimeout", "expects more than heartbeatInterval, or 0 for none, found %s", silence,
+	)
 	v.require(silence <= 0 || beat <= 0 || silence > beat, "node.heartbeatTimeout",
 		"expects more than heartbeatInterval (%s), or every node is gone between two heartbeats; found %s", beat, silence)
 }
@@ -102,13 +110,19 @@ func (v *validation) login(n NATS) {
 	for _, way := range []struct {
 		key  string
 		used bool
-	}{{"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}, {"creds", n.Creds != ""}, {"nkey", n.NKey != ""}} {
+	}{
+		{"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}, {"creds", n.Creds != ""},
+		{"nkey", n.NKey != ""},
+	} {
 		if way.used {
 			ways = append(ways, way.key)
 		}
 	}
 	if len(ways) > 1 {
-		v.require(false, "nats."+ways[1], "expects one login: user and password, or token, or creds, or nkey; found %s", strings.Join(ways, " and "))
+		v.require(
+			false, "nats."+ways[1], "expects one login: user and password, or token, or creds, or nkey; found %s",
+			strings.Join(ways, " and "),
+		)
 	}
 	v.require(n.Password == "" || n.User != "", "nats.user", "expects the name that nats.password belongs to")
 }
@@ -131,7 +145,10 @@ const duplicateWindow = 2 * time.Minute
 
 // retention requires limits that a stream can have.
 func (v *validation) retention(key string, maxAge time.Duration, maxMB int) {
-	v.require(maxAge == 0 || maxAge >= duplicateWindow, key+".maxAge", "expects 0s or at least %s, the duplicate window, found %s", duplicateWindow, maxAge)
+	v.require(
+		maxAge == 0 || maxAge >= duplicateWindow, key+".maxAge", "expects 0s or at least %s, the duplicate window, found %s",
+		duplicateWindow, maxAge,
+	)
 	v.require(maxMB >= 0, key+".maxMB", "expects at least 0, found %d", maxMB)
 }
 
@@ -140,9 +157,15 @@ func (v *validation) channels(c Channels) {
 	switch c.Store {
 	case "sqlite":
 		v.require(c.DSN != "", "channels.dsn", "expects the path of a file")
-		v.require(!strings.Contains(string(c.DSN), "://"), "channels.dsn", "expects the path of a file for the store sqlite, found the URL %s", c.DSN)
+		v.require(
+			!strings.Contains(string(c.DSN), "://"), "channels.dsn",
+			"expects the path of a file for the store sqlite, found the URL %s", c.DSN,
+		)
 	case "postgres":
-		v.require(c.DSN.hasScheme("postgres", "postgresql"), "channels.dsn", "expects postgres://USER:PASSWORD@HOST/DATABASE, found %q", c.DSN.String())
+		v.require(
+			c.DSN.hasScheme("postgres", "postgresql"), "channels.dsn",
+			"expects postgres://USER:PASSWORD@HOST/DATABASE, found %q", c.DSN.String(),
+		)
 	case "action":
 		v.subject("channels.action", c.Action)
 	}

@@ -31,7 +31,10 @@ func (b *harness) begin(size int) (end func() int) {
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = conn.Close() })
-	_, err = fmt.Fprintf(conn, "POST /parrot/c1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s}", size, "{"+strings.Repeat(" ", size-3))
+	_, err = fmt.Fprintf(
+		conn, "POST /parrot/c1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s}", size,
+		"{"+strings.Repeat(" ", size-3),
+	)
 	require.NoError(b.t, err)
 	return func() int {
 		_, err := io.WriteString(conn, " ")
@@ -101,7 +104,10 @@ func TestABodyIsReadWhateverItsLengthSays(t *testing.T) {
 		b := newHarness(t)
 		body := "{" + strings.Repeat(" ", size-2) + "}"
 		require.Equal(t, http.StatusOK, b.post(body).status, size)
-		res, err := b.client.Post("http://"+b.Address()+"/parrot/c1", "application/json", io.MultiReader(strings.NewReader(body))) // in chunks
+		// in chunks
+		res, err := b.client.Post(
+			"http://"+b.Address()+"/parrot/c1", "application/json", io.MultiReader(strings.NewReader(body)),
+		)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, http.StatusOK, res.StatusCode, size)
@@ -117,7 +123,8 @@ func TestAnUnknownChannelIsToldBeforeTheBodyIsRead(t *testing.T) {
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	_, err = fmt.Fprintf(conn, "POST /parrot/nobody HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 3*mb) // and not a byte of it
+	// and not a byte of it
+	_, err = fmt.Fprintf(conn, "POST /parrot/nobody HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 3*mb)
 	require.NoError(t, err)
 	answer := make([]byte, len("HTTP/1.1 404"))
 	_, err = io.ReadFull(conn, answer)
@@ -136,7 +143,8 @@ func TestAWebhookWhoseHandlingHangsIsAnsweredAfterFifteenSeconds(t *testing.T) {
 				return "", "", ctx.Err()
 			}}
 			began, w := time.Now(), httptest.NewRecorder()
-			listener.Handler(hangs, logrus.NewEntry(log)).ServeHTTP(w, httptest.NewRequest(method, "/parrot/c1", strings.NewReader("{}")))
+			listener.Handler(hangs, logrus.NewEntry(log)).
+				ServeHTTP(w, httptest.NewRequest(method, "/parrot/c1", strings.NewReader("{}")))
 			require.Equal(t, http.StatusGatewayTimeout, w.Code)
 			require.Equal(t, 15*time.Second, time.Since(began)) // of the bubble's clock
 		})

@@ -1,5 +1,5 @@
-// Package listener takes webhooks in over HTTP without a gateway: POST and GET /<service>/<channelId> and /<service>, the
-// paths that moleculer-web's auto-aliases give them. It calls this node's own integrations, so a
+// Package listener takes webhooks in over HTTP without a gateway: POST and GET /<service>/<channelId> and /<service>,
+// the paths that moleculer-web's auto-aliases give them. It calls this node's own integrations, so a
 // webhook needs no way through the cluster.
 package listener
 
@@ -73,7 +73,8 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 	}
 	log := opts.Log
 	l := &Listener{
-		socket: socket, caller: opts.Caller, channel: opts.Channel, services: opts.Services, bodies: newBodies(opts.MaxBodies), log: log,
+		socket: socket, caller: opts.Caller, channel: opts.Channel, services: opts.Services,
+		bodies: newBodies(opts.MaxBodies), log: log,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{service}/{channelId}", l.receive)

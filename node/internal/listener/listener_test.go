@@ -70,7 +70,7 @@ func (n *node) only(t *testing.T) call {
 	return n.calls[0]
 }
 
-// bench is a running listener and a client that follows no redirects.
+// harness is a running listener and a client that follows no redirects.
 type harness struct {
 	t    *testing.T
 	sick atomic.Bool // the node is not ready
@@ -87,8 +87,9 @@ func newHarness(t *testing.T) *harness {
 	b.logs = logs
 	var err error
 	b.Listener, err = listener.Start(t.Context(), listener.Options{
-		Address: "127.0.0.1:0", Caller: b.node, Services: []string{"parrot", "crow"}, Ready: b.ready, Channel: b.known, MaxBodies: maxBodies,
-		Log: logrus.NewEntry(log),
+		Address: "127.0.0.1:0", Caller: b.node, Services: []string{"parrot", "crow"}, Ready: b.ready, Channel: b.known,
+		MaxBodies: maxBodies,
+		Log:       logrus.NewEntry(log),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -162,7 +163,9 @@ func TestAWebhookBecomesACall(t *testing.T) {
 	require.NotContains(t, c.params, "rawBodyEncoding")
 	var headers map[string]string
 	require.NoError(t, json.Unmarshal(c.params["headers"], &headers))
-	require.Equal(t, []string{"abc", "1, 2", b.Address()}, []string{headers["x-signature"], headers["x-twice"], headers["host"]})
+	require.Equal(
+		t, []string{"abc", "1, 2", b.Address()}, []string{headers["x-signature"], headers["x-twice"], headers["host"]},
+	)
 	require.Equal(t, []string{"POST", "/parrot/c1"}, []string{text(t, c.params["method"]), text(t, c.params["url"])})
 	var timestamp int64
 	require.NoError(t, json.Unmarshal(c.params["timestamp"], &timestamp))
@@ -206,16 +209,18 @@ func TestWhatIsNoWebhookReachesNoService(t *testing.T) {
 		status                          int
 		typ                             string // of the error; "" where net/http itself answers
 	}{
-		"another service":     {http.MethodPost, "/owl/c1", "", "{}", 404, "NOT_FOUND"},
-		"another to verify":   {http.MethodGet, "/owl/c1", "", "", 404, "NOT_FOUND"},
-		"another path":        {http.MethodPost, "/parrot/c1/more", "", "{}", 404, ""},
-		"no channel":          {http.MethodPost, "/parrot/", "", "{}", 404, ""},
-		"the root":            {http.MethodGet, "/", "", "", 404, ""},
-		"another method":      {http.MethodDelete, "/parrot/c1", "", "", 405, ""},
-		"a body too large":    {http.MethodPost, "/parrot/c1", "", large + " ", 413, "BODY_TOO_LARGE"},
-		"no JSON":             {http.MethodPost, "/parrot/c1", "application/json", "{", 400, "BODY_INVALID"},
-		"two values":          {http.MethodPost, "/parrot/c1", "application/json", "{}{}", 400, "BODY_INVALID"},
-		"a form that is none": {http.MethodPost, "/parrot/c1", "application/x-www-form-urlencoded", "a=%zz", 400, "BODY_INVALID"},
+		"another service":   {http.MethodPost, "/owl/c1", "", "{}", 404, "NOT_FOUND"},
+		"another to verify": {http.MethodGet, "/owl/c1", "", "", 404, "NOT_FOUND"},
+		"another path":      {http.MethodPost, "/parrot/c1/more", "", "{}", 404, ""},
+		"no channel":        {http.MethodPost, "/parrot/", "", "{}", 404, ""},
+		"the root":          {http.MethodGet, "/", "", "", 404, ""},
+		"another method":    {http.MethodDelete, "/parrot/c1", "", "", 405, ""},
+		"a body too large":  {http.MethodPost, "/parrot/c1", "", large + " ", 413, "BODY_TOO_LARGE"},
+		"no JSON":           {http.MethodPost, "/parrot/c1", "application/json", "{", 400, "BODY_INVALID"},
+		"two values":        {http.MethodPost, "/parrot/c1", "application/json", "{}{}", 400, "BODY_INVALID"},
+		"a form that is none": {
+			http.MethodPost, "/parrot/c1", "application/x-www-form-urlencoded", "a=%zz", 400, "BODY_INVALID",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -275,7 +280,9 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 	}{
 		"the caller's fault": {
 			action.Client(401, "SIGNATURE_INVALID", "no").With(map[string]string{"kind": "unauthorized"}),
-			401, `{"name":"MoleculerClientError","message":"no","code":401,"type":"SIGNATURE_INVALID","data":{"kind":"unauthorized"}}`, "",
+			401,
+			`{"name":"MoleculerClientError","message":"no","code":401,"type":"SIGNATURE_INVALID","data":{"kind":"unauthorized"}}`,
+			"",
 		},
 		"trouble that passes": {
 			action.Retryable(503, "EVENTS_UNAVAILABLE", "later"),
@@ -283,15 +290,21 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 		},
 		"no time left": {
 			context.DeadlineExceeded,
-			504, `{"name":"RequestTimeoutError","message":"Request is timed out when call 'webhook' action on '' node.","code":504,"type":"REQUEST_TIMEOUT","data":{"action":"webhook"}}`, "1",
+			504,
+			`{"name":"RequestTimeoutError","message":"Request is timed out when call 'webhook' action on '' node.","code":504,"type":"REQUEST_TIMEOUT","data":{"action":"webhook"}}`,
+			"1",
 		},
 		"what nobody foresaw": {
 			errors.New("CANARY"),
-			500, `{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`, "",
+			500,
+			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`,
+			"",
 		},
 		"a code that is no status": {
 			action.Client(200, "ODD", "CANARY"),
-			500, `{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`, "",
+			500,
+			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`,
+			"",
 		},
 		"data that is no JSON": {
 			action.Client(400, "ODD", "no").With(make(chan int)),
@@ -319,7 +332,9 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 		"a text":               {`"<42>"`, `{"$responseType":"text/plain; charset=utf-8","$statusCode":200}`, 200, "text/plain; charset=utf-8", "<42>"},
 		"another status":       {`{"a":1}`, `{"$statusCode":202}`, 202, "application/json; charset=utf-8", `{"a":1}`},
 		"a status of no sense": {`{"a":1}`, `{"$statusCode":99}`, 200, "application/json; charset=utf-8", `{"a":1}`},
-		"JSON of another type": {`{"a":1}`, `{"$responseType":"application/problem+json"}`, 200, "application/problem+json", `{"a":1}`},
+		"JSON of another type": {
+			`{"a":1}`, `{"$responseType":"application/problem+json"}`, 200, "application/problem+json", `{"a":1}`,
+		},
 		"a text as JSON":       {`"a"`, `{"user":"u1"}`, 200, "application/json; charset=utf-8", `"a"`},
 		"JSON of its type":     {`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json", `{"n":9007199254740993}`},
 		"a text that is JSON":  {`"\"a\""`, `{"$responseType":"application/json"}`, 200, "application/json", `"a"`},
@@ -370,7 +385,9 @@ func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
 func TestATakenAddressIsOneLine(t *testing.T) {
 	b := newHarness(t)
 	log, _ := test.NewNullLogger()
-	_, err := listener.Start(t.Context(), listener.Options{Address: b.Address(), Caller: b.node, Log: logrus.NewEntry(log)})
+	_, err := listener.Start(
+		t.Context(), listener.Options{Address: b.Address(), Caller: b.node, Log: logrus.NewEntry(log)},
+	)
 	require.EqualError(t, err, "http.listen "+b.Address()+": bind: address already in use")
 }
 

@@ -35,14 +35,18 @@ var (
 
 // taken are names that the files themselves import or declare.
 var taken = []string{
-	"cmp", "context", "fakeapi", "goleak", "http", "httpapi", "integration", "integrationtest", "json", "platform", "sign", "testing", "textlimit",
+	"cmp", "context", "fakeapi", "goleak", "http", "httpapi", "integration", "integrationtest", "json", "platform",
+	"sign", "testing", "textlimit",
 }
 
 // Write writes a platform into the folder dir, which must be new or empty and lie in a Go module. It returns the paths
 // of the files, in order. Nothing is written when the name or the folder is refused.
 func Write(name, dir string) (written []string, err error) {
 	if !namePattern.MatchString(name) || token.IsKeyword(name) || slices.Contains(taken, name) {
-		return nil, fmt.Errorf("%q cannot be a platform's name: use 2 to 31 lower-case letters and digits, and no word that Go or the kit uses", name)
+		return nil, fmt.Errorf(
+			"%q cannot be a platform's name: use 2 to 31 lower-case letters and digits, and no word that Go or the kit uses",
+			name,
+		)
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty", dir)

@@ -54,30 +54,58 @@ func TestDecode(t *testing.T) {
 		data string
 		want settings // over the defaults Name: kept, Prefix: kept, Servers: [kept], TLS.Key: kept
 	}{
-		"an empty file keeps the defaults":               {"", with(func(*settings) {})},
-		"comments alone keep the defaults":               {"# name: x\n", with(func(*settings) {})},
-		"an empty document keeps the defaults":           {"---\n", with(func(*settings) {})},
-		"a section without content keeps its defaults":   {"tls:\n  # key: x\n", with(func(*settings) {})},
-		"a key absent from a section keeps its default":  {"tls: {cert: c}", with(func(s *settings) { s.TLS.Cert = "c" })},
-		"a list replaces the default list":               {"servers: [a, b]", with(func(s *settings) { s.Servers = []string{"a", "b"} })},
-		"an empty list replaces the default list":        {"servers: []", with(func(s *settings) { s.Servers = []string{} })},
-		"null makes a pointer nil":                       {"prefix: null", with(func(s *settings) { s.Prefix = nil })},
-		"empty text is not null":                         {`prefix: ""`, with(func(s *settings) { s.Prefix = &empty })},
-		"an absent pointer keeps its default":            {"name: x", with(func(s *settings) { s.Name, s.Prefix = "x", &prefix })},
-		"numbers and booleans are read":                  {"replicas: -3\nsmall: 255\nratio: 0.5\nembedded: true", with(func(s *settings) { s.Replicas, s.Small, s.Ratio, s.Embedded = -3, 255, 0.5, true })},
-		"a duration is text with a unit":                 {"timeout: 1m30s", with(func(s *settings) { s.Timeout = 90 * time.Second })},
-		"a number is fine as text, digit for digit":      {"name: 007.10", with(func(s *settings) { s.Name = "007.10" })},
-		"a variable is replaced by its value":            {"name: <${SWITCHBOARD_TEST}>", with(func(s *settings) { s.Name = "<from env>" })},
-		"a number can come from a variable":              {"replicas: ${SWITCHBOARD_NUMBER}", with(func(s *settings) { s.Replicas = 3 })},
-		"a variable that is set but empty is empty":      {`name: "${SWITCHBOARD_EMPTY}"`, with(func(s *settings) { s.Name = "" })},
-		"a default stands in for an unset variable":      {"name: ${SWITCHBOARD_UNSET:-a:-b}", with(func(s *settings) { s.Name = "a:-b" })},
-		"a default stands in for an empty variable":      {"name: ${SWITCHBOARD_EMPTY:-d}", with(func(s *settings) { s.Name = "d" })},
-		"a default may be empty":                         {`name: "${SWITCHBOARD_UNSET:-}"`, with(func(s *settings) { s.Name = "" })},
-		"a default does not replace a value":             {"name: ${SWITCHBOARD_TEST:-d}", with(func(s *settings) { s.Name = "from env" })},
-		"two dollars and a brace are a literal":          {"name: $${A} $5 $$ ${SWITCHBOARD_NUMBER}$", with(func(s *settings) { s.Name = "${A} $5 $$ 3$" })},
-		"variables are expanded in lists and maps":       {"servers: ['${SWITCHBOARD_NUMBER}']\nsecrets: {a: '${SWITCHBOARD_NUMBER}'}", with(func(s *settings) { s.Servers = []string{"3"}; s.Secrets = secrets("a", "3") })},
-		"a value from a variable is not a file":          {"token: ${SWITCHBOARD_FILE}", with(func(s *settings) { s.Token = "file:/nowhere" })},
-		"file: is only text where no secret is expected": {"name: file:/nowhere", with(func(s *settings) { s.Name = "file:/nowhere" })},
+		"an empty file keeps the defaults":              {"", with(func(*settings) {})},
+		"comments alone keep the defaults":              {"# name: x\n", with(func(*settings) {})},
+		"an empty document keeps the defaults":          {"---\n", with(func(*settings) {})},
+		"a section without content keeps its defaults":  {"tls:\n  # key: x\n", with(func(*settings) {})},
+		"a key absent from a section keeps its default": {"tls: {cert: c}", with(func(s *settings) { s.TLS.Cert = "c" })},
+		"a list replaces the default list": {"servers: [a, b]", with(
+			func(s *settings) { s.Servers = []string{"a", "b"} },
+		)},
+		"an empty list replaces the default list": {"servers: []", with(func(s *settings) { s.Servers = []string{} })},
+		"null makes a pointer nil":                {"prefix: null", with(func(s *settings) { s.Prefix = nil })},
+		"empty text is not null":                  {`prefix: ""`, with(func(s *settings) { s.Prefix = &empty })},
+		"an absent pointer keeps its default": {"name: x", with(
+			func(s *settings) { s.Name, s.Prefix = "x", &prefix },
+		)},
+		"numbers and booleans are read": {"replicas: -3\nsmall: 255\nratio: 0.5\nembedded: true", with(
+			func(s *settings) { s.Replicas, s.Small, s.Ratio, s.Embedded = -3, 255, 0.5, true },
+		)},
+		"a duration is text with a unit": {"timeout: 1m30s", with(
+			func(s *settings) { s.Timeout = 90 * time.Second },
+		)},
+		"a number is fine as text, digit for digit": {"name: 007.10", with(func(s *settings) { s.Name = "007.10" })},
+		"a variable is replaced by its value": {"name: <${SWITCHBOARD_TEST}>", with(
+			func(s *settings) { s.Name = "<from env>" },
+		)},
+		"a number can come from a variable": {"replicas: ${SWITCHBOARD_NUMBER}", with(
+			func(s *settings) { s.Replicas = 3 },
+		)},
+		"a variable that is set but empty is empty": {`name: "${SWITCHBOARD_EMPTY}"`, with(
+			func(s *settings) { s.Name = "" },
+		)},
+		"a default stands in for an unset variable": {"name: ${SWITCHBOARD_UNSET:-a:-b}", with(
+			func(s *settings) { s.Name = "a:-b" },
+		)},
+		"a default stands in for an empty variable": {"name: ${SWITCHBOARD_EMPTY:-d}", with(
+			func(s *settings) { s.Name = "d" },
+		)},
+		"a default may be empty": {`name: "${SWITCHBOARD_UNSET:-}"`, with(
+			func(s *settings) { s.Name = "" },
+		)},
+		"a default does not replace a value": {"name: ${SWITCHBOARD_TEST:-d}", with(
+			func(s *settings) { s.Name = "from env" },
+		)},
+		"two dollars and a brace are a literal": {"name: $${A} $5 $$ ${SWITCHBOARD_NUMBER}$", with(
+			func(s *settings) { s.Name = "${A} $5 $$ 3$" },
+		)},
+		"variables are expanded in lists and maps": {"servers: ['${SWITCHBOARD_NUMBER}']\nsecrets: {a: '${SWITCHBOARD_NUMBER}'}", with(func(s *settings) { s.Servers = []string{"3"}; s.Secrets = secrets("a", "3") })},
+		"a value from a variable is not a file": {"token: ${SWITCHBOARD_FILE}", with(
+			func(s *settings) { s.Token = "file:/nowhere" },
+		)},
+		"file: is only text where no secret is expected": {
+			"name: file:/nowhere", with(func(s *settings) { s.Name = "file:/nowhere" }),
+		},
 		"an open value takes its natural type": {
 			"open: {text: x, n: 5, f: 0.5, b: true, none: null, list: [1, '2'], env: '${SWITCHBOARD_NUMBER}'}",
 			with(func(s *settings) {
@@ -103,35 +131,37 @@ func TestDecodeFaults(t *testing.T) {
 		data string
 		want string
 	}{
-		"a mistyped key":                            {"name: x\nnmae: y", `config.yaml:2: nmae: unknown key, did you mean "name"?`},
-		"a key in the wrong case":                   {"NAME: x", `config.yaml:1: NAME: unknown key, did you mean "name"?`},
-		"a key that resembles none":                 {"tls:\n  password: x", `config.yaml:2: tls.password: unknown key`},
-		"a key that is not a name":                  {`"a\n.b": 1`, `config.yaml:1: "a\n.b": unknown key`},
-		"a Go field without a tag":                  {"Untagged: x", `config.yaml:1: Untagged: unknown key`},
-		"a merge key":                               {"<<: {name: x}", `config.yaml:1: "<<": unknown key`},
-		"a key in a list of structs":                {"channels:\n  - id: a\n  - id: b\n    credential: {}", `config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`},
-		"a duplicate key":                           {"name: x\nsmall: 1\nname: y", `config.yaml:3: name: duplicate key, first on line 1`},
-		"a duplicate key of a map":                  {"secrets:\n  a: 1\n  a: 2", `config.yaml:3: secrets.a: duplicate key, first on line 2`},
-		"a key that is a list":                      {"tls:\n  [a]: b", `config.yaml:2: tls: a key must be plain text`},
-		"text for a whole number":                   {"replicas: abc", `config.yaml:1: replicas: expects a whole number, found "abc"`},
-		"a fraction for a whole number":             {"replicas: 1.5", `config.yaml:1: replicas: expects a whole number, found "1.5"`},
-		"a number out of range":                     {"small: 256", `config.yaml:1: small: the number is out of range`},
-		"text for a number":                         {"ratio: abc", `config.yaml:1: ratio: expects a number, found "abc"`},
-		"text for a boolean":                        {"embedded: yes", `config.yaml:1: embedded: expects true or false, found "yes"`},
-		"a duration without a unit":                 {"timeout: 30", `config.yaml:1: timeout: expects a duration such as 30s, found "30"`},
-		"long text for a number":                    {"small: " + long, `config.yaml:1: small: expects a whole number, found "` + long[:64] + `"`},
-		"a single value for a list":                 {"servers: nats://u:pass@h", `config.yaml:1: servers: expects a list, found a single value`},
-		"a mapping for a list":                      {"servers: {a: b}", `config.yaml:1: servers: expects a list, found a mapping`},
-		"a list for a mapping":                      {"tls: [a]", `config.yaml:1: tls: expects a mapping, found a list`},
-		"a list for text":                           {"name: [a]", `config.yaml:1: name: expects text, found a list`},
-		"a list for a secret":                       {"token: [hunter2]", `config.yaml:1: token: expects text, found a list`},
-		"a list for the whole file":                 {"- a", `config.yaml: expects a mapping, found a list`},
-		"nothing for text":                          {"name:", `config.yaml:1: name: expects text, found nothing`},
-		"nothing for a list":                        {"servers:\n  # - a", `config.yaml:1: servers: expects a list, found nothing`},
-		"an unset variable":                         {"name: a${SWITCHBOARD_UNSET}", `config.yaml:1: name: environment variable SWITCHBOARD_UNSET is not set`},
-		"a variable without an end":                 {"token: hunter2${A", `config.yaml:1: token: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
-		"a variable with an impossible name":        {"name: ${A B}", `config.yaml:1: name: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
-		"a variable of the wrong type is not shown": {"replicas: ${SWITCHBOARD_SECRET}", `config.yaml:1: replicas: expects a whole number, found "${SWITCHBOARD_SECRET}"`},
+		"a mistyped key":                     {"name: x\nnmae: y", `config.yaml:2: nmae: unknown key, did you mean "name"?`},
+		"a key in the wrong case":            {"NAME: x", `config.yaml:1: NAME: unknown key, did you mean "name"?`},
+		"a key that resembles none":          {"tls:\n  password: x", `config.yaml:2: tls.password: unknown key`},
+		"a key that is not a name":           {`"a\n.b": 1`, `config.yaml:1: "a\n.b": unknown key`},
+		"a Go field without a tag":           {"Untagged: x", `config.yaml:1: Untagged: unknown key`},
+		"a merge key":                        {"<<: {name: x}", `config.yaml:1: "<<": unknown key`},
+		"a key in a list of structs":         {"channels:\n  - id: a\n  - id: b\n    credential: {}", `config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`},
+		"a duplicate key":                    {"name: x\nsmall: 1\nname: y", `config.yaml:3: name: duplicate key, first on line 1`},
+		"a duplicate key of a map":           {"secrets:\n  a: 1\n  a: 2", `config.yaml:3: secrets.a: duplicate key, first on line 2`},
+		"a key that is a list":               {"tls:\n  [a]: b", `config.yaml:2: tls: a key must be plain text`},
+		"text for a whole number":            {"replicas: abc", `config.yaml:1: replicas: expects a whole number, found "abc"`},
+		"a fraction for a whole number":      {"replicas: 1.5", `config.yaml:1: replicas: expects a whole number, found "1.5"`},
+		"a number out of range":              {"small: 256", `config.yaml:1: small: the number is out of range`},
+		"text for a number":                  {"ratio: abc", `config.yaml:1: ratio: expects a number, found "abc"`},
+		"text for a boolean":                 {"embedded: yes", `config.yaml:1: embedded: expects true or false, found "yes"`},
+		"a duration without a unit":          {"timeout: 30", `config.yaml:1: timeout: expects a duration such as 30s, found "30"`},
+		"long text for a number":             {"small: " + long, `config.yaml:1: small: expects a whole number, found "` + long[:64] + `"`},
+		"a single value for a list":          {"servers: nats://u:pass@h", `config.yaml:1: servers: expects a list, found a single value`},
+		"a mapping for a list":               {"servers: {a: b}", `config.yaml:1: servers: expects a list, found a mapping`},
+		"a list for a mapping":               {"tls: [a]", `config.yaml:1: tls: expects a mapping, found a list`},
+		"a list for text":                    {"name: [a]", `config.yaml:1: name: expects text, found a list`},
+		"a list for a secret":                {"token: [hunter2]", `config.yaml:1: token: expects text, found a list`},
+		"a list for the whole file":          {"- a", `config.yaml: expects a mapping, found a list`},
+		"nothing for text":                   {"name:", `config.yaml:1: name: expects text, found nothing`},
+		"nothing for a list":                 {"servers:\n  # - a", `config.yaml:1: servers: expects a list, found nothing`},
+		"an unset variable":                  {"name: a${SWITCHBOARD_UNSET}", `config.yaml:1: name: environment variable SWITCHBOARD_UNSET is not set`},
+		"a variable without an end":          {"token: hunter2${A", `config.yaml:1: token: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
+		"a variable with an impossible name": {"name: ${A B}", `config.yaml:1: name: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
+		"a variable of the wrong type is not shown": {
+			"replicas: ${SWITCHBOARD_SECRET}", `config.yaml:1: replicas: expects a whole number, found "${SWITCHBOARD_SECRET}"`,
+		},
 		"an absent secret file":                     {"token: file:/nowhere/token", `config.yaml:1: token: cannot read the secret in "/nowhere/token": no such file or directory`},
 		"a secret file that never ends":             {"token: file:/dev/zero", `config.yaml:1: token: cannot read the secret in "/dev/zero": not a regular file`},
 		"an alias":                                  {"name: &a x\ntoken: *a", "config.yaml:1: name: aliases, anchors and tags are not accepted; quote text that begins with *, & or !\nconfig.yaml:2: token: aliases, anchors and tags are not accepted; quote text that begins with *, & or !"},
@@ -178,7 +208,9 @@ func TestDecodeFaultsAreErrors(t *testing.T) {
 
 func TestDecodeNeedsAPointer(t *testing.T) {
 	_, err := strictyaml.Decode("config.yaml", nil, settings{})
-	require.EqualError(t, err, "strictyaml: cannot decode into strictyaml_test.settings, only into a pointer that is not nil")
+	require.EqualError(
+		t, err, "strictyaml: cannot decode into strictyaml_test.settings, only into a pointer that is not nil",
+	)
 }
 
 func TestDecodeDoesNotWriteThroughADefaultPointer(t *testing.T) {
@@ -223,13 +255,15 @@ func TestSourceFault(t *testing.T) {
 	require.NoError(t, err)
 
 	cases := map[string]struct{ key, want string }{
-		"a key of the file":            {"channels[1].credentials.token", "channels.yaml:5: channels[1].credentials.token: is wrong"},
-		"a quoted key of the file":     {`channels[1].credentials."a.b"`, `channels.yaml:6: channels[1].credentials."a.b": is wrong`},
-		"a list item":                  {"channels[0]", "channels.yaml:2: channels[0]: is wrong"},
-		"an absent key has its parent": {"channels[0].credentials.token", "channels.yaml:2: channels[0].credentials.token: is wrong"},
-		"an absent item has its list":  {"channels[7].id", "channels.yaml:1: channels[7].id: is wrong"},
-		"an absent key of the top":     {"name", "channels.yaml: name: is wrong"},
-		"the file as a whole":          {"", "channels.yaml: is wrong"},
+		"a key of the file":        {"channels[1].credentials.token", "channels.yaml:5: channels[1].credentials.token: is wrong"},
+		"a quoted key of the file": {`channels[1].credentials."a.b"`, `channels.yaml:6: channels[1].credentials."a.b": is wrong`},
+		"a list item":              {"channels[0]", "channels.yaml:2: channels[0]: is wrong"},
+		"an absent key has its parent": {
+			"channels[0].credentials.token", "channels.yaml:2: channels[0].credentials.token: is wrong",
+		},
+		"an absent item has its list": {"channels[7].id", "channels.yaml:1: channels[7].id: is wrong"},
+		"an absent key of the top":    {"name", "channels.yaml: name: is wrong"},
+		"the file as a whole":         {"", "channels.yaml: is wrong"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

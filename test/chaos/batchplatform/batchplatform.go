@@ -1,5 +1,5 @@
-// Package batchplatform is a platform for the chaos suite whose webhooks hold several messages, which Telegram's do not,
-// and a service that consumes what is received.
+// Package batchplatform is a platform for the chaos suite whose webhooks hold several messages, which Telegram's do
+// not, and a service that consumes what is received.
 package batchplatform
 
 import (
@@ -49,15 +49,18 @@ func (platform) Normalize(_ context.Context, w *integration.Webhook) ([]integrat
 	messages := make([]integration.Message, len(batch.Messages))
 	for i, m := range batch.Messages {
 		messages[i] = integration.Message{
-			ID: integration.ID(m.ID), DedupKey: m.ID, ConversationID: integration.ID(m.Conversation), Timestamp: w.Timestamp.UnixMilli(),
-			Content: integration.Content{Type: integration.TypeText, Text: m.Text},
+			ID: integration.ID(m.ID), DedupKey: m.ID, ConversationID: integration.ID(m.Conversation),
+			Timestamp: w.Timestamp.UnixMilli(),
+			Content:   integration.Content{Type: integration.TypeText, Text: m.Text},
 		}
 	}
 	return messages, nil
 }
 
 func (platform) Send(context.Context, *integration.Message, *integration.Channel) (*integration.SendResult, error) {
-	return nil, &integration.Error{Kind: integration.FaultPermanent, Code: "UNSUPPORTED", Message: "this platform only receives"}
+	return nil, &integration.Error{
+		Kind: integration.FaultPermanent, Code: "UNSUPPORTED", Message: "this platform only receives",
+	}
 }
 
 // Poison is in the texts of messages that consumers refuse.

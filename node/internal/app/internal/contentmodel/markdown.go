@@ -14,7 +14,9 @@ var intro string
 func markdown(m *model, platforms []integration.Definition) string {
 	var b strings.Builder
 	b.WriteString(intro)
-	for _, typed := range []struct{ name, heading string }{{"ContentType", "Types of content"}, {"Kind", "Kinds of messages"}} {
+	for _, typed := range []struct{ name, heading string }{
+		{"ContentType", "Types of content"}, {"Kind", "Kinds of messages"},
+	} {
 		fmt.Fprintf(&b, "\n### %s\n\n| value | |\n| --- | --- |\n", typed.heading)
 		for _, v := range m.values[typed.name] {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", v.text, escape(v.comment))
@@ -25,7 +27,9 @@ func markdown(m *model, platforms []integration.Definition) string {
 		for _, f := range s.fields {
 			kind, meaning := f.kind, f.comment
 			if values := m.values[f.of]; f.of == "ContentType" || f.of == "Kind" {
-				kind = map[string]string{"ContentType": "a [type of content](#types-of-content)", "Kind": "a [kind](#kinds-of-messages)"}[f.of]
+				kind = map[string]string{
+					"ContentType": "a [type of content](#types-of-content)", "Kind": "a [kind](#kinds-of-messages)",
+				}[f.of]
 			} else if len(values) > 0 {
 				kind = oneOf(values)
 			} else if f.of != "" {
@@ -57,8 +61,16 @@ type side struct {
 }
 
 var sides = []side{
-	{"inbound", integration.Feature.Inbound, func(d integration.Definition, f integration.Feature) integration.Cell { return d.Support[f].In }},
-	{"outbound", integration.Feature.Outbound, func(d integration.Definition, f integration.Feature) integration.Cell { return d.Support[f].Out }},
+	{"inbound", integration.Feature.Inbound, func(
+		d integration.Definition, f integration.Feature,
+	) integration.Cell {
+		return d.Support[f].In
+	}},
+	{"outbound", integration.Feature.Outbound, func(
+		d integration.Definition, f integration.Feature,
+	) integration.Cell {
+		return d.Support[f].Out
+	}},
 }
 
 func writeMatrix(b *strings.Builder, platforms []integration.Definition) {

@@ -18,8 +18,8 @@ import (
 	"github.com/hiliosai/switchboard/services/whatsapp"
 )
 
-// builtin lists the platforms that come with Switchboard. A new one is added here.
-func builtin(client *httpapi.Client) []integration.Definition {
+// builtinPlatforms come with Switchboard. A new one is added here.
+func builtinPlatforms(client *httpapi.Client) []integration.Definition {
 	return []integration.Definition{
 		discord.Definition(client),
 		line.Definition(client),
@@ -29,14 +29,14 @@ func builtin(client *httpapi.Client) []integration.Definition {
 	}
 }
 
-// Offer is what a build can host beside what comes with Switchboard.
-type Offer struct {
+// Extensions are the platforms and services of a build beside those that come with Switchboard.
+type Extensions struct {
 	Platforms []func(*httpapi.Client) integration.Definition
 	Services  []integration.ServiceDefinition
 }
 
-// offer is everything that a build can host, by name.
-type offer struct {
+// catalog is everything that a build can host, by name.
+type catalog struct {
 	platforms map[string]integration.Definition
 	services  map[string]integration.ServiceDefinition
 }
@@ -48,77 +48,91 @@ const (
 	eventsService   = "events"
 )
 
-// own is what they work with.
-type own struct {
+// builtins are what they work with.
+type builtins struct {
 	channels *channels.Manager
 	events   *events.Admin
 }
 
-func newOffer(extra Offer, client *httpapi.Client) (*offer, error) {
-	o := &offer{map[string]integration.Definition{}, map[string]integration.ServiceDefinition{}}
+func newCatalog(extensions Extensions, client *httpapi.Client) (*catalog, error) {
+	c := &catalog{map[string]integration.Definition{}, map[string]integration.ServiceDefinition{}}
 	var faults []error
 	taken := func(name string) bool {
-		_, platform := o.platforms[name]
-		_, service := o.services[name]
+		_, platform := c.platforms[name]
+		_, service := c.services[name]
 		if platform || service || name == channelsService || name == eventsService {
 			faults = append(faults, fmt.Errorf("there are two services called %q", name))
 			return true
 		}
 		return false
 	}
-	platforms := builtin(client)
-	for _, define := range extra.Platforms {
+	platforms := builtinPlatforms(client)
+	for _, define := range extensions.Platforms {
 		platforms = append(platforms, define(client))
 	}
 	for _, def := range platforms {
 		if !taken(def.Name) {
-			o.platforms[def.Name] = def
+			c.platforms[def.Name] = def
 		}
 	}
-	for _, def := range extra.Services {
+	for _, def := range extensions.Services {
 		if !taken(def.Name) {
-			o.services[def.Name] = def
+			c.services[def.Name] = def
 		}
 	}
-	return o, errors.Join(faults...)
+	return c, errors.Join(faults...)
 }
 
 // names lists what may stand in the configuration's services.
-func (o *offer) names() []string {
-	return slices.Sorted(slices.Values(append(append(sortedKeys(o.platforms), sortedKeys(o.services)...), channelsService, eventsService)))
+func (c *catalog) names() []string {
+	return slices.Sorted(
+		slices.Values(append(append(sortedKeys(c.platforms), sortedKeys(c.services)...), channelsService, eventsService)),
+	)
 }
 
 // check refuses a configuration that asks for what is not there.
-func (o *offer) check(c *config.Config) error {
+func (c *catalog) check(conf *config.Config) error {
 	var faults []error
-	for i, name := range c.Services {
-		if !slices.Contains(o.names(), name) {
-			faults = append(faults, c.Fault(fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(o.names(), ", ")))
+	for i, name := range conf.Services {
+		if !slices.Contains(c.names(), name) {
+			faults = append(
+				faults,
+				conf.Fault(
+					fmt.Sprintf("services[%d]", i), "no such service %q; there are: %s", name, strings.Join(c.names(), ", "),
+				),
+			)
 		}
 	}
-	if service, _, _ := strings.Cut(c.Channels.Action, "."); c.Channels.Store == "action" && service == channelsService && slices.Contains(c.Services, channelsService) {
-		faults = append(faults, c.Fault("channels.action", "%s would be asked of this node's own service %s, which has no channels of its own", c.Channels.Action, channelsService))
+	if service, _, _ := strings.Cut(conf.Channels.Action, "."); conf.Channels.Store == "action" &&
+		service == channelsService && slices.Contains(conf.Services, channelsService) {
+		faults = append(
+			faults,
+			conf.Fault(
+				"channels.action", "%s would be asked of this node's own service %s, which has no channels of its own",
+				conf.Channels.Action, channelsService,
+			),
+		)
 	}
 	return errors.Join(faults...)
 }
 
 // define makes a service of what is offered under a name.
-func (o *offer) define(name string, own *own, runtime integration.Runtime) (*integration.Service, error) {
-	if def, ok := o.platforms[name]; ok {
+func (c *catalog) define(name string, builtins *builtins, runtime integration.Runtime) (*integration.Service, error) {
+	if def, ok := c.platforms[name]; ok {
 		return integration.Define(def, runtime)
 	}
 	switch name {
 	case channelsService:
-		return integration.DefineService(channels.Definition(own.channels), runtime)
+		return integration.DefineService(channels.Definition(builtins.channels), runtime)
 	case eventsService:
-		return integration.DefineService(events.Definition(own.events), runtime)
+		return integration.DefineService(events.Definition(builtins.events), runtime)
 	}
-	return integration.DefineService(o.services[name], runtime)
+	return integration.DefineService(c.services[name], runtime)
 }
 
 // byPlatform finds the definition of a platform.
-func (o *offer) byPlatform(platform string) (integration.Definition, bool) {
-	for _, def := range o.platforms {
+func (c *catalog) byPlatform(platform string) (integration.Definition, bool) {
+	for _, def := range c.platforms {
 		if def.Name == platform {
 			return def, true
 		}
@@ -127,9 +141,9 @@ func (o *offer) byPlatform(platform string) (integration.Definition, bool) {
 }
 
 // platformNames lists the platforms that channels may belong to.
-func (o *offer) platformNames() []string {
+func (c *catalog) platformNames() []string {
 	var names []string
-	for _, def := range o.platforms {
+	for _, def := range c.platforms {
 		names = append(names, def.Name)
 	}
 	slices.Sort(names)

@@ -20,15 +20,15 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
-// Visitor is a short-lived node without services: it calls and looks around.
-type Visitor struct {
+// Client is a short-lived node without services: it calls and looks around.
+type Client struct {
 	nc   *nats.Conn
 	link *cluster.Link
 	log  *logrus.Entry
 }
 
-// Visit joins the cluster that the configuration names. With nats.embedded that is the one of the running node.
-func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Visitor, error) {
+// Dial joins the cluster that the configuration names. With nats.embedded that is the one of the running node.
+func Dial(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *redact.Secrets) (*Client, error) {
 	secrets.Keep(configSecrets(c)...)
 	id := c.NodeID() + "-visitor-" + uuid.NewString()[:8]
 	entry := log.WithField("node", id)
@@ -36,16 +36,17 @@ func Visit(ctx context.Context, c *config.Config, log *logrus.Logger, secrets *r
 	if err != nil {
 		return nil, err
 	}
-	v := &Visitor{nc, cluster.New(nc, cluster.Options{
-		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1, DrainTimeout: time.Second, Log: logrus.NewEntry(log),
+	client := &Client{nc, cluster.New(nc, cluster.Options{
+		NodeID: id, Namespace: c.Node.Namespace, Version: Version(), Protocol: wire.Version(c.Node.Protocol), Concurrency: 1,
+		DrainTimeout: time.Second, Log: logrus.NewEntry(log),
 		Metadata:          map[string]any{cluster.Visitor: true},
 		HeartbeatInterval: orNever(c.Node.HeartbeatInterval), HeartbeatTimeout: orNever(c.Node.HeartbeatTimeout),
 	}), entry}
-	if err := v.link.Join(); err != nil {
-		v.Leave()
+	if err := client.link.Join(); err != nil {
+		client.Close()
 		return nil, err
 	}
-	return v, nil
+	return client, nil
 }
 
 // orNever turns the configuration's 0, for off, into that of the cluster's options.
@@ -56,28 +57,30 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-// Leave leaves the cluster.
-func (v *Visitor) Leave() {
-	v.link.Leave()
-	v.nc.Close()
+// Close leaves the cluster.
+func (c *Client) Close() {
+	c.link.Leave()
+	c.nc.Close()
 }
 
 // Call runs an action as soon as a node that serves it is known. Errors are *action.Error, or say that there is no such
 // node.
-func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage, opts action.CallOptions) (json.RawMessage, error) {
+func (c *Client) Call(
+	ctx context.Context, name string, params json.RawMessage, opts action.CallOptions,
+) (json.RawMessage, error) {
 	switch {
 	case opts.NodeID != "":
-		v.link.WaitQuiet(ctx, quiet) // a visitor has the internal actions too, so they say nothing of who is there
-		if nodes := v.link.NodeIDs(); !slices.Contains(nodes, opts.NodeID) {
+		c.link.WaitQuiet(ctx, quiet) // a client has the internal actions too, so they do not show which nodes are there
+		if nodes := c.link.NodeIDs(); !slices.Contains(nodes, opts.NodeID) {
 			return nil, fmt.Errorf("there is no node %q; there are: %s", opts.NodeID, strings.Join(nodes, ", "))
 		}
 	case strings.HasPrefix(name, "$"):
 		return nil, fmt.Errorf("%s tells of one node: name it with --node", name)
 	}
-	if err := v.link.WaitFor(ctx, name); err != nil {
+	if err := c.link.WaitFor(ctx, name); err != nil {
 		return nil, action.ServiceNotFound(name, opts.NodeID).Because(err)
 	}
-	result, err := v.link.Call(ctx, name, params, opts)
+	result, err := c.link.Call(ctx, name, params, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +91,9 @@ func (v *Visitor) Call(ctx context.Context, name string, params json.RawMessage,
 const quiet = 500 * time.Millisecond
 
 // Services lists what the cluster serves.
-func (v *Visitor) Services(ctx context.Context) []cluster.ServiceStatus {
-	v.link.WaitQuiet(ctx, quiet)
-	return v.link.Services()
+func (c *Client) Services(ctx context.Context) []cluster.ServiceStatus {
+	c.link.WaitQuiet(ctx, quiet)
+	return c.link.Services()
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
