@@ -16,7 +16,7 @@ const maxAccounts = 100
 
 // receiveRoutes are the paths of i_receiveWebhook.
 func (s *platformService) receiveRoutes() any {
-	if _, ok := s.def.Platform.(Accounts); ok {
+	if s.def.NamesAccounts() {
 		return []action.Route{{Method: "POST", Path: "/:channelId"}, {Method: "POST", Path: "/"}}
 	}
 	return action.Route{Method: "POST", Path: "/:channelId"}
@@ -25,7 +25,7 @@ func (s *platformService) receiveRoutes() any {
 // verifyRoutes are the paths of i_verifyWebhook. Meta calls one URL with both verbs, hence those of i_receiveWebhook.
 func (s *platformService) verifyRoutes() any {
 	routes := []action.Route{{Method: "GET", Path: "/webhook"}, {Method: "GET", Path: "/:channelId"}}
-	if _, ok := s.def.Platform.(Accounts); ok {
+	if s.def.NamesAccounts() {
 		routes = append(routes, action.Route{Method: "GET", Path: "/"})
 	}
 	return routes
@@ -60,7 +60,7 @@ func (s *platformService) receiveByAccount(
 
 // channelsFor finds the channels that a webhook is for, each once.
 func (s *platformService) channelsFor(ctx context.Context, req *action.Request, w *Webhook) ([]string, error) {
-	accounts, err := s.def.Platform.(Accounts).Accounts(ctx, w)
+	accounts, err := s.accountsOf(ctx, w)
 	if err != nil {
 		return nil, asError(err, FaultInvalid, codes.WebhookInvalid)
 	}
@@ -101,6 +101,37 @@ func (s *platformService) channelsFor(ctx context.Context, req *action.Request, 
 	return slices.Compact(ids), nil
 }
 
+// accountsOf returns the accounts that a webhook names.
+func (s *platformService) accountsOf(ctx context.Context, w *Webhook) ([]string, error) {
+	if named, ok := s.def.Platform.(Accounts); ok {
+		return named.Accounts(ctx, w)
+	}
+	return []string{s.accountIn(w)}, nil
+}
+
+// accountIn returns the account that a webhook names at [Definition.AccountPath], "" where it names none.
+func (s *platformService) accountIn(w *Webhook) string {
+	var account ID
+	if value, err := memberAt(w.Payload, s.def.AccountPath); err != nil || value == nil || account.UnmarshalJSON(value) != nil {
+		return ""
+	}
+	return string(account)
+}
+
+// normalize turns a webhook that was checked into messages. One that names another account than the channel's, by
+// [Definition.AccountPath], has none.
+func (s *platformService) normalize(ctx context.Context, w *Webhook) ([]Message, error) {
+	if s.def.AccountPath != "" {
+		w.Account = s.accountIn(w)
+		own := s.def.accountField().Of(w.Channel)
+		if own != "" && w.Account != "" && own != w.Account {
+			w.Foreign("account " + w.Account)
+			return nil, nil
+		}
+	}
+	return s.def.Platform.Normalize(ctx, w)
+}
+
 // channelsOf finds the channels of one account.
 func (s *platformService) channelsOf(ctx context.Context, req *action.Request, account string) ([]string, error) {
 	store, ok := s.def.Channels.(AccountStore)
@@ -110,8 +141,7 @@ func (s *platformService) channelsOf(ctx context.Context, req *action.Request, a
 			Message: "the channel store finds no channels by their accounts: put the channel into the URL",
 		}
 	}
-	field := s.def.Fields[slices.IndexFunc(s.def.Fields, func(f Field) bool { return f.Account })]
-	ids, err := store.ByAccount(ctx, s.def.Name, field, account)
+	ids, err := store.ByAccount(ctx, s.def.Name, s.def.accountField(), account)
 	if err == nil {
 		return ids, nil
 	}

@@ -53,6 +53,9 @@ type Definition struct {
 	Style TextStyle
 	// Media are the limits of attachments, by the content type. What goes beyond is refused before Send.
 	Media map[ContentType]MediaLimits
+	// MaxAttachments is how many attachments one Send takes. More are sent one by one, the text with the first. Zero is no
+	// limit. A [Splitter] decides by itself.
+	MaxAttachments int
 	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
 	RetryHorizon time.Duration
 	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
@@ -60,6 +63,10 @@ type Definition struct {
 	// NoRedelivery says that the platform does not send a webhook again that was not taken in.
 	NoRedelivery bool
 	Platform     Platform
+	// AccountPath is where the payload of a webhook names its account, as names joined by dots, such as "destination". The
+	// field with [Field.Account] holds the channel's own. Webhooks without a channel then find theirs, and the factory leaves
+	// out those for another account. A platform whose webhooks name several accounts implements [Accounts] instead.
+	AccountPath string
 	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
 	// Platform is a [SignatureValidator] itself; both at once are an error.
 	Signature SignatureValidator
@@ -77,6 +84,17 @@ func (d *Definition) SignatureValidator() SignatureValidator {
 	}
 	own, _ := d.Platform.(SignatureValidator)
 	return own
+}
+
+// NamesAccounts says whether the platform's webhooks name the accounts that they are for.
+func (d *Definition) NamesAccounts() bool {
+	_, named := d.Platform.(Accounts)
+	return named || d.AccountPath != ""
+}
+
+// accountField returns the field that holds a channel's account. There is one where NamesAccounts says so.
+func (d *Definition) accountField() Field {
+	return d.Fields[slices.IndexFunc(d.Fields, func(f Field) bool { return f.Account })]
 }
 
 // Spec derives the answer of i_status.
@@ -128,7 +146,11 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		def.Signature == nil || !validates,
 		"signature is declared, and the platform has a method ValidateSignature, too: one of them must go",
 	)
-	_, routes := def.Platform.(Accounts)
+	_, named := def.Platform.(Accounts)
+	need(
+		!named || def.AccountPath == "",
+		"AccountPath is declared, and the platform has a method Accounts, too: one of them must go",
+	)
 	accounts := 0
 	for i, f := range def.Fields {
 		if f.Account {
@@ -140,8 +162,8 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		)
 	}
 	need(
-		accounts <= 1 && routes == (accounts == 1),
-		"a platform with a method Accounts has one field with Account, and no other has one",
+		accounts <= 1 && def.NamesAccounts() == (accounts == 1),
+		"a platform with AccountPath or a method Accounts has one field with Account, and no other has one",
 	)
 	for _, row := range def.Errors.Rows() {
 		need(row.Kind != "" && row.Code != "", fmt.Sprintf("the row %q of the errors needs a kind and a code", row.Key))
@@ -156,7 +178,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		runtime.Claims = claims.NewMemory(claims.MemoryOptions{Now: runtime.Now})
 	}
 	p := &platformService{
-		def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(def.Platform),
+		def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(&def),
 		limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now,
 	}
 	if p.now == nil {

@@ -51,15 +51,7 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 	if err != nil {
 		return nil, nil, err
 	}
-	splitter, ok := s.def.Platform.(Splitter)
-	if !ok {
-		if err := s.checkMedia(&m.Content); err != nil {
-			return nil, nil, err
-		}
-		parts, err = s.splitText(m, ch)
-		return number(m, parts), degraded, err
-	}
-	split, err := splitter.Split(ctx, m, ch)
+	split, err := s.split(ctx, m, ch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,6 +66,17 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 		parts = append(parts, texts...)
 	}
 	return number(m, parts), append(degraded, splitLosses(m, split)...), nil
+}
+
+// split makes several messages of one that the platform cannot take whole.
+func (s *platformService) split(ctx context.Context, m *Message, ch *Channel) ([]*Message, error) {
+	if splitter, ok := s.def.Platform.(Splitter); ok {
+		return splitter.Split(ctx, m, ch)
+	}
+	if most := s.def.MaxAttachments; most > 0 && len(m.Content.Attachments) > most {
+		return m.Separate(func(ContentType) bool { return true }), nil
+	}
+	return []*Message{m}, nil
 }
 
 // fit checks a message and turns it into one that the platform supports. degraded lists what gets lost.
@@ -95,6 +98,12 @@ func number(m *Message, parts []*Message) []*Message {
 	}
 	return parts
 }
+
+type laterPartKey struct{}
+
+// IsLaterPart says in Send whether the message is a part of a longer one, and not the first. All parts have the
+// ReplyContext of the whole: what is good for one answer only, such as a reply token, is for the first.
+func IsLaterPart(ctx context.Context) bool { return ctx.Value(laterPartKey{}) != nil }
 
 // splitLosses lists what a [Splitter] took apart although it was meant to be together.
 func splitLosses(m *Message, parts []*Message) (losses []Degradation) {

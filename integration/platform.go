@@ -53,7 +53,8 @@ type WebhookVerifier interface {
 // Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST
 // /<service> without a channel. The factory finds the channels by their field with [Field.Account], and each checks the
 // webhook with its own secret. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the
-// channel that the URL's query names as channelId. webhook has no channel.
+// channel that the URL's query names as channelId. webhook has no channel. Where a webhook names one account,
+// [Definition.AccountPath] does the same without a method.
 type Accounts interface {
 	Accounts(ctx context.Context, webhook *Webhook) ([]string, error)
 }

@@ -21,8 +21,8 @@ var receiveParams = action.Params{
 
 // receiveParamsOf gives the params of i_receiveWebhook. The channel may be missing where the platform's webhooks name
 // their accounts.
-func receiveParamsOf(platform Platform) action.Params {
-	if _, ok := platform.(Accounts); !ok {
+func receiveParamsOf(def *Definition) action.Params {
+	if !def.NamesAccounts() {
 		return receiveParams
 	}
 	params := slices.Clone(receiveParams)
@@ -57,7 +57,7 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 		return nil, err
 	}
 	id := rawjson.Text(fields.Get("channelId"))
-	if _, ok := s.def.Platform.(Accounts); ok && id == "" {
+	if id == "" && s.def.NamesAccounts() {
 		return s.receiveByAccount(ctx, req, fields)
 	}
 	r := &webhookRun{s: s, ctx: ctx, req: req}

@@ -124,6 +124,9 @@ func (r *sendRun) sendParts(ctx context.Context) (whole *SendResult, attempts in
 	}
 	whole = &SendResult{Degraded: degraded}
 	for i, part := range parts {
+		if i == 1 {
+			ctx = context.WithValue(ctx, laterPartKey{}, true)
+		}
 		var result *SendResult
 		result, attempts, err = r.withRetries(ctx, &platformCall{
 			req: r.req, channel: r.channel, recipient: r.recipient(),

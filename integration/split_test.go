@@ -148,6 +148,29 @@ func TestReplyContextOfMoreThan4KBIsRefused(t *testing.T) {
 	}
 }
 
+func TestMoreAttachmentsThanOneSendTakesAreSentOneByOne(t *testing.T) {
+	for attachments, parts := range map[int]int{2: 1, 3: 3} {
+		b, sent := limited(t, 0, nil)
+		b.def.MaxAttachments = 2
+		var later []bool
+		send := b.platform.sending
+		b.platform.sending = func(ctx context.Context, n int, m *integration.Message) (*integration.SendResult, error) {
+			later = append(later, integration.IsLaterPart(ctx))
+			return send(ctx, n, m)
+		}
+		list := make([]object, attachments)
+		for i := range list {
+			list[i] = object{"url": "p", "mimeType": "image/png"}
+		}
+		_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
+			"to": object{"id": 42}, "content": object{"type": "IMAGE", "attachments": list},
+		}})
+		require.NoError(t, err)
+		require.Len(t, *sent, parts)
+		require.Equal(t, []bool{false, true, true}[:parts], later)
+	}
+}
+
 func TestReplyContextOfAWebhookOverFourKBIsLeftOut(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{

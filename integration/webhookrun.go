@@ -88,7 +88,7 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 	if err := r.s.validateWebhook(r.ctx, r.webhook); err != nil {
 		return err
 	}
-	if r.messages, err = r.s.def.Platform.Normalize(r.ctx, r.webhook); err != nil {
+	if r.messages, err = r.s.normalize(r.ctx, r.webhook); err != nil {
 		return asError(err, FaultInvalid, codes.WebhookInvalid)
 	}
 	for i := range r.messages {

@@ -55,7 +55,7 @@ const (
 	MediaRejected = "MEDIA_REJECTED" // Telegram, Slack
 	// MediaEmpty says that the file has no bytes.
 	MediaEmpty = "MEDIA_EMPTY" // Telegram, Slack
-	// MediaUnavailable says that the file cannot be fetched for the moment.
+	// MediaUnavailable says that the file cannot be fetched for the moment, or, where a retry does not help, at all.
 	MediaUnavailable = "MEDIA_UNAVAILABLE" // all
 	// MediaNotReady says that the platform still prepares the file, such as a long video; ask again.
 	MediaNotReady = "MEDIA_NOT_READY" // LINE

@@ -99,7 +99,7 @@ func testAnnounced(t *testing.T, p Platform) {
 	}
 	for name, want := range standard {
 		if byAccount, ok := standardByAccount[name]; ok {
-			if _, ok := p.Definition.Platform.(integration.Accounts); ok {
+			if p.Definition.NamesAccounts() {
 				want = byAccount
 			}
 		}

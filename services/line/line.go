@@ -41,8 +41,11 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{In: integration.InSettings, Name: "apiBase", Address: true, Help: "the http(s) root of another Messaging API"},
 		},
-		Signature: sign.HMAC{Header: "X-Line-Signature", Encoding: sign.Base64, Secret: "channelSecret"},
-		Errors:    &refusals, Text: integration.TextLimits{Text: 5000, Unit: textlimit.UTF16}, Support: support(),
+		AccountPath: "destination",
+		Signature:   sign.HMAC{Header: "X-Line-Signature", Encoding: sign.Base64, Secret: "channelSecret"},
+		Errors:      &refusals, MaxAttachments: 4, // with a text they are the five messages of one call
+		Text:    integration.TextLimits{Text: 5000, Unit: textlimit.UTF16},
+		Support: support(),
 		Media: map[integration.ContentType]integration.MediaLimits{ // LINE fetches attachments itself
 			integration.TypeImage: {ByLink: true}, integration.TypeVideo: {ByLink: true},
 			integration.TypeAudio: {ByLink: true}, integration.TypeVoice: {ByLink: true},
@@ -83,12 +86,13 @@ var refusals = integration.ErrorTable{
 	Texts: []integration.ErrorText{
 		{Says: "invalid reply token", ErrorRow: permanent(codes.InteractionExpired, "")},
 		{Says: "monthly limit", ErrorRow: permanent(codes.QuotaExceeded, "take a larger plan, or answer with replyContext")},
-		{Says: "failed to send messages", ErrorRow: permanent(codes.RecipientUnavailable, "the user has blocked the account")},
+		{Says: "failed to send messages", ErrorRow: permanent(codes.RecipientUnavailable, "the user blocked the account")},
 	},
 	Statuses: map[int]integration.ErrorRow{
-		http.StatusBadRequest: permanent(codes.MessageInvalid, ""), http.StatusNotFound: permanent(codes.RecipientUnknown, ""),
-		http.StatusUnauthorized: {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "issue a new access token"},
-		http.StatusForbidden:    {Kind: integration.FaultAuth, Code: codes.PermissionMissing, Fix: "the plan lacks this call"},
+		http.StatusBadRequest:   permanent(codes.MessageInvalid, ""),
+		http.StatusNotFound:     permanent(codes.RecipientUnknown, ""),
+		http.StatusUnauthorized: {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "issue a new token"},
+		http.StatusForbidden:    {Kind: integration.FaultAuth, Code: codes.PermissionMissing, Fix: "the plan lacks it"},
 	},
 }
 
@@ -114,7 +118,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	}
 	bot, hook, quota, used := asked[0], asked[1], asked[2], asked[3]
 	h := &integration.Health{Status: integration.HealthHealthy, Message: bot.Text("displayName") + " can send and receive"}
-	h.Details = object{"userId": bot["userId"], "webhook": hook["endpoint"], "quota": quota["value"], "used": used["totalUsage"]}
+	h.Details = object{
+		"userId": bot["userId"], "webhook": hook["endpoint"], "quota": quota["value"], "used": used["totalUsage"],
+	}
 	if limit := quota.Int("value"); !hook.Bool("active") {
 		h.Status, h.Message = integration.HealthDegraded, "no webhooks come: switch Use webhook on in LINE's console"
 	} else if limit > 0 && used.Int("totalUsage") >= limit {
@@ -146,10 +152,21 @@ func (p *platform) again(ctx context.Context, ch *integration.Channel, path stri
 // FetchMedia downloads what a user sent, "Get content". LINE prepares long videos and audios first.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	api, limit := p.api(ch), integration.MediaLimit(ctx, 200<<20)
-	link := cmp.Or(ch.Settings["apiBase"], "https://api-data.line.me") + "/v2/bot/message/" + url.PathEscape(id)
-	file, err := api.Client.Download(ctx, "line content", link+"/content", api.Header, limit)
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.HTTPStatus == http.StatusAccepted {
-		return nil, &integration.Error{Kind: integration.FaultTransient, Code: codes.MediaNotReady, Message: "not prepared yet"}
+	api.Base = cmp.Or(ch.Settings["apiBase"], "https://api-data.line.me")
+	path := "/v2/bot/message/" + url.PathEscape(id) + "/content"
+	file, err := api.Client.Download(ctx, "line content", api.Base+path, api.Header, limit)
+	if e, ok := errors.AsType[*integration.Error](err); !ok || e.HTTPStatus != http.StatusAccepted {
+		return file, err
 	}
-	return file, err
+	// "Verify the preparation status of a video or audio". Without an answer it may still succeed.
+	var prepared payload.Tree
+	call := httpapi.Call{Name: "transcoding", Method: http.MethodGet, Path: path + "/transcoding"}
+	if _, err = api.Ask(ctx, call, &prepared); err == nil && prepared.Text("status") == "failed" {
+		return nil, &integration.Error{
+			Kind: integration.FaultPermanent, Code: codes.MediaUnavailable, Message: "LINE could not prepare it",
+		}
+	}
+	return nil, &integration.Error{
+		Kind: integration.FaultTransient, Code: codes.MediaNotReady, Message: "not prepared yet",
+	}
 }

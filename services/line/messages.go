@@ -3,7 +3,6 @@ package line
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,105 +26,103 @@ type (
 	id     = integration.ID
 )
 
+// contentTypes are those of the messages that users send, in lower case.
+var contentTypes = []string{"text", "image", "video", "audio", "file", "location", "sticker"}
+
+// memberships and systems name the events that no user wrote.
 var (
-	// types are those of the messages that users send: the content model's, in lower case.
-	types = []string{"text", "image", "video", "audio", "file", "location", "sticker"}
-	// memberships and systems are the events that no user wrote. The latter keep LINE's names, in snake case.
 	memberships = map[string]string{
 		"follow": "bot_followed", "unfollow": "bot_blocked", "join": "member_joined", "leave": "member_left",
-		"memberJoined": "member_joined", "memberLeft": "member_left", "membership": "plan_",
+		"memberJoined": "member_joined", "memberLeft": "member_left", "membership": "plan_", // the type follows
 	}
-	systems = []string{
-		"videoPlayComplete", "beacon", "accountLink", "module", "delivery", "activated", "deactivated", "botSuspended", "botResumed",
+	systems = map[string]string{
+		"videoPlayComplete": "video_play_complete", "beacon": "beacon", "accountLink": "account_link",
+		"module": "module", "delivery": "delivery", "activated": "activated", "deactivated": "deactivated",
+		"botSuspended": "bot_suspended", "botResumed": "bot_resumed",
 	}
-	capital = regexp.MustCompile(`[A-Z]`)
+	animated = regexp.MustCompile("ANIMATION|POPUP")
 )
 
-// delivery is the body of a webhook.
-type delivery struct {
-	Destination id // the bot
-	Events      []json.RawMessage
-}
-
-// Accounts names the bot that a delivery is for.
-func (*platform) Accounts(_ context.Context, w *integration.Webhook) ([]string, error) {
-	var d delivery
-	err := json.Unmarshal(w.Payload, &d)
-	return []string{string(d.Destination)}, err
+// replyContext is what an answer to a message needs.
+type replyContext struct {
+	MessageID  id     `json:"messageId"`
+	QuoteToken string `json:"quoteToken"` // of the message
+	To         id     `json:"to"`         // the chat in which Token is valid
+	Token      string `json:"token"`      // for one reply
+	Until      int64  `json:"until"`      // when Token expires, in ms since 1970
 }
 
 // Normalize makes a message of each event, "Webhook event objects". A probe from LINE's console has none.
-func (*platform) Normalize(_ context.Context, w *integration.Webhook) (messages []integration.Message, err error) {
-	var d delivery
-	err = json.Unmarshal(w.Payload, &d)
-	if own := w.Channel.Settings["botUserId"]; own != "" && own != string(d.Destination) && len(d.Events) > 0 {
-		w.Foreign("bot " + string(d.Destination))
-		return nil, err
-	}
-	for _, raw := range d.Events {
-		var e payload.Tree
-		if json.Unmarshal(raw, &e) != nil || e.Text("webhookEventId") == "" { // the other events must not suffer
-			e = payload.Tree{"webhookEventId": fmt.Sprintf("%x", sha256.Sum256(raw))}
-		}
-		chat := cmp.Or(e.Text("source.groupId"), e.Text("source.roomId"), e.Text("source.userId"), string(d.Destination))
-		m := integration.Message{
-			ID: id(e.Text("webhookEventId")), DedupKey: e.Text("webhookEventId"), Metadata: object{},
-			ConversationID: id(chat), To: integration.Party{ID: d.Destination},
-			From:      integration.Party{ID: id(cmp.Or(e.Text("source.userId"), chat))},
-			Timestamp: cmp.Or(e.Int("timestamp"), w.Timestamp.UnixMilli()),
-		}
-		if e.Text("mode") == "standby" { // another module of the account answers this chat
-			m.Metadata["mode"] = "standby"
-		}
-		about, err := json.Marshal(object{
-			"to": chat, "token": e.Text("replyToken"), "until": e.Int("timestamp") + 60_000, // one minute
-			"messageId": e.Text("message.id"), "quoteToken": e.Text("message.quoteToken"),
-		})
-		if err == nil && e.Text("replyToken")+e.Text("message.quoteToken") != "" {
-			m.ReplyContext = string(about)
-		}
-		fill(&m, e, raw)
-		messages = append(messages, m)
-	}
-	return messages, err
+func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	return w.Items("events", readEvent)
 }
 
-func fill(m *integration.Message, e payload.Tree, raw json.RawMessage) {
+func readEvent(m *integration.Message, e integration.Item) *integration.Unsupported {
+	m.DedupKey = e.Text("webhookEventId")
+	m.ID = id(m.DedupKey)
+	chat := cmp.Or(e.Text("source.groupId"), e.Text("source.roomId"), e.Text("source.userId"))
+	m.ConversationID = cmp.Or(id(chat), m.ConversationID)
+	m.From.ID = cmp.Or(id(e.Text("source.userId")), m.ConversationID)
+	m.Timestamp = cmp.Or(e.Int("timestamp"), m.Timestamp)
+	if e.Text("mode") == "standby" { // another module of the account answers this chat
+		m.Metadata["mode"] = "standby"
+	}
+	about := replyContext{
+		MessageID: id(e.Text("message.id")), QuoteToken: e.Text("message.quoteToken"),
+		To: m.ConversationID, Token: e.Text("replyToken"), Until: e.Int("timestamp") + 60_000, // one minute
+	}
+	if about.Token != "" || about.QuoteToken != "" {
+		text, _ := json.Marshal(about)
+		m.ReplyContext = string(text)
+	}
+	return readContent(m, e)
+}
+
+func readContent(m *integration.Message, e integration.Item) *integration.Unsupported {
 	c, kind := &m.Content, e.Text("type")
+	message, _ := e.At("message").(object)
 	switch {
-	case (kind == "message" || kind == "messageEdited") && slices.Contains(types, e.Text("message.type")):
-		if fillMessage(m, e["message"].(object)); kind != "message" {
+	case (kind == "message" || kind == "messageEdited") && slices.Contains(contentTypes, e.Text("message.type")):
+		readMessage(m, message)
+		if kind == "messageEdited" {
 			m.Kind, m.EditedAt = integration.KindEdit, m.Timestamp
 		}
 	case kind == "unsend" && e.Text("unsend.messageId") != "":
 		m.ID, m.Kind, c.Type = id(e.Text("unsend.messageId")), integration.KindDelete, integration.TypeDelete
 	case kind == "postback":
+		values, _ := e.At("postback.params").(object) // a date, a time or a rich menu
+		reply := &integration.InteractiveReply{ID: e.Text("postback.data"), FormValues: values}
 		m.Kind, c.Type = integration.KindInteraction, integration.TypeButton
-		c.Interactive = &integration.Interactive{Reply: &integration.InteractiveReply{ID: e.Text("postback.data")}}
-		c.Interactive.Reply.FormValues, _ = e.At("postback.params").(object) // of a date, a time or a rich menu
+		c.Interactive = &integration.Interactive{Reply: reply}
 	case memberships[kind] != "":
-		m.Kind, c.Type = integration.KindMembership, integration.TypeSystem
-		c.System = &integration.System{Event: memberships[kind] + e.Text("membership.type")}
-		if e.Bool("follow.isUnblocked") {
-			c.System.Event = "bot_unblocked"
-		} else if kind == "join" || kind == "leave" {
-			c.System.Members = []integration.Party{m.To}
-		}
-		for _, who := range append(e.List("joined.members"), e.List("left.members")...) {
-			c.System.Members = append(c.System.Members, integration.Party{ID: id(who.Text("userId"))})
-		}
-	case slices.Contains(systems, kind):
-		m.Kind, c.Type, m.Metadata["raw"] = integration.KindSystem, integration.TypeSystem, raw
-		c.System = &integration.System{Event: strings.ToLower(capital.ReplaceAllString(kind, "_$0"))}
+		readMembership(m, e)
+	case systems[kind] != "":
+		m.Kind, c.Type, m.Metadata["raw"] = integration.KindSystem, integration.TypeSystem, e.Raw
+		c.System = &integration.System{Event: systems[kind]}
 	default:
-		c.Type, m.Metadata["raw"] = integration.TypeUnsupported, raw
-		c.Unsupported = &integration.Unsupported{PlatformType: cmp.Or(kind, "event")}
+		return &integration.Unsupported{PlatformType: cmp.Or(kind, "event")}
+	}
+	return nil
+}
+
+func readMembership(m *integration.Message, e integration.Item) {
+	kind := e.Text("type")
+	system := &integration.System{Event: memberships[kind] + e.Text("membership.type")}
+	m.Kind, m.Content.Type, m.Content.System = integration.KindMembership, integration.TypeSystem, system
+	if e.Bool("follow.isUnblocked") {
+		system.Event = "bot_unblocked"
+	}
+	if kind == "join" || kind == "leave" {
+		system.Members = []integration.Party{m.To}
+	}
+	for _, user := range append(e.List("joined.members"), e.List("left.members")...) {
+		system.Members = append(system.Members, integration.Party{ID: id(user.Text("userId"))})
 	}
 }
 
-func fillMessage(m *integration.Message, in payload.Tree) {
-	own, c := in.Text("id"), &m.Content
-	m.ID, c.Type, c.Text = cmp.Or(id(own), m.ID), integration.ContentType(strings.ToUpper(in.Text("type"))), in.Text("text")
+func readMessage(m *integration.Message, in payload.Tree) {
+	own, c := id(in.Text("id")), &m.Content
+	m.ID, c.Type, c.Text = cmp.Or(own, m.ID), integration.ContentType(strings.ToUpper(in.Text("type"))), in.Text("text")
 	if quoted := in.Text("quotedMessageId"); quoted != "" {
 		m.ReplyTo = &integration.ReplyTo{MessageID: id(quoted)}
 	}
@@ -134,22 +131,23 @@ func fillMessage(m *integration.Message, in payload.Tree) {
 			m.Metadata[name] = in[name]
 		}
 	}
-	for _, who := range in.List("mention.mentionees") {
+	for _, user := range in.List("mention.mentionees") {
 		c.Entities = append(c.Entities, integration.Entity{
-			Type: "mention", Offset: int(who.Int("index")), Length: int(who.Int("length")), UserID: id(who.Text("userId")),
+			Type: "mention", UserID: id(user.Text("userId")),
+			Offset: int(user.Int("index")), Length: int(user.Int("length")),
 		})
 	}
-	switch in.Text("type") {
-	case "text":
-	case "location":
-		c.Location = &integration.Location{
-			Latitude: in.Float("latitude"), Longitude: in.Float("longitude"), Name: in.Text("title"), Address: in.Text("address"),
-		}
-	case "sticker":
+	switch c.Type {
+	case integration.TypeText:
+	case integration.TypeLocation:
+		c.Location = &integration.Location{Name: in.Text("title"), Address: in.Text("address")}
+		c.Location.Latitude, c.Location.Longitude = in.Float("latitude"), in.Float("longitude")
+	case integration.TypeSticker:
 		c.Sticker = &integration.Sticker{ID: id(in.Text("stickerId")), PackageID: id(in.Text("packageId"))}
-		c.Sticker.Animated = regexp.MustCompile("ANIMATION|POPUP").MatchString(in.Text("stickerResourceType"))
+		c.Sticker.Animated = animated.MatchString(in.Text("stickerResourceType"))
 	default:
-		c.Media = &integration.Media{ID: own, URL: own, Filename: in.Text("fileName"), Size: in.Int("fileSize"), DurationMs: in.Int("duration")}
+		c.Media = &integration.Media{ID: string(own), URL: string(own), Filename: in.Text("fileName")}
+		c.Media.Size, c.Media.DurationMs = in.Int("fileSize"), in.Int("duration")
 		if link := in.Text("contentProvider.originalContentUrl"); link != "" { // LINE does not keep it
 			c.Media.ID, c.Media.URL = "", link
 		}
@@ -161,12 +159,12 @@ type draft struct {
 	messages []object
 	degraded []integration.Degradation
 	quote    string // token of the message that this one answers, until a message has it
-	quoted   bool
 }
 
 func (d *draft) add(kind string, message object) {
-	if message["type"] = kind; d.quote != "" && (kind == "text" || kind == "sticker") {
-		message["quoteToken"], d.quote, d.quoted = d.quote, "", true
+	message["type"] = kind
+	if d.quote != "" && (kind == "text" || kind == "sticker") {
+		message["quoteToken"], d.quote = d.quote, ""
 	}
 	d.messages = append(d.messages, message)
 }
@@ -175,28 +173,24 @@ func (d *draft) lose(f integration.Feature, became string) {
 	d.degraded = append(d.degraded, integration.Degradation{Feature: f, Became: became})
 }
 
-// Split makes a message of each attachment where one call does not take them all.
-func (*platform) Split(_ context.Context, m *integration.Message, _ *integration.Channel) ([]*integration.Message, error) {
-	if len(m.Content.Attachments) > 4 { // a text beside them is the fifth
-		return m.Separate(func(integration.ContentType) bool { return true }), nil
-	}
-	return []*integration.Message{m}, nil
-}
-
-// Send replies while the event's reply token lives, which is free, and pushes otherwise.
-func (p *platform) Send(ctx context.Context, m *integration.Message, ch *integration.Channel) (*integration.SendResult, error) {
-	var about payload.Tree
-	_ = json.Unmarshal([]byte(m.ReplyContext), &about) // what is none of ours is pushed
-	d, api, to := compose(m, about), p.api(ch), string(cmp.Or(m.To.ID, m.ConversationID))
-	if token := about.Text("token"); token != "" && about.Text("to") == to && time.Now().UnixMilli() < about.Int("until") {
-		result, err := d.send(ctx, api, httpapi.Call{Name: "reply", JSON: object{"replyToken": token, "messages": d.messages}})
+// Send replies while the event's reply token lives, which is free, and pushes otherwise. A token is for one reply, so
+// later parts of a message are pushed.
+func (p *platform) Send(
+	ctx context.Context, m *integration.Message, ch *integration.Channel,
+) (*integration.SendResult, error) {
+	var about replyContext
+	_ = json.Unmarshal([]byte(m.ReplyContext), &about) // without LINE's own, the message is pushed
+	d, api, to := compose(m, about), p.api(ch), cmp.Or(m.To.ID, m.ConversationID)
+	if about.Token != "" && !integration.IsLaterPart(ctx) && about.To == to && time.Now().UnixMilli() < about.Until {
+		call := httpapi.Call{Name: "reply", JSON: object{"replyToken": about.Token, "messages": d.messages}}
+		result, err := d.send(ctx, api, call)
 		if e, ok := errors.AsType[*integration.Error](err); !ok || e.Code != codes.InteractionExpired {
 			return result, err
 		}
 	}
 	call := httpapi.Call{Name: "push", JSON: object{"to": to, "messages": d.messages}}
 	if m.ID != "" { // LINE carries out the calls of one key once, "Retry failed API requests"
-		key := uuid.NewSHA1(uuid.NameSpaceURL, []byte(ch.ID+"\x00"+to+"\x00"+string(m.ID)))
+		key := uuid.NewSHA1(uuid.NameSpaceURL, []byte(ch.ID+"\x00"+string(to)+"\x00"+string(m.ID)))
 		api, call.Again = api.With(http.Header{"X-Line-Retry-Key": {key.String()}}), httpapi.Idempotent
 	}
 	return d.send(ctx, api, call)
@@ -206,10 +200,13 @@ func (d *draft) send(ctx context.Context, api *httpapi.API, call httpapi.Call) (
 	var sent payload.Tree
 	call.Path = "/v2/bot/message/" + call.Name
 	answer, err := api.Do(ctx, call, &sent)
-	if err != nil && (answer == nil || answer.Header.Get("X-Line-Accepted-Request-Id") == "") {
+	switch {
+	case err == nil:
+	case answer != nil && answer.Header.Get("X-Line-Accepted-Request-Id") != "":
+		// A call with this retry key was carried out before. The refusal tells what it sent, or nothing.
+		_ = json.Unmarshal(answer.Body, &sent)
+	default:
 		return nil, err
-	} else if err != nil { // a call with this retry key was carried out before
-		_ = json.Unmarshal(answer.Body, &sent) // which tells what it sent, or nothing
 	}
 	quotes, result := []string{}, &integration.SendResult{Success: true, Degraded: d.degraded, Metadata: object{}}
 	for _, m := range sent.List("sentMessages") {
@@ -219,114 +216,127 @@ func (d *draft) send(ctx context.Context, api *httpapi.API, call httpapi.Call) (
 	return result, nil
 }
 
-func compose(m *integration.Message, about payload.Tree) *draft {
-	d, c, i, attachments := &draft{}, &m.Content, m.Content.Interactive, m.Content.MediaList()
-	if d.quote, _ = m.Metadata["quoteToken"].(string); m.ReplyTo == nil {
-		d.quote = ""
-	} else if string(m.ReplyTo.MessageID) == about.Text("messageId") {
-		d.quote = cmp.Or(d.quote, about.Text("quoteToken"))
+func compose(m *integration.Message, about replyContext) *draft {
+	d, c, i := &draft{}, &m.Content, m.Content.Interactive
+	if m.ReplyTo != nil {
+		d.quote, _ = m.Metadata["quoteToken"].(string)
+		if m.ReplyTo.MessageID == about.MessageID {
+			d.quote = cmp.Or(d.quote, about.QuoteToken)
+		}
 	}
+	quotes := d.quote != ""
 	switch {
 	case c.Type == integration.TypeSticker && c.Sticker != nil:
 		d.add("sticker", object{"packageId": c.Sticker.PackageID, "stickerId": c.Sticker.ID})
 	case c.Type == integration.TypeLocation && c.Location != nil:
-		l, point := c.Location, fmt.Sprintf("%v, %v", c.Location.Latitude, c.Location.Longitude)
-		title, address := cmp.Or(l.Name, l.Address, point), cmp.Or(l.Address, l.Name, point)
-		d.add("location", object{"title": title, "address": address, "latitude": l.Latitude, "longitude": l.Longitude})
+		d.addLocation(c.Location)
 	default:
-		for n := range attachments {
-			d.attach(m, &attachments[n])
-		}
+		d.addAttachments(m)
 	}
-	if i != nil && c.Type == integration.TypeInteractive {
-		d.choice(i, strings.TrimSpace(i.Header+"\n"+strings.TrimSpace(cmp.Or(i.Body, c.Text)+"\n"+i.Footer)))
-	} else if c.Text != "" {
+	switch {
+	case i != nil && c.Type == integration.TypeInteractive:
+		d.addChoices(i, strings.TrimSpace(i.Header+"\n"+strings.TrimSpace(cmp.Or(i.Body, c.Text)+"\n"+i.Footer)))
+	case c.Text != "":
 		d.add("text", object{"text": c.Text})
 	}
 	if i != nil && c.Type != integration.TypeInteractive && len(d.messages) > 0 {
 		var items []object
-		for _, action := range d.actions(i.Buttons, 20) {
+		for _, action := range d.actions(i, 20) {
 			items = append(items, object{"type": "action", "action": action})
 		}
 		d.messages[len(d.messages)-1]["quickReply"] = object{"items": items}
 	}
-	if m.ReplyTo != nil && !d.quoted {
+	if m.ReplyTo != nil && (!quotes || d.quote != "") {
 		d.lose(integration.FeatureReply, "none")
 	}
 	return d
 }
 
-// attach adds an attachment, which LINE fetches by its link. Pictures and videos come with a preview.
-func (d *draft) attach(m *integration.Message, media *integration.Media) {
-	kind := m.Content.Type
-	if n := len(m.Content.Attachments); n > 1 && len(d.messages) == 0 {
+func (d *draft) addLocation(l *integration.Location) {
+	point := fmt.Sprintf("%v, %v", l.Latitude, l.Longitude)
+	d.add("location", object{
+		"title": cmp.Or(l.Name, l.Address, point), "address": cmp.Or(l.Address, l.Name, point),
+		"latitude": l.Latitude, "longitude": l.Longitude,
+	})
+}
+
+// addAttachments adds attachments, which LINE fetches by their links. Pictures and videos come with a preview.
+func (d *draft) addAttachments(m *integration.Message) {
+	several := len(m.Content.Attachments) > 1
+	if several {
 		d.lose(integration.FeatureAlbum, "messages")
 	}
-	if media.MimeType != "" && len(m.Content.Attachments) > 1 { // they may differ
-		kind = integration.TypeOfMedia(media.MimeType)
-	}
-	name := strings.ToLower(string(kind))
 	preview, _ := m.Metadata["previewImageUrl"].(string)
-	switch {
-	case kind == integration.TypeImage || kind == integration.TypeVideo && preview != "":
-		d.add(name, object{"originalContentUrl": media.URL, "previewImageUrl": cmp.Or(preview, media.URL)})
-	case kind == integration.TypeAudio || kind == integration.TypeVoice:
-		if kind == integration.TypeVoice || media.DurationMs == 0 {
-			d.lose(integration.Feature(name), "audio")
+	for _, media := range m.Content.MediaList() {
+		kind := m.Content.Type
+		if several && media.MimeType != "" { // they may differ
+			kind = integration.TypeOfMedia(media.MimeType)
 		}
-		d.add("audio", object{"originalContentUrl": media.URL, "duration": cmp.Or(media.DurationMs, 1000)})
-	default:
-		d.lose(integration.Feature(name), "link")
-		d.add("text", object{"text": media.URL})
+		name := strings.ToLower(string(kind))
+		switch {
+		case kind == integration.TypeImage || kind == integration.TypeVideo && preview != "":
+			d.add(name, object{"originalContentUrl": media.URL, "previewImageUrl": cmp.Or(preview, media.URL)})
+		case kind == integration.TypeAudio || kind == integration.TypeVoice:
+			if kind == integration.TypeVoice || media.DurationMs == 0 {
+				d.lose(integration.Feature(name), "audio")
+			}
+			d.add("audio", object{"originalContentUrl": media.URL, "duration": cmp.Or(media.DurationMs, 1000)})
+		default:
+			d.lose(integration.Feature(name), "link")
+			d.add("text", object{"text": media.URL})
+		}
 	}
 }
 
-// choice adds buttons or a list, in the first of LINE's forms that has room for it, "Template messages".
-func (d *draft) choice(i *integration.Interactive, text string) {
-	buttons, columns := slices.Clone(i.Buttons), []object{}
-	for _, section := range i.Sections {
-		for _, row := range section.Rows {
-			buttons = append(buttons, integration.Button{ID: cmp.Or(row.ID, row.Title), Title: row.Title})
-			about := short(strings.TrimSpace(row.Title+"\n"+cmp.Or(row.Description, section.Title)), 120)
-			columns = append(columns, object{"text": about, "actions": d.actions(buttons[len(buttons)-1:], 20)})
-		}
-	}
-	message, size := object{"altText": short(text, 400)}, textlimit.UTF16(text)
-	long := slices.ContainsFunc(buttons, func(b integration.Button) bool { return textlimit.UTF16(b.Title) > 20 })
+// addChoices adds buttons or a list, in the first of LINE's forms that has room for it, "Template messages".
+func (d *draft) addChoices(i *integration.Interactive, text string) {
+	choices, shortened := i.Choices(20, textlimit.UTF16)
+	n, size, isList := len(choices), textlimit.UTF16(text), len(i.Sections) > 0
+	template := object{"text": text}
 	switch {
-	case len(columns) > 0 && len(columns) <= 10:
+	case isList && n <= 10:
 		d.lose(integration.FeatureList, "carousel")
 		d.add("text", object{"text": text})
-		message["template"] = object{"type": "carousel", "columns": columns}
-	case len(columns) > 0:
-		d.lose(integration.FeatureList, "buttons")
-	case !long && len(buttons) == 2 && size <= 240:
-		message["template"] = object{"type": "confirm", "text": text, "actions": d.actions(buttons, 20)}
-	case !long && len(buttons) <= 4 && size <= 160:
-		message["template"] = object{"type": "buttons", "text": text, "actions": d.actions(buttons, 20)}
-	}
-	if message["template"] != nil {
-		d.add("template", message)
+		template = object{"type": "carousel", "columns": d.columns(i)}
+	case !isList && !shortened && n == 2 && size <= 240:
+		template["type"], template["actions"] = "confirm", d.actions(i, 20)
+	case !isList && !shortened && n <= 4 && size <= 160:
+		template["type"], template["actions"] = "buttons", d.actions(i, 20)
+	default:
+		if isList {
+			d.lose(integration.FeatureList, "buttons")
+		}
+		contents := []object{{"type": "text", "text": text, "wrap": true}}
+		for _, action := range d.actions(i, 40) {
+			contents = append(contents, object{"type": "button", "action": action, "height": "sm"})
+		}
+		body := object{"type": "box", "layout": "vertical", "contents": contents}
+		d.add("flex", object{"altText": short(text, 400), "contents": object{"type": "bubble", "body": body}})
 		return
 	}
-	contents := []object{{"type": "text", "text": text, "wrap": true}}
-	for _, action := range d.actions(buttons, 40) {
-		contents = append(contents, object{"type": "button", "action": action, "height": "sm"})
-	}
-	body := object{"type": "box", "layout": "vertical", "contents": contents}
-	message["contents"] = object{"type": "bubble", "body": body}
-	d.add("flex", message)
+	d.add("template", object{"altText": short(text, 400), "template": template})
 }
 
-// actions are what buttons do, "Action objects". A label that is too long is shortened.
-func (d *draft) actions(buttons []integration.Button, limit int) (list []object) {
-	for _, b := range buttons {
-		action := object{"type": "postback", "data": cmp.Or(b.ID, b.Title), "displayText": b.Title}
-		if b.Type == integration.ButtonURL {
-			action = object{"type": "uri", "uri": b.URL}
-		}
-		if action["label"] = short(b.Title, limit); action["label"] != b.Title {
-			d.lose(integration.FeatureButtons, "shortened")
+// columns are those of a carousel: one for each choice.
+func (d *draft) columns(i *integration.Interactive) (list []object) {
+	choices, _ := i.Choices(20, textlimit.UTF16)
+	for n, action := range d.actions(i, 20) {
+		text := strings.TrimSpace(choices[n].Title + "\n" + choices[n].Description)
+		list = append(list, object{"text": short(text, 120), "actions": []object{action}})
+	}
+	return list
+}
+
+// actions are what buttons and rows do, "Action objects". A label of more than limit UTF-16 units is shortened.
+func (d *draft) actions(i *integration.Interactive, limit int) (list []object) {
+	choices, shortened := i.Choices(limit, textlimit.UTF16)
+	if shortened {
+		d.lose(integration.FeatureButtons, "shortened")
+	}
+	for _, c := range choices {
+		action := object{"type": "postback", "label": c.Label, "data": c.ID, "displayText": c.Title}
+		if c.URL != "" {
+			action = object{"type": "uri", "label": c.Label, "uri": c.URL}
 		}
 		list = append(list, action)
 	}
