@@ -25,14 +25,14 @@ func callFromGo(handle action.Handler, params any) any {
 	return a.Handler(goContext{meta: map[string]any{"user": "ada"}}, payload.New(params))
 }
 
-func TestAMoleculerGoActionCarriesItsSpec(t *testing.T) {
+func TestMoleculerGoActionCarriesItsSpec(t *testing.T) {
 	a := action.New("send", action.Spec{Rest: "POST /send", Description: "sends"})
 	spec, ok := a.Schema.(action.Spec)
 	require.True(t, ok)
 	require.Equal(t, []any{"send", "sends", "POST /send"}, []any{a.Name, a.Description, spec.Rest})
 }
 
-func TestALocalCallReachesTheHandlerAsJSON(t *testing.T) {
+func TestLocalCallReachesTheHandlerAsJSON(t *testing.T) {
 	callFromGo(func(_ context.Context, req *action.Request) (any, error) {
 		require.JSONEq(t, `{"to":"x"}`, string(req.Params))
 		require.Equal(t, "ada", req.Meta.String("user"))
@@ -40,20 +40,20 @@ func TestALocalCallReachesTheHandlerAsJSON(t *testing.T) {
 	}, map[string]any{"to": "x"})
 }
 
-func TestALocalCallGetsTheResultAsGoValues(t *testing.T) {
+func TestLocalCallGetsTheResultAsGoValues(t *testing.T) {
 	result := callFromGo(func(context.Context, *action.Request) (any, error) {
 		return action.Route{Method: "GET", Path: "/"}, nil
 	}, nil)
 	require.Equal(t, map[string]any{"method": "GET", "path": "/"}, result)
 }
 
-func TestALocalCallGetsTheErrorItself(t *testing.T) {
+func TestLocalCallGetsTheErrorItself(t *testing.T) {
 	refused := action.Client(409, "BAD", "bad")
 	result := callFromGo(func(context.Context, *action.Request) (any, error) { return nil, refused }, nil)
 	require.Same(t, refused, result)
 }
 
-func TestALocalCallOfWhatJSONCannotHoldFails(t *testing.T) {
+func TestLocalCallFailsForWhatJSONCannotHold(t *testing.T) {
 	for name, tc := range map[string]struct{ params, result any }{
 		"params": {params: func() {}},
 		"result": {result: func() {}},

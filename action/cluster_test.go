@@ -42,7 +42,7 @@ func (r *recorder) Emit(
 	return nil
 }
 
-func TestARequestReachesItsCluster(t *testing.T) {
+func TestRequestReachesItsCluster(t *testing.T) {
 	r := &recorder{}
 	req := &action.Request{ID: "1", Cluster: r}
 	ctx := context.Background()
@@ -58,7 +58,7 @@ func TestARequestReachesItsCluster(t *testing.T) {
 	}, r.asked)
 }
 
-func TestARequestWithoutAClusterSaysSo(t *testing.T) {
+func TestRequestWithoutAClusterSaysSo(t *testing.T) {
 	var req action.Request
 	ctx := context.Background()
 	_, err := req.Call(ctx, "peer.do", nil, action.CallOptions{})
@@ -77,7 +77,7 @@ type bare struct {
 
 func (b bare) Logger() *logrus.Entry { return b.log }
 
-func TestAListenerTakesEventsOfMoleculerGoToo(t *testing.T) {
+func TestListenerTakesEventsOfMoleculerGoToo(t *testing.T) {
 	logger, log := test.NewNullLogger()
 	var got *action.Event
 	l := action.NewEvent("user.*", "mail", func(_ context.Context, e *action.Event) error {

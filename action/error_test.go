@@ -69,7 +69,7 @@ func TestErrorsLookAsNodeMakesThem(t *testing.T) {
 	}
 }
 
-func TestAServiceThatNoNodeHasIsNotFoundAnywhere(t *testing.T) {
+func TestServiceThatNoNodeHasIsNotFoundAnywhere(t *testing.T) {
 	e := action.ServiceNotFound("a.b", "")
 	data, err := json.Marshal(e.Data)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestAServiceThatNoNodeHasIsNotFoundAnywhere(t *testing.T) {
 	require.Equal(t, "Service 'a.b' is not found.", e.Message)
 }
 
-func TestAnInternalErrorHidesItsCause(t *testing.T) {
+func TestInternalErrorHidesItsCause(t *testing.T) {
 	cause := errors.New("password is hunter2")
 	e := action.Internal(cause)
 	require.NotContains(t, fmt.Sprint(e.Error(), e.Data), "hunter2")
@@ -85,12 +85,12 @@ func TestAnInternalErrorHidesItsCause(t *testing.T) {
 	require.Equal(t, []any{action.NameServerError, 500, "INTERNAL_ERROR"}, []any{e.Name, e.Code, e.Type})
 }
 
-func TestAnErrorsTextNamesItsType(t *testing.T) {
+func TestErrorsTextNamesItsType(t *testing.T) {
 	require.Equal(t, "bad (BAD)", action.Client(400, "BAD", "bad").Error())
 	require.Equal(t, "bad", action.Client(400, "", "bad").Error())
 }
 
-func TestBecauseAndWithLeaveTheOriginalAsItWas(t *testing.T) {
+func TestErrorBecauseAndWithCopyTheError(t *testing.T) {
 	original := action.Client(400, "BAD", "bad")
 	require.ErrorIs(t, original.Because(context.Canceled).With(5), context.Canceled)
 	require.Equal(t, action.Client(400, "BAD", "bad"), original)

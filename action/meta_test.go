@@ -79,7 +79,7 @@ func TestMetaString(t *testing.T) {
 	require.Equal(t, []string{"ada", "", ""}, []string{m.String("name"), m.String("count"), m.String("nothing")})
 }
 
-func TestTheZeroMetaIsEmpty(t *testing.T) {
+func TestZeroMetaIsEmpty(t *testing.T) {
 	var m action.Meta
 	require.Empty(t, m.String("any"))
 	data, err := m.MarshalJSON()

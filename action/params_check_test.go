@@ -79,7 +79,7 @@ func TestParamsThatAreAbsentAreAnEmptyObject(t *testing.T) {
 	}
 }
 
-func TestAFaultSaysWhereWhatAndWhom(t *testing.T) {
+func TestFaultNamesFieldRuleAndAction(t *testing.T) {
 	data, err := json.Marshal(refused[search](t, `{"query":" x ","tags":["a",5,"c"],"filter":{"age":151}}`))
 	require.NoError(t, err)
 	const whom = `"nodeID":"caller-1","action":"svc.do"}`
@@ -120,7 +120,7 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	require.Equal(t, `"c"`, string(faults[2].Actual), "the neighbour of a secret is none")
 }
 
-func TestALongListOfFaultsIsCut(t *testing.T) {
+func TestLongListOfFaultsIsCut(t *testing.T) {
 	faults := refused[struct {
 		IDs []int `json:"ids"`
 	}](t, `{"ids":[`+strings.Repeat(`"x",`, 5000)+`1]}`)

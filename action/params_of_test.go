@@ -118,7 +118,7 @@ type faulty struct {
 	}
 }
 
-func TestAllThatIsWrongWithAStructIsSaidAtOnce(t *testing.T) {
+func TestParamsOfJoinsAllFaultsOfAStruct(t *testing.T) {
 	_, err := action.ParamsOf(reflect.TypeFor[faulty]())
 	require.Error(t, err)
 	require.Equal(t, []string{

@@ -153,7 +153,7 @@ func TestFieldsThatAreKnownAreNotLookedForAgain(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestWhatRulesChangeIsNotChangedInTheRequest(t *testing.T) {
+func TestDecodeLeavesTheRequestUnchanged(t *testing.T) {
 	rules := paramsOf[struct {
 		Limit int `json:"limit" params:"convert"`
 	}](t)

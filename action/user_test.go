@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-func TestAUserIsReadAsApplicationsSendIt(t *testing.T) {
+func TestUserIsReadAsApplicationsSendIt(t *testing.T) {
 	cases := map[string]struct {
 		meta string
 		want *action.User

@@ -37,7 +37,7 @@ func (b *harness) expectQueues(want ...string) {
 	require.Eventually(b, func() bool { return slices.Equal(want, b.queues()) }, patience, time.Millisecond, "%v", want)
 }
 
-func TestCallsAndEventsThatNATSBalancesArriveInTheQueuesOfNode(t *testing.T) {
+func TestCallsAndEventsBalancedByNATSUseNodesQueues(t *testing.T) {
 	b := newHarness(t)
 	private := handler("private", nil)
 	private.Settings = map[string]any{"visibility": "private"}
@@ -67,7 +67,7 @@ func (p *peer) balanced(subject string, f fields) {
 	p.send(subject, f)
 }
 
-func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
+func TestCallBalancedByNATSIsServedByOneNode(t *testing.T) {
 	const calls = 40
 	b := newHarness(t)
 	for _, id := range []string{nodeID, "second"} {
@@ -89,7 +89,7 @@ func TestACallThatNATSBalancesIsServedByOneNode(t *testing.T) {
 }
 
 // NATS hands a message to one member of a queue group, whichever of its patterns they subscribed with.
-func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
+func TestEventBalancedByNATSRunsEachListenerOfItsGroupOnce(t *testing.T) {
 	b := newHarness(t)
 	events := make(chan heard, 100)
 	b.start(
@@ -120,7 +120,7 @@ func TestAnEventThatNATSBalancesRunsEachListenerOfItsGroupOnce(t *testing.T) {
 	require.Equal(t, []string{"audit end.audit", "mail end.mail"}, hear(t, events, 2), "and no others")
 }
 
-func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
+func TestNodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
 	b := newHarness(t)
 	g := newGate()
 	n := b.serve(echo, g.action("wait"))
@@ -145,7 +145,7 @@ func TestANodeThatStopsLeavesTheQueuesFirst(t *testing.T) {
 	receive(t, stopped)
 }
 
-func TestAfterAnOutageTheQueuesAreThereAgain(t *testing.T) {
+func TestQueuesReturnAfterOutage(t *testing.T) {
 	o := newOutage(t)
 	p := o.peer("a")
 	n := o.serve(echo)

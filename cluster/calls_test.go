@@ -56,7 +56,7 @@ func (p *peer) respond(req packet, f fields) {
 	p.send("RES."+nodeID, f)
 }
 
-func TestACallIsSentAsNodeSendsIt(t *testing.T) {
+func TestCallIsSentAsNodeSendsIt(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(
 		within(t), n, "peer.do", fields{"to": "x"},
@@ -76,7 +76,7 @@ func TestACallIsSentAsNodeSendsIt(t *testing.T) {
 	require.Error(t, receive(t, done).err)
 }
 
-func TestACallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
+func TestCallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(context.Background(), n, "peer.do", nil, action.CallOptions{})
 	req := p.expect("REQ", "a")
@@ -87,7 +87,7 @@ func TestACallWithoutOptionsBeginsATraceAndHasNoTimeout(t *testing.T) {
 	require.NoError(t, receive(t, done).err)
 }
 
-func TestACallGetsTheAnswersDataAndMeta(t *testing.T) {
+func TestCallGetsTheAnswersDataAndMeta(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	p.respond(
@@ -102,7 +102,7 @@ func TestACallGetsTheAnswersDataAndMeta(t *testing.T) {
 	)
 }
 
-func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
+func TestErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
 	n, p := withPeer(t)
 	for name, tc := range map[string]struct {
 		response fields
@@ -144,7 +144,7 @@ func TestAnErrorOfAnotherNodeKeepsItsParts(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsAStreamIsAnError(t *testing.T) {
+func TestAnswerThatIsAStreamIsAnError(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	p.respond(p.expect("REQ", "a"), fields{"success": true, "data": nil, "stream": true, "seq": 0})
@@ -162,7 +162,7 @@ func TestAnswersThatNobodyWaitsForAreIgnored(t *testing.T) {
 	require.JSONEq(t, `"right"`, string(receive(t, done).Data))
 }
 
-func TestACallEndsWithItsContext(t *testing.T) {
+func TestCallEndsWithItsContext(t *testing.T) {
 	n, p := withPeer(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := calling(ctx, n, "peer.do", nil, action.CallOptions{})
@@ -173,7 +173,7 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestACallWhoseTimeIsOverIsNotSent(t *testing.T) {
+func TestCallWhoseTimeIsOverIsNotSent(t *testing.T) {
 	n, p := withPeer(t)
 	ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer cancel()
@@ -199,7 +199,7 @@ func TestCallsToANodeThatLeavesAreRejected(t *testing.T) {
 	}
 }
 
-func TestACallThatRunsWhenThisNodeLeavesIsGivenUp(t *testing.T) {
+func TestCallThatRunsWhenThisNodeLeavesIsGivenUp(t *testing.T) {
 	b := newHarness(t)
 	n := b.prepare()
 	require.NoError(t, n.Join())
@@ -250,7 +250,7 @@ func TestCallsGoToTheGivenNode(t *testing.T) {
 	}
 }
 
-func TestALocalActionIsCalledHere(t *testing.T) {
+func TestLocalActionIsCalledHere(t *testing.T) {
 	b := newHarness(t)
 	private := handler("private", func(_ context.Context, req *action.Request) (any, error) {
 		req.Meta.Set("$statusCode", 201)

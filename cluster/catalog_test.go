@@ -48,7 +48,7 @@ func announcedAction(t *testing.T, a moleculer.Action) any {
 	return service["actions"].(map[string]any)["svc.do"]
 }
 
-func TestAServiceIsAnnouncedWithAllItsParts(t *testing.T) {
+func TestServiceIsAnnouncedWithAllItsParts(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"name": "svc", "fullName": "svc", "settings": map[string]any{"a": 1.0}, "metadata": map[string]any{"b": "c"},
 		"actions": map[string]any{"svc.do": map[string]any{"name": "svc.do", "rawName": "do"}}, "events": map[string]any{},
@@ -58,14 +58,14 @@ func TestAServiceIsAnnouncedWithAllItsParts(t *testing.T) {
 	}))
 }
 
-func TestABareServiceIsAnnouncedWithEmptyObjects(t *testing.T) {
+func TestBareServiceIsAnnouncedWithEmptyObjects(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"name": "svc", "fullName": "svc", "settings": map[string]any{}, "metadata": map[string]any{},
 		"actions": map[string]any{}, "events": map[string]any{},
 	}, announced(t, moleculer.ServiceSchema{Name: "svc"}))
 }
 
-func TestASpecIsAnnounced(t *testing.T) {
+func TestSpecIsAnnounced(t *testing.T) {
 	a := action.New("do", action.Spec{
 		Rest: action.Route{Method: "POST", Path: "/do"}, Params: action.Params{{Name: "to", Type: action.String}},
 		Timeout: 3 * time.Second, Description: "does", Handle: echo,
@@ -174,7 +174,7 @@ func TestAnnouncingLeavesTheServicesOwnSettingsAlone(t *testing.T) {
 	)
 }
 
-func TestWhatJSONCannotHoldIsLeftOutWithAWarning(t *testing.T) {
+func TestAnnouncementLeavesOutWhatJSONCannotHold(t *testing.T) {
 	schema := moleculer.ServiceSchema{Name: "svc", Settings: map[string]any{"good": 1, "onError": func() {}}}
 	_, log := catalogOf(schema)
 	require.Equal(t, map[string]any{"good": 1.0}, announced(t, schema)["settings"])
@@ -235,7 +235,7 @@ func TestMoleculerGoActionIsRunByItsOwnHandler(t *testing.T) {
 	require.Equal(t, "done", got)
 }
 
-func TestTheListOfAServiceNamesItsActionsInOrder(t *testing.T) {
+func TestListOfAServiceNamesItsActionsInOrder(t *testing.T) {
 	c, _ := catalogOf(moleculer.ServiceSchema{Name: "svc", Actions: []moleculer.Action{{Name: "b"}, {Name: "a"}}})
 	require.Equal(
 		t, []ServiceStatus{{FullName: "svc", NodeID: "n", Local: true, Actions: []string{"svc.a", "svc.b"}}}, c.list("n"),

@@ -39,7 +39,7 @@ func withRelay(t *testing.T, opts action.CallOptions, adjust ...func(*cluster.Op
 	return n, p
 }
 
-func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
+func TestCallOfAHandlerContinuesItsChain(t *testing.T) {
 	_, p := withRelay(
 		t, action.CallOptions{Meta: json.RawMessage(`{"extra":1,"user":4}`), RequestID: "not used in a chain"},
 	)
@@ -62,7 +62,7 @@ func TestACallOfAHandlerContinuesItsChain(t *testing.T) {
 	}, req.fields)
 }
 
-func TestACallOfAHandlerWithoutTimeoutSendsNone(t *testing.T) {
+func TestCallOfAHandlerWithoutTimeoutSendsNone(t *testing.T) {
 	for name, timeout := range map[string]any{"absent": nil, "zero": 0} {
 		t.Run(name, func(t *testing.T) {
 			_, p := withRelay(t, action.CallOptions{})
@@ -74,7 +74,7 @@ func TestACallOfAHandlerWithoutTimeoutSendsNone(t *testing.T) {
 	}
 }
 
-func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
+func TestMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 	_, p := withRelay(t, action.CallOptions{})
 	failure := fields{
 		"name": "MoleculerClientError", "message": "bad", "code": 409, "type": "BAD", "retryable": false, "nodeID": "far",
@@ -102,7 +102,7 @@ func TestTheMetaOfACallComesBackToTheCallersCaller(t *testing.T) {
 	}
 }
 
-func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
+func TestCallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve(handler("late", func(ctx context.Context, req *action.Request) (any, error) {
 		<-ctx.Done()
@@ -120,7 +120,7 @@ func TestACallOfAChainWhoseTimeIsOverIsSkipped(t *testing.T) {
 	}
 }
 
-func TestAChainOfCallsIsOnlySoDeep(t *testing.T) {
+func TestChainOfCallsIsOnlySoDeep(t *testing.T) {
 	_, p := withRelay(t, action.CallOptions{}, func(o *cluster.Options) { o.MaxCallLevel = 3 })
 	id := p.request("svc.relay", nil, fields{"level": 2})
 	p.respond(p.expect("REQ", "a"), fields{"success": true})
@@ -158,7 +158,7 @@ func TestCallsThatAHandlerMakesSideBySide(t *testing.T) {
 	require.NotContains(t, meta, "error")
 }
 
-func TestACallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
+func TestCallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		opts       action.CallOptions
 		definition fields
@@ -196,14 +196,14 @@ func TestACallMayBringItsTimeoutOrGetTheActions(t *testing.T) {
 	}
 }
 
-func TestACallThatIsNotAnsweredInTimeFails(t *testing.T) {
+func TestCallThatIsNotAnsweredInTimeFails(t *testing.T) {
 	n, p := withPeer(t)
 	_, err := n.Call(context.Background(), "peer.do", nil, action.CallOptions{Timeout: time.Millisecond})
 	require.Equal(t, action.RequestTimeout("peer.do", "a").Message, err.(*action.Error).Message) //nolint:errorlint // documented to be one
 	p.expect("REQ", "a")
 }
 
-func TestALocalActionIsBoundByItsOwnTimeout(t *testing.T) {
+func TestLocalActionIsBoundByItsOwnTimeout(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve(action.New("slow", action.Spec{Timeout: time.Millisecond, Handle: func(
 		ctx context.Context, _ *action.Request,
@@ -215,7 +215,7 @@ func TestALocalActionIsBoundByItsOwnTimeout(t *testing.T) {
 	require.Equal(t, "REQUEST_TIMEOUT", typeOf(t, err))
 }
 
-func TestACallWithoutParamsSendsAnEmptyObject(t *testing.T) {
+func TestCallWithoutParamsSendsAnEmptyObject(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	req := p.expect("REQ", "a")
@@ -239,7 +239,7 @@ func TestCallPrefersTheLocalAction(t *testing.T) {
 	require.Equal(t, "a", receive(t, done).NodeID)
 }
 
-func TestWhatALocalCallHidesIsInTheLog(t *testing.T) {
+func TestLocalCallLogsItsHiddenCause(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve(handler("fail", func(context.Context, *action.Request) (any, error) { return nil, context.Canceled }),
 		handler("explode", func(context.Context, *action.Request) (any, error) { return explosive{}, nil }))
@@ -303,7 +303,7 @@ func TestRetryOfALocalFailureGoesToAnotherNode(t *testing.T) {
 	require.NoError(t, receive(t, done).err)
 }
 
-func TestACallRejectedByANodesLeaveIsRetriedElsewhere(t *testing.T) {
+func TestCallRejectedByALeavingNodeIsRetriedElsewhere(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhenEventsAreDelivered(t *testing.T) {
+func TestEventsAreDeliveredOnlyWhileServing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		phase phase
 		want  bool

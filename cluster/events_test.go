@@ -71,7 +71,7 @@ func emit(t *testing.T, n *node, name string, opts action.EmitOptions) {
 	require.NoError(t, n.Emit(context.Background(), name, fields{"id": 1}, opts))
 }
 
-func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
+func TestEventIsSentAsNodeSendsIt(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")
@@ -89,7 +89,7 @@ func TestAnEventIsSentAsNodeSendsIt(t *testing.T) {
 	}, got[0].fields)
 }
 
-func TestABalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
+func TestBalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 	const rounds = 6
 	b := newHarness(t)
 	n := b.serve()
@@ -154,7 +154,7 @@ func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
 	require.Empty(t, p.events())
 }
 
-func TestABalancedEventStaysHereWhereItCan(t *testing.T) {
+func TestBalancedEventStaysHereWhereItCan(t *testing.T) {
 	b := newHarness(t)
 	events := make(chan heard, 10)
 	n := b.start(b.prepare(), listener("mail", "", events, "user.created"))
@@ -169,7 +169,7 @@ func TestABalancedEventStaysHereWhereItCan(t *testing.T) {
 	}
 }
 
-func TestABroadcastReachesEveryNodeOnce(t *testing.T) {
+func TestBroadcastReachesEveryNodeOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
 		groups []string
 		nodes  []string
@@ -204,7 +204,7 @@ func TestABroadcastReachesEveryNodeOnce(t *testing.T) {
 	}
 }
 
-func TestWhichListenersAnEventReaches(t *testing.T) {
+func TestEventReachesListenersOfItsGroups(t *testing.T) {
 	for name, tc := range map[string]struct {
 		event string
 		more  fields
@@ -263,7 +263,7 @@ func TestListenersOfOneGroupOnOneNode(t *testing.T) {
 	require.Empty(t, events)
 }
 
-func TestAListenerGetsTheWholeEvent(t *testing.T) {
+func TestListenerGetsTheWholeEvent(t *testing.T) {
 	b := newHarness(t)
 	events := make(chan heard, 10)
 	b.start(b.prepare(), listener("mail", "", events, "user.*"))
@@ -292,7 +292,7 @@ func TestAListenerGetsTheWholeEvent(t *testing.T) {
 	require.Equal(t, got.ID, got.RequestID)
 }
 
-func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
+func TestListenersCallsAndEventsContinueItsChain(t *testing.T) {
 	b := newHarness(t)
 	s := moleculer.ServiceSchema{Name: "mail", Version: "2", Events: []moleculer.Event{
 		action.NewEvent("user.created", "", func(ctx context.Context, e *action.Event) error {
@@ -330,7 +330,7 @@ func TestAListenersCallsAndEventsContinueItsChain(t *testing.T) {
 	}
 }
 
-func TestAListenerThatFailsHarmsNobody(t *testing.T) {
+func TestListenerThatFailsHarmsNobody(t *testing.T) {
 	b := newHarness(t)
 	done := make(chan heard, 10)
 	failing := moleculer.ServiceSchema{Name: "failing", Events: []moleculer.Event{
@@ -355,7 +355,7 @@ func TestAListenerThatFailsHarmsNobody(t *testing.T) {
 	require.Eventually(t, logged("hunter2 panicked"), patience, 1e6)
 }
 
-func TestWhatHappensToTheClusterIsAnEventOfThisNode(t *testing.T) {
+func TestClusterChangesAreEventsOfThisNode(t *testing.T) {
 	b := newHarness(t)
 	events := make(chan heard, 100)
 	n := b.start(b.prepare(), listener("watch", "", events, "$node.*", "$services.changed"))
@@ -420,7 +420,7 @@ func TestEventsThatCannotBeSent(t *testing.T) {
 	require.NoError(t, n.Emit(context.Background(), "nobody.listens", nil, action.EmitOptions{}))
 }
 
-func TestAnEventDuringAnOutageIsAnError(t *testing.T) {
+func TestEventDuringAnOutageIsAnError(t *testing.T) {
 	o := newOutage(t)
 	n := o.serve()
 	p := o.peer("a")
@@ -429,7 +429,7 @@ func TestAnEventDuringAnOutageIsAnError(t *testing.T) {
 	require.Equal(t, "BAD_GATEWAY", typeOf(t, n.Emit(context.Background(), "x", nil, action.EmitOptions{})))
 }
 
-func TestANodeThatLeftGetsNoEvents(t *testing.T) {
+func TestNodeThatLeftGetsNoEvents(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")

@@ -76,7 +76,7 @@ func mutate(t *testing.T, random *rand.Rand, packet string) []byte {
 func pick[T any](random *rand.Rand, from []T) T { return from[random.Intn(len(from))] }
 
 // Not parallel: it counts the goroutines of the process.
-func TestTenThousandSpoiltPacketsDoNoHarm(t *testing.T) {
+func TestSpoiltPacketsDoNoHarm(t *testing.T) {
 	const packets, batch = 10_000, 250
 	b := &harness{T: t, server: shared(), namespace: uuid.NewString()}
 	n := b.serve(echo)

@@ -48,7 +48,7 @@ func holdAt(n *node, p *peer, subject string) *hold {
 	return h
 }
 
-func TestAnAnswerThatCameBeforeItsNodeWasGoneCounts(t *testing.T) {
+func TestAnswerThatCameBeforeItsNodeWasGoneCounts(t *testing.T) {
 	for name, gone := range map[string]func(*node, *peer){
 		"it says goodbye": func(_ *node, p *peer) { p.send("DISCONNECT", nil) },
 		"another instance takes its place": func(_ *node, p *peer) {
@@ -78,7 +78,7 @@ func TestAnAnswerThatCameBeforeItsNodeWasGoneCounts(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatCameBeforeTheConnectionWasLostCounts(t *testing.T) {
+func TestAnswerThatCameBeforeTheConnectionWasLostCounts(t *testing.T) {
 	o := newOutage(t)
 	n := o.serve(echo)
 	p := o.peer("a")
@@ -109,7 +109,7 @@ func TestCallsThatRunWhenTheConnectionIsLostFailAtOnce(t *testing.T) {
 }
 
 // A stream whose last packets are still to be read when its node is known to be gone is whole.
-func TestTheStreamOfANodeThatIsGoneLeavesNothing(t *testing.T) {
+func TestStreamOfANodeThatIsGoneLeavesNothing(t *testing.T) {
 	n, p := withPeer(t)
 	p.request("svc.echo", nil, fields{"stream": true, "seq": 0})
 	for _, seq := range []int{3, 2} {

@@ -90,7 +90,7 @@ func TestReconnectedIsCalledAfterAnOutage(t *testing.T) {
 	receive(t, back)
 }
 
-func TestAServicesOwnCallsHaveNoParentCall(t *testing.T) {
+func TestServicesOwnCallsHaveNoParentCall(t *testing.T) {
 	b := newHarness(t)
 	n := b.start(b.prepare(), service("svc", echo))
 	p := b.peer("a")

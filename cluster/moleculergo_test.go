@@ -165,7 +165,7 @@ func TestMoleculerGoServiceListens(t *testing.T) {
 	require.Equal(t, []any{"user.created", []string{"old"}, true, 1, 3, 5}, receive(t, got))
 }
 
-func TestAStartedHookReachesTheCluster(t *testing.T) {
+func TestStartedHookReachesTheCluster(t *testing.T) {
 	b := newHarness(t)
 	a, c := b.peer("a"), b.peer("c")
 	entered, goOn, answers := make(chan struct{}), make(chan struct{}), make(chan string, 3)

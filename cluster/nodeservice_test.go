@@ -44,7 +44,7 @@ func (p *peer) ask(name string, params any, key string) map[string]fields {
 	return list
 }
 
-func TestTheListOfNodesIsAsInNode(t *testing.T) {
+func TestListOfNodesIsAsInNode(t *testing.T) {
 	n, p := withNeighbour(t)
 	p.send("HEARTBEAT", fields{"cpu": 7})
 	p.sync()
@@ -79,7 +79,7 @@ func TestTheListOfNodesIsAsInNode(t *testing.T) {
 	require.Len(t, p.ask("$node.list", fields{"onlyAvailable": true}, "id"), 1)
 }
 
-func TestTheListOfServicesIsAsInNode(t *testing.T) {
+func TestListOfServicesIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.services", fields{"skipInternal": true}, "fullName")
 	require.Equal(t, map[string]fields{
@@ -120,7 +120,7 @@ func keysOf(m map[string]fields) (list []string) {
 	return list
 }
 
-func TestTheListOfActionsIsAsInNode(t *testing.T) {
+func TestListOfActionsIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.actions", fields{"skipInternal": true, "withEndpoints": true}, "name")
 	endpoint := func(id string) fields { return fields{"nodeID": id, "state": true, "available": true} }
@@ -146,7 +146,7 @@ func TestTheListOfActionsIsAsInNode(t *testing.T) {
 	require.Equal(t, 2.0, list["$node.list"]["count"])
 }
 
-func TestTheListOfEventsIsAsInNode(t *testing.T) {
+func TestListOfEventsIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.events", fields{"withEndpoints": true}, "name")
 	endpoint := func(id string) fields { return fields{"nodeID": id, "state": true, "available": true} }
@@ -162,7 +162,7 @@ func TestTheListOfEventsIsAsInNode(t *testing.T) {
 	)
 }
 
-func TestTheHealthIsAsInNodeButForTheCommandLine(t *testing.T) {
+func TestHealthIsAsInNodeButForTheCommandLine(t *testing.T) {
 	_, p := withNeighbour(t)
 	health := p.call("$node.health", nil, nil)["data"].(fields)
 	for part, names := range map[string][]string{
@@ -186,7 +186,7 @@ func TestTheHealthIsAsInNodeButForTheCommandLine(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheOptionsTellNoSecrets(t *testing.T) {
+func TestOptionsTellNoSecrets(t *testing.T) {
 	n, p := withNeighbour(t)
 	id := p.request("$node.options", nil, nil)
 	res := p.await(func(got packet) bool { return got.is("RES", "a") && got.fields["id"] == id })
@@ -200,7 +200,7 @@ func TestTheOptionsTellNoSecrets(t *testing.T) {
 	}
 }
 
-func TestThereAreNoMetrics(t *testing.T) {
+func TestMetricsAreDisabled(t *testing.T) {
 	_, p := withNeighbour(t)
 	require.Equal(t, fields{
 		"name": "MoleculerClientError", "code": 400.0, "type": "METRICS_DISABLED", "message": "Metrics feature is disabled",
@@ -216,7 +216,7 @@ func TestOddParamsOfTheNodeServiceAskForNothing(t *testing.T) {
 	}
 }
 
-func TestTheNodeServiceIsCalledHereUnlessAnotherNodeIsAskedFor(t *testing.T) {
+func TestNodeServiceIsLocalUnlessANodeIsNamed(t *testing.T) {
 	n, p := withNeighbour(t)
 	result, err := n.Call(within(t), "$node.list", nil, action.CallOptions{})
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
+func TestPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "PING." + nodeID, "broadcast": "PING"} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -28,7 +28,7 @@ func TestAPingIsAnsweredWithItsIDAndTime(t *testing.T) {
 	}
 }
 
-func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
+func TestPingWithoutFieldsIsAnswered(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
@@ -36,7 +36,7 @@ func TestAPingWithoutFieldsIsAnswered(t *testing.T) {
 	require.Nil(t, p.expect("PONG", "a").fields["time"])
 }
 
-func TestANodeBeats(t *testing.T) {
+func TestNodeBeats(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
@@ -49,7 +49,7 @@ func TestANodeBeats(t *testing.T) {
 	}
 }
 
-func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
+func TestHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
@@ -57,7 +57,7 @@ func TestTheHeartbeatOfAnUnknownNodeMakesItBeAsked(t *testing.T) {
 	require.Equal(t, nodeID, p.expect("DISCOVER", "a").fields["sender"])
 }
 
-func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
+func TestHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -68,7 +68,7 @@ func TestTheHeartbeatOfAKnownNodeAsksNothing(t *testing.T) {
 	}
 }
 
-func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
+func TestNodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -79,7 +79,7 @@ func TestANodeThatLeftAndBeatsIsAskedAgain(t *testing.T) {
 	require.Len(t, n.Services(), 1)
 }
 
-func TestASilentNodesServicesAreDropped(t *testing.T) {
+func TestSilentNodesServicesAreDropped(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -88,7 +88,7 @@ func TestASilentNodesServicesAreDropped(t *testing.T) {
 	require.Len(t, n.Services(), 1)
 }
 
-func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
+func TestSecondNodeWithTheSameIDIsFatal(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -96,7 +96,7 @@ func TestAnotherNodeWithTheSameIDIsFatal(t *testing.T) {
 	require.ErrorContains(t, receive(t, n.Fatal()), nodeID)
 }
 
-func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
+func TestEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -105,7 +105,7 @@ func TestAnEchoOfItsOwnInfoIsNotFatal(t *testing.T) {
 	require.Empty(t, n.Fatal())
 }
 
-func TestANodeDoesNotAnswerItself(t *testing.T) {
+func TestNodeDoesNotAnswerItself(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
@@ -121,7 +121,7 @@ func TestANodeDoesNotAnswerItself(t *testing.T) {
 	}
 }
 
-func TestAnotherProtocolVersionIsDroppedAndLoggedOncePerSender(t *testing.T) {
+func TestOtherProtocolVersionIsLoggedOncePerSender(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)

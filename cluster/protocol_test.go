@@ -24,7 +24,7 @@ func withV5(t *testing.T) (*node, *peer) {
 	return n, p
 }
 
-func TestAllPacketsOfProtocol5HaveItsVersionAndHeaders(t *testing.T) {
+func TestPacketsOfProtocol5HaveItsVersionAndHeaders(t *testing.T) {
 	n, p := withV5(t)
 	p.announce(offering(fields{}), listening("mail", "x"))
 	p.send("DISCOVER", nil)
@@ -48,12 +48,12 @@ func TestAllPacketsOfProtocol5HaveItsVersionAndHeaders(t *testing.T) {
 	}
 }
 
-func TestAHandlerSeesTheHeadersOfProtocol5(t *testing.T) {
+func TestHandlerSeesTheHeadersOfProtocol5(t *testing.T) {
 	_, p := withV5(t)
 	require.Equal(t, fields{"x": 1.0}, p.call("svc.headers", nil, fields{"headers": fields{"x": 1}})["data"])
 }
 
-func TestProtocol4IsDroppedByProtocol5AndLoggedOncePerSender(t *testing.T) {
+func TestProtocol4IsDroppedByProtocol5AndLoggedOnce(t *testing.T) {
 	n, p := withV5(t)
 	for range 3 {
 		for _, stranger := range []string{"x", "y"} {

@@ -67,7 +67,7 @@ func (o *outage) end(peers ...*peer) {
 	o.release()
 }
 
-func TestAfterAnOutageTheNodeIntroducesItselfAndServes(t *testing.T) {
+func TestNodeIntroducesItselfAndServesAfterOutage(t *testing.T) {
 	o := newOutage(t)
 	p := o.peer("a")
 	n := o.serve(echo)
@@ -90,7 +90,7 @@ func TestCallsDuringAnOutageFailAtOnce(t *testing.T) {
 	require.Equal(t, "BAD_GATEWAY", typeOf(t, err))
 }
 
-func TestANodeStopsDuringAnOutage(t *testing.T) {
+func TestNodeStopsDuringAnOutage(t *testing.T) {
 	o := newOutage(t)
 	n := o.serve(echo)
 	o.begin(n)

@@ -49,7 +49,7 @@ func served(r *registry) []string {
 	return list
 }
 
-func TestWhichInfosChangeTheServices(t *testing.T) {
+func TestInfoReplacesServicesOnlyWhenNewer(t *testing.T) {
 	restarted := infoFrom("n", 1, "new")
 	restarted.InstanceID = "second"
 	silent := infoFrom("n", 3)
@@ -93,14 +93,14 @@ func TestWhichInfosChangeTheServices(t *testing.T) {
 	}
 }
 
-func TestANodeThatWasAwayIsTakenWithAnySeq(t *testing.T) {
+func TestNodeThatWasAwayIsTakenWithAnySeq(t *testing.T) {
 	r := after(infoFrom("n", 9, "old"))
 	r.disconnect("n", start)
 	require.True(t, joins(r, infoFrom("n", 1, "new")))
 	require.Equal(t, []string{"new@n"}, served(r))
 }
 
-func TestAnInfoSaysWhetherTheNodeJoined(t *testing.T) {
+func TestInfoSaysWhetherTheNodeJoined(t *testing.T) {
 	r := newRegistry(heartbeatTimeout)
 	require.True(t, joins(r, infoFrom("n", 2)))
 	require.False(t, joins(r, infoFrom("n", 3)))
@@ -112,7 +112,7 @@ func TestActionsThatDisappearedAreNoLongerFound(t *testing.T) {
 	require.Equal(t, action.ServiceNotFound("a.do", ""), err)
 }
 
-func TestAServiceWithoutFullNameGetsTheOneNodeComputes(t *testing.T) {
+func TestServiceWithoutFullNameGetsTheOneNodeComputes(t *testing.T) {
 	for name, tc := range map[string]struct{ version, want string }{
 		"no version":        {``, "svc"},
 		"null":              {`null`, "svc"},
@@ -130,13 +130,13 @@ func TestAServiceWithoutFullNameGetsTheOneNodeComputes(t *testing.T) {
 	}
 }
 
-func TestAServiceWithoutNameIsSkipped(t *testing.T) {
+func TestServiceWithoutNameIsSkipped(t *testing.T) {
 	p := infoFrom("n", 2, "good")
 	p.Services = append([]wire.ServiceInfo{{}}, p.Services...)
 	require.Equal(t, []string{"good@n"}, served(after(p)))
 }
 
-func TestWhichActionsOfOthersMayBeCalled(t *testing.T) {
+func TestRemoteActionsAreCallableByVisibility(t *testing.T) {
 	for definition, want := range map[string]bool{
 		`{}`:                         true,
 		`{"visibility":null}`:        true,
@@ -203,7 +203,7 @@ func TestPickingGoesOnWhenANodeLeaves(t *testing.T) {
 	}
 }
 
-func TestANodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
+func TestNodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
 	r := after(infoFrom("n", 2, "svc"))
 	require.True(t, r.heartbeat("n", nil, start))
 	require.True(t, r.disconnect("n", start))
@@ -212,11 +212,11 @@ func TestANodeThatDisconnectedMustBeAskedAgain(t *testing.T) {
 	require.False(t, r.disconnect("n", start), "it has left already")
 }
 
-func TestAnUnknownNodeMustBeAsked(t *testing.T) {
+func TestUnknownNodeMustBeAsked(t *testing.T) {
 	require.False(t, newRegistry(heartbeatTimeout).heartbeat("n", nil, start))
 }
 
-func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
+func TestNodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
 	for name, tc := range map[string]struct {
 		beat, check time.Duration
 		want        []string
@@ -234,19 +234,19 @@ func TestANodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
 	}
 }
 
-func TestAnInfoIsNoHeartbeat(t *testing.T) {
+func TestInfoIsNoHeartbeat(t *testing.T) {
 	r := after(infoFrom("n", 2))
 	r.info(infoFrom("n", 3), start.Add(29*time.Second))
 	require.Equal(t, []string{"n"}, r.expire(start.Add(31*time.Second)))
 }
 
-func TestANodeIsDroppedOnce(t *testing.T) {
+func TestNodeIsDroppedOnce(t *testing.T) {
 	r := after(infoFrom("n", 2))
 	require.Equal(t, []string{"n"}, r.expire(start.Add(time.Minute)))
 	require.Empty(t, r.expire(start.Add(2*time.Minute)))
 }
 
-func TestANodeIsForgottenAfterTenMinutes(t *testing.T) {
+func TestNodeIsForgottenAfterTenMinutes(t *testing.T) {
 	r := after(infoFrom("n", 2))
 	r.disconnect("n", start)
 	r.expire(start.Add(10 * time.Minute))
@@ -255,7 +255,7 @@ func TestANodeIsForgottenAfterTenMinutes(t *testing.T) {
 	require.Empty(t, r.nodes)
 }
 
-func TestNewsOfAnInfoReachThoseWhoWait(t *testing.T) {
+func TestInfoWakesThoseWhoWait(t *testing.T) {
 	r := newRegistry(heartbeatTimeout)
 	news := r.news()
 	r.info(infoFrom("n", 2), start)
@@ -283,7 +283,7 @@ func joins(r *registry, p *wire.InfoPacket) bool {
 	return r.info(p, start).joined
 }
 
-func TestHowLongANodeMayBeSilent(t *testing.T) {
+func TestSilenceLimitFollowsHeartbeats(t *testing.T) {
 	for name, tc := range map[string]struct {
 		interval, timeout time.Duration
 		silence, every    time.Duration // 0 is for ever
@@ -310,7 +310,7 @@ func TestHowLongANodeMayBeSilent(t *testing.T) {
 	}
 }
 
-func TestTheTimeBetweenHeartbeats(t *testing.T) {
+func TestHeartbeatInterval(t *testing.T) {
 	for name, tc := range map[string]struct{ interval, want time.Duration }{
 		"default": {0, 10 * time.Second}, "slow": {time.Minute, time.Minute}, "fast": {2 * time.Second, 2 * time.Second},
 		"none": {-1, 0},
@@ -322,7 +322,7 @@ func TestTheTimeBetweenHeartbeats(t *testing.T) {
 	}
 }
 
-func TestANodeWhoseHeartbeatWaitsToBeReadIsNotSilent(t *testing.T) {
+func TestNodeWhoseHeartbeatWaitsToBeReadIsNotSilent(t *testing.T) {
 	l := New(nil, Options{Log: logrus.NewEntry(logrus.New())})
 	l.registry.info(infoFrom("n", 2, "svc"), time.Now().Add(-time.Hour))
 	l.control <- &nats.Msg{Subject: "MOL.HEARTBEAT", Data: []byte(`{"ver":"4","sender":"n","cpu":1}`)}
@@ -330,7 +330,7 @@ func TestANodeWhoseHeartbeatWaitsToBeReadIsNotSilent(t *testing.T) {
 	require.True(t, l.registry.available("n"))
 }
 
-func TestANodeThatWasSilentForLongIsRemembered(t *testing.T) {
+func TestNodeThatWasSilentForLongIsRemembered(t *testing.T) {
 	r := newRegistry(time.Hour)
 	r.info(infoFrom("n", 2), start)
 	gone := start.Add(time.Hour + 1)
@@ -341,7 +341,7 @@ func TestANodeThatWasSilentForLongIsRemembered(t *testing.T) {
 	require.Empty(t, r.nodes)
 }
 
-func TestANodeThatWasTriedComesLast(t *testing.T) {
+func TestNodeThatWasTriedComesLast(t *testing.T) {
 	r := after(infoFrom("a", 2, "svc"), infoFrom("b", 2, "svc"))
 	for range 4 {
 		for _, tried := range []string{"a", "b", "a", "a"} {

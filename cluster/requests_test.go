@@ -24,7 +24,7 @@ func errorOf(t *testing.T, res fields) fields {
 	return res["error"].(fields)
 }
 
-func TestARequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
+func TestRequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
 	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")
@@ -38,7 +38,7 @@ func TestARequestIsAnsweredAsNodeAnswersIt(t *testing.T) {
 	require.Contains(t, string(res.raw), "9007199254740993", "numbers keep their precision")
 }
 
-func TestAHandlerSeesTheWholeRequest(t *testing.T) {
+func TestHandlerSeesTheWholeRequest(t *testing.T) {
 	b := newHarness(t)
 	seen := make(chan action.Request, 1)
 	b.serve(handler("look", func(_ context.Context, req *action.Request) (any, error) {
@@ -227,7 +227,7 @@ func TestResponseErrorsHaveAllFields(t *testing.T) {
 	})
 }
 
-func TestTheMetaGoesBackWithTheHandlersAdditions(t *testing.T) {
+func TestMetaGoesBackWithTheHandlersAdditions(t *testing.T) {
 	add := func(req *action.Request) { req.Meta.Set("$statusCode", 201) }
 	b := newHarness(t)
 	b.serve(
@@ -262,7 +262,7 @@ func TestActionsThatAreNotPublicAreNotFoundFromOutside(t *testing.T) {
 	}
 }
 
-func TestTheCallersTimeoutGoesBeforeTheActions(t *testing.T) {
+func TestCallersTimeoutGoesBeforeTheActions(t *testing.T) {
 	b := newHarness(t)
 	limit := func(ctx context.Context, _ *action.Request) (any, error) {
 		deadline, limited := ctx.Deadline()
@@ -309,7 +309,7 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 	}
 }
 
-func TestASlowCallHoldsUpNoOther(t *testing.T) {
+func TestSlowCallDelaysNoOther(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -362,7 +362,7 @@ func TestRequestLimitRefusesMore(t *testing.T) {
 }
 
 // Requests that are over in no time wait elsewhere than others: together they are no more than the node may hold.
-func TestAllKindsOfRequestsCountAgainstTheLimit(t *testing.T) {
+func TestRequestLimitCountsAllKinds(t *testing.T) {
 	b := newHarness(t)
 	g := newGate()
 	slow := handler("slow", func(context.Context, *action.Request) (any, error) {
@@ -429,7 +429,7 @@ func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithAnOddIDHarmsNobody(t *testing.T) {
+func TestAnswerWithAnOddIDHarmsNobody(t *testing.T) {
 	n, p := withPeer(t)
 	done := calling(within(t), n, "peer.do", nil, action.CallOptions{})
 	req := p.expect("REQ", "a")
@@ -440,7 +440,7 @@ func TestAnAnswerWithAnOddIDHarmsNobody(t *testing.T) {
 	require.JSONEq(t, `"right"`, string(receive(t, done).Data))
 }
 
-func TestAStreamIsRefusedOnce(t *testing.T) {
+func TestStreamIsRefusedOnce(t *testing.T) {
 	b := newHarness(t)
 	b.serve(echo)
 	p := b.peer("a")

@@ -38,7 +38,7 @@ func starting(b *harness) (n *node, finish func()) {
 	return n, finish
 }
 
-func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
+func TestNodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
@@ -46,7 +46,7 @@ func TestANodeIsSubscribedBeforeItAsksWhoIsThere(t *testing.T) {
 	require.Equal(t, true, p.call("svc.echo", 1, nil)["success"])
 }
 
-func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
+func TestInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n, _ := starting(b)
@@ -58,7 +58,7 @@ func TestAnInfoThatAnswersTheFirstDiscoverIsNotMissed(t *testing.T) {
 	require.NoError(t, n.WaitFor(within(t), "peer.do"))
 }
 
-func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
+func TestNodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
@@ -71,7 +71,7 @@ func TestANodeIsNotAnnouncedBeforeItsServicesHaveStarted(t *testing.T) {
 	require.Equal(t, []string{"$node", "slow"}, offered(p.expect("INFO", "")))
 }
 
-func TestANodeThatIsStartingServesNotYet(t *testing.T) {
+func TestStartingNodeDoesNotServe(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	_, finish := starting(b)
@@ -80,7 +80,7 @@ func TestANodeThatIsStartingServesNotYet(t *testing.T) {
 	require.Equal(t, true, p.call("slow.echo", 1, nil)["success"])
 }
 
-func TestTheFirstInfoTellsWhatNodeTells(t *testing.T) {
+func TestFirstInfoIsAsInNode(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)
@@ -124,7 +124,7 @@ func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
 	}
 }
 
-func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
+func TestDiscoverIsAnsweredToItsSender(t *testing.T) {
 	for name, subject := range map[string]string{"targeted": "DISCOVER." + nodeID, "broadcast": "DISCOVER"} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -137,7 +137,7 @@ func TestADiscoverIsAnsweredToWhoAsked(t *testing.T) {
 	}
 }
 
-func TestAServiceThatIsPublishedLaterIsAnnouncedWithAHigherSeq(t *testing.T) {
+func TestServicePublishedLaterRaisesSeq(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)
@@ -160,7 +160,7 @@ func (l listened) Done() <-chan struct{} {
 	return l.Context.Done()
 }
 
-func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
+func TestServiceWaitEndsWhenItIsPublishedHere(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	waited, waiting := make(chan error, 1), make(chan struct{})
@@ -171,7 +171,7 @@ func TestAWaitEndsWhenTheServiceIsPublishedHere(t *testing.T) {
 	require.NoError(t, receive(t, waited))
 }
 
-func TestAWaitEndsWithItsContext(t *testing.T) {
+func TestServiceWaitEndsWithItsContext(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -179,7 +179,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, n.WaitFor(ctx, "nobody.home"), context.Canceled)
 }
 
-func TestAMemberMayJoinWithoutABroker(t *testing.T) {
+func TestMemberMayJoinWithoutABroker(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	visitor := b.prepare(func(o *cluster.Options) { o.NodeID = "visitor" })
@@ -189,7 +189,7 @@ func TestAMemberMayJoinWithoutABroker(t *testing.T) {
 	require.Equal(t, "visitor", p.expect("DISCONNECT", "").fields["sender"])
 }
 
-func TestTheListOfServicesNamesTheOwnAndThoseOfOthers(t *testing.T) {
+func TestListOfServicesNamesLocalAndRemoteOnes(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.serve(echo)

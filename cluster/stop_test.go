@@ -40,7 +40,7 @@ func (p *peer) untilRefused(name string) {
 	}
 }
 
-func TestAStopCostsNoCallerARequest(t *testing.T) {
+func TestStopCostsNoCallerARequest(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -111,7 +111,7 @@ func TestServicesStopOnlyWhenTheirRequestsAreDone(t *testing.T) {
 	})
 }
 
-func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+func TestRequestThatDoesNotEndIsCutOff(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	entered, ended := make(chan struct{}), make(chan error, 1)
@@ -130,7 +130,7 @@ func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
 	receive(t, stopped)
 }
 
-func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
+func TestNodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()
@@ -145,7 +145,7 @@ func TestANodeThatStopsTwiceSaysGoodbyeOnce(t *testing.T) {
 	require.Zero(t, pending)
 }
 
-func TestALinkThatNeverStartedCanBeLeft(t *testing.T) {
+func TestLinkThatNeverStartedCanBeLeft(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	n := b.prepare()

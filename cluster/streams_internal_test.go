@@ -22,7 +22,7 @@ func streamPart(seq int, open bool) *wire.RequestPacket {
 	}
 }
 
-func TestOnlySoManyStreamsAreOpenAtOnce(t *testing.T) {
+func TestStreamsOpenAtOnceAreBounded(t *testing.T) {
 	s := newStreams("n", 100)
 	for i := range maxStreams {
 		p := streamPart(0, true)
@@ -70,7 +70,7 @@ func TestPacketsThatComeTooEarlyAreNotKeptForEver(t *testing.T) {
 	require.Empty(t, s.open["a 1"].early)
 }
 
-func TestTheBytesOfPacketsThatComeTooEarlyAreBounded(t *testing.T) {
+func TestBytesOfPacketsThatComeTooEarlyAreBounded(t *testing.T) {
 	s := newStreams("n", 100)
 	answers := 0
 	for seq := range 20 {
@@ -97,7 +97,7 @@ func TestStreamsWithoutATextForAnIDAreToldApart(t *testing.T) {
 	require.Len(t, s.open, 3)
 }
 
-func TestTheStreamsOfANodeThatIsGoneAreForgotten(t *testing.T) {
+func TestStreamsOfANodeThatIsGoneAreForgotten(t *testing.T) {
 	s := newStreams("n", 100)
 	for _, sender := range []string{"a", "aa"} {
 		p := streamPart(0, true)
@@ -113,7 +113,7 @@ func TestTheStreamsOfANodeThatIsGoneAreForgotten(t *testing.T) {
 	require.Empty(t, s.open)
 }
 
-func TestARefusedStreamLeavesNothingAfterItsEnd(t *testing.T) {
+func TestRefusedStreamLeavesNothingAfterItsEnd(t *testing.T) {
 	refuses := func(*wire.RequestPacket) *action.Error { return action.Client(501, "NO", "no") }
 	for name, order := range map[string][]int{
 		"in order": {0, 1, 2}, "out of order": {2, 1, 0}, "the end before a chunk": {0, 2},
@@ -132,7 +132,7 @@ func TestARefusedStreamLeavesNothingAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestAPacketWithAnOddSeqHarmsNobody(t *testing.T) {
+func TestPacketWithAnOddSeqHarmsNobody(t *testing.T) {
 	s := newStreams("n", 100)
 	for _, seq := range []int{-1, 1 << 40, -1 << 40} {
 		request, _, err := s.add(streamPart(seq, true), start, accepts)

@@ -65,7 +65,7 @@ func (p *peer) upload(first fields, order []int, chunks ...any) (id string) {
 
 func buffer(bytes ...int) fields { return fields{"type": "Buffer", "data": bytes} }
 
-func TestAStreamReachesItsActionWhole(t *testing.T) {
+func TestStreamReachesItsActionWhole(t *testing.T) {
 	object := fields{"meta": fields{"$streamObjectMode": true}}
 	for name, tc := range map[string]struct {
 		first  fields
@@ -108,7 +108,7 @@ func TestAStreamReachesItsActionWhole(t *testing.T) {
 	}
 }
 
-func TestAnActionThatTakesStreamsMayBeCalledWithoutOne(t *testing.T) {
+func TestActionThatTakesStreamsMayBeCalledWithoutOne(t *testing.T) {
 	_, p := withUpload(t)
 	require.Equal(t, "no stream", p.call("svc.upload", nil, nil)["data"])
 }
@@ -161,7 +161,7 @@ func TestStreamsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestAStreamAtItsLimitIsTaken(t *testing.T) {
+func TestStreamAtItsLimitIsTaken(t *testing.T) {
 	_, p := withUpload(t)
 	whole := strings.Repeat("\x01", streamLimit) // which JSON writes six times as long
 	chunks := []any{whole[:streamLimit/2], whole[:streamLimit/2]}
@@ -177,7 +177,7 @@ func TestAStreamAtItsLimitIsTaken(t *testing.T) {
 	require.Equal(t, true, p.answer(p.upload(nil, order, drops...))["success"])
 }
 
-func TestAStreamThatItsCallerBreaksOff(t *testing.T) {
+func TestStreamThatItsCallerBreaksOff(t *testing.T) {
 	broken := fields{"name": "Error", "message": "disk on fire"}
 	for name, end := range map[string]fields{
 		"in 0.14": {"stream": false, "meta": fields{"$streamError": broken}},
@@ -192,7 +192,7 @@ func TestAStreamThatItsCallerBreaksOff(t *testing.T) {
 	}
 }
 
-func TestAStreamThatRestsForTooLongFails(t *testing.T) {
+func TestStreamThatRestsForTooLongFails(t *testing.T) {
 	n, p := withUpload(t)
 	id := p.upload(nil, []int{0, 1}, "a")
 	p.upload(nil, []int{1}, "without a beginning")
@@ -208,7 +208,7 @@ func TestAStreamThatRestsForTooLongFails(t *testing.T) {
 	}
 }
 
-func TestAStreamDuringAStopIsRefused(t *testing.T) {
+func TestStreamDuringAStopIsRefused(t *testing.T) {
 	b := newHarness(t)
 	g := newGate()
 	upload := action.New(
@@ -228,7 +228,7 @@ func TestAStreamDuringAStopIsRefused(t *testing.T) {
 	receive(t, stopped)
 }
 
-func TestTheStreamsFlagsAreInTheHeadersOfProtocol5(t *testing.T) {
+func TestStreamsFlagsAreInTheHeadersOfProtocol5(t *testing.T) {
 	b := newHarness(t)
 	upload := action.New("upload", action.Spec{Stream: true, Handle: func(
 		_ context.Context, req *action.Request,

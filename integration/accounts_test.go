@@ -84,7 +84,7 @@ func byAccounts(accounts ...string) object {
 	return params
 }
 
-func TestWebhookWithoutChannelGoesToTheChannelsOfItsAccounts(t *testing.T) {
+func TestWebhookWithoutChannelGoesToChannelsOfItsAccounts(t *testing.T) {
 	for name, test := range map[string]struct {
 		accounts []string
 		ids      []string // of events
@@ -138,7 +138,7 @@ func many(n int) []string {
 	return list
 }
 
-func TestWebhookThatNamesNoAccountIsForTheChannelOfTheQuery(t *testing.T) {
+func TestWebhookWithoutAccountUsesChannelOfTheQuery(t *testing.T) {
 	b := accountHarness(t)
 	params := byAccounts()
 	params["url"] = "/parrot?channelId=b"
@@ -147,7 +147,7 @@ func TestWebhookThatNamesNoAccountIsForTheChannelOfTheQuery(t *testing.T) {
 	require.Equal(t, "parrot:b:m", b.events.events[0].ID)
 }
 
-func TestEventsThatCannotBeStoredForOneChannelAreAskedForAgain(t *testing.T) {
+func TestEventsOfAccountsNotStoredAreAskedForAgain(t *testing.T) {
 	b := accountHarness(t)
 	b.events.fail = func(e event) error {
 		if e.ID == "parrot:b:m" {

@@ -21,7 +21,7 @@ func echo(v integration.Verification) (string, error) {
 	return v.Challenge, nil
 }
 
-func TestAHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
+func TestHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 	for name, params := range map[string]object{
 		"by the SDK's names": {"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "<b>42"},
 		"by Meta's names":    {"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right", "hub.challenge": "<b>42"},
@@ -41,7 +41,7 @@ func TestAHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 	}
 }
 
-func TestARefusedHandshakeGivesNothingBack(t *testing.T) {
+func TestRefusedHandshakeGivesNothingBack(t *testing.T) {
 	right := object{"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "CHALLENGE"}
 	without := func(key string, value any) object {
 		params := object{}
@@ -120,7 +120,7 @@ func TestHealthIsAnAnswer(t *testing.T) {
 	}
 }
 
-func TestTheHealthOfAnUnknownChannelIsAnError(t *testing.T) {
+func TestHealthOfAnUnknownChannelIsAnError(t *testing.T) {
 	_, err := newHarness(t).call(integration.ActionHealthCheck, object{"channelId": "c2"})
 	requireError(t, err, 404, "CHANNEL_NOT_FOUND")
 }
@@ -173,7 +173,7 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestTheStatusIsTheSpec(t *testing.T) {
+func TestStatusIsTheSpec(t *testing.T) {
 	b := newHarness(t)
 	status, err := b.call(integration.ActionStatus, nil)
 	require.NoError(t, err)
@@ -189,7 +189,7 @@ func TestTheStatusIsTheSpec(t *testing.T) {
 // most is the largest attachment, in bytes, that is taken.
 const most = 20 << 20
 
-func TestTheLargestMediaIsTaken(t *testing.T) {
+func TestLargestMediaIsTaken(t *testing.T) {
 	b := newHarness(t)
 	b.platform.media = &integration.MediaFile{Body: &file{Reader: io.LimitReader(zeros{}, most)}, Size: most}
 	_, err := b.call(integration.ActionGetMedia, object{"channelId": "c1", "mediaId": "f1"})

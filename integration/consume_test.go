@@ -74,7 +74,7 @@ func encoded(text string) []string {
 	return []string{base64.StdEncoding.EncodeToString([]byte(text))}
 }
 
-func TestTheOptionsOfAConsumerAreThoseOfNode(t *testing.T) {
+func TestOptionsOfAConsumerAreThoseOfNode(t *testing.T) {
 	rest := []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
 	for test, want := range map[string]struct {
 		options integration.ConsumeOptions
@@ -174,7 +174,7 @@ func TestConsumersThatWereBegunAreStoppedOnce(t *testing.T) {
 	require.Len(t, c.lines(), 2)
 }
 
-func TestAnEventIsHandledInTheContextOfItsSender(t *testing.T) {
+func TestEventIsHandledInTheContextOfItsSender(t *testing.T) {
 	b := newHarness(t)
 	watch := b.watch()
 	yes := true
@@ -209,7 +209,7 @@ func TestAnEventIsHandledInTheContextOfItsSender(t *testing.T) {
 	)
 }
 
-func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
+func TestEventOfNobodyBeginsATrace(t *testing.T) {
 	require.NoError(t, newHarness(t).deliver(map[string][]string{
 		"$parentID": {"p1"}, "$caller": {"x"}, "$level": {"4"},
 	}, `{}`, integration.ConsumeOptions{}, func(ctx *integration.Context, _ purchase) error {
@@ -219,7 +219,7 @@ func TestAnEventOfNobodyBeginsATrace(t *testing.T) {
 	}))
 }
 
-func TestAnEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
+func TestEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
 	b := newHarness(t)
 	header := map[string][]string{"$requestID": {"r1"}, "$level": {"4"}}
 	require.NoError(t, b.deliver(header, `{}`, integration.ConsumeOptions{}, func(
@@ -232,7 +232,7 @@ func TestAnEventSentByAHandlerNamesItsParentChannel(t *testing.T) {
 		[]any{sent.Header["$parentChannelName"], sent.Header["$requestID"], sent.Header["$level"], sent.Header["$caller"]})
 }
 
-func TestAHandlerReachesDatasourcesCacheAndCluster(t *testing.T) {
+func TestHandlerReachesDatasourcesCacheAndCluster(t *testing.T) {
 	b := newHarness(t)
 	var life ledger
 	c := &consumer{}
@@ -265,7 +265,7 @@ func told(t *testing.T, err error) (header map[string]string, permanent bool) {
 	return f.ErrorHeader(), f.Permanent()
 }
 
-func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
+func TestEventThatDoesNotDecodeIsNotRetried(t *testing.T) {
 	for test, event := range map[string]struct {
 		header  map[string][]string
 		payload string
@@ -304,7 +304,7 @@ func TestWhatDoesNotDecodeIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestADeadLetterTellsOfTheErrorAsNodeDoes(t *testing.T) {
+func TestDeadLetterHoldsTheErrorAsInNode(t *testing.T) {
 	data := base64.StdEncoding.EncodeToString([]byte(`{"bot":"[redacted]"}`))
 	for test, want := range map[string]struct {
 		err    error
@@ -335,7 +335,7 @@ func TestADeadLetterTellsOfTheErrorAsNodeDoes(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
+func TestEventWithFinalErrorIsNotRetried(t *testing.T) {
 	remote := func(code int, retryable bool) error {
 		return &action.Error{Name: "MoleculerError", Code: code, Type: "X", Retryable: retryable, NodeID: "node-2"}
 	}
@@ -371,7 +371,7 @@ func TestWhatIsNotRetryableIsNotTriedAgain(t *testing.T) {
 // explodeWithCANARYInItsName puts a secret into the stack of its panic.
 func explodeWithCANARYInItsName(*integration.Context, purchase) error { panic("oh no") }
 
-func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
+func TestStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Secrets.Add("explodeWithCANARYInItsName")
 	header, _ := told(t, b.deliver(nil, `{}`, integration.ConsumeOptions{}, explodeWithCANARYInItsName))
@@ -381,7 +381,7 @@ func TestTheStackOfAPanicShowsNoSecretInADeadLetter(t *testing.T) {
 	require.NotContains(t, string(stack), "CANARY")
 }
 
-func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
+func TestHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
 	b := newHarness(t)
 	err := b.deliver(
 		nil, `{}`, integration.ConsumeOptions{}, func(*integration.Context, purchase) error { panic("oh no") },
@@ -395,7 +395,7 @@ func TestAHandlersPanicIsAnErrorWithItsStack(t *testing.T) {
 	require.Contains(t, b.logs.String(), "the handler of hios.orders.placed panicked: oh no")
 }
 
-func TestAHandlingIsBounded(t *testing.T) {
+func TestHandlingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := newHarness(t).deliver(nil, `{}`, integration.ConsumeOptions{Timeout: time.Minute}, func(
 			ctx *integration.Context, _ purchase,
@@ -407,7 +407,7 @@ func TestAHandlingIsBounded(t *testing.T) {
 	})
 }
 
-func TestAPayloadMayStayRaw(t *testing.T) {
+func TestPayloadMayStayRaw(t *testing.T) {
 	c := &consumer{}
 	b := newHarness(t)
 	b.runtime.Consumer = c

@@ -27,7 +27,7 @@ var sdkMessages = map[string]string{
 		"content":{"type":"HOLOGRAM","text":"x"},"timestamp":1700000000000,"platform":"telegram"}`,
 }
 
-func TestAMessageOfTheSDKsFormStaysAsItIs(t *testing.T) {
+func TestMessageOfTheSDKsFormStaysAsItIs(t *testing.T) {
 	for name, message := range sdkMessages {
 		t.Run(name, func(t *testing.T) {
 			var m integration.Message
@@ -37,7 +37,7 @@ func TestAMessageOfTheSDKsFormStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestAMessageOfTheSDKsFormReachesThePlatformAndComesBackAsItIs(t *testing.T) {
+func TestMessageOfTheSDKsFormPassesBothWaysUnchanged(t *testing.T) {
 	for name, message := range sdkMessages {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -124,7 +124,7 @@ func requireFilled(t *testing.T, name string, v reflect.Value) {
 	}
 }
 
-func TestWhatIsNotThereIsNotWritten(t *testing.T) {
+func TestEmptyFieldsAreNotWritten(t *testing.T) {
 	for name, test := range map[string]struct {
 		value any
 		want  string

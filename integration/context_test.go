@@ -39,7 +39,7 @@ func (b *harness) inside(meta any, look func(ctx *integration.Context) error) er
 	return err
 }
 
-func TestAContextTellsWhoCalls(t *testing.T) {
+func TestContextTellsWhoCalls(t *testing.T) {
 	tell := func(ctx *integration.Context) []string {
 		return []string{
 			ctx.TenantID(), ctx.TenantName(), ctx.UserID(), ctx.ChannelID(), ctx.RequestID(), ctx.UserAgent(), ctx.ClientIP(),
@@ -97,7 +97,7 @@ func TestMetaOfAContextGoesBothWays(t *testing.T) {
 	}))
 }
 
-func TestALogLineTellsWhoseItIs(t *testing.T) {
+func TestLogLineTellsWhoseItIs(t *testing.T) {
 	b := newHarness(t)
 	logs := b.watch()
 	require.NoError(t, b.inside(object{
@@ -114,7 +114,7 @@ func TestALogLineTellsWhoseItIs(t *testing.T) {
 	require.Equal(t, want, []logrus.Fields{logs.AllEntries()[0].Data, logs.AllEntries()[1].Data})
 }
 
-func TestAContextWithoutAServiceIsOfNoHarm(t *testing.T) {
+func TestContextWithoutAServiceIsHarmless(t *testing.T) {
 	ctx := integration.FromContext(t.Context())
 	require.Nil(t, ctx.Settings())
 	require.NotNil(t, ctx.Log())
@@ -126,7 +126,7 @@ func TestAContextWithoutAServiceIsOfNoHarm(t *testing.T) {
 	ctx.SetMeta("a", 1)
 }
 
-func TestTheCacheOfAContextIsTheServicesOwn(t *testing.T) {
+func TestCacheOfAContextIsTheServicesOwn(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	require.NoError(t, b.runtime.Cache.Set(t.Context(), "v2.users.get:u1", "a memoised result", 0))
@@ -201,7 +201,7 @@ func TestEventsGoOutAsAsked(t *testing.T) {
 	}, cluster.lines())
 }
 
-func TestAReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
+func TestReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.inside(object{
 		"tenantId": "t1", "user": object{"id": 1}, "userId": "u1", "token": token,
@@ -231,7 +231,7 @@ func TestEachReliableEventHasAnIDOfItsOwn(t *testing.T) {
 	require.NotEqual(t, b.events.events[0].ID, b.events.events[1].ID)
 }
 
-func TestALongHeaderOfAReliableEventStaysWhole(t *testing.T) {
+func TestLongHeaderOfAReliableEventStaysWhole(t *testing.T) {
 	b := newHarness(t)
 	long := strings.Repeat("x", 1000)
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
@@ -240,7 +240,7 @@ func TestALongHeaderOfAReliableEventStaysWhole(t *testing.T) {
 	require.Equal(t, []string{long}, b.events.one(t).Header["signature"])
 }
 
-func TestAReliableEventThatIsNotStoredIsAnError(t *testing.T) {
+func TestReliableEventThatIsNotStoredIsAnError(t *testing.T) {
 	for name, test := range map[string]struct {
 		fail      error
 		payload   any
@@ -265,7 +265,7 @@ func TestAReliableEventThatIsNotStoredIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatACallIsAllowed(t *testing.T) {
+func TestPermissionsDecideWhatACallMay(t *testing.T) {
 	const ok = 0
 	user := func(more object) object {
 		u := object{"id": "u1"}
@@ -324,7 +324,7 @@ func errorType(err error) string {
 	return e.Type
 }
 
-func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
+func TestUserWithANumberForATenantIsStillAUser(t *testing.T) {
 	require.NoError(t, newHarness(t).inside(object{
 		"user": object{"id": 7, "tenantId": 42},
 	}, func(ctx *integration.Context) error {
@@ -334,7 +334,7 @@ func TestAUserWithANumberForATenantIsStillAUser(t *testing.T) {
 	}))
 }
 
-func TestAPlatformFindsItsContext(t *testing.T) {
+func TestPlatformFindsItsContext(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache, b.store.channel.TenantID = newCache(t), "t7"
 	b.def.Settings = object{"loud": true}
@@ -373,7 +373,7 @@ func (n *nosy) Send(
 	return nil, nil
 }
 
-func TestAContextIsForManyGoroutines(t *testing.T) {
+func TestContextIsForManyGoroutines(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache, b.runtime.Cluster = newCache(t), &others{
 		answer: func(string, json.RawMessage) (*action.CallResult, error) { return &action.CallResult{}, nil },

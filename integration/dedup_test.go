@@ -71,7 +71,7 @@ func (d *desk) published() []string {
 	return ids
 }
 
-func TestARepeatedMessageIsToldForAsLongAsItMayCome(t *testing.T) {
+func TestRepeatedMessageIsADuplicateForAsLongAsItMayCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		result, err := d.receive("a:1", "a:2")
@@ -87,7 +87,7 @@ func TestARepeatedMessageIsToldForAsLongAsItMayCome(t *testing.T) {
 	})
 }
 
-func TestAnotherBotOfTheChannelCountsItsMessagesAnew(t *testing.T) {
+func TestSecondBotOfAChannelHasItsOwnMessageIDs(t *testing.T) {
 	d := newDesk(t)
 	_, err := d.receive("a:1")
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestAnotherBotOfTheChannelCountsItsMessagesAnew(t *testing.T) {
 	require.Len(t, d.published(), 2)
 }
 
-func TestWhatWasNotStoredIsNotTakenForARepetition(t *testing.T) {
+func TestMessageNotStoredIsNoDuplicate(t *testing.T) {
 	d := newDesk(t)
 	d.events.fail = func(e event) error {
 		if e.ID == "parrot:c1:a:2" {
@@ -117,7 +117,7 @@ func TestWhatWasNotStoredIsNotTakenForARepetition(t *testing.T) {
 	require.Equal(t, []string{"parrot:c1:a:1", "parrot:c1:a:2", "parrot:c1:a:2"}, d.published())
 }
 
-func TestAMessageThatAnotherNodeIsAtIsPublishedHereToo(t *testing.T) {
+func TestMessageClaimedByAnotherNodeIsPublishedToo(t *testing.T) {
 	d := newDesk(t)
 	d.events.held = make(chan struct{}) // the other node waits for its ack
 	var wg sync.WaitGroup
@@ -133,7 +133,7 @@ func TestAMessageThatAnotherNodeIsAtIsPublishedHereToo(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWithoutClaimsWebhooksAreTakenInAllTheSame(t *testing.T) {
+func TestWebhooksAreTakenWithoutClaims(t *testing.T) {
 	d := newDesk(t)
 	d.runtime.Claims = brokenClaims{}
 	d.service = d.define()
@@ -152,7 +152,7 @@ func (s slowClaims) Claim(ctx context.Context, terms claims.Terms, keys ...strin
 	return s.Store.Claim(ctx, terms, keys...)
 }
 
-func TestWhileClaimsAreAskedForOnlyTheSameConversationWaits(t *testing.T) {
+func TestClaimDelaysOnlyItsConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.runtime.Claims = slowClaims{d.store}
@@ -171,7 +171,7 @@ func TestWhileClaimsAreAskedForOnlyTheSameConversationWaits(t *testing.T) {
 	})
 }
 
-func TestWhatTheStreamHoldsAlreadyIsToldApart(t *testing.T) {
+func TestMessagesAlreadyInTheStreamAreDuplicates(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "1", DedupKey: "1"}}
 	b.events.duplicate = true
@@ -192,7 +192,7 @@ func (d *deaf) Claim(ctx context.Context, _ claims.Terms, _ ...string) ([]claims
 	return nil, ctx.Err()
 }
 
-func TestClaimsThatDoNotAnswerHoldUpFewWebhooksAndNoneForLong(t *testing.T) {
+func TestHangingClaimsDelayFewWebhooksBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		away := &deaf{Store: d.store}

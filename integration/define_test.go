@@ -24,14 +24,14 @@ func TestDefineNamesEveryFault(t *testing.T) {
 	}
 }
 
-func TestAStandardActionCannotBeDefinedAnew(t *testing.T) {
+func TestStandardActionCannotBeDefinedAnew(t *testing.T) {
 	b := newHarness(t)
 	b.def.Actions = []moleculer.Action{{Name: integration.ActionStatus}}
 	_, err := integration.Define(b.def, b.runtime)
 	require.ErrorContains(t, err, "i_status")
 }
 
-func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
+func TestStandardActionsAreThoseOfTheSDK(t *testing.T) {
 	specs := specsOf(newHarness(t).define().Schema())
 	for name, want := range map[string]struct{ rest, params string }{
 		"i_receiveWebhook": {`{"method":"POST","path":"/:channelId"}`, `{"channelId":"string","payload":"object","headers":"object",
@@ -58,7 +58,7 @@ func TestTheStandardActionsAreThoseOfTheSDK(t *testing.T) {
 	require.Len(t, specs, 7)
 }
 
-func TestAPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
+func TestPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
 	b := newHarness(t)
 	b.plain()
 	specs := specsOf(b.define().Schema())
@@ -66,7 +66,7 @@ func TestAPlatformWithoutMediaHasNoActionForIt(t *testing.T) {
 	require.NotContains(t, specs, "i_getMedia")
 }
 
-func TestTheSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
+func TestSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
 	b := newHarness(t)
 	own := make([]moleculer.Action, 1, 20) // with room into which nothing may be written
 	own[0] = moleculer.Action{Name: "moult", Handler: func(moleculer.Context, moleculer.Payload) any { return nil }}
@@ -89,7 +89,7 @@ func TestTheSchemaKeepsWhatItsAuthorWrote(t *testing.T) {
 	}
 }
 
-func TestAnUnknownActionIsNotFound(t *testing.T) {
+func TestUnknownActionIsNotFound(t *testing.T) {
 	_, err := newHarness(t).call("i_fly", nil)
 	requireError(t, err, 404, "SERVICE_NOT_FOUND")
 }

@@ -31,7 +31,7 @@ func (b *harness) diagnosed() []string {
 	return list
 }
 
-func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
+func TestDiagnosisNamesTheFaultAndItsFix(t *testing.T) {
 	refusal := func(kind integration.ErrorKind) func(*harness) {
 		return func(b *harness) {
 			b.platform.healthErr = &integration.Error{Kind: kind, Code: "X", Message: "https://api/bot" + token + " says no"}
@@ -92,7 +92,7 @@ func TestADiagnosisFindsWhatIsWrongAndSaysHowToMendIt(t *testing.T) {
 	}
 }
 
-func TestEveryTroubleHasItsFix(t *testing.T) {
+func TestDiagnosisHasAFixForEveryTrouble(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
 		integration.FaultInvalid, integration.FaultForbidden, integration.FaultNotFound, integration.FaultThrottled,
 		integration.FaultTransient,

@@ -165,7 +165,7 @@ func TestSentEventsAreEncodedAsBefore(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJSONIsAnError(t *testing.T) {
+func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
 	t.Parallel()
 	cycle := map[string]any{}
 	cycle["again"] = cycle

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestAMessageShowsItsFeatures(t *testing.T) {
+func TestMessageShowsItsFeatures(t *testing.T) {
 	of := func(kind integration.ContentType) integration.Content { return integration.Content{Type: kind} }
 	reply := func(kind string, r integration.InteractiveReply) integration.Content {
 		return integration.Content{

@@ -80,7 +80,7 @@ func TestHooksFindTheirActionsByTheirWholeNames(t *testing.T) {
 	}
 }
 
-func TestWhatHooksMakeOfACall(t *testing.T) {
+func TestHooksMayRefuseOrChangeACall(t *testing.T) {
 	refusal := action.Client(409, "REFUSED", "refused")
 	for name, test := range map[string]struct {
 		hook integration.Hook

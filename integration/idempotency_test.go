@@ -31,7 +31,7 @@ func once(t *testing.T, service *integration.Service, key string) (string, error
 	return toJSON(t, result), nil
 }
 
-func TestOfManySendsWithOneKeyOneIsCarriedOut(t *testing.T) {
+func TestSendsWithOneKeyAreCarriedOutOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		b.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})
@@ -63,7 +63,7 @@ func TestOfManySendsWithOneKeyOneIsCarriedOut(t *testing.T) {
 	})
 }
 
-func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
+func TestKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error
 		calls int // after a second send with the key
@@ -94,7 +94,7 @@ func TestAKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
 	}
 }
 
-func TestAKeyThatCannotBeLookedUpSendsNothing(t *testing.T) {
+func TestKeyThatCannotBeLookedUpSendsNothing(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Claims = brokenClaims{}
 	_, err := once(t, b.define(), "k")
@@ -102,7 +102,7 @@ func TestAKeyThatCannotBeLookedUpSendsNothing(t *testing.T) {
 	require.Empty(t, b.platform.steps)
 }
 
-func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
+func TestSendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		store := claims.NewMemory(claims.MemoryOptions{})
@@ -121,7 +121,7 @@ func TestASendWhoseNodeVanishedIsNotRepeated(t *testing.T) {
 	})
 }
 
-func TestAKeyIsNotTooLong(t *testing.T) {
+func TestKeyIsNotTooLong(t *testing.T) {
 	_, err := once(t, newHarness(t).define(), strings.Repeat("k", 256))
 	requireError(t, err, 400, "IDEMPOTENCY_KEY_INVALID")
 }

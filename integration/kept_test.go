@@ -72,7 +72,7 @@ func (s slowReader) Normalize(ctx context.Context, w *integration.Webhook) ([]in
 	return messages, err
 }
 
-func TestAWebhookWhoseTimeEndsDoesNotOvertakeTheOneAheadOfIt(t *testing.T) {
+func TestWebhookThatTimesOutDoesNotOvertakeEarlierOne(t *testing.T) {
 	for _, settings := range []map[string]string{{}, {"spool": "on"}} {
 		synctest.Test(t, func(t *testing.T) {
 			d := &desk{road: newRoad(t, settings, nil)}
@@ -100,7 +100,7 @@ func TestAWebhookWhoseTimeEndsDoesNotOvertakeTheOneAheadOfIt(t *testing.T) {
 	}
 }
 
-func TestAWebhookThatGaveUpIsToldWhenItComesAgain(t *testing.T) {
+func TestWebhookThatGaveUpIsADuplicateWhenRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.runtime.Claims = strictClaims{slowFirstClaim{d.store}}
@@ -127,7 +127,7 @@ func TestAWebhookThatGaveUpIsToldWhenItComesAgain(t *testing.T) {
 	})
 }
 
-func TestWhatWasStoredAfterItsCallerLeftIsToldWhenItComesAgain(t *testing.T) {
+func TestMessageStoredAfterItsCallerLeftIsADuplicate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		ctx, leave := context.WithCancel(t.Context())
@@ -142,7 +142,7 @@ func TestWhatWasStoredAfterItsCallerLeftIsToldWhenItComesAgain(t *testing.T) {
 	})
 }
 
-func TestTheClaimOfANodeThatVanishedIsTakenOver(t *testing.T) {
+func TestClaimOfANodeThatVanishedIsTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.runtime.Claims = forgetfulClaims{d.store}
@@ -161,7 +161,7 @@ func TestTheClaimOfANodeThatVanishedIsTakenOver(t *testing.T) {
 	})
 }
 
-func TestAMessageIsToldForAsLongAsItsPlatformSays(t *testing.T) {
+func TestMessageIsADuplicateForAsLongAsItsPlatformSays(t *testing.T) {
 	for horizon, published := range map[time.Duration]int{0: 2, 24 * time.Hour: 2, 72 * time.Hour: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDesk(t)
@@ -177,7 +177,7 @@ func TestAMessageIsToldForAsLongAsItsPlatformSays(t *testing.T) {
 	}
 }
 
-func TestADeadLetteredMessageIsNoSecondDeadLetter(t *testing.T) {
+func TestDeadLetteredMessageIsNoSecondDeadLetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.events.fail = func(e event) error {
@@ -211,7 +211,7 @@ func (s slowFirstClaim) Claim(ctx context.Context, terms claims.Terms, keys ...s
 	}
 }
 
-func TestACallersHasteIsNoFaultOfTheClaims(t *testing.T) {
+func TestCallersTimeoutIsNoFaultOfTheClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.runtime.Claims = slowFirstClaim{d.store}
@@ -242,7 +242,7 @@ func TestClaimsThatFailAreWarnedOfOnce(t *testing.T) {
 	})
 }
 
-func TestTheAnswerOfASendIsKeptAfterItsCallerLeft(t *testing.T) {
+func TestAnswerOfASendIsKeptAfterItsCallerLeft(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Claims = strictClaims{claims.NewMemory(claims.MemoryOptions{})}
 	ctx, leave := context.WithCancel(t.Context())

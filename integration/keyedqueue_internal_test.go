@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestThoseOfOneKeyGoOnInTheirOrder(t *testing.T) {
+func TestKeyedQueueKeepsOrderOfOneKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s keyedQueue
 		var mu sync.Mutex
@@ -42,7 +42,7 @@ func TestThoseOfOneKeyGoOnInTheirOrder(t *testing.T) {
 	})
 }
 
-func TestOneKeyDoesNotWaitForAnother(t *testing.T) {
+func TestKeyedQueueKeysDoNotWaitForEachOther(t *testing.T) {
 	var s keyedQueue
 	slow := s.join("a")
 	defer slow.leave()
@@ -51,7 +51,7 @@ func TestOneKeyDoesNotWaitForAnother(t *testing.T) {
 	p.leave()
 }
 
-func TestWhoIsStuckBehindAnotherGivesUpWithItsContext(t *testing.T) {
+func TestKeyedQueueWaitEndsWithItsContext(t *testing.T) {
 	var s keyedQueue
 	slow := s.join("a")
 	p := s.join("a")

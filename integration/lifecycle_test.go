@@ -38,7 +38,7 @@ func staged(b *harness, faults map[string]error) (*integration.Service, *ledger)
 	}), &life
 }
 
-func TestAServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
+func TestServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
 	s, life := staged(newHarness(t), nil)
 	require.NoError(t, s.Start(t.Context()))
 	require.Equal(t, []string{"created", "open a", "open b", "depend", "started"}, life.lines())
@@ -52,7 +52,7 @@ func TestAServiceIsStartedInOrderAndStoppedInReverse(t *testing.T) {
 	require.Equal(t, []string{"a unhealthy", "b unhealthy"}, states(s.Health(t.Context())))
 }
 
-func TestADatasourceThatIsAServiceIsCalledOutsideOfRequests(t *testing.T) {
+func TestDatasourceThatIsAServiceIsCalledOutsideRequests(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cluster = &others{answer: func(name string, _ json.RawMessage) (*action.CallResult, error) {
 		require.Equal(t, "users.list", name)
@@ -83,7 +83,7 @@ func states(list []datasource.Health) (all []string) {
 	return all
 }
 
-func TestWhatWasBegunIsUndoneWhenAServiceDoesNotStart(t *testing.T) {
+func TestFailedStartOfAServiceIsUndone(t *testing.T) {
 	for fault, want := range map[string][]string{
 		"created": {"created"},
 		"open a":  {"created", "open a"},
@@ -103,7 +103,7 @@ func TestWhatWasBegunIsUndoneWhenAServiceDoesNotStart(t *testing.T) {
 	}
 }
 
-func TestTheErrorOfAStopJoinsAllThatWentWrong(t *testing.T) {
+func TestErrorOfAStopJoinsAllErrors(t *testing.T) {
 	s, life := staged(
 		newHarness(t),
 		map[string]error{"stopped": errors.New("no end"), "close a": errors.New("no a"), "close b": errors.New("no b")},
@@ -116,14 +116,14 @@ func TestTheErrorOfAStopJoinsAllThatWentWrong(t *testing.T) {
 	require.Equal(t, []string{"stopped", "close b", "close a"}, life.lines()[5:])
 }
 
-func TestTheErrorOfAFailedStartTellsWhatItsUndoingMetToo(t *testing.T) {
+func TestErrorOfAFailedStartJoinsErrorsOfItsUndoing(t *testing.T) {
 	s, _ := staged(newHarness(t), map[string]error{"started": errors.New("no start"), "close a": errors.New("no a")})
 	err := s.Start(t.Context())
 	require.ErrorContains(t, err, "no start")
 	require.ErrorContains(t, err, "no a")
 }
 
-func TestAServiceSaysWhomItWaitsFor(t *testing.T) {
+func TestServiceLogsTheServicesItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		there := make(chan struct{})
@@ -147,7 +147,7 @@ func TestAServiceSaysWhomItWaitsFor(t *testing.T) {
 	})
 }
 
-func TestAServiceThatWaitsInVainSaysForWhom(t *testing.T) {
+func TestServiceNamesMissingDependencies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		var life ledger
@@ -173,7 +173,7 @@ func TestDependenciesNeedACluster(t *testing.T) {
 	require.ErrorContains(t, s.Start(t.Context()), "dependencies need a cluster")
 }
 
-func TestAServiceFindsItsDependencyOnAnotherNode(t *testing.T) {
+func TestServiceFindsItsDependencyOnAnotherNode(t *testing.T) {
 	n := newNode(t)
 	b := newHarness(t)
 	b.runtime.Cluster = n.caller.Caller()
@@ -236,7 +236,7 @@ func TestLifecycleFunctionsHaveAllThatHandlersHave(t *testing.T) {
 	require.True(t, found)
 }
 
-func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
+func TestLifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 	explode := func(*integration.Context) error { panic("CANARY") }
 	for name, def := range map[string]integration.ServiceDefinition{
 		"created": {Created: explode}, "started": {Started: explode},
@@ -260,7 +260,7 @@ func TestALifecycleFunctionThatPanicsIsAnErrorAndUndone(t *testing.T) {
 	})
 }
 
-func TestAServicesOwnCacheIsClosedWithIt(t *testing.T) {
+func TestServicesOwnCacheIsClosedWithIt(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	var own *cache.Cache
@@ -275,7 +275,7 @@ func TestAServicesOwnCacheIsClosedWithIt(t *testing.T) {
 	require.NoError(t, b.runtime.Cache.Check(t.Context()))
 }
 
-func TestAServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
+func TestServicesOwnCacheIsAsItsDefinitionSays(t *testing.T) {
 	url := testserver.Redis(t)
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)

@@ -77,7 +77,7 @@ func (l *log) add(text string) {
 	l.texts, l.at = append(l.texts, text), append(l.at, time.Now())
 }
 
-func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) {
+func TestThrottledSendsWaitInOrderAndDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
 		pause := &integration.Error{
@@ -111,7 +111,7 @@ func TestWhatAPlatformThrottlesWaitsInItsOrderAndHoldsBackNoOther(t *testing.T) 
 	})
 }
 
-func TestAPauseThatIsTooLongIsTheCallers(t *testing.T) {
+func TestLongPauseIsReturnedToTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, nil, always(trouble(integration.FaultThrottled, time.Minute)))
 		requireError(t, r.send("c1", "ada", "1"), 429, "TROUBLE")
@@ -123,7 +123,7 @@ func TestAPauseThatIsTooLongIsTheCallers(t *testing.T) {
 	})
 }
 
-func TestAChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
+func TestChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
 		calls := map[string]int{}
@@ -154,7 +154,7 @@ func TestAChannelThatKeepsFailingIsSuspendedAlone(t *testing.T) {
 	})
 }
 
-func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testing.T) {
+func TestRefusedCredentialsSuspendChannelUntilItIsChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := true
 		r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
@@ -181,7 +181,7 @@ func TestAChannelWhoseCredentialsAreRefusedIsLeftAloneUntilItIsChanged(t *testin
 	})
 }
 
-func TestWhatThePlatformRefusesForGoodSuspendsNothing(t *testing.T) {
+func TestPermanentRefusalSuspendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, nil, always(trouble(integration.FaultPermanent, 0)))
 		for range 30 {
@@ -220,7 +220,7 @@ func TestOneChannelCannotTakeAllTheRoom(t *testing.T) {
 	})
 }
 
-func TestAChannelsOwnRatesSpaceItsMessages(t *testing.T) {
+func TestChannelsOwnRatesSpaceItsMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
 		r := newRoad(t, map[string]string{"rate": "2/s", "recipientRate": "1/s"}, func(
@@ -240,7 +240,7 @@ func TestAChannelsOwnRatesSpaceItsMessages(t *testing.T) {
 	})
 }
 
-func TestAPlatformThatPanicsHoldsNoPlace(t *testing.T) {
+func TestPlatformThatPanicsHoldsNoPlace(t *testing.T) {
 	r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 		if attempt <= 3 {
 			panic("a bug")
@@ -255,7 +255,7 @@ func TestAPlatformThatPanicsHoldsNoPlace(t *testing.T) {
 	require.NoError(t, r.send("c1", "ada", "2"))
 }
 
-func TestAPlatformThatKeepsPanickingIsSuspended(t *testing.T) {
+func TestPlatformThatKeepsPanickingIsSuspended(t *testing.T) {
 	r := newRoad(
 		t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) { panic("a bug") },
 	)
@@ -266,7 +266,7 @@ func TestAPlatformThatKeepsPanickingIsSuspended(t *testing.T) {
 	require.Contains(t, e.Message, "the platform's code panicked")
 }
 
-func TestARecipientsTurnIsGivenBackWhereTheChannelHasToWait(t *testing.T) {
+func TestRecipientsTurnIsGivenBackWhileTheChannelWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 			switch attempt {

@@ -44,7 +44,7 @@ func (b *harness) inJSON(level logrus.Level) {
 	b.runtime.Log.Logger.SetLevel(level)
 }
 
-func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
+func TestRefusedWebhookLogsOneLineAMinutePerReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		b.runtime.Now = nil
@@ -100,7 +100,7 @@ func TestARefusedWebhookIsOneLineAMinuteForItsChannelAndReason(t *testing.T) {
 	})
 }
 
-func TestWhichRefusalsAreLoggedAndAs(t *testing.T) {
+func TestRefusalsAreLoggedWithTheirReason(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*harness)
 		action string
@@ -227,7 +227,7 @@ func TestReasonsWithoutNumberShareALine(t *testing.T) {
 	})
 }
 
-func TestALineAboutASendTellsWhoseItIs(t *testing.T) {
+func TestLineAboutASendTellsWhoseItIs(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error
 		level string
@@ -260,7 +260,7 @@ func TestALineAboutASendTellsWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestASuspensionIsOneLineAndSoIsItsEnd(t *testing.T) {
+func TestSuspensionAndItsEndAreOneLogLineEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failure error = trouble(integration.FaultUnknown, 0)
 		r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
@@ -347,7 +347,7 @@ func (c *choosy) Normalize(ctx context.Context, w *integration.Webhook) ([]integ
 	return c.platform.Normalize(ctx, w)
 }
 
-func TestWhatIsForAnotherAccountIsIgnoredAndLogged(t *testing.T) {
+func TestMessageForAnotherAccountIsIgnoredAndLogged(t *testing.T) {
 	b := newHarness(t)
 	b.inJSON(logrus.WarnLevel)
 	b.def.Platform = &choosy{b.platform}

@@ -63,7 +63,7 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func (*counted) Close() error { return nil }
 
-func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
+func TestAttachmentBytesAreBounded(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	read := func(ctx context.Context, size int64) error {
@@ -102,7 +102,7 @@ func TestTheAttachmentsUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 	require.Zero(t, b.runtime.MediaBytes.Held())
 }
 
-func TestWhatAnAttachmentAnnouncesTakesNoRoomBeforeItCame(t *testing.T) {
+func TestAttachmentTakesRoomOnlyAsItArrives(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.MediaBytes = inflight.New(1 << 20)
 	var held int64

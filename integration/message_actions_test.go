@@ -160,7 +160,7 @@ func request(t *testing.T, params object) *action.Request {
 	return &action.Request{Params: json.RawMessage(toJSON(t, params))}
 }
 
-func TestAFurtherActionReachesThePlatformWithItsTarget(t *testing.T) {
+func TestMessageActionReachesThePlatformWithItsTarget(t *testing.T) {
 	texts := object{"messageId": "m1", "conversationId": "chat", "threadId": "t1"}
 	numbers := object{"messageId": 9007199254740993, "conversationId": json.Number("-1001234567890123456"), "threadId": 7}
 	empty := object{"conversationId": nil, "threadId": nil}
@@ -199,7 +199,7 @@ func TestAFurtherActionReachesThePlatformWithItsTarget(t *testing.T) {
 	}
 }
 
-func TestAnEditHandsOnTheMessageWithoutAnID(t *testing.T) {
+func TestEditHandsOnTheMessageWithoutAnID(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) {
 		return &integration.SendResult{
@@ -223,7 +223,7 @@ func TestAnEditHandsOnTheMessageWithoutAnID(t *testing.T) {
 	)
 }
 
-func TestEachParameterOfAFurtherActionIsChecked(t *testing.T) {
+func TestMessageActionChecksEachParameter(t *testing.T) {
 	for name, test := range map[string]struct {
 		action string
 		params object
@@ -273,7 +273,7 @@ func TestEachParameterOfAFurtherActionIsChecked(t *testing.T) {
 	}
 }
 
-func TestAFurtherActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
+func TestMessageActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*harness)
 		code   int
@@ -296,7 +296,7 @@ func TestAFurtherActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 	}
 }
 
-func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) {
+func TestMessageActionFailuresAreAnsweredAsSendsAre(t *testing.T) {
 	for kind, test := range map[integration.ErrorKind]struct {
 		attempts int
 		code     int // of the error; an answer when zero
@@ -340,7 +340,7 @@ func TestWhatAFurtherActionFailsWithIsAnAnswerOrAnErrorAsForSends(t *testing.T) 
 	}
 }
 
-func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
+func TestMessageActionIsRetriedUntilDone(t *testing.T) {
 	for _, action := range actionNames {
 		t.Run(action, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -360,14 +360,14 @@ func TestAFurtherActionIsRepeatedUntilItIsDone(t *testing.T) {
 	}
 }
 
-func TestAnErrorOfNoKindLeavesOpenWhetherAFurtherActionWasDone(t *testing.T) {
+func TestErrorWithoutKindLeavesMessageActionUnknown(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return nil, errors.New("boom") }
 	_, err := b.call("i_deleteMessage", actionParams("i_deleteMessage"))
 	require.False(t, errorOf(t, err, 504, "SEND_FAILED").Retryable)
 }
 
-func TestAnEditThatReportsItsFailureInItsResultHasFailed(t *testing.T) {
+func TestEditWithFailureInItsResultHasFailed(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return &integration.SendResult{}, nil }
 	result, err := b.call("i_editMessage", actionParams("i_editMessage"))
@@ -375,7 +375,7 @@ func TestAnEditThatReportsItsFailureInItsResultHasFailed(t *testing.T) {
 	require.Contains(t, toJSON(t, result), `"success":false`)
 }
 
-func TestAFurtherActionHasADeadlineWithoutItsCallers(t *testing.T) {
+func TestMessageActionHasADeadlineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		b.def.Platform = hangs{b.platform}
@@ -394,7 +394,7 @@ func (hangs) ShowTyping(ctx context.Context, _ integration.Target, _ *integratio
 	return ctx.Err()
 }
 
-func TestAnEditToWhatThePlatformHasNotIsRefused(t *testing.T) {
+func TestEditToUnsupportedContentIsRefused(t *testing.T) {
 	b, a := acrobatic(t)
 	b.def.Support = integration.Support{
 		integration.FeatureImage: {Out: integration.Impossible("it has no pictures", "https://example.com")},
@@ -422,7 +422,7 @@ func TestMessageActionsWorkWithoutTexts(t *testing.T) {
 	}
 }
 
-func TestAReactionThatIsSentGoesToThePlatformsReactions(t *testing.T) {
+func TestReactionThatIsSentGoesToThePlatformsReactions(t *testing.T) {
 	for name, test := range map[string]struct {
 		message object
 		want    string
@@ -461,7 +461,7 @@ func TestAReactionThatIsSentGoesToThePlatformsReactions(t *testing.T) {
 	}
 }
 
-func TestAReactionThatThePlatformCannotPutOnIsSentAsAnyMessage(t *testing.T) {
+func TestReactionWithoutPlatformSupportIsSentAsMessage(t *testing.T) {
 	reaction := object{"messageId": "7", "emoji": "👍", "action": "add"}
 	for name, test := range map[string]struct {
 		change  func(*harness)
@@ -488,7 +488,7 @@ func TestAReactionThatThePlatformCannotPutOnIsSentAsAnyMessage(t *testing.T) {
 	}
 }
 
-func TestAReactionThatFailsIsPublishedAsAnyFailure(t *testing.T) {
+func TestReactionThatFailsIsPublishedAsAnyFailure(t *testing.T) {
 	b, a := acrobatic(t)
 	a.doing = func(int) (*integration.SendResult, error) { return nil, trouble(integration.FaultPermanent, 0) }
 	result, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{

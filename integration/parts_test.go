@@ -50,7 +50,7 @@ func (b *harness) sendContent(content object) (any, error) {
 	)
 }
 
-func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
+func TestTextThatIsTooLongIsSentInParts(t *testing.T) {
 	for name, test := range map[string]struct {
 		change  func(*harness)
 		content object
@@ -170,7 +170,7 @@ func TestATextThatIsTooLongIsSentInParts(t *testing.T) {
 	}
 }
 
-func TestABlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
+func TestBlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
 	b, sent := limited(t, 0, nil)
 	b.def.Text = integration.TextLimits{Text: 80, Unit: textlimit.Characters, Markup: textlimit.Markdown}
 	_, err := b.sendContent(object{"type": "TEXT", "text": "```\n" + strings.Repeat("a line of code\n", 8) + "```"})
@@ -184,7 +184,7 @@ func TestABlockOfCodeThatIsCutIsClosedAndOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatAMessageHasBesideItsTextGoesWithTheFirstPart(t *testing.T) {
+func TestFirstPartCarriesAllButTheText(t *testing.T) {
 	b, sent := limited(t, 0, nil)
 	_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": object{
 		"id": "out", "conversationId": "chat", "threadId": "t1", "to": object{"id": "u1"},
@@ -218,7 +218,7 @@ func TestPartsOfAMessageWithoutAnIDHaveNone(t *testing.T) {
 	}
 }
 
-func TestAChannelMayRefuseLongTexts(t *testing.T) {
+func TestChannelMayRefuseLongTexts(t *testing.T) {
 	for name, test := range map[string]struct {
 		content object
 		message string // sent when empty
@@ -257,7 +257,7 @@ func TestAChannelMayRefuseLongTexts(t *testing.T) {
 	}
 }
 
-func TestAPartThatFailsEndsTheMessageAndIsToldWithWhatWasDelivered(t *testing.T) {
+func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 	const text = "one two three four five six"
 	for name, test := range map[string]struct {
 		fails    int
@@ -369,7 +369,7 @@ func TestPartsGoOneAfterTheOtherEachWithAttemptsOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
+func TestDegradationsAreReportedWithThePlatformsOwn(t *testing.T) {
 	impossible := integration.Impossible("it has none", "https://example.com")
 	for name, test := range map[string]struct {
 		support integration.Support
@@ -444,7 +444,7 @@ func TestWhatIsLostOnTheWayIsToldWithThePlatformsOwnWords(t *testing.T) {
 	}
 }
 
-func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
+func TestUnsupportedContentIsRefusedWithoutAskingPlatform(t *testing.T) {
 	media := object{"url": "https://example.com/a"}
 	for feature, content := range map[integration.Feature]object{
 		integration.FeatureText:     {"type": "TEXT", "text": "hi"},
@@ -503,7 +503,7 @@ func TestWhatAPlatformDoesNotHaveIsRefusedWithoutAskingIt(t *testing.T) {
 	}
 }
 
-func TestASingleAttachmentIsNoAlbum(t *testing.T) {
+func TestSingleAttachmentIsNoAlbum(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = failing()
 	b.def.Support = integration.Support{
@@ -530,7 +530,7 @@ func TestEachFeatureGoesAtLeastOneWay(t *testing.T) {
 	require.Len(t, seen, 28)
 }
 
-func TestAnEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
+func TestEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 	const data = "Q0FOQVJZ" // base64
 	for name, test := range map[string]struct{ content, want string }{
 		"the only one": {

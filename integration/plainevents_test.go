@@ -61,7 +61,7 @@ func TestPlainEventsFollowTheReliableOnes(t *testing.T) {
 	}
 }
 
-func TestAPlainEventThatIsLostFailsNothing(t *testing.T) {
+func TestPlainEventThatIsLostFailsNothing(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages, b.runtime.PlainEvents = messages(1), true
 	logs := b.watch()

@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestARawPayloadIsMaskedByTheNamesOfItsMembers(t *testing.T) {
+func TestRawPayloadIsMaskedByTheNamesOfItsMembers(t *testing.T) {
 	for name, test := range map[string]struct{ raw, want string }{
 		"a text":             {`{"token":"T","id":1}`, `{"token":"[redacted]","id":1}`},
 		"what is deep":       {`{"a":[{"b":{"token" : "T"}},{"token":"U"}], "z": 1.50}`, `{"a":[{"b":{"token" : "[redacted]"}},{"token":"[redacted]"}], "z": 1.50}`},

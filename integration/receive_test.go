@@ -86,7 +86,7 @@ func signedBody(w *integration.Webhook) error {
 	return err
 }
 
-func TestAGoodWebhookPassesEveryStepInOrder(t *testing.T) {
+func TestGoodWebhookPassesEveryStepInOrder(t *testing.T) {
 	b := newHarness(t)
 	result, err := b.receive(webhookParams())
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestAGoodWebhookPassesEveryStepInOrder(t *testing.T) {
 	require.Empty(t, b.events.events)
 }
 
-func TestAPlatformNeedNotCheckItsWebhooks(t *testing.T) {
+func TestPlatformNeedNotCheckItsWebhooks(t *testing.T) {
 	b := newHarness(t)
 	b.plain()
 	_, err := b.receive(webhookParams())
@@ -119,7 +119,7 @@ func TestEachWrongParameterIsNamed(t *testing.T) {
 	)
 }
 
-func TestAMissingRawBodySaysWhatToDo(t *testing.T) {
+func TestMissingRawBodySaysWhatToDo(t *testing.T) {
 	b := newHarness(t)
 	b.platform.signature = signedBody
 	_, err := b.receive(webhookParams())
@@ -129,7 +129,7 @@ func TestAMissingRawBodySaysWhatToDo(t *testing.T) {
 		errorOf(t, err, 400, "RAW_BODY_MISSING").Message)
 }
 
-func TestTheTimestampMustLieInItsWindow(t *testing.T) {
+func TestTimestampMustLieInItsWindow(t *testing.T) {
 	for name, test := range map[string]struct {
 		age time.Duration
 		typ string // accepted when empty
@@ -160,7 +160,7 @@ func codes(text string) []int {
 	return list
 }
 
-func TestTheWebhookIsWhatThePlatformSent(t *testing.T) {
+func TestWebhookIsWhatThePlatformSent(t *testing.T) {
 	const raw = ` {"n": 2} ` // with bytes that JSON written anew would not have
 	binary := []byte{0xff, 0x00}
 	for name, test := range map[string]struct {
@@ -216,7 +216,7 @@ func TestHeadersAreTextsUnderLowerCaseNames(t *testing.T) {
 	}, b.platform.webhook.Headers.Map())
 }
 
-func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {
+func TestTenantIsTheChannelsElseTheCallers(t *testing.T) {
 	for name, test := range map[string]struct{ channel, meta, want string }{
 		"of the channel":     {"t1", "", "t1"},
 		"of both":            {"t1", "t2", "t1"},
@@ -243,7 +243,7 @@ func TestTheTenantIsTheChannelsElseTheCallers(t *testing.T) {
 	}
 }
 
-func TestAReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
+func TestReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{{
 		ID: "m1", ConversationID: "chat", From: integration.Party{ID: "u1", Name: "Polly"}, To: integration.Party{ID: "bot"},
@@ -279,7 +279,7 @@ func TestAReceivedMessageIsPublishedAsTheContractSays(t *testing.T) {
 	require.Equal(t, "forged", b.platform.messages[0].Platform, "the platform's own slice is left alone")
 }
 
-func TestAHeaderHoldsOneShortLine(t *testing.T) {
+func TestHeaderHoldsOneShortLine(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = []integration.Message{{ID: "m1"}}
 	_, err := b.callWith(t.Context(), integration.ActionReceiveWebhook, webhookParams(), &action.Request{
@@ -327,7 +327,7 @@ func TestMessagesWithoutAKeyAreNotTakenForOne(t *testing.T) {
 	require.NotEqual(t, b.events.events[1].ID, b.events.events[2].ID)
 }
 
-func TestAMessageThatCannotBePublishedHoldsBackNoOther(t *testing.T) {
+func TestMessageThatCannotBePublishedHoldsBackNoOther(t *testing.T) {
 	for name, spoil := range map[string]func(*harness){
 		"it cannot be encoded": func(b *harness) {
 			b.platform.messages[1].Metadata = object{"secret text": "CANARY", "n": math.Inf(1)}
@@ -357,7 +357,7 @@ func TestAMessageThatCannotBePublishedHoldsBackNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotStoredIsAskedForAgain(t *testing.T) {
+func TestMessagesNotStoredAreAskedForAgain(t *testing.T) {
 	lost := errors.New("no ack from CANARY")
 	for name, fail := range map[string]func(event) error{
 		"one message":                     failOn("parrot:c1:k2", lost),
@@ -381,7 +381,7 @@ func TestWhatIsNotStoredIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestADeadLetterThatIsRejectedTooIsNotAskedForAgain(t *testing.T) {
+func TestDeadLetterThatIsRejectedTooIsNotAskedForAgain(t *testing.T) {
 	b := newHarness(t)
 	b.platform.messages = messages(2)
 	b.events.fail = func(e event) error {

@@ -41,7 +41,7 @@ func talking(t *testing.T) (*harness, *talker) {
 	return b, p
 }
 
-func TestAPlatformAnswersItsWebhooksItself(t *testing.T) {
+func TestPlatformAnswersItsWebhooksItself(t *testing.T) {
 	const nosniff = `"$responseHeaders":{"X-Content-Type-Options":"nosniff"}`
 	for name, test := range map[string]struct {
 		response integration.Response
@@ -118,7 +118,7 @@ func plainJSON(t *testing.T, v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-func TestAPlatformMayLeaveTheUsualAnswer(t *testing.T) {
+func TestPlatformMayLeaveTheUsualAnswer(t *testing.T) {
 	b, _ := talking(t)
 	b.platform.messages = messages(2)
 	req := &action.Request{}
@@ -128,7 +128,7 @@ func TestAPlatformMayLeaveTheUsualAnswer(t *testing.T) {
 	require.JSONEq(t, `{}`, toJSON(t, req.Meta))
 }
 
-func TestAPlatformIsAskedForItsAnswerWhenTheMessagesAreDurable(t *testing.T) {
+func TestPlatformIsAskedForItsAnswerAfterMessagesAreStored(t *testing.T) {
 	b, p := talking(t)
 	b.platform.messages = messages(2)
 	p.response = &integration.Response{ContentType: "text/plain", Body: "ok"}
@@ -137,7 +137,7 @@ func TestAPlatformIsAskedForItsAnswerWhenTheMessagesAreDurable(t *testing.T) {
 	require.Equal(t, 4, p.durable, "two were handed over and acknowledged")
 }
 
-func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
+func TestPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*harness)
 		code   int
@@ -169,7 +169,7 @@ func TestAPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatThePlatformCannotGiveIsAnError(t *testing.T) {
+func TestAnswerThatThePlatformCannotGiveIsAnError(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
 		code int
@@ -189,7 +189,7 @@ func TestAnAnswerThatThePlatformCannotGiveIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatTheAccountItselfWroteIsDroppedOrMarked(t *testing.T) {
+func TestOwnMessagesAreDroppedOrMarked(t *testing.T) {
 	for name, test := range map[string]struct {
 		setting string
 		echoes  []bool // of each message
@@ -248,7 +248,7 @@ func TestIgnoredMessagesAreCountedBesideThoseThatFailed(t *testing.T) {
 	require.JSONEq(t, `{"success":true,"messages":1,"failed":1,"ignored":1}`, toJSON(t, result))
 }
 
-func TestAPlatformMayAnswerAWebhookOfItsOwnMessages(t *testing.T) {
+func TestPlatformMayAnswerAWebhookOfItsOwnMessages(t *testing.T) {
 	b, p := talking(t)
 	b.platform.messages = messages(1)
 	b.platform.messages[0].Direction = integration.DirectionEcho
@@ -259,7 +259,7 @@ func TestAPlatformMayAnswerAWebhookOfItsOwnMessages(t *testing.T) {
 	require.Empty(t, b.events.events)
 }
 
-func TestTheSettingsOfEveryPlatformAreChecked(t *testing.T) {
+func TestSettingsOfEveryPlatformAreChecked(t *testing.T) {
 	for setting, values := range map[string]struct{ good, bad []string }{
 		"longText":      {[]string{"", "split", "refuse"}, []string{"cut", "Split", "refuse "}},
 		"ownMessages":   {[]string{"", "drop", "mark"}, []string{"keep", "mark\n"}},

@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestAFailedEventHoldsTheMessageAsItCameLessTheData(t *testing.T) {
+func TestFailedEventHoldsTheMessageAsItCameLessTheData(t *testing.T) {
 	const message = `{"to":{"id":42},"own":{"n":1.50,"text":"<&>"},"content":{"type":"FILE","mine":[null],` +
 		`"media":{"url":"","data":"aGk=","DATA":"aGk=","filename":"a.txt","extra":9007199254740993},` +
 		`"attachments":[{"data":"aGk=","url":"x","k":"v"},{"url":"y","datasource":"files"}]},"created":"today"}`
@@ -35,7 +35,7 @@ func TestAFailedEventHoldsTheMessageAsItCameLessTheData(t *testing.T) {
 	}
 }
 
-func TestAnAttachmentsContentMayBeABufferOfNode(t *testing.T) {
+func TestAttachmentsContentMayBeABufferOfNode(t *testing.T) {
 	const buffer = `{"type":"Buffer","data":[104,105]}`
 	for name, content := range map[string]string{
 		"the only one": `{"type":"FILE","media":{"url":"","data":` + buffer + `}}`,

@@ -15,7 +15,7 @@ import (
 )
 
 // The platform and the event store say the channel's secret in every error that they can return.
-func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
+func TestChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 	told := fmt.Errorf("POST https://api/bot%s/x?t=%s: %s", token, url.QueryEscape(token), token)
 	errs := map[string]error{"no kind": told}
 	for _, kind := range []integration.ErrorKind{
@@ -70,7 +70,7 @@ func TestAChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
 	}
 }
 
-func TestASecretIsNotCutInTwo(t *testing.T) {
+func TestSecretIsNotCutInTwo(t *testing.T) {
 	b := newHarness(t)
 	text := make([]byte, 1015)
 	for i := range text {
@@ -85,7 +85,7 @@ func TestASecretIsNotCutInTwo(t *testing.T) {
 }
 
 // A guess is put where it comes back: into the credentials, and into what the platform repeats in its error.
-func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
+func TestGuessedSecretIsNotConfirmed(t *testing.T) {
 	const wrong = "654321:GUESS/token"
 	for name, test := range map[string]struct {
 		action string
@@ -142,7 +142,7 @@ func TestWhoGuessesASecretDoesNotLearnWhetherItIsOne(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedAboutIsNoSecretOfTheNode(t *testing.T) {
+func TestCredentialsUnderTestAreNoSecretOfTheNode(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = always(
 		&integration.Error{

@@ -43,7 +43,7 @@ func trouble(kind integration.ErrorKind, retryAfter time.Duration) *integration.
 	}
 }
 
-func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
+func TestSentMessageIsAnsweredAndPublished(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = failing()
 	result, err := b.send()
@@ -57,7 +57,7 @@ func TestASentMessageIsAnsweredAndPublished(t *testing.T) {
 	require.Equal(t, []string{"parrot"}, e.Header["$caller"])
 }
 
-func TestWhatAPlatformTellsOfASentMessageHoldsNoSecret(t *testing.T) {
+func TestSendResultHoldsNoSecret(t *testing.T) {
 	b := newHarness(t)
 	result := &integration.SendResult{Success: true, MessageID: "1", Metadata: object{"url": "/bot" + token, "n": 1}}
 	b.platform.sending = func(
@@ -71,7 +71,7 @@ func TestWhatAPlatformTellsOfASentMessageHoldsNoSecret(t *testing.T) {
 	require.Contains(t, result.Metadata["url"], "CANARY", "the platform's own result is left alone")
 }
 
-func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
+func TestSendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
 	transient, throttled := trouble(integration.FaultTransient, 0), trouble(integration.FaultThrottled, 3*time.Second)
 	between := func(least, most time.Duration) [2]time.Duration { return [2]time.Duration{least, most} }
 	first, second := between(250*time.Millisecond, 500*time.Millisecond), between(500*time.Millisecond, time.Second)
@@ -130,7 +130,7 @@ func TestASendIsRepeatedOnlyWhereThatHelps(t *testing.T) {
 	}
 }
 
-func TestTheCallerIsToldHowLongToWait(t *testing.T) {
+func TestCallerIsToldHowLongToWait(t *testing.T) {
 	for name, test := range map[string]struct{ retryAfter, timeout time.Duration }{
 		"longer than a send may wait":     {11 * time.Second, time.Minute},
 		"longer than the caller waits":    {3 * time.Second, 2 * time.Second},
@@ -156,7 +156,7 @@ func TestTheCallerIsToldHowLongToWait(t *testing.T) {
 	}
 }
 
-func TestACallerThatGoesAwayEndsTheWaiting(t *testing.T) {
+func TestCallerThatGoesAwayEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -169,7 +169,7 @@ func TestACallerThatGoesAwayEndsTheWaiting(t *testing.T) {
 	})
 }
 
-func TestASendWithoutADeadlineHasOneAllTheSame(t *testing.T) {
+func TestSendWithoutADeadlineGetsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		b.platform.sending = func(ctx context.Context, _ int, _ *integration.Message) (*integration.SendResult, error) {
@@ -183,7 +183,7 @@ func TestASendWithoutADeadlineHasOneAllTheSame(t *testing.T) {
 	})
 }
 
-func TestARefusalForGoodIsAnAnswer(t *testing.T) {
+func TestRefusalForGoodIsAnAnswer(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
 		integration.FaultPermanent, integration.FaultAuth, integration.FaultInvalid,
 	} {
@@ -202,7 +202,7 @@ func TestARefusalForGoodIsAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAFailedSendIsPublished(t *testing.T) {
+func TestFailedSendIsPublished(t *testing.T) {
 	for kind, test := range map[integration.ErrorKind]struct {
 		retries int
 		outcome string
@@ -237,7 +237,7 @@ func TestAFailedSendIsPublished(t *testing.T) {
 
 var statusOf = map[integration.ErrorKind]int{integration.FaultTransient: 503, integration.FaultUnknown: 504}
 
-func TestASendStandsWhetherOrNotItsEventIsStored(t *testing.T) {
+func TestSendStandsWhetherOrNotItsEventIsStored(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = failing()
 	b.events.fail = func(event) error { return errors.New("no ack") }
@@ -247,7 +247,7 @@ func TestASendStandsWhetherOrNotItsEventIsStored(t *testing.T) {
 	require.Contains(t, b.logs.String(), "the outcome of a send could not be published")
 }
 
-func TestTheOutcomeIsPublishedAfterTheCallersDeadline(t *testing.T) {
+func TestOutcomeIsPublishedAfterTheCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHarness(t)
 		var stored error
@@ -280,7 +280,7 @@ func (f publisherFunc) Publish(ctx context.Context, _ order.Event, onAck func(bo
 	onAck(false, f(ctx))
 }
 
-func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
+func TestPlatformMayReportAFailureInItsResult(t *testing.T) {
 	for name, test := range map[string]struct {
 		result *integration.SendResult
 		want   string
@@ -313,7 +313,7 @@ func TestAPlatformMayReportAFailureInItsResult(t *testing.T) {
 	}
 }
 
-func TestThePlatformsErrorIsLeftAlone(t *testing.T) {
+func TestPlatformsErrorIsLeftAlone(t *testing.T) {
 	b := newHarness(t)
 	shared := &integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: "refused " + token}
 	b.platform.sending = always(shared)
@@ -322,7 +322,7 @@ func TestThePlatformsErrorIsLeftAlone(t *testing.T) {
 	require.Equal(t, "refused "+token, shared.Message)
 }
 
-func TestALongErrorIsCut(t *testing.T) {
+func TestLongErrorIsCut(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = always(
 		&integration.Error{Kind: integration.FaultPermanent, Code: "NO", Message: strings.Repeat("ü", 1e6)},
@@ -347,7 +347,7 @@ func TestIdsMayBeNumbers(t *testing.T) {
 		[]integration.ID{got.ID, got.ConversationID, got.To.ID, got.From.ID, got.ThreadID, got.ReplyTo.MessageID})
 }
 
-func TestAMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
+func TestMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 	for name, test := range map[string]struct{ message, field, typ string }{
 		"not an object":          {`"hi"`, "message", "object"},
 		"missing":                {`null`, "message", "required"},
@@ -373,7 +373,7 @@ func TestAMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 	}
 }
 
-func TestASendNeedsAnActiveChannel(t *testing.T) {
+func TestSendNeedsAnActiveChannel(t *testing.T) {
 	b := newHarness(t)
 	b.store.channel.Status = integration.ChannelInactive
 	_, err := b.send()

@@ -87,7 +87,7 @@ func TestDefineServiceNamesEveryFault(t *testing.T) {
 	require.NotContains(t, err.Error(), "CANARY")
 }
 
-func TestDefineServiceNamesEveryFaultOfADefinitionBesideAnIncompleteRuntime(t *testing.T) {
+func TestDefineServiceNamesFaultsOfDefinitionAndRuntime(t *testing.T) {
 	_, err := integration.DefineService(wrong(), integration.Runtime{})
 	require.ErrorContains(t, err, "the runtime is incomplete")
 	for _, fault := range faults[:12] { // the rest takes a runtime to find out
@@ -95,7 +95,7 @@ func TestDefineServiceNamesEveryFaultOfADefinitionBesideAnIncompleteRuntime(t *t
 	}
 }
 
-func TestAVersionStandsBeforeTheName(t *testing.T) {
+func TestVersionStandsBeforeTheName(t *testing.T) {
 	for name, test := range map[string]struct {
 		version  string
 		settings object
@@ -121,7 +121,7 @@ func TestAVersionStandsBeforeTheName(t *testing.T) {
 	}
 }
 
-func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
+func TestServicesOwnDefinitionComesBeforeItsMixins(t *testing.T) {
 	own, first, second := object{
 		"db": object{"host": "own"}, "$secureSettings": []string{"db.host"},
 	}, object{"db": object{"host": "first", "port": 1}, "list": []int{1}}, object{"db": object{"port": 2, "tls": true}}
@@ -151,7 +151,7 @@ func TestWhatAServiceDefinesItselfComesBeforeItsMixins(t *testing.T) {
 	}
 }
 
-func TestWhatAMixinKeepsSecretIsNotAnnounced(t *testing.T) {
+func TestMixinsSecretSettingsAreNotAnnounced(t *testing.T) {
 	s := newHarness(t).service(integration.ServiceDefinition{
 		Settings: object{"mine": "x", "$secureSettings": []string{"mine"}},
 		Mixins: []moleculer.Mixin{
@@ -167,7 +167,7 @@ func list(t *testing.T, v any) (items []any) {
 	return items
 }
 
-func TestTheLifecycleOfAMixinIsRun(t *testing.T) {
+func TestLifecycleOfAMixinIsRun(t *testing.T) {
 	var life ledger
 	note := func(what string) moleculer.LifecycleFunc {
 		return func(moleculer.BrokerContext, moleculer.ServiceSchema) { life.add(what) }
@@ -184,7 +184,7 @@ func TestTheLifecycleOfAMixinIsRun(t *testing.T) {
 	require.Equal(t, []string{"started", "stopped"}, life.lines())
 }
 
-func TestAServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
+func TestServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
 	asked := 0
 	own := moleculer.Mixin{Name: "memoize", Hooks: object{"memoize": action.Middleware{
 		Stage: action.StageCache,
@@ -211,7 +211,7 @@ func TestAServicesOwnMixinReplacesTheBuiltInOne(t *testing.T) {
 	require.Empty(t, s.Schema().Events, "nor is there anything to clean")
 }
 
-func TestAMixinOfDatasourcesStandsBesideTheServicesOwn(t *testing.T) {
+func TestMixinOfDatasourcesStandsBesideTheServicesOwn(t *testing.T) {
 	var life ledger
 	b := newHarness(t)
 	set, err := datasource.NewSet(b.runtime.Log, life.source("theirs", nil, nil))
@@ -243,7 +243,7 @@ func newCache(t *testing.T) *cache.Cache {
 	return c
 }
 
-func TestAMemoisedResultIsNotGivenToAUserWithoutThePermission(t *testing.T) {
+func TestMemoisedResultNeedsThePermission(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	calls := 0
@@ -271,7 +271,7 @@ func TestAMemoisedResultIsNotGivenToAUserWithoutThePermission(t *testing.T) {
 	require.Equal(t, 1, calls)
 }
 
-func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
+func TestCallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = newCache(t)
 	b.runtime.Secrets.Add(token)
@@ -330,7 +330,7 @@ func TestACallWithoutAClusterEqualsOneThroughIt(t *testing.T) {
 	}
 }
 
-func TestAnErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
+func TestErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
 	var none *action.Error
 	var nobody *integration.Error
 	n := newNode(t).serve(

@@ -61,7 +61,7 @@ func withShelf(t *testing.T) (*harness, *shelf) {
 	return b, s
 }
 
-func TestWhatBecameOfASendIsNotLostWhenTheStreamIsAway(t *testing.T) {
+func TestSendOutcomeIsKeptWhileStreamIsAway(t *testing.T) {
 	b, s := withShelf(t)
 	b.platform.sending = failing()
 	result, err := b.send()
@@ -71,14 +71,14 @@ func TestWhatBecameOfASendIsNotLostWhenTheStreamIsAway(t *testing.T) {
 	require.Regexp(t, `^sent\x00c1\x0042 hios.processing.message.sent parrot:c1:sent:`, s.ids[0])
 }
 
-func TestAWebhookThatThePlatformSendsAgainIsRefusedWhenTheStreamIsAway(t *testing.T) {
+func TestRedeliveredWebhookIsRefusedWhileStreamIsAway(t *testing.T) {
 	b, s := withShelf(t)
 	_, err := b.receive(webhookParams())
 	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
 	require.Empty(t, s.ids)
 }
 
-func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
+func TestWebhookWithoutRedeliveryIsKept(t *testing.T) {
 	for name, change := range map[string]func(*harness){
 		"by the platform": func(b *harness) { b.def.NoRedelivery = true },
 		"by the channel":  func(b *harness) { b.store.channel.Settings = map[string]string{"spool": "on"} },
@@ -104,7 +104,7 @@ func TestAWebhookThatNobodySendsAgainIsKept(t *testing.T) {
 	})
 }
 
-func TestWhileEventsWaitLaterOnesWaitBehindThem(t *testing.T) {
+func TestKeptEventsHoldBackLaterOnes(t *testing.T) {
 	b, s := withShelf(t)
 	b.def.NoRedelivery, s.holds, b.events.fail = true, true, nil
 	_, err := b.receive(webhookParams())
@@ -113,7 +113,7 @@ func TestWhileEventsWaitLaterOnesWaitBehindThem(t *testing.T) {
 	require.Empty(t, b.events.events, "the stream would take it, before what came before")
 }
 
-func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
+func TestImpatientPlatformIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := withShelf(t)
 		b.def.NoRedelivery, b.def.WebhookTimeout = true, 3*time.Second
@@ -126,7 +126,7 @@ func TestAPlatformThatWaitsShortlyIsAnsweredInTime(t *testing.T) {
 	})
 }
 
-func TestASendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
+func TestSendIsAnsweredWhenItsOutcomeIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := withShelf(t)
 		b.platform.sending, b.runtime.Events, s.late = failing(), silent{b.events}, time.Second
@@ -144,14 +144,14 @@ func (s silent) Publish(ctx context.Context, e order.Event, onAck func(bool, err
 	context.AfterFunc(ctx, func() { onAck(false, ctx.Err()) })
 }
 
-func TestWhatNeitherTheStreamNorTheDiskTakesIsRefused(t *testing.T) {
+func TestWebhookIsRefusedWithoutStreamAndDisk(t *testing.T) {
 	b, s := withShelf(t)
 	b.def.NoRedelivery, s.err = true, errors.New("the spool is full")
 	_, err := b.receive(webhookParams())
 	requireError(t, err, 503, "EVENTS_UNAVAILABLE")
 }
 
-func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
+func TestRejectedWebhookIsNotKept(t *testing.T) {
 	b, s := withShelf(t)
 	b.def.NoRedelivery = true
 	b.events.fail = func(e event) error {
@@ -166,7 +166,7 @@ func TestWhatCanNeverBeStoredIsNotKeptEither(t *testing.T) {
 	require.Empty(t, s.ids)
 }
 
-func TestOnlyTheSameConversationWaitsBehindWhatIsKept(t *testing.T) {
+func TestKeptEventsDelayOnlyTheirConversation(t *testing.T) {
 	b, s := withShelf(t)
 	b.def.NoRedelivery, b.events.fail = true, nil
 	b.platform.sending = failing()

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestAStatusThatComesAfterALaterOneIsMarked(t *testing.T) {
+func TestStatusThatComesAfterALaterOneIsMarked(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Cache = cache.New(cache.NewMemory(cache.MemoryOptions{}), cache.Options{Log: b.runtime.Log})
 	t.Cleanup(func() { require.NoError(t, b.runtime.Cache.Close()) })

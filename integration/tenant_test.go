@@ -27,7 +27,7 @@ func forCallers() map[string]object {
 	return params
 }
 
-func TestAForeignChannelLooksUnknownToEveryAction(t *testing.T) {
+func TestForeignChannelLooksUnknownToEveryAction(t *testing.T) {
 	foreign := object{"user": object{"id": "u1", "tenantId": "t2", "permissions": []string{"channels.read", "messages.*"}}}
 	for state, change := range map[string]func(*harness){
 		"a good one":    func(*harness) {},
@@ -53,7 +53,7 @@ func TestAForeignChannelLooksUnknownToEveryAction(t *testing.T) {
 	}
 }
 
-func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
+func TestChannelOfATenantIsForItsCallers(t *testing.T) {
 	of := func(tenant any, permissions ...string) object {
 		return object{"id": "u1", "tenantId": tenant, "permissions": permissions}
 	}
@@ -116,7 +116,7 @@ func TestWhichCallersMayUseAChannelOfATenant(t *testing.T) {
 	}
 }
 
-func TestAStoreThatIsAwaySaysSoToEveryTenant(t *testing.T) {
+func TestUnavailableStoreIsReportedToEveryTenant(t *testing.T) {
 	b := newHarness(t)
 	b.store.err = errors.New("away")
 	_, err := b.callWith(
@@ -125,7 +125,7 @@ func TestAStoreThatIsAwaySaysSoToEveryTenant(t *testing.T) {
 	requireError(t, err, 503, "CHANNELS_UNAVAILABLE")
 }
 
-func TestAPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
+func TestPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
 	b := newHarness(t)
 	b.platform.verify = echo
 	foreign := object{"tenantId": "t2", "user": object{"id": "u", "tenantId": "t2"}}
@@ -155,7 +155,7 @@ func TestTwoTenantsOfOneChannelWithoutATenantAreToldApart(t *testing.T) {
 	}
 }
 
-func TestAnIdempotencyKeyIsOfOneChannelAndOneTenant(t *testing.T) {
+func TestIdempotencyKeyIsOfOneChannelAndOneTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 			return &integration.SendResult{Success: true, MessageID: integration.ID("m" + string(rune('0'+attempt)))}, nil

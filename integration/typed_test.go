@@ -88,13 +88,13 @@ func listOf(t *testing.T, text string) (items []string) {
 	return items
 }
 
-func TestTheRulesOfParamsAreAnnounced(t *testing.T) {
+func TestRulesOfParamsAreAnnounced(t *testing.T) {
 	s, _ := searching(newHarness(t))
 	require.JSONEq(t, `{"query":{"type":"string","trim":true,"min":2},"limit":{"type":"number","integer":true,"max":100,"default":20,"convert":true},
 		"since":{"type":"date","convert":true,"optional":true},"tag":"string|optional"}`, toJSON(t, specsOf(s.Schema())["find"].Params))
 }
 
-func TestAnActionWithoutParamsTakesNoneAndAny(t *testing.T) {
+func TestActionWithoutParamsTakesNoneAndAny(t *testing.T) {
 	s := newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{answering("hi", "there")}})
 	for _, params := range []string{"", "null", "{}", `{"a":1}`} {
 		answer, err := s.Call(t.Context(), "hi", &action.Request{Params: json.RawMessage(params)})
@@ -104,7 +104,7 @@ func TestAnActionWithoutParamsTakesNoneAndAny(t *testing.T) {
 	require.Empty(t, specsOf(s.Schema())["hi"].Params)
 }
 
-func TestWhatAHandlerReturnsIsTheAnswer(t *testing.T) {
+func TestHandlersResultIsTheAnswer(t *testing.T) {
 	cause := errors.New("CANARY")
 	for name, test := range map[string]struct {
 		result any
@@ -140,7 +140,7 @@ func TestWhatAHandlerReturnsIsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestEventsAreTypedAndWhatDoesNotFitIsLoggedAndLeft(t *testing.T) {
+func TestEventsThatDoNotDecodeAreLoggedAndIgnored(t *testing.T) {
 	heard := make(chan string, 10)
 	b := newHarness(t)
 	s := b.service(integration.ServiceDefinition{

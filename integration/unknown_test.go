@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestWhatMayHaveBeenDoneIsRepeatedOnlyWhereThatDoublesNothingOrIsWanted(t *testing.T) {
+func TestUnknownOutcomeIsRetriedOnlyWhereSafeOrWanted(t *testing.T) {
 	idempotent := trouble(integration.FaultUnknown, 0)
 	idempotent.Idempotent = true
 	unknown, permanent := trouble(integration.FaultUnknown, 0), trouble(integration.FaultPermanent, 0)

@@ -20,7 +20,7 @@ func request(t *testing.T, fields string) wire.RequestPacket {
 	return p
 }
 
-func TestARequestOfNodeIsRead(t *testing.T) {
+func TestRequestOfNodeIsRead(t *testing.T) {
 	tracing, parent, caller := true, "span", "v2.posts"
 	timeout := 1500.25
 	require.Equal(t, wire.RequestPacket{
@@ -61,7 +61,7 @@ func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 	}
 }
 
-func TestAnIDIsKeptAsItCame(t *testing.T) {
+func TestIDIsKeptAsItCame(t *testing.T) {
 	for id, text := range map[string]string{
 		`"1"`: "1", `""`: "", `"a\u00e9\n"`: "aé\n", `"\ud800"`: "\uFFFD", `7`: "7", `-1.50`: "-1.50", `1e400`: "1e400",
 		`9007199254740993`: "9007199254740993",
@@ -80,7 +80,7 @@ func TestNumbersAndBooleansAreIDsToo(t *testing.T) {
 	require.Equal(t, []any{"7", "-1", "true", 3}, []any{p.RequestID, *p.ParentID, *p.Caller, p.Level})
 }
 
-func TestALevelIsANumber(t *testing.T) {
+func TestLevelIsANumber(t *testing.T) {
 	for level, want := range map[string]int{
 		`2`: 2, `"2"`: 2, `2.0`: 2, `2e0`: 2, `2.5`: 2, `-1`: -1, `""`: 0, `"2x"`: 0, `1e99`: 0, `true`: 0,
 	} {
@@ -107,7 +107,7 @@ func TestSuccessIsWhatJavaScriptTakesForTrue(t *testing.T) {
 	}
 }
 
-func TestTheGroupsOfAnEvent(t *testing.T) {
+func TestGroupsOfAnEvent(t *testing.T) {
 	for groups, want := range map[string][]string{
 		`["a","b"]`: {"a", "b"}, `"a"`: nil, `[]`: {}, `null`: nil, `5`: nil, `{}`: nil, `["a",5]`: {"a", ""},
 	} {
@@ -123,12 +123,12 @@ func TestTheGroupsOfAnEvent(t *testing.T) {
 	}
 }
 
-func TestAMistypedFieldDoesNotHideTheOthers(t *testing.T) {
+func TestMistypedFieldDoesNotHideTheOthers(t *testing.T) {
 	p := request(t, `,"level":[],"id":"1","timeout":20,"caller":{},"action":"a.b"`)
 	require.Equal(t, []any{"1", "a.b", 20 * time.Millisecond}, []any{p.ID, p.Action, p.Limit()})
 }
 
-func TestOfDuplicateKeysTheLastCounts(t *testing.T) {
+func TestDuplicateKeysLastCounts(t *testing.T) {
 	require.Equal(t, "a.c", request(t, `,"action":"a.b","action":"a.c"`).Action)
 }
 
@@ -196,7 +196,7 @@ func TestPacketsThatCannotBeUsedAreRefused(t *testing.T) {
 	}
 }
 
-func TestThePacketOfAnotherVersionNamesItsSender(t *testing.T) {
+func TestPacketOfAnotherVersionNamesItsSender(t *testing.T) {
 	var p wire.BarePacket
 	require.Error(t, wire.Decode(wire.V4, []byte(`{"ver":"5","sender":"stranger"}`), &p))
 	require.Equal(t, "stranger", p.From())
@@ -210,7 +210,7 @@ func response(t *testing.T, fields string) wire.ResponsePacket {
 	return p
 }
 
-func TestAnErrorOfNodeIsRead(t *testing.T) {
+func TestErrorOfNodeIsRead(t *testing.T) {
 	p := response(t, `"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":true,"stack":"…","data":{"x":1}}`)
 	require.Equal(t, &wire.ErrorObject{
 		Name: "MoleculerClientError", Message: "bad", NodeID: "b", Code: "409", Type: "BAD", Retryable: true,
@@ -218,17 +218,17 @@ func TestAnErrorOfNodeIsRead(t *testing.T) {
 	}, p.Error)
 }
 
-func TestAMistypedFieldOfAnErrorDoesNotHideTheOthers(t *testing.T) {
+func TestMistypedFieldOfAnErrorDoesNotHideTheOthers(t *testing.T) {
 	require.Equal(
 		t, &wire.ErrorObject{Name: "E", Type: "T"}, response(t, `"error":{"name":"E","message":5,"type":"T"}`).Error,
 	)
 }
 
-func TestAnErrorThatIsNoObjectCountsAsAbsent(t *testing.T) {
+func TestErrorThatIsNoObjectCountsAsAbsent(t *testing.T) {
 	require.Nil(t, response(t, `"error":"boom"`).Error)
 }
 
-func TestAnErrorsCodeIsANumberOrAWord(t *testing.T) {
+func TestErrorsCodeIsANumberOrAWord(t *testing.T) {
 	for name, tc := range map[string]struct {
 		json   string
 		code   wire.Code
@@ -259,7 +259,7 @@ func info(t *testing.T, services string) wire.InfoPacket {
 	return p
 }
 
-func TestAnInfoOfNodeIsRead(t *testing.T) {
+func TestInfoOfNodeIsRead(t *testing.T) {
 	require.Equal(t, wire.InfoPacket{
 		Header: wire.Header{Ver: "4", Sender: "b"}, Seq: 2, InstanceID: "i", IPList: []string{"192.0.2.2"}, Hostname: "vm",
 		Client: wire.Client{Type: "nodejs", Version: "0.14.36", LangVersion: "v20"}, Metadata: json.RawMessage("{}"),
@@ -289,7 +289,7 @@ func TestServicesOfAnInfo(t *testing.T) {
 	}
 }
 
-func TestAHeartbeatsOddCPUCountsAsAbsent(t *testing.T) {
+func TestHeartbeatsOddCPUCountsAsAbsent(t *testing.T) {
 	for _, cpu := range []string{`null`, `"2"`, `2.5`, `{}`} {
 		t.Run(cpu, func(t *testing.T) {
 			var p wire.HeartbeatPacket

@@ -61,7 +61,7 @@ func (o *office) create() result {
 	)
 }
 
-func TestAChannelIsCreatedShownAndChangedByCommand(t *testing.T) {
+func TestChannelIsCreatedShownAndChangedByCommand(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	created := o.create()
@@ -97,7 +97,7 @@ func TestAChannelIsCreatedShownAndChangedByCommand(t *testing.T) {
 	require.Equal(t, "there is no channel \"nobody\"\n", r.stderr)
 }
 
-func TestAChannelIsTestedByCommand(t *testing.T) {
+func TestChannelIsTestedByCommand(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	require.Equal(t, 0, o.create().exit)
@@ -158,7 +158,7 @@ func TestKeysAreRotatedByCommand(t *testing.T) {
 	}
 }
 
-func TestWhatEveryPlatformHasIsSetByCommand(t *testing.T) {
+func TestCommonSettingsAreSetByCommand(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	require.Equal(t, 0, o.create().exit)
@@ -179,7 +179,7 @@ func TestWhatEveryPlatformHasIsSetByCommand(t *testing.T) {
 	require.Equal(t, "nothing to change: give --set, --unset, --tenant, --name or --status\n", r.stderr)
 }
 
-func TestAChannelCannotHaveTheIDOfAnotherPath(t *testing.T) {
+func TestChannelCannotHaveTheIDOfAnotherPath(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	for _, id := range []string{"send", "health", "status", "webhook", ".", ".."} {
@@ -223,7 +223,7 @@ func TestApplyShowsWhatChanges(t *testing.T) {
 	require.Contains(t, o.succeeds("", "get", "shop"), `"platform": "slack"`)
 }
 
-func TestAPersonIsAskedBeforeChannelsAreLost(t *testing.T) {
+func TestChannelsAreLostOnlyAfterConfirmation(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	write(

@@ -147,7 +147,7 @@ func TestEventsAreFollowed(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 }
 
-func TestNamesThatDoNotExistAreErrorsWithThoseThatDo(t *testing.T) {
+func TestUnknownNamesAreErrorsThatListTheKnown(t *testing.T) {
 	t.Parallel()
 	dir, _ := storage(t)
 	for args, want := range map[string]string{
@@ -180,7 +180,7 @@ func TestGroupsAreShownByCommand(t *testing.T) {
 	require.NotContains(t, succeed(t, dir, "events", "groups", "FAILED_MESSAGES"), "v1_mail")
 }
 
-func TestAPersonIsAskedBeforeEventsAreReplayedOrDropped(t *testing.T) {
+func TestEventsAreReplayedOrDroppedOnlyAfterConfirmation(t *testing.T) {
 	t.Parallel()
 	dir, _ := storage(t)
 	counts := func() []int {

@@ -298,7 +298,7 @@ func (r *running) await(t *testing.T, text string) string {
 	}
 }
 
-func TestANodeRunsIsCalledAndStops(t *testing.T) {
+func TestNodeRunsIsCalledAndStops(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
@@ -379,7 +379,7 @@ func TestANodeRunsIsCalledAndStops(t *testing.T) {
 	}
 }
 
-func TestASecondNodeOfTheSameIDDoesNotStart(t *testing.T) {
+func TestSecondNodeOfTheSameIDDoesNotStart(t *testing.T) {
 	t.Parallel()
 	dir, address := t.TempDir(), freeAddress(t)
 	write(t, dir, "config.yaml", "node: {id: twin}\n"+embedded(address)+"http: {listen: \"127.0.0.1:0\"}\n")

@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-func TestABodyOfJSON(t *testing.T) {
+func TestBodyOfJSON(t *testing.T) {
 	body, err := httpapi.JSON("parrot say", map[string]any{"n": 1, "text": "<ü>"})
 	require.NoError(t, err)
 	require.Equal(t, "application/json", body.ContentType)
@@ -25,7 +25,7 @@ func TestABodyOfJSON(t *testing.T) {
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
 
-func TestABodyOfAFormsFields(t *testing.T) {
+func TestBodyOfAFormsFields(t *testing.T) {
 	body := httpapi.Form(url.Values{"text": {"a b&c=ü"}, "id": {"1", "2"}})
 	require.Equal(
 		t, httpapi.Body{Bytes: []byte("id=1&id=2&text=a+b%26c%3D%C3%BC"), ContentType: "application/x-www-form-urlencoded"},
@@ -33,7 +33,7 @@ func TestABodyOfAFormsFields(t *testing.T) {
 	)
 }
 
-func TestABodyOfAFormWithFiles(t *testing.T) {
+func TestBodyOfAFormWithFiles(t *testing.T) {
 	binary := []byte("\x00\xff--boundary\r\n")
 	body := httpapi.Multipart(
 		httpapi.Part{Name: "chat_id", Content: []byte("42")},
@@ -55,7 +55,7 @@ func TestABodyOfAFormWithFiles(t *testing.T) {
 	}())
 }
 
-func TestAFormWithFilesCannotBeForged(t *testing.T) {
+func TestFormWithFilesCannotBeForged(t *testing.T) {
 	for name, evil := range map[string]string{
 		"a line":                  "a\r\nX-Forged: 1\r\n\r\nbody",
 		"a line of Unix":          "a\nX-Forged: 1",
@@ -107,7 +107,7 @@ func partsOf(t *testing.T, body httpapi.Body) []kept {
 	}
 }
 
-func TestACallHasTheMethodTheHeaderAndTheBodyThatItIsGiven(t *testing.T) {
+func TestCallHasTheGivenMethodHeaderAndBody(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		data, _ := io.ReadAll(r.Body)
 		w.Header().Set(

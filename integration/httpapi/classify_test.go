@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
+func TestReadOnlyErrorsMayBeRepeated(t *testing.T) {
 	for _, kind := range []integration.ErrorKind{
 		integration.FaultInvalid, integration.FaultAuth, integration.FaultPermanent, integration.FaultThrottled,
 		integration.FaultTransient, integration.FaultUnknown,
@@ -42,7 +42,7 @@ func TestWhatChangesNothingMayBeAskedAgain(t *testing.T) {
 	require.Equal(t, integration.FaultTransient, e.Kind)
 }
 
-func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
+func TestForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
 	for status, want := range map[int]struct {
 		kind  integration.ErrorKind
 		code  string
@@ -89,7 +89,7 @@ func TestAForeignAnswerIsClassifiedByItsStatus(t *testing.T) {
 	}
 }
 
-func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
+func TestForeignAnswersPageDecidesUnclearStatus(t *testing.T) {
 	const envoy = "upstream connect error or disconnect/reset before headers. reset reason: "
 	for name, test := range map[string]struct {
 		status int
@@ -127,7 +127,7 @@ func TestAForeignAnswersPageTellsWhatItsStatusLeavesOpen(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNothingTwiceMayBeMadeAgainAndStaysUnknown(t *testing.T) {
+func TestIdempotentErrorMayBeRepeatedAndStaysUnknown(t *testing.T) {
 	unknown := &integration.Error{Kind: integration.FaultUnknown, Code: "CODE"}
 	e, ok := errors.AsType[*integration.Error](httpapi.Idempotent(unknown))
 	require.True(t, ok)
@@ -141,7 +141,7 @@ func TestWhatDoesNothingTwiceMayBeMadeAgainAndStaysUnknown(t *testing.T) {
 	require.NoError(t, httpapi.Idempotent(nil))
 }
 
-func TestAnUnreadableAnswerKeepsItsCause(t *testing.T) {
+func TestUnreadableAnswerKeepsItsCause(t *testing.T) {
 	cause := errors.New("cause")
 	e := httpapi.Unreadable("parrot say", 201, cause)
 	requireError(t, e, integration.FaultUnknown, "ANSWER_UNREADABLE")

@@ -68,7 +68,7 @@ var privateAddresses = []string{
 	"::", "::1", "fe80::1%1", "fd00::1", "64:ff9b::a00:1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
 }
 
-func TestALinkToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
+func TestLinkToAPrivateAddressIsNotFollowed(t *testing.T) {
 	client := newClient(t)
 	for _, address := range privateAddresses {
 		t.Run(address, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestALinkToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestNoWayLeadsToAnAddressThatIsNotPublic(t *testing.T) {
+func TestPrivateAddressIsNeverReached(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read") })
 	port := server.URL[strings.LastIndex(server.URL, ":"):]
 	client := newClient(t)
@@ -105,7 +105,7 @@ func TestNoWayLeadsToAnAddressThatIsNotPublic(t *testing.T) {
 	}
 }
 
-func TestWhoMayReadPrivateAddressesDoes(t *testing.T) {
+func TestPrivateAddressIsReadWhereAllowed(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization"))
 	})
@@ -122,7 +122,7 @@ func TestWhoMayReadPrivateAddressesDoes(t *testing.T) {
 	require.Equal(t, http.Header{"Authorization": {"Bearer x"}}, header, "the caller's header is left alone")
 }
 
-func TestALinkThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
+func TestMalformedLinkIsNotQuoted(t *testing.T) {
 	client := newClient(t)
 	for name, link := range map[string]string{
 		"broken": "http://[CANARY", "without a host": "http:///CANARY", "without a scheme": "example.com/CANARY", "empty": "",
@@ -146,7 +146,7 @@ func redirect(t *testing.T, status int, location func() string) *httptest.Server
 
 func to(location string) func() string { return func() string { return location } }
 
-func TestARedirectToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
+func TestRedirectToAPrivateAddressIsNotFollowed(t *testing.T) {
 	other := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read") })
 	port := other.URL[strings.LastIndex(other.URL, ":"):]
 	for name, location := range map[string]string{
@@ -166,7 +166,7 @@ func TestARedirectToAnAddressThatIsNotPublicIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestAWayOverSeveralRedirectsEndsWhereItIsNotPublic(t *testing.T) {
+func TestRedirectsEndAtAPrivateAddress(t *testing.T) {
 	secret := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read") })
 	second := redirect(t, 302, to(secret.URL))
 	first := redirect(t, 302, to(second.URL))
@@ -174,7 +174,7 @@ func TestAWayOverSeveralRedirectsEndsWhereItIsNotPublic(t *testing.T) {
 	requireError(t, closed(t, client, first.URL+"/CANARY"), integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")
 }
 
-func TestALinkIsFollowedOverAFewRedirects(t *testing.T) {
+func TestLinkIsFollowedOverAFewRedirects(t *testing.T) {
 	for hops, code := range map[int]string{0: "", 1: "", 5: "", 6: "MEDIA_URL_INVALID"} {
 		t.Run(strconv.Itoa(hops), func(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -195,7 +195,7 @@ func TestALinkIsFollowedOverAFewRedirects(t *testing.T) {
 	}
 }
 
-func TestARedirectThatLeadsNowhereIsToldWithoutQuotingIt(t *testing.T) {
+func TestMalformedRedirectIsNotQuoted(t *testing.T) {
 	for name, location := range map[string]string{
 		"no URL": "http://example.com:CANARY/%zz", "broken": "://CANARY", "a file": "file:///etc/CANARY",
 		"another scheme": "gopher://127.0.0.1/CANARY",
@@ -209,7 +209,7 @@ func TestARedirectThatLeadsNowhereIsToldWithoutQuotingIt(t *testing.T) {
 	}
 }
 
-func TestAnAPIsRedirectThatIsNoneIsNotQuotedEither(t *testing.T) {
+func TestMalformedRedirectOfAnAPIIsNotQuoted(t *testing.T) {
 	_, err := post(t.Context(), newClient(t), redirect(t, 302, to("http://example.com:CANARY/%zz")).URL)
 	requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
 
@@ -233,7 +233,7 @@ func serveTLS(t *testing.T, client *httpapi.Client, handle http.HandlerFunc) *ht
 	return server
 }
 
-func TestARedirectGivesUpNoEncryption(t *testing.T) {
+func TestRedirectGivesUpNoEncryption(t *testing.T) {
 	client := newHomeClient(t)
 	plain := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read in the open") })
 	location := plain.URL
@@ -256,7 +256,7 @@ func TestARedirectGivesUpNoEncryption(t *testing.T) {
 	)
 }
 
-func TestACredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
+func TestCredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
 	for name, test := range map[string]struct {
 		host string // of the second server; that of the first when empty
 		want bool
@@ -296,7 +296,7 @@ func TestACredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
 	}
 }
 
-func TestADownloadThatIsRefusedIsClassified(t *testing.T) {
+func TestDownloadThatIsRefusedIsClassified(t *testing.T) {
 	for status, want := range map[int]struct {
 		kind integration.ErrorKind
 		code string
@@ -327,7 +327,7 @@ func TestADownloadThatIsRefusedIsClassified(t *testing.T) {
 	}
 }
 
-func TestADownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
+func TestDownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	resets := serve(t, func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) })
@@ -344,7 +344,7 @@ func TestADownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestADownloadIsNoLargerThanItMayBe(t *testing.T) {
+func TestDownloadIsNoLargerThanItMayBe(t *testing.T) {
 	for name, test := range map[string]struct {
 		size    int
 		said    bool // in the header
@@ -388,7 +388,7 @@ func TestADownloadIsNoLargerThanItMayBe(t *testing.T) {
 	}
 }
 
-func TestADownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
+func TestDownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
@@ -402,7 +402,7 @@ func TestADownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
 	requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 }
 
-func TestADownloadsNameIsANameAndNoPath(t *testing.T) {
+func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
 	long := strings.Repeat("ü", 300)
 	for name, test := range map[string]struct{ disposition, path, want string }{
 		"as the server calls it":        {`attachment; filename="terms.pdf"`, "/a.bin", "terms.pdf"},
@@ -443,7 +443,7 @@ func TestADownloadsNameIsANameAndNoPath(t *testing.T) {
 	}
 }
 
-func TestADownloadsTypeIsThatOfTheServer(t *testing.T) {
+func TestDownloadsTypeIsThatOfTheServer(t *testing.T) {
 	for header, want := range map[string]string{
 		"image/png": "image/png", "Text/HTML; charset=utf-8": "text/html", "no type at all": "", "image/png; a": "",
 	} {
@@ -488,7 +488,7 @@ func (b body) Close() error {
 	return nil
 }
 
-func TestAnAttachmentIsReadFromWhereverItIs(t *testing.T) {
+func TestAttachmentIsReadFromEverySource(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "image/png")
 		_, _ = io.WriteString(w, "of "+r.URL.Path)
@@ -535,7 +535,7 @@ func TestAnAttachmentIsReadFromWhereverItIs(t *testing.T) {
 	require.EqualValues(t, 2, closes.Load())
 }
 
-func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
+func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 	large := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		_, _ = w.Write(make([]byte, limit+1))
@@ -620,7 +620,7 @@ func TestAnAttachmentThatCannotBeReadIsToldAndNothingWasSent(t *testing.T) {
 	require.Equal(t, integration.FaultUnknown, unknown.Kind, "the datasource's own error is left alone")
 }
 
-func TestAnAttachmentOfAPrivateAddressIsNotRead(t *testing.T) {
+func TestAttachmentOfAPrivateAddressIsNotRead(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read") })
 	_, err := newClient(t).Media(t.Context(), &integration.Media{URL: server.URL + "/CANARY"}, limit)
 	e, ok := errors.AsType[*integration.Error](err)
@@ -637,7 +637,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestALinkIsAURLOfTheWeb(t *testing.T) {
+func TestLinkIsAURLOfTheWeb(t *testing.T) {
 	for text, want := range map[string]bool{
 		"https://example.com/a": true, "http://example.com": true, "HTTPS://example.com": true, "http://[::1]:80/": true,
 		"": false, "4711": false, "AgACAgIAAxkBAAM": false, "/a": false, "example.com/a": false, "//example.com/a": false,

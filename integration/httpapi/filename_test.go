@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-func TestAFilenameIsSafeToUse(t *testing.T) {
+func TestFilenameIsSafeToUse(t *testing.T) {
 	for text, want := range map[string]string{
 		"report.pdf":                      "report.pdf",
 		"测试 文件.pdf":                       "测试 文件.pdf",
@@ -32,7 +32,7 @@ func TestAFilenameIsSafeToUse(t *testing.T) {
 	}
 }
 
-func TestALinkGivesAFileItsNameWhereItHasOne(t *testing.T) {
+func TestLinkGivesAFileItsNameWhereItHasOne(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://x.example/docs/Order%20Receipt.pdf?sig=abc": "Order Receipt.pdf",
 		"https://x.example/%D1%82.pdf#page=2":                "т.pdf",

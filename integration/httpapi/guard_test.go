@@ -20,7 +20,7 @@ import (
 // chosen are the settings of a channel whose addresses a tenant chose.
 func chosen() map[string]string { return integration.WithChosenAddresses(nil) }
 
-func TestAnAddressThatATenantChoseIsCalledOnlyWhereItIsPublic(t *testing.T) {
+func TestTenantsAddressMustBePublic(t *testing.T) {
 	open := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was called") })
 	shut := httptest.NewServer(nil)
 	shut.Close()
@@ -47,7 +47,7 @@ func TestAnAddressThatATenantChoseIsCalledOnlyWhereItIsPublic(t *testing.T) {
 	require.Len(t, messages, 1, "nobody finds out which ports are open")
 }
 
-func TestAnAddressThatTheOperatorChoseOrListedIsCalled(t *testing.T) {
+func TestOperatorsAddressMayBePrivate(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
 	for name, client := range map[string]*httpapi.Client{
 		"the operator's":                  newClient(t).For(map[string]string{"apiBase": "x"}),
@@ -59,7 +59,7 @@ func TestAnAddressThatTheOperatorChoseOrListedIsCalled(t *testing.T) {
 	}
 }
 
-func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
+func TestGuardJudgesTheTargetBehindAProxy(t *testing.T) {
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
 			http.Redirect(w, r, "http://inner.example/secret", http.StatusFound)
@@ -93,7 +93,7 @@ func TestBehindAProxyTheTargetIsJudged(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestARefusedRedirectNamesTheHostThatItLedTo(t *testing.T) {
+func TestRefusedRedirectNamesTheHostThatItLedTo(t *testing.T) {
 	guard, err := egress.New()
 	require.NoError(t, err)
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {

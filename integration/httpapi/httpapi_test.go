@@ -83,7 +83,7 @@ func TestPostJSONSendsJSONAndGivesTheAnswerAsItIs(t *testing.T) {
 	require.Equal(t, http.Header{"Authorization": {"Bearer x"}}, header, "the caller's header is left alone")
 }
 
-func TestACallThatWasNotWrittenMayBeRepeated(t *testing.T) {
+func TestCallThatWasNotWrittenMayBeRepeated(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for name, base := range map[string]string{
@@ -97,14 +97,14 @@ func TestACallThatWasNotWrittenMayBeRepeated(t *testing.T) {
 	}
 }
 
-func TestACallWhoseTimeWasOverBeforeItBeganMayBeRepeated(t *testing.T) {
+func TestCallThatNeverBeganMayBeRepeated(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := post(ctx, newClient(t), serve(t, nil).URL)
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestACallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
+func TestCallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 	for name, answer := range map[string]func(cancel func()) http.HandlerFunc{
 		"reset after the body": func(func()) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) }
@@ -156,7 +156,7 @@ func TestACallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestADeadlineIsNamedAsWhatItIs(t *testing.T) {
+func TestDeadlineIsNamedAsWhatItIs(t *testing.T) {
 	ctx, expire := overdue.Context(t.Context())
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
@@ -169,14 +169,14 @@ func TestADeadlineIsNamedAsWhatItIs(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-func TestTheLongestAnswerIsRead(t *testing.T) {
+func TestLongestAnswerIsRead(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxBytes)) })
 	answer, err := post(t.Context(), newClient(t), server.URL)
 	require.NoError(t, err)
 	require.Len(t, answer.Body, maxBytes)
 }
 
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestRedirectIsNotFollowed(t *testing.T) {
 	other := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the credentials were carried elsewhere") })
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
@@ -214,7 +214,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	})
 }
 
-func TestAURLThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
+func TestMalformedURLIsNotQuoted(t *testing.T) {
 	client := newClient(t)
 	for name, url := range map[string]string{
 		"broken":            "http://[CANARY",
@@ -232,7 +232,7 @@ func TestAURLThatIsNoneIsToldWithoutQuotingIt(t *testing.T) {
 	}
 }
 
-func TestARequestThatCannotBeEncodedIsTheCallersFault(t *testing.T) {
+func TestRequestThatCannotBeEncodedIsTheCallersFault(t *testing.T) {
 	_, err := newClient(t).PostJSON(t.Context(), "parrot say", "http://localhost", nil, make(chan int))
 	requireError(t, err, integration.FaultInvalid, "MESSAGE_INVALID")
 }
@@ -249,7 +249,7 @@ func TestGetOpensADownload(t *testing.T) {
 	require.Equal(t, "GET Bearer x", string(body))
 }
 
-func TestADownloadMayBeRepeated(t *testing.T) {
+func TestDownloadMayBeRepeated(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { reset(hijack(w)) })
 	_, err := newClient(t).Get(t.Context(), "parrot say", server.URL+path, nil) //nolint:bodyclose // there is none
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
@@ -296,7 +296,7 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-func TestAUserInTheAddressIsTold(t *testing.T) {
+func TestUserInTheAddressIsSent(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
 		_, _ = io.WriteString(w, user+" "+password+" "+r.Header.Get("Authorization"))

@@ -9,7 +9,7 @@ import (
 )
 
 // The sum of `make conformance` is no better than what counts it.
-func TestTheSumOfTheChecks(t *testing.T) {
+func TestSumOfTheChecks(t *testing.T) {
 	const good = "=== RUN TestParrotIsAPlatform\n--- PASS: TestParrotIsAPlatform (0.1s)\n    --- PASS: TestParrotIsAPlatform/a (0.1s)\n        --- PASS: TestParrotIsAPlatform/a/b/c (0.1s)\n    --- PASS: TestParrotIsAPlatform/d (0.1s)\nok\n"
 	for name, test := range map[string]struct {
 		output string

@@ -217,7 +217,7 @@ func TestSuiteOfAPlatformThatTellsWhatItCan(t *testing.T) {
 	integrationtest.Run(t, p)
 }
 
-func TestTheSuiteFindsWhatIsNotAsAPlatformTells(t *testing.T) {
+func TestSuiteFindsWrongDeclarations(t *testing.T) {
 	for name, f := range macawFaults {
 		t.Run(name, func(t *testing.T) { findFault(t, name, "TestSuiteOfAPlatformThatTellsWhatItCan/"+f.found) })
 	}

@@ -53,7 +53,7 @@ func TestSuiteOfAPlatformThatSignsTheTime(t *testing.T) {
 	integrationtest.Run(t, p)
 }
 
-func TestTheSuiteFindsPlantedFaults(t *testing.T) {
+func TestSuiteFindsPlantedFaults(t *testing.T) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) { findFault(t, name, "TestSuite/"+f.found) })
 	}

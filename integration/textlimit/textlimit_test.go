@@ -18,7 +18,7 @@ func TestUnitsCountAsPlatformsDo(t *testing.T) {
 	require.Equal(t, 1, textlimit.UTF16("\xff"), "what is no text counts too")
 }
 
-func TestATextIsCutWhereItReadsBest(t *testing.T) {
+func TestTextIsCutWhereItReadsBest(t *testing.T) {
 	const family = "\U0001F468\u200d\U0001F469\u200d\U0001F467"
 	for name, test := range map[string]struct {
 		text         string
@@ -163,7 +163,7 @@ func TestFaultyMarkupIsNotSplit(t *testing.T) {
 	}
 }
 
-func TestABlockOfCodeIsClosedAndOpenedAgain(t *testing.T) {
+func TestBlockOfCodeIsClosedAndOpenedAgain(t *testing.T) {
 	text := "see:\n```py\n" + strings.Repeat("    x = 1\n", 30) + "```\nthat is all"
 	parts, err := textlimit.Split(
 		text, textlimit.Rules{First: 100, Limit: 100, Unit: textlimit.Characters, Markup: textlimit.Markdown},

@@ -60,7 +60,7 @@ var privateAddresses = []string{
 	"::ffff:0.0.0.0",
 }
 
-func TestWhatIsListedIsAllowed(t *testing.T) {
+func TestGuardAllowsListedAddresses(t *testing.T) {
 	guard, err := egress.New(
 		"10.0.0.5", "10.0.0.6:8081", "192.168.0.0/16", "::ffff:172.16.0.0/112", "[fd00::1]:8081", "fd00::2",
 		"Botapi.Internal.", "proxy:3128", "[fd00::3]",
@@ -84,7 +84,7 @@ func TestWhatIsListedIsAllowed(t *testing.T) {
 	require.True(t, allows(t, egress.Anywhere(), "127.0.0.1:80") && egress.Anywhere().AllowsName("a", 1))
 }
 
-func TestWhatIsNoAddressIsRefusedInTheList(t *testing.T) {
+func TestGuardRefusesAListWithoutAddresses(t *testing.T) {
 	for _, text := range []string{
 		"", "http://10.0.0.5", "10.0.0.5/33", "10.0.0", "10.0.0.300", "a b", "a:0", "a:65536", "a:b", "-a", "*.internal",
 		"[::1", "user@host", "fe80::1%eth0",
@@ -109,7 +109,7 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-func TestAProxysTargetIsJudgedByAllOfItsAddresses(t *testing.T) {
+func TestProxysTargetIsJudgedByAllOfItsAddresses(t *testing.T) {
 	guard, err := egress.New("allowed.internal:8081", "10.0.0.9")
 	require.NoError(t, err)
 	at := func(list ...string) (addresses []netip.Addr) {

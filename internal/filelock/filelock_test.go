@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
-func TestALockIsForOneAndNamesItsOwner(t *testing.T) {
+func TestLockIsForOneAndNamesItsOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "lock")
 	first, err := filelock.Acquire(path, "node a")
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestALockIsForOneAndNamesItsOwner(t *testing.T) {
 	require.NoError(t, second.Release())
 }
 
-func TestALockThatCannotBeMadeIsAnError(t *testing.T) {
+func TestLockThatCannotBeMadeIsAnError(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	_, err := filelock.Acquire(filepath.Join(file, "lock"), "node a")

@@ -99,7 +99,7 @@ func TestCloseWritesWhatIsHeld(t *testing.T) {
 	require.ErrorIs(t, c.Close(), net.ErrClosed)
 }
 
-func TestAFailedWriteEndsTheConnection(t *testing.T) {
+func TestFailedWriteEndsTheConnection(t *testing.T) {
 	s := newSink()
 	s.fails = errors.New("broken pipe")
 	c := newConn(s)
@@ -124,7 +124,7 @@ func TestCloseEndsAWriteThatNobodyReads(t *testing.T) {
 	require.Error(t, <-stuck)
 }
 
-func TestNothingIsLostOrOutOfOrder(t *testing.T) {
+func TestConnLosesAndReordersNothing(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
@@ -173,12 +173,12 @@ func TestNothingIsLostOrOutOfOrder(t *testing.T) {
 // length is that of a message: most are small, some are not.
 func length(i int) int { return 1 + i*i%(2*batchSize)/(1+i%9) }
 
-func TestWhoCannotConnectSaysSo(t *testing.T) {
+func TestDialerReportsAFailedDial(t *testing.T) {
 	_, err := (&Dialer{Dialer: net.Dialer{Timeout: time.Nanosecond}}).Dial("tcp", "127.0.0.1:1")
 	require.Error(t, err)
 }
 
-func TestADialerClosesTheConnectionThatItMadeBefore(t *testing.T) {
+func TestDialerClosesTheConnectionThatItMadeBefore(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/oneline"
 )
 
-func TestATextIsOnOneLine(t *testing.T) {
+func TestTextIsOnOneLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "plain ~!": "plain ~!", "a\r\nb\tc\x00d\x7fe": "a  b c d e", "é👍\u2028x": "é👍\u2028x", "\u0085n": " n", "\xff": "\ufffd",
 	} {

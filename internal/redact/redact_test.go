@@ -20,7 +20,7 @@ import (
 
 const canary = `123456:CANARY/sec"ret\<+>value`
 
-func TestASecretIsRemovedInEveryForm(t *testing.T) {
+func TestSecretIsRemovedInEveryForm(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	s.Add(canary, "short", "")
@@ -43,7 +43,7 @@ func TestASecretIsRemovedInEveryForm(t *testing.T) {
 	require.Equal(t, "a short word stays", s.Redact("a short word stays"))
 }
 
-func TestWhatIsTakenForASecret(t *testing.T) {
+func TestSecretIsNoShortTextWordOrNumber(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		value, text string
@@ -83,7 +83,7 @@ func TestWhatIsTakenForASecret(t *testing.T) {
 	}
 }
 
-func TestOfSecretsThatBeginAlikeTheLongestIsReplaced(t *testing.T) {
+func TestSecretsWithOnePrefixLongestIsReplaced(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	for i := range 20 {
@@ -94,7 +94,7 @@ func TestOfSecretsThatBeginAlikeTheLongestIsReplaced(t *testing.T) {
 		s.Redact("xoxb-1234567"+strings.Repeat("9", 19)+" and xoxb-12345679a and xox."))
 }
 
-func TestAURLShowsNoUserAndPassword(t *testing.T) {
+func TestURLShowsNoUserAndPassword(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	for text, want := range map[string]string{
@@ -120,7 +120,7 @@ func TestRedactExceptLeavesWhatTheCallerSent(t *testing.T) {
 	require.NotContains(t, s.RedactExcept(canary, "123456:CANARY"), "CANARY", "a part of it is not enough")
 }
 
-func TestASecretThatIsNotInUseAnyMoreIsForgotten(t *testing.T) {
+func TestSecretThatIsNotInUseAnyMoreIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s redact.Secrets
 		s.Keep("kept-s3cret")
@@ -148,7 +148,7 @@ func TestASecretThatIsNotInUseAnyMoreIsForgotten(t *testing.T) {
 	})
 }
 
-func TestThereIsRoomForSoManySecrets(t *testing.T) {
+func TestSecretsAreBounded(t *testing.T) {
 	t.Parallel()
 	many := redact.Bounded(1000, 1<<20)
 	for i := range 3000 {
@@ -169,7 +169,7 @@ func TestThereIsRoomForSoManySecrets(t *testing.T) {
 }
 
 // Which is counted in allocations, as a replacer that is built anew makes one for every secret.
-func TestOneSecretMoreCostsTheSameHoweverManyThereAre(t *testing.T) {
+func TestAddingASecretCostsTheSameForAnyNumber(t *testing.T) {
 	of := func(n int) float64 {
 		s := many(n)
 		i := n
@@ -206,7 +206,7 @@ func many(n int) *redact.Secrets {
 // secret is one of many that begin alike, with characters that are escaped.
 func secret(i int) string { return fmt.Sprintf("12345:AA+%08d/%x", i, i*7919) }
 
-func TestALogLineHoldsNoSecret(t *testing.T) {
+func TestLogLineHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	var out bytes.Buffer

@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-func TestTheCredentialsOfAnAddressAreMasked(t *testing.T) {
+func TestCredentialsOfAnAddressAreMasked(t *testing.T) {
 	cases := map[string]struct{ raw, want string }{
 		"without credentials":             {"nats://h:4222", "nats://h:4222"},
 		"user and password":               {"nats://u:p@h:4222", "nats://[redacted]@h:4222"},
@@ -24,7 +24,7 @@ func TestTheCredentialsOfAnAddressAreMasked(t *testing.T) {
 	}
 }
 
-func TestTheCredentialsOfAURLAreMaskedAndItsPathIsNot(t *testing.T) {
+func TestCredentialsOfAURLAreMaskedAndItsPathIsNot(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://u:p@h/a":        "https://[redacted]@h/a",
 		"https://u@h":            "https://[redacted]@h",
@@ -44,7 +44,7 @@ func TestTheCredentialsOfAURLAreMaskedAndItsPathIsNot(t *testing.T) {
 	}
 }
 
-func TestTheCredentialsOfAllURLsInATextAreMasked(t *testing.T) {
+func TestCredentialsOfAllURLsInATextAreMasked(t *testing.T) {
 	for text, want := range map[string]string{
 		"dial https://u:p@h/a: refused, then http://t@i": "dial https://[redacted]@h/a: refused, then http://[redacted]@i",
 		`{"url":"https://u:p@h\/a","to":"a@b"}`:          `{"url":"https://[redacted]@h\/a","to":"a@b"}`,

@@ -21,7 +21,7 @@ const maxWait = time.Minute
 // pass lets time go by, of which there is as much as wanted within a synctest.
 func pass(d time.Duration) { <-time.After(d) }
 
-func TestAKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
+func TestKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		started := time.Now()
@@ -33,7 +33,7 @@ func TestAKeyThatIsNotPausedHoldsNobodyBack(t *testing.T) {
 	})
 }
 
-func TestAfterAPauseCallsGoOneAtATimeInTheirOrder(t *testing.T) {
+func TestCallsAfterAPauseGoOneAtATimeInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		started := time.Now()
@@ -81,7 +81,7 @@ func TestOtherKeysGoOn(t *testing.T) {
 	})
 }
 
-func TestAPauseWithinAPauseCounts(t *testing.T) {
+func TestPauseWithinAPauseCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		started := time.Now()
@@ -97,7 +97,7 @@ func TestAPauseWithinAPauseCounts(t *testing.T) {
 	})
 }
 
-func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
+func TestCallThatWouldWaitTooLongFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		p.Block("a", 10*time.Second)
@@ -115,7 +115,7 @@ func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhoGivesUpMakesRoom(t *testing.T) {
+func TestCallThatGivesUpMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		p.Block("a", time.Second)
@@ -137,7 +137,7 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 	})
 }
 
-func TestARateSpacesCallsAfterItsBurst(t *testing.T) {
+func TestRateSpacesCallsAfterItsBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		r, err := throttle.ParseRate("2/s")
@@ -158,7 +158,7 @@ func TestARateSpacesCallsAfterItsBurst(t *testing.T) {
 	})
 }
 
-func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
+func TestRefusedCallTakesNothingOfTheRate(t *testing.T) {
 	refusals := map[string]func(ctx context.Context, p *throttle.Keyed, r throttle.Rate) (time.Duration, error){
 		"by its maxWait": func(ctx context.Context, p *throttle.Keyed, r throttle.Rate) (time.Duration, error) {
 			return p.Reserve(ctx, "a", r, time.Millisecond)
@@ -190,7 +190,7 @@ func TestARefusedCallTakesNothingOfTheRate(t *testing.T) {
 	}
 }
 
-func TestACallThatGivesUpWhileItWaitsTakesNothingOfTheRate(t *testing.T) {
+func TestCallThatGivesUpTakesNothingOfTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p throttle.Keyed
 		r := throttle.Rate{Calls: 1, Per: time.Second}
@@ -207,7 +207,7 @@ func TestACallThatGivesUpWhileItWaitsTakesNothingOfTheRate(t *testing.T) {
 	})
 }
 
-func TestARateIsReadOrRefused(t *testing.T) {
+func TestRateIsReadOrRefused(t *testing.T) {
 	for text, want := range map[string]throttle.Rate{
 		"": {}, "30/s": {30, time.Second}, "20/m": {20, time.Minute}, "1000/h": {1000, time.Hour},
 	} {

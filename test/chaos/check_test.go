@@ -30,7 +30,7 @@ func told() (*chaos.Journal, *chaos.Stored, []*chaos.Webhook, *chaos.Send) {
 	}, webhooks, send
 }
 
-func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
+func TestCheckerReportsWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		harm func(s *chaos.Stored, w []*chaos.Webhook, send *chaos.Send)
@@ -148,7 +148,7 @@ func TestTheCheckerTellsWhatIsBroken(t *testing.T) {
 	}
 }
 
-func TestWhatWasGivenUpMayComeLate(t *testing.T) {
+func TestWebhookGivenUpMayComeLate(t *testing.T) {
 	t.Parallel()
 	j := &chaos.Journal{}
 	late := &chaos.Webhook{Conversation: "c", Number: 1, Texts: []string{"late"}, Fault: "cut"}

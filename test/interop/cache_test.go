@@ -192,7 +192,7 @@ func TestCacheValuesAreThoseOfNode(t *testing.T) {
 	}
 }
 
-func TestACachedNullIsAResultWhereItIsOneForNode(t *testing.T) {
+func TestCachedNullIsAResultWhereItIsOneForNode(t *testing.T) {
 	t.Parallel()
 	for _, line := range cacherLines {
 		t.Run(line.name, func(t *testing.T) {

@@ -457,7 +457,7 @@ func (w *town) told(t *testing.T, name, id string) {
 	}
 }
 
-func TestAChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
+func TestChangedChannelIsUsedByEveryNodeWithinASecond(t *testing.T) {
 	t.Parallel()
 	w := startTown(t)
 	ways := map[string]struct {

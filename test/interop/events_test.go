@@ -282,7 +282,7 @@ func TestDeadLettersOfGoAndNodeAreAlike(t *testing.T) {
 	require.Len(t, l.numbers(), 2)
 }
 
-func TestAPoisonedEventIsADeadLetterAtOnceAndHoldsUpNothing(t *testing.T) {
+func TestPoisonedEventIsADeadLetterAtOnce(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	js := storage(t, url)
@@ -321,7 +321,7 @@ func quick(maxInFlight int) fields {
 	}
 }
 
-func TestWhatACrashedGoConsumerHadComesToNode(t *testing.T) {
+func TestCrashedGoConsumersEventsComeToNode(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	js := storage(t, url)
@@ -384,7 +384,7 @@ func TestConsumersOutliveARestartOfNATS(t *testing.T) {
 	}, patience, tick)
 }
 
-func TestAStoppingNodeFinishesItsEventsFirst(t *testing.T) {
+func TestStoppingNodeFinishesItsEventsFirst(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	js := storage(t, url)

@@ -30,7 +30,7 @@ func asUser(t *testing.T, method, url, token, body string) httpAnswer {
 	return httpAnswer{res.StatusCode, res.Header.Get("Content-Type"), string(answer)}
 }
 
-func TestTheGatewayOpensWebhooksAlone(t *testing.T) {
+func TestGatewayOpensWebhooksAlone(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	n := startNode(t, url, nil)
@@ -77,7 +77,7 @@ func TestTheGatewayOpensWebhooksAlone(t *testing.T) {
 	})
 }
 
-func TestAGatewayThatStartsFirstHasWebhooksRepeated(t *testing.T) {
+func TestGatewayThatStartsFirstHasWebhooksRepeated(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	base := startGateway(t, url)
@@ -97,7 +97,7 @@ func TestAGatewayThatStartsFirstHasWebhooksRepeated(t *testing.T) {
 	}, patience, 50*time.Millisecond)
 }
 
-func TestAWebhookForAKilledNodeIsGivenToAnother(t *testing.T) {
+func TestWebhookForAKilledNodeIsGivenToAnother(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	options := peerOptions{Services: []service{{Name: "echohook"}}}
@@ -118,7 +118,7 @@ func TestAWebhookForAKilledNodeIsGivenToAnother(t *testing.T) {
 }
 
 // The README's consumer is what a newcomer copies first.
-func TestTheConsumerOfTheREADMEReadsMessages(t *testing.T) {
+func TestConsumerOfTheREADMEReadsMessages(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)

@@ -197,7 +197,7 @@ func TestWebhookBecomesAReliableEvent(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAWebhookIsTold(t *testing.T) {
+func TestWebhookFaultsAreReported(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	n := startNode(t, url, nil)

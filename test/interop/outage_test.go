@@ -198,7 +198,7 @@ func (b *besieged) others(t *testing.T) {
 	require.NoError(t, text(b.peer, b.ID, "shop"), "a channel that is known")
 }
 
-func TestANodeOutlivesItsDatabases(t *testing.T) {
+func TestNodeOutlivesItsDatabases(t *testing.T) {
 	t.Parallel()
 	b := startBesieged(t)
 
@@ -265,7 +265,7 @@ func TestANodeOutlivesItsDatabases(t *testing.T) {
 	require.NotContains(t, b.Log.String(), "panic")
 }
 
-func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
+func TestServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 	t.Parallel()
 	natsURL := natsServer(t).URL()
 	peer := startPeer(t, natsURL, peerOptions{})
@@ -306,7 +306,7 @@ func TestAServiceWaitsForTheNodeServicesThatItDependsOn(t *testing.T) {
 	require.Equal(t, "2", string(result.Data))
 }
 
-func TestAStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
+func TestStartEndsWhereADatasourceDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	natsURL := natsServer(t).URL()
 	postgres := testserver.StartPostgres(t)

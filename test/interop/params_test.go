@@ -259,7 +259,7 @@ func judgeInNode(t *testing.T, cases []paramCase, rules []action.Params) []valid
 	return validations
 }
 
-func TestParamsAreJudgedAsNodeJudgesThemByTheAnnouncedRules(t *testing.T) {
+func TestParamsAreJudgedAsNodeJudgesTheAnnouncedRules(t *testing.T) {
 	t.Parallel()
 	cases := paramCases()
 	rules := make([]action.Params, len(cases))

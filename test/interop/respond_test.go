@@ -46,7 +46,7 @@ func (oracle) Channel(_ context.Context, id string) (*integration.Channel, error
 	return &integration.Channel{ID: id, TenantID: tenantID, Platform: "oracle", Status: integration.ChannelActive}, nil
 }
 
-func TestAPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
+func TestPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t).URL()
 	n := startHost(t, url, offered(integration.Definition{

@@ -30,10 +30,10 @@ type sdkInput struct {
 	full   bool        // the stream of received messages takes no more
 }
 
-// TestSwitchboardDiffersFromTheSDKWhereItSays compares a platform in Go with the same one on a factory that is written
+// TestSDKDifferencesAreThoseListed compares a platform in Go with the same one on a factory that is written
 // from what was published of the SDK. Both sides get the same inputs; wherever they differ, a difference of the list
 // must say so, and each of the list must show.
-func TestSwitchboardDiffersFromTheSDKWhereItSays(t *testing.T) {
+func TestSDKDifferencesAreThoseListed(t *testing.T) {
 	t.Parallel()
 	node, golang := startParrots(t)
 

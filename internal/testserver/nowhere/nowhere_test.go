@@ -11,7 +11,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
-func TestNobodyIsThere(t *testing.T) {
+func TestURLRefusesConnections(t *testing.T) {
 	address := strings.TrimPrefix(nowhere.URL(t), "http://")
 	_, err := net.Dial("tcp", address)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)

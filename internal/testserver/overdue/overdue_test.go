@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver/overdue"
 )
 
-func TestADeadlineComesWhenTheTestSaysSo(t *testing.T) {
+func TestDeadlineComesWhenTheTestSaysSo(t *testing.T) {
 	ctx, expire := overdue.Context(t.Context())
 	derived, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -61,7 +61,7 @@ func settings(t *testing.T) *config.Config {
 	return c
 }
 
-func TestANodeLeavesNothingBehind(t *testing.T) {
+func TestNodeLeavesNothingBehind(t *testing.T) {
 	log, secrets := logrus.New(), &redact.Secrets{}
 	for range 3 {
 		c := settings(t)
@@ -75,7 +75,7 @@ func TestANodeLeavesNothingBehind(t *testing.T) {
 	// goleak looks for goroutines when all tests are done.
 }
 
-func TestAFailedStartLeavesNothingBehind(t *testing.T) {
+func TestFailedStartLeavesNothingBehind(t *testing.T) {
 	c := settings(t)
 	c.HTTP.Listen = "256.0.0.1:80"
 	log, secrets := logrus.New(), &redact.Secrets{}

@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
-func TestAVisitorSaysSoAndBeatsAsConfigured(t *testing.T) {
+func TestVisitorSaysSoAndBeatsAsConfigured(t *testing.T) {
 	c := config.Default()
 	c.Node.HeartbeatInterval, c.Node.HeartbeatTimeout = 100*time.Millisecond, time.Second
 	srv := natsd(t, &server.Options{})
@@ -45,7 +45,7 @@ func TestAVisitorSaysSoAndBeatsAsConfigured(t *testing.T) {
 	}
 }
 
-func TestANodeBeatsAsConfigured(t *testing.T) {
+func TestNodeBeatsAsConfigured(t *testing.T) {
 	for name, want := range map[string]struct{ interval, timeout time.Duration }{
 		"slowly": {time.Minute, 3 * time.Minute}, "not at all": {0, 0},
 	} {

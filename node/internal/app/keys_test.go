@@ -137,7 +137,7 @@ func newKey(t *testing.T, id string) strictyaml.Secret {
 	return strictyaml.Secret(key)
 }
 
-func TestARecordThatCannotBeOpenedConcernsItsChannelAlone(t *testing.T) {
+func TestRecordThatCannotBeOpenedConcernsItsChannelAlone(t *testing.T) {
 	t.Parallel()
 	for name, v := range vaults(t) {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
-func TestALogLineTellsItsTimeInMilliseconds(t *testing.T) {
+func TestLogLineTellsItsTimeInMilliseconds(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
 		log := logrus.New()
@@ -31,7 +31,7 @@ func TestALogLineTellsItsTimeInMilliseconds(t *testing.T) {
 	}
 }
 
-func TestThePasswordsOfTheConfigurationAreSecretsWhateverTheirLength(t *testing.T) {
+func TestConfiguredPasswordsAreSecretsAtAnyLength(t *testing.T) {
 	c := config.Default()
 	c.Channels.DSN = config.URL(filepath.Join(t.TempDir(), "channels.db"))
 	c.NATS.Token, c.NATS.Servers = "k9", []config.URL{"nats://:p@h:4222"}

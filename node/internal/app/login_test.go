@@ -50,7 +50,7 @@ func logged(c *config.Config) (*logrus.Logger, *redact.Secrets, *buffer) {
 	return log, secrets, out
 }
 
-func TestANodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
+func TestNodeComesBackWhenItsRefusedLoginWorksAgain(t *testing.T) {
 	t.Parallel()
 	opts := &server.Options{JetStream: true, StoreDir: t.TempDir(), Users: members("right")}
 	srv := natsd(t, opts)
@@ -156,7 +156,7 @@ func (w *wire) say(text string) {
 	}
 }
 
-func TestAConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
+func TestConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
 	t.Parallel()
 	srv := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	wire, address := newWire(t, srv.ClientURL())
@@ -170,7 +170,7 @@ func TestAConnectionThatIsClosedForGoodEndsTheNode(t *testing.T) {
 	require.ErrorContains(t, <-ended, "the connection to NATS is closed for good: nats: Something Nobody Knows")
 }
 
-func TestAStartGivesUpWhenItsLimitIsOver(t *testing.T) {
+func TestStartGivesUpWhenItsLimitIsOver(t *testing.T) {
 	t.Parallel()
 	c := settings(t)
 	c.Channels.Store, c.Channels.DSN = "postgres", "postgres://nobody@127.0.0.1:1/nowhere"

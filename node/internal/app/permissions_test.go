@@ -68,7 +68,7 @@ func ear(heard chan<- struct{}) integration.ServiceDefinition {
 	}}
 }
 
-func TestTheDocumentedNATSUsersAreEnough(t *testing.T) {
+func TestDocumentedNATSUsersAreEnough(t *testing.T) {
 	t.Parallel()
 	nats := natsdOf(t, documentedUsers(t))
 	c := restricted(t, nats)
@@ -142,7 +142,7 @@ func requireHeard(t *testing.T, heard <-chan struct{}) {
 	}, generous, moment)
 }
 
-func TestAServiceThatMayNotReceiveItsEventsDoesNotStart(t *testing.T) {
+func TestServiceThatMayNotReceiveItsEventsDoesNotStart(t *testing.T) {
 	t.Parallel()
 	conf := strings.Replace(documentedUsers(t), `, "hios.*.*.hios.hios.processing.>"`, "", 1)
 	require.NotEqual(t, documentedUsers(t), conf)
@@ -177,7 +177,7 @@ func postBody(t *testing.T, n *app.Node, channel, secret, body string) int {
 	return res.StatusCode
 }
 
-func TestAStartNamesThePermissionThatIsMissing(t *testing.T) {
+func TestStartNamesThePermissionThatIsMissing(t *testing.T) {
 	t.Parallel()
 	const conf = `
 		jetstream: enabled
@@ -218,7 +218,7 @@ func TestAStartNamesThePermissionThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestAStartSaysWhichStreamIsInTheWay(t *testing.T) {
+func TestStartSaysWhichStreamIsInTheWay(t *testing.T) {
 	t.Parallel()
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	makeStream(t, nats.ClientURL(), "hios_hios_processing_message_sent", "something.else")
@@ -237,7 +237,7 @@ func TestAStartSaysWhichStreamIsInTheWay(t *testing.T) {
 	require.ErrorContains(t, <-failed, "create the stream of hios.hios.processing.message.sent, hios_hios_processing_message_sent: there is a stream of this name")
 }
 
-func TestAnOldServerIsServedWithClaimsElsewhere(t *testing.T) {
+func TestOldServerIsServedWithClaimsElsewhere(t *testing.T) {
 	t.Parallel()
 	nats := testserver.OldestNATS(t)
 	c := external(t, nats.URL())

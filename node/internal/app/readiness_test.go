@@ -33,7 +33,7 @@ func requireState(t *testing.T, n *app.Node, state string) {
 
 const webhookSecret = "secret-of-a-webhook"
 
-func TestANodeIsNotReadyWhileItsStreamIsFull(t *testing.T) {
+func TestNodeIsNotReadyWhileItsStreamIsFull(t *testing.T) {
 	t.Parallel()
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	js := jetStream(t, nats.ClientURL())
@@ -63,7 +63,7 @@ func TestANodeIsNotReadyWhileItsStreamIsFull(t *testing.T) {
 	requireState(t, n, "ready")
 }
 
-func TestANodeIsNotReadyWhileJetStreamHasNoRoom(t *testing.T) {
+func TestNodeIsNotReadyWhileJetStreamHasNoRoom(t *testing.T) {
 	t.Parallel()
 	nats := natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 20})
 	c := external(t, nats.ClientURL())
@@ -90,7 +90,7 @@ func TestANodeIsNotReadyWhileJetStreamHasNoRoom(t *testing.T) {
 	requireState(t, n, "ready")
 }
 
-func TestANodeIsNotReadyWhileItMayNotPublish(t *testing.T) {
+func TestNodeIsNotReadyWhileItMayNotPublish(t *testing.T) {
 	t.Parallel()
 	opts := &server.Options{JetStream: true, StoreDir: t.TempDir(), Users: members("right")}
 	nats := natsd(t, opts)
@@ -114,7 +114,7 @@ func TestANodeIsNotReadyWhileItMayNotPublish(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsAwayDegradesANodeThatRemembersItsChannels(t *testing.T) {
+func TestUnavailableDatabaseDegradesNodeThatKnowsItsChannels(t *testing.T) {
 	t.Parallel()
 	database := testserver.StartPostgres(t)
 	key := newKey(t, "k1")
@@ -140,7 +140,7 @@ func TestADatabaseThatIsAwayDegradesANodeThatRemembersItsChannels(t *testing.T) 
 	}
 }
 
-func TestANodeIsNotReadyWhenNoChannelCanBeOpened(t *testing.T) {
+func TestNodeIsNotReadyWhenNoChannelCanBeOpened(t *testing.T) {
 	t.Parallel()
 	v := vaults(t)["sqlite"]
 	v.add(t, "shop", newKey(t, "k1"))
@@ -154,7 +154,7 @@ func TestANodeIsNotReadyWhenNoChannelCanBeOpened(t *testing.T) {
 	require.Contains(t, health(t, n), "no channel can be opened")
 }
 
-func TestANodeWhoseDatabaseVanishedSaysSo(t *testing.T) {
+func TestNodeWhoseDatabaseVanishedSaysSo(t *testing.T) {
 	t.Parallel()
 	v := vaults(t)["sqlite"]
 	v.add(t, "shop")

@@ -46,7 +46,7 @@ func TestHealthTellsWhatIsInTheSpool(t *testing.T) {
 	require.Equal(t, map[string]any{"events": 0, "bytes": int64(0), "setAside": 0}, h.Details)
 }
 
-func TestASpoolThatTwoProcessesWantIsUnhealthyInOne(t *testing.T) {
+func TestSpoolThatTwoProcessesWantIsUnhealthyInOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	first, _ := startWith(t, path)
 	second, log := startWith(t, path)
@@ -57,7 +57,7 @@ func TestASpoolThatTwoProcessesWantIsUnhealthyInOne(t *testing.T) {
 	require.Contains(t, log.String(), "is held by node app-test (process ")
 }
 
-func TestASpoolThatCannotBeMadeIsUnhealthyFromTheStart(t *testing.T) {
+func TestSpoolThatCannotBeMadeIsUnhealthyFromTheStart(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	require.NoError(t, os.WriteFile(folder, nil, 0o600))
 	n, log := startWith(t, filepath.Join(folder, "spool.db"))

@@ -40,7 +40,7 @@ func health(t *testing.T, n *app.Node) string {
 	return string(answer)
 }
 
-func TestANodeStartsWithoutItsCache(t *testing.T) {
+func TestNodeStartsWithoutItsCache(t *testing.T) {
 	t.Parallel()
 	redis := testserver.StartRedis(t)
 	redis.Stop()
@@ -90,7 +90,7 @@ func startedLate(
 	return status, health(t, o.node)
 }
 
-func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
+func TestStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
 	t.Parallel()
 	database := testserver.StartPostgres(t)
 	database.Stop()
@@ -101,14 +101,14 @@ func TestAStartWaitsForTheDatabaseOfItsChannels(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, body)
 }
 
-func TestANodeDoesNotAskItselfForChannels(t *testing.T) {
+func TestNodeDoesNotAskItselfForChannels(t *testing.T) {
 	c := settings(t)
 	c.Channels.Store, c.Channels.Action, c.Services = "action", "channels.get", []string{"telegram", "channels"}
 	_, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
 	require.ErrorContains(t, err, "channels.action: channels.get would be asked of this node's own service channels")
 }
 
-func TestAStartWaitsForTheRedisOfItsClaims(t *testing.T) {
+func TestStartWaitsForTheRedisOfItsClaims(t *testing.T) {
 	t.Parallel()
 	redis := testserver.StartRedis(t)
 	redis.Stop()
@@ -119,7 +119,7 @@ func TestAStartWaitsForTheRedisOfItsClaims(t *testing.T) {
 	require.Contains(t, body, `"name":"claims","status":"healthy"`)
 }
 
-func TestANodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
+func TestNodeKeepsItsClaimsWhereTheConfigurationSays(t *testing.T) {
 	t.Parallel()
 	for _, driver := range []string{"nats", "memory"} {
 		c := settings(t)

@@ -17,7 +17,7 @@ import (
 )
 
 // One node of two has suspended a channel: whoever asks, of the other node or by the command line, is told which.
-func TestWhoListsOrTestsChannelsLearnsWhichNodesHoldThemBack(t *testing.T) {
+func TestChannelListAndTestNameNodesThatSuspendedIt(t *testing.T) {
 	t.Parallel()
 	telegram := telegramtest.NewServer("123456:CANARY-token")
 	defer telegram.Close()

@@ -16,7 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/app"
 )
 
-func TestTheHeapMayGrowLessTheLargerItIs(t *testing.T) {
+func TestHeapGrowthShrinksWithItsSize(t *testing.T) {
 	const mb = 1 << 20
 	for live, want := range map[uint64]int{
 		0: 400, 1: 400, 7 * mb: 400, 8 * mb: 350, 10 * mb: 275, 16 * mb: 175, 24 * mb: 100, 1000 * mb: 100, 1 << 60: 100,
@@ -25,7 +25,7 @@ func TestTheHeapMayGrowLessTheLargerItIs(t *testing.T) {
 	}
 }
 
-func TestTheCollectorFollowsTheHeap(t *testing.T) {
+func TestCollectorFollowsTheHeap(t *testing.T) {
 	t.Setenv("GOGC", "") // as users have it
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
@@ -39,7 +39,7 @@ func TestTheCollectorFollowsTheHeap(t *testing.T) {
 	require.Eventually(t, func() bool { runtime.GC(); return gogc() > 100 }, time.Minute, 10*time.Millisecond)
 }
 
-func TestTheEnvironmentHasTheLastWordOnTheCollector(t *testing.T) {
+func TestEnvironmentHasTheLastWordOnTheCollector(t *testing.T) {
 	t.Setenv("GOGC", "70")
 	before := debug.SetGCPercent(70)
 	defer debug.SetGCPercent(before)
@@ -47,7 +47,7 @@ func TestTheEnvironmentHasTheLastWordOnTheCollector(t *testing.T) {
 	require.Equal(t, uint64(70), gogc())
 }
 
-func TestTheMemoryLimitIsAShareOfTheCgroups(t *testing.T) {
+func TestMemoryLimitIsAShareOfTheCgroups(t *testing.T) {
 	const most = 600 << 20
 	none, wide := errors.New("no limit"), uint64(math.MaxUint64)
 	for name, test := range map[string]struct {

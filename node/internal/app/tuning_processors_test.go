@@ -74,7 +74,7 @@ func TestNoLoadMakesTheNumberGoUpAndDown(t *testing.T) {
 
 func last(list []int) int { return list[len(list)-1] }
 
-func TestTheProcessFollowsItsLoad(t *testing.T) {
+func TestProcessFollowsItsLoad(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "") // as users have it
 	synctest.Test(t, func(t *testing.T) {
 		var used atomic.Int64 // CPU time
@@ -101,7 +101,7 @@ func TestTheProcessFollowsItsLoad(t *testing.T) {
 	})
 }
 
-func TestAProcessorThatIsBusyIsCPUTime(t *testing.T) {
+func TestProcessorThatIsBusyIsCPUTime(t *testing.T) {
 	before, ok := app.ProcessTime()
 	require.True(t, ok)
 	for now := before; now < before+10*time.Millisecond; { // else the test never ends
@@ -109,14 +109,14 @@ func TestAProcessorThatIsBusyIsCPUTime(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentHasTheLastWordOnProcessors(t *testing.T) {
+func TestEnvironmentHasTheLastWordOnProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	t.Setenv("GOMAXPROCS", "3")
 	app.TuneProcessors(app.Available, app.ProcessTime, nil)()
 	require.Equal(t, before, runtime.GOMAXPROCS(0))
 }
 
-func TestANodeBesideAServerFollowsItsLoad(t *testing.T) {
+func TestNodeBesideAServerFollowsItsLoad(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "")
 	c := settings(t)
 	c.NATS.Embedded, c.NATS.Servers = false, servers(natsd(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}))
@@ -127,7 +127,7 @@ func TestANodeBesideAServerFollowsItsLoad(t *testing.T) {
 	require.Equal(t, app.Available(), runtime.GOMAXPROCS(0))
 }
 
-func TestANodeWithAServerOfItsOwnKeepsAllProcessors(t *testing.T) {
+func TestNodeWithAServerOfItsOwnKeepsAllProcessors(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "")
 	defer app.Available()
 	runtime.GOMAXPROCS(5)

@@ -91,7 +91,7 @@ func TestValuesAreReadFromWhereTheyAre(t *testing.T) {
 	}
 }
 
-func TestWhatIsRequiredAndNotGivenIsAskedFor(t *testing.T) {
+func TestRequiredValuesNotGivenAreAskedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		given values
 		in    string
@@ -130,7 +130,7 @@ func TestWhatIsRequiredAndNotGivenIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestAMissingAnswerSaysHowToGiveIt(t *testing.T) {
+func TestMissingAnswerSaysHowToGiveIt(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   io.Reader
 		want string
@@ -146,7 +146,7 @@ func TestAMissingAnswerSaysHowToGiveIt(t *testing.T) {
 	}
 }
 
-func TestASecretIsReadFromAPipeAsFromATerminal(t *testing.T) {
+func TestSecretIsReadFromAPipeAsFromATerminal(t *testing.T) {
 	in, out, err := os.Pipe()
 	require.NoError(t, err)
 	defer func() { require.NoError(t, in.Close()) }()
@@ -157,7 +157,7 @@ func TestASecretIsReadFromAPipeAsFromATerminal(t *testing.T) {
 	require.Equal(t, map[string]string{"token": "T", "url": "U"}, v.of(integration.InCredentials))
 }
 
-func TestAListSaysWhichNodesHoldAChannelBack(t *testing.T) {
+func TestChannelListNamesNodesThatSuspendedIt(t *testing.T) {
 	view := &channels.View{Channel: &integration.Channel{Status: integration.ChannelActive}}
 	require.Equal(t, "ACTIVE", status(view))
 	view.Suspended = []channels.Suspended{{NodeID: "sb-2"}, {NodeID: "sb-1"}}

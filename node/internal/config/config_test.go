@@ -23,13 +23,13 @@ func TestDefaultIsValid(t *testing.T) {
 	require.NoError(t, config.Default().Validate())
 }
 
-func TestAnEmptyFileGivesTheDefaults(t *testing.T) {
+func TestEmptyFileGivesTheDefaults(t *testing.T) {
 	c, err := config.Load(write(t, ""))
 	require.NoError(t, err)
 	requireSameSettings(t, config.Default(), c)
 }
 
-func TestTheShippedFileGivesTheDefaultsOnAnEmptyMachine(t *testing.T) {
+func TestShippedFileGivesTheDefaultsOnAnEmptyMachine(t *testing.T) {
 	t.Setenv("NAMESPACE", "Shop")
 	c, err := config.Load(shipped)
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestTheShippedFileGivesTheDefaultsOnAnEmptyMachine(t *testing.T) {
 	require.Equal(t, "shop", c.Events.Namespace)
 }
 
-func TestTheShippedFileHasEveryKey(t *testing.T) {
+func TestShippedFileHasEveryKey(t *testing.T) {
 	data, err := os.ReadFile(shipped)
 	require.NoError(t, err)
 	var file map[string]any
@@ -329,7 +329,7 @@ func requireKeys(t *testing.T, path string, of reflect.Type, file map[string]any
 	}
 }
 
-func TestTheSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
+func TestSecretsOfAURLAreItsPasswordOrToken(t *testing.T) {
 	for url, want := range map[config.URL][]string{
 		"nats://user:p%40ss@host":     {"p@ss"},
 		"nats://token@host":           {"token"},

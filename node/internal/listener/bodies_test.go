@@ -54,7 +54,7 @@ func (b *harness) held(bytes int64) {
 	require.Eventually(b.t, func() bool { return b.Held() == bytes }, generous, time.Millisecond)
 }
 
-func TestTheBodiesUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
+func TestBodyBytesAreBounded(t *testing.T) {
 	b := newHarness(t)
 	var ends []func() int
 	for range 3 {
@@ -81,7 +81,7 @@ func TestTheBodiesUnderWayHaveNoMoreBytesThanTheyMay(t *testing.T) {
 	b.held(0)
 }
 
-func TestWhatWasAnnouncedTakesNoRoomBeforeItCame(t *testing.T) {
+func TestBodyTakesRoomOnlyAsItArrives(t *testing.T) {
 	b := newHarness(t)
 	var conns []net.Conn
 	for range 20 { // of 3 MB each
@@ -99,7 +99,7 @@ func TestWhatWasAnnouncedTakesNoRoomBeforeItCame(t *testing.T) {
 	b.held(0)
 }
 
-func TestABodyIsReadWhateverItsLengthSays(t *testing.T) {
+func TestBodyIsReadWhateverItsLengthSays(t *testing.T) {
 	for _, size := range []int{2, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128<<10 + 1, mb, 3 * mb} {
 		b := newHarness(t)
 		body := "{" + strings.Repeat(" ", size-2) + "}"
@@ -118,7 +118,7 @@ func TestABodyIsReadWhateverItsLengthSays(t *testing.T) {
 	}
 }
 
-func TestAnUnknownChannelIsToldBeforeTheBodyIsRead(t *testing.T) {
+func TestUnknownChannelIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 	b := newHarness(t)
 	conn, err := net.Dial("tcp", b.Address())
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestAnUnknownChannelIsToldBeforeTheBodyIsRead(t *testing.T) {
 	require.Empty(t, b.calls)
 }
 
-func TestAWebhookWhoseHandlingHangsIsAnsweredAfterFifteenSeconds(t *testing.T) {
+func TestWebhookThatHangsIsAnsweredAfterFifteenSeconds(t *testing.T) {
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
 		synctest.Test(t, func(t *testing.T) {
 			log, _ := test.NewNullLogger()

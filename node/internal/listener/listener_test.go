@@ -145,7 +145,7 @@ func text(t *testing.T, raw json.RawMessage) string {
 	return s
 }
 
-func TestAWebhookBecomesACall(t *testing.T) {
+func TestWebhookBecomesACall(t *testing.T) {
 	const body = ` {"n": 9007199254740993} `
 	b := newHarness(t)
 	before := time.Now().UnixMilli()
@@ -173,7 +173,7 @@ func TestAWebhookBecomesACall(t *testing.T) {
 	require.LessOrEqual(t, timestamp, time.Now().UnixMilli())
 }
 
-func TestAPayloadIsDecodedAsAGatewayWould(t *testing.T) {
+func TestPayloadIsDecodedAsAGatewayWould(t *testing.T) {
 	const form, binary = "application/x-www-form-urlencoded; charset=utf-8", "{\"a\":\"\xff\"}"
 	for name, test := range map[string]struct{ contentType, body, payload, rawBody, encoding string }{
 		"JSON without a type":    {"", ` {"a":1} `, `{"a":1}`, ` {"a":1} `, ""},
@@ -202,7 +202,7 @@ func TestAPayloadIsDecodedAsAGatewayWould(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoWebhookReachesNoService(t *testing.T) {
+func TestRequestThatIsNoWebhookReachesNoService(t *testing.T) {
 	large := strings.Repeat(" ", 3<<20-2) + "{}"
 	for name, test := range map[string]struct {
 		method, path, contentType, body string
@@ -245,7 +245,7 @@ func decode(t *testing.T, a answer) map[string]any {
 	return e
 }
 
-func TestTheRequestIDIsTheCallersOrNew(t *testing.T) {
+func TestRequestIDIsTheCallersOrNew(t *testing.T) {
 	long := strings.Repeat("x", 129)
 	for name, test := range map[string]struct {
 		header []string
@@ -323,7 +323,7 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 	}
 }
 
-func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
+func TestCalleesMetaShapesTheAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		data, meta string
 		status     int
@@ -359,7 +359,7 @@ func TestTheCalleesMetaShapesTheAnswer(t *testing.T) {
 	}
 }
 
-func TestTheCalleesHeadersAreSent(t *testing.T) {
+func TestCalleesHeadersAreSent(t *testing.T) {
 	b := newHarness(t)
 	b.answer = func(context.Context) (string, string, error) {
 		return `{}`, `{"$responseHeaders":{"X-Parrot":"Polly\r\nX-Forged: 1"}}`, nil
@@ -369,7 +369,7 @@ func TestTheCalleesHeadersAreSent(t *testing.T) {
 	require.Empty(t, a.header.Get("X-Forged"))
 }
 
-func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
+func TestHandshakesQueryBecomesItsParams(t *testing.T) {
 	b := newHarness(t)
 	query := url.Values{"hub.mode": {"subscribe", "other"}, "hub.challenge": {"a b"}, "channelId": {"c2"}}
 	require.Equal(t, http.StatusOK, b.do(http.MethodGet, "/crow/c%201?"+query.Encode(), "").status)
@@ -382,7 +382,7 @@ func TestAHandshakesQueryBecomesItsParams(t *testing.T) {
 	require.Equal(t, map[string]string{"channelId": "c 1", "hub.mode": "subscribe", "hub.challenge": "a b"}, params)
 }
 
-func TestATakenAddressIsOneLine(t *testing.T) {
+func TestTakenAddressIsOneLine(t *testing.T) {
 	b := newHarness(t)
 	log, _ := test.NewNullLogger()
 	_, err := listener.Start(
@@ -429,7 +429,7 @@ func TestStopWaitsNoLongerThanItMay(t *testing.T) {
 	require.Equal(t, "no answer", wait(t, answered))
 }
 
-func TestTheListenerTellsHowTheNodeIs(t *testing.T) {
+func TestListenerServesTheNodesHealth(t *testing.T) {
 	b := newHarness(t)
 	require.Equal(t, http.StatusNoContent, b.do(http.MethodGet, "/-/live", "").status)
 	got := b.do(http.MethodGet, "/-/ready", "")

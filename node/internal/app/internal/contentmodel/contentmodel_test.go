@@ -16,7 +16,7 @@ const root = "../../../../../"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestThePageIsUpToDate(t *testing.T) {
+func TestPageIsUpToDate(t *testing.T) {
 	file, err := os.ReadFile(root + "docs/content-model.md")
 	require.NoError(t, err)
 	page, err := render(root)
@@ -34,7 +34,7 @@ func TestEveryPlatformTellsWhatItCan(t *testing.T) {
 	}
 }
 
-func TestThePageTellsOfTypesValuesAndCells(t *testing.T) {
+func TestPageListsTypesValuesAndCells(t *testing.T) {
 	m, err := readModel(root+"integration/message.go", root+"integration/content.go")
 	require.NoError(t, err)
 	parrot := integration.Definition{Title: "Parrot", Support: integration.Support{

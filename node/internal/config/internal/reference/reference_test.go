@@ -16,7 +16,7 @@ const root = "../../../../../"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestTheReferenceIsUpToDate(t *testing.T) {
+func TestReferenceIsUpToDate(t *testing.T) {
 	file, err := os.ReadFile(root + "docs/configuration.md")
 	require.NoError(t, err)
 	if string(file) != markdown(reference(t, defaults(t))) { // not require.Equal, which would print both as a whole
@@ -24,7 +24,7 @@ func TestTheReferenceIsUpToDate(t *testing.T) {
 	}
 }
 
-func TestTheShippedFileHasEveryKeyOfTheReference(t *testing.T) {
+func TestShippedFileHasEveryKeyOfTheReference(t *testing.T) {
 	data, err := os.ReadFile(root + "config.yaml")
 	require.NoError(t, err)
 	var file map[string]any
@@ -39,7 +39,7 @@ func TestTheShippedFileHasEveryKeyOfTheReference(t *testing.T) {
 	}
 }
 
-func TestTheShippedFileDiffersFromTheDefaultsOnlyWhereItSaysSo(t *testing.T) {
+func TestShippedFileDiffersFromDefaultsOnlyWhereItSaysSo(t *testing.T) {
 	want := reference(t, defaults(t))
 	shipped, err := config.Load(root + "config.yaml")
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestTheShippedFileDiffersFromTheDefaultsOnlyWhereItSaysSo(t *testing.T) {
 	require.Equal(t, []string{"nats.embedded", "http.listen"}, differing)
 }
 
-func TestTheReferenceReadsLikeOne(t *testing.T) {
+func TestReferenceReadsLikeOne(t *testing.T) {
 	meanings := map[string]string{}
 	for _, s := range reference(t, defaults(t)) {
 		name := s.key[strings.LastIndex(s.key, ".")+1:]
