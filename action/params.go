@@ -83,7 +83,7 @@ func (p Params) Decode(req *Request) (Fields, error) {
 	if err != nil {
 		return nil, invalid(req, err)
 	}
-	if err := c.verdict(); err != nil {
+	if err := c.err(); err != nil {
 		return nil, err
 	}
 	return fields, nil
@@ -103,7 +103,7 @@ func (p Params) Check(req *Request) (json.RawMessage, error) {
 	if err != nil {
 		return nil, invalid(req, err)
 	}
-	if err := c.verdict(); err != nil {
+	if err := c.err(); err != nil {
 		return nil, err
 	}
 	return raw, nil
@@ -123,10 +123,11 @@ func (c *checker) root(p Params) (json.RawMessage, error) {
 		return nil, invalid(c.req, err)
 	}
 	c.fault(&Param{Secret: p.secret()}, "", "object", nil, raw)
-	return nil, c.verdict()
+	return nil, c.err()
 }
 
-func (c *checker) verdict() error {
+// err is a ValidationError with the faults found so far, nil if there are none.
+func (c *checker) err() error {
 	if len(c.faults) > 0 {
 		return Validation(c.faults...)
 	}

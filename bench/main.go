@@ -82,20 +82,20 @@ func run(ctx context.Context) (status int, err error) {
 	if err := s.measure(ctx, p); err != nil {
 		return 0, err
 	}
-	verdicts := judge(s.results, p)
-	report := render(s.results, p, verdicts)
+	targets := judge(s.results, p)
+	report := render(s.results, p, targets)
 	fmt.Println(report)
 	passed, failed := 0, 0
-	for _, v := range verdicts {
-		fmt.Println(v)
-		if v.met {
+	for _, target := range targets {
+		fmt.Println(target)
+		if target.met {
 			passed++
 		} else {
 			failed++
 		}
 	}
 	if p.out != "" {
-		if err := os.WriteFile(p.out, []byte(report+list(verdicts)), 0o600); err != nil {
+		if err := os.WriteFile(p.out, []byte(report+list(targets)), 0o600); err != nil {
 			return 0, err
 		}
 	}

@@ -16,12 +16,12 @@ var titles = map[string]string{
 }
 
 // render writes the table of a run, in Markdown.
-func render(results []result, p plan, verdicts []verdict) string {
+func render(results []result, p plan, targets []targetResult) string {
 	m := medians{results}
 	var b strings.Builder
 	met := 0
-	for _, v := range verdicts {
-		if v.met {
+	for _, target := range targets {
+		if target.met {
 			met++
 		}
 	}
@@ -36,7 +36,7 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 
 | scenario | C | Node req/s | ours req/s | ratio | floor | of floor | Node CPU µs | ours CPU µs | ratio | floor CPU µs | NATS CPU µs | Node p99 ms | ours p99 ms | ours peak MB |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-`, p.rounds, met, len(verdicts), "reliable events with acks, checks, redaction, order")
+`, p.rounds, met, len(targets), "reliable events with acks, checks, redaction, order")
 	for _, scenario := range p.scenarios {
 		theirs, floor := fetch, ""
 		if strings.HasPrefix(scenario, "send") {
@@ -79,12 +79,12 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 	return b.String()
 }
 
-// list writes the verdicts behind the table.
-func list(verdicts []verdict) string {
+// list writes the list of targets that stands behind the table.
+func list(targets []targetResult) string {
 	var b strings.Builder
 	b.WriteString("\n## Targets\n\n```\n")
-	for _, v := range verdicts {
-		fmt.Fprintln(&b, v)
+	for _, target := range targets {
+		fmt.Fprintln(&b, target)
 	}
 	b.WriteString("```\n")
 	return b.String()

@@ -9,8 +9,8 @@ import (
 	"github.com/hiliosai/switchboard/bench/internal/stats"
 )
 
-// verdict is a target and whether it was met.
-type verdict struct {
+// targetResult is a target, what was measured for it, and whether it was met.
+type targetResult struct {
 	target string
 	got    float64 // NaN where it was not measured
 	bound  float64
@@ -19,30 +19,30 @@ type verdict struct {
 	met    bool
 }
 
-func (v verdict) String() string {
+func (r targetResult) String() string {
 	word, relation := "met   ", "≥"
-	if !v.met {
+	if !r.met {
 		word = "MISSED"
 	}
-	if v.atMost {
+	if r.atMost {
 		relation = "≤"
 	}
-	if math.IsNaN(v.got) {
-		return fmt.Sprintf("%s %s: not measured (target %s %.3g%s)", word, v.target, relation, v.bound, v.unit)
+	if math.IsNaN(r.got) {
+		return fmt.Sprintf("%s %s: not measured (target %s %.3g%s)", word, r.target, relation, r.bound, r.unit)
 	}
-	return fmt.Sprintf("%s %s: %.3g%s (target %s %.3g%s)", word, v.target, v.got, v.unit, relation, v.bound, v.unit)
+	return fmt.Sprintf("%s %s: %.3g%s (target %s %.3g%s)", word, r.target, r.got, r.unit, relation, r.bound, r.unit)
 }
 
 // judge holds the medians of a run against the targets that were measured in it.
-func judge(results []result, p plan) []verdict {
+func judge(results []result, p plan) []targetResult {
 	m := medians{results}
-	var list []verdict
+	var list []targetResult
 	add := func(target string, got, bound float64, atMost bool, unit string) {
 		met := got >= bound
 		if atMost {
 			met = got <= bound
 		}
-		list = append(list, verdict{target, got, bound, atMost, unit, met && !math.IsNaN(got)})
+		list = append(list, targetResult{target, got, bound, atMost, unit, met && !math.IsNaN(got)})
 	}
 	atMost := func(target string, got, bound float64) { add(target, got, bound, true, "×") }
 	atLeast := func(target string, got, bound float64) { add(target, got, bound, false, "×") }

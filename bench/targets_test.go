@@ -59,11 +59,11 @@ func TestMediansAreOfQuietRunsWhereThereAreThree(t *testing.T) {
 	require.Equal(t, 10.0, m.rps(ours, "echo", 64), "with two of three all count")
 }
 
-func TestTheReportShowsWhatTheVerdictsSay(t *testing.T) {
+func TestReportShowsWhatTheTargetsSay(t *testing.T) {
 	p := plan{rounds: 1, cs: []int{64}, scenarios: []string{"telegram"}}
 	results := []result{cellOf(fetch, "telegram", 64, 1000, 100, false), cellOf(ours, "telegram", 64, 2000, 41, false)}
-	verdicts := judge(results, p)
-	report := render(results, p, verdicts) + list(verdicts)
+	targets := judge(results, p)
+	report := render(results, p, targets) + list(targets)
 	require.Contains(t, report, "| Telegram webhook, 1 message | 64 | 1000 | 2000 | 2.00 |")
 	require.Contains(t, report, "MISSED telegram webhook C=64, CPU per request against Node: 0.41× (target ≤ 0.4×)")
 	require.NotContains(t, strings.ToLower(report), "nan")

@@ -25,31 +25,27 @@ type synonym struct {
 // synonyms are looked for in every Go file.
 var synonyms = []synonym{
 	{"aloft", "in flight", ""},
-	{"crowd", "parallel, or what it is", ""},
-	{"flock", "batch platform", "^Flock$"}, // the system call,
-	{"forsake", "drain", ""},
-	{"gather", "batch", ""},
-	{"grounded", "blocked", ""},
-	{"gathering", "barrier, or what it is", ""},
-	{"outbox", "spool", "^outbox(_test)?$"}, // files of integration, until they are renamed
-	{"strangers", "unusable senders", ""},
-	{"unaware", "not acknowledged", ""},
-	{"waitless", "async", ""},
-}
-
-// pendingSynonyms are still used somewhere. A word moves to synonyms as soon as its last use is renamed.
-var pendingSynonyms = []synonym{
-	{"bench", "harness", "^bench$"}, // the folder bench
+	{"bench", "harness or benchmark", "^bench$"}, // the folder bench
 	{"bury", "dead letter", ""},
+	{"crowd", "parallel, or what it is", ""},
 	{"flight", "in flight, publish queue", `(?i)in_?flight|singleflight`}, // in flight is JetStream's word
 	{"flights", "publish queue", ""},
+	{"flock", "batch platform", "^Flock$"}, // the system call
+	{"forsake", "drain", ""},
 	{"further", "message action", ""},
+	{"gather", "batch", ""},
+	{"gathering", "barrier, or what it is", ""},
+	{"grounded", "blocked", ""},
 	{"lane", "fast queue, limiter", ""},
 	{"lanes", "limiters", ""},
+	{"outbox", "spool", ""},
 	{"settle", "ack, resolve, finish", ""},
-	{"settled", "acked, resolved, finished", "^PromiseSettled$"},
+	{"settled", "acked, resolved, finished", ""},
+	{"strangers", "unusable senders", ""},
+	{"unaware", "not acknowledged", ""},
 	{"verdict", "error row, error kind", ""},
 	{"verdicts", "error rows", ""},
+	{"waitless", "async", ""},
 }
 
 // words splits a name such as MaxInFlight or in_flight into lower-case words.
@@ -101,10 +97,10 @@ func TestGlossaryWordsAreUsedInNames(t *testing.T) {
 func TestGlossarySplitsNamesIntoWords(t *testing.T) {
 	require.Equal(t, []string{"max", "in", "flight"}, words("MaxInFlight"))
 	require.Equal(t, []string{"in", "flight"}, words("in_flight"))
-	require.NotNil(t, uses(pendingSynonyms, "newFlight"))
-	require.Nil(t, uses(pendingSynonyms, "MaxInFlight"))
-	require.Nil(t, uses(pendingSynonyms, "unsettling"))
-	require.Equal(t, "lane", uses(pendingSynonyms, "fastLane").word)
+	require.NotNil(t, uses(synonyms, "newFlight"))
+	require.Nil(t, uses(synonyms, "MaxInFlight"))
+	require.Nil(t, uses(synonyms, "unsettling"))
+	require.Equal(t, "lane", uses(synonyms, "fastLane").word)
 }
 
 func TestGlossaryNamesPlacesThatExist(t *testing.T) {

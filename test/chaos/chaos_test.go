@@ -109,7 +109,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"none":  {"node killed, bot throttles", ""},
 		"msgid": {"bot throttles", chaos.PromiseOnce},
 		"ack":   {"node killed", chaos.PromiseStored},
-		"claim": {"bot throttles", chaos.PromiseSettled},
+		"claim": {"bot throttles", chaos.PromiseSucceeded},
 	} {
 		t.Run(plant, func(t *testing.T) {
 			t.Parallel()

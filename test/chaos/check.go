@@ -14,11 +14,11 @@ type Violation struct {
 
 // row is the account of one sort of fault.
 type row struct {
-	sent, accepted      int // webhooks
-	stored, duplicates  int // messages; stored are different ones
-	spooled             int // of stored
-	lost, reordered     int
-	sends, sendsSettled int
+	sent, accepted        int // webhooks
+	stored, duplicates    int // messages; stored are different ones
+	spooled               int // of stored
+	lost, reordered       int
+	sends, sendsSucceeded int
 }
 
 // Report is what Check found.
@@ -50,13 +50,13 @@ const (
 	PromiseDead      = "the dead letters are the poisoned messages"
 	PromiseCall      = "a send under an idempotency key is carried out at most once"
 	PromiseSent      = "a send answered with success has one platform call and one sent event"
-	PromiseSettled   = "a send that nothing disturbs ends in success"
+	PromiseSucceeded = "a send that nothing disturbs ends in success"
 )
 
 // Promises lists all of them.
 var Promises = []string{
 	PromiseStored, PromiseOnce, PromiseRetryable, PromiseOrder, PromiseCause, PromiseSeen, PromiseDead, PromiseCall,
-	PromiseSent, PromiseSettled,
+	PromiseSent, PromiseSucceeded,
 }
 
 // Check compares what was answered with what is stored.
@@ -191,7 +191,7 @@ func (r *Report) sends(sends []*Send, s *Stored) {
 		}
 		switch {
 		case send.Success:
-			row.sendsSettled++
+			row.sendsSucceeded++
 			if len(ids) == 0 || !slices.Contains(ids, send.MessageID) {
 				r.violated(
 					PromiseSent, send.Fault, "%s was answered with the message %s, but the platform gave %v", send.Text,
@@ -201,7 +201,7 @@ func (r *Report) sends(sends []*Send, s *Stored) {
 				r.violated(PromiseSent, send.Fault, "%s has no sent event", send.Text)
 			}
 		case !send.Disturbed:
-			r.violated(PromiseSettled, send.Fault, "%s: %s", send.Text, send.Trouble)
+			r.violated(PromiseSucceeded, send.Fault, "%s: %s", send.Text, send.Trouble)
 		}
 	}
 	for id := range events {

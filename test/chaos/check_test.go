@@ -120,7 +120,7 @@ func TestCheckerReportsWhatIsBroken(t *testing.T) {
 			_ *chaos.Stored, _ []*chaos.Webhook, send *chaos.Send,
 		) {
 			send.Success = false
-		}, chaos.PromiseSettled},
+		}, chaos.PromiseSucceeded},
 		"a sent event of nobody's": {func(
 			s *chaos.Stored, _ []*chaos.Webhook, _ *chaos.Send,
 		) {

@@ -63,7 +63,7 @@ func (r *Report) Violated(promise string) bool {
 func (r *row) write(table *tabwriter.Writer, name string) {
 	fmt.Fprintf(
 		table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, r.sent, r.accepted, r.stored, r.spooled, r.duplicates,
-		r.lost, r.reordered, r.sends, r.sendsSettled,
+		r.lost, r.reordered, r.sends, r.sendsSucceeded,
 	)
 }
 
@@ -76,5 +76,5 @@ func (r *row) add(o *row) {
 	r.lost += o.lost
 	r.reordered += o.reordered
 	r.sends += o.sends
-	r.sendsSettled += o.sendsSettled
+	r.sendsSucceeded += o.sendsSucceeded
 }

@@ -41,7 +41,7 @@ func BenchmarkSendsBesideAHangingChannel(b *testing.B) {
 	hang := newHangingAPI(b)
 	quick := httptest.NewServer(http.HandlerFunc(answerSend))
 	b.Cleanup(quick.Close)
-	call := startForBench(b, map[string]string{"quick": quick.URL, "hanging": hang.URL})
+	call := startForBenchmark(b, map[string]string{"quick": quick.URL, "hanging": hang.URL})
 	send := func(channel string, to int) error {
 		params := fmt.Sprintf(
 			`{"channelId":%q,"message":{"to":{"id":"%d"},"content":{"type":"TEXT","text":"hi"}}}`, channel, to,
@@ -109,8 +109,8 @@ func p99(took []time.Duration) time.Duration {
 	return took[len(took)*99/100]
 }
 
-// startForBench runs a node with a Telegram channel for each API, and returns another node's way to call it.
-func startForBench(b *testing.B, apis map[string]string) func(
+// startForBenchmark runs a node with a Telegram channel for each API, and returns another node's way to call it.
+func startForBenchmark(b *testing.B, apis map[string]string) func(
 	ctx context.Context, name string, params json.RawMessage,
 ) (*action.CallResult, error) {
 	b.Helper()
