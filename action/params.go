@@ -135,7 +135,8 @@ func (c *checker) err() error {
 }
 
 func invalid(req *Request, err error) error {
-	return Client(http.StatusBadRequest, codes.InvalidParams, "the params of %s are not valid JSON", req.Action).Because(err)
+	return Client(http.StatusBadRequest, codes.InvalidParams, "the params of %s are not valid JSON", req.Action).
+		Because(err)
 }
 
 func (p Params) secret() bool {

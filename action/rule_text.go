@@ -71,7 +71,8 @@ var formats = map[Type]*regexp.Regexp{
 	typeEmail: regexp.MustCompile(`^` + black + `+@` + black + `+\.` + black + `+$`),
 	typeURL:   regexp.MustCompile(`^https?://` + black),
 	// A version whose variant is fixed by RFC 9562 must have it; the others are as they may.
-	typeUUID: regexp.MustCompile(`(?i)^([0-9a-f]{8}-[0-9a-f]{4}-([126][0-9a-f]{3}-[0-9a-f]|[34578][0-9a-f]{3}-[89ab])[0-9a-f]{3}-[0-9a-f]{12}` +
+	typeUUID: regexp.MustCompile(`(?i)^(` +
+		`[0-9a-f]{8}-[0-9a-f]{4}-([126][0-9a-f]{3}-[0-9a-f]|[34578][0-9a-f]{3}-[89ab])[0-9a-f]{3}-[0-9a-f]{12}` +
 		`|0{8}-0{4}-0{4}-0{4}-0{12})$`),
 }
 

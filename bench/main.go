@@ -109,7 +109,8 @@ func run(ctx context.Context) (status int, err error) {
 // build makes the programs of the benchmark in dir.
 func build(ctx context.Context, dir string) error {
 	for _, name := range []string{"natsd", "load", "limit", "platform", "bigcluster", "node"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), "./bench/"+name) // #nosec G204 -- names above
+		program := filepath.Join(dir, name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./bench/"+name) // #nosec G204 -- names above
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build ./bench/%s: %w\n%s", name, err, output)
 		}

@@ -227,7 +227,8 @@ func (s *stage) command(ctx context.Context, name string, args []string) (*resul
 	if err := os.Remove(out); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, name), append(args, "-out", out)...) // #nosec G204 -- our own program
+	program := filepath.Join(s.dir, name)
+	cmd := exec.CommandContext(ctx, program, append(args, "-out", out)...) // #nosec G204 -- our own program
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if noisy := errors.As(err, &exit) && exit.ExitCode() == stats.ExitNoisy; err != nil && !noisy {

@@ -75,11 +75,14 @@ log: {level: warn}
 	var channels strings.Builder
 	channels.WriteString("channels:\n")
 	telegram := func(id, base string) {
-		fmt.Fprintf(&channels, "  - {id: %s, tenantId: tenant-1, platform: telegram, credentials: {token: \"123456:BENCH\", secretToken: bench-telegram-token}, settings: {apiBase: %q}}\n", id, base)
+		fmt.Fprintf(&channels, "  - {id: %s, tenantId: tenant-1, platform: telegram, "+
+			"credentials: {token: \"123456:BENCH\", secretToken: bench-telegram-token}, settings: {apiBase: %q}}\n", id, base)
 	}
 	telegram("ch-fast", s.fast)
 	telegram("ch-slow", s.slow)
-	fmt.Fprintf(&channels, "  - {id: ch-whatsapp, tenantId: tenant-1, platform: whatsapp, credentials: {accessToken: bench-access-token, phoneNumberId: \"106540352242922\", appSecret: bench-app-secret, verifyToken: bench-verify-token}, settings: {apiBase: %q}}\n", s.fast)
+	fmt.Fprintf(&channels, "  - {id: ch-whatsapp, tenantId: tenant-1, platform: whatsapp, "+
+		"credentials: {accessToken: bench-access-token, phoneNumberId: \"106540352242922\", "+
+		"appSecret: bench-app-secret, verifyToken: bench-verify-token}, settings: {apiBase: %q}}\n", s.fast)
 	for n := range manyChannels {
 		telegram(fmt.Sprintf("ch-%05d", n), s.fast)
 	}
@@ -89,7 +92,8 @@ log: {level: warn}
 	); err != nil {
 		return err
 	}
-	apply := exec.CommandContext(ctx, filepath.Join(s.dir, "node"), "channels", "apply", "-f", list, "--config", config) // #nosec G204 -- our own program
+	args := []string{"channels", "apply", "-f", list, "--config", config}
+	apply := exec.CommandContext(ctx, filepath.Join(s.dir, "node"), args...) // #nosec G204 -- our own program
 	if output, err := apply.CombinedOutput(); err != nil {
 		return fmt.Errorf("channels apply: %w\n%.2000s", err, output)
 	}

@@ -116,9 +116,11 @@ func noise(results []result) string {
 		}
 		other, steal = append(other, r.Machine.OtherPct), append(steal, r.Machine.StealPct)
 	}
-	return fmt.Sprintf("%s, %d processors (%s), %s. %d runs, %d measured requests, every answer checked: %d wrong, %d runs in which the stream did not grow by "+
-		"exactly what the answers claim. %d runs were noisy and were repeated; CPU of other work on the machine: %.1f %% on average, steal %.1f %%.\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version(), runs, requests, wrong, off, noisy, mean(other), mean(steal))
+	return fmt.Sprintf("%s, %d processors (%s), %s. %d runs, %d measured requests, every answer checked: %d wrong, "+
+		"%d runs in which the stream did not grow by exactly what the answers claim. %d runs were noisy and were repeated; "+
+		"CPU of other work on the machine: %.1f %% on average, steal %.1f %%.\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version(),
+		runs, requests, wrong, off, noisy, mean(other), mean(steal))
 }
 
 func mean(list []float64) float64 {

@@ -65,7 +65,7 @@ func (l *Link) addNodeService() {
 			return handle(p), nil
 		}
 	}
-	schema := &moleculer.ServiceSchema{Name: nodeService, Settings: map[string]any{}, Metadata: map[string]any{}, Actions: []moleculer.Action{
+	actions := []moleculer.Action{
 		action.New("list", action.Spec{Handle: list(l.listNodes)}),
 		action.New("services", action.Spec{Handle: list(l.listServices)}),
 		action.New("actions", action.Spec{Handle: list(l.listActions)}),
@@ -81,7 +81,10 @@ func (l *Link) addNodeService() {
 		action.New("metrics", action.Spec{Handle: func(context.Context, *action.Request) (any, error) {
 			return nil, action.Client(http.StatusBadRequest, codes.MetricsDisabled, "Metrics feature is disabled")
 		}}),
-	}}
+	}
+	schema := &moleculer.ServiceSchema{
+		Name: nodeService, Settings: map[string]any{}, Metadata: map[string]any{}, Actions: actions,
+	}
 	l.catalog.add(schema, schema.Settings, l.bridgeHandler, l.log)
 }
 

@@ -62,7 +62,8 @@ func (l *Link) errorObject(e *action.Error) []byte {
 	if err != nil {
 		object.Data = struct{}{}
 		if data, err = wire.Encode(object); err != nil {
-			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,"type":"INTERNAL_ERROR","retryable":false,"data":{}}`)
+			data = []byte(`{"name":"MoleculerServerError","message":"Internal error","code":500,` +
+				`"type":"INTERNAL_ERROR","retryable":false,"data":{}}`)
 		}
 	}
 	return data

@@ -237,7 +237,9 @@ func (l *Link) acceptsStream(p *wire.RequestPacket) *action.Error {
 	case !ok || !local.remote:
 		return action.ServiceNotFound(p.Action, l.opts.NodeID)
 	case !local.stream:
-		return action.Client(http.StatusNotImplemented, codes.StreamNotSupported, "action '%s' does not take streams", p.Action)
+		return action.Client(
+			http.StatusNotImplemented, codes.StreamNotSupported, "action '%s' does not take streams", p.Action,
+		)
 	}
 	return nil
 }

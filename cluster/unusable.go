@@ -65,7 +65,8 @@ func (l *Link) unusable(msg *nats.Msg, sender string, err error) {
 			"all nodes of a cluster must speak the same: set node.protocol, or give the nodes another namespace", err)
 	case errors.Is(err, wire.ErrSender):
 		l.warn(msg, sender, "packets of a node whose id cannot be part of a NATS subject are dropped",
-			"give that node an id without spaces, control characters, *, > and empty parts between dots, of at most 256 bytes", err)
+			"give that node an id without spaces, control characters, *, > and empty parts between dots, "+
+				"of at most 256 bytes", err)
 	default:
 		form := formOf(msg.Data)
 		l.warn(msg, form.sender, "packets that are not Moleculer's JSON are dropped: "+form.what, form.advice, err)
@@ -99,7 +100,8 @@ func formOf(data []byte) form {
 	return form{
 		"",
 		"they may be encrypted, or made by another serializer",
-		"remove the Encryption and Compression middlewares from the other nodes, and set their serializer to JSON: this node sends and takes plain JSON",
+		"remove the Encryption and Compression middlewares from the other nodes, and set their serializer to JSON: " +
+			"this node sends and takes plain JSON",
 	}
 }
 

@@ -112,7 +112,8 @@ func (s *platformService) accountsOf(ctx context.Context, w *Webhook) ([]string,
 // accountIn returns the account that a webhook names at [Definition.AccountPath], "" where it names none.
 func (s *platformService) accountIn(w *Webhook) string {
 	var account ID
-	if value, err := memberAt(w.Payload, s.def.AccountPath); err != nil || value == nil || account.UnmarshalJSON(value) != nil {
+	value, err := memberAt(w.Payload, s.def.AccountPath)
+	if err != nil || value == nil || account.UnmarshalJSON(value) != nil {
 		return ""
 	}
 	return string(account)

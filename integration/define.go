@@ -64,8 +64,8 @@ type Definition struct {
 	NoRedelivery bool
 	Platform     Platform
 	// AccountPath is where the payload of a webhook names its account, as names joined by dots, such as "destination". The
-	// field with [Field.Account] holds the channel's own. Webhooks without a channel then find theirs, and the factory leaves
-	// out those for another account. A platform whose webhooks name several accounts implements [Accounts] instead.
+	// field with [Field.Account] holds the channel's own. Webhooks without a channel then find theirs, and the factory
+	// leaves out those for another account. A platform whose webhooks name several accounts implements [Accounts] instead.
 	AccountPath string
 	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
 	// Platform is a [SignatureValidator] itself; both at once are an error.

@@ -1,6 +1,7 @@
 package codes
 
-// Codes of webhooks. The comment behind each constant has the HTTP status, and whether platforms send the webhook again.
+// Codes of webhooks. The comment behind each constant has the HTTP status, and whether platforms send the webhook
+// again.
 const (
 	// ChannelNotFound says that there is no such channel of this platform, or it is another tenant's.
 	ChannelNotFound = "CHANNEL_NOT_FOUND" // 404; no

@@ -136,9 +136,11 @@ func main() {
 		f.Close()
 	}
 	fmt.Printf(
-		"%-10s %-10s c=%-3d n=%-6d %8.0f op/s   p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu responder %.1f self %.1f nats %.1f us/op  steal %.1f%% other %.1f%% idle %.0f%%  stream +%d ok=%v\n",
+		"%-10s %-10s c=%-3d n=%-6d %8.0f op/s   p50 %8.0f  p95 %8.0f  p99 %8.0f us  "+
+			"cpu responder %.1f self %.1f nats %.1f us/op  steal %.1f%% other %.1f%% idle %.0f%%  stream +%d ok=%v\n",
 		"limit", *mode, *conc, *total, r.RPS, r.Lat.P50, r.Lat.P95, r.Lat.P99,
-		usage["service"].CPUus, usage["load"].CPUus, usage["nats"].CPUus, machine.StealPct, machine.OtherPct, machine.IdlePct, r.StreamDelta, r.StreamOK)
+		usage["service"].CPUus, usage["load"].CPUus, usage["nats"].CPUus,
+		machine.StealPct, machine.OtherPct, machine.IdlePct, r.StreamDelta, r.StreamOK)
 	if !r.StreamOK {
 		log.Fatalf("FAILED: stream rose by %d for %d operations", r.StreamDelta, *total)
 	}
@@ -281,7 +283,8 @@ func post(_ *nats.Conn, _ jetstream.JetStream, n int) []int64 {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: *conc}}
 	defer client.CloseIdleConnections()
 	url := *platform + "/bot123456:BENCH/sendMessage"
-	const data = `{"chat_id":"5550001234","text":"Hello, could you tell me where my order #48213 is? It should have arrived on Monday."}`
+	const data = `{"chat_id":"5550001234","text":"` +
+		`Hello, could you tell me where my order #48213 is? It should have arrived on Monday."}`
 	return spread(n, func([]byte) error {
 		res, err := client.Post(url, "application/json", strings.NewReader(data))
 		if err != nil {

@@ -521,7 +521,8 @@ func main() {
 	}
 	svc := usage["service"]
 	fmt.Printf(
-		"%-10s %-10s c=%-3d n=%-6d %8.0f req/s  p50 %8.0f  p95 %8.0f  p99 %8.0f us  cpu %7.1f us/req (sched %7.1f)  rss %5.1f MB  steal %.1f%% other %.1f%% idle %.0f%%  errors %d  stream +%d ok=%v\n",
+		"%-10s %-10s c=%-3d n=%-6d %8.0f req/s  p50 %8.0f  p95 %8.0f  p99 %8.0f us  "+
+			"cpu %7.1f us/req (sched %7.1f)  rss %5.1f MB  steal %.1f%% other %.1f%% idle %.0f%%  errors %d  stream +%d ok=%v\n",
 		*label, *scen, *conc, *total, r.RPS, r.Lat.P50, r.Lat.P95, r.Lat.P99, svc.CPUus, svc.SchedUS, svc.PeakRSSMB,
 		machine.StealPct, machine.OtherPct, machine.IdlePct, r.Errors, r.StreamDelta, r.StreamOK)
 	if r.Errors > 0 || !r.StreamOK {

@@ -89,8 +89,10 @@ func run(ctx context.Context, binary string) (err error) {
 	}
 
 	step("A service of the cluster answers by calling an action")
-	message := `{"channelId":"demo","message":{"to":{"id":"5550001234"},"content":{"type":"TEXT","text":"It is on its way.",` +
-		`"interactive":{"kind":"buttons","buttons":[{"id":"track","title":"Track it"}]}},"replyTo":{"messageId":"5550001234:1"}}}`
+	message := `{"channelId":"demo","message":{"to":{"id":"5550001234"},` +
+		`"content":{"type":"TEXT","text":"It is on its way.",` +
+		`"interactive":{"kind":"buttons","buttons":[{"id":"track","title":"Track it"}]}},` +
+		`"replyTo":{"messageId":"5550001234:1"}}}`
 	if err := d.command(ctx, "call", "telegram.i_sendMessage", message); err != nil {
 		return err
 	}
@@ -230,7 +232,8 @@ func (d *demo) start(ctx context.Context) (stop func() error, err error) {
 
 func (d *demo) webhook(ctx context.Context) error {
 	update := `{"update_id":42,"message":{"message_id":1,"date":1763900000,"text":"Where is my order?",` +
-		`"chat":{"id":5550001234,"type":"private"},"from":{"id":5550001234,"is_bot":false,"first_name":"Ada","last_name":"Lovelace"}}}`
+		`"chat":{"id":5550001234,"type":"private"},` +
+		`"from":{"id":5550001234,"is_bot":false,"first_name":"Ada","last_name":"Lovelace"}}}`
 	fmt.Printf("POST /telegram/%s\n%s\n", channel, update)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.httpURL+"/telegram/"+channel, strings.NewReader(update))
 	if err != nil {

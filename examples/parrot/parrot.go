@@ -18,7 +18,9 @@ import (
 
 // errorTable says what Parrot's error codes mean.
 var errorTable = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
-	"bad_key":      {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "copy the key from Parrot's console"},
+	"bad_key": {
+		Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "copy the key from Parrot's console",
+	},
 	"no_such_chat": {Kind: integration.FaultPermanent, Code: codes.RecipientUnknown},
 	"asleep":       {Kind: integration.FaultTransient, Code: codes.PlatformUnavailable},
 }}
@@ -30,7 +32,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Fields: []integration.Field{
 			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key"},
 			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with"},
-			{In: integration.InCredentials, Name: "verifyToken", Required: true, Secret: true, Help: "a word that you tell Parrot"},
+			{In: integration.InCredentials, Name: "verifyToken", Required: true, Secret: true, Help: "a word you tell Parrot"},
 			{In: integration.InSettings, Name: "apiBase", Address: true, Help: "another API root"},
 		},
 		Signature: sign.HMAC{Header: "X-Parrot-Signature", Secret: "webhookSecret"},

@@ -1,5 +1,5 @@
-// Package sms is an example of a platform in Twilio's scheme: webhooks are forms, signed together with the public URL and
-// answered in XML, and the API takes forms with basic authentication.
+// Package sms is an example of a platform in Twilio's scheme: webhooks are forms, signed together with the public URL
+// and answered in XML, and the API takes forms with basic authentication.
 package sms
 
 import (

@@ -20,8 +20,8 @@ func Unmarshal(data []byte, target any) error { return rawjson.Unmarshal(data, t
 func UnmarshalParts(data []byte, target any) error { return rawjson.UnmarshalParts(data, target) }
 
 // Part is a struct that [UnmarshalParts] reads as its first field is, such as one message of a webhook. A value of an
-// unexpected type marks only the innermost part around it as malformed. A pointer to a part is never nil where there is a
-// value, be it null.
+// unexpected type marks only the innermost part around it as malformed. A pointer to a part is never nil where there is
+// a value, be it null.
 type Part interface {
 	// SetSpan is called with the place of the value in the data, data[start:end], and with whether something of it was
 	// left out.

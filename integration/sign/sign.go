@@ -96,7 +96,8 @@ const bodyHashParam = "bodySHA256"
 // SHA-256 in hex as the parameter bodySHA256. Nothing tells when it was made.
 type URLAndSortedForm struct{}
 
-func (URLAndSortedForm) signed(w *integration.Webhook) (head, body []byte, err error) { //nolint:unparam // of an interface
+//nolint:unparam // of an interface
+func (URLAndSortedForm) signed(w *integration.Webhook) (head, body []byte, err error) {
 	raw, err := w.SignedBody()
 	if err != nil {
 		return nil, nil, err

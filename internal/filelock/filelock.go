@@ -28,9 +28,9 @@ var errHeld = errors.New("the lock is held")
 // maxOwner bounds, in bytes, what a process says of itself.
 const maxOwner = 256
 
-// Acquire takes the lock that the file at path stands for, and makes the file and its folder where they are missing. The
-// file names this process for those who find the lock held: owner says more of it, such as the id of a node. The error is an
-// *[InUseError] when another process holds the lock. It does not wait.
+// Acquire takes the lock that the file at path stands for, and makes the file and its folder where they are missing.
+// The file names this process for those who find the lock held: owner says more of it, such as the id of a node. The
+// error is an *[InUseError] when another process holds the lock. It does not wait.
 func Acquire(path, owner string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -52,7 +52,8 @@ func Acquire(path, owner string) (*Lock, error) {
 	return l, nil
 }
 
-// name writes down who holds the lock. A full disk must not keep a process from what it has stored: then it has no name.
+// name writes down who holds the lock. A full disk must not keep a process from what it has stored: then it has no
+// name.
 func (l *Lock) name(owner string) error {
 	if err := l.file.Truncate(0); err != nil {
 		return err

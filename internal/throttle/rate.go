@@ -48,7 +48,9 @@ type limiter struct {
 
 // Reserve waits until the key's rate lets another call go, in the order of the calls. A wait that would be longer than
 // maxWait, or than ctx allows, is not begun: after is how long it would be.
-func (k *Keyed) Reserve(ctx context.Context, key string, r Rate, maxWait time.Duration) (after time.Duration, err error) {
+func (k *Keyed) Reserve(
+	ctx context.Context, key string, r Rate, maxWait time.Duration,
+) (after time.Duration, err error) {
 	if r.Calls == 0 {
 		return 0, nil
 	}

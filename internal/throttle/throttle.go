@@ -1,5 +1,5 @@
-// Package throttle holds calls back so that whoever takes them can keep up: while a key is blocked its calls wait and then
-// go on in the order in which they came, and where a key has a rate its calls are spaced.
+// Package throttle holds calls back so that whoever takes them can keep up: while a key is blocked its calls wait and
+// then go on in the order in which they came, and where a key has a rate its calls are spaced.
 //
 // It knows no platform. The caller says what a key stands for, and when to block it.
 package throttle
@@ -44,7 +44,9 @@ type waiter struct {
 
 // Acquire waits until a call may be made for the key. The caller calls release once, when the call has ended. A wait
 // that would be longer than maxWait, or than ctx allows, is not begun: after is how long it would be.
-func (k *Keyed) Acquire(ctx context.Context, key string, ticket Ticket, maxWait time.Duration) (release func(), after time.Duration, err error) {
+func (k *Keyed) Acquire(
+	ctx context.Context, key string, ticket Ticket, maxWait time.Duration,
+) (release func(), after time.Duration, err error) {
 	k.mu.Lock()
 	q := k.queues[key]
 	if q == nil {

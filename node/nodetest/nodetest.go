@@ -41,7 +41,8 @@ events: {spool: {path: %q}}
 http: {listen: "127.0.0.1:0"}
 media: {allowPrivate: true}
 log: {level: debug}
-`, os.Getpid(), started.Add(1), filepath.Join(dir, "nats"), filepath.Join(dir, "channels.db"), filepath.Join(dir, "spool.db"))
+`, os.Getpid(), started.Add(1), filepath.Join(dir, "nats"),
+		filepath.Join(dir, "channels.db"), filepath.Join(dir, "spool.db"))
 	running, err := node.Start(
 		tb.Context(), append([]node.Option{node.Config(config), node.LogTo(tb.Output())}, options...)...,
 	)

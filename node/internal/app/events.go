@@ -53,7 +53,9 @@ func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
 	publisher.WarnOfOtherPrefix(ctx, c.Node.Namespace, append(eventNames(c.Events.Namespace), integration.DeadLetters)...)
 	publisher.WarnOfServer(ctx, names...)
 	if !c.NATS.Embedded && c.Events.Replicas == 1 {
-		n.log.Info("a NATS server does not tell how often it writes to its disk (sync_interval, 2m by default): events that it has acknowledged since are lost when its machine fails, unless it is set to always or there are replicas")
+		n.log.Info("a NATS server does not tell how often it writes to its disk (sync_interval, 2m by default): " +
+			"events that it has acknowledged since are lost when its machine fails, " +
+			"unless it is set to always or there are replicas")
 	}
 	return publisher, nil
 }

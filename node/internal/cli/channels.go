@@ -377,7 +377,8 @@ type rotateKeysCommand struct {
 }
 
 func (*rotateKeysCommand) Help() string {
-	return "Restart every node with the new key in channels.keys first, behind the old one or before it: a node without it can read no channel any more afterwards."
+	return "Restart every node with the new key in channels.keys first, behind the old one or before it: " +
+		"a node without it can read no channel any more afterwards."
 }
 
 // confirmed asks on a terminal. Elsewhere nobody is there to answer.

@@ -20,7 +20,8 @@ func (c *newPlatformCommand) Run() error {
 	for _, path := range written {
 		fmt.Println(path)
 	}
-	fmt.Printf("\nNext: run \"go mod tidy\" and \"go test ./...\", then search the files for Next: and fill in what is there.\n"+
+	fmt.Printf("\nNext: run \"go mod tidy\" and \"go test ./...\", "+
+		"then search the files for Next: and fill in what is there.\n"+
 		"A node offers the platform with node.Platform(%s.Definition).\n", c.Name)
 	return nil
 }

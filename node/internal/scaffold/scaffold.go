@@ -67,7 +67,8 @@ func Write(name, dir string) (written []string, err error) {
 		to := strings.TrimSuffix(strings.TrimPrefix(from, "template/"), ".tmpl")
 		to = filepath.Join(dir, filepath.FromSlash(strings.ReplaceAll(to, "NAME", name)))
 		written = append(written, to)
-		return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, 0o644)) // #nosec G301 G306 -- source text
+		// #nosec G301 G306 -- source text
+		return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, 0o644))
 	})
 	return written, err
 }

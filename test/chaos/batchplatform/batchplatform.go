@@ -93,7 +93,8 @@ func Ledger() integration.ServiceDefinition {
 
 func note(_ *integration.Context, event received) (err error) {
 	text := event.Message.Content.Text
-	file, err := os.OpenFile(os.Getenv(SeenFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // #nosec G304 G703 -- the suite names it
+	// #nosec G304 G703 -- the suite names it
+	file, err := os.OpenFile(os.Getenv(SeenFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

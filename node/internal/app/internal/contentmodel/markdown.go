@@ -97,8 +97,10 @@ func writeMatrix(b *strings.Builder, platforms []integration.Definition) {
 	}
 }
 
-const legend = `"degraded" loses something, "–" is impossible; why is told below. A message with something degraded in it is sent, and
-the result's ` + "`metadata.degraded`" + ` says what became of it. One with something impossible in it is refused with the code
+const legend = `"degraded" loses something, "–" is impossible; why is told below. ` +
+	`A message with something degraded in it is sent, and
+the result's ` + "`metadata.degraded`" + ` says what became of it. ` +
+	`One with something impossible in it is refused with the code
 ` + "`UNSUPPORTED_CONTENT`" + `, except that a reply or a thread which is impossible is left out.
 `
 
