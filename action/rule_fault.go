@@ -23,7 +23,7 @@ type Fault struct {
 const (
 	// maxActual bounds, in bytes, what a fault repeats of a wrong value.
 	maxActual = 256
-	// maxFaults bounds what one call is told: every item of a long list may be wrong.
+	// maxFaults bounds the faults in one answer: every item of a long list may be wrong.
 	maxFaults = 1000
 )
 

@@ -441,7 +441,7 @@ func (c *Consumer) watch() {
 	}
 }
 
-// progressInterval is how often the server is told that events are in progress: well within its ack wait.
+// progressInterval is how often the consumer tells the server that events are in progress: well within the ack wait.
 func (c *Consumer) progressInterval() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

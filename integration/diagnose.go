@@ -24,7 +24,7 @@ type Finding struct {
 }
 
 // Diagnose checks a channel's fields, and asks the platform about its credentials and its health.
-// What it tells has passed redact.
+// Its texts hold no secrets: they have passed redact.
 func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets) *Diagnosis {
 	secrets.Add(ch.secrets(def.Fields)...)
 	d := &diagnoser{Diagnosis{ChannelID: ch.ID, OK: true}, secrets}

@@ -47,7 +47,7 @@ type Outcome string
 const (
 	NotDelivered Outcome = "not_delivered"
 	Uncertain    Outcome = "unknown"
-	// PartlyDelivered is told in failed events only: metadata.messageIds are the messages that arrived.
+	// PartlyDelivered stands in failed events only. metadata.messageIds are the messages that arrived.
 	PartlyDelivered Outcome = "partly_delivered"
 )
 

@@ -32,7 +32,7 @@ func answerHTTP(req *action.Request, r *Response) any {
 	req.Meta.Set("$statusCode", cmp.Or(r.Status, http.StatusOK))
 	if r.ContentType != "" {
 		req.Meta.Set("$responseType", r.ContentType)
-		// What is in it may be the caller's own text: no browser may take it for a page.
+		// The body may hold a caller's own text, so no browser may take it for a page.
 		headers := map[string]string{"X-Content-Type-Options": "nosniff"}
 		if r.Body == "" {
 			headers["Content-Type"] = r.ContentType // moleculer-web leaves the type of an empty body out

@@ -15,7 +15,7 @@ type Answer struct {
 	Header http.Header
 	Body   string
 
-	// What follows holds for scripted answers only.
+	// The fields below are for scripted answers only.
 
 	Delay   time.Duration // before the answer
 	Hang    bool          // no answer before the server closes or the caller goes away

@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	// callTimeout bounds one call, its answer's body included, and slowTimeout one that is told to take long.
+	// callTimeout bounds one call, its answer's body included. slowTimeout bounds a call with [Call.Slow].
 	callTimeout = 15 * time.Second
 	slowTimeout = time.Minute
 	// maxAnswer bounds, in bytes, the answers that are read into memory.

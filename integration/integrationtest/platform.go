@@ -3,7 +3,7 @@
 //
 // It runs the real service that [integration.Define] makes, and calls its actions as the cluster would.
 // Only what is round the service is scripted: the channel store, the events, the platform's API. It
-// knows no platform; all that differs between them is told by [Platform].
+// knows no platform; [Platform] says all that differs between them.
 package integrationtest
 
 import (

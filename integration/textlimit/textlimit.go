@@ -1,7 +1,6 @@
 // Package textlimit measures texts as platforms count them, and splits those that are too long.
 //
-// It knows no platform: what a platform counts, how much it takes and how its texts are marked up, is told by the
-// platform.
+// It knows no platform. The platform says what it counts, how much it takes and how its texts are marked up.
 package textlimit
 
 import (
@@ -14,10 +13,10 @@ import (
 // Unit measures a text. The length of two texts together must be the sum of their lengths.
 type Unit func(text string) int
 
-// Characters counts Unicode code points, UTF16 units of UTF-16, and Bytes the bytes of UTF-8.
+// Characters counts Unicode code points.
 func Characters(text string) int { return utf8.RuneCountInString(text) }
 
-// UTF16 is told of by [Characters].
+// UTF16 counts units of UTF-16: two for a character beyond the basic plane, such as most emoji.
 func UTF16(text string) int {
 	n := 0
 	for _, r := range text {
@@ -26,7 +25,7 @@ func UTF16(text string) int {
 	return n
 }
 
-// Bytes is told of by [Characters].
+// Bytes counts the bytes of UTF-8.
 func Bytes(text string) int { return len(text) }
 
 // Markup is how the parts of a text are marked.

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// Of is a text with a space in the place of each control character.
+// Of returns the text with a space in the place of each control character.
 func Of(text string) string {
 	if isPlain(text) {
 		return text

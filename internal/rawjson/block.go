@@ -25,7 +25,7 @@ func block(data []byte) (quotes, slashes uint64, controls bool) {
 	return quotes, slashes, lows&tops != 0
 }
 
-// zeros sets the highest bit of those of eight bytes that are zero.
+// zeros sets the highest bit of each of the eight bytes that is zero.
 func zeros(x uint64) uint64 { return ^((x | tops) - ones | x) & tops }
 
 // moveMask moves the highest bits of eight bytes into the highest byte.

@@ -16,7 +16,7 @@ type Field = struct {
 // handful are looked at. Reading is safe for concurrent use.
 type Fields []Field
 
-// usualFields is how many most objects have at most.
+// usualFields is the number of members that most objects do not exceed.
 const usualFields = 8
 
 // FieldsOf takes an object apart as [Members] does.
@@ -28,7 +28,7 @@ func FieldsOf(data []byte) (Fields, error) {
 
 func (f *Fields) add(name, value []byte) { *f = append(*f, Field{UnsafeString(name), value}) }
 
-// worth is from how many bytes on the fields of an object are kept that may be asked for.
+// worth is the size in bytes from which the fields of an object are kept for later questions.
 const worth = 512
 
 // read takes the object at i apart, which is in another one, unless it is soon read again, or unusual.

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// plan is how values of a type are read. It is made once.
+// plan says how values of a type are read. It is made once for each type.
 type plan struct {
 	null bool // read is for null, too, which for any other plan changes nothing
 	read func(d *decoder, i int, v reflect.Value) int
@@ -29,7 +29,7 @@ func planOf(t reflect.Type) *plan {
 	return b[t]
 }
 
-// builder has the plans that are being made: types may contain themselves.
+// builder holds the plans that are being made, because types may contain themselves.
 type builder map[reflect.Type]*plan
 
 var (
@@ -61,7 +61,7 @@ func (b builder) plan(t reflect.Type) *plan {
 	return p
 }
 
-// reader is for types without methods that say how they are read.
+// reader returns the reader for a type that has no method for decoding.
 func (b builder) reader(t reflect.Type) func(*decoder, int, reflect.Value) int {
 	switch t.Kind() {
 	case reflect.String:
@@ -112,7 +112,7 @@ func slot(length int, first, last byte) int {
 	return (length*7 + int(first) + int(last)*5) % slots
 }
 
-// field is the one of a name, nil where there is none.
+// field returns the field of that name, or nil.
 func (o *object) field(name []byte) *field {
 	if len(name) == 0 {
 		return nil
@@ -126,7 +126,7 @@ func (o *object) field(name []byte) *field {
 	return nil
 }
 
-// hides says whether encoding/json might take a name that no field has for one that a field has.
+// hides says whether encoding/json might match the name to a field although no field has exactly this name.
 func (o *object) hides(name []byte) bool {
 	upper := false
 	for _, c := range name {

@@ -107,7 +107,7 @@ func visit(data []byte, i int, value func(name []byte, i int) int) int {
 
 var errNoObject = errors.New("not a JSON object")
 
-// nameOf is a quoted name without quotes and escapes.
+// nameOf returns a quoted name without its quotes and escapes.
 func nameOf(quoted []byte) []byte {
 	if name := inside(quoted); isPlain(name) {
 		return name[:len(name):len(name)]
@@ -115,5 +115,5 @@ func nameOf(quoted []byte) []byte {
 	return AppendText(nil, quoted)
 }
 
-// fault is the error for a position that is negative. It shows nothing of the data, which may be secret.
+// fault returns the error for a negative position. It shows nothing of the data, which may be secret.
 func fault(at int) error { return fmt.Errorf("not valid JSON at byte %d", ^at) }

@@ -54,10 +54,10 @@ func listReader(elem *plan) func(*decoder, int, reflect.Value) int {
 	}
 }
 
-// few is the room that a list begins with: most have no more.
+// few is the capacity that a list begins with. Most lists have no more items.
 const few = 4
 
-// list reads what is behind a list's first bracket.
+// list reads a list behind its first bracket.
 func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 	if i < len(d.data) && d.data[i] == ']' {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
@@ -154,7 +154,7 @@ func readFloat(d *decoder, i int, v reflect.Value) int {
 	return end
 }
 
-// number is the number at i, "" for anything else.
+// number returns the number at i, or "" for any other value.
 func (d *decoder) number(i int) (text string, end int) {
 	if d.data[i] != '-' && (d.data[i] < '0' || '9' < d.data[i]) {
 		return "", i
@@ -173,12 +173,12 @@ func readRaw(d *decoder, i int, v reflect.Value) int {
 	return end
 }
 
-// readByItself is for what implements json.Unmarshaler.
+// readByItself reads values that implement json.Unmarshaler.
 func readByItself(d *decoder, i int, v reflect.Value) int {
 	return d.whole(i, v, v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON)
 }
 
-// readByStandard leaves to encoding/json what is rare.
+// readByStandard reads rare types by encoding/json.
 func readByStandard(d *decoder, i int, v reflect.Value) int {
 	return d.whole(i, v, func(value []byte) error { return json.Unmarshal(value, v.Addr().Interface()) })
 }

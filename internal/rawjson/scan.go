@@ -188,7 +188,7 @@ func scanBlocks(data []byte, i int) (end int, done bool) {
 	return i, false
 }
 
-// escapeLength is that of the escape at i, 0 where it is none.
+// escapeLength returns the length of the escape at i, or 0 if there is none.
 func escapeLength(data []byte, i int) int {
 	if i+1 < len(data) && escaped[data[i+1]] != 0 {
 		return 2
@@ -207,10 +207,10 @@ func stopsIn(x uint64) uint64 {
 	return ((quote-0x21*ones)&^quote | (slash-ones)&^slash) & tops
 }
 
-// escaped gives what a letter behind a backslash stands for, 0 where that is not one letter's business.
+// escaped returns the byte that a letter behind a backslash stands for, or 0 if it stands for none.
 var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// hex4 reads the \uXXXX at i.
+// hex4 reads the four hexadecimal digits of the \uXXXX at i.
 func hex4(data []byte, i int) (rune, bool) {
 	if i+6 > len(data) || data[i] != '\\' || data[i+1] != 'u' {
 		return 0, false

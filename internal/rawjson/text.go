@@ -49,7 +49,7 @@ func AppendQuote(dst []byte, text string) []byte {
 	return dst
 }
 
-// isBare says whether a text is ASCII that needs no escapes.
+// isBare says whether a text is ASCII without characters that need escapes.
 func isBare(text string) bool {
 	data := unsafe.Slice(unsafe.StringData(text), len(text)) // #nosec G103 -- it is only read
 	for ; len(data) >= 8; data = data[8:] {
@@ -68,7 +68,7 @@ func isBare(text string) bool {
 // AppendText appends [Text] of a JSON value to dst.
 func AppendText(dst, value []byte) []byte { return appendText(dst, inside(value)) }
 
-// inside is what stands between a string's quotes, nothing for any other value.
+// inside returns the bytes between a string's quotes, and nothing for any other value.
 func inside(value []byte) []byte {
 	if len(value) < 2 || value[0] != '"' {
 		return nil
@@ -76,7 +76,7 @@ func inside(value []byte) []byte {
 	return value[1 : len(value)-1]
 }
 
-// isPlain says whether a string means what stands in it.
+// isPlain says whether a string has no escapes and is ASCII, so that its bytes are its value.
 func isPlain(inner []byte) bool { return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) }
 
 // appendText copies eight bytes at a time and goes on where an escape begins: there is room, since what
@@ -135,7 +135,7 @@ func unicodeEscape(data []byte, i int) (rune, int) {
 	return char, 12
 }
 
-// appendReplaced replaces each byte that belongs to no character.
+// appendReplaced appends the text and replaces each byte that is not part of a character.
 func appendReplaced(dst, text []byte) []byte {
 	for len(text) > 0 {
 		char, size := utf8.DecodeRune(text)

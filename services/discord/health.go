@@ -53,7 +53,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			"applicationId": string(app.ID), "application": app.Name, "botId": string(bot.ID), "username": bot.Username,
 		},
 	}
-	// Of webhooks' URLs the host only, since the rest is often kept secret.
+	// Only the host of a webhook's URL is shown, since the rest is often kept secret.
 	integration.PutText(health.Details, "interactionsHost", httpapi.LinkHost(app.InteractionsEndpointURL))
 	integration.PutText(health.Details, "eventsHost", httpapi.LinkHost(app.EventWebhooksURL))
 	if status, message := app.faults(ch); status != "" {

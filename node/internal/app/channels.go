@@ -148,7 +148,7 @@ func newManager(
 	}
 }
 
-// Channels manages the channel store outside of a running node. Running nodes are told of changes.
+// Channels manages the channel store outside of a running node. It tells running nodes of changes.
 type Channels struct {
 	*channels.Manager
 	catalog *catalog

@@ -18,7 +18,7 @@ const (
 	Respond  = "response_url" // see [Server.ResponseURL]
 )
 
-// What the app and its workspace are called.
+// Names of the app and its workspace.
 const (
 	TeamID = "T0000TEAM"
 	UserID = "U0000BOT"
