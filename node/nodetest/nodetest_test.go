@@ -1,6 +1,8 @@
 package nodetest_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,6 +38,38 @@ func TestServiceOfOnesOwnIsCalled(t *testing.T) {
 	)
 	_, err := n.Call(t.Context(), "greeter.wave", nil, action.CallOptions{})
 	require.Equal(t, "SERVICE_NOT_FOUND", action.AsError(err, "", "").Type)
+}
+
+func TestRunServesUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	first := nodetest.Start(t)
+	heard := make(chan string, 1)
+	listener := greeter()
+	listener.Events = []moleculer.Event{
+		integration.NewEvent("guest.came", "", func(_ *integration.Context, guest struct{ Name string }) error {
+			heard <- guest.Name
+			return nil
+		}),
+	}
+	config := fmt.Sprintf(`
+node: {id: second, tuning: false}
+nats: {servers: [%q]}
+channels: {dsn: %q}
+events: {spool: {path: %q}}
+services: [greeter]
+`, first.NATSURL(), filepath.Join(t.TempDir(), "channels.db"), filepath.Join(t.TempDir(), "spool.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- node.Run(ctx, node.Config(config), node.LogTo(t.Output()), node.Service(listener))
+	}()
+	require.NoError(t, first.WaitForServices(t.Context(), "greeter"))
+	first.MustCall("greeter.hello", map[string]string{"Name": "Ada"}, action.CallOptions{})
+	require.NoError(t, first.Emit(t.Context(), "guest.came", map[string]string{"Name": "Grace"}))
+	require.Equal(t, "Grace", <-heard)
+	cancel()
+	require.NoError(t, <-ended)
+	require.ErrorContains(t, node.Run(t.Context(), node.Config("nonsense: 1"), node.LogTo(t.Output())), "nonsense")
 }
 
 func TestPlatformOfOnesOwnHasTheNodesClient(t *testing.T) {
