@@ -254,6 +254,9 @@ func storedEvents(t *testing.T, natsURL string) map[string][]string {
 	return events
 }
 
+// expires is the time until which a replyContext of Discord's can be used, in ms since 1970.
+var expires = regexp.MustCompile(`\bexpires=\d+`)
+
 // timeless puts a word in the place of times about now, in ms since 1970.
 func timeless(value any) any {
 	switch value := value.(type) {
@@ -269,6 +272,8 @@ func timeless(value any) any {
 		if ms, err := value.Int64(); err == nil && time.Since(time.UnixMilli(ms)).Abs() < time.Hour {
 			return "about now"
 		}
+	case string:
+		return expires.ReplaceAllString(value, "expires=soon")
 	}
 	return value
 }
