@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +22,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
+
+// tokenLife is how long a reply token can be used, "Send reply message".
+const tokenLife = time.Minute
 
 type (
 	object = map[string]any
@@ -43,15 +48,6 @@ var (
 	animated = regexp.MustCompile("ANIMATION|POPUP")
 )
 
-// replyContext is what an answer to a message needs.
-type replyContext struct {
-	MessageID  id     `json:"messageId"`
-	QuoteToken string `json:"quoteToken"` // of the message
-	To         id     `json:"to"`         // the chat in which Token is valid
-	Token      string `json:"token"`      // for one reply
-	Until      int64  `json:"until"`      // when Token expires, in ms since 1970
-}
-
 // Normalize makes a message of each event, "Webhook event objects". A probe from LINE's console has none.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	return w.Items("events", readEvent)
@@ -67,13 +63,12 @@ func readEvent(m *integration.Message, e integration.Item) *integration.Unsuppor
 	if e.Text("mode") == "standby" { // another module of the account answers this chat
 		m.Metadata["mode"] = "standby"
 	}
-	about := replyContext{
-		MessageID: id(e.Text("message.id")), QuoteToken: e.Text("message.quoteToken"),
-		To: m.ConversationID, Token: e.Text("replyToken"), Until: e.Int("timestamp") + 60_000, // one minute
-	}
-	if about.Token != "" || about.QuoteToken != "" {
-		text, _ := json.Marshal(about)
-		m.ReplyContext = string(text)
+	m.PutReplyValue("messageId", e.Text("message.id"))
+	m.PutReplyValue("quoteToken", e.Text("message.quoteToken"))
+	if token := e.Text("replyToken"); token != "" {
+		m.PutReplyValue("to", string(m.ConversationID))
+		m.PutReplyValue("replyToken", token)
+		m.PutReplyValue("until", strconv.FormatInt(e.Int("timestamp")+tokenLife.Milliseconds(), 10))
 	}
 	return readContent(m, e)
 }
@@ -178,11 +173,14 @@ func (d *draft) lose(f integration.Feature, became string) {
 func (p *platform) Send(
 	ctx context.Context, m *integration.Message, ch *integration.Channel,
 ) (*integration.SendResult, error) {
-	var about replyContext
-	_ = json.Unmarshal([]byte(m.ReplyContext), &about) // without LINE's own, the message is pushed
+	about, err := m.ReplyValues()
+	if err != nil {
+		return nil, err
+	}
 	d, api, to := compose(m, about), p.api(ch), cmp.Or(m.To.ID, m.ConversationID)
-	if about.Token != "" && !integration.IsLaterPart(ctx) && about.To == to && time.Now().UnixMilli() < about.Until {
-		call := httpapi.Call{Name: "reply", JSON: object{"replyToken": about.Token, "messages": d.messages}}
+	until, _ := strconv.ParseInt(about.Get("until"), 10, 64)
+	if about.Get("to") == string(to) && time.Now().UnixMilli() < until && !integration.IsLaterPart(ctx) {
+		call := httpapi.Call{Name: "reply", JSON: object{"replyToken": about.Get("replyToken"), "messages": d.messages}}
 		result, err := d.send(ctx, api, call)
 		if e, ok := errors.AsType[*integration.Error](err); !ok || e.Code != codes.InteractionExpired {
 			return result, err
@@ -216,12 +214,12 @@ func (d *draft) send(ctx context.Context, api *httpapi.API, call httpapi.Call) (
 	return result, nil
 }
 
-func compose(m *integration.Message, about replyContext) *draft {
+func compose(m *integration.Message, about url.Values) *draft {
 	d, c, i := &draft{}, &m.Content, m.Content.Interactive
 	if m.ReplyTo != nil {
 		d.quote, _ = m.Metadata["quoteToken"].(string)
-		if m.ReplyTo.MessageID == about.MessageID {
-			d.quote = cmp.Or(d.quote, about.QuoteToken)
+		if string(m.ReplyTo.MessageID) == about.Get("messageId") {
+			d.quote = cmp.Or(d.quote, about.Get("quoteToken"))
 		}
 	}
 	quotes := d.quote != ""
