@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -155,7 +156,13 @@ func (p *publication) wait() (duplicate bool, err error) {
 
 func (b *harness) create(config jetstream.StreamConfig) {
 	b.t.Helper()
-	_, err := b.js.CreateStream(b.t.Context(), config)
+	const storeInUse = 10049 // the server still removes the files of a deleted stream of this name
+	var err error
+	require.Eventually(b.t, func() bool {
+		_, err = b.js.CreateStream(b.t.Context(), config)
+		api, ok := errors.AsType[*jetstream.APIError](err)
+		return !ok || api.ErrorCode != storeInUse
+	}, generous, 5*time.Millisecond)
 	require.NoError(b.t, err)
 }
 
