@@ -30,7 +30,7 @@ func spoolOptions(path string, p *events.Publisher, log *logrus.Entry) spool.Opt
 	archive := events.NewArchive(p)
 	return spool.Options{
 		Path: path, Owner: "test", MaxBytes: 1 << 30, MaxAge: time.Hour, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
+		Publish: func(ctx context.Context, e order.Event, onAck func(bool, error)) {
 			event := order.Event{Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key}
 			p.Publish(ctx, event, onAck)
 		},
@@ -58,10 +58,10 @@ type gate struct {
 }
 
 // publishing is what a spool publishes with.
-type publishing = func(ctx context.Context, e spool.Event, onAck func(duplicate bool, err error))
+type publishing = func(ctx context.Context, e order.Event, onAck func(duplicate bool, err error))
 
 func (g *gate) around(publish publishing) publishing {
-	return func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
+	return func(ctx context.Context, e order.Event, onAck func(bool, error)) {
 		if !g.open.Load() {
 			onAck(false, errors.New("away"))
 			return
@@ -92,8 +92,8 @@ func fill(tb testing.TB, s *spool.Spool, backlog, conversations int, payload []b
 	require.Nil(tb, failed.Load())
 }
 
-func numbered(i, conversations int, payload []byte) spool.Event {
-	return spool.Event{
+func numbered(i, conversations int, payload []byte) order.Event {
+	return order.Event{
 		Key: fmt.Sprint("c", i%conversations), Name: name, MsgID: fmt.Sprint("spooled:", i), Header: usualHeader(),
 		Payload: payload,
 	}

@@ -121,13 +121,17 @@ func (s *platformService) publish(
 	if s.runtime.PlainEvents {
 		onAck = s.thenEmitPlain(ctx, req, ch, e, onAck)
 	}
-	name, msgID := eventName(s.runtime.Namespace, e.outcome), s.def.Name+":"+ch.ID+":"+e.key
+	event := order.Event{
+		Name: eventName(s.runtime.Namespace, e.outcome), MsgID: s.def.Name + ":" + ch.ID + ":" + e.key,
+		Header: e.header, Payload: e.payload,
+	}
 	if s.usesSpool(ch, e.outcome) {
-		key := e.outcome + "\x00" + ch.ID + "\x00" + string(e.conversation) // each outcome has a stream of its own
-		s.publishOrSpool(ctx, s.logFor(req, ch), SpooledEvent{key, name, msgID, e.header, e.payload}, onAck)
+		// Each outcome has a stream of its own.
+		event.Key = e.outcome + "\x00" + ch.ID + "\x00" + string(e.conversation)
+		s.publishOrSpool(ctx, s.logFor(req, ch), event, onAck)
 		return
 	}
-	s.runtime.Events.Publish(ctx, order.Event{Name: name, MsgID: msgID, Header: e.header, Payload: e.payload}, onAck)
+	s.runtime.Events.Publish(ctx, event, onAck)
 }
 
 // waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk

@@ -11,20 +11,11 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 )
 
-// SpooledEvent is a reliable event to be published later.
-type SpooledEvent struct {
-	Key     string // events of one key stay in their order
-	Name    string
-	MsgID   string // unique: the stream takes an event of an id once
-	Header  map[string][]string
-	Payload []byte
-}
-
 // Spool keeps events on this machine while the stream does not take them. Safe for concurrent use.
 type Spool interface {
 	// Put keeps an event for good, in order of the calls and without waiting: it is published when that is possible again,
 	// after those before it. kept is called once, when it is on the disk or with the reason why not. It must not block.
-	Put(e SpooledEvent, kept func(error))
+	Put(e order.Event, kept func(error))
 	// Holds says whether events of a key wait: later ones must be put behind them. It must not block.
 	Holds(key string) bool
 }
@@ -48,16 +39,15 @@ func (s *platformService) usesSpool(ch *Channel, outcome string) bool {
 }
 
 // publishOrSpool hands an event over to the stream, and to this machine's disk where the stream does not take it.
-func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry, e SpooledEvent, onAck AckFunc) {
+func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry, e order.Event, onAck AckFunc) {
 	if s.runtime.Spool.Holds(e.Key) {
 		s.spoolEvent(log, e, nil, onAck)
 		return
 	}
 	// The other half is for the disk and the way back.
 	short, cancel := context.WithTimeout(ctx, cmp.Or(s.def.WebhookTimeout, defaultWebhookTimeout)/2)
-	inOrder := order.Event{
-		Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key, Held: s.runtime.Spool.Holds,
-	}
+	inOrder := e
+	inOrder.Held = s.runtime.Spool.Holds
 	s.runtime.Events.Publish(short, inOrder, func(duplicate bool, err error) {
 		cancel()
 		if err == nil || isPermanent(err) {
@@ -69,7 +59,7 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 }
 
 // spoolEvent keeps an event on the disk, also when the caller has gone. cause is why the stream does not have it.
-func (s *platformService) spoolEvent(log *logrus.Entry, e SpooledEvent, cause error, onAck AckFunc) {
+func (s *platformService) spoolEvent(log *logrus.Entry, e order.Event, cause error, onAck AckFunc) {
 	s.runtime.Spool.Put(e, func(err error) {
 		if err != nil {
 			log.WithError(err).Error("an event can be stored neither in the stream nor in the spool")

@@ -25,7 +25,7 @@ type shelf struct {
 	asked []string // the keys that Holds has been asked for
 }
 
-func (s *shelf) Put(e integration.SpooledEvent, kept func(error)) {
+func (s *shelf) Put(e order.Event, kept func(error)) {
 	if s.late > 0 {
 		time.AfterFunc(s.late, func() { s.take(e, kept) })
 		return
@@ -33,7 +33,7 @@ func (s *shelf) Put(e integration.SpooledEvent, kept func(error)) {
 	s.take(e, kept)
 }
 
-func (s *shelf) take(e integration.SpooledEvent, kept func(error)) {
+func (s *shelf) take(e order.Event, kept func(error)) {
 	s.mu.Lock()
 	if s.err == nil {
 		s.ids = append(s.ids, e.Key+" "+e.Name+" "+e.MsgID)

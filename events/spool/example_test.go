@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
 )
 
@@ -24,7 +25,7 @@ func ExampleOpen() {
 	published := make(chan string, 1)
 	s, err := spool.Open(context.Background(), spool.Options{
 		Path: filepath.Join(folder, "spool.db"), Owner: "node-1", MaxBytes: 1 << 20, Log: logrus.NewEntry(logrus.New()),
-		Publish: func(_ context.Context, e spool.Event, onAck func(duplicate bool, err error)) {
+		Publish: func(_ context.Context, e order.Event, onAck func(duplicate bool, err error)) {
 			published <- e.Name + " " + string(e.Payload)
 			onAck(false, nil)
 		},
@@ -36,7 +37,7 @@ func ExampleOpen() {
 	}
 	kept := make(chan error, 1)
 	s.Put(
-		spool.Event{Key: "chat-5", Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)},
+		order.Event{Key: "chat-5", Name: "order.created", MsgID: "order-7", Payload: []byte(`{"order":7}`)},
 		func(err error) { kept <- err },
 	)
 	fmt.Println(errors.Join(<-kept), <-published)

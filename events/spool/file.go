@@ -13,6 +13,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hiliosai/switchboard/datasource/sqlite"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
@@ -236,7 +237,7 @@ func (s *Spool) insert(ctx context.Context, list []put) error {
 
 // row is an event in the file.
 type row struct {
-	Event
+	order.Event
 	seq  int64
 	at   time.Time
 	size int64

@@ -20,21 +20,13 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/datasource"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
 
 // HeaderSpooledAt marks an event that was in a node's spool before it was stored. Its value is the time of [Spool.Put],
 // in ms since 1970. Other nodes may have stored later events of the same conversation before it.
 const HeaderSpooledAt = "x-spooled-at"
-
-// Event is a reliable event to be published later.
-type Event struct {
-	Key     string // events of one key stay in their order
-	Name    string
-	MsgID   string
-	Header  map[string][]string
-	Payload []byte
-}
 
 // Options configure a spool.
 type Options struct {
@@ -46,7 +38,7 @@ type Options struct {
 	// Publish publishes an event and returns at once. Events of a key must be stored in the order of the calls. Publish
 	// calls onAck once, when the event is durable or given up, at the latest soon after ctx ends. If the error has a
 	// method Permanent() bool that returns true, the event can never be stored and is set aside in the file.
-	Publish func(ctx context.Context, e Event, onAck func(duplicate bool, err error))
+	Publish func(ctx context.Context, e order.Event, onAck func(duplicate bool, err error))
 	// Stored returns a reader of the events of a name that were stored since about a time. It is needed because an
 	// event may have been stored before it was put here, and only its ack was lost.
 	Stored func(name string, since time.Time) Stored
@@ -115,7 +107,7 @@ type State struct {
 }
 
 type put struct {
-	Event
+	order.Event
 	header []byte // encoded
 	onKept func(error)
 }
@@ -228,7 +220,7 @@ func reason(err error) string {
 
 // Put queues an event behind those of earlier calls and returns at once. onKept is called once: with nil when the event
 // is on the disk, or with the reason why it is not. It must not block.
-func (s *Spool) Put(e Event, onKept func(error)) {
+func (s *Spool) Put(e order.Event, onKept func(error)) {
 	if err := s.enqueue(put{e, encodeHeader(e.Header), onKept}); err != nil {
 		onKept(err)
 		return

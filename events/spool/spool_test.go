@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/datasource/sqlite"
+	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
 	"github.com/hiliosai/switchboard/internal/filelock"
 )
@@ -52,11 +53,11 @@ type rejection struct{ error }
 
 func (rejection) Permanent() bool { return true }
 
-func (s *stream) publish(_ context.Context, e spool.Event, onAck func(bool, error)) {
+func (s *stream) publish(_ context.Context, e order.Event, onAck func(bool, error)) {
 	onAck(false, s.store(e))
 }
 
-func (s *stream) store(e spool.Event) error {
+func (s *stream) store(e order.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -119,7 +120,7 @@ func (s *stream) list() []string {
 }
 
 // put waits until an event is kept.
-func put(s *spool.Spool, e spool.Event) error {
+func put(s *spool.Spool, e order.Event) error {
 	kept := make(chan error, 1)
 	s.Put(e, func(err error) { kept <- err })
 	return <-kept
@@ -130,8 +131,8 @@ const received = "hios.processing.message.received"
 // generous bounds what has to happen at some time.
 const generous = time.Minute
 
-func event(key, id string) spool.Event {
-	return spool.Event{
+func event(key, id string) order.Event {
+	return order.Event{
 		Key: key, Name: received, MsgID: id, Header: map[string][]string{"$caller": {"parrot"}},
 		Payload: []byte(`{"id":"` + id + `"}`),
 	}
@@ -232,7 +233,7 @@ func victim(path string) {
 	log := logrus.New()
 	sp, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(log),
-		Publish: func(_ context.Context, _ spool.Event, onAck func(bool, error)) { onAck(false, errors.New("away")) },
+		Publish: func(_ context.Context, _ order.Event, onAck func(bool, error)) { onAck(false, errors.New("away")) },
 		Stored:  (&stream{away: true}).storedBefore,
 	})
 	for n := 0; err == nil; n++ {
@@ -350,7 +351,7 @@ func TestSpoolPublishesInBoundedBatches(t *testing.T) {
 			s := &stream{away: true}
 			var under, most, read int
 			var mu sync.Mutex
-			hold := func(_ context.Context, e spool.Event, onAck func(bool, error)) {
+			hold := func(_ context.Context, e order.Event, onAck func(bool, error)) {
 				if err := s.store(e); err != nil {
 					onAck(false, err)
 					return
@@ -401,7 +402,7 @@ func TestSpoolShrinksItsBatchesForASlowStream(t *testing.T) {
 		var free time.Time
 		under, most := 0, 0
 		sp := open(t, path, s, func(o *spool.Options) {
-			o.Publish = func(_ context.Context, e spool.Event, onAck func(bool, error)) {
+			o.Publish = func(_ context.Context, e order.Event, onAck func(bool, error)) {
 				if err := s.store(e); err != nil {
 					onAck(false, err)
 					return
@@ -589,7 +590,7 @@ func TestSpoolDoesNotPublishWhatIsStoredAfterAKill(t *testing.T) {
 func drainer(path string) {
 	_, err := spool.Open(context.Background(), spool.Options{
 		Path: path, MaxBytes: 1 << 30, Log: logrus.NewEntry(logrus.New()), Stored: (&stream{}).storedBefore,
-		Publish: func(_ context.Context, e spool.Event, onAck func(bool, error)) {
+		Publish: func(_ context.Context, e order.Event, onAck func(bool, error)) {
 			_, err := fmt.Println(e.MsgID)
 			onAck(false, err)
 		},

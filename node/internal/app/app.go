@@ -220,7 +220,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		Log:          n.log,
 	}
 	if n.spool != nil { // a nil *spool.Spool is no nil Spool
-		runtime.Spool = spooler{n.spool}
+		runtime.Spool = n.spool
 	}
 	builtins := &builtins{
 		channels: newManager(n.store, n.guard, catalog, announcer{n.link, publisher, c.Events.Namespace}, secrets, n.log),

@@ -21,9 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events"
-	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/events/spool"
-	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
@@ -107,18 +105,10 @@ func openSpool(
 	return spool.Open(ctx, spool.Options{
 		Path: c.Events.Spool.Path, Owner: "node " + c.NodeID(), MaxBytes: int64(c.Events.Spool.MaxMB) << 20,
 		MaxAge: c.Events.Spool.MaxAge, Log: log,
-		Publish: func(ctx context.Context, e spool.Event, onAck func(bool, error)) {
-			event := order.Event{Name: e.Name, MsgID: e.MsgID, Header: e.Header, Payload: e.Payload, Key: e.Key}
-			publisher.Publish(ctx, event, onAck)
-		},
-		Stored: func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
+		Publish: publisher.Publish,
+		Stored:  func(name string, since time.Time) spool.Stored { return archive.Stored(name, since) },
 	})
 }
-
-// spooler is the spool as services see it.
-type spooler struct{ *spool.Spool }
-
-func (s spooler) Put(e integration.SpooledEvent, kept func(error)) { s.Spool.Put(spool.Event(e), kept) }
 
 // openCache makes the cache that the configuration names, in agreement with those of Node services.
 func openCache(c *config.Config, log *logrus.Entry) (*cache.Cache, error) {
