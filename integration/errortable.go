@@ -39,6 +39,12 @@ type ErrorRow struct {
 	Fix    string        // what to do about it; ends the message
 }
 
+// Permanent is the row of a refusal that no repetition can mend. fix says what to do about it, where there is more to
+// say than the code.
+func Permanent(code string, fix ...string) ErrorRow {
+	return ErrorRow{Kind: FaultPermanent, Code: code, Fix: strings.Join(fix, "; ")}
+}
+
 // ErrorText is a row for a text.
 type ErrorText struct {
 	Says string // in lower case

@@ -25,9 +25,9 @@ var errorTable = &integration.ErrorTable{
 	Codes: errorCodes(),
 	Statuses: map[int]integration.ErrorRow{
 		http.StatusUnauthorized:          refusedToken,
-		http.StatusForbidden:             permanent(codes.PermissionMissing),
-		http.StatusNotFound:              permanent(codes.RecipientUnknown),
-		http.StatusRequestEntityTooLarge: permanent(codes.MediaTooLarge),
+		http.StatusForbidden:             integration.Permanent(codes.PermissionMissing),
+		http.StatusNotFound:              integration.Permanent(codes.RecipientUnknown),
+		http.StatusRequestEntityTooLarge: integration.Permanent(codes.MediaTooLarge),
 		http.StatusTooManyRequests:       throttled(integration.PausesRecipient),
 	},
 	Foreign: map[int]integration.ErrorRow{
@@ -44,10 +44,6 @@ var errorTable = &integration.ErrorTable{
 
 var refusedToken = integration.ErrorRow{Kind: integration.FaultAuth, Code: codes.CredentialsRefused}
 
-func permanent(code string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
-}
-
 func throttled(pauses integration.Scope) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: pauses}
 }
@@ -60,17 +56,17 @@ func errorCodes() map[string]integration.ErrorRow {
 			rows[strconv.Itoa(code)] = row
 		}
 	}
-	add(permanent(codes.RecipientUnknown), 10003, 10004, 10013, 50033)
-	add(permanent(codes.RecipientUnavailable), 20009, 40007, 40058, 50003, 50007, 50008, 50024, 50278)
-	add(permanent(codes.PermissionMissing), 50001, 50009, 50013, 50173, 50600, 160002, 400001)
-	add(permanent(codes.MessageNotFound), 10008)
-	add(permanent(codes.MessageInvalid), 50006, 50035, 50109)
-	add(permanent(codes.MessageBlocked), 90001, 200000, 240000)
-	add(permanent(codes.MediaTooLarge), 40005, 50045)
-	add(permanent(codes.ThreadClosed), 50083, 160005)
-	add(permanent(codes.InteractionExpired), 10015, 10062, 50027)
-	add(permanent(codes.InteractionExhausted), 40094)
-	add(permanent(codes.PlatformBlocked), 40333)
+	add(integration.Permanent(codes.RecipientUnknown), 10003, 10004, 10013, 50033)
+	add(integration.Permanent(codes.RecipientUnavailable), 20009, 40007, 40058, 50003, 50007, 50008, 50024, 50278)
+	add(integration.Permanent(codes.PermissionMissing), 50001, 50009, 50013, 50173, 50600, 160002, 400001)
+	add(integration.Permanent(codes.MessageNotFound), 10008)
+	add(integration.Permanent(codes.MessageInvalid), 50006, 50035, 50109)
+	add(integration.Permanent(codes.MessageBlocked), 90001, 200000, 240000)
+	add(integration.Permanent(codes.MediaTooLarge), 40005, 50045)
+	add(integration.Permanent(codes.ThreadClosed), 50083, 160005)
+	add(integration.Permanent(codes.InteractionExpired), 10015, 10062, 50027)
+	add(integration.Permanent(codes.InteractionExhausted), 40094)
+	add(integration.Permanent(codes.PlatformBlocked), 40333)
 	add(refusedToken, 40001, 50014)
 	add(throttled(integration.PausesRecipient), 20016, 20022, 20028, 20029, 30046, 40062)
 	add(throttled(integration.PausesChannel), 40003) // direct messages are opened too fast, whoever they are with

@@ -77,20 +77,22 @@ func support() integration.Support {
 	})
 }
 
-func permanent(code, fix string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code, Fix: fix}
-}
-
 // refusals says what LINE's refusals mean, "Error responses". LINE has no codes.
 var refusals = integration.ErrorTable{
 	Texts: []integration.ErrorText{
-		{Says: "invalid reply token", ErrorRow: permanent(codes.InteractionExpired, "")},
-		{Says: "monthly limit", ErrorRow: permanent(codes.QuotaExceeded, "take a larger plan, or answer with replyContext")},
-		{Says: "failed to send messages", ErrorRow: permanent(codes.RecipientUnavailable, "the user blocked the account")},
+		{Says: "invalid reply token", ErrorRow: integration.Permanent(codes.InteractionExpired)},
+		{
+			Says: "monthly limit",
+			ErrorRow: integration.Permanent(codes.QuotaExceeded, "take a larger plan, or answer with replyContext"),
+		},
+		{
+			Says: "failed to send messages",
+			ErrorRow: integration.Permanent(codes.RecipientUnavailable, "the user blocked the account"),
+		},
 	},
 	Statuses: map[int]integration.ErrorRow{
-		http.StatusBadRequest:   permanent(codes.MessageInvalid, ""),
-		http.StatusNotFound:     permanent(codes.RecipientUnknown, ""),
+		http.StatusBadRequest:   integration.Permanent(codes.MessageInvalid),
+		http.StatusNotFound:     integration.Permanent(codes.RecipientUnknown),
 		http.StatusUnauthorized: {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "issue a new token"},
 		http.StatusForbidden:    {Kind: integration.FaultAuth, Code: codes.PermissionMissing, Fix: "the plan lacks it"},
 	},

@@ -23,28 +23,24 @@ var (
 		Fix: "install the app again and store its new Bot User OAuth Token", // #nosec G101 -- no token is in it
 	}
 	workspaceClosed = integration.ErrorRow{Kind: integration.FaultAuth, Code: codes.WorkspaceUnavailable}
-	noScope         = permanent(codes.ScopeMissing)
-	unavailableTo   = permanent(codes.RecipientUnavailable)
+	noScope         = integration.Permanent(codes.ScopeMissing)
+	unavailableTo   = integration.Permanent(codes.RecipientUnavailable)
 	notMember       = integration.ErrorRow{
 		Kind: integration.FaultPermanent, Code: codes.RecipientUnavailable,
 		Fix: "check the id, and /invite the app into the channel",
 	}
-	forbidden   = permanent(codes.ActionForbidden)
-	tooLong     = permanent(codes.MessageTooLong)
-	invalidBody = permanent(codes.MessageInvalid)
-	noMessage   = permanent(codes.MessageNotFound)
-	noFile      = permanent(codes.MediaNotFound)
-	fileTooBig  = permanent(codes.MediaTooLarge)
+	forbidden   = integration.Permanent(codes.ActionForbidden)
+	tooLong     = integration.Permanent(codes.MessageTooLong)
+	invalidBody = integration.Permanent(codes.MessageInvalid)
+	noMessage   = integration.Permanent(codes.MessageNotFound)
+	noFile      = integration.Permanent(codes.MediaNotFound)
+	fileTooBig  = integration.Permanent(codes.MediaTooLarge)
 	// A response_url was used five times, or is older than half an hour.
 	responseURLExpired = integration.ErrorRow{
 		Kind: integration.FaultPermanent, Code: codes.ResponseURLExpired,
 		Fix: "send without replyContext and without metadata.responseUrl, to the conversation",
 	}
 )
-
-func permanent(code string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
-}
 
 // errorTable has the errors that Slack documents on the page of each method. Any other is MESSAGE_REJECTED, unless it
 // comes with one of the HTTP statuses below.
@@ -118,7 +114,7 @@ var errorTable = &integration.ErrorTable{
 
 // responseErrors is errorTable for response URLs, where a link that Slack does not know gets a page without JSON.
 var responseErrors = func() *integration.ErrorTable {
-	table, unknown := *errorTable, permanent(codes.ResponseURLRefused)
+	table, unknown := *errorTable, integration.Permanent(codes.ResponseURLRefused)
 	unknown.Fix = "it is not, or no longer, a response_url that Slack knows"
 	table.Foreign = map[int]integration.ErrorRow{}
 	for _, status := range []int{

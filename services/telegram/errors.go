@@ -55,17 +55,17 @@ const tooBig = "file is too big"
 
 // errorTable says what refusals mean, "Making requests".
 var errorTable = &integration.ErrorTable{
-	Codes:    map[string]integration.ErrorRow{migrated: permanent(codes.ChatMigrated)},
+	Codes:    map[string]integration.ErrorRow{migrated: integration.Permanent(codes.ChatMigrated)},
 	Texts:    texts(),
 	Statuses: statuses,
 }
 
 var statuses = map[int]integration.ErrorRow{
 	http.StatusUnauthorized:          {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a revoked token
-	http.StatusForbidden:             permanent(codes.RecipientUnavailable),                         // blocked or removed
+	http.StatusForbidden:             integration.Permanent(codes.RecipientUnavailable),             // blocked or removed
 	http.StatusNotFound:              {Kind: integration.FaultAuth, Code: codes.CredentialsRefused}, // a malformed token
-	http.StatusConflict:              permanent(codes.TelegramConflict),
-	http.StatusRequestEntityTooLarge: permanent(codes.MediaTooLarge),
+	http.StatusConflict:              integration.Permanent(codes.TelegramConflict),
+	http.StatusRequestEntityTooLarge: integration.Permanent(codes.MediaTooLarge),
 	// "Broadcasting to Users": mostly the limit of one chat. Telegram does not say which limit it is.
 	http.StatusTooManyRequests: {
 		Kind: integration.FaultThrottled, Code: codes.RateLimited, Pauses: integration.PausesRecipient,
@@ -74,13 +74,13 @@ var statuses = map[int]integration.ErrorRow{
 
 // fileErrors is errorTable for "getFile", whose refusals are about the file.
 var fileErrors = &integration.ErrorTable{
-	Texts:    []integration.ErrorText{methodUnknown, {Says: tooBig, ErrorRow: permanent(codes.MediaTooLarge)}},
+	Texts:    []integration.ErrorText{methodUnknown, {Says: tooBig, ErrorRow: integration.Permanent(codes.MediaTooLarge)}},
 	Statuses: statusesOfFiles(),
 }
 
 func statusesOfFiles() map[int]integration.ErrorRow {
 	rows := maps.Clone(statuses)
-	rows[http.StatusBadRequest] = permanent(codes.MediaNotFound)
+	rows[http.StatusBadRequest] = integration.Permanent(codes.MediaNotFound)
 	return rows
 }
 
@@ -92,15 +92,11 @@ var methodUnknown = integration.ErrorText{Says: "method not found", ErrorRow: in
 	Kind: integration.FaultPermanent, Code: codes.MethodUnknown, Fix: "the Bot API server is too old for it",
 }}
 
-func permanent(code string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code}
-}
-
 func texts() []integration.ErrorText {
 	list := []integration.ErrorText{methodUnknown}
 	for _, d := range descriptions {
 		for _, says := range d.says {
-			list = append(list, integration.ErrorText{Says: says, ErrorRow: permanent(d.code)})
+			list = append(list, integration.ErrorText{Says: says, ErrorRow: integration.Permanent(d.code)})
 		}
 	}
 	return list

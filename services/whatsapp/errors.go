@@ -6,10 +6,6 @@ import (
 	"github.com/hiliosai/switchboard/services/meta"
 )
 
-func permanent(code, fix string) integration.ErrorRow {
-	return integration.ErrorRow{Kind: integration.FaultPermanent, Code: code, Fix: fix}
-}
-
 func account(code, fix string) integration.ErrorRow {
 	return integration.ErrorRow{Kind: integration.FaultAuth, Code: code, Fix: fix}
 }
@@ -75,49 +71,53 @@ var errorTable = meta.ErrorTable(map[string]integration.ErrorRow{
 	"133010": account(codes.NumberNotReady, "register the number: POST /PHONE_NUMBER_ID/register"),
 
 	// The recipient.
-	"130472": permanent(
+	"130472": integration.Permanent(
 		codes.RecipientLimited, "the user is part of an experiment and gets no marketing messages: wait for a day or more",
 	),
-	"130497": permanent(codes.RecipientUnavailable, "the account may not message users of this country"),
-	"131020": permanent(codes.RecipientUnavailable, "the group has no other member"),
-	"131021": permanent(codes.RecipientUnavailable, "the recipient is the number itself"),
-	"131026": permanent(
+	"130497": integration.Permanent(codes.RecipientUnavailable, "the account may not message users of this country"),
+	"131020": integration.Permanent(codes.RecipientUnavailable, "the group has no other member"),
+	"131021": integration.Permanent(codes.RecipientUnavailable, "the recipient is the number itself"),
+	"131026": integration.Permanent(
 		codes.RecipientUnavailable, "the number is not at WhatsApp, has not accepted its terms, or its app is too old",
 	),
-	"131030": permanent(
+	"131030": integration.Permanent(
 		codes.RecipientUnavailable, "a test number reaches only those that are listed on the API Setup page",
 	),
-	"131041": permanent(codes.RecipientUnavailable, "the group does not exist, or the number is no member of it"),
-	"131047": permanent(codes.WindowClosed, "the user has not written for 24 hours: only a template can be sent"),
-	"131049": permanent(
+	"131041": integration.Permanent(
+		codes.RecipientUnavailable, "the group does not exist, or the number is no member of it",
+	),
+	"131047": integration.Permanent(
+		codes.WindowClosed, "the user has not written for 24 hours: only a template can be sent",
+	),
+	"131049": integration.Permanent(
 		codes.RecipientLimited, "the user has got as many marketing messages as WhatsApp allows: wait for a day or more",
 	),
-	"131050": permanent(codes.RecipientUnavailable, "the user does not want marketing messages"),
-	"131062": permanent(
+	"131050": integration.Permanent(codes.RecipientUnavailable, "the user does not want marketing messages"),
+	"131062": integration.Permanent(
 		codes.RecipientUnavailable, "this message needs the phone number, not the business-scoped user id",
 	),
-	"131063": permanent(codes.RecipientUnavailable, ""),
-	"131207": permanent(codes.RecipientUnavailable, "the group is suspended"),
-	"131212": permanent(codes.RecipientUnavailable, "the recipient is not in the group"),
-	"131215": permanent(codes.RecipientUnavailable, "the number may not use groups"),
-	"137000": permanent(codes.RecipientUnavailable, "the user's identity key has changed"),
+	"131063": integration.Permanent(codes.RecipientUnavailable),
+	"131207": integration.Permanent(codes.RecipientUnavailable, "the group is suspended"),
+	"131212": integration.Permanent(codes.RecipientUnavailable, "the recipient is not in the group"),
+	"131215": integration.Permanent(codes.RecipientUnavailable, "the number may not use groups"),
+	"137000": integration.Permanent(codes.RecipientUnavailable, "the user's identity key has changed"),
 
 	// The message.
-	"131008": permanent(codes.MessageInvalid, ""),
-	"131009": permanent(codes.MessageInvalid, ""),
-	"131051": permanent(codes.UnsupportedContent, ""),
-	"131052": permanent(codes.MediaNotFound, ""),
-	"132000": permanent(codes.TemplateRejected, "the template has another number of parameters"),
-	"132001": permanent(
+	"131008": integration.Permanent(codes.MessageInvalid),
+	"131009": integration.Permanent(codes.MessageInvalid),
+	"131051": integration.Permanent(codes.UnsupportedContent),
+	"131052": integration.Permanent(codes.MediaNotFound),
+	"132000": integration.Permanent(codes.TemplateRejected, "the template has another number of parameters"),
+	"132001": integration.Permanent(
 		codes.TemplateRejected, "there is no template of this name in this language, or it is not approved",
 	),
-	"132005": permanent(codes.TemplateRejected, "the text is too long with its parameters filled in"),
-	"132007": permanent(codes.TemplateRejected, "the template's content violates a policy"),
-	"132008": permanent(codes.TemplateRejected, ""),
-	"132012": permanent(codes.TemplateRejected, "a parameter has another format than the template's"),
-	"132015": permanent(codes.TemplateRejected, "the template is paused for its low quality"),
-	"132016": permanent(codes.TemplateRejected, "the template is disabled for its low quality"),
-	"132068": permanent(codes.TemplateRejected, "the Flow is blocked"),
-	"132069": permanent(codes.TemplateRejected, "the Flow is throttled"),
-	"135000": permanent(codes.MessageRejected, ""),
+	"132005": integration.Permanent(codes.TemplateRejected, "the text is too long with its parameters filled in"),
+	"132007": integration.Permanent(codes.TemplateRejected, "the template's content violates a policy"),
+	"132008": integration.Permanent(codes.TemplateRejected),
+	"132012": integration.Permanent(codes.TemplateRejected, "a parameter has another format than the template's"),
+	"132015": integration.Permanent(codes.TemplateRejected, "the template is paused for its low quality"),
+	"132016": integration.Permanent(codes.TemplateRejected, "the template is disabled for its low quality"),
+	"132068": integration.Permanent(codes.TemplateRejected, "the Flow is blocked"),
+	"132069": integration.Permanent(codes.TemplateRejected, "the Flow is throttled"),
+	"135000": integration.Permanent(codes.MessageRejected),
 })
