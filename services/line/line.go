@@ -82,11 +82,11 @@ var refusals = integration.ErrorTable{
 	Texts: []integration.ErrorText{
 		{Says: "invalid reply token", ErrorRow: integration.Permanent(codes.InteractionExpired)},
 		{
-			Says: "monthly limit",
+			Says:     "monthly limit",
 			ErrorRow: integration.Permanent(codes.QuotaExceeded, "take a larger plan, or answer with replyContext"),
 		},
 		{
-			Says: "failed to send messages",
+			Says:     "failed to send messages",
 			ErrorRow: integration.Permanent(codes.RecipientUnavailable, "the user blocked the account"),
 		},
 	},
