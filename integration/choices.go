@@ -6,18 +6,18 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// Choice is one thing that a message offers to choose from: a button, or a row of a list.
+// Choice is one entry that a message offers: a button, or a row of a list.
 type Choice struct {
-	ID          string // comes back when it is chosen: the title, if it has no id
+	ID          string // comes back when it is chosen; the title if the entry has no id
 	Title       string
 	Label       string // the title, as short as the platform wants it
-	Description string // of a row: its own, or else the title of its section
-	URL         string // of a button that opens it
+	Description string // of a row: its description, or else the title of its section
+	URL         string // of a button that opens a URL
 	Row         bool   // it is a row of a list
 }
 
-// Choices returns the buttons, then the rows of all sections, in one list, for platforms that show both in one form. A
-// label that is longer than limit in unit is shortened, and shortened tells of it.
+// Choices returns the buttons, then the rows of all sections, in one list. It is for platforms that show both in one
+// form. Labels longer than limit, counted in unit, are shortened; shortened says that this happened.
 func (i *Interactive) Choices(limit int, unit textlimit.Unit) (list []Choice, shortened bool) {
 	add := func(c Choice) {
 		c.ID, c.Label = cmp.Or(c.ID, c.Title), textlimit.Shorten(c.Title, limit, unit)
