@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/inflight"
+	"github.com/hiliosai/switchboard/leases"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
@@ -69,6 +70,8 @@ type Runtime struct {
 	Cache    *cache.Cache // nil keeps nothing
 	Spool    Spool        // nil: what the stream does not take is refused
 	Claims   claims.Store // of work that must be done once; nil has none
+	// Leases says which node keeps a connection to a platform; nil: this node keeps none. See [Receiver].
+	Leases *leases.Member
 	// OpenRedis opens a Redis of a service's own, by its URL, as the cluster's Node services would; nil opens none.
 	OpenRedis func(url string) (cache.Store, error)
 	// Dialect is how the cluster's Node services write the keys of a cache.
@@ -122,6 +125,7 @@ type Service struct {
 	handlers    map[string]action.Handler // by action name, with all that stands before them
 	datasources *datasource.Set
 	channels    func(ctx context.Context, req *action.Request, id string) error // of a platform: see CheckChannel
+	connect     func(ctx context.Context) error                                 // of a platform: keeps its connections
 	results     *cache.Cache                                                    // of actions with a cache rule
 	cache       *cache.Cache                                                    // of ctx.Cache
 
