@@ -262,6 +262,13 @@ func (c *connections) channel(id string) *Channel {
 	return c.channels[id]
 }
 
+// own returns how many connections this node keeps.
+func (c *connections) own() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.active)
+}
+
 // run keeps one connection for as long as this node has its lease.
 func (c *connections) run(ctx context.Context, lease *leases.Lease) {
 	conn := &connection{of: c, lease: lease, began: time.Now()}

@@ -209,7 +209,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
-	p.connect = p.startConnections
+	p.connect, p.connected = p.startConnections, p.countConnections
 	p.refusals.log, p.limiter.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil

@@ -113,6 +113,22 @@ func (s *platformService) withConnections(req *action.Request, id string, health
 	return &h
 }
 
+// countConnections implements [Service.Connections].
+func (s *platformService) countConnections() ConnectionCount {
+	var count ConnectionCount
+	for _, c := range s.connectionList(func(*Channel) bool { return true }) {
+		count.Total++
+		count.Ready += isReady(c)
+	}
+	s.mu.Lock()
+	connections := s.connections
+	s.mu.Unlock()
+	if connections != nil {
+		count.Own = connections.own()
+	}
+	return count
+}
+
 func isReady(c Connection) int {
 	if c.State == ConnectionReady {
 		return 1

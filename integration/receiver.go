@@ -59,6 +59,13 @@ type Connection struct {
 	Since     time.Time `json:"since,omitzero"` // of the state
 }
 
+// ConnectionCount counts connections.
+type ConnectionCount struct {
+	Total int `json:"total"` // of all nodes
+	Ready int `json:"ready"` // of Total
+	Own   int `json:"own"`   // of Total, those that this node keeps
+}
+
 // settingReceive says how a channel receives, where its platform offers several ways.
 const settingReceive = "receive"
 

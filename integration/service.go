@@ -126,6 +126,7 @@ type Service struct {
 	datasources *datasource.Set
 	channels    func(ctx context.Context, req *action.Request, id string) error // of a platform: see CheckChannel
 	connect     func(ctx context.Context) error                                 // of a platform: keeps its connections
+	connected   func() ConnectionCount                                          // of a platform
 	results     *cache.Cache                                                    // of actions with a cache rule
 	cache       *cache.Cache                                                    // of ctx.Cache
 
@@ -285,6 +286,14 @@ func (s *Service) Schema() moleculer.ServiceSchema { return s.schema }
 
 // Health tells how the service's datasources are.
 func (s *Service) Health(ctx context.Context) []datasource.Health { return s.datasources.Health(ctx) }
+
+// Connections counts the connections of a platform's channels. It is zero for other services.
+func (s *Service) Connections() ConnectionCount {
+	if s.connected == nil {
+		return ConnectionCount{}
+	}
+	return s.connected()
+}
 
 // CheckChannel says what is wrong with a channel, nil where it takes webhooks and sends, and for services that are no
 // platforms. It is cheap: channels are remembered. Errors are *action.Error.
