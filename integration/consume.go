@@ -164,7 +164,8 @@ func isEventName(name string) bool {
 	return true
 }
 
-// StartConsuming begins to deliver the service's reliable events. Call it after the service was started and published.
+// StartConsuming begins to deliver the service's reliable events, and opens a platform's connections. Call it after the
+// service was started and published.
 func (s *Service) StartConsuming(ctx context.Context) error {
 	for _, e := range s.definition.ReliableEvents {
 		if s.runtime.Consumer == nil {
@@ -178,12 +179,18 @@ func (s *Service) StartConsuming(ctx context.Context) error {
 		s.consuming = append(s.consuming, stop)
 		s.mu.Unlock()
 	}
+	if s.connect == nil {
+		return nil
+	}
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("service %s: %w", s.fullName, errors.Join(err, s.StopConsuming(ctx)))
+	}
 	return nil
 }
 
-// StopConsuming takes no more reliable events and waits for the running handlers, until ctx ends. Call it before the
-// node leaves the cluster, because handlers may still call other services. Stop calls it, too. A second call does
-// nothing.
+// StopConsuming closes the connections, takes no more reliable events, and waits for the running handlers until ctx
+// ends. Call it before the node leaves the cluster, because handlers may still call other services. Stop calls it, too.
+// A second call does nothing.
 func (s *Service) StopConsuming(ctx context.Context) error {
 	s.mu.Lock()
 	consuming := s.consuming
