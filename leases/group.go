@@ -245,10 +245,11 @@ func (g *Group) take(s *session, t take) bool {
 	revision, err := m.store.Put(ctx, key, encode(record), t.old.revision)
 	if errors.Is(err, ErrConflict) { // another node was faster
 		e, err := m.store.Get(ctx, key)
-		if err == nil && e.Value != nil {
-			m.observe(e)
+		if err != nil {
+			return false
 		}
-		return err == nil
+		m.replace(g.name, t.key, e)
+		return true
 	}
 	if err != nil {
 		return false
@@ -269,14 +270,22 @@ func (g *Group) take(s *session, t take) bool {
 
 // remember keeps what this member has written, before the watch tells of it. The caller holds m.mu.
 func (m *Member) remember(group, key string, record keyRecord, revision uint64) {
-	table := m.tables[group]
-	if table == nil {
-		table = map[string]*keyEntry{}
-		m.tables[group] = table
-	}
+	table := m.table(group)
 	if there := table[key]; there == nil || there.revision < revision {
 		table[key] = &keyEntry{record, revision}
 	}
+}
+
+// replace sets the entry of a key as the store has it now. Unlike the watch it may go back to an older revision: after a
+// failure a store may have lost its latest writes.
+func (m *Member) replace(group, key string, e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.Value == nil {
+		delete(m.table(group), key)
+		return
+	}
+	m.table(group)[key] = &keyEntry{decode[keyRecord](e.Value), e.Revision}
 }
 
 // remove deletes the entry of a key that nobody wants. It returns false if the store does not answer.

@@ -231,12 +231,16 @@ func (m *Member) observeNode(id string, e Entry) {
 	}
 }
 
-func (m *Member) observeKey(group, key string, e Entry) {
-	table := m.tables[group]
-	if table == nil {
-		table = map[string]*keyEntry{}
-		m.tables[group] = table
+// table returns the entries of a group by key. The caller holds m.mu.
+func (m *Member) table(group string) map[string]*keyEntry {
+	if m.tables[group] == nil {
+		m.tables[group] = map[string]*keyEntry{}
 	}
+	return m.tables[group]
+}
+
+func (m *Member) observeKey(group, key string, e Entry) {
+	table := m.table(group)
 	there := table[key]
 	if there != nil && (e.Revision < there.revision || e.Value != nil && e.Revision == there.revision) {
 		return
