@@ -17,7 +17,8 @@ type Lease struct {
 	key      string
 	ctx      context.Context // of Run
 	cancel   context.CancelFunc
-	over     atomic.Bool
+	over     atomic.Bool // it is not valid any more
+	lost     atomic.Bool // it is another's: nothing is written any more
 	revision atomic.Uint64
 	writing  chan struct{} // holds a token while an entry is written
 
@@ -59,6 +60,9 @@ func (l *Lease) Cursor() []byte { return slices.Clone(l.record().Cursor) }
 
 // Shared returns what was shared last, by this owner or by one before, nil if nothing was.
 func (l *Lease) Shared() []byte { return slices.Clone(l.record().Shared) }
+
+// writable says whether the entry is this node's, also after the lease ended.
+func (l *Lease) writable() bool { return !l.lost.Load() && l.s.valid() }
 
 func (l *Lease) record() keyRecord {
 	l.mu.Lock()
@@ -164,12 +168,13 @@ func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
 		record, version, clean := l.saved, l.version, l.written == l.version
 		l.lastWrite = m.now()
 		l.mu.Unlock()
-		if !l.Valid() {
-			return lost
-		}
-		if change != nil {
+		switch {
+		case change != nil && l.writable():
+			l.over.Store(true) // before another node can take it
 			change(&record)
-		} else if clean {
+		case change != nil || !l.Valid():
+			return lost
+		case clean:
 			return nil
 		}
 		key := l.g.name + "/" + l.key
@@ -183,19 +188,16 @@ func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
 		case err != nil:
 			return err
 		}
-		l.wrote(record, revision, version, change != nil)
+		l.wrote(record, revision, version)
 		return nil
 	}
 }
 
-func (l *Lease) wrote(record keyRecord, revision, version uint64, ended bool) {
+func (l *Lease) wrote(record keyRecord, revision, version uint64) {
 	l.mu.Lock()
 	l.written = version
 	l.mu.Unlock()
 	l.revision.Store(revision)
-	if ended {
-		l.over.Store(true)
-	}
 	m := l.g.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -220,6 +222,7 @@ func (l *Lease) reread(ctx context.Context, key string) error {
 // lose ends the lease without a write: it is another's.
 func (l *Lease) lose() {
 	l.over.Store(true)
+	l.lost.Store(true)
 	l.cancel()
 }
 
@@ -258,7 +261,7 @@ func (l *Lease) finish() {
 	}
 	l.mu.Unlock()
 	kept := false
-	for l.Valid() {
+	for l.writable() {
 		if kept = l.keep(); kept {
 			break
 		}

@@ -487,3 +487,49 @@ func TestGroupMayBeClosedAndOpenedAgain(t *testing.T) {
 		a.close()
 	})
 }
+
+func TestMemberTakesManyKeysAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		a := h.start("a", nil)
+		begin := time.Now()
+		a.Want(wanted(10_000))
+		for len(a.owned()) < 10_000 {
+			after(10 * time.Millisecond)
+			require.Less(t, time.Since(begin), 5*time.Second)
+		}
+		t.Logf("10,000 keys after %s", time.Since(begin))
+		require.LessOrEqual(t, h.most.Load(), int64(64), "writes at once")
+		puts := h.puts.Load()
+		after(time.Minute)
+		t.Logf("%d writes in a minute at rest", h.puts.Load()-puts)
+		require.LessOrEqual(t, h.puts.Load()-puts, int64(21))
+		a.close()
+	})
+}
+
+func TestMembersLogWhatHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		a, b := h.start("a", nil), h.start("b", nil)
+		a.Want(wanted(10))
+		b.Want(wanted(10))
+		after(20 * time.Second)
+		h.log.Reset()
+		a.away.Store(true)
+		after(15 * time.Second)
+		lines := []string{}
+		for _, e := range h.log.AllEntries() {
+			lines = append(lines, fmt.Sprint(e.Level, " ", e.Message, " ", e.Data["owner"], " ", e.Data["connections"]))
+		}
+		require.Contains(t, lines, "warning This node could not renew its leases and has closed its connections; "+
+			"other nodes may take them over <nil> 5")
+		require.Contains(t, lines, "warning A node has not renewed its leases; its connections are taken over a <nil>")
+		a.away.Store(false)
+		after(20 * time.Second)
+		h.log.Reset()
+		a.close()
+		require.Contains(t, h.log.LastEntry().Message, "handed over")
+		b.close()
+	})
+}
