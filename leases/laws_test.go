@@ -61,14 +61,14 @@ func (g *ledger) work(ctx context.Context, l *leases.Lease) {
 }
 
 func TestLawsHoldUnderFaults(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 0))
 				h, ledger := newHarness(t), &ledger{
 					current: map[string]*leases.Lease{}, epochs: map[string]uint64{}, written: map[string]int{},
 				}
-				const keys = 40
+				const keys = 20
 				nodes := make([]*node, 4)
 				start := func(i int) {
 					nodes[i] = h.start(fmt.Sprint("n", i), ledger.work)

@@ -158,8 +158,12 @@ func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
 	case <-ctx.Done():
 		return &Error{Op: "save", Err: ctx.Err()}
 	}
-	m.writes <- struct{}{} // each write is bounded
-	defer func() { <-m.writes }()
+	select {
+	case m.writes <- struct{}{}:
+		defer func() { <-m.writes }()
+	case <-ctx.Done():
+		return &Error{Op: "save", Err: ctx.Err()}
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	defer context.AfterFunc(l.s.ctx, cancel)()
@@ -185,6 +189,8 @@ func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
 				return err
 			}
 			continue
+		case err != nil && !l.writable():
+			return lost
 		case err != nil:
 			return err
 		}
@@ -214,6 +220,9 @@ func (l *Lease) reread(ctx context.Context, key string) error {
 	if e.Value != nil && decode[keyRecord](e.Value).sameOwner(l.record()) {
 		l.revision.Store(e.Revision)
 		return nil
+	}
+	if l.Valid() {
+		l.g.log.WithField("connection", l.key).Warn("Somebody else has changed the entry of a lease; its connection is closed")
 	}
 	l.lose()
 	return &Error{Op: "save", Rejected: true, Err: ErrLost}

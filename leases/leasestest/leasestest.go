@@ -235,6 +235,24 @@ func (r *recorder) values() map[string]string {
 	return values
 }
 
+func (r *recorder) revision(key string) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[key]
+}
+
+// requireRead requires the mark that all entries were told of.
+func (r *recorder) requireRead(t *testing.T) {
+	t.Helper()
+	marked := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.marks
+	}
+	require.Eventually(t, func() bool { return marked() > 0 }, maxWait, tick)
+	require.Equal(t, 1, marked())
+}
+
 func (r *recorder) require(t *testing.T, holds func(map[string]string) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool { return holds(r.values()) }, maxWait, tick)
@@ -244,33 +262,25 @@ func watch(t *testing.T, h Harness) {
 	open := h.New(t)
 	store, other := open(), open()
 	empty := follow(t, store)
-	require.Eventually(t, func() bool {
-		empty.mu.Lock()
-		defer empty.mu.Unlock()
-		return empty.marks == 1
-	}, maxWait, tick, "nothing is there")
+	empty.requireRead(t)
 	for i := range 100 {
 		Put(t, store, fmt.Sprint("k", i), "1", 0)
 	}
 	r := follow(t, store)
-	require.Eventually(t, func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.marks == 1
-	}, maxWait, tick)
+	r.requireRead(t)
 	require.Equal(t, 100, r.early)
 	require.Len(t, r.values(), 100)
-	revision := r.last["k7"]
+	revision := r.revision("k7")
 	for i := range 100 {
 		revision = Put(t, other, "k7", fmt.Sprint(i), revision)
 	}
-	require.NoError(t, other.Delete(t.Context(), "k8", r.last["k8"]))
+	require.NoError(t, other.Delete(t.Context(), "k8", r.revision("k8")))
 	Put(t, other, "new", "1", 0)
 	r.require(t, func(v map[string]string) bool {
 		return v["k7"] == "99" && v["k8"] == "" && v["new"] == "1" && len(v) == 100
 	})
 	empty.require(t, func(v map[string]string) bool { return len(v) == 100 && v["k7"] == "99" })
-	require.Equal(t, 1, r.marks)
+	r.requireRead(t)
 }
 
 func watches(t *testing.T, h Harness) {
@@ -295,7 +305,7 @@ func watches(t *testing.T, h Harness) {
 	Put(t, stores[2], "end", "1", 0)
 	late := follow(t, stores[2])
 	late.require(t, func(v map[string]string) bool { return v["end"] == "1" })
-	require.Eventually(t, func() bool { return late.marks == 1 }, maxWait, tick)
+	late.requireRead(t)
 	for _, r := range recorders {
 		r.require(t, func(v map[string]string) bool { return v["end"] == "1" })
 		require.Equal(t, late.values(), r.values())

@@ -45,6 +45,8 @@ func harness() leasestest.Harness {
 
 func TestConformance(t *testing.T) { leasestest.Run(t, harness()) }
 
+func BenchmarkLeases(b *testing.B) { leasestest.Benchmark(b, harness()) }
+
 func newNATS(tb testing.TB, nc *nats.Conn, opts natsleases.Options) leases.Store {
 	tb.Helper()
 	store, err := natsleases.New(nc, opts)

@@ -31,6 +31,8 @@ func harness() leasestest.Harness {
 
 func TestConformance(t *testing.T) { leasestest.Run(t, harness()) }
 
+func BenchmarkLeases(b *testing.B) { leasestest.Benchmark(b, harness()) }
+
 func newRedis(tb testing.TB, url string) leases.Store {
 	tb.Helper()
 	store, err := redisleases.New(redisleases.Options{URL: url, Namespace: "hios"})
