@@ -228,6 +228,7 @@ func (g *Group) take(s *session, t take) bool {
 	m := g.m
 	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
 	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
 	if t.old.Session != "" && t.old.Session != s.id {
 		vacant, err := m.vacant(ctx, owner{t.old.Session, g.name, t.old.Number})
 		if err != nil || !vacant {

@@ -150,54 +150,65 @@ func (l *Lease) release(ctx context.Context) error {
 
 // write writes the entry, if there is something to write or it is to be changed. The change ends the lease.
 func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
-	lost := &Error{Op: "save", Rejected: true, Err: ErrLost}
-	m := l.g.m
-	select {
-	case l.writing <- struct{}{}:
-		defer func() { <-l.writing }()
-	case <-ctx.Done():
-		return &Error{Op: "save", Err: ctx.Err()}
-	}
-	select {
-	case m.writes <- struct{}{}:
-		defer func() { <-m.writes }()
-	case <-ctx.Done():
-		return &Error{Op: "save", Err: ctx.Err()}
-	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	defer context.AfterFunc(l.s.ctx, cancel)()
+	for _, slot := range []chan struct{}{l.writing, l.g.m.writes} { // one write a lease, and some at once in all
+		select {
+		case slot <- struct{}{}:
+			defer func() { <-slot }()
+		case <-ctx.Done():
+			return l.writeError(ctx.Err())
+		}
+	}
 	for {
-		l.mu.Lock()
-		record, version, clean := l.saved, l.version, l.written == l.version
-		l.lastWrite = m.now()
-		l.mu.Unlock()
-		switch {
-		case change != nil && l.writable():
-			l.over.Store(true) // before another node can take it
-			change(&record)
-		case change != nil || !l.Valid():
-			return lost
-		case clean:
-			return nil
-		}
-		key := l.g.name + "/" + l.key
-		revision, err := m.store.Put(ctx, key, encode(record), l.revision.Load())
-		switch {
-		case errors.Is(err, ErrConflict):
-			if err := l.reread(ctx, key); err != nil {
-				return err
+		err := l.writeOnce(ctx, change)
+		if errors.Is(err, ErrConflict) {
+			err = l.reread(ctx)
+			if err == nil {
+				continue
 			}
-			continue
-		case err != nil && !l.writable():
-			return lost
-		case err != nil:
-			return err
 		}
-		l.wrote(record, revision, version)
-		return nil
+		return l.writeError(err)
 	}
 }
+
+func (l *Lease) writeOnce(ctx context.Context, change func(*keyRecord)) error {
+	l.mu.Lock()
+	record, version, clean := l.saved, l.version, l.written == l.version
+	l.lastWrite = l.g.m.now()
+	l.mu.Unlock()
+	switch {
+	case change != nil && l.writable():
+		l.over.Store(true) // before another node can take it
+		change(&record)
+	case change != nil || !l.Valid():
+		return ErrLost
+	case clean:
+		return nil
+	}
+	revision, err := l.g.m.store.Put(ctx, l.storeKey(), encode(record), l.revision.Load())
+	if err == nil {
+		l.wrote(record, revision, version)
+	}
+	return err
+}
+
+// writeError is [ErrLost] for an error after which nothing is written any more.
+func (l *Lease) writeError(err error) error {
+	var fault *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrLost), !l.writable():
+		return &Error{Op: "save", Rejected: true, Err: ErrLost}
+	case errors.As(err, &fault):
+		return fault
+	}
+	return &Error{Op: "save", Err: err}
+}
+
+func (l *Lease) storeKey() string { return l.g.name + "/" + l.key }
 
 func (l *Lease) wrote(record keyRecord, revision, version uint64) {
 	l.mu.Lock()
@@ -212,8 +223,8 @@ func (l *Lease) wrote(record keyRecord, revision, version uint64) {
 
 // reread finds out why the entry has another revision. If the owner is still this lease, an earlier write came through
 // whose answer was lost. Otherwise the lease is lost.
-func (l *Lease) reread(ctx context.Context, key string) error {
-	e, err := l.g.m.store.Get(ctx, key)
+func (l *Lease) reread(ctx context.Context) error {
+	e, err := l.g.m.store.Get(ctx, l.storeKey())
 	if err != nil {
 		return err
 	}
@@ -225,7 +236,7 @@ func (l *Lease) reread(ctx context.Context, key string) error {
 		l.g.log.WithField("connection", l.key).Warn("Somebody else has changed the entry of a lease; its connection is closed")
 	}
 	l.lose()
-	return &Error{Op: "save", Rejected: true, Err: ErrLost}
+	return ErrLost
 }
 
 // lose ends the lease without a write: it is another's.

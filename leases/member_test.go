@@ -522,7 +522,7 @@ func TestMembersLogWhatHappened(t *testing.T) {
 		for _, e := range h.log.AllEntries() {
 			lines = append(lines, fmt.Sprint(e.Level, " ", e.Message, " ", e.Data["owner"], " ", e.Data["connections"]))
 		}
-		require.Contains(t, lines, "warning This node could not renew its leases and has closed its connections; "+
+		require.Contains(t, lines, "warning This node could not renew its leases: it closes its connections, and "+
 			"other nodes may take them over <nil> 5")
 		require.Contains(t, lines, "warning A node has not renewed its leases; its connections are taken over a <nil>")
 		a.away.Store(false)
@@ -531,5 +531,24 @@ func TestMembersLogWhatHappened(t *testing.T) {
 		a.close()
 		require.Contains(t, h.log.LastEntry().Message, "handed over")
 		b.close()
+	})
+}
+
+func TestEntriesThatAreNoEntriesAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		for _, key := range []string{"telegram/channel-0000", "node/garbage", "turn/identify", "unknown", "telegram/"} {
+			_, err := h.store.Put(t.Context(), key, []byte(`[1,"`), 0)
+			require.NoError(t, err)
+		}
+		a := h.start("a", nil)
+		a.Want(wanted(2))
+		require.NoError(t, a.Turn(t.Context(), "identify", time.Second))
+		after(15 * time.Second)
+		require.Len(t, a.owned(), 2)
+		e, err := h.store.Get(t.Context(), "node/garbage")
+		require.NoError(t, err)
+		require.Nil(t, e.Value)
+		a.close()
 	})
 }

@@ -252,7 +252,7 @@ func (m *Member) lost(s *session) {
 	if err != nil {
 		entry = entry.WithError(err)
 	}
-	entry.Warn("This node could not renew its leases and has closed its connections; other nodes may take them over")
+	entry.Warn("This node could not renew its leases: it closes its connections, and other nodes may take them over")
 }
 
 // discard deletes the entry of a session that is over. If it cannot, other nodes do so later.
