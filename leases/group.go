@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -74,20 +75,22 @@ func newGroup(m *Member, name string, opts GroupOptions) *Group {
 }
 
 // Want sets all keys that should have an owner. A key that is not in the list any more is given up, and its entry is
-// deleted some minutes later. The member takes no key of the group before the first call.
+// deleted some minutes later. The member takes no key of the group before the first call. The same list again changes
+// nothing.
 func (g *Group) Want(keys []Wanted) {
+	wanted := make(map[string]string, len(keys))
+	for _, w := range keys {
+		wanted[w.Key] = w.Apart
+	}
 	m := g.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g.closing {
+	if g.closing || g.number != 0 && maps.Equal(g.wanted, wanted) {
 		return
 	}
-	g.wanted = make(map[string]string, len(keys))
-	for _, w := range keys {
-		g.wanted[w.Key] = w.Apart
-	}
+	g.wanted = wanted
 	for key, l := range g.leases {
-		if _, wanted := g.wanted[key]; !wanted {
+		if _, ok := wanted[key]; !ok {
 			l.giveUp("")
 		}
 	}
@@ -271,9 +274,8 @@ func (g *Group) take(s *session, t take) bool {
 
 // remember keeps what this member has written, before the watch tells of it. The caller holds m.mu.
 func (m *Member) remember(group, key string, record keyRecord, revision uint64) {
-	table := m.table(group)
-	if there := table[key]; there == nil || there.revision < revision {
-		table[key] = &keyEntry{record, revision}
+	if there := m.table(group)[key]; there == nil || there.revision < revision {
+		m.set(group, key, &keyEntry{record, revision})
 	}
 }
 
@@ -283,10 +285,10 @@ func (m *Member) replace(group, key string, e Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e.Value == nil {
-		delete(m.table(group), key)
+		m.set(group, key, nil)
 		return
 	}
-	m.table(group)[key] = &keyEntry{decode[keyRecord](e.Value), e.Revision}
+	m.set(group, key, &keyEntry{decode[keyRecord](e.Value), e.Revision})
 }
 
 // remove deletes the entry of a key that nobody wants. It returns false if the store does not answer.

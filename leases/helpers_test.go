@@ -97,7 +97,7 @@ func (s nodeStore) Put(ctx context.Context, key string, value []byte, revision u
 	defer h.now.Add(-1)
 	for most := h.most.Load(); now > most && !h.most.CompareAndSwap(most, now); most = h.most.Load() {
 	}
-	time.Sleep(time.Millisecond) // in a bubble of synctest
+	<-time.After(time.Millisecond) // of a bubble of synctest
 	written, err := s.Store.Put(ctx, key, value, revision)
 	return written, s.lose(err)
 }
@@ -106,7 +106,7 @@ func (s nodeStore) Put(ctx context.Context, key string, value []byte, revision u
 func (s nodeStore) Watch(ctx context.Context, changed func(leases.Entry)) error {
 	return s.Store.Watch(ctx, func(e leases.Entry) {
 		for s.n.hangs.Load() && ctx.Err() == nil {
-			time.Sleep(100 * time.Millisecond) // in a bubble of synctest
+			<-time.After(100 * time.Millisecond) // of a bubble of synctest
 		}
 		changed(e)
 	})
@@ -225,6 +225,6 @@ func wanted(n int) []leases.Wanted {
 
 // after lets time pass in a bubble of synctest.
 func after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }

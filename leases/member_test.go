@@ -552,3 +552,37 @@ func TestEntriesThatAreNoEntriesAreReplaced(t *testing.T) {
 		a.close()
 	})
 }
+
+func TestOnChangeMayCallWant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := leases.NewMember(leases.NewMemory(), leases.Options{Node: "a"})
+		var g *leases.Group
+		ready := make(chan struct{})
+		calls := 0
+		g, err := m.Group("telegram", leases.GroupOptions{
+			Run: func(ctx context.Context, l *leases.Lease) {
+				_ = l.SetShared([]byte("3"))
+				<-ctx.Done()
+			},
+			OnChange: func() {
+				<-ready
+				calls++
+				n := 1
+				if string(g.Owner("channel-0000").Shared) == "3" {
+					n = 3
+				}
+				g.Want(wanted(n))
+			},
+		})
+		require.NoError(t, err)
+		close(ready)
+		g.Want(wanted(1))
+		after(time.Minute)
+		require.Len(t, g.Owners(), 3)
+		for _, o := range g.Owners() {
+			require.True(t, o.Mine)
+		}
+		require.Less(t, calls, 20)
+		require.NoError(t, m.Close(t.Context()))
+	})
+}

@@ -86,6 +86,7 @@ func RequireFault(t *testing.T, err error, permanent bool, text string) {
 }
 
 func put(t *testing.T, h Harness) {
+	t.Helper()
 	store := h.New(t)()
 	require.NoError(t, store.Check(t.Context()))
 	RequireValue(t, store, "k", "", 0)
@@ -101,6 +102,7 @@ func put(t *testing.T, h Harness) {
 }
 
 func conflict(t *testing.T, h Harness) {
+	t.Helper()
 	open := h.New(t)
 	store, other := open(), open()
 	first := Put(t, store, "k", "1", 0)
@@ -118,6 +120,7 @@ func conflict(t *testing.T, h Harness) {
 }
 
 func deleted(t *testing.T, h Harness) {
+	t.Helper()
 	store := h.New(t)()
 	first := Put(t, store, "k", "1", 0)
 	require.NoError(t, store.Delete(t.Context(), "k", first))
@@ -132,6 +135,7 @@ func deleted(t *testing.T, h Harness) {
 }
 
 func race(t *testing.T, h Harness) {
+	t.Helper()
 	open := h.New(t)
 	stores := []leases.Store{open(), open(), open()}
 	revision := uint64(0)
@@ -159,6 +163,7 @@ func race(t *testing.T, h Harness) {
 }
 
 func keys(t *testing.T, h Harness) {
+	t.Helper()
 	store := h.New(t)()
 	list := []string{"a/b", "telegram/bot:42", ".a", "a..b.", "with space", "é", "*", ">", "a=b", "%20", "line\nbreak", "A"}
 	revisions := map[string]uint64{}
@@ -259,6 +264,7 @@ func (r *recorder) require(t *testing.T, holds func(map[string]string) bool) {
 }
 
 func watch(t *testing.T, h Harness) {
+	t.Helper()
 	open := h.New(t)
 	store, other := open(), open()
 	empty := follow(t, store)
@@ -284,6 +290,7 @@ func watch(t *testing.T, h Harness) {
 }
 
 func watches(t *testing.T, h Harness) {
+	t.Helper()
 	open := h.New(t)
 	stores := []leases.Store{open(), open(), open()}
 	recorders := []*recorder{follow(t, stores[0]), follow(t, stores[1])}
@@ -313,6 +320,7 @@ func watches(t *testing.T, h Harness) {
 }
 
 func ended(t *testing.T, h Harness) {
+	t.Helper()
 	store := h.New(t)()
 	Put(t, store, "k", "1", 0)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -326,6 +334,7 @@ func ended(t *testing.T, h Harness) {
 }
 
 func members(t *testing.T, h Harness) {
+	t.Helper()
 	open := h.New(t)
 	var running sync.Map // nodes by key
 	start := func(name string) (*leases.Member, *leases.Group) {
@@ -373,6 +382,7 @@ func members(t *testing.T, h Harness) {
 }
 
 func outage(t *testing.T, h Harness) {
+	t.Helper()
 	store, stop, start := h.Breakable(t)
 	revision := Put(t, store, "k", "1", 0)
 	stop()
@@ -389,6 +399,7 @@ func outage(t *testing.T, h Harness) {
 }
 
 func recovery(t *testing.T, h Harness) {
+	t.Helper()
 	store, stop, start := h.Breakable(t)
 	Put(t, store, "k", "1", 0)
 	r := follow(t, store)

@@ -275,7 +275,7 @@ func (w *watch) follow(ctx context.Context) error {
 	}
 	defer func() {
 		_ = watcher.Stop()            // the connection may be away
-		for range watcher.Updates() { //nolint:revive // it ends when the subscription has
+		for range watcher.Updates() { // it ends when the subscription has
 		}
 	}()
 	seen, reading := map[string]bool{}, true

@@ -196,7 +196,7 @@ var errMissed = errors.New("a change was missed")
 // subscribe tells of all entries and then of changes, until something fails.
 func (w *watch) subscribe(ctx context.Context) error {
 	channel := w.client.Subscribe(ctx, w.hash)
-	defer channel.Close()
+	defer func() { _ = channel.Close() }() // it may be closed already
 	defer context.AfterFunc(ctx, func() { _ = channel.Close() })()
 	w.next = time.Time{}
 	for {
@@ -235,30 +235,38 @@ func (w *watch) follow(ctx context.Context, channel *redis.PubSub) error {
 }
 
 func (w *watch) take(ctx context.Context, message string) error {
+	e, ours := changeOf(message)
+	switch {
+	case !ours || e.Revision <= w.last:
+		return nil
+	case e.Revision > w.last+1:
+		return w.readAll(ctx)
+	}
+	w.last = e.Revision
+	if e.Value != nil {
+		w.known[e.Key] = e.Revision
+	} else {
+		delete(w.known, e.Key)
+	}
+	w.changed(e)
+	return nil
+}
+
+// changeOf reads the message of a change. It returns false for a message that is none.
+func changeOf(message string) (leases.Entry, bool) {
 	revision, rest, _ := strings.Cut(message, " ")
 	op, rest, _ := strings.Cut(rest, " ")
 	length, rest, found := strings.Cut(rest, " ")
 	n, err := strconv.ParseUint(revision, 10, 64)
 	size, sizeErr := strconv.Atoi(length)
 	if !found || err != nil || sizeErr != nil || size < 0 || size > len(rest) {
-		return nil // not ours
+		return leases.Entry{}, false
 	}
-	switch {
-	case n <= w.last:
-		return nil
-	case n > w.last+1:
-		return w.readAll(ctx)
-	}
-	w.last = n
 	e := leases.Entry{Key: rest[:size], Revision: n}
 	if op == "p" {
 		e.Value = []byte(rest[size:])
-		w.known[e.Key] = n
-	} else {
-		delete(w.known, e.Key)
 	}
-	w.changed(e)
-	return nil
+	return e, true
 }
 
 // check reads all anew if there was a change of which no message came.

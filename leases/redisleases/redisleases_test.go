@@ -49,7 +49,10 @@ func watch(t *testing.T, store leases.Store) <-chan leases.Entry {
 	told, ended := make(chan leases.Entry, 100), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- store.Watch(ctx, func(e leases.Entry) { told <- e }) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
 	require.Empty(t, next(t, told).Key)
 	return told
 }
