@@ -184,7 +184,7 @@ func TestFetchSaysHowFarAnAttachmentIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, asked := newAPI(t, http.StatusAccepted, test.prepared)
-			file, err := api.Fetch(t.Context(), "content", "/content/7", 100, httpapi.Preparation{
+			file, err := api.Fetch(t.Context(), httpapi.Get("content", "/content/7"), 100, httpapi.Preparation{
 				Call: httpapi.Get("state", "/content/7/state"), Status: "state", Failed: "broken",
 			})
 			require.Nil(t, file)
@@ -196,7 +196,7 @@ func TestFetchSaysHowFarAnAttachmentIs(t *testing.T) {
 		})
 	}
 	api, asked := newAPI(t, http.StatusOK, "a picture")
-	file, err := api.Fetch(t.Context(), "content", "/content/7", 100, httpapi.Preparation{})
+	file, err := api.Fetch(t.Context(), httpapi.Get("content", "/content/7"), 100, httpapi.Preparation{})
 	require.NoError(t, err)
 	require.NoError(t, file.Body.Close())
 	require.Equal(t, "/content/7", asked().URL.Path)

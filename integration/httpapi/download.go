@@ -98,10 +98,11 @@ type Preparation struct {
 	Failed string // the status that says that there will be no attachment
 }
 
-// Fetch opens an attachment at path, after the API's Base, as [Client.Download] does. While the API answers that it
-// prepares the attachment, with HTTP 202, the error is MEDIA_NOT_READY, or MEDIA_UNAVAILABLE where that failed.
-func (a *API) Fetch(ctx context.Context, name, path string, limit int64, p Preparation) (*integration.MediaFile, error) {
-	file, err := a.Client.Download(ctx, a.Name+" "+name, a.Base+path, a.Header, limit)
+// Fetch opens the attachment that c gets, as [Client.Download] does. While the API answers that it prepares the
+// attachment, with HTTP 202, the error is MEDIA_NOT_READY, or MEDIA_UNAVAILABLE where that failed.
+func (a *API) Fetch(ctx context.Context, c Call, limit int64, p Preparation) (*integration.MediaFile, error) {
+	name := a.Name + " " + c.Name
+	file, err := a.Client.Download(ctx, name, a.Base+c.Path, a.Header, limit)
 	if !integration.HasCode(err, codes.MediaNotReady) {
 		return file, err
 	}
@@ -109,7 +110,7 @@ func (a *API) Fetch(ctx context.Context, name, path string, limit int64, p Prepa
 	if _, asked := a.Ask(ctx, p.Call, &status); asked != nil || status.Text(p.Status) != p.Failed {
 		return nil, err // without an answer it may still succeed
 	}
-	return nil, integration.Refused(codes.MediaUnavailable, "%s %s: the platform could not prepare it", a.Name, name)
+	return nil, integration.Refused(codes.MediaUnavailable, "%s: the platform could not prepare it", name)
 }
 
 // last is the URL that a request for a link ended at: behind redirects it is another one.

@@ -132,7 +132,7 @@ func (p *platform) MarkRead(ctx context.Context, t integration.Target, ch *integ
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	api, path := p.api(ch), "message/"+url.PathEscape(id)+"/content"
 	api.Base = integration.APIBaseOf(ch.Settings, contentBase) + "/v2/bot/"
-	return api.Fetch(ctx, "content", path, integration.MediaLimit(ctx, 200<<20), httpapi.Preparation{
+	return api.Fetch(ctx, httpapi.Get("content", path), integration.MediaLimit(ctx, 200<<20), httpapi.Preparation{
 		Call: httpapi.Get("transcoding", path+"/transcoding"), Status: "status", Failed: "failed",
 	})
 }
