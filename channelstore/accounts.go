@@ -11,9 +11,6 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// accountPage is how many channels are read at once for an index of accounts.
-const accountPage = 1000
-
 var _ integration.AccountStore = (*Cache)(nil)
 
 // accountIndex has the ids of a platform's channels by their accounts. It never changes, so that many callers can read
@@ -22,11 +19,6 @@ type accountIndex struct {
 	ids     map[string][]string
 	began   time.Time // when the read began
 	changes uint64    // of channels, when the read began
-}
-
-// lister is a store that can list its channels.
-type lister interface {
-	List(ctx context.Context, q Query) ([]Entry, error)
 }
 
 // ByAccount implements [integration.AccountStore]. The first lookup reads all channels of the platform; a lookup after
@@ -76,32 +68,22 @@ func (c *Cache) isFresh(x *accountIndex) bool {
 func (c *Cache) readAccounts(
 	ctx context.Context, platform string, field integration.Field,
 ) (*accountIndex, error) {
-	store, ok := c.store.(lister)
-	if !ok {
-		return nil, errNoAccounts
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 	x := &accountIndex{ids: map[string][]string{}, began: time.Now(), changes: c.changes.Load()}
-	for q := (Query{Platform: platform, Limit: accountPage}); ; {
-		page, err := store.List(ctx, q)
-		switch {
-		case errors.Is(err, ErrReadOnly): // such a store cannot list either
-			return nil, errNoAccounts
-		case err != nil:
-			return nil, err
+	err := c.eachOf(ctx, platform, func(entry Entry) {
+		if account := field.Of(entry.Channel); entry.Err == nil && account != "" {
+			x.ids[account] = append(x.ids[account], entry.Channel.ID)
 		}
-		for _, entry := range page {
-			q.After = entry.Channel.ID
-			if account := field.Of(entry.Channel); entry.Err == nil && account != "" {
-				x.ids[account] = append(x.ids[account], entry.Channel.ID)
-			}
-		}
-		if len(page) < accountPage {
-			return x, nil
-		}
+	})
+	switch {
+	case errors.Is(err, errNoList):
+		return nil, errNoAccounts
+	case err != nil:
+		return nil, err
 	}
+	return x, nil
 }
 
 var errNoAccounts = action.Client(http.StatusNotImplemented, codes.NotSupported,

@@ -53,7 +53,8 @@ type Cache struct {
 	failed time.Time        // when the last read failed, zero if it did not
 	logged time.Time        // when a failure was last logged
 
-	accounts map[string]*accountIndex // by platform
+	accounts  map[string]*accountIndex // by platform
+	listeners map[*func(id string)]struct{}
 }
 
 var _ integration.ChannelStore = (*Cache)(nil)
@@ -82,6 +83,7 @@ func NewCache(store integration.ChannelStore, log *logrus.Entry) (*Cache, error)
 	}
 	c := &Cache{
 		store: store, log: log, entries: entries, reads: map[string]*read{}, accounts: map[string]*accountIndex{},
+		listeners: map[*func(string)]struct{}{},
 		indexing: make(chan struct{}, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -277,6 +279,7 @@ func (c *Cache) Invalidate(id string) {
 	delete(c.reads, id)
 	c.entries.Invalidate(id)
 	c.changes.Add(1)
+	c.tell(id)
 }
 
 // InvalidateAll makes the next lookup of each channel read it again, because any may have changed. Unlike after
@@ -287,4 +290,5 @@ func (c *Cache) InvalidateAll() {
 	clear(c.reads)
 	c.epoch.Add(1)
 	c.changes.Add(1)
+	c.tell("")
 }

@@ -48,6 +48,7 @@ type pendingPublish struct {
 	deadline time.Time
 	key      string            // see order.Event
 	held     func(string) bool // likewise
+	fence    func() bool       // likewise
 
 	// The rest is guarded by publishQueue.mu.
 
@@ -67,6 +68,9 @@ type pendingPublish struct {
 func (e *pendingPublish) expired(now time.Time) error {
 	if err := e.ctx.Err(); err != nil {
 		return err
+	}
+	if e.fence != nil && !e.fence() {
+		return ErrFenced
 	}
 	if !now.Before(e.deadline) {
 		return context.DeadlineExceeded

@@ -30,6 +30,9 @@ func (e *Error) Unwrap() error { return explained(e.Err) }
 // Permanent is [Error.Rejected], for callers that know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
+// ErrFenced is the reason why an event was given up whose [order.Event.Fence] let it through no more.
+var ErrFenced = errors.New("the node keeps the connection no more that the event came over")
+
 // Publish queues an event and returns at once. Inside its duplicate window the stream acknowledges a second event of
 // the same id as a duplicate and does not store it.
 //
@@ -70,6 +73,7 @@ func (p *Publisher) publish(ctx context.Context, r *route, event order.Event, on
 	now := time.Now()
 	e := &pendingPublish{
 		route: r, msgID: event.MsgID, header: event.Header, payload: event.Payload, key: event.Key, held: event.Held,
+		fence: event.Fence,
 		onAck: onAck, ctx: ctx, deadline: now.Add(p.opts.Timeout),
 	}
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(e.deadline) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,4 +372,38 @@ func FuzzParseAck(f *testing.F) {
 		require.Equal(t, stored, err == nil)
 		require.Equal(t, stored && ack.Duplicate, duplicate)
 	})
+}
+
+func TestPublishOfAFencedEventIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newHarness(t)
+	b.ensure(name)
+	closed := func() bool { return false }
+	_, err := b.publishEvent(t.Context(), order.Event{Name: name, MsgID: "m1", Fence: closed}).wait()
+	require.ErrorIs(t, err, events.ErrFenced)
+	require.Empty(t, b.stored(stream), "it is never sent")
+}
+
+func TestPublishAgainAsksTheFence(t *testing.T) {
+	t.Parallel()
+	b := newHarness(t)
+	full := jetstream.StreamConfig{Name: stream, Subjects: []string{subject}, MaxMsgs: 1, Discard: jetstream.DiscardNew}
+	b.create(full)
+	b.ensure(name)
+	require.NoError(t, b.publish("m1", "x"))
+	wire, err := b.js.Conn().SubscribeSync(subject)
+	require.NoError(t, err)
+	require.NoError(t, b.js.Conn().Flush())
+	var open atomic.Bool
+	open.Store(true)
+	refused := b.publishEvent(t.Context(), order.Event{Name: name, MsgID: "m2", Key: "talk", Fence: open.Load})
+	_, err = wire.NextMsg(generous)
+	require.NoError(t, err)
+	open.Store(false)
+	_, err = refused.wait()
+	require.ErrorIs(t, err, events.ErrFenced)
+	full.MaxMsgs = 10
+	_, err = b.js.UpdateStream(t.Context(), full)
+	require.NoError(t, err)
+	require.Equal(t, []string{"m1"}, b.stored(stream))
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,10 +69,19 @@ type Field struct {
 	Address bool           // a URL that is called: what a tenant sets leads to public addresses only
 	Pattern *regexp.Regexp // nil: anything
 	Help    string         // one sentence: what it is and where to find it
+	Default string         // what counts where the channel has no value; empty for none
+	// OptionalWith is the way of the setting receive with which a Required field may be left out, such as "polling" for
+	// what only webhooks need. See [ReceiveField].
+	OptionalWith string
 }
 
-// Of returns the field's value in a channel, empty where it has none.
-func (f Field) Of(ch *Channel) string { return ch.part(f.In)[f.Name] }
+// Of returns the field's value in a channel: its default where the channel has none.
+func (f Field) Of(ch *Channel) string { return cmp.Or(ch.part(f.In)[f.Name], f.Default) }
+
+// requiredBy says whether a channel must have the field. receive is how the channel receives.
+func (f Field) requiredBy(receive string) bool {
+	return f.Required && (f.OptionalWith == "" || f.OptionalWith != receive)
+}
 
 // FieldError is a fault in one value of a channel.
 type FieldError struct {
@@ -121,12 +131,12 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 	if ch.Status != ChannelActive && ch.Status != ChannelInactive {
 		fault("status", "must be %s or %s", ChannelActive, ChannelInactive)
 	}
-	known := map[FieldSource][]string{}
+	known, receive := map[FieldSource][]string{}, wayOf(ch, fields)
 	for _, f := range slices.Concat(fields, CommonFields()) {
 		known[f.In] = append(known[f.In], f.Name)
 		key, value := string(f.In)+"."+f.Name, ch.part(f.In)[f.Name]
 		switch {
-		case value == "" && f.Required:
+		case value == "" && f.requiredBy(receive):
 			fault(key, "is required: %s", f.Help)
 		case f.Secret && IsMasked(value):
 			fault(key, "is masked, as channels are shown: give the value itself")

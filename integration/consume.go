@@ -164,7 +164,7 @@ func isEventName(name string) bool {
 	return true
 }
 
-// StartConsuming begins to deliver the service's reliable events. The service has been started and is published.
+// StartConsuming begins to deliver the service's reliable events, and to keep a platform's connections. The service has been started and is published.
 func (s *Service) StartConsuming(ctx context.Context) error {
 	for _, e := range s.definition.ReliableEvents {
 		if s.runtime.Consumer == nil {
@@ -178,10 +178,16 @@ func (s *Service) StartConsuming(ctx context.Context) error {
 		s.consuming = append(s.consuming, stop)
 		s.mu.Unlock()
 	}
+	if s.connect == nil {
+		return nil
+	}
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("service %s: %w", s.fullName, errors.Join(err, s.StopConsuming(ctx)))
+	}
 	return nil
 }
 
-// StopConsuming takes no more reliable events and waits for those that are handled, until ctx ends. It comes
+// StopConsuming gives the connections up, takes no more reliable events and waits for those that are handled, until ctx ends. It comes
 // before the node leaves the cluster, which handlers may still need; Stop does it too. Calling it again does
 // nothing.
 func (s *Service) StopConsuming(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
@@ -116,6 +117,8 @@ type platformService struct {
 	channelOrder      keyedQueue         // of webhooks
 	conversationOrder keyedQueue         // of webhooks about which others are asked
 	receiveParams     action.Params
+	connections       *connections        // nil: the platform keeps none; set when it begins to
+	receiving         *semaphore.Weighted // of maxReceivingBytes
 	limiter           limiter
 	refusals          refusals
 	now               func() time.Time
@@ -180,6 +183,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	p := &platformService{
 		def: def, signature: def.SignatureValidator(), receiveParams: receiveParamsOf(&def),
 		limiter: limiter{limit: cmp.Or(runtime.ChannelCalls, defaultChannelCalls)}, now: runtime.Now,
+		receiving: semaphore.NewWeighted(maxReceivingBytes),
 	}
 	if p.now == nil {
 		p.now = time.Now
@@ -205,6 +209,7 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
+	p.connect, p.connected = p.startConnections, p.countConnections
 	p.refusals.log, p.limiter.log = p.log, p.log
 	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil

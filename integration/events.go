@@ -112,6 +112,12 @@ type messageEvent struct {
 	key          string // makes the event's id, unique within the channel
 	header       map[string][]string
 	payload      []byte
+	fence        func() bool // see order.Event
+}
+
+// keyOf is the key under which events of a conversation stay in order. Each outcome has a stream of its own.
+func keyOf(outcome string, ch *Channel, conversation ID) string {
+	return outcome + "\x00" + ch.ID + "\x00" + string(conversation)
 }
 
 // publish hands an event over, to the stream or to this machine's disk, without waiting.
@@ -123,11 +129,13 @@ func (s *platformService) publish(
 	}
 	event := order.Event{
 		Name: eventName(s.runtime.Namespace, e.outcome), MsgID: s.def.Name + ":" + ch.ID + ":" + e.key,
-		Header: e.header, Payload: e.payload,
+		Header: e.header, Payload: e.payload, Fence: e.fence,
 	}
-	if s.usesSpool(ch, e.outcome) {
-		// Each outcome has a stream of its own.
-		event.Key = e.outcome + "\x00" + ch.ID + "\x00" + string(e.conversation)
+	spooled := s.usesSpool(ch, e.outcome)
+	if spooled || e.fence != nil { // a connection delivers again what is given up, in order
+		event.Key = keyOf(e.outcome, ch, e.conversation)
+	}
+	if spooled {
 		s.publishOrSpool(ctx, s.logFor(req, ch), event, onAck)
 		return
 	}

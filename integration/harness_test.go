@@ -259,6 +259,7 @@ func (f *file) Close() error {
 type store struct {
 	channel *integration.Channel
 	err     error
+	changed func(id string)
 }
 
 func (s *store) Channel(_ context.Context, id string) (*integration.Channel, error) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,13 +25,13 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	health := &Health{Status: HealthHealthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
 	id := rawjson.Text(fields.Get("channelId"))
 	if id == "" {
-		health = s.withSuspensions(ctx, req, health)
+		health = s.withConnections(req, "", s.withSuspensions(ctx, req, health))
 	} else {
 		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
 			return nil, err
 		}
-		health = s.withSuspension(ch, s.channelHealth(ctx, s.cleaner(req), ch))
+		health = s.withConnections(req, id, s.withSuspension(ch, s.channelHealth(ctx, s.cleaner(req), ch)))
 	}
 	return s.withDatasources(ctx, health), nil
 }
@@ -72,6 +73,78 @@ func (s *platformService) withSuspensions(ctx context.Context, req *action.Reque
 	h := *health
 	h.Details = map[string]any{"suspended": list}
 	return &h
+}
+
+// maxListed bounds the connections that one answer lists.
+const maxListed = 1000
+
+// withConnections adds who keeps the connections of a channel, or with an empty id of those that the caller may use,
+// and how they are. A channel with one that is not ready is no longer healthy.
+func (s *platformService) withConnections(req *action.Request, id string, health *Health) *Health {
+	list := s.connectionList(func(ch *Channel) bool {
+		return (id == "" || ch.ID == id) && !s.isForeign(req, ch.TenantID)
+	})
+	if len(list) == 0 {
+		return health
+	}
+	h := *health
+	h.Details = maps.Clone(health.Details)
+	if h.Details == nil {
+		h.Details = map[string]any{}
+	}
+	ready := 0
+	for i := range list {
+		c := &list[i]
+		switch {
+		case c.State == ConnectionReady:
+			ready++
+		case id == "" || h.Status == HealthUnhealthy:
+		case c.State == ConnectionRefused:
+			h.Status, h.Message = HealthUnhealthy, c.Message
+		default:
+			h.Status, h.Message = HealthDegraded, cmp.Or(c.Message, "a connection is not ready yet")
+		}
+	}
+	h.Details["connectionsReady"], h.Details["connectionsTotal"] = ready, len(list)
+	slices.SortStableFunc(list, func(a, b Connection) int { // those with trouble first
+		return cmp.Compare(isReady(a), isReady(b))
+	})
+	h.Details["connections"] = list[:min(len(list), maxListed)]
+	return &h
+}
+
+// countConnections implements [Service.Connections].
+func (s *platformService) countConnections() ConnectionCount {
+	var count ConnectionCount
+	for _, c := range s.connectionList(func(*Channel) bool { return true }) {
+		count.Total++
+		count.Ready += isReady(c)
+	}
+	s.mu.Lock()
+	connections := s.connections
+	s.mu.Unlock()
+	if connections != nil {
+		count.Own = connections.own()
+	}
+	return count
+}
+
+func isReady(c Connection) int {
+	if c.State == ConnectionReady {
+		return 1
+	}
+	return 0
+}
+
+// connectionList tells of the connections that this node knows of.
+func (s *platformService) connectionList(visible func(*Channel) bool) []Connection {
+	s.mu.Lock()
+	connections := s.connections
+	s.mu.Unlock()
+	if connections == nil {
+		return nil
+	}
+	return connections.list(visible)
 }
 
 // channelHealth asks the platform.

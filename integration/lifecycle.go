@@ -116,9 +116,12 @@ func (s *Service) waitForDependencies(ctx context.Context) error {
 
 // lifecycleContext is that of a lifecycle function: nobody's call, in a trace of its own.
 func (s *Service) lifecycleContext(ctx context.Context) *Context {
-	ctx = cache.With(s.datasources.Context(ctx), s.cache)
-	ctx = context.WithValue(ctx, serviceKey{}, s)
-	return newContext(ctx, &action.Request{
+	return newContext(s.ownContext(ctx), &action.Request{
 		Service: s.fullName, RequestID: uuid.NewString(), Meta: action.NewMeta(nil), Cluster: s.runtime.Cluster,
 	})
+}
+
+// ownContext adds what the service's handlers find in the context of every call.
+func (s *Service) ownContext(ctx context.Context) context.Context {
+	return context.WithValue(cache.With(s.datasources.Context(ctx), s.cache), serviceKey{}, s)
 }

@@ -22,6 +22,9 @@ func (r *webhookRun) respond(result *receiveResult) (any, error) {
 		return nil, asError(err, FaultInvalid, codes.WebhookInvalid)
 	case response == nil:
 		return result, nil
+	case r.webhook.Connection:
+		r.response = response
+		return result, nil
 	}
 	return answerHTTP(r.req, response), nil
 }

@@ -383,7 +383,7 @@ func (r *sendRun) publishOutcome(ctx context.Context, outcome string, payload []
 		err = unencodable(outcome, err)
 	} else {
 		key, header := outcome+":"+uuid.NewString(), r.eventHeader(r.req, r.channel.TenantID, r.channel.ID)
-		e := messageEvent{outcome, r.recipient(), key, header, payload}
+		e := messageEvent{outcome, r.recipient(), key, header, payload, nil}
 		err = waitForAck(func(onAck AckFunc) { r.publish(ctx, r.req, r.channel, e, onAck) })
 	}
 	if err != nil {

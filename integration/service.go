@@ -21,6 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/claims"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/inflight"
+	"github.com/hiliosai/switchboard/leases"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
@@ -69,6 +70,8 @@ type Runtime struct {
 	Cache    *cache.Cache // nil keeps nothing
 	Spool    Spool        // nil: what the stream does not take is refused
 	Claims   claims.Store // of work that must be done once; nil has none
+	// Leases says which node keeps a connection to a platform; nil: this node keeps none. See [Receiver].
+	Leases *leases.Member
 	// OpenRedis opens a Redis of a service's own, by its URL, as the cluster's Node services would; nil opens none.
 	OpenRedis func(url string) (cache.Store, error)
 	// Dialect is how the cluster's Node services write the keys of a cache.
@@ -122,6 +125,8 @@ type Service struct {
 	handlers    map[string]action.Handler // by action name, with all that stands before them
 	datasources *datasource.Set
 	channels    func(ctx context.Context, req *action.Request, id string) error // of a platform: see CheckChannel
+	connect     func(ctx context.Context) error                                 // of a platform: keeps its connections
+	connected   func() ConnectionCount                                          // of a platform
 	results     *cache.Cache                                                    // of actions with a cache rule
 	cache       *cache.Cache                                                    // of ctx.Cache
 
@@ -281,6 +286,14 @@ func (s *Service) Schema() moleculer.ServiceSchema { return s.schema }
 
 // Health tells how the service's datasources are.
 func (s *Service) Health(ctx context.Context) []datasource.Health { return s.datasources.Health(ctx) }
+
+// Connections counts the connections of a platform's channels. It is zero for other services.
+func (s *Service) Connections() ConnectionCount {
+	if s.connected == nil {
+		return ConnectionCount{}
+	}
+	return s.connected()
+}
 
 // CheckChannel says what is wrong with a channel, nil where it takes webhooks and sends, and for services that are no
 // platforms. It is cheap: channels are remembered. Errors are *action.Error.

@@ -58,8 +58,29 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 	})
 }
 
+var errFenced = errors.New("the node keeps the connection no more that the event came over")
+
+// spoolKeys gives the keys of the run's events that the spool holds now.
+func (r *webhookRun) spoolKeys() []string {
+	if r.channel == nil || !r.s.usesSpool(r.channel, received) {
+		return nil
+	}
+	var keys []string
+	for i := range r.messages {
+		key := keyOf(received, r.channel, r.messages[i].ConversationID)
+		if r.s.runtime.Spool.Holds(key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // spoolEvent keeps an event on the disk, also when the caller has gone. cause is why the stream does not have it.
 func (s *platformService) spoolEvent(log *logrus.Entry, e order.Event, cause error, onAck AckFunc) {
+	if e.Fence != nil && !e.Fence() {
+		onAck(false, cmp.Or(cause, errFenced)) // the node that keeps the connection now publishes it
+		return
+	}
 	s.runtime.Spool.Put(e, func(err error) {
 		if err != nil {
 			log.WithError(err).Error("an event can be stored neither in the stream nor in the spool")

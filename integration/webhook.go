@@ -40,7 +40,9 @@ type Webhook struct {
 	Headers   Headers
 	Timestamp time.Time // when the gateway took it in
 	Channel   *Channel
-	Account   string // that it is for, by [Definition.AccountPath]; empty where that is not declared or not in the payload
+	// Connection says that it came over a connection that the node opened itself, see [Receiver]: nothing is signed.
+	Connection bool
+	Account    string // that it is for, by [Definition.AccountPath]; empty where that is not declared or not in the payload
 
 	called  string // path and query, or an absolute URL, as the gateway passed it
 	form    *form  // nil until asked for

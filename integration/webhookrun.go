@@ -26,6 +26,8 @@ type webhookRun struct {
 	// routed says that the channel was found by an account in the webhook: then others' parts are theirs, and the group
 	// answers.
 	routed bool
+	// fence says whether the node still keeps the connection that the webhook came over; nil for those by HTTP.
+	fence func() bool
 
 	channel  *Channel
 	webhook  *Webhook // set before the run where several channels get it
@@ -34,9 +36,10 @@ type webhookRun struct {
 	claimed  *claimed  // nil: nothing is claimed
 	ignored  int
 
-	open   atomic.Int32 // messages under way, and one more while they are handed over
-	result receiveResult
-	answer action.Promise
+	open     atomic.Int32 // messages under way, and one more while they are handed over
+	result   receiveResult
+	response *Response // what a Responder answers over a connection
+	answer   action.Promise
 }
 
 // outcome is what became of a message.
@@ -85,8 +88,10 @@ func (r *webhookRun) check(id string, fields action.Fields) (err error) {
 		}
 	}
 	r.webhook.setChannel(r.channel, r.s.runtime.TrustForwarded)
-	if err := r.s.validateWebhook(r.ctx, r.webhook); err != nil {
-		return err
+	if !r.webhook.Connection { // which the node has opened itself
+		if err := r.s.validateWebhook(r.ctx, r.webhook); err != nil {
+			return err
+		}
 	}
 	if r.messages, err = r.s.normalize(r.ctx, r.webhook); err != nil {
 		return asError(err, FaultInvalid, codes.WebhookInvalid)
@@ -168,7 +173,7 @@ func (r *webhookRun) publish() {
 			continue
 		}
 		r.open.Add(1)
-		e := messageEvent{received, m.ConversationID, dedupKey(m), header, payload}
+		e := messageEvent{received, m.ConversationID, dedupKey(m), header, payload, r.fence}
 		r.s.publish(r.ctx, r.req, r.channel, e, func(duplicate bool, err error) {
 			r.outcomes[i] = outcome{duplicate, err}
 			r.oneDone()

@@ -58,4 +58,6 @@ const (
 	TooManyBodies = "TOO_MANY_BODIES" // 503; yes
 	// EventsUnavailable says that not all messages could be stored.
 	EventsUnavailable = "EVENTS_UNAVAILABLE" // 503; yes
+	// ConnectionLost says that a connection to a platform ended or could not be opened. It is opened again.
+	ConnectionLost = "CONNECTION_LOST" // 503; yes
 )

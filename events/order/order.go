@@ -14,4 +14,7 @@ type Event struct {
 	// Held says whether earlier events of the key are kept elsewhere already. Then the event is given up at once. Held
 	// may be nil. It must not block, and must not call the publisher.
 	Held func(key string) bool
+	// Fence says whether the event may still be published. The publisher asks it right before each time that it sends the
+	// event, and gives the event up when it may not. It may be nil. It must not block.
+	Fence func() bool
 }

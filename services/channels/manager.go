@@ -31,11 +31,11 @@ type Manager struct {
 	Platforms []string
 	Announcer Announcer
 	Secrets   integration.Secrets
-	// Suspensions asks the nodes which channels they have suspended. It leaves out nodes that do not answer soon. It may
+	// Reports asks the nodes what they tell of channels. It leaves out nodes that do not answer soon. It may
 	// be nil.
-	Suspensions func(ctx context.Context) Suspensions
-	Log         *logrus.Entry
-	Now         func() time.Time
+	Reports func(ctx context.Context) *Reports
+	Log     *logrus.Entry
+	Now     func() time.Time
 	// Guard checks the addresses that users of a tenant set; nil allows all public ones. Resolver looks up names; nil
 	// means the resolver of the system.
 	Guard    *egress.Guard
@@ -84,6 +84,8 @@ type View struct {
 	Error string `json:"error,omitempty"`
 	// Suspended has the nodes that have suspended the channel. It is set only in lists.
 	Suspended []Suspended `json:"suspended,omitempty"`
+	// Connections are those that nodes keep for the channel. They are set only in lists.
+	Connections []integration.Connection `json:"connections,omitempty"`
 }
 
 // Get returns one channel, masked.
@@ -101,14 +103,14 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 	if err != nil {
 		return nil, err
 	}
-	suspended := Suspensions{}
+	reports := &Reports{}
 	if len(entries) > 0 {
-		suspended = m.suspensions(ctx)
+		reports = m.reports(ctx)
 	}
 	views := make([]*View, len(entries))
 	for i, e := range entries {
 		views[i] = m.view(e.Channel)
-		views[i].Suspended = suspended[e.Channel.ID]
+		views[i].Suspended, views[i].Connections = reports.Suspended[e.Channel.ID], reports.Connections[e.Channel.ID]
 		if e.Err != nil {
 			views[i].Error = m.Secrets.Redact(e.Err.Error())
 		}
@@ -251,8 +253,17 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		return nil, m.noPlatform(ch.Platform)
 	}
 	diagnosis := integration.Diagnose(ctx, def, ch, m.Secrets)
-	for _, s := range m.suspensions(ctx)[id] {
-		finding := s.finding()
+	reports := m.reports(ctx)
+	var findings []integration.Finding
+	for _, s := range reports.Suspended[id] {
+		findings = append(findings, s.finding())
+	}
+	for _, c := range reports.Connections[id] {
+		if c.State != integration.ConnectionReady {
+			findings = append(findings, connectionFinding(&c))
+		}
+	}
+	for _, finding := range findings {
 		finding.Message = m.Secrets.Redact(finding.Message)
 		diagnosis.Findings, diagnosis.OK = append(diagnosis.Findings, finding), false
 	}

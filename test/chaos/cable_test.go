@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,33 @@ type cable struct {
 	mu        sync.Mutex
 	condition condition
 	links     map[*link]struct{}
+	recording *tape // of what goes to the server; nil for none
+}
+
+// tape is what went over a cable to the server.
+type tape struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (t *tape) write(data []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = append(t.data, data...)
+}
+
+func (t *tape) bytes() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.data)
+}
+
+// record begins a tape. It ends with the next one.
+func (c *cable) record() *tape {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recording = &tape{}
+	return c.recording
 }
 
 // link is a connection through a cable.
@@ -128,6 +156,9 @@ func (c *cable) carry(l *link, from, to net.Conn) {
 		case slow:
 			p.due = time.Now().Add(slowness)
 		default:
+		}
+		if c.recording != nil && from == l.near {
+			c.recording.write(p.data)
 		}
 		lossy := l.lossy
 		c.mu.Unlock()

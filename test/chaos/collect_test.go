@@ -78,6 +78,18 @@ func (w *world) collect(ctx context.Context) (*chaos.Stored, error) {
 
 // read hands over all events of a stream, in their order.
 func read(ctx context.Context, js jetstream.JetStream, name string, each func(event, nats.Header)) error {
+	return readMessages(ctx, js, name, func(msg jetstream.Msg) error {
+		var e event
+		if err := json.Unmarshal(msg.Data(), &e); err != nil {
+			return err
+		}
+		each(e, msg.Headers())
+		return nil
+	})
+}
+
+// readMessages is read for whoever wants to see more than the event.
+func readMessages(ctx context.Context, js jetstream.JetStream, name string, each func(jetstream.Msg) error) error {
 	stream, err := js.Stream(ctx, name)
 	if err != nil {
 		return err
@@ -100,11 +112,9 @@ func read(ctx context.Context, js jetstream.JetStream, name string, each func(ev
 		if err != nil {
 			return err
 		}
-		var e event
-		if err := json.Unmarshal(msg.Data(), &e); err != nil {
+		if err := each(msg); err != nil {
 			return err
 		}
-		each(e, msg.Headers())
 	}
 	return nil
 }

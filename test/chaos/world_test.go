@@ -93,12 +93,10 @@ type world struct {
 	seen                  map[string]string
 }
 
-// startWorld starts it, with nodes as users have them or, for a plant, with the ones of faultynode.
-func startWorld(t *testing.T, plant string) *world {
+// startNATS starts a server of its own, which can be paused and killed.
+func startNATS(t *testing.T) *testserver.Server {
 	t.Helper()
-	dir := t.TempDir()
-	w := &world{bot: newBot(t), seen: map[string]string{}}
-	w.nats = testserver.StartProgram(t, testserver.Program{
+	return testserver.StartProgram(t, testserver.Program{
 		Name: "nats",
 		Command: func(dir string, port int) (string, []string, error) {
 			return filepath.Join(programs, "natsd"), []string{
@@ -114,6 +112,14 @@ func startWorld(t *testing.T, plant string) *world {
 			return err
 		},
 	})
+}
+
+// startWorld starts it, with nodes as users have them or, for a plant, with the ones of faultynode.
+func startWorld(t *testing.T, plant string) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{bot: newBot(t), seen: map[string]string{}}
+	w.nats = startNATS(t)
 	w.redis = testserver.StartRedis(t)
 	config := ""
 	if plant == "" {
@@ -128,6 +134,13 @@ func startWorld(t *testing.T, plant string) *world {
 		w.archive = w.startArchive(t, dir)
 		w.seen["ledger"], w.seen["archive"] = filepath.Join(dir, "ledger"), filepath.Join(dir, "archive")
 	}
+	w.watch(t)
+	return w
+}
+
+// watch connects who judges, and keeps the logs of what fails.
+func (w *world) watch(t *testing.T) {
+	t.Helper()
 	var err error
 	w.nc, err = nats.Connect(
 		w.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectBufSize(-1),
@@ -139,7 +152,6 @@ func startWorld(t *testing.T, plant string) *world {
 			w.keepLogs(t)
 		}
 	})
-	return w
 }
 
 // keepLogs leaves what all said, where CHAOS_LOGS names a folder for it.

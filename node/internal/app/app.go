@@ -227,8 +227,8 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		events:   newDesk(publisher, c, secrets),
 	}
 	n.channels = builtins.channels
-	builtins.channels.Suspensions = func(ctx context.Context) channels.Suspensions {
-		return suspensions(ctx, n.link, sortedKeys(catalog.platforms))
+	builtins.channels.Reports = func(ctx context.Context) *channels.Reports {
+		return reports(ctx, n.link, sortedKeys(catalog.platforms))
 	}
 	var faults []error
 	for _, name := range c.Services {

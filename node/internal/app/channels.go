@@ -183,8 +183,8 @@ func OpenChannels(
 		return nil, err
 	}
 	ch.Manager = newManager(store, guard, ch.catalog, ch.cluster, secrets, logrus.NewEntry(log))
-	ch.Suspensions = func(ctx context.Context) channels.Suspensions {
-		return ch.cluster.suspensions(ctx, sortedKeys(ch.catalog.platforms))
+	ch.Reports = func(ctx context.Context) *channels.Reports {
+		return ch.cluster.reports(ctx, sortedKeys(ch.catalog.platforms))
 	}
 	return ch, nil
 }

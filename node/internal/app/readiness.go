@@ -88,9 +88,20 @@ func (n *Node) ready(ctx context.Context) (bool, any) {
 	}{ok, found.State}
 }
 
-// health is what $node.health tells beside what every node does: readiness and datasources, with names and reasons.
+// health is what $node.health tells beside what every node does: readiness and datasources, with names and reasons, and
+// connections, by platform.
 func (n *Node) health(ctx context.Context) map[string]any {
-	return map[string]any{"datasources": n.Health(ctx), "readiness": n.readiness.state(ctx)}
+	health := map[string]any{"datasources": n.Health(ctx), "readiness": n.readiness.state(ctx)}
+	connections := map[string]integration.ConnectionCount{}
+	for _, s := range n.services {
+		if count := s.Connections(); count.Total > 0 {
+			connections[s.FullName()] = count
+		}
+	}
+	if len(connections) > 0 {
+		health["connections"] = connections
+	}
+	return health
 }
 
 // findState asks all that a webhook needs, and all else, side by side.

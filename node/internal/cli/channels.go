@@ -163,17 +163,32 @@ func (l *listCommand) Run(
 	})
 }
 
-// status is a channel's, and which nodes hold its calls back.
+// status is a channel's, with who keeps its connections and which nodes have suspended it.
 func status(v *channels.View) string {
+	text := v.Status
+	for _, c := range v.Connections {
+		name := "connection"
+		if c.Of > 1 {
+			name = fmt.Sprintf("connection %d/%d", c.Index+1, c.Of)
+		}
+		switch {
+		case c.Node == "":
+			text += ", " + name + " has no node"
+		case c.State == integration.ConnectionReady:
+			text += ", " + name + " on " + c.Node
+		default:
+			text += ", " + name + " on " + c.Node + " " + c.State
+		}
+	}
 	if len(v.Suspended) == 0 {
-		return v.Status
+		return text
 	}
 	nodes := make([]string, len(v.Suspended))
 	for i, s := range v.Suspended {
 		nodes[i] = s.NodeID
 	}
 	slices.Sort(nodes)
-	return v.Status + ", suspended on " + strings.Join(nodes, ", ")
+	return text + ", suspended on " + strings.Join(nodes, ", ")
 }
 
 type getCommand struct {

@@ -12,16 +12,17 @@ import (
 	"github.com/hiliosai/switchboard/services/channels"
 )
 
-// suspensionsWait is how long the nodes may take to tell which channels they hold back.
-const suspensionsWait = time.Second
+// reportsWait is how long the nodes may take to tell of their channels.
+const reportsWait = time.Second
 
-// suspensions asks every node that hosts one of these platforms which of its channels it holds back.
-func suspensions(ctx context.Context, link *cluster.Link, platforms []string) channels.Suspensions {
-	ctx, cancel := context.WithTimeout(ctx, suspensionsWait)
+// reports asks every node that hosts one of these platforms which channels it has suspended, and which connections it
+// knows of.
+func reports(ctx context.Context, link *cluster.Link, platforms []string) *channels.Reports {
+	ctx, cancel := context.WithTimeout(ctx, reportsWait)
 	defer cancel()
 	var (
 		mu    sync.Mutex
-		found = channels.Suspensions{}
+		found = &channels.Reports{}
 		asked sync.WaitGroup
 	)
 	for _, s := range link.Services() {
@@ -31,7 +32,7 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 		asked.Go(func() {
 			answer, err := link.Call(
 				ctx, s.FullName+"."+integration.ActionHealthCheck, nil,
-				action.CallOptions{NodeID: s.NodeID, Timeout: suspensionsWait},
+				action.CallOptions{NodeID: s.NodeID, Timeout: reportsWait},
 			)
 			if err != nil {
 				return // a node that is ill is for others to tell
@@ -45,11 +46,11 @@ func suspensions(ctx context.Context, link *cluster.Link, platforms []string) ch
 	return found
 }
 
-// suspensions asks the nodes, where there is a cluster.
-func (l *lazyClient) suspensions(ctx context.Context, platforms []string) channels.Suspensions {
-	var found channels.Suspensions
+// reports asks the nodes, where there is a cluster.
+func (l *lazyClient) reports(ctx context.Context, platforms []string) *channels.Reports {
+	found := &channels.Reports{}
 	_ = l.tell(ctx, func(a announcer) error {
-		found = suspensions(ctx, a.link, platforms)
+		found = reports(ctx, a.link, platforms)
 		return nil
 	})
 	return found

@@ -1,0 +1,2 @@
+// Package leases gives each connection one owner among the nodes of a cluster.
+package leases
