@@ -233,7 +233,8 @@ func (l *Lease) reread(ctx context.Context) error {
 		return nil
 	}
 	if l.Valid() {
-		l.g.log.WithField("connection", l.key).Warn("Somebody else has changed the entry of a lease; its connection is closed")
+		l.g.log.WithField("connection", l.key).
+			Warn("Somebody else has changed the entry of a lease; its connection is closed")
 	}
 	l.lose()
 	return ErrLost

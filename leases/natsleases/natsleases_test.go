@@ -67,7 +67,8 @@ func TestWatchTellsOfWhatWasDeletedWhileItWasAway(t *testing.T) {
 	require.NoError(t, err)
 	stream, err := js.Stream(ctx, "KV_leases")
 	require.NoError(t, err)
-	require.NoError(t, stream.Purge(ctx, jetstream.WithPurgeSubject("$KV.leases.gone"))) // leaves no marker, as after its TTL
+	// leaves no marker, as after its TTL
+	require.NoError(t, stream.Purge(ctx, jetstream.WithPurgeSubject("$KV.leases.gone")))
 	s.stop()
 	s.start()
 	select {
