@@ -193,7 +193,8 @@ func (m *Member) renew(s *session) time.Duration {
 	return max(0, renewEvery-m.now().Sub(start))
 }
 
-// groupsOf returns the groups for the node's entry. There are none while the session rests; then it returns for how long.
+// groupsOf returns the groups for the node's entry. There are none while the session rests; then it returns for how
+// long.
 func (m *Member) groupsOf(s *session) (groups map[string]int, rest time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -212,8 +213,9 @@ func (m *Member) groupsOf(s *session) (groups map[string]int, rest time.Duration
 	return groups, 0
 }
 
-// reread finds out why the node's entry has another revision. Nobody but this session writes it: an earlier renewal came
-// through whose answer was lost. If it is gone, another node has seen no renewal for too long and has ended the session.
+// reread finds out why the node's entry has another revision. Nobody but this session writes it: an earlier renewal
+// came through whose answer was lost. If it is gone, another node has seen no renewal for too long and has ended the
+// session.
 func (m *Member) reread(ctx context.Context, s *session) time.Duration {
 	e, err := m.store.Get(ctx, nodePrefix+s.id)
 	m.mu.Lock()
