@@ -1,6 +1,7 @@
 package leases
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -231,34 +232,50 @@ func (m *Member) observeNode(id string, e Entry) {
 	}
 }
 
-func (m *Member) observeKey(group, key string, e Entry) {
-	table := m.tables[group]
-	if table == nil {
-		table = map[string]*keyEntry{}
-		m.tables[group] = table
+// table returns the entries of a group by key. The caller holds m.mu.
+func (m *Member) table(group string) map[string]*keyEntry {
+	if m.tables[group] == nil {
+		m.tables[group] = map[string]*keyEntry{}
 	}
-	there := table[key]
+	return m.tables[group]
+}
+
+func (m *Member) observeKey(group, key string, e Entry) {
+	there := m.table(group)[key]
 	if there != nil && (e.Revision < there.revision || e.Value != nil && e.Revision == there.revision) {
 		return
 	}
-	record := decode[keyRecord](e.Value)
-	if e.Value == nil {
-		delete(table, key)
-	} else {
-		table[key] = &keyEntry{record, e.Revision}
+	var now *keyEntry
+	if e.Value != nil {
+		now = &keyEntry{decode[keyRecord](e.Value), e.Revision}
 	}
+	m.set(group, key, now)
 	g := m.groups[group]
 	if g == nil {
 		return
 	}
-	if l := g.leases[key]; l != nil && e.Revision > l.revision.Load() && !record.sameOwner(l.record()) {
+	l := g.leases[key]
+	if l != nil && e.Revision > l.revision.Load() && (now == nil || !now.sameOwner(l.record())) {
 		l.lose()
 	}
-	sameOwner := there != nil && e.Value != nil && there.sameOwner(record)
-	if !sameOwner {
-		signal(g.wake)
+}
+
+// set sets the entry of a key, nil for none, and wakes the group where the change matters to it. The caller holds m.mu.
+func (m *Member) set(group, key string, now *keyEntry) {
+	table := m.table(group)
+	there := table[key]
+	if now == nil {
+		delete(table, key)
+	} else {
+		table[key] = now
 	}
-	if !sameOwner || string(there.State) != string(record.State) || string(there.Shared) != string(record.Shared) {
+	g := m.groups[group]
+	switch {
+	case g == nil || there == nil && now == nil:
+	case there == nil || now == nil || !there.sameOwner(now.keyRecord):
+		signal(g.wake)
+		signal(g.changed)
+	case !bytes.Equal(there.State, now.State) || !bytes.Equal(there.Shared, now.Shared):
 		signal(g.changed)
 	}
 }
