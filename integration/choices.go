@@ -6,9 +6,9 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// Choice is one thing that a message offers to choose from: a button, or a row of a list.
+// Choice is one entry that a message offers: a button, or a row of a list.
 type Choice struct {
-	ID          string // comes back when it is chosen: the title, if it has no id
+	ID          string // comes back when it is chosen; the title if the entry has no id
 	Title       string
 	Description string // of a row: its own, or else the title of its section
 	URL         string // of a button that opens it

@@ -1,7 +1,7 @@
 // Package integration is what a platform is written against. A platform has two methods: Normalize makes messages of a
 // webhook, and Send sends one message. The factory does everything that is the same for all platforms: the standard
-// actions, the checks and their order, retries, limits, errors, reliable events. It knows no transport: calls arrive as
-// [action.Request], and channels, events and secrets are reached through the interfaces of [Runtime].
+// actions, the checks and their order, retries, limits, errors, reliable events. The package knows no transport: calls
+// arrive as [action.Request], and [Runtime] holds the interfaces to channels, events and secrets.
 //
 // # To write a platform
 //

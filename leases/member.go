@@ -27,6 +27,7 @@ type Member struct {
 	writes   chan struct{} // has room for those that may run at once
 
 	mu      sync.Mutex
+	begun   bool
 	changed chan struct{} // closed and replaced when the session or a turn changed
 	synced  bool          // all entries were read
 	session *session      // the newest; nil before the first
@@ -69,7 +70,8 @@ type owner struct {
 // parallelWrites is how many keys a member writes at once.
 const parallelWrites = 64
 
-// NewMember begins to take part; [Member.Close] ends it. The store may be away: the member owns nothing until it comes.
+// NewMember returns a member that begins to take part with its first group or turn; before that it asks the store
+// nothing. [Member.Close] ends it. The store may be away: the member owns nothing until it comes.
 func NewMember(store Store, opts Options) *Member {
 	m := &Member{
 		store: store, node: opts.Node, log: opts.Log, now: opts.Now,
@@ -87,10 +89,18 @@ func NewMember(store Store, opts Options) *Member {
 	}
 	m.base = m.now()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// takePart makes the member take part. The caller holds m.mu, and the member is not closed.
+func (m *Member) takePart() {
+	if m.begun {
+		return
+	}
+	m.begun = true
 	m.wg.Go(func() { _ = m.store.Watch(m.ctx, m.observe) }) // its error is that of ctx
 	m.wg.Go(m.live)
 	m.wg.Go(m.reap)
-	return m
 }
 
 // errNotJoined says that no renewal has come through yet.
@@ -103,6 +113,8 @@ func (m *Member) Check() error {
 	switch {
 	case m.ctx.Err() != nil:
 		return &Error{Op: "check", Rejected: true, Err: ErrClosed}
+	case !m.begun: // there is nothing to own
+		return nil
 	case m.session != nil && m.session.valid():
 		return nil
 	case m.err != nil:
@@ -125,6 +137,7 @@ func (m *Member) Group(name string, opts GroupOptions) (*Group, error) {
 	case m.groups[name] != nil:
 		return refuse(fmt.Errorf("the group %s is open", name))
 	}
+	m.takePart()
 	g := newGroup(m, name, opts)
 	m.groups[name] = g
 	return g, nil
