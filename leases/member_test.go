@@ -612,3 +612,20 @@ func TestTakeOverTakesLessThan12Seconds(t *testing.T) {
 		t.Logf("taken over after %s, median %s, worst %s", times[0], times[15], times[29])
 	})
 }
+
+func TestMemberWithoutGroupsLeavesTheStoreAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := leases.NewMemory()
+		m := leases.NewMember(store, leases.Options{Node: "a"})
+		after(time.Minute)
+		require.NoError(t, m.Check())
+		ctx, cancel := context.WithCancel(t.Context())
+		require.ErrorIs(t, store.Watch(ctx, func(e leases.Entry) {
+			require.Empty(t, e)
+			cancel()
+		}), context.Canceled)
+		require.NoError(t, m.Close(t.Context()))
+		_, err := m.Group("telegram", leases.GroupOptions{})
+		require.ErrorIs(t, err, leases.ErrClosed)
+	})
+}
