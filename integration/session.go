@@ -114,6 +114,7 @@ func (x *Session) Ready(notes ...string) { x.conn.ready(notes) }
 func (x *Session) Log() *logrus.Entry { return x.conn.log }
 
 // SetShards says how many connections the channel needs, of which this one is the first. Other nodes take their part.
+// All sessions of the channel that were opened with another number end soon, this one too, and are opened anew.
 func (x *Session) SetShards(n int) { x.conn.setShards(n) }
 
 // Turn waits until nobody in the cluster has had the turn of that name for the interval, and takes it. It is for limits
@@ -138,10 +139,14 @@ func (x *Session) Deliver(ctx context.Context, in Incoming) error {
 	i := &item{Incoming: in}
 	x.items = append(x.items, i)
 	x.bytes += len(in.Payload)
-	start := !x.failed && !x.retrying
-	if start {
+	start := in.Payload != nil && !x.failed && !x.retrying
+	switch {
+	case start:
 		i.state = itemUnderway
 		x.underway++
+	case in.Payload == nil:
+		i.state = itemDone
+		x.pass()
 	}
 	x.mu.Unlock()
 	if start {
