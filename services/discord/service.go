@@ -1,6 +1,12 @@
-// Package discord is the platform of Discord's apps over HTTP. Interactions (commands, pressed buttons, chosen entries,
-// filled-in forms) and webhook events become messages, and messages become calls of the REST API. One channel is one
-// app. It does not connect to the Gateway, from which alone the messages of ordinary channels come.
+// Package discord is the platform of Discord's apps. What people write in servers and to the bot comes over the Gateway,
+// Discord's WebSocket; interactions (commands, pressed buttons, chosen entries, filled-in forms) come over it or over
+// HTTP; webhook events over HTTP only. All of it becomes messages, and messages become calls of the REST API. One channel
+// is one app.
+//
+// The Gateway's client is our own, over github.com/coder/websocket. Libraries such as disgo keep the session, its
+// sequence number and the reading loop to themselves: they count an event as received when their handlers were called,
+// log in where they think fit, and hold nothing back. Here the position is saved once the events before it are durable,
+// any node goes on from it, logins take turns in the whole cluster, and nothing is read while nothing can be stored.
 //
 // Comments in quotation marks name sections of https://docs.discord.com/developers.
 package discord
@@ -25,6 +31,8 @@ const (
 	fieldCDNBase       = "cdnBase"
 	fieldEphemeral     = "ephemeral"
 	fieldImageLinks    = "imageLinks"
+	fieldIntents       = "intents"
+	fieldPresence      = "presence"
 
 	yes         = "true"
 	embedImages = "embed"
@@ -38,6 +46,18 @@ var (
 	apiBasePattern   = regexp.MustCompile(`^https?://[^\s?#]+$`)
 	boolPattern      = regexp.MustCompile(`^(true|false)$`)
 	imagePattern     = regexp.MustCompile(`^(upload|embed)$`)
+)
+
+// Fields that are read where they have defaults.
+var (
+	receiveField = integration.ReceiveField(
+		`"gateway", the default, receives all the bot can see over a connection of the node's own, "webhook" over HTTP only`,
+		receiveGateway, receiveWebhook,
+	)
+	intentsField = integration.Field{
+		In: integration.InSettings, Name: fieldIntents, Pattern: intentsPattern, Default: defaultIntents,
+		Help: "what the Gateway is asked to tell, Discord's names with commas between them",
+	}
 )
 
 // Definition defines the platform. Its calls go through client.
@@ -56,7 +76,14 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{
 				In: integration.InCredentials, Name: fieldPublicKey, Required: true, Pattern: publicKeyPattern,
-				Help: `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
+				OptionalWith: receiveGateway,
+				Help:         `the app's Public Key, 64 hexadecimal digits, from its page "General Information"; webhooks need it`,
+			},
+			receiveField,
+			intentsField,
+			{
+				In: integration.InSettings, Name: fieldPresence, Pattern: presencePattern,
+				Help: `what the bot shows of itself: online, idle, dnd or invisible, and a text: "idle: back at nine"`,
 			},
 			{
 				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
@@ -96,6 +123,7 @@ type platform struct {
 var _ interface {
 	integration.Platform
 	integration.Responder
+	integration.Receiver
 	integration.HealthChecker
 	integration.CredentialsValidator
 	integration.Editor
