@@ -98,7 +98,9 @@ func closed(err error, asked intents) (e *integration.Error, fresh bool) {
 	return &integration.Error{Kind: row.kind, Code: row.code, Message: message, RetryAfter: row.wait, Err: err}, row.fresh
 }
 
-func isTooLarge(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, websocket.ErrMessageTooBig) }
+func isTooLarge(err error) bool {
+	return errors.Is(err, errTooLarge) || errors.Is(err, websocket.ErrMessageTooBig)
+}
 
 // reason says shortly why reading failed.
 func reason(err error) string {

@@ -246,7 +246,9 @@ type inflated struct {
 	source  io.Reader     // of compressed bytes
 }
 
-func newInflated(socket *httpapi.Socket) *inflated { return &inflated{source: &frameReader{socket: socket}} }
+func newInflated(socket *httpapi.Socket) *inflated {
+	return &inflated{source: &frameReader{socket: socket}}
+}
 
 // next returns the next payload. The caller may keep it.
 func (r *inflated) next() (json.RawMessage, error) {

@@ -140,7 +140,9 @@ func (c *cluster) node(id string) *testNode {
 	return n
 }
 
-func (c *cluster) Channel(context.Context, string) (*integration.Channel, error) { return c.channel, nil }
+func (c *cluster) Channel(context.Context, string) (*integration.Channel, error) {
+	return c.channel, nil
+}
 
 func (c *cluster) OfPlatform(context.Context, string) ([]*integration.Channel, error) {
 	return []*integration.Channel{c.channel}, nil

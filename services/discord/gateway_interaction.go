@@ -141,4 +141,3 @@ func (a *interactionAnswers) close(session *integration.Session) {
 	a.cancel()
 	a.calls.Wait()
 }
-

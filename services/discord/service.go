@@ -27,7 +27,6 @@ const (
 	fieldBotToken      = "botToken"
 	fieldApplicationID = "applicationId"
 	fieldPublicKey     = "publicKey"
-	fieldAPIBase       = "apiBase"
 	fieldCDNBase       = "cdnBase"
 	fieldEphemeral     = "ephemeral"
 	fieldImageLinks    = "imageLinks"
@@ -42,10 +41,6 @@ var (
 	// Without "Bot " before it, and with no character that a header cannot hold.
 	botTokenPattern  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,}$`)
 	snowflakePattern = regexp.MustCompile(`^\d{1,20}$`)
-	publicKeyPattern = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
-	apiBasePattern   = regexp.MustCompile(`^https?://[^\s?#]+$`)
-	boolPattern      = regexp.MustCompile(`^(true|false)$`)
-	imagePattern     = regexp.MustCompile(`^(upload|embed)$`)
 )
 
 // Fields that are read where they have defaults.
@@ -54,11 +49,24 @@ var (
 		`"gateway", the default, receives all the bot can see over a connection of the node's own, "webhook" over HTTP only`,
 		receiveGateway, receiveWebhook,
 	)
-	intentsField = integration.Field{
-		In: integration.InSettings, Name: fieldIntents, Pattern: intentsPattern, Default: defaultIntents,
-		Help: "what the Gateway is asked to tell, Discord's names with commas between them",
-	}
+	intentsField = intentsWithDefault()
 )
+
+func intentsWithDefault() integration.Field {
+	f := integration.Setting(fieldIntents, "what the Gateway is asked to tell, Discord's names with commas between them")
+	f.Default = defaultIntents
+	return f.Matching(intentsPattern)
+}
+
+// publicKeyField is only needed for webhooks.
+func publicKeyField() integration.Field {
+	f := integration.Credential(
+		fieldPublicKey,
+		`the app's Public Key, 64 hexadecimal digits, from its page "General Information"; webhooks need it`,
+	)
+	f.OptionalWith = receiveGateway
+	return f.Matching(regexp.MustCompile(`^[0-9a-fA-F]{64}$`))
+}
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
@@ -66,41 +74,27 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
 		Title:             platformTitle,
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
-				Help: `the bot's token, from the app's page "Bot" of Discord's developer portal, without the word Bot before it`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldApplicationID, Required: true, Pattern: snowflakePattern,
-				Help: `the app's Application ID, digits, from its page "General Information"`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldPublicKey, Required: true, Pattern: publicKeyPattern,
-				OptionalWith: receiveGateway,
-				Help:         `the app's Public Key, 64 hexadecimal digits, from its page "General Information"; webhooks need it`,
-			},
+			integration.Secret(
+				fieldBotToken,
+				`the bot's token, from the app's page "Bot" of Discord's developer portal, without the word Bot before it`,
+			).Matching(botTokenPattern),
+			integration.Credential(
+				fieldApplicationID, `the app's Application ID, digits, from its page "General Information"`,
+			).Matching(snowflakePattern),
+			publicKeyField(),
 			receiveField,
 			intentsField,
-			{
-				In: integration.InSettings, Name: fieldPresence, Pattern: presencePattern,
-				Help: `what the bot shows of itself: online, idle, dnd or invisible, and a text: "idle: back at nine"`,
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldCDNBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldEphemeral, Pattern: boolPattern,
-				Help: `"true" shows answers to interactions only to the user who caused them; "false" is the default`,
-			},
-			{
-				In: integration.InSettings, Name: fieldImageLinks, Pattern: imagePattern,
-				Help: `how an image with a link is sent: "upload", the default, or "embed", which leaves it at its link`,
-			},
+			integration.Setting(
+				fieldPresence, `what the bot shows of itself: online, idle, dnd or invisible, and a text: "idle: back at nine"`,
+			).Matching(presencePattern),
+			integration.APIBase("the API, its version included", defaultAPIBase),
+			integration.Address(fieldCDNBase, "the http(s) root that attachments are fetched from instead of "+cdnBase),
+			integration.Setting(
+				fieldEphemeral, `"true" shows answers to interactions only to the user who caused them; "false" is the default`,
+			).OneOf(yes, "false"),
+			integration.Setting(
+				fieldImageLinks, `how an image with a link is sent: "upload", the default, or "embed", which leaves it at its link`,
+			).OneOf("upload", embedImages),
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support(),

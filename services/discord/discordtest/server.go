@@ -32,7 +32,7 @@ type Server struct {
 
 	app          App
 	callbacks    map[string]*callback // of interactions that came over the Gateway, by their tokens
-	interactions map[string]bool // by their tokens; true while one waits for its first answer
+	interactions map[string]bool      // by their tokens; true while one waits for its first answer
 	nonces       map[string]map[string]any
 	files        map[string]fakeapi.File
 	reactions    []Reaction
