@@ -221,6 +221,7 @@ func (x *Session) mayPublish() bool { return !x.held.Load() && x.lease.Valid() }
 
 // finished notes how an item's attempt ended.
 func (x *Session) finished(i *item, err error) {
+	run := i.run // another attempt has another one
 	again := err != nil && isTemporary(err)
 	x.mu.Lock()
 	x.underway--
@@ -229,7 +230,7 @@ func (x *Session) finished(i *item, err error) {
 		x.failures++
 	} else {
 		i.state, x.failures = itemDone, 0
-		i.keys = i.run.spoolKeys()
+		i.keys = run.spoolKeys()
 	}
 	passed := x.pass()
 	x.retryLater()
@@ -241,10 +242,10 @@ func (x *Session) finished(i *item, err error) {
 	switch {
 	case again && !x.lease.Valid(): // another node goes on from the cursor
 	case again:
-		x.conn.log.WithError(err).WithField("requestID", i.run.req.RequestID).
+		x.conn.log.WithError(err).WithField("requestID", run.req.RequestID).
 			Warn("what came over a connection could not be stored; it is tried again")
 	case i.Done != nil:
-		i.Done(i.run.response, err)
+		i.Done(run.response, err)
 	}
 }
 

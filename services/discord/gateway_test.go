@@ -41,6 +41,7 @@ func TestGatewayMessagesAreStoredInOrder(t *testing.T) {
 		pass(time.Second)
 		require.Equal(t, numbers(1, 100), c.stream.ids())
 		n.stop()
+		synctest.Wait()
 		require.Equal(t, []int{4000}, c.gateway.Counts().Closes, "the session can be resumed")
 	})
 }

@@ -31,7 +31,7 @@ const (
 	maxSend       = 4096 // bytes of what a client sends
 	maxSends      = 120  // within sendsWindow
 	sendsWindow   = time.Minute
-	knownIntents  = 1<<26 - 1&^(1<<17|1<<18|1<<19|1<<22|1<<23)
+	knownIntents  = (1<<26 - 1) &^ (1<<17 | 1<<18 | 1<<19 | 1<<22 | 1<<23)
 	privilegedAll = 1<<1 | 1<<8 | 1<<15
 )
 
@@ -47,7 +47,7 @@ type gatewayClient struct {
 	sent    int64 // sequence number of the last event that was sent
 	sends   []time.Time
 	closed  bool       // by the gateway
-	outbox  []outgoing // beside the session's events, and before them
+	posted  []outgoing // beside the session's events, and before them
 
 	stream *zlib.Writer // nil without compression; for the goroutine that sends
 	packed bytes.Buffer
@@ -175,7 +175,7 @@ func (c *gatewayClient) post(payload any) {
 func (c *gatewayClient) postRaw(o outgoing) {
 	c.gateway.mu.Lock()
 	defer c.gateway.mu.Unlock()
-	c.outbox = append(c.outbox, o)
+	c.posted = append(c.posted, o)
 	c.wakeUp()
 }
 
@@ -351,8 +351,8 @@ func (c *gatewayClient) next() []outgoing {
 	g := c.gateway
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	list := c.outbox
-	c.outbox = nil
+	list := c.posted
+	c.posted = nil
 	s := c.session
 	if len(list) > 0 || s == nil || s.client != c || g.config.Silent || len(s.events) == 0 {
 		return list
