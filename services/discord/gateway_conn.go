@@ -2,6 +2,7 @@ package discord
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +42,8 @@ const (
 	gatewayVersion = "10"
 	// maxFrame bounds, in bytes, what comes in one frame of the WebSocket, and one payload once it is decompressed.
 	maxFrame = 10 << 20
+	// inflateStep is how many bytes are decompressed at once, at least.
+	inflateStep = 4 << 10
 	// largePayload is from which size, in bytes, the memory that a payload took is not kept for the next ones.
 	largePayload = 64 << 10
 	// sendTimeout bounds one send, and helloTimeout the wait for Discord's first words.
@@ -145,7 +149,7 @@ func (c *gatewayConn) next() (*frame, error) {
 		return nil, err
 	}
 	f := &frame{raw: raw}
-	if err := json.Unmarshal(raw, f); err != nil {
+	if err := payload.Unmarshal(raw, f); err != nil {
 		return nil, fmt.Errorf("%w: a payload of another form", errGarbage)
 	}
 	return f, nil
@@ -239,47 +243,95 @@ func (c *gatewayConn) askForBeat() {
 var errGarbage = errors.New("what came is no payload of the Gateway")
 
 // inflated reads payloads of a WebSocket with the transport compression zlib-stream: all frames are parts of one zlib
-// stream, whose content is one JSON value after the other.
+// stream, whose content is one JSON object after the other. Frames and payloads need not end together.
 type inflated struct {
-	bounded io.LimitedReader
-	decoder *json.Decoder // nil before the first payload
-	source  io.Reader     // of compressed bytes
+	source io.Reader // of compressed bytes
+	stream io.Reader // nil before the first payload
+	buffer []byte    // what was read and not returned yet
+	end    objectEnd
 }
 
 func newInflated(socket *httpapi.Socket) *inflated {
 	return &inflated{source: &frameReader{socket: socket}}
 }
 
-// next returns the next payload. The caller may keep it.
+// next returns the next payload, which may be no valid JSON. The caller may keep it.
 func (r *inflated) next() (json.RawMessage, error) {
-	if r.decoder == nil {
+	if r.stream == nil {
 		stream, err := zlib.NewReader(r.source)
 		if err != nil {
 			return nil, garbage(err)
 		}
-		r.bounded.R = stream
-		r.decoder = json.NewDecoder(&r.bounded)
+		r.stream = stream
 	}
-	r.bounded.N = maxFrame + 1
-	var raw json.RawMessage
-	err := r.decoder.Decode(&raw)
-	switch {
-	case err != nil && r.bounded.N <= 0:
-		return nil, errTooLarge
-	case err != nil:
-		return nil, garbage(err)
-	case len(raw) > largePayload:
-		r.decoder = json.NewDecoder(io.MultiReader(r.decoder.Buffered(), &r.bounded))
+	for {
+		end, err := r.end.find(r.buffer)
+		switch {
+		case err != nil:
+			return nil, err
+		case end > maxFrame || end == 0 && len(r.buffer) > maxFrame:
+			return nil, errTooLarge
+		case end > 0:
+			return r.take(end), nil
+		}
+		r.buffer = slices.Grow(r.buffer, inflateStep)
+		n, err := r.stream.Read(r.buffer[len(r.buffer):cap(r.buffer)])
+		r.buffer = r.buffer[:len(r.buffer)+n]
+		if n == 0 && err != nil {
+			return nil, garbage(err)
+		}
 	}
-	return raw, nil
+}
+
+// take returns a copy of the buffer's beginning, and removes that.
+func (r *inflated) take(end int) json.RawMessage {
+	raw := bytes.Clone(r.buffer[:end])
+	rest := r.buffer[end:]
+	if cap(r.buffer) > largePayload {
+		r.buffer = bytes.Clone(rest)
+	} else {
+		r.buffer = append(r.buffer[:0], rest...)
+	}
+	r.end = objectEnd{}
+	return raw
+}
+
+// objectEnd looks for the end of a JSON object of which more and more is known.
+type objectEnd struct {
+	at, depth int
+	inText    bool
+	escaped   bool
+}
+
+// find returns where the object ends, 0 if its end is not there yet. data begins as it did before.
+func (e *objectEnd) find(data []byte) (int, error) {
+	for ; e.at < len(data); e.at++ {
+		c := data[e.at]
+		switch {
+		case e.escaped:
+			e.escaped = false
+		case e.inText:
+			e.inText, e.escaped = c != '"', c == '\\'
+		case c == '"':
+			e.inText = true
+		case c == '{' || c == '[':
+			e.depth++
+		case c == '}' || c == ']':
+			if e.depth--; e.depth == 0 {
+				return e.at + 1, nil
+			}
+		}
+		if e.depth <= 0 && c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return 0, errGarbage // a payload is an object
+		}
+	}
+	return 0, nil
 }
 
 // garbage tells an error of the content from one of the connection.
 func garbage(err error) error {
-	var corrupt interface{ Corrupt() }
-	var syntax *json.SyntaxError
-	if errors.As(err, &corrupt) || errors.As(err, &syntax) || errors.Is(err, zlib.ErrHeader) ||
-		errors.Is(err, zlib.ErrChecksum) || strings.HasPrefix(err.Error(), "flate:") {
+	var corrupt flate.CorruptInputError
+	if errors.As(err, &corrupt) || errors.Is(err, zlib.ErrHeader) || errors.Is(err, zlib.ErrChecksum) {
 		return fmt.Errorf("%w: %w", errGarbage, err)
 	}
 	return err
