@@ -97,10 +97,7 @@ func (g *gateway) receive(ctx context.Context) error {
 	resume := g.resumable()
 	if resume && g.at.Lacks != 0 { // perhaps the app may have them now: that takes a new session
 		app, err := g.api.self(ctx)
-		if err != nil {
-			return err
-		}
-		resume = g.asks.refusedTo(app) == g.at.Lacks
+		resume = err != nil || g.asks.refusedTo(app) == g.at.Lacks
 	}
 	var err error
 	if resume {
@@ -348,7 +345,7 @@ func (g *gateway) ended(ctx context.Context, err error) error {
 		fresh = true
 		e = &integration.Error{
 			Kind: integration.FaultTransient, Code: codes.ConnectionLost, RetryAfter: time.Second + rand.N(4*time.Second),
-			Message: "Gateway: " + err.Error() + "; a new one begins",
+			Message: "Gateway: " + err.Error() + "; a new one begins, and what Discord told in between is lost",
 		}
 	default:
 		e, fresh = closed(err, g.asks&^g.at.Lacks)

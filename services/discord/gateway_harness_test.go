@@ -196,6 +196,7 @@ func pass(d time.Duration) { <-time.After(d) }
 type power struct {
 	mu    sync.Mutex
 	cut   bool
+	alone bool // the other nodes cannot be reached
 	conns []net.Conn
 }
 
@@ -210,6 +211,19 @@ func (p *power) off() {
 	}
 }
 
+// loseOthers cuts the node off from the other nodes only.
+func (p *power) loseOthers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alone = true
+}
+
+func (p *power) isAlone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cut || p.alone
+}
+
 func (p *power) isOff() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -222,21 +236,21 @@ type cutStore struct {
 }
 
 func (s *cutStore) Get(ctx context.Context, key string) (leases.Entry, error) {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return leases.Entry{}, errCut
 	}
 	return s.Store.Get(ctx, key)
 }
 
 func (s *cutStore) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return 0, errCut
 	}
 	return s.Store.Put(ctx, key, value, revision)
 }
 
 func (s *cutStore) Delete(ctx context.Context, key string, revision uint64) error {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return errCut
 	}
 	return s.Store.Delete(ctx, key, revision)

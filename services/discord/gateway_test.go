@@ -91,6 +91,26 @@ func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
 	})
 }
 
+func TestGatewayNodeThatLosesTheOthersReceivesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		n1 := c.node("n1")
+		pass(10 * time.Second)
+		n2 := c.node("n2")
+		pass(5 * time.Second)
+		require.Equal(t, "n1", c.only(n2).Node)
+		n1.power.loseOthers() // Discord and the stream are still there
+		for last := range 300 {
+			c.publish(guild, last+1, last+1)
+			pass(100 * time.Millisecond)
+		}
+		pass(5 * time.Second)
+		require.Equal(t, "n2", c.only(n2).Node)
+		require.Equal(t, numbers(1, 300), c.stream.ids())
+		require.Equal(t, 1, c.gateway.Sessions())
+		require.Equal(t, 1, c.gateway.Counts().Identifies, "the session went on")
+	})
+}
+
 func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.node("n1")

@@ -61,7 +61,7 @@ type Gateway struct {
 	last       int // session's number
 }
 
-// event is one of a session's events.
+// gatewayEvent is one of a session's events.
 type gatewayEvent struct {
 	seq  int64
 	json []byte
@@ -214,7 +214,7 @@ func (s *gatewaySession) append(g *Gateway, name string, data any) {
 	}
 	s.events = append(s.events, gatewayEvent{s.seq, encoded})
 	if extra := len(s.events) - g.config.Buffer; extra > 0 {
-		s.events = slices.Clone(s.events[extra:])
+		s.events = s.events[extra:]
 	}
 	if s.client != nil {
 		s.client.wakeUp()
