@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"runtime"
 	"strconv"
 	"time"
 
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
-	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
@@ -51,7 +49,9 @@ func (*platform) Connections(ch *integration.Channel) int {
 // Receive implements [integration.Receiver]: it keeps one shard's connection to the Gateway.
 func (p *platform) Receive(ctx context.Context, session *integration.Session) error {
 	ch := session.Channel
-	g := &gateway{api: p.api(ch.Credentials, ch.Settings), token: ch.Credentials[fieldBotToken], session: session}
+	g := &gateway{
+		api: p.api(ch.Credentials, ch.Settings), token: ch.Credentials[fieldBotToken], session: session, starts: p.starts,
+	}
 	g.asks, g.presence = intentsOf(ch), presenceOf(ch)
 	g.answers = newInteractionAnswers(ctx, g.api.anonymous(), session.Log())
 	defer g.answers.close(session)
@@ -66,6 +66,7 @@ type gateway struct {
 	asks     intents // of the channel
 	presence *presence
 	answers  *interactionAnswers
+	starts   *startInfos
 
 	conn  *gatewayConn
 	at    position // of the session at Discord; its Seq is that of what was read last
@@ -119,9 +120,9 @@ func (g *gateway) resume(ctx context.Context) error {
 	err := g.connect(ctx, g.at.URL)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultTransient {
 		// What Discord handed out for resuming may be gone. The session may be known at the usual address.
-		var bot *gatewayBot
-		if bot, err = g.ask(ctx); err == nil {
-			err = g.connect(ctx, bot.URL)
+		var found *startInfo
+		if found, err = g.startInfo(ctx); err == nil {
+			err = g.connect(ctx, found.bot.URL)
 		}
 	}
 	if err != nil {
@@ -130,30 +131,13 @@ func (g *gateway) resume(ctx context.Context) error {
 	return g.conn.send(ctx, opResume, map[string]any{"token": g.token, "session_id": g.at.Session, "seq": g.at.Seq})
 }
 
-// gatewayBot is the answer of "Get Gateway Bot".
-type gatewayBot struct {
-	URL    string `json:"url"`
-	Shards int    `json:"shards"`
-	Starts struct {
-		Remaining      int   `json:"remaining"`
-		ResetAfter     int64 `json:"reset_after"` // ms
-		MaxConcurrency int   `json:"max_concurrency"`
-	} `json:"session_start_limit"`
-}
-
-func (g *gateway) ask(ctx context.Context) (*gatewayBot, error) {
-	bot := gatewayBot{Shards: 1}
-	bot.Starts.Remaining = 1
-	_, err := g.api.Ask(ctx, httpapi.Call{Name: "get gateway", Method: http.MethodGet, Path: "/gateway/bot"}, &bot)
-	return &bot, err
-}
-
 // identify connects and begins a session, when it is this shard's turn.
 func (g *gateway) identify(ctx context.Context) error {
-	bot, err := g.ask(ctx)
+	found, err := g.startInfo(ctx)
 	if err != nil {
 		return err
 	}
+	bot := &found.bot
 	if g.session.Index == 0 && bot.Shards > g.session.Of {
 		return g.reshard(ctx, bot.Shards)
 	}
@@ -164,11 +148,7 @@ func (g *gateway) identify(ctx context.Context) error {
 			Message:    "Discord lets the bot begin no more sessions today; the next one begins when Discord allows it",
 		}
 	}
-	app, err := g.api.self(ctx)
-	if err != nil {
-		return err
-	}
-	lacks := g.asks.refusedTo(app)
+	lacks := g.asks.refusedTo(&found.app)
 	if must := lacks &^ intentContent; must != 0 {
 		return refusedIntents(must)
 	}

@@ -357,6 +357,7 @@ func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
 		require.ElementsMatch(t, numbers(0, 79), c.stream.ids())
 		require.Zero(t, c.stream.twice, "each message comes over one connection")
 		require.Equal(t, 8, c.gateway.Counts().Identifies, "within the limits, see the violations")
+		require.Less(t, c.gateway.Counts().Asked, 8, "the shards of a node ask together")
 		n1.stop()
 		pass(2 * time.Second)
 		require.Equal(t, 8, c.gateway.Sessions(), "the other node resumes them at once")

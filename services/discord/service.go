@@ -102,7 +102,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Style:   integration.TextStyle{Bold: func(text string) string { return "**" + text + "**" }},
 		// Interactions are never sent again. Webhook events are, for ten minutes, "Responding to Events".
 		RetryHorizon: retryHorizon, WebhookTimeout: webhookTimeout, NoRedelivery: true,
-		Platform:  &platform{client: client, answerLocks: newAnswerLocks()},
+		Platform:  &platform{client: client, answerLocks: newKeyedLocks(), starts: newStartInfos()},
 		Signature: signature(),
 		Errors:    errorTable,
 	}
@@ -111,7 +111,8 @@ func Definition(client *httpapi.Client) integration.Definition {
 // platform implements the interfaces of package integration.
 type platform struct {
 	client      *httpapi.Client
-	answerLocks answerLocks
+	answerLocks keyedLocks
+	starts      *startInfos
 }
 
 var _ interface {
