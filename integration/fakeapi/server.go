@@ -213,7 +213,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case fault != nil:
 		s.refuse(request, fault).write(w)
 	case route != nil:
-		s.answer(request, route).write(w)
+		s.play(w, r, s.answer(request, route))
 	case s.api.Handler != nil:
 		s.api.Handler.ServeHTTP(w, r)
 	default:
