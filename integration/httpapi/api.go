@@ -38,6 +38,9 @@ type Call struct {
 	Body   Body
 	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
+	// Wait is how long the API may hold its answer back, as long polls have it do. Such calls have connections of their
+	// own, and may be answered with 20 MB instead of 4. They must change nothing.
+	Wait time.Duration
 	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
 	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
 	Again func(error) error
@@ -68,7 +71,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		c.Body = body
 	}
 	answer, err := a.Client.Do(ctx, Request{
-		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
+		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow, Wait: c.Wait,
 	})
 	if err != nil {
 		return nil, err
