@@ -37,18 +37,21 @@ func Definition(client *httpapi.Client) integration.Definition {
 			},
 			{
 				In: integration.InCredentials, Name: fieldSecretToken, Required: true, Secret: true, Pattern: secretTokenPattern,
-				Help: "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+				OptionalWith: byPolling,
+				Help:         "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
 			},
 			{
 				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
 				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
 			},
+			receiveField,
+			allowedUpdatesField,
 		},
 		Text:         textLimits,
 		Support:      support(),
 		Media:        mediaLimits,
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
-		Platform:     &platform{client},
+		Platform:     &platform{client, newBacklogs()},
 		Signature:    signature,
 		Errors:       errorTable,
 	}
@@ -56,5 +59,6 @@ func Definition(client *httpapi.Client) integration.Definition {
 
 // platform implements the interfaces of package integration.
 type platform struct {
-	client *httpapi.Client
+	client   *httpapi.Client
+	backlogs backlogs
 }
