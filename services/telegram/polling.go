@@ -163,28 +163,22 @@ func (p *poller) again(ctx context.Context, behind bool) (stillBehind bool, err 
 	if err := p.backlog.Acquire(ctx, 1); err != nil {
 		return false, err
 	}
-	updates, err := func() ([]json.RawMessage, error) {
-		defer p.backlog.Release(1)
-		return p.take(ctx, 0)
-	}()
+	n, err := p.take(ctx, 0)
+	p.backlog.Release(1)
 	if err != nil {
 		return false, err
 	}
-	return p.flush(ctx, len(updates))
+	return p.flush(ctx, n)
 }
 
 // next takes the updates of one answer, which Telegram may hold back for wait, and returns when they are durable. behind
 // says that Telegram probably has more.
 func (p *poller) next(ctx context.Context, wait time.Duration) (behind bool, err error) {
-	asked := time.Now()
-	updates, err := p.take(ctx, wait)
+	n, err := p.take(ctx, wait)
 	if err != nil {
 		return false, err
 	}
-	if len(updates) == 0 && wait > 0 && time.Since(asked) < emptyPause {
-		return false, pause(ctx, emptyPause) // a server that knows no long polls is not asked in a tight loop
-	}
-	return p.flush(ctx, len(updates))
+	return p.flush(ctx, n)
 }
 
 // flush waits until the updates that were handed over are durable. n is how many the last answer had.
@@ -198,35 +192,46 @@ func (p *poller) flush(ctx context.Context, n int) (behind bool, err error) {
 	return full || time.Since(began) > slowFlush, nil
 }
 
-// take asks for updates once and hands them over.
-func (p *poller) take(ctx context.Context, wait time.Duration) ([]json.RawMessage, error) {
+// take asks for updates once and hands them over. It returns how many there were.
+func (p *poller) take(ctx context.Context, wait time.Duration) (n int, err error) {
+	asked := time.Now()
 	updates, answer, err := p.ask(ctx, wait, p.limit)
 	if isUnreadable(err) {
 		// One update may be what spoils the answer: it must not keep back all others for ever.
 		updates, answer, err = p.ask(ctx, 0, 1)
 		if isUnreadable(err) && p.passOver(ctx, answer) {
-			return nil, nil
+			return 0, nil
 		}
 	}
-	if err != nil || len(updates) == 0 {
-		return nil, err
+	switch {
+	case err != nil:
+		return 0, err
+	case len(updates) == 0 && wait > 0 && time.Since(asked) < emptyPause:
+		return 0, pause(ctx, emptyPause) // a server that knows no long polls is not asked in a tight loop
+	case len(updates) == 0:
+		return 0, nil
 	}
 	before := p.offset
 	for _, update := range updates {
-		in := integration.Incoming{Payload: update}
-		if id, err := updateID(payload.First(update, "update_id")); err == nil {
-			p.offset = id + 1
-			in.Cursor = p.cursor()
-		}
-		if err := p.session.Deliver(ctx, in); err != nil {
-			return nil, err
+		if err := p.deliver(ctx, update); err != nil {
+			return 0, err
 		}
 	}
 	if p.offset == before {
-		return nil, httpapi.Repeatable(httpapi.Unreadable("telegram getUpdates", answer.Status,
-			errors.New("no update has a new update_id")))
+		err := httpapi.Unreadable("telegram getUpdates", answer.Status, errors.New("no update has a new update_id"))
+		return 0, httpapi.Repeatable(err)
 	}
-	return updates, nil
+	return len(updates), nil
+}
+
+// deliver hands over an update. One without an id is refused where it is read, and the next one's id passes it.
+func (p *poller) deliver(ctx context.Context, update json.RawMessage) error {
+	in := integration.Incoming{Payload: update}
+	if id, err := updateID(payload.First(update, "update_id")); err == nil {
+		p.offset = id + 1
+		in.Cursor = p.cursor()
+	}
+	return p.session.Deliver(ctx, in)
 }
 
 func (p *poller) cursor() json.RawMessage {
