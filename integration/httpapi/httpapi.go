@@ -90,8 +90,8 @@ func New(o Options) *Client {
 	return &Client{api: api, long: long, web: web, strict: &Client{api: strict, long: strictLong, web: web}}
 }
 
-// tuneForWaiting makes a transport one for long polls. Where the server speaks HTTP/2 many of them share a connection, and
-// another one is made when the server allows no more.
+// tuneForWaiting makes a transport one for long polls. Where the server speaks HTTP/2 many of them share a connection,
+// and another one is made when the server allows no more.
 func tuneForWaiting(t quiet) {
 	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10 // of each connection
 	t.HTTP2 = &http.HTTP2Config{

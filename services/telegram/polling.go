@@ -31,12 +31,12 @@ const (
 const (
 	// pollWait is how long Telegram holds back an answer without updates. It is the longest that its server takes.
 	pollWait = 50 * time.Second
-	// pollLimit is how many updates an answer has at most. The first one of a session has less: it comes for all bots of a
-	// node at once.
-	pollLimit      = 100
-	firstPollLimit = 10
-	// backlogPolls is how many bots may read a backlog at once: a full answer may have some megabytes.
-	backlogPolls = 64
+	// pollLimit is how many updates an answer has at most.
+	pollLimit = 100
+	// quickPolls is how many polls may be under way at once that are answered without delay. They come where a bot may be
+	// behind, which is so for all bots when a node starts: a full answer may have some megabytes, and where thousands of
+	// polls begin in the same moment each opens a connection, even with HTTP/2.
+	quickPolls = 64
 	// slowFlush is how long updates may take to become durable before a backlog is expected.
 	slowFlush = 5 * time.Second
 	// emptyPause is the pause after an answer without updates that was not held back at all.
@@ -64,19 +64,18 @@ var (
 
 var _ integration.Receiver = (*platform)(nil)
 
-// backlogs bounds how many bots of a node read backlogs at once. Channels whose apiBase a tenant chose do not keep the
-// others waiting.
-type backlogs struct{ own, tenants *semaphore.Weighted }
+// quick bounds the quick polls of a node. Channels whose apiBase a tenant chose do not keep the others waiting.
+type quick struct{ own, tenants *semaphore.Weighted }
 
-func newBacklogs() backlogs {
-	return backlogs{semaphore.NewWeighted(backlogPolls), semaphore.NewWeighted(backlogPolls)}
+func newQuick() quick {
+	return quick{semaphore.NewWeighted(quickPolls), semaphore.NewWeighted(quickPolls)}
 }
 
-func (b *backlogs) of(settings map[string]string) *semaphore.Weighted {
+func (q *quick) of(settings map[string]string) *semaphore.Weighted {
 	if integration.ChoseAddresses(settings) {
-		return b.tenants
+		return q.tenants
 	}
-	return b.own
+	return q.own
 }
 
 // Connections returns 1 for a channel with receive: polling.
@@ -92,7 +91,7 @@ func (*platform) Connections(ch *integration.Channel) int {
 func (p *platform) Receive(ctx context.Context, session *integration.Session) error {
 	poller := &poller{
 		session: session, api: p.api(session.Channel.Credentials, session.Channel.Settings),
-		backlog: p.backlogs.of(session.Channel.Settings), limit: firstPollLimit,
+		quick: p.quick.of(session.Channel.Settings),
 	}
 	poller.api.Errors = pollErrors
 	var notes []string
@@ -104,15 +103,15 @@ func (p *platform) Receive(ctx context.Context, session *integration.Session) er
 		}
 		poller.offset = c.Offset
 	}
-	// The first answer comes at once: it shows that Telegram lets the bot in.
-	behind, err := poller.next(ctx, 0)
-	if err != nil {
-		return poller.explain(ctx, err)
-	}
-	session.Ready(notes...)
+	ready, behind := false, true
 	for {
-		if behind, err = poller.again(ctx, behind); err != nil {
+		var err error
+		if behind, err = poller.next(ctx, behind); err != nil {
 			return poller.explain(ctx, err)
+		}
+		if !ready {
+			ready = true
+			session.Ready(notes...)
 		}
 	}
 }
@@ -136,10 +135,9 @@ func allowedUpdates(ch *integration.Channel) (kinds, notes []string) {
 type poller struct {
 	session *integration.Session
 	api     api
-	backlog *semaphore.Weighted
+	quick   *semaphore.Weighted
 	allowed []string
 	offset  int64 // of the next update; 0 for the first one that Telegram has
-	limit   int
 }
 
 // cursor is the position that a session keeps.
@@ -155,47 +153,34 @@ type getUpdates struct {
 	AllowedUpdates []string `json:"allowed_updates"`
 }
 
-// again waits for the next updates, or reads more of a backlog at once where the bot is behind.
-func (p *poller) again(ctx context.Context, behind bool) (stillBehind bool, err error) {
-	if !behind {
-		return p.next(ctx, pollWait)
+// next takes the updates of one answer and returns when they are durable. Where the bot is not behind, Telegram holds
+// the answer back until there are some. stillBehind says that it probably has more.
+func (p *poller) next(ctx context.Context, behind bool) (stillBehind bool, err error) {
+	wait := pollWait
+	if behind {
+		wait = 0
+		if err := p.quick.Acquire(ctx, 1); err != nil {
+			return false, err
+		}
 	}
-	if err := p.backlog.Acquire(ctx, 1); err != nil {
-		return false, err
-	}
-	n, err := p.take(ctx, 0)
-	p.backlog.Release(1)
-	if err != nil {
-		return false, err
-	}
-	return p.flush(ctx, n)
-}
-
-// next takes the updates of one answer, which Telegram may hold back for wait, and returns when they are durable. behind
-// says that Telegram probably has more.
-func (p *poller) next(ctx context.Context, wait time.Duration) (behind bool, err error) {
 	n, err := p.take(ctx, wait)
+	if behind {
+		p.quick.Release(1)
+	}
 	if err != nil {
 		return false, err
 	}
-	return p.flush(ctx, n)
-}
-
-// flush waits until the updates that were handed over are durable. n is how many the last answer had.
-func (p *poller) flush(ctx context.Context, n int) (behind bool, err error) {
-	full := n >= p.limit
-	p.limit = pollLimit
 	began := time.Now()
 	if err := p.session.Flush(ctx); err != nil {
 		return false, err
 	}
-	return full || time.Since(began) > slowFlush, nil
+	return n == pollLimit || time.Since(began) > slowFlush, nil
 }
 
 // take asks for updates once and hands them over. It returns how many there were.
 func (p *poller) take(ctx context.Context, wait time.Duration) (n int, err error) {
 	asked := time.Now()
-	updates, answer, err := p.ask(ctx, wait, p.limit)
+	updates, answer, err := p.ask(ctx, wait, pollLimit)
 	if isUnreadable(err) {
 		// One update may be what spoils the answer: it must not keep back all others for ever.
 		updates, answer, err = p.ask(ctx, 0, 1)
@@ -254,11 +239,11 @@ func isUnreadable(err error) bool {
 	return ok && e.Code == codes.AnswerUnreadable || errors.Is(err, httpapi.ErrAnswerTooLong)
 }
 
-// spoiled is the beginning of an answer whose first update cannot be read.
-var spoiled = regexp.MustCompile(`^\s*\{\s*"ok"\s*:\s*true\s*,\s*"result"\s*:\s*\[\s*\{\s*"update_id"\s*:\s*(\d{1,18})\b`)
+// spoiled is the beginning of an answer whose first update cannot be read, as Telegram writes it.
+var spoiled = regexp.MustCompile(`^\{"ok":true,"result":\[\{\s*"update_id":\s*(\d{1,18})\b`)
 
-// passOver leaves out the one update of an answer that cannot be read, if the answer is Telegram's and says which one it
-// is.
+// passOver leaves out the one update of an answer that cannot be read, if the answer is Telegram's and says which
+// one it is.
 func (p *poller) passOver(ctx context.Context, answer *httpapi.Answer) bool {
 	if answer == nil {
 		return false
@@ -316,7 +301,9 @@ func webhookInTheWay(ch *integration.Channel, url string) string {
 	}
 	return fmt.Sprintf(
 		"the bot's updates go to its webhook at %s, so polling gets none; delete the webhook with "+
-			"`curl %s/bot$BOT_TOKEN/deleteWebhook`, or set receive to webhook", cmp.Or(httpapi.LinkHost(url), "an unknown host"), base)
+			"`curl %s/bot$BOT_TOKEN/deleteWebhook`, or set receive to webhook",
+		cmp.Or(httpapi.LinkHost(url), "an unknown host"), base,
+	)
 }
 
 // pollErrors says what refusals of "getUpdates" mean.

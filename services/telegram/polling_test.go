@@ -38,7 +38,9 @@ func TestPollingStoresUpdatesInOrder(t *testing.T) {
 	require.Equal(t, "n1", conn.Node)
 	stop()
 	polls := w.server.Polls(token)
-	require.Equal(t, telegramtest.UpdateKinds, polls[0].AllowedUpdates, "Telegram leaves some kinds out unless it is asked")
+	require.Equal(
+		t, telegramtest.UpdateKinds, polls[0].AllowedUpdates, "Telegram leaves some kinds out unless it is asked",
+	)
 	require.Equal(t, telegramtest.Poll{
 		Offset: w.server.NextID(token), Limit: 100, Timeout: 50, AllowedUpdates: telegramtest.UpdateKinds,
 	}, polls[len(polls)-1])

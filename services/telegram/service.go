@@ -51,7 +51,7 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Support:      support(),
 		Media:        mediaLimits,
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
-		Platform:     &platform{client, newBacklogs()},
+		Platform:     &platform{client, newQuick()},
 		Signature:    signature,
 		Errors:       errorTable,
 	}
@@ -59,6 +59,6 @@ func Definition(client *httpapi.Client) integration.Definition {
 
 // platform implements the interfaces of package integration.
 type platform struct {
-	client   *httpapi.Client
-	backlogs backlogs
+	client *httpapi.Client
+	quick  quick
 }

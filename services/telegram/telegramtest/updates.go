@@ -52,8 +52,8 @@ func newBot() *bot { return &bot{lastID: 1000} }
 // AddBot adds a bot. The server then takes its token, too.
 func (s *Server) AddBot(token string) { s.Locked(func() { s.bots[token] = newBot() }) }
 
-// Push adds an update of a kind to what the bot with this token receives, and returns its update_id. Like the Bot API, it
-// leaves out kinds that the bot has not asked for: the id is 0 then. It panics where the server has no such bot.
+// Push adds an update of a kind to what the bot with this token receives, and returns its update_id. Like the Bot API,
+// it leaves out kinds that the bot has not asked for: the id is 0 then. It panics where the server has no such bot.
 func (s *Server) Push(token, kind string, object any) (id int64) {
 	encoded, err := json.Marshal(object)
 	if err != nil {
@@ -157,7 +157,8 @@ func (b *bot) info() WebhookInfo {
 }
 
 const (
-	webhookActive = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+	webhookActive = "Conflict: can't use getUpdates method while webhook is active; " +
+		"use deleteWebhook to delete the webhook first"
 	otherPoll     = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 	webhookSet    = "Conflict: terminated by setWebhook request"
 )
@@ -170,7 +171,9 @@ const (
 
 func (s *Server) getUpdates(r *Request) Response {
 	b := s.bots[tokenOf(r)]
-	poll := Poll{Offset: number(r, "offset", 0), Limit: int(number(r, "limit", 100)), Timeout: int(number(r, "timeout", 0))}
+	poll := Poll{
+		Offset: number(r, "offset", 0), Limit: int(number(r, "limit", 100)), Timeout: int(number(r, "timeout", 0)),
+	}
 	if _, asked := r.Body["allowed_updates"]; asked {
 		poll.AllowedUpdates = texts(r, "allowed_updates")
 		b.allowed = poll.AllowedUpdates
@@ -229,8 +232,8 @@ func (s *Server) hold(b *bot, waiting chan int, poll Poll, w http.ResponseWriter
 	}
 }
 
-// confirm forgets the updates before an offset, or all but the last -offset ones. An offset that lies ahead of all updates
-// confirms nothing: their ids may have begun anew.
+// confirm forgets the updates before an offset, or all but the last -offset ones. An offset that lies ahead of all
+// updates confirms nothing: their ids may have begun anew.
 func (b *bot) confirm(offset int64) {
 	switch {
 	case offset < 0:
