@@ -22,7 +22,8 @@ func (s *platformService) receiveRoutes() any {
 	return action.Route{Method: "POST", Path: "/:channelId"}
 }
 
-// verifyRoutes are the paths of i_verifyWebhook. Meta calls one URL with both verbs, hence those of i_receiveWebhook.
+// verifyRoutes are the paths of i_verifyWebhook. Meta calls the same URL with GET and POST, so they are the paths of
+// i_receiveWebhook.
 func (s *platformService) verifyRoutes() any {
 	routes := []action.Route{{Method: "GET", Path: "/webhook"}, {Method: "GET", Path: "/:channelId"}}
 	if s.def.NamesAccounts() {
@@ -58,7 +59,7 @@ func (s *platformService) receiveByAccount(
 	return &g.answer, nil
 }
 
-// channelsFor finds the channels that a webhook is for, each once.
+// channelsFor finds the channels that a webhook is for. Each is in the list once.
 func (s *platformService) channelsFor(ctx context.Context, req *action.Request, w *Webhook) ([]string, error) {
 	accounts, err := s.accountsOf(ctx, w)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s *platformService) accountsOf(ctx context.Context, w *Webhook) ([]string,
 	return []string{s.accountIn(w)}, nil
 }
 
-// accountIn returns the account that a webhook names at [Definition.AccountPath], "" where it names none.
+// accountIn returns the account that a webhook names at [Definition.AccountPath], or "".
 func (s *platformService) accountIn(w *Webhook) string {
 	var account ID
 	value, err := memberAt(w.Payload, s.def.AccountPath)
@@ -119,8 +120,8 @@ func (s *platformService) accountIn(w *Webhook) string {
 	return string(account)
 }
 
-// normalize turns a webhook that was checked into messages. One that names another account than the channel's, by
-// [Definition.AccountPath], has none.
+// normalize turns a webhook that was checked into messages. If the webhook names another account than the channel's, at
+// [Definition.AccountPath], it returns no messages.
 func (s *platformService) normalize(ctx context.Context, w *Webhook) ([]Message, error) {
 	if s.def.AccountPath != "" {
 		w.Account = s.accountIn(w)
@@ -178,8 +179,8 @@ func (g *webhookGroup) oneDone(i int, result any, err error) {
 	}
 }
 
-// finish gives the answer: an error if a retry helps one of the channels, or if none took the webhook in. Messages that
-// are stored already are recognised when the webhook comes again.
+// finish makes the answer. It is an error if a retry helps one of the channels, or if no channel took the webhook in.
+// When the webhook comes again, messages that are stored already are recognised.
 func (g *webhookGroup) finish() (any, error) {
 	sum := &receiveResult{Success: true}
 	var first *webhookRun

@@ -13,8 +13,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-// Channel is a tenant's account at a platform: the SDK's IntegrationConfig. (What @moleculer/channels
-// calls a channel is a reliable event here.)
+// Channel is an account of a tenant at a platform: the SDK's IntegrationConfig. It is not a channel of
+// @moleculer/channels, which is called a reliable event here.
 type Channel struct {
 	ID          string            `json:"id"`
 	TenantID    string            `json:"tenantId"`
@@ -31,20 +31,20 @@ const (
 	ChannelInactive = "INACTIVE"
 )
 
-// ErrChannelNotFound is what a [ChannelStore] returns for an id it does not know.
+// ErrChannelNotFound is the error of a [ChannelStore] for an unknown id.
 var ErrChannelNotFound = errors.New("channel not found")
 
-// ChannelStore finds channels. It is asked on every webhook and send, from many goroutines.
+// ChannelStore finds channels. It is called for every webhook and every send, from many goroutines.
 type ChannelStore interface {
-	// Channel returns the channel or ErrChannelNotFound; any other error may pass.
-	// The caller does not change the result.
+	// Channel returns the channel or ErrChannelNotFound. Any other error is taken to be temporary. The caller does not
+	// change the result.
 	Channel(ctx context.Context, id string) (*Channel, error)
 }
 
 // AccountStore is a [ChannelStore] that finds channels by their accounts.
 type AccountStore interface {
-	// ByAccount returns the ids of the platform's channels whose field has this value, sorted, and none where there are
-	// none. Errors may pass, unless they say otherwise.
+	// ByAccount returns the ids of the platform's channels whose field has the value account, sorted. The list is empty if
+	// there are none. Errors are taken to be temporary unless they say otherwise.
 	ByAccount(ctx context.Context, platform string, field Field, account string) ([]string, error)
 }
 
@@ -57,25 +57,24 @@ const (
 	InSettings    FieldSource = "settings"
 )
 
-// Field declares one value of a platform's channels. Validation, masking, CLI output and docs come
-// from it.
+// Field declares one value of a platform's channels. Validation, masking, CLI output and docs come from it.
 type Field struct {
 	In       FieldSource
 	Name     string
 	Required bool
-	Secret   bool // masked wherever a channel is shown, removed from every text that leaves the node
-	// the platform's id of the account, by which webhooks without a channel are routed; see [Accounts]
+	Secret   bool // masked where a channel is shown, and removed from all texts that leave the node
+	// the account's id at the platform; webhooks without a channel are routed by it, see [Accounts]
 	Account bool
-	Address bool           // a URL that is called: what a tenant sets leads to public addresses only
+	Address bool           // a URL that is called; a tenant may set public addresses only
 	Pattern *regexp.Regexp // nil: anything
-	Help    string         // one sentence: what it is and where to find it
-	Default string         // what counts where the channel has no value; empty for none
-	// OptionalWith is the way of the setting receive with which a Required field may be left out, such as "polling" for
-	// what only webhooks need. See [ReceiveField].
+	Help    string         // one sentence: what the value is and where to find it
+	Default string         // the value if the channel has none; empty for no default
+	// OptionalWith is a value of the setting receive with which a Required field may be left out, such as "polling" for a
+	// field that only webhooks need. See [ReceiveField].
 	OptionalWith string
 }
 
-// Of returns the field's value in a channel: its default where the channel has none.
+// Of returns the field's value in a channel, or its default if the channel has none.
 func (f Field) Of(ch *Channel) string { return cmp.Or(ch.part(f.In)[f.Name], f.Default) }
 
 // requiredBy says whether a channel must have the field. receive is how the channel receives.
@@ -94,7 +93,7 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return e.Key + ": " + e.Msg }
 
-// FieldErrors finds the faults that an error of [ValidateChannel] joins.
+// FieldErrors returns the faults that an error of [ValidateChannel] joins.
 func FieldErrors(err error) []*FieldError {
 	if field, ok := err.(*FieldError); ok { //nolint:errorlint // joined errors are taken apart below
 		return []*FieldError{field}
@@ -111,8 +110,8 @@ func FieldErrors(err error) []*FieldError {
 	return list
 }
 
-// ValidateChannel checks a channel against a platform's fields and the [CommonFields]. The error joins a FieldError for
-// each fault.
+// ValidateChannel checks a channel against a platform's fields and the [CommonFields]. The error joins a [FieldError]
+// for each fault.
 func ValidateChannel(ch *Channel, fields []Field) error {
 	var faults []error
 	fault := func(key, format string, args ...any) {
@@ -162,7 +161,7 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 
 var channelID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
 
-// reservedIDs can be no channel's: /<service>/<id> is the path of another action, or none that HTTP keeps as it is.
+// reservedIDs are no ids of channels. /<service>/<id> would be the path of another action, or HTTP would change it.
 var reservedIDs = []string{"send", "health", "status", "webhook", ".", ".."}
 
 func (c *Channel) part(in FieldSource) map[string]string {
@@ -183,12 +182,12 @@ func (c *Channel) secrets(fields []Field) []string {
 	return values
 }
 
-// Masked returns a copy of the channel to show to people: of a secret only its last two characters
-// remain, and of a short one nothing.
+// Masked returns a copy of the channel to show to people. Of a long secret the last two characters are shown, of a
+// short one nothing.
 func (c *Channel) Masked(fields []Field) *Channel {
 	m := *c
 	m.Credentials, m.Settings = map[string]string{}, map[string]string{}
-	// A credential that no field declares is masked too: better too much than too little.
+	// A credential that no field declares is masked, too: it may be a secret.
 	for k, v := range c.Credentials {
 		m.Credentials[k] = mask(v)
 	}
@@ -215,7 +214,7 @@ func mask(v string) string {
 	return masking + string(characters[len(characters)-2:])
 }
 
-// IsMasked says whether v is a secret as [Channel.Masked] shows it.
+// IsMasked says whether v is a secret as [Channel.Masked] writes it.
 func IsMasked(v string) bool {
 	rest, ok := strings.CutPrefix(v, masking)
 	return ok && utf8.RuneCountInString(rest) <= 2

@@ -21,7 +21,7 @@ import (
 	"github.com/hiliosai/switchboard/cache"
 )
 
-// ReliableEvent is what a service does with reliable events of a name: a channel of @moleculer/channels.
+// ReliableEvent says how a service handles the reliable events of one name: a channel of @moleculer/channels.
 // NewReliableEvent makes one.
 type ReliableEvent struct {
 	Name    string // without the prefix, such as hios.processing.message.received
@@ -29,37 +29,37 @@ type ReliableEvent struct {
 	handle  func(ctx *Context, payload json.RawMessage) error
 }
 
-// ConsumeOptions are those of a channel of @moleculer/channels. The zero value is what that takes by default,
-// with a rest between deliveries.
+// ConsumeOptions are those of a channel of @moleculer/channels. The zero value is that library's default, with a pause
+// between deliveries.
 type ConsumeOptions struct {
-	// Group shares the events among its members, which may be on Go and Node nodes; empty is the service's full
-	// name. The other options of the consumer on the server are those of the member that came first.
+	// Group shares the events among its members, which may be on Go and Node nodes; empty is the service's full name. The
+	// first member decides the other options of the consumer on the server.
 	Group string
-	// MaxInFlight is how many events the group handles at once; zero is 1, with which they are handled in order.
+	// MaxInFlight is how many events the group handles at once. Zero is 1: the events are handled in order.
 	MaxInFlight int
-	// MaxRetries is how often an event is delivered before it is given up; zero is 3. A delivery counts also where the
+	// MaxRetries is how often an event is delivered before it is given up; zero is 3. A delivery also counts if the
 	// process ended before the handler returned.
 	MaxRetries int
-	// DeadLettering says what becomes of an event that is given up.
+	// DeadLettering says what happens to an event that is given up.
 	DeadLettering DeadLettering
-	// Backoff is how long an event rests after its first, second… failure, the last one for all that follow; nil
-	// is 1s, 5s, 30s. With MaxInFlight 1 the group rests with it.
+	// Backoff is how long to wait before an event is delivered again after its first, second… failure. The last one holds
+	// for all that follow; nil is 1s, 5s, 30s. With MaxInFlight 1 the whole group waits.
 	Backoff []time.Duration
-	// Timeout bounds one handling of an event; zero is no bound. However long it takes, nobody else is given
-	// the event meanwhile.
+	// Timeout bounds one call of the handler; zero is no bound. No other member gets the event in the meantime, however
+	// long it takes.
 	Timeout time.Duration
 }
 
 // DeadLettering is a channel's deadLettering.
 type DeadLettering struct {
-	Enabled   bool   // else what is given up is dropped, with an error in the log
+	Enabled   bool   // otherwise an event that is given up is dropped, with an error in the log
 	QueueName string // without the prefix; empty is FAILED_MESSAGES
 }
 
-// NewReliableEvent makes a consumer of a function. An error, or a panic, makes the event come again. A payload that
-// does not fit T, or a Moleculer error that is not retryable, such as [action.Client]'s, gives it up at once. Handlers
-// must be idempotent: an event comes at least once. ctx has the trace and the meta of who sent the event, and
-// ctx.Delivery tells of the event itself.
+// NewReliableEvent makes a consumer of a function. After an error or a panic the event is delivered again. The event is
+// given up at once if the payload does not fit T, or if the error is a Moleculer error that is not retryable, such as
+// [action.Client]'s. An event is delivered at least once, so handlers must be idempotent. ctx has the trace and the
+// meta of the event's sender, and ctx.Delivery describes the event itself.
 func NewReliableEvent[T any](
 	name string, options ConsumeOptions, handle func(ctx *Context, payload T) error,
 ) ReliableEvent {
@@ -76,7 +76,7 @@ func NewReliableEvent[T any](
 	return e
 }
 
-// undecodable is an error that no repetition mends, as @moleculer/channels names it.
+// undecodable is an error that no retry can mend, with the name that @moleculer/channels gives it.
 func undecodable(err error) error {
 	return poison{action.Server(http.StatusBadRequest, codes.InvalidMessageSerialization, "%v", err).Because(err)}
 }
@@ -95,30 +95,30 @@ type Delivery struct {
 	MessageID     string
 	Attempt       int       // from 1
 	Time          time.Time // when it was stored
-	ParentChannel string    // the event, with its prefix, whose handler sent this one; empty for none
+	ParentChannel string    // the event, with its prefix, whose handler sent this one; or ""
 	Header        map[string][]string
 }
 
-// Subscription is what a service asks of a [Consumer].
+// Subscription is what a service passes to a [Consumer].
 type Subscription struct {
 	Name, Group, Service    string
 	MaxInFlight, MaxRetries int
-	DeadLetters             string // without the prefix; "" drops what is given up
+	DeadLetters             string // without the prefix; "" drops events that are given up
 	Backoff                 []time.Duration
-	// Handle takes one event. Its error has a method ErrorHeader() map[string]string, for dead letters, and one
-	// Permanent() bool that says true where the event must not come again.
+	// Handle takes one event. Its error has a method ErrorHeader() map[string]string for dead letters, and a method
+	// Permanent() bool that returns true if the event must not be delivered again.
 	Handle func(ctx context.Context, d *Delivery, payload []byte) error
 }
 
 // Consumer delivers reliable events.
 type Consumer interface {
-	// Consume begins to deliver, and goes on until stop, which waits for handlers that run until its ctx ends.
+	// Consume delivers events until stop is called. stop waits for running handlers until its ctx ends.
 	Consume(ctx context.Context, sub Subscription) (stop func(ctx context.Context) error, err error)
 }
 
 type deliveryKey struct{}
 
-// Delivery is the reliable event that is being handled, nil elsewhere.
+// Delivery is the reliable event that is being handled, nil in any other call.
 func (c *Context) Delivery() *Delivery { return deliveryOf(c) }
 
 func deliveryOf(ctx context.Context) *Delivery {
@@ -130,7 +130,7 @@ const maxRetries = 3
 
 var defaultBackoff = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
 
-// reliableFaults says what is wrong with the consumers of a service.
+// reliableFaults reports the faults in the reliable events of a service.
 func reliableFaults(events []ReliableEvent, fault func(format string, args ...any)) {
 	seen := map[string]bool{}
 	for _, e := range events {
@@ -164,7 +164,8 @@ func isEventName(name string) bool {
 	return true
 }
 
-// StartConsuming begins to deliver the service's reliable events, and to keep a platform's connections. The service has been started and is published.
+// StartConsuming begins to deliver the service's reliable events, and opens a platform's connections. Call it after the
+// service was started and published.
 func (s *Service) StartConsuming(ctx context.Context) error {
 	for _, e := range s.definition.ReliableEvents {
 		if s.runtime.Consumer == nil {
@@ -187,9 +188,9 @@ func (s *Service) StartConsuming(ctx context.Context) error {
 	return nil
 }
 
-// StopConsuming gives the connections up, takes no more reliable events and waits for those that are handled, until ctx ends. It comes
-// before the node leaves the cluster, which handlers may still need; Stop does it too. Calling it again does
-// nothing.
+// StopConsuming closes the connections, takes no more reliable events, and waits for the running handlers until ctx
+// ends. Call it before the node leaves the cluster, because handlers may still call other services. Stop calls it, too.
+// A second call does nothing.
 func (s *Service) StopConsuming(ctx context.Context) error {
 	s.mu.Lock()
 	consuming := s.consuming
@@ -197,7 +198,7 @@ func (s *Service) StopConsuming(ctx context.Context) error {
 	s.mu.Unlock()
 	faults := make([]error, len(consuming))
 	var stops sync.WaitGroup
-	for i, stop := range consuming { // side by side: they have the same time
+	for i, stop := range consuming { // in parallel: all have the same deadline
 		stops.Go(func() { faults[i] = stop(ctx) })
 	}
 	stops.Wait()
@@ -226,7 +227,7 @@ func (s *Service) subscription(e ReliableEvent) Subscription {
 	return sub
 }
 
-// deliver runs the handler of an event in the context of who sent it.
+// deliver runs the handler of an event in the context of the event's sender.
 func (s *Service) deliver(ctx context.Context, e ReliableEvent, d *Delivery, payload []byte) (err error) {
 	req, err := s.requestOf(d, payload)
 	if err != nil {
@@ -251,13 +252,13 @@ func (s *Service) deliver(ctx context.Context, e ReliableEvent, d *Delivery, pay
 	return e.handle(c, payload)
 }
 
-// panicked is a handler's panic.
+// panicked is the error for a handler's panic.
 type panicked struct {
 	error
 	stack string
 }
 
-// requestOf makes of an event's headers the request that it is handled in, as @moleculer/channels does.
+// requestOf makes the request that an event is handled in, from the event's headers, as @moleculer/channels does.
 func (s *Service) requestOf(d *Delivery, payload []byte) (*action.Request, error) {
 	header := func(key string) string {
 		if v := d.Header[key]; len(v) > 0 {
@@ -271,7 +272,7 @@ func (s *Service) requestOf(d *Delivery, payload []byte) (*action.Request, error
 	}
 	if trace := header("$requestID"); trace != "" {
 		req.RequestID, req.ParentID, req.Caller = trace, header("$parentID"), header("$caller")
-		level, _ := strconv.Atoi(header("$level")) // 0 where there is none
+		level, _ := strconv.Atoi(header("$level")) // 0 if there is none
 		req.Level = level + 1
 		if tracing, err := strconv.ParseBool(header("$tracing")); err == nil {
 			req.Tracing = &tracing
@@ -290,7 +291,7 @@ func (s *Service) requestOf(d *Delivery, payload []byte) (*action.Request, error
 	return req, nil
 }
 
-// decoded is the JSON in a header, nil without one.
+// decoded returns the JSON in a header, nil for an empty one.
 func decoded(header string) (json.RawMessage, error) {
 	if header == "" {
 		return nil, nil
@@ -302,7 +303,7 @@ func decoded(header string) (json.RawMessage, error) {
 	return data, err
 }
 
-// failure is a handler's error as a consumer gets it: without secrets.
+// failure is a handler's error as a consumer gets it, without secrets.
 type failure struct {
 	text   string
 	header map[string]string
@@ -314,9 +315,9 @@ func (f *failure) Unwrap() error                  { return f.cause }
 func (f *failure) Permanent() bool                { return isPermanent(f.cause) || isFinal(f.cause) }
 func (f *failure) ErrorHeader() map[string]string { return f.header }
 
-// isFinal says whether an error means that handling the event again cannot help: it is a Moleculer error that is not
-// retryable. An error whose maker did not decide that is none: one that was hidden behind [action.Internal], one of
-// another node's server, whose plain errors say that they are not retryable either, or a status that passes.
+// isFinal says whether handling the event again cannot help: the error is a Moleculer error that is not retryable. Some
+// errors say so although nobody decided it, so they are not final: an error hidden behind [action.Internal], a plain
+// error of another node's server, and an HTTP status that may pass.
 func isFinal(err error) bool {
 	m, ok := errors.AsType[action.Moleculer](err)
 	if !ok {
@@ -339,8 +340,7 @@ func isFinal(err error) bool {
 // maxErrorData bounds, in bytes, an error's data and stack in a dead letter.
 const maxErrorData = 4 << 10
 
-// failure makes of an error what the log and dead letters tell, as @moleculer/channels has it: stack and data in
-// base64.
+// failure makes the error for the log and for dead letters. Stack and data are in base64, as in @moleculer/channels.
 func (s *Service) failure(err error) *failure {
 	clean := s.cleaner(nil)
 	f := &failure{text: clean.text(err.Error()), cause: err}

@@ -1,11 +1,13 @@
 package integration
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
-// ContentType is one of the Type constants; consumers treat others as [TypeUnsupported].
+// ContentType is one of the Type constants. Consumers treat any other value as [TypeUnsupported].
 type ContentType string
 
 // The types of content. docs/content-model.md tells which platform has which.
@@ -14,14 +16,14 @@ const (
 	TypeImage       ContentType = "IMAGE"
 	TypeVideo       ContentType = "VIDEO"
 	TypeAudio       ContentType = "AUDIO"
-	TypeVoice       ContentType = "VOICE" // recorded in the chat, as against an audio file
+	TypeVoice       ContentType = "VOICE" // recorded in the chat, unlike an audio file
 	TypeFile        ContentType = "FILE"
 	TypeSticker     ContentType = "STICKER"
 	TypeLocation    ContentType = "LOCATION"
 	TypeContact     ContentType = "CONTACT"
 	TypeReaction    ContentType = "REACTION"
 	TypeButton      ContentType = "BUTTON"      // a pressed button
-	TypeInteractive ContentType = "INTERACTIVE" // buttons, a list, a form, or the reply to one of the latter two
+	TypeInteractive ContentType = "INTERACTIVE" // buttons, a list, a form, or the reply to a list or a form
 	TypeCommand     ContentType = "COMMAND"
 	TypeTemplate    ContentType = "TEMPLATE" // outbound only
 	TypeOrder       ContentType = "ORDER"
@@ -29,20 +31,20 @@ const (
 	TypeDelete      ContentType = "DELETE"
 	TypeStatus      ContentType = "STATUS"
 	TypeSystem      ContentType = "SYSTEM"
-	TypeUnsupported ContentType = "UNSUPPORTED" // metadata.raw holds what came
+	TypeUnsupported ContentType = "UNSUPPORTED" // metadata.raw holds what the platform sent
 )
 
-// Content is the body of a message. Text is the body, a caption, or a button's visible title.
+// Content is the body of a message. Text is the text, the caption of the attachments, or the title of a pressed button.
 type Content struct {
 	Type ContentType `json:"type"`
 	Text string      `json:"text,omitempty"`
-	// Format says how Text is marked up: empty for not at all, "markdown", "html" or "mrkdwn" where the
-	// platform has that markup. Inbound texts have none; entities mark their parts.
+	// Format is the markup of Text: "" for none, or "markdown", "html", "mrkdwn" if the platform has that markup. Inbound
+	// texts have none; Entities mark their parts.
 	Format      string       `json:"format,omitempty"`
 	Entities    []Entity     `json:"entities,omitempty"`
-	Media       *Media       `json:"media,omitempty"`       // the only attachment, or the first
-	Attachments []Media      `json:"attachments,omitempty"` // all of them, where there are several
-	Sticker     *Sticker     `json:"sticker,omitempty"`     // beside Media
+	Media       *Media       `json:"media,omitempty"`       // the first attachment
+	Attachments []Media      `json:"attachments,omitempty"` // all attachments if there are several
+	Sticker     *Sticker     `json:"sticker,omitempty"`     // together with Media
 	Location    *Location    `json:"location,omitempty"`
 	Contacts    []Contact    `json:"contacts,omitempty"`
 	Reaction    *Reaction    `json:"reaction,omitempty"`
@@ -56,7 +58,7 @@ type Content struct {
 	Unsupported *Unsupported `json:"unsupported,omitempty"`
 }
 
-// MediaList lists the attachments of a content. A sticker may be given by its id alone.
+// MediaList returns the attachments of a content. A sticker may have nothing but an id.
 func (c *Content) MediaList() []Media {
 	switch {
 	case len(c.Attachments) > 0:
@@ -70,7 +72,16 @@ func (c *Content) MediaList() []Media {
 	}
 }
 
-// TypeOfMedia returns the type of content that an attachment of a MIME type makes by itself.
+// TypeOf returns the content type of one attachment: that of the content, unless there are several, which may differ. A
+// content of files has files only.
+func (c *Content) TypeOf(m *Media) ContentType {
+	if len(c.Attachments) > 1 && m.MimeType != "" && c.Type != TypeFile {
+		return TypeOfMedia(m.MimeType)
+	}
+	return c.Type
+}
+
+// TypeOfMedia returns the content type for an attachment of a MIME type.
 func TypeOfMedia(mimeType string) ContentType {
 	top, _, _ := strings.Cut(mimeType, "/")
 	switch top {
@@ -85,27 +96,26 @@ func TypeOfMedia(mimeType string) ContentType {
 	}
 }
 
-// Media refers to an attachment. Where a platform gives an id instead of a public link, ID and URL
-// both hold that id, as the SDK's handbook has it; action i_getMedia fetches the bytes by it. A link that
-// contains a credential is never put here.
+// Media refers to an attachment. If a platform gives an id instead of a public link, ID and URL both hold that id, as
+// the SDK's handbook says; action i_getMedia fetches the bytes by it. A link that contains a credential is never put
+// here.
 //
-// On the way out one of ID, Data, Datasource and URL says where the bytes are, the first of these that is there.
+// In a message to be sent, the first of ID, Data, Datasource and URL that is not empty says where the bytes are.
 type Media struct {
 	URL        string `json:"url"`
 	MimeType   string `json:"mimeType,omitempty"`
 	ID         string `json:"id,omitempty"`
 	Size       int64  `json:"size,omitempty"`   // bytes
-	SHA256     string `json:"sha256,omitempty"` // as the platform writes it
+	SHA256     string `json:"sha256,omitempty"` // in the platform's notation
 	Filename   string `json:"filename,omitempty"`
-	Caption    string `json:"caption,omitempty"` // of one of several attachments; that of the message is its text
+	Caption    string `json:"caption,omitempty"` // of one of several attachments; the message's own caption is its text
 	DurationMs int64  `json:"durationMs,omitempty"`
 	Width      int    `json:"width,omitempty"`     // pixels
 	Height     int    `json:"height,omitempty"`    // pixels
-	ExpiresAt  int64  `json:"expiresAt,omitempty"` // ms since 1970; i_getMedia still finds it by its id
+	ExpiresAt  int64  `json:"expiresAt,omitempty"` // of the link, ms since 1970; afterwards use i_getMedia
 
-	// Data is the content itself, base64 in JSON and in none of the events; a call may bring it as a Buffer of Node.js
-	// after JSON as well. Datasource is the name of a [MediaSource] among the service's datasources, asked for URL.
-	// Outbound only.
+	// Outbound only. Data is the attachment itself, base64 in JSON; a call may also bring it as a Buffer of Node.js.
+	// Events leave it out. Datasource is the name of a [MediaSource] among the service's datasources; it is asked for URL.
 	Data       []byte `json:"data,omitempty"`
 	Datasource string `json:"datasource,omitempty"`
 }
@@ -119,15 +129,15 @@ type Entity struct {
 	UserID ID     `json:"userId,omitempty"`
 }
 
-// Sticker is what is known of a sticker beside its picture.
+// Sticker describes a sticker. Its picture is in [Content.Media].
 type Sticker struct {
-	ID        ID     `json:"id,omitempty"` // to send it by
+	ID        ID     `json:"id,omitempty"` // with which it can be sent
 	PackageID ID     `json:"packageId,omitempty"`
 	Emoji     string `json:"emoji,omitempty"`
 	Animated  bool   `json:"animated,omitempty"`
 }
 
-// Location is a point in degrees, with what is known of the place.
+// Location is a point in degrees, and the name and address of the place if they are known.
 type Location struct {
 	Latitude  float64 `json:"latitude"`
 	Longitude float64 `json:"longitude"`
@@ -137,7 +147,14 @@ type Location struct {
 	Live      bool    `json:"live,omitempty"`
 }
 
-// Contact is an address book's entry.
+// Place returns the name and the address for a platform that needs both: where one is missing it is the other, or else
+// the point as "latitude, longitude".
+func (l *Location) Place() (name, address string) {
+	point := fmt.Sprintf("%v, %v", l.Latitude, l.Longitude)
+	return cmp.Or(l.Name, l.Address, point), cmp.Or(l.Address, l.Name, point)
+}
+
+// Contact is an entry of an address book.
 type Contact struct {
 	Name   ContactName    `json:"name"`
 	Phones []ContactPhone `json:"phones,omitempty"`
@@ -146,12 +163,12 @@ type Contact struct {
 	VCard  string         `json:"vcard,omitempty"`
 	UserID ID             `json:"userId,omitempty"` // at the platform
 
-	// Inbound only, of platforms that tell them apart.
+	// Inbound only, from platforms that have these fields.
 	Department string           `json:"department,omitempty"`
 	Title      string           `json:"title,omitempty"` // in the organization
 	Addresses  []ContactAddress `json:"addresses,omitempty"`
 	URLs       []string         `json:"urls,omitempty"`
-	Birthday   string           `json:"birthday,omitempty"` // such as 1999-01-23
+	Birthday   string           `json:"birthday,omitempty"` // such as "1999-01-23"
 }
 
 // ContactAddress is one of a contact's postal addresses.
@@ -182,7 +199,7 @@ type ContactPhone struct {
 	WaID  ID     `json:"waId,omitempty"` // at WhatsApp
 }
 
-// Reaction is an emoji, or a platform's name for one, put on a message or taken away.
+// Reaction is an emoji, or a platform's name for one, that was put on a message or taken away.
 type Reaction struct {
 	MessageID ID     `json:"messageId"`
 	Emoji     string `json:"emoji,omitempty"`
@@ -195,13 +212,13 @@ const (
 	ReactionRemove = "remove"
 )
 
-// Interactive is what a message offers to choose from, on the way out, and what was chosen, on the way in.
+// Interactive is, outbound, what a message offers to choose from; inbound, what was chosen.
 type Interactive struct {
-	Kind        string            `json:"kind,omitempty"` // one of the Interactive constants; empty goes by what is there
+	Kind        string            `json:"kind,omitempty"` // an Interactive constant; empty is derived
 	Header      string            `json:"header,omitempty"`
 	Body        string            `json:"body,omitempty"`
 	Footer      string            `json:"footer,omitempty"`
-	ButtonLabel string            `json:"buttonLabel,omitempty"` // opens the list
+	ButtonLabel string            `json:"buttonLabel,omitempty"` // of the button that opens the list
 	Buttons     []Button          `json:"buttons,omitempty"`
 	Sections    []Section         `json:"sections,omitempty"` // of a list
 	Reply       *InteractiveReply `json:"reply,omitempty"`
@@ -211,7 +228,7 @@ type Interactive struct {
 const (
 	InteractiveButtons = "buttons"
 	InteractiveList    = "list"
-	InteractiveForm    = "form" // a modal, a flow; inbound its reply
+	InteractiveForm    = "form" // outbound a modal or a flow, inbound its reply
 )
 
 // Button is one button.
@@ -220,7 +237,7 @@ type Button struct {
 	Title string `json:"title"`
 	Type  string `json:"type,omitempty"` // one of the Button constants; empty means ButtonReply
 	URL   string `json:"url,omitempty"`
-	Style string `json:"style,omitempty"` // "primary" or "danger", where the platform has such
+	Style string `json:"style,omitempty"` // "primary" or "danger", if the platform has styles
 }
 
 // Values of [Button.Type].
@@ -247,8 +264,8 @@ type InteractiveReply struct {
 	ID              string         `json:"id"`
 	Title           string         `json:"title,omitempty"`
 	Description     string         `json:"description,omitempty"`
-	Values          []string       `json:"values,omitempty"`     // where several may be chosen
-	FormValues      map[string]any `json:"formValues,omitempty"` // a form's fields by their names
+	Values          []string       `json:"values,omitempty"`     // if several may be chosen
+	FormValues      map[string]any `json:"formValues,omitempty"` // the fields of a form by name
 	ActionID        string         `json:"actionId,omitempty"`
 	BlockID         string         `json:"blockId,omitempty"`
 	SourceMessageID ID             `json:"sourceMessageId,omitempty"`
@@ -258,7 +275,7 @@ type InteractiveReply struct {
 type Command struct {
 	Name     string         `json:"name"`
 	Args     string         `json:"args,omitempty"`
-	Options  map[string]any `json:"options,omitempty"`  // of platforms whose commands have typed options
+	Options  map[string]any `json:"options,omitempty"`  // from platforms whose commands have typed options
 	TargetID ID             `json:"targetId,omitempty"` // the user or message that the command was called on
 }
 
@@ -266,7 +283,7 @@ type Command struct {
 type Template struct {
 	Name       string            `json:"name"`
 	Language   string            `json:"language"`             // such as "en_US"
-	Components []json.RawMessage `json:"components,omitempty"` // in the platform's own form
+	Components []json.RawMessage `json:"components,omitempty"` // in the platform's own JSON
 }
 
 // Order is what a user wants to buy from a catalogue.
@@ -288,18 +305,19 @@ type Poll struct {
 	ID       ID       `json:"id,omitempty"`
 	Question string   `json:"question,omitempty"`
 	Options  []string `json:"options,omitempty"`
-	Multiple bool     `json:"multiple,omitempty"` // several options may be chosen
-	// Chosen are the indexes of the options in an answer to a poll, from 0.
+	Multiple bool     `json:"multiple,omitempty"` // whether several options may be chosen
+	// Chosen are the indexes, from 0, of the chosen options. They are in the answer to a poll.
 	Chosen []int `json:"chosen,omitempty"`
 	Closed bool  `json:"closed,omitempty"`
 }
 
-// Status tells what became of a message that the channel sent.
+// Status is the delivery status of a message that the channel sent.
 type Status struct {
 	MessageID ID     `json:"messageId,omitempty"`
 	Status    string `json:"status"`              // one of the Status constants below
-	Watermark int64  `json:"watermark,omitempty"` // ms since 1970: of all messages up to then
-	// Late says that a later status of the message was told before: it does not go back to this one.
+	Watermark int64  `json:"watermark,omitempty"` // ms since 1970: the status holds for all messages up to then
+	// Late says that a later status of the message was published before. The message's status does not go back to this
+	// one.
 	Late  bool         `json:"late,omitempty"`
 	Error *StatusError `json:"error,omitempty"`
 }
@@ -324,12 +342,17 @@ type StatusError struct {
 type System struct {
 	Event   string  `json:"event"` // snake case, such as "member_joined"
 	Body    string  `json:"body,omitempty"`
-	Members []Party `json:"members,omitempty"` // whom it is about
-	OldID   ID      `json:"oldId,omitempty"`   // of a user or chat whose id changes
+	Members []Party `json:"members,omitempty"` // the users that the event is about
+	OldID   ID      `json:"oldId,omitempty"`   // the former id of a user or chat
 	NewID   ID      `json:"newId,omitempty"`
 }
 
-// Unsupported names what the platform sent and this version does not model.
+// SystemContent returns the content of an event of the chat or of the account. members are whom it is about.
+func SystemContent(event string, members ...Party) Content {
+	return Content{Type: TypeSystem, System: &System{Event: event, Members: members}}
+}
+
+// Unsupported says which part of a platform's message this version does not know.
 type Unsupported struct {
 	PlatformType string `json:"platformType"`
 	Reason       string `json:"reason,omitempty"`

@@ -13,22 +13,21 @@ import (
 	"github.com/hiliosai/switchboard/cache"
 )
 
-// Context is what the handlers, hooks and lifecycle functions of a service are given: the context of
-// the call, which ends at the caller's deadline, and on it all that the SDK's ctx has. Datasources
-// are got from it by datasource.Get, memoised values by cache.Memoize. It must not be kept after the
-// handler's return.
+// Context is what the handlers, hooks and lifecycle functions of a service get: the context of the call, which ends at
+// the caller's deadline, with all that the SDK's ctx has. datasource.Get finds datasources in it, cache.Memoize
+// memoised values. Do not keep it after the handler has returned.
 type Context struct {
 	context.Context
 
-	// Request is the call or event; in a lifecycle function one without an id. Its Meta travels with calls
-	// and, changed, back to the caller.
+	// Request is the call or event. In a lifecycle function it has no id. Its Meta goes along with calls; changes to it go
+	// back to the caller.
 	Request *action.Request
 
-	service *Service // nil in a service that DefineService has not made
+	service *Service // nil in a service that was not made by DefineService
 }
 
-// FromContext gives the [Context] of the call that ctx belongs to. A platform's methods get a plain
-// context.Context and find their datasources, cache and meta this way.
+// FromContext returns the [Context] of the call that ctx belongs to. A platform's methods get a plain context.Context;
+// they find their datasources, cache and meta this way.
 func FromContext(ctx context.Context) *Context {
 	if c, ok := ctx.(*Context); ok {
 		return c
@@ -40,7 +39,7 @@ func FromContext(ctx context.Context) *Context {
 	return newContext(ctx, req)
 }
 
-// newContext is the Context of a request that is about to be handled.
+// newContext makes the Context of a request.
 func newContext(ctx context.Context, req *action.Request) *Context {
 	if action.RequestFrom(ctx) != req {
 		ctx = action.WithRequest(ctx, req)
@@ -49,10 +48,10 @@ func newContext(ctx context.Context, req *action.Request) *Context {
 	return &Context{Context: ctx, Request: req, service: service}
 }
 
-// User is who the call is made for, nil when nobody is logged in.
+// User is the user that the call is made for, nil if nobody is logged in.
 func (c *Context) User() *action.User { return c.Request.User() }
 
-// TenantID is ctx.meta.tenantId, else the user's tenant, else "".
+// TenantID is ctx.meta.tenantId, or else the user's tenant. It may be "".
 func (c *Context) TenantID() string {
 	if id := c.id("tenantId"); id != "" {
 		return id
@@ -66,7 +65,7 @@ func (c *Context) TenantID() string {
 // TenantName is ctx.meta.tenantName.
 func (c *Context) TenantName() string { return c.Request.Meta.String("tenantName") }
 
-// UserID is ctx.meta.userId, else the user's id, else "".
+// UserID is ctx.meta.userId, or else the user's id. It may be "".
 func (c *Context) UserID() string {
 	if id := c.id("userId"); id != "" {
 		return id
@@ -82,16 +81,16 @@ func (c *Context) ChannelID() string { return c.id("channelId") }
 
 func (c *Context) id(key string) string { return idOf(c.Request, key) }
 
-// idOf reads an id of ctx.meta, which some applications number.
+// idOf reads an id of ctx.meta. Some applications use numbers.
 func idOf(req *action.Request, key string) string {
-	var id ID // which may be a number
+	var id ID // decodes numbers, too
 	if raw := req.Meta.Raw(key); raw == nil || id.UnmarshalJSON(raw) != nil {
 		return ""
 	}
 	return string(id)
 }
 
-// RequestID is ctx.meta.requestId where a gateway gave one, else the trace's id: the correlation id.
+// RequestID is the correlation id: ctx.meta.requestId if a gateway set one, or else the id of the trace.
 func (c *Context) RequestID() string {
 	if id := c.Request.Meta.String("requestId"); id != "" {
 		return id
@@ -105,13 +104,13 @@ func (c *Context) UserAgent() string { return c.Request.Meta.String("userAgent")
 // ClientIP is ctx.meta.clientIP.
 func (c *Context) ClientIP() string { return c.Request.Meta.String("clientIP") }
 
-// Meta decodes any other value of ctx.meta into target and says whether it was there and fitted.
+// Meta decodes any other value of ctx.meta into target. It returns false if the value is missing or does not fit.
 func (c *Context) Meta(key string, target any) bool { return c.Request.Meta.Get(key, target) }
 
 // SetMeta adds a value to ctx.meta, for later calls and for the caller.
 func (c *Context) SetMeta(key string, value any) { c.Request.Meta.Set(key, value) }
 
-// Settings are the service's own.
+// Settings are the settings of the service.
 func (c *Context) Settings() map[string]any {
 	if c.service == nil {
 		return nil
@@ -119,8 +118,8 @@ func (c *Context) Settings() map[string]any {
 	return c.service.definition.Settings
 }
 
-// Log is a logger whose lines tell the service, the action, the request, the tenant, the channel and
-// the user, as far as there are any.
+// Log returns a logger whose lines have the service, action, request, tenant, channel and user, as far as the call has
+// them.
 func (c *Context) Log() *logrus.Entry {
 	log := logrus.NewEntry(logrus.StandardLogger())
 	if c.service != nil {
@@ -143,11 +142,11 @@ func (c *Context) Log() *logrus.Entry {
 	return log.WithFields(fields)
 }
 
-// Cache is the service's cache; one that keeps nothing where there is none.
+// Cache is the service's cache. It is never nil; without a cache it keeps nothing.
 func (c *Context) Cache() *cache.Cache { return cache.From(c) }
 
-// Call runs an action on any node, as part of this call, and decodes its answer into result unless
-// that is nil. Errors are *action.Error.
+// Call runs an action on any node, as part of this call. It decodes the answer into result, unless result is nil.
+// Errors are *action.Error.
 func (c *Context) Call(name string, params, result any, opts ...action.CallOptions) error {
 	var o action.CallOptions
 	if len(opts) > 0 {
@@ -163,7 +162,7 @@ func (c *Context) Call(name string, params, result any, opts ...action.CallOptio
 	return nil
 }
 
-// Emit sends an event to one listener in each group, or in each of the given ones.
+// Emit sends an event to one listener in each group, or in each of the given groups.
 func (c *Context) Emit(name string, data any, groups ...string) error {
 	return c.Request.Emit(c, name, data, groups...)
 }
@@ -173,17 +172,17 @@ func (c *Context) Broadcast(name string, data any, groups ...string) error {
 	return c.Request.Broadcast(c, name, data, groups...)
 }
 
-// SendOptions refine a reliable event.
+// SendOptions are the options of a reliable event.
 type SendOptions struct {
-	// MessageID names the event: another one with the same id within the stream's duplicate window is not
-	// stored again. Empty gives each event an id of its own.
+	// MessageID identifies the event. A second event with the same id within the stream's duplicate window is not stored.
+	// If it is empty, each event gets an id of its own.
 	MessageID string
-	Header    map[string]string // beside those of the trace
+	Header    map[string]string // added to those of the trace
 }
 
-// SendToChannel stores a reliable event, which consumers of @moleculer/channels read as a channel of
-// that name, and returns when it is durable. Its error is retryable unless the event itself is at
-// fault; with the same MessageID the event may then be sent again.
+// SendToChannel stores a reliable event and returns when it is durable. Consumers of @moleculer/channels read it as a
+// channel of that name. The error is retryable unless the event itself is faulty; a retry with the same MessageID is
+// safe.
 func (c *Context) SendToChannel(name string, payload any, opts ...SendOptions) error {
 	if c.service == nil || c.service.runtime.Events == nil {
 		return action.Internal(errors.New("this service has no reliable events"))
@@ -201,10 +200,10 @@ func (c *Context) HasPermission(permission string) bool { return c.User().HasPer
 // HasRole says whether the call's user has a role.
 func (c *Context) HasRole(role string) bool { return c.User().HasRole(role) }
 
-// RequirePermission fails with 401 without a user and with 403 when the user has none of the permissions.
+// RequirePermission fails with 401 without a user, and with 403 if the user has none of the permissions.
 func (c *Context) RequirePermission(anyOf ...string) error { return c.Request.Require(anyOf...) }
 
-// RequireRole fails with 401 without a user and with 403 when the user has none of the roles.
+// RequireRole fails with 401 without a user, and with 403 if the user has none of the roles.
 func (c *Context) RequireRole(anyOf ...string) error {
 	wanted := make([]string, len(anyOf))
 	for i, role := range anyOf {
@@ -221,8 +220,7 @@ func (c *Context) RequireUser() (*action.User, error) {
 	return nil, action.Unauthorized()
 }
 
-// RequireTenant returns the call's tenant, or fails with 403 when it has none, or another than the
-// given one.
+// RequireTenant returns the call's tenant. It fails with 403 if the call has no tenant, or another one than the given.
 func (c *Context) RequireTenant(id ...string) (string, error) {
 	tenant := c.TenantID()
 	if tenant == "" || len(id) > 0 && tenant != id[0] {

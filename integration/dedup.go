@@ -20,25 +20,25 @@ import (
 const (
 	// publishLease is how long the publishing of a webhook's messages may take.
 	publishLease = time.Minute
-	// defaultHorizon is how long a platform that does not say may repeat a webhook.
+	// defaultHorizon is how long a platform may repeat a webhook if its definition does not say.
 	defaultHorizon = 24 * time.Hour
-	// dedupWait is how long the claims may take, once before the messages are published and once after: the platform, and
-	// the gateway before it, wait for the answer, which is to be a success also while the claims are away.
+	// dedupWait bounds the time for the claims, once before the messages are published and once after. The platform and
+	// the gateway wait for the answer, and it must be a success even if the claims do not answer.
 	dedupWait = time.Second
-	// dedupRest is how long claims that did not answer are not asked again, so that not every webhook waits for them.
+	// dedupRest is how long claims that did not answer are not asked again. So not every webhook waits for them.
 	dedupRest = 2 * time.Second
 )
 
 var errClaimsAway = errors.New("the claims did not answer a moment ago")
 
-// claimed is the claims of a webhook's messages: of those that this call publishes for the first time.
+// claimed holds the claims of a webhook's messages.
 type claimed struct {
 	store claims.Store
-	list  []claims.Claim // of each message
+	list  []claims.Claim // one for each message
 }
 
-// claim finds out which messages of a webhook have been published before. Where the claims cannot be asked the
-// webhook is taken in all the same: repeated within the stream's memory it is still told.
+// claim finds out which messages of a webhook have been published before. If the claims do not answer, the webhook is
+// taken in nevertheless: within the duplicate window the stream still recognises repeated messages.
 func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Channel, messages []Message) *claimed {
 	keys := make([]string, len(messages))
 	prefix := "received:" + s.def.Name + ":" + ch.ID + ":" + generation(ch) + ":"
@@ -51,7 +51,7 @@ func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Ch
 	terms := claims.Terms{Lease: publishLease, TTL: cmp.Or(s.def.RetryHorizon, defaultHorizon), TakeOver: true}
 	list, err := s.askClaims(ctx, terms, keys)
 	switch {
-	case errors.Is(err, errClaimsAway): // which was logged
+	case errors.Is(err, errClaimsAway): // logged already
 	case err != nil:
 		s.logFor(req, ch).WithError(err).
 			Warn("repeated messages cannot be told by the claims at the moment, only by the stream")
@@ -62,8 +62,8 @@ func (s *platformService) claim(ctx context.Context, req *action.Request, ch *Ch
 	return &claimed{s.runtime.Claims, list}
 }
 
-// askClaims claims keys, unless the claims were found not to answer a moment ago: one webhook after the other finds out
-// whether they do again.
+// askClaims claims keys. After a failure it returns errClaimsAway until dedupRest is over; then one webhook after the
+// other tries again.
 func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, keys []string) ([]claims.Claim, error) {
 	at, now := s.claimsRetryAt.Load(), time.Now().UnixNano()
 	if at != 0 && (now < at || !s.claimsRetryAt.CompareAndSwap(at, now+int64(dedupRest))) {
@@ -75,17 +75,18 @@ func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, key
 	switch {
 	case err == nil:
 		s.claimsRetryAt.Store(0)
-	case ctx.Err() == nil: // else it may be the caller's haste
+	case ctx.Err() == nil: // otherwise the caller's deadline may be the reason
 		s.claimsRetryAt.Store(time.Now().Add(dedupRest).UnixNano())
 	}
 	return list, err
 }
 
-// isDone says whether a message was published before. One that another call is at is published here too,
-// under the same id: whoever answers success must have seen it stored.
+// isDone says whether message i was published before. A message that another call is publishing right now counts as not
+// done: this call publishes it too, under the same id, because it may answer success only after it saw the message
+// stored.
 func (c *claimed) isDone(i int) bool { return c != nil && c.list[i].State == claims.Done }
 
-// finish keeps which messages are published, and gives back the claims of all others.
+// finish marks the claims of stored messages as done and releases all others.
 func (c *claimed) finish(ctx context.Context, stored []bool) error {
 	if c == nil {
 		return nil
@@ -111,7 +112,8 @@ func (c *claimed) finish(ctx context.Context, stored []bool) error {
 	return errors.Join(faults...)
 }
 
-// generation changes with a channel's credentials: another bot of the same channel counts its messages anew.
+// generation is a key that changes with a channel's credentials. If the channel gets another bot, that bot's message
+// ids start anew.
 func generation(ch *Channel) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(ch.Credentials)) {
@@ -120,7 +122,7 @@ func generation(ch *Channel) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// conversations takes a ticket for each conversation that messages belong to, in the order of the messages.
+// conversations takes a ticket for each conversation of the messages, in the order of the messages.
 func (s *platformService) conversations(ch *Channel, messages []Message) tickets {
 	var list tickets
 	seen := map[ID]bool{}
@@ -133,7 +135,7 @@ func (s *platformService) conversations(ch *Channel, messages []Message) tickets
 	return list
 }
 
-// tickets are those of several keys, all of which must come up.
+// tickets are tickets of several keys. Their holder's turn comes when it has come for each of them.
 type tickets []*ticket
 
 func (l tickets) wait(ctx context.Context) error {

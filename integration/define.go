@@ -41,44 +41,45 @@ type Spec struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
-// Definition is what a platform's author writes: the SDK's defineIntegration. The service's name is that of the
-// platform, too, as channels have it.
+// Definition is what a platform's author writes: the SDK's defineIntegration. The name of the service is the name of
+// the platform, also in channels.
 type Definition struct {
-	ServiceDefinition // the user's own actions, events and so on stand beside the standard ones
+	ServiceDefinition // further actions, events and so on of the author
 
-	Title   string  // the platform's name as people write it, such as "WhatsApp"
-	Fields  []Field // beside the CommonFields
+	Title   string  // the platform's name for people, such as "WhatsApp"
+	Fields  []Field // added to the CommonFields
 	Text    TextLimits
-	Support Support // nil refuses nothing; see [Basic]
-	// Style is how the factory writes what Support has as text.
+	Support Support // nil allows everything; see [Basic]
+	// Style says how the factory writes content as text, for features that Support has as text.
 	Style TextStyle
-	// Media are the limits of attachments, by the content type. What goes beyond is refused before Send.
+	// Media are the limits of attachments, by content type. The factory refuses attachments beyond them before Send.
 	Media map[ContentType]MediaLimits
-	// MaxAttachments is how many attachments one Send takes. More are sent one by one, the text with the first. Zero is no
-	// limit. A [Splitter] decides by itself.
+	// MaxAttachments is how many attachments one Send takes; zero is no limit. More are sent one by one, the text with the
+	// first. It does not apply to a [Splitter].
 	MaxAttachments int
-	// RetryHorizon is how long after the first time the platform may send a webhook again; zero takes a day.
+	// RetryHorizon is how long after the first delivery the platform may send a webhook again; zero is a day.
 	RetryHorizon time.Duration
-	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero takes ten seconds.
+	// WebhookTimeout is how long the platform waits for the answer to a webhook; zero is ten seconds.
 	WebhookTimeout time.Duration
-	// NoRedelivery says that the platform does not send a webhook again that was not taken in.
+	// NoRedelivery says that the platform never sends a failed webhook again.
 	NoRedelivery bool
 	Platform     Platform
-	// AccountPath is where the payload of a webhook names its account, as names joined by dots, such as "destination". The
-	// field with [Field.Account] holds the channel's own. Webhooks without a channel then find theirs, and the factory
-	// leaves out those for another account. A platform whose webhooks name several accounts implements [Accounts] instead.
+	// AccountPath is where the payload of a webhook names its account: names joined by dots, such as "destination". It is
+	// compared with the channel's field that has [Field.Account]. Webhooks without a channel are routed by it, and the
+	// factory drops webhooks for another account. A platform whose webhooks name several accounts implements [Accounts]
+	// instead.
 	AccountPath string
-	// Signature checks who sent a webhook, by a declared scheme of package sign. Nil where nothing is signed, or where
-	// Platform is a [SignatureValidator] itself; both at once are an error.
+	// Signature checks the sender of a webhook, by a declared scheme of package sign. It is nil if nothing is signed, or
+	// if Platform implements [SignatureValidator]. Setting both is an error.
 	Signature SignatureValidator
 	// Errors says what refusals of the platform's API mean. Platform uses it for its calls, and the conformance suite
 	// tests every row.
 	Errors *ErrorTable
-	// Channels finds the platform's channels; nil takes the node's store.
+	// Channels finds the platform's channels; nil is the node's store.
 	Channels ChannelStore
 }
 
-// SignatureValidator returns what checks the platform's signatures, nil where nothing does.
+// SignatureValidator returns what checks the platform's signatures, nil if nothing does.
 func (d *Definition) SignatureValidator() SignatureValidator {
 	if d.Signature != nil {
 		return d.Signature
@@ -93,7 +94,7 @@ func (d *Definition) NamesAccounts() bool {
 	return named || d.AccountPath != ""
 }
 
-// accountField returns the field that holds a channel's account. There is one where NamesAccounts says so.
+// accountField returns the field that holds a channel's account. It exists if NamesAccounts is true.
 func (d *Definition) accountField() Field {
 	return d.Fields[slices.IndexFunc(d.Fields, func(f Field) bool { return f.Account })]
 }
@@ -109,13 +110,13 @@ func (d *Definition) Spec() Spec {
 	}
 }
 
-// platformService is the part of a service that makes a platform of it: the standard actions.
+// platformService adds the standard actions of a platform to a service.
 type platformService struct {
 	*Service
 	def               Definition
-	signature         SignatureValidator // nil: webhooks are not checked
+	signature         SignatureValidator // nil: signatures are not checked
 	channelOrder      keyedQueue         // of webhooks
-	conversationOrder keyedQueue         // of webhooks about which others are asked
+	conversationOrder keyedQueue         // of webhooks that ask claims or caches
 	receiveParams     action.Params
 	connections       *connections        // nil: the platform keeps none; set when it begins to
 	receiving         *semaphore.Weighted // of maxReceivingBytes
@@ -124,12 +125,11 @@ type platformService struct {
 	now               func() time.Time
 	actions           map[string]action.Spec
 
-	// until when the claims are not asked whether a message is known, in Unix ns; 0 while they answer
+	// when the claims may be asked again, in Unix ns; 0 while they answer
 	claimsRetryAt atomic.Int64
 }
 
-// Define checks a definition and makes a service of it that has the standard actions. The error joins
-// all faults.
+// Define checks a definition and makes a service of it that has the standard actions. The error joins all faults.
 func Define(def Definition, runtime Runtime) (*Service, error) {
 	var faults []error
 	need := func(ok bool, what string) {
@@ -288,8 +288,8 @@ func (s *platformService) standardActions() map[string]action.Spec {
 	return actions
 }
 
-// callersChannel loads an active channel for a caller. That of another tenant looks as if it were not there, whatever
-// state it is in.
+// callersChannel loads an active channel for a caller. For a channel of another tenant the error is the same as for an
+// unknown one, whatever its status.
 func (s *platformService) callersChannel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.stored(ctx, req, id)
 	switch {
@@ -301,8 +301,8 @@ func (s *platformService) callersChannel(ctx context.Context, req *action.Reques
 	return ch, active(ch)
 }
 
-// platformsChannel loads an active channel for the platform, which may name those of every tenant. One that is switched
-// off comes with its error, for the log.
+// platformsChannel loads an active channel for a webhook: the platform may name channels of every tenant. An inactive
+// channel is returned together with its error, for the log.
 func (s *platformService) platformsChannel(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.stored(ctx, req, id)
 	if err == nil {
@@ -311,8 +311,8 @@ func (s *platformService) platformsChannel(ctx context.Context, req *action.Requ
 	return ch, err
 }
 
-// stored loads a channel of this platform. Another platform's channel counts as unknown: its secrets are none of this
-// service's business. A channel without a tenant belongs to the caller's.
+// stored loads a channel of this platform. A channel of another platform counts as unknown, because this service must
+// not see its secrets. A channel without a tenant gets the caller's.
 func (s *platformService) stored(ctx context.Context, req *action.Request, id string) (*Channel, error) {
 	ch, err := s.def.Channels.Channel(ctx, id)
 	switch {
@@ -320,7 +320,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 		s.limiter.drop(id)
 		return nil, s.unknown(id)
 	case err != nil:
-		if _, told := errors.AsType[action.Moleculer](err); told { // the store knows better, such as that a record is damaged
+		if _, told := errors.AsType[action.Moleculer](err); told { // such as that a record is damaged
 			return nil, err
 		}
 		s.logFor(req, nil).WithError(err).WithField("channel", id).Warn("the channel cannot be read")
@@ -333,7 +333,7 @@ func (s *platformService) stored(ctx context.Context, req *action.Request, id st
 	return ofCaller(req, ch), nil
 }
 
-// active refuses a channel that is switched off.
+// active returns an error for an inactive channel.
 func active(ch *Channel) error {
 	if ch.Status != ChannelActive {
 		return &Error{

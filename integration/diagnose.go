@@ -8,7 +8,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 )
 
-// Diagnosis says whether a channel can work, and what to do where it cannot.
+// Diagnosis says whether a channel can work, and otherwise what to do.
 type Diagnosis struct {
 	ChannelID string    `json:"channelId"`
 	OK        bool      `json:"ok"`
@@ -20,11 +20,11 @@ type Finding struct {
 	Check   string `json:"check"` // "fields", "status", "credentials", "health" or "sending"
 	OK      bool   `json:"ok"`
 	Message string `json:"message"`
-	Fix     string `json:"fix,omitempty"` // what to do about it
+	Fix     string `json:"fix,omitempty"` // what to do
 }
 
-// Diagnose checks a channel's fields, and asks the platform about its credentials and its health.
-// Its texts hold no secrets: they have passed redact.
+// Diagnose checks a channel's fields, and asks the platform about its credentials and its health. secrets removes
+// secrets from all texts of the result.
 func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets) *Diagnosis {
 	secrets.Add(ch.secrets(def.Fields)...)
 	d := &diagnoser{Diagnosis{ChannelID: ch.ID, OK: true}, secrets}
@@ -34,7 +34,7 @@ func Diagnose(ctx context.Context, def Definition, ch *Channel, secrets Secrets)
 	} else {
 		d.add(Finding{Check: "status", Message: "the channel is switched off", Fix: "set its status to " + ChannelActive})
 	}
-	if !sound { // the platform's answers would only confuse
+	if !sound { // with faulty fields the platform's answers would mislead
 		return &d.Diagnosis
 	}
 	d.credentials(ctx, def, ch)
@@ -53,7 +53,8 @@ func (d *diagnoser) add(f Finding) {
 	d.OK = d.OK && f.OK
 }
 
-// fields says whether the platform can be asked; a status is not the platform's business.
+// fields checks the channel's fields and status. It returns whether the platform can be asked; the status does not
+// matter for that.
 func (d *diagnoser) fields(def Definition, ch *Channel) bool {
 	active := *ch
 	active.Status = ChannelActive

@@ -51,6 +51,11 @@ type ErrorText struct {
 	ErrorRow
 }
 
+// Says returns the [Permanent] row for a text, in lower case.
+func Says(text, code string, fix ...string) ErrorText {
+	return ErrorText{Says: text, ErrorRow: Permanent(code, fix...)}
+}
+
 // Refusal is what an API answered when it refused a call, as it was read from the API's own form.
 type Refusal struct {
 	Name    string // of the call, such as "slack chat.postMessage"

@@ -294,6 +294,10 @@ type publisher struct {
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
 func (p *publisher) Publish(ctx context.Context, published order.Event, onAck func(bool, error)) {
+	if published.Fence != nil && !published.Fence() {
+		onAck(false, errors.New("fenced"))
+		return
+	}
 	e := event{published.Name, published.MsgID, published.Header, published.Payload}
 	p.step("publish "+e.ID, &e)
 	if p.held != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,7 @@ type Session struct {
 	lease *leases.Lease
 	conn  *connection
 	ctx   context.Context // of Receive
+	held  atomic.Bool     // an event could not be published: none after it may be, before it is tried again
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -193,7 +195,7 @@ func (x *Session) start(i *item) {
 	}
 	ctx = action.WithRequest(x.s.ownContext(ctx), req)
 	i.run = &webhookRun{
-		s: x.s, ctx: ctx, req: req, fence: x.lease.Valid,
+		s: x.s, ctx: ctx, req: req, fence: x.mayPublish, failed: func() { x.held.Store(true) },
 		webhook: &Webhook{
 			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Timestamp: x.s.now(), Connection: true,
 		},
@@ -208,6 +210,9 @@ func (x *Session) start(i *item) {
 	}
 	i.run.answer.OnDone(done)
 }
+
+// mayPublish says whether this node still has the lease, and no earlier event waits to be published again.
+func (x *Session) mayPublish() bool { return !x.held.Load() && x.lease.Valid() }
 
 // finished notes how an item's attempt ended.
 func (x *Session) finished(i *item, err error) {
@@ -295,6 +300,7 @@ func (x *Session) retry() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.failed = false
+	x.held.Store(false)
 	for !x.failed && !x.closed {
 		at := slices.IndexFunc(x.items, func(i *item) bool { return i.state == itemQueued })
 		if at < 0 {

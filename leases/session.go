@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 const (
@@ -250,7 +252,7 @@ func (m *Member) lost(s *session) {
 	if err != nil {
 		entry = entry.WithError(err)
 	}
-	entry.Warn("This node could not renew its leases and has closed its connections; other nodes may take them over")
+	entry.Warn("This node could not renew its leases: it closes its connections, and other nodes may take them over")
 }
 
 // discard deletes the entry of a session that is over. If it cannot, other nodes do so later.
@@ -315,17 +317,33 @@ func (m *Member) dead() []deadPeer {
 func (m *Member) bringDown(p deadPeer) {
 	ctx, cancel := context.WithTimeout(m.ctx, callTimeout)
 	defer cancel()
-	err := m.store.Delete(ctx, nodePrefix+p.id, p.revision)
+	key := nodePrefix + p.id
+	err := m.store.Delete(ctx, key, p.revision)
+	if errors.Is(err, ErrConflict) { // it lives, and the watch is late
+		if e, err := m.store.Get(ctx, key); err == nil {
+			m.seen(p.id, e)
+		}
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	there := m.peers[p.id]
-	switch {
-	case errors.Is(err, ErrConflict) && there != nil: // it lives, and the watch is late
-		there.changed = m.now()
-	case err == nil && there != nil && there.revision == p.revision:
-		delete(m.peers, p.id)
-		m.log.WithFields(map[string]any{"owner": p.node, "silent": p.silent.Round(time.Millisecond).String()}).
-			Warn("A node has not renewed its leases; its connections are taken over")
-		m.notifyGroups()
+	if err != nil || there == nil || there.revision != p.revision {
+		return
 	}
+	delete(m.peers, p.id)
+	m.log.WithFields(logrus.Fields{"owner": p.node, "silent": p.silent.Round(time.Millisecond).String()}).
+		Warn("A node has not renewed its leases; its connections are taken over")
+	m.notifyGroups()
+}
+
+// seen sets the entry of another session as the store has it now.
+func (m *Member) seen(id string, e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.peers, id)
+	if e.Value != nil {
+		m.peers[id] = &peer{nodeRecord: decode[nodeRecord](e.Value), revision: e.Revision, changed: m.now()}
+	}
+	m.notifyGroups()
 }

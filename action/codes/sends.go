@@ -58,7 +58,7 @@ const (
 	// MediaUnavailable says that the file cannot be fetched for the moment, or, where a retry does not help, at all.
 	MediaUnavailable = "MEDIA_UNAVAILABLE" // all
 	// MediaNotReady says that the platform still prepares the file, such as a long video; ask again.
-	MediaNotReady = "MEDIA_NOT_READY" // LINE
+	MediaNotReady = "MEDIA_NOT_READY" // all
 	// MediaNotFound says that the file is not there.
 	MediaNotFound = "MEDIA_NOT_FOUND" // all
 	// MediaForbidden says that the file's server does not let the node have it.

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"example.com/parrot"
 
@@ -19,7 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { integrationtest.Main(m) }
 
 func TestParrotIsAPlatform(t *testing.T) { integrationtest.Run(t, platform(t)) }
 

@@ -198,9 +198,10 @@ func (g *guarded) CloseIdleConnections() {
 
 // refused is the error for an address that the guard is against. It is the same whatever is there.
 func refused(name, code string, u *url.URL) *integration.Error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(
-		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate "+
-			"allows all", name, u.Hostname())}
+	return integration.Refused(
+		code, "%s: %q is not a public address, or not known; egress.allow lists what else may be reached, "+
+			"media.allowPrivate allows all", name, u.Hostname(),
+	)
 }
 
 // Close ends the connections that wait for a next call.
@@ -246,10 +247,6 @@ var ErrAnswerTooLong = errors.New("the answer is longer")
 // Do makes a call once and reads the answer, whatever its status. Errors are *integration.Error of kind
 // transient when the platform cannot have seen the whole request, and unknown when it can.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
-	var body io.Reader
-	if r.Body.Bytes != nil {
-		body = bytes.NewReader(r.Body.Bytes)
-	}
 	transport, limit, timeout := c.api, maxAnswer, callTimeout
 	switch {
 	case r.Wait > 0:
@@ -261,14 +258,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	defer cancel()
 	var written atomic.Bool // the request, to the end
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	req, err := newRequest(
-		httptrace.WithClientTrace(ctx, trace), r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body,
-	)
+	req, err := r.encode(httptrace.WithClientTrace(ctx, trace))
 	if err != nil {
 		return nil, err
-	}
-	if r.Body.ContentType != "" {
-		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
 	res, err := transport.RoundTrip(req)
 	if errors.Is(err, egress.ErrRefused) {
@@ -292,7 +284,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 // covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
-	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
+	req, err := Request{Name: name, Method: http.MethodGet, URL: url, Header: header}.encode(ctx)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -320,19 +312,22 @@ func (b *bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func newRequest(
-	ctx context.Context, name, method, url string, header http.Header, body io.Reader,
-) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+// encode makes the request of net/http.
+func (r Request) encode(ctx context.Context) (*http.Request, error) {
+	var body io.Reader
+	if r.Body.Bytes != nil {
+		body = bytes.NewReader(r.Body.Bytes)
+	}
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), r.URL, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		// The error would quote the URL.
-		return nil, &integration.Error{
-			Kind: integration.FaultPermanent, Code: codeAPIBase,
-			Message: name + ": the channel's apiBase is not an http or https URL",
-		}
+		return nil, integration.Refused(codeAPIBase, "%s: the channel's apiBase is not an http or https URL", r.Name)
 	}
-	if header != nil {
-		req.Header = header.Clone()
+	if r.Header != nil {
+		req.Header = r.Header.Clone()
+	}
+	if r.Body.ContentType != "" {
+		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
 	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
 	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {

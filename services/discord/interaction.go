@@ -175,7 +175,7 @@ func (i *interaction) isThinking(ctx context.Context, a *api) (bool, error) {
 	first, err := i.call(ctx, a, httpapi.Call{
 		Name: "answer (get original)", Method: http.MethodGet, Path: i.path(original), Again: httpapi.Repeatable,
 	})
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == codes.MessageNotFound {
+	if integration.HasCode(err, codes.MessageNotFound) {
 		return false, nil // somebody has deleted it
 	}
 	if err != nil {
@@ -245,9 +245,8 @@ func (i *interaction) live() *interaction {
 
 // tooLate is the error for an answer that one user only was to see: a message that all see is no substitute.
 func (i *interaction) tooLate() error {
-	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: codes.InteractionExpired,
-		Message: "the interaction could be answered until " + time.UnixMilli(i.expires).UTC().Format(time.RFC3339) +
-			"; the answer was for one user's eyes, and is not shown to all of the channel instead",
-	}
+	return integration.Refused(
+		codes.InteractionExpired, "the interaction could be answered until %s; the answer was for one user's eyes, and is "+
+			"not shown to all of the channel instead", time.UnixMilli(i.expires).UTC().Format(time.RFC3339),
+	)
 }

@@ -21,7 +21,6 @@ const (
 	fieldBotToken      = "botToken"
 	fieldApplicationID = "applicationId"
 	fieldPublicKey     = "publicKey"
-	fieldAPIBase       = "apiBase"
 	fieldCDNBase       = "cdnBase"
 	fieldEphemeral     = "ephemeral"
 	fieldImageLinks    = "imageLinks"
@@ -34,10 +33,6 @@ var (
 	// Without "Bot " before it, and with no character that a header cannot hold.
 	botTokenPattern  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,}$`)
 	snowflakePattern = regexp.MustCompile(`^\d{1,20}$`)
-	publicKeyPattern = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
-	apiBasePattern   = regexp.MustCompile(`^https?://[^\s?#]+$`)
-	boolPattern      = regexp.MustCompile(`^(true|false)$`)
-	imagePattern     = regexp.MustCompile(`^(upload|embed)$`)
 )
 
 // Definition defines the platform. Its calls go through client.
@@ -46,34 +41,24 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "discord"},
 		Title:             platformTitle,
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
-				Help: `the bot's token, from the app's page "Bot" of Discord's developer portal, without the word Bot before it`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldApplicationID, Required: true, Pattern: snowflakePattern,
-				Help: `the app's Application ID, digits, from its page "General Information"`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldPublicKey, Required: true, Pattern: publicKeyPattern,
-				Help: `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of the API, its version included; without it " + defaultAPIBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldCDNBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root that attachments are fetched from instead of " + cdnBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldEphemeral, Pattern: boolPattern,
-				Help: `"true" shows answers to interactions only to the user who caused them; "false" is the default`,
-			},
-			{
-				In: integration.InSettings, Name: fieldImageLinks, Pattern: imagePattern,
-				Help: `how an image with a link is sent: "upload", the default, or "embed", which leaves it at its link`,
-			},
+			integration.Secret(
+				fieldBotToken,
+				`the bot's token, from the app's page "Bot" of Discord's developer portal, without the word Bot before it`,
+			).Matching(botTokenPattern),
+			integration.Credential(
+				fieldApplicationID, `the app's Application ID, digits, from its page "General Information"`,
+			).Matching(snowflakePattern),
+			integration.Credential(
+				fieldPublicKey, `the app's Public Key, 64 hexadecimal digits, from its page "General Information"`,
+			).Matching(regexp.MustCompile(`^[0-9a-fA-F]{64}$`)),
+			integration.APIBase("the API, its version included", defaultAPIBase),
+			integration.Address(fieldCDNBase, "the http(s) root that attachments are fetched from instead of "+cdnBase),
+			integration.Setting(
+				fieldEphemeral, `"true" shows answers to interactions only to the user who caused them; "false" is the default`,
+			).OneOf(yes, "false"),
+			integration.Setting(
+				fieldImageLinks, `how an image with a link is sent: "upload", the default, or "embed", which leaves it at its link`,
+			).OneOf("upload", embedImages),
 		},
 		Text:    integration.TextLimits{Text: maxContent, Unit: textlimit.Characters, Markup: textlimit.Markdown},
 		Support: support(),

@@ -19,7 +19,6 @@ const platformTitle = "Slack"
 const (
 	fieldBotToken      = "botToken"
 	fieldSigningSecret = "signingSecret"
-	fieldAPIBase       = "apiBase"
 	fieldConversations = "conversations"
 	fieldLinkPreviews  = "linkPreviews"
 	fieldTeamID        = "teamId"
@@ -28,11 +27,7 @@ const (
 	noLinkPreviews        = "off"
 )
 
-var (
-	botTokenPattern      = regexp.MustCompile(`^xox[a-z]+(\.xox[a-z]+)?-[\w.-]+$`)
-	signingSecretPattern = regexp.MustCompile(`^[!-~]+$`)
-	apiBasePattern       = regexp.MustCompile(`^https?://[^\s?#]+$`)
-)
+var botTokenPattern = regexp.MustCompile(`^xox[a-z]+(\.xox[a-z]+)?-[\w.-]+$`)
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
@@ -40,34 +35,27 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
 		Title:             platformTitle,
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
-				Help: `the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the ` +
-					`app's page "OAuth & Permissions"`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldSigningSecret, Required: true, Secret: true,
-				Pattern: signingSecretPattern,
-				Help:    `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of another Web API, such as that of GovSlack; without it " + defaultAPIBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldConversations, Pattern: regexp.MustCompile(`^(channel|thread)$`),
-				Help: `what a conversation is: "channel", the default, or "thread", where conversationId is ` +
+			integration.Secret(
+				fieldBotToken,
+				`the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the app's page "OAuth & Permissions"`,
+			).Matching(botTokenPattern),
+			integration.Secret(
+				fieldSigningSecret,
+				`the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
+			).Matching(regexp.MustCompile(`^[!-~]+$`)),
+			integration.APIBase("another Web API, such as that of GovSlack", defaultAPIBase),
+			integration.Setting(
+				fieldConversations, `what a conversation is: "channel", the default, or "thread", where conversationId is `+
 					`channel:thread_ts and each message outside of a thread begins one`,
-			},
-			{
-				In: integration.InSettings, Name: fieldLinkPreviews, Pattern: regexp.MustCompile(`^(on|off)$`),
-				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
-			},
-			{
-				In: integration.InSettings, Name: fieldTeamID, Account: true, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
-				Help: "the id of the workspace, which begins with T, or of the organization, with E: " +
+			).OneOf("channel", conversationPerThread),
+			integration.Setting(
+				fieldLinkPreviews,
+				`"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
+			).OneOf("on", noLinkPreviews),
+			integration.Setting(
+				fieldTeamID, "the id of the workspace, which begins with T, or of the organization, with E: "+
 					"what comes from another one is ignored",
-			},
+			).Matching(regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`)).ForAccount(),
 		},
 		Text:    textLimits,
 		Support: support(),

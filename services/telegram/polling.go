@@ -227,7 +227,7 @@ func (p *poller) cursor() json.RawMessage {
 func (p *poller) ask(ctx context.Context, wait time.Duration, limit int) ([]json.RawMessage, *httpapi.Answer, error) {
 	var updates []json.RawMessage
 	answer, err := p.api.Ask(ctx, httpapi.Call{
-		Name: "getUpdates", Path: "getUpdates", Wait: max(wait, time.Second),
+		Name: "getUpdates", Wait: max(wait, time.Second),
 		JSON: getUpdates{p.offset, limit, int(wait / time.Second), p.allowed},
 	}, &updates)
 	return updates, answer, err
@@ -295,8 +295,8 @@ func (p *poller) explain(ctx context.Context, err error) error {
 
 // webhookInTheWay says why polling gets nothing, and what to do.
 func webhookInTheWay(ch *integration.Channel, url string) string {
-	base := "https://api.telegram.org"
-	if ch.Settings[fieldAPIBase] != "" {
+	base := defaultAPIBase
+	if integration.APIBaseOf(ch.Settings, base) != base {
 		base = "$API_BASE"
 	}
 	return fmt.Sprintf(

@@ -16,14 +16,9 @@ import (
 const (
 	fieldToken       = "token"
 	fieldSecretToken = "secretToken"
-	fieldAPIBase     = "apiBase"
 )
 
-var (
-	tokenPattern       = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{3,}$`)
-	secretTokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
-	apiBasePattern     = regexp.MustCompile(`^https?://[^\s?#]+$`)
-)
+var tokenPattern = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{3,}$`)
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
@@ -31,19 +26,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "telegram"},
 		Title:             "Telegram",
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldToken, Required: true, Secret: true, Pattern: tokenPattern,
-				Help: "the bot's token, as @BotFather shows it: digits, a colon, letters",
-			},
-			{
-				In: integration.InCredentials, Name: fieldSecretToken, Required: true, Secret: true, Pattern: secretTokenPattern,
-				OptionalWith: byPolling,
-				Help:         "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
-			},
+			integration.Secret(fieldToken, "the bot's token, as @BotFather shows it: digits, a colon, letters").
+				Matching(tokenPattern),
+			secretTokenField(),
+			integration.APIBase("a Bot API server of your own", defaultAPIBase),
 			receiveField,
 			allowedUpdatesField,
 		},
@@ -55,6 +41,15 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Signature:    signature,
 		Errors:       errorTable,
 	}
+}
+
+// secretTokenField is for webhooks only.
+func secretTokenField() integration.Field {
+	f := integration.Secret(
+		fieldSecretToken, "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+	).Matching(regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`))
+	f.OptionalWith = byPolling
+	return f
 }
 
 // platform implements the interfaces of package integration.

@@ -159,8 +159,8 @@ func (b *bot) info() WebhookInfo {
 const (
 	webhookActive = "Conflict: can't use getUpdates method while webhook is active; " +
 		"use deleteWebhook to delete the webhook first"
-	otherPoll     = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
-	webhookSet    = "Conflict: terminated by setWebhook request"
+	otherPoll  = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+	webhookSet = "Conflict: terminated by setWebhook request"
 )
 
 // The statuses with which [bot.end] ends a poll.
