@@ -1,5 +1,6 @@
 // Package telegram is the platform of Telegram's bots: updates of the Bot API become messages, and
-// messages become calls of its methods. One channel is one bot.
+// messages become calls of its methods. One channel is one bot. Updates come by webhook or, where the channel's setting
+// receive says so, by long polls.
 //
 // Words in quotation marks in comments are sections of https://core.telegram.org/bots/api.
 package telegram
