@@ -313,6 +313,28 @@ func TestUserInTheAddressIsSent(t *testing.T) {
 	require.Equal(t, "  Bearer x", string(answer.Body))
 }
 
+func TestCallThatWaitsIsGivenUpWhenItIsOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := pipes.New()
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done() // a server that hangs
+		})}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		client := httpapi.New(httpapi.Options{})
+		client.DialWith(listener.Dial)
+		began := time.Now()
+		_, err := client.Do(t.Context(), httpapi.Request{
+			Name: "parrot say", URL: "http://api.example.com/CANARY", Wait: 50 * time.Second,
+		})
+		requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
+		require.Equal(t, 65*time.Second, time.Since(began)) // the clock is the bubble's
+		client.Close()
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
+	})
+}
+
 func TestCallThatWaitsMayHaveALongAnswer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		size, _ := strconv.Atoi(r.URL.Query().Get("size"))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -96,6 +97,7 @@ func (p *platform) Receive(ctx context.Context, session *integration.Session) er
 	poller.api.Errors = pollErrors
 	var notes []string
 	poller.allowed, notes = allowedUpdates(session.Channel)
+	poller.answered = sync.OnceFunc(func() { session.Ready(notes...) })
 	if position := session.Cursor(); position != nil {
 		var c cursor
 		if err := json.Unmarshal(position, &c); err != nil {
@@ -103,17 +105,11 @@ func (p *platform) Receive(ctx context.Context, session *integration.Session) er
 		}
 		poller.offset = c.Offset
 	}
-	ready, behind := false, true
-	for {
-		var err error
-		if behind, err = poller.next(ctx, behind); err != nil {
-			return poller.explain(ctx, err)
-		}
-		if !ready {
-			ready = true
-			session.Ready(notes...)
-		}
+	behind, err := true, error(nil)
+	for err == nil {
+		behind, err = poller.next(ctx, behind)
 	}
+	return poller.explain(ctx, err)
 }
 
 // allowedUpdates returns the kinds of updates that a channel wants, and what its operator should know about them.
@@ -138,6 +134,8 @@ type poller struct {
 	quick   *semaphore.Weighted
 	allowed []string
 	offset  int64 // of the next update; 0 for the first one that Telegram has
+
+	answered func() // is called when Telegram has let the bot in
 }
 
 // cursor is the position that a session keeps.
@@ -188,9 +186,11 @@ func (p *poller) take(ctx context.Context, wait time.Duration) (n int, err error
 			return 0, nil
 		}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
+	}
+	p.answered()
+	switch {
 	case len(updates) == 0 && wait > 0 && time.Since(asked) < emptyPause:
 		return 0, pause(ctx, emptyPause) // a server that knows no long polls is not asked in a tight loop
 	case len(updates) == 0:
