@@ -279,8 +279,8 @@ func (m *Member) remember(group, key string, record keyRecord, revision uint64) 
 	}
 }
 
-// replace sets the entry of a key as the store has it now. Unlike the watch it may go back to an older revision: after a
-// failure a store may have lost its latest writes.
+// replace sets the entry of a key as the store has it now. Unlike the watch it may go back to an older revision: after
+// a failure a store may have lost its latest writes.
 func (m *Member) replace(group, key string, e Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

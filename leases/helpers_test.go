@@ -41,7 +41,8 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	return &harness{
-		t: t, log: new(test.Hook), store: leases.NewMemory(), moves: map[string][]string{}, epochs: map[string]uint64{}, runs: map[string]int{},
+		t: t, log: new(test.Hook), store: leases.NewMemory(), moves: map[string][]string{}, epochs: map[string]uint64{},
+		runs: map[string]int{},
 	}
 }
 

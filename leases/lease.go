@@ -127,8 +127,8 @@ func (l *Lease) plannedWrite() {
 	}
 }
 
-// Flush writes now what was not written yet, and waits for it. The error is [ErrLost] where the lease is not this node's
-// any more.
+// Flush writes now what was not written yet, and waits for it. The error is [ErrLost] where the lease is not this
+// node's any more.
 func (l *Lease) Flush(ctx context.Context) error { return l.write(ctx, nil) }
 
 // dirty says whether the store does not have all yet.
@@ -233,7 +233,8 @@ func (l *Lease) reread(ctx context.Context) error {
 		return nil
 	}
 	if l.Valid() {
-		l.g.log.WithField("connection", l.key).Warn("Somebody else has changed the entry of a lease; its connection is closed")
+		l.g.log.WithField("connection", l.key).
+			Warn("Somebody else has changed the entry of a lease; its connection is closed")
 	}
 	l.lose()
 	return ErrLost
@@ -303,8 +304,8 @@ func (l *Lease) finish() {
 	signal(l.g.changed)
 }
 
-// keep keeps the lease until the whole group is closed, if the group closes and the lease has nothing to write. Then one
-// write gives all of them up.
+// keep keeps the lease until the whole group is closed, if the group closes and the lease has nothing to write. Then
+// one write gives all of them up.
 func (l *Lease) keep() bool {
 	dirty := l.dirty()
 	m := l.g.m

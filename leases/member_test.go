@@ -3,6 +3,7 @@ package leases_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -584,5 +585,47 @@ func TestOnChangeMayCallWant(t *testing.T) {
 		}
 		require.Less(t, calls, 20)
 		require.NoError(t, m.Close(t.Context()))
+	})
+}
+
+func TestTakeOverTakesLessThan12Seconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Duration
+		for i := range 30 {
+			h := newHarness(t)
+			a, b := h.start("a", nil), h.start("b", nil)
+			a.Want(wanted(10))
+			b.Want(wanted(10))
+			after(20*time.Second + time.Duration(i)*100*time.Millisecond) // before and after renewals
+			a.away.Store(true)
+			begin := time.Now()
+			for len(b.owned()) < 10 {
+				after(50 * time.Millisecond)
+				require.Less(t, time.Since(begin), 12*time.Second)
+			}
+			times = append(times, time.Since(begin))
+			a.away.Store(false)
+			a.close()
+			b.close()
+		}
+		slices.Sort(times)
+		t.Logf("taken over after %s, median %s, worst %s", times[0], times[15], times[29])
+	})
+}
+
+func TestMemberWithoutGroupsLeavesTheStoreAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := leases.NewMemory()
+		m := leases.NewMember(store, leases.Options{Node: "a"})
+		after(time.Minute)
+		require.NoError(t, m.Check())
+		ctx, cancel := context.WithCancel(t.Context())
+		require.ErrorIs(t, store.Watch(ctx, func(e leases.Entry) {
+			require.Empty(t, e)
+			cancel()
+		}), context.Canceled)
+		require.NoError(t, m.Close(t.Context()))
+		_, err := m.Group("telegram", leases.GroupOptions{})
+		require.ErrorIs(t, err, leases.ErrClosed)
 	})
 }

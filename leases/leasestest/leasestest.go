@@ -138,6 +138,9 @@ func race(t *testing.T, h Harness) {
 	t.Helper()
 	open := h.New(t)
 	stores := []leases.Store{open(), open(), open()}
+	for _, store := range stores {
+		require.Eventually(t, func() bool { return store.Check(t.Context()) == nil }, maxWait, tick)
+	}
 	revision := uint64(0)
 	for range 20 {
 		var racers sync.WaitGroup
@@ -152,6 +155,8 @@ func race(t *testing.T, h Harness) {
 					won.Store(written)
 				case errors.Is(err, leases.ErrConflict):
 					conflicts.Add(1)
+				default:
+					t.Errorf("neither won nor a conflict: %v", err)
 				}
 			})
 		}
@@ -165,7 +170,9 @@ func race(t *testing.T, h Harness) {
 func keys(t *testing.T, h Harness) {
 	t.Helper()
 	store := h.New(t)()
-	list := []string{"a/b", "telegram/bot:42", ".a", "a..b.", "with space", "é", "*", ">", "a=b", "%20", "line\nbreak", "A"}
+	list := []string{
+		"a/b", "telegram/bot:42", ".a", "a..b.", "with space", "é", "*", ">", "a=b", "%20", "line\nbreak", "A",
+	}
 	revisions := map[string]uint64{}
 	for _, key := range list {
 		revisions[key] = Put(t, store, key, "of "+key, 0)

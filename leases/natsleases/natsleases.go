@@ -56,6 +56,9 @@ type store struct {
 // New returns a store on a connection to nats-server 2.11 or later; see [ErrOldServer]. The caller closes the
 // connection. The bucket is created at its first use. The connection must not buffer messages while it is down
 // (nats.ReconnectBufSize(-1)), and must reconnect for ever.
+//
+// The user must be allowed to publish to $KV.<bucket>.>, to $JS.FC.KV_<bucket>.>, and below $JS.API to INFO and to
+// STREAM.INFO, STREAM.CREATE, STREAM.MSG.GET, CONSUMER.CREATE and CONSUMER.DELETE of KV_<bucket>.
 func New(nc *nats.Conn, opts Options) (leases.Store, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {

@@ -1,12 +1,14 @@
 package natsleases_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -67,7 +69,8 @@ func TestWatchTellsOfWhatWasDeletedWhileItWasAway(t *testing.T) {
 	require.NoError(t, err)
 	stream, err := js.Stream(ctx, "KV_leases")
 	require.NoError(t, err)
-	require.NoError(t, stream.Purge(ctx, jetstream.WithPurgeSubject("$KV.leases.gone"))) // leaves no marker, as after its TTL
+	// leaves no marker, as after its TTL
+	require.NoError(t, stream.Purge(ctx, jetstream.WithPurgeSubject("$KV.leases.gone")))
 	s.stop()
 	s.start()
 	select {
@@ -179,4 +182,56 @@ func TestBucketHasMaxBytesIfTheAccountRequiresIt(t *testing.T) {
 	stream, err := js.Stream(t.Context(), "KV_leases")
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<20, stream.CachedInfo().Config.MaxBytes)
+}
+
+// The permissions that the documentation of New names are enough.
+func TestStoreNeedsFewPermissions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "nats.conf")
+	require.NoError(t, os.WriteFile(file, []byte(`
+		listen: "127.0.0.1:-1"
+		jetstream: {store_dir: "`+dir+`"}
+		accounts: {APP: {
+			users: [{user: node, password: secret, permissions: {
+				publish: ["$KV.leases-hios.>", "$JS.API.INFO", "$JS.API.STREAM.INFO.KV_leases-hios",
+					"$JS.API.STREAM.CREATE.KV_leases-hios", "$JS.API.STREAM.MSG.GET.KV_leases-hios",
+					"$JS.API.CONSUMER.CREATE.KV_leases-hios.>", "$JS.API.CONSUMER.DELETE.KV_leases-hios.>",
+					"$JS.FC.KV_leases-hios.>"]
+				subscribe: ["_INBOX.>"]
+			}}]
+			jetstream: enabled
+		}}`), 0o600))
+	opts, err := server.ProcessConfigFile(file)
+	require.NoError(t, err)
+	opts.NoSigs, opts.NoLog = true, true
+	s, err := server.NewServer(opts)
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(s.WaitForShutdown)
+	t.Cleanup(s.Shutdown)
+	require.True(t, s.ReadyForConnections(patience))
+	refused := make(chan error, 100)
+	nc := connect(t, "nats://node:secret@"+s.Addr().String())
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })
+	store := newNATS(t, nc, natsleases.Options{Namespace: "hios"})
+	told := make(chan leases.Entry, 1000)
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- store.Watch(ctx, func(e leases.Entry) { told <- e }) }()
+		for e := (leases.Entry{Key: "first"}); e.Key != ""; {
+			e = <-told
+		}
+		revision := leasestest.Put(t, store, "k", "1", 0)
+		revision = leasestest.Put(t, store, "k", "2", revision)
+		leasestest.RequireValue(t, store, "k", "2", revision)
+		require.NoError(t, store.Delete(ctx, "k", revision))
+		for range 3 {
+			require.Equal(t, "k", (<-told).Key)
+		}
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	}
+	require.Empty(t, refused)
 }

@@ -36,8 +36,8 @@ const (
 
 // New returns a store in the Redis at a URL, version 5 or later. It has one hash, "leases:<namespace>", and publishes
 // changes under the same name. If Redis evicts the hash, or a replica without the latest writes takes over, all nodes
-// begin anew and cursors are lost. The store connects at its first use, and again after a connection breaks. The error is
-// about the URL.
+// begin anew and cursors are lost. The store connects at its first use, and again after a connection breaks. The error
+// is about the URL.
 func New(opts Options) (leases.Store, error) {
 	timeout := opts.Timeout
 	if timeout <= 0 {
@@ -59,8 +59,8 @@ type store struct {
 // A field of the hash is "<revision> <value>". The field "" counts the changes, which are the revisions. It begins with
 // the time: a new hash in the place of an old one must not use its revisions again.
 //
-// changeScript has the arguments key, expected revision, p for put or d for delete, and value. The answer is the revision
-// of the change, "conflict", or "gone" where a key to be deleted is not there. The message of a change is
+// changeScript has the arguments key, expected revision, p for put or d for delete, and value. The answer is the
+// revision of the change, "conflict", or "gone" where a key to be deleted is not there. The message of a change is
 // "<revision> <p or d> <length of the key> <key><value>".
 var changeScript = redis.NewScript(`
 local hash, key, expected, op, value = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
