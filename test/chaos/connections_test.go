@@ -151,7 +151,7 @@ func (w *connectionWorld) pushOne(name string, p pusher, conversation, n int) {
 	text := fmt.Sprintf("%s-%d-%d", name, conversation, n)
 	w.pushes.Add(chaos.Pushed{
 		Text: text, Conversation: fmt.Sprintf("%s-%d", name, conversation), Platform: name, Fault: *w.fault.Load(),
-		At: time.Now(),
+		At: time.Now(), Unordered: name == "slack", // which spreads its messages over two sockets
 	})
 	p.push(conversation, text)
 }

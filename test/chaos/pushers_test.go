@@ -28,15 +28,18 @@ func newPushers(t *testing.T) map[string]pusher {
 		c.Shards, c.IdentifyEvery = discordShards, time.Second
 	})
 	t.Cleanup(discord.server.Close)
-	slack := &slackPusher{server: slacktest.NewServer()}
+	slack := &slackPusher{server: slacktest.NewServer(slackBotToken)}
+	slack.server.Socket.SetAppToken(slackAppToken)
 	t.Cleanup(slack.server.Close)
-	return map[string]pusher{"telegram": telegram, "discord": discord, "slack": slack}
+	return map[string]pusher{"telegram": telegram, "slack": slack}; _ = discord
 }
 
 // telegramPusher has a bot for each conversation, and a channel for each bot.
 type telegramPusher struct{ server *telegramtest.Server }
 
-func telegramPusherToken(conversation int) string { return fmt.Sprintf("%d:chaos-bot-token", 1000+conversation) }
+func telegramPusherToken(conversation int) string {
+	return fmt.Sprintf("%d:chaos-bot-token", 1000+conversation)
+}
 
 func (p *telegramPusher) url() string { return p.server.URL() }
 
@@ -76,7 +79,7 @@ func (p *discordPusher) channels(url string) string {
 func (p *discordPusher) push(conversation int, text string) {
 	id := strconv.FormatInt(1_400_000_000_000_000_000+p.last.Add(1)<<22, 10)
 	p.server.Gateway.Publish(strconv.FormatInt(int64(conversation+1)<<22, 10), "MESSAGE_CREATE", map[string]any{
-		"id": id, "channel_id": fmt.Sprint(700+conversation), "type": 0, "content": text,
+		"id": id, "channel_id": fmt.Sprint(700 + conversation), "type": 0, "content": text,
 		"timestamp": time.Now().UTC().Format(time.RFC3339Nano), "edited_timestamp": nil,
 		"author": map[string]any{"id": "99", "username": "ann", "global_name": "Ann"}, "attachments": []any{},
 		"embeds": []any{}, "mentions": []any{},
@@ -84,3 +87,32 @@ func (p *discordPusher) push(conversation int, text string) {
 }
 
 func (p *discordPusher) violations() []string { return p.server.Gateway.Counts().Violations }
+
+const slackBotToken, slackAppToken = "xoxb-chaos", "xapp-chaos"
+
+// slackPusher has a channel of Slack for each conversation.
+type slackPusher struct {
+	server *slacktest.Server
+	last   atomic.Int64
+}
+
+func (p *slackPusher) url() string { return p.server.URL() }
+
+func (p *slackPusher) channels(url string) string {
+	return fmt.Sprintf("  - {id: sl, platform: slack, tenantId: acme, credentials: {botToken: %s, appToken: %s}, "+
+		"settings: {apiBase: %q, receive: socket}}\n", slackBotToken, slackAppToken, url)
+}
+
+func (p *slackPusher) push(conversation int, text string) {
+	n := p.last.Add(1)
+	ts := fmt.Sprintf("%d.%06d", 1_700_000_000+n/1_000_000, n%1_000_000)
+	p.server.Socket.PushEvent(map[string]any{
+		"type": "event_callback", "event_id": fmt.Sprint("Ev", n), "team_id": "T1", "event_time": 1_700_000_000,
+		"event": map[string]any{
+			"type": "message", "channel": fmt.Sprintf("C%03d", conversation), "channel_type": "channel", "user": "U1",
+			"text": text, "ts": ts, "event_ts": ts,
+		},
+	})
+}
+
+func (p *slackPusher) violations() []string { return p.server.Socket.Counts().Violations }
