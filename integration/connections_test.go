@@ -196,6 +196,34 @@ func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
 	})
 }
 
+func TestConnectionMovesCursorWithoutMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		c.events.held = make(chan struct{})
+		var cursors []string
+		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
+			for _, in := range []integration.Incoming{
+				{Cursor: json.RawMessage("0")}, incoming(1), {Cursor: json.RawMessage("2")}, incoming(3),
+			} {
+				if err := session.Deliver(ctx, in); err != nil {
+					return err
+				}
+				cursors = append(cursors, string(session.Cursor()))
+			}
+			close(c.events.held)
+			_ = session.Flush(ctx)
+			cursors = append(cursors, string(session.Cursor()))
+			<-ctx.Done()
+			return nil
+		}
+		_, stop := c.node("n1")
+		pass(10 * time.Second)
+		stop()
+		require.Equal(t, []string{"1", "3"}, c.stored())
+		require.Equal(t, []string{"0", "0", "0", "0", "3"}, cursors, "not past what is not durable")
+	})
+}
+
 func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
@@ -264,13 +292,14 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		var mu sync.Mutex
-		open := map[string]int{}
+		open, of := map[string]int{}, map[int]int{}
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
-			if session.Index == 0 {
-				session.SetShards(4)
+			if session.Index == 0 && session.Of < 4 {
+				session.SetShards(min(session.Of+1, 4)) // they become more one by one
 			}
 			session.Ready()
 			mu.Lock()
+			of[session.Index] = session.Of
 			open[fmt.Sprint(session.Index)]++
 			mu.Unlock()
 			<-ctx.Done()
@@ -283,6 +312,7 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 		_, stop2 := c.node("n2")
 		pass(time.Minute)
 		require.Equal(t, map[string]int{"0": 1, "1": 1, "2": 1, "3": 1}, open)
+		require.Equal(t, map[int]int{0: 4, 1: 4, 2: 4, 3: 4}, of, "all are opened anew when there are more")
 		health, err := service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
 		require.NoError(t, err)
 		nodes := map[string]int{}

@@ -116,6 +116,7 @@ func (x *Session) Ready(notes ...string) { x.conn.ready(notes) }
 func (x *Session) Log() *logrus.Entry { return x.conn.log }
 
 // SetShards says how many connections the channel needs, of which this one is the first. Other nodes take their part.
+// All sessions of the channel that were opened with another number end soon, this one too, and are opened anew.
 func (x *Session) SetShards(n int) { x.conn.setShards(n) }
 
 // Turn waits until nobody in the cluster has had the turn of that name for the interval, and takes it. It is for limits
@@ -140,10 +141,14 @@ func (x *Session) Deliver(ctx context.Context, in Incoming) error {
 	i := &item{Incoming: in}
 	x.items = append(x.items, i)
 	x.bytes += len(in.Payload)
-	start := !x.failed && !x.retrying
-	if start {
+	start := in.Payload != nil && !x.failed && !x.retrying
+	switch {
+	case start:
 		i.state = itemUnderway
 		x.underway++
+	case in.Payload == nil:
+		i.state = itemDone
+		x.pass()
 	}
 	x.mu.Unlock()
 	if start {
@@ -216,6 +221,7 @@ func (x *Session) mayPublish() bool { return !x.held.Load() && x.lease.Valid() }
 
 // finished notes how an item's attempt ended.
 func (x *Session) finished(i *item, err error) {
+	run := i.run // another attempt has another one
 	again := err != nil && isTemporary(err)
 	x.mu.Lock()
 	x.underway--
@@ -224,7 +230,7 @@ func (x *Session) finished(i *item, err error) {
 		x.failures++
 	} else {
 		i.state, x.failures = itemDone, 0
-		i.keys = i.run.spoolKeys()
+		i.keys = run.spoolKeys()
 	}
 	passed := x.pass()
 	x.retryLater()
@@ -236,10 +242,10 @@ func (x *Session) finished(i *item, err error) {
 	switch {
 	case again && !x.lease.Valid(): // another node goes on from the cursor
 	case again:
-		x.conn.log.WithError(err).WithField("requestID", i.run.req.RequestID).
+		x.conn.log.WithError(err).WithField("requestID", run.req.RequestID).
 			Warn("what came over a connection could not be stored; it is tried again")
 	case i.Done != nil:
-		i.Done(i.run.response, err)
+		i.Done(run.response, err)
 	}
 }
 

@@ -17,6 +17,7 @@ type application struct {
 	InteractionsEndpointURL string    `json:"interactions_endpoint_url"`
 	EventWebhooksURL        string    `json:"event_webhooks_url"`
 	EventWebhooksStatus     int       `json:"event_webhooks_status"`
+	Flags                   int64     `json:"flags"`
 }
 
 // eventsStopped is the status of an app whose events Discord has switched off, "Application Event Webhook Status".
@@ -60,16 +61,31 @@ func (app *application) judge(ch *integration.Channel, health *integration.Healt
 	case string(app.ID) != ch.Credentials[fieldApplicationID]:
 		health.Fail("the botToken is that of application " + string(app.ID) +
 			", the channel's applicationId is another: take both from the same app of the developer portal")
-	case !strings.EqualFold(app.VerifyKey, ch.Credentials[fieldPublicKey]):
+	case !app.hasKey(ch.Credentials, ch.Settings):
 		health.Fail("the channel's publicKey is not the app's, so that every webhook is refused: " +
 			`copy it from the page "General Information" of the developer portal`)
-	case app.InteractionsEndpointURL == "":
+	case overGateway(ch.Settings) && intentsOf(ch).refusedTo(app)&^intentContent != 0:
+		health.Fail(refusedIntents(intentsOf(ch).refusedTo(app)).Message)
+	case overGateway(ch.Settings) && intentsOf(ch).refusedTo(app) != 0:
+		health.Degrade(contentNote)
+	case !overGateway(ch.Settings) && app.InteractionsEndpointURL == "":
 		health.Degrade("the app has no Interactions Endpoint URL, so that no command or button " +
 			`arrives: enter the gateway's URL of this channel on the page "General Information" of the developer portal`)
 	case app.EventWebhooksStatus == eventsStopped:
 		health.Degrade("Discord has switched the app's webhook events off because too many were not " +
 			`answered: see to the gateway, then switch them on again on the page "Webhooks" of the developer portal`)
 	}
+}
+
+// hasKey says whether the channel's public key is the app's. A channel that receives over the Gateway needs none.
+func (app *application) hasKey(credentials, settings map[string]string) bool {
+	key := credentials[fieldPublicKey]
+	return key == "" && overGateway(settings) || strings.EqualFold(app.VerifyKey, key)
+}
+
+// overGateway says whether a channel with these settings receives over the Gateway.
+func overGateway(settings map[string]string) bool {
+	return receiveField.Of(&integration.Channel{Settings: settings}) == receiveGateway
 }
 
 // ValidateCredentials asks Discord for the app of the token, and compares it with the other fields.
@@ -82,6 +98,5 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 	if err != nil {
 		return false, err
 	}
-	return string(app.ID) == credentials[fieldApplicationID] &&
-		strings.EqualFold(app.VerifyKey, credentials[fieldPublicKey]), nil
+	return string(app.ID) == credentials[fieldApplicationID] && app.hasKey(credentials, settings), nil
 }
