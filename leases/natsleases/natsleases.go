@@ -42,6 +42,8 @@ const (
 	markerTTL = time.Hour
 	// watchWait is the pause before a watch that failed begins again.
 	watchWait = 500 * time.Millisecond
+	// stopWait bounds the wait for a watcher's goroutine.
+	stopWait = time.Second
 )
 
 type store struct {
@@ -272,15 +274,11 @@ func (w *watch) follow(ctx context.Context) error {
 	defer cancel()
 	back := w.nc.StatusChanged(nats.CONNECTED)
 	defer w.nc.RemoveStatusListener(back)
-	watcher, err := w.begin(ctx)
+	watcher, err := w.begin(ctx, cancel)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		_ = watcher.Stop()            // the connection may be away
-		for range watcher.Updates() { // it ends when the subscription has
-		}
-	}()
+	defer stop(watcher)
 	seen, reading := map[string]bool{}, true
 	for {
 		select {
@@ -304,14 +302,35 @@ func (w *watch) follow(ctx context.Context) error {
 	}
 }
 
-func (w *watch) begin(ctx context.Context) (jetstream.KeyWatcher, error) {
-	opening, cancel := context.WithTimeout(ctx, w.timeout)
-	defer cancel()
+// begin subscribes. The subscription ends with ctx, so ctx cannot have the deadline for subscribing.
+func (w *watch) begin(ctx context.Context, cancel context.CancelFunc) (jetstream.KeyWatcher, error) {
+	opening, opened := context.WithTimeout(ctx, w.timeout)
+	defer opened()
 	kv, err := w.find(opening)
 	if err != nil {
 		return nil, err
 	}
+	late := time.AfterFunc(w.timeout, cancel)
+	defer late.Stop()
 	return kv.WatchAll(ctx)
+}
+
+// stop ends a watcher, and takes what it may be about to say so that its goroutine ends. The channel is not closed in
+// all cases.
+func stop(watcher jetstream.KeyWatcher) {
+	_ = watcher.Stop() // the connection may be away
+	timer := time.NewTimer(stopWait)
+	defer timer.Stop()
+	for {
+		select {
+		case _, open := <-watcher.Updates():
+			if !open {
+				return
+			}
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 func (w *watch) tell(e jetstream.KeyValueEntry) {
