@@ -213,11 +213,11 @@ func (g *gateway) durable() int64 {
 	return at.Seq
 }
 
-// errReconnect ends a connection that Discord asked to open anew; errInvalid one whose session is gone.
+// The ends of a connection that Discord asks for: with opReconnect, and with opInvalidSession of both kinds.
 var (
-	errReconnect = errors.New("Discord asked for a new connection")
-	errInvalid   = errors.New("Discord does not know the session any more")
-	errResumable = errors.New("Discord asked to resume the session")
+	errReconnect = errors.New("a new connection was asked for")
+	errInvalid   = errors.New("the session is not known any more")
+	errResumable = errors.New("the session is to be resumed")
 )
 
 // read hands over what comes, until the connection ends.
@@ -311,7 +311,7 @@ func (g *gateway) notes() []string {
 // ended makes of the end of a connection what the factory is to do. A session that cannot be resumed is forgotten.
 func (g *gateway) ended(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
-		return nil
+		return ctx.Err()
 	}
 	var e *integration.Error
 	fresh := false
@@ -336,7 +336,7 @@ func (g *gateway) ended(ctx context.Context, err error) error {
 		return e
 	}
 	if err := g.session.SetCursor(ctx, nil); err != nil {
-		return nil // ctx has ended
+		return err // of ctx
 	}
 	return e
 }
