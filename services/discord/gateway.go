@@ -248,6 +248,16 @@ func (g *gateway) read(ctx context.Context) error {
 	}
 }
 
+// withFix adds to an error of the API what the operator has to do.
+func withFix(e *integration.Error) *integration.Error {
+	if e.Kind != integration.FaultAuth {
+		return e
+	}
+	fixed := *e
+	fixed.Message = e.Message + ": " + enterToken
+	return &fixed
+}
+
 // dispatch hands one event over.
 func (g *gateway) dispatch(ctx context.Context, f *frame) error {
 	if f.Seq <= 0 {
@@ -317,7 +327,7 @@ func (g *gateway) ended(ctx context.Context, err error) error {
 	fresh := false
 	switch {
 	case errors.As(err, &e):
-		return e
+		return withFix(e)
 	case errors.Is(err, errReconnect) && g.heard:
 		return nil
 	case errors.Is(err, errInvalid):

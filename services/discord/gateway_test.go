@@ -266,7 +266,7 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 	}{
 		"a wrong token": {
 			change: func(c *cluster) { c.channel.Credentials["botToken"] = "another" }, state: "refused",
-			code: "CREDENTIALS_REFUSED", says: "401",
+			code: "CREDENTIALS_REFUSED", says: "401: Unauthorized: enter the token",
 		},
 		"intents that are not switched on": {
 			change: func(c *cluster) { c.channel.Settings["intents"] = "GUILDS,GUILD_MEMBERS,GUILD_PRESENCES" }, state: "refused",
