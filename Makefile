@@ -15,6 +15,10 @@ run: build ## Run the node with config.yaml (CONFIG=other.yaml for another)
 demo: build ## Show the main job from end to end: webhook in, event, answer out, event
 	go run ./examples/demo
 
+.PHONY: demo-polling
+demo-polling: build ## Show the same without webhooks: the node asks Telegram for messages, and nothing listens
+	go run ./examples/demo -polling
+
 .PHONY: build
 build: ## Build bin/switchboard
 	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node

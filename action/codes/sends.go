@@ -106,7 +106,7 @@ const (
 	APIBaseInvalid = "API_BASE_INVALID" // all
 	// MethodUnknown says that the Bot API server is too old.
 	MethodUnknown = "METHOD_UNKNOWN" // Telegram
-	// TelegramConflict says that another program polls with getUpdates.
+	// TelegramConflict says that another program polls with getUpdates, or that the bot has a webhook while it polls.
 	TelegramConflict = "TELEGRAM_CONFLICT" // Telegram
 	// PartlySent says that a later one of several messages failed; send only what is missing.
 	PartlySent = "PARTLY_SENT" // all

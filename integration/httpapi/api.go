@@ -43,6 +43,9 @@ type Call struct {
 	Body   Body
 	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
+	// Wait is how long the API may hold its answer back, as long polls have it do. Such calls have connections of their
+	// own, and may be answered with 20 MB instead of 4. They must change nothing.
+	Wait time.Duration
 	// Key names what the call does, for an API that carries out calls of one key once. It goes into the API's KeyHeader
 	// and makes the call one for [Idempotent]. Empty is none, see [integration.Message.IdempotencyKey].
 	Key string
@@ -104,6 +107,7 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	}
 	answer, err := a.Client.Do(ctx, Request{
 		Name: name, Method: c.Method, URL: a.Base + cmp.Or(c.Path, c.Name), Header: a.Header, Body: c.Body, Slow: c.Slow,
+		Wait: c.Wait,
 	})
 	if err != nil {
 		return nil, err
