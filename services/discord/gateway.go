@@ -192,7 +192,7 @@ func (g *gateway) reshard(ctx context.Context, shards int) error {
 	ctx, cancel := context.WithTimeout(ctx, reshardTimeout)
 	defer cancel()
 	<-ctx.Done()
-	return nil
+	return errReshard
 }
 
 // connect opens the WebSocket.
@@ -219,6 +219,9 @@ var (
 	errInvalid   = errors.New("the session is not known any more")
 	errResumable = errors.New("the session is to be resumed")
 )
+
+// errReshard ends a connection that takes part in another number of shards from now on.
+var errReshard = errors.New("the number of shards has changed")
 
 // read hands over what comes, until the connection ends.
 func (g *gateway) read(ctx context.Context) error {
@@ -328,7 +331,7 @@ func (g *gateway) ended(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &e):
 		return withFix(e)
-	case errors.Is(err, errReconnect) && g.heard:
+	case errors.Is(err, errReconnect) && g.heard, errors.Is(err, errReshard):
 		return nil
 	case errors.Is(err, errInvalid):
 		// "Invalid Session": Discord wants a pause of 1 to 5 s.

@@ -27,6 +27,7 @@ func inBubble(t *testing.T, test func(c *cluster)) {
 		test(c)
 		require.Empty(t, c.gateway.Counts().Violations)
 		require.NotContains(t, c.logs.String(), canary)
+		require.NotContains(t, c.logs.String(), "panicked")
 	})
 }
 
@@ -377,6 +378,19 @@ func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
 		require.Equal(t, 8, c.gateway.Sessions(), "the other node resumes them at once")
 		require.Equal(t, 8, c.gateway.Counts().Identifies)
 		_ = n2
+	})
+}
+
+func TestGatewayLimitsHoldOnSlowNetworks(t *testing.T) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
+		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards = 6 })
+		c.wire.slow = func() time.Duration { return rand.N(4 * time.Second) }
+		c.node("n1")
+		c.node("n2")
+		pass(5 * time.Minute)
+		require.Equal(t, 6, c.gateway.Sessions(), c.logs.String())
+		require.Equal(t, 6, c.gateway.Counts().Identifies)
 	})
 }
 
