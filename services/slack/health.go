@@ -53,6 +53,8 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			` on the app's page "OAuth & Permissions" and install it again`
 	}
 	switch {
+	case overSocket(ch.Settings) && ch.Credentials[fieldAppToken] == "":
+		health.Degrade(noAppToken().Message)
 	case slices.Contains(missing, "chat:write"):
 		health.Degrade(strings.Replace(health.Message, "can send in", "cannot send in", 1))
 	case me.BotID == "":

@@ -19,6 +19,7 @@ const platformTitle = "Slack"
 const (
 	fieldBotToken      = "botToken"
 	fieldSigningSecret = "signingSecret"
+	fieldAppToken      = "appToken"
 	fieldConversations = "conversations"
 	fieldLinkPreviews  = "linkPreviews"
 	fieldTeamID        = "teamId"
@@ -39,10 +40,12 @@ func Definition(client *httpapi.Client) integration.Definition {
 				fieldBotToken,
 				`the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the app's page "OAuth & Permissions"`,
 			).Matching(botTokenPattern),
-			integration.Secret(
-				fieldSigningSecret,
-				`the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
-			).Matching(regexp.MustCompile(`^[!-~]+$`)),
+			signingSecretField(),
+			appTokenField(),
+			integration.ReceiveField(
+				`how events come: by "webhook", the default, or over a "socket", Socket Mode, which needs no public URL`,
+				"webhook", receiveSocket,
+			),
 			integration.APIBase("another Web API, such as that of GovSlack", defaultAPIBase),
 			integration.Setting(
 				fieldConversations, `what a conversation is: "channel", the default, or "thread", where conversationId is `+
@@ -69,6 +72,26 @@ func Definition(client *httpapi.Client) integration.Definition {
 	}
 }
 
+// signingSecretField is needed for webhooks only.
+func signingSecretField() integration.Field {
+	f := integration.Secret(
+		fieldSigningSecret,
+		`the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
+	).Matching(regexp.MustCompile(`^[!-~]+$`))
+	f.OptionalWith = receiveSocket
+	return f
+}
+
+// appTokenField is needed for Socket Mode only.
+func appTokenField() integration.Field {
+	f := integration.Secret(
+		fieldAppToken, `an App-Level Token, which begins with xapp- and has the scope connections:write, for receive `+
+			`"socket": at api.slack.com/apps, the app's page "Basic Information", App-Level Tokens`,
+	).Matching(regexp.MustCompile(`^xapp-[\w-]+$`))
+	f.Required, f.RequiredWith = false, receiveSocket
+	return f
+}
+
 // platform implements the interfaces of package integration.
 type platform struct {
 	client *httpapi.Client
@@ -85,4 +108,5 @@ var _ interface {
 	integration.Deleter
 	integration.Reactor
 	integration.Typer
+	integration.Receiver
 } = (*platform)(nil)
