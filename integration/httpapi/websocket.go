@@ -38,7 +38,7 @@ func (c *Client) Dial(ctx context.Context, name, address string, header http.Hea
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	handshake := &handshake{RoundTripper: c.api}
-	conn, res, err := websocket.Dial(ctx, address, &websocket.DialOptions{
+	conn, res, err := websocket.Dial(ctx, address, &websocket.DialOptions{ //nolint:bodyclose // Dial closes it
 		HTTPHeader: header,
 		HTTPClient: &http.Client{
 			Transport:     handshake,

@@ -192,7 +192,7 @@ func (g *gateway) reshard(ctx context.Context, shards int) error {
 	ctx, cancel := context.WithTimeout(ctx, reshardTimeout)
 	defer cancel()
 	<-ctx.Done()
-	return nil
+	return errReshard
 }
 
 // connect opens the WebSocket.
@@ -213,12 +213,15 @@ func (g *gateway) durable() int64 {
 	return at.Seq
 }
 
-// errReconnect ends a connection that Discord asked to open anew; errInvalid one whose session is gone.
+// The ends of a connection that Discord asks for: with opReconnect, and with opInvalidSession of both kinds.
 var (
-	errReconnect = errors.New("Discord asked for a new connection")
-	errInvalid   = errors.New("Discord does not know the session any more")
-	errResumable = errors.New("Discord asked to resume the session")
+	errReconnect = errors.New("a new connection was asked for")
+	errInvalid   = errors.New("the session is not known any more")
+	errResumable = errors.New("the session is to be resumed")
 )
+
+// errReshard ends a connection that takes part in another number of shards from now on.
+var errReshard = errors.New("the number of shards has changed")
 
 // read hands over what comes, until the connection ends.
 func (g *gateway) read(ctx context.Context) error {
@@ -246,6 +249,16 @@ func (g *gateway) read(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// withFix adds to an error of the API what the operator has to do.
+func withFix(e *integration.Error) *integration.Error {
+	if e.Kind != integration.FaultAuth {
+		return e
+	}
+	fixed := *e
+	fixed.Message = e.Message + ": " + enterToken
+	return &fixed
 }
 
 // dispatch hands one event over.
@@ -311,14 +324,14 @@ func (g *gateway) notes() []string {
 // ended makes of the end of a connection what the factory is to do. A session that cannot be resumed is forgotten.
 func (g *gateway) ended(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
-		return nil
+		return ctx.Err()
 	}
 	var e *integration.Error
 	fresh := false
 	switch {
 	case errors.As(err, &e):
-		return e
-	case errors.Is(err, errReconnect) && g.heard:
+		return withFix(e)
+	case errors.Is(err, errReconnect) && g.heard, errors.Is(err, errReshard):
 		return nil
 	case errors.Is(err, errInvalid):
 		// "Invalid Session": Discord wants a pause of 1 to 5 s.
@@ -336,7 +349,7 @@ func (g *gateway) ended(ctx context.Context, err error) error {
 		return e
 	}
 	if err := g.session.SetCursor(ctx, nil); err != nil {
-		return nil // ctx has ended
+		return err // of ctx
 	}
 	return e
 }

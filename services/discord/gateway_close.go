@@ -18,6 +18,9 @@ const closeResumable websocket.StatusCode = 4000
 // shardingPause is the pause before the number of shards is asked for again.
 const shardingPause = 15 * time.Second
 
+// enterToken is what helps when the bot's token is refused.
+const enterToken = `enter the token that the page "Bot" of the developer portal shows after Reset Token`
+
 // closeRow says what a close code means.
 type closeRow struct {
 	kind  integration.ErrorKind
@@ -36,7 +39,7 @@ var closeCodes = map[websocket.StatusCode]closeRow{
 	4003: anew("the session is not authenticated any more"),
 	4004: {
 		kind: integration.FaultAuth, code: codes.CredentialsRefused, fresh: true,
-		says: `Discord refuses the botToken: enter the token that the page "Bot" of the developer portal shows after Reset Token`,
+		says: "Discord refuses the botToken: " + enterToken,
 	},
 	4005: lost("the session was authenticated already"),
 	4007: anew("Discord does not have the session's events any more"),

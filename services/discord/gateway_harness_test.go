@@ -317,6 +317,7 @@ func (s *cutStream) Publish(ctx context.Context, e order.Event, onAck integratio
 
 // wire is a network in memory with one address.
 type wire struct {
+	slow     func() time.Duration // of each dial; nil is at once
 	accepted chan net.Conn
 	closed   chan struct{}
 	once     sync.Once
@@ -327,6 +328,9 @@ func newWire() *wire { return &wire{accepted: make(chan net.Conn), closed: make(
 func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 	if p.isOff() {
 		return nil, errCut
+	}
+	if w.slow != nil {
+		pass(w.slow())
 	}
 	near, far := net.Pipe()
 	select {

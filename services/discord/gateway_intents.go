@@ -50,19 +50,6 @@ func intentsOf(ch *integration.Channel) intents {
 	return all
 }
 
-// names lists intents in the order of their bits.
-func (i intents) names() []string {
-	var list []string
-	for _, name := range slices.SortedFunc(maps.Keys(intentNames), func(a, b string) int {
-		return int(intentNames[a] - intentNames[b])
-	}) {
-		if i&intentNames[name] != 0 {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
 // privileged are the intents that an app has to be allowed, with their flags of the "Application Flags" and their
 // switches in the developer portal.
 var privileged = []struct {

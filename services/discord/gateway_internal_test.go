@@ -52,7 +52,8 @@ func TestGatewayAddressIsSafe(t *testing.T) {
 }
 
 func BenchmarkFrame(b *testing.B) {
-	raw := []byte(`{"t":"MESSAGE_CREATE","s":5,"op":0,"d":{"content":"` + strings.Repeat("hello ", 200) + `","author":{"id":"1"}}}`)
+	text := strings.Repeat("hello ", 200)
+	raw := []byte(`{"t":"MESSAGE_CREATE","s":5,"op":0,"d":{"content":"` + text + `","author":{"id":"1"}}}`)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {

@@ -19,19 +19,21 @@ import (
 
 // inBubble runs a test with a cluster. At its end nothing may be left running, and nothing may have been done that
 // Discord forbids.
-func inBubble(t *testing.T, test func(t *testing.T, c *cluster)) {
+func inBubble(t *testing.T, test func(c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
 		defer c.close()
-		test(t, c)
+		test(c)
 		require.Empty(t, c.gateway.Counts().Violations)
 		require.NotContains(t, c.logs.String(), canary)
+		require.NotContains(t, c.logs.String(), "panicked")
 	})
 }
 
 func TestGatewayMessagesAreStoredInOrder(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		require.Equal(t, "ready", c.only(n).State, c.logs.String())
@@ -47,7 +49,8 @@ func TestGatewayMessagesAreStoredInOrder(t *testing.T) {
 }
 
 func TestGatewayConnectionIsHandedOver(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n1 := c.node("n1")
 		pass(10 * time.Second)
 		c.publish(guild, 1, 10)
@@ -68,7 +71,8 @@ func TestGatewayConnectionIsHandedOver(t *testing.T) {
 }
 
 func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		nodes := map[string]*testNode{"n1": c.node("n1")}
 		pass(10 * time.Second)
 		nodes["n2"] = c.node("n2")
@@ -92,7 +96,8 @@ func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
 }
 
 func TestGatewayNodeThatLosesTheOthersReceivesNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n1 := c.node("n1")
 		pass(10 * time.Second)
 		n2 := c.node("n2")
@@ -112,7 +117,8 @@ func TestGatewayNodeThatLosesTheOthersReceivesNothing(t *testing.T) {
 }
 
 func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.node("n1")
 		pass(10 * time.Second)
 		last := 0
@@ -137,7 +143,8 @@ func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
 }
 
 func TestGatewayReconnectIsObeyedAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.gateway.Reconnect()
@@ -150,7 +157,8 @@ func TestGatewayReconnectIsObeyedAtOnce(t *testing.T) {
 }
 
 func TestGatewayInvalidSessionBeginsAnew(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.publish(guild, 1, 5)
@@ -174,7 +182,8 @@ func TestGatewayInvalidSessionBeginsAnew(t *testing.T) {
 }
 
 func TestGatewayHeartbeats(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.node("n1")
 		pass(10 * time.Minute)
 		counts := c.gateway.Counts()
@@ -193,7 +202,8 @@ func TestGatewayHeartbeats(t *testing.T) {
 }
 
 func TestGatewayZombieIsResumed(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Zombie, g.Silent = true, true })
@@ -221,7 +231,8 @@ func TestGatewayCloseCodes(t *testing.T) {
 		4014: {refused, "INTENTS_REFUSED", `MESSAGE_CONTENT needs "Message Content Intent"`},
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, c *cluster) {
+			inBubble(t, func(c *cluster) {
+				t := c.t
 				n := c.node("n1")
 				pass(10 * time.Second)
 				c.gateway.Close(code, false)
@@ -256,7 +267,7 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 	}{
 		"a wrong token": {
 			change: func(c *cluster) { c.channel.Credentials["botToken"] = "another" }, state: "refused",
-			code: "CREDENTIALS_REFUSED", says: "401",
+			code: "CREDENTIALS_REFUSED", says: "401: Unauthorized: enter the token",
 		},
 		"intents that are not switched on": {
 			change: func(c *cluster) { c.channel.Settings["intents"] = "GUILDS,GUILD_MEMBERS,GUILD_PRESENCES" }, state: "refused",
@@ -274,7 +285,8 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, c *cluster) {
+			inBubble(t, func(c *cluster) {
+				t := c.t
 				test.change(c)
 				n := c.node("n1")
 				pass(30 * time.Minute)
@@ -292,7 +304,8 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 }
 
 func TestGatewayWithoutMessageContentSaysSo(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Privileged = 0 })
 		n := c.node("n1")
 		pass(10 * time.Second)
@@ -318,7 +331,8 @@ func TestGatewayWithoutMessageContentSaysSo(t *testing.T) {
 }
 
 func TestGatewayIntentsOfTheSetting(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.channel.Settings["intents"] = "GUILDS, DIRECT_MESSAGES"
 		c.channel.Settings["presence"] = "idle: back at nine"
 		n := c.node("n1")
@@ -338,7 +352,8 @@ func TestGatewayIntentsOfTheSetting(t *testing.T) {
 }
 
 func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards, g.MinShards, g.MaxConcurrency = 8, 8, 2 })
 		n1, n2 := c.node("n1"), c.node("n2")
 		pass(2 * time.Minute)
@@ -366,8 +381,22 @@ func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
 	})
 }
 
+func TestGatewayLimitsHoldOnSlowNetworks(t *testing.T) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
+		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards = 6 })
+		c.wire.slow = func() time.Duration { return rand.N(4 * time.Second) }
+		c.node("n1")
+		c.node("n2")
+		pass(5 * time.Minute)
+		require.Equal(t, 6, c.gateway.Sessions(), c.logs.String())
+		require.Equal(t, 6, c.gateway.Counts().Identifies)
+	})
+}
+
 func TestGatewayShardsThatBecomeMoreAreOpenedAnew(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards = 2 })
 		n := c.node("n1")
 		pass(time.Minute)
@@ -386,7 +415,8 @@ func TestGatewayShardsThatBecomeMoreAreOpenedAnew(t *testing.T) {
 }
 
 func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.stream.setRefuse(true)
@@ -413,7 +443,8 @@ func TestGatewayGarbageAndLargeFramesOpenAnew(t *testing.T) {
 		"a dispatch without a number":   func(g *discordtest.Gateway) { g.Send(map[string]any{"op": 0}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, c *cluster) {
+			inBubble(t, func(c *cluster) {
+				t := c.t
 				n := c.node("n1")
 				pass(10 * time.Second)
 				c.publish(guild, 1, 5)
@@ -430,7 +461,8 @@ func TestGatewayGarbageAndLargeFramesOpenAnew(t *testing.T) {
 }
 
 func TestGatewayEventThatIsTooLargeIsNotResumedForEver(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.gateway.Publish(guild, "MESSAGE_CREATE", map[string]any{"id": "1", "content": strings.Repeat("x", 11<<20)})
@@ -450,7 +482,8 @@ func TestGatewayInteractionIsAnsweredByItsCallback(t *testing.T) {
 			"data": map[string]any{"id": "1", "name": "order", "type": 1},
 		}
 	}
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		n := c.node("n1")
 		pass(10 * time.Second)
 		c.discord.PublishInteraction("", "900", "token-1", command())
@@ -478,7 +511,8 @@ func TestGatewayInteractionIsAnsweredByItsCallback(t *testing.T) {
 }
 
 func TestGatewayIsNotOpenedForWebhooks(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
 		c.channel.Settings["receive"] = "webhook"
 		n := c.node("n1")
 		pass(time.Minute)

@@ -153,7 +153,7 @@ func shardOf(guildID string, shards int) int {
 	if err != nil {
 		return 0
 	}
-	return int((id >> 22) % uint64(shards)) //nolint:gosec // a test's number of shards
+	return int((id >> 22) % uint64(shards))
 }
 
 const intentContent = 1 << 15

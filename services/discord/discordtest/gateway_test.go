@@ -26,10 +26,10 @@ type rawClient struct {
 
 func connect(t *testing.T, server *discordtest.Server, query string) *rawClient {
 	t.Helper()
-	conn, res, err := websocket.Dial(t.Context(), strings.Replace(server.CDN(), "http", "ws", 1)+"/gateway?"+query,
-		&websocket.DialOptions{HTTPHeader: http.Header{"User-Agent": {"DiscordBot (https://example.org, 1)"}}})
+	address := strings.Replace(server.CDN(), "http", "ws", 1) + "/gateway?" + query
+	options := &websocket.DialOptions{HTTPHeader: http.Header{"User-Agent": {"DiscordBot (https://example.org, 1)"}}}
+	conn, _, err := websocket.Dial(t.Context(), address, options) //nolint:bodyclose // Dial closes it
 	require.NoError(t, err)
-	_ = res
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	c := &rawClient{t: t, conn: conn}
 	if strings.Contains(query, "zlib") {
