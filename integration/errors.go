@@ -13,8 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// ErrorKind sorts errors by what the caller can do about them. Platforms choose it, the factory acts
-// on it.
+// ErrorKind sorts errors by what the caller can do about them. The platform chooses it, and the factory acts on it.
 type ErrorKind string
 
 // The kinds of errors. The first four are about what came in, the others about a platform's answer.
@@ -51,7 +50,7 @@ const (
 	PartlyDelivered Outcome = "partly_delivered"
 )
 
-// Error is the one error type that platforms and the factory speak.
+// Error is the error type of platforms and of the factory.
 type Error struct {
 	Kind         ErrorKind
 	Code         string        // machine-readable, upper case: one of package codes, or the platform's own
@@ -60,7 +59,7 @@ type Error struct {
 	Pauses       Scope         // of FaultThrottled: what has to wait; empty is PausesChannel
 	PlatformCode string        // the platform's own error code
 	HTTPStatus   int           // of the platform's answer; zero when there was none
-	Idempotent   bool          // of FaultUnknown: the same call may be made again, for it does nothing twice
+	Idempotent   bool          // of FaultUnknown: the call may be repeated, it does nothing twice
 	Err          error         // cause, never sent to callers
 }
 
@@ -110,7 +109,7 @@ type errorData struct {
 	HTTPStatus   int       `json:"httpStatus,omitempty"`
 }
 
-// MoleculerError is how the error looks to callers: the kind decides the class and the HTTP status.
+// MoleculerError returns the error that callers get. The kind decides its class and its HTTP status.
 func (e *Error) MoleculerError() *action.Error {
 	code, ok := statusByKind[e.Kind]
 	if !ok {
@@ -136,8 +135,8 @@ func (e *Error) MoleculerError() *action.Error {
 	return m.With(data).Because(e)
 }
 
-// asError finds the *Error in err's chain; anything else becomes one of the kind and code that the caller knows
-// to be safe. What it returns may be the platform's own, hence shared: it is not changed.
+// asError finds the *Error in err's chain. Any other error becomes one of kind otherwise and the given code. The result
+// may be shared with the platform, so callers do not change it.
 func asError(err error, otherwise ErrorKind, code string) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -146,13 +145,13 @@ func asError(err error, otherwise ErrorKind, code string) *Error {
 	return &Error{Kind: otherwise, Code: code, Message: err.Error(), Err: err}
 }
 
-// maxErrorText bounds, in bytes, what is passed on of an error: a platform may answer with a whole page.
+// maxErrorText bounds, in bytes, the text of an error that is passed on. A platform may answer with a whole page.
 const maxErrorText = 1024
 
-// cleaner removes secrets from what leaves the node. What its caller said itself is left, see [Secrets].
+// cleaner removes secrets from texts that leave the node. Texts that the caller sent itself stay, see [Secrets].
 type cleaner struct {
 	secrets Secrets
-	req     *action.Request // nil where nobody gets to see it who called
+	req     *action.Request // nil if the caller does not see the text
 }
 
 func (s *Service) cleaner(req *action.Request) cleaner { return cleaner{s.runtime.Secrets, req} }
@@ -186,14 +185,14 @@ func (c cleaner) error(e *Error) *Error {
 	return &clean
 }
 
-// text removes secrets, then cuts: the other way round the beginning of a secret could stay.
+// text removes secrets and then cuts. In the other order the beginning of a secret could stay.
 func (c cleaner) text(text string) string { return cut(c.redact(text), maxErrorText) }
 
-// data returns an error's data without secrets, and as it is where there are none in it.
+// data returns an error's data without secrets. Data without any is returned unchanged.
 func (c cleaner) data(data any) any {
 	var plain any
 	if raw, err := json.Marshal(data); err != nil || json.Unmarshal(raw, &plain) != nil {
-		return data // which cannot be sent either
+		return data // it cannot be encoded, so it is not sent either
 	}
 	if clean := c.value(plain); !reflect.DeepEqual(clean, plain) {
 		return clean
@@ -201,7 +200,7 @@ func (c cleaner) data(data any) any {
 	return data
 }
 
-// values returns a copy of what a platform tells beside its message, without secrets in its texts.
+// values returns a copy of values without secrets in its texts.
 func (c cleaner) values(values map[string]any) map[string]any {
 	if values == nil {
 		return nil

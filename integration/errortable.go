@@ -15,32 +15,28 @@ import (
 // ErrorTable says what the refusals of a platform's API mean. A refusal is looked up in this order: HTTP status
 // 429 with one of Texts, HTTP status 429, Codes, Texts, Statuses, Other.
 type ErrorTable struct {
-	// Codes are the platform's own error codes. A code with a subcode is written "100/33", and counts before "100".
+	// Codes are the platform's own error codes. A code with a subcode is written "100/33" and is looked up before "100".
 	Codes map[string]ErrorRow
-	// Texts are for platforms whose errors differ in their words only. The first one found counts, of HTTP status 4xx.
+	// Texts are for platforms whose errors differ only in their words. The first match counts, for HTTP statuses 4xx.
 	Texts []ErrorText
-	// Statuses are HTTP statuses. Where 429 is missing it is RATE_LIMITED; where one from 500 is missing it means what
-	// [ServerError] says.
+	// Statuses are HTTP statuses. Without a row, 429 is RATE_LIMITED, and statuses from 500 mean what [ServerError] says.
 	Statuses map[int]ErrorRow
-	// Other is for what is in no list; zero is permanent, MESSAGE_REJECTED.
+	// Other is for refusals without a row. Zero is permanent, MESSAGE_REJECTED.
 	Other ErrorRow
-	// Foreign are HTTP statuses of answers that are not of the API's own form, where they mean something else than on
-	// other platforms.
+	// Foreign are HTTP statuses of answers that do not have the API's own form, if they mean something else than usual.
 	Foreign map[int]ErrorRow
 }
 
-// ErrorRow is what a refusal means. It says all: whether a retry helps and whether the outcome is unknown follows from
-// the kind.
+// ErrorRow says what a refusal means. Its kind decides whether a retry helps and whether the outcome is unknown.
 type ErrorRow struct {
 	Kind   ErrorKind
 	Code   string        // see package codes
-	Wait   time.Duration // of FaultThrottled: how long to wait where the answer does not say
-	Pauses Scope         // of FaultThrottled: what has to wait where the answer does not say; empty is PausesChannel
+	Wait   time.Duration // of FaultThrottled: how long to wait if the answer does not say
+	Pauses Scope         // of FaultThrottled: what has to wait if the answer does not say; empty is PausesChannel
 	Fix    string        // what to do about it; ends the message
 }
 
-// Permanent is the row of a refusal that no repetition can mend. fix says what to do about it, where there is more to
-// say than the code.
+// Permanent returns the row of a refusal that no retry can mend. fix says what to do, if the code does not.
 func Permanent(code string, fix ...string) ErrorRow {
 	return ErrorRow{Kind: FaultPermanent, Code: code, Fix: strings.Join(fix, "; ")}
 }
@@ -60,14 +56,14 @@ func Says(text, code string, fix ...string) ErrorText {
 type Refusal struct {
 	Name    string // of the call, such as "slack chat.postMessage"
 	Status  int    // of HTTP
-	Code    string // the platform's own, empty where it has none
+	Code    string // the platform's own, or ""
 	Subcode string
 	Text    string   // what the platform says
 	Details []string // what else it says
-	// Shown is the platform's code for people, where that is not Code.
+	// Shown is the platform's code for people, if that is not Code.
 	Shown string
-	// MayPass is set where the platform says that it failed itself, and not whether it did what was asked. It counts
-	// where the table has no row, or a permanent one: the outcome is unknown then.
+	// MayPass is set if the platform says that it failed itself, but not whether it carried out the call. If the table has
+	// no row, or a permanent one, the outcome is then unknown.
 	MayPass bool
 	// RetryAfter is how long the platform asks to wait; zero when it does not say.
 	RetryAfter time.Duration
@@ -79,7 +75,7 @@ type Refusal struct {
 type TableRow struct {
 	Key string // names the row, such as "code 131056" or "HTTP 403"
 	ErrorRow
-	// Refusal is an example: it has what the row goes by. Nil for rows of Foreign, which go by Status.
+	// Refusal is an example that leads to this row. It is nil for rows of Foreign, which are found by Status.
 	Refusal *Refusal
 	Status  int // of Foreign
 }
@@ -116,7 +112,7 @@ func (t *ErrorTable) Rows() []TableRow {
 	return rows
 }
 
-// Error is the error for a refusal.
+// Error returns the error for a refusal.
 func (t *ErrorTable) Error(r *Refusal) *Error {
 	row := t.Row(r)
 	e := row.Error(r.Name+": "+r.Text, r.Status, r.Details...)
@@ -193,7 +189,7 @@ func (t *ErrorTable) byStatus(status int) ErrorRow {
 	return ErrorRow{Kind: FaultPermanent, Code: codes.MessageRejected}
 }
 
-// Error is an error of this row. The message ends with the details and with what to do.
+// Error returns an error of this row. Its message ends with the details and with what to do.
 func (row *ErrorRow) Error(message string, status int, details ...string) *Error {
 	for _, more := range append(details[:len(details):len(details)], row.Fix) {
 		if more != "" {
@@ -215,12 +211,12 @@ const (
 	cloudflareNoHandshake = 525 // of TLS
 )
 
-// ServerError says what an HTTP status of 500 or more means where the platform's table does not say it.
+// ServerError returns the row for an HTTP status of 500 or more that is not in the platform's table.
 //
-// A call may be made again only after a server says that it did not take it. 503 says so (RFC 9110, 15.6.4), and so
-// does Cloudflare where it did not reach the server behind it. 500 says nothing about what was done before the fault.
-// 502 and 504 come from a gateway. It gives 502 both when it could not connect and when the connection broke after the
-// call had been passed on.
+// A call may be made again only if a server says that it did not take it. 503 says so (RFC 9110, 15.6.4), and so does
+// Cloudflare if it did not reach the server behind it. 500 says nothing about what was done before the fault. 502 and
+// 504 come from a gateway. It gives 502 both when it could not connect and when the connection broke after the call had
+// been passed on.
 func ServerError(status int) ErrorRow {
 	switch status {
 	case http.StatusServiceUnavailable, cloudflareServerDown, cloudflareUnreachable, cloudflareNoHandshake:

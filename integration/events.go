@@ -53,8 +53,8 @@ func MessageReceivedEvent(namespace string) string { return eventName(namespace,
 // MessageSentEvent names the reliable event of a message that a platform took. Its payload is a [MessageSentPayload].
 func MessageSentEvent(namespace string) string { return eventName(namespace, sent) }
 
-// MessageFailedEvent names the reliable event of a message that could not be sent, or of which nobody knows whether it
-// was. Its payload is a [MessageFailedPayload].
+// MessageFailedEvent names the reliable event of a message that could not be sent, or whose outcome is unknown. Its
+// payload is a [MessageFailedPayload].
 func MessageFailedEvent(namespace string) string { return eventName(namespace, failed) }
 
 // RegisteredEvent names the reliable event of a channel that was created or changed.
@@ -88,8 +88,8 @@ type MessageSentPayload struct {
 	Timestamp int64          `json:"timestamp"` // ms
 }
 
-// MessageFailedPayload is what [MessageFailedEvent] carries, and the dead letters of messages that no stream can take.
-// Message is the message as the caller gave it, less the data of its media.
+// MessageFailedPayload is the payload of [MessageFailedEvent], and of dead letters of messages that no stream can take.
+// Message is the message as the caller gave it, without the data of its media.
 type MessageFailedPayload struct {
 	TenantID   string          `json:"tenantId"`
 	ChannelID  string          `json:"channelId"`
@@ -108,7 +108,7 @@ type AckFunc = func(duplicate bool, err error)
 // messageEvent is a reliable event about a message.
 type messageEvent struct {
 	outcome      string
-	conversation ID     // whose events stay in their order
+	conversation ID     // events of a conversation stay in order
 	key          string // makes the event's id, unique within the channel
 	header       map[string][]string
 	payload      []byte
@@ -142,19 +142,19 @@ func (s *platformService) publish(
 	s.runtime.Events.Publish(ctx, event, onAck)
 }
 
-// waitForAck waits until an event is stored or refused. That comes with the end of its context at the latest; the disk
-// may take a little longer.
+// waitForAck waits until an event is stored or refused. That happens at the latest when the event's context ends; the
+// disk may take a little longer.
 func waitForAck(publish func(AckFunc)) error {
 	done := make(chan error, 1)
 	publish(func(_ bool, err error) { done <- err })
 	return <-done
 }
 
-// plainEvent begins the names of the events of SDK 0.1.4.
+// plainEvent is the prefix of the event names of SDK 0.1.4.
 const plainEvent = "integration.message."
 
-// thenEmitPlain gives an AckFunc that also sends a stored event as SDK 0.1.4 did. Nobody acknowledges that one: it may
-// get lost.
+// thenEmitPlain returns an AckFunc that also emits a stored event as SDK 0.1.4 did. That one is not acknowledged and
+// may get lost.
 func (s *platformService) thenEmitPlain(
 	ctx context.Context, req *action.Request, ch *Channel, e messageEvent, onAck AckFunc,
 ) AckFunc {
@@ -169,8 +169,8 @@ func (s *platformService) thenEmitPlain(
 	}
 }
 
-// eventHeader carries the trace as @moleculer/channels does (docs/design/moleculer-wire.md §8). Of ctx.meta only ids
-// go along: the rest may hold request headers and, with them, the webhook's secret.
+// eventHeader carries the trace as @moleculer/channels does (docs/design/moleculer-wire.md §8). Of ctx.meta it takes
+// ids only: the rest may hold request headers with the webhook's secret.
 func (s *Service) eventHeader(req *action.Request, tenantID, channelID string) map[string][]string {
 	var buffer [256]byte // enough for most
 	meta := append(buffer[:0], '{')
@@ -229,10 +229,10 @@ func (s *Service) sendToChannel(c *Context, name string, payload any, o SendOpti
 	return nil
 }
 
-// maxHeader bounds, in bytes, a header whose value comes from outside: it must not make an event too large.
+// maxHeader bounds, in bytes, a header whose value comes from outside, so that it cannot make an event too large.
 const maxHeader = 256
 
-// headerValue makes a text from outside fit into one header: on one line, and not longer than a header should be.
+// headerValue makes a text from outside fit into a header: on one line, and at most maxHeader long.
 func headerValue(text string) string { return cut(oneline.Of(text), maxHeader) }
 
 // deadLetter keeps a record of a received message whose event can never be stored as it is, without its content.

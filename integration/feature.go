@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Feature is a row of the table of what platforms can do, docs/content-model.md.
+// Feature is a row of the support table in docs/content-model.md.
 type Feature string
 
 // The features: types of content first, then what messages can be beside their content, then message
@@ -24,7 +24,7 @@ const (
 	FeatureContact  Feature = "contact"
 	FeatureButtons  Feature = "buttons" // inbound: a pressed one
 	FeatureList     Feature = "list"    // inbound: a chosen entry
-	FeatureForm     Feature = "form"    // inbound: one that was filled in
+	FeatureForm     Feature = "form"    // inbound: a filled-in one
 	FeatureTemplate Feature = "template"
 	FeatureCommand  Feature = "command"
 	FeatureOrder    Feature = "order"
@@ -54,12 +54,12 @@ func Features() []Feature {
 	}
 }
 
-// Inbound says whether a feature is about what platforms send, Outbound whether it is about what they are sent.
+// Inbound says whether a feature is about messages from a platform, Outbound whether it is about messages to it.
 func (f Feature) Inbound() bool {
 	return !slices.Contains([]Feature{FeatureTemplate, FeatureTyping, FeatureMarkRead}, f)
 }
 
-// Outbound says whether a feature is about what platforms are sent. See [Feature.Inbound].
+// Outbound says whether a feature is about messages to a platform. See [Feature.Inbound].
 func (f Feature) Outbound() bool {
 	return !slices.Contains(
 		[]Feature{FeatureCommand, FeatureOrder, FeatureStatus, FeatureMembership, FeatureEcho, FeatureMedia}, f,
@@ -104,8 +104,8 @@ func AsText() Cell { return Cell{Level: LevelDegraded, Note: "as text", AsText: 
 // Cells hold the cells of one feature. The cell of a direction that the feature does not have is empty.
 type Cells = struct{ In, Out Cell }
 
-// Support says how well a platform supports each feature. The conformance suite checks it, and the factory refuses what
-// is impossible. Begin with [Basic], or list all features.
+// Support says how well a platform supports each feature. The conformance suite checks it, and the factory refuses
+// impossible features. Begin with [Basic], or list all features.
 type Support map[Feature]Cells
 
 // Basic returns the support of a platform that has texts in both directions and nothing else. source is the page of the
@@ -127,7 +127,7 @@ func Basic(source string) Support {
 	return s
 }
 
-// With returns the support with the rows in the place of its own. A cell that is empty in rows stays as it was.
+// With returns the support with its cells replaced by those of rows. An empty cell in rows replaces nothing.
 func (s Support) With(rows Support) Support {
 	merged := maps.Clone(s)
 	for f, row := range rows {
@@ -146,7 +146,7 @@ func (s Support) With(rows Support) Support {
 // Full returns the support with the features in full, in each direction that they have.
 func (s Support) Full(features ...Feature) Support { return s.FullIn(features...).FullOut(features...) }
 
-// FullIn returns the support with the features in full as they come in. What goes out stays as it was.
+// FullIn returns the support with full inbound cells for the features. The outbound cells stay.
 func (s Support) FullIn(features ...Feature) Support {
 	rows := Support{}
 	for _, f := range features {
@@ -157,7 +157,7 @@ func (s Support) FullIn(features ...Feature) Support {
 	return s.With(rows)
 }
 
-// FullOut returns the support with the features in full as they go out. What comes in stays as it was.
+// FullOut returns the support with full outbound cells for the features. The inbound cells stay.
 func (s Support) FullOut(features ...Feature) Support {
 	rows := Support{}
 	for _, f := range features {
@@ -168,8 +168,8 @@ func (s Support) FullOut(features ...Feature) Support {
 	return s.With(rows)
 }
 
-// AsText returns the support with the features written as text by the factory. Without any it is all that the factory
-// can write and that was impossible.
+// AsText returns the support with the features written as text by the factory. Without arguments these are all features
+// that the factory can write and that were impossible.
 func (s Support) AsText(features ...Feature) Support {
 	if len(features) == 0 {
 		features = slices.DeleteFunc(
@@ -183,7 +183,7 @@ func (s Support) AsText(features ...Feature) Support {
 	return s.With(rows)
 }
 
-// check lists what the factory cannot do.
+// check lists the rows that the factory cannot fulfil.
 func (s Support) check() (faults []string) {
 	for f, cells := range s {
 		if cells.In.AsText || cells.Out.AsText && !slices.Contains(rendered, f) {
@@ -194,7 +194,7 @@ func (s Support) check() (faults []string) {
 	return faults
 }
 
-// Features lists what a message that came in shows of its platform: what it holds, and what happened.
+// Features lists the features that an inbound message shows: those of its content, and what happened.
 func (m *Message) Features() []Feature {
 	list := m.features()
 	add := func(is bool, f Feature) {
@@ -219,7 +219,7 @@ func (m *Message) Features() []Feature {
 	return list
 }
 
-// features lists what a message holds, whatever its direction.
+// features lists the features of a message's content, in either direction.
 func (m *Message) features() []Feature {
 	var list []Feature
 	c := &m.Content

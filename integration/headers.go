@@ -11,14 +11,14 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// Headers are those of a webhook. The case of names does not count. They are a list because one or two of a dozen are
-// looked at; the zero value is none. Copies change by
-// themselves. Reading is safe for concurrent use.
+// Headers are the headers of a webhook. The case of names does not matter. A list is used because only one or two of a
+// dozen are read. The zero value has no headers. A copy can be changed independently. Reading is safe for concurrent
+// use.
 type Headers struct{ list []header }
 
 type header struct{ name, value string }
 
-// NewHeaders makes headers of names and values.
+// NewHeaders makes headers from a map of names to values.
 func NewHeaders(values map[string]string) Headers {
 	var h Headers
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -27,7 +27,7 @@ func NewHeaders(values map[string]string) Headers {
 	return h
 }
 
-// Get gives a header's value, "" where there is none.
+// Get returns a header's value, "" if there is none.
 func (h *Headers) Get(name string) string {
 	if i := h.index(name); i >= 0 {
 		return h.list[i].value
@@ -50,7 +50,7 @@ func (h *Headers) Del(name string) {
 	h.list = slices.DeleteFunc(slices.Clone(h.list), func(e header) bool { return strings.EqualFold(e.name, name) })
 }
 
-// Map gives the values by lower-case names.
+// Map returns the values by lower-case name.
 func (h *Headers) Map() map[string]string {
 	values := make(map[string]string, len(h.list))
 	for _, e := range h.list {
@@ -60,8 +60,7 @@ func (h *Headers) Map() map[string]string {
 	return values
 }
 
-// index finds a header. Of names that differ in case only, the one that is lower-case already counts; of the same ones,
-// the last.
+// index finds a header. If names differ in case only, the one in lower case counts; if they are the same, the last.
 func (h *Headers) index(name string) int {
 	found, lower := -1, false
 	for i := range h.list {
@@ -74,10 +73,10 @@ func (h *Headers) index(name string) int {
 	return found
 }
 
-// readHeaders reads an object of strings, numbers, and the lists that Node makes of repeated headers, which are joined.
-// The headers share raw's bytes.
+// readHeaders reads an object of strings, numbers and lists. Node makes lists of repeated headers; they are joined. The
+// headers share raw's bytes.
 func readHeaders(raw json.RawMessage) (Headers, error) {
-	h := Headers{make([]header, 0, 12)} // nearly all webhooks have less
+	h := Headers{make([]header, 0, 12)} // nearly all webhooks have fewer
 	var fault error
 	err := rawjson.Members(raw, func(name, value []byte) {
 		text, err := readHeader(value)
@@ -93,7 +92,7 @@ func readHeader(value []byte) (string, error) {
 	case '"':
 		return rawjson.StringNoCopy(value), nil
 	case '[':
-		var list []ID // which takes both, and keeps a number's digits
+		var list []ID // decodes both, and keeps a number's digits
 		err := json.Unmarshal(value, &list)
 		parts := make([]string, len(list))
 		for i, part := range list {

@@ -12,8 +12,8 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// Hook runs round the actions of a service, after their params have been checked. Hooks are nested as
-// they are listed: the first one's Before runs first, its After and Error last.
+// Hook runs around the actions of a service, after their params were checked. Hooks are nested in the order of the
+// list: the first one's Before runs first, its After and Error last.
 type Hook struct {
 	// Actions names the actions, separated by |; "*" is all.
 	Actions string
@@ -21,7 +21,7 @@ type Hook struct {
 	Before func(ctx *Context) error
 	// After may replace the result, or fail.
 	After func(ctx *Context, result any) (any, error)
-	// Error may replace the error; nil leaves it.
+	// Error may replace the error; nil keeps it.
 	Error func(ctx *Context, err error) error
 }
 
@@ -42,7 +42,7 @@ func (h Hook) concerns(name string) bool {
 	return slices.Contains(names, "*") || slices.Contains(names, name)
 }
 
-// hooked puts the service's hooks round an action.
+// hooked puts the service's hooks around an action.
 func (s *Service) hooked(name string, handle action.Handler) action.Handler {
 	for _, h := range slices.Backward(s.definition.Hooks) {
 		if h.concerns(name) {

@@ -14,10 +14,10 @@ import (
 
 // Times of sends with an idempotency key. Such a send is made once; each call with the same key gets the same answer.
 const (
-	// sendLease is how long a send may take before it counts as abandoned: its own bound, and what the
-	// storing of its outcome may take.
+	// sendLease is how long a send may take before it counts as abandoned: its own time limit, and the time to store its
+	// outcome.
 	sendLease = sendTimeout + 2*outcomeTimeout
-	// sendMemory is how long a key is known.
+	// sendMemory is how long a key is remembered.
 	sendMemory = 24 * time.Hour
 	// lookAgain is the pause between two looks at a send that another call is making.
 	lookAgain = 100 * time.Millisecond
@@ -25,7 +25,7 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// answer is the outcome of a send, as it is kept for later calls with the same key.
+// answer is the outcome of a send, stored for later calls with the same key.
 type answer struct {
 	Result *SendResult `json:"result,omitempty"`
 	Error  *SendError  `json:"error,omitempty"`
@@ -102,7 +102,7 @@ func (r *sendRun) keepAnswer(ctx context.Context, claim claims.Claim, result any
 	}
 }
 
-// mayPass says whether nothing was sent and the same message may succeed later: the trouble may pass, or the
+// mayPass says whether nothing was sent and the same message may succeed later: the fault may be temporary, or the
 // credentials may be replaced.
 func (a *answer) mayPass() bool {
 	e := a.Error

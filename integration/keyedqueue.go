@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// keyedQueue lets callers with the same key act in the order in which they joined. Callers with other keys do not wait.
-// The zero value is ready.
+// keyedQueue lets callers with the same key proceed in the order in which they joined. Callers with other keys do not
+// wait. The zero value is ready to use.
 type keyedQueue struct {
 	mu   sync.Mutex
-	last map[string]*ticket // of the last caller, by key; none where all are done
+	last map[string]*ticket // the last caller's ticket by key; missing if all are done
 }
 
 // ticket is a caller's place behind those who joined before.
@@ -36,7 +36,7 @@ func (s *keyedQueue) join(key string) *ticket {
 	return t
 }
 
-// turn gives a channel that is closed when all callers before are done, nil when they are done already.
+// turn returns a channel that is closed when all earlier callers are done, nil if they are done already.
 func (t *ticket) turn() <-chan struct{} {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
@@ -50,7 +50,7 @@ func (t *ticket) turn() <-chan struct{} {
 	return t.before.waited
 }
 
-// wait returns when all callers before are done, or with ctx's error.
+// wait returns nil when all earlier callers are done, or ctx's error.
 func (t *ticket) wait(ctx context.Context) error {
 	turn := t.turn()
 	if turn == nil {
@@ -64,7 +64,7 @@ func (t *ticket) wait(ctx context.Context) error {
 	}
 }
 
-// leave lets the next caller go on, once all callers before are done. It may be called again.
+// leave lets the next caller proceed once all earlier callers are done. A second call does nothing.
 func (t *ticket) leave() {
 	if t.left {
 		return

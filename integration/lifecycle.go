@@ -15,7 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 )
 
-// dependencyReminder is how often a service that waits for others says so.
+// dependencyReminder is the time between log lines of a service that waits for its dependencies.
 const dependencyReminder = 5 * time.Second
 
 // Start creates the service, opens its datasources, waits for its dependencies and starts it: after
@@ -48,8 +48,8 @@ func (s *Service) start(ctx context.Context) error {
 	return s.run(ctx, "started", def.Started)
 }
 
-// run calls a lifecycle function, nil does nothing. Its panic must not keep what else is running from
-// being stopped in order.
+// run calls a lifecycle function; nil does nothing. A panic becomes an error, so that the other parts are still stopped
+// in order.
 func (s *Service) run(ctx context.Context, stage string, f func(*Context) error) (err error) {
 	if f == nil {
 		return nil
@@ -114,7 +114,7 @@ func (s *Service) waitForDependencies(ctx context.Context) error {
 	}
 }
 
-// lifecycleContext is that of a lifecycle function: nobody's call, in a trace of its own.
+// lifecycleContext is the context of a lifecycle function: it has no caller, and a trace of its own.
 func (s *Service) lifecycleContext(ctx context.Context) *Context {
 	return newContext(s.ownContext(ctx), &action.Request{
 		Service: s.fullName, RequestID: uuid.NewString(), Meta: action.NewMeta(nil), Cluster: s.runtime.Cluster,

@@ -27,8 +27,8 @@ type mediaResult struct {
 	Data     []byte `json:"data"`
 }
 
-// getMedia is i_getMedia. An attachment that does not fit into one packet of the cluster (NATS's max_payload) is
-// refused before it is read, where its size is known, else while it is.
+// getMedia is i_getMedia. It refuses an attachment that does not fit into one packet of the cluster (NATS's
+// max_payload): before reading if the size is known, otherwise while reading.
 func (s *platformService) getMedia(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := s.actions[ActionGetMedia].Params.Decode(req)
 	if err != nil {
@@ -59,8 +59,8 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 
 type mediaLimitKey struct{}
 
-// MediaLimit is how many bytes of an attachment its caller takes: a platform that knows the size before it fetches one
-// need not fetch a larger one. It is otherwise if nobody said.
+// MediaLimit is how many bytes of an attachment the caller of i_getMedia can take, or otherwise if there is no limit in
+// ctx. A platform that knows the size in advance need not fetch a larger attachment.
 func MediaLimit(ctx context.Context, otherwise int64) int64 {
 	if limit, ok := ctx.Value(mediaLimitKey{}).(int64); ok {
 		return min(limit, otherwise)
@@ -68,7 +68,8 @@ func MediaLimit(ctx context.Context, otherwise int64) int64 {
 	return otherwise
 }
 
-// mediaRoom is how many bytes of an attachment fit into the answer of i_getMedia, whose id has so many bytes.
+// mediaRoom is how many bytes of an attachment fit into the answer of i_getMedia. id is the length of the attachment's
+// id in bytes.
 func (s *platformService) mediaRoom(req *action.Request, id int) int64 {
 	if s.runtime.PacketLimit == nil {
 		return maxMedia
@@ -83,25 +84,25 @@ func (s *platformService) mediaRoom(req *action.Request, id int) int64 {
 	return min(maxMedia, max(0, room)/4*3) // of base64
 }
 
-// maskLinks takes logins out of the links of attachments: events are for everybody.
+// maskLinks removes logins from the links of attachments, because everybody may read events.
 func maskLinks(c *Content) {
 	if c.Media != nil && strings.Contains(c.Media.URL, "@") {
-		masked := *c.Media // which may be one of the attachments, too
+		masked := *c.Media // it may be one of the attachments, too
 		masked.URL = redact.URL(masked.URL)
 		c.Media = &masked
 	}
 	if slices.ContainsFunc(c.Attachments, func(m Media) bool { return strings.Contains(m.URL, "@") }) {
-		c.Attachments = slices.Clone(c.Attachments) // which are the platform's own
+		c.Attachments = slices.Clone(c.Attachments) // the list belongs to the platform
 		for i := range c.Attachments {
 			c.Attachments[i].URL = redact.URL(c.Attachments[i].URL)
 		}
 	}
 }
 
-// jsonLink is a member of a JSON object that holds a link, with a login maybe.
+// jsonLink matches a member of a JSON object whose link may hold a login.
 var jsonLink = regexp.MustCompile(`"url"\s*:\s*"[^"@]*@[^"]*"`)
 
-// withoutLogins is a message as it came, less the logins in the links of its attachments.
+// withoutLogins returns the message as it came, without the logins in the links of its attachments.
 func withoutLogins(message json.RawMessage) json.RawMessage {
 	if bytes.IndexByte(message, '@') < 0 {
 		return message

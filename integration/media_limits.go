@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 )
 
-// MediaLimits are what a platform takes of the attachments of one content type, see [Definition.Media].
+// MediaLimits are a platform's limits for attachments of one content type, see [Definition.Media].
 type MediaLimits struct {
 	Types    []string // MIME types without parameters; nil takes all
 	MaxBytes int64    // of one attachment; zero is no limit
@@ -43,7 +43,7 @@ func (l MediaLimits) Check(t ContentType, mimeType string, content []byte) error
 	return nil
 }
 
-// MediaType returns a MIME type without its parameters. If mimeType says nothing, it is that of the content.
+// MediaType returns a MIME type without its parameters. If mimeType is generic, it is detected from the content.
 func MediaType(mimeType string, content []byte) string {
 	base, _, err := mime.ParseMediaType(mimeType)
 	if err != nil || base == "application/octet-stream" {
@@ -52,8 +52,8 @@ func MediaType(mimeType string, content []byte) string {
 	return base
 }
 
-// checkMedia holds the attachments of a message to the platform's limits, as far as that costs nothing. What is behind
-// a link or an id is judged by the platform.
+// checkMedia checks the attachments of a message against the platform's limits without fetching anything. The platform
+// checks what a link or an id refers to.
 func (s *platformService) checkMedia(c *Content) error {
 	if s.def.Media == nil || c.Media == nil && len(c.Attachments) == 0 {
 		return nil
@@ -82,8 +82,8 @@ func (s *platformService) checkMedia(c *Content) error {
 	return nil
 }
 
-// mediaTypeOf is the content type whose limits hold for an attachment: that of the message, unless it has a type of
-// its own beside the attachment.
+// mediaTypeOf is the content type whose limits apply to an attachment: that of the message, unless the message has
+// another type than its attachment.
 func mediaTypeOf(c *Content, m *Media) ContentType {
 	switch c.Type {
 	case TypeText, TypeInteractive, "":

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/inflight"
 )
 
-// lease is what one send, or one i_getMedia, holds of the bytes of attachments under way.
+// lease counts the attachment bytes that one send or one i_getMedia holds.
 type lease struct {
 	bytes *inflight.Bytes
 	held  atomic.Int64
@@ -18,7 +18,7 @@ type lease struct {
 
 type leaseKey struct{}
 
-// holding counts the attachments that are read in a context, until done.
+// holding counts the attachments that are read in the returned context, until done is called.
 func (s *platformService) holding(ctx context.Context) (_ context.Context, done func()) {
 	if s.runtime.MediaBytes == nil {
 		return ctx, func() {}
@@ -27,7 +27,7 @@ func (s *platformService) holding(ctx context.Context) (_ context.Context, done 
 	return context.WithValue(ctx, leaseKey{}, l), func() { l.bytes.Give(l.held.Swap(0)) }
 }
 
-// hold counts n bytes more, nil where nothing is counted.
+// hold adds n bytes. A nil lease counts nothing.
 func (l *lease) hold(name string, n int64) error {
 	switch {
 	case l == nil:
@@ -48,11 +48,12 @@ func mediaTooLarge(name string, limit int64) *Error {
 	return Refused(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
 }
 
-// firstMedia is the room, in bytes, for the beginning of an attachment. What was announced takes none before it comes.
+// firstMedia is how many bytes are reserved for the beginning of an attachment. Its announced size is reserved only as
+// the bytes come.
 const firstMedia = 64 << 10
 
-// ReadMedia reads an attachment of at most limit bytes. In a send or in i_getMedia its bytes count among those under
-// way. Errors are *Error, with name before their message; the caller closes the file.
+// ReadMedia reads an attachment of at most limit bytes. In a send or in i_getMedia its bytes count towards the node's
+// limit. Errors are *Error, whose message begins with name. The caller closes the file.
 func ReadMedia(ctx context.Context, name string, file *MediaFile, limit int64) ([]byte, error) {
 	if file.Size > limit {
 		return nil, mediaTooLarge(name, limit)

@@ -7,8 +7,8 @@ import (
 	"github.com/moleculer-go/moleculer"
 )
 
-// merged returns a definition with its mixins' settings, metadata, dependencies, actions and events
-// worked in, of which moleculer-go's own merge loses some. Their lifecycle is left to it.
+// merged returns a definition with the settings, metadata, dependencies, actions and events of its mixins.
+// moleculer-go's own merge loses some of them. It still merges the lifecycle functions.
 func merged(def ServiceDefinition) ServiceDefinition {
 	def.Actions, def.Events = slices.Clone(def.Actions), slices.Clone(def.Events)
 	for _, m := range def.Mixins {
@@ -25,10 +25,10 @@ func merged(def ServiceDefinition) ServiceDefinition {
 	return def
 }
 
-// secureSettings names the settings that are not announced.
+// secureSettings is the setting that names the settings that are not announced.
 const secureSettings = "$secureSettings"
 
-// withSecrecy returns merged with what either side keeps secret: what a mixin brings stays so.
+// withSecrecy returns merged with the secret settings of all sides still marked as secret.
 func withSecrecy(merged map[string]any, sides ...map[string]any) map[string]any {
 	var names []any
 	for _, settings := range sides {
@@ -48,7 +48,7 @@ func withSecrecy(merged map[string]any, sides ...map[string]any) map[string]any 
 	return merged
 }
 
-// withDefaults returns values with those of defaults that it lacks, objects within it included.
+// withDefaults adds missing values from defaults, also within objects.
 func withDefaults(values, defaults map[string]any) map[string]any {
 	if len(defaults) == 0 {
 		return values

@@ -11,8 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// ID is a platform's identifier. Platforms number some of their objects and Node callers pass such
-// numbers on, so it decodes from a JSON string or number; it always encodes as a string.
+// ID is a platform's identifier. It decodes from a JSON string or number, because platforms number some of their
+// objects and Node callers pass such numbers on. It always encodes as a string.
 type ID string
 
 // UnmarshalJSON accepts a string or a number.
@@ -33,8 +33,8 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Message is the SDK's NormalizedMessage: one message of any platform, in either direction. Fields
-// beyond the SDK's are optional, so that existing consumers read it as before.
+// Message is the SDK's NormalizedMessage: one message of any platform, in either direction. Fields that the SDK does
+// not have are optional, so that existing consumers can still read it.
 type Message struct {
 	ID             ID       `json:"id"`
 	ConversationID ID       `json:"conversationId"`
@@ -44,7 +44,7 @@ type Message struct {
 	ReplyTo        *ReplyTo `json:"replyTo,omitempty"`
 	ThreadID       ID       `json:"threadId,omitempty"`
 	Kind           Kind     `json:"kind,omitempty"` // empty means KindMessage
-	// empty means that a user wrote it to the channel, or the channel to a user
+	// empty: a user wrote it to the channel, or the channel to a user
 	Direction Direction `json:"direction,omitempty"`
 	Timestamp int64     `json:"timestamp"`          // ms since 1970, by the platform's clock
 	EditedAt  int64     `json:"editedAt,omitempty"` // ms since 1970
@@ -88,8 +88,8 @@ type Kind string
 // The kinds of messages.
 const (
 	KindMessage     Kind = "message"
-	KindEdit        Kind = "edit"        // ID is the message's that has this content now
-	KindDelete      Kind = "delete"      // ID is the message's that is gone
+	KindEdit        Kind = "edit"        // the message with this ID has this content now
+	KindDelete      Kind = "delete"      // the message with this ID was removed
 	KindReaction    Kind = "reaction"    // content.reaction
 	KindStatus      Kind = "status"      // content.status: what became of a message that was sent
 	KindInteraction Kind = "interaction" // a button was pressed, an entry chosen, a form sent
@@ -98,11 +98,11 @@ const (
 	KindSystem      Kind = "system"      // content.system: anything else that no user wrote
 )
 
-// Direction tells messages that are no user's apart.
+// Direction marks messages that no user wrote.
 type Direction string
 
-// DirectionEcho marks what the channel's own account wrote, from wherever, or another bot: answering it
-// may make a loop. A channel's setting ownMessages says whether it is dropped (the default) or passed on.
+// DirectionEcho marks a message that the channel's own account or another bot wrote. An answer to it may make a loop.
+// The channel's setting ownMessages says whether such messages are dropped (the default) or passed on.
 const DirectionEcho Direction = "echo"
 
 // ReplyTo names the message that this one answers.

@@ -11,8 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// messageActions are what a platform can do with messages beside sending them, as far as it can. They are for other
-// services, not for the web: none has a route.
+// messageActions are the actions on messages that the platform implements. They have no routes, because they are for
+// other services, not for the web.
 func (s *platformService) messageActions() map[string]action.Spec {
 	actions := map[string]action.Spec{}
 	add := func(
@@ -66,7 +66,7 @@ func (s *platformService) messageActions() map[string]action.Spec {
 	return actions
 }
 
-// messageCall is what a message action is called with.
+// messageCall holds the params of a message action.
 type messageCall struct {
 	channel *Channel
 	target  Target
@@ -74,7 +74,7 @@ type messageCall struct {
 	emoji   string
 }
 
-// messageAction makes the handler of a message action. Nothing is published: the caller knows what it changes.
+// messageAction makes the handler of a message action. It publishes no event.
 func (s *platformService) messageAction(
 	params action.Params, do func(context.Context, *messageCall) (*SendResult, error),
 ) action.Handler {

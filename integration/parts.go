@@ -13,11 +13,11 @@ import (
 // TextLimits says how much text a platform takes in one message. The factory splits longer texts, or refuses them if
 // the channel's setting longText says so.
 type TextLimits struct {
-	Text    int // zero is no limit: the platform itself refuses what is too long
+	Text    int // zero is no limit; the platform itself refuses longer texts
 	Caption int // of an attachment; zero is [TextLimits.Text]
 	Unit    textlimit.Unit
 	Markup  textlimit.Markup // of a text without content.format
-	// Formats are the values of content.format whose texts the platform takes otherwise than those without.
+	// Formats are the limits of texts with a content.format, if they differ from those without.
 	Formats map[string]TextFormat
 }
 
@@ -43,7 +43,7 @@ func (l *TextLimits) rules(format string, caption bool) textlimit.Rules {
 // maxReplyContext is how many bytes a [Message.ReplyContext] may have.
 const maxReplyContext = 4 << 10
 
-// prepare checks a message and returns the parts that the platform sends. degraded lists what gets lost.
+// prepare checks a message and returns the parts that the platform sends. degraded lists what is lost.
 func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) (
 	parts []*Message, degraded []Degradation, err error,
 ) {
@@ -68,7 +68,7 @@ func (s *platformService) prepare(ctx context.Context, m *Message, ch *Channel) 
 	return number(m, parts), append(degraded, splitLosses(m, split)...), nil
 }
 
-// split makes several messages of one that the platform cannot take whole.
+// split divides a message that the platform cannot take whole.
 func (s *platformService) split(ctx context.Context, m *Message, ch *Channel) ([]*Message, error) {
 	if splitter, ok := s.def.Platform.(Splitter); ok {
 		return splitter.Split(ctx, m, ch)
@@ -79,7 +79,7 @@ func (s *platformService) split(ctx context.Context, m *Message, ch *Channel) ([
 	return []*Message{m}, nil
 }
 
-// fit checks a message and turns it into one that the platform supports. degraded lists what gets lost.
+// fit checks a message and turns it into one that the platform supports. degraded lists what is lost.
 func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradation, err error) {
 	features := m.features()
 	if degraded, err = s.checkSupport(m, features); err != nil {
@@ -89,7 +89,7 @@ func (s *platformService) fit(m *Message) (fitting *Message, degraded []Degradat
 	return fitting, append(degraded, rendered...), err
 }
 
-// number gives each part but the first an id of its own, for platforms that recognise repetitions by it.
+// number gives each part but the first an id of its own, for platforms that recognise repeated messages by id.
 func number(m *Message, parts []*Message) []*Message {
 	if m.ID != "" {
 		for i, part := range parts[min(1, len(parts)):] {
@@ -101,11 +101,11 @@ func number(m *Message, parts []*Message) []*Message {
 
 type laterPartKey struct{}
 
-// IsLaterPart says in Send whether the message is a part of a longer one, and not the first. All parts have the
-// ReplyContext of the whole: what is good for one answer only, such as a reply token, is for the first.
+// IsLaterPart says in Send whether the message is a part of a longer one, and not the first. All parts have the same
+// ReplyContext; a value that is good for one answer only, such as a reply token, is for the first.
 func IsLaterPart(ctx context.Context) bool { return ctx.Value(laterPartKey{}) != nil }
 
-// splitLosses lists what a [Splitter] took apart although it was meant to be together.
+// splitLosses lists features that a [Splitter] divided although they belong together.
 func splitLosses(m *Message, parts []*Message) (losses []Degradation) {
 	if len(parts) < 2 {
 		return nil
@@ -121,9 +121,9 @@ func splitLosses(m *Message, parts []*Message) (losses []Degradation) {
 	return losses
 }
 
-// Separate returns a message for each attachment, and one for the text where the first of them cannot have a caption:
-// captions says which types of content can have a text beside them. The text goes with the first attachment else. What
-// has buttons or a list stays together. A [Splitter] may use it.
+// Separate returns a message for each attachment. The text goes with the first one, or into a message of its own if
+// that type cannot have a caption; captions says which types can. A message with buttons or a list is not divided. A
+// [Splitter] may use it.
 func (m *Message) Separate(captions func(ContentType) bool) []*Message {
 	c := &m.Content
 	if c.Interactive != nil || c.Type == TypeText || c.Type == "" {
@@ -181,8 +181,8 @@ func (s *platformService) checkSupport(m *Message, features []Feature) (degraded
 	return degraded, nil
 }
 
-// splitText splits a message whose text is too long for one. Everything beside the text goes with the first part. A
-// text with buttons or with entities is not split: the platform decides about it.
+// splitText splits a message whose text is too long for one. Everything else goes with the first part. A text with
+// buttons or entities is not split; the platform decides about it.
 func (s *platformService) splitText(m *Message, ch *Channel) ([]*Message, error) {
 	whole := []*Message{m}
 	limits, text := &s.def.Text, m.Content.Text
@@ -224,7 +224,7 @@ func (*platformService) tooLong(cause error, format string, args ...any) *Error 
 	return &Error{Kind: FaultInvalid, Code: codes.MessageTooLong, Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
-// withTexts makes a message of each text. Only the first has what the message has beside its text.
+// withTexts makes a message of each text. Only the first one keeps the other content.
 func (m *Message) withTexts(texts []string) []*Message {
 	list := make([]*Message, len(texts))
 	for i, text := range texts {

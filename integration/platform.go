@@ -7,30 +7,30 @@ import (
 	"io"
 )
 
-// Platform is what every platform must bring. Methods are called from many goroutines.
+// Platform is what every platform implements. Methods are called from many goroutines.
 //
-// A platform that can do more implements more interfaces of this file; [Define] finds them.
+// A platform that can do more implements more interfaces of this file. [Define] finds them.
 type Platform interface {
-	// Normalize turns a webhook, already checked, into messages: none, one or many. One item that
-	// cannot be understood becomes a [TypeUnsupported] message, not an error. Each message carries a
-	// DedupKey that is the same whenever the platform sends that item again and differs from those
-	// of all other items of the channel. It must not call the platform.
+	// Normalize turns a webhook, which was checked, into messages: none, one or many. An item that it does not understand
+	// becomes a [TypeUnsupported] message, not an error. Each message has a DedupKey. It is the same whenever the platform
+	// sends that item again, and differs from the keys of all other items of the channel. Normalize must not call the
+	// platform.
 	Normalize(ctx context.Context, webhook *Webhook) ([]Message, error)
 
-	// Send delivers one message, with one attempt: the factory repeats it where [Error.Retryable]
-	// says so. Every error is an *Error. It changes neither the message nor the channel.
+	// Send delivers one message, with one attempt. The factory repeats it if [Error.Retryable] says so. Every error is an
+	// *Error. Send changes neither the message nor the channel.
 	Send(ctx context.Context, message *Message, channel *Channel) (*SendResult, error)
 }
 
-// Splitter makes several messages of one that the platform cannot put into one, such as one for each attachment. All
-// that can be refused without asking the platform is refused here, before the first is sent. Long texts are no reason
-// for one: the factory splits them by [Definition.Text].
+// Splitter divides a message that the platform cannot send as one, such as a message with several attachments. It
+// refuses everything that can be refused without calling the platform, before the first part is sent. Long texts do not
+// need it: the factory splits them by [Definition.Text].
 //
-// The factory sends each part in its turn, with a pace, retries and an id of its own: that of the message for the
-// first, "id:2" and so on for those after it.
+// The factory sends the parts in order. Each has its own pace and retries, and an id: the first that of the message,
+// the others "id:2" and so on.
 type Splitter interface {
-	// Split returns the parts in their order, or a list of nothing but message. It changes neither the message nor the
-	// channel. See [Message.Separate]. Errors are *Error.
+	// Split returns the parts in order, or a list with only the message. It changes neither the message nor the channel.
+	// See [Message.Separate]. Errors are *Error.
 	Split(ctx context.Context, message *Message, channel *Channel) ([]*Message, error)
 }
 
@@ -39,8 +39,8 @@ type WebhookValidator interface {
 	ValidateWebhook(ctx context.Context, webhook *Webhook) error
 }
 
-// SignatureValidator checks that a webhook comes from the platform. It refuses when the channel has
-// no secret to check with, and compares in constant time ([EqualSecrets]).
+// SignatureValidator checks that a webhook comes from the platform. It returns an error if the channel has no secret,
+// and compares in constant time ([EqualSecrets]).
 type SignatureValidator interface {
 	ValidateSignature(ctx context.Context, webhook *Webhook) error
 }
@@ -50,11 +50,11 @@ type WebhookVerifier interface {
 	VerifyWebhook(ctx context.Context, v Verification, channel *Channel) (challenge string, err error)
 }
 
-// Accounts says which accounts a webhook is for, for platforms that send everything of an app to one URL: POST
-// /<service> without a channel. The factory finds the channels by their field with [Field.Account], and each checks the
-// webhook with its own secret. Nothing has been checked before, so that the ids may be anybody's. None leaves it to the
-// channel that the URL's query names as channelId. webhook has no channel. Where a webhook names one account,
-// [Definition.AccountPath] does the same without a method.
+// Accounts says which accounts a webhook is for. It is for platforms that send all webhooks of an app to one URL: POST
+// /<service> without a channel. The factory finds the channels by their field with [Field.Account], and each channel
+// checks the webhook with its own secret. Nothing has been checked before, so anybody may have sent the ids. If the
+// list is empty, the URL's query names the channel as channelId. webhook has no channel. If webhooks name one account,
+// use [Definition.AccountPath] instead.
 type Accounts interface {
 	Accounts(ctx context.Context, webhook *Webhook) ([]string, error)
 }
@@ -64,29 +64,28 @@ type HealthChecker interface {
 	CheckHealth(ctx context.Context, channel *Channel) (*Health, error)
 }
 
-// CredentialsValidator asks the platform whether credentials are good. A platform without one is asked for its health,
-// which suffices where that tells of bad credentials. settings may point at
-// another API root. The error is for questions without an answer, such as an unreachable platform; one of
-// kind auth is taken for a no.
+// CredentialsValidator asks the platform whether credentials are valid. Without it the factory asks the
+// [HealthChecker], which suffices if that detects bad credentials. settings may name another API root. The error is for
+// questions without an answer, such as an unreachable platform; an error of kind auth counts as a no.
 type CredentialsValidator interface {
 	ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error)
 }
 
-// Responder answers webhooks in their HTTP response, for platforms that read it: a challenge, an
-// acknowledgement of a certain form, what to do about a pressed button. It is asked after the webhook's
-// messages are durable; nil leaves the usual answer.
+// Responder makes the HTTP response to a webhook, for platforms that read it: a challenge, an acknowledgement in a
+// certain form, the answer to a pressed button. It is called after the webhook's messages are durable. nil means the
+// usual response.
 type Responder interface {
 	Respond(ctx context.Context, webhook *Webhook) (*Response, error)
 }
 
-// Response is what a platform reads as the answer to its webhook.
+// Response is the HTTP response to a webhook.
 type Response struct {
 	Status      int    // zero is 200
 	ContentType string // such as "application/json"; empty with an empty body
 	Body        string
 }
 
-// Target names the message, or with an empty MessageID the conversation, that an action is about.
+// Target names the message that an action is about. With an empty MessageID it names the conversation.
 type Target struct {
 	ConversationID ID
 	ThreadID       ID
@@ -109,12 +108,12 @@ type Reactor interface {
 	React(ctx context.Context, target Target, emoji string, channel *Channel) error
 }
 
-// Typer shows for some seconds that an answer is being written: i_typing.
+// Typer shows for some seconds that somebody is writing: i_typing.
 type Typer interface {
 	ShowTyping(ctx context.Context, target Target, channel *Channel) error
 }
 
-// ReadMarker shows a message's writer that it was read: i_markRead.
+// ReadMarker shows the writer of a message that it was read: i_markRead.
 type ReadMarker interface {
 	MarkRead(ctx context.Context, target Target, channel *Channel) error
 }
@@ -124,7 +123,7 @@ type MediaFetcher interface {
 	FetchMedia(ctx context.Context, id string, channel *Channel) (*MediaFile, error)
 }
 
-// Verification is a subscription handshake's question.
+// Verification holds the params of a subscription handshake.
 type Verification struct {
 	Mode, Token, Challenge string
 }
@@ -161,18 +160,18 @@ func (h *Health) Fail(message string) { h.Status, h.Message = HealthUnhealthy, m
 // messageIds, parts and degraded in the metadata, where the SDK's consumers look for them.
 type SendResult struct {
 	Success    bool           `json:"success"`
-	MessageID  ID             `json:"messageId,omitempty"`  // of the message, or of the first where there are several
-	MessageIDs []ID           `json:"messageIds,omitempty"` // of all of them, in their order, where there are several
-	Parts      int            `json:"parts,omitempty"`      // how many parts the factory made, where there are several
-	Degraded   []Degradation  `json:"degraded,omitempty"`   // what a reader does not get as it was meant
+	MessageID  ID             `json:"messageId,omitempty"`  // of the message, or of the first if there are several
+	MessageIDs []ID           `json:"messageIds,omitempty"` // of all messages in order, if there are several
+	Parts      int            `json:"parts,omitempty"`      // number of parts, if there are several
+	Degraded   []Degradation  `json:"degraded,omitempty"`   // features that were replaced or left out
 	Error      *SendError     `json:"error,omitempty"`
 	Metadata   map[string]any `json:"metadata,omitempty"`
 }
 
-// Degradation says what a platform could not show as it was meant.
+// Degradation names a feature that a platform could not show as it was meant.
 type Degradation struct {
 	Feature Feature `json:"feature"`        // such as "location", or another name of what is lost
-	Became  string  `json:"became"`         // such as "text"; "none" where it was left out
+	Became  string  `json:"became"`         // such as "text"; "none" if it was left out
 	Note    string  `json:"note,omitempty"` // for people
 }
 
@@ -198,7 +197,7 @@ type SendError struct {
 	HTTPStatus   int       `json:"httpStatus,omitempty"`
 }
 
-// MarshalJSON writes the kind as class, too, its name before. That goes with the next release.
+// MarshalJSON writes the kind also as class, its former name. The next release drops class.
 func (e SendError) MarshalJSON() ([]byte, error) {
 	type plain SendError
 	return json.Marshal(struct {
@@ -207,7 +206,7 @@ func (e SendError) MarshalJSON() ([]byte, error) {
 	}{plain(e), e.Kind})
 }
 
-// UnmarshalJSON takes class where kind is missing, as in an answer that an earlier node kept.
+// UnmarshalJSON reads class if kind is missing, as in an answer that an earlier node stored.
 func (e *SendError) UnmarshalJSON(data []byte) error {
 	type plain SendError
 	in := struct {
@@ -219,7 +218,7 @@ func (e *SendError) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// MediaSource is a datasource that has attachments to send, see [Media].
+// MediaSource is a datasource that holds attachments to send, see [Media].
 type MediaSource interface {
 	// OpenMedia opens the attachment of that name. Errors are *Error.
 	OpenMedia(ctx context.Context, name string) (*MediaFile, error)

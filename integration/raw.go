@@ -9,10 +9,10 @@ import (
 	"github.com/hiliosai/switchboard/internal/redact"
 )
 
-// MaskRaw returns a payload as it may be published: the values of the named members, at any depth, are replaced by a
-// placeholder, unless they are null or objects. Names are compared in any case. Nothing else changes, and a payload
-// without such members is returned as it is. It is for payloads that hold secrets, such as a token that proves who sent
-// them, or a link by which everybody may answer.
+// MaskRaw returns a payload that may be published: a placeholder replaces the values of the named members, at any
+// depth, unless they are null or objects. The case of names does not matter. Nothing else changes; a payload without
+// such members is returned unchanged. Use it for payloads that hold secrets, such as a token that proves the sender, or
+// a link by which anybody may answer.
 func MaskRaw(raw json.RawMessage, names ...string) json.RawMessage {
 	m := &masker{raw: raw, names: names, decoder: json.NewDecoder(bytes.NewReader(raw))}
 	m.decoder.UseNumber()
@@ -27,10 +27,10 @@ type masker struct {
 	names   []string
 	decoder *json.Decoder
 	out     []byte
-	done    int // how much of raw is in out
+	done    int // how many bytes of raw are in out
 }
 
-// value reads the next value, which is that of a named member or not.
+// value copies the next value. named says that it belongs to a named member.
 func (m *masker) value(named bool) error {
 	out, done := len(m.out), m.done
 	start := m.start()
@@ -69,7 +69,7 @@ func (m *masker) value(named bool) error {
 	return err
 }
 
-// start is where the next value begins.
+// start returns where the next value begins.
 func (m *masker) start() int {
 	at := int(m.decoder.InputOffset())
 	return at + len(m.raw[at:]) - len(bytes.TrimLeft(m.raw[at:], " \t\r\n:,"))

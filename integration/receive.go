@@ -19,8 +19,8 @@ var receiveParams = action.Params{
 	{Name: "url", Type: action.String, Optional: true}, // path and query, or absolute
 }
 
-// receiveParamsOf gives the params of i_receiveWebhook. The channel may be missing where the platform's webhooks name
-// their accounts.
+// receiveParamsOf returns the params of i_receiveWebhook. The channel is optional if the platform's webhooks name their
+// accounts.
 func receiveParamsOf(def *Definition) action.Params {
 	if !def.NamesAccounts() {
 		return receiveParams
@@ -35,13 +35,13 @@ type receiveResult struct {
 	Success  bool `json:"success"`
 	Messages int  `json:"messages"` // durable
 	Failed   int  `json:"failed"`   // can never be published; logged and dead-lettered
-	// Duplicates are those of Messages that were stored before; Ignored are the channel's own, see the setting
-	// ownMessages.
+	// Duplicates is how many of Messages were stored before. Ignored counts messages of the channel itself, see the
+	// setting ownMessages.
 	Duplicates int `json:"duplicates,omitempty"`
 	Ignored    int `json:"ignored,omitempty"`
 }
 
-// add counts what another run of the same webhook did.
+// add adds the counts of another run of the same webhook.
 func (r *receiveResult) add(other *receiveResult) {
 	r.Messages += other.Messages
 	r.Failed += other.Failed

@@ -7,19 +7,19 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// Invalid returns the error of a message that is malformed, or against a limit of its platform: MESSAGE_INVALID. The
-// message is formatted as by fmt.Sprintf.
+// Invalid returns the error for a message that is malformed or exceeds a limit of its platform: MESSAGE_INVALID. The
+// text is formatted as by fmt.Sprintf.
 func Invalid(format string, args ...any) *Error {
 	return &Error{Kind: FaultInvalid, Code: codes.MessageInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// UnsupportedContent returns the error of a message that its platform has no form for: UNSUPPORTED_CONTENT.
+// UnsupportedContent returns the error for a message that its platform cannot represent: UNSUPPORTED_CONTENT.
 func UnsupportedContent(format string, args ...any) *Error {
 	return Refused(codes.UnsupportedContent, format, args...)
 }
 
-// Within returns nil for a text of at most limit characters, and else the error that says for which platform it is too
-// long. what names the text, such as "the title of button %d", and is formatted with args.
+// Within returns nil for a text of at most limit characters, and otherwise the error that it is too long for the
+// platform. what names the text, such as "the title of button %d", and is formatted with args.
 func Within(platform, text string, limit int, what string, args ...any) error {
 	if n := textlimit.Characters(text); n > limit {
 		return Invalid("%s has %d characters; %s takes %d", fmt.Sprintf(what, args...), n, platform, limit)

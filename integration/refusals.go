@@ -16,11 +16,11 @@ import (
 const (
 	// refusalPause is the time between two lines about one channel and reason.
 	refusalPause = time.Minute
-	// maxRefusals bounds the channels and reasons that have a line of their own; all others share one.
+	// maxRefusals bounds the channels and reasons with a line of their own; all others share one.
 	maxRefusals = 1000
 )
 
-// refusals logs why webhooks are not taken in: at once, and then once a minute with how many there were since. Safe for
+// refusals logs why webhooks are refused: at once, and then once a minute with the count since the last line. Safe for
 // concurrent use.
 type refusals struct {
 	log *logrus.Entry
@@ -30,18 +30,19 @@ type refusals struct {
 	closed bool
 }
 
-// refusalKind is what shares a line. Unknown channels have no id here, as anybody can think of any number.
+// refusalKind identifies the refusals that share a line. Unknown channels have no id in it, because anybody can invent
+// ids.
 type refusalKind struct{ channel, tenant, reason string }
 
 // counted is what was counted of a kind since its last line.
 type counted struct {
 	count   int
 	message string // of the last one
-	id      string // of the last one's channel, where that is unknown
+	id      string // of the last one's channel, if that is unknown
 	timer   *time.Timer
 }
 
-// note counts one. id is what the webhook calls the channel.
+// note counts a refusal. id is the webhook's id of the channel.
 func (r *refusals) note(kind refusalKind, id, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +69,7 @@ func (r *refusals) note(kind refusalKind, id, message string) {
 	}
 }
 
-// pass logs what was counted in a minute. A kind that did not occur is forgotten.
+// pass logs the count of the last minute. It forgets a kind that did not occur.
 func (r *refusals) pass(kind refusalKind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +95,7 @@ func (r *refusals) tell(kind refusalKind, known *counted) {
 	known.count = 0
 }
 
-// close logs what has not been, and ends the logging.
+// close logs the remaining counts and ends the logging.
 func (r *refusals) close(context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,8 +110,8 @@ func (r *refusals) close(context.Context) error {
 	return nil
 }
 
-// refused notes a webhook or a handshake that was not taken in. ch is nil for an unknown channel. What is not the
-// sender's fault, such as a store that is away, has log lines of its own.
+// refused counts a refused webhook or handshake. ch is nil for an unknown channel. Errors that are not the sender's
+// fault, such as a store that does not answer, have log lines of their own.
 func (s *platformService) refused(id string, ch *Channel, err error) {
 	m, ok := errors.AsType[action.Moleculer](err)
 	if !ok {

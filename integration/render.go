@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// TextStyle is how the factory writes as text what a platform has no form for, see [AsText]. The zero value writes
-// plain text.
+// TextStyle says how the factory writes content as text if the platform has no form for it, see [AsText]. The zero
+// value writes plain text.
 type TextStyle struct {
-	// Format is the content.format of what is written. A text that has no format is escaped to fit.
+	// Format is the content.format of the written text. A text without a format is escaped for it.
 	Format string
-	Escape func(text string) string       // nil where no character means more than itself
-	Bold   func(text string) string       // marks names and headings, of escaped text; nil leaves them
+	Escape func(text string) string       // nil if no character has a special meaning
+	Bold   func(text string) string       // marks names and headings, which are escaped already; nil does not
 	Link   func(link, text string) string // nil writes the link alone; text is not escaped
 }
 
@@ -26,8 +26,8 @@ var rendered = []Feature{
 	FeatureButtons, FeatureList, FeaturePoll,
 }
 
-// render returns a message in which all that the platform wants as text is text, and says what became text. A message
-// without such things is returned as it is.
+// render writes as text all features that the platform wants as text, and lists them. A message without any is returned
+// unchanged.
 func (s *platformService) render(m *Message, features []Feature) (*Message, []Degradation, error) {
 	var degraded []Degradation
 	asText := func(f Feature) bool {
@@ -103,7 +103,7 @@ func (w *textWriter) link(link, text string) {
 
 func (w *textWriter) header() { w.bold(w.from.Interactive.Header) }
 
-// body writes the sender's own text, which may be marked up already.
+// body writes the sender's own text, which may have markup already.
 func (w *textWriter) body() {
 	text := w.from.Text
 	if i := w.from.Interactive; i != nil && text == "" {
@@ -118,7 +118,7 @@ func (w *textWriter) body() {
 	w.lines = append(w.lines, text)
 }
 
-// content writes what there is beside the text, and leaves the rest to the platform.
+// content writes the features that asText selects. The platform handles all others.
 func (w *textWriter) content(asText func(Feature) bool) error {
 	c := w.from
 	switch c.Type {
@@ -148,7 +148,7 @@ func (w *textWriter) content(asText func(Feature) bool) error {
 	return w.media(asText)
 }
 
-// media writes links to attachments: to all of them, or to all but the first where the platform takes one.
+// media writes links to attachments: to all of them, or to all but the first if the platform takes one.
 func (w *textWriter) media(asText func(Feature) bool) error {
 	list := w.from.MediaList()
 	whole := slices.ContainsFunc(
@@ -199,7 +199,7 @@ func (w *textWriter) location(l *Location) error {
 	return nil
 }
 
-// contacts writes what an address book knows of somebody.
+// contacts writes the entries of an address book.
 func (w *textWriter) contacts(list []Contact) error {
 	if len(list) == 0 {
 		return Invalid("content of type %s needs content.contacts", w.from.Type)
@@ -272,6 +272,6 @@ func (w *textWriter) finish() (lost bool) {
 	if len(w.from.Entities) == 0 || strings.HasPrefix(w.to.Text, w.from.Text) && w.from.Text != "" {
 		return false
 	}
-	w.to.Entities = nil // their offsets count in another text
+	w.to.Entities = nil // their offsets are those of another text
 	return true
 }

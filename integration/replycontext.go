@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// PutReplyValue adds a value to the message's ReplyContext, which then has the form of a URL's query. It is for
-// platforms in Normalize. A value that is empty, or that has no room in the 4 KB of a ReplyContext, is left out.
+// PutReplyValue adds a value to the message's ReplyContext, which has the form of a URL's query. Normalize may use it.
+// An empty value is left out, and so is a value that exceeds the 4 KB of a ReplyContext.
 func (m *Message) PutReplyValue(name, value string) {
 	if value == "" {
 		return
@@ -22,7 +22,8 @@ func (m *Message) PutReplyValue(name, value string) {
 	}
 }
 
-// ReplyValues reads what [Message.PutReplyValue] wrote. A ReplyContext of another form is FaultInvalid.
+// ReplyValues reads the values of [Message.PutReplyValue]. For a ReplyContext of another form the error is
+// FaultInvalid.
 func (m *Message) ReplyValues() (url.Values, error) {
 	if m.ReplyContext == "" {
 		return nil, nil

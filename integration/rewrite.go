@@ -9,7 +9,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// withoutData is the message as it came, less the attachments' content: an event has no room for it.
+// withoutData returns the message as it came, without the content of its attachments, which is too large for events.
 func withoutData(m *Message, raw json.RawMessage) json.RawMessage {
 	held := func(media *Media) bool { return media != nil && len(media.Data) > 0 }
 	if !held(m.Content.Media) && !slices.ContainsFunc(m.Content.Attachments, func(a Media) bool { return held(&a) }) {
@@ -18,7 +18,7 @@ func withoutData(m *Message, raw json.RawMessage) json.RawMessage {
 	return rewriteData(raw, func(json.RawMessage) json.RawMessage { return nil })
 }
 
-// readMessage reads a message, whose attachments' content may be a Buffer of Node.js after JSON.
+// readMessage reads a message. The content of its attachments may be a Buffer of Node.js in JSON.
 func readMessage(raw json.RawMessage, m *Message) error {
 	err := rawjson.Unmarshal(raw, m)
 	if err == nil {
@@ -40,7 +40,7 @@ func readMessage(raw json.RawMessage, m *Message) error {
 	return rawjson.Unmarshal(plain, m)
 }
 
-// rewriteData changes the data of a message's attachments; nil removes it.
+// rewriteData replaces the data of a message's attachments by the result of change; nil removes it.
 func rewriteData(message json.RawMessage, change func(json.RawMessage) json.RawMessage) json.RawMessage {
 	media := func(media json.RawMessage) json.RawMessage { return rewrite(media, "data", change) }
 	return rewrite(message, "content", func(content json.RawMessage) json.RawMessage {
@@ -51,8 +51,8 @@ func rewriteData(message json.RawMessage, change func(json.RawMessage) json.RawM
 	})
 }
 
-// rewrite changes the members of an object that encoding/json takes for the name, in any case; nil removes one. What is
-// no object stays as it is.
+// rewrite changes the members of an object that encoding/json takes for the name, in any case; nil removes one. Any
+// other JSON stays unchanged.
 func rewrite(object json.RawMessage, name string, change func(json.RawMessage) json.RawMessage) json.RawMessage {
 	fields, err := rawjson.FieldsOf(object)
 	if err != nil {
@@ -74,7 +74,7 @@ func rewrite(object json.RawMessage, name string, change func(json.RawMessage) j
 	return append(out, '}')
 }
 
-// rewriteItems changes the items of a list. What is no list stays as it is.
+// rewriteItems changes the items of a list. Any other JSON stays unchanged.
 func rewriteItems(list json.RawMessage, change func(json.RawMessage) json.RawMessage) json.RawMessage {
 	var items []json.RawMessage
 	if json.Unmarshal(list, &items) != nil {

@@ -7,8 +7,8 @@ import (
 	"encoding/hex"
 )
 
-// EqualSecrets compares in a time that tells nothing of where, or whether in length, they differ.
-// An empty secret equals nothing: what is not configured must not open a door.
+// EqualSecrets compares in constant time. The time does not show where the values differ, nor whether their lengths do.
+// An empty secret equals nothing, so a missing setting lets nobody in.
 func EqualSecrets(got, want string) bool {
 	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(g[:], w[:]) == 1 && want != ""

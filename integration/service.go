@@ -30,15 +30,15 @@ type ServiceDefinition struct {
 	Name    string // such as "users"
 	Version string // "2" makes it v2.users; empty for none
 
-	Settings map[string]any // $secureSettings names those that are not announced
+	Settings map[string]any // $secureSettings lists the settings that are not announced
 	Metadata map[string]any
 
-	// Dependencies are full names of services, on any node, that must be there before Started.
+	// Dependencies are full names of services. Started runs when all of them are available, on any node.
 	Dependencies []string
-	// Datasources are opened in this order before Started, and closed in reverse after Stopped.
-	// Handlers get at them by datasource.Get.
+	// Datasources are opened in this order before Started, and closed in reverse order after Stopped. Handlers find them
+	// by datasource.Get.
 	Datasources []datasource.Definition
-	// Cache is the service's own; the zero value shares the node's.
+	// Cache are the options of the service's own cache; the zero value uses the node's cache.
 	Cache CacheOptions
 
 	Actions []moleculer.Action // see NewAction; a plain moleculer-go action does too
@@ -46,33 +46,33 @@ type ServiceDefinition struct {
 	// ReliableEvents are the channels of @moleculer/channels that the service consumes; see NewReliableEvent.
 	ReliableEvents []ReliableEvent
 	Hooks          []Hook
-	Mixins         []moleculer.Mixin // what a service defines itself comes before what a mixin brings
+	Mixins         []moleculer.Mixin // the service's own definitions override those of mixins
 
-	// Created runs before anything else of the service is started, Started when its datasources and
-	// dependencies are there and before it takes calls, Stopped when it takes none any more. An error of the
-	// first two ends the start.
+	// Created runs first. Started runs when datasources and dependencies are available, before the service takes calls.
+	// Stopped runs when it takes no more calls. An error of Created or Started ends the start.
 	Created, Started, Stopped func(ctx *Context) error
 }
 
 // CacheOptions are a service's own cache settings.
 type CacheOptions struct {
-	RedisURL  string        // a Redis of the service's own; empty takes the node's cache
-	Namespace string        // before every key of ctx.Cache; empty takes the service's full name
-	TTL       time.Duration // of values set without one; zero takes the node's
+	RedisURL  string        // a Redis of the service's own; empty uses the node's cache
+	Namespace string        // prefix of all keys of ctx.Cache; empty is the service's full name
+	TTL       time.Duration // of values that are set without one; zero is the node's
 }
 
-// Runtime is what the node lends to its services.
+// Runtime is what the node provides to its services.
 type Runtime struct {
-	Cluster  Cluster // nil: handlers reach it by their requests only
+	Cluster  Cluster // nil: handlers reach the cluster by their requests only
 	Channels ChannelStore
 	Events   Publisher
 	Consumer Consumer     // nil: no service may consume reliable events
 	Cache    *cache.Cache // nil keeps nothing
-	Spool    Spool        // nil: what the stream does not take is refused
-	Claims   claims.Store // of work that must be done once; nil has none
+	Spool    Spool        // nil: events that the stream does not take are refused
+	Claims   claims.Store // of work that must be done once; nil for none
 	// Leases says which node keeps a connection to a platform; nil: this node keeps none. See [Receiver].
 	Leases *leases.Member
-	// OpenRedis opens a Redis of a service's own, by its URL, as the cluster's Node services would; nil opens none.
+	// OpenRedis opens a service's own Redis by its URL, with the same keys as the cluster's Node services; nil allows
+	// none.
 	OpenRedis func(url string) (cache.Store, error)
 	// Dialect is how the cluster's Node services write the keys of a cache.
 	Dialect   cache.Dialect
@@ -80,15 +80,16 @@ type Runtime struct {
 	Namespace string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool
-	// AnyTenant lets every caller use every tenant's channels. Without it a caller of one tenant gets no other's.
+	// AnyTenant lets every caller use every tenant's channels. Otherwise a caller with a tenant gets the channels of that
+	// tenant only.
 	AnyTenant bool
-	// TrustForwarded takes the URL that a webhook was sent to from the headers X-Forwarded-Proto and X-Forwarded-Host.
+	// TrustForwarded trusts the headers X-Forwarded-Proto and X-Forwarded-Host for the URL of a webhook.
 	TrustForwarded bool
-	// PacketLimit is how many bytes the answer to a request may have, 0 for any number; nil is that for all.
+	// PacketLimit returns how many bytes the answer to a request may have, 0 for no limit; nil is no limit.
 	PacketLimit func(*action.Request) int64
-	// MediaBytes counts the bytes of attachments under way; nil counts none.
+	// MediaBytes counts the attachment bytes in memory; nil counts none.
 	MediaBytes *inflight.Bytes
-	// ChannelCalls is how many calls of one channel may be under way to its platform; zero takes 512.
+	// ChannelCalls is how many calls of one channel to its platform may run at once; zero is 512.
 	ChannelCalls int
 	Log          *logrus.Entry
 	Now          func() time.Time // nil means time.Now
@@ -97,32 +98,32 @@ type Runtime struct {
 // Cluster is how a service reaches others outside of a call.
 type Cluster interface {
 	action.Cluster
-	// WaitForServices waits until each of the services, by full name, is on some node.
+	// WaitForServices waits until each of the services, by full name, is available on some node.
 	WaitForServices(ctx context.Context, names ...string) error
 }
 
 // Secrets removes values from texts before they leave the node. Safe for concurrent use.
 type Secrets interface {
-	// Add makes the values unmentionable for as long as they are in use: it is called again for what is.
+	// Add makes Redact remove the values for as long as they are in use. It is called again for values in use.
 	Add(values ...string)
-	// Keep makes the values unmentionable for good, short ones too.
+	// Keep makes Redact remove the values for good, also short ones.
 	Keep(values ...string)
-	// Redact returns text without them.
+	// Redact returns text without the values.
 	Redact(text string) string
-	// RedactExcept is Redact for somebody who said all of said: what he said himself is left in the text. Else he could
-	// guess secrets, and see by what becomes of a guess whether it is right.
+	// RedactExcept is like Redact, for a caller who sent said: values that are in said stay in the text. Otherwise a
+	// caller could guess secrets, and see in the answer whether a guess is right.
 	RedactExcept(text, said string) string
 }
 
-// Service is a defined service. Start it, publish its Schema on the node's broker, let it StartConsuming;
-// StopConsuming comes before the broker is stopped, and Stop after that.
+// Service is a defined service. Start it, publish its Schema on the node's broker, then call StartConsuming. To end it,
+// call StopConsuming, stop the broker, then call Stop.
 type Service struct {
 	definition  ServiceDefinition
 	runtime     Runtime
 	log         *logrus.Entry
 	fullName    string
 	schema      moleculer.ServiceSchema
-	handlers    map[string]action.Handler // by action name, with all that stands before them
+	handlers    map[string]action.Handler // by action name, middlewares included
 	datasources *datasource.Set
 	channels    func(ctx context.Context, req *action.Request, id string) error // of a platform: see CheckChannel
 	connect     func(ctx context.Context) error                                 // of a platform: keeps its connections
@@ -131,7 +132,7 @@ type Service struct {
 	cache       *cache.Cache                                                    // of ctx.Cache
 
 	mu        sync.Mutex
-	undo      []func(ctx context.Context) error // of what is running, in the order of its start
+	undo      []func(ctx context.Context) error // what to undo at the end, in the order of the start
 	consuming []func(ctx context.Context) error // stops what delivers reliable events
 }
 
@@ -150,7 +151,7 @@ func DefineService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	return s, nil
 }
 
-// newService checks a definition and makes what a service consists of.
+// newService checks a definition and makes the parts of a service.
 func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -207,7 +208,7 @@ func newService(def ServiceDefinition, runtime Runtime) (*Service, error) {
 	return s, nil
 }
 
-// openCache gives the node's cache, or opens the service's own.
+// openCache returns the node's cache, or opens the service's own.
 func (s *Service) openCache() (*cache.Cache, error) {
 	opts := s.definition.Cache
 	if opts.RedisURL == "" {
@@ -233,7 +234,7 @@ func (s *Service) openCache() (*cache.Cache, error) {
 	return c, nil
 }
 
-// assemble makes the schema, complete with what mixins bring, and the handlers.
+// assemble makes the schema, including what mixins add, and the handlers.
 func (s *Service) assemble() {
 	def := s.definition
 	s.schema = moleculer.ServiceSchema{
@@ -284,7 +285,7 @@ func (s *Service) FullName() string { return s.fullName }
 // Schema is the service as moleculer-go publishes it.
 func (s *Service) Schema() moleculer.ServiceSchema { return s.schema }
 
-// Health tells how the service's datasources are.
+// Health returns the health of the service's datasources.
 func (s *Service) Health(ctx context.Context) []datasource.Health { return s.datasources.Health(ctx) }
 
 // Connections counts the connections of a platform's channels. It is zero for other services.
@@ -295,8 +296,8 @@ func (s *Service) Connections() ConnectionCount {
 	return s.connected()
 }
 
-// CheckChannel says what is wrong with a channel, nil where it takes webhooks and sends, and for services that are no
-// platforms. It is cheap: channels are remembered. Errors are *action.Error.
+// CheckChannel returns nil if a channel takes webhooks and sends, and otherwise says what is wrong with it. For a
+// service that is not a platform it returns nil. It is cheap, because channels are cached. Errors are *action.Error.
 func (s *Service) CheckChannel(ctx context.Context, id string) error {
 	if s.channels == nil {
 		return nil
@@ -306,7 +307,7 @@ func (s *Service) CheckChannel(ctx context.Context, id string) error {
 	return err
 }
 
-// Call runs an action in this process, without a cluster, through all that stands before its handler.
+// Call runs an action in this process, without a cluster, with all middlewares.
 func (s *Service) Call(ctx context.Context, name string, req *action.Request) (any, error) {
 	req.Service, req.Action = s.fullName, s.fullName+"."+name
 	handle, ok := s.handlers[name]
@@ -317,8 +318,7 @@ func (s *Service) Call(ctx context.Context, name string, req *action.Request) (a
 	return action.Wait(ctx, result, err)
 }
 
-// middlewares make the service known to its handlers, keep secrets out of what they fail with, check
-// their params and run its hooks.
+// middlewares put the service into the context of its handlers, remove secrets from errors, check params and run hooks.
 func (s *Service) middlewares() map[string]any {
 	return map[string]any{
 		"service": action.Middleware{
@@ -339,9 +339,8 @@ func (s *Service) middlewares() map[string]any {
 
 type serviceKey struct{}
 
-// guard makes the call known to all that get its context, and removes secrets from every error on its way out:
-// platforms' answers are beyond our control. An error that is no Moleculer error stays as it is: callers get to see
-// nothing of it.
+// guard puts the call into its context, and removes secrets from every error, because platforms may answer anything. An
+// error that is not a Moleculer error stays unchanged, because callers do not see it.
 func (s *Service) guard(handle action.Handler) action.Handler {
 	return func(ctx context.Context, req *action.Request) (any, error) {
 		result, err := handle(action.WithRequest(ctx, req), req)

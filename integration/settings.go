@@ -81,13 +81,13 @@ func CommonFields() []Field {
 	}
 }
 
-// ChoseAddresses says whether a tenant, or the caller, chose the addresses among a channel's settings: then they may
-// lead to public ones only.
+// ChoseAddresses says whether a tenant or the caller chose the addresses in a channel's settings. Such addresses must
+// be public.
 func ChoseAddresses(settings map[string]string) bool {
 	return settings[settingAddresses] == publicAddresses
 }
 
-// WithChosenAddresses returns the settings with that said.
+// WithChosenAddresses returns the settings with the mark that ChoseAddresses reads.
 func WithChosenAddresses(settings map[string]string) map[string]string {
 	said := maps.Clone(settings)
 	if said == nil {
@@ -97,7 +97,7 @@ func WithChosenAddresses(settings map[string]string) map[string]string {
 	return said
 }
 
-// WithoutChosenAddresses returns the settings with that no longer said.
+// WithoutChosenAddresses returns the settings without the mark that ChoseAddresses reads.
 func WithoutChosenAddresses(settings map[string]string) map[string]string {
 	rest := maps.Clone(settings)
 	delete(rest, settingAddresses)

@@ -16,11 +16,11 @@ type Spool interface {
 	// Put keeps an event for good, in order of the calls and without waiting: it is published when that is possible again,
 	// after those before it. kept is called once, when it is on the disk or with the reason why not. It must not block.
 	Put(e order.Event, kept func(error))
-	// Holds says whether events of a key wait: later ones must be put behind them. It must not block.
+	// Holds says whether events of a key are waiting: later ones must be put behind them. It must not block.
 	Holds(key string) bool
 }
 
-// defaultWebhookTimeout is how long a platform waits that does not say.
+// defaultWebhookTimeout is how long a platform waits if its definition does not say.
 const defaultWebhookTimeout = 10 * time.Second
 
 // usesSpool says whether an event that the stream does not take is kept on this machine, not refused. The outcome of a
@@ -38,7 +38,7 @@ func (s *platformService) usesSpool(ch *Channel, outcome string) bool {
 	}
 }
 
-// publishOrSpool hands an event over to the stream, and to this machine's disk where the stream does not take it.
+// publishOrSpool hands an event to the stream, or to this machine's disk if the stream does not take it.
 func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry, e order.Event, onAck AckFunc) {
 	if s.runtime.Spool.Holds(e.Key) {
 		s.spoolEvent(log, e, nil, onAck)
@@ -75,7 +75,7 @@ func (r *webhookRun) spoolKeys() []string {
 	return keys
 }
 
-// spoolEvent keeps an event on the disk, also when the caller has gone. cause is why the stream does not have it.
+// spoolEvent keeps an event on the disk, also after the caller has gone. cause is why the stream does not have it.
 func (s *platformService) spoolEvent(log *logrus.Entry, e order.Event, cause error, onAck AckFunc) {
 	if e.Fence != nil && !e.Fence() {
 		onAck(false, cmp.Or(cause, errFenced))

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// statusMemory is how long a message's status is remembered: WhatsApp repeats for a week.
+// statusMemory is how long a message's status is remembered. WhatsApp repeats webhooks for a week.
 const statusMemory = 7 * 24 * time.Hour
 
-// statusOrder is the order in which a message's statuses come about; a failure ends it.
+// statusOrder is the order of a message's statuses. A failure is the last one.
 var statusOrder = []string{DeliverySent, DeliveryDelivered, DeliveryRead, DeliveryPlayed, DeliveryFailed}
 
 func isStatus(m Message) bool { return m.Content.Status != nil && m.Content.Status.MessageID != "" }
 
-// markLate marks statuses that come after a later one of their message. What is known of a message is in the
-// service's cache: all nodes know it where they share a Redis, else each knows what it has seen.
+// markLate marks statuses that come after a later one of the same message. The service's cache holds the last status of
+// each message: nodes that share a Redis know it from each other, other nodes know only what they have seen.
 func (s *platformService) markLate(ctx context.Context, ch *Channel, messages []Message) {
 	for i := range messages {
 		if !isStatus(messages[i]) {

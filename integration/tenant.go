@@ -17,19 +17,19 @@ const (
 	permissionAllTenants  = "tenants.all"
 )
 
-// claimedTenants are the tenants that a call says it is made for: that of ctx.meta.tenantId and that of
-// ctx.meta.user. "" is none.
+// claimedTenants are the tenants that a call claims to be for: those of ctx.meta.tenantId and of ctx.meta.user. "" is
+// none.
 func claimedTenants(req *action.Request) (meta, user string) {
 	if raw := req.Meta.Raw("user"); raw != nil {
-		if fields, err := rawjson.FieldsOf(raw); err == nil { // by the exact name: "tenantid" is another one
+		if fields, err := rawjson.FieldsOf(raw); err == nil { // by the exact name: "tenantid" is another member
 			user = tenantText(fields.Get("tenantId"))
 		}
 	}
 	return tenantText(req.Meta.Raw("tenantId")), user
 }
 
-// tenantText reads a tenant's id, which some applications number. What cannot be an id stays as it is: it equals no
-// channel's tenant, so that the caller does not pass for one without a tenant.
+// tenantText reads a tenant's id. Some applications use numbers. Any other JSON is returned unchanged: it equals no
+// channel's tenant, so the caller does not count as one without a tenant.
 func tenantText(raw json.RawMessage) string {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":
@@ -41,8 +41,8 @@ func tenantText(raw json.RawMessage) string {
 	}
 }
 
-// isForeign says whether a tenant is another one than a caller's. Of a caller that names two tenants each counts.
-// Callers without a tenant are the cluster's own services, to which nothing is foreign.
+// isForeign says whether a tenant differs from a caller's. If a caller names two tenants, both must match. Callers
+// without a tenant are the cluster's own services; for them no tenant is foreign.
 func (s *platformService) isForeign(req *action.Request, tenant string) bool {
 	if s.runtime.AnyTenant {
 		return false
@@ -55,19 +55,19 @@ func (s *platformService) isForeign(req *action.Request, tenant string) bool {
 	return !u.HasPermission(permissionAllChannels) && !u.HasPermission(permissionAllTenants)
 }
 
-// ofCaller gives a channel without a tenant that of the caller.
+// ofCaller gives a channel without a tenant the caller's tenant.
 func ofCaller(req *action.Request, ch *Channel) *Channel {
 	if ch.TenantID != "" {
 		return ch
 	}
 	_, user := claimedTenants(req)
-	theirs := *ch // the store's own stays as it is
+	theirs := *ch // the store's channel must not change
 	theirs.TenantID = cmp.Or(idOf(req, "tenantId"), user)
 	return &theirs
 }
 
-// hidden is the error about a channel that cannot be read as a caller may see it. Whose the channel is cannot be told
-// then, and that there is one is nobody else's business.
+// hidden returns the error that a caller may see for a channel that cannot be read. The tenant of such a channel is
+// unknown, so callers with a tenant must not learn that it exists.
 func (s *platformService) hidden(req *action.Request, id string, err error) error {
 	m, told := errors.AsType[action.Moleculer](err)
 	if !told || m.MoleculerError().Retryable || !s.isForeign(req, "") {

@@ -12,13 +12,13 @@ import (
 	"github.com/hiliosai/switchboard/action"
 )
 
-// None is the type of params or results that do not exist.
+// None is the type of params or results that an action does not have.
 type None = struct{}
 
-// NewAction makes an action of a function. In is a struct: its fields' json tags name the params and
-// their params tags hold Moleculer's rules, such as `params:"min:3|optional"` (see [action.ParamsOf]).
-// They are announced, and checked before handle is called. Whatever else Moleculer knows of an action
-// (rest, cache, permissions, timeout…) is given by spec, whose Params and Handle are set here.
+// NewAction makes an action of a function. In is a struct: the json tags of its fields name the params, and the params
+// tags hold Moleculer's rules, such as `params:"min:3|optional"` (see [action.ParamsOf]). The rules are announced, and
+// checked before handle is called. spec sets everything else that Moleculer knows of an action (rest, cache,
+// permissions, timeout…); its Params and Handle are overwritten.
 func NewAction[In, Out any](
 	name string, handle func(ctx *Context, in In) (Out, error), spec action.Spec,
 ) moleculer.Action {
@@ -38,8 +38,8 @@ func NewAction[In, Out any](
 	return action.New(name, spec)
 }
 
-// NewEvent makes a listener of a function, for an event or a pattern of Moleculer's (*, ** and ?). An
-// event whose data does not fit T is logged and left. An empty group is the service's name.
+// NewEvent makes a listener of a function, for an event or one of Moleculer's patterns (*, ** and ?). An event whose
+// data does not fit T is logged and dropped. An empty group is the service's name.
 func NewEvent[T any](name, group string, handle func(ctx *Context, data T) error) moleculer.Event {
 	return action.NewEvent(name, group, func(ctx context.Context, event *action.Event) error {
 		var data T
@@ -52,7 +52,7 @@ func NewEvent[T any](name, group string, handle func(ctx *Context, data T) error
 	})
 }
 
-// checked has a call's params checked, and converted where the rules say so, before its handler.
+// checked checks a call's params before its handler, and converts them if the rules say so.
 func (s *Service) checked(spec action.Spec, next action.Handler) action.Handler {
 	if len(spec.Params) == 0 || spec.ChecksParams {
 		return next

@@ -18,7 +18,7 @@ var verifyParams = action.Params{
 	{Name: "hub.challenge", Type: action.String, Optional: true},
 }
 
-// verifyWebhook is i_verifyWebhook: the challenge as plain text, or 403 without a word of it.
+// verifyWebhook is i_verifyWebhook. It answers the challenge as plain text, or 403 without the challenge.
 func (s *platformService) verifyWebhook(ctx context.Context, req *action.Request) (any, error) {
 	fields, err := verifyParams.Decode(req)
 	if err != nil {

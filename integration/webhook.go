@@ -28,17 +28,17 @@ type Webhook struct {
 	ChannelID string
 	Platform  string
 	Method    string // of the request, such as "POST"; empty where the gateway did not pass it
-	// URL is the public URL that the platform called, query included; empty where it is not known. See SignedURL.
+	// URL is the public URL that the platform called, query included; "" if it is unknown. See SignedURL.
 	URL string
 	// ContentType is the header content-type as it came, parameters included.
 	ContentType string
-	// Payload is the body as JSON: the bytes that were signed, if these are JSON. Of any other body, such as a form or
-	// XML, it is what the gateway made of it, and must not be trusted: use Form or RawBody.
+	// Payload is the body as JSON. If the signed bytes are JSON, it is these. For any other body, such as a form or XML,
+	// the gateway made it, and it must not be trusted: use Form or RawBody.
 	Payload json.RawMessage
 	// RawBody is the body as the platform sent it, nil when the gateway did not keep it.
 	RawBody   []byte
 	Headers   Headers
-	Timestamp time.Time // when the gateway took it in
+	Timestamp time.Time // when the gateway received it
 	Channel   *Channel
 	// Connection says that it came over a connection that the node opened itself, see [Receiver]: nothing is signed.
 	Connection bool
@@ -66,7 +66,7 @@ type form struct {
 	err         error
 }
 
-// isOf says whether the form was read from the body that w has now: a copy of a webhook may get another one.
+// isOf says whether the form was read from w's present body. A copy of a webhook may get another body.
 func (f *form) isOf(w *Webhook) bool {
 	return f.contentType == w.ContentType && len(f.body) == len(w.RawBody) &&
 		(len(f.body) == 0 || &f.body[0] == &w.RawBody[0])
@@ -76,8 +76,8 @@ func (f *form) isOf(w *Webhook) bool {
 // and that Normalize left it out. The part is counted as ignored, and logged. It is for use in Normalize.
 func (w *Webhook) Foreign(whose string) { w.foreign = append(w.foreign, whose) }
 
-// SignedBody gives the body to check a signature over. JSON that was parsed and written again has other bytes, so
-// without the raw body the webhook is refused: the error says what to do at the gateway.
+// SignedBody returns the body to check a signature over. JSON that was parsed and encoded again has other bytes, so a
+// webhook without the raw body is refused. The error says what to change at the gateway.
 func (w *Webhook) SignedBody() ([]byte, error) {
 	if w.RawBody == nil {
 		return nil, &Error{
@@ -89,7 +89,7 @@ func (w *Webhook) SignedBody() ([]byte, error) {
 	return w.RawBody, nil
 }
 
-// SignedURL gives the URL to check a signature over. Without one the webhook is refused: the error says what to set.
+// SignedURL returns the URL to check a signature over. A webhook without one is refused; the error says what to set.
 func (w *Webhook) SignedURL() (string, error) {
 	if w.URL == "" {
 		return "", &Error{
@@ -102,21 +102,21 @@ func (w *Webhook) SignedURL() (string, error) {
 	return w.URL, nil
 }
 
-// Query gives the parameters of the URL. Malformed ones are left out.
+// Query returns the parameters of the URL. Malformed ones are left out.
 func (w *Webhook) Query() url.Values {
 	_, query, _ := strings.Cut(cmp.Or(w.called, w.URL), "?")
 	values, _ := url.ParseQuery(query)
 	return values
 }
 
-// Form gives the fields of a form, urlencoded or multipart, as the raw body has them. The body is parsed when it is
-// first asked for. Errors are *Error, and among them is that the body is no form.
+// Form returns the fields of a form, urlencoded or multipart, from the raw body. The body is parsed at the first call.
+// Errors are *Error, also if the body is not a form.
 func (w *Webhook) Form() (url.Values, error) {
 	f := w.parsedForm()
 	return f.values, f.err
 }
 
-// Files gives the files of a multipart form; an urlencoded one has none. Errors are as those of [Webhook.Form].
+// Files returns the files of a multipart form; an urlencoded form has none. The errors are those of [Webhook.Form].
 func (w *Webhook) Files() ([]FormFile, error) {
 	f := w.parsedForm()
 	return f.files, f.err
@@ -206,12 +206,12 @@ func (w *Webhook) setChannel(ch *Channel, trustForwarded bool) {
 	w.URL = publicURL(w.called, &w.Headers, ch, trustForwarded)
 }
 
-// publicURL gives the URL that a platform called, "" where it is not known. called is what the gateway passed: path
-// and query, or an absolute URL.
+// publicURL returns the URL that a platform called, "" if it is unknown. called comes from the gateway: path and query,
+// or an absolute URL.
 //
-// The channel's publicUrl comes first. With a slash at its end, or without a path, it is the base of all paths;
-// otherwise it is the whole URL, and only the query is added. Headers are used where the node trusts them: anybody can
-// send them to a gateway that does not set them itself.
+// The channel's publicUrl has priority. If it ends with a slash or has no path, it is the base of all paths. Otherwise
+// it is the whole URL, and only the query is added. Headers are used only if the node trusts them: if a gateway does
+// not set them itself, anybody can send them.
 func publicURL(called string, headers *Headers, ch *Channel, trustForwarded bool) string {
 	scheme, rest, absolute := strings.Cut(called, "://")
 	if absolute = absolute && (scheme == "http" || scheme == "https"); absolute {
@@ -254,13 +254,13 @@ func joinURL(base, called string) string {
 	return strings.TrimSuffix(base, "/") + called
 }
 
-// first gives the first value of a header that proxies append to.
+// first returns the first value of a header that proxies append to.
 func first(list string) string {
 	value, _, _ := strings.Cut(list, ",")
 	return strings.TrimSpace(value)
 }
 
-// validateWebhook runs the platform's own checks, of the structure and of the signature.
+// validateWebhook runs the platform's own checks of structure and signature.
 func (s *platformService) validateWebhook(ctx context.Context, w *Webhook) error {
 	if v, ok := s.def.Platform.(WebhookValidator); ok {
 		if err := v.ValidateWebhook(ctx, w); err != nil {

@@ -20,7 +20,7 @@ const (
 	maxClockSkew  = time.Minute
 )
 
-// maxTimestamp, in ms since 1970, is beyond all that a clock may say: the year 9999.
+// maxTimestamp, in ms since 1970, is the end of the year 9999. No clock may say more.
 const maxTimestamp = 253_402_300_799_999
 
 // readWebhook reads the params of i_receiveWebhook. The webhook belongs to no channel yet.
@@ -58,7 +58,7 @@ func (s *platformService) readWebhook(req *action.Request, fields action.Fields)
 	return w, CheckTimestamp(w.Timestamp, s.now(), maxWebhookAge)
 }
 
-// rawBody finds the bytes that the platform sent, in the params or in ctx.meta, nil when neither has them.
+// rawBody returns the bytes that the platform sent, from the params or ctx.meta, nil if neither has them.
 func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	value, encoding := fields.Get("rawBody"), rawjson.Text(fields.Get("rawBodyEncoding"))
 	body := rawjson.AppendText(nil, value)
@@ -90,9 +90,9 @@ func rawBody(req *action.Request, fields action.Fields) ([]byte, error) {
 	}
 }
 
-// CheckTimestamp refuses a webhook of another time, which somebody may have recorded and sent again: one that is older
-// than maxAge, or more than a minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD
-// and WEBHOOK_FROM_FUTURE. It is for a timestamp that a platform signs; that of the gateway is checked by the factory.
+// CheckTimestamp refuses a recorded webhook that somebody sends again: one that is older than maxAge, or more than a
+// minute ahead of now. The errors are of kind FaultInvalid, with the codes WEBHOOK_TOO_OLD and WEBHOOK_FROM_FUTURE. Use
+// it for a timestamp that a platform signs; the factory checks the gateway's.
 func CheckTimestamp(at, now time.Time, maxAge time.Duration) error {
 	age := now.Sub(at)
 	switch {

@@ -133,7 +133,7 @@ func (r *webhookRun) dropUnwanted() {
 
 func isOwn(m Message) bool { return m.Direction == DirectionEcho }
 
-// claims says whether the channel wants repeated messages to be told by the claims.
+// claims says whether the channel wants claims to recognise repeated messages.
 func (r *webhookRun) claims() bool { return r.channel.Settings[settingDedup] == dedupByHorizon }
 
 // publishByConversation publishes messages about which others are asked before: the claims, or the memory of statuses.
@@ -273,7 +273,8 @@ func (r *webhookRun) responds() bool {
 
 func (r *webhookRun) log() *logrus.Entry { return r.s.logFor(r.req, r.channel) }
 
-// dedupKey is the message's own. A platform that gave none must not have all its messages taken for one.
+// dedupKey returns the message's own key. Without one each message gets its own, so that they do not all count as the
+// same.
 func dedupKey(m *Message) string {
 	if key := cmp.Or(m.DedupKey, string(m.ID)); key != "" {
 		return key
