@@ -4,7 +4,6 @@ package chaos_test
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,9 +27,6 @@ func newPushers(t *testing.T) map[string]pusher {
 	slack := &slackPusher{server: slacktest.NewServer(slackBotToken)}
 	slack.server.Socket.SetAppToken(slackAppToken)
 	t.Cleanup(slack.server.Close)
-	if os.Getenv("NODISCORD") != "" {
-		return map[string]pusher{"telegram": telegram, "slack": slack}
-	}
 	return map[string]pusher{"telegram": telegram, "slack": slack, "discord": discord}
 }
 
