@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,6 +39,9 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 `, p.rounds, met, len(targets), "reliable events with acks, checks, redaction, order")
 	for _, scenario := range p.scenarios {
+		if scenario == gateway {
+			continue
+		}
 		theirs, floor := fetch, ""
 		if strings.HasPrefix(scenario, "send") {
 			theirs = agent
@@ -64,6 +68,15 @@ Repeat it with `+"`make bench`"+` (three minutes) or `+"`make bench-full`"+` (ha
 				number(m.median(ours, scenario, c, func(r result) float64 { return cpuOf(r, r.Usage["nats"]) }), 1),
 				number(m.p99(theirs, scenario, c)/1e3, 2), number(m.p99(ours, scenario, c)/1e3, 2), number(peak, 0))
 		}
+	}
+	if slices.Contains(p.scenarios, gateway) {
+		fmt.Fprintf(
+			&b, "\nMessages over Discord's Gateway, %d a second, discord.js into @moleculer/channels beside ours: Node %s µs of CPU for each, "+
+				"ours %s µs, ratio %s; memory at the peak %s and %s MB.\n", gatewayRate, number(m.cpu(fetch, gateway, 1), 1),
+			number(m.cpu(ours, gateway, 1), 1), number(m.cpu(ours, gateway, 1)/m.cpu(fetch, gateway, 1), 2),
+			number(m.median(fetch, gateway, 1, func(r result) float64 { return r.Usage["service"].PeakRSSMB }), 0),
+			number(m.median(ours, gateway, 1, func(r result) float64 { return r.Usage["service"].PeakRSSMB }), 0),
+		)
 	}
 	rest := func(peer string) string {
 		return number(m.median(peer, atRest, 0, func(r result) float64 { return r.RestMB }), 0)

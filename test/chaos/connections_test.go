@@ -32,6 +32,8 @@ type pusher interface {
 	// channels are the lines of channels.yaml. url is the fake's, by the cable.
 	channels(url string) string
 	url() string
+	// isReady says whether somebody listens: what some platforms say before that is lost.
+	isReady() bool
 	// push sends a message of a conversation.
 	push(conversation int, text string)
 	// violations says which of the platform's limits were exceeded.
@@ -142,6 +144,7 @@ func startConnectionWorld(t *testing.T, nodes int, pushers map[string]pusher) *c
 func (w *connectionWorld) awaitFirst(t *testing.T) {
 	t.Helper()
 	for name, p := range w.pushers {
+		require.Eventually(t, p.isReady, 2*time.Minute, 50*time.Millisecond, "nobody listens to %s", name)
 		for c := range pushConversations {
 			w.pushOne(name, p, c, 0)
 		}

@@ -65,6 +65,8 @@ func (p *telegramPusher) push(conversation int, text string) {
 	p.server.PushText(telegramPusherToken(conversation), 42, text)
 }
 
+func (*telegramPusher) isReady() bool { return true }
+
 func (p *telegramPusher) violations() []string { return nil }
 
 var discordApp = discordtest.App{BotToken: "chaos.bot.token", ApplicationID: "123456789012345678"}
@@ -95,6 +97,8 @@ func (p *discordPusher) push(conversation int, text string) {
 	})
 }
 
+func (p *discordPusher) isReady() bool { return p.server.Gateway.Sessions() == discordShards }
+
 func (p *discordPusher) violations() []string { return p.server.Gateway.Counts().Violations }
 
 const slackBotToken, slackAppToken = "xoxb-chaos", "xapp-chaos"
@@ -123,5 +127,7 @@ func (p *slackPusher) push(conversation int, text string) {
 		},
 	})
 }
+
+func (p *slackPusher) isReady() bool { return p.server.Socket.Sockets() > 0 }
 
 func (p *slackPusher) violations() []string { return p.server.Socket.Counts().Violations }
