@@ -4,7 +4,6 @@ package chaos_test
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,11 +18,7 @@ import (
 // newPushers starts the fakes of all platforms that have connections.
 func newPushers(t *testing.T) map[string]pusher {
 	t.Helper()
-	telegram := &telegramPusher{telegramtest.NewServer(telegramPusherToken(0))}
-	for c := 1; c < pushConversations; c++ {
-		telegram.server.AddBot(telegramPusherToken(c))
-	}
-	t.Cleanup(telegram.server.Close)
+	telegram := newTelegramPusher(t, pushConversations)
 	discord := &discordPusher{server: discordtest.NewServer(discordApp)}
 	discord.server.Gateway.Configure(func(c *discordtest.GatewayConfig) {
 		c.Shards, c.IdentifyEvery = discordShards, time.Second
@@ -32,14 +27,24 @@ func newPushers(t *testing.T) map[string]pusher {
 	slack := &slackPusher{server: slacktest.NewServer(slackBotToken)}
 	slack.server.Socket.SetAppToken(slackAppToken)
 	t.Cleanup(slack.server.Close)
-	if os.Getenv("NODISCORD") != "" {
-		return map[string]pusher{"telegram": telegram, "slack": slack}
-	}
 	return map[string]pusher{"telegram": telegram, "slack": slack, "discord": discord}
 }
 
 // telegramPusher has a bot for each conversation, and a channel for each bot.
-type telegramPusher struct{ server *telegramtest.Server }
+type telegramPusher struct {
+	server *telegramtest.Server
+	bots   int
+}
+
+func newTelegramPusher(t *testing.T, bots int) *telegramPusher {
+	t.Helper()
+	p := &telegramPusher{telegramtest.NewServer(telegramPusherToken(0)), bots}
+	for c := 1; c < bots; c++ {
+		p.server.AddBot(telegramPusherToken(c))
+	}
+	t.Cleanup(p.server.Close)
+	return p
+}
 
 func telegramPusherToken(conversation int) string {
 	return fmt.Sprintf("%d:chaos-bot-token", 1000+conversation)
@@ -49,7 +54,7 @@ func (p *telegramPusher) url() string { return p.server.URL() }
 
 func (p *telegramPusher) channels(url string) string {
 	var list strings.Builder
-	for c := range pushConversations {
+	for c := range p.bots {
 		fmt.Fprintf(&list, "  - {id: tg-%d, platform: telegram, tenantId: acme, credentials: {token: %q}, "+
 			"settings: {apiBase: %q, receive: polling}}\n", c, telegramPusherToken(c), url)
 	}
