@@ -83,7 +83,10 @@ func TestListOfServicesIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.services", fields{"skipInternal": true}, "fullName")
 	require.Equal(t, map[string]fields{
-		"svc": {"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true, "nodes": []any{nodeID, "a"}},
+		"svc": {
+			"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true,
+			"nodes": []any{nodeID, "a"},
+		},
 		"mail": {
 			"name": "mail", "fullName": "mail", "settings": fields{}, "metadata": fields{}, "local": true, "available": true,
 			"nodes": []any{nodeID},

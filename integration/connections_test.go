@@ -119,7 +119,9 @@ func TestConnectionItemsGoTheWebhooksWay(t *testing.T) {
 		require.Equal(t, []string{"", "4"}, cursors)
 		require.NotContains(t, c.listener.steps, "signature", "a connection of our own is not signed")
 
-		health, err := service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
+		health, err := service.Call(
+			t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)},
+		)
 		require.NoError(t, err)
 		require.Contains(t, toJSON(t, health), `"node":"n1"`)
 		require.Contains(t, toJSON(t, health), `"state":"ready"`)
@@ -166,14 +168,18 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 		pass(time.Minute)
 		stop()
 		require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, kept)
-		require.Equal(t, []string{"0", "1", "1", "1", "1", "1", "5"}, cursors, "the cursor passes nothing that is not durable")
+		require.Equal(
+			t, []string{"0", "1", "1", "1", "1", "1", "5"}, cursors, "the cursor passes nothing that is not durable",
+		)
 	})
 }
 
 func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
-		c.listener.normalizeErr = &integration.Error{Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: "garbage"}
+		c.listener.normalizeErr = &integration.Error{
+			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: "garbage",
+		}
 		var outcome error
 		var cursor string
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
@@ -228,7 +234,9 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		c.listener.receive = func(context.Context, *integration.Session) error {
-			return &integration.Error{Kind: integration.FaultAuth, Code: "TOKEN_REVOKED", Message: "the token " + token + " is revoked"}
+			return &integration.Error{
+				Kind: integration.FaultAuth, Code: "TOKEN_REVOKED", Message: "the token " + token + " is revoked",
+			}
 		}
 		service, stop := c.node("n1")
 		pass(time.Minute)
@@ -313,7 +321,9 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 		pass(time.Minute)
 		require.Equal(t, map[string]int{"0": 1, "1": 1, "2": 1, "3": 1}, open)
 		require.Equal(t, map[int]int{0: 4, 1: 4, 2: 4, 3: 4}, of, "all are opened anew when there are more")
-		health, err := service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
+		health, err := service.Call(
+			t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)},
+		)
 		require.NoError(t, err)
 		nodes := map[string]int{}
 		for _, conn := range health.(*integration.Health).Details["connections"].([]integration.Connection) {

@@ -114,7 +114,9 @@ func TestHooksMayRefuseOrChangeACall(t *testing.T) {
 				return nil
 			},
 		}, "NEW"},
-		"a Before that panics": {integration.Hook{Before: func(*integration.Context) error { panic("out") }}, "INTERNAL_ERROR"},
+		"a Before that panics": {
+			integration.Hook{Before: func(*integration.Context) error { panic("out") }}, "INTERNAL_ERROR",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.hook.Actions = "*"

@@ -107,7 +107,9 @@ func (p *platform) openSocket(ctx context.Context, ch *integration.Channel) (*so
 		return nil, err
 	}
 	conn.SetReadLimit(maxFrame)
-	return &socket{conn: conn, frames: make(chan frame), acks: make(chan []byte, maxAcks), closing: make(chan struct{})}, nil
+	return &socket{
+		conn: conn, frames: make(chan frame), acks: make(chan []byte, maxAcks), closing: make(chan struct{}),
+	}, nil
 }
 
 // socketErrors is errorTable for "apps.connections.open": what it refuses is the app token's fault.

@@ -129,7 +129,8 @@ func (s *Server) admit(r *fakeapi.Request) *Response {
 		return nil
 	case !ok:
 		refusal = Failure("not_authed", nil)
-	case r.Route == "apps.connections.open" && !s.Socket.takes(token), r.Route != "apps.connections.open" && token != s.token:
+	case r.Route == "apps.connections.open" && !s.Socket.takes(token),
+		r.Route != "apps.connections.open" && token != s.token:
 		refusal = Failure("invalid_auth", nil)
 	case kind == "application/json" && !strings.EqualFold(params["charset"], "utf-8"):
 		refusal = Failure("missing_charset", nil) // of which Slack itself only warns
