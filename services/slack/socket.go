@@ -30,6 +30,8 @@ const (
 	// pingEvery is how often this side asks whether the connection is alive, and pongTimeout how long the answer may take.
 	pingEvery   = 20 * time.Second
 	pongTimeout = 15 * time.Second
+	// tooManyPause is how long a socket waits that was one too many.
+	tooManyPause = time.Minute
 	// ackTimeout bounds the writing of one acknowledgement.
 	ackTimeout = 10 * time.Second
 	// maxAcks is how many acknowledgements may wait to be written: more than a session has items under way.
@@ -261,14 +263,26 @@ func lost(err error) error {
 	return e
 }
 
-// disconnected says what a disconnect message means.
+// disconnected says what a disconnect message means: nil for one after which Slack goes on, or asks for a new connection.
 func disconnected(reason string) error {
-	if reason != "link_disabled" {
+	switch reason {
+	case "warning", "refresh_requested":
 		return nil
-	}
-	return &integration.Error{
-		Kind: integration.FaultAuth, Code: codes.CredentialsRefused, PlatformCode: reason,
-		Message: `Socket Mode is switched off for the app: switch it on at api.slack.com/apps, the app's page "Socket Mode"`,
+	case "link_disabled":
+		return &integration.Error{
+			Kind: integration.FaultAuth, Code: codes.CredentialsRefused, PlatformCode: reason,
+			Message: `Socket Mode is switched off for the app: switch it on at api.slack.com/apps, the app's page "Socket Mode"`,
+		}
+	case "too_many_websockets":
+		return &integration.Error{
+			Kind: integration.FaultThrottled, Code: codes.RateLimited, PlatformCode: reason, RetryAfter: tooManyPause,
+			Message: "the app has more than ten sockets: something else than this cluster uses its App-Level Token, too",
+		}
+	default:
+		return &integration.Error{
+			Kind: integration.FaultTransient, Code: codes.ConnectionLost, PlatformCode: reason,
+			Message: "Slack has ended the connection: " + reason,
+		}
 	}
 }
 
@@ -337,6 +351,7 @@ func (c *socket) writeAcks() {
 		select {
 		case ack := <-c.acks:
 			if !c.write(ack) {
+				_ = c.conn.CloseNow() // so that reading ends, too
 				return
 			}
 		case <-c.closing:

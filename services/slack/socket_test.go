@@ -190,6 +190,26 @@ func TestSocketThatIsRefusedSaysWhatToDo(t *testing.T) {
 	})
 }
 
+func TestSocketThatIsOneTooManyWaits(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		n := c.Node("n1")
+		pass(10 * time.Second)
+		for _, reason := range []string{"too_many_websockets", "reason_of_a_later_version"} {
+			connects := c.slack.Socket.Counts().Connects
+			for range 20 {
+				c.slack.Socket.Disconnect(reason)
+				pass(time.Second)
+			}
+			require.LessOrEqual(t, c.slack.Socket.Counts().Connects-connects, 8, reason)
+		}
+		c.slack.Socket.Disconnect("too_many_websockets")
+		pass(5 * time.Second)
+		require.Contains(t, n.Connections()[0].State+n.Connections()[1].State, integration.ConnectionWaiting)
+		pass(3 * time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+	})
+}
+
 func TestSocketThatIsHalfOpenIsOpenedAnew(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		c.Node("n1")
