@@ -149,7 +149,7 @@ func (s *Server) admit(r *fakeapi.Request) *Response {
 	}
 	var refusal Response
 	switch {
-	case !userAgent.MatchString(r.Header.Get("User-Agent")):
+	case r.Route != ConnectGateway && !userAgent.MatchString(r.Header.Get("User-Agent")):
 		refusal = fakeapi.Bytes("text/html", []byte("<html>Access denied</html>"))
 		refusal.Status = http.StatusForbidden
 	case !found:
