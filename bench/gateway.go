@@ -104,8 +104,9 @@ func (s *stage) gatewayCell(ctx context.Context, peer string, round int, scale f
 		return nil, fmt.Errorf("%s does not store what it hears: %w", peer, err)
 	}
 	return &result{
-		Peer: peer, Scenario: gateway, C: 1, N: n, Round: round, RPS: float64(n) / took.Seconds(), Messages: n, StreamOK: true,
-		Usage: usage, Machine: machine,
+		Peer: peer, Scenario: gateway, C: 1, N: n, Round: round, RPS: float64(n) / took.Seconds(), Messages: n,
+		StreamOK: true,
+		Usage:    usage, Machine: machine,
 	}, nil
 }
 

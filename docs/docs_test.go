@@ -116,7 +116,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	design, err := filepath.Glob("design/*.md")
 	require.NoError(t, err)
 	pages = slices.Concat(pages, platforms, design)
-	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md", "../examples/gateway/README.md") {
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md",
+		"../examples/gateway/README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range link.FindAllSubmatch(code.ReplaceAll(text, nil), -1) {

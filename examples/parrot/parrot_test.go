@@ -46,9 +46,10 @@ func platform(tb testing.TB) integrationtest.Platform {
 				Settings: map[string]string{"apiBase": url},
 			}
 		},
-		API:       api,
-		Webhooks:  integrationtest.Files(tb, "testdata/webhooks/*.json"),
-		BadItem:   []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "user": "ada", "text": "hello"}]}`),
+		API:      api,
+		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
+		BadItem: []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "user": ` +
+			`"ada", "text": "hello"}]}`),
 		Handshake: integration.Verification{Mode: "subscribe", Token: "g5tiyxa0-rk8vwcnz"},
 		Sends: []integrationtest.Send{
 			{Name: "text", Message: text},

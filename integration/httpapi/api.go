@@ -75,7 +75,8 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 	return a.Do(ctx, c, out)
 }
 
-// AskAll asks for what is at each of the paths, such as for a health check, and returns the answers in their order. What
+// AskAll asks for what is at each of the paths, such as for a health check, and returns the answers in their order.
+// What
 // is not there, as HTTP 404 says, is an empty answer.
 func (a *API) AskAll(ctx context.Context, paths ...string) ([]payload.Tree, error) {
 	answers := make([]payload.Tree, len(paths))

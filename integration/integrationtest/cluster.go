@@ -77,6 +77,9 @@ func (c *Cluster) Close() {
 // Logs returns all that the nodes have logged.
 func (c *Cluster) Logs() string { return c.logs.String() }
 
+// Cut ends all connections to the platform and lets none be opened, as while it restarts; or lets them be opened again.
+func (c *Cluster) Cut(cut bool) { c.wire.setCut(cut) }
+
 // SetChannel changes the channel, and tells all nodes.
 func (c *Cluster) SetChannel(ch *integration.Channel) {
 	c.mu.Lock()
@@ -103,7 +106,8 @@ type Node struct {
 func (c *Cluster) Node(id string) *Node {
 	c.tb.Helper()
 	p := &power{}
-	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		return c.wire.dial(ctx, p)
 	}})
 	log := logrus.New()
@@ -113,7 +117,8 @@ func (c *Cluster) Node(id string) *Node {
 	entry := logrus.NewEntry(log).WithField("node", id)
 	member := leases.NewMember(&cutStore{c.leases, p}, leases.Options{Node: id, Log: entry})
 	service, err := integration.Define(c.define(client), integration.Runtime{
-		Channels: channels{c}, Events: &cutStream{c.Stream, p}, Secrets: secrets, Namespace: "hios", Log: entry, Leases: member,
+		Channels: channels{c}, Events: &cutStream{c.Stream, p}, Secrets: secrets, Namespace: "hios", Log: entry,
+		Leases: member,
 	})
 	if err == nil {
 		err = service.Start(c.tb.Context())
@@ -316,6 +321,33 @@ type wire struct {
 	accepted chan net.Conn
 	closed   chan struct{}
 	once     sync.Once
+
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func (w *wire) setCut(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	if cut {
+		for _, conn := range w.conns {
+			_ = conn.Close()
+		}
+		w.conns = nil
+	}
+}
+
+func (w *wire) add(conn net.Conn) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut {
+		_ = conn.Close()
+		return errCut
+	}
+	w.conns = append(w.conns, conn)
+	return nil
 }
 
 func newWire() *wire { return &wire{accepted: make(chan net.Conn), closed: make(chan struct{})} }
@@ -331,6 +363,9 @@ func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	if err := w.add(near); err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// closeResumable is the code with which the node closes a connection. After 1000 and 1001 Discord would end the session,
+// closeResumable is the code with which the node closes a connection. After 1000 and 1001 Discord would end the
+// session,
 // "Initiating a Disconnect".
 const closeResumable websocket.StatusCode = 4000
 
@@ -81,7 +82,8 @@ func sharding(says string) closeRow {
 // errTooLarge is for a payload that is longer than maxFrame.
 var errTooLarge = errors.New("a payload of more than 10 MB")
 
-// closed is the error for a connection that ended, and whether its session cannot be resumed. asked are the intents that
+// closed is the error for a connection that ended, and whether its session cannot be resumed. asked are the intents
+// that
 // it was identified with.
 func closed(err error, asked intents) (e *integration.Error, fresh bool) {
 	status := websocket.CloseStatus(err)

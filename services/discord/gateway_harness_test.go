@@ -108,7 +108,8 @@ type testNode struct {
 func (c *cluster) node(id string) *testNode {
 	c.t.Helper()
 	p := &power{}
-	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		return c.wire.dial(ctx, p)
 	}})
 	log := logrus.New()
@@ -150,7 +151,8 @@ func (*cluster) OnChange(func(string)) (stop func()) { return func() {} }
 // connections are those that a node tells of.
 func (c *cluster) connections(n *testNode) []integration.Connection {
 	c.t.Helper()
-	health, err := n.service.Call(c.t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
+	health, err := n.service.Call(c.t.Context(), integration.ActionHealthCheck,
+		&action.Request{Params: json.RawMessage(`{}`)})
 	require.NoError(c.t, err)
 	list, _ := health.(*integration.Health).Details["connections"].([]integration.Connection)
 	return list

@@ -22,7 +22,8 @@ const (
 	answersTimeout = 700 * time.Millisecond
 )
 
-// interactionAnswers answer the interactions that came over the Gateway, "Create Interaction Response": within 3 s, once
+// interactionAnswers answer the interactions that came over the Gateway, "Create Interaction Response": within 3 s,
+// once
 // they are durable. Safe for concurrent use.
 type interactionAnswers struct {
 	api    api // without the bot's token: the path holds the interaction's

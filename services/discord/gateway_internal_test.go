@@ -36,7 +36,8 @@ func TestObjectEndIsFoundHoweverMuchIsKnown(t *testing.T) {
 func TestGatewayAddressIsSafe(t *testing.T) {
 	const query = "?compress=zlib-stream&encoding=json&v=10"
 	for name, test := range map[string]struct{ handedOut, apiBase, want string }{
-		"Discord's":             {"wss://gateway.discord.gg", "https://discord.com/api/v10", "wss://gateway.discord.gg" + query},
+		"Discord's": {"wss://gateway.discord.gg", "https://discord.com/api/v10", "wss://gateway.discord.gg" +
+			query},
 		"with a query":          {"wss://a.example/x?v=9", "https://a.example", "wss://a.example/x" + query},
 		"plain of a plain API":  {"ws://127.0.0.1:8081/x", "http://127.0.0.1:8081/api", "ws://127.0.0.1:8081/x" + query},
 		"plain of a secure API": {"ws://a.example", "https://a.example", ""},

@@ -270,8 +270,10 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 			code: "CREDENTIALS_REFUSED", says: "401: Unauthorized: enter the token",
 		},
 		"intents that are not switched on": {
-			change: func(c *cluster) { c.channel.Settings["intents"] = "GUILDS,GUILD_MEMBERS,GUILD_PRESENCES" }, state: "refused",
-			code: "INTENTS_REFUSED", says: `GUILD_PRESENCES needs "Presence Intent", GUILD_MEMBERS needs "Server Members Intent"`,
+			change: func(c *cluster) { c.channel.Settings["intents"] = "GUILDS,GUILD_MEMBERS,GUILD_PRESENCES" },
+			state:  "refused",
+			code:   "INTENTS_REFUSED", says: `GUILD_PRESENCES needs "Presence Intent", GUILD_MEMBERS needs "Server Members ` +
+				`Intent"`,
 		},
 		"too many sessions today": {
 			change: func(c *cluster) {
@@ -506,7 +508,8 @@ func TestGatewayInteractionIsAnsweredByItsCallback(t *testing.T) {
 
 		c.discord.PublishInteraction("", "903", "token-4", command())
 		n.stop()
-		require.Equal(t, c.discord.Answer("token-4") == 5, len(c.stream.ids()) == 4, "what is stored is answered before the end")
+		require.Equal(t, c.discord.Answer("token-4") == 5, len(c.stream.ids()) == 4,
+			"what is stored is answered before the end")
 	})
 }
 

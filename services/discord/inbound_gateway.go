@@ -43,7 +43,8 @@ var readers = map[string]func(*dispatch) ([]integration.Message, error){
 	"ENTITLEMENT_DELETE":            (*dispatch).entitlement,
 }
 
-// readDispatch makes messages of a dispatch: none of one that says nothing to anybody. What has a field of an unexpected
+// readDispatch makes messages of a dispatch: none of one that says nothing to anybody. What has a field of an
+// unexpected
 // type becomes one of TypeUnsupported.
 func readDispatch(w *integration.Webhook, d *delivery) ([]integration.Message, error) {
 	read := readers[d.Dispatch]
@@ -71,7 +72,8 @@ func readDispatch(w *integration.Webhook, d *delivery) ([]integration.Message, e
 	return messages, nil
 }
 
-// message begins a message whose key is made of ids and of the sequence number: the same event may happen again, such as
+// message begins a message whose key is made of ids and of the sequence number: the same event may happen again, such
+// as
 // a reaction that is put, taken away and put once more.
 func (x *dispatch) message(ids ...string) *integration.Message {
 	key := strings.ToLower(x.name) + ":" + strings.Join(ids, ":") + ":" + strconv.FormatInt(x.seq, 10)
@@ -123,7 +125,8 @@ func (x *dispatch) read() (*message, *integration.Message) {
 	case known:
 	case in.isHidden(m):
 		m.Metadata["contentMissing"] = true
-		unsupported(m, x.w, "message", "the app may not read it: switch the Message Content Intent on, and name it in intents")
+		unsupported(m, x.w, "message", "the app may not read it: switch the Message Content Intent on, and name it in "+
+			"intents")
 	default:
 		unsupported(m, x.w, "message", "")
 	}
@@ -277,7 +280,8 @@ func (x *dispatch) reactionsCleared() ([]integration.Message, error) {
 	return []integration.Message{*m}, nil
 }
 
-// voted reads one vote in a poll, or that it was taken back: then nothing is chosen, and metadata.answerId says what was.
+// voted reads one vote in a poll, or that it was taken back: then nothing is chosen, and metadata.answerId says what
+// was.
 // Answers are counted from 1.
 func (x *dispatch) voted() ([]integration.Message, error) {
 	in, m, err := x.onMessage()

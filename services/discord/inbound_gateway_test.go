@@ -151,7 +151,8 @@ func TestGatewayGarbageIsRefused(t *testing.T) {
 		require.ErrorAs(t, err, &e, body)
 		require.Equal(t, codes.WebhookInvalid, e.Code)
 	}
-	bulk := `{"t":"MESSAGE_DELETE_BULK","s":1,"op":0,"d":{"channel_id":"1","ids":[` + strings.Repeat(`"1",`, 5000) + `"2"]}}`
+	bulk := `{"t":"MESSAGE_DELETE_BULK","s":1,"op":0,"d":{"channel_id":"1","ids":[` + strings.Repeat(`"1",`, 5000) +
+		`"2"]}}`
 	messages, err := overGateway(t, []byte(bulk))
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(messages), 100)

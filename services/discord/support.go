@@ -13,7 +13,8 @@ const (
 	docResponse      = docs + "interactions/receiving-and-responding#interaction-response-object"
 )
 
-// support tells what Discord has. What users write comes over the Gateway; with receive "webhook" only what they write in
+// support tells what Discord has. What users write comes over the Gateway; with receive "webhook" only what they write
+// in
 // lobbies and direct messages of games, and interactions.
 func support() integration.Support {
 	degraded, impossible := integration.Degraded, integration.Impossible

@@ -263,7 +263,8 @@ func lost(err error) error {
 	return e
 }
 
-// disconnected says what a disconnect message means: nil for one after which Slack goes on, or asks for a new connection.
+// disconnected says what a disconnect message means: nil for one after which Slack goes on, or asks for a new
+// connection.
 func disconnected(reason string) error {
 	switch reason {
 	case "warning", "refresh_requested":
@@ -325,7 +326,8 @@ func webhookBody(m *socketMessage) (json.RawMessage, error) {
 	}
 }
 
-// ack has an envelope be acknowledged, with what the webhook would be answered where Slack reads that. It does not wait.
+// ack has an envelope be acknowledged, with what the webhook would be answered where Slack reads that. It does not
+// wait.
 func (c *socket) ack(m *socketMessage, response *integration.Response) {
 	answer := struct {
 		EnvelopeID string          `json:"envelope_id"`

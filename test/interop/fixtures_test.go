@@ -124,7 +124,8 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	}
 	t.Logf("%d payloads from elsewhere", len(deliveries))
 	if len(deliveries) == 0 {
-		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; TestGatewayExposesTheNode posts our own")
+		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; " +
+			"TestGatewayExposesTheNode posts our own")
 	}
 
 	natsURL := natsServer(t).URL()

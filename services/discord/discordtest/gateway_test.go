@@ -79,7 +79,8 @@ const plainQuery = "v=10&encoding=json"
 
 func identify(change ...string) string {
 	return strings.NewReplacer(change...).Replace(
-		`{"op":2,"d":{"token":"TEST.token","intents":37376,"properties":{"os":"a","browser":"b","device":"c"},"shard":[0,1]}}`)
+		`{"op":2,"d":{"token":"TEST.token","intents":37376,"properties":{"os":"a","browser":"b","device":"c"},"shard":[0,` +
+			`1]}}`)
 }
 
 func newGateway(t *testing.T) *discordtest.Server {

@@ -1,4 +1,5 @@
-// Package discordtest is a fake of Discord's REST API and of its Gateway, on loopback, for tests and demonstrations. It is
+// Package discordtest is a fake of Discord's REST API and of its Gateway, on loopback, for tests and demonstrations. It
+// is
 // stricter than Discord: it refuses what is not documented, and texts that could notify somebody. What a client of the
 // Gateway does against the rules is counted, see [GatewayCounts].
 package discordtest
@@ -72,7 +73,8 @@ const (
 // New makes a server without an address of its own: a handler for those who bring one.
 func New(app App) *Server {
 	s := &Server{
-		Gateway: newGateway(app), app: app, callbacks: map[string]*callback{}, interactions: map[string]bool{}, nonces: map[string]map[string]any{}, files: map[string]fakeapi.File{},
+		Gateway: newGateway(app), app: app, callbacks: map[string]*callback{}, interactions: map[string]bool{},
+		nonces: map[string]map[string]any{}, files: map[string]fakeapi.File{},
 		lastID: 1_400_000_000_000_000_000,
 	}
 	s.Server = fakeapi.New(s.api())

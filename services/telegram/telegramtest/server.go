@@ -47,11 +47,22 @@ const Download = "file"
 
 // NewServer starts a server for the bot with this token. The caller closes it.
 func NewServer(token string) *Server {
+	s := New(token)
+	s.Server = fakeapi.Start(s.api())
+	return s
+}
+
+// New makes a server without an address.
+func New(token string) *Server {
 	s := &Server{
 		first: token, bots: map[string]*bot{token: newBot()}, files: map[string]fakeapi.File{}, answered: map[string]bool{},
 	}
-	s.Server = fakeapi.Start(fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value})
+	s.Server = fakeapi.New(s.api())
 	return s
+}
+
+func (s *Server) api() fakeapi.API {
+	return fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value}
 }
 
 // Next returns the next request that sends a message, and waits for it. Each request is returned once. When the server
