@@ -55,6 +55,7 @@ func RunReceiver(t *testing.T, r Receiver) {
 		{"nothing is lost while the stream is away", (*receiverTrial).durability},
 		{"a stream that is away for long holds the platform back", (*receiverTrial).backpressure},
 		{"an owner that dies loses and doubles nothing", (*receiverTrial).takeOver},
+		{"what is not durable comes again when its owner died", (*receiverTrial).confirmation},
 		{"an owner that stops loses and doubles nothing", (*receiverTrial).handOver},
 		{"a stop during delivery loses and doubles nothing", (*receiverTrial).stopDuringDelivery},
 		{"refused credentials are told, and tried again calmly", (*receiverTrial).refused},
@@ -202,6 +203,20 @@ func (x *receiverTrial) takeOver() {
 	x.pass(2 * settled)
 	x.push(20)
 	x.pass(settled)
+	x.requireAll()
+}
+
+// confirmation shows that the platform was not told of what was only in the owner's memory.
+func (x *receiverTrial) confirmation() {
+	owner, _ := x.owner()
+	x.Stream.Refuse(true)
+	x.push(20)
+	x.pass(20 * time.Second)
+	x.push(20)
+	x.pass(20 * time.Second)
+	owner.Kill()
+	x.Stream.Refuse(false)
+	x.pass(2 * settled)
 	x.requireAll()
 }
 
