@@ -14,8 +14,10 @@ func TestUserIsReadAsApplicationsSendIt(t *testing.T) {
 		meta string
 		want *action.User
 	}{
-		"all fields": {`{"user":{"id":"u1","email":"a@b","name":"A","tenantId":"t","roles":["r"],"permissions":["p"]}}`,
-			&action.User{ID: "u1", Email: "a@b", Name: "A", TenantID: "t", Roles: []string{"r"}, Permissions: []string{"p"}}},
+		"all fields": {
+			`{"user":{"id":"u1","email":"a@b","name":"A","tenantId":"t","roles":["r"],"permissions":["p"]}}`,
+			&action.User{ID: "u1", Email: "a@b", Name: "A", TenantID: "t", Roles: []string{"r"}, Permissions: []string{"p"}},
+		},
 		"a number as id": {`{"user":{"id":7}}`, &action.User{ID: "7"}},
 		"one role":       {`{"user":{"id":"u","role":"admin"}}`, &action.User{ID: "u", Roles: []string{"admin"}}},
 		"a role twice": {`{"user":{"id":"u","role":"admin","roles":["admin","x"]}}`, &action.User{

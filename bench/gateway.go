@@ -28,7 +28,9 @@ const (
 	gatewaySpan = 10 * time.Second // at scale 1
 )
 
-var gatewayApp = discordtest.App{BotToken: "bench.bot.token", ApplicationID: "1111111111111111111"}
+var gatewayApp = discordtest.App{
+	BotToken: "bench.bot.token", ApplicationID: "1111111111111111111", // #nosec G101 -- of the fake
+}
 
 // The place of all messages.
 const gatewayGuild, gatewayChannel = "290926798626357999", "290926798626999250"
@@ -113,7 +115,7 @@ func (s *stage) gatewayCell(ctx context.Context, peer string, round int, scale f
 // gatewayMessage is one as people write it in a server.
 func gatewayMessage(n int) map[string]any {
 	return map[string]any{
-		"id": strconv.FormatInt(1_450_000_138_412_032_000+int64(time.Now().UnixNano()%1e12)<<8+int64(n), 10), "type": 0,
+		"id": strconv.FormatInt(1_450_000_138_412_032_000+time.Now().UnixNano()%1e12<<8+int64(n), 10), "type": 0,
 		"channel_id": gatewayChannel, "content": fmt.Sprintf("message %d, **bold** and a link https://example.org/%d", n, n),
 		"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000000+00:00"), "edited_timestamp": nil, "tts": false,
 		"mention_everyone": false, "mentions": []any{}, "mention_roles": []any{}, "attachments": []any{}, "embeds": []any{},

@@ -24,10 +24,12 @@ func withNeighbour(t *testing.T) (*node, *peer) {
 		fields{"name": "svc", "fullName": "svc", "settings": fields{"rest": "/"}, "actions": fields{
 			"svc.echo": fields{"name": "svc.echo"}, "svc.hidden": fields{"visibility": "protected"},
 		}},
-		fields{"name": "posts", "version": 2, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1},
+		fields{
+			"name": "posts", "version": 2, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1},
 			"actions": fields{
 				"v2.posts.list": fields{"name": "v2.posts.list", "rest": "GET /"},
-			}, "events": fields{"user.*": fields{"name": "user.*", "group": "mail"}, "$api": fields{"name": "$api"}}},
+			}, "events": fields{"user.*": fields{"name": "user.*", "group": "mail"}, "$api": fields{"name": "$api"}},
+		},
 		fields{"name": "$node", "fullName": "$node", "actions": fields{"$node.list": fields{"name": "$node.list"}}},
 	)
 	return n, p

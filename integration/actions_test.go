@@ -24,8 +24,10 @@ func echo(v integration.Verification) (string, error) {
 func TestHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 	for name, params := range map[string]object{
 		"by the SDK's names": {"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "<b>42"},
-		"by Meta's names": {"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right",
-			"hub.challenge": "<b>42"},
+		"by Meta's names": {
+			"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right",
+			"hub.challenge": "<b>42",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)

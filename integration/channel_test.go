@@ -22,10 +22,14 @@ func TestValidateChannelNamesWhatIsWrong(t *testing.T) {
 		"an id with a slash":      {func(ch *integration.Channel) { ch.ID = "a/b" }, "id: may hold"},
 		"an id with a line break": {func(ch *integration.Channel) { ch.ID = "a\n" }, "id: may hold"},
 		"no tenant":               {func(ch *integration.Channel) { ch.TenantID = "" }, "tenantId: is required"},
-		"an unknown status": {func(ch *integration.Channel) { ch.Status = "active" },
-			"status: must be ACTIVE or INACTIVE"},
-		"no token": {func(ch *integration.Channel) { ch.Credentials = nil },
-			"credentials.token: is required: The token of the bot."},
+		"an unknown status": {
+			func(ch *integration.Channel) { ch.Status = "active" },
+			"status: must be ACTIVE or INACTIVE",
+		},
+		"no token": {
+			func(ch *integration.Channel) { ch.Credentials = nil },
+			"credentials.token: is required: The token of the bot.",
+		},
 		"a token of another form": {
 			func(ch *integration.Channel) { ch.Credentials["token"] = "CANARY" }, "credentials.token: does not look right",
 		},

@@ -28,8 +28,10 @@ const token = "123456:CANARY/token"
 var now = time.UnixMilli(1_800_000_000_000)
 
 var fields = []integration.Field{
-	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`),
-		Help: "The token of the bot."},
+	{
+		In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`),
+		Help: "The token of the bot.",
+	},
 	{In: integration.InSettings, Name: "apiBase", Help: "Another API root."},
 	{In: integration.InSettings, Name: "pin", Secret: true},
 }

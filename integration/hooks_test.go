@@ -140,8 +140,10 @@ func TestHooksMayRefuseOrChangeACall(t *testing.T) {
 func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
 	b := newHarness(t)
 	b.def.Hooks = []integration.Hook{
-		{Actions: "i_status|i_sendMessage",
-			Before: func(c *integration.Context) error { return c.RequirePermission("parrots") }},
+		{
+			Actions: "i_status|i_sendMessage",
+			Before:  func(c *integration.Context) error { return c.RequirePermission("parrots") },
+		},
 		{Actions: "i_status", After: func(_ *integration.Context, result any) (any, error) {
 			return object{"spec": result}, nil
 		}},

@@ -281,8 +281,10 @@ func TestMessageActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 	}{
 		"an unknown one":          {func(b *harness) { b.store.channel.ID = "c2" }, 404, "CHANNEL_NOT_FOUND"},
 		"one of another platform": {func(b *harness) { b.store.channel.Platform = "crow" }, 404, "CHANNEL_NOT_FOUND"},
-		"an inactive one": {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403,
-			"CHANNEL_INACTIVE"},
+		"an inactive one": {
+			func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403,
+			"CHANNEL_INACTIVE",
+		},
 		"no store": {func(b *harness) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
 	} {
 		for _, action := range actionNames {
@@ -470,8 +472,10 @@ func TestReactionWithoutPlatformSupportIsSentAsMessage(t *testing.T) {
 		content object
 	}{
 		"a platform without reactions": {func(*harness) {}, object{"type": "REACTION", "reaction": reaction}},
-		"a reaction that is none": {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
-			object{"type": "REACTION"}},
+		"a reaction that is none": {
+			func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
+			object{"type": "REACTION"},
+		},
 		"a reaction of another content": {
 			func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
 			object{"type": "TEXT", "text": "hi", "reaction": reaction},

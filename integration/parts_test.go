@@ -276,7 +276,9 @@ func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 			"partly_delivered",
 		},
 		"the third, for good": {
-			3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT",
+			3, integration.FaultPermanent, 1,
+			[]string{"1", "2"},
+			0, "PARTLY_SENT",
 			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
 		},
 		"for want of credentials": {
@@ -298,7 +300,9 @@ func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
 		},
 		"nobody knows how": {
-			2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble",
+			2, integration.FaultUnknown, 1,
+			[]string{"1"},
+			504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble",
 			"unknown",
 		},
 		"the first, as any message": {

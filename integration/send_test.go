@@ -357,8 +357,10 @@ func TestMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 		"missing":             {`null`, "message", "required"},
 		"a text that is none": {`{"content":{"text":1}}`, "message.content.text", "string"},
 		"an id that is none":  {`{"to":{"id":true}}`, "message.to.id", "string"},
-		"a list that is none": {`{"content":{"interactive":{"buttons":{}}}}`, "message.content.interactive.buttons",
-			"array"},
+		"a list that is none": {
+			`{"content":{"interactive":{"buttons":{}}}}`, "message.content.interactive.buttons",
+			"array",
+		},
 		"an object that is none": {`{"replyTo":"m1"}`, "message.replyTo", "object"},
 		"a time that is none":    {`{"timestamp":"now"}`, "message.timestamp", "number"},
 		"a flag that is none":    {`{"content":{"location":{"live":1}}}`, "message.content.location.live", "boolean"},

@@ -116,8 +116,10 @@ func TestHandlersResultIsTheAnswer(t *testing.T) {
 		"a struct":         {result: user{"u1"}, data: `{"id":"u1"}`},
 		"nothing":          {result: (*user)(nil), data: `null`},
 		"a list of nobody": {result: []user{}, data: `[]`},
-		"an error of Moleculer": {result: user{"lost"}, err: action.Client(404, "NO_USER", "none"), code: 404,
-			typ: "NO_USER"},
+		"an error of Moleculer": {
+			result: user{"lost"}, err: action.Client(404, "NO_USER", "none"), code: 404,
+			typ: "NO_USER",
+		},
 		"an error of a platform": {
 			err: &integration.Error{Kind: integration.FaultTransient, Code: "DOWN", Message: "down"}, code: 503, typ: "DOWN",
 		},
@@ -169,8 +171,10 @@ func TestEventsThatDoNotDecodeAreLoggedAndIgnored(t *testing.T) {
 	}
 	emit(nil)
 	require.Equal(t, `  {"loud":true}`, receive(t, heard))
-	require.NoError(t, (&action.Request{Meta: metaOf(t, object{"tenantId": "t1"}),
-		Cluster: n.link.Caller()}).Emit(t.Context(), "user.created", user{"u1"}))
+	require.NoError(t, (&action.Request{
+		Meta:    metaOf(t, object{"tenantId": "t1"}),
+		Cluster: n.link.Caller(),
+	}).Emit(t.Context(), "user.created", user{"u1"}))
 	require.Equal(t, `u1 t1 {"loud":true}`, receive(t, heard))
 	require.Empty(t, heard)
 }

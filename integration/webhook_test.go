@@ -26,15 +26,23 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 		"nothing is known": {called: called, headers: proxied},
 		"a base without a path": {publicURL: "https://x.example", called: called, want: "https://x.example" +
 			called},
-		"a base with a path": {publicURL: "https://x.example/in/", called: called,
-			want: "https://x.example/in" + called},
-		"a whole URL": {publicURL: "https://x.example/in", called: called,
-			want: "https://x.example/in?a=1&b=%2F"},
-		"a whole URL, and no query": {publicURL: "https://x.example/in", called: "/parrot/c1",
-			want: "https://x.example/in"},
+		"a base with a path": {
+			publicURL: "https://x.example/in/", called: called,
+			want: "https://x.example/in" + called,
+		},
+		"a whole URL": {
+			publicURL: "https://x.example/in", called: called,
+			want: "https://x.example/in?a=1&b=%2F",
+		},
+		"a whole URL, and no query": {
+			publicURL: "https://x.example/in", called: "/parrot/c1",
+			want: "https://x.example/in",
+		},
 		"a base, and the path did not come": {publicURL: "https://x.example/"},
-		"the gateway says an absolute URL": {publicURL: "https://x.example", called: "http://10.0.0.1:3000" + called,
-			want: "https://x.example" + called},
+		"the gateway says an absolute URL": {
+			publicURL: "https://x.example", called: "http://10.0.0.1:3000" + called,
+			want: "https://x.example" + called,
+		},
 		"headers that are trusted": {called: called, headers: proxied, trust: true, want: "https://proxy.example" +
 			called},
 		"the header host": {called: called, headers: object{

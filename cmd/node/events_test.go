@@ -113,8 +113,10 @@ func TestEventsAreCountedAndReplayed(t *testing.T) {
 	)
 	for want, args := range map[string][]string{
 		"say which events: --since or --id": {},
-		"expects a time such as 2026-01-31T12:00:00Z or how long ago it was, such as 90m, found \"yesterday\"": {"--since",
-			"yesterday"},
+		"expects a time such as 2026-01-31T12:00:00Z or how long ago it was, such as 90m, found \"yesterday\"": {
+			"--since",
+			"yesterday",
+		},
 	} {
 		r := node(t, dir, append([]string{"events", "replay", received}, args...)...)
 		require.NotEqual(t, 0, r.exit)

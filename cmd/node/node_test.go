@@ -200,9 +200,11 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 		}},
 		"a missing credential": {head + "    platform: telegram\n    credentials:\n      token: " +
 			"123456:canary-token\n", []string{`channels.yaml:5: channels[0].credentials.secretToken: is required: `}},
-		"a credential of no such field": {head + "    platform: telegram\n    credentials:\n      token: " +
-			"123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n",
-			[]string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`}},
+		"a credential of no such field": {
+			head + "    platform: telegram\n    credentials:\n      token: " +
+				"123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n",
+			[]string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`},
+		},
 		"a malformed token": {head + "    platform: telegram\n    credentials:\n      token: canary\n      " +
 			"secretToken: canary-secret\n", []string{`channels.yaml:6: channels[0].credentials.token: does not look right: `}},
 		"two channels of one id": {head + "    platform: telegram\n    credentials: {token: 1:canary, " +
@@ -211,8 +213,10 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 			`in this file`}},
 		"no channels": {"channels: []\n", []string{"channels.yaml:1: channels: is missing or empty"}},
 		"an unset variable": {head + "    platform: telegram\n    credentials: " +
-			"{token: \"${NO_SUCH_VARIABLE}\"}\n", []string{"channels.yaml:5: channels[0].credentials.token: ",
-			"NO_SUCH_VARIABLE"}},
+			"{token: \"${NO_SUCH_VARIABLE}\"}\n", []string{
+			"channels.yaml:5: channels[0].credentials.token: ",
+			"NO_SUCH_VARIABLE",
+		}},
 		"an unknown key": {head + "    platfrom: telegram\n", []string{
 			`channels.yaml:4: channels[0].platfrom: unknown key, did you mean "platform"?`,
 		}},

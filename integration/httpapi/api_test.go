@@ -97,8 +97,12 @@ func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
 		"a code nobody knows": {
 			200, `{"ok":false,"error":"away"}`, nil, integration.FaultPermanent, "MESSAGE_REJECTED", 0, "",
 		},
-		"too many calls": {429, `{"ok":false}`, []string{"Retry-After", "7"}, integration.FaultThrottled,
-			"RATE_LIMITED", 7 * time.Second, integration.PausesRecipient},
+		"too many calls": {
+			429, `{"ok":false}`,
+			[]string{"Retry-After", "7"},
+			integration.FaultThrottled,
+			"RATE_LIMITED", 7 * time.Second, integration.PausesRecipient,
+		},
 		"a failure":           {500, `{"ok":false}`, nil, integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""},
 		"a page":              {403, `<html>`, nil, integration.FaultPermanent, "PLATFORM_BLOCKED", 0, ""},
 		"a page of the table": {429, `<html>`, nil, integration.FaultThrottled, "RATE_LIMITED", time.Minute, ""},

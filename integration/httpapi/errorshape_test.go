@@ -32,10 +32,14 @@ func TestErrorShapeReadsWhatAnAPISays(t *testing.T) {
 		refusal *integration.Refusal
 	}{
 		"a success": {200, `{"id":1}`, `{"id":1}`, nil},
-		"an error": {400, `{"error":{"message":"no","code":17}}`, "", &integration.Refusal{Text: "no",
-			Code: "17"}},
-		"an error with more": {400, `{"error":{"message":"no"},"more":[{"at":"a","why":"b"},{"why":"c"},5]}`, "",
-			&integration.Refusal{Text: "no", Details: []string{"a: b", "c"}}},
+		"an error": {400, `{"error":{"message":"no","code":17}}`, "", &integration.Refusal{
+			Text: "no",
+			Code: "17",
+		}},
+		"an error with more": {
+			400, `{"error":{"message":"no"},"more":[{"at":"a","why":"b"},{"why":"c"},5]}`, "",
+			&integration.Refusal{Text: "no", Details: []string{"a: b", "c"}},
+		},
 		"a page on the way":    {502, `<html>`, "", nil},
 		"JSON of another kind": {500, `{"error":"no"}`, "", nil},
 		"a list":               {404, `[]`, "", nil},

@@ -36,7 +36,7 @@ type Cluster struct {
 	define func(*httpapi.Client) integration.Definition
 	wire   *wire
 	leases leases.Store
-	logs   safeBuffer
+	logs   Log
 	ended  []func()
 
 	mu      sync.Mutex
@@ -107,7 +107,8 @@ func (c *Cluster) Node(id string) *Node {
 	c.tb.Helper()
 	p := &power{}
 	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
-		error) {
+		error,
+	) {
 		return c.wire.dial(ctx, p)
 	}})
 	log := logrus.New()
@@ -392,18 +393,21 @@ func (w *wire) Close() error {
 // Addr implements net.Listener.
 func (*wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-type safeBuffer struct {
+// Log keeps what is written to it. Safe for concurrent use.
+type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (s *safeBuffer) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (s *Log) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
 }
 
-func (s *safeBuffer) String() string {
+// String returns all of it.
+func (s *Log) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()

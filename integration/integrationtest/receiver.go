@@ -43,8 +43,8 @@ type ReceiverFake struct {
 	Garbage func()
 }
 
-// RunReceiver holds a receiver to the laws that every one keeps. Each is a subtest in a bubble of testing/synctest, so that
-// pauses of minutes take no time.
+// RunReceiver holds a receiver to the laws that every one keeps. Each is a subtest in a bubble of testing/synctest, so
+// that pauses of minutes take no time.
 func RunReceiver(t *testing.T, r Receiver) {
 	t.Helper()
 	for _, law := range []struct {
@@ -78,8 +78,8 @@ func RunReceiver(t *testing.T, r Receiver) {
 	}
 }
 
-// settled is long enough for connections to be opened, or to be taken over and opened again.
-const settled = time.Minute
+// opened is long enough for connections to be opened, or to be taken over and opened again.
+const opened = time.Minute
 
 type receiverTrial struct {
 	*testing.T
@@ -142,9 +142,9 @@ func (x *receiverTrial) requireNoSecret(text string) {
 
 func (x *receiverTrial) order() {
 	n := x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	x.push(200)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 	ready := 0
 	for _, c := range n.Connections() {
@@ -157,58 +157,53 @@ func (x *receiverTrial) order() {
 
 func (x *receiverTrial) durability() {
 	x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	x.Stream.Refuse(true)
 	x.push(20)
-	x.pass(settled)
+	x.pass(opened)
 	require.Empty(x, x.items())
 	x.Stream.Refuse(false)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) backpressure() {
 	x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	x.Stream.Refuse(true)
 	x.push(2500)
-	x.pass(settled)
+	x.pass(opened)
 	x.Stream.Refuse(false)
 	x.pass(10 * time.Minute)
 	x.requireAll()
 }
 
-// owner returns the node that keeps the first connection, and one that does not.
-func (x *receiverTrial) owner() (owner, other *Node) {
+// owner starts two nodes and returns the one that keeps the first connection.
+func (x *receiverTrial) owner() *Node {
 	x.Helper()
 	nodes := map[string]*Node{"n1": x.Node("n1"), "n2": x.Node("n2")}
-	x.pass(settled)
+	x.pass(opened)
 	name := nodes["n1"].Connections()[0].Node
 	require.Contains(x, slices.Collect(maps.Keys(nodes)), name)
-	owner = nodes[name]
-	delete(nodes, name)
-	for _, n := range nodes {
-		other = n
-	}
-	return owner, other
+	return nodes[name]
 }
 
 func (x *receiverTrial) takeOver() {
-	owner, _ := x.owner()
+	owner := x.owner()
 	x.push(20)
 	x.pass(100 * time.Millisecond)
 	x.push(20)
 	owner.Kill()
 	x.push(20)
-	x.pass(2 * settled)
+	x.pass(2 * opened)
 	x.push(20)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }
 
 // confirmation shows that the platform was not told of what was only in the owner's memory.
 func (x *receiverTrial) confirmation() {
-	owner, _ := x.owner()
+	owner := x.owner()
 	x.Stream.Refuse(true)
 	x.push(20)
 	x.pass(20 * time.Second)
@@ -216,37 +211,37 @@ func (x *receiverTrial) confirmation() {
 	x.pass(20 * time.Second)
 	owner.Kill()
 	x.Stream.Refuse(false)
-	x.pass(2 * settled)
+	x.pass(2 * opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) handOver() {
-	owner, _ := x.owner()
+	owner := x.owner()
 	x.push(20)
 	owner.Stop()
 	x.push(20)
-	x.pass(settled)
+	x.pass(opened)
 	x.push(20)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) stopDuringDelivery() {
-	owner, _ := x.owner()
+	owner := x.owner()
 	x.Stream.Refuse(true)
 	x.push(20)
 	x.pass(time.Second)
 	owner.Stop()
 	x.push(20)
 	x.Stream.Refuse(false)
-	x.pass(2 * settled)
+	x.pass(2 * opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) refused() {
 	x.fake.Refuse(true)
 	n := x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	c := n.Connections()[0]
 	require.Equal(x, integration.ConnectionRefused, c.State)
 	require.NotEmpty(x, c.Message)
@@ -255,20 +250,20 @@ func (x *receiverTrial) refused() {
 	x.fake.Refuse(false)
 	x.pass(10 * time.Minute)
 	x.push(5)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) restart() {
 	x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	for _, away := range []time.Duration{time.Millisecond, time.Second, 20 * time.Second} {
 		x.push(10)
 		x.Cut(true)
 		x.push(10)
 		x.pass(away)
 		x.Cut(false)
-		x.pass(2 * settled)
+		x.pass(2 * opened)
 	}
 	x.requireAll()
 }
@@ -278,31 +273,31 @@ func (x *receiverTrial) silence() {
 		x.Skip("the platform's fake cannot be silent on an open connection")
 	}
 	x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	x.fake.Silence(true)
-	x.pass(settled)
+	x.pass(opened)
 	x.fake.Silence(false)
 	x.pass(5 * time.Minute)
 	x.push(5)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }
 
 func (x *receiverTrial) garbage() {
 	x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	for range 3 {
 		x.fake.Garbage()
-		x.pass(2 * settled)
+		x.pass(2 * opened)
 		x.push(5)
-		x.pass(settled)
+		x.pass(opened)
 	}
 	x.requireAll()
 }
 
 func (x *receiverTrial) switchedOff() {
 	n := x.Node("n1")
-	x.pass(settled)
+	x.pass(opened)
 	require.NotEmpty(x, n.Connections())
 	off := *x.r.Channel()
 	off.Status = integration.ChannelInactive
@@ -310,8 +305,8 @@ func (x *receiverTrial) switchedOff() {
 	x.pass(5 * time.Second)
 	require.Empty(x, n.Connections())
 	x.SetChannel(x.r.Channel())
-	x.pass(settled)
+	x.pass(opened)
 	x.push(5)
-	x.pass(settled)
+	x.pass(opened)
 	x.requireAll()
 }

@@ -1,7 +1,6 @@
 package discord_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/leases"
 	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
@@ -37,7 +37,7 @@ type cluster struct {
 	leases  leases.Store
 	channel *integration.Channel
 	stream  *stream
-	logs    *safeBuffer
+	logs    *integrationtest.Log
 	ended   []func()
 }
 
@@ -45,7 +45,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{
 		t: t, discord: discordtest.New(app()), wire: newWire(), leases: leases.NewMemory(), channel: channel(),
-		stream: &stream{seen: map[string]bool{}}, logs: &safeBuffer{},
+		stream: &stream{seen: map[string]bool{}}, logs: &integrationtest.Log{},
 	}
 	c.gateway = c.discord.Gateway
 	c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Privileged = 1 << 15 })
@@ -109,7 +109,8 @@ func (c *cluster) node(id string) *testNode {
 	c.t.Helper()
 	p := &power{}
 	client := httpapi.New(httpapi.Options{AllowPrivate: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
-		error) {
+		error,
+	) {
 		return c.wire.dial(ctx, p)
 	}})
 	log := logrus.New()
@@ -376,20 +377,3 @@ func (unsaid) Keep(...string) {}
 func (unsaid) Redact(text string) string { return strings.ReplaceAll(text, botToken, "***") }
 
 func (u unsaid) RedactExcept(text, _ string) string { return u.Redact(text) }
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}

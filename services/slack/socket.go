@@ -70,8 +70,8 @@ func (p *platform) Receive(ctx context.Context, session *integration.Session) er
 	cancel()
 	c.close()
 	helpers.Wait()
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() != nil { // it was asked to end
+		err = nil
 	}
 	return err
 }

@@ -76,6 +76,7 @@ func ids(first, last int) []string {
 
 func TestSocketAcknowledgesWhatIsDurable(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		n := c.Node("n1")
 		pass(10 * time.Second)
 		require.Equal(t, 1, c.slack.Socket.Sockets(), "one node has one of the two sockets")
@@ -101,6 +102,7 @@ func TestSocketAcknowledgesWhatIsDurable(t *testing.T) {
 
 func TestSocketsAreOnTwoNodes(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		first, _, _ := c.Node("n1"), c.Node("n2"), c.Node("n3")
 		pass(30 * time.Second)
 		require.Equal(t, 2, c.slack.Socket.Sockets())
@@ -115,6 +117,7 @@ func TestSocketsAreOnTwoNodes(t *testing.T) {
 
 func TestSocketOfADeadNodeLosesNothing(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		dying := c.Node("n1")
 		c.Node("n2")
 		pass(10 * time.Second)
@@ -133,6 +136,7 @@ func TestSocketOfADeadNodeLosesNothing(t *testing.T) {
 
 func TestSocketIsOpenedAnewWhenSlackAsks(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
 		for round, reason := range []string{"warning", "refresh_requested", "refresh_requested"} {
@@ -148,6 +152,7 @@ func TestSocketIsOpenedAnewWhenSlackAsks(t *testing.T) {
 
 func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
 		interaction, err := os.ReadFile("testdata/interactions/button_pressed.json")
@@ -173,6 +178,7 @@ func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
 
 func TestSocketThatIsRefusedSaysWhatToDo(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		c.slack.Socket.SetAppToken("")
 		n := c.Node("n1")
 		pass(time.Minute)
@@ -192,6 +198,7 @@ func TestSocketThatIsRefusedSaysWhatToDo(t *testing.T) {
 
 func TestSocketThatIsOneTooManyWaits(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		n := c.Node("n1")
 		pass(10 * time.Second)
 		for _, reason := range []string{"too_many_websockets", "reason_of_a_later_version"} {
@@ -212,6 +219,7 @@ func TestSocketThatIsOneTooManyWaits(t *testing.T) {
 
 func TestSocketThatIsHalfOpenIsOpenedAnew(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
 		c.slack.Socket.SetSilent(true)
@@ -232,6 +240,7 @@ func TestSocketSurvivesGarbageAndLargeMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withSockets(t, func(t *testing.T, c *socketCluster) {
+				t.Helper()
 				c.Node("n1")
 				pass(10 * time.Second)
 				c.slack.Socket.SendFrame(frame)
@@ -247,6 +256,7 @@ func TestSocketSurvivesGarbageAndLargeMessages(t *testing.T) {
 
 func TestSocketAcknowledgesEnvelopesThatCannotBeRead(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
 		first, second := c.slack.Socket.PushEvent("no event"), c.slack.Socket.PushCommand("no command")
@@ -261,6 +271,7 @@ func TestSocketAcknowledgesEnvelopesThatCannotBeRead(t *testing.T) {
 
 func TestSocketHandsOverWhenItsNodeStops(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
 		leaving := c.Node("n1")
 		pass(10 * time.Second)
 		c.Node("n2")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/leases"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
@@ -74,7 +75,10 @@ func measureIdlePolls(t *testing.T, bots int, protocol string) {
 	require.NoError(t, os.WriteFile(file, []byte(certificate), 0o600))
 	t.Setenv("SSL_CERT_FILE", file) // Go reads it once, and the certificate is always the same
 
-	w := &pollingWorld{t: t, store: &channels{}, stream: &stream{}, leases: leases.NewMemory(), logs: &lockedBuffer{}}
+	w := &pollingWorld{
+		t: t, store: &channels{}, stream: &stream{}, leases: leases.NewMemory(),
+		logs: &integrationtest.Log{},
+	}
 	base := map[string]string{"HTTP 1.1": plain, "HTTP 2": secure}[protocol]
 	for n := range bots {
 		ch := pollingChannel(base)

@@ -1,7 +1,6 @@
 package telegram_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/leases"
 	"github.com/hiliosai/switchboard/services/telegram"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
@@ -32,7 +32,7 @@ type pollingWorld struct {
 	store  *channels
 	stream *stream
 	leases leases.Store
-	logs   *lockedBuffer
+	logs   *integrationtest.Log
 }
 
 func newPollingWorld(tb testing.TB, tokens ...string) *pollingWorld {
@@ -40,7 +40,8 @@ func newPollingWorld(tb testing.TB, tokens ...string) *pollingWorld {
 	server := telegramtest.NewServer(token)
 	tb.Cleanup(server.Close)
 	w := &pollingWorld{
-		t: tb, server: server, store: &channels{}, stream: &stream{}, leases: leases.NewMemory(), logs: &lockedBuffer{},
+		t: tb, server: server, store: &channels{}, stream: &stream{}, leases: leases.NewMemory(),
+		logs: &integrationtest.Log{},
 	}
 	for i, token := range append([]string{token}, tokens...) {
 		ch := pollingChannel(server.URL())
@@ -205,23 +206,6 @@ func (s *stream) texts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stored)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // noSecrets redacts nothing: what is secret must not be written in the first place.

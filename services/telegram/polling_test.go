@@ -164,7 +164,7 @@ func TestPollingThatIsRefusedSaysWhatToDo(t *testing.T) {
 			require.Equal(t, test.code, conn.Code)
 			require.Contains(t, conn.Message, test.says)
 			require.NotContains(t, conn.Message+w.logs.String(), "canary")
-			require.Len(t, w.server.Polls(token), 0)
+			require.Empty(t, w.server.Polls(token))
 		})
 	}
 }

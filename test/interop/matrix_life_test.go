@@ -87,7 +87,8 @@ func outageBehaviours() []behaviour {
 				return err == nil
 			}, patience, tick)
 		}},
-		{name: "what was sent while NATS was away does not arrive later", faults: []int{28}, ways: toNode,
+		{
+			name: "what was sent while NATS was away does not arrive later", faults: []int{28}, ways: toNode,
 			show: func(r *row) {
 				o := r.outage()
 				o.begin()
@@ -101,8 +102,10 @@ func outageBehaviours() []behaviour {
 					}
 					return err == nil
 				}, patience, tick)
-			}},
-		{name: "a node that is connected again asks who is there and tells who it is", faults: []int{28}, ways: toGo,
+			},
+		},
+		{
+			name: "a node that is connected again asks who is there and tells who it is", faults: []int{28}, ways: toGo,
 			show: func(r *row) {
 				extra := r.extraGo(nil)
 				r.packet("DISCOVER", extra, nil, anyPacket)
@@ -110,7 +113,8 @@ func outageBehaviours() []behaviour {
 				require.NoError(r, extra.nc.ForceReconnect())
 				r.packet("DISCOVER", extra, nil, anyPacket)
 				r.packet("INFO", extra, nil, anyPacket)
-			}},
+			},
+		},
 	}
 }
 
@@ -185,7 +189,8 @@ func departureBehaviours() []behaviour {
 			require.NoError(r, <-running)
 			<-left
 		}},
-		{name: "a node that leaves withdraws its services before it says goodbye", faults: []int{29}, ways: both,
+		{
+			name: "a node that leaves withdraws its services before it says goodbye", faults: []int{29}, ways: both,
 			show: func(r *row) {
 				extra := r.extra()
 				announced := r.packet("INFO", extra, nil, func(p packet) bool { return contain(p, r.own("probe")) })
@@ -197,7 +202,8 @@ func departureBehaviours() []behaviour {
 				require.True(r, before)
 				require.Empty(r, withdrawn.fields["services"])
 				require.Greater(r, withdrawn.fields["seq"], announced.fields["seq"])
-			}},
+			},
+		},
 		{name: "callers lose nothing while one of two nodes leaves", faults: []int{29}, ways: both, show: func(r *row) {
 			r.leavesUnnoticed()
 		}},
@@ -211,7 +217,8 @@ func departureBehaviours() []behaviour {
 			e := asCallError(r.T, err)
 			require.Equal(r, []any{"RequestRejectedError", 503.0, true}, []any{e.Name, e.Code, e.Retryable})
 		}},
-		{name: "a call that outlasts the drain fails as one that may be made again", faults: []int{29}, ways: toGo,
+		{
+			name: "a call that outlasts the drain fails as one that may be made again", faults: []int{29}, ways: toGo,
 			show: func(r *row) {
 				probe := service{Name: "probe", Schema: schema("", r.own("probe"), nil, nil)}
 				extra := r.extraGo([]service{probe}, func(o *cluster.Options) { o.DrainTimeout = tick })
@@ -223,7 +230,8 @@ func departureBehaviours() []behaviour {
 				require.Error(r, err)
 				e := asCallError(r.T, err)
 				require.Equal(r, []any{503.0, true}, []any{e.Code, e.Retryable})
-			}},
+			},
+		},
 	}
 }
 
@@ -259,7 +267,8 @@ func (r *row) leavesUnnoticed() {
 // What shows at the end of a world's life.
 func finalBehaviours() []behaviour {
 	return []behaviour{
-		{name: "a heartbeat comes by itself and tells the load as a whole percentage", faults: []int{26}, ways: both,
+		{
+			name: "a heartbeat comes by itself and tells the load as a whole percentage", faults: []int{26}, ways: both,
 			show: func(r *row) {
 				ctx, cancel := context.WithTimeout(r.Context(), patience)
 				defer cancel()
@@ -270,7 +279,8 @@ func finalBehaviours() []behaviour {
 				cpu := beat.fields["cpu"].(float64)
 				require.Equal(r, float64(int(cpu)), cpu)
 				require.LessOrEqual(r, cpu, 100.0)
-			}},
+			},
+		},
 		{name: "no packet held a secret", faults: []int{21}, ways: toGo, show: func(r *row) {
 			for _, leak := range r.tap.Leaks() {
 				require.NotContains(r, leak, `"sender":"go-`)

@@ -333,16 +333,20 @@ func TestCalleesMetaShapesTheAnswer(t *testing.T) {
 		status     int
 		kind, body string
 	}{
-		"a text": {`"<42>"`, `{"$responseType":"text/plain; charset=utf-8","$statusCode":200}`, 200,
-			"text/plain; charset=utf-8", "<42>"},
+		"a text": {
+			`"<42>"`, `{"$responseType":"text/plain; charset=utf-8","$statusCode":200}`, 200,
+			"text/plain; charset=utf-8", "<42>",
+		},
 		"another status":       {`{"a":1}`, `{"$statusCode":202}`, 202, "application/json; charset=utf-8", `{"a":1}`},
 		"a status of no sense": {`{"a":1}`, `{"$statusCode":99}`, 200, "application/json; charset=utf-8", `{"a":1}`},
 		"JSON of another type": {
 			`{"a":1}`, `{"$responseType":"application/problem+json"}`, 200, "application/problem+json", `{"a":1}`,
 		},
 		"a text as JSON": {`"a"`, `{"user":"u1"}`, 200, "application/json; charset=utf-8", `"a"`},
-		"JSON of its type": {`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json",
-			`{"n":9007199254740993}`},
+		"JSON of its type": {
+			`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json",
+			`{"n":9007199254740993}`,
+		},
 		"a text that is JSON":  {`"\"a\""`, `{"$responseType":"application/json"}`, 200, "application/json", `"a"`},
 		"an empty text":        {`""`, `{"$responseType":"text/plain"}`, 200, "text/plain", ""},
 		"nothing":              {`null`, `{}`, 200, "", ""},

@@ -140,10 +140,14 @@ func TestDecodeFaults(t *testing.T) {
 		"a key that is not a name":  {`"a\n.b": 1`, `config.yaml:1: "a\n.b": unknown key`},
 		"a Go field without a tag":  {"Untagged: x", `config.yaml:1: Untagged: unknown key`},
 		"a merge key":               {"<<: {name: x}", `config.yaml:1: "<<": unknown key`},
-		"a key in a list of structs": {"channels:\n  - id: a\n  - id: b\n    credential: {}",
-			`config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`},
-		"a duplicate key": {"name: x\nsmall: 1\nname: y",
-			`config.yaml:3: name: duplicate key, first on line 1`},
+		"a key in a list of structs": {
+			"channels:\n  - id: a\n  - id: b\n    credential: {}",
+			`config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`,
+		},
+		"a duplicate key": {
+			"name: x\nsmall: 1\nname: y",
+			`config.yaml:3: name: duplicate key, first on line 1`,
+		},
 		"a duplicate key of a map": {"secrets:\n  a: 1\n  a: 2", `config.yaml:3: secrets.a: duplicate key, first on ` +
 			`line 2`},
 		"a key that is a list":          {"tls:\n  [a]: b", `config.yaml:2: tls: a key must be plain text`},
@@ -152,8 +156,10 @@ func TestDecodeFaults(t *testing.T) {
 		"a number out of range":         {"small: 256", `config.yaml:1: small: the number is out of range`},
 		"text for a number":             {"ratio: abc", `config.yaml:1: ratio: expects a number, found "abc"`},
 		"text for a boolean":            {"embedded: yes", `config.yaml:1: embedded: expects true or false, found "yes"`},
-		"a duration without a unit": {"timeout: 30",
-			`config.yaml:1: timeout: expects a duration such as 30s, found "30"`},
+		"a duration without a unit": {
+			"timeout: 30",
+			`config.yaml:1: timeout: expects a duration such as 30s, found "30"`,
+		},
 		"long text for a number": {"small: " + long, `config.yaml:1: small: expects a whole number, found "` +
 			long[:64] + `"`},
 		"a single value for a list": {"servers: nats://u:pass@h", `config.yaml:1: servers: expects a list, found a ` +
@@ -175,10 +181,14 @@ func TestDecodeFaults(t *testing.T) {
 		"a variable of the wrong type is not shown": {
 			"replicas: ${SWITCHBOARD_SECRET}", `config.yaml:1: replicas: expects a whole number, found "${SWITCHBOARD_SECRET}"`,
 		},
-		"an absent secret file": {"token: file:/nowhere/token",
-			`config.yaml:1: token: cannot read the secret in "/nowhere/token": no such file or directory`},
-		"a secret file that never ends": {"token: file:/dev/zero",
-			`config.yaml:1: token: cannot read the secret in "/dev/zero": not a regular file`},
+		"an absent secret file": {
+			"token: file:/nowhere/token",
+			`config.yaml:1: token: cannot read the secret in "/nowhere/token": no such file or directory`,
+		},
+		"a secret file that never ends": {
+			"token: file:/dev/zero",
+			`config.yaml:1: token: cannot read the secret in "/dev/zero": not a regular file`,
+		},
 		"an alias": {"name: &a x\ntoken: *a", "config.yaml:1: name: aliases, anchors " +
 			"and tags are not accepted; quote text that begins with *, & or !\nconfig.yaml:2: token: aliases, anchors and " +
 			"tags are not accepted; quote text that begins with *, & or !"},
@@ -191,12 +201,18 @@ func TestDecodeFaults(t *testing.T) {
 		"a syntax error": {"name: x\nsmall: @1", `config.yaml:2: found character that cannot ` +
 			`start any token`},
 		"a syntax error on the first line": {"name: @x", `config.yaml: found character that cannot start any token`},
-		"two documents": {"name: x\n---\nname: y",
-			`config.yaml:2: a second document begins here; the file must hold only one`},
-		"a syntax error after the document": {"name: x\n---\n{a: @}",
-			`config.yaml:3: found character that cannot start any token`},
-		"a very long key": {"open:\n  ? " + long + "\n  : 1",
-			`config.yaml:2: open: a key is too long or nested too deeply`},
+		"two documents": {
+			"name: x\n---\nname: y",
+			`config.yaml:2: a second document begins here; the file must hold only one`,
+		},
+		"a syntax error after the document": {
+			"name: x\n---\n{a: @}",
+			`config.yaml:3: found character that cannot start any token`,
+		},
+		"a very long key": {
+			"open:\n  ? " + long + "\n  : 1",
+			`config.yaml:2: open: a key is too long or nested too deeply`,
+		},
 		"a Go type that cannot be read": {"bad: 1", `config.yaml:1: bad: expects a chan int, found "1"`},
 		"a Go interface that cannot be read": {"worse: 1", `config.yaml:1: worse: the program cannot read a error ` +
 			`here`},

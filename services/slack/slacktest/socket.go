@@ -187,7 +187,7 @@ func (m *SocketMode) join(s *socket) {
 func (m *SocketMode) say(s *socket, body map[string]any) {
 	data, err := json.Marshal(body)
 	if err != nil {
-		panic(fmt.Sprintf("slacktest: the message cannot be encoded: %v", err))
+		panic(fmt.Sprintf("slacktest: the message cannot be encoded: %v", err)) //nolint:forbidigo // the test is at fault
 	}
 	if m.silent {
 		return

@@ -57,7 +57,7 @@ func (s *Server) AddBot(token string) { s.Locked(func() { s.bots[token] = newBot
 func (s *Server) Push(token, kind string, object any) (id int64) {
 	encoded, err := json.Marshal(object)
 	if err != nil {
-		panic(fmt.Sprintf("telegramtest: the update cannot be encoded: %v", err))
+		panic(fmt.Sprintf("telegramtest: the update cannot be encoded: %v", err)) //nolint:forbidigo // the test is at fault
 	}
 	s.Locked(func() {
 		if b := s.bots[token]; b.allows(kind) {

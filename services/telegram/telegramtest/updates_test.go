@@ -58,7 +58,7 @@ func TestPollIsHeldBackUntilThereAreUpdates(t *testing.T) {
 	server := newServer(t)
 	ids := make(chan string, 1)
 	go func() {
-		_, answer := getUpdates(context.Background(), t, server, `{"timeout":50}`)
+		_, answer := getUpdates(context.Background(), t, server, `{"timeout":50}`) //nolint:testifylint // a failure shows
 		ids <- answer
 	}()
 	require.Eventually(t, func() bool { return server.Waiting() == 1 }, time.Minute, time.Millisecond)
@@ -74,7 +74,7 @@ func TestOlderPollIsEnded(t *testing.T) {
 	} {
 		answers := make(chan string, 1)
 		go func() {
-			_, answer := getUpdates(context.Background(), t, server, `{"timeout":50}`)
+			_, answer := getUpdates(context.Background(), t, server, `{"timeout":50}`) //nolint:testifylint // a failure shows
 			answers <- answer
 		}()
 		require.Eventually(t, func() bool { return server.Waiting() == 1 }, time.Minute, time.Millisecond)
