@@ -44,7 +44,7 @@ func TestPageListsTypesValuesAndCells(t *testing.T) {
 	page := markdown(m, []integration.Definition{parrot})
 	for _, line := range []string{
 		"| `STICKER` |  |",
-		"| `VOICE` | recorded in the chat, as against an audio file |",
+		"| `VOICE` | recorded in the chat, unlike an audio file |",
 		"| `edit` | ID is the message's that has this content now |",
 		"| `type` | a [type of content](#types-of-content) |  |",
 		"| `kind` | a [kind](#kinds-of-messages) | empty means KindMessage |",
