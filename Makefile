@@ -15,6 +15,10 @@ run: build ## Run the node with config.yaml (CONFIG=other.yaml for another)
 demo: build ## Show the main job from end to end: webhook in, event, answer out, event
 	go run ./examples/demo
 
+.PHONY: demo-polling
+demo-polling: build ## Show the same without webhooks: the node asks Telegram for messages, and nothing listens
+	go run ./examples/demo -polling
+
 .PHONY: build
 build: ## Build bin/switchboard
 	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
@@ -54,10 +58,18 @@ interop: ## Show the matrix of behaviours against real Node brokers of both line
 SEED ?= 1
 RATE ?= 500
 SECONDS ?= 200
+CONNECTION_RATE ?= 200
 .PHONY: chaos
 chaos: servers ## Break everything in turn and show that nothing is lost or doubled (SEED=n RATE=n SECONDS=n)
 	@log=$$(mktemp); CHAOS_SEED=$(SEED) CHAOS_RATE=$(RATE) CHAOS_SECONDS=$(SECONDS) \
 	go test -tags chaos -count=1 -timeout 10m -run '^TestChaos$$' -v ./test/chaos >"$$log" 2>&1; status=$$?; \
+	if grep -q '^[0-9]* passed,' "$$log"; then sed -n '/^ *fault  /,/^[0-9]* passed,/p' "$$log"; else cat "$$log"; fi; \
+	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
+
+.PHONY: chaos-connections
+chaos-connections: servers ## Break nodes, NATS and platforms while these send over connections (SEED=n RATE=n)
+	@log=$$(mktemp); CHAOS_SEED=$(SEED) CHAOS_RATE=$(CONNECTION_RATE) \
+	go test -tags chaos -count=1 -timeout 10m -run '^TestConnectionsChaos$$' -v ./test/chaos >"$$log" 2>&1; status=$$?; \
 	if grep -q '^[0-9]* passed,' "$$log"; then sed -n '/^ *fault  /,/^[0-9]* passed,/p' "$$log"; else cat "$$log"; fi; \
 	if [ $$status = 0 ]; then rm "$$log"; else echo "details: $$log" >&2; fi; exit $$status
 

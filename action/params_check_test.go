@@ -45,18 +45,32 @@ type filter struct {
 
 func TestCheckedParamsAreReadyToDecode(t *testing.T) {
 	for name, tc := range map[string]struct{ params, want string }{
-		"nothing had to be changed":  {` {"query" : "go", "limit":5, "more":[ 1 ]} `, `{"query" : "go", "limit":5, "more":[ 1 ]}`},
-		"a default":                  {`{"query":"go"}`, `{"limit":20,"query":"go"}`},
-		"a default for null":         {`{"query":"go","limit":null}`, `{"limit":20,"query":"go"}`},
-		"trimmed":                    {`{"query":" <g\u00f6> ","limit":5}`, `{"limit":5,"query":"<gö>"}`},
-		"invalid UTF-8, trimmed":     {"{\"query\":\" g\xffo\",\"limit\":5}", `{"limit":5,"query":"g` + "\uFFFD" + `o"}`},
-		"what a query string has":    {`{"query":"go","limit":"7","deep":"on","tags":"x"}`, `{"deep":true,"limit":7,"query":"go","tags":["x"]}`},
-		"others go along":            {`{"query":"go","more":{ "a":1 }}`, `{"limit":20,"more":{ "a":1 },"query":"go"}`},
-		"an id keeps all its digits": {`{"query":"go","limit":5,"id":9007199254740993}`, `{"query":"go","limit":5,"id":9007199254740993}`},
-		"an integer as Go reads it":  {`{"query":"go","limit":1e1,"id":-0.0}`, `{"id":0,"limit":10,"query":"go"}`},
-		"a nested value":             {`{"query":"go","limit":5,"filter":{"age":1.0,"score":2.50}}`, `{"filter":{"age":1,"score":2.50},"limit":5,"query":"go"}`},
-		"names that differ by case":  {`{"query":"go","limit":5,"LIMIT":1000000,"filter":{"AGE":200}}`, `{"filter":{},"limit":5,"query":"go"}`},
-		"a repeated name":            {`{"query":"go","limit":1000000,"limit":5}`, `{"limit":5,"query":"go"}`},
+		"nothing had to be changed": {
+			` {"query" : "go", "limit":5, "more":[ 1 ]} `,
+			`{"query" : "go", "limit":5, "more":[ 1 ]}`,
+		},
+		"a default":              {`{"query":"go"}`, `{"limit":20,"query":"go"}`},
+		"a default for null":     {`{"query":"go","limit":null}`, `{"limit":20,"query":"go"}`},
+		"trimmed":                {`{"query":" <g\u00f6> ","limit":5}`, `{"limit":5,"query":"<gö>"}`},
+		"invalid UTF-8, trimmed": {"{\"query\":\" g\xffo\",\"limit\":5}", `{"limit":5,"query":"g` + "\uFFFD" + `o"}`},
+		"what a query string has": {
+			`{"query":"go","limit":"7","deep":"on","tags":"x"}`,
+			`{"deep":true,"limit":7,"query":"go","tags":["x"]}`,
+		},
+		"others go along": {`{"query":"go","more":{ "a":1 }}`, `{"limit":20,"more":{ "a":1 },"query":"go"}`},
+		"an id keeps all its digits": {
+			`{"query":"go","limit":5,"id":9007199254740993}`, `{"query":"go","limit":5,"id":9007199254740993}`,
+		},
+		"an integer as Go reads it": {`{"query":"go","limit":1e1,"id":-0.0}`, `{"id":0,"limit":10,"query":"go"}`},
+		"a nested value": {
+			`{"query":"go","limit":5,"filter":{"age":1.0,"score":2.50}}`,
+			`{"filter":{"age":1,"score":2.50},"limit":5,"query":"go"}`,
+		},
+		"names that differ by case": {
+			`{"query":"go","limit":5,"LIMIT":1000000,"filter":{"AGE":200}}`,
+			`{"filter":{},"limit":5,"query":"go"}`,
+		},
+		"a repeated name": {`{"query":"go","limit":1000000,"limit":5}`, `{"limit":5,"query":"go"}`},
 		"a repeated object, not both": {
 			`{"query":"go","limit":5,"filter":{"age":200},"filter":{"score":1}}`,
 			`{"filter":{"score":1},"limit":5,"query":"go"}`,

@@ -62,7 +62,8 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 		"null": {
 			action.Param{Type: action.String},
 			`{"p":null}`,
-			`{"type":"required","message":"The 'p' field is required.","field":"p","actual":null,"nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"required","message":"The 'p' field is required.","field":"p","actual":null,"nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"no params at all": {
 			action.Param{Type: action.String},
@@ -77,27 +78,32 @@ func TestBadParamsAreReportedAsNodeReportsThem(t *testing.T) {
 		"no string": {
 			action.Param{Type: action.String},
 			`{"p":5}`,
-			`{"type":"string","message":"The 'p' field must be a string.","field":"p","actual":5,"nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"string","message":"The 'p' field must be a string.","field":"p","actual":5,"nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"no number": {
 			action.Param{Type: action.Number},
 			`{"p":"5"}`,
-			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":"5","nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":"5","nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"no boolean": {
 			action.Param{Type: action.Bool},
 			`{"p":1}`,
-			`{"type":"boolean","message":"The 'p' field must be a boolean.","field":"p","actual":1,"nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"boolean","message":"The 'p' field must be a boolean.","field":"p","actual":1,"nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"no object": {
 			action.Param{Type: action.Object},
 			`{"p":[]}`,
-			`{"type":"object","message":"The 'p' must be an Object.","field":"p","actual":[],"nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"object","message":"The 'p' must be an Object.","field":"p","actual":[],"nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"an optional one of the wrong type": {
 			action.Param{Type: action.Number, Optional: true},
 			`{"p":true}`,
-			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":true,"nodeID":"caller-1","action":"svc.do"}`,
+			`{"type":"number","message":"The 'p' field must be a number.","field":"p","actual":true,"nodeID":"caller-1",` +
+				`"action":"svc.do"}`,
 		},
 		"a secret": {
 			action.Param{Type: action.Object, Secret: true},

@@ -14,19 +14,25 @@ func TestUserIsReadAsApplicationsSendIt(t *testing.T) {
 		meta string
 		want *action.User
 	}{
-		"all fields":     {`{"user":{"id":"u1","email":"a@b","name":"A","tenantId":"t","roles":["r"],"permissions":["p"]}}`, &action.User{ID: "u1", Email: "a@b", Name: "A", TenantID: "t", Roles: []string{"r"}, Permissions: []string{"p"}}},
+		"all fields": {
+			`{"user":{"id":"u1","email":"a@b","name":"A","tenantId":"t","roles":["r"],"permissions":["p"]}}`,
+			&action.User{ID: "u1", Email: "a@b", Name: "A", TenantID: "t", Roles: []string{"r"}, Permissions: []string{"p"}},
+		},
 		"a number as id": {`{"user":{"id":7}}`, &action.User{ID: "7"}},
 		"one role":       {`{"user":{"id":"u","role":"admin"}}`, &action.User{ID: "u", Roles: []string{"admin"}}},
 		"a role twice": {`{"user":{"id":"u","role":"admin","roles":["admin","x"]}}`, &action.User{
 			ID: "u", Roles: []string{"admin", "x"},
 		}},
-		"no user":           {`{}`, nil},
-		"null":              {`{"user":null}`, nil},
-		"nobody in it":      {`{"user":{}}`, nil},
-		"something else":    {`{"user":"root"}`, nil},
-		"unusable role":     {`{"user":{"id":"u","roles":"admin"}}`, nil},
-		"names in capitals": {`{"user":{"ID":"u","Id":"u","Roles":["admin"],"ROLE":"admin","Permissions":["*"],"TenantId":"t"}}`, nil},
-		"names twice":       {`{"user":{"id":"u","ID":"root","tenantId":"t","TenantID":"other","tenantid":"other","roles":["r"],"Roles":["admin"]}}`, &action.User{ID: "u", TenantID: "t", Roles: []string{"r"}}},
+		"no user":        {`{}`, nil},
+		"null":           {`{"user":null}`, nil},
+		"nobody in it":   {`{"user":{}}`, nil},
+		"something else": {`{"user":"root"}`, nil},
+		"unusable role":  {`{"user":{"id":"u","roles":"admin"}}`, nil},
+		"names in capitals": {
+			`{"user":{"ID":"u","Id":"u","Roles":["admin"],"ROLE":"admin","Permissions":["*"],"TenantId":"t"}}`, nil,
+		},
+		"names twice": {`{"user":{"id":"u","ID":"root","tenantId":"t","TenantID":"other","tenantid":"other",` +
+			`"roles":["r"],"Roles":["admin"]}}`, &action.User{ID: "u", TenantID: "t", Roles: []string{"r"}}},
 		"a long s":          {`{"user":{"id":"u","role\u017f":["admin"],"permi\u017fsions":["*"]}}`, &action.User{ID: "u"}},
 		"a User":            {`{"User":{"id":"root"},"USER":{"id":"root"}}`, nil},
 		"an object as id":   {`{"user":{"id":{"a":1}}}`, nil},

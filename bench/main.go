@@ -48,7 +48,7 @@ func run(ctx context.Context) (status int, err error) {
 	full := flag.Bool("full", false, "five rounds of three seconds a cell, instead of one of one second")
 	rounds := flag.Int("rounds", 0, "rounds (default 1, with -full 5)")
 	cs := flag.String("c", "16,64,256", "requests outstanding")
-	scenarios := flag.String("scenarios", "echo,telegram,whatsapp,whatsapp20,send0,send50", "what to measure")
+	scenarios := flag.String("scenarios", "echo,telegram,whatsapp,whatsapp20,send0,send50,gateway", "what to measure")
 	growth := flag.Bool("growth", true, "measure a large cluster and many channels too")
 	out := flag.String("out", "", "write the report to this file")
 	keep := flag.String("results", "", "write the raw results to this file, a line of JSON each")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,10 +48,17 @@ const (
 
 // measure fills the results.
 func (s *stage) measure(ctx context.Context, p plan) error {
+	loads := p
+	loads.scenarios = slices.DeleteFunc(slices.Clone(p.scenarios), func(name string) bool { return name == gateway })
 	for round := 1; round <= p.rounds; round++ {
 		fmt.Fprintf(os.Stderr, "bench: round %d of %d\n", round, p.rounds)
-		if err := s.round(ctx, p, round); err != nil {
-			return err
+		if len(loads.scenarios) > 0 {
+			if err := s.round(ctx, loads, round); err != nil {
+				return err
+			}
+		}
+		if len(loads.scenarios) < len(p.scenarios) {
+			s.measureGateway(ctx, p, round)
 		}
 	}
 	if p.growth {

@@ -84,7 +84,7 @@ func NewCache(store integration.ChannelStore, log *logrus.Entry) (*Cache, error)
 	c := &Cache{
 		store: store, log: log, entries: entries, reads: map[string]*read{}, accounts: map[string]*accountIndex{},
 		listeners: map[*func(string)]struct{}{},
-		indexing: make(chan struct{}, 1),
+		indexing:  make(chan struct{}, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil

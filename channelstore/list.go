@@ -20,7 +20,9 @@ type lister interface {
 	List(ctx context.Context, q Query) ([]Entry, error)
 }
 
-var errNoList = action.Client(http.StatusNotImplemented, codes.NotSupported, "this channel store cannot list its channels")
+var errNoList = action.Client(
+	http.StatusNotImplemented, codes.NotSupported, "this channel store cannot list its channels",
+)
 
 // OfPlatform implements [integration.ChannelLister]. It reads the store.
 func (c *Cache) OfPlatform(ctx context.Context, platform string) ([]*integration.Channel, error) {

@@ -39,7 +39,8 @@ func BenchmarkEcho(b *testing.B) {
 	subject := wire.Subject(prefix, wire.Request, nodeID)
 	send := func(i int) {
 		require.NoError(b, peer.Publish(subject, fmt.Appendf(nil, `{"ver":"4","sender":"peer","id":"%d","action":"svc.echo",`+
-			`"params":{"text":"hello","to":{"id":"42"}},"meta":{"user":{"id":3}},"timeout":60000,"level":1,"requestID":"%d"}`, i, i)))
+			`"params":{"text":"hello","to":{"id":"42"}},"meta":{"user":{"id":3}},"timeout":60000,"level":1,"requestID":"%d"}`,
+			i, i)))
 	}
 	const window = 64
 	b.ReportAllocs()

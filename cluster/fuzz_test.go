@@ -14,10 +14,14 @@ import (
 // before once their nodes are gone.
 func FuzzInfoIntoRegistry(f *testing.F) {
 	f.Add(
-		[]byte(`{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},"actions":{"v2.posts.list":{"name":"v2.posts.list","timeout":3000,"retryPolicy":{"enabled":true,"retries":3}}},"events":{"user.created":{"group":"other"},"user.*":{}}}],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"nodejs"},"instanceID":"i","metadata":{},"seq":2,"ver":"4","sender":"b"}`),
+		[]byte(`{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},`+
+			`"actions":{"v2.posts.list":{"name":"v2.posts.list","timeout":3000,"retryPolicy":{"enabled":true,"retries":3}}},`+
+			`"events":{"user.created":{"group":"other"},"user.*":{}}}],"ipList":["192.0.2.2"],"hostname":"vm",`+
+			`"client":{"type":"nodejs"},"instanceID":"i","metadata":{},"seq":2,"ver":"4","sender":"b"}`),
 		[]byte(`{"services":[],"seq":3,"instanceID":"i","ver":"4","sender":"b"}`))
 	f.Add(
-		[]byte(`{"services":[{"name":"a","actions":{"x":5,"y":null,"z":{"retryPolicy":[],"timeout":"1"}},"events":{"(":[],"[*?":{},"**":{"group":5},"":{}}},null,5],"seq":-1,"ver":"4","sender":"a"}`),
+		[]byte(`{"services":[{"name":"a","actions":{"x":5,"y":null,"z":{"retryPolicy":[],"timeout":"1"}},`+
+			`"events":{"(":[],"[*?":{},"**":{"group":5},"":{}}},null,5],"seq":-1,"ver":"4","sender":"a"}`),
 		[]byte(`{"services":[{"name":"a","version":{},"events":{"a?":{"group":"g"}}}],"seq":1e9,"ver":"4","sender":"b"}`))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		r, m := newRegistry(heartbeatTimeout), &matcher{}

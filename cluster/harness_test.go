@@ -80,7 +80,8 @@ func stopServer(s *server.Server) {
 func dial(t *testing.T, s *server.Server, more ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(s.ClientURL(), append(more, nats.UserInfo(user, password),
-		nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))...)
+		nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0,
+			0))...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	return nc

@@ -16,11 +16,21 @@ import (
 
 // good are packets as Node sends them, by the subject they go to.
 var good = map[string]string{
-	"REQ." + nodeID:      `{"id":"1","action":"svc.echo","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.5,"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false,"seq":0,"ver":"4","sender":"a"}`,
-	"RES." + nodeID:      `{"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":false,"data":{"x":1}},"ver":"4","sender":"a"}`,
-	"EVENT." + nodeID:    `{"id":"1","event":"user.created","data":{"id":1},"groups":["svc"],"broadcast":false,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null,"ver":"4","sender":"a"}`,
-	"INFO":               `{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},"actions":{"v2.posts.list":{"name":"v2.posts.list","visibility":"published"}},"events":{"user.*":{"name":"user.*"}}}],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"nodejs","version":"0.14.36","langVersion":"v20"},"config":{},"instanceID":"i","metadata":{},"seq":2,"ver":"4","sender":"a"}`,
-	"INFO." + nodeID:     `{"services":[],"ipList":[],"hostname":"vm","client":{},"config":{},"instanceID":"i","metadata":{},"seq":3,"ver":"4","sender":"a"}`,
+	"REQ." + nodeID: `{"id":"1","action":"svc.echo","params":{"limit":5},"meta":{"user":{"id":3}},` +
+		`"timeout":1500.5,"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false,"seq":0,` +
+		`"ver":"4","sender":"a"}`,
+	"RES." + nodeID: `{"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError",` +
+		`"message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":false,"data":{"x":1}},"ver":"4","sender":"a"}`,
+	"EVENT." + nodeID: `{"id":"1","event":"user.created","data":{"id":1},"groups":["svc"],"broadcast":false,` +
+		`"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null,"ver":"4",` +
+		`"sender":"a"}`,
+	"INFO": `{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},` +
+		`"actions":{"v2.posts.list":{"name":"v2.posts.list","visibility":"published"}},` +
+		`"events":{"user.*":{"name":"user.*"}}}],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"nodejs",` +
+		`"version":"0.14.36","langVersion":"v20"},"config":{},"instanceID":"i","metadata":{},"seq":2,"ver":"4",` +
+		`"sender":"a"}`,
+	"INFO." + nodeID: `{"services":[],"ipList":[],"hostname":"vm","client":{},"config":{},"instanceID":"i",` +
+		`"metadata":{},"seq":3,"ver":"4","sender":"a"}`,
 	"DISCOVER":           `{"ver":"4","sender":"a"}`,
 	"DISCOVER." + nodeID: `{"ver":"4","sender":"a"}`,
 	"HEARTBEAT":          `{"cpu":2,"ver":"4","sender":"a"}`,

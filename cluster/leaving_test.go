@@ -252,8 +252,10 @@ func TestLeaveAnswersRequestsThatItCancels(t *testing.T) {
 			},
 			[]any{"OUTCOME_UNKNOWN", false},
 		},
-		"with no more than that":   {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
-		"with an error of its own": {func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false}},
+		"with no more than that": {func(ctx context.Context) error { return ctx.Err() }, []any{"REQUEST_REJECTED", true}},
+		"with an error of its own": {
+			func(context.Context) error { return errors.New("boom") }, []any{"INTERNAL_ERROR", false},
+		},
 		"with a wrapped end of ctx": {
 			func(ctx context.Context) error { return fmt.Errorf("ask: %w", ctx.Err()) }, []any{"REQUEST_REJECTED", true},
 		},

@@ -24,9 +24,12 @@ func withNeighbour(t *testing.T) (*node, *peer) {
 		fields{"name": "svc", "fullName": "svc", "settings": fields{"rest": "/"}, "actions": fields{
 			"svc.echo": fields{"name": "svc.echo"}, "svc.hidden": fields{"visibility": "protected"},
 		}},
-		fields{"name": "posts", "version": 2, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1}, "actions": fields{
-			"v2.posts.list": fields{"name": "v2.posts.list", "rest": "GET /"},
-		}, "events": fields{"user.*": fields{"name": "user.*", "group": "mail"}, "$api": fields{"name": "$api"}}},
+		fields{
+			"name": "posts", "version": 2, "fullName": "v2.posts", "settings": fields{}, "metadata": fields{"x": 1},
+			"actions": fields{
+				"v2.posts.list": fields{"name": "v2.posts.list", "rest": "GET /"},
+			}, "events": fields{"user.*": fields{"name": "user.*", "group": "mail"}, "$api": fields{"name": "$api"}},
+		},
 		fields{"name": "$node", "fullName": "$node", "actions": fields{"$node.list": fields{"name": "$node.list"}}},
 	)
 	return n, p
@@ -83,7 +86,10 @@ func TestListOfServicesIsAsInNode(t *testing.T) {
 	_, p := withNeighbour(t)
 	list := p.ask("$node.services", fields{"skipInternal": true}, "fullName")
 	require.Equal(t, map[string]fields{
-		"svc": {"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true, "nodes": []any{nodeID, "a"}},
+		"svc": {
+			"name": "svc", "fullName": "svc", "settings": fields{}, "metadata": fields{}, "local": true, "available": true,
+			"nodes": []any{nodeID, "a"},
+		},
 		"mail": {
 			"name": "mail", "fullName": "mail", "settings": fields{}, "metadata": fields{}, "local": true, "available": true,
 			"nodes": []any{nodeID},

@@ -406,7 +406,9 @@ func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
 					if id == "" {
 						member = ""
 					}
-					p.raw("REQ."+nodeID, []byte(`{`+member+`"ver":"`+ver+`","sender":"a","action":"`+name+`","requestID":5,"parentID":{},"caller":false,"level":"3"}`))
+					p.raw("REQ."+nodeID,
+						[]byte(`{`+member+`"ver":"`+ver+`","sender":"a","action":"`+name+`","requestID":5,"parentID":{},`+
+							`"caller":false,"level":"3"}`))
 					res := p.expect("RES", "a")
 					require.Equal(
 						t, member != "", strings.HasPrefix(string(res.raw), `{`+member+`"meta"`) && member != "", "%s", res.raw,

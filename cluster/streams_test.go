@@ -134,7 +134,9 @@ func TestStreamsThatAreRefused(t *testing.T) {
 		chunks []any
 		want   string
 	}{
-		"an action that takes none": {fields{"action": "svc.echo"}, []int{0, 1, 2, 3}, []any{"a", "b"}, "STREAM_NOT_SUPPORTED"},
+		"an action that takes none": {
+			fields{"action": "svc.echo"}, []int{0, 1, 2, 3}, []any{"a", "b"}, "STREAM_NOT_SUPPORTED",
+		},
 		"an action that takes none, the end first": {
 			fields{"action": "svc.echo"}, []int{2, 1, 0}, []any{"a"}, "STREAM_NOT_SUPPORTED",
 		},

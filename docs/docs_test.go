@@ -60,19 +60,25 @@ func TestEveryDifferenceFromTheSDKIsListedAsItIsTested(t *testing.T) {
 	}
 	source, err := os.ReadFile("../test/interop/sdk_differences_test.go")
 	require.NoError(t, err)
-	for _, match := range regexp.MustCompile(`\{(?:name: )?"([^"]+)", (?:at: )?at\(`).FindAllStringSubmatch(string(source), -1) {
+	difference := regexp.MustCompile(`\{(?:name: )?"([^"]+)", (?:at: )?at\(`)
+	for _, match := range difference.FindAllStringSubmatch(string(source), -1) {
 		tested = append(tested, match[1])
 	}
-	require.Equal(t, tested, slices.DeleteFunc(listed, func(name string) bool { return name == "difference" || name == "---" }))
+	require.Equal(
+		t, tested, slices.DeleteFunc(listed, func(name string) bool { return name == "difference" || name == "---" }),
+	)
 }
 
 // errorCode finds codes that stand as texts where errors are made: as a field of one, behind the status of one, and in
 // a row of an error table.
-var errorCode = regexp.MustCompile(`(?:Code: +|http\.Status[A-Za-z]+, |asError\([^"]*|integration\.Fault[A-Za-z]+, )"([A-Z]+(?:_[A-Z]+)+)"`)
+var errorCode = regexp.MustCompile(
+	`(?:Code: +|http\.Status[A-Za-z]+, |asError\([^"]*|integration\.Fault[A-Za-z]+, )"([A-Z]+(?:_[A-Z]+)+)"`,
+)
 
 func TestErrorCodesAreConstantsOfPackageCodes(t *testing.T) {
 	for _, root := range []string{
-		"action", "cache", "channelstore", "claims", "cluster", "datasource", "events", "integration", "internal", "mixins", "node", "services",
+		"action", "cache", "channelstore", "claims", "cluster", "datasource", "events", "integration", "internal", "mixins",
+		"node", "services",
 	} {
 		require.NoError(t, filepath.WalkDir(filepath.Join("..", root), func(path string, entry fs.DirEntry, err error) error {
 			switch {
@@ -110,7 +116,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	design, err := filepath.Glob("design/*.md")
 	require.NoError(t, err)
 	pages = slices.Concat(pages, platforms, design)
-	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md", "../examples/gateway/README.md") {
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md",
+		"../examples/gateway/README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range link.FindAllSubmatch(code.ReplaceAll(text, nil), -1) {

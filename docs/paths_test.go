@@ -18,7 +18,10 @@ var (
 )
 
 // notPaths are names that look like paths of the repository and are none.
-var notPaths = []string{"data/switchboard.db", "data/switchboard.db.key", "data/spool.db", "data/nats", "testing/synctest"}
+var notPaths = []string{
+	"data/switchboard.db", "data/switchboard.db.key", "data/spool.db", "data/nats",
+	"testing/synctest",
+}
 
 // isPath says whether a name in backquotes is meant as a path of the repository.
 func isPath(name string) bool {

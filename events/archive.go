@@ -196,7 +196,7 @@ func (a *Archive) eachFrom(ctx context.Context, stream jetstream.Stream, subject
 	}
 	s.Through = last
 	if !q.Since.IsZero() {
-		if seq, err = a.firstSince(ctx, stream, subject, seq, last, q.Since); err != nil {
+		if seq, err = a.firstSince(ctx, stream, subject, span{seq, last, q.Since}); err != nil {
 			return err
 		}
 	}
@@ -275,19 +275,23 @@ func (a *Archive) next(ctx context.Context, stream jetstream.Stream, subject str
 	}, nil
 }
 
-// firstSince finds the first sequence whose event is not older than since, by binary search.
-func (a *Archive) firstSince(
-	ctx context.Context, stream jetstream.Stream, subject string, first, last uint64, since time.Time,
-) (uint64, error) {
-	if last < first {
-		return first, nil
+// span is a part of a stream: the sequences from first to last, as far as their events are not older than since.
+type span struct {
+	first, last uint64
+	since       time.Time
+}
+
+// firstSince finds the first sequence of a span whose event is not older than since, by binary search.
+func (a *Archive) firstSince(ctx context.Context, stream jetstream.Stream, subject string, in span) (uint64, error) {
+	if in.last < in.first {
+		return in.first, nil
 	}
 	var failed error
-	n := sort.Search(int(last-first+1), func(i int) bool {
+	n := sort.Search(int(in.last-in.first+1), func(i int) bool {
 		if failed != nil {
 			return true
 		}
-		r, err := a.next(ctx, stream, subject, first+uint64(i))
+		r, err := a.next(ctx, stream, subject, in.first+uint64(i))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return true
 		}
@@ -295,9 +299,9 @@ func (a *Archive) firstSince(
 			failed = err
 			return true
 		}
-		return !r.Time.Before(since)
+		return !r.Time.Before(in.since)
 	})
-	return first + uint64(n), failed
+	return in.first + uint64(n), failed
 }
 
 // Summarize counts the events of a name, without reading them.

@@ -811,9 +811,10 @@ func TestDeadLettersOfTwoGroupsAreKeptApart(t *testing.T) {
 	b.send("x")
 	require.Eventually(t, func() bool { return len(b.stored("dev_FAILED_MESSAGES")) == 2 }, generous, 5*time.Millisecond)
 	var groups []string
-	require.NoError(t, events.NewArchive(b.Publisher).EachDead(t.Context(), "FAILED_MESSAGES", events.Query{}, func(r *events.Record) error {
-		groups = append(groups, r.OriginalGroup())
-		return nil
-	}))
+	require.NoError(t, events.NewArchive(b.Publisher).EachDead(t.Context(), "FAILED_MESSAGES", events.Query{},
+		func(r *events.Record) error {
+			groups = append(groups, r.OriginalGroup())
+			return nil
+		}))
 	require.ElementsMatch(t, []string{"mail", "audit"}, groups)
 }

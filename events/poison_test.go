@@ -136,10 +136,11 @@ func (b *harness) briefFor(atOnce int, wait time.Duration) {
 func (b *harness) dead() []string {
 	b.t.Helper()
 	list := []string{}
-	require.NoError(b.t, events.NewArchive(b.Publisher).EachDead(b.t.Context(), "FAILED_MESSAGES", events.Query{}, func(r *events.Record) error {
-		list = append(list, string(r.Payload))
-		return nil
-	}))
+	require.NoError(b.t, events.NewArchive(b.Publisher).EachDead(b.t.Context(), "FAILED_MESSAGES", events.Query{},
+		func(r *events.Record) error {
+			list = append(list, string(r.Payload))
+			return nil
+		}))
 	slices.Sort(list)
 	return list
 }
@@ -182,11 +183,12 @@ func TestPoisonEventBecomesADeadLetterAndOthersAreHandled(t *testing.T) {
 			for key := range b.durable().Config.Metadata {
 				require.NotContains(t, key, "switchboard", "no mark is left")
 			}
-			require.NoError(t, events.NewArchive(b.Publisher).EachDead(t.Context(), "FAILED_MESSAGES", events.Query{}, func(r *events.Record) error {
-				require.Contains(t, r.Failure(), "before its handler returned (HANDLER_DID_NOT_RETURN)")
-				require.Equal(t, group, r.OriginalGroup())
-				return nil
-			}))
+			require.NoError(t, events.NewArchive(b.Publisher).EachDead(t.Context(), "FAILED_MESSAGES", events.Query{},
+				func(r *events.Record) error {
+					require.Contains(t, r.Failure(), "before its handler returned (HANDLER_DID_NOT_RETURN)")
+					require.Equal(t, group, r.OriginalGroup())
+					return nil
+				}))
 		})
 	}
 }

@@ -192,6 +192,10 @@ func (p *Publisher) enqueue(e *pendingPublish, now time.Time) (token uint64, ok 
 			e.err = errBehind
 			return 0, false
 		}
+		if e.fence != nil && !e.fence() { // closed by onAck of an earlier event since it was asked first
+			e.err = ErrFenced
+			return 0, false
+		}
 	}
 	q.add(e)
 	p.scheduleCheck()

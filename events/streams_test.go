@@ -235,7 +235,8 @@ func TestEnsureLogsForeignLimitsWithoutAWarning(t *testing.T) {
 					told = append(told, e.Message)
 				}
 			}
-			requireTexts(t, []string{"has limits: max_age 1h0m0s, max_msgs 9, max_bytes 1048576, max_msgs_per_subject 8, max_msg_size 4096, discard DiscardNew"}, told)
+			requireTexts(t, []string{"has limits: max_age 1h0m0s, max_msgs 9, max_bytes 1048576, max_msgs_per_subject 8, " +
+				"max_msg_size 4096, discard DiscardNew"}, told)
 		})
 	}
 }

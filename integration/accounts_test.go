@@ -99,9 +99,21 @@ func TestWebhookWithoutChannelGoesToChannelsOfItsAccounts(t *testing.T) {
 		"several channels of one account": {[]string{"both", "A", "", "both"}, []string{
 			"parrot:a:m", "parrot:b:m",
 		}, `{"success":true,"messages":2,"failed":0}`, 0, ""},
-		"one is unknown":                    {[]string{"A", "nobody"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
-		"one has another secret":            {[]string{"A", "wrong"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
-		"one is switched off":               {[]string{"off", "A"}, []string{"parrot:a:m"}, `{"success":true,"messages":1,"failed":0}`, 0, ""},
+		"one is unknown": {
+			[]string{"A", "nobody"},
+			[]string{"parrot:a:m"},
+			`{"success":true,"messages":1,"failed":0}`, 0, "",
+		},
+		"one has another secret": {
+			[]string{"A", "wrong"},
+			[]string{"parrot:a:m"},
+			`{"success":true,"messages":1,"failed":0}`, 0, "",
+		},
+		"one is switched off": {
+			[]string{"off", "A"},
+			[]string{"parrot:a:m"},
+			`{"success":true,"messages":1,"failed":0}`, 0, "",
+		},
 		"a retry helps one":                 {[]string{"A", "lost"}, []string{"parrot:a:m"}, "", 503, "CHANNELS_UNAVAILABLE"},
 		"nobody's":                          {[]string{"nobody"}, nil, "", 404, "CHANNEL_NOT_FOUND"},
 		"none":                              {nil, nil, "", 404, "CHANNEL_NOT_FOUND"},

@@ -24,7 +24,10 @@ func echo(v integration.Verification) (string, error) {
 func TestHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 	for name, params := range map[string]object{
 		"by the SDK's names": {"channelId": "c1", "mode": "subscribe", "token": "right", "challenge": "<b>42"},
-		"by Meta's names":    {"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right", "hub.challenge": "<b>42"},
+		"by Meta's names": {
+			"channelId": "c1", "hub.mode": "subscribe", "hub.verify_token": "right",
+			"hub.challenge": "<b>42",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)
@@ -35,7 +38,8 @@ func TestHandshakeIsAnsweredWithItsChallenge(t *testing.T) {
 			require.Equal(t, "<b>42", challenge)
 			require.JSONEq(
 				t,
-				`{"user":"u1","$statusCode":200,"$responseType":"text/plain; charset=utf-8","$responseHeaders":{"X-Content-Type-Options":"nosniff"}}`,
+				`{"user":"u1","$statusCode":200,"$responseType":"text/plain; charset=utf-8",`+
+					`"$responseHeaders":{"X-Content-Type-Options":"nosniff"}}`,
 				toJSON(t, req.Meta))
 		})
 	}
@@ -92,7 +96,8 @@ func TestHealthIsAnAnswer(t *testing.T) {
 				Status: integration.HealthDegraded, Message: "the webhook of " + token + " is slow",
 				Details: object{"pending": 3, "last": token, "all": []any{object{"url": "/bot" + token}}},
 			}
-		}, `{"status":"degraded","message":"the webhook of [redacted] is slow","details":{"pending":3,"last":"[redacted]","all":[{"url":"/bot[redacted]"}]}}`},
+		}, `{"status":"degraded","message":"the webhook of [redacted] is slow","details":{"pending":3,` +
+			`"last":"[redacted]","all":[{"url":"/bot[redacted]"}]}}`},
 		"of a platform without a word": {"c1", nil, `{"status":"healthy"}`},
 		"of a platform without a check": {
 			"c1", (*harness).plain, `{"status":"healthy","message":"this platform has no health check of its own"}`,

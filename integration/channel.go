@@ -72,6 +72,8 @@ type Field struct {
 	// OptionalWith is a value of the setting receive with which a Required field may be left out, such as "polling" for a
 	// field that only webhooks need. See [ReceiveField].
 	OptionalWith string
+	// RequiredWith is the way with which another field must be there.
+	RequiredWith string
 }
 
 // Of returns the field's value in a channel, or its default if the channel has none.
@@ -79,7 +81,8 @@ func (f Field) Of(ch *Channel) string { return cmp.Or(ch.part(f.In)[f.Name], f.D
 
 // requiredBy says whether a channel must have the field. receive is how the channel receives.
 func (f Field) requiredBy(receive string) bool {
-	return f.Required && (f.OptionalWith == "" || f.OptionalWith != receive)
+	return f.Required && (f.OptionalWith == "" || f.OptionalWith != receive) ||
+		f.RequiredWith != "" && f.RequiredWith == receive
 }
 
 // FieldError is a fault in one value of a channel.

@@ -22,8 +22,14 @@ func TestValidateChannelNamesWhatIsWrong(t *testing.T) {
 		"an id with a slash":      {func(ch *integration.Channel) { ch.ID = "a/b" }, "id: may hold"},
 		"an id with a line break": {func(ch *integration.Channel) { ch.ID = "a\n" }, "id: may hold"},
 		"no tenant":               {func(ch *integration.Channel) { ch.TenantID = "" }, "tenantId: is required"},
-		"an unknown status":       {func(ch *integration.Channel) { ch.Status = "active" }, "status: must be ACTIVE or INACTIVE"},
-		"no token":                {func(ch *integration.Channel) { ch.Credentials = nil }, "credentials.token: is required: The token of the bot."},
+		"an unknown status": {
+			func(ch *integration.Channel) { ch.Status = "active" },
+			"status: must be ACTIVE or INACTIVE",
+		},
+		"no token": {
+			func(ch *integration.Channel) { ch.Credentials = nil },
+			"credentials.token: is required: The token of the bot.",
+		},
 		"a token of another form": {
 			func(ch *integration.Channel) { ch.Credentials["token"] = "CANARY" }, "credentials.token: does not look right",
 		},
@@ -101,7 +107,8 @@ func TestEqualSecrets(t *testing.T) {
 
 func TestValidHMACSHA256(t *testing.T) {
 	// RFC 4231, test case 2.
-	const secret, body, signature = "Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+	const secret, body, signature = "Jefe", "what do ya want for nothing?",
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
 	const emptySecret = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad" // of "" under ""
 	for name, test := range map[string]struct {
 		secret, body, signature string

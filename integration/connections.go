@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -192,17 +193,12 @@ func (c *connections) read(ctx context.Context) error {
 		}
 	}
 	c.mu.Lock()
-	var outdated []*connection
-	for _, conn := range c.active {
-		if now := found[conn.channelID]; now != nil && !conn.isOf(now) {
-			outdated = append(outdated, conn)
-		}
-	}
 	c.channels = found
 	c.mu.Unlock()
-	for _, conn := range outdated {
-		conn.reopen()
-	}
+	c.reopenWhere(func(conn *connection) bool {
+		now := found[conn.channelID]
+		return now != nil && !conn.isOf(now)
+	})
 	if len(found) > 0 && c.leases() == nil {
 		if err := c.openGroup(); err != nil {
 			return err
@@ -221,16 +217,34 @@ func (c *connections) want() {
 		return
 	}
 	var wanted []leases.Wanted
+	count := make(map[string]int, len(channels))
 	for id, ch := range channels {
 		n, apart := c.receiver.Connections(ch), ""
 		if n > 1 {
 			apart = id
 		}
-		for i := range max(n, c.shards(id)) {
+		count[id] = max(n, c.shards(id))
+		for i := range count[id] {
 			wanted = append(wanted, leases.Wanted{Key: connectionKey(id, i), Apart: apart})
 		}
 	}
 	group.Want(wanted)
+	c.reopenWhere(func(conn *connection) bool {
+		n := count[conn.channelID]
+		return n != 0 && !conn.isOneOf(n)
+	})
+}
+
+// reopenWhere opens connections of this node anew, such as shards whose number has changed.
+func (c *connections) reopenWhere(outdated func(*connection) bool) {
+	c.mu.Lock()
+	active := slices.Collect(maps.Values(c.active))
+	c.mu.Unlock()
+	for _, conn := range active {
+		if outdated(conn) {
+			conn.reopen()
+		}
+	}
 }
 
 // connectionKey is the key of a connection's lease.
@@ -296,6 +310,7 @@ type connection struct {
 
 	mu      sync.Mutex
 	channel *Channel           // of the session; nil before the first
+	count   int                // how many connections the session takes the channel to have; 0 before the first
 	cancel  context.CancelFunc // ends the session
 	changed bool               // the session was ended because the channel is another one now
 }
@@ -329,14 +344,15 @@ func (c *connection) keep(ctx context.Context) {
 func (c *connection) session(ctx context.Context, ch *Channel) (err error) {
 	ctx, cancel := context.WithCancel(c.of.s.ownContext(ctx))
 	defer cancel()
+	of := max(c.of.receiver.Connections(ch), c.of.shards(ch.ID))
 	c.mu.Lock()
-	c.channel, c.cancel, c.changed = ch, cancel, false
+	c.channel, c.count, c.cancel, c.changed = ch, of, cancel, false
 	c.mu.Unlock()
 	if now := c.of.channel(c.channelID); now == nil || !c.isOf(now) { // it has changed since it was looked up
 		return nil
 	}
 	c.tell(connectionState{State: ConnectionConnecting})
-	session := newSession(ctx, c, ch, max(c.of.receiver.Connections(ch), c.of.shards(ch.ID)))
+	session := newSession(ctx, c, ch, of)
 	defer session.close()
 	defer func() {
 		if r := recover(); r != nil {
@@ -391,6 +407,13 @@ func (c *connection) isOf(now *Channel) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.channel == nil || c.channel.TenantID == now.TenantID && fingerprint(c.channel) == fingerprint(now)
+}
+
+// isOneOf says whether the session was opened as one of n.
+func (c *connection) isOneOf(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count == 0 || c.count == n
 }
 
 func (c *connection) ready(notes []string) {

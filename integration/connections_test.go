@@ -119,7 +119,9 @@ func TestConnectionItemsGoTheWebhooksWay(t *testing.T) {
 		require.Equal(t, []string{"", "4"}, cursors)
 		require.NotContains(t, c.listener.steps, "signature", "a connection of our own is not signed")
 
-		health, err := service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
+		health, err := service.Call(
+			t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)},
+		)
 		require.NoError(t, err)
 		require.Contains(t, toJSON(t, health), `"node":"n1"`)
 		require.Contains(t, toJSON(t, health), `"state":"ready"`)
@@ -166,14 +168,18 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 		pass(time.Minute)
 		stop()
 		require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, kept)
-		require.Equal(t, []string{"0", "1", "1", "1", "1", "1", "5"}, cursors, "the cursor passes nothing that is not durable")
+		require.Equal(
+			t, []string{"0", "1", "1", "1", "1", "1", "5"}, cursors, "the cursor passes nothing that is not durable",
+		)
 	})
 }
 
 func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
-		c.listener.normalizeErr = &integration.Error{Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: "garbage"}
+		c.listener.normalizeErr = &integration.Error{
+			Kind: integration.FaultInvalid, Code: "WEBHOOK_INVALID", Message: "garbage",
+		}
 		var outcome error
 		var cursor string
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
@@ -196,11 +202,41 @@ func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
 	})
 }
 
+func TestConnectionMovesCursorWithoutMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		c.events.held = make(chan struct{})
+		var cursors []string
+		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
+			for _, in := range []integration.Incoming{
+				{Cursor: json.RawMessage("0")}, incoming(1), {Cursor: json.RawMessage("2")}, incoming(3),
+			} {
+				if err := session.Deliver(ctx, in); err != nil {
+					return err
+				}
+				cursors = append(cursors, string(session.Cursor()))
+			}
+			close(c.events.held)
+			_ = session.Flush(ctx)
+			cursors = append(cursors, string(session.Cursor()))
+			<-ctx.Done()
+			return nil
+		}
+		_, stop := c.node("n1")
+		pass(10 * time.Second)
+		stop()
+		require.Equal(t, []string{"1", "3"}, c.stored())
+		require.Equal(t, []string{"0", "0", "0", "0", "3"}, cursors, "not past what is not durable")
+	})
+}
+
 func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		c.listener.receive = func(context.Context, *integration.Session) error {
-			return &integration.Error{Kind: integration.FaultAuth, Code: "TOKEN_REVOKED", Message: "the token " + token + " is revoked"}
+			return &integration.Error{
+				Kind: integration.FaultAuth, Code: "TOKEN_REVOKED", Message: "the token " + token + " is revoked",
+			}
 		}
 		service, stop := c.node("n1")
 		pass(time.Minute)
@@ -264,13 +300,14 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		var mu sync.Mutex
-		open := map[string]int{}
+		open, of := map[string]int{}, map[int]int{}
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
-			if session.Index == 0 {
-				session.SetShards(4)
+			if session.Index == 0 && session.Of < 4 {
+				session.SetShards(min(session.Of+1, 4)) // they become more one by one
 			}
 			session.Ready()
 			mu.Lock()
+			of[session.Index] = session.Of
 			open[fmt.Sprint(session.Index)]++
 			mu.Unlock()
 			<-ctx.Done()
@@ -283,7 +320,10 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 		_, stop2 := c.node("n2")
 		pass(time.Minute)
 		require.Equal(t, map[string]int{"0": 1, "1": 1, "2": 1, "3": 1}, open)
-		health, err := service.Call(t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)})
+		require.Equal(t, map[int]int{0: 4, 1: 4, 2: 4, 3: 4}, of, "all are opened anew when there are more")
+		health, err := service.Call(
+			t.Context(), integration.ActionHealthCheck, &action.Request{Params: json.RawMessage(`{}`)},
+		)
 		require.NoError(t, err)
 		nodes := map[string]int{}
 		for _, conn := range health.(*integration.Health).Details["connections"].([]integration.Connection) {
@@ -332,19 +372,21 @@ func TestConnectionDeliverBlocksWhileNothingIsStored(t *testing.T) {
 		c.events.held = make(chan struct{})
 		delivered := 0
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
-			for n := 0; ; n++ {
+			for n := range 3000 {
 				if err := session.Deliver(ctx, incoming(n)); err != nil {
-					return nil
+					return err
 				}
 				delivered++
 			}
+			<-ctx.Done()
+			return nil
 		}
 		_, stop := c.node("n1")
 		pass(5 * time.Second)
 		require.Equal(t, 1024, delivered)
 		close(c.events.held)
 		pass(time.Second)
-		require.Greater(t, delivered, 1024)
+		require.Equal(t, 3000, delivered)
 		stop()
 		require.True(t, slices.IsSortedFunc(c.stored(), func(a, b string) int { return len(a) - len(b) }))
 	})

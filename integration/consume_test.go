@@ -271,9 +271,10 @@ func TestEventThatDoesNotDecodeIsNotRetried(t *testing.T) {
 		payload string
 		message string
 	}{
-		"no JSON":       {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"nothing":       {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
-		"another shape": {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal string into Go struct field purchase.id of type int"},
+		"no JSON": {nil, `{"id":`, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"nothing": {nil, ``, "the payload of hios.orders.placed does not fit: unexpected end of JSON input"},
+		"another shape": {nil, `{"id":"seven"}`, "the payload of hios.orders.placed does not fit: json: cannot unmarshal " +
+			"string into Go struct field purchase.id of type int"},
 		"meta of no base64": {
 			map[string][]string{"$meta": {"{}"}},
 			`{}`,

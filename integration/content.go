@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -70,6 +72,15 @@ func (c *Content) MediaList() []Media {
 	}
 }
 
+// TypeOf returns the content type of one attachment: that of the content, unless there are several, which may differ. A
+// content of files has files only.
+func (c *Content) TypeOf(m *Media) ContentType {
+	if len(c.Attachments) > 1 && m.MimeType != "" && c.Type != TypeFile {
+		return TypeOfMedia(m.MimeType)
+	}
+	return c.Type
+}
+
 // TypeOfMedia returns the content type for an attachment of a MIME type.
 func TypeOfMedia(mimeType string) ContentType {
 	top, _, _ := strings.Cut(mimeType, "/")
@@ -134,6 +145,13 @@ type Location struct {
 	Address   string  `json:"address,omitempty"`
 	URL       string  `json:"url,omitempty"`
 	Live      bool    `json:"live,omitempty"`
+}
+
+// Place returns the name and the address for a platform that needs both: where one is missing it is the other, or else
+// the point as "latitude, longitude".
+func (l *Location) Place() (name, address string) {
+	point := fmt.Sprintf("%v, %v", l.Latitude, l.Longitude)
+	return cmp.Or(l.Name, l.Address, point), cmp.Or(l.Address, l.Name, point)
 }
 
 // Contact is an entry of an address book.
@@ -327,6 +345,11 @@ type System struct {
 	Members []Party `json:"members,omitempty"` // the users that the event is about
 	OldID   ID      `json:"oldId,omitempty"`   // the former id of a user or chat
 	NewID   ID      `json:"newId,omitempty"`
+}
+
+// SystemContent returns the content of an event of the chat or of the account. members are whom it is about.
+func SystemContent(event string, members ...Party) Content {
+	return Content{Type: TypeSystem, System: &System{Event: event, Members: members}}
 }
 
 // Unsupported says which part of a platform's message this version does not know.

@@ -22,7 +22,8 @@ var sdkMessages = map[string]string{
 		"content":{"type":"FILE","media":{"url":"4711","mimeType":"application/pdf"}},"timestamp":1,"platform":"whatsapp"}`,
 	"one with metadata": `{"id":"m4","conversationId":"chat","from":{"id":"u1"},"to":{"id":"bot"},"content":{"type":"TEXT","text":"hi"},"timestamp":0,
 		"platform":"slack","metadata":{"messageType":"text","n":1.5,"deep":{"list":[1,null,true,"x"],"empty":{}}}}`,
-	"one without a platform": `{"id":"m5","conversationId":"chat","from":{"id":"u1"},"to":{"id":"u2"},"content":{"type":"TEXT"},"timestamp":1700000000000}`,
+	"one without a platform": `{"id":"m5","conversationId":"chat","from":{"id":"u1"},"to":{"id":"u2"},` +
+		`"content":{"type":"TEXT"},"timestamp":1700000000000}`,
 	"one of a type of tomorrow": `{"id":"m6","conversationId":"chat","from":{"id":"u1"},"to":{"id":"bot"},
 		"content":{"type":"HOLOGRAM","text":"x"},"timestamp":1700000000000,"platform":"telegram"}`,
 }

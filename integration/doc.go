@@ -7,7 +7,8 @@
 //
 //  1. Write a type with the two methods of [Platform], and a function that returns its [Definition]. Give that to
 //     node.Platform.
-//  2. Set Definition.Fields: the credentials and settings of a channel, beside [CommonFields].
+//  2. Set Definition.Fields: the credentials and settings of a channel, beside [CommonFields]. [Secret], [Setting] and
+//     [APIBase] make most of them.
 //  3. Set Definition.Signature to a scheme of package sign. Write a method ValidateSignature only if none fits.
 //  4. Set Definition.Errors: what the codes and statuses of the API mean. Package httpapi applies it to calls.
 //  5. Set Definition.Support: [Basic] for what messages can hold, then single rows by [Support.With].
@@ -22,12 +23,14 @@
 //   - It calls Send once for each part and attempt. Send makes one attempt and returns a [SendResult], or an [Error].
 //
 // [Message.ReplyContext] carries what an answer needs, such as a reply token: Normalize sets it, mostly by
-// [Message.PutReplyValue], and Send reads it. [Invalid], [UnsupportedContent], [Within], [Content.MediaList] and
-// [TypeOfMedia] help Send with its own checks, [PutText] and [TextIn] with metadata.
+// [Message.PutReplyValue] or [Message.PutReplyToken], and Send reads it. [Invalid], [UnsupportedContent], [Refused],
+// [Within], [Content.MediaList] and [Content.TypeOf] help Send with its own checks, [Losses] with what is lost,
+// [PutText] and [TextIn] with metadata.
 //
 // # More than messages
 //
 // A platform that implements more interfaces of this package can do more: [Responder] answers webhooks in the way that
 // the platform wants, [Reactor], [Editor] and others are actions on messages, [MediaFetcher] fetches attachments,
-// [HealthChecker] and [CredentialsValidator] ask the platform. [Define] finds them.
+// [HealthChecker] and [CredentialsValidator] ask the platform. [Receiver] receives over connections of the node's own.
+// [Define] finds them.
 package integration

@@ -148,7 +148,10 @@ func TestMetadataOfAnyTypeIsEncodedAsBefore(t *testing.T) {
 
 func TestSentEventsAreEncodedAsBefore(t *testing.T) {
 	t.Parallel()
-	events := []*MessageSentPayload{{}, {TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"", Timestamp: -1, Metadata: map[string]any{}}}
+	events := []*MessageSentPayload{{}, {
+		TenantID: "t<>&", ChannelID: "c\xff", Platform: "p\u2028", MessageID: "1:\"2\"",
+		Timestamp: -1, Metadata: map[string]any{},
+	}}
 	for _, value := range append(oddValues(), "text", true, int64(1), []ID{"1", "2"}, []string{"a"}, make(chan int)) {
 		events = append(
 			events,

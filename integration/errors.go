@@ -69,6 +69,12 @@ func (e *Error) Error() string { return e.Message + " (" + e.Code + ")" }
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// HasCode says whether err is an [Error] of that code.
+func HasCode(err error, code string) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == code
+}
+
 // Retryable says whether the same attempt may succeed later without doing something twice.
 func (e *Error) Retryable() bool {
 	return e.Kind == FaultThrottled || e.Kind == FaultTransient || e.Kind == FaultUnknown && e.Idempotent

@@ -47,6 +47,11 @@ type ErrorText struct {
 	ErrorRow
 }
 
+// Says returns the [Permanent] row for a text, in lower case.
+func Says(text, code string, fix ...string) ErrorText {
+	return ErrorText{Says: text, ErrorRow: Permanent(code, fix...)}
+}
+
 // Refusal is an API's refusal of a call, read from the API's own form.
 type Refusal struct {
 	Name    string // of the call, such as "slack chat.postMessage"

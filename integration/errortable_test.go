@@ -62,8 +62,12 @@ func TestErrorTableFindsTheRow(t *testing.T) {
 		"a text of a server's failure": {integration.Refusal{
 			Status: 500, Text: "chat not found",
 		}, integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"a status":               {integration.Refusal{Status: 401, Code: "8"}, integration.FaultAuth, "CREDENTIALS_REFUSED"},
-		"what is in no list":     {integration.Refusal{Status: 409, Code: "8"}, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a status": {integration.Refusal{Status: 401, Code: "8"}, integration.FaultAuth, "CREDENTIALS_REFUSED"},
+		"what is in no list": {
+			integration.Refusal{Status: 409, Code: "8"},
+			integration.FaultPermanent,
+			"MESSAGE_REJECTED",
+		},
 		"429 that is in no list": {integration.Refusal{Status: 429}, integration.FaultThrottled, "RATE_LIMITED"},
 		"an overload":            {integration.Refusal{Status: 503}, integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
 		"a gateway":              {integration.Refusal{Status: 504}, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},

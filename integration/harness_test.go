@@ -28,7 +28,10 @@ const token = "123456:CANARY/token"
 var now = time.UnixMilli(1_800_000_000_000)
 
 var fields = []integration.Field{
-	{In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`), Help: "The token of the bot."},
+	{
+		In: integration.InCredentials, Name: "token", Required: true, Secret: true, Pattern: regexp.MustCompile(`^\d+:`),
+		Help: "The token of the bot.",
+	},
 	{In: integration.InSettings, Name: "apiBase", Help: "Another API root."},
 	{In: integration.InSettings, Name: "pin", Secret: true},
 }
@@ -294,6 +297,10 @@ type publisher struct {
 func (p *publisher) Subject(name string) string { return "prefix." + name }
 
 func (p *publisher) Publish(ctx context.Context, published order.Event, onAck func(bool, error)) {
+	if published.Fence != nil && !published.Fence() {
+		onAck(false, errors.New("fenced"))
+		return
+	}
 	e := event{published.Name, published.MsgID, published.Header, published.Payload}
 	p.step("publish "+e.ID, &e)
 	if p.held != nil {

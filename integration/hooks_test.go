@@ -114,7 +114,9 @@ func TestHooksMayRefuseOrChangeACall(t *testing.T) {
 				return nil
 			},
 		}, "NEW"},
-		"a Before that panics": {integration.Hook{Before: func(*integration.Context) error { panic("out") }}, "INTERNAL_ERROR"},
+		"a Before that panics": {
+			integration.Hook{Before: func(*integration.Context) error { panic("out") }}, "INTERNAL_ERROR",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.hook.Actions = "*"
@@ -138,7 +140,10 @@ func TestHooksMayRefuseOrChangeACall(t *testing.T) {
 func TestHooksStandRoundTheStandardActionsOfAPlatform(t *testing.T) {
 	b := newHarness(t)
 	b.def.Hooks = []integration.Hook{
-		{Actions: "i_status|i_sendMessage", Before: func(c *integration.Context) error { return c.RequirePermission("parrots") }},
+		{
+			Actions: "i_status|i_sendMessage",
+			Before:  func(c *integration.Context) error { return c.RequirePermission("parrots") },
+		},
 		{Actions: "i_status", After: func(_ *integration.Context, result any) (any, error) {
 			return object{"spec": result}, nil
 		}},

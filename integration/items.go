@@ -17,6 +17,9 @@ type Item struct {
 	Raw json.RawMessage
 }
 
+// ID is the id at a path, a string or a number.
+func (i Item) ID(path string) ID { return ID(i.Text(path)) }
+
 // Items returns a message for each item of the list at path in the payload, such as "events". A payload without the
 // list has no messages. The error is for a payload that is no object, and for a list that is none. Use it in Normalize.
 //

@@ -69,18 +69,15 @@ func TestChoicesAreButtonsAndRowsInOneList(t *testing.T) {
 			{ID: "e", Title: "Express train", Description: "today"}, {Title: "Mail"},
 		}}},
 	}
-	choices, shortened := i.Choices(8, textlimit.UTF16)
-	require.True(t, shortened)
-	require.Equal(t, []integration.Choice{
-		{ID: "y", Title: "Yes", Label: "Yes"},
-		{ID: "More", Title: "More", Label: "More", URL: "https://example.org"},
-		{ID: "e", Title: "Express train", Label: textlimit.Shorten(
-			"Express train", 8, textlimit.UTF16,
-		), Description: "today", Row: true},
-		{ID: "Mail", Title: "Mail", Label: "Mail", Description: "Fast", Row: true},
+	choices := i.Choices()
+	require.Equal(t, integration.Choices{
+		{ID: "y", Title: "Yes"},
+		{ID: "More", Title: "More", URL: "https://example.org"},
+		{ID: "e", Title: "Express train", Description: "today"},
+		{ID: "Mail", Title: "Mail", Description: "Fast"},
 	}, choices)
-	_, shortened = i.Choices(20, textlimit.UTF16)
-	require.False(t, shortened)
+	require.Equal(t, len("Express train"), choices.LongestTitle(textlimit.UTF16))
+	require.Zero(t, integration.Choices(nil).LongestTitle(textlimit.UTF16))
 }
 
 // onePerPath is a platform whose webhooks name one account each.

@@ -111,8 +111,11 @@ func TestRefusalsAreLoggedWithTheirReason(t *testing.T) {
 		"an unknown channel": {nil, "i_receiveWebhook", webhookParams(
 			object{"channelId": "nobody"},
 		), "CHANNEL_NOT_FOUND", false},
-		"params that are missing":  {nil, "i_receiveWebhook", object{"channelId": "c1"}, "VALIDATION_ERROR", false},
-		"an inactive channel":      {func(b *harness) { b.store.channel.Status = "INACTIVE" }, "i_receiveWebhook", webhookParams(), "CHANNEL_INACTIVE", true},
+		"params that are missing": {nil, "i_receiveWebhook", object{"channelId": "c1"}, "VALIDATION_ERROR", false},
+		"an inactive channel": {
+			func(b *harness) { b.store.channel.Status = "INACTIVE" }, "i_receiveWebhook",
+			webhookParams(), "CHANNEL_INACTIVE", true,
+		},
 		"a time that is long past": {nil, "i_receiveWebhook", webhookParams(object{"timestamp": 1}), "WEBHOOK_TOO_OLD", true},
 		"no raw body": {
 			func(b *harness) {

@@ -17,6 +17,15 @@ type MediaLimits struct {
 	ByLink   bool     // the platform fetches attachments itself: they come as https links, and not as bytes or ids
 }
 
+// ByLink returns the limits of a platform that fetches the attachments of these content types itself.
+func ByLink(types ...ContentType) map[ContentType]MediaLimits {
+	limits := map[ContentType]MediaLimits{}
+	for _, t := range types {
+		limits[t] = MediaLimits{ByLink: true}
+	}
+	return limits
+}
+
 // Check returns nil if the platform takes an attachment of content type t, and otherwise MESSAGE_INVALID or
 // MEDIA_TOO_LARGE. A generic mimeType is replaced by that of the content. The factory checks bytes that come with a
 // message. A platform that uploads bytes from a link or a datasource calls Check itself.
@@ -56,15 +65,12 @@ func (s *platformService) checkMedia(c *Content) error {
 	for i := range list {
 		m := &list[i]
 		t := mediaTypeOf(c, m)
-		if len(list) > 1 && m.MimeType != "" && c.Type != TypeFile { // they may differ
-			t = TypeOfMedia(m.MimeType)
+		if own := c.TypeOf(m); own != c.Type {
+			t = own
 		}
 		if s.def.Media[t].ByLink &&
 			(m.ID != "" || len(m.Data) > 0 || m.Datasource != "" || !strings.HasPrefix(m.URL, "https://")) {
-			return &Error{
-				Kind: FaultPermanent, Code: codes.MediaURLInvalid,
-				Message: s.def.Title + " fetches attachments itself: give an https link in url",
-			}
+			return Refused(codes.MediaURLInvalid, "%s fetches attachments itself: give an https link in url", s.def.Title)
 		}
 		if len(m.Data) == 0 {
 			continue

@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync/atomic"
 
@@ -46,10 +45,7 @@ func (l *lease) hold(name string, n int64) error {
 }
 
 func mediaTooLarge(name string, limit int64) *Error {
-	return &Error{
-		Kind: FaultPermanent, Code: codes.MediaTooLarge,
-		Message: fmt.Sprintf("%s: the attachment is larger than %d bytes", name, limit),
-	}
+	return Refused(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
 }
 
 // firstMedia is how many bytes are reserved for the beginning of an attachment. Its announced size is reserved only as

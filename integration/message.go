@@ -2,8 +2,11 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"reflect"
+
+	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -51,6 +54,26 @@ type Message struct {
 	// of 4 KB at most. An answer hands it back unchanged.
 	ReplyContext string         `json:"replyContext,omitempty"`
 	Metadata     map[string]any `json:"metadata,omitempty"`
+}
+
+// Recipient returns where a message goes to: To, or else the conversation.
+func (m *Message) Recipient() ID { return cmp.Or(m.To.ID, m.ConversationID) }
+
+// IdempotencyKey returns a UUID that is the same whenever the same message goes to the same recipient of the channel,
+// for platforms that carry out calls with one key once. It is empty for a message without an ID, which its caller
+// cannot repeat as the same.
+func (m *Message) IdempotencyKey(ch *Channel) string {
+	if m.ID == "" {
+		return ""
+	}
+	name := ch.ID + "\x00" + string(m.Recipient()) + "\x00" + string(m.ID)
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
+}
+
+// Press makes the message that of a pressed button. reply says which one.
+func (m *Message) Press(reply InteractiveReply) {
+	m.Kind = KindInteraction
+	m.Content = Content{Type: TypeButton, Text: reply.Title, Interactive: &Interactive{Reply: &reply}}
 }
 
 // Party is a user, a bot or a chat.

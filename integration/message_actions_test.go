@@ -281,8 +281,11 @@ func TestMessageActionNeedsAnActiveChannelOfThePlatform(t *testing.T) {
 	}{
 		"an unknown one":          {func(b *harness) { b.store.channel.ID = "c2" }, 404, "CHANNEL_NOT_FOUND"},
 		"one of another platform": {func(b *harness) { b.store.channel.Platform = "crow" }, 404, "CHANNEL_NOT_FOUND"},
-		"an inactive one":         {func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403, "CHANNEL_INACTIVE"},
-		"no store":                {func(b *harness) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
+		"an inactive one": {
+			func(b *harness) { b.store.channel.Status = integration.ChannelInactive }, 403,
+			"CHANNEL_INACTIVE",
+		},
+		"no store": {func(b *harness) { b.store.err = errors.New("CANARY") }, 503, "CHANNELS_UNAVAILABLE"},
 	} {
 		for _, action := range actionNames {
 			t.Run(name+" for "+action, func(t *testing.T) {
@@ -403,7 +406,8 @@ func TestEditToUnsupportedContentIsRefused(t *testing.T) {
 		"i_editMessage", object{"channelId": "c1", "messageId": "m1", "message": object{"content": object{"type": "IMAGE"}}},
 	)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"success":false,"error":{"message":"image cannot be sent through Parrot: it has no pictures","code":"UNSUPPORTED_CONTENT","kind":"permanent","class":"permanent","retryable":false}}`, toJSON(t, result))
+	require.JSONEq(t, `{"success":false,"error":{"message":"image cannot be sent through Parrot: it has no pictures",`+
+		`"code":"UNSUPPORTED_CONTENT","kind":"permanent","class":"permanent","retryable":false}}`, toJSON(t, result))
 	require.Empty(t, a.calls)
 }
 
@@ -468,7 +472,10 @@ func TestReactionWithoutPlatformSupportIsSentAsMessage(t *testing.T) {
 		content object
 	}{
 		"a platform without reactions": {func(*harness) {}, object{"type": "REACTION", "reaction": reaction}},
-		"a reaction that is none":      {func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} }, object{"type": "REACTION"}},
+		"a reaction that is none": {
+			func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
+			object{"type": "REACTION"},
+		},
 		"a reaction of another content": {
 			func(b *harness) { b.def.Platform = &acrobat{platform: b.platform} },
 			object{"type": "TEXT", "text": "hi", "reaction": reaction},

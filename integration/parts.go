@@ -140,10 +140,7 @@ func (m *Message) Separate(captions func(ContentType) bool) []*Message {
 	first := m
 	if list := c.Attachments; len(list) > 1 {
 		for i := range list {
-			content := Content{Type: c.Type, Format: c.Format, Media: &list[i]}
-			if list[i].MimeType != "" && c.Type != TypeFile { // they may differ
-				content.Type = TypeOfMedia(list[i].MimeType)
-			}
+			content := Content{Type: c.TypeOf(&list[i]), Format: c.Format, Media: &list[i]}
 			if i == 0 {
 				content.Text, content.Entities = c.Text, c.Entities
 			}

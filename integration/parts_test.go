@@ -275,7 +275,12 @@ func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 			0, "PARTLY_SENT", "1 of 3 parts were sent, then: there is trouble",
 			"partly_delivered",
 		},
-		"the third, for good": {3, integration.FaultPermanent, 1, []string{"1", "2"}, 0, "PARTLY_SENT", "2 of 3 parts were sent, then: there is trouble", "partly_delivered"},
+		"the third, for good": {
+			3, integration.FaultPermanent, 1,
+			[]string{"1", "2"},
+			0, "PARTLY_SENT",
+			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
+		},
 		"for want of credentials": {
 			2, integration.FaultAuth, 1,
 			[]string{"1"},
@@ -294,7 +299,12 @@ func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 			0, "PARTLY_SENT",
 			"2 of 3 parts were sent, then: there is trouble", "partly_delivered",
 		},
-		"nobody knows how": {2, integration.FaultUnknown, 1, []string{"1"}, 504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble", "unknown"},
+		"nobody knows how": {
+			2, integration.FaultUnknown, 1,
+			[]string{"1"},
+			504, "TROUBLE", "1 of 3 parts were sent, then: there is trouble",
+			"unknown",
+		},
 		"the first, as any message": {
 			1, integration.FaultPermanent, 1, nil, 0, "TROUBLE", "there is trouble", "not_delivered",
 		},

@@ -142,10 +142,21 @@ const (
 	HealthDegraded  = "degraded"
 )
 
+// Healthy returns the health of a channel that works. message says whose account it is and what it can do.
+func Healthy(message string, details map[string]any) *Health {
+	return &Health{Status: HealthHealthy, Message: message, Details: details}
+}
+
+// Degrade lowers the health to degraded: a part of the channel works. message says what does not, and what to do.
+func (h *Health) Degrade(message string) { h.Status, h.Message = HealthDegraded, message }
+
+// Fail lowers the health to unhealthy: the channel does not work. message says why, and what to do.
+func (h *Health) Fail(message string) { h.Status, h.Message = HealthUnhealthy, message }
+
 // SendResult is the answer of i_sendMessage. As in the SDK, a message that the platform refuses for good has an answer
 // with Success false. Faults that may pass are errors.
 //
-// A platform fills in MessageID, MessageIDs, Degraded and Metadata. The factory adds the results of the parts up. It
+// A platform fills in MessageID or MessageIDs, Degraded and Metadata. The factory adds the results of the parts up. It
 // repeats messageIds, parts and degraded in the metadata, because the SDK's consumers read them there.
 type SendResult struct {
 	Success    bool           `json:"success"`
@@ -166,6 +177,14 @@ type Degradation struct {
 
 // String returns the form that metadata.degraded has, such as "location→text".
 func (d Degradation) String() string { return string(d.Feature) + "→" + d.Became }
+
+// Losses collects what a platform cannot show as it was meant, for [SendResult.Degraded].
+type Losses []Degradation
+
+// Add notes that a feature became something else, such as "text", or "none" where it was left out.
+func (l *Losses) Add(feature Feature, became string) {
+	*l = append(*l, Degradation{Feature: feature, Became: became})
+}
 
 // SendError is an [Error] as a SendResult carries it.
 type SendError struct {

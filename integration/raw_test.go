@@ -11,8 +11,11 @@ import (
 
 func TestRawPayloadIsMaskedByTheNamesOfItsMembers(t *testing.T) {
 	for name, test := range map[string]struct{ raw, want string }{
-		"a text":             {`{"token":"T","id":1}`, `{"token":"[redacted]","id":1}`},
-		"what is deep":       {`{"a":[{"b":{"token" : "T"}},{"token":"U"}], "z": 1.50}`, `{"a":[{"b":{"token" : "[redacted]"}},{"token":"[redacted]"}], "z": 1.50}`},
+		"a text": {`{"token":"T","id":1}`, `{"token":"[redacted]","id":1}`},
+		"what is deep": {
+			`{"a":[{"b":{"token" : "T"}},{"token":"U"}], "z": 1.50}`,
+			`{"a":[{"b":{"token" : "[redacted]"}},{"token":"[redacted]"}], "z": 1.50}`,
+		},
 		"another case":       {`{"Token":"T","TOKEN":"U"}`, `{"Token":"[redacted]","TOKEN":"[redacted]"}`},
 		"an escaped name":    {`{"tok\u0065n":"T"}`, `{"tok\u0065n":"[redacted]"}`},
 		"twice":              {`{"token":"T","token":"U"}`, `{"token":"[redacted]","token":"[redacted]"}`},

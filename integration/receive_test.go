@@ -125,7 +125,8 @@ func TestMissingRawBodySaysWhatToDo(t *testing.T) {
 	_, err := b.receive(webhookParams())
 	require.Equal(
 		t,
-		"the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see examples/gateway)",
+		"the signature covers the raw body, and none came: let the gateway keep it and pass it as rawBody (see "+
+			"examples/gateway)",
 		errorOf(t, err, 400, "RAW_BODY_MISSING").Message)
 }
 

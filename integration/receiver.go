@@ -27,7 +27,8 @@ type Receiver interface {
 
 // Incoming is one item that came over a connection.
 type Incoming struct {
-	// Payload is what Normalize reads: what a webhook's body would be.
+	// Payload is what Normalize reads: what a webhook's body would be. Without one only the cursor moves, in its turn: for
+	// what the platform tells and no message is made of.
 	Payload json.RawMessage
 	// Cursor is the platform's position after this item, JSON of at most 4 KB; nil leaves it where it is. It is saved
 	// once this item and all before it are durable.

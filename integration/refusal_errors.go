@@ -15,7 +15,7 @@ func Invalid(format string, args ...any) *Error {
 
 // UnsupportedContent returns the error for a message that its platform cannot represent: UNSUPPORTED_CONTENT.
 func UnsupportedContent(format string, args ...any) *Error {
-	return &Error{Kind: FaultPermanent, Code: codes.UnsupportedContent, Message: fmt.Sprintf(format, args...)}
+	return Refused(codes.UnsupportedContent, format, args...)
 }
 
 // Within returns nil for a text of at most limit characters, and otherwise the error that it is too long for the
@@ -25,4 +25,10 @@ func Within(platform, text string, limit int, what string, args ...any) error {
 		return Invalid("%s has %d characters; %s takes %d", fmt.Sprintf(what, args...), n, platform, limit)
 	}
 	return nil
+}
+
+// Refused returns the permanent error of a code, for what no repetition can mend. The message is formatted as by
+// fmt.Sprintf.
+func Refused(code, format string, args ...any) *Error {
+	return &Error{Kind: FaultPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
 }

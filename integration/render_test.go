@@ -176,7 +176,8 @@ func TestTextStyleMarksWhatIsWritten(t *testing.T) {
 	)
 	require.NoError(t, err)
 	require.Equal(t, []integration.Content{
-		{Type: "TEXT", Format: "loud", Text: "here!!\nYahoo!!\n<https://www.google.com/maps/search/?api=1&query=0.0000001%2C2 0.0000001,2>"},
+		{Type: "TEXT", Format: "loud", Text: "here!!\nYahoo!!\n<https://www.google.com/maps/search/?api=1&query=0.0000001" +
+			"%2C2 0.0000001,2>"},
 		{Type: "TEXT", Format: "loud", Text: "here!\n*So!!*\n1. Yes!!"},
 	}, p.sent)
 }

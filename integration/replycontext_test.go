@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,4 +33,28 @@ func TestReplyContextOfAnotherFormIsInvalid(t *testing.T) {
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok)
 	require.Equal(t, integration.FaultInvalid, e.Kind)
+}
+
+func TestReplyTokenIsForOneMessageToItsConversationInTime(t *testing.T) {
+	later := time.Now().Add(time.Hour).UnixMilli()
+	asked := &integration.Message{ConversationID: "chat"}
+	asked.PutReplyToken("t-1", later)
+	expired := &integration.Message{ConversationID: "chat"}
+	expired.PutReplyToken("t-1", time.Now().Add(-time.Hour).UnixMilli())
+	none := &integration.Message{ConversationID: "chat"}
+	none.PutReplyToken("", later)
+	require.Empty(t, none.ReplyContext)
+	for name, test := range map[string]struct {
+		answer integration.Message
+		token  string
+	}{
+		"in time":          {integration.Message{ConversationID: "chat", ReplyContext: asked.ReplyContext}, "t-1"},
+		"by its recipient": {integration.Message{To: integration.Party{ID: "chat"}, ReplyContext: asked.ReplyContext}, "t-1"},
+		"too late":         {integration.Message{ConversationID: "chat", ReplyContext: expired.ReplyContext}, ""},
+		"to another":       {integration.Message{ConversationID: "other", ReplyContext: asked.ReplyContext}, ""},
+		"without a token":  {integration.Message{ConversationID: "chat"}, ""},
+		"of another form":  {integration.Message{ConversationID: "chat", ReplyContext: "%"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.token, test.answer.ReplyToken(t.Context())) })
+	}
 }

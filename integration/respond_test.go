@@ -86,7 +86,8 @@ func TestPlatformAnswersItsWebhooksItself(t *testing.T) {
 		"with nothing of a type, which moleculer-web would leave out": {
 			integration.Response{Status: 204, ContentType: "application/json"},
 			`null`,
-			`{"user":"u1","$statusCode":204,"$responseType":"application/json","$responseHeaders":{"X-Content-Type-Options":"nosniff","Content-Type":"application/json"}}`,
+			`{"user":"u1","$statusCode":204,"$responseType":"application/json",` +
+				`"$responseHeaders":{"X-Content-Type-Options":"nosniff","Content-Type":"application/json"}}`,
 		},
 		"with nothing but that it is here": {integration.Response{Status: 202}, `null`, `{"user":"u1","$statusCode":202}`},
 		"with a refusal": {
@@ -199,10 +200,20 @@ func TestOwnMessagesAreDroppedOrMarked(t *testing.T) {
 		"dropped by default": {"", []bool{
 			false, true, false, true,
 		}, `{"success":true,"messages":2,"failed":0,"ignored":2}`, []string{"m1", "m3"}},
-		"dropped":                    {"drop", []bool{true, false}, `{"success":true,"messages":1,"failed":0,"ignored":1}`, []string{"m2"}},
-		"nothing but that":           {"", []bool{true}, `{"success":true,"messages":0,"failed":0,"ignored":1}`, nil},
-		"nothing of that":            {"", []bool{false}, `{"success":true,"messages":1,"failed":0}`, []string{"m1"}},
-		"marked":                     {"mark", []bool{false, true}, `{"success":true,"messages":2,"failed":0}`, []string{"m1", "m2 echo"}},
+		"dropped": {
+			"drop",
+			[]bool{true, false},
+			`{"success":true,"messages":1,"failed":0,"ignored":1}`,
+			[]string{"m2"},
+		},
+		"nothing but that": {"", []bool{true}, `{"success":true,"messages":0,"failed":0,"ignored":1}`, nil},
+		"nothing of that":  {"", []bool{false}, `{"success":true,"messages":1,"failed":0}`, []string{"m1"}},
+		"marked": {
+			"mark",
+			[]bool{false, true},
+			`{"success":true,"messages":2,"failed":0}`,
+			[]string{"m1", "m2 echo"},
+		},
 		"marked, and nothing but it": {"mark", []bool{true}, `{"success":true,"messages":1,"failed":0}`, []string{"m1 echo"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -152,6 +152,9 @@ func (r *SendResult) add(part *SendResult, i, parts int) {
 	}
 	if i == 0 {
 		r.Success, r.MessageID, r.MessageIDs, r.Metadata = true, part.MessageID, part.MessageIDs, part.Metadata
+		if r.MessageID == "" && len(r.MessageIDs) > 0 {
+			r.MessageID = r.MessageIDs[0]
+		}
 	}
 	if parts == 1 {
 		return

@@ -53,7 +53,8 @@ func TestSentMessageIsAnsweredAndPublished(t *testing.T) {
 	e := b.events.one(t)
 	require.Equal(t, "hios.processing.message.sent", e.Name)
 	require.Regexp(t, `^parrot:c1:sent:[0-9a-f-]{36}$`, e.ID, "two sends never share an event")
-	require.JSONEq(t, `{"tenantId":"t1","channelId":"c1","platform":"parrot","messageId":"42:7","metadata":{"chatId":"42"},"timestamp":1800000000000}`, string(e.Payload))
+	require.JSONEq(t, `{"tenantId":"t1","channelId":"c1","platform":"parrot","messageId":"42:7",`+
+		`"metadata":{"chatId":"42"},"timestamp":1800000000000}`, string(e.Payload))
 	require.Equal(t, []string{"parrot"}, e.Header["$caller"])
 }
 
@@ -289,14 +290,16 @@ func TestPlatformMayReportAFailureInItsResult(t *testing.T) {
 		"nothing at all": {nil, `{"success":true}`, "hios.processing.message.sent"},
 		"no success": {
 			&integration.SendResult{},
-			`{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED","kind":"permanent","class":"permanent","retryable":false}}`,
+			`{"success":false,"error":{"message":"the platform did not take the message","code":"SEND_FAILED",` +
+				`"kind":"permanent","class":"permanent","retryable":false}}`,
 			"hios.processing.message.failed",
 		},
 		"an error": {
 			&integration.SendResult{
 				Error: &integration.SendError{Kind: integration.FaultAuth, Code: "TOKEN", Message: "bad " + token},
 			},
-			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth","retryable":false}}`,
+			`{"success":false,"error":{"message":"bad [redacted]","code":"TOKEN","kind":"auth","class":"auth",` +
+				`"retryable":false}}`,
 			"hios.processing.message.failed",
 		},
 	} {
@@ -341,7 +344,8 @@ func TestIdsMayBeNumbers(t *testing.T) {
 		return nil, nil
 	}
 	_, err := b.call(integration.ActionSendMessage, object{"channelId": "c1", "message": json.RawMessage(
-		`{"id": 1, "conversationId": -1001234567890123456, "to": {"id": 9007199254740993}, "from": {"id": null}, "threadId": "t", "replyTo": {"messageId": 5}}`)})
+		`{"id": 1, "conversationId": -1001234567890123456, "to": {"id": 9007199254740993}, "from": {"id": null}, ` +
+			`"threadId": "t", "replyTo": {"messageId": 5}}`)})
 	require.NoError(t, err)
 	require.Equal(t, []integration.ID{"1", "-1001234567890123456", "9007199254740993", "", "t", "5"},
 		[]integration.ID{got.ID, got.ConversationID, got.To.ID, got.From.ID, got.ThreadID, got.ReplyTo.MessageID})
@@ -349,11 +353,14 @@ func TestIdsMayBeNumbers(t *testing.T) {
 
 func TestMessageOfTheWrongFormIsRefusedByField(t *testing.T) {
 	for name, test := range map[string]struct{ message, field, typ string }{
-		"not an object":          {`"hi"`, "message", "object"},
-		"missing":                {`null`, "message", "required"},
-		"a text that is none":    {`{"content":{"text":1}}`, "message.content.text", "string"},
-		"an id that is none":     {`{"to":{"id":true}}`, "message.to.id", "string"},
-		"a list that is none":    {`{"content":{"interactive":{"buttons":{}}}}`, "message.content.interactive.buttons", "array"},
+		"not an object":       {`"hi"`, "message", "object"},
+		"missing":             {`null`, "message", "required"},
+		"a text that is none": {`{"content":{"text":1}}`, "message.content.text", "string"},
+		"an id that is none":  {`{"to":{"id":true}}`, "message.to.id", "string"},
+		"a list that is none": {
+			`{"content":{"interactive":{"buttons":{}}}}`, "message.content.interactive.buttons",
+			"array",
+		},
 		"an object that is none": {`{"replyTo":"m1"}`, "message.replyTo", "object"},
 		"a time that is none":    {`{"timestamp":"now"}`, "message.timestamp", "number"},
 		"a flag that is none":    {`{"content":{"location":{"live":1}}}`, "message.content.location.live", "boolean"},

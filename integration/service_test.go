@@ -130,7 +130,10 @@ func TestServicesOwnDefinitionComesBeforeItsMixins(t *testing.T) {
 		Settings: own, Metadata: object{"a": 1}, Dependencies: []string{"own"},
 		Actions: []moleculer.Action{answering("who", "own")},
 		Mixins: []moleculer.Mixin{
-			{Name: "first", Settings: first, Metadata: object{"a": 2, "b": 2}, Dependencies: []string{"theirs"}, Actions: []moleculer.Action{answering("who", "first"), answering("more", "first")}},
+			{
+				Name: "first", Settings: first, Metadata: object{"a": 2, "b": 2}, Dependencies: []string{"theirs"},
+				Actions: []moleculer.Action{answering("who", "first"), answering("more", "first")},
+			},
 			{Name: "second", Settings: second, Actions: []moleculer.Action{
 				answering("more", "second"),
 			}, Events: []moleculer.Event{{Name: "dawn", Handler: func(moleculer.Context, moleculer.Payload) {}}}},

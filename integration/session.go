@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,7 @@ type Session struct {
 	lease *leases.Lease
 	conn  *connection
 	ctx   context.Context // of Receive
+	held  atomic.Bool     // an event could not be published: none after it may be, before it is tried again
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -114,6 +116,7 @@ func (x *Session) Ready(notes ...string) { x.conn.ready(notes) }
 func (x *Session) Log() *logrus.Entry { return x.conn.log }
 
 // SetShards says how many connections the channel needs, of which this one is the first. Other nodes take their part.
+// All sessions of the channel that were opened with another number end soon, this one too, and are opened anew.
 func (x *Session) SetShards(n int) { x.conn.setShards(n) }
 
 // Turn waits until nobody in the cluster has had the turn of that name for the interval, and takes it. It is for limits
@@ -138,10 +141,14 @@ func (x *Session) Deliver(ctx context.Context, in Incoming) error {
 	i := &item{Incoming: in}
 	x.items = append(x.items, i)
 	x.bytes += len(in.Payload)
-	start := !x.failed && !x.retrying
-	if start {
+	start := in.Payload != nil && !x.failed && !x.retrying
+	switch {
+	case start:
 		i.state = itemUnderway
 		x.underway++
+	case in.Payload == nil:
+		i.state = itemDone
+		x.pass()
 	}
 	x.mu.Unlock()
 	if start {
@@ -193,7 +200,7 @@ func (x *Session) start(i *item) {
 	}
 	ctx = action.WithRequest(x.s.ownContext(ctx), req)
 	i.run = &webhookRun{
-		s: x.s, ctx: ctx, req: req, fence: x.lease.Valid,
+		s: x.s, ctx: ctx, req: req, fence: x.mayPublish, failed: func() { x.held.Store(true) },
 		webhook: &Webhook{
 			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Timestamp: x.s.now(), Connection: true,
 		},
@@ -209,8 +216,12 @@ func (x *Session) start(i *item) {
 	i.run.answer.OnDone(done)
 }
 
+// mayPublish says whether this node still has the lease, and no earlier event waits to be published again.
+func (x *Session) mayPublish() bool { return !x.held.Load() && x.lease.Valid() }
+
 // finished notes how an item's attempt ended.
 func (x *Session) finished(i *item, err error) {
+	run := i.run // another attempt has another one
 	again := err != nil && isTemporary(err)
 	x.mu.Lock()
 	x.underway--
@@ -219,7 +230,7 @@ func (x *Session) finished(i *item, err error) {
 		x.failures++
 	} else {
 		i.state, x.failures = itemDone, 0
-		i.keys = i.run.spoolKeys()
+		i.keys = run.spoolKeys()
 	}
 	passed := x.pass()
 	x.retryLater()
@@ -231,10 +242,10 @@ func (x *Session) finished(i *item, err error) {
 	switch {
 	case again && !x.lease.Valid(): // another node goes on from the cursor
 	case again:
-		x.conn.log.WithError(err).WithField("requestID", i.run.req.RequestID).
+		x.conn.log.WithError(err).WithField("requestID", run.req.RequestID).
 			Warn("what came over a connection could not be stored; it is tried again")
 	case i.Done != nil:
-		i.Done(i.run.response, err)
+		i.Done(run.response, err)
 	}
 }
 
@@ -295,6 +306,7 @@ func (x *Session) retry() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.failed = false
+	x.held.Store(false)
 	for !x.failed && !x.closed {
 		at := slices.IndexFunc(x.items, func(i *item) bool { return i.state == itemQueued })
 		if at < 0 {

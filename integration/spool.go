@@ -58,7 +58,7 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 	})
 }
 
-var errFenced = errors.New("the node keeps the connection no more that the event came over")
+var errFenced = errors.New("the event may not be published any more")
 
 // spoolKeys gives the keys of the run's events that the spool holds now.
 func (r *webhookRun) spoolKeys() []string {
@@ -78,7 +78,7 @@ func (r *webhookRun) spoolKeys() []string {
 // spoolEvent keeps an event on the disk, also after the caller has gone. cause is why the stream does not have it.
 func (s *platformService) spoolEvent(log *logrus.Entry, e order.Event, cause error, onAck AckFunc) {
 	if e.Fence != nil && !e.Fence() {
-		onAck(false, cmp.Or(cause, errFenced)) // the node that keeps the connection now publishes it
+		onAck(false, cmp.Or(cause, errFenced))
 		return
 	}
 	s.runtime.Spool.Put(e, func(err error) {

@@ -113,10 +113,13 @@ func TestHandlersResultIsTheAnswer(t *testing.T) {
 		code   int
 		typ    string
 	}{
-		"a struct":              {result: user{"u1"}, data: `{"id":"u1"}`},
-		"nothing":               {result: (*user)(nil), data: `null`},
-		"a list of nobody":      {result: []user{}, data: `[]`},
-		"an error of Moleculer": {result: user{"lost"}, err: action.Client(404, "NO_USER", "none"), code: 404, typ: "NO_USER"},
+		"a struct":         {result: user{"u1"}, data: `{"id":"u1"}`},
+		"nothing":          {result: (*user)(nil), data: `null`},
+		"a list of nobody": {result: []user{}, data: `[]`},
+		"an error of Moleculer": {
+			result: user{"lost"}, err: action.Client(404, "NO_USER", "none"), code: 404,
+			typ: "NO_USER",
+		},
 		"an error of a platform": {
 			err: &integration.Error{Kind: integration.FaultTransient, Code: "DOWN", Message: "down"}, code: 503, typ: "DOWN",
 		},
@@ -127,7 +130,10 @@ func TestHandlersResultIsTheAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newHarness(t).service(integration.ServiceDefinition{Actions: []moleculer.Action{
-				integration.NewAction("do", func(*integration.Context, integration.None) (any, error) { return test.result, test.err }, action.Spec{}),
+				integration.NewAction("do", func(*integration.Context, integration.None) (any, error) {
+					return test.result,
+						test.err
+				}, action.Spec{}),
 			}})
 			answer, err := newNode(t).serve(s).call("users.do", nil, nil)
 			if test.typ == "" {
@@ -160,11 +166,15 @@ func TestEventsThatDoNotDecodeAreLoggedAndIgnored(t *testing.T) {
 	emit(object{"id": 7})
 	emit(user{"bad"})
 	for _, fault := range []string{"the data of event user.created does not fit", "bad user"} {
-		require.Eventually(t, func() bool { return strings.Contains(textOf(n.logs.AllEntries()), fault) }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(textOf(n.logs.AllEntries()), fault) }, patience,
+			time.Millisecond)
 	}
 	emit(nil)
 	require.Equal(t, `  {"loud":true}`, receive(t, heard))
-	require.NoError(t, (&action.Request{Meta: metaOf(t, object{"tenantId": "t1"}), Cluster: n.link.Caller()}).Emit(t.Context(), "user.created", user{"u1"}))
+	require.NoError(t, (&action.Request{
+		Meta:    metaOf(t, object{"tenantId": "t1"}),
+		Cluster: n.link.Caller(),
+	}).Emit(t.Context(), "user.created", user{"u1"}))
 	require.Equal(t, `u1 t1 {"loud":true}`, receive(t, heard))
 	require.Empty(t, heard)
 }

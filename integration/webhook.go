@@ -42,7 +42,9 @@ type Webhook struct {
 	Channel   *Channel
 	// Connection says that it came over a connection that the node opened itself, see [Receiver]: nothing is signed.
 	Connection bool
-	Account    string // that it is for, by [Definition.AccountPath]; empty where that is not declared or not in the payload
+	// Account is the one that the webhook is for, by [Definition.AccountPath]. It is empty where AccountPath is not
+	// declared or not in the payload.
+	Account string
 
 	called  string // path and query, or an absolute URL, as the gateway passed it
 	form    *form  // nil until asked for

@@ -23,14 +23,28 @@ func TestWebhookURLIsThePublicOne(t *testing.T) {
 		trust             bool
 		want              string
 	}{
-		"nothing is known":                  {called: called, headers: proxied},
-		"a base without a path":             {publicURL: "https://x.example", called: called, want: "https://x.example" + called},
-		"a base with a path":                {publicURL: "https://x.example/in/", called: called, want: "https://x.example/in" + called},
-		"a whole URL":                       {publicURL: "https://x.example/in", called: called, want: "https://x.example/in?a=1&b=%2F"},
-		"a whole URL, and no query":         {publicURL: "https://x.example/in", called: "/parrot/c1", want: "https://x.example/in"},
+		"nothing is known": {called: called, headers: proxied},
+		"a base without a path": {publicURL: "https://x.example", called: called, want: "https://x.example" +
+			called},
+		"a base with a path": {
+			publicURL: "https://x.example/in/", called: called,
+			want: "https://x.example/in" + called,
+		},
+		"a whole URL": {
+			publicURL: "https://x.example/in", called: called,
+			want: "https://x.example/in?a=1&b=%2F",
+		},
+		"a whole URL, and no query": {
+			publicURL: "https://x.example/in", called: "/parrot/c1",
+			want: "https://x.example/in",
+		},
 		"a base, and the path did not come": {publicURL: "https://x.example/"},
-		"the gateway says an absolute URL":  {publicURL: "https://x.example", called: "http://10.0.0.1:3000" + called, want: "https://x.example" + called},
-		"headers that are trusted":          {called: called, headers: proxied, trust: true, want: "https://proxy.example" + called},
+		"the gateway says an absolute URL": {
+			publicURL: "https://x.example", called: "http://10.0.0.1:3000" + called,
+			want: "https://x.example" + called,
+		},
+		"headers that are trusted": {called: called, headers: proxied, trust: true, want: "https://proxy.example" +
+			called},
 		"the header host": {called: called, headers: object{
 			"x-forwarded-proto": "https", "host": "x.example",
 		}, trust: true, want: "https://x.example" + called},
@@ -104,7 +118,8 @@ func TestPublicURLOfAChannelIsValidated(t *testing.T) {
 }
 
 const multipartBody = "--B\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nhi\r\n" +
-	"--B\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"../a.png\"\r\nContent-Type: image/png\r\n\r\n\x00\xff\r\n--B--\r\n"
+	"--B\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"../a.png\"\r\nContent-Type: " +
+	"image/png\r\n\r\n\x00\xff\r\n--B--\r\n"
 
 func TestWebhookBodiesThatAreNoJSONAreTakenIn(t *testing.T) {
 	for name, test := range map[string]struct {

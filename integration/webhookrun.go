@@ -26,8 +26,10 @@ type webhookRun struct {
 	// routed says that the channel was found by an account in the webhook: then others' parts are theirs, and the group
 	// answers.
 	routed bool
-	// fence says whether the node still keeps the connection that the webhook came over; nil for those by HTTP.
-	fence func() bool
+	// fence says whether events may be published that came over a connection, and failed is called at once when one could
+	// not be; both are nil for webhooks by HTTP.
+	fence  func() bool
+	failed func()
 
 	channel  *Channel
 	webhook  *Webhook // set before the run where several channels get it
@@ -175,6 +177,9 @@ func (r *webhookRun) publish() {
 		r.open.Add(1)
 		e := messageEvent{received, m.ConversationID, dedupKey(m), header, payload, r.fence}
 		r.s.publish(r.ctx, r.req, r.channel, e, func(duplicate bool, err error) {
+			if err != nil && r.failed != nil && !isPermanent(err) {
+				r.failed()
+			}
 			r.outcomes[i] = outcome{duplicate, err}
 			r.oneDone()
 		})

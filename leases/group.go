@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -74,20 +75,22 @@ func newGroup(m *Member, name string, opts GroupOptions) *Group {
 }
 
 // Want sets all keys that should have an owner. A key that is not in the list any more is given up, and its entry is
-// deleted some minutes later. The member takes no key of the group before the first call.
+// deleted some minutes later. The member takes no key of the group before the first call. The same list again changes
+// nothing.
 func (g *Group) Want(keys []Wanted) {
+	wanted := make(map[string]string, len(keys))
+	for _, w := range keys {
+		wanted[w.Key] = w.Apart
+	}
 	m := g.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g.closing {
+	if g.closing || g.number != 0 && maps.Equal(g.wanted, wanted) {
 		return
 	}
-	g.wanted = make(map[string]string, len(keys))
-	for _, w := range keys {
-		g.wanted[w.Key] = w.Apart
-	}
+	g.wanted = wanted
 	for key, l := range g.leases {
-		if _, wanted := g.wanted[key]; !wanted {
+		if _, ok := wanted[key]; !ok {
 			l.giveUp("")
 		}
 	}
@@ -228,6 +231,7 @@ func (g *Group) take(s *session, t take) bool {
 	m := g.m
 	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
 	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
 	if t.old.Session != "" && t.old.Session != s.id {
 		vacant, err := m.vacant(ctx, owner{t.old.Session, g.name, t.old.Number})
 		if err != nil || !vacant {
@@ -245,10 +249,11 @@ func (g *Group) take(s *session, t take) bool {
 	revision, err := m.store.Put(ctx, key, encode(record), t.old.revision)
 	if errors.Is(err, ErrConflict) { // another node was faster
 		e, err := m.store.Get(ctx, key)
-		if err == nil && e.Value != nil {
-			m.observe(e)
+		if err != nil {
+			return false
 		}
-		return err == nil
+		m.replace(g.name, t.key, e)
+		return true
 	}
 	if err != nil {
 		return false
@@ -269,14 +274,21 @@ func (g *Group) take(s *session, t take) bool {
 
 // remember keeps what this member has written, before the watch tells of it. The caller holds m.mu.
 func (m *Member) remember(group, key string, record keyRecord, revision uint64) {
-	table := m.tables[group]
-	if table == nil {
-		table = map[string]*keyEntry{}
-		m.tables[group] = table
+	if there := m.table(group)[key]; there == nil || there.revision < revision {
+		m.set(group, key, &keyEntry{record, revision})
 	}
-	if there := table[key]; there == nil || there.revision < revision {
-		table[key] = &keyEntry{record, revision}
+}
+
+// replace sets the entry of a key as the store has it now. Unlike the watch it may go back to an older revision: after
+// a failure a store may have lost its latest writes.
+func (m *Member) replace(group, key string, e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.Value == nil {
+		m.set(group, key, nil)
+		return
 	}
+	m.set(group, key, &keyEntry{decode[keyRecord](e.Value), e.Revision})
 }
 
 // remove deletes the entry of a key that nobody wants. It returns false if the store does not answer.

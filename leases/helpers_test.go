@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -23,7 +26,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type harness struct {
 	t     *testing.T
 	store leases.Store
+	log   *test.Hook
 	puts  atomic.Int64
+	now   atomic.Int64 // puts that run
+	most  atomic.Int64 // of them at once
 
 	mu     sync.Mutex
 	moves  map[string][]string // nodes by key, in the order in which they took it
@@ -35,7 +41,8 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	return &harness{
-		t: t, store: leases.NewMemory(), moves: map[string][]string{}, epochs: map[string]uint64{}, runs: map[string]int{},
+		t: t, log: new(test.Hook), store: leases.NewMemory(), moves: map[string][]string{}, epochs: map[string]uint64{},
+		runs: map[string]int{},
 	}
 }
 
@@ -47,6 +54,8 @@ type node struct {
 	h     *harness
 	away  atomic.Bool  // the store answers with errors
 	hangs atomic.Bool  // the store does not answer
+	deaf  atomic.Bool  // every third change is made, but the answer is lost
+	calls atomic.Int64 // of changes while it is deaf
 	shift atomic.Int64 // of the node's clock, ns
 
 	mu   sync.Mutex
@@ -83,22 +92,49 @@ func (s nodeStore) Put(ctx context.Context, key string, value []byte, revision u
 	if err := s.reach(ctx); err != nil {
 		return 0, err
 	}
-	s.n.h.puts.Add(1)
-	return s.Store.Put(ctx, key, value, revision)
+	h := s.n.h
+	h.puts.Add(1)
+	now := h.now.Add(1)
+	defer h.now.Add(-1)
+	for most := h.most.Load(); now > most && !h.most.CompareAndSwap(most, now); most = h.most.Load() {
+	}
+	<-time.After(time.Millisecond) // of a bubble of synctest
+	written, err := s.Store.Put(ctx, key, value, revision)
+	return written, s.lose(err)
+}
+
+// Watch tells of nothing while the store hangs, and then of all.
+func (s nodeStore) Watch(ctx context.Context, changed func(leases.Entry)) error {
+	return s.Store.Watch(ctx, func(e leases.Entry) {
+		for s.n.hangs.Load() && ctx.Err() == nil {
+			<-time.After(100 * time.Millisecond) // of a bubble of synctest
+		}
+		changed(e)
+	})
+}
+
+func (s nodeStore) lose(err error) error {
+	if s.n.deaf.Load() && s.n.calls.Add(1)%3 == 0 {
+		return errAway
+	}
+	return err
 }
 
 func (s nodeStore) Delete(ctx context.Context, key string, revision uint64) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
-	return s.Store.Delete(ctx, key, revision)
+	return s.lose(s.Store.Delete(ctx, key, revision))
 }
 
 func (h *harness) start(name string, work func(context.Context, *leases.Lease)) *node {
 	h.t.Helper()
 	n := &node{name: name, h: h, held: map[string]*leases.Lease{}}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	log.AddHook(h.log)
 	n.Member = leases.NewMember(nodeStore{h.store, n}, leases.Options{
-		Node: name, Now: func() time.Time { return time.Now().Add(time.Duration(n.shift.Load())) },
+		Node: name, Log: logrus.NewEntry(log), Now: func() time.Time { return time.Now().Add(time.Duration(n.shift.Load())) },
 	})
 	var err error
 	n.Group, err = n.Member.Group("telegram", leases.GroupOptions{Run: func(ctx context.Context, l *leases.Lease) {
@@ -190,6 +226,6 @@ func wanted(n int) []leases.Wanted {
 
 // after lets time pass in a bubble of synctest.
 func after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }

@@ -17,7 +17,8 @@ type Lease struct {
 	key      string
 	ctx      context.Context // of Run
 	cancel   context.CancelFunc
-	over     atomic.Bool
+	over     atomic.Bool // it is not valid any more
+	lost     atomic.Bool // it is another's: nothing is written any more
 	revision atomic.Uint64
 	writing  chan struct{} // holds a token while an entry is written
 
@@ -59,6 +60,9 @@ func (l *Lease) Cursor() []byte { return slices.Clone(l.record().Cursor) }
 
 // Shared returns what was shared last, by this owner or by one before, nil if nothing was.
 func (l *Lease) Shared() []byte { return slices.Clone(l.record().Shared) }
+
+// writable says whether the entry is this node's, also after the lease ended.
+func (l *Lease) writable() bool { return !l.lost.Load() && l.s.valid() }
 
 func (l *Lease) record() keyRecord {
 	l.mu.Lock()
@@ -123,8 +127,8 @@ func (l *Lease) plannedWrite() {
 	}
 }
 
-// Flush writes now what was not written yet, and waits for it. The error is [ErrLost] where the lease is not this node's
-// any more.
+// Flush writes now what was not written yet, and waits for it. The error is [ErrLost] where the lease is not this
+// node's any more.
 func (l *Lease) Flush(ctx context.Context) error { return l.write(ctx, nil) }
 
 // dirty says whether the store does not have all yet.
@@ -146,56 +150,71 @@ func (l *Lease) release(ctx context.Context) error {
 
 // write writes the entry, if there is something to write or it is to be changed. The change ends the lease.
 func (l *Lease) write(ctx context.Context, change func(*keyRecord)) error {
-	lost := &Error{Op: "save", Rejected: true, Err: ErrLost}
-	m := l.g.m
-	select {
-	case l.writing <- struct{}{}:
-		defer func() { <-l.writing }()
-	case <-ctx.Done():
-		return &Error{Op: "save", Err: ctx.Err()}
-	}
-	m.writes <- struct{}{} // each write is bounded
-	defer func() { <-m.writes }()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	defer context.AfterFunc(l.s.ctx, cancel)()
+	for _, slot := range []chan struct{}{l.writing, l.g.m.writes} { // one write a lease, and some at once in all
+		select {
+		case slot <- struct{}{}:
+			defer func() { <-slot }()
+		case <-ctx.Done():
+			return l.writeError(ctx.Err())
+		}
+	}
 	for {
-		l.mu.Lock()
-		record, version, clean := l.saved, l.version, l.written == l.version
-		l.lastWrite = m.now()
-		l.mu.Unlock()
-		if !l.Valid() {
-			return lost
-		}
-		if change != nil {
-			change(&record)
-		} else if clean {
-			return nil
-		}
-		key := l.g.name + "/" + l.key
-		revision, err := m.store.Put(ctx, key, encode(record), l.revision.Load())
-		switch {
-		case errors.Is(err, ErrConflict):
-			if err := l.reread(ctx, key); err != nil {
-				return err
+		err := l.writeOnce(ctx, change)
+		if errors.Is(err, ErrConflict) {
+			err = l.reread(ctx)
+			if err == nil {
+				continue
 			}
-			continue
-		case err != nil:
-			return err
 		}
-		l.wrote(record, revision, version, change != nil)
-		return nil
+		return l.writeError(err)
 	}
 }
 
-func (l *Lease) wrote(record keyRecord, revision, version uint64, ended bool) {
+func (l *Lease) writeOnce(ctx context.Context, change func(*keyRecord)) error {
+	l.mu.Lock()
+	record, version, clean := l.saved, l.version, l.written == l.version
+	l.lastWrite = l.g.m.now()
+	l.mu.Unlock()
+	switch {
+	case change != nil && l.writable():
+		l.over.Store(true) // before another node can take it
+		change(&record)
+	case change != nil || !l.Valid():
+		return ErrLost
+	case clean:
+		return nil
+	}
+	revision, err := l.g.m.store.Put(ctx, l.storeKey(), encode(record), l.revision.Load())
+	if err == nil {
+		l.wrote(record, revision, version)
+	}
+	return err
+}
+
+// writeError is [ErrLost] for an error after which nothing is written any more.
+func (l *Lease) writeError(err error) error {
+	var fault *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrLost), !l.writable():
+		return &Error{Op: "save", Rejected: true, Err: ErrLost}
+	case errors.As(err, &fault):
+		return fault
+	}
+	return &Error{Op: "save", Err: err}
+}
+
+func (l *Lease) storeKey() string { return l.g.name + "/" + l.key }
+
+func (l *Lease) wrote(record keyRecord, revision, version uint64) {
 	l.mu.Lock()
 	l.written = version
 	l.mu.Unlock()
 	l.revision.Store(revision)
-	if ended {
-		l.over.Store(true)
-	}
 	m := l.g.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -204,8 +223,8 @@ func (l *Lease) wrote(record keyRecord, revision, version uint64, ended bool) {
 
 // reread finds out why the entry has another revision. If the owner is still this lease, an earlier write came through
 // whose answer was lost. Otherwise the lease is lost.
-func (l *Lease) reread(ctx context.Context, key string) error {
-	e, err := l.g.m.store.Get(ctx, key)
+func (l *Lease) reread(ctx context.Context) error {
+	e, err := l.g.m.store.Get(ctx, l.storeKey())
 	if err != nil {
 		return err
 	}
@@ -213,13 +232,18 @@ func (l *Lease) reread(ctx context.Context, key string) error {
 		l.revision.Store(e.Revision)
 		return nil
 	}
+	if l.Valid() {
+		l.g.log.WithField("connection", l.key).
+			Warn("Somebody else has changed the entry of a lease; its connection is closed")
+	}
 	l.lose()
-	return &Error{Op: "save", Rejected: true, Err: ErrLost}
+	return ErrLost
 }
 
 // lose ends the lease without a write: it is another's.
 func (l *Lease) lose() {
 	l.over.Store(true)
+	l.lost.Store(true)
 	l.cancel()
 }
 
@@ -258,7 +282,7 @@ func (l *Lease) finish() {
 	}
 	l.mu.Unlock()
 	kept := false
-	for l.Valid() {
+	for l.writable() {
 		if kept = l.keep(); kept {
 			break
 		}
@@ -280,8 +304,8 @@ func (l *Lease) finish() {
 	signal(l.g.changed)
 }
 
-// keep keeps the lease until the whole group is closed, if the group closes and the lease has nothing to write. Then one
-// write gives all of them up.
+// keep keeps the lease until the whole group is closed, if the group closes and the lease has nothing to write. Then
+// one write gives all of them up.
 func (l *Lease) keep() bool {
 	dirty := l.dirty()
 	m := l.g.m

@@ -21,8 +21,8 @@ type Store interface {
 	Delete(ctx context.Context, key string, revision uint64) error
 	// Watch calls changed for all entries, then once with an Entry without a key, which says that all were there, and then
 	// for every change until ctx ends. Calls come one after the other and, for each key, in order; changes that follow
-	// each other closely may come as one. Watch connects again and reads all anew by itself. A deleted key comes with Value
-	// nil. It returns the error of ctx.
+	// each other closely may come as one. Watch connects again and reads all anew by itself. A deleted key comes with
+	// Value nil. It returns the error of ctx.
 	Watch(ctx context.Context, changed func(Entry)) error
 	// Check returns an error if the store does not answer.
 	Check(ctx context.Context) error

@@ -1,6 +1,7 @@
 package leases
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Member struct {
 	writes   chan struct{} // has room for those that may run at once
 
 	mu      sync.Mutex
+	begun   bool
 	changed chan struct{} // closed and replaced when the session or a turn changed
 	synced  bool          // all entries were read
 	session *session      // the newest; nil before the first
@@ -68,7 +70,8 @@ type owner struct {
 // parallelWrites is how many keys a member writes at once.
 const parallelWrites = 64
 
-// NewMember begins to take part; [Member.Close] ends it. The store may be away: the member owns nothing until it comes.
+// NewMember returns a member that begins to take part with its first group or turn; before that it asks the store
+// nothing. [Member.Close] ends it. The store may be away: the member owns nothing until it comes.
 func NewMember(store Store, opts Options) *Member {
 	m := &Member{
 		store: store, node: opts.Node, log: opts.Log, now: opts.Now,
@@ -86,10 +89,18 @@ func NewMember(store Store, opts Options) *Member {
 	}
 	m.base = m.now()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// takePart makes the member take part. The caller holds m.mu, and the member is not closed.
+func (m *Member) takePart() {
+	if m.begun {
+		return
+	}
+	m.begun = true
 	m.wg.Go(func() { _ = m.store.Watch(m.ctx, m.observe) }) // its error is that of ctx
 	m.wg.Go(m.live)
 	m.wg.Go(m.reap)
-	return m
 }
 
 // errNotJoined says that no renewal has come through yet.
@@ -102,6 +113,8 @@ func (m *Member) Check() error {
 	switch {
 	case m.ctx.Err() != nil:
 		return &Error{Op: "check", Rejected: true, Err: ErrClosed}
+	case !m.begun: // there is nothing to own
+		return nil
 	case m.session != nil && m.session.valid():
 		return nil
 	case m.err != nil:
@@ -124,6 +137,7 @@ func (m *Member) Group(name string, opts GroupOptions) (*Group, error) {
 	case m.groups[name] != nil:
 		return refuse(fmt.Errorf("the group %s is open", name))
 	}
+	m.takePart()
 	g := newGroup(m, name, opts)
 	m.groups[name] = g
 	return g, nil
@@ -231,34 +245,50 @@ func (m *Member) observeNode(id string, e Entry) {
 	}
 }
 
-func (m *Member) observeKey(group, key string, e Entry) {
-	table := m.tables[group]
-	if table == nil {
-		table = map[string]*keyEntry{}
-		m.tables[group] = table
+// table returns the entries of a group by key. The caller holds m.mu.
+func (m *Member) table(group string) map[string]*keyEntry {
+	if m.tables[group] == nil {
+		m.tables[group] = map[string]*keyEntry{}
 	}
-	there := table[key]
+	return m.tables[group]
+}
+
+func (m *Member) observeKey(group, key string, e Entry) {
+	there := m.table(group)[key]
 	if there != nil && (e.Revision < there.revision || e.Value != nil && e.Revision == there.revision) {
 		return
 	}
-	record := decode[keyRecord](e.Value)
-	if e.Value == nil {
-		delete(table, key)
-	} else {
-		table[key] = &keyEntry{record, e.Revision}
+	var now *keyEntry
+	if e.Value != nil {
+		now = &keyEntry{decode[keyRecord](e.Value), e.Revision}
 	}
+	m.set(group, key, now)
 	g := m.groups[group]
 	if g == nil {
 		return
 	}
-	if l := g.leases[key]; l != nil && e.Revision > l.revision.Load() && !record.sameOwner(l.record()) {
+	l := g.leases[key]
+	if l != nil && e.Revision > l.revision.Load() && (now == nil || !now.sameOwner(l.record())) {
 		l.lose()
 	}
-	sameOwner := there != nil && e.Value != nil && there.sameOwner(record)
-	if !sameOwner {
-		signal(g.wake)
+}
+
+// set sets the entry of a key, nil for none, and wakes the group where the change matters to it. The caller holds m.mu.
+func (m *Member) set(group, key string, now *keyEntry) {
+	table := m.table(group)
+	there := table[key]
+	if now == nil {
+		delete(table, key)
+	} else {
+		table[key] = now
 	}
-	if !sameOwner || string(there.State) != string(record.State) || string(there.Shared) != string(record.Shared) {
+	g := m.groups[group]
+	switch {
+	case g == nil || there == nil && now == nil:
+	case there == nil || now == nil || !there.sameOwner(now.keyRecord):
+		signal(g.wake)
+		signal(g.changed)
+	case !bytes.Equal(there.State, now.State) || !bytes.Equal(there.Shared, now.Shared):
 		signal(g.changed)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 const (
@@ -154,6 +156,9 @@ func (m *Member) wait(s *session, pause time.Duration) {
 
 // renew writes the node's entry and returns the pause before the next renewal.
 func (m *Member) renew(s *session) time.Duration {
+	if m.endLate(s) {
+		return 0
+	}
 	groups, rest := m.groupsOf(s)
 	s.beat++
 	record := nodeRecord{Node: m.node, Groups: groups, Beat: s.beat}
@@ -171,7 +176,7 @@ func (m *Member) renew(s *session) time.Duration {
 		return retryWait
 	}
 	s.revision = revision
-	if s.until.Load() != nil && !s.valid() { // too late: what was not valid once stays so
+	if s.late() {
 		s.end()
 		return 0
 	}
@@ -181,7 +186,7 @@ func (m *Member) renew(s *session) time.Duration {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
-	s.expiry = time.AfterFunc(until.Sub(m.now()), func() { m.expire(s) })
+	s.expiry = time.AfterFunc(until.Sub(m.now()), func() { m.endLate(s) })
 	m.peers[s.id] = &peer{nodeRecord: record, revision: revision, changed: m.now()}
 	m.broadcast()
 	m.wakeGroups()
@@ -191,7 +196,22 @@ func (m *Member) renew(s *session) time.Duration {
 	return max(0, renewEvery-m.now().Sub(start))
 }
 
-// groupsOf returns the groups for the node's entry. There are none while the session rests; then it returns for how long.
+// late says whether the session was valid and is not any more. What was not valid once stays so.
+func (s *session) late() bool { return s.until.Load() != nil && !s.valid() }
+
+// endLate ends a session that is late, and says whether it was.
+func (m *Member) endLate(s *session) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	late := s.late()
+	if late {
+		s.end()
+	}
+	return late
+}
+
+// groupsOf returns the groups for the node's entry. There are none while the session rests; then it returns for how
+// long.
 func (m *Member) groupsOf(s *session) (groups map[string]int, rest time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -210,8 +230,9 @@ func (m *Member) groupsOf(s *session) (groups map[string]int, rest time.Duration
 	return groups, 0
 }
 
-// reread finds out why the node's entry has another revision. Nobody but this session writes it: an earlier renewal came
-// through whose answer was lost. If it is gone, another node has seen no renewal for too long and has ended the session.
+// reread finds out why the node's entry has another revision. Nobody but this session writes it: an earlier renewal
+// came through whose answer was lost. If it is gone, another node has seen no renewal for too long and has ended the
+// session.
 func (m *Member) reread(ctx context.Context, s *session) time.Duration {
 	e, err := m.store.Get(ctx, nodePrefix+s.id)
 	m.mu.Lock()
@@ -228,16 +249,6 @@ func (m *Member) reread(ctx context.Context, s *session) time.Duration {
 	return 0
 }
 
-// expire ends a session that was not renewed.
-func (m *Member) expire(s *session) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.over.Load() || s.valid() {
-		return
-	}
-	s.end()
-}
-
 // lost says what the end of a session means.
 func (m *Member) lost(s *session) {
 	m.mu.Lock()
@@ -250,7 +261,7 @@ func (m *Member) lost(s *session) {
 	if err != nil {
 		entry = entry.WithError(err)
 	}
-	entry.Warn("This node could not renew its leases and has closed its connections; other nodes may take them over")
+	entry.Warn("This node could not renew its leases: it closes its connections, and other nodes may take them over")
 }
 
 // discard deletes the entry of a session that is over. If it cannot, other nodes do so later.
@@ -315,17 +326,33 @@ func (m *Member) dead() []deadPeer {
 func (m *Member) bringDown(p deadPeer) {
 	ctx, cancel := context.WithTimeout(m.ctx, callTimeout)
 	defer cancel()
-	err := m.store.Delete(ctx, nodePrefix+p.id, p.revision)
+	key := nodePrefix + p.id
+	err := m.store.Delete(ctx, key, p.revision)
+	if errors.Is(err, ErrConflict) { // it lives, and the watch is late
+		if e, err := m.store.Get(ctx, key); err == nil {
+			m.seen(p.id, e)
+		}
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	there := m.peers[p.id]
-	switch {
-	case errors.Is(err, ErrConflict) && there != nil: // it lives, and the watch is late
-		there.changed = m.now()
-	case err == nil && there != nil && there.revision == p.revision:
-		delete(m.peers, p.id)
-		m.log.WithFields(map[string]any{"owner": p.node, "silent": p.silent.Round(time.Millisecond).String()}).
-			Warn("A node has not renewed its leases; its connections are taken over")
-		m.notifyGroups()
+	if err != nil || there == nil || there.revision != p.revision {
+		return
 	}
+	delete(m.peers, p.id)
+	m.log.WithFields(logrus.Fields{"owner": p.node, "silent": p.silent.Round(time.Millisecond).String()}).
+		Warn("A node has not renewed its leases; its connections are taken over")
+	m.notifyGroups()
+}
+
+// seen sets the entry of another session as the store has it now.
+func (m *Member) seen(id string, e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.peers, id)
+	if e.Value != nil {
+		m.peers[id] = &peer{nodeRecord: decode[nodeRecord](e.Value), revision: e.Revision, changed: m.now()}
+	}
+	m.notifyGroups()
 }

@@ -175,8 +175,8 @@ func (g *Group) assign(sp *spread, free []take, apart apart, now time.Time) []ta
 	return mine
 }
 
-// best returns the node that should have a key: the one that had it last or should have it now, else the one whose
-// hash with the key is the highest (rendezvous hashing: when a node goes, only its keys move). It returns nil if all have
+// best returns the node that should have a key: the one that had it last or should have it now, else the one whose hash
+// with the key is the highest (rendezvous hashing: when a node goes, only its keys move). It returns nil if all have
 // most keys or one of the same Apart.
 func (sp *spread) best(key, last string, taken map[string]bool, most int) *spreadNode {
 	var found *spreadNode

@@ -18,6 +18,11 @@ func (m *Member) Turn(ctx context.Context, name string, interval time.Duration) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(m.ctx, func() { cancel(ErrClosed) })()
+	m.mu.Lock()
+	if m.ctx.Err() == nil {
+		m.takePart()
+	}
+	m.mu.Unlock()
 	for m.ctx.Err() == nil {
 		revision, wait, changed := m.nextTurn(name, interval)
 		if wait <= 0 {

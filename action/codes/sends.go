@@ -58,7 +58,7 @@ const (
 	// MediaUnavailable says that the file cannot be fetched for the moment, or, where a retry does not help, at all.
 	MediaUnavailable = "MEDIA_UNAVAILABLE" // all
 	// MediaNotReady says that the platform still prepares the file, such as a long video; ask again.
-	MediaNotReady = "MEDIA_NOT_READY" // LINE
+	MediaNotReady = "MEDIA_NOT_READY" // all
 	// MediaNotFound says that the file is not there.
 	MediaNotFound = "MEDIA_NOT_FOUND" // all
 	// MediaForbidden says that the file's server does not let the node have it.
@@ -106,7 +106,7 @@ const (
 	APIBaseInvalid = "API_BASE_INVALID" // all
 	// MethodUnknown says that the Bot API server is too old.
 	MethodUnknown = "METHOD_UNKNOWN" // Telegram
-	// TelegramConflict says that another program polls with getUpdates.
+	// TelegramConflict says that another program polls with getUpdates, or that the bot has a webhook while it polls.
 	TelegramConflict = "TELEGRAM_CONFLICT" // Telegram
 	// PartlySent says that a later one of several messages failed; send only what is missing.
 	PartlySent = "PARTLY_SENT" // all

@@ -60,4 +60,8 @@ const (
 	EventsUnavailable = "EVENTS_UNAVAILABLE" // 503; yes
 	// ConnectionLost says that a connection to a platform ended or could not be opened. It is opened again.
 	ConnectionLost = "CONNECTION_LOST" // 503; yes
+	// IntentsRefused says that Discord's Gateway does not give the app an intent of the setting `intents`.
+	IntentsRefused = "INTENTS_REFUSED" // 403; no
+	// GatewayRefused says that Discord's Gateway takes no session as the channel asks for it.
+	GatewayRefused = "GATEWAY_REFUSED" // 502; no
 )

@@ -27,7 +27,8 @@ func TestRequestOfNodeIsRead(t *testing.T) {
 		Header: wire.Header{Ver: "4", Sender: "a"}, ID: "1", RawID: json.RawMessage(`"1"`), Action: "v2.posts.list",
 		Params: json.RawMessage(`{"limit":5}`), Meta: json.RawMessage(`{"user":{"id":3}}`),
 		Timeout: &timeout, Level: 2, Tracing: &tracing, ParentID: &parent, RequestID: "0", Caller: &caller,
-	}, request(t, `,"id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.25,"level":2,`+
+	}, request(t, `,"id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.25,`+
+		`"level":2,`+
 		`"tracing":true,"parentID":"span","requestID":"0","caller":"v2.posts","stream":false`))
 }
 
@@ -41,7 +42,8 @@ func TestLargeParamsAreTakenApart(t *testing.T) {
 func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 	absent := request(t, "")
 	for name, fields := range map[string]string{
-		"null for everything":       `,"action":null,"timeout":null,"level":null,"tracing":null,"parentID":null,"requestID":null,"caller":null,"stream":null,"seq":null`,
+		"null for everything": `,"action":null,"timeout":null,"level":null,"tracing":null,"parentID":null,` +
+			`"requestID":null,"caller":null,"stream":null,"seq":null`,
 		"stream is an empty string": `,"stream":""`,
 		"stream is zero":            `,"stream":0`,
 		"action is a list":          `,"action":["a"]`,
@@ -54,8 +56,9 @@ func TestOddFieldsOfARequestCountAsAbsent(t *testing.T) {
 		"tracing is a string":       `,"tracing":""`,
 		"caller is an object":       `,"caller":{}`,
 		"seq is a string":           `,"seq":"0"`,
-		"everything is mistyped":    `,"action":1,"timeout":"","level":"","tracing":1,"parentID":{},"requestID":[],"caller":{},"stream":1,"seq":""`,
-		"fields of later versions":  `,"later":{"a":1},"paramsType":2`,
+		"everything is mistyped": `,"action":1,"timeout":"","level":"","tracing":1,"parentID":{},"requestID":[],` +
+			`"caller":{},"stream":1,"seq":""`,
+		"fields of later versions": `,"later":{"a":1},"paramsType":2`,
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, absent, request(t, fields)) })
 	}
@@ -211,7 +214,8 @@ func response(t *testing.T, fields string) wire.ResponsePacket {
 }
 
 func TestErrorOfNodeIsRead(t *testing.T) {
-	p := response(t, `"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":true,"stack":"…","data":{"x":1}}`)
+	p := response(t, `"id":"1","meta":{},"success":false,"data":null,"error":{"name":"MoleculerClientError",`+
+		`"message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":true,"stack":"…","data":{"x":1}}`)
 	require.Equal(t, &wire.ErrorObject{
 		Name: "MoleculerClientError", Message: "bad", NodeID: "b", Code: "409", Type: "BAD", Retryable: true,
 		Data: json.RawMessage(`{"x":1}`),
@@ -254,7 +258,8 @@ func TestErrorsCodeIsANumberOrAWord(t *testing.T) {
 func info(t *testing.T, services string) wire.InfoPacket {
 	t.Helper()
 	var p wire.InfoPacket
-	require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"b","seq":2,"instanceID":"i","ipList":["192.0.2.2"],"hostname":"vm",`+
+	require.NoError(t, wire.Decode(wire.V4, []byte(`{"ver":"4","sender":"b","seq":2,"instanceID":"i",`+
+		`"ipList":["192.0.2.2"],"hostname":"vm",`+
 		`"client":{"type":"nodejs","version":"0.14.36","langVersion":"v20"},"config":{},"metadata":{}`+services+`}`), &p))
 	return p
 }

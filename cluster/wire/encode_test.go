@@ -45,34 +45,40 @@ func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 				Header: header, ID: "1", Action: "v2.posts.list", Params: json.RawMessage(`{"limit":5}`),
 				Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
 			},
-			`{"ver":"4","sender":"b","id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false}`,
+			`{"ver":"4","sender":"b","id":"1","action":"v2.posts.list","params":{"limit":5},"meta":{},"level":1,` +
+				`"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false}`,
 		},
 		"a REQ with a fractional timeout": {
 			&wire.RequestPacket{
 				Header: header, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"), Timeout: &timeout, Level: 2, RequestID: "0",
 				Caller: &caller,
 			},
-			`{"ver":"4","sender":"b","id":"1","action":"a.b","meta":{},"timeout":898.946134,"level":2,"tracing":null,"parentID":null,"requestID":"0","caller":"v2.posts","stream":false}`,
+			`{"ver":"4","sender":"b","id":"1","action":"a.b","meta":{},"timeout":898.946134,"level":2,"tracing":null,` +
+				`"parentID":null,"requestID":"0","caller":"v2.posts","stream":false}`,
 		},
 		"a REQ of version 5": {
 			&wire.RequestPacket{
 				Header: wire.Header{Ver: wire.V5, Sender: "b"}, ID: "1", Action: "a.b", Meta: json.RawMessage("{}"),
 				Headers: json.RawMessage("{}"), Level: 1,
 			},
-			`{"ver":"5","sender":"b","id":"1","action":"a.b","meta":{},"headers":{},"level":1,"tracing":null,"parentID":null,"caller":null,"stream":false}`,
+			`{"ver":"5","sender":"b","id":"1","action":"a.b","meta":{},"headers":{},"level":1,"tracing":null,` +
+				`"parentID":null,"caller":null,"stream":false}`,
 		},
 		"an EVENT for some groups": {
 			&wire.EventPacket{
 				Header: header, ID: "1", Event: "user.created", Data: json.RawMessage(`{"id":1}`),
 				Groups: []string{"other", "posts"}, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
 			},
-			`{"ver":"4","sender":"b","id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
+			`{"ver":"4","sender":"b","id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],` +
+				`"broadcast":false,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,` +
+				`"needAck":null}`,
 		},
 		"an EVENT for all": {
 			&wire.EventPacket{
 				Header: header, ID: "1", Event: "x", Broadcast: true, Meta: json.RawMessage("{}"), Level: 1, RequestID: "1",
 			},
-			`{"ver":"4","sender":"b","id":"1","event":"x","broadcast":true,"meta":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
+			`{"ver":"4","sender":"b","id":"1","event":"x","broadcast":true,"meta":{},"level":1,"tracing":null,` +
+				`"parentID":null,"requestID":"1","caller":null,"needAck":null}`,
 		},
 		"an INFO of a node that leaves": {
 			&wire.Announcement{
@@ -80,7 +86,8 @@ func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 				Client: wire.Client{Type: "go", Version: "1", LangVersion: "go1.26"}, InstanceID: "uuid",
 				Metadata: map[string]any{"region": "eu"}, Seq: 3,
 			},
-			`{"ver":"4","sender":"b","services":[],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"go","version":"1","langVersion":"go1.26"},"config":{},"instanceID":"uuid","metadata":{"region":"eu"},"seq":3}`,
+			`{"ver":"4","sender":"b","services":[],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"go",` +
+				`"version":"1","langVersion":"go1.26"},"config":{},"instanceID":"uuid","metadata":{"region":"eu"},"seq":3}`,
 		},
 		"HTML stays readable": {
 			map[string]string{"text": "<a & b>"},
@@ -101,7 +108,8 @@ func TestEncodeTellsOfWhatJSONCannotHold(t *testing.T) {
 }
 
 func TestResponsesHaveTheBytesOfNode(t *testing.T) {
-	const failure = `{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD","retryable":false,"data":{"x":1}}`
+	const failure = `{"name":"MoleculerClientError","message":"bad","nodeID":"b","code":409,"type":"BAD",` +
+		`"retryable":false,"data":{"x":1}}`
 	for name, tc := range map[string]struct {
 		packet []byte
 		want   string

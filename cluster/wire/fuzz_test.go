@@ -12,9 +12,11 @@ import (
 
 func FuzzDecodeRequest(f *testing.F) {
 	fuzzDecode[wire.RequestPacket](f,
-		`{"id":"1","action":"a.b","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.5,"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false,"ver":"4","sender":"a"}`,
+		`{"id":"1","action":"a.b","params":{"limit":5},"meta":{"user":{"id":3}},"timeout":1500.5,"level":1,`+
+			`"tracing":null,"parentID":null,"requestID":"1","caller":null,"stream":false,"ver":"4","sender":"a"}`,
 		`{"id":"1","action":"a.b","timeout":"x","level":"1","tracing":5,"stream":"","seq":0,"ver":"4","sender":"a"}`,
-		`{"id":7,"requestID":-1.5e3,"parentID":true,"caller":null,"level":2.5,"ver":"4","sender":"a"}`, `{"id":{"a":[1]},"ver":"4","sender":"a"}`)
+		`{"id":7,"requestID":-1.5e3,"parentID":true,"caller":null,"level":2.5,"ver":"4","sender":"a"}`,
+		`{"id":{"a":[1]},"ver":"4","sender":"a"}`)
 }
 
 // Whatever the id of a request is, the answer carries the same JSON.
@@ -41,19 +43,24 @@ func FuzzAnswerInKind(f *testing.F) {
 func FuzzDecodeResponse(f *testing.F) {
 	fuzzDecode[wire.ResponsePacket](f,
 		`{"id":"1","meta":{},"success":true,"data":{"ok":1},"ver":"4","sender":"b"}`,
-		`{"id":"1","meta":null,"success":false,"data":null,"error":{"name":"NatsError","message":"m","code":"MAX_PAYLOAD_EXCEEDED","data":null},"ver":"4","sender":"b"}`,
+		`{"id":"1","meta":null,"success":false,"data":null,"error":{"name":"NatsError","message":"m",`+
+			`"code":"MAX_PAYLOAD_EXCEEDED","data":null},"ver":"4","sender":"b"}`,
 		`{"error":"boom","stream":0,"ver":"4","sender":"b"}`)
 }
 
 func FuzzDecodeInfo(f *testing.F) {
 	fuzzDecode[wire.InfoPacket](f,
-		`{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},"actions":{"v2.posts.list":{"rest":"GET /"}},"events":{"user.*":{}}}],"ipList":["192.0.2.2"],"hostname":"vm","client":{"type":"nodejs"},"config":{},"instanceID":"i","metadata":{},"seq":2,"ver":"4","sender":"b"}`,
+		`{"services":[{"name":"posts","version":2,"fullName":"v2.posts","settings":{},"metadata":{},`+
+			`"actions":{"v2.posts.list":{"rest":"GET /"}},"events":{"user.*":{}}}],"ipList":["192.0.2.2"],"hostname":"vm",`+
+			`"client":{"type":"nodejs"},"config":{},"instanceID":"i","metadata":{},"seq":2,"ver":"4","sender":"b"}`,
 		`{"services":[5,null,{"actions":[]}],"seq":"2","client":[],"ver":"4","sender":"b"}`)
 }
 
 func FuzzDecodeEvent(f *testing.F) {
 	fuzzDecode[wire.EventPacket](f,
-		`{"id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{"q":1},"headers":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null,"ver":"4","sender":"a"}`,
+		`{"id":"1","event":"user.created","data":{"id":1},"groups":["other","posts"],"broadcast":false,"meta":{"q":1},`+
+			`"headers":{},"level":1,"tracing":null,"parentID":null,"requestID":"1","caller":null,"needAck":null,"ver":"4",`+
+			`"sender":"a"}`,
 		`{"event":5,"groups":["a",5,null],"broadcast":"true","level":"1","needAck":1,"ver":"4","sender":"a"}`,
 		`{"event":"x","groups":{},"data":null,"ver":"4","sender":"a"}`)
 }

@@ -191,7 +191,8 @@ func TestChannelCannotHaveTheIDOfAnotherPath(t *testing.T) {
 
 // channelFile is a channels.yaml with one channel.
 func channelFile(platform, status, credentials string) string {
-	return "channels:\n  - {id: shop, tenantId: acme, platform: " + platform + ", status: " + status + ", credentials: {" + credentials + "}}\n"
+	return "channels:\n  - {id: shop, tenantId: acme, platform: " + platform + ", status: " + status +
+		", credentials: {" + credentials + "}}\n"
 }
 
 func TestApplyShowsWhatChanges(t *testing.T) {

@@ -54,8 +54,10 @@ func TestDeadLettersAreManaged(t *testing.T) {
 	t.Parallel()
 	dir, js := storage(t)
 	list := succeed(t, dir, "dlq", "list")
-	require.Regexp(t, `^1 dead letter\(s\)\nEVENT +GROUP +COUNT +OLDEST +NEWEST\nhios\.processing\.message\.received +mail +1 +\d+s ago +\d+s ago\n\n`, list)
-	require.Regexp(t, `(?m)^SEQUENCE +AGE +EVENT +GROUP +TENANT +ERROR\n1 +\d+s +hios\.processing\.message\.received +mail +acme +database down$`, list)
+	require.Regexp(t, `^1 dead letter\(s\)\nEVENT +GROUP +COUNT +OLDEST +NEWEST\nhios\.processing\.message\.received `+
+		`+mail +1 +\d+s ago +\d+s ago\n\n`, list)
+	require.Regexp(t, `(?m)^SEQUENCE +AGE +EVENT +GROUP +TENANT +ERROR\n1 +\d+s +hios\.processing\.message\.received `+
+		`+mail +acme +database down$`, list)
 	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", "hios.processing.message.sent"), "0 dead letter(s)\n")
 	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", received, "--json"), `"messageId": "d1"`)
 
@@ -111,7 +113,10 @@ func TestEventsAreCountedAndReplayed(t *testing.T) {
 	)
 	for want, args := range map[string][]string{
 		"say which events: --since or --id": {},
-		"expects a time such as 2026-01-31T12:00:00Z or how long ago it was, such as 90m, found \"yesterday\"": {"--since", "yesterday"},
+		"expects a time such as 2026-01-31T12:00:00Z or how long ago it was, such as 90m, found \"yesterday\"": {
+			"--since",
+			"yesterday",
+		},
 	} {
 		r := node(t, dir, append([]string{"events", "replay", received}, args...)...)
 		require.NotEqual(t, 0, r.exit)
@@ -151,7 +156,8 @@ func TestUnknownNamesAreErrorsThatListTheKnown(t *testing.T) {
 	t.Parallel()
 	dir, _ := storage(t)
 	for args, want := range map[string]string{
-		"events replay nope.x --since 1h":           `there is no event "nope.x"; there are: FAILED_MESSAGES, hios.processing.`,
+		"events replay nope.x --since 1h": `there is no event "nope.x"; there are: FAILED_MESSAGES, ` +
+			`hios.processing.`,
 		"events replay nope.x --since 1h --dry-run": `there is no event "nope.x"; there are: `,
 		"events tail nope.x":                        `there is no event "nope.x"; there are: `,
 		"events groups nope.x":                      `there is no event "nope.x"; there are: `,
@@ -175,7 +181,8 @@ func TestGroupsAreShownByCommand(t *testing.T) {
 		Durable: "v1_mail", AckPolicy: jetstream.AckExplicitPolicy,
 	})
 	require.NoError(t, err)
-	require.Regexp(t, `^EVENT +GROUP +PENDING +UNACKNOWLEDGED +REDELIVERED +LAST ACTIVE +MEMBERS\nhios\.processing\.message\.received +v1_mail +2 +0 +0 +none\n$`, succeed(t, dir, "events", "groups"))
+	require.Regexp(t, `^EVENT +GROUP +PENDING +UNACKNOWLEDGED +REDELIVERED +LAST ACTIVE `+
+		`+MEMBERS\nhios\.processing\.message\.received +v1_mail +2 +0 +0 +none\n$`, succeed(t, dir, "events", "groups"))
 	require.Contains(t, succeed(t, dir, "events", "groups", received, "--json"), `"pending": 2`)
 	require.NotContains(t, succeed(t, dir, "events", "groups", "FAILED_MESSAGES"), "v1_mail")
 }

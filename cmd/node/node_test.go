@@ -106,15 +106,18 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	taken := takenAddress(t)
 	for name, test := range map[string]struct{ config, want string }{
-		"an unknown key":     {"nats:\n  servrs: []\n", `config.yaml:2: nats.servrs: unknown key, did you mean "servers"?`},
-		"a wrong type":       {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, found "many"`},
-		"a wrong value":      {"log: {level: loud}\n", `config.yaml:1: log.level: `},
-		"broken YAML":        {"nats: [\n", `config.yaml:`},
-		"an unknown service": {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service "pigeon"; there are: channels, discord, `},
+		"an unknown key": {"nats:\n  servrs: []\n", `config.yaml:2: nats.servrs: unknown key, did you mean "servers"?`},
+		"a wrong type": {"events:\n  replicas: many\n", `config.yaml:2: events.replicas: expects a whole number, ` +
+			`found "many"`},
+		"a wrong value": {"log: {level: loud}\n", `config.yaml:1: log.level: `},
+		"broken YAML":   {"nats: [\n", `config.yaml:`},
+		"an unknown service": {"\nservices: [telegram, pigeon]\n", `config.yaml:2: services[1]: no such service ` +
+			`"pigeon"; there are: channels, discord, `},
 		"a taken HTTP port": {embedded(freeAddress(t)) + fmt.Sprintf(
 			"http: {listen: %q}\n", taken,
 		), "http.listen " + taken + ": bind: address already in use"},
-		"a taken port for NATS": {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken + ": bind: address already in use"},
+		"a taken port for NATS": {embedded(taken), "nats.servers: the embedded server cannot listen on " + taken +
+			": bind: address already in use"},
 		"an unusable data store": {
 			embedded(freeAddress(t)) + "channels: {dsn: /dev/null/x.db}\n", "open the channel store /dev/null/x.db: ",
 		},
@@ -137,10 +140,11 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	t.Run("a wrong command line", func(t *testing.T) {
 		t.Parallel()
 		for args, want := range map[string]string{
-			"nope":             "switchboard: unexpected argument nope; switchboard --help tells more\n",
-			"call":             "switchboard: expected \"<action>\"; switchboard call --help tells more\n",
-			"run --port 1":     "switchboard: unknown flag --port; switchboard run --help tells more\n",
-			"channels aply -f": "switchboard: unexpected argument aply, did you mean \"apply\"?; switchboard channels --help tells more\n",
+			"nope":         "switchboard: unexpected argument nope; switchboard --help tells more\n",
+			"call":         "switchboard: expected \"<action>\"; switchboard call --help tells more\n",
+			"run --port 1": "switchboard: unknown flag --port; switchboard run --help tells more\n",
+			"channels aply -f": "switchboard: unexpected argument aply, did you mean \"apply\"?; switchboard channels " +
+				"--help tells more\n",
 		} {
 			r := node(t, t.TempDir(), strings.Fields(args)...)
 			require.Equal(t, result{"", want, 2}, r)
@@ -194,12 +198,25 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 		"an unknown platform": {head + "    platform: pigeon\n", []string{
 			`channels.yaml:4: channels[0].platform: no such platform "pigeon"; there are: `,
 		}},
-		"a missing credential":          {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n", []string{`channels.yaml:5: channels[0].credentials.secretToken: is required: `}},
-		"a credential of no such field": {head + "    platform: telegram\n    credentials:\n      token: 123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n", []string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`}},
-		"a malformed token":             {head + "    platform: telegram\n    credentials:\n      token: canary\n      secretToken: canary-secret\n", []string{`channels.yaml:6: channels[0].credentials.token: does not look right: `}},
-		"two channels of one id":        {head + "    platform: telegram\n    credentials: {token: 1:canary, secretToken: canary}\n  - id: shop\n    tenantId: acme\n    platform: telegram\n    credentials: {token: 1:canary, secretToken: canary}\n", []string{`channels.yaml:6: channels[1].id: there is another channel "shop" in this file`}},
-		"no channels":                   {"channels: []\n", []string{"channels.yaml:1: channels: is missing or empty"}},
-		"an unset variable":             {head + "    platform: telegram\n    credentials: {token: \"${NO_SUCH_VARIABLE}\"}\n", []string{"channels.yaml:5: channels[0].credentials.token: ", "NO_SUCH_VARIABLE"}},
+		"a missing credential": {head + "    platform: telegram\n    credentials:\n      token: " +
+			"123456:canary-token\n", []string{`channels.yaml:5: channels[0].credentials.secretToken: is required: `}},
+		"a credential of no such field": {
+			head + "    platform: telegram\n    credentials:\n      token: " +
+				"123456:canary-token\n      secretToken: canary-secret\n      tokn: canary\n",
+			[]string{`channels.yaml:8: channels[0].credentials.tokn: platform telegram has no such field`},
+		},
+		"a malformed token": {head + "    platform: telegram\n    credentials:\n      token: canary\n      " +
+			"secretToken: canary-secret\n", []string{`channels.yaml:6: channels[0].credentials.token: does not look right: `}},
+		"two channels of one id": {head + "    platform: telegram\n    credentials: {token: 1:canary, " +
+			"secretToken: canary}\n  - id: shop\n    tenantId: acme\n    platform: telegram\n    credentials: {token: " +
+			"1:canary, secretToken: canary}\n", []string{`channels.yaml:6: channels[1].id: there is another channel "shop" ` +
+			`in this file`}},
+		"no channels": {"channels: []\n", []string{"channels.yaml:1: channels: is missing or empty"}},
+		"an unset variable": {head + "    platform: telegram\n    credentials: " +
+			"{token: \"${NO_SUCH_VARIABLE}\"}\n", []string{
+			"channels.yaml:5: channels[0].credentials.token: ",
+			"NO_SUCH_VARIABLE",
+		}},
 		"an unknown key": {head + "    platfrom: telegram\n", []string{
 			`channels.yaml:4: channels[0].platfrom: unknown key, did you mean "platform"?`,
 		}},
@@ -349,7 +366,8 @@ func TestNodeRunsIsCalledAndStops(t *testing.T) {
 			)
 
 			// A channel that is applied while the node runs is there at once.
-			write(t, dir, "channels.yaml", "channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: \"1:canary-token\", secretToken: canary-secret}}]")
+			write(t, dir, "channels.yaml", "channels: [{id: shop, tenantId: acme, platform: telegram, credentials: "+
+				"{token: \"1:canary-token\", secretToken: canary-secret}}]")
 			require.Equal(t, http.StatusNotFound, webhook(t, r.httpURL, "canary-secret"))
 			require.Equal(t, 0, node(t, dir, "channels", "apply", "-f", "channels.yaml").exit)
 			require.Equal(t, http.StatusOK, webhook(t, r.httpURL, "canary-secret"))

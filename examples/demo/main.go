@@ -1,7 +1,8 @@
 // Command demo shows the main job from end to end on an empty machine: a node starts with a NATS
 // server and a channel store of its own, a webhook comes in and becomes a reliable event, an answer
 // goes out and its event follows. Only Telegram is played, by a stand-in on loopback. The demo ends
-// by itself, with exit status 0 if every step was seen.
+// by itself, with exit status 0 if every step was seen. With -polling the node asks Telegram for updates instead:
+// nothing listens for webhooks then.
 package main
 
 import (
@@ -38,10 +39,11 @@ const (
 
 func main() {
 	binary := flag.String("node", "bin/switchboard", "the node's binary")
+	polling := flag.Bool("polling", false, "receive by polling instead of webhooks")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := run(ctx, *binary); err != nil {
+	if err := run(ctx, *binary, *polling); err != nil {
 		fmt.Fprintln(os.Stderr, "\nthe demo failed:", err)
 		cancel()
 		os.Exit(1)
@@ -49,10 +51,10 @@ func main() {
 	fmt.Println("\nAll of it worked.")
 }
 
-func run(ctx context.Context, binary string) (err error) {
+func run(ctx context.Context, binary string, polling bool) (err error) {
 	telegram := telegramtest.NewServer(botToken)
 	defer telegram.Close()
-	d, err := prepare(binary, telegram.URL())
+	d, err := prepare(binary, telegram.URL(), polling)
 	if err != nil {
 		return err
 	}
@@ -78,8 +80,8 @@ func run(ctx context.Context, binary string) (err error) {
 	}
 	defer events.close()
 
-	step("Telegram calls the webhook")
-	if err := d.webhook(ctx); err != nil {
+	messageID, err := d.receive(ctx, telegram, polling)
+	if err != nil {
 		return err
 	}
 
@@ -92,7 +94,7 @@ func run(ctx context.Context, binary string) (err error) {
 	message := `{"channelId":"demo","message":{"to":{"id":"5550001234"},` +
 		`"content":{"type":"TEXT","text":"It is on its way.",` +
 		`"interactive":{"kind":"buttons","buttons":[{"id":"track","title":"Track it"}]}},` +
-		`"replyTo":{"messageId":"5550001234:1"}}}`
+		`"replyTo":{"messageId":"` + messageID + `"}}}`
 	if err := d.command(ctx, "call", "telegram.i_sendMessage", message); err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ type demo struct {
 	natsURL, httpURL string
 }
 
-func prepare(binary, apiBase string) (*demo, error) {
+func prepare(binary, apiBase string, polling bool) (*demo, error) {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return nil, err
@@ -136,11 +138,19 @@ func prepare(binary, apiBase string) (*demo, error) {
 		return nil, err
 	}
 	d := &demo{binary: binary, dir: dir, natsURL: "nats://" + natsAddress, httpURL: "http://" + httpAddress}
+	listen := fmt.Sprintf("http: {listen: %q}\n", httpAddress)
+	account := fmt.Sprintf(
+		"credentials: {token: %q, secretToken: %q}\n    settings: {apiBase: %q}", botToken, secretToken, apiBase,
+	)
+	if polling {
+		listen = ""
+		account = fmt.Sprintf("credentials: {token: %q}\n    settings: {apiBase: %q, receive: polling}", botToken, apiBase)
+	}
 	files := map[string]string{
-		"config.yaml": fmt.Sprintf("nats: {servers: [%q], embedded: true}\nhttp: {listen: %q}\n", d.natsURL, httpAddress),
-		"channels.yaml": fmt.Sprintf("channels:\n  - id: %s\n    tenantId: acme\n    platform: telegram\n"+
-			"    credentials: {token: %q, secretToken: %q}\n    settings: {apiBase: %q}\n", channel, botToken, secretToken,
-			apiBase),
+		"config.yaml": fmt.Sprintf("nats: {servers: [%q], embedded: true}\n%s", d.natsURL, listen),
+		"channels.yaml": fmt.Sprintf(
+			"channels:\n  - id: %s\n    tenantId: acme\n    platform: telegram\n    %s\n", channel, account,
+		),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(d.file(name), []byte(content), 0o600); err != nil {
@@ -228,6 +238,18 @@ func (d *demo) start(ctx context.Context) (stop func() error, err error) {
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), stop())
 	}
+}
+
+// receive has a user write to the bot, and returns the message's id.
+func (d *demo) receive(ctx context.Context, telegram *telegramtest.Server, polling bool) (messageID string, err error) {
+	if !polling {
+		step("Telegram calls the webhook")
+		return "5550001234:1", d.webhook(ctx)
+	}
+	step("A user writes to the bot. Telegram keeps the message until the node asks for it")
+	id := telegram.PushText(botToken, 5550001234, "Where is my order?")
+	fmt.Println("update_id:", id)
+	return fmt.Sprintf("5550001234:%d", id), nil
 }
 
 func (d *demo) webhook(ctx context.Context) error {

@@ -2,13 +2,8 @@
 package parrot
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
@@ -16,12 +11,15 @@ import (
 	"github.com/hiliosai/switchboard/integration/sign"
 )
 
+// apiBase is the root of Parrot's API.
+const apiBase = "https://api.parrot.example"
+
 // errorTable says what Parrot's error codes mean.
 var errorTable = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 	"bad_key": {
 		Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "copy the key from Parrot's console",
 	},
-	"no_such_chat": {Kind: integration.FaultPermanent, Code: codes.RecipientUnknown},
+	"no_such_chat": integration.Permanent(codes.RecipientUnknown),
 	"asleep":       {Kind: integration.FaultTransient, Code: codes.PlatformUnavailable},
 }}
 
@@ -30,10 +28,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Platform: &platform{client}, Title: "Parrot",
 		Fields: []integration.Field{
-			{In: integration.InCredentials, Name: "apiKey", Required: true, Secret: true, Help: "the bot's key"},
-			{In: integration.InCredentials, Name: "webhookSecret", Required: true, Secret: true, Help: "what Parrot signs with"},
-			{In: integration.InCredentials, Name: "verifyToken", Required: true, Secret: true, Help: "a word you tell Parrot"},
-			{In: integration.InSettings, Name: "apiBase", Address: true, Help: "another API root"},
+			integration.Secret("apiKey", "the bot's key"),
+			integration.Secret("webhookSecret", "what Parrot signs with"),
+			integration.Secret("verifyToken", "a word you tell Parrot"),
+			integration.APIBase("another API", apiBase),
 		},
 		Signature: sign.HMAC{Header: "X-Parrot-Signature", Secret: "webhookSecret"},
 		Errors:    errorTable,
@@ -51,28 +49,19 @@ func (*platform) VerifyWebhook(_ context.Context, v integration.Verification, ch
 	return "", errors.New("the token must be the channel's verifyToken")
 }
 
-func (*platform) Normalize(_ context.Context, w *integration.Webhook) (messages []integration.Message, err error) {
-	var batch struct{ Messages []json.RawMessage }
-	err = json.Unmarshal(w.Payload, &batch)
-	for _, raw := range batch.Messages {
-		messages = append(messages, message(raw, w))
-	}
-	return messages, err
+func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
+	return w.Items("messages", readMessage)
 }
 
-// message reads one message of a webhook. What it cannot read is passed on as unsupported: the others must not be lost.
-func message(raw json.RawMessage, w *integration.Webhook) integration.Message {
-	m := integration.Message{Timestamp: w.Timestamp.UnixMilli()}
-	var in struct{ ID, Chat, User, Text integration.ID } // an ID may be a number in JSON
-	if json.Unmarshal(raw, &in) == nil && in.ID != "" && in.Chat != "" && in.Text != "" {
-		m.Content = integration.Content{Type: integration.TypeText, Text: string(in.Text)}
-	} else {
-		in.ID, m.Metadata = integration.ID(fmt.Sprintf("%x", sha256.Sum256(raw))), map[string]any{"raw": raw}
-		unsupported := &integration.Unsupported{PlatformType: "message"}
-		m.Content = integration.Content{Type: integration.TypeUnsupported, Unsupported: unsupported}
+// readMessage reads one message of a webhook. What it cannot read is passed on as unsupported: the others must not be
+// lost.
+func readMessage(m *integration.Message, in integration.Item) *integration.Unsupported {
+	m.ID, m.DedupKey, m.ConversationID, m.From.ID = in.ID("id"), in.Text("id"), in.ID("chat"), in.ID("user")
+	m.Content = integration.Content{Type: integration.TypeText, Text: in.Text("text")}
+	if m.ID == "" || m.ConversationID == "" || m.Content.Text == "" {
+		return &integration.Unsupported{PlatformType: "message"}
 	}
-	m.ID, m.DedupKey, m.ConversationID, m.From.ID = in.ID, string(in.ID), in.Chat, in.User
-	return m
+	return nil
 }
 
 func (p *platform) Send(
@@ -89,7 +78,7 @@ func (p *platform) Send(
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
 	var bot struct{ ID integration.ID }
 	_, err := p.api(ch.Credentials, ch.Settings).Ask(ctx, me, &bot)
-	return &integration.Health{Status: integration.HealthHealthy, Message: "the bot is " + string(bot.ID)}, err
+	return integration.Healthy("the bot is "+string(bot.ID), nil), err
 }
 
 func (p *platform) ValidateCredentials(ctx context.Context, credentials, settings map[string]string) (bool, error) {
@@ -98,13 +87,13 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 }
 
 // me asks who the bot is.
-var me = httpapi.Call{Name: "me", Method: http.MethodGet, Path: "/v1/me"}
+var me = httpapi.Get("me", "/v1/me")
 
 // api is Parrot's API as the account of these credentials calls it.
 func (p *platform) api(credentials, settings map[string]string) *httpapi.API {
 	return &httpapi.API{
-		Client: p.client.For(settings), Name: "parrot", Base: cmp.Or(settings["apiBase"], "https://api.parrot.example"),
-		Header: http.Header{"Authorization": {"Bearer " + credentials["apiKey"]}}, Errors: errorTable,
+		Client: p.client.For(settings), Name: "parrot", Base: integration.APIBaseOf(settings, apiBase),
+		Header: httpapi.Bearer(credentials["apiKey"]), Errors: errorTable,
 		Read: httpapi.ErrorShape{Text: "message", Code: "code"}.Read,
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"example.com/parrot"
 
@@ -19,7 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { integrationtest.Main(m) }
 
 func TestParrotIsAPlatform(t *testing.T) { integrationtest.Run(t, platform(t)) }
 
@@ -47,9 +46,10 @@ func platform(tb testing.TB) integrationtest.Platform {
 				Settings: map[string]string{"apiBase": url},
 			}
 		},
-		API:       api,
-		Webhooks:  integrationtest.Files(tb, "testdata/webhooks/*.json"),
-		BadItem:   []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "user": "ada", "text": "hello"}]}`),
+		API:      api,
+		Webhooks: integrationtest.Files(tb, "testdata/webhooks/*.json"),
+		BadItem: []byte(`{"messages": [{"id": "m-1", "chat": {}, "text": 5}, {"id": "m-2", "chat": "perch", "user": ` +
+			`"ada", "text": "hello"}]}`),
 		Handshake: integration.Verification{Mode: "subscribe", Token: "g5tiyxa0-rk8vwcnz"},
 		Sends: []integrationtest.Send{
 			{Name: "text", Message: text},

@@ -13,9 +13,12 @@ import (
 	"github.com/hiliosai/switchboard/integration/sign"
 )
 
+// apiBase is the root of the API.
+const apiBase = "https://api.sms.example"
+
 var errorTable = &integration.ErrorTable{Codes: map[string]integration.ErrorRow{
 	"20003": {Kind: integration.FaultAuth, Code: codes.CredentialsRefused, Fix: "check accountSid and authToken"},
-	"21211": {Kind: integration.FaultPermanent, Code: codes.RecipientUnknown, Fix: "write the number as +15550100"},
+	"21211": integration.Permanent(codes.RecipientUnknown, "write the number as +15550100"),
 	"30001": {Kind: integration.FaultTransient, Code: codes.PlatformUnavailable},
 }}
 
@@ -30,10 +33,10 @@ func Definition(client *httpapi.Client) integration.Definition {
 	return integration.Definition{
 		ServiceDefinition: integration.ServiceDefinition{Name: "sms"}, Platform: &platform{client}, Title: "SMS",
 		Fields: []integration.Field{
-			{In: integration.InCredentials, Name: "accountSid", Required: true, Help: "the account's id"},
-			{In: integration.InCredentials, Name: "authToken", Required: true, Secret: true, Help: "the account's token"},
-			{In: integration.InSettings, Name: "from", Required: true, Help: "the number that sends, such as +15550100"},
-			{In: integration.InSettings, Name: "apiBase", Required: true, Address: true, Help: "the API's root"},
+			integration.Credential("accountSid", "the account's id"),
+			integration.Secret("authToken", "the account's token"),
+			integration.Credential("from", "the number that sends, such as +15550100"),
+			integration.APIBase("another API", apiBase),
 		},
 		Text:      integration.TextLimits{Text: 1600},
 		Support:   integration.Basic("https://sms.example/docs/messages").AsText(),
@@ -69,11 +72,11 @@ func (p *platform) Send(
 ) (*integration.SendResult, error) {
 	sid := ch.Credentials["accountSid"]
 	api := &httpapi.API{
-		Client: p.client.For(ch.Settings), Name: "sms", Base: ch.Settings["apiBase"],
+		Client: p.client.For(ch.Settings), Name: "sms", Base: integration.APIBaseOf(ch.Settings, apiBase),
 		Header: httpapi.BasicAuth(sid, ch.Credentials["authToken"]), Errors: errorTable,
 		Read: httpapi.ErrorShape{Text: "message", Code: "code"}.Read,
 	}
-	form := url.Values{"From": {ch.Settings["from"]}, "To": {string(m.To.ID)}, "Body": {m.Content.Text}}
+	form := url.Values{"From": {ch.Credentials["from"]}, "To": {string(m.To.ID)}, "Body": {m.Content.Text}}
 	var sent struct{ SID integration.ID }
 	_, err := api.Do(ctx, httpapi.Call{
 		Name: "Messages", Path: "/Accounts/" + url.PathEscape(sid) + "/Messages.json", Body: httpapi.Form(form),

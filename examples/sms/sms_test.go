@@ -19,8 +19,8 @@ const authToken = "8c1f40d7b2e65a93"
 func channel(api, publicURL string) *integration.Channel {
 	return &integration.Channel{
 		ID: "line", TenantID: "acme", Platform: "sms", Status: integration.ChannelActive,
-		Credentials: map[string]string{"accountSid": "AC42", "authToken": authToken},
-		Settings:    map[string]string{"from": "+15550100", "apiBase": api, "publicUrl": publicURL},
+		Credentials: map[string]string{"accountSid": "AC42", "authToken": authToken, "from": "+15550100"},
+		Settings:    map[string]string{"apiBase": api, "publicUrl": publicURL},
 	}
 }
 

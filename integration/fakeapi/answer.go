@@ -15,7 +15,7 @@ type Answer struct {
 	Header http.Header
 	Body   string
 
-	// The fields below are for scripted answers only.
+	// Status, Header and Body do not count where one of the fields below says so.
 
 	Delay   time.Duration // before the answer
 	Hang    bool          // no answer before the server closes or the caller goes away

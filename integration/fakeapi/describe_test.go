@@ -35,8 +35,11 @@ func TestDescribedAPITakesWhatItsShapesAllow(t *testing.T) {
 		status                int
 		says                  string
 	}{
-		"all that is right":    {"/notes/1?loud=yes", good, "abc", "Bearer key", 201, `{"id": "7"}`},
-		"the other shape":      {"/notes/1", `{"to":["ada"],"how":{"type":"page","link":"https://a.example"}}`, "", "Bearer key", 201, ""},
+		"all that is right": {"/notes/1?loud=yes", good, "abc", "Bearer key", 201, `{"id": "7"}`},
+		"the other shape": {
+			"/notes/1", `{"to":["ada"],"how":{"type":"page","link":"https://a.example"}}`, "",
+			"Bearer key", 201, "",
+		},
 		"nobody that it knows": {"/notes/1", good, "", "Bearer other", 401, "who are you?"},
 		"a long name": {"/notes/1", strings.Replace(
 			good, "ada", "adelaide", 1,
@@ -45,7 +48,10 @@ func TestDescribedAPITakesWhatItsShapesAllow(t *testing.T) {
 		"what is required": {"/notes/1", strings.Replace(
 			good, `,"line":3`, "", 1,
 		), "", "Bearer key", 422, `"at": "how.line"`},
-		"words of its own":        {"/notes/1", strings.Replace(good, "hey", "hello", 1), "", "Bearer key", 422, "a note, please"},
+		"words of its own": {
+			"/notes/1", strings.Replace(good, "hey", "hello", 1), "", "Bearer key", 422,
+			"a note, please",
+		},
 		"a header that is wrong":  {"/notes/1", good, "ABC", "Bearer key", 422, "X-Key"},
 		"a query that is wrong":   {"/notes/1?loud=so", good, "", "Bearer key", 422, `"at": "loud"`},
 		"a call that is not here": {"/else", good, "", "Bearer key", 404, `"error": "no"`},

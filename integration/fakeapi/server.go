@@ -75,6 +75,9 @@ type Route struct {
 
 	// Answer answers a request that is right. It runs under the server's lock. Nil answers 200 without a body.
 	Answer func(*Request) Answer
+
+	// Unrecorded leaves the requests out of [Server.Requests] and [Server.Next]: there are very many, such as polls.
+	Unrecorded bool
 }
 
 // Server is a fake API. Safe for concurrent use.
@@ -205,7 +208,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault == nil && route != nil {
 		fault = request.inShape(route)
 	}
-	if answer := s.record(request); answer != nil {
+	if answer := s.record(request, route != nil && route.Unrecorded); answer != nil {
 		s.play(w, r, answer)
 		return
 	}
@@ -213,7 +216,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case fault != nil:
 		s.refuse(request, fault).write(w)
 	case route != nil:
-		s.answer(request, route).write(w)
+		s.play(w, r, s.answer(request, route))
 	case s.api.Handler != nil:
 		s.api.Handler.ServeHTTP(w, r)
 	default:
@@ -280,13 +283,15 @@ func (s *Server) unread(route string) bool {
 	return answer != nil && answer.Unread
 }
 
-// record keeps a request and takes the answer that was scripted for it.
-func (s *Server) record(r *Request) *Answer {
+// record keeps a request, unless it is unrecorded, and takes the answer that was scripted for it.
+func (s *Server) record(r *Request, unrecorded bool) *Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = append(s.requests, *r)
-	close(s.arrived)
-	s.arrived = make(chan struct{})
+	if !unrecorded {
+		s.requests = append(s.requests, *r)
+		close(s.arrived)
+		s.arrived = make(chan struct{})
+	}
 	return s.scripted(r.Route, true)
 }
 
@@ -303,7 +308,10 @@ func (s *Server) scripted(route string, take bool) *Answer {
 	return s.always
 }
 
-// play gives a scripted answer.
+// Closing is closed when the server is: handlers that wait return then.
+func (s *Server) Closing() <-chan struct{} { return s.closing }
+
+// play gives an answer.
 func (s *Server) play(w http.ResponseWriter, r *http.Request, a *Answer) {
 	if a.Handler != nil {
 		a.Handler.ServeHTTP(w, r)
@@ -348,6 +356,9 @@ func reset(w http.ResponseWriter) {
 	}
 	_ = conn.Close()
 }
+
+// Write writes the answer as a handler does.
+func (a *Answer) Write(w http.ResponseWriter) { a.write(w) }
 
 func (a *Answer) write(w http.ResponseWriter) {
 	for name, values := range a.Header {

@@ -1,14 +1,17 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
@@ -22,6 +25,8 @@ type API struct {
 	Base string
 	// Header goes with every call, such as Authorization.
 	Header http.Header
+	// KeyHeader is the header for the Key of calls, such as "Idempotency-Key"; "" where the API has none.
+	KeyHeader string
 	// Errors says what refusals mean.
 	Errors *integration.ErrorTable
 	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
@@ -34,17 +39,29 @@ type API struct {
 type Call struct {
 	Name   string // such as "chat.postMessage": stands for the call in errors, since the path may hold a credential
 	Method string // empty is POST
-	Path   string // after the API's Base, with the query
+	Path   string // after the API's Base, with the query; empty is Name
 	Body   Body
 	JSON   any  // instead of Body: what the body is the JSON of
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
+	// Wait is how long the API may hold its answer back, as long polls have it do. Such calls have connections of their
+	// own, and may be answered with 20 MB instead of 4. They must change nothing.
+	Wait time.Duration
+	// Key names what the call does, for an API that carries out calls of one key once. It goes into the API's KeyHeader
+	// and makes the call one for [Idempotent]. Empty is none, see [integration.Message.IdempotencyKey].
+	Key string
 	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
 	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
 	Again func(error) error
 }
 
+// Get returns a call that reads what is at path. It is mostly for [API.Ask].
+func Get(name, path string) Call { return Call{Name: name, Method: http.MethodGet, Path: path} }
+
 // Do makes a call once and decodes its result into out, unless that is nil. Errors are *integration.Error.
 func (a *API) Do(ctx context.Context, c Call, out any) (*Answer, error) {
+	if c.Key != "" {
+		a, c.Again = a.With(http.Header{a.KeyHeader: {c.Key}}), Idempotent
+	}
 	answer, err := a.do(ctx, &c, out)
 	if err != nil && c.Again != nil {
 		err = c.Again(err)
@@ -58,6 +75,28 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 	return a.Do(ctx, c, out)
 }
 
+// AskAll asks for what is at each of the paths, such as for a health check, and returns the answers in their order.
+// What
+// is not there, as HTTP 404 says, is an empty answer.
+func (a *API) AskAll(ctx context.Context, paths ...string) ([]payload.Tree, error) {
+	answers := make([]payload.Tree, len(paths))
+	for i, path := range paths {
+		_, err := a.Ask(ctx, Get(path, path), &answers[i])
+		if e, ok := errors.AsType[*integration.Error](err); ok && e.HTTPStatus != http.StatusNotFound {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// Change is [API.Do] for calls that do nothing more when they are made twice, such as one that sets a value or removes
+// something. The result is not read.
+func (a *API) Change(ctx context.Context, c Call) error {
+	c.Again = Idempotent
+	_, err := a.Do(ctx, c, nil)
+	return err
+}
+
 func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	name := a.Name + " " + c.Name
 	if c.JSON != nil {
@@ -68,7 +107,8 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 		c.Body = body
 	}
 	answer, err := a.Client.Do(ctx, Request{
-		Name: name, Method: c.Method, URL: a.Base + c.Path, Header: a.Header, Body: c.Body, Slow: c.Slow,
+		Name: name, Method: c.Method, URL: a.Base + cmp.Or(c.Path, c.Name), Header: a.Header, Body: c.Body, Slow: c.Slow,
+		Wait: c.Wait,
 	})
 	if err != nil {
 		return nil, err
@@ -94,6 +134,9 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 func BasicAuth(user, password string) http.Header {
 	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
+
+// Bearer returns the header Authorization with a token (RFC 6750).
+func Bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
 // refused is the error for a refusal, which Read need not fill in wholly.
 func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *integration.Error {

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -74,7 +75,7 @@ func TestCallIsMadeWithTheAPIsHeaders(t *testing.T) {
 	require.Equal(t, "POST /say?loud=1", asked().Method+" "+asked().URL.RequestURI())
 	require.Equal(t, "Bearer of the tests", asked().Header.Get("Authorization"))
 	_, err = api.With(http.Header{"Authorization": nil, "X-More": {"yes"}}).Do(
-		t.Context(), httpapi.Call{Name: "say", Method: http.MethodGet}, nil,
+		t.Context(), httpapi.Get("say", "/say"), nil,
 	)
 	require.NoError(t, err)
 	require.Empty(t, asked().Header.Get("Authorization"))
@@ -96,7 +97,12 @@ func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
 		"a code nobody knows": {
 			200, `{"ok":false,"error":"away"}`, nil, integration.FaultPermanent, "MESSAGE_REJECTED", 0, "",
 		},
-		"too many calls":      {429, `{"ok":false}`, []string{"Retry-After", "7"}, integration.FaultThrottled, "RATE_LIMITED", 7 * time.Second, integration.PausesRecipient},
+		"too many calls": {
+			429, `{"ok":false}`,
+			[]string{"Retry-After", "7"},
+			integration.FaultThrottled,
+			"RATE_LIMITED", 7 * time.Second, integration.PausesRecipient,
+		},
 		"a failure":           {500, `{"ok":false}`, nil, integration.FaultUnknown, "PLATFORM_UNAVAILABLE", 0, ""},
 		"a page":              {403, `<html>`, nil, integration.FaultPermanent, "PLATFORM_BLOCKED", 0, ""},
 		"a page of the table": {429, `<html>`, nil, integration.FaultThrottled, "RATE_LIMITED", time.Minute, ""},
@@ -110,7 +116,7 @@ func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api, _ := newAPI(t, test.status, test.body, test.header...)
 			var result struct{ ID string }
-			_, err := api.Do(t.Context(), httpapi.Call{Name: "say"}, &result)
+			_, err := api.Do(t.Context(), httpapi.Call{Name: "say", Path: "/say"}, &result)
 			e, ok := errors.AsType[*integration.Error](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, test.kind, e.Kind, "%v", err)
@@ -125,15 +131,85 @@ func TestCallThatIsRefusedIsExplainedByTheTable(t *testing.T) {
 
 func TestCallThatMayBeMadeTwiceSaysSo(t *testing.T) {
 	api, _ := newAPI(t, 500, `{"ok":false}`)
-	_, err := api.Ask(t.Context(), httpapi.Call{Name: "look"}, nil)
+	_, err := api.Ask(t.Context(), httpapi.Get("look", "/look"), nil)
 	e, ok := errors.AsType[*integration.Error](err)
 	require.True(t, ok)
 	require.Equal(t, integration.FaultTransient, e.Kind)
-	_, err = api.Do(t.Context(), httpapi.Call{Name: "paint", Again: httpapi.Idempotent}, nil)
+	err = api.Change(t.Context(), httpapi.Call{Name: "paint", Path: "/paint"})
 	e, ok = errors.AsType[*integration.Error](err)
 	require.True(t, ok)
 	require.Equal(t, integration.FaultUnknown, e.Kind)
 	require.True(t, e.Retryable())
+}
+
+func TestCallWithAKeyMayBeMadeTwice(t *testing.T) {
+	api, asked := newAPI(t, 500, `{"ok":false}`)
+	api.KeyHeader = "Idempotency-Key"
+	for key, again := range map[string]bool{"k-1": true, "": false} {
+		_, err := api.Do(t.Context(), httpapi.Call{Name: "say", Path: "/say", Key: key}, nil)
+		e, ok := errors.AsType[*integration.Error](err)
+		require.True(t, ok)
+		require.Equal(t, again, e.Retryable())
+		require.Equal(t, key, asked().Header.Get("Idempotency-Key"))
+	}
+}
+
+func TestCallWithoutAPathGoesToItsName(t *testing.T) {
+	api, asked := newAPI(t, 200, `{"ok":true}`)
+	api.Base += "/api/"
+	_, err := api.Do(t.Context(), httpapi.Call{Name: "chat.post"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "/api/chat.post", asked().URL.Path)
+}
+
+func TestAskAllTakesWhatIsNotThereForEmpty(t *testing.T) {
+	for status, name := range map[int]string{200: "polly", 404: ""} {
+		api, _ := newAPI(t, status, fmt.Sprintf(`{"ok":%t,"name":"polly"}`, status == 200))
+		answers, err := api.AskAll(t.Context(), "/bot", "/webhook")
+		require.NoError(t, err)
+		require.Len(t, answers, 2)
+		require.Equal(t, name, answers[1].Text("name"))
+	}
+	api, _ := newAPI(t, 500, `{"ok":false}`)
+	_, err := api.AskAll(t.Context(), "/bot", "/webhook")
+	e, ok := errors.AsType[*integration.Error](err)
+	require.True(t, ok)
+	require.Equal(t, integration.FaultTransient, e.Kind)
+}
+
+func TestFetchSaysHowFarAnAttachmentIs(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepared string
+		kind     integration.ErrorKind
+		code     string
+	}{
+		"it is being prepared":     {`{"ok":true,"state":"busy"}`, integration.FaultTransient, "MEDIA_NOT_READY"},
+		"it could not be prepared": {`{"ok":true,"state":"broken"}`, integration.FaultPermanent, "MEDIA_UNAVAILABLE"},
+		"nobody knows":             {`<html>`, integration.FaultTransient, "MEDIA_NOT_READY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, asked := newAPI(t, http.StatusAccepted, test.prepared)
+			file, err := api.Fetch(t.Context(), httpapi.Get("content", "/content/7"), 100, httpapi.Preparation{
+				Call: httpapi.Get("state", "/content/7/state"), Status: "state", Failed: "broken",
+			})
+			require.Nil(t, file)
+			e, ok := errors.AsType[*integration.Error](err)
+			require.True(t, ok)
+			require.Equal(t, test.kind, e.Kind)
+			require.Equal(t, test.code, e.Code)
+			require.Equal(t, "/content/7/state", asked().URL.Path)
+		})
+	}
+	api, asked := newAPI(t, http.StatusOK, "a picture")
+	file, err := api.Fetch(t.Context(), httpapi.Get("content", "/content/7"), 100, httpapi.Preparation{})
+	require.NoError(t, err)
+	require.NoError(t, file.Body.Close())
+	require.Equal(t, "/content/7", asked().URL.Path)
+	require.Equal(t, "Bearer of the tests", asked().Header.Get("Authorization"))
+}
+
+func TestBearerIsAHeader(t *testing.T) {
+	require.Equal(t, http.Header{"Authorization": {"Bearer t-1"}}, httpapi.Bearer("t-1"))
 }
 
 func TestBasicAuthIsThatOfHTTP(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/payload"
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
@@ -49,20 +50,21 @@ func newWebClient(way *guarded) *http.Client {
 
 // Download opens what is behind a link that came from outside: from a message, or from a platform's answer.
 // header, such as an Authorization, goes to the link's own host only. What is larger than limit bytes is
-// refused, at the latest while it is read. Errors are *integration.Error; the caller closes the body.
+// refused, at the latest while it is read. An answer with HTTP 202 is MEDIA_NOT_READY, which may be tried again. Errors
+// are *integration.Error; the caller closes the body.
 func (c *Client) Download(
 	ctx context.Context, name, link string, header http.Header, limit int64,
 ) (*integration.MediaFile, error) {
-	req, err := newRequest(ctx, name, http.MethodGet, link, header, nil)
+	req, err := Request{Name: name, Method: http.MethodGet, URL: link, Header: header}.encode(ctx)
 	if err != nil {
-		return nil, mediaError(codes.MediaURLInvalid, "%s: the link is not an http or https URL", name)
+		return nil, integration.Refused(codes.MediaURLInvalid, "%s: the link is not an http or https URL", name)
 	}
 	res, err := c.web.Do(req)
 	if errors.Is(err, egress.ErrRefused) {
 		return nil, refused(name, codeMediaAddressRefused, last(err, req.URL))
 	}
 	if errors.Is(err, errRedirect) || errors.Is(err, errLocation) {
-		return nil, mediaError(
+		return nil, integration.Refused(
 			codes.MediaURLInvalid,
 			"%s: the link cannot be followed: it leads nowhere, redirects too often, or from https to something else", name,
 		)
@@ -89,6 +91,28 @@ func (c *Client) Download(
 	return file, nil
 }
 
+// Preparation says where an API tells how far it is with an attachment that it must prepare first.
+type Preparation struct {
+	Call   Call
+	Status string // the path of the status in the answer, see [payload.Tree]
+	Failed string // the status that says that there will be no attachment
+}
+
+// Fetch opens the attachment that c gets, as [Client.Download] does. While the API answers that it prepares the
+// attachment, with HTTP 202, the error is MEDIA_NOT_READY, or MEDIA_UNAVAILABLE where that failed.
+func (a *API) Fetch(ctx context.Context, c Call, limit int64, p Preparation) (*integration.MediaFile, error) {
+	name := a.Name + " " + c.Name
+	file, err := a.Client.Download(ctx, name, a.Base+c.Path, a.Header, limit)
+	if !integration.HasCode(err, codes.MediaNotReady) {
+		return file, err
+	}
+	var status payload.Tree
+	if _, asked := a.Ask(ctx, p.Call, &status); asked != nil || status.Text(p.Status) != p.Failed {
+		return nil, err // without an answer it may still succeed
+	}
+	return nil, integration.Refused(codes.MediaUnavailable, "%s: the platform could not prepare it", name)
+}
+
 // last is the URL that a request for a link ended at: behind redirects it is another one.
 func last(err error, link *url.URL) *url.URL {
 	if e, ok := errors.AsType[*url.Error](err); ok {
@@ -105,6 +129,8 @@ func downloadRefusal(name string, res *http.Response) error {
 		Message: fmt.Sprintf("%s: HTTP %d", name, res.StatusCode),
 	}
 	switch {
+	case res.StatusCode == http.StatusAccepted:
+		e.Kind, e.Code, e.Message = integration.FaultTransient, codes.MediaNotReady, name+": it is not prepared yet"
 	case res.StatusCode == http.StatusTooManyRequests:
 		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, codes.RateLimited, RetryAfter(res.Header, time.Now())
 	case res.StatusCode == http.StatusUnauthorized:
@@ -132,11 +158,7 @@ func (l *limited) Read(p []byte) (int, error) {
 
 // TooLarge is the error for an attachment of more than limit bytes.
 func TooLarge(name string, limit int64) *integration.Error {
-	return mediaError(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
-}
-
-func mediaError(code, format string, args ...any) *integration.Error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(format, args...)}
+	return integration.Refused(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
 }
 
 // Media reads an attachment that is to be sent, from wherever the message says, up to limit bytes. Errors are

@@ -426,8 +426,12 @@ func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
 		"a text turned round":           {`attachment; filename*=UTF-8''a%E2%80%AEgnp.exe`, "/", "agnp.exe"},
 		"space":                         {`attachment; filename="  "`, "/a.png", "a.png"},
 		"bytes that are no text":        {`attachment; filename*=UTF-8''a%FF.png`, "/", "a.png"},
-		"a long one":                    {`attachment; filename*=UTF-8''` + url.PathEscape(long) + `.png`, "/", strings.Repeat("ü", 125) + ".png"},
-		"a long one without an end":     {`attachment; filename*=UTF-8''` + url.PathEscape("a."+long), "/", "a." + strings.Repeat("ü", 126)},
+		"a long one": {
+			`attachment; filename*=UTF-8''` + url.PathEscape(long) + `.png`, "/",
+			strings.Repeat("ü", 125) + ".png",
+		},
+		"a long one without an end": {`attachment; filename*=UTF-8''` + url.PathEscape("a."+long), "/", "a." +
+			strings.Repeat("ü", 126)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, _ *http.Request) {

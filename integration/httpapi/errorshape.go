@@ -17,11 +17,14 @@ type ErrorShape struct {
 	// Details is a list of objects that say more, each with the members of Detail.
 	Details string
 	Detail  []string
+	// Repeated is the header that marks the refusal of a call whose [Call.Key] was used before, "" where there is none:
+	// that call went well, and what the refusal says is its result.
+	Repeated string
 }
 
 // Read is [API.Read] for such an API.
 func (s ErrorShape) Read(answer *Answer) (result []byte, refusal *integration.Refusal, err error) {
-	if answer.Status < http.StatusMultipleChoices {
+	if answer.Status < http.StatusMultipleChoices || s.Repeated != "" && answer.Header.Get(s.Repeated) != "" {
 		return answer.Body, nil, nil
 	}
 	var body payload.Tree

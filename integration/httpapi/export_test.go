@@ -24,8 +24,10 @@ func NewBehind(proxy *url.URL, resolver egress.Resolver, guard *egress.Guard) *C
 
 // DialWith has the calls of platforms' APIs go over a test's connections.
 func (c *Client) DialWith(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	if q, ok := c.api.(quiet); ok {
-		q.DialContext = dial
+	for _, t := range []transport{c.api, c.long} {
+		if q, ok := t.(quiet); ok {
+			q.DialContext = dial
+		}
 	}
 }
 

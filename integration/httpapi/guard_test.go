@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,8 @@ func TestTenantsAddressMustBePublic(t *testing.T) {
 		"cloud metadata": "http://169.254.169.254",
 	} {
 		_, err := post(t.Context(), client, base)
+		requireError(t, err, integration.FaultPermanent, "ADDRESS_REFUSED")
+		_, err = client.Do(t.Context(), httpapi.Request{Name: "parrot say", URL: base + "/CANARY", Wait: time.Second})
 		requireError(t, err, integration.FaultPermanent, "ADDRESS_REFUSED")
 		_, err = client.Get(t.Context(), "parrot say", base+"/CANARY", nil) //nolint:bodyclose // there is none
 		requireError(t, err, integration.FaultPermanent, "MEDIA_ADDRESS_REFUSED")

@@ -29,8 +29,9 @@ const (
 	// callTimeout bounds one call, its answer's body included. slowTimeout bounds a call with [Call.Slow].
 	callTimeout = 15 * time.Second
 	slowTimeout = time.Minute
-	// maxAnswer bounds, in bytes, the answers that are read into memory.
-	maxAnswer = 4 << 20
+	// maxAnswer bounds, in bytes, the answers that are read into memory, maxLongAnswer those of long polls.
+	maxAnswer     = 4 << 20
+	maxLongAnswer = 20 << 20
 	// connections kept per host: as many as sends are likely to run at once through one platform.
 	connections = 512
 
@@ -43,6 +44,7 @@ type Client struct {
 	// api is for the platforms' APIs. It is used without an http.Client around it, which would follow redirects: they
 	// carry the channel's credentials to wherever they point.
 	api    transport
+	long   transport    // for [Request.Wait]: thousands of calls that wait must not use up what api keeps
 	web    *http.Client // for links that come from outside, see download.go
 	strict *Client      // for channels whose addresses a tenant chose; nil for that one itself
 }
@@ -59,6 +61,9 @@ type Options struct {
 	Guard *egress.Guard
 	// AllowPrivate is a Guard that lets everything through.
 	AllowPrivate bool
+	// Dial opens the connections for API calls instead of the network, such as those within a test; nil is the network.
+	// No Guard is asked about them.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	proxy func(*http.Request) (*url.URL, error) // of tests; nil is the environment's
 }
@@ -76,11 +81,31 @@ func New(o Options) *Client {
 		guard = &egress.Guard{}
 	}
 	web := newWebClient(newGuarded(guard, o.proxy))
-	strict := newGuarded(guard, o.proxy)
+	strict, strictLong := newGuarded(guard, o.proxy), newGuarded(guard, o.proxy)
 	strict.compress(false)
-	api := newTransport(newDialer().DialContext, o.proxy)
+	strictLong.compress(false)
+	tuneForWaiting(strictLong.direct)
+	tuneForWaiting(strictLong.proxied)
+	api, long := newTransport(newDialer().DialContext, o.proxy), newTransport(newDialer().DialContext, o.proxy)
 	api.DisableCompression = true // answers are small, and files are packed already
-	return &Client{api: api, web: web, strict: &Client{api: strict, web: web}}
+	long.DisableCompression = true
+	tuneForWaiting(long)
+	c := &Client{api: api, long: long, web: web, strict: &Client{api: strict, long: strictLong, web: web}}
+	if o.Dial != nil {
+		api.DialContext, long.DialContext, c.strict = o.Dial, o.Dial, nil
+	}
+	return c
+}
+
+// tuneForWaiting makes a transport one for long polls. Where the server speaks HTTP/2 many of them share a connection,
+// and another one is made when the server allows no more.
+func tuneForWaiting(t quiet) {
+	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10 // of each connection
+	t.HTTP2 = &http.HTTP2Config{
+		// A connection that is dead without a word is given up after 30 s, with all calls on it.
+		SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second,
+		MaxReceiveBufferPerStream: 256 << 10,
+	}
 }
 
 // For returns the client for a channel with these settings. Where a tenant chose the channel's addresses, which
@@ -180,17 +205,18 @@ func (g *guarded) CloseIdleConnections() {
 
 // refused is the error for an address that the guard is against. It is the same whatever is there.
 func refused(name, code string, u *url.URL) *integration.Error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: fmt.Sprintf(
-		"%s: %q is not a public address, or not known; egress.allow lists what else may be reached, media.allowPrivate "+
-			"allows all", name, u.Hostname())}
+	return integration.Refused(
+		code, "%s: %q is not a public address, or not known; egress.allow lists what else may be reached, "+
+			"media.allowPrivate allows all", name, u.Hostname(),
+	)
 }
 
 // Close ends the connections that wait for a next call.
 func (c *Client) Close() {
-	c.api.CloseIdleConnections()
 	c.web.CloseIdleConnections()
-	if c.strict != nil {
-		c.strict.api.CloseIdleConnections()
+	for ; c != nil; c = c.strict {
+		c.api.CloseIdleConnections()
+		c.long.CloseIdleConnections()
 	}
 }
 
@@ -209,6 +235,8 @@ type Request struct {
 	Header http.Header
 	Body   Body
 	Slow   bool // it takes its time: a file goes along, or the platform fetches one
+	// Wait is how long the API may hold its answer back, as long polls have it do; see [Call.Wait].
+	Wait time.Duration
 }
 
 // PostJSON is [Client.Do] with in as JSON.
@@ -220,31 +248,28 @@ func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Hea
 	return c.Do(ctx, Request{Name: name, URL: url, Header: header, Body: body})
 }
 
+// ErrAnswerTooLong is wrapped in the error of a call whose answer is longer than what is read.
+var ErrAnswerTooLong = errors.New("the answer is longer")
+
 // Do makes a call once and reads the answer, whatever its status. Errors are *integration.Error of kind
 // transient when the platform cannot have seen the whole request, and unknown when it can.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
-	var body io.Reader
-	if r.Body.Bytes != nil {
-		body = bytes.NewReader(r.Body.Bytes)
-	}
-	timeout := callTimeout
-	if r.Slow {
+	transport, limit, timeout := c.api, maxAnswer, callTimeout
+	switch {
+	case r.Wait > 0:
+		transport, limit, timeout = c.long, maxLongAnswer, callTimeout+r.Wait
+	case r.Slow:
 		timeout = slowTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var written atomic.Bool // the request, to the end
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
-	req, err := newRequest(
-		httptrace.WithClientTrace(ctx, trace), r.Name, cmp.Or(r.Method, http.MethodPost), r.URL, r.Header, body,
-	)
+	req, err := r.encode(httptrace.WithClientTrace(ctx, trace))
 	if err != nil {
 		return nil, err
 	}
-	if r.Body.ContentType != "" {
-		req.Header.Set("Content-Type", r.Body.ContentType)
-	}
-	res, err := c.api.RoundTrip(req)
+	res, err := transport.RoundTrip(req)
 	if errors.Is(err, egress.ErrRefused) {
 		return nil, refused(r.Name, codeAddressRefused, req.URL)
 	}
@@ -252,12 +277,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		return nil, failure(r.Name, written.Load(), err)
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(res.Body, int64(limit)+1))
 	if err != nil {
 		return nil, failure(r.Name, true, err)
 	}
-	if len(answer) > maxAnswer {
-		return nil, failure(r.Name, true, fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
+	if len(answer) > limit {
+		return nil, failure(r.Name, true, fmt.Errorf("%w than %d bytes", ErrAnswerTooLong, limit))
 	}
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
@@ -266,7 +291,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 // covers its reading too.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
-	req, err := newRequest(ctx, name, http.MethodGet, url, header, nil)
+	req, err := Request{Name: name, Method: http.MethodGet, URL: url, Header: header}.encode(ctx)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -294,19 +319,22 @@ func (b *bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func newRequest(
-	ctx context.Context, name, method, url string, header http.Header, body io.Reader,
-) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+// encode makes the request of net/http.
+func (r Request) encode(ctx context.Context) (*http.Request, error) {
+	var body io.Reader
+	if r.Body.Bytes != nil {
+		body = bytes.NewReader(r.Body.Bytes)
+	}
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), r.URL, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		// The error would quote the URL.
-		return nil, &integration.Error{
-			Kind: integration.FaultPermanent, Code: codeAPIBase,
-			Message: name + ": the channel's apiBase is not an http or https URL",
-		}
+		return nil, integration.Refused(codeAPIBase, "%s: the channel's apiBase is not an http or https URL", r.Name)
 	}
-	if header != nil {
-		req.Header = header.Clone()
+	if r.Header != nil {
+		req.Header = r.Header.Clone()
+	}
+	if r.Body.ContentType != "" {
+		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
 	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
 	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {

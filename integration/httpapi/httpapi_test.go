@@ -312,3 +312,46 @@ func TestUserInTheAddressIsSent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "  Bearer x", string(answer.Body))
 }
+
+func TestCallThatWaitsIsGivenUpWhenItIsOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := pipes.New()
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done() // a server that hangs
+		})}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		client := httpapi.New(httpapi.Options{})
+		client.DialWith(listener.Dial)
+		began := time.Now()
+		_, err := client.Do(t.Context(), httpapi.Request{
+			Name: "parrot say", URL: "http://api.example.com/CANARY", Wait: 50 * time.Second,
+		})
+		requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
+		require.Equal(t, 65*time.Second, time.Since(began)) // the clock is the bubble's
+		client.Close()
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
+	})
+}
+
+func TestCallThatWaitsMayHaveALongAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+		_, _ = w.Write(make([]byte, size))
+	}))
+	t.Cleanup(server.Close)
+	client := httpapi.New(httpapi.Options{})
+	t.Cleanup(client.Close)
+	call := func(size int, wait time.Duration) error {
+		_, err := client.Do(t.Context(), httpapi.Request{
+			Name: "parrot poll", URL: server.URL + "?key=CANARY&size=" + strconv.Itoa(size), Wait: wait,
+		})
+		return err
+	}
+	require.NoError(t, call(20<<20, time.Second))
+	for _, err := range []error{call(20<<20+1, time.Second), call(10<<20, 0)} {
+		require.ErrorIs(t, err, httpapi.ErrAnswerTooLong)
+		require.NotContains(t, err.Error(), "CANARY")
+	}
+}

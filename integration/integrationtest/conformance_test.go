@@ -10,7 +10,9 @@ import (
 
 // The sum of `make conformance` is no better than what counts it.
 func TestSumOfTheChecks(t *testing.T) {
-	const good = "=== RUN TestParrotIsAPlatform\n--- PASS: TestParrotIsAPlatform (0.1s)\n    --- PASS: TestParrotIsAPlatform/a (0.1s)\n        --- PASS: TestParrotIsAPlatform/a/b/c (0.1s)\n    --- PASS: TestParrotIsAPlatform/d (0.1s)\nok\n"
+	const good = "=== RUN TestParrotIsAPlatform\n--- PASS: TestParrotIsAPlatform (0.1s)\n    --- PASS: " +
+		"TestParrotIsAPlatform/a (0.1s)\n        --- PASS: TestParrotIsAPlatform/a/b/c (0.1s)\n    --- PASS: " +
+		"TestParrotIsAPlatform/d (0.1s)\nok\n"
 	for name, test := range map[string]struct {
 		output string
 		says   []string // its last lines
@@ -22,7 +24,8 @@ func TestSumOfTheChecks(t *testing.T) {
 			true,
 		},
 		"a failure": {
-			"--- FAIL: TestCrowIsAPlatform (0.1s)\n    --- PASS: TestCrowIsAPlatform/a (0.1s)\n    --- FAIL: TestCrowIsAPlatform/b (0.1s)\nFAIL\n" + good,
+			"--- FAIL: TestCrowIsAPlatform (0.1s)\n    --- PASS: TestCrowIsAPlatform/a (0.1s)\n    --- FAIL: " +
+				"TestCrowIsAPlatform/b (0.1s)\nFAIL\n" + good,
 			[]string{
 				"FAIL  TestCrowIsAPlatform/b", "TestCrowIsAPlatform                 1 passed, 1 failed, 0 skipped",
 				"TestParrotIsAPlatform               2 passed, 0 failed, 0 skipped", "3 passed, 1 failed, 0 skipped",
@@ -38,7 +41,8 @@ func TestSumOfTheChecks(t *testing.T) {
 			false,
 		},
 		"a check that is skipped": {
-			"--- PASS: TestCrowIsAPlatform (0.1s)\n    --- PASS: TestCrowIsAPlatform/a (0.1s)\n    --- SKIP: TestCrowIsAPlatform/b (0.1s)\nok\n",
+			"--- PASS: TestCrowIsAPlatform (0.1s)\n    --- PASS: TestCrowIsAPlatform/a (0.1s)\n    --- SKIP: " +
+				"TestCrowIsAPlatform/b (0.1s)\nok\n",
 			[]string{
 				"SKIP  TestCrowIsAPlatform/b", "TestCrowIsAPlatform                 1 passed, 0 failed, 1 skipped",
 				"1 passed, 0 failed, 1 skipped",

@@ -96,7 +96,8 @@ func TestSignaturesFromElsewhereHoldThePlatform(t *testing.T) {
 	mac.Write([]byte(`{"a":1}`))
 	right := hex.EncodeToString(mac.Sum(nil))
 	vectors := func(signature string) string {
-		return `[{"platform": "crow", "key": "k"}, {"platform": "parrot", "key": "their secret", "body": "{\"a\":1}", "headers": {"X-Parrot-Signature": "` + signature + `"}}]`
+		return `[{"platform": "crow", "key": "k"}, {"platform": "parrot", "key": "their secret", "body": "{\"a\":1}", ` +
+			`"headers": {"X-Parrot-Signature": "` + signature + `"}}]`
 	}
 	e.write("signature_vectors.json", vectors(right))
 	output, ok = e.run("signatures from elsewhere")

@@ -199,7 +199,10 @@ func macawPlatform(tb testing.TB) integrationtest.Platform {
 		},
 	)
 	p.Failures = []integrationtest.Failure{
-		{Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.FaultPermanent, Code: "PARROT_404"},
+		{
+			Name: "an unknown chat", Answer: integrationtest.Answer{Status: 404, Body: `{}`}, Kind: integration.FaultPermanent,
+			Code: "PARROT_404",
+		},
 		{
 			Name: "a long pause", Answer: integrationtest.Answer{Status: 429, Header: map[string]string{"Retry-After": "60"}},
 			Kind: integration.FaultThrottled, Code: "PARROT_429", RetryAfter: time.Minute,

@@ -41,6 +41,10 @@ type Platform struct {
 	// Webhooks are genuine ones, each of other messages, at least two in all.
 	Webhooks []Webhook
 
+	// Incoming are what comes over connections, for a platform that is an [integration.Receiver] and gets other things
+	// there than webhooks. Their Headers are not used.
+	Incoming []Webhook
+
 	// BadItem is the body of a webhook that holds a good message and one that cannot be understood. Nil
 	// where the platform sends each message alone.
 	BadItem []byte

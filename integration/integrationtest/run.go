@@ -4,9 +4,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/integration"
 )
+
+// Main is for TestMain: it runs the tests of a package, and fails if one of them leaves a goroutine behind.
+func Main(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Run runs the suite, each of its checks as a subtest. It takes about two seconds, most of them spent
 // waiting for the factory to send again.

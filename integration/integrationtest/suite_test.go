@@ -149,7 +149,10 @@ var faults = map[string]struct {
 		func(s sound) integration.Platform { return keyless{s} },
 		"inbound/what is not genuine is refused/for a channel without secrets, and signed with none",
 	},
-	"a signature of a missing body": {func(s sound) integration.Platform { return bodiless{s} }, "inbound/without the raw body the answer says how to configure the gateway"},
+	"a signature of a missing body": {
+		func(s sound) integration.Platform { return bodiless{s} },
+		"inbound/without the raw body the answer says how to configure the gateway",
+	},
 	"more than a signature counts as one": {
 		func(s sound) integration.Platform { return lengthy{s} },
 		"inbound/what is not genuine is refused/with twice the value in x-parrot-signature",
@@ -214,8 +217,14 @@ var faults = map[string]struct {
 	"the caller's deadline is not obeyed": {
 		func(s sound) integration.Platform { return deaf{s} }, "outbound/trouble/no answer before the caller's deadline",
 	},
-	"an error is no answer":         {func(s sound) integration.Platform { return optimist{s} }, "account/a platform that is down leaves the question open"},
-	"the channel is changed":        {func(s sound) integration.Platform { return meddler{s} }, "outbound/a message becomes its requests/text"},
+	"an error is no answer": {
+		func(s sound) integration.Platform { return optimist{s} },
+		"account/a platform that is down leaves the question open",
+	},
+	"the channel is changed": {
+		func(s sound) integration.Platform { return meddler{s} },
+		"outbound/a message becomes its requests/text",
+	},
 	"an optional interface is lost": {func(s sound) integration.Platform { return struct{ integration.Platform }{s} }, ""},
 }
 

@@ -88,6 +88,19 @@ func testShownIn(t *testing.T, p Platform) {
 			}
 		}
 	}
+	for _, w := range p.Incoming {
+		messages, err := p.Definition.Platform.Normalize(t.Context(), &integration.Webhook{
+			TenantID: b.channel.TenantID, ChannelID: b.channel.ID, Platform: p.Definition.Name, Channel: b.channel,
+			Connection: true, Payload: w.Body, RawBody: w.Body, Timestamp: time.Now(),
+		})
+		require.NoError(t, err, w.Name)
+		for _, m := range messages {
+			requirePossible(t, p, w.Name, m)
+			for _, f := range m.Features() {
+				shown[f] = true
+			}
+		}
+	}
 	for _, f := range integration.Features() {
 		if !f.Inbound() || f == integration.FeatureMedia {
 			continue

@@ -28,6 +28,12 @@ func (t Tree) At(path string) any {
 	return v
 }
 
+// Object is an object; nil is an empty one.
+func (t Tree) Object(path string) Tree {
+	object, _ := t.At(path).(map[string]any)
+	return object
+}
+
 // Text is a string, or the digits of a number.
 func (t Tree) Text(path string) string {
 	switch v := t.At(path).(type) {
@@ -64,6 +70,23 @@ func (t Tree) Float(path string) float64 {
 func (t Tree) Bool(path string) bool {
 	b, _ := t.At(path).(bool)
 	return b
+}
+
+// Copy puts the members of these names, as far as there are any, into another object, such as a message's metadata.
+func (t Tree) Copy(into map[string]any, names ...string) {
+	for _, name := range names {
+		if t[name] != nil {
+			into[name] = t[name]
+		}
+	}
+}
+
+// Texts is the text at a path in each object of a list.
+func (t Tree) Texts(list, path string) (texts []string) {
+	for _, item := range t.List(list) {
+		texts = append(texts, item.Text(path))
+	}
+	return texts
 }
 
 // List is the objects of a list, without its other items.

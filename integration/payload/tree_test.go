@@ -25,6 +25,7 @@ func TestTreeIsReadByPaths(t *testing.T) {
 	require.Equal(t, "hi", tree.Text("a.text"))
 	require.InDelta(t, 0.5, tree.Float("a.half"), 0)
 	require.True(t, tree.Bool("a.on"))
+	require.Equal(t, "hi", tree.Object("a").Text("text"))
 	require.Len(t, tree.List("list"), 2)
 	require.Equal(t, int64(7), tree.List("list")[0].Int("n"))
 }
@@ -39,6 +40,7 @@ func TestTreeGivesZeroValuesForWhatIsNotThere(t *testing.T) {
 		require.Zero(t, tree.Int("a.b"), text)
 		require.Zero(t, tree.Float("a.b"), text)
 		require.False(t, tree.Bool("a.b"), text)
+		require.Empty(t, tree.Object("a.b").Text("c"), text)
 		require.Empty(t, tree.List("a.b"), text)
 	}
 	var tree payload.Tree

@@ -226,9 +226,12 @@ func TestFormSignatureCoversTheBodyWhateverItsType(t *testing.T) {
 	signed := webhook(`{"a":1}`)
 	require.NoError(t, twilio.Sign(signed, now))
 	for name, change := range map[string]func(w *integration.Webhook){
-		"another body":                  func(w *integration.Webhook) { w.RawBody = []byte(`{"a":2}`) },
-		"no body, as if it were a form": func(w *integration.Webhook) { w.RawBody, w.ContentType = []byte{}, "application/x-www-form-urlencoded" },
-		"a URL without the hash":        func(w *integration.Webhook) { w.URL = "https://hooks.example.com/ch-1" },
+		"another body": func(w *integration.Webhook) { w.RawBody = []byte(`{"a":2}`) },
+		"no body, as if it were a form": func(w *integration.Webhook) {
+			w.RawBody, w.ContentType = []byte{},
+				"application/x-www-form-urlencoded"
+		},
+		"a URL without the hash": func(w *integration.Webhook) { w.URL = "https://hooks.example.com/ch-1" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := *signed
@@ -267,7 +270,8 @@ func TestUnknownHashRefusesEverything(t *testing.T) {
 func TestMessageSaysWhatToDo(t *testing.T) {
 	h := sign.HMAC{Header: "X-Sign", Secret: "secret", Fix: "copy it from the dashboard"}
 	err := h.ValidateSignature(t.Context(), webhook(`{}`))
-	require.EqualError(t, err, "the header X-Sign must hold the signature under the channel's secret: copy it from the dashboard (SIGNATURE_INVALID)")
+	require.EqualError(t, err, "the header X-Sign must hold the signature under the channel's secret: copy it from "+
+		"the dashboard (SIGNATURE_INVALID)")
 }
 
 func BenchmarkValidateSignature(b *testing.B) {

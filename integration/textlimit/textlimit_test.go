@@ -42,7 +42,10 @@ func TestTextIsCutWhereItReadsBest(t *testing.T) {
 		}},
 		"not inside a family":                 {"ab" + family, 6, 6, textlimit.UTF16, []string{"ab", family}},
 		"not between a letter and its accent": {"abce\u0301", 4, 4, textlimit.Characters, []string{"abc", "e\u0301"}},
-		"the first part may be shorter":       {"hello world again", 5, 11, textlimit.Characters, []string{"hello", "world again"}},
+		"the first part may be shorter": {"hello world again", 5, 11, textlimit.Characters, []string{
+			"hello",
+			"world again",
+		}},
 		"white space at the end is no part":   {"hello \n\n", 6, 6, textlimit.Characters, []string{"hello"}},
 		"nothing but white space stays whole": {"        ", 6, 6, textlimit.Characters, []string{"        "}},
 		"indentation stays": {"if x:\n    y = 1\n    z = 2", 16, 16, textlimit.Characters, []string{
@@ -78,7 +81,8 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 		"only what is shown counts": {textlimit.HTML, 7, "<b>one two</b>", []string{"<b>one two</b>"}},
 		"an entity counts once":     {textlimit.HTML, 3, "&lt;&amp;&#128;", []string{"&lt;&amp;&#128;"}},
 		"and is not cut":            {textlimit.HTML, 3, "ab&amp;&lt;c", []string{"ab&amp;", "&lt;c"}},
-		"a link is not entered":     {textlimit.HTML, 12, `see all <a href="https://example.org/?a=1&amp;b=>">the manual</a> now`, []string{"see all", `<a href="https://example.org/?a=1&amp;b=>">the manual</a>`, "now"}},
+		"a link is not entered": {textlimit.HTML, 12, `see all <a href="https://example.org/?a=1&amp;b=>">the ` +
+			`manual</a> now`, []string{"see all", `<a href="https://example.org/?a=1&amp;b=>">the manual</a>`, "now"}},
 		"but for one that is too long": {textlimit.HTML, 8, `<a href="u">one two three</a>`, []string{
 			`<a href="u">one two</a>`, `<a href="u">three</a>`,
 		}},
@@ -106,22 +110,50 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 		"a fence": {textlimit.Markdown, 70, "```go\n" + long + "\n  next line\n```", []string{
 			"```go\n" + long + "\n```", "```go\n  next line\n```",
 		}},
-		"a fence without an end":        {textlimit.Markdown, 70, "```go\n" + long + "\n  next line", []string{"```go\n" + long + "\n```", "```go\n  next line\n```"}},
-		"a fence in a line":             {textlimit.Markdown, 70, "```" + long + " and more words```", []string{"```" + long + " and```", "```more words```"}},
-		"a fence of four":               {textlimit.Markdown, 74, "````\n" + long + "\n```\na line\n````", []string{"````\n" + long + "\n```\n````", "````\na line\n````"}},
-		"a fence without language":      {textlimit.Mrkdwn, 68, "```\n" + long + "\n  next line\n```", []string{"```\n" + long + "\n```", "```\n  next line\n```"}},
-		"a link in Markdown":            {textlimit.Markdown, 66, long + " [a b](https://example.org/(x)) c", []string{long, "[a b](https://example.org/(x)) c"}},
-		"a picture in Markdown":         {textlimit.Markdown, 66, long + " ![a b](https://example.org/x) c", []string{long, "![a b](https://example.org/x) c"}},
-		"a mention in Markdown":         {textlimit.Markdown, 66, long + " <@1234567890>", []string{long, "<@1234567890>"}},
-		"inline code in Markdown":       {textlimit.Markdown, 66, long + " ``a ` b c``", []string{long, "``a ` b c``"}},
-		"bold in Markdown":              {textlimit.Markdown, 68, "**" + long + " one two**", []string{"**" + long + " one**", "**two**"}},
-		"stars that are none":           {textlimit.Markdown, 66, "2 ** 3 " + long + " and", []string{"2 ** 3 " + long, "and"}},
-		"a link at Slack":               {textlimit.Mrkdwn, 66, long + " <https://example.org|a b c> d", []string{long, "<https://example.org|a b c> d"}},
-		"an escaped character at Slack": {textlimit.Mrkdwn, 66, strings.Repeat("x", 64) + "&amp;y", []string{strings.Repeat("x", 64), "&amp;y"}},
-		"an escaped sign in Markdown":   {textlimit.Markdown, 66, strings.Repeat("x", 65) + `\*y`, []string{strings.Repeat("x", 65), `\*y`}},
+		"a fence without an end": {textlimit.Markdown, 70, "```go\n" + long + "\n  next line", []string{"```go\n" +
+			long + "\n```", "```go\n  next line\n```"}},
+		"a fence in a line": {textlimit.Markdown, 70, "```" + long + " and more words```", []string{"```" +
+			long + " and```", "```more words```"}},
+		"a fence of four": {
+			textlimit.Markdown, 74, "````\n" + long + "\n```\na line\n````",
+			[]string{"````\n" + long + "\n```\n````", "````\na line\n````"},
+		},
+		"a fence without language": {textlimit.Mrkdwn, 68, "```\n" + long + "\n  next line\n```", []string{"```\n" +
+			long + "\n```", "```\n  next line\n```"}},
+		"a link in Markdown": {textlimit.Markdown, 66, long + " [a b](https://example.org/(x)) c", []string{
+			long,
+			"[a b](https://example.org/(x)) c",
+		}},
+		"a picture in Markdown": {textlimit.Markdown, 66, long + " ![a b](https://example.org/x) c", []string{
+			long,
+			"![a b](https://example.org/x) c",
+		}},
+		"a mention in Markdown":   {textlimit.Markdown, 66, long + " <@1234567890>", []string{long, "<@1234567890>"}},
+		"inline code in Markdown": {textlimit.Markdown, 66, long + " ``a ` b c``", []string{long, "``a ` b c``"}},
+		"bold in Markdown": {textlimit.Markdown, 68, "**" + long + " one two**", []string{"**" + long +
+			" one**", "**two**"}},
+		"stars that are none": {textlimit.Markdown, 66, "2 ** 3 " + long + " and", []string{
+			"2 ** 3 " + long,
+			"and",
+		}},
+		"a link at Slack": {textlimit.Mrkdwn, 66, long + " <https://example.org|a b c> d", []string{
+			long,
+			"<https://example.org|a b c> d",
+		}},
+		"an escaped character at Slack": {
+			textlimit.Mrkdwn, 66, strings.Repeat("x", 64) + "&amp;y",
+			[]string{strings.Repeat("x", 64), "&amp;y"},
+		},
+		"an escaped sign in Markdown": {
+			textlimit.Markdown, 66, strings.Repeat("x", 65) + `\*y`,
+			[]string{strings.Repeat("x", 65), `\*y`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			parts, err := textlimit.Split(test.text, textlimit.Rules{First: test.limit, Limit: test.limit, Unit: textlimit.UTF16, Markup: test.markup})
+			parts, err := textlimit.Split(test.text, textlimit.Rules{
+				First: test.limit, Limit: test.limit,
+				Unit: textlimit.UTF16, Markup: test.markup,
+			})
 			require.NoError(t, err)
 			require.Equal(t, test.want, parts)
 			for _, part := range parts {

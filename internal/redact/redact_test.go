@@ -98,8 +98,9 @@ func TestURLShowsNoUserAndPassword(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	for text, want := range map[string]string{
-		"dial postgres://u:p@h:5432/db failed":             "dial postgres://[redacted]@h:5432/db failed",
-		"nats://token@h, redis://:p@h and tls://a:b@c":     "nats://[redacted]@h, redis://[redacted]@h and tls://[redacted]@c",
+		"dial postgres://u:p@h:5432/db failed": "dial postgres://[redacted]@h:5432/db failed",
+		"nats://token@h, redis://:p@h and tls://a:b@c": "nats://[redacted]@h, redis://[redacted]@h and " +
+			"tls://[redacted]@c",
 		`{"url":"https://u:p%40x@h/p?q"}`:                  `{"url":"https://[redacted]@h/p?q"}`,
 		"https://h/@user, https://h:80?a=b@c and a@b.c://": "https://h/@user, https://h:80?a=b@c and a@b.c://",
 		"https://[redacted]@h":                             "https://[redacted]@h",

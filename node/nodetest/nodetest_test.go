@@ -75,10 +75,11 @@ services: [greeter]
 func TestPlatformOfOnesOwnHasTheNodesClient(t *testing.T) {
 	t.Parallel()
 	var given *httpapi.Client
-	n := nodetest.Start(t, node.Config("services: [parrot]"), node.Platform(func(client *httpapi.Client) integration.Definition {
-		given = client
-		return parrot.Definition(client)
-	}))
+	n := nodetest.Start(t, node.Config("services: [parrot]"),
+		node.Platform(func(client *httpapi.Client) integration.Definition {
+			given = client
+			return parrot.Definition(client)
+		}))
 	require.NotNil(t, given)
 	n.MustApply(&integration.Channel{
 		ID: "cage", TenantID: "acme", Platform: "parrot", Status: integration.ChannelActive,

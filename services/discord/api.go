@@ -1,7 +1,6 @@
 package discord
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -32,7 +31,7 @@ func (p *platform) api(credentials, settings map[string]string) api {
 	return api{
 		API: httpapi.API{
 			Client: p.client.For(settings), Name: "discord",
-			Base:   strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/"),
+			Base:   integration.APIBaseOf(settings, defaultAPIBase),
 			Header: http.Header{"User-Agent": {userAgent}, "Authorization": {"Bot " + credentials[fieldBotToken]}},
 			Errors: errorTable, Read: read,
 		},

@@ -15,7 +15,7 @@ type draft struct {
 	to       target
 	body     outgoing
 	files    []*integration.Media
-	degraded []integration.Degradation // what is lost
+	degraded integration.Losses // what is lost
 }
 
 // target says which call a draft is for. Not every call takes everything.
@@ -35,7 +35,7 @@ func compose(m *integration.Message, to target) (*draft, error) {
 		)
 	}
 	if len(c.Entities) > 0 {
-		d.lose("entities", "none")
+		d.degraded.Add("entities", "none")
 	}
 	d.body.Content = c.Text
 	if err := d.add(c); err != nil {
@@ -56,11 +56,6 @@ func compose(m *integration.Message, to target) (*draft, error) {
 		return nil, err
 	}
 	return d, d.check(c)
-}
-
-// lose notes that a feature was degraded.
-func (d *draft) lose(feature integration.Feature, became string) {
-	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
 }
 
 // add puts in the parts of the content beside its text.
@@ -108,7 +103,7 @@ func (d *draft) replyTo(m *integration.Message) error {
 		return err
 	case d.to.answer != nil && id == d.to.answer.id: // which an answer replies to anyway
 	case d.to.answer != nil || d.to.edit: // both have no such field
-		d.lose("reply", "none")
+		d.degraded.Add("reply", "none")
 	default:
 		d.body.MessageReference = &replyReference{MessageID: id}
 	}
@@ -121,7 +116,7 @@ func (d *draft) addSticker(c *integration.Content) error {
 		if c.Media == nil {
 			return integration.Invalid("a sticker needs content.sticker.id, or a picture in content.media")
 		}
-		d.lose("sticker", "image")
+		d.degraded.Add("sticker", "image")
 		return d.addMedia(c)
 	case !isSnowflake(string(c.Sticker.ID)):
 		return integration.Invalid(

@@ -35,6 +35,7 @@ func conformance(tb testing.TB) integrationtest.Platform {
 			return server
 		},
 		Webhooks: integrationtest.Files(tb, "testdata/inbound/*.json"),
+		Incoming: integrationtest.Files(tb, "testdata/gateway/*.json"),
 		Sign:     func(_ *integration.Channel, body []byte, at time.Time) map[string]string { return sign(body, at) },
 		Sends:    sends(),
 		Refusal:  refusal,

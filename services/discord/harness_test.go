@@ -49,7 +49,7 @@ func channel() *integration.Channel {
 	return &integration.Channel{
 		ID: "ch-1", TenantID: "tenant-1", Platform: "discord", Status: integration.ChannelActive,
 		Credentials: map[string]string{"botToken": botToken, "applicationId": applicationID, "publicKey": publicKey},
-		Settings:    map[string]string{},
+		Settings:    map[string]string{"receive": "webhook"},
 	}
 }
 

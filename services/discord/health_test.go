@@ -112,10 +112,19 @@ func TestCredentialsOfOneAppAreValid(t *testing.T) {
 			credentials := channel().Credentials
 			test.change(credentials)
 			valid, err := validator.ValidateCredentials(t.Context(), credentials, ch.Settings)
-			require.NoError(t, err)
+			if err != nil { // of kind auth it is a no
+				requireError(t, err, integration.FaultAuth, "CREDENTIALS_REFUSED")
+			}
 			require.Equal(t, test.valid, valid)
 		})
 	}
+	t.Run("the Gateway needs no public key", func(t *testing.T) {
+		credentials := channel().Credentials
+		delete(credentials, "publicKey")
+		valid, err := validator.ValidateCredentials(t.Context(), credentials, map[string]string{"apiBase": server.URL()})
+		require.NoError(t, err)
+		require.True(t, valid)
+	})
 	t.Run("an API that is down leaves the question open", func(t *testing.T) {
 		server.Script(discordtest.GetApplication, discordtest.Failure(http.StatusBadGateway, 0, "no", nil))
 		_, err := validator.ValidateCredentials(t.Context(), ch.Credentials, ch.Settings)

@@ -78,9 +78,7 @@ func (d *delivery) readAuthorization(m *integration.Message, what string) (bool,
 	m.Kind = integration.KindMembership
 	readUser(m, &data.User)
 	m.ConversationID = directMessages(data.User.ID)
-	m.Content = integration.Content{
-		Type: integration.TypeSystem, System: &integration.System{Event: events[what], Members: members(data.User)},
-	}
+	m.Content = integration.SystemContent(events[what], members(data.User)...)
 	if data.IntegrationType != nil {
 		m.Metadata["integrationType"] = *data.IntegrationType
 	}
@@ -117,10 +115,7 @@ func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, e
 	m.Kind = integration.KindSystem
 	m.From.ID = data.UserID.id()
 	m.ConversationID = directMessages(data.UserID)
-	m.Content = integration.Content{
-		Type:   integration.TypeSystem,
-		System: &integration.System{Event: events[what], Members: members(user{ID: data.UserID})},
-	}
+	m.Content = integration.SystemContent(events[what], members(user{ID: data.UserID})...)
 	integration.PutText(m.Metadata, "entitlementId", string(data.ID))
 	integration.PutText(m.Metadata, "skuId", string(data.SKUID))
 	integration.PutText(m.Metadata, "guildId", string(data.GuildID))

@@ -175,7 +175,7 @@ func (i *interaction) isThinking(ctx context.Context, a *api) (bool, error) {
 	first, err := i.call(ctx, a, httpapi.Call{
 		Name: "answer (get original)", Method: http.MethodGet, Path: i.path(original), Again: httpapi.Repeatable,
 	})
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == codes.MessageNotFound {
+	if integration.HasCode(err, codes.MessageNotFound) {
 		return false, nil // somebody has deleted it
 	}
 	if err != nil {
@@ -201,24 +201,24 @@ func (i *interaction) call(ctx context.Context, a *api, c httpapi.Call) (*sent, 
 	return nil, &notYet
 }
 
-// answerLocks let the answers to one interaction through one at a time. Otherwise two at once could both be taken for
-// the first, and one would replace the other. They guard the answers of this node only.
-type answerLocks struct {
+// keyedLocks let one at a time through for each key, on this node. The answers to one interaction need that: otherwise
+// two at once could both be taken for the first, and one would replace the other.
+type keyedLocks struct {
 	seed  maphash.Seed
 	locks []chan struct{}
 }
 
-func newAnswerLocks() answerLocks {
-	l := answerLocks{maphash.MakeSeed(), make([]chan struct{}, 64)}
+func newKeyedLocks() keyedLocks {
+	l := keyedLocks{maphash.MakeSeed(), make([]chan struct{}, 64)}
 	for i := range l.locks {
 		l.locks[i] = make(chan struct{}, 1)
 	}
 	return l
 }
 
-// lock waits until no other answer to the interaction of the token is under way. Some interactions share a lock.
-func (l answerLocks) lock(ctx context.Context, token string) (unlock func(), err error) {
-	lock := l.locks[maphash.String(l.seed, token)%uint64(len(l.locks))]
+// lock waits until nobody else has the lock of the key, such as the token of an interaction. Some keys share a lock.
+func (l keyedLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
+	lock := l.locks[maphash.String(l.seed, key)%uint64(len(l.locks))]
 	select {
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
@@ -245,9 +245,8 @@ func (i *interaction) live() *interaction {
 
 // tooLate is the error for an answer that one user only was to see: a message that all see is no substitute.
 func (i *interaction) tooLate() error {
-	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: codes.InteractionExpired,
-		Message: "the interaction could be answered until " + time.UnixMilli(i.expires).UTC().Format(time.RFC3339) +
-			"; the answer was for one user's eyes, and is not shown to all of the channel instead",
-	}
+	return integration.Refused(
+		codes.InteractionExpired, "the interaction could be answered until %s; the answer was for one user's eyes, and is "+
+			"not shown to all of the channel instead", time.UnixMilli(i.expires).UTC().Format(time.RFC3339),
+	)
 }

@@ -3,7 +3,7 @@ package discord_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { integrationtest.Main(m) }

@@ -52,7 +52,7 @@ func (a *api) fetch(ctx context.Context, link string, limit int64) (*integration
 	if res.StatusCode != http.StatusOK {
 		res.Body.Close()
 		if res.StatusCode == http.StatusNotFound {
-			return nil, mediaNotFound("the attachment is gone, or its link has expired")
+			return nil, integration.Refused(codes.MediaNotFound, "the attachment is gone, or its link has expired")
 		}
 		return nil, a.Foreign(name, &httpapi.Answer{Status: res.StatusCode, Header: res.Header})
 	}
@@ -77,7 +77,7 @@ func (a *api) locate(link string) (at string, configured bool, err error) {
 			return a.cdn + u.RequestURI(), true, nil
 		}
 	}
-	return "", false, mediaNotFound("the media id is not a link of an attachment at Discord")
+	return "", false, integration.Refused(codes.MediaNotFound, "the media id is not a link of an attachment at Discord")
 }
 
 // isExpired says whether a link no longer leads to its attachment: it is over, or its signature is missing.
@@ -102,17 +102,15 @@ func (a *api) refresh(ctx context.Context, link string) (string, error) {
 		JSON: map[string][]string{"attachment_urls": {link}},
 	}, &result)
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultPermanent && e.HTTPStatus < 500 {
-		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one: " + e.Message)
+		return "", integration.Refused(
+			codes.MediaNotFound, "the attachment's link has expired, and Discord makes no new one: %s", e.Message,
+		)
 	}
 	if err != nil {
 		return "", err
 	}
 	if len(result.RefreshedURLs) == 0 || result.RefreshedURLs[0].Refreshed == "" {
-		return "", mediaNotFound("the attachment's link has expired, and Discord makes no new one")
+		return "", integration.Refused(codes.MediaNotFound, "the attachment's link has expired, and Discord makes no new one")
 	}
 	return result.RefreshedURLs[0].Refreshed, nil
-}
-
-func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }

@@ -3,7 +3,6 @@ package discord
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -77,8 +76,7 @@ func (p *platform) messageAt(
 
 // change makes a call that has no body and does nothing more when it is made twice.
 func (a *api) change(ctx context.Context, name, method, path string) error {
-	_, err := a.Do(ctx, httpapi.Call{Name: name, Method: method, Path: path, Again: httpapi.Idempotent}, nil)
-	return err
+	return a.Change(ctx, httpapi.Call{Name: name, Method: method, Path: path})
 }
 
 // DeleteMessage removes a message, "Delete Message". A message that is gone already is no error.
@@ -88,7 +86,7 @@ func (p *platform) DeleteMessage(ctx context.Context, t integration.Target, ch *
 		return err
 	}
 	err = a.change(ctx, "delete message", http.MethodDelete, path)
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Code == codes.MessageNotFound {
+	if integration.HasCode(err, codes.MessageNotFound) {
 		return nil
 	}
 	return err
@@ -128,7 +126,7 @@ func (a *api) unreact(ctx context.Context, path string) error {
 			} `json:"emoji"`
 		} `json:"reactions"`
 	}
-	if _, err := a.Ask(ctx, httpapi.Call{Name: "get message", Method: http.MethodGet, Path: path}, &m); err != nil {
+	if _, err := a.Ask(ctx, httpapi.Get("get message", path), &m); err != nil {
 		return err
 	}
 	for _, r := range m.Reactions {

@@ -34,7 +34,7 @@ func (p *platform) Send(
 		s, err = p.answer(ctx, a, live, d)
 	} else {
 		if asked != nil {
-			d.lose("interaction", "message")
+			d.degraded.Add("interaction", "message")
 		}
 		s, err = a.create(ctx, m, d)
 	}

@@ -13,27 +13,20 @@ const (
 	docResponse      = docs + "interactions/receiving-and-responding#interaction-response-object"
 )
 
-// gatewayOnly says where users can write so that it comes in, "Event Types" of "Webhook Events".
-const gatewayOnly = "in lobbies and direct messages of games; " +
-	"what is said in ordinary channels comes over the Gateway only"
-
-// support tells what Discord has over HTTP.
+// support tells what Discord has. What users write comes over the Gateway; with receive "webhook" only what they write
+// in
+// lobbies and direct messages of games, and interactions.
 func support() integration.Support {
 	degraded, impossible := integration.Degraded, integration.Impossible
-	written := integration.Support{}
-	for _, f := range []integration.Feature{
-		integration.FeatureText, integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio,
-		integration.FeatureVoice, integration.FeatureFile, integration.FeatureAlbum, integration.FeatureSticker,
-		integration.FeatureReply, integration.FeatureEdit, integration.FeatureDelete, integration.FeatureEcho,
-	} {
-		written[f] = integration.Cells{In: degraded(gatewayOnly)}
-	}
 	s := integration.Basic(docMessageObject).Full(
 		integration.FeatureImage, integration.FeatureVideo, integration.FeatureAudio, integration.FeatureFile,
 		integration.FeatureAlbum, integration.FeatureButtons, integration.FeatureList, integration.FeatureForm,
 		integration.FeatureCommand, integration.FeaturePoll, integration.FeatureThread, integration.FeatureReaction,
 		integration.FeatureEdit, integration.FeatureDelete, integration.FeatureTyping, integration.FeatureMedia,
-	).With(written)
+	).FullIn(
+		integration.FeatureVoice, integration.FeatureSticker, integration.FeatureReply, integration.FeatureEcho,
+		integration.FeatureMembership,
+	)
 	return s.AsText(integration.FeatureLocation, integration.FeatureContact).With(integration.Support{
 		integration.FeatureVoice: {Out: degraded(
 			"with media.durationMs, alone and outside of interactions, and with a level waveform; as an audio file otherwise",
@@ -50,17 +43,11 @@ func support() integration.Support {
 		integration.FeatureOrder: {
 			In: impossible("Discord has no orders; what is bought of an app comes as a system event", docEventTypes),
 		},
-		integration.FeaturePoll: {In: degraded(gatewayOnly + "; votes, too")},
 		integration.FeatureReply: {
 			Out: degraded("but in answers to interactions, which stand below what they answer"),
 		},
-		integration.FeatureThread:   {In: degraded("of interactions; " + gatewayOnly)},
-		integration.FeatureReaction: {In: impossible("reactions come over the Gateway only", docEventTypes)},
 		integration.FeatureStatus: {
 			In: impossible("Discord does not tell bots who has received or read a message", docReceiveEvents),
-		},
-		integration.FeatureMembership: {
-			In: degraded("that the app was added or removed; who joins and leaves comes over the Gateway only"),
 		},
 		integration.FeatureMarkRead: {Out: impossible("bots cannot mark messages as read", docMessage)},
 	})

@@ -30,6 +30,10 @@ type delivery struct {
 	ApplicationID snowflake `json:"application_id"`
 	Event         *event    `json:"event"`
 
+	Dispatch     string          `json:"t"` // of the Gateway, whose payloads have the three
+	Seq          int64           `json:"s"`
+	DispatchData json.RawMessage `json:"d"`
+
 	ID                  snowflake       `json:"id"`
 	Token               string          `json:"token"`
 	Data                interactionData `json:"data"`
@@ -128,6 +132,11 @@ type message struct {
 	ReferencedMessage *message         `json:"referenced_message"`
 	MessageSnapshots  []snapshot       `json:"message_snapshots"`
 	Metadata          json.RawMessage  `json:"metadata"` // of a lobby's message
+
+	// What comes over the Gateway only, "Message Create Extra Fields".
+	ChannelType *int    `json:"channel_type"`
+	Member      *member `json:"member"`
+	Mentions    []user  `json:"mentions"`
 }
 
 type messageReference struct {

@@ -38,7 +38,7 @@ func (d *draft) addMedia(c *integration.Content) error {
 		d.files = append(d.files, f)
 	}
 	if len(d.body.Embeds) > 0 {
-		d.lose("image", "embed")
+		d.degraded.Add("image", "embed")
 	}
 	if c.Type == integration.TypeVoice {
 		d.addVoice(c)
@@ -55,7 +55,7 @@ func (d *draft) addVoice(c *integration.Content) {
 	length := time.Duration(d.files[0].DurationMs) * time.Millisecond
 	alone := len(d.files) == 1 && strings.TrimSpace(c.Text) == "" && c.Interactive == nil
 	if length <= 0 || !alone || d.to.answer != nil || d.to.edit {
-		d.lose("voice", "audio")
+		d.degraded.Add("voice", "audio")
 		return
 	}
 	// The waveform is a drawing beside the play button. It is level, since the recording is not decoded.
@@ -63,7 +63,7 @@ func (d *draft) addVoice(c *integration.Content) {
 	d.body.Flags |= flagVoiceMessage
 	d.body.Attachments[0].DurationSecs = length.Seconds()
 	d.body.Attachments[0].Waveform = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x40}, points))
-	d.lose("voice", "without its waveform")
+	d.degraded.Add("voice", "without its waveform")
 }
 
 // encode reads the draft's files and makes the body of a call: JSON, or a form with the files and the JSON that names

@@ -157,6 +157,13 @@ func TestChannelFieldsAreChecked(t *testing.T) {
 		{"settings.apiBase", "discord.com/api", false},
 		{"settings.ephemeral", "true", true},
 		{"settings.ephemeral", "yes", false},
+		{"settings.receive", "gateway", true},
+		{"settings.receive", "polling", false},
+		{"settings.intents", "GUILDS, GUILD_MESSAGES", true},
+		{"settings.intents", "GUILDS, MESSAGES", false},
+		{"settings.presence", "dnd", true},
+		{"settings.presence", "idle: back at nine", true},
+		{"settings.presence", "away", false},
 		{"settings.imageLinks", "embed", true},
 		{"settings.imageLinks", "inline", false},
 	} {

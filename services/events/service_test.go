@@ -415,8 +415,14 @@ func TestUnknownNamesAreRefusedWithTheKnownOnes(t *testing.T) {
 		"of a replay": {"replay", object{
 			"name": "nope.x", "sequences": []int{1},
 		}, "EVENT_NOT_FOUND", all, false},
-		"of groups":                  {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all + ", shop.orders", true},
-		"a queue":                    {"dlq.list", object{"queue": "NOPE"}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
+		"of groups": {"groups", object{"name": "nope.x"}, "EVENT_NOT_FOUND", "DEAD, " + all +
+			", shop.orders", true},
+		"a queue": {
+			"dlq.list",
+			object{"queue": "NOPE"},
+			"QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES",
+			false,
+		},
 		"an event's name as a queue": {"dlq.list", object{"queue": name}, "QUEUE_NOT_FOUND", "DEAD, FAILED_MESSAGES", false},
 		"of one letter": {"dlq.show", object{
 			"queue": "NOPE", "sequence": 1,

@@ -3,13 +3,11 @@ package line_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/line"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { integrationtest.Main(m) }
 
 func TestLINEIsAPlatform(t *testing.T) {
 	integrationtest.Run(t, integrationtest.FromFiles(t, line.Definition))

@@ -3,18 +3,9 @@ package line
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
@@ -23,13 +14,12 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// tokenLife is how long a reply token can be used, "Send reply message".
-const tokenLife = time.Minute
-
-type (
-	object = map[string]any
-	id     = integration.ID
+const (
+	tokenLife = 60_000 // ms in which a reply token can be used, "Send reply message"
+	maxLabel  = 20     // UTF-16 units, "Action objects"; those of Flex messages take twice as many
 )
+
+type object = map[string]any
 
 // contentTypes are those of the messages that users send, in lower case.
 var contentTypes = []string{"text", "image", "video", "audio", "file", "location", "sticker"}
@@ -45,7 +35,6 @@ var (
 		"module": "module", "delivery": "delivery", "activated": "activated", "deactivated": "deactivated",
 		"botSuspended": "bot_suspended", "botResumed": "bot_resumed",
 	}
-	animated = regexp.MustCompile("ANIMATION|POPUP")
 )
 
 // Normalize makes a message of each event, "Webhook event objects". A probe from LINE's console has none.
@@ -54,83 +43,68 @@ func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integra
 }
 
 func readEvent(m *integration.Message, e integration.Item) *integration.Unsupported {
-	m.DedupKey = e.Text("webhookEventId")
-	m.ID = id(m.DedupKey)
-	chat := cmp.Or(e.Text("source.groupId"), e.Text("source.roomId"), e.Text("source.userId"))
-	m.ConversationID = cmp.Or(id(chat), m.ConversationID)
-	m.From.ID = cmp.Or(id(e.Text("source.userId")), m.ConversationID)
+	m.DedupKey, m.ID = e.Text("webhookEventId"), e.ID("webhookEventId")
+	m.ConversationID = cmp.Or(e.ID("source.groupId"), e.ID("source.roomId"), e.ID("source.userId"), m.ConversationID)
+	m.From.ID = cmp.Or(e.ID("source.userId"), m.ConversationID)
 	m.Timestamp = cmp.Or(e.Int("timestamp"), m.Timestamp)
 	if e.Text("mode") == "standby" { // another module of the account answers this chat
 		m.Metadata["mode"] = "standby"
 	}
 	m.PutReplyValue("messageId", e.Text("message.id"))
 	m.PutReplyValue("quoteToken", e.Text("message.quoteToken"))
-	if token := e.Text("replyToken"); token != "" {
-		m.PutReplyValue("to", string(m.ConversationID))
-		m.PutReplyValue("replyToken", token)
-		m.PutReplyValue("until", strconv.FormatInt(e.Int("timestamp")+tokenLife.Milliseconds(), 10))
-	}
+	m.PutReplyToken(e.Text("replyToken"), e.Int("timestamp")+tokenLife)
 	return readContent(m, e)
 }
 
 func readContent(m *integration.Message, e integration.Item) *integration.Unsupported {
-	c, kind := &m.Content, e.Text("type")
-	message, _ := e.At("message").(object)
+	kind := e.Text("type")
 	switch {
 	case (kind == "message" || kind == "messageEdited") && slices.Contains(contentTypes, e.Text("message.type")):
-		readMessage(m, message)
+		readMessage(m, integration.Item{Tree: e.Object("message")})
 		if kind == "messageEdited" {
 			m.Kind, m.EditedAt = integration.KindEdit, m.Timestamp
 		}
 	case kind == "unsend" && e.Text("unsend.messageId") != "":
-		m.ID, m.Kind, c.Type = id(e.Text("unsend.messageId")), integration.KindDelete, integration.TypeDelete
-	case kind == "postback":
-		values, _ := e.At("postback.params").(object) // a date, a time or a rich menu
-		reply := &integration.InteractiveReply{ID: e.Text("postback.data"), FormValues: values}
-		m.Kind, c.Type = integration.KindInteraction, integration.TypeButton
-		c.Interactive = &integration.Interactive{Reply: reply}
+		m.ID, m.Kind, m.Content.Type = e.ID("unsend.messageId"), integration.KindDelete, integration.TypeDelete
+	case kind == "postback": // its params are a date, a time or a rich menu
+		m.Press(integration.InteractiveReply{ID: e.Text("postback.data"), FormValues: e.Object("postback.params")})
 	case memberships[kind] != "":
-		readMembership(m, e)
+		readMembership(m, e, kind)
 	case systems[kind] != "":
-		m.Kind, c.Type, m.Metadata["raw"] = integration.KindSystem, integration.TypeSystem, e.Raw
-		c.System = &integration.System{Event: systems[kind]}
+		m.Kind, m.Content = integration.KindSystem, integration.SystemContent(systems[kind])
+		m.Metadata["raw"] = e.Raw
 	default:
 		return &integration.Unsupported{PlatformType: cmp.Or(kind, "event")}
 	}
 	return nil
 }
 
-func readMembership(m *integration.Message, e integration.Item) {
-	kind := e.Text("type")
-	system := &integration.System{Event: memberships[kind] + e.Text("membership.type")}
-	m.Kind, m.Content.Type, m.Content.System = integration.KindMembership, integration.TypeSystem, system
+func readMembership(m *integration.Message, e integration.Item, kind string) {
+	event := memberships[kind] + e.Text("membership.type")
 	if e.Bool("follow.isUnblocked") {
-		system.Event = "bot_unblocked"
+		event = "bot_unblocked"
 	}
+	var members []integration.Party
 	if kind == "join" || kind == "leave" {
-		system.Members = []integration.Party{m.To}
+		members = []integration.Party{m.To}
 	}
 	for _, user := range append(e.List("joined.members"), e.List("left.members")...) {
-		system.Members = append(system.Members, integration.Party{ID: id(user.Text("userId"))})
+		members = append(members, integration.Party{ID: integration.ID(user.Text("userId"))})
 	}
+	m.Kind, m.Content = integration.KindMembership, integration.SystemContent(event, members...)
 }
 
-func readMessage(m *integration.Message, in payload.Tree) {
-	own, c := id(in.Text("id")), &m.Content
+func readMessage(m *integration.Message, in integration.Item) {
+	own, c := in.ID("id"), &m.Content
 	m.ID, c.Type, c.Text = cmp.Or(own, m.ID), integration.ContentType(strings.ToUpper(in.Text("type"))), in.Text("text")
-	if quoted := in.Text("quotedMessageId"); quoted != "" {
-		m.ReplyTo = &integration.ReplyTo{MessageID: id(quoted)}
+	if quoted := in.ID("quotedMessageId"); quoted != "" {
+		m.ReplyTo = &integration.ReplyTo{MessageID: quoted}
 	}
-	for _, name := range []string{"quoteToken", "markAsReadToken", "emojis", "imageSet"} {
-		if in[name] != nil {
-			m.Metadata[name] = in[name]
-		}
-	}
+	in.Copy(m.Metadata, "quoteToken", "markAsReadToken", "emojis", "imageSet")
 	for _, user := range in.List("mention.mentionees") {
-		c.Entities = append(c.Entities, integration.Entity{
-			Type: "mention", UserID: id(user.Text("userId")),
-			Offset: int(user.Int("index")), Length: int(user.Int("length")),
-		})
+		e := integration.Entity{Type: "mention", UserID: integration.ID(user.Text("userId"))}
+		e.Offset, e.Length = int(user.Int("index")), int(user.Int("length"))
+		c.Entities = append(c.Entities, e)
 	}
 	switch c.Type {
 	case integration.TypeText:
@@ -138,8 +112,9 @@ func readMessage(m *integration.Message, in payload.Tree) {
 		c.Location = &integration.Location{Name: in.Text("title"), Address: in.Text("address")}
 		c.Location.Latitude, c.Location.Longitude = in.Float("latitude"), in.Float("longitude")
 	case integration.TypeSticker:
-		c.Sticker = &integration.Sticker{ID: id(in.Text("stickerId")), PackageID: id(in.Text("packageId"))}
-		c.Sticker.Animated = animated.MatchString(in.Text("stickerResourceType"))
+		kind := in.Text("stickerResourceType")
+		c.Sticker = &integration.Sticker{ID: in.ID("stickerId"), PackageID: in.ID("packageId")}
+		c.Sticker.Animated = strings.Contains(kind, "ANIMATION") || strings.Contains(kind, "POPUP")
 	default:
 		c.Media = &integration.Media{ID: string(own), URL: string(own), Filename: in.Text("fileName")}
 		c.Media.Size, c.Media.DurationMs = in.Int("fileSize"), in.Int("duration")
@@ -152,24 +127,20 @@ func readMessage(m *integration.Message, in payload.Tree) {
 // draft is what becomes of a message: LINE's messages of one call, "Message objects".
 type draft struct {
 	messages []object
-	degraded []integration.Degradation
+	lost     integration.Losses
 	quote    string // token of the message that this one answers, until a message has it
+	quotes   bool   // a message has it
 }
 
 func (d *draft) add(kind string, message object) {
 	message["type"] = kind
 	if d.quote != "" && (kind == "text" || kind == "sticker") {
-		message["quoteToken"], d.quote = d.quote, ""
+		message["quoteToken"], d.quote, d.quotes = d.quote, "", true
 	}
 	d.messages = append(d.messages, message)
 }
 
-func (d *draft) lose(f integration.Feature, became string) {
-	d.degraded = append(d.degraded, integration.Degradation{Feature: f, Became: became})
-}
-
-// Send replies while the event's reply token lives, which is free, and pushes otherwise. A token is for one reply, so
-// later parts of a message are pushed.
+// Send replies while the event's reply token lives, which is free, and pushes otherwise.
 func (p *platform) Send(
 	ctx context.Context, m *integration.Message, ch *integration.Channel,
 ) (*integration.SendResult, error) {
@@ -177,57 +148,45 @@ func (p *platform) Send(
 	if err != nil {
 		return nil, err
 	}
-	d, api, to := compose(m, about), p.api(ch), cmp.Or(m.To.ID, m.ConversationID)
-	until, _ := strconv.ParseInt(about.Get("until"), 10, 64)
-	if about.Get("to") == string(to) && time.Now().UnixMilli() < until && !integration.IsLaterPart(ctx) {
-		call := httpapi.Call{Name: "reply", JSON: object{"replyToken": about.Get("replyToken"), "messages": d.messages}}
-		result, err := d.send(ctx, api, call)
-		if e, ok := errors.AsType[*integration.Error](err); !ok || e.Code != codes.InteractionExpired {
+	d, api := compose(m, about), p.api(ch)
+	if token := m.ReplyToken(ctx); token != "" {
+		in := object{"replyToken": token, "messages": d.messages}
+		result, err := d.send(ctx, api, httpapi.Call{Name: "reply", Path: "message/reply", JSON: in})
+		if !integration.HasCode(err, codes.InteractionExpired) {
 			return result, err
 		}
 	}
-	call := httpapi.Call{Name: "push", JSON: object{"to": to, "messages": d.messages}}
-	if m.ID != "" { // LINE carries out the calls of one key once, "Retry failed API requests"
-		key := uuid.NewSHA1(uuid.NameSpaceURL, []byte(ch.ID+"\x00"+string(to)+"\x00"+string(m.ID)))
-		api, call.Again = api.With(http.Header{"X-Line-Retry-Key": {key.String()}}), httpapi.Idempotent
-	}
-	return d.send(ctx, api, call)
+	in := object{"to": m.Recipient(), "messages": d.messages}
+	return d.send(ctx, api, httpapi.Call{Name: "push", Path: "message/push", JSON: in, Key: m.IdempotencyKey(ch)})
 }
 
 func (d *draft) send(ctx context.Context, api *httpapi.API, call httpapi.Call) (*integration.SendResult, error) {
 	var sent payload.Tree
-	call.Path = "/v2/bot/message/" + call.Name
-	answer, err := api.Do(ctx, call, &sent)
-	switch {
-	case err == nil:
-	case answer != nil && answer.Header.Get("X-Line-Accepted-Request-Id") != "":
-		// A call with this retry key was carried out before. The refusal tells what it sent, or nothing.
-		_ = json.Unmarshal(answer.Body, &sent)
-	default:
+	if _, err := api.Do(ctx, call, &sent); err != nil {
 		return nil, err
 	}
-	quotes, result := []string{}, &integration.SendResult{Success: true, Degraded: d.degraded, Metadata: object{}}
+	result := &integration.SendResult{Success: true, Degraded: d.lost, Metadata: object{}}
 	for _, m := range sent.List("sentMessages") {
-		result.MessageIDs, quotes = append(result.MessageIDs, id(m.Text("id"))), append(quotes, m.Text("quoteToken"))
-		result.MessageID, result.Metadata["quoteTokens"] = result.MessageIDs[0], quotes
+		result.MessageIDs = append(result.MessageIDs, integration.ID(m.Text("id")))
+		result.Metadata["quoteTokens"] = sent.Texts("sentMessages", "quoteToken")
 	}
 	return result, nil
 }
 
 func compose(m *integration.Message, about url.Values) *draft {
-	d, c, i := &draft{}, &m.Content, m.Content.Interactive
+	d, c, i, l := &draft{}, &m.Content, m.Content.Interactive, m.Content.Location
 	if m.ReplyTo != nil {
-		d.quote, _ = m.Metadata["quoteToken"].(string)
+		d.quote = integration.TextIn(m.Metadata, "quoteToken")
 		if string(m.ReplyTo.MessageID) == about.Get("messageId") {
 			d.quote = cmp.Or(d.quote, about.Get("quoteToken"))
 		}
 	}
-	quotes := d.quote != ""
 	switch {
 	case c.Type == integration.TypeSticker && c.Sticker != nil:
 		d.add("sticker", object{"packageId": c.Sticker.PackageID, "stickerId": c.Sticker.ID})
-	case c.Type == integration.TypeLocation && c.Location != nil:
-		d.addLocation(c.Location)
+	case c.Type == integration.TypeLocation && l != nil:
+		title, address := l.Place()
+		d.add("location", object{"title": title, "address": address, "latitude": l.Latitude, "longitude": l.Longitude})
 	default:
 		d.addAttachments(m)
 	}
@@ -239,48 +198,36 @@ func compose(m *integration.Message, about url.Values) *draft {
 	}
 	if i != nil && c.Type != integration.TypeInteractive && len(d.messages) > 0 {
 		var items []object
-		for _, action := range d.actions(i, 20) {
+		for _, action := range d.actions(i.Choices(), maxLabel) {
 			items = append(items, object{"type": "action", "action": action})
 		}
 		d.messages[len(d.messages)-1]["quickReply"] = object{"items": items}
 	}
-	if m.ReplyTo != nil && (!quotes || d.quote != "") {
-		d.lose(integration.FeatureReply, "none")
+	if m.ReplyTo != nil && !d.quotes {
+		d.lost.Add(integration.FeatureReply, "none")
 	}
 	return d
 }
 
-func (d *draft) addLocation(l *integration.Location) {
-	point := fmt.Sprintf("%v, %v", l.Latitude, l.Longitude)
-	d.add("location", object{
-		"title": cmp.Or(l.Name, l.Address, point), "address": cmp.Or(l.Address, l.Name, point),
-		"latitude": l.Latitude, "longitude": l.Longitude,
-	})
-}
-
 // addAttachments adds attachments, which LINE fetches by their links. Pictures and videos come with a preview.
 func (d *draft) addAttachments(m *integration.Message) {
-	several := len(m.Content.Attachments) > 1
-	if several {
-		d.lose(integration.FeatureAlbum, "messages")
+	list, preview := m.Content.MediaList(), integration.TextIn(m.Metadata, "previewImageUrl")
+	if len(list) > 1 {
+		d.lost.Add(integration.FeatureAlbum, "messages")
 	}
-	preview, _ := m.Metadata["previewImageUrl"].(string)
-	for _, media := range m.Content.MediaList() {
-		kind := m.Content.Type
-		if several && media.MimeType != "" { // they may differ
-			kind = integration.TypeOfMedia(media.MimeType)
-		}
+	for _, media := range list {
+		kind := m.Content.TypeOf(&media)
 		name := strings.ToLower(string(kind))
 		switch {
 		case kind == integration.TypeImage || kind == integration.TypeVideo && preview != "":
 			d.add(name, object{"originalContentUrl": media.URL, "previewImageUrl": cmp.Or(preview, media.URL)})
 		case kind == integration.TypeAudio || kind == integration.TypeVoice:
 			if kind == integration.TypeVoice || media.DurationMs == 0 {
-				d.lose(integration.Feature(name), "audio")
+				d.lost.Add(integration.Feature(name), "audio")
 			}
 			d.add("audio", object{"originalContentUrl": media.URL, "duration": cmp.Or(media.DurationMs, 1000)})
 		default:
-			d.lose(integration.Feature(name), "link")
+			d.lost.Add(integration.Feature(name), "link")
 			d.add("text", object{"text": media.URL})
 		}
 	}
@@ -288,53 +235,56 @@ func (d *draft) addAttachments(m *integration.Message) {
 
 // addChoices adds buttons or a list, in the first of LINE's forms that has room for it, "Template messages".
 func (d *draft) addChoices(i *integration.Interactive, text string) {
-	choices, shortened := i.Choices(20, textlimit.UTF16)
-	n, size, isList := len(choices), textlimit.UTF16(text), len(i.Sections) > 0
-	template := object{"text": text}
-	switch {
+	choices, size, isList := i.Choices(), textlimit.UTF16(text), len(i.Sections) > 0
+	isShort := !isList && choices.LongestTitle(textlimit.UTF16) <= maxLabel
+	var template object
+	switch n := len(choices); {
 	case isList && n <= 10:
-		d.lose(integration.FeatureList, "carousel")
+		d.lost.Add(integration.FeatureList, "carousel")
 		d.add("text", object{"text": text})
-		template = object{"type": "carousel", "columns": d.columns(i)}
-	case !isList && !shortened && n == 2 && size <= 240:
-		template["type"], template["actions"] = "confirm", d.actions(i, 20)
-	case !isList && !shortened && n <= 4 && size <= 160:
-		template["type"], template["actions"] = "buttons", d.actions(i, 20)
+		template = object{"type": "carousel", "columns": d.columns(choices)}
+	case isShort && n == 2 && size <= 240:
+		template = object{"type": "confirm", "text": text, "actions": d.actions(choices, maxLabel)}
+	case isShort && n <= 4 && size <= 160:
+		template = object{"type": "buttons", "text": text, "actions": d.actions(choices, maxLabel)}
 	default:
 		if isList {
-			d.lose(integration.FeatureList, "buttons")
+			d.lost.Add(integration.FeatureList, "buttons")
 		}
-		contents := []object{{"type": "text", "text": text, "wrap": true}}
-		for _, action := range d.actions(i, 40) {
-			contents = append(contents, object{"type": "button", "action": action, "height": "sm"})
-		}
-		body := object{"type": "box", "layout": "vertical", "contents": contents}
-		d.add("flex", object{"altText": short(text, 400), "contents": object{"type": "bubble", "body": body}})
+		d.addBubble(choices, text)
 		return
 	}
 	d.add("template", object{"altText": short(text, 400), "template": template})
 }
 
 // columns are those of a carousel: one for each choice.
-func (d *draft) columns(i *integration.Interactive) (list []object) {
-	choices, _ := i.Choices(20, textlimit.UTF16)
-	for n, action := range d.actions(i, 20) {
+func (d *draft) columns(choices integration.Choices) (list []object) {
+	for n, action := range d.actions(choices, maxLabel) {
 		text := strings.TrimSpace(choices[n].Title + "\n" + choices[n].Description)
 		list = append(list, object{"text": short(text, 120), "actions": []object{action}})
 	}
 	return list
 }
 
+// addBubble adds a text with buttons below it, "Flex messages".
+func (d *draft) addBubble(choices integration.Choices, text string) {
+	contents := []object{{"type": "text", "text": text, "wrap": true}}
+	for _, action := range d.actions(choices, 2*maxLabel) {
+		contents = append(contents, object{"type": "button", "action": action, "height": "sm"})
+	}
+	body := object{"type": "box", "layout": "vertical", "contents": contents}
+	d.add("flex", object{"altText": short(text, 400), "contents": object{"type": "bubble", "body": body}})
+}
+
 // actions are what buttons and rows do, "Action objects". A label of more than limit UTF-16 units is shortened.
-func (d *draft) actions(i *integration.Interactive, limit int) (list []object) {
-	choices, shortened := i.Choices(limit, textlimit.UTF16)
-	if shortened {
-		d.lose(integration.FeatureButtons, "shortened")
+func (d *draft) actions(choices integration.Choices, limit int) (list []object) {
+	if choices.LongestTitle(textlimit.UTF16) > limit {
+		d.lost.Add(integration.FeatureButtons, "shortened")
 	}
 	for _, c := range choices {
-		action := object{"type": "postback", "label": c.Label, "data": c.ID, "displayText": c.Title}
+		action := object{"type": "postback", "label": short(c.Title, limit), "data": c.ID, "displayText": c.Title}
 		if c.URL != "" {
-			action = object{"type": "uri", "label": c.Label, "uri": c.URL}
+			action = object{"type": "uri", "label": short(c.Title, limit), "uri": c.URL}
 		}
 		list = append(list, action)
 	}

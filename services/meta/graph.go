@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -45,7 +44,7 @@ func New(o Options) *Graph {
 	g := &Graph{API: httpapi.API{
 		Client: o.Client, Name: o.Product, Errors: o.Errors, Read: read,
 		Base:   strings.TrimRight(cmp.Or(o.Base, DefaultBase), "/") + "/" + cmp.Or(o.Version, DefaultVersion) + "/",
-		Header: http.Header{"Authorization": {"Bearer " + o.Token}}, // also for the links of attachments
+		Header: httpapi.Bearer(o.Token), // also for the links of attachments
 	}}
 	if o.ProofSecret != "" {
 		mac := hmac.New(sha256.New, []byte(o.ProofSecret))
@@ -77,6 +76,6 @@ func (g *Graph) Post(ctx context.Context, name, path string, body httpapi.Body, 
 
 // Get gets a node and decodes it into out. Errors are as of Post; a call without an answer may be retried.
 func (g *Graph) Get(ctx context.Context, name, path string, query url.Values, out any) error {
-	_, err := g.Ask(ctx, httpapi.Call{Name: name, Method: http.MethodGet, Path: g.path(path, query)}, out)
+	_, err := g.Ask(ctx, httpapi.Get(name, g.path(path, query)), out)
 	return err
 }

@@ -108,15 +108,21 @@ func TestGraphErrorsAreClassified(t *testing.T) {
 		"a code nobody knows, of too many":      {429, failure("4711", ``), integration.FaultThrottled, "RATE_LIMITED"},
 		"a code nobody knows, of a wrong token": {401, failure("4711", ``), integration.FaultAuth, "CREDENTIALS_REFUSED"},
 		"a code nobody knows, of a server":      {500, failure("4711", ``), integration.FaultUnknown, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of overload":      {503, failure("4711", ``), integration.FaultTransient, "PLATFORM_UNAVAILABLE"},
-		"a code nobody knows, of a gateway":     {504, failure("4711", ``), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"no code":                               {400, `{"error":{"message":"no"}}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
-		"an error with a status of success":     {200, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
-		"no JSON":                               {404, `<html>`, integration.FaultPermanent, "API_BASE_INVALID"},
-		"JSON without an error":                 {502, `{}`, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
-		"an error of another shape":             {400, `{"error":"no"}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
-		"a list":                                {200, `[]`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
-		"an answer of another shape":            {200, `{"id":{}}`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"a code nobody knows, of overload": {
+			503, failure("4711", ``), integration.FaultTransient,
+			"PLATFORM_UNAVAILABLE",
+		},
+		"a code nobody knows, of a gateway": {504, failure("4711", ``), integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"no code": {
+			400, `{"error":{"message":"no"}}`, integration.FaultPermanent,
+			"MESSAGE_REJECTED",
+		},
+		"an error with a status of success": {200, failure("131056", ``), integration.FaultThrottled, "RATE_LIMITED"},
+		"no JSON":                           {404, `<html>`, integration.FaultPermanent, "API_BASE_INVALID"},
+		"JSON without an error":             {502, `{}`, integration.FaultUnknown, "PLATFORM_NO_ANSWER"},
+		"an error of another shape":         {400, `{"error":"no"}`, integration.FaultPermanent, "MESSAGE_REJECTED"},
+		"a list":                            {200, `[]`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
+		"an answer of another shape":        {200, `{"id":{}}`, integration.FaultUnknown, "ANSWER_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := newGraph(t, test.status, test.body)

@@ -22,8 +22,8 @@ type api struct{ httpapi.API }
 func (p *platform) api(credentials, settings map[string]string) *api {
 	return &api{httpapi.API{
 		Client: p.client.For(settings), Name: "slack", Errors: errorTable, Read: readAnswer,
-		Base:   strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/") + "/",
-		Header: http.Header{"Authorization": {"Bearer " + credentials[fieldBotToken]}},
+		Base:   integration.APIBaseOf(settings, defaultAPIBase) + "/",
+		Header: httpapi.Bearer(credentials[fieldBotToken]),
 	}}
 }
 
@@ -77,7 +77,7 @@ func call[T any](ctx context.Context, a *api, method string, params any) (T, *ht
 	if err != nil {
 		return result, nil, err
 	}
-	answer, err := a.Do(ctx, httpapi.Call{Name: method, Path: method, Body: body}, &result)
+	answer, err := a.Do(ctx, httpapi.Call{Name: method, Body: body}, &result)
 	return result, answer, err
 }
 

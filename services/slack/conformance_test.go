@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
@@ -27,7 +26,7 @@ import (
 	"github.com/hiliosai/switchboard/services/slack/slacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { integrationtest.Main(m) }
 
 func TestSlackIsAPlatform(t *testing.T) { integrationtest.Run(t, conformance(t)) }
 

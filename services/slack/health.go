@@ -34,13 +34,9 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{
-		Status:  integration.HealthHealthy,
-		Message: "@" + me.User + " can send in " + me.Team,
-		Details: map[string]any{
-			"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL,
-		},
-	}
+	health := integration.Healthy("@"+me.User+" can send in "+me.Team, map[string]any{
+		"team": me.Team, "teamId": me.TeamID, "user": me.User, "userId": me.UserID, "botId": me.BotID, "url": me.URL,
+	})
 	var missing, uses []string
 	if header := answer.Header.Get("X-Oauth-Scopes"); header != "" {
 		granted := strings.Split(strings.ReplaceAll(header, " ", ""), ",")
@@ -57,13 +53,13 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			` on the app's page "OAuth & Permissions" and install it again`
 	}
 	switch {
+	case overSocket(ch.Settings) && ch.Credentials[fieldAppToken] == "":
+		health.Degrade(noAppToken().Message)
 	case slices.Contains(missing, "chat:write"):
-		health.Status = integration.HealthDegraded
-		health.Message = strings.Replace(health.Message, "can send in", "cannot send in", 1)
+		health.Degrade(strings.Replace(health.Message, "can send in", "cannot send in", 1))
 	case me.BotID == "":
-		health.Status = integration.HealthDegraded
-		health.Message = "the token is a user's, so messages would be sent in the user's name: " +
-			"use the Bot User OAuth Token, which begins with xoxb-"
+		health.Degrade("the token is a user's, so messages would be sent in the user's name: " +
+			"use the Bot User OAuth Token, which begins with xoxb-")
 	}
 	return health, nil
 }

@@ -26,7 +26,9 @@ func (a *api) fileInfo(ctx context.Context, id string) (*file, error) {
 // FetchMedia downloads a file by its id.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	if !isWord(id) {
-		return nil, mediaError(codes.MediaNotFound, "the mediaId is not the id of a file of Slack, such as F024BE91L")
+		return nil, integration.Refused(
+			codes.MediaNotFound, "the mediaId is not the id of a file of Slack, such as F024BE91L",
+		)
 	}
 	a := p.api(ch.Credentials, ch.Settings)
 	f, err := a.fileInfo(ctx, id)
@@ -35,11 +37,13 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case err != nil:
 		return nil, err
 	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit" || link == "":
-		return nil, mediaError(
+		return nil, integration.Refused(
 			codes.MediaNotFound, "slack files.info: the file was deleted, or is beyond what the workspace's plan keeps",
 		)
 	case f.isExternal() || !a.trusts(link):
-		return nil, mediaError(codes.MediaExternal, "the file is kept outside of Slack, which gives nothing but a link to it")
+		return nil, integration.Refused(
+			codes.MediaExternal, "the file is kept outside of Slack, which gives nothing but a link to it",
+		)
 	case f.Size > integration.MediaLimit(ctx, maxDownload):
 		return nil, httpapi.TooLarge("slack file download", integration.MediaLimit(ctx, maxDownload))
 	}
@@ -100,9 +104,4 @@ func loginPage(status int) error {
 		Message: "slack file download: Slack showed its login page instead of the file: " +
 			"the token needs the scope files:read, and the app must be in a channel that has the file",
 	}
-}
-
-// mediaError is the error of a file that cannot be sent or fetched, whenever it is tried.
-func mediaError(code, message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: code, Message: message}
 }

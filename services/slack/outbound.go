@@ -147,7 +147,7 @@ func newDestination(m *integration.Message, reply replyContext) (destination, er
 		d.channel = conversation
 	default:
 		return d, integration.Invalid("to.id or conversationId must be the id of a channel or a user of Slack, "+
-			"such as C024BE91L, and not %q", cmp.Or(m.To.ID, m.ConversationID))
+			"such as C024BE91L, and not %q", m.Recipient())
 	}
 	d.thread = cmp.Or(string(m.ThreadID), d.thread)
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" && d.thread == "" {
@@ -178,7 +178,7 @@ type draft struct {
 	post     post
 	uploads  []integration.Media
 	linked   []integration.Media // by their ids at Slack
-	degraded []integration.Degradation
+	degraded integration.Losses
 }
 
 // newDraft translates a message, and checks it against Slack's limits.
@@ -189,7 +189,7 @@ func newDraft(m *integration.Message) (*draft, error) {
 	case integration.TypeText, integration.TypeInteractive, "":
 	case integration.TypeImage, integration.TypeVideo, integration.TypeAudio, integration.TypeVoice, integration.TypeFile:
 		if c.Type == integration.TypeVoice {
-			d.degraded = append(d.degraded, integration.Degradation{Feature: integration.FeatureVoice, Became: "audio"})
+			d.degraded.Add(integration.FeatureVoice, "audio")
 		}
 	default:
 		return nil, integration.UnsupportedContent("content of type %s cannot be sent through Slack", c.Type)

@@ -161,7 +161,7 @@ func (a *api) upload(ctx context.Context, m *integration.Media) (completedFile, 
 		return none, err
 	}
 	if len(content.Content) == 0 {
-		return none, mediaError(codes.MediaEmpty, "the attachment is empty, and Slack takes no file of 0 bytes")
+		return none, integration.Refused(codes.MediaEmpty, "the attachment is empty, and Slack takes no file of 0 bytes")
 	}
 	const method, name = "files.getUploadURLExternal", "slack file upload"
 	target, answer, err := call[uploadURL](
@@ -201,7 +201,7 @@ func (a *api) addLinks(ctx context.Context, d *draft) error {
 			return err
 		}
 		if f.Permalink == "" {
-			return mediaError(codes.MediaNotFound, "slack files.info: the file has no permalink")
+			return integration.Refused(codes.MediaNotFound, "slack files.info: the file has no permalink")
 		}
 		d.post.Text = strings.TrimLeft(d.post.Text+"\n"+linkTo(f.Permalink, cmp.Or(m.Caption, f.Title, f.Name)), "\n")
 	}

@@ -19,7 +19,7 @@ const platformTitle = "Slack"
 const (
 	fieldBotToken      = "botToken"
 	fieldSigningSecret = "signingSecret"
-	fieldAPIBase       = "apiBase"
+	fieldAppToken      = "appToken"
 	fieldConversations = "conversations"
 	fieldLinkPreviews  = "linkPreviews"
 	fieldTeamID        = "teamId"
@@ -28,11 +28,7 @@ const (
 	noLinkPreviews        = "off"
 )
 
-var (
-	botTokenPattern      = regexp.MustCompile(`^xox[a-z]+(\.xox[a-z]+)?-[\w.-]+$`)
-	signingSecretPattern = regexp.MustCompile(`^[!-~]+$`)
-	apiBasePattern       = regexp.MustCompile(`^https?://[^\s?#]+$`)
-)
+var botTokenPattern = regexp.MustCompile(`^xox[a-z]+(\.xox[a-z]+)?-[\w.-]+$`)
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
@@ -40,34 +36,29 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "slack"},
 		Title:             platformTitle,
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldBotToken, Required: true, Secret: true, Pattern: botTokenPattern,
-				Help: `the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the ` +
-					`app's page "OAuth & Permissions"`,
-			},
-			{
-				In: integration.InCredentials, Name: fieldSigningSecret, Required: true, Secret: true,
-				Pattern: signingSecretPattern,
-				Help:    `the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of another Web API, such as that of GovSlack; without it " + defaultAPIBase,
-			},
-			{
-				In: integration.InSettings, Name: fieldConversations, Pattern: regexp.MustCompile(`^(channel|thread)$`),
-				Help: `what a conversation is: "channel", the default, or "thread", where conversationId is ` +
+			integration.Secret(
+				fieldBotToken,
+				`the Bot User OAuth Token, which begins with xoxb-: at api.slack.com/apps, the app's page "OAuth & Permissions"`,
+			).Matching(botTokenPattern),
+			signingSecretField(),
+			appTokenField(),
+			integration.ReceiveField(
+				`how events come: by "webhook", the default, or over a "socket", Socket Mode, which needs no public URL`,
+				"webhook", receiveSocket,
+			),
+			integration.APIBase("another Web API, such as that of GovSlack", defaultAPIBase),
+			integration.Setting(
+				fieldConversations, `what a conversation is: "channel", the default, or "thread", where conversationId is `+
 					`channel:thread_ts and each message outside of a thread begins one`,
-			},
-			{
-				In: integration.InSettings, Name: fieldLinkPreviews, Pattern: regexp.MustCompile(`^(on|off)$`),
-				Help: `"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
-			},
-			{
-				In: integration.InSettings, Name: fieldTeamID, Account: true, Pattern: regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`),
-				Help: "the id of the workspace, which begins with T, or of the organization, with E: " +
+			).OneOf("channel", conversationPerThread),
+			integration.Setting(
+				fieldLinkPreviews,
+				`"off" sends messages without previews of the links in them; without it Slack's own rules decide`,
+			).OneOf("on", noLinkPreviews),
+			integration.Setting(
+				fieldTeamID, "the id of the workspace, which begins with T, or of the organization, with E: "+
 					"what comes from another one is ignored",
-			},
+			).Matching(regexp.MustCompile(`^[TE][A-Z0-9]{1,31}$`)).ForAccount(),
 		},
 		Text:    textLimits,
 		Support: support(),
@@ -79,6 +70,26 @@ func Definition(client *httpapi.Client) integration.Definition {
 		Platform:  &platform{client},
 		Signature: newSignature(),
 	}
+}
+
+// signingSecretField is needed for webhooks only.
+func signingSecretField() integration.Field {
+	f := integration.Secret(
+		fieldSigningSecret,
+		`the Signing Secret: at api.slack.com/apps, the app's page "Basic Information", App Credentials`,
+	).Matching(regexp.MustCompile(`^[!-~]+$`))
+	f.OptionalWith = receiveSocket
+	return f
+}
+
+// appTokenField is needed for Socket Mode only.
+func appTokenField() integration.Field {
+	f := integration.Secret(
+		fieldAppToken, `an App-Level Token, which begins with xapp- and has the scope connections:write, for receive `+
+			`"socket": at api.slack.com/apps, the app's page "Basic Information", App-Level Tokens`,
+	).Matching(regexp.MustCompile(`^xapp-[\w-]+$`))
+	f.Required, f.RequiredWith = false, receiveSocket
+	return f
 }
 
 // platform implements the interfaces of package integration.
@@ -97,4 +108,5 @@ var _ interface {
 	integration.Deleter
 	integration.Reactor
 	integration.Typer
+	integration.Receiver
 } = (*platform)(nil)

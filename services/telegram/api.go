@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -23,7 +22,7 @@ type api struct {
 }
 
 func (p *platform) api(credentials, settings map[string]string) api {
-	base := strings.TrimRight(cmp.Or(settings[fieldAPIBase], defaultAPIBase), "/")
+	base := integration.APIBaseOf(settings, defaultAPIBase)
 	return api{
 		httpapi.API{
 			Client: p.client.For(settings), Name: "telegram", Base: base + "/bot" + credentials[fieldToken] + "/",
@@ -41,7 +40,7 @@ func call[T any](ctx context.Context, a api, method string, params any, files ..
 	var result T
 	body, err := newBody(method, params, files)
 	if err == nil {
-		_, err = a.Do(ctx, httpapi.Call{Name: method, Path: method, Body: body, Slow: slowMethods[method]}, &result)
+		_, err = a.Do(ctx, httpapi.Call{Name: method, Body: body, Slow: slowMethods[method]}, &result)
 	}
 	return result, err
 }

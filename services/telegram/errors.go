@@ -74,7 +74,7 @@ var statuses = map[int]integration.ErrorRow{
 
 // fileErrors is errorTable for "getFile", whose refusals are about the file.
 var fileErrors = &integration.ErrorTable{
-	Texts:    []integration.ErrorText{methodUnknown, {Says: tooBig, ErrorRow: integration.Permanent(codes.MediaTooLarge)}},
+	Texts:    []integration.ErrorText{methodUnknown, integration.Says(tooBig, codes.MediaTooLarge)},
 	Statuses: statusesOfFiles(),
 }
 
@@ -88,15 +88,13 @@ func statusesOfFiles() map[int]integration.ErrorRow {
 const migrated = "migrated"
 
 // methodUnknown is the refusal of a Bot API server that an operator runs.
-var methodUnknown = integration.ErrorText{Says: "method not found", ErrorRow: integration.ErrorRow{
-	Kind: integration.FaultPermanent, Code: codes.MethodUnknown, Fix: "the Bot API server is too old for it",
-}}
+var methodUnknown = integration.Says("method not found", codes.MethodUnknown, "the Bot API server is too old for it")
 
 func texts() []integration.ErrorText {
 	list := []integration.ErrorText{methodUnknown}
 	for _, d := range descriptions {
 		for _, says := range d.says {
-			list = append(list, integration.ErrorText{Says: says, ErrorRow: integration.Permanent(d.code)})
+			list = append(list, integration.Says(says, d.code))
 		}
 	}
 	return list

@@ -2,7 +2,6 @@ package telegram
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,39 +30,34 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{
-		Status:  integration.HealthHealthy,
-		Message: "@" + me.Username + " can send and receive",
-		Details: map[string]any{
-			"botId": decimal(me.ID), "username": me.Username, "pendingUpdateCount": info.PendingUpdateCount,
-		},
-	}
+	health := integration.Healthy("@"+me.Username+" can send and receive", map[string]any{
+		"botId": decimal(me.ID), "username": me.Username, "pendingUpdateCount": info.PendingUpdateCount,
+	})
 	if len(info.AllowedUpdates) > 0 {
 		health.Details["allowedUpdates"] = info.AllowedUpdates
 	}
 	host := httpapi.LinkHost(info.URL)
-	if host != "" {
-		health.Details["webhookHost"] = host
-	}
+	integration.PutText(health.Details, "webhookHost", host)
 	failedAt := time.Unix(info.LastErrorDate, 0).UTC()
 	if info.LastErrorDate != 0 {
 		health.Details["lastErrorDate"] = failedAt.Format(time.RFC3339)
 		health.Details["lastErrorMessage"] = info.LastErrorMessage
 	}
 	switch {
+	case receiveField.Of(ch) == byPolling:
+		if info.URL != "" {
+			health.Degrade(webhookInTheWay(ch, info.URL))
+		}
 	case info.URL == "":
-		health.Status = integration.HealthDegraded
-		health.Message = "the bot has no webhook, so nothing is received: " +
-			"call setWebhook with the gateway's URL of this channel and its secretToken"
+		health.Degrade("the bot has no webhook, so nothing is received: " +
+			"call setWebhook with the gateway's URL of this channel and its secretToken, or set receive to polling")
 	case len(info.AllowedUpdates) > 0 && !slices.Contains(info.AllowedUpdates, "message"):
-		health.Status = integration.HealthDegraded
-		health.Message = "no messages of users are received: setWebhook was given allowed_updates without \"message\""
+		health.Degrade("no messages of users are received: setWebhook was given allowed_updates without \"message\"")
 	case time.Since(failedAt) < recentError:
-		health.Status = integration.HealthDegraded
-		health.Message = fmt.Sprintf(
+		health.Degrade(fmt.Sprintf(
 			"at %s Telegram could not deliver an update to %s: %s; "+
 				"check that the gateway is reachable and that setWebhook was given the channel's secretToken",
-			failedAt.Format(time.RFC3339), host, info.LastErrorMessage)
+			failedAt.Format(time.RFC3339), host, info.LastErrorMessage))
 	}
 	return health, nil
 }
@@ -74,8 +68,5 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 		return false, nil // it would become a part of the URL
 	}
 	_, err := ask[user](ctx, p.api(credentials, settings), "getMe", struct{}{})
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
-		return false, nil
-	}
 	return err == nil, err
 }

@@ -81,7 +81,9 @@ func TestCredentialsAreChecked(t *testing.T) {
 	validator := newPlatform(t).(integration.CredentialsValidator)
 	for bot, known := range map[string]bool{token: true, "123456:another": false, "../bot": false, "": false} {
 		valid, err := validator.ValidateCredentials(t.Context(), map[string]string{"token": bot}, ch.Settings)
-		require.NoError(t, err)
+		if err != nil { // of kind auth it is a no
+			requireError(t, err, integration.FaultAuth, "CREDENTIALS_REFUSED")
+		}
 		require.Equal(t, known, valid, bot)
 	}
 	server.Script("getMe", telegramtest.Failure(500, "Internal Server Error", nil))

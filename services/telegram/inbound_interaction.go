@@ -10,12 +10,11 @@ import (
 // readCallbackQuery fills in the press of a button and says whether it has data. Buttons of games have none.
 func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 	m.ID = integration.ID(q.ID)
-	m.Kind = integration.KindInteraction
 	readSender(m, &q.From)
 	putContext(m, metaCallbackQuery, q.ID)
 	integration.PutText(m.Metadata, "inlineMessageId", q.InlineMessageID)
 
-	reply := &integration.InteractiveReply{ID: q.Data}
+	reply := integration.InteractiveReply{ID: q.Data}
 	if q.Message != nil {
 		readChat(m, q.Message)
 		reply.Title = q.Message.ReplyMarkup.title(q.Data)
@@ -25,9 +24,7 @@ func readCallbackQuery(m *integration.Message, q *callbackQuery) bool {
 		// private chat with the bot. Its id is the user's.
 		m.ConversationID = m.From.ID
 	}
-	m.Content = integration.Content{
-		Type: integration.TypeButton, Text: reply.Title, Interactive: &integration.Interactive{Reply: reply},
-	}
+	m.Press(reply)
 	return q.Data != ""
 }
 

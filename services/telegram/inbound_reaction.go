@@ -61,7 +61,7 @@ func readReactions(m integration.Message, r *messageReaction) []integration.Mess
 func readReactionCounts(m *integration.Message, r *reactionCounts) {
 	readReactionChat(m, r.Chat, r.Date)
 	m.Kind = integration.KindSystem
-	m.Content = integration.Content{Type: integration.TypeSystem, System: &integration.System{Event: "reactions_counted"}}
+	m.Content = integration.SystemContent("reactions_counted")
 	counts := make([]map[string]any, len(r.Reactions))
 	for i, reaction := range r.Reactions {
 		counts[i] = map[string]any{"emoji": reaction.Type.name(), "count": reaction.TotalCount}

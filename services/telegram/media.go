@@ -3,7 +3,6 @@ package telegram
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"mime"
 	"net/http"
 	"path"
@@ -34,13 +33,15 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 		return nil, err
 	}
 	if f.FileSize > maxDownload {
-		return nil, tooLarge(fmt.Sprintf("the file has %d bytes; bots can download %d", f.FileSize, maxDownload))
+		return nil, integration.Refused(
+			codes.MediaTooLarge, "the file has %d bytes; bots can download %d", f.FileSize, maxDownload,
+		)
 	}
 	if limit := integration.MediaLimit(ctx, maxDownload); f.FileSize > limit {
 		return nil, httpapi.TooLarge("telegram file download", limit)
 	}
 	if f.FilePath == "" {
-		return nil, mediaNotFound("telegram getFile: the file has no file_path")
+		return nil, integration.Refused(codes.MediaNotFound, "telegram getFile: the file has no file_path")
 	}
 	res, err := a.Client.Get(ctx, "telegram file download", a.fileURL(f.FilePath), nil)
 	if err != nil {
@@ -52,7 +53,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 			return nil, localFile()
 		}
 		if res.StatusCode == http.StatusNotFound {
-			return nil, mediaNotFound("the file's link has expired")
+			return nil, integration.Refused(codes.MediaNotFound, "the file's link has expired")
 		}
 		return nil, httpapi.Repeatable(
 			httpapi.Foreign("telegram file download", &httpapi.Answer{Status: res.StatusCode, Header: res.Header}),
@@ -78,19 +79,10 @@ func isLocal(filePath string) bool {
 var windowsPath = regexp.MustCompile(`^([A-Za-z]:)?[\\/]`)
 
 func localFile() error {
-	return &integration.Error{
-		Kind: integration.FaultPermanent, Code: codes.MediaLocal,
-		Message: "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and serves " +
-			"no files; run it without --local, or let a web server before it serve that path under /file",
-	}
-}
-
-func tooLarge(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaTooLarge, Message: message}
-}
-
-func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
+	return integration.Refused(
+		codes.MediaLocal, "telegram getFile: the Bot API server runs with --local: it tells a path on its own disk and "+
+			"serves no files; run it without --local, or let a web server before it serve that path under /file",
+	)
 }
 
 // mimeType returns the type that the header says, or else the type for the file's name. Telegram's own servers send no

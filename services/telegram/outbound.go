@@ -15,7 +15,7 @@ type request struct {
 	chatID   any
 	params   any
 	files    []httpapi.Part // uploads
-	degraded []integration.Degradation
+	degraded integration.Losses
 }
 
 // Send sends a message by the method for its content.

@@ -26,7 +26,7 @@ func composeLocation(c *integration.Content, d *delivery) (*request, error) {
 		r.method, params.Title, params.Address = "sendVenue", name, cmp.Or(l.Address, l.Name)
 	}
 	if l.Live { // the point is not updated
-		r.degraded = append(r.degraded, integration.Degradation{Feature: "live location", Became: "location"})
+		r.degraded.Add("live location", "location")
 	}
 	r.params = params
 	return r, nil

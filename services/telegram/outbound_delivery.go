@@ -13,7 +13,7 @@ import (
 func newDelivery(m *integration.Message) (*delivery, []integration.Degradation, error) {
 	d := &delivery{BusinessConnectionID: contextOf(m, metaBusinessConnection)}
 	var err error
-	if d.ChatID, d.MessageThreadID, err = recipient(cmp.Or(m.To.ID, m.ConversationID), m.ThreadID); err != nil {
+	if d.ChatID, d.MessageThreadID, err = recipient(m.Recipient(), m.ThreadID); err != nil {
 		return nil, nil, err
 	}
 	if topic := contextOf(m, metaDirectTopic); topic != "" {

@@ -29,14 +29,16 @@ func keyboard(i *integration.Interactive) (*inlineKeyboardMarkup, []integration.
 			return nil, nil, err
 		}
 	}
-	var degraded []integration.Degradation
+	var degraded integration.Losses
 	for _, s := range i.Sections {
 		for n, row := range s.Rows {
 			if err := add("row", n+1, integration.Button{ID: row.ID, Title: row.Title}); err != nil {
 				return nil, nil, err
 			}
 		}
-		degraded = []integration.Degradation{{Feature: integration.FeatureList, Became: "buttons"}}
+	}
+	if len(i.Sections) > 0 {
+		degraded.Add(integration.FeatureList, "buttons")
 	}
 	switch n := len(k.InlineKeyboard); {
 	case n == 0:

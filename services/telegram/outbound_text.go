@@ -88,14 +88,14 @@ func (t *textParams) within(format string, limit int) error {
 }
 
 // mark adds the entities of a text before which shift UTF-16 units will be inserted.
-func (t *textParams) mark(list []integration.Entity, shift int) (degraded []integration.Degradation, err error) {
+func (t *textParams) mark(list []integration.Entity, shift int) (degraded integration.Losses, err error) {
 	units := textlimit.UTF16(t.Text)
 	for i, e := range list {
 		if e.Offset < 0 || e.Length <= 0 || e.Offset > units-e.Length {
 			return nil, integration.Invalid("entity %d does not lie within the text, which has %d UTF-16 units", i+1, units)
 		}
 		if e.Type == typeCustomEmoji { // the content model has no id for it; the text has an ordinary emoji
-			degraded = append(degraded, integration.Degradation{Feature: "custom emoji", Became: "emoji"})
+			degraded.Add("custom emoji", "emoji")
 			continue
 		}
 		entity := messageEntity{Type: e.Type, Offset: e.Offset + shift, Length: e.Length, URL: e.URL}

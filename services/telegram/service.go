@@ -1,5 +1,6 @@
 // Package telegram is the platform of Telegram's bots: updates of the Bot API become messages, and
-// messages become calls of its methods. One channel is one bot.
+// messages become calls of its methods. One channel is one bot. Updates come by webhook or, where the channel's setting
+// receive says so, by long polls.
 //
 // Words in quotation marks in comments are sections of https://core.telegram.org/bots/api.
 package telegram
@@ -16,14 +17,9 @@ import (
 const (
 	fieldToken       = "token"
 	fieldSecretToken = "secretToken"
-	fieldAPIBase     = "apiBase"
 )
 
-var (
-	tokenPattern       = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{3,}$`)
-	secretTokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
-	apiBasePattern     = regexp.MustCompile(`^https?://[^\s?#]+$`)
-)
+var tokenPattern = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{3,}$`)
 
 // Definition defines the platform. Its calls go through client.
 func Definition(client *httpapi.Client) integration.Definition {
@@ -31,30 +27,34 @@ func Definition(client *httpapi.Client) integration.Definition {
 		ServiceDefinition: integration.ServiceDefinition{Name: "telegram"},
 		Title:             "Telegram",
 		Fields: []integration.Field{
-			{
-				In: integration.InCredentials, Name: fieldToken, Required: true, Secret: true, Pattern: tokenPattern,
-				Help: "the bot's token, as @BotFather shows it: digits, a colon, letters",
-			},
-			{
-				In: integration.InCredentials, Name: fieldSecretToken, Required: true, Secret: true, Pattern: secretTokenPattern,
-				Help: "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
-			},
-			{
-				In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-				Help: "the http(s) root of a Bot API server of your own; without it " + defaultAPIBase,
-			},
+			integration.Secret(fieldToken, "the bot's token, as @BotFather shows it: digits, a colon, letters").
+				Matching(tokenPattern),
+			secretTokenField(),
+			integration.APIBase("a Bot API server of your own", defaultAPIBase),
+			receiveField,
+			allowedUpdatesField,
 		},
 		Text:         textLimits,
 		Support:      support(),
 		Media:        mediaLimits,
 		RetryHorizon: 25 * time.Hour, // updates are kept for 24
-		Platform:     &platform{client},
+		Platform:     &platform{client, newQuick()},
 		Signature:    signature,
 		Errors:       errorTable,
 	}
 }
 
+// secretTokenField is for webhooks only.
+func secretTokenField() integration.Field {
+	f := integration.Secret(
+		fieldSecretToken, "the secret_token that setWebhook was given: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+	).Matching(regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`))
+	f.OptionalWith = byPolling
+	return f
+}
+
 // platform implements the interfaces of package integration.
 type platform struct {
 	client *httpapi.Client
+	quick  quick
 }

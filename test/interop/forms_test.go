@@ -107,8 +107,10 @@ func TestFormsSignedOverTheirURLComeThroughTheGateway(t *testing.T) {
 	require.NoError(t, peer.Consume(t.Context(), receivedEvent, "inbox", nil))
 
 	const public = "https://hooks.example/in/switchgear/" + channelID + "?n=%37"
-	const multipart = "--B\r\nContent-Disposition: form-data; name=\"Sid\"\r\n\r\nS\r\n--B\r\nContent-Disposition: form-data; name=\"Body\"\r\n\r\nhi\r\n" +
-		"--B\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\x00\xff\r\n--B--\r\n"
+	const multipart = "--B\r\nContent-Disposition: form-data; name=\"Sid\"\r\n\r\nS\r\n--B\r\nContent-Disposition: " +
+		"form-data; name=\"Body\"\r\n\r\nhi\r\n" +
+		"--B\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"a.png\"\r\nContent-Type: " +
+		"image/png\r\n\r\n\x00\xff\r\n--B--\r\n"
 	for name, test := range map[string]struct {
 		contentType, body string
 		form              map[string][]string

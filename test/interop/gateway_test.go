@@ -152,7 +152,8 @@ func TestConsumerOfTheREADMEReadsMessages(t *testing.T) {
 		}
 	}
 	await("ServiceBroker with")
-	body := []byte(`{"update_id":8,"message":{"message_id":8,"date":1,"chat":{"id":1,"type":"private"},"from":{"id":7,"first_name":"Ada"},"text":"to the README"}}`)
+	body := []byte(`{"update_id":8,"message":{"message_id":8,"date":1,"chat":{"id":1,"type":"private"},"from":{"id":7,` +
+		`"first_name":"Ada"},"text":"to the README"}}`)
 	status, answer := postUpdate(t, n.URL+"/telegram/shop", body, secretToken)
 	require.Equal(t, http.StatusOK, status, string(answer))
 	await("tenant-1 shop 7 to the README")

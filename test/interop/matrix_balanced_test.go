@@ -35,48 +35,69 @@ func balancedBehaviours() []behaviour {
 			_, again, _ := r.tap.packets.take(is)
 			require.False(r, again)
 		}},
-		{name: "without a balancer a call still goes to the node that it names", faults: []int{25}, ways: toGo, show: func(r *row) {
-			require.JSONEq(
-				r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data),
-			)
-		}},
+		{
+			name: "without a balancer a call still goes to the node that it names", faults: []int{25}, ways: toGo,
+			show: func(r *row) {
+				require.JSONEq(
+					r, quoted(r.go2.ID()), string(r.call(r.to.Own("twins.where"), nil, callOptions{NodeID: r.go2.ID()}).Data),
+				)
+			},
+		},
 		{name: "an event through a queue group is heard", faults: []int{25}, ways: toGo, show: func(r *row) {
 			r.emit("exact")
 			r.event(r.to, heard(r.to.Own("exact"), r.to.Own("exact")))
 		}},
-		{name: "an event through a queue group is heard by patterns with *", faults: []int{16, 25}, ways: toGo, show: func(r *row) {
-			r.emit("star.a")
-			r.event(r.to, heard(r.to.Own("star"), r.to.Own("star.a")))
-		}},
-		{name: "an event through a queue group is heard by patterns with **", faults: []int{16, 25}, ways: toGo, show: func(r *row) {
-			r.emit("rest.a.b")
-			r.event(r.to, heard(r.to.Own("rest"), r.to.Own("rest.a.b")))
-		}},
-		{name: "with two groups on a node each listener hears an event of a queue group once", faults: []int{17, 25}, ways: toGo, show: func(r *row) {
-			r.emit("twice")
-			r.twice(1, 1)
-		}},
+		{
+			name: "an event through a queue group is heard by patterns with *", faults: []int{16, 25}, ways: toGo,
+			show: func(r *row) {
+				r.emit("star.a")
+				r.event(r.to, heard(r.to.Own("star"), r.to.Own("star.a")))
+			},
+		},
+		{
+			name: "an event through a queue group is heard by patterns with **", faults: []int{16, 25}, ways: toGo,
+			show: func(r *row) {
+				r.emit("rest.a.b")
+				r.event(r.to, heard(r.to.Own("rest"), r.to.Own("rest.a.b")))
+			},
+		},
+		{
+			name: "with two groups on a node each listener hears an event of a queue group once", faults: []int{17, 25},
+			ways: toGo, show: func(r *row) {
+				r.emit("twice")
+				r.twice(1, 1)
+			},
+		},
 		{name: "of the nodes of a queue group one hears an event", faults: []int{17, 25}, ways: toGo, show: func(r *row) {
 			r.from.Emit(r.T, "couple.said", nil, emitOptions{})
 			first, other := r.either(r.golang, r.go2, calledEvent("couple.said"))
 			r.silent(first, calledEvent("couple.said"))
 			r.silent(other, calledEvent("couple.said"))
 		}},
-		{name: "without a balancer a broadcast still reaches every node once", faults: []int{18, 25}, ways: toGo, show: func(r *row) {
-			r.from.Emit(r.T, "everyone.told", nil, emitOptions{Broadcast: true})
-			for _, m := range []member{r.node, r.node2, r.golang, r.go2} {
-				r.event(m, calledEvent("everyone.told"))
-				r.silent(m, calledEvent("everyone.told"))
-			}
-		}},
-		{name: "a service that starts later is called through its queue group", faults: []int{25}, ways: toGo, show: func(r *row) {
-			r.to.Host(r.T, named("list", schema("", r.own("late"), nil, nil)))
-			r.from.Knows(r.T, r.own("late.list"))
-			r.call(r.own("late.list"), nil)
-		}},
-		{name: "callers through a queue group lose nothing while one of its nodes leaves", faults: []int{25, 29}, ways: toGo, show: func(r *row) {
-			r.leavesUnnoticed()
-		}},
+		{
+			name: "without a balancer a broadcast still reaches every node once", faults: []int{18, 25}, ways: toGo,
+			show: func(r *row) {
+				r.from.Emit(r.T, "everyone.told", nil, emitOptions{Broadcast: true})
+				for _, m := range []member{r.node, r.node2, r.golang, r.go2} {
+					r.event(m, calledEvent("everyone.told"))
+					r.silent(m, calledEvent("everyone.told"))
+				}
+			},
+		},
+		{
+			name: "a service that starts later is called through its queue group", faults: []int{25}, ways: toGo,
+			show: func(r *row) {
+				r.to.Host(r.T, named("list", schema("", r.own("late"), nil, nil)))
+				r.from.Knows(r.T, r.own("late.list"))
+				r.call(r.own("late.list"), nil)
+			},
+		},
+		{
+			name: "callers through a queue group lose nothing while one of its nodes leaves", faults: []int{25, 29}, ways: toGo,
+			show: func(r *row) {
+				r.leavesUnnoticed()
+			},
+		},
 		{name: "a node without a balancer is called", faults: []int{25}, ways: toNode, show: func(r *row) {
 			require.JSONEq(r, `5`, string(r.call("lonemath.add", fields{"a": 2, "b": 3}).Data))
 		}},

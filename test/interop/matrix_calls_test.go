@@ -11,7 +11,8 @@ import (
 func callBehaviours() []behaviour {
 	return []behaviour{
 		{name: "params and results pass as they are", ways: both, show: func(r *row) {
-			const all = `{"text":"é \" \\ 😀 \u2028 </a>","n":-1.5e-7,"list":[null,true,[],{}],"empty":"","nested":{"deep":[{"x":1}]}}`
+			const all = `{"text":"é \" \\ 😀 \u2028 </a>","n":-1.5e-7,"list":[null,true,[],{}],"empty":"",` +
+				`"nested":{"deep":[{"x":1}]}}`
 			r.answers(all, "probe.same", json.RawMessage(all))
 		}},
 		{name: "a call without params has an empty object of them", ways: both, show: func(r *row) {
@@ -37,11 +38,14 @@ func callBehaviours() []behaviour {
 			e := r.echo(callOptions{RequestID: r.key})
 			require.Equal(r, []any{r.key, "", "", 1}, []any{e.RequestID, e.ParentID, e.Caller, e.Level})
 		}},
-		{name: "a handler's call goes on with its chain: request id, parent, level and caller", faults: []int{10}, ways: both, show: func(r *row) {
-			out := r.relay(relayParams{Action: r.to.Own("probe.echo")}, callOptions{RequestID: r.key})
-			e := decode[echoed](r.T, out.Data)
-			require.Equal(r, []any{r.key, out.ID, r.from.Own("probe"), 2}, []any{e.RequestID, e.ParentID, e.Caller, e.Level})
-		}},
+		{
+			name: "a handler's call goes on with its chain: request id, parent, level and caller", faults: []int{10},
+			ways: both, show: func(r *row) {
+				out := r.relay(relayParams{Action: r.to.Own("probe.echo")}, callOptions{RequestID: r.key})
+				e := decode[echoed](r.T, out.Data)
+				require.Equal(r, []any{r.key, out.ID, r.from.Own("probe"), 2}, []any{e.RequestID, e.ParentID, e.Caller, e.Level})
+			},
+		},
 		{name: "the decision whether to trace is passed on", faults: []int{10}, ways: both, show: func(r *row) {
 			for _, tracing := range []bool{true, false} {
 				id := fmt.Sprint(r.key, tracing)
@@ -53,17 +57,20 @@ func callBehaviours() []behaviour {
 				require.Equal(r, tracing, sent.fields["tracing"])
 			}
 		}},
-		{name: "headers come with the call and not with the calls of its handler", only: "0.15", ways: toGo, show: func(r *row) {
-			headers := fields{"headers": fields{"x-key": "1"}}
-			direct, err := r.node.peer.Call(r.within(), r.to.Own("probe.echo"), nil, headers)
-			require.NoError(r, err)
-			require.JSONEq(r, `{"x-key":"1"}`, string(decode[echoed](r.T, direct.Data).Headers))
-			relayed, err := r.node.peer.Call(
-				r.within(), r.to.Own("probe.relay"), relayParams{Action: r.from.Own("probe.echo")}, headers,
-			)
-			require.NoError(r, err)
-			require.JSONEq(r, `{}`, string(decode[echoed](r.T, decode[outcome](r.T, relayed.Data).Data).Headers))
-		}},
+		{
+			name: "headers come with the call and not with the calls of its handler", only: "0.15", ways: toGo,
+			show: func(r *row) {
+				headers := fields{"headers": fields{"x-key": "1"}}
+				direct, err := r.node.peer.Call(r.within(), r.to.Own("probe.echo"), nil, headers)
+				require.NoError(r, err)
+				require.JSONEq(r, `{"x-key":"1"}`, string(decode[echoed](r.T, direct.Data).Headers))
+				relayed, err := r.node.peer.Call(
+					r.within(), r.to.Own("probe.relay"), relayParams{Action: r.from.Own("probe.echo")}, headers,
+				)
+				require.NoError(r, err)
+				require.JSONEq(r, `{}`, string(decode[echoed](r.T, decode[outcome](r.T, relayed.Data).Data).Headers))
+			},
+		},
 		{name: "meta goes down the chain", faults: []int{9}, ways: both, show: func(r *row) {
 			out := r.relay(
 				relayParams{Action: r.to.Own("probe.echo"), Meta: fields{"own": 2}}, callOptions{Meta: fields{"user": 1}},
@@ -78,13 +85,16 @@ func callBehaviours() []behaviour {
 			)
 			require.JSONEq(r, `{"own":2,"lang":"fa"}`, string(out.Meta))
 		}},
-		{name: "the callee's meta is merged into the caller's when the call fails", faults: []int{9}, ways: both, show: func(r *row) {
-			out := r.relay(
-				relayParams{Action: r.to.Own("probe.metaError"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2}},
-			)
-			require.Equal(r, "NO", out.Error.Type)
-			require.JSONEq(r, `{"own":2,"lang":"fa"}`, string(out.Meta))
-		}},
+		{
+			name: "the callee's meta is merged into the caller's when the call fails", faults: []int{9}, ways: both,
+			show: func(r *row) {
+				out := r.relay(
+					relayParams{Action: r.to.Own("probe.metaError"), Params: json.RawMessage(`{"lang":"fa"}`), Meta: fields{"own": 2}},
+				)
+				require.Equal(r, "NO", out.Error.Type)
+				require.JSONEq(r, `{"own":2,"lang":"fa"}`, string(out.Meta))
+			},
+		},
 		{name: "a call from nowhere gets the callee's meta", faults: []int{9}, ways: both, show: func(r *row) {
 			result := r.call(r.to.Own("probe.meta"), fields{"lang": "fa"}, callOptions{Meta: fields{"user": 1}})
 			require.JSONEq(r, `{"user":1,"lang":"fa"}`, string(result.Meta))
@@ -106,9 +116,12 @@ func callBehaviours() []behaviour {
 		{name: "a request for an unknown action is answered with 404", faults: []int{7}, ways: both, show: func(r *row) {
 			r.refuses("nobody.home")
 		}},
-		{name: "a request for the action of another node is not passed on to it", faults: []int{8}, ways: both, show: func(r *row) {
-			r.refuses(r.from.Own("math.add"))
-		}},
+		{
+			name: "a request for the action of another node is not passed on to it", faults: []int{8}, ways: both,
+			show: func(r *row) {
+				r.refuses(r.from.Own("math.add"))
+			},
+		},
 		{name: "a call prefers its own node", faults: []int{25}, ways: both, show: func(r *row) {
 			require.JSONEq(r, `"`+r.from.ID()+`"`, string(r.call("shared.where", nil).Data))
 		}},
@@ -146,9 +159,12 @@ func callBehaviours() []behaviour {
 			e := r.fails(r.to.Own("probe.flaky"), flakyParams{r.key, 1, false}, callOptions{Retries: 2})
 			require.JSONEq(r, `{"attempts":1}`, string(e.Data))
 		}},
-		{name: "the retry policy that an action announces is followed", faults: []int{20, 31}, ways: both, show: func(r *row) {
-			r.answers(`{"attempts":3}`, "probe.patient", flakyParams{r.key, 2, true})
-		}},
+		{
+			name: "the retry policy that an action announces is followed", faults: []int{20, 31}, ways: both,
+			show: func(r *row) {
+				r.answers(`{"attempts":3}`, "probe.patient", flakyParams{r.key, 2, true})
+			},
+		},
 		{name: "a call is made again on another node", faults: []int{31}, ways: both, show: func(r *row) {
 			for range 2 { // one of them meets the failing node first
 				result := r.call("ring.elsewhere", fields{"than": r.node2.ID()}, callOptions{Retries: 1})

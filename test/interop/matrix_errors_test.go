@@ -17,15 +17,42 @@ func errorBehaviours() []behaviour {
 		{Name: "MoleculerRetryableError", Message: "later", Code: 503, Type: "LATER", Retryable: true},
 		{Name: "MoleculerServerError", Message: "broken", Code: 598, Type: "BROKEN", Retryable: true},
 		{Name: "MoleculerClientError", Message: "conflict", Code: 409, Type: "CONFLICT"},
-		{Name: "ValidationError", Message: "Parameters validation error!", Code: 422, Type: "VALIDATION_ERROR", Data: json.RawMessage(`[{"type":"required","field":"a"}]`)},
-		{Name: "ServiceNotFoundError", Message: "Service 'a.b' is not found on 'n' node.", Code: 404, Type: "SERVICE_NOT_FOUND", Retryable: true},
-		{Name: "ServiceNotAvailableError", Message: "Service 'a.b' is not available on 'n' node.", Code: 404, Type: "SERVICE_NOT_AVAILABLE", Retryable: true},
-		{Name: "RequestTimeoutError", Message: "Request is timed out when call 'a.b' action on 'n' node.", Code: 504, Type: "REQUEST_TIMEOUT", Retryable: true},
-		{Name: "RequestSkippedError", Message: "Calling 'a.b' is skipped because timeout reached on 'n' node.", Code: 514, Type: "REQUEST_SKIPPED"},
-		{Name: "RequestRejectedError", Message: "Request is rejected when call 'a.b' action on 'n' node.", Code: 503, Type: "REQUEST_REJECTED", Retryable: true},
-		{Name: "QueueIsFullError", Message: "Queue is full. Request 'a.b' action on 'n' node is rejected.", Code: 429, Type: "QUEUE_FULL", Retryable: true},
-		{Name: "MaxCallLevelError", Message: "Request level is reached the limit (3) on 'n' node.", Code: 500, Type: "MAX_CALL_LEVEL", Data: json.RawMessage(`{"nodeID":"n","level":3}`)},
-		{Name: "BrokerDisconnectedError", Message: "The broker's transporter has disconnected.", Code: 502, Type: "BAD_GATEWAY", Retryable: true},
+		{
+			Name: "ValidationError", Message: "Parameters validation error!", Code: 422, Type: "VALIDATION_ERROR",
+			Data: json.RawMessage(`[{"type":"required","field":"a"}]`),
+		},
+		{
+			Name: "ServiceNotFoundError", Message: "Service 'a.b' is not found on 'n' node.", Code: 404,
+			Type: "SERVICE_NOT_FOUND", Retryable: true,
+		},
+		{
+			Name: "ServiceNotAvailableError", Message: "Service 'a.b' is not available on 'n' node.", Code: 404,
+			Type: "SERVICE_NOT_AVAILABLE", Retryable: true,
+		},
+		{
+			Name: "RequestTimeoutError", Message: "Request is timed out when call 'a.b' action on 'n' node.", Code: 504,
+			Type: "REQUEST_TIMEOUT", Retryable: true,
+		},
+		{
+			Name: "RequestSkippedError", Message: "Calling 'a.b' is skipped because timeout reached on 'n' node.", Code: 514,
+			Type: "REQUEST_SKIPPED",
+		},
+		{
+			Name: "RequestRejectedError", Message: "Request is rejected when call 'a.b' action on 'n' node.", Code: 503,
+			Type: "REQUEST_REJECTED", Retryable: true,
+		},
+		{
+			Name: "QueueIsFullError", Message: "Queue is full. Request 'a.b' action on 'n' node is rejected.", Code: 429,
+			Type: "QUEUE_FULL", Retryable: true,
+		},
+		{
+			Name: "MaxCallLevelError", Message: "Request level is reached the limit (3) on 'n' node.", Code: 500,
+			Type: "MAX_CALL_LEVEL", Data: json.RawMessage(`{"nodeID":"n","level":3}`),
+		},
+		{
+			Name: "BrokerDisconnectedError", Message: "The broker's transporter has disconnected.", Code: 502,
+			Type: "BAD_GATEWAY", Retryable: true,
+		},
 		// of moleculer-web, not of Moleculer
 		{Name: "UnAuthorizedError", Message: "Unauthorized", Code: 401, Type: "NO_TOKEN"},
 	} {
@@ -65,14 +92,17 @@ func errorBehaviours() []behaviour {
 			e := r.fails(r.to.Own("probe.relay"), relayParams{Action: r.from.Own("probe.metaError"), Rethrow: true})
 			require.Equal(r, []any{"NO", r.from.ID()}, []any{e.Type, e.NodeID})
 		}},
-		{name: "wrong params are a ValidationError that lists every fault", faults: []int{31}, ways: both, show: func(r *row) {
-			e := r.fails(r.to.Own("math.add"), fields{"a": "two"})
-			require.Equal(r, []any{"ValidationError", 422.0, false}, []any{e.Name, e.Code, e.Retryable})
-			require.JSONEq(r, fmt.Sprintf(`[
+		{
+			name: "wrong params are a ValidationError that lists every fault", faults: []int{31}, ways: both,
+			show: func(r *row) {
+				e := r.fails(r.to.Own("math.add"), fields{"a": "two"})
+				require.Equal(r, []any{"ValidationError", 422.0, false}, []any{e.Name, e.Code, e.Retryable})
+				require.JSONEq(r, fmt.Sprintf(`[
 				{"type":"number","message":"The 'a' field must be a number.","field":"a","actual":"two","nodeID":%[1]q,"action":%[2]q},
 				{"type":"required","message":"The 'b' field is required.","field":"b","nodeID":%[1]q,"action":%[2]q}
 			]`, r.from.ID(), r.to.Own("math.add")), string(e.Data))
-		}},
+			},
+		},
 		{name: "a result that NATS does not take is an error", ways: both, show: func(r *row) {
 			e := r.fails(r.to.Own("probe.big"), fields{"bytes": 2 << 20})
 			require.Contains(r, []any{e.Type, e.Code}, "MAX_PAYLOAD_EXCEEDED") // a word for a code where nats.js found out

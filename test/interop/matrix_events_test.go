@@ -34,15 +34,18 @@ func eventBehaviours() []behaviour {
 			require.JSONEq(r, `{"key":"`+r.key+`"}`, string(e.Data))
 			require.Equal(r, []any{r.from.ID(), "emit", []string{r.to.Own("exact")}}, []any{e.Sender, e.Type, e.Groups})
 		}},
-		{name: "a handler's event goes on with its chain: request id, level, caller and meta", faults: []int{10}, ways: both, show: func(r *row) {
-			r.call(
-				r.from.Own("probe.emit"), fields{"name": r.to.Own("exact")},
-				callOptions{RequestID: r.key, Meta: fields{"user": 1}},
-			)
-			e := r.event(r.to, func(e moleculerEvent) bool { return e.RequestID == r.key })
-			require.Equal(r, []any{2, r.from.Own("probe")}, []any{e.Level, e.Caller})
-			require.JSONEq(r, `{"user":1}`, string(e.Meta))
-		}},
+		{
+			name: "a handler's event goes on with its chain: request id, level, caller and meta", faults: []int{10}, ways: both,
+			show: func(r *row) {
+				r.call(
+					r.from.Own("probe.emit"), fields{"name": r.to.Own("exact")},
+					callOptions{RequestID: r.key, Meta: fields{"user": 1}},
+				)
+				e := r.event(r.to, func(e moleculerEvent) bool { return e.RequestID == r.key })
+				require.Equal(r, []any{2, r.from.Own("probe")}, []any{e.Level, e.Caller})
+				require.JSONEq(r, `{"user":1}`, string(e.Meta))
+			},
+		},
 		{name: "a node gets one packet for all its groups", faults: []int{17}, ways: both, show: func(r *row) {
 			r.from.Emit(r.T, r.to.Own("twice"), r.key, emitOptions{})
 			r.twice(1, 1)
@@ -129,13 +132,16 @@ func eventBehaviours() []behaviour {
 			r.call(r.from.Own("plain.emit"), fields{"name": r.to.Own("twice")})
 			r.twice(1, 1)
 		}},
-		{name: "a plain moleculer-go service broadcasts to every node once", faults: []int{18}, ways: toNode, show: func(r *row) {
-			r.call(r.from.Own("plain.broadcast"), fields{"name": "everyone.told"})
-			for _, m := range []member{r.node, r.node2, r.golang, r.go2} {
-				r.event(m, calledEvent("everyone.told"))
-				r.silent(m, calledEvent("everyone.told"))
-			}
-		}},
+		{
+			name: "a plain moleculer-go service broadcasts to every node once", faults: []int{18}, ways: toNode,
+			show: func(r *row) {
+				r.call(r.from.Own("plain.broadcast"), fields{"name": "everyone.told"})
+				for _, m := range []member{r.node, r.node2, r.golang, r.go2} {
+					r.event(m, calledEvent("everyone.told"))
+					r.silent(m, calledEvent("everyone.told"))
+				}
+			},
+		},
 	}...)
 }
 

@@ -87,28 +87,34 @@ func outageBehaviours() []behaviour {
 				return err == nil
 			}, patience, tick)
 		}},
-		{name: "what was sent while NATS was away does not arrive later", faults: []int{28}, ways: toNode, show: func(r *row) {
-			o := r.outage()
-			o.begin()
-			require.Error(r, o.from.(*goNode).emit(r.within(), "out.said", "during", emitOptions{}))
-			o.server.Restart(r.T)
-			require.Eventually(r, func() bool {
-				_ = o.from.(*goNode).emit(r.Context(), "out.said", "after", emitOptions{}) // fails until the connection is back
-				e, err := o.to.Event(canceled(r.Context()), calledEvent("out.said"))
-				if err == nil {
-					require.JSONEq(r, `"after"`, string(e.Data))
-				}
-				return err == nil
-			}, patience, tick)
-		}},
-		{name: "a node that is connected again asks who is there and tells who it is", faults: []int{28}, ways: toGo, show: func(r *row) {
-			extra := r.extraGo(nil)
-			r.packet("DISCOVER", extra, nil, anyPacket)
-			r.packet("INFO", extra, nil, anyPacket)
-			require.NoError(r, extra.nc.ForceReconnect())
-			r.packet("DISCOVER", extra, nil, anyPacket)
-			r.packet("INFO", extra, nil, anyPacket)
-		}},
+		{
+			name: "what was sent while NATS was away does not arrive later", faults: []int{28}, ways: toNode,
+			show: func(r *row) {
+				o := r.outage()
+				o.begin()
+				require.Error(r, o.from.(*goNode).emit(r.within(), "out.said", "during", emitOptions{}))
+				o.server.Restart(r.T)
+				require.Eventually(r, func() bool {
+					_ = o.from.(*goNode).emit(r.Context(), "out.said", "after", emitOptions{}) // fails until the connection is back
+					e, err := o.to.Event(canceled(r.Context()), calledEvent("out.said"))
+					if err == nil {
+						require.JSONEq(r, `"after"`, string(e.Data))
+					}
+					return err == nil
+				}, patience, tick)
+			},
+		},
+		{
+			name: "a node that is connected again asks who is there and tells who it is", faults: []int{28}, ways: toGo,
+			show: func(r *row) {
+				extra := r.extraGo(nil)
+				r.packet("DISCOVER", extra, nil, anyPacket)
+				r.packet("INFO", extra, nil, anyPacket)
+				require.NoError(r, extra.nc.ForceReconnect())
+				r.packet("DISCOVER", extra, nil, anyPacket)
+				r.packet("INFO", extra, nil, anyPacket)
+			},
+		},
 	}
 }
 
@@ -183,18 +189,21 @@ func departureBehaviours() []behaviour {
 			require.NoError(r, <-running)
 			<-left
 		}},
-		{name: "a node that leaves withdraws its services before it says goodbye", faults: []int{29}, ways: both, show: func(r *row) {
-			extra := r.extra()
-			announced := r.packet("INFO", extra, nil, func(p packet) bool { return contain(p, r.own("probe")) })
-			extra.Leave(r.T)
-			r.packet("DISCONNECT", extra, nil, anyPacket)
-			withdrawn, before, _ := r.tap.packets.take(func(p packet) bool {
-				return p.Command == "INFO" && p.Target == "" && p.fields["sender"] == extra.ID() && !contain(p, r.own("probe"))
-			})
-			require.True(r, before)
-			require.Empty(r, withdrawn.fields["services"])
-			require.Greater(r, withdrawn.fields["seq"], announced.fields["seq"])
-		}},
+		{
+			name: "a node that leaves withdraws its services before it says goodbye", faults: []int{29}, ways: both,
+			show: func(r *row) {
+				extra := r.extra()
+				announced := r.packet("INFO", extra, nil, func(p packet) bool { return contain(p, r.own("probe")) })
+				extra.Leave(r.T)
+				r.packet("DISCONNECT", extra, nil, anyPacket)
+				withdrawn, before, _ := r.tap.packets.take(func(p packet) bool {
+					return p.Command == "INFO" && p.Target == "" && p.fields["sender"] == extra.ID() && !contain(p, r.own("probe"))
+				})
+				require.True(r, before)
+				require.Empty(r, withdrawn.fields["services"])
+				require.Greater(r, withdrawn.fields["seq"], announced.fields["seq"])
+			},
+		},
 		{name: "callers lose nothing while one of two nodes leaves", faults: []int{29}, ways: both, show: func(r *row) {
 			r.leavesUnnoticed()
 		}},
@@ -208,18 +217,21 @@ func departureBehaviours() []behaviour {
 			e := asCallError(r.T, err)
 			require.Equal(r, []any{"RequestRejectedError", 503.0, true}, []any{e.Name, e.Code, e.Retryable})
 		}},
-		{name: "a call that outlasts the drain fails as one that may be made again", faults: []int{29}, ways: toGo, show: func(r *row) {
-			probe := service{Name: "probe", Schema: schema("", r.own("probe"), nil, nil)}
-			extra := r.extraGo([]service{probe}, func(o *cluster.Options) { o.DrainTimeout = tick })
-			r.from.Knows(r.T, r.own("probe.slow"))
-			result := r.start(1, r.own("probe.slow"), slowParams{60_000})
-			r.call(r.own("probe.same"), nil)
-			extra.Leave(r.T)
-			err := <-result
-			require.Error(r, err)
-			e := asCallError(r.T, err)
-			require.Equal(r, []any{503.0, true}, []any{e.Code, e.Retryable})
-		}},
+		{
+			name: "a call that outlasts the drain fails as one that may be made again", faults: []int{29}, ways: toGo,
+			show: func(r *row) {
+				probe := service{Name: "probe", Schema: schema("", r.own("probe"), nil, nil)}
+				extra := r.extraGo([]service{probe}, func(o *cluster.Options) { o.DrainTimeout = tick })
+				r.from.Knows(r.T, r.own("probe.slow"))
+				result := r.start(1, r.own("probe.slow"), slowParams{60_000})
+				r.call(r.own("probe.same"), nil)
+				extra.Leave(r.T)
+				err := <-result
+				require.Error(r, err)
+				e := asCallError(r.T, err)
+				require.Equal(r, []any{503.0, true}, []any{e.Code, e.Retryable})
+			},
+		},
 	}
 }
 
@@ -255,17 +267,20 @@ func (r *row) leavesUnnoticed() {
 // What shows at the end of a world's life.
 func finalBehaviours() []behaviour {
 	return []behaviour{
-		{name: "a heartbeat comes by itself and tells the load as a whole percentage", faults: []int{26}, ways: both, show: func(r *row) {
-			ctx, cancel := context.WithTimeout(r.Context(), patience)
-			defer cancel()
-			beat, err := r.tap.packets.next(
-				ctx, func(p packet) bool { return p.Command == "HEARTBEAT" && p.fields["sender"] == r.to.ID() },
-			)
-			require.NoError(r, err)
-			cpu := beat.fields["cpu"].(float64)
-			require.Equal(r, float64(int(cpu)), cpu)
-			require.LessOrEqual(r, cpu, 100.0)
-		}},
+		{
+			name: "a heartbeat comes by itself and tells the load as a whole percentage", faults: []int{26}, ways: both,
+			show: func(r *row) {
+				ctx, cancel := context.WithTimeout(r.Context(), patience)
+				defer cancel()
+				beat, err := r.tap.packets.next(
+					ctx, func(p packet) bool { return p.Command == "HEARTBEAT" && p.fields["sender"] == r.to.ID() },
+				)
+				require.NoError(r, err)
+				cpu := beat.fields["cpu"].(float64)
+				require.Equal(r, float64(int(cpu)), cpu)
+				require.LessOrEqual(r, cpu, 100.0)
+			},
+		},
 		{name: "no packet held a secret", faults: []int{21}, ways: toGo, show: func(r *row) {
 			for _, leak := range r.tap.Leaks() {
 				require.NotContains(r, leak, `"sender":"go-`)

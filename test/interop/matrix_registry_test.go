@@ -35,14 +35,17 @@ func registryBehaviours() []behaviour {
 			}
 			require.ElementsMatch(r, []any{r.to.Own("mail"), r.to.Own("audit")}, groups)
 		}},
-		{name: "an action is announced with its route, params, timeout and description", faults: []int{20}, ways: both, show: func(r *row) {
-			announced := find(r.ask(r.from, "actions", nil), "name", r.to.Own("probe.described"))["action"].(fields)
-			delete(announced, "name")
-			require.Equal(r, fields{
-				"rawName": "described", "rest": "GET /described", "params": fields{"q": "string|optional"}, "timeout": 5000.0,
-				"description": "does nothing",
-			}, announced)
-		}},
+		{
+			name: "an action is announced with its route, params, timeout and description", faults: []int{20}, ways: both,
+			show: func(r *row) {
+				announced := find(r.ask(r.from, "actions", nil), "name", r.to.Own("probe.described"))["action"].(fields)
+				delete(announced, "name")
+				require.Equal(r, fields{
+					"rawName": "described", "rest": "GET /described", "params": fields{"q": "string|optional"}, "timeout": 5000.0,
+					"description": "does nothing",
+				}, announced)
+			},
+		},
 		{name: "settings named in $secureSettings stay at home", faults: []int{21}, ways: both, show: func(r *row) {
 			require.Equal(r, fields{"region": "eu"}, find(r.ask(r.from, "services", nil), "name", r.to.Own("vault"))["settings"])
 		}},
@@ -74,13 +77,16 @@ func registryBehaviours() []behaviour {
 				"INFO", func(p packet) bool { return p.Command == "INFO" && p.Target == s.id && p.fields["sender"] == r.to.ID() },
 			)
 		}},
-		{name: "an INFO without settings, metadata, actions and events is taken", faults: []int{13}, ways: both, show: func(r *row) {
-			s := r.joined(
-				1, nil, fields{"name": r.key, "fullName": r.key, "settings": nil, "metadata": nil, "actions": nil, "events": nil},
-				serves("after"+r.key),
-			)
-			require.True(r, r.serves(s, "after"+r.key))
-		}},
+		{
+			name: "an INFO without settings, metadata, actions and events is taken", faults: []int{13}, ways: both,
+			show: func(r *row) {
+				s := r.joined(
+					1, nil, fields{"name": r.key, "fullName": r.key, "settings": nil, "metadata": nil, "actions": nil, "events": nil},
+					serves("after"+r.key),
+				)
+				require.True(r, r.serves(s, "after"+r.key))
+			},
+		},
 		{name: "an INFO older than the last one changes nothing", faults: []int{22}, ways: both, show: func(r *row) {
 			s := r.joined(5, nil, serves("new"+r.key))
 			r.tell(s, 4, nil, serves("old"+r.key))
@@ -126,14 +132,17 @@ func registryBehaviours() []behaviour {
 			r.disconnect(s)
 			require.False(r, r.serves(s, r.key))
 		}},
-		{name: "who waits for the service of a node that has left waits on", faults: []int{24}, ways: toGo, show: func(r *row) {
-			s := r.joined(1, nil, serves(r.key))
-			r.golang.Knows(r.T, r.key+".do")
-			r.disconnect(s)
-			ctx, cancel := context.WithCancel(r.Context())
-			cancel()
-			require.ErrorIs(r, r.golang.link.WaitFor(ctx, r.key+".do"), context.Canceled)
-		}},
+		{
+			name: "who waits for the service of a node that has left waits on", faults: []int{24}, ways: toGo,
+			show: func(r *row) {
+				s := r.joined(1, nil, serves(r.key))
+				r.golang.Knows(r.T, r.key+".do")
+				r.disconnect(s)
+				ctx, cancel := context.WithCancel(r.Context())
+				cancel()
+				require.ErrorIs(r, r.golang.link.WaitFor(ctx, r.key+".do"), context.Canceled)
+			},
+		},
 		{name: "a node that comes back is there again, whatever its seq", ways: both, show: func(r *row) {
 			s := r.joined(5, nil, serves(r.key))
 			r.disconnect(s)

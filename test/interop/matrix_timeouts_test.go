@@ -26,32 +26,44 @@ func timeoutBehaviours() []behaviour {
 				r, r.packet("REQ", r.from, r.to, func(p packet) bool { return p.fields["requestID"] == r.key }).fields["timeout"],
 			)
 		}},
-		{name: "the callee keeps the action's own timeout when a request has none", faults: []int{11}, ways: both, show: func(r *row) {
-			require.Equal(r, 504.0, r.request("probe.limited", nil).Error.Code)
-		}},
-		{name: "the callee keeps the action's own timeout when a request has null", faults: []int{11}, ways: both, show: func(r *row) {
-			require.Equal(r, 504.0, r.request("probe.limited", fields{"timeout": nil}).Error.Code)
-		}},
+		{
+			name: "the callee keeps the action's own timeout when a request has none", faults: []int{11}, ways: both,
+			show: func(r *row) {
+				require.Equal(r, 504.0, r.request("probe.limited", nil).Error.Code)
+			},
+		},
+		{
+			name: "the callee keeps the action's own timeout when a request has null", faults: []int{11}, ways: both,
+			show: func(r *row) {
+				require.Equal(r, 504.0, r.request("probe.limited", fields{"timeout": nil}).Error.Code)
+			},
+		},
 		{name: "a timeout of 0 means none, not even the action's own", faults: []int{11}, ways: both, show: func(r *row) {
 			require.True(r, r.request("probe.limited", fields{"timeout": 0}).Success)
 		}},
-		{name: "the callee answers a timeout itself, of fractions of a millisecond too", faults: []int{12}, ways: both, show: func(r *row) {
-			e := r.request("probe.slow", fields{"timeout": 49.5, "params": slowParams{60_000}}).Error
-			require.Equal(r, "RequestTimeoutError", e.Name)
-		}},
+		{
+			name: "the callee answers a timeout itself, of fractions of a millisecond too", faults: []int{12}, ways: both,
+			show: func(r *row) {
+				e := r.request("probe.slow", fields{"timeout": 49.5, "params": slowParams{60_000}}).Error
+				require.Equal(r, "RequestTimeoutError", e.Name)
+			},
+		},
 		{name: "a handler's call gets the time that is left", faults: []int{11}, ways: both, show: func(r *row) {
 			r.relay(relayParams{Action: r.to.Own("probe.echo")}, callOptions{TimeoutMS: 60_000, RequestID: r.key})
 			left := r.chained().fields["timeout"].(float64)
 			require.Greater(r, left, 0.0)
 			require.Less(r, left, 60_000.0)
 		}},
-		{name: "a handler's call keeps its own timeout where that is shorter", faults: []int{11}, ways: both, show: func(r *row) {
-			r.relay(
-				relayParams{Action: r.to.Own("probe.echo"), Opts: callOptions{TimeoutMS: 1000}},
-				callOptions{TimeoutMS: 60_000, RequestID: r.key},
-			)
-			require.LessOrEqual(r, r.chained().fields["timeout"], 1000.0)
-		}},
+		{
+			name: "a handler's call keeps its own timeout where that is shorter", faults: []int{11}, ways: both,
+			show: func(r *row) {
+				r.relay(
+					relayParams{Action: r.to.Own("probe.echo"), Opts: callOptions{TimeoutMS: 1000}},
+					callOptions{TimeoutMS: 60_000, RequestID: r.key},
+				)
+				require.LessOrEqual(r, r.chained().fields["timeout"], 1000.0)
+			},
+		},
 		{name: "a handler whose time is over calls nobody", faults: []int{11}, ways: both, show: func(r *row) {
 			_, err := r.try(r.from.Own("probe.late"), fields{"action": r.to.Own("probe.same")}, callOptions{TimeoutMS: 40})
 			require.Error(r, err)

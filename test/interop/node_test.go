@@ -114,17 +114,27 @@ func TestNodeJoinsTheCluster(t *testing.T) {
 			}
 		}
 		require.Equal(t, map[string]string{
-			"telegram.i_receiveWebhook":      `[{"method":"POST","path":"/:channelId"},{"channelId":"string","headers":"object","method":"string|optional","payload":"object","rawBody":"string|optional","rawBodyEncoding":"string|optional","timestamp":"number","url":"string|optional"}]`,
-			"telegram.i_sendMessage":         `[{"method":"POST","path":"/send"},{"channelId":"string","idempotencyKey":"string|optional","message":"object"}]`,
-			"telegram.i_healthCheck":         `[{"method":"GET","path":"/health"},{"channelId":"string|optional"}]`,
-			"telegram.i_verifyWebhook":       `[[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],{"challenge":"string|optional","channelId":"string|optional","hub.challenge":"string|optional","hub.mode":"string|optional","hub.verify_token":"string|optional","mode":"string|optional","token":"string|optional"}]`,
+			"telegram.i_receiveWebhook": `[{"method":"POST","path":"/:channelId"},{"channelId":"string",` +
+				`"headers":"object","method":"string|optional","payload":"object","rawBody":"string|optional",` +
+				`"rawBodyEncoding":"string|optional","timestamp":"number","url":"string|optional"}]`,
+			"telegram.i_sendMessage": `[{"method":"POST","path":"/send"},{"channelId":"string",` +
+				`"idempotencyKey":"string|optional","message":"object"}]`,
+			"telegram.i_healthCheck": `[{"method":"GET","path":"/health"},{"channelId":"string|optional"}]`,
+			"telegram.i_verifyWebhook": `[[{"method":"GET","path":"/webhook"},{"method":"GET","path":"/:channelId"}],` +
+				`{"challenge":"string|optional","channelId":"string|optional","hub.challenge":"string|optional",` +
+				`"hub.mode":"string|optional","hub.verify_token":"string|optional","mode":"string|optional",` +
+				`"token":"string|optional"}]`,
 			"telegram.i_validateCredentials": `[null,{"credentials":"object","settings":"object|optional"}]`,
 			"telegram.i_status":              `[{"method":"GET","path":"/status"},null]`,
 			"telegram.i_getMedia":            `[null,{"channelId":"string","mediaId":"string"}]`,
-			"telegram.i_editMessage":         `[null,{"channelId":"string","conversationId":"any|optional","message":"object","messageId":"any","threadId":"any|optional"}]`,
-			"telegram.i_deleteMessage":       `[null,{"channelId":"string","conversationId":"any|optional","messageId":"any","threadId":"any|optional"}]`,
-			"telegram.i_react":               `[null,{"channelId":"string","conversationId":"any|optional","emoji":"string","messageId":"any","threadId":"any|optional"}]`,
-			"telegram.i_typing":              `[null,{"channelId":"string","conversationId":"any|optional","messageId":"any|optional","threadId":"any|optional"}]`,
+			"telegram.i_editMessage": `[null,{"channelId":"string","conversationId":"any|optional",` +
+				`"message":"object","messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_deleteMessage": `[null,{"channelId":"string","conversationId":"any|optional",` +
+				`"messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_react": `[null,{"channelId":"string","conversationId":"any|optional","emoji":"string",` +
+				`"messageId":"any","threadId":"any|optional"}]`,
+			"telegram.i_typing": `[null,{"channelId":"string","conversationId":"any|optional",` +
+				`"messageId":"any|optional","threadId":"any|optional"}]`,
 		}, rest)
 	})
 
@@ -378,7 +388,8 @@ func TestOtherStandardActions(t *testing.T) {
 		"bad credentials": {"i_validateCredentials", map[string]any{
 			"credentials": map[string]any{"token": "1:wrong"}, "settings": map[string]any{"apiBase": n.Telegram.URL()},
 		}, `{"valid":false}`},
-		"status": {"i_status", nil, `{"id":"telegram","name":"Telegram","platform":"telegram","version":"1.0.0","status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
+		"status": {"i_status", nil, `{"id":"telegram","name":"Telegram","platform":"telegram","version":"1.0.0",` +
+			`"status":"ACTIVE","capabilities":["SEND_MESSAGE","RECEIVE_MESSAGE","WEBHOOK_VALIDATION"]}`},
 		"media": {"i_getMedia", map[string]any{
 			"channelId": channelID, "mediaId": "file-1",
 		}, `{"id":"file-1","mimeType":"application/pdf","filename":"terms.pdf","size":8,"data":"JVBERi0xLjc="}`},

@@ -148,12 +148,16 @@ var agreed = []struct {
 
 // wholes are params with more in them than one value.
 var wholes = []paramCase{
-	{rules: reflect.TypeFor[order](), params: `{"id":"10ba038e-48da-487b-96e8-8d3b99b6d18a","address":{"city":" Bern "},"lines":[{"sku":"A-1"}]}`},
+	{rules: reflect.TypeFor[order](), params: `{"id":"10ba038e-48da-487b-96e8-8d3b99b6d18a","address":{"city":" Bern ` +
+		`"},"lines":[{"sku":"A-1"}]}`},
 	{rules: reflect.TypeFor[order](), params: `{}`},
-	{rules: reflect.TypeFor[order](), params: `{"page":"x","limit":"1000","id":"?","address":{"zip-code":"1"},"billing":{"city":"x"},` +
-		`"lines":[{"sku":"a","amount":256,"price":0},5,{}],"tags":["a","bc","defgh"],"matrix":[[1,2.5],3],"extra":[],"hub.mode":"c"}`},
+	{rules: reflect.TypeFor[order](), params: `{"page":"x","limit":"1000","id":"?","address":{"zip-code":"1"},` +
+		`"billing":{"city":"x"},` +
+		`"lines":[{"sku":"a","amount":256,"price":0},5,{}],"tags":["a","bc","defgh"],"matrix":[[1,2.5],3],"extra":[],` +
+		`"hub.mode":"c"}`},
 	{rules: reflect.TypeFor[order](), params: `{"address":[],"lines":{},"tags":"x","more":1}`},
-	{rules: reflect.TypeFor[order](), params: `{"id":"10ba038e-48da-487b-96e8-8d3b99b6d18a","address":{"city":"Bern"},"billing":null,"lines":[null]}`},
+	{rules: reflect.TypeFor[order](), params: `{"id":"10ba038e-48da-487b-96e8-8d3b99b6d18a","address":{"city":"Bern"},` +
+		`"billing":null,"lines":[null]}`},
 	{rules: reflect.TypeFor[order](), params: `[]`},
 	{rules: reflect.TypeFor[order](), params: `"x"`},
 	{rules: reflect.TypeFor[paging](), params: `null`},

@@ -69,10 +69,22 @@ func TestPlatformsOwnAnswersArriveAsHTTP(t *testing.T) {
 		kind   string
 		body   string
 	}{
-		"a challenge":               {`{"ContentType":"text/plain","Body":"<b>1158201444"}`, 200, "text/plain", "<b>1158201444"},
-		"digits":                    {`{"ContentType":"text/plain; charset=utf-8","Body":"0042"}`, 200, "text/plain; charset=utf-8", "0042"},
-		"JSON":                      {`{"ContentType":"application/json","Body":"{\"type\":1}"}`, 200, "application/json", `{"type":1}`},
-		"a list":                    {`{"ContentType":"application/json; charset=utf-8","Body":"[1,\"ü\"]"}`, 200, "application/json; charset=utf-8", `[1,"ü"]`},
+		"a challenge": {
+			`{"ContentType":"text/plain","Body":"<b>1158201444"}`, 200, "text/plain",
+			"<b>1158201444",
+		},
+		"digits": {
+			`{"ContentType":"text/plain; charset=utf-8","Body":"0042"}`, 200,
+			"text/plain; charset=utf-8", "0042",
+		},
+		"JSON": {
+			`{"ContentType":"application/json","Body":"{\"type\":1}"}`, 200, "application/json",
+			`{"type":1}`,
+		},
+		"a list": {
+			`{"ContentType":"application/json; charset=utf-8","Body":"[1,\"ü\"]"}`, 200,
+			"application/json; charset=utf-8", `[1,"ü"]`,
+		},
 		"JSON that is a text":       {`{"ContentType":"application/json","Body":"\"ok\""}`, 200, "application/json", `"ok"`},
 		"JSON that is null":         {`{"ContentType":"application/json","Body":"null"}`, 200, "application/json", `null`},
 		"a text that looks like it": {`{"ContentType":"text/plain","Body":"{}"}`, 200, "text/plain", `{}`},

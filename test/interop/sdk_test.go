@@ -192,11 +192,13 @@ func goodWebhooks(now time.Time) []sdkInput {
 
 	return receiving(
 		sdkInput{name: "one text", params: hook(now, said("one", "hello"))},
-		sdkInput{name: "a batch", params: hook(now, `{"messages":[{"id":"b1","chat":"perch","user":"ada","text":"one"},{"id":"b2","chat":"roof","user":"bob","text":"two"},{"id":"b3","chat":"perch","user":"ada","text":"three"}]}`)},
+		sdkInput{name: "a batch", params: hook(now, `{"messages":[{"id":"b1","chat":"perch","user":"ada","text":"one"},`+
+			`{"id":"b2","chat":"roof","user":"bob","text":"two"},{"id":"b3","chat":"perch","user":"ada","text":"three"}]}`)},
 		sdkInput{
 			name: "numbers for ids and text", params: hook(now, `{"messages":[{"id":71,"chat":72,"user":73,"text":74}]}`),
 		},
-		sdkInput{name: "an image", params: hook(now, `{"messages":[{"id":"i1","chat":"perch","user":"ada","image":{"url":"https://parrot.example/i.png","mimeType":"image/png"}}]}`)},
+		sdkInput{name: "an image", params: hook(now, `{"messages":[{"id":"i1","chat":"perch","user":"ada",`+
+			`"image":{"url":"https://parrot.example/i.png","mimeType":"image/png"}}]}`)},
 		sdkInput{
 			name:   "a file with a caption",
 			params: hook(now, `{"messages":[{"id":"f1","chat":"perch","user":"ada","text":"see","file":{"name":"a.pdf"}}]}`),
@@ -367,7 +369,8 @@ func badWebhooks(now time.Time) []sdkInput {
 		sdkInput{name: "a payload that is a text", params: with(good, fields{"payload": "text"})},
 		sdkInput{name: "a payload that is null", params: with(good, fields{"payload": json.RawMessage("null")})},
 		sdkInput{name: "a message too large to be stored", params: hook(now, said("large", tooLarge))},
-		sdkInput{name: "a message too large among others", params: hook(now, `{"messages":[{"id":"l1","chat":"perch","text":"a"},{"id":"l2","chat":"perch","text":"`+tooLarge+`"},{"id":"l3","chat":"perch","text":"c"}]}`)},
+		sdkInput{name: "a message too large among others", params: hook(now,
+			`{"messages":[{"id":"l1","chat":"perch","text":"a"},{"id":"l2","chat":"perch","text":"`+tooLarge+`"},{"id":"l3","chat":"perch","text":"c"}]}`)},
 		sdkInput{
 			name: "a stream that is full", params: hook(now, said("full", "hello")), full: true,
 		},

@@ -30,7 +30,8 @@ func TestShapesOfAFileAreRules(t *testing.T) {
 		}),
 	})
 	for _, test := range []struct{ shape, json, fault string }{
-		{"thing", `{"name":"x","kind":"a","n":5,"f":0.5,"u":"https://a.example","m":"x y","s":"","b":"ab","w":"👍","free":[1],"own":2}`, ""},
+		{"thing", `{"name":"x","kind":"a","n":5,"f":0.5,"u":"https://a.example","m":"x y","s":"","b":"ab","w":"👍",` +
+			`"free":[1],"own":2}`, ""},
 		{"thing", `{"name":"x","kind":"a","list":[{"id":"a"},{"id":"b"}],"one":{"a":true}}`, ""},
 		{"thing", `{"kind":"a"}`, "no_name"},
 		{"thing", `{"kind":"a","name":" "}`, "bad_name"},

@@ -211,7 +211,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 	c := n.config
 	runtime := integration.Runtime{
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace},
-		Cache: n.cache, Claims: n.claims,
+		Cache: n.cache, Claims: n.claims, Leases: n.leases,
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,

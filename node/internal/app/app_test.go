@@ -92,7 +92,8 @@ func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
 	c.NATS.User, c.NATS.Password = "switchboard", password
 	file := filepath.Join(t.TempDir(), "channels.yaml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
-		"channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: %q, secretToken: %q}, settings: {apiBase: %q}}]",
+		"channels: [{id: shop, tenantId: acme, platform: telegram, credentials: {token: %q, secretToken: %q}, settings: "+
+			"{apiBase: %q}}]",
 		token, secretToken, telegram.URL()), 0o600))
 	channels, err := app.OpenChannels(t.Context(), c, app.Extensions{}, logrus.New(), &redact.Secrets{})
 	require.NoError(t, err)

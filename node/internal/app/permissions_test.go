@@ -184,18 +184,25 @@ func TestStartNamesThePermissionThatIsMissing(t *testing.T) {
 		authorization: {users: [{user: node, password: secret, permissions: {
 			publish: {allow: ">", deny: [%s]}, subscribe: {allow: ">", deny: [%s]}}}]}`
 	for denied, want := range map[string]string{
-		"publish hios.hios.processing.message.received":          "publish to hios.hios.processing.message.received (events)",
-		"publish hios.FAILED_MESSAGES":                           "publish to hios.FAILED_MESSAGES (events)",
-		"publish $KV.claims-hios.>":                              "publish to $KV.claims-hios.switchboard-permission-check (claims, see claims.driver)",
-		"publish MOL-hios.>":                                     "publish to MOL-hios.INFO.app-test (packets of the cluster)",
-		"publish $JS.API.STREAM.NAMES":                           "publish to $JS.API.STREAM.NAMES (the streams of events)",
-		"publish $JS.API.STREAM.CREATE.>":                        "publish to $JS.API.STREAM.CREATE.hios_hios_processing_message_received (to make the stream of events)",
-		"publish $JS.API.STREAM.CREATE.KV_claims-hios":           "publish to $JS.API.STREAM.CREATE.KV_claims-hios (to make the bucket of claims)",
-		"publish $JS.API.INFO":                                   "publish to $JS.API.INFO (to make the bucket of claims)",
-		"publish $JS.API.STREAM.MSG.GET.KV_claims-hios":          "publish to $JS.API.STREAM.MSG.GET.KV_claims-hios (the bucket of claims)",
-		"subscribe _INBOX_node.>":                                "subscribe to _INBOX_node.",
-		"subscribe MOL-hios.>":                                   "subscribe to MOL-hios.INFO.app-test (packets of the cluster)",
-		"publish hios.>, publish $KV.>, subscribe _INBOX_node.>": "publish to hios.hios.processing.message.sent (events), nor publish to $JS",
+		"publish hios.hios.processing.message.received": "publish to hios.hios.processing.message.received (events)",
+		"publish hios.FAILED_MESSAGES":                  "publish to hios.FAILED_MESSAGES (events)",
+		"publish $KV.claims-hios.>": "publish to $KV.claims-hios.switchboard-permission-chec" +
+			"k (claims, see claims.driver)",
+		"publish MOL-hios.>": "publish to MOL-hios.INFO.app-test (packets of the " +
+			"cluster)",
+		"publish $JS.API.STREAM.NAMES": "publish to $JS.API.STREAM.NAMES (the streams of events)",
+		"publish $JS.API.STREAM.CREATE.>": "publish to $JS.API.STREAM.CREATE.hios_hios_processing_" +
+			"message_received (to make the stream of events)",
+		"publish $JS.API.STREAM.CREATE.KV_claims-hios": "publish to $JS.API.STREAM.CREATE.KV_claims-hios (to " +
+			"make the bucket of claims)",
+		"publish $JS.API.INFO": "publish to $JS.API.INFO (to make the bucket of claims)",
+		"publish $JS.API.STREAM.MSG.GET.KV_claims-hios": "publish to $JS.API.STREAM.MSG.GET.KV_claims-hios (the " +
+			"bucket of claims)",
+		"subscribe _INBOX_node.>": "subscribe to _INBOX_node.",
+		"subscribe MOL-hios.>": "subscribe to MOL-hios.INFO.app-test (packets of the " +
+			"cluster)",
+		"publish hios.>, publish $KV.>, subscribe _INBOX_node.>": "publish to hios.hios.processing.message.sent (events)," +
+			" nor publish to $JS",
 	} {
 		t.Run(denied, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +241,8 @@ func TestStartSaysWhichStreamIsInTheWay(t *testing.T) {
 		return strings.Contains(out.String(), "the streams of the reliable events are not there yet, trying again")
 	}, generous, moment)
 	giveUp()
-	require.ErrorContains(t, <-failed, "create the stream of hios.hios.processing.message.sent, hios_hios_processing_message_sent: there is a stream of this name")
+	require.ErrorContains(t, <-failed, "create the stream of hios.hios.processing.message.sent, "+
+		"hios_hios_processing_message_sent: there is a stream of this name")
 }
 
 func TestOldServerIsServedWithClaimsElsewhere(t *testing.T) {

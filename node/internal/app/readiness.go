@@ -137,6 +137,9 @@ func (n *Node) findState(ctx context.Context) finding {
 			other = append(other, reason)
 		}
 	}
+	if err := n.leases.Check(); err != nil {
+		other = append(other, "connections to platforms: "+err.Error())
+	}
 	switch {
 	case len(fatal) > 0:
 		return finding{stateUnavailable, slices.Concat(fatal, other)}

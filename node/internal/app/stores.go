@@ -22,6 +22,9 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/events/spool"
+	"github.com/hiliosai/switchboard/leases"
+	"github.com/hiliosai/switchboard/leases/natsleases"
+	"github.com/hiliosai/switchboard/leases/redisleases"
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
@@ -36,6 +39,8 @@ type stores struct {
 	cache  *cache.Cache
 	claims claims.Store
 	spool  *spool.Spool // nil where the configuration has none
+	leases *leases.Member
+	leased leases.Store // of leases
 }
 
 // openStores opens the channel store, the cache and the claims, waiting for their servers where these are not there
@@ -83,18 +88,51 @@ func (n *Node) openStores(ctx context.Context, publisher *events.Publisher) erro
 			return err
 		}
 	}
-	n.memo, err = channelstore.NewCache(n.store, n.log)
+	if n.memo, err = channelstore.NewCache(n.store, n.log); err != nil {
+		return err
+	}
+	return n.openLeases()
+}
+
+// openLeases makes the node one of those that share connections. Nothing is read or written before a platform has a
+// channel that receives over connections.
+func (n *Node) openLeases() (err error) {
+	if n.leased, err = newLeases(n.config, n.nc); err == nil {
+		n.leases = leases.NewMember(n.leased, leases.Options{Node: n.config.NodeID(), Log: n.log})
+	}
 	return err
 }
 
+// newLeases opens the leases where the claims are.
+func newLeases(c *config.Config, nc *nats.Conn) (leases.Store, error) {
+	switch c.Claims.Driver {
+	case "redis":
+		store, err := redisleases.New(redisleases.Options{URL: string(c.ClaimsURL()), Namespace: c.Node.Namespace})
+		if err != nil {
+			return nil, c.Fault("claims.url", "%v", err)
+		}
+		return store, nil
+	case "memory":
+		return leases.NewMemory(), nil
+	default:
+		return natsleases.New(nc, natsleases.Options{
+			Namespace: c.Node.Namespace, Replicas: c.Events.Replicas, MaxBytes: int64(c.Claims.MaxMB) << 20,
+		})
+	}
+}
+
 func (s *stores) closeStores(ctx context.Context) error {
+	var faults []error
+	if s.leases != nil {
+		faults = append(faults, s.leases.Close(ctx), s.leased.Close())
+	}
 	if s.memo != nil {
 		s.memo.Close()
 	}
-	if s.set == nil {
-		return nil
+	if s.set != nil {
+		faults = append(faults, s.set.Close(ctx))
 	}
-	return s.set.Close(ctx)
+	return errors.Join(faults...)
 }
 
 // openSpool takes up what an earlier process has left there.

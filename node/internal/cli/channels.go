@@ -215,7 +215,7 @@ type createCommand struct {
 	Tenant   string            `required:"" help:"Tenant." placeholder:"ID"`
 	Name     string            `help:"A name for people." placeholder:"TEXT"`
 	Inactive bool              `help:"Create it switched off."`
-	Set      map[string]string `help:"Values of the platform's fields. A secret is better typed in, or given as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
+	Set      map[string]string `help:"Fields; secrets as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
 }
 
 func (c *createCommand) Run(
@@ -255,7 +255,7 @@ type updateCommand struct {
 	Tenant *string           `help:"Tenant." placeholder:"ID"`
 	Name   *string           `help:"A name for people." placeholder:"TEXT"`
 	Status *string           `help:"ACTIVE or INACTIVE." placeholder:"STATUS"`
-	Set    map[string]string `help:"Values of the platform's fields; a secret is better given as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
+	Set    map[string]string `help:"Fields; secrets as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
 	Unset  []string          `help:"Fields to remove." placeholder:"FIELD"`
 }
 
@@ -371,7 +371,7 @@ func (t *testCommand) Run(
 
 type keysCommand struct {
 	Generate generateKeyCommand `cmd:"" help:"Print a new key for channels.keys of the configuration."`
-	Rotate   rotateKeysCommand  `cmd:"" help:"Seal all channels with the first of the keys. The others can be removed afterwards."`
+	Rotate   rotateKeysCommand  `cmd:"" help:"Seal all channels with the first key. The others can go then."`
 }
 
 type generateKeyCommand struct {

@@ -27,13 +27,13 @@ import (
 
 type commands struct {
 	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT."`
-	Channels channelsCommand `cmd:"" help:"Manage channels: the tenants' accounts at platforms. A running node sees changes at once."`
+	Channels channelsCommand `cmd:"" help:"Manage channels: tenants' accounts. Nodes see changes at once."`
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
 	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
-	NewPlatform newPlatformCommand `cmd:"" help:"Write the beginning of a new platform: a package that compiles and passes the conformance suite for texts."`
+	NewPlatform newPlatformCommand `cmd:"" help:"Begin a platform: a package that passes the suite for texts."`
 
 	ShowVersion versionCommand `cmd:"" name:"version" help:"Print the version, and what it was built with."`
 
@@ -128,7 +128,7 @@ type callCommand struct {
 	configFlag
 	Action  string        `arg:"" help:"Full name, such as telegram.i_status."`
 	Params  string        `arg:"" optional:"" default:"{}" help:"Params as JSON; - reads them from standard input."`
-	Meta    string        `default:"{}" help:"The call's meta as JSON, such as the user that it is made for." placeholder:"JSON"`
+	Meta    string        `default:"{}" help:"The call's meta as JSON, such as its user." placeholder:"JSON"`
 	Node    string        `help:"Call the action on this node." placeholder:"ID"`
 	Timeout time.Duration `default:"10s" help:"How long to wait for the answer."`
 }

@@ -24,7 +24,7 @@ type eventsCommand struct {
 	List   listEventsCommand   `cmd:"" help:"Count the events of each name, with their ages."`
 	Groups groupsCommand       `cmd:"" help:"Show how far each group of consumers is, on Go and Node nodes."`
 	Tail   tailCommand         `cmd:"" help:"Show events as they come, a line of JSON each, without secrets."`
-	Replay replayEventsCommand `cmd:"" help:"Publish stored events again, marked by x-replayed-from and under new message ids."`
+	Replay replayEventsCommand `cmd:"" help:"Publish stored events again, marked and under new message ids."`
 }
 
 type dlqCommand struct {
@@ -110,7 +110,7 @@ func ago(a *events.Age) string {
 
 type groupsCommand struct {
 	configFlag
-	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received; all without any."`
+	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received, or all."`
 	JSON  bool     `help:"Print JSON."`
 }
 
@@ -141,7 +141,7 @@ func (g *groupsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 
 type tailCommand struct {
 	configFlag
-	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received; all that integrations publish, and dead letters, without any."`
+	Names []string `arg:"" optional:"" name:"name" help:"Events; without any those of integrations and dead letters."`
 	Since moment   `help:"First those since a time, or for so long." placeholder:"TIME"`
 }
 

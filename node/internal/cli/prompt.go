@@ -63,8 +63,9 @@ func read(fields []integration.Field, given map[string]string) (values, error) {
 // shown where in is a terminal.
 func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) error {
 	lines := bufio.NewReader(in)
+	way := given.of(integration.InSettings)["receive"]
 	for _, f := range fields {
-		if _, ok := given.of(f.In)[f.Name]; ok || !f.Required {
+		if _, ok := given.of(f.In)[f.Name]; ok || !f.Required || f.OptionalWith != "" && f.OptionalWith == way {
 			continue
 		}
 		fmt.Fprintf(out, "%s (%s): ", f.Name, f.Help)

@@ -69,10 +69,12 @@ func TestValuesAreReadFromWhereTheyAre(t *testing.T) {
 			set: map[string]string{"token": "file:" + file}, file: " a\nb \n",
 			want: given(map[string]string{"token": " a\nb "}, nil),
 		},
-		"no such variable":  {set: map[string]string{"token": "env:NONE"}, fault: "the environment variable NONE for token is not set"},
+		"no such variable": {set: map[string]string{"token": "env:NONE"}, fault: "the environment variable NONE for " +
+			"token is not set"},
 		"an empty variable": {set: map[string]string{"token": "env:EMPTY"}, fault: "EMPTY for token"},
 		"no such file":      {set: map[string]string{"token": "file:/none/here"}, fault: "/none/here"},
-		"no such field":     {set: map[string]string{"tokne": "CANARY"}, fault: `there is no field "tokne"; there are: token, url, url, pin`},
+		"no such field": {set: map[string]string{"tokne": "CANARY"}, fault: `there is no field "tokne"; there are: ` +
+			`token, url, url, pin`},
 		"no such place": {set: map[string]string{
 			"settings.token": "CANARY",
 		}, fault: `there is no field "settings.token"`},

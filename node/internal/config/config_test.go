@@ -118,76 +118,241 @@ func TestLoadReadsEveryLogin(t *testing.T) {
 func TestLoadFaults(t *testing.T) {
 	const subject = "expects a name without spaces, *, > or empty parts between dots, found "
 	cases := map[string]struct{ data, want string }{
-		"an id with a space":                          {"node: {id: a b}", `1: node.id: ` + subject + `"a b"`},
-		"an id with a star":                           {"node: {id: 'a*'}", `1: node.id: ` + subject + `"a*"`},
-		"an id with a greater sign":                   {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
-		"an id that ends in a dot":                    {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
-		"a namespace with a space":                    {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
-		"heartbeats too often":                        {"node:\n  heartbeatInterval: 5ms", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found 5ms"},
-		"a negative interval":                         {"node:\n  heartbeatInterval: -1s", "2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found -1s"},
-		"a negative timeout":                          {"node:\n  heartbeatTimeout: -1s", "2: node.heartbeatTimeout: expects more than heartbeatInterval, or 0 for none, found -1s"},
-		"a timeout shorter than the interval":         {"node:\n  heartbeatInterval: 60s\n  heartbeatTimeout: 30s", "3: node.heartbeatTimeout: expects more than heartbeatInterval (1m0s), or every node is gone between two heartbeats; found 30s"},
-		"a timeout shorter than the default interval": {"node:\n  heartbeatTimeout: 6s", "2: node.heartbeatTimeout: expects more than heartbeatInterval (10s), or every node is gone between two heartbeats; found 6s"},
-		"another protocol":                            {"node:\n  protocol: 3", `2: node.protocol: expects 4 or 5, found "3"`},
-		"no server":                                   {"nats: {servers: []}", `1: nats.servers: expects at least one server`},
-		"a server of another scheme":                  {"nats:\n  servers:\n    - nats://a\n    - http://b", `4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`},
-		"a server without a scheme":                   {"nats: {servers: ['localhost:4222']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "localhost:4222"`},
-		"a server without a host":                     {"nats: {servers: ['nats://:4222']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://:4222"`},
-		"a server with an impossible port":            {"nats: {servers: ['nats://a:70000']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://a:70000"`},
-		"a wrong server shows no credentials":         {"nats: {servers: ['nats://u:hun%ter2@']}", `1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://[redacted]@"`},
-		"embedded with two servers":                   {"nats: {embedded: true, servers: ['nats://a', 'nats://b']}", `1: nats.servers: the embedded server expects exactly one address, found 2`},
-		"embedded on all IPv4 interfaces":             {"nats: {embedded: true, servers: ['nats://0.0.0.0:4222']}", `1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "0.0.0.0"`},
-		"embedded on all IPv6 interfaces":             {"nats: {embedded: true, servers: ['nats://[::]:4222']}", `1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "::"`},
-		"embedded without a folder":                   {"nats: {embedded: true, storeDir: ''}", `1: nats.storeDir: expects the path of a folder`},
-		"a certificate without its key":               {"nats:\n  tls:\n    cert: a", `2: nats.tls: expects cert and key together`},
-		"a key without its certificate":               {"nats: {tls: {key: a}}", `1: nats.tls: expects cert and key together`},
-		"a token beside a user":                       {"nats:\n  user: u\n  token: t", `3: nats.token: expects one login: user and password, or token, or creds, or nkey; found user and token`},
-		"an nkey beside a credentials file":           {"nats: {creds: c, nkey: SU}", `1: nats.nkey: expects one login: user and password, or token, or creds, or nkey; found creds and nkey`},
-		"a password of nobody":                        {"nats: {password: p}", `1: nats.user: expects the name that nats.password belongs to`},
-		"an inbox prefix that is a pattern":           {"nats: {inboxPrefix: '_INBOX.>'}", `1: nats.inboxPrefix: ` + subject + `"_INBOX.>"`},
-		"no inbox prefix":                             {"nats: {inboxPrefix: ''}", `1: nats.inboxPrefix: ` + subject + `""`},
-		"a negative bound of claims":                  {"claims: {maxMB: -1}", `1: claims.maxMB: expects at least 0, found -1`},
-		"no time to start":                            {"nats: {startTimeout: 0s}", `1: nats.startTimeout: expects more than 0s, found 0s`},
-		"no namespace for events":                     {"events: {namespace: ''}", `1: events.namespace: ` + subject + `""`},
-		"a prefix with an empty part":                 {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
-		"no replicas":                                 {"events: {replicas: 0}", `1: events.replicas: expects 1 to 5, found 0`},
-		"too many replicas":                           {"events: {replicas: 6}", `1: events.replicas: expects 1 to 5, found 6`},
-		"no room in the spool":                        {"events: {spool: {maxMB: 0}}", `1: events.spool.maxMB: expects more than 0, found 0`},
-		"a spool that keeps nothing":                  {"events: {spool: {maxAge: 0s}}", `1: events.spool.maxAge: expects more than 0s, found 0s`},
-		"events kept less than their window":          {"events: {maxAge: 1m}", `1: events.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1m0s`},
-		"a stream of less than nothing":               {"events: {maxMB: -1}", `1: events.maxMB: expects at least 0, found -1`},
-		"letters kept less than their window":         {"events: {deadLetters: {maxAge: 1s}}", `1: events.deadLetters.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1s`},
-		"letters of less than nothing":                {"events: {deadLetters: {maxMB: -1}}", `1: events.deadLetters.maxMB: expects at least 0, found -1`},
-		"a negative time to publish":                  {"events: {publishTimeout: -1s}", `1: events.publishTimeout: expects more than 0s, found -1s`},
-		"another store":                               {"channels: {store: mongo}", `1: channels.store: expects sqlite or postgres or action, found "mongo"`},
-		"a path for PostgreSQL":                       {"channels: {store: postgres}", `1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`},
-		"a URL for SQLite shows no credentials":       {"channels: {dsn: 'postgres://u:hunter2@h/d'}", `1: channels.dsn: expects the path of a file for the store sqlite, found the URL postgres://[redacted]@h/d`},
-		"no action to ask":                            {"channels: {store: action, action: ''}", `1: channels.action: ` + subject + `""`},
-		"another cache":                               {"cache: {driver: memcached}", `1: cache.driver: expects memory or redis, found "memcached"`},
-		"a Redis without a URL":                       {"cache: {driver: redis}", `1: cache.url: expects redis://HOST:PORT, found ""`},
-		"a negative time in the cache":                {"cache: {ttl: -1s}", `1: cache.ttl: expects at least 0s, found -1s`},
-		"other claims":                                {"claims: {driver: sqlite}", `1: claims.driver: expects nats or redis or memory, found "sqlite"`},
-		"claims in a Redis without a URL":             {"claims: {driver: redis}", `1: claims.url: expects redis://HOST:PORT, found ""`},
-		"no time for services to start":               {"limits: {startTimeout: 0s}", `1: limits.startTimeout: expects more than 0s, found 0s`},
-		"no path for the store":                       {"channels: {dsn: ''}", `1: channels.dsn: expects the path of a file`},
-		"a service without a name":                    {"services: [telegram, '']", `1: services[1]: expects a name`},
-		"a service twice":                             {"services:\n  - telegram\n  - slack\n  - telegram", `4: services[2]: "telegram" is listed twice`},
-		"a listener without a port":                   {"http: {listen: 127.0.0.1}", `1: http.listen: expects host:port, found "127.0.0.1"`},
-		"a listener with a named port":                {"http: {listen: 'localhost:http'}", `1: http.listen: expects host:port, found "localhost:http"`},
-		"a link that is to be let through":            {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
-		"no room for webhooks":                        {"http: {maxBodiesMB: 4}", `1: http.maxBodiesMB: expects at least 5, found 4`},
-		"no room for attachments":                     {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
-		"no room for requests":                        {"limits: {requestsMB: 0}", `1: limits.requestsMB: expects more than 0, found 0`},
-		"no concurrency":                              {"limits: {concurrency: 0}", `1: limits.concurrency: expects at least 1, found 0`},
-		"a negative queue":                            {"limits: {queue: -1}", `1: limits.queue: expects at least 0, found -1`},
-		"a negative call level":                       {"limits: {maxCallLevel: -1}", `1: limits.maxCallLevel: expects at least 0, found -1`},
-		"a negative time to drain":                    {"limits: {drainTimeout: -1s}", `1: limits.drainTimeout: expects at least 0s, found -1s`},
-		"another level":                               {"log: {level: loud}", `1: log.level: expects trace or debug or info or warn or error, found "loud"`},
-		"another format":                              {"log: {format: xml}", `1: log.format: expects text or json, found "xml"`},
-		"a mistyped key":                              {"events: {prefx: a}", `1: events.prefx: unknown key, did you mean "prefix"?`},
-		"a list forgotten shows no credentials":       {"nats: {servers: 'nats://u:hunter2@h'}", `1: nats.servers: expects a list, found a single value`},
-		"form comes before meaning":                   {"node: {id: a b}\nnod: {}", `2: nod: unknown key, did you mean "node"?`},
-		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expects host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
+		"an id with a space":        {"node: {id: a b}", `1: node.id: ` + subject + `"a b"`},
+		"an id with a star":         {"node: {id: 'a*'}", `1: node.id: ` + subject + `"a*"`},
+		"an id with a greater sign": {"node: {id: a>}", `1: node.id: ` + subject + `"a>"`},
+		"an id that ends in a dot":  {"node: {id: a.}", `1: node.id: ` + subject + `"a."`},
+		"a namespace with a space":  {"node: {namespace: a b}", `1: node.namespace: ` + subject + `"a b"`},
+		"heartbeats too often": {
+			"node:\n  heartbeatInterval: 5ms",
+			"2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found 5ms",
+		},
+		"a negative interval": {
+			"node:\n  heartbeatInterval: -1s",
+			"2: node.heartbeatInterval: expects at least 100ms, or 0 for none, found -1s",
+		},
+		"a negative timeout": {
+			"node:\n  heartbeatTimeout: -1s",
+			"2: node.heartbeatTimeout: expects more than heartbeatInterval, or 0 for none, found -1s",
+		},
+		"a timeout shorter than the interval": {
+			"node:\n  heartbeatInterval: 60s\n  heartbeatTimeout: 30s",
+			"3: node.heartbeatTimeout: expects more than heartbeatInterval (1m0s), or every node is gone between two " +
+				"heartbeats; found 30s",
+		},
+		"a timeout shorter than the default interval": {"node:\n  heartbeatTimeout: 6s", "2: node.heartbeatTimeout: " +
+			"expects more than heartbeatInterval (10s), or every node is gone between two heartbeats; found 6s"},
+		"another protocol": {
+			"node:\n  protocol: 3",
+			`2: node.protocol: expects 4 or 5, found "3"`,
+		},
+		"no server": {
+			"nats: {servers: []}",
+			`1: nats.servers: expects at least one server`,
+		},
+		"a server of another scheme": {
+			"nats:\n  servers:\n    - nats://a\n    - http://b",
+			`4: nats.servers[1]: expects a nats:// or tls:// URL with a host, found "http://b"`,
+		},
+		"a server without a scheme": {
+			"nats: {servers: ['localhost:4222']}",
+			`1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "localhost:4222"`,
+		},
+		"a server without a host": {
+			"nats: {servers: ['nats://:4222']}",
+			`1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://:4222"`,
+		},
+		"a server with an impossible port": {
+			"nats: {servers: ['nats://a:70000']}",
+			`1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://a:70000"`,
+		},
+		"a wrong server shows no credentials": {
+			"nats: {servers: ['nats://u:hun%ter2@']}",
+			`1: nats.servers[0]: expects a nats:// or tls:// URL with a host, found "nats://[redacted]@"`,
+		},
+		"embedded with two servers": {
+			"nats: {embedded: true, servers: ['nats://a', 'nats://b']}",
+			`1: nats.servers: the embedded server expects exactly one address, found 2`,
+		},
+		"embedded on all IPv4 interfaces": {
+			"nats: {embedded: true, servers: ['nats://0.0.0.0:4222']}",
+			`1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "0.0.0.0"`,
+		},
+		"embedded on all IPv6 interfaces": {
+			"nats: {embedded: true, servers: ['nats://[::]:4222']}",
+			`1: nats.servers[0]: the embedded server expects a loopback or explicit host, found "::"`,
+		},
+		"embedded without a folder": {
+			"nats: {embedded: true, storeDir: ''}",
+			`1: nats.storeDir: expects the path of a folder`,
+		},
+		"a certificate without its key": {
+			"nats:\n  tls:\n    cert: a",
+			`2: nats.tls: expects cert and key together`,
+		},
+		"a key without its certificate": {
+			"nats: {tls: {key: a}}",
+			`1: nats.tls: expects cert and key together`,
+		},
+		"a token beside a user": {
+			"nats:\n  user: u\n  token: t",
+			`3: nats.token: expects one login: user and password, or token, or creds, or nkey; found user and token`,
+		},
+		"an nkey beside a credentials file": {
+			"nats: {creds: c, nkey: SU}",
+			`1: nats.nkey: expects one login: user and password, or token, or creds, or nkey; found creds and nkey`,
+		},
+		"a password of nobody": {
+			"nats: {password: p}",
+			`1: nats.user: expects the name that nats.password belongs to`,
+		},
+		"an inbox prefix that is a pattern": {"nats: {inboxPrefix: '_INBOX.>'}", `1: nats.inboxPrefix: ` +
+			subject + `"_INBOX.>"`},
+		"no inbox prefix": {"nats: {inboxPrefix: ''}", `1: nats.inboxPrefix: ` + subject + `""`},
+		"a negative bound of claims": {
+			"claims: {maxMB: -1}",
+			`1: claims.maxMB: expects at least 0, found -1`,
+		},
+		"no time to start": {
+			"nats: {startTimeout: 0s}",
+			`1: nats.startTimeout: expects more than 0s, found 0s`,
+		},
+		"no namespace for events":     {"events: {namespace: ''}", `1: events.namespace: ` + subject + `""`},
+		"a prefix with an empty part": {"events: {prefix: a..b}", `1: events.prefix: ` + subject + `"a..b"`},
+		"no replicas": {
+			"events: {replicas: 0}",
+			`1: events.replicas: expects 1 to 5, found 0`,
+		},
+		"too many replicas": {
+			"events: {replicas: 6}",
+			`1: events.replicas: expects 1 to 5, found 6`,
+		},
+		"no room in the spool": {
+			"events: {spool: {maxMB: 0}}",
+			`1: events.spool.maxMB: expects more than 0, found 0`,
+		},
+		"a spool that keeps nothing": {
+			"events: {spool: {maxAge: 0s}}",
+			`1: events.spool.maxAge: expects more than 0s, found 0s`,
+		},
+		"events kept less than their window": {
+			"events: {maxAge: 1m}",
+			`1: events.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1m0s`,
+		},
+		"a stream of less than nothing": {
+			"events: {maxMB: -1}",
+			`1: events.maxMB: expects at least 0, found -1`,
+		},
+		"letters kept less than their window": {
+			"events: {deadLetters: {maxAge: 1s}}",
+			`1: events.deadLetters.maxAge: expects 0s or at least 2m0s, the duplicate window, found 1s`,
+		},
+		"letters of less than nothing": {
+			"events: {deadLetters: {maxMB: -1}}",
+			`1: events.deadLetters.maxMB: expects at least 0, found -1`,
+		},
+		"a negative time to publish": {
+			"events: {publishTimeout: -1s}",
+			`1: events.publishTimeout: expects more than 0s, found -1s`,
+		},
+		"another store": {
+			"channels: {store: mongo}",
+			`1: channels.store: expects sqlite or postgres or action, found "mongo"`,
+		},
+		"a path for PostgreSQL": {
+			"channels: {store: postgres}",
+			`1: channels.dsn: expects postgres://USER:PASSWORD@HOST/DATABASE, found "data/switchboard.db"`,
+		},
+		"a URL for SQLite shows no credentials": {
+			"channels: {dsn: 'postgres://u:hunter2@h/d'}",
+			`1: channels.dsn: expects the path of a file for the store sqlite, found the URL postgres://[redacted]@h/d`,
+		},
+		"no action to ask": {"channels: {store: action, action: ''}", `1: channels.action: ` +
+			subject + `""`},
+		"another cache": {
+			"cache: {driver: memcached}",
+			`1: cache.driver: expects memory or redis, found "memcached"`,
+		},
+		"a Redis without a URL": {
+			"cache: {driver: redis}",
+			`1: cache.url: expects redis://HOST:PORT, found ""`,
+		},
+		"a negative time in the cache": {"cache: {ttl: -1s}", `1: cache.ttl: expects at least 0s, found -1s`},
+		"other claims": {
+			"claims: {driver: sqlite}",
+			`1: claims.driver: expects nats or redis or memory, found "sqlite"`,
+		},
+		"claims in a Redis without a URL": {
+			"claims: {driver: redis}",
+			`1: claims.url: expects redis://HOST:PORT, found ""`,
+		},
+		"no time for services to start": {
+			"limits: {startTimeout: 0s}",
+			`1: limits.startTimeout: expects more than 0s, found 0s`,
+		},
+		"no path for the store":    {"channels: {dsn: ''}", `1: channels.dsn: expects the path of a file`},
+		"a service without a name": {"services: [telegram, '']", `1: services[1]: expects a name`},
+		"a service twice": {
+			"services:\n  - telegram\n  - slack\n  - telegram",
+			`4: services[2]: "telegram" is listed twice`,
+		},
+		"a listener without a port": {
+			"http: {listen: 127.0.0.1}",
+			`1: http.listen: expects host:port, found "127.0.0.1"`,
+		},
+		"a listener with a named port": {
+			"http: {listen: 'localhost:http'}",
+			`1: http.listen: expects host:port, found "localhost:http"`,
+		},
+		"a link that is to be let through": {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: ` +
+			`expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
+		"no room for webhooks": {
+			"http: {maxBodiesMB: 4}",
+			`1: http.maxBodiesMB: expects at least 5, found 4`,
+		},
+		"no room for attachments": {"media: {maxMB: 0}", `1: media.maxMB: expects more than 0, found 0`},
+		"no room for requests": {
+			"limits: {requestsMB: 0}",
+			`1: limits.requestsMB: expects more than 0, found 0`,
+		},
+		"no concurrency": {
+			"limits: {concurrency: 0}",
+			`1: limits.concurrency: expects at least 1, found 0`,
+		},
+		"a negative queue": {
+			"limits: {queue: -1}",
+			`1: limits.queue: expects at least 0, found -1`,
+		},
+		"a negative call level": {
+			"limits: {maxCallLevel: -1}",
+			`1: limits.maxCallLevel: expects at least 0, found -1`,
+		},
+		"a negative time to drain": {
+			"limits: {drainTimeout: -1s}",
+			`1: limits.drainTimeout: expects at least 0s, found -1s`,
+		},
+		"another level": {
+			"log: {level: loud}",
+			`1: log.level: expects trace or debug or info or warn or error, found "loud"`,
+		},
+		"another format": {
+			"log: {format: xml}",
+			`1: log.format: expects text or json, found "xml"`,
+		},
+		"a mistyped key": {
+			"events: {prefx: a}",
+			`1: events.prefx: unknown key, did you mean "prefix"?`,
+		},
+		"a list forgotten shows no credentials": {
+			"nats: {servers: 'nats://u:hunter2@h'}",
+			`1: nats.servers: expects a list, found a single value`,
+		},
+		"form comes before meaning": {
+			"node: {id: a b}\nnod: {}",
+			`2: nod: unknown key, did you mean "node"?`,
+		},
+		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expect" +
+			"s host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -281,7 +281,8 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 		"the caller's fault": {
 			action.Client(401, "SIGNATURE_INVALID", "no").With(map[string]string{"kind": "unauthorized"}),
 			401,
-			`{"name":"MoleculerClientError","message":"no","code":401,"type":"SIGNATURE_INVALID","data":{"kind":"unauthorized"}}`,
+			`{"name":"MoleculerClientError","message":"no","code":401,"type":"SIGNATURE_INVALID",` +
+				`"data":{"kind":"unauthorized"}}`,
 			"",
 		},
 		"trouble that passes": {
@@ -291,19 +292,22 @@ func TestErrorsLookAsMoleculerWebWritesThem(t *testing.T) {
 		"no time left": {
 			context.DeadlineExceeded,
 			504,
-			`{"name":"RequestTimeoutError","message":"Request is timed out when call 'webhook' action on '' node.","code":504,"type":"REQUEST_TIMEOUT","data":{"action":"webhook"}}`,
+			`{"name":"RequestTimeoutError","message":"Request is timed out when call 'webhook' action on '' node.",` +
+				`"code":504,"type":"REQUEST_TIMEOUT","data":{"action":"webhook"}}`,
 			"1",
 		},
 		"what nobody foresaw": {
 			errors.New("CANARY"),
 			500,
-			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`,
+			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID",` +
+				`"code":500,"type":"INTERNAL_ERROR"}`,
 			"",
 		},
 		"a code that is no status": {
 			action.Client(200, "ODD", "CANARY"),
 			500,
-			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID","code":500,"type":"INTERNAL_ERROR"}`,
+			`{"name":"MoleculerServerError","message":"Internal error; the node's log has the details under this requestID",` +
+				`"code":500,"type":"INTERNAL_ERROR"}`,
 			"",
 		},
 		"data that is no JSON": {
@@ -329,14 +333,20 @@ func TestCalleesMetaShapesTheAnswer(t *testing.T) {
 		status     int
 		kind, body string
 	}{
-		"a text":               {`"<42>"`, `{"$responseType":"text/plain; charset=utf-8","$statusCode":200}`, 200, "text/plain; charset=utf-8", "<42>"},
+		"a text": {
+			`"<42>"`, `{"$responseType":"text/plain; charset=utf-8","$statusCode":200}`, 200,
+			"text/plain; charset=utf-8", "<42>",
+		},
 		"another status":       {`{"a":1}`, `{"$statusCode":202}`, 202, "application/json; charset=utf-8", `{"a":1}`},
 		"a status of no sense": {`{"a":1}`, `{"$statusCode":99}`, 200, "application/json; charset=utf-8", `{"a":1}`},
 		"JSON of another type": {
 			`{"a":1}`, `{"$responseType":"application/problem+json"}`, 200, "application/problem+json", `{"a":1}`,
 		},
-		"a text as JSON":       {`"a"`, `{"user":"u1"}`, 200, "application/json; charset=utf-8", `"a"`},
-		"JSON of its type":     {`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json", `{"n":9007199254740993}`},
+		"a text as JSON": {`"a"`, `{"user":"u1"}`, 200, "application/json; charset=utf-8", `"a"`},
+		"JSON of its type": {
+			`{"n":9007199254740993}`, `{"$responseType":"application/json"}`, 200, "application/json",
+			`{"n":9007199254740993}`,
+		},
 		"a text that is JSON":  {`"\"a\""`, `{"$responseType":"application/json"}`, 200, "application/json", `"a"`},
 		"an empty text":        {`""`, `{"$responseType":"text/plain"}`, 200, "text/plain", ""},
 		"nothing":              {`null`, `{}`, 200, "", ""},

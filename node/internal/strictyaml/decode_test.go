@@ -99,7 +99,10 @@ func TestDecode(t *testing.T) {
 		"two dollars and a brace are a literal": {"name: $${A} $5 $$ ${SWITCHBOARD_NUMBER}$", with(
 			func(s *settings) { s.Name = "${A} $5 $$ 3$" },
 		)},
-		"variables are expanded in lists and maps": {"servers: ['${SWITCHBOARD_NUMBER}']\nsecrets: {a: '${SWITCHBOARD_NUMBER}'}", with(func(s *settings) { s.Servers = []string{"3"}; s.Secrets = secrets("a", "3") })},
+		"variables are expanded in lists and maps": {
+			"servers: ['${SWITCHBOARD_NUMBER}']\nsecrets: {a: '${SWITCHBOARD_NUMBER}'}",
+			with(func(s *settings) { s.Servers = []string{"3"}; s.Secrets = secrets("a", "3") }),
+		},
 		"a value from a variable is not a file": {"token: ${SWITCHBOARD_FILE}", with(
 			func(s *settings) { s.Token = "file:/nowhere" },
 		)},
@@ -131,52 +134,93 @@ func TestDecodeFaults(t *testing.T) {
 		data string
 		want string
 	}{
-		"a mistyped key":                     {"name: x\nnmae: y", `config.yaml:2: nmae: unknown key, did you mean "name"?`},
-		"a key in the wrong case":            {"NAME: x", `config.yaml:1: NAME: unknown key, did you mean "name"?`},
-		"a key that resembles none":          {"tls:\n  password: x", `config.yaml:2: tls.password: unknown key`},
-		"a key that is not a name":           {`"a\n.b": 1`, `config.yaml:1: "a\n.b": unknown key`},
-		"a Go field without a tag":           {"Untagged: x", `config.yaml:1: Untagged: unknown key`},
-		"a merge key":                        {"<<: {name: x}", `config.yaml:1: "<<": unknown key`},
-		"a key in a list of structs":         {"channels:\n  - id: a\n  - id: b\n    credential: {}", `config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`},
-		"a duplicate key":                    {"name: x\nsmall: 1\nname: y", `config.yaml:3: name: duplicate key, first on line 1`},
-		"a duplicate key of a map":           {"secrets:\n  a: 1\n  a: 2", `config.yaml:3: secrets.a: duplicate key, first on line 2`},
-		"a key that is a list":               {"tls:\n  [a]: b", `config.yaml:2: tls: a key must be plain text`},
-		"text for a whole number":            {"replicas: abc", `config.yaml:1: replicas: expects a whole number, found "abc"`},
-		"a fraction for a whole number":      {"replicas: 1.5", `config.yaml:1: replicas: expects a whole number, found "1.5"`},
-		"a number out of range":              {"small: 256", `config.yaml:1: small: the number is out of range`},
-		"text for a number":                  {"ratio: abc", `config.yaml:1: ratio: expects a number, found "abc"`},
-		"text for a boolean":                 {"embedded: yes", `config.yaml:1: embedded: expects true or false, found "yes"`},
-		"a duration without a unit":          {"timeout: 30", `config.yaml:1: timeout: expects a duration such as 30s, found "30"`},
-		"long text for a number":             {"small: " + long, `config.yaml:1: small: expects a whole number, found "` + long[:64] + `"`},
-		"a single value for a list":          {"servers: nats://u:pass@h", `config.yaml:1: servers: expects a list, found a single value`},
-		"a mapping for a list":               {"servers: {a: b}", `config.yaml:1: servers: expects a list, found a mapping`},
-		"a list for a mapping":               {"tls: [a]", `config.yaml:1: tls: expects a mapping, found a list`},
-		"a list for text":                    {"name: [a]", `config.yaml:1: name: expects text, found a list`},
-		"a list for a secret":                {"token: [hunter2]", `config.yaml:1: token: expects text, found a list`},
-		"a list for the whole file":          {"- a", `config.yaml: expects a mapping, found a list`},
-		"nothing for text":                   {"name:", `config.yaml:1: name: expects text, found nothing`},
-		"nothing for a list":                 {"servers:\n  # - a", `config.yaml:1: servers: expects a list, found nothing`},
-		"an unset variable":                  {"name: a${SWITCHBOARD_UNSET}", `config.yaml:1: name: environment variable SWITCHBOARD_UNSET is not set`},
-		"a variable without an end":          {"token: hunter2${A", `config.yaml:1: token: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
-		"a variable with an impossible name": {"name: ${A B}", `config.yaml:1: name: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`},
+		"a mistyped key":            {"name: x\nnmae: y", `config.yaml:2: nmae: unknown key, did you mean "name"?`},
+		"a key in the wrong case":   {"NAME: x", `config.yaml:1: NAME: unknown key, did you mean "name"?`},
+		"a key that resembles none": {"tls:\n  password: x", `config.yaml:2: tls.password: unknown key`},
+		"a key that is not a name":  {`"a\n.b": 1`, `config.yaml:1: "a\n.b": unknown key`},
+		"a Go field without a tag":  {"Untagged: x", `config.yaml:1: Untagged: unknown key`},
+		"a merge key":               {"<<: {name: x}", `config.yaml:1: "<<": unknown key`},
+		"a key in a list of structs": {
+			"channels:\n  - id: a\n  - id: b\n    credential: {}",
+			`config.yaml:4: channels[1].credential: unknown key, did you mean "credentials"?`,
+		},
+		"a duplicate key": {
+			"name: x\nsmall: 1\nname: y",
+			`config.yaml:3: name: duplicate key, first on line 1`,
+		},
+		"a duplicate key of a map": {"secrets:\n  a: 1\n  a: 2", `config.yaml:3: secrets.a: duplicate key, first on ` +
+			`line 2`},
+		"a key that is a list":          {"tls:\n  [a]: b", `config.yaml:2: tls: a key must be plain text`},
+		"text for a whole number":       {"replicas: abc", `config.yaml:1: replicas: expects a whole number, found "abc"`},
+		"a fraction for a whole number": {"replicas: 1.5", `config.yaml:1: replicas: expects a whole number, found "1.5"`},
+		"a number out of range":         {"small: 256", `config.yaml:1: small: the number is out of range`},
+		"text for a number":             {"ratio: abc", `config.yaml:1: ratio: expects a number, found "abc"`},
+		"text for a boolean":            {"embedded: yes", `config.yaml:1: embedded: expects true or false, found "yes"`},
+		"a duration without a unit": {
+			"timeout: 30",
+			`config.yaml:1: timeout: expects a duration such as 30s, found "30"`,
+		},
+		"long text for a number": {"small: " + long, `config.yaml:1: small: expects a whole number, found "` +
+			long[:64] + `"`},
+		"a single value for a list": {"servers: nats://u:pass@h", `config.yaml:1: servers: expects a list, found a ` +
+			`single value`},
+		"a mapping for a list":      {"servers: {a: b}", `config.yaml:1: servers: expects a list, found a mapping`},
+		"a list for a mapping":      {"tls: [a]", `config.yaml:1: tls: expects a mapping, found a list`},
+		"a list for text":           {"name: [a]", `config.yaml:1: name: expects text, found a list`},
+		"a list for a secret":       {"token: [hunter2]", `config.yaml:1: token: expects text, found a list`},
+		"a list for the whole file": {"- a", `config.yaml: expects a mapping, found a list`},
+		"nothing for text":          {"name:", `config.yaml:1: name: expects text, found nothing`},
+		"nothing for a list":        {"servers:\n  # - a", `config.yaml:1: servers: expects a list, found nothing`},
+		"an unset variable": {"name: a${SWITCHBOARD_UNSET}", `config.yaml:1: name: environment variable ` +
+			`SWITCHBOARD_UNSET is not set`},
+		"a variable without an end": {"token: hunter2${A", `config.yaml:1: token: expects ${NAME} or ` +
+			`${NAME:-default} after "${"; write $${ for a literal ${`},
+		"a variable with an impossible name": {
+			"name: ${A B}", `config.yaml:1: name: expects ${NAME} or ${NAME:-default} after "${"; write $${ for a literal ${`,
+		},
 		"a variable of the wrong type is not shown": {
 			"replicas: ${SWITCHBOARD_SECRET}", `config.yaml:1: replicas: expects a whole number, found "${SWITCHBOARD_SECRET}"`,
 		},
-		"an absent secret file":                     {"token: file:/nowhere/token", `config.yaml:1: token: cannot read the secret in "/nowhere/token": no such file or directory`},
-		"a secret file that never ends":             {"token: file:/dev/zero", `config.yaml:1: token: cannot read the secret in "/dev/zero": not a regular file`},
-		"an alias":                                  {"name: &a x\ntoken: *a", "config.yaml:1: name: aliases, anchors and tags are not accepted; quote text that begins with *, & or !\nconfig.yaml:2: token: aliases, anchors and tags are not accepted; quote text that begins with *, & or !"},
-		"an alias of the unknown":                   {"token: *hunter2", `config.yaml: aliases, anchors and tags are not accepted; quote text that begins with *, & or !`},
-		"an anchor":                                 {"token: &hunter2", `config.yaml:1: token: aliases, anchors and tags are not accepted; quote text that begins with *, & or !`},
-		"a tag":                                     {"token: !hunter2", `config.yaml:1: token: aliases, anchors and tags are not accepted; quote text that begins with *, & or !`},
-		"a syntax error":                            {"name: x\nsmall: @1", `config.yaml:2: found character that cannot start any token`},
-		"a syntax error on the first line":          {"name: @x", `config.yaml: found character that cannot start any token`},
-		"two documents":                             {"name: x\n---\nname: y", `config.yaml:2: a second document begins here; the file must hold only one`},
-		"a syntax error after the document":         {"name: x\n---\n{a: @}", `config.yaml:3: found character that cannot start any token`},
-		"a very long key":                           {"open:\n  ? " + long + "\n  : 1", `config.yaml:2: open: a key is too long or nested too deeply`},
-		"a Go type that cannot be read":             {"bad: 1", `config.yaml:1: bad: expects a chan int, found "1"`},
-		"a Go interface that cannot be read":        {"worse: 1", `config.yaml:1: worse: the program cannot read a error here`},
-		"a Go map that cannot be read":              {"worst: {1: a}", `config.yaml:1: worst: the program cannot read a map[int]string here`},
-		"several faults are all reported, in order": {"nam: x\nsmall: a\ntls: {cet: 1}", "config.yaml:1: nam: unknown key, did you mean \"name\"?\nconfig.yaml:2: small: expects a whole number, found \"a\"\nconfig.yaml:3: tls.cet: unknown key, did you mean \"cert\"?"},
+		"an absent secret file": {
+			"token: file:/nowhere/token",
+			`config.yaml:1: token: cannot read the secret in "/nowhere/token": no such file or directory`,
+		},
+		"a secret file that never ends": {
+			"token: file:/dev/zero",
+			`config.yaml:1: token: cannot read the secret in "/dev/zero": not a regular file`,
+		},
+		"an alias": {"name: &a x\ntoken: *a", "config.yaml:1: name: aliases, anchors " +
+			"and tags are not accepted; quote text that begins with *, & or !\nconfig.yaml:2: token: aliases, anchors and " +
+			"tags are not accepted; quote text that begins with *, & or !"},
+		"an alias of the unknown": {"token: *hunter2", `config.yaml: aliases, anchors and tags are not ` +
+			`accepted; quote text that begins with *, & or !`},
+		"an anchor": {"token: &hunter2", `config.yaml:1: token: aliases, anchors and ` +
+			`tags are not accepted; quote text that begins with *, & or !`},
+		"a tag": {"token: !hunter2", `config.yaml:1: token: aliases, anchors and ` +
+			`tags are not accepted; quote text that begins with *, & or !`},
+		"a syntax error": {"name: x\nsmall: @1", `config.yaml:2: found character that cannot ` +
+			`start any token`},
+		"a syntax error on the first line": {"name: @x", `config.yaml: found character that cannot start any token`},
+		"two documents": {
+			"name: x\n---\nname: y",
+			`config.yaml:2: a second document begins here; the file must hold only one`,
+		},
+		"a syntax error after the document": {
+			"name: x\n---\n{a: @}",
+			`config.yaml:3: found character that cannot start any token`,
+		},
+		"a very long key": {
+			"open:\n  ? " + long + "\n  : 1",
+			`config.yaml:2: open: a key is too long or nested too deeply`,
+		},
+		"a Go type that cannot be read": {"bad: 1", `config.yaml:1: bad: expects a chan int, found "1"`},
+		"a Go interface that cannot be read": {"worse: 1", `config.yaml:1: worse: the program cannot read a error ` +
+			`here`},
+		"a Go map that cannot be read": {"worst: {1: a}", `config.yaml:1: worst: the program cannot read a ` +
+			`map[int]string here`},
+		"several faults are all reported, in order": {"nam: x\nsmall: a\ntls: {cet: 1}", "config.yaml:1: nam: unknown " +
+			"key, did you mean \"name\"?\nconfig.yaml:2: small: expects a whole number, found \"a\"\nconfig.yaml:3: " +
+			"tls.cet: unknown key, did you mean \"cert\"?"},
 	}
 	t.Setenv("SWITCHBOARD_SECRET", "hunter2")
 	for name, c := range cases {
@@ -255,9 +299,11 @@ func TestSourceFault(t *testing.T) {
 	require.NoError(t, err)
 
 	cases := map[string]struct{ key, want string }{
-		"a key of the file":        {"channels[1].credentials.token", "channels.yaml:5: channels[1].credentials.token: is wrong"},
-		"a quoted key of the file": {`channels[1].credentials."a.b"`, `channels.yaml:6: channels[1].credentials."a.b": is wrong`},
-		"a list item":              {"channels[0]", "channels.yaml:2: channels[0]: is wrong"},
+		"a key of the file": {"channels[1].credentials.token", "channels.yaml:5: channels[1].credentials.token: is wrong"},
+		"a quoted key of the file": {
+			`channels[1].credentials."a.b"`, `channels.yaml:6: channels[1].credentials."a.b": is wrong`,
+		},
+		"a list item": {"channels[0]", "channels.yaml:2: channels[0]: is wrong"},
 		"an absent key has its parent": {
 			"channels[0].credentials.token", "channels.yaml:2: channels[0].credentials.token: is wrong",
 		},

@@ -46,7 +46,15 @@ func (s *Server) routes() fakeapi.Routes {
 			Name: RefreshURLs, Body: shapes[RefreshURLs], Answer: refreshURLs,
 		},
 	}
-	routes := fakeapi.Routes{"GET /{path...}": plain(Download, s.download)}
+	calls["GET /gateway/bot"] = plain(GetGateway, s.Gateway.getGateway)
+	calls["POST /interactions/{interaction}/{token}/callback"] = fakeapi.Route{
+		Name: InteractionCallback, Body: shapes[InteractionCallback], Answer: s.callBack,
+	}
+	connect := func(*fakeapi.Request) Response { return Response{Handler: s.Gateway} }
+	routes := fakeapi.Routes{
+		"GET /{path...}":     plain(Download, s.download),
+		"GET " + gatewayPath: {Name: ConnectGateway, Takes: fakeapi.NoBody, Answer: connect},
+	}
 	for pattern, route := range calls {
 		routes[strings.Replace(pattern, " ", " "+Root, 1)] = route
 	}
@@ -173,7 +181,7 @@ func (s *Server) getApplication(*fakeapi.Request) Response {
 	return fakeapi.JSON(http.StatusOK, map[string]any{
 		"id": s.app.ApplicationID, "name": "Test app", "verify_key": s.app.PublicKey,
 		"interactions_endpoint_url": s.app.InteractionsEndpointURL, "event_webhooks_url": s.app.EventWebhooksURL,
-		"event_webhooks_status": s.app.EventWebhooksStatus,
+		"event_webhooks_status": s.app.EventWebhooksStatus, "flags": s.Gateway.applicationFlags(),
 	})
 }
 

@@ -1,5 +1,7 @@
-// Package discordtest is a fake of Discord's REST API, on loopback, for tests and demonstrations. It is stricter than
-// Discord: it refuses what is not documented, and texts that could notify somebody.
+// Package discordtest is a fake of Discord's REST API and of its Gateway, on loopback, for tests and demonstrations. It
+// is
+// stricter than Discord: it refuses what is not documented, and texts that could notify somebody. What a client of the
+// Gateway does against the rules is counted, see [GatewayCounts].
 package discordtest
 
 import (
@@ -27,8 +29,12 @@ type App struct {
 // Server is Discord's API for one app. It records the requests that were let in. Safe for concurrent use.
 type Server struct {
 	*fakeapi.Server
+	// Gateway is the app's Gateway; "Get Gateway Bot" leads there.
+	Gateway *Gateway
+
 	app          App
-	interactions map[string]bool // by their tokens; true while one waits for its first answer
+	callbacks    map[string]*callback // of interactions that came over the Gateway, by their tokens
+	interactions map[string]bool      // by their tokens; true while one waits for its first answer
 	nonces       map[string]map[string]any
 	files        map[string]fakeapi.File
 	reactions    []Reaction
@@ -67,7 +73,8 @@ const (
 // New makes a server without an address of its own: a handler for those who bring one.
 func New(app App) *Server {
 	s := &Server{
-		app: app, interactions: map[string]bool{}, nonces: map[string]map[string]any{}, files: map[string]fakeapi.File{},
+		Gateway: newGateway(app), app: app, callbacks: map[string]*callback{}, interactions: map[string]bool{},
+		nonces: map[string]map[string]any{}, files: map[string]fakeapi.File{},
 		lastID: 1_400_000_000_000_000_000,
 	}
 	s.Server = fakeapi.New(s.api())
@@ -86,6 +93,12 @@ const maxBody = 26 << 20
 
 func (s *Server) api() fakeapi.API {
 	return fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, MaxBody: maxBody}
+}
+
+// Close ends all connections, those to the Gateway too.
+func (s *Server) Close() {
+	s.Gateway.shut()
+	s.Server.Close()
 }
 
 // Root is where the API begins below the server's URL.
@@ -128,16 +141,17 @@ var (
 // admit refuses paths that name no ids, and a credential that is wrong, or that is not needed.
 func (s *Server) admit(r *fakeapi.Request) *Response {
 	authorization := r.Header.Get("Authorization")
-	needed := r.Route != Download && !strings.HasPrefix(r.Path, Root+"/webhooks/")
+	needed := r.Route != Download && r.Route != ConnectGateway && !strings.HasPrefix(r.Path, Root+"/webhooks/") &&
+		!strings.HasPrefix(r.Path, Root+"/interactions/")
 	found := r.Route != "" && (r.Route != Download || !strings.HasPrefix(r.Path, Root+"/"))
-	for _, name := range []string{"channel", "message", "app"} {
+	for _, name := range []string{"channel", "message", "app", "interaction"} {
 		if id, ok := r.Values[name]; ok && !digits.MatchString(id) {
 			found = false
 		}
 	}
 	var refusal Response
 	switch {
-	case !userAgent.MatchString(r.Header.Get("User-Agent")):
+	case r.Route != ConnectGateway && !userAgent.MatchString(r.Header.Get("User-Agent")):
 		refusal = fakeapi.Bytes("text/html", []byte("<html>Access denied</html>"))
 		refusal.Status = http.StatusForbidden
 	case !found:

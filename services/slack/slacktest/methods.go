@@ -21,8 +21,12 @@ func (s *Server) routes() fakeapi.Routes {
 		"POST /upload/v1/{id}":      {Name: Upload, Takes: fakeapi.FormatRaw, Check: s.uploadFault, Answer: s.upload},
 		"/files-pri/{id}/{name...}": {Name: Download, Check: s.downloadFault, Answer: s.download},
 		"POST /actions/{link...}":   {Name: Respond, Body: shapes[Respond], Answer: responded},
+		"GET " + socketPath: {Name: "socket", Takes: fakeapi.NoBody, Answer: func(*fakeapi.Request) Response {
+			return Response{Handler: s.Socket}
+		}},
 	}
 	methods := fakeapi.Routes{
+		"apps.connections.open":        {Answer: s.Socket.open},
 		"auth.test":                    {Answer: s.authTest},
 		"chat.postMessage":             {Answer: s.postMessage},
 		"chat.update":                  about(s.update),

@@ -28,6 +28,7 @@ const (
 // Server is the Web API for one app. Safe for concurrent use.
 type Server struct {
 	*fakeapi.Server
+	Socket   *SocketMode // the app's Socket Mode, which is off until it has an App-Level Token
 	token    string
 	scopes   string
 	identity map[string]any
@@ -42,8 +43,15 @@ type Response = fakeapi.Answer
 
 // NewServer starts a server for the app with this token. Close it after use.
 func NewServer(token string) *Server {
+	s := New(token)
+	s.Server = fakeapi.Start(s.api())
+	return s
+}
+
+// New makes a server without an address.
+func New(token string) *Server {
 	s := &Server{
-		token:  token,
+		token: token, Socket: newSocketMode(),
 		scopes: "chat:write,files:read,files:write,reactions:read,reactions:write",
 		identity: map[string]any{
 			"url": "https://test.slack.com/", "team": "Test team", "team_id": TeamID, "user": "test_app", "user_id": UserID,
@@ -51,8 +59,18 @@ func NewServer(token string) *Server {
 		},
 		messages: map[string]map[string]bool{}, files: map[string]*file{},
 	}
-	s.Server = fakeapi.Start(fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse})
+	s.Server = fakeapi.New(s.api())
 	return s
+}
+
+func (s *Server) api() fakeapi.API {
+	return fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse}
+}
+
+// Close ends all connections.
+func (s *Server) Close() {
+	s.Socket.shut()
+	s.Server.Close()
 }
 
 // URL is the root to use as a channel's settings.apiBase.
@@ -111,7 +129,8 @@ func (s *Server) admit(r *fakeapi.Request) *Response {
 		return nil
 	case !ok:
 		refusal = Failure("not_authed", nil)
-	case token != s.token:
+	case r.Route == "apps.connections.open" && !s.Socket.takes(token),
+		r.Route != "apps.connections.open" && token != s.token:
 		refusal = Failure("invalid_auth", nil)
 	case kind == "application/json" && !strings.EqualFold(params["charset"], "utf-8"):
 		refusal = Failure("missing_charset", nil) // of which Slack itself only warns

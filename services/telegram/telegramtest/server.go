@@ -16,13 +16,14 @@ import (
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// Server is a Bot API for one bot. It records the calls that bring the right token. Safe for concurrent use.
+// Server is a Bot API for one bot or many. It records the calls that bring the right token, but for the polls, of which
+// each bot has its last ones. Safe for concurrent use.
 type Server struct {
 	*fakeapi.Server
-	token       string
+	first       string // the token of the bot that NewServer was given
+	bots        map[string]*bot
 	files       map[string]fakeapi.File // Name is the path
 	answered    map[string]bool         // queries; each takes one answer
-	webhookInfo WebhookInfo
 	lastMessage int64
 }
 
@@ -46,9 +47,22 @@ const Download = "file"
 
 // NewServer starts a server for the bot with this token. The caller closes it.
 func NewServer(token string) *Server {
-	s := &Server{token: token, files: map[string]fakeapi.File{}, answered: map[string]bool{}}
-	s.Server = fakeapi.Start(fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value})
+	s := New(token)
+	s.Server = fakeapi.Start(s.api())
 	return s
+}
+
+// New makes a server without an address.
+func New(token string) *Server {
+	s := &Server{
+		first: token, bots: map[string]*bot{token: newBot()}, files: map[string]fakeapi.File{}, answered: map[string]bool{},
+	}
+	s.Server = fakeapi.New(s.api())
+	return s
+}
+
+func (s *Server) api() fakeapi.API {
+	return fakeapi.API{Routes: s.routes(), Admit: s.admit, Refuse: refuse, Value: value}
 }
 
 // Next returns the next request that sends a message, and waits for it. Each request is returned once. When the server
@@ -64,8 +78,10 @@ func (s *Server) AddFile(id, path string, content []byte) {
 	s.Locked(func() { s.files[id] = fakeapi.File{Name: path, Content: content} })
 }
 
-// SetWebhookInfo sets the answer of getWebhookInfo. Before that the bot has no webhook.
-func (s *Server) SetWebhookInfo(info WebhookInfo) { s.Locked(func() { s.webhookInfo = info }) }
+// SetWebhookInfo sets the answer of getWebhookInfo for the bot that NewServer was given. Before that it has no webhook.
+func (s *Server) SetWebhookInfo(info WebhookInfo) {
+	s.Locked(func() { s.bots[s.first].webhook = info })
+}
 
 // Failure is an answer with ok false. parameters may be nil.
 func Failure(code int, description string, parameters map[string]any) Response {
@@ -86,7 +102,7 @@ func (s *Server) admit(r *Request) *Response {
 	switch {
 	case !ok || !strings.Contains(token, ":"):
 		return new(Failure(http.StatusNotFound, "Not Found", nil))
-	case token != s.token:
+	case s.bots[token] == nil:
 		return new(Failure(http.StatusUnauthorized, "Unauthorized", nil))
 	}
 	return nil
@@ -124,8 +140,11 @@ func value(name, text string) (any, error) {
 	return v, nil
 }
 
-func (s *Server) bot() map[string]any {
-	id, _, _ := strings.Cut(s.token, ":")
+// tokenOf returns the token that a request brings.
+func tokenOf(r *Request) string { return strings.TrimPrefix(r.Values["bot"], "bot") }
+
+func botUser(r *Request) map[string]any {
+	id, _, _ := strings.Cut(tokenOf(r), ":")
 	return map[string]any{"id": json.Number(id), "is_bot": true, "first_name": "Test bot", "username": "test_bot"}
 }
 
@@ -152,7 +171,7 @@ func (s *Server) download(r *Request) Response {
 // message returns the message that a request names, or else a new one.
 func (s *Server) message(r *Request) map[string]any {
 	chat, _ := chatOf(r.Body["chat_id"])
-	m := map[string]any{"from": s.bot(), "chat": chat, "date": time.Now().Unix(), "message_id": r.Body["message_id"]}
+	m := map[string]any{"from": botUser(r), "chat": chat, "date": time.Now().Unix(), "message_id": r.Body["message_id"]}
 	for _, name := range []string{"text", "caption", "message_thread_id"} {
 		if v, there := r.Body[name]; there {
 			m[name] = v
@@ -200,8 +219,11 @@ func (s *Server) routes() fakeapi.Routes {
 		"answerGuestQuery": {Check: s.guestFault, Answer: func(r *Request) Response {
 			return success(map[string]any{"inline_message_id": "inline-" + is.At[string](r.Body, "guest_query_id")})
 		}},
-		"getMe":          {Answer: func(*Request) Response { return success(s.bot()) }},
-		"getWebhookInfo": {Answer: func(*Request) Response { return success(s.webhookInfo) }},
+		"getMe":          {Answer: func(r *Request) Response { return success(botUser(r)) }},
+		"getUpdates":     {Answer: s.getUpdates, Unrecorded: true},
+		"setWebhook":     {Answer: s.setWebhook},
+		"deleteWebhook":  {Answer: s.deleteWebhook},
+		"getWebhookInfo": {Answer: func(r *Request) Response { return success(s.bots[tokenOf(r)].info()) }},
 		"getFile":        {Answer: s.getFile},
 	}
 	all := fakeapi.Routes{"/file/{bot}/{path...}": {Name: Download, Answer: s.download}}

@@ -44,12 +44,12 @@ func TestPageListsTypesValuesAndCells(t *testing.T) {
 	page := markdown(m, []integration.Definition{parrot})
 	for _, line := range []string{
 		"| `STICKER` |  |",
-		"| `VOICE` | recorded in the chat, as against an audio file |",
-		"| `edit` | ID is the message's that has this content now |",
+		"| `VOICE` | recorded in the chat, unlike an audio file |",
+		"| `edit` | the message with this ID has this content now |",
 		"| `type` | a [type of content](#types-of-content) |  |",
 		"| `kind` | a [kind](#kinds-of-messages) | empty means KindMessage |",
-		"| `attachments` | list of [Media](#media) | all of them, where there are several |",
-		"| `direction` | `echo` | empty means that a user wrote it to the channel, or the channel to a user |",
+		"| `attachments` | list of [Media](#media) | all attachments if there are several |",
+		"| `direction` | `echo` | empty: a user wrote it to the channel, or the channel to a user |",
 		"| `action` | `add`, `remove` | \"add\" or \"remove\" |",
 		"| text | full |",
 		"| text | degraded |",

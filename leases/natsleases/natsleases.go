@@ -1,0 +1,422 @@
+// Package natsleases keeps leases in a key-value bucket of JetStream.
+package natsleases
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/leases"
+)
+
+// Options configure the store.
+type Options struct {
+	// Namespace separates the leases of clusters that share a server; see [Bucket].
+	Namespace string
+	// Replicas is the number of replicas of a bucket that is created; 0 means 1.
+	Replicas int
+	// MaxBytes bounds a bucket that is created, in bytes; 0 means no bound. Some accounts require one.
+	MaxBytes int64
+	// Timeout bounds a call; 0 means 2 s.
+	Timeout time.Duration
+}
+
+// ErrOldServer says that the server is older than 2.11, which has no TTL for single messages. Nothing was created.
+var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
+
+// ErrMaxBytesRequired says that the account requires a bound for each stream.
+var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+
+const (
+	defaultTimeout = 2 * time.Second
+	// markerTTL is how long the bucket keeps the marker of a deleted key, for watches that were cut off.
+	markerTTL = time.Hour
+	// watchWait is the pause before a watch that failed begins again.
+	watchWait = 500 * time.Millisecond
+	// stopWait bounds the wait for a watcher's goroutine.
+	stopWait = time.Second
+)
+
+type store struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	name    string // of the bucket
+	config  jetstream.StreamConfig
+	timeout time.Duration
+	bucket  atomic.Pointer[jetstream.KeyValue] // nil until it was found
+}
+
+// New returns a store on a connection to nats-server 2.11 or later; see [ErrOldServer]. The caller closes the
+// connection. The bucket is created at its first use. The connection must not buffer messages while it is down
+// (nats.ReconnectBufSize(-1)), and must reconnect for ever.
+//
+// The user must be allowed to publish to $KV.<bucket>.>, to $JS.FC.KV_<bucket>.>, and below $JS.API to INFO and to
+// STREAM.INFO, STREAM.CREATE, STREAM.MSG.GET, CONSUMER.CREATE and CONSUMER.DELETE of KV_<bucket>.
+func New(nc *nats.Conn, opts Options) (leases.Store, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	timeout := opts.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	name := Bucket(opts.Namespace)
+	return &store{nc: nc, js: js, name: name, config: bucketConfig(name, opts), timeout: timeout}, nil
+}
+
+// Bucket returns the name of the bucket for a namespace. Characters that a bucket's name cannot have become _, and a
+// hash at the end makes the name unique.
+func Bucket(namespace string) string {
+	if namespace == "" {
+		return "leases"
+	}
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, namespace)
+	if plain != namespace {
+		sum := sha256.Sum256([]byte(namespace))
+		plain += "-" + hex.EncodeToString(sum[:4])
+	}
+	return "leases-" + plain
+}
+
+// bucketConfig returns the stream of a key-value bucket as nats.go creates it, with a difference: only the leader is
+// read, because other replicas may not have the latest entries yet.
+func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1),
+		MaxBytes:          opts.MaxBytes,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
+	}
+}
+
+// Get implements [leases.Store].
+func (s *store) Get(ctx context.Context, key string) (leases.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	kv, err := s.open(ctx)
+	if err != nil {
+		return leases.Entry{}, failed("get", err)
+	}
+	e, err := kv.Get(ctx, encodeKey(key))
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return leases.Entry{Key: key}, nil
+	case err != nil:
+		return leases.Entry{}, s.failed("get", err)
+	}
+	return leases.Entry{Key: key, Value: e.Value(), Revision: e.Revision()}, nil
+}
+
+// Put implements [leases.Store].
+func (s *store) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	kv, err := s.open(ctx)
+	if err != nil {
+		return 0, failed("put", err)
+	}
+	var written uint64
+	if revision == 0 {
+		written, err = kv.Create(ctx, encodeKey(key), value)
+	} else {
+		written, err = kv.Update(ctx, encodeKey(key), value, revision)
+	}
+	if err != nil {
+		return 0, s.failed("put", err)
+	}
+	return written, nil
+}
+
+// Delete implements [leases.Store].
+func (s *store) Delete(ctx context.Context, key string, revision uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	kv, err := s.open(ctx)
+	if err != nil {
+		return failed("delete", err)
+	}
+	err = kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
+	if conflict(err) {
+		if _, getErr := kv.Get(ctx, encodeKey(key)); errors.Is(getErr, jetstream.ErrKeyNotFound) {
+			return nil
+		}
+	}
+	if err != nil {
+		return s.failed("delete", err)
+	}
+	return nil
+}
+
+// Check implements [leases.Store].
+func (s *store) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if _, err := s.find(ctx); err != nil {
+		return failed("check", err)
+	}
+	return nil
+}
+
+// Close implements [leases.Store].
+func (s *store) Close() error { return nil }
+
+func (s *store) open(ctx context.Context) (jetstream.KeyValue, error) {
+	if known := s.bucket.Load(); known != nil {
+		return *known, nil
+	}
+	return s.find(ctx)
+}
+
+// find opens the bucket and creates it if it is missing.
+func (s *store) find(ctx context.Context) (jetstream.KeyValue, error) {
+	stream, err := s.js.Stream(ctx, s.config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = s.create(ctx)
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = jetstream.ErrJetStreamNotEnabled // as a server without JetStream answers
+	}
+	switch api, ok := errors.AsType[*jetstream.APIError](err); {
+	case ok && api.ErrorCode == maxBytesRequired:
+		return nil, refusal{fmt.Errorf("create the bucket %s: %w: %w", s.name, ErrMaxBytesRequired, err)}
+	case errors.Is(err, ErrOldServer):
+		return nil, refusal{fmt.Errorf("create the bucket %s: %w", s.name, err)}
+	case err != nil:
+		// Even "not found" and "no suitable peers" may pass: the cluster may be starting.
+		return nil, fmt.Errorf("open the bucket %s: %w", s.name, err)
+	}
+	config := stream.CachedInfo().Config
+	if !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck || config.AllowDirect {
+		return nil, refusal{fmt.Errorf("the bucket %s does not keep one acknowledged value a key, read from its leader "+
+			"and with markers that end: delete it, or name another namespace", s.name)}
+	}
+	kv, err := s.js.KeyValue(ctx, s.name)
+	if err != nil {
+		return nil, fmt.Errorf("open the bucket %s: %w", s.name, err)
+	}
+	s.bucket.Store(&kv)
+	return kv, nil
+}
+
+const (
+	// messageTTLs is the API level of JetStream with a TTL for single messages, that of nats-server 2.11.
+	messageTTLs = 1
+	// maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
+	maxBytesRequired = 10113
+)
+
+// create creates the bucket. It asks for the server's API level first: an older server ignores settings that it does
+// not know.
+func (s *store) create(ctx context.Context) (jetstream.Stream, error) {
+	account, err := s.js.AccountInfo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
+	}
+	if account.API.Level < messageTTLs {
+		return nil, ErrOldServer
+	}
+	config := s.config
+	// A new bucket in the place of an old one must not use its revisions again: an old owner's write would succeed.
+	config.FirstSeq = uint64(time.Now().UnixMicro())
+	stream, err := s.js.CreateStream(ctx, config)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node has created it, or is creating it
+		return s.js.Stream(ctx, s.config.Name)
+	}
+	if err == nil && !stream.CachedInfo().Config.AllowMsgTTL { // an older server of the same cluster has created it
+		return nil, errors.Join(ErrOldServer, s.js.DeleteStream(ctx, s.config.Name))
+	}
+	return stream, err
+}
+
+// Watch implements [leases.Store]. Where the connection was away it reads all entries anew.
+func (s *store) Watch(ctx context.Context, changed func(leases.Entry)) error {
+	w := &watch{store: s, changed: changed, known: map[string]uint64{}}
+	for ctx.Err() == nil {
+		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
+			timer := time.NewTimer(watchWait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+type watch struct {
+	*store
+	changed func(leases.Entry)
+	known   map[string]uint64 // revisions by key
+	synced  bool
+}
+
+var errWatchEnded = errors.New("the watch has ended")
+
+// follow tells of all entries and then of changes, until the connection was away or something fails.
+func (w *watch) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	back := w.nc.StatusChanged(nats.CONNECTED)
+	defer w.nc.RemoveStatusListener(back)
+	watcher, err := w.begin(ctx, cancel)
+	if err != nil {
+		return err
+	}
+	defer stop(watcher)
+	seen, reading := map[string]bool{}, true
+	for {
+		select {
+		case e, open := <-watcher.Updates():
+			switch {
+			case !open:
+				return errWatchEnded
+			case e == nil:
+				w.forget(seen)
+				seen, reading = nil, false
+				continue
+			case reading:
+				seen[e.Key()] = true
+			}
+			w.tell(e)
+		case <-back:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// begin subscribes. The subscription ends with ctx, so ctx cannot have the deadline for subscribing.
+func (w *watch) begin(ctx context.Context, cancel context.CancelFunc) (jetstream.KeyWatcher, error) {
+	opening, opened := context.WithTimeout(ctx, w.timeout)
+	defer opened()
+	kv, err := w.find(opening)
+	if err != nil {
+		return nil, err
+	}
+	late := time.AfterFunc(w.timeout, cancel)
+	defer late.Stop()
+	return kv.WatchAll(ctx)
+}
+
+// stop ends a watcher, and takes what it may be about to say so that its goroutine ends. The channel is not closed in
+// all cases.
+func stop(watcher jetstream.KeyWatcher) {
+	_ = watcher.Stop() // the connection may be away
+	timer := time.NewTimer(stopWait)
+	defer timer.Stop()
+	for {
+		select {
+		case _, open := <-watcher.Updates():
+			if !open {
+				return
+			}
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (w *watch) tell(e jetstream.KeyValueEntry) {
+	key, err := decodeKey(e.Key())
+	if err != nil {
+		return // not ours
+	}
+	entry := leases.Entry{Key: key, Revision: e.Revision()}
+	known, isKnown := w.known[e.Key()]
+	if isKnown && known >= entry.Revision {
+		return
+	}
+	if e.Operation() != jetstream.KeyValuePut {
+		delete(w.known, e.Key())
+		if isKnown {
+			w.changed(entry)
+		}
+		return
+	}
+	w.known[e.Key()] = entry.Revision
+	entry.Value = e.Value()
+	if entry.Value == nil {
+		entry.Value = []byte{}
+	}
+	w.changed(entry)
+}
+
+// forget tells of the keys that a full read did not find.
+func (w *watch) forget(seen map[string]bool) {
+	for key, revision := range w.known {
+		if seen != nil && !seen[key] {
+			delete(w.known, key)
+			plain, _ := decodeKey(key)
+			w.changed(leases.Entry{Key: plain, Revision: revision})
+		}
+	}
+	if !w.synced {
+		w.synced = true
+		w.changed(leases.Entry{})
+	}
+}
+
+// encodeKey writes a key with the characters that keys of a bucket may have. Others become their code after =.
+func encodeKey(key string) string {
+	var text strings.Builder
+	for i := range len(key) {
+		switch b := key[i]; {
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '_', b == '/':
+			text.WriteByte(b)
+		default:
+			fmt.Fprintf(&text, "=%02X", b)
+		}
+	}
+	return text.String()
+}
+
+func decodeKey(text string) (string, error) {
+	return url.PathUnescape(strings.ReplaceAll(text, "=", "%"))
+}
+
+// conflict says whether a change found another revision than it expected.
+func conflict(err error) bool {
+	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
+}
+
+// refusal is an error that a retry would only repeat.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// failed makes the error of a change or a read.
+func (s *store) failed(op string, err error) error {
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		s.bucket.Store(nil) // it was deleted, or the server is still restoring it
+	}
+	return failed(op, err)
+}
+
+func failed(op string, err error) error {
+	if conflict(err) {
+		return &leases.Error{Op: op, Rejected: true, Err: leases.ErrConflict}
+	}
+	_, rejected := errors.AsType[refusal](err)
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	rejected = rejected || errors.Is(err, nats.ErrMaxPayload) || ok && api.Code == 400
+	return &leases.Error{Op: op, Rejected: rejected, Err: err}
+}

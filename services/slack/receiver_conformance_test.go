@@ -1,0 +1,41 @@
+package slack_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/services/slack"
+	"github.com/hiliosai/switchboard/services/slack/slacktest"
+)
+
+func TestSlackReceiverIsAPlatform(t *testing.T) {
+	integrationtest.RunReceiver(t, integrationtest.Receiver{
+		Define: slack.Definition, Channel: socketChannel, Unordered: true,
+		Fake: func() integrationtest.ReceiverFake {
+			fake := slacktest.New(botToken)
+			fake.Socket.SetAppToken(appToken)
+			pushed := 0
+			return integrationtest.ReceiverFake{
+				API: fake, Close: fake.Close,
+				Push: func(text string) {
+					pushed++
+					e := event(0)
+					ts := fmt.Sprintf("1700000000.%06d", pushed)
+					e["event_id"] = fmt.Sprint("Ev", pushed)
+					e["event"].(map[string]any)["text"], e["event"].(map[string]any)["ts"] = text, ts
+					fake.Socket.PushEvent(e)
+				},
+				Refuse: func(refuse bool) {
+					if refuse {
+						fake.Socket.SetAppToken("")
+					} else {
+						fake.Socket.SetAppToken(appToken)
+					}
+				},
+				Silence: fake.Socket.SetSilent,
+				Garbage: func() { fake.Socket.SendFrame(`{"type":`) },
+			}
+		},
+	})
+}

@@ -1,0 +1,290 @@
+package slack_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/services/slack"
+	"github.com/hiliosai/switchboard/services/slack/slacktest"
+)
+
+const appToken = "xapp-1-A0000APP-canary"
+
+// socketCluster is nodes that receive by Socket Mode.
+type socketCluster struct {
+	*integrationtest.Cluster
+	slack *slacktest.Server
+}
+
+// withSockets runs a test in a bubble.
+func withSockets(t *testing.T, test func(t *testing.T, c *socketCluster)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		fake := slacktest.New(botToken)
+		fake.Socket.SetAppToken(appToken)
+		c := &socketCluster{
+			Cluster: integrationtest.NewCluster(t, slack.Definition, socketChannel(), fake, fake.Close), slack: fake,
+		}
+		defer c.Close()
+		test(t, c)
+		require.Empty(t, fake.Socket.Counts().Violations)
+		for _, secret := range []string{appToken, botToken, "ticket-"} {
+			require.NotContains(t, c.Logs(), secret)
+		}
+	})
+}
+
+func socketChannel() *integration.Channel {
+	ch := channelAt(integrationtest.ClusterURL + "/api")
+	delete(ch.Credentials, "signingSecret")
+	ch.Credentials["appToken"] = appToken
+	ch.Settings["receive"] = "socket"
+	return ch
+}
+
+// pass lets time go by, of which there is as much as wanted within a bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
+// event is an event whose id is E and the number.
+func event(n int) map[string]any {
+	return map[string]any{
+		"type": "event_callback", "event_id": fmt.Sprint("E", n), "team_id": "T1", "event_time": 1_700_000_000,
+		"event": map[string]any{
+			"type": "message", "channel": "C1", "user": "U1", "text": fmt.Sprint("text ", n), "channel_type": "channel",
+			"ts": fmt.Sprintf("17000000%02d.000100", n), "event_ts": fmt.Sprintf("17000000%02d.000100", n),
+		},
+	}
+}
+
+// ids are the ends of the dedup keys of the events from first to last.
+func ids(first, last int) []string {
+	var list []string
+	for n := first; n <= last; n++ {
+		list = append(list, fmt.Sprintf("17000000%02d.000100", n))
+	}
+	return list
+}
+
+func TestSocketAcknowledgesWhatIsDurable(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		n := c.Node("n1")
+		pass(10 * time.Second)
+		require.Equal(t, 1, c.slack.Socket.Sockets(), "one node has one of the two sockets")
+		acked := c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		require.Len(t, acked, 1)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+
+		c.Stream.Refuse(true)
+		acked = c.slack.Socket.PushEvent(event(2))
+		pass(20 * time.Second)
+		require.Empty(t, acked, "nothing is acknowledged that is not durable")
+		c.Stream.Refuse(false)
+		pass(20 * time.Second)
+		require.Len(t, acked, 1)
+		require.Equal(t, ids(1, 2), c.Stream.IDs(), "and nothing is stored twice that Slack sent again")
+
+		states := n.Connections()
+		require.Len(t, states, 2)
+		require.Equal(t, integration.ConnectionReady, states[0].State+states[1].State)
+	})
+}
+
+func TestSocketsAreOnTwoNodes(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		first, _, _ := c.Node("n1"), c.Node("n2"), c.Node("n3")
+		pass(30 * time.Second)
+		require.Equal(t, 2, c.slack.Socket.Sockets())
+		nodes := map[string]bool{}
+		for _, conn := range first.Connections() {
+			nodes[conn.Node] = true
+			require.Equal(t, integration.ConnectionReady, conn.State)
+		}
+		require.Len(t, nodes, 2)
+	})
+}
+
+func TestSocketOfADeadNodeLosesNothing(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		dying := c.Node("n1")
+		c.Node("n2")
+		pass(10 * time.Second)
+		for n := 1; n <= 20; n++ {
+			c.slack.Socket.PushEvent(event(n))
+		}
+		dying.Kill()
+		for n := 21; n <= 40; n++ {
+			c.slack.Socket.PushEvent(event(n))
+		}
+		pass(time.Minute)
+		require.ElementsMatch(t, ids(1, 40), c.Stream.IDs())
+		require.Equal(t, 40, c.slack.Socket.Counts().Acked)
+	})
+}
+
+func TestSocketIsOpenedAnewWhenSlackAsks(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		for round, reason := range []string{"warning", "refresh_requested", "refresh_requested"} {
+			c.slack.Socket.PushEvent(event(round + 1))
+			c.slack.Socket.Disconnect(reason)
+			pass(10 * time.Second)
+			require.Equal(t, 1, c.slack.Socket.Sockets())
+			require.Equal(t, max(1, round+1), c.slack.Socket.Counts().Connects)
+		}
+		require.Equal(t, ids(1, 3), c.Stream.IDs())
+	})
+}
+
+func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		interaction, err := os.ReadFile("testdata/interactions/button_pressed.json")
+		require.NoError(t, err)
+		acked := c.slack.Socket.PushInteraction(json.RawMessage(interaction))
+		command := c.slack.Socket.PushCommand(map[string]any{
+			"command": "/weather", "text": "94070", "user_id": "U1", "channel_id": "C1", "team_id": "T1", "trigger_id": "1.2.x",
+			"response_url": "https://hooks.slack.com/commands/1", "is_enterprise_install": "false",
+		})
+		options := c.slack.Socket.PushInteraction(map[string]any{
+			"type": "block_suggestion", "action_id": "a", "block_id": "b", "value": "x", "user": map[string]any{"id": "U1"},
+			"team": map[string]any{"id": "T1"},
+		})
+		pass(time.Second)
+		require.Nil(t, (<-acked).Payload)
+		require.Nil(t, (<-command).Payload)
+		require.JSONEq(t, `{"options":[]}`, string((<-options).Payload), "what HTTP would be answered")
+		all := strings.Join(c.Stream.Payloads(), "\n")
+		require.Contains(t, all, "/weather 94070")
+		require.Contains(t, all, `"replyContext"`)
+	})
+}
+
+func TestSocketThatIsRefusedSaysWhatToDo(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.slack.Socket.SetAppToken("")
+		n := c.Node("n1")
+		pass(time.Minute)
+		opened := len(c.slack.Requests())
+		require.Less(t, opened, 10, "it is tried again calmly")
+		conn := n.Connections()[0]
+		require.Equal(t, integration.ConnectionRefused, conn.State)
+		require.Contains(t, conn.Message, "connections:write")
+		c.slack.Socket.SetAppToken(appToken)
+		pass(10 * time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+		c.slack.Socket.Disconnect("link_disabled")
+		pass(time.Second)
+		require.Contains(t, n.Connections()[0].Message, "switched off")
+	})
+}
+
+func TestSocketThatIsOneTooManyWaits(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		n := c.Node("n1")
+		pass(10 * time.Second)
+		for _, reason := range []string{"too_many_websockets", "reason_of_a_later_version"} {
+			connects := c.slack.Socket.Counts().Connects
+			for range 20 {
+				c.slack.Socket.Disconnect(reason)
+				pass(time.Second)
+			}
+			require.LessOrEqual(t, c.slack.Socket.Counts().Connects-connects, 8, reason)
+		}
+		c.slack.Socket.Disconnect("too_many_websockets")
+		pass(5 * time.Second)
+		require.Contains(t, n.Connections()[0].State+n.Connections()[1].State, integration.ConnectionWaiting)
+		pass(3 * time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+	})
+}
+
+func TestSocketThatIsHalfOpenIsOpenedAnew(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		c.slack.Socket.SetSilent(true)
+		pass(time.Minute)
+		require.Greater(t, c.slack.Socket.Counts().Connects, 1)
+		c.slack.Socket.SetSilent(false)
+		c.slack.Socket.Drop()
+		pass(2 * time.Minute)
+		c.slack.Socket.PushEvent(event(1))
+		pass(10 * time.Second)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+	})
+}
+
+func TestSocketSurvivesGarbageAndLargeMessages(t *testing.T) {
+	for name, frame := range map[string]string{
+		"garbage": `{"type":`, "a list": `[1]`, "too large": `"` + strings.Repeat("x", 11<<20) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			withSockets(t, func(t *testing.T, c *socketCluster) {
+				t.Helper()
+				c.Node("n1")
+				pass(10 * time.Second)
+				c.slack.Socket.SendFrame(frame)
+				pass(time.Minute)
+				c.slack.Socket.PushEvent(event(1))
+				pass(10 * time.Second)
+				require.Equal(t, ids(1, 1), c.Stream.IDs())
+				require.Equal(t, 2, c.slack.Socket.Counts().Connects)
+			})
+		})
+	}
+}
+
+func TestSocketAcknowledgesEnvelopesThatCannotBeRead(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		first, second := c.slack.Socket.PushEvent("no event"), c.slack.Socket.PushCommand("no command")
+		third := c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		require.Len(t, first, 1, "it would come again and again")
+		require.Len(t, second, 1)
+		require.Len(t, third, 1)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+	})
+}
+
+func TestSocketHandsOverWhenItsNodeStops(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		leaving := c.Node("n1")
+		pass(10 * time.Second)
+		c.Node("n2")
+		pass(10 * time.Second)
+		for n := 1; n <= 10; n++ {
+			c.slack.Socket.PushEvent(event(n))
+		}
+		leaving.Stop()
+		for n := 11; n <= 20; n++ {
+			c.slack.Socket.PushEvent(event(n))
+		}
+		pass(10 * time.Second)
+		require.ElementsMatch(t, ids(1, 20), c.Stream.IDs())
+		require.Zero(t, c.Stream.Repeated(), "what was under way was acknowledged before")
+	})
+}

@@ -1,0 +1,42 @@
+package telegram_test
+
+import (
+	"testing"
+
+	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
+	"github.com/hiliosai/switchboard/services/telegram"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
+)
+
+func TestTelegramReceiverIsAPlatform(t *testing.T) {
+	integrationtest.RunReceiver(t, integrationtest.Receiver{
+		Define:  telegram.Definition,
+		Channel: func() *integration.Channel { return pollingChannel(integrationtest.ClusterURL) },
+		Fake: func() integrationtest.ReceiverFake {
+			fake := telegramtest.New(token)
+			refusal := telegramtest.Failure(401, "Unauthorized", nil)
+			return integrationtest.ReceiverFake{
+				API: fake, Close: fake.Close,
+				Push: func(text string) { fake.PushText(token, 42, text) },
+				Refuse: func(refuse bool) {
+					if refuse {
+						fake.Always(&refusal)
+					} else {
+						fake.Always(nil)
+					}
+				},
+				Silence: func(silent bool) {
+					if silent {
+						fake.Script("getUpdates", telegramtest.Response{Hang: true})
+						fake.PushText(token, 42, "wake up") // ends the poll that waits
+					}
+				},
+				Garbage: func() {
+					fake.Script("getUpdates", telegramtest.Response{Status: 200, Body: "\x00\xffgarbage"})
+					fake.PushText(token, 42, "wake up")
+				},
+			}
+		},
+	})
+}
