@@ -90,6 +90,12 @@ func (c *connected) stored() []string {
 	return ids
 }
 
+// elapse lets time go by, and then waits until all goroutines of the bubble wait: what they did happened before.
+func elapse(d time.Duration) {
+	pass(d)
+	synctest.Wait()
+}
+
 func incoming(n int) integration.Incoming {
 	return integration.Incoming{Payload: json.RawMessage(fmt.Sprint(n)), Cursor: json.RawMessage(fmt.Sprint(n))}
 }
@@ -114,7 +120,7 @@ func TestConnectionItemsGoTheWebhooksWay(t *testing.T) {
 			return nil
 		}
 		service, stop := c.node("n1")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		require.Equal(t, []string{"0", "1", "2", "3", "4"}, c.stored())
 		require.Equal(t, []string{"", "4"}, cursors)
 		require.NotContains(t, c.listener.steps, "signature", "a connection of our own is not signed")
@@ -129,7 +135,7 @@ func TestConnectionItemsGoTheWebhooksWay(t *testing.T) {
 
 		cursors = nil
 		_, stop = c.node("n2")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		require.Equal(t, "4", cursors[0], "the next owner goes on from the cursor")
 		stop()
 	})
@@ -165,7 +171,7 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 			return err
 		}
 		_, stop := c.node("n1")
-		pass(time.Minute)
+		elapse(time.Minute)
 		stop()
 		require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, kept)
 		require.Equal(
@@ -194,7 +200,7 @@ func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
 			return nil
 		}
 		_, stop := c.node("n1")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		stop()
 		require.ErrorContains(t, outcome, "garbage")
 		require.Equal(t, "7", cursor)
@@ -223,7 +229,7 @@ func TestConnectionMovesCursorWithoutMessage(t *testing.T) {
 			return nil
 		}
 		_, stop := c.node("n1")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		stop()
 		require.Equal(t, []string{"1", "3"}, c.stored())
 		require.Equal(t, []string{"0", "0", "0", "0", "3"}, cursors, "not past what is not durable")
@@ -239,7 +245,7 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 			}
 		}
 		service, stop := c.node("n1")
-		pass(time.Minute)
+		elapse(time.Minute)
 		require.Less(t, len(c.listener.steps), 6, "it is opened again calmly")
 		health, err := service.Call(t.Context(), integration.ActionHealthCheck,
 			&action.Request{Params: json.RawMessage(`{"channelId":"c1"}`)})
@@ -255,7 +261,7 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 		mended.Settings = map[string]string{"apiBase": "http://elsewhere"}
 		c.store.channel = &mended
 		c.store.changed("c1")
-		pass(time.Second)
+		elapse(time.Second)
 		require.Greater(t, len(c.listener.steps), steps)
 		stop()
 	})
@@ -272,13 +278,13 @@ func TestConnectionOfRemovedChannelIsClosed(t *testing.T) {
 			return nil
 		}
 		_, stop := c.node("n1")
-		pass(5 * time.Second)
+		elapse(5 * time.Second)
 		require.Equal(t, 1, open)
 		off := *c.store.channel
 		off.Status = integration.ChannelInactive
 		c.store.channel = &off
 		c.store.changed("c1")
-		pass(time.Second)
+		elapse(time.Second)
 		require.Equal(t, 0, open, "a change takes effect within a second")
 		stop()
 	})
@@ -289,7 +295,7 @@ func TestConnectionPanicIsAnError(t *testing.T) {
 		c := newConnected(t)
 		c.listener.receive = func(context.Context, *integration.Session) error { panic("at the disco") }
 		_, stop := c.node("n1")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		stop()
 		require.Contains(t, c.logs.String(), "at the disco")
 		require.Greater(t, len(c.listener.steps), 1)
@@ -318,7 +324,7 @@ func TestConnectionsOfShardsAreSpread(t *testing.T) {
 		}
 		service, stop1 := c.node("n1")
 		_, stop2 := c.node("n2")
-		pass(time.Minute)
+		elapse(time.Minute)
 		require.Equal(t, map[string]int{"0": 1, "1": 1, "2": 1, "3": 1}, open)
 		require.Equal(t, map[int]int{0: 4, 1: 4, 2: 4, 3: 4}, of, "all are opened anew when there are more")
 		health, err := service.Call(
@@ -356,11 +362,11 @@ func TestConnectionCursorWaitsForSpool(t *testing.T) {
 			return nil
 		}
 		_, stop := c.node("n1")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		require.Len(t, spool.ids, 1)
 		stop()
 		_, stop = c.node("n2")
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		stop()
 		require.Empty(t, after, "another owner takes in again what only the first one's disk has")
 	})
@@ -382,10 +388,10 @@ func TestConnectionDeliverBlocksWhileNothingIsStored(t *testing.T) {
 			return nil
 		}
 		_, stop := c.node("n1")
-		pass(5 * time.Second)
+		elapse(5 * time.Second)
 		require.Equal(t, 1024, delivered)
 		close(c.events.held)
-		pass(time.Second)
+		elapse(time.Second)
 		require.Equal(t, 3000, delivered)
 		stop()
 		require.True(t, slices.IsSortedFunc(c.stored(), func(a, b string) int { return len(a) - len(b) }))
