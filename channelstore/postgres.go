@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	_ "github.com/hiliosai/switchboard/datasource/postgres" // it tells which of PostgreSQL's errors may pass
 )
 
 // connectTimeout bounds an attempt to connect if the URL has no connect_timeout.
