@@ -23,6 +23,7 @@ import (
 type listener struct {
 	platform
 	connections int
+	id          func(payload string) string // of an item; nil is the payload
 	receive     func(ctx context.Context, session *integration.Session) error
 }
 
@@ -34,11 +35,15 @@ func (l *listener) Receive(ctx context.Context, session *integration.Session) er
 }
 
 func (l *listener) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
-	l.step("normalize " + string(w.Payload))
+	l.step("normalize")
 	if l.normalizeErr != nil {
 		return nil, l.normalizeErr
 	}
-	return []integration.Message{{ID: integration.ID(w.Payload), DedupKey: string(w.Payload), ConversationID: "42"}}, nil
+	id := string(w.Payload)
+	if l.id != nil {
+		id = l.id(id)
+	}
+	return []integration.Message{{ID: integration.ID(id), DedupKey: id, ConversationID: integration.ID("4" + id)}}, nil
 }
 
 func (s *store) OfPlatform(context.Context, string) ([]*integration.Channel, error) {
@@ -395,5 +400,39 @@ func TestConnectionDeliverBlocksWhileNothingIsStored(t *testing.T) {
 		require.Equal(t, 3000, delivered)
 		stop()
 		require.True(t, slices.IsSortedFunc(c.stored(), func(a, b string) int { return len(a) - len(b) }))
+	})
+}
+
+// What is done and waits for an item before it takes room, too, and gives it back when its session ends.
+func TestConnectionThatEndsGivesItsRoomBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		large := strings.Repeat("x", 3<<20) // 64 MB are for 21 of them
+		c.events.fail = func(e event) error {
+			if strings.HasSuffix(e.ID, ":0") {
+				return errors.New("no response from stream")
+			}
+			return nil
+		}
+		c.events.held = make(chan struct{})
+		sessions := 0
+		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
+			sessions++
+			for n := range 2 { // the second is stored while the first waits to be delivered again
+				in := incoming(n)
+				in.Payload = json.RawMessage(fmt.Sprintf(`{"n":%d,"x":%q}`, n, large))
+				if err := session.Deliver(ctx, in); err != nil {
+					return err
+				}
+			}
+			pass(time.Second)
+			return nil
+		}
+		c.listener.id = func(payload string) string { return payload[5:6] }
+		close(c.events.held)
+		_, stop := c.node("n1")
+		elapse(5 * time.Minute)
+		stop()
+		require.Greater(t, sessions, 60)
 	})
 }

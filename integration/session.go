@@ -129,12 +129,11 @@ func (x *Session) Turn(ctx context.Context, name string, interval time.Duration)
 // Deliver hands over one item, in order. It returns without waiting for the item to be durable, but blocks while too
 // many before it are not. The error is that of ctx.
 func (x *Session) Deliver(ctx context.Context, in Incoming) error {
-	size := int64(min(len(in.Payload), maxReceivingBytes))
-	if err := x.s.receiving.Acquire(ctx, size); err != nil {
+	if err := x.s.receiving.Acquire(ctx, weightOf(in)); err != nil {
 		return err
 	}
 	if err := x.makeRoom(ctx, len(in.Payload)); err != nil {
-		x.s.receiving.Release(size)
+		x.s.receiving.Release(weightOf(in))
 		return err
 	}
 	x.mu.Lock()
@@ -229,16 +228,16 @@ func (x *Session) finished(i *item, err error) {
 		i.state, x.failed = itemQueued, true
 		x.failures++
 	} else {
-		i.state, x.failures = itemDone, 0
-		i.keys = run.spoolKeys()
+		i.state, i.keys = itemDone, run.spoolKeys()
+		if !x.failed { // else it was on its way beside the one that failed
+			x.failures = 0
+		}
 	}
 	passed := x.pass()
 	x.retryLater()
 	x.changed.Broadcast()
 	x.mu.Unlock()
-	for _, p := range passed {
-		x.s.receiving.Release(int64(min(len(p.Payload), maxReceivingBytes)))
-	}
+	x.release(passed)
 	switch {
 	case again && !x.lease.Valid(): // another node goes on from the cursor
 	case again:
@@ -248,6 +247,16 @@ func (x *Session) finished(i *item, err error) {
 		i.Done(run.response, err)
 	}
 }
+
+// release gives the bytes of items back, which Deliver has taken from those of the platform.
+func (x *Session) release(items []*item) {
+	for _, i := range items {
+		x.s.receiving.Release(weightOf(i.Incoming))
+	}
+}
+
+// weightOf is what an item takes of maxReceivingBytes.
+func weightOf(in Incoming) int64 { return int64(min(len(in.Payload), maxReceivingBytes)) }
 
 // retryLater delivers what failed again after a pause, once nothing is under way. The lock is held.
 func (x *Session) retryLater() {
@@ -331,13 +340,8 @@ func (x *Session) close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
-	for _, i := range x.items {
-		if i.state != itemDone {
-			x.s.receiving.Release(int64(min(len(i.Payload), maxReceivingBytes)))
-			x.bytes -= len(i.Payload)
-		}
-	}
-	x.items = nil
+	x.release(x.items) // also what is done, and waits for something before it
+	x.items, x.bytes = nil, 0
 	x.changed.Broadcast()
 }
 
