@@ -409,7 +409,7 @@ func TestConnectionThatEndsGivesItsRoomBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		large := strings.Repeat("x", 4<<20-100) // 64 MB are for 16 of them
-		var fresh atomic.Bool // the first item of a session fails after the second one was stored
+		var fresh atomic.Bool                   // the first item of a session fails after the second one was stored
 		stored := make(chan struct{}, 1)
 		c.events.fail = func(e event) error {
 			switch {

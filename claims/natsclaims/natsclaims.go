@@ -3,12 +3,9 @@ package natsclaims
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/internal/natsbucket"
 )
 
 // Options configure the store.
@@ -34,10 +32,10 @@ type Options struct {
 }
 
 // ErrOldServer says that the server is older than 2.11, which has no TTL for single messages. Nothing was created.
-var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
+var ErrOldServer = natsbucket.ErrOldServer
 
 // ErrMaxBytesRequired says that the account requires a bound for each stream.
-var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+var ErrMaxBytesRequired = natsbucket.ErrMaxBytesRequired
 
 const (
 	// maxPending is how many changes may wait for their acks.
@@ -69,40 +67,13 @@ func New(nc *nats.Conn, opts Options) (claims.Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: bucketConfig(bucket, opts), now: now}
+	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: natsbucket.Config(bucket, opts.Replicas, opts.MaxBytes), now: now}
 	return claims.New(b, opts.Timeout, now), nil
 }
 
-// Bucket returns the name of the bucket for a namespace. Characters that a bucket's name cannot have become _, and a
-// hash at the end makes the name unique.
-func Bucket(namespace string) string {
-	if namespace == "" {
-		return "claims"
-	}
-	plain := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-			return r
-		}
-		return '_'
-	}, namespace)
-	if plain != namespace {
-		sum := sha256.Sum256([]byte(namespace))
-		plain += "-" + hex.EncodeToString(sum[:4])
-	}
-	return "claims-" + plain
-}
-
-// bucketConfig returns the stream of a key-value bucket as nats.go creates it, with three differences. Expired keys
-// leave no markers, because nobody watches the bucket, and a claim would have to replace them. Only the leader is read,
-// because other replicas may not have the latest claims yet. The third is FirstSeq, see create.
-func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1),
-		MaxBytes:          opts.MaxBytes,
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
-	}
-}
+// Bucket returns the name of the bucket for a namespace, see [natsbucket.Name]. Expired claims leave no markers there,
+// because nobody watches it, and a claim would have to replace them.
+func Bucket(namespace string) string { return natsbucket.Name("claims", namespace) }
 
 type backend struct {
 	js     jetstream.JetStream
@@ -130,7 +101,7 @@ func (n *backend) Apply(ctx context.Context, changes []*claims.Change) {
 			c.Err = n.acked(ctx, c, acks[i])
 		}
 		switch {
-		case conflict(c.Err):
+		case natsbucket.Conflict(c.Err):
 			conflicts = append(conflicts, c)
 		case errors.Is(c.Err, jetstream.ErrNoStreamResponse):
 			n.bucket.Store(nil) // it was deleted, or the server is still restoring it
@@ -205,21 +176,12 @@ func (n *backend) open(ctx context.Context) (jetstream.Stream, error) {
 
 // find opens the bucket and creates it if it is missing.
 func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
-	bucket, err := n.js.Stream(ctx, n.config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		bucket, err = n.create(ctx)
+	bucket, err := natsbucket.Find(ctx, n.js, n.config)
+	if _, refused := errors.AsType[natsbucket.Refusal](err); refused {
+		return nil, claims.Refuse(err)
 	}
-	if errors.Is(err, nats.ErrNoResponders) {
-		err = jetstream.ErrJetStreamNotEnabled // as a server without JetStream answers
-	}
-	switch api, ok := errors.AsType[*jetstream.APIError](err); {
-	case ok && api.ErrorCode == maxBytesRequired:
-		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w: %w", n.config.Name, ErrMaxBytesRequired, err))
-	case errors.Is(err, ErrOldServer):
-		return nil, claims.Refuse(fmt.Errorf("create the bucket %s: %w", n.config.Name, err))
-	case err != nil:
-		// Even "not found" and "no suitable peers" may pass: the cluster may be starting.
-		return nil, fmt.Errorf("open the bucket %s: %w", n.config.Name, err)
+	if err != nil {
+		return nil, err
 	}
 	if config := bucket.CachedInfo().Config; !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck {
 		return nil, claims.Refuse(fmt.Errorf("the bucket %s does not keep one acknowledged value a key with a TTL of its "+
@@ -227,36 +189,6 @@ func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	}
 	n.bucket.Store(&bucket)
 	return bucket, nil
-}
-
-// messageTTLs is the API level of JetStream with a TTL for single messages, that of nats-server 2.11.
-const messageTTLs = 1
-
-// maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
-const maxBytesRequired = 10113
-
-// create creates the bucket. It asks for the server's API level first: an older server ignores settings that it does
-// not know and would create a bucket without TTLs.
-func (n *backend) create(ctx context.Context) (jetstream.Stream, error) {
-	account, err := n.js.AccountInfo(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
-	}
-	if account.API.Level < messageTTLs {
-		return nil, ErrOldServer
-	}
-	config := n.config
-	// A new bucket in the place of an old one must not use its revisions again: the owner of an old claim would own the
-	// new claim of another caller.
-	config.FirstSeq = uint64(time.Now().UnixMicro())
-	bucket, err := n.js.CreateStream(ctx, config)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node has created it, or is creating it
-		return n.js.Stream(ctx, n.config.Name)
-	}
-	if err == nil && !bucket.CachedInfo().Config.AllowMsgTTL { // an older server of the same cluster has created it
-		return nil, errors.Join(ErrOldServer, n.js.DeleteStream(ctx, n.config.Name))
-	}
-	return bucket, err
 }
 
 func (n *backend) Check(ctx context.Context) error {
@@ -267,13 +199,6 @@ func (n *backend) Check(ctx context.Context) error {
 func (n *backend) Close() error {
 	n.js.CleanupPublisher()
 	return nil
-}
-
-// conflict says whether a change found another entry than it expected.
-func conflict(err error) bool {
-	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
 }
 
 // classified marks errors for which a retry does not help.

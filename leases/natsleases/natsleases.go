@@ -3,8 +3,6 @@ package natsleases
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hiliosai/switchboard/internal/natsbucket"
 	"github.com/hiliosai/switchboard/leases"
 )
 
@@ -31,10 +30,10 @@ type Options struct {
 }
 
 // ErrOldServer says that the server is older than 2.11, which has no TTL for single messages. Nothing was created.
-var ErrOldServer = errors.New("JetStream has no TTL for single messages, for which it takes nats-server 2.11 or later")
+var ErrOldServer = natsbucket.ErrOldServer
 
 // ErrMaxBytesRequired says that the account requires a bound for each stream.
-var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
+var ErrMaxBytesRequired = natsbucket.ErrMaxBytesRequired
 
 const (
 	defaultTimeout = 2 * time.Second
@@ -71,38 +70,11 @@ func New(nc *nats.Conn, opts Options) (leases.Store, error) {
 		timeout = defaultTimeout
 	}
 	name := Bucket(opts.Namespace)
-	return &store{nc: nc, js: js, name: name, config: bucketConfig(name, opts), timeout: timeout}, nil
+	return &store{nc: nc, js: js, name: name, config: natsbucket.Config(name, opts.Replicas, opts.MaxBytes), timeout: timeout}, nil
 }
 
-// Bucket returns the name of the bucket for a namespace. Characters that a bucket's name cannot have become _, and a
-// hash at the end makes the name unique.
-func Bucket(namespace string) string {
-	if namespace == "" {
-		return "leases"
-	}
-	plain := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-			return r
-		}
-		return '_'
-	}, namespace)
-	if plain != namespace {
-		sum := sha256.Sum256([]byte(namespace))
-		plain += "-" + hex.EncodeToString(sum[:4])
-	}
-	return "leases-" + plain
-}
-
-// bucketConfig returns the stream of a key-value bucket as nats.go creates it, with a difference: only the leader is
-// read, because other replicas may not have the latest entries yet.
-func bucketConfig(bucket string, opts Options) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Replicas: max(opts.Replicas, 1),
-		MaxBytes:          opts.MaxBytes,
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
-	}
-}
+// Bucket returns the name of the bucket for a namespace, see [natsbucket.Name].
+func Bucket(namespace string) string { return natsbucket.Name("leases", namespace) }
 
 // Get implements [leases.Store].
 func (s *store) Get(ctx context.Context, key string) (leases.Entry, error) {
@@ -151,7 +123,7 @@ func (s *store) Delete(ctx context.Context, key string, revision uint64) error {
 		return failed("delete", err)
 	}
 	err = kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
-	if conflict(err) {
+	if natsbucket.Conflict(err) {
 		if _, getErr := kv.Get(ctx, encodeKey(key)); errors.Is(getErr, jetstream.ErrKeyNotFound) {
 			return nil
 		}
@@ -184,25 +156,13 @@ func (s *store) open(ctx context.Context) (jetstream.KeyValue, error) {
 
 // find opens the bucket and creates it if it is missing.
 func (s *store) find(ctx context.Context) (jetstream.KeyValue, error) {
-	stream, err := s.js.Stream(ctx, s.config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = s.create(ctx)
-	}
-	if errors.Is(err, nats.ErrNoResponders) {
-		err = jetstream.ErrJetStreamNotEnabled // as a server without JetStream answers
-	}
-	switch api, ok := errors.AsType[*jetstream.APIError](err); {
-	case ok && api.ErrorCode == maxBytesRequired:
-		return nil, refusal{fmt.Errorf("create the bucket %s: %w: %w", s.name, ErrMaxBytesRequired, err)}
-	case errors.Is(err, ErrOldServer):
-		return nil, refusal{fmt.Errorf("create the bucket %s: %w", s.name, err)}
-	case err != nil:
-		// Even "not found" and "no suitable peers" may pass: the cluster may be starting.
-		return nil, fmt.Errorf("open the bucket %s: %w", s.name, err)
+	stream, err := natsbucket.Find(ctx, s.js, s.config)
+	if err != nil {
+		return nil, err
 	}
 	config := stream.CachedInfo().Config
 	if !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck || config.AllowDirect {
-		return nil, refusal{fmt.Errorf("the bucket %s does not keep one acknowledged value a key, read from its leader "+
+		return nil, natsbucket.Refusal{Err: fmt.Errorf("the bucket %s does not keep one acknowledged value a key, read from its leader "+
 			"and with markers that end: delete it, or name another namespace", s.name)}
 	}
 	kv, err := s.js.KeyValue(ctx, s.name)
@@ -211,36 +171,6 @@ func (s *store) find(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	s.bucket.Store(&kv)
 	return kv, nil
-}
-
-const (
-	// messageTTLs is the API level of JetStream with a TTL for single messages, that of nats-server 2.11.
-	messageTTLs = 1
-	// maxBytesRequired is JSStreamMaxBytesRequired of nats-server.
-	maxBytesRequired = 10113
-)
-
-// create creates the bucket. It asks for the server's API level first: an older server ignores settings that it does
-// not know.
-func (s *store) create(ctx context.Context) (jetstream.Stream, error) {
-	account, err := s.js.AccountInfo(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask what JetStream can do: %w", err)
-	}
-	if account.API.Level < messageTTLs {
-		return nil, ErrOldServer
-	}
-	config := s.config
-	// A new bucket in the place of an old one must not use its revisions again: an old owner's write would succeed.
-	config.FirstSeq = uint64(time.Now().UnixMicro())
-	stream, err := s.js.CreateStream(ctx, config)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node has created it, or is creating it
-		return s.js.Stream(ctx, s.config.Name)
-	}
-	if err == nil && !stream.CachedInfo().Config.AllowMsgTTL { // an older server of the same cluster has created it
-		return nil, errors.Join(ErrOldServer, s.js.DeleteStream(ctx, s.config.Name))
-	}
-	return stream, err
 }
 
 // Watch implements [leases.Store]. Where the connection was away it reads all entries anew.
@@ -391,18 +321,6 @@ func decodeKey(text string) (string, error) {
 	return url.PathUnescape(strings.ReplaceAll(text, "=", "%"))
 }
 
-// conflict says whether a change found another revision than it expected.
-func conflict(err error) bool {
-	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
-}
-
-// refusal is an error that a retry would only repeat.
-type refusal struct{ error }
-
-func (r refusal) Unwrap() error { return r.error }
-
 // failed makes the error of a change or a read.
 func (s *store) failed(op string, err error) error {
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -412,10 +330,10 @@ func (s *store) failed(op string, err error) error {
 }
 
 func failed(op string, err error) error {
-	if conflict(err) {
+	if natsbucket.Conflict(err) {
 		return &leases.Error{Op: op, Rejected: true, Err: leases.ErrConflict}
 	}
-	_, rejected := errors.AsType[refusal](err)
+	_, rejected := errors.AsType[natsbucket.Refusal](err)
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	rejected = rejected || errors.Is(err, nats.ErrMaxPayload) || ok && api.Code == 400
 	return &leases.Error{Op: op, Rejected: rejected, Err: err}
