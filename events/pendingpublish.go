@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 // AckFunc is called once with the fate of an event: it is stored (duplicate says that it was stored before), or err
@@ -70,7 +72,7 @@ func (e *pendingPublish) expired(now time.Time) error {
 		return err
 	}
 	if e.fence != nil && !e.fence() {
-		return ErrFenced
+		return order.ErrFenced
 	}
 	if !now.Before(e.deadline) {
 		return context.DeadlineExceeded

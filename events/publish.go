@@ -30,9 +30,6 @@ func (e *Error) Unwrap() error { return explained(e.Err) }
 // Permanent is [Error.Rejected], for callers that know the error by its methods only.
 func (e *Error) Permanent() bool { return e.Rejected }
 
-// ErrFenced is the reason why an event was given up whose [order.Event.Fence] let it through no more.
-var ErrFenced = errors.New("the event may not be published any more")
-
 // Publish queues an event and returns at once. Inside its duplicate window the stream acknowledges a second event of
 // the same id as a duplicate and does not store it.
 //

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hiliosai/switchboard/events/order"
 )
 
 const (
@@ -193,7 +195,7 @@ func (p *Publisher) enqueue(e *pendingPublish, now time.Time) (token uint64, ok 
 			return 0, false
 		}
 		if e.fence != nil && !e.fence() { // closed by onAck of an earlier event since it was asked first
-			e.err = ErrFenced
+			e.err = order.ErrFenced
 			return 0, false
 		}
 	}

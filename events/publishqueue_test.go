@@ -380,7 +380,7 @@ func TestPublishOfAFencedEventIsGivenUp(t *testing.T) {
 	b.ensure(name)
 	closed := func() bool { return false }
 	_, err := b.publishEvent(t.Context(), order.Event{Name: name, MsgID: "m1", Fence: closed}).wait()
-	require.ErrorIs(t, err, events.ErrFenced)
+	require.ErrorIs(t, err, order.ErrFenced)
 	require.Empty(t, b.stored(stream), "it is never sent")
 }
 
@@ -401,7 +401,7 @@ func TestPublishAgainAsksTheFence(t *testing.T) {
 	require.NoError(t, err)
 	open.Store(false)
 	_, err = refused.wait()
-	require.ErrorIs(t, err, events.ErrFenced)
+	require.ErrorIs(t, err, order.ErrFenced)
 	full.MaxMsgs = 10
 	_, err = b.js.UpdateStream(t.Context(), full)
 	require.NoError(t, err)

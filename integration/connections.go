@@ -258,10 +258,16 @@ func splitKey(key string) (channelID string, index int) {
 
 // shards returns how many connections a channel needs, by what its first one found out; 1 while that is not known.
 func (c *connections) shards(channelID string) int {
-	known := shared{Shards: 1}
-	if group := c.leases(); group != nil {
-		_ = json.Unmarshal(group.Owner(connectionKey(channelID, 0)).Shared, &known) // where it has been found out
+	group := c.leases()
+	if group == nil {
+		return 1
 	}
+	told := group.Owner(connectionKey(channelID, 0)).Shared
+	if len(told) == 0 { // as with most platforms
+		return 1
+	}
+	var known shared
+	_ = json.Unmarshal(told, &known) // an owner of this code has written it
 	return min(max(known.Shards, 1), maxShards)
 }
 
@@ -285,7 +291,7 @@ func (c *connections) own() int {
 
 // run keeps one connection for as long as this node has its lease.
 func (c *connections) run(ctx context.Context, lease *leases.Lease) {
-	conn := &connection{of: c, lease: lease, began: time.Now()}
+	conn := &connection{of: c, lease: lease}
 	conn.channelID, conn.index = splitKey(lease.Key())
 	conn.log = c.s.log.WithFields(logrus.Fields{"channel": conn.channelID, "connection": conn.index})
 	c.mu.Lock()
@@ -306,7 +312,6 @@ type connection struct {
 	channelID string
 	index     int
 	log       *logrus.Entry
-	began     time.Time
 
 	mu      sync.Mutex
 	channel *Channel           // of the session; nil before the first
@@ -456,18 +461,18 @@ type kept struct {
 	Cursor     json.RawMessage `json:"cursor,omitempty"`
 }
 
-// cursorFor returns the cursor that the last owner saved.
-func (c *connection) cursorFor(ch *Channel) json.RawMessage {
+// cursorFor returns the cursor that the last owner saved, if it belongs to these credentials.
+func (c *connection) cursorFor(generation string) json.RawMessage {
 	var k kept
-	if json.Unmarshal(c.lease.Cursor(), &k) != nil || k.Generation != generation(ch) {
+	if json.Unmarshal(c.lease.Cursor(), &k) != nil || k.Generation != generation {
 		return nil
 	}
 	return k.Cursor
 }
 
 // save gives the lease a cursor.
-func (c *connection) save(ch *Channel, cursor json.RawMessage) {
-	data, err := json.Marshal(kept{generation(ch), cursor})
+func (c *connection) save(generation string, cursor json.RawMessage) {
+	data, err := json.Marshal(kept{generation, cursor})
 	if err == nil {
 		err = c.lease.Save(data)
 	}

@@ -42,11 +42,12 @@ type Session struct {
 	Index   int      // of the channel's connections, from 0; the number of a shard
 	Of      int      // how many connections the channel has
 
-	s     *platformService
-	lease *leases.Lease
-	conn  *connection
-	ctx   context.Context // of Receive
-	held  atomic.Bool     // an event could not be published: none after it may be, before it is tried again
+	s          *platformService
+	lease      *leases.Lease
+	conn       *connection
+	ctx        context.Context // of Receive
+	generation string          // of the channel's credentials
+	held       atomic.Bool     // an event could not be published: none after it may be, before it is tried again
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -81,9 +82,9 @@ const (
 
 func newSession(ctx context.Context, c *connection, ch *Channel, of int) *Session {
 	session := &Session{
-		Channel: ch, Index: c.index, Of: of, s: c.of.s, lease: c.lease, conn: c, ctx: ctx,
-		cursor: c.cursorFor(ch),
+		Channel: ch, Index: c.index, Of: of, s: c.of.s, lease: c.lease, conn: c, ctx: ctx, generation: generation(ch),
 	}
+	session.cursor = c.cursorFor(session.generation)
 	session.changed.L = &session.mu
 	return session
 }
@@ -298,7 +299,7 @@ func (x *Session) save() {
 	case !x.unsaved || x.closed:
 	case len(held) == 0:
 		x.unsaved = false
-		x.conn.save(x.Channel, x.cursor)
+		x.conn.save(x.generation, x.cursor)
 	case !x.checking:
 		x.checking = true
 		time.AfterFunc(spoolCheck, func() {

@@ -58,8 +58,6 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 	})
 }
 
-var errFenced = errors.New("the event may not be published any more")
-
 // spoolKeys gives the keys of the run's events that the spool holds now.
 func (r *webhookRun) spoolKeys() []string {
 	if r.channel == nil || !r.s.usesSpool(r.channel, received) {
@@ -78,7 +76,7 @@ func (r *webhookRun) spoolKeys() []string {
 // spoolEvent keeps an event on the disk, also after the caller has gone. cause is why the stream does not have it.
 func (s *platformService) spoolEvent(log *logrus.Entry, e order.Event, cause error, onAck AckFunc) {
 	if e.Fence != nil && !e.Fence() {
-		onAck(false, cmp.Or(cause, errFenced))
+		onAck(false, cmp.Or(cause, order.ErrFenced))
 		return
 	}
 	s.runtime.Spool.Put(e, func(err error) {

@@ -1,6 +1,11 @@
 // Package order has the event that publishers take. It is a package of its own so that its users need no NATS client.
 package order
 
+import "errors"
+
+// ErrFenced is why an event was given up whose Fence let it through no more.
+var ErrFenced = errors.New("the event may not be published any more")
+
 // Event is a reliable event to be published.
 type Event struct {
 	Name    string

@@ -28,16 +28,6 @@ const (
 	reshardTimeout = 10 * time.Second
 )
 
-// gatewayEvents are the dispatches that messages are made of. All others only move the cursor.
-var gatewayEvents = map[string]bool{
-	"MESSAGE_CREATE": true, "MESSAGE_UPDATE": true, "MESSAGE_DELETE": true, "MESSAGE_DELETE_BULK": true,
-	"MESSAGE_REACTION_ADD": true, "MESSAGE_REACTION_REMOVE": true, "MESSAGE_REACTION_REMOVE_ALL": true,
-	"MESSAGE_REACTION_REMOVE_EMOJI": true, "MESSAGE_POLL_VOTE_ADD": true, "MESSAGE_POLL_VOTE_REMOVE": true,
-	"THREAD_CREATE": true, "THREAD_UPDATE": true, "THREAD_DELETE": true, "GUILD_MEMBER_ADD": true,
-	"GUILD_MEMBER_REMOVE": true, "TYPING_START": true,
-	"ENTITLEMENT_CREATE": true, "ENTITLEMENT_UPDATE": true, "ENTITLEMENT_DELETE": true,
-}
-
 // Connections implements [integration.Receiver]. How many shards there are is found out by the first one.
 func (*platform) Connections(ch *integration.Channel) int {
 	if overGateway(ch.Settings) {
@@ -279,7 +269,7 @@ func (g *gateway) dispatch(ctx context.Context, f *frame) error {
 		if in.Payload = f.data(); in.Payload != nil {
 			in.Done = g.answers.expect(in.Payload)
 		}
-	case gatewayEvents[f.Type]:
+	case readers[f.Type] != nil:
 		in.Payload = f.raw
 	}
 	in.Cursor = g.at.encode()

@@ -20,7 +20,7 @@ type dispatch struct {
 	data json.RawMessage
 }
 
-// readers make messages of dispatches, "Receive Events". The Gateway hands over no others, see gatewayEvents.
+// readers make messages of dispatches, "Receive Events". All others only move the cursor.
 var readers = map[string]func(*dispatch) ([]integration.Message, error){
 	"MESSAGE_CREATE":                (*dispatch).created,
 	"MESSAGE_UPDATE":                (*dispatch).updated,
