@@ -7,8 +7,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +39,9 @@ type Cluster struct {
 	wire   *wire
 	leases leases.Store
 	logs   Log
-	ended  []func()
+
+	requests atomic.Int64
+	ended    []func()
 
 	mu      sync.Mutex
 	channel *integration.Channel
@@ -54,7 +58,11 @@ func NewCluster(
 		tb: tb, define: define, wire: newWire(), leases: leases.NewMemory(), channel: channel,
 		Stream: &Stream{seen: map[string]bool{}}, changed: map[*func(string)]struct{}{},
 	}
-	server := &http.Server{Handler: api, ReadHeaderTimeout: time.Minute}
+	counted := func(w http.ResponseWriter, r *http.Request) {
+		c.requests.Add(1)
+		api.ServeHTTP(w, r)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(counted), ReadHeaderTimeout: time.Minute}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(c.wire) })
 	c.ended = append(c.ended, func() {
@@ -79,6 +87,16 @@ func (c *Cluster) Logs() string { return c.logs.String() }
 
 // Cut ends all connections to the platform and lets none be opened, as while it restarts; or lets them be opened again.
 func (c *Cluster) Cut(cut bool) { c.wire.setCut(cut) }
+
+// Hang has the connections that are open now say nothing any more, and nothing that is sent over them arrive, as those of
+// a peer that has gone without a word. New ones are well.
+func (c *Cluster) Hang() { c.wire.hang() }
+
+// Delay has each new connection take as long as next says.
+func (c *Cluster) Delay(next func() time.Duration) { c.wire.setDelay(next) }
+
+// Requests returns how many requests the platform was asked, those that became WebSockets too.
+func (c *Cluster) Requests() int { return int(c.requests.Load()) }
 
 // SetChannel changes the channel, and tells all nodes.
 func (c *Cluster) SetChannel(ch *integration.Channel) {
@@ -150,6 +168,9 @@ func (n *Node) Stop() { n.stop() }
 // Kill ends the node as kill -9 does: nothing leaves it any more.
 func (n *Node) Kill() { n.power.off() }
 
+// LoseOthers cuts the node off from the other nodes. The platform and the stream are still there.
+func (n *Node) LoseOthers() { n.power.loseOthers() }
+
 // Connections returns those that the node tells of.
 func (n *Node) Connections() []integration.Connection {
 	n.c.tb.Helper()
@@ -196,6 +217,7 @@ func (s channels) OnChange(f func(string)) (stop func()) {
 type power struct {
 	mu    sync.Mutex
 	cut   bool
+	alone bool // the other nodes cannot be reached
 	conns []net.Conn
 }
 
@@ -216,27 +238,40 @@ func (p *power) isOff() bool {
 	return p.cut
 }
 
+// loseOthers cuts the node off from the other nodes only.
+func (p *power) loseOthers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alone = true
+}
+
+func (p *power) isAlone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cut || p.alone
+}
+
 type cutStore struct {
 	leases.Store
 	power *power
 }
 
 func (s *cutStore) Get(ctx context.Context, key string) (leases.Entry, error) {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return leases.Entry{}, errCut
 	}
 	return s.Store.Get(ctx, key)
 }
 
 func (s *cutStore) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return 0, errCut
 	}
 	return s.Store.Put(ctx, key, value, revision)
 }
 
 func (s *cutStore) Delete(ctx context.Context, key string, revision uint64) error {
-	if s.power.isOff() {
+	if s.power.isAlone() {
 		return errCut
 	}
 	return s.Store.Delete(ctx, key, revision)
@@ -325,7 +360,48 @@ type wire struct {
 
 	mu    sync.Mutex
 	cut   bool
-	conns []net.Conn
+	delay func() time.Duration // of a new connection; nil is none
+	conns []*line
+}
+
+func newWire() *wire { return &wire{accepted: make(chan net.Conn), closed: make(chan struct{})} }
+
+// line is a connection as the node has it.
+type line struct {
+	net.Conn
+	hangs  atomic.Bool
+	closed chan struct{} // by this side
+	once   sync.Once
+}
+
+// Read implements net.Conn.
+func (l *line) Read(p []byte) (int, error) {
+	for {
+		n, err := l.Conn.Read(p)
+		if !l.hangs.Load() {
+			return n, err
+		}
+		if err != nil { // that the other side has closed it does not arrive either
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				<-l.closed
+			}
+			return 0, err
+		}
+	}
+}
+
+// Close implements net.Conn.
+func (l *line) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Conn.Close()
+}
+
+// Write implements net.Conn.
+func (l *line) Write(p []byte) (int, error) {
+	if l.hangs.Load() {
+		return len(p), nil
+	}
+	return l.Conn.Write(p)
 }
 
 func (w *wire) setCut(cut bool) {
@@ -340,7 +416,31 @@ func (w *wire) setCut(cut bool) {
 	}
 }
 
-func (w *wire) add(conn net.Conn) error {
+func (w *wire) hang() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, conn := range w.conns {
+		conn.hangs.Store(true)
+	}
+	w.conns = nil
+}
+
+func (w *wire) setDelay(next func() time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = next
+}
+
+func (w *wire) latency() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.delay == nil {
+		return 0
+	}
+	return w.delay()
+}
+
+func (w *wire) add(conn *line) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut {
@@ -351,11 +451,12 @@ func (w *wire) add(conn net.Conn) error {
 	return nil
 }
 
-func newWire() *wire { return &wire{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
 func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 	if p.isOff() {
 		return nil, errCut
+	}
+	if d := w.latency(); d > 0 {
+		<-time.After(d)
 	}
 	near, far := net.Pipe()
 	select {
@@ -365,13 +466,14 @@ func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if err := w.add(near); err != nil {
+	conn := &line{Conn: near, closed: make(chan struct{})}
+	if err := w.add(conn); err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, near)
-	return near, nil
+	p.conns = append(p.conns, conn)
+	return conn, nil
 }
 
 // Accept implements net.Listener.

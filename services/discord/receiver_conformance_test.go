@@ -38,9 +38,6 @@ func TestDiscordReceiverIsAPlatform(t *testing.T) {
 						fake.Always(nil)
 					}
 				},
-				Silence: func(silent bool) {
-					fake.Gateway.Configure(func(c *discordtest.GatewayConfig) { c.Silent = silent })
-				},
 				Garbage: func() { fake.Gateway.SendFrame([]byte("garbage")) },
 			}
 		},

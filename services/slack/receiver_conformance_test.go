@@ -33,7 +33,6 @@ func TestSlackReceiverIsAPlatform(t *testing.T) {
 						fake.Socket.SetAppToken(appToken)
 					}
 				},
-				Silence: fake.Socket.SetSilent,
 				Garbage: func() { fake.Socket.SendFrame(`{"type":`) },
 			}
 		},

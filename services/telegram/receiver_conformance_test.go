@@ -26,12 +26,6 @@ func TestTelegramReceiverIsAPlatform(t *testing.T) {
 						fake.Always(nil)
 					}
 				},
-				Silence: func(silent bool) {
-					if silent {
-						fake.Script("getUpdates", telegramtest.Response{Hang: true})
-						fake.PushText(token, 42, "wake up") // ends the poll that waits
-					}
-				},
 				Garbage: func() {
 					fake.Script("getUpdates", telegramtest.Response{Status: 200, Body: "\x00\xffgarbage"})
 					fake.PushText(token, 42, "wake up")
