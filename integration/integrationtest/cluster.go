@@ -152,9 +152,11 @@ func (c *Cluster) Node(id string) *Node {
 	n := &Node{Service: service, c: c, power: p}
 	n.stop = func() {
 		once.Do(func() {
-			_ = service.StopConsuming(context.Background()) // a node that was killed cannot say goodbye
-			_ = member.Close(context.Background())
-			_ = service.Stop(context.Background())
+			err := service.StopConsuming(context.Background())
+			_ = member.Close(context.Background()) // a node that was killed cannot say goodbye
+			if err = errors.Join(err, service.Stop(context.Background())); err != nil {
+				c.tb.Errorf("node %s does not stop: %v", id, err)
+			}
 			client.Close()
 		})
 	}

@@ -14,35 +14,22 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
 )
-
-// inBubble runs a test with a cluster. At its end nothing may be left running, and nothing may have been done that
-// Discord forbids.
-func inBubble(t *testing.T, test func(c *cluster)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(t)
-		defer c.close()
-		test(c)
-		require.Empty(t, c.gateway.Counts().Violations)
-		require.NotContains(t, c.logs.String(), canary)
-		require.NotContains(t, c.logs.String(), "panicked")
-	})
-}
 
 func TestGatewayMessagesAreStoredInOrder(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
-		require.Equal(t, "ready", c.only(n).State, c.logs.String())
+		require.Equal(t, "ready", c.only(n).State, c.Logs())
 		require.Empty(t, c.only(n).Message)
 		c.publish(guild, 1, 100)
 		c.gateway.Publish("", "CHANNEL_UPDATE", map[string]any{"id": "500"}) // of which nothing is made
 		pass(time.Second)
-		require.Equal(t, numbers(1, 100), c.stream.ids())
-		n.stop()
+		require.Equal(t, numbers(1, 100), c.Stream.IDs())
+		n.Stop()
 		synctest.Wait()
 		require.Equal(t, []int{4000}, c.gateway.Counts().Closes, "the session can be resumed")
 	})
@@ -51,19 +38,19 @@ func TestGatewayMessagesAreStoredInOrder(t *testing.T) {
 func TestGatewayConnectionIsHandedOver(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n1 := c.node("n1")
+		n1 := c.Node("n1")
 		pass(10 * time.Second)
 		c.publish(guild, 1, 10)
 		pass(time.Second)
-		n2 := c.node("n2")
+		n2 := c.Node("n2")
 		pass(10 * time.Second)
 		require.Equal(t, "n1", c.only(n2).Node)
-		n1.stop()
+		n1.Stop()
 		c.publish(guild, 11, 20)
 		pass(time.Second)
 		require.Equal(t, "n2", c.only(n2).Node, "within a second")
-		require.Equal(t, numbers(1, 20), c.stream.ids())
-		require.Zero(t, c.stream.twice, "nothing is stored again after a graceful stop")
+		require.Equal(t, numbers(1, 20), c.Stream.IDs())
+		require.Zero(t, c.Stream.Repeated(), "nothing is stored again after a graceful stop")
 		counts := c.gateway.Counts()
 		require.Equal(t, 1, counts.Identifies)
 		require.Equal(t, 1, counts.Resumes)
@@ -73,9 +60,9 @@ func TestGatewayConnectionIsHandedOver(t *testing.T) {
 func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		nodes := map[string]*testNode{"n1": c.node("n1")}
+		nodes := map[string]*integrationtest.Node{"n1": c.Node("n1")}
 		pass(10 * time.Second)
-		nodes["n2"] = c.node("n2")
+		nodes["n2"] = c.Node("n2")
 		pass(5 * time.Second)
 		last := 0
 		publishFor := func(d time.Duration) {
@@ -86,11 +73,11 @@ func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
 			}
 		}
 		publishFor(2 * time.Second)
-		nodes["n1"].power.off()
+		nodes["n1"].Kill()
 		publishFor(15 * time.Second)
 		require.Equal(t, "n2", c.only(nodes["n2"]).Node)
 		pass(5 * time.Second)
-		require.Equal(t, numbers(1, last), c.stream.ids(), "nothing is lost, nothing comes twice")
+		require.Equal(t, numbers(1, last), c.Stream.IDs(), "nothing is lost, nothing comes twice")
 		require.Equal(t, 1, c.gateway.Counts().Identifies)
 	})
 }
@@ -98,19 +85,19 @@ func TestGatewayConnectionOfKilledNodeIsTakenOver(t *testing.T) {
 func TestGatewayNodeThatLosesTheOthersReceivesNothing(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n1 := c.node("n1")
+		n1 := c.Node("n1")
 		pass(10 * time.Second)
-		n2 := c.node("n2")
+		n2 := c.Node("n2")
 		pass(5 * time.Second)
 		require.Equal(t, "n1", c.only(n2).Node)
-		n1.power.loseOthers() // Discord and the stream are still there
+		n1.LoseOthers() // Discord and the stream are still there
 		for last := range 300 {
 			c.publish(guild, last+1, last+1)
 			pass(100 * time.Millisecond)
 		}
 		pass(5 * time.Second)
 		require.Equal(t, "n2", c.only(n2).Node)
-		require.Equal(t, numbers(1, 300), c.stream.ids())
+		require.Equal(t, numbers(1, 300), c.Stream.IDs())
 		require.Equal(t, 1, c.gateway.Sessions())
 		require.Equal(t, 1, c.gateway.Counts().Identifies, "the session went on")
 	})
@@ -119,7 +106,7 @@ func TestGatewayNodeThatLosesTheOthersReceivesNothing(t *testing.T) {
 func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		c.node("n1")
+		c.Node("n1")
 		pass(10 * time.Second)
 		last := 0
 		for range 20 {
@@ -135,7 +122,7 @@ func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
 			c.publish(guild, last, last) // while nobody is connected
 			pass(2 * time.Minute)
 		}
-		require.Equal(t, numbers(1, last), c.stream.ids())
+		require.Equal(t, numbers(1, last), c.Stream.IDs())
 		counts := c.gateway.Counts()
 		require.Equal(t, 1, counts.Identifies)
 		require.Equal(t, 20, counts.Resumes)
@@ -145,13 +132,13 @@ func TestGatewaySessionIsResumedAfterDrops(t *testing.T) {
 func TestGatewayReconnectIsObeyedAtOnce(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.gateway.Reconnect()
 		c.publish(guild, 1, 5)
 		pass(100 * time.Millisecond)
 		require.Equal(t, "ready", c.only(n).State)
-		require.Equal(t, numbers(1, 5), c.stream.ids())
+		require.Equal(t, numbers(1, 5), c.Stream.IDs())
 		require.Equal(t, 1, c.gateway.Counts().Resumes)
 	})
 }
@@ -159,7 +146,7 @@ func TestGatewayReconnectIsObeyedAtOnce(t *testing.T) {
 func TestGatewayInvalidSessionBeginsAnew(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.publish(guild, 1, 5)
 		c.gateway.Invalidate(true)
@@ -177,14 +164,14 @@ func TestGatewayInvalidSessionBeginsAnew(t *testing.T) {
 		require.Equal(t, "ready", c.only(n).State)
 		c.publish(guild, 6, 9)
 		pass(time.Second)
-		require.Equal(t, numbers(1, 9), c.stream.ids())
+		require.Equal(t, numbers(1, 9), c.Stream.IDs())
 	})
 }
 
 func TestGatewayHeartbeats(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		c.node("n1")
+		c.Node("n1")
 		pass(10 * time.Minute)
 		counts := c.gateway.Counts()
 		require.InDelta(t, 14, counts.Heartbeats, 1)
@@ -204,7 +191,7 @@ func TestGatewayHeartbeats(t *testing.T) {
 func TestGatewayZombieIsResumed(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Zombie, g.Silent = true, true })
 		c.publish(guild, 1, 5)
@@ -212,7 +199,7 @@ func TestGatewayZombieIsResumed(t *testing.T) {
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Zombie, g.Silent = false, false })
 		pass(2 * time.Minute)
 		require.Equal(t, "ready", c.only(n).State)
-		require.Equal(t, numbers(1, 5), c.stream.ids())
+		require.Equal(t, numbers(1, 5), c.Stream.IDs())
 		require.Contains(t, c.gateway.Counts().Closes, 4000)
 		require.GreaterOrEqual(t, c.gateway.Counts().Resumes, 1)
 		require.Equal(t, 1, c.gateway.Counts().Identifies)
@@ -233,7 +220,7 @@ func TestGatewayCloseCodes(t *testing.T) {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			inBubble(t, func(c *cluster) {
 				t := c.t
-				n := c.node("n1")
+				n := c.Node("n1")
 				pass(10 * time.Second)
 				c.gateway.Close(code, false)
 				if test.then == refused {
@@ -290,7 +277,7 @@ func TestGatewayRefusesWhatItIsToldAtTheStart(t *testing.T) {
 			inBubble(t, func(c *cluster) {
 				t := c.t
 				test.change(c)
-				n := c.node("n1")
+				n := c.Node("n1")
 				pass(30 * time.Minute)
 				only := c.only(n)
 				require.Equal(t, test.state, only.State, only.Message)
@@ -309,18 +296,18 @@ func TestGatewayWithoutMessageContentSaysSo(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Privileged = 0 })
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		only := c.only(n)
 		require.Equal(t, "ready", only.State)
 		require.Contains(t, only.Message, `switch "Message Content Intent" on`)
-		health, err := n.service.Call(t.Context(), integration.ActionHealthCheck,
+		health, err := n.Service.Call(t.Context(), integration.ActionHealthCheck,
 			&action.Request{Params: json.RawMessage(`{"channelId":"ch-1"}`)})
 		require.NoError(t, err)
 		require.Contains(t, fmt.Sprint(health), "MESSAGE_CONTENT")
 		c.publish(guild, 1, 1)
 		pass(time.Second)
-		require.NotContains(t, c.stream.texts[0], "text 1")
+		require.NotContains(t, c.Stream.Payloads()[0], "text 1")
 		// Once it is switched on, the next connection begins a session with it.
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Privileged = 1 << 15 })
 		c.gateway.Drop()
@@ -328,7 +315,7 @@ func TestGatewayWithoutMessageContentSaysSo(t *testing.T) {
 		require.Empty(t, c.only(n).Message)
 		c.publish(guild, 2, 2)
 		pass(time.Second)
-		require.Contains(t, c.stream.texts[1], "text 2")
+		require.Contains(t, c.Stream.Payloads()[1], "text 2")
 	})
 }
 
@@ -337,12 +324,12 @@ func TestGatewayIntentsOfTheSetting(t *testing.T) {
 		t := c.t
 		c.channel.Settings["intents"] = "GUILDS, DIRECT_MESSAGES"
 		c.channel.Settings["presence"] = "idle: back at nine"
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.publish(guild, 1, 5)
 		c.publish("", 6, 7)
 		pass(time.Second)
-		require.Equal(t, numbers(6, 7), c.stream.ids())
+		require.Equal(t, numbers(6, 7), c.Stream.IDs())
 		require.Empty(t, c.only(n).Message)
 		c.gateway.Drop()
 		pass(10 * time.Second)
@@ -357,10 +344,10 @@ func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards, g.MinShards, g.MaxConcurrency = 8, 8, 2 })
-		n1, n2 := c.node("n1"), c.node("n2")
+		n1, n2 := c.Node("n1"), c.Node("n2")
 		pass(2 * time.Minute)
 		nodes := map[string]int{}
-		for _, conn := range c.connections(n1) {
+		for _, conn := range n1.Connections() {
 			require.Equal(t, "ready", conn.State, "%+v", conn)
 			require.Equal(t, 8, conn.Of)
 			nodes[conn.Node]++
@@ -371,11 +358,11 @@ func TestGatewayShardsAreSplitOverNodes(t *testing.T) {
 			c.publish(guildOf(shard), 10*shard, 10*shard+9)
 		}
 		pass(time.Second)
-		require.ElementsMatch(t, numbers(0, 79), c.stream.ids())
-		require.Zero(t, c.stream.twice, "each message comes over one connection")
+		require.ElementsMatch(t, numbers(0, 79), c.Stream.IDs())
+		require.Zero(t, c.Stream.Repeated(), "each message comes over one connection")
 		require.Equal(t, 8, c.gateway.Counts().Identifies, "within the limits, see the violations")
 		require.Less(t, c.gateway.Counts().Asked, 8, "the shards of a node ask together")
-		n1.stop()
+		n1.Stop()
 		pass(2 * time.Second)
 		require.Equal(t, 8, c.gateway.Sessions(), "the other node resumes them at once")
 		require.Equal(t, 8, c.gateway.Counts().Identifies)
@@ -387,11 +374,11 @@ func TestGatewayLimitsHoldOnSlowNetworks(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards = 6 })
-		c.wire.slow = func() time.Duration { return rand.N(4 * time.Second) }
-		c.node("n1")
-		c.node("n2")
+		c.Delay(func() time.Duration { return rand.N(4 * time.Second) })
+		c.Node("n1")
+		c.Node("n2")
 		pass(5 * time.Minute)
-		require.Equal(t, 6, c.gateway.Sessions(), c.logs.String())
+		require.Equal(t, 6, c.gateway.Sessions(), c.Logs())
 		require.Equal(t, 6, c.gateway.Counts().Identifies)
 	})
 }
@@ -400,28 +387,28 @@ func TestGatewayShardsThatBecomeMoreAreOpenedAnew(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards = 2 })
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(time.Minute)
-		require.Len(t, c.connections(n), 2)
+		require.Len(t, n.Connections(), 2)
 		c.gateway.Configure(func(g *discordtest.GatewayConfig) { g.Shards, g.MinShards = 4, 4 })
 		c.gateway.Close(4011, true)
 		pass(3 * time.Minute)
-		require.Equal(t, 4, c.gateway.Sessions(), c.logs.String())
+		require.Equal(t, 4, c.gateway.Sessions(), c.Logs())
 		for shard := range 4 {
 			c.publish(guildOf(shard), shard, shard)
 		}
 		pass(time.Second)
-		require.ElementsMatch(t, numbers(0, 3), c.stream.ids())
-		require.Zero(t, c.stream.twice)
+		require.ElementsMatch(t, numbers(0, 3), c.Stream.IDs())
+		require.Zero(t, c.Stream.Repeated())
 	})
 }
 
 func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
-		c.stream.setRefuse(true)
+		c.Stream.Refuse(true)
 		c.publish(guild, 1, 3000)
 		pass(10 * time.Minute)
 		sent := c.gateway.Counts().Sent
@@ -429,9 +416,9 @@ func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {
 		require.Equal(t, "ready", c.only(n).State)
 		require.Equal(t, 1, c.gateway.Counts().Connects, "heartbeats go on, and the silence is no zombie's")
 		require.Greater(t, c.gateway.Counts().Heartbeats, 10)
-		c.stream.setRefuse(false)
+		c.Stream.Refuse(false)
 		pass(time.Minute)
-		require.Equal(t, numbers(1, 3000), c.stream.ids())
+		require.Equal(t, numbers(1, 3000), c.Stream.IDs())
 	})
 }
 
@@ -447,7 +434,7 @@ func TestGatewayGarbageAndLargeFramesOpenAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(c *cluster) {
 				t := c.t
-				n := c.node("n1")
+				n := c.Node("n1")
 				pass(10 * time.Second)
 				c.publish(guild, 1, 5)
 				synctest.Wait()
@@ -455,7 +442,7 @@ func TestGatewayGarbageAndLargeFramesOpenAnew(t *testing.T) {
 				c.publish(guild, 6, 9)
 				pass(10 * time.Second)
 				require.Equal(t, "ready", c.only(n).State)
-				require.Equal(t, numbers(1, 9), c.stream.ids())
+				require.Equal(t, numbers(1, 9), c.Stream.IDs())
 				require.Equal(t, 1, c.gateway.Counts().Resumes)
 			})
 		})
@@ -465,7 +452,7 @@ func TestGatewayGarbageAndLargeFramesOpenAnew(t *testing.T) {
 func TestGatewayEventThatIsTooLargeIsNotResumedForEver(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.gateway.Publish(guild, "MESSAGE_CREATE", map[string]any{"id": "1", "content": strings.Repeat("x", 11<<20)})
 		pass(2 * time.Minute)
@@ -473,7 +460,7 @@ func TestGatewayEventThatIsTooLargeIsNotResumedForEver(t *testing.T) {
 		require.Equal(t, 2, c.gateway.Counts().Identifies)
 		c.publish(guild, 2, 3)
 		pass(time.Second)
-		require.Equal(t, numbers(2, 3), c.stream.ids())
+		require.Equal(t, numbers(2, 3), c.Stream.IDs())
 	})
 }
 
@@ -486,11 +473,11 @@ func TestGatewayInteractionIsAnsweredByItsCallback(t *testing.T) {
 	}
 	inBubble(t, func(c *cluster) {
 		t := c.t
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(10 * time.Second)
 		c.discord.PublishInteraction("", "900", "token-1", command())
 		pass(time.Second)
-		require.Equal(t, []string{"900"}, c.stream.ids())
+		require.Equal(t, []string{"900"}, c.Stream.IDs())
 		require.Equal(t, 5, c.discord.Answer("token-1"))
 
 		c.discord.Script(discordtest.InteractionCallback, discordtest.Response{Status: 502})
@@ -498,17 +485,17 @@ func TestGatewayInteractionIsAnsweredByItsCallback(t *testing.T) {
 		pass(time.Second)
 		require.Equal(t, 5, c.discord.Answer("token-2"), "it is tried again")
 
-		c.stream.setRefuse(true)
+		c.Stream.Refuse(true)
 		c.discord.PublishInteraction("", "902", "token-3", command())
 		pass(2 * time.Second)
 		require.Zero(t, c.discord.Answer("token-3"), "not before it is durable")
-		c.stream.setRefuse(false)
+		c.Stream.Refuse(false)
 		pass(10 * time.Second)
-		require.Equal(t, []string{"900", "901", "902"}, c.stream.ids())
+		require.Equal(t, []string{"900", "901", "902"}, c.Stream.IDs())
 
 		c.discord.PublishInteraction("", "903", "token-4", command())
-		n.stop()
-		require.Equal(t, c.discord.Answer("token-4") == 5, len(c.stream.ids()) == 4,
+		n.Stop()
+		require.Equal(t, c.discord.Answer("token-4") == 5, len(c.Stream.IDs()) == 4,
 			"what is stored is answered before the end")
 	})
 }
@@ -517,9 +504,9 @@ func TestGatewayIsNotOpenedForWebhooks(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t
 		c.channel.Settings["receive"] = "webhook"
-		n := c.node("n1")
+		n := c.Node("n1")
 		pass(time.Minute)
 		require.Zero(t, c.gateway.Counts().Connects)
-		require.Empty(t, c.connections(n))
+		require.Empty(t, n.Connections())
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/discord"
 	"github.com/hiliosai/switchboard/services/discord/discordtest"
@@ -12,13 +11,8 @@ import (
 
 func TestDiscordReceiverIsAPlatform(t *testing.T) {
 	integrationtest.RunReceiver(t, integrationtest.Receiver{
-		Define: discord.Definition,
-		Channel: func() *integration.Channel {
-			ch := channel()
-			delete(ch.Credentials, "publicKey")
-			ch.Settings = map[string]string{"apiBase": integrationtest.ClusterURL + discordtest.Root}
-			return ch
-		},
+		Define:  discord.Definition,
+		Channel: gatewayTestChannel,
 		Fake: func() integrationtest.ReceiverFake {
 			fake, pushed := discordtest.New(app()), 0
 			refusal := discordtest.Failure(401, 0, "401: Unauthorized", nil)
