@@ -109,6 +109,9 @@ func judge(results []result, p plan) []targetResult {
 			peak = math.Max(peak, m.median(ours, scenario, c, func(r result) float64 { return r.Usage["service"].PeakRSSMB }))
 		}
 	}
+	if math.IsInf(peak, -1) { // there was no such cell
+		peak = math.NaN()
+	}
 	add("memory, peak of any cell", peak, 48, true, " MB")
 	add("memory, at rest", m.median(ours, atRest, 0, func(r result) float64 { return r.RestMB }), 30, true, " MB")
 	began := func(peer string) float64 {

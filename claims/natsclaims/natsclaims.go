@@ -67,7 +67,8 @@ func New(nc *nats.Conn, opts Options) (claims.Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: natsbucket.Config(bucket, opts.Replicas, opts.MaxBytes), now: now}
+	config := natsbucket.Config(bucket, opts.Replicas, opts.MaxBytes)
+	b := &backend{js: js, prefix: "$KV." + bucket + ".", config: config, now: now}
 	return claims.New(b, opts.Timeout, now), nil
 }
 
@@ -177,7 +178,7 @@ func (n *backend) open(ctx context.Context) (jetstream.Stream, error) {
 // find opens the bucket and creates it if it is missing.
 func (n *backend) find(ctx context.Context) (jetstream.Stream, error) {
 	bucket, err := natsbucket.Find(ctx, n.js, n.config)
-	if _, refused := errors.AsType[natsbucket.Refusal](err); refused {
+	if _, refused := errors.AsType[natsbucket.PermanentError](err); refused {
 		return nil, claims.Refuse(err)
 	}
 	if err != nil {

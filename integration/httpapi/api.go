@@ -76,8 +76,7 @@ func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 }
 
 // AskAll asks for what is at each of the paths, such as for a health check, and returns the answers in their order.
-// What
-// is not there, as HTTP 404 says, is an empty answer.
+// What is not there, as HTTP 404 says, is an empty answer.
 func (a *API) AskAll(ctx context.Context, paths ...string) ([]payload.Tree, error) {
 	answers := make([]payload.Tree, len(paths))
 	for i, path := range paths {

@@ -88,8 +88,8 @@ func (c *Cluster) Logs() string { return c.logs.String() }
 // Cut ends all connections to the platform and lets none be opened, as while it restarts; or lets them be opened again.
 func (c *Cluster) Cut(cut bool) { c.wire.setCut(cut) }
 
-// Hang has the connections that are open now say nothing any more, and nothing that is sent over them arrive, as those of
-// a peer that has gone without a word. New ones are well.
+// Hang has the connections that are open now say nothing any more, and nothing that is sent over them arrive, as those
+// of a peer that has gone without a word. New ones are well.
 func (c *Cluster) Hang() { c.wire.hang() }
 
 // Delay has each new connection take as long as next says.

@@ -21,14 +21,14 @@ var ErrOldServer = errors.New("JetStream has no TTL for single messages, for whi
 // ErrMaxBytesRequired says that the account requires a bound for each stream.
 var ErrMaxBytesRequired = errors.New("the account wants max_bytes for each stream")
 
-// Refusal is an error that a retry would only repeat.
-type Refusal struct{ Err error }
+// PermanentError is an error that a retry would only repeat.
+type PermanentError struct{ Err error }
 
 // Error implements error.
-func (r Refusal) Error() string { return r.Err.Error() }
+func (r PermanentError) Error() string { return r.Err.Error() }
 
 // Unwrap returns the cause.
-func (r Refusal) Unwrap() error { return r.Err }
+func (r PermanentError) Unwrap() error { return r.Err }
 
 // Name returns the name of the bucket of a kind, such as "claims", for a namespace. Characters that a bucket's name
 // cannot have become _, and a hash at the end makes the name unique.
@@ -59,7 +59,7 @@ func Config(bucket string, replicas int, maxBytes int64) jetstream.StreamConfig 
 	}
 }
 
-// Find opens the stream of a bucket and creates it if it is missing. Errors that do not pass are a [Refusal].
+// Find opens the stream of a bucket and creates it if it is missing. Errors that do not pass are a [PermanentError].
 func Find(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -70,9 +70,9 @@ func Find(ctx context.Context, js jetstream.JetStream, config jetstream.StreamCo
 	}
 	switch api, ok := errors.AsType[*jetstream.APIError](err); {
 	case ok && api.ErrorCode == maxBytesRequired:
-		return nil, Refusal{Err: fmt.Errorf("create the bucket %s: %w: %w", config.Name, ErrMaxBytesRequired, err)}
+		return nil, PermanentError{Err: fmt.Errorf("create the bucket %s: %w: %w", config.Name, ErrMaxBytesRequired, err)}
 	case errors.Is(err, ErrOldServer):
-		return nil, Refusal{Err: fmt.Errorf("create the bucket %s: %w", config.Name, err)}
+		return nil, PermanentError{Err: fmt.Errorf("create the bucket %s: %w", config.Name, err)}
 	case err != nil:
 		// Even "not found" and "no suitable peers" may pass: the cluster may be starting.
 		return nil, fmt.Errorf("open the bucket %s: %w", config.Name, err)

@@ -70,7 +70,8 @@ func New(nc *nats.Conn, opts Options) (leases.Store, error) {
 		timeout = defaultTimeout
 	}
 	name := Bucket(opts.Namespace)
-	return &store{nc: nc, js: js, name: name, config: natsbucket.Config(name, opts.Replicas, opts.MaxBytes), timeout: timeout}, nil
+	config := natsbucket.Config(name, opts.Replicas, opts.MaxBytes)
+	return &store{nc: nc, js: js, name: name, config: config, timeout: timeout}, nil
 }
 
 // Bucket returns the name of the bucket for a namespace, see [natsbucket.Name].
@@ -162,8 +163,8 @@ func (s *store) find(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	config := stream.CachedInfo().Config
 	if !config.AllowMsgTTL || config.MaxMsgsPerSubject != 1 || config.NoAck || config.AllowDirect {
-		return nil, natsbucket.Refusal{Err: fmt.Errorf("the bucket %s does not keep one acknowledged value a key, read from its leader "+
-			"and with markers that end: delete it, or name another namespace", s.name)}
+		return nil, natsbucket.PermanentError{Err: fmt.Errorf("the bucket %s does not keep one acknowledged value a key, "+
+			"read from its leader and with markers that end: delete it, or name another namespace", s.name)}
 	}
 	kv, err := s.js.KeyValue(ctx, s.name)
 	if err != nil {
@@ -333,7 +334,7 @@ func failed(op string, err error) error {
 	if natsbucket.Conflict(err) {
 		return &leases.Error{Op: op, Rejected: true, Err: leases.ErrConflict}
 	}
-	_, rejected := errors.AsType[natsbucket.Refusal](err)
+	_, rejected := errors.AsType[natsbucket.PermanentError](err)
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	rejected = rejected || errors.Is(err, nats.ErrMaxPayload) || ok && api.Code == 400
 	return &leases.Error{Op: op, Rejected: rejected, Err: err}

@@ -12,8 +12,7 @@ import (
 )
 
 // closeResumable is the code with which the node closes a connection. After 1000 and 1001 Discord would end the
-// session,
-// "Initiating a Disconnect".
+// session, "Initiating a Disconnect".
 const closeResumable websocket.StatusCode = 4000
 
 // shardingPause is the pause before the number of shards is asked for again.
@@ -83,8 +82,7 @@ func sharding(says string) closeRow {
 var errTooLarge = errors.New("a payload of more than 10 MB")
 
 // closed is the error for a connection that ended, and whether its session cannot be resumed. asked are the intents
-// that
-// it was identified with.
+// that it was identified with.
 func closed(err error, asked intents) (e *integration.Error, fresh bool) {
 	status := websocket.CloseStatus(err)
 	row, known := closeCodes[status]

@@ -23,8 +23,7 @@ const (
 )
 
 // interactionAnswers answer the interactions that came over the Gateway, "Create Interaction Response": within 3 s,
-// once
-// they are durable. Safe for concurrent use.
+// once they are durable. Safe for concurrent use.
 type interactionAnswers struct {
 	api    api // without the bot's token: the path holds the interaction's
 	log    *logrus.Entry

@@ -22,8 +22,8 @@ const (
 )
 
 // Normalize makes one message of a delivery, none of a ping, and those of a dispatch that came over the Gateway. If a
-// field has an unexpected type, or the content
-// model has nothing for the kind of the delivery, the message is of TypeUnsupported and has what could be read.
+// field has an unexpected type, or the content model has nothing for the kind of the delivery, the message is of
+// TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	var d delivery
 	// After an UnmarshalTypeError one field is missing. All others are read.

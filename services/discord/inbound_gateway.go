@@ -44,8 +44,7 @@ var readers = map[string]func(*dispatch) ([]integration.Message, error){
 }
 
 // readDispatch makes messages of a dispatch: none of one that says nothing to anybody. What has a field of an
-// unexpected
-// type becomes one of TypeUnsupported.
+// unexpected type becomes one of TypeUnsupported.
 func readDispatch(w *integration.Webhook, d *delivery) ([]integration.Message, error) {
 	read := readers[d.Dispatch]
 	if read == nil {
@@ -73,8 +72,7 @@ func readDispatch(w *integration.Webhook, d *delivery) ([]integration.Message, e
 }
 
 // message begins a message whose key is made of ids and of the sequence number: the same event may happen again, such
-// as
-// a reaction that is put, taken away and put once more.
+// as a reaction that is put, taken away and put once more.
 func (x *dispatch) message(ids ...string) *integration.Message {
 	key := strings.ToLower(x.name) + ":" + strings.Join(ids, ":") + ":" + strconv.FormatInt(x.seq, 10)
 	return &integration.Message{DedupKey: key, Metadata: map[string]any{"eventType": x.name}}
@@ -111,9 +109,6 @@ func (x *dispatch) read() (*message, *integration.Message) {
 	delete(m.Metadata, "eventType")
 	known := readMessage(m, &in, x.w)
 	(&place{in.GuildID, in.ChannelID, in.ChannelType, in.Member}).putInto(m)
-	if isOwn(x.w.Channel, in.Author.ID) {
-		m.Direction = integration.DirectionEcho
-	}
 	for i := range in.Mentions {
 		if isOwn(x.w.Channel, in.Mentions[i].ID) {
 			m.Metadata["mentionsBot"] = true
@@ -281,8 +276,7 @@ func (x *dispatch) reactionsCleared() ([]integration.Message, error) {
 }
 
 // voted reads one vote in a poll, or that it was taken back: then nothing is chosen, and metadata.answerId says what
-// was.
-// Answers are counted from 1.
+// was. Answers are counted from 1.
 func (x *dispatch) voted() ([]integration.Message, error) {
 	in, m, err := x.onMessage()
 	if err != nil {

@@ -23,8 +23,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	m.EditedAt = parseTime(msg.EditedTimestamp)
 	readUser(m, &msg.Author)
 	// The application_id says nothing: messages that users write in a game of the app have it, too.
-	isApp := msg.Author.ID != "" && string(msg.Author.ID) == w.Channel.Credentials[fieldApplicationID]
-	if isApp || msg.Author.Bot || msg.WebhookID != "" {
+	if isOwn(w.Channel, msg.Author.ID) || msg.Author.Bot || msg.WebhookID != "" {
 		m.Direction = integration.DirectionEcho
 	}
 	integration.PutText(m.Metadata, "guildId", string(msg.GuildID))

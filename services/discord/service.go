@@ -1,9 +1,7 @@
 // Package discord is the platform of Discord's apps. What people write in servers and to the bot comes over the
-// Gateway,
-// Discord's WebSocket; interactions (commands, pressed buttons, chosen entries, filled-in forms) come over it or over
-// HTTP; webhook events over HTTP only. All of it becomes messages, and messages become calls of the REST API. One
-// channel
-// is one app.
+// Gateway, Discord's WebSocket; interactions (commands, pressed buttons, chosen entries, filled-in forms) come over it
+// or over HTTP; webhook events over HTTP only. All of it becomes messages, and messages become calls of the REST API.
+// One channel is one app.
 //
 // The Gateway's client is our own, over github.com/coder/websocket. Libraries such as disgo keep the session, its
 // sequence number and the reading loop to themselves: they count an event as received when their handlers were called,

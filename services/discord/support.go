@@ -14,8 +14,7 @@ const (
 )
 
 // support tells what Discord has. What users write comes over the Gateway; with receive "webhook" only what they write
-// in
-// lobbies and direct messages of games, and interactions.
+// in lobbies and direct messages of games, and interactions.
 func support() integration.Support {
 	degraded, impossible := integration.Degraded, integration.Impossible
 	s := integration.Basic(docMessageObject).Full(

@@ -127,8 +127,7 @@ func (g *Gateway) Sessions() int {
 }
 
 // Publish makes an event, such as MESSAGE_CREATE, of a server, or of direct messages if guildID is empty. Each session
-// of
-// the server's shard whose intents have the event gets it, now or when it is resumed. Publish returns how many these
+// of the server's shard whose intents have the event gets it, now or when it is resumed. Publish returns how many these
 // are. Messages lose their content where the app has no MESSAGE_CONTENT.
 func (g *Gateway) Publish(guildID, name string, data map[string]any) int {
 	g.mu.Lock()

@@ -1,7 +1,6 @@
 // Package discordtest is a fake of Discord's REST API and of its Gateway, on loopback, for tests and demonstrations. It
-// is
-// stricter than Discord: it refuses what is not documented, and texts that could notify somebody. What a client of the
-// Gateway does against the rules is counted, see [GatewayCounts].
+// is stricter than Discord: it refuses what is not documented, and texts that could notify somebody. What a client of
+// the Gateway does against the rules is counted, see [GatewayCounts].
 package discordtest
 
 import (
