@@ -25,10 +25,12 @@ var errNoList = action.Client(
 )
 
 // OfPlatform implements [integration.ChannelLister]. It reads the store.
-func (c *Cache) OfPlatform(ctx context.Context, platform string) ([]*integration.Channel, error) {
+func (c *Cache) OfPlatform(
+	ctx context.Context, platform string, wanted func(*integration.Channel) bool,
+) ([]*integration.Channel, error) {
 	var list []*integration.Channel
 	err := c.eachOf(ctx, platform, func(entry Entry) {
-		if entry.Err == nil {
+		if entry.Err == nil && wanted(entry.Channel) {
 			list = append(list, entry.Channel)
 		}
 	})

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -21,8 +22,13 @@ import (
 )
 
 const (
-	// relistInterval is how often all channels of a platform are read again, for changes that nobody told of.
-	relistInterval = 30 * time.Second
+	// relistInterval is how often all channels of a platform are read again, for changes that nobody told of. Each is
+	// opened for that, of which there may be thousands.
+	relistInterval = 5 * time.Minute
+	// relistAfterFailure is when they are read again after that failed.
+	relistAfterFailure = 5 * time.Second
+	// maxNews is how many channels are read one by one. After more changes all are read.
+	maxNews = 1000
 	// relistPause is how long a node waits after the news of a change for more of them.
 	relistPause = 100 * time.Millisecond
 	// listTimeout bounds one read of all channels.
@@ -46,8 +52,9 @@ const (
 
 // ChannelLister is a [ChannelStore] that knows all its channels. Connections need one.
 type ChannelLister interface {
-	// OfPlatform returns the channels of a platform, less those that cannot be read. The caller does not change them.
-	OfPlatform(ctx context.Context, platform string) ([]*Channel, error)
+	// OfPlatform returns those channels of a platform that wanted says true to, less those that cannot be read. The caller
+	// does not change them.
+	OfPlatform(ctx context.Context, platform string, wanted func(*Channel) bool) ([]*Channel, error)
 	// OnChange has f called after each change of a channel: with its id, or "" where many may have changed. f must not
 	// block. stop ends that.
 	OnChange(f func(id string)) (stop func())
@@ -58,7 +65,7 @@ type connections struct {
 	s        *platformService
 	receiver Receiver
 	lister   ChannelLister
-	relist   chan struct{} // has an entry when the channels are to be read again
+	news     chan struct{} // has an entry when channels have changed, see changed and relist
 	rewant   chan struct{} // has an entry when only their shards may have changed
 	stop     context.CancelFunc
 	stopped  sync.WaitGroup
@@ -67,6 +74,8 @@ type connections struct {
 	group    *leases.Group          // nil until there is a channel that receives so
 	channels map[string]*Channel    // that receive over connections, by id
 	active   map[string]*connection // that this node keeps, by key
+	changed  map[string]bool        // ids of channels that are to be read
+	relist   bool                   // all are to be read
 }
 
 // startConnections begins to keep connections, where the platform has any.
@@ -82,14 +91,15 @@ func (s *platformService) startConnections(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &connections{
-		s: s, receiver: receiver, lister: lister, stop: cancel, relist: make(chan struct{}, 1),
+		s: s, receiver: receiver, lister: lister, stop: cancel, news: make(chan struct{}, 1),
 		rewant: make(chan struct{}, 1), channels: map[string]*Channel{}, active: map[string]*connection{},
+		changed: map[string]bool{}, relist: true,
 	}
 	s.mu.Lock()
 	s.connections = c
 	s.consuming = append(s.consuming, c.close)
 	s.mu.Unlock()
-	unsubscribe := lister.OnChange(func(string) { ask(c.relist) })
+	unsubscribe := lister.OnChange(c.note)
 	c.stopped.Go(func() {
 		defer unsubscribe()
 		c.follow(ctx)
@@ -135,10 +145,33 @@ func ask(c chan<- struct{}) {
 	}
 }
 
+// note notes that a channel has changed, or with an empty id that any may have.
+func (c *connections) note(id string) {
+	c.mu.Lock()
+	if id == "" || len(c.changed) >= maxNews {
+		c.relist = true
+	} else {
+		c.changed[id] = true
+	}
+	c.mu.Unlock()
+	ask(c.news)
+}
+
+// toRead returns what has changed since it was asked last.
+func (c *connections) toRead() (ids []string, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids, all = slices.Collect(maps.Keys(c.changed)), c.relist
+	clear(c.changed)
+	c.relist = false
+	return ids, all
+}
+
 // follow keeps the wanted connections as the channels are, until ctx ends.
 func (c *connections) follow(ctx context.Context) {
-	again := time.NewTimer(0)
+	again := time.NewTimer(relistInterval)
 	defer again.Stop()
+	c.read(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -150,19 +183,17 @@ func (c *connections) follow(ctx context.Context) {
 			c.want()
 			continue
 		case <-again.C:
-		case <-c.relist:
+			c.note("")
+		case <-c.news:
 			if !sleep(ctx, relistPause) {
 				return
 			}
-			select { // all news up to now are in what is read next
-			case <-c.relist:
-			default:
-			}
 		}
-		if err := c.read(ctx); err != nil && ctx.Err() == nil {
-			c.s.log.WithError(err).Warn("the channels that receive over connections cannot be read; what is known goes on")
+		if c.read(ctx) {
+			again.Reset(relistInterval)
+		} else {
+			again.Reset(relistAfterFailure)
 		}
-		again.Reset(relistInterval)
 	}
 }
 
@@ -177,20 +208,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// read reads the channels and says which connections there are.
-func (c *connections) read(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+// read reads the channels that have changed and says which connections there are. It returns false if it failed.
+func (c *connections) read(ctx context.Context) bool {
+	short, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	list, err := c.lister.OfPlatform(ctx, c.s.def.Name)
-	if err != nil {
-		return err
+	found, err := c.find(short)
+	if err == nil && len(found) > 0 && c.leases() == nil {
+		err = c.openGroup()
 	}
-	found := make(map[string]*Channel, len(list))
-	for _, ch := range list {
-		if ch.Status == ChannelActive && c.receiver.Connections(ch) > 0 {
-			c.s.runtime.Secrets.Add(ch.secrets(c.s.def.Fields)...)
-			found[ch.ID] = ch
+	if err != nil {
+		c.mu.Lock()
+		c.relist = true
+		c.mu.Unlock()
+		if ctx.Err() == nil {
+			c.s.log.WithError(err).
+				Warn("the channels that receive over connections cannot be read; what is known goes on")
 		}
+		return false
 	}
 	c.mu.Lock()
 	c.channels = found
@@ -199,13 +233,48 @@ func (c *connections) read(ctx context.Context) error {
 		now := found[conn.channelID]
 		return now != nil && !conn.isOf(now)
 	})
-	if len(found) > 0 && c.leases() == nil {
-		if err := c.openGroup(); err != nil {
-			return err
+	c.want()
+	return true
+}
+
+// find returns the channels that receive over connections, by id: all of them read anew, or those that have changed.
+func (c *connections) find(ctx context.Context) (map[string]*Channel, error) {
+	ids, all := c.toRead()
+	if all {
+		list, err := c.lister.OfPlatform(ctx, c.s.def.Name, c.isWanted)
+		if err != nil {
+			return nil, err
+		}
+		found := make(map[string]*Channel, len(list))
+		for _, ch := range list {
+			found[ch.ID] = ch
+		}
+		return found, nil
+	}
+	c.mu.Lock()
+	found := maps.Clone(c.channels)
+	c.mu.Unlock()
+	for _, id := range ids {
+		ch, err := c.s.def.Channels.Channel(ctx, id)
+		switch {
+		case errors.Is(err, ErrChannelNotFound) || err == nil && (ch.Platform != c.s.def.Name || !c.isWanted(ch)):
+			delete(found, id)
+		case err != nil:
+			return nil, err
+		default:
+			found[id] = ch
 		}
 	}
-	c.want()
-	return nil
+	return found, nil
+}
+
+// isWanted says whether a channel receives over connections. Its secrets are known to the log from then on.
+func (c *connections) isWanted(ch *Channel) bool {
+	if ch.Status != ChannelActive || c.receiver.Connections(ch) == 0 {
+		return false
+	}
+	c.s.runtime.Secrets.Add(ch.secrets(c.s.def.Fields)...)
+	return true
 }
 
 // want says which connections there are. Only follow calls it.

@@ -47,8 +47,16 @@ func (l *listener) Normalize(_ context.Context, w *integration.Webhook) ([]integ
 	return []integration.Message{{ID: integration.ID(id), DedupKey: id, ConversationID: integration.ID("4" + id)}}, nil
 }
 
-func (s *store) OfPlatform(context.Context, string) ([]*integration.Channel, error) {
-	return []*integration.Channel{s.channel}, s.err
+func (s *store) OfPlatform(
+	_ context.Context, _ string, wanted func(*integration.Channel) bool,
+) ([]*integration.Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists++
+	if s.err != nil || !wanted(s.channel) {
+		return nil, s.err
+	}
+	return []*integration.Channel{s.channel}, nil
 }
 
 func (s *store) OnChange(f func(string)) (stop func()) {
@@ -265,7 +273,7 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 		steps := len(c.listener.steps)
 		mended := *c.store.channel
 		mended.Settings = map[string]string{"apiBase": "http://elsewhere"}
-		c.store.channel = &mended
+		c.store.set(&mended, nil)
 		c.store.changed("c1")
 		elapse(time.Second)
 		require.Greater(t, len(c.listener.steps), steps)
@@ -288,7 +296,7 @@ func TestConnectionOfRemovedChannelIsClosed(t *testing.T) {
 		require.Equal(t, 1, open)
 		off := *c.store.channel
 		off.Status = integration.ChannelInactive
-		c.store.channel = &off
+		c.store.set(&off, nil)
 		c.store.changed("c1")
 		elapse(time.Second)
 		require.Equal(t, 0, open, "a change takes effect within a second")
@@ -442,5 +450,48 @@ func TestConnectionThatEndsGivesItsRoomBack(t *testing.T) {
 		elapse(time.Minute)
 		stop()
 		require.Greater(t, sessions, 30)
+	})
+}
+
+// A node with thousands of channels must not open them all because one of them has changed.
+func TestConnectionsReadOnlyTheChannelThatChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		open := 0
+		c.listener.receive = func(ctx context.Context, _ *integration.Session) error {
+			open++
+			<-ctx.Done()
+			open--
+			return nil
+		}
+		_, stop := c.node("n1")
+		elapse(5 * time.Second)
+		on, off := c.store.channel, *c.store.channel
+		off.Status = integration.ChannelInactive
+		for range 10 {
+			c.store.set(&off, nil)
+			c.store.changed("c1")
+			elapse(time.Second)
+			require.Equal(t, 0, open)
+			c.store.set(on, nil)
+			c.store.changed("c1")
+			elapse(time.Second)
+			require.Equal(t, 1, open)
+		}
+		require.Equal(t, 1, c.store.lists)
+
+		c.store.changed("") // any may have changed
+		elapse(time.Second)
+		require.Equal(t, 2, c.store.lists)
+		c.store.set(on, errors.New("the database is away"))
+		c.store.changed("")
+		elapse(time.Second)
+		require.Equal(t, 1, open, "what is known goes on")
+		c.store.set(&off, nil) // of which nobody tells
+		elapse(10 * time.Second)
+		require.Equal(t, 0, open, "a read that failed is soon tried again")
+		elapse(10 * time.Minute)
+		require.LessOrEqual(t, c.store.lists, 7)
+		stop()
 	})
 }

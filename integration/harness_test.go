@@ -260,12 +260,23 @@ func (f *file) Close() error {
 }
 
 type store struct {
+	mu      sync.Mutex
 	channel *integration.Channel
 	err     error
 	changed func(id string)
+	lists   int // how often all channels were read
+}
+
+// set changes what is read, also while a node reads it.
+func (s *store) set(ch *integration.Channel, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.channel, s.err = ch, err
 }
 
 func (s *store) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
 		return nil, s.err
 	}

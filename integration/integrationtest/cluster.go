@@ -198,9 +198,14 @@ func (s channels) Channel(_ context.Context, id string) (*integration.Channel, e
 	return s.c.channel, nil
 }
 
-func (s channels) OfPlatform(context.Context, string) ([]*integration.Channel, error) {
+func (s channels) OfPlatform(
+	_ context.Context, _ string, wanted func(*integration.Channel) bool,
+) ([]*integration.Channel, error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
+	if !wanted(s.c.channel) {
+		return nil, nil
+	}
 	return []*integration.Channel{s.c.channel}, nil
 }
 

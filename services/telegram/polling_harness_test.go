@@ -144,10 +144,12 @@ func (c *channels) Channel(_ context.Context, id string) (*integration.Channel, 
 	return c.list[at], nil
 }
 
-func (c *channels) OfPlatform(context.Context, string) ([]*integration.Channel, error) {
+func (c *channels) OfPlatform(
+	_ context.Context, _ string, wanted func(*integration.Channel) bool,
+) ([]*integration.Channel, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.list), nil
+	return slices.DeleteFunc(slices.Clone(c.list), func(ch *integration.Channel) bool { return !wanted(ch) }), nil
 }
 
 func (c *channels) OnChange(f func(string)) (stop func()) {
