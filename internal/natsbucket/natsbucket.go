@@ -110,9 +110,19 @@ func create(ctx context.Context, js jetstream.JetStream, config jetstream.Stream
 	return stream, err
 }
 
-// Conflict says whether a change found another revision than it expected.
+// Conflict says whether a change found another revision than it expected, or a change of the same key before it that
+// the servers were busy with.
 func Conflict(err error) bool {
-	const wrongLastSequence, wrongLastSequenceReplicated = 10071, 10164 // JSStreamWrongLastSequence… of nats-server
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence) || Busy(err)
+}
+
+// Busy says whether the servers of a cluster were busy with another change of the same key. They have not compared
+// the revision.
+func Busy(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == wrongLastSequence || api.ErrorCode == wrongLastSequenceReplicated)
+	return ok && api.ErrorCode == code
 }

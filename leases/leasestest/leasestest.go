@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/leases"
@@ -39,6 +40,7 @@ func Run(t *testing.T, h Harness) {
 		"another revision is a conflict":                   conflict,
 		"a deleted key is not there":                       deleted,
 		"of many puts at a revision one succeeds":          race,
+		"puts that follow each other are no conflicts":     chains,
 		"keys are any text":                                keys,
 		"a watch tells of all and then of changes":         watch,
 		"watches of several nodes see the same at the end": watches,
@@ -138,9 +140,7 @@ func race(t *testing.T, h Harness) {
 	t.Helper()
 	open := h.New(t)
 	stores := []leases.Store{open(), open(), open()}
-	for _, store := range stores {
-		require.Eventually(t, func() bool { return store.Check(t.Context()) == nil }, maxWait, tick)
-	}
+	requireReady(t, stores)
 	revision := uint64(0)
 	for range 20 {
 		var racers sync.WaitGroup
@@ -165,6 +165,36 @@ func race(t *testing.T, h Harness) {
 		require.EqualValues(t, 8, conflicts.Load())
 		revision = won.Load()
 	}
+}
+
+// requireReady waits until all servers of a cluster know the bucket.
+func requireReady(t *testing.T, stores []leases.Store) {
+	t.Helper()
+	for _, store := range stores {
+		require.Eventually(t, func() bool { return store.Check(t.Context()) == nil }, maxWait, tick)
+	}
+}
+
+func chains(t *testing.T, h Harness) {
+	t.Helper()
+	open := h.New(t)
+	stores := []leases.Store{open(), open()}
+	requireReady(t, stores)
+	var writers sync.WaitGroup
+	for i := range 8 {
+		writers.Go(func() {
+			key, revision := fmt.Sprint("k", i), uint64(0)
+			for n := range 200 {
+				written, err := stores[n%2].Put(t.Context(), key, fmt.Append(nil, n), revision)
+				if !assert.NoError(t, err) {
+					return
+				}
+				revision = written
+			}
+			assert.NoError(t, stores[0].Delete(t.Context(), key, revision))
+		})
+	}
+	writers.Wait()
 }
 
 func keys(t *testing.T, h Harness) {

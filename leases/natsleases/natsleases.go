@@ -43,6 +43,8 @@ const (
 	watchWait = 500 * time.Millisecond
 	// stopWait bounds the wait for a watcher's goroutine.
 	stopWait = time.Second
+	// busyWait is the pause before a change that the servers were too busy for is made again.
+	busyWait = 5 * time.Millisecond
 )
 
 type store struct {
@@ -104,11 +106,14 @@ func (s *store) Put(ctx context.Context, key string, value []byte, revision uint
 		return 0, failed("put", err)
 	}
 	var written uint64
-	if revision == 0 {
-		written, err = kv.Create(ctx, encodeKey(key), value)
-	} else {
-		written, err = kv.Update(ctx, encodeKey(key), value, revision)
-	}
+	err = whenFree(ctx, func() (err error) {
+		if revision == 0 {
+			written, err = kv.Create(ctx, encodeKey(key), value)
+		} else {
+			written, err = kv.Update(ctx, encodeKey(key), value, revision)
+		}
+		return err
+	})
 	if err != nil {
 		return 0, s.failed("put", err)
 	}
@@ -123,7 +128,9 @@ func (s *store) Delete(ctx context.Context, key string, revision uint64) error {
 	if err != nil {
 		return failed("delete", err)
 	}
-	err = kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
+	err = whenFree(ctx, func() error {
+		return kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
+	})
 	if natsbucket.Conflict(err) {
 		if _, getErr := kv.Get(ctx, encodeKey(key)); errors.Is(getErr, jetstream.ErrKeyNotFound) {
 			return nil
@@ -133,6 +140,22 @@ func (s *store) Delete(ctx context.Context, key string, revision uint64) error {
 		return s.failed("delete", err)
 	}
 	return nil
+}
+
+// whenFree makes a change again while the servers are busy with another change of its key. The leader of a cluster
+// answers a change a moment before it forgets it, and refuses the next one until then, whatever its revision is.
+func whenFree(ctx context.Context, change func() error) error {
+	for {
+		err := change()
+		if !natsbucket.Busy(err) {
+			return err
+		}
+		select {
+		case <-time.After(busyWait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Check implements [leases.Store].
