@@ -36,15 +36,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	if len(msg.Metadata) > 0 && msg.Metadata[0] == '{' {
 		m.Metadata["lobbyMetadata"] = msg.Metadata
 	}
-	if reference := msg.MessageReference; reference.Type == referenceForward {
-		m.Metadata["forwarded"] = true
-		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
-	} else if msg.Type == messageReply && reference.MessageID != "" {
-		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
-		if msg.ReferencedMessage != nil {
-			m.ReplyTo.ParticipantID = msg.ReferencedMessage.Author.ID.id()
-		}
-	}
+	msg.putReference(m)
 	if s, ok := systemMessages[msg.Type]; ok {
 		m.Kind = s.kind
 		m.Content = integration.Content{
@@ -68,12 +60,35 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	return known
 }
 
+// putReference says which message this one refers to, "Message Reference Types": what a reply answers, what was pinned,
+// the poll that has ended, the message that a thread was made of. Copies from a followed channel answer nothing.
+func (msg *message) putReference(m *integration.Message) {
+	reference := &msg.MessageReference
+	switch {
+	case reference.Type == referenceForward:
+		m.Metadata["forwarded"] = true
+		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
+		return
+	case reference.MessageID != "" && msg.Flags&flagCrosspost == 0:
+		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
+		if msg.ReferencedMessage != nil {
+			m.ReplyTo.ParticipantID = msg.ReferencedMessage.Author.ID.id()
+		}
+	}
+	if reference.ChannelID != msg.ChannelID {
+		integration.PutText(m.Metadata, "referencedChannelId", string(reference.ChannelID))
+	}
+}
+
 func isList(raw json.RawMessage) bool { return len(raw) > 2 && raw[0] == '[' }
 
 const (
-	referenceForward = 1       // "Message Reference Types"
-	messageReply     = 19      // "Message Types"
-	flagVoiceMessage = 1 << 13 // "Message Flags"
+	referenceForward = 1  // "Message Reference Types"
+	messageReply     = 19 // "Message Types"
+
+	// "Message Flags".
+	flagCrosspost    = 1 << 1
+	flagVoiceMessage = 1 << 13
 )
 
 // ordinary are the types of messages that a user or an app wrote, "Message Types": by hand, as a reply, with a command.
@@ -84,18 +99,39 @@ var systemMessages = map[int]struct {
 	event string
 	kind  integration.Kind
 }{
-	1: {"recipient_added", integration.KindMembership}, 2: {"recipient_removed", integration.KindMembership},
-	3: {"call", integration.KindSystem}, 4: {"channel_renamed", integration.KindSystem},
-	5: {"channel_icon_changed", integration.KindSystem},
-	6: {"message_pinned", integration.KindSystem}, 7: {"member_joined", integration.KindMembership},
-	8: {"server_boosted", integration.KindSystem}, 9: {"server_boosted", integration.KindSystem},
-	10: {"server_boosted", integration.KindSystem}, 11: {"server_boosted", integration.KindSystem},
-	12: {"channel_followed", integration.KindSystem}, 18: {"thread_created", integration.KindSystem},
-	21: {"thread_started", integration.KindSystem}, 24: {"automod_action", integration.KindSystem},
-	25: {"role_subscription_purchased", integration.KindSystem}, 27: {"stage_started", integration.KindSystem},
-	28: {"stage_ended", integration.KindSystem}, 29: {"stage_speaker", integration.KindSystem},
-	31: {"stage_topic_changed", integration.KindSystem}, 32: {"app_premium_subscribed", integration.KindSystem},
-	44: {"purchased", integration.KindSystem}, 46: {"poll_ended", integration.KindSystem},
+	1:  {"recipient_added", integration.KindMembership},
+	2:  {"recipient_removed", integration.KindMembership},
+	3:  {"call", integration.KindSystem},
+	4:  {"channel_renamed", integration.KindSystem},
+	5:  {"channel_icon_changed", integration.KindSystem},
+	6:  {"message_pinned", integration.KindSystem},
+	7:  {"member_joined", integration.KindMembership},
+	8:  {"server_boosted", integration.KindSystem},
+	9:  {"server_boosted", integration.KindSystem},
+	10: {"server_boosted", integration.KindSystem},
+	11: {"server_boosted", integration.KindSystem},
+	12: {"channel_followed", integration.KindSystem},
+	14: {"discovery_disqualified", integration.KindSystem},
+	15: {"discovery_requalified", integration.KindSystem},
+	16: {"discovery_first_warning", integration.KindSystem},
+	17: {"discovery_final_warning", integration.KindSystem},
+	18: {"thread_created", integration.KindSystem},
+	21: {"thread_started", integration.KindSystem},
+	22: {"invite_reminder", integration.KindSystem},
+	24: {"automod_action", integration.KindSystem},
+	25: {"role_subscription_purchased", integration.KindSystem},
+	26: {"app_premium_offered", integration.KindSystem},
+	27: {"stage_started", integration.KindSystem},
+	28: {"stage_ended", integration.KindSystem},
+	29: {"stage_speaker", integration.KindSystem},
+	31: {"stage_topic_changed", integration.KindSystem},
+	32: {"app_premium_subscribed", integration.KindSystem},
+	36: {"incident_alert_enabled", integration.KindSystem},
+	37: {"incident_alert_disabled", integration.KindSystem},
+	38: {"raid_reported", integration.KindSystem},
+	39: {"false_alarm_reported", integration.KindSystem},
+	44: {"purchased", integration.KindSystem},
+	46: {"poll_ended", integration.KindSystem},
 }
 
 // content reads what a message holds and says whether the content model has it.
