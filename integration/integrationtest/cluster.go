@@ -463,7 +463,13 @@ func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 		return nil, errCut
 	}
 	if d := w.latency(); d > 0 {
-		<-time.After(d)
+		select {
+		case <-time.After(d):
+		case <-w.closed:
+			return nil, net.ErrClosed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	near, far := net.Pipe()
 	select {
