@@ -269,7 +269,9 @@ func (g *gateway) dispatch(ctx context.Context, f *frame) error {
 		if in.Payload = f.data(); in.Payload != nil {
 			in.Done = g.answers.expect(in.Payload)
 		}
-	case readers[f.Type] != nil:
+	case readers[f.Type].counted:
+		in.Payload = inSession(f.raw, g.at.Session)
+	case readers[f.Type].read != nil:
 		in.Payload = f.raw
 	}
 	in.Cursor = g.at.encode()

@@ -403,6 +403,32 @@ func TestGatewayShardsThatBecomeMoreAreOpenedAnew(t *testing.T) {
 	})
 }
 
+// Sequence numbers begin anew with each session: a reaction there is another one, with the same number, too.
+func TestGatewayReactionInAnotherSessionIsAnotherOne(t *testing.T) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
+		c.Node("n1")
+		react := func() {
+			c.gateway.Publish(guild, "MESSAGE_REACTION_ADD", map[string]any{
+				"message_id": "1", "channel_id": "500", "user_id": "9", "emoji": map[string]any{"id": nil, "name": "👍"},
+			})
+		}
+		pass(10 * time.Second)
+		react()
+		pass(time.Second)
+		c.gateway.Drop()
+		pass(10 * time.Second)
+		require.Len(t, c.Stream.IDs(), 1, "the same session goes on")
+		c.gateway.Close(4007, true)
+		pass(time.Minute)
+		require.Equal(t, 2, c.gateway.Counts().Identifies)
+		react()
+		pass(time.Second)
+		require.Len(t, c.Stream.IDs(), 2)
+		require.Equal(t, c.Stream.IDs()[0], c.Stream.IDs()[1], "both have the same number, with which their keys end")
+	})
+}
+
 func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t

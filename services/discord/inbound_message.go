@@ -30,9 +30,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	integration.PutText(m.Metadata, "lobbyId", string(msg.LobbyID))
 	integration.PutText(m.Metadata, "recipientId", string(msg.RecipientID))
 	integration.PutText(m.Metadata, "webhookId", string(msg.WebhookID))
-	if isList(msg.Embeds) {
-		m.Metadata["embeds"] = msg.Embeds // the content has no place for their layout
-	}
+	putEmbeds(m, msg.Embeds)
 	if len(msg.Metadata) > 0 && msg.Metadata[0] == '{' {
 		m.Metadata["lobbyMetadata"] = msg.Metadata
 	}
@@ -51,9 +49,7 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	}
 	if len(msg.MessageSnapshots) > 0 {
 		msg = &msg.MessageSnapshots[0].Message // of a forward: it has no content of its own
-		if isList(msg.Embeds) {
-			m.Metadata["embeds"] = msg.Embeds
-		}
+		putEmbeds(m, msg.Embeds)
 	}
 	var known bool
 	m.Content, known = msg.content()
@@ -77,6 +73,28 @@ func (msg *message) putReference(m *integration.Message) {
 	}
 	if reference.ChannelID != msg.ChannelID {
 		integration.PutText(m.Metadata, "referencedChannelId", string(reference.ChannelID))
+	}
+}
+
+// putEmbeds keeps the embeds, for whose layout the content has no place. Those beyond the bounds are only counted.
+func putEmbeds(m *integration.Message, raw json.RawMessage) {
+	if !isList(raw) {
+		return
+	}
+	var list []json.RawMessage
+	if payload.Unmarshal(raw, &list) != nil {
+		return
+	}
+	kept, size := 0, 0
+	for kept < min(len(list), maxEmbeds) && size+len(list[kept]) <= maxEmbedBytes {
+		size += len(list[kept])
+		kept++
+	}
+	if kept > 0 {
+		m.Metadata["embeds"] = list[:kept]
+	}
+	if left := len(list) - kept; left > 0 {
+		m.Metadata["embedsLeftOut"] = left
 	}
 }
 
@@ -136,7 +154,11 @@ var systemMessages = map[int]struct {
 
 // content reads what a message holds and says whether the content model has it.
 func (msg *message) content() (integration.Content, bool) {
-	c := integration.Content{Text: msg.Content, Entities: mentions(msg.Content)}
+	text := msg.Content
+	if text == "" {
+		text = cmp.Or(componentText(msg.Components), embedText(msg.Embeds))
+	}
+	c := integration.Content{Text: text, Entities: mentions(text)}
 	if len(msg.StickerItems) > 0 {
 		s := &msg.StickerItems[0]
 		c.Sticker = &integration.Sticker{ID: s.ID.id(), Animated: s.FormatType > stickerPNG}
@@ -145,7 +167,6 @@ func (msg *message) content() (integration.Content, bool) {
 	case len(msg.Attachments) > 0:
 		c.Type = msg.Attachments[0].contentType(msg.Flags)
 		addFiles(&c, msg.Attachments)
-		c.Text = cmp.Or(c.Text, embedText(msg.Embeds))
 		return c, c.Media.ID != ""
 	case c.Sticker != nil:
 		c.Type = integration.TypeSticker
@@ -156,12 +177,29 @@ func (msg *message) content() (integration.Content, bool) {
 	case msg.Poll != nil:
 		c.Type, c.Poll = integration.TypePoll, msg.Poll.normalize(msg.ID)
 		return c, c.Poll.Question != ""
-	case msg.Content != "":
+	default:
 		c.Type = integration.TypeText
-		return c, true
+		return c, text != ""
 	}
-	c.Type, c.Text = integration.TypeText, embedText(msg.Embeds)
-	return c, c.Text != ""
+}
+
+// componentText is the text of the text displays, those within sections and containers too: with "IS_COMPONENTS_V2"
+// they take the place of the content.
+func componentText(list []component) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return textlimit.Shorten(strings.Join(appendTexts(nil, list), "\n"), maxComponentText, textlimit.Characters)
+}
+
+func appendTexts(lines []string, list []component) []string {
+	for i := range list {
+		if c := &list[i]; c.Type == componentTextDisplay && c.Content != "" {
+			lines = append(lines, c.Content)
+		}
+		lines = appendTexts(lines, list[i].Components)
+	}
+	return lines
 }
 
 // embedText is the text of the embeds, for a message without a text of its own.
@@ -178,7 +216,7 @@ func embedText(raw json.RawMessage) string {
 		return ""
 	}
 	var lines []string
-	for _, e := range embeds {
+	for _, e := range embeds[:min(len(embeds), maxEmbeds)] {
 		for _, line := range []string{e.Title, e.Description} {
 			if line != "" {
 				lines = append(lines, line)
@@ -188,7 +226,7 @@ func embedText(raw json.RawMessage) string {
 			lines = append(lines, f.Name+": "+f.Value)
 		}
 	}
-	return strings.Join(lines, "\n")
+	return textlimit.Shorten(strings.Join(lines, "\n"), maxEmbedText, textlimit.Characters)
 }
 
 func (a *attachment) contentType(flags int64) integration.ContentType {
