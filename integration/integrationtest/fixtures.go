@@ -20,8 +20,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
-// testFixtures has each payload from elsewhere come in, as a webhook or over a connection, or be the answer to a message, and compares what becomes of
-// it with testdata/fixtures/NAME.json.
+// testFixtures has each payload from elsewhere come in, as a webhook or over a connection, or be the answer to a
+// message, and compares what becomes of it with testdata/fixtures/NAME.json.
 func testFixtures(t *testing.T, p Platform) {
 	t.Helper()
 	for _, f := range fixtures.Payloads(t, p.Definition.Name) {
