@@ -202,7 +202,8 @@ func (x *Session) start(i *item) {
 	i.run = &webhookRun{
 		s: x.s, ctx: ctx, req: req, fence: x.mayPublish, failed: func() { x.held.Store(true) },
 		webhook: &Webhook{
-			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Timestamp: x.s.now(), Connection: true,
+			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Headers: i.Headers, Timestamp: x.s.now(),
+			Connection: true,
 		},
 	}
 	done := func(_ any, err error) {
