@@ -54,13 +54,16 @@ func socketChannel() *integration.Channel {
 // pass lets time go by, of which there is as much as wanted within a bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
+// timestamp is that of the event with the number.
+func timestamp(n int) string { return fmt.Sprintf("%d.000100", 1_700_000_000+n) }
+
 // event is an event whose id is E and the number.
 func event(n int) map[string]any {
 	return map[string]any{
 		"type": "event_callback", "event_id": fmt.Sprint("E", n), "team_id": "T1", "event_time": 1_700_000_000,
 		"event": map[string]any{
 			"type": "message", "channel": "C1", "user": "U1", "text": fmt.Sprint("text ", n), "channel_type": "channel",
-			"ts": fmt.Sprintf("17000000%02d.000100", n), "event_ts": fmt.Sprintf("17000000%02d.000100", n),
+			"ts": timestamp(n), "event_ts": timestamp(n),
 		},
 	}
 }
@@ -69,7 +72,7 @@ func event(n int) map[string]any {
 func ids(first, last int) []string {
 	var list []string
 	for n := first; n <= last; n++ {
-		list = append(list, fmt.Sprintf("17000000%02d.000100", n))
+		list = append(list, timestamp(n))
 	}
 	return list
 }
@@ -134,19 +137,86 @@ func TestSocketOfADeadNodeLosesNothing(t *testing.T) {
 	})
 }
 
-func TestSocketIsOpenedAnewWhenSlackAsks(t *testing.T) {
+func TestSocketIsReplacedBeforeSlackClosesIt(t *testing.T) {
+	for _, reason := range []string{"warning", "refresh_requested"} {
+		t.Run(reason, func(t *testing.T) {
+			withSockets(t, func(t *testing.T, c *socketCluster) {
+				t.Helper()
+				n := c.Node("n1")
+				pass(10*time.Second + time.Second/2) // so that nothing is pushed while Slack closes a socket
+				for second := 1; second <= 60; second++ {
+					if second%20 == 1 {
+						c.slack.Socket.Disconnect(reason)
+					}
+					c.slack.Socket.PushEvent(event(second))
+					pass(time.Second - time.Millisecond)
+					if second%20 == 5 {
+						require.Equal(t, 2, c.slack.Socket.Sockets(), "the old one is read until Slack closes it")
+					}
+				}
+				require.Equal(t, 1, c.slack.Socket.Sockets())
+				counts := c.slack.Socket.Counts()
+				require.Equal(t, 4, counts.Connects)
+				require.Zero(t, counts.Homeless, "each envelope found a socket")
+				require.Equal(t, 60, counts.Acked)
+				require.Equal(t, 60, counts.Delivered, "each was acknowledged on the socket that it came on")
+				require.ElementsMatch(t, ids(1, 60), c.Stream.IDs())
+				require.Contains(t, n.Connections()[0].State+n.Connections()[1].State, integration.ConnectionReady)
+			})
+		})
+	}
+}
+
+func TestSocketIsReadWhileItsSuccessorCannotBeOpened(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
-		for round, reason := range []string{"warning", "refresh_requested", "refresh_requested"} {
-			c.slack.Socket.PushEvent(event(round + 1))
-			c.slack.Socket.Disconnect(reason)
-			pass(10 * time.Second)
-			require.Equal(t, 1, c.slack.Socket.Sockets())
-			require.Equal(t, max(1, round+1), c.slack.Socket.Counts().Connects)
+		c.slack.Socket.SetAppToken("")
+		c.slack.Socket.Disconnect("warning")
+		pass(time.Second)
+		acked := c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		require.Len(t, acked, 1)
+		c.slack.Socket.SetAppToken(appToken)
+		pass(6 * time.Second)
+		require.Equal(t, 2, c.slack.Socket.Counts().Connects, "it is tried again while the old one lasts")
+		pass(10 * time.Second)
+		c.slack.Socket.SetAppToken("")
+		c.slack.Socket.Disconnect("refresh_requested")
+		pass(15 * time.Second)
+		require.Zero(t, c.slack.Socket.Sockets())
+		require.NotContains(t, c.Logs(), "panic")
+		c.slack.Socket.SetAppToken(appToken)
+		pass(time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+	})
+}
+
+func TestSocketAnswersPingsWhileNothingIsDurable(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		for n := 1; n <= 3000; n++ { // more than a session takes
+			c.slack.Socket.PushEvent(event(n))
 		}
-		require.Equal(t, ids(1, 3), c.Stream.IDs())
+		pass(time.Minute)
+		counts := c.slack.Socket.Counts()
+		require.Zero(t, counts.Acked)
+		require.Zero(t, counts.Unanswered)
+		require.Equal(t, 1, counts.Connects, "the socket lasts")
+		c.slack.Socket.Disconnect("warning")
+		pass(15 * time.Second)
+		require.Equal(t, 2, c.slack.Socket.Counts().Connects, "it is replaced nevertheless")
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+		c.Stream.Refuse(false)
+		pass(2 * time.Minute)
+		counts = c.slack.Socket.Counts()
+		require.Equal(t, 3000, counts.Acked)
+		require.Zero(t, counts.Homeless)
+		require.ElementsMatch(t, ids(1, 3000), c.Stream.IDs())
 	})
 }
 
