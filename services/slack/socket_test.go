@@ -1,8 +1,10 @@
 package slack_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/slack"
@@ -220,7 +223,119 @@ func TestSocketAnswersPingsWhileNothingIsDurable(t *testing.T) {
 	})
 }
 
-func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
+// receive hands a webhook over as a gateway does.
+func receive(t *testing.T, n *integrationtest.Node, body []byte, contentType string) {
+	t.Helper()
+	headers := sign(channel(), body, time.Now())
+	headers["content-type"] = contentType
+	params, err := json.Marshal(map[string]any{
+		"channelId": "ch-1", "payload": map[string]any{}, "headers": headers, "timestamp": time.Now().UnixMilli(),
+		"rawBody": base64.StdEncoding.EncodeToString(body), "rawBodyEncoding": "base64",
+	})
+	require.NoError(t, err)
+	_, err = n.Service.Call(t.Context(), integration.ActionReceiveWebhook, &action.Request{Params: params})
+	require.NoError(t, err)
+}
+
+func TestEventOverHTTPAndTheSocketIsStoredOnce(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		both := socketChannel()
+		both.Credentials["signingSecret"] = signingSecret
+		c.SetChannel(both)
+		n := c.Node("n1")
+		pass(10 * time.Second)
+		body := func(number int) []byte {
+			encoded, err := json.Marshal(event(number))
+			require.NoError(t, err)
+			return encoded
+		}
+		receive(t, n, body(1), "application/json")
+		c.slack.Socket.PushEvent(event(1))
+		c.slack.Socket.PushEvent(event(2))
+		pass(time.Second)
+		receive(t, n, body(2), "application/json")
+		pass(time.Second)
+		require.Equal(t, ids(1, 2), c.Stream.IDs())
+		require.Equal(t, 2, c.Stream.Repeated())
+		require.Equal(t, 2, c.slack.Socket.Counts().Acked)
+	})
+}
+
+// TestSocketMessagesEqualThoseByHTTP sends each of testdata's webhooks in both ways, and compares the events in full.
+func TestSocketMessagesEqualThoseByHTTP(t *testing.T) {
+	all := 0
+	for _, w := range webhooks(t) {
+		t.Run(w.Name, func(t *testing.T) {
+			stored := func(send func(t *testing.T, c *socketCluster, n *integrationtest.Node)) (events []string) {
+				withSockets(t, func(t *testing.T, c *socketCluster) {
+					t.Helper()
+					both := socketChannel()
+					both.Credentials["signingSecret"] = signingSecret
+					c.SetChannel(both)
+					n := c.Node("n1")
+					pass(10 * time.Second)
+					send(t, c, n)
+					pass(time.Second)
+					events = c.Stream.Payloads()
+				})
+				return events
+			}
+			byHTTP := stored(func(t *testing.T, _ *socketCluster, n *integrationtest.Node) {
+				t.Helper()
+				receive(t, n, asSent(t, w.Body), w.Headers["content-type"])
+			})
+			overSocket := stored(func(t *testing.T, c *socketCluster, _ *integrationtest.Node) {
+				t.Helper()
+				acked := pushWebhook(t, c.slack.Socket, w.Body)
+				pass(time.Second)
+				require.Len(t, acked, 1)
+			})
+			require.Equal(t, byHTTP, overSocket)
+			all += len(byHTTP)
+		})
+	}
+	require.Greater(t, all, 50)
+}
+
+// asSent is a webhook's body with its JSON written as the fake writes it: what has no id is known by its bytes.
+func asSent(t *testing.T, body []byte) []byte {
+	t.Helper()
+	encode := func(text string) string {
+		encoded, err := json.Marshal(json.RawMessage(text))
+		require.NoError(t, err)
+		return string(encoded)
+	}
+	if body[0] == '{' {
+		return []byte(encode(string(body)))
+	}
+	values, err := url.ParseQuery(string(body))
+	require.NoError(t, err)
+	if values.Has("payload") {
+		values.Set("payload", encode(values.Get("payload")))
+	}
+	return []byte(values.Encode())
+}
+
+// pushWebhook sends over the socket what the webhook with that body says.
+func pushWebhook(t *testing.T, to *slacktest.SocketMode, body []byte) <-chan slacktest.Answer {
+	t.Helper()
+	if body[0] == '{' {
+		return to.PushEvent(json.RawMessage(body))
+	}
+	form, err := url.ParseQuery(string(body))
+	require.NoError(t, err)
+	if form.Has("payload") {
+		return to.PushInteraction(json.RawMessage(form.Get("payload")))
+	}
+	fields := map[string]string{}
+	for name := range form {
+		fields[name] = form.Get(name)
+	}
+	return to.PushCommand(fields)
+}
+
+func TestSocketInteractionsAndCommandsAreAnswered(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()
 		c.Node("n1")
@@ -243,6 +358,47 @@ func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
 		all := strings.Join(c.Stream.Payloads(), "\n")
 		require.Contains(t, all, "/weather 94070")
 		require.Contains(t, all, `"replyContext"`)
+	})
+}
+
+func TestSocketEnvelopeThatIsAcknowledgedLateIsStoredOnce(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		var acked []<-chan slacktest.Answer
+		for n := 1; n <= 10; n++ {
+			acked = append(acked, c.slack.Socket.PushEvent(event(n)))
+		}
+		c.slack.Socket.Disconnect("warning")
+		pass(4 * time.Second) // Slack has sent each again, over either socket
+		require.Equal(t, 20, c.slack.Socket.Counts().Delivered)
+		require.Zero(t, c.slack.Socket.Counts().Acked)
+		c.Stream.Refuse(false)
+		pass(30 * time.Second)
+		for _, one := range acked {
+			require.Len(t, one, 1)
+		}
+		require.ElementsMatch(t, ids(1, 10), c.Stream.IDs())
+		require.NotContains(t, strings.Join(c.Stream.Payloads(), ""), "retryNumber", "those that came first were stored")
+	})
+}
+
+func TestSocketEnvelopeThatIsSentAgainSaysSo(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		dying := c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		dying.Kill()
+		c.Stream.Refuse(false)
+		c.Node("n2")
+		pass(time.Minute)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+		require.Contains(t, c.Stream.Payloads()[0], `"retryNumber":1,"retryReason":"timeout"`)
 	})
 }
 
@@ -322,6 +478,26 @@ func TestSocketSurvivesGarbageAndLargeMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSocketTakesEnvelopesUpToTenMegabytes(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		const rest = 2 << 10 // of the envelope around it
+		for n, field := range []string{"field_of_a_later_version", "text"} {
+			e := event(n)
+			e["event"].(map[string]any)[field] = strings.Repeat("x", 10<<20-rest)
+			acked := c.slack.Socket.PushEvent(e)
+			pass(2 * time.Second)
+			require.Len(t, acked, 1, field)
+		}
+		c.slack.Socket.PushEvent(event(2))
+		pass(time.Second)
+		require.Equal(t, 1, c.slack.Socket.Counts().Connects)
+		require.Subset(t, c.Stream.IDs(), []string{timestamp(0), timestamp(2)})
+	})
 }
 
 func TestSocketAcknowledgesEnvelopesThatCannotBeRead(t *testing.T) {

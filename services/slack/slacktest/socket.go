@@ -74,6 +74,7 @@ type socket struct {
 	conn *websocket.Conn
 	out  chan []byte
 	sent map[string]*envelope // not acknowledged
+	came map[string]bool      // ids of all envelopes that were sent over it
 }
 
 func newSocketMode() *SocketMode { return &SocketMode{tickets: map[string]bool{}} }
@@ -145,7 +146,7 @@ func (m *SocketMode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // it has answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	s := &socket{conn: conn, out: make(chan []byte, 4096), sent: map[string]*envelope{}}
+	s := &socket{conn: conn, out: make(chan []byte, 4096), sent: map[string]*envelope{}, came: map[string]bool{}}
 	m.served.Add(1)
 	defer m.served.Done()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -260,7 +261,7 @@ func (m *SocketMode) send(e *envelope) {
 	}
 	m.turn++
 	s := m.sockets[m.turn%len(m.sockets)]
-	e.on, s.sent[e.id] = s, e
+	e.on, s.sent[e.id], s.came[e.id] = s, e, true
 	e.body["retry_attempt"], e.body["retry_reason"] = e.attempt, ""
 	if e.attempt > 0 {
 		e.body["retry_reason"] = "timeout"
@@ -316,7 +317,11 @@ func (m *SocketMode) take(s *socket, data []byte) {
 		}
 	}
 	e := s.sent[id]
-	if e == nil {
+	switch {
+	case !s.came[id]:
+		m.violated("an acknowledgement of %q, which did not come over this connection", id)
+		return
+	case e == nil:
 		return // it came too late: another connection has it
 	}
 	if ack["payload"] != nil && !e.accepts {
