@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -21,7 +22,8 @@ const (
 	copies = 2
 	// tooManyPause is how long a socket waits that was one too many.
 	tooManyPause = time.Minute
-	// replacePause is the pause after the first attempt to replace a socket that failed. It doubles up to longestReplace.
+	// replacePause is how old a socket is at least when it is replaced, and the pause after the first attempt at that which
+	// failed. The pause doubles up to longestReplace.
 	replacePause   = 2 * time.Second
 	longestReplace = time.Minute
 	// retireTimeout is how long a socket that was replaced is still read. Slack closes it after some ten seconds.
@@ -60,7 +62,7 @@ func (p *platform) Receive(ctx context.Context, session *integration.Session) er
 	}
 	end(nil)
 	if ctx.Err() != nil { // it was asked to end
-		return nil
+		err = nil
 	}
 	return err
 }
@@ -127,21 +129,24 @@ func (s *sockets) successor(c *socket) (*socket, error) {
 	case <-s.ctx.Done():
 		return nil, s.ctx.Err()
 	}
-	for pause := replacePause; ; pause = min(2*pause, longestReplace) {
-		next, err := s.open()
-		if err == nil {
-			return next, nil
-		}
-		s.session.Log().WithError(err).Warn("Slack asked for a new socket, which could not be opened; it is tried again")
-		if e, ok := errors.AsType[*integration.Error](err); ok {
-			pause = max(pause, e.RetryAfter)
-		}
+	var failed error
+	pause := time.Until(c.opened.Add(replacePause)) // else a server that asks at once would be asked at once
+	for next := replacePause; ; next = min(2*next, longestReplace) {
 		select {
 		case <-time.After(pause):
 		case <-c.ended: // then the factory tries again
-			return nil, err
+			return nil, cmp.Or(failed, c.err)
 		case <-s.ctx.Done():
 			return nil, s.ctx.Err()
+		}
+		successor, err := s.open()
+		if err == nil {
+			return successor, nil
+		}
+		s.session.Log().WithError(err).Warn("Slack asked for a new socket, which could not be opened; it is tried again")
+		failed, pause = err, next
+		if e, ok := errors.AsType[*integration.Error](err); ok {
+			pause = max(pause, e.RetryAfter)
 		}
 	}
 }

@@ -40,6 +40,7 @@ const (
 type socket struct {
 	conn      *httpapi.Socket
 	log       *logrus.Entry
+	opened    time.Time
 	envelopes chan<- integration.Incoming
 	acks      chan []byte
 	refresh   chan struct{} // has an entry when Slack has asked for a new socket
@@ -52,8 +53,8 @@ type socket struct {
 func newSocket(conn *httpapi.Socket, envelopes chan<- integration.Incoming, log *logrus.Entry) *socket {
 	conn.SetReadLimit(maxFrame)
 	return &socket{
-		conn: conn, log: log, envelopes: envelopes, acks: make(chan []byte, maxAcks), refresh: make(chan struct{}, 1),
-		closing: make(chan struct{}), ended: make(chan struct{}),
+		conn: conn, log: log, opened: time.Now(), envelopes: envelopes, acks: make(chan []byte, maxAcks),
+		refresh: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -127,7 +128,7 @@ func (c *socket) next(ctx context.Context) (*socketMessage, error) {
 		return nil, lost(err)
 	}
 	var m socketMessage
-	if err := payload.Unmarshal(data, &m); kind != websocket.MessageText || err != nil && !isReadable(&m, err) {
+	if kind != websocket.MessageText || !m.decode(data) {
 		return nil, &integration.Error{
 			Kind: integration.FaultTransient, Code: codes.AnswerUnreadable,
 			Message: fmt.Sprintf("slack sent %d bytes over the socket that are no message of Socket Mode", len(data)),
@@ -136,10 +137,17 @@ func (c *socket) next(ctx context.Context) (*socketMessage, error) {
 	return &m, nil
 }
 
-// isReadable says whether an envelope can be taken in although one of its fields has an unexpected type.
-func isReadable(m *socketMessage, err error) bool {
-	_, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	return ok && m.EnvelopeID != ""
+// decode says whether data is a message. An envelope is one even if a field of it has an unexpected type. A panic means
+// that it is none: it would end the node.
+func (m *socketMessage) decode(data []byte) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	err := payload.Unmarshal(data, m)
+	_, typeErr := errors.AsType[*json.UnmarshalTypeError](err)
+	return err == nil || typeErr && m.EnvelopeID != ""
 }
 
 // watch closes a connection that is half open: whose other side does not answer pings any more.
@@ -197,7 +205,7 @@ func disconnected(reason string) error {
 }
 
 // handOver hands an envelope over, to be acknowledged once it is durable. While too much is not durable yet, such as
-// while JetStream is away, it leaves envelopes out: Slack sends again what is not acknowledged. So reading goes on, which
+// while JetStream is away, it leaves envelopes out: Slack sends again what is not acknowledged. So reading goes on and
 // answers Slack's pings, and memory stays bounded.
 func (c *socket) handOver(m *socketMessage) {
 	body, err := webhookBody(m)

@@ -196,6 +196,36 @@ func TestSocketIsReadWhileItsSuccessorCannotBeOpened(t *testing.T) {
 	})
 }
 
+func TestSocketIsNotReplacedWithoutAPause(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		for range 500 {
+			c.slack.Socket.Disconnect("refresh_requested")
+			pass(10 * time.Millisecond)
+		}
+		require.LessOrEqual(t, c.slack.Socket.Counts().Connects, 5)
+		pass(time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+	})
+}
+
+func TestSocketReadsEnvelopesWithFieldsOfAnotherType(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		encoded, err := json.Marshal(event(1))
+		require.NoError(t, err)
+		c.slack.Socket.SendFrame(`{"type":"events_api","envelope_id":"e","retry_attempt":"many","retry_reason":5,"payload":` +
+			string(encoded) + `}`)
+		pass(time.Second)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+		require.Equal(t, 1, c.slack.Socket.Counts().Connects)
+	})
+}
+
 func TestSocketAnswersPingsWhileNothingIsDurable(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()

@@ -386,8 +386,17 @@ func (m *SocketMode) disconnect(s *socket, reason string) {
 	})
 }
 
-// SendFrame sends any text to all connections.
-func (m *SocketMode) SendFrame(text string) { m.each(func(s *socket) { s.out <- []byte(text) }) }
+// SendFrame sends any text to all connections. If it is an envelope it may be acknowledged, and is not sent again.
+func (m *SocketMode) SendFrame(text string) {
+	var e struct {
+		ID string `json:"envelope_id"`
+	}
+	_ = json.Unmarshal([]byte(text), &e) // mostly it is none
+	m.each(func(s *socket) {
+		s.came[e.ID] = true
+		s.out <- []byte(text)
+	})
+}
 
 // Drop ends all connections without a word.
 func (m *SocketMode) Drop() { m.each(func(s *socket) { _ = s.conn.CloseNow() }) }

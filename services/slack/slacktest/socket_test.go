@@ -193,7 +193,8 @@ func TestSocketSaysHello(t *testing.T) {
 		require.Empty(t, fault)
 		hello := w.link(address).next()
 		require.Equal(t, message{Type: "hello", NumConnections: 1}, hello)
-		_, res, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{HTTPClient: w.client}) //nolint:bodyclose
+		//nolint:bodyclose // Dial closes it
+		_, res, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{HTTPClient: w.client})
 		require.Error(t, err, "an address is good for one connection")
 		require.Equal(t, http.StatusForbidden, res.StatusCode)
 		require.Equal(t, 1, w.Socket.Sockets())
