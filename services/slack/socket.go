@@ -22,8 +22,8 @@ const (
 	copies = 2
 	// tooManyPause is how long a socket waits that was one too many.
 	tooManyPause = time.Minute
-	// replacePause is how old a socket is at least when it is replaced, and the pause after the first attempt at that which
-	// failed. The pause doubles up to longestReplace.
+	// replacePause is how old a socket is at least when it is replaced, and the pause after the first attempt that failed.
+	// The pause doubles up to longestReplace.
 	replacePause   = 2 * time.Second
 	longestReplace = time.Minute
 	// retireTimeout is how long a socket that was replaced is still read. Slack closes it after some ten seconds.

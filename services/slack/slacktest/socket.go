@@ -393,7 +393,7 @@ func (m *SocketMode) SendFrame(text string) {
 	}
 	_ = json.Unmarshal([]byte(text), &e) // mostly it is none
 	m.each(func(s *socket) {
-		s.came[e.ID] = true
+		s.came[e.ID] = e.ID != ""
 		s.out <- []byte(text)
 	})
 }
