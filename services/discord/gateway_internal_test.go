@@ -1,7 +1,6 @@
 package discord
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -69,22 +68,4 @@ func BenchmarkFrame(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-func TestDispatchIsMarkedWithItsSession(t *testing.T) {
-	raw := json.RawMessage(" {\"t\":\"X\",\"s\":5,\"d\":{\"a\":\"b\"}}")
-	first, other := inSession(raw, "one"), inSession(raw, "two")
-	require.Equal(t, first, inSession(raw, "one"))
-	require.NotEqual(t, first, other)
-	var read struct {
-		delivery
-		Session string `json:"session"`
-	}
-	require.NoError(t, json.Unmarshal(first, &read))
-	require.Equal(t, "X", read.Dispatch)
-	require.Equal(t, int64(5), read.Seq)
-	require.JSONEq(t, `{"a":"b"}`, string(read.DispatchData))
-	require.Equal(t, read.Session, payload.Text(payload.First(first, memberSession)))
-	require.NotEmpty(t, read.Session)
-	require.NotContains(t, string(first), "one")
 }

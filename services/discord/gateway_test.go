@@ -417,16 +417,29 @@ func TestGatewayReactionInAnotherSessionIsAnotherOne(t *testing.T) {
 		react()
 		pass(time.Second)
 		c.gateway.Drop()
+		react()
 		pass(10 * time.Second)
-		require.Len(t, c.Stream.IDs(), 1, "the same session goes on")
+		require.Len(t, c.Stream.IDs(), 2)
+		require.Equal(t, sessionOf(t, c, 0), sessionOf(t, c, 1), "the session was resumed")
 		c.gateway.Close(4007, true)
 		pass(time.Minute)
 		require.Equal(t, 2, c.gateway.Counts().Identifies)
 		react()
 		pass(time.Second)
-		require.Len(t, c.Stream.IDs(), 2)
-		require.Equal(t, c.Stream.IDs()[0], c.Stream.IDs()[1], "both have the same number, with which their keys end")
+		require.Len(t, c.Stream.IDs(), 3)
+		require.Equal(t, c.Stream.IDs()[0], c.Stream.IDs()[2], "both have the same number, with which their keys end")
+		require.NotEqual(t, sessionOf(t, c, 0), sessionOf(t, c, 2))
 	})
+}
+
+// sessionOf is the key of the nth reaction that was stored, without its number in the session.
+func sessionOf(t *testing.T, c *cluster, n int) string {
+	t.Helper()
+	var event struct{ Message integration.Message }
+	require.NoError(t, json.Unmarshal([]byte(c.Stream.Payloads()[n]), &event))
+	key := event.Message.DedupKey
+	require.Contains(t, key, ":")
+	return key[:strings.LastIndex(key, ":")]
 }
 
 func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {

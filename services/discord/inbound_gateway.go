@@ -1,7 +1,6 @@
 package discord
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
@@ -27,41 +26,34 @@ type dispatch struct {
 	data json.RawMessage
 }
 
-// reader makes messages of a dispatch, "Receive Events". Together with an error of type *integration.Error there are
-// none; with any other error a field of theirs has an unexpected type.
-type reader struct {
-	read func(*dispatch) ([]integration.Message, error)
-	// counted says that the event has no id and no time of its own: its place in the session tells it from the next one.
-	counted bool
-}
-
-// readers are those of all dispatches that become messages. All others only move the cursor.
-var readers = map[string]reader{
-	"MESSAGE_CREATE":                {read: (*dispatch).created},
-	"MESSAGE_UPDATE":                {read: (*dispatch).updated},
-	"MESSAGE_DELETE":                {read: (*dispatch).deleted},
-	"MESSAGE_DELETE_BULK":           {read: (*dispatch).deletedInBulk},
-	"MESSAGE_REACTION_ADD":          {read: (*dispatch).reacted, counted: true},
-	"MESSAGE_REACTION_REMOVE":       {read: (*dispatch).reacted, counted: true},
-	"MESSAGE_REACTION_REMOVE_ALL":   {read: (*dispatch).reactionsCleared, counted: true},
-	"MESSAGE_REACTION_REMOVE_EMOJI": {read: (*dispatch).reactionsCleared, counted: true},
-	"MESSAGE_POLL_VOTE_ADD":         {read: (*dispatch).voted, counted: true},
-	"MESSAGE_POLL_VOTE_REMOVE":      {read: (*dispatch).voted, counted: true},
-	"THREAD_CREATE":                 {read: (*dispatch).threadChanged},
-	"THREAD_UPDATE":                 {read: (*dispatch).threadChanged, counted: true},
-	"THREAD_DELETE":                 {read: (*dispatch).threadChanged},
-	"GUILD_MEMBER_ADD":              {read: (*dispatch).memberChanged, counted: true}, // not every one has a time
-	"GUILD_MEMBER_REMOVE":           {read: (*dispatch).memberChanged, counted: true},
-	"TYPING_START":                  {read: (*dispatch).typing},
-	"ENTITLEMENT_CREATE":            {read: (*dispatch).entitlement},
-	"ENTITLEMENT_UPDATE":            {read: (*dispatch).entitlement},
-	"ENTITLEMENT_DELETE":            {read: (*dispatch).entitlement},
+// readers make messages of dispatches, "Receive Events". All others only move the cursor. Together with an error of type
+// *integration.Error there are no messages; with any other error a field of theirs has an unexpected type.
+var readers = map[string]func(*dispatch) ([]integration.Message, error){
+	"MESSAGE_CREATE":                (*dispatch).created,
+	"MESSAGE_UPDATE":                (*dispatch).updated,
+	"MESSAGE_DELETE":                (*dispatch).deleted,
+	"MESSAGE_DELETE_BULK":           (*dispatch).deletedInBulk,
+	"MESSAGE_REACTION_ADD":          (*dispatch).reacted,
+	"MESSAGE_REACTION_REMOVE":       (*dispatch).reacted,
+	"MESSAGE_REACTION_REMOVE_ALL":   (*dispatch).reactionsCleared,
+	"MESSAGE_REACTION_REMOVE_EMOJI": (*dispatch).reactionsCleared,
+	"MESSAGE_POLL_VOTE_ADD":         (*dispatch).voted,
+	"MESSAGE_POLL_VOTE_REMOVE":      (*dispatch).voted,
+	"THREAD_CREATE":                 (*dispatch).threadChanged,
+	"THREAD_UPDATE":                 (*dispatch).threadChanged,
+	"THREAD_DELETE":                 (*dispatch).threadChanged,
+	"GUILD_MEMBER_ADD":              (*dispatch).memberChanged,
+	"GUILD_MEMBER_REMOVE":           (*dispatch).memberChanged,
+	"TYPING_START":                  (*dispatch).typing,
+	"ENTITLEMENT_CREATE":            (*dispatch).entitlement,
+	"ENTITLEMENT_UPDATE":            (*dispatch).entitlement,
+	"ENTITLEMENT_DELETE":            (*dispatch).entitlement,
 }
 
 // readDispatch makes messages of a dispatch: none of one that says nothing to anybody. What has a field of an
 // unexpected type becomes one of TypeUnsupported, which has what could be read.
 func readDispatch(w *integration.Webhook, d *delivery) ([]integration.Message, error) {
-	read := readers[d.Dispatch].read
+	read := readers[d.Dispatch]
 	if read == nil {
 		return nil, nil
 	}
@@ -99,27 +91,21 @@ func (x *dispatch) message(parts ...string) *integration.Message {
 	return &integration.Message{DedupKey: key, Metadata: map[string]any{"eventType": x.name}}
 }
 
-// memberSession is the member that [inSession] adds to a dispatch.
-const memberSession = "session"
+// headerSession is the header of a dispatch that says which of Discord's sessions it came in.
+const headerSession = "x-discord-session"
 
-// inSession adds to a dispatch which of Discord's sessions it came in, as a digest: the id is half of what it takes to
-// resume the session.
-func inSession(raw json.RawMessage, session string) json.RawMessage {
-	at := bytes.IndexByte(raw, '{') + 1
-	if at == 0 {
-		return raw
-	}
-	sum := sha256.Sum256([]byte(session))
-	out := make([]byte, 0, len(raw)+64)
-	out = append(out, `{"`+memberSession+`":"`...)
-	out = hex.AppendEncode(out, sum[:6])
-	return append(append(out, `",`...), raw[at:]...)
+// inSession makes the headers of the dispatches of a session. They have a digest: with the id itself and the bot's token
+// the session can be resumed.
+func inSession(id string) (h integration.Headers) {
+	sum := sha256.Sum256([]byte(id))
+	h.Set(headerSession, hex.EncodeToString(sum[:6]))
+	return h
 }
 
 // count tells an event from another one with the same ids, such as a reaction that is put, taken away and put once
 // more. Sequence numbers begin anew with each session.
 func (x *dispatch) count() string {
-	return payload.Text(payload.First(x.w.Payload, memberSession)) + ":" + strconv.FormatInt(x.seq, 10)
+	return x.w.Headers.Get(headerSession) + ":" + strconv.FormatInt(x.seq, 10)
 }
 
 // place is where an event took place.
