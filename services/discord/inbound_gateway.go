@@ -26,8 +26,8 @@ type dispatch struct {
 	data json.RawMessage
 }
 
-// readers make messages of dispatches, "Receive Events". All others only move the cursor. Together with an error of type
-// *integration.Error there are no messages; with any other error a field of theirs has an unexpected type.
+// readers make messages of dispatches, "Receive Events". All others only move the cursor. Together with an error of
+// type *integration.Error there are no messages; with any other error a field of theirs has an unexpected type.
 var readers = map[string]func(*dispatch) ([]integration.Message, error){
 	"MESSAGE_CREATE":                (*dispatch).created,
 	"MESSAGE_UPDATE":                (*dispatch).updated,
@@ -94,8 +94,8 @@ func (x *dispatch) message(parts ...string) *integration.Message {
 // headerSession is the header of a dispatch that says which of Discord's sessions it came in.
 const headerSession = "x-discord-session"
 
-// inSession makes the headers of the dispatches of a session. They have a digest: with the id itself and the bot's token
-// the session can be resumed.
+// inSession makes the headers of the dispatches of a session. They have a digest: with the id itself and the bot's
+// token the session can be resumed.
 func inSession(id string) (h integration.Headers) {
 	sum := sha256.Sum256([]byte(id))
 	h.Set(headerSession, hex.EncodeToString(sum[:6]))
