@@ -2,6 +2,10 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 CONFIG ?= config.yaml
 # A tag where there is one, else the commit; -dirty where files are changed.
 VERSION ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null | sed 's/^[0-9a-f]/dev-&/')
+COMMIT ?= $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
+DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+APP = github.com/hiliosai/switchboard/node/internal/app
+LDFLAGS = -X $(APP).version=$(VERSION) -X $(APP).commit=$(COMMIT) -X $(APP).date=$(DATE)
 
 .PHONY: help
 help: ## List the targets
@@ -21,7 +25,7 @@ demo-polling: build ## Show the same without webhooks: the node asks Telegram fo
 
 .PHONY: build
 build: ## Build bin/switchboard
-	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/switchboard ./cmd/node
 
 # Modules of their own, as an author outside of this one has them: an import of a package internal does not build there.
 EXAMPLES = examples/parrot examples/sms examples/notes
@@ -36,11 +40,13 @@ test: servers ## Run everything that must pass: vet and all tests, installing wh
 # name running ones, these are used instead, but for the tests that stop their server.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 .PHONY: servers
-servers: ## Install the database servers that the tests start, where they are missing
-	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || ! command -v redis-server >/dev/null; then \
+servers: ## Install what the tests start and is missing: database servers, shells, checkers of manual pages and units
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && \
+	(for program in redis-server zsh fish mandoc systemd-analyze; do command -v $$program >/dev/null || exit 1; done) || { \
 		$(SUDO) apt-get update -q && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql redis-server; \
-	fi
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+			postgresql redis-server zsh fish mandoc systemd; \
+	}
 
 .PHONY: test-race
 test-race: ## Run all tests, the slow ones too, in random order under the race detector

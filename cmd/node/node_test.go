@@ -152,7 +152,9 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	})
 	t.Run("the version", func(t *testing.T) {
 		t.Parallel()
-		require.Regexp(t, `^switchboard \S+, go\S+, \w+/\w+\n$`, node(t, t.TempDir(), "version").stdout)
+		require.Regexp(
+			t, `^switchboard +\S+\ncommit +\S.*\ndate +\S.*\ngo +go\S+\nplatform +\w+/\w+\n$`, node(t, t.TempDir(), "version").stdout,
+		)
 		require.NotEmpty(t, node(t, t.TempDir(), "--version").stdout)
 	})
 	t.Run("a missing file", func(t *testing.T) {
@@ -232,7 +234,7 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 				require.Contains(t, r.stderr, want)
 			}
 			require.NotContains(t, r.stderr, "canary", "values of credentials are not shown")
-			require.Contains(t, node(t, dir, "channels", "list", "--json").stdout, "[]", "nothing was applied")
+			require.Contains(t, node(t, dir, "channels", "list", "--output", "json").stdout, "[]", "nothing was applied")
 		})
 	}
 }

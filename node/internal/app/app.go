@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -38,29 +37,6 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/listener"
 	"github.com/hiliosai/switchboard/services/channels"
 )
-
-// version is set by the linker; see the Makefile.
-var version string
-
-// Version is this build's version: the module's when it was installed by version, else the commit's.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "dev-" + s.Value[:12]
-		}
-	}
-	return "dev"
-}
 
 // Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
 type Node struct {
