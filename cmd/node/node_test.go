@@ -153,7 +153,8 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	t.Run("the version", func(t *testing.T) {
 		t.Parallel()
 		require.Regexp(
-			t, `^switchboard +\S+\ncommit +\S.*\ndate +\S.*\ngo +go\S+\nplatform +\w+/\w+\n$`, node(t, t.TempDir(), "version").stdout,
+			t, `^switchboard +\S+\ncommit +\S.*\ndate +\S.*\ngo +go\S+\nplatform +\w+/\w+\n$`,
+			node(t, t.TempDir(), "version").stdout,
 		)
 		require.NotEmpty(t, node(t, t.TempDir(), "--version").stdout)
 	})
@@ -275,10 +276,11 @@ type running struct {
 	log     chan string // closed at its end
 }
 
-func start(t *testing.T, dir string) *running {
+// start runs a node in dir, with env beside the environment of the tests.
+func start(t *testing.T, dir string, env ...string) *running {
 	t.Helper()
 	r := &running{cmd: exec.CommandContext(t.Context(), binary, "run"), log: make(chan string, 1000)}
-	r.cmd.Dir = dir
+	r.cmd.Dir, r.cmd.Env = dir, append(os.Environ(), env...)
 	stderr, err := r.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, r.cmd.Start())

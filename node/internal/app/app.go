@@ -331,7 +331,10 @@ func Run(
 	if c.Node.Tuning && n.embedded == nil {
 		defer tuneProcessors(available, processTime, n.log)()
 	}
-	err = n.serve(ctx, hangups)
+	systemd := notifier{n.log}
+	systemd.ready()
+	err = n.serve(ctx, hangups, systemd)
+	systemd.stopping()
 	n.Stop()
 	if err == nil {
 		n.log.Info("stopped")
@@ -340,12 +343,14 @@ func Run(
 }
 
 // serve returns when ctx ends, or with the error after which the node must not go on.
-func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal, systemd notifier) error {
 	changed := n.watchConfig(ctx)
 	for {
 		select {
 		case <-hangups:
+			systemd.reloading()
 			n.reload(ctx, true)
+			systemd.ready()
 		case <-changed:
 			n.reload(ctx, false)
 		case <-ctx.Done():

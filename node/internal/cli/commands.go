@@ -30,6 +30,7 @@ type commands struct {
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
 	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
+	Health   healthCommand   `cmd:"" help:"Say whether this machine's node is ready; the status is 1 where it is not."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
 	NewPlatform newPlatformCommand `cmd:"" help:"Begin a platform: a package that passes the suite for texts."`
