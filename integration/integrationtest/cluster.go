@@ -198,13 +198,15 @@ const endsWithin = 10 * time.Second
 
 // end runs stop. A receiver that does not end is found, and left without its connections.
 func (c *Cluster) end(name string, p *power, stop func() error) {
-	ended := make(chan error, 1)
-	go func() { ended <- stop() }()
-	select {
-	case err := <-ended:
-		if err != nil {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := stop(); err != nil {
 			c.tb.Errorf("%s does not stop: %v", name, err)
 		}
+	}()
+	select {
+	case <-ended:
 		return
 	case <-time.After(endsWithin):
 		c.tb.Errorf("%s does not stop: Receive has not returned %s after its ctx ended", name, endsWithin)
@@ -213,7 +215,9 @@ func (c *Cluster) end(name string, p *power, stop func() error) {
 	select {
 	case <-ended:
 	case <-time.After(time.Minute): // nothing can end its goroutine, and without that the test cannot end
-		panic("integrationtest: Receive of " + name + " returns neither when its ctx ends nor when its connections are closed")
+		panic( //nolint:forbidigo // see above
+			"integrationtest: Receive of " + name + " returns neither when its ctx ends nor when its connections are closed",
+		)
 	}
 }
 

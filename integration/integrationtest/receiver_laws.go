@@ -20,13 +20,17 @@ func (x *receiverTrial) order() {
 	x.push(200)
 	x.pass(opened)
 	x.requireAll()
-	ready := 0
+	x.requireReady(n)
+}
+
+// requireReady checks the states of connections that a node keeps.
+func (x *receiverTrial) requireReady(n *Node) {
+	x.Helper()
 	for _, c := range n.Connections() {
-		if c.State == integration.ConnectionReady {
-			ready++
+		if c.Node != "" { // a second connection may need a second node
+			require.Equal(x, integration.ConnectionReady, c.State, "a connection receives, and does not say that it is ready")
 		}
 	}
-	require.Positive(x, ready, "no connection says that it is ready")
 }
 
 func (x *receiverTrial) durability() {
@@ -129,18 +133,25 @@ func (x *receiverTrial) refused() {
 	x.push(5)
 	x.pass(opened)
 	x.requireAll()
+	x.requireReady(n)
 }
 
 func (x *receiverTrial) restart() {
-	x.Node("n1")
+	n := x.Node("n1")
 	x.pass(opened)
 	for _, away := range []time.Duration{time.Millisecond, time.Second, 20 * time.Second} {
 		x.push(10)
 		x.Cut(true)
 		x.push(10)
 		x.pass(away)
+		for _, c := range n.Connections() {
+			require.NotEqual(
+				x, integration.ConnectionRefused, c.State, "the platform is away, and is said to refuse the channel: %s", c.Message,
+			)
+		}
 		x.Cut(false)
 		x.pass(2 * opened)
+		x.requireReady(n)
 	}
 	x.requireAll()
 }
@@ -326,8 +337,8 @@ func (x *receiverTrial) pushLong(n int) {
 // largeSize is the size of a large message, in bytes: the greatest that a receiver must bear.
 const largeSize = 10_000_000
 
-func (x *receiverTrial) pushLarge(n int) {
-	padding := noise(largeSize)
+func (x *receiverTrial) pushLarge(n, size int) {
+	padding := noise(size)
 	for range n {
 		x.pushed++
 		x.fake.PushLarge(fmt.Sprint("item ", x.pushed), padding)
@@ -341,11 +352,12 @@ func (x *receiverTrial) large() {
 	x.push(3)
 	x.pass(opened)
 	said := len(x.Logs())
-	x.pushLarge(1)
+	x.pushLarge(1, largeSize)
 	x.pass(2 * opened)
 	if !slices.Contains(x.items(), x.pushed) {
 		require.Regexp(
-			x, `level=(warning|error)[^\n]* code=`, x.Logs()[said:], "a large message does not come in, and the log has no error of it",
+			x, `level=(warning|error)[^\n]* code=`, x.Logs()[said:],
+			"a large message does not come in, and the log has no error of it",
 		)
 		x.missing = []int{x.pushed}
 	}
@@ -363,7 +375,7 @@ func (x *receiverTrial) largeBounded() {
 	connections := len(n.Connections())
 	x.Stream.Refuse(true)
 	before := x.Received()
-	x.pushLarge(4 * connections)
+	x.pushLarge(4*connections, largeSize)
 	x.pass(2 * time.Second)
 	require.LessOrEqual(
 		x, x.Received()-before, connections*largeSize*5/2, "so many bytes were read while nothing could be stored",
@@ -374,6 +386,18 @@ func (x *receiverTrial) largeBounded() {
 	x.pass(opened)
 	items := x.items()
 	require.Subset(x, items, []int{x.pushed - 4, x.pushed - 3, x.pushed - 2, x.pushed - 1, x.pushed})
+}
+
+// tooLarge sends a message of a size that no platform sends. One that comes in shows that there is no bound: memory would
+// not last.
+func (x *receiverTrial) tooLarge() {
+	x.Node("n1")
+	x.pass(opened)
+	x.push(3)
+	x.pass(opened)
+	x.pushLarge(1, 6*largeSize)
+	x.pass(10 * time.Second)
+	require.Equal(x, []int{1, 2, 3}, slices.Sorted(slices.Values(x.items())), "a message of 60 MB came in: the size of one has no bound")
 }
 
 // ends stops a node while it waits, while it may hand over nothing, while the platform does not answer, and during the

@@ -2,7 +2,11 @@ package integrationtest_test
 
 import (
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestSuiteOfReceivers(t *testing.T) {
@@ -20,6 +24,27 @@ func TestSuiteFindsFaultsOfReceivers(t *testing.T) {
 	for name, f := range receiverFaults {
 		t.Run(name, func(t *testing.T) { findFault(t, name, "TestSuiteOfReceivers/"+f.found, f.says) })
 	}
+}
+
+// A law without a fault that it finds could be one that finds nothing.
+func TestSuiteOfReceiversHasAFaultForEachLaw(t *testing.T) {
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.run=^TestSuiteOfReceivers$")
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	found := map[string]bool{}
+	for _, f := range receiverFaults {
+		found[strings.ReplaceAll(f.found, " ", "_")] = true
+	}
+	laws := 0
+	for line := range strings.Lines(string(output)) {
+		if law, ok := strings.CutPrefix(strings.TrimSpace(line), "=== RUN   TestSuiteOfReceivers/"); ok {
+			laws++
+			require.Contains(t, found, law)
+		}
+	}
+	require.Len(t, found, laws)
 }
 
 // The laws of receivers.
@@ -43,6 +68,7 @@ const (
 	lawBounded      = "no more is taken than may wait"
 	lawLarge        = "a message of 10 MB ends nothing"
 	lawLargeBounded = "messages of 10 MB wait at the platform"
+	lawTooLarge     = "a message of 60 MB is not taken in"
 	lawEnds         = "a receiver ends when its ctx does"
 )
 
@@ -54,7 +80,7 @@ var receiverFaults = map[string]struct {
 }{
 	"items change places": {func(h *habits) { h.swaps = true }, lawOrder, "Not equal"},
 	"a connection is never ready": {
-		func(h *habits) { h.keepsQuiet = true }, lawOrder, "no connection says that it is ready",
+		func(h *habits) { h.keepsQuiet = true }, lawOrder, "does not say that it is ready",
 	},
 	"what is not durable is given up":        {func(h *habits) { h.impatient = true }, lawDurability, "Not equal"},
 	"what came meanwhile is not handed over": {func(h *habits) { h.startsAfresh = true }, lawHandOver, "Not equal"},
@@ -86,7 +112,11 @@ var receiverFaults = map[string]struct {
 	"large frames pile up": {
 		func(h *habits) { h.hoards = true }, lawLargeBounded, "so many bytes were read",
 	},
-	"a large frame ends it for good":   {func(h *habits) { h.narrow = true }, lawLarge, "Not equal"},
+	"a large frame ends it for good": {func(h *habits) { h.narrow = true }, lawLarge, "Not equal"},
+	"a frame may have any size":      {func(h *habits) { h.wide = true }, lawTooLarge, "the size of one has no bound"},
+	"a platform that is away is said to refuse": {
+		func(h *habits) { h.despairs = true }, lawRestart, "is said to refuse the channel",
+	},
 	"it ends only with its connection": {func(h *habits) { h.deaf = true }, lawEnds, "Receive has not returned"},
 	"it never ends": {
 		func(h *habits) { h.deafForGood = true }, lawEnds, "Receive of node idle returns neither",

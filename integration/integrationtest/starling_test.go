@@ -23,8 +23,8 @@ import (
 	"github.com/hiliosai/switchboard/test/parrot"
 )
 
-// starling is a parrot that listens: it receives over a WebSocket. Each frame is a webhook of the parrot's with a number,
-// and is acknowledged by that. The platform sends again what was not acknowledged, and says a word every ten seconds.
+// starling is a parrot that listens: it receives over a WebSocket. Each frame is a webhook of the parrot's with a
+// number, and is acknowledged by that. The platform sends again what was not acknowledged, and says a word every ten seconds.
 type starling struct {
 	sound
 	client *httpapi.Client
@@ -49,6 +49,8 @@ type habits struct {
 	waitsForever   bool // it does not bound the wait for another word
 	faints         bool // what cannot be read ends it, until it is told to end
 	narrow         bool // it reads no large frames
+	wide           bool // it reads frames of any size
+	despairs       bool // it takes a platform that is away for one that refuses
 	clings         bool // its connections stay open when it ends
 	remembers      bool // it goes on with the first credentials that it has seen
 	logsKey        bool
@@ -109,6 +111,9 @@ func (s starling) Receive(ctx context.Context, session *integration.Session) err
 	if h.narrow {
 		conn.SetReadLimit(1 << 20)
 	}
+	if h.wide {
+		conn.SetReadLimit(-1)
+	}
 	switch {
 	case h.keepsQuiet:
 	case h.statesKey:
@@ -163,6 +168,8 @@ func (s starling) dial(ctx context.Context, session *integration.Session) (*http
 			return nil, errQuiet
 		case h.errsKey:
 			return nil, &integration.Error{Kind: integration.FaultAuth, Code: "REFUSED", Message: key + " is refused"}
+		case h.despairs:
+			return nil, &integration.Error{Kind: integration.FaultAuth, Code: "REFUSED", Message: "it is refused"}
 		case !h.hammers:
 			return nil, err
 		}
