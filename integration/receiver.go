@@ -30,6 +30,8 @@ type Incoming struct {
 	// Payload is what Normalize reads: what a webhook's body would be. Without one only the cursor moves, in its turn: for
 	// what the platform tells and no message is made of.
 	Payload json.RawMessage
+	// Headers are those of a webhook that Normalize would read, mostly none.
+	Headers Headers
 	// Cursor is the platform's position after this item, JSON of at most 4 KB; nil leaves it where it is. It is saved
 	// once this item and all before it are durable.
 	Cursor json.RawMessage

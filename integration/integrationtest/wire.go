@@ -177,6 +177,8 @@ func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
 	if d := w.latency(); d > 0 {
 		select {
 		case <-time.After(d):
+		case <-w.closed:
+			return nil, net.ErrClosed
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
