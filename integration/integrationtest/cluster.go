@@ -147,6 +147,7 @@ func (c *Cluster) change(id string, ch *integration.Channel) {
 // Node is one node of a [Cluster].
 type Node struct {
 	Service *integration.Service
+	id      string
 	c       *Cluster
 	power   *power
 	stop    func()
@@ -179,7 +180,7 @@ func (c *Cluster) Node(id string) *Node {
 	if err != nil {
 		c.tb.Fatal(err)
 	}
-	n := &Node{Service: service, c: c, power: p}
+	n := &Node{Service: service, id: id, c: c, power: p}
 	n.stop = sync.OnceFunc(func() {
 		c.end("node "+id, p, func() error {
 			err := service.StopConsuming(context.Background())

@@ -84,6 +84,10 @@ var receiverFaults = map[string]struct {
 	},
 	"what is not durable is given up":        {func(h *habits) { h.impatient = true }, lawDurability, "Not equal"},
 	"what came meanwhile is not handed over": {func(h *habits) { h.startsAfresh = true }, lawHandOver, "Not equal"},
+	"all comes again after a stop": {
+		func(h *habits) { h.forgetsPlace = true }, lawHandOver, "what was durable came again",
+	},
+	"a message of some size is too large": {func(h *habits) { h.modest = true }, lawLarge, "Not equal"},
 	"an item is dropped on backpressure": {
 		func(h *habits) { h.dropsWhenBusy = true }, lawBackpressure, "Not equal",
 	},

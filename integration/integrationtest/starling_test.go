@@ -49,6 +49,8 @@ type habits struct {
 	waitsForever   bool // it does not bound the wait for another word
 	faints         bool // what cannot be read ends it, until it is told to end
 	narrow         bool // it reads no large frames
+	modest         bool // it leaves large frames out, but takes some for large that are not
+	forgetsPlace   bool // its cursor stays where it was first, and it acknowledges nothing
 	wide           bool // it reads frames of any size
 	despairs       bool // it takes a platform that is away for one that refuses
 	clings         bool // its connections stay open when it ends
@@ -110,6 +112,9 @@ func (s starling) Receive(ctx context.Context, session *integration.Session) err
 	conn.SetReadLimit(16 << 20)
 	if h.narrow {
 		conn.SetReadLimit(1 << 20)
+	}
+	if h.modest {
+		conn.SetReadLimit(100 << 10)
 	}
 	if h.wide {
 		conn.SetReadLimit(-1)
@@ -304,6 +309,9 @@ func (e *ear) take(ctx context.Context, data []byte) error {
 	cursor := fmt.Appendf(nil, `{"n":%d}`, item.N)
 	if e.savesKey {
 		cursor = fmt.Appendf(nil, `{"n":%d,"key":%q}`, item.N, e.session.Channel.Credentials["apiKey"])
+	}
+	if e.forgetsPlace {
+		return e.session.Deliver(ctx, integration.Incoming{Payload: data})
 	}
 	in := integration.Incoming{Payload: data, Cursor: cursor, Done: func(*integration.Response, error) {
 		select {
