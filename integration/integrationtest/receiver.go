@@ -57,6 +57,7 @@ func RunReceiver(t *testing.T, r Receiver) {
 		{"a stream that is away for long holds the platform back", (*receiverTrial).backpressure},
 		{"an owner that dies loses and doubles nothing", (*receiverTrial).takeOver},
 		{"what is not durable comes again when its owner died", (*receiverTrial).confirmation},
+		{"an owner that loses the other nodes stores nothing", (*receiverTrial).loneliness},
 		{"an owner that stops loses and doubles nothing", (*receiverTrial).handOver},
 		{"a stop during delivery loses and doubles nothing", (*receiverTrial).stopDuringDelivery},
 		{"refused credentials are told, and tried again calmly", (*receiverTrial).refused},

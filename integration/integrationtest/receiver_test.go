@@ -51,6 +51,7 @@ func TestSuiteOfReceiversHasAFaultForEachLaw(t *testing.T) {
 const (
 	lawOrder        = "what comes is stored in order"
 	lawDurability   = "nothing is lost while the stream is away"
+	lawLonely       = "an owner that loses the other nodes stores nothing"
 	lawHandOver     = "an owner that stops loses and doubles nothing"
 	lawBackpressure = "a stream that is away for long holds the platform back"
 	lawTakeOver     = "an owner that dies loses and doubles nothing"
@@ -82,8 +83,9 @@ var receiverFaults = map[string]struct {
 	"a connection is never ready": {
 		func(h *habits) { h.keepsQuiet = true }, lawOrder, "does not say that it is ready",
 	},
-	"what is not durable is given up":        {func(h *habits) { h.impatient = true }, lawDurability, "Not equal"},
-	"what came meanwhile is not handed over": {func(h *habits) { h.startsAfresh = true }, lawHandOver, "Not equal"},
+	"what is not durable is given up":             {func(h *habits) { h.impatient = true }, lawDurability, "Not equal"},
+	"what came meanwhile is not handed over":      {func(h *habits) { h.startsAfresh = true }, lawHandOver, "Not equal"},
+	"it is acknowledged by an owner that is none": {func(h *habits) { h.acksAtOnce = true }, lawLonely, "Not equal"},
 	"all comes again after a stop": {
 		func(h *habits) { h.forgetsPlace = true }, lawHandOver, "what was durable came again",
 	},

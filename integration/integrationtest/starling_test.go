@@ -24,7 +24,8 @@ import (
 )
 
 // starling is a parrot that listens: it receives over a WebSocket. Each frame is a webhook of the parrot's with a
-// number, and is acknowledged by that. The platform sends again what was not acknowledged, and says a word every ten seconds.
+// number, and is acknowledged by that. The platform sends again what was not acknowledged, and says a word every ten
+// seconds.
 type starling struct {
 	sound
 	client *httpapi.Client
