@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/leases"
 )
 
 func TestSessionSetCursorWaitsForWhatCameBefore(t *testing.T) {
@@ -159,4 +160,58 @@ func TestSessionDeliversAgainWhatTheChannelRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A platform that does not see the end of its ctx must not store beside the next owner.
+func TestSessionStoresNothingAfterItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		store := &severed{Store: c.leases}
+		c.leases = store
+		deliver, ended := make(chan struct{}), make(chan struct{})
+		c.listener.receive = func(_ context.Context, session *integration.Session) error {
+			defer close(ended)
+			deaf := context.Background()
+			if err := session.Deliver(deaf, incoming(1)); err != nil {
+				return err
+			}
+			<-deliver
+			return session.Deliver(deaf, incoming(2))
+		}
+		_, stop := c.node("n1")
+		elapse(5 * time.Second)
+		require.Equal(t, []string{"1"}, c.stored())
+		store.cut.Store(true)
+		elapse(9 * time.Second)
+		close(deliver)
+		<-ended
+		elapse(20 * time.Second)
+		require.Equal(t, []string{"1"}, c.stored())
+		store.cut.Store(false)
+		c.listener.receive = func(ctx context.Context, _ *integration.Session) error {
+			<-ctx.Done()
+			return nil
+		}
+		stop()
+	})
+}
+
+// severed is a store of leases that can be out of reach.
+type severed struct {
+	leases.Store
+	cut atomic.Bool
+}
+
+func (s *severed) Get(ctx context.Context, key string) (leases.Entry, error) {
+	if s.cut.Load() {
+		return leases.Entry{}, errors.New("out of reach")
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *severed) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if s.cut.Load() {
+		return 0, errors.New("out of reach")
+	}
+	return s.Store.Put(ctx, key, value, revision)
 }
