@@ -16,7 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// newAPI is an API that answers {"ok":true,"id":…} or {"ok":false,"error":…}, and here everything alike.
+// newAPI returns an API that gives the same answer to every call: {"ok":true,"id":…} or {"ok":false,"error":…}.
 func newAPI(t *testing.T, status int, body string, header ...string) (*httpapi.API, func() *http.Request) {
 	t.Helper()
 	var asked *http.Request

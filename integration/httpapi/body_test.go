@@ -82,7 +82,7 @@ func TestFormWithFilesCannotBeForged(t *testing.T) {
 	}
 }
 
-// kept is a part with what was in it, which a reader loses at the next one.
+// kept is a part with its content, which a multipart reader drops when it goes on to the next part.
 type kept struct {
 	*multipart.Part
 	text string

@@ -27,7 +27,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// newHomeClient may download from this machine, where the tests' servers are.
+// newHomeClient returns a client that may download from the tests' servers on this machine.
 func newHomeClient(t *testing.T) *httpapi.Client {
 	t.Helper()
 	c := httpapi.New(httpapi.Options{AllowPrivate: true})
@@ -35,7 +35,7 @@ func newHomeClient(t *testing.T) *httpapi.Client {
 	return c
 }
 
-// newClientFor may also go to what is listed.
+// newClientFor returns a client that may also reach the listed addresses.
 func newClientFor(t *testing.T, allow ...string) *httpapi.Client {
 	t.Helper()
 	guard, err := egress.New(allow...)
@@ -47,12 +47,12 @@ func newClientFor(t *testing.T, allow ...string) *httpapi.Client {
 
 const limit = 100
 
-// download opens what is behind a link, with a credential.
+// download opens the file behind a link, with a credential.
 func download(ctx context.Context, c *httpapi.Client, link string) (*integration.MediaFile, error) {
 	return c.Download(ctx, "parrot say", link, http.Header{"Authorization": {"Bearer CANARY"}}, limit)
 }
 
-// closed opens what is behind a link, and closes it.
+// closed opens the file behind a link and closes it at once. It returns the error of opening it.
 func closed(t *testing.T, c *httpapi.Client, link string) error {
 	t.Helper()
 	file, err := download(t.Context(), c, link)
@@ -62,7 +62,7 @@ func closed(t *testing.T, c *httpapi.Client, link string) error {
 	return err
 }
 
-// privateAddresses are some of the ranges that are no public ones; package egress has tests of all.
+// privateAddresses are in some of the ranges that are not public. Package egress tests all of them.
 var privateAddresses = []string{
 	"0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "192.168.1.1", "224.0.0.1", "255.255.255.255",
 	"::", "::1", "fe80::1%1", "fd00::1", "64:ff9b::a00:1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
@@ -135,7 +135,7 @@ func TestMalformedLinkIsNotQuoted(t *testing.T) {
 	}
 }
 
-// redirect serves redirects to wherever a location says when it is asked.
+// redirect starts a server that redirects each request to the result of location.
 func redirect(t *testing.T, status int, location func() string) *httptest.Server {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -222,7 +222,7 @@ func TestMalformedRedirectOfAnAPIIsNotQuoted(t *testing.T) {
 	require.Equal(t, http.StatusCreated, answer.Status)
 }
 
-// serveTLS serves what client is made to trust.
+// serveTLS starts an https server whose certificate client trusts.
 func serveTLS(t *testing.T, client *httpapi.Client, handle http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewTLSServer(handle)
@@ -481,7 +481,7 @@ func withFiles(t *testing.T, f files) context.Context {
 	return set.Context(t.Context())
 }
 
-// body is an attachment that says when it was closed.
+// body is an attachment's content that records whether it was closed.
 type body struct {
 	io.Reader
 	closed *atomic.Int32
@@ -633,7 +633,7 @@ func TestAttachmentOfAPrivateAddressIsNotRead(t *testing.T) {
 	require.NotContains(t, e.Message, "CANARY")
 }
 
-// zeros never end.
+// zeros is a reader of zeros that never ends.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

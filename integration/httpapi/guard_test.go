@@ -18,7 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
-// chosen are the settings of a channel whose addresses a tenant chose.
+// chosen returns the settings of a channel whose addresses a tenant chose.
 func chosen() map[string]string { return integration.WithChosenAddresses(nil) }
 
 func TestTenantsAddressMustBePublic(t *testing.T) {

@@ -51,7 +51,7 @@ func post(ctx context.Context, c *httpapi.Client, base string) (*httpapi.Answer,
 	)
 }
 
-// requireError checks an error's kind and code, and that nothing in its chain tells a credential.
+// requireError checks an error's kind and code, and that no error in its chain quotes a credential.
 func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
@@ -288,7 +288,7 @@ func hijack(w http.ResponseWriter) net.Conn {
 	return conn
 }
 
-// reset ends a connection as a crashing process does.
+// reset closes a connection with a TCP reset, as a crashing process does.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

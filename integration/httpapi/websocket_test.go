@@ -13,7 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// newSocketServer is a server whose path decides what becomes of a handshake.
+// newSocketServer starts a server. The path of a request says how the server answers its handshake.
 func newSocketServer(t *testing.T) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -214,8 +214,8 @@ func TestBlockOfCodeIsClosedAndOpenedAgain(t *testing.T) {
 	require.Equal(t, 30, lines)
 }
 
-// FuzzSplitKeepsWhatIsShown holds every kind of markup to what all have in common. What Telegram refuses is told by its
-// stand-in, in the tests of its package.
+// FuzzSplitKeepsWhatIsShown checks what holds for every kind of markup. The tests of the package telegram check with
+// Telegram's fake that Telegram takes the parts.
 func FuzzSplitKeepsWhatIsShown(f *testing.F) {
 	f.Add("hello world", 5, 5, 0)
 	f.Add("```\ncode\n```", 70, 65, 1)
@@ -247,10 +247,10 @@ func FuzzSplitKeepsWhatIsShown(f *testing.F) {
 	})
 }
 
-// shown is a text without its white space.
+// shown returns a text without its white space.
 func shown(text string) string { return strings.Join(strings.Fields(text), "") }
 
-// letters are the letters and digits of a text: no sign of any markup is one.
+// letters returns the letters and digits of a text. No sign of any markup is one.
 func letters(text string) []rune {
 	var kept []rune
 	for _, r := range text {
@@ -261,7 +261,7 @@ func letters(text string) []rune {
 	return kept
 }
 
-// requireInOrder requires that all of want is in got, in that order: got may repeat names of tags and languages.
+// requireInOrder requires that got holds all of want, in that order. got may repeat the names of tags and languages.
 func requireInOrder(t *testing.T, want, got []rune) {
 	t.Helper()
 	at := 0

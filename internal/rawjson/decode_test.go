@@ -51,18 +51,18 @@ type embedded struct {
 
 type named string
 
-// odd has what only encoding/json reads.
+// odd has types that only encoding/json can read.
 type odd struct {
 	Quoted int `json:"quoted,omitempty,string"`
 }
 
-// clash has a name twice: the outer one counts.
+// clash has one name twice: encoding/json uses the outer field.
 type clash struct {
 	embedded
 	Flag int `json:"flag"`
 }
 
-// own reads itself, and not everything.
+// own decodes itself, and refuses some values.
 type own struct{ got string }
 
 func (o *own) UnmarshalJSON(data []byte) error {
@@ -73,7 +73,7 @@ func (o *own) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// FuzzUnmarshal compares with encoding/json, in good and in bad.
+// FuzzUnmarshal compares results and errors with those of encoding/json.
 func FuzzUnmarshal(f *testing.F) {
 	for _, text := range []string{
 		``, `null`, `[]`, `1`, `{`, `{} x`,

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// sameFields takes data apart by itself, and as a member of an object that is read in one pass.
+// sameFields requires that FieldsOf and MembersAndFields find the same fields in data.
 func sameFields(t *testing.T, data []byte) {
 	t.Helper()
 	want, wanted := rawjson.FieldsOf(data)
@@ -33,7 +33,7 @@ func sameFields(t *testing.T, data []byte) {
 	if err != nil {
 		return
 	}
-	// Whatever data has made of it, the last one is what counts.
+	// If data repeats the name, the last value counts.
 	var last []byte
 	for _, m := range members {
 		if m[0] == "a" {
