@@ -18,7 +18,7 @@ func newAPI() *whatsapptest.API {
 	return whatsapptest.New(whatsapptest.Account{Token: "TOKEN", PhoneNumberID: "1", WABAID: "2", AppSecret: "SECRET"})
 }
 
-// ask makes a call and returns the status, and the code of the error if there is one.
+// ask makes a call. It returns the status, the code of the error (0 if there is none), and the body of the answer.
 func ask(t *testing.T, api http.Handler, method, path, body string, header http.Header) (int, int, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://graph.example.com"+path, strings.NewReader(body))
@@ -30,7 +30,7 @@ func ask(t *testing.T, api http.Handler, method, path, body string, header http.
 	var failure struct {
 		Error struct{ Code int }
 	}
-	_ = json.Unmarshal(answer, &failure) // a download is no JSON
+	_ = json.Unmarshal(answer, &failure) // a download is not JSON
 	return w.Code, failure.Error.Code, string(answer)
 }
 
