@@ -71,6 +71,7 @@ type Session struct {
 // item is something that came in and is not durable yet.
 type item struct {
 	Incoming
+	at    time.Time // when it came: the same for each attempt
 	state itemState
 	keys  []string // of the events that the spool may have
 	run   *webhookRun
@@ -142,7 +143,7 @@ func (x *Session) Deliver(ctx context.Context, in Incoming) error {
 		return err
 	}
 	x.mu.Lock()
-	i := &item{Incoming: in}
+	i := &item{Incoming: in, at: x.s.now()}
 	x.items = append(x.items, i)
 	x.bytes += len(in.Payload)
 	start := in.Payload != nil && !x.failed && !x.retrying
@@ -205,7 +206,7 @@ func (x *Session) start(i *item) {
 		s: x.s, ctx: ctx, req: req, fence: x.mayPublish, failed: func() { x.held.Store(true) },
 		unanswered: i.Done == nil,
 		webhook: &Webhook{
-			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Headers: i.Headers, Timestamp: x.s.now(),
+			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Headers: i.Headers, Timestamp: i.at,
 			Connection: true,
 		},
 	}

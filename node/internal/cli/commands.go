@@ -26,7 +26,7 @@ import (
 )
 
 type commands struct {
-	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT."`
+	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT. SIGHUP has it read the file again."`
 	Channels channelsCommand `cmd:"" help:"Manage channels: tenants' accounts. Nodes see changes at once."`
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
 	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
