@@ -185,7 +185,7 @@ func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
 	require.Equal(t, []string{"b", "a"}, fields)
 }
 
-func TestParamsThatAreNoJSONAreRefused(t *testing.T) {
+func TestParamsThatAreNotJSONAreRefused(t *testing.T) {
 	for _, params := range []string{
 		`{"p":`, `{"p":1}{}`, `{"p":NaN}`, `["p"`, `Infinity`, `{p:1}`, "\x00", `{"p":` + strings.Repeat("[", 20_000),
 	} {

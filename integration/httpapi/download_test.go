@@ -233,7 +233,7 @@ func serveTLS(t *testing.T, client *httpapi.Client, handle http.HandlerFunc) *ht
 	return server
 }
 
-func TestRedirectGivesUpNoEncryption(t *testing.T) {
+func TestRedirectFromHTTPSToHTTPIsNotFollowed(t *testing.T) {
 	client := newHomeClient(t)
 	plain := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read in the open") })
 	location := plain.URL
@@ -344,7 +344,7 @@ func TestDownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestDownloadIsNoLargerThanItMayBe(t *testing.T) {
+func TestDownloadBeyondItsLimitIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		size    int
 		said    bool // in the header
@@ -388,7 +388,7 @@ func TestDownloadIsNoLargerThanItMayBe(t *testing.T) {
 	}
 }
 
-func TestDownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
+func TestDownloadThatIsCompressedIsMeasuredDecompressed(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
@@ -402,7 +402,7 @@ func TestDownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
 	requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 }
 
-func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
+func TestDownloadsNameIsNotAPath(t *testing.T) {
 	long := strings.Repeat("ü", 300)
 	for name, test := range map[string]struct{ disposition, path, want string }{
 		"as the server calls it":        {`attachment; filename="terms.pdf"`, "/a.bin", "terms.pdf"},
@@ -447,7 +447,7 @@ func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
 	}
 }
 
-func TestDownloadsTypeIsThatOfTheServer(t *testing.T) {
+func TestDownloadHasTheTypeThatTheServerSends(t *testing.T) {
 	for header, want := range map[string]string{
 		"image/png": "image/png", "Text/HTML; charset=utf-8": "text/html", "no type at all": "", "image/png; a": "",
 	} {
@@ -641,7 +641,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestLinkIsAURLOfTheWeb(t *testing.T) {
+func TestLinkIsAnHTTPURL(t *testing.T) {
 	for text, want := range map[string]bool{
 		"https://example.com/a": true, "http://example.com": true, "HTTPS://example.com": true, "http://[::1]:80/": true,
 		"": false, "4711": false, "AgACAgIAAxkBAAM": false, "/a": false, "example.com/a": false, "//example.com/a": false,

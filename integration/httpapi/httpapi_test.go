@@ -64,7 +64,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	}
 }
 
-func TestPostJSONSendsJSONAndGivesTheAnswerAsItIs(t *testing.T) {
+func TestPostJSONReturnsTheAnswerUnchanged(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set(
@@ -156,7 +156,7 @@ func TestCallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestDeadlineIsNamedAsWhatItIs(t *testing.T) {
+func TestDeadlineIsNamedInTheError(t *testing.T) {
 	ctx, expire := overdue.Context(t.Context())
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone

@@ -18,7 +18,7 @@ func TestUnitsCountAsPlatformsDo(t *testing.T) {
 	require.Equal(t, 1, textlimit.UTF16("\xff"), "what is no text counts too")
 }
 
-func TestTextIsCutWhereItReadsBest(t *testing.T) {
+func TestSplitCutsWhereItReadsBest(t *testing.T) {
 	const family = "\U0001F468\u200d\U0001F469\u200d\U0001F467"
 	for name, test := range map[string]struct {
 		text         string

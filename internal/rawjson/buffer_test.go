@@ -27,7 +27,7 @@ func TestBufferIsItsBytes(t *testing.T) {
 	}
 }
 
-func TestBufferOfAnotherFormIsNone(t *testing.T) {
+func TestBufferOfAnotherFormIsRefused(t *testing.T) {
 	for _, value := range []string{
 		``, `null`, `"Buffer"`, `[104]`, `{}`, `{"type":"Buffer"}`, `{"type":"buffer","data":[104]}`, `{"data":[104]}`,
 		`{"type":"Buffer","data":"aGk="}`, `{"type":"Buffer","data":{"0":104}}`, `{"type":"Buffer","data":[256]}`,

@@ -173,7 +173,7 @@ func TestPartIsMalformedByItself(t *testing.T) {
 	require.False(t, got.More.odd)
 }
 
-func TestUnmarshalPartsRefusesWhatIsNotJSON(t *testing.T) {
+func TestUnmarshalPartsRefusesInvalidJSON(t *testing.T) {
 	for _, data := range []string{``, `{`, `{"a":[1,}`, `{} {}`, `{"text":"a}`, `nul`} {
 		err := rawjson.UnmarshalParts([]byte(data), new(part))
 		require.ErrorContains(t, err, "not valid JSON", data)

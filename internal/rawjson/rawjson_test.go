@@ -41,7 +41,7 @@ func TestMembersValueHasNoSpareCapacity(t *testing.T) {
 	require.Equal(t, `{"a":1,"b":2}`, string(data))
 }
 
-func TestMembersRefusesWhatIsNotOneObject(t *testing.T) {
+func TestMembersRefusesAnythingButOneObject(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]string{
 		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`,

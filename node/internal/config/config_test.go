@@ -371,7 +371,7 @@ func TestLoadNamesAnAbsentFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
+func TestFaultsOfSettingsOutsideTheFileNameTheKey(t *testing.T) {
 	c := config.Default()
 	c.Log.Format = "xml"
 	c.Services = []string{"a", "a"}
