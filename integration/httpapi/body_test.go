@@ -97,7 +97,7 @@ func partsOf(t *testing.T, body httpapi.Body) []kept {
 	var list []kept
 	for {
 		p, err := reader.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // as it is documented
+		if err == io.EOF { //nolint:errorlint // NextPart returns io.EOF itself
 			return list
 		}
 		require.NoError(t, err)

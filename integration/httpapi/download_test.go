@@ -258,7 +258,7 @@ func TestRedirectFromHTTPSToHTTPIsNotFollowed(t *testing.T) {
 
 func TestCredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
 	for name, test := range map[string]struct {
-		host string // of the second server; that of the first when empty
+		host string // the host of the second server; empty means the host of the first
 		want bool
 	}{
 		"the same host": {"", true},
@@ -347,7 +347,7 @@ func TestDownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 func TestDownloadBeyondItsLimitIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		size    int
-		said    bool // in the header
+		said    bool // the header Content-Length has the size
 		open    string
 		reading string
 	}{
@@ -392,7 +392,7 @@ func TestDownloadThatIsCompressedIsMeasuredDecompressed(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
-		_, _ = z.Write(make([]byte, 1<<20)) // a thousand times its size on the way
+		_, _ = z.Write(make([]byte, 1<<20)) // a thousand times the size that is sent
 		_ = z.Close()
 	})
 	file, err := newHomeClient(t).Download(t.Context(), "parrot say", server.URL, nil, 1<<19)
@@ -539,6 +539,30 @@ func TestAttachmentIsReadFromEverySource(t *testing.T) {
 	require.EqualValues(t, 2, closes.Load())
 }
 
+// unreadable is an attachment that cannot be read, and the error that says so.
+type unreadable struct {
+	media integration.Media
+	kind  integration.ErrorKind
+	code  string
+}
+
+func requireUnreadable(ctx context.Context, t *testing.T, attachments map[string]unreadable) {
+	t.Helper()
+	for name, test := range attachments {
+		t.Run(name, func(t *testing.T) {
+			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
+			e, ok := errors.AsType[*integration.Error](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, test.kind, e.Kind, e.Message)
+			require.Equal(t, test.code, e.Code, e.Message)
+			require.True(t, strings.HasPrefix(e.Message, "attachment: "), e.Message)
+			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+				require.NotContains(t, cause.Error(), "CANARY")
+			}
+		})
+	}
+}
+
 func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 	large := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).Flush()
@@ -549,6 +573,28 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nCANARY")
 		_ = conn.Close()
 	})
+	requireUnreadable(t.Context(), t, map[string]unreadable{
+		"nowhere": {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"an id of a platform": {integration.Media{
+			URL: "CANARY", ID: "CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a file of this machine": {integration.Media{
+			URL: "file:///etc/CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a link without a host": {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"too much data": {integration.Media{
+			Data: make([]byte, limit+1),
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much behind a link": {integration.Media{
+			URL: large.URL + "/CANARY",
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a link that breaks off": {integration.Media{
+			URL: cut.URL + "/CANARY",
+		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+	})
+}
+
+func TestUnreadableAttachmentOfADatasourceIsReported(t *testing.T) {
 	own := &integration.Error{Kind: integration.FaultPermanent, Code: "GONE", Message: "attachment: gone"}
 	unknown := &integration.Error{Kind: integration.FaultUnknown, Code: "HM", Message: "attachment: hm"}
 	closes := &atomic.Int32{}
@@ -564,31 +610,10 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		"breaks":  of(iotest.ErrReader(errors.New("broken"))),
 		"endless": of(zeros{}),
 	})
-	for name, test := range map[string]struct {
-		media integration.Media
-		kind  integration.ErrorKind
-		code  string
-	}{
-		"nowhere": {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"an id of a platform": {integration.Media{
-			URL: "CANARY", ID: "CANARY",
-		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a file of this machine": {integration.Media{
-			URL: "file:///etc/CANARY",
-		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a link without a host": {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"too much data": {integration.Media{
-			Data: make([]byte, limit+1),
-		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"too much behind a link": {integration.Media{
-			URL: large.URL + "/CANARY",
-		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+	requireUnreadable(ctx, t, map[string]unreadable{
 		"too much in a datasource": {integration.Media{
 			Datasource: "files", URL: "endless",
 		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a link that breaks off": {integration.Media{
-			URL: cut.URL + "/CANARY",
-		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
 		"a datasource that breaks off": {integration.Media{
 			Datasource: "files", URL: "breaks",
 		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
@@ -607,19 +632,7 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		"a datasource that has none of all": {
 			integration.Media{Datasource: "other", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN",
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
-			e, ok := errors.AsType[*integration.Error](err)
-			require.True(t, ok, "%v", err)
-			require.Equal(t, test.kind, e.Kind, e.Message)
-			require.Equal(t, test.code, e.Code, e.Message)
-			require.True(t, strings.HasPrefix(e.Message, "attachment: "), e.Message)
-			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-				require.NotContains(t, cause.Error(), "CANARY")
-			}
-		})
-	}
+	})
 	require.EqualValues(t, 2, closes.Load(), "those that were opened are closed")
 	require.Equal(t, integration.FaultUnknown, unknown.Kind, "the datasource's own error is left alone")
 }

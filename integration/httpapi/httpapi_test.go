@@ -159,7 +159,7 @@ func TestCallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 func TestDeadlineIsNamedInTheError(t *testing.T) {
 	ctx, expire := overdue.Context(t.Context())
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices only then that the client is gone
 		expire()
 		<-r.Context().Done()
 	})
@@ -196,7 +196,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes.New()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusBadRequest) // an error is no reason to hang up
+			w.WriteHeader(http.StatusBadRequest) // the connection is kept after an error, too
 			_, _ = io.WriteString(w, `{"ok":false}`)
 		})}
 		done := make(chan error, 1)
@@ -328,7 +328,7 @@ func TestCallThatWaitsIsGivenUpWhenItIsOverdue(t *testing.T) {
 			Name: "parrot say", URL: "http://api.example.com/CANARY", Wait: 50 * time.Second,
 		})
 		requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
-		require.Equal(t, 65*time.Second, time.Since(began)) // the clock is the bubble's
+		require.Equal(t, 65*time.Second, time.Since(began)) // the fake clock of synctest
 		client.Close()
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)

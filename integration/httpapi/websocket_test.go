@@ -30,7 +30,7 @@ func newSocketServer(t *testing.T) (address string) {
 					return
 				}
 			}
-		case "/deaf": // it answers no close frame
+		case "/deaf": // it does not answer close frames
 			conn, err := websocket.Accept(w, r, nil)
 			if err == nil {
 				defer func() { _ = conn.CloseNow() }()

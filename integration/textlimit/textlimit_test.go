@@ -64,14 +64,36 @@ func TestSplitCutsWhereItReadsBest(t *testing.T) {
 	}
 }
 
-func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
-	long := strings.Repeat("word ", 12)[:59]
-	for name, test := range map[string]struct {
-		markup textlimit.Markup
-		limit  int
-		text   string
-		want   []string
-	}{
+// splitCase is a text with markup, and the parts that Split must make of it. limit is in units of UTF-16.
+type splitCase struct {
+	markup textlimit.Markup
+	limit  int
+	text   string
+	want   []string
+}
+
+// requireSplits requires that Split makes the wanted parts, and that none of them is too long.
+func requireSplits(t *testing.T, cases map[string]splitCase) {
+	t.Helper()
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			parts, err := textlimit.Split(test.text, textlimit.Rules{
+				First: test.limit, Limit: test.limit,
+				Unit: textlimit.UTF16, Markup: test.markup,
+			})
+			require.NoError(t, err)
+			require.Equal(t, test.want, parts)
+			for _, part := range parts {
+				units, err := textlimit.Measure(part, textlimit.UTF16, test.markup)
+				require.NoError(t, err)
+				require.LessOrEqual(t, units, test.limit, part)
+			}
+		})
+	}
+}
+
+func TestMarkupThatIsNotCountedIsClosedAtACutAndOpenedAgain(t *testing.T) {
+	requireSplits(t, map[string]splitCase{
 		"bold in HTML": {textlimit.HTML, 12, "<b>one two three</b>", []string{
 			"<b>one two</b>", "<b>three</b>",
 		}},
@@ -107,6 +129,12 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 		}},
 		"a quotation":          {textlimit.MarkdownV2, 8, ">one two three", []string{">one two", ">three"}},
 		"lines of a quotation": {textlimit.MarkdownV2, 8, ">*one two\n>three*", []string{">*one two*", ">*three*"}},
+	})
+}
+
+func TestMarkupThatCountsIsClosedAtACutAndOpenedAgain(t *testing.T) {
+	long := strings.Repeat("word ", 12)[:59]
+	requireSplits(t, map[string]splitCase{
 		"a fence": {textlimit.Markdown, 70, "```go\n" + long + "\n  next line\n```", []string{
 			"```go\n" + long + "\n```", "```go\n  next line\n```",
 		}},
@@ -148,21 +176,7 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 			textlimit.Markdown, 66, strings.Repeat("x", 65) + `\*y`,
 			[]string{strings.Repeat("x", 65), `\*y`},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			parts, err := textlimit.Split(test.text, textlimit.Rules{
-				First: test.limit, Limit: test.limit,
-				Unit: textlimit.UTF16, Markup: test.markup,
-			})
-			require.NoError(t, err)
-			require.Equal(t, test.want, parts)
-			for _, part := range parts {
-				units, err := textlimit.Measure(part, textlimit.UTF16, test.markup)
-				require.NoError(t, err)
-				require.LessOrEqual(t, units, test.limit, part)
-			}
-		})
-	}
+	})
 }
 
 func TestFaultyMarkupIsNotSplit(t *testing.T) {

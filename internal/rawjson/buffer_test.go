@@ -55,7 +55,7 @@ func FuzzBuffer(f *testing.F) {
 		}
 		if strings.Contains(strings.ToLower(string(value)), `\u`) || json.Unmarshal(value, &want) != nil ||
 			len(want.Data) != len(data) {
-			t.Skip("encoding/json takes names in any case") // the last of them counts there
+			t.Skip("encoding/json takes names in any case") // there the last one counts
 		}
 		for i, b := range data {
 			require.Equal(t, want.Data[i], uint16(b))

@@ -28,14 +28,14 @@ type decoded struct {
 	Own    own                `json:"own"`
 	Owns   []*own             `json:"owns"`
 	When   time.Time          `json:"when"`
-	Addr   netip.Addr         `json:"addr"` // a text of its own
+	Addr   netip.Addr         `json:"addr"` // an encoding.TextUnmarshaler
 	Pair   [2]int             `json:"pair"`
 	Odd    odd                `json:"odd"`
 	Clash  clash              `json:"clash"`
 	Any2   any                `json:"any2"`
 	Lists  [][]string         `json:"lists"`
 	Hidden string             `json:"-"`
-	NoTag  string             // as it is called
+	NoTag  string             // uses the field's name
 	Small  int8               `json:"small,omitempty"`
 	Whole  uint16             `json:"whole"`
 	Empty  struct{}           `json:"empty"`

@@ -41,7 +41,7 @@ func sameFields(t *testing.T, data []byte) {
 		}
 	}
 	value, err := rawjson.FieldsOf(last)
-	if len(last) < 512 || len(value) > 8 || err != nil { // err: it is no object
+	if len(last) < 512 || len(value) > 8 || err != nil { // err: not an object
 		value = nil
 	}
 	require.Equal(t, value, fields)
@@ -96,7 +96,7 @@ func TestFieldsOfARepeatedNameAreTheLast(t *testing.T) {
 
 func TestFirstIsTheFirstMemberOfAName(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // nobody looks further
+		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // the rest is not checked
 		`{"b":{"a":2}}`: "", `{}`: "", `["a",1]`: "", `"a"`: "", ``: "", `{"a":}`: "", `{"b":},"a":1}`: "", `{"b"`: "",
 	} {
 		require.Equal(t, want, string(rawjson.First([]byte(data), "a")), data)
