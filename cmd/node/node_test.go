@@ -279,8 +279,16 @@ type running struct {
 // start runs a node in dir, with env beside the environment of the tests.
 func start(t *testing.T, dir string, env ...string) *running {
 	t.Helper()
-	r := &running{cmd: exec.CommandContext(t.Context(), binary, "run"), log: make(chan string, 1000)}
-	r.cmd.Dir, r.cmd.Env = dir, append(os.Environ(), env...)
+	cmd := exec.CommandContext(t.Context(), binary, "run")
+	cmd.Env = append(os.Environ(), env...)
+	return startCommand(t, dir, cmd)
+}
+
+// startCommand is start with a command that runs a node.
+func startCommand(t *testing.T, dir string, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{cmd: cmd, log: make(chan string, 1000)}
+	r.cmd.Dir = dir
 	stderr, err := r.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, r.cmd.Start())
