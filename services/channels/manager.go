@@ -270,6 +270,22 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 	return diagnosis, nil
 }
 
+// SetUp sets a channel up at its platform: where its webhooks go, and what belongs to that. With dryRun it only says
+// what would change.
+func (m *Manager) SetUp(
+	ctx context.Context, id string, wanted integration.Setup, dryRun bool,
+) (*integration.SetupResult, error) {
+	ch, err := m.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	def, ok := m.Platform(ch.Platform)
+	if !ok {
+		return nil, m.noPlatform(ch.Platform)
+	}
+	return integration.SetUp(ctx, def, ch, wanted, dryRun, m.Secrets)
+}
+
 // Validate checks a channel by the fields of its platform. Its error is a ValidationError with one entry for each
 // fault; integration.FieldErrors returns the field errors in it.
 func (m *Manager) Validate(ch *integration.Channel) error {
