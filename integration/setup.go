@@ -24,7 +24,7 @@ type Installer interface {
 
 // Setup is what is wanted of a platform for a channel.
 type Setup struct {
-	// URL is that of the channel's webhooks. It has been checked. It is empty for a channel that receives over
+	// URL is that of the channel's webhooks. It has been checked. It may be empty for a channel that receives over
 	// connections.
 	URL string
 	// Commands is a JSON array of slash commands, as the platform has them; nil leaves those that are there.
@@ -136,20 +136,13 @@ func PlanSetup(ctx context.Context, def Definition, ch *Channel, wanted Setup) (
 	if err := ValidateChannel(ch, def.Fields); err != nil {
 		return nil, wanted, setupFault("id", "the channel's fields are not as the platform wants them: "+err.Error())
 	}
-	connects := false
-	if receiver, ok := def.Platform.(Receiver); ok {
-		connects = receiver.Connections(ch) > 0
+	if receiver, ok := def.Platform.(Receiver); !ok || receiver.Connections(ch) == 0 || wanted.URL != "" {
+		link, err := WebhookURL(ch, wanted.URL)
+		if err != nil {
+			return nil, wanted, err
+		}
+		wanted.URL = link
 	}
-	link, err := WebhookURL(ch, wanted.URL)
-	switch {
-	case connects && wanted.URL != "":
-		return nil, wanted, setupFault("url", "the channel receives over a connection of the node; leave the URL out")
-	case connects:
-		link = ""
-	case err != nil:
-		return nil, wanted, err
-	}
-	wanted.URL = link
 	plan, err := installer.PlanSetup(ctx, ch, wanted)
 	return plan, wanted, err
 }

@@ -18,7 +18,7 @@ func SetUp(
 	t.Helper()
 	setUp := func(dryRun bool) *integration.SetupResult {
 		t.Helper()
-		result, err := integration.SetUp(t.Context(), def, ch, wanted, dryRun, &redact.Secrets{})
+		result, err := TrySetUp(t, def, ch, wanted, dryRun)
 		require.NoError(t, err)
 		text := string(indented(t, result))
 		for _, f := range def.Fields {
@@ -36,4 +36,12 @@ func SetUp(
 	require.Empty(t, again.Changes, "a second setup changes nothing")
 	require.False(t, again.Done)
 	return done
+}
+
+// TrySetUp is [integration.SetUp], once.
+func TrySetUp(
+	t *testing.T, def integration.Definition, ch *integration.Channel, wanted integration.Setup, dryRun bool,
+) (*integration.SetupResult, error) {
+	t.Helper()
+	return integration.SetUp(t.Context(), def, ch, wanted, dryRun, &redact.Secrets{})
 }

@@ -18,6 +18,9 @@ func (p *platform) PlanSetup(
 	if wanted.Commands != nil {
 		return nil, integration.SetupInvalid("commands", "Telegram's commands are not set from here")
 	}
+	if wanted.URL != "" && receiveField.Of(ch) == byPolling {
+		return nil, integration.SetupInvalid("url", "the channel polls; leave the URL out")
+	}
 	a := p.api(ch.Credentials, ch.Settings)
 	info, err := ask[webhookInfo](ctx, a, "getWebhookInfo", struct{}{})
 	if err != nil {

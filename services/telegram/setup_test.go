@@ -8,7 +8,6 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
-	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
@@ -28,9 +27,7 @@ func TestSetupSetsTheWebhookOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, calls)
 
-	result, err := integration.SetUp(
-		t.Context(), def, ch, integration.Setup{URL: webhookURL, Force: true}, false, &redact.Secrets{},
-	)
+	result, err := integrationtest.TrySetUp(t, def, ch, integration.Setup{URL: webhookURL, Force: true}, false)
 	require.NoError(t, err)
 	require.Equal(t, []integration.SetupChange{
 		{Name: "secret_token", Old: "unknown", New: "the channel's secretToken"},
@@ -65,11 +62,15 @@ func TestSetupTellsWhatTelegramRefuses(t *testing.T) {
 	server, ch := newServer(t)
 	def := definition(t, httpapi.Options{})
 	setUp := func(wanted integration.Setup) error {
-		_, err := integration.SetUp(t.Context(), def, ch, wanted, false, &redact.Secrets{})
+		_, err := integrationtest.TrySetUp(t, def, ch, wanted, false)
 		return err
 	}
-	requireError(t, setUp(integration.Setup{URL: "https://gw.example.org:8080/x"}), integration.FaultPermanent, "MESSAGE_REJECTED")
+	requireError(
+		t, setUp(integration.Setup{URL: "https://gw.example.org:8080/x"}), integration.FaultPermanent, "MESSAGE_REJECTED",
+	)
 	server.Always(new(telegramtest.Failure(401, "Unauthorized: "+token, nil)))
 	requireError(t, setUp(integration.Setup{URL: webhookURL}), integration.FaultAuth, "CREDENTIALS_REFUSED")
 	require.ErrorContains(t, setUp(integration.Setup{URL: webhookURL, Commands: []byte(`[]`)}), "commands: ")
+	ch.Settings["receive"] = "polling"
+	require.ErrorContains(t, setUp(integration.Setup{URL: webhookURL}), "url: the channel polls")
 }
