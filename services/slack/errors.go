@@ -90,7 +90,7 @@ var errorTable = &integration.ErrorTable{
 		"block_mismatch": invalidBody, "invalid_attachments": invalidBody, "too_many_attachments": invalidBody,
 		"markdown_text_conflict": invalidBody, "invalid_metadata_format": invalidBody,
 		"invalid_metadata_schema": invalidBody, "metadata_must_be_sent_from_app": invalidBody,
-		"invalid_payload": invalidBody, "invalid_arguments": invalidBody, "invalid_arg_name": invalidBody,
+		"invalid_payload": invalidBody, "invalid_arguments": invalidBody, "invalid_manifest": invalidBody, "invalid_arg_name": invalidBody,
 		"invalid_array_arg": invalidBody, "invalid_form_data": invalidBody, "invalid_json": invalidBody,
 		"json_not_object": invalidBody, "invalid_name": invalidBody, "invalid_thread_ts": invalidBody,
 		"alt_txt_too_large": invalidBody,

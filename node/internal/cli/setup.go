@@ -106,8 +106,9 @@ func printSetup(w io.Writer, r *integration.SetupResult) {
 		fmt.Fprintln(w, r.Manifest)
 	}
 	switch {
-	case len(r.Changes) == 0:
+	case len(r.Changes) == 0 && r.Manifest == "":
 		fmt.Fprintln(w, "nothing to change")
+	case len(r.Changes) == 0: // a person pastes the manifest
 	case r.Done:
 		fmt.Fprintf(w, "%d value(s) changed\n", len(r.Changes))
 	default:
