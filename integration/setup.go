@@ -57,6 +57,9 @@ type SetupChange struct {
 	New  string `json:"new"`
 }
 
+// SetupUnknown is the old value of what a platform does not tell, such as a secret.
+const SetupUnknown = "unknown"
+
 // Change adds a change if the two values differ, or if force is set.
 func (p *SetupPlan) Change(name, old, value string, force bool) {
 	if old != value || force {

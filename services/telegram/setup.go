@@ -43,7 +43,7 @@ func (p *platform) PlanSetup(
 		plan.Change("has_custom_certificate", "true", "false", false)
 	}
 	if len(plan.Changes) > 0 || wanted.Force { // Telegram does not tell which it has
-		plan.Change("secret_token", "unknown", "the channel's secretToken", true)
+		plan.Change("secret_token", integration.SetupUnknown, "the channel's secretToken", true)
 	}
 	params := setWebhook{wanted.URL, ch.Credentials[fieldSecretToken], kinds, info.MaxConnections}
 	plan.Install = func(ctx context.Context) ([]string, error) {
