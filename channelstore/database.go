@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -17,7 +18,7 @@ import (
 // Safe for concurrent use.
 type Database struct {
 	db   *sql.DB
-	keys *Keyring
+	keys atomic.Pointer[Keyring]
 	// tidy removes old data that a rotation leaves in the files, if the database does not do so itself.
 	tidy func(ctx context.Context) error
 	// release closes the pool below db.
@@ -39,13 +40,29 @@ func (d *Database) Check(ctx context.Context) error {
 	if err := d.files.check(); err != nil {
 		return err
 	}
-	readable, sealed, err := d.sample(ctx, "")
+	return d.check(ctx, d.ring())
+}
+
+// UseKeys replaces the keys. They stay as they are where there are channels and the new keys open none of them: the
+// error is an [ErrAllSealed] then.
+func (d *Database) UseKeys(ctx context.Context, keys *Keyring) error {
+	err := d.check(ctx, keys)
+	if err == nil {
+		d.keys.Store(keys)
+	}
+	return err
+}
+
+func (d *Database) ring() *Keyring { return d.keys.Load() }
+
+func (d *Database) check(ctx context.Context, keys *Keyring) error {
+	readable, sealed, err := d.sample(ctx, keys, "")
 	if err != nil || readable || sealed == nil {
 		return unavailable("check the channel store", err)
 	}
 	// The first ones cannot be opened. Others may be sealed with other keys.
-	for _, id := range d.keys.IDs() {
-		readable, _, err := d.sample(ctx, id)
+	for _, id := range keys.IDs() {
+		readable, _, err := d.sample(ctx, keys, id)
 		if err != nil || readable {
 			return unavailable("check the channel store", err)
 		}
@@ -58,7 +75,9 @@ const sampleSize = 10
 
 // sample tries to open some records of a key; "" means any key. sealed says why the first of them cannot be opened, and
 // is nil if there are no records.
-func (d *Database) sample(ctx context.Context, keyID string) (readable bool, sealed *SealedError, err error) {
+func (d *Database) sample(
+	ctx context.Context, keys *Keyring, keyID string,
+) (readable bool, sealed *SealedError, err error) {
 	records, err := d.records(
 		ctx, `SELECT `+columns+` FROM switchboard_channels WHERE ($1 = '' OR key_id = $1) ORDER BY id LIMIT $2`, keyID,
 		sampleSize,
@@ -67,7 +86,7 @@ func (d *Database) sample(ctx context.Context, keyID string) (readable bool, sea
 		return false, nil, err
 	}
 	for _, r := range records {
-		_, err := d.keys.openBytes(r)
+		_, err := keys.openBytes(r)
 		if err == nil {
 			return true, nil, nil
 		}
@@ -86,7 +105,7 @@ func (d *Database) Channel(ctx context.Context, id string) (*integration.Channel
 	if err != nil {
 		return nil, err
 	}
-	ch, err := d.keys.open(r)
+	ch, err := d.ring().open(r)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +136,7 @@ func (d *Database) List(ctx context.Context, q Query) ([]Entry, error) {
 	}
 	entries := make([]Entry, len(records))
 	for i, r := range records {
-		entries[i].Channel, entries[i].Err = d.keys.open(r)
+		entries[i].Channel, entries[i].Err = d.ring().open(r)
 	}
 	return entries, nil
 }
@@ -165,7 +184,7 @@ func (d *Database) sealNew(ch *integration.Channel) (*record, error) {
 	if err := check(ch); err != nil {
 		return nil, err
 	}
-	r, err := d.keys.seal(ch)
+	r, err := d.ring().seal(ch)
 	if err != nil {
 		return nil, fmt.Errorf("seal channel %s: %w", ch.ID, err)
 	}
@@ -240,7 +259,7 @@ func (d *Database) Update(
 		if err != nil {
 			return nil, err
 		}
-		ch, err := d.keys.open(old)
+		ch, err := d.ring().open(old)
 		if err != nil {
 			return nil, err
 		}

@@ -32,4 +32,4 @@ func (k *Keyring) SealBytes(ch *integration.Channel, plain []byte) []byte {
 var DecodeAnswer = decodeAnswer
 
 // Keys returns the keys in use.
-func (d *Database) Keys() *Keyring { return d.keys }
+func (d *Database) Keys() *Keyring { return d.ring() }

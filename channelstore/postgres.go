@@ -50,8 +50,9 @@ func openPostgres(ctx context.Context, url string, keys *Keyring) (*Database, er
 		return nil, err
 	}
 	d := &Database{
-		db: stdlib.OpenDBFromPool(pool), keys: keys, release: pool.Close, tidy: func(context.Context) error { return nil },
+		db: stdlib.OpenDBFromPool(pool), release: pool.Close, tidy: func(context.Context) error { return nil },
 	}
+	d.keys.Store(keys)
 	if err := d.db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

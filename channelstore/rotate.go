@@ -15,7 +15,7 @@ func (d *Database) Rotate(ctx context.Context) (Rotation, error) {
 	if err := d.files.check(); err != nil {
 		return result, err
 	}
-	first := d.keys.first().id
+	first := d.ring().first().id
 	err := d.db.QueryRowContext(ctx, `SELECT count(*) FROM switchboard_channels WHERE key_id = $1`, first).
 		Scan(&result.Already)
 	for again := true; err == nil && again; {
@@ -65,11 +65,11 @@ func (d *Database) rotateAll(ctx context.Context, first string, result *Rotation
 // reseal seals a record again unless it has changed since it was read. It does not check the content.
 func (d *Database) reseal(ctx context.Context, tx *sql.Tx, r record) (bool, error) {
 	old := r.sealed
-	plain, err := d.keys.openBytes(&r)
+	plain, err := d.ring().openBytes(&r)
 	if err != nil {
 		return false, err
 	}
-	d.keys.sealBytes(&r, plain)
+	d.ring().sealBytes(&r, plain)
 	return changed(
 		tx.ExecContext(
 			ctx, `UPDATE switchboard_channels SET key_id = $2, sealed = $3 WHERE id = $1 AND sealed = $4`, r.id, r.keyID,

@@ -33,15 +33,15 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 		return nil, err
 	}
 	d := &Database{
-		db: db, keys: keys, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) },
+		db: db, release: func() {}, tidy: func(ctx context.Context) error { return truncateWAL(ctx, db) },
 	}
 	watched := []string{path}
 	if keys == nil {
 		watched = append(watched, keyPath(path))
-		d.keys, err = ownKeys(ctx, db, path)
+		keys, err = ownKeys(ctx, db, path)
 	}
 	if err == nil {
-		err = migrateSQLite(ctx, db, d.keys)
+		err = migrateSQLite(ctx, db, keys)
 	}
 	if err == nil {
 		d.files, err = watchFiles(watched...)
@@ -49,6 +49,7 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*Database, err
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	d.keys.Store(keys)
 	return d, nil
 }
 

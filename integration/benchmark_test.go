@@ -13,25 +13,13 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/leases"
 )
 
 // BenchmarkReceiveWebhook is the factory's own part of a webhook: neither a link, nor a platform, nor a
 // server of events takes any time in it.
 func BenchmarkReceiveWebhook(b *testing.B) {
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	def := integration.Definition{
-		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: still{},
-		Title: "Parrot",
-	}
-	service, err := integration.Define(def, integration.Runtime{
-		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios",
-		Log: logrus.NewEntry(log),
-		Now: func() time.Time { return now },
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	service := defineBenchmark(b, still{}, nil)
 	params, err := json.Marshal(object{
 		"channelId": "c1", "payload": object{"n": 1}, "headers": object{"content-type": "application/json"},
 		"timestamp": now.UnixMilli(), "rawBody": `{"n":1}`,
@@ -46,6 +34,72 @@ func BenchmarkReceiveWebhook(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func defineBenchmark(b *testing.B, platform integration.Platform, member *leases.Member) *integration.Service {
+	b.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	def := integration.Definition{
+		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: platform,
+		Title: "Parrot",
+	}
+	service, err := integration.Define(def, integration.Runtime{
+		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios",
+		Log: logrus.NewEntry(log), Now: func() time.Time { return now }, Leases: member,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return service
+}
+
+// BenchmarkConnection is the factory's own part of an item that comes over a connection.
+func BenchmarkConnection(b *testing.B) {
+	item := integration.Incoming{
+		Payload: json.RawMessage(`{"n":1}`), Cursor: json.RawMessage(`{"session":"0123456789abcdef","seq":1}`),
+	}
+	ended := make(chan error, 1)
+	listening := connectedStill{receive: func(ctx context.Context, session *integration.Session) error {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := session.Deliver(ctx, item); err != nil {
+				ended <- err
+			}
+		}
+		ended <- session.Flush(ctx)
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	member := leases.NewMember(leases.NewMemory(), leases.Options{Node: "node-1", Log: logrus.NewEntry(logrus.New())})
+	service := defineBenchmark(b, listening, member)
+	if err := service.StartConsuming(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	for _, stop := range []func(context.Context) error{service.StopConsuming, member.Close, service.Stop} {
+		if err := stop(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// connectedStill also receives over a connection, and answers webhooks.
+type connectedStill struct {
+	still
+	receive func(context.Context, *integration.Session) error
+}
+
+func (connectedStill) Connections(*integration.Channel) int { return 1 }
+
+func (c connectedStill) Receive(ctx context.Context, session *integration.Session) error {
+	return c.receive(ctx, session)
+}
+
+func (connectedStill) Respond(context.Context, *integration.Webhook) (*integration.Response, error) {
+	return &integration.Response{}, nil
 }
 
 // still is a platform with one message in every webhook.

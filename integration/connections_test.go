@@ -24,7 +24,8 @@ import (
 type listener struct {
 	platform
 	connections int
-	id          func(payload string) string // of an item; nil is the payload
+	id          func(payload string) string  // of an item; nil is the payload
+	seen        func(w *integration.Webhook) // what Normalize gets; nil if nobody looks
 	receive     func(ctx context.Context, session *integration.Session) error
 }
 
@@ -37,6 +38,9 @@ func (l *listener) Receive(ctx context.Context, session *integration.Session) er
 
 func (l *listener) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
 	l.step("normalize")
+	if l.seen != nil {
+		l.seen(w)
+	}
 	if l.normalizeErr != nil {
 		return nil, l.normalizeErr
 	}
@@ -171,6 +175,15 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 			kept = append(kept, strings.TrimPrefix(e.ID, "parrot:c1:"))
 			return nil
 		}
+		attempts, times := 0, map[time.Time]bool{}
+		c.listener.seen = func(w *integration.Webhook) {
+			mu.Lock()
+			defer mu.Unlock()
+			if string(w.Payload) == "2" {
+				attempts++
+				times[w.Timestamp] = true
+			}
+		}
 		var cursors []string
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
 			for n := range 6 {
@@ -188,6 +201,8 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 		elapse(time.Minute)
 		stop()
 		require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, kept)
+		require.Greater(t, attempts, 1)
+		require.Len(t, times, 1, "an item came when it came, however often it is tried")
 		require.Equal(
 			t, []string{"0", "1", "1", "1", "1", "1", "5"}, cursors, "the cursor passes nothing that is not durable",
 		)
@@ -278,6 +293,18 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 		elapse(time.Second)
 		require.Greater(t, len(c.listener.steps), steps)
 		stop()
+	})
+}
+
+func TestConnectionThatEndsAtOnceIsOpenedAgainCalmly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		c.listener.receive = func(context.Context, *integration.Session) error { return nil }
+		_, stop := c.node("n1")
+		elapse(time.Minute)
+		stop()
+		require.Greater(t, len(c.listener.steps), 60)
+		require.Less(t, len(c.listener.steps), 130)
 	})
 }
 

@@ -136,7 +136,7 @@ func (s *platformService) publish(
 		event.Key = keyOf(e.outcome, ch, e.conversation)
 	}
 	if spooled {
-		s.publishOrSpool(ctx, s.logFor(req, ch), event, onAck)
+		s.publishOrSpool(ctx, req, ch, event, onAck)
 		return
 	}
 	s.runtime.Events.Publish(ctx, event, onAck)

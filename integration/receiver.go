@@ -19,9 +19,9 @@ type Receiver interface {
 	Connections(channel *Channel) int
 
 	// Receive keeps one connection: it connects, calls [Session.Ready], and hands over what comes until ctx ends or the
-	// connection must be opened anew. Nil opens it anew at once. After an *[Error] the factory waits first: long where
-	// the platform refuses, as long as RetryAfter says, else a little longer each time. Receive must return soon after
-	// ctx has ended. It may read nothing further while [Session.Deliver] blocks.
+	// connection must be opened anew. Nil opens it anew at once, though not twice within half a second. After an *[Error]
+	// the factory waits first: long where the platform refuses, as long as RetryAfter says, else a little longer each
+	// time. Receive must return soon after ctx has ended. It may read nothing further while [Session.Deliver] blocks.
 	Receive(ctx context.Context, session *Session) error
 }
 
@@ -30,6 +30,8 @@ type Incoming struct {
 	// Payload is what Normalize reads: what a webhook's body would be. Without one only the cursor moves, in its turn: for
 	// what the platform tells and no message is made of.
 	Payload json.RawMessage
+	// Headers are those of a webhook that Normalize would read, mostly none.
+	Headers Headers
 	// Cursor is the platform's position after this item, JSON of at most 4 KB; nil leaves it where it is. It is saved
 	// once this item and all before it are durable.
 	Cursor json.RawMessage

@@ -24,6 +24,8 @@ const (
 	maxReceivingBytes = 64 << 20
 	// itemTimeout bounds one attempt to store an item.
 	itemTimeout = 10 * time.Second
+	// shareFor is how long attempts share a context.
+	shareFor = time.Second
 	// drainTimeout is how long a session that ends waits for the items under way: another node waits for its lease.
 	drainTimeout = 500 * time.Millisecond
 	// spoolCheck is how often a session asks whether the spool still has events that its cursor must not pass.
@@ -49,24 +51,27 @@ type Session struct {
 	generation string          // of the channel's credentials
 	held       atomic.Bool     // an event could not be published: none after it may be, before it is tried again
 
-	mu       sync.Mutex
-	changed  sync.Cond
-	items    []*item // not yet passed by the cursor's position, oldest first
-	bytes    int     // of their payloads
-	underway int     // items handed to the webhook's path
-	failed   bool    // an item has to be delivered again; no other one is handed over before it
-	retrying bool    // items are being delivered again, in order
-	failures int     // in a row
-	cursor   json.RawMessage
-	unsaved  bool     // cursor has not been given to the lease, because the spool holds events before it
-	spooled  []string // keys of these events
-	checking bool     // a timer will ask the spool again
-	closed   bool
+	mu         sync.Mutex
+	shared     context.Context // of attempts that begin before shareUntil
+	shareUntil time.Time
+	changed    sync.Cond
+	items      []*item // not yet passed by the cursor's position, oldest first
+	bytes      int     // of their payloads
+	underway   int     // items handed to the webhook's path
+	failed     bool    // an item has to be delivered again; no other one is handed over before it
+	retrying   bool    // items are being delivered again, in order
+	failures   int     // in a row
+	cursor     json.RawMessage
+	unsaved    bool     // cursor has not been given to the lease, because the spool holds events before it
+	spooled    []string // keys of these events
+	checking   bool     // a timer will ask the spool again
+	closed     bool
 }
 
 // item is something that came in and is not durable yet.
 type item struct {
 	Incoming
+	at    time.Time // when it came: the same for each attempt
 	state itemState
 	keys  []string // of the events that the spool may have
 	run   *webhookRun
@@ -138,7 +143,7 @@ func (x *Session) Deliver(ctx context.Context, in Incoming) error {
 		return err
 	}
 	x.mu.Lock()
-	i := &item{Incoming: in}
+	i := &item{Incoming: in, at: x.s.now()}
 	x.items = append(x.items, i)
 	x.bytes += len(in.Payload)
 	start := in.Payload != nil && !x.failed && !x.retrying
@@ -192,28 +197,39 @@ func (x *Session) waitFor(ctx context.Context, ok func() bool) error {
 
 // start sends an item on the way of a webhook. Items are started in order.
 func (x *Session) start(i *item) {
-	// The item outlives Receive: what is under way when a session ends may still be stored. The fence ends that.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), itemTimeout)
 	req := &action.Request{
 		Service: x.s.fullName, Action: x.s.fullName + ".connection", RequestID: uuid.NewString(), Meta: action.NewMeta(nil),
 		Cluster: x.s.runtime.Cluster, Level: 1,
 	}
-	ctx = action.WithRequest(x.s.ownContext(ctx), req)
+	ctx := action.WithRequest(x.itemContext(), req)
 	i.run = &webhookRun{
 		s: x.s, ctx: ctx, req: req, fence: x.mayPublish, failed: func() { x.held.Store(true) },
+		unanswered: i.Done == nil,
 		webhook: &Webhook{
-			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Timestamp: x.s.now(), Connection: true,
+			Platform: x.s.def.Name, Payload: i.Payload, RawBody: i.Payload, Headers: i.Headers, Timestamp: i.at,
+			Connection: true,
 		},
 	}
-	done := func(_ any, err error) {
-		cancel()
-		x.finished(i, err)
-	}
+	done := func(_ any, err error) { x.finished(i, err) }
 	if err := i.run.accept(x.Channel.ID, nil); err != nil {
 		done(nil, err)
 		return
 	}
 	i.run.answer.OnDone(done)
+}
+
+// itemContext returns the context of an attempt that begins now. Attempts that begin within a second share one, because
+// a timer for each would cost more than the rest of its start. It ends no sooner than itemTimeout after they began. It
+// outlives Receive: what is under way when a session ends may still be stored. The fence ends that.
+func (x *Session) itemContext() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if now := time.Now(); !now.Before(x.shareUntil) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), itemTimeout+shareFor)
+		context.AfterFunc(ctx, cancel)
+		x.shared, x.shareUntil = ctx, now.Add(shareFor)
+	}
+	return x.shared
 }
 
 // mayPublish says whether this node still has the lease, and no earlier event waits to be published again.

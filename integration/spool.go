@@ -8,6 +8,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/events/order"
 )
 
@@ -39,9 +40,11 @@ func (s *platformService) usesSpool(ch *Channel, outcome string) bool {
 }
 
 // publishOrSpool hands an event to the stream, or to this machine's disk if the stream does not take it.
-func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry, e order.Event, onAck AckFunc) {
+func (s *platformService) publishOrSpool(
+	ctx context.Context, req *action.Request, ch *Channel, e order.Event, onAck AckFunc,
+) {
 	if s.runtime.Spool.Holds(e.Key) {
-		s.spoolEvent(log, e, nil, onAck)
+		s.spoolEvent(s.logFor(req, ch), e, nil, onAck)
 		return
 	}
 	// The other half is for the disk and the way back.
@@ -54,7 +57,7 @@ func (s *platformService) publishOrSpool(ctx context.Context, log *logrus.Entry,
 			onAck(duplicate, err)
 			return
 		}
-		s.spoolEvent(log, e, err, onAck)
+		s.spoolEvent(s.logFor(req, ch), e, err, onAck)
 	})
 }
 

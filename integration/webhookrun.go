@@ -30,6 +30,8 @@ type webhookRun struct {
 	// not be; both are nil for webhooks by HTTP.
 	fence  func() bool
 	failed func()
+	// unanswered says that nobody waits for a Responder's answer.
+	unanswered bool
 
 	channel  *Channel
 	webhook  *Webhook // set before the run where several channels get it
@@ -265,10 +267,10 @@ func (r *webhookRun) finishClaims() error {
 	return r.claimed.finish(context.WithoutCancel(r.ctx), stored)
 }
 
-// responds says whether the platform makes the answer. For a group of runs the group asks it.
+// responds says whether the platform makes an answer. For a group of runs the group asks it.
 func (r *webhookRun) responds() bool {
 	_, ok := r.s.def.Platform.(Responder)
-	return ok && !r.routed
+	return ok && !r.routed && !r.unanswered
 }
 
 func (r *webhookRun) log() *logrus.Entry { return r.s.logFor(r.req, r.channel) }

@@ -327,7 +327,7 @@ func TestNodeRunsIsCalledAndStops(t *testing.T) {
 			require.NoError(
 				t, r.cmd.Process.Signal(syscall.SIGHUP), "a closed terminal, or a wish to read the configuration again",
 			)
-			r.await(t, "SIGHUP: the configuration is read at the start only")
+			r.await(t, "the configuration was read again: nothing has changed")
 			list := node(t, dir, "services")
 			require.Equal(t, 0, list.exit, list.stderr)
 			require.Regexp(t, `(?m)^telegram +\S+ +.*telegram\.i_receiveWebhook`, list.stdout)

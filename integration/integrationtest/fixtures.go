@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,14 +20,16 @@ import (
 	"github.com/hiliosai/switchboard/internal/fixtures"
 )
 
-// testFixtures has each payload from elsewhere come in, or be the answer to a message, and compares what becomes of
-// it with testdata/fixtures/NAME.json.
+// testFixtures has each payload from elsewhere come in, as a webhook or over a connection, or be the answer to a
+// message, and compares what becomes of it with testdata/fixtures/NAME.json.
 func testFixtures(t *testing.T, p Platform) {
 	t.Helper()
 	for _, f := range fixtures.Payloads(t, p.Definition.Name) {
 		t.Run(f.Name, func(t *testing.T) {
 			path := filepath.Join("testdata", "fixtures", f.Name+".json")
 			switch {
+			case f.Connection:
+				Golden(t, path, indented(t, received(t, p, f.Body)))
 			case f.Unused == "" && f.Status == 0:
 				Golden(t, path, indented(t, taken(t, p, Webhook{Name: f.Name, Body: f.Body, Headers: f.Headers})))
 			case f.Unused == "":
@@ -73,6 +76,28 @@ func taken(t *testing.T, p Platform, w Webhook) any {
 		Events []summary `json:"events"`
 	}{answer.Status, list}
 	return record
+}
+
+// received is what becomes of an item that came over a connection.
+func received(t *testing.T, p Platform, body []byte) any {
+	t.Helper()
+	b := newHarness(t, p)
+	messages, err := p.Definition.Platform.Normalize(t.Context(), &integration.Webhook{
+		TenantID: b.channel.TenantID, ChannelID: b.channel.ID, Platform: p.Definition.Name, Channel: b.channel,
+		Payload: body, RawBody: body, Timestamp: time.UnixMilli(1_800_000_000_000), Connection: true,
+	})
+	require.NoError(t, err)
+	list := []summary{}
+	for _, m := range messages {
+		requireSound(t, m)
+		paths, digest := shapeOf(t, []byte(toJSON(t, m)))
+		list = append(
+			list, summary{m.Content.Type, cmp.Or(m.Kind, integration.KindMessage), m.Direction, m.Features(), paths, digest},
+		)
+	}
+	return struct {
+		Messages []summary `json:"messages"`
+	}{list}
 }
 
 // foreign are members whose own members the platform, or its user, names.

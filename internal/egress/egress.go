@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,9 +24,19 @@ var ErrRefused = errors.New("the address is not a public one, or the host is not
 
 // Guard allows connections to public addresses and to listed ones. The zero value allows public addresses only. Safe
 // for concurrent use.
-type Guard struct {
+type Guard struct{ list atomic.Pointer[list] }
+
+// list is what a guard allows beside public addresses.
+type list struct {
 	all   bool
 	rules []rule
+}
+
+func (g *Guard) now() *list {
+	if l := g.list.Load(); l != nil {
+		return l
+	}
+	return &list{}
 }
 
 // rule allows a name or a range of addresses, at one port, or at all ports if port is 0.
@@ -36,21 +47,30 @@ type rule struct {
 }
 
 // Anywhere returns a guard that allows everything.
-func Anywhere() *Guard { return &Guard{all: true} }
+func Anywhere() *Guard { return newGuard(&list{all: true}) }
+
+func newGuard(l *list) *Guard {
+	g := &Guard{}
+	g.list.Store(l)
+	return g
+}
+
+// Become has g allow from now on what other allows. Connections that are open stay open.
+func (g *Guard) Become(other *Guard) { g.list.Store(other.now()) }
 
 // New makes a guard that also allows the listed IP addresses, networks such as 192.168.0.0/16, and names of hosts.
 // Addresses and names may have a port, as in 10.0.0.5:8081 or [fd00::1]:8081. The error joins all faults.
 func New(allow ...string) (*Guard, error) {
-	g := &Guard{}
+	l := &list{}
 	var faults []error
 	for _, text := range allow {
 		r, err := parse(text)
 		if err != nil {
 			faults = append(faults, err)
 		}
-		g.rules = append(g.rules, r)
+		l.rules = append(l.rules, r)
 	}
-	return g, errors.Join(faults...)
+	return newGuard(l), errors.Join(faults...)
 }
 
 // hostname matches a name in DNS. It may not end in a number, because some programs read such a name as an address.
@@ -101,7 +121,8 @@ func normal(host string) string { return strings.ToLower(strings.TrimSuffix(host
 // AllowsName says whether the node may connect to a host whatever its address is.
 func (g *Guard) AllowsName(host string, port uint16) bool {
 	name := normal(host)
-	return g.all || slices.ContainsFunc(g.rules, func(r rule) bool {
+	l := g.now()
+	return l.all || slices.ContainsFunc(l.rules, func(r rule) bool {
 		return r.name != "" && r.name == name && (r.port == 0 || r.port == port)
 	})
 }
@@ -109,7 +130,8 @@ func (g *Guard) AllowsName(host string, port uint16) bool {
 // Allows says whether the node may connect to an address.
 func (g *Guard) Allows(at netip.AddrPort) bool {
 	a := at.Addr().Unmap()
-	return g.all || isPublic(a) || slices.ContainsFunc(g.rules, func(r rule) bool {
+	l := g.now()
+	return l.all || isPublic(a) || slices.ContainsFunc(l.rules, func(r rule) bool {
 		return r.prefix.IsValid() && r.prefix.Contains(a) && (r.port == 0 || r.port == at.Port())
 	})
 }

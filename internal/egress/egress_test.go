@@ -162,3 +162,15 @@ func TestDialerHidesWhatIsAtAPrivateAddress(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 }
+
+func TestGuardBecomesAnother(t *testing.T) {
+	at := netip.MustParseAddrPort("10.0.0.5:8081")
+	guard, err := egress.New("10.0.0.5")
+	require.NoError(t, err)
+	require.True(t, guard.Allows(at))
+	guard.Become(&egress.Guard{})
+	require.False(t, guard.Allows(at))
+	guard.Become(egress.Anywhere())
+	require.True(t, guard.Allows(at))
+	require.True(t, guard.AllowsName("away.example", 443))
+}

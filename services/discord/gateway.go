@@ -58,9 +58,10 @@ type gateway struct {
 	answers  *interactionAnswers
 	starts   *startInfos
 
-	conn  *gatewayConn
-	at    position // of the session at Discord; its Seq is that of what was read last
-	heard bool     // something of the session has come over this connection
+	conn    *gatewayConn
+	at      position            // of the session at Discord; its Seq is that of what was read last
+	headers integration.Headers // of what comes in that session
+	heard   bool                // something of the session has come over this connection
 }
 
 // position is a connection's cursor: the session at Discord, and the last event that is durable.
@@ -92,6 +93,7 @@ func (g *gateway) receive(ctx context.Context) error {
 	}
 	var err error
 	if resume {
+		g.headers = inSession(g.at.Session)
 		err = g.resume(ctx)
 	} else {
 		err = g.identify(ctx)
@@ -270,7 +272,7 @@ func (g *gateway) dispatch(ctx context.Context, f *frame) error {
 			in.Done = g.answers.expect(in.Payload)
 		}
 	case readers[f.Type] != nil:
-		in.Payload = f.raw
+		in.Payload, in.Headers = f.raw, g.headers
 	}
 	in.Cursor = g.at.encode()
 	g.conn.pause(true)
@@ -288,6 +290,7 @@ func (g *gateway) ready(ctx context.Context, f *frame) error {
 		return errGarbage
 	}
 	g.at.Session, g.at.URL = ready.Session, ready.URL
+	g.headers = inSession(ready.Session)
 	if err := g.session.SetCursor(ctx, g.at.encode()); err != nil {
 		return err
 	}

@@ -403,6 +403,45 @@ func TestGatewayShardsThatBecomeMoreAreOpenedAnew(t *testing.T) {
 	})
 }
 
+// Sequence numbers begin anew with each session: a reaction there is another one, with the same number, too.
+func TestGatewayReactionInAnotherSessionIsAnotherOne(t *testing.T) {
+	inBubble(t, func(c *cluster) {
+		t := c.t
+		c.Node("n1")
+		react := func() {
+			c.gateway.Publish(guild, "MESSAGE_REACTION_ADD", map[string]any{
+				"message_id": "1", "channel_id": "500", "user_id": "9", "emoji": map[string]any{"id": nil, "name": "👍"},
+			})
+		}
+		pass(10 * time.Second)
+		react()
+		pass(time.Second)
+		c.gateway.Drop()
+		react()
+		pass(10 * time.Second)
+		require.Len(t, c.Stream.IDs(), 2)
+		require.Equal(t, sessionOf(t, c, 0), sessionOf(t, c, 1), "the session was resumed")
+		c.gateway.Close(4007, true)
+		pass(time.Minute)
+		require.Equal(t, 2, c.gateway.Counts().Identifies)
+		react()
+		pass(time.Second)
+		require.Len(t, c.Stream.IDs(), 3)
+		require.Equal(t, c.Stream.IDs()[0], c.Stream.IDs()[2], "both have the same number, with which their keys end")
+		require.NotEqual(t, sessionOf(t, c, 0), sessionOf(t, c, 2))
+	})
+}
+
+// sessionOf is the key of the nth reaction that was stored, without its number in the session.
+func sessionOf(t *testing.T, c *cluster, n int) string {
+	t.Helper()
+	var event struct{ Message integration.Message }
+	require.NoError(t, json.Unmarshal([]byte(c.Stream.Payloads()[n]), &event))
+	key := event.Message.DedupKey
+	require.Contains(t, key, ":")
+	return key[:strings.LastIndex(key, ":")]
+}
+
 func TestGatewayReadsNothingWhileNothingIsStored(t *testing.T) {
 	inBubble(t, func(c *cluster) {
 		t := c.t

@@ -26,6 +26,9 @@ func (s snowflake) id() integration.ID { return integration.ID(s) }
 // parseTime reads a time of the API, "ISO8601 Date/Time", which events write without a zone. It returns ms since 1970,
 // and zero for a text that is no time.
 func parseTime(text string) int64 {
+	if text == "" {
+		return 0
+	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
 		if t, err := time.Parse(layout, text); err == nil && t.Year() >= 2015 {
 			return t.UnixMilli()

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/hiliosai/switchboard/integration"
@@ -100,15 +101,29 @@ func members(users ...user) []integration.Party {
 	return list
 }
 
-// readEntitlement reads that a user or a server bought something of the app, or no longer has it.
+// readEntitlement reads that a user or a server bought something of the app, or no longer has it. It comes as a webhook
+// event and over the Gateway: the key is of what both say.
 func (d *delivery) readEntitlement(m *integration.Message, what string) (bool, error) {
 	var data struct {
 		ID      snowflake `json:"id"`
 		SKUID   snowflake `json:"sku_id"`
 		UserID  snowflake `json:"user_id"`
 		GuildID snowflake `json:"guild_id"`
+
+		StartsAt string `json:"starts_at"`
+		EndsAt   string `json:"ends_at"`
+		Consumed bool   `json:"consumed"`
+		Deleted  bool   `json:"deleted"`
 	}
 	err := payload.Unmarshal(d.Event.Data, &data)
+	if data.ID != "" {
+		m.DedupKey = strings.ToLower(d.Event.Type) + ":" + string(data.ID)
+		if what == "UPDATE" { // there may be several
+			m.DedupKey += fmt.Sprintf(
+				":%d:%d:%t:%t", parseTime(data.StartsAt), parseTime(data.EndsAt), data.Consumed, data.Deleted,
+			)
+		}
+	}
 	events := map[string]string{
 		"CREATE": "entitlement_created", "UPDATE": "entitlement_updated", "DELETE": "entitlement_deleted",
 	}

@@ -100,12 +100,13 @@ func plain(raw json.RawMessage) string {
 
 // Types of components, "Component Types".
 const (
-	componentRow        = 1
-	componentButton     = 2
-	componentSelect     = 3
-	componentUserSelect = 5
-	componentLastSelect = 8
-	componentFileUpload = 19
+	componentRow         = 1
+	componentButton      = 2
+	componentSelect      = 3
+	componentUserSelect  = 5
+	componentLastSelect  = 8
+	componentTextDisplay = 10
+	componentFileUpload  = 19
 )
 
 // readComponent reads a pressed button or the entries chosen from a menu.

@@ -30,21 +30,11 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	integration.PutText(m.Metadata, "lobbyId", string(msg.LobbyID))
 	integration.PutText(m.Metadata, "recipientId", string(msg.RecipientID))
 	integration.PutText(m.Metadata, "webhookId", string(msg.WebhookID))
-	if isList(msg.Embeds) {
-		m.Metadata["embeds"] = msg.Embeds // the content has no place for their layout
-	}
+	putEmbeds(m, msg.Embeds)
 	if len(msg.Metadata) > 0 && msg.Metadata[0] == '{' {
 		m.Metadata["lobbyMetadata"] = msg.Metadata
 	}
-	if reference := msg.MessageReference; reference.Type == referenceForward {
-		m.Metadata["forwarded"] = true
-		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
-	} else if msg.Type == messageReply && reference.MessageID != "" {
-		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
-		if msg.ReferencedMessage != nil {
-			m.ReplyTo.ParticipantID = msg.ReferencedMessage.Author.ID.id()
-		}
-	}
+	msg.putReference(m)
 	if s, ok := systemMessages[msg.Type]; ok {
 		m.Kind = s.kind
 		m.Content = integration.Content{
@@ -59,21 +49,64 @@ func readMessage(m *integration.Message, msg *message, w *integration.Webhook) b
 	}
 	if len(msg.MessageSnapshots) > 0 {
 		msg = &msg.MessageSnapshots[0].Message // of a forward: it has no content of its own
-		if isList(msg.Embeds) {
-			m.Metadata["embeds"] = msg.Embeds
-		}
+		putEmbeds(m, msg.Embeds)
 	}
 	var known bool
 	m.Content, known = msg.content()
 	return known
 }
 
+// putReference says which message this one refers to, "Message Reference Types": what a reply answers, what was pinned,
+// the poll that has ended, the message that a thread was made of. Copies from a followed channel answer nothing.
+func (msg *message) putReference(m *integration.Message) {
+	reference := &msg.MessageReference
+	switch {
+	case reference.Type == referenceForward:
+		m.Metadata["forwarded"] = true
+		integration.PutText(m.Metadata, "forwardedFrom", string(reference.ChannelID))
+		return
+	case reference.MessageID != "" && msg.Flags&flagCrosspost == 0:
+		m.ReplyTo = &integration.ReplyTo{MessageID: reference.MessageID.id()}
+		if msg.ReferencedMessage != nil {
+			m.ReplyTo.ParticipantID = msg.ReferencedMessage.Author.ID.id()
+		}
+	}
+	if reference.ChannelID != msg.ChannelID {
+		integration.PutText(m.Metadata, "referencedChannelId", string(reference.ChannelID))
+	}
+}
+
+// putEmbeds keeps the embeds, for whose layout the content has no place. Those beyond the bounds are only counted.
+func putEmbeds(m *integration.Message, raw json.RawMessage) {
+	if !isList(raw) {
+		return
+	}
+	var list []json.RawMessage
+	if payload.Unmarshal(raw, &list) != nil {
+		return
+	}
+	kept, size := 0, 0
+	for kept < min(len(list), maxEmbeds) && size+len(list[kept]) <= maxEmbedBytes {
+		size += len(list[kept])
+		kept++
+	}
+	if kept > 0 {
+		m.Metadata["embeds"] = list[:kept]
+	}
+	if left := len(list) - kept; left > 0 {
+		m.Metadata["embedsLeftOut"] = left
+	}
+}
+
 func isList(raw json.RawMessage) bool { return len(raw) > 2 && raw[0] == '[' }
 
 const (
-	referenceForward = 1       // "Message Reference Types"
-	messageReply     = 19      // "Message Types"
-	flagVoiceMessage = 1 << 13 // "Message Flags"
+	referenceForward = 1  // "Message Reference Types"
+	messageReply     = 19 // "Message Types"
+
+	// "Message Flags".
+	flagCrosspost    = 1 << 1
+	flagVoiceMessage = 1 << 13
 )
 
 // ordinary are the types of messages that a user or an app wrote, "Message Types": by hand, as a reply, with a command.
@@ -84,23 +117,48 @@ var systemMessages = map[int]struct {
 	event string
 	kind  integration.Kind
 }{
-	1: {"recipient_added", integration.KindMembership}, 2: {"recipient_removed", integration.KindMembership},
-	3: {"call", integration.KindSystem}, 4: {"channel_renamed", integration.KindSystem},
-	5: {"channel_icon_changed", integration.KindSystem},
-	6: {"message_pinned", integration.KindSystem}, 7: {"member_joined", integration.KindMembership},
-	8: {"server_boosted", integration.KindSystem}, 9: {"server_boosted", integration.KindSystem},
-	10: {"server_boosted", integration.KindSystem}, 11: {"server_boosted", integration.KindSystem},
-	12: {"channel_followed", integration.KindSystem}, 18: {"thread_created", integration.KindSystem},
-	21: {"thread_started", integration.KindSystem}, 24: {"automod_action", integration.KindSystem},
-	25: {"role_subscription_purchased", integration.KindSystem}, 27: {"stage_started", integration.KindSystem},
-	28: {"stage_ended", integration.KindSystem}, 29: {"stage_speaker", integration.KindSystem},
-	31: {"stage_topic_changed", integration.KindSystem}, 32: {"app_premium_subscribed", integration.KindSystem},
-	44: {"purchased", integration.KindSystem}, 46: {"poll_ended", integration.KindSystem},
+	1:  {"recipient_added", integration.KindMembership},
+	2:  {"recipient_removed", integration.KindMembership},
+	3:  {"call", integration.KindSystem},
+	4:  {"channel_renamed", integration.KindSystem},
+	5:  {"channel_icon_changed", integration.KindSystem},
+	6:  {"message_pinned", integration.KindSystem},
+	7:  {"member_joined", integration.KindMembership},
+	8:  {"server_boosted", integration.KindSystem},
+	9:  {"server_boosted", integration.KindSystem},
+	10: {"server_boosted", integration.KindSystem},
+	11: {"server_boosted", integration.KindSystem},
+	12: {"channel_followed", integration.KindSystem},
+	14: {"discovery_disqualified", integration.KindSystem},
+	15: {"discovery_requalified", integration.KindSystem},
+	16: {"discovery_first_warning", integration.KindSystem},
+	17: {"discovery_final_warning", integration.KindSystem},
+	18: {"thread_created", integration.KindSystem},
+	21: {"thread_started", integration.KindSystem},
+	22: {"invite_reminder", integration.KindSystem},
+	24: {"automod_action", integration.KindSystem},
+	25: {"role_subscription_purchased", integration.KindSystem},
+	26: {"app_premium_offered", integration.KindSystem},
+	27: {"stage_started", integration.KindSystem},
+	28: {"stage_ended", integration.KindSystem},
+	29: {"stage_speaker", integration.KindSystem},
+	31: {"stage_topic_changed", integration.KindSystem},
+	32: {"app_premium_subscribed", integration.KindSystem},
+	36: {"incident_alert_enabled", integration.KindSystem},
+	37: {"incident_alert_disabled", integration.KindSystem},
+	38: {"raid_reported", integration.KindSystem},
+	39: {"false_alarm_reported", integration.KindSystem},
+	44: {"purchased", integration.KindSystem},
+	46: {"poll_ended", integration.KindSystem},
 }
 
 // content reads what a message holds and says whether the content model has it.
 func (msg *message) content() (integration.Content, bool) {
-	c := integration.Content{Text: msg.Content, Entities: mentions(msg.Content)}
+	text := msg.Content
+	if text == "" {
+		text = cmp.Or(componentText(msg.Components), embedText(msg.Embeds))
+	}
+	c := integration.Content{Text: text, Entities: mentions(text)}
 	if len(msg.StickerItems) > 0 {
 		s := &msg.StickerItems[0]
 		c.Sticker = &integration.Sticker{ID: s.ID.id(), Animated: s.FormatType > stickerPNG}
@@ -109,7 +167,6 @@ func (msg *message) content() (integration.Content, bool) {
 	case len(msg.Attachments) > 0:
 		c.Type = msg.Attachments[0].contentType(msg.Flags)
 		addFiles(&c, msg.Attachments)
-		c.Text = cmp.Or(c.Text, embedText(msg.Embeds))
 		return c, c.Media.ID != ""
 	case c.Sticker != nil:
 		c.Type = integration.TypeSticker
@@ -120,12 +177,29 @@ func (msg *message) content() (integration.Content, bool) {
 	case msg.Poll != nil:
 		c.Type, c.Poll = integration.TypePoll, msg.Poll.normalize(msg.ID)
 		return c, c.Poll.Question != ""
-	case msg.Content != "":
+	default:
 		c.Type = integration.TypeText
-		return c, true
+		return c, text != ""
 	}
-	c.Type, c.Text = integration.TypeText, embedText(msg.Embeds)
-	return c, c.Text != ""
+}
+
+// componentText is the text of the text displays, those within sections and containers too: with "IS_COMPONENTS_V2"
+// they take the place of the content.
+func componentText(list []component) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return textlimit.Shorten(strings.Join(appendTexts(nil, list), "\n"), maxComponentText, textlimit.Characters)
+}
+
+func appendTexts(lines []string, list []component) []string {
+	for i := range list {
+		if c := &list[i]; c.Type == componentTextDisplay && c.Content != "" {
+			lines = append(lines, c.Content)
+		}
+		lines = appendTexts(lines, list[i].Components)
+	}
+	return lines
 }
 
 // embedText is the text of the embeds, for a message without a text of its own.
@@ -142,7 +216,7 @@ func embedText(raw json.RawMessage) string {
 		return ""
 	}
 	var lines []string
-	for _, e := range embeds {
+	for _, e := range embeds[:min(len(embeds), maxEmbeds)] {
 		for _, line := range []string{e.Title, e.Description} {
 			if line != "" {
 				lines = append(lines, line)
@@ -152,7 +226,7 @@ func embedText(raw json.RawMessage) string {
 			lines = append(lines, f.Name+": "+f.Value)
 		}
 	}
-	return strings.Join(lines, "\n")
+	return textlimit.Shorten(strings.Join(lines, "\n"), maxEmbedText, textlimit.Characters)
 }
 
 func (a *attachment) contentType(flags int64) integration.ContentType {

@@ -15,6 +15,14 @@ const (
 	maxDescription = 1024     // characters of an attachment's alt text, "Attachment Request Structure"
 )
 
+// Limits of messages that come in.
+const (
+	maxEmbeds        = 10       // of a message, "Create Message"
+	maxEmbedText     = 6000     // characters of all its embeds, "Embed Limits"
+	maxComponentText = 4000     // characters of all its components
+	maxEmbedBytes    = 64 << 10 // of the embeds' JSON: that much text, with links
+)
+
 // Limits of components, "Component Reference".
 const (
 	maxRows              = 5   // action rows, "Legacy Message Component Behavior"

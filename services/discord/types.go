@@ -173,6 +173,7 @@ type component struct {
 	Type       int             `json:"type"`
 	CustomID   string          `json:"custom_id"`
 	Label      string          `json:"label"`
+	Content    string          `json:"content"` // of a text display
 	Value      json.RawMessage `json:"value"`
 	Values     []string        `json:"values"`
 	MaxValues  int             `json:"max_values"`

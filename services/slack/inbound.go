@@ -15,6 +15,12 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
+// The headers of an event that Slack sends again, "Using the Events API": how often it has sent it before, and why.
+const (
+	headerRetryNumber = "x-slack-retry-num"
+	headerRetryReason = "x-slack-retry-reason"
+)
+
 // Normalize makes one message of an event or a command, and one of each action of an interaction. If a field has an
 // unexpected type, or the event is not known here, the message is of TypeUnsupported and has what could be read.
 func (*platform) Normalize(_ context.Context, w *integration.Webhook) ([]integration.Message, error) {
@@ -148,6 +154,10 @@ func (r *reader) event(e *envelope) *integration.Message {
 	r.note("channelType", e.Event.ChannelType)
 	if e.SharedChannel {
 		r.m.Metadata["sharedChannel"] = true
+	}
+	if n, _ := strconv.Atoi(r.w.Headers.Get(headerRetryNumber)); n > 0 {
+		r.m.Metadata["retryNumber"] = n
+		r.note("retryReason", r.w.Headers.Get(headerRetryReason))
 	}
 	known, news := r.readEvent(&e.Event)
 	switch {

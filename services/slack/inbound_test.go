@@ -51,6 +51,28 @@ func TestMentionAndItsMessageAreOneMessage(t *testing.T) {
 	require.Equal(t, first, second)
 }
 
+func TestEventThatIsSentAgainSaysSo(t *testing.T) {
+	w := webhook(eventBody("Ev1", `{"type":"message","user":"U1","text":"hi","ts":"1799999000.000100","channel":"C1"}`))
+	read := func() integration.Message {
+		messages, err := newPlatform(t).Normalize(t.Context(), w)
+		require.NoError(t, err)
+		require.Len(t, messages, 1)
+		return messages[0]
+	}
+	first := read()
+	require.NotContains(t, first.Metadata, "retryNumber")
+	w.Headers.Set("x-slack-retry-num", "2")
+	w.Headers.Set("x-slack-retry-reason", "http_timeout")
+	again := read()
+	require.Equal(t, 2, again.Metadata["retryNumber"])
+	require.Equal(t, "http_timeout", again.Metadata["retryReason"])
+	require.Equal(t, first.DedupKey, again.DedupKey)
+	for _, number := range []string{"0", "-1", "two", ""} {
+		w.Headers.Set("x-slack-retry-num", number)
+		require.Equal(t, first, read(), number)
+	}
+}
+
 func TestEditIsOneInAllItsEvents(t *testing.T) {
 	const was = `{"user":"U1","text":"<@U0BOT> hi","ts":"1799999000.000100"}`
 	const now = `"user":"U1","text":"<@U0BOT> ho","ts":"1799999000.000100","edited":{"user":"U1","ts":"1799999005.000000"}`

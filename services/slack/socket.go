@@ -1,22 +1,17 @@
 package slack
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/integration/payload"
 )
 
 const (
@@ -25,17 +20,14 @@ const (
 	// copies is how many sockets a channel has, on different nodes. Slack sends each envelope to any one of them, so that
 	// the other goes on when one node dies.
 	copies = 2
-	// maxFrame bounds, in bytes, one message of the WebSocket.
-	maxFrame = 10 << 20
-	// pingEvery is how often this side asks whether the connection is alive, and pongTimeout how long the answer may take.
-	pingEvery   = 20 * time.Second
-	pongTimeout = 15 * time.Second
 	// tooManyPause is how long a socket waits that was one too many.
 	tooManyPause = time.Minute
-	// ackTimeout bounds the writing of one acknowledgement.
-	ackTimeout = 10 * time.Second
-	// maxAcks is how many acknowledgements may wait to be written: more than a session has items under way.
-	maxAcks = 4096
+	// replacePause is how old a socket is at least when it is replaced, and the pause after the first attempt that failed.
+	// The pause doubles up to longestReplace.
+	replacePause   = 2 * time.Second
+	longestReplace = time.Minute
+	// retireTimeout is how long a socket that was replaced is still read. Slack closes it after some ten seconds.
+	retireTimeout = 30 * time.Second
 	// lastAcks bounds the wait for acknowledgements when a connection ends.
 	lastAcks = 500 * time.Millisecond
 )
@@ -52,28 +44,138 @@ func overSocket(settings map[string]string) bool { return settings["receive"] ==
 
 // Receive implements [integration.Receiver]: it keeps one connection of "Using Socket Mode".
 func (p *platform) Receive(ctx context.Context, session *integration.Session) error {
-	ch := session.Channel
-	if ch.Credentials[fieldAppToken] == "" {
+	if session.Channel.Credentials[fieldAppToken] == "" {
 		return noAppToken()
 	}
-	c, err := p.openSocket(ctx, ch)
-	if err != nil {
-		return err
+	receiving, end := context.WithCancelCause(ctx)
+	s := &sockets{
+		p: p, session: session, ctx: receiving, end: end,
+		envelopes: make(chan integration.Incoming), closing: make(chan struct{}),
 	}
-	c.session = session
-	watched, cancel := context.WithCancel(ctx)
-	var helpers sync.WaitGroup
-	helpers.Go(c.writeAcks)
-	helpers.Go(c.readFrames)
-	helpers.Go(func() { c.watch(watched) })
-	err = c.read(ctx)
-	cancel()
-	c.close()
-	helpers.Wait()
+	first, err := s.open()
+	if err == nil {
+		session.Ready()
+		s.running.Go(func() { s.keep(first) })
+		s.deliver()
+		s.close()
+		err = context.Cause(receiving)
+	}
+	end(nil)
 	if ctx.Err() != nil { // it was asked to end
 		err = nil
 	}
 	return err
+}
+
+// sockets are those of one connection: the one in use and, after Slack asked for a new one, the one before it. Both are
+// read, and an envelope is acknowledged on the socket that it came on.
+type sockets struct {
+	p         *platform
+	session   *integration.Session
+	ctx       context.Context // of receiving
+	end       context.CancelCauseFunc
+	envelopes chan integration.Incoming // from all sockets to deliver
+	closing   chan struct{}             // closed when all sockets are to be closed
+	running   sync.WaitGroup
+}
+
+// deliver hands envelopes over until the connection ends. While too much is not durable yet it blocks; the sockets are
+// read nevertheless, see [socket.handOver].
+func (s *sockets) deliver() {
+	for {
+		select {
+		case in := <-s.envelopes:
+			if s.session.Deliver(s.ctx, in) != nil {
+				return // the connection has ended
+			}
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// close waits a moment for what is under way, so that it can be acknowledged, and closes the sockets.
+func (s *sockets) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+	defer cancel()
+	_ = s.session.Flush(ctx) // what is not durable by then comes again
+	close(s.closing)
+	s.running.Wait()
+}
+
+// keep replaces a socket as often as Slack asks for it, and ends the connection when the one in use is lost.
+func (s *sockets) keep(c *socket) {
+	for {
+		next, err := s.successor(c)
+		if err != nil {
+			s.end(err)
+			<-s.closing
+			c.close()
+			return
+		}
+		old := c
+		s.running.Go(func() { s.retire(old) })
+		c = next
+	}
+}
+
+// successor waits until Slack asks for a new socket in place of c, and opens it. The error says why the connection
+// ends.
+func (s *sockets) successor(c *socket) (*socket, error) {
+	select {
+	case <-c.refresh:
+	case <-c.ended:
+		return nil, c.err
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+	var failed error
+	pause := time.Until(c.opened.Add(replacePause)) // else a server that asks at once would be asked at once
+	for next := replacePause; ; next = min(2*next, longestReplace) {
+		select {
+		case <-time.After(pause):
+		case <-c.ended: // then the factory tries again
+			return nil, cmp.Or(failed, c.err)
+		case <-s.ctx.Done():
+			return nil, s.ctx.Err()
+		}
+		successor, err := s.open()
+		if err == nil {
+			return successor, nil
+		}
+		s.session.Log().WithError(err).Warn("Slack asked for a new socket, which could not be opened; it is tried again")
+		failed, pause = err, next
+		if e, ok := errors.AsType[*integration.Error](err); ok {
+			pause = max(pause, e.RetryAfter)
+		}
+	}
+}
+
+// retire closes a socket that was replaced, once Slack has or after a while.
+func (s *sockets) retire(c *socket) {
+	select {
+	case <-c.ended:
+	case <-time.After(retireTimeout):
+	case <-s.closing:
+	}
+	c.close()
+}
+
+// open opens a socket and begins to read it.
+func (s *sockets) open() (*socket, error) {
+	conn, err := s.p.dialSocket(s.ctx, s.session.Channel)
+	if err != nil {
+		return nil, err
+	}
+	c := newSocket(conn, s.envelopes, s.session.Log())
+	if err := c.awaitHello(s.ctx); err != nil {
+		_ = conn.CloseNow()
+		return nil, err
+	}
+	s.running.Go(c.writeAcks)
+	s.running.Go(c.read)
+	s.running.Go(c.watch)
+	return c, nil
 }
 
 func noAppToken() *integration.Error {
@@ -89,8 +191,8 @@ type opened struct {
 	URL string `json:"url"`
 }
 
-// openSocket asks Slack for an address, and connects.
-func (p *platform) openSocket(ctx context.Context, ch *integration.Channel) (*socket, error) {
+// dialSocket asks Slack for an address, and connects.
+func (p *platform) dialSocket(ctx context.Context, ch *integration.Channel) (*httpapi.Socket, error) {
 	a := p.api(ch.Credentials, ch.Settings)
 	a.Header = httpapi.Bearer(ch.Credentials[fieldAppToken])
 	a.Errors = socketErrors
@@ -104,14 +206,7 @@ func (p *platform) openSocket(ctx context.Context, ch *integration.Channel) (*so
 			Kind: integration.FaultTransient, Code: codes.AnswerUnreadable, Message: "slack handed out no wss address",
 		}
 	}
-	conn, err := a.Client.Dial(ctx, "slack socket", answer.URL, nil)
-	if err != nil {
-		return nil, err
-	}
-	conn.SetReadLimit(maxFrame)
-	return &socket{
-		conn: conn, frames: make(chan frame), acks: make(chan []byte, maxAcks), closing: make(chan struct{}),
-	}, nil
+	return a.Client.Dial(ctx, "slack socket", answer.URL, nil)
 }
 
 // socketErrors is errorTable for "apps.connections.open": what it refuses is the app token's fault.
@@ -138,243 +233,3 @@ var socketErrors = func() *integration.ErrorTable {
 	table.Codes["too_many_websockets"] = integration.ErrorRow{Kind: integration.FaultThrottled, Code: codes.RateLimited}
 	return &table
 }()
-
-// socket is one WebSocket. One goroutine reads it, another one writes.
-type socket struct {
-	conn    *httpapi.Socket
-	session *integration.Session
-	frames  chan frame
-	acks    chan []byte
-	closing chan struct{} // closed when no more acknowledgements come
-	reading atomic.Bool   // what comes is read: the other side's answer to a ping would be seen
-}
-
-// socketMessage is what Slack sends.
-type socketMessage struct {
-	Type       string          `json:"type"`
-	EnvelopeID string          `json:"envelope_id"`
-	Payload    json.RawMessage `json:"payload"`
-	Accepts    bool            `json:"accepts_response_payload"`
-	Reason     string          `json:"reason"` // of disconnect
-}
-
-// read takes messages in until the connection ends. Nil opens it anew at once.
-func (c *socket) read(ctx context.Context) error {
-	for {
-		m, err := c.next(ctx)
-		if err != nil {
-			return err
-		}
-		switch m.Type {
-		case "hello":
-			c.session.Ready()
-		case "disconnect":
-			if err := disconnected(m.Reason); err != nil || m.Reason != "warning" {
-				return err
-			} // after a warning Slack says when
-		default:
-			if m.EnvelopeID == "" {
-				break // such as a type of the future
-			}
-			if err := c.deliver(ctx, m); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// frame is one message of the WebSocket, or why it ended.
-type frame struct {
-	kind websocket.MessageType
-	data []byte
-	err  error
-}
-
-// readFrames reads until the connection ends. The next one is read when the one before was taken.
-func (c *socket) readFrames() {
-	for {
-		var f frame
-		c.reading.Store(true)
-		f.kind, f.data, f.err = c.conn.Read(context.Background())
-		c.reading.Store(false)
-		select {
-		case c.frames <- f:
-		case <-c.closing:
-			return
-		}
-		if f.err != nil {
-			return
-		}
-	}
-}
-
-// next returns the next message.
-func (c *socket) next(ctx context.Context) (*socketMessage, error) {
-	var f frame
-	select {
-	case f = <-c.frames:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	var m socketMessage
-	switch {
-	case f.err != nil:
-		return nil, lost(f.err)
-	case f.kind != websocket.MessageText || payload.Unmarshal(f.data, &m) != nil:
-		return nil, &integration.Error{
-			Kind: integration.FaultTransient, Code: codes.AnswerUnreadable,
-			Message: fmt.Sprintf("slack sent %d bytes over the socket that are no message of Socket Mode", len(f.data)),
-		}
-	}
-	return &m, nil
-}
-
-// watch closes a connection that is half open: whose other side does not answer pings any more.
-func (c *socket) watch(ctx context.Context) {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		if !c.reading.Load() {
-			continue
-		}
-		short, cancel := context.WithTimeout(ctx, pongTimeout)
-		err := c.conn.Ping(short)
-		cancel()
-		if err != nil && ctx.Err() == nil && c.reading.Load() {
-			_ = c.conn.CloseNow()
-			return
-		}
-	}
-}
-
-// lost is the error of a connection that ended.
-func lost(err error) error {
-	e := &integration.Error{
-		Kind: integration.FaultTransient, Code: codes.ConnectionLost, Message: "the connection to Slack was lost", Err: err,
-	}
-	if errors.Is(err, websocket.ErrMessageTooBig) {
-		e.Message = fmt.Sprintf("slack sent a message of more than %d bytes over the socket", maxFrame)
-	}
-	return e
-}
-
-// disconnected says what a disconnect message means: nil for one after which Slack goes on, or asks for a new
-// connection.
-func disconnected(reason string) error {
-	switch reason {
-	case "warning", "refresh_requested":
-		return nil
-	case "link_disabled":
-		return &integration.Error{
-			Kind: integration.FaultAuth, Code: codes.CredentialsRefused, PlatformCode: reason,
-			Message: `Socket Mode is switched off for the app: switch it on at api.slack.com/apps, the app's page "Socket Mode"`,
-		}
-	case "too_many_websockets":
-		return &integration.Error{
-			Kind: integration.FaultThrottled, Code: codes.RateLimited, PlatformCode: reason, RetryAfter: tooManyPause,
-			Message: "the app has more than ten sockets: something else than this cluster uses its App-Level Token, too",
-		}
-	default:
-		return &integration.Error{
-			Kind: integration.FaultTransient, Code: codes.ConnectionLost, PlatformCode: reason,
-			Message: "Slack has ended the connection: " + reason,
-		}
-	}
-}
-
-// deliver hands an envelope over. It is acknowledged once it is durable; Slack sends again what is not acknowledged.
-func (c *socket) deliver(ctx context.Context, m *socketMessage) error {
-	body, err := webhookBody(m)
-	if err != nil {
-		c.session.Log().WithError(err).WithField("type", m.Type).Warn("an envelope of Socket Mode cannot be read")
-		c.ack(m, nil)
-		return nil
-	}
-	return c.session.Deliver(ctx, integration.Incoming{Payload: body, Done: func(response *integration.Response, _ error) {
-		c.ack(m, response) // also what can never be taken in, else it would come again
-	}})
-}
-
-// webhookBody is the body that a webhook with the same content has.
-func webhookBody(m *socketMessage) (json.RawMessage, error) {
-	switch m.Type {
-	case "interactive":
-		return json.RawMessage(url.Values{"payload": {string(m.Payload)}}.Encode()), nil
-	case "slash_commands":
-		var fields map[string]any
-		if err := json.Unmarshal(m.Payload, &fields); err != nil {
-			return nil, err
-		}
-		form := url.Values{}
-		for name, value := range fields {
-			switch value := value.(type) {
-			case string:
-				form.Set(name, value)
-			case nil:
-			default:
-				form.Set(name, fmt.Sprint(value))
-			}
-		}
-		return json.RawMessage(form.Encode()), nil
-	default: // events_api
-		return m.Payload, nil
-	}
-}
-
-// ack has an envelope be acknowledged, with what the webhook would be answered where Slack reads that. It does not
-// wait.
-func (c *socket) ack(m *socketMessage, response *integration.Response) {
-	answer := struct {
-		EnvelopeID string          `json:"envelope_id"`
-		Payload    json.RawMessage `json:"payload,omitempty"`
-	}{EnvelopeID: m.EnvelopeID}
-	if m.Accepts && response != nil && json.Valid([]byte(response.Body)) {
-		answer.Payload = json.RawMessage(response.Body)
-	}
-	encoded, err := json.Marshal(answer)
-	if err != nil {
-		return // it is made of valid JSON
-	}
-	select {
-	case c.acks <- encoded:
-	case <-c.closing: // Slack sends it again, and it is recognized
-	default: // likewise
-	}
-}
-
-// writeAcks writes acknowledgements until the connection is closed.
-func (c *socket) writeAcks() {
-	for {
-		select {
-		case ack := <-c.acks:
-			if !c.write(ack) {
-				_ = c.conn.CloseNow() // so that reading ends, too
-				return
-			}
-		case <-c.closing:
-			for len(c.acks) > 0 && c.write(<-c.acks) {
-			}
-			c.conn.Shut(websocket.StatusNormalClosure, "")
-			return
-		}
-	}
-}
-
-func (c *socket) write(ack []byte) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
-	defer cancel()
-	return c.conn.Write(ctx, websocket.MessageText, ack) == nil
-}
-
-// close waits a moment for what is under way, so that it can be acknowledged, and has the connection be closed.
-func (c *socket) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
-	defer cancel()
-	_ = c.session.Flush(ctx) // what is not durable by then comes again
-	close(c.closing)
-}

@@ -1,8 +1,10 @@
 package slack_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/integrationtest"
 	"github.com/hiliosai/switchboard/services/slack"
@@ -54,13 +57,16 @@ func socketChannel() *integration.Channel {
 // pass lets time go by, of which there is as much as wanted within a bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
+// timestamp is that of the event with the number.
+func timestamp(n int) string { return fmt.Sprintf("%d.000100", 1_700_000_000+n) }
+
 // event is an event whose id is E and the number.
 func event(n int) map[string]any {
 	return map[string]any{
 		"type": "event_callback", "event_id": fmt.Sprint("E", n), "team_id": "T1", "event_time": 1_700_000_000,
 		"event": map[string]any{
 			"type": "message", "channel": "C1", "user": "U1", "text": fmt.Sprint("text ", n), "channel_type": "channel",
-			"ts": fmt.Sprintf("17000000%02d.000100", n), "event_ts": fmt.Sprintf("17000000%02d.000100", n),
+			"ts": timestamp(n), "event_ts": timestamp(n),
 		},
 	}
 }
@@ -69,7 +75,7 @@ func event(n int) map[string]any {
 func ids(first, last int) []string {
 	var list []string
 	for n := first; n <= last; n++ {
-		list = append(list, fmt.Sprintf("17000000%02d.000100", n))
+		list = append(list, timestamp(n))
 	}
 	return list
 }
@@ -134,23 +140,232 @@ func TestSocketOfADeadNodeLosesNothing(t *testing.T) {
 	})
 }
 
-func TestSocketIsOpenedAnewWhenSlackAsks(t *testing.T) {
+func TestSocketIsReplacedBeforeSlackClosesIt(t *testing.T) {
+	for _, reason := range []string{"warning", "refresh_requested"} {
+		t.Run(reason, func(t *testing.T) {
+			withSockets(t, func(t *testing.T, c *socketCluster) {
+				t.Helper()
+				n := c.Node("n1")
+				pass(10*time.Second + time.Second/2) // so that nothing is pushed while Slack closes a socket
+				for second := 1; second <= 60; second++ {
+					if second%20 == 1 {
+						c.slack.Socket.Disconnect(reason)
+					}
+					c.slack.Socket.PushEvent(event(second))
+					pass(time.Second - time.Millisecond)
+					if second%20 == 5 {
+						require.Equal(t, 2, c.slack.Socket.Sockets(), "the old one is read until Slack closes it")
+					}
+				}
+				require.Equal(t, 1, c.slack.Socket.Sockets())
+				counts := c.slack.Socket.Counts()
+				require.Equal(t, 4, counts.Connects)
+				require.Zero(t, counts.Homeless, "each envelope found a socket")
+				require.Equal(t, 60, counts.Acked)
+				require.Equal(t, 60, counts.Delivered, "each was acknowledged on the socket that it came on")
+				require.ElementsMatch(t, ids(1, 60), c.Stream.IDs())
+				require.Contains(t, n.Connections()[0].State+n.Connections()[1].State, integration.ConnectionReady)
+			})
+		})
+	}
+}
+
+func TestSocketIsReadWhileItsSuccessorCannotBeOpened(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()
 		c.Node("n1")
 		pass(10 * time.Second)
-		for round, reason := range []string{"warning", "refresh_requested", "refresh_requested"} {
-			c.slack.Socket.PushEvent(event(round + 1))
-			c.slack.Socket.Disconnect(reason)
-			pass(10 * time.Second)
-			require.Equal(t, 1, c.slack.Socket.Sockets())
-			require.Equal(t, max(1, round+1), c.slack.Socket.Counts().Connects)
-		}
-		require.Equal(t, ids(1, 3), c.Stream.IDs())
+		c.slack.Socket.SetAppToken("")
+		c.slack.Socket.Disconnect("warning")
+		pass(time.Second)
+		acked := c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		require.Len(t, acked, 1)
+		c.slack.Socket.SetAppToken(appToken)
+		pass(6 * time.Second)
+		require.Equal(t, 2, c.slack.Socket.Counts().Connects, "it is tried again while the old one lasts")
+		pass(10 * time.Second)
+		c.slack.Socket.SetAppToken("")
+		c.slack.Socket.Disconnect("refresh_requested")
+		pass(15 * time.Second)
+		require.Zero(t, c.slack.Socket.Sockets())
+		require.NotContains(t, c.Logs(), "panic")
+		c.slack.Socket.SetAppToken(appToken)
+		pass(time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
 	})
 }
 
-func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
+func TestSocketIsNotReplacedWithoutAPause(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		for range 500 {
+			c.slack.Socket.Disconnect("refresh_requested")
+			pass(10 * time.Millisecond)
+		}
+		require.LessOrEqual(t, c.slack.Socket.Counts().Connects, 5)
+		pass(time.Minute)
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+	})
+}
+
+func TestSocketReadsEnvelopesWithFieldsOfAnotherType(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		encoded, err := json.Marshal(event(1))
+		require.NoError(t, err)
+		c.slack.Socket.SendFrame(`{"type":"events_api","envelope_id":"e","retry_attempt":"many","retry_reason":5,"payload":` +
+			string(encoded) + `}`)
+		pass(time.Second)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+		require.Equal(t, 1, c.slack.Socket.Counts().Connects)
+	})
+}
+
+func TestSocketAnswersPingsWhileNothingIsDurable(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		for n := 1; n <= 1500; n++ { // more than a session takes
+			c.slack.Socket.PushEvent(event(n))
+		}
+		pass(time.Minute)
+		counts := c.slack.Socket.Counts()
+		require.Zero(t, counts.Acked)
+		require.Zero(t, counts.Unanswered)
+		require.Equal(t, 1, counts.Connects, "the socket lasts")
+		c.slack.Socket.Disconnect("warning")
+		pass(15 * time.Second)
+		require.Equal(t, 2, c.slack.Socket.Counts().Connects, "it is replaced nevertheless")
+		require.Equal(t, 1, c.slack.Socket.Sockets())
+		c.Stream.Refuse(false)
+		pass(2 * time.Minute)
+		counts = c.slack.Socket.Counts()
+		require.Equal(t, 1500, counts.Acked)
+		require.Zero(t, counts.Homeless)
+		require.ElementsMatch(t, ids(1, 1500), c.Stream.IDs())
+	})
+}
+
+// receive hands a webhook over as a gateway does.
+func receive(t *testing.T, n *integrationtest.Node, body []byte, contentType string) {
+	t.Helper()
+	headers := sign(channel(), body, time.Now())
+	headers["content-type"] = contentType
+	params, err := json.Marshal(map[string]any{
+		"channelId": "ch-1", "payload": map[string]any{}, "headers": headers, "timestamp": time.Now().UnixMilli(),
+		"rawBody": base64.StdEncoding.EncodeToString(body), "rawBodyEncoding": "base64",
+	})
+	require.NoError(t, err)
+	_, err = n.Service.Call(t.Context(), integration.ActionReceiveWebhook, &action.Request{Params: params})
+	require.NoError(t, err)
+}
+
+func TestEventOverHTTPAndTheSocketIsStoredOnce(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		both := socketChannel()
+		both.Credentials["signingSecret"] = signingSecret
+		c.SetChannel(both)
+		n := c.Node("n1")
+		pass(10 * time.Second)
+		body := func(number int) []byte {
+			encoded, err := json.Marshal(event(number))
+			require.NoError(t, err)
+			return encoded
+		}
+		receive(t, n, body(1), "application/json")
+		c.slack.Socket.PushEvent(event(1))
+		c.slack.Socket.PushEvent(event(2))
+		pass(time.Second)
+		receive(t, n, body(2), "application/json")
+		pass(time.Second)
+		require.Equal(t, ids(1, 2), c.Stream.IDs())
+		require.Equal(t, 2, c.Stream.Repeated())
+		require.Equal(t, 2, c.slack.Socket.Counts().Acked)
+	})
+}
+
+// TestSocketMessagesEqualThoseByHTTP sends each of testdata's webhooks in both ways, and compares the events in full.
+func TestSocketMessagesEqualThoseByHTTP(t *testing.T) {
+	all := 0
+	for _, w := range webhooks(t) {
+		t.Run(w.Name, func(t *testing.T) {
+			stored := func(send func(t *testing.T, c *socketCluster, n *integrationtest.Node)) (events []string) {
+				withSockets(t, func(t *testing.T, c *socketCluster) {
+					t.Helper()
+					both := socketChannel()
+					both.Credentials["signingSecret"] = signingSecret
+					c.SetChannel(both)
+					n := c.Node("n1")
+					pass(10 * time.Second)
+					send(t, c, n)
+					pass(time.Second)
+					events = c.Stream.Payloads()
+				})
+				return events
+			}
+			byHTTP := stored(func(t *testing.T, _ *socketCluster, n *integrationtest.Node) {
+				t.Helper()
+				receive(t, n, asSent(t, w.Body), w.Headers["content-type"])
+			})
+			overSocket := stored(func(t *testing.T, c *socketCluster, _ *integrationtest.Node) {
+				t.Helper()
+				acked := pushWebhook(t, c.slack.Socket, w.Body)
+				pass(time.Second)
+				require.Len(t, acked, 1)
+			})
+			require.Equal(t, byHTTP, overSocket)
+			all += len(byHTTP)
+		})
+	}
+	require.Greater(t, all, 50)
+}
+
+// asSent is a webhook's body with its JSON written as the fake writes it: what has no id is known by its bytes.
+func asSent(t *testing.T, body []byte) []byte {
+	t.Helper()
+	encode := func(text string) string {
+		encoded, err := json.Marshal(json.RawMessage(text))
+		require.NoError(t, err)
+		return string(encoded)
+	}
+	if body[0] == '{' {
+		return []byte(encode(string(body)))
+	}
+	values, err := url.ParseQuery(string(body))
+	require.NoError(t, err)
+	if values.Has("payload") {
+		values.Set("payload", encode(values.Get("payload")))
+	}
+	return []byte(values.Encode())
+}
+
+// pushWebhook sends over the socket what the webhook with that body says.
+func pushWebhook(t *testing.T, to *slacktest.SocketMode, body []byte) <-chan slacktest.Answer {
+	t.Helper()
+	if body[0] == '{' {
+		return to.PushEvent(json.RawMessage(body))
+	}
+	form, err := url.ParseQuery(string(body))
+	require.NoError(t, err)
+	if form.Has("payload") {
+		return to.PushInteraction(json.RawMessage(form.Get("payload")))
+	}
+	fields := map[string]string{}
+	for name := range form {
+		fields[name] = form.Get(name)
+	}
+	return to.PushCommand(fields)
+}
+
+func TestSocketInteractionsAndCommandsAreAnswered(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()
 		c.Node("n1")
@@ -173,6 +388,47 @@ func TestSocketInteractionsAndCommandsAreLikeThoseByHTTP(t *testing.T) {
 		all := strings.Join(c.Stream.Payloads(), "\n")
 		require.Contains(t, all, "/weather 94070")
 		require.Contains(t, all, `"replyContext"`)
+	})
+}
+
+func TestSocketEnvelopeThatIsAcknowledgedLateIsStoredOnce(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		var acked []<-chan slacktest.Answer
+		for n := 1; n <= 10; n++ {
+			acked = append(acked, c.slack.Socket.PushEvent(event(n)))
+		}
+		c.slack.Socket.Disconnect("warning")
+		pass(4 * time.Second) // Slack has sent each again, over either socket
+		require.Equal(t, 20, c.slack.Socket.Counts().Delivered)
+		require.Zero(t, c.slack.Socket.Counts().Acked)
+		c.Stream.Refuse(false)
+		pass(30 * time.Second)
+		for _, one := range acked {
+			require.Len(t, one, 1)
+		}
+		require.ElementsMatch(t, ids(1, 10), c.Stream.IDs())
+		require.NotContains(t, strings.Join(c.Stream.Payloads(), ""), "retryNumber", "those that came first were stored")
+	})
+}
+
+func TestSocketEnvelopeThatIsSentAgainSaysSo(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		dying := c.Node("n1")
+		pass(10 * time.Second)
+		c.Stream.Refuse(true)
+		c.slack.Socket.PushEvent(event(1))
+		pass(time.Second)
+		dying.Kill()
+		c.Stream.Refuse(false)
+		c.Node("n2")
+		pass(time.Minute)
+		require.Equal(t, ids(1, 1), c.Stream.IDs())
+		require.Contains(t, c.Stream.Payloads()[0], `"retryNumber":1,"retryReason":"timeout"`)
 	})
 }
 
@@ -252,6 +508,26 @@ func TestSocketSurvivesGarbageAndLargeMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSocketTakesEnvelopesUpToTenMegabytes(t *testing.T) {
+	withSockets(t, func(t *testing.T, c *socketCluster) {
+		t.Helper()
+		c.Node("n1")
+		pass(10 * time.Second)
+		const rest = 2 << 10 // of the envelope around it
+		for n, field := range []string{"field_of_a_later_version", "text"} {
+			e := event(n)
+			e["event"].(map[string]any)[field] = strings.Repeat("x", 10<<20-rest)
+			acked := c.slack.Socket.PushEvent(e)
+			pass(2 * time.Second)
+			require.Len(t, acked, 1, field)
+		}
+		c.slack.Socket.PushEvent(event(2))
+		pass(time.Second)
+		require.Equal(t, 1, c.slack.Socket.Counts().Connects)
+		require.Subset(t, c.Stream.IDs(), []string{timestamp(0), timestamp(2)})
+	})
 }
 
 func TestSocketAcknowledgesEnvelopesThatCannotBeRead(t *testing.T) {

@@ -80,6 +80,10 @@ type Node struct {
 	channels  *channels.Manager
 	readiness readiness
 	lost      chan error // delivers why the connection to NATS was closed for good
+	secrets   *redact.Secrets
+
+	applied *config.Config // what reload compares with: config, and what it has taken over since; of serve only
+	waiting []string       // the settings that have changed and wait for a restart; of serve only
 }
 
 // Start starts a node. What was started of it is stopped again when it fails.
@@ -93,6 +97,7 @@ func Start(
 	}
 	n := &Node{
 		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
+		secrets: secrets, applied: c,
 	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
@@ -360,10 +365,13 @@ func Run(
 
 // serve returns when ctx ends, or with the error after which the node must not go on.
 func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+	changed := n.watchConfig(ctx)
 	for {
 		select {
 		case <-hangups:
-			n.log.Warn("SIGHUP: the configuration is read at the start only; restart the node to change it")
+			n.reload(ctx, true)
+		case <-changed:
+			n.reload(ctx, false)
 		case <-ctx.Done():
 			n.log.Info("stopping")
 			return nil

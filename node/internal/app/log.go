@@ -16,6 +16,12 @@ const logTime = "2006-01-02T15:04:05.000Z07:00"
 // ConfigureLog sets a logger up as the configuration says, and lets no secret pass it.
 func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *redact.Secrets) {
 	log.SetOutput(out)
+	setLog(log, c)
+	log.AddHook(secrets)
+}
+
+// setLog sets the level and the form of the lines.
+func setLog(log *logrus.Logger, c config.Log) {
 	if level, err := logrus.ParseLevel(c.Level); err == nil { // the configuration has been validated
 		log.SetLevel(level)
 	}
@@ -24,7 +30,6 @@ func ConfigureLog(log *logrus.Logger, out io.Writer, c config.Log, secrets *reda
 	} else {
 		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: logTime})
 	}
-	log.AddHook(secrets)
 }
 
 // configSecrets are the values of the configuration that no log line may hold.

@@ -26,7 +26,7 @@ import (
 )
 
 type commands struct {
-	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT."`
+	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT. SIGHUP has it read the file again."`
 	Channels channelsCommand `cmd:"" help:"Manage channels: tenants' accounts. Nodes see changes at once."`
 	Doctor   doctorCommand   `cmd:"" help:"Look for what is wrong: configuration, NATS, stores, channels. Changes nothing."`
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`

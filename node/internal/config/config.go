@@ -31,6 +31,7 @@ type Config struct {
 	Log      Log      `yaml:"log"`
 
 	source strictyaml.Source
+	more   []string // YAML that was read over the file
 }
 
 // Node is the node's place in the Moleculer cluster.
@@ -294,8 +295,12 @@ func LoadWith(path string, more ...string) (*Config, error) {
 			return nil, err
 		}
 	}
+	c.more = more
 	return c.checked()
 }
+
+// Again reads the configuration anew from where it came. The error is that of [LoadWith].
+func (c *Config) Again() (*Config, error) { return LoadWith(c.Path(), c.more...) }
 
 // checked is the configuration where it is valid.
 func (c *Config) checked() (*Config, error) {

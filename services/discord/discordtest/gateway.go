@@ -202,6 +202,11 @@ func (g *Gateway) visible(s *gatewaySession, guildID, name string, data map[stri
 		}
 	}
 	delete(hidden, "poll")
+	if _, forwards := hidden["message_snapshots"]; forwards {
+		hidden["message_snapshots"] = []any{map[string]any{"message": map[string]any{
+			"type": 0, "content": "", "attachments": []any{}, "embeds": []any{}, "components": []any{},
+		}}}
+	}
 	return hidden
 }
 

@@ -15,11 +15,19 @@ import (
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 )
 
-// ackWait is how long an acknowledgement may take.
-const ackWait = 3 * time.Second
-
-// maxSockets is how many connections an app may have, "Using Socket Mode".
-const maxSockets = 10
+const (
+	// ackWait is how long an acknowledgement may take.
+	ackWait = 3 * time.Second
+	// maxSockets is how many connections an app may have, "Using Socket Mode".
+	maxSockets = 10
+	// pingEvery is how often a client is asked whether it is there, and pongWait how long it may take to answer.
+	pingEvery = 10 * time.Second
+	pongWait  = 10 * time.Second
+	// refreshWait is how long a connection lasts after its client was warned, or asked to refresh it.
+	refreshWait = 10 * time.Second
+	// closeWait is how long it lasts after any other disconnect message, which has to arrive.
+	closeWait = 100 * time.Millisecond
+)
 
 // SocketMode is the fake's Socket Mode. Each envelope goes to one of the connections, and to another one if it is not
 // acknowledged in time or its connection ends. Safe for concurrent use.
@@ -41,6 +49,8 @@ type SocketCounts struct {
 	Connects   int
 	Delivered  int      // envelopes to clients, repeated ones too
 	Acked      int      // envelopes
+	Homeless   int      // times that an envelope found no connection
+	Unanswered int      // pings, after which the connection was closed
 	Violations []string // what Slack would not understand
 }
 
@@ -64,6 +74,7 @@ type socket struct {
 	conn *websocket.Conn
 	out  chan []byte
 	sent map[string]*envelope // not acknowledged
+	came map[string]bool      // ids of all envelopes that were sent over it
 }
 
 func newSocketMode() *SocketMode { return &SocketMode{tickets: map[string]bool{}} }
@@ -135,7 +146,7 @@ func (m *SocketMode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // it has answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	s := &socket{conn: conn, out: make(chan []byte, 4096), sent: map[string]*envelope{}}
+	s := &socket{conn: conn, out: make(chan []byte, 4096), sent: map[string]*envelope{}, came: map[string]bool{}}
 	m.served.Add(1)
 	defer m.served.Done()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,6 +166,7 @@ func (m *SocketMode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	})
+	writer.Go(func() { m.ping(ctx, s) })
 	defer cancel()
 	m.join(s)
 	for {
@@ -167,11 +179,51 @@ func (m *SocketMode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.leave(s)
 }
 
+// ping closes a connection whose client does not answer.
+func (m *SocketMode) ping(ctx context.Context, s *socket) {
+	next := time.NewTimer(pingEvery / 2) // not when a client pings: over a net.Pipe both would wait to write the answer
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+			next.Reset(pingEvery)
+		case <-ctx.Done():
+			return
+		}
+		if m.isSilent() {
+			continue
+		}
+		waiting, cancel := context.WithTimeout(ctx, pongWait)
+		err := s.conn.Ping(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			continue
+		case ctx.Err() == nil:
+			m.mu.Lock()
+			m.counts.Unanswered++
+			m.mu.Unlock()
+		}
+		_ = s.conn.CloseNow()
+		return
+	}
+}
+
+func (m *SocketMode) isSilent() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.silent
+}
+
 // join says hello and hands over what waits.
 func (m *SocketMode) join(s *socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Connects++
+	if len(m.sockets) >= maxSockets {
+		m.disconnect(s, "too_many_websockets")
+		return
+	}
 	m.sockets = append(m.sockets, s)
 	m.say(s, map[string]any{
 		"type": "hello", "num_connections": len(m.sockets), "connection_info": map[string]any{"app_id": "A0000APP"},
@@ -203,14 +255,16 @@ func (m *SocketMode) say(s *socket, body map[string]any) {
 func (m *SocketMode) send(e *envelope) {
 	e.on = nil
 	if len(m.sockets) == 0 {
+		m.counts.Homeless++
 		m.waiting = append(m.waiting, e)
 		return
 	}
 	m.turn++
 	s := m.sockets[m.turn%len(m.sockets)]
-	e.on, s.sent[e.id] = s, e
+	e.on, s.sent[e.id], s.came[e.id] = s, e, true
+	e.body["retry_attempt"], e.body["retry_reason"] = e.attempt, ""
 	if e.attempt > 0 {
-		e.body["retry_attempt"], e.body["retry_reason"] = e.attempt, "timeout"
+		e.body["retry_reason"] = "timeout"
 	}
 	e.attempt++
 	m.counts.Delivered++
@@ -225,11 +279,16 @@ func (m *SocketMode) send(e *envelope) {
 	})
 }
 
+// forget has no more envelopes go to a connection. The lock is held.
+func (m *SocketMode) forget(s *socket) {
+	m.sockets = slices.DeleteFunc(m.sockets, func(other *socket) bool { return other == s })
+}
+
 // leave sends what the connection has not acknowledged to others.
 func (m *SocketMode) leave(s *socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sockets = slices.DeleteFunc(m.sockets, func(other *socket) bool { return other == s })
+	m.forget(s)
 	left := make([]*envelope, 0, len(s.sent))
 	for _, e := range s.sent {
 		e.timer.Stop()
@@ -258,7 +317,11 @@ func (m *SocketMode) take(s *socket, data []byte) {
 		}
 	}
 	e := s.sent[id]
-	if e == nil {
+	switch {
+	case !s.came[id]:
+		m.violated("an acknowledgement of %q, which did not come over this connection", id)
+		return
+	case e == nil:
 		return // it came too late: another connection has it
 	}
 	if ack["payload"] != nil && !e.accepts {
@@ -301,16 +364,39 @@ func (m *SocketMode) push(kind string, payload any, accepts bool) <-chan Answer 
 	return e.acked
 }
 
-// Disconnect tells all connections to disconnect for a reason: warning, refresh_requested or link_disabled. After the
-// last two Slack closes them.
+// Disconnect tells all connections to disconnect for a reason, and closes them, whatever the clients do: ten seconds
+// after a warning and refresh_requested, which ask for a new connection, and at once for all others, such as
+// link_disabled.
 func (m *SocketMode) Disconnect(reason string) {
-	m.each(func(s *socket) {
-		m.say(s, map[string]any{"type": "disconnect", "reason": reason, "debug_info": map[string]any{"host": "applink-1"}})
+	m.each(func(s *socket) { m.disconnect(s, reason) })
+}
+
+// disconnect tells one connection. The lock is held.
+func (m *SocketMode) disconnect(s *socket, reason string) {
+	m.say(s, map[string]any{"type": "disconnect", "reason": reason, "debug_info": map[string]any{"host": "applink-1"}})
+	wait := closeWait
+	if reason == "warning" || reason == "refresh_requested" {
+		wait = refreshWait
+	}
+	time.AfterFunc(wait, func() {
+		m.mu.Lock()
+		m.forget(s)
+		m.mu.Unlock()
+		_ = s.conn.Close(websocket.StatusNormalClosure, "")
 	})
 }
 
-// SendFrame sends any text to all connections.
-func (m *SocketMode) SendFrame(text string) { m.each(func(s *socket) { s.out <- []byte(text) }) }
+// SendFrame sends any text to all connections. If it is an envelope it may be acknowledged, and is not sent again.
+func (m *SocketMode) SendFrame(text string) {
+	var e struct {
+		ID string `json:"envelope_id"`
+	}
+	_ = json.Unmarshal([]byte(text), &e) // mostly it is none
+	m.each(func(s *socket) {
+		s.came[e.ID] = e.ID != ""
+		s.out <- []byte(text)
+	})
+}
 
 // Drop ends all connections without a word.
 func (m *SocketMode) Drop() { m.each(func(s *socket) { _ = s.conn.CloseNow() }) }
