@@ -154,8 +154,8 @@ func PlanSetup(ctx context.Context, def Definition, ch *Channel, wanted Setup) (
 const maxSetupURL = 2048
 
 // WebhookURL returns the whole URL for the webhooks of a channel: given, or without one the channel's publicUrl. One
-// without a path, or with a slash at its end, is the base of all paths. It is https, without a login or a fragment; http
-// is taken for loopback only.
+// without a path, or with a slash at its end, is the base of all paths. It is https, without a login or a fragment.
+// http is taken for loopback only.
 func WebhookURL(ch *Channel, given string) (string, error) {
 	link := cmp.Or(given, ch.Settings[settingPublicURL])
 	if link == "" {

@@ -19,7 +19,8 @@ func TestChannelIsSetUpByCommand(t *testing.T) {
 		"- allowed_updates: Telegram's default\n+ allowed_updates: message\n" +
 		"- secret_token: unknown\n+ secret_token: the channel's secretToken\n"
 	setup := []string{"setup", "shop", "--url", "https://gw.example.org/"}
-	require.Equal(t, change+"3 value(s) would change; nothing was changed\n", o.succeeds("", append(setup, "--dry-run")...))
+	planned := o.succeeds("", append(setup, "--dry-run")...)
+	require.Equal(t, change+"3 value(s) would change; nothing was changed\n", planned)
 	require.Empty(t, o.bot.WebhookSecret())
 	require.Equal(t, change+"3 value(s) changed\n", o.succeeds("", setup...))
 	require.Equal(t, canarySecret, o.bot.WebhookSecret())

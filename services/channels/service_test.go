@@ -424,7 +424,8 @@ func TestSetupSaysWhatItChanges(t *testing.T) {
 		require.Contains(t, b.refusal(writer, "setup", params, 422, "VALIDATION_ERROR").Message, "url: ", name)
 	}
 	b.answer(writer, "create", creation("unreachable"))
-	refusal := b.refusal(writer, "setup", object{"id": "unreachable", "url": "https://gw.example/"}, 503, "PLATFORM_UNAVAILABLE")
+	params := object{"id": "unreachable", "url": "https://gw.example/"}
+	refusal := b.refusal(writer, "setup", params, 503, "PLATFORM_UNAVAILABLE")
 	require.Equal(t, "dial https://api/bot[redacted]", refusal.Message)
 }
 

@@ -121,7 +121,9 @@ var givenByDiscord = map[string]bool{
 }
 
 // commandKinds are the types of commands, "Application Command Types".
-var commandKinds = map[string]string{"1": "command /", "2": "user command ", "3": "message command ", "4": "entry point "}
+var commandKinds = map[string]string{
+	"1": "command /", "2": "user command ", "3": "message command ", "4": "entry point ",
+}
 
 // readCommands reads an array of commands, by a name for people. Members with a value that is the default are left out.
 func readCommands(data json.RawMessage) (map[string]map[string]any, error) {

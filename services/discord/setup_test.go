@@ -57,11 +57,11 @@ func TestSetupSetsCommandsThatDiffer(t *testing.T) {
 func TestSetupTellsThatDiscordRefusesTheEndpoint(t *testing.T) {
 	server, ch := newServer(t)
 	def := discord.Definition(newClient(t))
-	server.Script(discordtest.EditApplication, discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", map[string]any{
-		"interactions_endpoint_url": map[string]any{"_errors": []any{map[string]any{
-			"code": "APPLICATION_INTERACTIONS_ENDPOINT_INVALID", "message": "The endpoint could not be verified.",
-		}}},
-	}))
+	faults := map[string]any{"interactions_endpoint_url": map[string]any{"_errors": []any{map[string]any{
+		"code": "APPLICATION_INTERACTIONS_ENDPOINT_INVALID", "message": "The endpoint could not be verified.",
+	}}}}
+	refusal := discordtest.Failure(http.StatusBadRequest, 50035, "Invalid Form Body", faults)
+	server.Script(discordtest.EditApplication, refusal)
 	_, err := integrationtest.TrySetUp(t, def, ch, integration.Setup{URL: gateway + "x"}, false)
 	requireError(t, err, integration.FaultPermanent, "MESSAGE_INVALID")
 	require.ErrorContains(t, err, "could not be verified")

@@ -54,6 +54,6 @@ func tried(ctx context.Context, api *httpapi.API, in object) ([]string, error) {
 	if result.Bool("success") {
 		return []string{"LINE has called the URL, and was answered with 200"}, nil
 	}
-	return []string{fmt.Sprintf("LINE has called the URL in vain: %s %d, %s; see that the gateway is reachable and that the "+
-		"channel's channelSecret is right", result.Text("reason"), result.Int("statusCode"), result.Text("detail"))}, nil
+	return []string{fmt.Sprintf("LINE has called the URL in vain: %s %d, %s; see that the gateway is reachable and that "+
+		"the channel's channelSecret is right", result.Text("reason"), result.Int("statusCode"), result.Text("detail"))}, nil
 }

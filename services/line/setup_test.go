@@ -77,6 +77,7 @@ func TestSetupSetsAndTriesTheWebhook(t *testing.T) {
 func TestSetupTellsThatLINECannotReachTheWebhook(t *testing.T) {
 	_, def, ch := newServer(t, &hook{endpoint: "https://other.example.org/secret", reason: "ERROR_STATUS_CODE"})
 	integrationtest.SetUp(t, "in vain", def, ch, integration.Setup{URL: "https://gw.example.org/x"})
-	_, err := integrationtest.TrySetUp(t, def, ch, integration.Setup{URL: "https://gw.example.org/", Commands: []byte("[]")}, true)
+	commands := integration.Setup{URL: "https://gw.example.org/", Commands: []byte("[]")}
+	_, err := integrationtest.TrySetUp(t, def, ch, commands, true)
 	require.ErrorContains(t, err, "LINE has no commands")
 }

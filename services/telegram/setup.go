@@ -10,8 +10,8 @@ import (
 
 var _ integration.Installer = (*platform)(nil)
 
-// PlanSetup compares the bot's webhook with the one that the channel wants, "getWebhookInfo". A channel that polls wants
-// none.
+// PlanSetup compares the bot's webhook with the one that the channel wants, "getWebhookInfo". A channel that polls
+// wants none.
 func (p *platform) PlanSetup(
 	ctx context.Context, ch *integration.Channel, wanted integration.Setup,
 ) (*integration.SetupPlan, error) {

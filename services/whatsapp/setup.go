@@ -90,6 +90,6 @@ func (a api) override(ctx context.Context, link, verifyToken string) ([]string, 
 		return nil, err
 	}
 	err = httpapi.Idempotent(a.Post(ctx, "set callback", a.phoneNumberID, body, nil))
-	return []string{"which fields are sent, such as messages, is chosen in the app's dashboard: WhatsApp > Configuration; " +
-		"what concerns templates and the account goes to the app's own URL"}, err
+	return []string{"which fields are sent, such as messages, is chosen in the app's dashboard: WhatsApp > " +
+		"Configuration; what concerns templates and the account goes to the app's own URL"}, err
 }

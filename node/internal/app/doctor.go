@@ -104,7 +104,8 @@ func (e *examiner) add(f Finding) {
 
 // shown is a text without secrets, on one line.
 func (e *examiner) shown(text string) string {
-	text = strings.Join(strings.FieldsFunc(e.secrets.Redact(text), func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
+	isEnd := func(c rune) bool { return c == '\n' || c == '\r' }
+	text = strings.Join(strings.FieldsFunc(e.secrets.Redact(text), isEnd), "; ")
 	if len(text) > maxFinding {
 		text = strings.ToValidUTF8(text[:maxFinding], "") + "…"
 	}

@@ -89,14 +89,20 @@ func (e *examiner) examineChannel(ctx context.Context, list *Channels, view *cha
 	def, known := list.Platform(view.Platform)
 	switch {
 	case view.Error != "":
-		return []Finding{{Level: LevelFault, Check: "keys", Message: view.Error,
-			Fix: "put the key that the channel is sealed with into channels.keys, or create the channel anew"}}
+		return []Finding{{
+			Level: LevelFault, Check: "keys", Message: view.Error,
+			Fix: "put the key that the channel is sealed with into channels.keys, or create the channel anew",
+		}}
 	case !known:
-		return []Finding{{Level: LevelFault, Check: "platform", Message: fmt.Sprintf("there is no platform %q", view.Platform),
-			Fix: "remove the channel, or run a build that has the platform"}}
+		return []Finding{{
+			Level: LevelFault, Check: "platform", Message: fmt.Sprintf("there is no platform %q", view.Platform),
+			Fix: "remove the channel, or run a build that has the platform",
+		}}
 	case view.Status != integration.ChannelActive:
-		return []Finding{{Level: LevelWarning, Check: "status", Message: "the channel is switched off",
-			Fix: "switchboard channels update " + view.ID + " --status ACTIVE, if that is not meant"}}
+		return []Finding{{
+			Level: LevelWarning, Check: "status", Message: "the channel is switched off",
+			Fix: "switchboard channels update " + view.ID + " --status ACTIVE, if that is not meant",
+		}}
 	}
 	diagnosis, err := list.TestListed(ctx, view)
 	if err != nil {
@@ -126,14 +132,16 @@ func (e *examiner) connections(def integration.Definition, view *channels.View) 
 		return nil
 	}
 	if len(view.Connections) == 0 {
-		return []Finding{{Level: LevelFault, Check: "receiving", Message: "no node keeps the channel's connection",
-			Fix: "start a node that hosts " + view.Platform + "; see docs/connections.md"}}
+		return []Finding{{
+			Level: LevelFault, Check: "receiving", Message: "no node keeps the channel's connection",
+			Fix: "start a node that hosts " + view.Platform + "; see docs/connections.md",
+		}}
 	}
 	var findings []Finding
 	for _, c := range view.Connections {
 		if c.State == integration.ConnectionReady {
-			findings = append(findings, Finding{Level: LevelOK, Check: "receiving", Message: fmt.Sprintf(
-				"connection %d of %d is ready on node %s", c.Index+1, c.Of, c.Node)})
+			message := fmt.Sprintf("connection %d of %d is ready on node %s", c.Index+1, c.Of, c.Node)
+			findings = append(findings, Finding{Level: LevelOK, Check: "receiving", Message: message})
 		}
 	}
 	return findings
@@ -150,13 +158,16 @@ func (e *examiner) webhook(
 	if receiver, ok := def.Platform.(integration.Receiver); ok && receiver.Connections(view.Channel) > 0 {
 		wanted.URL = ""
 	} else if _, err := integration.WebhookURL(view.Channel, e.URL); err != nil {
-		return []Finding{{Level: LevelWarning, Check: "webhook", Message: "it is not known where the webhooks should go: " +
-			plainText(err), Fix: "give --url, or set the channel's publicUrl"}}
+		return []Finding{{
+			Level: LevelWarning, Check: "webhook", Message: "it is not known where the webhooks should go: " + plainText(err),
+			Fix: "give --url, or set the channel's publicUrl",
+		}}
 	}
 	result, err := list.SetUp(ctx, view.ID, wanted, true)
 	if err != nil {
-		return []Finding{{Level: LevelFault, Check: "webhook", Message: plainText(err),
-			Fix: "see the platform's page in docs/platforms"}}
+		return []Finding{{
+			Level: LevelFault, Check: "webhook", Message: plainText(err), Fix: "see the platform's page in docs/platforms",
+		}}
 	}
 	if len(result.Changes) == 0 {
 		if result.Manifest != "" {

@@ -17,14 +17,14 @@ import (
 type doctorCommand struct {
 	configFlag
 	Channel string `arg:"" optional:"" help:"Channel id; without one all channels."`
-	URL     string `help:"Where the platforms should call: the gateway's URL with a slash at its end, or a channel's whole one." placeholder:"URL"`
+	URL     string `help:"Where platforms should call; with a slash at its end the gateway's URL." placeholder:"URL"`
 	Output  string `enum:"text,json" default:"text" help:"text or json." placeholder:"FORMAT"`
 }
 
 func (*doctorCommand) Help() string {
-	return `Checks the configuration, NATS with its permissions, JetStream, streams and clock, the stores and their keys, and
-of each channel its credentials, its webhook at the platform and its connections. Each finding is ok, a warning or a
-fault, with what to do. It changes nothing. The exit status is 1 where there are faults. Examples:
+	return `Checks the configuration, NATS with its permissions, JetStream, streams and clock, the stores and their keys,
+and of each channel its credentials, its webhook at the platform and its connections. Each finding is ok, a warning or
+a fault, with what to do. It changes nothing. The exit status is 1 where there are faults. Examples:
 
   switchboard doctor
   switchboard doctor shop --url https://gateway.example.com/

@@ -18,7 +18,7 @@ import (
 type setupCommand struct {
 	configFlag
 	ID       string `arg:"" name:"id" help:"Channel id."`
-	URL      string `help:"Where the platform calls: the channel's whole URL, or with a slash at its end the gateway's." placeholder:"URL"`
+	URL      string `help:"Where the platform calls; with a slash at its end the gateway's URL." placeholder:"URL"`
 	DryRun   bool   `help:"Show what would change, and change nothing."`
 	Force    bool   `help:"Also set what the platform does not tell, such as a secret that you changed."`
 	Commands string `help:"Discord: the app's commands, a JSON array; - reads standard input." placeholder:"FILE"`

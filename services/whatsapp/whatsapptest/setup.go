@@ -3,6 +3,7 @@ package whatsapptest
 import (
 	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/hiliosai/switchboard/integration/fakeapi"
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
@@ -42,7 +43,7 @@ func callbackOf(r *fakeapi.Request, name string) string {
 
 // callbackFault stands for the handshake with the URL, which fails for one that cannot be reached.
 func (a *API) callbackFault(r *fakeapi.Request) *is.Fault {
-	if link := callbackOf(r, "override_callback_uri"); len(link) >= len(Unreachable) && link[:len(Unreachable)] == Unreachable {
+	if strings.HasPrefix(callbackOf(r, "override_callback_uri"), Unreachable) {
 		return is.Saying("Callback verification failed with the following errors: HTTP Status Code = 403")
 	}
 	return nil
