@@ -298,11 +298,11 @@ func TestLoadFaults(t *testing.T) {
 		},
 		"a listener without a port": {
 			"http: {listen: 127.0.0.1}",
-			`1: http.listen: expects host:port, found "127.0.0.1"`,
+			`1: http.listen: expects host:port or systemd, found "127.0.0.1"`,
 		},
 		"a listener with a named port": {
 			"http: {listen: 'localhost:http'}",
-			`1: http.listen: expects host:port, found "localhost:http"`,
+			`1: http.listen: expects host:port or systemd, found "localhost:http"`,
 		},
 		"a link that is to be let through": {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: ` +
 			`expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
@@ -371,7 +371,7 @@ func TestLoadNamesAnAbsentFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
+func TestFaultsOfSettingsOutsideTheFileNameTheKey(t *testing.T) {
 	c := config.Default()
 	c.Log.Format = "xml"
 	c.Services = []string{"a", "a"}
