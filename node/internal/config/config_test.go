@@ -351,8 +351,8 @@ func TestLoadFaults(t *testing.T) {
 			"node: {id: a b}\nnod: {}",
 			`2: nod: unknown key, did you mean "node"?`,
 		},
-		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expect" +
-			"s host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
+		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: " +
+			"expects host:port or systemd, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,7 @@ type API struct {
 	account Account
 	number  map[string]any
 	apps    []string
+	secret  string // verify_token of the number's own URL
 	media   map[string]Media
 	lastID  int
 }
@@ -45,7 +46,7 @@ func New(account Account) *API {
 		number: map[string]any{
 			"id": account.PhoneNumberID, "display_phone_number": "+1 555-078-3881", "verified_name": "Lucky Shrub",
 			"quality_rating": "GREEN", "status": "CONNECTED", "platform_type": "CLOUD_API", "name_status": "APPROVED",
-			"throughput": map[string]any{"level": "STANDARD"},
+			"throughput": map[string]any{"level": "STANDARD"}, "webhook_configuration": map[string]any{},
 		},
 		apps:  []string{"Switchboard"},
 		media: map[string]Media{},
@@ -59,7 +60,13 @@ func New(account Account) *API {
 			"POST /{version}/" + account.PhoneNumberID + "/media": {
 				Takes: fakeapi.FormatMultipart, Body: shapes["upload"], Check: uploadFault, Answer: a.upload,
 			},
-			"GET /{version}/" + account.PhoneNumberID:               {Answer: a.describe},
+			"GET /{version}/" + account.PhoneNumberID: {Answer: a.describe},
+			"POST /{version}/" + account.PhoneNumberID: {
+				Name: SetCallback, Body: shapes["callback"], Check: a.callbackFault, Answer: a.setCallback,
+			},
+			"POST /{version}/" + account.WABAID + "/subscribed_apps": {
+				Name: Subscribe, Takes: fakeapi.NoBody, Answer: a.subscribe,
+			},
 			"GET /{version}/" + account.WABAID + "/subscribed_apps": {Answer: a.subscribed},
 			"GET /{version}/{media}":                                {Answer: a.link},
 		},
