@@ -25,7 +25,7 @@ mkdir -p "$common"/{completions,man/man1,systemd}
 "$work/host" completion zsh >"$common/completions/_switchboard"
 "$work/host" completion fish >"$common/completions/switchboard.fish"
 "$work/host" man >"$common/man/man1/switchboard.1"
-cp deploy/systemd/switchboard.service "$common/systemd/"
+cp deploy/systemd/switchboard.{service,socket} "$common/systemd/"
 cp LICENSE README.md CHANGELOG.md config.yaml "$common/"
 
 for platform in $platforms; do

@@ -97,6 +97,7 @@ func TestReleaseHasTheSameBytesWhereverItIsBuilt(t *testing.T) {
 		names := unpack(t, filepath.Join(here, name+".tar.gz"), dir)
 		for _, file := range []string{
 			"switchboard", "config.yaml", "LICENSE", "README.md", "CHANGELOG.md", "systemd/switchboard.service",
+			"systemd/switchboard.socket",
 			"man/man1/switchboard.1", "completions/switchboard.bash", "completions/_switchboard", "completions/switchboard.fish",
 		} {
 			require.Contains(t, names, name+"/"+file)

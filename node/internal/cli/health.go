@@ -17,6 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/node/internal/app"
+	"github.com/hiliosai/switchboard/node/internal/listener"
 )
 
 type healthCommand struct {
@@ -25,8 +26,8 @@ type healthCommand struct {
 }
 
 func (*healthCommand) Help() string {
-	return "It asks the node's own listener, http.listen. Without one it asks $node.health of the node that node.id names. " +
-		"It prints ready, or degraded: webhooks are received, something else does not work."
+	return "It asks the node's own listener, http.listen. Without an address there it asks $node.health of the node that " +
+		"node.id names. It prints ready, or degraded: webhooks are received, something else does not work."
 }
 
 // readiness is what a node answers.
@@ -42,7 +43,7 @@ func (h *healthCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 	}
 	var found readiness
 	switch {
-	case c.HTTP.Listen != "":
+	case c.HTTP.Listen != "" && c.HTTP.Listen != listener.FromSystemd:
 		found, err = askListener(ctx, c.HTTP.Listen, h.Timeout)
 	case c.Node.ID != "":
 		err = h.visit(ctx, h.Timeout, log, secrets, func(ctx context.Context, client *app.Client) error {

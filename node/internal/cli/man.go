@@ -25,8 +25,8 @@ func writeManual(w io.Writer, model *kong.Application, build app.Build) error {
 	fmt.Fprintf(&b, ".SH NAME\nswitchboard \\- messaging integrations as a node of a Moleculer cluster\n")
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B switchboard\n.I command\n.RI [ argument ...]\n.RI [ flag ...]\n")
 	b.WriteString(".SH DESCRIPTION\n" +
-		"Switchboard is a node of a Moleculer cluster. It turns webhooks of messaging platforms into reliable events, and calls of\n" +
-		"other services into messages on the platforms.\n")
+		"Switchboard is a node of a Moleculer cluster. It turns webhooks of messaging platforms into reliable events,\n" +
+		"and calls of other services into messages on the platforms.\n")
 	b.WriteString(".SH COMMANDS\n")
 	for _, command := range model.Leaves(true) {
 		writeCommand(&b, command)
@@ -35,7 +35,8 @@ func writeManual(w io.Writer, model *kong.Application, build app.Build) error {
 		".TP\n.B 0\nThe node stopped as asked, or the command did its work.\n" +
 		".TP\n.B 1\nThe node could not start or go on, or the command failed. The last line on standard error says why.\n" +
 		".TP\n.B 2\nThe command line is wrong.\n")
-	b.WriteString(".SH FILES\n.TP\n.I config.yaml\nThe configuration, in the working directory where\n.B \\-\\-config\nnames no other.\n")
+	b.WriteString(".SH FILES\n.TP\n.I config.yaml\n" +
+		"The configuration, in the working directory where\n.B \\-\\-config\nnames no other.\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
