@@ -34,7 +34,7 @@ func TestShellsCompleteCommandsFlagsAndValues(t *testing.T) {
 			write(t, home, "a-file.yaml", "")
 			for words, want := range map[string]string{
 				"ch":                           "channels",
-				"channels ":                    "apply list get create update remove test keys",
+				"channels keys ":               "generate rotate",
 				"dlq list --q":                 "--queue",
 				"dlq list --output ":           "text json",
 				"dlq list --config x -o j":     "json",
