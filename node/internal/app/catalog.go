@@ -149,3 +149,12 @@ func (c *catalog) platformNames() []string {
 	slices.Sort(names)
 	return names
 }
+
+// fields are what a platform's channels have, those included that all platforms' have.
+func (c *catalog) fields(platform string) ([]integration.Field, error) {
+	def, ok := c.byPlatform(platform)
+	if !ok {
+		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.platformNames(), ", "))
+	}
+	return slices.Concat(def.Fields, integration.CommonFields()), nil
+}
