@@ -254,7 +254,8 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 			"name a platform first, one of: discord, slack, telegram; or give a file with -f",
 		},
 		"a platform with webhooks only": {
-			[]string{"whatsapp", "canary"}, "whatsapp receives by webhook only; without webhooks there are: discord, slack, telegram",
+			[]string{"whatsapp", "canary"},
+			"whatsapp receives by webhook only; without webhooks there are: discord, slack, telegram",
 		},
 		"a channel with webhooks": {
 			[]string{"-f", byWebhook}, "channel shop receives by webhook: set settings.receive to polling",

@@ -90,7 +90,7 @@ func (c *catalog) names() []string {
 	)
 }
 
-// check refuses a configuration that asks for what is not there.
+// check refuses a configuration that asks for what is not there, or whose keys cannot be used. It asks no server.
 func (c *catalog) check(conf *config.Config) error {
 	var faults []error
 	for i, name := range conf.Services {
@@ -112,6 +112,9 @@ func (c *catalog) check(conf *config.Config) error {
 				conf.Channels.Action, channelsService,
 			),
 		)
+	}
+	if _, err := channelKeys(conf); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
+	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
 // settingReceive says how a channel receives, see [integration.ReceiveField].
@@ -41,6 +42,15 @@ func (p *PlatformList) Fields(platform string) ([]integration.Field, error) {
 // ReadFile reads the channels of a file, of standard input where path is "-". Faults name file, line and key.
 func (p *PlatformList) ReadFile(path string) ([]*integration.Channel, error) {
 	return p.catalog.readChannels(path)
+}
+
+// CheckConfig reads a configuration, and refuses what a start refuses before it asks any server.
+func (p *PlatformList) CheckConfig(path string) error {
+	c, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	return p.catalog.check(c)
 }
 
 // Connecting lists the platforms that can receive over a connection of the node's own.
