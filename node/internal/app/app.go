@@ -107,9 +107,6 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	if err == nil {
 		err = catalog.check(c)
 	}
-	if err == nil {
-		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
-	}
 	if err != nil {
 		return err
 	}
