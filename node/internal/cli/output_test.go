@@ -28,6 +28,7 @@ var withoutOutput = map[string]string{
 	"call":                   "is always JSON",
 	"completion":             "prints a script",
 	"health":                 "prints one word",
+	"init":                   "writes files",
 	"new-platform":           "writes files",
 }
 
