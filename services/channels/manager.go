@@ -86,6 +86,8 @@ type View struct {
 	Suspended []Suspended `json:"suspended,omitempty"`
 	// Connections are those that nodes keep for the channel. They are set only in lists.
 	Connections []integration.Connection `json:"connections,omitempty"`
+	// Conditions are what nodes have found wrong with the channel. They are set only in lists.
+	Conditions []Condition `json:"conditions,omitempty"`
 }
 
 // Get returns one channel, masked.
@@ -111,6 +113,7 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 	for i, e := range entries {
 		views[i] = m.view(e.Channel)
 		views[i].Suspended, views[i].Connections = reports.Suspended[e.Channel.ID], reports.Connections[e.Channel.ID]
+		views[i].Conditions = reports.Conditions[e.Channel.ID]
 		if e.Err != nil {
 			views[i].Error = m.Secrets.Redact(e.Err.Error())
 		}
@@ -261,6 +264,11 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 	for _, c := range reports.Connections[id] {
 		if c.State != integration.ConnectionReady {
 			findings = append(findings, connectionFinding(&c))
+		}
+	}
+	for _, c := range reports.Conditions[id] {
+		if !c.IsToldElsewhere() {
+			findings = append(findings, c.finding())
 		}
 	}
 	for _, finding := range findings {
