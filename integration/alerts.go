@@ -59,9 +59,9 @@ func (c *conditions) publish(of conditionOf, told Condition, holds bool) {
 		return // it is made of texts and numbers
 	}
 	req := &action.Request{Service: c.s.fullName, RequestID: uuid.NewString()}
-	c.hand(of, order.Event{
+	c.hand(order.Event{
 		Name: name, MsgID: fmt.Sprintf("%s:%s:%s:%s", c.s.def.Name, of.channelID, word, conditionID(told)),
-		Key: "condition\x00" + of.channelID, Header: c.s.eventHeader(req, of.tenantID, of.channelID), Payload: payload,
+		Header: c.s.eventHeader(req, of.tenantID, of.channelID), Payload: payload,
 	})
 }
 
@@ -72,7 +72,9 @@ func conditionID(told Condition) string {
 	return told.Code + ":" + strconv.Itoa(told.Level) + ":" + strconv.FormatInt(begin, 10)
 }
 
-func (c *conditions) hand(of conditionOf, e order.Event) {
+// hand gives the publisher an event, after those that it did not take before. They do not go to the spool: where a node
+// may not make their streams, they would stay there.
+func (c *conditions) hand(e order.Event) {
 	c.alerts.mu.Lock()
 	list := append(c.alerts.unpublished, e)
 	c.alerts.unpublished = nil
@@ -83,12 +85,7 @@ func (c *conditions) hand(of conditionOf, e order.Event) {
 			cancel()
 			c.published(e, err)
 		}
-		if c.s.runtime.Spool != nil {
-			ch := &Channel{ID: of.channelID, TenantID: of.tenantID} // for the log
-			c.s.publishOrSpool(ctx, &action.Request{}, ch, e, onAck)
-		} else {
-			c.s.runtime.Events.Publish(ctx, e, onAck)
-		}
+		c.s.runtime.Events.Publish(ctx, e, onAck)
 	}
 }
 
@@ -203,6 +200,13 @@ func (w *sendWindow) expire(at int64) {
 			s.all, s.failed = 0, 0
 		}
 	}
+}
+
+// isFailing says whether a level has begun.
+func (w *sendWindow) isFailing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.level > 0
 }
 
 // next returns the level of what is counted. A level that has begun stays, with few sends, while half of them fail.

@@ -163,7 +163,7 @@ func (t *limiter) sweep() {
 	}
 	t.swept = time.Now()
 	maps.DeleteFunc(t.channels, func(_ string, l *channelLimiter) bool {
-		idle := !l.used && l.running.Load() == 0 && !l.isSuspended()
+		idle := !l.used && l.running.Load() == 0 && !l.isSuspended() && !l.sends.isFailing()
 		l.used = false
 		return idle
 	})
