@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,7 +60,6 @@ func newSick(t *testing.T, failure *error) *road {
 	r := newRoad(t, nil, func(context.Context, int, *integration.Message) (*integration.SendResult, error) {
 		return &integration.SendResult{Success: true}, *failure
 	})
-	t.Cleanup(func() { require.NoError(t, r.service.Stop(context.Background())) })
 	return r
 }
 
@@ -71,30 +71,25 @@ func TestConditionIsToldOnceItLastsAndOnceItIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failure := refusedToken()
 		r := newSick(t, &failure)
-		service := r.runtime
-		service.NodeID, service.Now = "node-1", nil
-		var err error
-		r.def.Channels = r.channels
-		r.service, err = integration.Define(r.def, service)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, r.service.Stop(context.Background())) }()
+		r.runtime.NodeID, r.runtime.Now = "node-1", nil
+		r.service = r.define()
 		send := func() { _ = r.send("c1", "ada", "hi") }
 
 		send()
-		pass(9 * time.Second)
+		elapse(9 * time.Second)
 		failure = nil
 		send()
-		pass(time.Minute)
+		elapse(time.Minute)
 		require.Empty(t, r.told(), "it was gone too soon")
 
 		began := time.Now()
 		failure = refusedToken()
 		send()
-		pass(9 * time.Second)
+		elapse(9 * time.Second)
 		require.Empty(t, r.told())
 		require.Equal(t, integration.HealthHealthy, r.health(r.service, "", "").Status)
 		require.Empty(t, r.health(r.service, "", "").Details)
-		pass(2 * time.Second)
+		elapse(2 * time.Second)
 		send()
 		require.Equal(t, []string{"degraded CREDENTIALS_REFUSED"}, r.told())
 
@@ -115,17 +110,18 @@ func TestConditionIsToldOnceItLastsAndOnceItIsGone(t *testing.T) {
 		ill = r.health(r.service, "c1", "")
 		require.Equal(t, integration.HealthDegraded, ill.Status)
 		require.Equal(t, "CREDENTIALS_REFUSED: no such token [redacted]", ill.Message)
-		pass(29 * time.Second)
+		elapse(29 * time.Second)
 		failure = refusedToken()
 		send()
-		pass(time.Minute)
+		elapse(time.Minute)
 		require.Len(t, r.told(), 1, "it came back")
 		failure = nil
 		send()
-		pass(31 * time.Second)
+		elapse(31 * time.Second)
 		require.Equal(t, []string{"degraded CREDENTIALS_REFUSED", "recovered CREDENTIALS_REFUSED"}, r.told())
 		require.Equal(t, integration.HealthHealthy, r.health(r.service, "c1", "").Status)
 
+		synctest.Wait()
 		var events []event
 		for _, e := range r.events.events {
 			if strings.Contains(e.Name, ".channel.") {
@@ -148,9 +144,8 @@ func TestSendsFailingIsToldByLevels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failure error
 		r := newSick(t, &failure)
-		r.runtime.Now, r.def.Channels = nil, r.channels
+		r.runtime.Now = nil
 		r.service = r.define()
-		defer func() { require.NoError(t, r.service.Stop(context.Background())) }()
 		send := func(times int, kind integration.ErrorKind) {
 			failure = nil
 			if kind != "" {
@@ -163,29 +158,29 @@ func TestSendsFailingIsToldByLevels(t *testing.T) {
 		const fails = integration.FaultPermanent
 		send(20, integration.FaultInvalid)
 		send(9, fails)
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.Empty(t, r.told(), "nine are too few, and what is malformed does not count")
 		send(9, "")
 		send(1, fails) // 10 of 19
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.Equal(t, []string{"degraded SENDS_FAILING 50"}, r.told())
 		send(12, fails) // 22 of 31
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.Equal(t, []string{"degraded SENDS_FAILING 50", "degraded SENDS_FAILING 70"}, r.told())
 		require.Contains(t, r.health(r.service, "c1", "").Message,
 			"22 of 31 sends within five minutes have failed; the last failure: there is trouble")
 
-		pass(5 * time.Minute)
+		elapse(5 * time.Minute)
 		send(3, fails) // a level stays while most fail, with few sends
 		require.Len(t, r.told(), 2)
 		send(7, fails)
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.Equal(t, "degraded SENDS_FAILING 100", r.told()[2])
 		send(11, "")
-		pass(31 * time.Second)
+		elapse(31 * time.Second)
 		require.Equal(t, []string{"recovered SENDS_FAILING 100"}, r.told()[3:])
 		send(5, fails)
-		pass(time.Minute)
+		elapse(time.Minute)
 		require.Equal(t, "degraded SENDS_FAILING 50", r.told()[4])
 	})
 }
@@ -197,14 +192,14 @@ func TestSuspensionIsACondition(t *testing.T) {
 		for range 10 {
 			_ = r.send("c1", "ada", "hi")
 		}
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.ElementsMatch(t, []string{"degraded SENDING_SUSPENDED", "degraded SENDS_FAILING 100"}, r.told())
 		failure = nil
-		pass(10 * time.Second)
+		elapse(10 * time.Second)
 		for range 11 {
 			require.NoError(t, r.send("c1", "ada", "hi"))
 		}
-		pass(31 * time.Second)
+		elapse(31 * time.Second)
 		require.ElementsMatch(t, []string{"recovered SENDING_SUSPENDED", "recovered SENDS_FAILING 100"}, r.told()[2:])
 	})
 }
@@ -238,14 +233,13 @@ func TestConditionOfAnotherChannelStateEnds(t *testing.T) {
 				}
 				service := b.define()
 				require.NoError(t, service.StartConsuming(t.Context()))
-				defer func() { require.NoError(t, service.Stop(context.Background())) }()
 				_, err := service.Call(t.Context(), integration.ActionSendMessage, request(t, sendParams()))
 				require.NoError(t, err)
-				pass(11 * time.Second)
+				elapse(11 * time.Second)
 				require.Len(t, b.told(), 1)
 				test.change(b.store)
 				b.store.changed("c1")
-				pass(time.Minute)
+				elapse(time.Minute)
 				require.Equal(t, test.told, b.told())
 				require.Empty(t, b.health(service, "", "").Details)
 			})
@@ -260,8 +254,8 @@ func TestConditionIsNotToldOfAChannelThatWasChangedMeanwhile(t *testing.T) {
 		require.Error(t, r.send("c1", "ada", "hi"))
 		changed := *r.channels["c1"]
 		changed.Credentials = map[string]string{"token": "123:new"}
-		r.channels["c1"] = &changed
-		pass(time.Minute)
+		r.channels.set("c1", &changed)
+		elapse(time.Minute)
 		require.Empty(t, r.told())
 	})
 }
@@ -278,19 +272,18 @@ func TestDeadLettersOfAChannelAreACondition(t *testing.T) {
 			return nil
 		}
 		service := b.define()
-		defer func() { require.NoError(t, service.Stop(context.Background())) }()
 		receive := func() {
 			params := webhookParams(object{"timestamp": time.Now().UnixMilli()})
 			_, err := service.Call(t.Context(), integration.ActionReceiveWebhook, request(t, params))
 			require.NoError(t, err)
 		}
 		receive()
-		pass(9 * time.Minute)
+		elapse(9 * time.Minute)
 		receive()
-		pass(9 * time.Minute)
+		elapse(9 * time.Minute)
 		require.Equal(t, []string{"degraded DEAD_LETTERS"}, b.told())
 		require.Contains(t, b.health(service, "c1", "").Message, "it is too large")
-		pass(2 * time.Minute)
+		elapse(2 * time.Minute)
 		require.Equal(t, []string{"degraded DEAD_LETTERS", "recovered DEAD_LETTERS"}, b.told())
 	})
 }
@@ -307,12 +300,12 @@ func TestUnpublishedConditionGoesWithTheNext(t *testing.T) {
 		}
 		_ = r.send("c1", "ada", "hi")
 		_ = r.send("c2", "ada", "hi")
-		pass(11 * time.Second)
+		elapse(11 * time.Second)
 		require.Equal(t, 1, strings.Count(r.logs.String(), "could not be published, it goes with the next one"))
 		r.events.fail, r.events.events = nil, nil
 		failure = nil
 		require.NoError(t, r.send("c1", "ada", "hi"))
-		pass(31 * time.Second)
+		elapse(31 * time.Second)
 		require.Equal(t, []string{
 			"degraded CREDENTIALS_REFUSED", "degraded CREDENTIALS_REFUSED", "recovered CREDENTIALS_REFUSED",
 		}, r.told())
@@ -322,9 +315,10 @@ func TestUnpublishedConditionGoesWithTheNext(t *testing.T) {
 func TestReceivingStoppedIsToldOnceWhoeverKeepsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		c.listener.receive = func(ctx context.Context, session *integration.Session) error {
-			if away {
+			if away.Load() {
 				return &integration.Error{Kind: integration.FaultTransient, Code: "POLL_CONFLICT", Message: "somebody else polls"}
 			}
 			session.Ready()
@@ -339,7 +333,7 @@ func TestReceivingStoppedIsToldOnceWhoeverKeepsTheConnection(t *testing.T) {
 		_, stop = c.node("n2")
 		elapse(2 * time.Minute)
 		require.Len(t, c.told(), 1, "another node does not tell it again")
-		away = false
+		away.Store(false)
 		elapse(2 * time.Minute)
 		require.Equal(t, []string{"degraded RECEIVING_STOPPED", "recovered RECEIVING_STOPPED"}, c.told())
 		stop()

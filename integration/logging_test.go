@@ -336,7 +336,7 @@ func TestSuspensionAndItsEndAreOneLogLineEach(t *testing.T) {
 		}
 		changed := *r.channels["c1"]
 		changed.Settings = map[string]string{"pin": "1"}
-		r.channels["c1"] = &changed
+		r.channels.set("c1", &changed)
 		require.Equal(t, object{"bot": "Polly"}, health("c1", nil).Details, "it may work now")
 		r.lines("")
 		failure = nil
