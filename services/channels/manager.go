@@ -247,6 +247,22 @@ func (m *Manager) sealed(ctx context.Context, id string) (*integration.Channel, 
 
 // Test asks the platform whether a channel works and says what to fix.
 func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, error) {
+	if _, err := m.load(ctx, id); err != nil {
+		return nil, err // before the nodes are asked
+	}
+	reports := m.reports(ctx)
+	return m.test(ctx, id, &View{
+		Suspended: reports.Suspended[id], Connections: reports.Connections[id], Conditions: reports.Conditions[id],
+	})
+}
+
+// TestListed is Test for a channel of [Manager.List], which has asked the nodes already.
+func (m *Manager) TestListed(ctx context.Context, v *View) (*integration.Diagnosis, error) {
+	return m.test(ctx, v.ID, v)
+}
+
+// test asks the platform, and adds what the nodes have told of the channel.
+func (m *Manager) test(ctx context.Context, id string, told *View) (*integration.Diagnosis, error) {
 	ch, err := m.load(ctx, id)
 	if err != nil {
 		return nil, err
@@ -256,17 +272,16 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		return nil, m.noPlatform(ch.Platform)
 	}
 	diagnosis := integration.Diagnose(ctx, def, ch, m.Secrets)
-	reports := m.reports(ctx)
 	var findings []integration.Finding
-	for _, s := range reports.Suspended[id] {
+	for _, s := range told.Suspended {
 		findings = append(findings, s.finding())
 	}
-	for _, c := range reports.Connections[id] {
+	for _, c := range told.Connections {
 		if c.State != integration.ConnectionReady {
 			findings = append(findings, connectionFinding(&c))
 		}
 	}
-	for _, c := range reports.Conditions[id] {
+	for _, c := range told.Conditions {
 		if !c.IsToldElsewhere() {
 			findings = append(findings, c.finding())
 		}
@@ -276,6 +291,22 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		diagnosis.Findings, diagnosis.OK = append(diagnosis.Findings, finding), false
 	}
 	return diagnosis, nil
+}
+
+// SetUp sets a channel up at its platform: where its webhooks go, and what belongs to that. With dryRun it only says
+// what would change.
+func (m *Manager) SetUp(
+	ctx context.Context, id string, wanted integration.Setup, dryRun bool,
+) (*integration.SetupResult, error) {
+	ch, err := m.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	def, ok := m.Platform(ch.Platform)
+	if !ok {
+		return nil, m.noPlatform(ch.Platform)
+	}
+	return integration.SetUp(ctx, def, ch, wanted, dryRun, m.Secrets)
 }
 
 // Validate checks a channel by the fields of its platform. Its error is a ValidationError with one entry for each

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -80,6 +81,7 @@ type Node struct {
 	channels  *channels.Manager
 	readiness readiness
 	lost      chan error // delivers why the connection to NATS was closed for good
+	stopping  atomic.Bool
 	secrets   *redact.Secrets
 
 	applied *config.Config // what reload compares with: config, and what it has taken over since; of serve only
@@ -291,6 +293,7 @@ func (n *Node) disconnected(nc *nats.Conn) {
 func (n *Node) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
 	defer cancel()
+	n.stopping.Store(true)
 	if n.listener != nil {
 		if err := n.listener.Stop(ctx); err != nil {
 			n.log.WithError(err).Warn("webhooks were cut off")

@@ -43,20 +43,28 @@ func read(fields []integration.Field, given map[string]string) (values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if path, ok := strings.CutPrefix(text, "file:"); ok {
-			data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
-			if err != nil {
-				return nil, err
-			}
-			text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		} else if variable, ok := strings.CutPrefix(text, "env:"); ok {
-			if text = os.Getenv(variable); text == "" {
-				return nil, fmt.Errorf("the environment variable %s for %s is not set", variable, f.Name)
-			}
+		if text, err = secretOf(f.Name, text); err != nil {
+			return nil, err
 		}
 		v.of(f.In)[f.Name] = text
 	}
 	return v, nil
+}
+
+// secretOf reads what file:PATH or env:NAME names, as the value of name; any other text stands for itself.
+func secretOf(name, text string) (string, error) {
+	if path, ok := strings.CutPrefix(text, "file:"); ok {
+		data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+		return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), err
+	}
+	if variable, ok := strings.CutPrefix(text, "env:"); ok {
+		value := os.Getenv(variable)
+		if value == "" {
+			return "", fmt.Errorf("the environment variable %s for %s is not set", variable, name)
+		}
+		return value, nil
+	}
+	return text, nil
 }
 
 // ask asks for the fields that are required and not given, each on a line. What is secret is not

@@ -298,11 +298,11 @@ func TestLoadFaults(t *testing.T) {
 		},
 		"a listener without a port": {
 			"http: {listen: 127.0.0.1}",
-			`1: http.listen: expects host:port, found "127.0.0.1"`,
+			`1: http.listen: expects host:port or systemd, found "127.0.0.1"`,
 		},
 		"a listener with a named port": {
 			"http: {listen: 'localhost:http'}",
-			`1: http.listen: expects host:port, found "localhost:http"`,
+			`1: http.listen: expects host:port or systemd, found "localhost:http"`,
 		},
 		"a link that is to be let through": {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: ` +
 			`expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},
@@ -351,8 +351,8 @@ func TestLoadFaults(t *testing.T) {
 			"node: {id: a b}\nnod: {}",
 			`2: nod: unknown key, did you mean "node"?`,
 		},
-		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expect" +
-			"s host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
+		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: " +
+			"expects host:port or systemd, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -371,7 +371,7 @@ func TestLoadNamesAnAbsentFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
+func TestFaultsOfSettingsOutsideTheFileNameTheKey(t *testing.T) {
 	c := config.Default()
 	c.Log.Format = "xml"
 	c.Services = []string{"a", "a"}

@@ -27,8 +27,8 @@ func (c *Config) Validate() error {
 	v.cache(c.Cache)
 	v.claims(c.Claims)
 	v.services(c.Services)
-	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
-		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.require(c.HTTP.Listen == "" || c.HTTP.Listen == "systemd" || isListenAddress(c.HTTP.Listen),
+		"http.listen", "expects host:port or systemd, found %q", c.HTTP.Listen)
 	v.require(c.Media.MaxMB > 0, "media.maxMB", "expects more than 0, found %d", c.Media.MaxMB)
 	v.require(
 		c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB,
