@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,8 +32,8 @@ func TestDoctorCommandTellsFaultsByItsStatus(t *testing.T) {
 
 	conf, err := os.ReadFile(filepath.Join(o.dir, "config.yaml"))
 	require.NoError(t, err)
-	write(t, o.dir, "config.yaml", string(conf)+"http: {listen: \"127.0.0.1:0\"}\n")
-	start(t, o.dir)
+	write(t, o.dir, "config.yaml", string(conf)+"http: {listen: \"127.0.0.1:0\"}\nnode: {id: sb-1}\n")
+	running := start(t, o.dir)
 	require.Eventually(t, func() bool { return o.bot.Waiting() == 1 }, patience, 10*time.Millisecond)
 	r = doctor("shop", "--output", "json")
 	require.Equal(t, 0, r.exit, r.stdout+r.stderr)
@@ -44,6 +45,10 @@ func TestDoctorCommandTellsFaultsByItsStatus(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &found))
 	require.Equal(t, len(found.Findings), found.OK, r.stdout)
 	require.Contains(t, r.stdout, `"connection 1 of 1 is ready on node `)
+	require.NoError(t, running.cmd.Process.Signal(syscall.SIGTERM))
+	for line := range running.log {
+		require.NotContains(t, line, "packets that are not Moleculer's", "the doctor disturbs no node")
+	}
 
 	write(t, o.dir, "config.yaml", "nats: {servrs: []}\n")
 	r = doctor()

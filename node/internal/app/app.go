@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -39,29 +38,6 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/listener"
 	"github.com/hiliosai/switchboard/services/channels"
 )
-
-// version is set by the linker; see the Makefile.
-var version string
-
-// Version is this build's version: the module's when it was installed by version, else the commit's.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "dev-" + s.Value[:12]
-		}
-	}
-	return "dev"
-}
 
 // Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
 type Node struct {
@@ -130,9 +106,6 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	catalog, err := newCatalog(extensions, n.client)
 	if err == nil {
 		err = catalog.check(c)
-	}
-	if err == nil {
-		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
 	}
 	if err != nil {
 		return err
@@ -358,7 +331,10 @@ func Run(
 	if c.Node.Tuning && n.embedded == nil {
 		defer tuneProcessors(available, processTime, n.log)()
 	}
-	err = n.serve(ctx, hangups)
+	systemd := notifier{n.log}
+	systemd.ready()
+	err = n.serve(ctx, hangups, systemd)
+	systemd.stopping()
 	n.Stop()
 	if err == nil {
 		n.log.Info("stopped")
@@ -367,12 +343,14 @@ func Run(
 }
 
 // serve returns when ctx ends, or with the error after which the node must not go on.
-func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal, systemd notifier) error {
 	changed := n.watchConfig(ctx)
 	for {
 		select {
 		case <-hangups:
+			systemd.reloading()
 			n.reload(ctx, true)
+			systemd.ready()
 		case <-changed:
 			n.reload(ctx, false)
 		case <-ctx.Done():

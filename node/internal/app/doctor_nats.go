@@ -76,7 +76,9 @@ func (x *streamExaminer) examine(ctx context.Context) {
 	for i, name := range names {
 		subjects[i] = x.publisher.Subject(name)
 	}
-	if err := checkPermissions(ctx, x.nc, nodePermissions(x.config, x.nc, subjects)); err != nil {
+	probe := *x.config
+	probe.Node.ID = probe.NodeID() + "-doctor" // a node that runs would hear what is published to its own subject
+	if err := checkPermissions(ctx, x.nc, nodePermissions(&probe, x.nc, subjects)); err != nil {
 		x.fault("permissions", err.Error(), "allow the NATS user what docs/nats.md lists")
 		return
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,9 +72,9 @@ func secretOf(name, text string) (string, error) {
 // shown where in is a terminal.
 func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) error {
 	lines := bufio.NewReader(in)
-	way := given.of(integration.InSettings)["receive"]
+	way := receiveOf(fields, given)
 	for _, f := range fields {
-		if _, ok := given.of(f.In)[f.Name]; ok || !f.Required || f.OptionalWith != "" && f.OptionalWith == way {
+		if _, ok := given.of(f.In)[f.Name]; ok || !f.RequiredBy(way) {
 			continue
 		}
 		fmt.Fprintf(out, "%s (%s): ", f.Name, f.Help)
@@ -90,6 +91,16 @@ func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) 
 		given.of(f.In)[f.Name] = text
 	}
 	return nil
+}
+
+// receiveOf returns how a channel with these values receives, "" where its platform offers no ways.
+func receiveOf(fields []integration.Field, given values) string {
+	for _, f := range fields {
+		if f.In == integration.InSettings && f.Name == "receive" {
+			return cmp.Or(given.of(f.In)[f.Name], f.Default)
+		}
+	}
+	return ""
 }
 
 // confirm asks on a terminal whether something may be done. Elsewhere nobody can be asked, and what the command line
