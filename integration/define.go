@@ -121,6 +121,7 @@ type platformService struct {
 	connections       *connections        // nil: the platform keeps none; set when it begins to
 	receiving         *semaphore.Weighted // of maxReceivingBytes
 	limiter           limiter
+	conditions        *conditions
 	refusals          refusals
 	now               func() time.Time
 	actions           map[string]action.Spec
@@ -209,10 +210,17 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
-	p.connect, p.connected = p.startConnections, p.countConnections
-	p.refusals.log, p.limiter.log = p.log, p.log
-	p.undo = append(p.undo, p.refusals.close)
+	p.conditions = &conditions{s: p, byKey: map[conditionKey]*condition{}, away: map[string]map[int]bool{}}
+	p.connect, p.connected = p.startFollowing, p.countConnections
+	p.refusals.log, p.limiter.log, p.limiter.conditions = p.log, p.log, p.conditions
+	p.undo = append(p.undo, p.refusals.close, p.conditions.close)
 	return p.Service, nil
+}
+
+// startFollowing follows the channels: for their conditions, and for the connections that they need.
+func (s *platformService) startFollowing(ctx context.Context) error {
+	s.conditions.follow()
+	return s.startConnections(ctx)
 }
 
 // Names of the standard actions.

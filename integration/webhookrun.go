@@ -249,6 +249,11 @@ func (r *webhookRun) giveUp(m *Message, cause error) error {
 	entry := r.log().WithField("messageId", m.ID)
 	entry.WithError(cause).Error("a message cannot be published and goes to the dead letters")
 	err := r.s.deadLetter(r, m, cause)
+	if err == nil || isPermanent(err) {
+		r.s.conditions.raiseFor(
+			deadLettersQuiet, conditionOf{r.channel.ID, r.channel.TenantID, 0}, codes.ConditionDeadLetters,
+			"a message cannot be stored as it is: "+cause.Error())
+	}
 	if isPermanent(err) {
 		entry.WithError(err).Error("the dead letters do not take the message either: it is lost")
 	}

@@ -193,7 +193,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace},
 		Cache: n.cache, Claims: n.claims, Leases: n.leases,
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
-		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
+		NodeID: c.NodeID(), Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
 		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others

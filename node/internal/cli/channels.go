@@ -163,7 +163,7 @@ func (l *listCommand) Run(
 	})
 }
 
-// status is a channel's, with who keeps its connections and which nodes have suspended it.
+// status is a channel's, with who keeps its connections, which nodes have suspended it, and what else is wrong.
 func status(v *channels.View) string {
 	text := v.Status
 	for _, c := range v.Connections {
@@ -180,15 +180,25 @@ func status(v *channels.View) string {
 			text += ", " + name + " on " + c.Node + " " + c.State
 		}
 	}
-	if len(v.Suspended) == 0 {
-		return text
+	if len(v.Suspended) > 0 {
+		nodes := make([]string, len(v.Suspended))
+		for i, s := range v.Suspended {
+			nodes[i] = s.NodeID
+		}
+		slices.Sort(nodes)
+		text += ", suspended on " + strings.Join(nodes, ", ")
 	}
-	nodes := make([]string, len(v.Suspended))
-	for i, s := range v.Suspended {
-		nodes[i] = s.NodeID
+	for _, c := range v.Conditions {
+		if c.IsToldElsewhere() {
+			continue
+		}
+		text += ", degraded: " + c.Code
+		if c.Level > 0 {
+			text += fmt.Sprintf(" %d %%", c.Level)
+		}
+		return text // the first is enough for a line
 	}
-	slices.Sort(nodes)
-	return text + ", suspended on " + strings.Join(nodes, ", ")
+	return text
 }
 
 type getCommand struct {
