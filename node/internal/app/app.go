@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +35,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/metrics"
+	"github.com/hiliosai/switchboard/node/internal/admin"
 	"github.com/hiliosai/switchboard/node/internal/config"
 	"github.com/hiliosai/switchboard/node/internal/listener"
 	"github.com/hiliosai/switchboard/services/channels"
@@ -66,6 +69,9 @@ func Version() string {
 type Node struct {
 	config    *config.Config
 	log       *logrus.Entry
+	metrics   *metrics.Registry // nil counts nothing
+	admin     *admin.Listener
+	phase     atomic.Int32
 	guard     *egress.Guard
 	client    *httpapi.Client
 	storage   *filelock.Lock // of the folder of embedded
@@ -97,12 +103,13 @@ func Start(
 	}
 	n := &Node{
 		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
-		secrets: secrets, applied: c,
+		secrets: secrets, applied: c, metrics: newMetrics(c),
 	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
 		return nil, err
 	}
+	n.phase.Store(serving)
 	return n, nil
 }
 
@@ -132,6 +139,9 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	if err == nil {
 		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
 	}
+	if err == nil {
+		err = n.startAdmin(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -160,6 +170,7 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
 		DrainTimeout: c.Limits.DrainTimeout,
 		Health:       n.health,
+		Metrics:      n.metrics,
 		Reconnected:  n.missed,
 		Log:          logrus.NewEntry(n.log.Logger),
 	})
@@ -287,10 +298,14 @@ func (n *Node) disconnected(nc *nats.Conn) {
 }
 
 // Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
-// connection.
+// connection, then no admin listener.
 func (n *Node) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
 	defer cancel()
+	n.phase.Store(draining)
+	if n.admin != nil {
+		defer n.stopAdmin() // last, so that a drain can be watched
+	}
 	if n.listener != nil {
 		if err := n.listener.Stop(ctx); err != nil {
 			n.log.WithError(err).Warn("webhooks were cut off")

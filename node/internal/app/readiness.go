@@ -82,10 +82,13 @@ func (r *readiness) logChange(found finding) {
 func (n *Node) ready(ctx context.Context) (bool, any) {
 	found := n.readiness.state(ctx)
 	ok := found.State != stateUnavailable
-	return ok, struct {
-		Ready bool   `json:"ready"`
-		State string `json:"state"`
-	}{ok, found.State}
+	return ok, readyReport{ok, found.State}
+}
+
+// readyReport is the body of GET /-/ready.
+type readyReport struct {
+	Ready bool   `json:"ready"`
+	State string `json:"state"`
 }
 
 // health is what $node.health tells beside what every node does: readiness and datasources, with names and reasons, and
