@@ -16,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -122,6 +123,7 @@ type platformService struct {
 	receiving         *semaphore.Weighted // of maxReceivingBytes
 	limiter           limiter
 	refusals          refusals
+	metrics           *metrics.Platform // nil counts nothing
 	now               func() time.Time
 	actions           map[string]action.Spec
 
@@ -211,6 +213,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	}
 	p.connect, p.connected = p.startConnections, p.countConnections
 	p.refusals.log, p.limiter.log = p.log, p.log
+	p.metrics = runtime.Metrics.Platform(def.Name)
+	p.limiter.metrics = p.metrics
+	runtime.Metrics.Read(p.measure)
 	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
 }

@@ -127,6 +127,63 @@ var (
 		"Nodes that listen to an event", "event")
 )
 
+// Reliable events, as @moleculer/channels counts them. Its errors, retries and dead letters have the prefix in front of
+// the channel, its other families do not.
+var (
+	channelSent = family("moleculer.channels.messages.sent", Counter, "call",
+		"Reliable events given to JetStream", "channel")
+	channelTotal = family("moleculer.channels.messages.total", Counter, unitMessage,
+		"Reliable events given to a handler", "channel", "group")
+	channelActive = family("moleculer.channels.messages.active", Gauge, unitMessage,
+		"Reliable events that are handled now", "channel", "group")
+	channelTime = family("moleculer.channels.messages.time", Histogram, unitMillisecond,
+		"Time of their handlers", "channel", "group")
+	channelErrors = family("moleculer.channels.messages.errors.total", Counter, unitMessage,
+		"Reliable events whose handler failed", "channel", "group")
+	channelRetries = family("moleculer.channels.messages.retries.total", Counter, unitMessage,
+		"Reliable events that come again after a failure", "channel", "group")
+	channelDead = family("moleculer.channels.messages.deadLettering.total", Counter, unitMessage,
+		"Reliable events moved to the dead letters", "channel", "group")
+)
+
+// Webhooks, messages and sends of platforms. With Options.Channels, all counters but those of dead letters and
+// claims have the label channel, too.
+var (
+	webhooks = family("switchboard.webhooks.total", Counter, "",
+		"Webhooks, and items of connections: `stored`, `duplicate` (all stored before), `ignored` (nothing to store), "+
+			"`refused` (the sender's fault), `failed` (send it again)", "platform", "outcome")
+	webhookTime = family("switchboard.webhook.seconds", Histogram, unitSecond,
+		"Time from the arrival of a webhook until all its messages were durable", "platform")
+	messages = family("switchboard.messages.total", Counter, "",
+		"Messages received: `stored`, `duplicate`, `ignored` (the channel's own, or another account's), "+
+			"`rejected` (can never be published), `failed` (send it again)", "platform", "outcome")
+	sends = family("switchboard.sends.total", Counter, "",
+		"Messages that were to be sent: `sent`, `not_delivered`, `partly_delivered` or `unknown`, with the error's code",
+		"platform", "result", "code")
+	sendTime = family("switchboard.send.seconds", Histogram, unitSecond,
+		"Time of sends, with their waits and attempts", "platform")
+	throttled = family("switchboard.throttled.seconds.total", Counter, unitSecond,
+		"Time that calls of platforms waited for their turn and the rate of their channel", "platform")
+	deadLetters = family("switchboard.dead.letters.total", Counter, "",
+		"Received messages that went to the dead letters", "platform")
+	claimed = family("switchboard.claims.total", Counter, "",
+		"Keys that were claimed: `mine`, `held`, `done`, `abandoned`, `unknown`", "platform", "state")
+	// Suspended and those after it are read when they are asked for.
+	Suspended = family("switchboard.channels.suspended", Gauge, "",
+		"Channels whose calls are held back after failures (the breaker is open)", "platform")
+	Connections = family("switchboard.connections", Gauge, "",
+		"Connections of the whole cluster: `ready` or `waiting`", "platform", "state")
+	OwnConnections = family("switchboard.connections.own", Gauge, "",
+		"Connections whose lease this node has", "platform")
+	platformCalls = family("switchboard.platform.call.seconds", Histogram, unitSecond,
+		"Time of calls of platforms' APIs, without long polls; the status is `none` where no answer came",
+		"platform", "method", "status")
+	SpoolEvents   = family("switchboard.spool.events", Gauge, unitEvent, "Events on the disk that wait for JetStream")
+	SpoolBytes    = family("switchboard.spool.bytes", Gauge, unitByte, "Bytes of them")
+	SpoolOldest   = family("switchboard.spool.oldest.seconds", Gauge, unitSecond, "Age of the oldest of them, 0 for none")
+	SpoolSetAside = family("switchboard.spool.set.aside", Gauge, unitEvent, "Events on the disk that can never be published")
+)
+
 // What this node is.
 var (
 	NodeType     = family("moleculer.node.type", Info, "", "Implementation of Moleculer")

@@ -33,6 +33,9 @@ type Registry struct {
 	register prometheus.Registerer // with the node's labels
 	families map[string]*Family    // by their names in Prometheus
 	cluster  *Cluster
+	events   *Events
+	calls    *series[platformCall, prometheus.Observer]
+	platform func(name string) *Platform
 }
 
 // The labels of all metrics in Prometheus, as Moleculer's reporter has them.
@@ -50,10 +53,17 @@ func New(o Options) *Registry {
 	for _, f := range all {
 		r.families[f.PrometheusName()] = f
 	}
+	if o.Channels > 0 {
+		for _, f := range []*Family{webhooks, messages, sends, throttled} {
+			more := *f // a registry of another node may go without
+			more.Labels = append(slices.Clone(f.Labels), "channel")
+			r.families[f.PrometheusName()] = &more
+		}
+	}
 	r.register.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	r.cluster = newCluster(r)
+	r.cluster, r.events, r.calls, r.platform = newCluster(r), newEvents(r), newCalls(r), newPlatforms(r)
 	r.Read(newMachine())
 	return r
 }
@@ -109,6 +119,7 @@ func (r reader) Collect(to chan<- prometheus.Metric) {
 }
 
 func (r *Registry) counter(f *Family) *prometheus.CounterVec {
+	f = r.families[f.PrometheusName()]
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.PrometheusName(), Help: f.Description}, f.Labels)
 	r.register.MustRegister(v)
 	return v

@@ -53,4 +53,6 @@ const (
 	maxErrors   = 500
 	maxEvents   = 1000
 	maxLevels   = 100
+	maxCalls    = 1000 // of platform, method and status
+	maxCodes    = 1000 // of result and code, for each channel
 )

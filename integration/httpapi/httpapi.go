@@ -23,6 +23,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 const (
@@ -43,10 +44,11 @@ const (
 type Client struct {
 	// api is for the platforms' APIs. It is used without an http.Client around it, which would follow redirects: they
 	// carry the channel's credentials to wherever they point.
-	api    transport
-	long   transport    // for [Request.Wait]: thousands of calls that wait must not use up what api keeps
-	web    *http.Client // for links that come from outside, see download.go
-	strict *Client      // for channels whose addresses a tenant chose; nil for that one itself
+	api     transport
+	long    transport         // for [Request.Wait]: thousands of calls that wait must not use up what api keeps
+	web     *http.Client      // for links that come from outside, see download.go
+	metrics *metrics.Registry // nil counts nothing
+	strict  *Client           // for channels whose addresses a tenant chose; nil for that one itself
 }
 
 // transport is an http.RoundTripper with connections of its own.
@@ -64,6 +66,9 @@ type Options struct {
 	// Dial opens the connections for API calls instead of the network, such as those within a test; nil is the network.
 	// No Guard is asked about them.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Metrics counts the calls of APIs; nil counts nothing.
+	Metrics *metrics.Registry
 
 	proxy func(*http.Request) (*url.URL, error) // of tests; nil is the environment's
 }
@@ -90,7 +95,10 @@ func New(o Options) *Client {
 	api.DisableCompression = true // answers are small, and files are packed already
 	long.DisableCompression = true
 	tuneForWaiting(long)
-	c := &Client{api: api, long: long, web: web, strict: &Client{api: strict, long: strictLong, web: web}}
+	c := &Client{
+		api: api, long: long, web: web, metrics: o.Metrics,
+		strict: &Client{api: strict, long: strictLong, web: web, metrics: o.Metrics},
+	}
 	if o.Dial != nil {
 		api.DialContext, long.DialContext, c.strict = o.Dial, o.Dial, nil
 	}
@@ -254,6 +262,19 @@ var ErrAnswerTooLong = errors.New("the answer is longer")
 // Do makes a call once and reads the answer, whatever its status. Errors are *integration.Error of kind
 // transient when the platform cannot have seen the whole request, and unknown when it can.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
+	began, status := time.Now(), 0
+	answer, err := c.do(ctx, r)
+	if answer != nil {
+		status = answer.Status
+	}
+	if r.Wait == 0 { // a long poll takes as long as nothing happens
+		c.metrics.PlatformCall(r.Name, status, began)
+	}
+	return answer, err
+}
+
+// do is Do, uncounted.
+func (c *Client) do(ctx context.Context, r Request) (*Answer, error) {
 	transport, limit, timeout := c.api, maxAnswer, callTimeout
 	switch {
 	case r.Wait > 0:

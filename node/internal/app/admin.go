@@ -85,3 +85,15 @@ func (n *Node) adminReady(ctx context.Context) (bool, any) {
 	}
 	return false, readyReport{State: state}
 }
+
+// measureSpool sets what the spool holds.
+func (n *Node) measureSpool(set func(f *metrics.Family, value float64, labels ...string)) {
+	state, age := n.spool.State(), 0.0
+	if state.Events > 0 {
+		age = max(time.Since(state.Oldest).Seconds(), 0)
+	}
+	set(metrics.SpoolEvents, float64(state.Events))
+	set(metrics.SpoolBytes, float64(state.Bytes))
+	set(metrics.SpoolOldest, age)
+	set(metrics.SpoolSetAside, float64(state.SetAside))
+}

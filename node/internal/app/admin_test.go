@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +14,9 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/metrics"
 	"github.com/hiliosai/switchboard/node/internal/app"
+	"github.com/hiliosai/switchboard/services/telegram/telegramtest"
 )
 
 // read reads a page of an address.
@@ -124,4 +127,60 @@ func TestDrainCanBeWatched(t *testing.T) {
 	<-stopped
 	_, err = net.Dial("tcp", n.AdminAddress()) //nolint:noctx // loopback
 	require.Error(t, err)
+}
+
+func TestPlatformIsCounted(t *testing.T) {
+	t.Parallel()
+	telegram := telegramtest.NewServer(botToken)
+	defer telegram.Close()
+	c := settings(t)
+	c.Admin.Listen, c.Media.AllowPrivate, c.Services = "127.0.0.1:0", true, []string{"telegram", "channels", "events"}
+	n, err := app.Start(t.Context(), c, app.Extensions{}, quiet(), &redact.Secrets{})
+	require.NoError(t, err)
+	defer n.Stop()
+	require.NoError(t, n.ApplyChannels(t.Context(), &integration.Channel{
+		ID: "shop", TenantID: "acme", Platform: "telegram", Status: integration.ChannelActive,
+		Credentials: map[string]string{"token": botToken, "secretToken": webhookSecret},
+		Settings:    map[string]string{"apiBase": telegram.URL()},
+	}))
+	require.Equal(t, http.StatusOK, post(t, n, "shop", webhookSecret, 1))
+	require.Equal(t, http.StatusOK, post(t, n, "shop", webhookSecret, 1))
+	require.Equal(t, http.StatusUnauthorized, post(t, n, "shop", "wrong", 2))
+	telegram.Script("sendMessage", telegramtest.Failure(400, "Bad Request: chat not found", nil))
+	message := json.RawMessage(`{"channelId":"shop","message":{"to":{"id":"5"},"content":{"type":"TEXT","text":"hi"}}}`)
+	for range 2 {
+		_, err = n.Call(t.Context(), "telegram.i_sendMessage", message, action.CallOptions{})
+		require.NoError(t, err)
+	}
+
+	_, text := read(t, n.AdminAddress(), "/metrics")
+	const node = `namespace="hios",nodeID="app-test",`
+	for _, line := range []string{
+		`switchboard_webhooks_total{` + node + `outcome="stored",platform="telegram"} 1`,
+		`switchboard_webhooks_total{` + node + `outcome="duplicate",platform="telegram"} 1`,
+		`switchboard_webhooks_total{` + node + `outcome="refused",platform="telegram"} 1`,
+		`switchboard_webhook_seconds_count{` + node + `platform="telegram"} 1`,
+		`switchboard_messages_total{` + node + `outcome="stored",platform="telegram"} 1`,
+		`switchboard_sends_total{code="",` + node + `platform="telegram",result="sent"} 1`,
+		`switchboard_sends_total{code="RECIPIENT_UNKNOWN",` + node + `platform="telegram",result="not_delivered"} 1`,
+		`switchboard_platform_call_seconds_count{method="sendMessage",` + node + `platform="telegram",status="200"} 1`,
+		`switchboard_platform_call_seconds_count{method="sendMessage",` + node + `platform="telegram",status="400"} 1`,
+		`switchboard_channels_suspended{` + node + `platform="telegram"} 0`,
+		`switchboard_spool_events{namespace="hios",nodeID="app-test"} 0`,
+		`moleculer_channels_messages_sent{channel="hios.processing.message.received",` +
+			`namespace="hios",nodeID="app-test"} 2`,
+	} {
+		require.Contains(t, text, line+"\n")
+	}
+	require.NotContains(t, text, botToken)
+	require.NotContains(t, text, "shop", "no channel is a label, unless it is asked for")
+
+	// What is read when it is asked for is there, too.
+	for _, f := range []*metrics.Family{
+		metrics.TransitActive, metrics.TransitReady, metrics.RegistryNodes, metrics.RegistryEvents, metrics.Services,
+		metrics.NodeProtocol, metrics.Connections, metrics.OwnConnections, metrics.SpoolBytes, metrics.SpoolOldest,
+		metrics.SpoolSetAside,
+	} {
+		require.Contains(t, text, "\n"+f.PrometheusName()+"{", f.Name)
+	}
 }

@@ -101,9 +101,10 @@ func Start(
 	if err != nil {
 		return nil, err
 	}
+	counts := newMetrics(c)
 	n := &Node{
-		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
-		secrets: secrets, applied: c, metrics: newMetrics(c),
+		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard, counts), lost: make(chan error, 1),
+		secrets: secrets, applied: c, metrics: counts,
 	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
@@ -126,8 +127,8 @@ func newGuard(c *config.Config) (*egress.Guard, error) {
 }
 
 // newClient is how platforms are called.
-func newClient(guard *egress.Guard) *httpapi.Client {
-	return httpapi.New(httpapi.Options{Guard: guard})
+func newClient(guard *egress.Guard, counts *metrics.Registry) *httpapi.Client {
+	return httpapi.New(httpapi.Options{Guard: guard, Metrics: counts})
 }
 
 func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact.Secrets) error {
@@ -181,6 +182,9 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	if err := n.openStores(waiting, publisher); err != nil {
 		return err
 	}
+	if n.spool != nil {
+		n.metrics.Read(n.measureSpool)
+	}
 	if err := n.link.Open(ctx); err != nil {
 		return err
 	}
@@ -231,6 +235,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
+		Metrics:        n.metrics,
 		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
