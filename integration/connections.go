@@ -406,7 +406,11 @@ func (c *connection) keep(ctx context.Context) {
 		if time.Since(opened) >= steady {
 			failures = 0
 		}
-		if err == nil || c.wasChanged() {
+		switch {
+		case c.wasChanged():
+			continue
+		case err == nil:
+			sleep(ctx, firstReopen-time.Since(opened)) // one that ends at once would be opened again without a pause
 			continue
 		}
 		failures++

@@ -296,6 +296,18 @@ func TestConnectionThatIsRefusedWaitsAndSaysWhy(t *testing.T) {
 	})
 }
 
+func TestConnectionThatEndsAtOnceIsOpenedAgainCalmly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnected(t)
+		c.listener.receive = func(context.Context, *integration.Session) error { return nil }
+		_, stop := c.node("n1")
+		elapse(time.Minute)
+		stop()
+		require.Greater(t, len(c.listener.steps), 60)
+		require.Less(t, len(c.listener.steps), 130)
+	})
+}
+
 func TestConnectionOfRemovedChannelIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)

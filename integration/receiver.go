@@ -19,9 +19,9 @@ type Receiver interface {
 	Connections(channel *Channel) int
 
 	// Receive keeps one connection: it connects, calls [Session.Ready], and hands over what comes until ctx ends or the
-	// connection must be opened anew. Nil opens it anew at once. After an *[Error] the factory waits first: long where
-	// the platform refuses, as long as RetryAfter says, else a little longer each time. Receive must return soon after
-	// ctx has ended. It may read nothing further while [Session.Deliver] blocks.
+	// connection must be opened anew. Nil opens it anew at once, though not twice within half a second. After an *[Error]
+	// the factory waits first: long where the platform refuses, as long as RetryAfter says, else a little longer each
+	// time. Receive must return soon after ctx has ended. It may read nothing further while [Session.Deliver] blocks.
 	Receive(ctx context.Context, session *Session) error
 }
 

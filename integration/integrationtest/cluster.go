@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,6 @@ import (
 	"github.com/hiliosai/switchboard/events/order"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/integration/httpapi"
-	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/leases"
 )
 
@@ -39,9 +37,12 @@ type Cluster struct {
 	wire   *wire
 	leases leases.Store
 	logs   Log
+	wrote  Log // what the nodes have told each other
 
-	requests atomic.Int64
-	ended    []func()
+	requests     atomic.Int64
+	mostRequests int64 // 0 is no limit
+	closing      chan struct{}
+	ended        []func()
 
 	mu      sync.Mutex
 	channel *integration.Channel
@@ -57,15 +58,26 @@ func NewCluster(
 	c := &Cluster{
 		tb: tb, define: define, wire: newWire(), leases: leases.NewMemory(), channel: channel,
 		Stream: &Stream{seen: map[string]bool{}}, changed: map[*func(string)]struct{}{},
+		closing: make(chan struct{}),
 	}
 	counted := func(w http.ResponseWriter, r *http.Request) {
-		c.requests.Add(1)
+		n := c.requests.Add(1)
+		if c.mostRequests > 0 && n > c.mostRequests { // time would stand still
+			if n == c.mostRequests+1 {
+				tb.Errorf("the platform was asked %d times: something asks again and again without a pause", n)
+			}
+			<-c.closing
+			return
+		}
 		api.ServeHTTP(w, r)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(counted), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{
+		Handler: http.HandlerFunc(counted), ReadHeaderTimeout: time.Minute, ConnState: c.wire.noteState,
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(c.wire) })
 	c.ended = append(c.ended, func() {
+		close(c.closing)
 		_ = server.Close()
 		if closeAPI != nil {
 			closeAPI()
@@ -82,7 +94,7 @@ func (c *Cluster) Close() {
 	}
 }
 
-// Logs returns all that the nodes have logged.
+// Logs returns all that the nodes have logged, as it was written: no secret is removed from it.
 func (c *Cluster) Logs() string { return c.logs.String() }
 
 // Cut ends all connections to the platform and lets none be opened, as while it restarts; or lets them be opened again.
@@ -92,14 +104,34 @@ func (c *Cluster) Cut(cut bool) { c.wire.setCut(cut) }
 // of a peer that has gone without a word. New ones are well.
 func (c *Cluster) Hang() { c.wire.hang() }
 
+// Mute has nothing that nodes send arrive, while what the platform sends does; or has all arrive again, over new
+// connections: those that have lost something end.
+func (c *Cluster) Mute(mute bool) { c.wire.setMuted(mute) }
+
+// Received returns how many bytes the nodes have read from the platform.
+func (c *Cluster) Received() int { return int(c.wire.received.Load()) }
+
+// Open returns how many connections the nodes keep open and use: those that wait for another request do not count.
+func (c *Cluster) Open() int { return len(c.wire.busy()) }
+
 // Delay has each new connection take as long as next says.
 func (c *Cluster) Delay(next func() time.Duration) { c.wire.setDelay(next) }
 
 // Requests returns how many requests the platform was asked, those that became WebSockets too.
 func (c *Cluster) Requests() int { return int(c.requests.Load()) }
 
-// SetChannel changes the channel, and tells all nodes.
-func (c *Cluster) SetChannel(ch *integration.Channel) {
+// SetChannel changes the channel, or adds it again, and tells all nodes.
+func (c *Cluster) SetChannel(ch *integration.Channel) { c.change(ch.ID, ch) }
+
+// RemoveChannel removes the channel, and tells all nodes.
+func (c *Cluster) RemoveChannel() {
+	c.mu.Lock()
+	id := c.channel.ID
+	c.mu.Unlock()
+	c.change(id, nil)
+}
+
+func (c *Cluster) change(id string, ch *integration.Channel) {
 	c.mu.Lock()
 	c.channel = ch
 	var listeners []func(string)
@@ -108,13 +140,14 @@ func (c *Cluster) SetChannel(ch *integration.Channel) {
 	}
 	c.mu.Unlock()
 	for _, f := range listeners {
-		f(ch.ID)
+		f(id)
 	}
 }
 
 // Node is one node of a [Cluster].
 type Node struct {
 	Service *integration.Service
+	id      string
 	c       *Cluster
 	power   *power
 	stop    func()
@@ -131,12 +164,11 @@ func (c *Cluster) Node(id string) *Node {
 	}})
 	log := logrus.New()
 	log.SetOutput(&c.logs)
-	secrets := &redact.Secrets{}
-	log.AddHook(secrets)
+	log.SetLevel(logrus.DebugLevel)
 	entry := logrus.NewEntry(log).WithField("node", id)
-	member := leases.NewMember(&cutStore{c.leases, p}, leases.Options{Node: id, Log: entry})
+	member := leases.NewMember(&cutStore{c.leases, p, &c.wrote}, leases.Options{Node: id, Log: entry})
 	service, err := integration.Define(c.define(client), integration.Runtime{
-		Channels: channels{c}, Events: &cutStream{c.Stream, p}, Secrets: secrets, Namespace: "hios", Log: entry,
+		Channels: channels{c}, Events: &cutStream{c.Stream, p}, Secrets: bare{}, Namespace: "hios", Log: entry,
 		Leases: member,
 	})
 	if err == nil {
@@ -148,21 +180,62 @@ func (c *Cluster) Node(id string) *Node {
 	if err != nil {
 		c.tb.Fatal(err)
 	}
-	var once sync.Once
-	n := &Node{Service: service, c: c, power: p}
-	n.stop = func() {
-		once.Do(func() {
+	n := &Node{Service: service, id: id, c: c, power: p}
+	n.stop = sync.OnceFunc(func() {
+		c.end("node "+id, p, func() error {
 			err := service.StopConsuming(context.Background())
 			_ = member.Close(context.Background()) // a node that was killed cannot say goodbye
-			if err = errors.Join(err, service.Stop(context.Background())); err != nil {
-				c.tb.Errorf("node %s does not stop: %v", id, err)
-			}
+			err = errors.Join(err, service.Stop(context.Background()))
 			client.Close()
+			return err
 		})
-	}
+	})
 	c.ended = append(c.ended, n.stop)
 	return n
 }
+
+// endsWithin is how long a node may take to stop.
+const endsWithin = 10 * time.Second
+
+// end runs stop. A receiver that does not end is found, and left without its connections.
+func (c *Cluster) end(name string, p *power, stop func() error) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := stop(); err != nil {
+			c.tb.Errorf("%s does not stop: %v", name, err)
+		}
+	}()
+	select {
+	case <-ended:
+		return
+	case <-time.After(endsWithin):
+		c.tb.Errorf("%s does not stop: Receive has not returned %s after its ctx ended", name, endsWithin)
+	}
+	p.off()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute): // nothing can end its goroutine, and without that the test cannot end
+		panic( //nolint:forbidigo // see above
+			"integrationtest: Receive of " + name + " returns neither when its ctx ends nor when its connections are closed",
+		)
+	}
+}
+
+// bare removes no secrets: what leaves a node is looked at as it is written.
+type bare struct{}
+
+// Add implements [integration.Secrets].
+func (bare) Add(...string) {}
+
+// Keep implements [integration.Secrets].
+func (bare) Keep(...string) {}
+
+// Redact implements [integration.Secrets].
+func (bare) Redact(text string) string { return text }
+
+// RedactExcept implements [integration.Secrets].
+func (bare) RedactExcept(text, _ string) string { return text }
 
 // Stop ends the node as a graceful stop does.
 func (n *Node) Stop() { n.stop() }
@@ -192,7 +265,7 @@ type channels struct{ c *Cluster }
 func (s channels) Channel(_ context.Context, id string) (*integration.Channel, error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if id != s.c.channel.ID {
+	if s.c.channel == nil || id != s.c.channel.ID {
 		return nil, integration.ErrChannelNotFound
 	}
 	return s.c.channel, nil
@@ -203,7 +276,7 @@ func (s channels) OfPlatform(
 ) ([]*integration.Channel, error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if !wanted(s.c.channel) {
+	if s.c.channel == nil || !wanted(s.c.channel) {
 		return nil, nil
 	}
 	return []*integration.Channel{s.c.channel}, nil
@@ -261,6 +334,7 @@ func (p *power) isAlone() bool {
 type cutStore struct {
 	leases.Store
 	power *power
+	wrote *Log
 }
 
 func (s *cutStore) Get(ctx context.Context, key string) (leases.Entry, error) {
@@ -274,6 +348,7 @@ func (s *cutStore) Put(ctx context.Context, key string, value []byte, revision u
 	if s.power.isAlone() {
 		return 0, errCut
 	}
+	s.note(value)
 	return s.Store.Put(ctx, key, value, revision)
 }
 
@@ -282,6 +357,15 @@ func (s *cutStore) Delete(ctx context.Context, key string, revision uint64) erro
 		return errCut
 	}
 	return s.Store.Delete(ctx, key, revision)
+}
+
+// note keeps what is written, with the parts that are written as base64.
+func (s *cutStore) note(value []byte) {
+	var record struct{ Cursor, State, Shared []byte }
+	_ = json.Unmarshal(value, &record) // something else has no such parts
+	for _, part := range [][]byte{value, record.Cursor, record.State, record.Shared} {
+		_, _ = s.wrote.Write(append(part, '\n'))
+	}
 }
 
 // Stream stores events as JetStream does: one of each id. Safe for concurrent use.
@@ -358,155 +442,6 @@ func (s *cutStream) Publish(ctx context.Context, e order.Event, onAck integratio
 	}
 	onAck(false, ctx.Err())
 }
-
-// wire is a network in memory with one address.
-type wire struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-
-	mu    sync.Mutex
-	cut   bool
-	delay func() time.Duration // of a new connection; nil is none
-	conns []*line
-}
-
-func newWire() *wire { return &wire{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
-// line is a connection as the node has it.
-type line struct {
-	net.Conn
-	hangs  atomic.Bool
-	closed chan struct{} // by this side
-	once   sync.Once
-}
-
-// Read implements net.Conn.
-func (l *line) Read(p []byte) (int, error) {
-	for {
-		n, err := l.Conn.Read(p)
-		if !l.hangs.Load() {
-			return n, err
-		}
-		if err != nil { // that the other side has closed it does not arrive either
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				<-l.closed
-			}
-			return 0, err
-		}
-	}
-}
-
-// Close implements net.Conn.
-func (l *line) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Conn.Close()
-}
-
-// Write implements net.Conn.
-func (l *line) Write(p []byte) (int, error) {
-	if l.hangs.Load() {
-		return len(p), nil
-	}
-	return l.Conn.Write(p)
-}
-
-func (w *wire) setCut(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cut = cut
-	if cut {
-		for _, conn := range w.conns {
-			_ = conn.Close()
-		}
-		w.conns = nil
-	}
-}
-
-func (w *wire) hang() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, conn := range w.conns {
-		conn.hangs.Store(true)
-	}
-	w.conns = nil
-}
-
-func (w *wire) setDelay(next func() time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.delay = next
-}
-
-func (w *wire) latency() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.delay == nil {
-		return 0
-	}
-	return w.delay()
-}
-
-func (w *wire) add(conn *line) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cut {
-		_ = conn.Close()
-		return errCut
-	}
-	w.conns = append(w.conns, conn)
-	return nil
-}
-
-func (w *wire) dial(ctx context.Context, p *power) (net.Conn, error) {
-	if p.isOff() {
-		return nil, errCut
-	}
-	if d := w.latency(); d > 0 {
-		select {
-		case <-time.After(d):
-		case <-w.closed:
-			return nil, net.ErrClosed
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	near, far := net.Pipe()
-	select {
-	case w.accepted <- far:
-	case <-w.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	conn := &line{Conn: near, closed: make(chan struct{})}
-	if err := w.add(conn); err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.conns = append(p.conns, conn)
-	return conn, nil
-}
-
-// Accept implements net.Listener.
-func (w *wire) Accept() (net.Conn, error) {
-	select {
-	case conn := <-w.accepted:
-		return conn, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (w *wire) Close() error {
-	w.once.Do(func() { close(w.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (*wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
 // Log keeps what is written to it. Safe for concurrent use.
 type Log struct {

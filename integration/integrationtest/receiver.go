@@ -2,11 +2,11 @@ package integrationtest
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,8 +32,10 @@ type Receiver struct {
 type ReceiverFake struct {
 	API   http.Handler
 	Close func() // ends what is under way; nil for nothing
-	// Push sends one message with this text. All are of one conversation.
+	// Push sends one message with this text, of at most 1,600 characters. All are of one conversation.
 	Push func(text string)
+	// PushLarge sends one with so much padding in a member that nobody reads. The padding has 10 MB.
+	PushLarge func(text, padding string)
 	// Refuse has the platform refuse the channel's credentials, or take them again.
 	Refuse func(refuse bool)
 	// Garbage sends what cannot be read, on the connections that are there or with the next answer.
@@ -41,7 +43,9 @@ type ReceiverFake struct {
 }
 
 // RunReceiver holds a receiver to the laws that every one keeps. Each is a subtest in a bubble of testing/synctest, so
-// that pauses of minutes take no time.
+// that pauses of minutes take no time. Beside its own law each one checks that nodes stop in time, that the platform is
+// not asked without a pause, and that no secret of the channel is in what the nodes write: logs, states, cursors,
+// events. Nothing is redacted there, so that a secret is found where the platform's own code lets it out.
 func RunReceiver(t *testing.T, r Receiver) {
 	t.Helper()
 	for _, law := range []struct {
@@ -53,6 +57,7 @@ func RunReceiver(t *testing.T, r Receiver) {
 		{"a stream that is away for long holds the platform back", (*receiverTrial).backpressure},
 		{"an owner that dies loses and doubles nothing", (*receiverTrial).takeOver},
 		{"what is not durable comes again when its owner died", (*receiverTrial).confirmation},
+		{"an owner that loses the other nodes stores nothing", (*receiverTrial).loneliness},
 		{"an owner that stops loses and doubles nothing", (*receiverTrial).handOver},
 		{"a stop during delivery loses and doubles nothing", (*receiverTrial).stopDuringDelivery},
 		{"refused credentials are told, and tried again calmly", (*receiverTrial).refused},
@@ -60,6 +65,15 @@ func RunReceiver(t *testing.T, r Receiver) {
 		{"a silent connection is opened anew", (*receiverTrial).silence},
 		{"garbage ends nothing for good", (*receiverTrial).garbage},
 		{"a channel that is switched off is not connected", (*receiverTrial).switchedOff},
+		{"a channel that is removed is not connected", (*receiverTrial).removed},
+		{"a channel that is changed is connected anew", (*receiverTrial).changed},
+		{"wrong credentials are told, and right ones taken at once", (*receiverTrial).wrongCredentials},
+		{"an acknowledgement that is lost doubles nothing", (*receiverTrial).lostAcknowledgement},
+		{"no more is taken than may wait", (*receiverTrial).bounded},
+		{"a message of 10 MB ends nothing", (*receiverTrial).large},
+		{"messages of 10 MB wait at the platform", (*receiverTrial).largeBounded},
+		{"a message of 60 MB is not taken in", (*receiverTrial).tooLarge},
+		{"a receiver ends when its ctx does", (*receiverTrial).ends},
 	} {
 		t.Run(law.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -67,13 +81,17 @@ func RunReceiver(t *testing.T, r Receiver) {
 				x := &receiverTrial{
 					T: t, r: r, fake: fake, Cluster: NewCluster(t, r.Define, r.Channel(), fake.API, fake.Close),
 				}
+				x.mostRequests = mostRequests
 				defer x.Close()
 				law.test(x)
-				x.requireNoSecret(x.Logs())
+				x.requireNoSecrets()
 			})
 		})
 	}
 }
+
+// mostRequests is how many requests a law may take. The laws of our platforms take some hundreds.
+const mostRequests = 20_000
 
 // opened is long enough for connections to be opened, or to be taken over and opened again.
 const opened = time.Minute
@@ -81,9 +99,10 @@ const opened = time.Minute
 type receiverTrial struct {
 	*testing.T
 	*Cluster
-	r      Receiver
-	fake   ReceiverFake
-	pushed int
+	r       Receiver
+	fake    ReceiverFake
+	pushed  int
+	missing []int // that were left out, and told of
 }
 
 // pass lets time go by.
@@ -96,7 +115,7 @@ func (x *receiverTrial) push(n int) {
 	}
 }
 
-var itemText = regexp.MustCompile(`"item (\d+)"`)
+var itemText = regexp.MustCompile(`"item (\d+)[" ]`)
 
 // items are the numbers of what is stored, in its order.
 func (x *receiverTrial) items() []int {
@@ -116,194 +135,43 @@ func (x *receiverTrial) requireAll() {
 	x.Helper()
 	var want []int
 	for n := range x.pushed {
-		want = append(want, n+1)
+		if !slices.Contains(x.missing, n+1) {
+			want = append(want, n+1)
+		}
 	}
+	got := x.items()
 	if x.r.Unordered {
-		got := x.items()
 		slices.Sort(got)
-		require.Equal(x, want, got)
-		return
 	}
-	require.Equal(x, want, x.items())
+	require.Equal(x, want, got)
 }
 
-func (x *receiverTrial) requireNoSecret(text string) {
+// requireNoSecrets looks for the channel's secrets in all that the nodes wrote.
+func (x *receiverTrial) requireNoSecrets() {
 	x.Helper()
-	ch := x.r.Channel()
+	for _, written := range []struct{ what, text string }{
+		{"the log", x.Logs()},
+		{"what nodes tell each other: states and cursors", x.wrote.String()},
+		{"the events", strings.Join(x.Stream.Payloads(), "\n")},
+	} {
+		for name, secret := range x.secrets() {
+			for line := range strings.Lines(written.text) {
+				if strings.Contains(line, secret) {
+					x.Errorf("the secret %s is in %s: %.300s", name, written.what, line)
+					break
+				}
+			}
+		}
+	}
+}
+
+// secrets are the values of the channel's secret fields, by name.
+func (x *receiverTrial) secrets() map[string]string {
+	ch, secrets := x.r.Channel(), map[string]string{}
 	for _, f := range x.r.Define(nil).Fields {
-		if value := ch.Credentials[f.Name]; f.Secret && value != "" {
-			require.NotContains(x, text, value)
+		if value := ch.Credentials[f.Name]; f.In == integration.InCredentials && f.Secret && value != "" {
+			secrets[f.Name] = value
 		}
 	}
-}
-
-func (x *receiverTrial) order() {
-	n := x.Node("n1")
-	x.pass(opened)
-	x.push(200)
-	x.pass(opened)
-	x.requireAll()
-	ready := 0
-	for _, c := range n.Connections() {
-		if c.State == integration.ConnectionReady {
-			ready++
-		}
-	}
-	require.Positive(x, ready, "no connection says that it is ready")
-}
-
-func (x *receiverTrial) durability() {
-	x.Node("n1")
-	x.pass(opened)
-	x.Stream.Refuse(true)
-	x.push(20)
-	x.pass(opened)
-	require.Empty(x, x.items())
-	x.Stream.Refuse(false)
-	x.pass(opened)
-	x.requireAll()
-}
-
-func (x *receiverTrial) backpressure() {
-	x.Node("n1")
-	x.pass(opened)
-	x.Stream.Refuse(true)
-	x.push(2500)
-	x.pass(opened)
-	x.Stream.Refuse(false)
-	x.pass(10 * time.Minute)
-	x.requireAll()
-}
-
-// owner starts two nodes and returns the one that keeps the first connection.
-func (x *receiverTrial) owner() *Node {
-	x.Helper()
-	nodes := map[string]*Node{"n1": x.Node("n1"), "n2": x.Node("n2")}
-	x.pass(opened)
-	name := nodes["n1"].Connections()[0].Node
-	require.Contains(x, slices.Collect(maps.Keys(nodes)), name)
-	return nodes[name]
-}
-
-func (x *receiverTrial) takeOver() {
-	owner := x.owner()
-	x.push(20)
-	x.pass(100 * time.Millisecond)
-	x.push(20)
-	owner.Kill()
-	x.push(20)
-	x.pass(2 * opened)
-	x.push(20)
-	x.pass(opened)
-	x.requireAll()
-}
-
-// confirmation shows that the platform was not told of what was only in the owner's memory.
-func (x *receiverTrial) confirmation() {
-	owner := x.owner()
-	x.Stream.Refuse(true)
-	x.push(20)
-	x.pass(20 * time.Second)
-	x.push(20)
-	x.pass(20 * time.Second)
-	owner.Kill()
-	x.Stream.Refuse(false)
-	x.pass(2 * opened)
-	x.requireAll()
-}
-
-func (x *receiverTrial) handOver() {
-	owner := x.owner()
-	x.push(20)
-	owner.Stop()
-	x.push(20)
-	x.pass(opened)
-	x.push(20)
-	x.pass(opened)
-	x.requireAll()
-}
-
-func (x *receiverTrial) stopDuringDelivery() {
-	owner := x.owner()
-	x.Stream.Refuse(true)
-	x.push(20)
-	x.pass(time.Second)
-	owner.Stop()
-	x.push(20)
-	x.Stream.Refuse(false)
-	x.pass(2 * opened)
-	x.requireAll()
-}
-
-// mostRefused is how many requests a connection may make in eleven minutes while the platform refuses it.
-const mostRefused = 60
-
-func (x *receiverTrial) refused() {
-	x.fake.Refuse(true)
-	n := x.Node("n1")
-	x.pass(opened)
-	c := n.Connections()[0]
-	require.Equal(x, integration.ConnectionRefused, c.State)
-	require.NotEmpty(x, c.Message)
-	x.requireNoSecret(c.Message)
-	x.pass(10 * time.Minute)
-	require.Less(x, x.Requests(), mostRefused, "it asks again and again")
-	x.fake.Refuse(false)
-	x.pass(10 * time.Minute)
-	x.push(5)
-	x.pass(opened)
-	x.requireAll()
-}
-
-func (x *receiverTrial) restart() {
-	x.Node("n1")
-	x.pass(opened)
-	for _, away := range []time.Duration{time.Millisecond, time.Second, 20 * time.Second} {
-		x.push(10)
-		x.Cut(true)
-		x.push(10)
-		x.pass(away)
-		x.Cut(false)
-		x.pass(2 * opened)
-	}
-	x.requireAll()
-}
-
-// silence leaves the connections open and dead: a receiver that waits for the platform to end them waits for ever.
-func (x *receiverTrial) silence() {
-	x.Node("n1")
-	x.pass(opened)
-	x.Hang()
-	x.pass(5 * time.Minute)
-	x.push(5)
-	x.pass(opened)
-	x.requireAll()
-}
-
-func (x *receiverTrial) garbage() {
-	x.Node("n1")
-	x.pass(opened)
-	for range 3 {
-		x.fake.Garbage()
-		x.pass(2 * opened)
-		x.push(5)
-		x.pass(opened)
-	}
-	x.requireAll()
-}
-
-func (x *receiverTrial) switchedOff() {
-	n := x.Node("n1")
-	x.pass(opened)
-	require.NotEmpty(x, n.Connections())
-	off := *x.r.Channel()
-	off.Status = integration.ChannelInactive
-	x.SetChannel(&off)
-	x.pass(5 * time.Second)
-	require.Empty(x, n.Connections())
-	x.SetChannel(x.r.Channel())
-	x.pass(opened)
-	x.push(5)
-	x.pass(opened)
-	x.requireAll()
+	return secrets
 }

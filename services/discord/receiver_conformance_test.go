@@ -16,15 +16,16 @@ func TestDiscordReceiverIsAPlatform(t *testing.T) {
 		Fake: func() integrationtest.ReceiverFake {
 			fake, pushed := discordtest.New(app()), 0
 			refusal := discordtest.Failure(401, 0, "401: Unauthorized", nil)
+			push := func(text, padding string) {
+				pushed++
+				fake.Gateway.Publish(guild, "MESSAGE_CREATE", map[string]any{
+					"id": fmt.Sprint(1_450_000_138_412_032_000 + pushed), "channel_id": "500", "type": 0, "content": text,
+					"author": map[string]any{"id": "9", "username": "ada"}, "padding": padding,
+				})
+			}
 			return integrationtest.ReceiverFake{
 				API: fake, Close: fake.Close,
-				Push: func(text string) {
-					pushed++
-					fake.Gateway.Publish(guild, "MESSAGE_CREATE", map[string]any{
-						"id": fmt.Sprint(1_450_000_138_412_032_000 + pushed), "channel_id": "500", "type": 0, "content": text,
-						"author": map[string]any{"id": "9", "username": "ada"},
-					})
-				},
+				Push: func(text string) { push(text, "") }, PushLarge: push,
 				Refuse: func(refuse bool) {
 					if refuse {
 						fake.Always(&refusal)

@@ -16,16 +16,17 @@ func TestSlackReceiverIsAPlatform(t *testing.T) {
 			fake := slacktest.New(botToken)
 			fake.Socket.SetAppToken(appToken)
 			pushed := 0
+			push := func(text, padding string) {
+				pushed++
+				e := event(0)
+				ts := fmt.Sprintf("1700000000.%06d", pushed)
+				e["event_id"], e["padding"] = fmt.Sprint("Ev", pushed), padding
+				e["event"].(map[string]any)["text"], e["event"].(map[string]any)["ts"] = text, ts
+				fake.Socket.PushEvent(e)
+			}
 			return integrationtest.ReceiverFake{
 				API: fake, Close: fake.Close,
-				Push: func(text string) {
-					pushed++
-					e := event(0)
-					ts := fmt.Sprintf("1700000000.%06d", pushed)
-					e["event_id"] = fmt.Sprint("Ev", pushed)
-					e["event"].(map[string]any)["text"], e["event"].(map[string]any)["ts"] = text, ts
-					fake.Socket.PushEvent(e)
-				},
+				Push: func(text string) { push(text, "") }, PushLarge: push,
 				Refuse: func(refuse bool) {
 					if refuse {
 						fake.Socket.SetAppToken("")

@@ -19,6 +19,14 @@ func TestTelegramReceiverIsAPlatform(t *testing.T) {
 			return integrationtest.ReceiverFake{
 				API: fake, Close: fake.Close,
 				Push: func(text string) { fake.PushText(token, 42, text) },
+				PushLarge: func(text, padding string) {
+					id := fake.NextID(token)
+					fake.Push(token, "message", map[string]any{
+						"message_id": id, "date": 1_700_000_000, "text": text, "padding": padding,
+						"from": map[string]any{"id": 42, "is_bot": false, "first_name": "Ada"},
+						"chat": map[string]any{"id": 42, "type": "private", "first_name": "Ada"},
+					})
+				},
 				Refuse: func(refuse bool) {
 					if refuse {
 						fake.Always(&refusal)
